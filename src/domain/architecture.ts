@@ -1,0 +1,99 @@
+import * as z from 'zod';
+import { TerminalError } from './errors.ts';
+
+/** The layer kinds of AIRA-Compose: M = SwiGLU MLP, mA = multi-head attention, Mb = Mamba-2. */
+export const primitives = ['M', 'mA', 'Mb'] as const;
+export const primitiveSchema = z.enum(primitives);
+export type Primitive = z.infer<typeof primitiveSchema>;
+
+/** One primitive per layer, from the input upwards. */
+export type Architecture = readonly Primitive[];
+
+/** What a task lets an agent arrange: exactly `layers` layers, each drawn from `primitives`. */
+export const spaceSchema = z.strictObject({
+  layers: z.int().positive().max(512),
+  primitives: z.array(primitiveSchema).min(1),
+});
+export type Space = z.infer<typeof spaceSchema>;
+
+/** Thrown when a text is not an architecture, or not one of the space. Never succeeds by repetition. */
+export class ArchitectureError extends TerminalError {
+  constructor(message: string) {
+    super('architecture', message);
+  }
+}
+
+// Longest name first: `mA` and `Mb` both contain what could be read as a shorter token.
+const run = /^(\d*)\*?(mA|Mb|M)$/;
+
+/**
+ * Reads an architecture from tokens (`mA M Mb`), run-length form (`2mA+5M+1mA`), or a mixture; separators are spaces,
+ * commas, plus signs and line breaks.
+ *
+ * @throws ArchitectureError naming the first token that is no primitive.
+ */
+export function parseArchitecture(text: string): Architecture {
+  const tokens = text.split(/[\s,+]+/).filter((token) => token !== '');
+  if (tokens.length === 0) throw new ArchitectureError('an architecture needs at least one layer');
+  const layers: Primitive[] = [];
+  for (const token of tokens) {
+    const match = run.exec(token);
+    const repeat = match?.[1] === '' ? 1 : Number(match?.[1]);
+    if (!match || repeat < 1 || repeat > 512) {
+      throw new ArchitectureError(`"${token.slice(0, 40)}" is not a layer; use M, mA or Mb, or a run such as 5M`);
+    }
+    for (let copy = 0; copy < repeat; copy++) layers.push(match[2] as Primitive);
+    if (layers.length > 512) throw new ArchitectureError('an architecture may have at most 512 layers');
+  }
+  return layers;
+}
+
+/** Reads an architecture of this space. @throws ArchitectureError for a wrong depth or a primitive outside the pool. */
+export function parseInSpace(text: string, space: Space): Architecture {
+  const architecture = parseArchitecture(text);
+  const stranger = architecture.findIndex((layer) => !space.primitives.includes(layer));
+  if (stranger >= 0) {
+    throw new ArchitectureError(
+      `layer ${stranger} is ${architecture[stranger]}, but this task offers ${space.primitives.join(', ')}`,
+    );
+  }
+  if (architecture.length !== space.layers) {
+    throw new ArchitectureError(`the architecture has ${architecture.length} layers; this task needs ${space.layers}`);
+  }
+  return architecture;
+}
+
+/** The canonical text: one token per layer, separated by single spaces. Equal architectures give equal bytes. */
+export function canonicalText(architecture: Architecture): string {
+  return architecture.join(' ');
+}
+
+/** Maximal runs of one primitive, in order. */
+export function runs(architecture: Architecture): { primitive: Primitive; length: number }[] {
+  const result: { primitive: Primitive; length: number }[] = [];
+  for (const primitive of architecture) {
+    const last = result.at(-1);
+    if (last?.primitive === primitive) last.length++;
+    else result.push({ primitive, length: 1 });
+  }
+  return result;
+}
+
+/** The form printed for people: `2mA+5M+2mA`. */
+export function runLengthText(architecture: Architecture): string {
+  return runs(architecture)
+    .map(({ primitive, length }) => `${length}${primitive}`)
+    .join('+');
+}
+
+/** How many layers are of each primitive. */
+export function composition(architecture: Architecture): Record<Primitive, number> {
+  const counts = { M: 0, mA: 0, Mb: 0 };
+  for (const layer of architecture) counts[layer]++;
+  return counts;
+}
+
+/** The layers in which two architectures of one depth differ. */
+export function changedLayers(from: Architecture, to: Architecture): number[] {
+  return to.flatMap((layer, index) => (layer === from[index] ? [] : [index]));
+}

@@ -1,0 +1,103 @@
+import * as z from 'zod';
+import { primitiveSchema, spaceSchema } from './architecture.ts';
+import { contentHash } from './canonical.ts';
+import { type EvaluationKey, evaluationKeySchema, workerIdSchema } from './ids.ts';
+import { type Rung, rungSchema } from './task.ts';
+
+/** Why an attempt gave no score. Every attempt that gave none carries exactly one of these (I8). */
+export const failureReasons = [
+  'invalid', // the candidate is not one of the space
+  'nan', // loss or score left the finite numbers
+  'oom', // memory ran out
+  'timeout', // the deadline passed
+  'crash', // the trainer process died, or threw
+  'cancelled', // stopped before it was done
+  'poison', // took its worker down more often than is forgiven
+] as const;
+export const failureReasonSchema = z.enum(failureReasons);
+export type FailureReason = z.infer<typeof failureReasonSchema>;
+
+/** What is to be trained, and all that decides its outcome. Self-contained: a worker needs no file of the task. */
+export const jobSchema = z.strictObject({
+  key: evaluationKeySchema,
+  task: z.string(),
+  taskVersion: z.string(),
+  /** Engine and source hash of the trainer; a worker with another one must not take the job (I2). */
+  evaluator: z.string(),
+  rung: rungSchema,
+  space: spaceSchema,
+  settings: z.record(z.string(), z.json()),
+  architecture: z.array(primitiveSchema).min(1),
+  /** Seeds initialisation, data and order. Seeds are the same for all candidates, so that differences are paired. */
+  seed: z.int().nonnegative(),
+  /** `test` also scores the hidden test set, after training on all of the train split. */
+  measure: z.enum(['validation', 'test']),
+  /** Wall-clock limit of one training, enforced by the host. */
+  timeoutSeconds: z.number().positive(),
+});
+export type Job = z.infer<typeof jobSchema>;
+
+/** The identity of an evaluation (I2): the same key is never trained twice, in whichever search it is asked for. */
+export function evaluationKey(job: Omit<Job, 'key' | 'timeoutSeconds'>): EvaluationKey {
+  const { task, taskVersion, evaluator, rung, architecture, seed, measure } = job;
+  return evaluationKeySchema.parse(
+    contentHash({ task, taskVersion, evaluator, rung, architecture, seed, measure }),
+  );
+}
+
+const score = z.number().min(0).max(1);
+
+/** A training that ended with a number. */
+export const measurementSchema = z.strictObject({
+  status: z.literal('ok'),
+  /** What steers the search, higher is better; null only where a `test` training has no validation part left. */
+  validation: score.nullable(),
+  /** The hidden figure; null unless it was asked for. Recorded apart from everything that agents can read (I4). */
+  test: score.nullable(),
+  /** Per sub-task figures, for people. */
+  tasks: z.record(z.string(), z.record(z.string(), z.number())),
+  /** Score over training: pairs (step, score). */
+  curve: z.array(z.tuple([z.number(), z.number()])).max(64),
+  /** Wall-clock and processor seconds of the training. */
+  seconds: z.number().nonnegative(),
+  cpuSeconds: z.number().nonnegative(),
+  params: z.int().nonnegative(),
+  flops: z.number().nonnegative(),
+  peakMemoryBytes: z.int().nonnegative(),
+  device: z.string(),
+});
+export type Measurement = z.infer<typeof measurementSchema>;
+
+/** A training that ended without one. */
+export const failureSchema = z.strictObject({
+  status: z.literal('failed'),
+  reason: failureReasonSchema,
+  /** One sentence; the text that a debug operator will read. */
+  message: z.string().max(2000),
+  seconds: z.number().nonnegative(),
+  device: z.string(),
+});
+export type Failure = z.infer<typeof failureSchema>;
+
+export const outcomeSchema = z.discriminatedUnion('status', [measurementSchema, failureSchema]);
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+/** An outcome on its way to the archive. */
+export const evaluationResultSchema = z.strictObject({
+  key: evaluationKeySchema,
+  worker: workerIdSchema,
+  evaluator: z.string(),
+  /** Delivery count of the job's message, counted from 1: tells a first result from a repeated one. */
+  attempt: z.int().positive(),
+  outcome: outcomeSchema,
+});
+export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
+
+/**
+ * The seeds of a rung, the same in every search: so that results can be reused across searches, and so that no rung
+ * repeats a seed on which the rung below selected.
+ */
+export function rungSeeds(rung: Rung, count: number): number[] {
+  const first: Record<Rung, number> = { screen: 1, confirm: 1_001, final: 2_001 };
+  return Array.from({ length: count }, (_, index) => first[rung] + index);
+}

@@ -1,0 +1,213 @@
+import * as z from 'zod';
+import { agentSpecSchema } from './agent.ts';
+import { primitiveSchema, spaceSchema } from './architecture.ts';
+import { failureReasonSchema } from './evaluation.ts';
+import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
+import { operatorSchema, originSchema, rationaleSchema, viewSchema } from './node.ts';
+import { phaseSchema, searchSpecSchema } from './search.ts';
+import { rungSchema } from './task.ts';
+
+/**
+ * What the parts say to each other. Requests go to the archivist and are answered; events are announced by it. All
+ * requests are idempotent, because an answer that was lost on the way is asked for again.
+ */
+
+const accepted = z.strictObject({
+  verdict: z.literal('accepted'),
+  node: nodeIdSchema,
+  /** The result was known already: nothing is trained. */
+  saved: z.boolean(),
+});
+const refused = z.strictObject({
+  verdict: z.literal('refused'),
+  node: nodeIdSchema.nullable(),
+  /** `invalid`: not a candidate of the task; `duplicate`: the agent's own earlier candidate; `budget`, `closed`: no more. */
+  reason: z.enum(['invalid', 'duplicate', 'budget', 'closed']),
+  message: z.string(),
+});
+
+const scored = z.strictObject({
+  node: nodeIdSchema,
+  candidate: z.string(),
+  origin: originSchema,
+  /** Mean validation over the seeds known on that rung, higher is better. */
+  validation: z.number(),
+});
+
+const agentStanding = z.strictObject({
+  agent: agentNameSchema,
+  proposed: z.int(),
+  evaluated: z.int(),
+  failed: z.int(),
+  best: z.number().nullable(),
+});
+
+/** What a person, or the search's own life cycle, wants to know at a glance. */
+export const standingSchema = z.strictObject({
+  phase: phaseSchema,
+  /** Evaluations of this search by state, over all rungs. */
+  pending: z.int(),
+  evaluated: z.int(),
+  failed: z.int(),
+  saved: z.int(),
+  /** Pending evaluations of agents' nodes on the screen rung. */
+  screening: z.int(),
+  /** Training seconds paid by this search. */
+  deviceSeconds: z.number(),
+  /** Mean seconds of a training on each rung, where one has ended. */
+  meanSeconds: z.partialRecord(rungSchema, z.number()),
+  /** Milliseconds since the epoch at which the search was first opened. */
+  startedAt: z.number(),
+  best: scored.nullable(),
+  agents: z.array(agentStanding),
+});
+export type Standing = z.infer<typeof standingSchema>;
+
+/** Every question the archivist answers, by verb. */
+export const requests = {
+  /** Records a search, or finds it as it was left. */
+  'search-open': {
+    request: z.strictObject({ spec: searchSpecSchema }),
+    reply: z.strictObject({ resumed: z.boolean(), phase: phaseSchema }),
+  },
+  'search-standing': {
+    request: z.strictObject({ search: searchIdSchema }),
+    reply: standingSchema,
+  },
+  'search-phase': {
+    request: z.strictObject({ search: searchIdSchema, phase: phaseSchema }),
+    reply: z.strictObject({ phase: phaseSchema }),
+  },
+  /** Nodes with a score on a rung, best first. */
+  'search-ranking': {
+    request: z.strictObject({ search: searchIdSchema, rung: rungSchema }),
+    reply: z.strictObject({ nodes: z.array(scored) }),
+  },
+  /** Adds a node of the laboratory's own: a reference or the aggregate. */
+  'node-add': {
+    request: z.strictObject({
+      search: searchIdSchema,
+      node: nodeIdSchema,
+      origin: z.enum(['reference', 'aggregate']),
+      candidate: z.string(),
+      rationale: rationaleSchema,
+    }),
+    reply: z.strictObject({ node: nodeIdSchema }),
+  },
+  /** Asks for nodes to be evaluated on a rung with its first `seeds` seeds. */
+  'node-evaluate': {
+    request: z.strictObject({
+      search: searchIdSchema,
+      nodes: z.array(nodeIdSchema),
+      rung: rungSchema,
+      seeds: z.int().positive(),
+    }),
+    reply: z.strictObject({ asked: z.int(), saved: z.int(), refused: z.int() }),
+  },
+  /** What an agent needs to begin, or to go on after a restart. */
+  'agent-join': {
+    request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema }),
+    reply: z.strictObject({
+      spec: agentSpecSchema,
+      space: spaceSchema,
+      seed: z.int().nonnegative(),
+      /** The attempt to decide next, counted from 1. */
+      next: z.int().positive(),
+    }),
+  },
+  /** The tree as the decision `ordinal` may see it; not ready while a result that it must know is still out. */
+  'agent-view': {
+    request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema, ordinal: z.int().positive() }),
+    reply: z.discriminatedUnion('state', [
+      z.strictObject({ state: z.literal('ready'), view: viewSchema }),
+      z.strictObject({ state: z.literal('waiting') }),
+      z.strictObject({ state: z.literal('closed'), reason: z.string() }),
+    ]),
+  },
+  'agent-submit': {
+    request: z.strictObject({
+      search: searchIdSchema,
+      agent: agentNameSchema,
+      ordinal: z.int().positive(),
+      operator: operatorSchema,
+      parents: z.array(nodeIdSchema).max(2),
+      candidate: z.string().max(100_000),
+      rationale: rationaleSchema,
+    }),
+    reply: z.discriminatedUnion('verdict', [accepted, refused]),
+  },
+  /** Asked by a worker before it trains: is this still wanted? Records the attempt. */
+  'job-claim': {
+    request: z.strictObject({ key: evaluationKeySchema, worker: workerIdSchema, attempt: z.int().positive() }),
+    reply: z.strictObject({ go: z.boolean(), reason: z.enum(['wanted', 'done', 'unknown', 'withdrawn']) }),
+  },
+} as const;
+export type Verb = keyof typeof requests;
+export type RequestOf<V extends Verb> = z.infer<(typeof requests)[V]['request']>;
+export type ReplyOf<V extends Verb> = z.infer<(typeof requests)[V]['reply']>;
+
+/** What happened, in the order in which the archive recorded it. Carries no test figure (I4). */
+export const eventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('node-submitted'),
+    search: searchIdSchema,
+    node: nodeIdSchema,
+    agent: agentNameSchema,
+    operator: originSchema,
+    parents: z.array(nodeIdSchema),
+    architecture: z.array(primitiveSchema),
+  }),
+  z.strictObject({
+    kind: z.literal('node-refused'),
+    search: searchIdSchema,
+    agent: agentNameSchema,
+    reason: z.string(),
+    message: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('node-evaluated'),
+    search: searchIdSchema,
+    node: nodeIdSchema,
+    agent: agentNameSchema,
+    rung: rungSchema,
+    seed: z.int(),
+    validation: z.number().nullable(),
+    seconds: z.number(),
+    saved: z.boolean(),
+  }),
+  z.strictObject({
+    kind: z.literal('node-failed'),
+    search: searchIdSchema,
+    node: nodeIdSchema,
+    agent: agentNameSchema,
+    rung: rungSchema,
+    seed: z.int(),
+    reason: failureReasonSchema,
+    message: z.string(),
+  }),
+  z.strictObject({ kind: z.literal('phase-changed'), search: searchIdSchema, phase: phaseSchema }),
+]);
+export type LabEvent = z.infer<typeof eventSchema>;
+
+/** A worker's sign of life: what it is, what it does, how far it is. Not kept. */
+export const workerStateSchema = z.strictObject({
+  worker: workerIdSchema,
+  device: z.string(),
+  deviceName: z.string(),
+  evaluator: z.string(),
+  state: z.enum(['starting', 'idle', 'training', 'draining', 'stopped']),
+  key: evaluationKeySchema.nullable(),
+  /** Share of the training that is done, 0 to 1. */
+  progress: z.number().min(0).max(1).nullable(),
+});
+export type WorkerState = z.infer<typeof workerStateSchema>;
+
+/** An agent's sign of life. Not kept. */
+export const agentStateSchema = z.strictObject({
+  search: searchIdSchema,
+  agent: agentNameSchema,
+  state: z.enum(['joining', 'looking', 'waiting', 'thinking', 'submitting', 'finished', 'failed']),
+  /** A few words for the live display. */
+  note: z.string().max(200),
+});
+export type AgentState = z.infer<typeof agentStateSchema>;

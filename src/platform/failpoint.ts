@@ -1,0 +1,31 @@
+/**
+ * Named places at which a process can be made to die, so that tests reach the windows between two durable steps which
+ * random kills almost never hit. `AIRA_FAILPOINT=name` dies at the first pass, `name:3` at the third. Without the
+ * variable a failpoint is one comparison.
+ */
+export const failpoints = [
+  'submit.before-commit',
+  'submit.after-commit',
+  'publish.before-send',
+  'publish.after-send',
+  'worker.before-claim',
+  'worker.after-claim',
+  'train.before-start',
+  'train.after-end',
+  'result.after-publish',
+  'job.after-ack',
+  'archive.before-commit',
+  'archive.after-commit',
+  'archive.after-ack',
+] as const;
+export type Failpoint = (typeof failpoints)[number];
+
+const [armed, nth = '1'] = (process.env.AIRA_FAILPOINT ?? '').split(':');
+let passes = 0;
+
+/** Kills this process without any clean-up if the test has armed this place. */
+export function failpoint(name: Failpoint): void {
+  if (name !== armed) return;
+  passes += 1;
+  if (passes === Number(nth)) process.kill(process.pid, 'SIGKILL');
+}
