@@ -40,9 +40,7 @@ export type Job = z.infer<typeof jobSchema>;
 /** The identity of an evaluation (I2): the same key is never trained twice, in whichever search it is asked for. */
 export function evaluationKey(job: Omit<Job, 'key' | 'timeoutSeconds'>): EvaluationKey {
   const { task, taskVersion, evaluator, rung, architecture, seed, measure } = job;
-  return evaluationKeySchema.parse(
-    contentHash({ task, taskVersion, evaluator, rung, architecture, seed, measure }),
-  );
+  return evaluationKeySchema.parse(contentHash({ task, taskVersion, evaluator, rung, architecture, seed, measure }));
 }
 
 const score = z.number().min(0).max(1);

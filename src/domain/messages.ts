@@ -56,8 +56,8 @@ export const standingSchema = z.strictObject({
   deviceSeconds: z.number(),
   /** Mean seconds of a training on each rung, where one has ended. */
   meanSeconds: z.partialRecord(rungSchema, z.number()),
-  /** Milliseconds since the epoch at which the search was first opened. */
-  startedAt: z.number(),
+  /** Wall time spent so far, over all sittings, in milliseconds. */
+  elapsedMs: z.number(),
   best: scored.nullable(),
   agents: z.array(agentStanding),
 });

@@ -1,0 +1,158 @@
+import type { Database } from 'better-sqlite3';
+import { TerminalError } from '../domain/errors.ts';
+import type { EvaluationResult } from '../domain/evaluation.ts';
+import type { EvaluationKey, SearchId } from '../domain/ids.ts';
+import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
+import type { Clock } from '../platform/clock.ts';
+import { failpoint } from '../platform/failpoint.ts';
+import { budget } from './budget.ts';
+import { openForReading, openForWriting } from './database.ts';
+import { evaluations } from './evaluations.ts';
+import { nodes } from './nodes.ts';
+import { outbox } from './outbox.ts';
+import { records } from './records.ts';
+import { searches } from './searches.ts';
+import { standing } from './standing.ts';
+import { testScores } from './testScores.ts';
+import { views } from './views.ts';
+
+function repositories(db: Database) {
+  const out = outbox(db);
+  const found = searches(db, out);
+  const spent = budget(db);
+  const judged = evaluations(db, out);
+  return {
+    out,
+    searches: found,
+    budget: spent,
+    evaluations: judged,
+    nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent }),
+    views: views(db, { searches: found, budget: spent }),
+    standing: standing(db, { searches: found, budget: spent }),
+    records: records(db),
+    testScores: testScores(db),
+  };
+}
+
+/**
+ * The ledger of a home, open for writing: what is true.
+ *
+ * Role: every change of it, each in one transaction that is on disk before the method returns. Non-role: publishing
+ * (the archivist does that from `unsent`), deciding anything about a search.
+ *
+ * L1. A change and the messages that tell of it are one transaction (I1).
+ * L2. Every method may be repeated: the second call changes nothing and answers as the first did (I2).
+ * L3. Nothing here waits: a caller holds the only thread for about a millisecond.
+ */
+export class Archive {
+  readonly #db: Database;
+  readonly #close: () => void;
+  readonly #clock: Clock;
+  readonly #parts: ReturnType<typeof repositories>;
+
+  private constructor(db: Database, close: () => void, clock: Clock) {
+    this.#db = db;
+    this.#close = close;
+    this.#clock = clock;
+    this.#parts = repositories(db);
+  }
+
+  /** @throws PrerequisiteError when the home is in use, the disk is full, or the file is newer, foreign or damaged. */
+  static open(home: string, clock: Clock): Archive {
+    const { db, close } = openForWriting(home, clock.now());
+    return new Archive(db, close, clock);
+  }
+
+  #commit<T>(change: (now: number) => T): T {
+    return this.#db.transaction(() => change(this.#clock.now())).immediate();
+  }
+
+  /** The answers to all requests, by verb. */
+  readonly handlers: { [V in Verb]: (request: RequestOf<V>) => ReplyOf<V> } = {
+    'search-open': ({ spec }) => this.#commit((now) => this.#parts.searches.open(spec, now)),
+    'search-standing': ({ search }) => {
+      const { searches, standing } = this.#parts;
+      if (searches.isOpen(search)) this.#commit((now) => searches.touch(search, now));
+      return standing.of(search);
+    },
+    'search-phase': ({ search, phase }) =>
+      this.#commit((now) => {
+        this.#parts.searches.touch(search, now);
+        return { phase: this.#parts.searches.enter(search, phase, now) };
+      }),
+    'search-ranking': ({ search, rung }) => ({ nodes: this.#parts.standing.ranking(search, rung) }),
+    'node-add': (request) => this.#commit((now) => this.#parts.nodes.add(request, now)),
+    'node-evaluate': (request) => this.#commit((now) => this.#parts.nodes.evaluate(request, now)),
+    'agent-join': ({ search, agent }) => {
+      const spec = this.#parts.searches.spec(search);
+      const self = spec.agents.find((each) => each.name === agent);
+      if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
+      return { spec: self, space: spec.space, seed: spec.seed, next: this.#parts.views.next(search, agent) };
+    },
+    'agent-view': ({ search, agent, ordinal }) => this.#parts.views.view(search, agent, ordinal),
+    'agent-submit': (request) => {
+      failpoint('submit.before-commit');
+      const reply = this.#commit((now) => {
+        this.#parts.searches.touch(request.search, now);
+        return this.#parts.nodes.submit(request, now);
+      });
+      failpoint('submit.after-commit');
+      return reply;
+    },
+    'job-claim': ({ key, worker, attempt }) =>
+      this.#commit((now) => {
+        const { evaluations, searches } = this.#parts;
+        const reason = evaluations.claim(key, worker, attempt, searches.isOpen, now);
+        return { go: reason === 'wanted', reason };
+      }),
+  };
+
+  /** Takes a result off the bus. Only after this returns may the message be acknowledged (I1). */
+  record(result: EvaluationResult): 'counted' | 'surplus' | 'retry' | 'unknown' {
+    failpoint('archive.before-commit');
+    const verdict = this.#commit((now) => this.#parts.evaluations.record(result, now));
+    failpoint('archive.after-commit');
+    return verdict;
+  }
+
+  /** What has been decided and not yet published, oldest first. */
+  unsent(limit: number) {
+    return this.#parts.out.unsent(limit);
+  }
+
+  markSent(seq: number): void {
+    this.#commit((now) => this.#parts.out.markSent(seq, now));
+  }
+
+  /** Jobs of open searches that have no result yet. */
+  openJobs() {
+    const { evaluations, searches } = this.#parts;
+    return evaluations.open().filter((job) => job.wantedBy.some((search) => searches.isOpen(search)));
+  }
+
+  isDone(key: EvaluationKey): boolean {
+    return this.#parts.evaluations.result(key) !== undefined;
+  }
+
+  /** Queues a job again under a new epoch, so that neither stream nor deduplication can hold it back. */
+  requeue(key: EvaluationKey): void {
+    this.#commit((now) => this.#parts.evaluations.requeue(key, now));
+  }
+
+  /** Test figures of a search; the look is recorded. */
+  readTests(search: SearchId, purpose: 'report' | 'nodes --with-test') {
+    return this.#parts.testScores.read(search, purpose, this.#clock.now());
+  }
+
+  close(): void {
+    this.#close();
+  }
+}
+
+/** A home's archive for reading, beside whoever writes it. */
+export function readArchive(home: string) {
+  const { db, close } = openForReading(home);
+  const { searches, budget, views, standing, records } = repositories(db);
+  return { db, searches, budget, views, standing, records, close };
+}
+export type ArchiveReader = ReturnType<typeof readArchive>;

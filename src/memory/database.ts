@@ -1,0 +1,126 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import { PrerequisiteError, toError } from '../domain/errors.ts';
+import { migrate } from './migrations.ts';
+
+export const archivePath = (home: string) => join(home, 'archive.db');
+
+/** Below so many free bytes no search is begun: SQLite, NATS and logs all fail badly on a full disk. */
+const leastFreeBytes = 256 * 1024 * 1024;
+
+const explainOpen = (path: string, thrown: unknown): Error => {
+  const error = toError(thrown);
+  const code = (error as { code?: string }).code ?? '';
+  if (error instanceof PrerequisiteError) return error;
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
+    return new PrerequisiteError('disk-full', `the disk that holds ${path} is full`, 'free some space, then resume', {
+      cause: error,
+    });
+  }
+  if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
+    return new PrerequisiteError('archive-damaged', `${path} is damaged: ${error.message}`, 'restore it from a backup', {
+      cause: error,
+    });
+  }
+  return new PrerequisiteError('archive-unusable', `cannot use ${path}: ${error.message}`, 'choose another --home', {
+    cause: error,
+  });
+};
+
+/**
+ * One writer per home. The lock is SQLite's own on a file beside the archive: the kernel drops it with its holder, so that
+ * a killed writer never leaves a stale lock and two successors never both believe that they broke it.
+ *
+ * @throws PrerequisiteError `archive-in-use` while another process writes this archive.
+ */
+function lock(home: string): () => void {
+  const holder = join(home, 'archive.pid');
+  const guard = new Database(join(home, 'archive.lock'), { timeout: 0 });
+  try {
+    guard.exec('BEGIN EXCLUSIVE');
+  } catch (thrown) {
+    guard.close();
+    if ((thrown as { code?: string }).code !== 'SQLITE_BUSY') throw thrown;
+    const pid = existsSync(holder) ? readFileSync(holder, 'utf8').trim() : 'unknown';
+    throw new PrerequisiteError(
+      'archive-in-use',
+      `the lab in ${home} is being written by process ${pid}`,
+      'wait for it, stop it, or choose another --home',
+    );
+  }
+  writeFileSync(holder, `${process.pid}\n`, { mode: 0o600 });
+  return () => {
+    rmSync(holder, { force: true });
+    guard.close();
+  };
+}
+
+/** An open archive and what closes it. */
+export interface OpenDatabase {
+  readonly db: Database.Database;
+  close(): void;
+}
+
+/**
+ * Opens a home's archive for writing, creating both where they do not exist. Every commit reaches the disk
+ * (`synchronous=FULL`) before anything is told to anybody (I1).
+ *
+ * @throws PrerequisiteError when the home is in use, the disk is full, or the file is newer, foreign or damaged.
+ */
+export function openForWriting(home: string, now: number): OpenDatabase {
+  const path = archivePath(home);
+  let unlock: (() => void) | undefined;
+  let db: Database.Database | undefined;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const { bavail, bsize } = statfsSync(home);
+    if (bavail * bsize < leastFreeBytes) {
+      const free = Math.floor((bavail * bsize) / 1024 / 1024);
+      throw new PrerequisiteError('disk-full', `only ${free} MB are free in ${home}`, 'free some space, then try again');
+    }
+    unlock = lock(home);
+    db = new Database(path, { timeout: 5000 });
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('foreign_keys = ON');
+    db.pragma('journal_size_limit = 67108864');
+    migrate(db, path, now);
+    const check = db.pragma('quick_check(1)', { simple: true });
+    if (check !== 'ok') {
+      throw new PrerequisiteError('archive-damaged', `${path} is damaged: ${check}`, 'restore it from a backup');
+    }
+  } catch (thrown) {
+    db?.close();
+    unlock?.();
+    throw explainOpen(path, thrown);
+  }
+  const opened = db;
+  return {
+    db: opened,
+    close() {
+      opened.pragma('wal_checkpoint(TRUNCATE)');
+      opened.close();
+      unlock?.();
+    },
+  };
+}
+
+/**
+ * Opens a home's archive for reading only, beside whoever writes it.
+ *
+ * @throws PrerequisiteError `archive-missing` where there is none.
+ */
+export function openForReading(home: string): OpenDatabase {
+  const path = archivePath(home);
+  try {
+    const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
+    db.pragma('query_only = ON');
+    return { db, close: () => db.close() };
+  } catch (thrown) {
+    if ((thrown as { code?: string }).code === 'SQLITE_CANTOPEN') {
+      throw new PrerequisiteError('archive-missing', `there is no archive in ${home}`, 'run a search first, or give --home');
+    }
+    throw explainOpen(path, thrown);
+  }
+}

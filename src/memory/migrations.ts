@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import type { Database } from 'better-sqlite3';
+import { PrerequisiteError } from '../domain/errors.ts';
+import { ledger } from './migrations/001-ledger.ts';
+
+/** "AIRA" as a 32-bit integer: tells an archive from any other SQLite file. */
+export const applicationId = 0x41495241;
+
+/** Forward only; an entry is never edited after a release, which the stored checksums enforce. */
+const migrations: readonly { name: string; sql: string }[] = [{ name: '001-ledger', sql: ledger }];
+
+export const schemaVersion = migrations.length;
+
+const checksum = (sql: string) => createHash('sha256').update(sql).digest('hex');
+
+/**
+ * Brings an archive to the present schema, each step in a transaction of its own, so that a kill in the middle leaves a
+ * consistent older version.
+ *
+ * @throws PrerequisiteError `archive-newer` for an archive written by a later Aira, `archive-foreign` for a file that is
+ * no archive, `archive-altered` where an applied migration is not the one this version knows.
+ */
+export function migrate(db: Database, path: string, now: number): void {
+  const version = db.pragma('user_version', { simple: true }) as number;
+  const owner = db.pragma('application_id', { simple: true }) as number;
+  const tables = db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM sqlite_schema`).get()?.n ?? 0;
+  if (owner !== applicationId && tables > 0) {
+    throw new PrerequisiteError('archive-foreign', `${path} is not an Aira archive`, 'choose another --home');
+  }
+  if (version > schemaVersion) {
+    throw new PrerequisiteError(
+      'archive-newer',
+      `${path} was written by a newer Aira (archive version ${version}, this one knows ${schemaVersion})`,
+      'update Aira, or choose another --home',
+    );
+  }
+  if (version > 0) {
+    const applied = db.prepare<[], { version: number; name: string; checksum: string }>('SELECT * FROM migrations').all();
+    for (const row of applied) {
+      const known = migrations[row.version - 1];
+      if (known && checksum(known.sql) !== row.checksum) {
+        throw new PrerequisiteError(
+          'archive-altered',
+          `${path} was made with another form of migration ${row.name}`,
+          'restore the archive from a backup, or choose another --home',
+        );
+      }
+    }
+  }
+  for (const [index, { name, sql }] of migrations.entries()) {
+    const target = index + 1;
+    if (target <= version) continue;
+    db.transaction(() => {
+      if (target === 1) {
+        db.exec(`CREATE TABLE migrations (
+          version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, at INTEGER NOT NULL) STRICT`);
+      }
+      db.exec(sql);
+      db.prepare('INSERT INTO migrations VALUES (?, ?, ?, ?)').run(target, name, checksum(sql), now);
+      db.pragma(`application_id = ${applicationId}`);
+      db.pragma(`user_version = ${target}`);
+    }).exclusive();
+  }
+}

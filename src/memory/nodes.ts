@@ -1,0 +1,157 @@
+import type { Database } from 'better-sqlite3';
+import { canonicalText, parseInSpace } from '../domain/architecture.ts';
+import { errorMessage, TerminalError } from '../domain/errors.ts';
+import { rungSeeds } from '../domain/evaluation.ts';
+import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
+import type { ReplyOf, RequestOf } from '../domain/messages.ts';
+import type { Origin } from '../domain/node.ts';
+import type { BudgetLedger } from './budget.ts';
+import type { Evaluations } from './evaluations.ts';
+import type { Outbox } from './outbox.ts';
+import type { Searches } from './searches.ts';
+
+/**
+ * An agent whose attempts are nearly all refused would otherwise go on for ever without spending anything: so many
+ * attempts per accepted proposal, and so many on top, are its lot.
+ */
+export const attemptsPerProposal = 4;
+export const spareAttempts = 20;
+
+interface NodeRow {
+  id: NodeId;
+  agent: AgentName;
+  candidate: string;
+  verdict: 'accepted' | 'rejected' | 'duplicate';
+  message: string | null;
+}
+
+/** Proposals, and the laboratory's own nodes. All methods expect to be called inside a transaction. */
+export function nodes(db: Database, parts: { out: Outbox; searches: Searches; evaluations: Evaluations; budget: BudgetLedger }) {
+  const { out, searches, evaluations, budget } = parts;
+  const insert = db.prepare(
+    `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const insertParent = db.prepare('INSERT INTO parents (search, node, position, parent) VALUES (?, ?, ?, ?)');
+  const byId = db.prepare<[string, string], NodeRow>(
+    'SELECT id, agent, candidate, verdict, message FROM nodes WHERE search = ? AND id = ?',
+  );
+  const twin = db.prepare<[string, string, string], { id: NodeId }>(
+    `SELECT id FROM nodes WHERE search = ? AND agent = ? AND candidate = ? AND verdict = 'accepted' LIMIT 1`,
+  );
+  const savedOf = db.prepare<[string, string], { saved: number }>(
+    `SELECT saved FROM wants WHERE search = ? AND node = ? AND rung = 'screen' LIMIT 1`,
+  );
+
+  const store = (
+    search: SearchId,
+    node: { id: NodeId; agent: AgentName; ordinal: number; origin: Origin; candidate: string; parents: readonly NodeId[] },
+    verdict: NodeRow['verdict'],
+    message: string | null,
+    rationale: object,
+    now: number,
+  ): void => {
+    const text = JSON.stringify(rationale);
+    insert.run(search, node.id, node.agent, node.ordinal, node.origin, node.candidate, verdict, message, text, now);
+    for (const [position, parent] of node.parents.entries()) insertParent.run(search, node.id, position, parent);
+  };
+
+  const refuse = (
+    reason: 'invalid' | 'duplicate' | 'budget' | 'closed',
+    message: string,
+    node: NodeId | null,
+  ): ReplyOf<'agent-submit'> => ({ verdict: 'refused', node, reason, message });
+
+  return {
+    /**
+     * Takes an agent's proposal: node, job and announcement together. Asking again with the same ordinal gives the answer
+     * that was given before and changes nothing.
+     */
+    submit(request: RequestOf<'agent-submit'>, now: number): ReplyOf<'agent-submit'> {
+      const { search, agent, ordinal, operator, parents, rationale } = request;
+      const spec = searches.spec(search);
+      const self = spec.agents.find((each) => each.name === agent);
+      if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
+      const id = nodeId(agent, ordinal);
+      const before = byId.get(search, id);
+      if (before?.verdict === 'accepted') {
+        return { verdict: 'accepted', node: id, saved: savedOf.get(search, id)?.saved === 1 };
+      }
+      if (before) {
+        return refuse(before.verdict === 'duplicate' ? 'duplicate' : 'invalid', before.message ?? '', id);
+      }
+      if (searches.phase(search) !== 'screening') return refuse('closed', 'proposals are no longer taken', null);
+      const limit = budget.accepted(search, agent) >= self.evaluations ? `the ${self.evaluations} evaluations are used` : null;
+      const objection = limit ?? budget.objection(spec, 'screen', searches.elapsedMs(search));
+      if (objection) return refuse('budget', objection, null);
+
+      let candidate = request.candidate;
+      let problem: string | null = null;
+      try {
+        candidate = canonicalText(parseInSpace(candidate, spec.space));
+      } catch (thrown) {
+        problem = errorMessage(thrown);
+      }
+      const same = problem === null ? twin.get(search, agent, candidate) : undefined;
+      const node = { id, agent, ordinal, origin: operator, candidate, parents };
+      if (problem !== null || same) {
+        const reason = same ? 'duplicate' : 'invalid';
+        const message = same ? `${same.id} is the same candidate` : (problem ?? '');
+        store(search, node, same ? 'duplicate' : 'rejected', message, rationale, now);
+        out.addEvent({ kind: 'node-refused', search, agent, reason, message: message.slice(0, 500) }, now);
+        return refuse(reason, message, id);
+      }
+      store(search, node, 'accepted', null, rationale, now);
+      const [seed = 1] = rungSeeds('screen', 1);
+      const job = evaluations.jobFor(spec, candidate, 'screen', seed);
+      out.addEvent(
+        { kind: 'node-submitted', search, node: id, agent, operator, parents, architecture: job.architecture },
+        now,
+      );
+      return { verdict: 'accepted', node: id, ...evaluations.ask(search, id, agent, job, now) };
+    },
+
+    /** Adds a reference or the aggregate. Idempotent by node id. */
+    add(request: RequestOf<'node-add'>, now: number): { node: NodeId } {
+      const { search, node, origin, rationale } = request;
+      if (byId.get(search, node)) return { node };
+      const spec = searches.spec(search);
+      const architecture = parseInSpace(request.candidate, spec.space);
+      const candidate = canonicalText(architecture);
+      const cut = node.lastIndexOf('-');
+      const agent = node.slice(0, cut) as AgentName;
+      const ordinal = Number(node.slice(cut + 1));
+      store(search, { id: node, agent, ordinal, origin, candidate, parents: [] }, 'accepted', null, rationale, now);
+      out.addEvent(
+        {
+          ...{ kind: 'node-submitted', search, node, agent, operator: origin, parents: [] },
+          architecture: [...architecture],
+        },
+        now,
+      );
+      return { node };
+    },
+
+    /** Asks for nodes to be judged on a rung, as far as the budget reaches. */
+    evaluate(request: RequestOf<'node-evaluate'>, now: number): ReplyOf<'node-evaluate'> {
+      const { search, rung, seeds } = request;
+      const spec = searches.spec(search);
+      const counts = { asked: 0, saved: 0, refused: 0 };
+      for (const id of request.nodes) {
+        const node = byId.get(search, id);
+        if (!node) throw new TerminalError('unknown-node', `search "${search}" has no node "${id}"`);
+        for (const seed of rungSeeds(rung, seeds)) {
+          const job = evaluations.jobFor(spec, node.candidate, rung, seed);
+          const free = evaluations.isKnown(job.key);
+          if (!free && budget.objection(spec, rung, searches.elapsedMs(search)) !== null) {
+            counts.refused++;
+            continue;
+          }
+          counts[evaluations.ask(search, id, node.agent, job, now).saved ? 'saved' : 'asked']++;
+        }
+      }
+      return counts;
+    },
+  };
+}
+export type Nodes = ReturnType<typeof nodes>;

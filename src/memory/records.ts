@@ -1,0 +1,79 @@
+import type { Database } from 'better-sqlite3';
+import * as z from 'zod';
+import { agentNameSchema, evaluationKeySchema, nodeIdSchema, type SearchId } from '../domain/ids.ts';
+import { originSchema, rationaleSchema } from '../domain/node.ts';
+import { rungSchema } from '../domain/task.ts';
+
+const evaluationRecordSchema = z.object({
+  node: nodeIdSchema,
+  key: evaluationKeySchema,
+  rung: rungSchema,
+  seed: z.int(),
+  saved: z.int().transform((flag) => flag === 1),
+  askedAt: z.number(),
+  status: z.enum(['pending', 'ok', 'failed']),
+  validation: z.number().nullable(),
+  reason: z.string().nullable(),
+  message: z.string().nullable(),
+  seconds: z.number().nullable(),
+  worker: z.string().nullable(),
+  device: z.string().nullable(),
+  params: z.number().nullable(),
+  finishedAt: z.number().nullable(),
+});
+/** One evaluation that a node asked for, with its outcome where there is one. */
+export type EvaluationRecord = z.infer<typeof evaluationRecordSchema>;
+
+const nodeRecordSchema = z.object({
+  id: nodeIdSchema,
+  agent: agentNameSchema,
+  ordinal: z.int(),
+  origin: originSchema,
+  candidate: z.string(),
+  verdict: z.enum(['accepted', 'rejected', 'duplicate']),
+  message: z.string().nullable(),
+  rationale: z.string().transform((text) => rationaleSchema.parse(JSON.parse(text))),
+  createdAt: z.number(),
+});
+/** Everything recorded of a node, its evaluations on all rungs included; no test figure. */
+export type NodeRecord = z.infer<typeof nodeRecordSchema> & {
+  parents: z.infer<typeof nodeIdSchema>[];
+  evaluations: EvaluationRecord[];
+};
+
+/** Whole histories, for reports, exports and audits. */
+export function records(db: Database) {
+  const nodeRows = db.prepare<[string], unknown>(
+    `SELECT id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at AS createdAt
+     FROM nodes WHERE search = ? ORDER BY seq`,
+  );
+  const parentRows = db.prepare<[string], { node: string; parent: string }>(
+    'SELECT node, parent FROM parents WHERE search = ? ORDER BY node, position',
+  );
+  const evaluationRows = db.prepare<[string], unknown>(
+    `SELECT w.node, w.key, w.rung, w.seed, w.saved, w.at AS askedAt, coalesce(e.status, 'pending') AS status,
+       e.validation, e.reason, e.message, e.seconds, e.worker, e.device, e.finished_at AS finishedAt,
+       json_extract(e.measurement, '$.params') AS params
+     FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
+  );
+  return {
+    /** Nodes in the order in which they were recorded. */
+    nodes(search: SearchId): NodeRecord[] {
+      const parents = new Map<string, NodeRecord['parents']>();
+      for (const { node, parent } of parentRows.all(search)) {
+        parents.set(node, [...(parents.get(node) ?? []), nodeIdSchema.parse(parent)]);
+      }
+      const evaluations = new Map<string, EvaluationRecord[]>();
+      for (const raw of evaluationRows.all(search)) {
+        const row = evaluationRecordSchema.parse(raw);
+        const list = evaluations.get(row.node);
+        if (list) list.push(row);
+        else evaluations.set(row.node, [row]);
+      }
+      return nodeRows.all(search).map((raw) => {
+        const row = nodeRecordSchema.parse(raw);
+        return { ...row, parents: parents.get(row.id) ?? [], evaluations: evaluations.get(row.id) ?? [] };
+      });
+    },
+  };
+}

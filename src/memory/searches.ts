@@ -1,0 +1,105 @@
+import type { Database } from 'better-sqlite3';
+import { canonicalJson, type Json } from '../domain/canonical.ts';
+import { TerminalError } from '../domain/errors.ts';
+import type { SearchId } from '../domain/ids.ts';
+import { type Phase, phases, phaseSchema, type SearchSpec, searchSpecSchema } from '../domain/search.ts';
+import type { Outbox } from './outbox.ts';
+
+const isOpen = (phase: Phase) => phase !== 'finished' && phase !== 'stopped';
+
+/** Which searches there are, how far each is, and how long each has been worked on. */
+export function searches(db: Database, out: Outbox) {
+  const insert = db.prepare('INSERT INTO searches (id, spec, created_at) VALUES (?, ?, ?)');
+  const spec = db.prepare<[string], { spec: string }>('SELECT spec FROM searches WHERE id = ?');
+  const all = db.prepare<[], { id: string; created_at: number }>('SELECT id, created_at FROM searches ORDER BY created_at, id');
+  const insertPhase = db.prepare('INSERT INTO phases (search, phase, at) VALUES (?, ?, ?)');
+  const lastPhase = db.prepare<[string], { phase: string }>(
+    'SELECT phase FROM phases WHERE search = ? ORDER BY seq DESC LIMIT 1',
+  );
+  const phaseTimes = db.prepare<[string], { phase: string; at: number }>(
+    'SELECT phase, at FROM phases WHERE search = ? ORDER BY seq',
+  );
+  const openSitting = db.prepare('INSERT INTO sittings (search, opened_at, seen_at) VALUES (?, ?, ?)');
+  const touchSitting = db.prepare(
+    'UPDATE sittings SET seen_at = max(seen_at, ?) WHERE seq = (SELECT max(seq) FROM sittings WHERE search = ?)',
+  );
+  const sat = db.prepare<[string], { ms: number }>(
+    'SELECT coalesce(sum(seen_at - opened_at), 0) AS ms FROM sittings WHERE search = ?',
+  );
+  const specs = new Map<SearchId, SearchSpec>();
+
+  const repository = {
+    /** @throws TerminalError `unknown-search` */
+    spec(id: SearchId): SearchSpec {
+      const cached = specs.get(id);
+      if (cached) return cached;
+      const row = spec.get(id);
+      if (!row) throw new TerminalError('unknown-search', `there is no search "${id}" in this lab`);
+      const parsed = searchSpecSchema.parse(JSON.parse(row.spec));
+      specs.set(id, parsed);
+      return parsed;
+    },
+
+    list(): { id: SearchId; createdAt: number }[] {
+      return all.all().map((row) => ({ id: row.id as SearchId, createdAt: row.created_at }));
+    },
+
+    /**
+     * Records a search, or takes up one that was left unfinished; either way a new sitting begins.
+     *
+     * @throws TerminalError `search-differs` when the id is taken by a search with another specification.
+     */
+    open(wanted: SearchSpec, now: number): { resumed: boolean; phase: Phase } {
+      const existing = spec.get(wanted.id);
+      const text = canonicalJson(wanted as unknown as Json);
+      if (!existing) {
+        insert.run(wanted.id, text, now);
+        insertPhase.run(wanted.id, 'screening', now);
+      } else if (existing.spec !== text) {
+        throw new TerminalError('search-differs', `"${wanted.id}" is the name of another search`);
+      }
+      openSitting.run(wanted.id, now, now);
+      const before = repository.phase(wanted.id);
+      if (before === 'stopped') repository.enter(wanted.id, repository.phaseBeforeStop(wanted.id), now);
+      return { resumed: existing !== undefined, phase: repository.phase(wanted.id) };
+    },
+
+    phase(id: SearchId): Phase {
+      const row = lastPhase.get(id);
+      if (!row) throw new TerminalError('unknown-search', `there is no search "${id}" in this lab`);
+      return phaseSchema.parse(row.phase);
+    },
+
+    phaseBeforeStop(id: SearchId): Phase {
+      const reached = phaseTimes.all(id).filter((row) => row.phase !== 'stopped');
+      return phaseSchema.parse(reached.at(-1)?.phase ?? 'screening');
+    },
+
+    /** Moves forward on the ladder; a step back is ignored, because a repeated request must change nothing. */
+    enter(id: SearchId, phase: Phase, now: number): Phase {
+      const current = repository.phase(id);
+      const onwards = phases.indexOf(phase) > phases.indexOf(current) || (current === 'stopped' && isOpen(phase));
+      if (!onwards || current === 'finished') return current;
+      insertPhase.run(id, phase, now);
+      out.addEvent({ kind: 'phase-changed', search: id, phase }, now);
+      return phase;
+    },
+
+    /** Phases in the order in which they were entered, with the time of each. */
+    phaseTimes(id: SearchId): { phase: Phase; at: number }[] {
+      return phaseTimes.all(id).map((row) => ({ phase: phaseSchema.parse(row.phase), at: row.at }));
+    },
+
+    isOpen: (id: SearchId) => isOpen(repository.phase(id)),
+
+    /** Says that the search is being worked on; wall time counts up to here. */
+    touch(id: SearchId, now: number): void {
+      touchSitting.run(now, id);
+    },
+
+    /** Wall time spent so far, in milliseconds, over all sittings. */
+    elapsedMs: (id: SearchId) => sat.get(id)?.ms ?? 0,
+  };
+  return repository;
+}
+export type Searches = ReturnType<typeof searches>;

@@ -1,0 +1,29 @@
+import type { Database } from 'better-sqlite3';
+import type { NodeId, SearchId } from '../domain/ids.ts';
+
+/** A hidden figure of a node. */
+export interface TestScore {
+  node: NodeId;
+  seed: number;
+  score: number;
+}
+
+/**
+ * The only door to test figures. Whoever looks says why, and the look is recorded, so that an audit can prove that none
+ * steered the search (I4).
+ */
+export function testScores(db: Database) {
+  const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
+  const all = db.prepare<[string], TestScore>(
+    `SELECT w.node, w.seed, t.score FROM wants w JOIN test_scores t ON t.key = w.key
+     WHERE w.search = ? ORDER BY w.node, w.seed`,
+  );
+  return {
+    read(search: SearchId, purpose: 'report' | 'nodes --with-test', now: number): TestScore[] {
+      return db.transaction(() => {
+        note.run(search, purpose, now);
+        return all.all(search);
+      })();
+    },
+  };
+}
