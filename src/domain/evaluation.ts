@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { primitiveSchema, spaceSchema } from './architecture.ts';
 import { contentHash } from './canonical.ts';
 import { type EvaluationKey, evaluationKeySchema, workerIdSchema } from './ids.ts';
-import { type Rung, rungSchema } from './task.ts';
+import { deviceClassSchema, type Rung, rungSchema } from './task.ts';
 
 /** Why an attempt gave no score. Every attempt that gave none carries exactly one of these (I8). */
 export const failureReasons = [
@@ -24,6 +24,7 @@ export const jobSchema = z.strictObject({
   taskVersion: z.string(),
   /** Engine and source hash of the trainer; a worker with another one must not take the job (I2). */
   evaluator: z.string(),
+  deviceClass: deviceClassSchema,
   rung: rungSchema,
   space: spaceSchema,
   settings: z.record(z.string(), z.json()),
@@ -39,8 +40,10 @@ export type Job = z.infer<typeof jobSchema>;
 
 /** The identity of an evaluation (I2): the same key is never trained twice, in whichever search it is asked for. */
 export function evaluationKey(job: Omit<Job, 'key' | 'timeoutSeconds'>): EvaluationKey {
-  const { task, taskVersion, evaluator, rung, architecture, seed, measure } = job;
-  return evaluationKeySchema.parse(contentHash({ task, taskVersion, evaluator, rung, architecture, seed, measure }));
+  const { task, taskVersion, evaluator, deviceClass, rung, architecture, seed, measure } = job;
+  return evaluationKeySchema.parse(
+    contentHash({ task, taskVersion, evaluator, deviceClass, rung, architecture, seed, measure }),
+  );
 }
 
 const score = z.number().min(0).max(1);

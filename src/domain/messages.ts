@@ -40,6 +40,8 @@ const agentStanding = z.strictObject({
   evaluated: z.int(),
   failed: z.int(),
   best: z.number().nullable(),
+  /** It may propose no more: its budget is used. */
+  done: z.boolean(),
 });
 
 /** What a person, or the search's own life cycle, wants to know at a glance. */
@@ -50,8 +52,10 @@ export const standingSchema = z.strictObject({
   evaluated: z.int(),
   failed: z.int(),
   saved: z.int(),
-  /** Pending evaluations of agents' nodes on the screen rung. */
-  screening: z.int(),
+  /** Pending evaluations by rung. */
+  pendingOn: z.strictObject({ screen: z.int(), confirm: z.int(), final: z.int() }),
+  /** Of those, the ones that a worker has begun. */
+  training: z.int(),
   /** Training seconds paid by this search. */
   deviceSeconds: z.number(),
   /** Mean seconds of a training on each rung, where one has ended. */
@@ -67,8 +71,18 @@ export type Standing = z.infer<typeof standingSchema>;
 export const requests = {
   /** Records a search, or finds it as it was left. */
   'search-open': {
-    request: z.strictObject({ spec: searchSpecSchema }),
+    request: z.strictObject({ spec: searchSpecSchema, source: z.string().max(100_000) }),
     reply: z.strictObject({ resumed: z.boolean(), phase: phaseSchema }),
+  },
+  /** The first free name of a family: `quickstart-1`, `quickstart-2`, ... */
+  'search-name': {
+    request: z.strictObject({ family: agentNameSchema }),
+    reply: z.strictObject({ search: searchIdSchema }),
+  },
+  /** The specification of a search, for whoever takes it up again. */
+  'search-spec': {
+    request: z.strictObject({ search: searchIdSchema }),
+    reply: z.strictObject({ spec: searchSpecSchema, source: z.string(), phase: phaseSchema }),
   },
   'search-standing': {
     request: z.strictObject({ search: searchIdSchema }),

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { agentEntrySchema, agentSpecSchema } from './agent.ts';
 import { parseArchitecture, spaceSchema } from './architecture.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
-import { profileSchema } from './task.ts';
+import { deviceClassSchema, profileSchema } from './task.ts';
 
 /** Limits that hold however the search goes; each is checked before the spending it limits (I9). */
 export const budgetSchema = z.strictObject({
@@ -70,6 +70,7 @@ export const searchSpecSchema = z.strictObject({
   /** The profile's settings as they were at the start; later edits of the task do not touch a running search. */
   rungs: profileSchema.shape.rungs,
   evaluator: z.string(),
+  deviceClass: deviceClassSchema,
   seed: z.int().nonnegative(),
   budget: budgetSchema,
   ladder: ladderSchema,

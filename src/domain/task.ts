@@ -10,6 +10,11 @@ export const rungs = ['screen', 'confirm', 'final'] as const;
 export const rungSchema = z.enum(rungs);
 export type Rung = z.infer<typeof rungSchema>;
 
+/** Kinds of device that trainings wait for. A search uses one kind, because scores of two kinds are not quite equal. */
+export const deviceClasses = ['cpu', 'cuda'] as const;
+export const deviceClassSchema = z.enum(deviceClasses);
+export type DeviceClass = z.infer<typeof deviceClassSchema>;
+
 /** What a rung asks of the trainer. Only the trainer knows the keys of `settings`, and it refuses unknown ones. */
 export const rungSettingsSchema = z.strictObject({
   /** Rough cost of one training, in core-seconds on a CPU or device-seconds on a GPU; plans and forecasts start from it. */

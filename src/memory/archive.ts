@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { TerminalError } from '../domain/errors.ts';
+import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
@@ -67,9 +67,21 @@ export class Archive {
     return this.#db.transaction(() => change(this.#clock.now())).immediate();
   }
 
+  /** A search that was stopped, or whose wall time is over, has nothing trained any more (I9). */
+  #mayTrain(search: SearchId): boolean {
+    const { searches } = this.#parts;
+    const { minutes } = searches.spec(search).budget;
+    return searches.isOpen(search) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
+  }
+
   /** The answers to all requests, by verb. */
   readonly handlers: { [V in Verb]: (request: RequestOf<V>) => ReplyOf<V> } = {
-    'search-open': ({ spec }) => this.#commit((now) => this.#parts.searches.open(spec, now)),
+    'search-open': ({ spec, source }) => this.#commit((now) => this.#parts.searches.open(spec, source, now)),
+    'search-name': ({ family }) => ({ search: this.#parts.searches.freeName(family) }),
+    'search-spec': ({ search }) => {
+      const { searches } = this.#parts;
+      return { spec: searches.spec(search), source: searches.source(search), phase: searches.phase(search) };
+    },
     'search-standing': ({ search }) => {
       const { searches, standing } = this.#parts;
       if (searches.isOpen(search)) this.#commit((now) => searches.touch(search, now));
@@ -84,6 +96,9 @@ export class Archive {
     'node-add': (request) => this.#commit((now) => this.#parts.nodes.add(request, now)),
     'node-evaluate': (request) => this.#commit((now) => this.#parts.nodes.evaluate(request, now)),
     'agent-join': ({ search, agent }) => {
+      if (!this.#parts.searches.exists(search)) {
+        throw new RetryableError('search-not-yet', `there is no search "${search}" in this lab yet`, 1000);
+      }
       const spec = this.#parts.searches.spec(search);
       const self = spec.agents.find((each) => each.name === agent);
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
@@ -101,8 +116,8 @@ export class Archive {
     },
     'job-claim': ({ key, worker, attempt }) =>
       this.#commit((now) => {
-        const { evaluations, searches } = this.#parts;
-        const reason = evaluations.claim(key, worker, attempt, searches.isOpen, now);
+        const { evaluations } = this.#parts;
+        const reason = evaluations.claim(key, worker, attempt, (search) => this.#mayTrain(search), now);
         return { go: reason === 'wanted', reason };
       }),
   };

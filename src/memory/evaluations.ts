@@ -150,6 +150,7 @@ export function evaluations(db: Database, out: Outbox) {
         task: spec.task,
         taskVersion: spec.taskVersion,
         evaluator: spec.evaluator,
+        deviceClass: spec.deviceClass,
         rung,
         space: spec.space,
         settings: spec.rungs[rung].settings,
@@ -184,13 +185,13 @@ export function evaluations(db: Database, out: Outbox) {
       key: EvaluationKey,
       worker: WorkerId,
       attempt: number,
-      isOpen: (search: SearchId) => boolean,
+      mayTrain: (search: SearchId) => boolean,
       now: number,
     ): 'wanted' | 'done' | 'unknown' | 'withdrawn' {
       const row = job.get(key);
       if (!row) return 'unknown';
       if (evaluation.get(key)) return 'done';
-      if (!wantsOf.all(key).some((want) => isOpen(want.search))) return 'withdrawn';
+      if (!wantsOf.all(key).some((want) => mayTrain(want.search))) return 'withdrawn';
       if ((attempts.get(key)?.n ?? 0) >= forgivenAttempts) {
         const { evaluator } = jobSchema.parse(JSON.parse(row.body));
         const message = `took its worker down ${forgivenAttempts} times`;

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { TerminalError } from '../domain/errors.ts';
-import type { SearchId } from '../domain/ids.ts';
+import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 import { type Phase, phases, phaseSchema, type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -9,8 +9,8 @@ const isOpen = (phase: Phase) => phase !== 'finished' && phase !== 'stopped';
 
 /** Which searches there are, how far each is, and how long each has been worked on. */
 export function searches(db: Database, out: Outbox) {
-  const insert = db.prepare('INSERT INTO searches (id, spec, created_at) VALUES (?, ?, ?)');
-  const spec = db.prepare<[string], { spec: string }>('SELECT spec FROM searches WHERE id = ?');
+  const insert = db.prepare('INSERT INTO searches (id, spec, source, created_at) VALUES (?, ?, ?, ?)');
+  const spec = db.prepare<[string], { spec: string; source: string }>('SELECT spec, source FROM searches WHERE id = ?');
   const all = db.prepare<[], { id: string; created_at: number }>('SELECT id, created_at FROM searches ORDER BY created_at, id');
   const insertPhase = db.prepare('INSERT INTO phases (search, phase, at) VALUES (?, ?, ?)');
   const lastPhase = db.prepare<[string], { phase: string }>(
@@ -40,6 +40,19 @@ export function searches(db: Database, out: Outbox) {
       return parsed;
     },
 
+    exists: (id: SearchId) => spec.get(id) !== undefined,
+
+    /** The search file as it was given. */
+    source: (id: SearchId) => spec.get(id)?.source ?? '',
+
+    /** The first free name of a family. */
+    freeName(family: string): SearchId {
+      for (let number = 1; ; number++) {
+        const id = `${family}-${number}`;
+        if (!spec.get(id)) return searchIdSchema.parse(id);
+      }
+    },
+
     list(): { id: SearchId; createdAt: number }[] {
       return all.all().map((row) => ({ id: row.id as SearchId, createdAt: row.created_at }));
     },
@@ -49,11 +62,11 @@ export function searches(db: Database, out: Outbox) {
      *
      * @throws TerminalError `search-differs` when the id is taken by a search with another specification.
      */
-    open(wanted: SearchSpec, now: number): { resumed: boolean; phase: Phase } {
+    open(wanted: SearchSpec, source: string, now: number): { resumed: boolean; phase: Phase } {
       const existing = spec.get(wanted.id);
       const text = canonicalJson(wanted as unknown as Json);
       if (!existing) {
-        insert.run(wanted.id, text, now);
+        insert.run(wanted.id, text, source, now);
         insertPhase.run(wanted.id, 'screening', now);
       } else if (existing.spec !== text) {
         throw new TerminalError('search-differs', `"${wanted.id}" is the name of another search`);

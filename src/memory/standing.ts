@@ -13,6 +13,15 @@ interface Scored {
   validation: number;
 }
 
+interface Totals {
+  rung: Rung;
+  pending: number;
+  evaluated: number;
+  failed: number;
+  saved: number;
+  training: number;
+}
+
 /** Where a search stands, by counting. Reads no test figure (I4). */
 export function standing(db: Database, parts: { searches: Searches; budget: BudgetLedger }) {
   const { searches, budget } = parts;
@@ -22,11 +31,12 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL
      GROUP BY w.node ORDER BY validation DESC, n.seq`,
   );
-  const totals = db.prepare<[string], { pending: number; evaluated: number; failed: number; saved: number; screening: number }>(
-    `SELECT coalesce(sum(e.key IS NULL), 0) AS pending, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
-       coalesce(sum(e.status = 'failed'), 0) AS failed, coalesce(sum(w.saved), 0) AS saved,
-       coalesce(sum(e.key IS NULL AND w.rung = 'screen'), 0) AS screening
-     FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ?`,
+  const totals = db.prepare<[string], Totals>(
+    `SELECT w.rung, sum(e.key IS NULL) AS pending, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
+       coalesce(sum(e.status = 'failed'), 0) AS failed, sum(w.saved) AS saved,
+       sum(e.key IS NULL AND EXISTS (SELECT 1 FROM attempts a WHERE a.key = w.key AND NOT EXISTS (
+         SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt))) AS training
+     FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.rung`,
   );
   const perAgent = db.prepare<
     [string],
@@ -45,7 +55,9 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
 
     of(search: SearchId): Standing {
       const spec = searches.spec(search);
-      const counts = totals.get(search) ?? { pending: 0, evaluated: 0, failed: 0, saved: 0, screening: 0 };
+      const byRung = totals.all(search);
+      const sum = (figure: Exclude<keyof Totals, 'rung'>) => byRung.reduce((total, row) => total + row[figure], 0);
+      const pending = (rung: Rung) => byRung.find((row) => row.rung === rung)?.pending ?? 0;
       const found = perAgent.all(search);
       // The highest rung that has spoken decides who is best: a longer training overrules a shorter one.
       const best = [...rungs]
@@ -54,14 +66,20 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
         .find((node) => node !== undefined);
       return {
         phase: searches.phase(search),
-        ...counts,
+        pending: sum('pending'),
+        pendingOn: { screen: pending('screen'), confirm: pending('confirm'), final: pending('final') },
+        training: sum('training'),
+        evaluated: sum('evaluated'),
+        failed: sum('failed'),
+        saved: sum('saved'),
         deviceSeconds: budget.deviceSeconds(search),
         meanSeconds: budget.meanSeconds(search),
         elapsedMs: searches.elapsedMs(search),
         best: best ?? null,
-        agents: spec.agents.map(({ name }) => {
+        agents: spec.agents.map(({ name, evaluations }) => {
           const row = found.find((each) => each.agent === name);
-          return row ?? { agent: name, proposed: 0, evaluated: 0, failed: 0, best: null };
+          const done = budget.accepted(search, name) >= evaluations;
+          return { ...(row ?? { agent: name, proposed: 0, evaluated: 0, failed: 0, best: null }), done };
         }),
       };
     },

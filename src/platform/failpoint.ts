@@ -16,7 +16,6 @@ export const failpoints = [
   'job.after-ack',
   'archive.before-commit',
   'archive.after-commit',
-  'archive.after-ack',
 ] as const;
 export type Failpoint = (typeof failpoints)[number];
 

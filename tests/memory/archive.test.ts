@@ -27,7 +27,7 @@ const events = (archive: Archive) =>
 describe('submitting', () => {
   it('records node, job and announcement together', () => {
     const { archive, ask } = openArchive();
-    ask['search-open']({ spec: searchSpec() });
+    ask['search-open']({ spec: searchSpec(), source: '' });
     const reply = ask['agent-submit'](proposal(1, 'M,mA 2Mb'));
     expect(reply).toEqual({ verdict: 'accepted', node: 'walker-1', saved: false });
     expect(jobs(archive).map((job) => job.architecture.join(' '))).toEqual(['M mA Mb Mb']);
@@ -36,7 +36,7 @@ describe('submitting', () => {
 
   it('answers a repeated request as the first time and changes nothing (L2)', () => {
     const { archive, ask } = openArchive();
-    ask['search-open']({ spec: searchSpec() });
+    ask['search-open']({ spec: searchSpec(), source: '' });
     const first = ask['agent-submit'](proposal(1, 'M M M M'));
     const before = archive.unsent(100).length;
     expect(ask['agent-submit'](proposal(1, 'mA M M M'))).toEqual(first);
@@ -45,7 +45,7 @@ describe('submitting', () => {
 
   it('keeps what is no candidate, with the reason (I8)', () => {
     const { home, ask } = openArchive();
-    ask['search-open']({ spec: searchSpec() });
+    ask['search-open']({ spec: searchSpec(), source: '' });
     expect(ask['agent-submit'](proposal(1, 'M M M'))).toMatchObject({ verdict: 'refused', reason: 'invalid' });
     expect(ask['agent-submit'](proposal(2, 'M M M Conv'))).toMatchObject({ verdict: 'refused', reason: 'invalid' });
     const reader = readArchive(home);
@@ -56,7 +56,7 @@ describe('submitting', () => {
   it('refuses an agent its own candidate again, and a different agent not', () => {
     const { archive, ask } = openArchive();
     const agents = [agentSpec(), agentSpec({ name: 'rival' })];
-    ask['search-open']({ spec: searchSpec({ agents }) });
+    ask['search-open']({ spec: searchSpec({ agents }), source: '' });
     ask['agent-submit'](proposal(1, 'M M M M'));
     expect(ask['agent-submit'](proposal(2, '4M'))).toMatchObject({ reason: 'duplicate', node: 'walker-2' });
     const rival = ask['agent-submit'](proposal(1, '4M', { agent: 'rival' as AgentName }));
@@ -67,7 +67,7 @@ describe('submitting', () => {
   it('stops at the agent’s budget, at the wall time and after screening (I9)', () => {
     const { ask, clock } = openArchive();
     const spec = searchSpec({ agents: [agentSpec({ evaluations: 1 }), agentSpec({ name: 'rival' })], budget: { evaluations: 2, minutes: 1 } });
-    ask['search-open']({ spec });
+    ask['search-open']({ spec, source: '' });
     ask['agent-submit'](proposal(1, '4M'));
     expect(ask['agent-submit'](proposal(2, '4mA'))).toMatchObject({ verdict: 'refused', reason: 'budget', node: null });
     clock.advance(61_000);
@@ -80,7 +80,7 @@ describe('submitting', () => {
 
   it('reserves what is queued against the device seconds (I9)', () => {
     const { ask } = openArchive();
-    ask['search-open']({ spec: searchSpec({ budget: { evaluations: 4, deviceSeconds: 2.5 } }) });
+    ask['search-open']({ spec: searchSpec({ budget: { evaluations: 4, deviceSeconds: 2.5 } }), source: '' });
     expect(ask['agent-submit'](proposal(1, '4M'))).toMatchObject({ verdict: 'accepted' });
     expect(ask['agent-submit'](proposal(2, '4mA'))).toMatchObject({ verdict: 'accepted' });
     expect(ask['agent-submit'](proposal(3, '4Mb'))).toMatchObject({ verdict: 'refused', reason: 'budget' });
@@ -90,7 +90,7 @@ describe('submitting', () => {
 describe('results', () => {
   const begun = (spec = searchSpec()) => {
     const opened = openArchive();
-    opened.ask['search-open']({ spec });
+    opened.ask['search-open']({ spec, source: '' });
     opened.ask['agent-submit'](proposal(1, '4M'));
     const [job] = jobs(opened.archive);
     if (!job) throw new Error('no job');
@@ -112,11 +112,11 @@ describe('results', () => {
     const { archive, job, ask } = begun();
     archive.record(resultOf(job, measurement(0.5)));
     const later = searchSpec({ id: 'trial-2' });
-    ask['search-open']({ spec: later });
+    ask['search-open']({ spec: later, source: '' });
     expect(ask['agent-submit'](proposal(1, '4M', { search: later.id }))).toMatchObject({ saved: true });
     expect(ask['search-standing']({ search: later.id })).toMatchObject({ evaluated: 1, saved: 1, deviceSeconds: 0 });
     const other = searchSpec({ id: 'trial-3', evaluator: 'torch-111111111111' });
-    ask['search-open']({ spec: other });
+    ask['search-open']({ spec: other, source: '' });
     expect(ask['agent-submit'](proposal(1, '4M', { search: other.id }))).toMatchObject({ saved: false });
   });
 
@@ -132,7 +132,7 @@ describe('results', () => {
   });
 
   it('of a candidate that keeps killing workers are given up', () => {
-    const { archive, job, ask, home } = begun();
+    const { job, ask, home } = begun();
     const worker = resultOf(job, measurement(0)).worker;
     for (let attempt = 1; attempt <= 5; attempt++) {
       expect(ask['job-claim']({ key: job.key, worker, attempt })).toEqual({ go: true, reason: 'wanted' });
@@ -171,7 +171,7 @@ describe('views', () => {
   it('show outcomes up to the horizon only, whatever has arrived (I5)', () => {
     const { archive, ask } = openArchive();
     const search = searchSpec().id;
-    ask['search-open']({ spec: searchSpec() });
+    ask['search-open']({ spec: searchSpec(), source: '' });
     for (const [index, text] of ['4M', '4mA'].entries()) ask['agent-submit'](proposal(index + 1, text));
     const waiting = ask['agent-view']({ search, agent: walker, ordinal: 3 });
     expect(waiting).toEqual({ state: 'waiting' });
@@ -192,11 +192,11 @@ describe('views', () => {
   it('close when the budget is used or nearly every attempt is refused', () => {
     const { ask } = openArchive();
     const search = searchSpec().id;
-    ask['search-open']({ spec: searchSpec({ agents: [agentSpec({ evaluations: 1 })] }) });
+    ask['search-open']({ spec: searchSpec({ agents: [agentSpec({ evaluations: 1 })] }), source: '' });
     ask['agent-submit'](proposal(1, '4M'));
     expect(ask['agent-view']({ search, agent: walker, ordinal: 2 })).toMatchObject({ state: 'closed' });
     const spec = searchSpec({ id: 'trial-2' });
-    ask['search-open']({ spec });
+    ask['search-open']({ spec, source: '' });
     for (let ordinal = 1; ordinal <= 36; ordinal++) ask['agent-submit'](proposal(ordinal, 'nonsense', { search: spec.id }));
     expect(ask['agent-view']({ search: spec.id, agent: walker, ordinal: 36 })).toMatchObject({ state: 'ready' });
     expect(ask['agent-view']({ search: spec.id, agent: walker, ordinal: 37 })).toMatchObject({ state: 'closed' });
@@ -207,12 +207,12 @@ describe('a search', () => {
   it('continues where it stopped and pays only for the time it was worked on', () => {
     const { ask, clock } = openArchive();
     const spec = searchSpec();
-    expect(ask['search-open']({ spec })).toEqual({ resumed: false, phase: 'screening' });
+    expect(ask['search-open']({ spec, source: '' })).toEqual({ resumed: false, phase: 'screening' });
     clock.advance(5000);
     ask['search-phase']({ search: spec.id, phase: 'confirming' });
     ask['search-phase']({ search: spec.id, phase: 'stopped' });
     clock.advance(1_000_000);
-    expect(ask['search-open']({ spec })).toEqual({ resumed: true, phase: 'confirming' });
+    expect(ask['search-open']({ spec, source: '' })).toEqual({ resumed: true, phase: 'confirming' });
     clock.advance(1000);
     expect(ask['search-standing']({ search: spec.id }).elapsedMs).toBe(6000);
   });
@@ -220,7 +220,7 @@ describe('a search', () => {
   it('never goes back on its ladder', () => {
     const { ask } = openArchive();
     const search = searchSpec().id;
-    ask['search-open']({ spec: searchSpec() });
+    ask['search-open']({ spec: searchSpec(), source: '' });
     ask['search-phase']({ search, phase: 'aggregating' });
     expect(ask['search-phase']({ search, phase: 'confirming' })).toEqual({ phase: 'aggregating' });
     ask['search-phase']({ search, phase: 'finished' });
@@ -229,7 +229,7 @@ describe('a search', () => {
 
   it('does not share its name with another specification', () => {
     const { ask } = openArchive();
-    ask['search-open']({ spec: searchSpec() });
-    expect(() => ask['search-open']({ spec: searchSpec({ seed: 2 }) })).toThrow('is the name of another search');
+    ask['search-open']({ spec: searchSpec(), source: '' });
+    expect(() => ask['search-open']({ spec: searchSpec({ seed: 2 }), source: '' })).toThrow('is the name of another search');
   });
 });

@@ -76,7 +76,7 @@ describe('an archive file', () => {
 
   it('keeps nodes and evaluations as they were recorded', () => {
     const { db, close } = openForWriting(temporaryFolder(), 1);
-    db.exec(`INSERT INTO searches VALUES ('s-1', '{}', 1);
+    db.exec(`INSERT INTO searches VALUES ('s-1', '{}', '', 1);
       INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, rationale, created_at)
       VALUES ('s-1', 'a-1', 'a', 1, 'draft', 'M', 'accepted', '{}', 1)`);
     expect(() => db.exec(`UPDATE nodes SET candidate = 'mA'`)).toThrow('never changed');

@@ -7,6 +7,8 @@ export const ledger = `
 CREATE TABLE searches (
   id TEXT PRIMARY KEY,
   spec TEXT NOT NULL CHECK (json_valid(spec)),
+  -- The search file as it was given, for people.
+  source TEXT NOT NULL,
   created_at INTEGER NOT NULL
 ) STRICT;
 

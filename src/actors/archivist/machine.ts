@@ -1,0 +1,102 @@
+import { assign, fromCallback, fromPromise, setup } from 'xstate';
+import type { Bus } from '../../bus/index.ts';
+import { errorMessage, toError } from '../../domain/errors.ts';
+import type { EvaluationResult } from '../../domain/evaluation.ts';
+import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
+import type { Archive } from '../../memory/archive.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Timers } from '../../platform/timers.ts';
+import { type Broken, kept } from '../kept.ts';
+import { Pump } from './pump.ts';
+import { reconcile } from './reconcile.ts';
+
+export interface ArchivistParts {
+  readonly archive: Archive;
+  readonly bus: Bus;
+  readonly timers: Timers;
+  readonly log: Logger;
+  /** How often queue and ledger are compared while all is well. */
+  readonly reconcileEveryMs?: number;
+}
+
+type ArchivistEvent = { type: 'STOP' } | Broken;
+
+/**
+ * The archivist: the only writer of a lab's ledger.
+ *
+ * Role: answers requests, takes results off the bus, publishes what was decided, keeps queue and ledger in agreement.
+ * Non-role: deciding what a search does next (the search actor), judging candidates (workers).
+ *
+ * A1. A result is acknowledged only after its transaction is on disk (I1).
+ * A2. A request or a result that arrives twice changes nothing the second time (I2).
+ * A3. Everything it knows is in the ledger: a new archivist on the same home continues where a killed one stood.
+ */
+export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs = 60_000 }: ArchivistParts) {
+  const pump = new Pump({ archive, bus, timers, log });
+
+  const withPump = <V extends Verb>(verb: V) => {
+    const handler = archive.handlers[verb] as (request: RequestOf<V>) => ReplyOf<V>;
+    return (request: RequestOf<V>): ReplyOf<V> => {
+      try {
+        return handler(request);
+      } finally {
+        pump.wake();
+      }
+    };
+  };
+  const verbs = Object.keys(archive.handlers) as Verb[];
+  const handlers = Object.fromEntries(verbs.map((verb) => [verb, withPump(verb)])) as unknown as typeof archive.handlers;
+
+  const take = (result: EvaluationResult): 'ack' | 'term' => {
+    const verdict = archive.record(result);
+    pump.wake();
+    if (verdict === 'unknown') log.warn({ key: result.key }, 'a result for a job that nobody asked for');
+    return verdict === 'unknown' ? 'term' : 'ack';
+  };
+
+  return setup({
+    types: { events: {} as ArchivistEvent, context: {} as { error: Error | null } },
+    actors: {
+      prepare: fromPromise(async () => {
+        await bus.ensureStreams();
+        await reconcile(archive, bus, log);
+        pump.wake();
+      }),
+      answering: kept<ArchivistEvent>(() => bus.serve(handlers), { timers, log }),
+      collecting: kept<ArchivistEvent>(() => bus.consumeResults('archivist', take), { timers, log }),
+      reconciling: fromCallback<ArchivistEvent>(() =>
+        timers.every(reconcileEveryMs, () => {
+          reconcile(archive, bus, log).then(
+            () => pump.wake(),
+            (thrown) => log.warn({ error: errorMessage(thrown) }, 'could not compare queue and ledger'),
+          );
+        }),
+      ),
+      windUp: fromPromise(() => pump.stop()),
+    },
+  }).createMachine({
+    id: 'archivist',
+    initial: 'preparing',
+    context: { error: null },
+    states: {
+      preparing: {
+        invoke: {
+          src: 'prepare',
+          onDone: 'serving',
+          onError: { target: 'failed', actions: assign({ error: ({ event }) => toError(event.error) }) },
+        },
+        on: { STOP: 'stopping' },
+      },
+      serving: {
+        invoke: [{ src: 'answering' }, { src: 'collecting' }, { src: 'reconciling' }],
+        on: {
+          STOP: 'stopping',
+          BROKEN: { target: 'failed', actions: assign({ error: ({ event }) => event.error }) },
+        },
+      },
+      stopping: { invoke: { src: 'windUp', onDone: 'stopped', onError: 'stopped' } },
+      stopped: { type: 'final' },
+      failed: { type: 'final' },
+    },
+  });
+}

@@ -1,0 +1,83 @@
+import { AggregationError, aggregate, type ScoredNode } from '../../aggregation/index.ts';
+import type { Bus } from '../../bus/index.ts';
+import { canonicalText, parseInSpace, runLengthText } from '../../domain/architecture.ts';
+import { type AgentName, type NodeId, nodeId } from '../../domain/ids.ts';
+import { promoted } from '../../domain/ladder.ts';
+import type { ReplyOf } from '../../domain/messages.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import type { Rung } from '../../domain/task.ts';
+
+/**
+ * The steps of a search on its ladder, as requests to the archivist. Every step may be taken again after a restart: node
+ * ids are fixed, and evaluations that were asked for are not asked for twice.
+ */
+export function ladderSteps(spec: SearchSpec, bus: Bus) {
+  const search = spec.id;
+  const references = spec.references.map(({ name }) => nodeId(`reference-${name}` as AgentName, 1));
+  const aggregateNode = nodeId('aggregate' as AgentName, 1);
+
+  const evaluate = (nodes: readonly NodeId[], rung: Rung, seeds: number) =>
+    bus.ask('node-evaluate', { search, nodes: [...nodes], rung, seeds });
+
+  const ranking = async (rung: Rung): Promise<ReplyOf<'search-ranking'>['nodes']> =>
+    (await bus.ask('search-ranking', { search, rung })).nodes;
+
+  const ofAgents = async (rung: Rung) =>
+    (await ranking(rung)).filter(({ origin }) => origin !== 'reference' && origin !== 'aggregate');
+
+  return {
+    /** Known patterns run beside the agents' candidates, on the same rungs and seeds. */
+    async addReferences(): Promise<void> {
+      for (const [index, node] of references.entries()) {
+        const reference = spec.references[index];
+        if (!reference) continue;
+        const rationale = { choice: 'a known pattern to compare with', change: reference.name, expected: null };
+        await bus.ask('node-add', { search, node, origin: 'reference', candidate: reference.architecture, rationale });
+      }
+      if (references.length > 0) await evaluate(references, 'screen', 1);
+    },
+
+    /** The best share climbs; meanwhile the references take their final training, which depends on nothing. */
+    async confirm(): Promise<void> {
+      const screened = await ofAgents('screen');
+      const best = screened.slice(0, promoted(screened.length, spec.ladder)).map(({ node }) => node);
+      if (best.length > 0) await evaluate(best, 'confirm', spec.ladder.confirmSeeds);
+      if (references.length > 0) await evaluate(references, 'final', spec.ladder.finalSeeds);
+    },
+
+    /** What all agents' nodes agree on becomes a node of its own. False where there is nothing to aggregate. */
+    async aggregate(): Promise<boolean> {
+      const nodes: ScoredNode[] = (await ofAgents('screen')).map(({ node, candidate, validation }) => ({
+        node,
+        agent: node.slice(0, node.lastIndexOf('-')) as AgentName,
+        architecture: parseInSpace(candidate, spec.space),
+        score: validation,
+      }));
+      try {
+        const pattern = aggregate(nodes, 0);
+        const rationale = {
+          choice: `N0 over the best of five clusters: ${pattern.electorate.members.length} of ${nodes.length} nodes`,
+          change: `per layer the most frequent primitive: ${runLengthText(pattern.architecture)}`,
+          expected: null,
+        };
+        const candidate = canonicalText(pattern.architecture);
+        await bus.ask('node-add', { search, node: aggregateNode, origin: 'aggregate', candidate, rationale });
+      } catch (thrown) {
+        if (thrown instanceof AggregationError) return false;
+        throw thrown;
+      }
+      await evaluate([aggregateNode], 'screen', 1);
+      return true;
+    },
+
+    /** Finalists, references and the aggregate on the same fresh seeds, with the hidden test set. */
+    async finalise(): Promise<void> {
+      const confirmed = await ofAgents('confirm');
+      const finalists = confirmed.slice(0, spec.ladder.finalists).map(({ node }) => node);
+      const hasAggregate = (await ranking('screen')).some(({ node }) => node === aggregateNode);
+      const nodes = [...finalists, ...(hasAggregate ? [aggregateNode] : []), ...references];
+      if (nodes.length > 0) await evaluate(nodes, 'final', spec.ladder.finalSeeds);
+    },
+  };
+}
+export type LadderSteps = ReturnType<typeof ladderSteps>;

@@ -1,0 +1,264 @@
+import { assign, fromCallback, fromPromise, setup } from 'xstate';
+import type { Bus } from '../../bus/index.ts';
+import { toError } from '../../domain/errors.ts';
+import { upperRungSeconds } from '../../domain/ladder.ts';
+import type { ReplyOf, Standing } from '../../domain/messages.ts';
+import type { Phase, SearchSpec } from '../../domain/search.ts';
+import { rungs } from '../../domain/task.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Timers } from '../../platform/timers.ts';
+import { held } from '../held.ts';
+import { type Broken, kept } from '../kept.ts';
+import { patiently } from '../patiently.ts';
+import { ladderSteps } from './ladder.ts';
+
+export interface SearchParts {
+  readonly spec: SearchSpec;
+  /** The search file as it was given, for people. */
+  readonly source: string;
+  readonly bus: Bus;
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+/** How often the search looks at its standing; wall time is accounted for at the same pace. */
+const lookEveryMs = 500;
+/** After the wall time is over, trainings that had begun may still end for so long. */
+const overtimeMs = 60_000;
+
+interface Context {
+  resumedAt: Phase;
+  standing: Standing | null;
+  /** Agents that said that they will propose no more. */
+  retired: readonly string[];
+  /** Workers that were heard of, and are not known to have stopped. */
+  workers: readonly string[];
+  error: Error | null;
+}
+
+type SearchEvent =
+  | { type: 'STANDING'; standing: Standing }
+  | { type: 'RETIRED'; agent: string }
+  | { type: 'WORKER'; worker: string; alive: boolean }
+  | { type: 'DRAIN' }
+  | { type: 'STOP' }
+  | Broken;
+
+/**
+ * The life of one search: screening, confirming, aggregating, finalising.
+ *
+ * Role: decides when the next rung is climbed and asks for its evaluations. Non-role: proposing (agents), training
+ * (workers), keeping anything (the archivist): killed and started anew it reads the phase from the ledger and goes on.
+ *
+ * S1. The next phase begins only when no evaluation of the one before is pending, so promotions do not depend on speed.
+ * S2. Screening ends early enough for the upper rungs to fit into the wall time, as estimated from measured trainings.
+ * S3. Each step may be repeated (see ladderSteps), and the phase is recorded before its step: a resume repeats the step.
+ */
+export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
+  const search = spec.id;
+  const steps = ladderSteps(spec, bus);
+  const enter = (phase: Phase) => bus.ask('search-phase', { search, phase });
+
+  const slots = (context: Context) => Math.max(1, context.workers.length);
+
+  const isShortOfTime = (context: Context): boolean => {
+    const { standing } = context;
+    if (!standing || spec.budget.minutes === undefined) return false;
+    const seconds = Object.fromEntries(
+      rungs.map((rung) => [rung, standing.meanSeconds[rung] ?? spec.rungs[rung].seconds]),
+    ) as Record<(typeof rungs)[number], number>;
+    const screened = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
+    const costs = { seconds, slots: slots(context) };
+    const pendingSeconds = (standing.pendingOn.screen * seconds.screen) / slots(context);
+    const upper = upperRungSeconds(screened, spec.references.length, spec.ladder, costs);
+    return standing.elapsedMs / 1000 + pendingSeconds + upper >= spec.budget.minutes * 60;
+  };
+
+  const isOver = (standing: Standing): boolean => {
+    const { minutes } = spec.budget;
+    if (minutes === undefined || standing.elapsedMs < minutes * 60_000) return false;
+    return standing.training === 0 || standing.elapsedMs > minutes * 60_000 + overtimeMs;
+  };
+
+  /** A rung is done when nothing of it is pending, or when the time is over and nothing is being trained any more. */
+  const isDone = (context: Context, ...done: (typeof rungs)[number][]): boolean => {
+    const { standing } = context;
+    return standing !== null && (done.every((rung) => standing.pendingOn[rung] === 0) || isOver(standing));
+  };
+
+  const step = (action: () => Promise<unknown>) =>
+    fromPromise(async ({ signal }) => {
+      await patiently(action, { signal, timers, log });
+    });
+
+  return setup({
+    types: { context: {} as Context, events: {} as SearchEvent },
+    actors: {
+      open: fromPromise<ReplyOf<'search-open'>>(({ signal }) => patiently(() => bus.ask('search-open', { spec, source }), { signal, timers, log })),
+      watch: fromCallback<SearchEvent>(({ sendBack }) => {
+        let asking = false;
+        const look = () => {
+          if (asking) return;
+          asking = true;
+          bus
+            .ask('search-standing', { search })
+            .then(
+              (standing) => sendBack({ type: 'STANDING', standing }),
+              (thrown) => log.info({ error: toError(thrown).message }, 'no answer about the standing'),
+            )
+            .finally(() => {
+              asking = false;
+            });
+        };
+        look();
+        return timers.every(lookEveryMs, look);
+      }),
+      listen: kept<SearchEvent>(
+        (send) =>
+          bus.watchSigns((sign) => {
+            if (sign.kind === 'agent') {
+              const retired = sign.state.state === 'finished' || sign.state.state === 'failed';
+              if (sign.state.search === search && retired) send({ type: 'RETIRED', agent: sign.state.agent });
+            } else {
+              const { worker, evaluator, state } = sign.state;
+              const alive = state !== 'stopped';
+              if (evaluator === spec.evaluator || !alive) send({ type: 'WORKER', worker, alive });
+            }
+          }),
+        { timers, log },
+      ),
+      references: step(() => steps.addReferences()),
+      close: step(() => enter('confirming')),
+      confirm: step(() => steps.confirm()),
+      aggregate: step(async () => {
+        await enter('aggregating');
+        await steps.aggregate();
+      }),
+      finalise: step(async () => {
+        await enter('finalising');
+        await steps.finalise();
+      }),
+      finish: step(() => enter('finished')),
+      stop: step(() => enter('stopped')),
+    },
+    guards: {
+      agentsAreDone: ({ context }) =>
+        context.standing !== null &&
+        context.standing.agents.every((agent) => agent.done || context.retired.includes(agent.agent)),
+      shortOfTime: ({ context }) => isShortOfTime(context),
+      screened: ({ context }) => isDone(context, 'screen'),
+      confirmed: ({ context }) => isDone(context, 'screen', 'confirm'),
+      finalised: ({ context }) => isDone(context, 'screen', 'confirm', 'final'),
+      nothingIsTrained: ({ context }) => context.standing !== null && context.standing.training === 0,
+    },
+    actions: {
+      keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
+      /** A standing that was taken before a step asked for evaluations would look as if they were done. */
+      forgetStanding: assign({ standing: null }),
+    },
+  }).createMachine({
+    id: 'search',
+    initial: 'opening',
+    context: { resumedAt: 'screening', standing: null, retired: [], workers: [], error: null },
+    invoke: [{ src: 'listen' }],
+    on: {
+      STANDING: { actions: assign({ standing: ({ event }) => event.standing }) },
+      RETIRED: { actions: assign({ retired: ({ context, event }) => [...new Set([...context.retired, event.agent])] }) },
+      WORKER: {
+        actions: assign({
+          workers: ({ context, event }) => {
+            const others = context.workers.filter((worker) => worker !== event.worker);
+            return event.alive ? [...others, event.worker] : others;
+          },
+        }),
+      },
+      DRAIN: '.draining',
+      STOP: '.stopped',
+      BROKEN: { target: '.failed', actions: assign({ error: ({ event }) => event.error }) },
+    },
+    states: {
+      opening: {
+        invoke: {
+          src: 'open',
+          onDone: { target: 'running', actions: assign({ resumedAt: ({ event }) => event.output.phase }) },
+          onError: { target: 'failed', actions: 'keepError' },
+        },
+      },
+      running: {
+        invoke: { src: 'watch' },
+        initial: 'resuming',
+        states: {
+          resuming: {
+            always: [
+              { guard: ({ context }) => context.resumedAt === 'finished', target: '#search.finished' },
+              { guard: ({ context }) => context.resumedAt === 'finalising', target: 'finalising' },
+              { guard: ({ context }) => context.resumedAt === 'aggregating', target: 'aggregating' },
+              { guard: ({ context }) => context.resumedAt === 'confirming', target: 'closed' },
+              { target: 'referring' },
+            ],
+          },
+          referring: {
+            invoke: {
+              src: 'references',
+              onDone: { target: 'screening', actions: 'forgetStanding' },
+              onError: { target: '#search.failed', actions: 'keepError' },
+            },
+          },
+          screening: {
+            always: [
+              { guard: 'agentsAreDone', target: 'closing' },
+              { guard: 'shortOfTime', target: 'closing' },
+            ],
+          },
+          closing: {
+            invoke: {
+              src: 'close',
+              onDone: { target: 'closed', actions: 'forgetStanding' },
+              onError: { target: '#search.failed', actions: 'keepError' },
+            },
+          },
+          closed: { always: { guard: 'screened', target: 'promoting' } },
+          promoting: {
+            invoke: {
+              src: 'confirm',
+              onDone: { target: 'confirming', actions: 'forgetStanding' },
+              onError: { target: '#search.failed', actions: 'keepError' },
+            },
+          },
+          confirming: { always: { guard: 'confirmed', target: 'aggregating' } },
+          aggregating: {
+            invoke: {
+              src: 'aggregate',
+              onDone: { target: 'aggregated', actions: 'forgetStanding' },
+              onError: { target: '#search.failed', actions: 'keepError' },
+            },
+          },
+          aggregated: { always: { guard: 'confirmed', target: 'finalising' } },
+          finalising: {
+            invoke: {
+              src: 'finalise',
+              onDone: { target: 'finalists', actions: 'forgetStanding' },
+              onError: { target: '#search.failed', actions: 'keepError' },
+            },
+          },
+          finalists: { always: { guard: 'finalised', target: 'finishing' } },
+          finishing: {
+            invoke: {
+              src: 'finish',
+              onDone: '#search.finished',
+              onError: { target: '#search.failed', actions: 'keepError' },
+            },
+          },
+        },
+      },
+      draining: {
+        invoke: { src: 'stop', onDone: { target: 'drained', actions: 'forgetStanding' }, onError: 'stopped' },
+      },
+      /** Proposals and new trainings are refused now; what is being trained ends and is recorded. */
+      drained: { invoke: { src: 'watch' }, always: { guard: 'nothingIsTrained', target: 'stopped' } },
+      finished: { type: 'final' },
+      stopped: { type: 'final' },
+      failed: { type: 'final', entry: ({ context }) => log.error({ error: held(context.error).message }, 'search failed') },
+    },
+  });
+}

@@ -1,0 +1,219 @@
+import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
+import type { Bus, Delivery } from '../../bus/index.ts';
+import { AiraError, errorMessage, RetryableError, toError } from '../../domain/errors.ts';
+import type { Outcome } from '../../domain/evaluation.ts';
+import type { WorkerId } from '../../domain/ids.ts';
+import type { WorkerState } from '../../domain/messages.ts';
+import type { DeviceClass } from '../../domain/task.ts';
+import type { Hello, NativeWorker } from '../../evaluators/index.ts';
+import { failpoint } from '../../platform/failpoint.ts';
+import type { Logger } from '../../platform/log.ts';
+import { pause, type Timers } from '../../platform/timers.ts';
+import { held } from '../held.ts';
+import { patiently } from '../patiently.ts';
+
+export interface WorkerParts {
+  readonly id: WorkerId;
+  readonly deviceClass: DeviceClass;
+  readonly bus: Bus;
+  readonly native: NativeWorker;
+  readonly timers: Timers;
+  readonly log: Logger;
+  /** How often a training says that it is alive; well below the queue's patience. */
+  readonly heartbeatMs?: number;
+}
+
+interface Context {
+  hello: Hello | null;
+  delivery: Delivery | null;
+  outcome: Outcome | null;
+  error: Error | null;
+  draining: boolean;
+}
+
+type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; share: number };
+
+/** How long one look for work lasts; only the pace of looking again, since the queue answers at once when there is some. */
+const lookMs = 5000;
+const retryMs = 1000;
+
+/**
+ * A worker: the bus side of one device's trainer.
+ *
+ * Role: pulls a job, asks whether it is still wanted, has it trained, publishes the outcome, acknowledges. Non-role:
+ * training (the native process), deciding whether a failure is tried again (the archivist).
+ *
+ * W1. One job at a time, pulled when the device is free: nothing ages in a local buffer.
+ * W2. The outcome is published and confirmed before the job is acknowledged (I1). Killed in between, the job comes again,
+ *     and the claim finds it done.
+ * W3. While a training runs the delivery is kept alive; the heartbeat ends with the training, whose deadline the host holds.
+ * W4. A job for another evaluator is handed back, never trained (I2).
+ */
+export function workerMachine(parts: WorkerParts) {
+  const { id, deviceClass, bus, native, timers, log, heartbeatMs = 10_000 } = parts;
+
+  const announce = (state: WorkerState['state'], context: Context, progress: number | null = null): void =>
+    bus.announceWorker({
+      worker: id,
+      device: deviceClass,
+      deviceName: context.hello?.deviceName ?? '',
+      evaluator: context.hello?.evaluator ?? '',
+      state,
+      key: context.delivery?.job.key ?? null,
+      progress,
+    });
+
+  return setup({
+    types: { context: {} as Context, events: {} as WorkerEvent },
+    actors: {
+      start: fromPromise(async () => await native.start()),
+      look: fromPromise<Delivery | null>(async ({ signal }) => {
+        try {
+          return await bus.takeJob(deviceClass, { signal, expiresMs: lookMs });
+        } catch (thrown) {
+          if (!(thrown instanceof RetryableError)) throw thrown;
+          log.info({ error: errorMessage(thrown) }, 'cannot look for work');
+          await pause(timers, thrown.retryAfterMs, signal);
+          return null;
+        }
+      }),
+      claim: fromPromise(async ({ input: { delivery, hello }, signal }: Claim) => {
+        if (delivery.job.evaluator !== hello.evaluator) {
+          log.warn({ job: delivery.job.evaluator, worker: hello.evaluator }, 'a job for another evaluator');
+          await delivery.nak(retryMs);
+          return false;
+        }
+        failpoint('worker.before-claim');
+        const { key } = delivery.job;
+        const request = { key, worker: id, attempt: delivery.attempt };
+        const { go } = await patiently(() => bus.ask('job-claim', request), { signal, timers, log });
+        if (!go) await delivery.ack();
+        failpoint('worker.after-claim');
+        return go;
+      }),
+      train: fromPromise(async ({ input: { delivery, parent }, signal }: Training): Promise<Outcome> => {
+        failpoint('train.before-start');
+        const beat = timers.every(heartbeatMs, () => delivery.working());
+        try {
+          let outcome: Outcome | null = null;
+          await native.evaluate([delivery.job], {
+            signal,
+            onOutcome: (_, each) => {
+              outcome = each;
+            },
+            onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
+          });
+          if (!outcome) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
+          failpoint('train.after-end');
+          return outcome;
+        } finally {
+          beat();
+        }
+      }),
+      report: fromPromise(async ({ input: { delivery, hello, outcome }, signal }: Report) => {
+        const { job, attempt } = delivery;
+        const result = { key: job.key, worker: id, evaluator: hello.evaluator, attempt, outcome };
+        await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
+        failpoint('result.after-publish');
+        await delivery.ack();
+        failpoint('job.after-ack');
+      }),
+      handBack: fromPromise(async ({ input }: { input: Delivery | null }) => {
+        await input?.nak(0).catch(() => undefined);
+        await native.stop();
+      }),
+    },
+    guards: { draining: ({ context }) => context.draining },
+    actions: {
+      keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
+      forget: assign({ delivery: null, outcome: null }),
+      drain: assign({ draining: true }),
+    },
+  }).createMachine({
+    id: 'worker',
+    initial: 'starting',
+    context: { hello: null, delivery: null, outcome: null, error: null, draining: false },
+    on: { STOP: '.stopping', DRAIN: { actions: 'drain' } },
+    states: {
+      starting: {
+        entry: ({ context }) => announce('starting', context),
+        invoke: {
+          src: 'start',
+          onDone: { target: 'idle', actions: assign({ hello: ({ event }) => event.output }) },
+          onError: { target: 'failing', actions: 'keepError' },
+        },
+        on: { DRAIN: 'stopping' },
+      },
+      idle: {
+        entry: ['forget', ({ context }) => announce('idle', context)],
+        always: { guard: 'draining', target: 'stopping' },
+        invoke: {
+          src: 'look',
+          onDone: [
+            {
+              guard: ({ event }) => event.output !== null,
+              target: 'claiming',
+              actions: assign({ delivery: ({ event }) => event.output }),
+            },
+            { target: 'idle', reenter: true },
+          ],
+          onError: { target: 'failing', actions: 'keepError' },
+        },
+        on: { DRAIN: 'stopping' },
+      },
+      claiming: {
+        invoke: {
+          src: 'claim',
+          input: ({ context }) => ({ delivery: held(context.delivery), hello: held(context.hello) }),
+          onDone: [{ guard: ({ event }) => event.output, target: 'training' }, { target: 'idle' }],
+          onError: { target: 'failing', actions: 'keepError' },
+        },
+      },
+      training: {
+        entry: ({ context }) => announce('training', context, 0),
+        invoke: {
+          src: 'train',
+          input: ({ context, self }) => ({ delivery: held(context.delivery), parent: self as AnyActorRef }),
+          onDone: { target: 'reporting', actions: assign({ outcome: ({ event }) => event.output }) },
+          onError: { target: 'failing', actions: 'keepError' },
+        },
+        on: { PROGRESS: { actions: ({ context, event }) => announce('training', context, event.share) } },
+      },
+      reporting: {
+        invoke: {
+          src: 'report',
+          input: ({ context }) => ({
+            delivery: held(context.delivery),
+            hello: held(context.hello),
+            outcome: held(context.outcome),
+          }),
+          onDone: 'idle',
+          onError: { target: 'failing', actions: 'keepError' },
+        },
+      },
+      failing: {
+        entry: ({ context }) => log.error({ error: context.error?.message }, 'the worker gives up'),
+        invoke: { src: 'handBack', input: ({ context }) => context.delivery, onDone: 'failed', onError: 'failed' },
+      },
+      stopping: {
+        entry: ({ context }) => announce('draining', context),
+        invoke: { src: 'handBack', input: ({ context }) => context.delivery, onDone: 'stopped', onError: 'stopped' },
+      },
+      stopped: { type: 'final', entry: ({ context }) => announce('stopped', context) },
+      failed: { type: 'final', entry: ({ context }) => announce('stopped', context) },
+    },
+  });
+}
+
+interface Claim {
+  input: { delivery: Delivery; hello: Hello };
+  signal: AbortSignal;
+}
+interface Training {
+  input: { delivery: Delivery; parent: AnyActorRef };
+  signal: AbortSignal;
+}
+interface Report {
+  input: { delivery: Delivery; hello: Hello; outcome: Outcome };
+  signal: AbortSignal;
+}

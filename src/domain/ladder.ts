@@ -1,0 +1,28 @@
+import type { Ladder } from './search.ts';
+import type { Rung } from './task.ts';
+
+/** How many of `screened` candidates climb to the confirm rung: the promoted share, rounded up. */
+export function promoted(screened: number, ladder: Ladder): number {
+  return Math.min(screened, Math.ceil(screened * ladder.promote - 1e-9));
+}
+
+/** What is known of a search's costs while it is under way. */
+export interface Costs {
+  /** Mean seconds of one training per rung: measured where one has ended, else the profile's estimate. */
+  readonly seconds: Readonly<Record<Rung, number>>;
+  /** Trainings that run at once. */
+  readonly slots: number;
+}
+
+/**
+ * Wall-clock seconds that the rungs above screening will take, for a search in which `screened` candidates were screened
+ * beside `references` known patterns. Trainings of one rung fill the slots; the remainder of an unfilled round counts in
+ * full, which makes this an upper estimate.
+ */
+export function upperRungSeconds(screened: number, references: number, ladder: Ladder, costs: Costs): number {
+  const rounds = (trainings: number) => Math.ceil(trainings / Math.max(1, costs.slots));
+  const confirm = rounds(promoted(screened, ladder) * ladder.confirmSeeds) * costs.seconds.confirm;
+  const finals = (Math.min(ladder.finalists, screened) + references + 1) * ladder.finalSeeds;
+  // The aggregate is screened like every other node before it is trained in full.
+  return confirm + costs.seconds.screen + rounds(finals) * costs.seconds.final;
+}

@@ -1,0 +1,96 @@
+import type { AgentSpec } from './agent.ts';
+import { canonicalText, parseInSpace } from './architecture.ts';
+import { PrerequisiteError } from './errors.ts';
+import { agentNameSchema, type SearchId } from './ids.ts';
+import { referencesFor } from './references.ts';
+import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
+import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
+
+/** What a search file leaves open and the place where it runs decides. */
+export interface Setting {
+  readonly id: SearchId;
+  readonly task: Task;
+  readonly profile: Profile;
+  /** Engine and source hash of the trainers. */
+  readonly evaluator: string;
+  readonly deviceClass: DeviceClass;
+}
+
+/** Splits `total` into `parts` shares that differ by at most one, the larger ones first. */
+function shares(total: number, parts: number): number[] {
+  return Array.from({ length: parts }, (_, index) => Math.floor(total / parts) + (index < total % parts ? 1 : 0));
+}
+
+/**
+ * The agents of a search: entries with a count are multiplied, and the budget is shared out. An entry's own limit applies
+ * to each of its agents; what the limits leave is shared evenly among the others.
+ *
+ * @throws PrerequisiteError for two agents of one name, a reserved name, or limits beyond the search's budget.
+ */
+function shareOut(file: SearchFile): AgentSpec[] {
+  const single = file.agents.flatMap((entry) =>
+    Array.from({ length: entry.count }, (_, index) => ({
+      ...entry,
+      name: agentNameSchema.parse(entry.count === 1 ? entry.name : `${entry.name}-${index + 1}`),
+    })),
+  );
+  const seen = new Set<string>();
+  for (const { name } of single) {
+    if (seen.has(name)) throw new PrerequisiteError('agents', `two agents are called "${name}"`, 'give each a name of its own');
+    if (reservedNames.some((word) => name === word || name.startsWith(`${word}-`))) {
+      throw new PrerequisiteError('agents', `"${name}" is a name that Aira keeps for its own nodes`, 'choose another name');
+    }
+    seen.add(name);
+  }
+  const total = file.budget.evaluations;
+  const limited = single.reduce((sum, entry) => sum + (entry.evaluations ?? 0), 0);
+  if (limited > total) {
+    throw new PrerequisiteError(
+      'budget',
+      `the agents' own limits add up to ${limited} evaluations, and the search has ${total}`,
+      'raise budget.evaluations or lower the agents’ limits',
+    );
+  }
+  const open = shares(total - limited, single.filter((entry) => entry.evaluations === undefined).length);
+  return single.map(({ name, model, scaffold, pending, evaluations }) => ({
+    name,
+    model,
+    scaffold,
+    pending,
+    evaluations: evaluations ?? open.shift() ?? 0,
+  }));
+}
+
+/**
+ * Decides everything that a search file leaves open. Equal files in equal settings give equal specifications (I5).
+ *
+ * @throws PrerequisiteError for agents that do not go together, or a reference outside the task's space.
+ */
+export function planSearch(file: SearchFile, { id, task, profile, evaluator, deviceClass }: Setting): SearchSpec {
+  const references = (file.references ?? referencesFor(task.space)).map(({ name, architecture }) => {
+    try {
+      return { name, architecture: canonicalText(parseInSpace(architecture, task.space)) };
+    } catch (cause) {
+      const message = `reference "${name}": ${(cause as Error).message}`;
+      throw new PrerequisiteError('references', message, 'mend or remove it', { cause });
+    }
+  });
+  const twice = references.find(({ name }, index) => references.findIndex((other) => other.name === name) !== index);
+  if (twice) throw new PrerequisiteError('references', `two references are called "${twice.name}"`, 'rename one');
+  return searchSpecSchema.parse({
+    id,
+    task: task.name,
+    taskVersion: taskVersion(task, profile),
+    metric: task.metric,
+    space: task.space,
+    profile: file.profile,
+    rungs: profile.rungs,
+    evaluator,
+    deviceClass,
+    seed: file.seed,
+    budget: file.budget,
+    ladder: file.ladder,
+    agents: shareOut(file),
+    references,
+  });
+}

@@ -1,0 +1,269 @@
+/**
+ * A machine to set up: a small repository, a file system root, and a PATH on which every program is a script that
+ * writes down that it was called. Set-up itself runs unchanged and starts these programs for real.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+export const repository = dirname(dirname(import.meta.dirname));
+
+interface Host {
+  root: string;
+  systemRoot: string;
+  env: Record<string, string>;
+  platform: string;
+  uid: number;
+  execPath: string;
+  dev: boolean;
+  say: (line: string) => void;
+}
+
+/** Loads one of set-up's modules, which are plain JavaScript: the caller states the part of its shape that it uses. */
+export async function setupModule<Shape>(name: string): Promise<Shape> {
+  return (await import(join(repository, 'scripts/setup', name))) as Shape;
+}
+
+const { reportingErrors } = await setupModule<{ reportingErrors: (host: Host) => Promise<number> }>('program.mjs');
+
+/** A Python with nothing but its standard library, to build interpreters with chosen modules on. */
+const barePython = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
+
+const LOCK = {
+  lockfileVersion: 3,
+  packages: {
+    '': { name: 'sample' },
+    'node_modules/left': { version: '1.0.0', integrity: 'sha512-left' },
+    'node_modules/other-platform': { version: '1.0.0', integrity: 'sha512-other', optional: true },
+  },
+};
+
+export interface Outcome {
+  code: number;
+  /** What was said, one entry a line. */
+  said: string[];
+  /** The programs that were started, in order, with their arguments. */
+  calls: string[];
+}
+
+export class Machine {
+  readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'aira-setup-')));
+  readonly root = join(this.folder, 'repository');
+  readonly system = join(this.folder, 'system');
+  readonly bin = join(this.folder, 'bin');
+  readonly log = join(this.folder, 'calls');
+  /** What the npm of this machine leaves in node_modules. */
+  private readonly npmRecord = join(this.folder, 'hidden-lock.json');
+  readonly distPackages = join(this.system, 'usr/lib/python3/dist-packages');
+  readonly env: Record<string, string>;
+  uid = 0;
+  platform = 'linux';
+
+  /** A Debian with a repository, Node's packages and nothing else that Aira needs. */
+  constructor() {
+    for (const folder of ['etc/alternatives', 'usr/bin', 'usr/sbin', 'var/lib/apt/lists']) {
+      mkdirSync(join(this.system, folder), { recursive: true });
+    }
+    mkdirSync(this.bin);
+    this.write(join(this.system, 'etc/debian_version'), '12.11\n');
+    this.write(join(this.system, 'var/lib/apt/lists/deb.debian.org_debian_dists_bookworm_main_Packages'), '');
+    this.env = { PATH: `${this.bin}:${join(this.system, 'usr/bin')}`, HOME: this.folder, LOG: this.log };
+
+    this.program('npm', this.npmScript());
+    this.program('apt-get', this.aptScript());
+    this.program('update-alternatives', `ln -sfn "$3" '${this.system}'/etc/alternatives/"$2"`);
+    for (const tool of ['env', 'mkdir', 'touch', 'ln', 'chmod', 'cp', 'cat']) {
+      symlinkSync(execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim(), join(this.bin, tool));
+    }
+
+    this.write(
+      join(this.root, 'package.json'),
+      JSON.stringify({ name: 'sample', type: 'module', engines: { node: '>=20.19' } }),
+    );
+    this.write(join(this.root, 'package-lock.json'), JSON.stringify(LOCK));
+    this.write(join(this.root, 'src/cli/main.ts'), 'export const answer: number = 42;\n');
+    for (const name of ['tsconfig.json', 'tsconfig.build.json']) cpSync(join(repository, name), join(this.root, name));
+    this.write(this.npmRecord, this.hiddenLock());
+    this.installNodeModules();
+  }
+
+  /** Everything there: nats-server, Debian's Python with all modules, OpenBLAS selected. */
+  static complete(): Machine {
+    const machine = new Machine();
+    machine.installNatsServer();
+    machine.systemPython('numpy', 'torch', 'sklearn', 'pytest');
+    machine.selectBlas('openblas-pthread');
+    return machine;
+  }
+
+  write(path: string, text: string): string {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    return path;
+  }
+
+  /**
+   * A program that writes down that it was called, by default its name and arguments, then runs `body` (POSIX shell).
+   */
+  script(path: string, body: string, name = path, logged = `${name} $*`): string {
+    this.write(path, `#!/bin/sh\necho "${logged}" >> '${this.log}'\n${body}\n`);
+    chmodSync(path, 0o755);
+    return path;
+  }
+
+  program(name: string, body = ''): string {
+    return this.script(join(this.bin, name), body, name);
+  }
+
+  removeProgram(name: string): void {
+    rmSync(join(this.bin, name));
+  }
+
+  installNatsServer(): string {
+    return this.script(join(this.system, 'usr/sbin/nats-server'), '', 'nats-server');
+  }
+
+  /**
+   * An interpreter at `path` that sees the modules in `folder` and the standard library; `-S` leaves out all others.
+   */
+  python(path: string, folder: string, ...modules: string[]): string {
+    for (const module of modules) this.module(folder, module);
+    mkdirSync(folder, { recursive: true });
+    return this.script(
+      path,
+      `PYTHONPATH="\${PYTHONPATH:+$PYTHONPATH:}${folder}" exec '${barePython}' -S -B "$@"`,
+      path,
+      `python ${path}`,
+    );
+  }
+
+  module(folder: string, name: string, source = ''): void {
+    this.write(join(folder, name, '__init__.py'), source);
+  }
+
+  systemPython(...modules: string[]): string {
+    return this.python(join(this.system, 'usr/bin/python3'), this.distPackages, ...modules);
+  }
+
+  /** A virtual environment at `folder` with the given modules; returns its interpreter. */
+  virtualEnvironment(folder: string, ...modules: string[]): string {
+    this.write(join(folder, 'pyvenv.cfg'), '');
+    return this.python(join(folder, 'bin/python'), join(folder, 'site-packages'), ...modules);
+  }
+
+  get blasLink(): string {
+    return `libblas.so.3-${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm64']}-linux-gnu`;
+  }
+
+  blasLibrary(kind: 'blas' | 'openblas-pthread'): string {
+    return join(this.system, 'usr/lib', this.blasLink.slice('libblas.so.3-'.length), kind, 'libblas.so.3');
+  }
+
+  selectBlas(kind: 'blas' | 'openblas-pthread'): void {
+    const library = this.write(this.blasLibrary(kind), '');
+    const link = join(this.system, 'etc/alternatives', this.blasLink);
+    rmSync(link, { force: true });
+    symlinkSync(library, link);
+  }
+
+  selectedBlas(): string {
+    return realpathSync(join(this.system, 'etc/alternatives', this.blasLink));
+  }
+
+  /** What npm records after an installation: the lock without the optional packages of other platforms. */
+  private hiddenLock(): string {
+    const lock = JSON.parse(readFileSync(join(this.root, 'package-lock.json'), 'utf8')) as typeof LOCK;
+    const installed = Object.entries(lock.packages).filter(([path, entry]) => path !== '' && !('optional' in entry));
+    return JSON.stringify({ ...lock, packages: Object.fromEntries(installed) });
+  }
+
+  installNodeModules(): void {
+    const modules = join(this.root, 'node_modules');
+    this.write(join(modules, '.package-lock.json'), this.hiddenLock());
+    this.write(join(modules, 'left/package.json'), '{}');
+    // The real compiler. By a link, so that it finds its binary for this platform beside itself.
+    for (const name of ['typescript', '@types']) {
+      if (!existsSync(join(modules, name))) symlinkSync(join(repository, 'node_modules', name), join(modules, name));
+    }
+  }
+
+  /** As `npm start` and, with `dev`, `npm test` begin. */
+  async setUp({ dev = false }: { dev?: boolean } = {}): Promise<Outcome> {
+    rmSync(this.log, { force: true });
+    this.write(this.npmRecord, this.hiddenLock());
+    const said: string[] = [];
+    const { root, system: systemRoot, env, platform, uid } = this;
+    const say = (line: string) => said.push(line);
+    const code = await reportingErrors({
+      root,
+      systemRoot,
+      env,
+      platform,
+      uid,
+      dev,
+      execPath: process.execPath,
+      say,
+    });
+    return { code, said, calls: this.calls() };
+  }
+
+  calls(): string[] {
+    return existsSync(this.log) ? readFileSync(this.log, 'utf8').trimEnd().split('\n') : [];
+  }
+
+  toolchain(): unknown {
+    return JSON.parse(readFileSync(join(this.root, 'dist/toolchain.json'), 'utf8'));
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** `npm ci` and `npm config get nodedir`, with the effects that set-up looks for. */
+  private npmScript(): string {
+    const modules = join(this.root, 'node_modules');
+    return `
+      case "$1" in
+        ci) mkdir -p '${modules}/left' && echo '{}' > '${modules}/left/package.json'
+            ln -sfn '${repository}/node_modules/typescript' '${modules}/typescript'
+            ln -sfn '${repository}/node_modules/@types' '${modules}/@types'
+            cp '${this.npmRecord}' '${modules}/.package-lock.json' ;;
+        config) echo undefined ;;
+      esac`;
+  }
+
+  /** `apt-get install` puts each package's files where Debian does, and OpenBLAS selects itself. */
+  private aptScript(): string {
+    const nats = join(this.system, 'usr/sbin/nats-server');
+    const python = join(this.system, 'usr/bin/python3');
+    const openblas = this.blasLibrary('openblas-pthread');
+    return `
+      [ "$1" = install ] || exit 0
+      for package in "$@"; do
+        case "$package" in
+          nats-server) touch '${nats}' && chmod 755 '${nats}' ;;
+          python3-*) mkdir -p '${this.distPackages}'/"\${package#python3-}"
+            touch '${this.distPackages}'/"\${package#python3-}"/__init__.py
+            [ -e '${python}' ] || cat > '${python}' <<'END'
+#!/bin/sh
+PYTHONPATH='${this.distPackages}' exec '${barePython}' -S -B "$@"
+END
+            chmod 755 '${python}' ;;
+          libopenblas0-pthread) mkdir -p '${dirname(openblas)}' && touch '${openblas}'
+            ln -sfn '${openblas}' '${this.system}/etc/alternatives/${this.blasLink}' ;;
+        esac
+      done`;
+  }
+}
