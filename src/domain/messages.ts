@@ -12,6 +12,10 @@ import { rungSchema } from './task.ts';
  * requests are idempotent, because an answer that was lost on the way is asked for again.
  */
 
+/** What test figures may be looked at for. */
+const testPurposeSchema = z.enum(['report', 'nodes --with-test']);
+export type TestPurpose = z.infer<typeof testPurposeSchema>;
+
 const accepted = z.strictObject({
   verdict: z.literal('accepted'),
   node: nodeIdSchema,
@@ -96,6 +100,13 @@ export const requests = {
   'search-ranking': {
     request: z.strictObject({ search: searchIdSchema, rung: rungSchema }),
     reply: z.strictObject({ nodes: z.array(scored) }),
+  },
+  /** Hidden figures. Refused while anything of the search is undecided; each look is recorded (I4). */
+  'search-tests': {
+    request: z.strictObject({ search: searchIdSchema, purpose: testPurposeSchema }),
+    reply: z.strictObject({
+      scores: z.array(z.strictObject({ node: nodeIdSchema, seed: z.int(), score: z.number() })),
+    }),
   },
   /** Adds a node of the laboratory's own: a reference or the aggregate. */
   'node-add': {

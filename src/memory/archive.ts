@@ -93,6 +93,12 @@ export class Archive {
         return { phase: this.#parts.searches.enter(search, phase, now) };
       }),
     'search-ranking': ({ search, rung }) => ({ nodes: this.#parts.standing.ranking(search, rung) }),
+    'search-tests': ({ search, purpose }) => {
+      if (this.#parts.searches.isOpen(search)) {
+        throw new TerminalError('test-hidden', `the test figures of "${search}" stay hidden until it has ended`);
+      }
+      return { scores: this.#commit((now) => this.#parts.testScores.read(search, purpose, now)) };
+    },
     'node-add': (request) => this.#commit((now) => this.#parts.nodes.add(request, now)),
     'node-evaluate': (request) => this.#commit((now) => this.#parts.nodes.evaluate(request, now)),
     'agent-join': ({ search, agent }) => {
@@ -154,20 +160,23 @@ export class Archive {
     this.#commit((now) => this.#parts.evaluations.requeue(key, now));
   }
 
-  /** Test figures of a search; the look is recorded. */
-  readTests(search: SearchId, purpose: 'report' | 'nodes --with-test') {
-    return this.#parts.testScores.read(search, purpose, this.#clock.now());
-  }
-
   close(): void {
     this.#close();
   }
 }
 
-/** A home's archive for reading, beside whoever writes it. */
-export function readArchive(home: string) {
-  const { db, close } = openForReading(home);
-  const { searches, budget, views, standing, records } = repositories(db);
-  return { db, searches, budget, views, standing, records, close };
+type Repositories = ReturnType<typeof repositories>;
+
+/** A home's archive for reading, beside whoever writes it. Test figures are not among what it reads (I4). */
+export interface ArchiveReader
+  extends Pick<Repositories, 'searches' | 'budget' | 'views' | 'standing' | 'records' | 'evaluations'> {
+  readonly db: Database;
+  close(): void;
 }
-export type ArchiveReader = ReturnType<typeof readArchive>;
+
+/** @throws PrerequisiteError `archive-missing` where there is none. */
+export function readArchive(home: string): ArchiveReader {
+  const { db, close } = openForReading(home);
+  const { searches, budget, views, standing, records, evaluations } = repositories(db);
+  return { db, searches, budget, views, standing, records, evaluations, close };
+}

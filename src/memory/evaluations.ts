@@ -42,7 +42,7 @@ interface WantRow {
   saved: number;
 }
 
-interface EvaluationRow {
+export interface EvaluationRow {
   status: 'ok' | 'failed';
   validation: number | null;
   reason: FailureReason | null;

@@ -6,7 +6,7 @@ import { type Rung, rungs } from '../domain/task.ts';
 import type { BudgetLedger } from './budget.ts';
 import type { Searches } from './searches.ts';
 
-interface Scored {
+export interface Scored {
   node: NodeId;
   candidate: string;
   origin: Origin;

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { NodeId, SearchId } from '../domain/ids.ts';
+import type { TestPurpose } from '../domain/messages.ts';
 
 /** A hidden figure of a node. */
 export interface TestScore {
@@ -19,11 +20,9 @@ export function testScores(db: Database) {
      WHERE w.search = ? ORDER BY w.node, w.seed`,
   );
   return {
-    read(search: SearchId, purpose: 'report' | 'nodes --with-test', now: number): TestScore[] {
-      return db.transaction(() => {
-        note.run(search, purpose, now);
-        return all.all(search);
-      })();
+    read(search: SearchId, purpose: TestPurpose, now: number): TestScore[] {
+      note.run(search, purpose, now);
+      return all.all(search);
     },
   };
 }

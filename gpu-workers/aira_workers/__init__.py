@@ -1,0 +1,1 @@
+"""Trains candidate architectures on proxy tasks and reports their scores; see `worker/protocol.py` for the door."""

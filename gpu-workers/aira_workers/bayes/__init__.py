@@ -1,0 +1,1 @@
+"""Bayesian optimisation over layer sequences: which of the offered architectures is worth the next evaluation?"""

@@ -1,0 +1,29 @@
+"""Proxy trainings: from (architecture, seed, settings) to scores."""
+
+import torch
+
+from .joint import measure_joint
+from .run import Candidate, Hooks, Measurement, TaskScore
+from .separate import measure_separate
+from .settings import JointSettings, SeparateSettings, Settings, parse_settings
+
+__all__ = [
+    "Candidate",
+    "Hooks",
+    "JointSettings",
+    "Measurement",
+    "SeparateSettings",
+    "Settings",
+    "TaskScore",
+    "measure",
+    "parse_settings",
+]
+
+
+def measure(
+    candidate: Candidate, settings: Settings, device: torch.device, hooks: Hooks = Hooks()
+) -> Measurement:
+    """Train and score one candidate under the proxy that `settings` names."""
+    if isinstance(settings, JointSettings):
+        return measure_joint(candidate, settings, device, hooks)
+    return measure_separate(candidate, settings, device, hooks)

@@ -1,0 +1,53 @@
+"""What goes into one proxy training and what comes out, whichever the proxy."""
+
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Literal, Optional, Tuple
+
+Measure = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One training: an architecture (primitive tokens from the input side), a seed, and which score is wanted."""
+
+    architecture: Tuple[str, ...]
+    seed: int
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a training talks to its owner. Both are called between steps and have no part in the result."""
+
+    should_stop: Callable[[], bool] = lambda: False
+    progress: Callable[[int, int, float], None] = lambda step, steps, score: None
+
+
+@dataclass
+class TaskScore:
+    """Scores of one task: accuracies in 0..1, loss in nats; None where not measured."""
+
+    validation: Optional[float]
+    loss: float
+    test: Optional[float] = None
+
+
+@dataclass
+class Measurement:
+    """Result of one training. `curve` holds at most CURVE_POINTS pairs (step, score so far); flops are 3 x forward."""
+
+    validation: Optional[float]
+    test: Optional[float]
+    tasks: Dict[str, TaskScore]
+    params: int
+    flops: int
+    curve: List[Tuple[int, float]] = field(default_factory=list)
+
+
+CURVE_POINTS = 40
+PROGRESS_EVENTS = 10
+
+
+def due(step: int, steps: int, times: int) -> bool:
+    """Whether 1-based `step` is one of at most `times` evenly spread over `steps`, the last always among them."""
+    return step == steps or (step * times) // steps > ((step - 1) * times) // steps

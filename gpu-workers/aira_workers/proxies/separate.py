@@ -1,0 +1,157 @@
+"""The separate proxy: six networks, one per task, trained for many epochs on a few hundred sequences as MAD does.
+
+Role: the published setting. Invariants:
+1. measure "validation" trains on the first part of the train split and scores the held-out rest at recall positions;
+   it may stop early once a task reaches `stop_at`. The test split is not generated.
+2. measure "test" trains on all of the train split for all epochs, without early stopping since nothing is held out
+   to decide it by, and scores the test split once. There is then no validation score.
+3. Recall tasks train on every next token (MAD's training) and are scored at recall positions (MAD's test).
+4. The result is a function of (architecture, seed, settings, arithmetic of the device).
+"""
+
+from typing import Dict, List, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..errors import Cancelled, Diverged
+from ..mad import IGNORE, TASK_NAMES, generate, macro_accuracy
+from ..model import StackModel
+from ..optim import FlatParameters, cosine_per_epoch
+from ..primitives import make_frame
+from .flops import decoder_flops, head_flops, training_flops, trunk_flops
+from .run import CURVE_POINTS, PROGRESS_EVENTS, Candidate, Hooks, Measurement, TaskScore, due
+from .settings import SeparateSettings
+
+_ORDER_STREAM = 2
+
+
+def measure_separate(
+    candidate: Candidate, settings: SeparateSettings, device: torch.device, hooks: Hooks = Hooks()
+) -> Measurement:
+    """Train six models and return their scores. Raises Cancelled, Diverged, or what torch raises when memory ends."""
+    trainings = [_TaskTraining(name, candidate, settings, device) for name in TASK_NAMES]
+    steps = settings.epochs * len(trainings)
+    curve: List[Tuple[int, float]] = []
+    for epoch in range(settings.epochs):
+        for index, training in enumerate(trainings):
+            training.run_epoch(epoch, hooks)
+            done = epoch * len(trainings) + index + 1
+            if due(done, steps, PROGRESS_EVENTS):
+                hooks.progress(done, steps, float(np.mean([one.score for one in trainings])))
+        if due(epoch + 1, settings.epochs, CURVE_POINTS):
+            curve.append(((epoch + 1) * len(trainings), float(np.mean([one.score for one in trainings]))))
+        if all(training.solved for training in trainings):
+            break
+    scores: Dict[str, TaskScore] = {training.name: training.final_score() for training in trainings}
+
+    def mean(values: List[float]) -> float:
+        return float(np.mean(values))
+
+    on_test = candidate.measure == "test"
+    return Measurement(
+        validation=None if on_test else mean([score.validation for score in scores.values()]),
+        test=mean([score.test for score in scores.values()]) if on_test else None,
+        tasks=scores,
+        params=sum(training.flat.values.numel() for training in trainings),
+        flops=training_flops(sum(training.forward_flops for training in trainings)),
+        curve=curve,
+    )
+
+
+class _TaskTraining:
+    """One task's model, data and optimiser. `score` is the accuracy last measured: held-out, or on training batches."""
+
+    def __init__(self, name: str, candidate: Candidate, settings: SeparateSettings, device: torch.device) -> None:
+        self.name, self.candidate, self.settings, self.device = name, candidate, settings, device
+        self.sizes = getattr(settings.tasks, name)
+        data = generate(name, self.sizes, candidate.seed, "train", settings.train_samples, "next")
+        scored = generate(name, self.sizes, candidate.seed, "train", settings.train_samples, "recall")
+        self.on_test = candidate.measure == "test"
+        cut = settings.train_samples - (0 if self.on_test else settings.held_out_samples)
+        self.inputs = torch.tensor(data.inputs[:cut], device=device)
+        self.targets = torch.tensor(data.targets[:cut], device=device)
+        self.held_out = None if self.on_test else (scored.inputs[cut:], scored.targets[cut:])
+        length = data.inputs.shape[1]
+        decoder = "sinusoidal" if name == "compression" else "none"
+        self.model = StackModel(
+            candidate.architecture, settings.model, self.sizes.vocabulary, candidate.seed, decoder, length
+        ).to(device)
+        self.flat = FlatParameters(self.model)
+        chosen = settings.optimiser
+        self.optimiser = torch.optim.AdamW(
+            [self.flat.rest], lr=chosen.lr, betas=(chosen.beta1, chosen.beta2), weight_decay=chosen.weight_decay
+        )
+        self.frame = make_frame(length, settings.model, device, _projection_dtype(settings, device))
+        # Each epoch has its own order, keyed by the task so that no task depends on the others' lengths.
+        self.order = np.random.default_rng(
+            np.random.SeedSequence((_ORDER_STREAM, candidate.seed, TASK_NAMES.index(name)))
+        )
+        self.score, self.loss, self.solved, self.forward_flops = 0.0, 0.0, False, 0.0
+
+    def run_epoch(self, epoch: int, hooks: Hooks) -> None:
+        """One pass over the training sequences, then a validation when it is due; nothing once solved."""
+        if self.solved:
+            return
+        chosen = self.settings.optimiser
+        self.optimiser.param_groups[0]["lr"] = cosine_per_epoch(epoch, self.settings.epochs, chosen.lr, chosen.lr_min)
+        order = torch.from_numpy(self.order.permutation(len(self.inputs))).to(self.device)
+        losses, rows, right = [], 0, torch.zeros((), device=self.device)
+        for chunk in order.split(self.settings.batch):
+            if hooks.should_stop():
+                raise Cancelled("the training was cancelled")
+            targets = self.targets[chunk].reshape(-1)
+            logits = self._logits(self.inputs[chunk])
+            loss = F.cross_entropy(logits, targets, ignore_index=IGNORE)
+            self.flat.zero_gradients()
+            loss.backward()
+            self.optimiser.step()
+            losses.append(loss.detach())
+            with torch.no_grad():
+                asked = targets != IGNORE
+                right += ((logits.argmax(1) == targets) & asked).sum()
+                rows += asked.sum()
+            self._count_flops(len(chunk))
+        self.loss = float(torch.stack(losses).double().mean())
+        if not np.isfinite(self.loss) or not bool(torch.isfinite(self.flat.values).all()):
+            raise Diverged(f"the loss or a weight of {self.name} was no longer finite by epoch {epoch + 1}")
+        last = epoch + 1 == self.settings.epochs
+        if self.on_test:
+            self.score = float(right / rows)
+        elif last or (epoch + 1) % self.settings.validate_every == 0:
+            self.score = self._accuracy(*self.held_out)
+            self.solved = self.score >= self.settings.stop_at
+
+    def final_score(self) -> TaskScore:
+        """The held-out accuracy, or the test accuracy measured here for the first and only time."""
+        if not self.on_test:
+            return TaskScore(validation=self.score, loss=self.loss)
+        seed, samples = self.candidate.seed, self.settings.test_samples
+        test = generate(self.name, self.sizes, seed, "test", samples, "recall")
+        return TaskScore(validation=None, loss=self.loss, test=self._accuracy(test.inputs, test.targets))
+
+    def _logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        hidden = self.model.trunk(tokens, self.frame)
+        if self.model.decoder is not None:
+            hidden = self.model.decoder(hidden.view(*tokens.shape, -1)[:, -1])
+        return self.model.logits(hidden)
+
+    @torch.no_grad()
+    def _accuracy(self, inputs: np.ndarray, targets: np.ndarray) -> float:
+        chunks = torch.tensor(inputs).split(self.settings.batch)
+        answers = [self._logits(chunk.to(self.device)).argmax(1).cpu() for chunk in chunks]
+        return macro_accuracy(torch.cat(answers), torch.tensor(targets).reshape(-1), self.sizes.vocabulary)
+
+    def _count_flops(self, sequences: int) -> None:
+        sizes, rows = self.settings.model, sequences * self.frame.length
+        self.forward_flops += trunk_flops(self.candidate.architecture, sizes, self.frame.length, rows)
+        self.forward_flops += head_flops(sizes, self.sizes.vocabulary, rows)
+        if self.model.decoder is not None:
+            self.forward_flops += decoder_flops(sizes, sizes.width, rows)
+
+
+def _projection_dtype(settings: SeparateSettings, device: torch.device):
+    if settings.bfloat16_on_cuda and device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return None

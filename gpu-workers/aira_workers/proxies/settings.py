@@ -1,0 +1,108 @@
+"""The settings of a rung, as they stand in a task's metadata and arrive with a request. Every key is required."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Union
+
+from ..errors import InvalidCandidate
+from ..mad import TaskSizes
+from ..primitives import Sizes
+from ..strict import parse, positive
+
+
+@dataclass(frozen=True)
+class MuonAdam:
+    """Muon for the layers' matrices, Adam for the rest, one warm-up and cosine for both, a common gradient clip."""
+
+    matrix_lr: float
+    momentum: float
+    newton_schulz_steps: int
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    clip: float
+    warmup: int
+    floor: float
+
+    def __post_init__(self) -> None:
+        positive(self, "matrix_lr", "newton_schulz_steps", "lr", "eps", "clip")
+        if not (0 <= self.momentum < 1 and 0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and 0 <= self.floor <= 1):
+            raise ValueError("momentum, beta1 and beta2 must be in [0, 1) and floor in [0, 1]")
+        if self.warmup < 0:
+            raise ValueError("warmup must not be negative")
+
+
+@dataclass(frozen=True)
+class JointSettings:
+    """One network for all six tasks, each in its own token range; see `joint.py`."""
+
+    proxy: Literal["joint"]
+    model: Sizes
+    tasks: TaskSizes
+    steps: int
+    sequences_per_task: int
+    optimiser: MuonAdam
+    test_samples: int
+
+    def __post_init__(self) -> None:
+        positive(self, "steps", "sequences_per_task", "test_samples")
+        if len({sizes.length for sizes in vars(self.tasks).values()}) > 1:
+            raise ValueError("all tasks of a joint proxy must have the same length")
+
+
+@dataclass(frozen=True)
+class CosineAdamW:
+    """AdamW with half a cosine per epoch from lr to lr_min."""
+
+    lr: float
+    lr_min: float
+    weight_decay: float
+    beta1: float
+    beta2: float
+
+    def __post_init__(self) -> None:
+        positive(self, "lr")
+        if not (0 <= self.lr_min <= self.lr and self.weight_decay >= 0):
+            raise ValueError("lr_min must be in [0, lr] and weight_decay not negative")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ValueError("beta1 and beta2 must be in [0, 1)")
+
+
+@dataclass(frozen=True)
+class SeparateSettings:
+    """Six networks, one per task, over several passes of a small data set; see `separate.py`."""
+
+    proxy: Literal["separate"]
+    model: Sizes
+    tasks: TaskSizes
+    train_samples: int
+    held_out: float
+    test_samples: int
+    epochs: int
+    batch: int
+    validate_every: int
+    stop_at: float
+    optimiser: CosineAdamW
+    bfloat16_on_cuda: bool
+
+    def __post_init__(self) -> None:
+        positive(self, "train_samples", "test_samples", "epochs", "batch", "validate_every", "stop_at")
+        if not 0 < self.held_out < 1 or not 0 < self.held_out_samples < self.train_samples:
+            raise ValueError("held_out must leave samples on both sides of the split")
+
+    @property
+    def held_out_samples(self) -> int:
+        return round(self.train_samples * self.held_out)
+
+
+Settings = Union[JointSettings, SeparateSettings]
+
+_KINDS = {"joint": JointSettings, "separate": SeparateSettings}
+
+
+def parse_settings(value: Any) -> Settings:
+    """Return the settings that `value` spells out; raise InvalidCandidate naming what is wrong with them."""
+    kind = value.get("proxy") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise InvalidCandidate(f"settings.proxy: expected one of {', '.join(_KINDS)}, got {kind!r}")
+    return parse(_KINDS[kind], value)

@@ -1,0 +1,35 @@
+"""The version of the evaluator: which arithmetic a score came from.
+
+    evaluator = engine + "-" + first 12 hex digits of a SHA-256
+
+over the files that decide a score: every `*.py` under the sub-packages primitives/, mad/, proxies/ and optim/ (at any
+depth) and the file model.py. For each, in the order of the sorted paths, the digest takes
+
+    the path relative to the package directory `aira_workers`, with "/" between its parts, as UTF-8
+    one NUL byte
+    the bytes of the file
+    one NUL byte
+
+Sorting is by code point of the whole relative path, so "mad/x.py" < "model.py" < "optim/x.py". Nothing else enters:
+no version number, no torch version (the hello event carries that), no file of the worker's door.
+"""
+
+import hashlib
+from pathlib import Path
+
+PROTOCOL_VERSION = 1
+ENGINE = "torch"
+
+_PACKAGE = Path(__file__).resolve().parent
+_DECIDING = ("primitives", "mad", "proxies", "optim")
+
+
+def evaluator_version(package: Path = _PACKAGE, engine: str = ENGINE) -> str:
+    """Return for example "torch-0a1b2c3d4e5f"; raises FileNotFoundError when the package is incomplete."""
+    files = [package / "model.py"]
+    for room in _DECIDING:
+        files.extend((package / room).rglob("*.py"))
+    digest = hashlib.sha256()
+    for relative, file in sorted((file.relative_to(package).as_posix(), file) for file in files):
+        digest.update(relative.encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"{engine}-{digest.hexdigest()[:12]}"

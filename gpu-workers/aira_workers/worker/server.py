@@ -1,0 +1,123 @@
+"""Serves requests until shutdown: one thread reads, the main thread trains.
+
+Role: turn requests into events. Not its role: deadlines, memory limits, killing; the host owns those. Invariants:
+1. Every member of a readable `evaluate` gets exactly one `result` or `failed`, then the request gets one `done`,
+   whatever happens to the other members.
+2. Requests are served in the order of arrival, members in the order of the population, each result written at once.
+3. Training happens on one thread only and shares no mutable state between members, so companions do not change scores.
+4. `cancel`, `shutdown` and the end of standard input take effect between two training steps.
+"""
+
+import gc
+import queue
+import sys
+import threading
+import traceback
+from typing import Dict, Optional, TextIO
+
+import torch
+
+from ..errors import Cancelled, EvaluationError, OutOfMemory, UnreadableRequest
+from ..proxies import Hooks, Measurement, Settings, measure, parse_settings
+from .device import UsageMeter
+from .events import EventWriter
+from .requests import Cancel, Evaluate, Member, Shutdown, candidate_of, parse_request
+
+
+class Server:
+    """`serve` returns when the host asked for shutdown or closed the request stream."""
+
+    def __init__(self, device: torch.device, requests: TextIO, events: EventWriter) -> None:
+        self._device, self._requests, self._events = device, requests, events
+        self._waiting: "queue.Queue[Optional[Evaluate]]" = queue.Queue()
+        self._live: Dict[str, threading.Event] = {}  # cancel flags of requests queued or running
+        self._live_lock = threading.Lock()  # guards _live: the reader adds, the trainer removes
+        self._closing = threading.Event()
+
+    def serve(self) -> None:
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+        while True:
+            request = self._waiting.get()
+            if request is None:
+                return
+            self._run(request)
+
+    def _read(self) -> None:
+        try:
+            for line in self._requests:
+                if line.strip() and not self._accept(line):
+                    break
+        finally:
+            self._closing.set()
+            self._waiting.put(None)
+
+    def _accept(self, line: str) -> bool:
+        """Act on one line; False means shutdown."""
+        try:
+            request = parse_request(line)
+            if isinstance(request, Evaluate):
+                with self._live_lock:
+                    if request.id in self._live:
+                        raise UnreadableRequest(f"evaluate: the request {request.id!r} is still being served")
+                    self._live[request.id] = threading.Event()
+                self._waiting.put(request)
+            elif isinstance(request, Cancel):
+                with self._live_lock:
+                    flag = self._live.get(request.id)
+                if flag is not None:  # else it has just finished: nothing is left to cancel
+                    flag.set()
+        except UnreadableRequest as error:
+            self._events.write("error", message=str(error))
+            return True
+        return not isinstance(request, Shutdown)
+
+    def _run(self, request: Evaluate) -> None:
+        try:
+            settings: Optional[Settings] = parse_settings(request.proxy)
+            refused: Optional[EvaluationError] = None
+        except EvaluationError as error:
+            settings, refused = None, error
+        for member in request.population:
+            try:
+                if settings is None:
+                    raise refused
+                meter = UsageMeter(self._device)
+                measurement = self._measure(request, member, settings)
+                self._events.result(request.id, member.key, measurement, meter.read())
+            except EvaluationError as error:
+                self._events.failed(request.id, member.key, error)
+        with self._live_lock:
+            del self._live[request.id]
+        self._events.write("done", id=request.id)
+
+    def _measure(self, request: Evaluate, member: Member, settings: Settings) -> Measurement:
+        """The member's measurement; raises EvaluationError and nothing else."""
+        cancelled = self._live[request.id]
+
+        def progress(step: int, steps: int, score: float) -> None:
+            self._events.write("progress", id=request.id, key=member.key, step=step, steps=steps, score=score)
+
+        hooks = Hooks(lambda: cancelled.is_set() or self._closing.is_set(), progress)
+        try:
+            candidate = candidate_of(member, request.space)
+            if hooks.should_stop():
+                raise Cancelled("the request was cancelled before this candidate started")
+            return measure(candidate, settings, self._device, hooks)
+        except EvaluationError:
+            raise
+        except Exception as error:  # the candidate's failure must not end the process or its companions
+            if _is_out_of_memory(error):
+                raise OutOfMemory(f"the device ran out of memory: {error}") from error
+            traceback.print_exc(file=sys.stderr)
+            raise EvaluationError(f"{type(error).__name__}: {error}") from error
+        finally:
+            if self._device.type == "cuda":
+                gc.collect()
+                torch.cuda.empty_cache()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

@@ -1,0 +1,84 @@
+"""The separate proxy: splits, early stop and repeatability, at sizes that train in a second."""
+
+import dataclasses
+
+import pytest
+import torch
+from conftest import tokens
+
+from aira_workers.errors import Cancelled, Diverged
+from aira_workers.mad import TASK_NAMES
+from aira_workers.proxies import Candidate, Hooks, measure, parse_settings
+from aira_workers.proxies import separate as separate_module
+
+CPU = torch.device("cpu")
+
+
+def run(settings, wanted="validation", letters="BAM", seed=0, hooks=Hooks()):
+    return measure(Candidate(tokens(letters), seed, wanted), parse_settings(settings), CPU, hooks)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Records which data sets the proxy asks for, and passes the call on."""
+    calls = []
+    original = separate_module.generate
+
+    def recording(name, sizes, seed, split, count, targets):
+        calls.append((split, count, targets))
+        return original(name, sizes, seed, split, count, targets)
+
+    monkeypatch.setattr(separate_module, "generate", recording)
+    return calls
+
+
+def test_validation_never_draws_the_test_split(tiny_separate, drawn):
+    result = run(tiny_separate)
+    assert {call[0] for call in drawn} == {"train"}
+    assert result.test is None and 0 <= result.validation <= 1
+    assert set(result.tasks) == set(TASK_NAMES)
+    assert all(task.test is None and task.validation is not None for task in result.tasks.values())
+
+
+def test_test_trains_on_the_whole_train_split(tiny_separate, drawn):
+    validation, test = run(tiny_separate), run(tiny_separate, "test")
+    assert ("test", 10, "recall") in drawn
+    assert test.validation is None and 0 <= test.test <= 1
+    assert test.flops == pytest.approx(validation.flops * 20 / 14)  # 30 % of 20 sequences held out
+
+
+def test_bit_identical_whatever_was_trained_before(tiny_separate):
+    alone = run(tiny_separate)
+    run(tiny_separate, "test", "MMA", seed=3)
+    torch.manual_seed(99)
+    assert dataclasses.asdict(run(tiny_separate)) == dataclasses.asdict(alone)
+    assert run(tiny_separate, seed=1).tasks != alone.tasks
+
+
+def test_stops_early_once_every_task_is_solved(tiny_separate):
+    result = run({**tiny_separate, "stop_at": 1e-9, "epochs": 30})
+    full = run({**tiny_separate, "epochs": 30})
+    # A task without one right answer goes on; the solved ones have stopped and cost nothing more.
+    assert result.flops < full.flops
+
+
+def test_learns_the_memorization_pairs(tiny_separate):
+    optimiser = {**tiny_separate["optimiser"], "lr": 5e-3}
+    settings = {**tiny_separate, "train_samples": 60, "epochs": 25, "optimiser": optimiser}
+    assert run(settings, letters="MB").tasks["memorization"].validation > 0.5
+
+
+def test_progress_curve_and_cancel(tiny_separate):
+    seen = []
+    result = run(tiny_separate, hooks=Hooks(progress=lambda *event: seen.append(event)))
+    assert len(seen) <= 10 and seen[-1][:2] == (18, 18)
+    assert [step for step, _ in result.curve] == [6, 12, 18] and result.curve[-1][1] == pytest.approx(result.validation)
+    calls = iter(range(100))
+    with pytest.raises(Cancelled):
+        run(tiny_separate, hooks=Hooks(should_stop=lambda: next(calls) >= 2))
+    assert next(calls) == 3
+
+
+def test_an_absurd_learning_rate_is_reported_as_divergence(tiny_separate):
+    with pytest.raises(Diverged):
+        run({**tiny_separate, "optimiser": {**tiny_separate["optimiser"], "lr": 1e30}})

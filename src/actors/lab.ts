@@ -1,0 +1,131 @@
+import { type LocalModel, think } from '../agents/index.ts';
+import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } from '../bus/index.ts';
+import type { ModelName } from '../domain/agent.ts';
+import { errorMessage } from '../domain/errors.ts';
+import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
+import type { SearchSpec } from '../domain/search.ts';
+import { type Device, NativeWorker, workerCommand } from '../evaluators/index.ts';
+import { Archive } from '../memory/archive.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Timers } from '../platform/timers.ts';
+import { agentMachine } from './agent/machine.ts';
+import { archivistMachine } from './archivist/machine.ts';
+import { run } from './running.ts';
+import { searchMachine } from './search/machine.ts';
+import { workerMachine } from './worker/machine.ts';
+
+/** What every part of a lab is given. */
+export interface LabSetting {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+/** A part that goes on until it is told to end. */
+export interface Part {
+  /** Resolves when the part has ended; with what was wrong where it ended by itself. */
+  readonly ended: Promise<Error | null>;
+  /** Ends after what is under way. */
+  drain(): void;
+  /** Ends now; what was under way is handed back. */
+  stop(): void;
+}
+
+/** Starts the archivist of a home. @throws PrerequisiteError when the home cannot be used. */
+export function startArchivist(home: string, { bus, clock, timers, log }: LabSetting): Part {
+  const archive = Archive.open(home, clock);
+  const part = run(archivistMachine({ archive, bus, timers, log }), log);
+  const stop = () => part.send({ type: 'STOP' });
+  const ended = part.ended.then((last) => last.context.error).finally(() => archive.close());
+  return { ended, drain: stop, stop };
+}
+
+/** Starts the worker of one device. */
+export function startWorker(id: WorkerId, device: Device, python: string, setting: LabSetting): Part {
+  const { bus, timers, log, clock } = setting;
+  const native = new NativeWorker({
+    command: workerCommand({ python, device: device.name }),
+    memoryLimitBytes: device.memoryLimitBytes,
+    clock,
+    timers,
+    log,
+  });
+  const part = run(workerMachine({ id, deviceClass: device.class, bus, native, timers, log }), log);
+  return {
+    ended: part.ended.then((last) => last.context.error),
+    drain: () => part.send({ type: 'DRAIN' }),
+    stop: () => part.send({ type: 'STOP' }),
+  };
+}
+
+/** Starts one agent of a search. The models belong to the caller. */
+export function startAgent(
+  search: SearchId,
+  name: AgentName,
+  models: Readonly<Partial<Record<ModelName, LocalModel>>>,
+  { bus, timers, log }: LabSetting,
+): Part {
+  const machine = agentMachine({ search, name, bus, think: (input) => think({ ...input, models }), timers, log });
+  const part = run(machine, log);
+  const stop = () => part.send({ type: 'STOP' });
+  return { ended: part.ended.then((last) => last.context.error), drain: stop, stop };
+}
+
+/** How a search ended. */
+export type SearchEnd = { readonly how: 'finished' | 'stopped' } | { readonly how: 'failed'; readonly error: Error };
+
+/** Starts the life of a search, or takes it up where the ledger says that it stood. */
+export function startSearch(spec: SearchSpec, source: string, { bus, timers, log }: LabSetting) {
+  const part = run(searchMachine({ spec, source, bus, timers, log }), log);
+  const ended: Promise<SearchEnd> = part.ended.then((last) => {
+    if (last.context.error) return { how: 'failed', error: last.context.error };
+    return { how: last.value === 'finished' ? 'finished' : 'stopped' };
+  });
+  return {
+    ended,
+    drain: () => part.send({ type: 'DRAIN' }),
+    stop: () => part.send({ type: 'STOP' }),
+    standing: () => part.snapshot().context.standing,
+  };
+}
+
+/** An embedded nats-server that is started again, on its port and with its streams, when it dies. */
+export interface EmbeddedServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** More restarts than this, and something is wrong that another one does not mend. */
+const mostRestarts = 20;
+
+/** @throws PrerequisiteError when it cannot be started at first. */
+export async function embedServer(
+  binary: string,
+  storeDir: string,
+  port: number | undefined,
+  log: Logger,
+): Promise<EmbeddedServer> {
+  let server: NatsServer = await startServer({ binary, storeDir, port, log });
+  let stopping = false;
+  const watch = async (): Promise<void> => {
+    for (let restarts = 0; restarts < mostRestarts; restarts++) {
+      const { signal, code } = await server.closed;
+      if (stopping) return;
+      log.warn({ signal, code }, 'nats-server ended; starting it again');
+      server = await startServer({ binary, storeDir, port: server.port, log });
+    }
+  };
+  const watching = watch().catch((thrown) => log.error({ error: errorMessage(thrown) }, 'nats-server is gone'));
+  return {
+    url: server.url,
+    async stop() {
+      stopping = true;
+      await server.stop();
+      await watching;
+    },
+  };
+}
+
+export { type BusOptions, connectBus };

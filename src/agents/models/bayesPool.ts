@@ -1,0 +1,56 @@
+import { type Architecture, canonicalText, parseInSpace, type Space } from '../../domain/architecture.ts';
+import type { ViewNode } from '../../domain/node.ts';
+import type { Rng } from '../../domain/rng.ts';
+import { mutate, randomArchitecture, recombine } from './variation.ts';
+
+/** How many candidates the surrogate chooses from, and which share of them is varied from good ones. */
+const poolSize = 400;
+const variedShare = 0.75;
+
+export interface PoolEntry {
+  readonly architecture: Architecture;
+  /** `a mutation of composer-3`: what the trace tells of where it came from. */
+  readonly origin: string;
+}
+
+function entry(sources: readonly ViewNode[], pair: readonly ViewNode[], space: Space, rng: Rng): PoolEntry {
+  if (sources.length === 0 || rng.float() >= variedShare) {
+    return { architecture: randomArchitecture(space, rng), origin: 'chosen at random' };
+  }
+  const [first, second] = pair;
+  if (first && second && rng.float() < 0.5) {
+    const { architecture, kind } = recombine(
+      parseInSpace(first.candidate, space),
+      parseInSpace(second.candidate, space),
+      rng,
+    );
+    return { architecture, origin: `a ${kind} crossover of ${first.id} and ${second.id}` };
+  }
+  const source = rng.pick(sources);
+  const strength = 1 + rng.below(3);
+  return {
+    architecture: mutate(parseInSpace(source.candidate, space), space, rng, strength),
+    origin: `a mutation of ${source.id}`,
+  };
+}
+
+/**
+ * What the surrogate may choose from: mutations of `sources`, crossovers of `pair` if there are two of them, and random
+ * architectures, all different and none seen. Fewer than asked for where the space is nearly exhausted: the number of
+ * tries is bounded.
+ */
+export function candidatePool(
+  sources: readonly ViewNode[],
+  pair: readonly ViewNode[],
+  space: Space,
+  seen: ReadonlySet<string>,
+  rng: Rng,
+): PoolEntry[] {
+  const pool = new Map<string, PoolEntry>();
+  for (let attempt = 0; attempt < 3 * poolSize && pool.size < poolSize; attempt++) {
+    const made = entry(sources, pair, space, rng);
+    const text = canonicalText(made.architecture);
+    if (!seen.has(text) && !pool.has(text)) pool.set(text, made);
+  }
+  return [...pool.values()];
+}

@@ -1,0 +1,21 @@
+import type { ModelName } from '../../domain/agent.ts';
+import { bayesModel } from './bayes.ts';
+import type { PythonSetting } from './bayesHelper.ts';
+import type { LocalModel } from './model.ts';
+import { mutateModel } from './mutate.ts';
+import { randomModel } from './random.ts';
+
+export type { PythonSetting } from './bayesHelper.ts';
+export type { LocalModel, Proposal, ProposalInput } from './model.ts';
+
+/** The model of that name. Nothing is started before its first question. */
+export function createModel(name: ModelName, setting: PythonSetting): LocalModel {
+  switch (name) {
+    case 'local/random':
+      return randomModel();
+    case 'local/mutate':
+      return mutateModel();
+    case 'local/bayes':
+      return bayesModel(setting);
+  }
+}

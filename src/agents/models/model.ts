@@ -1,0 +1,33 @@
+import type { ModelName } from '../../domain/agent.ts';
+import type { Space } from '../../domain/architecture.ts';
+import type { Operator, View, ViewNode } from '../../domain/node.ts';
+import type { Rng } from '../../domain/rng.ts';
+
+/** Everything a proposal may depend on. */
+export interface ProposalInput {
+  readonly operator: Operator;
+  /** As many as the operator wants, in the order in which the scaffold chose them. */
+  readonly parents: readonly ViewNode[];
+  readonly view: View;
+  readonly space: Space;
+  readonly rng: Rng;
+  /** Aborted when the answer is no longer wanted; the call then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Proposal {
+  /** An architecture of the space. */
+  readonly candidate: string;
+  /** What it changes relative to its parents, or how it arose; at most 2000 characters. */
+  readonly change: string;
+  /** The fitness that the proposer expects, or null where it has no opinion. */
+  readonly expected: number | null;
+}
+
+/** What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. */
+export interface LocalModel {
+  readonly name: ModelName;
+  propose(input: ProposalInput): Promise<Proposal>;
+  /** Ends what the model started. Idempotent; the model can be asked again afterwards and then starts anew. */
+  close(): Promise<void>;
+}

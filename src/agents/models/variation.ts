@@ -1,0 +1,95 @@
+import { type Architecture, type Primitive, runs, type Space } from '../../domain/architecture.ts';
+import type { Rng } from '../../domain/rng.ts';
+
+/**
+ * Variations of architectures: pure functions that keep the depth and stay in the space. A variation may return its
+ * input where nothing can be varied (a single primitive, a single layer); the caller looks for novelty.
+ */
+
+export function randomArchitecture(space: Space, rng: Rng): Architecture {
+  return Array.from({ length: space.layers }, () => rng.pick(space.primitives));
+}
+
+/** `count` different layers (all of them, if there are fewer) are each given another primitive. */
+export function substitute(architecture: Architecture, space: Space, rng: Rng, count: number): Architecture {
+  const result = [...architecture];
+  const untouched = result.map((_, layer) => layer);
+  for (let done = 0; done < count && untouched.length > 0; done++) {
+    const [layer] = untouched.splice(rng.below(untouched.length), 1) as [number];
+    const others = space.primitives.filter((primitive) => primitive !== result[layer]);
+    if (others.length > 0) result[layer] = rng.pick(others);
+  }
+  return result;
+}
+
+/** Two layers that differ change places. */
+export function swapLayers(architecture: Architecture, rng: Rng): Architecture {
+  const first = rng.below(architecture.length);
+  const partners = architecture.flatMap((layer, index) => (layer === architecture[first] ? [] : [index]));
+  if (partners.length === 0) return architecture;
+  const second = rng.pick(partners);
+  return architecture.with(first, architecture[second] as Primitive).with(second, architecture[first] as Primitive);
+}
+
+/** A block of up to half of the layers is cut out and put back elsewhere. */
+export function moveBlock(architecture: Architecture, rng: Rng): Architecture {
+  const length = 1 + rng.below(Math.max(1, Math.floor(architecture.length / 2)));
+  const start = rng.below(architecture.length - length + 1);
+  const rest = architecture.toSpliced(start, length);
+  return rest.toSpliced(rng.below(rest.length + 1), 0, ...architecture.slice(start, start + length));
+}
+
+/** One run of equal layers grows at the expense of another, which may vanish. */
+export function resizeRuns(architecture: Architecture, rng: Rng): Architecture {
+  const pieces = runs(architecture);
+  if (pieces.length < 2) return architecture;
+  const shrinking = rng.below(pieces.length);
+  const growing = (shrinking + 1 + rng.below(pieces.length - 1)) % pieces.length;
+  const shrunk = pieces[shrinking] as (typeof pieces)[number];
+  const grown = pieces[growing] as (typeof pieces)[number];
+  const amount = 1 + rng.below(Math.min(3, shrunk.length));
+  shrunk.length -= amount;
+  grown.length += amount;
+  return pieces.flatMap(({ primitive, length }) => Array<Primitive>(length).fill(primitive));
+}
+
+/** One to three point substitutions, the commonest; a swap; a move; or a resize: `strength` of them in a row. */
+export function mutate(architecture: Architecture, space: Space, rng: Rng, strength: number): Architecture {
+  let result = architecture;
+  for (let step = 0; step < strength; step++) {
+    switch (rng.weighted(['substitute', 'swap', 'move', 'resize'] as const, [0.55, 0.15, 0.15, 0.15])) {
+      case 'substitute':
+        result = substitute(result, space, rng, 1 + rng.below(3));
+        break;
+      case 'swap':
+        result = swapLayers(result, rng);
+        break;
+      case 'move':
+        result = moveBlock(result, rng);
+        break;
+      case 'resize':
+        result = resizeRuns(result, rng);
+        break;
+    }
+  }
+  return result;
+}
+
+export interface Recombination {
+  readonly architecture: Architecture;
+  readonly kind: 'one-point' | 'two-point' | 'uniform';
+}
+
+/** One-point, two-point or uniform crossover of two architectures of equal depth. */
+export function recombine(first: Architecture, second: Architecture, rng: Rng): Recombination {
+  const depth = first.length;
+  const kind = rng.pick(['one-point', 'two-point', 'uniform'] as const);
+  const from = (fromSecond: (layer: number) => boolean) =>
+    first.map((layer, index) => (fromSecond(index) ? (second[index] as Primitive) : layer));
+  if (kind === 'uniform') return { kind, architecture: from(() => rng.float() < 0.5) };
+  // Layers from `low` up to, but not including, `high` come from the second parent.
+  const cut = rng.below(depth + 1);
+  const other = kind === 'one-point' ? depth : rng.below(depth + 1);
+  const [low, high] = [Math.min(cut, other), Math.max(cut, other)];
+  return { kind, architecture: from((layer) => layer >= low && layer < high) };
+}

@@ -1,0 +1,50 @@
+import type { NodeId } from '../../domain/ids.ts';
+import type { Operator, View, ViewNode } from '../../domain/node.ts';
+import type { Rng } from '../../domain/rng.ts';
+import type { ScoredNode } from '../scored.ts';
+
+/** What an agent does with its next attempt. */
+export interface Decision {
+  readonly operator: Operator;
+  /** None for a draft, one for an improvement, two different ones for a crossover; all of them are scored. */
+  readonly parents: readonly NodeId[];
+  /** Why, in words that the trace shows. */
+  readonly reason: string;
+}
+
+/**
+ * A search policy. It keeps nothing between calls: islands, visit counts and quotas are folded from the view each time,
+ * so that a resumed search is the same search (I5). The view holds the agent's own nodes only; it may come in any order.
+ */
+export type Scaffold = (view: View, rng: Rng) => Decision;
+
+/** The attempts that precede the one to be decided, in the order in which they were made. */
+export function history(view: View): ViewNode[] {
+  return view.nodes.filter((node) => node.ordinal < view.ordinal).sort((a, b) => a.ordinal - b.ordinal);
+}
+
+/** Min-max normalisation over `values`: 0 the worst, 1 the best, 0.5 for all where they do not differ. */
+export function normaliser(values: readonly number[]): (value: number) => number {
+  const worst = values.reduce((low, value) => Math.min(low, value), Number.POSITIVE_INFINITY);
+  const best = values.reduce((high, value) => Math.max(high, value), Number.NEGATIVE_INFINITY);
+  // Halved before subtracting: the difference of two finite numbers may overflow.
+  const span = best / 2 - worst / 2;
+  return span > 0 ? (value) => (value / 2 - worst / 2) / span : () => 0.5;
+}
+
+export function draft(reason: string): Decision {
+  return { operator: 'draft', parents: [], reason };
+}
+
+export function improve(parent: ScoredNode, reason: string): Decision {
+  return { operator: 'improve', parents: [parent.id], reason };
+}
+
+export function crossover(first: ScoredNode, second: ScoredNode, reason: string): Decision {
+  return { operator: 'crossover', parents: [first.id, second.id], reason };
+}
+
+/** A node as reasons name it: `composer-3 (0.4127)`. */
+export function named(node: ScoredNode): string {
+  return `${node.id} (${Number(node.fitness.toPrecision(4))})`;
+}

@@ -1,0 +1,77 @@
+import type { ScaffoldSpec } from '../../domain/agent.ts';
+import type { NodeId } from '../../domain/ids.ts';
+import type { View, ViewNode } from '../../domain/node.ts';
+import type { Rng } from '../../domain/rng.ts';
+import { ranked, type ScoredNode } from '../scored.ts';
+import { crossover, draft, history, improve, named, normaliser, type Scaffold } from './decision.ts';
+
+export type EvolutionarySpec = Extract<ScaffoldSpec, { kind: 'evolutionary' }>;
+
+export interface Island {
+  /** Every attempt made for this island, whatever became of it, in order. */
+  readonly members: readonly ViewNode[];
+  /** The best `capacity` scored members, best first: the worst leave, the best never does. */
+  readonly survivors: readonly ScoredNode[];
+}
+
+/**
+ * The islands, folded from the view: a draft lives on island (ordinal mod islands), any other node with its first parent.
+ * Membership hangs on the node itself, so one that fails or is late never moves another.
+ */
+export function islandsOf(view: View, spec: EvolutionarySpec): Island[] {
+  const members: ViewNode[][] = Array.from({ length: spec.islands }, () => []);
+  const homes = new Map<NodeId, number>();
+  for (const node of history(view)) {
+    const [first] = node.parents;
+    const home = (first === undefined ? undefined : homes.get(first)) ?? node.ordinal % spec.islands;
+    homes.set(node.id, home);
+    members[home]?.push(node);
+  }
+  return members.map((each) => ({ members: each, survivors: ranked(each).slice(0, spec.capacity) }));
+}
+
+/** Draws by softmax(normalised fitness / temperature), normalised within the pool: the pressure is the same in each. */
+function drawParent(pool: readonly ScoredNode[], temperature: number, rng: Rng): ScoredNode {
+  const normalise = normaliser(pool.map((node) => node.fitness));
+  const merits = pool.map((node) => normalise(node.fitness));
+  // Relative to the best, whose weight is 1: no temperature makes the sum vanish or overflow.
+  const top = Math.max(...merits);
+  return rng.weighted(
+    pool,
+    merits.map((merit) => Math.exp((merit - top) / temperature)),
+  );
+}
+
+/**
+ * Islands that take turns: attempt k breeds on island (k mod islands), which gives each the same share without an index
+ * that a resume could lose. Until `founders` drafts were made for the island, and whenever it has no survivor, it drafts.
+ *
+ * Rates are per proposal. A migrating proposal is a crossover whose second parent lives on another island; the child
+ * stays with its first parent. With a single survivor on the island a crossover becomes an improvement.
+ */
+export function evolutionary(spec: EvolutionarySpec): Scaffold {
+  return (view, rng) => {
+    const islands = islandsOf(view, spec);
+    const turn = view.ordinal % spec.islands;
+    const { members, survivors } = islands[turn] as Island;
+    const where = spec.islands === 1 ? 'the population' : `island ${turn}`;
+    const founders = members.filter((node) => node.operator === 'draft').length;
+    if (founders < spec.founders) return draft(`founder ${founders + 1} of ${spec.founders} of ${where}`);
+    if (survivors.length === 0) return draft(`${where} has no survivor among ${members.length} attempts`);
+
+    const migrates = rng.float() < spec.migration;
+    const crosses = rng.float() < spec.crossover;
+    const first = drawParent(survivors, spec.temperature, rng);
+    const abroad = islands.flatMap((island, index) => (index === turn ? [] : island.survivors));
+    if (migrates && abroad.length > 0) {
+      const second = drawParent(abroad, spec.temperature, rng);
+      return crossover(first, second, `${named(first)} of ${where} with the migrant ${named(second)}`);
+    }
+    const others = survivors.filter((node) => node.id !== first.id);
+    if (crosses && others.length > 0) {
+      const second = drawParent(others, spec.temperature, rng);
+      return crossover(first, second, `${named(first)} with ${named(second)}, drawn by fitness from ${where}`);
+    }
+    return improve(first, `${named(first)}, drawn by fitness from ${survivors.length} survivors of ${where}`);
+  };
+}

@@ -1,0 +1,23 @@
+export { cacheBytes, layerParameters, parameters, trainingFlopsPerSample, trainingFlopsPerToken } from './costs.ts';
+export {
+  type Extrapolation,
+  extrapolate,
+  extrapolateAll,
+  referenceModel,
+  type ScalingRule,
+  scalingRules,
+  stack,
+  stretch,
+} from './extrapolate.ts';
+export { type Cluster, kmeans } from './kmeans.ts';
+export {
+  aggregate,
+  aggregateByAgent,
+  type Conditioning,
+  conditionings,
+  type LayerVote,
+  layerwise,
+  type Pattern,
+} from './layerwise.ts';
+export { AggregationError, type Electorate, elect, type Member, type ScoredNode } from './pool.ts';
+export { contextLength, llama, type ModelSize, modelSizes, type SizeName, sizeNames } from './sizes.ts';

@@ -1,0 +1,108 @@
+import { type Architecture, type Primitive, primitives } from '../domain/architecture.ts';
+import type { AgentName, NodeId } from '../domain/ids.ts';
+import { clusterCount, type Electorate, elect, type Member, provenance, type ScoredNode } from './pool.ts';
+
+/** How many already chosen layers a member must share to vote on the next: N0, N1, N2, or all of them. */
+export const conditionings = [0, 1, 2, 'all'] as const;
+export type Conditioning = (typeof conditionings)[number];
+
+/** The vote on one layer. */
+export interface LayerVote {
+  readonly winner: Primitive;
+  /** Votes per primitive; their sum is `voters`. */
+  readonly votes: Readonly<Record<Primitive, number>>;
+  readonly voters: number;
+  /** Preceding layers a voter had to share; below the conditioning asked for only near the input. */
+  readonly condition: number;
+  /** Several primitives had most votes, and the mean score of their voters decided. */
+  readonly tied: boolean;
+}
+
+/** What a cluster agrees on. */
+export interface Pattern {
+  readonly conditioning: Conditioning;
+  readonly architecture: Architecture;
+  /** One vote per layer, from the input upwards. */
+  readonly layers: readonly LayerVote[];
+  readonly electorate: Electorate;
+  /** Node ids of the electorate, per agent. */
+  readonly provenance: ReadonlyMap<AgentName, readonly NodeId[]>;
+}
+
+function agrees(member: Member, chosen: Architecture, from: number): boolean {
+  for (let layer = from; layer < chosen.length; layer++) {
+    if (member.architecture[layer] !== chosen[layer]) return false;
+  }
+  return true;
+}
+
+function vote(members: readonly Member[], chosen: Architecture, conditioning: Conditioning): LayerVote {
+  const layer = chosen.length;
+  const condition = conditioning === 'all' ? layer : Math.min(conditioning, layer);
+  const voters = members.filter((member) => agrees(member, chosen, layer - condition));
+  const votes = { M: 0, mA: 0, Mb: 0 };
+  const sums = { M: 0, mA: 0, Mb: 0 };
+  for (const { architecture, score } of voters) {
+    const primitive = architecture[layer] as Primitive;
+    votes[primitive]++;
+    sums[primitive] += score;
+  }
+  const most = Math.max(...primitives.map((primitive) => votes[primitive]));
+  const leaders = primitives.filter((primitive) => votes[primitive] === most);
+  const meanScore = (primitive: Primitive) => sums[primitive] / votes[primitive];
+  // `reduce` keeps the earlier on equal means: the order of `primitives` is the last word.
+  const winner = leaders.reduce((best, other) => (meanScore(other) > meanScore(best) ? other : best));
+  return { winner, votes, voters: voters.length, condition, tied: leaders.length > 1 };
+}
+
+/**
+ * Layer-wise clustering N_c (Composer, arXiv 2510.00379): layer i is the most frequent primitive among the members whose
+ * preceding c layers equal those already chosen. The source leaves ties open; here the primitive wins whose voters have
+ * the higher mean score, then the earlier of M, mA, Mb.
+ *
+ * There are always voters: whoever voted for the winner of layer i shared the c layers before it, so shares with the
+ * choice layers i - c to i, and hence may vote on layer i + 1. No rule for an empty condition is needed.
+ */
+export function layerwise(electorate: Electorate, conditioning: Conditioning): Pattern {
+  const depth = electorate.members[0]?.architecture.length ?? 0;
+  const layers: LayerVote[] = [];
+  const chosen: Primitive[] = [];
+  while (chosen.length < depth) {
+    const result = vote(electorate.members, chosen, conditioning);
+    layers.push(result);
+    chosen.push(result.winner);
+  }
+  return { conditioning, architecture: chosen, layers, electorate, provenance: provenance(electorate.members) };
+}
+
+/**
+ * The pattern of a whole ensemble: all agents' nodes in one pool.
+ *
+ * @throws AggregationError without nodes, or for nodes of different depths.
+ */
+export function aggregate(
+  nodes: readonly ScoredNode[],
+  conditioning: Conditioning,
+  clusters: number = clusterCount,
+): Pattern {
+  return layerwise(elect(nodes, clusters), conditioning);
+}
+
+/** The pattern that each agent alone would have led to, by agent name; agents without nodes are absent. */
+export function aggregateByAgent(
+  nodes: readonly ScoredNode[],
+  conditioning: Conditioning,
+  clusters: number = clusterCount,
+): ReadonlyMap<AgentName, Pattern> {
+  const agents = [...new Set(nodes.map(({ agent }) => agent))].sort();
+  return new Map(
+    agents.map((agent) => [
+      agent,
+      aggregate(
+        nodes.filter((node) => node.agent === agent),
+        conditioning,
+        clusters,
+      ),
+    ]),
+  );
+}

@@ -1,0 +1,12 @@
+export { type Bus, type BusOptions, connectBus } from './bus.ts';
+export type { Settlement } from './delivery.ts';
+export type { Meta } from './envelope.ts';
+export type { EventHandler, EventSelection } from './events.ts';
+export type { Running } from './loop.ts';
+export type { Published, SendOptions } from './publish.ts';
+export type { AskOptions, Handlers } from './requests.ts';
+export type { ResultHandler } from './results.ts';
+export { type NatsServer, type ServerOptions, startServer } from './server.ts';
+export type { Sign } from './signs.ts';
+export { defaultLimits, type StreamLimits } from './streams.ts';
+export type { Delivery, TakeOptions, WorkEntry, WorkInspection } from './work.ts';

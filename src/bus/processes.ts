@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import * as z from 'zod';
+
+/** A process that cannot be mistaken for a later one of the same number. */
+export const processSchema = z.strictObject({
+  pid: z.int().positive(),
+  /** When it was started, in whatever form the system tells it. */
+  started: z.string(),
+});
+export type ProcessIdentity = z.infer<typeof processSchema>;
+
+/** Field 22 of /proc/<pid>/stat, in clock ticks since boot; the boot's own id tells ticks of different boots apart. */
+function linuxStart(pid: number): string | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // The command's name stands in parentheses and may hold spaces; the fields after it start with the state.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return `${boot}/${fields[19]}`;
+}
+
+function portableStart(pid: number): string | undefined {
+  try {
+    const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim();
+    return text === '' ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process that has this number now, or undefined when there is none; one that ended and was not reaped is none. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const started = existsSync('/proc/self/stat') ? linuxStart(pid) : portableStart(pid);
+  return started === undefined ? undefined : { pid, started };
+}
+
+export function isAlive(process: ProcessIdentity): boolean {
+  return identify(process.pid)?.started === process.started;
+}

@@ -1,0 +1,92 @@
+import type { PubAck } from 'nats';
+import type * as z from 'zod';
+import type { EvaluationResult, Job } from '../domain/evaluation.ts';
+import type { LabEvent } from '../domain/messages.ts';
+import type { DeviceClass } from '../domain/task.ts';
+import type { Link } from './connection.ts';
+import { encodeEnvelope } from './envelope.ts';
+import { busFailure, isHollow, isNoResponders } from './failures.ts';
+import type { Streams } from './streams.ts';
+import { bodies, streamNames, subjects } from './subjects.ts';
+
+export interface SendOptions {
+  readonly traceparent?: string | undefined;
+  /** How long the server may take to confirm. Default 5 s. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The server has the message in its file. */
+export interface Published {
+  readonly seq: number;
+  /** The stream had a message of this id already, and kept that one. */
+  readonly duplicate: boolean;
+}
+
+/**
+ * Publishing to the streams. Each call resolves when the server has confirmed; a call that was not confirmed may have
+ * happened, and is repeated with the same message id.
+ *
+ * @throws RetryableError `bus-timeout`, `bus-away`, `queue-full`; TerminalError for a body that is not of the schema.
+ */
+export interface Publisher {
+  publishJob(device: DeviceClass, job: Job, messageId: string, options?: SendOptions): Promise<Published>;
+  publishResult(result: EvaluationResult, messageId: string, options?: SendOptions): Promise<Published>;
+  publishEvent(event: LabEvent, messageId?: string, options?: SendOptions): Promise<Published>;
+}
+
+export function publisherOn(link: Link, streams: Streams): Publisher {
+  async function publish<T>(
+    target: { readonly stream: string; readonly subject: string; readonly what: string },
+    schema: z.ZodType<T>,
+    body: T,
+    messageId: string | undefined,
+    { traceparent, timeoutMs = 5_000 }: SendOptions = {},
+  ): Promise<Published> {
+    const bytes = encodeEnvelope(schema, body, link.stamp(traceparent));
+    const send = (): Promise<PubAck> =>
+      link.js.publish(target.subject, bytes, {
+        timeout: timeoutMs,
+        // A stream of someone else that covers our subjects must not swallow the message.
+        expect: { streamName: target.stream },
+        ...(messageId !== undefined && { msgID: messageId }),
+      });
+    try {
+      const { seq, duplicate } = await send().catch(async (thrown) => {
+        if (isNoResponders(thrown)) await streams.recover();
+        else if (isHollow(thrown)) await streams.replace(target.stream);
+        else throw thrown;
+        return send();
+      });
+      return { seq, duplicate };
+    } catch (thrown) {
+      throw busFailure(thrown, `publishing ${target.what}`);
+    }
+  }
+
+  return {
+    publishJob: (device, job, messageId, options) =>
+      publish(
+        { stream: streamNames.work, subject: subjects.work(device), what: 'a job' },
+        bodies.work,
+        job,
+        messageId,
+        options,
+      ),
+    publishResult: (result, messageId, options) =>
+      publish(
+        { stream: streamNames.results, subject: subjects.result, what: 'a result' },
+        bodies.result,
+        result,
+        messageId,
+        options,
+      ),
+    publishEvent: (event, messageId, options) =>
+      publish(
+        { stream: streamNames.events, subject: subjects.event(event), what: 'an event' },
+        bodies.event,
+        event,
+        messageId,
+        options,
+      ),
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * One request to a pull consumer for its next messages.
+ *
+ * Role: asks for up to `batch` messages and hands each over as it comes, until the batch is full, the time is up, the
+ * caller aborts, or the line is cut. It stands in for the client's own `next` and `consume`, which cannot be aborted
+ * without losing what is on its way, keep silent when the consumer is gone, and prefetch.
+ * Not here: decoding, acknowledging, trying again.
+ *
+ * Invariants
+ *  1. At most `batch` messages are handed over, all before the promise resolves.
+ *  2. A message that comes after the end is handed back at once, so that it does not wait for its acknowledgement timer.
+ *  3. A server that says nothing for a few heartbeats ends the pull: nats-server 2.9 does not answer at all when the
+ *     consumer or its stream does not exist.
+ */
+import { createInbox, type Msg, nanos } from 'nats';
+import type { Link } from './connection.ts';
+
+/**
+ * `full`: the batch has been handed over. `expired`: the server says that the time is up. `missing`: the consumer is
+ * gone. `silent`: it may be. `interrupted`: the line was cut. `refused`: the server will not serve this request now.
+ */
+export type PullEnd = 'full' | 'expired' | 'missing' | 'silent' | 'interrupted' | 'refused' | 'aborted';
+
+export interface PullRequest {
+  readonly stream: string;
+  readonly consumer: string;
+  readonly batch: number;
+  readonly expiresMs: number;
+  readonly signals: readonly AbortSignal[];
+}
+
+const longestHeartbeatMs = 2_000;
+
+export function pull(link: Link, request: PullRequest, receive: (message: Msg) => void): Promise<PullEnd> {
+  const { nc } = link;
+  const { stream, consumer, batch, signals } = request;
+  if (signals.some((signal) => signal.aborted) || nc.isClosed()) return Promise.resolve('aborted');
+  if (!link.connected) return Promise.resolve('interrupted');
+
+  const expiresMs = Math.max(20, Math.ceil(request.expiresMs));
+  const heartbeatMs = Math.min(longestHeartbeatMs, Math.floor(expiresMs / 2));
+  const inbox = createInbox();
+
+  return new Promise((resolve) => {
+    let received = 0;
+    let ended = false;
+
+    const subscription = nc.subscribe(inbox, {
+      callback(_error, message) {
+        silence.refresh();
+        if (message.subject !== inbox) {
+          if (ended) message.respond('-NAK');
+          else {
+            received += 1;
+            receive(message);
+            if (received === batch) end('full');
+          }
+          return;
+        }
+        const { code = 0, description = '' } = message.headers ?? {};
+        if (code === 100) return;
+        if (code === 408 || code === 404) end('expired');
+        else if (code === 503 || (code === 409 && /deleted/i.test(description))) end('missing');
+        else {
+          link.log.warn({ stream, consumer, code, description }, 'the NATS server refused a pull');
+          end('refused');
+        }
+      },
+    });
+    const silence = setTimeout(() => end('silent'), Math.max(1_000, heartbeatMs * 2.5));
+    const cut = () => end('interrupted');
+    const abort = () => end('aborted');
+    const forget = link.onDisconnect(cut);
+    for (const signal of signals) signal.addEventListener('abort', abort);
+
+    function end(how: PullEnd): void {
+      if (ended) return;
+      ended = true;
+      clearTimeout(silence);
+      forget();
+      for (const signal of signals) signal.removeEventListener('abort', abort);
+      // Draining keeps the callback until the server has confirmed that nothing more can come; nothing can after these.
+      const settled = how === 'full' || how === 'expired' || how === 'missing' || nc.isClosed();
+      if (settled) subscription.unsubscribe();
+      else subscription.drain().catch(() => undefined);
+      resolve(how);
+    }
+
+    nc.publish(
+      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
+      JSON.stringify({ batch, expires: nanos(expiresMs), idle_heartbeat: nanos(heartbeatMs) }),
+      { reply: inbox },
+    );
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * Questions to the archivist and its answers.
+ *
+ * Role: typed request and reply over the verbs of the domain; errors travel and are thrown again as they were.
+ * Not here: what a verb does.
+ *
+ * Invariants
+ *  1. Requests and replies are validated on both sides.
+ *  2. One server works on one request at a time, in the order in which they came, over all verbs.
+ *  3. Every request that was decoded gets a reply: an answer, or the error.
+ *  4. An answer may be lost after the handler ran, and the request then comes again: handlers are idempotent.
+ */
+import type { Msg } from 'nats';
+import * as z from 'zod';
+import { AiraError, errorMessage, RetryableError, TerminalError } from '../domain/errors.ts';
+import { type ReplyOf, type RequestOf, requests, type Verb } from '../domain/messages.ts';
+import type { Link } from './connection.ts';
+import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
+import { busFailure, fromWire, isNoResponders, toWire, type WireError, wireErrorSchema } from './failures.ts';
+import { pause, type Running } from './loop.ts';
+import { archiveQueue, lastToken, subjects } from './subjects.ts';
+
+export interface AskOptions {
+  /** How long one attempt may take. Default 5 s. */
+  readonly timeoutMs?: number | undefined;
+  /** How often to ask while the failures are retryable ones. Default 1. */
+  readonly attempts?: number | undefined;
+  readonly traceparent?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Handlers = {
+  readonly [V in Verb]: (request: RequestOf<V>, meta: Meta) => ReplyOf<V> | Promise<ReplyOf<V>>;
+};
+
+export interface Requests {
+  /**
+   * @throws RetryableError `archive-away` when no archivist listens, `archive-timeout` when it did not answer in time;
+   * whatever error of the house the handler threw; TerminalError for bodies that are not of the schema.
+   */
+  ask<V extends Verb>(verb: V, body: RequestOf<V>, options?: AskOptions): Promise<ReplyOf<V>>;
+  /** Answers requests until stopped; resolves when the server knows of it. */
+  serve(handlers: Handlers): Promise<Running>;
+}
+
+const verbSchema = z.enum(Object.keys(requests) as [Verb, ...Verb[]]);
+
+const requestSchema = <V extends Verb>(verb: V) => requests[verb].request as unknown as z.ZodType<RequestOf<V>>;
+
+/** An answer, or the error in its place. */
+type Answer<V extends Verb> = { answer: ReplyOf<V> } | { error: WireError };
+const answerSchema = <V extends Verb>(verb: V) =>
+  z.union([
+    z.strictObject({ answer: requests[verb].reply as unknown as z.ZodType<ReplyOf<V>> }),
+    z.strictObject({ error: wireErrorSchema }),
+  ]) as unknown as z.ZodType<Answer<V>>;
+const errorAnswerSchema = z.strictObject({ error: wireErrorSchema });
+
+export function requestsOn(link: Link): Requests {
+  const { nc, log } = link;
+
+  async function askOnce<V extends Verb>(verb: V, body: RequestOf<V>, options: AskOptions): Promise<ReplyOf<V>> {
+    const { timeoutMs = 5_000, traceparent } = options;
+    const bytes = encodeEnvelope(requestSchema(verb), body, link.stamp(traceparent));
+    let reply: Msg;
+    try {
+      reply = await nc.request(subjects.request(verb), bytes, { timeout: timeoutMs });
+    } catch (cause) {
+      if (isNoResponders(cause))
+        throw new RetryableError('archive-away', 'no archivist answers on the bus', 250, { cause });
+      const failure = busFailure(cause, `asking ${verb}`);
+      if (failure.code !== 'bus-timeout') throw failure;
+      throw new RetryableError('archive-timeout', `the archivist did not answer ${verb} in ${timeoutMs} ms`, 250, {
+        cause,
+      });
+    }
+    const answer = decodeEnvelope(answerSchema(verb), reply.data).body;
+    if ('error' in answer) throw fromWire(answer.error);
+    return answer.answer;
+  }
+
+  async function answerTo<V extends Verb>(verb: V, message: Msg, handlers: Handlers): Promise<Uint8Array> {
+    const { meta, body } = decodeEnvelope(requestSchema(verb), message.data);
+    const handler = handlers[verb] as (request: RequestOf<V>, meta: Meta) => ReplyOf<V> | Promise<ReplyOf<V>>;
+    const answer = await handler(body, meta);
+    return encodeEnvelope(answerSchema(verb), { answer }, link.stamp(meta.traceparent));
+  }
+
+  async function respond(message: Msg, handlers: Handlers): Promise<void> {
+    let bytes: Uint8Array;
+    try {
+      const verb = verbSchema.safeParse(lastToken(message.subject));
+      if (!verb.success)
+        throw new TerminalError('verb-unknown', `the archivist does not know ${lastToken(message.subject)}`);
+      bytes = await answerTo(verb.data, message, handlers);
+    } catch (thrown) {
+      if (!(thrown instanceof AiraError))
+        log.error({ err: thrown, subject: message.subject }, 'a request handler failed');
+      bytes = encodeEnvelope(errorAnswerSchema, { error: toWire(thrown) }, link.stamp());
+    }
+    message.respond(bytes);
+  }
+
+  return {
+    async ask(verb, body, options = {}) {
+      const { attempts = 1, signal } = options;
+      const signals = signal === undefined ? [link.closing] : [link.closing, signal];
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await askOnce(verb, body, options);
+        } catch (thrown) {
+          if (!(thrown instanceof RetryableError) || attempt >= attempts) throw thrown;
+          log.debug({ verb, attempt, error: errorMessage(thrown) }, 'asking again');
+          await pause(thrown.retryAfterMs, signals);
+          if (signals.some((each) => each.aborted)) throw thrown;
+        }
+      }
+    },
+    async serve(handlers) {
+      const subscription = nc.subscribe(subjects.anyRequest, { queue: archiveQueue });
+      async function answerAll(): Promise<void> {
+        for await (const message of subscription) {
+          // A reply that cannot be sent is asked for again.
+          await respond(message, handlers).catch((thrown) =>
+            log.warn({ error: errorMessage(thrown) }, 'a reply was lost'),
+          );
+        }
+      }
+      const answering = answerAll();
+      const stop = async (): Promise<void> => {
+        link.closing.removeEventListener('abort', stop);
+        if (!subscription.isClosed()) await subscription.drain().catch(() => subscription.unsubscribe());
+        await answering;
+      };
+      link.closing.addEventListener('abort', stop);
+      link.keep(answering);
+      await nc.flush();
+      return { stop };
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * The way of results to whoever records them.
+ *
+ * Role: delivers each result to a handler, one at a time, and acknowledges it after the handler has resolved.
+ * Not here: recording, and telling a first result from a repeated one.
+ *
+ * Invariants
+ *  1. At least once: a result is acknowledged after its handler resolved, never before. Handlers must be idempotent,
+ *     because even a confirmed acknowledgement is forgotten by a server that dies within the next moments.
+ *  2. A handler that throws has its result back later.
+ *  3. The consumer and its stream are set up anew whenever they are found missing.
+ */
+import type { Msg } from 'nats';
+import { errorMessage, RetryableError } from '../domain/errors.ts';
+import type { EvaluationResult } from '../domain/evaluation.ts';
+import type { Link } from './connection.ts';
+import { settlementOf } from './delivery.ts';
+import { decodeEnvelope, type Meta } from './envelope.ts';
+import { type Running, runLoop } from './loop.ts';
+import { pull } from './pull.ts';
+import type { Streams } from './streams.ts';
+import { bodies, streamNames } from './subjects.ts';
+
+/** `ack`: recorded, or known already. `term`: never to be recorded. Throwing: not yet. */
+export type ResultHandler = (result: EvaluationResult, meta: Meta) => 'ack' | 'term' | Promise<'ack' | 'term'>;
+
+const pullMs = 30_000;
+
+/** @throws RetryableError, PrerequisiteError when the consumer cannot be set up at first; later it is tried for ever. */
+export async function consumeResultsOn(
+  link: Link,
+  streams: Streams,
+  durable: string,
+  handler: ResultHandler,
+): Promise<Running> {
+  async function handle(message: Msg): Promise<void> {
+    const { ack, nak, term } = settlementOf(link, message);
+    let decoded: { meta: Meta; body: EvaluationResult };
+    try {
+      decoded = decodeEnvelope(bodies.result, message.data);
+    } catch (thrown) {
+      await term(errorMessage(thrown));
+      return;
+    }
+    let verdict: 'ack' | 'term';
+    try {
+      verdict = await handler(decoded.body, decoded.meta);
+    } catch (thrown) {
+      link.log.warn(
+        { error: errorMessage(thrown), key: decoded.body.key },
+        'a result could not be taken in; it comes again',
+      );
+      await nak(thrown instanceof RetryableError ? thrown.retryAfterMs : 1_000);
+      return;
+    }
+    await (verdict === 'ack' ? ack() : term('refused by its handler'));
+  }
+
+  await streams.ensure();
+  await streams.ensureResultsDurable(durable);
+  let ready = true;
+  return runLoop(link, 'the consumer of results', async (signals) => {
+    if (!ready) {
+      await streams.recover();
+      await streams.ensureResultsDurable(durable);
+      ready = true;
+    }
+    let message: Msg | undefined;
+    const request = { stream: streamNames.results, consumer: durable, batch: 1, expiresMs: pullMs, signals };
+    const end = await pull(link, request, (received) => {
+      message = received;
+    });
+    if (end === 'missing' || end === 'silent') ready = false;
+    if (message !== undefined) await handle(message);
+    if (end === 'refused') throw new RetryableError('bus-refused', 'the server refused to deliver results', 1_000);
+  });
+}

@@ -1,0 +1,210 @@
+/**
+ * The embedded nats-server.
+ *
+ * Role: starts it on a store directory, tells its URL once it listens, stops it, and sees that it does not outlive us.
+ * Not here: starting it again after it died, which is its owner's decision; the clients.
+ *
+ * Invariants
+ *  1. At most one server per store directory (see the store's claim).
+ *  2. The server does not outlive this process for long, however that dies: a watchdog holds the reading end of a pipe
+ *     of which only this process has the writing end, and stops the server when that closes. Should the watchdog be
+ *     killed as well, the next start on the same directory stops the server.
+ *  3. Interrupts of the terminal do not reach the server: it has a process group of its own, so that clients can still
+ *     say what they have to say while the program shuts down.
+ *  4. Nothing of our environment but PATH reaches it (I7).
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import type { Logger } from '../platform/log.ts';
+import { claimStore, type StoreClaim } from './store-claim.ts';
+
+export interface ServerOptions {
+  /** A path, or a name to be found on PATH. */
+  readonly binary: string;
+  /** Where streams are kept; created if missing, readable by its owner alone. */
+  readonly storeDir: string;
+  /** Default: whichever is free. */
+  readonly port?: number | undefined;
+  readonly log: Logger;
+}
+
+export interface NatsServer {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** Resolves when the server has ended, wanted or not, and the store may be claimed again. */
+  readonly closed: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  stop(): Promise<void>;
+}
+
+const readyWithinMs = 15_000;
+const stopWithinMs = 5_000;
+const pollMs = 20;
+const portsSchema = z.looseObject({ nats: z.array(z.url()).min(1) });
+
+function unwritable(storeDir: string, cause: unknown): PrerequisiteError {
+  return new PrerequisiteError(
+    'nats-store-unwritable',
+    `The bus cannot keep its streams in ${storeDir} (${errorMessage(cause)}).`,
+    'Make the directory writable, or use another one.',
+    { cause },
+  );
+}
+
+async function claimDirectory(storeDir: string, log: Logger): Promise<StoreClaim> {
+  try {
+    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
+    chmodSync(storeDir, 0o700);
+    return await claimStore(storeDir, log);
+  } catch (thrown) {
+    throw thrown instanceof AiraError ? thrown : unwritable(storeDir, thrown);
+  }
+}
+
+function configure(storeDir: string, port: number): { config: string; ports: string } {
+  const config = join(storeDir, 'nats.conf');
+  const ports = join(storeDir, 'ports');
+  const text = [
+    'host: "127.0.0.1"',
+    `port: ${port}`,
+    `ports_file_dir: ${JSON.stringify(ports)}`,
+    `jetstream { store_dir: ${JSON.stringify(join(storeDir, 'jetstream'))} }`,
+  ];
+  try {
+    // Files of servers that were killed stay behind.
+    rmSync(ports, { recursive: true, force: true });
+    mkdirSync(ports);
+    writeFileSync(config, `${text.join('\n')}\n`, { mode: 0o600 });
+  } catch (thrown) {
+    throw unwritable(storeDir, thrown);
+  }
+  return { config, ports };
+}
+
+/** Ends with the pipe's writing end, or when it is killed because the server has ended before. */
+function watchOver(serverPid: number): ChildProcess {
+  const watchdog = spawn('/bin/sh', ['-c', 'read -r _; kill -TERM "$1"', 'watchdog', String(serverPid)], {
+    detached: true,
+    env: {},
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  watchdog.unref();
+  return watchdog;
+}
+
+function failedStart(binary: string, port: number, lines: readonly string[]): PrerequisiteError {
+  if (lines.some((line) => /address already in use/i.test(line))) {
+    return new PrerequisiteError(
+      'port-taken',
+      `Port ${port} of 127.0.0.1 is taken by another program.`,
+      'Choose another port, or none to have a free one.',
+    );
+  }
+  const reason = lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? 'it said nothing';
+  return new PrerequisiteError(
+    'nats-start-failed',
+    `${binary} did not start (${reason.replace(/^.*\[(FTL|ERR)\] /, '')}).`,
+    'Try it by hand with the nats.conf in the store directory; nats-server 2.9 or newer is needed.',
+  );
+}
+
+function missingBinary(binary: string, cause: unknown): PrerequisiteError {
+  return new PrerequisiteError(
+    'nats-missing',
+    `The program ${binary} cannot be run (${errorMessage(cause)}).`,
+    'Install nats-server (Debian: apt install nats-server), or use a server that runs elsewhere.',
+    { cause },
+  );
+}
+
+/** The file that the server writes when it listens: `<program>_<pid>.ports`. */
+function readUrl(ports: string, pid: number): string | undefined {
+  const file = readdirSync(ports).find((name) => name.endsWith(`_${pid}.ports`));
+  if (file === undefined) return undefined;
+  try {
+    return portsSchema.parse(JSON.parse(readFileSync(join(ports, file), 'utf8'))).nats[0];
+  } catch {
+    // Not yet written to its end.
+    return undefined;
+  }
+}
+
+async function launch({ binary, storeDir, port = -1, log }: ServerOptions, claim: StoreClaim): Promise<NatsServer> {
+  const { config, ports } = configure(storeDir, port);
+  const server = spawn(binary, ['-c', config], {
+    detached: true,
+    env: { PATH: process.env.PATH ?? '' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const { pid } = server;
+  if (pid === undefined) {
+    const [cause] = await once(server, 'error');
+    throw missingBinary(binary, cause);
+  }
+  claim.record(pid);
+  const watchdog = watchOver(pid);
+  watchdog.on('error', (cause) =>
+    log.warn({ error: cause.message }, 'no watchdog: a crash would leave the server behind'),
+  );
+
+  const lines: string[] = [];
+  createInterface({ input: server.stderr }).on('line', (line) => {
+    const [, level = 'INF', text = line] = /\[(INF|WRN|ERR|FTL)\] (.*)$/.exec(line) ?? [];
+    if (level === 'INF') log.debug(text);
+    else log.warn(text);
+    lines.push(line);
+    if (lines.length > 50) lines.shift();
+  });
+
+  let ended = false;
+  const closed: NatsServer['closed'] = new Promise((resolve) => {
+    server.once('close', (code, signal) => {
+      ended = true;
+      watchdog.kill('SIGKILL');
+      claim.release();
+      resolve({ code, signal });
+    });
+  });
+  async function stop(): Promise<void> {
+    if (!ended) server.kill('SIGTERM');
+    const patience = new AbortController();
+    const late = delay(stopWithinMs, undefined, { signal: patience.signal }).then(
+      () => server.kill('SIGKILL'),
+      () => undefined,
+    );
+    await closed;
+    patience.abort();
+    await late;
+  }
+
+  for (let waited = 0; waited < readyWithinMs; waited += pollMs) {
+    if (ended) throw failedStart(binary, port, lines);
+    const url = readUrl(ports, pid);
+    if (url !== undefined) return { url, port: Number(new URL(url).port), pid, closed, stop };
+    await delay(pollMs);
+  }
+  await stop();
+  throw failedStart(binary, port, [`it did not listen within ${readyWithinMs / 1_000} s`]);
+}
+
+/**
+ * Starts a server and waits until it listens.
+ *
+ * @throws PrerequisiteError `nats-missing`, `port-taken`, `nats-store-unwritable`, `nats-store-in-use`,
+ * `nats-start-failed`.
+ */
+export async function startServer(options: ServerOptions): Promise<NatsServer> {
+  const claim = await claimDirectory(options.storeDir, options.log);
+  try {
+    return await launch(options, claim);
+  } catch (thrown) {
+    claim.release();
+    throw thrown;
+  }
+}

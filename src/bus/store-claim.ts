@@ -1,0 +1,127 @@
+/**
+ * Who may run a server on a store directory.
+ *
+ * Role: two servers on one store destroy it, and nats-server itself does not look. A file in the directory names the
+ * process that started the server and the server; it is created by one system call that only one process can win.
+ * Not here: starting the server.
+ *
+ * Invariants
+ *  1. While its owner lives, a claim is refused to everyone else.
+ *  2. A claim whose owner is gone is taken over; a server that it left behind is stopped first, and only a process of the
+ *     recorded number *and* start time is ever signalled.
+ *  3. The file is complete whenever it exists: it is written aside and then linked or renamed into place.
+ */
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import { PrerequisiteError } from '../domain/errors.ts';
+import type { Logger } from '../platform/log.ts';
+import { identify, isAlive, type ProcessIdentity, processSchema } from './processes.ts';
+
+const claimSchema = z.strictObject({ v: z.literal(1), owner: processSchema, server: processSchema.nullable() });
+type Claim = z.infer<typeof claimSchema>;
+
+export interface StoreClaim {
+  /** Notes which process is the server, so that the next owner can stop it if this one dies. */
+  record(serverPid: number): void;
+  release(): void;
+}
+
+function read(path: string): { text: string; claim: Claim } | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw cause;
+  }
+  try {
+    return { text, claim: claimSchema.parse(JSON.parse(text)) };
+  } catch (cause) {
+    throw new PrerequisiteError(
+      'nats-store-claim',
+      `The file ${path} is not a claim that this version of Aira understands.`,
+      'Make sure that no nats-server uses the directory, then delete the file.',
+      { cause },
+    );
+  }
+}
+
+async function stopOrphan(server: ProcessIdentity, storeDir: string, log: Logger): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!isAlive(server)) return;
+    log.warn({ pid: server.pid, storeDir, signal }, 'stopping a nats-server whose owner is gone');
+    try {
+      process.kill(server.pid, signal);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') break;
+    }
+    for (let waited = 0; waited < 5_000 && isAlive(server); waited += 20) await delay(20);
+  }
+  if (isAlive(server)) {
+    throw new PrerequisiteError(
+      'nats-orphan',
+      `A nats-server (process ${server.pid}) was left behind on ${storeDir} and cannot be stopped.`,
+      `Stop process ${server.pid}, then start again.`,
+    );
+  }
+}
+
+/**
+ * Claims the directory for this process, stopping a server that a dead owner left behind.
+ *
+ * @throws PrerequisiteError `nats-store-in-use` while another owner lives, `nats-orphan` when its server survives.
+ */
+export async function claimStore(storeDir: string, log: Logger): Promise<StoreClaim> {
+  const path = join(storeDir, 'owner.json');
+  const aside = join(storeDir, `owner.${process.pid}.tmp`);
+  const owner = identify(process.pid);
+  if (owner === undefined) throw new Error('cannot tell when this process was started: neither /proc nor ps answers');
+  const write = (claim: Claim) => writeFileSync(aside, JSON.stringify(claim), { mode: 0o600, flush: true });
+
+  for (;;) {
+    write({ v: 1, owner, server: null });
+    try {
+      linkSync(aside, path);
+      rmSync(aside);
+      break;
+    } catch (cause) {
+      rmSync(aside, { force: true });
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    }
+    const found = read(path);
+    if (found === undefined) continue;
+    if (isAlive(found.claim.owner)) {
+      throw new PrerequisiteError(
+        'nats-store-in-use',
+        `The bus's store ${storeDir} is in use by process ${found.claim.owner.pid}.`,
+        'Stop that process, or use another directory.',
+      );
+    }
+    if (found.claim.server !== null) await stopOrphan(found.claim.server, storeDir, log);
+    // Several may have come to this conclusion: what is moved away must still be what was judged, or it goes back.
+    const judged = join(storeDir, `owner.${process.pid}.stale`);
+    try {
+      renameSync(path, judged);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+      continue;
+    }
+    if (readFileSync(judged, 'utf8') !== found.text) renameSync(judged, path);
+    rmSync(judged, { force: true });
+  }
+
+  let released = false;
+  return {
+    record(serverPid) {
+      write({ v: 1, owner, server: identify(serverPid) ?? null });
+      renameSync(aside, path);
+    },
+    release() {
+      // Once only: afterwards the file may be someone else's.
+      if (!released) rmSync(path, { force: true });
+      released = true;
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import { Command } from 'commander';
+import pc from 'picocolors';
+import { examineMachine } from '../../evaluators/index.ts';
+import { exitCodes } from '../fail.ts';
+import { homeOption, jsonOption, withOptions } from '../options.ts';
+
+async function doctor(options: { home: string; json?: boolean }): Promise<number> {
+  const checks = await examineMachine({ home: options.home });
+  for (const check of checks) {
+    if (options.json) {
+      process.stdout.write(`${JSON.stringify(check)}\n`);
+      continue;
+    }
+    const mark = check.ok ? pc.green('ok  ') : pc.red('no  ');
+    process.stdout.write(`${mark} ${check.name.padEnd(16)} ${check.detail}\n`);
+    if (!check.ok && check.remedy) process.stdout.write(`     ${pc.dim('remedy:')} ${check.remedy}\n`);
+  }
+  return checks.every((check) => check.ok) ? exitCodes.ok : exitCodes.usage;
+}
+
+export function doctorCommand(done: (code: number) => void): Command {
+  const command = new Command('doctor')
+    .description('check this machine: programs, libraries, speed, space')
+    .action(async (options: { home: string; json?: boolean }) => done(await doctor(options)));
+  return withOptions(command, homeOption(), jsonOption());
+}

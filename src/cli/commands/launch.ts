@@ -1,0 +1,154 @@
+import { Argument, Command, Option } from 'commander';
+import { openLab, parts, type PartName } from '../../actors/ensemble.ts';
+import type { Bus } from '../../bus/index.ts';
+import { AiraError, errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
+import { planSearch } from '../../domain/plan.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import { chooseDevices, type Device, evaluatorVersion, inspectMachine, loadTask, profileOf } from '../../evaluators/index.ts';
+import { systemTimers } from '../../platform/timers.ts';
+import type { Display, Ending } from '../display/display.ts';
+import { jsonDisplay } from '../display/json.ts';
+import { liveDisplay } from '../display/live.ts';
+import { plainDisplay } from '../display/plain.ts';
+import { exitCodes } from '../fail.ts';
+import { onInterrupt } from '../interrupts.ts';
+import { homeOption, jsonOption, natsOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
+import { readSearchFile } from '../searchFile.ts';
+import { systemSetting } from '../setting.ts';
+import { writeReport } from '../writeReport.ts';
+
+interface LaunchOptions {
+  home: string;
+  nats?: string;
+  port?: number;
+  resume?: SearchId;
+  name?: SearchId;
+  workers?: number;
+  without: readonly PartName[];
+  json?: boolean;
+}
+
+/** A search that is about to run: a new one, or one that the archive knows. */
+interface Prepared {
+  readonly spec: SearchSpec;
+  readonly source: string;
+  readonly resumed: boolean;
+}
+
+function chooseDisplay(json: boolean | undefined): Display {
+  if (json) return jsonDisplay((line) => process.stdout.write(line));
+  if (process.stdout.isTTY && !process.env.CI) return liveDisplay(process.stdout, systemTimers);
+  return plainDisplay((line) => process.stdout.write(line));
+}
+
+/** @throws PrerequisiteError where the trainers are not those that the search began with. */
+async function resume(bus: Bus, search: SearchId, evaluator: string): Promise<Prepared> {
+  const { spec, source } = await bus.ask('search-spec', { search }, { attempts: 20 }).catch((thrown) => {
+    const remedy = 'list what the lab holds with: aira nodes';
+    throw new PrerequisiteError('resume', errorMessage(thrown), remedy, { cause: thrown });
+  });
+  if (spec.evaluator !== evaluator) {
+    throw new PrerequisiteError(
+      'evaluator-changed',
+      `"${search}" was begun with evaluator ${spec.evaluator}, and the trainers here are ${evaluator}: their scores do not compare`,
+      'check out the version it was begun with, or launch its file as a new search',
+    );
+  }
+  return { spec, source, resumed: true };
+}
+
+async function launch(path: string | undefined, options: LaunchOptions): Promise<number> {
+  if ((path === undefined) === (options.resume === undefined)) {
+    const message = 'launch needs a search file, or --resume with the name of a search';
+    throw new PrerequisiteError('usage', message, 'give one of them');
+  }
+  const read = path === undefined ? null : readSearchFile(path);
+  const task = read && loadTask(read.file.task);
+  const profile = read && task && profileOf(task, read.file.profile);
+  const setting = await systemSetting(options);
+  const evaluator = evaluatorVersion('torch');
+  const machine = await inspectMachine(setting.helpers.python);
+  const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
+  const deviceClass = devices[0]?.class ?? 'cpu';
+  const plan = (id: SearchId): Prepared | null =>
+    read && task && profile
+      ? { spec: planSearch(read.file, { id, task, profile, evaluator, deviceClass }), source: read.source, resumed: false }
+      : null;
+  // All that can be wrong with the file is found before anything is started or recorded.
+  plan(options.name ?? searchIdSchema.parse('new'));
+
+  const display = chooseDisplay(options.json);
+  const lab = await openLab(setting, options.without);
+  try {
+    const family = agentNameSchema.parse(read?.family ?? 'search');
+    const newName = async () =>
+      options.name ?? (await lab.bus.ask('search-name', { family }, { attempts: 20 })).search;
+    const prepared = options.resume ? await resume(lab.bus, options.resume, evaluator) : plan(await newName());
+    if (!prepared) throw new AiraError('launch', 'there is nothing to run');
+    return await show(lab, prepared, devices, options, display);
+  } finally {
+    await lab.close();
+  }
+}
+
+async function show(
+  lab: Awaited<ReturnType<typeof openLab>>,
+  { spec, source, resumed }: Prepared,
+  devices: readonly Device[],
+  options: LaunchOptions,
+  display: Display,
+): Promise<number> {
+  const search = spec.id;
+  const signs = await lab.bus.watchSigns((sign) => {
+    if (sign.kind === 'worker') display.worker(sign.state);
+    else if (sign.state.search === search) display.agent(sign.state);
+  });
+  const events = await lab.bus.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
+  display.started(spec, resumed);
+  const running = lab.runSearch(spec, source, { devices, without: options.without });
+  const interrupts = onInterrupt(() => {
+    display.notice('stopping after the trainings under way; interrupt again to stop at once');
+    running.drain();
+  });
+  const stopLooking = systemTimers.every(500, () => {
+    const standing = running.standing();
+    if (standing) display.standing(standing);
+  });
+  try {
+    const end = await running.ended;
+    if (end.how === 'failed') {
+      display.ended({ how: 'failed', standing: running.standing(), report: null, summary: null });
+      throw end.error;
+    }
+    const standing = await lab.bus.ask('search-standing', { search }, { attempts: 5 });
+    const { scores } = await lab.bus.ask('search-tests', { search, purpose: 'report' }, { attempts: 5 });
+    const report = writeReport(options.home, search, scores);
+    await events.stop();
+    const ending: Ending = { how: end.how, standing, report: report.path, summary: report.summary };
+    display.ended(ending);
+    return interrupts.code() ?? (standing.best === null ? exitCodes.noValidNode : exitCodes.ok);
+  } finally {
+    stopLooking();
+    interrupts.dispose();
+    await signs.stop();
+  }
+}
+
+export function launchCommand(done: (code: number) => void): Command {
+  const command = new Command('launch')
+    .description('run an ensemble search')
+    .addArgument(new Argument('[file]', 'a search file'))
+    .action(async (path: string | undefined, options: LaunchOptions) => done(await launch(path, options)));
+  return withOptions(
+    command,
+    homeOption(),
+    natsOption(),
+    option('--port <number>', 'port of the embedded NATS server; any free one without').argParser(wholeNumber),
+    option('--resume <search>', 'continue a search where it stood').argParser(searchArgument),
+    option('--name <search>', 'call the search so instead of after its file').argParser(searchArgument),
+    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(wholeNumber),
+    new Option('--without <parts...>', 'parts that other processes bring').choices(parts).env('AIRA_WITHOUT').default([]),
+    jsonOption(),
+  );
+}

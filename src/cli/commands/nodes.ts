@@ -1,0 +1,85 @@
+import { Argument, Command } from 'commander';
+import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
+import type { SearchId } from '../../domain/ids.ts';
+import { readArchive } from '../../memory/archive.ts';
+import type { NodeRecord } from '../../memory/records.ts';
+import { exitCodes } from '../fail.ts';
+import { homeOption, jsonOption, option, searchArgument, withOptions } from '../options.ts';
+import { readTests } from '../readTests.ts';
+
+interface NodesOptions {
+  home: string;
+  json?: boolean;
+  withTest?: boolean;
+}
+
+const print = (line: string): boolean => process.stdout.write(`${line}\n`);
+
+/** What `aira nodes --json` says of a node: a contract that scripts rely on. */
+function nodeLine(node: NodeRecord) {
+  const screen = node.evaluations.find(({ rung }) => rung === 'screen');
+  const status = node.verdict !== 'accepted' ? node.verdict : screen?.status === 'ok' ? 'evaluated' : (screen?.status ?? 'pending');
+  const onRung = (rung: string) =>
+    node.evaluations.flatMap((each) => (each.rung === rung && each.validation !== null ? [each.validation] : []));
+  return {
+    id: node.id,
+    agent: node.agent,
+    operator: node.origin,
+    parents: node.parents,
+    architecture: node.candidate,
+    status,
+    reason: screen?.reason ?? null,
+    validation: screen?.validation ?? null,
+    confirm: onRung('confirm'),
+    final: onRung('final'),
+    seconds: node.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
+  };
+}
+
+/** Candidates that were refused may be any text. */
+function shapeOf(candidate: string): string {
+  try {
+    return runLengthText(parseArchitecture(candidate));
+  } catch {
+    return JSON.stringify(candidate.slice(0, 60));
+  }
+}
+
+async function nodes(search: SearchId | undefined, options: NodesOptions): Promise<number> {
+  const tests = search && options.withTest ? await readTests(options.home, search, 'nodes --with-test') : null;
+  const reader = readArchive(options.home);
+  try {
+    if (search === undefined) {
+      for (const { id } of reader.searches.list()) {
+        print(options.json ? JSON.stringify({ search: id, phase: reader.searches.phase(id) }) : `${id}  ${reader.searches.phase(id)}`);
+      }
+      return exitCodes.ok;
+    }
+    reader.searches.spec(search);
+    for (const node of reader.records.nodes(search)) {
+      const line = nodeLine(node);
+      const test = tests?.filter((each) => each.node === node.id).map((each) => each.score);
+      if (options.json) print(JSON.stringify(test ? { ...line, test } : line));
+      else {
+        const score = line.validation === null ? '    –' : line.validation.toFixed(3);
+        print(`${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${shapeOf(node.candidate)}`);
+      }
+    }
+    return exitCodes.ok;
+  } finally {
+    reader.close();
+  }
+}
+
+export function nodesCommand(done: (code: number) => void): Command {
+  const command = new Command('nodes')
+    .description('list the nodes of a search, or the searches of the lab')
+    .addArgument(new Argument('[search]', 'the search').argParser(searchArgument))
+    .action(async (search: SearchId | undefined, options: NodesOptions) => done(await nodes(search, options)));
+  return withOptions(
+    command,
+    homeOption(),
+    jsonOption(),
+    option('--with-test', 'hidden test figures as well, once the search has ended; the look is recorded'),
+  );
+}

@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import { Argument, Command } from 'commander';
+import { openLab } from '../../actors/ensemble.ts';
+import { type LabSetting, type Part, startAgent, startArchivist, startWorker } from '../../actors/lab.ts';
+import { createModel } from '../../agents/index.ts';
+import { connectBus } from '../../bus/index.ts';
+import { localModels, type ModelName } from '../../domain/agent.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import { type AgentName, agentNameSchema, type SearchId, workerIdSchema } from '../../domain/ids.ts';
+import { chooseDevices, inspectMachine } from '../../evaluators/index.ts';
+import { exitCodes } from '../fail.ts';
+import { onInterrupt } from '../interrupts.ts';
+import { homeOption, natsOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
+import { systemSetting } from '../setting.ts';
+
+/** The parts of a lab as processes of their own, meeting at a NATS server. */
+
+interface PartOptions {
+  home: string;
+  nats?: string;
+  workers?: number;
+}
+
+const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
+
+/** Runs parts until they end by themselves or are interrupted. */
+async function untilEnded(parts: readonly Part[]): Promise<number> {
+  const interrupts = onInterrupt(() => {
+    for (const part of parts) part.drain();
+  });
+  const ends = await Promise.all(parts.map((part) => part.ended));
+  interrupts.dispose();
+  const error = ends.find((end) => end !== null);
+  if (error) throw error;
+  return interrupts.code() === null ? exitCodes.ok : exitCodes.ok;
+}
+
+async function meet(options: PartOptions): Promise<{ setting: Awaited<ReturnType<typeof systemSetting>>; lab: LabSetting }> {
+  if (options.nats === undefined) {
+    throw new PrerequisiteError('nats-url', 'a part on its own needs a NATS server to meet at', 'give --nats or set NATS_URL');
+  }
+  const setting = await systemSetting({ home: options.home, nats: options.nats });
+  const { clock, timers, log } = setting;
+  const bus = await connectBus({ url: options.nats, name: 'aira', clock, ids: randomUUID, log });
+  return { setting, lab: { bus, clock, timers, log } };
+}
+
+async function serveArchive(options: PartOptions & { port?: number }): Promise<number> {
+  if (options.nats !== undefined) {
+    const { lab } = await meet(options);
+    try {
+      const archivist = startArchivist(options.home, lab);
+      say(`archive of ${options.home} at ${options.nats}`);
+      return await untilEnded([archivist]);
+    } finally {
+      await lab.bus.close();
+    }
+  }
+  // Without a server to meet at, the archive brings one: the whole of what the other parts need.
+  const setting = await systemSetting(options);
+  const lab = await openLab(setting, []);
+  say(`archive of ${options.home} at ${lab.url}`);
+  await new Promise<void>((resolve) => {
+    const interrupts = onInterrupt(() => {
+      interrupts.dispose();
+      resolve();
+    });
+  });
+  await lab.close();
+  return exitCodes.ok;
+}
+
+async function work(options: PartOptions): Promise<number> {
+  const { setting, lab } = await meet(options);
+  try {
+    const machine = await inspectMachine(setting.helpers.python);
+    const devices = chooseDevices(options.workers ?? 'auto', machine);
+    const tag = randomUUID().slice(0, 8);
+    const workers = devices.map((device, index) => {
+      const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${tag}`);
+      return startWorker(id, device, setting.helpers.python, lab);
+    });
+    say(`${workers.length} ${devices[0]?.class ?? ''} workers at ${options.nats}`);
+    return await untilEnded(workers);
+  } finally {
+    await lab.bus.close();
+  }
+}
+
+async function serveAgents(search: SearchId, names: readonly AgentName[], options: PartOptions): Promise<number> {
+  const { setting, lab } = await meet(options);
+  const models = Object.fromEntries(localModels.map((name) => [name, createModel(name, setting.helpers)] as const));
+  try {
+    const agents = names.map((name) => startAgent(search, name, models as Record<ModelName, never>, lab));
+    say(`${names.join(', ')} of ${search} at ${options.nats}`);
+    return await untilEnded(agents);
+  } finally {
+    for (const model of Object.values(models)) await model.close();
+    await lab.bus.close();
+  }
+}
+
+export function partCommands(done: (code: number) => void): Command[] {
+  const archive = new Command('archive')
+    .description('keep the archive of a lab; brings a NATS server unless one is given')
+    .action(async (options: PartOptions & { port?: number }) => done(await serveArchive(options)));
+  const worker = new Command('worker')
+    .description('train candidates for whoever meets at a NATS server')
+    .action(async (options: PartOptions) => done(await work(options)));
+  const agent = new Command('agent')
+    .description('run agents of a search that is launched elsewhere')
+    .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
+    .addArgument(new Argument('<names...>', 'the agents, as the search file names them'))
+    .action(async (search: SearchId, names: string[], options: PartOptions) =>
+      done(await serveAgents(search, names.map((name) => agentNameSchema.parse(name)), options)),
+    );
+  return [
+    withOptions(archive, homeOption(), natsOption(), option('--port <number>', 'port of the server it brings').argParser(wholeNumber)),
+    withOptions(worker, homeOption(), natsOption(), option('--workers <number>', 'trainings at once').argParser(wholeNumber)),
+    withOptions(agent, homeOption(), natsOption()),
+  ];
+}

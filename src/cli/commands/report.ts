@@ -1,0 +1,27 @@
+import { Argument, Command } from 'commander';
+import type { SearchId } from '../../domain/ids.ts';
+import { readArchive } from '../../memory/archive.ts';
+import { exitCodes } from '../fail.ts';
+import { homeOption, searchArgument, withOptions } from '../options.ts';
+import { readTests } from '../readTests.ts';
+import { writeReport } from '../writeReport.ts';
+
+async function report(search: SearchId, { home }: { home: string }): Promise<number> {
+  const reader = readArchive(home);
+  reader.searches.spec(search);
+  const isOpen = reader.searches.isOpen(search);
+  reader.close();
+  // A report on a search that is still going on shows no test figure (I4).
+  const tests = isOpen ? [] : await readTests(home, search, 'report');
+  const written = writeReport(home, search, tests);
+  process.stdout.write(`${written.summary}report: ${written.path}\n`);
+  return exitCodes.ok;
+}
+
+export function reportCommand(done: (code: number) => void): Command {
+  const command = new Command('report')
+    .description('write the report of a search')
+    .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
+    .action(async (search: SearchId, options: { home: string }) => done(await report(search, options)));
+  return withOptions(command, homeOption());
+}

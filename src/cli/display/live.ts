@@ -1,0 +1,114 @@
+import { createLogUpdate } from 'log-update';
+import pc from 'picocolors';
+import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
+import { upperRungSeconds } from '../../domain/ladder.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import { rungs } from '../../domain/task.ts';
+import type { Timers } from '../../platform/timers.ts';
+import type { Display } from './display.ts';
+import { clockTime, score, shape } from './format.ts';
+
+const redrawEveryMs = 250;
+const barWidth = 20;
+
+/** What the block shows, gathered from events and signs of life. */
+interface Seen {
+  spec: SearchSpec | null;
+  standing: Standing | null;
+  agents: Map<string, AgentState>;
+  workers: Map<string, WorkerState>;
+  /** Candidates by evaluation key, so that a worker's line can say what it trains. */
+  notice: string;
+}
+
+const bar = (share: number): string => {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * barWidth);
+  return `${'█'.repeat(full)}${pc.dim('░'.repeat(barWidth - full))}`;
+};
+
+/** Wall-clock milliseconds until the end of the search, from measured trainings. An estimate, and shown as one. */
+export function timeLeftMs(spec: SearchSpec, standing: Standing, slots: number): number {
+  const seconds = Object.fromEntries(
+    rungs.map((rung) => [rung, standing.meanSeconds[rung] ?? spec.rungs[rung].seconds]),
+  ) as Record<(typeof rungs)[number], number>;
+  const parallel = Math.max(1, slots);
+  const pending = rungs.reduce((sum, rung) => sum + standing.pendingOn[rung] * seconds[rung], 0) / parallel;
+  if (standing.phase !== 'screening') return 1000 * pending;
+  const proposed = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
+  const unproposed = Math.max(0, spec.budget.evaluations - proposed);
+  const upper = upperRungSeconds(spec.budget.evaluations, spec.references.length, spec.ladder, { seconds, slots: parallel });
+  const estimate = 1000 * (pending + (unproposed * seconds.screen) / parallel + upper);
+  const { minutes } = spec.budget;
+  return minutes === undefined ? estimate : Math.min(estimate, minutes * 60_000 - standing.elapsedMs);
+}
+
+function draw({ spec, standing, agents, workers, notice }: Seen): string {
+  if (!spec) return '';
+  const width = Math.max(...spec.agents.map(({ name }) => name.length), 8);
+  const lines = [`${pc.bold(spec.id)}  ${spec.task}, ${spec.profile}  ${pc.cyan(standing?.phase ?? 'starting')}`];
+  const alive = [...workers.values()].filter(({ state }) => state !== 'stopped');
+  if (standing) {
+    const left = clockTime(timeLeftMs(spec, standing, alive.length));
+    const { minutes } = spec.budget;
+    const of = minutes === undefined ? '' : ` of ${clockTime(minutes * 60_000)}`;
+    const perMinute = standing.elapsedMs > 0 ? (60_000 * standing.evaluated) / standing.elapsedMs : 0;
+    lines.push(`${clockTime(standing.elapsedMs)}${of}, about ${left} left; ${perMinute.toFixed(1)} evaluations a minute`);
+    const { evaluated, saved, failed, pending, training } = standing;
+    lines.push(`${evaluated} evaluated, ${saved} saved, ${failed} failed, ${pending} pending, ${training} training`);
+  }
+  lines.push('');
+  for (const { name, model, scaffold, evaluations } of spec.agents) {
+    const row = standing?.agents.find((each) => each.agent === name);
+    const state = agents.get(name);
+    const used = `${row?.proposed ?? 0}/${evaluations}`.padStart(7);
+    const doing = state ? `${state.state} ${pc.dim(state.note)}` : pc.dim('starting');
+    lines.push(`  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${score(row?.best)}  ${doing}`);
+  }
+  lines.push('');
+  for (const { worker, state, progress } of alive) {
+    const label = worker.replace(/-w[0-9a-f]+$/, '');
+    lines.push(`  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : pc.dim(state)}`);
+  }
+  if (standing?.best) {
+    const { validation, node, candidate } = standing.best;
+    lines.push('', `best ${pc.bold(score(validation))} ${node} ${pc.green(shape(candidate))}`);
+  }
+  if (notice !== '') lines.push(pc.yellow(notice));
+  return lines.join('\n');
+}
+
+/** One block that is redrawn in place, for a terminal. */
+export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display {
+  const update = createLogUpdate(stream);
+  const seen: Seen = { spec: null, standing: null, agents: new Map(), workers: new Map(), notice: '' };
+  const redraw = () => update(draw(seen));
+  let stopRedrawing: (() => void) | undefined;
+  return {
+    started(spec) {
+      seen.spec = spec;
+      stopRedrawing = timers.every(redrawEveryMs, redraw);
+      redraw();
+    },
+    event(event) {
+      if (event.kind !== 'node-failed') return;
+      update.clear();
+      stream.write(pc.yellow(`${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}\n`));
+    },
+    agent: (state) => void seen.agents.set(state.agent, state),
+    worker: (state) => void seen.workers.set(state.worker, state),
+    standing(standing) {
+      seen.standing = standing;
+    },
+    notice(sentence) {
+      seen.notice = sentence;
+    },
+    ended({ how, standing, report, summary }) {
+      stopRedrawing?.();
+      seen.standing = standing ?? seen.standing;
+      update.clear();
+      if (summary !== null) stream.write(summary);
+      if (how === 'stopped') stream.write(`stopped; continue with: aira launch --resume ${seen.spec?.id}\n`);
+      if (report !== null) stream.write(`report: ${report}\n`);
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import { runLengthText } from '../../domain/architecture.ts';
+import type { Standing } from '../../domain/messages.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import type { Display } from './display.ts';
+import { clockTime, score, shape } from './format.ts';
+
+/** How often a line of progress appears beside the events. */
+const progressEveryMs = 15_000;
+
+/** One line per event, for logs and pipes. */
+export function plainDisplay(write: (line: string) => void): Display {
+  let spec: SearchSpec | null = null;
+  let last: Standing | null = null;
+  let told = Number.NEGATIVE_INFINITY;
+  const say = (text: string): void => write(`[${clockTime(last?.elapsedMs ?? 0)}] ${text}\n`);
+  return {
+    started(started, resumed) {
+      spec = started;
+      const { minutes, evaluations } = started.budget;
+      const budget = `${evaluations} evaluations${minutes === undefined ? '' : `, ${minutes} minutes`}`;
+      say(`${resumed ? 'resuming' : 'search'} ${started.id}: ${started.task}, profile ${started.profile}, ${budget}`);
+    },
+    event(event) {
+      if (event.kind === 'node-submitted') {
+        say(`${event.node} ${event.operator} ${runLengthText(event.architecture)}`);
+      } else if (event.kind === 'node-evaluated') {
+        const how = event.saved ? 'known before' : `${event.seconds.toFixed(1)} s`;
+        say(`${event.node} ${event.rung} seed ${event.seed}: ${score(event.validation)} (${how})`);
+      } else if (event.kind === 'node-failed') {
+        say(`${event.node} ${event.rung} seed ${event.seed} failed: ${event.reason}: ${event.message}`);
+      } else if (event.kind === 'node-refused') {
+        say(`${event.agent}: refused as ${event.reason}: ${event.message}`);
+      } else {
+        say(`now ${event.phase}`);
+      }
+    },
+    agent(state) {
+      if (state.state === 'failed') say(`agent ${state.agent} failed: ${state.note}`);
+    },
+    worker() {},
+    standing(standing) {
+      last = standing;
+      if (standing.elapsedMs - told < progressEveryMs) return;
+      told = standing.elapsedMs;
+      const minutes = spec?.budget.minutes;
+      const left = minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
+      const best = standing.best ? `, best ${score(standing.best.validation)} ${shape(standing.best.candidate)}` : '';
+      say(`${standing.evaluated} evaluated, ${standing.pending} pending, ${standing.saved} saved${best}${left}`);
+    },
+    notice: say,
+    ended({ how, report, summary }) {
+      if (summary !== null) write(summary);
+      if (how === 'stopped') say(`stopped; continue with: aira launch --resume ${spec?.id}`);
+      if (report !== null) say(`report: ${report}`);
+    },
+  };
+}

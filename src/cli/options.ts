@@ -1,0 +1,38 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+
+/** Every option can also be given as `AIRA_<NAME>`; a flag wins over the variable. */
+export function option(flags: string, description: string): Option {
+  const made = new Option(flags, description);
+  return made.env(`AIRA_${made.name().replaceAll('-', '_').toUpperCase()}`);
+}
+
+export const homeOption = () =>
+  option('--home <dir>', 'the lab: archive, streams, reports').default('.aira').argParser((text: string) => resolve(text));
+
+/** NATS_URL is what NATS's own tools read; ours comes first. */
+export const natsOption = () => {
+  const made = option('--nats <url>', 'meet at this NATS server instead of embedding one (also NATS_URL)');
+  return process.env.NATS_URL ? made.default(process.env.NATS_URL) : made;
+};
+
+export const jsonOption = () => option('--json', 'machine-readable lines on stdout');
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed');
+  return value;
+}
+
+export function searchArgument(text: string): SearchId {
+  const parsed = searchIdSchema.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? 'not the name of a search');
+  return parsed.data;
+}
+
+/** Adds a command's options in one go. */
+export function withOptions(command: Command, ...options: Option[]): Command {
+  for (const each of options) command.addOption(each);
+  return command;
+}

@@ -1,0 +1,40 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import * as z from 'zod';
+import type { SearchId } from '../domain/ids.ts';
+import type { ReplyOf } from '../domain/messages.ts';
+import { packageRoot } from '../evaluators/index.ts';
+import { readArchive } from '../memory/archive.ts';
+import { collectReport } from '../report/collect.ts';
+import { reportHtml, summary } from '../report/index.ts';
+
+const manifestSchema = z.object({ version: z.string() });
+export const airaVersion = manifestSchema.parse(
+  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')),
+).version;
+
+/** Writes the report of a search into its home and answers where it is, with the summary for a terminal. */
+export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
+  const reader = readArchive(home);
+  try {
+    const processors = cpus();
+    const data = collectReport(reader, search, tests, {
+      airaVersion,
+      machine: [
+        { fact: 'CPU', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
+        { fact: 'Node', value: process.version },
+      ],
+      commands: [`aira report ${search}`, `aira nodes ${search}`, `aira audit ${search}`],
+    });
+    const folder = join(home, 'reports');
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, `${search}.html`);
+    // Renamed into place, so that a reader never sees half a page.
+    writeFileSync(`${path}.part`, reportHtml(data));
+    renameSync(`${path}.part`, path);
+    return { path, summary: `${summary(data, path)}\n` };
+  } finally {
+    reader.close();
+  }
+}

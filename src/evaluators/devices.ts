@@ -1,0 +1,71 @@
+import { availableParallelism, totalmem } from 'node:os';
+import type { DeviceClass } from '../domain/task.ts';
+import { allOnPath, type Environment, print } from './program.ts';
+
+/** Something that a worker process trains on. */
+export interface Device {
+  /** As torch names it: `cpu`, `cuda:0`. */
+  readonly name: string;
+  readonly class: DeviceClass;
+  /** Resident host memory above which the device's worker is stopped. */
+  readonly memoryLimitBytes: number;
+}
+
+/** The class of a device by its name. */
+export const deviceClassOf = (name: string): DeviceClass => (name === 'cpu' ? 'cpu' : 'cuda');
+
+/** What the choice of devices depends on. */
+export interface Machine {
+  readonly cores: number;
+  readonly memoryBytes: number;
+  /** GPUs that torch can use. */
+  readonly gpus: number;
+}
+
+/** Host memory that the workers together may hold; the rest is for the system and the other parts. */
+const memoryShare = 0.8;
+
+/** How many GPUs the NVIDIA driver lists; none where it is not installed. */
+export async function listedGpus(env: Environment = process.env): Promise<readonly string[]> {
+  const [smi] = allOnPath('nvidia-smi', env);
+  if (smi === undefined) return [];
+  const { ok, stdout } = await print(smi, ['-L'], env, 20_000);
+  return ok ? stdout.split('\n').filter((line) => /^GPU \d+:/.test(line)) : [];
+}
+
+const countUsable = 'import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)';
+
+/**
+ * How many GPUs torch can use. The driver is asked first, since importing torch takes seconds; torch has the last word,
+ * since it may be built without CUDA, and CUDA_VISIBLE_DEVICES hides GPUs from it and not from the driver.
+ */
+async function usableGpus(python: string, env: Environment): Promise<number> {
+  if ((await listedGpus(env)).length === 0) return 0;
+  const { ok, stdout } = await print(python, ['-c', countUsable], env, 120_000);
+  const count = Number(stdout.trim());
+  return ok && Number.isInteger(count) && count > 0 ? count : 0;
+}
+
+export async function inspectMachine(python: string, env: Environment = process.env): Promise<Machine> {
+  const memory = totalmem();
+  // The container's own limit; 0 where there is none, a huge number where it is unlimited.
+  const limit = process.constrainedMemory();
+  return {
+    cores: availableParallelism(),
+    memoryBytes: limit > 0 ? Math.min(limit, memory) : memory,
+    gpus: await usableGpus(python, env),
+  };
+}
+
+/**
+ * The devices to put a worker on. `auto`: one per GPU that torch can use, else one per core. A number: so many workers,
+ * dealt out to the GPUs in turn where there are any.
+ */
+export function chooseDevices(workers: 'auto' | number, machine: Machine): Device[] {
+  const count = workers === 'auto' ? (machine.gpus > 0 ? machine.gpus : machine.cores) : workers;
+  const memoryLimitBytes = Math.floor((machine.memoryBytes * memoryShare) / Math.max(1, count));
+  return Array.from({ length: count }, (_, index) => {
+    const name = machine.gpus > 0 ? `cuda:${index % machine.gpus}` : 'cpu';
+    return { name, class: deviceClassOf(name), memoryLimitBytes };
+  });
+}

@@ -1,0 +1,187 @@
+import { mkdirSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { listedGpus } from './devices.ts';
+import { NativeWorker } from './nativeWorker.ts';
+import { allOnPath, type Environment, print } from './program.ts';
+import { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';
+import { workerCommand } from './workerCommand.ts';
+
+/** One thing that was looked at. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly remedy?: string;
+}
+
+export interface ExamineOptions {
+  /** The directory that is to hold the archive. */
+  readonly home: string;
+  readonly places?: ToolchainPlaces;
+  readonly nodeVersion?: string;
+}
+
+/** As `engines.node` of package.json. */
+const leastNode = { major: 20, minor: 19 };
+/** Below so many free bytes no search is begun. */
+const leastFreeBytes = 256 * 1024 * 1024;
+/**
+ * float32 FLOP/s of a square matrix product on one core. An optimised BLAS reaches at least 16 per cycle, which is 30 GFLOP/s
+ * and more on any processor with AVX; the reference BLAS, one or two per cycle.
+ */
+const slowBlasFlops = 10e9;
+
+const gigaflops = (flops: number) => `${(flops / 1e9).toFixed(1)} GFLOP/s`;
+const megabytes = (bytes: number) => `${Math.floor(bytes / 1024 / 1024)} MB`;
+const firstLine = (text: string) => text.trim().split('\n')[0] ?? '';
+
+/** A failed check from whatever was thrown. */
+function failed(name: string, thrown: unknown, remedy: string): Check {
+  const own = thrown instanceof PrerequisiteError ? thrown.remedy : remedy;
+  return { name, ok: false, detail: errorMessage(thrown), remedy: own };
+}
+
+function checkNode(version: string): Check {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const ok = major > leastNode.major || (major === leastNode.major && minor >= leastNode.minor);
+  const remedy = `install Node ${leastNode.major}.${leastNode.minor} or newer`;
+  return { name: 'node', ok, detail: version, ...(ok ? {} : { remedy }) };
+}
+
+/** Imports each module, since one that is found may still fail to load. */
+const importProbe = `
+import importlib, json, platform
+found = {"python": platform.python_version()}
+for name in ("torch", "numpy", "sklearn"):
+    try:
+        found[name] = importlib.import_module(name).__version__
+    except Exception as error:
+        found[name] = {"error": f"{type(error).__name__}: {error}"}
+try:
+    import torch
+    found["gpus"] = torch.cuda.device_count() if torch.cuda.is_available() else 0
+except Exception:
+    found["gpus"] = 0
+print(json.dumps(found))`;
+const moduleSchema = z.union([z.string(), z.object({ error: z.string() })]);
+const importSchema = z.object({
+  python: z.string(),
+  torch: moduleSchema,
+  numpy: moduleSchema,
+  sklearn: moduleSchema,
+  gpus: z.int(),
+});
+
+/** @param listed what the driver lists. @param usable how many of them torch can use. */
+function gpuCheck(listed: readonly string[], usable: number): Check {
+  if (listed.length === 0) return { name: 'gpu', ok: true, detail: 'none visible; CPU workers will train' };
+  const names = listed.join('; ');
+  if (usable > 0) return { name: 'gpu', ok: true, detail: `${names}; torch can use ${usable} of ${listed.length}` };
+  return {
+    name: 'gpu',
+    ok: false,
+    detail: `${names}; torch can use none, so that CPU workers will train`,
+    remedy: 'install a torch built with CUDA, and name its Python in AIRA_PYTHON',
+  };
+}
+
+async function checkPython(python: string, env: Environment): Promise<Check[]> {
+  const { ok, stdout, stderr } = await print(python, ['-c', importProbe], env, 120_000);
+  if (!ok) return [failed('python', new Error(`${python}: ${firstLine(stderr)}`), 'run `npm run setup`')];
+  const found = importSchema.parse(JSON.parse(stdout));
+  const modules = (['torch', 'numpy', 'sklearn'] as const).map((name): Check => {
+    const version = found[name];
+    return typeof version === 'string'
+      ? { name, ok: true, detail: version }
+      : { name, ok: false, detail: version.error, remedy: 'run `npm run setup`' };
+  });
+  const gpu = gpuCheck(await listedGpus(env), found.gpus);
+  return [{ name: 'python', ok: true, detail: `${found.python} (${python})` }, ...modules, gpu];
+}
+
+/** Starts a real trainer, which measures its matrix product in the environment in which it will train. */
+async function checkTrainer(python: string, env: Environment): Promise<Check[]> {
+  const worker = new NativeWorker({
+    command: workerCommand({ python, device: 'cpu', env }),
+    memoryLimitBytes: Number.POSITIVE_INFINITY,
+  });
+  try {
+    const { evaluator, deviceName, calibratedFlops } = await worker.start();
+    const slow = calibratedFlops < slowBlasFlops;
+    const speed = `${gigaflops(calibratedFlops)} on one core`;
+    return [
+      { name: 'trainer', ok: true, detail: `${evaluator} on ${deviceName}` },
+      slow
+        ? {
+            name: 'blas',
+            ok: false,
+            detail: `${speed}: this looks like the reference BLAS, with which training takes about ten times as long`,
+            remedy: 'run `npm run setup`, or install OpenBLAS (on Debian: apt install libopenblas0-pthread)',
+          }
+        : { name: 'blas', ok: true, detail: speed },
+    ];
+  } catch (thrown) {
+    return [failed('trainer', thrown, 'run `npm run setup`')];
+  } finally {
+    await worker.stop();
+  }
+}
+
+async function checkNatsServer(places: ToolchainPlaces): Promise<Check> {
+  try {
+    const program = findNatsServer(places);
+    const { ok, stdout, stderr } = await print(program, ['--version'], places.env, 20_000);
+    if (!ok) throw new Error(`${program}: ${firstLine(stderr)}`);
+    return { name: 'nats-server', ok: true, detail: `${firstLine(stdout)} (${program})` };
+  } catch (thrown) {
+    return failed('nats-server', thrown, 'run `npm run setup`');
+  }
+}
+
+async function checkCompiler(env: Environment): Promise<Check> {
+  const remedy = 'install one (on Debian: apt install g++)';
+  const [compiler] = ['c++', 'g++', 'clang++'].flatMap((name) => allOnPath(name, env));
+  if (compiler === undefined) return failed('c++ compiler', new Error('there is none on PATH'), remedy);
+  const { ok, stdout, stderr } = await print(compiler, ['--version'], env, 20_000);
+  if (!ok) return failed('c++ compiler', new Error(`${compiler}: ${firstLine(stderr)}`), remedy);
+  return { name: 'c++ compiler', ok: true, detail: firstLine(stdout) };
+}
+
+/** Writes to the home as a search would, and leaves nothing behind in it. */
+function checkHome(home: string): Check[] {
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    rmdirSync(mkdtempSync(join(home, '.doctor-')));
+    const { bavail, bsize } = statfsSync(home);
+    const free = bavail * bsize;
+    const enough = free >= leastFreeBytes;
+    return [
+      { name: 'home', ok: true, detail: `${home} can be written` },
+      {
+        name: 'disk',
+        ok: enough,
+        detail: `${megabytes(free)} free in ${home}`,
+        ...(enough ? {} : { remedy: `free at least ${megabytes(leastFreeBytes)}, or choose another --home` }),
+      },
+    ];
+  } catch (thrown) {
+    return [failed('home', thrown, 'choose another --home')];
+  }
+}
+
+/** Looks at everything that a search needs of this machine. Never throws: what is wrong is a failed check. */
+export async function examineMachine(options: ExamineOptions): Promise<Check[]> {
+  const { home, places = machinePlaces(), nodeVersion = process.versions.node } = options;
+  const { env } = places;
+  const checks = [checkNode(nodeVersion)];
+  try {
+    const python = await findPython(places);
+    checks.push(...(await checkPython(python, env)), ...(await checkTrainer(python, env)));
+  } catch (thrown) {
+    checks.push(failed('python', thrown, 'run `npm run setup`'));
+  }
+  checks.push(await checkNatsServer(places), await checkCompiler(env), ...checkHome(home));
+  return checks;
+}

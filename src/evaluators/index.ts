@@ -1,0 +1,19 @@
+export { chooseDevices, type Device, inspectMachine, type Machine } from './devices.ts';
+export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';
+export { type Engine, evaluatorVersion } from './evaluatorVersion.ts';
+export {
+  type EvaluateHandlers,
+  NativeWorker,
+  type NativeWorkerOptions,
+  type Progress,
+} from './nativeWorker.ts';
+export { packageRoot, taskRoots, trainersDirectory } from './packageRoot.ts';
+export { batchKey, type OnOutcome } from './population.ts';
+export { type MemoryProbe, procMemory } from './processMemory.ts';
+export { childEnvironment, type Environment } from './program.ts';
+export type { Hello } from './protocol.ts';
+export { listTasks, loadTask, profileOf, type TaskEntry } from './tasks.ts';
+export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';
+export { WorkerStartError } from './trainer.ts';
+export { type WorkerCommandOptions, workerCommand } from './workerCommand.ts';
+export type { WorkerCommand } from './workerProcess.ts';

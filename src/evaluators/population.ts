@@ -1,0 +1,131 @@
+/**
+ * The candidates of one request and who of them still owes an outcome.
+ *
+ * Role: turns what the worker says about a member into the member's outcome. Not its role: the process, deadlines.
+ *
+ *   M1  Each member gets exactly one outcome.
+ *   M2  The worker decides a number only by a complete, finite result for a member that was asked for. A test figure
+ *       where none was asked for is refused, as is a result without the figure that was (I3, I4).
+ *   M3  The seconds of failures and the gaps between results add up to the wall-clock time of the request.
+ */
+
+import { canonicalJson, type Json } from '../domain/canonical.ts';
+import { TerminalError } from '../domain/errors.ts';
+import { type FailureReason, failureSchema, type Job, type Measurement, type Outcome } from '../domain/evaluation.ts';
+import type { EvaluationKey } from '../domain/ids.ts';
+import type { Clock } from '../platform/clock.ts';
+import { printable } from './outputLog.ts';
+import type { FailedEvent, ResultEvent, WorkerRequest } from './protocol.ts';
+
+const longestMessage = 2000;
+
+/** Why members get no score. */
+export interface Verdict {
+  readonly reason: FailureReason;
+  readonly message: string;
+}
+
+export type OnOutcome = (key: EvaluationKey, outcome: Outcome) => void;
+
+/** Jobs with equal texts can be trained by one request: they share space and settings, and differ in candidate and seed. */
+export function batchKey(job: Pick<Job, 'evaluator' | 'space' | 'settings'>): string {
+  return canonicalJson({ evaluator: job.evaluator, space: job.space, settings: job.settings as Json });
+}
+
+/** Sub-task figures without those that were not measured. */
+function measured(tasks: ResultEvent['tasks']): Measurement['tasks'] {
+  const present = (entry: [string, number | null]): entry is [string, number] => entry[1] !== null;
+  return Object.fromEntries(
+    Object.entries(tasks).map(([name, figures]) => [name, Object.fromEntries(Object.entries(figures).filter(present))]),
+  );
+}
+
+export class Population {
+  readonly #request: Extract<WorkerRequest, { op: 'evaluate' }>;
+  readonly #pending: Map<EvaluationKey, Job>;
+  readonly #device: string;
+  readonly #clock: Clock;
+  readonly #onOutcome: OnOutcome;
+  /** Up to when the request's time has been attributed to members. */
+  #attributed: number;
+
+  /** @throws TerminalError for an empty population, a repeated key, or jobs that cannot be trained by one request. */
+  constructor(id: string, jobs: readonly Job[], device: string, clock: Clock, onOutcome: OnOutcome) {
+    const [first] = jobs;
+    if (!first) throw new TerminalError('population', 'a request needs at least one job');
+    this.#pending = new Map(jobs.map((job) => [job.key, job]));
+    if (this.#pending.size !== jobs.length) throw new TerminalError('population', 'a request names a job twice');
+    if (jobs.some((job) => batchKey(job) !== batchKey(first))) {
+      throw new TerminalError('population', 'jobs of one request must share evaluator, space and settings');
+    }
+    this.#request = {
+      op: 'evaluate',
+      id,
+      proxy: first.settings as { [key: string]: Json },
+      space: first.space,
+      population: jobs.map(({ key, architecture, seed, measure }) => ({ key, architecture, seed, measure })),
+    };
+    this.#device = device;
+    this.#clock = clock;
+    this.#onOutcome = onOutcome;
+    this.#attributed = clock.monotonic();
+  }
+
+  get request() {
+    return this.#request;
+  }
+
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  owes(key: EvaluationKey): boolean {
+    return this.#pending.has(key);
+  }
+
+  /** Takes a result. Answers what is wrong with it, if anything is (M2). */
+  result({ event: _, id: __, key, ...figures }: ResultEvent): string | null {
+    const job = this.#pending.get(key);
+    if (!job) return 'a result for a candidate that owes none';
+    const tasks = measured(figures.tasks);
+    const testFigures = [figures.test, ...Object.values(tasks).map((task) => task.test)].some((test) => test != null);
+    if (job.measure === 'validation' && testFigures) return 'a test figure that was not asked for';
+    if (job.measure === 'validation' && figures.validation === null) return 'a result without a validation figure';
+    if (job.measure === 'test' && figures.test === null) return 'a result without the test figure';
+    this.#take(1);
+    this.#give(key, { status: 'ok', ...figures, tasks } satisfies Measurement);
+    return null;
+  }
+
+  /** Takes a failure that the worker reports. What it calls cancelled was so for the host's own reason. */
+  failed(event: FailedEvent, interrupted: Verdict | null): string | null {
+    if (!this.#pending.has(event.key)) return 'a failure of a candidate that owes no result';
+    const verdict = event.reason === 'cancelled' && interrupted ? interrupted : event;
+    this.#fail(event.key, verdict, this.#take(1));
+    return null;
+  }
+
+  /** Gives every member that still owes an outcome the same one. Their time is shared out evenly. */
+  settle(verdict: Verdict): void {
+    const seconds = this.#take(this.#pending.size);
+    for (const key of [...this.#pending.keys()]) this.#fail(key, verdict, seconds);
+  }
+
+  /** The wall-clock seconds not yet attributed to anybody, per head. */
+  #take(heads: number): number {
+    const now = this.#clock.monotonic();
+    const seconds = (now - this.#attributed) / 1000 / Math.max(1, heads);
+    this.#attributed = now;
+    return seconds;
+  }
+
+  #fail(key: EvaluationKey, { reason, message }: Verdict, seconds: number): void {
+    const text = printable(message, longestMessage);
+    this.#give(key, failureSchema.parse({ status: 'failed', reason, message: text, seconds, device: this.#device }));
+  }
+
+  #give(key: EvaluationKey, outcome: Outcome): void {
+    this.#pending.delete(key);
+    this.#onOutcome(key, outcome);
+  }
+}

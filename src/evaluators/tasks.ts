@@ -1,0 +1,150 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import * as z from 'zod';
+import { spaceSchema } from '../domain/architecture.ts';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { explain, nearest } from '../domain/explain.ts';
+import { type Profile, profileSchema, type Task } from '../domain/task.ts';
+import { taskRoots } from './packageRoot.ts';
+
+/**
+ * `metadata.yaml` of an AIRS-Bench task directory. Keys of AIRS-Bench that are not used here pass unread, since other
+ * harnesses own them; what lies below our own two keys is strict.
+ */
+const metadataSchema = z.looseObject({
+  metric_lower_is_better: z.boolean(),
+  logging_info: z.looseObject({ name: z.string().min(1), metric: z.string().min(1) }),
+  compose: spaceSchema,
+  profiles: z
+    .record(z.string().min(1), profileSchema)
+    .refine((profiles) => Object.keys(profiles).length > 0, 'a task needs at least one profile'),
+});
+const metadataKeys = Object.keys(metadataSchema.shape);
+
+const metadataFile = 'metadata.yaml';
+const descriptionFile = 'project_description.md';
+
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+const isDirectory = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+const malformed = (path: string, problem: string, cause?: unknown) =>
+  new PrerequisiteError('task-malformed', `${path}: ${problem}`, 'correct the file, then try again', { cause });
+
+/** A task that can be named. */
+export interface TaskEntry {
+  readonly name: string;
+  /** Absolute. */
+  readonly directory: string;
+}
+
+/** The tasks below these roots by name. Where two roots hold the same name, the earlier root's is meant. */
+export function listTasks(roots: readonly string[] = taskRoots): TaskEntry[] {
+  const found = new Map<string, string>();
+  for (const root of roots.filter(isDirectory)) {
+    for (const name of readdirSync(root)) {
+      const directory = resolve(root, name);
+      if (!found.has(name) && isFile(join(directory, metadataFile))) found.set(name, directory);
+    }
+  }
+  return [...found].map(([name, directory]) => ({ name, directory })).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function directoryOf(nameOrPath: string, roots: readonly string[]): string {
+  const known = listTasks(roots);
+  const named = known.find(({ name }) => name === nameOrPath);
+  if (named) return named.directory;
+  const directory = resolve(nameOrPath);
+  if (isFile(join(directory, metadataFile))) return directory;
+  if (isDirectory(directory)) {
+    throw new PrerequisiteError(
+      'task-unknown',
+      `${directory} is no task: it has no ${metadataFile}`,
+      'name a directory with the layout of an AIRS-Bench task',
+    );
+  }
+  const names = known.map(({ name }) => name);
+  const meant = nearest(nameOrPath, names);
+  throw new PrerequisiteError(
+    'task-unknown',
+    `there is no task "${nameOrPath}"${meant ? `; did you mean "${meant}"?` : ''}`,
+    names.length > 0
+      ? `name one of ${names.join(', ')}, or the path of a task directory`
+      : 'name the path of a task directory',
+  );
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw malformed(path, `cannot be read: ${errorMessage(thrown)}`, thrown);
+  }
+}
+
+function parseYaml(path: string): unknown {
+  // Merge keys, since other readers of these files know them.
+  const document = parseDocument(readText(path), { merge: true });
+  const [error] = document.errors;
+  // The library appends an excerpt of the file to the message; the first line says it all.
+  if (error) throw malformed(path, error.message.split('\n')[0] ?? error.code, error);
+  try {
+    return document.toJS();
+  } catch (thrown) {
+    throw malformed(path, errorMessage(thrown), thrown);
+  }
+}
+
+/** Hints for keys that are missing although a similar one is there: foreign keys pass, so a mistyped one is not refused. */
+function mistypedKeys(raw: unknown): string[] {
+  if (typeof raw !== 'object' || raw === null) return [];
+  const strangers = Object.keys(raw).filter((key) => !metadataKeys.includes(key));
+  return metadataKeys
+    .filter((key) => !(key in raw))
+    .flatMap((key) => {
+      const meant = nearest(key, strangers);
+      return meant ? [`did you mean "${key}" where it says "${meant}"?`] : [];
+    });
+}
+
+/**
+ * Reads a task: by its name below one of the roots, or by the path of its directory.
+ *
+ * @throws PrerequisiteError `task-unknown` where there is none, naming those there are; `task-malformed` naming the file,
+ * the place in it and what is wrong there.
+ */
+export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoots): Task {
+  const directory = directoryOf(nameOrPath, roots);
+  const path = join(directory, metadataFile);
+  const raw = parseYaml(path);
+  const parsed = metadataSchema.safeParse(raw);
+  if (!parsed.success) {
+    throw malformed(path, [...explain(parsed.error, metadataSchema), ...mistypedKeys(raw)].join('; '), parsed.error);
+  }
+  const { logging_info: info, metric_lower_is_better, compose, profiles } = parsed.data;
+  if (info.name !== basename(directory)) {
+    throw malformed(path, `logging_info.name is "${info.name}", but the directory is called "${basename(directory)}"`);
+  }
+  return {
+    name: info.name,
+    directory,
+    description: readText(join(directory, descriptionFile)),
+    metric: info.metric,
+    lowerIsBetter: metric_lower_is_better,
+    space: compose,
+    profiles,
+  };
+}
+
+/** A profile of a task by name. @throws PrerequisiteError `profile-unknown`, naming those there are. */
+export function profileOf(task: Pick<Task, 'name' | 'profiles'>, name: string): Profile {
+  const profile = Object.hasOwn(task.profiles, name) ? task.profiles[name] : undefined;
+  if (profile) return profile;
+  const names = Object.keys(task.profiles);
+  const meant = nearest(name, names);
+  throw new PrerequisiteError(
+    'profile-unknown',
+    `task ${task.name} has no profile "${name}"${meant ? `; did you mean "${meant}"?` : ''}`,
+    `choose one of ${names.join(', ')}`,
+  );
+}

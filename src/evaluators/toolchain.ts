@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import * as z from 'zod';
+import { PrerequisiteError } from '../domain/errors.ts';
+import { packageRoot } from './packageRoot.ts';
+import { allOnPath, type Environment, isExecutable, print } from './program.ts';
+
+/** Where to look for the programs that Aira starts. */
+export interface ToolchainPlaces {
+  readonly env: Environment;
+  readonly packageRoot: string;
+  /** Programs outside PATH that are tried last. */
+  readonly systemPython: readonly string[];
+  readonly systemNatsServer: readonly string[];
+}
+
+export const machinePlaces = (env: Environment = process.env): ToolchainPlaces => ({
+  env,
+  packageRoot,
+  systemPython: ['/usr/bin/python3'],
+  // Debian's place, which an ordinary user's PATH leaves out.
+  systemNatsServer: ['/usr/sbin/nats-server', '/usr/local/sbin/nats-server'],
+});
+
+const remedy = 'run `npm run setup`';
+
+const recordedSchema = z.object({ python: z.string().optional(), natsServer: z.string().optional() });
+
+/** What set-up has found, as far as it can be read: a damaged record is as good as none, since all is looked for anyway. */
+function recorded({ packageRoot }: ToolchainPlaces): z.infer<typeof recordedSchema> {
+  try {
+    return recordedSchema.parse(JSON.parse(readFileSync(join(packageRoot, 'dist', 'toolchain.json'), 'utf8')));
+  } catch {
+    return {};
+  }
+}
+
+/** Looks for the modules without importing them: 0.1 s instead of the 2 s that torch takes. */
+const probe = `
+import importlib.util, json, sys
+missing = [name for name in ("torch", "numpy") if importlib.util.find_spec(name) is None]
+print(json.dumps({"executable": sys.executable, "missing": missing}))`;
+const probedSchema = z.object({ executable: z.string(), missing: z.array(z.string()) });
+
+/** The interpreter behind `program` (a shim or a link may stand before it), or why it will not do. */
+async function examinePython(program: string, env: Environment): Promise<{ python: string } | { problem: string }> {
+  const { ok, stdout, stderr } = await print(program, ['-c', probe], env, 20_000);
+  if (!ok) return { problem: `cannot be run: ${stderr.trim().split('\n').at(-1) ?? ''}` };
+  try {
+    const { executable, missing } = probedSchema.parse(JSON.parse(stdout));
+    return missing.length > 0 ? { problem: `lacks ${missing.join(' and ')}` } : { python: executable || program };
+  } catch {
+    return { problem: 'does not behave like Python' };
+  }
+}
+
+/** A program named by a variable: a path, or a name on PATH. */
+function explicitProgram(variable: string, given: string, env: Environment): string {
+  const path = given.includes('/') ? given : allOnPath(given, env)[0];
+  if (path !== undefined && isExecutable(path)) return path;
+  throw new PrerequisiteError(
+    'toolchain',
+    `${variable} is ${given}, which is not a program that can be run`,
+    `correct ${variable}, or unset it`,
+  );
+}
+
+const unique = (paths: readonly (string | undefined)[]) => [
+  ...new Set(paths.filter((path): path is string => path !== undefined && isAbsolute(path) && isExecutable(path))),
+];
+
+/**
+ * The Python that trains: AIRA_PYTHON, else the first of set-up's record, the active virtual environment, PATH and the
+ * system's own which has torch and numpy.
+ *
+ * @throws PrerequisiteError `toolchain` naming those that were tried and what each lacks.
+ */
+export async function findPython(places: ToolchainPlaces = machinePlaces()): Promise<string> {
+  const { env } = places;
+  if (env.AIRA_PYTHON) {
+    const found = await examinePython(explicitProgram('AIRA_PYTHON', env.AIRA_PYTHON, env), env);
+    if ('python' in found) return found.python;
+    throw new PrerequisiteError(
+      'toolchain',
+      `AIRA_PYTHON is ${env.AIRA_PYTHON}, which ${found.problem}`,
+      'install torch and numpy there, or unset AIRA_PYTHON',
+    );
+  }
+  const candidates = unique([
+    recorded(places).python,
+    env.VIRTUAL_ENV ? join(env.VIRTUAL_ENV, 'bin', 'python3') : undefined,
+    ...allOnPath('python3', env),
+    ...places.systemPython,
+  ]);
+  const problems: string[] = [];
+  for (const candidate of candidates) {
+    const found = await examinePython(candidate, env);
+    if ('python' in found) return found.python;
+    problems.push(`${candidate} ${found.problem}`);
+  }
+  const tried = problems.length > 0 ? ` (${problems.join('; ')})` : '';
+  throw new PrerequisiteError('toolchain', `there is no Python with torch and numpy${tried}`, remedy);
+}
+
+/**
+ * The nats-server to embed: AIRA_NATS_SERVER, else set-up's record, PATH, or Debian's own place.
+ *
+ * @throws PrerequisiteError `toolchain` when there is none.
+ */
+export function findNatsServer(places: ToolchainPlaces = machinePlaces()): string {
+  const { env } = places;
+  if (env.AIRA_NATS_SERVER) return explicitProgram('AIRA_NATS_SERVER', env.AIRA_NATS_SERVER, env);
+  const [found] = unique([recorded(places).natsServer, ...allOnPath('nats-server', env), ...places.systemNatsServer]);
+  if (found) return found;
+  throw new PrerequisiteError('toolchain', 'there is no nats-server', remedy);
+}

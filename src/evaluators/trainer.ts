@@ -1,0 +1,175 @@
+/**
+ * One child that has to introduce itself before it is given work, and may be condemned.
+ *
+ * Role: the handshake, the reading of events, the memory limit. Not its role: what an event means for a candidate, when a
+ * training has lasted long enough.
+ *
+ *   T1  `hello` settles: with the hello, or with why there is none.
+ *   T2  The first line is a hello of our protocol version, each later one an event that the owner accepts. A child that
+ *       writes anything else is condemned, for nothing that it says later can be trusted.
+ *   T3  A condemned child is killed at once, is not listened to any more, and keeps the first verdict.
+ */
+import { PrerequisiteError, RetryableError } from '../domain/errors.ts';
+import type { Timers } from '../platform/timers.ts';
+import { type Deferred, deferred } from './deferred.ts';
+import { describeEnd, withLastWords } from './diagnosis.ts';
+import { printable } from './outputLog.ts';
+import type { Verdict } from './population.ts';
+import type { MemoryProbe } from './processMemory.ts';
+import {
+  anyHelloSchema,
+  type Hello,
+  helloSchema,
+  protocolVersion,
+  type WorkerEvent,
+  workerEventSchema,
+} from './protocol.ts';
+import { type ProcessEnd, type WorkerCommand, WorkerProcess } from './workerProcess.ts';
+
+/** Thrown when a child ends, hangs or talks nonsense before its hello. Worth another try: memory may have been short. */
+export class WorkerStartError extends RetryableError {
+  constructor(message: string) {
+    super('worker-start', message, 5000);
+  }
+}
+
+export interface TrainerOptions {
+  readonly command: WorkerCommand;
+  readonly memoryLimitBytes: number;
+  readonly helloTimeoutMs: number;
+  readonly graceMs: number;
+  readonly timers: Timers;
+  readonly memory: MemoryProbe;
+}
+
+export interface TrainerHandlers {
+  /** Answers what is wrong with the event, or null. */
+  onEvent(event: WorkerEvent): string | null;
+  onEnd(end: ProcessEnd): void;
+}
+
+/** How often resident memory is looked at. */
+const memoryEveryMs = 500;
+
+const megabytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MB`;
+
+export class Trainer {
+  readonly process: WorkerProcess;
+  readonly #options: TrainerOptions;
+  readonly #handlers: TrainerHandlers;
+  readonly #hello: Deferred<Hello> = deferred();
+  readonly #ended: Deferred<void> = deferred();
+  readonly #callOff: (() => void)[];
+  #greeted = false;
+  #condemned: Verdict | null = null;
+
+  constructor(options: TrainerOptions, handlers: TrainerHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.process = new WorkerProcess(options.command, options.timers, options.graceMs, {
+      onLine: (line) => this.#read(line),
+      onEnd: (end) => this.#end(end),
+    });
+    this.#callOff = [
+      options.timers.after(options.helloTimeoutMs, () => this.#missHello()),
+      options.timers.every(memoryEveryMs, () => this.#watchMemory()),
+    ];
+  }
+
+  /** @throws WorkerStartError; PrerequisiteError when the program cannot be run or speaks another protocol version. */
+  get hello(): Promise<Hello> {
+    return this.#hello.promise;
+  }
+
+  /** Resolves when the child is gone. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Why it was killed; null while it was not. */
+  get condemned(): Verdict | null {
+    return this.#condemned;
+  }
+
+  /** Kills the child. `startError` is what `hello` rejects with if it is still awaited. */
+  condemn(verdict: Verdict, startError: Error = new WorkerStartError(verdict.message)): void {
+    if (this.#condemned) return;
+    this.#condemned = verdict;
+    this.#hello.reject(startError);
+    this.process.kill();
+  }
+
+  /** Asks the child to exit, and kills it after the grace. */
+  dismiss(verdict: Verdict, startError: Error): void {
+    this.process.send({ op: 'shutdown' });
+    this.process.endInput();
+    this.#callOff.push(this.#options.timers.after(this.#options.graceMs, () => this.condemn(verdict, startError)));
+  }
+
+  #crash(sentence: string, startError?: Error): void {
+    this.condemn({ reason: 'crash', message: withLastWords(sentence, this.process.stderr) }, startError);
+  }
+
+  #missHello(): void {
+    if (!this.#greeted)
+      this.#crash(`the trainer process did not greet within ${this.#options.helloTimeoutMs / 1000} s`);
+  }
+
+  #watchMemory(): void {
+    const { memory, memoryLimitBytes } = this.#options;
+    const resident = this.process.pid === undefined ? null : memory.residentBytes(this.process.pid);
+    if (resident === null || resident <= memoryLimitBytes) return;
+    const message = `the trainer process held ${megabytes(resident)} of memory; its limit is ${megabytes(memoryLimitBytes)}`;
+    this.condemn({ reason: 'oom', message });
+  }
+
+  #read(line: string): void {
+    if (this.#condemned) return;
+    const problem = this.#greeted ? this.#readEvent(line) : this.#readHello(line);
+    if (problem !== null) this.#crash(`the trainer process broke the protocol (${problem}): ${printable(line, 200)}`);
+  }
+
+  #readHello(line: string): string | null {
+    const message = parseJson(line);
+    const greeting = anyHelloSchema.safeParse(message);
+    if (greeting.success && greeting.data.v !== protocolVersion) {
+      const sentence = `the trainers speak version ${greeting.data.v} of the worker protocol, not ${protocolVersion}`;
+      this.#crash(
+        sentence,
+        new PrerequisiteError('worker-protocol', sentence, 'install one version of Aira completely'),
+      );
+      return null;
+    }
+    const hello = helloSchema.safeParse(message);
+    if (!hello.success) return 'no hello';
+    this.#greeted = true;
+    this.#hello.resolve(hello.data);
+    return null;
+  }
+
+  #readEvent(line: string): string | null {
+    const event = workerEventSchema.safeParse(parseJson(line));
+    return event.success ? this.#handlers.onEvent(event.data) : 'no event';
+  }
+
+  #end(end: ProcessEnd): void {
+    for (const callOff of this.#callOff) callOff();
+    const text = `the trainer process ${describeEnd(end)}`;
+    this.#hello.reject(
+      end.error
+        ? new PrerequisiteError('worker-program', text, 'run `npm run setup`', { cause: end.error })
+        : new WorkerStartError(withLastWords(`${text} before its hello`, this.process.stderr)),
+    );
+    this.#handlers.onEnd(end);
+    this.#ended.resolve();
+  }
+}
+
+/** Undefined, which no schema accepts, for text that is no JSON. */
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

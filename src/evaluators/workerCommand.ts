@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { explain } from '../domain/explain.ts';
+import { deviceClassOf } from './devices.ts';
+import { trainersDirectory } from './packageRoot.ts';
+import { childEnvironment, type Environment } from './program.ts';
+import type { WorkerCommand } from './workerProcess.ts';
+
+const variables = z.record(z.string(), z.string());
+
+/** `gpu-workers/worker-env.json`: settings that a process reads once, before its own first line runs. */
+const workerEnvSchema = z.strictObject({
+  description: z.string(),
+  cpu: variables,
+  cuda: variables,
+  /** The first whose flag the processor has; torch 1.13 chooses a lower one by itself. */
+  atenCpuCapability: z.array(z.strictObject({ cpuFlag: z.string(), value: z.string() })),
+});
+
+function readWorkerEnv(trainers: string): z.infer<typeof workerEnvSchema> {
+  const path = join(trainers, 'worker-env.json');
+  const refuse = (problem: string, cause: unknown) =>
+    new PrerequisiteError('trainers-missing', `${path}: ${problem}`, 'install Aira again', { cause });
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (thrown) {
+    throw refuse(errorMessage(thrown), thrown);
+  }
+  const parsed = workerEnvSchema.safeParse(raw);
+  if (!parsed.success) throw refuse(explain(parsed.error, workerEnvSchema).join('; '), parsed.error);
+  return parsed.data;
+}
+
+/** The instruction sets of the processor as Linux names them; none where it does not say. */
+export function cpuFlags(): ReadonlySet<string> {
+  try {
+    const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
+    return new Set(flags.split(' ').filter((flag) => flag !== ''));
+  } catch {
+    return new Set();
+  }
+}
+
+export interface WorkerCommandOptions {
+  /** The interpreter, absolute. */
+  readonly python: string;
+  /** As torch names it: `cpu`, `cuda`, `cuda:1`. */
+  readonly device: string;
+  readonly env?: Environment;
+  readonly trainers?: string;
+  readonly flags?: ReadonlySet<string>;
+}
+
+/**
+ * How to start the trainer of a device. Its environment is what `worker-env.json` says and the few inherited variables of
+ * `childEnvironment`, nothing else (I7).
+ *
+ * @throws PrerequisiteError `trainers-missing` when the Python package is not complete.
+ */
+export function workerCommand(options: WorkerCommandOptions): WorkerCommand {
+  const { python, device, env = process.env, trainers = trainersDirectory, flags = cpuFlags() } = options;
+  const workerEnv = readWorkerEnv(trainers);
+  const capability = workerEnv.atenCpuCapability.find(({ cpuFlag }) => flags.has(cpuFlag));
+  return {
+    program: python,
+    args: ['-m', 'aira_workers', '--device', device],
+    cwd: trainers,
+    env: {
+      ...childEnvironment(env),
+      ...workerEnv[deviceClassOf(device)],
+      ...(capability ? { ATEN_CPU_CAPABILITY: capability.value } : {}),
+      PYTHONPATH: trainers,
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { extent, nice, ticks } from 'd3-array';
+
+/** A linear map from data to pixels, and the round values at which an axis is marked. */
+export interface Scale {
+  (value: number): number;
+  readonly domain: readonly [number, number];
+  readonly ticks: readonly number[];
+  /** Decimals at which neighbouring ticks differ. */
+  readonly decimals: number;
+}
+
+/**
+ * A scale over all finite values given, rounded outwards to whole ticks. A single value gets some room on each side.
+ *
+ * @param range pixels of the domain's ends; may run downwards.
+ * @param whole the values count something: only integers are marked.
+ */
+export function scale(
+  values: readonly number[],
+  range: readonly [number, number],
+  tickCount: number,
+  whole = false,
+): Scale {
+  const [low, high] = extent(values.filter(Number.isFinite));
+  const bottom = low ?? 0;
+  const top = high ?? 1;
+  const room = bottom === top ? Math.max(Math.abs(bottom) * 0.05, 0.01) : 0;
+  const domain = nice(bottom - room, top + room, tickCount);
+  const marks = ticks(domain[0], domain[1], tickCount).filter((tick) => !whole || Number.isInteger(tick));
+  const step = (marks[1] ?? domain[1]) - (marks[0] ?? domain[0]);
+  const decimals = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  const map = (value: number) => range[0] + ((value - domain[0]) / (domain[1] - domain[0])) * (range[1] - range[0]);
+  return Object.assign(map, { domain: [domain[0], domain[1]] as const, ticks: marks, decimals });
+}
+
+/** A pixel position, short enough for markup. */
+export const px = (value: number): string => String(Number(value.toFixed(2)));

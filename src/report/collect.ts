@@ -1,0 +1,140 @@
+import { aggregate, aggregateByAgent, conditionings, extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
+import { type Architecture, parseArchitecture, parseInSpace, runLengthText } from '../domain/architecture.ts';
+import type { SearchId } from '../domain/ids.ts';
+import type { SearchSpec } from '../domain/search.ts';
+import type { Rung } from '../domain/task.ts';
+import type { ArchiveReader } from '../memory/archive.ts';
+import type { NodeRecord } from '../memory/records.ts';
+import type { TestScore } from '../memory/testScores.ts';
+import type { ReportAggregation, ReportData, ReportExtrapolation, ReportNode, SeedScore } from './data.ts';
+import { findingsOf } from './findings.ts';
+
+/** Facts that only the process that writes the report knows. */
+export interface ReportSetting {
+  readonly airaVersion: string;
+  readonly machine: ReportData['provenance']['machine'];
+  readonly commands: readonly string[];
+}
+
+/** The conditioning whose pattern a search evaluates: Composer found N0 best (arXiv 2510.00379). */
+const evaluatedConditioning = 0;
+
+function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestScore[]): ReportNode {
+  const screen = record.evaluations.find(({ rung }) => rung === 'screen');
+  const scores = (rung: Rung): SeedScore[] =>
+    record.evaluations.flatMap((each) =>
+      each.rung === rung && each.validation !== null ? [{ seed: each.seed, score: each.validation }] : [],
+    );
+  const failed = record.evaluations.find(({ status }) => status === 'failed');
+  const status =
+    record.verdict !== 'accepted'
+      ? record.verdict
+      : screen?.status === 'ok'
+        ? 'evaluated'
+        : screen?.status === 'failed'
+          ? 'failed'
+          : 'pending';
+  const lab = record.origin === 'reference' || record.origin === 'aggregate';
+  return {
+    id: record.id,
+    ordinal: record.ordinal,
+    agent: lab ? record.origin : record.agent,
+    origin: record.origin,
+    name: record.origin === 'reference' ? record.agent.replace(/^reference-/, '') : null,
+    parents: record.parents,
+    candidate: record.candidate,
+    status,
+    reason: failed?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
+    message: failed?.message ?? record.message,
+    validation: { screen: scores('screen'), confirm: scores('confirm'), final: scores('final') },
+    test: tests.filter(({ node }) => node === record.id).map(({ seed, score }) => ({ seed, score })),
+    seconds: record.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
+    saved: screen?.saved ?? false,
+    finishedAt:
+      screen?.finishedAt == null ? null : Math.max(0, Math.max(screen.finishedAt, record.createdAt) - startedAt),
+  };
+}
+
+function aggregation(records: readonly NodeRecord[], spec: SearchSpec): ReportAggregation | null {
+  const nodes: ScoredNode[] = records.flatMap((record) => {
+    const score = record.evaluations.find(({ rung }) => rung === 'screen')?.validation;
+    if (record.origin === 'reference' || record.origin === 'aggregate' || score == null) return [];
+    return [{ node: record.id, agent: record.agent, architecture: parseInSpace(record.candidate, spec.space), score }];
+  });
+  if (nodes.length === 0) return null;
+  return {
+    patterns: conditionings.map((conditioning) => aggregate(nodes, conditioning)),
+    byAgent: aggregateByAgent(nodes, evaluatedConditioning),
+    conditioning: evaluatedConditioning,
+  };
+}
+
+/** Gathers what a report shows. Test figures come in separately, because reading them is recorded (I4). */
+export function collectReport(
+  reader: ArchiveReader,
+  search: SearchId,
+  tests: readonly TestScore[],
+  setting: ReportSetting,
+): ReportData {
+  const spec = reader.searches.spec(search);
+  const records = reader.records.nodes(search);
+  const standing = reader.standing.of(search);
+  const times = reader.searches.phaseTimes(search);
+  const startedAt = times[0]?.at ?? 0;
+  const endedAt = times.at(-1)?.at ?? startedAt;
+  const evaluations = records.flatMap((record) => record.evaluations);
+  const saved = evaluations.filter((each) => each.saved);
+  const found = aggregation(records, spec);
+
+  const data: ReportData = {
+    search: {
+      id: search,
+      task: spec.task,
+      metric: spec.metric,
+      profile: spec.profile,
+      space: spec.space,
+      seed: spec.seed,
+      phase: standing.phase,
+    },
+    agents: spec.agents.map(({ name, model, scaffold }) => ({ name, model, scaffold: scaffold.kind })),
+    nodes: records.map((record) => reportNode(record, startedAt, tests)),
+    phases: times
+      .map(({ phase, at }, index) => ({ phase, seconds: ((times[index + 1]?.at ?? endedAt) - at) / 1000 }))
+      .filter(({ phase }) => phase !== 'finished' && phase !== 'stopped'),
+    budget: {
+      limit: spec.budget,
+      spent: {
+        evaluations: standing.agents.reduce((sum, { agent }) => sum + reader.budget.accepted(search, agent), 0),
+        minutes: standing.elapsedMs / 60_000,
+        deviceSeconds: standing.deviceSeconds,
+      },
+      saved: { evaluations: saved.length, deviceSeconds: saved.reduce((sum, each) => sum + (each.seconds ?? 0), 0) },
+    },
+    aggregation: found,
+    extrapolations: [],
+    provenance: {
+      airaVersion: setting.airaVersion,
+      taskVersion: spec.taskVersion,
+      evaluator: spec.evaluator,
+      machine: setting.machine,
+      startedAt: new Date(startedAt).toISOString(),
+      searchFile: reader.searches.source(search),
+      commands: setting.commands,
+    },
+  };
+  return { ...data, extrapolations: extrapolations(data, found) };
+}
+
+/** The aggregate and the search's own best, carried to the target sizes beside the published pattern. */
+function extrapolations(data: ReportData, found: ReportAggregation | null): ReportExtrapolation[] {
+  const { lead } = findingsOf(data);
+  const pattern = found?.patterns.find(({ conditioning }) => conditioning === evaluatedConditioning);
+  const sources: { label: string; pattern: Architecture }[] = [];
+  if (pattern) sources.push({ label: 'aggregate N0', pattern: pattern.architecture });
+  if (lead) sources.push({ label: `finalist ${lead.id}`, pattern: parseArchitecture(lead.candidate) });
+  const distinct = sources.filter(
+    (each, index) =>
+      sources.findIndex((other) => runLengthText(other.pattern) === runLengthText(each.pattern)) === index,
+  );
+  return distinct.map(({ label, pattern: layers }) => ({ label, pattern: layers, rows: extrapolateAll(layers) }));
+}

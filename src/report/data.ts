@@ -1,0 +1,109 @@
+import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
+import type { Architecture, Space } from '../domain/architecture.ts';
+import type { NodeStatus, Origin } from '../domain/node.ts';
+import type { Budget, Phase } from '../domain/search.ts';
+import type { Rung } from '../domain/task.ts';
+
+/**
+ * Everything a report shows, read from the archive by whoever asks for the report. Nothing in it is trusted to be harmless
+ * as markup or on a terminal: names, candidates and messages come from agents and from files.
+ */
+export interface ReportData {
+  readonly search: ReportSearch;
+  readonly agents: readonly ReportAgent[];
+  /** In the order in which the archive recorded them. */
+  readonly nodes: readonly ReportNode[];
+  readonly phases: readonly { readonly phase: Phase; readonly seconds: number }[];
+  readonly budget: ReportBudget;
+  readonly aggregation: ReportAggregation | null;
+  readonly extrapolations: readonly ReportExtrapolation[];
+  readonly provenance: ReportProvenance;
+}
+
+export interface ReportSearch {
+  readonly id: string;
+  readonly task: string;
+  /** What the scores measure; 0 to 1, higher is better. */
+  readonly metric: string;
+  readonly profile: string;
+  readonly space: Space;
+  readonly seed: number;
+  /** Where the search stands now; a report may be written before it has ended. */
+  readonly phase: Phase;
+}
+
+export interface ReportAgent {
+  readonly name: string;
+  readonly model: string;
+  readonly scaffold: string;
+}
+
+/** The score of one training. */
+export interface SeedScore {
+  readonly seed: number;
+  readonly score: number;
+}
+
+export interface ReportNode {
+  readonly id: string;
+  /** The agent, or `reference` or `aggregate`. */
+  readonly agent: string;
+  /** The agent's attempt that made it, counted from 1. */
+  readonly ordinal: number;
+  readonly origin: Origin;
+  /** What a reference is called; null for other nodes. */
+  readonly name: string | null;
+  readonly parents: readonly string[];
+  readonly candidate: string;
+  readonly status: NodeStatus;
+  /** Reason code and message of the attempt that gave no score. */
+  readonly reason: string | null;
+  readonly message: string | null;
+  readonly validation: Readonly<Record<Rung, readonly SeedScore[]>>;
+  /** Test scores of the final rung. */
+  readonly test: readonly SeedScore[];
+  /** Training seconds over all rungs and seeds, whoever paid for them. */
+  readonly seconds: number;
+  /** The screening result was known before: nothing was trained for it. */
+  readonly saved: boolean;
+  /** When the screening result came, in milliseconds since the search began; null until then. */
+  readonly finishedAt: number | null;
+}
+
+export interface ReportBudget {
+  readonly limit: Budget;
+  readonly spent: { readonly evaluations: number; readonly minutes: number; readonly deviceSeconds: number };
+  /** Evaluations answered from earlier results, over all rungs, and the training seconds that those results had cost. */
+  readonly saved: { readonly evaluations: number; readonly deviceSeconds: number };
+}
+
+export interface ReportAggregation {
+  /** Over all agents' nodes. */
+  readonly patterns: readonly Pattern[];
+  /** Over each agent's own nodes, by its name, all under `conditioning`. */
+  readonly byAgent: ReadonlyMap<string, Pattern>;
+  /** The conditioning whose pattern was evaluated as a node of its own, and which the patterns by agent use. */
+  readonly conditioning: Conditioning;
+}
+
+export interface ReportExtrapolation {
+  /** Whose pattern it is, such as `aggregate N0`. */
+  readonly label: string;
+  readonly pattern: Architecture;
+  readonly rows: readonly Extrapolation[];
+}
+
+export interface ReportProvenance {
+  readonly airaVersion: string;
+  readonly taskVersion: string;
+  /** Engine and source hash of the trainer. */
+  readonly evaluator: string;
+  /** Facts about the machines, such as `CPU` and its name, in the order in which they are to be shown. */
+  readonly machine: readonly { readonly fact: string; readonly value: string }[];
+  /** ISO 8601, from the archive: when the search began. */
+  readonly startedAt: string;
+  /** The search file as it was given. */
+  readonly searchFile: string;
+  /** Shell commands that repeat the search and its report. */
+  readonly commands: readonly string[];
+}

@@ -1,0 +1,147 @@
+import { ascending, descending, max, mean } from 'd3-array';
+import type { Rung } from '../domain/task.ts';
+import { type Agreement, agreement } from './agreement.ts';
+import type { ReportData, ReportNode, SeedScore } from './data.ts';
+import { type Comparison, comparePaired, type Noise, pairedNoise, pooledNoise, summarise } from './statistics.ts';
+
+/** A set of scores that may be compared with each other: one rung, one measure. */
+export type Basis = Rung | 'test';
+export const bases = ['screen', 'confirm', 'final', 'test'] as const satisfies readonly Basis[];
+
+export const basisName: Readonly<Record<Basis, string>> = {
+  screen: 'validation, screen rung',
+  confirm: 'validation, confirm rung',
+  final: 'validation, final rung',
+  test: 'hidden test set, final rung',
+};
+
+export function scoresOn(node: ReportNode, basis: Basis): readonly SeedScore[] {
+  return basis === 'test' ? node.test : node.validation[basis];
+}
+
+export function meanOn(node: ReportNode, basis: Basis): number | null {
+  return summarise(scoresOn(node, basis))?.mean ?? null;
+}
+
+export const isProposal = (node: ReportNode): boolean => node.origin !== 'reference' && node.origin !== 'aggregate';
+
+/** What a person would call a node. */
+export const nodeName = (node: ReportNode): string => node.name ?? node.id;
+
+/** A contender against a reference. */
+export interface Contest {
+  readonly contender: ReportNode;
+  readonly reference: ReportNode;
+  readonly comparison: Comparison;
+}
+
+/** All comparisons on one basis. */
+export interface Contests {
+  readonly basis: Basis;
+  /** Highest mean first. */
+  readonly contests: readonly Contest[];
+  /** Coverage of each interval, such that all of them hold together in 95 % of searches (Bonferroni). */
+  readonly level: number;
+  readonly noise: Noise | null;
+}
+
+/** What the data allow to say; everything the sections show beside the data themselves. */
+export interface Findings {
+  /** Noise between seeds, pooled over all architectures of the basis. */
+  readonly noise: Readonly<Record<Basis, Noise | null>>;
+  /** The finalist that stands for the search: best on the rung below the one that judges it, so chosen without it. */
+  readonly lead: ReportNode | null;
+  readonly aggregate: ReportNode | null;
+  readonly references: readonly ReportNode[];
+  /** On the highest validation rung that supports a comparison, and on the test set; null where none does. */
+  readonly validation: Contests | null;
+  readonly test: Contests | null;
+  readonly screenToConfirm: Agreement;
+  readonly screenToFinal: Agreement;
+}
+
+/** The evidence that chose who reached a basis. */
+const chosenBy: Readonly<Record<Basis, readonly Basis[]>> = {
+  screen: ['screen'],
+  confirm: ['screen'],
+  final: ['confirm', 'screen'],
+  test: ['confirm', 'screen'],
+};
+
+function leadOn(nodes: readonly ReportNode[], basis: Basis): ReportNode | null {
+  const present = nodes.filter((node) => isProposal(node) && scoresOn(node, basis).length > 0);
+  const lower = chosenBy[basis].find((rung) => present.some((node) => scoresOn(node, rung).length > 0)) ?? basis;
+  const score = (node: ReportNode) => meanOn(node, lower) ?? Number.NEGATIVE_INFINITY;
+  return present.toSorted((a, b) => descending(score(a), score(b)))[0] ?? null;
+}
+
+function contestsOn(data: ReportData, basis: Basis): Contests | null {
+  const scored = data.nodes.filter((node) => scoresOn(node, basis).length > 0);
+  const references = scored.filter(({ origin }) => origin === 'reference');
+  const aggregates = scored.filter(({ origin }) => origin === 'aggregate');
+  const lead = leadOn(scored, basis);
+  const contenders = lead ? [lead, ...aggregates] : aggregates;
+  const pairs = contenders.flatMap((contender) => references.map((reference) => ({ contender, reference })));
+  if (pairs.length === 0) return null;
+  const noise = pairedNoise(scored.map((node) => scoresOn(node, basis)));
+  const level = 1 - 0.05 / pairs.length;
+  return {
+    basis,
+    level,
+    noise,
+    contests: pairs
+      .map(({ contender, reference }) => ({
+        contender,
+        reference,
+        comparison: comparePaired(scoresOn(contender, basis), scoresOn(reference, basis), noise, level),
+      }))
+      .sort(
+        (a, b) =>
+          contenders.indexOf(a.contender) - contenders.indexOf(b.contender) ||
+          descending(meanOn(a.reference, basis) ?? 0, meanOn(b.reference, basis) ?? 0) ||
+          ascending(a.reference.id, b.reference.id),
+      ),
+  };
+}
+
+const measured = (contests: Contests | null): Contests | null =>
+  contests?.contests.some(({ comparison }) => comparison.kind === 'measured') ? contests : null;
+
+function agreementOf(data: ReportData, lower: Rung, upper: Rung): Agreement {
+  return agreement(
+    data.nodes.flatMap((node) => {
+      const low = meanOn(node, lower);
+      const high = meanOn(node, upper);
+      return low === null || high === null ? [] : [[low, high] as const];
+    }),
+  );
+}
+
+export function findingsOf(data: ReportData): Findings {
+  const noiseOn = (basis: Basis) => pooledNoise(data.nodes.map((node) => scoresOn(node, basis)));
+  const final = contestsOn(data, 'final');
+  const confirm = contestsOn(data, 'confirm');
+  const judging = [...bases].reverse().find((basis) => leadOn(data.nodes, basis) !== null);
+  return {
+    noise: { screen: noiseOn('screen'), confirm: noiseOn('confirm'), final: noiseOn('final'), test: noiseOn('test') },
+    lead: judging ? leadOn(data.nodes, judging) : null,
+    aggregate: data.nodes.find(({ origin }) => origin === 'aggregate') ?? null,
+    references: data.nodes.filter(({ origin }) => origin === 'reference'),
+    validation: measured(final) ?? measured(confirm) ?? final ?? confirm,
+    test: contestsOn(data, 'test'),
+    screenToConfirm: agreementOf(data, 'screen', 'confirm'),
+    screenToFinal: agreementOf(data, 'screen', 'final'),
+  };
+}
+
+/** The best proposal of an agent, or of all agents, by its screening score. */
+export function bestScreened(nodes: readonly ReportNode[], agent?: string): ReportNode | null {
+  const own = nodes.filter((node) => isProposal(node) && (agent === undefined || node.agent === agent));
+  const best = max(own, (node) => meanOn(node, 'screen') ?? Number.NEGATIVE_INFINITY);
+  return own.find((node) => meanOn(node, 'screen') === best) ?? null;
+}
+
+/** Mean over nodes of their mean on a basis; null where none has one. */
+export function meanOf(nodes: readonly ReportNode[], basis: Basis): number | null {
+  return mean(nodes.flatMap((node) => meanOn(node, basis) ?? [])) ?? null;
+}

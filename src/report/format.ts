@@ -1,0 +1,46 @@
+/** Numbers and texts as people read them. All functions are pure and give the same text on every machine. */
+
+const missing = '–';
+const minus = (text: string) => text.replace('-', '−');
+const known = (value: number | null | undefined): value is number =>
+  typeof value === 'number' && Number.isFinite(value);
+
+/** A score or a spread of scores, 0 to 1. */
+export const score = (value: number | null | undefined): string => (known(value) ? minus(value.toFixed(4)) : missing);
+
+/** A difference of scores, always with its sign. */
+export const signed = (value: number): string =>
+  known(value) ? `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}` : missing;
+
+export const percent = (share: number): string => (known(share) ? `${(100 * share).toFixed(0)} %` : missing);
+
+/** A whole number in groups of three. */
+export const count = (value: number): string =>
+  known(value) ? minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')) : missing;
+
+/** A duration: seconds below two minutes, then minutes, then hours. */
+export function duration(seconds: number): string {
+  if (!known(seconds)) return missing;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 119.5) return `${seconds.toFixed(0)} s`;
+  if (seconds < 7170) return `${(seconds / 60).toFixed(1)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+export const millions = (value: number): string => minus((value / 1e6).toFixed(1));
+export const billions = (value: number): string => minus((value / 1e9).toFixed(2));
+export const mebibytes = (value: number): string => minus((value / 2 ** 20).toFixed(1));
+
+// Controls other than tab and line feed, and the marks that reorder text: an escape sequence or a reversed line must not
+// reach a terminal or a page from a message that an agent wrote.
+const unprintable = /(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu;
+
+/** The text with every control and reordering character made visible. */
+export const printable = (text: string): string => text.replace(unprintable, '\ufffd');
+
+/** At most so many characters, with the true length told where some are left out. */
+export function shortened(text: string, length: number): string {
+  const characters = [...text.slice(0, 2 * length + 2)];
+  if (characters.length <= length && text.length <= 2 * length) return text;
+  return `${characters.slice(0, length).join('')}… (${count(text.length)} characters)`;
+}

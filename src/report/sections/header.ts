@@ -1,0 +1,35 @@
+import type { ReportData } from '../data.ts';
+import { bases, basisName, type Findings, isProposal } from '../findings.ts';
+import { count, duration, score } from '../format.ts';
+import { html, type Markup } from '../markup.ts';
+import { unfinished, verdict } from '../sentences.ts';
+
+function figure(value: string, label: string, note = ''): Markup {
+  return html`<div><dt>${label}</dt><dd>${value}${note === '' ? null : html` <small>${note}</small>`}</dd></div>`;
+}
+
+/** What was searched, what came of it in a sentence or two, and the figures that size the effort. */
+export function header(data: ReportData, findings: Findings): Markup {
+  const { search, budget } = data;
+  const proposals = data.nodes.filter(isProposal);
+  const of = (status: string) => proposals.filter((node) => node.status === status).length;
+  const basis = bases.toReversed().find((each) => each !== 'test' && findings.noise[each]);
+  const noise = basis ? findings.noise[basis] : null;
+  const open = unfinished(data);
+  return html`<header>
+<p class="kicker">Aira search report</p>
+<h1>${search.id}</h1>
+<p class="facts">task ${search.task} · profile ${search.profile} · ${search.space.layers} layers of ${search.space.primitives.join(', ')} · ${search.metric}, higher is better</p>
+<div class="verdict">${verdict(data, findings).map((sentence) => html`<p>${sentence}</p>`)}${open === null ? null : html`<p class="open">${open}</p>`}</div>
+<dl class="figures">
+${figure(count(proposals.length), 'proposed')}
+${figure(count(of('evaluated')), 'evaluated')}
+${figure(count(of('failed')), 'failed')}
+${figure(count(budget.saved.evaluations), 'evaluations saved')}
+${figure(count(data.agents.length), data.agents.length === 1 ? 'agent' : 'agents')}
+${figure(duration(budget.spent.minutes * 60), 'wall time')}
+${figure(duration(budget.spent.deviceSeconds), 'training time')}
+${figure(noise ? score(noise.sd) : '–', 'seed noise (sd)', noise && basis ? `${basisName[basis]}, ${noise.degrees} df` : 'no architecture has two seeds')}
+</dl>
+</header>`;
+}

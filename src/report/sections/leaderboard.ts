@@ -1,0 +1,104 @@
+import { descending } from 'd3-array';
+import { candidateMarkup } from '../candidate.ts';
+import { type Scale, scale } from '../charts/scale.ts';
+import { whisker, whiskerWidth } from '../charts/whisker.ts';
+import type { ReportData, ReportNode } from '../data.ts';
+import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
+import { score } from '../format.ts';
+import { type Content, html, type Markup } from '../markup.ts';
+import { type Noise, summarise } from '../statistics.ts';
+import { groupRow, section, table } from '../table.ts';
+
+/** Rows of a rung beyond this are left to the archive. */
+const longest = 20;
+
+/** Standard error of the mean of n trainings, from the pooled noise. */
+const standardError = (noise: Noise | null, n: number): number | null => (noise ? noise.sd / Math.sqrt(n) : null);
+
+/** Mean, error and seeds of a node on a basis, for any table: three cells. */
+export function scoreCells(node: ReportNode, basis: Basis, noise: Noise | null, axis: Scale): Content[] {
+  const scores = scoresOn(node, basis);
+  const summary = summarise(scores);
+  if (!summary) return ['–', '', ''];
+  const error = standardError(noise, summary.n);
+  return [
+    html`${score(summary.mean)}${error === null ? null : html` <small>± ${score(error)}</small>`}`,
+    summary.n,
+    whisker(
+      axis,
+      summary.mean,
+      error,
+      scores.map((each) => each.score),
+    ),
+  ];
+}
+
+/** One scale for all scores of some nodes on a basis, error bars included. */
+export function sharedAxis(nodes: readonly ReportNode[], basis: Basis, noise: Noise | null): Scale {
+  const values = nodes.flatMap((node) => {
+    const scores = scoresOn(node, basis).map((each) => each.score);
+    const centre = meanOn(node, basis);
+    const error = standardError(noise, scores.length);
+    return centre === null ? [] : [...scores, ...(error === null ? [] : [centre - error, centre + error])];
+  });
+  return scale(values, [4, whiskerWidth - 4], 20);
+}
+
+export const axisHead = (basis: string, axis: Scale): Content =>
+  html`${basis}<span class="ends"><span>${axis.domain[0].toFixed(2)}</span><span>${axis.domain[1].toFixed(2)}</span></span>`;
+
+/** What a node is called, over where it came from. */
+export function nameCell(node: ReportNode): Markup {
+  const made = isProposal(node) ? `${node.agent}, ${node.origin}` : node.origin;
+  return html`${nodeName(node)}<br><small>${made}</small>`;
+}
+
+function rungTable(nodes: readonly ReportNode[], basis: 'final' | 'confirm' | 'screen', findings: Findings): Markup {
+  const noise = findings.noise[basis];
+  const ranked = nodes
+    .filter((node) => scoresOn(node, basis).length > 0)
+    .toSorted((a, b) => descending(meanOn(a, basis) as number, meanOn(b, basis) as number));
+  const shown = ranked.slice(0, longest);
+  const axis = sharedAxis(shown, basis, noise);
+  return table(
+    [
+      { head: '#', kind: 'number' },
+      { head: 'node', kind: 'name' },
+      { head: 'architecture', kind: 'wide' },
+      { head: 'mean', kind: 'number' },
+      { head: 'seeds', kind: 'number' },
+      { head: axisHead('score', axis) },
+    ],
+    [
+      groupRow(6, basisName[basis]),
+      ...shown.map((node, index) => [
+        index + 1,
+        nameCell(node),
+        candidateMarkup(node.candidate),
+        ...scoreCells(node, basis, noise, axis),
+      ]),
+      ...(ranked.length > shown.length ? [groupRow(6, `and ${ranked.length - shown.length} more`)] : []),
+    ],
+  );
+}
+
+/** Who scored what, on the rungs on which a ranking means something. */
+export function leaderboardSection(data: ReportData, findings: Findings): Markup {
+  const reached = (basis: Basis) => data.nodes.some((node) => scoresOn(node, basis).length > 0);
+  const upper = (['final', 'confirm'] as const).filter(reached);
+  if (upper.length === 0) {
+    return section(
+      'leaderboard',
+      'Leaderboard',
+      reached('screen')
+        ? html`<p>Nothing reached an upper rung. These are the screening scores, one cheap training each: a list of what to look at, not a ranking.</p>${rungTable(data.nodes, 'screen', findings)}`
+        : html`<p>Nothing has a score.</p>`,
+    );
+  }
+  return section(
+    'leaderboard',
+    'Leaderboard',
+    html`${upper.map((basis) => rungTable(data.nodes, basis, findings))}
+<p class="note">Dot: mean. Bar: ± 1 standard error, from the noise between seeds pooled over all architectures of the rung. Ticks: single seeds. Where bars overlap, the order is not established; the comparisons below say what is.</p>`,
+  );
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import { type EvolutionarySpec, evolutionary, islandsOf } from '../../src/agents/scaffolds/evolutionary.ts';
+import { scaffoldSpecSchema } from '../../src/domain/agent.ts';
+import type { ViewNode } from '../../src/domain/node.ts';
+import { rngFor } from '../../src/domain/rng.ts';
+import { viewNode, viewOf } from './support.ts';
+
+const spec = (given: Partial<EvolutionarySpec> = {}) =>
+  scaffoldSpecSchema.parse({ kind: 'evolutionary', ...given }) as EvolutionarySpec;
+
+/** Twelve founders on three islands, all scored: the fitness grows with the ordinal. */
+const founders = Array.from({ length: 12 }, (_, index) => viewNode(index + 1, { fitness: (index + 1) / 100 }));
+const ordinals = (nodes: readonly ViewNode[]) => nodes.map((node) => node.ordinal);
+const ordinalOf = (id: string | undefined) => Number(id?.split('-')[1]);
+
+describe('islands', () => {
+  const three = spec({ islands: 3, founders: 4, capacity: 4 });
+
+  it('takes drafts by turns and children with their first parent', () => {
+    const nodes = [...founders, viewNode(13, { fitness: 0.5, parents: [3, 4] }), viewNode(14, { parents: [13] })];
+    expect(islandsOf(viewOf(nodes), three).map(({ members }) => ordinals(members))).toEqual([
+      [3, 6, 9, 12, 13, 14],
+      [1, 4, 7, 10],
+      [2, 5, 8, 11],
+    ]);
+  });
+
+  // D7: a failure changes nobody's island.
+  it('keeps every node on its island when others fail', () => {
+    const failing = founders.map((node) =>
+      node.ordinal % 4 === 1 ? viewNode(node.ordinal, { status: 'failed' }) : node,
+    );
+    const before = islandsOf(viewOf(founders), three);
+    const after = islandsOf(viewOf(failing), three);
+    expect(after.map(({ members }) => ordinals(members))).toEqual(before.map(({ members }) => ordinals(members)));
+    expect(after.map(({ survivors }) => ordinals(survivors))).toEqual([
+      [12, 6, 3],
+      [10, 7, 4],
+      [11, 8, 2],
+    ]);
+  });
+
+  // D8: the worst leave and the best stay, on every island.
+  it('drops the worst beyond its capacity', () => {
+    const narrow = spec({ islands: 3, capacity: 2 });
+    expect(islandsOf(viewOf(founders), narrow).map(({ survivors }) => ordinals(survivors))).toEqual([
+      [12, 9],
+      [10, 7],
+      [11, 8],
+    ]);
+  });
+
+  it('keeps the same survivors whichever result arrived last', () => {
+    const narrow = spec({ islands: 1, capacity: 3 });
+    const late = founders.map((node) => (node.ordinal === 2 ? viewNode(2, { fitness: 0.9 }) : node));
+    expect(islandsOf(viewOf(late), narrow).map(({ survivors }) => ordinals(survivors))).toEqual([[2, 12, 11]]);
+  });
+});
+
+describe('evolutionary', () => {
+  const decide = (given: Partial<EvolutionarySpec>, nodes: ViewNode[], ordinal: number, chance: number) =>
+    evolutionary(spec(given))(viewOf(nodes, ordinal), rngFor('chance', chance));
+  const chances = Array.from({ length: 200 }, (_, chance) => chance);
+
+  it('founds every island before it breeds there', () => {
+    for (let made = 0; made < 12; made++) {
+      const { operator } = decide({ islands: 3, founders: 4 }, founders.slice(0, made), made + 1, 1);
+      expect(operator).toBe('draft');
+    }
+    expect(decide({ islands: 3, founders: 4 }, founders, 13, 1).operator).not.toBe('draft');
+  });
+
+  it('drafts for an island that has no survivor, and breeds on the others meanwhile', () => {
+    const nodes = founders.map((node) =>
+      node.ordinal % 3 === 0 ? viewNode(node.ordinal, { status: 'failed' }) : node,
+    );
+    expect(decide({ islands: 3 }, nodes, 15, 1).operator).toBe('draft');
+    expect(decide({ islands: 3 }, nodes, 13, 1).operator).not.toBe('draft');
+  });
+
+  it('breeds on the island whose turn it is', () => {
+    for (const chance of chances) {
+      const { parents } = decide({ islands: 3, migration: 0, crossover: 0.5 }, founders, 14, chance);
+      for (const parent of parents) expect(ordinalOf(parent) % 3).toBe(2);
+    }
+  });
+
+  it('crosses two different parents of one island, at the rate that was asked for', () => {
+    const all = chances.map((chance) => decide({ islands: 3, migration: 0, crossover: 0.5 }, founders, 13, chance));
+    const crossed = all.filter(({ operator }) => operator === 'crossover').length;
+    // 200 draws at 0.5: three standard deviations are 21.
+    expect(Math.abs(crossed - 100)).toBeLessThan(22);
+    expect(decide({ crossover: 1 }, founders, 13, 1).operator).toBe('crossover');
+    expect(decide({ crossover: 0, migration: 0 }, founders, 13, 1).operator).toBe('improve');
+  });
+
+  it('migrates: the second parent comes from another island', () => {
+    for (const chance of chances) {
+      const { operator, parents } = decide({ islands: 3, migration: 1, crossover: 0 }, founders, 13, chance);
+      expect(operator).toBe('crossover');
+      expect(ordinalOf(parents[0]) % 3).toBe(1);
+      expect(ordinalOf(parents[1]) % 3).not.toBe(1);
+    }
+  });
+
+  it('improves where a crossover was drawn but the island has a single survivor', () => {
+    expect(decide({ founders: 1, crossover: 1 }, founders.slice(0, 1), 2, 1)).toMatchObject({
+      operator: 'improve',
+      parents: ['walker-1'],
+    });
+  });
+
+  it('draws parents by fitness: sharply when cold, evenly when hot', () => {
+    const share = (temperature: number) => {
+      const drawn = chances.map((chance) => decide({ crossover: 0, migration: 0, temperature }, founders, 13, chance));
+      return drawn.filter(({ parents }) => parents[0] === 'walker-12').length / chances.length;
+    };
+    expect(share(0.001)).toBe(1);
+    // Expected 1/12; 200 draws, three standard deviations are 0.06.
+    expect(share(1000)).toBeLessThan(0.15);
+    // Twelve fitnesses evenly spread over [0, 1] at 0.3: the best has the weight of 1 / sum of exp(-k / 3.3) = 0.268.
+    expect(share(0.3)).toBeGreaterThan(0.17);
+    expect(share(0.3)).toBeLessThan(0.37);
+  });
+});

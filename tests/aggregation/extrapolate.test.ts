@@ -1,0 +1,145 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  cacheBytes,
+  layerParameters,
+  parameters,
+  trainingFlopsPerSample,
+  trainingFlopsPerToken,
+} from '../../src/aggregation/costs.ts';
+import { extrapolate, referenceModel, stack, stretch } from '../../src/aggregation/extrapolate.ts';
+import { AggregationError } from '../../src/aggregation/pool.ts';
+import { llama, modelSizes, sizeNames } from '../../src/aggregation/sizes.ts';
+import { composition, parseArchitecture, primitives, runLengthText, runs } from '../../src/domain/architecture.ts';
+
+const billion = modelSizes['1B'];
+const deep = parseArchitecture('2mA+5M+2mA+3M+1mA+3M');
+const short = parseArchitecture('2mA+4M');
+
+describe('published figures', () => {
+  it('prices the primitives at 1B', () => {
+    expect(layerParameters('mA', billion)).toBe(10_485_760);
+    expect(layerParameters('M', billion)).toBe(50_331_648);
+    expect(layerParameters('Mb', billion) / 1e6).toBeCloseTo(25.8, 1);
+    expect(parameters(llama(billion), billion) / 1e6).toBeCloseTo(973.1, 1);
+  });
+
+  it('comes to the non-embedding parameters printed for Llama at 350M and 3B', () => {
+    expect(parameters(llama(modelSizes['350M']), modelSizes['350M']) / 1e9).toBeCloseTo(0.35, 2);
+    expect(parameters(llama(modelSizes['3B']), modelSizes['3B']) / 1e9).toBeCloseTo(2.8, 1);
+  });
+
+  it('stretches the 16-layer Composer pattern to 29 layers', () => {
+    const result = extrapolate(deep, billion, 'stretch');
+    expect(result.factor).toBeCloseTo(1.6055, 4);
+    expect(runs(result.architecture).map(({ length }) => length)).toEqual([4, 9, 4, 5, 2, 5]);
+    expect(result.architecture).toHaveLength(29);
+    expect(result.layers).toEqual({ mA: 10, M: 19, Mb: 0 });
+  });
+
+  it('stacks the 6-layer Composer pattern to 27 layers', () => {
+    const result = extrapolate(short, billion, 'stack');
+    expect(runLengthText(result.architecture)).toBe('2mA+4M+2mA+4M+2mA+4M+2mA+4M+1mA+2M');
+    expect(result.architecture).toHaveLength(27);
+    expect(result.layers).toEqual({ mA: 9, M: 18, Mb: 0 });
+  });
+});
+
+describe('costs', () => {
+  // By hand at 1B, L = 4: attention 6*4*10,485,760 + 12*2048*4*5/2; Mamba 6*4*P + 3*4*(9*4096*128 + 2*4096).
+  it('counts training FLOPs as worked by hand', () => {
+    expect(trainingFlopsPerSample(['mA'], billion, 4)).toBe(251_658_240 + 245_760);
+    expect(trainingFlopsPerSample(['M'], billion, 4)).toBe(1_207_959_552);
+    const mamba = layerParameters('Mb', billion);
+    expect(mamba).toBe(2048 * (8192 + 256 + 32) + 4096 * (4 + 2048) + 64);
+    expect(trainingFlopsPerSample(['Mb'], billion, 4)).toBe(24 * mamba + 12 * (4_718_592 + 8_192));
+    expect(trainingFlopsPerToken(['mA', 'M'], billion, 4)).toBe((251_904_000 + 1_207_959_552) / 4);
+  });
+
+  it('counts the inference cache: growing with attention, constant with Mamba-2, nothing for MLP', () => {
+    expect(cacheBytes(llama(billion), billion, 8192)).toBe(16 * 4 * 64 * 8 * 8192);
+    expect(cacheBytes(['Mb'], billion, 8192)).toBe(2 * (4096 * 128 + 4 * (256 + 4096)));
+    expect(cacheBytes(['Mb'], billion, 1)).toBe(cacheBytes(['Mb'], billion, 100_000));
+    expect(cacheBytes(['M'], billion, 8192)).toBe(0);
+  });
+
+  it('adds up over layers', () => {
+    const stackOf = fc.array(fc.constantFrom(...primitives), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(stackOf, stackOf, fc.constantFrom(...sizeNames), (a, b, name) => {
+        const size = modelSizes[name];
+        expect(parameters([...a, ...b], size)).toBe(parameters(a, size) + parameters(b, size));
+        expect(cacheBytes([...a, ...b], size, 8192)).toBe(cacheBytes(a, size, 8192) + cacheBytes(b, size, 8192));
+      }),
+    );
+  });
+
+  it('keeps the heads of every size consistent', () => {
+    for (const size of Object.values(modelSizes)) {
+      expect(size.heads * size.headDim).toBe(size.dModel);
+      expect(Number.isInteger(size.dSsm / size.ssmHeadDim)).toBe(true);
+    }
+  });
+});
+
+describe('stretch and stack', () => {
+  it('does not add a layer where a product only misses an integer by rounding', () => {
+    expect(25 * 2.2).toBeGreaterThan(55);
+    expect(stretch(new Array(25).fill('M'), 2.2)).toHaveLength(55);
+    expect(stack(short, 2 + 1e-12)).toHaveLength(12);
+    expect(stack(short, 3 - 1e-12)).toHaveLength(18);
+  });
+
+  it('adds a layer where the product exceeds the integer by more than rounding', () => {
+    expect(stretch(['M'], 1.001)).toHaveLength(2);
+    expect(stack(['M', 'mA'], 2.001)).toHaveLength(6);
+  });
+
+  it('is the identity at factor one, and stacking a whole number of times repeats the pattern', () => {
+    const pattern = fc.array(fc.constantFrom(...primitives), { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(pattern, fc.integer({ min: 1, max: 5 }), (layers, copies) => {
+        expect(stretch(layers, 1)).toEqual(layers);
+        expect(stack(layers, copies)).toEqual(Array.from({ length: copies }, () => layers).flat());
+      }),
+    );
+  });
+
+  it('keeps the runs and reaches the target without passing it by more than one layer per run', () => {
+    const pattern = fc.array(fc.constantFrom(...primitives), { minLength: 1, maxLength: 24 });
+    fc.assert(
+      fc.property(pattern, fc.constantFrom(...sizeNames), (layers, name) => {
+        const size = modelSizes[name];
+        const target = parameters(llama(size), size);
+        const stretched = extrapolate(layers, size, 'stretch');
+        expect(runs(stretched.architecture).map(({ primitive }) => primitive)).toEqual(
+          runs(layers).map(({ primitive }) => primitive),
+        );
+        const largest = Math.max(...primitives.map((primitive) => layerParameters(primitive, size)));
+        for (const result of [stretched, extrapolate(layers, size, 'stack')]) {
+          expect(result.parameters).toBeGreaterThanOrEqual(target * (1 - 1e-6));
+          expect(result.parameters).toBeLessThanOrEqual(target + runs(layers).length * largest);
+          expect(result.layers).toEqual(composition(result.architecture));
+        }
+      }),
+    );
+  });
+
+  it('stretches instead of stacking where the pattern is larger than the target', () => {
+    const large = new Array(64).fill('M' as const);
+    expect(stack(large, 0.4)).toEqual(stretch(large, 0.4));
+    expect(extrapolate(large, modelSizes['350M'], 'stack').architecture).toHaveLength(19);
+  });
+
+  it('prices the reference beside the others', () => {
+    expect(referenceModel(billion)).toMatchObject({ rule: 'reference', layers: { mA: 16, M: 16, Mb: 0 }, factor: 1 });
+  });
+
+  it('refuses what cannot be scaled', () => {
+    expect(() => extrapolate([], billion, 'stretch')).toThrow(AggregationError);
+    for (const factor of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => stretch(short, factor)).toThrow(AggregationError);
+      expect(() => stack(short, factor)).toThrow(AggregationError);
+    }
+  });
+});

@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Bus, Handlers, NatsServer, Sign } from '../../src/bus/index.ts';
+import { RetryableError } from '../../src/domain/errors.ts';
+import { workerIdSchema } from '../../src/domain/ids.ts';
+import { workerStateSchema } from '../../src/domain/messages.ts';
+import { event, job, laboratory, result, until } from './support.ts';
+
+/** The server dies without a word and comes back on the same port and store; nobody else does anything about it. */
+const lab = laboratory();
+const limits = { jobAckWaitMs: 2_000, resultAckWaitMs: 1_000 };
+let storeDir: string;
+let server: NatsServer;
+let archive: Bus;
+let worker: Bus;
+beforeAll(async () => {
+  storeDir = lab.directory();
+  server = await lab.server(storeDir);
+  archive = await lab.bus(server, { limits });
+  worker = await lab.bus(server, { limits });
+  await archive.ensureStreams();
+});
+afterAll(() => lab.clear());
+
+async function kill(): Promise<void> {
+  process.kill(server.pid, 'SIGKILL');
+  await server.closed;
+}
+async function restart(): Promise<void> {
+  server = await lab.server(storeDir, server.port);
+}
+
+describe('when the server is killed and comes back', () => {
+  it('everything that was waiting goes on by itself', async () => {
+    const results: string[] = [];
+    const events: number[] = [];
+    const signs: Sign[] = [];
+    await archive.consumeResults('archive', (each) => {
+      results.push(each.key);
+      return 'ack';
+    });
+    await worker.consumeEvents({ from: 'all' }, (each) => void events.push((each as { seed: number }).seed));
+    await archive.watchSigns((sign) => void signs.push(sign));
+    const claims = { 'job-claim': () => ({ go: true, reason: 'wanted' }) } as unknown as Handlers;
+    await archive.serve(claims);
+    await archive.publishEvent(event(1));
+    await archive.publishEvent(event(2));
+    await until(() => events.length === 2);
+
+    const taking = worker.takeJob('cpu', { expiresMs: 60_000 });
+    await kill();
+    const claim = { key: job(1).key, worker: workerIdSchema.parse('worker-1'), attempt: 1 };
+    const asking = worker.ask('job-claim', claim, { timeoutMs: 300, attempts: 1_000 });
+    await restart();
+
+    const attempt = async (action: () => Promise<unknown>) => {
+      await until(() =>
+        action().then(
+          () => true,
+          () => false,
+        ),
+      );
+    };
+    await attempt(() => archive.publishJob('cpu', job(1), 'job-1', { timeoutMs: 500 }));
+    const delivery = await taking;
+    expect(delivery?.job.key).toBe(job(1).key);
+    expect(await asking).toEqual({ go: true, reason: 'wanted' });
+    await attempt(() => worker.publishResult(result(1), 'result-1', { timeoutMs: 500 }));
+    await until(() => results.includes(result(1).key));
+    await delivery?.ack();
+    await attempt(() => archive.publishEvent(event(3), 'event-3', { timeoutMs: 500 }));
+    await until(() => events.length === 3);
+    expect(events).toEqual([1, 2, 3]);
+    const state = workerStateSchema.parse({
+      worker: 'worker-1',
+      device: 'cpu',
+      deviceName: '',
+      evaluator: 'torch-1',
+      state: 'idle',
+      key: null,
+      progress: null,
+    });
+    await until(() => {
+      worker.announceWorker(state);
+      return signs.length > 0;
+    });
+  });
+
+  it('what was confirmed is still there, and a job in hand goes to its worker’s successor', async () => {
+    for (let number = 10; number < 60; number++) await archive.publishJob('cpu', job(number), `job-${number}`);
+    const inHand = await worker.takeJob('cpu', { expiresMs: 10_000 });
+    expect(inHand?.job.key).toBe(job(10).key);
+    await kill();
+    await restart();
+    const seen = new Set<string>();
+    while (seen.size < 50) {
+      const delivery = await archive.takeJob('cpu', { expiresMs: 30_000 });
+      if (delivery === null) break;
+      seen.add(delivery.job.key);
+      await delivery.ack();
+    }
+    expect([...seen].sort()).toEqual(Array.from({ length: 50 }, (_, index) => job(index + 10).key).sort());
+  });
+
+  it('a call in between fails in time, as one that may have happened and is worth another try', async () => {
+    await kill();
+    const published = await archive
+      .publishJob('cpu', job(100), 'job-100', { timeoutMs: 200 })
+      .catch((thrown) => thrown);
+    expect(published).toBeInstanceOf(RetryableError);
+    expect(published.code).toBe('bus-timeout');
+    const inspected = await archive.inspectWork().catch((thrown) => thrown);
+    expect(inspected).toBeInstanceOf(RetryableError);
+    expect(await worker.takeJob('cpu', { expiresMs: 100 })).toBeNull();
+    worker.announceAgent({ search: 'a' as never, agent: 'b' as never, state: 'thinking', note: '' });
+    await restart();
+    await until(() => archive.publishJob('cpu', job(100), 'job-100', { timeoutMs: 500 }).catch(() => false as const));
+    const delivery = await worker.takeJob('cpu', { expiresMs: 30_000 });
+    expect(delivery?.job.key).toBe(job(100).key);
+    await delivery?.ack();
+    expect(await worker.takeJob('cpu', { expiresMs: 200 })).toBeNull();
+  });
+
+  it('closing does not wait for it to come back', async () => {
+    const leaving = await lab.bus(server, { limits });
+    await leaving.consumeResults('archive', () => 'ack');
+    await leaving.serve({} as Handlers);
+    await leaving.watchSigns(() => undefined);
+    const taking = leaving.takeJob('cpu', { expiresMs: 600_000 });
+    await kill();
+    await leaving.close();
+    expect(await taking).toBeNull();
+    await restart();
+  });
+});

@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { vi } from 'vitest';
+import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } from '../../src/bus/index.ts';
+import { contentHash } from '../../src/domain/canonical.ts';
+import { type EvaluationResult, evaluationResultSchema, type Job, jobSchema } from '../../src/domain/evaluation.ts';
+import { eventSchema, type LabEvent } from '../../src/domain/messages.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+
+export const binary = 'nats-server';
+export const quiet = pino({ level: 'silent' });
+
+/** A logger that keeps what it is told. */
+export function listeningLog() {
+  const records: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void records.push(JSON.parse(line)) });
+  return { log, records };
+}
+
+/** Resolves when the condition holds; throws what it threw last when it does not within `withinMs`. */
+export function until<T>(
+  condition: () => T | Promise<T>,
+  withinMs = 30_000,
+): Promise<Exclude<T, false | null | undefined>> {
+  return vi.waitFor(
+    async () => {
+      const value = await condition();
+      if (value === false || value === undefined || value === null) throw new Error('the condition does not hold yet');
+      return value as Exclude<T, false | null | undefined>;
+    },
+    { timeout: withinMs, interval: 20 },
+  );
+}
+
+/** A place for one test file: temporary directories, servers and buses that are all gone afterwards. */
+export function laboratory() {
+  const undo: (() => void | Promise<void>)[] = [];
+  let ids = 0;
+  function directory(): string {
+    const path = mkdtempSync(join(tmpdir(), 'aira-bus-'));
+    undo.push(() => rmSync(path, { recursive: true, force: true }));
+    return path;
+  }
+  return {
+    directory,
+    async server(storeDir = directory(), port?: number): Promise<NatsServer> {
+      const server = await startServer({ binary, storeDir, port, log: quiet });
+      undo.push(() => server.stop());
+      return server;
+    },
+    async bus(server: NatsServer, options: Partial<BusOptions> = {}): Promise<Bus> {
+      const bus = await connectBus({
+        url: server.url,
+        name: 'test',
+        clock: systemClock,
+        ids: () => `id-${++ids}`,
+        log: quiet,
+        ...options,
+      });
+      undo.push(() => bus.close());
+      return bus;
+    },
+    later(action: () => void | Promise<void>): void {
+      undo.push(action);
+    },
+    async clear(): Promise<void> {
+      for (const action of undo.splice(0).reverse()) await action();
+    },
+  };
+}
+
+export function job(number: number): Job {
+  return jobSchema.parse({
+    key: contentHash(`job ${number}`),
+    task: 'compose-mad-3p',
+    taskVersion: 'a1',
+    evaluator: 'torch-1',
+    deviceClass: 'cpu',
+    rung: 'screen',
+    space: { layers: 2, primitives: ['M', 'mA', 'Mb'] },
+    settings: { steps: 10, widths: [8, 16] },
+    architecture: ['mA', 'M'],
+    seed: number,
+    measure: 'validation',
+    timeoutSeconds: 60,
+  });
+}
+
+export function result(number: number): EvaluationResult {
+  return evaluationResultSchema.parse({
+    key: job(number).key,
+    worker: 'worker-1',
+    evaluator: 'torch-1',
+    attempt: 1,
+    outcome: {
+      status: 'failed',
+      reason: 'nan',
+      message: `loss left the numbers at ${number}`,
+      seconds: 1,
+      device: 'cpu',
+    },
+  });
+}
+
+export function event(number: number, search = 'first'): LabEvent {
+  return eventSchema.parse({
+    kind: 'node-evaluated',
+    search,
+    node: `composer-${number}`,
+    agent: 'composer',
+    rung: 'screen',
+    seed: number,
+    validation: 0.5,
+    seconds: 1,
+    saved: false,
+  });
+}

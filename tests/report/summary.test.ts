@@ -1,0 +1,75 @@
+import pc from 'picocolors';
+import { describe, expect, it } from 'vitest';
+import { count, duration, printable, score, shortened, signed } from '../../src/report/format.ts';
+import { type ReportData, summary } from '../../src/report/index.ts';
+import { barren, fixture } from './fixture.ts';
+
+const plain = pc.createColors(false);
+
+describe('summary', () => {
+  it('fits fifteen lines, whatever happened', () => {
+    for (const data of [
+      fixture(),
+      barren(),
+      fixture({ references: false, finalSeeds: 0 }),
+      fixture({ agents: 13, attempts: 3 }),
+    ]) {
+      expect(summary(data, 'runs/x/report.html', plain).split('\n').length).toBeLessThanOrEqual(15);
+    }
+  });
+
+  it('says what came of it, how much was done and where the report is', () => {
+    const data = fixture();
+    const text = summary(data, 'runs/quickstart-7/report.html', plain);
+    expect(text).toMatch(/^quickstart-7: compose-mad-3p, nano\nOn the final rung composer-11 /);
+    expect(text).toContain('96 proposed, 80 evaluated, 5 failed, 7 evaluations saved');
+    expect(text).toMatch(/report: runs\/quickstart-7\/report.html$/);
+    expect(summary(barren(), 'r', plain)).toContain('No claim: none of 4 attempts gave a score');
+  });
+
+  it('tells that a search has not finished', () => {
+    const data = fixture();
+    const at = (phase: ReportData['search']['phase']) =>
+      summary({ ...data, search: { ...data.search, phase } }, 'r', plain);
+    expect(at('stopped')).toContain('stopped before its end');
+    expect(at('confirming')).toContain('still confirming');
+    expect(at('finished')).not.toMatch(/stopped|still/);
+  });
+
+  it('lets no control character of the data reach the terminal', () => {
+    const data = fixture({ agents: 1, attempts: 3, failures: 0, references: false, finalSeeds: 0, confirmSeeds: 0 });
+    const evil = '\u001b]0;owned\u0007\u001b[2J\r\nfake line\u202e';
+    const nodes = data.nodes.map((node) => ({ ...node, id: node.id + evil, candidate: evil }));
+    const text = summary({ ...data, nodes, search: { ...data.search, task: evil } }, `r${evil}`, plain);
+    expect(text).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
+    expect(text.split('\n').filter((line) => line.startsWith('fake'))).toEqual([]);
+  });
+});
+
+describe('figures', () => {
+  it('are set the same everywhere', () => {
+    expect([score(0.12345), score(null), score(Number.NaN), signed(-0.5), signed(0)]).toEqual([
+      '0.1235',
+      '–',
+      '–',
+      '−0.5000',
+      '+0.0000',
+    ]);
+    expect([count(0), count(999), count(1000), count(1234567)]).toEqual(['0', '999', '1,000', '1,234,567']);
+    expect([9.94, 12.4, 119.4, 120, 7169, 7200].map(duration)).toEqual([
+      '9.9 s',
+      '12 s',
+      '119 s',
+      '2.0 min',
+      '119.5 min',
+      '2.0 h',
+    ]);
+  });
+
+  it('cut long texts and show what cannot be printed', () => {
+    expect(shortened('abc', 3)).toBe('abc');
+    expect(shortened('a'.repeat(1000), 5)).toBe('aaaaa… (1,000 characters)');
+    expect(shortened('😀'.repeat(4), 2)).toBe('😀😀… (8 characters)');
+    expect(printable('a\u001b[31mb\tc\nd\u202e')).toBe('a\ufffd[31mb\tc\nd\ufffd');
+  });
+});
