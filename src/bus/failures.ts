@@ -28,10 +28,10 @@ export const isStreamMissing = (thrown: unknown): boolean => apiCode(thrown) ===
 export const isConsumerMissing = (thrown: unknown): boolean =>
   apiCode(thrown) === api.consumerNotFound || isStreamMissing(thrown);
 /**
- * The files of a stream are gone from under it, so that it takes or gives nothing any more. Happens when nats-server 2.9
- * is asked to create a stream while it is still deleting the one of that name, and when someone empties the store.
+ * The files of a stream are gone from under it, so that it takes nothing any more. Happens when nats-server 2.9 is asked
+ * to create a stream while it is still deleting the one of that name.
  */
-export const isHollow = (thrown: unknown): boolean =>
+export const isStreamBroken = (thrown: unknown): boolean =>
   apiCode(thrown) !== undefined && /no such file or directory/.test(textOf(thrown));
 export function isMessageMissing(thrown: unknown): boolean {
   const code = apiCode(thrown);

@@ -5,7 +5,7 @@ import type { LabEvent } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Link } from './connection.ts';
 import { encodeEnvelope } from './envelope.ts';
-import { busFailure, isHollow, isNoResponders } from './failures.ts';
+import { busFailure, isNoResponders, isStreamBroken } from './failures.ts';
 import type { Streams } from './streams.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 
@@ -53,7 +53,7 @@ export function publisherOn(link: Link, streams: Streams): Publisher {
     try {
       const { seq, duplicate } = await send().catch(async (thrown) => {
         if (isNoResponders(thrown)) await streams.recover();
-        else if (isHollow(thrown)) await streams.replace(target.stream);
+        else if (isStreamBroken(thrown)) await streams.replace(target.stream);
         else throw thrown;
         return send();
       });

@@ -18,7 +18,7 @@ import { type DeviceClass, deviceClasses, deviceClassSchema } from '../domain/ta
 import type { Link } from './connection.ts';
 import { deliveredInfo, type Settlement, settlementOf } from './delivery.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
-import { busFailure, isConsumerMissing, isHollow, isMessageMissing, isStreamMissing } from './failures.ts';
+import { busFailure, isConsumerMissing, isMessageMissing, isStreamMissing } from './failures.ts';
 import { pause } from './loop.ts';
 import { pull } from './pull.ts';
 import type { Streams } from './streams.ts';
@@ -66,10 +66,22 @@ export interface WorkQueue {
    * @throws TerminalError when the server refuses for good.
    */
   takeJob(device: DeviceClass, options: TakeOptions): Promise<Delivery | null>;
-  /** @throws RetryableError when the server does not answer, or does not have the streams yet. */
+  /**
+   * What is in the stream, which is made anew when its files turn out to be gone.
+   *
+   * @throws RetryableError when the server does not answer, or does not have the streams yet.
+   */
   inspectWork(): Promise<WorkInspection>;
   /** Removes one message of the WORK stream. @returns false when it was gone already. */
   purgeJob(seq: number): Promise<boolean>;
+}
+
+/**
+ * Jobs are said to wait, and none is there: the files are gone. The server goes on to confirm what it is given and
+ * delivers nothing, without a word. Traffic during one look can give the same picture, but hardly during two.
+ */
+function isHollow({ entries, classes }: WorkInspection): boolean {
+  return entries.length === 0 && deviceClasses.some((device) => classes[device].waiting > 0);
 }
 
 export function workQueueOn(link: Link, streams: Streams): WorkQueue {
@@ -185,11 +197,12 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
     takeJob,
     async inspectWork() {
       try {
-        return await inspect().catch(async (thrown) => {
-          if (!isHollow(thrown)) throw thrown;
-          await streams.replace(streamNames.work);
-          return inspect();
-        });
+        const first = await inspect();
+        if (!isHollow(first)) return first;
+        const second = await inspect();
+        if (!isHollow(second)) return second;
+        await streams.replace(streamNames.work);
+        return await inspect();
       } catch (thrown) {
         throw busFailure(thrown, 'inspecting the work stream');
       }

@@ -3,7 +3,7 @@ import type { Rung } from './task.ts';
 
 /** How many of `screened` candidates climb to the confirm rung: the promoted share, rounded up. */
 export function promoted(screened: number, ladder: Ladder): number {
-  return Math.min(screened, Math.ceil(screened * ladder.promote - 1e-9));
+  return Math.max(0, Math.min(screened, Math.ceil(screened * ladder.promote - 1e-9)));
 }
 
 /** What is known of a search's costs while it is under way. */

@@ -9,8 +9,12 @@ export interface Scale {
   readonly decimals: number;
 }
 
+/** Closer than this, values are the same to the eye, and marks between them would need more digits than there are. */
+const indistinct = 1e-9;
+
 /**
- * A scale over all finite values given, rounded outwards to whole ticks. A single value gets some room on each side.
+ * A scale over all finite values given, rounded outwards to whole ticks. Values that are all the same get some
+ * room on each side.
  *
  * @param range pixels of the domain's ends; may run downwards.
  * @param whole the values count something: only integers are marked.
@@ -24,7 +28,7 @@ export function scale(
   const [low, high] = extent(values.filter(Number.isFinite));
   const bottom = low ?? 0;
   const top = high ?? 1;
-  const room = bottom === top ? Math.max(Math.abs(bottom) * 0.05, 0.01) : 0;
+  const room = top - bottom < indistinct ? Math.max(Math.abs(bottom) * 0.05, 0.01) : 0;
   const domain = nice(bottom - room, top + room, tickCount);
   const marks = ticks(domain[0], domain[1], tickCount).filter((tick) => !whole || Number.isInteger(tick));
   const step = (marks[1] ?? domain[1]) - (marks[0] ?? domain[0]);

@@ -1,0 +1,100 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { searchIdSchema } from '../../src/domain/ids.ts';
+import { promoted, upperRungSeconds } from '../../src/domain/ladder.ts';
+import { planSearch } from '../../src/domain/plan.ts';
+import { referencesFor } from '../../src/domain/references.ts';
+import { searchFileSchema } from '../../src/domain/search.ts';
+import type { Task } from '../../src/domain/task.ts';
+
+const rung = { seconds: 1, settings: { steps: 1 } };
+const task: Task = {
+  name: 'toy',
+  directory: '/nowhere',
+  description: '',
+  metric: 'accuracy',
+  lowerIsBetter: false,
+  space: { layers: 16, primitives: ['M', 'mA', 'Mb'] },
+  profiles: { nano: { rungs: { screen: rung, confirm: rung, final: rung } } },
+};
+const profile = task.profiles.nano as NonNullable<Task['profiles'][string]>;
+const setting = { id: searchIdSchema.parse('toy-1'), task, profile, evaluator: 'torch-000000000000', deviceClass: 'cpu' as const };
+const plan = (overrides: object) =>
+  planSearch(
+    searchFileSchema.parse({
+      task: 'toy',
+      budget: { evaluations: 10 },
+      agents: [{ name: 'walker', model: 'local/random', scaffold: 'one-shot' }],
+      ...overrides,
+    }),
+    setting,
+  );
+const walker = { name: 'walker', model: 'local/random', scaffold: 'one-shot' };
+
+describe('planning a search', () => {
+  it('shares the budget out to the last evaluation', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 16 }), (evaluations, count) => {
+        const { agents } = plan({ budget: { evaluations }, agents: [{ ...walker, count }] });
+        const given = agents.map((agent) => agent.evaluations);
+        expect(agents).toHaveLength(count);
+        expect(given.reduce((sum, each) => sum + each, 0)).toBe(evaluations);
+        expect(Math.max(...given) - Math.min(...given)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it('keeps an agent’s own limit and gives the rest to the others', () => {
+    const { agents } = plan({ agents: [{ ...walker, evaluations: 7 }, { ...walker, name: 'rival', count: 2 }] });
+    expect(agents.map(({ name, evaluations }) => [name, evaluations])).toEqual([
+      ['walker', 7],
+      ['rival-1', 2],
+      ['rival-2', 1],
+    ]);
+  });
+
+  it.each([
+    [{ agents: [walker, walker] }, 'two agents are called "walker"'],
+    [{ agents: [{ ...walker, name: 'reference-x' }] }, 'keeps for its own nodes'],
+    [{ agents: [{ ...walker, evaluations: 11 }] }, 'add up to 11 evaluations, and the search has 10'],
+    [{ references: [{ name: 'short', architecture: '3M' }] }, 'reference "short": the architecture has 3 layers'],
+    [{ references: [{ name: 'a', architecture: '16M' }, { name: 'a', architecture: '16mA' }] }, 'two references'],
+  ])('refuses what does not go together', (overrides, sentence) => {
+    expect(() => plan(overrides)).toThrow(sentence);
+  });
+
+  it('compares with the known patterns that the space can hold', () => {
+    expect(plan({}).references.map(({ name }) => name)).toEqual(['llama', 'composer', 'sandwich', 'mamba-mlp', 'hybrid-1-7']);
+    expect(referencesFor({ layers: 16, primitives: ['M', 'mA'] }).map(({ name }) => name)).toEqual([
+      'llama',
+      'composer',
+      'sandwich',
+    ]);
+    expect(referencesFor({ layers: 6, primitives: ['M', 'mA', 'Mb'] })).toEqual([]);
+  });
+
+  it('gives another task version to other settings of the profile', () => {
+    const other = { rungs: { ...profile.rungs, screen: { seconds: 1, settings: { steps: 2 } } } };
+    const dearer = { rungs: { ...profile.rungs, screen: { seconds: 9, settings: { steps: 1 } } } };
+    const file = searchFileSchema.parse({ task: 'toy', budget: { evaluations: 1 }, agents: [walker] });
+    const version = (changed: typeof profile) => planSearch(file, { ...setting, profile: changed }).taskVersion;
+    expect(version(other)).not.toBe(version(profile));
+    expect(version(dearer)).toBe(version(profile));
+  });
+});
+
+describe('the ladder', () => {
+  const ladder = { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2 };
+
+  it('promotes the share that was asked for, rounded up, and never more than there are', () => {
+    expect([0, 1, 5, 45, 50, 51].map((screened) => promoted(screened, ladder))).toEqual([0, 1, 1, 9, 10, 11]);
+    expect(promoted(3, { ...ladder, promote: 1 })).toBe(3);
+    expect(promoted(3, { ...ladder, promote: 0 })).toBe(0);
+  });
+
+  it('estimates the upper rungs by rounds of the slots', () => {
+    const costs = { seconds: { screen: 5, confirm: 15, final: 20 }, slots: 2 };
+    // 9 promoted take 5 rounds of 15 s, the aggregate's screening 5 s, (2 + 5 + 1) x 2 finals 8 rounds of 20 s.
+    expect(upperRungSeconds(45, 5, ladder, costs)).toBe(5 * 15 + 5 + 8 * 20);
+  });
+});
