@@ -29,7 +29,7 @@ export interface PullRequest {
   readonly signals: readonly AbortSignal[];
 }
 
-const longestHeartbeatMs = 2_000;
+const longestHeartbeatMs = 1_000;
 
 export function pull(link: Link, request: PullRequest, receive: (message: Msg) => void): Promise<PullEnd> {
   const { nc } = link;

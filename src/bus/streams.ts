@@ -16,7 +16,7 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { deviceClasses } from '../domain/task.ts';
 import type { Link } from './connection.ts';
 import { maxEnvelopeBytes } from './envelope.ts';
-import { busFailure, isStreamMissing } from './failures.ts';
+import { busFailure, isStreamBroken, isStreamMissing } from './failures.ts';
 import { streamNames, subjects, workersDurable } from './subjects.ts';
 
 /** The figures of the streams. All who share a server must use the same. */
@@ -155,17 +155,29 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
     compare(`The consumer ${wanted.durable_name} of ${stream}`, wanted, info.config);
   }
 
+  async function setUp(wanted: Partial<StreamConfig> & { name: string }): Promise<void> {
+    await ensureStream(wanted);
+    if (wanted.name !== streamNames.work) return;
+    for (const device of deviceClasses) {
+      await ensureDurable(wanted.name, {
+        ...durable,
+        durable_name: workersDurable(device),
+        filter_subject: subjects.work(device),
+        ack_wait: nanos(limits.jobAckWaitMs),
+        // Each worker holds one job, so that the number of workers is the limit.
+        max_ack_pending: -1,
+      });
+    }
+  }
+
   async function ensureAll(): Promise<void> {
     try {
-      for (const config of streamConfigs(limits)) await ensureStream(config);
-      for (const device of deviceClasses) {
-        await ensureDurable(streamNames.work, {
-          ...durable,
-          durable_name: workersDurable(device),
-          filter_subject: subjects.work(device),
-          ack_wait: nanos(limits.jobAckWaitMs),
-          // Each worker holds one job, so that the number of workers is the limit.
-          max_ack_pending: -1,
+      for (const config of streamConfigs(limits)) {
+        await setUp(config).catch(async (thrown) => {
+          if (!isStreamBroken(thrown)) throw thrown;
+          await remove(config.name);
+          await delay(deletionMs);
+          await setUp(config);
         });
       }
     } catch (thrown) {

@@ -99,13 +99,18 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
   }
 
   async function isReady(device: DeviceClass): Promise<boolean> {
-    return jsm.consumers.info(streamNames.work, workersDurable(device)).then(
+    const found = jsm.consumers.info(streamNames.work, workersDurable(device)).then(
       () => true,
       (thrown) => {
         if (isConsumerMissing(thrown)) return false;
         throw thrown;
       },
     );
+    let forget = (): void => undefined;
+    const cut = new Promise<false>((resolve) => {
+      forget = link.onDisconnect(() => resolve(false));
+    });
+    return Promise.race([found, cut]).finally(forget);
   }
 
   async function takeJob(device: DeviceClass, { signal, expiresMs }: TakeOptions): Promise<Delivery | null> {

@@ -21,8 +21,16 @@ export interface Costs {
  */
 export function upperRungSeconds(screened: number, references: number, ladder: Ladder, costs: Costs): number {
   const rounds = (trainings: number) => Math.ceil(trainings / Math.max(1, costs.slots));
-  const confirm = rounds(promoted(screened, ladder) * ladder.confirmSeeds) * costs.seconds.confirm;
-  const finals = (Math.min(ladder.finalists, screened) + references + 1) * ladder.finalSeeds;
+  const planned = trainings(screened, references, ladder);
   // The aggregate is screened like every other node before it is trained in full.
-  return confirm + costs.seconds.screen + rounds(finals) * costs.seconds.final;
+  return rounds(planned.confirm) * costs.seconds.confirm + costs.seconds.screen + rounds(planned.final) * costs.seconds.final;
+}
+
+/** Trainings on each rung of a search in which agents have `screened` candidates screened. */
+export function trainings(screened: number, references: number, ladder: Ladder): Record<Rung, number> {
+  return {
+    screen: screened + references + 1,
+    confirm: promoted(screened, ladder) * ladder.confirmSeeds,
+    final: (Math.min(ladder.finalists, screened) + references + 1) * ladder.finalSeeds,
+  };
 }

@@ -48,6 +48,8 @@ const agentStanding = z.strictObject({
   done: z.boolean(),
 });
 
+const byRungSchema = z.strictObject({ screen: z.int(), confirm: z.int(), final: z.int() });
+
 /** What a person, or the search's own life cycle, wants to know at a glance. */
 export const standingSchema = z.strictObject({
   phase: phaseSchema,
@@ -57,8 +59,10 @@ export const standingSchema = z.strictObject({
   failed: z.int(),
   saved: z.int(),
   /** Pending evaluations by rung. */
-  pendingOn: z.strictObject({ screen: z.int(), confirm: z.int(), final: z.int() }),
-  /** Of those, the ones that a worker has begun. */
+  pendingOn: byRungSchema,
+  /** Evaluations with an outcome, by rung. */
+  doneOn: byRungSchema,
+  /** Pending evaluations that a worker has begun. */
   training: z.int(),
   /** Training seconds paid by this search. */
   deviceSeconds: z.number(),

@@ -57,7 +57,10 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
       const spec = searches.spec(search);
       const byRung = totals.all(search);
       const sum = (figure: Exclude<keyof Totals, 'rung'>) => byRung.reduce((total, row) => total + row[figure], 0);
-      const pending = (rung: Rung) => byRung.find((row) => row.rung === rung)?.pending ?? 0;
+      const on = (count: (row: Totals) => number) => {
+        const of = (rung: Rung) => byRung.filter((row) => row.rung === rung).reduce((total, row) => total + count(row), 0);
+        return { screen: of('screen'), confirm: of('confirm'), final: of('final') };
+      };
       const found = perAgent.all(search);
       // The highest rung that has spoken decides who is best: a longer training overrules a shorter one.
       const best = [...rungs]
@@ -67,7 +70,8 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
       return {
         phase: searches.phase(search),
         pending: sum('pending'),
-        pendingOn: { screen: pending('screen'), confirm: pending('confirm'), final: pending('final') },
+        pendingOn: on((row) => row.pending),
+        doneOn: on((row) => row.evaluated + row.failed),
         training: sum('training'),
         evaluated: sum('evaluated'),
         failed: sum('failed'),

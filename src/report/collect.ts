@@ -131,7 +131,10 @@ function extrapolations(data: ReportData, found: ReportAggregation | null): Repo
   const pattern = found?.patterns.find(({ conditioning }) => conditioning === evaluatedConditioning);
   const sources: { label: string; pattern: Architecture }[] = [];
   if (pattern) sources.push({ label: 'aggregate N0', pattern: pattern.architecture });
-  if (lead) sources.push({ label: `finalist ${lead.id}`, pattern: parseArchitecture(lead.candidate) });
+  if (lead) {
+    const role = lead.validation.confirm.length > 0 ? 'finalist' : 'best screened';
+    sources.push({ label: `${role} ${lead.id}`, pattern: parseArchitecture(lead.candidate) });
+  }
   const distinct = sources.filter(
     (each, index) =>
       sources.findIndex((other) => runLengthText(other.pattern) === runLengthText(each.pattern)) === index,

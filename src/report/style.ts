@@ -1,4 +1,5 @@
 import { html } from './markup.ts';
+import { seriesColours } from './palette.ts';
 
 /** The whole style of the page; system fonts, figures of equal width, colours by `prefers-color-scheme`. */
 export const styleSheet = html`<style>
@@ -67,7 +68,7 @@ svg text { font-family: inherit; fill: var(--ink); }
 svg .direct { font-size: 12px; stroke: none; }
 svg .direct.s-reference { fill: var(--soft); }
 ${Array.from(
-  { length: 8 },
+  { length: seriesColours },
   (
     _,
     index,

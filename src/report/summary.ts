@@ -39,7 +39,7 @@ export function summary(data: ReportData, report: string, colours: Colours = pc)
   });
   return [
     colours.bold(line(`${data.search.id}: ${data.search.task}, ${data.search.profile}`)),
-    ...verdict(data, findings).map((sentence) => colours.green(line(sentence))),
+    ...verdict(data, findings).map((sentence) => line(sentence)),
     ...(open === null ? [] : [colours.yellow(line(open))]),
     ...highlights,
     line(

@@ -32,15 +32,21 @@ describe('spread', () => {
 describe('scale', () => {
   it('covers all values, marks round ones, and maps the ends to the ends', () => {
     fc.assert(
-      fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 10 }), (values) => {
-        const x = scale(values, [50, 250], 5);
-        expect(x(x.domain[0])).toBeCloseTo(50, 6);
-        expect(x(x.domain[1])).toBeCloseTo(250, 6);
-        for (const value of values) {
-          expect(x(value)).toBeGreaterThanOrEqual(50 - 1e-6);
-          expect(x(value)).toBeLessThanOrEqual(250 + 1e-6);
-        }
-      }),
+      fc.property(
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 10 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (close, squeeze) => {
+          const values = close.map((value) => 0.5 + (value - 0.5) * squeeze ** 8);
+          const x = scale(values, [50, 250], 5);
+          expect(x.decimals).toBeLessThan(12);
+          expect(x(x.domain[0])).toBeCloseTo(50, 6);
+          expect(x(x.domain[1])).toBeCloseTo(250, 6);
+          for (const value of values) {
+            expect(x(value)).toBeGreaterThanOrEqual(50 - 1e-6);
+            expect(x(value)).toBeLessThanOrEqual(250 + 1e-6);
+          }
+        },
+      ),
     );
   });
 

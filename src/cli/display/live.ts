@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
-import { upperRungSeconds } from '../../domain/ladder.ts';
+import { trainings } from '../../domain/ladder.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
 import type { Timers } from '../../platform/timers.ts';
@@ -28,16 +28,14 @@ const bar = (share: number): string => {
 
 /** Wall-clock milliseconds until the end of the search, from measured trainings. An estimate, and shown as one. */
 export function timeLeftMs(spec: SearchSpec, standing: Standing, slots: number): number {
-  const seconds = Object.fromEntries(
-    rungs.map((rung) => [rung, standing.meanSeconds[rung] ?? spec.rungs[rung].seconds]),
-  ) as Record<(typeof rungs)[number], number>;
-  const parallel = Math.max(1, slots);
-  const pending = rungs.reduce((sum, rung) => sum + standing.pendingOn[rung] * seconds[rung], 0) / parallel;
-  if (standing.phase !== 'screening') return 1000 * pending;
   const proposed = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
-  const unproposed = Math.max(0, spec.budget.evaluations - proposed);
-  const upper = upperRungSeconds(spec.budget.evaluations, spec.references.length, spec.ladder, { seconds, slots: parallel });
-  const estimate = 1000 * (pending + (unproposed * seconds.screen) / parallel + upper);
+  const screened = standing.phase === 'screening' ? spec.budget.evaluations : proposed;
+  const planned = trainings(screened, spec.references.length, spec.ladder);
+  const seconds = rungs.reduce((sum, rung) => {
+    const outstanding = Math.max(standing.pendingOn[rung], planned[rung] - standing.doneOn[rung]);
+    return sum + outstanding * (standing.meanSeconds[rung] ?? spec.rungs[rung].seconds);
+  }, 0);
+  const estimate = (1000 * seconds) / Math.max(1, slots);
   const { minutes } = spec.budget;
   return minutes === undefined ? estimate : Math.min(estimate, minutes * 60_000 - standing.elapsedMs);
 }
