@@ -1,3 +1,4 @@
+import { overtimeMs } from '../domain/ladder.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
 import { checkDeviceSeconds } from './deviceSeconds.ts';
 import { counted, type Finding, Inquiry, short } from './finding.ts';
@@ -6,8 +7,6 @@ import { WallClock } from './wallClock.ts';
 
 /** A search accounts for its wall time when it looks at its standing, twice a second; on a busy machine less often. */
 const looksMs = 5000;
-/** Trainings that had begun before the end are waited for so long at least before the search goes on without them. */
-const overtimeMs = 60_000;
 
 function checkProposals(subject: Subject, inquiry: Inquiry): void {
   const { reader, search, spec } = subject;
