@@ -227,7 +227,9 @@ struct Mamba2 {
     const float* fade = decay + (n * s.ssm_heads + h) * length * length;
     const float *xh = acted + at * channels + h * p, *dyh = dy + at * inner + h * p;
     float *dsquare = w.square_a, *square = w.square_b;
-    float *by_target = w.row, *by_source = w.row + length;  // gradient of cs at targets; of dt_s before its own decay
+    // Gradients of cs at targets, and of dt_s other than through cs; `own` is the part of the latter from s itself.
+    float *by_target = w.row, *by_source = w.row + length, *own = w.row + 2 * length;
+    const IntVec lanes = lane_numbers();
     transpose(length, p, dyh, inner, w.tall_a, length);
     causal_scores(length, p, xh, channels, w.tall_a, dsquare);
     std::memset(by_target, 0, static_cast<size_t>(length) * sizeof(float));
@@ -237,13 +239,19 @@ struct Mamba2 {
       for (long t = j / kBlock * kBlock; t < length; t += kLanes) {
         const long here = j * length + t;
         const Vec f = load(fade + here), g = load(products + here), d = load(dsquare + here);
-        const Vec form = g * f, through = d * form;
+        const Vec form = g * f;
+        Vec through = d * form;
         store(square + here, form * step);
         store(dgram + here, load(dgram + here) + d * f * step);
+        if (t <= j && j < t + kLanes) {
+          // exp(cs_s - cs_s) = 1 whatever cs is: taken out here, it need not cancel later.
+          own[j] = through[j - t];
+          through = lanes + static_cast<int32_t>(t - j) == 0 ? Vec{} : through;
+        }
         along += through;
         store(by_target + t, load(by_target + t) + through * step);
       }
-      by_source[j] = sum_lanes(along);
+      by_source[j] = sum_lanes(along);  // without `own`
     }
     float* dxh = dacted + at * channels + h * p;
     gather_future(length, p, square, dyh, inner, dxh, channels);
@@ -257,16 +265,18 @@ struct Mamba2 {
     skip_gradient[h] += sum_lanes(skipped);
     // cs_t sums the log decays up to t, so a log decay meets the gradients of all later cs.
     const float rate = -std::exp(a[h]), shift = dt_shift[h];
-    float later = 0, slope = 0, shifted = 0;
+    double later_sum = 0, slope = 0;
+    float shifted = 0;
     for (long t = length - 1; t >= 0; --t) {
-      later += by_target[t] - steps[t] * by_source[t];
-      slope += later * steps[t] * rate;
+      later_sum += static_cast<double>(by_target[t]) - static_cast<double>(steps[t] * by_source[t]);
+      slope += later_sum * static_cast<double>(steps[t] * rate);
+      const float later = static_cast<float>(later_sum);
       const float before = mixed[(at + t) * input.wide + dt_at + h] + shift;
-      const float d = (by_source[t] + later * rate) / (1.0f + std::exp(-before));
+      const float d = (by_source[t] + own[t] + later * rate) / (1.0f + std::exp(-before));
       dmixed[(at + t) * input.wide + dt_at + h] = d;
       shifted += d;
     }
-    a_gradient[h] += slope;
+    a_gradient[h] += static_cast<float>(slope);
     dt_shift_gradient[h] += shifted;
   }
 };
