@@ -1,8 +1,8 @@
 """Compiles the engine once and finds it again.
 
-The library lies in a cache folder under a name that hashes everything that decides its machine code: sources, flags,
-vector width, the processor's model and the compiler's version. The cache is `$AIRA_CACHE/engine`, else
-`$XDG_CACHE_HOME/aira/engine`, else `~/.cache/aira/engine`.
+The library lies in the cache folder, `$XDG_CACHE_HOME/aira/engine` or `~/.cache/aira/engine`, in a folder per hash of
+sources, flags and processor, under a name per compiler and its version. Where the compiler has gone since, what it left
+behind still serves.
 """
 
 import hashlib
@@ -68,9 +68,16 @@ def find_compiler(environment: Mapping[str, str] = os.environ) -> str:
 
 def library(variant: Variant, sanitized: bool = False, cache: Optional[Path] = None) -> Path:
     """Path of the compiled engine, compiled now if it is not in the cache. Raises Unavailable."""
-    compiler = find_compiler()
     flags = [*FLAGS, f"-march={variant.march}", f"-DAIRA_LANES={variant.lanes}", *(SANITIZERS if sanitized else ())]
-    target = (cache or _cache_folder()) / f"{_key(compiler, flags)}.so"
+    folder = (cache or _cache_folder()) / _key(flags)
+    try:
+        compiler = find_compiler()
+    except Unavailable:
+        left = sorted(folder.glob("*.so"))
+        if left:
+            return left[0]
+        raise
+    target = folder / f"{_hash(compiler, _run([compiler, '--version']))}.so"
     if not target.exists():
         _compile(compiler, flags, target)
     return target
@@ -80,12 +87,15 @@ def source_files(folder: Path = SOURCES) -> List[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".cpp", ".hpp"))
 
 
-def _key(compiler: str, flags: Sequence[str]) -> str:
+def _key(flags: Sequence[str]) -> str:
+    sources = (f"{file.name}\0{file.read_text(encoding='utf-8')}" for file in source_files())
+    return _hash(*sources, *flags, _cpuinfo_field("model name", Path("/proc/cpuinfo")))
+
+
+def _hash(*parts: str) -> str:
     digest = hashlib.sha256()
-    for file in source_files():
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    for text in (*flags, _cpuinfo_field("model name", Path("/proc/cpuinfo")), compiler, _run([compiler, "--version"])):
-        digest.update(text.encode() + b"\0")
+    for part in parts:
+        digest.update(part.encode() + b"\0")
     return digest.hexdigest()[:24]
 
 
@@ -113,11 +123,11 @@ def _run(command: Sequence[str]) -> str:
 
 
 def _cache_folder() -> Path:
-    chosen = os.environ.get("AIRA_CACHE")
-    if chosen:
-        return Path(chosen) / "engine"
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "aira" / "engine"
+    try:
+        return (Path(home) if home else Path.home() / ".cache") / "aira" / "engine"
+    except RuntimeError as error:
+        raise Unavailable("there is no home folder to keep the compiled engine in: set XDG_CACHE_HOME") from error
 
 
 def _cpuinfo_field(name: str, cpuinfo: Path) -> str:
