@@ -1,7 +1,8 @@
 // All memory of one training, taken in one piece when the training opens: a step allocates nothing.
 //
 // Two passes over the same code: without a base the arena only counts, with one it hands out. Invariants:
-// 1. Every piece starts on a cache line and is followed by one spare vector, so a full vector may be read at its end.
+// 1. Every piece starts on a cache line and is followed by a spare one, so a full vector may be read at its end. Under
+//    the address sanitizer whoever goes further is caught.
 // 2. The memory starts as zeros; padding columns that nobody writes therefore stay zero.
 #pragma once
 
@@ -11,6 +12,16 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#define AIRA_GUARDED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define AIRA_GUARDED 1
+#endif
+#endif
+#if defined(AIRA_GUARDED)
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace aira {
 
@@ -19,7 +30,12 @@ class Arena {
   Arena() = default;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
-  ~Arena() { std::free(base_); }
+  ~Arena() {
+#if defined(AIRA_GUARDED)
+    if (base_ != nullptr) ASAN_UNPOISON_MEMORY_REGION(base_, used_);
+#endif
+    std::free(base_);
+  }
 
   float* floats(long count) { return reinterpret_cast<float*>(take(static_cast<size_t>(count) * sizeof(float))); }
 
@@ -42,6 +58,10 @@ class Arena {
     constexpr size_t kLine = 64;
     const size_t at = used_;
     used_ += (bytes + 2 * kLine - 1) / kLine * kLine;
+#if defined(AIRA_GUARDED)
+    if (base_ != nullptr) ASAN_POISON_MEMORY_REGION(base_ + used_, kLine);
+    used_ += kLine;
+#endif
     return base_ == nullptr ? nullptr : base_ + at;
   }
 

