@@ -1,6 +1,6 @@
 """Finding, compiling, proving and refusing the native engine; its memory under sanitizers and in a step."""
 
-import ctypes
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from conftest import PACKAGE, Worker
 
 from aira_workers.native import build, open_engine
 from aira_workers.native.build import VARIANTS, Unavailable, best_variant, cpu_flags, find_compiler, library
+from aira_workers.primitives import PRIMITIVES
 from aira_workers.version import evaluator_version
 
 FLAGS = cpu_flags()
@@ -121,6 +122,14 @@ def test_a_library_that_computes_wrongly_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "source_files", lambda: sorted(copied.iterdir()))
     with pytest.raises(Unavailable, match="differs from torch in loss of M at width 32"):
         open_engine(cache=tmp_path / "cache")
+
+
+@needs_vectors
+def test_a_primitive_without_native_code_keeps_the_whole_search_on_torch(monkeypatch):
+    other = dataclasses.replace(PRIMITIVES["M"], token="X", layer=type("Other", (), {}))
+    monkeypatch.setitem(PRIMITIVES, "X", other)
+    with pytest.raises(Unavailable, match="the primitive X has no native code"):
+        open_engine()
 
 
 def test_a_worker_without_a_compiler_trains_with_torch_and_says_why(tmp_path, monkeypatch):

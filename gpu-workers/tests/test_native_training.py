@@ -167,19 +167,23 @@ def trajectory(settings, architecture, open_learner, dtype=torch.float32):
 FIVE_DIGITS = 40  # steps before chaos multiplies the last bit: torch itself leaves float64 by 1e-5 from step 60 on
 
 
-@pytest.mark.parametrize("letters", ["BBAAMABAMMMAMMAB", "AMAMAMAMAMAMAMAM", "MMMMMMMMMMMMMMMM", "BBBBBBBBBBBBBBBB"])
-def test_a_full_nano_training_follows_torch(metadata, letters):
-    """Five digits until rounding becomes chaotic, three of the mean over the whole training."""
-    settings = parse_settings(metadata["profiles"]["nano"]["rungs"]["screen"]["settings"])
+@pytest.mark.parametrize(
+    "letters,steps", [("BBAAMABAMMMAMMAB", 200), ("AMAMAMAMAMAMAMAM", 200), ("M" * 16, 60), ("B" * 16, 60)]
+)
+def test_a_nano_training_follows_torch(metadata, letters, steps):
+    """Five digits until rounding becomes chaotic; the mean over the whole training within a fifth of the spread of seeds,
+    which is 0.02 nat.
+    """
+    settings = parse_settings({**metadata["profiles"]["nano"]["rungs"]["screen"]["settings"], "steps": steps})
     native = engine_of(best_variant(cpu_flags()))
     architecture = tokens(letters)
     plain = trajectory(settings, architecture, lambda model, frame: TorchLearner(model, frame, RULE))
     ours = trajectory(
         settings, architecture, lambda model, frame: native.learner(model, frame, settings.model, RULE, 24)
     )
-    assert len(ours) == 200 and ours[-20:].mean() < ours[:20].mean() - 0.5
+    assert len(ours) == steps and ours[-20:].mean() < ours[:20].mean() - 0.5
     assert np.abs(ours / plain - 1)[:FIVE_DIGITS].max() < 1e-5
-    assert abs(ours.mean() / plain.mean() - 1) < 1e-3
+    assert abs(ours.mean() - plain.mean()) < 4e-3
 
 
 def test_a_training_stays_as_near_to_float64_as_torch_does(metadata):

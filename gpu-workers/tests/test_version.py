@@ -35,3 +35,16 @@ def test_changes_with_the_arithmetic_and_not_with_the_door(tmp_path):
     assert changed != original
     (copy / "optim" / "extra.py").write_text("")
     assert evaluator_version("torch", copy) not in (original, changed)
+
+
+def test_the_native_version_covers_the_compiled_sources_and_what_drives_them(tmp_path):
+    shutil.copytree(SOURCE, tmp_path / "aira_workers", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE / "engine", tmp_path / "engine")
+    copy = tmp_path / "aira_workers"
+    native, plain = evaluator_version("native", copy), evaluator_version("torch", copy)
+    assert native == evaluator_version("native") and native.startswith("native-") and native[7:] != plain[6:]
+    for file in (tmp_path / "engine" / "norm.hpp", tmp_path / "engine" / "interface.cpp", copy / "native" / "build.py"):
+        with file.open("a") as end:
+            end.write("\n")
+        native, before = evaluator_version("native", copy), native
+        assert native != before and evaluator_version("torch", copy) == plain

@@ -14,12 +14,12 @@ import torch
 
 from ..model import StackModel
 from ..optim import FlatParameters
-from ..primitives import Frame, Sizes
+from ..primitives import PRIMITIVES, Frame, Sizes
 from ..proxies.learner import Learner, Question, Rule, TorchLearner
 from .binding import Rates, load
 from .build import Unavailable, best_variant, cpu_flags, library
 from .selftest import self_test
-from .training import NativeTraining, supports
+from .training import KINDS, NativeTraining, supports
 
 __all__ = ["NativeEngine", "Unavailable", "open_engine"]
 
@@ -73,6 +73,9 @@ class NativeEngine:
 
 def open_engine(cache: Optional[Path] = None) -> NativeEngine:
     """The engine for this machine, compiled if need be and tested. Raises Unavailable with the reason in one line."""
+    foreign = [token for token, primitive in PRIMITIVES.items() if primitive.layer not in KINDS]
+    if foreign:  # training some candidates of a search with torch would mix two arithmetics
+        raise Unavailable(f"the primitive {', '.join(foreign)} has no native code")
     variant = best_variant(cpu_flags())
     engine = NativeEngine(load(library(variant, cache=cache), variant.lanes), variant.lanes)
     self_test(engine)

@@ -20,7 +20,7 @@ from ..primitives.mamba2 import Mamba2
 from ..primitives.swiglu import SwiGlu
 from .binding import Batch, Floats, Int32s, Int64s, Rates, Shape, pointer
 
-_KINDS = {SwiGlu: 0, Attention: 1, Mamba2: 2}
+KINDS = {SwiGlu: 0, Attention: 1, Mamba2: 2}
 # Sequences of about this many tokens together run through all layers and back: what backward needs stays in the cache.
 _BLOCK_TOKENS = 128
 _MOST_LENGTH = 512
@@ -73,7 +73,7 @@ class NativeTraining:
             block=max(1, block_tokens // frame.length),
         )
         self.length, self.vocabulary = frame.length, model.head.shape[1]
-        kinds = np.array([_KINDS[type(layer)] for layer in model.layers], dtype=np.int32)
+        kinds = np.array([KINDS[type(layer)] for layer in model.layers], dtype=np.int32)
         offsets = np.array(_offsets(model, flat), dtype=np.int64)
         code = np.zeros(0, np.float32) if decoder is None or learned else decoder.code.numpy()
         # What C points into must outlive it.
