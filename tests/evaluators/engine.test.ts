@@ -21,10 +21,16 @@ describe('the engine of CPU workers', () => {
     expect(engineFor('cpu', root)).toEqual({ engine: 'torch', reason: 'there is no C++ compiler' });
   });
 
-  it.each(['', '{"engine":"native', '{"engine":"abacus","reason":null}', '[]'])('is torch after the record %j', (text) => {
-    record(text);
-    expect(engineFor('cpu', root)).toMatchObject({ engine: 'torch', reason: expect.stringContaining('npm run setup') });
-  });
+  it.each(['', '{"engine":"native', '{"engine":"abacus","reason":null}', '[]'])(
+    'is torch after the record %j',
+    (text) => {
+      record(text);
+      expect(engineFor('cpu', root)).toMatchObject({
+        engine: 'torch',
+        reason: expect.stringContaining('npm run setup'),
+      });
+    },
+  );
 
   it('is torch, and says how to try the other one, where set-up never ran', () => {
     expect(engineFor('cpu', root)).toMatchObject({ engine: 'torch', reason: expect.stringContaining('npm run setup') });
