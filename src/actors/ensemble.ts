@@ -4,6 +4,7 @@ import { type Bus, connectBus } from '../bus/index.ts';
 import type { ModelName } from '../domain/agent.ts';
 import { RetryableError, toError } from '../domain/errors.ts';
 import { workerIdSchema } from '../domain/ids.ts';
+import type { OpenRetriever } from '../domain/literature.ts';
 import type { Standing } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
@@ -34,6 +35,8 @@ export interface EnsembleSetting {
   readonly port: number | undefined;
   /** What helper processes are started with. */
   readonly helpers: PythonSetting;
+  /** What the models that read, read with. */
+  readonly openRetriever: OpenRetriever;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -101,7 +104,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
         await archivist.ended;
       });
     }
-    return { bus, url, runSearch: (...args) => runSearch(lab, setting.helpers, ...args), close };
+    return { bus, url, runSearch: (...args) => runSearch(lab, setting, ...args), close };
   } catch (thrown) {
     await close();
     throw thrown;
@@ -110,7 +113,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
 
 function runSearch(
   lab: LabSetting,
-  helpers: PythonSetting,
+  { helpers, openRetriever }: Pick<EnsembleSetting, 'helpers' | 'openRetriever'>,
   spec: SearchSpec,
   source: string,
   { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
@@ -124,7 +127,9 @@ function runSearch(
         return startWorker(id, device, helpers.python, lab);
       });
   const models = new Map<ModelName, LocalModel>();
-  for (const { model } of spec.agents) if (!models.has(model)) models.set(model, createModel(model, helpers));
+  for (const { model } of spec.agents) {
+    if (!models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
+  }
   const agents: Part[] = without.includes('agents')
     ? []
     : spec.agents.map(({ name }) => startAgent(spec.id, name, Object.fromEntries(models), lab));

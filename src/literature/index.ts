@@ -2,6 +2,7 @@ export { type Corpus, type CorpusNote, corpusDirectory, loadCorpus } from './cor
 export { LiteratureClient } from './http/client.ts';
 export { ResponseCache } from './http/responseCache.ts';
 export { defaultReadingBudget, type Lesson, Library, type ReadingBudget } from './library.ts';
+export { notesRetriever } from './notesRetriever.ts';
 export { arxivSource } from './sources/arxiv.ts';
 export { githubCodeSource } from './sources/githubCode.ts';
 export { openAlexSource } from './sources/openAlex.ts';
