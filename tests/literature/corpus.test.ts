@@ -1,9 +1,8 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../src/domain/architecture.ts';
+import { parseArchitecture, primitives } from '../../src/domain/architecture.ts';
 import { concerns, hintFit, stretched } from '../../src/domain/hints.ts';
-import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { corpusDirectory, loadCorpus, noteDocument } from '../../src/literature/corpus.ts';
 import { indexedDocumentSchema } from '../../src/literature/document.ts';
 import { temporaryFolder } from '../support/home.ts';
@@ -22,7 +21,20 @@ describe('the notes that come with Aira', () => {
 
   it('cover the topics that a designer of architectures reads about', () => {
     const topics = new Set(corpus.notes.map(({ topic }) => topic));
-    for (const topic of ['attention', 'linear-attention', 'state-space', 'hybrids', 'mlp-moe', 'position', 'norm-residual', 'optimisers', 'scaling', 'architecture-search', 'benchmarks', 'small-models']) {
+    for (const topic of [
+      'attention',
+      'linear-attention',
+      'state-space',
+      'hybrids',
+      'mlp-moe',
+      'position',
+      'norm-residual',
+      'optimisers',
+      'scaling',
+      'architecture-search',
+      'benchmarks',
+      'small-models',
+    ]) {
       expect(topics).toContain(topic);
     }
   });
@@ -41,7 +53,8 @@ describe('the notes that come with Aira', () => {
   });
 
   it('fit the index', () => {
-    for (const note of corpus.notes) expect(indexedDocumentSchema.parse(noteDocument(note)).id).toBe(`corpus:${note.id}`);
+    for (const note of corpus.notes)
+      expect(indexedDocumentSchema.parse(noteDocument(note)).id).toBe(`corpus:${note.id}`);
   });
 
   it('carry hints that a 16-layer architecture can follow, each of them', () => {
@@ -51,8 +64,24 @@ describe('the notes that come with Aira', () => {
     const probes = [
       ...hinted.flatMap(({ hints }) => hints.flatMap((hint) => (hint.kind === 'pattern' ? [hint.layers] : []))),
       ...['16M', '16mA', '16Mb', '8mA+8M', '8Mb+8mA', '4Mb+8mA+4M', '6M+4mA+6M', '4M+2mA+4M+2mA+4M'],
-      ...['Mb M mA M', 'Mb M Mb M Mb M Mb M mA M Mb M Mb M Mb M', 'mA M', 'Mb mA M Mb', 'Mb Mb Mb mA', 'M mA M M', 'Mb M Mb M Mb M Mb M mA M Mb M Mb M Mb M Mb M Mb M Mb M'],
-      ...['mA M M M M M M M mA M M M M M M M', 'Mb mA Mb Mb Mb mA Mb Mb', 'mA Mb mA Mb mA Mb M M M M M M M M', 'M M mA', 'M Mb Mb Mb Mb Mb mA Mb M', '7mA+9M', '1mA+15M'],
+      ...[
+        'Mb M mA M',
+        'Mb M Mb M Mb M Mb M mA M Mb M Mb M Mb M',
+        'mA M',
+        'Mb mA M Mb',
+        'Mb Mb Mb mA',
+        'M mA M M',
+        'Mb M Mb M Mb M Mb M mA M Mb M Mb M Mb M Mb M Mb M Mb M',
+      ],
+      ...[
+        'mA M M M M M M M mA M M M M M M M',
+        'Mb mA Mb Mb Mb mA Mb Mb',
+        'mA Mb mA Mb mA Mb M M M M M M M M',
+        'M M mA',
+        'M Mb Mb Mb Mb Mb mA Mb M',
+        '7mA+9M',
+        '1mA+15M',
+      ],
     ].map((text) => stretched(parseArchitecture(text), 16));
     for (const { id, hints } of hinted) {
       for (const hint of hints) {
@@ -86,10 +115,26 @@ describe('a note that is not right', () => {
     ['an unknown key', (text) => text.replace('applies:', 'aplies:'), /did you mean "applies"/],
     ['an invented id', (text) => text.replace('"2104.09864"', '"2113.09864"'), /an arXiv id without version/],
     ['a short summary', (text) => text.replace(/summary: >-\n( {6}.*\n)+/, 'summary: too short\n'), /60 to 150 words/],
-    ['a foreign primitive in a hint', (text) => text.replace('    applies:', '    hints: [{ kind: spread, primitive: X }]\n    applies:'), /position\.yaml/],
-    ['a share that cannot be', (text) => text.replace('    applies:', '    hints: [{ kind: share, primitive: M, of: layers, low: 0.9, high: 0.1 }]\n    applies:'), /low must not be above high/],
+    [
+      'a foreign primitive in a hint',
+      (text) => text.replace('    applies:', '    hints: [{ kind: spread, primitive: X }]\n    applies:'),
+      /position\.yaml/,
+    ],
+    [
+      'a share that cannot be',
+      (text) =>
+        text.replace(
+          '    applies:',
+          '    hints: [{ kind: share, primitive: M, of: layers, low: 0.9, high: 0.1 }]\n    applies:',
+        ),
+      /low must not be above high/,
+    ],
     ['broken YAML', (text) => `${text}\n  - ][`, /position\.yaml/],
-    ['the same work twice', (text) => text.replace('"2108.12409"', '"2104.09864"'), /arXiv 2104\.09864 is in position\.yaml already/],
+    [
+      'the same work twice',
+      (text) => text.replace('"2108.12409"', '"2104.09864"'),
+      /arXiv 2104\.09864 is in position\.yaml already/,
+    ],
   ])('with %s is refused, by file and place', (_, change, message) => {
     expect(change(good)).not.toBe(good);
     expect(loaded(change)).toThrow(message);

@@ -20,18 +20,46 @@ const ids = (index: SearchIndex, text: string, more = {}) =>
 describe('a query', () => {
   it('is quoted words joined by OR, required ones by AND', () => {
     expect(matchExpression('the ratio of attention, to MLP!')).toBe('"ratio" OR "attention" OR "mlp"');
-    expect(matchExpression('recall', ['state space'])).toBe('("state" AND "space") AND ("state" OR "space" OR "recall")');
+    expect(matchExpression('recall', ['state space'])).toBe(
+      '("state" AND "space") AND ("state" OR "space" OR "recall")',
+    );
     expect(matchExpression('to be or not')).toBe('"not"');
     expect(matchExpression('to be')).toBe('"to" OR "be"');
     expect(matchExpression(' ?! ')).toBeNull();
   });
 
   const index = new SearchIndex();
-  index.put([documentOf('arxiv:1', { title: 'near title', abstract: 'attention and "quotes"', body: 'NOT a* (b) ^c' })]);
+  index.put([
+    documentOf('arxiv:1', { title: 'near title', abstract: 'attention and "quotes"', body: 'NOT a* (b) ^c' }),
+  ]);
 
   it('cannot be broken by any text', () => {
-    const syntax = fc.constantFrom('"', "'", '*', '(', ')', ':', '^', '-', '+', 'AND', 'OR', 'NOT', 'NEAR(', 'title:', '{title}', '\\', ';', '--', '\0', '% _', ' ');
-    const hostile = fc.array(fc.oneof(syntax, fc.string({ unit: 'binary', maxLength: 8 })), { maxLength: 20 }).map((parts) => parts.join(' '));
+    const syntax = fc.constantFrom(
+      '"',
+      "'",
+      '*',
+      '(',
+      ')',
+      ':',
+      '^',
+      '-',
+      '+',
+      'AND',
+      'OR',
+      'NOT',
+      'NEAR(',
+      'title:',
+      '{title}',
+      '\\',
+      ';',
+      '--',
+      '\0',
+      '% _',
+      ' ',
+    );
+    const hostile = fc
+      .array(fc.oneof(syntax, fc.string({ unit: 'binary', maxLength: 8 })), { maxLength: 20 })
+      .map((parts) => parts.join(' '));
     fc.assert(
       fc.property(hostile, fc.array(hostile, { maxLength: 3 }), (text, must) => {
         expect(Array.isArray(index.search({ text, must, ...papers }))).toBe(true);

@@ -21,7 +21,8 @@ describe('cleanText', () => {
   });
 
   it('leaves ordinary text alone, in any script', () => {
-    for (const text of ['Attention is all you need.', '注意力机制', 'Größe, naïve', 'α ≤ β']) expect(cleanText(text)).toBe(text);
+    for (const text of ['Attention is all you need.', '注意力机制', 'Größe, naïve', 'α ≤ β'])
+      expect(cleanText(text)).toBe(text);
   });
 
   it('is idempotent and leaves nothing invisible', () => {

@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { literatureSources } from '../../src/domain/literature.ts';
 import { varied } from '../../src/literature/variety.ts';
 
-const work = (source: (typeof literatureSources)[number], relevance: number, text: string) => ({ source, relevance, text });
+const work = (source: (typeof literatureSources)[number], relevance: number, text: string) => ({
+  source,
+  relevance,
+  text,
+});
 
 describe('varied', () => {
   it('prefers a new subject to a repetition that is a little more relevant', () => {
@@ -22,7 +26,12 @@ describe('varied', () => {
   });
 
   it('fills the places from one source when there is no other', () => {
-    expect(varied(Array.from({ length: 9 }, (_, nth) => work('arxiv', 1, `subject ${nth}`)), 5)).toHaveLength(5);
+    expect(
+      varied(
+        Array.from({ length: 9 }, (_, nth) => work('arxiv', 1, `subject ${nth}`)),
+        5,
+      ),
+    ).toHaveLength(5);
   });
 
   it('gives as many as there are, each once, the most relevant first', () => {

@@ -37,7 +37,11 @@ const questions: Record<ProposalInput['operator'], string> = {
   crossover: 'interleaving ratio of layers, recall and memory in hybrid stacks',
 };
 
-const named: Record<Space['primitives'][number], string> = { M: 'MLP feed-forward', mA: 'attention', Mb: 'Mamba state space' };
+const named: Record<Space['primitives'][number], string> = {
+  M: 'MLP feed-forward',
+  mA: 'attention',
+  Mb: 'Mamba state space',
+};
 
 export function priorModel(open: OpenRetriever): LocalModel {
   return {
@@ -73,13 +77,22 @@ function chooseWorks(items: readonly Item[], { view, space, rng }: ProposalInput
   const weights = new Map(
     rest.map((item, rank) => {
       const fits = results.map(({ layers }) => meanFit(layers, adviceOf(space)(item)));
-      const support = results.length < fewestScores ? 0 : correlation(fits, results.map(({ fitness }) => fitness));
+      const support =
+        results.length < fewestScores
+          ? 0
+          : correlation(
+              fits,
+              results.map(({ fitness }) => fitness),
+            );
       return [item, Math.exp(2 * support) / (1 + rank / 4)];
     }),
   );
   const chosen: Item[] = [];
   while (chosen.length < followed && rest.length > 0) {
-    const item = rng.weighted(rest, rest.map((each) => weights.get(each) as number));
+    const item = rng.weighted(
+      rest,
+      rest.map((each) => weights.get(each) as number),
+    );
     chosen.push(item);
     rest.splice(rest.indexOf(item), 1);
   }

@@ -55,7 +55,7 @@ export class ResponseCache {
       if (this.#writes++ % writesPerSweep === 0) this.#sweep();
     } catch {
       // A full or read-only disk costs the next process a request, not this one its answer.
-      rmSync(aside, { force: true });
+      discard(aside);
     }
   }
 
@@ -72,8 +72,16 @@ export class ResponseCache {
     let total = files.reduce((sum, { size }) => sum + size, 0);
     for (const { path, size } of files.sort((a, b) => a.at - b.at)) {
       if (total <= this.#limit) return;
-      rmSync(path, { force: true });
+      discard(path);
       total -= size;
     }
+  }
+}
+
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Where nothing can be removed nothing was written.
   }
 }

@@ -8,7 +8,9 @@ export const longestRetryMs = 60_000;
 export function retryAfterMs(header: string | null, now: number): number | null {
   if (header === null) return null;
   const text = header.trim();
-  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
+  // Date.parse alone would take much for a date that is none, such as "-5".
+  const date = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
+  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : date - now;
   if (Number.isNaN(ms)) return null;
   return Math.min(longestRetryMs, Math.max(0, ms));
 }
