@@ -106,9 +106,10 @@ function spreadFit(architecture: Architecture, primitive: Primitive): number {
   const places = architecture.flatMap((layer, index) => (layer === primitive ? [index] : []));
   if (places.length === 0) return 0;
   if (places.length === architecture.length) return 1;
-  // Distance of each place to where an even arrangement has it, against the depth.
+  // Distance of each place to where an even arrangement has it, against the depth; half a layer is no distance.
   const pitch = architecture.length / places.length;
-  const miss = places.reduce((sum, place, nth) => sum + Math.abs(place + 0.5 - (nth + 0.5) * pitch), 0);
+  const off = (place: number, nth: number) => Math.max(0, Math.abs(place + 0.5 - (nth + 0.5) * pitch) - 0.5);
+  const miss = places.reduce((sum, place, nth) => sum + off(place, nth), 0);
   return Math.max(0, 1 - miss / places.length / (architecture.length / 4));
 }
 

@@ -52,6 +52,8 @@ export interface LibrarySetting {
   /** File of the index of what was found online or learnt here; in memory without one. */
   readonly shelfPath?: string;
   readonly budget?: ReadingBudget;
+  /** Called when the library closes: ends what its sources use. */
+  readonly onClose?: () => void;
 }
 
 interface Ranked extends Candidate {
@@ -68,8 +70,17 @@ export class Library {
   readonly #sources: readonly OnlineSource[];
   readonly #budget: ReadingBudget;
   readonly #log: Logger;
+  readonly #onClose: () => void;
 
-  constructor({ corpus, log, sources = [], shelfPath, budget = defaultReadingBudget }: LibrarySetting) {
+  constructor({
+    corpus,
+    log,
+    sources = [],
+    shelfPath,
+    budget = defaultReadingBudget,
+    onClose = () => {},
+  }: LibrarySetting) {
+    this.#onClose = onClose;
     this.corpusVersion = corpus.version;
     this.#notes.put(corpus.notes.map(noteDocument));
     this.#shelf = new SearchIndex(shelfPath);
@@ -152,6 +163,7 @@ export class Library {
   }
 
   close(): void {
+    this.#onClose();
     this.#notes.close();
     this.#shelf.close();
   }

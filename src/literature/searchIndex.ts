@@ -139,7 +139,10 @@ export class SearchIndex {
   put(documents: readonly IndexedDocument[]): void {
     this.#db.transaction(() => {
       for (const given of documents) {
-        const { title, abstract, body, ...meta } = indexedDocumentSchema.parse(given);
+        const { title, abstract, body, ...meta } = indexedDocumentSchema.parse({
+          ...given,
+          title: cleanLine(given.title, 1000),
+        });
         this.#remove.run(meta.id);
         this.#insert.run({
           id: meta.id,
@@ -148,7 +151,7 @@ export class SearchIndex {
           topic: meta.topic,
           year: meta.year,
           hinted: meta.hints.length > 0 ? 1 : 0,
-          title: cleanLine(title, 1000),
+          title,
           abstract: capText(cleanText(abstract)).text,
           body: capText(cleanText(body)).text,
           meta: JSON.stringify(meta),

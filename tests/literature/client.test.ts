@@ -12,6 +12,7 @@ const asking = (url: string, more: Partial<GetRequest> = {}): GetRequest => ({
   url: new URL(url),
   rate,
   ttlMs: hour,
+  check: () => {},
   ...more,
 });
 
@@ -60,6 +61,24 @@ describe('the client', () => {
     expect(Date.parse(second.retrievedAt) - Date.parse(first.retrievedAt)).toBe(2 * hour);
     expect((await client.get(asking(url))).from).toBe('cache');
     expect(asked).toHaveLength(2);
+  });
+
+  it('keeps nothing that is not in the format of its service (H5)', async () => {
+    const time = new ManualTime();
+    const { url, asked } = await service(time, (_, response, nth) => json(response, nth === 1 ? 'busy page' : 'fine'));
+    const { client } = clientOf(time);
+    const check = (body: string) => {
+      if (body !== '"fine"') throw new Error(`not fine: ${body}`);
+    };
+    await expect(time.drive(client.get(asking(url, { check })))).rejects.toThrow('not fine');
+    expect((await time.drive(client.get(asking(url, { check })))).from).toBe('network');
+    expect((await client.get(asking(url, { check }))).from).toBe('cache');
+    // A stricter reader does not take what a laxer one kept.
+    const stricter = () => {
+      throw new Error('too lax');
+    };
+    await expect(time.drive(client.get(asking(url, { check: stricter })))).rejects.toThrow('too lax');
+    expect(asked).toHaveLength(3);
   });
 
   it('waits as a 429 asks, and so do all others of that host (H3)', async () => {
@@ -192,7 +211,7 @@ describe('the client', () => {
     expect([asked.length, lines.length]).toEqual([1, 1]);
   });
 
-  it('keeps keys out of the cache, messages, logs and other hosts (H5)', async () => {
+  it('keeps keys out of the cache, messages, logs and other hosts (H6)', async () => {
     const time = new ManualTime();
     const key = 'sk-canary-1234';
     const other = await service(time, (_, response) => json(response, 'stolen'));

@@ -65,7 +65,8 @@ export class ManualTime implements Clock, Timers {
   }
 }
 
-const deadlineMs = 19_999;
+/** The default limit of a request; no pause of a test is as long. */
+const deadlineMs = 20_000;
 
 /** A log that keeps what it is told. */
 export function listeningLog() {

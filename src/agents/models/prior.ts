@@ -48,59 +48,61 @@ export function priorModel(open: OpenRetriever): LocalModel {
     name: 'local/prior',
     async propose(input) {
       const retriever = open();
-      const { operator, space, rng, signal } = input;
+      const { operator, space, signal } = input;
       const text = `${questions[operator]} ${space.primitives.map((primitive) => named[primitive]).join(' ')}`;
       const query = { text, sources: ['corpus'], hinted: true } as const;
       const items = await retriever.searchLiterature(query, signal);
       const code = await retriever.searchCode(query, signal);
       const works = chooseWorks([...items, ...code], input);
       const retrieved = [...new Set(retriever.retrieved.map(({ id }) => id))];
-      return { ...follow(works.flatMap(adviceOf(space)), input, rng), retrieved };
+      return {
+        ...follow(
+          works.flatMap(({ advice }) => advice),
+          input,
+        ),
+        retrieved,
+      };
     },
     async close() {},
   };
 }
 
-const adviceOf =
-  (space: Space) =>
-  (item: Item): Advice[] => {
-    const hints = item.hints.filter((hint) => concerns(hint, space));
-    // A work counts once, however many hints were written down of it.
-    return hints.map((hint) => ({ id: item.id, hint, weight: (item.certainty === 'sure' ? 1 : 0.5) / hints.length }));
-  };
+/** A work that may be followed: its hints that concern the space, which together count as much as the work does. */
+interface Work {
+  readonly advice: readonly Advice[];
+  /** Correlation of following it with fitness so far; 0 where too little is known. */
+  readonly support: number;
+}
+
+function workOf(item: Item, { view, space }: ProposalInput): Work {
+  const hints = item.hints.filter((hint) => concerns(hint, space));
+  const equal = hints.map((hint) => ({ id: item.id, hint, weight: 1 }));
+  const scored = view.nodes.filter(isScored);
+  const fits = scored.map((node) => meanFit(parseInSpace(node.candidate, space), equal));
+  const fitness = scored.map((node) => node.fitness);
+  const support = scored.length < fewestScores ? 0 : correlation(fits, fitness);
+  const weight = ((item.certainty === 'sure' ? 1 : 0.5) * Math.exp(2 * support)) / hints.length;
+  return { advice: equal.map((each) => ({ ...each, weight })), support };
+}
 
 /** The works that this proposal follows: by chance, but rather those found first and those that results speak for. */
-function chooseWorks(items: readonly Item[], { view, space, rng }: ProposalInput): Item[] {
-  const scored = view.nodes.filter(isScored);
-  const results = scored.map((node) => ({ layers: parseInSpace(node.candidate, space), fitness: node.fitness }));
-  const rest = items.filter((item) => item.source === 'corpus' && item.hints.some((hint) => concerns(hint, space)));
-  const weights = new Map(
-    rest.map((item, rank) => {
-      const fits = results.map(({ layers }) => meanFit(layers, adviceOf(space)(item)));
-      const support =
-        results.length < fewestScores
-          ? 0
-          : correlation(
-              fits,
-              results.map(({ fitness }) => fitness),
-            );
-      return [item, Math.exp(2 * support) / (1 + rank / 4)];
-    }),
-  );
-  const chosen: Item[] = [];
+function chooseWorks(items: readonly Item[], input: ProposalInput): Work[] {
+  const { space, rng } = input;
+  const rest = items
+    .filter((item) => item.source === 'corpus' && item.hints.some((hint) => concerns(hint, space)))
+    .map((item, rank) => ({ work: workOf(item, input), rank }));
+  const chosen: Work[] = [];
   while (chosen.length < followed && rest.length > 0) {
-    const item = rng.weighted(
-      rest,
-      rest.map((each) => weights.get(each) as number),
-    );
-    chosen.push(item);
-    rest.splice(rest.indexOf(item), 1);
+    const weights = rest.map(({ work, rank }) => Math.exp(2 * work.support) / (1 + rank / 4));
+    const next = rng.weighted(rest, weights);
+    chosen.push(next.work);
+    rest.splice(rest.indexOf(next), 1);
   }
   return chosen;
 }
 
-function follow(advice: readonly Advice[], input: ProposalInput, rng: Rng): Proposal {
-  const { operator, parents, view, space } = input;
+function follow(advice: readonly Advice[], input: ProposalInput): Proposal {
+  const { operator, parents, view, space, rng } = input;
   const seen = seenCandidates(view);
   const [first, second] = parents;
   if (operator === 'draft' || !first) {

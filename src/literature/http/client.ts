@@ -17,7 +17,8 @@ import { type Rate, TokenBucket } from './tokenBucket.ts';
  * H2 Requests to one lane of a host begin one after the other, within its rate, and end before the next begins.
  * H3 A host that asks for patience gets it, up to a minute; then the caller is told instead of kept waiting.
  * H4 Offline, only the cache answers. A network that is found missing is spoken of once, and tried again after a while.
- * H5 Keys go to the host they belong to and nowhere else: not into the cache, messages, logs or redirections.
+ * H5 What is not in its service's format is not kept: a page that says "try again" is no answer for a week.
+ * H6 Keys go to the host they belong to and nowhere else: not into the cache, messages, logs or redirections.
  */
 
 const attempts = 3;
@@ -50,6 +51,8 @@ export interface GetRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly secretHeaders?: Readonly<Record<string, string>>;
   readonly secretQuery?: Readonly<Record<string, string>>;
+  /** Throws what is wrong with an answer; such an answer is not kept. */
+  readonly check: (body: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -86,7 +89,7 @@ export class LiteratureClient {
     signal?.throwIfAborted();
     const key = cacheKey(request);
     const { cache, clock, offline } = this.#setting;
-    const cached = cache.read(key);
+    const cached = passing(cache.read(key), request);
     if (cached && clock.now() - cached.retrievedAt < request.ttlMs) return answerOf(cached, 'cache');
     if (offline) {
       this.#sayOffline('offline by choice');
@@ -148,6 +151,7 @@ export class LiteratureClient {
         return answerOf(renewed, 'network');
       }
       if (outcome.status === 200) {
+        request.check(outcome.body);
         const entry = {
           key,
           retrievedAt: clock.now(),
@@ -231,6 +235,17 @@ function cacheKey({ url, headers }: GetRequest): string {
 
 function answerOf({ body, retrievedAt }: CachedResponse, from: Answer['from']): Answer {
   return { body, retrievedAt: new Date(retrievedAt).toISOString(), from };
+}
+
+/** An answer that an earlier version kept may not pass any more. */
+function passing(cached: CachedResponse | null, { check }: GetRequest): CachedResponse | null {
+  if (!cached) return null;
+  try {
+    check(cached.body);
+    return cached;
+  } catch {
+    return null;
+  }
 }
 
 /** Node's fetch hides what went wrong one level down. */

@@ -26,7 +26,7 @@ function searchQuery(text: string, must: readonly string[]): string | null {
 
 function parseEntry(entry: XmlElement, retrievedAt: string): IndexedDocument {
   const link = textOf(entry, 'id');
-  const id = /\/abs\/(.+?)(v\d+)?$/.exec(link)?.[1];
+  const id = /\/abs\/(\S{1,100}?)(v\d+)?$/.exec(link)?.[1];
   const title = textOf(entry, 'title');
   if (!id || title === '')
     throw new MalformedAnswerError('arXiv', `an entry without id or title (${link.slice(0, 80)})`);
@@ -76,7 +76,13 @@ export function arxivSource(client: LiteratureClient, base = 'https://export.arx
       url.searchParams.set('start', '0');
       url.searchParams.set('max_results', String(limit));
       url.searchParams.set('sortBy', 'relevance');
-      const { body, retrievedAt } = await client.get({ url, rate, ttlMs: searchTtlMs, signal });
+      const { body, retrievedAt } = await client.get({
+        url,
+        rate,
+        ttlMs: searchTtlMs,
+        check: (text) => parseArxivFeed(text, ''),
+        signal,
+      });
       return parseArxivFeed(body, retrievedAt).filter(({ year }) => since === undefined || (year ?? 0) >= since);
     },
   };

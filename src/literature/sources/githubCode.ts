@@ -3,6 +3,7 @@ import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { RefusedError } from '../http/errors.ts';
 import { telling } from '../query.ts';
+import { cleanLine } from '../text.ts';
 import { foundDocument, type OnlineSource, parseAnswer, searchTtlMs } from './source.ts';
 
 /** Code search allows ten requests a minute; looking up a repository is counted apart. */
@@ -66,6 +67,7 @@ export function githubCodeSource(
         rate,
         lane: 'repos',
         ttlMs: licenceTtlMs,
+        check: (answer) => parseAnswer('GitHub', answer, repositorySchema),
         headers,
         secretHeaders,
         signal,
@@ -91,7 +93,16 @@ export function githubCodeSource(
       url.searchParams.set('q', query);
       url.searchParams.set('per_page', String(Math.min(100, limit)));
       const rate = searchRate;
-      const answer = await client.get({ url, rate, lane: 'code', ttlMs: searchTtlMs, headers, secretHeaders, signal });
+      const answer = await client.get({
+        url,
+        rate,
+        lane: 'code',
+        ttlMs: searchTtlMs,
+        check: (text) => parseAnswer('GitHub', text, searchSchema),
+        headers,
+        secretHeaders,
+        signal,
+      });
       const { items } = parseAnswer('GitHub', answer.body, searchSchema);
       const known = new Map<string, string>();
       for (const name of new Set(items.map(({ repository }) => repository.full_name))) {
@@ -102,7 +113,7 @@ export function githubCodeSource(
         const licence = known.get(name) ?? 'NOASSERTION';
         if (licences === 'permissive' && !permissive.has(licence)) return [];
         return foundDocument({
-          id: evidenceIdSchema.parse(`github:${name}/${encodeURI(path)}`.slice(0, 300)),
+          id: evidenceIdSchema.parse(`github:${name}/${encodeURI(cleanLine(path, 500))}`.slice(0, 300)),
           source: 'github',
           kind: 'code',
           url: html_url,

@@ -53,6 +53,7 @@ export function openAlexSource(
         url,
         rate,
         ttlMs: searchTtlMs,
+        check: (answer) => parseAnswer('OpenAlex', answer, answerSchema),
         signal,
         ...(key === null ? {} : { secretQuery: { api_key: key } }),
       });

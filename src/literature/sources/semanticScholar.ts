@@ -46,6 +46,7 @@ export function semanticScholarSource(
         url,
         rate,
         ttlMs: searchTtlMs,
+        check: (answer) => parseAnswer('Semantic Scholar', answer, answerSchema),
         signal,
         ...(key === null ? {} : { secretHeaders: { 'x-api-key': key } }),
       });
