@@ -98,7 +98,8 @@ function shareFit(architecture: Architecture, hint: z.infer<typeof shareHint>): 
   const low = Math.round(hint.low * whole.length);
   const high = Math.round(hint.high * whole.length);
   const miss = Math.max(0, low - count, count - high);
-  return Math.max(0, 1 - miss / Math.max(1, Math.ceil(whole.length / 4)));
+  // Never quite 0, so that whoever climbs towards a share finds a slope however far away.
+  return 1 / (1 + miss / Math.ceil(whole.length / 8));
 }
 
 /** 1 where gaps between the layers of the primitive are equal, 0 where all of them touch. */

@@ -146,7 +146,10 @@ describe('local/prior', () => {
           (await inner.searchLiterature(query)).map((item) => ({ ...item, source: 'arxiv' as const })),
       };
     };
-    const { evidence, change } = await priorModel(foreign).propose({ ...drafting, rng: rngFor(1) });
+    const followed = await priorModel(open).propose({ ...drafting, rng: rngFor(1) });
+    expect(followed).toMatchObject({ candidate: layers('16M'), evidence: ['corpus:work-0'] });
+    const { candidate, evidence, change } = await priorModel(foreign).propose({ ...drafting, rng: rngFor(1) });
+    expect(candidate).not.toBe(followed.candidate);
     expect(evidence).toEqual([]);
     expect(change).toContain('none of what was read could be followed');
   });

@@ -15,7 +15,7 @@ const share = (primitive: 'M' | 'mA' | 'Mb', of: 'layers' | 'mixers', low: numbe
 describe('a hint', () => {
   it('on a share is met within its range, at the nearest count that the depth holds', () => {
     expect(degree('mA 7Mb 8M', share('mA', 'mixers', 0.125))).toBe(1);
-    expect(degree('4mA 4Mb 8M', share('mA', 'mixers', 0.125))).toBe(0);
+    expect(degree('4mA 4Mb 8M', share('mA', 'mixers', 0.125))).toBe(0.25);
     expect(degree('2mA 6Mb 8M', share('mA', 'mixers', 0.125))).toBe(0.5);
     expect(degree('5mA 11M', share('mA', 'layers', 0.28, 0.38))).toBe(1);
     expect(degree('16M', share('mA', 'mixers', 0.125))).toBe(0);

@@ -57,6 +57,7 @@ describe('the client', () => {
     const first = await time.drive(client.get(asking(url)));
     time.advance(2 * hour);
     const second = await time.drive(client.get(asking(url)));
+    expect(asked[1]?.headers['if-none-match']).toBe('"v1"');
     expect(second.body).toBe(first.body);
     expect(Date.parse(second.retrievedAt) - Date.parse(first.retrievedAt)).toBe(2 * hour);
     expect((await client.get(asking(url))).from).toBe('cache');
@@ -110,6 +111,10 @@ describe('the client', () => {
     });
     await expect(time.drive(client.get(asking(broken.url)))).rejects.toMatchObject({ code: 'literature-busy' });
     expect([busy.asked.length, broken.asked.length]).toEqual([1, 3]);
+    // Whoever comes next waits as long as the host asked.
+    const before = time.now();
+    await expect(time.drive(client.get(asking(`${busy.url}/next`)))).rejects.toMatchObject({ code: 'literature-busy' });
+    expect((busy.asked[1]?.at ?? 0) - before).toBe(60_000 - (before - (busy.asked[0]?.at ?? 0)));
     // Longer than the backoff of one and two seconds: the rate of the host holds for repetitions, too.
     const waits = broken.asked.slice(1).map(({ at }, nth) => at - (broken.asked[nth]?.at ?? 0));
     for (const wait of waits) expect(wait).toBeGreaterThanOrEqual(3000);
