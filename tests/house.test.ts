@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 /** The floors of docs/architecture.md, lowest first. A room imports from lower floors, and from itself. */
 const floors = [
   ['domain', 'platform'],
-  ['bus', 'memory', 'evaluators', 'aggregation'],
+  ['bus', 'memory', 'literature', 'evaluators', 'aggregation'],
   ['agents'],
   ['actors', 'report', 'audit'],
   ['cli'],

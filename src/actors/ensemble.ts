@@ -4,6 +4,7 @@ import { type Bus, connectBus } from '../bus/index.ts';
 import type { ModelName } from '../domain/agent.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
+import type { OpenRetriever } from '../domain/literature.ts';
 import type { Standing } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
@@ -39,6 +40,8 @@ export interface EnsembleSetting {
   readonly ackWaitMs: number;
   /** What helper processes are started with. */
   readonly helpers: PythonSetting;
+  /** What the models that read, read with. */
+  readonly openRetriever: OpenRetriever;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -133,7 +136,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
       throw new PrerequisiteError('archive-away', `no archive answers at ${url}`, 'start one there with: aira archive');
     }
     const run: Lab['runSearch'] = (spec, source, options) =>
-      runSearch(lab, { helpers: setting.helpers, trouble: trouble.promise }, spec, source, options);
+      runSearch(lab, { ...setting, trouble: trouble.promise }, spec, source, options);
     return { bus, url, trouble: trouble.promise, runSearch: run, close };
   } catch (thrown) {
     await close();
@@ -143,7 +146,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
 
 function runSearch(
   lab: LabSetting,
-  { helpers, trouble }: { helpers: PythonSetting; trouble: Promise<never> },
+  { helpers, openRetriever, trouble }: Pick<EnsembleSetting, 'helpers' | 'openRetriever'> & { trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
   { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
@@ -157,7 +160,9 @@ function runSearch(
         return startWorker(id, device, helpers.python, lab);
       });
   const models = new Map<ModelName, LocalModel>();
-  for (const { model } of spec.agents) if (!models.has(model)) models.set(model, createModel(model, helpers));
+  for (const { model } of spec.agents) {
+    if (!models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
+  }
   const agents: Part[] = without.includes('agents')
     ? []
     : spec.agents.map(({ name }) => startAgent(spec.id, name, Object.fromEntries(models), lab));

@@ -52,7 +52,13 @@ export async function think({ spec, view, space, seed, models, signal }: Thinker
     parents: [...decision.parents],
     candidate: checkedCandidate(proposal, space, model),
     rationale: checkedRationale(
-      { choice: decision.reason, change: proposal.change, expected: proposal.expected },
+      {
+        choice: decision.reason,
+        change: proposal.change,
+        expected: proposal.expected,
+        retrieved: [...(proposal.retrieved ?? [])],
+        evidence: [...(proposal.evidence ?? [])],
+      },
       model,
     ),
   };

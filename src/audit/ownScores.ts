@@ -28,8 +28,8 @@ function checkProposals(subject: Subject, inquiry: Inquiry): void {
   const odd = nodes.filter(({ rationale }) => !rationaleSchema.safeParse(JSON.parse(rationale)).success);
   inquiry.none(
     odd,
-    ({ id }) => `the rationale of ${id} carries more than choice, change and expectation`,
-    `${counted(nodes.length, 'rationale')}, each with choice, change and expectation alone`,
+    ({ id }) => `the rationale of ${id} carries more than choice, change, expectation and reading`,
+    `${counted(nodes.length, 'rationale')}, each with choice, change, expectation and reading alone`,
   );
 }
 

@@ -1,6 +1,7 @@
 import type { EnsembleSetting } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { childEnvironment, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
+import { notesRetriever } from '../literature/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
 import { systemTimers } from '../platform/timers.ts';
@@ -22,6 +23,7 @@ function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
 export async function systemSetting(options: { home: string; nats?: string; port?: number }): Promise<EnsembleSetting> {
   const python = await findPython();
+  const log = createLogger('aira');
   return {
     home: options.home,
     url: options.nats ?? null,
@@ -31,6 +33,7 @@ export async function systemSetting(options: { home: string; nats?: string; port
     helpers: { python, env: childEnvironment(process.env), packageRoot },
     clock: systemClock,
     timers: systemTimers,
-    log: createLogger('aira'),
+    openRetriever: notesRetriever(log),
+    log,
   };
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { agentNameSchema } from './ids.ts';
 
 /** Classical searchers, run in the agent's own process: baselines for every claim, and the offline default. */
-export const localModels = ['local/random', 'local/mutate', 'local/bayes'] as const;
+export const localModels = ['local/random', 'local/mutate', 'local/bayes', 'local/prior'] as const;
 export const modelSchema = z.enum(localModels);
 export type ModelName = z.infer<typeof modelSchema>;
 

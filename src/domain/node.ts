@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, nodeIdSchema } from './ids.ts';
+import { evidenceIdSchema } from './literature.ts';
 
 /** What an agent did to obtain a candidate. */
 export const operators = ['draft', 'improve', 'crossover'] as const;
@@ -19,6 +20,9 @@ export const rationaleSchema = z.strictObject({
   change: z.string().max(2000),
   /** What the proposer expects of it, where it has an expectation: a fitness. */
   expected: z.number().nullable(),
+  /** What was shown to the agent while it thought, and which of it the proposal follows. Older nodes have read nothing. */
+  retrieved: z.array(evidenceIdSchema).max(64).default([]),
+  evidence: z.array(evidenceIdSchema).max(32).default([]),
 });
 export type Rationale = z.infer<typeof rationaleSchema>;
 

@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { createModel, type LocalModel } from '../../src/agents/index.ts';
+import type { LocalModel } from '../../src/agents/index.ts';
+import { bayesModel } from '../../src/agents/models/bayes.ts';
 import { randomModel } from '../../src/agents/models/random.ts';
 import { randomArchitecture, substitute } from '../../src/agents/models/variation.ts';
 import { canonicalText, parseInSpace, type Space } from '../../src/domain/architecture.ts';
@@ -16,7 +17,7 @@ let python: string;
 let bayes: LocalModel;
 beforeAll(async () => {
   python = await findPython();
-  bayes = createModel('local/bayes', { python, env: process.env, packageRoot });
+  bayes = bayesModel({ python, env: process.env, packageRoot });
 });
 afterAll(() => bayes.close());
 
@@ -37,7 +38,7 @@ function impostor(program: string): { root: string; model: LocalModel } {
   mkdirSync(folder, { recursive: true });
   for (const file of ['__init__.py', 'bayes/__init__.py']) writeFileSync(join(folder, '..', file), '');
   writeFileSync(join(folder, '__main__.py'), program.replaceAll('{root}', root));
-  const model = createModel('local/bayes', { python, env: process.env, packageRoot: root });
+  const model = bayesModel({ python, env: process.env, packageRoot: root });
   onTestFinished(() => model.close());
   return { root, model };
 }
@@ -82,7 +83,7 @@ describe('local/bayes', () => {
   });
 
   it('drafts without the helper: for drafts, and before three scores are known', async () => {
-    const nowhere = createModel('local/bayes', { python: '/nonexistent/python3', env: {}, packageRoot });
+    const nowhere = bayesModel({ python: '/nonexistent/python3', env: {}, packageRoot });
     const drafted = await nowhere.propose({ ...improve(), operator: 'draft', parents: [] });
     expect(drafted.change).toMatch(/^random draft [^;]*$/);
     const early = await nowhere.propose(improve({ view: viewOf([best]) }));
@@ -132,7 +133,7 @@ describe('local/bayes', () => {
 
 describe('the helper process', () => {
   it('says what to install where it cannot start', async () => {
-    const nowhere = createModel('local/bayes', { python: '/nonexistent/python3', env: {}, packageRoot });
+    const nowhere = bayesModel({ python: '/nonexistent/python3', env: {}, packageRoot });
     const error = await nowhere.propose(improve()).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(PrerequisiteError);
     expect(error).toMatchObject({ code: 'bayes-start', message: expect.stringContaining('ENOENT') });

@@ -77,7 +77,7 @@ describe('the audit of an untouched archive', () => {
     const archive = Archive.open(home, manualClock());
     const { id: search } = trial();
     archive.handlers['search-open']({ spec: trial(), source: '' });
-    const rationale = { choice: 'test', change: 'test', expected: null };
+    const rationale = { choice: 'test', change: 'test', expected: null, retrieved: [], evidence: [] };
     for (const [node, candidate] of [['reference-sandwich-1', 'mA mA M M']] as const) {
       archive.handlers['node-add']({ search, node: node as never, origin: 'reference', candidate, rationale });
       archive.handlers['node-evaluate']({ search, nodes: [node as never], rung: 'screen', seeds: 1 });
@@ -100,7 +100,7 @@ describe('the audit of an untouched archive', () => {
     const { id: search } = trial();
     archive.handlers['search-open']({ spec: trial(), source: '' });
     const node = 'reference-sandwich-1' as never;
-    const rationale = { choice: 'test', change: 'test', expected: null };
+    const rationale = { choice: 'test', change: 'test', expected: null, retrieved: [], evidence: [] };
     archive.handlers['node-add']({ search, node, origin: 'reference', candidate: 'mA mA M M', rationale });
     archive.handlers['node-evaluate']({ search, nodes: [node], rung: 'screen', seeds: 1 });
     const [job] = archive.unsent(10).flatMap((entry) => (entry.kind === 'job' ? [entry.body] : []));

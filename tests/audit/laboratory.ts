@@ -19,10 +19,13 @@ import { agentSpec, measurement, searchSpec } from '../support/specs.ts';
 
 /** Whole searches on a real archive: real agents, ladder and ledger; only the training is replaced by a landscape. */
 
+const noReading = () => {
+  throw new Error('none of these agents reads');
+};
 const setting = { python: 'python3', env: {}, packageRoot: '/nowhere' };
 const models: Partial<Record<ModelName, LocalModel>> = {
-  'local/random': createModel('local/random', setting),
-  'local/mutate': createModel('local/mutate', setting),
+  'local/random': createModel('local/random', setting, noReading),
+  'local/mutate': createModel('local/mutate', setting, noReading),
 };
 
 export const trial = (overrides: Partial<Record<keyof SearchSpec, unknown>> = {}): SearchSpec =>

@@ -14,7 +14,7 @@ function openArchive(home = temporaryFolder(), clock = manualClock()) {
 }
 
 function proposal(ordinal: number, candidate: string, overrides: Partial<RequestOf<'agent-submit'>> = {}) {
-  const rationale = { choice: 'test', change: 'test', expected: null };
+  const rationale = { choice: 'test', change: 'test', expected: null, retrieved: [], evidence: [] };
   const search = searchSpec().id;
   return {
     search,

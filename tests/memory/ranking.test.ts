@@ -15,7 +15,7 @@ function rankedAfter(...order: readonly string[]): string[] {
   archive.handlers['search-open']({ spec, source: '' });
   for (const agent of order) {
     const candidate = agent === 'early' ? 'M M M mA' : 'mA M M M';
-    const rationale = { choice: 'draft', change: 'at random', expected: null };
+    const rationale = { choice: 'draft', change: 'at random', expected: null, retrieved: [], evidence: [] };
     const proposal = { search, agent: agent as AgentName, ordinal: 1, operator: 'draft' as const, parents: [] };
     expect(archive.handlers['agent-submit']({ ...proposal, candidate, rationale }).verdict).toBe('accepted');
   }

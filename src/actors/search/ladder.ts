@@ -31,7 +31,8 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       for (const [index, node] of references.entries()) {
         const reference = spec.references[index];
         if (!reference) continue;
-        const rationale = { choice: 'a known pattern to compare with', change: reference.name, expected: null };
+        const choice = 'a known pattern to compare with';
+        const rationale = { choice, change: reference.name, expected: null, retrieved: [], evidence: [] };
         await bus.ask('node-add', { search, node, origin: 'reference', candidate: reference.architecture, rationale });
       }
       if (references.length > 0) await evaluate(references, 'screen', 1);
@@ -59,6 +60,8 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
           choice: `N0 over the best of five clusters: ${pattern.electorate.members.length} of ${nodes.length} nodes`,
           change: `per layer the most frequent primitive: ${runLengthText(pattern.architecture)}`,
           expected: null,
+          retrieved: [],
+          evidence: [],
         };
         const candidate = canonicalText(pattern.architecture);
         await bus.ask('node-add', { search, node: aggregateNode, origin: 'aggregate', candidate, rationale });

@@ -1,15 +1,17 @@
 import type { ModelName } from '../../domain/agent.ts';
+import type { OpenRetriever } from '../../domain/literature.ts';
 import { bayesModel } from './bayes.ts';
 import type { PythonSetting } from './bayesHelper.ts';
 import type { LocalModel } from './model.ts';
 import { mutateModel } from './mutate.ts';
+import { priorModel } from './prior.ts';
 import { randomModel } from './random.ts';
 
 export type { PythonSetting } from './bayesHelper.ts';
 export type { LocalModel, Proposal, ProposalInput } from './model.ts';
 
 /** The model of that name. Nothing is started before its first question. */
-export function createModel(name: ModelName, setting: PythonSetting): LocalModel {
+export function createModel(name: ModelName, setting: PythonSetting, openRetriever: OpenRetriever): LocalModel {
   switch (name) {
     case 'local/random':
       return randomModel();
@@ -17,5 +19,7 @@ export function createModel(name: ModelName, setting: PythonSetting): LocalModel
       return mutateModel();
     case 'local/bayes':
       return bayesModel(setting);
+    case 'local/prior':
+      return priorModel(openRetriever);
   }
 }

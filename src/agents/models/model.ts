@@ -1,5 +1,6 @@
 import type { ModelName } from '../../domain/agent.ts';
 import type { Space } from '../../domain/architecture.ts';
+import type { EvidenceId } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 
@@ -22,6 +23,9 @@ export interface Proposal {
   readonly change: string;
   /** The fitness that the proposer expects, or null where it has no opinion. */
   readonly expected: number | null;
+  /** What the proposer was shown, and which of it the candidate follows; absent where nothing was read. */
+  readonly retrieved?: readonly EvidenceId[];
+  readonly evidence?: readonly EvidenceId[];
 }
 
 /** What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. */

@@ -16,7 +16,9 @@ import {
   packageRoot,
   workerCommand,
 } from '../../evaluators/index.ts';
+import { notesRetriever } from '../../literature/index.ts';
 import { readArchive } from '../../memory/archive.ts';
+import { createLogger } from '../../platform/log.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
 
@@ -35,7 +37,11 @@ function localModels() {
       if (known) return known;
       // The other models are arithmetic of this process.
       const python = name === 'local/bayes' ? await findPython() : '';
-      const model = createModel(name, { python, env: childEnvironment(process.env), packageRoot });
+      const model = createModel(
+        name,
+        { python, env: childEnvironment(process.env), packageRoot },
+        notesRetriever(createLogger('audit')),
+      );
       opened.set(name, model);
       return model;
     },

@@ -100,7 +100,10 @@ async function work(options: PartOptions): Promise<number> {
 
 async function serveAgents(search: SearchId, names: readonly AgentName[], options: PartOptions): Promise<number> {
   const { setting, lab } = await meet(options);
-  const models = Object.fromEntries(localModels.map((name) => [name, createModel(name, setting.helpers)] as const));
+  const { helpers, openRetriever } = setting;
+  const models = Object.fromEntries(
+    localModels.map((name) => [name, createModel(name, helpers, openRetriever)] as const),
+  );
   try {
     const agents = names.map((name) => startAgent(search, name, models as Record<ModelName, never>, lab));
     say(`${names.join(', ')} of ${search} at ${options.nats}`);

@@ -1,0 +1,87 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+
+const entrySchema = z.strictObject({
+  version: z.literal(1),
+  key: z.string(),
+  /** When the answer was last known to be current, in milliseconds since the epoch. */
+  retrievedAt: z.int().nonnegative(),
+  etag: z.string().nullable(),
+  lastModified: z.string().nullable(),
+  body: z.string(),
+});
+export type CachedResponse = Omit<z.infer<typeof entrySchema>, 'version'>;
+
+/** Bytes that the folder may hold; the oldest answers leave first. */
+const defaultLimit = 256 * 1024 * 1024;
+/** Writings between two looks at the size of the folder. */
+const writesPerSweep = 64;
+
+/**
+ * Answers of literature services on disk, one file each, shared by all processes of a user.
+ *
+ * C1 An entry is whole or absent: it is written aside and renamed.
+ * C2 An entry that cannot be read is as good as absent. The cache never fails a request.
+ * C3 Keys are public URLs; no secret is part of one.
+ */
+export class ResponseCache {
+  readonly #directory: string;
+  readonly #limit: number;
+  #writes = 0;
+
+  constructor(directory: string, limit: number = defaultLimit) {
+    this.#directory = directory;
+    this.#limit = limit;
+  }
+
+  read(key: string): CachedResponse | null {
+    try {
+      const { version, ...entry } = entrySchema.parse(JSON.parse(readFileSync(this.#path(key), 'utf8')));
+      return entry.key === key ? entry : null;
+    } catch {
+      return null;
+    }
+  }
+
+  write(entry: CachedResponse): void {
+    const path = this.#path(entry.key);
+    const aside = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      writeFileSync(aside, JSON.stringify({ version: 1, ...entry }), { mode: 0o600 });
+      renameSync(aside, path);
+      if (this.#writes++ % writesPerSweep === 0) this.#sweep();
+    } catch {
+      // A full or read-only disk costs the next process a request, not this one its answer.
+      discard(aside);
+    }
+  }
+
+  #path(key: string): string {
+    return join(this.#directory, `${createHash('sha256').update(key).digest('hex')}.json`);
+  }
+
+  #sweep(): void {
+    const files = readdirSync(this.#directory).flatMap((name) => {
+      const path = join(this.#directory, name);
+      const stat = statSync(path, { throwIfNoEntry: false });
+      return stat?.isFile() ? [{ path, size: stat.size, at: stat.mtimeMs }] : [];
+    });
+    let total = files.reduce((sum, { size }) => sum + size, 0);
+    for (const { path, size } of files.sort((a, b) => a.at - b.at)) {
+      if (total <= this.#limit) return;
+      discard(path);
+      total -= size;
+    }
+  }
+}
+
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Where nothing can be removed nothing was written.
+  }
+}

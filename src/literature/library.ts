@@ -1,0 +1,242 @@
+import { AiraError, errorMessage, TerminalError } from '../domain/errors.ts';
+import {
+  type EvidenceId,
+  evidenceIdSchema,
+  type Item,
+  type LiteratureQuery,
+  type ReadText,
+  type Retrieval,
+  type Retriever,
+} from '../domain/literature.ts';
+import type { Logger } from '../platform/log.ts';
+import { type Corpus, noteDocument } from './corpus.ts';
+import { type IndexedDocument, wholeText } from './document.ts';
+import { telling } from './query.ts';
+import { SearchIndex } from './searchIndex.ts';
+import type { OnlineSource } from './sources/source.ts';
+import { capText, cleanLine, cleanText } from './text.ts';
+import { type Candidate, varied } from './variety.ts';
+
+/**
+ * All that agents can read, behind one door: Aira's notes, what the laboratory's agents concluded, and online services.
+ *
+ * L1 Notes are ranked among themselves: nothing that comes from elsewhere changes which notes are found, or their order.
+ * L2 Hints come from notes alone. Whatever a text from elsewhere claims to be, it is text.
+ * L3 A service that fails costs its own answers and a line in the log, not the thought.
+ * L4 Each thought reads within its budget, and everything it is shown is recorded.
+ */
+
+export interface ReadingBudget {
+  readonly searches: number;
+  readonly reads: number;
+  /** Items that one search may show. */
+  readonly itemsPerSearch: number;
+}
+export const defaultReadingBudget: ReadingBudget = { searches: 6, reads: 4, itemsPerSearch: 8 };
+
+/** What an agent concluded from the laboratory's own experiments. */
+export interface Lesson {
+  /** Names the node or search that it is about; lower-case words joined by hyphens. */
+  readonly id: string;
+  readonly title: string;
+  readonly text: string;
+  readonly authors: readonly string[];
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+export interface LibrarySetting {
+  readonly corpus: Corpus;
+  readonly log: Logger;
+  readonly sources?: readonly OnlineSource[];
+  /** File of the index of what was found online or learnt here; in memory without one. */
+  readonly shelfPath?: string;
+  readonly budget?: ReadingBudget;
+  /** Called when the library closes: ends what its sources use. */
+  readonly onClose?: () => void;
+}
+
+interface Ranked extends Candidate {
+  readonly document: IndexedDocument;
+  readonly snippet: string;
+}
+
+const snippetCap = 600;
+
+export class Library {
+  readonly corpusVersion: string;
+  readonly #notes = new SearchIndex();
+  readonly #shelf: SearchIndex;
+  readonly #sources: readonly OnlineSource[];
+  readonly #budget: ReadingBudget;
+  readonly #log: Logger;
+  readonly #onClose: () => void;
+
+  constructor({
+    corpus,
+    log,
+    sources = [],
+    shelfPath,
+    budget = defaultReadingBudget,
+    onClose = () => {},
+  }: LibrarySetting) {
+    this.#onClose = onClose;
+    this.corpusVersion = corpus.version;
+    this.#notes.put(corpus.notes.map(noteDocument));
+    this.#shelf = new SearchIndex(shelfPath);
+    this.#sources = sources;
+    this.#budget = budget;
+    this.#log = log;
+  }
+
+  /** Makes lessons findable; one whose id is known replaces the older. */
+  learn(lessons: readonly Lesson[]): void {
+    this.#shelf.put(
+      lessons.map(({ id, title, text, authors, at }) => ({
+        id: evidenceIdSchema.parse(`archive:${id}`),
+        source: 'archive',
+        url: null,
+        retrievedAt: at,
+        licence: "the laboratory's own",
+        kind: 'lesson',
+        topic: null,
+        title,
+        authors: [...authors],
+        year: null,
+        abstract: text,
+        body: '',
+        hints: [],
+        certainty: 'unverified',
+      })),
+    );
+  }
+
+  /** The reading of one thought. */
+  open(): Retriever {
+    const left = { searches: this.#budget.searches, reads: this.#budget.reads };
+    const retrieved: Retrieval[] = [];
+    const spend = (what: 'searches' | 'reads') => {
+      if (left[what] === 0) {
+        throw new TerminalError(
+          'reading-budget',
+          `this thought has used its ${this.#budget[what]} ${what}; propose with what was read`,
+        );
+      }
+      left[what] -= 1;
+    };
+    const search = async (
+      how: Retrieval['how'],
+      kinds: readonly Item['kind'][],
+      query: LiteratureQuery,
+      signal?: AbortSignal,
+    ) => {
+      spend('searches');
+      const items = await this.#search(kinds, query, signal);
+      for (const [index, { source, id, url, retrievedAt, licence }] of items.entries()) {
+        retrieved.push({
+          source,
+          id,
+          url,
+          retrievedAt,
+          licence,
+          how,
+          query: cleanLine(query.text, 500),
+          rank: index + 1,
+        });
+      }
+      return items;
+    };
+    return {
+      retrieved,
+      searchLiterature: (query, signal) => search('search-literature', ['paper', 'lesson'], query, signal),
+      searchCode: (query, signal) => search('search-code', ['code'], query, signal),
+      read: async (id) => {
+        spend('reads');
+        const text = this.#read(id);
+        if (text) {
+          const { source, url, retrievedAt, licence } = text;
+          retrieved.push({ source, id, url, retrievedAt, licence, how: 'read', query: id, rank: 1 });
+        }
+        return text;
+      },
+    };
+  }
+
+  close(): void {
+    this.#onClose();
+    this.#notes.close();
+    this.#shelf.close();
+  }
+
+  #read(id: EvidenceId): ReadText | null {
+    const document = this.#notes.get(id) ?? this.#shelf.get(id);
+    if (!document) return null;
+    const { source, url, retrievedAt, licence, title } = document;
+    return { source, id, url, retrievedAt, licence, title, ...capText(cleanText(wholeText(document))) };
+  }
+
+  async #search(kinds: readonly Item['kind'][], query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]> {
+    const { text, must, since, topic, hinted, sources } = query;
+    const limit = Math.max(1, Math.min(query.limit ?? this.#budget.itemsPerSearch, this.#budget.itemsPerSearch));
+    const wanted = (name: Item['source']) => sources === undefined || sources.includes(name);
+    const asked = { text, must, limit: 3 * limit, kinds, since, topic, hinted };
+
+    // Online works carry no topic and no hints: a search for those would be in vain.
+    const online =
+      hinted || topic !== undefined
+        ? []
+        : this.#sources.filter(({ name, kind }) => wanted(name) && kinds.includes(kind));
+    const answers = await Promise.all(online.map((source) => this.#ask(source, query, 2 * limit, signal)));
+    signal?.throwIfAborted();
+    this.#shelf.put(answers.flat());
+
+    const notes = wanted('corpus') ? this.#notes.search(asked) : [];
+    const shelved = this.#shelf.search({ ...asked, sources });
+    const lists = [notes, shelved, ...answers.map((found) => found.map((document) => ({ document, snippet: '' })))];
+    const candidates = new Map<string, Ranked>();
+    for (const list of lists) {
+      for (const [index, { document, snippet }] of list.entries()) {
+        const key = sameWork(document);
+        if (candidates.has(key)) continue;
+        candidates.set(key, {
+          document,
+          snippet: snippet || document.abstract,
+          source: document.source,
+          // By rank: scores of different indexes and services do not compare.
+          relevance: 1 - index / list.length,
+          text: `${document.title} ${document.abstract}`,
+        });
+      }
+    }
+    return varied([...candidates.values()], limit).map(itemOf);
+  }
+
+  async #ask(
+    source: OnlineSource,
+    { text, must, since }: LiteratureQuery,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<IndexedDocument[]> {
+    try {
+      return await source.search({ text, must, since, limit, signal });
+    } catch (thrown) {
+      if (signal?.aborted) throw signal.reason;
+      const code = thrown instanceof AiraError ? thrown.code : 'unknown';
+      // That there is no network is said once, by the client.
+      if (code !== 'literature-offline') this.#log.warn({ source: source.name, code }, errorMessage(thrown));
+      return [];
+    }
+  }
+}
+
+/** Two services, or a service and a note, may know the same work: by its arXiv id, or by its title. */
+function sameWork({ url, title, kind, id }: IndexedDocument): string {
+  if (kind !== 'paper') return id;
+  const words = telling(title).join(' ');
+  return words === '' ? (url ?? id) : words;
+}
+
+function itemOf({ document, snippet }: Ranked): Item {
+  const { topic: _, abstract: __, body: ___, ...item } = document;
+  return { ...item, snippet: capText(cleanText(snippet), snippetCap).text };
+}

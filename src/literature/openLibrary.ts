@@ -1,0 +1,63 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorMessage } from '../domain/errors.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Timers } from '../platform/timers.ts';
+import { corpusDirectory, loadCorpus } from './corpus.ts';
+import { LiteratureClient } from './http/client.ts';
+import { ResponseCache } from './http/responseCache.ts';
+import { Library, type ReadingBudget } from './library.ts';
+import { arxivSource } from './sources/arxiv.ts';
+import { githubCodeSource } from './sources/githubCode.ts';
+import { openAlexSource } from './sources/openAlex.ts';
+import { semanticScholarSource } from './sources/semanticScholar.ts';
+
+export interface OnlineSetting {
+  /** Answers of services and what was found in them; shared by all labs of a user. */
+  readonly cacheDirectory: string;
+  /** `aira/0.1.0 (+https://...)`. */
+  readonly userAgent: string;
+  /** Without a key a service is asked as far as it answers strangers; GitHub's code search does not. */
+  readonly keys: { readonly semanticScholar?: string; readonly openAlex?: string; readonly github?: string };
+  readonly offline: boolean;
+  /** Whether code under copyleft or unknown licences may be shown to agents. */
+  readonly codeLicences: 'permissive' | 'any';
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly corpus?: string;
+  readonly budget?: ReadingBudget;
+  /** Where the services are, if not where they usually are. */
+  readonly bases?: Readonly<Partial<Record<'arxiv' | 'semanticScholar' | 'openAlex' | 'github', string>>>;
+}
+
+/**
+ * Everything that agents can read, services included. One such library serves all agents of a process, so that they share
+ * its rates and its cache.
+ *
+ * @throws PrerequisiteError `corpus-malformed`.
+ */
+export function openLibrary(setting: OnlineSetting): Library {
+  const { cacheDirectory, userAgent, keys, offline, codeLicences, clock, timers, log, budget, bases = {} } = setting;
+  const cache = new ResponseCache(join(cacheDirectory, 'answers'));
+  const client = new LiteratureClient({ clock, timers, log, cache, userAgent, offline });
+  const sources = [
+    arxivSource(client, bases.arxiv),
+    semanticScholarSource(client, keys.semanticScholar ?? null, bases.semanticScholar),
+    openAlexSource(client, keys.openAlex ?? null, bases.openAlex),
+  ];
+  if (keys.github) {
+    const base = bases.github === undefined ? {} : { base: bases.github };
+    sources.push(githubCodeSource(client, { token: keys.github, licences: codeLicences, ...base }));
+  }
+  const given = { corpus: loadCorpus(setting.corpus ?? corpusDirectory), log, sources, ...(budget ? { budget } : {}) };
+  const onClose = () => client.close();
+  try {
+    mkdirSync(cacheDirectory, { recursive: true, mode: 0o700 });
+    return new Library({ ...given, onClose, shelfPath: join(cacheDirectory, 'shelf.db') });
+  } catch (thrown) {
+    log.warn({ why: errorMessage(thrown) }, 'what is found online is not kept for the next time');
+    return new Library({ ...given, onClose });
+  }
+}

@@ -1,0 +1,89 @@
+import { parseXml, XmlElement, XmlError } from '@rgrove/parse-xml';
+import { type EvidenceId, evidenceIdSchema } from '../../domain/literature.ts';
+import type { IndexedDocument } from '../document.ts';
+import type { LiteratureClient } from '../http/client.ts';
+import { MalformedAnswerError } from '../http/errors.ts';
+import { telling, words } from '../query.ts';
+import { foundDocument, type OnlineSource, searchTtlMs } from './source.ts';
+
+/** arXiv asks for no more than one request in three seconds, over one connection. */
+const rate = { burst: 1, everyMs: 3_000 };
+const mostWords = 12;
+
+const elements = (parent: XmlElement, name: string): XmlElement[] =>
+  parent.children.filter((child): child is XmlElement => child instanceof XmlElement && child.name === name);
+const textOf = (parent: XmlElement, name: string): string => elements(parent, name)[0]?.text.trim() ?? '';
+
+/** `all:` looks in all fields; quotes keep AND, OR and ANDNOT from being read as operators. */
+function searchQuery(text: string, must: readonly string[]): string | null {
+  const field = (word: string) => `all:"${word}"`;
+  const required = must.flatMap(words).slice(0, mostWords).map(field);
+  const wanted = telling(text).slice(0, mostWords).map(field);
+  if (wanted.length === 0 && required.length === 0) return null;
+  const any = wanted.length > 0 ? [`(${wanted.join(' OR ')})`] : [];
+  return [...required, ...any].join(' AND ');
+}
+
+function parseEntry(entry: XmlElement, retrievedAt: string): IndexedDocument {
+  const link = textOf(entry, 'id');
+  const id = /\/abs\/(\S{1,100}?)(v\d+)?$/.exec(link)?.[1];
+  const title = textOf(entry, 'title');
+  if (!id || title === '')
+    throw new MalformedAnswerError('arXiv', `an entry without id or title (${link.slice(0, 80)})`);
+  const published = Number(textOf(entry, 'published').slice(0, 4));
+  return foundDocument({
+    id: evidenceIdSchema.parse(`arxiv:${id}`) as EvidenceId,
+    source: 'arxiv',
+    kind: 'paper',
+    url: `https://arxiv.org/abs/${id}`,
+    retrievedAt,
+    licence: 'CC0-1.0 (metadata)',
+    title,
+    authors: elements(entry, 'author').map((author) => textOf(author, 'name')),
+    year: published,
+    abstract: textOf(entry, 'summary'),
+  });
+}
+
+/** The Atom feed of the arXiv API. @throws MalformedAnswerError when it is none, or reports an error. */
+export function parseArxivFeed(body: string, retrievedAt: string): IndexedDocument[] {
+  let root: XmlElement | null;
+  try {
+    root = parseXml(body).root;
+  } catch (cause) {
+    if (!(cause instanceof XmlError)) throw cause;
+    throw new MalformedAnswerError('arXiv', 'no XML', { cause });
+  }
+  if (root?.name !== 'feed') throw new MalformedAnswerError('arXiv', 'no Atom feed');
+  const entries = elements(root, 'entry');
+  // An error comes as a feed, too: with one entry that bears its title and message.
+  const [first] = entries;
+  if (first && textOf(first, 'title') === 'Error') {
+    throw new MalformedAnswerError('arXiv', textOf(first, 'summary').slice(0, 200));
+  }
+  return entries.map((entry) => parseEntry(entry, retrievedAt));
+}
+
+export function arxivSource(client: LiteratureClient, base = 'https://export.arxiv.org'): OnlineSource {
+  return {
+    name: 'arxiv',
+    kind: 'paper',
+    async search({ text, must = [], since, limit, signal }) {
+      const query = searchQuery(text, must);
+      if (query === null) return [];
+      const url = new URL('/api/query', base);
+      url.searchParams.set('search_query', query);
+      url.searchParams.set('start', '0');
+      url.searchParams.set('max_results', String(limit));
+      url.searchParams.set('sortBy', 'relevance');
+      const { body, retrievedAt } = await client.get({
+        url,
+        rate,
+        ttlMs: searchTtlMs,
+        check: (text) => parseArxivFeed(text, ''),
+        signal,
+      });
+      return parseArxivFeed(body, retrievedAt).filter(({ year }) => since === undefined || (year ?? 0) >= since);
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import * as z from 'zod';
+import { evidenceIdSchema } from '../../domain/literature.ts';
+import type { LiteratureClient } from '../http/client.ts';
+import { RefusedError } from '../http/errors.ts';
+import { telling } from '../query.ts';
+import { cleanLine } from '../text.ts';
+import { foundDocument, type OnlineSource, parseAnswer, searchTtlMs } from './source.ts';
+
+/** Code search allows ten requests a minute; looking up a repository is counted apart. */
+const searchRate = { burst: 1, everyMs: 6_000 };
+const repositoryRate = { burst: 5, everyMs: 1_000 };
+/** GitHub refuses longer queries than 256 characters. */
+const longestQuery = 200;
+const licenceTtlMs = 30 * 24 * 60 * 60 * 1000;
+
+const searchSchema = z.object({
+  items: z.array(
+    z.object({
+      path: z.string().min(1),
+      html_url: z.url({ protocol: /^https?$/ }),
+      repository: z.object({
+        full_name: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
+        description: z.string().nullish(),
+      }),
+      text_matches: z.array(z.object({ fragment: z.string() })).nullish(),
+    }),
+  ),
+});
+const repositorySchema = z.object({ license: z.object({ spdx_id: z.string().nullable() }).nullable() });
+
+/** Licences under which an idea may be taken up without further thought. */
+const permissive = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'BSL-1.0',
+  'CC0-1.0',
+  'ISC',
+  'MIT',
+  'MIT-0',
+  'Unlicense',
+  'Zlib',
+]);
+
+export interface GithubSetting {
+  readonly token: string;
+  /** `permissive` leaves out what is copyleft, or under no known licence. */
+  readonly licences: 'permissive' | 'any';
+  readonly base?: string;
+}
+
+export function githubCodeSource(
+  client: LiteratureClient,
+  { token, licences, base = 'https://api.github.com' }: GithubSetting,
+): OnlineSource {
+  const headers = { accept: 'application/vnd.github.text-match+json', 'x-github-api-version': '2022-11-28' };
+  const secretHeaders = { authorization: `Bearer ${token}` };
+
+  /** The repository's SPDX id, `NOASSERTION` where it states none that GitHub knows. */
+  async function licenceOf(repository: string, signal: AbortSignal | undefined): Promise<string> {
+    const url = new URL(`/repos/${repository}`, base);
+    try {
+      const rate = repositoryRate;
+      const { body } = await client.get({
+        url,
+        rate,
+        lane: 'repos',
+        ttlMs: licenceTtlMs,
+        check: (answer) => parseAnswer('GitHub', answer, repositorySchema),
+        headers,
+        secretHeaders,
+        signal,
+      });
+      return parseAnswer('GitHub', body, repositorySchema).license?.spdx_id ?? 'NOASSERTION';
+    } catch (thrown) {
+      // Renamed or gone since it was indexed: nothing is known of what its author allows.
+      if (thrown instanceof RefusedError) return 'NOASSERTION';
+      throw thrown;
+    }
+  }
+
+  return {
+    name: 'github',
+    kind: 'code',
+    async search({ text, must = [], limit, signal }) {
+      let query = 'language:python';
+      for (const word of telling([...must, text].join(' ')).slice(0, 6)) {
+        if (query.length + word.length + 1 <= longestQuery) query = `${word} ${query}`;
+      }
+      if (query === 'language:python') return [];
+      const url = new URL('/search/code', base);
+      url.searchParams.set('q', query);
+      url.searchParams.set('per_page', String(Math.min(100, limit)));
+      const rate = searchRate;
+      const answer = await client.get({
+        url,
+        rate,
+        lane: 'code',
+        ttlMs: searchTtlMs,
+        check: (text) => parseAnswer('GitHub', text, searchSchema),
+        headers,
+        secretHeaders,
+        signal,
+      });
+      const { items } = parseAnswer('GitHub', answer.body, searchSchema);
+      const known = new Map<string, string>();
+      for (const name of new Set(items.map(({ repository }) => repository.full_name))) {
+        known.set(name, await licenceOf(name, signal));
+      }
+      return items.flatMap(({ path, html_url, repository, text_matches }) => {
+        const name = repository.full_name;
+        const licence = known.get(name) ?? 'NOASSERTION';
+        if (licences === 'permissive' && !permissive.has(licence)) return [];
+        return foundDocument({
+          id: evidenceIdSchema.parse(`github:${name}/${encodeURI(cleanLine(path, 500))}`.slice(0, 300)),
+          source: 'github',
+          kind: 'code',
+          url: html_url,
+          retrievedAt: answer.retrievedAt,
+          licence,
+          title: `${name}: ${path}`,
+          authors: [name.slice(0, name.indexOf('/'))],
+          year: null,
+          abstract: repository.description ?? '',
+          body: (text_matches ?? []).map(({ fragment }) => fragment).join('\n...\n'),
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import * as z from 'zod';
+import { evidenceIdSchema } from '../../domain/literature.ts';
+import type { LiteratureClient } from '../http/client.ts';
+import { telling } from '../query.ts';
+import { foundDocument, type OnlineSource, parseAnswer, searchTtlMs } from './source.ts';
+
+/** Far below the hundred a second that OpenAlex allows: each search is paid for out of a daily credit. */
+const rate = { burst: 2, everyMs: 1_000 };
+
+/** An abstract may not be longer than so many words; positions beyond that are an error or an attack. */
+const mostWords = 20_000;
+
+const answerSchema = z.object({
+  results: z.array(
+    z.object({
+      id: z.string().regex(/^https:\/\/openalex\.org\/W\d+$/),
+      display_name: z.string().nullable(),
+      publication_year: z.int().nullable(),
+      authorships: z.array(z.object({ author: z.object({ display_name: z.string().nullable() }) })).default([]),
+      abstract_inverted_index: z.record(z.string(), z.array(z.int().nonnegative().max(mostWords))).nullish(),
+    }),
+  ),
+});
+
+/** OpenAlex gives abstracts as positions per word; this puts the words back in their places. */
+export function rebuildAbstract(inverted: Readonly<Record<string, readonly number[]>>): string {
+  const placed = Object.entries(inverted).flatMap(([word, places]) => places.map((place) => ({ word, place })));
+  return placed
+    .sort((a, b) => a.place - b.place)
+    .map(({ word }) => word)
+    .join(' ');
+}
+
+export function openAlexSource(
+  client: LiteratureClient,
+  key: string | null,
+  base = 'https://api.openalex.org',
+): OnlineSource {
+  return {
+    name: 'openalex',
+    kind: 'paper',
+    async search({ text, must = [], since, limit, signal }) {
+      const query = telling([...must, text].join(' '))
+        .slice(0, 16)
+        .join(' ');
+      if (query === '') return [];
+      const url = new URL('/works', base);
+      url.searchParams.set('search', query);
+      url.searchParams.set('per-page', String(Math.min(100, limit)));
+      url.searchParams.set('select', 'id,display_name,publication_year,authorships,abstract_inverted_index');
+      if (since !== undefined) url.searchParams.set('filter', `from_publication_date:${since}-01-01`);
+      const { body, retrievedAt } = await client.get({
+        url,
+        rate,
+        ttlMs: searchTtlMs,
+        check: (answer) => parseAnswer('OpenAlex', answer, answerSchema),
+        signal,
+        ...(key === null ? {} : { secretQuery: { api_key: key } }),
+      });
+      return parseAnswer('OpenAlex', body, answerSchema)
+        .results.filter(({ display_name }) => display_name !== null)
+        .map((work) =>
+          foundDocument({
+            id: evidenceIdSchema.parse(`openalex:${work.id.slice('https://openalex.org/'.length)}`),
+            source: 'openalex',
+            kind: 'paper',
+            url: work.id,
+            retrievedAt,
+            licence: 'CC0-1.0 (metadata)',
+            title: work.display_name ?? '',
+            authors: work.authorships.flatMap(({ author }) => author.display_name ?? []),
+            year: work.publication_year,
+            abstract: work.abstract_inverted_index ? rebuildAbstract(work.abstract_inverted_index) : '',
+          }),
+        );
+    },
+  };
+}

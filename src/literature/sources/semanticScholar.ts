@@ -1,0 +1,69 @@
+import * as z from 'zod';
+import { evidenceIdSchema } from '../../domain/literature.ts';
+import type { LiteratureClient } from '../http/client.ts';
+import { telling } from '../query.ts';
+import { foundDocument, type OnlineSource, parseAnswer, searchTtlMs } from './source.ts';
+
+/** One request a second with a key; without one all anonymous callers share a pool, and more would only be refused. */
+const rate = { burst: 1, everyMs: 1_000 };
+
+const answerSchema = z.object({
+  total: z.number().optional(),
+  // Left out when nothing was found.
+  data: z
+    .array(
+      z.object({
+        paperId: z.string().regex(/^[0-9a-f]{40}$/),
+        title: z.string().min(1),
+        abstract: z.string().nullish(),
+        year: z.int().nullish(),
+        authors: z.array(z.object({ name: z.string() })).nullish(),
+      }),
+    )
+    .default([]),
+});
+
+export function semanticScholarSource(
+  client: LiteratureClient,
+  key: string | null,
+  base = 'https://api.semanticscholar.org',
+): OnlineSource {
+  return {
+    name: 'semantic-scholar',
+    kind: 'paper',
+    async search({ text, must = [], since, limit, signal }) {
+      // Plain words: a hyphen makes the service find nothing.
+      const query = telling([...must, text].join(' '))
+        .slice(0, 16)
+        .join(' ');
+      if (query === '') return [];
+      const url = new URL('/graph/v1/paper/search', base);
+      url.searchParams.set('query', query);
+      url.searchParams.set('limit', String(Math.min(100, limit)));
+      url.searchParams.set('fields', 'title,abstract,year,authors');
+      if (since !== undefined) url.searchParams.set('year', `${since}-`);
+      const { body, retrievedAt } = await client.get({
+        url,
+        rate,
+        ttlMs: searchTtlMs,
+        check: (answer) => parseAnswer('Semantic Scholar', answer, answerSchema),
+        signal,
+        ...(key === null ? {} : { secretHeaders: { 'x-api-key': key } }),
+      });
+      return parseAnswer('Semantic Scholar', body, answerSchema).data.map((paper) =>
+        foundDocument({
+          id: evidenceIdSchema.parse(`semantic-scholar:${paper.paperId}`),
+          source: 'semantic-scholar',
+          kind: 'paper',
+          url: `https://www.semanticscholar.org/paper/${paper.paperId}`,
+          retrievedAt,
+          licence: 'Semantic Scholar API licence (attribution)',
+          title: paper.title,
+          authors: paper.authors?.map(({ name }) => name) ?? [],
+          year: paper.year ?? null,
+          abstract: paper.abstract ?? '',
+        }),
+      );
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import * as z from 'zod';
+import type { Item, LiteratureSource } from '../../domain/literature.ts';
+import type { IndexedDocument } from '../document.ts';
+import { MalformedAnswerError } from '../http/errors.ts';
+import { cleanLine } from '../text.ts';
+
+export interface SourceQuery {
+  readonly text: string;
+  readonly must?: readonly string[] | undefined;
+  readonly since?: number | undefined;
+  readonly limit: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A service that knows works which the notes do not. */
+export interface OnlineSource {
+  readonly name: LiteratureSource;
+  readonly kind: Item['kind'];
+  /**
+   * Works in the service's own order of relevance, none with hints. @throws MalformedAnswerError when the service does not
+   * answer in its format; and whatever the client throws.
+   */
+  search(query: SourceQuery): Promise<IndexedDocument[]>;
+}
+
+const day = 24 * 60 * 60 * 1000;
+/** How long an answer is used without asking again: new works appear daily, and searches are repeated within days. */
+export const searchTtlMs = 7 * day;
+
+/** An answer as this schema. @throws MalformedAnswerError naming the first thing that is wrong. */
+export function parseAnswer<T>(service: string, body: string, schema: z.ZodType<T>): T {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(body);
+  } catch (cause) {
+    throw new MalformedAnswerError(service, 'no JSON', { cause });
+  }
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new MalformedAnswerError(service, `${z.core.toDotPath(issue?.path ?? [])} ${issue?.message}`);
+}
+
+/** What all documents of online sources have in common: nobody of Aira has checked them, and they carry no hints. */
+export function foundDocument(
+  given: Pick<IndexedDocument, 'id' | 'source' | 'kind' | 'url' | 'retrievedAt' | 'licence' | 'title' | 'abstract'> & {
+    authors: readonly string[];
+    year: number | null;
+    body?: string;
+  },
+): IndexedDocument {
+  const { authors, year, body = '', ...rest } = given;
+  return {
+    ...rest,
+    title: cleanLine(given.title, 1000),
+    authors: authors.slice(0, 100).map((name) => cleanLine(name, 200)),
+    year: year !== null && Number.isInteger(year) && year >= 1900 && year <= 2100 ? year : null,
+    body,
+    topic: null,
+    hints: [],
+    certainty: 'unverified',
+  };
+}
