@@ -2,4 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { searchFileJsonSchema } from '../dist/domain/searchSchema.js';
 
-writeFileSync(new URL('../schemas/search.schema.json', import.meta.url), `${JSON.stringify(searchFileJsonSchema(), null, 2)}\n`);
+writeFileSync(
+  new URL('../schemas/search.schema.json', import.meta.url),
+  `${JSON.stringify(searchFileJsonSchema(), null, 2)}\n`,
+);

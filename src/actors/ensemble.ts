@@ -2,18 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { createModel, type LocalModel, type PythonSetting } from '../agents/index.ts';
 import { type Bus, connectBus } from '../bus/index.ts';
 import type { ModelName } from '../domain/agent.ts';
-import { RetryableError, toError } from '../domain/errors.ts';
-import { workerIdSchema } from '../domain/ids.ts';
+import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
+import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
 import type { Standing } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
 import type { Clock } from '../platform/clock.ts';
+import { deferred } from '../platform/deferred.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import {
   type EmbeddedServer,
   embedServer,
   type LabSetting,
+  limitsFor,
   type Part,
   type SearchEnd,
   startAgent,
@@ -32,6 +34,8 @@ export interface EnsembleSetting {
   readonly url: string | null;
   readonly natsServer: () => string;
   readonly port: number | undefined;
+  /** After how long the silence of a worker means that it is gone. */
+  readonly ackWaitMs: number;
   /** What helper processes are started with. */
   readonly helpers: PythonSetting;
   readonly clock: Clock;
@@ -59,12 +63,16 @@ export interface RunningSearch {
   standing(): Standing | null;
 }
 
+/** Quarters of a second that an archive may take to answer: it may be reading back a large ledger. */
+const patience = 80;
+
 /** A number that tells this process's workers from those of others on the same bus. */
 const tag = () => randomUUID().slice(0, 8);
 
-async function answers(bus: Bus): Promise<boolean> {
+/** Does an archivist answer? Asks for so many quarters of a second before the answer is no. */
+async function answers(bus: Bus, attempts: number): Promise<boolean> {
   try {
-    await bus.ask('search-name', { family: 'probe' as never }, { timeoutMs: 2000 });
+    await bus.ask('search-name', { family: agentNameSchema.parse('probe') }, { timeoutMs: 2000, attempts });
     return true;
   } catch (thrown) {
     if (thrown instanceof RetryableError) return false;
@@ -79,8 +87,9 @@ async function answers(bus: Bus): Promise<boolean> {
  * @throws PrerequisiteError when the bus cannot be reached or the home cannot be used.
  */
 export async function openLab(setting: EnsembleSetting, without: readonly PartName[]): Promise<Lab> {
-  const { home, clock, timers, log } = setting;
+  const { home, ackWaitMs, clock, timers, log } = setting;
   const closers: (() => Promise<void>)[] = [];
+  const trouble = deferred<never>();
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
@@ -89,19 +98,26 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
     if (url === null) {
       const server: EmbeddedServer = await embedServer(setting.natsServer(), `${home}/nats`, setting.port, log);
       closers.push(() => server.stop());
+      server.gone.catch((thrown) => trouble.reject(toError(thrown)));
       url = server.url;
     }
-    const bus = await connectBus({ url, name: 'aira', clock, ids: randomUUID, log });
+    const bus = await connectBus({ url, name: 'aira', limits: limitsFor(ackWaitMs), clock, ids: randomUUID, log });
     closers.push(() => bus.close());
-    const lab: LabSetting = { bus, clock, timers, log };
-    if (!without.includes('archive') && !(setting.url !== null && (await answers(bus)))) {
+    const lab: LabSetting = { bus, ackWaitMs, clock, timers, log };
+    if (!without.includes('archive') && !(setting.url !== null && (await answers(bus, 1)))) {
       const archivist = startArchivist(home, lab);
       closers.push(async () => {
         archivist.stop();
         await archivist.ended;
       });
+      archivist.ended.then((error) => error && trouble.reject(error), trouble.reject);
     }
-    return { bus, url, runSearch: (...args) => runSearch(lab, setting.helpers, ...args), close };
+    if (!(await Promise.race([answers(bus, patience), trouble.promise]))) {
+      throw new PrerequisiteError('archive-away', `no archive answers at ${url}`, 'start one there with: aira archive');
+    }
+    const run: Lab['runSearch'] = (spec, source, options) =>
+      runSearch(lab, { helpers: setting.helpers, trouble: trouble.promise }, spec, source, options);
+    return { bus, url, runSearch: run, close };
   } catch (thrown) {
     await close();
     throw thrown;
@@ -110,7 +126,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
 
 function runSearch(
   lab: LabSetting,
-  helpers: PythonSetting,
+  { helpers, trouble }: { helpers: PythonSetting; trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
   { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
@@ -135,7 +151,8 @@ function runSearch(
       const error = ends.find((end) => end !== null);
       return workers.length > 0 && error ? ({ how: 'failed', error: toError(error) } as const) : null;
     });
-    const first = await Promise.race([search.ended, noWorkers.then((end) => end ?? search.ended)]);
+    const broken = trouble.catch((thrown): SearchEnd => ({ how: 'failed', error: toError(thrown) }));
+    const first = await Promise.race([search.ended, noWorkers.then((end) => end ?? search.ended), broken]);
     if (first.how === 'failed') search.stop();
     for (const part of agents) part.stop();
     for (const part of workers) part.stop();

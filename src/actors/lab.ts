@@ -1,12 +1,13 @@
 import { type LocalModel, think } from '../agents/index.ts';
 import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } from '../bus/index.ts';
 import type { ModelName } from '../domain/agent.ts';
-import { errorMessage } from '../domain/errors.ts';
+import { AiraError, toError } from '../domain/errors.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type Device, NativeWorker, workerCommand } from '../evaluators/index.ts';
 import { Archive } from '../memory/archive.ts';
 import type { Clock } from '../platform/clock.ts';
+import { deferred } from '../platform/deferred.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import { agentMachine } from './agent/machine.ts';
@@ -18,9 +19,19 @@ import { workerMachine } from './worker/machine.ts';
 /** What every part of a lab is given. */
 export interface LabSetting {
   readonly bus: Bus;
+  /** After how long the silence of a worker means that it is gone. */
+  readonly ackWaitMs: number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
+}
+
+/** A worker says so often per acknowledgement wait that it is alive, because a single sign may be lost on the way. */
+const signsPerWait = 3;
+
+/** The bus's figures for such a wait. Recording a result takes milliseconds, so its own wait may be shorter. */
+export function limitsFor(ackWaitMs: number): NonNullable<BusOptions['limits']> {
+  return { jobAckWaitMs: ackWaitMs, resultAckWaitMs: Math.round(ackWaitMs / 3) };
 }
 
 /** A part that goes on until it is told to end. */
@@ -44,7 +55,7 @@ export function startArchivist(home: string, { bus, clock, timers, log }: LabSet
 
 /** Starts the worker of one device. */
 export function startWorker(id: WorkerId, device: Device, python: string, setting: LabSetting): Part {
-  const { bus, timers, log, clock } = setting;
+  const { bus, timers, log, clock, ackWaitMs } = setting;
   const native = new NativeWorker({
     command: workerCommand({ python, device: device.name }),
     memoryLimitBytes: device.memoryLimitBytes,
@@ -52,7 +63,8 @@ export function startWorker(id: WorkerId, device: Device, python: string, settin
     timers,
     log,
   });
-  const part = run(workerMachine({ id, deviceClass: device.class, bus, native, timers, log }), log);
+  const heartbeatMs = Math.round(ackWaitMs / signsPerWait);
+  const part = run(workerMachine({ id, deviceClass: device.class, bus, native, timers, log, heartbeatMs }), log);
   return {
     ended: part.ended.then((last) => last.context.error),
     drain: () => part.send({ type: 'DRAIN' }),
@@ -94,6 +106,8 @@ export function startSearch(spec: SearchSpec, source: string, { bus, timers, log
 /** An embedded nats-server that is started again, on its port and with its streams, when it dies. */
 export interface EmbeddedServer {
   readonly url: string;
+  /** Rejects when the server died and could not be brought back; stays open otherwise. */
+  readonly gone: Promise<never>;
   stop(): Promise<void>;
 }
 
@@ -116,10 +130,13 @@ export async function embedServer(
       log.warn({ signal, code }, 'nats-server ended; starting it again');
       server = await startServer({ binary, storeDir, port: server.port, log });
     }
+    throw new AiraError('nats-dies', `nats-server died ${mostRestarts} times`);
   };
-  const watching = watch().catch((thrown) => log.error({ error: errorMessage(thrown) }, 'nats-server is gone'));
+  const gone = deferred<never>();
+  const watching = watch().catch((thrown) => gone.reject(toError(thrown)));
   return {
     url: server.url,
+    gone: gone.promise,
     async stop() {
       stopping = true;
       await server.stop();

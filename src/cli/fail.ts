@@ -14,12 +14,6 @@ export function report(thrown: unknown): number {
     process.stderr.write(`${pc.red('aira:')} ${error.message}\n${pc.dim('  remedy:')} ${error.remedy}\n`);
     return exitCodes.usage;
   }
-  const code = (error as { code?: string }).code;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
-    process.stderr.write(`${pc.red('aira:')} the disk is full; nothing that was recorded is lost\n`);
-    process.stderr.write(`${pc.dim('  remedy:')} free some space, then resume the search\n`);
-    return exitCodes.usage;
-  }
   if (error instanceof AiraError) {
     process.stderr.write(`${pc.red('aira:')} ${error.message}\n`);
     return exitCodes.failed;

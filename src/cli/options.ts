@@ -9,7 +9,9 @@ export function option(flags: string, description: string): Option {
 }
 
 export const homeOption = () =>
-  option('--home <dir>', 'the lab: archive, streams, reports').default('.aira').argParser((text: string) => resolve(text));
+  option('--home <dir>', 'the lab: archive, streams, reports')
+    .default('.aira')
+    .argParser((text: string) => resolve(text));
 
 /** NATS_URL is what NATS's own tools read; ours comes first. */
 export const natsOption = () => {

@@ -18,7 +18,8 @@ export function readSearchFile(path: string): ReadSearchFile {
   try {
     source = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new PrerequisiteError('search-file', `cannot read ${path}: ${errorMessage(cause)}`, 'give the path of a search file', {
+    const why = (cause as { code?: string }).code === 'ENOENT' ? 'there is no such file' : errorMessage(cause);
+    throw new PrerequisiteError('search-file', `cannot read ${path}: ${why}`, 'give the path of a search file', {
       cause,
     });
   }
@@ -26,7 +27,11 @@ export function readSearchFile(path: string): ReadSearchFile {
   const [broken] = document.errors;
   if (broken) {
     const line = broken.linePos?.[0].line;
-    throw new PrerequisiteError('search-file', `${path} is not YAML: line ${line}: ${broken.message.split('\n')[0]}`, 'mend that line');
+    throw new PrerequisiteError(
+      'search-file',
+      `${path} is not YAML: line ${line}: ${broken.message.split('\n')[0]}`,
+      'mend that line',
+    );
   }
   const parsed = searchFileSchema.safeParse(document.toJS());
   if (!parsed.success) {

@@ -1,8 +1,23 @@
 import type { EnsembleSetting } from '../actors/ensemble.ts';
+import { PrerequisiteError } from '../domain/errors.ts';
 import { childEnvironment, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
 import { systemTimers } from '../platform/timers.ts';
+
+/**
+ * `AIRA_ACK_WAIT_SECONDS`: after how long the silence of a worker means that it is gone. All processes that share a NATS
+ * server must be given the same. Default 30 s; shorter where parts are expected to die often, as in tests.
+ *
+ * @throws PrerequisiteError `ack-wait` for anything but a number of at least 1.
+ */
+function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
+  if (text === undefined || text === '') return 30_000;
+  const seconds = Number(text);
+  if (seconds >= 1 && seconds <= 3600) return Math.round(seconds * 1000);
+  const message = `AIRA_ACK_WAIT_SECONDS is ${JSON.stringify(text)}, which is not between 1 and 3600`;
+  throw new PrerequisiteError('ack-wait', message, 'correct or unset it');
+}
 
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
 export async function systemSetting(options: { home: string; nats?: string; port?: number }): Promise<EnsembleSetting> {
@@ -12,6 +27,7 @@ export async function systemSetting(options: { home: string; nats?: string; port
     url: options.nats ?? null,
     natsServer: findNatsServer,
     port: options.port,
+    ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
     clock: systemClock,
     timers: systemTimers,

@@ -8,7 +8,10 @@ function objectAt(schema: unknown, path: readonly PropertyKey[], root: unknown):
     if (typeof node !== 'object' || node === null) return;
     const { $ref, anyOf, oneOf, allOf, items, properties, additionalProperties } = node as Record<string, unknown>;
     if (typeof $ref === 'string') {
-      const target = $ref.split('/').slice(1).reduce<unknown>((at, part) => (at as Record<string, unknown>)?.[part], root);
+      const target = $ref
+        .split('/')
+        .slice(1)
+        .reduce<unknown>((at, part) => (at as Record<string, unknown>)?.[part], root);
       visit(target, rest);
     }
     for (const branch of [anyOf, oneOf, allOf]) {
@@ -16,7 +19,8 @@ function objectAt(schema: unknown, path: readonly PropertyKey[], root: unknown):
     }
     const [head, ...tail] = rest;
     if (head === undefined) {
-      if (typeof properties === 'object' && properties !== null) for (const key of Object.keys(properties)) keys.add(key);
+      if (typeof properties === 'object' && properties !== null)
+        for (const key of Object.keys(properties)) keys.add(key);
     } else if (typeof head === 'number') visit(items, tail);
     else visit((properties as Record<string, unknown> | undefined)?.[String(head)] ?? additionalProperties, tail);
   };

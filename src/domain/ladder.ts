@@ -23,7 +23,9 @@ export function upperRungSeconds(screened: number, references: number, ladder: L
   const rounds = (trainings: number) => Math.ceil(trainings / Math.max(1, costs.slots));
   const planned = trainings(screened, references, ladder);
   // The aggregate is screened like every other node before it is trained in full.
-  return rounds(planned.confirm) * costs.seconds.confirm + costs.seconds.screen + rounds(planned.final) * costs.seconds.final;
+  return (
+    rounds(planned.confirm) * costs.seconds.confirm + costs.seconds.screen + rounds(planned.final) * costs.seconds.final
+  );
 }
 
 /** Trainings on each rung of a search in which agents have `screened` candidates screened. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { agentNameSchema, nodeIdSchema } from './ids.ts';
 import { failureReasonSchema } from './evaluation.ts';
+import { agentNameSchema, nodeIdSchema } from './ids.ts';
 
 /** What an agent did to obtain a candidate. */
 export const operators = ['draft', 'improve', 'crossover'] as const;

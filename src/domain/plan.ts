@@ -36,9 +36,14 @@ function shareOut(file: SearchFile): AgentSpec[] {
   );
   const seen = new Set<string>();
   for (const { name } of single) {
-    if (seen.has(name)) throw new PrerequisiteError('agents', `two agents are called "${name}"`, 'give each a name of its own');
+    if (seen.has(name))
+      throw new PrerequisiteError('agents', `two agents are called "${name}"`, 'give each a name of its own');
     if (reservedNames.some((word) => name === word || name.startsWith(`${word}-`))) {
-      throw new PrerequisiteError('agents', `"${name}" is a name that Aira keeps for its own nodes`, 'choose another name');
+      throw new PrerequisiteError(
+        'agents',
+        `"${name}" is a name that Aira keeps for its own nodes`,
+        'choose another name',
+      );
     }
     seen.add(name);
   }

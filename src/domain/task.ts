@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { spaceSchema } from './architecture.ts';
+import type { spaceSchema } from './architecture.ts';
 import { contentHash, type Json } from './canonical.ts';
 
 /**

@@ -20,7 +20,7 @@ import type { EvaluationKey } from '../domain/ids.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { systemTimers, type Timers } from '../platform/timers.ts';
-import { type Deferred, deferred } from './deferred.ts';
+import { type Deferred, deferred } from '../platform/deferred.ts';
 import { deviceClassOf } from './devices.ts';
 import { describeEnd, diagnose } from './diagnosis.ts';
 import { type OnOutcome, Population, type Verdict } from './population.ts';

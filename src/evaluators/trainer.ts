@@ -11,7 +11,7 @@
  */
 import { PrerequisiteError, RetryableError } from '../domain/errors.ts';
 import type { Timers } from '../platform/timers.ts';
-import { type Deferred, deferred } from './deferred.ts';
+import { type Deferred, deferred } from '../platform/deferred.ts';
 import { describeEnd, withLastWords } from './diagnosis.ts';
 import { printable } from './outputLog.ts';
 import type { Verdict } from './population.ts';

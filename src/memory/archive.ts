@@ -6,7 +6,7 @@ import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import type { Clock } from '../platform/clock.ts';
 import { failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
-import { openForReading, openForWriting } from './database.ts';
+import { diskFull, openForReading, openForWriting } from './database.ts';
 import { evaluations } from './evaluations.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
@@ -64,7 +64,11 @@ export class Archive {
   }
 
   #commit<T>(change: (now: number) => T): T {
-    return this.#db.transaction(() => change(this.#clock.now())).immediate();
+    try {
+      return this.#db.transaction(() => change(this.#clock.now())).immediate();
+    } catch (thrown) {
+      throw diskFull(this.#db.name, thrown) ?? thrown;
+    }
   }
 
   /** A search that was stopped, or whose wall time is over, has nothing trained any more (I9). */

@@ -9,19 +9,29 @@ export const archivePath = (home: string) => join(home, 'archive.db');
 /** Below so many free bytes no search is begun: SQLite, NATS and logs all fail badly on a full disk. */
 const leastFreeBytes = 256 * 1024 * 1024;
 
+/** What a full disk looks like to whoever writes; undefined for any other failure. */
+export function diskFull(path: string, thrown: unknown): PrerequisiteError | undefined {
+  const { code } = toError(thrown) as { code?: string };
+  if (code !== 'SQLITE_FULL' && code !== 'ENOSPC') return undefined;
+  const message = `the disk that holds ${path} is full; nothing that was recorded is lost`;
+  return new PrerequisiteError('disk-full', message, 'free some space, then resume', { cause: thrown });
+}
+
 const explainOpen = (path: string, thrown: unknown): Error => {
   const error = toError(thrown);
   const code = (error as { code?: string }).code ?? '';
   if (error instanceof PrerequisiteError) return error;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
-    return new PrerequisiteError('disk-full', `the disk that holds ${path} is full`, 'free some space, then resume', {
-      cause: error,
-    });
-  }
+  const full = diskFull(path, thrown);
+  if (full) return full;
   if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
-    return new PrerequisiteError('archive-damaged', `${path} is damaged: ${error.message}`, 'restore it from a backup', {
-      cause: error,
-    });
+    return new PrerequisiteError(
+      'archive-damaged',
+      `${path} is damaged: ${error.message}`,
+      'restore it from a backup',
+      {
+        cause: error,
+      },
+    );
   }
   return new PrerequisiteError('archive-unusable', `cannot use ${path}: ${error.message}`, 'choose another --home', {
     cause: error,
@@ -77,7 +87,11 @@ export function openForWriting(home: string, now: number): OpenDatabase {
     const { bavail, bsize } = statfsSync(home);
     if (bavail * bsize < leastFreeBytes) {
       const free = Math.floor((bavail * bsize) / 1024 / 1024);
-      throw new PrerequisiteError('disk-full', `only ${free} MB are free in ${home}`, 'free some space, then try again');
+      throw new PrerequisiteError(
+        'disk-full',
+        `only ${free} MB are free in ${home}`,
+        'free some space, then try again',
+      );
     }
     unlock = lock(home);
     db = new Database(path, { timeout: 5000 });
@@ -113,14 +127,18 @@ export function openForWriting(home: string, now: number): OpenDatabase {
  */
 export function openForReading(home: string): OpenDatabase {
   const path = archivePath(home);
+  if (!existsSync(path)) {
+    throw new PrerequisiteError(
+      'archive-missing',
+      `there is no archive in ${home}`,
+      'run a search first, or give --home',
+    );
+  }
   try {
     const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
     db.pragma('query_only = ON');
     return { db, close: () => db.close() };
   } catch (thrown) {
-    if ((thrown as { code?: string }).code === 'SQLITE_CANTOPEN') {
-      throw new PrerequisiteError('archive-missing', `there is no archive in ${home}`, 'run a search first, or give --home');
-    }
     throw explainOpen(path, thrown);
   }
 }

@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3';
 import { parseInSpace } from '../domain/architecture.ts';
 import {
-  evaluationKey,
   type EvaluationResult,
+  evaluationKey,
   type FailureReason,
   type Job,
   jobSchema,
@@ -65,7 +65,9 @@ export function evaluations(db: Database, out: Outbox) {
   const wanted = db.prepare<[string, string, string], { one: number }>(
     'SELECT 1 AS one FROM wants WHERE search = ? AND node = ? AND key = ?',
   );
-  const insertWant = db.prepare('INSERT INTO wants (search, node, key, rung, seed, saved, at) VALUES (?, ?, ?, ?, ?, ?, ?)');
+  const insertWant = db.prepare(
+    'INSERT INTO wants (search, node, key, rung, seed, saved, at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  );
   const wantsOf = db.prepare<[string], WantRow>(
     `SELECT w.search, w.node, n.agent, w.rung, w.seed, w.saved FROM wants w
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.key = ? ORDER BY w.search, n.seq`,

@@ -35,7 +35,9 @@ export function migrate(db: Database, path: string, now: number): void {
     );
   }
   if (version > 0) {
-    const applied = db.prepare<[], { version: number; name: string; checksum: string }>('SELECT * FROM migrations').all();
+    const applied = db
+      .prepare<[], { version: number; name: string; checksum: string }>('SELECT * FROM migrations')
+      .all();
     for (const row of applied) {
       const known = migrations[row.version - 1];
       if (known && checksum(known.sql) !== row.checksum) {

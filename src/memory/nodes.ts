@@ -26,7 +26,10 @@ interface NodeRow {
 }
 
 /** Proposals, and the laboratory's own nodes. All methods expect to be called inside a transaction. */
-export function nodes(db: Database, parts: { out: Outbox; searches: Searches; evaluations: Evaluations; budget: BudgetLedger }) {
+export function nodes(
+  db: Database,
+  parts: { out: Outbox; searches: Searches; evaluations: Evaluations; budget: BudgetLedger },
+) {
   const { out, searches, evaluations, budget } = parts;
   const insert = db.prepare(
     `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
@@ -45,7 +48,14 @@ export function nodes(db: Database, parts: { out: Outbox; searches: Searches; ev
 
   const store = (
     search: SearchId,
-    node: { id: NodeId; agent: AgentName; ordinal: number; origin: Origin; candidate: string; parents: readonly NodeId[] },
+    node: {
+      id: NodeId;
+      agent: AgentName;
+      ordinal: number;
+      origin: Origin;
+      candidate: string;
+      parents: readonly NodeId[];
+    },
     verdict: NodeRow['verdict'],
     message: string | null,
     rationale: object,
@@ -81,7 +91,8 @@ export function nodes(db: Database, parts: { out: Outbox; searches: Searches; ev
         return refuse(before.verdict === 'duplicate' ? 'duplicate' : 'invalid', before.message ?? '', id);
       }
       if (searches.phase(search) !== 'screening') return refuse('closed', 'proposals are no longer taken', null);
-      const limit = budget.accepted(search, agent) >= self.evaluations ? `the ${self.evaluations} evaluations are used` : null;
+      const limit =
+        budget.accepted(search, agent) >= self.evaluations ? `the ${self.evaluations} evaluations are used` : null;
       const objection = limit ?? budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return refuse('budget', objection, null);
 

@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import { jobSchema } from '../domain/evaluation.ts';
-import { eventSchema, type LabEvent } from '../domain/messages.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
+import { eventSchema, type LabEvent } from '../domain/messages.ts';
 
 const entrySchema = z.discriminatedUnion('kind', [
   z.strictObject({ seq: z.int(), kind: z.literal('job'), messageId: z.string(), body: jobSchema }),

@@ -1,9 +1,16 @@
 import type { Database } from 'better-sqlite3';
 import { canonicalJson, type Json } from '../domain/canonical.ts';
-import { TerminalError } from '../domain/errors.ts';
+import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
-import { type Phase, phases, phaseSchema, type SearchSpec, searchSpecSchema } from '../domain/search.ts';
+import { type Phase, phaseSchema, phases, type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import type { Outbox } from './outbox.ts';
+
+const unknown = (id: SearchId) =>
+  new PrerequisiteError(
+    'unknown-search',
+    `there is no search "${id}" in this lab`,
+    'list what it holds with: aira nodes',
+  );
 
 const isOpen = (phase: Phase) => phase !== 'finished' && phase !== 'stopped';
 
@@ -11,7 +18,9 @@ const isOpen = (phase: Phase) => phase !== 'finished' && phase !== 'stopped';
 export function searches(db: Database, out: Outbox) {
   const insert = db.prepare('INSERT INTO searches (id, spec, source, created_at) VALUES (?, ?, ?, ?)');
   const spec = db.prepare<[string], { spec: string; source: string }>('SELECT spec, source FROM searches WHERE id = ?');
-  const all = db.prepare<[], { id: string; created_at: number }>('SELECT id, created_at FROM searches ORDER BY created_at, id');
+  const all = db.prepare<[], { id: string; created_at: number }>(
+    'SELECT id, created_at FROM searches ORDER BY created_at, id',
+  );
   const insertPhase = db.prepare('INSERT INTO phases (search, phase, at) VALUES (?, ?, ?)');
   const lastPhase = db.prepare<[string], { phase: string }>(
     'SELECT phase FROM phases WHERE search = ? ORDER BY seq DESC LIMIT 1',
@@ -29,12 +38,12 @@ export function searches(db: Database, out: Outbox) {
   const specs = new Map<SearchId, SearchSpec>();
 
   const repository = {
-    /** @throws TerminalError `unknown-search` */
+    /** @throws PrerequisiteError `unknown-search` */
     spec(id: SearchId): SearchSpec {
       const cached = specs.get(id);
       if (cached) return cached;
       const row = spec.get(id);
-      if (!row) throw new TerminalError('unknown-search', `there is no search "${id}" in this lab`);
+      if (!row) throw unknown(id);
       const parsed = searchSpecSchema.parse(JSON.parse(row.spec));
       specs.set(id, parsed);
       return parsed;
@@ -79,7 +88,7 @@ export function searches(db: Database, out: Outbox) {
 
     phase(id: SearchId): Phase {
       const row = lastPhase.get(id);
-      if (!row) throw new TerminalError('unknown-search', `there is no search "${id}" in this lab`);
+      if (!row) throw unknown(id);
       return phaseSchema.parse(row.phase);
     },
 

@@ -58,7 +58,8 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
       const byRung = totals.all(search);
       const sum = (figure: Exclude<keyof Totals, 'rung'>) => byRung.reduce((total, row) => total + row[figure], 0);
       const on = (count: (row: Totals) => number) => {
-        const of = (rung: Rung) => byRung.filter((row) => row.rung === rung).reduce((total, row) => total + count(row), 0);
+        const of = (rung: Rung) =>
+          byRung.filter((row) => row.rung === rung).reduce((total, row) => total + count(row), 0);
         return { screen: of('screen'), confirm: of('confirm'), final: of('final') };
       };
       const found = perAgent.all(search);

@@ -50,12 +50,19 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
 
   const own = (search: SearchId, agent: AgentName, ordinal: number, horizon: number): ViewNode[] => {
     const parents = new Map<string, NodeId[]>();
-    for (const { node, parent } of parentRows.all(search, agent)) parents.set(node, [...(parents.get(node) ?? []), parent]);
+    for (const { node, parent } of parentRows.all(search, agent))
+      parents.set(node, [...(parents.get(node) ?? []), parent]);
     return rows.all(search, agent, ordinal).map((raw) => {
       const row = rowSchema.parse(raw);
       const known = row.ordinal <= horizon;
       const refused = row.verdict !== 'accepted';
-      const status = refused ? row.verdict : !known || !row.status ? 'pending' : row.status === 'ok' ? 'evaluated' : 'failed';
+      const status = refused
+        ? row.verdict
+        : !known || !row.status
+          ? 'pending'
+          : row.status === 'ok'
+            ? 'evaluated'
+            : 'failed';
       return viewNodeSchema.parse({
         id: row.id,
         agent: row.agent,
@@ -64,7 +71,8 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
         parents: parents.get(row.id) ?? [],
         candidate: row.candidate,
         status,
-        reason: row.verdict === 'duplicate' ? 'duplicate' : refused ? 'invalid' : status === 'failed' ? row.reason : null,
+        reason:
+          row.verdict === 'duplicate' ? 'duplicate' : refused ? 'invalid' : status === 'failed' ? row.reason : null,
         fitness: status === 'evaluated' ? row.validation : null,
       });
     });
@@ -77,7 +85,8 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
       if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'the screening is over' };
       const nodes = own(search, agent, ordinal, ordinal - self.pending);
-      const remaining = self.evaluations - nodes.filter((node) => node.status !== 'rejected' && node.status !== 'duplicate').length;
+      const remaining =
+        self.evaluations - nodes.filter((node) => node.status !== 'rejected' && node.status !== 'duplicate').length;
       if (remaining <= 0) return { state: 'closed', reason: `its ${self.evaluations} evaluations are used` };
       if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
         return { state: 'closed', reason: 'too many of its attempts were refused' };

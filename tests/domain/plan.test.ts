@@ -18,7 +18,13 @@ const task: Task = {
   profiles: { nano: { rungs: { screen: rung, confirm: rung, final: rung } } },
 };
 const profile = task.profiles.nano as NonNullable<Task['profiles'][string]>;
-const setting = { id: searchIdSchema.parse('toy-1'), task, profile, evaluator: 'torch-000000000000', deviceClass: 'cpu' as const };
+const setting = {
+  id: searchIdSchema.parse('toy-1'),
+  task,
+  profile,
+  evaluator: 'torch-000000000000',
+  deviceClass: 'cpu' as const,
+};
 const plan = (overrides: object) =>
   planSearch(
     searchFileSchema.parse({
@@ -45,7 +51,12 @@ describe('planning a search', () => {
   });
 
   it('keeps an agent’s own limit and gives the rest to the others', () => {
-    const { agents } = plan({ agents: [{ ...walker, evaluations: 7 }, { ...walker, name: 'rival', count: 2 }] });
+    const { agents } = plan({
+      agents: [
+        { ...walker, evaluations: 7 },
+        { ...walker, name: 'rival', count: 2 },
+      ],
+    });
     expect(agents.map(({ name, evaluations }) => [name, evaluations])).toEqual([
       ['walker', 7],
       ['rival-1', 2],
@@ -58,13 +69,27 @@ describe('planning a search', () => {
     [{ agents: [{ ...walker, name: 'reference-x' }] }, 'keeps for its own nodes'],
     [{ agents: [{ ...walker, evaluations: 11 }] }, 'add up to 11 evaluations, and the search has 10'],
     [{ references: [{ name: 'short', architecture: '3M' }] }, 'reference "short": the architecture has 3 layers'],
-    [{ references: [{ name: 'a', architecture: '16M' }, { name: 'a', architecture: '16mA' }] }, 'two references'],
+    [
+      {
+        references: [
+          { name: 'a', architecture: '16M' },
+          { name: 'a', architecture: '16mA' },
+        ],
+      },
+      'two references',
+    ],
   ])('refuses what does not go together', (overrides, sentence) => {
     expect(() => plan(overrides)).toThrow(sentence);
   });
 
   it('compares with the known patterns that the space can hold', () => {
-    expect(plan({}).references.map(({ name }) => name)).toEqual(['llama', 'composer', 'sandwich', 'mamba-mlp', 'hybrid-1-7']);
+    expect(plan({}).references.map(({ name }) => name)).toEqual([
+      'llama',
+      'composer',
+      'sandwich',
+      'mamba-mlp',
+      'hybrid-1-7',
+    ]);
     expect(referencesFor({ layers: 16, primitives: ['M', 'mA'] }).map(({ name }) => name)).toEqual([
       'llama',
       'composer',

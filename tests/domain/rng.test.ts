@@ -45,6 +45,7 @@ describe('canonical JSON', () => {
   });
 
   it('refuses what JSON would silently change', () => {
-    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) expect(() => canonicalJson({ value })).toThrow(TypeError);
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => canonicalJson({ value })).toThrow(TypeError);
   });
 });

@@ -52,6 +52,10 @@ export function measurement(validation: number, overrides: Partial<Measurement> 
   };
 }
 
-export function resultOf(job: Pick<Job, 'key' | 'evaluator'>, outcome: EvaluationResult['outcome'], attempt = 1): EvaluationResult {
+export function resultOf(
+  job: Pick<Job, 'key' | 'evaluator'>,
+  outcome: EvaluationResult['outcome'],
+  attempt = 1,
+): EvaluationResult {
   return { key: job.key, worker: workerIdSchema.parse('worker-1'), evaluator: job.evaluator, attempt, outcome };
 }

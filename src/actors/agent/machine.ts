@@ -67,7 +67,9 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
           }),
         { timers, log },
       ),
-      join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) => patiently(() => bus.ask('agent-join', { search, agent: name }), retrying(signal))),
+      join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) =>
+        patiently(() => bus.ask('agent-join', { search, agent: name }), retrying(signal)),
+      ),
       look: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) =>
         patiently(() => bus.ask('agent-view', { search, agent: name, ordinal: input }), retrying(signal)),
       ),

@@ -45,7 +45,9 @@ export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs =
     };
   };
   const verbs = Object.keys(archive.handlers) as Verb[];
-  const handlers = Object.fromEntries(verbs.map((verb) => [verb, withPump(verb)])) as unknown as typeof archive.handlers;
+  const handlers = Object.fromEntries(
+    verbs.map((verb) => [verb, withPump(verb)]),
+  ) as unknown as typeof archive.handlers;
 
   const take = (result: EvaluationResult): 'ack' | 'term' => {
     const verdict = archive.record(result);

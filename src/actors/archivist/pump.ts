@@ -1,5 +1,5 @@
-import { errorMessage } from '../../domain/errors.ts';
 import type { Bus } from '../../bus/index.ts';
+import { errorMessage } from '../../domain/errors.ts';
 import type { Archive } from '../../memory/archive.ts';
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';

@@ -1,6 +1,6 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
-import { toError } from '../../domain/errors.ts';
+import { RetryableError, toError } from '../../domain/errors.ts';
 import { upperRungSeconds } from '../../domain/ladder.ts';
 import type { ReplyOf, Standing } from '../../domain/messages.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
@@ -94,7 +94,9 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
   return setup({
     types: { context: {} as Context, events: {} as SearchEvent },
     actors: {
-      open: fromPromise<ReplyOf<'search-open'>>(({ signal }) => patiently(() => bus.ask('search-open', { spec, source }), { signal, timers, log })),
+      open: fromPromise<ReplyOf<'search-open'>>(({ signal }) =>
+        patiently(() => bus.ask('search-open', { spec, source }), { signal, timers, log }),
+      ),
       watch: fromCallback<SearchEvent>(({ sendBack }) => {
         let asking = false;
         const look = () => {
@@ -104,7 +106,11 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
             .ask('search-standing', { search })
             .then(
               (standing) => sendBack({ type: 'STANDING', standing }),
-              (thrown) => log.info({ error: toError(thrown).message }, 'no answer about the standing'),
+              (thrown) => {
+                if (thrown instanceof RetryableError)
+                  log.info({ error: thrown.message }, 'no answer about the standing');
+                else sendBack({ type: 'BROKEN', error: toError(thrown) });
+              },
             )
             .finally(() => {
               asking = false;
@@ -143,8 +149,7 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
     },
     guards: {
       agentsAreDone: ({ context }) =>
-        context.standing !== null &&
-        context.standing.agents.every((agent) => agent.done || context.retired.includes(agent.agent)),
+        context.standing?.agents.every((agent) => agent.done || context.retired.includes(agent.agent)) === true,
       shortOfTime: ({ context }) => isShortOfTime(context),
       screened: ({ context }) => isDone(context, 'screen'),
       confirmed: ({ context }) => isDone(context, 'screen', 'confirm'),
@@ -163,7 +168,9 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
     invoke: [{ src: 'listen' }],
     on: {
       STANDING: { actions: assign({ standing: ({ event }) => event.standing }) },
-      RETIRED: { actions: assign({ retired: ({ context, event }) => [...new Set([...context.retired, event.agent])] }) },
+      RETIRED: {
+        actions: assign({ retired: ({ context, event }) => [...new Set([...context.retired, event.agent])] }),
+      },
       WORKER: {
         actions: assign({
           workers: ({ context, event }) => {
@@ -258,7 +265,10 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
       drained: { invoke: { src: 'watch' }, always: { guard: 'nothingIsTrained', target: 'stopped' } },
       finished: { type: 'final' },
       stopped: { type: 'final' },
-      failed: { type: 'final', entry: ({ context }) => log.error({ error: held(context.error).message }, 'search failed') },
+      failed: {
+        type: 'final',
+        entry: ({ context }) => log.error({ error: held(context.error).message }, 'search failed'),
+      },
     },
   });
 }

@@ -20,7 +20,7 @@ export interface WorkerParts {
   readonly timers: Timers;
   readonly log: Logger;
   /** How often a training says that it is alive; well below the queue's patience. */
-  readonly heartbeatMs?: number;
+  readonly heartbeatMs: number;
 }
 
 interface Context {
@@ -50,7 +50,7 @@ const retryMs = 1000;
  * W4. A job for another evaluator is handed back, never trained (I2).
  */
 export function workerMachine(parts: WorkerParts) {
-  const { id, deviceClass, bus, native, timers, log, heartbeatMs = 10_000 } = parts;
+  const { id, deviceClass, bus, native, timers, log, heartbeatMs } = parts;
 
   const announce = (state: WorkerState['state'], context: Context, progress: number | null = null): void =>
     bus.announceWorker({

@@ -1,11 +1,18 @@
 import { Argument, Command, Option } from 'commander';
-import { openLab, parts, type PartName } from '../../actors/ensemble.ts';
+import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
 import type { Bus } from '../../bus/index.ts';
-import { AiraError, errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { chooseDevices, type Device, evaluatorVersion, inspectMachine, loadTask, profileOf } from '../../evaluators/index.ts';
+import {
+  chooseDevices,
+  type Device,
+  evaluatorVersion,
+  inspectMachine,
+  loadTask,
+  profileOf,
+} from '../../evaluators/index.ts';
 import { systemTimers } from '../../platform/timers.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
@@ -44,10 +51,7 @@ function chooseDisplay(json: boolean | undefined): Display {
 
 /** @throws PrerequisiteError where the trainers are not those that the search began with. */
 async function resume(bus: Bus, search: SearchId, evaluator: string): Promise<Prepared> {
-  const { spec, source } = await bus.ask('search-spec', { search }, { attempts: 20 }).catch((thrown) => {
-    const remedy = 'list what the lab holds with: aira nodes';
-    throw new PrerequisiteError('resume', errorMessage(thrown), remedy, { cause: thrown });
-  });
+  const { spec, source } = await bus.ask('search-spec', { search });
   if (spec.evaluator !== evaluator) {
     throw new PrerequisiteError(
       'evaluator-changed',
@@ -73,7 +77,11 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const deviceClass = devices[0]?.class ?? 'cpu';
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile
-      ? { spec: planSearch(read.file, { id, task, profile, evaluator, deviceClass }), source: read.source, resumed: false }
+      ? {
+          spec: planSearch(read.file, { id, task, profile, evaluator, deviceClass }),
+          source: read.source,
+          resumed: false,
+        }
       : null;
   // All that can be wrong with the file is found before anything is started or recorded.
   plan(options.name ?? searchIdSchema.parse('new'));
@@ -82,9 +90,9 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const lab = await openLab(setting, options.without);
   try {
     const family = agentNameSchema.parse(read?.family ?? 'search');
-    const newName = async () =>
-      options.name ?? (await lab.bus.ask('search-name', { family }, { attempts: 20 })).search;
-    const prepared = options.resume ? await resume(lab.bus, options.resume, evaluator) : plan(await newName());
+    // Asked in any case: an archive that answers has set up the streams.
+    const { search: freeName } = await lab.bus.ask('search-name', { family });
+    const prepared = options.resume ? await resume(lab.bus, options.resume, evaluator) : plan(options.name ?? freeName);
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
     return await show(lab, prepared, devices, options, display);
   } finally {
@@ -148,7 +156,10 @@ export function launchCommand(done: (code: number) => void): Command {
     option('--resume <search>', 'continue a search where it stood').argParser(searchArgument),
     option('--name <search>', 'call the search so instead of after its file').argParser(searchArgument),
     option('--workers <number>', 'trainings at once, instead of what the file says').argParser(wholeNumber),
-    new Option('--without <parts...>', 'parts that other processes bring').choices(parts).env('AIRA_WITHOUT').default([]),
+    new Option('--without <parts...>', 'parts that other processes bring')
+      .choices(parts)
+      .env('AIRA_WITHOUT')
+      .default([]),
     jsonOption(),
   );
 }

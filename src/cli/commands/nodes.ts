@@ -18,7 +18,8 @@ const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 /** What `aira nodes --json` says of a node: a contract that scripts rely on. */
 function nodeLine(node: NodeRecord) {
   const screen = node.evaluations.find(({ rung }) => rung === 'screen');
-  const status = node.verdict !== 'accepted' ? node.verdict : screen?.status === 'ok' ? 'evaluated' : (screen?.status ?? 'pending');
+  const status =
+    node.verdict !== 'accepted' ? node.verdict : screen?.status === 'ok' ? 'evaluated' : (screen?.status ?? 'pending');
   const onRung = (rung: string) =>
     node.evaluations.flatMap((each) => (each.rung === rung && each.validation !== null ? [each.validation] : []));
   return {
@@ -51,7 +52,11 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
   try {
     if (search === undefined) {
       for (const { id } of reader.searches.list()) {
-        print(options.json ? JSON.stringify({ search: id, phase: reader.searches.phase(id) }) : `${id}  ${reader.searches.phase(id)}`);
+        print(
+          options.json
+            ? JSON.stringify({ search: id, phase: reader.searches.phase(id) })
+            : `${id}  ${reader.searches.phase(id)}`,
+        );
       }
       return exitCodes.ok;
     }
@@ -62,7 +67,9 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
       if (options.json) print(JSON.stringify(test ? { ...line, test } : line));
       else {
         const score = line.validation === null ? '    –' : line.validation.toFixed(3);
-        print(`${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${shapeOf(node.candidate)}`);
+        print(
+          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${shapeOf(node.candidate)}`,
+        );
       }
     }
     return exitCodes.ok;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Argument, Command } from 'commander';
 import { openLab } from '../../actors/ensemble.ts';
-import { type LabSetting, type Part, startAgent, startArchivist, startWorker } from '../../actors/lab.ts';
+import { type LabSetting, limitsFor, type Part, startAgent, startArchivist, startWorker } from '../../actors/lab.ts';
 import { createModel } from '../../agents/index.ts';
 import { connectBus } from '../../bus/index.ts';
 import { localModels, type ModelName } from '../../domain/agent.ts';
@@ -35,14 +35,21 @@ async function untilEnded(parts: readonly Part[]): Promise<number> {
   return interrupts.code() === null ? exitCodes.ok : exitCodes.ok;
 }
 
-async function meet(options: PartOptions): Promise<{ setting: Awaited<ReturnType<typeof systemSetting>>; lab: LabSetting }> {
+async function meet(
+  options: PartOptions,
+): Promise<{ setting: Awaited<ReturnType<typeof systemSetting>>; lab: LabSetting }> {
   if (options.nats === undefined) {
-    throw new PrerequisiteError('nats-url', 'a part on its own needs a NATS server to meet at', 'give --nats or set NATS_URL');
+    throw new PrerequisiteError(
+      'nats-url',
+      'a part on its own needs a NATS server to meet at',
+      'give --nats or set NATS_URL',
+    );
   }
   const setting = await systemSetting({ home: options.home, nats: options.nats });
-  const { clock, timers, log } = setting;
-  const bus = await connectBus({ url: options.nats, name: 'aira', clock, ids: randomUUID, log });
-  return { setting, lab: { bus, clock, timers, log } };
+  const { ackWaitMs, clock, timers, log } = setting;
+  const limits = limitsFor(ackWaitMs);
+  const bus = await connectBus({ url: options.nats, name: 'aira', limits, clock, ids: randomUUID, log });
+  return { setting, lab: { bus, ackWaitMs, clock, timers, log } };
 }
 
 async function serveArchive(options: PartOptions & { port?: number }): Promise<number> {
@@ -112,11 +119,27 @@ export function partCommands(done: (code: number) => void): Command[] {
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
     .addArgument(new Argument('<names...>', 'the agents, as the search file names them'))
     .action(async (search: SearchId, names: string[], options: PartOptions) =>
-      done(await serveAgents(search, names.map((name) => agentNameSchema.parse(name)), options)),
+      done(
+        await serveAgents(
+          search,
+          names.map((name) => agentNameSchema.parse(name)),
+          options,
+        ),
+      ),
     );
   return [
-    withOptions(archive, homeOption(), natsOption(), option('--port <number>', 'port of the server it brings').argParser(wholeNumber)),
-    withOptions(worker, homeOption(), natsOption(), option('--workers <number>', 'trainings at once').argParser(wholeNumber)),
+    withOptions(
+      archive,
+      homeOption(),
+      natsOption(),
+      option('--port <number>', 'port of the server it brings').argParser(wholeNumber),
+    ),
+    withOptions(
+      worker,
+      homeOption(),
+      natsOption(),
+      option('--workers <number>', 'trainings at once').argParser(wholeNumber),
+    ),
     withOptions(agent, homeOption(), natsOption()),
   ];
 }

@@ -1,5 +1,4 @@
-import type { LabEvent, Standing } from '../../domain/messages.ts';
-import type { AgentState, WorkerState } from '../../domain/messages.ts';
+import type { AgentState, LabEvent, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 
 /** How a search ended, for whoever watched it. */

@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
-import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import { trainings } from '../../domain/ladder.ts';
+import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
 import type { Timers } from '../../platform/timers.ts';
@@ -50,7 +50,9 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     const { minutes } = spec.budget;
     const of = minutes === undefined ? '' : ` of ${clockTime(minutes * 60_000)}`;
     const perMinute = standing.elapsedMs > 0 ? (60_000 * standing.evaluated) / standing.elapsedMs : 0;
-    lines.push(`${clockTime(standing.elapsedMs)}${of}, about ${left} left; ${perMinute.toFixed(1)} evaluations a minute`);
+    lines.push(
+      `${clockTime(standing.elapsedMs)}${of}, about ${left} left; ${perMinute.toFixed(1)} evaluations a minute`,
+    );
     const { evaluated, saved, failed, pending, training } = standing;
     lines.push(`${evaluated} evaluated, ${saved} saved, ${failed} failed, ${pending} pending, ${training} training`);
   }
@@ -60,7 +62,9 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     const state = agents.get(name);
     const used = `${row?.proposed ?? 0}/${evaluations}`.padStart(7);
     const doing = state ? `${state.state} ${pc.dim(state.note)}` : pc.dim('starting');
-    lines.push(`  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${score(row?.best)}  ${doing}`);
+    lines.push(
+      `  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${score(row?.best)}  ${doing}`,
+    );
   }
   lines.push('');
   for (const { worker, state, progress } of alive) {

@@ -43,7 +43,8 @@ export function plainDisplay(write: (line: string) => void): Display {
       if (standing.elapsedMs - told < progressEveryMs) return;
       told = standing.elapsedMs;
       const minutes = spec?.budget.minutes;
-      const left = minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
+      const left =
+        minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
       const best = standing.best ? `, best ${score(standing.best.validation)} ${shape(standing.best.candidate)}` : '';
       say(`${standing.evaluated} evaluated, ${standing.pending} pending, ${standing.saved} saved${best}${left}`);
     },

@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import type { TestProject } from 'vitest/node';
+
+const root = resolve(import.meta.dirname, '../..');
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Folder of an installed Aira: `dist/`, trainers and tasks as they were when the run began. */
+    installation: string;
+  }
+}
+
+/**
+ * Builds Aira once per run, into a folder of its own: what the tests run can then neither be stale nor change under
+ * them, and a test that wants a defect can plant one in a copy.
+ */
+export default function setup(project: TestProject): () => void {
+  const folder = mkdtempSync(join(tmpdir(), 'aira-installation-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    const compiler = join(root, 'node_modules/typescript/bin/tsc');
+    // Types are checked by `npm run typecheck`.
+    const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist'), '--noCheck'];
+    execFileSync(process.execPath, [compiler, ...options], { stdio: ['ignore', 'inherit', 'inherit'] });
+    copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+    const isSource = (path: string) => !['.venv', '__pycache__', '.pytest_cache'].includes(basename(path));
+    cpSync(join(root, 'gpu-workers'), join(folder, 'gpu-workers'), { recursive: true, filter: isSource });
+    cpSync(join(root, 'tasks'), join(folder, 'tasks'), { recursive: true, filter: isSource });
+    // What set-up found on this machine.
+    const toolchain = join(root, 'dist/toolchain.json');
+    if (existsSync(toolchain)) copyFileSync(toolchain, join(folder, 'dist/toolchain.json'));
+  } catch (thrown) {
+    remove();
+    throw thrown;
+  }
+  project.provide('installation', folder);
+  return remove;
+}
