@@ -6,6 +6,7 @@ import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import type { Clock } from '../platform/clock.ts';
 import { failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
+import { calls } from './calls.ts';
 import { diskFull, openForReading, openForWriting } from './database.ts';
 import { evaluations } from './evaluations.ts';
 import { nodes } from './nodes.ts';
@@ -21,14 +22,16 @@ function repositories(db: Database) {
   const found = searches(db, out);
   const spent = budget(db);
   const judged = evaluations(db, out);
+  const called = calls(db);
   return {
     out,
     searches: found,
     budget: spent,
+    calls: called,
     evaluations: judged,
     nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent }),
-    views: views(db, { searches: found, budget: spent }),
-    standing: standing(db, { searches: found, budget: spent }),
+    views: views(db, { searches: found, budget: spent, calls: called }),
+    standing: standing(db, { searches: found, budget: spent, calls: called }),
     records: records(db),
     testScores: testScores(db),
   };
@@ -124,6 +127,17 @@ export class Archive {
       failpoint('submit.after-commit');
       return reply;
     },
+    'call-reserve': (request) => {
+      const { searches, calls } = this.#parts;
+      const { search } = request;
+      const { minutes } = searches.spec(search).budget;
+      if (searches.phase(search) !== 'screening') return { state: 'spent', reason: 'the screening is over' };
+      if (minutes !== undefined && searches.elapsedMs(search) >= minutes * 60_000) {
+        return { state: 'spent', reason: `the ${minutes} minutes are over` };
+      }
+      return this.#commit((now) => calls.reserve(request, searches.spec(search), now));
+    },
+    'call-settle': (request) => this.#commit((now) => this.#parts.calls.settle(request, now)),
     'job-claim': ({ key, worker, attempt }) =>
       this.#commit((now) => {
         const { evaluations } = this.#parts;
@@ -173,7 +187,7 @@ type Repositories = ReturnType<typeof repositories>;
 
 /** A home's archive for reading, beside whoever writes it. Test figures are not among what it reads (I4). */
 export interface ArchiveReader
-  extends Pick<Repositories, 'searches' | 'budget' | 'views' | 'standing' | 'records' | 'evaluations'> {
+  extends Pick<Repositories, 'searches' | 'budget' | 'calls' | 'views' | 'standing' | 'records' | 'evaluations'> {
   readonly db: Database;
   close(): void;
 }
@@ -181,6 +195,6 @@ export interface ArchiveReader
 /** @throws PrerequisiteError `archive-missing` where there is none. */
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
-  const { searches, budget, views, standing, records, evaluations } = repositories(db);
-  return { db, searches, budget, views, standing, records, evaluations, close };
+  const { searches, budget, calls, views, standing, records, evaluations } = repositories(db);
+  return { db, searches, budget, calls, views, standing, records, evaluations, close };
 }

@@ -1,4 +1,4 @@
-import type { ModelName } from '../../domain/agent.ts';
+import type { LocalModelName } from '../../domain/model.ts';
 import type { Space } from '../../domain/architecture.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
@@ -26,7 +26,7 @@ export interface Proposal {
 
 /** What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. */
 export interface LocalModel {
-  readonly name: ModelName;
+  readonly name: LocalModelName;
   propose(input: ProposalInput): Promise<Proposal>;
   /** Ends what the model started. Idempotent; the model can be asked again afterwards and then starts anew. */
   close(): Promise<void>;
