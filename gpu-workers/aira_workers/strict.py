@@ -53,7 +53,7 @@ def parse_as(kind: Any, value: Any, path: str) -> Any:
         (item,) = typing.get_args(kind)
         return [parse_as(item, element, f"{path}[{index}]") for index, element in enumerate(value)]
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is float and number and math.isfinite(value):
+    if kind is float and number and _is_finite(value):
         return float(value)
     if kind is int and number and isinstance(value, int):
         return value
@@ -69,6 +69,13 @@ def positive(owner: Any, *names: str) -> None:
     for name in names:
         if not getattr(owner, name) > 0:
             raise ValueError(f"{name} must be above 0, got {getattr(owner, name)}")
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def _describe(value: Any) -> str:

@@ -80,11 +80,25 @@ class Worker:
         return self.process.returncode, rest
 
 
+@pytest.fixture(scope="module")
+def shared_workers():
+    """At most one running worker for a module; a test that leaves it in disorder costs the next one a fresh start."""
+    running = []
+    yield running
+    for one in running:
+        one.process.kill()
+        one.process.communicate()
+
+
 @pytest.fixture
-def worker():
-    started = Worker("--device", "cpu")
-    started.hello = started.read()
-    yield started
-    if started.process.poll() is None:
-        started.process.kill()
-    started.process.communicate()
+def worker(shared_workers, request):
+    if not shared_workers:
+        started = Worker("--device", "cpu")
+        started.hello = started.read()
+        shared_workers.append(started)
+    failures = request.session.testsfailed
+    yield shared_workers[0]
+    if request.session.testsfailed > failures or shared_workers[0].process.poll() is not None:
+        broken = shared_workers.pop()
+        broken.process.kill()
+        broken.process.communicate()

@@ -90,7 +90,8 @@ def test_fuzzy_recall_binds_each_key_motif_to_one_value_motif(vocabulary, length
             assert len(key) == motif if test else 1 <= len(key) <= motif
             sizes_seen.add((len(key), len(value)))
             repeated_last = key in bound
-            assert wanted[at:end_value] == [IGNORE] * len(key) + (list(value) if repeated_last else [IGNORE] * len(value))
+            answer = list(value) if repeated_last else [IGNORE] * len(value)
+            assert wanted[at:end_value] == [IGNORE] * len(key) + answer
             assert bound.setdefault(key, value) == value
             at = end_value
         assert repeated_last

@@ -2,12 +2,16 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import tokens
 
 from aira_workers.errors import Cancelled, Diverged
-from aira_workers.mad import TASK_NAMES
+from aira_workers.mad import TASK_NAMES, generate, macro_accuracy
+from aira_workers.model import StackModel
+from aira_workers.primitives import make_frame
 from aira_workers.proxies import Candidate, Hooks, measure, parse_settings
 from aira_workers.proxies import separate as separate_module
 
@@ -38,6 +42,37 @@ def test_validation_never_draws_the_test_split(tiny_separate, drawn):
     assert result.test is None and 0 <= result.validation <= 1
     assert set(result.tasks) == set(TASK_NAMES)
     assert all(task.test is None and task.validation is not None for task in result.tasks.values())
+
+
+def test_equals_a_plain_training_loop(tiny_separate):
+    """One task, torch's own schedule and batching: every next token in training, recall positions in validation."""
+    settings = parse_settings({**tiny_separate, "epochs": 6})
+    measured = run({**tiny_separate, "epochs": 6}).tasks["recall"]
+    sizes = settings.tasks.recall
+    inputs, targets = generate("recall", sizes, 0, "train", 20, "next")
+    _, asked = generate("recall", sizes, 0, "train", 20, "recall")
+    model = StackModel(tokens("BAM"), settings.model, sizes.vocabulary, 0)
+    frame = make_frame(31, settings.model, CPU)
+    adam = torch.optim.AdamW(model.parameters(), lr=5e-4, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 6, eta_min=1e-6)
+    order = np.random.default_rng(np.random.SeedSequence((2, 0, 0)))
+    for _ in range(6):
+        losses = []
+        permutation = order.permutation(14)
+        for start in (0, 8):
+            rows = permutation[start : start + 8]
+            logits = model.logits(model.trunk(torch.tensor(inputs[rows]), frame))
+            loss = F.cross_entropy(logits, torch.tensor(targets[rows]).reshape(-1))
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            losses.append(loss.item())
+        schedule.step()
+    assert measured.loss == pytest.approx(np.mean(losses), rel=1e-5)
+    with torch.no_grad():
+        answers = model.logits(model.trunk(torch.tensor(inputs[14:]), frame)).argmax(1)
+    expected = macro_accuracy(answers, torch.tensor(asked[14:]).reshape(-1), sizes.vocabulary)
+    assert measured.validation == pytest.approx(expected)
 
 
 def test_test_trains_on_the_whole_train_split(tiny_separate, drawn):

@@ -75,7 +75,8 @@ def test_scores_do_not_depend_on_companions_or_order(worker, nano):
     for one in members[2:]:
         worker.send(evaluate(nano, one, id="again"))
         alone = only(worker.read_until("done"), "result")[0]
-        assert (alone["validation"], alone["curve"]) == (together[one["key"]]["validation"], together[one["key"]]["curve"])
+        same = together[one["key"]]
+        assert (alone["validation"], alone["curve"]) == (same["validation"], same["curve"])
     other = Worker("--device", "cpu")
     other.read()
     other.send(evaluate(nano, *reversed(members)))
@@ -130,6 +131,14 @@ def test_bad_settings_fail_each_member_under_its_key(worker, nano):
     assert [event["key"] for event in only(events, "failed")] == ["a", "b"]
     assert {event["reason"] for event in only(events, "failed")} == {"invalid"}
     assert "did you mean 'steps'" in events[0]["message"]
+
+
+def test_numbers_beyond_floats_and_odd_keys_are_survived(worker, nano):
+    huge = {**nano, "optimiser": {**nano["optimiser"], "lr": 10**400}}
+    for key in ("\ud800", "Ünï → \n\u2028", ""):
+        worker.send(evaluate(huge, member(key)))
+        (failed,) = only(worker.read_until("done"), "failed")
+        assert failed["key"] == key and failed["reason"] == "invalid" and "optimiser.lr" in failed["message"]
 
 
 def test_divergence_is_a_reason_and_the_next_candidate_trains(worker, nano):

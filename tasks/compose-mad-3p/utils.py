@@ -1,4 +1,4 @@
-"""What the scripts of this task share: finding the trainer, reading the profile, the directories on the command line."""
+"""What the scripts of this task share: finding the trainer, reading the profile, parsing the directories."""
 
 import argparse
 import json

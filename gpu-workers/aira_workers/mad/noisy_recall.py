@@ -8,7 +8,14 @@ from .recall import Targets, recall
 
 
 def noisy_recall(
-    rng: np.random.Generator, count: int, *, vocabulary: int, length: int, noise_vocabulary: int, noise: float, targets: Targets
+    rng: np.random.Generator,
+    count: int,
+    *,
+    vocabulary: int,
+    length: int,
+    noise_vocabulary: int,
+    noise: float,
+    targets: Targets,
 ) -> Tuple[np.ndarray, np.ndarray]:
     """As `recall`, with noise required. Returns inputs and targets, both (count, length - 1) int64."""
     if not (0 < noise < 1 and noise_vocabulary > 0):

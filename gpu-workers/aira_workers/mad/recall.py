@@ -10,7 +10,14 @@ Targets = Literal["next", "recall"]
 
 
 def recall(
-    rng: np.random.Generator, count: int, *, vocabulary: int, length: int, noise_vocabulary: int, noise: float, targets: Targets
+    rng: np.random.Generator,
+    count: int,
+    *,
+    vocabulary: int,
+    length: int,
+    noise_vocabulary: int,
+    noise: float,
+    targets: Targets,
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Return inputs and targets, both (count, length - 1) int64.
 

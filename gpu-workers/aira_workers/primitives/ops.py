@@ -64,7 +64,7 @@ class SwigluGate(Function):
 
 
 class CausalConv(Function):
-    """Depthwise convolution over time: x (b, t, c), weight (k, c), bias (c) -> y_t = bias + sum_j weight_j x_{t-k+1+j}."""
+    """Depthwise: x (b, t, c), weight (k, c), bias (c) -> y_t = bias + sum over j of weight_j x_{t - k + 1 + j}."""
 
     @staticmethod
     def forward(ctx, x, weight, bias):

@@ -17,9 +17,9 @@ from .frame import Frame
 
 
 class ChunkForm(Function):
-    """y = (c b^T * L) u for u (n, h, q, p), running log decay (n, h, q), b and c (n, q, s), mask (q, q) -> (n, h, q, p).
+    """y = (c b^T * L) u, one chunk: u (n, h, q, p), running log decay (n, h, q), b and c (n, q, s), mask (q, q).
 
-    The mask is added before the exponential: above the diagonal the difference is positive and would overflow.
+    Returns y like u. The mask is added before the exponential: above the diagonal the difference is positive and would overflow.
     """
 
     @staticmethod

@@ -25,7 +25,10 @@ class Hooks:
 
 @dataclass
 class TaskScore:
-    """Scores of one task: accuracies in 0..1, loss in nats; None where not measured."""
+    """Accuracies of one task in 0..1, None where not measured, and its training loss in nats.
+
+    The loss is the mean over all steps in the joint proxy, over the last epoch in the separate one.
+    """
 
     validation: Optional[float]
     loss: float

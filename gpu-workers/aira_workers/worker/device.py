@@ -49,7 +49,7 @@ def describe(device: torch.device) -> Dict[str, Any]:
 
 
 def _calibrate(device: torch.device) -> int:
-    """Best float32 FLOP/s of a square product seen within a fifth of a second. A figure for planning, not for scores."""
+    """Best float32 FLOP/s of a square product within a fifth of a second: a figure for planning, not for scores."""
     size = _CALIBRATION_SIZE[device.type]
     a = torch.ones(size, size, device=device)
     best, start = 0.0, time.perf_counter()

@@ -24,7 +24,7 @@ from ..proxies import Measurement
 def take_stdout() -> TextIO:
     """Keep standard output for events alone: whatever else writes to it, C code included, lands on standard error."""
     sys.stdout.flush()
-    stream = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8", newline="\n")
+    stream = os.fdopen(os.dup(1), "w", buffering=1, encoding="ascii", newline="\n")
     os.dup2(2, 1)
     return stream
 
@@ -37,12 +37,13 @@ class EventWriter:
         self._lock = threading.Lock()  # guards the stream: one line at a time
 
     def write(self, event: str, **body: Any) -> None:
-        line = json.dumps({"event": event, **body}, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        # ASCII, so that a key with an unpaired surrogate comes back as it was sent.
+        line = json.dumps({"event": event, **body}, allow_nan=False, separators=(",", ":"))
         with self._lock:
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()
-            except (BrokenPipeError, ValueError):
+            except BrokenPipeError:
                 pass
 
     def failed(self, request: str, key: str, error: EvaluationError) -> None:
