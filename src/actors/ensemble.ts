@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createModel, type LocalModel, type PythonSetting } from '../agents/index.ts';
 import { type Bus, connectBus } from '../bus/index.ts';
-import type { ModelName } from '../domain/agent.ts';
+import { isLocal, type LocalModelName } from '../domain/model.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
 import type { Standing } from '../domain/messages.ts';
@@ -139,8 +139,10 @@ function runSearch(
         const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
         return startWorker(id, device, helpers.python, lab);
       });
-  const models = new Map<ModelName, LocalModel>();
-  for (const { model } of spec.agents) if (!models.has(model)) models.set(model, createModel(model, helpers));
+  const models = new Map<LocalModelName, LocalModel>();
+  for (const { model } of spec.agents) {
+    if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers));
+  }
   const agents: Part[] = without.includes('agents')
     ? []
     : spec.agents.map(({ name }) => startAgent(spec.id, name, Object.fromEntries(models), lab));

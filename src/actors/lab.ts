@@ -1,6 +1,6 @@
 import { type LocalModel, think } from '../agents/index.ts';
 import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } from '../bus/index.ts';
-import type { ModelName } from '../domain/agent.ts';
+import type { LocalModelName } from '../domain/model.ts';
 import { AiraError, toError } from '../domain/errors.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -76,7 +76,7 @@ export function startWorker(id: WorkerId, device: Device, python: string, settin
 export function startAgent(
   search: SearchId,
   name: AgentName,
-  models: Readonly<Partial<Record<ModelName, LocalModel>>>,
+  models: Readonly<Partial<Record<LocalModelName, LocalModel>>>,
   { bus, timers, log }: LabSetting,
 ): Part {
   const machine = agentMachine({ search, name, bus, think: (input) => think({ ...input, models }), timers, log });

@@ -178,6 +178,8 @@ export const requests = {
       /** Calls under way hold what is left; when they are settled some of it may be free again. */
       z.strictObject({ state: z.literal('held'), reason: z.string() }),
       z.strictObject({ state: z.literal('spent'), reason: z.string() }),
+      /** No proposals are taken any more, at least for now: it may be otherwise when the search is resumed. */
+      z.strictObject({ state: z.literal('closed'), reason: z.string() }),
     ]),
   },
   'call-settle': { request: callSettlementSchema, reply: z.strictObject({ recorded: z.boolean() }) },

@@ -131,9 +131,9 @@ export class Archive {
       const { searches, calls } = this.#parts;
       const { search } = request;
       const { minutes } = searches.spec(search).budget;
-      if (searches.phase(search) !== 'screening') return { state: 'spent', reason: 'the screening is over' };
+      if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'the screening is over' };
       if (minutes !== undefined && searches.elapsedMs(search) >= minutes * 60_000) {
-        return { state: 'spent', reason: `the ${minutes} minutes are over` };
+        return { state: 'closed', reason: `the ${minutes} minutes are over` };
       }
       return this.#commit((now) => calls.reserve(request, searches.spec(search), now));
     },

@@ -1,3 +1,4 @@
+import type * as z from 'zod';
 import type { CallOutcome, CallReservation, CallSettlement, Usage } from '../../../domain/call.ts';
 import { contentHash, type Json } from '../../../domain/canonical.ts';
 import { BudgetError, RetryableError, TerminalError } from '../../../domain/errors.ts';
@@ -56,6 +57,9 @@ const heldPauseMs = 1000;
 /** When a provider is away after all tries, the thought is taken up again no sooner than after so long. */
 const awayMs = 30_000;
 
+/** Thrown when dollars or tokens are used up, which they stay: a replay ends at the same question. */
+class SpentError extends BudgetError {}
+
 const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
 
 /**
@@ -83,22 +87,23 @@ export class Gateway {
   async ask(question: Question, signal: AbortSignal): Promise<Answer> {
     const { cassette, redact } = this.#parts;
     const { scope, request } = question;
-    const key = contentHash({ scope, request } as unknown as Json);
+    // Once through JSON, which leaves out what is undefined.
+    const sent = JSON.parse(JSON.stringify(request)) as z.core.util.JSONType;
+    const key = contentHash({ scope, request: sent } as Json);
+    const entry = { v: 1 as const, key, scope, request: sent };
     const found = cassette.find(key, scope)?.result;
-    if (found?.kind === 'budget') throw new BudgetError(found.reason);
+    if (found?.kind === 'budget') throw new SpentError(found.reason);
     if (found) {
       await this.#settleAgain(found, question, signal);
       return judged(found, question);
     }
     try {
       const result = await this.#buy(key, question, signal);
-      cassette.add({ v: 1, key, scope, request: request as unknown as Json, result });
+      cassette.add({ ...entry, result });
       await this.#settleAnswered(result, question, signal);
       return judged(result, question);
     } catch (thrown) {
-      if (thrown instanceof BudgetError) {
-        cassette.add({ v: 1, key, scope, request: request as unknown as Json, result: { kind: 'budget', reason: thrown.message } });
-      }
+      if (thrown instanceof SpentError) cassette.add({ ...entry, result: { kind: 'budget', reason: thrown.message } });
       if (!(thrown instanceof ChatFault)) throw thrown;
       const message = redact(`${request.model}: ${thrown.message}`);
       if (thrown.kind === 'rejected') throw new TerminalError('provider-rejected', message);
@@ -135,7 +140,7 @@ export class Gateway {
           // A request that was called off may have been billed as well.
           const billable = fault === null || fault.billable;
           const usage = billable ? { ...most, written: 0 } : nothing;
-          const outcome = fault?.kind ?? 'lost';
+          const outcome: CallOutcome = fault?.kind ?? 'lost';
           const message = redact(fault?.message ?? 'called off').slice(0, 500);
           const settled = { outcome, served: null, usage, dollars: billable ? dollars : 0, estimated: billable, message };
           const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal);
@@ -153,7 +158,8 @@ export class Gateway {
     for (;;) {
       const reply = await this.#parts.ledger.reserve(reservation, signal);
       if (reply.state === 'granted') return;
-      if (reply.state === 'spent') throw new BudgetError(reply.reason);
+      if (reply.state === 'spent') throw new SpentError(reply.reason);
+      if (reply.state === 'closed') throw new BudgetError(reply.reason);
       await pause(this.#parts.timers, heldPauseMs, signal);
     }
   }
