@@ -22,6 +22,10 @@ export interface Proposal {
   readonly change: string;
   /** The fitness that the proposer expects, or null where it has no opinion. */
   readonly expected: number | null;
+  /** Why it should work. */
+  readonly hypothesis?: string;
+  /** Ids of what it relies on. */
+  readonly evidence?: readonly string[];
 }
 
 /** What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. */
