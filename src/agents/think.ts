@@ -5,14 +5,15 @@ import type { SearchId } from '../domain/ids.ts';
 import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import { type ChatSetting, chatMind } from './graph/chatMind.ts';
-import { type Thought, type ThoughtSetting, thoughtGraph } from './graph/graph.ts';
+import { thinkDurably, thinkThrough } from './graph/graph.ts';
 import { localMind } from './graph/localMind.ts';
 import type { Mind } from './graph/mind.ts';
 import type { Retriever } from './graph/retriever.ts';
+import type { Thought, ThoughtSetting } from './graph/steps.ts';
 import type { Thoughts } from './graph/thoughts.ts';
 import type { LocalModel } from './models/model.ts';
 
-export type { Thought } from './graph/graph.ts';
+export type { Thought } from './graph/steps.ts';
 
 /** What language-model agents think with, beside what every agent is given. */
 export interface ChatThinking extends ChatSetting {
@@ -68,21 +69,6 @@ export async function think(thinker: Thinker): Promise<Thought> {
     retriever: retriever ?? null,
     signal: signal ?? new AbortController().signal,
   };
-  const graph = thoughtGraph(setting);
-  if (!mind.mendable || !chat) return (await graph.compile().invoke({ view })).thought;
-
-  const { search, thoughts } = chat;
-  const config = {
-    configurable: { thread_id: thoughts.thread(search, spec.name, view.ordinal) },
-    durability: 'sync' as const,
-    ...(signal ? { signal } : {}),
-  };
-  const kept = graph.compile({ checkpointer: thoughts.saver });
-  // Whoever asks for this attempt has submitted the one before.
-  await thoughts.saver.deleteThread(thoughts.thread(search, spec.name, view.ordinal - 1));
-  const before = await kept.getState({ configurable: config.configurable });
-  const done = before.values.thought as Thought | undefined;
-  if (done) return done;
-  const begun = before.next.length > 0;
-  return (await kept.invoke(begun ? null : { view }, config)).thought;
+  if (!mind.mendable || !chat) return thinkThrough(setting, view);
+  return thinkDurably(setting, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
 }
