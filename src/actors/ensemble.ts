@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { createModel, type LocalModel, type PythonSetting } from '../agents/index.ts';
 import { type Bus, connectBus } from '../bus/index.ts';
-import { isLocal, type LocalModelName } from '../domain/model.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
 import type { Standing } from '../domain/messages.ts';
+import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
+import { type ChatOptions, openChat } from './chat.ts';
 import {
   type EmbeddedServer,
   embedServer,
@@ -38,6 +39,8 @@ export interface EnsembleSetting {
   readonly ackWaitMs: number;
   /** What helper processes are started with. */
   readonly helpers: PythonSetting;
+  /** How this process reaches language models. */
+  readonly chat: ChatOptions;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -116,7 +119,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
       throw new PrerequisiteError('archive-away', `no archive answers at ${url}`, 'start one there with: aira archive');
     }
     const run: Lab['runSearch'] = (spec, source, options) =>
-      runSearch(lab, { helpers: setting.helpers, trouble: trouble.promise }, spec, source, options);
+      runSearch(lab, { ...setting, trouble: trouble.promise }, spec, source, options);
     return { bus, url, runSearch: run, close };
   } catch (thrown) {
     await close();
@@ -126,11 +129,14 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
 
 function runSearch(
   lab: LabSetting,
-  { helpers, trouble }: { helpers: PythonSetting; trouble: Promise<never> },
+  { home, helpers, chat, trouble }: Pick<EnsembleSetting, 'home' | 'helpers' | 'chat'> & { trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
   { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
 ): RunningSearch {
+  const here = !without.includes('agents');
+  const chatting = here && spec.agents.some(({ model }) => !isLocal(model));
+  const talk = chatting ? openChat(spec.id, home, chat, lab) : null;
   const search = startSearch(spec, source, lab);
   const mine = tag();
   const workers: Part[] = without.includes('workers')
@@ -143,9 +149,8 @@ function runSearch(
   for (const { model } of spec.agents) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers));
   }
-  const agents: Part[] = without.includes('agents')
-    ? []
-    : spec.agents.map(({ name }) => startAgent(spec.id, name, Object.fromEntries(models), lab));
+  const equipment = { models: Object.fromEntries(models), chat: talk?.thinking };
+  const agents: Part[] = here ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, lab)) : [];
 
   const wait = async (): Promise<SearchEnd> => {
     // A search whose own workers are all gone would wait for ever for somebody to train.
@@ -160,6 +165,7 @@ function runSearch(
     for (const part of workers) part.stop();
     await Promise.all([...agents, ...workers].map((part) => part.ended));
     for (const model of models.values()) await model.close();
+    talk?.close();
     return first;
   };
 

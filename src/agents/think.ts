@@ -4,19 +4,22 @@ import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
-import { type ChatSetting, chatMind } from './graph/chatMind.ts';
+import { chatMind } from './graph/chatMind.ts';
 import { thinkDurably, thinkThrough } from './graph/graph.ts';
 import { localMind } from './graph/localMind.ts';
 import type { Mind } from './graph/mind.ts';
 import type { Retriever } from './graph/retriever.ts';
 import type { Thought, ThoughtSetting } from './graph/steps.ts';
 import type { Thoughts } from './graph/thoughts.ts';
+import type { Gateway } from './models/llm/gateway.ts';
 import type { LocalModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';
 
 /** What language-model agents think with, beside what every agent is given. */
-export interface ChatThinking extends ChatSetting {
+export interface ChatThinking {
+  /** The one way to language models. */
+  readonly gateway: Gateway;
   readonly search: SearchId;
   /** Where a thought is kept while it lasts, so that a killed agent goes on within it. */
   readonly thoughts: Thoughts;
@@ -29,6 +32,8 @@ export interface Thinker {
   readonly space: Space;
   /** The search's seed. */
   readonly seed: number;
+  /** What the search is about, in the words of its task. */
+  readonly topic: { readonly task: string; readonly metric: string };
   /** The local models that are at hand; they belong to the caller, who closes them. */
   readonly models: Readonly<Partial<Record<LocalModelName, LocalModel>>>;
   /** Needed by agents with a language model. */
@@ -37,10 +42,11 @@ export interface Thinker {
   readonly signal?: AbortSignal | undefined;
 }
 
-function mindOf({ spec, space, models, chat }: Thinker): Mind {
+function mindOf({ spec, space, topic, models, chat }: Thinker): Mind {
   if (!isLocal(spec.model)) {
-    if (!chat) throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, and no language models are open`);
-    return chatMind(spec, space, chat);
+    if (!chat)
+      throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, and no language models are open`);
+    return chatMind(spec, space, { gateway: chat.gateway, ...topic });
   }
   const model = models[spec.model];
   if (!model) throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, which was not opened`);
@@ -58,14 +64,14 @@ function mindOf({ spec, space, models, chat }: Thinker): Mind {
  * BudgetError when a question would exceed the budget; RetryableError when a provider is away; and whatever the model throws.
  */
 export async function think(thinker: Thinker): Promise<Thought> {
-  const { spec, view, space, seed, chat, retriever, signal } = thinker;
+  const { spec, view, space, seed, topic, chat, retriever, signal } = thinker;
   const stranger = view.nodes.find((node) => node.agent !== spec.name);
   if (stranger)
     throw new TerminalError('view', `the view of ${spec.name} holds ${stranger.id}, made by ${stranger.agent}`);
   const mind = mindOf(thinker);
   const setting: ThoughtSetting = {
     ...{ spec, space, seed, mind },
-    task: chat?.task ?? '',
+    task: topic.task,
     retriever: retriever ?? null,
     signal: signal ?? new AbortController().signal,
   };

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { agentNameSchema } from './ids.ts';
 import { purposeSchema } from './call.ts';
+import { agentNameSchema } from './ids.ts';
 import { chatModelSchema, effortSchema, isLocal, type ModelName, modelSchema, splitModel } from './model.ts';
 
 export { localModels, type ModelName, modelSchema } from './model.ts';
@@ -80,7 +80,8 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
   if (isLocal(model)) {
     for (const key of chatKeys) {
-      if (context.value[key as keyof ChatChoices] !== undefined) object(key, `${model} is no language model and takes no ${key}`);
+      if (context.value[key as keyof ChatChoices] !== undefined)
+        object(key, `${model} is no language model and takes no ${key}`);
     }
     return;
   }
@@ -88,35 +89,40 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
   if (used.includes('compatible') && baseUrl === undefined) {
     object('baseUrl', 'a compatible/ model needs baseUrl, such as http://localhost:11434/v1');
   }
-  if (!used.includes('compatible') && baseUrl !== undefined) object('baseUrl', 'only compatible/ models have a baseUrl');
+  if (!used.includes('compatible') && baseUrl !== undefined)
+    object('baseUrl', 'only compatible/ models have a baseUrl');
   if (!used.includes('compatible') && temperature !== undefined) {
     object('temperature', 'only compatible/ models take a temperature; use role, effort or another model');
   }
 }
 
 /** An agent as a search file states it. */
-export const agentEntrySchema = z.strictObject({
-  name: agentNameSchema,
-  model: modelSchema,
-  scaffold: scaffoldSchema,
-  /** How many such agents; more than one are called `<name>-1`, `<name>-2`, ... */
-  count: z.int().min(1).max(64).default(1),
-  /** Proposals in flight at once. Also how far decisions lag behind results, which is what makes a search replayable. */
-  pending: z.int().min(1).max(64).default(2),
-  /** At most so many of the search's evaluations. Without it the search's budget is shared out evenly. */
-  evaluations: z.int().positive().optional(),
-  ...chatOptions,
-}).check(checkChatOptions);
+export const agentEntrySchema = z
+  .strictObject({
+    name: agentNameSchema,
+    model: modelSchema,
+    scaffold: scaffoldSchema,
+    /** How many such agents; more than one are called `<name>-1`, `<name>-2`, ... */
+    count: z.int().min(1).max(64).default(1),
+    /** Proposals in flight at once. Also how far decisions lag behind results, which is what makes a search replayable. */
+    pending: z.int().min(1).max(64).default(2),
+    /** At most so many of the search's evaluations. Without it the search's budget is shared out evenly. */
+    evaluations: z.int().positive().optional(),
+    ...chatOptions,
+  })
+  .check(checkChatOptions);
 export type AgentEntry = z.infer<typeof agentEntrySchema>;
 
 /** One agent of one search: names are unique and the budget is decided. */
-export const agentSpecSchema = z.strictObject({
-  name: agentNameSchema,
-  model: modelSchema,
-  scaffold: scaffoldSpecSchema,
-  pending: z.int().positive(),
-  /** Proposals this agent may have evaluated (I9). */
-  evaluations: z.int().nonnegative(),
-  ...chatOptions,
-}).check(checkChatOptions);
+export const agentSpecSchema = z
+  .strictObject({
+    name: agentNameSchema,
+    model: modelSchema,
+    scaffold: scaffoldSpecSchema,
+    pending: z.int().positive(),
+    /** Proposals this agent may have evaluated (I9). */
+    evaluations: z.int().nonnegative(),
+    ...chatOptions,
+  })
+  .check(checkChatOptions);
 export type AgentSpec = z.infer<typeof agentSpecSchema>;

@@ -143,6 +143,8 @@ export const requests = {
       spec: agentSpecSchema,
       space: spaceSchema,
       seed: z.int().nonnegative(),
+      task: z.string(),
+      metric: z.string(),
       /** The attempt to decide next, counted from 1. */
       next: z.int().positive(),
     }),

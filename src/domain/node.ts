@@ -3,8 +3,8 @@ import { failureReasonSchema } from './evaluation.ts';
 import { operatorSchema, operators } from './operator.ts';
 
 export { type Operator, operatorSchema, operators } from './operator.ts';
-import { agentNameSchema, nodeIdSchema } from './ids.ts';
 
+import { agentNameSchema, nodeIdSchema } from './ids.ts';
 
 /** Nodes that the laboratory itself adds beside those of the agents. */
 export const originSchema = z.enum([...operators, 'reference', 'aggregate']);

@@ -115,7 +115,8 @@ export class Archive {
       const spec = this.#parts.searches.spec(search);
       const self = spec.agents.find((each) => each.name === agent);
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
-      return { spec: self, space: spec.space, seed: spec.seed, next: this.#parts.views.next(search, agent) };
+      const { space, seed, task, metric } = spec;
+      return { spec: self, space, seed, task, metric, next: this.#parts.views.next(search, agent) };
     },
     'agent-view': ({ search, agent, ordinal }) => this.#parts.views.view(search, agent, ordinal),
     'agent-submit': (request) => {

@@ -1,6 +1,12 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
-import { type CallReservation, type CallSettlement, callOutcomeSchema, purposeSchema, type Spend } from '../domain/call.ts';
+import {
+  type CallReservation,
+  type CallSettlement,
+  callOutcomeSchema,
+  purposeSchema,
+  type Spend,
+} from '../domain/call.ts';
 import { TerminalError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';

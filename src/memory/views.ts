@@ -118,7 +118,9 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return { state: 'closed', reason: objection };
       const unknown = nodes.some((node) => node.status === 'pending' && node.ordinal <= ordinal - self.pending);
-      return unknown ? { state: 'waiting' } : { state: 'ready', view: { ordinal, remaining, nodes, left: left(spec, self) } };
+      return unknown
+        ? { state: 'waiting' }
+        : { state: 'ready', view: { ordinal, remaining, nodes, left: left(spec, self) } };
     },
 
     /** The view that a decision had when it was made, for a replay: all outcomes up to its horizon are in. */

@@ -1,5 +1,11 @@
 import type { AgentSpec } from '../../domain/agent.ts';
-import { type Architecture, canonicalText, parseArchitecture, parseInSpace, type Space } from '../../domain/architecture.ts';
+import {
+  type Architecture,
+  canonicalText,
+  parseArchitecture,
+  parseInSpace,
+  type Space,
+} from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import { isLocal, splitModel } from '../../domain/model.ts';
@@ -45,21 +51,19 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
 
 /** The messages of a question that was answered unusably before: each answer, and what was wrong with it. */
 function conversation(prompt: string, problems: readonly Problem[]): ChatMessage[] {
-  const messages: ChatMessage[] = [{ role: 'user', text: prompt }];
-  for (const { kind, message, text } of problems) {
-    const complaint = kind === 'truncated' ? shorterPrompt() : repairPrompt(message);
-    if (kind === 'truncated' || text.trim() === '') {
-      messages.push({ role: 'user', text: complaint });
-    } else {
-      messages.push({ role: 'assistant', text }, { role: 'user', text: complaint });
-    }
-  }
+  const messages: ChatMessage[] = [];
   // Some servers refuse two messages of one role in a row.
-  return messages.reduce<ChatMessage[]>((joined, next) => {
-    const last = joined.at(-1);
-    if (last?.role !== next.role) return [...joined, next];
-    return [...joined.slice(0, -1), { role: last.role, text: `${last.text}\n\n${next.text}` }];
-  }, []);
+  const say = (role: ChatMessage['role'], text: string): void => {
+    const last = messages.at(-1);
+    if (last?.role === role) messages[messages.length - 1] = { role, text: `${last.text}\n\n${text}` };
+    else messages.push({ role, text });
+  };
+  say('user', prompt);
+  for (const { kind, message, text } of problems) {
+    if (kind !== 'truncated' && text.trim() !== '') say('assistant', text);
+    say('user', kind === 'truncated' ? shorterPrompt() : repairPrompt(message));
+  }
+  return messages;
 }
 
 function problemOf({ outcome, problem, text }: Answer): Problem | null {
@@ -81,7 +85,12 @@ function problemOf({ outcome, problem, text }: Answer): Problem | null {
 export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric }: ChatSetting): Mind {
   const topic = { task, metric, space, role: spec.role ?? '' };
 
-  const request = (purpose: Purpose, form: AnswerForm<unknown>, messages: readonly ChatMessage[], room: number): ChatRequest => {
+  const request = (
+    purpose: Purpose,
+    form: AnswerForm<unknown>,
+    messages: readonly ChatMessage[],
+    room: number,
+  ): ChatRequest => {
     const model = spec.models?.[purpose] ?? spec.model;
     if (isLocal(model)) throw new TerminalError('model', `${model} is no language model`);
     const own = splitModel(model).provider === 'compatible';

@@ -53,7 +53,12 @@ export interface Occasion {
  * One thought that is written down after each step. Asked again for the same attempt, by this process or by the next one,
  * it goes on after the last step that was finished.
  */
-export async function thinkDurably(setting: ThoughtSetting, view: View, thoughts: Thoughts, occasion: Occasion): Promise<Thought> {
+export async function thinkDurably(
+  setting: ThoughtSetting,
+  view: View,
+  thoughts: Thoughts,
+  occasion: Occasion,
+): Promise<Thought> {
   const graph = stateGraph(setting).compile({ checkpointer: thoughts.saver });
   const { search, agent, ordinal } = occasion;
   const configurable = { thread_id: thoughts.thread(search, agent, ordinal) };

@@ -2,7 +2,14 @@ import type { AgentSpec } from '../../domain/agent.ts';
 import { ArchitectureError, canonicalText, parseInSpace, type Space } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { NodeId } from '../../domain/ids.ts';
-import { type Lesson, type Operator, type Rationale, rationaleSchema, type View, type ViewNode } from '../../domain/node.ts';
+import {
+  type Lesson,
+  type Operator,
+  type Rationale,
+  rationaleSchema,
+  type View,
+  type ViewNode,
+} from '../../domain/node.ts';
 import { rngFor } from '../../domain/rng.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
@@ -50,7 +57,10 @@ type Update = Promise<Partial<ThoughtState>>;
 function informed({ view, lessons }: ThoughtState): View {
   if (!lessons?.length) return view;
   const texts = new Map(lessons.map(({ node, text }) => [node, text]));
-  return { ...view, nodes: view.nodes.map((node) => ({ ...node, ...(texts.has(node.id) ? { lesson: texts.get(node.id) } : {}) })) };
+  return {
+    ...view,
+    nodes: view.nodes.map((node) => ({ ...node, ...(texts.has(node.id) ? { lesson: texts.get(node.id) } : {}) })),
+  };
 }
 
 /** Results of late that nothing was learned from yet, oldest first. */
@@ -160,7 +170,10 @@ function conclusion({ decision, lessons, offer, problems }: ThoughtState, { spac
     return { operator, parents: [...parents], candidate: `(${kind}) ${text.slice(0, 4000)}`, rationale, ...learned };
   }
   const { candidate, change, expected, hypothesis, evidence } = offer.proposal;
-  const said = { ...(hypothesis === undefined ? {} : { hypothesis }), ...(evidence?.length ? { evidence: [...evidence] } : {}) };
+  const said = {
+    ...(hypothesis === undefined ? {} : { hypothesis }),
+    ...(evidence?.length ? { evidence: [...evidence] } : {}),
+  };
   return {
     operator,
     parents: [...parents],

@@ -1,5 +1,5 @@
-import type { LocalModelName } from '../../domain/model.ts';
 import type { Space } from '../../domain/architecture.ts';
+import type { LocalModelName } from '../../domain/model.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 

@@ -8,7 +8,9 @@ const statement = z.string().trim().min(1).max(1500);
 
 const reasons = {
   hypothesis: statement.describe('Why this should work, in two or three sentences.'),
-  change: statement.describe('What is changed relative to the parents, or the idea of the draft, in one or two sentences.'),
+  change: statement.describe(
+    'What is changed relative to the parents, or the idea of the draft, in one or two sentences.',
+  ),
   expected_fitness: z.number().nullable().describe('The fitness you expect, or null.'),
   evidence: z.array(z.string().max(200)).max(16).describe('Ids of the attempts and passages shown that this rests on.'),
 };
@@ -21,7 +23,11 @@ const whole = z.strictObject({
 /** Beside a whole candidate an improvement may be a few substitutions, so that its effect has a cause one can name. */
 const edited = z.strictObject({
   ...reasons,
-  architecture: z.string().max(8000).nullable().describe('All layers from the input upwards, or null when edits are given.'),
+  architecture: z
+    .string()
+    .max(8000)
+    .nullable()
+    .describe('All layers from the input upwards, or null when edits are given.'),
   edits: z
     .array(z.strictObject({ layer: z.number(), primitive: primitiveSchema }))
     .max(64)

@@ -1,4 +1,4 @@
-import { parseArchitecture, type Primitive, type Space } from '../../domain/architecture.ts';
+import { type Primitive, parseArchitecture, type Space } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Passage } from '../graph/retriever.ts';
@@ -78,7 +78,14 @@ export function proposalPrompt(
     case 'draft':
       return fill(question.draft, { attempts, siblings: near, literature: read });
     case 'improve':
-      return fill(question.improve, { attempts, parents: shown, layers, siblings: near, lineage: ancestors, literature: read });
+      return fill(question.improve, {
+        attempts,
+        parents: shown,
+        layers,
+        siblings: near,
+        lineage: ancestors,
+        literature: read,
+      });
     case 'crossover':
       return fill(question.crossover, { attempts, parents: shown, layers, literature: read });
     case 'debug': {
@@ -102,7 +109,9 @@ export const shorterPrompt = () => fill(question.shorter, {});
 export function standingText({ remaining, left }: View): string {
   const parts = [
     `${remaining} evaluations`,
-    ...(left?.minutes === undefined ? [] : [`${left.minutes < 10 ? left.minutes.toFixed(1) : Math.round(left.minutes)} minutes`]),
+    ...(left?.minutes === undefined
+      ? []
+      : [`${left.minutes < 10 ? left.minutes.toFixed(1) : Math.round(left.minutes)} minutes`]),
     ...(left?.dollars === undefined ? [] : [`$${left.dollars.toPrecision(3)} for questions like this one`]),
   ];
   return `Left of the budget: ${parts.join(', ')}.`;

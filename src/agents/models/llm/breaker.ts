@@ -58,7 +58,10 @@ export class Breaker {
   }
 
   failed(fault: ChatFault): void {
-    if (fault.kind === 'rejected') return this.succeeded();
+    if (fault.kind === 'rejected') {
+      this.succeeded();
+      return;
+    }
     const now = this.#clock.monotonic();
     this.#last = fault.message;
     this.#failures = [...this.#failures.filter((at) => at > now - windowMs), now];

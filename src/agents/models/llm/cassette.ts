@@ -94,14 +94,20 @@ export class Cassette {
       cassette.#file = openSync(path, 'a', 0o600);
       truncateSync(path, bytes);
     } catch (cause) {
-      throw new PrerequisiteError('recording', `cannot write ${path}: ${errorMessage(cause)}`, 'choose another --home', { cause });
+      throw new PrerequisiteError(
+        'recording',
+        `cannot write ${path}: ${errorMessage(cause)}`,
+        'choose another --home',
+        { cause },
+      );
     }
     return cassette;
   }
 
   /** Opens a finished recording for reading. @throws PrerequisiteError when it is missing or damaged. */
   static replay(path: string): Cassette {
-    if (!existsSync(path)) throw new PrerequisiteError('recording', `there is no recording ${path}`, 'give the path of one');
+    if (!existsSync(path))
+      throw new PrerequisiteError('recording', `there is no recording ${path}`, 'give the path of one');
     return new Cassette(path, load(path).entries, true, (text) => text);
   }
 
@@ -114,7 +120,10 @@ export class Cassette {
     const entry = this.#entries.get(key) ?? null;
     if (!entry && this.#strict) {
       const what = `${scope.purpose} of attempt ${scope.ordinal} of ${scope.agent}`;
-      throw new TerminalError('replay-miss', `the recording ${this.#path} holds no answer to the ${what}: the search differs`);
+      throw new TerminalError(
+        'replay-miss',
+        `the recording ${this.#path} holds no answer to the ${what}: the search differs`,
+      );
     }
     return entry;
   }

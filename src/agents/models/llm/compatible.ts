@@ -34,7 +34,8 @@ function collector() {
     reply(): ChatReply {
       if (finish === null) throw new ChatFault('dropped', 'the answer broke off before its end');
       const said = withoutReasoning(text);
-      if (refusal !== '' || finish === 'content_filter') return { text: refusal || said, finish: 'refused', usage, served };
+      if (refusal !== '' || finish === 'content_filter')
+        return { text: refusal || said, finish: 'refused', usage, served };
       return { text: said, finish: finish === 'length' ? 'truncated' : finished(said), usage, served };
     },
   };

@@ -39,7 +39,13 @@ export function retryAfter(headers: Headers | undefined, now: number): number | 
 const spendLimit = /insufficient_quota|spend.?limit|credit balance|billing|quota.{0,20}exceeded|payment/i;
 
 /** What a status and a body mean. @param text code, type and message of the error as far as they are known. */
-export function faultOf(status: number, text: string, headers: Headers | undefined, now: number, cause?: unknown): ChatFault {
+export function faultOf(
+  status: number,
+  text: string,
+  headers: Headers | undefined,
+  now: number,
+  cause?: unknown,
+): ChatFault {
   const message = `the provider answered ${status}: ${text.slice(0, 300)}`;
   const given = { retryAfterMs: retryAfter(headers, now), cause };
   if (status === 402 || ((status === 429 || status === 400 || status === 403) && spendLimit.test(text))) {

@@ -142,7 +142,14 @@ export class Gateway {
           const usage = billable ? { ...most, written: 0 } : nothing;
           const outcome: CallOutcome = fault?.kind ?? 'lost';
           const message = redact(fault?.message ?? 'called off').slice(0, 500);
-          const settled = { outcome, served: null, usage, dollars: billable ? dollars : 0, estimated: billable, message };
+          const settled = {
+            outcome,
+            served: null,
+            usage,
+            dollars: billable ? dollars : 0,
+            estimated: billable,
+            message,
+          };
           const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal);
           if (fault === null) settling.catch(() => undefined);
           else await settling;

@@ -8,7 +8,12 @@ import type { ChatRequest } from './chat.ts';
 
 const dollars = z.number().nonnegative();
 /** US dollars per million tokens. Without figures of their own, cached and written tokens cost what input costs. */
-const priceSchema = z.strictObject({ input: dollars, cached: dollars.optional(), written: dollars.optional(), output: dollars });
+const priceSchema = z.strictObject({
+  input: dollars,
+  cached: dollars.optional(),
+  written: dollars.optional(),
+  output: dollars,
+});
 export type Price = z.infer<typeof priceSchema>;
 
 const priceFileSchema = z.strictObject({
@@ -83,5 +88,10 @@ export function mostUsage(request: ChatRequest): Usage {
 /** About what an answered request has used, for servers that do not say: three bytes to a token. */
 export function likelyUsage(request: ChatRequest, answer: string): Usage {
   const input = Math.ceil(bytesOf(request).reduce((sum, each) => sum + each, 0) / 3);
-  return { input, cached: 0, written: 0, output: Math.min(request.maxTokens, Math.ceil(Buffer.byteLength(answer) / 3)) };
+  return {
+    input,
+    cached: 0,
+    written: 0,
+    output: Math.min(request.maxTokens, Math.ceil(Buffer.byteLength(answer) / 3)),
+  };
 }

@@ -1,7 +1,7 @@
+import type { AgentSpec } from '../../../domain/agent.ts';
 import { PrerequisiteError } from '../../../domain/errors.ts';
 import { type ChatModelName, isLocal, type Provider, splitModel } from '../../../domain/model.ts';
 import type { SearchSpec } from '../../../domain/search.ts';
-import type { AgentSpec } from '../../../domain/agent.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { anthropicModel } from './anthropic.ts';
 import { Breaker } from './breaker.ts';

@@ -54,6 +54,8 @@ export function readAnswer<T>(text: string, schema: z.ZodType<T>): Read<T> {
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ok: true, value: parsed.data };
-  const issues = parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'answer'}: ${message}`);
+  const issues = parsed.error.issues
+    .slice(0, 5)
+    .map(({ path, message }) => `${path.join('.') || 'answer'}: ${message}`);
   return { ok: false, problem: `the answer does not meet the schema: ${issues.join('; ')}` };
 }
