@@ -128,7 +128,10 @@ describe('compatible servers', () => {
 
 describe('a provider that is down', () => {
   it('is left alone after five failures, and probed once in a while', async () => {
-    const server = await startLlmServer({ brain, fault: (number) => (number < 5 ? { kind: 'status', status: 500 } : null) });
+    const server = await startLlmServer({
+      brain,
+      fault: (number) => (number < 5 ? { kind: 'status', status: 500 } : null),
+    });
     const { gateway, clock } = bench(server);
     const asked = question(server, 'openai/gpt-5.6-luna');
     const away = { name: 'RetryableError', code: 'provider-away' };
@@ -138,7 +141,9 @@ describe('a provider that is down', () => {
     expect(refused).toMatchObject({ code: 'provider-down', retryAfterMs: 30_000 });
     expect(server.served).toHaveLength(5);
     // Another provider is another circuit.
-    expect(await gateway.ask(question(server, 'anthropic/claude-haiku-5-5'), patient())).toMatchObject({ outcome: 'complete' });
+    expect(await gateway.ask(question(server, 'anthropic/claude-haiku-5-5'), patient())).toMatchObject({
+      outcome: 'complete',
+    });
     clock.advance(30_000);
     expect(await gateway.ask(asked, patient())).toMatchObject({ outcome: 'complete' });
   });
@@ -160,7 +165,10 @@ describe('Retry-After', () => {
 
   it('is not heeded where money is lacking', () => {
     const headers = new Headers({ 'retry-after': '7' });
-    expect(faultOf(429, 'enforced_spend_limit_reached', headers, 0)).toMatchObject({ kind: 'rejected', retryAfterMs: null });
+    expect(faultOf(429, 'enforced_spend_limit_reached', headers, 0)).toMatchObject({
+      kind: 'rejected',
+      retryAfterMs: null,
+    });
     expect(faultOf(429, 'rate_limit_exceeded', headers, 0)).toMatchObject({ kind: 'busy', retryAfterMs: 7000 });
   });
 });

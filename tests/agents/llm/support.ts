@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { ChatThinking } from '../../../src/agents/index.ts';
 import { openThoughts } from '../../../src/agents/graph/thoughts.ts';
+import type { ChatThinking } from '../../../src/agents/index.ts';
 import { Cassette, type Scope } from '../../../src/agents/models/llm/cassette.ts';
 import type { ChatRequest } from '../../../src/agents/models/llm/chat.ts';
 import { type CallLedger, Gateway, type Question } from '../../../src/agents/models/llm/gateway.ts';
@@ -19,7 +19,11 @@ import type { LlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
 
 /** Keys that must never be seen anywhere but in the header of a request. */
-export const canaries = { openai: 'sk-canary-openai-1f2e', anthropic: 'sk-ant-canary-77aa', compatible: 'canary-local-90bc' };
+export const canaries = {
+  openai: 'sk-canary-openai-1f2e',
+  anthropic: 'sk-ant-canary-77aa',
+  compatible: 'canary-local-90bc',
+};
 
 export const models: readonly ChatModelName[] = [
   'openai/gpt-5.6-luna',
