@@ -62,9 +62,9 @@ export async function thinkDurably(
   const graph = stateGraph(setting).compile({ checkpointer: thoughts.saver });
   const { search, agent, ordinal } = occasion;
   const configurable = { thread_id: thoughts.thread(search, agent, ordinal) };
-  // Whoever asks for this attempt has submitted the one before.
-  await thoughts.saver.deleteThread(thoughts.thread(search, agent, ordinal - 1));
   const before = await graph.getState({ configurable });
+  // Whoever asks for this attempt has submitted the one before. The saver makes its tables when it is first read.
+  await thoughts.saver.deleteThread(thoughts.thread(search, agent, ordinal - 1));
   const done = before.values.thought as Thought | undefined;
   if (done) return done;
   const config = { configurable, durability: 'sync' as const, signal: setting.signal };

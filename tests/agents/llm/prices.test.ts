@@ -21,7 +21,10 @@ describe('prices', () => {
   });
 
   it('are those of the user where there are any, else the shipped ones; a dated name costs what its family costs', () => {
-    const own = { asOf: '2026-01-02', models: { 'openai/gpt-6-sol': { input: 1, output: 1 }, 'openai/new': { input: 7, output: 9 } } };
+    const own = {
+      asOf: '2026-01-02',
+      models: { 'openai/gpt-6-sol': { input: 1, output: 1 }, 'openai/new': { input: 7, output: 9 } },
+    };
     const prices = loadPrices(fileOf(own));
     expect(prices.asOf).toBe('2026-01-02');
     expect(prices.of('openai/gpt-6-sol')).toEqual({ input: 1, output: 1 });
@@ -68,7 +71,11 @@ describe('a key', () => {
   it('shows itself to nothing that prints', async () => {
     const { inspect } = await import('node:util');
     const secret = new Secret('sk-1');
-    for (const shown of [`${secret}`, JSON.stringify({ secret }), inspect({ secret }, { showHidden: true, depth: 9 })]) {
+    for (const shown of [
+      `${secret}`,
+      JSON.stringify({ secret }),
+      inspect({ secret }, { showHidden: true, depth: 9 }),
+    ]) {
       expect(shown).not.toContain('sk-1');
       expect(shown).toContain('[redacted]');
     }

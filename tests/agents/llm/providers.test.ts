@@ -101,7 +101,7 @@ describe.each(models)('%s', (model) => {
     const caller = new AbortController();
     const asking = gateway.ask(question(server, model), caller.signal);
     const ended = expect(asking).rejects.toThrow('enough');
-    while (server.served.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await server.reached(1);
     caller.abort(new Error('enough'));
     await ended;
     expect(server.served).toHaveLength(1);

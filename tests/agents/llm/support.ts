@@ -55,7 +55,7 @@ export function instantTimers(): Timers & { readonly waits: number[] } {
   };
 }
 
-/** Long enough for a server on this machine, short enough to wait for. */
+/** For tests of silence, one question at a time: short enough to wait for. */
 export const patience: Patience = { firstMs: 400, betweenMs: 400, totalMs: 5000 };
 
 export interface Bench {
@@ -79,6 +79,7 @@ export function bench(
     replay?: string;
     ledger?: (ledger: CallLedger) => CallLedger;
     prices?: string;
+    patience?: Patience;
   } = {},
 ): Bench {
   const home = given.home ?? temporaryFolder();
@@ -105,7 +106,7 @@ export function bench(
   let id = 0;
   const gateway = new Gateway({
     ...{ search: spec.id, cassette, clock, timers },
-    model: providersOf(keys, { timers: systemTimers, clock, patience }, clock),
+    model: providersOf(keys, { timers: systemTimers, clock, patience: given.patience ?? patience }, clock),
     ledger: given.ledger?.(ledger) ?? ledger,
     prices: loadPrices(given.prices),
     redact: keys.redact,

@@ -48,7 +48,17 @@ describe('the form of a proposal', () => {
   });
 
   it('is told to providers in what all of them understand', () => {
-    const allowed = new Set(['type', 'enum', 'const', 'description', 'required', 'additionalProperties', 'properties', 'items', 'anyOf']);
+    const allowed = new Set([
+      'type',
+      'enum',
+      'const',
+      'description',
+      'required',
+      'additionalProperties',
+      'properties',
+      'items',
+      'anyOf',
+    ]);
     const visit = (node: unknown): void => {
       const { properties = {}, items, anyOf = [], ...rest } = node as Record<string, unknown>;
       for (const key of Object.keys(node as object)) expect(allowed).toContain(key);
@@ -57,7 +67,8 @@ describe('the form of a proposal', () => {
         // Strict modes want every property required.
         expect(rest.required).toEqual(Object.keys(properties as object));
       }
-      for (const each of [...Object.values(properties as object), ...(anyOf as unknown[]), ...(items ? [items] : [])]) visit(each);
+      for (const each of [...Object.values(properties as object), ...(anyOf as unknown[]), ...(items ? [items] : [])])
+        visit(each);
     };
     for (const form of [...Object.values(proposalForms), lessonForm]) visit(form.wire.json);
     expect(answerSchema('x', schema).json).toMatchObject({ type: 'object', properties: { a: { type: 'number' } } });

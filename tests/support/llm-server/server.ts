@@ -28,6 +28,8 @@ export interface LlmServer {
   /** Base URLs as the three SDKs want them. */
   readonly urls: { readonly openai: string; readonly anthropic: string; readonly compatible: string };
   readonly served: Served[];
+  /** Resolves when so many requests have arrived. */
+  reached(count: number): Promise<void>;
   /** Requests that no real server would have taken. */
   readonly wrong: string[];
   stop(): Promise<void>;
@@ -63,6 +65,9 @@ export async function startLlmServer({ brain, fault = () => null }: LlmServerSet
   const served: Served[] = [];
   const wrong: string[] = [];
   const seenPrefixes = new Set<string>();
+  const waiting: { count: number; resolve: () => void }[] = [];
+  const reached = (wanted: number): Promise<void> =>
+    served.length >= wanted ? Promise.resolve() : new Promise((resolve) => waiting.push({ count: wanted, resolve }));
   let count = 0;
 
   const usageOf = (asked: Asked, text: string): Usage => {
@@ -87,8 +92,14 @@ export async function startLlmServer({ brain, fault = () => null }: LlmServerSet
     }
     const trouble = fault(number, asked);
     const authorization = String(request.headers.authorization ?? '');
-    const log = (usage: Usage | null) => served.push({ asked, authorization, fault: trouble?.kind ?? null, usage });
-    if (trouble?.kind === 'hang') return void log(null);
+    const log = (usage: Usage | null): void => {
+      served.push({ asked, authorization, fault: trouble?.kind ?? null, usage });
+      for (const { count: wanted, resolve } of waiting) if (served.length >= wanted) resolve();
+    };
+    if (trouble?.kind === 'hang') {
+      log(null);
+      return;
+    }
     if (trouble?.kind === 'reset') {
       log(null);
       response.destroy();
@@ -137,5 +148,5 @@ export async function startLlmServer({ brain, fault = () => null }: LlmServerSet
     if (server.listening) await new Promise((resolve) => server.close(resolve));
   };
   onTestFinished(stop);
-  return { urls: { openai: `${root}/v1`, anthropic: root, compatible: `${root}/v1` }, served, wrong, stop };
+  return { urls: { openai: `${root}/v1`, anthropic: root, compatible: `${root}/v1` }, served, reached, wrong, stop };
 }
