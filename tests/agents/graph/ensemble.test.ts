@@ -176,7 +176,7 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
 
   it('ends by itself when the money ends, below the limit', async () => {
     const server = await startLlmServer({ brain: proposer });
-    const dollars = 0.4;
+    const dollars = 0.1;
     const live = bench(server, { spec: ensemble(server, { dollars }), patience: usualPatience });
     await search(live);
     const { spend } = live.archive.handlers['search-standing']({ search: live.spec.id });
