@@ -54,7 +54,9 @@ describe('the house', () => {
   });
 
   it('imports only files that are there', () => {
-    const missing = [...imports].flatMap(([path, targets]) => targets.filter((target) => !imports.has(target)).map((target) => `${path} -> ${target}`));
+    const missing = [...imports].flatMap(([path, targets]) =>
+      targets.filter((target) => !imports.has(target)).map((target) => `${path} -> ${target}`),
+    );
     expect(missing).toEqual([]);
   });
 });

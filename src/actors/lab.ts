@@ -28,6 +28,9 @@ export interface LabSetting {
 /** A worker says so often per acknowledgement wait that it is alive, because a single sign may be lost on the way. */
 const signsPerWait = 3;
 
+/** Queue and ledger are compared once per so many waits: 60 s where nothing else is said. */
+const waitsPerReconciliation = 2;
+
 /** The bus's figures for such a wait. Recording a result takes milliseconds, so its own wait may be shorter. */
 export function limitsFor(ackWaitMs: number): NonNullable<BusOptions['limits']> {
   return { jobAckWaitMs: ackWaitMs, resultAckWaitMs: Math.round(ackWaitMs / 3) };
@@ -44,9 +47,12 @@ export interface Part {
 }
 
 /** Starts the archivist of a home. @throws PrerequisiteError when the home cannot be used. */
-export function startArchivist(home: string, { bus, clock, timers, log }: LabSetting): Part {
+export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, log }: LabSetting): Part {
   const archive = Archive.open(home, clock);
-  const part = run(archivistMachine({ archive, bus, timers, log }), log);
+  const part = run(
+    archivistMachine({ archive, bus, timers, log, reconcileEveryMs: waitsPerReconciliation * ackWaitMs }),
+    log,
+  );
   const stop = () => part.send({ type: 'STOP' });
   const ended = part.ended.then((last) => last.context.error).finally(() => archive.close());
   return { ended, drain: stop, stop };

@@ -8,7 +8,8 @@
  *  1. At least once: a result is acknowledged after its handler resolved, never before. Handlers must be idempotent,
  *     because even a confirmed acknowledgement is forgotten by a server that dies within the next moments.
  *  2. A handler that throws has its result back later.
- *  3. The consumer and its stream are set up anew whenever they are found missing.
+ *  3. The consumer and its stream are set up anew whenever they are found missing, or owe results twice in a row without
+ *     bringing any: their files are gone then, and whoever wants the results has them made again.
  */
 import type { Msg } from 'nats';
 import { errorMessage, RetryableError } from '../domain/errors.ts';
@@ -16,6 +17,7 @@ import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { Link } from './connection.ts';
 import { settlementOf } from './delivery.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
+import { busFailure, isConsumerMissing } from './failures.ts';
 import { type Running, runLoop } from './loop.ts';
 import { pull } from './pull.ts';
 import type { Streams } from './streams.ts';
@@ -24,7 +26,8 @@ import { bodies, streamNames } from './subjects.ts';
 /** `ack`: recorded, or known already. `term`: never to be recorded. Throwing: not yet. */
 export type ResultHandler = (result: EvaluationResult, meta: Meta) => 'ack' | 'term' | Promise<'ack' | 'term'>;
 
-const pullMs = 30_000;
+const pullMs = 5_000;
+const secondLookMs = 1_000;
 
 /** @throws RetryableError, PrerequisiteError when the consumer cannot be set up at first; later it is tried for ever. */
 export async function consumeResultsOn(
@@ -56,22 +59,41 @@ export async function consumeResultsOn(
     await (verdict === 'ack' ? ack() : term('refused by its handler'));
   }
 
+  /** Whether results are said to wait which the last pull should have brought. */
+  async function isOwed(): Promise<boolean> {
+    try {
+      return (await link.jsm.consumers.info(streamNames.results, durable)).num_pending > 0;
+    } catch (thrown) {
+      if (isConsumerMissing(thrown)) return false;
+      throw busFailure(thrown, 'looking after the consumer of results');
+    }
+  }
+
   await streams.ensure();
   await streams.ensureResultsDurable(durable);
   let ready = true;
+  let owed = false;
   return runLoop(link, 'the consumer of results', async (signals) => {
     if (!ready) {
       await streams.recover();
       await streams.ensureResultsDurable(durable);
       ready = true;
+      owed = false;
     }
     let message: Msg | undefined;
-    const request = { stream: streamNames.results, consumer: durable, batch: 1, expiresMs: pullMs, signals };
+    const expiresMs = owed ? secondLookMs : pullMs;
+    const request = { stream: streamNames.results, consumer: durable, batch: 1, expiresMs, signals };
     const end = await pull(link, request, (received) => {
       message = received;
     });
-    if (end === 'missing' || end === 'silent') ready = false;
     if (message !== undefined) await handle(message);
-    if (end === 'refused') throw new RetryableError('bus-refused', 'the server refused to deliver results', 1_000);
+    if (end === 'missing' || end === 'silent') ready = false;
+    else if (end === 'refused') throw new RetryableError('bus-refused', 'the server refused to deliver results', 1_000);
+    else if (end !== 'expired') owed = false;
+    else if (!owed) owed = await isOwed();
+    else {
+      await streams.replace(streamNames.results);
+      ready = false;
+    }
   });
 }

@@ -22,7 +22,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import type { Logger } from '../platform/log.ts';
-import { claimStore, type StoreClaim } from './store-claim.ts';
+import { claimStore, type StoreClaim } from './storeClaim.ts';
 
 export interface ServerOptions {
   /** A path, or a name to be found on PATH. */
@@ -154,9 +154,11 @@ async function launch({ binary, storeDir, port = -1, log }: ServerOptions, claim
   );
 
   const lines: string[] = [];
+  let listening = false;
   createInterface({ input: server.stderr }).on('line', (line) => {
     const [, level = 'INF', text = line] = /\[(INF|WRN|ERR|FTL)\] (.*)$/.exec(line) ?? [];
-    if (level === 'INF') log.debug(text);
+    // What keeps it from starting is told by the error.
+    if (level === 'INF' || !listening) log.debug(text);
     else log.warn(text);
     lines.push(line);
     if (lines.length > 50) lines.shift();
@@ -186,7 +188,10 @@ async function launch({ binary, storeDir, port = -1, log }: ServerOptions, claim
   for (let waited = 0; waited < readyWithinMs; waited += pollMs) {
     if (ended) throw failedStart(binary, port, lines);
     const url = readUrl(ports, pid);
-    if (url !== undefined) return { url, port: Number(new URL(url).port), pid, closed, stop };
+    if (url !== undefined) {
+      listening = true;
+      return { url, port: Number(new URL(url).port), pid, closed, stop };
+    }
     await delay(pollMs);
   }
   await stop();

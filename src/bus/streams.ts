@@ -27,19 +27,19 @@ export interface StreamLimits {
   readonly resultAckWaitMs: number;
   /** Jobs that may wait; publishing more is refused, so that a runaway producer fills no disk. */
   readonly maxJobs: number;
-  /** How long a stream remembers message ids. */
-  readonly dedupeMs: number;
 }
 
 export const defaultLimits: StreamLimits = {
   jobAckWaitMs: 30_000,
   resultAckWaitMs: 10_000,
   maxJobs: 100_000,
-  dedupeMs: 120_000,
 };
 
 /** The server says that a stream is gone a little before its files are. */
 const deletionMs = 250;
+
+/** How long a stream remembers message ids. */
+const dedupeMs = 120_000;
 
 const day = 24 * 3_600_000;
 const mebibyte = 1024 * 1024;
@@ -49,7 +49,7 @@ function streamConfigs(limits: StreamLimits): readonly (Partial<StreamConfig> & 
     storage: StorageType.File,
     num_replicas: 1,
     max_msg_size: maxEnvelopeBytes,
-    duplicate_window: nanos(limits.dedupeMs),
+    duplicate_window: nanos(dedupeMs),
   };
   return [
     {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { auditCommand } from './commands/audit.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { launchCommand } from './commands/launch.ts';
 import { nodesCommand } from './commands/nodes.ts';
@@ -22,6 +23,7 @@ for (const command of [
   launchCommand(done),
   nodesCommand(done),
   reportCommand(done),
+  auditCommand(done),
   doctorCommand(done),
   ...partCommands(done),
 ]) {

@@ -88,7 +88,10 @@ export const evaluationResultSchema = z.strictObject({
   key: evaluationKeySchema,
   worker: workerIdSchema,
   evaluator: z.string(),
-  /** Delivery count of the job's message, counted from 1: tells a first result from a repeated one. */
+  /**
+   * The worker's own number for this training, counted from 1. With the worker's id it tells a result that was delivered
+   * twice from that of another training; the queue's delivery count would not, because a killed server forgets it.
+   */
   attempt: z.int().positive(),
   outcome: outcomeSchema,
 });

@@ -1,6 +1,9 @@
 import type { Ladder } from './search.ts';
 import type { Rung } from './task.ts';
 
+/** After a search's wall time is over, trainings that had begun may still end for so long. */
+export const overtimeMs = 60_000;
+
 /** How many of `screened` candidates climb to the confirm rung: the promoted share, rounded up. */
 export function promoted(screened: number, ladder: Ladder): number {
   return Math.max(0, Math.min(screened, Math.ceil(screened * ladder.promote - 1e-9)));

@@ -10,8 +10,8 @@
  *   T3  A condemned child is killed at once, is not listened to any more, and keeps the first verdict.
  */
 import { PrerequisiteError, RetryableError } from '../domain/errors.ts';
-import type { Timers } from '../platform/timers.ts';
 import { type Deferred, deferred } from '../platform/deferred.ts';
+import type { Timers } from '../platform/timers.ts';
 import { describeEnd, withLastWords } from './diagnosis.ts';
 import { printable } from './outputLog.ts';
 import type { Verdict } from './population.ts';

@@ -7,7 +7,7 @@ import type { Clock } from '../platform/clock.ts';
 import { failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
-import { diskFull, openForReading, openForWriting } from './database.ts';
+import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
 import { evaluations } from './evaluations.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
@@ -193,9 +193,14 @@ export interface ArchiveReader
   close(): void;
 }
 
-/** @throws PrerequisiteError `archive-missing` where there is none. */
+/** @throws PrerequisiteError `archive-missing` where there is none, `archive-damaged` where it cannot be read. */
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
-  const { searches, budget, calls, views, standing, records, evaluations } = repositories(db);
-  return { db, searches, budget, calls, views, standing, records, evaluations, close };
+  try {
+    const { searches, budget, calls, views, standing, records, evaluations } = repositories(db);
+    return { db, searches, budget, calls, views, standing, records, evaluations, close };
+  } catch (thrown) {
+    close();
+    throw explainOpen(archivePath(home), thrown);
+  }
 }

@@ -17,7 +17,8 @@ export function diskFull(path: string, thrown: unknown): PrerequisiteError | und
   return new PrerequisiteError('disk-full', message, 'free some space, then resume', { cause: thrown });
 }
 
-const explainOpen = (path: string, thrown: unknown): Error => {
+/** What the user has to know of a file that SQLite refuses. */
+export const explainOpen = (path: string, thrown: unknown): Error => {
   const error = toError(thrown);
   const code = (error as { code?: string }).code ?? '';
   if (error instanceof PrerequisiteError) return error;

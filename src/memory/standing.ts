@@ -30,7 +30,7 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
     `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation
      FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL
-     GROUP BY w.node ORDER BY validation DESC, n.seq`,
+     GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal`,
   );
   const totals = db.prepare<[string], Totals>(
     `SELECT w.rung, sum(e.key IS NULL) AS pending, coalesce(sum(e.status = 'ok'), 0) AS evaluated,

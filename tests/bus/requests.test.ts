@@ -3,7 +3,7 @@ import type { Bus, Handlers, Meta, NatsServer } from '../../src/bus/index.ts';
 import { PrerequisiteError, RetryableError, TerminalError } from '../../src/domain/errors.ts';
 import { agentNameSchema, searchIdSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { requests, type Verb } from '../../src/domain/messages.ts';
-import { job, laboratory } from './support.ts';
+import { job, laboratory, until } from './support.ts';
 
 const lab = laboratory();
 let server: NatsServer;
@@ -224,7 +224,18 @@ describe('request and reply', () => {
     );
     const both = [asker.ask('job-claim', claim(1)), asker.ask('job-claim', claim(2))];
     await entering;
-    const closing = leaving.close();
+    let closed = false;
+    const closing = leaving.close().then(() => {
+      closed = true;
+    });
+    // It takes nothing in any more, and is still at work on the first of the two.
+    await until(async () => {
+      const failure = await asker.ask('job-claim', claim(3), { timeoutMs: 200 }).catch((thrown) => thrown);
+      return failure.code === 'archive-away';
+    });
+    // Many times the talk with the server that an early end would need.
+    for (let round = 0; round < 50; round++) await asker.inspectWork().catch(() => undefined);
+    expect(closed).toBe(false);
     release();
     await closing;
     expect(await Promise.all(both)).toHaveLength(2);

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus, NatsServer, Sign } from '../../src/bus/index.ts';
@@ -8,11 +10,13 @@ import { event, laboratory, result, until } from './support.ts';
 
 const lab = laboratory();
 const limits = { resultAckWaitMs: 1_000 };
+let storeDir: string;
 let server: NatsServer;
 let bus: Bus;
 let raw: NatsConnection;
 beforeAll(async () => {
-  server = await lab.server();
+  storeDir = lab.directory();
+  server = await lab.server(storeDir);
   bus = await lab.bus(server, { limits });
   raw = await connect({ servers: server.url });
   lab.later(() => raw.close());
@@ -150,9 +154,43 @@ describe('results', () => {
     await until(() => seen.length === 3);
     expect(seen).toEqual([1, 2, 3].map((number) => result(number).key));
   });
+
+  it('come again in the end after the files of their stream are gone', async () => {
+    await bus.ensureStreams();
+    await publish(1);
+    rmSync(join(storeDir, 'jetstream/jetstream/$G/streams/RESULTS/msgs'), { recursive: true });
+    const seen: string[] = [];
+    await bus.consumeResults('archive', (each) => {
+      seen.push(each.key);
+      return 'ack';
+    });
+    // The server confirms these and delivers none of them, until the stream is made anew.
+    let number = 1;
+    await until(async () => {
+      number += 1;
+      await publish(number);
+      return seen.length > 0;
+    });
+    expect(seen).not.toContain(result(1).key);
+  });
 });
 
 describe('events', () => {
+  it('have a stream made anew that can take no more of them, because its files are gone', async () => {
+    await bus.ensureStreams();
+    rmSync(join(storeDir, 'jetstream/jetstream/$G/streams/EVENTS/msgs'), { recursive: true });
+    // The server notices when it opens the next file, some megabytes later.
+    const filling = async () => {
+      for (let number = 0; number < 100; number++) {
+        await raw.jetstream().publish('aira.event.first.filling', new Uint8Array(500_000));
+      }
+    };
+    await expect(filling()).rejects.toMatchObject({
+      api_error: { description: expect.stringContaining('no such file or directory') },
+    });
+    expect((await bus.publishEvent(event(1))).seq).toBe(1);
+  });
+
   it('come in order, from the beginning or from now on, of one search or of all', async () => {
     await bus.ensureStreams();
     const all: number[] = [];

@@ -173,7 +173,7 @@ describe('a store', () => {
     const storeDir = lab.directory();
     writeFileSync(join(storeDir, 'owner.json'), '{"v":7}');
     const failure = await refusal({ storeDir });
-    expect(failure.code).toBe('nats-store-claim');
+    expect(failure.code).toBe('nats-storeClaim');
     expect(existsSync(join(storeDir, 'owner.json'))).toBe(true);
   });
 

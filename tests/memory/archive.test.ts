@@ -16,11 +16,19 @@ function openArchive(home = temporaryFolder(), clock = manualClock()) {
 function proposal(ordinal: number, candidate: string, overrides: Partial<RequestOf<'agent-submit'>> = {}) {
   const rationale = { choice: 'test', change: 'test', expected: null };
   const search = searchSpec().id;
-  return { search, agent: walker, ordinal, operator: 'draft' as const, parents: [], candidate, rationale, ...overrides };
+  return {
+    search,
+    agent: walker,
+    ordinal,
+    operator: 'draft' as const,
+    parents: [],
+    candidate,
+    rationale,
+    ...overrides,
+  };
 }
 
-const jobs = (archive: Archive) =>
-  archive.unsent(1000).flatMap((entry) => (entry.kind === 'job' ? [entry.body] : []));
+const jobs = (archive: Archive) => archive.unsent(1000).flatMap((entry) => (entry.kind === 'job' ? [entry.body] : []));
 const events = (archive: Archive) =>
   archive.unsent(1000).flatMap((entry) => (entry.kind === 'event' ? [entry.body] : []));
 
@@ -66,7 +74,10 @@ describe('submitting', () => {
 
   it('stops at the agent’s budget, at the wall time and after screening (I9)', () => {
     const { ask, clock } = openArchive();
-    const spec = searchSpec({ agents: [agentSpec({ evaluations: 1 }), agentSpec({ name: 'rival' })], budget: { evaluations: 2, minutes: 1 } });
+    const spec = searchSpec({
+      agents: [agentSpec({ evaluations: 1 }), agentSpec({ name: 'rival' })],
+      budget: { evaluations: 2, minutes: 1 },
+    });
     ask['search-open']({ spec, source: '' });
     ask['agent-submit'](proposal(1, '4M'));
     expect(ask['agent-submit'](proposal(2, '4mA'))).toMatchObject({ verdict: 'refused', reason: 'budget', node: null });
@@ -152,7 +163,10 @@ describe('results', () => {
     const outcome = measurement(0.5, { test: 0.77, tasks: { recall: { validation: 0.5, test: 0.77 } } });
     archive.record(resultOf(final, outcome));
     expect(JSON.stringify(archive.unsent(100))).not.toContain('0.77');
-    expect(archive.readTests(search, 'report')).toEqual([{ node: 'walker-1', seed: 2001, score: 0.77 }]);
+    expect(() => ask['search-tests']({ search, purpose: 'report' })).toThrow('stay hidden');
+    ask['search-phase']({ search, phase: 'finished' });
+    const { scores } = ask['search-tests']({ search, purpose: 'report' });
+    expect(scores).toEqual([{ node: 'walker-1', seed: 2001, score: 0.77 }]);
     const reader = readArchive(home);
     expect(JSON.stringify(reader.records.nodes(search))).not.toContain('0.77');
     expect(reader.db.prepare('SELECT purpose FROM test_reads').all()).toEqual([{ purpose: 'report' }]);
@@ -163,7 +177,9 @@ describe('results', () => {
 
   it('for a job nobody asked for are not taken', () => {
     const { archive, job } = begun();
-    expect(archive.record(resultOf({ ...job, key: 'f'.repeat(64) as EvaluationKey }, measurement(0.5)))).toBe('unknown');
+    expect(archive.record(resultOf({ ...job, key: 'f'.repeat(64) as EvaluationKey }, measurement(0.5)))).toBe(
+      'unknown',
+    );
   });
 });
 
@@ -197,7 +213,8 @@ describe('views', () => {
     expect(ask['agent-view']({ search, agent: walker, ordinal: 2 })).toMatchObject({ state: 'closed' });
     const spec = searchSpec({ id: 'trial-2' });
     ask['search-open']({ spec, source: '' });
-    for (let ordinal = 1; ordinal <= 36; ordinal++) ask['agent-submit'](proposal(ordinal, 'nonsense', { search: spec.id }));
+    for (let ordinal = 1; ordinal <= 36; ordinal++)
+      ask['agent-submit'](proposal(ordinal, 'nonsense', { search: spec.id }));
     expect(ask['agent-view']({ search: spec.id, agent: walker, ordinal: 36 })).toMatchObject({ state: 'ready' });
     expect(ask['agent-view']({ search: spec.id, agent: walker, ordinal: 37 })).toMatchObject({ state: 'closed' });
   });
@@ -230,6 +247,8 @@ describe('a search', () => {
   it('does not share its name with another specification', () => {
     const { ask } = openArchive();
     ask['search-open']({ spec: searchSpec(), source: '' });
-    expect(() => ask['search-open']({ spec: searchSpec({ seed: 2 }), source: '' })).toThrow('is the name of another search');
+    expect(() => ask['search-open']({ spec: searchSpec({ seed: 2 }), source: '' })).toThrow(
+      'is the name of another search',
+    );
   });
 });

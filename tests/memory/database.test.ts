@@ -29,7 +29,9 @@ describe('an archive file', () => {
   });
 
   it('uses a SQLite in which the reset of the write-ahead log cannot corrupt (3.51.3 and later)', () => {
-    const { version } = new Database(':memory:').prepare<[], { version: string }>('SELECT sqlite_version() AS version').get() ?? { version: '0' };
+    const { version } = new Database(':memory:')
+      .prepare<[], { version: string }>('SELECT sqlite_version() AS version')
+      .get() ?? { version: '0' };
     const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
     expect(major * 1e6 + minor * 1e3 + patch).toBeGreaterThanOrEqual(3_051_003);
   });
@@ -69,7 +71,10 @@ describe('an archive file', () => {
     expect(codeOf(() => openForWriting(foreign, 1))).toBe('archive-foreign');
 
     const damaged = temporaryFolder();
-    writeFileSync(archivePath(damaged), 'this is not a database, though it is long enough to be read as a header'.repeat(20));
+    writeFileSync(
+      archivePath(damaged),
+      'this is not a database, though it is long enough to be read as a header'.repeat(20),
+    );
     expect(codeOf(() => openForWriting(damaged, 1))).toBe('archive-damaged');
     expect(codeOf(() => openForReading(temporaryFolder()))).toBe('archive-missing');
   });

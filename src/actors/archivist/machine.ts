@@ -16,7 +16,7 @@ export interface ArchivistParts {
   readonly timers: Timers;
   readonly log: Logger;
   /** How often queue and ledger are compared while all is well. */
-  readonly reconcileEveryMs?: number;
+  readonly reconcileEveryMs: number;
 }
 
 type ArchivistEvent = { type: 'STOP' } | Broken;
@@ -31,7 +31,7 @@ type ArchivistEvent = { type: 'STOP' } | Broken;
  * A2. A request or a result that arrives twice changes nothing the second time (I2).
  * A3. Everything it knows is in the ledger: a new archivist on the same home continues where a killed one stood.
  */
-export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs = 60_000 }: ArchivistParts) {
+export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }: ArchivistParts) {
   const pump = new Pump({ archive, bus, timers, log });
 
   const withPump = <V extends Verb>(verb: V) => {

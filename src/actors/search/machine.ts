@@ -1,7 +1,7 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
-import { upperRungSeconds } from '../../domain/ladder.ts';
+import { overtimeMs, upperRungSeconds } from '../../domain/ladder.ts';
 import type { ReplyOf, Standing } from '../../domain/messages.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
@@ -23,8 +23,6 @@ export interface SearchParts {
 
 /** How often the search looks at its standing; wall time is accounted for at the same pace. */
 const lookEveryMs = 500;
-/** After the wall time is over, trainings that had begun may still end for so long. */
-const overtimeMs = 60_000;
 
 interface Context {
   resumedAt: Phase;

@@ -5,7 +5,7 @@ import type { Outcome } from '../../domain/evaluation.ts';
 import type { WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import type { Hello, NativeWorker } from '../../evaluators/index.ts';
+import type { EvaluateHandlers, Hello, NativeWorker } from '../../evaluators/index.ts';
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';
 import { pause, type Timers } from '../../platform/timers.ts';
@@ -26,6 +26,8 @@ export interface WorkerParts {
 interface Context {
   hello: Hello | null;
   delivery: Delivery | null;
+  /** Jobs taken so far: the number of the attempt in hand. */
+  taken: number;
   outcome: Outcome | null;
   error: Error | null;
   draining: boolean;
@@ -36,6 +38,8 @@ type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; sh
 /** How long one look for work lasts; only the pace of looking again, since the queue answers at once when there is some. */
 const lookMs = 5000;
 const retryMs = 1000;
+/** A trainer that dies while it starts may have been short of memory; one that does so again and again is broken. */
+const startTries = 3;
 
 /**
  * A worker: the bus side of one device's trainer.
@@ -63,10 +67,22 @@ export function workerMachine(parts: WorkerParts) {
       progress,
     });
 
+  const retrying = async <T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await action();
+      } catch (thrown) {
+        if (!(thrown instanceof RetryableError) || tries === startTries) throw thrown;
+        log.warn({ error: errorMessage(thrown) }, 'the trainer did not start; trying again');
+        await pause(timers, thrown.retryAfterMs, signal);
+      }
+    }
+  };
+
   return setup({
     types: { context: {} as Context, events: {} as WorkerEvent },
     actors: {
-      start: fromPromise(async () => await native.start()),
+      start: fromPromise<Hello>(({ signal }) => retrying(() => native.start(), signal)),
       look: fromPromise<Delivery | null>(async ({ signal }) => {
         try {
           return await bus.takeJob(deviceClass, { signal, expiresMs: lookMs });
@@ -77,7 +93,7 @@ export function workerMachine(parts: WorkerParts) {
           return null;
         }
       }),
-      claim: fromPromise(async ({ input: { delivery, hello }, signal }: Claim) => {
+      claim: fromPromise(async ({ input: { delivery, hello, attempt }, signal }: Claim) => {
         if (delivery.job.evaluator !== hello.evaluator) {
           log.warn({ job: delivery.job.evaluator, worker: hello.evaluator }, 'a job for another evaluator');
           await delivery.nak(retryMs);
@@ -85,9 +101,9 @@ export function workerMachine(parts: WorkerParts) {
         }
         failpoint('worker.before-claim');
         const { key } = delivery.job;
-        const request = { key, worker: id, attempt: delivery.attempt };
+        const request = { key, worker: id, attempt };
         const { go } = await patiently(() => bus.ask('job-claim', request), { signal, timers, log });
-        if (!go) await delivery.ack();
+        if (!go) await patiently(() => delivery.ack(), { signal, timers, log });
         failpoint('worker.after-claim');
         return go;
       }),
@@ -96,13 +112,14 @@ export function workerMachine(parts: WorkerParts) {
         const beat = timers.every(heartbeatMs, () => delivery.working());
         try {
           let outcome: Outcome | null = null;
-          await native.evaluate([delivery.job], {
+          const handlers: EvaluateHandlers = {
             signal,
             onOutcome: (_, each) => {
               outcome = each;
             },
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
-          });
+          };
+          await retrying(() => native.evaluate([delivery.job], handlers), signal);
           if (!outcome) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
           failpoint('train.after-end');
           return outcome;
@@ -110,12 +127,12 @@ export function workerMachine(parts: WorkerParts) {
           beat();
         }
       }),
-      report: fromPromise(async ({ input: { delivery, hello, outcome }, signal }: Report) => {
-        const { job, attempt } = delivery;
+      report: fromPromise(async ({ input: { delivery, hello, outcome, attempt }, signal }: Report) => {
+        const { job } = delivery;
         const result = { key: job.key, worker: id, evaluator: hello.evaluator, attempt, outcome };
         await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
         failpoint('result.after-publish');
-        await delivery.ack();
+        await patiently(() => delivery.ack(), { signal, timers, log });
         failpoint('job.after-ack');
       }),
       handBack: fromPromise(async ({ input }: { input: Delivery | null }) => {
@@ -132,7 +149,7 @@ export function workerMachine(parts: WorkerParts) {
   }).createMachine({
     id: 'worker',
     initial: 'starting',
-    context: { hello: null, delivery: null, outcome: null, error: null, draining: false },
+    context: { hello: null, delivery: null, taken: 0, outcome: null, error: null, draining: false },
     on: { STOP: '.stopping', DRAIN: { actions: 'drain' } },
     states: {
       starting: {
@@ -153,7 +170,7 @@ export function workerMachine(parts: WorkerParts) {
             {
               guard: ({ event }) => event.output !== null,
               target: 'claiming',
-              actions: assign({ delivery: ({ event }) => event.output }),
+              actions: assign({ delivery: ({ event }) => event.output, taken: ({ context }) => context.taken + 1 }),
             },
             { target: 'idle', reenter: true },
           ],
@@ -164,7 +181,11 @@ export function workerMachine(parts: WorkerParts) {
       claiming: {
         invoke: {
           src: 'claim',
-          input: ({ context }) => ({ delivery: held(context.delivery), hello: held(context.hello) }),
+          input: ({ context }) => ({
+            delivery: held(context.delivery),
+            hello: held(context.hello),
+            attempt: context.taken,
+          }),
           onDone: [{ guard: ({ event }) => event.output, target: 'training' }, { target: 'idle' }],
           onError: { target: 'failing', actions: 'keepError' },
         },
@@ -186,6 +207,7 @@ export function workerMachine(parts: WorkerParts) {
             delivery: held(context.delivery),
             hello: held(context.hello),
             outcome: held(context.outcome),
+            attempt: context.taken,
           }),
           onDone: 'idle',
           onError: { target: 'failing', actions: 'keepError' },
@@ -206,7 +228,7 @@ export function workerMachine(parts: WorkerParts) {
 }
 
 interface Claim {
-  input: { delivery: Delivery; hello: Hello };
+  input: { delivery: Delivery; hello: Hello; attempt: number };
   signal: AbortSignal;
 }
 interface Training {
@@ -214,6 +236,6 @@ interface Training {
   signal: AbortSignal;
 }
 interface Report {
-  input: { delivery: Delivery; hello: Hello; outcome: Outcome };
+  input: { delivery: Delivery; hello: Hello; outcome: Outcome; attempt: number };
   signal: AbortSignal;
 }

@@ -4,8 +4,8 @@ import type { SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
 import type { NodeRecord } from '../../memory/records.ts';
 import { exitCodes } from '../fail.ts';
+import { hiddenScores } from '../hiddenScores.ts';
 import { homeOption, jsonOption, option, searchArgument, withOptions } from '../options.ts';
-import { readTests } from '../readTests.ts';
 
 interface NodesOptions {
   home: string;
@@ -47,7 +47,7 @@ function shapeOf(candidate: string): string {
 }
 
 async function nodes(search: SearchId | undefined, options: NodesOptions): Promise<number> {
-  const tests = search && options.withTest ? await readTests(options.home, search, 'nodes --with-test') : null;
+  const tests = search && options.withTest ? await hiddenScores(options.home, search, 'nodes --with-test') : null;
   const reader = readArchive(options.home);
   try {
     if (search === undefined) {

@@ -2,8 +2,8 @@ import { Argument, Command } from 'commander';
 import type { SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
 import { exitCodes } from '../fail.ts';
+import { hiddenScores } from '../hiddenScores.ts';
 import { homeOption, searchArgument, withOptions } from '../options.ts';
-import { readTests } from '../readTests.ts';
 import { writeReport } from '../writeReport.ts';
 
 async function report(search: SearchId, { home }: { home: string }): Promise<number> {
@@ -12,7 +12,7 @@ async function report(search: SearchId, { home }: { home: string }): Promise<num
   const isOpen = reader.searches.isOpen(search);
   reader.close();
   // A report on a search that is still going on shows no test figure (I4).
-  const tests = isOpen ? [] : await readTests(home, search, 'report');
+  const tests = isOpen ? [] : await hiddenScores(home, search, 'report');
   const written = writeReport(home, search, tests);
   process.stdout.write(`${written.summary}report: ${written.path}\n`);
   return exitCodes.ok;

@@ -40,7 +40,7 @@ function read(path: string): { text: string; claim: Claim } | undefined {
     return { text, claim: claimSchema.parse(JSON.parse(text)) };
   } catch (cause) {
     throw new PrerequisiteError(
-      'nats-store-claim',
+      'nats-storeClaim',
       `The file ${path} is not a claim that this version of Aira understands.`,
       'Make sure that no nats-server uses the directory, then delete the file.',
       { cause },

@@ -10,7 +10,7 @@ import { systemClock } from '../platform/clock.ts';
  * @throws PrerequisiteError while the lab is being written by somebody else, or where there is none; TerminalError while
  * the search is still going on.
  */
-export async function readTests(home: string, search: SearchId, purpose: TestPurpose) {
+export async function hiddenScores(home: string, search: SearchId, purpose: TestPurpose) {
   openForReading(home).close();
   const archive = Archive.open(home, systemClock);
   try {

@@ -1,0 +1,85 @@
+/**
+ * The audit of a search: does its archive keep the invariants?
+ *
+ * Role: asks each check for its finding, on one unchanging state of the archive. Non-role: mending anything, deciding what
+ * a person does with the findings.
+ *
+ *   A1  Nothing is written: neither archive nor home.
+ *   A2  All queries see the archive as it was at the start, even while a search goes on. I6, for which trainings
+ *       may be repeated, comes after, because it compares rows that never change.
+ *   A3  Damage never ends an audit: what cannot be read is a violation of the invariant that needed it.
+ */
+import { SqliteError } from 'better-sqlite3';
+import * as z from 'zod';
+import { TerminalError } from '../domain/errors.ts';
+import type { SearchId } from '../domain/ids.ts';
+import type { ArchiveReader } from '../memory/archive.ts';
+import { budgets } from './budgets.ts';
+import { companions, type Retraining } from './companions.ts';
+import { countedOnce } from './countedOnce.ts';
+import { everyAttempt } from './everyAttempt.ts';
+import { type Finding, type Invariant, invariants } from './finding.ts';
+import { ledgerFirst } from './ledgerFirst.ts';
+import { ownScores } from './ownScores.ts';
+import { type OpenModel, replayable } from './replay.ts';
+import type { Secret } from './secretShapes.ts';
+import { secretsStayHome } from './secrets.ts';
+import type { Subject } from './subject.ts';
+import { testScores } from './testScores.ts';
+
+export interface AuditSetting {
+  readonly reader: ArchiveReader;
+  readonly search: SearchId;
+  readonly home: string;
+  /** Values that must be found nowhere. */
+  readonly secrets: readonly Secret[];
+  readonly openModel: OpenModel;
+  /** Candidates to train again, alone; null for none. */
+  readonly retraining: Retraining | null;
+}
+
+/** @throws TerminalError `unknown-search`, `search-unreadable` when there is no specification to audit against. */
+function subjectOf({ reader, search }: AuditSetting): Subject {
+  try {
+    return { reader, search, spec: reader.searches.spec(search) };
+  } catch (thrown) {
+    if (!(thrown instanceof z.ZodError) && !(thrown instanceof SqliteError)) throw thrown;
+    throw new TerminalError('search-unreadable', `the specification of "${search}" cannot be read: ${thrown.message}`, {
+      cause: thrown,
+    });
+  }
+}
+
+async function sound(invariant: Invariant, check: () => Finding | Promise<Finding>): Promise<Finding> {
+  try {
+    return await check();
+  } catch (thrown) {
+    const damaged = thrown instanceof SqliteError || thrown instanceof z.ZodError || thrown instanceof SyntaxError;
+    if (!damaged) throw thrown;
+    const violation = `its records cannot be read: ${thrown.message.split('\n').join(' ')}`;
+    return { invariant, title: invariants[invariant], holds: false, evidence: [], violations: [violation] };
+  }
+}
+
+/** One finding per invariant, in their order. */
+export async function audit(setting: AuditSetting): Promise<Finding[]> {
+  const { reader, home, secrets, openModel, retraining } = setting;
+  const subject = subjectOf(setting);
+  const found: Finding[] = [];
+  reader.db.exec('BEGIN');
+  try {
+    found.push(await sound('I1', () => ledgerFirst(subject)));
+    found.push(await sound('I2', () => countedOnce(subject)));
+    found.push(await sound('I3', () => ownScores(subject)));
+    found.push(await sound('I4', () => testScores(subject)));
+    found.push(await sound('I5', () => replayable(subject, openModel)));
+    found.push(await sound('I7', () => secretsStayHome(subject, home, secrets)));
+    found.push(await sound('I8', () => everyAttempt(subject)));
+    found.push(await sound('I9', () => budgets(subject)));
+  } finally {
+    // A reader that stayed would keep a running lab from tidying up its write-ahead log.
+    if (reader.db.inTransaction) reader.db.exec('ROLLBACK');
+  }
+  found.push(await sound('I6', () => companions(subject, retraining)));
+  return found.sort((a, b) => a.invariant.localeCompare(b.invariant));
+}

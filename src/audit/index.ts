@@ -1,0 +1,4 @@
+export { type AuditSetting, audit } from './audit.ts';
+export type { Retraining, TrainAlone } from './companions.ts';
+export type { Finding } from './finding.ts';
+export { type Secret, secretsOf } from './secretShapes.ts';

@@ -1,0 +1,94 @@
+import { type LocalModel, type Thought, think } from '../agents/index.ts';
+import type { AgentSpec, ModelName } from '../domain/agent.ts';
+import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { nodeId } from '../domain/ids.ts';
+import type { NodeRecord } from '../memory/records.ts';
+import { counted, type Finding, Inquiry } from './finding.ts';
+import type { Subject } from './subject.ts';
+
+/** Two fits of one surrogate may differ in the last bits where their libraries do. */
+const expectationTolerance = 1e-6;
+
+/** Gives the model of that name. @throws PrerequisiteError when it cannot be had on this machine. */
+export type OpenModel = (name: ModelName) => Promise<LocalModel>;
+
+function sameExpectation(recorded: number | null, thought: number | null): boolean {
+  if (recorded === null || thought === null) return recorded === thought;
+  return Math.abs(recorded - thought) <= expectationTolerance;
+}
+
+/** In what the attempt that was thought again differs from the recorded one; null where in nothing. */
+function difference(recorded: NodeRecord, thought: Thought): string | null {
+  if (recorded.origin !== thought.operator) return `operator ${recorded.origin}, now ${thought.operator}`;
+  if (recorded.parents.join() !== thought.parents.join()) {
+    return `parents ${recorded.parents.join(', ') || 'none'}, now ${thought.parents.join(', ') || 'none'}`;
+  }
+  if (recorded.candidate !== thought.candidate) return `candidate ${recorded.candidate}, now ${thought.candidate}`;
+  const { expected } = recorded.rationale;
+  if (!sameExpectation(expected, thought.rationale.expected)) {
+    return `an expectation of ${expected}, now ${thought.rationale.expected}`;
+  }
+  return null;
+}
+
+async function replayAgent(
+  { reader, search, spec }: Subject,
+  self: AgentSpec,
+  attempts: readonly NodeRecord[],
+  model: LocalModel,
+  inquiry: Inquiry,
+): Promise<void> {
+  const models = { [self.model]: model };
+  let same = 0;
+  for (const recorded of attempts) {
+    const { id, ordinal } = recorded;
+    if (id !== nodeId(self.name, ordinal)) inquiry.broken(`attempt ${ordinal} of ${self.name} is called ${id}`);
+    try {
+      const view = reader.views.past(search, self.name, ordinal, self.pending, self.evaluations);
+      const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, models });
+      const found = difference(recorded, thought);
+      if (found === null) same++;
+      else inquiry.broken(`${id} was recorded with ${found}`);
+    } catch (thrown) {
+      if (thrown instanceof PrerequisiteError || !(thrown instanceof AiraError)) throw thrown;
+      inquiry.broken(`${id} cannot be thought again: ${errorMessage(thrown)}`);
+    }
+  }
+  const { name, scaffold, pending } = self;
+  inquiry.saw(
+    `${name}: ${same} of ${counted(attempts.length, 'attempt')} thought again with ${self.model}, ${scaffold.kind}, ` +
+      `${pending} pending and seed ${spec.seed} gave the same operator, parents and candidate`,
+  );
+}
+
+/**
+ * I5: equal specification and seed, equal nodes. Every attempt of every agent is thought again on the view that it had;
+ * the laboratory's own references are compared with the specification.
+ */
+export async function replayable(subject: Subject, open: OpenModel): Promise<Finding> {
+  const inquiry = new Inquiry('I5');
+  const { reader, search, spec } = subject;
+  const nodes = reader.records.nodes(search);
+  for (const self of spec.agents) {
+    const attempts = nodes.filter((node) => node.agent === self.name);
+    if (attempts.length === 0) {
+      inquiry.saw(`${self.name}: no attempt`);
+      continue;
+    }
+    try {
+      await replayAgent(subject, self, attempts, await open(self.model), inquiry);
+    } catch (thrown) {
+      if (!(thrown instanceof PrerequisiteError)) throw thrown;
+      inquiry.unchecked(`${self.name} with ${self.model}: ${thrown.message}`);
+    }
+  }
+  const stated = new Map(spec.references.map(({ name, architecture }) => [`reference-${name}-1`, architecture]));
+  const references = nodes.filter(({ origin }) => origin === 'reference');
+  const altered = references.filter(({ id, candidate }) => stated.get(id) !== candidate);
+  inquiry.none(
+    altered,
+    ({ id }) => `${id} is not the reference that the specification names`,
+    `${counted(references.length, 'reference')} as the specification names them`,
+  );
+  return inquiry.finding();
+}

@@ -1,0 +1,105 @@
+import { closeSync, type Dirent, openSync, readdirSync, readSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { errorMessage } from '../domain/errors.ts';
+import { counted, type Finding, Inquiry } from './finding.ts';
+import { givenAway, longestSecret, type Secret, shapes } from './secretShapes.ts';
+import { rowsOf, type Subject } from './subject.ts';
+
+const pieceBytes = 4 * 1024 * 1024;
+
+/** Reads a file piece by piece, so that its size does not matter. Bytes are read as characters 0 to 255. */
+function scanFile(path: string, secrets: readonly Secret[]): Set<string> {
+  // Secrets beyond ASCII stand in files as UTF-8.
+  const asBytes = secrets.map(({ name, value }) => ({ name, value: Buffer.from(value).toString('latin1') }));
+  const found = new Set<string>();
+  const file = openSync(path, 'r');
+  try {
+    const buffer = Buffer.alloc(pieceBytes);
+    for (let rest = ''; ; ) {
+      const length = readSync(file, buffer, 0, pieceBytes, null);
+      if (length === 0) return found;
+      const text = rest + buffer.toString('latin1', 0, length);
+      for (const name of givenAway(text, asBytes)) found.add(name);
+      rest = text.slice(-longestSecret);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function filesBelow(folder: string): { files: string[]; skipped: string[] } {
+  const files: string[] = [];
+  const skipped: string[] = [];
+  const visit = (at: string): void => {
+    let entries: Dirent[];
+    try {
+      entries = readdirSync(at, { withFileTypes: true });
+    } catch {
+      skipped.push(at);
+      return;
+    }
+    for (const entry of entries) {
+      const path = join(at, entry.name);
+      if (entry.isDirectory()) visit(path);
+      else if (entry.isFile()) files.push(path);
+      else skipped.push(path);
+    }
+  };
+  visit(folder);
+  return { files, skipped };
+}
+
+function scanArchive(subject: Subject, secrets: readonly Secret[], inquiry: Inquiry): void {
+  const { db } = subject.reader;
+  const columns = rowsOf<{ tableName: string; columnName: string }>(
+    subject,
+    `SELECT s.name AS tableName, c.name AS columnName FROM sqlite_schema s, pragma_table_info(s.name) c
+     WHERE s.type = 'table' AND c.type = 'TEXT'`,
+  );
+  let values = 0;
+  const hits = new Map<string, number>();
+  for (const { tableName, columnName } of columns) {
+    const texts = db
+      .prepare<[], string>(`SELECT "${columnName}" FROM "${tableName}" WHERE "${columnName}" IS NOT NULL`)
+      .pluck();
+    for (const text of texts.iterate()) {
+      values++;
+      for (const name of givenAway(text, secrets)) {
+        const hit = `${name} stands in ${tableName}.${columnName}`;
+        hits.set(hit, (hits.get(hit) ?? 0) + 1);
+      }
+    }
+  }
+  for (const [hit, count] of hits) inquiry.broken(`${hit}, in ${counted(count, 'row')}`);
+  inquiry.saw(`${counted(values, 'text')} in ${counted(columns.length, 'column')} of the archive read`);
+}
+
+function scanHome(home: string, secrets: readonly Secret[], inquiry: Inquiry): void {
+  const { files, skipped } = filesBelow(home);
+  for (const path of files) {
+    const place = relative(home, path);
+    try {
+      for (const name of scanFile(path, secrets)) inquiry.broken(`${name} stands in the file ${place}`);
+    } catch (thrown) {
+      // A file of a running lab may go while the home is read.
+      if ((thrown as { code?: string }).code === 'ENOENT') continue;
+      inquiry.unchecked(`the file ${place} cannot be read: ${errorMessage(thrown)}`);
+    }
+  }
+  for (const path of skipped)
+    inquiry.unchecked(`${relative(home, path) || home} is no file, or a folder that cannot be read`);
+  inquiry.saw(`${counted(files.length, 'file')} of the home read: archive, streams, reports, logs`);
+}
+
+/** I7: keys live in the process that calls a model, and leave no trace in archive or home. */
+export function secretsStayHome(subject: Subject, home: string, secrets: readonly Secret[]): Finding {
+  const inquiry = new Inquiry('I7');
+  const names = secrets.map(({ name }) => name);
+  inquiry.saw(
+    `looked for ${counted(shapes.length, 'known form')} of keys, and for the values of ` +
+      (names.length === 0 ? 'no variable, because none here looks like a key' : names.join(', ')),
+  );
+  scanArchive(subject, secrets, inquiry);
+  scanHome(home, secrets, inquiry);
+  return inquiry.finding();
+}

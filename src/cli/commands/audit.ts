@@ -1,0 +1,136 @@
+import { Argument, Command } from 'commander';
+import pc from 'picocolors';
+import { createModel, type LocalModel } from '../../agents/index.ts';
+import { audit, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
+import type { ModelName } from '../../domain/agent.ts';
+import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
+import type { Outcome } from '../../domain/evaluation.ts';
+import type { SearchId } from '../../domain/ids.ts';
+import type { DeviceClass } from '../../domain/task.ts';
+import {
+  childEnvironment,
+  chooseDevices,
+  findPython,
+  inspectMachine,
+  NativeWorker,
+  packageRoot,
+  workerCommand,
+} from '../../evaluators/index.ts';
+import { readArchive } from '../../memory/archive.ts';
+import { exitCodes } from '../fail.ts';
+import { homeOption, jsonOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
+
+interface AuditOptions {
+  home: string;
+  json?: boolean;
+  retrain: number;
+}
+
+/** Models that are opened when an agent first needs them. */
+function localModels() {
+  const opened = new Map<ModelName, LocalModel>();
+  return {
+    async open(name: ModelName): Promise<LocalModel> {
+      const known = opened.get(name);
+      if (known) return known;
+      // The other models are arithmetic of this process.
+      const python = name === 'local/bayes' ? await findPython() : '';
+      const model = createModel(name, { python, env: childEnvironment(process.env), packageRoot });
+      opened.set(name, model);
+      return model;
+    },
+    async close(): Promise<void> {
+      for (const model of opened.values()) await model.close();
+    },
+  };
+}
+
+/** A trainer of the search's kind of device, started with the first candidate. */
+function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
+  let worker: NativeWorker | null = null;
+  const start = async (deviceClass: DeviceClass): Promise<NativeWorker> => {
+    const python = await findPython();
+    const machine = await inspectMachine(python);
+    const [device] = chooseDevices(1, deviceClass === 'cpu' ? { ...machine, gpus: 0 } : machine);
+    if (device?.class !== deviceClass) {
+      throw new PrerequisiteError(
+        'no-device',
+        `the search was trained on ${deviceClass}`,
+        'audit it where there is such a device',
+      );
+    }
+    const command = workerCommand({ python, device: device.name });
+    return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes });
+  };
+  return {
+    async train(job) {
+      worker ??= await start(job.deviceClass);
+      const outcomes: Outcome[] = [];
+      await worker.evaluate([job], { onOutcome: (_, outcome) => outcomes.push(outcome) });
+      const [outcome] = outcomes;
+      if (!outcome) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
+      return outcome;
+    },
+    stop: async () => worker?.stop(),
+  };
+}
+
+const verdict = ({ holds }: Finding): string =>
+  holds === null ? pc.yellow('not checked completely') : holds ? pc.green('holds') : pc.red('broken');
+
+/** So many violations are printed for people; --json has all. */
+const mostShown = 20;
+
+function print(findings: readonly Finding[]): void {
+  const lines = findings.flatMap((finding) => {
+    const { invariant, title, evidence, violations } = finding;
+    const more = violations.length - mostShown;
+    return [
+      `${pc.bold(`${invariant} ${title}`)}: ${verdict(finding)}`,
+      ...violations.slice(0, mostShown).map((violation) => `   ${pc.red('broken:')} ${violation}`),
+      ...(more > 0 ? [`   ${pc.red('broken:')} and ${more} more (all with --json)`] : []),
+      ...evidence.map((each) => `   ${pc.dim(each)}`),
+    ];
+  });
+  const count = (holds: boolean | null) => findings.filter((finding) => finding.holds === holds).length;
+  lines.push(`${count(true)} hold, ${count(null)} not checked completely, ${count(false)} broken`);
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+async function run(search: SearchId, { home, json, retrain }: AuditOptions): Promise<number> {
+  const reader = readArchive(home);
+  const models = localModels();
+  const worker = lonelyWorker();
+  try {
+    const findings = await audit({
+      reader,
+      search,
+      home,
+      secrets: secretsOf(process.env),
+      openModel: models.open,
+      retraining: retrain > 0 ? { count: retrain, train: worker.train } : null,
+    });
+    if (json) for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);
+    else print(findings);
+    return findings.some(({ holds }) => holds === false) ? exitCodes.failed : exitCodes.ok;
+  } finally {
+    await worker.stop();
+    await models.close();
+    reader.close();
+  }
+}
+
+export function auditCommand(done: (code: number) => void): Command {
+  const command = new Command('audit')
+    .description('check the invariants on the archive of a search, with the evidence; exits with 1 where one is broken')
+    .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
+    .action(async (search: SearchId, options: AuditOptions) => done(await run(search, options)));
+  return withOptions(
+    command,
+    homeOption(),
+    jsonOption(),
+    option('--retrain <number>', 'train so many candidates again, alone, and compare their scores (I6)')
+      .argParser(wholeNumber)
+      .default(0),
+  );
+}

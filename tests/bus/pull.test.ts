@@ -1,0 +1,90 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { AckPolicy, connect, type Msg, type NatsConnection } from 'nats';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Link, openLink } from '../../src/bus/connection.ts';
+import type { NatsServer } from '../../src/bus/index.ts';
+import { pull } from '../../src/bus/pull.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { laboratory, quiet } from './support.ts';
+
+const lab = laboratory();
+let server: NatsServer;
+let link: Link;
+/** Everyone else. */
+let raw: NatsConnection;
+beforeEach(async () => {
+  server = await lab.server();
+  link = await openLink({ url: server.url, name: 'test', clock: systemClock, ids: () => 'id', log: quiet });
+  lab.later(() => link.close());
+  raw = await connect({ servers: server.url });
+  lab.later(() => raw.close());
+  await link.jsm.streams.add({ name: 'S', subjects: ['s'] });
+  await link.jsm.consumers.add('S', { durable_name: 'c', ack_policy: AckPolicy.Explicit });
+});
+afterEach(() => lab.clear());
+
+const never = new AbortController().signal;
+
+function begin(options: { consumer?: string; batch?: number; expiresMs?: number; signal?: AbortSignal } = {}) {
+  const { consumer = 'c', batch = 1, expiresMs = 600_000, signal = never } = options;
+  const messages: Msg[] = [];
+  const request = { stream: 'S', consumer, batch, expiresMs, signals: [never, signal] };
+  return { messages, end: pull(link, request, (message) => void messages.push(message)) };
+}
+
+describe('a pull', () => {
+  it('hands over no more than its batch', async () => {
+    for (let number = 0; number < 5; number++) await raw.jetstream().publish('s', String(number));
+    const { messages, end } = begin({ batch: 3 });
+    expect(await end).toBe('full');
+    expect(messages.map((message) => message.string())).toEqual(['0', '1', '2']);
+    expect((await link.jsm.consumers.info('S', 'c')).num_ack_pending).toBe(3);
+  });
+
+  it('ends when its time is up, with what it has', async () => {
+    await raw.jetstream().publish('s', 'only');
+    const { messages, end } = begin({ batch: 3, expiresMs: 100 });
+    expect(await end).toBe('expired');
+    expect(messages).toHaveLength(1);
+  });
+
+  it('notices that its consumer is deleted, or was never there', async () => {
+    const { end } = begin();
+    await link.nc.flush();
+    await link.jsm.consumers.delete('S', 'c');
+    expect(await end).toBe('missing');
+    expect(await begin({ consumer: 'nobody' }).end).toBe('silent');
+  });
+
+  it('ends at once when the line is cut, and does not begin while it is', async () => {
+    const { end } = begin();
+    await link.nc.flush();
+    process.kill(server.pid, 'SIGKILL');
+    expect(await end).toBe('interrupted');
+    expect(await begin().end).toBe('interrupted');
+  });
+
+  it('ends when it is aborted, and hands back what was on its way', async () => {
+    const abort = new AbortController();
+    const { messages, end } = begin({ signal: abort.signal });
+    await link.nc.flush();
+    // While this process stands still, another one publishes, and sees that the server has sent the message here.
+    const program = `
+      const { connect } = require('nats');
+      (async () => {
+        const nc = await connect({ servers: process.argv[1] });
+        await nc.jetstream().publish('s', 'late');
+        const jsm = await nc.jetstreamManager();
+        while ((await jsm.consumers.info('S', 'c')).num_ack_pending === 0);
+        await nc.close();
+      })();`;
+    execFileSync(process.execPath, ['-e', program, server.url], { cwd: join(import.meta.dirname, '../..') });
+    abort.abort();
+    expect(await end).toBe('aborted');
+    const next = begin();
+    expect(await next.end).toBe('full');
+    expect([messages.length, next.messages[0]?.string()]).toEqual([0, 'late']);
+    expect(await begin({ signal: abort.signal }).end).toBe('aborted');
+  });
+});

@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, vi } from 'vitest';
+import { type EventLine, end, Program } from '../support/program.ts';
+
+export const partNames = ['archive', 'worker-1', 'worker-2', 'agents-1', 'agents-2', 'launcher'] as const;
+export type PartName = (typeof partNames)[number];
+
+/** What a kill can hit: a part, the server that the archive has started, or what a worker trains with. */
+export const victims = [...partNames, 'server', 'trainer-1', 'trainer-2'] as const;
+export type Victim = (typeof victims)[number];
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Children of a process by their command's name. Linux only; empty elsewhere. */
+function childrenOf(pid: number, command: RegExp): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+    return children.map(Number).filter((child) => command.test(readFileSync(`/proc/${child}/comm`, 'utf8').trim()));
+  } catch {
+    return [];
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  const { port } = holder.address() as { port: number };
+  await new Promise<void>((resolve) => void holder.close(() => resolve()));
+  return port;
+}
+
+/**
+ * A lab of six processes, each of which is started again when it ends before the search does, as a service manager would.
+ *
+ * A part may end in two ways that are no defect: by a kill, and because it was started while the server was down, which it
+ * tells in a sentence. Anything else is kept in `strange`.
+ */
+export class DistributedLab {
+  readonly home: string;
+  /** Everything that any launcher said. */
+  readonly told: EventLine[] = [];
+  readonly strange: string[] = [];
+  /** How often each part was started. */
+  readonly starts = new Map<PartName, number>();
+  readonly #args: Readonly<Record<PartName, readonly string[]>>;
+  readonly #running = new Map<PartName, Program>();
+  readonly #watches: Promise<void>[] = [];
+  #stopping = false;
+
+  constructor({ folder, file, search, port }: { folder: string; file: string; search: string; port: number }) {
+    this.home = join(folder, 'home');
+    const nats = ['--nats', `nats://127.0.0.1:${port}`];
+    const worker = ['worker', '--workers', '1', ...nats];
+    const launch = ['launch', file, '--name', search, '--home', this.home, '--json', ...nats];
+    this.#args = {
+      archive: ['archive', '--home', this.home, '--port', `${port}`],
+      'worker-1': worker,
+      'worker-2': worker,
+      'agents-1': ['agent', search, 'chance', ...nats],
+      'agents-2': ['agent', search, 'climber', ...nats],
+      launcher: [...launch, '--without', 'archive', 'workers', 'agents'],
+    };
+  }
+
+  /** Starts the parts, the archive first since it brings the server. */
+  async start(): Promise<void> {
+    this.#watches.push(this.#supervise('archive'));
+    const archive = this.#running.get('archive') as Program;
+    await archive.until(() => / at nats:/.test(archive.stderr), 'the address of the archive');
+    for (const name of partNames) if (name !== 'archive') this.#watches.push(this.#supervise(name));
+  }
+
+  /** Resolves when a launcher has ended well. */
+  async finished(): Promise<void> {
+    const isOver = () => this.told.some(({ event }) => event === 'finished');
+    await vi.waitFor(() => expect(isOver(), this.strange.join('\n')).toBe(true), { timeout: 120_000, interval: 50 });
+  }
+
+  get isFinished(): boolean {
+    return this.told.some(({ event }) => event === 'finished');
+  }
+
+  /** Kills a victim. False where it is not there at the moment. */
+  kill(victim: Victim): boolean {
+    const [kind, number] = victim.split('-');
+    const owner =
+      kind === 'server' ? 'archive' : kind === 'trainer' ? (`worker-${number}` as PartName) : (victim as PartName);
+    const program = this.#running.get(owner);
+    if (!program || program.isOver) return false;
+    if (owner === victim) {
+      program.kill('SIGKILL');
+      return true;
+    }
+    const [child] = childrenOf(program.pid, kind === 'server' ? /^nats-server/ : /^python/);
+    if (child === undefined) return false;
+    try {
+      process.kill(child, 'SIGKILL');
+      return true;
+    } catch {
+      // Gone since it was looked for.
+      return false;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    // The archive last: the others have something to say while they end.
+    for (const name of [...partNames].reverse()) {
+      const program = this.#running.get(name);
+      if (program) await end(program);
+    }
+    await Promise.all(this.#watches);
+  }
+
+  async #supervise(name: PartName): Promise<void> {
+    while (!this.#stopping) {
+      const program = new Program(this.#args[name], {});
+      this.#running.set(name, program);
+      this.starts.set(name, (this.starts.get(name) ?? 0) + 1);
+      const { code, signal, stderr } = await program.ended;
+      if (name === 'launcher') this.told.push(...program.events);
+      const isLongLived = name === 'archive' || name.startsWith('worker');
+      if (this.#stopping || (code === 0 && !isLongLived)) return;
+      const foundNoServer = code === 2 && /No NATS server answers/.test(stderr);
+      if (signal !== 'SIGKILL' && !foundNoServer) this.strange.push(`${name} ended with ${code ?? signal}: ${stderr}`);
+      if ((this.starts.get(name) ?? 0) > 60) return void this.strange.push(`${name} was started 60 times`);
+      // As a service manager does, and for the watchdog of a killed archive to stop its server.
+      await sleep(100);
+    }
+  }
+}

@@ -1,0 +1,156 @@
+/** The audit as a person runs it, on searches that the program itself has run. */
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { tampered } from '../audit/laboratory.ts';
+import { temporaryFolder } from '../support/home.ts';
+import { withArchive } from '../support/ledger.ts';
+import { aira, jsonLines, Program } from '../support/program.ts';
+import { fiveAgents, toySearch } from '../support/toySearch.ts';
+
+interface FindingLine {
+  invariant: string;
+  title: string;
+  holds: boolean | null;
+  evidence: string[];
+  violations: string[];
+}
+
+const audit = async (home: string, ...rest: string[]) => {
+  const { code, stdout, stderr } = await aira(['audit', 'toy-1', '--home', home, '--json', ...rest]);
+  return { code, stderr, findings: jsonLines<FindingLine>(stdout) };
+};
+const finding = (findings: readonly FindingLine[], invariant: string) =>
+  findings.find((each) => each.invariant === invariant);
+
+describe('aira audit', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'aira-audit-'));
+  const home = join(folder, 'home');
+
+  beforeAll(async () => {
+    const file = toySearch(folder, { agents: fiveAgents, budget: { evaluations: 30 }, seed: 5, workers: 2 });
+    const { code, stderr } = await new Program(['launch', file, '--home', home, '--json'], {}).ended;
+    expect(code, stderr).toBe(0);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('finds nothing wrong with a search that the program ran, and shows why', async () => {
+    const { code, findings } = await audit(home);
+    expect(findings.map(({ invariant }) => invariant)).toEqual(['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9']);
+    expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
+    expect(code).toBe(0);
+    expect(findings.filter(({ holds }) => holds === null).map(({ invariant }) => invariant)).toEqual(['I6']);
+    for (const { name } of fiveAgents) {
+      expect(finding(findings, 'I5')?.evidence.join('\n')).toContain(`${name}: 6 of 6 attempts thought again`);
+    }
+    const { code: told, stdout } = await aira(['audit', 'toy-1', '--home', home]);
+    expect(told).toBe(0);
+    expect(stdout).toContain('I2 counted once: holds\n');
+    expect(stdout).toMatch(/8 hold, 1 not checked completely, 0 broken\n$/);
+  });
+
+  it('trains candidates again, alone, and finds the same scores', async () => {
+    const { code, findings } = await audit(home, '--retrain', '3');
+    expect(code).toBe(0);
+    const { holds, evidence } = finding(findings, 'I6') ?? {};
+    expect(holds).toBe(true);
+    expect(evidence?.filter((each) => /^[0-9a-f]{12} trained alone: 0\.\d+, as cpu-\d-w/.test(each))).toHaveLength(3);
+  });
+
+  it('does not compare scores of other trainers than those here', async () => {
+    const sql = `UPDATE jobs SET body = json_set(body, '$.evaluator', 'torch-ffffffffffff')`;
+    const { findings } = await audit(tampered(home, sql), '--retrain', '1');
+    expect(finding(findings, 'I6')?.holds).toBeNull();
+    expect(finding(findings, 'I6')?.evidence.join()).toContain('a job is for torch-ffffffffffff on cpu');
+  });
+
+  it('exits with 1 where an invariant is broken', async () => {
+    const sql = `UPDATE evaluations SET validation = 0.875 WHERE rowid = (SELECT min(rowid) FROM evaluations)`;
+    const copy = tampered(home, sql);
+    const { code, findings } = await audit(copy);
+    expect(code).toBe(1);
+    expect(finding(findings, 'I3')?.holds).toBe(false);
+    const { code: told, stdout } = await aira(['audit', 'toy-1', '--home', copy]);
+    expect(told).toBe(1);
+    expect(stdout).toMatch(/I3 nobody states their own score: broken\n {3}broken: evaluation \w+ differs from what/);
+  });
+
+  it('says where a key is, and never what it is', async () => {
+    const canary = 'canary-of-0123456789';
+    const copy = join(temporaryFolder(), 'home');
+    cpSync(home, copy, { recursive: true });
+    writeFileSync(join(copy, 'reports', 'notes.log'), `key: ${canary}\n`);
+    const env = { OPENAI_API_KEY: canary };
+    const { code, stdout, stderr } = await aira(['audit', 'toy-1', '--home', copy], { env });
+    expect(code).toBe(1);
+    expect(stdout).toContain('the value of OPENAI_API_KEY stands in the file reports/notes.log');
+    expect(stdout + stderr).not.toContain(canary);
+    expect((await aira(['audit', 'toy-1', '--home', home], { env })).code).toBe(0);
+  });
+
+  it('has words for a search it does not know, a home without an archive and an archive that is none', async () => {
+    expect(await aira(['audit', 'toy-9', '--home', home])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no search "toy-9"'),
+    });
+    expect(await aira(['audit', 'toy-1', '--home', temporaryFolder()])).toMatchObject({ code: 2 });
+    const damaged = temporaryFolder();
+    mkdirSync(damaged, { recursive: true });
+    writeFileSync(join(damaged, 'archive.db'), 'not a database, but long enough to be read as one'.repeat(100));
+    const { code, stderr } = await aira(['audit', 'toy-1', '--home', damaged]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('is damaged');
+    expect(stderr).not.toContain('    at ');
+  });
+});
+
+describe('a trainer that dies in the midst of a training', () => {
+  it('costs one attempt, which is kept, and the same worker trains the candidate again (I8)', async () => {
+    const folder = temporaryFolder();
+    const installation = join(folder, 'installation');
+    cpSync(inject('installation'), installation, { recursive: true, filter: (path) => !path.includes('node_modules') });
+    symlinkSync(join(inject('installation'), 'node_modules'), join(installation, 'node_modules'));
+    const server = join(installation, 'gpu-workers/aira_workers/worker/server.py');
+    const marker = join(folder, 'died');
+    expect(readFileSync(server, 'utf8')).toContain('class Server:');
+    appendFileSync(
+      server,
+      `
+import os
+_serve = Server._run
+def _die_once(self, request):
+    if not os.path.exists(${JSON.stringify(marker)}):
+        open(${JSON.stringify(marker)}, "w").close()
+        os.kill(os.getpid(), 9)
+    _serve(self, request)
+Server._run = _die_once
+`,
+    );
+    const home = join(folder, 'home');
+    const file = toySearch(folder, { workers: 1 });
+    const { code, stderr } = await aira(['launch', file, '--home', home, '--json'], { installation });
+    expect(code, stderr).toBe(0);
+    expect(existsSync(marker)).toBe(true);
+    const again = withArchive(home, (db) =>
+      db
+        .prepare(`SELECT key, count(*) AS n, count(DISTINCT worker) AS workers FROM attempts GROUP BY key HAVING n > 1`)
+        .all(),
+    );
+    expect(again).toMatchObject([{ n: 2, workers: 1 }]);
+    const { code: audited, findings } = await audit(home);
+    expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
+    expect(audited).toBe(0);
+    expect(finding(findings, 'I2')?.evidence.join()).toContain('1 tried again');
+  });
+});
