@@ -6,6 +6,7 @@ export { type CallLedger, Gateway } from './models/llm/gateway.ts';
 export { type Keyring, keyring } from './models/llm/keys.ts';
 export { loadPrices, type Prices } from './models/llm/prices.ts';
 export { chatModels, checkModels, providersOf } from './models/llm/providers.ts';
+export { replayedGateway } from './models/llm/replayed.ts';
 export { usualRetries } from './models/llm/retry.ts';
 export { usualPatience } from './models/llm/stream.ts';
 export { type Decision, type Scaffold, scaffoldFor } from './scaffolds/scaffold.ts';

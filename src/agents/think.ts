@@ -21,8 +21,8 @@ export interface ChatThinking {
   /** The one way to language models. */
   readonly gateway: Gateway;
   readonly search: SearchId;
-  /** Where a thought is kept while it lasts, so that a killed agent goes on within it. */
-  readonly thoughts: Thoughts;
+  /** Where a thought is kept while it lasts, so that a killed agent goes on within it; without it nothing is kept. */
+  readonly thoughts?: Thoughts | undefined;
 }
 
 export interface Thinker {
@@ -75,6 +75,6 @@ export async function think(thinker: Thinker): Promise<Thought> {
     retriever: retriever ?? null,
     signal: signal ?? new AbortController().signal,
   };
-  if (!mind.mendable || !chat) return thinkThrough(setting, view);
+  if (!mind.mendable || !chat?.thoughts) return thinkThrough(setting, view);
   return thinkDurably(setting, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
 }

@@ -1,15 +1,17 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type LocalModel, think, usualPatience } from '../../../src/agents/index.ts';
+import { type LocalModel, replayedGateway, think, usualPatience } from '../../../src/agents/index.ts';
 import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { randomModel } from '../../../src/agents/models/random.ts';
+import { audit, type Finding } from '../../../src/audit/index.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
 import type { AgentName } from '../../../src/domain/ids.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import type { SearchSpec } from '../../../src/domain/search.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
+import { temporaryFolder } from '../../support/home.ts';
 import { proposer } from '../../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
@@ -124,6 +126,18 @@ function nodesOf({ home, spec }: Bench) {
   return nodes.sort((a, b) => a.id.localeCompare(b.id));
 }
 
+async function audited({ home, spec }: Bench, recording: string): Promise<Finding[]> {
+  const reader = readArchive(home);
+  const findings = await audit({
+    ...{ reader, search: spec.id, home, retraining: null },
+    secrets: Object.values(canaries).map((value) => ({ name: 'a canary', value })),
+    openModel: async (name) => localModels[name] as LocalModel,
+    openRecording: () => ({ search: spec.id, gateway: replayedGateway(spec.id, recording) }),
+  });
+  reader.close();
+  return findings;
+}
+
 function everyFile(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((path) => join(folder, path))
@@ -161,6 +175,17 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
     }
 
     await server.stop();
+    const findings = await audited(live, live.recording);
+    for (const invariant of ['I4', 'I5', 'I7', 'I9']) {
+      expect(findings.find((finding) => finding.invariant === invariant)).toMatchObject({
+        holds: true,
+        violations: [],
+      });
+    }
+    const forged = join(temporaryFolder(), 'forged.jsonl');
+    writeFileSync(forged, readFileSync(live.recording, 'utf8').replace(/(\\"architecture\\":\\")(mA|Mb|M) /, '$1M M '));
+    expect((await audited(live, forged)).find(({ invariant }) => invariant === 'I5')).toMatchObject({ holds: false });
+
     const replay = bench(server, { spec: live.spec, replay: live.recording });
     await search(replay);
     expect(nodesOf(replay)).toEqual(nodes);

@@ -206,9 +206,9 @@ describe('a killed agent', () => {
     const { server, thought, next } = await killed(() => undefined);
     expect(await has(server, { at: next, view: fresh })).toEqual(thought);
     expect(server.served).toHaveLength(3);
-    const thread = (ordinal: number) => next.chat.thoughts.thread(next.spec.id, 'walker', ordinal);
-    const kept = (ordinal: number) =>
-      next.chat.thoughts.saver.getTuple({ configurable: { thread_id: thread(ordinal) } });
+    const { thoughts } = next;
+    const thread = (ordinal: number) => thoughts.thread(next.spec.id, 'walker', ordinal);
+    const kept = (ordinal: number) => thoughts.saver.getTuple({ configurable: { thread_id: thread(ordinal) } });
     expect(await kept(2)).toBeDefined();
     await has(server, { at: next, view: { ...learned, ordinal: 3 } });
     expect(await kept(2)).toBeUndefined();

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { openThoughts } from '../../../src/agents/graph/thoughts.ts';
+import { openThoughts, type Thoughts } from '../../../src/agents/graph/thoughts.ts';
 import type { ChatThinking } from '../../../src/agents/index.ts';
 import { Cassette, type Scope } from '../../../src/agents/models/llm/cassette.ts';
 import type { ChatRequest } from '../../../src/agents/models/llm/chat.ts';
@@ -67,6 +67,7 @@ export interface Bench {
   readonly timers: ReturnType<typeof instantTimers>;
   readonly chat: ChatThinking;
   readonly spec: SearchSpec;
+  readonly thoughts: Thoughts;
 }
 
 /** A gateway with a real archive, a real recording and real SDKs, everything in a home of its own. */
@@ -113,7 +114,17 @@ export function bench(
     retries: usualRetries,
     ids: () => `${home}-${++id}`.slice(-60),
   });
-  return { gateway, archive, home, recording, clock, timers, spec, chat: { search: spec.id, gateway, thoughts } };
+  return {
+    gateway,
+    archive,
+    home,
+    recording,
+    clock,
+    timers,
+    spec,
+    thoughts,
+    chat: { search: spec.id, gateway, thoughts },
+  };
 }
 
 export function question(
