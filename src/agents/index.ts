@@ -2,6 +2,7 @@ export type { Passage, Query, Retriever } from './graph/retriever.ts';
 export { openThoughts, type Thoughts } from './graph/thoughts.ts';
 export { createModel, type LocalModel, type Proposal, type ProposalInput, type PythonSetting } from './models/index.ts';
 export { Cassette } from './models/llm/cassette.ts';
+export { type ForecastLine, forecast } from './models/llm/forecast.ts';
 export { type CallLedger, Gateway } from './models/llm/gateway.ts';
 export { type Keyring, keyring } from './models/llm/keys.ts';
 export { loadPrices, type Prices } from './models/llm/prices.ts';

@@ -10,7 +10,7 @@ import type { Purpose } from '../../domain/call.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import { isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
-import type { ChatMessage, ChatRequest } from '../models/llm/chat.ts';
+import { type ChatMessage, type ChatRequest, usualMaxTokens } from '../models/llm/chat.ts';
 import type { Answer, Gateway } from '../models/llm/gateway.ts';
 import { readAnswer } from '../models/llm/structured.ts';
 import { type AnswerForm, lessonForm, proposalForms, type StatedProposal } from '../operators/answers.ts';
@@ -23,9 +23,6 @@ import {
   systemPrompt,
 } from '../operators/prompts.ts';
 import type { Mind, Offer, Problem, ProposeInput } from './mind.ts';
-
-/** Current models think before they answer and spend output tokens on it; the answer itself takes some hundred. */
-const usualMaxTokens = 16_000;
 
 /** What a language-model agent needs beside its specification. */
 export interface ChatSetting {

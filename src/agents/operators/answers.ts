@@ -79,3 +79,8 @@ export const proposalForms: Readonly<Record<Exclude<Purpose, 'analyze'>, AnswerF
 };
 
 export const lessonForm = form('lessons', lessons);
+
+/** The form of the answers to questions with that purpose. */
+export function answerForm(purpose: Purpose): AnswerForm<unknown> {
+  return purpose === 'analyze' ? lessonForm : proposalForms[purpose];
+}

@@ -9,8 +9,11 @@ import { instructions } from './templates/instructions.ts';
 import * as question from './templates/question.ts';
 import { system } from './templates/system.ts';
 
-/** Most characters of each section; together they bound every prompt (about 8000 tokens). */
+/** Most characters of each section; together they bound every prompt. */
 const caps = { attempts: 9000, siblings: 4000, lineage: 3000, output: 5000, passage: 1500, literature: 8000 } as const;
+
+/** Most characters of a question: the sections of the longest operator, and what stands between them. */
+export const longestQuestion = 28_000;
 
 const meanings: Readonly<Record<Primitive, string>> = {
   M: 'M: a gated multi-layer perceptron (SwiGLU); mixes channels of one position, sees no other position',

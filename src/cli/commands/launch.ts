@@ -20,6 +20,7 @@ import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
+import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
 import {
@@ -46,6 +47,7 @@ interface LaunchOptions {
   without: readonly PartName[];
   prices?: string;
   replay?: string;
+  dryRun?: boolean;
   json?: boolean;
 }
 
@@ -100,6 +102,11 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const planned = plan(options.name ?? searchIdSchema.parse('new'));
   const asks = options.replay === undefined && !options.without.includes('agents');
   if (planned && asks) checkModels(planned.spec, keyring(process.env), loadPrices(options.prices));
+  if (options.dryRun) {
+    if (!planned) throw new PrerequisiteError('usage', '--dry-run needs a search file', 'give one');
+    process.stdout.write(dryRun(planned.spec, loadPrices(options.prices)));
+    return exitCodes.ok;
+  }
 
   const display = chooseDisplay(options.json);
   const lab = await openLab(setting, options.without);
@@ -175,6 +182,7 @@ export function launchCommand(done: (code: number) => void): Command {
       .choices(parts)
       .env('AIRA_WITHOUT')
       .default([]),
+    option('--dry-run', 'say what the search would do and cost, and start nothing'),
     pricesOption(),
     option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(
       (text: string) => resolve(text),

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { lineage, nodeList, siblings } from '../../../src/agents/operators/memory.ts';
-import { analysisPrompt, proposalPrompt, standingText, systemPrompt } from '../../../src/agents/operators/prompts.ts';
+import {
+  analysisPrompt,
+  longestQuestion,
+  proposalPrompt,
+  standingText,
+  systemPrompt,
+} from '../../../src/agents/operators/prompts.ts';
 import { oneLine, quoted, trimmed } from '../../../src/agents/operators/quote.ts';
 import { fill } from '../../../src/agents/operators/template.ts';
 import { operators } from '../../../src/domain/node.ts';
@@ -115,7 +121,8 @@ describe('a prompt', () => {
     const big = viewOf(many);
     const much = Array.from({ length: 50 }, (_, index) => ({ id: `p${index}`, title: long, text: long.repeat(5) }));
     const text = proposalPrompt('improve', { view: big, parents: [big.nodes[400] as never], passages: much });
-    expect(text.length).toBeLessThan(28_000);
+    expect(text.length).toBeLessThanOrEqual(longestQuestion);
+    expect(text.length).toBeGreaterThan(longestQuestion / 2);
   });
 
   it('names what is left, and nothing that is not limited', () => {

@@ -35,6 +35,9 @@ export interface ChatReply {
   readonly served: string | null;
 }
 
+/** Current models think before they answer and spend output tokens on it; the answer itself takes some hundred. */
+export const usualMaxTokens = 16_000;
+
 /** A language model at a provider. One physical request per call: no retries, no budget, no memory. */
 export interface ChatModel {
   /** @throws ChatFault, or the signal's reason once it is aborted. */
