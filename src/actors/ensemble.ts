@@ -9,6 +9,7 @@ import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
+import { watchDisk } from '../platform/disk.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import { type ChatOptions, openChat } from './chat.ts';
@@ -50,6 +51,8 @@ export interface EnsembleSetting {
 export interface Lab {
   readonly bus: Bus;
   readonly url: string;
+  /** Rejects when the server or the archive of this lab fails for good, or its disk is nearly full. */
+  readonly trouble: Promise<never>;
   runSearch(
     spec: SearchSpec,
     source: string,
@@ -68,6 +71,15 @@ export interface RunningSearch {
 
 /** Quarters of a second that an archive may take to answer: it may be reading back a large ledger. */
 const patience = 80;
+
+/** Time to end: a nats-server falls silent on a full disk, and stays so when there is room again. */
+const leastFreeBytes = 64 * 1024 * 1024;
+
+function diskFull(home: string, free: number): PrerequisiteError {
+  const megabytes = Math.floor(free / 1024 / 1024);
+  const message = `the disk is nearly full: ${megabytes} MB are free in ${home}; nothing that was recorded is lost`;
+  return new PrerequisiteError('disk-full', message, 'free some space, then resume the search');
+}
 
 /** A number that tells this process's workers from those of others on the same bus. */
 const tag = () => randomUUID().slice(0, 8);
@@ -94,7 +106,10 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
   const closers: (() => Promise<void>)[] = [];
   const trouble = deferred<never>();
   const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
+    // One that fails must not keep the others from running: a server that is left behind keeps this process alive.
+    const failures: unknown[] = [];
+    for (const closer of closers.splice(0).reverse()) await closer().catch((thrown) => failures.push(thrown));
+    if (failures.length > 0) throw failures[0];
   };
   try {
     let { url } = setting;
@@ -102,6 +117,8 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
       const server: EmbeddedServer = await embedServer(setting.natsServer(), `${home}/nats`, setting.port, log);
       closers.push(() => server.stop());
       server.gone.catch((thrown) => trouble.reject(toError(thrown)));
+      const stopWatching = watchDisk(home, leastFreeBytes, timers, (free) => trouble.reject(diskFull(home, free)));
+      closers.push(async () => stopWatching());
       url = server.url;
     }
     const bus = await connectBus({ url, name: 'aira', limits: limitsFor(ackWaitMs), clock, ids: randomUUID, log });
@@ -120,7 +137,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
     }
     const run: Lab['runSearch'] = (spec, source, options) =>
       runSearch(lab, { ...setting, trouble: trouble.promise }, spec, source, options);
-    return { bus, url, runSearch: run, close };
+    return { bus, url, trouble: trouble.promise, runSearch: run, close };
   } catch (thrown) {
     await close();
     throw thrown;

@@ -89,7 +89,9 @@ function configure(storeDir: string, port: number): { config: string; ports: str
 
 /** Ends with the pipe's writing end, or when it is killed because the server has ended before. */
 function watchOver(serverPid: number): ChildProcess {
-  const watchdog = spawn('/bin/sh', ['-c', 'read -r _; kill -TERM "$1"', 'watchdog', String(serverPid)], {
+  // A server whose disk is full does not heed a polite request.
+  const script = 'read -r _; kill -TERM "$1" && sleep 5 && kill -KILL "$1"';
+  const watchdog = spawn('/bin/sh', ['-c', script, 'watchdog', String(serverPid)], {
     detached: true,
     env: {},
     stdio: ['pipe', 'ignore', 'ignore'],

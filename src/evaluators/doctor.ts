@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
 import { listedGpus } from './devices.ts';
 import { NativeWorker } from './nativeWorker.ts';
 import { allOnPath, type Environment, print } from './program.ts';
@@ -25,8 +26,6 @@ export interface ExamineOptions {
 
 /** As `engines.node` of package.json. */
 const leastNode = { major: 20, minor: 19 };
-/** Below so many free bytes no search is begun. */
-const leastFreeBytes = 256 * 1024 * 1024;
 /**
  * float32 FLOP/s of a square matrix product on one core. An optimised BLAS reaches at least 16 per cycle, which is 30 GFLOP/s
  * and more on any processor with AVX; the reference BLAS, one or two per cycle.
@@ -154,8 +153,7 @@ function checkHome(home: string): Check[] {
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });
     rmdirSync(mkdtempSync(join(home, '.doctor-')));
-    const { bavail, bsize } = statfsSync(home);
-    const free = bavail * bsize;
+    const free = freeBytes(home);
     const enough = free >= leastFreeBytes;
     return [
       { name: 'home', ok: true, detail: `${home} can be written` },

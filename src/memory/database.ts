@@ -1,13 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
+import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
 import { migrate } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
-
-/** Below so many free bytes no search is begun: SQLite, NATS and logs all fail badly on a full disk. */
-const leastFreeBytes = 256 * 1024 * 1024;
 
 /** What a full disk looks like to whoever writes; undefined for any other failure. */
 export function diskFull(path: string, thrown: unknown): PrerequisiteError | undefined {
@@ -85,12 +83,11 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   let db: Database.Database | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const { bavail, bsize } = statfsSync(home);
-    if (bavail * bsize < leastFreeBytes) {
-      const free = Math.floor((bavail * bsize) / 1024 / 1024);
+    const free = freeBytes(home);
+    if (free < leastFreeBytes) {
       throw new PrerequisiteError(
         'disk-full',
-        `only ${free} MB are free in ${home}`,
+        `only ${Math.floor(free / 1024 / 1024)} MB are free in ${home}`,
         'free some space, then try again',
       );
     }
@@ -114,9 +111,15 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   return {
     db: opened,
     close() {
-      opened.pragma('wal_checkpoint(TRUNCATE)');
-      opened.close();
-      unlock?.();
+      try {
+        opened.pragma('wal_checkpoint(TRUNCATE)');
+      } catch (thrown) {
+        // What does not fit now stays in the write-ahead log, which the next opening reads.
+        if ((thrown as { code?: string }).code !== 'SQLITE_FULL') throw thrown;
+      } finally {
+        opened.close();
+        unlock?.();
+      }
     },
   };
 }

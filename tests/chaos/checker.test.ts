@@ -59,7 +59,7 @@ it.each([
   [
     'a training too many',
     `INSERT INTO attempts (key, worker, attempt, at) VALUES (${firstKey}, 'cpu-9', 9, 0)`,
-    /with 0 cut off/,
+    /trainings for \d+ evaluations, with 0 cut off/,
   ],
   ['an event that was never published', `UPDATE outbox SET sent_at = NULL WHERE seq = 1`, /a decision was never/],
   ['a search that goes on', `DELETE FROM phases WHERE phase = 'finished'`, /the search stands at finalising/],

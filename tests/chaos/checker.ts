@@ -7,6 +7,8 @@ export interface Expectation {
   readonly undisturbed: Contents;
   /** Trainings that may have been begun in vain: those that the kills have cut off. */
   readonly cutOff: number;
+  /** Trainings of which nothing may ever have been heard; as many as were cut off, unless it says otherwise. */
+  readonly unheard?: number;
   /** Everything that the program told its user before, between and after the kills. */
   readonly told: readonly EventLine[];
 }
@@ -115,7 +117,8 @@ function differences(what: string, wanted: readonly string[], found: readonly st
  * Everything that is wrong with a finished search that was disturbed on its way, one sentence each; empty where nothing
  * is. Reads the archive with SQL of its own and shares no code with the program.
  */
-export function violations(home: string, search: string, { undisturbed, cutOff, told }: Expectation): string[] {
+export function violations(home: string, search: string, expectation: Expectation): string[] {
+  const { undisturbed, cutOff, unheard: silent = cutOff, told } = expectation;
   const found = withArchive(home, (db) => {
     const phase = db.prepare('SELECT phase FROM phases WHERE search = ? ORDER BY seq DESC LIMIT 1').get(search);
     const { phase: last } = (phase ?? { phase: 'none' }) as { phase: string };
@@ -135,7 +138,8 @@ export function violations(home: string, search: string, { undisturbed, cutOff, 
   const contents = contentsOf(home, search);
   found.push(...differences('a node', undisturbed.nodes, contents.nodes));
   found.push(...differences('an evaluation', undisturbed.evaluations, contents.evaluations));
-  const { begun, known } = trainingCounts(home);
+  const { begun, known, unheard } = trainingCounts(home);
   if (begun - known > cutOff) found.push(`${begun} trainings for ${known} evaluations, with ${cutOff} cut off`);
+  if (unheard > silent) found.push(`${unheard} trainings were never heard of again, with ${silent} cut off`);
   return found;
 }

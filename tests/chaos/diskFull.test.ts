@@ -27,8 +27,8 @@ function fill(path: string): void {
   }
 }
 
-it('ends in a sentence, and a resume loses and repeats nothing', async ({ skip }) => {
-  const folder = temporaryFolder();
+/** A small file system of its own, as long as the test lasts. Skips it where this user may not mount one. */
+function smallDisk(folder: string, skip: (reason: string) => void): string {
   const disk = join(folder, 'disk');
   mkdirSync(disk);
   try {
@@ -38,6 +38,12 @@ it('ends in a sentence, and a resume loses and repeats nothing', async ({ skip }
     skip(`this user cannot mount a small file system: ${(thrown as Error).message.split('\n').at(-2) ?? ''}`);
   }
   onTestFinished(() => void execFileSync('umount', ['-l', disk]));
+  return disk;
+}
+
+it('a search ends in a sentence, and a resume loses and repeats nothing', async ({ skip }) => {
+  const folder = temporaryFolder();
+  const disk = smallDisk(folder, skip);
   const home = join(disk, 'home');
   const file = toySearch(folder, { profile: 'steady', budget: { evaluations: 6 } });
   const calm = await undisturbed(folder, file, 'full');
@@ -57,4 +63,14 @@ it('ends in a sentence, and a resume loses and repeats nothing', async ({ skip }
   const told = [...first.events, ...second.events];
   expect(violations(home, 'full', { undisturbed: calm, told, cutOff: 2 })).toEqual([]);
   await audit(home, 'full');
+});
+
+it('an archive on its own ends in a sentence as well', async ({ skip }) => {
+  const disk = smallDisk(temporaryFolder(), skip);
+  const archive = start(['archive', '--home', join(disk, 'home')]);
+  await archive.until(() => / at nats:/.test(archive.stderr), 'the address of the archive');
+  fill(join(disk, 'ballast'));
+  const { code, stderr } = await archive.ended;
+  expect(code, stderr).toBe(2);
+  expect(stderr).toMatch(/^aira: .*disk.*full.*\n {2}remedy: .*space.*$/m);
 });

@@ -1,12 +1,9 @@
 /** The server loses everything it holds while a search goes on (I1: deleting every stream loses nothing). */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from 'nats';
 import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
-import { findNatsServer } from '../../src/evaluators/index.ts';
 import { isRunning } from '../evaluators/support/processes.ts';
 import type { Contents } from '../support/ledger.ts';
 import { trainingCounts } from '../support/ledger.ts';
@@ -15,6 +12,7 @@ import { toySearch } from '../support/toySearch.ts';
 import { audit } from './audit.ts';
 import { violations } from './checker.ts';
 import { freePort } from './distributedLab.ts';
+import { serve } from './server.ts';
 import { undisturbed } from './undisturbed.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'aira-streams-'));
@@ -73,17 +71,3 @@ it('a server that comes back empty is filled by those who stayed', async () => {
   expect(violations(home, 'wiped', { undisturbed: calm, cutOff, told: launcher.events })).toEqual([]);
   await audit(home, 'wiped');
 });
-
-/** A server of nobody's, once it answers. */
-async function serve(store: string, port: number): Promise<ChildProcess> {
-  const options = ['-js', '-sd', store, '-a', '127.0.0.1', '-p', `${port}`];
-  const server = spawn(findNatsServer(), options, { stdio: 'ignore' });
-  await vi.waitFor(
-    async () => {
-      const nc = await connect({ servers: `nats://127.0.0.1:${port}`, reconnect: false });
-      await nc.close();
-    },
-    { timeout: 20_000, interval: 50 },
-  );
-  return server;
-}

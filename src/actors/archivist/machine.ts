@@ -7,6 +7,7 @@ import type { Archive } from '../../memory/archive.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { type Broken, kept } from '../kept.ts';
+import { patiently } from '../patiently.ts';
 import { Pump } from './pump.ts';
 import { reconcile } from './reconcile.ts';
 
@@ -18,6 +19,12 @@ export interface ArchivistParts {
   /** How often queue and ledger are compared while all is well. */
   readonly reconcileEveryMs: number;
 }
+
+/**
+ * Results that came while no archivist listened are taken in first: a job whose result is on its way looks lost to a
+ * comparison of queue and ledger, and would be trained again in vain.
+ */
+const firstReconcileMs = 2000;
 
 type ArchivistEvent = { type: 'STOP' } | Broken;
 
@@ -59,21 +66,26 @@ export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }
   return setup({
     types: { events: {} as ArchivistEvent, context: {} as { error: Error | null } },
     actors: {
-      prepare: fromPromise(async () => {
-        await bus.ensureStreams();
-        await reconcile(archive, bus, log);
+      prepare: fromPromise(async ({ signal }) => {
+        await patiently(() => bus.ensureStreams(), { signal, timers, log });
         pump.wake();
       }),
       answering: kept<ArchivistEvent>(() => bus.serve(handlers), { timers, log }),
       collecting: kept<ArchivistEvent>(() => bus.consumeResults('archivist', take), { timers, log }),
-      reconciling: fromCallback<ArchivistEvent>(() =>
-        timers.every(reconcileEveryMs, () => {
+      reconciling: fromCallback<ArchivistEvent>(() => {
+        const agree = () => {
           reconcile(archive, bus, log).then(
             () => pump.wake(),
             (thrown) => log.warn({ error: errorMessage(thrown) }, 'could not compare queue and ledger'),
           );
-        }),
-      ),
+        };
+        const first = timers.after(firstReconcileMs, agree);
+        const others = timers.every(reconcileEveryMs, agree);
+        return () => {
+          first();
+          others();
+        };
+      }),
       windUp: fromPromise(() => pump.stop()),
     },
   }).createMachine({

@@ -96,7 +96,7 @@ export function workerMachine(parts: WorkerParts) {
       claim: fromPromise(async ({ input: { delivery, hello, attempt }, signal }: Claim) => {
         if (delivery.job.evaluator !== hello.evaluator) {
           log.warn({ job: delivery.job.evaluator, worker: hello.evaluator }, 'a job for another evaluator');
-          await delivery.nak(retryMs);
+          await patiently(() => delivery.nak(retryMs), { signal, timers, log });
           return false;
         }
         failpoint('worker.before-claim');

@@ -69,14 +69,18 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   const setting = await systemSetting(options);
   const lab = await openLab(setting, []);
   say(`archive of ${options.home} at ${lab.url}`);
-  await new Promise<void>((resolve) => {
-    const interrupts = onInterrupt(() => {
-      interrupts.dispose();
-      resolve();
-    });
+  let interrupt = () => {};
+  const interrupted = new Promise<void>((resolve) => {
+    interrupt = resolve;
   });
-  await lab.close();
-  return exitCodes.ok;
+  const interrupts = onInterrupt(interrupt);
+  try {
+    await Promise.race([interrupted, lab.trouble]);
+    return exitCodes.ok;
+  } finally {
+    interrupts.dispose();
+    await lab.close();
+  }
 }
 
 async function work(options: PartOptions): Promise<number> {
