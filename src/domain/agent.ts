@@ -55,7 +55,13 @@ const chatOptions = {
   /** Only for `compatible/` models: current models of the others take none. */
   temperature: z.number().min(0).max(2).optional(),
   /** Where a `compatible/` model is served, up to and including `/v1`. */
-  baseUrl: z.url({ protocol: /^https?$/ }).optional(),
+  baseUrl: z
+    .url({ protocol: /^https?$/ })
+    .refine(
+      (url) => !/^[^/]*\/\/[^/]*@/.test(url),
+      'keep user names and passwords out of addresses; use AIRA_COMPATIBLE_API_KEY',
+    )
+    .optional(),
   /** Another model for some of its operators, such as a cheap one to analyze. */
   models: z.partialRecord(purposeSchema, chatModelSchema).optional(),
   /** Most output tokens of one call, thinking included. */

@@ -55,6 +55,7 @@ describe('an agent', () => {
     [{ model: 'openai/gpt-6-sol', models: { analyze: 'compatible/qwen3' } }, /^baseUrl: a compatible/],
     [{ ...compatible, baseUrl: 'localhost:11434' }, /^baseUrl: /],
     [{ ...compatible, baseUrl: 'file:///etc/passwd' }, /^baseUrl: /],
+    [{ ...compatible, baseUrl: 'http://me:secret@host/v1' }, /^baseUrl: keep user names and passwords out/],
     [{ model: 'openai/gpt-6-sol', efort: 'low' }, /unknown key "efort"; did you mean "effort"/],
     [{ model: 'openai/gpt-6-sol', models: { dream: 'openai/gpt-6-sol' } }, /^models/],
   ])('is told what is wrong with %o', (given, message) => {

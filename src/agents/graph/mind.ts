@@ -9,6 +9,8 @@ export interface Problem {
   readonly message: string;
   /** What was answered, as far as there was anything. */
   readonly text: string;
+  /** The candidate that was tried before, where that is the problem. */
+  readonly candidate?: string;
 }
 
 export type Offer = { readonly proposal: Proposal; readonly text: string } | { readonly problem: Problem };

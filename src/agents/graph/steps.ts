@@ -79,7 +79,9 @@ function objection(offer: Offer, view: View, { space, mind }: ThoughtSetting): P
   try {
     const candidate = canonicalText(parseInSpace(proposal.candidate, space));
     const twin = mind.mendable ? view.nodes.find((node) => node.candidate === candidate) : undefined;
-    return twin ? { kind: 'duplicate', message: `${twin.id} is the same architecture: propose another`, text } : null;
+    return twin
+      ? { kind: 'duplicate', message: `${twin.id} is the same architecture: propose another`, text, candidate }
+      : null;
   } catch (error) {
     if (!(error instanceof ArchitectureError)) throw error;
     if (mind.mendable) return { kind: 'invalid', message: error.message, text };
@@ -164,10 +166,12 @@ function conclusion({ decision, lessons, offer, problems }: ThoughtState, { spac
   const { operator, parents, reason: choice } = decision;
   const learned = lessons?.length ? { lessons } : {};
   if ('problem' in offer) {
-    const { kind, message, text } = offer.problem;
+    const { kind, message, text, candidate } = offer.problem;
     const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;
     const rationale = { choice, change: change.slice(0, 2000), expected: null };
-    return { operator, parents: [...parents], candidate: `(${kind}) ${text.slice(0, 4000)}`, rationale, ...learned };
+    // A repeated candidate is kept as a duplicate; anything else is marked, so that no accident makes a candidate of it.
+    const said = candidate ?? `(${kind}) ${text.slice(0, 4000)}`;
+    return { operator, parents: [...parents], candidate: said, rationale, ...learned };
   }
   const { candidate, change, expected, hypothesis, evidence } = offer.proposal;
   const said = {

@@ -114,6 +114,20 @@ describe('a thought of a language model', () => {
     expect(reply).toMatchObject({ verdict: 'refused', reason: 'invalid', node: 'walker-1' });
   });
 
+  it('that only repeats what was tried is kept as a duplicate', async () => {
+    const server = await answering([whole('8mA+8M')]);
+    const spec = chatting({ scaffold: { kind: 'one-shot' } });
+    const at = bench(server, { spec: searchSpec({ agents: [spec], space: space16 }) });
+    const submit = async (ordinal: number, view: View) =>
+      at.archive.handlers['agent-submit']({
+        ...{ search: at.spec.id, agent: spec.name, ordinal },
+        ...(await has(server, { at, spec, view })),
+      });
+    expect(await submit(1, empty)).toMatchObject({ verdict: 'accepted' });
+    expect(await submit(2, { ...learned, ordinal: 2 })).toMatchObject({ reason: 'duplicate', node: 'walker-2' });
+    expect(server.served).toHaveLength(3);
+  });
+
   it.each([
     ['truncated', 2, [1000, 2000]],
     ['empty', 2, [1000, 1000]],

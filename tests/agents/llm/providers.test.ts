@@ -130,7 +130,8 @@ describe('a provider that is down', () => {
   it('is left alone after five failures, and probed once in a while', async () => {
     const server = await startLlmServer({
       brain,
-      fault: (number) => (number < 5 ? { kind: 'status', status: 500 } : null),
+      fault: (number) =>
+        number < 5 ? { kind: 'status', status: 500, body: { error: { message: canaries.openai } } } : null,
     });
     const { gateway, clock } = bench(server);
     const asked = question(server, 'openai/gpt-5.6-luna');
@@ -138,6 +139,7 @@ describe('a provider that is down', () => {
     await expect(gateway.ask(asked, patient())).rejects.toMatchObject(away);
     expect(server.served).toHaveLength(5);
     const refused = await gateway.ask(asked, patient()).catch((thrown) => thrown);
+    for (const key of Object.values(canaries)) expect(String(refused.stack)).not.toContain(key);
     expect(refused).toMatchObject({ code: 'provider-down', retryAfterMs: 30_000 });
     expect(server.served).toHaveLength(5);
     // Another provider is another circuit.

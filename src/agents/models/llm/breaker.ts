@@ -28,6 +28,7 @@ export class Breaker {
   readonly #clock: Clock;
   #failures: number[] = [];
   #nextProbeAt: number | null = null;
+  /** The kind and no more: messages of providers may quote keys. */
   #last = '';
 
   constructor(provider: string, clock: Clock) {
@@ -63,7 +64,7 @@ export class Breaker {
       return;
     }
     const now = this.#clock.monotonic();
-    this.#last = fault.message;
+    this.#last = fault.kind;
     this.#failures = [...this.#failures.filter((at) => at > now - windowMs), now];
     if (this.#failures.length >= mostFailures) this.#nextProbeAt ??= now + probeEveryMs;
   }
