@@ -137,6 +137,28 @@ describe('a search with language models', () => {
     for (const name of ['climber', 'reasoner', 'cheap']) expect(proposed.get(name)).toBe(2);
   });
 
+  it('lets an agent end when its own money ends, and the others go on', async () => {
+    const server = await startLlmServer({ brain: proposer });
+    const folder = temporaryFolder();
+    const home = join(folder, 'home');
+    const agents = [
+      { name: 'poor', model: 'anthropic/claude-haiku-5-5', scaffold: 'one-shot', maxTokens: 1000, dollars: 0.0015 },
+      { name: 'climber', model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 1 } },
+    ];
+    const file = toySearch(folder, { agents, budget: { evaluations: 24 } });
+    const { code, stderr } = await aira(['launch', file, '--home', home, '--json'], { env: environment(server) });
+    expect(code, stderr).toBe(0);
+    const proposed = (agent: string) =>
+      withArchive(home, (db) =>
+        db.prepare(`SELECT count(*) AS n FROM nodes WHERE agent = ? AND verdict = 'accepted'`).pluck().get(agent),
+      );
+    expect(proposed('climber')).toBe(12);
+    expect(proposed('poor')).toBeGreaterThan(0);
+    expect(proposed('poor')).toBeLessThan(12);
+    const paid = withArchive(home, (db) => db.prepare('SELECT sum(dollars) FROM settlements').pluck().get());
+    expect(paid).toBeLessThanOrEqual(0.0015);
+  });
+
   it.each([
     [{ model: 'openai/gpt-6-sol' }, {}, /openai\/gpt-6-sol needs a key/],
     [{ model: 'openai/unheard-of' }, { dollars: 1 }, /no price is known for openai\/unheard-of/],
