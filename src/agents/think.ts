@@ -5,7 +5,7 @@ import type { SearchId } from '../domain/ids.ts';
 import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import { chatMind } from './graph/chatMind.ts';
-import { thinkDurably, thinkThrough } from './graph/graph.ts';
+import { thinkThrough } from './graph/direct.ts';
 import { localMind } from './graph/localMind.ts';
 import type { Mind } from './graph/mind.ts';
 import type { Retriever } from './graph/retriever.ts';
@@ -76,5 +76,7 @@ export async function think(thinker: Thinker): Promise<Thought> {
     signal: signal ?? new AbortController().signal,
   };
   if (!mind.mendable || !chat?.thoughts) return thinkThrough(setting, view);
+  // Loaded when it is needed: LangGraph takes longer to load than most commands take.
+  const { thinkDurably } = await import('./graph/graph.ts');
   return thinkDurably(setting, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
 }

@@ -1,4 +1,5 @@
 import { Annotation, END, START, StateGraph } from '@langchain/langgraph';
+import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
 import type { View } from '../../domain/node.ts';
 import { switchOffTracing } from './privacy.ts';
 import { following, type Step, type Thought, type ThoughtSetting, type ThoughtState, thoughtSteps } from './steps.ts';
@@ -14,6 +15,14 @@ const State = Annotation.Root({
   thought: Annotation<ThoughtState['thought']>(),
 });
 
+/** One saver per file: it makes its tables when it is first read. */
+const savers = new WeakMap<Thoughts, SqliteSaver>();
+function saverOf(thoughts: Thoughts): SqliteSaver {
+  const saver = savers.get(thoughts) ?? new SqliteSaver(thoughts.db);
+  savers.set(thoughts, saver);
+  return saver;
+}
+
 /** The steps and their order as LangGraph runs and checkpoints them. */
 function stateGraph(setting: ThoughtSetting) {
   switchOffTracing(process.env);
@@ -28,18 +37,6 @@ function stateGraph(setting: ThoughtSetting) {
     .addConditionalEdges('check', following.check as (state: ThoughtState) => Step, ['repair', 'submit'])
     .addEdge('repair', following.repair as Step)
     .addEdge('submit', END);
-}
-
-/** One thought, step after step, with nothing written down: a hundredth of the time that keeping it takes. */
-export async function thinkThrough(setting: ThoughtSetting, view: View): Promise<Thought> {
-  const steps = thoughtSteps(setting);
-  let state = { view } as ThoughtState;
-  for (let step: Step | null = 'recall'; step; ) {
-    state = { ...state, ...(await steps[step](state)) };
-    const next: (typeof following)[Step] = following[step];
-    step = typeof next === 'function' ? next(state) : next;
-  }
-  return state.thought;
 }
 
 /** Which thought it is: of which attempt of which agent of which search. */
@@ -59,12 +56,13 @@ export async function thinkDurably(
   thoughts: Thoughts,
   occasion: Occasion,
 ): Promise<Thought> {
-  const graph = stateGraph(setting).compile({ checkpointer: thoughts.saver });
+  const saver = saverOf(thoughts);
+  const graph = stateGraph(setting).compile({ checkpointer: saver });
   const { search, agent, ordinal } = occasion;
   const configurable = { thread_id: thoughts.thread(search, agent, ordinal) };
   const before = await graph.getState({ configurable });
-  // Whoever asks for this attempt has submitted the one before. The saver makes its tables when it is first read.
-  await thoughts.saver.deleteThread(thoughts.thread(search, agent, ordinal - 1));
+  // Whoever asks for this attempt has submitted the one before.
+  await saver.deleteThread(thoughts.thread(search, agent, ordinal - 1));
   const done = before.values.thought as Thought | undefined;
   if (done) return done;
   const config = { configurable, durability: 'sync' as const, signal: setting.signal };

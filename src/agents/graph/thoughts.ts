@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
 import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 
@@ -9,7 +8,7 @@ const graphVersion = 1;
 
 /** Where unfinished thoughts are kept. A file of its own: it can be deleted without loss, since answers are recorded. */
 export interface Thoughts {
-  readonly saver: SqliteSaver;
+  readonly db: Database.Database;
   /** The name of the thought of one attempt. */
   thread(search: string, agent: string, ordinal: number): string;
   close(): void;
@@ -28,7 +27,7 @@ export function openThoughts(path: string): Thoughts {
     throw new PrerequisiteError('thoughts', `cannot use ${path}: ${errorMessage(cause)}`, remedy, { cause });
   }
   return {
-    saver: new SqliteSaver(db),
+    db,
     thread: (search, agent, ordinal) => `${search}/${agent}/${ordinal}/v${graphVersion}`,
     close: () => db.close(),
   };

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
 import { describe, expect, it } from 'vitest';
 import type { Passage } from '../../../src/agents/index.ts';
 import { think } from '../../../src/agents/index.ts';
@@ -222,7 +223,8 @@ describe('a killed agent', () => {
     expect(server.served).toHaveLength(3);
     const { thoughts } = next;
     const thread = (ordinal: number) => thoughts.thread(next.spec.id, 'walker', ordinal);
-    const kept = (ordinal: number) => thoughts.saver.getTuple({ configurable: { thread_id: thread(ordinal) } });
+    const kept = (ordinal: number) =>
+      new SqliteSaver(thoughts.db).getTuple({ configurable: { thread_id: thread(ordinal) } });
     expect(await kept(2)).toBeDefined();
     await has(server, { at: next, view: { ...learned, ordinal: 3 } });
     expect(await kept(2)).toBeUndefined();

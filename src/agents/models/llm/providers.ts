@@ -3,20 +3,30 @@ import { PrerequisiteError } from '../../../domain/errors.ts';
 import { type ChatModelName, isLocal, type Provider, splitModel } from '../../../domain/model.ts';
 import type { SearchSpec } from '../../../domain/search.ts';
 import type { Clock } from '../../../platform/clock.ts';
-import { anthropicModel } from './anthropic.ts';
 import { Breaker } from './breaker.ts';
 import type { ChatModel, ChatRequest } from './chat.ts';
-import { compatibleModel } from './compatible.ts';
 import type { Endpoint, Keyring } from './keys.ts';
-import { openaiModel } from './openai.ts';
 import type { Prices } from './prices.ts';
 import type { Watch } from './stream.ts';
 
-const adapters: Readonly<Record<Provider, (endpoint: Endpoint, watch: Watch) => ChatModel>> = {
-  openai: openaiModel,
-  anthropic: anthropicModel,
-  compatible: compatibleModel,
+type Adapter = (endpoint: Endpoint, watch: Watch) => ChatModel;
+
+/** The SDKs are loaded with the first question to their provider: they take longer to load than most commands take. */
+const adapters: Readonly<Record<Provider, () => Promise<Adapter>>> = {
+  openai: async () => (await import('./openai.ts')).openaiModel,
+  anthropic: async () => (await import('./anthropic.ts')).anthropicModel,
+  compatible: async () => (await import('./compatible.ts')).compatibleModel,
 };
+
+function lazily(load: () => Promise<ChatModel>): ChatModel {
+  let loading: Promise<ChatModel> | undefined;
+  return {
+    async complete(request, signal) {
+      loading ??= load();
+      return (await loading).complete(request, signal);
+    },
+  };
+}
 
 /** The providers of this process: one client and one breaker for each address, made when it is first needed. */
 export function providersOf(keys: Keyring, watch: Watch, clock: Clock) {
@@ -27,7 +37,8 @@ export function providersOf(keys: Keyring, watch: Watch, clock: Clock) {
     const known = open.get(place);
     if (known) return known;
     const endpoint = keys.endpoint(request.model, request.baseUrl);
-    const made = { chat: adapters[provider](endpoint, watch), breaker: new Breaker(place, clock) };
+    const chat = lazily(async () => (await adapters[provider]())(endpoint, watch));
+    const made = { chat, breaker: new Breaker(place, clock) };
     open.set(place, made);
     return made;
   };
