@@ -5,6 +5,7 @@ Set the environment of `worker-env.json` before start-up; most of it is read bef
 
 import argparse
 import io
+import json
 import os
 import signal
 import sys
@@ -18,29 +19,61 @@ ENVIRONMENT_FILE = Path(__file__).resolve().parents[1] / "worker-env.json"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="aira_workers", description="Train candidate architectures for a host.")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "native", "torch"),
+        default="auto",
+        help="what trains on the CPU: native (ends with status 2 where it cannot be used), torch, or auto: native where "
+        "possible (default); on CUDA always torch",
+    )
+    parser.add_argument(
+        "--check-engine", action="store_true", help="compile and test the native engine, print what it found and exit"
+    )
     parser.add_argument("--print-env", action="store_true", help="print worker-env.json and exit")
     options = parser.parse_args()
     if options.print_env:
         print(ENVIRONMENT_FILE.read_text(encoding="utf-8"), end="")
         return 0
+    if options.check_engine:
+        return check_engine()
     if not sys.stdin.isatty():
         # Ctrl-C reaches the whole foreground group; the host drains then, and running trainings must be able to finish.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     events = EventWriter(take_stdout())
 
     # torch is imported only now: whatever its libraries print no longer reaches the protocol stream.
-    from .version import ENGINE, PROTOCOL_VERSION, evaluator_version
+    from .native import Unavailable
+    from .version import PROTOCOL_VERSION, evaluator_version
+    from .worker.engine import choose_engine
     from .worker.device import describe, open_device
     from .worker.server import Server
 
     try:
         device = open_device(options.device)
-    except ValueError as error:
+        engine = choose_engine(options.engine, device)
+    except (ValueError, Unavailable) as error:
         print(f"aira_workers: {error}", file=sys.stderr)
         return 2
-    events.write("hello", v=PROTOCOL_VERSION, evaluator=evaluator_version(), engine=ENGINE, **describe(device))
+    evaluator = evaluator_version(engine.name)
+    events.write("hello", v=PROTOCOL_VERSION, evaluator=evaluator, engine=engine.name, **describe(device))
     requests = io.TextIOWrapper(os.fdopen(os.dup(0), "rb"), encoding="utf-8", errors="replace", newline="\n")
-    Server(device, requests, events).serve()
+    Server(device, engine, requests, events).serve()
+    return 0
+
+
+def check_engine() -> int:
+    """Print {"engine": "native" | "torch", "reason": why not native, or null} for whoever starts CPU workers later."""
+    import torch
+
+    from .native import Unavailable, open_engine
+
+    torch.set_num_threads(1)
+    try:
+        open_engine()
+        found = {"engine": "native", "reason": None}
+    except Unavailable as error:
+        found = {"engine": "torch", "reason": str(error)}
+    print(json.dumps(found))
     return 0
 
 

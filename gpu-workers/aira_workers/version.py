@@ -3,9 +3,11 @@
     evaluator = engine + "-" + first 12 hex digits of a SHA-256
 
 over the files that decide a score: every `*.py` under the sub-packages primitives/, mad/, proxies/ and optim/ (at any
-depth) and the file model.py. For each, in the order of the sorted paths, the digest takes
+depth) and the file model.py; for the engine "native" also every `*.py` under native/ and every `*.cpp` and `*.hpp` in
+the folder engine/ beside the package. For each, in the order of the sorted paths, the digest takes
 
-    the path relative to the package directory `aira_workers`, with "/" between its parts, as UTF-8
+    the path relative to the package directory `aira_workers` (of engine/: to the folder that holds both), with "/"
+    between its parts, as UTF-8
     one NUL byte
     the bytes of the file
     one NUL byte
@@ -18,18 +20,20 @@ import hashlib
 from pathlib import Path
 
 PROTOCOL_VERSION = 1
-ENGINE = "torch"
 
 _PACKAGE = Path(__file__).resolve().parent
 _DECIDING = ("primitives", "mad", "proxies", "optim")
 
 
-def evaluator_version(package: Path = _PACKAGE, engine: str = ENGINE) -> str:
+def evaluator_version(engine: str, package: Path = _PACKAGE) -> str:
     """Return for example "torch-0a1b2c3d4e5f"; raises FileNotFoundError when the package is incomplete."""
-    files = [package / "model.py"]
-    for room in _DECIDING:
-        files.extend((package / room).rglob("*.py"))
+    named = [(package, package / "model.py")]
+    for room in (*_DECIDING, *(("native",) if engine == "native" else ())):
+        named.extend((package, file) for file in (package / room).rglob("*.py"))
+    if engine == "native":
+        compiled = package.parent / "engine"
+        named.extend((package.parent, file) for file in compiled.iterdir() if file.suffix in (".cpp", ".hpp"))
     digest = hashlib.sha256()
-    for relative, file in sorted((file.relative_to(package).as_posix(), file) for file in files):
+    for relative, file in sorted((file.relative_to(base).as_posix(), file) for base, file in named):
         digest.update(relative.encode() + b"\0" + file.read_bytes() + b"\0")
     return f"{engine}-{digest.hexdigest()[:12]}"

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { build, isBuilt } from './build.mjs';
 import { signalRunning } from './command.mjs';
+import { isEngineTried, tryEngine } from './engine.mjs';
 import { SetupError } from './errors.mjs';
 import { currentHost, stateFolder } from './host.mjs';
 import { releaseAllLocks, withLock } from './lock.mjs';
@@ -30,7 +31,8 @@ async function inspect(host) {
   const packages = inspectPackages(host);
   const { python, natsServer } = system;
   const recorded = python !== null && natsServer !== null && isRecorded(host, { python, natsServer });
-  const isComplete = isSystemReady(system) && packages.action === 'none' && isBuilt(host) && recorded;
+  const ready = isSystemReady(system) && packages.action === 'none' && isBuilt(host);
+  const isComplete = ready && recorded && isEngineTried(host, python);
   return { system, packages, isComplete };
 }
 
@@ -57,6 +59,7 @@ async function complete(host) {
   const { python, natsServer } = installed.value;
   if (python === null || natsServer === null) throw new Error('a ready system has both programs');
   recordToolchain(host, { python, natsServer });
+  if (!isEngineTried(host, python)) await tryEngine(host, python);
 }
 
 /**

@@ -1,6 +1,7 @@
 export { chooseDevices, type Device, inspectMachine, type Machine } from './devices.ts';
 export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';
-export { type Engine, evaluatorVersion } from './evaluatorVersion.ts';
+export { type Engine, type EngineChoice, engineFor } from './engine.ts';
+export { evaluatorVersion } from './evaluatorVersion.ts';
 export {
   type EvaluateHandlers,
   NativeWorker,

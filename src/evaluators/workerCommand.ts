@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
 import { deviceClassOf } from './devices.ts';
+import { type Engine, engineFor } from './engine.ts';
 import { trainersDirectory } from './packageRoot.ts';
 import { childEnvironment, type Environment } from './program.ts';
 import type { WorkerCommand } from './workerProcess.ts';
@@ -52,6 +53,8 @@ export interface WorkerCommandOptions {
   readonly env?: Environment;
   readonly trainers?: string;
   readonly flags?: ReadonlySet<string>;
+  /** Default: what set-up found for the device's class. */
+  readonly engine?: Engine;
 }
 
 /**
@@ -62,11 +65,12 @@ export interface WorkerCommandOptions {
  */
 export function workerCommand(options: WorkerCommandOptions): WorkerCommand {
   const { python, device, env = process.env, trainers = trainersDirectory, flags = cpuFlags() } = options;
+  const { engine = engineFor(deviceClassOf(device)).engine } = options;
   const workerEnv = readWorkerEnv(trainers);
   const capability = workerEnv.atenCpuCapability.find(({ cpuFlag }) => flags.has(cpuFlag));
   return {
     program: python,
-    args: ['-m', 'aira_workers', '--device', device],
+    args: ['-m', 'aira_workers', '--device', device, '--engine', engine],
     cwd: trainers,
     env: {
       ...childEnvironment(env),

@@ -80,8 +80,8 @@ describe('the command of a worker', () => {
   const python = '/usr/bin/python3';
 
   it('has the settings of its device class and nothing of ours but what it needs', () => {
-    const command = workerCommand({ python, device: 'cpu', env, flags: new Set(['avx2']) });
-    expect(command.args).toEqual(['-m', 'aira_workers', '--device', 'cpu']);
+    const command = workerCommand({ python, device: 'cpu', env, flags: new Set(['avx2']), engine: 'native' });
+    expect(command.args).toEqual(['-m', 'aira_workers', '--device', 'cpu', '--engine', 'native']);
     expect(command.env).toMatchObject({
       PATH: '/bin',
       HOME: '/root',
@@ -92,6 +92,7 @@ describe('the command of a worker', () => {
     });
     expect(JSON.stringify(command)).not.toContain('sk-canary');
     const cuda = workerCommand({ python, device: 'cuda:1', env, flags: new Set(['avx512f', 'avx2']) });
+    expect(cuda.args.slice(-2)).toEqual(['--engine', 'torch']);
     expect(cuda.env).toMatchObject({ ATEN_CPU_CAPABILITY: 'avx512', CUBLAS_WORKSPACE_CONFIG: ':4096:8' });
     expect(workerCommand({ python, device: 'cpu', env, flags: new Set() }).env).not.toHaveProperty(
       'ATEN_CPU_CAPABILITY',

@@ -43,7 +43,7 @@ describe('the examination of the machine', () => {
     ]);
     expect(named(checks, 'node')?.detail).toBe(process.versions.node);
     expect(named(checks, 'torch')?.detail).toMatch(/^\d+\.\d+/);
-    expect(named(checks, 'trainer')?.detail).toMatch(/^torch-[0-9a-f]{12} on /);
+    expect(named(checks, 'trainer')?.detail).toMatch(/^(native|torch)-[0-9a-f]{12} on /);
     expect(named(checks, 'blas')?.detail).toMatch(/^\d+\.\d GFLOP\/s on one core/);
     expect(named(checks, 'nats-server')?.detail).toMatch(/v?2\.\d+/);
     expect(readdirSync(home)).toEqual([]);

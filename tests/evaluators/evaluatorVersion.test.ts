@@ -52,6 +52,23 @@ describe('the version of the evaluator', () => {
     expect(seen.size).toBe(1 + Object.keys(sources).length + 2);
   });
 
+  it('of the native engine covers its sources too, compiled ones included', () => {
+    mkdirSync(join(trainers, 'engine'));
+    writeFileSync(join(trainers, 'engine', 'norm.hpp'), 'e');
+    put('native/build.py', 'f');
+    const all: Record<string, string> = { ...sources, 'engine/norm.hpp': 'e', 'native/build.py': 'f' };
+    const text = Object.keys(all)
+      .sort()
+      .map((path) => `${path}\0${all[path]}\0`)
+      .join('');
+    const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
+    expect(evaluatorVersion('native', trainers)).toBe(`native-${digest}`);
+    const torch = evaluatorVersion('torch', trainers);
+    writeFileSync(join(trainers, 'engine', 'norm.hpp'), 'g');
+    expect(evaluatorVersion('native', trainers)).not.toBe(`native-${digest}`);
+    expect(evaluatorVersion('torch', trainers)).toBe(torch);
+  });
+
   it('of incomplete sources is an error', () => {
     rmSync(join(trainers, 'aira_workers', 'model.py'));
     expect(() => evaluatorVersion('torch', trainers)).toThrow(PrerequisiteError);

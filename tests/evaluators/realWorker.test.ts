@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Job, measurementSchema, type Outcome } from '../../src/domain/evaluation.ts';
 import {
+  engineFor,
   evaluatorVersion,
   findPython,
   loadTask,
@@ -18,6 +19,7 @@ import {
 import { key, standInCommand, standInJob } from './support/jobs.ts';
 import { isRunning } from './support/processes.ts';
 
+const { engine } = engineFor('cpu');
 const task = loadTask('compose-mad-3p');
 const { settings } = profileOf(task, 'nano').rungs.screen;
 const architecture = Array.from(
@@ -30,7 +32,7 @@ function job(name: string, overrides: Partial<Job> = {}, change: Job['settings']
     key: key(name),
     task: task.name,
     taskVersion: '0',
-    evaluator: evaluatorVersion('torch'),
+    evaluator: evaluatorVersion(engine),
     deviceClass: 'cpu',
     rung: 'screen',
     space: task.space,
@@ -74,17 +76,17 @@ const scoreOf = (outcome: Outcome | undefined) => measurementSchema.parse(outcom
 describe('the real trainer', () => {
   it('greets as the version that the host computes from the sources', async () => {
     const hello = await worker.start();
-    expect(hello).toMatchObject({ engine: 'torch', device: 'cpu', evaluator: evaluatorVersion('torch') });
+    expect(hello).toMatchObject({ engine, device: 'cpu', evaluator: evaluatorVersion(engine) });
     expect(hello.calibratedFlops).toBeGreaterThan(1e8);
     const printed = execFileSync(
       python,
-      ['-c', 'from aira_workers.version import evaluator_version; print(evaluator_version())'],
+      ['-c', `from aira_workers.version import evaluator_version; print(evaluator_version("${engine}"))`],
       {
         cwd: trainersDirectory,
         encoding: 'utf8',
       },
     );
-    expect(printed.trim()).toBe(evaluatorVersion('torch'));
+    expect(printed.trim()).toBe(evaluatorVersion(engine));
   });
 
   it('does not see our keys', async () => {

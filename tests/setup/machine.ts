@@ -95,8 +95,16 @@ export class Machine {
     this.write(join(this.root, 'package-lock.json'), JSON.stringify(LOCK));
     this.write(join(this.root, 'src/cli/main.ts'), 'export const answer: number = 42;\n');
     for (const name of ['tsconfig.json', 'tsconfig.build.json']) cpSync(join(repository, name), join(this.root, name));
+    this.engineCheck('print(\'{"engine": "native", "reason": null}\')');
+    this.write(join(this.root, 'gpu-workers/engine/norm.hpp'), '');
+    this.write(join(this.root, 'gpu-workers/aira_workers/native/build.py'), '');
     this.write(this.npmRecord, this.hiddenLock());
     this.installNodeModules();
+  }
+
+  /** What the trainers of this machine answer when they are asked whether the engine can be used. */
+  engineCheck(source: string): void {
+    this.write(join(this.root, 'gpu-workers/aira_workers/__main__.py'), `${source}\n`);
   }
 
   /** Everything there: nats-server, Debian's Python with all modules, OpenBLAS selected. */

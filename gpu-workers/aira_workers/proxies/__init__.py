@@ -3,12 +3,15 @@
 import torch
 
 from .joint import measure_joint
+from .learner import TORCH, Engine
 from .run import Candidate, Hooks, Measurement, TaskScore
 from .separate import measure_separate
 from .settings import JointSettings, SeparateSettings, Settings, parse_settings
 
 __all__ = [
+    "TORCH",
     "Candidate",
+    "Engine",
     "Hooks",
     "JointSettings",
     "Measurement",
@@ -21,9 +24,13 @@ __all__ = [
 
 
 def measure(
-    candidate: Candidate, settings: Settings, device: torch.device, hooks: Hooks = Hooks()
+    candidate: Candidate,
+    settings: Settings,
+    device: torch.device,
+    hooks: Hooks = Hooks(),
+    engine: Engine = TORCH,
 ) -> Measurement:
-    """Train and score one candidate under the proxy that `settings` names."""
+    """Train and score one candidate under the proxy that `settings` names, in the arithmetic of `engine`."""
     if isinstance(settings, JointSettings):
-        return measure_joint(candidate, settings, device, hooks)
-    return measure_separate(candidate, settings, device, hooks)
+        return measure_joint(candidate, settings, device, hooks, engine)
+    return measure_separate(candidate, settings, device, hooks, engine)

@@ -12,14 +12,14 @@ from typing import List, NamedTuple, Tuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ..errors import Cancelled, Diverged
 from ..mad import IGNORE, TASK_NAMES, generate, macro_accuracy
 from ..model import StackModel
-from ..optim import FlatParameters, StackedMuon, warmup_cosine
-from ..primitives import Frame, make_frame
+from ..optim import warmup_cosine
+from ..primitives import make_frame
 from .flops import decoder_flops, head_flops, training_flops, trunk_flops
+from .learner import TORCH, Engine, Learner, MuonRule, Question, Rule
 from .run import CURVE_POINTS, PROGRESS_EVENTS, Candidate, Hooks, Measurement, TaskScore, due
 from .settings import JointSettings
 
@@ -29,19 +29,18 @@ _TEST_BATCH = 128
 
 
 class Batch(NamedTuple):
-    """One step: tokens (sequences, length); flat rows that carry targets, then the decoder's; labels of both.
+    """One step's question, and `share` (tasks, rows), which averages a quantity per row over each task's rows."""
 
-    `share` (tasks, rows) averages a quantity per row over each task's rows.
-    """
-
-    tokens: torch.Tensor
-    rows: torch.Tensor
-    labels: torch.Tensor
+    question: Question
     share: torch.Tensor
 
 
 def measure_joint(
-    candidate: Candidate, settings: JointSettings, device: torch.device, hooks: Hooks = Hooks()
+    candidate: Candidate,
+    settings: JointSettings,
+    device: torch.device,
+    hooks: Hooks = Hooks(),
+    engine: Engine = TORCH,
 ) -> Measurement:
     """Train `candidate` and return its scores. Raises Cancelled, Diverged, or what torch raises when memory ends."""
     sizes, steps = settings.model, settings.steps
@@ -49,31 +48,30 @@ def measure_joint(
     offsets = np.concatenate([[0], np.cumsum(vocabularies)])
     vocabulary, length = int(offsets[-1]), settings.tasks.recall.length
     model = StackModel(candidate.architecture, sizes, vocabulary, candidate.seed, "learned-code", length).to(device)
-    flat = FlatParameters(model, model.matrices())
-    frame = make_frame(length, sizes, device)
     batches = _training_batches(settings, candidate.seed, offsets, device)
-
     chosen = settings.optimiser
-    muon = StackedMuon(flat.matrix_groups, chosen.matrix_lr, chosen.momentum, chosen.newton_schulz_steps)
-    adam = torch.optim.Adam([flat.rest], lr=chosen.lr, betas=(chosen.beta1, chosen.beta2), eps=chosen.eps)
+    rule = Rule(
+        clip=chosen.clip,
+        muon=MuonRule(chosen.matrix_lr, chosen.momentum, chosen.newton_schulz_steps),
+        lr=chosen.lr,
+        beta1=chosen.beta1,
+        beta2=chosen.beta2,
+        eps=chosen.eps,
+        weight_decay=0.0,
+    )
+    most = max(_TEST_BATCH, len(TASK_NAMES) * settings.sequences_per_task)
+    learner = engine.learner(model, make_frame(length, sizes, device), sizes, rule, most)
+
     losses = torch.zeros(steps, len(TASK_NAMES), device=device)
     hits = torch.zeros_like(losses)
     curve: List[Tuple[int, float]] = []
     for step, batch in enumerate(batches):
         if hooks.should_stop():
             raise Cancelled("the training was cancelled")
-        logits = _logits(model, batch, frame, settings.sequences_per_task)
-        per_task = batch.share @ F.cross_entropy(logits, batch.labels, reduction="none")
-        flat.zero_gradients()
-        per_task.mean().backward()
-        with torch.no_grad():
-            losses[step] = per_task
-            hits[step] = batch.share @ (logits.argmax(1) == batch.labels).float()
-        flat.clip_gradients(chosen.clip)
-        factor = warmup_cosine(step, steps, chosen.warmup, chosen.floor)
-        muon.step(factor)
-        adam.param_groups[0]["lr"] = chosen.lr * factor
-        adam.step()
+        row_losses, row_hits = learner.gradients(batch.question)
+        losses[step] = batch.share @ row_losses
+        hits[step] = batch.share @ row_hits
+        learner.update(warmup_cosine(step, steps, chosen.warmup, chosen.floor))
 
         done = step + 1
         if done % _FINITE_CHECK_EVERY == 0 or done == steps:
@@ -84,15 +82,15 @@ def measure_joint(
             hooks.progress(done, steps, curve[-1][1])
 
     # A last update that overflowed has not met a loss yet.
-    _require_finite(flat.values, steps)
+    _require_finite(learner.flat.values, steps)
     task_hits, task_losses = hits.double().mean(0).tolist(), losses.double().mean(0).tolist()
     tasks = {name: TaskScore(task_hits[i], task_losses[i]) for i, name in enumerate(TASK_NAMES)}
     if candidate.measure == "test":
-        _score_test(model, settings, candidate.seed, offsets, frame, tasks, hooks)
-    label_rows = sum(len(batch.labels) for batch in batches)
+        _score_test(learner, settings, candidate.seed, offsets, tasks, hooks)
+    label_rows = sum(len(batch.question.labels) for batch in batches)
     decoded = steps * settings.sequences_per_task * length
     forward = (
-        trunk_flops(candidate.architecture, sizes, length, steps * batches[0].tokens.numel())
+        trunk_flops(candidate.architecture, sizes, length, steps * batches[0].question.tokens.numel())
         + head_flops(sizes, vocabulary, label_rows)
         + decoder_flops(sizes, 2 * sizes.width, decoded)
     )
@@ -100,7 +98,7 @@ def measure_joint(
         validation=curve[-1][1],
         test=None if candidate.measure != "test" else float(np.mean([tasks[name].test for name in TASK_NAMES])),
         tasks=tasks,
-        params=flat.values.numel(),
+        params=learner.flat.values.numel(),
         flops=training_flops(forward),
         curve=curve,
     )
@@ -125,8 +123,11 @@ def _training_batches(settings: JointSettings, seed: int, offsets: np.ndarray, d
         share = np.zeros((len(TASK_NAMES), len(task)), dtype=np.float32)
         share[task, np.arange(len(task))] = 1 / np.bincount(task, minlength=len(TASK_NAMES))[task]
         labels = np.concatenate([asked[step][rows], rebuilt[step]])
-        on_device = (torch.from_numpy(array).to(device) for array in (rows, labels, share))
-        batches.append(Batch(tokens[step], *on_device))
+        # The loss is the mean over tasks of the mean over each task's rows.
+        weights = share.mean(0)
+        on_device = (torch.from_numpy(array).to(device) for array in (rows, labels, weights))
+        question = Question(tokens[step], *on_device, (_COMPRESSION * each, each))
+        batches.append(Batch(question, torch.from_numpy(share).to(device)))
     return batches
 
 
@@ -137,15 +138,7 @@ def _in_range(inputs: np.ndarray, targets: np.ndarray, length: int, offset: int)
     return np.pad(inputs + offset, pad, constant_values=offset), np.pad(asked, pad, constant_values=IGNORE)
 
 
-def _logits(model: StackModel, batch: Batch, frame: Frame, each: int) -> torch.Tensor:
-    hidden = model.trunk(batch.tokens, frame)
-    first = _COMPRESSION * each
-    last = hidden.view(len(batch.tokens), frame.length, -1)[first : first + each, -1]
-    return model.logits(torch.cat([hidden.index_select(0, batch.rows), model.decoder(last)]))
-
-
-@torch.no_grad()
-def _score_test(model, settings: JointSettings, seed: int, offsets, frame: Frame, tasks, hooks: Hooks) -> None:
+def _score_test(learner: Learner, settings: JointSettings, seed: int, offsets, tasks, hooks: Hooks) -> None:
     vocabulary = int(offsets[-1])
     for index, (name, sizes) in enumerate(vars(settings.tasks).items()):
         data = generate(name, sizes, seed, "test", settings.test_samples, "recall")
@@ -154,10 +147,7 @@ def _score_test(model, settings: JointSettings, seed: int, offsets, frame: Frame
         for chunk in torch.from_numpy(inputs).split(_TEST_BATCH):
             if hooks.should_stop():
                 raise Cancelled("the training was cancelled")
-            hidden = model.trunk(chunk.to(frame.causal.device), frame)
-            if index == _COMPRESSION:
-                hidden = model.decoder(hidden.view(len(chunk), sizes.length, -1)[:, -1])
-            answers.append(model.logits(hidden).argmax(1).cpu())
+            answers.append(learner.answers(chunk, index == _COMPRESSION))
         asked = torch.from_numpy(targets).reshape(-1)
         tasks[name].test = macro_accuracy(torch.cat(answers), asked, vocabulary)
 

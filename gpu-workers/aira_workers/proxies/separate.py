@@ -13,25 +13,30 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ..errors import Cancelled, Diverged
 from ..mad import IGNORE, TASK_NAMES, generate, macro_accuracy
 from ..model import StackModel
-from ..optim import FlatParameters, cosine_per_epoch
+from ..optim import cosine_per_epoch
 from ..primitives import make_frame
 from .flops import decoder_flops, head_flops, training_flops, trunk_flops
+from .learner import TORCH, Engine, Question, Rule
 from .run import CURVE_POINTS, PROGRESS_EVENTS, Candidate, Hooks, Measurement, TaskScore, due
 from .settings import SeparateSettings
 
 _ORDER_STREAM = 2
+_ADAM_EPS = 1e-8
 
 
 def measure_separate(
-    candidate: Candidate, settings: SeparateSettings, device: torch.device, hooks: Hooks = Hooks()
+    candidate: Candidate,
+    settings: SeparateSettings,
+    device: torch.device,
+    hooks: Hooks = Hooks(),
+    engine: Engine = TORCH,
 ) -> Measurement:
     """Train six models and return their scores. Raises Cancelled, Diverged, or what torch raises when memory ends."""
-    trainings = [_TaskTraining(name, candidate, settings, device) for name in TASK_NAMES]
+    trainings = [_TaskTraining(name, candidate, settings, device, engine) for name in TASK_NAMES]
     steps = settings.epochs * len(trainings)
     curve: List[Tuple[int, float]] = []
     for epoch in range(settings.epochs):
@@ -54,7 +59,7 @@ def measure_separate(
         validation=None if on_test else mean([score.validation for score in scores.values()]),
         test=mean([score.test for score in scores.values()]) if on_test else None,
         tasks=scores,
-        params=sum(training.flat.values.numel() for training in trainings),
+        params=sum(training.learner.flat.values.numel() for training in trainings),
         flops=training_flops(sum(training.forward_flops for training in trainings)),
         curve=curve,
     )
@@ -63,7 +68,9 @@ def measure_separate(
 class _TaskTraining:
     """One task's model, data and optimiser. `score` is the accuracy last measured: held-out, or on training batches."""
 
-    def __init__(self, name: str, candidate: Candidate, settings: SeparateSettings, device: torch.device) -> None:
+    def __init__(
+        self, name: str, candidate: Candidate, settings: SeparateSettings, device: torch.device, engine: Engine
+    ) -> None:
         self.name, self.candidate, self.settings, self.device = name, candidate, settings, device
         self.sizes = getattr(settings.tasks, name)
         data = generate(name, self.sizes, candidate.seed, "train", settings.train_samples, "next")
@@ -74,16 +81,23 @@ class _TaskTraining:
         self.targets = torch.tensor(data.targets[:cut], device=device)
         self.held_out = None if self.on_test else (scored.inputs[cut:], scored.targets[cut:])
         length = data.inputs.shape[1]
-        decoder = "sinusoidal" if name == "compression" else "none"
-        self.model = StackModel(
+        self.decoded = name == "compression"
+        decoder = "sinusoidal" if self.decoded else "none"
+        model = StackModel(
             candidate.architecture, settings.model, self.sizes.vocabulary, candidate.seed, decoder, length
         ).to(device)
-        self.flat = FlatParameters(self.model)
         chosen = settings.optimiser
-        self.optimiser = torch.optim.AdamW(
-            [self.flat.rest], lr=chosen.lr, betas=(chosen.beta1, chosen.beta2), weight_decay=chosen.weight_decay
+        rule = Rule(
+            clip=None,
+            muon=None,
+            lr=chosen.lr,
+            beta1=chosen.beta1,
+            beta2=chosen.beta2,
+            eps=_ADAM_EPS,
+            weight_decay=chosen.weight_decay,
         )
-        self.frame = make_frame(length, settings.model, device, _projection_dtype(settings, device))
+        frame = make_frame(length, settings.model, device, _projection_dtype(settings, device))
+        self.learner = engine.learner(model, frame, settings.model, rule, settings.batch)
         # Each epoch has its own order, keyed by the task so that no task depends on the others' lengths.
         self.order = np.random.default_rng(
             np.random.SeedSequence((_ORDER_STREAM, candidate.seed, TASK_NAMES.index(name)))
@@ -95,26 +109,21 @@ class _TaskTraining:
         if self.solved:
             return
         chosen = self.settings.optimiser
-        self.optimiser.param_groups[0]["lr"] = cosine_per_epoch(epoch, self.settings.epochs, chosen.lr, chosen.lr_min)
+        factor = cosine_per_epoch(epoch, self.settings.epochs, chosen.lr, chosen.lr_min) / chosen.lr
         order = torch.from_numpy(self.order.permutation(len(self.inputs))).to(self.device)
         losses, rows, right = [], 0, torch.zeros((), device=self.device)
         for chunk in order.split(self.settings.batch):
             if hooks.should_stop():
                 raise Cancelled("the training was cancelled")
-            targets = self.targets[chunk].reshape(-1)
-            logits = self._logits(self.inputs[chunk])
-            loss = F.cross_entropy(logits, targets, ignore_index=IGNORE)
-            self.flat.zero_gradients()
-            loss.backward()
-            self.optimiser.step()
-            losses.append(loss.detach())
-            with torch.no_grad():
-                asked = targets != IGNORE
-                right += ((logits.argmax(1) == targets) & asked).sum()
-                rows += asked.sum()
+            question = self._question(chunk)
+            row_losses, row_hits = self.learner.gradients(question)
+            self.learner.update(factor)
+            losses.append(row_losses.dot(question.weights))
+            right += row_hits.sum()
+            rows += len(row_hits)
             self._count_flops(len(chunk))
         self.loss = float(torch.stack(losses).double().mean())
-        if not np.isfinite(self.loss) or not bool(torch.isfinite(self.flat.values).all()):
+        if not np.isfinite(self.loss) or not bool(torch.isfinite(self.learner.flat.values).all()):
             raise Diverged(f"the loss or a weight of {self.name} was no longer finite by epoch {epoch + 1}")
         last = epoch + 1 == self.settings.epochs
         if self.on_test:
@@ -131,23 +140,28 @@ class _TaskTraining:
         test = generate(self.name, self.sizes, seed, "test", samples, "recall")
         return TaskScore(validation=None, loss=self.loss, test=self._accuracy(test.inputs, test.targets))
 
-    def _logits(self, tokens: torch.Tensor) -> torch.Tensor:
-        hidden = self.model.trunk(tokens, self.frame)
-        if self.model.decoder is not None:
-            hidden = self.model.decoder(hidden.view(*tokens.shape, -1)[:, -1])
-        return self.model.logits(hidden)
+    def _question(self, chunk: torch.Tensor) -> Question:
+        """The mean loss over the asked positions of the sequences `chunk`; the decoder is asked for all of them."""
+        targets = self.targets[chunk].reshape(-1)
+        if self.decoded:
+            rows, labels, decoded = targets[:0], targets, (0, len(chunk))
+        else:
+            rows, decoded = torch.nonzero(targets != IGNORE).squeeze(1), (0, 0)
+            labels = targets[rows]
+        weights = torch.full(labels.shape, 1 / len(labels), dtype=torch.float32, device=self.device)
+        return Question(self.inputs[chunk], rows, labels, weights, decoded)
 
-    @torch.no_grad()
     def _accuracy(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         chunks = torch.tensor(inputs).split(self.settings.batch)
-        answers = [self._logits(chunk.to(self.device)).argmax(1).cpu() for chunk in chunks]
+        answers = [self.learner.answers(chunk, self.decoded) for chunk in chunks]
         return macro_accuracy(torch.cat(answers), torch.tensor(targets).reshape(-1), self.sizes.vocabulary)
 
     def _count_flops(self, sequences: int) -> None:
-        sizes, rows = self.settings.model, sequences * self.frame.length
-        self.forward_flops += trunk_flops(self.candidate.architecture, sizes, self.frame.length, rows)
+        sizes, length = self.settings.model, self.inputs.shape[1]
+        rows = sequences * length
+        self.forward_flops += trunk_flops(self.candidate.architecture, sizes, length, rows)
         self.forward_flops += head_flops(sizes, self.sizes.vocabulary, rows)
-        if self.model.decoder is not None:
+        if self.decoded:
             self.forward_flops += decoder_flops(sizes, sizes.width, rows)
 
 

@@ -18,7 +18,7 @@ from typing import Dict, Optional, TextIO
 import torch
 
 from ..errors import Cancelled, EvaluationError, OutOfMemory, UnreadableRequest
-from ..proxies import Hooks, Measurement, Settings, measure, parse_settings
+from ..proxies import Engine, Hooks, Measurement, Settings, measure, parse_settings
 from .device import UsageMeter
 from .events import EventWriter
 from .requests import Cancel, Evaluate, Member, Shutdown, candidate_of, parse_request
@@ -27,8 +27,8 @@ from .requests import Cancel, Evaluate, Member, Shutdown, candidate_of, parse_re
 class Server:
     """`serve` returns when the host asked for shutdown or closed the request stream."""
 
-    def __init__(self, device: torch.device, requests: TextIO, events: EventWriter) -> None:
-        self._device, self._requests, self._events = device, requests, events
+    def __init__(self, device: torch.device, engine: Engine, requests: TextIO, events: EventWriter) -> None:
+        self._device, self._engine, self._requests, self._events = device, engine, requests, events
         self._waiting: "queue.Queue[Optional[Evaluate]]" = queue.Queue()
         self._live: Dict[str, threading.Event] = {}  # cancel flags of requests queued or running
         self._live_lock = threading.Lock()  # guards _live: the reader adds, the trainer removes
@@ -102,7 +102,7 @@ class Server:
             candidate = candidate_of(member, request.space)
             if hooks.should_stop():
                 raise Cancelled("the request was cancelled before this candidate started")
-            return measure(candidate, settings, self._device, hooks)
+            return measure(candidate, settings, self._device, hooks, self._engine)
         except EvaluationError:
             raise
         except Exception as error:  # the candidate's failure must not end the process or its companions

@@ -10,6 +10,7 @@ import type { SearchSpec } from '../../domain/search.ts';
 import {
   chooseDevices,
   type Device,
+  engineFor,
   evaluatorVersion,
   inspectMachine,
   loadTask,
@@ -86,10 +87,10 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const task = read && loadTask(read.file.task);
   const profile = read && task && profileOf(task, read.file.profile);
   const setting = await systemSetting(options);
-  const evaluator = evaluatorVersion('torch');
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
   const deviceClass = devices[0]?.class ?? 'cpu';
+  const evaluator = evaluatorVersion(engineFor(deviceClass).engine);
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile
       ? {
@@ -136,6 +137,8 @@ async function show(
   });
   const events = await lab.bus.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
   display.started(spec, resumed);
+  const { reason } = engineFor(spec.deviceClass);
+  if (reason) display.notice(`CPU workers train with torch, which is slower: ${reason}`);
   const running = lab.runSearch(spec, source, { devices, without: options.without });
   const interrupts = onInterrupt(() => {
     display.notice('stopping after the trainings under way; interrupt again to stop at once');

@@ -1,0 +1,5 @@
+"""The native CPU engine: compiled training steps for the stacks of this package, beside torch as their reference."""
+
+from .engine import NativeEngine, Unavailable, open_engine
+
+__all__ = ["NativeEngine", "Unavailable", "open_engine"]

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import type { DeviceClass } from '../domain/task.ts';
+import { packageRoot } from './packageRoot.ts';
+
+const engineSchema = z.enum(['native', 'torch']);
+
+/** Whose code runs the arithmetic of a training: our compiled engine, or torch. */
+export type Engine = z.infer<typeof engineSchema>;
+
+export interface EngineChoice {
+  readonly engine: Engine;
+  /** Why a CPU trains with torch; null where nothing is amiss. */
+  readonly reason: string | null;
+}
+
+const recordSchema = z.object({ engine: engineSchema, reason: z.string().nullable() });
+
+/**
+ * The engine that workers of a device class use. For CPUs it is what set-up found by compiling the engine and testing it
+ * against torch; the evaluator version, which must be known before a worker starts, depends on it. A worker that then
+ * cannot use the engine refuses to start rather than train with another one.
+ */
+export function engineFor(deviceClass: DeviceClass, root: string = packageRoot): EngineChoice {
+  if (deviceClass !== 'cpu') return { engine: 'torch', reason: null };
+  try {
+    return recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'engine.json'), 'utf8')));
+  } catch {
+    return { engine: 'torch', reason: 'set-up has not tried the native engine here: run `npm run setup`' };
+  }
+}
