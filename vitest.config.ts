@@ -14,7 +14,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'parts', include: ['tests/**/*.test.ts'], exclude: ['tests/long/**', ...wholePrograms] },
+        test: {
+          name: 'parts',
+          include: ['tests/**/*.test.ts'],
+          exclude: ['tests/long/**', 'tests/live/**', ...wholePrograms],
+        },
       },
       {
         extends: true,

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { createModel, type LocalModel, type PythonSetting } from '../agents/index.ts';
 import { type Bus, connectBus } from '../bus/index.ts';
-import type { ModelName } from '../domain/agent.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import type { Standing } from '../domain/messages.ts';
+import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -13,6 +13,7 @@ import { deferred } from '../platform/deferred.ts';
 import { watchDisk } from '../platform/disk.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
+import { type ChatOptions, openChat } from './chat.ts';
 import {
   type EmbeddedServer,
   embedServer,
@@ -42,6 +43,8 @@ export interface EnsembleSetting {
   readonly helpers: PythonSetting;
   /** What the models that read, read with. */
   readonly openRetriever: OpenRetriever;
+  /** How this process reaches language models. */
+  readonly chat: ChatOptions;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -146,11 +149,20 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
 
 function runSearch(
   lab: LabSetting,
-  { helpers, openRetriever, trouble }: Pick<EnsembleSetting, 'helpers' | 'openRetriever'> & { trouble: Promise<never> },
+  {
+    home,
+    helpers,
+    openRetriever,
+    chat,
+    trouble,
+  }: Pick<EnsembleSetting, 'home' | 'helpers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
   { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
 ): RunningSearch {
+  const here = !without.includes('agents');
+  const chatting = here && spec.agents.some(({ model }) => !isLocal(model));
+  const talk = chatting ? openChat(spec.id, home, chat, lab) : null;
   const search = startSearch(spec, source, lab);
   const mine = tag();
   const workers: Part[] = without.includes('workers')
@@ -159,13 +171,12 @@ function runSearch(
         const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
         return startWorker(id, device, helpers.python, lab);
       });
-  const models = new Map<ModelName, LocalModel>();
+  const models = new Map<LocalModelName, LocalModel>();
   for (const { model } of spec.agents) {
-    if (!models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
+    if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
-  const agents: Part[] = without.includes('agents')
-    ? []
-    : spec.agents.map(({ name }) => startAgent(spec.id, name, Object.fromEntries(models), lab));
+  const equipment = { models: Object.fromEntries(models), chat: talk?.thinking };
+  const agents: Part[] = here ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, lab)) : [];
 
   const wait = async (): Promise<SearchEnd> => {
     // A search whose own workers are all gone would wait for ever for somebody to train.
@@ -180,6 +191,7 @@ function runSearch(
     for (const part of workers) part.stop();
     await Promise.all([...agents, ...workers].map((part) => part.ended));
     for (const model of models.values()) await model.close();
+    talk?.close();
     return first;
   };
 

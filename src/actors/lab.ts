@@ -1,6 +1,5 @@
-import { type LocalModel, think } from '../agents/index.ts';
+import { type Thinker, think } from '../agents/index.ts';
 import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } from '../bus/index.ts';
-import type { ModelName } from '../domain/agent.ts';
 import { AiraError, toError } from '../domain/errors.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -78,14 +77,17 @@ export function startWorker(id: WorkerId, device: Device, python: string, settin
   };
 }
 
-/** Starts one agent of a search. The models belong to the caller. */
+/** What agents think with; it belongs to the caller, who closes it. */
+export type Equipment = Pick<Thinker, 'models' | 'chat' | 'retriever'>;
+
+/** Starts one agent of a search. */
 export function startAgent(
   search: SearchId,
   name: AgentName,
-  models: Readonly<Partial<Record<ModelName, LocalModel>>>,
+  equipment: Equipment,
   { bus, timers, log }: LabSetting,
 ): Part {
-  const machine = agentMachine({ search, name, bus, think: (input) => think({ ...input, models }), timers, log });
+  const machine = agentMachine({ search, name, bus, think: (input) => think({ ...equipment, ...input }), timers, log });
   const part = run(machine, log);
   const stop = () => part.send({ type: 'STOP' });
   return { ended: part.ended.then((last) => last.context.error), drain: stop, stop };

@@ -1,11 +1,29 @@
-import type { AgentSpec, ModelName } from '../domain/agent.ts';
-import { ArchitectureError, canonicalText, parseInSpace, type Space } from '../domain/architecture.ts';
+import type { AgentSpec } from '../domain/agent.ts';
+import type { Space } from '../domain/architecture.ts';
 import { TerminalError } from '../domain/errors.ts';
-import type { NodeId } from '../domain/ids.ts';
-import { type Operator, type Rationale, rationaleSchema, type View, type ViewNode } from '../domain/node.ts';
-import { rngFor } from '../domain/rng.ts';
-import type { LocalModel, Proposal } from './models/model.ts';
-import { scaffoldFor } from './scaffolds/scaffold.ts';
+import type { SearchId } from '../domain/ids.ts';
+import { isLocal, type LocalModelName } from '../domain/model.ts';
+import type { View } from '../domain/node.ts';
+import { chatMind } from './graph/chatMind.ts';
+import { thinkThrough } from './graph/direct.ts';
+import { localMind } from './graph/localMind.ts';
+import type { Mind } from './graph/mind.ts';
+import type { Retriever } from './graph/retriever.ts';
+import type { Thought, ThoughtSetting } from './graph/steps.ts';
+import type { Thoughts } from './graph/thoughts.ts';
+import type { Gateway } from './models/llm/gateway.ts';
+import type { LocalModel } from './models/model.ts';
+
+export type { Thought } from './graph/steps.ts';
+
+/** What language-model agents think with, beside what every agent is given. */
+export interface ChatThinking {
+  /** The one way to language models. */
+  readonly gateway: Gateway;
+  readonly search: SearchId;
+  /** Where a thought is kept while it lasts, so that a killed agent goes on within it; without it nothing is kept. */
+  readonly thoughts?: Thoughts | undefined;
+}
 
 export interface Thinker {
   readonly spec: AgentSpec;
@@ -14,67 +32,51 @@ export interface Thinker {
   readonly space: Space;
   /** The search's seed. */
   readonly seed: number;
-  /** The models that are at hand; they belong to the caller, who closes them. */
-  readonly models: Readonly<Partial<Record<ModelName, LocalModel>>>;
+  /** What the search is about, in the words of its task. */
+  readonly topic: { readonly task: string; readonly metric: string };
+  /** The local models that are at hand; they belong to the caller, who closes them. */
+  readonly models: Readonly<Partial<Record<LocalModelName, LocalModel>>>;
+  /** Needed by agents with a language model. */
+  readonly chat?: ChatThinking | undefined;
+  readonly retriever?: Retriever | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An attempt, ready to be submitted. */
-export interface Thought {
-  readonly operator: Operator;
-  readonly parents: NodeId[];
-  /** Canonical text, of the space. */
-  readonly candidate: string;
-  readonly rationale: Rationale;
+function mindOf({ spec, space, topic, models, chat }: Thinker): Mind {
+  if (!isLocal(spec.model)) {
+    if (!chat)
+      throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, and no language models are open`);
+    return chatMind(spec, space, { gateway: chat.gateway, ...topic });
+  }
+  const model = models[spec.model];
+  if (!model) throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, which was not opened`);
+  return localMind(model);
 }
 
 /**
- * One thought of one agent: decide, propose, check. A function of its input alone (I5), as far as the model is one: every
- * chance is drawn from the seed, the agent's name and the number of the attempt.
+ * One thought of one agent: decide, learn, read, propose, check. A function of its input and of what models answer (I5):
+ * every chance is drawn from the seed, the agent's name and the number of the attempt.
  *
- * @throws TerminalError when the view is not this agent's, the model is not at hand, or the model breaks its contract; and
- * whatever the model throws.
+ * A thought that costs money is kept step by step; called again for the same attempt, it goes on where it was. Thoughts of
+ * local models are cheaper to have again than to keep.
+ *
+ * @throws TerminalError when the view is not this agent's, the model is not at hand, or a local model breaks its contract;
+ * BudgetError when a question would exceed the budget; RetryableError when a provider is away; and whatever the model throws.
  */
-export async function think({ spec, view, space, seed, models, signal }: Thinker): Promise<Thought> {
+export async function think(thinker: Thinker): Promise<Thought> {
+  const { spec, view, space, seed, topic, chat, retriever, signal } = thinker;
   const stranger = view.nodes.find((node) => node.agent !== spec.name);
   if (stranger)
     throw new TerminalError('view', `the view of ${spec.name} holds ${stranger.id}, made by ${stranger.agent}`);
-  const model = models[spec.model];
-  if (!model) throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, which was not opened`);
-
-  const decision = scaffoldFor(spec.scaffold)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold'));
-  const byId = new Map(view.nodes.map((node) => [node.id, node]));
-  const parents = decision.parents.map((id) => byId.get(id) as ViewNode);
-  const rng = rngFor(seed, spec.name, view.ordinal, 'model');
-  const proposal = await model.propose({ operator: decision.operator, parents, view, space, rng, signal });
-  return {
-    operator: decision.operator,
-    parents: [...decision.parents],
-    candidate: checkedCandidate(proposal, space, model),
-    rationale: checkedRationale(
-      {
-        choice: decision.reason,
-        change: proposal.change,
-        expected: proposal.expected,
-        retrieved: [...(proposal.retrieved ?? [])],
-        evidence: [...(proposal.evidence ?? [])],
-      },
-      model,
-    ),
+  const mind = mindOf(thinker);
+  const setting: ThoughtSetting = {
+    ...{ spec, space, seed, mind },
+    task: topic.task,
+    retriever: retriever ?? null,
+    signal: signal ?? new AbortController().signal,
   };
-}
-
-function checkedCandidate(proposal: Proposal, space: Space, model: LocalModel): string {
-  try {
-    return canonicalText(parseInSpace(proposal.candidate, space));
-  } catch (error) {
-    if (!(error instanceof ArchitectureError)) throw error;
-    throw new TerminalError('proposal', `${model.name} left the space: ${error.message}`, { cause: error });
-  }
-}
-
-function checkedRationale(rationale: Rationale, model: LocalModel): Rationale {
-  const checked = rationaleSchema.safeParse(rationale);
-  if (checked.success) return checked.data;
-  throw new TerminalError('proposal', `${model.name} gave no proper rationale: ${checked.error.issues[0]?.message}`);
+  if (!mind.mendable || !chat?.thoughts) return thinkThrough(setting, view);
+  // Loaded when it is needed: LangGraph takes longer to load than most commands take.
+  const { thinkDurably } = await import('./graph/graph.ts');
+  return thinkDurably(setting, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
 }

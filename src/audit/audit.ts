@@ -21,19 +21,18 @@ import { everyAttempt } from './everyAttempt.ts';
 import { type Finding, type Invariant, invariants } from './finding.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { ownScores } from './ownScores.ts';
-import { type OpenModel, replayable } from './replay.ts';
+import { type Again, replayable } from './replay.ts';
 import type { Secret } from './secretShapes.ts';
 import { secretsStayHome } from './secrets.ts';
 import type { Subject } from './subject.ts';
 import { testScores } from './testScores.ts';
 
-export interface AuditSetting {
+export interface AuditSetting extends Again {
   readonly reader: ArchiveReader;
   readonly search: SearchId;
   readonly home: string;
   /** Values that must be found nowhere. */
   readonly secrets: readonly Secret[];
-  readonly openModel: OpenModel;
   /** Candidates to train again, alone; null for none. */
   readonly retraining: Retraining | null;
 }
@@ -63,7 +62,7 @@ async function sound(invariant: Invariant, check: () => Finding | Promise<Findin
 
 /** One finding per invariant, in their order. */
 export async function audit(setting: AuditSetting): Promise<Finding[]> {
-  const { reader, home, secrets, openModel, retraining } = setting;
+  const { reader, home, secrets, retraining } = setting;
   const subject = subjectOf(setting);
   const found: Finding[] = [];
   reader.db.exec('BEGIN');
@@ -72,7 +71,7 @@ export async function audit(setting: AuditSetting): Promise<Finding[]> {
     found.push(await sound('I2', () => countedOnce(subject)));
     found.push(await sound('I3', () => ownScores(subject)));
     found.push(await sound('I4', () => testScores(subject)));
-    found.push(await sound('I5', () => replayable(subject, openModel)));
+    found.push(await sound('I5', () => replayable(subject, setting)));
     found.push(await sound('I7', () => secretsStayHome(subject, home, secrets)));
     found.push(await sound('I8', () => everyAttempt(subject)));
     found.push(await sound('I9', () => budgets(subject)));

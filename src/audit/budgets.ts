@@ -1,5 +1,6 @@
 import { overtimeMs } from '../domain/ladder.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
+import { checkCalls } from './callBudgets.ts';
 import { checkDeviceSeconds } from './deviceSeconds.ts';
 import { counted, type Finding, Inquiry, short } from './finding.ts';
 import { isOwnNode, rowsOf, type Subject } from './subject.ts';
@@ -80,11 +81,12 @@ function checkWallTime(subject: Subject, inquiry: Inquiry): void {
   );
 }
 
-/** I9: evaluations, wall time and device seconds, checked before each spending. */
+/** I9: evaluations, wall time, device seconds, tokens and dollars, checked before each spending. */
 export function budgets(subject: Subject): Finding {
   const inquiry = new Inquiry('I9');
   checkProposals(subject, inquiry);
   checkWallTime(subject, inquiry);
   checkDeviceSeconds(subject, inquiry);
+  checkCalls(subject, inquiry);
   return inquiry.finding();
 }

@@ -1,7 +1,8 @@
-import { type LocalModel, type Thought, think } from '../agents/index.ts';
-import type { AgentSpec, ModelName } from '../domain/agent.ts';
+import { type ChatThinking, type LocalModel, type Thinker, type Thought, think } from '../agents/index.ts';
+import type { AgentSpec } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
+import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import { counted, type Finding, Inquiry } from './finding.ts';
 import type { Subject } from './subject.ts';
@@ -10,7 +11,23 @@ import type { Subject } from './subject.ts';
 const expectationTolerance = 1e-6;
 
 /** Gives the model of that name. @throws PrerequisiteError when it cannot be had on this machine. */
-export type OpenModel = (name: ModelName) => Promise<LocalModel>;
+export type OpenModel = (name: LocalModelName) => Promise<LocalModel>;
+
+/** Gives the recorded answers of language models. @throws PrerequisiteError when there is no usable recording. */
+export type OpenRecording = () => ChatThinking;
+
+/** What agents are thought again with. */
+export interface Again {
+  readonly openModel: OpenModel;
+  readonly openRecording: OpenRecording;
+}
+
+type Equipment = Pick<Thinker, 'models' | 'chat'>;
+
+async function equip({ model }: AgentSpec, { openModel, openRecording }: Again): Promise<Equipment> {
+  if (isLocal(model)) return { models: { [model]: await openModel(model) } };
+  return { models: {}, chat: openRecording() };
+}
 
 function sameExpectation(recorded: number | null, thought: number | null): boolean {
   if (recorded === null || thought === null) return recorded === thought;
@@ -35,17 +52,17 @@ async function replayAgent(
   { reader, search, spec }: Subject,
   self: AgentSpec,
   attempts: readonly NodeRecord[],
-  model: LocalModel,
+  equipment: Equipment,
   inquiry: Inquiry,
 ): Promise<void> {
-  const models = { [self.model]: model };
+  const { space, seed, task, metric } = spec;
   let same = 0;
   for (const recorded of attempts) {
     const { id, ordinal } = recorded;
     if (id !== nodeId(self.name, ordinal)) inquiry.broken(`attempt ${ordinal} of ${self.name} is called ${id}`);
     try {
       const view = reader.views.past(search, self.name, ordinal, self.pending, self.evaluations);
-      const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, models });
+      const thought = await think({ spec: self, view, space, seed, topic: { task, metric }, ...equipment });
       const found = difference(recorded, thought);
       if (found === null) same++;
       else inquiry.broken(`${id} was recorded with ${found}`);
@@ -65,7 +82,7 @@ async function replayAgent(
  * I5: equal specification and seed, equal nodes. Every attempt of every agent is thought again on the view that it had;
  * the laboratory's own references are compared with the specification.
  */
-export async function replayable(subject: Subject, open: OpenModel): Promise<Finding> {
+export async function replayable(subject: Subject, again: Again): Promise<Finding> {
   const inquiry = new Inquiry('I5');
   const { reader, search, spec } = subject;
   const nodes = reader.records.nodes(search);
@@ -76,7 +93,7 @@ export async function replayable(subject: Subject, open: OpenModel): Promise<Fin
       continue;
     }
     try {
-      await replayAgent(subject, self, attempts, await open(self.model), inquiry);
+      await replayAgent(subject, self, attempts, await equip(self, again), inquiry);
     } catch (thrown) {
       if (!(thrown instanceof PrerequisiteError)) throw thrown;
       inquiry.unchecked(`${self.name} with ${self.model}: ${thrown.message}`);

@@ -11,6 +11,8 @@ const texts = `
   SELECT 'the rationale of ' || id AS place, rationale AS text FROM nodes WHERE search = @search
   UNION ALL SELECT 'the candidate of ' || id, candidate FROM nodes WHERE search = @search
   UNION ALL SELECT 'the message about ' || id, message FROM nodes WHERE search = @search AND message IS NOT NULL
+  UNION ALL SELECT 'the lesson of ' || node, text FROM lessons WHERE search = @search
+  UNION ALL SELECT 'call ' || call, message FROM settlements WHERE search = @search AND message IS NOT NULL
   UNION ALL SELECT 'job ' || substr(key, 1, 12), body FROM jobs
   UNION ALL SELECT 'outbox row ' || seq || ' (' || kind || ')', body FROM outbox
   UNION ALL SELECT 'a delivery of ' || substr(key, 1, 12), message FROM deliveries WHERE message IS NOT NULL

@@ -19,6 +19,11 @@ export const natsOption = () => {
   return process.env.NATS_URL ? made.default(process.env.NATS_URL) : made;
 };
 
+export const pricesOption = () =>
+  option('--prices <file>', 'prices of language models, instead of the shipped ones').argParser((text: string) =>
+    resolve(text),
+  );
+
 export const jsonOption = () => option('--json', 'machine-readable lines on stdout');
 
 export function wholeNumber(text: string): number {

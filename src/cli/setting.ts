@@ -20,8 +20,18 @@ function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
   throw new PrerequisiteError('ack-wait', message, 'correct or unset it');
 }
 
+export interface SettingOptions {
+  home: string;
+  nats?: string;
+  port?: number;
+  /** A price file of the user's own. */
+  prices?: string;
+  /** A recording to answer from. */
+  replay?: string;
+}
+
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
-export async function systemSetting(options: { home: string; nats?: string; port?: number }): Promise<EnsembleSetting> {
+export async function systemSetting(options: SettingOptions): Promise<EnsembleSetting> {
   const python = await findPython();
   const log = createLogger('aira');
   return {
@@ -31,6 +41,7 @@ export async function systemSetting(options: { home: string; nats?: string; port
     port: options.port,
     ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
+    chat: { environment: process.env, prices: options.prices, replay: options.replay },
     clock: systemClock,
     timers: systemTimers,
     openRetriever: notesRetriever(log),

@@ -1,10 +1,9 @@
 import * as z from 'zod';
+import { purposeSchema } from './call.ts';
 import { agentNameSchema } from './ids.ts';
+import { chatModelSchema, effortSchema, isLocal, type ModelName, modelSchema, splitModel } from './model.ts';
 
-/** Classical searchers, run in the agent's own process: baselines for every claim, and the offline default. */
-export const localModels = ['local/random', 'local/mutate', 'local/bayes', 'local/prior'] as const;
-export const modelSchema = z.enum(localModels);
-export type ModelName = z.infer<typeof modelSchema>;
+export { localModels, type ModelName, modelSchema } from './model.ts';
 
 const probability = z.number().min(0).max(1);
 
@@ -48,27 +47,88 @@ const scaffoldSchema = z.union([
   scaffoldSpecSchema,
 ]);
 
+/** What can be said of an agent that thinks with a language model; each of these makes agents of one model differ. */
+const chatOptions = {
+  /** Who it is and how it goes about things, in its own words; goes before every question. */
+  role: z.string().min(1).max(4000).optional(),
+  effort: effortSchema.optional(),
+  /** Only for `compatible/` models: current models of the others take none. */
+  temperature: z.number().min(0).max(2).optional(),
+  /** Where a `compatible/` model is served, up to and including `/v1`. */
+  baseUrl: z
+    .url({ protocol: /^https?$/ })
+    .refine(
+      (url) => !/^[^/]*\/\/[^/]*@/.test(url),
+      'keep user names and passwords out of addresses; use AIRA_COMPATIBLE_API_KEY',
+    )
+    .optional(),
+  /** Another model for some of its operators, such as a cheap one to analyze. */
+  models: z.partialRecord(purposeSchema, chatModelSchema).optional(),
+  /** Most output tokens of one call, thinking included. */
+  maxTokens: z.int().min(256).max(200_000).optional(),
+  /** At most so many dollars, or tokens read and written, of the search's. */
+  dollars: z.number().nonnegative().optional(),
+  tokens: z.int().positive().optional(),
+};
+const chatKeys = Object.keys(chatOptions) as (keyof typeof chatOptions)[];
+
+interface ChatChoices {
+  readonly model: ModelName;
+  readonly models?: Readonly<Record<string, z.infer<typeof chatModelSchema>>> | undefined;
+  readonly baseUrl?: string | undefined;
+  readonly temperature?: number | undefined;
+}
+
+/** Options that the agent's models cannot heed are errors, since a setting without effect would be believed. */
+function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
+  const { model, models, baseUrl, temperature } = context.value;
+  const object = (key: string, message: string) =>
+    context.issues.push({ code: 'custom', input: context.value, path: [key], message });
+  if (isLocal(model)) {
+    for (const key of chatKeys) {
+      if (context.value[key as keyof ChatChoices] !== undefined)
+        object(key, `${model} is no language model and takes no ${key}`);
+    }
+    return;
+  }
+  const used = [model, ...Object.values(models ?? {})].map((each) => splitModel(each).provider);
+  if (used.includes('compatible') && baseUrl === undefined) {
+    object('baseUrl', 'a compatible/ model needs baseUrl, such as http://localhost:11434/v1');
+  }
+  if (!used.includes('compatible') && baseUrl !== undefined)
+    object('baseUrl', 'only compatible/ models have a baseUrl');
+  if (!used.includes('compatible') && temperature !== undefined) {
+    object('temperature', 'only compatible/ models take a temperature; use role, effort or another model');
+  }
+}
+
 /** An agent as a search file states it. */
-export const agentEntrySchema = z.strictObject({
-  name: agentNameSchema,
-  model: modelSchema,
-  scaffold: scaffoldSchema,
-  /** How many such agents; more than one are called `<name>-1`, `<name>-2`, ... */
-  count: z.int().min(1).max(64).default(1),
-  /** Proposals in flight at once. Also how far decisions lag behind results, which is what makes a search replayable. */
-  pending: z.int().min(1).max(64).default(2),
-  /** At most so many of the search's evaluations. Without it the search's budget is shared out evenly. */
-  evaluations: z.int().positive().optional(),
-});
+export const agentEntrySchema = z
+  .strictObject({
+    name: agentNameSchema,
+    model: modelSchema,
+    scaffold: scaffoldSchema,
+    /** How many such agents; more than one are called `<name>-1`, `<name>-2`, ... */
+    count: z.int().min(1).max(64).default(1),
+    /** Proposals in flight at once. Also how far decisions lag behind results, which is what makes a search replayable. */
+    pending: z.int().min(1).max(64).default(2),
+    /** At most so many of the search's evaluations. Without it the search's budget is shared out evenly. */
+    evaluations: z.int().positive().optional(),
+    ...chatOptions,
+  })
+  .check(checkChatOptions);
 export type AgentEntry = z.infer<typeof agentEntrySchema>;
 
 /** One agent of one search: names are unique and the budget is decided. */
-export const agentSpecSchema = z.strictObject({
-  name: agentNameSchema,
-  model: modelSchema,
-  scaffold: scaffoldSpecSchema,
-  pending: z.int().positive(),
-  /** Proposals this agent may have evaluated (I9). */
-  evaluations: z.int().nonnegative(),
-});
+export const agentSpecSchema = z
+  .strictObject({
+    name: agentNameSchema,
+    model: modelSchema,
+    scaffold: scaffoldSpecSchema,
+    pending: z.int().positive(),
+    /** Proposals this agent may have evaluated (I9). */
+    evaluations: z.int().nonnegative(),
+    ...chatOptions,
+  })
+  .check(checkChatOptions);
 export type AgentSpec = z.infer<typeof agentSpecSchema>;

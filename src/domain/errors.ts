@@ -17,6 +17,13 @@ export class AiraError extends Error {
 /** Thrown when repeating the same call cannot succeed: invalid input, a refused budget, a broken contract. */
 export class TerminalError extends AiraError {}
 
+/** Thrown when the next spending could exceed a budget (I9). Nothing is wrong: whoever wanted to spend is done. */
+export class BudgetError extends TerminalError {
+  constructor(message: string) {
+    super('budget-spent', message);
+  }
+}
+
 /** Thrown when the same call may succeed later: a server that is away, a lock that is held. */
 export class RetryableError extends AiraError {
   /** How long to wait before the next try, in milliseconds. */

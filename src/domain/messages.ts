@@ -1,9 +1,10 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
 import { primitiveSchema, spaceSchema } from './architecture.ts';
+import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
-import { operatorSchema, originSchema, rationaleSchema, viewSchema } from './node.ts';
+import { lessonSchema, operatorSchema, originSchema, rationaleSchema, viewSchema } from './node.ts';
 import { phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
 
@@ -71,6 +72,8 @@ export const standingSchema = z.strictObject({
   /** Wall time spent so far, over all sittings, in milliseconds. */
   elapsedMs: z.number(),
   best: scored.nullable(),
+  /** Calls of language models. */
+  spend: spendSchema,
   agents: z.array(agentStanding),
 });
 export type Standing = z.infer<typeof standingSchema>;
@@ -140,6 +143,8 @@ export const requests = {
       spec: agentSpecSchema,
       space: spaceSchema,
       seed: z.int().nonnegative(),
+      task: z.string(),
+      metric: z.string(),
       /** The attempt to decide next, counted from 1. */
       next: z.int().positive(),
     }),
@@ -162,9 +167,24 @@ export const requests = {
       parents: z.array(nodeIdSchema).max(2),
       candidate: z.string().max(100_000),
       rationale: rationaleSchema,
+      /** What earlier results taught; recorded with the proposal that was made after them. */
+      lessons: z.array(lessonSchema).max(256).optional(),
     }),
     reply: z.discriminatedUnion('verdict', [accepted, refused]),
   },
+  /** Asked before each call of a language model: may it cost as much as that (I9)? */
+  'call-reserve': {
+    request: callReservationSchema,
+    reply: z.discriminatedUnion('state', [
+      z.strictObject({ state: z.literal('granted') }),
+      /** Calls under way hold what is left; when they are settled some of it may be free again. */
+      z.strictObject({ state: z.literal('held'), reason: z.string() }),
+      z.strictObject({ state: z.literal('spent'), reason: z.string() }),
+      /** No proposals are taken any more, at least for now: it may be otherwise when the search is resumed. */
+      z.strictObject({ state: z.literal('closed'), reason: z.string() }),
+    ]),
+  },
+  'call-settle': { request: callSettlementSchema, reply: z.strictObject({ recorded: z.boolean() }) },
   /** Asked by a worker before it trains: is this still wanted? Records the attempt. */
   'job-claim': {
     request: z.strictObject({ key: evaluationKeySchema, worker: workerIdSchema, attempt: z.int().positive() }),

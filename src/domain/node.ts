@@ -2,11 +2,9 @@ import * as z from 'zod';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, nodeIdSchema } from './ids.ts';
 import { evidenceIdSchema } from './literature.ts';
+import { operatorSchema, operators } from './operator.ts';
 
-/** What an agent did to obtain a candidate. */
-export const operators = ['draft', 'improve', 'crossover'] as const;
-export const operatorSchema = z.enum(operators);
-export type Operator = z.infer<typeof operatorSchema>;
+export { type Operator, operatorSchema, operators } from './operator.ts';
 
 /** Nodes that the laboratory itself adds beside those of the agents. */
 export const originSchema = z.enum([...operators, 'reference', 'aggregate']);
@@ -20,9 +18,12 @@ export const rationaleSchema = z.strictObject({
   change: z.string().max(2000),
   /** What the proposer expects of it, where it has an expectation: a fitness. */
   expected: z.number().nullable(),
-  /** What was shown to the agent while it thought, and which of it the proposal follows. Older nodes have read nothing. */
+  /** Why it should work. */
+  hypothesis: z.string().max(2000).optional(),
+  /** What was shown to the agent while it thought. Older nodes have read nothing. */
   retrieved: z.array(evidenceIdSchema).max(64).default([]),
-  evidence: z.array(evidenceIdSchema).max(32).default([]),
+  /** What the proposal relies on: ids of nodes and of what was shown. */
+  evidence: z.array(z.string().max(200)).max(32).default([]),
 });
 export type Rationale = z.infer<typeof rationaleSchema>;
 
@@ -44,8 +45,18 @@ export const viewNodeSchema = z.strictObject({
   reason: failureReasonSchema.or(z.literal('duplicate')).or(z.literal('budget')).nullable(),
   /** Validation score of the screening rung, higher is better; null until evaluated. */
   fitness: z.number().nullable(),
+  /** What it changed, from its rationale. */
+  change: z.string().max(2000).optional(),
+  /** Why it was refused or failed, in words; unknown while pending. */
+  message: z.string().max(2000).optional(),
+  /** What its result taught, once the agent has thought about it. */
+  lesson: z.string().max(2000).optional(),
 });
 export type ViewNode = z.infer<typeof viewNodeSchema>;
+
+/** What an agent has learned from the result of one of its nodes. */
+export const lessonSchema = z.strictObject({ node: nodeIdSchema, text: z.string().min(1).max(2000) });
+export type Lesson = z.infer<typeof lessonSchema>;
 
 /**
  * The tree as one decision sees it. Results that arrived earlier than the decision may know of are shown as pending, so
@@ -57,5 +68,7 @@ export const viewSchema = z.strictObject({
   /** Attempts left in the agent's budget, this one included. */
   remaining: z.int().nonnegative(),
   nodes: z.array(viewNodeSchema),
+  /** What is left of the limits that the search has, as of the moment of asking; shown to models, decided upon by none. */
+  left: z.strictObject({ minutes: z.number().optional(), dollars: z.number().optional() }).optional(),
 });
 export type View = z.infer<typeof viewSchema>;

@@ -57,13 +57,7 @@ function shareOut(file: SearchFile): AgentSpec[] {
     );
   }
   const open = shares(total - limited, single.filter((entry) => entry.evaluations === undefined).length);
-  return single.map(({ name, model, scaffold, pending, evaluations }) => ({
-    name,
-    model,
-    scaffold,
-    pending,
-    evaluations: evaluations ?? open.shift() ?? 0,
-  }));
+  return single.map(({ count: _, ...entry }) => ({ ...entry, evaluations: entry.evaluations ?? open.shift() ?? 0 }));
 }
 
 /**

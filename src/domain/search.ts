@@ -12,6 +12,10 @@ export const budgetSchema = z.strictObject({
   minutes: z.number().positive().optional(),
   /** Training seconds, summed over all devices. */
   deviceSeconds: z.number().positive().optional(),
+  /** Paid for calls of language models, at the prices of the price file. */
+  dollars: z.number().nonnegative().optional(),
+  /** Read and written by language models, thinking included. */
+  tokens: z.int().positive().optional(),
 });
 export type Budget = z.infer<typeof budgetSchema>;
 

@@ -6,6 +6,7 @@ import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import type { Clock } from '../platform/clock.ts';
 import { failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
+import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
 import { evaluations } from './evaluations.ts';
 import { nodes } from './nodes.ts';
@@ -21,14 +22,16 @@ function repositories(db: Database) {
   const found = searches(db, out);
   const spent = budget(db);
   const judged = evaluations(db, out);
+  const called = calls(db);
   return {
     out,
     searches: found,
     budget: spent,
+    calls: called,
     evaluations: judged,
     nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent }),
-    views: views(db, { searches: found, budget: spent }),
-    standing: standing(db, { searches: found, budget: spent }),
+    views: views(db, { searches: found, budget: spent, calls: called }),
+    standing: standing(db, { searches: found, budget: spent, calls: called }),
     records: records(db),
     testScores: testScores(db),
   };
@@ -112,7 +115,8 @@ export class Archive {
       const spec = this.#parts.searches.spec(search);
       const self = spec.agents.find((each) => each.name === agent);
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
-      return { spec: self, space: spec.space, seed: spec.seed, next: this.#parts.views.next(search, agent) };
+      const { space, seed, task, metric } = spec;
+      return { spec: self, space, seed, task, metric, next: this.#parts.views.next(search, agent) };
     },
     'agent-view': ({ search, agent, ordinal }) => this.#parts.views.view(search, agent, ordinal),
     'agent-submit': (request) => {
@@ -124,6 +128,17 @@ export class Archive {
       failpoint('submit.after-commit');
       return reply;
     },
+    'call-reserve': (request) => {
+      const { searches, calls } = this.#parts;
+      const { search } = request;
+      const { minutes } = searches.spec(search).budget;
+      if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'the screening is over' };
+      if (minutes !== undefined && searches.elapsedMs(search) >= minutes * 60_000) {
+        return { state: 'closed', reason: `the ${minutes} minutes are over` };
+      }
+      return this.#commit((now) => calls.reserve(request, searches.spec(search), now));
+    },
+    'call-settle': (request) => this.#commit((now) => this.#parts.calls.settle(request, now)),
     'job-claim': ({ key, worker, attempt }) =>
       this.#commit((now) => {
         const { evaluations } = this.#parts;
@@ -173,7 +188,7 @@ type Repositories = ReturnType<typeof repositories>;
 
 /** A home's archive for reading, beside whoever writes it. Test figures are not among what it reads (I4). */
 export interface ArchiveReader
-  extends Pick<Repositories, 'searches' | 'budget' | 'views' | 'standing' | 'records' | 'evaluations'> {
+  extends Pick<Repositories, 'searches' | 'budget' | 'calls' | 'views' | 'standing' | 'records' | 'evaluations'> {
   readonly db: Database;
   close(): void;
 }
@@ -182,8 +197,8 @@ export interface ArchiveReader
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
-    const { searches, budget, views, standing, records, evaluations } = repositories(db);
-    return { db, searches, budget, views, standing, records, evaluations, close };
+    const { searches, budget, calls, views, standing, records, evaluations } = repositories(db);
+    return { db, searches, budget, calls, views, standing, records, evaluations, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

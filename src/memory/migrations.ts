@@ -2,12 +2,16 @@ import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { ledger } from './migrations/001-ledger.ts';
+import { calls } from './migrations/002-calls.ts';
 
 /** "AIRA" as a 32-bit integer: tells an archive from any other SQLite file. */
 export const applicationId = 0x41495241;
 
 /** Forward only; an entry is never edited after a release, which the stored checksums enforce. */
-const migrations: readonly { name: string; sql: string }[] = [{ name: '001-ledger', sql: ledger }];
+const migrations: readonly { name: string; sql: string }[] = [
+  { name: '001-ledger', sql: ledger },
+  { name: '002-calls', sql: calls },
+];
 
 export const schemaVersion = migrations.length;
 

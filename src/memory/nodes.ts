@@ -46,6 +46,10 @@ export function nodes(
     `SELECT saved FROM wants WHERE search = ? AND node = ? AND rung = 'screen' LIMIT 1`,
   );
 
+  const insertLesson = db.prepare(
+    'INSERT INTO lessons (search, node, ordinal, text) VALUES (?, ?, ?, ?) ON CONFLICT (search, node) DO NOTHING',
+  );
+
   const store = (
     search: SearchId,
     node: {
@@ -95,6 +99,11 @@ export function nodes(
         budget.accepted(search, agent) >= self.evaluations ? `the ${self.evaluations} evaluations are used` : null;
       const objection = limit ?? budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return refuse('budget', objection, null);
+      for (const { node, text } of request.lessons ?? []) {
+        const about = byId.get(search, node);
+        if (about?.agent !== agent) throw new TerminalError('lesson', `"${node}" is no node of ${agent}`);
+        insertLesson.run(search, node, ordinal, text);
+      }
 
       let candidate = request.candidate;
       let problem: string | null = null;

@@ -4,6 +4,7 @@ import type { Standing } from '../domain/messages.ts';
 import type { Origin } from '../domain/node.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import type { BudgetLedger } from './budget.ts';
+import type { Calls } from './calls.ts';
 import type { Searches } from './searches.ts';
 
 export interface Scored {
@@ -23,8 +24,8 @@ interface Totals {
 }
 
 /** Where a search stands, by counting. Reads no test figure (I4). */
-export function standing(db: Database, parts: { searches: Searches; budget: BudgetLedger }) {
-  const { searches, budget } = parts;
+export function standing(db: Database, parts: { searches: Searches; budget: BudgetLedger; calls: Calls }) {
+  const { searches, budget, calls } = parts;
   const ranking = db.prepare<[string, string], Scored>(
     `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation
      FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
@@ -80,6 +81,7 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
         deviceSeconds: budget.deviceSeconds(search),
         meanSeconds: budget.meanSeconds(search),
         elapsedMs: searches.elapsedMs(search),
+        spend: calls.spend(search),
         best: best ?? null,
         agents: spec.agents.map(({ name, evaluations }) => {
           const row = found.find((each) => each.agent === name);

@@ -1,10 +1,13 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
+import type { AgentSpec } from '../domain/agent.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
-import { type ViewNode, viewNodeSchema } from '../domain/node.ts';
+import { type View, type ViewNode, viewNodeSchema } from '../domain/node.ts';
+import type { SearchSpec } from '../domain/search.ts';
 import type { BudgetLedger } from './budget.ts';
+import type { Calls } from './calls.ts';
 import { attemptsPerProposal, spareAttempts } from './nodes.ts';
 import type { Searches } from './searches.ts';
 
@@ -18,6 +21,9 @@ const rowSchema = z.object({
   status: z.enum(['ok', 'failed']).nullable(),
   validation: z.number().nullable(),
   reason: z.string().nullable(),
+  change: z.string().nullable(),
+  message: z.string().nullable(),
+  lesson: z.string().nullable(),
 });
 
 /**
@@ -30,15 +36,17 @@ const rowSchema = z.object({
  *     are. So the order in which workers finish cannot change a decision (I5), and up to `pending` trainings overlap.
  * V2. Refusals (duplicate, invalid) are known at once, because they do not depend on any training.
  */
-export function views(db: Database, parts: { searches: Searches; budget: BudgetLedger }) {
-  const { searches, budget } = parts;
-  const rows = db.prepare<[string, string, number], unknown>(
+export function views(db: Database, parts: { searches: Searches; budget: BudgetLedger; calls: Calls }) {
+  const { searches, budget, calls } = parts;
+  const rows = db.prepare<{ search: string; agent: string; ordinal: number }, unknown>(
     `SELECT n.id, n.agent, n.ordinal, n.origin AS operator, n.candidate, n.verdict,
-       e.status, e.validation, e.reason
+       e.status, e.validation, e.reason, json_extract(n.rationale, '$.change') AS change,
+       coalesce(n.message, e.message) AS message, l.text AS lesson
      FROM nodes n
+     LEFT JOIN lessons l ON l.search = n.search AND l.node = n.id AND l.ordinal < @ordinal
      LEFT JOIN wants w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
      LEFT JOIN evaluations e ON e.key = w.key
-     WHERE n.search = ? AND n.agent = ? AND n.ordinal < ? ORDER BY n.ordinal`,
+     WHERE n.search = @search AND n.agent = @agent AND n.ordinal < @ordinal ORDER BY n.ordinal`,
   );
   const parentRows = db.prepare<[string, string], { node: NodeId; parent: NodeId }>(
     `SELECT p.node, p.parent FROM parents p JOIN nodes n ON n.search = p.search AND n.id = p.node
@@ -52,7 +60,7 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
     const parents = new Map<string, NodeId[]>();
     for (const { node, parent } of parentRows.all(search, agent))
       parents.set(node, [...(parents.get(node) ?? []), parent]);
-    return rows.all(search, agent, ordinal).map((raw) => {
+    return rows.all({ search, agent, ordinal }).map((raw) => {
       const row = rowSchema.parse(raw);
       const known = row.ordinal <= horizon;
       const refused = row.verdict !== 'accepted';
@@ -74,8 +82,24 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
         reason:
           row.verdict === 'duplicate' ? 'duplicate' : refused ? 'invalid' : status === 'failed' ? row.reason : null,
         fitness: status === 'evaluated' ? row.validation : null,
+        ...(row.change ? { change: row.change.slice(0, 2000) } : {}),
+        ...(row.message && (refused || status === 'failed') ? { message: row.message.slice(0, 2000) } : {}),
+        ...(row.lesson === null ? {} : { lesson: row.lesson }),
       });
     });
+  };
+
+  /** As things stand now; unlike the rest of a view it depends on the clock. */
+  const left = (spec: SearchSpec, self: AgentSpec): NonNullable<View['left']> => {
+    const { minutes, dollars } = spec.budget;
+    const purse = [
+      ...(dollars === undefined ? [] : [dollars - calls.spend(spec.id).dollars]),
+      ...(self.dollars === undefined ? [] : [self.dollars - calls.spend(spec.id, self.name).dollars]),
+    ];
+    return {
+      ...(minutes === undefined ? {} : { minutes: Math.max(0, minutes - searches.elapsedMs(spec.id) / 60_000) }),
+      ...(purse.length === 0 ? {} : { dollars: Math.max(0, Math.min(...purse)) }),
+    };
   };
 
   return {
@@ -94,7 +118,9 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return { state: 'closed', reason: objection };
       const unknown = nodes.some((node) => node.status === 'pending' && node.ordinal <= ordinal - self.pending);
-      return unknown ? { state: 'waiting' } : { state: 'ready', view: { ordinal, remaining, nodes } };
+      return unknown
+        ? { state: 'waiting' }
+        : { state: 'ready', view: { ordinal, remaining, nodes, left: left(spec, self) } };
     },
 
     /** The view that a decision had when it was made, for a replay: all outcomes up to its horizon are in. */

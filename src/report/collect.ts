@@ -107,6 +107,7 @@ export function collectReport(
         evaluations: standing.agents.reduce((sum, { agent }) => sum + reader.budget.accepted(search, agent), 0),
         minutes: standing.elapsedMs / 60_000,
         deviceSeconds: standing.deviceSeconds,
+        calls: standing.spend,
       },
       saved: { evaluations: saved.length, deviceSeconds: saved.reduce((sum, each) => sum + (each.seconds ?? 0), 0) },
     },

@@ -1,5 +1,6 @@
 import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
 import type { Architecture, Space } from '../domain/architecture.ts';
+import type { Spend } from '../domain/call.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
@@ -72,7 +73,13 @@ export interface ReportNode {
 
 export interface ReportBudget {
   readonly limit: Budget;
-  readonly spent: { readonly evaluations: number; readonly minutes: number; readonly deviceSeconds: number };
+  readonly spent: {
+    readonly evaluations: number;
+    readonly minutes: number;
+    readonly deviceSeconds: number;
+    /** Calls of language models. */
+    readonly calls: Spend;
+  };
   /** Evaluations answered from earlier results, over all rungs, and the training seconds that those results had cost. */
   readonly saved: { readonly evaluations: number; readonly deviceSeconds: number };
 }

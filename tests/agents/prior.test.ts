@@ -23,7 +23,7 @@ import { loadCorpus } from '../../src/literature/corpus.ts';
 import { Library } from '../../src/literature/library.ts';
 import { quiet } from '../bus/support.ts';
 import { agentSpec } from '../support/specs.ts';
-import { landscape, rehearse, space16, viewNode, viewOf } from './support.ts';
+import { landscape, rehearse, space16, topic, viewNode, viewOf } from './support.ts';
 
 const library = new Library({ corpus: loadCorpus(), log: quiet });
 const reading: OpenRetriever = () => library.open();
@@ -226,7 +226,7 @@ describe('local/prior', () => {
   it('thinks within an agent: what was read and followed is in the rationale', async () => {
     const spec = agentSpec({ model: 'local/prior', scaffold: { kind: 'greedy', drafts: 1 } });
     const models = { 'local/prior': priorModel(reading) };
-    const thought = await think({ spec, view: viewOf([parent]), space: space16, seed: 1, models });
+    const thought = await think({ spec, view: viewOf([parent]), space: space16, seed: 1, topic, models });
     expect(thought.operator).toBe('improve');
     expect(thought.rationale.evidence.length).toBeGreaterThan(0);
     expect(thought.rationale.retrieved).toEqual(expect.arrayContaining(thought.rationale.evidence));

@@ -7,7 +7,7 @@ import { type ViewNode, viewSchema } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { anyScaffold, anyView, landscape, rehearse, shuffled, viewNode, viewOf } from './support.ts';
 
-const wanted = { draft: 0, improve: 1, crossover: 2 } as const;
+const wanted = { draft: 0, improve: 1, crossover: 2, debug: 1 } as const;
 const everyScaffold = scaffoldKinds.map((kind) => scaffoldSpecSchema.parse({ kind }));
 
 describe('every scaffold', () => {

@@ -9,6 +9,7 @@ import { type Rng, rngFor } from '../../src/domain/rng.ts';
 import { agentSpec } from '../support/specs.ts';
 
 export const agent = agentNameSchema.parse('walker');
+export const topic = { task: 'toy', metric: 'accuracy' };
 export const space16: Space = { layers: 16, primitives: [...primitives] };
 
 /** A node of the test's agent; without a fitness it is pending. */
@@ -144,7 +145,7 @@ export async function rehearse(
     });
     const view = viewSchema.parse({ ordinal, remaining: attempts - ordinal + 1, nodes: shown });
     views.push(view);
-    const thought = await think({ spec, view, space: ground.space, seed, models: { [model.name]: model } });
+    const thought = await think({ spec, view, space: ground.space, seed, topic, models: { [model.name]: model } });
     const { operator, parents, candidate } = thought;
     const duplicate = nodes.some((node) => node.candidate === candidate);
     const status = duplicate ? 'duplicate' : fails(ordinal) ? 'failed' : 'evaluated';

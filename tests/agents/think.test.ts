@@ -4,11 +4,18 @@ import { mutateModel } from '../../src/agents/models/mutate.ts';
 import { randomModel } from '../../src/agents/models/random.ts';
 import { agentNameSchema } from '../../src/domain/ids.ts';
 import { agentSpec } from '../support/specs.ts';
-import { landscape, rehearse, space16, viewNode, viewOf } from './support.ts';
+import { landscape, rehearse, space16, topic, viewNode, viewOf } from './support.ts';
 
 const spec = agentSpec({ model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 1 } });
 const parent = viewNode(1, { fitness: 0.5, candidate: Array(16).fill('M').join(' ') });
-const thinker = { spec, view: viewOf([parent]), space: space16, seed: 1, models: { 'local/mutate': mutateModel() } };
+const thinker = {
+  spec,
+  view: viewOf([parent]),
+  space: space16,
+  seed: 1,
+  topic,
+  models: { 'local/mutate': mutateModel() },
+};
 
 /** The contract that any model shares, kept or broken. */
 const saying = (

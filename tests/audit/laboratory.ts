@@ -6,6 +6,7 @@ import { createModel, type LocalModel, think } from '../../src/agents/index.ts';
 import { type AuditSetting, audit, type Finding } from '../../src/audit/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
 import type { ModelName } from '../../src/domain/agent.ts';
+import { PrerequisiteError } from '../../src/domain/errors.ts';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { workerIdSchema } from '../../src/domain/ids.ts';
 import type { Verb } from '../../src/domain/messages.ts';
@@ -123,11 +124,11 @@ export async function runSearch(home: string, spec: SearchSpec, mishaps: Mishaps
   const going = new Set(spec.agents.map(({ name }) => name));
   while (going.size > 0) {
     for (const agent of going) {
-      const { spec: self, space, seed, next } = ask['agent-join']({ search, agent });
+      const { spec: self, space, seed, task, metric, next } = ask['agent-join']({ search, agent });
       const reply = ask['agent-view']({ search, agent, ordinal: next });
       if (reply.state === 'closed') going.delete(agent);
       if (reply.state !== 'ready') continue;
-      const thought = await think({ spec: self, view: reply.view, space, seed, models });
+      const thought = await think({ spec: self, view: reply.view, space, seed, topic: { task, metric }, models });
       clock.advance(10);
       ask['agent-submit']({ search, agent, ordinal: next, ...thought });
     }
@@ -156,7 +157,11 @@ export async function auditOf(home: string, given: Partial<AuditSetting> = {}): 
   const reader = readArchive(home);
   try {
     const openModel: AuditSetting['openModel'] = async (name) => models[name] as LocalModel;
-    return await audit({ reader, search: trial().id, home, secrets: [], openModel, retraining: null, ...given });
+    const openRecording = () => {
+      throw new PrerequisiteError('recording', 'this laboratory has no language models', 'ask for none');
+    };
+    const parts = { reader, search: trial().id, home, openModel, openRecording };
+    return await audit({ ...parts, secrets: [], retraining: null, ...given });
   } finally {
     reader.close();
   }

@@ -214,7 +214,12 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
     ],
     budget: {
       limit: { evaluations: agents * attempts, minutes: 20 },
-      spent: { evaluations: pool.length, minutes: clock / 60_000 + 5.2, deviceSeconds: paid },
+      spent: {
+        evaluations: pool.length,
+        minutes: clock / 60_000 + 5.2,
+        deviceSeconds: paid,
+        calls: { calls: 0, tokens: 0, dollars: 0 },
+      },
       saved: { evaluations: nodes.filter(({ saved }) => saved).length, deviceSeconds: 41.3 },
     },
     aggregation: chosen ? { patterns, byAgent: aggregateByAgent(pool, 0), conditioning: 0 } : null,

@@ -3,7 +3,7 @@ import type { Thought } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Space } from '../../domain/architecture.ts';
-import { toError } from '../../domain/errors.ts';
+import { BudgetError, RetryableError, toError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
 import type { View } from '../../domain/node.ts';
@@ -14,7 +14,14 @@ import { type Broken, kept } from '../kept.ts';
 import { patiently } from '../patiently.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
-export type Think = (input: { spec: AgentSpec; view: View; space: Space; seed: number }) => Promise<Thought>;
+export type Think = (input: {
+  spec: AgentSpec;
+  view: View;
+  space: Space;
+  seed: number;
+  topic: { task: string; metric: string };
+  signal: AbortSignal;
+}) => Promise<Thought>;
 
 export interface AgentParts {
   readonly search: SearchId;
@@ -31,6 +38,8 @@ interface Context {
   view: View | null;
   thought: Thought | null;
   note: string;
+  /** Thoughts in a row that ended because a provider was away. */
+  troubles: number;
   error: Error | null;
 }
 
@@ -38,6 +47,9 @@ type AgentEvent = { type: 'NEWS' } | { type: 'STOP' } | Broken;
 
 /** A result that no announcement told of is found at the latest after so long. */
 const lookAgainMs = 5000;
+
+/** With half a minute's rest after each, a provider may be away for about ten minutes before its agents give up. */
+const mostTroubles = 20;
 
 /**
  * An agent: one searcher of an ensemble.
@@ -74,10 +86,13 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         patiently(() => bus.ask('agent-view', { search, agent: name, ordinal: input }), retrying(signal)),
       ),
       wait: fromPromise(({ signal }) => pause(timers, lookAgainMs, signal)),
-      think: fromPromise(({ input }: { input: { joined: ReplyOf<'agent-join'>; view: View } }) => {
-        const { spec, space, seed } = input.joined;
-        return think({ spec, view: input.view, space, seed });
-      }),
+      think: fromPromise(
+        ({ input, signal }: { input: { joined: ReplyOf<'agent-join'>; view: View }; signal: AbortSignal }) => {
+          const { spec, space, seed, task, metric } = input.joined;
+          return think({ spec, view: input.view, space, seed, topic: { task, metric }, signal });
+        },
+      ),
+      rest: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) => pause(timers, input, signal)),
       submit: fromPromise(({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) =>
         patiently(
           () => bus.ask('agent-submit', { search, agent: name, ordinal: input.ordinal, ...input.thought }),
@@ -91,7 +106,7 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
   }).createMachine({
     id: 'agent',
     initial: 'joining',
-    context: { joined: null, ordinal: 0, view: null, thought: null, note: '', error: null },
+    context: { joined: null, ordinal: 0, view: null, thought: null, note: '', troubles: 0, error: null },
     invoke: { src: 'listen' },
     on: {
       STOP: '.stopped',
@@ -140,8 +155,30 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         invoke: {
           src: 'think',
           input: ({ context }) => ({ joined: held(context.joined), view: held(context.view) }),
-          onDone: { target: 'submitting', actions: assign({ thought: ({ event }) => event.output }) },
-          onError: { target: 'failed', actions: 'keepError' },
+          onDone: { target: 'submitting', actions: assign({ thought: ({ event }) => event.output, troubles: 0 }) },
+          onError: [
+            {
+              guard: ({ event }) => event.error instanceof BudgetError,
+              target: 'finished',
+              actions: assign({ note: ({ event }) => toError(event.error).message }),
+            },
+            {
+              guard: ({ context, event }) => event.error instanceof RetryableError && context.troubles < mostTroubles,
+              target: 'resting',
+              actions: [assign({ troubles: ({ context }) => context.troubles + 1 }), 'keepError'],
+            },
+            { target: 'failed', actions: 'keepError' },
+          ],
+        },
+      },
+      /** What it thinks with is away. The view is asked for again afterwards, since the search may have ended meanwhile. */
+      resting: {
+        entry: ({ context }) => announce('waiting', context.error?.message ?? ''),
+        invoke: {
+          src: 'rest',
+          input: ({ context }) => (context.error instanceof RetryableError ? context.error.retryAfterMs : lookAgainMs),
+          onDone: { target: 'looking', actions: assign({ error: null }) },
+          onError: { target: 'looking', actions: assign({ error: null }) },
         },
       },
       submitting: {

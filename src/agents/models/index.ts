@@ -1,5 +1,5 @@
-import type { ModelName } from '../../domain/agent.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
+import type { LocalModelName } from '../../domain/model.ts';
 import { bayesModel } from './bayes.ts';
 import type { PythonSetting } from './bayesHelper.ts';
 import type { LocalModel } from './model.ts';
@@ -11,7 +11,7 @@ export type { PythonSetting } from './bayesHelper.ts';
 export type { LocalModel, Proposal, ProposalInput } from './model.ts';
 
 /** The model of that name. Nothing is started before its first question. */
-export function createModel(name: ModelName, setting: PythonSetting, openRetriever: OpenRetriever): LocalModel {
+export function createModel(name: LocalModelName, setting: PythonSetting, openRetriever: OpenRetriever): LocalModel {
   switch (name) {
     case 'local/random':
       return randomModel();

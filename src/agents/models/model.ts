@@ -1,6 +1,6 @@
-import type { ModelName } from '../../domain/agent.ts';
 import type { Space } from '../../domain/architecture.ts';
 import type { EvidenceId } from '../../domain/literature.ts';
+import type { LocalModelName } from '../../domain/model.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 
@@ -23,14 +23,17 @@ export interface Proposal {
   readonly change: string;
   /** The fitness that the proposer expects, or null where it has no opinion. */
   readonly expected: number | null;
-  /** What the proposer was shown, and which of it the candidate follows; absent where nothing was read. */
+  /** What the proposer was shown, and what its candidate rests on; absent where nothing was read. */
   readonly retrieved?: readonly EvidenceId[];
-  readonly evidence?: readonly EvidenceId[];
+  /** Ids of nodes and of what was shown. */
+  readonly evidence?: readonly string[];
+  /** Why it should work. */
+  readonly hypothesis?: string;
 }
 
 /** What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. */
 export interface LocalModel {
-  readonly name: ModelName;
+  readonly name: LocalModelName;
   propose(input: ProposalInput): Promise<Proposal>;
   /** Ends what the model started. Idempotent; the model can be asked again afterwards and then starts anew. */
   close(): Promise<void>;

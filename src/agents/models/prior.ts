@@ -34,6 +34,7 @@ interface Advice {
 const questions: Record<ProposalInput['operator'], string> = {
   draft: 'hybrid language model ratio of attention to state space layers and MLP placement',
   improve: 'placement and share of attention, Mamba and MLP layers in depth, ordering of sublayers',
+  debug: 'placement and share of attention, Mamba and MLP layers in depth, ordering of sublayers',
   crossover: 'interleaving ratio of layers, recall and memory in hybrid stacks',
 };
 

@@ -1,11 +1,12 @@
 import { Argument, Command } from 'commander';
 import pc from 'picocolors';
-import { createModel, type LocalModel } from '../../agents/index.ts';
+import { recordingPath } from '../../actors/chat.ts';
+import { createModel, type LocalModel, replayedGateway } from '../../agents/index.ts';
 import { audit, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
-import type { ModelName } from '../../domain/agent.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
 import type { SearchId } from '../../domain/ids.ts';
+import type { LocalModelName } from '../../domain/model.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import {
   childEnvironment,
@@ -30,9 +31,9 @@ interface AuditOptions {
 
 /** Models that are opened when an agent first needs them. */
 function localModels() {
-  const opened = new Map<ModelName, LocalModel>();
+  const opened = new Map<LocalModelName, LocalModel>();
   return {
-    async open(name: ModelName): Promise<LocalModel> {
+    async open(name: LocalModelName): Promise<LocalModel> {
       const known = opened.get(name);
       if (known) return known;
       // The other models are arithmetic of this process.
@@ -114,6 +115,7 @@ async function run(search: SearchId, { home, json, retrain }: AuditOptions): Pro
       home,
       secrets: secretsOf(process.env),
       openModel: models.open,
+      openRecording: () => ({ search, gateway: replayedGateway(search, recordingPath(home, search)) }),
       retraining: retrain > 0 ? { count: retrain, train: worker.train } : null,
     });
     if (json) for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);

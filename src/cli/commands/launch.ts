@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
+import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
@@ -19,9 +21,19 @@ import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
+import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
-import { homeOption, jsonOption, natsOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
+import {
+  homeOption,
+  jsonOption,
+  natsOption,
+  option,
+  pricesOption,
+  searchArgument,
+  wholeNumber,
+  withOptions,
+} from '../options.ts';
 import { readSearchFile } from '../searchFile.ts';
 import { systemSetting } from '../setting.ts';
 import { writeReport } from '../writeReport.ts';
@@ -34,6 +46,9 @@ interface LaunchOptions {
   name?: SearchId;
   workers?: number;
   without: readonly PartName[];
+  prices?: string;
+  replay?: string;
+  dryRun?: boolean;
   json?: boolean;
 }
 
@@ -85,7 +100,14 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
         }
       : null;
   // All that can be wrong with the file is found before anything is started or recorded.
-  plan(options.name ?? searchIdSchema.parse('new'));
+  const planned = plan(options.name ?? searchIdSchema.parse('new'));
+  const asks = options.replay === undefined && !options.without.includes('agents');
+  if (planned && asks) checkModels(planned.spec, keyring(process.env), loadPrices(options.prices));
+  if (options.dryRun) {
+    if (!planned) throw new PrerequisiteError('usage', '--dry-run needs a search file', 'give one');
+    process.stdout.write(dryRun(planned.spec, loadPrices(options.prices)));
+    return exitCodes.ok;
+  }
 
   const display = chooseDisplay(options.json);
   const lab = await openLab(setting, options.without);
@@ -163,6 +185,11 @@ export function launchCommand(done: (code: number) => void): Command {
       .choices(parts)
       .env('AIRA_WITHOUT')
       .default([]),
+    option('--dry-run', 'say what the search would do and cost, and start nothing'),
+    pricesOption(),
+    option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(
+      (text: string) => resolve(text),
+    ),
     jsonOption(),
   );
 }

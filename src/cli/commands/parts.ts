@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { Argument, Command } from 'commander';
+import { openChat } from '../../actors/chat.ts';
 import { openLab } from '../../actors/ensemble.ts';
 import { type LabSetting, limitsFor, type Part, startAgent, startArchivist, startWorker } from '../../actors/lab.ts';
 import { createModel } from '../../agents/index.ts';
 import { connectBus } from '../../bus/index.ts';
-import { localModels, type ModelName } from '../../domain/agent.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId, workerIdSchema } from '../../domain/ids.ts';
+import { localModels } from '../../domain/model.ts';
 import { chooseDevices, inspectMachine } from '../../evaluators/index.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
-import { homeOption, natsOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
+import { homeOption, natsOption, option, pricesOption, searchArgument, wholeNumber, withOptions } from '../options.ts';
 import { systemSetting } from '../setting.ts';
 
 /** The parts of a lab as processes of their own, meeting at a NATS server. */
@@ -18,6 +19,7 @@ import { systemSetting } from '../setting.ts';
 interface PartOptions {
   home: string;
   nats?: string;
+  prices?: string;
   workers?: number;
 }
 
@@ -45,7 +47,7 @@ async function meet(
       'give --nats or set NATS_URL',
     );
   }
-  const setting = await systemSetting({ home: options.home, nats: options.nats });
+  const setting = await systemSetting(options);
   const { ackWaitMs, clock, timers, log } = setting;
   const limits = limitsFor(ackWaitMs);
   const bus = await connectBus({ url: options.nats, name: 'aira', limits, clock, ids: randomUUID, log });
@@ -101,15 +103,17 @@ async function work(options: PartOptions): Promise<number> {
 async function serveAgents(search: SearchId, names: readonly AgentName[], options: PartOptions): Promise<number> {
   const { setting, lab } = await meet(options);
   const { helpers, openRetriever } = setting;
+  const chat = openChat(search, setting.home, setting.chat, lab);
   const models = Object.fromEntries(
     localModels.map((name) => [name, createModel(name, helpers, openRetriever)] as const),
   );
   try {
-    const agents = names.map((name) => startAgent(search, name, models as Record<ModelName, never>, lab));
+    const agents = names.map((name) => startAgent(search, name, { models, chat: chat.thinking }, lab));
     say(`${names.join(', ')} of ${search} at ${options.nats}`);
     return await untilEnded(agents);
   } finally {
     for (const model of Object.values(models)) await model.close();
+    chat.close();
     await lab.bus.close();
   }
 }
@@ -147,6 +151,6 @@ export function partCommands(done: (code: number) => void): Command[] {
       natsOption(),
       option('--workers <number>', 'trainings at once').argParser(wholeNumber),
     ),
-    withOptions(agent, homeOption(), natsOption()),
+    withOptions(agent, homeOption(), natsOption(), pricesOption()),
   ];
 }

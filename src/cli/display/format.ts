@@ -1,4 +1,7 @@
 import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
+import type { Standing } from '../../domain/messages.ts';
+import { isLocal } from '../../domain/model.ts';
+import type { SearchSpec } from '../../domain/search.ts';
 
 /** `3:07` for 187 000 ms. */
 export function clockTime(milliseconds: number): string {
@@ -12,3 +15,20 @@ export const score = (value: number | null | undefined): string => (value == nul
 
 /** The run-length form of a candidate's canonical text. */
 export const shape = (candidate: string): string => runLengthText(parseArchitecture(candidate));
+
+/**
+ * What language models have cost, and what they will have cost at the end if the rest of the proposals cost as much as
+ * those so far. Null where none were asked.
+ */
+export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }: Standing): string | null {
+  if (spend.calls === 0) return null;
+  const asks = agents.filter(({ model }) => !isLocal(model));
+  const done = rows.filter(({ agent }) => asks.some(({ name }) => name === agent));
+  const proposed = done.reduce((sum, row) => sum + row.proposed, 0);
+  const all = asks.reduce((sum, agent) => sum + agent.evaluations, 0);
+  const atEnd =
+    proposed > 0 ? Math.min((spend.dollars / proposed) * all, budget.dollars ?? Number.POSITIVE_INFINITY) : null;
+  const of = budget.dollars === undefined ? '' : ` of $${budget.dollars}`;
+  const end = atEnd === null ? '' : `, about $${Math.max(atEnd, spend.dollars).toFixed(2)} at the end`;
+  return `$${spend.dollars.toFixed(3)}${of} for ${spend.calls} calls and ${spend.tokens} tokens${end}`;
+}

@@ -29,6 +29,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
         evaluated: standing?.evaluated ?? 0,
         saved: standing?.saved ?? 0,
         failed: standing?.failed ?? 0,
+        spend: standing?.spend ?? null,
         best: best
           ? {
               node: best.node,

@@ -6,7 +6,7 @@ import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
 import type { Timers } from '../../platform/timers.ts';
 import type { Display } from './display.ts';
-import { clockTime, score, shape } from './format.ts';
+import { clockTime, score, shape, spending } from './format.ts';
 
 const redrawEveryMs = 250;
 const barWidth = 20;
@@ -56,6 +56,8 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     );
     const { evaluated, saved, failed, pending, training } = standing;
     lines.push(`${evaluated} evaluated, ${saved} saved, ${failed} failed, ${pending} pending, ${training} training`);
+    const paid = spending(spec, standing);
+    if (paid !== null) lines.push(paid);
   }
   lines.push('');
   for (const { name, model, scaffold, evaluations } of spec.agents) {

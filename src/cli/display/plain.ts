@@ -2,7 +2,7 @@ import { runLengthText } from '../../domain/architecture.ts';
 import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { Display } from './display.ts';
-import { clockTime, score, shape } from './format.ts';
+import { clockTime, score, shape, spending } from './format.ts';
 
 /** How often a line of progress appears beside the events. */
 const progressEveryMs = 15_000;
@@ -47,6 +47,8 @@ export function plainDisplay(write: (line: string) => void): Display {
         minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
       const best = standing.best ? `, best ${score(standing.best.validation)} ${shape(standing.best.candidate)}` : '';
       say(`${standing.evaluated} evaluated, ${standing.pending} pending, ${standing.saved} saved${best}${left}`);
+      const paid = spec && spending(spec, standing);
+      if (paid) say(paid);
     },
     notice: say,
     ended({ how, report, summary }) {

@@ -3,6 +3,9 @@ import { count, duration, percent } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { section, table } from '../table.ts';
 
+/** Cents are too coarse for single calls. */
+const money = (dollars: number): string => `$${dollars.toFixed(dollars < 1 ? 4 : 2)}`;
+
 /** A bar of the share spent. */
 function meter(share: number): Markup {
   const width = Math.min(100, Math.max(0, 100 * share)).toFixed(1);
@@ -21,6 +24,17 @@ export function budgetSection(data: ReportData): Markup {
       text: duration,
     },
     { what: 'training time, all devices', used: spent.deviceSeconds, limit: limit.deviceSeconds, text: duration },
+    ...(spent.calls.calls === 0
+      ? []
+      : [
+          {
+            what: `${count(spent.calls.calls)} calls of language models`,
+            used: spent.calls.dollars,
+            limit: limit.dollars,
+            text: money,
+          },
+          { what: 'their tokens, read and written', used: spent.calls.tokens, limit: limit.tokens, text: count },
+        ]),
   ];
   const total = data.phases.reduce((sum, { seconds }) => sum + seconds, 0);
   return section(

@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import {
+  Cassette,
+  type ChatThinking,
+  Gateway,
+  keyring,
+  loadPrices,
+  openThoughts,
+  providersOf,
+  usualPatience,
+  usualRetries,
+} from '../agents/index.ts';
+import type { Bus } from '../bus/index.ts';
+import type { SearchId } from '../domain/ids.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Timers } from '../platform/timers.ts';
+import { patiently } from './patiently.ts';
+
+/** What a process says of language models; keys are in its environment and go no further (I7). */
+export interface ChatOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A price file that overrides entries of the shipped one. */
+  readonly prices?: string | undefined;
+  /** A recording to answer from, instead of asking anybody. */
+  readonly replay?: string | undefined;
+}
+
+/** Where the answers of a search are recorded. */
+export const recordingPath = (home: string, search: SearchId) => join(home, 'calls', `${search}.jsonl`);
+
+export interface OpenChat {
+  readonly thinking: ChatThinking;
+  close(): void;
+}
+
+/**
+ * Opens the language models for the agents of a search that run in this process.
+ *
+ * @throws PrerequisiteError for a price file, a recording or a home that cannot be used.
+ */
+export function openChat(
+  search: SearchId,
+  home: string,
+  { environment, prices, replay }: ChatOptions,
+  { bus, clock, timers, log }: { bus: Bus; clock: Clock; timers: Timers; log: Logger },
+): OpenChat {
+  const keys = keyring(environment);
+  const watch = { timers, clock, patience: usualPatience };
+  const retrying = (signal: AbortSignal) => ({ signal, timers, log });
+  const cassette =
+    replay === undefined ? Cassette.record(recordingPath(home, search), keys.redact) : Cassette.replay(replay);
+  const thoughts = openThoughts(join(home, 'thoughts.db'));
+  const gateway = new Gateway({
+    ...{ search, cassette, clock, timers },
+    model: providersOf(keys, watch, clock),
+    ledger: {
+      reserve: (reservation, signal) => patiently(() => bus.ask('call-reserve', reservation), retrying(signal)),
+      settle: (settlement, signal) => patiently(() => bus.ask('call-settle', settlement), retrying(signal)),
+    },
+    prices: loadPrices(prices),
+    redact: keys.redact,
+    retries: usualRetries,
+    ids: randomUUID,
+  });
+  return {
+    thinking: { search, gateway, thoughts },
+    close() {
+      cassette.close();
+      thoughts.close();
+    },
+  };
+}

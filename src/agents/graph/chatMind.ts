@@ -1,0 +1,165 @@
+import type { AgentSpec } from '../../domain/agent.ts';
+import {
+  type Architecture,
+  canonicalText,
+  parseArchitecture,
+  parseInSpace,
+  type Space,
+} from '../../domain/architecture.ts';
+import type { Purpose } from '../../domain/call.ts';
+import { errorMessage, TerminalError } from '../../domain/errors.ts';
+import { isLocal, splitModel } from '../../domain/model.ts';
+import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import { type ChatMessage, type ChatRequest, usualMaxTokens } from '../models/llm/chat.ts';
+import type { Answer, Gateway } from '../models/llm/gateway.ts';
+import { readAnswer } from '../models/llm/structured.ts';
+import { type AnswerForm, lessonForm, proposalForms, type StatedProposal } from '../operators/answers.ts';
+import {
+  analysisPrompt,
+  proposalPrompt,
+  repairPrompt,
+  shorterPrompt,
+  standingText,
+  systemPrompt,
+} from '../operators/prompts.ts';
+import type { Mind, Offer, Problem, ProposeInput } from './mind.ts';
+
+/** What a language-model agent needs beside its specification. */
+export interface ChatSetting {
+  readonly gateway: Gateway;
+  readonly task: string;
+  readonly metric: string;
+}
+
+/** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */
+function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: Space): string {
+  if (architecture !== null) return canonicalText(parseArchitecture(architecture));
+  const [parent] = parents;
+  if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
+  const layers = [...parseInSpace(parent.candidate, space)];
+  for (const { layer, primitive } of edits) {
+    if (!Number.isInteger(layer) || layer < 0 || layer >= layers.length) {
+      throw new TerminalError('edit', `edit of layer ${layer}: the layers are 0 to ${layers.length - 1}`);
+    }
+    layers[layer] = primitive;
+  }
+  return canonicalText(layers satisfies Architecture);
+}
+
+/** The messages of a question that was answered unusably before: each answer, and what was wrong with it. */
+function conversation(prompt: string, problems: readonly Problem[]): ChatMessage[] {
+  const messages: ChatMessage[] = [];
+  // Some servers refuse two messages of one role in a row.
+  const say = (role: ChatMessage['role'], text: string): void => {
+    const last = messages.at(-1);
+    if (last?.role === role) messages[messages.length - 1] = { role, text: `${last.text}\n\n${text}` };
+    else messages.push({ role, text });
+  };
+  say('user', prompt);
+  for (const { kind, message, text } of problems) {
+    if (kind !== 'truncated' && text.trim() !== '') say('assistant', text);
+    say('user', kind === 'truncated' ? shorterPrompt() : repairPrompt(message));
+  }
+  return messages;
+}
+
+function problemOf({ outcome, problem, text }: Answer): Problem | null {
+  switch (outcome) {
+    case 'complete':
+      return null;
+    case 'malformed':
+      return { kind: outcome, message: problem ?? 'the answer does not have the form', text };
+    case 'truncated':
+      return { kind: outcome, message: 'the answer was cut off at the limit of output tokens', text };
+    case 'refused':
+      return { kind: outcome, message: `the model declined to answer: ${text}`, text };
+    case 'empty':
+      return { kind: outcome, message: 'the answer was empty', text };
+  }
+}
+
+/** A language model as a mind. It keeps nothing between questions (I5). */
+export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric }: ChatSetting): Mind {
+  const topic = { task, metric, space, role: spec.role ?? '' };
+
+  const request = (
+    purpose: Purpose,
+    form: AnswerForm<unknown>,
+    messages: readonly ChatMessage[],
+    room: number,
+  ): ChatRequest => {
+    const model = spec.models?.[purpose] ?? spec.model;
+    if (isLocal(model)) throw new TerminalError('model', `${model} is no language model`);
+    const own = splitModel(model).provider === 'compatible';
+    return {
+      model,
+      system: systemPrompt(purpose, topic),
+      messages,
+      schema: form.wire,
+      maxTokens: (spec.maxTokens ?? usualMaxTokens) * room,
+      ...(spec.effort ? { effort: spec.effort } : {}),
+      ...(own && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
+      ...(own ? { baseUrl: spec.baseUrl } : {}),
+    };
+  };
+
+  const ask = <T>(
+    purpose: Purpose,
+    form: AnswerForm<T>,
+    messages: readonly ChatMessage[],
+    { view, round, room, signal }: { view: View; round: number; room: number; signal: AbortSignal },
+  ): Promise<Answer> =>
+    gateway.ask(
+      {
+        scope: { agent: spec.name, ordinal: view.ordinal, purpose, round },
+        request: request(purpose, form, messages, room),
+        standing: standingText(view),
+        problem: (text) => {
+          const read = readAnswer(text, form.schema);
+          return read.ok ? null : read.problem;
+        },
+      },
+      signal,
+    );
+
+  return {
+    name: spec.model,
+    mendable: true,
+
+    async propose({ operator, parents, view, passages, problems, signal }: ProposeInput): Promise<Offer> {
+      const form = proposalForms[operator];
+      const prompt = proposalPrompt(operator, { view, parents, passages });
+      const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
+      const round = { view, round: problems.length, room, signal };
+      const answer = await ask(operator, form, conversation(prompt, problems), round);
+      const { text } = answer;
+      const problem = problemOf(answer);
+      if (problem) return { problem };
+      const read = readAnswer(text, form.schema);
+      if (!read.ok) return { problem: { kind: 'malformed', message: read.problem, text } };
+      const stated = read.value;
+      try {
+        const candidate = candidateOf(stated, parents, space);
+        const shown = new Set([...view.nodes.map((node) => node.id as string), ...passages.map(({ id }) => id)]);
+        const { hypothesis, change, expected_fitness: expected } = stated;
+        const evidence = [...new Set(stated.evidence)].filter((id) => shown.has(id));
+        return { proposal: { candidate, change, expected, hypothesis, evidence }, text };
+      } catch (thrown) {
+        if (!(thrown instanceof TerminalError)) throw thrown;
+        return { problem: { kind: 'invalid', message: errorMessage(thrown), text } };
+      }
+    },
+
+    /** Lessons are worth one question and no repair: without them the agent still sees the results themselves. */
+    async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
+      const messages = conversation(analysisPrompt(view, results), []);
+      const answer = await ask('analyze', lessonForm, messages, { view, round: 0, room: 1, signal });
+      const read = answer.outcome === 'complete' ? readAnswer(answer.text, lessonForm.schema) : null;
+      if (!read?.ok) return [];
+      return results.flatMap(({ id }) => {
+        const lesson = read.value.lessons.find(({ node }) => node === id);
+        return lesson ? [{ node: id, text: lesson.text }] : [];
+      });
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import type { ModelName } from '../../domain/model.ts';
+import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import type { Proposal, ProposalInput } from '../models/model.ts';
+import type { Passage } from './retriever.ts';
+
+/** Why an answer could not become a candidate. */
+export interface Problem {
+  readonly kind: 'malformed' | 'truncated' | 'refused' | 'empty' | 'invalid' | 'duplicate';
+  readonly message: string;
+  /** What was answered, as far as there was anything. */
+  readonly text: string;
+  /** The candidate that was tried before, where that is the problem. */
+  readonly candidate?: string;
+}
+
+export type Offer = { readonly proposal: Proposal; readonly text: string } | { readonly problem: Problem };
+
+/** All that an offer may depend on. */
+export interface ProposeInput extends ProposalInput {
+  readonly passages: readonly Passage[];
+  /** What was wrong with earlier answers to this question, oldest first. */
+  readonly problems: readonly Problem[];
+  readonly signal: AbortSignal;
+}
+
+/** The part of a thought that differs between kinds of agents; everything else is the same graph. */
+export interface Mind {
+  readonly name: ModelName;
+  /**
+   * Whether it may be told what was wrong and be asked again. A mind that may not keeps a contract: breaking it is a defect
+   * of the laboratory and not an attempt that failed.
+   */
+  readonly mendable: boolean;
+  propose(input: ProposeInput): Promise<Offer>;
+  /** What results teach; none where it does not learn in words. */
+  learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]>;
+}

@@ -1,0 +1,189 @@
+import type { AgentSpec } from '../../domain/agent.ts';
+import { ArchitectureError, canonicalText, parseInSpace, type Space } from '../../domain/architecture.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import type { NodeId } from '../../domain/ids.ts';
+import {
+  type Lesson,
+  type Operator,
+  type Rationale,
+  rationaleSchema,
+  type View,
+  type ViewNode,
+} from '../../domain/node.ts';
+import { rngFor } from '../../domain/rng.ts';
+import type { Decision } from '../scaffolds/decision.ts';
+import { scaffoldFor } from '../scaffolds/scaffold.ts';
+import type { Mind, Offer, Problem } from './mind.ts';
+import type { Passage, Retriever } from './retriever.ts';
+
+/** An attempt, ready to be submitted. */
+export interface Thought {
+  readonly operator: Operator;
+  readonly parents: NodeId[];
+  /** Canonical text, of the space; where no usable answer was had, what was answered instead, to be kept as rejected. */
+  readonly candidate: string;
+  readonly rationale: Rationale;
+  readonly lessons?: Lesson[];
+}
+
+export interface ThoughtSetting {
+  readonly spec: AgentSpec;
+  readonly space: Space;
+  readonly seed: number;
+  readonly task: string;
+  readonly mind: Mind;
+  readonly retriever: Retriever | null;
+  readonly signal: AbortSignal;
+}
+
+/** Answers that are asked for again with the reason why they could not be used. */
+const mostRepairs = 1;
+/** Results that one analysis looks at; more than come in between two attempts only after a pause. */
+const mostResults = 4;
+
+/** What passes between the steps of a thought; plain data, because it is written down between them. */
+export interface ThoughtState {
+  readonly view: View;
+  readonly decision: Decision;
+  readonly lessons: Lesson[];
+  readonly passages: Passage[];
+  readonly offer: Offer;
+  readonly problems: Problem[];
+  readonly thought: Thought;
+}
+type Update = Promise<Partial<ThoughtState>>;
+
+/** The view with the lessons that were learned in this thought. */
+function informed({ view, lessons }: ThoughtState): View {
+  if (!lessons?.length) return view;
+  const texts = new Map(lessons.map(({ node, text }) => [node, text]));
+  return {
+    ...view,
+    nodes: view.nodes.map((node) => ({ ...node, ...(texts.has(node.id) ? { lesson: texts.get(node.id) } : {}) })),
+  };
+}
+
+/** Results of late that nothing was learned from yet, oldest first. */
+function freshResults(view: View, pending: number): ViewNode[] {
+  const since = view.ordinal - pending - mostResults;
+  const fresh = view.nodes.filter(({ ordinal, status, lesson }) => {
+    return ordinal >= since && lesson === undefined && (status === 'evaluated' || status === 'failed');
+  });
+  return fresh.sort((a, b) => a.ordinal - b.ordinal).slice(-mostResults);
+}
+
+/** What keeps an offer from becoming a candidate, or null. */
+function objection(offer: Offer, view: View, { space, mind }: ThoughtSetting): Problem | null {
+  if ('problem' in offer) return offer.problem;
+  const { proposal, text } = offer;
+  try {
+    const candidate = canonicalText(parseInSpace(proposal.candidate, space));
+    const twin = mind.mendable ? view.nodes.find((node) => node.candidate === candidate) : undefined;
+    return twin
+      ? { kind: 'duplicate', message: `${twin.id} is the same architecture: propose another`, text, candidate }
+      : null;
+  } catch (error) {
+    if (!(error instanceof ArchitectureError)) throw error;
+    if (mind.mendable) return { kind: 'invalid', message: error.message, text };
+    throw new TerminalError('proposal', `${mind.name} left the space: ${error.message}`, { cause: error });
+  }
+}
+
+function checkedRationale(rationale: Rationale, mind: Mind): Rationale {
+  const checked = rationaleSchema.safeParse(rationale);
+  if (checked.success) return checked.data;
+  throw new TerminalError('proposal', `${mind.name} gave no proper rationale: ${checked.error.issues[0]?.message}`);
+}
+
+export type Step = 'recall' | 'analyze' | 'retrieve' | 'propose' | 'check' | 'repair' | 'submit';
+
+/** Which step follows which; after the last comes null. */
+export const following: Readonly<Record<Step, Step | null | ((state: ThoughtState) => Step)>> = {
+  recall: 'analyze',
+  analyze: 'retrieve',
+  retrieve: 'propose',
+  propose: 'check',
+  check: ({ offer, problems }) => {
+    // Who declined once declines again; the budget is better spent on the next attempt.
+    const hopeless = 'problem' in offer && offer.problem.kind === 'refused';
+    return 'problem' in offer && !hopeless && problems.length <= mostRepairs ? 'repair' : 'submit';
+  },
+  repair: 'check',
+  submit: null,
+};
+
+/**
+ * The steps of one thought: recall, analyze, retrieve, propose, check, repair, submit.
+ *
+ * Role: what each step does, and which follows. Non-role: running them (graph), the life cycle (the agent actor), the
+ * choice (scaffold), words (operators), money (gateway). The last step hands the attempt to its caller, who takes it to
+ * the ledger.
+ *
+ * T1. A step is a function of the state, the specification and the recorded answers (I5): it may be run again.
+ * T2. Every thought ends in an attempt. Where no usable answer was had, the attempt says so and is kept (I8).
+ * T3. All chance is drawn from (seed, agent, attempt, step).
+ */
+export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (state: ThoughtState) => Update>> {
+  const { spec, space, seed, task, mind, retriever, signal } = setting;
+  const parentsOf = ({ view, decision }: ThoughtState): ViewNode[] => {
+    const byId = new Map(view.nodes.map((node) => [node.id, node]));
+    return decision.parents.map((id) => byId.get(id) as ViewNode);
+  };
+  const offer = async (state: ThoughtState): Update => {
+    const { operator } = state.decision;
+    const rng = rngFor(seed, spec.name, state.view.ordinal, 'model');
+    const problems = state.problems ?? [];
+    const view = informed(state);
+    const input = { operator, parents: parentsOf({ ...state, view }), view, space, rng, signal };
+    return { offer: await mind.propose({ ...input, passages: state.passages ?? [], problems }) };
+  };
+
+  return {
+    recall: async ({ view }) => ({
+      decision: scaffoldFor(spec.scaffold)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold')),
+    }),
+    analyze: async ({ view }) => {
+      // One-shot agents are the baseline that learns nothing from results.
+      const results = mind.mendable && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
+      return { lessons: results.length > 0 ? await mind.learn(view, results, signal) : [] };
+    },
+    retrieve: async (state) => {
+      const query = { operator: state.decision.operator, parents: parentsOf(state), task };
+      return { passages: retriever ? [...(await retriever.retrieve(query, signal))] : [] };
+    },
+    propose: offer,
+    check: async ({ offer: offered, view, problems }) => {
+      const problem = objection(offered, view, setting);
+      return problem ? { offer: { problem }, problems: [...(problems ?? []), problem] } : {};
+    },
+    repair: offer,
+    submit: async (state) => ({ thought: conclusion(state, setting) }),
+  };
+}
+
+/** The attempt that a thought has come to. */
+function conclusion({ decision, lessons, offer, problems }: ThoughtState, { space, mind }: ThoughtSetting): Thought {
+  const { operator, parents, reason: choice } = decision;
+  const learned = lessons?.length ? { lessons } : {};
+  if ('problem' in offer) {
+    const { kind, message, text, candidate } = offer.problem;
+    const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;
+    const rationale = { choice, change: change.slice(0, 2000), expected: null, retrieved: [], evidence: [] };
+    // A repeated candidate is kept as a duplicate; anything else is marked, so that no accident makes a candidate of it.
+    const said = candidate ?? `(${kind}) ${text.slice(0, 4000)}`;
+    return { operator, parents: [...parents], candidate: said, rationale, ...learned };
+  }
+  const { candidate, change, expected, hypothesis, retrieved = [], evidence = [] } = offer.proposal;
+  const said = {
+    ...(hypothesis === undefined ? {} : { hypothesis }),
+    retrieved: [...retrieved],
+    evidence: [...evidence],
+  };
+  return {
+    operator,
+    parents: [...parents],
+    candidate: canonicalText(parseInSpace(candidate, space)),
+    rationale: checkedRationale({ choice, change, expected, ...said }, mind),
+    ...learned,
+  };
+}

@@ -1,0 +1,62 @@
+import type { AgentSpec } from '../../../domain/agent.ts';
+import type { Purpose, Usage } from '../../../domain/call.ts';
+import { type ChatModelName, isLocal } from '../../../domain/model.ts';
+import type { SearchSpec } from '../../../domain/search.ts';
+import { answerForm } from '../../operators/answers.ts';
+import { longestQuestion, systemPrompt } from '../../operators/prompts.ts';
+import { usualMaxTokens } from './chat.ts';
+import { cost, mostUsage, type Prices } from './prices.ts';
+
+/**
+ * What a typical question takes, for forecasts only: half of the longest prompt at three bytes a token, and 2000 tokens of
+ * thought and answer, which is what models at medium effort write about a question of this size. The forecast of a
+ * running search is made from what its calls have really cost.
+ */
+const likelyShare = 0.5;
+const likelyOutput = 2000;
+
+/** Calls of one kind by one agent, with what they may cost; null where the model has no price. */
+export interface ForecastLine {
+  readonly agent: string;
+  readonly purpose: 'propose' | 'analyze';
+  readonly model: ChatModelName;
+  readonly calls: number;
+  readonly likely: number | null;
+  /** If every prompt and every answer were as long as they may be. Repairs and tries that fail come on top. */
+  readonly most: number | null;
+}
+
+function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Prices): ForecastLine {
+  const model = (agent.models?.[purpose] ?? agent.model) as ChatModelName;
+  const { task, metric, space } = spec;
+  const request = {
+    model,
+    system: systemPrompt(purpose, { task, metric, space, role: agent.role ?? '' }),
+    messages: [{ role: 'user' as const, text: 'x'.repeat(longestQuestion) }],
+    schema: answerForm(purpose).wire,
+    maxTokens: agent.maxTokens ?? usualMaxTokens,
+  };
+  const most = mostUsage(request);
+  const input = Math.ceil((most.input * likelyShare) / 3);
+  const likely: Usage = { input, cached: 0, written: 0, output: Math.min(likelyOutput, request.maxTokens) };
+  const price = prices.of(model);
+  const calls = agent.evaluations;
+  return {
+    agent: agent.name,
+    purpose: purpose === 'analyze' ? 'analyze' : 'propose',
+    ...{ model, calls },
+    likely: price && calls * cost(likely, price),
+    most: price && calls * cost(most, price),
+  };
+}
+
+/** What the calls of a search will cost, by agent. Agents without a language model do not appear. */
+export function forecast(spec: SearchSpec, prices: Prices): ForecastLine[] {
+  return spec.agents
+    .filter(({ model }) => !isLocal(model))
+    .flatMap((agent) => {
+      const learns = agent.scaffold.kind !== 'one-shot';
+      const proposing: Purpose = learns ? 'improve' : 'draft';
+      return [line(spec, agent, proposing, prices), ...(learns ? [line(spec, agent, 'analyze', prices)] : [])];
+    });
+}

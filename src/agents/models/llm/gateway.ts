@@ -1,0 +1,202 @@
+import type * as z from 'zod';
+import type { CallOutcome, CallReservation, CallSettlement, Usage } from '../../../domain/call.ts';
+import { contentHash, type Json } from '../../../domain/canonical.ts';
+import { BudgetError, RetryableError, TerminalError } from '../../../domain/errors.ts';
+import type { SearchId } from '../../../domain/ids.ts';
+import type { ReplyOf } from '../../../domain/messages.ts';
+import { type Rng, rngFor } from '../../../domain/rng.ts';
+import type { Clock } from '../../../platform/clock.ts';
+import { pause, type Timers } from '../../../platform/timers.ts';
+import type { Breaker } from './breaker.ts';
+import type { Answered, Cassette, Scope } from './cassette.ts';
+import type { ChatModel, ChatReply, ChatRequest } from './chat.ts';
+import { ChatFault } from './faults.ts';
+import { cost, likelyUsage, mostUsage, type Prices } from './prices.ts';
+import { type RetryPolicy, retrying } from './retry.ts';
+
+/** Where calls are reserved and settled: the ledger, over whatever leads there. Both may be repeated without harm. */
+export interface CallLedger {
+  reserve(reservation: CallReservation, signal: AbortSignal): Promise<ReplyOf<'call-reserve'>>;
+  settle(settlement: CallSettlement, signal: AbortSignal): Promise<unknown>;
+}
+
+export interface Question {
+  readonly scope: Scope;
+  readonly request: ChatRequest;
+  /**
+   * What depends on the moment, such as the time that is left: sent at the end of the last message and no part of the
+   * question's identity, since a replay could not repeat it.
+   */
+  readonly standing: string;
+  /** What is wrong with an answer's form, or null; decides whether the call counts as malformed. */
+  readonly problem: (text: string) => string | null;
+}
+
+export interface Answer {
+  readonly text: string;
+  readonly outcome: Extract<CallOutcome, 'complete' | 'malformed' | 'truncated' | 'refused' | 'empty'>;
+  readonly problem: string | null;
+}
+
+export interface GatewayParts {
+  readonly search: SearchId;
+  /** The model behind a request, made when it is first needed. @throws PrerequisiteError without a key. */
+  readonly model: (request: ChatRequest) => { readonly chat: ChatModel; readonly breaker: Breaker };
+  readonly ledger: CallLedger;
+  readonly cassette: Cassette;
+  readonly prices: Prices;
+  readonly redact: (text: string) => string;
+  readonly retries: RetryPolicy;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly ids: () => string;
+}
+
+/** Reservations of other agents are settled within seconds. */
+const heldPauseMs = 1000;
+/** When a provider is away after all tries, the thought is taken up again no sooner than after so long. */
+const awayMs = 30_000;
+
+/** Thrown when dollars or tokens are used up, which they stay: a replay ends at the same question. */
+class SpentError extends BudgetError {}
+
+const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
+
+/**
+ * The one way to a language model.
+ *
+ * Role: answers from the recording, else reserves, asks, repeats, settles, records. Non-role: what is asked and what
+ * becomes of the answer.
+ *
+ * W1. No request leaves before the ledger has granted the most that it can cost (I9).
+ * W2. A question that was answered is never asked again (I5).
+ * W3. Every try is a call of its own in the ledger; one that may have been billed is charged in full.
+ * W4. No text that leaves here, errors included, holds a key (I7).
+ */
+export class Gateway {
+  readonly #parts: GatewayParts;
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @throws BudgetError when the budget does not reach, RetryableError when the provider is away, TerminalError when it
+   * turned the request down, PrerequisiteError without a key, the signal's reason once it is aborted.
+   */
+  async ask(question: Question, signal: AbortSignal): Promise<Answer> {
+    const { cassette, redact } = this.#parts;
+    const { scope, request } = question;
+    // Once through JSON, which leaves out what is undefined.
+    const sent = JSON.parse(JSON.stringify(request)) as z.core.util.JSONType;
+    const key = contentHash({ scope, request: sent } as Json);
+    const entry = { v: 1 as const, key, scope, request: sent };
+    const found = cassette.find(key, scope)?.result;
+    if (found?.kind === 'budget') throw new SpentError(found.reason);
+    if (found) {
+      await this.#settleAgain(found, question, signal);
+      return judged(found, question);
+    }
+    try {
+      const result = await this.#buy(key, question, signal);
+      cassette.add({ ...entry, result });
+      await this.#settleAnswered(result, question, signal);
+      return judged(result, question);
+    } catch (thrown) {
+      if (thrown instanceof SpentError) cassette.add({ ...entry, result: { kind: 'budget', reason: thrown.message } });
+      if (!(thrown instanceof ChatFault)) throw thrown;
+      const message = redact(`${request.model}: ${thrown.message}`);
+      if (thrown.kind === 'rejected') throw new TerminalError('provider-rejected', message);
+      throw new RetryableError('provider-away', message, Math.max(awayMs, thrown.retryAfterMs ?? 0));
+    }
+  }
+
+  /** One answer, after as many tries as it takes; settled only where a try failed. */
+  async #buy(key: string, { scope, request, standing }: Question, signal: AbortSignal): Promise<Answered> {
+    const { search, ledger, prices, clock, timers, ids, retries, redact } = this.#parts;
+    const { chat, breaker } = this.#parts.model(request);
+    const sent = withStanding(request, standing);
+    const most = mostUsage(sent);
+    const price = prices.of(request.model) ?? { input: 0, output: 0 };
+    const { agent, ordinal, purpose } = scope;
+    const rng: Rng = rngFor('retry', key);
+    return retrying(
+      async () => {
+        const call = ids();
+        const dollars = cost(most, price);
+        const reservation = { search, agent, call, ordinal, purpose, model: request.model, request: key, dollars };
+        await this.#reserve({ ...reservation, tokens: most.input + most.output }, signal);
+        const begun = clock.monotonic();
+        const latency = () => Math.max(0, clock.monotonic() - begun);
+        try {
+          const reply = await chat.complete(sent, signal);
+          const text = redact(reply.text);
+          const usage = reply.usage ?? likelyUsage(sent, reply.text);
+          const { finish, served } = reply;
+          const paid = { usage, dollars: cost(usage, price), estimated: reply.usage === null, latencyMs: latency() };
+          return { kind: 'answer', text, finish, served, call, ...paid };
+        } catch (thrown) {
+          const fault = thrown instanceof ChatFault ? thrown : null;
+          // A request that was called off may have been billed as well.
+          const billable = fault === null || fault.billable;
+          const usage = billable ? { ...most, written: 0 } : nothing;
+          const outcome: CallOutcome = fault?.kind ?? 'lost';
+          const message = redact(fault?.message ?? 'called off').slice(0, 500);
+          const settled = {
+            outcome,
+            served: null,
+            usage,
+            dollars: billable ? dollars : 0,
+            estimated: billable,
+            message,
+          };
+          const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal);
+          if (fault === null) settling.catch(() => undefined);
+          else await settling;
+          throw thrown;
+        }
+      },
+      retries,
+      { breaker, timers, rng, signal },
+    );
+  }
+
+  async #reserve(reservation: CallReservation, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const reply = await this.#parts.ledger.reserve(reservation, signal);
+      if (reply.state === 'granted') return;
+      if (reply.state === 'spent') throw new SpentError(reply.reason);
+      if (reply.state === 'closed') throw new BudgetError(reply.reason);
+      await pause(this.#parts.timers, heldPauseMs, signal);
+    }
+  }
+
+  async #settleAnswered(answer: Answered, question: Question, signal: AbortSignal): Promise<void> {
+    const { search, ledger } = this.#parts;
+    const { outcome, problem } = judged(answer, question);
+    const { call, served, usage, dollars, estimated, latencyMs } = answer;
+    const message = problem?.slice(0, 500) ?? null;
+    await ledger.settle({ search, call, outcome, served, usage, dollars, estimated, latencyMs, message }, signal);
+  }
+
+  /** The process may have died between recording and settling. In a replay the ledger knows nothing of the call. */
+  async #settleAgain(answer: Answered, question: Question, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#settleAnswered(answer, question, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof TerminalError)) throw thrown;
+    }
+  }
+}
+
+function judged({ text, finish }: Pick<ChatReply, 'text' | 'finish'>, { problem }: Question): Answer {
+  if (finish !== 'complete') return { text, outcome: finish, problem: null };
+  const wrong = problem(text);
+  return { text, outcome: wrong === null ? 'complete' : 'malformed', problem: wrong };
+}
+
+function withStanding(request: ChatRequest, standing: string): ChatRequest {
+  const last = request.messages.at(-1);
+  if (standing === '' || !last) return request;
+  return { ...request, messages: [...request.messages.slice(0, -1), { ...last, text: `${last.text}\n\n${standing}` }] };
+}

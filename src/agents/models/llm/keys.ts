@@ -1,0 +1,70 @@
+import { PrerequisiteError } from '../../../domain/errors.ts';
+import { type ChatModelName, type Provider, splitModel } from '../../../domain/model.ts';
+
+const mask = '[redacted]';
+
+/** A key. It shows itself to whoever asks for it by `reveal` and to nothing that prints, joins or serialises (I7). */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return mask;
+  }
+
+  toJSON(): string {
+    return mask;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return mask;
+  }
+}
+
+/** Where a provider is and what opens it. */
+export interface Endpoint {
+  readonly key: Secret;
+  readonly baseUrl: string | undefined;
+}
+
+const variables: Readonly<Record<Provider, { key: string; baseUrl: string | null }>> = {
+  openai: { key: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
+  anthropic: { key: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
+  // The address is the agent's own setting, because several servers may be used at once.
+  compatible: { key: 'AIRA_COMPATIBLE_API_KEY', baseUrl: null },
+};
+
+/** The keys of this process, and what hides them. */
+export interface Keyring {
+  /** @throws PrerequisiteError where there is no key for it. */
+  endpoint(model: ChatModelName, baseUrl: string | undefined): Endpoint;
+  /** The text with every known key masked: providers quote keys in their errors. */
+  redact(text: string): string;
+}
+
+/** Reads the keys from an environment. Local servers usually want none; the SDK wants a word, so they get one. */
+export function keyring(environment: Readonly<Record<string, string | undefined>>): Keyring {
+  const value = (name: string | null) => (name === null ? undefined : environment[name]?.trim() || undefined);
+  const known = Object.values(variables)
+    .flatMap(({ key }) => value(key) ?? [])
+    .sort((a, b) => b.length - a.length);
+  return {
+    endpoint(model, baseUrl) {
+      const { provider } = splitModel(model);
+      const names = variables[provider];
+      const key = value(names.key) ?? (provider === 'compatible' ? 'none' : undefined);
+      if (key === undefined) {
+        throw new PrerequisiteError('key', `${model} needs a key`, `set ${names.key}, or use another model`);
+      }
+      return { key: new Secret(key), baseUrl: provider === 'compatible' ? baseUrl : value(names.baseUrl) };
+    },
+    redact: (text) => known.reduce((rest, key) => rest.replaceAll(key, mask), text),
+  };
+}

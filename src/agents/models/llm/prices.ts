@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import * as z from 'zod';
+import type { Usage } from '../../../domain/call.ts';
+import { errorMessage, PrerequisiteError } from '../../../domain/errors.ts';
+import { type ChatModelName, splitModel } from '../../../domain/model.ts';
+import type { ChatRequest } from './chat.ts';
+
+const dollars = z.number().nonnegative();
+/** US dollars per million tokens. Without figures of their own, cached and written tokens cost what input costs. */
+const priceSchema = z.strictObject({
+  input: dollars,
+  cached: dollars.optional(),
+  written: dollars.optional(),
+  output: dollars,
+});
+export type Price = z.infer<typeof priceSchema>;
+
+const priceFileSchema = z.strictObject({
+  /** The day on which the prices were looked up. */
+  asOf: z.iso.date(),
+  unit: z.string().optional(),
+  /** By `provider/name`; `provider/*` stands for all other models of a provider. */
+  models: z.record(z.string().regex(/^(openai|anthropic|compatible)\/.+$/), priceSchema),
+});
+export type PriceFile = z.infer<typeof priceFileSchema>;
+
+export interface Prices {
+  readonly asOf: string;
+  /** Null where nobody stated a price. A dated name (`gpt-6-sol-2026-09-22`) costs what its family costs. */
+  of(model: ChatModelName): Price | null;
+}
+
+/** `src/agents/models/llm` and `dist/agents/models/llm` are equally deep below the root of the package. */
+const shipped = join(resolve(import.meta.dirname, '../../../..'), 'prices/prices.json');
+
+function read(path: string): PriceFile {
+  try {
+    return priceFileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : errorMessage(cause);
+    throw new PrerequisiteError('prices', `the price file ${path} cannot be used: ${why}`, 'mend it', { cause });
+  }
+}
+
+/** The shipped prices, overridden entry by entry by those of the user's file. @throws PrerequisiteError for a bad file. */
+export function loadPrices(override?: string): Prices {
+  const files = [read(shipped), ...(override === undefined ? [] : [read(override)])];
+  const models = Object.assign({}, ...files.map((file) => file.models)) as Record<string, Price>;
+  return {
+    asOf: files.map((file) => file.asOf).sort()[0] as string,
+    of(model) {
+      const family = model.replace(/-\d{4}-?\d{2}-?\d{2}$/, '');
+      return models[model] ?? models[family] ?? models[`${splitModel(model).provider}/*`] ?? null;
+    },
+  };
+}
+
+/** What a call costs, in dollars. */
+export function cost({ input, cached, written, output }: Usage, price: Price): number {
+  const fresh = Math.max(0, input - cached - written);
+  const perMillion =
+    fresh * price.input +
+    cached * (price.cached ?? price.input) +
+    written * (price.written ?? price.input) +
+    output * price.output;
+  return perMillion / 1e6;
+}
+
+const bytesOf = ({ system, messages, schema }: ChatRequest): number[] =>
+  [system, ...messages.map(({ text }) => text), ...(schema ? [JSON.stringify(schema.json)] : [])].map((text) =>
+    Buffer.byteLength(text),
+  );
+
+/** Tokens by which providers frame a message, at most. */
+const framing = 16;
+
+/**
+ * The most that a request can use: a token is at least one byte in every tokenizer, and all input is taken as written to
+ * the cache, its dearest form. Two to four times what our prompts really need; the settlement gives the rest back.
+ */
+export function mostUsage(request: ChatRequest): Usage {
+  const bytes = bytesOf(request);
+  const input = bytes.reduce((sum, each) => sum + each + framing, 0);
+  return { input, cached: 0, written: input, output: request.maxTokens };
+}
+
+/** About what an answered request has used, for servers that do not say: three bytes to a token. */
+export function likelyUsage(request: ChatRequest, answer: string): Usage {
+  const input = Math.ceil(bytesOf(request).reduce((sum, each) => sum + each, 0) / 3);
+  return {
+    input,
+    cached: 0,
+    written: 0,
+    output: Math.min(request.maxTokens, Math.ceil(Buffer.byteLength(answer) / 3)),
+  };
+}

@@ -1,0 +1,86 @@
+import * as z from 'zod';
+import { type Primitive, primitiveSchema } from '../../domain/architecture.ts';
+import type { Purpose } from '../../domain/call.ts';
+import type { AnswerSchema } from '../models/llm/chat.ts';
+import { answerSchema } from '../models/llm/structured.ts';
+
+const statement = z.string().trim().min(1).max(1500);
+
+const reasons = {
+  hypothesis: statement.describe('Why this should work, in two or three sentences.'),
+  change: statement.describe(
+    'What is changed relative to the parents, or the idea of the draft, in one or two sentences.',
+  ),
+  expected_fitness: z.number().nullable().describe('The fitness you expect, or null.'),
+  evidence: z.array(z.string().max(200)).max(16).describe('Ids of the attempts and passages shown that this rests on.'),
+};
+
+const whole = z.strictObject({
+  ...reasons,
+  architecture: z.string().max(8000).describe('All layers from the input upwards, as tokens or runs: 2mA+5M+1Mb.'),
+});
+
+/** Beside a whole candidate an improvement may be a few substitutions, so that its effect has a cause one can name. */
+const edited = z.strictObject({
+  ...reasons,
+  architecture: z
+    .string()
+    .max(8000)
+    .nullable()
+    .describe('All layers from the input upwards, or null when edits are given.'),
+  edits: z
+    .array(z.strictObject({ layer: z.number(), primitive: primitiveSchema }))
+    .max(64)
+    .nullable()
+    .describe('Layers to substitute in the parent, counted from 0, or null when a whole architecture is given.'),
+});
+
+const lessons = z.strictObject({
+  lessons: z
+    .array(z.strictObject({ node: z.string().max(64), text: z.string().trim().min(1).max(1000) }))
+    .max(16)
+    .describe('One lesson for each result that was asked about.'),
+});
+
+/** A proposal as a model states it; `architecture` or `edits` is null, and exactly one of them. */
+export interface StatedProposal {
+  readonly hypothesis: string;
+  readonly change: string;
+  readonly expected_fitness: number | null;
+  readonly evidence: string[];
+  readonly architecture: string | null;
+  readonly edits: { layer: number; primitive: Primitive }[] | null;
+}
+
+/** What the answers of an operator look like. */
+export interface AnswerForm<T> {
+  readonly schema: z.ZodType<T>;
+  readonly wire: AnswerSchema;
+}
+
+const form = <T>(name: string, schema: z.ZodType<T>): AnswerForm<T> => ({ schema, wire: answerSchema(name, schema) });
+
+const wholeForm: AnswerForm<StatedProposal> = {
+  schema: whole.transform((stated) => ({ ...stated, edits: null })),
+  wire: answerSchema('proposal', whole),
+};
+const editedForm: AnswerForm<StatedProposal> = form(
+  'improvement',
+  edited.refine(({ architecture, edits }) => (architecture === null) !== (edits === null || edits.length === 0), {
+    error: 'give either architecture or edits, and null for the other',
+  }),
+);
+
+export const proposalForms: Readonly<Record<Exclude<Purpose, 'analyze'>, AnswerForm<StatedProposal>>> = {
+  draft: wholeForm,
+  improve: editedForm,
+  crossover: wholeForm,
+  debug: editedForm,
+};
+
+export const lessonForm = form('lessons', lessons);
+
+/** The form of the answers to questions with that purpose. */
+export function answerForm(purpose: Purpose): AnswerForm<unknown> {
+  return purpose === 'analyze' ? lessonForm : proposalForms[purpose];
+}

@@ -1,0 +1,25 @@
+/** Characters that are not seen but read: controls, zero-width and bidirectional marks, tags; all but line breaks. */
+const unseen = /[^\P{C}\n]/gu;
+
+/** Keeps the beginning and the end of a long text; what is left out is said. */
+export function trimmed(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const marker = `\n[... ${text.length - most} characters left out ...]\n`;
+  const half = Math.max(0, Math.floor((most - marker.length) / 2));
+  return `${text.slice(0, half)}${marker}${text.slice(text.length - half)}`;
+}
+
+/** One line, for lists: what others wrote cannot begin a line of the prompt. */
+export function oneLine(text: string, most: number): string {
+  const line = text.normalize('NFKC').replace(unseen, '').replace(/\s+/g, ' ').replaceAll('<', '‹').trim();
+  return line.length > most ? `${line.slice(0, most - 3)}...` : line;
+}
+
+/**
+ * Text that somebody else wrote, marked as data: it cannot close its own frame, and what is invisible is removed. The
+ * system prompt says that nothing within such a frame is an instruction.
+ */
+export function quoted(source: string, text: string, most: number): string {
+  const safe = trimmed(text.normalize('NFKC').replace(unseen, ''), most).replaceAll(/<(\/?)data/gi, '‹$1data');
+  return `<data source="${oneLine(source, 120).replaceAll('"', "'")}">\n${safe}\n</data>`;
+}

@@ -1,0 +1,31 @@
+import { forecast, type Prices } from '../agents/index.ts';
+import type { SearchSpec } from '../domain/search.ts';
+
+const dollars = (amount: number | null): string => (amount === null ? 'no price' : `$${amount.toFixed(2)}`);
+
+/** What a search would do and cost, for people; nothing is started or recorded. */
+export function dryRun(spec: SearchSpec, prices: Prices): string {
+  const { evaluations, minutes, dollars: limit, tokens } = spec.budget;
+  const limits = [
+    `${evaluations} evaluations`,
+    ...(minutes === undefined ? [] : [`${minutes} minutes`]),
+    ...(limit === undefined ? [] : [`$${limit}`]),
+    ...(tokens === undefined ? [] : [`${tokens} tokens`]),
+  ];
+  const lines = forecast(spec, prices);
+  const sum = (key: 'likely' | 'most') => lines.reduce((total, line) => total + (line[key] ?? 0), 0);
+  const rows = lines.map(
+    ({ agent, purpose, model, calls, likely, most }) =>
+      `  ${agent.padEnd(16)} ${purpose.padEnd(8)} ${model.padEnd(34)} ${String(calls).padStart(5)} calls  ` +
+      `about ${dollars(likely).padStart(8)}, at most ${dollars(most).padStart(8)}`,
+  );
+  const total =
+    rows.length === 0
+      ? ['No language models: nothing to pay.']
+      : [
+          ...rows,
+          `  in all about ${dollars(sum('likely'))}, at most ${dollars(sum('most'))} without repairs and repeated tries`,
+          `  prices as of ${prices.asOf}${limit === undefined ? '' : `; no call is made that could exceed $${limit}`}`,
+        ];
+  return `${spec.task}, profile ${spec.profile}: ${limits.join(', ')}\n${total.join('\n')}\n`;
+}

@@ -1,0 +1,147 @@
+import type { Database } from 'better-sqlite3';
+import * as z from 'zod';
+import {
+  type CallReservation,
+  type CallSettlement,
+  callOutcomeSchema,
+  purposeSchema,
+  type Spend,
+} from '../domain/call.ts';
+import { TerminalError } from '../domain/errors.ts';
+import { type AgentName, agentNameSchema, type SearchId } from '../domain/ids.ts';
+import type { ReplyOf } from '../domain/messages.ts';
+import type { SearchSpec } from '../domain/search.ts';
+
+/** A reservation so old belongs to no call under way any more: callers give up earlier. It counts as spent. */
+const oldestCallMs = 15 * 60_000;
+
+const recordSchema = z.object({
+  id: z.string(),
+  agent: agentNameSchema,
+  ordinal: z.int(),
+  purpose: purposeSchema,
+  model: z.string(),
+  request: z.string(),
+  reservedDollars: z.number(),
+  reservedTokens: z.int(),
+  outcome: callOutcomeSchema.nullable(),
+  served: z.string().nullable(),
+  input: z.int().nullable(),
+  cached: z.int().nullable(),
+  written: z.int().nullable(),
+  output: z.int().nullable(),
+  dollars: z.number().nullable(),
+  estimated: z.int().nullable(),
+  latencyMs: z.number().nullable(),
+  message: z.string().nullable(),
+  at: z.number(),
+});
+/** A call with its settlement, null throughout while it has none. */
+export type CallRecord = z.infer<typeof recordSchema>;
+
+interface Sums {
+  dollars: number;
+  tokens: number;
+  heldDollars: number;
+  heldTokens: number;
+  n: number;
+}
+
+/**
+ * What calls of language models may cost and have cost (I9).
+ *
+ * C1. Settled plus reserved never exceeds a limit of the search or of the agent: a reservation is made in the transaction
+ *     that looks, so any number of agents may ask at once.
+ * C2. An agent has one call under way. Where it asks for another, whatever it left unsettled was lost with its process
+ *     and is charged in full, since it may have been billed.
+ */
+export function calls(db: Database) {
+  const insert = db.prepare(
+    `INSERT INTO calls (search, id, agent, ordinal, purpose, model, request, dollars, tokens, at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const known = db.prepare<[string, string], { dollars: number; tokens: number }>(
+    'SELECT dollars, tokens FROM calls WHERE search = ? AND id = ?',
+  );
+  const settle = db.prepare(
+    `INSERT INTO settlements
+       (search, call, outcome, served, input, cached, written, output, dollars, estimated, latency_ms, message, at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (search, call) DO NOTHING`,
+  );
+  const unsettled = db.prepare<[string, string], { id: string; dollars: number; tokens: number }>(
+    `SELECT c.id, c.dollars, c.tokens FROM calls c WHERE c.search = ? AND c.agent = ?
+       AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.search = c.search AND s.call = c.id)`,
+  );
+  const sums = db.prepare<{ search: string; agent: string | null; since: number }, Sums>(
+    `SELECT coalesce(sum(coalesce(s.dollars, c.dollars)), 0) AS dollars,
+       coalesce(sum(CASE WHEN s.call IS NULL THEN c.tokens ELSE s.input + s.output END), 0) AS tokens,
+       coalesce(sum(c.dollars) FILTER (WHERE s.call IS NULL AND c.at > @since), 0) AS heldDollars,
+       coalesce(sum(c.tokens) FILTER (WHERE s.call IS NULL AND c.at > @since), 0) AS heldTokens,
+       count(*) AS n
+     FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id
+     WHERE c.search = @search AND (@agent IS NULL OR c.agent = @agent)`,
+  );
+  const all = db.prepare<[string], unknown>(
+    `SELECT c.id, c.agent, c.ordinal, c.purpose, c.model, c.request, c.dollars AS reservedDollars,
+       c.tokens AS reservedTokens, s.outcome, s.served, s.input, s.cached, s.written, s.output, s.dollars, s.estimated,
+       s.latency_ms AS latencyMs, s.message, c.at
+     FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id WHERE c.search = ? ORDER BY c.seq`,
+  );
+
+  const objection = (
+    whose: string,
+    limits: { dollars?: number | undefined; tokens?: number | undefined },
+    sum: Sums,
+    wanted: CallReservation,
+  ): ReplyOf<'call-reserve'> | null => {
+    for (const unit of ['dollars', 'tokens'] as const) {
+      const limit = limits[unit];
+      if (limit === undefined || sum[unit] + wanted[unit] <= limit) continue;
+      const held = unit === 'dollars' ? sum.heldDollars : sum.heldTokens;
+      const amount = unit === 'dollars' ? `$${limit}` : `${limit} tokens`;
+      // What is held may come back when it is settled; what is spent does not.
+      const state = held > 0 && sum[unit] - held + wanted[unit] <= limit ? 'held' : 'spent';
+      return { state, reason: `the next call could exceed the ${amount} of ${whose}` };
+    }
+    return null;
+  };
+
+  const repository = {
+    reserve(wanted: CallReservation, spec: SearchSpec, now: number): ReplyOf<'call-reserve'> {
+      const { search, agent, call } = wanted;
+      const self = spec.agents.find((each) => each.name === agent);
+      if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
+      if (known.get(search, call)) return { state: 'granted' };
+      for (const lost of unsettled.all(search, agent)) {
+        settle.run(search, lost.id, 'lost', null, lost.tokens, 0, 0, 0, lost.dollars, 1, 0, null, now);
+      }
+      const since = now - oldestCallMs;
+      const refused =
+        objection(agent, self, sums.get({ search, agent, since }) as Sums, wanted) ??
+        objection('the search', spec.budget, sums.get({ search, agent: null, since }) as Sums, wanted);
+      if (refused) return refused;
+      const { ordinal, purpose, model, request, dollars, tokens } = wanted;
+      insert.run(search, call, agent, ordinal, purpose, model, request, dollars, tokens, now);
+      return { state: 'granted' };
+    },
+
+    /** The first settlement of a call counts; a later one changes nothing. @throws TerminalError for an unknown call. */
+    settle(settlement: CallSettlement, now: number): { recorded: boolean } {
+      const { search, call, outcome, served, usage, dollars, estimated, latencyMs, message } = settlement;
+      if (!known.get(search, call)) throw new TerminalError('unknown-call', `"${call}" was never reserved`);
+      const { input, cached, written, output } = usage;
+      const figures = [input, cached, written, output, dollars, estimated ? 1 : 0, latencyMs];
+      return { recorded: settle.run(search, call, outcome, served, ...figures, message, now).changes > 0 };
+    },
+
+    /** What calls have cost, those under way at their reservation; of one agent or of all. */
+    spend(search: SearchId, agent: AgentName | null = null): Spend {
+      const { n, tokens, dollars } = sums.get({ search, agent, since: 0 }) as Sums;
+      return { calls: n, tokens, dollars };
+    },
+
+    of: (search: SearchId): CallRecord[] => all.all(search).map((row) => recordSchema.parse(row)),
+  };
+  return repository;
+}
+export type Calls = ReturnType<typeof calls>;

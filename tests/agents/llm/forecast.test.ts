@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { forecast } from '../../../src/agents/models/llm/forecast.ts';
+import { loadPrices } from '../../../src/agents/models/llm/prices.ts';
+import { dryRun } from '../../../src/cli/dryRun.ts';
+import { agentSpec, searchSpec } from '../../support/specs.ts';
+import { space16 } from '../support.ts';
+
+const prices = loadPrices();
+const spec = searchSpec({
+  space: space16,
+  budget: { evaluations: 30, dollars: 3 },
+  agents: [
+    agentSpec({ name: 'local', evaluations: 10 }),
+    agentSpec({
+      name: 'thinker',
+      model: 'anthropic/claude-opus-5-5',
+      scaffold: { kind: 'greedy' },
+      evaluations: 10,
+      models: { analyze: 'openai/gpt-6-luna' },
+    }),
+    agentSpec({ name: 'shot', model: 'openai/unheard-of', evaluations: 10 }),
+  ],
+});
+
+describe('a forecast', () => {
+  it('has a line for each kind of call of each agent that calls', () => {
+    expect(forecast(spec, prices)).toMatchObject([
+      { agent: 'thinker', purpose: 'propose', model: 'anthropic/claude-opus-5-5', calls: 10 },
+      { agent: 'thinker', purpose: 'analyze', model: 'openai/gpt-6-luna', calls: 10 },
+      { agent: 'shot', purpose: 'propose', calls: 10, likely: null, most: null },
+    ]);
+  });
+
+  it('charges the stated prices, and the likely is less than the most', () => {
+    const [proposing] = forecast(spec, prices);
+    // 16 000 output tokens at $20 a million, ten times, and some input.
+    expect(proposing?.most).toBeGreaterThan(10 * 0.32);
+    expect(proposing?.most).toBeLessThan(10 * 0.6);
+    expect(proposing?.likely).toBeGreaterThan(10 * 0.04);
+    expect(proposing?.likely).toBeLessThan((proposing?.most ?? 0) / 4);
+  });
+
+  it('is told to people with the limit that holds whatever the forecast says', () => {
+    const text = dryRun(spec, prices);
+    expect(text).toContain('30 evaluations, $3');
+    expect(text).toMatch(/thinker +analyze +openai\/gpt-6-luna +10 calls {2}about +\$0\.0\d/);
+    expect(text).toContain('no price');
+    expect(text).toContain('prices as of 2026-11-20; no call is made that could exceed $3');
+    expect(dryRun(searchSpec(), prices)).toContain('nothing to pay');
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { agentEntrySchema } from '../../src/domain/agent.ts';
+import { explain } from '../../src/domain/explain.ts';
+import { isLocal, modelSchema, splitModel } from '../../src/domain/model.ts';
+
+const read = (given: object) =>
+  agentEntrySchema.safeParse({ name: 'one', model: 'local/random', scaffold: 'greedy', ...given });
+const wrong = (given: object): string[] => {
+  const result = read(given);
+  return result.success ? [] : explain(result.error, agentEntrySchema);
+};
+const compatible = { model: 'compatible/qwen3:8b', baseUrl: 'http://localhost:11434/v1' };
+
+describe('a model', () => {
+  it.each([
+    ['openai/gpt-6-sol', 'openai', 'gpt-6-sol'],
+    ['anthropic/claude-opus-5-5', 'anthropic', 'claude-opus-5-5'],
+    ['compatible/meta-llama/Llama-4:free', 'compatible', 'meta-llama/Llama-4:free'],
+  ])('%s has a provider and a name', (text, provider, name) => {
+    const model = modelSchema.parse(text);
+    if (isLocal(model)) throw new Error('not local');
+    expect(splitModel(model)).toEqual({ provider, name });
+  });
+
+  it.each(['gpt-6', 'local/clever', 'openai/', 'openai/a b', 'mistral/large', 'openai/$(rm)'])('%j is none', (text) => {
+    expect(modelSchema.safeParse(text).success).toBe(false);
+    expect(wrong({ model: text })[0]).toMatch(/^model: not a model; use local\/random/);
+  });
+});
+
+describe('an agent', () => {
+  it('may think with a language model, as its options say', () => {
+    expect(
+      wrong({
+        model: 'anthropic/claude-opus-5-5',
+        effort: 'max',
+        role: 'Doubt.',
+        dollars: 1,
+        tokens: 9,
+        maxTokens: 500,
+      }),
+    ).toEqual([]);
+    expect(wrong({ ...compatible, temperature: 0.7 })).toEqual([]);
+    expect(
+      wrong({ model: 'openai/gpt-6-sol', models: { analyze: 'compatible/qwen3' }, baseUrl: compatible.baseUrl }),
+    ).toEqual([]);
+  });
+
+  it.each([
+    [{ effort: 'low' }, 'effort: local/random is no language model and takes no effort'],
+    [{ models: { draft: 'openai/gpt-6-sol' } }, 'models: local/random is no language model and takes no models'],
+    [{ model: 'openai/gpt-6-sol', temperature: 1 }, /^temperature: only compatible/],
+    [{ model: 'openai/gpt-6-sol', baseUrl: 'http://x/v1' }, /^baseUrl: only compatible/],
+    [{ model: 'compatible/qwen3' }, /^baseUrl: a compatible\/ model needs baseUrl/],
+    [{ model: 'openai/gpt-6-sol', models: { analyze: 'compatible/qwen3' } }, /^baseUrl: a compatible/],
+    [{ ...compatible, baseUrl: 'localhost:11434' }, /^baseUrl: /],
+    [{ ...compatible, baseUrl: 'file:///etc/passwd' }, /^baseUrl: /],
+    [{ ...compatible, baseUrl: 'http://me:secret@host/v1' }, /^baseUrl: keep user names and passwords out/],
+    [{ model: 'openai/gpt-6-sol', efort: 'low' }, /unknown key "efort"; did you mean "effort"/],
+    [{ model: 'openai/gpt-6-sol', models: { dream: 'openai/gpt-6-sol' } }, /^models/],
+  ])('is told what is wrong with %o', (given, message) => {
+    expect(wrong(given)[0]).toMatch(message);
+  });
+});

@@ -1,0 +1,178 @@
+/** Searches whose agents ask language models, over HTTP, from the program itself. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../support/home.ts';
+import { contentsOf, withArchive } from '../support/ledger.ts';
+import { proposer } from '../support/llm-server/brain.ts';
+import { type Fault, type LlmServer, startLlmServer } from '../support/llm-server/server.ts';
+import { aira, jsonLines, start } from '../support/program.ts';
+import { toySearch } from '../support/toySearch.ts';
+
+const keys = {
+  OPENAI_API_KEY: 'sk-canary-e2e-openai-5d10',
+  ANTHROPIC_API_KEY: 'sk-ant-canary-e2e-c0de',
+  AIRA_COMPATIBLE_API_KEY: 'canary-e2e-local-4411',
+};
+const environment = (server: LlmServer) => ({
+  ...keys,
+  OPENAI_BASE_URL: server.urls.openai,
+  ANTHROPIC_BASE_URL: server.urls.anthropic,
+});
+
+const mixed = (server: LlmServer) => [
+  { name: 'climber', model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 1 } },
+  { name: 'reasoner', model: 'openai/gpt-5.6-luna', scaffold: 'greedy', effort: 'low' },
+  { name: 'sceptic', model: 'anthropic/claude-haiku-5-5', scaffold: 'mcts', role: 'You doubt every result.' },
+  {
+    ...{ name: 'cheap', model: 'compatible/qwen3:8b', baseUrl: server.urls.compatible, scaffold: 'evolutionary' },
+    models: { analyze: 'openai/gpt-6-luna' },
+    temperature: 0.7,
+  },
+];
+
+const faulty = (number: number): Fault | null => {
+  const faults: Record<number, Fault> = {
+    2: { kind: 'malformed' },
+    4: { kind: 'cut' },
+    6: { kind: 'status', status: 529 },
+    8: { kind: 'refused' },
+    10: { kind: 'status', status: 429, headers: { 'retry-after-ms': '20' } },
+  };
+  return faults[number] ?? null;
+};
+
+describe('a search with language models', () => {
+  it('runs beside local agents through faults, passes the audit, hides the keys, and is replayed without a network', async () => {
+    const server = await startLlmServer({ brain: proposer, fault: faulty });
+    const folder = temporaryFolder();
+    const home = join(folder, 'home');
+    const file = toySearch(folder, { agents: mixed(server), budget: { evaluations: 16, dollars: 1 }, workers: 2 });
+    const env = environment(server);
+    const { code, stderr, stdout } = await aira(['launch', file, '--home', home, '--json'], { env });
+    expect(code, stderr).toBe(0);
+    expect(server.wrong).toEqual([]);
+    expect(new Set(server.served.map(({ asked }) => asked.format))).toEqual(new Set(['responses', 'messages', 'chat']));
+    expect(new Set(server.served.map(({ authorization }) => authorization))).toEqual(
+      new Set(Object.values(keys).map((key) => `Bearer ${key}`)),
+    );
+    const calls = withArchive(home, (db) =>
+      db.prepare('SELECT count(*) AS n, sum(s.dollars) AS paid FROM calls c JOIN settlements s ON s.call = c.id').get(),
+    );
+    expect(calls).toMatchObject({
+      n: server.served.length,
+      paid: expect.toSatisfy((paid: number) => paid > 0 && paid <= 1),
+    });
+
+    const audited = await aira(['audit', 'toy-1', '--home', home, '--json'], { env });
+    const findings = jsonLines<{ invariant: string; holds: boolean | null; violations: string[]; evidence: string[] }>(
+      audited.stdout,
+    );
+    expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
+    const replayed = findings.find(({ invariant }) => invariant === 'I5')?.evidence.join('\n');
+    for (const { name } of mixed(server))
+      expect(replayed).toMatch(new RegExp(`${name}: (\\d+) of \\1 attempts thought again`));
+
+    const said = [stdout, stderr, audited.stdout, audited.stderr];
+    const files = readdirSync(home, { recursive: true, encoding: 'utf8' }).map((path) => join(home, path));
+    said.push(...files.filter((path) => statSync(path).isFile()).map((path) => readFileSync(path, 'latin1')));
+    for (const text of said) for (const key of Object.values(keys)) expect(text.includes(key)).toBe(false);
+
+    await server.stop();
+    const again = join(folder, 'again');
+    const recording = join(home, 'calls', 'toy-1.jsonl');
+    const replay = await aira(['launch', file, '--home', again, '--replay', recording, '--json']);
+    expect(replay.code, replay.stderr).toBe(0);
+    expect(contentsOf(again, 'toy-1')).toEqual(contentsOf(home, 'toy-1'));
+  });
+
+  it('that was killed buys no finished call again and ends as if it had not been', async () => {
+    const folder = temporaryFolder();
+    const search = () => {
+      const agents = [{ name: 'sceptic', model: 'anthropic/claude-haiku-5-5', scaffold: 'greedy' }];
+      return toySearch(folder, { agents, budget: { evaluations: 7 } });
+    };
+    // The fourth question is never answered: that is where it dies.
+    const server = await startLlmServer({
+      brain: proposer,
+      fault: (number) => (number === 3 ? { kind: 'hang' } : null),
+    });
+    const home = join(folder, 'home');
+    const env = environment(server);
+    const dying = start(['launch', search(), '--home', home, '--json'], { env });
+    await server.reached(4);
+    dying.kill('SIGKILL');
+    expect((await dying.ended).signal).toBe('SIGKILL');
+    const resumed = await aira(['launch', '--resume', 'toy-1', '--home', home, '--json'], { env });
+    expect(resumed.code, resumed.stderr).toBe(0);
+    const questions = server.served.map(({ asked }) => JSON.stringify([asked.system, asked.messages]));
+    // Asked twice was the one that was under way, and no other.
+    expect(questions.length - new Set(questions).size).toBe(1);
+    expect(questions.indexOf(questions[3] as string, 4)).toBe(4);
+
+    const calm = await startLlmServer({ brain: proposer });
+    const undisturbed = join(folder, 'undisturbed');
+    const straight = await aira(['launch', search(), '--home', undisturbed, '--json'], { env: environment(calm) });
+    expect(straight.code, straight.stderr).toBe(0);
+    expect(contentsOf(home, 'toy-1').nodes).toEqual(contentsOf(undisturbed, 'toy-1').nodes);
+  });
+
+  it('goes on without the agents whose provider turns them down', async () => {
+    const server = await startLlmServer({
+      brain: proposer,
+      fault: (_, { format }) => (format === 'messages' ? { kind: 'status', status: 401 } : null),
+    });
+    const folder = temporaryFolder();
+    const home = join(folder, 'home');
+    const file = toySearch(folder, { agents: mixed(server), budget: { evaluations: 8 } });
+    const { code, stdout, stderr } = await aira(['launch', file, '--home', home, '--json'], {
+      env: environment(server),
+    });
+    expect(code, stderr).toBe(0);
+    const proposed = new Map<unknown, number>();
+    for (const { event, agent } of jsonLines<{ event: string; agent: string }>(stdout)) {
+      if (event === 'node-submitted') proposed.set(agent, (proposed.get(agent) ?? 0) + 1);
+    }
+    expect(proposed.get('sceptic')).toBeUndefined();
+    for (const name of ['climber', 'reasoner', 'cheap']) expect(proposed.get(name)).toBe(2);
+  });
+
+  it('lets an agent end when its own money ends, and the others go on', async () => {
+    const server = await startLlmServer({ brain: proposer });
+    const folder = temporaryFolder();
+    const home = join(folder, 'home');
+    const agents = [
+      { name: 'poor', model: 'anthropic/claude-haiku-5-5', scaffold: 'one-shot', maxTokens: 1000, dollars: 0.0015 },
+      { name: 'climber', model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 1 } },
+    ];
+    const file = toySearch(folder, { agents, budget: { evaluations: 24 } });
+    const { code, stderr } = await aira(['launch', file, '--home', home, '--json'], { env: environment(server) });
+    expect(code, stderr).toBe(0);
+    const proposed = (agent: string) =>
+      withArchive(home, (db) =>
+        db.prepare(`SELECT count(*) AS n FROM nodes WHERE agent = ? AND verdict = 'accepted'`).pluck().get(agent),
+      );
+    expect(proposed('climber')).toBe(12);
+    expect(proposed('poor')).toBeGreaterThan(0);
+    expect(proposed('poor')).toBeLessThan(12);
+    const paid = withArchive(home, (db) => db.prepare('SELECT sum(dollars) FROM settlements').pluck().get());
+    expect(paid).toBeLessThanOrEqual(0.0015);
+  });
+
+  it.each([
+    [{ model: 'openai/gpt-6-sol' }, {}, /openai\/gpt-6-sol needs a key/],
+    [{ model: 'openai/unheard-of' }, { dollars: 1 }, /no price is known for openai\/unheard-of/],
+    [{ model: 'anthropic/claude-opus-5-5', temperature: 1 }, {}, /only compatible\/ models take a temperature/],
+    [{ model: 'compatible/qwen3:8b' }, {}, /needs baseUrl/],
+    [{ model: 'local/random', effort: 'low' }, {}, /local\/random is no language model and takes no effort/],
+    [{ model: 'gpt-6-sol' }, {}, /not a model; use local\/random/],
+  ])('that cannot work is refused before it begins: %o %o', async (agent, budget, message) => {
+    const folder = temporaryFolder();
+    const agents = [{ name: 'one', scaffold: 'greedy', ...agent }];
+    const file = toySearch(folder, { agents, budget: { evaluations: 2, ...budget } });
+    const env = /unheard/.test(agent.model) ? { OPENAI_API_KEY: 'any' } : {};
+    const { code, stderr } = await aira(['launch', file, '--home', join(folder, 'home')], { env });
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+});

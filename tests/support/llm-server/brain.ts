@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import { rngFor } from '../../../src/domain/rng.ts';
+import type { Asked } from './wire.ts';
+
+/** A brain that reads its prompt: it arranges as many layers as it is told to, of the primitives that it is shown. */
+export function proposer(asked: Asked): string {
+  const last = asked.messages.at(-1)?.text ?? '';
+  if (asked.system.includes('what it teaches')) {
+    const asks = last.split('# Results to learn from')[1] ?? '';
+    const nodes = [...asks.matchAll(/^- ([a-z0-9-]+) \(/gm)].map(([, node]) => node);
+    return JSON.stringify({
+      lessons: nodes.map((node) => ({ node, text: `attention helps less than thought in ${node}` })),
+    });
+  }
+  const layers = Number(/arrange (\d+) layers/.exec(asked.system)?.[1]);
+  const primitives = [...asked.system.matchAll(/^- (mA|Mb|M):/gm)].map(([, name]) => name as string);
+  // What is sent at the end depends on the moment; a brain that answers by it would not be replayable.
+  const question = asked.messages.map(({ text }) => text.split('Left of the budget')[0]).join('\n');
+  const rng = rngFor(
+    'brain',
+    asked.model,
+    createHash('sha256')
+      .update(asked.system + question)
+      .digest('hex'),
+  );
+  const reasons = {
+    hypothesis: 'local mixing first',
+    change: 'a new arrangement',
+    expected_fitness: 0.5,
+    evidence: [],
+  };
+  const architecture = Array.from({ length: layers }, () => rng.pick(primitives)).join(' ');
+  const editing = asked.system.includes('prefer a few "edits"') || asked.system.includes('Prefer "edits"');
+  if (!editing) return JSON.stringify({ ...reasons, architecture });
+  const edits = [0, 1].map(() => ({ layer: rng.below(layers), primitive: rng.pick(primitives) }));
+  return JSON.stringify({
+    ...reasons,
+    ...(rng.float() < 0.5 ? { architecture, edits: null } : { architecture: null, edits }),
+  });
+}

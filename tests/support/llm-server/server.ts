@@ -1,0 +1,152 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+import type { Usage } from '../../../src/domain/call.ts';
+import { type Asked, errorEvent, readRequest, type Said, streamOf } from './wire.ts';
+
+/** What goes wrong with one request. */
+export type Fault =
+  | { kind: 'status'; status: number; headers?: Record<string, string>; body?: unknown }
+  | { kind: 'hang' } // takes the request and says nothing
+  | { kind: 'stall' } // begins the answer and falls silent
+  | { kind: 'cut' } // begins the answer and drops the connection
+  | { kind: 'reset' } // drops the connection at once
+  | { kind: 'short' } // ends the stream as if it were complete, before its last events
+  | { kind: 'error-event' } // an error inside a stream that began with 200
+  | { kind: 'malformed' | 'refused' | 'truncated' | 'empty' | 'fenced' | 'no-usage' };
+
+/** One request as the server saw it, and what it charged. */
+export interface Served {
+  readonly asked: Asked;
+  readonly authorization: string;
+  readonly fault: Fault['kind'] | null;
+  readonly usage: Usage | null;
+}
+
+export interface LlmServer {
+  /** Base URLs as the three SDKs want them. */
+  readonly urls: { readonly openai: string; readonly anthropic: string; readonly compatible: string };
+  readonly served: Served[];
+  /** Resolves when so many requests have arrived. */
+  reached(count: number): Promise<void>;
+  /** Requests that no real server would have taken. */
+  readonly wrong: string[];
+  stop(): Promise<void>;
+}
+
+export interface LlmServerSetting {
+  /** The answer to a request; `number` counts from 0. */
+  readonly brain: (asked: Asked, number: number) => string;
+  readonly fault?: (number: number, asked: Asked) => Fault | null;
+}
+
+const tokens = (text: string) => Math.ceil(Buffer.byteLength(text) / 4);
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+}
+
+const distorted: Readonly<Partial<Record<Fault['kind'], (text: string) => Pick<Said, 'text' | 'finish'>>>> = {
+  malformed: (text) => ({ text: `${text.slice(0, -2)}, oops`, finish: 'complete' }),
+  refused: () => ({ text: 'I would rather not.', finish: 'refused' }),
+  truncated: (text) => ({ text: text.slice(0, Math.floor(text.length / 2)), finish: 'truncated' }),
+  empty: () => ({ text: '', finish: 'complete' }),
+  fenced: (text) => ({ text: `Here it is:\n\`\`\`json\n${text}\n\`\`\`\nGood luck!`, finish: 'complete' }),
+};
+
+/**
+ * A server of the three wire formats with a scripted brain and scripted faults, on a port of its own. It refuses what the
+ * real servers refuse, and keeps the bill that a cost counter has to agree with.
+ */
+export async function startLlmServer({ brain, fault = () => null }: LlmServerSetting): Promise<LlmServer> {
+  const served: Served[] = [];
+  const wrong: string[] = [];
+  const seenPrefixes = new Set<string>();
+  const waiting: { count: number; resolve: () => void }[] = [];
+  const reached = (wanted: number): Promise<void> =>
+    served.length >= wanted ? Promise.resolve() : new Promise((resolve) => waiting.push({ count: wanted, resolve }));
+  let count = 0;
+
+  const usageOf = (asked: Asked, text: string): Usage => {
+    const prefix = tokens(asked.system);
+    const rest = asked.messages.reduce((sum, { text: each }) => sum + tokens(each), 0);
+    const known = asked.cacheMarked && seenPrefixes.has(asked.system);
+    const marked = asked.cacheMarked && !known;
+    seenPrefixes.add(asked.system);
+    return { input: prefix + rest, cached: known ? prefix : 0, written: marked ? prefix : 0, output: tokens(text) };
+  };
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const number = count++;
+    let asked: Asked;
+    try {
+      asked = readRequest((request.url ?? '').split('?')[0] ?? '', await bodyOf(request));
+    } catch (thrown) {
+      wrong.push(String(thrown));
+      response.writeHead(400, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: { type: 'invalid_request_error', message: String(thrown) } }));
+      return;
+    }
+    const trouble = fault(number, asked);
+    const authorization = String(request.headers.authorization ?? '');
+    const log = (usage: Usage | null): void => {
+      served.push({ asked, authorization, fault: trouble?.kind ?? null, usage });
+      for (const { count: wanted, resolve } of waiting) if (served.length >= wanted) resolve();
+    };
+    if (trouble?.kind === 'hang') {
+      log(null);
+      return;
+    }
+    if (trouble?.kind === 'reset') {
+      log(null);
+      response.destroy();
+      return;
+    }
+    if (trouble?.kind === 'status') {
+      log(null);
+      response.writeHead(trouble.status, { 'content-type': 'application/json', ...trouble.headers });
+      response.end(JSON.stringify(trouble.body ?? { error: { type: 'error', message: `status ${trouble.status}` } }));
+      return;
+    }
+    const text = brain(asked, number);
+    const form = distorted[trouble?.kind ?? 'hang']?.(text) ?? { text, finish: 'complete' as const };
+    const usage = usageOf(asked, form.text);
+    const pieces = streamOf(asked, { ...form, usage }, trouble?.kind !== 'no-usage');
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write(pieces[0]);
+    switch (trouble?.kind) {
+      case 'stall':
+        log(null);
+        return;
+      case 'cut':
+        log(null);
+        response.write(pieces[1], () => response.destroy());
+        return;
+      case 'short':
+        log(null);
+        response.end(pieces[1]);
+        return;
+      case 'error-event':
+        log(null);
+        response.end(errorEvent(asked));
+        return;
+      default:
+        log(usage);
+        response.end(pieces.slice(1).join(''));
+    }
+  };
+
+  const server = createServer((request, response) => void answer(request, response));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const root = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const stop = async (): Promise<void> => {
+    server.closeAllConnections();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  onTestFinished(stop);
+  return { urls: { openai: `${root}/v1`, anthropic: root, compatible: `${root}/v1` }, served, reached, wrong, stop };
+}
