@@ -16,7 +16,6 @@ import { space16, viewNode, viewOf } from '../support.ts';
 const topic = { task: 'compose-mad-3p', metric: 'accuracy' };
 const arranged = (text: string) => canonicalText(parseArchitecture(text));
 const reasons = {
-  retrieved: [],
   hypothesis: 'mixing early helps',
   change: 'attention first',
   expected_fitness: 0.7,
@@ -59,6 +58,7 @@ describe('a thought of a language model', () => {
         change: 'attention first',
         expected: 0.7,
         hypothesis: 'mixing early helps',
+        retrieved: [],
         evidence: ['p1'],
       },
     });
