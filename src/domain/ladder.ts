@@ -1,5 +1,5 @@
 import type { Ladder } from './search.ts';
-import type { Rung } from './task.ts';
+import type { Profile, Rung } from './task.ts';
 
 /** After a search's wall time is over, trainings that had begun may still end for so long. */
 export const overtimeMs = 60_000;
@@ -29,6 +29,19 @@ export function upperRungSeconds(screened: number, references: number, ladder: L
   return (
     rounds(planned.confirm) * costs.seconds.confirm + costs.seconds.screen + rounds(planned.final) * costs.seconds.final
   );
+}
+
+/**
+ * Seconds that a training on each rung is expected to take: the mean of those that have ended; for a rung on which none
+ * has, the profile's estimate, corrected by how far the screening's own estimate was off on this machine and engine.
+ */
+export function expectedSeconds(
+  estimates: Profile['rungs'],
+  measured: Readonly<Partial<Record<Rung, number>>>,
+): Record<Rung, number> {
+  const correction = (measured.screen ?? estimates.screen.seconds) / estimates.screen.seconds;
+  const of = (rung: Rung) => measured[rung] ?? estimates[rung].seconds * correction;
+  return { screen: of('screen'), confirm: of('confirm'), final: of('final') };
 }
 
 /** Trainings on each rung of a search in which agents have `screened` candidates screened. */

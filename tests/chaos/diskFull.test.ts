@@ -32,8 +32,8 @@ function smallDisk(folder: string, skip: (reason: string) => void): string {
   const disk = join(folder, 'disk');
   mkdirSync(disk);
   try {
-    // Just above what the server wants to see free before it keeps streams.
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=480m', 'tmpfs', disk], { stdio: 'pipe' });
+    // Just above what a lab wants to see free before it begins.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=640m', 'tmpfs', disk], { stdio: 'pipe' });
   } catch (thrown) {
     skip(`this user cannot mount a small file system: ${(thrown as Error).message.split('\n').at(-2) ?? ''}`);
   }

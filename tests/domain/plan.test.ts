@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { searchIdSchema } from '../../src/domain/ids.ts';
-import { promoted, upperRungSeconds } from '../../src/domain/ladder.ts';
+import { expectedSeconds, promoted, upperRungSeconds } from '../../src/domain/ladder.ts';
 import { planSearch } from '../../src/domain/plan.ts';
 import { referencesFor } from '../../src/domain/references.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
@@ -121,5 +121,16 @@ describe('the ladder', () => {
     const costs = { seconds: { screen: 5, confirm: 15, final: 20 }, slots: 2 };
     // 9 promoted take 5 rounds of 15 s, the aggregate's screening 5 s, (2 + 5 + 1) x 2 finals 8 rounds of 20 s.
     expect(upperRungSeconds(45, 5, ladder, costs)).toBe(5 * 15 + 5 + 8 * 20);
+  });
+
+  it('corrects what it has not measured by what it has', () => {
+    const estimates = {
+      screen: { ...rung, seconds: 5 },
+      confirm: { ...rung, seconds: 15 },
+      final: { ...rung, seconds: 20 },
+    };
+    expect(expectedSeconds(estimates, {})).toEqual({ screen: 5, confirm: 15, final: 20 });
+    expect(expectedSeconds(estimates, { screen: 1 })).toEqual({ screen: 1, confirm: 3, final: 4 });
+    expect(expectedSeconds(estimates, { screen: 10, final: 9 })).toEqual({ screen: 10, confirm: 30, final: 9 });
   });
 });

@@ -1,10 +1,10 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
-import { overtimeMs, upperRungSeconds } from '../../domain/ladder.ts';
+import { expectedSeconds, overtimeMs, upperRungSeconds } from '../../domain/ladder.ts';
 import type { ReplyOf, Standing } from '../../domain/messages.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
-import { rungs } from '../../domain/task.ts';
+import type { rungs } from '../../domain/task.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { held } from '../held.ts';
@@ -57,18 +57,16 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
   const steps = ladderSteps(spec, bus);
   const enter = (phase: Phase) => bus.ask('search-phase', { search, phase });
 
-  const slots = (context: Context) => Math.max(1, context.workers.length);
-
   const isShortOfTime = (context: Context): boolean => {
     const { standing } = context;
     if (!standing || spec.budget.minutes === undefined) return false;
-    const seconds = Object.fromEntries(
-      rungs.map((rung) => [rung, standing.meanSeconds[rung] ?? spec.rungs[rung].seconds]),
-    ) as Record<(typeof rungs)[number], number>;
+    // Before a first training has ended nothing is known of this machine's speed.
+    if (standing.meanSeconds.screen === undefined || context.workers.length === 0) return false;
+    const seconds = expectedSeconds(spec.rungs, standing.meanSeconds);
     const screened = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
-    const costs = { seconds, slots: slots(context) };
-    const pendingSeconds = (standing.pendingOn.screen * seconds.screen) / slots(context);
-    const upper = upperRungSeconds(screened, spec.references.length, spec.ladder, costs);
+    const slots = context.workers.length;
+    const pendingSeconds = (standing.pendingOn.screen * seconds.screen) / slots;
+    const upper = upperRungSeconds(screened, spec.references.length, spec.ladder, { seconds, slots });
     return standing.elapsedMs / 1000 + pendingSeconds + upper >= spec.budget.minutes * 60;
   };
 

@@ -1,6 +1,6 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
-import { trainings } from '../../domain/ladder.ts';
+import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
@@ -31,9 +31,10 @@ export function timeLeftMs(spec: SearchSpec, standing: Standing, slots: number):
   const proposed = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
   const screened = standing.phase === 'screening' ? spec.budget.evaluations : proposed;
   const planned = trainings(screened, spec.references.length, spec.ladder);
+  const expected = expectedSeconds(spec.rungs, standing.meanSeconds);
   const seconds = rungs.reduce((sum, rung) => {
     const outstanding = Math.max(standing.pendingOn[rung], planned[rung] - standing.doneOn[rung]);
-    return sum + outstanding * (standing.meanSeconds[rung] ?? spec.rungs[rung].seconds);
+    return sum + outstanding * expected[rung];
   }, 0);
   const estimate = (1000 * seconds) / Math.max(1, slots);
   const { minutes } = spec.budget;
