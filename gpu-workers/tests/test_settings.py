@@ -33,7 +33,7 @@ def test_every_rung_of_every_profile_parses(metadata):
 
 def test_rungs_are_what_they_claim(metadata):
     nano = {name: rung["settings"] for name, rung in metadata["profiles"]["nano"]["rungs"].items()}
-    assert (nano["screen"]["steps"], nano["confirm"]["steps"]) == (200, 600)
+    assert (nano["screen"]["steps"], nano["confirm"]["steps"]) == (240, 600)
     assert nano["final"] == nano["confirm"]
     paper = parse_settings(metadata["profiles"]["paper"]["rungs"]["final"]["settings"])
     assert (paper.train_samples, paper.test_samples, paper.epochs, paper.batch) == (800, 1280, 200, 128)
