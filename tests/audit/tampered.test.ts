@@ -1,3 +1,7 @@
+/**
+ * A table of alterations by raw SQL, each with the invariants it must break. Long because it is one table: what is missing
+ * from it is seen only when it is read as a whole.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

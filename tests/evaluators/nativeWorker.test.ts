@@ -1,3 +1,7 @@
+/**
+ * The native worker against a misbehaving child: one case for every way of ending. Long because the cases share one stage and
+ * are read side by side; none is a concept of its own.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
