@@ -1,10 +1,10 @@
-import { forecast, type Prices } from '../agents/index.ts';
+import { chatModels, forecast, type Keyring, type Prices } from '../agents/index.ts';
 import type { SearchSpec } from '../domain/search.ts';
 
 const dollars = (amount: number | null): string => (amount === null ? 'no price' : `$${amount.toFixed(2)}`);
 
-/** What a search would do and cost, for people; nothing is started or recorded. */
-export function dryRun(spec: SearchSpec, prices: Prices): string {
+/** What a search would do and cost, for people; nothing is started, recorded or asked, so that it needs no keys. */
+export function dryRun(spec: SearchSpec, prices: Prices, keys: Pick<Keyring, 'lacks'>): string {
   const { evaluations, minutes, dollars: limit, tokens } = spec.budget;
   const limits = [
     `${evaluations} evaluations`,
@@ -27,5 +27,7 @@ export function dryRun(spec: SearchSpec, prices: Prices): string {
           `  in all about ${dollars(sum('likely'))}, at most ${dollars(sum('most'))} without repairs and repeated tries`,
           `  prices as of ${prices.asOf}${limit === undefined ? '' : `; no call is made that could exceed $${limit}`}`,
         ];
+  const lacking = [...new Set(spec.agents.flatMap(chatModels).flatMap((model) => keys.lacks(model) ?? []))];
+  if (lacking.length > 0) total.push(`  to run it, set ${lacking.join(' and ')}`);
   return `${spec.task}, profile ${spec.profile}: ${limits.join(', ')}\n${total.join('\n')}\n`;
 }

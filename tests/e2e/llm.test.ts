@@ -1,5 +1,5 @@
 /** Searches whose agents ask language models, over HTTP, from the program itself. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/home.ts';
@@ -157,6 +157,17 @@ describe('a search with language models', () => {
     expect(proposed('poor')).toBeLessThan(12);
     const paid = withArchive(home, (db) => db.prepare('SELECT sum(dollars) FROM settlements').pluck().get());
     expect(paid).toBeLessThanOrEqual(0.0015);
+  });
+
+  it('is forecast without keys and without a trace, as the shipped search of three providers shows', async () => {
+    const home = join(temporaryFolder(), 'home');
+    const file = join(import.meta.dirname, '../../searches/three-providers.yaml');
+    const { code, stdout, stderr } = await aira(['launch', file, '--dry-run', '--home', home]);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/reasoner +propose +anthropic\/claude-sonnet-5-5 +10 calls {2}about +\$\d/);
+    expect(stdout).toContain('no call is made that could exceed $2');
+    expect(stdout).toContain('to run it, set ANTHROPIC_API_KEY and OPENAI_API_KEY\n');
+    expect(existsSync(home)).toBe(false);
   });
 
   it.each([

@@ -102,10 +102,11 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   // All that can be wrong with the file is found before anything is started or recorded.
   const planned = plan(options.name ?? searchIdSchema.parse('new'));
   const asks = options.replay === undefined && !options.without.includes('agents');
-  if (planned && asks) checkModels(planned.spec, keyring(process.env), loadPrices(options.prices));
+  const keys = keyring(process.env);
+  if (planned && asks) checkModels(planned.spec, options.dryRun ? null : keys, loadPrices(options.prices));
   if (options.dryRun) {
     if (!planned) throw new PrerequisiteError('usage', '--dry-run needs a search file', 'give one');
-    process.stdout.write(dryRun(planned.spec, loadPrices(options.prices)));
+    process.stdout.write(dryRun(planned.spec, loadPrices(options.prices), keys));
     return exitCodes.ok;
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { forecast } from '../../../src/agents/models/llm/forecast.ts';
+import { keyring } from '../../../src/agents/models/llm/keys.ts';
 import { loadPrices } from '../../../src/agents/models/llm/prices.ts';
 import { dryRun } from '../../../src/cli/dryRun.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
@@ -41,11 +42,13 @@ describe('a forecast', () => {
   });
 
   it('is told to people with the limit that holds whatever the forecast says', () => {
-    const text = dryRun(spec, prices);
+    const text = dryRun(spec, prices, keyring({}));
     expect(text).toContain('30 evaluations, $3');
     expect(text).toMatch(/thinker +analyze +openai\/gpt-6-luna +10 calls {2}about +\$0\.0\d/);
     expect(text).toContain('no price');
     expect(text).toContain('prices as of 2026-11-20; no call is made that could exceed $3');
-    expect(dryRun(searchSpec(), prices)).toContain('nothing to pay');
+    expect(text).toContain('to run it, set ANTHROPIC_API_KEY and OPENAI_API_KEY\n');
+    expect(dryRun(spec, prices, keyring({ ANTHROPIC_API_KEY: 'any' }))).toContain('to run it, set OPENAI_API_KEY\n');
+    expect(dryRun(searchSpec(), prices, keyring({}))).toContain('nothing to pay');
   });
 });

@@ -43,6 +43,8 @@ const variables: Readonly<Record<Provider, { key: string; baseUrl: string | null
 
 /** The keys of this process, and what hides them. */
 export interface Keyring {
+  /** The environment variable that a model needs and that is not set; null where nothing is lacking. */
+  lacks(model: ChatModelName): string | null;
   /** @throws PrerequisiteError where there is no key for it. */
   endpoint(model: ChatModelName, baseUrl: string | undefined): Endpoint;
   /** The text with every known key masked: providers quote keys in their errors. */
@@ -55,12 +57,17 @@ export function keyring(environment: Readonly<Record<string, string | undefined>
   const known = Object.values(variables)
     .flatMap(({ key }) => value(key) ?? [])
     .sort((a, b) => b.length - a.length);
+  const keyOf = (provider: Provider) => value(variables[provider].key) ?? (provider === 'compatible' ? 'none' : null);
   return {
+    lacks(model) {
+      const { provider } = splitModel(model);
+      return keyOf(provider) === null ? variables[provider].key : null;
+    },
     endpoint(model, baseUrl) {
       const { provider } = splitModel(model);
       const names = variables[provider];
-      const key = value(names.key) ?? (provider === 'compatible' ? 'none' : undefined);
-      if (key === undefined) {
+      const key = keyOf(provider);
+      if (key === null) {
         throw new PrerequisiteError('key', `${model} needs a key`, `set ${names.key}, or use another model`);
       }
       return { key: new Secret(key), baseUrl: provider === 'compatible' ? baseUrl : value(names.baseUrl) };

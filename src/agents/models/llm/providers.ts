@@ -53,12 +53,13 @@ export function chatModels(agent: AgentSpec): ChatModelName[] {
 /**
  * Finds before anything is started what would stop the agents of a search later.
  *
+ * @param keys null where nobody will be asked, as in a dry run.
  * @throws PrerequisiteError for a model without a key, or one without a price where dollars are limited.
  */
-export function checkModels(spec: Pick<SearchSpec, 'agents' | 'budget'>, keys: Keyring, prices: Prices): void {
+export function checkModels(spec: Pick<SearchSpec, 'agents' | 'budget'>, keys: Keyring | null, prices: Prices): void {
   for (const agent of spec.agents) {
     for (const model of chatModels(agent)) {
-      keys.endpoint(model, agent.baseUrl);
+      keys?.endpoint(model, agent.baseUrl);
       const limited = spec.budget.dollars !== undefined || agent.dollars !== undefined;
       if (limited && prices.of(model) === null) {
         const remedy = 'state its price in a file of your own and give it with --prices, or limit tokens instead';
