@@ -6,6 +6,7 @@ import { launchCommand } from './commands/launch.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
 import { reportCommand } from './commands/report.ts';
+import { tableCommand } from './commands/table.ts';
 import { exitCodes, report } from './fail.ts';
 import { airaVersion } from './writeReport.ts';
 
@@ -24,6 +25,7 @@ for (const command of [
   nodesCommand(done),
   reportCommand(done),
   auditCommand(done),
+  tableCommand(done),
   doctorCommand(done),
   ...partCommands(done),
 ]) {

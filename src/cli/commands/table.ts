@@ -1,0 +1,143 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { Argument, Command } from 'commander';
+import { createLogUpdate } from 'log-update';
+import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import {
+  type BuildProgress,
+  buildTable,
+  chooseDevices,
+  findPython,
+  inspectMachine,
+  loadTask,
+  NativeWorker,
+  profileOf,
+  readTable,
+  type Table,
+  tableTrainer,
+  workerCommand,
+} from '../../evaluators/index.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { clockTime } from '../display/format.ts';
+import { exitCodes } from '../fail.ts';
+import { onInterrupt } from '../interrupts.ts';
+import { jsonOption, option, wholeNumber, withOptions } from '../options.ts';
+
+interface BuildOptions {
+  task: string;
+  profile: string;
+  layers: number;
+  seeds: number;
+  out?: string;
+  json?: boolean;
+}
+
+/** More architectures than this take days, and a file that nobody would commit. */
+const mostArchitectures = 20_000;
+
+const plainEveryMs = 15_000;
+
+function showing(json: boolean | undefined): (progress: BuildProgress) => void {
+  const live = !json && process.stderr.isTTY && !process.env.CI ? createLogUpdate(process.stderr) : null;
+  let told = Number.NEGATIVE_INFINITY;
+  return ({ done, total, meanSeconds, last }) => {
+    if (json) {
+      process.stdout.write(`${JSON.stringify({ event: 'table-progress', v: 1, done, total, meanSeconds, ...last })}\n`);
+      return;
+    }
+    const left = meanSeconds === null ? '' : `, about ${clockTime(1000 * meanSeconds * (total - done))} left`;
+    const pace = meanSeconds === null ? '' : `; ${meanSeconds.toFixed(2)} s each`;
+    const text = `${done} of ${total} trainings (${((100 * done) / total).toFixed(1)} %)${left}${pace}`;
+    if (live) live(text);
+    else if (systemClock.monotonic() - told > plainEveryMs || done === total) {
+      told = systemClock.monotonic();
+      process.stderr.write(`${text}\n`);
+    }
+  };
+}
+
+async function build(options: BuildOptions): Promise<number> {
+  const task = loadTask(options.task);
+  const profile = profileOf(task, options.profile);
+  const space = { ...task.space, layers: options.layers };
+  const size = space.primitives.length ** space.layers;
+  if (options.layers < 1 || size > mostArchitectures) {
+    throw new PrerequisiteError(
+      'table-size',
+      `${options.layers} layers of ${space.primitives.length} primitives are ${size} architectures`,
+      `choose --layers so that there are at most ${mostArchitectures}`,
+    );
+  }
+  if (options.seeds < 2)
+    throw new PrerequisiteError('table-seeds', 'one seed shows no noise', 'give --seeds 2 or more');
+  const path = resolve(options.out ?? join('tables', `${task.name}-${options.layers}.json`));
+  mkdirSync(dirname(path), { recursive: true });
+
+  const python = await findPython();
+  // One core: the figures of a table come from one kind of device, and its trainings one after the other.
+  const [device] = chooseDevices(1, { ...(await inspectMachine(python)), gpus: 0 });
+  if (!device) throw new PrerequisiteError('table-device', 'there is no core to train on', 'look at: aira doctor');
+  const native = new NativeWorker({
+    command: workerCommand({ python, device: device.name }),
+    memoryLimitBytes: device.memoryLimitBytes,
+  });
+  const ending = new AbortController();
+  const interrupts = onInterrupt(() => ending.abort());
+  try {
+    const settings = profile.rungs.screen;
+    const subject = { task: task.name, profile: options.profile, rung: 'screen', space, settings } as const;
+    const { provenance, train } = await tableTrainer(subject, native);
+    const file = await buildTable({
+      ...{ path, provenance, clock: systemClock, onProgress: showing(options.json), signal: ending.signal },
+      seeds: Array.from({ length: options.seeds }, (_, index) => index + 1),
+      train: (candidate, seed) => train(candidate, seed, ending.signal),
+    });
+    if (!file) {
+      process.stderr.write('stopped; the same command goes on where it was\n');
+      return interrupts.code() ?? exitCodes.failed;
+    }
+    process.stdout.write(options.json ? `${JSON.stringify({ event: 'table', v: 1, path })}\n` : `${path}\n`);
+    return exitCodes.ok;
+  } finally {
+    interrupts.dispose();
+    await native.stop();
+  }
+}
+
+function describe(table: Table): string {
+  const { file, version, best, size } = table;
+  const { task, profile, rung, space, evaluator, torch, device, measured, seeds, cpuSeconds } = file;
+  const { between, within } = table.variance;
+  return [
+    `${task}, profile ${profile}, rung ${rung}, ${space.layers} layers: ${size} architectures x ${seeds.length} seeds, version ${version}`,
+    `measured ${measured.from} to ${measured.to} with ${evaluator}, torch ${torch}, on ${device}; ${cpuSeconds} core-seconds each`,
+    `best mean ${best.mean.toFixed(4)}: ${runLengthText(parseArchitecture(best.candidate))}`,
+    `standard deviation between architectures ${Math.sqrt(between).toFixed(4)}, between seeds ${Math.sqrt(within).toFixed(4)}: ratio of variances ${(between / within).toFixed(1)}`,
+    '',
+  ].join('\n');
+}
+
+export function tableCommand(done: (code: number) => void): Command {
+  const group = new Command('table').description('spaces in which every architecture has been measured');
+  const making = new Command('build')
+    .description('train every architecture of a small space on several seeds; goes on where it was stopped')
+    .action(async (options: BuildOptions) => done(await build(options)));
+  const telling = new Command('show')
+    .description('what a table holds, and how much its scores move between seeds')
+    .addArgument(new Argument('<file>', 'a table'))
+    .action((path: string) => {
+      process.stdout.write(describe(readTable(resolve(path))));
+      done(exitCodes.ok);
+    });
+  withOptions(
+    making,
+    option('--task <task>', 'the task, or the path of its directory').default('compose-mad-3p'),
+    option('--profile <profile>', 'whose screening settings are used').default('nano'),
+    option('--layers <number>', 'layers of every architecture').default(6).argParser(wholeNumber),
+    option('--seeds <number>', 'trainings of every architecture').default(4).argParser(wholeNumber),
+    option('--out <file>', 'where the table is written; tables/<task>-<layers>.json without'),
+    jsonOption(),
+  );
+  return group.addCommand(making).addCommand(telling);
+}

@@ -1,0 +1,49 @@
+import { parseInSpace, type Space } from '../../domain/architecture.ts';
+import { contentHash, type Json } from '../../domain/canonical.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
+import type { RungSettings } from '../../domain/task.ts';
+import type { NativeWorker } from '../nativeWorker.ts';
+import type { TableProvenance } from './table.ts';
+
+/** What a table is to be measured of. */
+export interface TableSubject {
+  readonly task: string;
+  readonly profile: string;
+  readonly rung: 'screen';
+  readonly space: Space;
+  readonly settings: RungSettings;
+}
+
+/** How much longer than the profile says a training may take: machines differ, and shared ones more so. */
+const patience = 40;
+
+/** Starts the trainer and answers what its figures will rest on, and how to have one. */
+export async function tableTrainer(subject: TableSubject, native: NativeWorker) {
+  const { task, profile, rung, space, settings } = subject;
+  const hello = await native.start();
+  const provenance: TableProvenance = {
+    ...{ task, profile, rung, space, settings: settings.settings },
+    ...{ evaluator: hello.evaluator, torch: hello.torch, python: hello.python, device: hello.deviceName },
+  };
+  const train = async (candidate: string, seed: number, signal: AbortSignal): Promise<Outcome> => {
+    const job: Omit<Job, 'key'> = {
+      task,
+      taskVersion: contentHash({ space, settings: settings.settings as Json }).slice(0, 16),
+      ...{ evaluator: hello.evaluator, deviceClass: 'cpu', rung, space, settings: settings.settings },
+      architecture: [...parseInSpace(candidate, space)],
+      ...{ seed, measure: 'validation', timeoutSeconds: patience * settings.seconds },
+    };
+    let outcome: Outcome | null = null;
+    const handlers = {
+      signal,
+      onOutcome: (_: unknown, each: Outcome) => {
+        outcome = each;
+      },
+    };
+    await native.evaluate([{ ...job, key: evaluationKey(job) }], handlers);
+    if (!outcome) throw new TerminalError('no-outcome', 'the trainer ended without an outcome');
+    return outcome;
+  };
+  return { provenance, train };
+}
