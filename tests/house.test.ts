@@ -7,6 +7,7 @@ const floors = [
   ['domain', 'platform'],
   ['bus', 'memory', 'literature', 'evaluators', 'aggregation'],
   ['agents'],
+  ['studies'],
   ['actors', 'report', 'audit'],
   ['cli'],
 ];

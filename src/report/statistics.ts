@@ -1,6 +1,6 @@
 import { deviation, mean, sum } from 'd3-array';
+import { criticalValue } from '../studies/statistics/student.ts';
 import type { SeedScore } from './data.ts';
-import { criticalValue } from './student.ts';
 
 /** Scores of one architecture on one rung. */
 export interface Summary {

@@ -1,0 +1,130 @@
+import { group } from 'd3-array';
+import type { Rng } from '../../domain/rng.ts';
+import { sortedMiddle } from './iqm.ts';
+
+/** Two arms on one task and one seed: the same start, the same budget, the same noise. */
+export interface Pair {
+  /** Runs are exchangeable within a stratum, a task, and not between strata. */
+  readonly stratum: string;
+  readonly first: number;
+  readonly second: number;
+}
+
+/** Difference of the interquartile means over all runs of all tasks, first minus second. */
+export function iqmDifference(pairs: readonly Pair[]): number {
+  const first = Float64Array.from(pairs, (pair) => pair.first).sort();
+  const second = Float64Array.from(pairs, (pair) => pair.second).sort();
+  return sortedMiddle(first) - sortedMiddle(second);
+}
+
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+const strataOf = (pairs: readonly Pair[]): Pair[][] => [...group(pairs, (pair) => pair.stratum).values()];
+
+/** Quantile of values in ascending order, between neighbours in proportion. */
+export function quantileOf(sorted: Float64Array, share: number): number {
+  const at = share * (sorted.length - 1);
+  const below = sorted[Math.floor(at)] as number;
+  const above = sorted[Math.ceil(at)] as number;
+  return below + (above - below) * (at - Math.floor(at));
+}
+
+export interface Resampling {
+  readonly rng: Rng;
+  /** How often; the ends of a 95 % interval rest on a fortieth of it each. */
+  readonly resamples: number;
+  /** Coverage, such as 0.95. */
+  readonly level: number;
+}
+
+/**
+ * Percentile interval of the difference of interquartile means under resampling of seeds: with replacement, within each
+ * task, both arms of a pair together. Stratified bootstrap of Agarwal et al. 2021 (arXiv 2108.13264), paired.
+ */
+export function pairedBootstrap(pairs: readonly Pair[], { rng, resamples, level }: Resampling): Interval {
+  const strata = strataOf(pairs);
+  const first = new Float64Array(pairs.length);
+  const second = new Float64Array(pairs.length);
+  const found = Float64Array.from({ length: resamples }, () => {
+    let at = 0;
+    for (const stratum of strata) {
+      for (let draw = 0; draw < stratum.length; draw++, at++) {
+        const pair = stratum[rng.below(stratum.length)] as Pair;
+        first[at] = pair.first;
+        second[at] = pair.second;
+      }
+    }
+    // Sorted in place: both are filled anew for the next resample.
+    return sortedMiddle(first.sort()) - sortedMiddle(second.sort());
+  }).sort();
+  return { low: quantileOf(found, (1 - level) / 2), high: quantileOf(found, (1 + level) / 2) };
+}
+
+/** Up to so many pairs every assignment of labels is looked at: 4096 of them. */
+const exactUpTo = 12;
+
+/** Differences that rounding alone makes are no differences. */
+const negligible = 1e-12;
+
+/**
+ * Two-sided permutation test: were the two arms the same, the labels within each pair could as well be the other way
+ * round. The share of assignments whose difference of interquartile means is at least the observed one; of all
+ * assignments for up to twelve pairs, else of `permutations` random ones and the observed one (Phipson & Smyth 2010, which
+ * keeps p above zero and the test valid). Below six pairs no difference whatever reaches p = 0.05.
+ */
+export function permutationTest(
+  pairs: readonly Pair[],
+  { rng, permutations }: { rng: Rng; permutations: number },
+): number {
+  const observed = Math.abs(iqmDifference(pairs)) - negligible;
+  const first = new Float64Array(pairs.length);
+  const second = new Float64Array(pairs.length);
+  const isAsExtreme = (swapped: (index: number) => boolean): boolean => {
+    for (const [index, pair] of pairs.entries()) {
+      const swap = swapped(index);
+      first[index] = swap ? pair.second : pair.first;
+      second[index] = swap ? pair.first : pair.second;
+    }
+    return Math.abs(sortedMiddle(first.sort()) - sortedMiddle(second.sort())) >= observed;
+  };
+  if (pairs.length <= exactUpTo) {
+    const assignments = 2 ** pairs.length;
+    let extreme = 0;
+    for (let bits = 0; bits < assignments; bits++) if (isAsExtreme((index) => ((bits >> index) & 1) === 1)) extreme++;
+    return extreme / assignments;
+  }
+  let extreme = 1;
+  for (let draw = 0; draw < permutations; draw++) if (isAsExtreme(() => rng.float() < 0.5)) extreme++;
+  return extreme / (permutations + 1);
+}
+
+export interface EffectSize {
+  /** Mean difference in standard deviations of the differences (Cohen's d for pairs); null where they do not vary. */
+  readonly standardised: number | null;
+  /** Share of pairs in which the first arm is ahead; ties count half. */
+  readonly ahead: number;
+}
+
+export function effectSize(pairs: readonly Pair[]): EffectSize {
+  const { mean, sd } = differences(pairs);
+  const ahead = pairs.reduce((sum, { first, second }) => sum + (first > second ? 1 : first === second ? 0.5 : 0), 0);
+  return { standardised: sd > negligible ? mean / sd : null, ahead: ahead / pairs.length };
+}
+
+/** Mean of the paired differences, and their standard deviation within tasks; 0 where it cannot be told. */
+export function differences(pairs: readonly Pair[]): { readonly mean: number; readonly sd: number } {
+  let squares = 0;
+  let degrees = 0;
+  let sum = 0;
+  for (const stratum of strataOf(pairs)) {
+    const all = stratum.map(({ first, second }) => first - second);
+    const centre = all.reduce((total, each) => total + each, 0) / all.length;
+    squares += all.reduce((total, each) => total + (each - centre) ** 2, 0);
+    degrees += all.length - 1;
+    sum += centre * all.length;
+  }
+  return { mean: pairs.length > 0 ? sum / pairs.length : 0, sd: degrees > 0 ? Math.sqrt(squares / degrees) : 0 };
+}
