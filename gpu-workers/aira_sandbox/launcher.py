@@ -1,0 +1,406 @@
+"""Starts one untrusted program in namespaces of its own, and hands out what it wrote once nothing of it lives.
+
+Role: the steps that only the process itself can take, in between the host (which decides everything and sends it as one
+line of JSON) and bubblewrap (which builds the inner namespaces). Non-role: deadlines, what an ending means, limits of control
+groups (the host writes those; this process only enters them).
+
+  L1  The program never runs with an identity, descriptor or variable of this process: descriptors above 2 are closed, the
+      environment is the one given, root gives way to a user id that no other process has.
+  L2  All that the program may write lies on file systems made here, whose bytes and inodes are bounded. They are mounted in
+      a mount namespace of this process, so that nothing is left when it ends.
+  L3  Files are handed out after the last process of the program is gone, regular files with one link only, opened without
+      following a link, and no more bytes than allowed.
+  L4  End of input, or the death of the host, is the order to kill the program.
+
+Messages on descriptor 3, each one line of JSON; a `file` is followed by exactly `bytes` bytes:
+``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
+``done``, or ``unstartable {message}``.
+
+Runs with ``python3 -I -S``, on the standard library alone. It takes no arguments.
+"""
+
+import base64
+import ctypes
+import json
+import os
+import select
+import signal
+import stat
+import sys
+import time
+
+REPORT = 3
+#: Enough above what people, services and subordinate ids use; a process id is at most 2**22, so that ids are unique.
+FIRST_USER_ID = 2_000_000_000
+DEEPEST = 6
+WATCH_SECONDS = 0.2
+#: How long the kernel may take to end the processes of a namespace that has lost its first one.
+GONE_SECONDS = 10.0
+
+CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 1, 2, 4, 8, 4096, 16384, 1 << 19
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Unstartable(Exception):
+    """The program cannot be started on this machine as it was ordered."""
+
+
+def call(name: str, *arguments: object) -> None:
+    """A function of libc that answers 0. Raises Unstartable with the kernel's reason where it does not."""
+    if getattr(libc, name)(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise Unstartable(f"{name}: {os.strerror(code)}")
+
+
+def report(kind: str, /, **fields: object) -> None:
+    write_all((json.dumps({"type": kind, **fields}) + "\n").encode())
+
+
+def write_all(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(REPORT, view) :]
+
+
+def read_order() -> dict:
+    """The first line of the input. It stays open: its end is an order of its own (L4)."""
+    text = bytearray()
+    while not text.endswith(b"\n"):
+        chunk = os.read(0, 1)
+        if not chunk:
+            raise SystemExit(1)
+        text += chunk
+        if len(text) > 65536 and text[-1:] != b"\n":
+            text += read_rest()
+    return json.loads(text)
+
+
+def read_rest() -> bytes:
+    """The rest of a long first line, a block at a time: nothing follows it before the program has ended."""
+    blocks = []
+    while not blocks or not blocks[-1].endswith(b"\n"):
+        block = os.read(0, 65536)
+        if not block:
+            raise SystemExit(1)
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def write_text(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def enter_namespaces(dedicated: bool) -> None:
+    """A mount namespace of this process's own; where it is not root, by way of a user namespace in which it is."""
+    uid, gid = os.getuid(), os.getgid()
+    call("unshare", CLONE_NEWNS if dedicated else CLONE_NEWNS | CLONE_NEWUSER)
+    if not dedicated:
+        write_text("/proc/self/setgroups", "deny")
+        write_text("/proc/self/uid_map", f"0 {uid} 1")
+        write_text("/proc/self/gid_map", f"0 {gid} 1")
+    mount(None, "/", None, MS_SLAVE | MS_REC, None)
+
+
+def mount(source: "str | None", target: str, kind: "str | None", flags: int, data: "str | None") -> None:
+    encode = lambda text: None if text is None else os.fsencode(text)  # noqa: E731
+    try:
+        call("mount", encode(source), encode(target), encode(kind), flags, encode(data))
+    except Unstartable as error:
+        raise Unstartable(f"{error} ({target})") from None
+
+
+def build_stage(stage: str, sources: "list[str]", scratch: "list[dict]", user: int) -> None:
+    """Binds what the program may read below `stage`, and mounts there what it may write (L2)."""
+    opened = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
+    mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=4096,mode=0755")
+    for index, descriptor in enumerate(opened):
+        target = f"{stage}/in{index}"
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            os.mkdir(target)
+        else:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        mount(f"/proc/self/fd/{descriptor}", target, None, MS_BIND | MS_REC, None)
+        os.close(descriptor)
+    for each in scratch:
+        target = f"{stage}/{each['name']}"
+        os.mkdir(target)
+        size = f"size={each['bytes']}," if each["bytes"] else "size=0,"
+        inodes = f"nr_inodes={each['inodes'] or 0},"
+        flags = MS_NOSUID | MS_NODEV | (0 if each["exec"] else MS_NOEXEC)
+        mount("tmpfs", target, "tmpfs", flags, f"{size}{inodes}mode=0700,uid={user},gid={user}")
+
+
+def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
+    """In the child: enters the control groups, gives up root (L1), and becomes bubblewrap or the bare program."""
+    for path in order["groups"]:
+        write_text(path, "0")
+    if order["dedicated"]:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    # After the change of identity, which clears it.
+    if order["dieWithParent"]:
+        call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    kept = dict(pipes)
+    for name, text in order["contents"].items():
+        descriptor = os.memfd_create(name, 0)
+        os.write(descriptor, base64.b64decode(text))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        kept[name] = descriptor
+    if order["closeDescriptors"]:
+        lowest = 3
+        for descriptor in sorted(kept.values()):
+            os.closerange(lowest, descriptor)
+            lowest = descriptor + 1
+        os.closerange(lowest, 1 << 20)
+    os.chdir(order["directory"])
+    command = [str(kept.get(argument, argument)) for argument in order["command"]]
+    os.set_inheritable(kept["@status"], True)
+    os.execve(command[0], command, order["environment"])
+
+
+def start(order: dict, user: int) -> "tuple[int, int]":
+    """Forks the child that becomes the program. Answers its process id and where bubblewrap tells its state.
+
+    Raises Unstartable with the child's own reason where it cannot become the program.
+    """
+    failed, tell = os.pipe()
+    status, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            become(order, user, {"@tell": tell, "@status": told})
+        except BaseException as error:  # noqa: BLE001 - the child must not return into its parent's code
+            os.write(tell, str(error).encode())
+        os._exit(127)
+    os.close(tell)
+    os.close(told)
+    # Ends with the exec, which closes the other side.
+    reason = read_all(failed)
+    if reason:
+        os.waitpid(child, 0)
+        raise Unstartable(reason.decode(errors="replace"))
+    return child, status
+
+
+def read_all(descriptor: int) -> bytes:
+    blocks = []
+    while block := os.read(descriptor, 65536):
+        blocks.append(block)
+    os.close(descriptor)
+    return b"".join(blocks)
+
+
+def descendants() -> "list[int]":
+    """The processes below this one; those whose parent has died are this one's children (it is their reaper)."""
+    children: "dict[int, list[int]]" = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as file:
+                    # The name in parentheses may hold anything, a parenthesis included.
+                    parent = int(file.read().rpartition(")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+            children.setdefault(parent, []).append(int(name))
+    found, open_ends = [], [os.getpid()]
+    while open_ends:
+        below = children.get(open_ends.pop(), [])
+        found += below
+        open_ends += below
+    return found
+
+
+def resident_bytes(pids: "list[int]") -> int:
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/statm") as file:
+                total += int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError):
+            continue
+    return total
+
+
+def kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass
+
+
+class Watch:
+    """Waits for the end of a program, which comes by itself, by order (L4), or for want of memory."""
+
+    def __init__(self, child: int, order: dict) -> None:
+        self.child = child
+        self.limit: "int | None" = order["watchBytes"]
+        self.cpu_seconds = 0.0
+        self.peak = 0
+        self.watched = False
+
+    def until_gone(self) -> int:
+        """The child's wait status, after all that it has started is gone."""
+        self.until_ended()
+        return self.reap_rest()
+
+    def until_ended(self) -> None:
+        descriptor = os.pidfd_open(self.child)
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.register(0, select.POLLIN | select.POLLHUP)
+        timeout = None if self.limit is None else WATCH_SECONDS * 1000
+        while True:
+            ready = dict(poller.poll(timeout))
+            if descriptor in ready:
+                os.close(descriptor)
+                return
+            if 0 in ready and not os.read(0, 4096):
+                poller.unregister(0)
+                kill(self.child)
+            self.look()
+
+    def look(self) -> None:
+        if self.limit is None:
+            return
+        held = resident_bytes(descendants())
+        self.peak = max(self.peak, held)
+        if held > self.limit:
+            self.watched = True
+            kill(self.child)
+
+    def reap_rest(self) -> int:
+        status = 0
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                pid, ended, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return status
+            if pid == 0:
+                # The namespace dies with its first process; but one that was ended while it was being built has none yet.
+                for each in descendants():
+                    kill(each)
+                time.sleep(0.002)
+                continue
+            status = ended if pid == self.child else status
+            self.cpu_seconds += usage.ru_utime + usage.ru_stime
+            self.peak = max(self.peak, usage.ru_maxrss * 1024)
+        raise Unstartable("the kernel did not end the program's processes")
+
+
+class Export:
+    """Hands out a folder's files (L3)."""
+
+    def __init__(self, order: dict) -> None:
+        self.bytes_left: int = order["maxBytes"]
+        self.files_left: int = order["maxFiles"]
+        self.follow: int = 0 if order["strict"] else 1
+
+    def folder(self, descriptor: int, path: str, depth: int) -> None:
+        for name in sorted(os.listdir(descriptor)):
+            inner = f"{path}{name}"
+            if not all(character.isalnum() and character.isascii() or character in "._-" for character in name):
+                self.strange("name", path)
+                continue
+            kind = os.stat(name, dir_fd=descriptor, follow_symlinks=bool(self.follow))
+            if stat.S_ISDIR(kind.st_mode):
+                self.inner_folder(descriptor, name, inner, depth)
+            elif stat.S_ISREG(kind.st_mode):
+                self.file(descriptor, name, inner)
+            else:
+                self.strange(_kinds.get(stat.S_IFMT(kind.st_mode), "other"), inner)
+
+    def inner_folder(self, parent: int, name: str, path: str, depth: int) -> None:
+        if depth == DEEPEST:
+            self.strange("deep", path)
+            return
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        self.folder(descriptor, f"{path}/", depth + 1)
+        os.close(descriptor)
+
+    def file(self, parent: int, name: str, path: str) -> None:
+        nofollow = 0 if self.follow else os.O_NOFOLLOW
+        descriptor = os.open(name, os.O_RDONLY | nofollow | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            found = os.fstat(descriptor)
+            if not self.follow and (not stat.S_ISREG(found.st_mode) or found.st_nlink != 1):
+                self.strange("linked", path)
+            elif found.st_size > self.bytes_left or self.files_left == 0:
+                self.strange("large", path)
+            else:
+                self.bytes_left -= found.st_size
+                self.files_left -= 1
+                self.send(descriptor, path, found.st_size)
+        finally:
+            os.close(descriptor)
+
+    def send(self, descriptor: int, path: str, size: int) -> None:
+        report("file", path=path, bytes=size)
+        left = size
+        while left > 0:
+            block = os.read(descriptor, min(left, 1 << 18))
+            if not block:
+                raise Unstartable("a file became shorter while it was handed out")
+            write_all(block)
+            left -= len(block)
+
+    def strange(self, kind: str, path: str) -> None:
+        # Counted like a file, so that a million of them is not a million messages.
+        if self.files_left > 0:
+            self.files_left -= 1
+            report("strange", kind=kind, path=path)
+
+
+_kinds = {
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+def run(order: dict) -> None:
+    user = FIRST_USER_ID + os.getpid() if order["dedicated"] else 0
+    call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if order["stage"] is not None:
+        enter_namespaces(order["dedicated"])
+        build_stage(order["stage"], order["sources"], order["scratch"], user)
+    child, status = start(order, user)
+    report("started", uid=user if order["dedicated"] else os.getuid())
+    watch = Watch(child, order)
+    ended = watch.until_gone()
+    code = os.waitstatus_to_exitcode(ended)
+    report(
+        "ended",
+        code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        cpuSeconds=watch.cpu_seconds,
+        peakBytes=watch.peak,
+        watched=watch.watched,
+        # Bubblewrap tells the code of a program that ran; where it says none it has failed itself or was killed.
+        ran=order["stage"] is None or b"exit-code" in read_all(status),
+    )
+    descriptor = os.open(order["export"]["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    Export(order["export"]).folder(descriptor, "", 0)
+
+
+def main() -> None:
+    # The death of the host may come before this line; then the input has ended already.
+    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        run(read_order())
+    except (Unstartable, OSError) as error:
+        report("unstartable", message=str(error))
+    report("done")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+/** What the launcher is told; `gpu-workers/aira_sandbox/launcher.py` is the other side, installed together with this one. */
+import { bwrapArguments, stage } from './bwrapArguments.ts';
+import type { SandboxCapability } from './capability.ts';
+import type { Cgroup } from './cgroups.ts';
+import type { Defences } from './defences.ts';
+import { seccompFilter } from './seccomp.ts';
+import {
+  baseEnvironment,
+  defaultFiles,
+  defaultScratchBytes,
+  outputFolder,
+  type SandboxLimits,
+  type SandboxSpec,
+} from './spec.ts';
+
+export interface LauncherOrder {
+  /** Program and arguments; those that name one of `contents` become the number of a descriptor that holds it. */
+  readonly command: readonly string[];
+  readonly contents: Readonly<Record<string, string>>;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly directory: string;
+  /** Null: no namespaces of the launcher's own. */
+  readonly stage: string | null;
+  readonly sources: readonly string[];
+  readonly scratch: readonly { name: string; bytes: number; inodes: number; exec: boolean }[];
+  /** Root gives way to a user id of the program's own. */
+  readonly dedicated: boolean;
+  readonly groups: readonly string[];
+  readonly closeDescriptors: boolean;
+  readonly dieWithParent: boolean;
+  /** Resident bytes above which the launcher ends the program; null where a control group bounds it. */
+  readonly watchBytes: number | null;
+  readonly export: { folder: string; maxBytes: number; maxFiles: number; strict: boolean };
+}
+
+/** File systems in memory hold this many entries beyond the files that are asked for. */
+const scratchInodes = 20_000;
+
+/** Limits of each process, which prlimit sets inside, where the count of processes is the program's own. */
+function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean, defences: Defences): string[] {
+  const seconds = limits.cpuSeconds === undefined ? [] : [`--cpu=${Math.ceil(limits.cpuSeconds)}`];
+  const largest = Math.max(maxBytes, limits.scratchBytes ?? defaultScratchBytes);
+  return [
+    ...['--core=0', '--nofile=1024', '--memlock=8388608', ...seconds],
+    ...(defences.has('file-size') ? [`--fsize=${largest}`] : []),
+    ...(defences.has('processes') ? [`--nproc=${limits.processes}`] : []),
+    // Without a control group, the only bound that holds between two looks of the launcher's watch.
+    ...(!groups && defences.has('memory') ? [`--data=${limits.memoryBytes}`] : []),
+  ];
+}
+
+export function sandboxOrder(
+  spec: SandboxSpec,
+  capability: SandboxCapability,
+  group: Cgroup | null,
+  defences: Defences,
+): LauncherOrder {
+  const { limits, output } = spec;
+  const maxFiles = output.maxFiles ?? defaultFiles;
+  const scratchBytes = limits.scratchBytes ?? defaultScratchBytes;
+  const bytes = (size: number) => (defences.has('bounded-bytes') ? size : 0);
+  const inodes = (count: number) => (defences.has('bounded-inodes') ? count : 0);
+  const filter = defences.has('system-calls') ? ['--seccomp', 'aira:seccomp'] : [];
+  const limited = [capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, defences), '--'];
+  const options = bwrapArguments(spec, capability.root, defences);
+  const bounded = defences.has('bounded-export');
+  return {
+    command: [
+      ...[capability.bwrap, '--json-status-fd', '@status', ...filter, '--args', 'aira:arguments', '--'],
+      ...limited,
+      ...spec.argv,
+    ],
+    contents: {
+      'aira:arguments': Buffer.from(options.map((option) => `${option}\0`).join('')).toString('base64'),
+      ...(defences.has('system-calls') ? { 'aira:seccomp': seccompFilter().toString('base64') } : {}),
+    },
+    environment: defences.has('empty-environment') ? {} : environmentOf(process.env),
+    directory: '/',
+    stage,
+    sources: spec.readOnly.map(({ source }) => source),
+    scratch: [
+      { name: 'out', bytes: bytes(output.maxBytes), inodes: inodes(maxFiles + 2), exec: false },
+      { name: 'tmp', bytes: bytes(scratchBytes), inodes: inodes(scratchInodes), exec: true },
+      { name: 'shm', bytes: bytes(scratchBytes), inodes: inodes(scratchInodes), exec: false },
+    ],
+    dedicated: capability.identity === 'dedicated' && defences.has('own-user'),
+    groups: group?.entrances ?? [],
+    closeDescriptors: defences.has('closed-descriptors'),
+    dieWithParent: defences.has('die-with-parent'),
+    watchBytes: group !== null || !defences.has('memory') ? null : limits.memoryBytes,
+    export: {
+      folder: `${stage}/out`,
+      maxBytes: bounded ? output.maxBytes : Number.MAX_SAFE_INTEGER,
+      maxFiles: bounded ? maxFiles : Number.MAX_SAFE_INTEGER,
+      strict: defences.has('strict-export'),
+    },
+  };
+}
+
+const environmentOf = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+
+/** The same program with this user's own rights. Paths inside become those of the host. */
+export function unsafeOrder(
+  spec: SandboxSpec,
+  work: string,
+  capability: SandboxCapability,
+  group: Cgroup | null,
+): LauncherOrder {
+  const places = [
+    ...spec.readOnly.map(({ source, target }) => [target, source] as const),
+    [outputFolder, work] as const,
+  ];
+  const outside = (text: string): string => {
+    for (const [inside, path] of places) {
+      if (text === inside || text.startsWith(`${inside}/`)) return `${path}${text.slice(inside.length)}`;
+    }
+    return text;
+  };
+  const { limits, output } = spec;
+  const every = new Set(['file-size', 'memory'] as const) as Defences;
+  const environment = { ...baseEnvironment, ...spec.env };
+  return {
+    command: [
+      ...[capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, every), '--'],
+      ...spec.argv.map(outside),
+    ],
+    contents: {},
+    environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, outside(value)])),
+    directory: work,
+    stage: null,
+    sources: [],
+    scratch: [],
+    dedicated: false,
+    groups: group?.entrances ?? [],
+    closeDescriptors: true,
+    dieWithParent: true,
+    watchBytes: group === null ? limits.memoryBytes : null,
+    export: { folder: work, maxBytes: output.maxBytes, maxFiles: output.maxFiles ?? defaultFiles, strict: true },
+  };
+}

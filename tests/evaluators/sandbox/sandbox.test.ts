@@ -1,0 +1,131 @@
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { probeSandbox, type SandboxOptions } from '../../../src/evaluators/sandbox/index.ts';
+import { openFolder, ordinaryUser, python, runText } from './support.ts';
+
+/** As whoever runs the tests; as root in a namespace only; as an ordinary user without control groups; and without any. */
+const ways = ['this user', 'own identity', 'ordinary user', 'unsafe'] as const;
+
+describe.each(ways)('a program run as %s', (way) => {
+  let options: SandboxOptions;
+  beforeAll(async () => {
+    const capability = await probeSandbox({ python, unsafe: way === 'unsafe' });
+    if (way === 'ordinary user') options = await ordinaryUser();
+    else if (way === 'own identity') options = { capability: { ...capability, identity: 'own' } };
+    else options = { capability };
+  });
+
+  it('leaves its files, its text and its exit code', async () => {
+    const text = `
+import os, sys
+os.makedirs("deep/er"); open("deep/er/a.txt", "w").write("one"); open("b", "w").write("")
+print("said"); print("complained", file=sys.stderr); sys.exit(3)`;
+    const result = await runText(options, text);
+    expect(result).toMatchObject({ end: 'exited', exitCode: 3, unsafe: way === 'unsafe' });
+    expect(result.left).toEqual({ 'deep/er/a.txt': 'one', b: '' });
+    expect(result.stdout).toBe('said\n');
+    expect(result.stderr).toContain('complained');
+    expect(result.peakMemoryBytes).toBeGreaterThan(2 ** 20);
+    expect(result.cpuSeconds).toBeGreaterThan(0);
+  });
+
+  it('reads what it was given, under the name inside', async () => {
+    const folder = openFolder();
+    mkdirSync(join(folder, 'data'));
+    writeFileSync(join(folder, 'data', 'x'), 'given');
+    const text = 'import sys; open("copy", "w").write(open(sys.argv[1] + "/x").read())';
+    const { left } = await runText(options, text, {
+      argv: [python, '-I', '-c', text, '/box/data'],
+      readOnly: [{ source: join(folder, 'data'), target: '/box/data' }],
+    });
+    expect(left).toEqual({ copy: 'given' });
+  });
+
+  it('knows no variable but those it was given', async () => {
+    const { stdout } = await runText(options, 'import os; print(sorted(os.environ))', { env: { EXTRA: '1' } });
+    expect(stdout).not.toContain('USER');
+    expect(stdout).toContain("'EXTRA'");
+  });
+
+  it('is ended at its deadline, with all that it has started', async () => {
+    const text = `
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() > 0: os._exit(0)
+while True: time.sleep(1)`;
+    const { end, exitCode, files } = await runText(options, text, { limits: { seconds: 0.5 } });
+    expect({ end, exitCode, files }).toEqual({ end: 'timeout', exitCode: null, files: [] });
+  });
+
+  it('is ended when it is called off', async () => {
+    const abort = new AbortController();
+    const running = runText(options, 'import time; time.sleep(60)', {}, abort.signal);
+    abort.abort();
+    expect((await running).end).toBe('cancelled');
+  });
+
+  it('is ended when it takes more memory than it may', async () => {
+    const text = 'import time\nkept = []\nwhile True:\n    kept.append(bytearray(2 ** 24)); time.sleep(0.01)';
+    const { end, exitCode } = await runText(options, text, { limits: { memoryBytes: 100 * 2 ** 20 } });
+    // Without a control group a process may meet its own limit before the watch looks.
+    expect(['oom', 'exited 1']).toContain(end === 'exited' ? `exited ${exitCode}` : end);
+  });
+
+  it('is ended when it floods its output', async () => {
+    const text = 'while True: print("x" * 10000)';
+    const { end, stdout } = await runText(options, text, { limits: { logBytes: 2 ** 20 } });
+    expect(end).toBe('flooded');
+    expect(stdout.length).toBeLessThan(300_000);
+  });
+
+  it('leaves no link and nothing but plain files', async () => {
+    const text = `
+import os, socket
+os.symlink("/etc/passwd", "link"); os.symlink("/", "root"); open("a", "w").write("x"); os.link("a", "b")
+socket.socket(socket.AF_UNIX).bind("sock"); open("bad name", "w"); open("n\\nl", "w")`;
+    const { files, strange } = await runText(options, text);
+    expect(files).toEqual([]);
+    expect(strange.map(({ kind }) => kind).sort()).toEqual([
+      'link',
+      'link',
+      'linked',
+      'linked',
+      'name',
+      'name',
+      'socket',
+    ]);
+  });
+
+  it('leaves no more than it may', async () => {
+    const text =
+      'f = open("a", "w"); f.truncate(1 << 21)\nfor i in range(200):\n    try: open(f"f{i}", "w")\n    except OSError: break';
+    const { files, strange } = await runText(options, text, { limits: { scratchBytes: 2 ** 22 } });
+    expect(files.length).toBeLessThanOrEqual(50);
+    expect(strange).toContainEqual({ path: 'a', kind: 'large' });
+  });
+});
+
+it('leaves nothing on the machine: no group', async () => {
+  const capability = await probeSandbox({ python });
+  await runText({ capability }, 'pass');
+  const groups =
+    capability.groups?.version === 1 ? Object.values(capability.groups.folders) : [capability.groups?.folder];
+  const left = groups
+    .flatMap((folder) => (folder ? readdirSync(folder) : []))
+    .filter((name) => name.startsWith('aira-'));
+  expect(left.filter((name) => name.includes(`-${process.pid}-`))).toEqual([]);
+});
+
+it('does not copy into a folder by way of a link', async () => {
+  const folder = openFolder();
+  const elsewhere = openFolder();
+  symlinkSync(elsewhere, join(folder, 'a'));
+  const capability = await probeSandbox({ python });
+  await expect(
+    runText({ capability }, 'open("a", "w").write("x")', { output: { directory: folder, maxBytes: 100 } }),
+  ).rejects.toThrow();
+  expect(readdirSync(elsewhere)).toEqual([]);
+});
