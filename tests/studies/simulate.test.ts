@@ -1,0 +1,156 @@
+import fc from 'fast-check';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createModel, think } from '../../src/agents/index.ts';
+import { canonicalText, primitives } from '../../src/domain/architecture.ts';
+import type { SearchSpec } from '../../src/domain/search.ts';
+import { Table } from '../../src/evaluators/index.ts';
+import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { courseOf, simulate } from '../../src/studies/simulate.ts';
+import { manualClock, temporaryFolder } from '../support/home.ts';
+import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
+import { plantedTable } from '../support/table.ts';
+
+const table = new Table(plantedTable({ layers: 4, primitives: [...primitives] }));
+const setting = { python: 'none', env: {}, packageRoot: '.' };
+const noReading = () => {
+  throw new Error('nobody reads here');
+};
+const models = {
+  'local/random': createModel('local/random', setting, noReading),
+  'local/mutate': createModel('local/mutate', setting, noReading),
+};
+
+/** The search in a real ledger, its results recorded in an order that `shuffle` decides. */
+async function inTheLedger(spec: SearchSpec, shuffle: (bound: number) => number) {
+  const home = temporaryFolder();
+  const archive = Archive.open(home, manualClock());
+  onTestFinished(() => archive.close());
+  const ask = archive.handlers;
+  ask['search-open']({ spec, source: '' });
+  const open: ReturnType<typeof jobs> = [];
+  const jobs = () => archive.unsent(10_000).flatMap((entry) => (entry.kind === 'job' ? [entry] : []));
+  const recordOne = () => {
+    const [entry] = open.splice(shuffle(open.length), 1);
+    if (!entry) return;
+    const { score } = table.look(canonicalText(entry.body.architecture), spec.seed);
+    archive.record(resultOf(entry.body, measurement(score as number)));
+  };
+  for (const self of spec.agents) {
+    for (let ordinal = 1; ; ) {
+      const reply = ask['agent-view']({ search: spec.id, agent: self.name, ordinal });
+      if (reply.state === 'closed') break;
+      if (reply.state === 'waiting') {
+        recordOne();
+        continue;
+      }
+      const { space, seed, task, metric } = spec;
+      const thought = await think({ spec: self, view: reply.view, space, seed, topic: { task, metric }, models });
+      ask['agent-submit']({ search: spec.id, agent: self.name, ordinal, ...thought });
+      ordinal++;
+      for (const entry of jobs()) {
+        open.push(entry);
+        archive.markSent(entry.seq);
+      }
+    }
+  }
+  const reader = readArchive(home);
+  try {
+    return reader.records.nodes(spec.id);
+  } finally {
+    reader.close();
+  }
+}
+
+describe('a simulated search', () => {
+  it('makes the nodes that the laboratory makes, whatever the scaffold and the order of results (M1)', async () => {
+    const scaffold = fc.constantFrom(
+      { kind: 'one-shot' },
+      { kind: 'greedy', drafts: 3 },
+      { kind: 'mcts', children: 3 },
+      { kind: 'evolutionary', islands: 2, founders: 2 },
+    );
+    const agent = fc.record({
+      scaffold,
+      pending: fc.integer({ min: 1, max: 4 }),
+      evaluations: fc.integer({ min: 3, max: 12 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(agent, agent, fc.nat(50), fc.array(fc.nat(100)), async (first, second, seed, order) => {
+        const spec = searchSpec({
+          space: table.file.space,
+          seed,
+          budget: { evaluations: 24 },
+          agents: [
+            agentSpec({ ...first, name: 'one', model: 'local/mutate' }),
+            agentSpec({ ...second, name: 'two', model: 'local/random' }),
+          ],
+        });
+        const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, seed) });
+        const nodes = await inTheLedger(spec, (bound) => (order.pop() ?? 0) % Math.max(1, bound));
+        const said = (id: string, candidate: string, parents: readonly string[], verdict: string) => ({
+          id,
+          candidate,
+          parents,
+          verdict,
+        });
+        const verdicts = { duplicate: 'duplicate', rejected: 'rejected' } as Record<string, string>;
+        const simulated = [...runs.values()]
+          .flat()
+          .map(({ node }) => said(node.id, node.candidate, node.parents, verdicts[node.status] ?? 'accepted'));
+        expect(simulated).toEqual(nodes.map((node) => said(node.id, node.candidate, node.parents, node.verdict)));
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it('is the same when it is run again (M2), and another with another seed', async () => {
+    const run = (seed: number) =>
+      simulate(
+        searchSpec({
+          space: table.file.space,
+          seed,
+          agents: [agentSpec({ evaluations: 10, model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 2 } })],
+        }),
+        {
+          models,
+          look: (candidate) => table.look(candidate, seed),
+        },
+      );
+    expect(await run(3)).toEqual(await run(3));
+    expect(courseOf(await run(3))).not.toEqual(courseOf(await run(4)));
+  });
+
+  it('hands in what it saw to be best, and is judged by trainings that it did not see', async () => {
+    const spec = searchSpec({
+      space: table.file.space,
+      agents: [agentSpec({ name: 'one', evaluations: 6 }), agentSpec({ name: 'two', evaluations: 3 })],
+    });
+    const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, 1) });
+    const { course, candidate, worth, evaluated } = courseOf(runs);
+    expect(evaluated).toBe(9);
+    expect(course).toHaveLength(9);
+    const shown = [...runs.values()].flat().map(({ node, look }) => ({ node, look }));
+    const best = shown.reduce((a, b) => ((b.look?.score as number) > (a.look?.score as number) ? b : a));
+    expect(candidate).toBe(best.node.candidate);
+    expect(worth).toBe(best.look?.worth);
+    // Turns: one, two, one, two, one, two, then the rest of one.
+    expect(course[1]).toBe(
+      [0, 6]
+        .map((index) => shown[index])
+        .reduce((a, b) => ((b?.look?.score as number) > (a?.look?.score as number) ? b : a))?.look?.worth,
+    );
+  });
+
+  it('spends what an agent has, where the space holds as much, and ends where it does not', async () => {
+    const tiny = new Table(plantedTable({ layers: 1, primitives: [...primitives] }));
+    const spec = searchSpec({ space: tiny.file.space, agents: [agentSpec({ evaluations: 5 })] });
+    const runs = await simulate(spec, { models, look: (candidate) => tiny.look(candidate, 1) });
+    const { evaluated, refused } = courseOf(runs);
+    expect(evaluated).toBe(3);
+    expect(refused).toBe(5 * 4 + 20 - 3);
+  });
+});
+
+afterAll(async () => {
+  for (const model of Object.values(models)) await model.close();
+});
