@@ -2,50 +2,9 @@ import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { agentNameSchema } from './ids.ts';
 import { chatModelSchema, effortSchema, isLocal, type ModelName, modelSchema, splitModel } from './model.ts';
+import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export { localModels, type ModelName, modelSchema } from './model.ts';
-
-const probability = z.number().min(0).max(1);
-
-/** Draft every time; nothing is learned from results. The baseline that every search has to beat. */
-const oneShot = z.strictObject({ kind: z.literal('one-shot') });
-
-/** A few drafts, then always improve the best. */
-const greedy = z.strictObject({
-  kind: z.literal('greedy'),
-  drafts: z.int().positive().default(5),
-});
-
-/** Upper-confidence tree search. `exploration` is the constant c of UCT = q + c sqrt(ln N / n). */
-const mcts = z.strictObject({
-  kind: z.literal('mcts'),
-  children: z.int().min(2).default(5),
-  exploration: z.number().nonnegative().default(0.25),
-});
-
-/** Islands of individuals, bred by fitness. Rates are per proposal. */
-const evolutionary = z.strictObject({
-  kind: z.literal('evolutionary'),
-  islands: z.int().positive().default(1),
-  /** Individuals drafted per island before breeding starts. */
-  founders: z.int().positive().default(4),
-  /** Survivors per island; the worst leave first. */
-  capacity: z.int().min(2).default(12),
-  crossover: probability.default(0.5),
-  migration: probability.default(0.1),
-  /** Temperature of the softmax over normalised fitness by which parents are drawn. */
-  temperature: z.number().positive().default(0.3),
-});
-
-export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary]);
-export type ScaffoldSpec = z.infer<typeof scaffoldSpecSchema>;
-export const scaffoldKinds = ['one-shot', 'greedy', 'mcts', 'evolutionary'] as const;
-
-/** `scaffold: greedy` is short for `scaffold: { kind: greedy }`. */
-const scaffoldSchema = z.union([
-  z.enum(scaffoldKinds).transform((kind): ScaffoldSpec => scaffoldSpecSchema.parse({ kind })),
-  scaffoldSpecSchema,
-]);
 
 /** What can be said of an agent that thinks with a language model; each of these makes agents of one model differ. */
 const chatOptions = {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type EvolutionarySpec, evolutionary, islandsOf } from '../../src/agents/scaffolds/evolutionary.ts';
-import { scaffoldSpecSchema } from '../../src/domain/agent.ts';
 import type { ViewNode } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
+import { scaffoldSpecSchema } from '../../src/domain/scaffold.ts';
 import { viewNode, viewOf } from './support.ts';
 
 const spec = (given: Partial<EvolutionarySpec> = {}) =>
@@ -50,6 +50,14 @@ describe('islands', () => {
     ]);
   });
 
+  it('admits only who is at least as fit as the survivors are on average, where it is so asked', () => {
+    const choosy = spec({ islands: 1, capacity: 3, admission: 'mean' });
+    const scores = [0.5, 0.1, 0.6, 0.54, 0.56, 0.9];
+    const nodes = scores.map((fitness, index) => viewNode(index + 1, { fitness }));
+    // 0.1 is below 0.5; 0.54 is below the mean 0.55; then 0.56 and 0.9 join, and 0.5 is one too many.
+    expect(islandsOf(viewOf(nodes), choosy).map(({ survivors }) => ordinals(survivors))).toEqual([[6, 3, 5]]);
+  });
+
   it('keeps the same survivors whichever result arrived last', () => {
     const narrow = spec({ islands: 1, capacity: 3 });
     const late = founders.map((node) => (node.ordinal === 2 ? viewNode(2, { fitness: 0.9 }) : node));
@@ -74,8 +82,8 @@ describe('evolutionary', () => {
     const nodes = founders.map((node) =>
       node.ordinal % 3 === 0 ? viewNode(node.ordinal, { status: 'failed' }) : node,
     );
-    expect(decide({ islands: 3 }, nodes, 15, 1).operator).toBe('draft');
-    expect(decide({ islands: 3 }, nodes, 13, 1).operator).not.toBe('draft');
+    expect(decide({ islands: 3, debugDepth: 0 }, nodes, 15, 1).operator).toBe('draft');
+    expect(decide({ islands: 3, debugDepth: 0 }, nodes, 13, 1).operator).not.toBe('draft');
   });
 
   it('breeds on the island whose turn it is', () => {
@@ -121,5 +129,33 @@ describe('evolutionary', () => {
     // Twelve fitnesses evenly spread over [0, 1] at 0.3: the best has the weight of 1 / sum of exp(-k / 3.3) = 0.268.
     expect(share(0.3)).toBeGreaterThan(0.17);
     expect(share(0.3)).toBeLessThan(0.37);
+  });
+
+  it('neither crosses nor migrates before its time', () => {
+    const given = { islands: 3, crossover: 1, crossoverAfter: 13, migration: 1, migrationAfter: 14 };
+    const parents = (ordinal: number) => chances.map((chance) => decide(given, founders, ordinal, chance).parents);
+    expect(parents(13).every(({ length }) => length === 1)).toBe(true);
+    expect(parents(14).every(([a, b]) => ordinalOf(a) % 3 === ordinalOf(b) % 3)).toBe(true);
+    expect(parents(15).every(([a, b]) => ordinalOf(a) % 3 !== ordinalOf(b) % 3)).toBe(true);
+  });
+
+  it('cools from one temperature to the other as its budget is used', () => {
+    const given = { crossover: 0, migration: 0, temperature: 1000, finalTemperature: 0.001 };
+    const share = (remaining: number) => {
+      const view = { ...viewOf(founders, 13), remaining };
+      const drawn = chances.map((chance) => evolutionary(spec(given))(view, rngFor('chance', chance)));
+      return drawn.filter(({ parents }) => parents[0] === 'walker-12').length / chances.length;
+    };
+    expect(share(100_000)).toBeLessThan(0.15);
+    expect(share(1)).toBe(1);
+  });
+
+  it('mends the failures of the island whose turn it is, and of no other', () => {
+    const nodes = founders.map((node) => (node.ordinal === 4 ? viewNode(4, { status: 'failed' }) : node));
+    expect(decide({ islands: 3 }, nodes, 13, 1)).toMatchObject({ operator: 'debug', parents: ['walker-4'] });
+    for (const ordinal of [14, 15]) expect(decide({ islands: 3 }, nodes, ordinal, 1).operator).not.toBe('debug');
+    expect(decide({ islands: 3, debugDepth: 0 }, nodes, 13, 1).operator).not.toBe('debug');
+    const repaired = [...nodes, viewNode(13, { operator: 'debug', parents: [4], fitness: 0.9 })];
+    expect(islandsOf(viewOf(repaired), spec({ islands: 3 }))[1]?.survivors[0]?.id).toBe('walker-13');
   });
 });

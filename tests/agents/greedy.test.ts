@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { greedy } from '../../src/agents/scaffolds/greedy.ts';
+import { type GreedySpec, greedy } from '../../src/agents/scaffolds/greedy.ts';
 import { type ViewNode, viewSchema } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { viewNode, viewOf } from './support.ts';
 
-const decide = (nodes: ViewNode[], drafts = 3) => greedy({ kind: 'greedy', drafts })(viewOf(nodes), rngFor(1));
+const usual: GreedySpec = { kind: 'greedy', drafts: 3, debugProbability: 0.5, debugDepth: 3 };
+const decide = (nodes: ViewNode[], drafts = 3) => greedy({ ...usual, drafts })(viewOf(nodes), rngFor(1));
 
 describe('greedy', () => {
   it('drafts first, whatever the drafts score', () => {
@@ -33,7 +34,7 @@ describe('greedy', () => {
   it('finds the best node in a stored view', () => {
     const nodes = [viewNode(1, { fitness: 0.4 }), viewNode(2, { fitness: 0.8 }), viewNode(3, { fitness: 0.6 })];
     const stored = viewSchema.parse(JSON.parse(JSON.stringify(viewOf(nodes))));
-    expect(greedy({ kind: 'greedy', drafts: 3 })(stored, rngFor(1)).parents).toEqual(['walker-2']);
+    expect(greedy(usual)(stored, rngFor(1)).parents).toEqual(['walker-2']);
   });
 
   it('gives way to the second best when the best has two more improvements pending, and to no other', () => {
@@ -55,5 +56,28 @@ describe('greedy', () => {
       ...[2, 3, 4, 5].map((ordinal) => viewNode(ordinal, { parents: [1] })),
     ];
     expect(decide(nodes, 1)).toMatchObject({ operator: 'improve', parents: ['walker-1'] });
+  });
+
+  it('mends open failures as often as it is told to, whichever of them', () => {
+    const nodes = [
+      viewNode(1, { fitness: 0.5 }),
+      viewNode(2, { status: 'failed' }),
+      viewNode(3, { status: 'failed', parents: [1] }),
+      viewNode(4, { status: 'rejected' }),
+      viewNode(5, { status: 'failed', reason: 'cancelled', parents: [1] }),
+    ];
+    const decisions = (debugProbability: number) =>
+      Array.from({ length: 200 }, (_, chance) => greedy({ ...usual, debugProbability })(viewOf(nodes), rngFor(chance)));
+    const mending = decisions(0.5).filter(({ operator }) => operator === 'debug');
+    // 200 draws at 0.5: three standard deviations are 21.
+    expect(Math.abs(mending.length - 100)).toBeLessThan(22);
+    expect(new Set(mending.flatMap(({ parents }) => parents))).toEqual(new Set(['walker-2', 'walker-3']));
+    expect(decisions(0).every(({ operator }) => operator === 'improve')).toBe(true);
+    expect(decisions(1).every(({ operator }) => operator === 'debug')).toBe(true);
+  });
+
+  it('drafts first, even where a draft has failed', () => {
+    const spec = { ...usual, debugProbability: 1 };
+    expect(greedy(spec)(viewOf([viewNode(1, { status: 'failed' })]), rngFor(1)).operator).toBe('draft');
   });
 });

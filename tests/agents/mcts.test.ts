@@ -4,8 +4,9 @@ import type { ViewNode } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { viewNode, viewOf } from './support.ts';
 
-const decide = (nodes: ViewNode[], children = 2, exploration = 0.25) =>
-  mcts({ kind: 'mcts', children, exploration })(viewOf(nodes), rngFor(1));
+/** Without repairs, so that failures stay as they are. */
+const decide = (nodes: ViewNode[], children = 2, exploration = 0.25, debugDepth = 0) =>
+  mcts({ kind: 'mcts', children, exploration, debugDepth })(viewOf(nodes), rngFor(1));
 
 /** Best of the root's children 0.8, its only child worse; the other 0.4. */
 const small = [
@@ -91,8 +92,40 @@ describe('mcts', () => {
   // D1: the last attempts of a budget are attempts like all others, whichever number the width is.
   it.each([1, 2, 3, 4, 5])('makes exactly one decision per attempt with %i attempts left', (remaining) => {
     const view = { ...viewOf(small), remaining };
-    expect(mcts({ kind: 'mcts', children: 5, exploration: 0.25 })(view, rngFor(1))).toMatchObject({
+    expect(mcts({ kind: 'mcts', children: 5, exploration: 0.25, debugDepth: 3 })(view, rngFor(1))).toMatchObject({
       operator: 'draft',
     });
+  });
+
+  it('mends a failure before anything else, the oldest first, as often as it may', () => {
+    const debugOf = (ordinal: number, parent: number, given: object = {}) =>
+      viewNode(ordinal, { operator: 'debug', parents: [parent], status: 'failed', ...given });
+    const nodes = [...small, viewNode(4, { status: 'failed' }), viewNode(5, { status: 'failed', parents: [2] })];
+    const mends = (more: ViewNode[]) => decide([...nodes, ...more], 2, 0.25, 2);
+    expect(mends([])).toMatchObject({ operator: 'debug', parents: ['walker-4'] });
+    // While its repair is pending it is left alone; a refused repair counts as one.
+    expect(mends([debugOf(6, 4, { status: 'pending' })]).parents).toEqual(['walker-5']);
+    expect(mends([debugOf(6, 4, { status: 'duplicate' })]).parents).toEqual(['walker-4']);
+    expect(mends([debugOf(6, 4)]).parents).toEqual(['walker-6']);
+    expect(mends([debugOf(6, 4), debugOf(7, 6)]).parents).toEqual(['walker-5']);
+    const hopeless = [debugOf(6, 4), debugOf(7, 6), debugOf(8, 5), debugOf(9, 8, { status: 'rejected' })];
+    expect(mends(hopeless).operator).not.toBe('debug');
+  });
+
+  it('takes a repaired candidate for the idea that it mends: one visit, and open to improvements', () => {
+    const mended = [
+      viewNode(1, { status: 'failed' }),
+      viewNode(2, { operator: 'debug', parents: [1], status: 'failed' }),
+      viewNode(3, { operator: 'debug', parents: [2], fitness: 0.7 }),
+      viewNode(4, { fitness: 0.1 }),
+    ];
+    const root = searchTree(viewOf(mended));
+    expect(root.children.map(({ node, visits, value }) => [node?.id, visits, value])).toEqual([
+      ['walker-3', 1, 1],
+      ['walker-4', 1, 0],
+    ]);
+    expect(decide(mended)).toMatchObject({ operator: 'improve', parents: ['walker-3'] });
+    const grown = searchTree(viewOf([...mended, viewNode(5, { fitness: 0.4, parents: [3] })]));
+    expect(grown.children[0]?.children.map(({ node }) => node?.id)).toEqual(['walker-5']);
   });
 });

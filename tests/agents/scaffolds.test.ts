@@ -2,16 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mutateModel } from '../../src/agents/models/mutate.ts';
 import { scaffoldFor } from '../../src/agents/scaffolds/scaffold.ts';
-import { scaffoldKinds, scaffoldSpecSchema } from '../../src/domain/agent.ts';
 import { type ViewNode, viewSchema } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
+import { scaffoldKinds, scaffoldSpecSchema } from '../../src/domain/scaffold.ts';
 import { anyScaffold, anyView, landscape, rehearse, shuffled, viewNode, viewOf } from './support.ts';
 
 const wanted = { draft: 0, improve: 1, crossover: 2, debug: 1 } as const;
 const everyScaffold = scaffoldKinds.map((kind) => scaffoldSpecSchema.parse({ kind }));
 
 describe('every scaffold', () => {
-  it('answers any view with parents that exist, are scored, are earlier, and are as many as the operator wants', () => {
+  it('answers any view with earlier parents, as many as the operator wants: failed ones to mend, else scored ones', () => {
     fc.assert(
       fc.property(anyScaffold, anyView, fc.nat(), (spec, view, seed) => {
         const { operator, parents, reason } = scaffoldFor(spec)(view, rngFor(seed));
@@ -21,7 +21,7 @@ describe('every scaffold', () => {
         expect(reason.length).toBeLessThan(500);
         for (const id of parents) {
           const parent = view.nodes.find((node) => node.id === id);
-          expect(parent?.status).toBe('evaluated');
+          expect(parent?.status).toBe(operator === 'debug' ? 'failed' : 'evaluated');
           expect(parent?.ordinal).toBeLessThan(view.ordinal);
         }
       }),
@@ -49,15 +49,16 @@ describe('every scaffold', () => {
         const nodes = view.nodes.map((node): ViewNode => {
           return rng.float() < 0.5 ? { ...node, status: 'pending', reason: null, fitness: null } : node;
         });
-        const { parents } = scaffoldFor(spec)({ ...view, nodes }, rngFor(seed));
-        for (const id of parents) expect(nodes.find((node) => node.id === id)?.status).toBe('evaluated');
+        const { operator, parents } = scaffoldFor(spec)({ ...view, nodes }, rngFor(seed));
+        const wantedStatus = operator === 'debug' ? 'failed' : 'evaluated';
+        for (const id of parents) expect(nodes.find((node) => node.id === id)?.status).toBe(wantedStatus);
       }),
       { numRuns: 500, seed: 3 },
     );
   });
 
   // D9: no valid node is a case, not a crash.
-  it('drafts while nothing has a score', () => {
+  it('drafts or mends while nothing has a score', () => {
     fc.assert(
       fc.property(anyScaffold, anyView, fc.nat(), (spec, view, seed) => {
         const rng = rngFor('unscored', seed);
@@ -65,7 +66,7 @@ describe('every scaffold', () => {
           const status = rng.pick(['pending', 'failed', 'rejected', 'duplicate'] as const);
           return { ...node, status, fitness: null };
         });
-        expect(scaffoldFor(spec)({ ...view, nodes }, rngFor(seed)).operator).toBe('draft');
+        expect(['draft', 'debug']).toContain(scaffoldFor(spec)({ ...view, nodes }, rngFor(seed)).operator);
       }),
       { numRuns: 500, seed: 4 },
     );

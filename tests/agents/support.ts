@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { think } from '../../src/agents/index.ts';
 import type { LocalModel } from '../../src/agents/models/model.ts';
-import { type AgentSpec, type ScaffoldSpec, scaffoldSpecSchema } from '../../src/domain/agent.ts';
+import type { AgentSpec } from '../../src/domain/agent.ts';
 import { type Architecture, parseInSpace, primitives, type Space } from '../../src/domain/architecture.ts';
 import { agentNameSchema, nodeId } from '../../src/domain/ids.ts';
 import { nodeStatusSchema, operators, type View, type ViewNode, viewSchema } from '../../src/domain/node.ts';
 import { type Rng, rngFor } from '../../src/domain/rng.ts';
+import { type ScaffoldSpec, scaffoldPresets, scaffoldSpecSchema } from '../../src/domain/scaffold.ts';
 import { agentSpec } from '../support/specs.ts';
 
 export const agent = agentNameSchema.parse('walker');
@@ -63,21 +64,33 @@ export const anyView: fc.Arbitrary<View> = fc
 export const anyScaffold: fc.Arbitrary<ScaffoldSpec> = fc
   .oneof(
     fc.constant({ kind: 'one-shot' }),
-    fc.record({ kind: fc.constant('greedy'), drafts: fc.integer({ min: 1, max: 8 }) }),
+    fc.record({
+      kind: fc.constant('greedy'),
+      drafts: fc.integer({ min: 1, max: 8 }),
+      debugProbability: fc.double({ min: 0, max: 1, noNaN: true }),
+      debugDepth: fc.integer({ min: 0, max: 4 }),
+    }),
     fc.record({
       kind: fc.constant('mcts'),
       children: fc.integer({ min: 2, max: 6 }),
       exploration: fc.double({ min: 0, max: 10, noNaN: true }),
+      debugDepth: fc.integer({ min: 0, max: 4 }),
     }),
     fc.record({
       kind: fc.constant('evolutionary'),
       islands: fc.integer({ min: 1, max: 4 }),
       founders: fc.integer({ min: 1, max: 4 }),
       capacity: fc.integer({ min: 2, max: 6 }),
+      admission: fc.constantFrom('all', 'mean'),
       crossover: fc.double({ min: 0, max: 1, noNaN: true }),
+      crossoverAfter: fc.integer({ min: 0, max: 20 }),
       migration: fc.double({ min: 0, max: 1, noNaN: true }),
+      migrationAfter: fc.integer({ min: 0, max: 20 }),
+      debugDepth: fc.integer({ min: 0, max: 4 }),
       temperature: fc.oneof(fc.constantFrom(Number.MIN_VALUE, 1e300), fc.double({ min: 0.01, max: 3, noNaN: true })),
+      finalTemperature: fc.constantFrom(Number.MIN_VALUE, 0.1, 1e300),
     }),
+    ...Object.values(scaffoldPresets).map((preset) => fc.constant(preset)),
   )
   .map((spec) => scaffoldSpecSchema.parse(spec));
 

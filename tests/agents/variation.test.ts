@@ -122,7 +122,7 @@ describe('the pool of the surrogate', () => {
   const seen = new Set(sources.map((node) => node.candidate));
 
   it('holds 400 different unseen candidates of the space and says where each came from', () => {
-    const pool = candidatePool(sources, sources, space16, seen, rngFor('pool'));
+    const pool = candidatePool({ sources, pair: sources, near: false }, space16, seen, rngFor('pool'));
     const texts = pool.map(({ architecture }) => canonicalText(architecture));
     expect(new Set(texts).size).toBe(400);
     for (const text of texts) {
@@ -135,12 +135,19 @@ describe('the pool of the surrogate', () => {
     expect(origins).toContain('a two-point crossover of walker-1 and walker-2');
   });
 
+  it('stays near what is to be mended', () => {
+    const pool = candidatePool({ sources: sources.slice(0, 1), pair: [], near: true }, space16, seen, rngFor('near'));
+    expect(pool.length).toBeGreaterThan(100);
+    expect(new Set(pool.map(({ origin }) => origin))).toEqual(new Set(['a mutation of walker-1']));
+  });
+
   it('ends with what there is in a small space', () => {
     const space: Space = { layers: 3, primitives: ['M', 'mA'] };
     const all = wholeSpace(space);
-    const left = candidatePool([], [], space, new Set(all.slice(2)), rngFor('small'));
+    const nothing = { sources: [], pair: [], near: false };
+    const left = candidatePool(nothing, space, new Set(all.slice(2)), rngFor('small'));
     expect(left.map(({ architecture }) => canonicalText(architecture)).sort()).toEqual(all.slice(0, 2).sort());
-    expect(candidatePool([], [], space, new Set(all), rngFor('none'))).toEqual([]);
+    expect(candidatePool(nothing, space, new Set(all), rngFor('none'))).toEqual([]);
   });
 });
 

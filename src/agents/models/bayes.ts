@@ -5,6 +5,7 @@ import { BayesHelper, type PythonSetting, type Question, type Suggestion } from 
 import { candidatePool } from './bayesPool.ts';
 import { describeChange, describeDraft } from './change.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
+import { vary } from './mutate.ts';
 import { randomUnseen, seenCandidates } from './novelty.ts';
 
 /** Below so many scores a surrogate knows nothing that chance does not. */
@@ -27,7 +28,7 @@ function observed(nodes: readonly ScoredNode[]): ScoredNode[] {
 
 /**
  * Composer's search engine: a Gaussian process over the layers, and noisy expected improvement over a pool of mutations
- * of the best, of the parents, and of chance. A draft, and anything before three scores are known, is random: a draft
+ * of the best, of the parents, and of chance; a repair is chosen among mutations of what failed. A draft, and anything before three scores are known, is random: a draft
  * learns nothing from results, whichever the model.
  *
  * When the helper dies it is started once more and asked again; after that the search is told. It never becomes a random
@@ -60,11 +61,16 @@ export function bayesModel(setting: PythonSetting): LocalModel {
       const { operator, parents, view, space, rng } = input;
       const scored = view.nodes.filter(isScored).sort((a, b) => a.ordinal - b.ordinal);
       if (operator === 'draft') return randomProposal(input, '');
+      const near = operator === 'debug';
       if (scored.length < fewest)
-        return randomProposal(input, `; ${scored.length} of the ${fewest} scores that learning needs`);
+        return (
+          (near ? vary(input) : null) ??
+          randomProposal(input, `; ${scored.length} of the ${fewest} scores that learning needs`)
+        );
 
-      const sources = [...new Set([...parents, ...ranked(scored).slice(0, bestSources)])];
-      const pool = candidatePool(sources, operator === 'crossover' ? parents : [], space, seenCandidates(view), rng);
+      const sources = [...new Set([...parents, ...(near ? [] : ranked(scored).slice(0, bestSources))])];
+      const pair = operator === 'crossover' ? parents : [];
+      const pool = candidatePool({ sources, pair, near }, space, seenCandidates(view), rng);
       if (pool.length === 0) return randomProposal(input, '; nothing unseen was found near the best or by chance');
 
       const observations = observed(scored);

@@ -13,8 +13,17 @@ export interface PoolEntry {
   readonly origin: string;
 }
 
-function entry(sources: readonly ViewNode[], pair: readonly ViewNode[], space: Space, rng: Rng): PoolEntry {
-  if (sources.length === 0 || rng.float() >= variedShare) {
+interface Sources {
+  /** What is mutated. */
+  readonly sources: readonly ViewNode[];
+  /** What is crossed, if there are two. */
+  readonly pair: readonly ViewNode[];
+  /** Nothing from elsewhere: no candidates by chance. */
+  readonly near: boolean;
+}
+
+function entry({ sources, pair, near }: Sources, space: Space, rng: Rng): PoolEntry {
+  if (sources.length === 0 || (!near && rng.float() >= variedShare)) {
     return { architecture: randomArchitecture(space, rng), origin: 'chosen at random' };
   }
   const [first, second] = pair;
@@ -35,20 +44,14 @@ function entry(sources: readonly ViewNode[], pair: readonly ViewNode[], space: S
 }
 
 /**
- * What the surrogate may choose from: mutations of `sources`, crossovers of `pair` if there are two of them, and random
- * architectures, all different and none seen. Fewer than asked for where the space is nearly exhausted: the number of
+ * What the surrogate may choose from: mutations of `sources`, crossovers of `pair` if there are two of them, and, unless
+ * it shall stay near, random architectures, all different and none seen. Fewer than asked for where the space is nearly exhausted: the number of
  * tries is bounded.
  */
-export function candidatePool(
-  sources: readonly ViewNode[],
-  pair: readonly ViewNode[],
-  space: Space,
-  seen: ReadonlySet<string>,
-  rng: Rng,
-): PoolEntry[] {
+export function candidatePool(from: Sources, space: Space, seen: ReadonlySet<string>, rng: Rng): PoolEntry[] {
   const pool = new Map<string, PoolEntry>();
   for (let attempt = 0; attempt < 3 * poolSize && pool.size < poolSize; attempt++) {
-    const made = entry(sources, pair, space, rng);
+    const made = entry(from, space, rng);
     const text = canonicalText(made.architecture);
     if (!seen.has(text) && !pool.has(text)) pool.set(text, made);
   }

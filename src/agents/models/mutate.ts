@@ -8,7 +8,8 @@ import { mutate, recombine, substitute } from './variation.ts';
 const substitutionRate = 0.3;
 
 /**
- * Variation without a model of the space: mutation for improve, recombination for crossover, chance for drafts. Where the
+ * Variation without a model of the space: mutation for improve and debug (no classical searcher can read why a candidate
+ * failed; its neighbours may still train), recombination for crossover, chance for drafts. Where the
  * neighbourhood of the parents has been seen, it varies more strongly, and at last drafts an unseen candidate.
  */
 export function mutateModel(): LocalModel {
@@ -27,7 +28,8 @@ function freshDraft({ operator, view, space, rng }: ProposalInput): Proposal {
   return { candidate: canonicalText(architecture), change: `${describeDraft(architecture)}${why}`, expected: null };
 }
 
-function vary({ operator, parents, view, space, rng }: ProposalInput): Proposal | null {
+/** An unseen variation of the parents, the smallest that is found; null for a draft and where none is found. */
+export function vary({ operator, parents, view, space, rng }: ProposalInput): Proposal | null {
   const [first, second] = parents;
   if (operator === 'draft' || !first) return null;
   const base = parseInSpace(first.candidate, space);

@@ -2,11 +2,15 @@ import type { NodeId } from '../../domain/ids.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { ScoredNode } from '../scored.ts';
+import type { Chain } from './failures.ts';
 
 /** What an agent does with its next attempt. */
 export interface Decision {
   readonly operator: Operator;
-  /** None for a draft, one for an improvement, two different ones for a crossover; all of them are scored. */
+  /**
+   * None for a draft, one for an improvement, two different ones for a crossover, all of them scored; one that failed for
+   * a repair.
+   */
   readonly parents: readonly NodeId[];
   /** Why, in words that the trace shows. */
   readonly reason: string;
@@ -42,6 +46,12 @@ export function improve(parent: ScoredNode, reason: string): Decision {
 
 export function crossover(first: ScoredNode, second: ScoredNode, reason: string): Decision {
   return { operator: 'crossover', parents: [first.id, second.id], reason };
+}
+
+/** One more attempt to mend what failed. */
+export function debug({ last, repairs }: Chain, depth: number): Decision {
+  const reason = `repair ${repairs + 1} of at most ${depth}: ${last.id} gave no score (${last.reason ?? last.status})`;
+  return { operator: 'debug', parents: [last.id], reason };
 }
 
 /** A node as reasons name it: `composer-3 (0.4127)`. */

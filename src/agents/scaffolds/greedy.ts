@@ -1,7 +1,8 @@
-import type { ScaffoldSpec } from '../../domain/agent.ts';
 import type { ViewNode } from '../../domain/node.ts';
+import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { ranked } from '../scored.ts';
-import { draft, history, improve, named, type Scaffold } from './decision.ts';
+import { debug, draft, history, improve, named, type Scaffold } from './decision.ts';
+import { chains, openFailures } from './failures.ts';
 
 export type GreedySpec = Extract<ScaffoldSpec, { kind: 'greedy' }>;
 
@@ -14,17 +15,21 @@ function pendingChildren(nodes: readonly ViewNode[], parent: ViewNode): number {
 
 /**
  * `drafts` drafts, then always the best scored node. An attempt counts as a draft whatever became of it, so failures
- * cannot keep a search drafting while there is something to improve.
+ * cannot keep a search drafting while there is something to improve. While failures are open, one of them, whichever, is
+ * mended with probability `debugProbability`.
  *
  * With many proposals in flight they would all be children of one node whose worth may be luck. Therefore the best gives
  * way to the second best whenever it has `lead` more pending improvements; never to anything below that, so that a
  * search with `pending` up to `lead` is plain greedy.
  */
 export function greedy(spec: GreedySpec): Scaffold {
-  return (view) => {
+  return (view, rng) => {
     const nodes = history(view);
     const drafts = nodes.filter((node) => node.operator === 'draft').length;
     if (drafts < spec.drafts) return draft(`draft ${drafts + 1} of ${spec.drafts}`);
+
+    const open = openFailures(chains(nodes), spec.debugDepth);
+    if (open.length > 0 && rng.float() < spec.debugProbability) return debug(rng.pick(open), spec.debugDepth);
 
     const [best, second] = ranked(nodes);
     if (!best) return draft(`none of ${nodes.length} attempts has a score yet`);

@@ -1,13 +1,15 @@
-import type { ScaffoldSpec } from '../../domain/agent.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import type { View, ViewNode } from '../../domain/node.ts';
+import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { isScored, type ScoredNode } from '../scored.ts';
-import { draft, history, improve, named, normaliser, type Scaffold } from './decision.ts';
+import { debug, draft, history, improve, named, normaliser, type Scaffold } from './decision.ts';
+import { chains, openFailures } from './failures.ts';
 
 export type MctsSpec = Extract<ScaffoldSpec, { kind: 'mcts' }>;
 
-/** A node of the search tree with what was backed up to it. The root stands for the empty candidate: it has no node. */
+/** An idea in the search tree with what was backed up to it. The root stands for the empty candidate: it has no node. */
 export interface Branch {
+  /** The candidate that stands for the idea: where it was mended, the last repair. */
   readonly node: ViewNode | null;
   readonly parent: Branch | null;
   readonly children: Branch[];
@@ -17,20 +19,22 @@ export interface Branch {
 }
 
 /**
- * The tree and its statistics, folded from the view in order of attempts. Each attempt is one visit of itself and of all
- * its ancestors, worth its normalised fitness. One that gave no score is worth 0, the worst. One that is pending is worth
- * what its parent scored, and 0 without a parent: the visit alone makes later decisions look elsewhere (virtual loss).
+ * The tree and its statistics, folded from the view in order of attempts. Each idea is one visit of itself and of all its
+ * ancestors, worth its normalised fitness; a repair takes the place of what it mends and is no visit of its own. An idea
+ * that gave no score is worth 0, the worst. One that is pending is worth what its parent scored, and 0 without a parent:
+ * the visit alone makes later decisions look elsewhere (virtual loss).
  */
 export function searchTree(view: View): Branch {
   const nodes = history(view);
   const normalise = normaliser(nodes.filter(isScored).map((node) => node.fitness));
   const root: Branch = { node: null, parent: null, children: [], visits: 0, value: 0 };
   const byId = new Map<NodeId, Branch>();
-  for (const node of nodes) {
-    const [first] = node.parents;
-    const parent = (first === undefined ? undefined : byId.get(first)) ?? root;
+  for (const { first, last: node } of chains(nodes)) {
+    const [origin] = first.parents;
+    const parent = (origin === undefined ? undefined : byId.get(origin)) ?? root;
     const branch: Branch = { node, parent, children: [], visits: 0, value: 0 };
     parent.children.push(branch);
+    // What was improved is the one link of the chain that has a score: the last.
     byId.set(node.id, branch);
 
     const judged = node.status === 'pending' ? parent.node : node;
@@ -66,11 +70,13 @@ function openBranches(root: Branch, width: number): Set<Branch> {
  * Upper-confidence tree search, one child per decision. From the root, whose children are the drafts: a node with fewer
  * than `children` children, pending and failed ones included, gets another one (the unvisited child comes first);
  * otherwise the search descends to the child of highest UCT that leads anywhere, ties to the earlier. Only scored nodes
- * are expanded. Where every way is closed, because all that is left failed or is pending, the root is widened by a draft:
+ * are expanded. A failure that is open is mended before anything else, the oldest first. Where every way is closed, because all that is left failed or is pending, the root is widened by a draft:
  * each call ends in a decision.
  */
 export function mcts(spec: MctsSpec): Scaffold {
   return (view) => {
+    const [failure] = openFailures(chains(history(view)), spec.debugDepth);
+    if (failure) return debug(failure, spec.debugDepth);
     const root = searchTree(view);
     const open = openBranches(root, spec.children);
     let at = root;

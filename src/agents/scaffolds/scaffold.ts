@@ -1,4 +1,4 @@
-import type { ScaffoldSpec } from '../../domain/agent.ts';
+import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import type { Scaffold } from './decision.ts';
 import { evolutionary } from './evolutionary.ts';
 import { greedy } from './greedy.ts';
