@@ -63,6 +63,7 @@ export function openChat(
     redact: keys.redact,
     retries: usualRetries,
     ids: randomUUID,
+    notice: (line) => log.warn(line),
   });
   return {
     thinking: { search, gateway, thoughts },

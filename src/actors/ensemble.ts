@@ -175,7 +175,7 @@ function runSearch(
   for (const { model } of spec.agents) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
-  const equipment = { models: Object.fromEntries(models), chat: talk?.thinking };
+  const equipment = { models: Object.fromEntries(models), chat: talk?.thinking, openRetriever };
   const agents: Part[] = here ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, lab)) : [];
 
   const wait = async (): Promise<SearchEnd> => {

@@ -78,7 +78,7 @@ export function startWorker(id: WorkerId, device: Device, python: string, settin
 }
 
 /** What agents think with; it belongs to the caller, who closes it. */
-export type Equipment = Pick<Thinker, 'models' | 'chat' | 'retriever'>;
+export type Equipment = Pick<Thinker, 'models' | 'chat' | 'openRetriever'>;
 
 /** Starts one agent of a search. */
 export function startAgent(

@@ -1,4 +1,3 @@
-export type { Passage, Query, Retriever } from './graph/retriever.ts';
 export { openThoughts, type Thoughts } from './graph/thoughts.ts';
 export { createModel, type LocalModel, type Proposal, type ProposalInput, type PythonSetting } from './models/index.ts';
 export { Cassette } from './models/llm/cassette.ts';

@@ -2,13 +2,13 @@ import type { AgentSpec } from '../domain/agent.ts';
 import type { Space } from '../domain/architecture.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
+import type { OpenRetriever } from '../domain/literature.ts';
 import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import { chatMind } from './graph/chatMind.ts';
 import { thinkThrough } from './graph/direct.ts';
 import { localMind } from './graph/localMind.ts';
 import type { Mind } from './graph/mind.ts';
-import type { Retriever } from './graph/retriever.ts';
 import type { Thought, ThoughtSetting } from './graph/steps.ts';
 import type { Thoughts } from './graph/thoughts.ts';
 import type { Gateway } from './models/llm/gateway.ts';
@@ -38,15 +38,18 @@ export interface Thinker {
   readonly models: Readonly<Partial<Record<LocalModelName, LocalModel>>>;
   /** Needed by agents with a language model. */
   readonly chat?: ChatThinking | undefined;
-  readonly retriever?: Retriever | undefined;
+  /** Needed by agents that read with a language model. */
+  readonly openRetriever?: OpenRetriever | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-function mindOf({ spec, space, topic, models, chat }: Thinker): Mind {
+function mindOf({ spec, space, topic, models, chat, openRetriever }: Thinker): Mind {
   if (!isLocal(spec.model)) {
     if (!chat)
       throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, and no language models are open`);
-    return chatMind(spec, space, { gateway: chat.gateway, ...topic });
+    if (spec.literature && !openRetriever)
+      throw new TerminalError('reading', `${spec.name} reads, and nothing to read was opened`);
+    return chatMind(spec, space, { gateway: chat.gateway, openRetriever: openRetriever ?? null, ...topic });
   }
   const model = models[spec.model];
   if (!model) throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, which was not opened`);
@@ -64,15 +67,13 @@ function mindOf({ spec, space, topic, models, chat }: Thinker): Mind {
  * BudgetError when a question would exceed the budget; RetryableError when a provider is away; and whatever the model throws.
  */
 export async function think(thinker: Thinker): Promise<Thought> {
-  const { spec, view, space, seed, topic, chat, retriever, signal } = thinker;
+  const { spec, view, space, seed, chat, signal } = thinker;
   const stranger = view.nodes.find((node) => node.agent !== spec.name);
   if (stranger)
     throw new TerminalError('view', `the view of ${spec.name} holds ${stranger.id}, made by ${stranger.agent}`);
   const mind = mindOf(thinker);
   const setting: ThoughtSetting = {
     ...{ spec, space, seed, mind },
-    task: topic.task,
-    retriever: retriever ?? null,
     signal: signal ?? new AbortController().signal,
   };
   if (!mind.mendable || !chat?.thoughts) return thinkThrough(setting, view);

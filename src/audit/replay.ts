@@ -1,6 +1,6 @@
 import { type ChatThinking, type LocalModel, type Thinker, type Thought, think } from '../agents/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
-import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { NodeRecord } from '../memory/records.ts';
@@ -22,11 +22,16 @@ export interface Again {
   readonly openRecording: OpenRecording;
 }
 
-type Equipment = Pick<Thinker, 'models' | 'chat'>;
+type Equipment = Pick<Thinker, 'models' | 'chat' | 'openRetriever'>;
+
+/** What language models were shown is in the recording; an audit looks nothing up. */
+const recordingOnly = (): never => {
+  throw new TerminalError('replay-only', 'what was read is not in the recording');
+};
 
 async function equip({ model }: AgentSpec, { openModel, openRecording }: Again): Promise<Equipment> {
   if (isLocal(model)) return { models: { [model]: await openModel(model) } };
-  return { models: {}, chat: openRecording() };
+  return { models: {}, chat: openRecording(), openRetriever: recordingOnly };
 }
 
 function sameExpectation(recorded: number | null, thought: number | null): boolean {
@@ -41,7 +46,11 @@ function difference(recorded: NodeRecord, thought: Thought): string | null {
     return `parents ${recorded.parents.join(', ') || 'none'}, now ${thought.parents.join(', ') || 'none'}`;
   }
   if (recorded.candidate !== thought.candidate) return `candidate ${recorded.candidate}, now ${thought.candidate}`;
-  const { expected } = recorded.rationale;
+  const { expected, retrieved, evidence } = recorded.rationale;
+  const read = [retrieved.join(), evidence.join()];
+  const now = [thought.rationale.retrieved.join(), thought.rationale.evidence.join()];
+  if (read[0] !== now[0]) return `what it was shown: ${read[0] || 'nothing'}, now ${now[0] || 'nothing'}`;
+  if (read[1] !== now[1]) return `evidence ${read[1] || 'none'}, now ${now[1] || 'none'}`;
   if (!sameExpectation(expected, thought.rationale.expected)) {
     return `an expectation of ${expected}, now ${thought.rationale.expected}`;
   }

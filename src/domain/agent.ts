@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { agentNameSchema } from './ids.ts';
 import { chatModelSchema, effortSchema, isLocal, type ModelName, modelSchema, splitModel } from './model.ts';
+import { literatureEntrySchema, literatureSpecSchema } from './reading.ts';
 import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export { localModels, type ModelName, modelSchema } from './model.ts';
@@ -29,7 +30,7 @@ const chatOptions = {
   dollars: z.number().nonnegative().optional(),
   tokens: z.int().positive().optional(),
 };
-const chatKeys = Object.keys(chatOptions) as (keyof typeof chatOptions)[];
+const chatKeys = [...(Object.keys(chatOptions) as (keyof typeof chatOptions)[]), 'literature'] as const;
 
 interface ChatChoices {
   readonly model: ModelName;
@@ -45,8 +46,10 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
   if (isLocal(model)) {
     for (const key of chatKeys) {
-      if (context.value[key as keyof ChatChoices] !== undefined)
-        object(key, `${model} is no language model and takes no ${key}`);
+      if ((context.value[key as keyof ChatChoices] ?? null) === null) continue;
+      const why =
+        key === 'literature' && model === 'local/prior' ? 'reads the notes in any case' : 'is no language model';
+      object(key, `${model} ${why} and takes no ${key}`);
     }
     return;
   }
@@ -74,6 +77,8 @@ export const agentEntrySchema = z
     /** At most so many of the search's evaluations. Without it the search's budget is shared out evenly. */
     evaluations: z.int().positive().optional(),
     ...chatOptions,
+    /** What it may read before it proposes; without it, nothing. */
+    literature: literatureEntrySchema.optional(),
   })
   .check(checkChatOptions);
 export type AgentEntry = z.infer<typeof agentEntrySchema>;
@@ -88,6 +93,12 @@ export const agentSpecSchema = z
     /** Proposals this agent may have evaluated (I9). */
     evaluations: z.int().nonnegative(),
     ...chatOptions,
+    literature: literatureSpecSchema.optional(),
   })
   .check(checkChatOptions);
 export type AgentSpec = z.infer<typeof agentSpecSchema>;
+
+/** Agents whose proposals depend on Aira's notes. */
+export function reads({ model, literature }: Pick<AgentSpec, 'model' | 'literature'>): boolean {
+  return model === 'local/prior' || literature?.sources.includes('corpus') === true;
+}

@@ -70,26 +70,86 @@ export interface ReadText extends Provenance {
   readonly truncated: boolean;
 }
 
+/** How an agent came to see something. */
+export const readingKinds = ['search-literature', 'search-code', 'search-archive', 'read'] as const;
+export const readingKindSchema = z.enum(readingKinds);
+export type ReadingKind = z.infer<typeof readingKindSchema>;
+
 /** That an item was shown to an agent: how the funnel from retrieved to improved begins. */
-export interface Retrieval extends Provenance {
-  readonly how: 'search-literature' | 'search-code' | 'read';
+export const retrievalSchema = z.strictObject({
+  ...provenanceSchema.shape,
+  title: z.string().max(1000),
+  how: readingKindSchema,
   /** The query, or the id that was read. */
-  readonly query: string;
+  query: z.string().max(500),
   /** Place among the answers, counted from 1. */
-  readonly rank: number;
-}
+  rank: z.int().positive(),
+});
+export type Retrieval = z.infer<typeof retrievalSchema>;
+
+/** What was asked in one go, and what was shown in answer; nothing where nothing was found. */
+export const readingSchema = z.strictObject({
+  how: readingKindSchema,
+  query: z.string().max(500),
+  found: z.array(evidenceIdSchema).max(32),
+});
+export type Reading = z.infer<typeof readingSchema>;
+
+/** What a thought may read. */
+export const readingBudgetSchema = z.strictObject({
+  searches: z.int().nonnegative(),
+  reads: z.int().nonnegative(),
+  /** Items that one search may show. */
+  itemsPerSearch: z.int().positive().max(32),
+});
+export type ReadingBudget = z.infer<typeof readingBudgetSchema>;
 
 /** The reading of one thought: budgeted, and recorded item by item. */
 export interface Retriever {
-  /** @throws TerminalError `reading-budget` when this thought has read as much as it may. */
+  /** Papers. @throws TerminalError `reading-budget` when this thought has read as much as it may. */
   searchLiterature(query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]>;
-  /** @throws TerminalError `reading-budget` when this thought has read as much as it may. */
+  /** Code bases. @throws TerminalError `reading-budget` when this thought has read as much as it may. */
   searchCode(query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]>;
+  /** The laboratory's own results and lessons. @throws TerminalError `reading-budget` when nothing is left to read. */
+  searchArchive(query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]>;
   /** Null when nobody knows the id. @throws TerminalError `reading-budget` when this thought has read as much as it may. */
   read(id: EvidenceId, signal?: AbortSignal): Promise<ReadText | null>;
   /** Everything shown so far, in order. */
   readonly retrieved: readonly Retrieval[];
+  /** Everything asked so far, in order. */
+  readonly readings: readonly Reading[];
+  /** What may still be read. */
+  readonly left: ReadingBudget;
 }
 
-/** Opens the reading of one thought. */
-export type OpenRetriever = () => Retriever;
+/** A result of the laboratory's own, as it can be found: what was tried, how it went, and what that taught. */
+export interface OwnResult {
+  /** The node's id, by which it is cited as `archive:<id>`. */
+  readonly id: string;
+  readonly title: string;
+  readonly text: string;
+  readonly author: string;
+}
+
+/** Who reads, as far as it decides what can be found. */
+export interface ReadingOccasion {
+  /** Only these sources; without it, all that are at hand. */
+  readonly sources?: readonly LiteratureSource[];
+  /** Without it, the usual one. */
+  readonly budget?: ReadingBudget;
+  /** What the reader may know of the laboratory's own results, and no more (I5). */
+  readonly results?: readonly OwnResult[];
+}
+
+/** Opens the reading of one thought, or goes on with it with what is left of its budget. */
+export type OpenRetriever = (occasion?: ReadingOccasion) => Retriever;
+
+/** Sources that need a network. */
+export const onlineSources = ['arxiv', 'semantic-scholar', 'openalex', 'github'] as const;
+export const isOnline = (source: LiteratureSource): boolean =>
+  (onlineSources as readonly LiteratureSource[]).includes(source);
+
+/** The source of an item, which its id begins with. */
+export function sourceOf(id: EvidenceId): LiteratureSource {
+  return literatureSourceSchema.parse(id.slice(0, id.indexOf(':')));
+}

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, nodeIdSchema } from './ids.ts';
-import { evidenceIdSchema } from './literature.ts';
+import { evidenceIdSchema, provenanceSchema, readingSchema } from './literature.ts';
 import { operatorSchema, operators } from './operator.ts';
 
 export { type Operator, operatorSchema, operators } from './operator.ts';
@@ -22,6 +22,13 @@ export const rationaleSchema = z.strictObject({
   hypothesis: z.string().max(2000).optional(),
   /** What was shown to the agent while it thought. Older nodes have read nothing. */
   retrieved: z.array(evidenceIdSchema).max(64).default([]),
+  /** What it asked for to see that, in order. */
+  readings: z.array(readingSchema).max(40).optional(),
+  /** Of what was shown, the works that no note of Aira's describes: what they are and where they were found. */
+  works: z
+    .array(provenanceSchema.omit({ source: true }).extend({ title: z.string().max(1000) }))
+    .max(64)
+    .optional(),
   /** What the proposal relies on: ids of nodes and of what was shown. */
   evidence: z.array(z.string().max(200)).max(32).default([]),
 });

@@ -1,4 +1,4 @@
-import type { AgentSpec } from './agent.ts';
+import { type AgentSpec, reads } from './agent.ts';
 import { canonicalText, parseInSpace } from './architecture.ts';
 import { PrerequisiteError } from './errors.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
@@ -14,6 +14,8 @@ export interface Setting {
   /** Engine and source hash of the trainers. */
   readonly evaluator: string;
   readonly deviceClass: DeviceClass;
+  /** The version of the notes, which a search with agents that read them records. */
+  readonly corpus?: string | undefined;
 }
 
 /** Splits `total` into `parts` shares that differ by at most one, the larger ones first. */
@@ -57,7 +59,11 @@ function shareOut(file: SearchFile): AgentSpec[] {
     );
   }
   const open = shares(total - limited, single.filter((entry) => entry.evaluations === undefined).length);
-  return single.map(({ count: _, ...entry }) => ({ ...entry, evaluations: entry.evaluations ?? open.shift() ?? 0 }));
+  return single.map(({ count: _, literature, ...entry }) => ({
+    ...entry,
+    ...(literature ? { literature } : {}),
+    evaluations: entry.evaluations ?? open.shift() ?? 0,
+  }));
 }
 
 /**
@@ -65,7 +71,10 @@ function shareOut(file: SearchFile): AgentSpec[] {
  *
  * @throws PrerequisiteError for agents that do not go together, or a reference outside the task's space.
  */
-export function planSearch(file: SearchFile, { id, task, profile, evaluator, deviceClass }: Setting): SearchSpec {
+export function planSearch(
+  file: SearchFile,
+  { id, task, profile, evaluator, deviceClass, corpus }: Setting,
+): SearchSpec {
   const references = (file.references ?? referencesFor(task.space)).map(({ name, architecture }) => {
     try {
       return { name, architecture: canonicalText(parseInSpace(architecture, task.space)) };
@@ -76,6 +85,7 @@ export function planSearch(file: SearchFile, { id, task, profile, evaluator, dev
   });
   const twice = references.find(({ name }, index) => references.findIndex((other) => other.name === name) !== index);
   if (twice) throw new PrerequisiteError('references', `two references are called "${twice.name}"`, 'rename one');
+  const agents = shareOut(file);
   return searchSpecSchema.parse({
     id,
     task: task.name,
@@ -89,7 +99,8 @@ export function planSearch(file: SearchFile, { id, task, profile, evaluator, dev
     seed: file.seed,
     budget: file.budget,
     ladder: file.ladder,
-    agents: shareOut(file),
+    agents,
     references,
+    ...(corpus !== undefined && agents.some(reads) ? { corpus } : {}),
   });
 }

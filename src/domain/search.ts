@@ -80,6 +80,8 @@ export const searchSpecSchema = z.strictObject({
   ladder: ladderSchema,
   agents: z.array(agentSpecSchema).min(1),
   references: z.array(referenceSchema),
+  /** The version of Aira's notes, where an agent reads them. */
+  corpus: z.string().optional(),
 });
 export type SearchSpec = z.infer<typeof searchSpecSchema>;
 

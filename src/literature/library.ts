@@ -1,9 +1,14 @@
 import { AiraError, errorMessage, TerminalError } from '../domain/errors.ts';
 import {
   type EvidenceId,
-  evidenceIdSchema,
   type Item,
   type LiteratureQuery,
+  type LiteratureSource,
+  onlineSources,
+  type Reading,
+  type ReadingBudget,
+  type ReadingKind,
+  type ReadingOccasion,
   type ReadText,
   type Retrieval,
   type Retriever,
@@ -11,6 +16,7 @@ import {
 import type { Logger } from '../platform/log.ts';
 import { type Corpus, noteDocument } from './corpus.ts';
 import { type IndexedDocument, wholeText } from './document.ts';
+import { OwnResults } from './ownResults.ts';
 import { telling } from './query.ts';
 import { SearchIndex } from './searchIndex.ts';
 import type { OnlineSource } from './sources/source.ts';
@@ -18,38 +24,22 @@ import { capText, cleanLine, cleanText } from './text.ts';
 import { type Candidate, varied } from './variety.ts';
 
 /**
- * All that agents can read, behind one door: Aira's notes, what the laboratory's agents concluded, and online services.
+ * All that agents can read, behind one door: Aira's notes, the laboratory's own results, and online services.
  *
  * L1 Notes are ranked among themselves: nothing that comes from elsewhere changes which notes are found, or their order.
  * L2 Hints come from notes alone. Whatever a text from elsewhere claims to be, it is text.
  * L3 A service that fails costs its own answers and a line in the log, not the thought.
  * L4 Each thought reads within its budget, and everything it is shown is recorded.
+ * L5 Of the laboratory's own results a thought can find those that it brings along, and no others (I4, I5).
  */
 
-export interface ReadingBudget {
-  readonly searches: number;
-  readonly reads: number;
-  /** Items that one search may show. */
-  readonly itemsPerSearch: number;
-}
 export const defaultReadingBudget: ReadingBudget = { searches: 6, reads: 4, itemsPerSearch: 8 };
-
-/** What an agent concluded from the laboratory's own experiments. */
-export interface Lesson {
-  /** Names the node or search that it is about; lower-case words joined by hyphens. */
-  readonly id: string;
-  readonly title: string;
-  readonly text: string;
-  readonly authors: readonly string[];
-  /** ISO 8601. */
-  readonly at: string;
-}
 
 export interface LibrarySetting {
   readonly corpus: Corpus;
   readonly log: Logger;
   readonly sources?: readonly OnlineSource[];
-  /** File of the index of what was found online or learnt here; in memory without one. */
+  /** File of the index of what was found online; in memory without one. */
   readonly shelfPath?: string;
   readonly budget?: ReadingBudget;
   /** Called when the library closes: ends what its sources use. */
@@ -59,6 +49,15 @@ export interface LibrarySetting {
 interface Ranked extends Candidate {
   readonly document: IndexedDocument;
   readonly snippet: string;
+}
+
+type Shown = Pick<Item, 'source' | 'id' | 'url' | 'retrievedAt' | 'licence' | 'title'>;
+
+/** How far one reader's arm reaches. */
+interface Reach {
+  readonly limit: number;
+  readonly allowed: (source: LiteratureSource) => boolean;
+  readonly archive: () => OwnResults;
 }
 
 const snippetCap = 600;
@@ -89,74 +88,57 @@ export class Library {
     this.#log = log;
   }
 
-  /** Makes lessons findable; one whose id is known replaces the older. */
-  learn(lessons: readonly Lesson[]): void {
-    this.#shelf.put(
-      lessons.map(({ id, title, text, authors, at }) => ({
-        id: evidenceIdSchema.parse(`archive:${id}`),
-        source: 'archive',
-        url: null,
-        retrievedAt: at,
-        licence: "the laboratory's own",
-        kind: 'lesson',
-        topic: null,
-        title,
-        authors: [...authors],
-        year: null,
-        abstract: text,
-        body: '',
-        hints: [],
-        certainty: 'unverified',
-      })),
-    );
-  }
-
   /** The reading of one thought. */
-  open(): Retriever {
-    const left = { searches: this.#budget.searches, reads: this.#budget.reads };
+  open({ sources, budget = this.#budget, results = [] }: ReadingOccasion = {}): Retriever {
+    const left = { ...budget };
     const retrieved: Retrieval[] = [];
+    const readings: Reading[] = [];
+    // Most thoughts do not look there.
+    let own: OwnResults | null = null;
+    const archive = (): OwnResults => {
+      own ??= new OwnResults(results);
+      return own;
+    };
+    const reach: Reach = {
+      limit: budget.itemsPerSearch,
+      allowed: (source) => sources === undefined || sources.includes(source),
+      archive,
+    };
     const spend = (what: 'searches' | 'reads') => {
       if (left[what] === 0) {
-        throw new TerminalError(
-          'reading-budget',
-          `this thought has used its ${this.#budget[what]} ${what}; propose with what was read`,
-        );
+        throw new TerminalError('reading-budget', `this thought has used its ${what}; propose with what was read`);
       }
       left[what] -= 1;
     };
+    const note = (how: ReadingKind, query: string, shown: readonly Shown[]) => {
+      const asked = cleanLine(query, 500);
+      readings.push({ how, query: asked, found: shown.map(({ id }) => id) });
+      for (const [index, { source, id, url, retrievedAt, licence, title }] of shown.entries()) {
+        retrieved.push({ source, id, url, retrievedAt, licence, title, how, query: asked, rank: index + 1 });
+      }
+    };
     const search = async (
-      how: Retrieval['how'],
+      how: ReadingKind,
       kinds: readonly Item['kind'][],
       query: LiteratureQuery,
       signal?: AbortSignal,
     ) => {
       spend('searches');
-      const items = await this.#search(kinds, query, signal);
-      for (const [index, { source, id, url, retrievedAt, licence }] of items.entries()) {
-        retrieved.push({
-          source,
-          id,
-          url,
-          retrievedAt,
-          licence,
-          how,
-          query: cleanLine(query.text, 500),
-          rank: index + 1,
-        });
-      }
+      const items = await this.#search(kinds, query, reach, signal);
+      note(how, query.text, items);
       return items;
     };
     return {
       retrieved,
-      searchLiterature: (query, signal) => search('search-literature', ['paper', 'lesson'], query, signal),
+      readings,
+      left,
+      searchLiterature: (query, signal) => search('search-literature', ['paper'], query, signal),
       searchCode: (query, signal) => search('search-code', ['code'], query, signal),
+      searchArchive: (query, signal) => search('search-archive', ['lesson'], query, signal),
       read: async (id) => {
         spend('reads');
-        const text = this.#read(id);
-        if (text) {
-          const { source, url, retrievedAt, licence } = text;
-          retrieved.push({ source, id, url, retrievedAt, licence, how: 'read', query: id, rank: 1 });
-        }
+        const text = this.#read(id, reach);
+        note('read', id, text ? [text] : []);
         return text;
       },
     };
@@ -168,17 +150,22 @@ export class Library {
     this.#shelf.close();
   }
 
-  #read(id: EvidenceId): ReadText | null {
-    const document = this.#notes.get(id) ?? this.#shelf.get(id);
-    if (!document) return null;
+  #read(id: EvidenceId, { allowed, archive }: Reach): ReadText | null {
+    const document = this.#notes.get(id) ?? this.#shelf.get(id) ?? archive().get(id);
+    if (!document || !allowed(document.source)) return null;
     const { source, url, retrievedAt, licence, title } = document;
     return { source, id, url, retrievedAt, licence, title, ...capText(cleanText(wholeText(document))) };
   }
 
-  async #search(kinds: readonly Item['kind'][], query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]> {
+  async #search(
+    kinds: readonly Item['kind'][],
+    query: LiteratureQuery,
+    { limit: most, allowed, archive }: Reach,
+    signal?: AbortSignal,
+  ): Promise<Item[]> {
     const { text, must, since, topic, hinted, sources } = query;
-    const limit = Math.max(1, Math.min(query.limit ?? this.#budget.itemsPerSearch, this.#budget.itemsPerSearch));
-    const wanted = (name: Item['source']) => sources === undefined || sources.includes(name);
+    const limit = Math.max(1, Math.min(query.limit ?? most, most));
+    const wanted = (name: Item['source']) => allowed(name) && (sources === undefined || sources.includes(name));
     const asked = { text, must, limit: 3 * limit, kinds, since, topic, hinted };
 
     // Online works carry no topic and no hints: a search for those would be in vain.
@@ -191,8 +178,14 @@ export class Library {
     this.#shelf.put(answers.flat());
 
     const notes = wanted('corpus') ? this.#notes.search(asked) : [];
-    const shelved = this.#shelf.search({ ...asked, sources });
-    const lists = [notes, shelved, ...answers.map((found) => found.map((document) => ({ document, snippet: '' })))];
+    const shelved = this.#shelf.search({ ...asked, sources: onlineSources.filter(wanted) });
+    const own = kinds.includes('lesson') && wanted('archive') ? archive().search({ ...asked, limit }) : [];
+    const lists = [
+      notes,
+      own,
+      shelved,
+      ...answers.map((found) => found.map((document) => ({ document, snippet: '' }))),
+    ];
     const candidates = new Map<string, Ranked>();
     for (const list of lists) {
       for (const [index, { document, snippet }] of list.entries()) {

@@ -11,8 +11,8 @@ import { Library } from './library.ts';
  */
 export function notesRetriever(log: Logger, directory: string = corpusDirectory): OpenRetriever {
   let library: Library | undefined;
-  return () => {
+  return (occasion) => {
     library ??= new Library({ corpus: loadCorpus(directory), log });
-    return library.open();
+    return library.open(occasion);
   };
 }

@@ -1,13 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
+import type { ReadingBudget } from '../domain/literature.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import { corpusDirectory, loadCorpus } from './corpus.ts';
 import { LiteratureClient } from './http/client.ts';
 import { ResponseCache } from './http/responseCache.ts';
-import { Library, type ReadingBudget } from './library.ts';
+import { Library } from './library.ts';
 import { arxivSource } from './sources/arxiv.ts';
 import { githubCodeSource } from './sources/githubCode.ts';
 import { openAlexSource } from './sources/openAlex.ts';

@@ -51,6 +51,9 @@ function finding(...works: Hint[][]): OpenRetriever & { asked: LiteratureQuery[]
     );
     return {
       retrieved,
+      readings: [],
+      left: { searches: 1, reads: 0, itemsPerSearch: 8 },
+      searchArchive: async () => [],
       async searchLiterature(query: LiteratureQuery) {
         asked.push(query);
         for (const [index, { source, id, url, retrievedAt, licence }] of items.entries()) {
@@ -60,6 +63,7 @@ function finding(...works: Hint[][]): OpenRetriever & { asked: LiteratureQuery[]
             url,
             retrievedAt,
             licence,
+            title: `work ${index}`,
             how: 'search-literature',
             query: query.text,
             rank: index + 1,

@@ -36,18 +36,10 @@ async function poisoned(texts: readonly string[]) {
     sources: [arxivSource(client, arxiv.url), openAlexSource(client, null, openAlex.url)],
   });
   onTestFinished(() => library.close());
-  library.learn(
-    texts.map((text, nth) => ({
-      id: `lesson-${nth}`,
-      title: text,
-      text,
-      authors: ['climber'],
-      at: '2026-11-20T00:00:00Z',
-    })),
-  );
+  const results = texts.map((text, nth) => ({ id: `lesson-${nth}`, title: text, text, author: 'climber' }));
   // Somebody searches everything, so that all of it lies on the shelf before a proposal is made.
   const found = await time.drive(library.open().searchLiterature({ text: 'hybrid attention mamba mlp placement' }));
-  return { library, found };
+  return { library, found, results };
 }
 
 const parents = ['6M 4mA 6Mb', '2mA 5M 2Mb 3M 1mA 3M'].map((text, nth) => {
@@ -58,8 +50,8 @@ const parents = ['6M 4mA 6Mb', '2mA 5M 2Mb 3M 1mA 3M'].map((text, nth) => {
   return viewNode(nth + 1, { fitness: 0.4 + nth / 10, candidate: layers.join(' ') });
 });
 
-async function proposals(library: Library) {
-  const model = priorModel(() => library.open());
+async function proposals({ library, results }: Pick<Awaited<ReturnType<typeof poisoned>>, 'library' | 'results'>) {
+  const model = priorModel((occasion) => library.open({ ...occasion, results }));
   const made = [];
   for (const operator of operators) {
     const wanted = operator === 'draft' ? [] : parents.slice(0, operator === 'improve' ? 1 : 2);
@@ -83,15 +75,15 @@ describe('injected texts', () => {
     const attacked = await poisoned(payloads.map(([, text]) => text));
     const bare = new Library({ corpus, log: listeningLog().log });
     onTestFinished(() => bare.close());
-    const wanted = await proposals(control.library);
+    const wanted = await proposals(control);
     expect(new Set(wanted.map(({ candidate }) => candidate)).size).toBeGreaterThan(10);
     expect(wanted.every(({ evidence }) => (evidence?.length ?? 0) > 0)).toBe(true);
-    expect(await proposals(attacked.library)).toEqual(wanted);
-    expect(await proposals(bare)).toEqual(wanted);
+    expect(await proposals(attacked)).toEqual(wanted);
+    expect(await proposals({ library: bare, results: [] })).toEqual(wanted);
   });
 
   it.each(payloads)('one by one: %s', async (_, text) => {
-    const { library, found } = await poisoned([text]);
+    const { library, found, results } = await poisoned([text]);
     // The attack did arrive: what a language model would be shown holds it, as text without hints.
     expect(found.some(({ source }) => source !== 'corpus')).toBe(true);
     for (const item of found) {
@@ -100,13 +92,13 @@ describe('injected texts', () => {
       expect(item.certainty).toBe('unverified');
       expect(`${item.title} ${item.snippet}`).not.toMatch(/\p{Default_Ignorable_Code_Point}|\p{Cf}|<!--/u);
     }
-    const reading = library.open();
+    const reading = library.open({ results });
     const notes = await reading.searchLiterature({ text: 'hybrid attention mamba mlp placement', sources: ['corpus'] });
     const { library: control } = await poisoned([]);
     expect(notes).toEqual(
       await control.open().searchLiterature({ text: 'hybrid attention mamba mlp placement', sources: ['corpus'] }),
     );
     // The index lives: nothing of the text was taken for a statement.
-    expect(await reading.searchLiterature({ text, sources: ['archive'] })).not.toHaveLength(0);
+    expect(await reading.searchArchive({ text })).not.toHaveLength(0);
   });
 });

@@ -146,20 +146,30 @@ describe('beside the notes', () => {
     expect(items.filter(({ title }) => /jamba: a hybrid/i.test(title)).map(({ id }) => id)).toEqual(['corpus:jamba']);
   });
 
-  it('stand the lessons of the laboratory', async () => {
+  it('stand the results that the reader brings along, and no others (L5)', async () => {
     const { library } = libraryOf();
-    const lesson = {
-      id: 'climber-7',
-      title: 'Attention in the middle',
-      text: 'Moving zebra layers to the middle helped.',
-      authors: ['climber'],
-      at: '2026-11-20T10:00:00Z',
-    };
-    library.learn([lesson, { ...lesson, text: 'Moving zebra layers helped in two of three seeds.' }]);
-    const items = await library.open().searchLiterature({ text: 'zebra', sources: ['archive'] });
-    expect(items).toMatchObject([
-      { id: 'archive:climber-7', kind: 'lesson', snippet: expect.stringContaining('two of three seeds') },
+    const result = { id: 'climber-7', title: 'improve 8M+8mA', text: 'Moving zebra layers helped.', author: 'climber' };
+    const reading = library.open({ results: [result] });
+    expect(await reading.searchArchive({ text: 'zebra' })).toMatchObject([
+      { id: 'archive:climber-7', source: 'archive', kind: 'lesson', snippet: expect.stringContaining('zebra layers') },
     ]);
+    expect((await reading.read('archive:climber-7'))?.text).toContain('Moving zebra layers helped.');
+    expect(await reading.searchLiterature({ text: 'zebra' })).toEqual([]);
+    const other = library.open({ results: [{ ...result, id: 'walker-1', text: 'Something else.' }] });
+    expect(await other.searchArchive({ text: 'zebra' })).toEqual([]);
+    expect(await other.read('archive:climber-7')).toBeNull();
+  });
+
+  it('shows nothing of sources that the reader may not see, and says what was asked in vain', async () => {
+    const { library } = libraryOf();
+    const reading = library.open({ sources: ['archive'], budget: { searches: 2, reads: 1, itemsPerSearch: 3 } });
+    expect(await reading.searchLiterature({ text: 'attention' })).toEqual([]);
+    expect(await reading.read('corpus:jamba')).toBeNull();
+    expect(reading.readings).toEqual([
+      { how: 'search-literature', query: 'attention', found: [] },
+      { how: 'read', query: 'corpus:jamba', found: [] },
+    ]);
+    expect(reading.left).toEqual({ searches: 1, reads: 0, itemsPerSearch: 3 });
   });
 
   it('a service that fails costs its own answers and a line (L3)', async () => {

@@ -8,6 +8,7 @@ import {
 } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
+import type { OpenRetriever } from '../../domain/literature.ts';
 import { isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import { type ChatMessage, type ChatRequest, usualMaxTokens } from '../models/llm/chat.ts';
@@ -22,6 +23,9 @@ import {
   standingText,
   systemPrompt,
 } from '../operators/prompts.ts';
+import { readerOf } from '../reading/reader.ts';
+import { mayAsk, type ReadingState } from '../reading/state.ts';
+import { toolsFor } from '../reading/tools.ts';
 import type { Mind, Offer, Problem, ProposeInput } from './mind.ts';
 
 /** What a language-model agent needs beside its specification. */
@@ -29,6 +33,8 @@ export interface ChatSetting {
   readonly gateway: Gateway;
   readonly task: string;
   readonly metric: string;
+  /** Needed where the specification says that it reads. */
+  readonly openRetriever: OpenRetriever | null;
 }
 
 /** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */
@@ -46,19 +52,21 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
   return canonicalText(layers satisfies Architecture);
 }
 
-/** The messages of a question that was answered unusably before: each answer, and what was wrong with it. */
-function conversation(prompt: string, problems: readonly Problem[]): ChatMessage[] {
-  const messages: ChatMessage[] = [];
-  // Some servers refuse two messages of one role in a row.
-  const say = (role: ChatMessage['role'], text: string): void => {
+/**
+ * The messages of a question: what was looked up since it was asked, and where it was answered unusably before, each answer
+ * and what was wrong with it.
+ */
+function conversation(prompt: string, turns: readonly ChatMessage[], problems: readonly Problem[]): ChatMessage[] {
+  const messages: ChatMessage[] = [{ role: 'user', text: prompt }, ...turns];
+  const tell = (text: string): void => {
     const last = messages.at(-1);
-    if (last?.role === role) messages[messages.length - 1] = { role, text: `${last.text}\n\n${text}` };
-    else messages.push({ role, text });
+    // Some servers refuse two messages of one role in a row.
+    if (last?.role === 'user') messages[messages.length - 1] = { role: 'user', text: `${last.text}\n\n${text}` };
+    else messages.push({ role: 'user', text });
   };
-  say('user', prompt);
   for (const { kind, message, text } of problems) {
-    if (kind !== 'truncated' && text.trim() !== '') say('assistant', text);
-    say('user', kind === 'truncated' ? shorterPrompt() : repairPrompt(message));
+    if (kind !== 'truncated' && text.trim() !== '') messages.push({ role: 'assistant', text });
+    tell(kind === 'truncated' ? shorterPrompt() : repairPrompt(message));
   }
   return messages;
 }
@@ -66,6 +74,7 @@ function conversation(prompt: string, problems: readonly Problem[]): ChatMessage
 function problemOf({ outcome, problem, text }: Answer): Problem | null {
   switch (outcome) {
     case 'complete':
+    case 'toolless':
       return null;
     case 'malformed':
       return { kind: outcome, message: problem ?? 'the answer does not have the form', text };
@@ -78,24 +87,44 @@ function problemOf({ outcome, problem, text }: Answer): Problem | null {
   }
 }
 
+/** What a request says of reading: whether there are tools, and whether they may be called. */
+interface Told {
+  readonly how: ReadingState['how'];
+  readonly open: boolean;
+}
+
+interface Asking {
+  readonly view: View;
+  readonly round: number;
+  /** Times the usual limit of output tokens. */
+  readonly room: number;
+  readonly reading: Told | null;
+  readonly signal: AbortSignal;
+}
+
 /** A language model as a mind. It keeps nothing between questions (I5). */
-export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric }: ChatSetting): Mind {
+export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric, openRetriever }: ChatSetting): Mind {
   const topic = { task, metric, space, role: spec.role ?? '' };
+  const reader = spec.literature && openRetriever ? readerOf(spec.literature, openRetriever, gateway) : null;
+  const tools = reader ? toolsFor(reader.spec) : [];
 
   const request = (
     purpose: Purpose,
     form: AnswerForm<unknown>,
     messages: readonly ChatMessage[],
-    room: number,
+    { room, reading }: { room: number; reading: Told | null },
   ): ChatRequest => {
+    const withTools = reader && reading?.how === 'tools' ? reader.spec : undefined;
     const model = spec.models?.[purpose] ?? spec.model;
     if (isLocal(model)) throw new TerminalError('model', `${model} is no language model`);
     const own = splitModel(model).provider === 'compatible';
     return {
       model,
-      system: systemPrompt(purpose, topic),
+      system: systemPrompt(purpose, { ...topic, tools: withTools }),
       messages,
       schema: form.wire,
+      ...(withTools && reading ? { tools } : {}),
+      ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
       maxTokens: (spec.maxTokens ?? usualMaxTokens) * room,
       ...(spec.effort ? { effort: spec.effort } : {}),
       ...(own && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
@@ -107,12 +136,12 @@ export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric 
     purpose: Purpose,
     form: AnswerForm<T>,
     messages: readonly ChatMessage[],
-    { view, round, room, signal }: { view: View; round: number; room: number; signal: AbortSignal },
+    { view, round, room, reading, signal }: Asking,
   ): Promise<Answer> =>
     gateway.ask(
       {
         scope: { agent: spec.name, ordinal: view.ordinal, purpose, round },
-        request: request(purpose, form, messages, room),
+        request: request(purpose, form, messages, { room, reading }),
         standing: standingText(view),
         problem: (text) => {
           const read = readAnswer(text, form.schema);
@@ -125,14 +154,23 @@ export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric 
   return {
     name: spec.model,
     mendable: true,
+    reader,
 
-    async propose({ operator, parents, view, passages, problems, signal }: ProposeInput): Promise<Offer> {
+    async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<Offer> {
       const form = proposalForms[operator];
+      const { passages, turns, retrieved } = reading;
       const prompt = proposalPrompt(operator, { view, parents, passages });
+      const open = reader !== null && problems.length === 0 && mayAsk(reading, reader.spec);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
-      const round = { view, round: problems.length, room, signal };
-      const answer = await ask(operator, form, conversation(prompt, problems), round);
-      const { text } = answer;
+      const round = { view, round: problems.length, room, reading: { how: reading.how, open }, signal };
+      const answer = await ask(operator, form, conversation(prompt, turns, problems), round);
+      const { text, calls, carried } = answer;
+      if (answer.outcome === 'toolless') return { toolless: true };
+      if (calls.length > 0 && open) return { asks: { text, calls, carried } };
+      if (calls.length > 0) {
+        const message = 'no tool can be called any more: answer with what is known';
+        return { problem: { kind: 'malformed', message, text } };
+      }
       const problem = problemOf(answer);
       if (problem) return { problem };
       const read = readAnswer(text, form.schema);
@@ -140,7 +178,7 @@ export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric 
       const stated = read.value;
       try {
         const candidate = candidateOf(stated, parents, space);
-        const shown = new Set([...view.nodes.map((node) => node.id as string), ...passages.map(({ id }) => id)]);
+        const shown = new Set([...view.nodes.map((node) => node.id as string), ...retrieved.map(({ id }) => id)]);
         const { hypothesis, change, expected_fitness: expected } = stated;
         const evidence = [...new Set(stated.evidence)].filter((id) => shown.has(id));
         return { proposal: { candidate, change, expected, hypothesis, evidence }, text };
@@ -152,8 +190,10 @@ export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric 
 
     /** Lessons are worth one question and no repair: without them the agent still sees the results themselves. */
     async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
-      const messages = conversation(analysisPrompt(view, results), []);
-      const answer = await ask('analyze', lessonForm, messages, { view, round: 0, room: 1, signal });
+      const messages = conversation(analysisPrompt(view, results), [], []);
+      const answer = await ask('analyze', lessonForm, messages, {
+        ...{ view, round: 0, room: 1, reading: null, signal },
+      });
       const read = answer.outcome === 'complete' ? readAnswer(answer.text, lessonForm.schema) : null;
       if (!read?.ok) return [];
       return results.flatMap(({ id }) => {

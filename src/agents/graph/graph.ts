@@ -9,7 +9,7 @@ const State = Annotation.Root({
   view: Annotation<ThoughtState['view']>(),
   decision: Annotation<ThoughtState['decision']>(),
   lessons: Annotation<ThoughtState['lessons']>(),
-  passages: Annotation<ThoughtState['passages']>(),
+  reading: Annotation<ThoughtState['reading']>(),
   offer: Annotation<ThoughtState['offer']>(),
   problems: Annotation<ThoughtState['problems']>(),
   thought: Annotation<ThoughtState['thought']>(),
@@ -33,11 +33,15 @@ function stateGraph(setting: ThoughtSetting) {
     .addEdge('recall', following.recall as Step)
     .addEdge('analyze', following.analyze as Step)
     .addEdge('retrieve', following.retrieve as Step)
-    .addEdge('propose', following.propose as Step)
+    .addConditionalEdges('propose', following.propose as (state: ThoughtState) => Step, ['read', 'retrieve', 'check'])
+    .addEdge('read', following.read as Step)
     .addConditionalEdges('check', following.check as (state: ThoughtState) => Step, ['repair', 'submit'])
     .addEdge('repair', following.repair as Step)
     .addEdge('submit', END);
 }
+
+/** A thought that reads takes two steps for each round of calls; one that needs more than these runs in a circle. */
+const mostSteps = 150;
 
 /** Which thought it is: of which attempt of which agent of which search. */
 export interface Occasion {
@@ -65,6 +69,6 @@ export async function thinkDurably(
   await saver.deleteThread(thoughts.thread(search, agent, ordinal - 1));
   const done = before.values.thought as Thought | undefined;
   if (done) return done;
-  const config = { configurable, durability: 'sync' as const, signal: setting.signal };
+  const config = { configurable, durability: 'sync' as const, signal: setting.signal, recursionLimit: mostSteps };
   return (await graph.invoke(before.next.length > 0 ? null : { view }, config)).thought;
 }

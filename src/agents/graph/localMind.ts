@@ -1,12 +1,13 @@
 import type { LocalModel } from '../models/model.ts';
 import type { Mind } from './mind.ts';
 
-/** A classical searcher as a mind: it reads no literature, learns no lessons, and is right the first time. */
+/** A classical searcher as a mind: it reads by itself or not at all, learns no lessons, and is right the first time. */
 export function localMind(model: LocalModel): Mind {
   return {
     name: model.name,
     mendable: false,
-    async propose({ passages: _passages, problems: _problems, ...input }) {
+    reader: null,
+    async propose({ reading: _reading, problems: _problems, ...input }) {
       const proposal = await model.propose(input);
       return { proposal, text: proposal.candidate };
     },

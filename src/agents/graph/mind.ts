@@ -1,7 +1,8 @@
 import type { ModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Proposal, ProposalInput } from '../models/model.ts';
-import type { Passage } from './retriever.ts';
+import type { Reader } from '../reading/reader.ts';
+import type { Asks, ReadingState } from '../reading/state.ts';
 
 /** Why an answer could not become a candidate. */
 export interface Problem {
@@ -13,11 +14,18 @@ export interface Problem {
   readonly candidate?: string;
 }
 
-export type Offer = { readonly proposal: Proposal; readonly text: string } | { readonly problem: Problem };
+export type Offer =
+  | { readonly proposal: Proposal; readonly text: string }
+  | { readonly problem: Problem }
+  /** First it wants to know something. */
+  | { readonly asks: Asks }
+  /** It cannot ask, although it may: its server takes no tools. */
+  | { readonly toolless: true };
 
 /** All that an offer may depend on. */
 export interface ProposeInput extends ProposalInput {
-  readonly passages: readonly Passage[];
+  /** What was read in this thought so far. */
+  readonly reading: ReadingState;
   /** What was wrong with earlier answers to this question, oldest first. */
   readonly problems: readonly Problem[];
   readonly signal: AbortSignal;
@@ -31,6 +39,8 @@ export interface Mind {
    * of the laboratory and not an attempt that failed.
    */
   readonly mendable: boolean;
+  /** What it reads with; null where it reads nothing, or does so by itself. */
+  readonly reader: Reader | null;
   propose(input: ProposeInput): Promise<Offer>;
   /** What results teach; none where it does not learn in words. */
   learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]>;

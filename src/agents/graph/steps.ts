@@ -2,6 +2,7 @@ import type { AgentSpec } from '../../domain/agent.ts';
 import { ArchitectureError, canonicalText, parseInSpace, type Space } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { NodeId } from '../../domain/ids.ts';
+import { isOnline } from '../../domain/literature.ts';
 import {
   type Lesson,
   type Operator,
@@ -11,10 +12,10 @@ import {
   type ViewNode,
 } from '../../domain/node.ts';
 import { rngFor } from '../../domain/rng.ts';
+import { type Asks, nothingRead, type ReadingState } from '../reading/state.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { Mind, Offer, Problem } from './mind.ts';
-import type { Passage, Retriever } from './retriever.ts';
 
 /** An attempt, ready to be submitted. */
 export interface Thought {
@@ -30,9 +31,7 @@ export interface ThoughtSetting {
   readonly spec: AgentSpec;
   readonly space: Space;
   readonly seed: number;
-  readonly task: string;
   readonly mind: Mind;
-  readonly retriever: Retriever | null;
   readonly signal: AbortSignal;
 }
 
@@ -46,7 +45,7 @@ export interface ThoughtState {
   readonly view: View;
   readonly decision: Decision;
   readonly lessons: Lesson[];
-  readonly passages: Passage[];
+  readonly reading: ReadingState;
   readonly offer: Offer;
   readonly problems: Problem[];
   readonly thought: Thought;
@@ -72,8 +71,11 @@ function freshResults(view: View, pending: number): ViewNode[] {
   return fresh.sort((a, b) => a.ordinal - b.ordinal).slice(-mostResults);
 }
 
+/** An offer that is no question. */
+type Judged = Extract<Offer, { proposal: unknown } | { problem: unknown }>;
+
 /** What keeps an offer from becoming a candidate, or null. */
-function objection(offer: Offer, view: View, { space, mind }: ThoughtSetting): Problem | null {
+function objection(offer: Judged, view: View, { space, mind }: ThoughtSetting): Problem | null {
   if ('problem' in offer) return offer.problem;
   const { proposal, text } = offer;
   try {
@@ -95,14 +97,15 @@ function checkedRationale(rationale: Rationale, mind: Mind): Rationale {
   throw new TerminalError('proposal', `${mind.name} gave no proper rationale: ${checked.error.issues[0]?.message}`);
 }
 
-export type Step = 'recall' | 'analyze' | 'retrieve' | 'propose' | 'check' | 'repair' | 'submit';
+export type Step = 'recall' | 'analyze' | 'retrieve' | 'propose' | 'read' | 'check' | 'repair' | 'submit';
 
 /** Which step follows which; after the last comes null. */
 export const following: Readonly<Record<Step, Step | null | ((state: ThoughtState) => Step)>> = {
   recall: 'analyze',
   analyze: 'retrieve',
   retrieve: 'propose',
-  propose: 'check',
+  propose: ({ offer }) => ('asks' in offer ? 'read' : 'toolless' in offer ? 'retrieve' : 'check'),
+  read: 'propose',
   check: ({ offer, problems }) => {
     // Who declined once declines again; the budget is better spent on the next attempt.
     const hopeless = 'problem' in offer && offer.problem.kind === 'refused';
@@ -113,7 +116,8 @@ export const following: Readonly<Record<Step, Step | null | ((state: ThoughtStat
 };
 
 /**
- * The steps of one thought: recall, analyze, retrieve, propose, check, repair, submit.
+ * The steps of one thought: recall, analyze, retrieve, propose, read (and propose again), check, repair,
+ * submit.
  *
  * Role: what each step does, and which follows. Non-role: running them (graph), the life cycle (the agent actor), the
  * choice (scaffold), words (operators), money (gateway). The last step hands the attempt to its caller, who takes it to
@@ -124,7 +128,11 @@ export const following: Readonly<Record<Step, Step | null | ((state: ThoughtStat
  * T3. All chance is drawn from (seed, agent, attempt, step).
  */
 export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (state: ThoughtState) => Update>> {
-  const { spec, space, seed, task, mind, retriever, signal } = setting;
+  const { spec, space, seed, mind, signal } = setting;
+  const scopeOf = ({ view, decision, problems }: ThoughtState) => ({
+    ...{ agent: spec.name, ordinal: view.ordinal },
+    ...{ purpose: decision.operator, round: problems?.length ?? 0 },
+  });
   const parentsOf = ({ view, decision }: ThoughtState): ViewNode[] => {
     const byId = new Map(view.nodes.map((node) => [node.id, node]));
     return decision.parents.map((id) => byId.get(id) as ViewNode);
@@ -135,7 +143,7 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
     const problems = state.problems ?? [];
     const view = informed(state);
     const input = { operator, parents: parentsOf({ ...state, view }), view, space, rng, signal };
-    return { offer: await mind.propose({ ...input, passages: state.passages ?? [], problems }) };
+    return { offer: await mind.propose({ ...input, reading: state.reading ?? nothingRead, problems }) };
   };
 
   return {
@@ -148,12 +156,26 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
       return { lessons: results.length > 0 ? await mind.learn(view, results, signal) : [] };
     },
     retrieve: async (state) => {
-      const query = { operator: state.decision.operator, parents: parentsOf(state), task };
-      return { passages: retriever ? [...(await retriever.retrieve(query, signal))] : [] };
+      if (!mind.reader) return { reading: nothingRead };
+      const toolless = state.offer !== undefined && 'toolless' in state.offer;
+      const about = { operator: state.decision.operator, view: informed(state), scope: scopeOf(state), toolless };
+      return { reading: await mind.reader.begin(about, signal) };
     },
     propose: offer,
+    read: async (state) => {
+      if (!mind.reader) throw new TerminalError('reading', `${mind.name} reads, and has nothing to read with`);
+      const { asks } = state.offer as { asks: Asks };
+      return {
+        reading: await mind.reader.answer(
+          asks,
+          state.reading,
+          { view: informed(state), scope: scopeOf(state) },
+          signal,
+        ),
+      };
+    },
     check: async ({ offer: offered, view, problems }) => {
-      const problem = objection(offered, view, setting);
+      const problem = objection(offered as Judged, view, setting);
       return problem ? { offer: { problem }, problems: [...(problems ?? []), problem] } : {};
     },
     repair: offer,
@@ -161,22 +183,40 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
   };
 }
 
+/** What was read, as the node's rationale keeps it. */
+function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pick<ReadingState, 'retrieved'>) {
+  const works = retrieved.filter(({ source }) => isOnline(source));
+  const known = new Map(
+    works.map(({ id, url, retrievedAt, licence, title }) => [id, { id, url, retrievedAt, licence, title }]),
+  );
+  return {
+    retrieved: [...new Set(retrieved.map(({ id }) => id))].slice(0, 64),
+    ...(readings?.length ? { readings: readings.slice(0, 40) } : {}),
+    ...(known.size > 0 ? { works: [...known.values()].slice(0, 64) } : {}),
+  };
+}
+
 /** The attempt that a thought has come to. */
-function conclusion({ decision, lessons, offer, problems }: ThoughtState, { space, mind }: ThoughtSetting): Thought {
+function conclusion(state: ThoughtState, { space, mind }: ThoughtSetting): Thought {
+  const { decision, lessons, problems } = state;
+  const offer = state.offer as Judged;
+  const read = readOf({ retrieved: state.reading.retrieved, readings: [...state.reading.readings] });
   const { operator, parents, reason: choice } = decision;
   const learned = lessons?.length ? { lessons } : {};
   if ('problem' in offer) {
     const { kind, message, text, candidate } = offer.problem;
     const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;
-    const rationale = { choice, change: change.slice(0, 2000), expected: null, retrieved: [], evidence: [] };
+    const rationale = { choice, change: change.slice(0, 2000), expected: null, ...read, evidence: [] };
     // A repeated candidate is kept as a duplicate; anything else is marked, so that no accident makes a candidate of it.
     const said = candidate ?? `(${kind}) ${text.slice(0, 4000)}`;
     return { operator, parents: [...parents], candidate: said, rationale, ...learned };
   }
-  const { candidate, change, expected, hypothesis, retrieved = [], evidence = [] } = offer.proposal;
+  const { candidate, change, expected, hypothesis, retrieved, readings, evidence = [] } = offer.proposal;
   const said = {
     ...(hypothesis === undefined ? {} : { hypothesis }),
-    retrieved: [...retrieved],
+    ...read,
+    // Local models that read, read by themselves.
+    ...(retrieved ? { retrieved: [...retrieved], readings: [...(readings ?? [])] } : {}),
     evidence: [...evidence],
   };
   return {

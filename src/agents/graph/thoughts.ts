@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 
 /** Changes with the graph: a thought that was begun by another form of it starts again, and finds its answers recorded. */
-const graphVersion = 1;
+const graphVersion = 2;
 
 /** Where unfinished thoughts are kept. A file of its own: it can be deleted without loss, since answers are recorded. */
 export interface Thoughts {

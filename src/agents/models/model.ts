@@ -1,5 +1,5 @@
 import type { Space } from '../../domain/architecture.ts';
-import type { EvidenceId } from '../../domain/literature.ts';
+import type { EvidenceId, Reading } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
@@ -25,6 +25,8 @@ export interface Proposal {
   readonly expected: number | null;
   /** What the proposer was shown, and what its candidate rests on; absent where nothing was read. */
   readonly retrieved?: readonly EvidenceId[];
+  /** What it asked for to be shown that. */
+  readonly readings?: readonly Reading[];
   /** Ids of nodes and of what was shown. */
   readonly evidence?: readonly string[];
   /** Why it should work. */

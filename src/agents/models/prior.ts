@@ -62,6 +62,7 @@ export function priorModel(open: OpenRetriever): LocalModel {
           input,
         ),
         retrieved,
+        readings: retriever.readings,
       };
     },
     async close() {},

@@ -1,11 +1,12 @@
 import { type Primitive, parseArchitecture, type Space } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
-import type { Passage } from '../graph/retriever.ts';
+import type { LiteratureSpec } from '../../domain/reading.ts';
+import type { Passage } from '../reading/state.ts';
 import { lineage, nodeLine, nodeList, siblings } from './memory.ts';
 import { quoted } from './quote.ts';
 import { fill } from './template.ts';
-import { instructions } from './templates/instructions.ts';
+import { instructions, readingInstructions } from './templates/instructions.ts';
 import * as question from './templates/question.ts';
 import { system } from './templates/system.ts';
 
@@ -28,17 +29,25 @@ export interface Topic {
   readonly space: Space;
   /** The agent's own role, or an empty text. */
   readonly role: string;
+  /** What it may read by tools before it proposes; absent where it has none. */
+  readonly tools?: LiteratureSpec | undefined;
+}
+
+function readingRules({ searches, reads }: LiteratureSpec): string {
+  const most = [`${searches} searches`, ...(reads > 0 ? [`${reads} texts read in full`] : [])].join(' and ');
+  return fill(readingInstructions, { most });
 }
 
 /** The stable prefix of all questions with one purpose. */
-export function systemPrompt(purpose: Purpose, { task, metric, space, role }: Topic): string {
+export function systemPrompt(purpose: Purpose, { task, metric, space, role, tools }: Topic): string {
+  const what = instructions[purpose].trim();
   return fill(system, {
     role: role === '' ? 'Work carefully: one idea at a time, and reasons that a result can prove wrong.' : role,
     task,
     metric,
     layers: String(space.layers),
     primitives: space.primitives.map((primitive) => `- ${meanings[primitive]}`).join('\n'),
-    instructions: instructions[purpose].trim(),
+    instructions: tools && purpose !== 'analyze' ? `${what}\n\n${readingRules(tools)}` : what,
   });
 }
 

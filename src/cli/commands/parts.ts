@@ -108,7 +108,7 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
     localModels.map((name) => [name, createModel(name, helpers, openRetriever)] as const),
   );
   try {
-    const agents = names.map((name) => startAgent(search, name, { models, chat: chat.thinking }, lab));
+    const agents = names.map((name) => startAgent(search, name, { models, chat: chat.thinking, openRetriever }, lab));
     say(`${names.join(', ')} of ${search} at ${options.nats}`);
     return await untilEnded(agents);
   } finally {

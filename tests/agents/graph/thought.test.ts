@@ -2,7 +2,6 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
 import { describe, expect, it } from 'vitest';
-import type { Passage } from '../../../src/agents/index.ts';
 import { think } from '../../../src/agents/index.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../../../src/domain/architecture.ts';
@@ -11,6 +10,7 @@ import { proposer } from '../../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
 import { type Bench, bench } from '../llm/support.ts';
+import { notes } from '../reading/support.ts';
 import { space16, viewNode, viewOf } from '../support.ts';
 
 const topic = { task: 'compose-mad-3p', metric: 'accuracy' };
@@ -34,21 +34,27 @@ const empty = viewOf([]);
 const answering = (answers: string[], fault: (number: number) => Fault | null = () => null) =>
   startLlmServer({ brain: (_, number) => answers[Math.min(number, answers.length - 1)] ?? '', fault });
 
-const has = (
-  server: LlmServer,
-  given: { spec?: AgentSpec; view?: View; at?: Bench; signal?: AbortSignal; passages?: Passage[] } = {},
-) => {
+const has = (server: LlmServer, given: { spec?: AgentSpec; view?: View; at?: Bench; signal?: AbortSignal } = {}) => {
   const spec = given.spec ?? chatting();
   const { chat } = given.at ?? bench(server, { spec: searchSpec({ agents: [spec], space: space16 }) });
-  const retriever = given.passages && { retrieve: async () => given.passages ?? [] };
   const view = given.view ?? empty;
-  return think({ spec, view, space: space16, seed: 1, topic, models: {}, chat, retriever, signal: given.signal });
+  return think({
+    spec,
+    view,
+    space: space16,
+    seed: 1,
+    topic,
+    models: {},
+    chat,
+    openRetriever: notes,
+    signal: given.signal,
+  });
 };
 
 describe('a thought of a language model', () => {
   it('becomes an attempt with its reasons; it may cite only what it was shown', async () => {
-    const server = await answering([whole('2mA+14M', { evidence: ['walker-1', 'p1', 'invented', 'p1'] })]);
-    const thought = await has(server, { passages: [{ id: 'p1', title: 'A paper', text: 'Attention first.' }] });
+    const server = await answering([whole('2mA+14M', { evidence: ['walker-1', 'invented'] })]);
+    const thought = await has(server);
     expect(thought).toEqual({
       operator: 'draft',
       parents: [],
@@ -59,10 +65,10 @@ describe('a thought of a language model', () => {
         expected: 0.7,
         hypothesis: 'mixing early helps',
         retrieved: [],
-        evidence: ['p1'],
+        evidence: [],
       },
     });
-    expect(server.served[0]?.asked.messages[0]?.text).toContain('Attention first.');
+    expect(server.served[0]?.asked.tools).toEqual([]);
   });
 
   it('may be a few edits of the parent', async () => {

@@ -12,7 +12,10 @@ describe.each(models)('%s', (model) => {
     const server = await failing();
     const { gateway, home, spec } = bench(server);
     const asked = question(server, model, { request: { effort: 'low' } });
-    expect(await gateway.ask(asked, patient())).toEqual({ text: '{"one": 1}', outcome: 'complete', problem: null });
+    expect(await gateway.ask(asked, patient())).toEqual({
+      ...{ text: '{"one": 1}', outcome: 'complete', problem: null },
+      ...{ calls: [], carried: [] },
+    });
     expect(server.wrong).toEqual([]);
     const [served] = server.served;
     const provider = model.split('/')[0] as keyof typeof canaries;

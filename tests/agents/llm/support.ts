@@ -81,6 +81,7 @@ export function bench(
     ledger?: (ledger: CallLedger) => CallLedger;
     prices?: string;
     patience?: Patience;
+    notice?: (line: string) => void;
   } = {},
 ): Bench {
   const home = given.home ?? temporaryFolder();
@@ -113,6 +114,7 @@ export function bench(
     redact: keys.redact,
     retries: usualRetries,
     ids: () => `${home}-${++id}`.slice(-60),
+    ...(given.notice ? { notice: given.notice } : {}),
   });
   return {
     gateway,

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { Usage } from '../../../src/domain/call.ts';
-import { type Asked, errorEvent, readRequest, type Said, streamOf } from './wire.ts';
+import { type Asked, type Called, errorEvent, readRequest, type Said, streamOf } from './wire.ts';
 
 /** What goes wrong with one request. */
 export type Fault =
@@ -37,8 +37,13 @@ export interface LlmServer {
 
 export interface LlmServerSetting {
   /** The answer to a request; `number` counts from 0. */
-  readonly brain: (asked: Asked, number: number) => string;
+  readonly brain: (
+    asked: Asked,
+    number: number,
+  ) => string | { readonly calls: readonly Called[]; readonly text?: string };
   readonly fault?: (number: number, asked: Asked) => Fault | null;
+  /** Serves models that take no tools. */
+  readonly toolless?: boolean;
 }
 
 const tokens = (text: string) => Math.ceil(Buffer.byteLength(text) / 4);
@@ -61,7 +66,11 @@ const distorted: Readonly<Partial<Record<Fault['kind'], (text: string) => Pick<S
  * A server of the three wire formats with a scripted brain and scripted faults, on a port of its own. It refuses what the
  * real servers refuse, and keeps the bill that a cost counter has to agree with.
  */
-export async function startLlmServer({ brain, fault = () => null }: LlmServerSetting): Promise<LlmServer> {
+export async function startLlmServer({
+  brain,
+  fault = () => null,
+  toolless = false,
+}: LlmServerSetting): Promise<LlmServer> {
   const served: Served[] = [];
   const wrong: string[] = [];
   const seenPrefixes = new Set<string>();
@@ -72,7 +81,10 @@ export async function startLlmServer({ brain, fault = () => null }: LlmServerSet
 
   const usageOf = (asked: Asked, text: string): Usage => {
     const prefix = tokens(asked.system);
-    const rest = asked.messages.reduce((sum, { text: each }) => sum + tokens(each), 0);
+    const rest = asked.messages.reduce(
+      (sum, { text: each, calls: made = [] }) => sum + tokens(each + made.map((call) => call.arguments).join('')),
+      0,
+    );
     const known = asked.cacheMarked && seenPrefixes.has(asked.system);
     const marked = asked.cacheMarked && !known;
     seenPrefixes.add(asked.system);
@@ -111,10 +123,19 @@ export async function startLlmServer({ brain, fault = () => null }: LlmServerSet
       response.end(JSON.stringify(trouble.body ?? { error: { type: 'error', message: `status ${trouble.status}` } }));
       return;
     }
-    const text = brain(asked, number);
-    const form = distorted[trouble?.kind ?? 'hang']?.(text) ?? { text, finish: 'complete' as const };
-    const usage = usageOf(asked, form.text);
-    const pieces = streamOf(asked, { ...form, usage }, trouble?.kind !== 'no-usage');
+    if (toolless && asked.tools.length > 0) {
+      log(null);
+      response.writeHead(400, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: { message: `registry/${asked.model} does not support tools` } }));
+      return;
+    }
+    const said = brain(asked, number);
+    const { text = '', calls = [] } = typeof said === 'string' ? { text: said } : said;
+    if (calls.length > 0 && !asked.toolsOpen) wrong.push(`a brain called ${calls[0]?.name}, which was not on offer`);
+    const distort = calls.length > 0 ? undefined : distorted[trouble?.kind ?? 'hang'];
+    const form = distort?.(text) ?? { text, finish: 'complete' as const };
+    const usage = usageOf(asked, form.text + calls.map((call) => call.name + call.arguments).join(''));
+    const pieces = streamOf(asked, { ...form, calls, usage }, trouble?.kind !== 'no-usage');
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(pieces[0]);
     switch (trouble?.kind) {

@@ -1,10 +1,49 @@
 import Anthropic from '@anthropic-ai/sdk';
-import type { RawMessageStreamEvent } from '@anthropic-ai/sdk/resources/messages/messages';
+import type {
+  ContentBlockParam,
+  MessageParam,
+  RawMessageStreamEvent,
+  Tool,
+} from '@anthropic-ai/sdk/resources/messages/messages';
 import { splitModel } from '../../../domain/model.ts';
-import { type ChatModel, type ChatReply, type ChatRequest, finished } from './chat.ts';
+import {
+  argumentsOf,
+  type Carried,
+  type ChatMessage,
+  type ChatModel,
+  type ChatReply,
+  type ChatRequest,
+  finished,
+} from './chat.ts';
 import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { readStream, type Watch } from './stream.ts';
+
+/** A message in the words of the Messages API: thoughts go back, signed, before the calls that they led to. */
+function paramOf(message: ChatMessage): MessageParam {
+  if (message.role === 'user') return { role: 'user', content: message.text };
+  if (message.role === 'tools') {
+    const content = message.results.map(({ id, text, failed }) => ({
+      ...{ type: 'tool_result' as const, tool_use_id: id, content: text },
+      ...(failed ? { is_error: true } : {}),
+    }));
+    return { role: 'user', content };
+  }
+  const { text, calls = [], carried = [] } = message;
+  if (calls.length === 0) return { role: 'assistant', content: text };
+  const content: ContentBlockParam[] = [
+    ...(carried as unknown as ContentBlockParam[]),
+    ...(text.trim() === '' ? [] : [{ type: 'text' as const, text }]),
+    ...calls.map((call) => ({ type: 'tool_use' as const, id: call.id, name: call.name, input: argumentsOf(call) })),
+  ];
+  return { role: 'assistant', content };
+}
+
+/** A block that is being received: a call, or a thought that its provider signs. */
+type Block =
+  | { readonly kind: 'call'; readonly id: string; readonly name: string; text: string }
+  | { readonly kind: 'thought'; text: string; signature: string }
+  | { readonly kind: 'hidden'; readonly data: string };
 
 /** Adds up the events of one answer. Input figures come with the first, output figures with the last but one. */
 function collector() {
@@ -12,6 +51,7 @@ function collector() {
   let served: string | null = null;
   let stop: string | null = null;
   let ended = false;
+  const blocks = new Map<number, Block>();
   const usage = { fresh: 0, cached: 0, written: 0, output: 0 };
   return {
     take(event: RawMessageStreamEvent): void {
@@ -22,9 +62,22 @@ function collector() {
           usage.cached = event.message.usage.cache_read_input_tokens ?? 0;
           usage.written = event.message.usage.cache_creation_input_tokens ?? 0;
           break;
-        case 'content_block_delta':
-          if (event.delta.type === 'text_delta') text += event.delta.text;
+        case 'content_block_start': {
+          const { index, content_block: begun } = event;
+          if (begun.type === 'tool_use') blocks.set(index, { kind: 'call', id: begun.id, name: begun.name, text: '' });
+          if (begun.type === 'thinking') blocks.set(index, { kind: 'thought', text: '', signature: '' });
+          if (begun.type === 'redacted_thinking') blocks.set(index, { kind: 'hidden', data: begun.data });
           break;
+        }
+        case 'content_block_delta': {
+          const { delta } = event;
+          const block = blocks.get(event.index);
+          if (delta.type === 'text_delta') text += delta.text;
+          else if (delta.type === 'input_json_delta' && block?.kind === 'call') block.text += delta.partial_json;
+          else if (delta.type === 'thinking_delta' && block?.kind === 'thought') block.text += delta.thinking;
+          else if (delta.type === 'signature_delta' && block?.kind === 'thought') block.signature += delta.signature;
+          break;
+        }
         case 'message_delta':
           stop = event.delta.stop_reason;
           usage.output = event.usage.output_tokens;
@@ -38,10 +91,21 @@ function collector() {
       if (!ended) throw new ChatFault('dropped', 'the answer broke off before its end');
       const cut = stop === 'max_tokens' || stop === 'model_context_window_exceeded';
       const { fresh, cached, written, output } = usage;
+      const inOrder = [...blocks].sort(([a], [b]) => a - b).map(([, block]) => block);
+      // Without arguments nothing is sent for them.
+      const calls = inOrder.flatMap((block) =>
+        block.kind === 'call' ? [{ id: block.id, name: block.name, arguments: block.text || '{}' }] : [],
+      );
+      const carried = inOrder.flatMap((block): Carried[] => {
+        if (block.kind === 'hidden') return [{ type: 'redacted_thinking', data: block.data }];
+        if (block.kind === 'call' || block.signature === '') return [];
+        return [{ type: 'thinking', thinking: block.text, signature: block.signature }];
+      });
       return {
         text,
         served,
-        finish: stop === 'refusal' ? 'refused' : cut ? 'truncated' : finished(text),
+        ...(stop === 'tool_use' && calls.length > 0 ? { calls, carried } : {}),
+        finish: stop === 'refusal' ? 'refused' : cut ? 'truncated' : finished(text, calls),
         // This API counts what is read from and written to the cache beside the input, not within it.
         usage: { input: fresh + cached + written, cached, written, output },
       };
@@ -61,16 +125,24 @@ export function anthropicModel({ key, baseUrl }: Endpoint, watch: Watch): ChatMo
   });
   return {
     async complete(request: ChatRequest, signal) {
-      const { system, messages, schema, maxTokens, effort } = request;
+      const { system, messages, schema, maxTokens, effort, tools, toolsClosed } = request;
       const { take, reply } = collector();
       const open = (inner: AbortSignal) =>
         client.messages.create(
           {
             model: splitModel(request.model).name,
             system: [{ type: 'text', text: system, cache_control: { type: 'ephemeral' } }],
-            messages: messages.map(({ role, text }) => ({ role, content: text })),
+            messages: messages.map(paramOf),
             max_tokens: maxTokens,
             stream: true,
+            ...(tools
+              ? {
+                  tools: tools.map(({ name, description, json }) => {
+                    return { name, description, input_schema: { ...json } as Tool.InputSchema };
+                  }),
+                  tool_choice: { type: toolsClosed ? ('none' as const) : ('auto' as const) },
+                }
+              : {}),
             ...(effort || schema
               ? {
                   output_config: {

@@ -19,6 +19,9 @@ const answered = z.strictObject({
   kind: z.literal('answer'),
   text: z.string(),
   finish: callOutcomeSchema.extract(['complete', 'truncated', 'refused', 'empty']),
+  /** What the model wants to know before it answers, and what its provider wants back with that. */
+  calls: z.array(z.strictObject({ id: z.string(), name: z.string(), arguments: z.string() })).optional(),
+  carried: z.array(z.record(z.string(), z.json())).optional(),
   served: z.string().nullable(),
   /** The settlement of the call, for a resume that finds the answer recorded and the call open. */
   call: z.string(),
@@ -30,6 +33,11 @@ const answered = z.strictObject({
 /** The budget refused the question: a replay has to end there as well. */
 const refused = z.strictObject({ kind: z.literal('budget'), reason: z.string() });
 
+/** The server takes no tools: asked again it would say so again. */
+const toolless = z.strictObject({ kind: z.literal('toolless'), reason: z.string() });
+/** What was found and shown to the model when it asked for it. */
+const read = z.strictObject({ kind: z.literal('read'), found: z.json() });
+
 const entrySchema = z.strictObject({
   v: z.literal(1),
   /** SHA-256 over scope and request. */
@@ -37,7 +45,7 @@ const entrySchema = z.strictObject({
   scope: scopeSchema,
   /** As it was sent, for people; the key stands for it. */
   request: z.json(),
-  result: z.discriminatedUnion('kind', [answered, refused]),
+  result: z.discriminatedUnion('kind', [answered, refused, toolless, read]),
 });
 export type Entry = z.infer<typeof entrySchema>;
 export type Answered = z.infer<typeof answered>;
@@ -62,7 +70,7 @@ function load(path: string): { entries: Map<string, Entry>; bytes: number } {
 }
 
 /**
- * The recorded answers of a search: JSON lines, one per finished call.
+ * The recorded answers of a search: JSON lines, one per finished call, and what was read in between.
  *
  * Role: gives the answer to a question that was answered before, so that a resume buys nothing twice and a replay needs no
  * network (I5). Non-role: budgets, retries; failed tries are not recorded, since a repetition may do better.

@@ -1,8 +1,15 @@
 import OpenAI from 'openai';
-import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
+import type { ChatCompletionChunk, ChatCompletionMessageParam } from 'openai/resources/chat/completions';
 import type { Usage } from '../../../domain/call.ts';
 import { splitModel } from '../../../domain/model.ts';
-import { type ChatModel, type ChatReply, type ChatRequest, finished } from './chat.ts';
+import {
+  type AnswerSchema,
+  type ChatMessage,
+  type ChatModel,
+  type ChatReply,
+  type ChatRequest,
+  finished,
+} from './chat.ts';
 import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { readStream, type Watch } from './stream.ts';
@@ -13,7 +20,25 @@ function withoutReasoning(text: string): string {
   return end < 0 ? text : text.slice(end + '</think>'.length).trimStart();
 }
 
+function paramsOf(message: ChatMessage): ChatCompletionMessageParam[] {
+  if (message.role === 'user') return [{ role: 'user', content: message.text }];
+  if (message.role === 'tools') {
+    return message.results.map(({ id, text }) => ({ role: 'tool', tool_call_id: id, content: text }));
+  }
+  const { text, calls = [] } = message;
+  const called = calls.map(({ id, name, arguments: given }) => ({
+    ...{ id, type: 'function' as const },
+    function: { name, arguments: given },
+  }));
+  return [{ role: 'assistant', content: text, ...(called.length > 0 ? { tool_calls: called } : {}) }];
+}
+
+/** Where the grammar of the answer would keep a model from calling, the form is asked for in words. */
+const formInWords = ({ json }: AnswerSchema): string =>
+  `\n\nThe JSON Schema of the answer, once you need no tool any more:\n${JSON.stringify(json)}`;
+
 function collector() {
+  const called = new Map<number, { id: string; name: string; arguments: string }>();
   let text = '';
   let refusal = '';
   let served: string | null = null;
@@ -25,6 +50,14 @@ function collector() {
       const choice = chunk.choices?.[0];
       text += choice?.delta?.content ?? '';
       refusal += choice?.delta?.refusal ?? '';
+      for (const { index, id, function: part } of choice?.delta?.tool_calls ?? []) {
+        const known = called.get(index) ?? { id: '', name: '', arguments: '' };
+        called.set(index, {
+          id: known.id || (id ?? ''),
+          name: known.name || (part?.name ?? ''),
+          arguments: known.arguments + (part?.arguments ?? ''),
+        });
+      }
       finish = choice?.finish_reason ?? finish;
       if (chunk.usage) {
         const { prompt_tokens: input = 0, completion_tokens: output = 0, prompt_tokens_details: details } = chunk.usage;
@@ -36,12 +69,20 @@ function collector() {
       const said = withoutReasoning(text);
       if (refusal !== '' || finish === 'content_filter')
         return { text: refusal || said, finish: 'refused', usage, served };
-      return { text: said, finish: finish === 'length' ? 'truncated' : finished(said), usage, served };
+      // Some servers give no id, and some say "stop" where they call.
+      const calls = [...called]
+        .sort(([a], [b]) => a - b)
+        .map(([index, call]) => ({ ...call, id: call.id || `call-${index}`, arguments: call.arguments || '{}' }));
+      if (finish === 'length') return { text: said, finish: 'truncated', usage, served };
+      return { text: said, finish: finished(said, calls), ...(calls.length > 0 ? { calls } : {}), usage, served };
     },
   };
 }
 
-/** Any server of the Chat Completions API. Schemas are asked for; many servers ignore them, so answers are checked. */
+/**
+ * Any server of the Chat Completions API. Schemas are asked for; many servers ignore them, so answers are checked. While
+ * tools may be called no schema is sent: servers that enforce one would let nothing else through.
+ */
 export function compatibleModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel {
   const client = new OpenAI({
     apiKey: key.reveal(),
@@ -52,15 +93,16 @@ export function compatibleModel({ key, baseUrl }: Endpoint, watch: Watch): ChatM
   });
   return {
     async complete(request: ChatRequest, signal) {
-      const { system, messages, schema, maxTokens, effort, temperature } = request;
+      const { system, messages, schema, maxTokens, effort, temperature, tools, toolsClosed } = request;
+      const calling = tools !== undefined && !toolsClosed;
       const { take, reply } = collector();
       const open = (inner: AbortSignal) =>
         client.chat.completions.create(
           {
             model: splitModel(request.model).name,
             messages: [
-              { role: 'system', content: system },
-              ...messages.map(({ role, text }) => ({ role, content: text })),
+              { role: 'system', content: calling && schema ? system + formInWords(schema) : system },
+              ...messages.flatMap(paramsOf),
             ],
             // The older of the two names is the one that local servers know.
             max_tokens: maxTokens,
@@ -68,7 +110,15 @@ export function compatibleModel({ key, baseUrl }: Endpoint, watch: Watch): ChatM
             stream_options: { include_usage: true },
             ...(temperature === undefined ? {} : { temperature }),
             ...(effort ? { reasoning_effort: effort } : {}),
-            ...(schema
+            ...(calling
+              ? {
+                  tools: tools.map(({ name, description, json }) => ({
+                    type: 'function' as const,
+                    function: { name, description, parameters: { ...json } },
+                  })),
+                }
+              : {}),
+            ...(schema && !calling
               ? {
                   response_format: {
                     type: 'json_schema' as const,

@@ -9,7 +9,7 @@ import type { Clock } from '../../../platform/clock.ts';
 import { pause, type Timers } from '../../../platform/timers.ts';
 import type { Breaker } from './breaker.ts';
 import type { Answered, Cassette, Scope } from './cassette.ts';
-import type { ChatModel, ChatReply, ChatRequest } from './chat.ts';
+import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import { cost, likelyUsage, mostUsage, type Prices } from './prices.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
@@ -34,8 +34,12 @@ export interface Question {
 
 export interface Answer {
   readonly text: string;
-  readonly outcome: Extract<CallOutcome, 'complete' | 'malformed' | 'truncated' | 'refused' | 'empty'>;
+  /** `toolless`: nothing was asked, because the server takes no request with tools. */
+  readonly outcome: Extract<CallOutcome, 'complete' | 'malformed' | 'truncated' | 'refused' | 'empty'> | 'toolless';
   readonly problem: string | null;
+  /** Where there are any, the model waits for their results, and the text is what it said beside them. */
+  readonly calls: readonly ToolCall[];
+  readonly carried: readonly Carried[];
 }
 
 export interface GatewayParts {
@@ -50,6 +54,8 @@ export interface GatewayParts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly ids: () => string;
+  /** Told once of what a user should know, in one line. */
+  readonly notice?: (line: string) => void;
 }
 
 /** Reservations of other agents are settled within seconds. */
@@ -59,6 +65,9 @@ const awayMs = 30_000;
 
 /** Thrown when dollars or tokens are used up, which they stay: a replay ends at the same question. */
 class SpentError extends BudgetError {}
+
+/** By these words servers turn down a request because of its tools and not because of the rest of it. */
+const takesNoTools = /tool|function.?call/i;
 
 const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
 
@@ -72,9 +81,11 @@ const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
  * W2. A question that was answered is never asked again (I5).
  * W3. Every try is a call of its own in the ledger; one that may have been billed is charged in full.
  * W4. No text that leaves here, errors included, holds a key (I7).
+ * W5. What a model was shown because it asked for it is recorded like an answer: a replay shows the same (I5).
  */
 export class Gateway {
   readonly #parts: GatewayParts;
+  readonly #told = new Set<string>();
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
@@ -93,6 +104,8 @@ export class Gateway {
     const entry = { v: 1 as const, key, scope, request: sent };
     const found = cassette.find(key, scope)?.result;
     if (found?.kind === 'budget') throw new SpentError(found.reason);
+    if (found?.kind === 'toolless') return this.#withoutTools(found.reason, request.model);
+    if (found?.kind === 'read') throw new TerminalError('recording', 'the recording holds a reading for an answer');
     if (found) {
       await this.#settleAgain(found, question, signal);
       return judged(found, question);
@@ -106,9 +119,40 @@ export class Gateway {
       if (thrown instanceof SpentError) cassette.add({ ...entry, result: { kind: 'budget', reason: thrown.message } });
       if (!(thrown instanceof ChatFault)) throw thrown;
       const message = redact(`${request.model}: ${thrown.message}`);
+      if (thrown.kind === 'rejected' && request.tools !== undefined && takesNoTools.test(thrown.message)) {
+        const reason = message.slice(0, 500);
+        cassette.add({ ...entry, result: { kind: 'toolless', reason } });
+        return this.#withoutTools(reason, request.model);
+      }
       if (thrown.kind === 'rejected') throw new TerminalError('provider-rejected', message);
       throw new RetryableError('provider-away', message, Math.max(awayMs, thrown.retryAfterMs ?? 0));
     }
+  }
+
+  /**
+   * What was found, from the recording where it was looked for before, else looked up and recorded.
+   *
+   * @param sought what decides what is found, beside the moment.
+   */
+  async recall<T extends Json>(scope: Scope, sought: Json, find: () => Promise<T>): Promise<T> {
+    const { cassette, redact } = this.#parts;
+    const request = JSON.parse(JSON.stringify({ read: sought })) as z.core.util.JSONType;
+    const key = contentHash({ scope, request } as Json);
+    const known = cassette.find(key, scope)?.result;
+    if (known?.kind === 'read') return known.found as T;
+    const found = JSON.parse(redact(JSON.stringify(await find()))) as T;
+    cassette.add({ v: 1, key, scope, request, result: { kind: 'read', found: found as z.core.util.JSONType } });
+    return found;
+  }
+
+  #withoutTools(reason: string, model: string): Answer {
+    if (!this.#told.has(model)) {
+      this.#told.add(model);
+      this.#parts.notice?.(
+        `${model} is served without tools: what it reads is looked up before it is asked (${reason})`,
+      );
+    }
+    return { text: '', outcome: 'toolless', problem: null, calls: [], carried: [] };
   }
 
   /** One answer, after as many tries as it takes; settled only where a try failed. */
@@ -131,10 +175,15 @@ export class Gateway {
         try {
           const reply = await chat.complete(sent, signal);
           const text = redact(reply.text);
-          const usage = reply.usage ?? likelyUsage(sent, reply.text);
-          const { finish, served } = reply;
+          const { finish, served, calls = [], carried = [] } = reply;
+          const said = reply.text + calls.map((each) => each.arguments).join('');
+          const usage = reply.usage ?? likelyUsage(sent, said);
+          const asks =
+            calls.length === 0
+              ? {}
+              : { calls: calls.map((each) => ({ ...each, arguments: redact(each.arguments) })), carried: [...carried] };
           const paid = { usage, dollars: cost(usage, price), estimated: reply.usage === null, latencyMs: latency() };
-          return { kind: 'answer', text, finish, served, call, ...paid };
+          return { kind: 'answer', text, finish, ...(asks as object), served, call, ...paid };
         } catch (thrown) {
           const fault = thrown instanceof ChatFault ? thrown : null;
           // A request that was called off may have been billed as well.
@@ -174,6 +223,7 @@ export class Gateway {
   async #settleAnswered(answer: Answered, question: Question, signal: AbortSignal): Promise<void> {
     const { search, ledger } = this.#parts;
     const { outcome, problem } = judged(answer, question);
+    if (outcome === 'toolless') return;
     const { call, served, usage, dollars, estimated, latencyMs } = answer;
     const message = problem?.slice(0, 500) ?? null;
     await ledger.settle({ search, call, outcome, served, usage, dollars, estimated, latencyMs, message }, signal);
@@ -189,14 +239,24 @@ export class Gateway {
   }
 }
 
-function judged({ text, finish }: Pick<ChatReply, 'text' | 'finish'>, { problem }: Question): Answer {
-  if (finish !== 'complete') return { text, outcome: finish, problem: null };
+function judged(
+  { text, finish, calls = [], carried = [] }: Pick<Answered, 'text' | 'finish' | 'calls' | 'carried'>,
+  { problem }: Question,
+): Answer {
+  const asks = { calls, carried: carried as readonly Carried[] };
+  if (finish !== 'complete' || calls.length > 0) return { text, outcome: finish, problem: null, ...asks };
   const wrong = problem(text);
-  return { text, outcome: wrong === null ? 'complete' : 'malformed', problem: wrong };
+  return { text, outcome: wrong === null ? 'complete' : 'malformed', problem: wrong, ...asks };
 }
 
 function withStanding(request: ChatRequest, standing: string): ChatRequest {
   const last = request.messages.at(-1);
-  if (standing === '' || !last) return request;
-  return { ...request, messages: [...request.messages.slice(0, -1), { ...last, text: `${last.text}\n\n${standing}` }] };
+  if (standing === '' || !last || last.role === 'assistant') return request;
+  const before = request.messages.slice(0, -1);
+  if (last.role === 'user')
+    return { ...request, messages: [...before, { ...last, text: `${last.text}\n\n${standing}` }] };
+  const end = last.results.at(-1);
+  if (!end) return request;
+  const results = [...last.results.slice(0, -1), { ...end, text: `${end.text}\n\n${standing}` }];
+  return { ...request, messages: [...before, { ...last, results }] };
 }

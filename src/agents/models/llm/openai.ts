@@ -1,12 +1,39 @@
 import OpenAI from 'openai';
-import type { ResponseStreamEvent, Response as ResponsesAnswer } from 'openai/resources/responses/responses';
+import type {
+  ResponseInputItem,
+  ResponseStreamEvent,
+  Response as ResponsesAnswer,
+} from 'openai/resources/responses/responses';
 import { splitModel } from '../../../domain/model.ts';
-import { type ChatModel, type ChatReply, type ChatRequest, finished } from './chat.ts';
+import { type Carried, type ChatMessage, type ChatModel, type ChatReply, type ChatRequest, finished } from './chat.ts';
 import { asFault, ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { readStream, type Watch } from './stream.ts';
 
+/** A message as items of the Responses API: reasoning goes back, encrypted, beside the calls that it led to. */
+function itemsOf(message: ChatMessage): ResponseInputItem[] {
+  if (message.role === 'tools') {
+    return message.results.map(({ id, text }) => ({ type: 'function_call_output', call_id: id, output: text }));
+  }
+  if (message.role === 'user') return [{ role: 'user', content: message.text }];
+  const { text, calls = [], carried = [] } = message;
+  return [
+    ...(carried as unknown as ResponseInputItem[]),
+    ...(text === '' ? [] : [{ role: 'assistant' as const, content: text }]),
+    ...calls.map(({ id, name, arguments: given }) => ({
+      ...{ type: 'function_call' as const, call_id: id },
+      ...{ name, arguments: given },
+    })),
+  ];
+}
+
 function replyOf(answer: ResponsesAnswer): ChatReply {
+  const calls = answer.output.flatMap((item) =>
+    item.type === 'function_call' ? [{ id: item.call_id, name: item.name, arguments: item.arguments }] : [],
+  );
+  const carried = answer.output.flatMap((item) =>
+    item.type === 'reasoning' && item.encrypted_content ? [JSON.parse(JSON.stringify(item)) as Carried] : [],
+  );
   const parts = answer.output.flatMap((item) => (item.type === 'message' ? item.content : []));
   const text = parts.map((part) => (part.type === 'output_text' ? part.text : '')).join('');
   const refusal = parts.find((part) => part.type === 'refusal');
@@ -14,7 +41,8 @@ function replyOf(answer: ResponsesAnswer): ChatReply {
   const declined = refusal !== undefined || incomplete?.reason === 'content_filter';
   return {
     text: declined && refusal?.type === 'refusal' ? refusal.refusal : text,
-    finish: declined ? 'refused' : incomplete ? 'truncated' : finished(text),
+    finish: declined ? 'refused' : incomplete ? 'truncated' : finished(text, calls),
+    ...(declined || incomplete || calls.length === 0 ? {} : { calls, carried }),
     served: answer.model ?? null,
     usage: usage
       ? {
@@ -38,7 +66,7 @@ export function openaiModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel
   });
   return {
     async complete(request: ChatRequest, signal) {
-      const { system, messages, schema, maxTokens, effort } = request;
+      const { system, messages, schema, maxTokens, effort, tools, toolsClosed } = request;
       let answer: ResponsesAnswer | null = null;
       const take = (event: ResponseStreamEvent) => {
         if (event.type === 'response.completed' || event.type === 'response.incomplete') answer = event.response;
@@ -54,13 +82,22 @@ export function openaiModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel
           {
             model: splitModel(request.model).name,
             instructions: system,
-            input: messages.map(({ role, text }) => ({ role, content: text })),
+            input: messages.flatMap(itemsOf),
             max_output_tokens: maxTokens,
             store: false,
             stream: true,
             ...(effort ? { reasoning: { effort } } : {}),
             ...(schema
               ? { text: { format: { type: 'json_schema', name: schema.name, schema: schema.json, strict: true } } }
+              : {}),
+            ...(tools
+              ? {
+                  tools: tools.map(({ name, description, json }) => ({
+                    ...{ type: 'function' as const, name, description },
+                    ...{ parameters: { ...json }, strict: true },
+                  })),
+                  tool_choice: toolsClosed ? ('none' as const) : ('auto' as const),
+                }
               : {}),
           },
           { signal: inner },

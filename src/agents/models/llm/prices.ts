@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type { Usage } from '../../../domain/call.ts';
 import { errorMessage, PrerequisiteError } from '../../../domain/errors.ts';
 import { type ChatModelName, splitModel } from '../../../domain/model.ts';
-import type { ChatRequest } from './chat.ts';
+import { type ChatRequest, textsOf } from './chat.ts';
 
 const dollars = z.number().nonnegative();
 /** US dollars per million tokens. Without figures of their own, cached and written tokens cost what input costs. */
@@ -67,10 +67,13 @@ export function cost({ input, cached, written, output }: Usage, price: Price): n
   return perMillion / 1e6;
 }
 
-const bytesOf = ({ system, messages, schema }: ChatRequest): number[] =>
-  [system, ...messages.map(({ text }) => text), ...(schema ? [JSON.stringify(schema.json)] : [])].map((text) =>
-    Buffer.byteLength(text),
-  );
+const bytesOf = ({ system, messages, schema, tools = [] }: ChatRequest): number[] =>
+  [
+    system,
+    ...messages.flatMap(textsOf),
+    ...(schema ? [JSON.stringify(schema.json)] : []),
+    ...tools.map((tool) => JSON.stringify(tool)),
+  ].map((text) => Buffer.byteLength(text));
 
 /** Tokens by which providers frame a message, at most. */
 const framing = 16;

@@ -1,0 +1,106 @@
+import type { Json } from '../../domain/canonical.ts';
+import type { LiteratureQuery, OpenRetriever, Reading, ReadingBudget, Retrieval } from '../../domain/literature.ts';
+import type { Operator, View } from '../../domain/node.ts';
+import type { LiteratureSpec } from '../../domain/reading.ts';
+import type { Scope } from '../models/llm/cassette.ts';
+import type { ToolResult } from '../models/llm/chat.ts';
+import type { Gateway } from '../models/llm/gateway.ts';
+import { consult } from './consult.ts';
+import { ownResults } from './shown.ts';
+import { type Asks, nothingRead, type Passage, type ReadingState } from './state.ts';
+import { toolsFor } from './tools.ts';
+
+/**
+ * The reading of an agent with a language model.
+ *
+ * Role: looks up what the model asks for, or what the laboratory asks for in its place. Non-role: the question itself, and
+ * what becomes of its answer.
+ *
+ * Q1. What was found is recorded before it is shown, and a thought that is had again is shown the same (I5).
+ * Q2. A thought finds, of the laboratory's own results, those that its view knows (I4, I5).
+ * Q3. What was found is data: it goes into frames of its own, and into no query.
+ */
+export interface Reader {
+  readonly spec: LiteratureSpec;
+  /** The reading of a thought before its question. @param toolless the model's server takes no tools. */
+  begin(
+    about: { operator: Operator; view: View; scope: Scope; toolless: boolean },
+    signal: AbortSignal,
+  ): Promise<ReadingState>;
+  /** The reading after one more round of calls. */
+  answer(asks: Asks, so: ReadingState, about: { view: View; scope: Scope }, signal: AbortSignal): Promise<ReadingState>;
+}
+
+/** What is looked up for a model that is not asked: the same words each time, so that no result steers the reading. */
+const questions: Readonly<Record<Operator, string>> = {
+  draft: 'hybrid sequence model layer ratio and placement of attention, state space and MLP layers',
+  improve: 'placement and share of attention, Mamba and MLP layers in depth, ordering of sublayers',
+  crossover: 'interleaving of attention and recurrent layers, recall and memory in hybrid stacks',
+  debug: 'training instability of deep stacks, normalisation, initialisation, causality',
+};
+
+/** What one round has found. As JSON, because that is how it is recorded. */
+interface Found {
+  readonly results: ToolResult[];
+  readonly passages: Passage[];
+  readonly retrieved: Retrieval[];
+  readonly readings: Reading[];
+  readonly left: ReadingBudget;
+}
+
+export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Gateway): Reader {
+  const { sources, searches, reads, items } = spec;
+  const whole: ReadingBudget = { searches, reads, itemsPerSearch: items };
+
+  const recalled = (
+    scope: Scope,
+    sought: Json,
+    { view, budget }: { view: View; budget: ReadingBudget },
+    find: (retriever: ReturnType<OpenRetriever>) => Promise<Pick<Found, 'results' | 'passages'>>,
+  ): Promise<Found> =>
+    gateway.recall(scope, sought, async () => {
+      const retriever = open({ sources, budget, results: ownResults(view) });
+      const { retrieved, readings, left } = retriever;
+      // Through JSON, as a replay will have it.
+      return JSON.parse(JSON.stringify({ ...(await find(retriever)), retrieved, readings, left }));
+    }) as Promise<Found & Json> as Promise<Found>;
+
+  return {
+    spec,
+
+    async begin({ operator, view, scope, toolless }, signal) {
+      if (spec.how === 'tools' && !toolless) return { ...nothingRead, how: 'tools', left: whole };
+      const query: LiteratureQuery = { text: questions[operator] };
+      const { passages, retrieved, readings, left } = await recalled(
+        scope,
+        { before: query.text },
+        { view, budget: whole },
+        async (retriever) => {
+          const papers = await retriever.searchLiterature(query, signal);
+          const code = searches > 1 ? await retriever.searchCode(query, signal) : [];
+          const own = searches > 2 && sources.includes('archive') ? await retriever.searchArchive(query, signal) : [];
+          const passages = [...papers, ...code, ...own].map(({ id, title, snippet }) => ({ id, title, text: snippet }));
+          return { results: [], passages };
+        },
+      );
+      return { ...nothingRead, how: 'before', passages, retrieved, readings, left };
+    },
+
+    async answer({ text, calls, carried }, so, { view, scope }, signal) {
+      const stated = calls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given }));
+      const { results, retrieved, readings, left } = await recalled(
+        scope,
+        { calls: stated, round: so.turns.length / 2 },
+        { view, budget: so.left },
+        async (retriever) => ({ results: await consult(calls, retriever, toolsFor(spec), signal), passages: [] }),
+      );
+      return {
+        ...so,
+        turns: [...so.turns, { role: 'assistant', text, calls, carried }, { role: 'tools', results }],
+        retrieved: [...so.retrieved, ...retrieved],
+        readings: [...so.readings, ...readings],
+        left,
+      };
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import * as z from 'zod';
+import { isOnline, type LiteratureSource } from '../../domain/literature.ts';
+import type { LiteratureSpec } from '../../domain/reading.ts';
+import type { ToolForm } from '../models/llm/chat.ts';
+import { answerSchema } from '../models/llm/structured.ts';
+
+/** The tools with which a language model reads. Queries are free text: no syntax, and nothing in them can break a search. */
+
+const query = z.string().trim().min(1).max(400).describe('What to look for, in a few words; no syntax.');
+const searchSchema = z.strictObject({ query });
+const sinceSchema = z.strictObject({
+  query,
+  since: z.int().min(1900).max(2100).nullable().describe('Only works of this year or later, or null.'),
+});
+const readSchema = z.strictObject({
+  id: z.string().min(1).max(300).describe('The id of an item, as a search showed it.'),
+});
+
+export const toolNames = ['search_literature', 'search_code', 'search_archive', 'read'] as const;
+export type ToolName = (typeof toolNames)[number];
+
+/** What the arguments of each have to be. */
+export const toolSchemas = {
+  search_literature: sinceSchema,
+  search_code: searchSchema,
+  search_archive: searchSchema,
+  read: readSchema,
+} as const satisfies Record<ToolName, z.ZodType>;
+
+const descriptions: Readonly<Record<ToolName, string>> = {
+  search_literature: 'Finds papers: title, authors, year and the passage that matches, each with an id.',
+  search_code: 'Finds code bases and what they do: title, licence and the passage that matches, each with an id.',
+  search_archive:
+    "Finds results of this laboratory's own search that you may know: what was tried, how it went, what it taught.",
+  read: 'Gives the whole text that is at hand of one item.',
+};
+
+const holdsPapers = (source: LiteratureSource) => source === 'corpus' || (isOnline(source) && source !== 'github');
+const holdsCode = (source: LiteratureSource) => source === 'corpus' || source === 'github';
+
+/** The tools that are of use with these sources and this budget. */
+export function toolsFor({ sources, searches, reads }: LiteratureSpec): ToolForm[] {
+  const offered = toolNames.filter((name) => {
+    if (name === 'read') return reads > 0;
+    if (searches === 0) return false;
+    if (name === 'search_archive') return sources.includes('archive');
+    return sources.some(name === 'search_code' ? holdsCode : holdsPapers);
+  });
+  return offered.map((name) => ({
+    name,
+    description: descriptions[name],
+    json: answerSchema(name, toolSchemas[name]).json,
+  }));
+}
