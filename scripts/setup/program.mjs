@@ -6,6 +6,7 @@ import { SetupError } from './errors.mjs';
 import { currentHost, stateFolder } from './host.mjs';
 import { releaseAllLocks, withLock } from './lock.mjs';
 import { inspectPackages, installNpmPackages } from './npmPackages.mjs';
+import { isSandboxTried, trySandbox } from './sandbox.mjs';
 import { inspectSystem, installSystem, isSystemReady, prepareInstallation } from './system.mjs';
 import { isRecorded, recordToolchain } from './toolchain.mjs';
 
@@ -32,7 +33,7 @@ async function inspect(host) {
   const { python, natsServer } = system;
   const recorded = python !== null && natsServer !== null && isRecorded(host, { python, natsServer });
   const ready = isSystemReady(system) && packages.action === 'none' && isBuilt(host);
-  const isComplete = ready && recorded && isEngineTried(host, python);
+  const isComplete = ready && recorded && isEngineTried(host, python) && isSandboxTried(host);
   return { system, packages, isComplete };
 }
 
@@ -60,6 +61,7 @@ async function complete(host) {
   if (python === null || natsServer === null) throw new Error('a ready system has both programs');
   recordToolchain(host, { python, natsServer });
   if (!isEngineTried(host, python)) await tryEngine(host, python);
+  if (!isSandboxTried(host)) await trySandbox(host);
 }
 
 /**

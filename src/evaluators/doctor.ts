@@ -6,6 +6,7 @@ import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
 import { listedGpus } from './devices.ts';
 import { NativeWorker } from './nativeWorker.ts';
 import { allOnPath, type Environment, print } from './program.ts';
+import { describeSandbox, probeSandbox } from './sandbox/index.ts';
 import { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';
 import { workerCommand } from './workerCommand.ts';
 
@@ -100,6 +101,15 @@ async function checkPython(python: string, env: Environment): Promise<Check[]> {
   return [{ name: 'python', ok: true, detail: `${found.python} (${python})` }, ...modules, gpu];
 }
 
+/** Runs a program of ours in the sandbox, which tries its doors. */
+async function checkSandbox(python: string, env: Environment): Promise<Check> {
+  try {
+    return { name: 'sandbox', ok: true, detail: describeSandbox(await probeSandbox({ python, env })) };
+  } catch (thrown) {
+    return failed('sandbox', thrown, 'install bubblewrap');
+  }
+}
+
 /** Starts a real trainer, which measures its matrix product in the environment in which it will train. */
 async function checkTrainer(python: string, env: Environment): Promise<Check[]> {
   const worker = new NativeWorker({
@@ -177,6 +187,7 @@ export async function examineMachine(options: ExamineOptions): Promise<Check[]> 
   try {
     const python = await findPython(places);
     checks.push(...(await checkPython(python, env)), ...(await checkTrainer(python, env)));
+    checks.push(await checkSandbox(python, env));
   } catch (thrown) {
     checks.push(failed('python', thrown, 'run `npm run setup`'));
   }

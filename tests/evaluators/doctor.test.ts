@@ -25,8 +25,9 @@ describe('the examination of the machine', () => {
     const home = join(root, 'home');
     const checks = await examineMachine({ home });
     const unmet = checks.filter(({ ok }) => !ok);
-    // How fast the BLAS is, and whether there is a compiler, is the machine's affair; all else the tests need anyway.
-    expect(unmet.filter(({ name }) => !['blas', 'c++ compiler', 'gpu'].includes(name))).toEqual([]);
+    // How fast the BLAS is, whether there is a compiler and what a container permits is the machine's affair; all else the
+    // tests need anyway.
+    expect(unmet.filter(({ name }) => !['blas', 'c++ compiler', 'gpu', 'sandbox'].includes(name))).toEqual([]);
     expect(checks.map(({ name }) => name)).toEqual([
       'node',
       'python',
@@ -36,6 +37,7 @@ describe('the examination of the machine', () => {
       'gpu',
       'trainer',
       'blas',
+      'sandbox',
       'nats-server',
       'c++ compiler',
       'home',
@@ -111,6 +113,7 @@ esac`,
       ok: false,
       detail: expect.stringMatching(/^2\.4 GFLOP\/s on one core: this looks like the reference BLAS/),
     });
+    expect(named(checks, 'sandbox')).toMatchObject({ ok: false, remedy: expect.stringContaining('--unsafe') });
     expect(named(checks, 'nats-server')).toMatchObject({
       ok: false,
       detail: expect.stringContaining('cannot execute'),

@@ -7,14 +7,15 @@ import { gpuArguments, gpuEnvironment } from './gpu.ts';
 import { baseEnvironment, box, outputFolder, type SandboxSpec } from './spec.ts';
 import type { SystemRoot } from './systemRoot.ts';
 
-/** Where the launcher puts what is to be bound, in its own mount namespace. Any folder that everybody may enter. */
-export const stage = '/tmp';
-
 /** The user inside; which one it is outside is the launcher's affair. */
 const innerUser = '1000';
 
-/** Options only; the command follows apart. Strings may hold anything but NUL, since they travel NUL-separated. */
-export function bwrapArguments(spec: SandboxSpec, root: SystemRoot, defences: Defences): string[] {
+/**
+ * @param stage where the launcher has put what is to be bound, in its own mount namespace.
+ *
+ * Options only; the command follows apart. Strings may hold anything but NUL, since they travel NUL-separated.
+ */
+export function bwrapArguments(spec: SandboxSpec, root: SystemRoot, stage: string, defences: Defences): string[] {
   const when = (defence: Parameters<Defences['has']>[0], ...options: string[]) =>
     defences.has(defence) ? options : [];
   const environment = { ...baseEnvironment, ...(spec.gpu === undefined ? {} : gpuEnvironment), ...spec.env };

@@ -1,5 +1,5 @@
 /** What the launcher is told; `gpu-workers/aira_sandbox/launcher.py` is the other side, installed together with this one. */
-import { bwrapArguments, stage } from './bwrapArguments.ts';
+import { bwrapArguments } from './bwrapArguments.ts';
 import type { SandboxCapability } from './capability.ts';
 import type { Cgroup } from './cgroups.ts';
 import type { Defences } from './defences.ts';
@@ -49,8 +49,10 @@ function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean,
   ];
 }
 
+/** @param stage an empty folder that everybody may enter; what is mounted on it is seen by the launcher alone. */
 export function sandboxOrder(
   spec: SandboxSpec,
+  stage: string,
   capability: SandboxCapability,
   group: Cgroup | null,
   defences: Defences,
@@ -62,7 +64,7 @@ export function sandboxOrder(
   const inodes = (count: number) => (defences.has('bounded-inodes') ? count : 0);
   const filter = defences.has('system-calls') ? ['--seccomp', 'aira:seccomp'] : [];
   const limited = [capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, defences), '--'];
-  const options = bwrapArguments(spec, capability.root, defences);
+  const options = bwrapArguments(spec, capability.root, stage, defences);
   const bounded = defences.has('bounded-export');
   return {
     command: [

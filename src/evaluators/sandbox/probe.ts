@@ -73,7 +73,9 @@ export async function probeSandbox(options: ProbeOptions): Promise<SandboxCapabi
   }
   const bwrap = options.bwrap === undefined ? findBwrap(env) : options.bwrap;
   if (bwrap === null) throw unavailable('bubblewrap is not installed');
-  const root = await systemRoot(python, env);
+  const root = await systemRoot(python, env).catch((thrown: unknown) => {
+    throw unavailable(errorMessage(thrown), thrown);
+  });
   const problems: string[] = [];
   for (const identity of uid === 0 ? (['dedicated', 'own'] as const) : (['own'] as const)) {
     const capability: SandboxCapability = { ...common, mode: 'sandboxed', identity, bwrap, root };

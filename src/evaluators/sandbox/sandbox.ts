@@ -12,8 +12,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { RetryableError } from '../../domain/errors.ts';
 import { type Clock, systemClock } from '../../platform/clock.ts';
@@ -46,6 +44,9 @@ export interface SandboxOptions {
   readonly launcher?: readonly [string, ...string[]];
 }
 
+/** Not below TMPDIR, which may lie where only its owner can enter. */
+const stages = '/tmp/aira-stage-';
+
 /** Numbers groups; with the process id in their names they are unique on the machine. */
 let groups = 0;
 
@@ -76,15 +77,16 @@ export class Sandbox {
   async run(spec: SandboxSpec, signal?: AbortSignal): Promise<SandboxResult> {
     const { capability, defences } = this.#options;
     const group = this.#makeGroup(spec);
-    const work = capability.mode === 'unsafe' ? mkdtempSync(join(tmpdir(), 'aira-unsafe-')) : null;
+    const work = mkdtempSync(stages);
     try {
+      if (capability.mode === 'sandboxed') chmodSync(work, 0o755);
       const order =
         capability.mode === 'unsafe'
-          ? unsafeOrder(spec, work ?? '', capability, group)
-          : sandboxOrder(spec, capability, group, defences);
+          ? unsafeOrder(spec, work, capability, group)
+          : sandboxOrder(spec, work, capability, group, defences);
       return await this.#supervise(spec, order, group, signal);
     } finally {
-      if (work !== null) rmSync(work, { recursive: true, force: true });
+      rmSync(work, { recursive: true, force: true });
       group?.kill();
       await this.#removeGroup(group);
     }
@@ -220,9 +222,4 @@ function killGroup(child: ChildProcess): void {
   } catch {
     // Nobody is left in it.
   }
-}
-
-/** Gives everybody the right to read a file or enter a folder, which a program that runs as another user needs. */
-export function readableByAll(path: string, isFolder: boolean): void {
-  chmodSync(path, isFolder ? 0o755 : 0o644);
 }

@@ -27,7 +27,8 @@ const below = (path: string, folder: string): boolean => path === folder || path
 async function installation(python: string, env: Environment): Promise<string[]> {
   const { ok, stdout, stderr } = await print(python, ['-I', '-c', installationProbe], env, 20_000);
   if (!ok) throw new PrerequisiteError('sandbox', `${python} does not run: ${stderr.trim()}`, 'run `npm run setup`');
-  const found = installationSchema.parse(JSON.parse(stdout));
+  const found = installationSchema.safeParse(parse(stdout)).data;
+  if (!found) throw new PrerequisiteError('sandbox', `${python} does not behave like Python`, 'run `npm run setup`');
   const real = realpathSync(found.executable);
   const named = [found.executable, real].map((path) => dirname(dirname(path)));
   const folders = [...named, ...found.folders].filter(
@@ -35,6 +36,14 @@ async function installation(python: string, env: Environment): Promise<string[]>
   );
   const unique = [...new Set(folders.map((path) => resolve(path)))];
   return unique.filter((path) => !unique.some((other) => other !== path && below(path, other)));
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
