@@ -1,33 +1,46 @@
-// What the laboratory itself costs per node: view, thought, submission, publication mark and result, with a model and an
-// evaluator that take no time, at growing archives. Run: npm run bench
+// What the laboratory itself costs per node, in two measurements at growing archives: (a) the ledger alone, one agent
+// after the other, each change a commit of its own; (b) a whole laboratory of sixteen agents and four workers that meet on
+// a nats-server, with a model and an evaluator that take no time. Run: npm run bench [-- nodes per agent]
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { agentMachine } from '../dist/actors/agent/machine.js';
+import { archivistMachine } from '../dist/actors/archivist/machine.js';
+import { run } from '../dist/actors/running.js';
+import { workerMachine } from '../dist/actors/worker/machine.js';
 import { createModel, think } from '../dist/agents/index.js';
+import { connectBus, startServer } from '../dist/bus/index.js';
 import { searchSpecSchema } from '../dist/domain/search.js';
+import { findNatsServer } from '../dist/evaluators/index.js';
 import { Archive } from '../dist/memory/archive.js';
 import { systemClock } from '../dist/platform/clock.js';
+import { createLogger } from '../dist/platform/log.js';
+import { systemTimers } from '../dist/platform/timers.js';
 
-const measured = Number(process.argv[2] ?? 200);
+const perAgent = Number(process.argv[2] ?? 50);
+const ensemble = 16;
+const devices = 4;
 const sizes = [1e3, 1e4, 1e5];
+const search = 'bench-1';
 const primitives = ['M', 'mA', 'Mb'];
 const rung = { seconds: 1, settings: {} };
-const agents = ['filler', 'worker'].map((name) => ({
-  ...{ name, model: 'local/random', scaffold: { kind: 'one-shot' }, pending: 1, evaluations: 1_000_000 },
-}));
+const names = Array.from({ length: ensemble }, (_, index) => `agent-${index + 1}`);
+const agent = (name, evaluations) => ({
+  ...{ name, model: 'local/random', scaffold: { kind: 'one-shot' }, pending: 2, evaluations },
+});
 const spec = searchSpecSchema.parse({
-  ...{ id: 'bench-1', task: 'bench', taskVersion: 'v1', metric: 'accuracy', space: { layers: 16, primitives } },
+  ...{ id: search, task: 'bench', taskVersion: 'v1', metric: 'accuracy', space: { layers: 16, primitives } },
   ...{ profile: 'nano', rungs: { screen: rung, confirm: rung, final: rung }, evaluator: 'none', deviceClass: 'cpu' },
-  ...{ seed: 1, budget: { evaluations: 2_000_000 }, agents, references: [] },
+  ...{ seed: 1, budget: { evaluations: 2_000_000 }, references: [] },
+  agents: [agent('filler', 1_000_000), agent('alone', 1_000_000), ...names.map((name) => agent(name, perAgent))],
   ladder: { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2 },
 });
+const log = createLogger('bench');
 
-/**
- * The `index`-th architecture of 16 layers, counted in base 3.
- *
- * @param {number} index
- */
+/** The `index`-th architecture of 16 layers, counted in base 3. @param {number} index */
 const candidate = (index) =>
   Array.from({ length: 16 }, (_, layer) => primitives[Math.floor(index / 3 ** layer) % 3]).join(' ');
 
@@ -35,10 +48,12 @@ const candidate = (index) =>
  * Nodes of another agent, all evaluated, written past the archive in one transaction.
  *
  * @param {string} home
- * @param {number} from
- * @param {number} to
+ * @param {number} count
  */
-function fill(home, from, to) {
+function fill(home, count) {
+  const opening = Archive.open(home, systemClock);
+  opening.handlers['search-open']({ spec, source: '' });
+  opening.close();
   const db = new Database(join(home, 'archive.db'));
   const node =
     db.prepare(`INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, rationale, created_at)
@@ -48,7 +63,7 @@ function fill(home, from, to) {
   const evaluation = db.prepare(`INSERT INTO evaluations VALUES
     (?, 'ok', 0.5, NULL, NULL, 'none', 'worker-1', 'cpu', 1, 1, '{}', 1)`);
   db.transaction(() => {
-    for (let index = from + 1; index <= to; index++) {
+    for (let index = 1; index <= count; index++) {
       const key = index.toString(16).padStart(64, '0');
       node.run(`filler-${index}`, index, candidate(index));
       job.run(key);
@@ -64,69 +79,151 @@ const outcome = {
   ...{ params: 1, flops: 1, peakMemoryBytes: 1, device: 'cpu' },
 };
 
-/**
- * One node from the view to its result, as the parts of a lab would do it, without what the bus takes.
- *
- * @param {Archive} archive
- * @param {Parameters<typeof think>[0]['models']} models
- * @param {number} ordinal
- */
-async function step(archive, models, ordinal) {
-  const ask = archive.handlers;
-  const [search, agent] = ['bench-1', 'worker'];
-  const { state, view } = ask['agent-view']({ search, agent, ordinal });
-  if (state !== 'ready') throw new Error(`the view of attempt ${ordinal} is ${state}`);
-  const topic = { task: spec.task, metric: spec.metric };
-  const thought = await think({ spec: spec.agents[1], view, space: spec.space, seed: 1, topic, models });
-  ask['agent-submit']({ search, agent, ordinal, ...thought });
-  for (const entry of archive.unsent(100)) {
-    archive.markSent(entry.seq);
-    if (entry.kind === 'job') {
-      ask['job-claim']({ key: entry.body.key, worker: 'worker-1', attempt: 1 });
-      archive.record({ key: entry.body.key, worker: 'worker-1', evaluator: 'none', attempt: 1, outcome });
-    }
-  }
+/** A stopwatch per phase. */
+function stopwatch() {
+  const sums = new Map();
+  return {
+    /** @template T @param {string} phase @param {() => T} action @returns {T} */
+    time(phase, action) {
+      const begun = performance.now();
+      try {
+        return action();
+      } finally {
+        sums.set(phase, (sums.get(phase) ?? 0) + performance.now() - begun);
+      }
+    },
+    /** @param {string} phase */
+    of: (phase) => sums.get(phase) ?? 0,
+  };
 }
 
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+const row = (cells, widths) => `| ${cells.map((cell, index) => String(cell).padStart(widths[index])).join(' | ')} |`;
+const ms = (value) => value.toFixed(2);
 
-const home = mkdtempSync(join(tmpdir(), 'aira-bench-'));
-try {
-  Archive.open(home, systemClock).close();
-  const models = { 'local/random': createModel('local/random', {}) };
-  console.log(`${cpus()[0]?.model ?? 'unknown processor'}; Node ${process.version}; ${measured} nodes at each size`);
-  // Commits wait for the disk (synchronous=FULL): set TMPDIR to a disk of your choice, or to memory.
-  console.log('archive   median ms/node   p95   CPU ms/node   thought, median ms');
-  let filled = 0;
-  let ordinal = 1;
-  for (const size of sizes) {
-    const opening = Archive.open(home, systemClock);
-    opening.handlers['search-open']({ spec, source: '' });
-    opening.close();
-    fill(home, filled, size);
-    filled = size;
-    const archive = Archive.open(home, systemClock);
-    const took = [];
-    let cpu = 0;
-    const thought = [];
-    for (let done = 0; done < measured; done++, ordinal++) {
-      const [begun, before] = [performance.now(), process.cpuUsage()];
-      await step(archive, models, ordinal);
-      took.push(performance.now() - begun);
-      const { user, system } = process.cpuUsage(before);
-      cpu += (user + system) / 1000;
-      const { view } = archive.handlers['agent-view']({ search: 'bench-1', agent: 'worker', ordinal: ordinal + 1 });
-      const thinking = performance.now();
-      await think({ spec: spec.agents[1], view, space: spec.space, seed: 1, topic: { task: '', metric: '' }, models });
-      thought.push(performance.now() - thinking);
+/** (a) One node from the view to its result, as the parts of a lab would do it, without what the bus takes. */
+async function ledgerAlone(home, models) {
+  const archive = Archive.open(home, systemClock);
+  const ask = archive.handlers;
+  const watch = stopwatch();
+  const took = [];
+  const count = 2 * perAgent;
+  for (let ordinal = 1; ordinal <= count; ordinal++) {
+    const begun = performance.now();
+    const { state, view } = watch.time('view', () => ask['agent-view']({ search, agent: 'alone', ordinal }));
+    if (state !== 'ready') throw new Error(`the view of attempt ${ordinal} is ${state}`);
+    const topic = { task: spec.task, metric: spec.metric };
+    const thinking = performance.now();
+    const thought = await think({ spec: spec.agents[1], view, space: spec.space, seed: 1, topic, models });
+    watch.time('thought', () => undefined);
+    const thinkingTook = performance.now() - thinking;
+    watch.time('submit', () => ask['agent-submit']({ search, agent: 'alone', ordinal, ...thought }));
+    for (let entries = archive.unsent(100); entries.length > 0; entries = archive.unsent(100)) {
+      watch.time('mark', () => archive.markSent(entries.map(({ seq }) => seq)));
+      for (const { kind, body } of entries) {
+        if (kind !== 'job') continue;
+        watch.time('claim', () => ask['job-claim']({ key: body.key, worker: 'worker-1', attempt: 1 }));
+        const result = { key: body.key, worker: 'worker-1', evaluator: 'none', attempt: 1, outcome };
+        watch.time('record', () => archive.record(result));
+      }
     }
-    archive.close();
-    const [sorted, thoughts] = [took, thought].map((list) => list.sort((a, b) => a - b));
-    const figures = [quantile(sorted, 0.5), quantile(sorted, 0.95), quantile(thoughts, 0.5)].map((ms) => ms.toFixed(2));
-    const [median, p95, thinking] = figures;
-    const perNode = (cpu / measured).toFixed(2).padStart(11);
-    console.log(`${String(size).padStart(7)}   ${median.padStart(14)}   ${p95.padStart(5)}   ${perNode}   ${thinking}`);
+    took.push([performance.now() - begun, thinkingTook]);
   }
-} finally {
-  rmSync(home, { recursive: true, force: true });
+  archive.close();
+  const sorted = took.map(([all]) => all).sort((a, b) => a - b);
+  const phases = ['view', 'submit', 'mark', 'claim', 'record'].map((phase) => watch.of(phase) / count);
+  return [
+    quantile(sorted, 0.5),
+    quantile(sorted, 0.95),
+    ...phases,
+    took.reduce((sum, [, own]) => sum + own, 0) / count,
+  ];
+}
+
+/** (b) A whole laboratory. @param {string} home @param {Record<string, unknown>} models */
+async function wholeLab(home, models) {
+  const server = await startServer({ binary: findNatsServer(), storeDir: join(home, 'nats'), log });
+  const bus = await connectBus({ url: server.url, name: 'bench', clock: systemClock, ids: randomUUID, log });
+  const archive = Archive.open(home, systemClock);
+  const watch = stopwatch();
+  for (const [verb, handler] of Object.entries(archive.handlers)) {
+    archive.handlers[verb] = (request) => watch.time(verb, () => handler(request));
+  }
+  let commits = 0;
+  const [record, together, markSent] = ['record', 'together', 'markSent'].map((name) => archive[name].bind(archive));
+  archive.record = (result) => watch.time('record', () => record(result));
+  archive.markSent = (entries) => watch.time('mark', () => markSent(entries));
+  archive.together = (actions) => {
+    commits += 1;
+    return watch.time('together', () => together(actions));
+  };
+  const timers = systemTimers;
+  const archivist = run(archivistMachine({ archive, bus, timers, log, reconcileEveryMs: 60_000 }), log);
+  await bus.ask('search-name', { family: 'probe' }, { attempts: 50 });
+  const native = () => ({
+    start: async () => ({ evaluator: 'none', device: 'cpu', deviceName: 'none' }),
+    evaluate: async (jobs, { onOutcome }) => {
+      for (const { key } of jobs) onOutcome(key, outcome);
+    },
+    stop: async () => undefined,
+  });
+  const workers = Array.from({ length: devices }, (_, index) => {
+    const parts = { id: `cpu-${index + 1}`, deviceClass: 'cpu', native: native(), heartbeatMs: 10_000 };
+    return run(workerMachine({ ...parts, bus, timers, log }), log);
+  });
+  const looking = setInterval(() => bus.ask('search-standing', { search }).catch(() => undefined), 500);
+  const [begun, before] = [performance.now(), process.cpuUsage()];
+  const agents = names.map((name) =>
+    run(agentMachine({ search, name, bus, timers, log, think: (input) => think({ ...input, models }) }), log),
+  );
+  await Promise.all(agents.map(({ ended }) => ended));
+  // The last results of each agent are still on their way.
+  while ((await bus.ask('search-standing', { search })).pending > 0) await delay(20);
+  const [wall, { user, system }] = [performance.now() - begun, process.cpuUsage(before)];
+  clearInterval(looking);
+  for (const worker of workers) worker.send({ type: 'STOP' });
+  await Promise.all(workers.map(({ ended }) => ended));
+  archivist.send({ type: 'STOP' });
+  await archivist.ended;
+  archive.close();
+  await bus.close();
+  await server.stop();
+  const count = ensemble * perAgent;
+  const inside = ['agent-view', 'agent-submit', 'job-claim', 'record', 'search-standing', 'agent-join'];
+  const disk = watch.of('together') - inside.reduce((sum, phase) => sum + watch.of(phase), 0);
+  const phases = ['agent-view', 'agent-submit', 'job-claim', 'record', 'mark', 'search-standing'].map(watch.of);
+  const figures = [wall, (user + system) / 1000, ...phases, disk].map((sum) => sum / count);
+  return [...figures, commits / count];
+}
+
+const inMemory = { 'local/random': createModel('local/random', {}) };
+const alone = ['nodes', 'median ms', 'p95', 'view', 'submit', 'mark', 'claim', 'record', 'thought'];
+const whole = ['nodes', 'ms', 'CPU ms', 'view', 'submit', 'claim', 'record', 'mark', 'standing', 'commit', 'commits'];
+const tables = [
+  [`(a) the ledger alone: milliseconds per node, ${2 * perAgent} nodes of one agent`, alone, ledgerAlone],
+  [
+    `(b) a whole laboratory: milliseconds per node, ${ensemble} agents with ${perAgent} nodes each, ${devices} workers`,
+    whole,
+    wholeLab,
+  ],
+];
+console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores; Node ${process.version}`);
+for (const [title, heads, measure] of tables) {
+  const widths = heads.map((head) => Math.max(head.length, 7));
+  console.log(
+    `\n${title}\n\n${row(heads, widths)}\n${row(
+      widths.map((width) => `${'-'.repeat(width - 1)}:`),
+      widths,
+    )}`,
+  );
+  for (const size of sizes) {
+    // Commits wait for the disk (synchronous=FULL): set TMPDIR to a disk of your choice, or to memory.
+    const home = mkdtempSync(join(tmpdir(), 'aira-bench-'));
+    try {
+      fill(home, size);
+      console.log(row([size, ...(await measure(home, inMemory)).map(ms)], widths));
+    } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
+  }
 }

@@ -6,7 +6,8 @@
  *
  * Invariants
  *  1. Requests and replies are validated on both sides.
- *  2. One server works on one request at a time, in the order in which they came, over all verbs.
+ *  2. Handlers are called in the order in which requests came, over all verbs. One that takes its time keeps no other from
+ *     being called, so that a handler may gather what comes and answer it together.
  *  3. Every request that was decoded gets a reply: an answer, or the error.
  *  4. An answer may be lost after the handler ran, and the request then comes again: handlers are idempotent.
  */
@@ -119,12 +120,15 @@ export function requestsOn(link: Link): Requests {
     async serve(handlers) {
       const subscription = nc.subscribe(subjects.anyRequest, { queue: archiveQueue });
       async function answerAll(): Promise<void> {
+        const underWay = new Set<Promise<void>>();
         for await (const message of subscription) {
-          // A reply that cannot be sent is asked for again.
-          await respond(message, handlers).catch((thrown) =>
-            log.warn({ error: errorMessage(thrown) }, 'a reply was lost'),
-          );
+          const answered: Promise<void> = respond(message, handlers)
+            // A reply that cannot be sent is asked for again.
+            .catch((thrown) => log.warn({ error: errorMessage(thrown) }, 'a reply was lost'))
+            .finally(() => underWay.delete(answered));
+          underWay.add(answered);
         }
+        await Promise.all(underWay);
       }
       const answering = answerAll();
       const stop = async (): Promise<void> => {

@@ -1,7 +1,8 @@
 /**
  * The way of results to whoever records them.
  *
- * Role: delivers each result to a handler, one at a time, and acknowledges it after the handler has resolved.
+ * Role: delivers each result to a handler, in order, and acknowledges it after the handler has resolved. The next ones are
+ * handed over meanwhile, so that a handler may take several in together.
  * Not here: recording, and telling a first result from a repeated one.
  *
  * Invariants
@@ -27,6 +28,7 @@ import { bodies, streamNames } from './subjects.ts';
 export type ResultHandler = (result: EvaluationResult, meta: Meta) => 'ack' | 'term' | Promise<'ack' | 'term'>;
 
 const pullMs = 5_000;
+const batch = 64;
 const secondLookMs = 1_000;
 
 /** @throws RetryableError, PrerequisiteError when the consumer cannot be set up at first; later it is tried for ever. */
@@ -80,16 +82,22 @@ export async function consumeResultsOn(
       ready = true;
       owed = false;
     }
-    let message: Msg | undefined;
+    const handling: Promise<{ failure: unknown } | null>[] = [];
     const expiresMs = owed ? secondLookMs : pullMs;
-    const request = { stream: streamNames.results, consumer: durable, batch: 1, expiresMs, signals };
-    const end = await pull(link, request, (received) => {
-      message = received;
+    const request = { stream: streamNames.results, consumer: durable, batch, expiresMs, signals };
+    const end = await pull(link, request, (message) => {
+      handling.push(
+        handle(message).then(
+          () => null,
+          (failure) => ({ failure }),
+        ),
+      );
     });
-    if (message !== undefined) await handle(message);
+    const stumbled = (await Promise.all(handling)).find((each) => each !== null);
+    if (stumbled) throw stumbled.failure;
     if (end === 'missing' || end === 'silent') ready = false;
     else if (end === 'refused') throw new RetryableError('bus-refused', 'the server refused to deliver results', 1_000);
-    else if (end !== 'expired') owed = false;
+    else if (end !== 'expired' || handling.length > 0) owed = false;
     else if (!owed) owed = await isOwed();
     else {
       await streams.replace(streamNames.results);

@@ -4,7 +4,7 @@ import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import type { Clock } from '../platform/clock.ts';
-import { failpoint } from '../platform/failpoint.ts';
+import { type Failpoint, failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
@@ -45,13 +45,17 @@ function repositories(db: Database) {
  *
  * L1. A change and the messages that tell of it are one transaction (I1).
  * L2. Every method may be repeated: the second call changes nothing and answers as the first did (I2).
- * L3. Nothing here waits: a caller holds the only thread for about a millisecond.
+ * L3. Nothing here waits but for the disk, once per transaction; changes that come together share one (`together`).
+ * L4. What says how far the transport has got may be lost with the machine's power, but never with a process: it is
+ *     published again then, which every reader tolerates. All else is on disk before anybody is told.
  */
 export class Archive {
   readonly #db: Database;
   readonly #close: () => void;
   readonly #clock: Clock;
   readonly #parts: ReturnType<typeof repositories>;
+  /** Places to die at once the transaction under way is on disk. */
+  readonly #passed: Failpoint[] = [];
 
   private constructor(db: Database, close: () => void, clock: Clock) {
     this.#db = db;
@@ -72,6 +76,41 @@ export class Archive {
     } catch (thrown) {
       throw diskFull(this.#db.name, thrown) ?? thrown;
     }
+  }
+
+  #afterCommit(place: Failpoint): void {
+    if (this.#db.inTransaction) this.#passed.push(place);
+    else failpoint(place);
+  }
+
+  /**
+   * Runs actions on this archive in order, all of them in one transaction: a disk that takes long to confirm is waited for
+   * once. Each stands or falls by itself; what it answers may be told when this returns.
+   */
+  together<T>(actions: readonly (() => T)[]): PromiseSettledResult<T>[] {
+    const outcomes: PromiseSettledResult<T>[] = [];
+    try {
+      this.#db
+        .transaction(() => {
+          for (const action of actions) {
+            try {
+              outcomes.push({ status: 'fulfilled', value: this.#db.transaction(action)() });
+            } catch (reason) {
+              // SQLite has given up the whole transaction, as it does on a full disk: nothing that came before is kept.
+              if (!this.#db.inTransaction) throw reason;
+              outcomes.push({ status: 'rejected', reason });
+            }
+          }
+        })
+        .immediate();
+    } catch (thrown) {
+      this.#passed.length = 0;
+      this.#parts.searches.forget();
+      const reason = diskFull(this.#db.name, thrown) ?? thrown;
+      return actions.map(() => ({ status: 'rejected', reason }));
+    }
+    for (const place of this.#passed.splice(0)) failpoint(place);
+    return outcomes;
   }
 
   /** A search that was stopped, or whose wall time is over, has nothing trained any more (I9). */
@@ -125,7 +164,7 @@ export class Archive {
         this.#parts.searches.touch(request.search, now);
         return this.#parts.nodes.submit(request, now);
       });
-      failpoint('submit.after-commit');
+      this.#afterCommit('submit.after-commit');
       return reply;
     },
     'call-reserve': (request) => {
@@ -151,7 +190,7 @@ export class Archive {
   record(result: EvaluationResult): 'counted' | 'surplus' | 'retry' | 'unknown' {
     failpoint('archive.before-commit');
     const verdict = this.#commit((now) => this.#parts.evaluations.record(result, now));
-    failpoint('archive.after-commit');
+    this.#afterCommit('archive.after-commit');
     return verdict;
   }
 
@@ -160,8 +199,16 @@ export class Archive {
     return this.#parts.out.unsent(limit);
   }
 
-  markSent(seq: number): void {
-    this.#commit((now) => this.#parts.out.markSent(seq, now));
+  /** Notes that entries are published (L4). */
+  markSent(entries: readonly number[]): void {
+    this.#db.pragma('synchronous = NORMAL');
+    try {
+      this.#commit((now) => {
+        for (const seq of entries) this.#parts.out.markSent(seq, now);
+      });
+    } finally {
+      this.#db.pragma('synchronous = FULL');
+    }
   }
 
   /** Jobs of open searches that have no result yet. */

@@ -112,6 +112,9 @@ export function searches(db: Database, out: Outbox) {
       return phaseTimes.all(id).map((row) => ({ phase: phaseSchema.parse(row.phase), at: row.at }));
     },
 
+    /** After a transaction that was undone: what was read in it may not be so. */
+    forget: () => specs.clear(),
+
     isOpen: (id: SearchId) => isOpen(repository.phase(id)),
 
     /** Says that the search is being worked on; wall time counts up to here. */

@@ -112,7 +112,7 @@ export async function runSearch(home: string, spec: SearchSpec, mishaps: Mishaps
     for (let entries = archive.unsent(100); entries.length > 0; entries = archive.unsent(100)) {
       for (const entry of entries) {
         clock.advance(1);
-        archive.markSent(entry.seq);
+        archive.markSent([entry.seq]);
         if (entry.kind === 'job') train(entry.body);
       }
       ask['search-standing']({ search });

@@ -1,5 +1,5 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
-import type { Bus } from '../../bus/index.ts';
+import type { Bus, Handlers } from '../../bus/index.ts';
 import { errorMessage, toError } from '../../domain/errors.ts';
 import type { EvaluationResult } from '../../domain/evaluation.ts';
 import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
@@ -8,6 +8,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { type Broken, kept } from '../kept.ts';
 import { patiently } from '../patiently.ts';
+import { Committer } from './committer.ts';
 import { Pump } from './pump.ts';
 import { reconcile } from './reconcile.ts';
 
@@ -41,24 +42,17 @@ type ArchivistEvent = { type: 'STOP' } | Broken;
 export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }: ArchivistParts) {
   const pump = new Pump({ archive, bus, timers, log });
 
-  const withPump = <V extends Verb>(verb: V) => {
+  const committer = new Committer(archive, () => pump.wake());
+
+  const grouped = <V extends Verb>(verb: V) => {
     const handler = archive.handlers[verb] as (request: RequestOf<V>) => ReplyOf<V>;
-    return (request: RequestOf<V>): ReplyOf<V> => {
-      try {
-        return handler(request);
-      } finally {
-        pump.wake();
-      }
-    };
+    return (request: RequestOf<V>): Promise<ReplyOf<V>> => committer.run(() => handler(request));
   };
   const verbs = Object.keys(archive.handlers) as Verb[];
-  const handlers = Object.fromEntries(
-    verbs.map((verb) => [verb, withPump(verb)]),
-  ) as unknown as typeof archive.handlers;
+  const handlers = Object.fromEntries(verbs.map((verb) => [verb, grouped(verb)])) as unknown as Handlers;
 
-  const take = (result: EvaluationResult): 'ack' | 'term' => {
-    const verdict = archive.record(result);
-    pump.wake();
+  const take = async (result: EvaluationResult): Promise<'ack' | 'term'> => {
+    const verdict = await committer.run(() => archive.record(result));
     if (verdict === 'unknown') log.warn({ key: result.key }, 'a result for a job that nobody asked for');
     return verdict === 'unknown' ? 'term' : 'ack';
   };
@@ -86,7 +80,10 @@ export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }
           others();
         };
       }),
-      windUp: fromPromise(() => pump.stop()),
+      windUp: fromPromise(() => {
+        committer.stop();
+        return pump.stop();
+      }),
     },
   }).createMachine({
     id: 'archivist',

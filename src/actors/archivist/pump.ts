@@ -13,8 +13,9 @@ const pauseAfterFailureMs = 1000;
  *
  * Role: from outbox to bus, in order, each entry until the bus has confirmed it. Non-role: deciding what to publish.
  *
- * P1. An entry is published after its transaction is on disk, and marked after its publication is confirmed (I1). A crash
- *     between the two publishes it twice under one message id, which the stream recognises and every reader tolerates.
+ * P1. An entry is published after its transaction is on disk, and marked after its publication is confirmed (I1), as many
+ *     as there are at once. A crash between the two publishes some twice under one message id each, which the stream
+ *     recognises and every reader tolerates.
  * P2. One publication at a time: entries reach the bus in the order of the decisions.
  */
 export class Pump {
@@ -57,8 +58,9 @@ export class Pump {
       this.#again = false;
       const entries = this.#archive.unsent(batch);
       if (entries.length === batch) this.#again = true;
+      const sent: number[] = [];
       for (const entry of entries) {
-        if (this.#stopped) return;
+        if (this.#stopped) break;
         try {
           failpoint('publish.before-send');
           if (entry.kind === 'job') await this.#bus.publishJob(entry.body.deviceClass, entry.body, entry.messageId);
@@ -67,10 +69,11 @@ export class Pump {
         } catch (thrown) {
           this.#log.warn({ entry: entry.messageId, error: errorMessage(thrown) }, 'not published; trying again');
           this.#retryLater();
-          return;
+          break;
         }
-        this.#archive.markSent(entry.seq);
+        sent.push(entry.seq);
       }
+      if (sent.length > 0) this.#archive.markSent(sent);
     }
   }
 
