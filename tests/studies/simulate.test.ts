@@ -49,7 +49,7 @@ async function inTheLedger(spec: SearchSpec, shuffle: (bound: number) => number)
       ordinal++;
       for (const entry of jobs()) {
         open.push(entry);
-        archive.markSent(entry.seq);
+        archive.markSent([entry.seq]);
       }
     }
   }
