@@ -21,10 +21,10 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument(
         "--engine",
-        choices=("auto", "native", "torch"),
+        choices=("auto", "native", "torch", "population"),
         default="auto",
-        help="what trains on the CPU: native (ends with status 2 where it cannot be used), torch, or auto: native where "
-        "possible (default); on CUDA always torch",
+        help="what trains: native (CPU only; ends with status 2 where it cannot be used), torch, population (candidates "
+        "train together), or auto: native where possible on the CPU, population on CUDA (default)",
     )
     parser.add_argument(
         "--check-engine", action="store_true", help="compile and test the native engine, print what it found and exit"
@@ -43,6 +43,7 @@ def main() -> int:
 
     # torch is imported only now: whatever its libraries print no longer reaches the protocol stream.
     from .native import Unavailable
+    from .population import PopulationEngine
     from .version import PROTOCOL_VERSION, evaluator_version
     from .worker.engine import choose_engine
     from .worker.device import describe, open_device
@@ -50,12 +51,16 @@ def main() -> int:
 
     try:
         device = open_device(options.device)
-        engine = choose_engine(options.engine, device)
+        described = describe(device)
+        engine = choose_engine(options.engine, device, described["calibratedFlops"])
     except (ValueError, Unavailable) as error:
         print(f"aira_workers: {error}", file=sys.stderr)
         return 2
     evaluator = evaluator_version(engine.name)
-    events.write("hello", v=PROTOCOL_VERSION, evaluator=evaluator, engine=engine.name, **describe(device))
+    together = engine.most if isinstance(engine, PopulationEngine) else 1
+    events.write(
+        "hello", v=PROTOCOL_VERSION, evaluator=evaluator, engine=engine.name, populationSize=together, **described
+    )
     requests = io.TextIOWrapper(os.fdopen(os.dup(0), "rb"), encoding="utf-8", errors="replace", newline="\n")
     Server(device, engine, requests, events).serve()
     return 0

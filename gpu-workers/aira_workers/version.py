@@ -4,7 +4,7 @@
 
 over the files that decide a score: every `*.py` under the sub-packages primitives/, mad/, proxies/ and optim/ (at any
 depth) and the file model.py; for the engine "native" also every `*.py` under native/ and every `*.cpp` and `*.hpp` in
-the folder engine/ beside the package. For each, in the order of the sorted paths, the digest takes
+the folder engine/ beside the package; for "population" every `*.py` under population/. For each, in the order of the sorted paths, the digest takes
 
     the path relative to the package directory `aira_workers` (of engine/: to the folder that holds both), with "/"
     between its parts, as UTF-8
@@ -28,7 +28,7 @@ _DECIDING = ("primitives", "mad", "proxies", "optim")
 def evaluator_version(engine: str, package: Path = _PACKAGE) -> str:
     """Return for example "torch-0a1b2c3d4e5f"; raises FileNotFoundError when the package is incomplete."""
     named = [(package, package / "model.py")]
-    for room in (*_DECIDING, *(("native",) if engine == "native" else ())):
+    for room in (*_DECIDING, *((engine,) if engine in ("native", "population") else ())):
         named.extend((package, file) for file in (package / room).rglob("*.py"))
     if engine == "native":
         compiled = package.parent / "engine"

@@ -2,10 +2,9 @@
 
     python3 gpu-workers/scripts/learning_curves.py --pool 2p --seeds 4 --set steps=2400 --set optimiser.floor=1.0 \
         --out build/long.npz
-    python3 gpu-workers/scripts/learning_curves.py --read build/long.npz
 
 One file holds accuracy and loss per architecture, seed, task and bin of steps, so that prefixes, task weights and windows
-can be compared without training again (`separation_of_curves.py`). With a constant rate (`optimiser.floor=1.0`) a prefix
+can be compared without training again (`read_curves.py`). With a constant rate (`optimiser.floor=1.0`) a prefix
 of a long training is exactly the shorter training. Experiments only: the evaluator reads none of this.
 """
 
@@ -86,6 +85,12 @@ def curve(job: tuple) -> tuple:
     return letters, seed, binned, time.process_time() - begin
 
 
+def save(options, pool: dict, curves: np.ndarray, seconds: np.ndarray, settings: dict) -> None:
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    kept = {"names": list(pool), "letters": list(pool.values()), "changes": options.set, "settings": json.dumps(settings)}
+    np.savez_compressed(options.out, curves=curves, seconds=seconds, **kept)
+
+
 def main() -> None:
     from nano_signal import POOLS
 
@@ -111,10 +116,8 @@ def main() -> None:
             at = place[letters], seed - options.first_seed
             curves[at], seconds[at] = found, took
             print(f"{done}/{len(jobs)} {letters}#{seed} {found[0].mean():.4f} {took:.1f} s", file=sys.stderr)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        options.out, names=list(pool), curves=curves, seconds=seconds, settings=json.dumps(settings), changes=options.set
-    )
+            if done % len(pool) == 0:  # a whole seed more
+                save(options, pool, curves, seconds, settings)
 
 
 if __name__ == "__main__":

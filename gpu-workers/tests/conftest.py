@@ -17,6 +17,17 @@ torch.set_num_threads(1)
 TOKENS = {"M": "M", "A": "mA", "B": "Mb"}
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "gpu: needs a CUDA device; skipped where torch shows none")
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="torch shows no CUDA device"))
+
+
 def tokens(letters):
     """'AMB' -> ('mA', 'M', 'Mb')."""
     return tuple(TOKENS[letter] for letter in letters)

@@ -48,3 +48,14 @@ def test_the_native_version_covers_the_compiled_sources_and_what_drives_them(tmp
             end.write("\n")
         native, before = evaluator_version("native", copy), native
         assert native != before and evaluator_version("torch", copy) == plain
+
+
+def test_the_population_version_covers_its_own_sources(tmp_path):
+    copy = tmp_path / "aira_workers"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    before = evaluator_version("population", copy)
+    assert before == evaluator_version("population") and before.startswith("population-")
+    with (copy / "population" / "layers.py").open("a") as end:
+        end.write("\n")
+    assert evaluator_version("population", copy) != before
+    assert evaluator_version("torch", copy) == evaluator_version("torch")

@@ -28,11 +28,11 @@ def only(events, kind):
 def test_hello_tells_what_the_host_needs(worker):
     hello = worker.hello
     assert set(hello) == {
-        "event", "v", "evaluator", "engine", "device", "deviceName", "torch", "python", "memoryBytes",
-        "calibratedFlops",
+        "event", "v", "evaluator", "engine", "populationSize", "device", "deviceName", "torch", "python",
+        "memoryBytes", "calibratedFlops",
     }  # fmt: skip
     assert (hello["event"], hello["v"], hello["device"]) == ("hello", 1, "cpu")
-    assert hello["engine"] in ("native", "torch")
+    assert hello["engine"] in ("native", "torch") and hello["populationSize"] == 1
     assert hello["evaluator"] == evaluator_version(hello["engine"])
     assert hello["memoryBytes"] > 2**28 and hello["calibratedFlops"] > 1e8
 
@@ -237,3 +237,25 @@ def test_print_env_is_the_published_file():
         [sys.executable, "-m", "aira_workers", "--print-env"], capture_output=True, text=True, cwd=PACKAGE
     )
     assert json.loads(done.stdout) == json.loads((PACKAGE / "worker-env.json").read_text())
+
+
+def test_a_population_worker_trains_members_together_and_answers_each(nano):
+    one = Worker("--device", "cpu", "--engine", "population")
+    hello = one.read()
+    assert (hello["engine"], hello["evaluator"]) == ("population", evaluator_version("population"))
+    assert hello["populationSize"] > 1
+    members = [member("a", measure="test"), member("b", "AMAM", 2), member("short", "BAM"), member("c", "MMMM")]
+    one.send(evaluate(nano, *members))
+    events = one.read_until("done")
+    final = {event["key"]: event for event in events if event["event"] in ("result", "failed")}
+    assert {key: event["event"] for key, event in final.items()} == {
+        "a": "result", "b": "result", "short": "failed", "c": "result",
+    }  # fmt: skip
+    assert final["a"]["test"] is not None and final["b"]["test"] is None
+    one.send(evaluate(nano, members[1], id="again"))
+    alone = only(one.read_until("done"), "result")[0]
+    assert alone["validation"] == pytest.approx(final["b"]["validation"], abs=1e-6)
+    one.send({**evaluate(nano, members[1], id="bad"), "proxy": {"proxy": "none"}})
+    assert only(one.read_until("done"), "failed")[0]["reason"] == "invalid"
+    status, _ = one.close()
+    assert status == 0

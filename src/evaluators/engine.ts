@@ -4,10 +4,14 @@ import * as z from 'zod';
 import type { DeviceClass } from '../domain/task.ts';
 import { packageRoot } from './packageRoot.ts';
 
-const engineSchema = z.enum(['native', 'torch']);
+/** What set-up can find for CPUs. */
+const cpuEngineSchema = z.enum(['native', 'torch']);
 
-/** Whose code runs the arithmetic of a training: our compiled engine, or torch. */
-export type Engine = z.infer<typeof engineSchema>;
+/**
+ * Whose code runs the arithmetic of a training: our compiled engine, torch one candidate at a time, or torch with many
+ * candidates in one loop.
+ */
+export type Engine = z.infer<typeof cpuEngineSchema> | 'population';
 
 export interface EngineChoice {
   readonly engine: Engine;
@@ -15,7 +19,7 @@ export interface EngineChoice {
   readonly reason: string | null;
 }
 
-const recordSchema = z.object({ engine: engineSchema, reason: z.string().nullable() });
+const recordSchema = z.object({ engine: cpuEngineSchema, reason: z.string().nullable() });
 
 /**
  * The engine that workers of a device class use. For CPUs it is what set-up found by compiling the engine and testing it
@@ -23,7 +27,7 @@ const recordSchema = z.object({ engine: engineSchema, reason: z.string().nullabl
  * cannot use the engine refuses to start rather than train with another one.
  */
 export function engineFor(deviceClass: DeviceClass, root: string = packageRoot): EngineChoice {
-  if (deviceClass !== 'cpu') return { engine: 'torch', reason: null };
+  if (deviceClass !== 'cpu') return { engine: 'population', reason: null };
   try {
     return recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'engine.json'), 'utf8')));
   } catch {

@@ -14,7 +14,7 @@ type Source = readonly [name: string, path: string];
 
 function sourcesOf(engine: Engine, trainers: string): Source[] {
   const root = join(trainers, 'aira_workers');
-  const folders = engine === 'native' ? [...decisiveFolders, 'native'] : decisiveFolders;
+  const folders = engine === 'torch' ? decisiveFolders : [...decisiveFolders, engine];
   const inFolders = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.py'))

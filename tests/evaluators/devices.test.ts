@@ -92,7 +92,7 @@ describe('the command of a worker', () => {
     });
     expect(JSON.stringify(command)).not.toContain('sk-canary');
     const cuda = workerCommand({ python, device: 'cuda:1', env, flags: new Set(['avx512f', 'avx2']) });
-    expect(cuda.args.slice(-2)).toEqual(['--engine', 'torch']);
+    expect(cuda.args.slice(-2)).toEqual(['--engine', 'population']);
     expect(cuda.env).toMatchObject({ ATEN_CPU_CAPABILITY: 'avx512', CUBLAS_WORKSPACE_CONFIG: ':4096:8' });
     expect(workerCommand({ python, device: 'cpu', env, flags: new Set() }).env).not.toHaveProperty(
       'ATEN_CPU_CAPABILITY',

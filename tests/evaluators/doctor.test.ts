@@ -78,6 +78,7 @@ describe('the examination of the machine', () => {
       v: 1,
       evaluator: 'torch-0123456789ab',
       engine: 'torch',
+      populationSize: 1,
       device: 'cpu',
       deviceName: 'slow processor',
       torch: '2.0',

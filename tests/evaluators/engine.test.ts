@@ -36,8 +36,8 @@ describe('the engine of CPU workers', () => {
     expect(engineFor('cpu', root)).toMatchObject({ engine: 'torch', reason: expect.stringContaining('npm run setup') });
   });
 
-  it('is none of the business of GPU workers', () => {
+  it('is none of the business of GPU workers, which train populations', () => {
     record('{ "engine": "native", "reason": null }');
-    expect(engineFor('cuda', root)).toEqual({ engine: 'torch', reason: null });
+    expect(engineFor('cuda', root)).toEqual({ engine: 'population', reason: null });
   });
 });

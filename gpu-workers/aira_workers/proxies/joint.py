@@ -109,7 +109,7 @@ def _training_batches(settings: JointSettings, seed: int, offsets: np.ndarray, d
     inputs, targets = [], []
     for index, (name, sizes) in enumerate(vars(settings.tasks).items()):
         data = generate(name, sizes, seed, "train", each * steps, "recall")
-        x, y = _in_range(data.inputs, data.targets, sizes.length, int(offsets[index]))
+        x, y = in_range(data.inputs, data.targets, sizes.length, int(offsets[index]))
         inputs.append(x.reshape(steps, each, sizes.length))
         targets.append(y.reshape(steps, each, sizes.length))
     tokens = torch.from_numpy(np.concatenate(inputs, axis=1)).to(device)
@@ -131,7 +131,7 @@ def _training_batches(settings: JointSettings, seed: int, offsets: np.ndarray, d
     return batches
 
 
-def _in_range(inputs: np.ndarray, targets: np.ndarray, length: int, offset: int) -> Tuple[np.ndarray, np.ndarray]:
+def in_range(inputs: np.ndarray, targets: np.ndarray, length: int, offset: int) -> Tuple[np.ndarray, np.ndarray]:
     """Move a task into its token range and pad it on the right, where causality keeps the padding unseen."""
     pad = ((0, 0), (0, length - inputs.shape[1]))
     asked = np.where(targets == IGNORE, IGNORE, targets + offset)
@@ -142,7 +142,7 @@ def _score_test(learner: Learner, settings: JointSettings, seed: int, offsets, t
     vocabulary = int(offsets[-1])
     for index, (name, sizes) in enumerate(vars(settings.tasks).items()):
         data = generate(name, sizes, seed, "test", settings.test_samples, "recall")
-        inputs, targets = _in_range(data.inputs, data.targets, sizes.length, int(offsets[index]))
+        inputs, targets = in_range(data.inputs, data.targets, sizes.length, int(offsets[index]))
         answers = []
         for chunk in torch.from_numpy(inputs).split(_TEST_BATCH):
             if hooks.should_stop():

@@ -24,8 +24,8 @@ from .learner import TORCH, Engine, Question, Rule
 from .run import CURVE_POINTS, PROGRESS_EVENTS, Candidate, Hooks, Measurement, TaskScore, due
 from .settings import SeparateSettings
 
-_ORDER_STREAM = 2
-_ADAM_EPS = 1e-8
+ORDER_STREAM = 2
+ADAM_EPS = 1e-8
 
 
 def measure_separate(
@@ -93,14 +93,14 @@ class _TaskTraining:
             lr=chosen.lr,
             beta1=chosen.beta1,
             beta2=chosen.beta2,
-            eps=_ADAM_EPS,
+            eps=ADAM_EPS,
             weight_decay=chosen.weight_decay,
         )
-        frame = make_frame(length, settings.model, device, _projection_dtype(settings, device))
+        frame = make_frame(length, settings.model, device, projection_dtype(settings, device))
         self.learner = engine.learner(model, frame, settings.model, rule, settings.batch)
         # Each epoch has its own order, keyed by the task so that no task depends on the others' lengths.
         self.order = np.random.default_rng(
-            np.random.SeedSequence((_ORDER_STREAM, candidate.seed, TASK_NAMES.index(name)))
+            np.random.SeedSequence((ORDER_STREAM, candidate.seed, TASK_NAMES.index(name)))
         )
         self.score, self.loss, self.solved, self.forward_flops = 0.0, 0.0, False, 0.0
 
@@ -165,7 +165,7 @@ class _TaskTraining:
             self.forward_flops += decoder_flops(sizes, sizes.width, rows)
 
 
-def _projection_dtype(settings: SeparateSettings, device: torch.device):
+def projection_dtype(settings: SeparateSettings, device: torch.device):
     if settings.bfloat16_on_cuda and device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.bfloat16
     return None

@@ -5,17 +5,22 @@ import sys
 import torch
 
 from ..native import Unavailable, open_engine
+from ..population import PopulationEngine, members_worth_while
 from ..proxies import TORCH, Engine
 
 
-def choose_engine(wanted: str, device: torch.device) -> Engine:
-    """The engine for `wanted` (auto, native, torch); on CUDA always torch.
+def choose_engine(wanted: str, device: torch.device, calibrated_flops: float) -> Engine:
+    """The engine for `wanted` (auto, native, torch, population); auto is population on CUDA and native on the CPU.
 
     Raises Unavailable when native was asked for by name and cannot be used; under auto one line on standard error says
     why torch trains instead.
     """
-    if wanted == "torch" or device.type != "cpu":
+    if wanted == "torch":
         return TORCH
+    if wanted == "population" or (wanted == "auto" and device.type == "cuda"):
+        return PopulationEngine(device, members_worth_while(device, calibrated_flops))
+    if device.type == "cuda":
+        raise Unavailable("the native engine trains on CPUs only")
     try:
         return open_engine()
     except Unavailable as error:

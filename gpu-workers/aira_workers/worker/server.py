@@ -3,8 +3,10 @@
 Role: turn requests into events. Not its role: deadlines, memory limits, killing; the host owns those. Invariants:
 1. Every member of a readable `evaluate` gets exactly one `result` or `failed`, then the request gets one `done`,
    whatever happens to the other members.
-2. Requests are served in the order of arrival, members in the order of the population, each result written at once.
-3. Training happens on one thread only and shares no mutable state between members, so companions do not change scores.
+2. Requests are served in the order of arrival; members in the order of the population, or together where the engine
+   trains populations; each result is written as soon as there is one.
+3. Training happens on one thread only. One by one, members share no mutable state; together (population/), each has
+   arithmetic of its own. So companions do not change scores.
 4. `cancel`, `shutdown` and the end of standard input take effect between two training steps.
 """
 
@@ -13,12 +15,13 @@ import queue
 import sys
 import threading
 import traceback
-from typing import Dict, Optional, TextIO
+from typing import Dict, List, Optional, TextIO, Tuple
 
 import torch
 
 from ..errors import Cancelled, EvaluationError, OutOfMemory, UnreadableRequest
-from ..proxies import Engine, Hooks, Measurement, Settings, measure, parse_settings
+from ..population import Outcome, PopulationEngine, measure_together
+from ..proxies import Candidate, Engine, Hooks, Measurement, Settings, measure, parse_settings
 from .device import UsageMeter
 from .events import EventWriter
 from .requests import Cancel, Evaluate, Member, Shutdown, candidate_of, parse_request
@@ -77,27 +80,78 @@ class Server:
             refused: Optional[EvaluationError] = None
         except EvaluationError as error:
             settings, refused = None, error
-        for member in request.population:
-            try:
-                if settings is None:
-                    raise refused
-                meter = UsageMeter(self._device)
-                measurement = self._measure(request, member, settings)
-                self._events.result(request.id, member.key, measurement, meter.read())
-            except EvaluationError as error:
-                self._events.failed(request.id, member.key, error)
+        if isinstance(self._engine, PopulationEngine) and settings is not None:
+            self._run_together(request, settings, self._engine)
+        else:
+            for member in request.population:
+                try:
+                    if settings is None:
+                        raise refused
+                    meter = UsageMeter(self._device)
+                    measurement = self._measure(request, member, settings)
+                    self._events.result(request.id, member.key, measurement, meter.read())
+                except EvaluationError as error:
+                    self._events.failed(request.id, member.key, error)
         with self._live_lock:
             del self._live[request.id]
         self._events.write("done", id=request.id)
 
-    def _measure(self, request: Evaluate, member: Member, settings: Settings) -> Measurement:
-        """The member's measurement; raises EvaluationError and nothing else."""
+    def _run_together(self, request: Evaluate, settings: Settings, engine: PopulationEngine) -> None:
+        """Every member's event, whatever happens. Time is shared out evenly among those that trained together."""
+        members: List[Member] = []
+        candidates: List[Candidate] = []
+        for member in request.population:
+            try:
+                candidates.append(candidate_of(member, request.space))
+                members.append(member)
+            except EvaluationError as error:
+                self._events.failed(request.id, member.key, error)
+        owing = dict(enumerate(members))
+        waiting: List[Tuple[int, Measurement]] = []
+        meter = UsageMeter(self._device)
+
+        def finished(place: int, outcome: Outcome) -> None:
+            if isinstance(outcome, EvaluationError):
+                self._events.failed(request.id, owing.pop(place).key, outcome)
+            else:
+                waiting.append((place, outcome))
+
+        def settle() -> None:
+            nonlocal meter
+            usage = meter.read()
+            for figure in ("seconds", "cpuSeconds"):
+                usage[figure] /= max(1, len(waiting))
+            for place, measurement in waiting:
+                self._events.result(request.id, owing.pop(place).key, measurement, usage)
+            waiting.clear()
+            meter = UsageMeter(self._device)
+
+        try:
+            hooks = [self._hooks(request, member) for member in members]
+            measure_together(engine, candidates, settings, hooks, finished, settle, _is_out_of_memory)
+        except EvaluationError as error:
+            settle()
+            self._fail(request, owing, error)
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            settle()
+            self._fail(request, owing, EvaluationError(f"{type(error).__name__}: {error}"))
+
+    def _fail(self, request: Evaluate, owing: Dict[int, Member], error: EvaluationError) -> None:
+        for member in owing.values():
+            self._events.failed(request.id, member.key, error)
+
+    def _hooks(self, request: Evaluate, member: Member) -> Hooks:
         cancelled = self._live[request.id]
 
         def progress(step: int, steps: int, score: float) -> None:
             self._events.write("progress", id=request.id, key=member.key, step=step, steps=steps, score=score)
 
-        hooks = Hooks(lambda: cancelled.is_set() or self._closing.is_set(), progress)
+        return Hooks(lambda: cancelled.is_set() or self._closing.is_set(), progress)
+
+    def _measure(self, request: Evaluate, member: Member, settings: Settings) -> Measurement:
+        """The member's measurement; raises EvaluationError and nothing else."""
+        hooks = self._hooks(request, member)
         try:
             candidate = candidate_of(member, request.space)
             if hooks.should_stop():

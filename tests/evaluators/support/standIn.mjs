@@ -13,6 +13,7 @@ const hello = {
   v: 1,
   evaluator,
   engine: 'torch',
+  populationSize: 1,
   device: 'cpu',
   deviceName: 'stand-in',
   torch: '0',
