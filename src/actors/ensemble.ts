@@ -169,7 +169,7 @@ function runSearch(
     ? []
     : devices.map((device, index) => {
         const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
-        return startWorker(id, device, helpers.python, lab);
+        return startWorker(id, device, helpers.python, [spec.space.kind], lab);
       });
   const models = new Map<LocalModelName, LocalModel>();
   for (const { model } of spec.agents) {

@@ -3,7 +3,8 @@ import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } f
 import { AiraError, toError } from '../domain/errors.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { type Device, NativeWorker, workerCommand } from '../evaluators/index.ts';
+import type { SpaceKind } from '../domain/space.ts';
+import { type Device, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/archive.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
@@ -58,18 +59,20 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
   return { ended, drain: stop, stop };
 }
 
-/** Starts the worker of one device. */
-export function startWorker(id: WorkerId, device: Device, python: string, setting: LabSetting): Part {
+/** Starts the worker of one device, for candidates of these kinds. */
+export function startWorker(
+  id: WorkerId,
+  device: Device,
+  python: string,
+  kinds: readonly SpaceKind[],
+  setting: LabSetting,
+): Part {
   const { bus, timers, log, clock, ackWaitMs } = setting;
-  const native = new NativeWorker({
-    command: workerCommand({ python, device: device.name }),
-    memoryLimitBytes: device.memoryLimitBytes,
-    clock,
-    timers,
-    log,
-  });
+  const evaluators = new Map(
+    kinds.map((kind) => [kind, openEvaluator(kind, { device, python, clock, timers, log })] as const),
+  );
   const heartbeatMs = Math.round(ackWaitMs / signsPerWait);
-  const part = run(workerMachine({ id, deviceClass: device.class, bus, native, timers, log, heartbeatMs }), log);
+  const part = run(workerMachine({ id, deviceClass: device.class, bus, evaluators, timers, log, heartbeatMs }), log);
   return {
     ended: part.ended.then((last) => last.context.error),
     drain: () => part.send({ type: 'DRAIN' }),

@@ -10,4 +10,4 @@ export { replayedGateway } from './models/llm/replayed.ts';
 export { usualRetries } from './models/llm/retry.ts';
 export { usualPatience } from './models/llm/stream.ts';
 export { type Decision, type Scaffold, scaffoldFor } from './scaffolds/scaffold.ts';
-export { type ChatThinking, type Thinker, type Thought, think } from './think.ts';
+export { type ChatThinking, type Thinker, type Thought, type Topic, think } from './think.ts';

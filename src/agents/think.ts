@@ -1,10 +1,11 @@
 import type { AgentSpec } from '../domain/agent.ts';
-import type { Space } from '../domain/architecture.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import { isLocal, type LocalModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
+import type { Brief } from '../domain/program.ts';
+import type { Space } from '../domain/space.ts';
 import { chatMind } from './graph/chatMind.ts';
 import { thinkThrough } from './graph/direct.ts';
 import { localMind } from './graph/localMind.ts';
@@ -25,6 +26,15 @@ export interface ChatThinking {
   readonly thoughts?: Thoughts | undefined;
 }
 
+/** What the search is about, in the words of its task. */
+export interface Topic {
+  readonly task: string;
+  readonly metric: string;
+  /** The metric falls as things improve; without it, it rises. */
+  readonly lowerIsBetter?: boolean | undefined;
+  readonly brief?: Brief | undefined;
+}
+
 export interface Thinker {
   readonly spec: AgentSpec;
   /** The agent's own nodes as the attempt `view.ordinal` may know them. */
@@ -32,8 +42,7 @@ export interface Thinker {
   readonly space: Space;
   /** The search's seed. */
   readonly seed: number;
-  /** What the search is about, in the words of its task. */
-  readonly topic: { readonly task: string; readonly metric: string };
+  readonly topic: Topic;
   /** The local models that are at hand; they belong to the caller, who closes them. */
   readonly models: Readonly<Partial<Record<LocalModelName, LocalModel>>>;
   /** Needed by agents with a language model. */
@@ -74,6 +83,7 @@ export async function think(thinker: Thinker): Promise<Thought> {
   const mind = mindOf(thinker);
   const setting: ThoughtSetting = {
     ...{ spec, space, seed, mind },
+    brief: thinker.topic.brief,
     signal: signal ?? new AbortController().signal,
   };
   if (!mind.mendable || !chat?.thoughts) return thinkThrough(setting, view);

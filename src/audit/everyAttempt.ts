@@ -1,4 +1,4 @@
-import { canonicalText, parseInSpace } from '../domain/architecture.ts';
+import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { failureReasons } from '../domain/evaluation.ts';
 import { counted, type Finding, Inquiry, short } from './finding.ts';
@@ -18,7 +18,7 @@ interface Proposal {
 /** Why the candidate is not one of the task, or null. */
 function problemOf({ spec }: Subject, candidate: string): string | null {
   try {
-    const canonical = canonicalText(parseInSpace(candidate, spec.space));
+    const canonical = canonicalCandidate(candidate, spec.space);
     return canonical === candidate ? null : 'it is not in canonical form';
   } catch (thrown) {
     return errorMessage(thrown);

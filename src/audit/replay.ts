@@ -64,14 +64,15 @@ async function replayAgent(
   equipment: Equipment,
   inquiry: Inquiry,
 ): Promise<void> {
-  const { space, seed, task, metric } = spec;
+  const { space, seed, task, metric, lowerIsBetter, brief } = spec;
+  const topic = { task, metric, lowerIsBetter, brief };
   let same = 0;
   for (const recorded of attempts) {
     const { id, ordinal } = recorded;
     if (id !== nodeId(self.name, ordinal)) inquiry.broken(`attempt ${ordinal} of ${self.name} is called ${id}`);
     try {
       const view = reader.views.past(search, self.name, ordinal, self.pending, self.evaluations);
-      const thought = await think({ spec: self, view, space, seed, topic: { task, metric }, ...equipment });
+      const thought = await think({ spec: self, view, space, seed, topic, ...equipment });
       const found = difference(recorded, thought);
       if (found === null) same++;
       else inquiry.broken(`${id} was recorded with ${found}`);
@@ -108,7 +109,7 @@ export async function replayable(subject: Subject, again: Again): Promise<Findin
       inquiry.unchecked(`${self.name} with ${self.model}: ${thrown.message}`);
     }
   }
-  const stated = new Map(spec.references.map(({ name, architecture }) => [`reference-${name}-1`, architecture]));
+  const stated = new Map(spec.references.map(({ name, candidate }) => [`reference-${name}-1`, candidate]));
   const references = nodes.filter(({ origin }) => origin === 'reference');
   const altered = references.filter(({ id, candidate }) => stated.get(id) !== candidate);
   inquiry.none(

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { TerminalError } from './errors.ts';
+import { CandidateError } from './errors.ts';
 
 /** The layer kinds of AIRA-Compose: M = SwiGLU MLP, mA = multi-head attention, Mb = Mamba-2. */
 export const primitives = ['M', 'mA', 'Mb'] as const;
@@ -10,14 +10,15 @@ export type Primitive = z.infer<typeof primitiveSchema>;
 export type Architecture = readonly Primitive[];
 
 /** What a task lets an agent arrange: exactly `layers` layers, each drawn from `primitives`. */
-export const spaceSchema = z.strictObject({
+export const stackSpaceSchema = z.strictObject({
+  kind: z.literal('stack'),
   layers: z.int().positive().max(512),
   primitives: z.array(primitiveSchema).min(1),
 });
-export type Space = z.infer<typeof spaceSchema>;
+export type StackSpace = z.infer<typeof stackSpaceSchema>;
 
 /** Thrown when a text is not an architecture, or not one of the space. Never succeeds by repetition. */
-export class ArchitectureError extends TerminalError {
+export class ArchitectureError extends CandidateError {
   constructor(message: string) {
     super('architecture', message);
   }
@@ -49,7 +50,7 @@ export function parseArchitecture(text: string): Architecture {
 }
 
 /** Reads an architecture of this space. @throws ArchitectureError for a wrong depth or a primitive outside the pool. */
-export function parseInSpace(text: string, space: Space): Architecture {
+export function parseInSpace(text: string, space: StackSpace): Architecture {
   const architecture = parseArchitecture(text);
   const stranger = architecture.findIndex((layer) => !space.primitives.includes(layer));
   if (stranger >= 0) {

@@ -17,6 +17,9 @@ export class AiraError extends Error {
 /** Thrown when repeating the same call cannot succeed: invalid input, a refused budget, a broken contract. */
 export class TerminalError extends AiraError {}
 
+/** Thrown when a text is not a candidate of the space: what an agent proposed, or a user stated, has to change. */
+export class CandidateError extends TerminalError {}
+
 /** Thrown when the next spending could exceed a budget (I9). Nothing is wrong: whoever wanted to spend is done. */
 export class BudgetError extends TerminalError {
   constructor(message: string) {

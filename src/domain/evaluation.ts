@@ -1,7 +1,8 @@
 import * as z from 'zod';
-import { primitiveSchema, spaceSchema } from './architecture.ts';
+import { candidateIdentity, candidateSchema } from './candidate.ts';
 import { contentHash } from './canonical.ts';
 import { type EvaluationKey, evaluationKeySchema, workerIdSchema } from './ids.ts';
+import { spaceSchema } from './space.ts';
 import { deviceClassSchema, type Rung, rungSchema } from './task.ts';
 
 /** Why an attempt gave no score. Every attempt that gave none carries exactly one of these (I8). */
@@ -13,6 +14,10 @@ export const failureReasons = [
   'crash', // the trainer process died, or threw
   'cancelled', // stopped before it was done
   'poison', // took its worker down more often than is forgiven
+  'tampered', // a program touched what is not its own, or its predictions are not what was asked for
+  'noncausal', // predictions depend on later positions, or on other samples
+  'toobig', // more parameters than the task's rule of equal size allows
+  'refused', // needs a sandbox that this machine lacks
 ] as const;
 export const failureReasonSchema = z.enum(failureReasons);
 export type FailureReason = z.infer<typeof failureReasonSchema>;
@@ -28,25 +33,28 @@ export const jobSchema = z.strictObject({
   rung: rungSchema,
   space: spaceSchema,
   settings: z.record(z.string(), z.json()),
-  architecture: z.array(primitiveSchema).min(1),
+  candidate: candidateSchema,
   /** Seeds initialisation, data and order. Seeds are the same for all candidates, so that differences are paired. */
   seed: z.int().nonnegative(),
   /** `test` also scores the hidden test set, after training on all of the train split. */
   measure: z.enum(['validation', 'test']),
+  /** Whether the trainer's figures fall as things improve; its host turns them into fitness. */
+  lowerIsBetter: z.boolean(),
   /** Wall-clock limit of one training, enforced by the host. */
   timeoutSeconds: z.number().positive(),
 });
 export type Job = z.infer<typeof jobSchema>;
 
 /** The identity of an evaluation (I2): the same key is never trained twice, in whichever search it is asked for. */
-export function evaluationKey(job: Omit<Job, 'key' | 'timeoutSeconds'>): EvaluationKey {
-  const { task, taskVersion, evaluator, deviceClass, rung, architecture, seed, measure } = job;
+export function evaluationKey(job: Omit<Job, 'key' | 'timeoutSeconds' | 'lowerIsBetter'>): EvaluationKey {
+  const { task, taskVersion, evaluator, deviceClass, rung, candidate, seed, measure } = job;
   return evaluationKeySchema.parse(
-    contentHash({ task, taskVersion, evaluator, deviceClass, rung, architecture, seed, measure }),
+    contentHash({ task, taskVersion, evaluator, deviceClass, rung, ...candidateIdentity(candidate), seed, measure }),
   );
 }
 
-const score = z.number().min(0).max(1);
+/** Finite, and more is better: the metric itself, or its negation where the metric falls as things improve. */
+const score = z.number();
 
 /** A training that ended with a number. */
 export const measurementSchema = z.strictObject({
@@ -66,6 +74,8 @@ export const measurementSchema = z.strictObject({
   flops: z.number().nonnegative(),
   peakMemoryBytes: z.int().nonnegative(),
   device: z.string(),
+  /** The program ran without a sandbox, by the user's own choice: it may have done anything to this figure. */
+  unsafe: z.literal(true).optional(),
 });
 export type Measurement = z.infer<typeof measurementSchema>;
 

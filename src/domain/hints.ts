@@ -1,5 +1,11 @@
 import * as z from 'zod';
-import { type Architecture, type Primitive, parseArchitecture, primitiveSchema, type Space } from './architecture.ts';
+import {
+  type Architecture,
+  type Primitive,
+  parseArchitecture,
+  primitiveSchema,
+  type StackSpace,
+} from './architecture.ts';
 
 /**
  * What a published result implies for the order and number of layers, in a form that a program can follow. A hint speaks
@@ -65,7 +71,7 @@ export type Hint = z.infer<typeof hintSchema>;
 const isMixer = (layer: Primitive): boolean => layer !== 'M';
 
 /** Whether a space offers the primitives without which the hint says nothing. */
-export function concerns(hint: Hint, space: Space): boolean {
+export function concerns(hint: Hint, space: StackSpace): boolean {
   const offered = (primitive: Primitive) => space.primitives.includes(primitive);
   switch (hint.kind) {
     case 'pattern':

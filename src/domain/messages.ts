@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
-import { primitiveSchema, spaceSchema } from './architecture.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
 import { lessonSchema, operatorSchema, originSchema, rationaleSchema, viewSchema } from './node.ts';
+import { briefSchema } from './program.ts';
 import { phaseSchema, searchSpecSchema } from './search.ts';
+import { spaceSchema } from './space.ts';
 import { rungSchema } from './task.ts';
 
 /**
@@ -145,6 +146,8 @@ export const requests = {
       seed: z.int().nonnegative(),
       task: z.string(),
       metric: z.string(),
+      lowerIsBetter: z.boolean(),
+      brief: briefSchema.optional(),
       /** The attempt to decide next, counted from 1. */
       next: z.int().positive(),
     }),
@@ -165,7 +168,7 @@ export const requests = {
       ordinal: z.int().positive(),
       operator: operatorSchema,
       parents: z.array(nodeIdSchema).max(2),
-      candidate: z.string().max(100_000),
+      candidate: z.string().max(400_000),
       rationale: rationaleSchema,
       /** What earlier results taught; recorded with the proposal that was made after them. */
       lessons: z.array(lessonSchema).max(256).optional(),
@@ -204,7 +207,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
     agent: agentNameSchema,
     operator: originSchema,
     parents: z.array(nodeIdSchema),
-    architecture: z.array(primitiveSchema),
+    /** The candidate in the form for people. */
+    short: z.string(),
   }),
   z.strictObject({
     kind: z.literal('node-refused'),
@@ -243,7 +247,8 @@ export const workerStateSchema = z.strictObject({
   worker: workerIdSchema,
   device: z.string(),
   deviceName: z.string(),
-  evaluator: z.string(),
+  /** One per kind of candidate that it judges. */
+  evaluators: z.array(z.string()),
   state: z.enum(['starting', 'idle', 'training', 'draining', 'stopped']),
   key: evaluationKeySchema.nullable(),
   /** Share of the training that is done, 0 to 1. */

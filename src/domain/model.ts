@@ -1,7 +1,8 @@
 import * as z from 'zod';
+import type { SpaceKind } from './space.ts';
 
 /** Classical searchers, run in the agent's own process: baselines for every claim, and the offline default. */
-export const localModels = ['local/random', 'local/mutate', 'local/bayes', 'local/prior'] as const;
+export const localModels = ['local/random', 'local/mutate', 'local/bayes', 'local/prior', 'local/tuner'] as const;
 export const localModelSchema = z.enum(localModels);
 export type LocalModelName = z.infer<typeof localModelSchema>;
 
@@ -28,6 +29,11 @@ export type ModelName = z.infer<typeof modelSchema>;
 
 export function isLocal(model: ModelName): model is LocalModelName {
   return model.startsWith('local/');
+}
+
+/** What a model can propose: a language model anything, a classical searcher what it was made for. */
+export function proposes(model: ModelName, kind: SpaceKind): boolean {
+  return !isLocal(model) || (model === 'local/tuner') === (kind === 'program');
 }
 
 /** The two halves of a name. */

@@ -1,7 +1,9 @@
 import { type AgentSpec, reads } from './agent.ts';
-import { canonicalText, parseInSpace } from './architecture.ts';
-import { PrerequisiteError } from './errors.ts';
+import { canonicalCandidate } from './candidate.ts';
+import { errorMessage, PrerequisiteError } from './errors.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
+import { localModels, proposes } from './model.ts';
+import { programText } from './program.ts';
 import { referencesFor } from './references.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
 import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
@@ -29,7 +31,7 @@ function shares(total: number, parts: number): number[] {
  *
  * @throws PrerequisiteError for two agents of one name, a reserved name, or limits beyond the search's budget.
  */
-function shareOut(file: SearchFile): AgentSpec[] {
+function shareOut(file: SearchFile, { space }: Task): AgentSpec[] {
   const single = file.agents.flatMap((entry) =>
     Array.from({ length: entry.count }, (_, index) => ({
       ...entry,
@@ -49,6 +51,15 @@ function shareOut(file: SearchFile): AgentSpec[] {
     }
     seen.add(name);
   }
+  const misfit = single.find(({ model }) => !proposes(model, space.kind));
+  if (misfit) {
+    const use = localModels.filter((model) => proposes(model, space.kind)).join(', ');
+    throw new PrerequisiteError(
+      'agents',
+      `"${misfit.name}" thinks with ${misfit.model}, which ${space.kind === 'stack' ? 'arranges no layers' : 'writes no programs'}`,
+      `use ${use}, or a language model`,
+    );
+  }
   const total = file.budget.evaluations;
   const limited = single.reduce((sum, entry) => sum + (entry.evaluations ?? 0), 0);
   if (limited > total) {
@@ -66,6 +77,18 @@ function shareOut(file: SearchFile): AgentSpec[] {
   }));
 }
 
+/** What a search has to beat: known patterns of layers, or the task's own baseline program. */
+function referencesOf(file: SearchFile, { space, brief }: Task): { name: string; text: string }[] {
+  if (space.kind === 'stack') {
+    return (file.references ?? referencesFor(space)).map(({ name, architecture }) => ({ name, text: architecture }));
+  }
+  if (file.references !== undefined) {
+    const message = 'references are patterns of layers, and this task asks for a program';
+    throw new PrerequisiteError('references', message, 'remove them: the task brings its baseline');
+  }
+  return brief ? [{ name: 'baseline', text: programText(brief.baseline) }] : [];
+}
+
 /**
  * Decides everything that a search file leaves open. Equal files in equal settings give equal specifications (I5).
  *
@@ -75,23 +98,25 @@ export function planSearch(
   file: SearchFile,
   { id, task, profile, evaluator, deviceClass, corpus }: Setting,
 ): SearchSpec {
-  const references = (file.references ?? referencesFor(task.space)).map(({ name, architecture }) => {
+  const references = referencesOf(file, task).map(({ name, text }) => {
     try {
-      return { name, architecture: canonicalText(parseInSpace(architecture, task.space)) };
+      return { name, candidate: canonicalCandidate(text, task.space) };
     } catch (cause) {
-      const message = `reference "${name}": ${(cause as Error).message}`;
+      const message = `reference "${name}": ${errorMessage(cause)}`;
       throw new PrerequisiteError('references', message, 'mend or remove it', { cause });
     }
   });
   const twice = references.find(({ name }, index) => references.findIndex((other) => other.name === name) !== index);
   if (twice) throw new PrerequisiteError('references', `two references are called "${twice.name}"`, 'rename one');
-  const agents = shareOut(file);
+  const agents = shareOut(file, task);
   return searchSpecSchema.parse({
     id,
     task: task.name,
     taskVersion: taskVersion(task, profile),
     metric: task.metric,
+    lowerIsBetter: task.lowerIsBetter,
     space: task.space,
+    ...(task.brief ? { brief: task.brief } : {}),
     profile: file.profile,
     rungs: profile.rungs,
     evaluator,

@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { agentEntrySchema, agentSpecSchema } from './agent.ts';
-import { parseArchitecture, spaceSchema } from './architecture.ts';
+import { parseArchitecture } from './architecture.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
+import { briefSchema } from './program.ts';
+import { spaceSchema } from './space.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
 /** Limits that hold however the search goes; each is checked before the spending it limits (I9). */
@@ -53,7 +55,7 @@ export const searchFileSchema = z.strictObject({
   budget: budgetSchema,
   agents: z.array(agentEntrySchema).min(1).max(64),
   ladder: ladderSchema.prefault({}),
-  /** Known patterns to compare with; without the key, those that fit the task's space. */
+  /** Known patterns to compare with; without the key, those that fit the task's space. For layers only. */
   references: z.array(referenceSchema).optional(),
   /** `auto`: one per visible GPU, else one per CPU core. A number: so many. */
   workers: z.union([z.literal('auto'), z.int().min(0).max(256)]).default('auto'),
@@ -69,7 +71,11 @@ export const searchSpecSchema = z.strictObject({
   task: z.string(),
   taskVersion: z.string(),
   metric: z.string(),
+  /** The metric falls as things improve: fitness is its negation. */
+  lowerIsBetter: z.boolean(),
   space: spaceSchema,
+  /** For a space of programs. */
+  brief: briefSchema.optional(),
   profile: z.string(),
   /** The profile's settings as they were at the start; later edits of the task do not touch a running search. */
   rungs: profileSchema.shape.rungs,
@@ -79,7 +85,8 @@ export const searchSpecSchema = z.strictObject({
   budget: budgetSchema,
   ladder: ladderSchema,
   agents: z.array(agentSpecSchema).min(1),
-  references: z.array(referenceSchema),
+  /** What the search has to beat, by canonical text. */
+  references: z.array(z.strictObject({ name: agentNameSchema, candidate: z.string() })),
   /** The version of Aira's notes, where an agent reads them. */
   corpus: z.string().optional(),
 });

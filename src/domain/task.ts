@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import type { spaceSchema } from './architecture.ts';
 import { contentHash, type Json } from './canonical.ts';
+import type { Brief } from './program.ts';
+import type { Space } from './space.ts';
 
 /**
  * The steps of the fidelity ladder. `screen` looks at everything once and cheaply; `confirm` re-scores the best with
@@ -28,7 +29,7 @@ export const profileSchema = z.strictObject({
 });
 export type Profile = z.infer<typeof profileSchema>;
 
-/** A Compose task: arrange known primitives; fitness is measured by training a small model. */
+/** A task: arrange known primitives, or write a program; fitness is measured by training a small model. */
 export interface Task {
   readonly name: string;
   /** Where its files are, absolute. */
@@ -36,12 +37,17 @@ export interface Task {
   readonly description: string;
   readonly metric: string;
   readonly lowerIsBetter: boolean;
-  readonly space: z.infer<typeof spaceSchema>;
+  readonly space: Space;
+  /** What an author of programs is told; where there is something to arrange instead, absent. */
+  readonly brief?: Brief;
   readonly profiles: Readonly<Record<string, Profile>>;
 }
 
 /** Changes whenever anything changes that could change a score: the space, or a setting of the profile. */
 export function taskVersion(task: Pick<Task, 'name' | 'space'>, profile: Profile): string {
   const settings = Object.fromEntries(rungs.map((rung) => [rung, profile.rungs[rung].settings]));
-  return contentHash({ name: task.name, space: task.space, settings: settings as Json }).slice(0, 16);
+  const { kind, ...space } = task.space;
+  // Layers were once all that there was to arrange: their versions know no kind, and results of old stay usable.
+  const identity = kind === 'stack' ? space : { kind, ...space };
+  return contentHash({ name: task.name, space: identity, settings: settings as Json }).slice(0, 16);
 }

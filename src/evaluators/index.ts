@@ -1,13 +1,10 @@
 export { chooseDevices, type Device, inspectMachine, type Machine } from './devices.ts';
 export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';
 export { type Engine, type EngineChoice, engineFor } from './engine.ts';
+export type { EvaluateHandlers, Evaluator, EvaluatorHello, Progress } from './evaluator.ts';
 export { evaluatorVersion } from './evaluatorVersion.ts';
-export {
-  type EvaluateHandlers,
-  NativeWorker,
-  type NativeWorkerOptions,
-  type Progress,
-} from './nativeWorker.ts';
+export { NativeWorker, type NativeWorkerOptions } from './nativeWorker.ts';
+export { type EvaluatorSetting, openEvaluator, versionFor } from './openEvaluator.ts';
 export { packageRoot, taskRoots, trainersDirectory } from './packageRoot.ts';
 export { batchKey, type OnOutcome } from './population.ts';
 export { type MemoryProbe, procMemory } from './processMemory.ts';

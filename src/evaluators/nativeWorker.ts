@@ -16,34 +16,18 @@
  */
 import { TerminalError } from '../domain/errors.ts';
 import type { Job } from '../domain/evaluation.ts';
-import type { EvaluationKey } from '../domain/ids.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { type Deferred, deferred } from '../platform/deferred.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { systemTimers, type Timers } from '../platform/timers.ts';
 import { deviceClassOf } from './devices.ts';
 import { describeEnd, diagnose } from './diagnosis.ts';
-import { type OnOutcome, Population, type Verdict } from './population.ts';
+import type { EvaluateHandlers, Evaluator } from './evaluator.ts';
+import { Population, type Verdict } from './population.ts';
 import { type MemoryProbe, procMemory } from './processMemory.ts';
 import type { Hello, WorkerEvent } from './protocol.ts';
 import { Trainer, WorkerStartError } from './trainer.ts';
 import type { ProcessEnd, WorkerCommand } from './workerProcess.ts';
-
-export interface Progress {
-  readonly key: EvaluationKey;
-  readonly step: number;
-  readonly steps: number;
-  /** The score so far; null before there is one. */
-  readonly score: number | null;
-}
-
-/** Called while a request runs. They must not throw. */
-export interface EvaluateHandlers {
-  readonly onOutcome: OnOutcome;
-  readonly onProgress?: (progress: Progress) => void;
-  /** Ends the request early; jobs without an outcome are `cancelled`. */
-  readonly signal?: AbortSignal;
-}
 
 export interface NativeWorkerOptions {
   readonly command: WorkerCommand;
@@ -72,7 +56,7 @@ interface Run {
 
 const stoppedError = () => new TerminalError('worker-stopped', 'this worker has been stopped');
 
-export class NativeWorker {
+export class NativeWorker implements Evaluator {
   readonly #options: Required<NativeWorkerOptions>;
   #trainer: Trainer | null = null;
   #run: Run | null = null;

@@ -9,10 +9,14 @@
  *   M3  The seconds of failures and the gaps between results add up to the wall-clock time of the request.
  */
 
+import type { Architecture } from '../domain/architecture.ts';
+import type { Candidate } from '../domain/candidate.ts';
 import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { TerminalError } from '../domain/errors.ts';
 import { type FailureReason, failureSchema, type Job, type Measurement, type Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
+import { fitnessOf } from '../domain/metric.ts';
+import { stackSpace } from '../domain/space.ts';
 import type { Clock } from '../platform/clock.ts';
 import { printable } from './outputLog.ts';
 import type { FailedEvent, ResultEvent, WorkerRequest } from './protocol.ts';
@@ -30,6 +34,12 @@ export type OnOutcome = (key: EvaluationKey, outcome: Outcome) => void;
 /** Jobs with equal texts can be trained by one request: they share space and settings, and differ in candidate and seed. */
 export function batchKey(job: Pick<Job, 'evaluator' | 'space' | 'settings'>): string {
   return canonicalJson({ evaluator: job.evaluator, space: job.space, settings: job.settings as Json });
+}
+
+function layersOf(candidate: Candidate): Architecture {
+  if (candidate.kind !== 'stack')
+    throw new TerminalError('population', 'this trainer arranges layers; it runs no programs');
+  return candidate.architecture;
 }
 
 /** Sub-task figures without those that were not measured. */
@@ -58,12 +68,18 @@ export class Population {
     if (jobs.some((job) => batchKey(job) !== batchKey(first))) {
       throw new TerminalError('population', 'jobs of one request must share evaluator, space and settings');
     }
+    const { layers, primitives } = stackSpace(first.space);
     this.#request = {
       op: 'evaluate',
       id,
       proxy: first.settings as { [key: string]: Json },
-      space: first.space,
-      population: jobs.map(({ key, architecture, seed, measure }) => ({ key, architecture, seed, measure })),
+      space: { layers, primitives },
+      population: jobs.map(({ key, candidate, seed, measure }) => ({
+        key,
+        architecture: layersOf(candidate),
+        seed,
+        measure,
+      })),
     };
     this.#device = device;
     this.#clock = clock;
@@ -92,8 +108,13 @@ export class Population {
     if (job.measure === 'validation' && testFigures) return 'a test figure that was not asked for';
     if (job.measure === 'validation' && figures.validation === null) return 'a result without a validation figure';
     if (job.measure === 'test' && figures.test === null) return 'a result without the test figure';
+    // Figures of which more is better are shares of right answers.
+    const outside = (figure: number | null) => figure !== null && !job.lowerIsBetter && (figure < 0 || figure > 1);
+    if (outside(figures.validation) || outside(figures.test)) return 'a score that is no share';
     this.#take(1);
-    this.#give(key, { status: 'ok', ...figures, tasks } satisfies Measurement);
+    const fitness = (figure: number | null) => (figure === null ? null : fitnessOf(figure, job.lowerIsBetter));
+    const scores = { validation: fitness(figures.validation), test: fitness(figures.test) };
+    this.#give(key, { status: 'ok', ...figures, ...scores, tasks } satisfies Measurement);
     return null;
   }
 

@@ -1,12 +1,29 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, extname, join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
-import { spaceSchema } from '../domain/architecture.ts';
+import { stackSpaceSchema } from '../domain/architecture.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { explain, nearest } from '../domain/explain.ts';
+import {
+  type Brief,
+  briefSchema,
+  type Files,
+  type ProgramSpace,
+  programInSpace,
+  programSpaceSchema,
+} from '../domain/program.ts';
 import { type Profile, profileSchema, type Task } from '../domain/task.ts';
 import { taskRoots } from './packageRoot.ts';
+
+/** What a Design task asks to be written, beside the folders `baseline` and `library` of its own directory. */
+const designSchema = z.strictObject({
+  /** Which runner trains and scores it; of the profiles' settings, too. */
+  family: z.string().min(1),
+  files: programSpaceSchema.shape.files,
+  /** Folder with further submissions, relative to the task: one folder, or one first file, each. */
+  library: z.string().min(1).default('mixers'),
+});
 
 /**
  * `metadata.yaml` of an AIRS-Bench task directory. Keys of AIRS-Bench that are not used here pass unread, since other
@@ -15,7 +32,8 @@ import { taskRoots } from './packageRoot.ts';
 const metadataSchema = z.looseObject({
   metric_lower_is_better: z.boolean(),
   logging_info: z.looseObject({ name: z.string().min(1), metric: z.string().min(1) }),
-  compose: spaceSchema,
+  compose: stackSpaceSchema.omit({ kind: true }).optional(),
+  design: designSchema.optional(),
   profiles: z
     .record(z.string().min(1), profileSchema)
     .refine((profiles) => Object.keys(profiles).length > 0, 'a task needs at least one profile'),
@@ -121,19 +139,49 @@ export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoot
   if (!parsed.success) {
     throw malformed(path, [...explain(parsed.error, metadataSchema), ...mistypedKeys(raw)].join('; '), parsed.error);
   }
-  const { logging_info: info, metric_lower_is_better, compose, profiles } = parsed.data;
+  const { logging_info: info, metric_lower_is_better, compose, design, profiles } = parsed.data;
   if (info.name !== basename(directory)) {
     throw malformed(path, `logging_info.name is "${info.name}", but the directory is called "${basename(directory)}"`);
   }
-  return {
-    name: info.name,
-    directory,
-    description: readText(join(directory, descriptionFile)),
-    metric: info.metric,
-    lowerIsBetter: metric_lower_is_better,
-    space: compose,
-    profiles,
+  if ((compose === undefined) === (design === undefined)) {
+    throw malformed(path, 'a task has either "compose", layers to arrange, or "design", files to write');
+  }
+  const description = readText(join(directory, descriptionFile));
+  const common = { directory, description, metric: info.metric, lowerIsBetter: metric_lower_is_better, profiles };
+  if (compose) return { name: info.name, ...common, space: { kind: 'stack', ...compose } };
+  const { files, library } = design as z.infer<typeof designSchema>;
+  const space: ProgramSpace = { kind: 'program', files };
+  return { name: info.name, ...common, space, brief: briefOf(directory, description, space, library) };
+}
+
+/** Reads the submissions that a Design task brings. @throws PrerequisiteError `task-malformed` for one that is none. */
+function briefOf(directory: string, contract: string, space: ProgramSpace, libraryFolder: string): Brief {
+  const submission = (folder: string, read: (name: string) => string): Files => {
+    try {
+      return programInSpace(Object.fromEntries(space.files.map(({ name }) => [name, read(name)])), space);
+    } catch (thrown) {
+      if (thrown instanceof PrerequisiteError) throw thrown;
+      throw malformed(folder, errorMessage(thrown), thrown);
+    }
   };
+  const base = join(directory, 'baseline');
+  const baseline = submission(base, (name) => readText(join(base, name)));
+  const root = resolve(directory, libraryFolder);
+  const [first] = space.files;
+  const entries = isDirectory(root) ? readdirSync(root).sort() : [];
+  const library = entries.flatMap((entry) => {
+    const path = join(root, entry);
+    const name = entry.replace(/\.[a-z]+$/, '').replaceAll('_', '-');
+    // A file stands for a submission that differs from the baseline in its first file alone.
+    const read = isDirectory(path)
+      ? (file: string) => (isFile(join(path, file)) ? readText(join(path, file)) : (baseline[file] ?? ''))
+      : (file: string) => (file === first?.name ? readText(path) : (baseline[file] ?? ''));
+    const meant = isDirectory(path)
+      ? isFile(join(path, first?.name ?? ''))
+      : extname(entry) === extname(first?.name ?? '');
+    return meant && !entry.startsWith('_') ? [{ name, files: submission(path, read) }] : [];
+  });
+  return briefSchema.parse({ contract, baseline, library });
 }
 
 /** A profile of a task by name. @throws PrerequisiteError `profile-unknown`, naming those there are. */

@@ -154,8 +154,9 @@ export class Archive {
       const spec = this.#parts.searches.spec(search);
       const self = spec.agents.find((each) => each.name === agent);
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
-      const { space, seed, task, metric } = spec;
-      return { spec: self, space, seed, task, metric, next: this.#parts.views.next(search, agent) };
+      const { space, seed, task, metric, lowerIsBetter, brief } = spec;
+      const topic = { task, metric, lowerIsBetter, ...(brief ? { brief } : {}) };
+      return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
     'agent-view': ({ search, agent, ordinal }) => this.#parts.views.view(search, agent, ordinal),
     'agent-submit': (request) => {

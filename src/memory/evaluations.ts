@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { parseInSpace } from '../domain/architecture.ts';
+import { parseCandidate } from '../domain/candidate.ts';
 import {
   type EvaluationResult,
   evaluationKey,
@@ -21,8 +21,11 @@ const worthRetrying: readonly FailureReason[] = ['crash', 'cancelled'];
 const retries = 2;
 
 /** What the trainer measured of the test set stays out of the row that everybody reads (I4). */
-function withoutTest(measurement: Measurement): { open: Omit<Measurement, 'test' | 'status'>; testTasks: object } {
-  const { test: _, status: __, tasks, ...rest } = measurement;
+function withoutTest(measurement: Measurement): {
+  open: Omit<Measurement, 'test' | 'status' | 'unsafe'>;
+  testTasks: object;
+} {
+  const { test: _, status: __, unsafe: ___, tasks, ...rest } = measurement;
   const testTasks: Record<string, number> = {};
   const openTasks: Measurement['tasks'] = {};
   for (const [task, figures] of Object.entries(tasks)) {
@@ -83,7 +86,7 @@ export function evaluations(db: Database, out: Outbox) {
   );
   const insertEvaluation = db.prepare(
     `INSERT INTO evaluations (key, status, validation, reason, message, evaluator, worker, device, attempt, seconds,
-       measurement, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       measurement, finished_at, unsafe) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const insertTest = db.prepare('INSERT INTO test_scores (key, score, tasks) VALUES (?, ?, ?)');
   const openJobs = db.prepare<[], { key: string; body: string; epoch: number; sent: number }>(
@@ -133,7 +136,7 @@ export function evaluations(db: Database, out: Outbox) {
     };
     insertEvaluation.run(
       ...[key, row.status, row.validation, row.reason, row.message, evaluator, worker, outcome.device, attempt],
-      ...[row.seconds, JSON.stringify(open), now],
+      ...[row.seconds, JSON.stringify(open), now, ok && outcome.unsafe ? 1 : 0],
     );
     if (ok && outcome.test !== null) insertTest.run(key, outcome.test, JSON.stringify(testTasks));
     for (const want of wantsOf.all(key)) announce(want, row, now);
@@ -146,7 +149,7 @@ export function evaluations(db: Database, out: Outbox) {
   };
 
   return {
-    /** The job that judges a candidate on a rung with one seed. @throws ArchitectureError for a text outside the space. */
+    /** The job that judges a candidate on a rung with one seed. @throws CandidateError for a text outside the space. */
     jobFor(spec: SearchSpec, candidate: string, rung: Rung, seed: number): Job {
       const identity = {
         task: spec.task,
@@ -156,13 +159,18 @@ export function evaluations(db: Database, out: Outbox) {
         rung,
         space: spec.space,
         settings: spec.rungs[rung].settings,
-        architecture: [...parseInSpace(candidate, spec.space)],
+        candidate: parseCandidate(candidate, spec.space),
         seed,
         measure: rung === 'final' ? ('test' as const) : ('validation' as const),
       };
       // Thirty times the estimate: far beyond a slow machine, well below a hang that would cost the search its time.
       const timeoutSeconds = Math.max(60, 30 * spec.rungs[rung].seconds);
-      return jobSchema.parse({ ...identity, key: evaluationKey(identity), timeoutSeconds });
+      return jobSchema.parse({
+        ...identity,
+        key: evaluationKey(identity),
+        lowerIsBetter: spec.lowerIsBetter,
+        timeoutSeconds,
+      });
     },
 
     /** Would asking for this job train anything, or is it known, or asked for already? */

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { canonicalText, parseInSpace } from '../domain/architecture.ts';
+import { canonicalCandidate, shortCandidate } from '../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../domain/errors.ts';
 import { rungSeeds } from '../domain/evaluation.ts';
 import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
@@ -108,7 +108,7 @@ export function nodes(
       let candidate = request.candidate;
       let problem: string | null = null;
       try {
-        candidate = canonicalText(parseInSpace(candidate, spec.space));
+        candidate = canonicalCandidate(candidate, spec.space);
       } catch (thrown) {
         problem = errorMessage(thrown);
       }
@@ -125,7 +125,7 @@ export function nodes(
       const [seed = 1] = rungSeeds('screen', 1);
       const job = evaluations.jobFor(spec, candidate, 'screen', seed);
       out.addEvent(
-        { kind: 'node-submitted', search, node: id, agent, operator, parents, architecture: job.architecture },
+        { kind: 'node-submitted', search, node: id, agent, operator, parents, short: shortCandidate(candidate) },
         now,
       );
       return { verdict: 'accepted', node: id, ...evaluations.ask(search, id, agent, job, now) };
@@ -136,8 +136,7 @@ export function nodes(
       const { search, node, origin, rationale } = request;
       if (byId.get(search, node)) return { node };
       const spec = searches.spec(search);
-      const architecture = parseInSpace(request.candidate, spec.space);
-      const candidate = canonicalText(architecture);
+      const candidate = canonicalCandidate(request.candidate, spec.space);
       const cut = node.lastIndexOf('-');
       const agent = node.slice(0, cut) as AgentName;
       const ordinal = Number(node.slice(cut + 1));
@@ -145,7 +144,7 @@ export function nodes(
       out.addEvent(
         {
           ...{ kind: 'node-submitted', search, node, agent, operator: origin, parents: [] },
-          architecture: [...architecture],
+          short: shortCandidate(candidate),
         },
         now,
       );

@@ -77,7 +77,7 @@ export function searches(db: Database, out: Outbox) {
       if (!existing) {
         insert.run(wanted.id, text, source, now);
         insertPhase.run(wanted.id, 'screening', now);
-      } else if (existing.spec !== text) {
+      } else if (canonicalJson(searchSpecSchema.parse(JSON.parse(existing.spec)) as unknown as Json) !== text) {
         throw new TerminalError('search-differs', `"${wanted.id}" is the name of another search`);
       }
       openSitting.run(wanted.id, now, now);

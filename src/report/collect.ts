@@ -56,10 +56,12 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
 }
 
 function aggregation(records: readonly NodeRecord[], spec: SearchSpec): ReportAggregation | null {
+  const { space } = spec;
+  if (space.kind !== 'stack') return null;
   const nodes: ScoredNode[] = records.flatMap((record) => {
     const score = record.evaluations.find(({ rung }) => rung === 'screen')?.validation;
     if (record.origin === 'reference' || record.origin === 'aggregate' || score == null) return [];
-    return [{ node: record.id, agent: record.agent, architecture: parseInSpace(record.candidate, spec.space), score }];
+    return [{ node: record.id, agent: record.agent, architecture: parseInSpace(record.candidate, space), score }];
   });
   if (nodes.length === 0) return null;
   return {
@@ -132,7 +134,7 @@ function extrapolations(data: ReportData, found: ReportAggregation | null): Repo
   const pattern = found?.patterns.find(({ conditioning }) => conditioning === evaluatedConditioning);
   const sources: { label: string; pattern: Architecture }[] = [];
   if (pattern) sources.push({ label: 'aggregate N0', pattern: pattern.architecture });
-  if (lead) {
+  if (lead && data.search.space.kind === 'stack') {
     const role = lead.validation.confirm.length > 0 ? 'finalist' : 'best screened';
     sources.push({ label: `${role} ${lead.id}`, pattern: parseArchitecture(lead.candidate) });
   }

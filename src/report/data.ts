@@ -1,8 +1,9 @@
 import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
-import type { Architecture, Space } from '../domain/architecture.ts';
+import type { Architecture } from '../domain/architecture.ts';
 import type { Spend } from '../domain/call.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
+import type { Space } from '../domain/space.ts';
 import type { Rung } from '../domain/task.ts';
 
 /**

@@ -5,7 +5,7 @@ import type { LocalModel } from '../../src/agents/index.ts';
 import { bayesModel } from '../../src/agents/models/bayes.ts';
 import { randomModel } from '../../src/agents/models/random.ts';
 import { randomArchitecture, substitute } from '../../src/agents/models/variation.ts';
-import { canonicalText, parseInSpace, type Space } from '../../src/domain/architecture.ts';
+import { canonicalText, parseInSpace, type StackSpace } from '../../src/domain/architecture.ts';
 import { PrerequisiteError, TerminalError } from '../../src/domain/errors.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { packageRoot } from '../../src/evaluators/packageRoot.ts';
@@ -28,7 +28,7 @@ const nodes = Array.from({ length: 8 }, (_, index) => {
 });
 const view = viewOf(nodes);
 const best = nodes.reduce((top, node) => ((node.fitness ?? 0) > (top.fitness ?? 0) ? node : top));
-const improve = (given: { view?: typeof view; signal?: AbortSignal; space?: Space } = {}) =>
+const improve = (given: { view?: typeof view; signal?: AbortSignal; space?: StackSpace } = {}) =>
   ({ operator: 'improve', parents: [best], view, space: space16, rng: rngFor('bayes'), ...given }) as const;
 
 /** A package whose helper is this program instead; `{root}` is where it may leave files. */
@@ -92,7 +92,7 @@ describe('local/bayes', () => {
   });
 
   it('ends in an exhausted space', async () => {
-    const space: Space = { layers: 2, primitives: ['M', 'mA'] };
+    const space: StackSpace = { kind: 'stack', layers: 2, primitives: ['M', 'mA'] };
     const all = ['M M', 'M mA', 'mA M', 'mA mA'].map((candidate, index) =>
       viewNode(index + 1, { candidate, fitness: 0.5 }),
     );

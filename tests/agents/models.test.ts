@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mutateModel } from '../../src/agents/models/mutate.ts';
 import { randomModel } from '../../src/agents/models/random.ts';
-import { canonicalText, parseInSpace, primitives, type Space } from '../../src/domain/architecture.ts';
+import { canonicalText, parseInSpace, primitives, type StackSpace } from '../../src/domain/architecture.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { landscape, rehearse, space16, viewNode, viewOf } from './support.ts';
 
@@ -70,6 +70,7 @@ describe('local/mutate', () => {
 
   it('never repeats a candidate while an unseen one is left, and always ends', async () => {
     const anySmall = fc.record({
+      kind: fc.constant('stack' as const),
       layers: fc.integer({ min: 1, max: 4 }),
       primitives: fc.subarray([...primitives], { minLength: 1 }),
     });
@@ -78,7 +79,7 @@ describe('local/mutate', () => {
         anySmall,
         fc.nat(),
         fc.constantFrom('draft', 'improve', 'crossover'),
-        async (space: Space, seed, operator) => {
+        async (space: StackSpace, seed, operator) => {
           const rng = rngFor(seed);
           const seen: string[] = [];
           const total = space.primitives.length ** space.layers;

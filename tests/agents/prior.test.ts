@@ -8,7 +8,7 @@ import {
   parseArchitecture,
   parseInSpace,
   primitives,
-  type Space,
+  type StackSpace,
 } from '../../src/domain/architecture.ts';
 import { type Hint, hintFit } from '../../src/domain/hints.ts';
 import {
@@ -197,6 +197,7 @@ describe('local/prior', () => {
 
   it('never repeats a candidate while an unseen one is left, in any space', async () => {
     const anySmall = fc.record({
+      kind: fc.constant('stack' as const),
       layers: fc.integer({ min: 1, max: 3 }),
       primitives: fc.subarray([...primitives], { minLength: 1 }),
     });
@@ -205,7 +206,7 @@ describe('local/prior', () => {
         anySmall,
         fc.nat(),
         fc.constantFrom('draft', 'improve', 'crossover'),
-        async (space: Space, seed, operator) => {
+        async (space: StackSpace, seed, operator) => {
           const rng = rngFor(seed);
           const seen: string[] = [];
           while (seen.length < space.primitives.length ** space.layers) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { think } from '../../src/agents/index.ts';
 import type { LocalModel } from '../../src/agents/models/model.ts';
 import type { AgentSpec } from '../../src/domain/agent.ts';
-import { type Architecture, parseInSpace, primitives, type Space } from '../../src/domain/architecture.ts';
+import { type Architecture, parseInSpace, primitives, type StackSpace } from '../../src/domain/architecture.ts';
 import { agentNameSchema, nodeId } from '../../src/domain/ids.ts';
 import { nodeStatusSchema, operators, type View, type ViewNode, viewSchema } from '../../src/domain/node.ts';
 import { type Rng, rngFor } from '../../src/domain/rng.ts';
@@ -11,7 +11,7 @@ import { agentSpec } from '../support/specs.ts';
 
 export const agent = agentNameSchema.parse('walker');
 export const topic = { task: 'toy', metric: 'accuracy' };
-export const space16: Space = { layers: 16, primitives: [...primitives] };
+export const space16: StackSpace = { kind: 'stack', layers: 16, primitives: [...primitives] };
 
 /** A node of the test's agent; without a fitness it is pending. */
 export function viewNode(
@@ -101,14 +101,14 @@ export function shuffled<T>(items: readonly T[], rng: Rng): T[] {
 
 /** A landscape with a planted optimum: what a layer is worth depends on itself and on its neighbour. */
 export interface Landscape {
-  readonly space: Space;
+  readonly space: StackSpace;
   /** In [0, 1]; 1 at the optimum alone. */
   truth(architecture: Architecture): number;
   /** The truth with the noise of one training, the same for the same candidate. */
   measure(candidate: string): number;
 }
 
-export function landscape(seed: number, space: Space = space16, noise = 0.02): Landscape {
+export function landscape(seed: number, space: StackSpace = space16, noise = 0.02): Landscape {
   const rng = rngFor('landscape', seed);
   const target = Array.from({ length: space.layers }, () => rng.pick(space.primitives));
   const truth = (architecture: Architecture): number => {

@@ -77,7 +77,7 @@ describe('think', () => {
   });
 
   it('searches a tiny space to its end without a crash or a useless repetition', async () => {
-    const tiny = landscape(1, { layers: 2, primitives: ['M', 'mA'] }, 0);
+    const tiny = landscape(1, { kind: 'stack', layers: 2, primitives: ['M', 'mA'] }, 0);
     for (const model of [mutateModel(), randomModel()]) {
       for (const kind of ['one-shot', 'greedy', 'mcts', 'evolutionary']) {
         const { nodes, best } = await rehearse({ model, scaffold: { kind }, attempts: 12, seed: 1 }, tiny);

@@ -19,18 +19,19 @@ import {
   parseArchitecture,
   parseInSpace,
   primitives,
-  type Space,
+  type StackSpace,
 } from '../../src/domain/architecture.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { space16, viewNode } from './support.ts';
 
-const anySpace: fc.Arbitrary<Space> = fc.record({
+const anySpace: fc.Arbitrary<StackSpace> = fc.record({
+  kind: fc.constant('stack' as const),
   layers: fc.integer({ min: 1, max: 24 }),
   primitives: fc.subarray([...primitives], { minLength: 1 }),
 });
 
 /** Every architecture of a space, as canonical texts. */
-function wholeSpace({ layers, primitives: pool }: Space): string[] {
+function wholeSpace({ layers, primitives: pool }: StackSpace): string[] {
   let texts = [''];
   for (let layer = 0; layer < layers; layer++)
     texts = texts.flatMap((text) => pool.map((each) => `${text} ${each}`.trim()));
@@ -90,7 +91,7 @@ describe('variations', () => {
 
 describe('novelty', () => {
   it('finds the unseen candidate however few are left, and returns one of the space when none is', () => {
-    const space: Space = { layers: 5, primitives: ['M', 'mA', 'Mb'] };
+    const space: StackSpace = { kind: 'stack', layers: 5, primitives: ['M', 'mA', 'Mb'] };
     const all = wholeSpace(space);
     fc.assert(
       fc.property(fc.nat(), fc.subarray(all, { minLength: 0, maxLength: 4 }), (seed, left) => {
@@ -142,7 +143,7 @@ describe('the pool of the surrogate', () => {
   });
 
   it('ends with what there is in a small space', () => {
-    const space: Space = { layers: 3, primitives: ['M', 'mA'] };
+    const space: StackSpace = { kind: 'stack', layers: 3, primitives: ['M', 'mA'] };
     const all = wholeSpace(space);
     const nothing = { sources: [], pair: [], near: false };
     const left = candidatePool(nothing, space, new Set(all.slice(2)), rngFor('small'));

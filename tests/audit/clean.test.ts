@@ -52,7 +52,7 @@ describe('the audit of an untouched archive', () => {
         scaffold: { kind: 'mcts', children: 3, exploration: 0.5 },
       }),
     ];
-    const space = { layers: 2, primitives: ['M', 'mA'] };
+    const space = { kind: 'stack', layers: 2, primitives: ['M', 'mA'] };
     await runSearch(home, trial({ agents, space, references: [], budget: { evaluations: 16 } }), { twice: 2 });
     const findings = await auditOf(home);
     expect(brokenOf(findings)).toEqual([]);

@@ -6,12 +6,15 @@ import { createModel, type LocalModel, think } from '../../src/agents/index.ts';
 import { type AuditSetting, audit, type Finding } from '../../src/audit/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
 import type { ModelName } from '../../src/domain/agent.ts';
+import { parseArchitecture } from '../../src/domain/architecture.ts';
+import { candidateText } from '../../src/domain/candidate.ts';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { workerIdSchema } from '../../src/domain/ids.ts';
 import type { Verb } from '../../src/domain/messages.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { type SearchSpec, searchSpecSchema } from '../../src/domain/search.ts';
+import { stackSpace } from '../../src/domain/space.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
 import { archivePath } from '../../src/memory/database.ts';
 import { landscape } from '../agents/support.ts';
@@ -46,17 +49,20 @@ export const trial = (overrides: Partial<Record<keyof SearchSpec, unknown>> = {}
         }),
       ],
       budget: { evaluations: 17, minutes: 10, deviceSeconds: 60 },
-      references: [{ name: 'sandwich', architecture: 'mA mA M M' }],
+      references: [{ name: 'sandwich', candidate: 'mA mA M M' }],
       ...overrides,
     }),
   );
 
-const score = (label: string, job: Job) => rngFor(label, job.seed, job.architecture.join(' ')).float();
+const score = (label: string, job: Job) => rngFor(label, job.seed, candidateText(job.candidate)).float();
 
 /** What a training of the job would measure: a function of the job alone, as a training is. */
 export function measured(job: Job): Outcome {
-  const ground = landscape(5, job.space);
-  const validation = Math.min(1, Math.max(0, ground.truth(job.architecture) * 0.8 + 0.1 * score('noise', job)));
+  const ground = landscape(5, stackSpace(job.space));
+  const validation = Math.min(
+    1,
+    Math.max(0, ground.truth(parseArchitecture(candidateText(job.candidate))) * 0.8 + 0.1 * score('noise', job)),
+  );
   if (job.measure === 'validation') return measurement(validation);
   const test = score('test', job);
   return measurement(validation, { test, tasks: { recall: { validation, test: score('test of recall', job) } } });

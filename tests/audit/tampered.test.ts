@@ -379,7 +379,7 @@ describe('an archive that was altered', () => {
 describe('refusals that were altered', () => {
   const repeating = trial({
     agents: [agentSpec({ evaluations: 6 })],
-    space: { layers: 2, primitives: ['M', 'mA'] },
+    space: { kind: 'stack', layers: 2, primitives: ['M', 'mA'] },
     references: [],
     budget: { evaluations: 6 },
   });

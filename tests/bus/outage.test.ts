@@ -74,7 +74,7 @@ describe('when the server is killed and comes back', () => {
       worker: 'worker-1',
       device: 'cpu',
       deviceName: '',
-      evaluator: 'torch-1',
+      evaluators: ['torch-1'],
       state: 'idle',
       key: null,
       progress: null,

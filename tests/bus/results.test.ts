@@ -258,7 +258,7 @@ describe('signs of life', () => {
       worker: 'worker-1',
       device: 'cpu',
       deviceName: 'A processor',
-      evaluator: 'torch-1',
+      evaluators: ['torch-1'],
       state: 'training',
       key: result(1).key,
       progress: 0.5,

@@ -81,7 +81,7 @@ it('finds what users were told and the ledger does not know', () => {
   const line = { v: 1, search: 'toy', node: 'chance-1', rung: 'screen', seed: 1 };
   const told = [
     { ...line, event: 'node-evaluated', validation: 0.987 },
-    { ...line, event: 'node-submitted', architecture: ['M', 'M', 'M', 'M'] },
+    { ...line, event: 'node-submitted', short: '4M' },
   ];
   expect(violations(join(folder, 'undisturbed'), 'toy', expectation(told))).toEqual([
     expect.stringContaining('was announced with 0.987'),

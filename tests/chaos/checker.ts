@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
 import { type Contents, contentsOf, trainingCounts, withArchive } from '../support/ledger.ts';
 import type { EventLine } from '../support/program.ts';
 
@@ -95,7 +96,7 @@ function broken(db: Database.Database, search: string, told: readonly EventLine[
     if (line.search !== search) return [];
     if (line.event === 'node-submitted') {
       const row = node.get(search, line.node) as { candidate: string } | undefined;
-      const announced = (line.architecture as string[]).join(' ');
+      const announced = canonicalText(parseArchitecture(line.short as string));
       return row?.candidate === announced
         ? []
         : [`${line.node} was announced as ${announced}, and is ${row?.candidate}`];

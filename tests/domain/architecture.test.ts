@@ -46,7 +46,7 @@ describe('an architecture', () => {
   });
 
   it('of a space has its depth and its primitives only', () => {
-    const space = { layers: 3, primitives: ['M' as const, 'mA' as const] };
+    const space = { kind: 'stack' as const, layers: 3, primitives: ['M' as const, 'mA' as const] };
     expect(parseInSpace('2M+mA', space)).toEqual(['M', 'M', 'mA']);
     expect(() => parseInSpace('2M', space)).toThrow('has 2 layers; this task needs 3');
     expect(() => parseInSpace('M Mb M', space)).toThrow('layer 1 is Mb, but this task offers M, mA');

@@ -65,7 +65,7 @@ describe('a hint', () => {
   });
 
   it('concerns only spaces that offer what it speaks of, and a choice', () => {
-    const two = { layers: 16, primitives: ['M', 'mA'] as ('M' | 'mA')[] };
+    const two = { kind: 'stack' as const, layers: 16, primitives: ['M', 'mA'] as ('M' | 'mA')[] };
     expect(concerns({ kind: 'spread', primitive: 'Mb' }, two)).toBe(false);
     // Without Mamba all mixers are attention: a share of the mixers is no choice.
     expect(concerns(share('mA', 'mixers', 0.125), two)).toBe(false);

@@ -14,7 +14,7 @@ const task: Task = {
   description: '',
   metric: 'accuracy',
   lowerIsBetter: false,
-  space: { layers: 16, primitives: ['M', 'mA', 'Mb'] },
+  space: { kind: 'stack', layers: 16, primitives: ['M', 'mA', 'Mb'] },
   profiles: { nano: { rungs: { screen: rung, confirm: rung, final: rung } } },
 };
 const profile = task.profiles.nano as NonNullable<Task['profiles'][string]>;
@@ -90,12 +90,12 @@ describe('planning a search', () => {
       'mamba-mlp',
       'hybrid-1-7',
     ]);
-    expect(referencesFor({ layers: 16, primitives: ['M', 'mA'] }).map(({ name }) => name)).toEqual([
+    expect(referencesFor({ kind: 'stack', layers: 16, primitives: ['M', 'mA'] }).map(({ name }) => name)).toEqual([
       'llama',
       'composer',
       'sandwich',
     ]);
-    expect(referencesFor({ layers: 6, primitives: ['M', 'mA', 'Mb'] })).toEqual([]);
+    expect(referencesFor({ kind: 'stack', layers: 6, primitives: ['M', 'mA', 'Mb'] })).toEqual([]);
   });
 
   it('gives another task version to other settings of the profile', () => {

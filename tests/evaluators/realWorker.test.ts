@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Job, measurementSchema, type Outcome } from '../../src/domain/evaluation.ts';
+import { stackSpace } from '../../src/domain/space.ts';
 import {
   engineFor,
   evaluatorVersion,
@@ -23,7 +24,7 @@ const { engine } = engineFor('cpu');
 const task = loadTask('compose-mad-3p');
 const { settings } = profileOf(task, 'nano').rungs.screen;
 const architecture = Array.from(
-  { length: task.space.layers },
+  { length: stackSpace(task.space).layers },
   (_, layer) => (layer % 2 === 0 ? 'mA' : 'M') as 'mA' | 'M',
 );
 
@@ -37,7 +38,8 @@ function job(name: string, overrides: Partial<Job> = {}, change: Job['settings']
     rung: 'screen',
     space: task.space,
     settings: { ...settings, ...change },
-    architecture,
+    candidate: { kind: 'stack', architecture: [...architecture] },
+    lowerIsBetter: task.lowerIsBetter,
     seed: 1,
     measure: 'validation',
     timeoutSeconds: 300,
@@ -115,7 +117,7 @@ describe('the real trainer', () => {
     expect(await outcomesOf([job('settings', {}, { stepps: 3 })])).toMatchObject([
       { status: 'failed', reason: 'invalid' },
     ]);
-    const short = job('short', { architecture: ['M'] });
+    const short = job('short', { candidate: { kind: 'stack', architecture: ['M'] } });
     expect(await outcomesOf([short, job('whole')])).toMatchObject([
       { status: 'failed', reason: 'invalid', message: expect.stringContaining('1 layers') },
       { status: 'ok' },

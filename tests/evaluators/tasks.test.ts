@@ -53,7 +53,7 @@ describe('a task', () => {
       description: '# tiny\n',
       metric: 'MeanAccuracy',
       lowerIsBetter: false,
-      space: metadata.compose,
+      space: { kind: 'stack', ...metadata.compose },
       profiles: metadata.profiles,
     });
     expect(loadTask(directory, [])).toEqual(task);
@@ -165,7 +165,8 @@ describe('Aira’s own tasks', () => {
     expect(tasks.map(({ name }) => name)).toContain('compose-mad-3p');
     for (const { name, directory } of tasks) {
       const task = loadTask(name);
-      expect(task.space).toEqual(parse(readFileSync(join(directory, 'metadata.yaml'), 'utf8')).compose);
+      const { compose, design } = parse(readFileSync(join(directory, 'metadata.yaml'), 'utf8'));
+      expect(task.space).toEqual(compose ? { kind: 'stack', ...compose } : { kind: 'program', files: design.files });
       expect(Object.keys(task.profiles)).toContain('nano');
     }
   });

@@ -58,7 +58,7 @@ describe('the notes that come with Aira', () => {
   });
 
   it('carry hints that a 16-layer architecture can follow, each of them', () => {
-    const space = { layers: 16, primitives: [...primitives] };
+    const space = { kind: 'stack' as const, layers: 16, primitives: [...primitives] };
     const hinted = corpus.notes.filter(({ hints }) => hints.length > 0);
     expect(hinted.length).toBeGreaterThanOrEqual(25);
     const probes = [

@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { candidateText } from '../../src/domain/candidate.ts';
 import type { AgentName, EvaluationKey } from '../../src/domain/ids.ts';
 import type { RequestOf } from '../../src/domain/messages.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
@@ -38,7 +39,7 @@ describe('submitting', () => {
     ask['search-open']({ spec: searchSpec(), source: '' });
     const reply = ask['agent-submit'](proposal(1, 'M,mA 2Mb'));
     expect(reply).toEqual({ verdict: 'accepted', node: 'walker-1', saved: false });
-    expect(jobs(archive).map((job) => job.architecture.join(' '))).toEqual(['M mA Mb Mb']);
+    expect(jobs(archive).map((job) => candidateText(job.candidate))).toEqual(['M mA Mb Mb']);
     expect(events(archive).map((event) => event.kind)).toEqual(['node-submitted']);
   });
 

@@ -200,7 +200,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
       task: 'compose-mad-3p',
       metric: 'MeanAccuracy',
       profile: 'nano',
-      space: { layers: 16, primitives: [...primitives] },
+      space: { kind: 'stack', layers: 16, primitives: [...primitives] },
       seed,
       phase: 'finished',
     },

@@ -1,12 +1,12 @@
 import { assign, fromPromise, setup } from 'xstate';
-import type { Thought } from '../../agents/index.ts';
+import type { Thought, Topic } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
-import type { Space } from '../../domain/architecture.ts';
 import { BudgetError, RetryableError, toError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
 import type { View } from '../../domain/node.ts';
+import type { Space } from '../../domain/space.ts';
 import type { Logger } from '../../platform/log.ts';
 import { pause, type Timers } from '../../platform/timers.ts';
 import { held } from '../held.ts';
@@ -19,7 +19,7 @@ export type Think = (input: {
   view: View;
   space: Space;
   seed: number;
-  topic: { task: string; metric: string };
+  topic: Topic;
   signal: AbortSignal;
 }) => Promise<Thought>;
 
@@ -88,8 +88,8 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
       wait: fromPromise(({ signal }) => pause(timers, lookAgainMs, signal)),
       think: fromPromise(
         ({ input, signal }: { input: { joined: ReplyOf<'agent-join'>; view: View }; signal: AbortSignal }) => {
-          const { spec, space, seed, task, metric } = input.joined;
-          return think({ spec, view: input.view, space, seed, topic: { task, metric }, signal });
+          const { spec, space, seed, next: _, ...topic } = input.joined;
+          return think({ spec, view: input.view, space, seed, topic, signal });
         },
       ),
       rest: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) => pause(timers, input, signal)),

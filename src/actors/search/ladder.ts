@@ -33,7 +33,7 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
         if (!reference) continue;
         const choice = 'a known pattern to compare with';
         const rationale = { choice, change: reference.name, expected: null, retrieved: [], evidence: [] };
-        await bus.ask('node-add', { search, node, origin: 'reference', candidate: reference.architecture, rationale });
+        await bus.ask('node-add', { search, node, origin: 'reference', candidate: reference.candidate, rationale });
       }
       if (references.length > 0) await evaluate(references, 'screen', 1);
     },
@@ -48,10 +48,13 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
 
     /** What all agents' nodes agree on becomes a node of its own. False where there is nothing to aggregate. */
     async aggregate(): Promise<boolean> {
+      const { space } = spec;
+      // Programs have no layers to vote about.
+      if (space.kind !== 'stack') return false;
       const nodes: ScoredNode[] = (await ofAgents('screen')).map(({ node, candidate, validation }) => ({
         node,
         agent: node.slice(0, node.lastIndexOf('-')) as AgentName,
-        architecture: parseInSpace(candidate, spec.space),
+        architecture: parseInSpace(candidate, space),
         score: validation,
       }));
       try {

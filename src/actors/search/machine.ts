@@ -122,9 +122,9 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
               const retired = sign.state.state === 'finished' || sign.state.state === 'failed';
               if (sign.state.search === search && retired) send({ type: 'RETIRED', agent: sign.state.agent });
             } else {
-              const { worker, evaluator, state } = sign.state;
+              const { worker, evaluators, state } = sign.state;
               const alive = state !== 'stopped';
-              if (evaluator === spec.evaluator || !alive) send({ type: 'WORKER', worker, alive });
+              if (evaluators.includes(spec.evaluator) || !alive) send({ type: 'WORKER', worker, alive });
             }
           }),
         { timers, log },

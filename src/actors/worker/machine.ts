@@ -1,11 +1,12 @@
 import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
 import type { Bus, Delivery } from '../../bus/index.ts';
 import { AiraError, errorMessage, RetryableError, toError } from '../../domain/errors.ts';
-import type { Outcome } from '../../domain/evaluation.ts';
+import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
+import type { SpaceKind } from '../../domain/space.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import type { EvaluateHandlers, Hello, NativeWorker } from '../../evaluators/index.ts';
+import type { EvaluateHandlers, Evaluator, EvaluatorHello } from '../../evaluators/index.ts';
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';
 import { pause, type Timers } from '../../platform/timers.ts';
@@ -16,7 +17,8 @@ export interface WorkerParts {
   readonly id: WorkerId;
   readonly deviceClass: DeviceClass;
   readonly bus: Bus;
-  readonly native: NativeWorker;
+  /** The judge of each kind of candidate that this worker takes. */
+  readonly evaluators: ReadonlyMap<SpaceKind, Evaluator>;
   readonly timers: Timers;
   readonly log: Logger;
   /** How often a training says that it is alive; well below the queue's patience. */
@@ -24,7 +26,7 @@ export interface WorkerParts {
 }
 
 interface Context {
-  hello: Hello | null;
+  hellos: readonly EvaluatorHello[];
   delivery: Delivery | null;
   /** Jobs taken so far: the number of the attempt in hand. */
   taken: number;
@@ -42,7 +44,7 @@ const retryMs = 1000;
 const startTries = 3;
 
 /**
- * A worker: the bus side of one device's trainer.
+ * A worker: the bus side of one device's evaluators.
  *
  * Role: pulls a job, asks whether it is still wanted, has it trained, publishes the outcome, acknowledges. Non-role:
  * training (the native process), deciding whether a failure is tried again (the archivist).
@@ -54,18 +56,20 @@ const startTries = 3;
  * W4. A job for another evaluator is handed back, never trained (I2).
  */
 export function workerMachine(parts: WorkerParts) {
-  const { id, deviceClass, bus, native, timers, log, heartbeatMs } = parts;
+  const { id, deviceClass, bus, evaluators, timers, log, heartbeatMs } = parts;
 
   const announce = (state: WorkerState['state'], context: Context, progress: number | null = null): void =>
     bus.announceWorker({
       worker: id,
       device: deviceClass,
-      deviceName: context.hello?.deviceName ?? '',
-      evaluator: context.hello?.evaluator ?? '',
+      deviceName: context.hellos[0]?.deviceName ?? '',
+      evaluators: context.hellos.map(({ evaluator }) => evaluator),
       state,
       key: context.delivery?.job.key ?? null,
       progress,
     });
+
+  const evaluatorOf = ({ candidate }: Job): Evaluator => held(evaluators.get(candidate.kind) ?? null);
 
   const retrying = async <T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> => {
     for (let tries = 1; ; tries++) {
@@ -82,7 +86,12 @@ export function workerMachine(parts: WorkerParts) {
   return setup({
     types: { context: {} as Context, events: {} as WorkerEvent },
     actors: {
-      start: fromPromise<Hello>(({ signal }) => retrying(() => native.start(), signal)),
+      start: fromPromise<EvaluatorHello[]>(async ({ signal }) => {
+        const hellos: EvaluatorHello[] = [];
+        // One after the other: starting takes memory and processor time, and the device is one.
+        for (const evaluator of evaluators.values()) hellos.push(await retrying(() => evaluator.start(), signal));
+        return hellos;
+      }),
       look: fromPromise<Delivery | null>(async ({ signal }) => {
         try {
           return await bus.takeJob(deviceClass, { signal, expiresMs: lookMs });
@@ -93,9 +102,10 @@ export function workerMachine(parts: WorkerParts) {
           return null;
         }
       }),
-      claim: fromPromise(async ({ input: { delivery, hello, attempt }, signal }: Claim) => {
-        if (delivery.job.evaluator !== hello.evaluator) {
-          log.warn({ job: delivery.job.evaluator, worker: hello.evaluator }, 'a job for another evaluator');
+      claim: fromPromise(async ({ input: { delivery, hellos, attempt }, signal }: Claim) => {
+        const { evaluator, candidate } = delivery.job;
+        if (!evaluators.has(candidate.kind) || !hellos.some((hello) => hello.evaluator === evaluator)) {
+          log.warn({ job: evaluator, worker: hellos.map((hello) => hello.evaluator) }, 'a job for another evaluator');
           await patiently(() => delivery.nak(retryMs), { signal, timers, log });
           return false;
         }
@@ -119,7 +129,7 @@ export function workerMachine(parts: WorkerParts) {
             },
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
           };
-          await retrying(() => native.evaluate([delivery.job], handlers), signal);
+          await retrying(() => evaluatorOf(delivery.job).evaluate([delivery.job], handlers), signal);
           if (!outcome) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
           failpoint('train.after-end');
           return outcome;
@@ -127,9 +137,9 @@ export function workerMachine(parts: WorkerParts) {
           beat();
         }
       }),
-      report: fromPromise(async ({ input: { delivery, hello, outcome, attempt }, signal }: Report) => {
+      report: fromPromise(async ({ input: { delivery, outcome, attempt }, signal }: Report) => {
         const { job } = delivery;
-        const result = { key: job.key, worker: id, evaluator: hello.evaluator, attempt, outcome };
+        const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
         await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
         failpoint('result.after-publish');
         await patiently(() => delivery.ack(), { signal, timers, log });
@@ -137,7 +147,7 @@ export function workerMachine(parts: WorkerParts) {
       }),
       handBack: fromPromise(async ({ input }: { input: Delivery | null }) => {
         await input?.nak(0).catch(() => undefined);
-        await native.stop();
+        await Promise.all([...evaluators.values()].map((evaluator) => evaluator.stop()));
       }),
     },
     guards: { draining: ({ context }) => context.draining },
@@ -149,14 +159,14 @@ export function workerMachine(parts: WorkerParts) {
   }).createMachine({
     id: 'worker',
     initial: 'starting',
-    context: { hello: null, delivery: null, taken: 0, outcome: null, error: null, draining: false },
+    context: { hellos: [], delivery: null, taken: 0, outcome: null, error: null, draining: false },
     on: { STOP: '.stopping', DRAIN: { actions: 'drain' } },
     states: {
       starting: {
         entry: ({ context }) => announce('starting', context),
         invoke: {
           src: 'start',
-          onDone: { target: 'idle', actions: assign({ hello: ({ event }) => event.output }) },
+          onDone: { target: 'idle', actions: assign({ hellos: ({ event }) => event.output }) },
           onError: { target: 'failing', actions: 'keepError' },
         },
         on: { DRAIN: 'stopping' },
@@ -183,7 +193,7 @@ export function workerMachine(parts: WorkerParts) {
           src: 'claim',
           input: ({ context }) => ({
             delivery: held(context.delivery),
-            hello: held(context.hello),
+            hellos: context.hellos,
             attempt: context.taken,
           }),
           onDone: [{ guard: ({ event }) => event.output, target: 'training' }, { target: 'idle' }],
@@ -205,7 +215,6 @@ export function workerMachine(parts: WorkerParts) {
           src: 'report',
           input: ({ context }) => ({
             delivery: held(context.delivery),
-            hello: held(context.hello),
             outcome: held(context.outcome),
             attempt: context.taken,
           }),
@@ -228,7 +237,7 @@ export function workerMachine(parts: WorkerParts) {
 }
 
 interface Claim {
-  input: { delivery: Delivery; hello: Hello; attempt: number };
+  input: { delivery: Delivery; hellos: readonly EvaluatorHello[]; attempt: number };
   signal: AbortSignal;
 }
 interface Training {
@@ -236,6 +245,6 @@ interface Training {
   signal: AbortSignal;
 }
 interface Report {
-  input: { delivery: Delivery; hello: Hello; outcome: Outcome; attempt: number };
+  input: { delivery: Delivery; outcome: Outcome; attempt: number };
   signal: AbortSignal;
 }

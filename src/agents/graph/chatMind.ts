@@ -4,13 +4,14 @@ import {
   canonicalText,
   parseArchitecture,
   parseInSpace,
-  type Space,
+  type StackSpace,
 } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
 import { isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import { type Space, stackSpace } from '../../domain/space.ts';
 import { type ChatMessage, type ChatRequest, usualMaxTokens } from '../models/llm/chat.ts';
 import type { Answer, Gateway } from '../models/llm/gateway.ts';
 import { readAnswer } from '../models/llm/structured.ts';
@@ -38,7 +39,7 @@ export interface ChatSetting {
 }
 
 /** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */
-function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: Space): string {
+function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
   if (architecture !== null) return canonicalText(parseArchitecture(architecture));
   const [parent] = parents;
   if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
@@ -103,7 +104,8 @@ interface Asking {
 }
 
 /** A language model as a mind. It keeps nothing between questions (I5). */
-export function chatMind(spec: AgentSpec, space: Space, { gateway, task, metric, openRetriever }: ChatSetting): Mind {
+export function chatMind(spec: AgentSpec, anySpace: Space, { gateway, task, metric, openRetriever }: ChatSetting): Mind {
+  const space = stackSpace(anySpace);
   const topic = { task, metric, space, role: spec.role ?? '' };
   const reader = spec.literature && openRetriever ? readerOf(spec.literature, openRetriever, gateway) : null;
   const tools = reader ? toolsFor(reader.spec) : [];

@@ -1,3 +1,6 @@
+import { TerminalError } from '../../domain/errors.ts';
+import { proposes } from '../../domain/model.ts';
+import type { Space } from '../../domain/space.ts';
 import type { LocalModel } from '../models/model.ts';
 import type { Mind } from './mind.ts';
 
@@ -8,7 +11,10 @@ export function localMind(model: LocalModel): Mind {
     mendable: false,
     reader: null,
     async propose({ reading: _reading, problems: _problems, ...input }) {
-      const proposal = await model.propose(input);
+      if (!proposes(model.name, input.space.kind)) {
+        throw new TerminalError('model', `${model.name} knows nothing of a ${input.space.kind}`);
+      }
+      const proposal = await (model as LocalModel<Space>).propose(input);
       return { proposal, text: proposal.candidate };
     },
     async learn() {

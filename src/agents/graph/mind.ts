@@ -1,5 +1,6 @@
 import type { ModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import type { Space } from '../../domain/space.ts';
 import type { Proposal, ProposalInput } from '../models/model.ts';
 import type { Reader } from '../reading/reader.ts';
 import type { Asks, ReadingState } from '../reading/state.ts';
@@ -23,7 +24,7 @@ export type Offer =
   | { readonly toolless: true };
 
 /** All that an offer may depend on. */
-export interface ProposeInput extends ProposalInput {
+export interface ProposeInput extends ProposalInput<Space> {
   /** What was read in this thought so far. */
   readonly reading: ReadingState;
   /** What was wrong with earlier answers to this question, oldest first. */

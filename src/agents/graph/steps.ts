@@ -1,6 +1,6 @@
 import type { AgentSpec } from '../../domain/agent.ts';
-import { ArchitectureError, canonicalText, parseInSpace, type Space } from '../../domain/architecture.ts';
-import { TerminalError } from '../../domain/errors.ts';
+import { canonicalCandidate } from '../../domain/candidate.ts';
+import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isOnline } from '../../domain/literature.ts';
 import {
@@ -11,7 +11,9 @@ import {
   type View,
   type ViewNode,
 } from '../../domain/node.ts';
+import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
+import type { Space } from '../../domain/space.ts';
 import { type Asks, nothingRead, type ReadingState } from '../reading/state.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
@@ -31,6 +33,7 @@ export interface ThoughtSetting {
   readonly spec: AgentSpec;
   readonly space: Space;
   readonly seed: number;
+  readonly brief?: Brief | undefined;
   readonly mind: Mind;
   readonly signal: AbortSignal;
 }
@@ -79,13 +82,13 @@ function objection(offer: Judged, view: View, { space, mind }: ThoughtSetting): 
   if ('problem' in offer) return offer.problem;
   const { proposal, text } = offer;
   try {
-    const candidate = canonicalText(parseInSpace(proposal.candidate, space));
+    const candidate = canonicalCandidate(proposal.candidate, space);
     const twin = mind.mendable ? view.nodes.find((node) => node.candidate === candidate) : undefined;
     return twin
-      ? { kind: 'duplicate', message: `${twin.id} is the same architecture: propose another`, text, candidate }
+      ? { kind: 'duplicate', message: `${twin.id} is the same candidate: propose another`, text, candidate }
       : null;
   } catch (error) {
-    if (!(error instanceof ArchitectureError)) throw error;
+    if (!(error instanceof CandidateError)) throw error;
     if (mind.mendable) return { kind: 'invalid', message: error.message, text };
     throw new TerminalError('proposal', `${mind.name} left the space: ${error.message}`, { cause: error });
   }
@@ -128,7 +131,7 @@ export const following: Readonly<Record<Step, Step | null | ((state: ThoughtStat
  * T3. All chance is drawn from (seed, agent, attempt, step).
  */
 export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (state: ThoughtState) => Update>> {
-  const { spec, space, seed, mind, signal } = setting;
+  const { spec, space, brief, seed, mind, signal } = setting;
   const scopeOf = ({ view, decision, problems }: ThoughtState) => ({
     ...{ agent: spec.name, ordinal: view.ordinal },
     ...{ purpose: decision.operator, round: problems?.length ?? 0 },
@@ -142,7 +145,7 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
     const rng = rngFor(seed, spec.name, state.view.ordinal, 'model');
     const problems = state.problems ?? [];
     const view = informed(state);
-    const input = { operator, parents: parentsOf({ ...state, view }), view, space, rng, signal };
+    const input = { operator, parents: parentsOf({ ...state, view }), view, space, brief, rng, signal };
     return { offer: await mind.propose({ ...input, reading: state.reading ?? nothingRead, problems }) };
   };
 
@@ -222,7 +225,7 @@ function conclusion(state: ThoughtState, { space, mind }: ThoughtSetting): Thoug
   return {
     operator,
     parents: [...parents],
-    candidate: canonicalText(parseInSpace(candidate, space)),
+    candidate: canonicalCandidate(candidate, space),
     rationale: checkedRationale({ choice, change, expected, ...said }, mind),
     ...learned,
   };

@@ -1,4 +1,4 @@
-import { type Architecture, canonicalText, parseInSpace, type Space } from '../../domain/architecture.ts';
+import { type Architecture, canonicalText, parseInSpace, type StackSpace } from '../../domain/architecture.ts';
 import type { ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { mutate, randomArchitecture, recombine } from './variation.ts';
@@ -22,7 +22,7 @@ interface Sources {
   readonly near: boolean;
 }
 
-function entry({ sources, pair, near }: Sources, space: Space, rng: Rng): PoolEntry {
+function entry({ sources, pair, near }: Sources, space: StackSpace, rng: Rng): PoolEntry {
   if (sources.length === 0 || (!near && rng.float() >= variedShare)) {
     return { architecture: randomArchitecture(space, rng), origin: 'chosen at random' };
   }
@@ -48,7 +48,7 @@ function entry({ sources, pair, near }: Sources, space: Space, rng: Rng): PoolEn
  * it shall stay near, random architectures, all different and none seen. Fewer than asked for where the space is nearly exhausted: the number of
  * tries is bounded.
  */
-export function candidatePool(from: Sources, space: Space, seen: ReadonlySet<string>, rng: Rng): PoolEntry[] {
+export function candidatePool(from: Sources, space: StackSpace, seen: ReadonlySet<string>, rng: Rng): PoolEntry[] {
   const pool = new Map<string, PoolEntry>();
   for (let attempt = 0; attempt < 3 * poolSize && pool.size < poolSize; attempt++) {
     const made = entry(from, space, rng);

@@ -1,3 +1,4 @@
+import { TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import { bayesModel } from './bayes.ts';
@@ -21,5 +22,7 @@ export function createModel(name: LocalModelName, setting: PythonSetting, openRe
       return bayesModel(setting);
     case 'local/prior':
       return priorModel(openRetriever);
+    case 'local/tuner':
+      throw new TerminalError('model', 'local/tuner is not there yet');
   }
 }

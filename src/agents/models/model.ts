@@ -1,23 +1,27 @@
-import type { Space } from '../../domain/architecture.ts';
+import type { StackSpace } from '../../domain/architecture.ts';
 import type { EvidenceId, Reading } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
+import type { Brief } from '../../domain/program.ts';
 import type { Rng } from '../../domain/rng.ts';
+import type { Space } from '../../domain/space.ts';
 
 /** Everything a proposal may depend on. */
-export interface ProposalInput {
+export interface ProposalInput<S extends Space = StackSpace> {
   readonly operator: Operator;
   /** As many as the operator wants, in the order in which the scaffold chose them. */
   readonly parents: readonly ViewNode[];
   readonly view: View;
-  readonly space: Space;
+  readonly space: S;
+  /** What the author of a program is told; for a space of programs. */
+  readonly brief?: Brief | undefined;
   readonly rng: Rng;
   /** Aborted when the answer is no longer wanted; the call then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Proposal {
-  /** An architecture of the space. */
+  /** A candidate of the space. */
   readonly candidate: string;
   /** What it changes relative to its parents, or how it arose; at most 2000 characters. */
   readonly change: string;
@@ -33,10 +37,13 @@ export interface Proposal {
   readonly hypothesis?: string;
 }
 
-/** What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. */
-export interface LocalModel {
+/**
+ * What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. It is only
+ * asked about spaces of its kind, which the plan of a search sees to (`proposes` of domain/model.ts).
+ */
+export interface LocalModel<S extends Space = StackSpace> {
   readonly name: LocalModelName;
-  propose(input: ProposalInput): Promise<Proposal>;
+  propose(input: ProposalInput<S>): Promise<Proposal>;
   /** Ends what the model started. Idempotent; the model can be asked again afterwards and then starts anew. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { type Architecture, canonicalText, type Primitive, type Space } from '../../domain/architecture.ts';
+import { type Architecture, canonicalText, type Primitive, type StackSpace } from '../../domain/architecture.ts';
 import type { View } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { randomArchitecture } from './variation.ts';
@@ -24,7 +24,7 @@ function successor(architecture: Architecture, digits: readonly Primitive[]): Ar
  * |seen| + 1 steps, because so many different architectures cannot all have been seen. Only where the whole space was
  * seen does it return a seen one; the archivist refuses that as a duplicate.
  */
-export function randomUnseen(space: Space, seen: ReadonlySet<string>, rng: Rng): Architecture {
+export function randomUnseen(space: StackSpace, seen: ReadonlySet<string>, rng: Rng): Architecture {
   const digits = [...new Set(space.primitives)];
   let candidate = randomArchitecture(space, rng);
   for (let step = 0; step <= seen.size && seen.has(canonicalText(candidate)); step++) {

@@ -1,4 +1,4 @@
-import { type Architecture, canonicalText, parseInSpace, type Space } from '../../domain/architecture.ts';
+import { type Architecture, canonicalText, parseInSpace, type StackSpace } from '../../domain/architecture.ts';
 import { concerns, describeHint, type Hint, hintFit } from '../../domain/hints.ts';
 import type { EvidenceId, Item, OpenRetriever } from '../../domain/literature.ts';
 import type { Rng } from '../../domain/rng.ts';
@@ -38,7 +38,7 @@ const questions: Record<ProposalInput['operator'], string> = {
   crossover: 'interleaving ratio of layers, recall and memory in hybrid stacks',
 };
 
-const named: Record<Space['primitives'][number], string> = {
+const named: Record<StackSpace['primitives'][number], string> = {
   M: 'MLP feed-forward',
   mA: 'attention',
   Mb: 'Mamba state space',
@@ -134,7 +134,7 @@ function bestOf(candidates: readonly Architecture[], advice: readonly Advice[]):
   return candidates[fits.indexOf(Math.max(...fits))] as Architecture;
 }
 
-function climb(start: Architecture, advice: readonly Advice[], space: Space, rng: Rng): Architecture {
+function climb(start: Architecture, advice: readonly Advice[], space: StackSpace, rng: Rng): Architecture {
   let best = start;
   for (let step = 0; step < climbs; step++) best = bestOf([best, mutate(best, space, rng, 1)], advice);
   return best;
@@ -145,7 +145,7 @@ function novel(
   architecture: Architecture,
   advice: readonly Advice[],
   seen: ReadonlySet<string>,
-  space: Space,
+  space: StackSpace,
   rng: Rng,
 ): Architecture {
   if (!seen.has(canonicalText(architecture))) return architecture;

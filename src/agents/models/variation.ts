@@ -1,4 +1,4 @@
-import { type Architecture, type Primitive, runs, type Space } from '../../domain/architecture.ts';
+import { type Architecture, type Primitive, runs, type StackSpace } from '../../domain/architecture.ts';
 import type { Rng } from '../../domain/rng.ts';
 
 /**
@@ -6,12 +6,12 @@ import type { Rng } from '../../domain/rng.ts';
  * input where nothing can be varied (a single primitive, a single layer); the caller looks for novelty.
  */
 
-export function randomArchitecture(space: Space, rng: Rng): Architecture {
+export function randomArchitecture(space: StackSpace, rng: Rng): Architecture {
   return Array.from({ length: space.layers }, () => rng.pick(space.primitives));
 }
 
 /** `count` different layers (all of them, if there are fewer) are each given another primitive. */
-export function substitute(architecture: Architecture, space: Space, rng: Rng, count: number): Architecture {
+export function substitute(architecture: Architecture, space: StackSpace, rng: Rng, count: number): Architecture {
   const result = [...architecture];
   const untouched = result.map((_, layer) => layer);
   for (let done = 0; done < count && untouched.length > 0; done++) {
@@ -54,7 +54,7 @@ export function resizeRuns(architecture: Architecture, rng: Rng): Architecture {
 }
 
 /** One to three point substitutions, the commonest; a swap; a move; or a resize: `strength` of them in a row. */
-export function mutate(architecture: Architecture, space: Space, rng: Rng, strength: number): Architecture {
+export function mutate(architecture: Architecture, space: StackSpace, rng: Rng, strength: number): Architecture {
   let result = architecture;
   for (let step = 0; step < strength; step++) {
     switch (rng.weighted(['substitute', 'swap', 'move', 'resize'] as const, [0.55, 0.15, 0.15, 0.15])) {

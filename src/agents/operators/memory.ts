@@ -1,17 +1,8 @@
-import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
+import { shortCandidate } from '../../domain/candidate.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import type { View, ViewNode } from '../../domain/node.ts';
 import { isScored, ranked } from '../scored.ts';
 import { oneLine } from './quote.ts';
-
-/** Candidate in the form for people, or as it is where it is none. */
-function shortForm(candidate: string): string {
-  try {
-    return runLengthText(parseArchitecture(candidate));
-  } catch {
-    return oneLine(candidate, 200);
-  }
-}
 
 function outcome(node: ViewNode): string {
   if (isScored(node)) return `fitness ${node.fitness.toPrecision(4)}`;
@@ -24,7 +15,7 @@ export function nodeLine(node: ViewNode): string {
   const made = node.parents.length > 0 ? `${node.operator} of ${node.parents.join(' and ')}` : node.operator;
   const parts = [
     `${node.id} (${made})`,
-    shortForm(node.candidate),
+    oneLine(shortCandidate(node.candidate), 200),
     outcome(node),
     ...(node.change ? [`change: ${oneLine(node.change, 240)}`] : []),
     ...(node.message ? [`message: ${oneLine(node.message, 240)}`] : []),

@@ -1,4 +1,4 @@
-import { type Primitive, parseArchitecture, type Space } from '../../domain/architecture.ts';
+import { type Primitive, parseArchitecture, type StackSpace } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { LiteratureSpec } from '../../domain/reading.ts';
@@ -26,7 +26,7 @@ const meanings: Readonly<Record<Primitive, string>> = {
 export interface Topic {
   readonly task: string;
   readonly metric: string;
-  readonly space: Space;
+  readonly space: StackSpace;
   /** The agent's own role, or an empty text. */
   readonly role: string;
   /** What it may read by tools before it proposes; absent where it has none. */

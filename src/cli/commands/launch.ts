@@ -7,14 +7,15 @@ import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import type { DeviceClass } from '../../domain/task.ts';
 import {
   chooseDevices,
   type Device,
   engineFor,
-  evaluatorVersion,
   inspectMachine,
   loadTask,
   profileOf,
+  versionFor,
 } from '../../evaluators/index.ts';
 import { systemTimers } from '../../platform/timers.ts';
 import type { Display, Ending } from '../display/display.ts';
@@ -66,8 +67,9 @@ function chooseDisplay(json: boolean | undefined): Display {
 }
 
 /** @throws PrerequisiteError where the trainers are not those that the search began with. */
-async function resume(bus: Bus, search: SearchId, evaluator: string): Promise<Prepared> {
+async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass): Promise<Prepared> {
   const { spec, source } = await bus.ask('search-spec', { search });
+  const evaluator = versionFor(spec.space.kind, deviceClass);
   if (spec.evaluator !== evaluator) {
     throw new PrerequisiteError(
       'evaluator-changed',
@@ -90,11 +92,13 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
   const deviceClass = devices[0]?.class ?? 'cpu';
-  const evaluator = evaluatorVersion(engineFor(deviceClass).engine);
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile
       ? {
-          spec: planSearch(read.file, { id, task, profile, evaluator, deviceClass }),
+          spec: planSearch(read.file, {
+            ...{ id, task, profile, deviceClass },
+            evaluator: versionFor(task.space.kind, deviceClass),
+          }),
           source: read.source,
           resumed: false,
         }
@@ -116,7 +120,9 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     const family = agentNameSchema.parse(read?.family ?? 'search');
     // Asked in any case: an archive that answers has set up the streams.
     const { search: freeName } = await lab.bus.ask('search-name', { family });
-    const prepared = options.resume ? await resume(lab.bus, options.resume, evaluator) : plan(options.name ?? freeName);
+    const prepared = options.resume
+      ? await resume(lab.bus, options.resume, deviceClass)
+      : plan(options.name ?? freeName);
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
     return await show(lab, prepared, devices, options, display);
   } finally {
@@ -139,7 +145,7 @@ async function show(
   const events = await lab.bus.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
   display.started(spec, resumed);
   const { reason } = engineFor(spec.deviceClass);
-  if (reason) display.notice(`CPU workers train with torch, which is slower: ${reason}`);
+  if (reason && spec.space.kind === 'stack') display.notice(`CPU workers train with torch, which is slower: ${reason}`);
   const running = lab.runSearch(spec, source, { devices, without: options.without });
   const interrupts = onInterrupt(() => {
     display.notice('stopping after the trainings under way; interrupt again to stop at once');

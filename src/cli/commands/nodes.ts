@@ -1,5 +1,5 @@
 import { Argument, Command } from 'commander';
-import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
+import { shortCandidate } from '../../domain/candidate.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
 import type { NodeRecord } from '../../memory/records.ts';
@@ -37,15 +37,6 @@ function nodeLine(node: NodeRecord) {
   };
 }
 
-/** Candidates that were refused may be any text. */
-function shapeOf(candidate: string): string {
-  try {
-    return runLengthText(parseArchitecture(candidate));
-  } catch {
-    return JSON.stringify(candidate.slice(0, 60));
-  }
-}
-
 async function nodes(search: SearchId | undefined, options: NodesOptions): Promise<number> {
   const tests = search && options.withTest ? await hiddenScores(options.home, search, 'nodes --with-test') : null;
   const reader = readArchive(options.home);
@@ -68,7 +59,7 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
       else {
         const score = line.validation === null ? '    –' : line.validation.toFixed(3);
         print(
-          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${shapeOf(node.candidate)}`,
+          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${shortCandidate(node.candidate)}`,
         );
       }
     }

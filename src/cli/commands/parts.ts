@@ -91,7 +91,7 @@ async function work(options: PartOptions): Promise<number> {
     const tag = randomUUID().slice(0, 8);
     const workers = devices.map((device, index) => {
       const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${tag}`);
-      return startWorker(id, device, setting.helpers.python, lab);
+      return startWorker(id, device, setting.helpers.python, ['stack'], lab);
     });
     say(`${workers.length} ${devices[0]?.class ?? ''} workers at ${options.nats}`);
     return await untilEnded(workers);

@@ -1,5 +1,5 @@
-import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
 import type { Standing } from '../../domain/messages.ts';
+import { metricValue } from '../../domain/metric.ts';
 import { isLocal } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 
@@ -13,8 +13,10 @@ export function clockTime(milliseconds: number): string {
 
 export const score = (value: number | null | undefined): string => (value == null ? '  –  ' : value.toFixed(3));
 
-/** The run-length form of a candidate's canonical text. */
-export const shape = (candidate: string): string => runLengthText(parseArchitecture(candidate));
+/** A fitness as people read it: as the metric that it stands for. */
+export function metricText(fitness: number | null | undefined, { lowerIsBetter }: Pick<SearchSpec, 'lowerIsBetter'>) {
+  return score(fitness == null ? fitness : metricValue(fitness, lowerIsBetter));
+}
 
 /**
  * What language models have cost, and what they will have cost at the end if the rest of the proposals cost as much as

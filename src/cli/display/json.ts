@@ -1,4 +1,4 @@
-import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
+import { shortCandidate } from '../../domain/candidate.ts';
 import type { Display } from './display.ts';
 
 /** Version of the lines; raised when a line changes its meaning. */
@@ -33,7 +33,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
         best: best
           ? {
               node: best.node,
-              architecture: runLengthText(parseArchitecture(best.candidate)),
+              architecture: shortCandidate(best.candidate),
               validation: best.validation,
             }
           : null,

@@ -1,12 +1,13 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
+import { shortCandidate } from '../../domain/candidate.ts';
 import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
 import type { Timers } from '../../platform/timers.ts';
 import type { Display } from './display.ts';
-import { clockTime, score, shape, spending } from './format.ts';
+import { clockTime, metricText, spending } from './format.ts';
 
 const redrawEveryMs = 250;
 const barWidth = 20;
@@ -66,7 +67,7 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     const used = `${row?.proposed ?? 0}/${evaluations}`.padStart(7);
     const doing = state ? `${state.state} ${pc.dim(state.note)}` : pc.dim('starting');
     lines.push(
-      `  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${score(row?.best)}  ${doing}`,
+      `  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`,
     );
   }
   lines.push('');
@@ -76,7 +77,7 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
   }
   if (standing?.best) {
     const { validation, node, candidate } = standing.best;
-    lines.push('', `best ${pc.bold(score(validation))} ${node} ${pc.green(shape(candidate))}`);
+    lines.push('', `best ${pc.bold(metricText(validation, spec))} ${node} ${pc.green(shortCandidate(candidate))}`);
   }
   if (notice !== '') lines.push(pc.yellow(notice));
   return lines.join('\n');

@@ -1,8 +1,8 @@
-import { runLengthText } from '../../domain/architecture.ts';
+import { shortCandidate } from '../../domain/candidate.ts';
 import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { Display } from './display.ts';
-import { clockTime, score, shape, spending } from './format.ts';
+import { clockTime, metricText, spending } from './format.ts';
 
 /** How often a line of progress appears beside the events. */
 const progressEveryMs = 15_000;
@@ -22,10 +22,12 @@ export function plainDisplay(write: (line: string) => void): Display {
     },
     event(event) {
       if (event.kind === 'node-submitted') {
-        say(`${event.node} ${event.operator} ${runLengthText(event.architecture)}`);
+        say(`${event.node} ${event.operator} ${event.short}`);
       } else if (event.kind === 'node-evaluated') {
         const how = event.saved ? 'known before' : `${event.seconds.toFixed(1)} s`;
-        say(`${event.node} ${event.rung} seed ${event.seed}: ${score(event.validation)} (${how})`);
+        say(
+          `${event.node} ${event.rung} seed ${event.seed}: ${spec ? metricText(event.validation, spec) : ''} (${how})`,
+        );
       } else if (event.kind === 'node-failed') {
         say(`${event.node} ${event.rung} seed ${event.seed} failed: ${event.reason}: ${event.message}`);
       } else if (event.kind === 'node-refused') {
@@ -45,7 +47,9 @@ export function plainDisplay(write: (line: string) => void): Display {
       const minutes = spec?.budget.minutes;
       const left =
         minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
-      const best = standing.best ? `, best ${score(standing.best.validation)} ${shape(standing.best.candidate)}` : '';
+      const best = standing.best
+        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} ${shortCandidate(standing.best.candidate)}`
+        : '';
       say(`${standing.evaluated} evaluated, ${standing.pending} pending, ${standing.saved} saved${best}${left}`);
       const paid = spec && spending(spec, standing);
       if (paid) say(paid);

@@ -1,3 +1,4 @@
+import type { Space } from '../../domain/space.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, isProposal } from '../findings.ts';
 import { count, duration, score } from '../format.ts';
@@ -6,6 +7,12 @@ import { unfinished, verdict } from '../sentences.ts';
 
 function figure(value: string, label: string, note = ''): Markup {
   return html`<div><dt>${label}</dt><dd>${value}${note === '' ? null : html` <small>${note}</small>`}</dd></div>`;
+}
+
+function whatIsSought(space: Space): string {
+  return space.kind === 'stack'
+    ? `${space.layers} layers of ${space.primitives.join(', ')}`
+    : `programs of ${space.files.map(({ name }) => name).join(', ')}`;
 }
 
 /** What was searched, what came of it in a sentence or two, and the figures that size the effort. */
@@ -19,7 +26,7 @@ export function header(data: ReportData, findings: Findings): Markup {
   return html`<header>
 <p class="kicker">Aira search report</p>
 <h1>${search.id}</h1>
-<p class="facts">task ${search.task} · profile ${search.profile} · ${search.space.layers} layers of ${search.space.primitives.join(', ')} · ${search.metric}, higher is better</p>
+<p class="facts">task ${search.task} · profile ${search.profile} · ${whatIsSought(search.space)} · ${search.metric}, higher is better</p>
 <div class="verdict">${verdict(data, findings).map((sentence) => html`<p>${sentence}</p>`)}${open === null ? null : html`<p class="open">${open}</p>`}</div>
 <dl class="figures">
 ${figure(count(proposals.length), 'proposed')}

@@ -6,6 +6,7 @@ import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { randomModel } from '../../../src/agents/models/random.ts';
 import { audit, type Finding } from '../../../src/audit/index.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
+import { candidateText } from '../../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
 import type { AgentName } from '../../../src/domain/ids.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
@@ -80,9 +81,11 @@ async function search(at: Bench): Promise<void> {
       if (entry.seq <= published) continue;
       published = entry.seq;
       if (entry.kind === 'job') {
-        const { architecture } = entry.body;
         archive.record(
-          resultOf(entry.body, measurement(Math.min(1, Math.max(0, ground.measure(architecture.join(' ')))))),
+          resultOf(
+            entry.body,
+            measurement(Math.min(1, Math.max(0, ground.measure(candidateText(entry.body.candidate))))),
+          ),
         );
       }
     }

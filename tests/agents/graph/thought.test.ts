@@ -91,7 +91,7 @@ describe('a thought of a language model', () => {
     [
       'was tried before',
       JSON.stringify({ ...reasons, architecture: '8mA+8M', edits: null }),
-      /walker-1 is the same architecture/,
+      /walker-1 is the same candidate/,
     ],
   ])('is mended once when its answer %s', async (_, answer, problem) => {
     const good = JSON.stringify({ ...reasons, architecture: '16Mb', edits: null });

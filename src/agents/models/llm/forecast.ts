@@ -2,6 +2,7 @@ import type { AgentSpec } from '../../../domain/agent.ts';
 import type { Purpose, Usage } from '../../../domain/call.ts';
 import { type ChatModelName, isLocal } from '../../../domain/model.ts';
 import type { SearchSpec } from '../../../domain/search.ts';
+import { stackSpace } from '../../../domain/space.ts';
 import { answerForm } from '../../operators/answers.ts';
 import { longestQuestion, systemPrompt } from '../../operators/prompts.ts';
 import { usualMaxTokens } from './chat.ts';
@@ -28,7 +29,8 @@ export interface ForecastLine {
 
 function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Prices): ForecastLine {
   const model = (agent.models?.[purpose] ?? agent.model) as ChatModelName;
-  const { task, metric, space } = spec;
+  const { task, metric } = spec;
+  const space = stackSpace(spec.space);
   const request = {
     model,
     system: systemPrompt(purpose, { task, metric, space, role: agent.role ?? '' }),
