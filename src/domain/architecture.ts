@@ -10,11 +10,14 @@ export type Primitive = z.infer<typeof primitiveSchema>;
 export type Architecture = readonly Primitive[];
 
 /** What a task lets an agent arrange: exactly `layers` layers, each drawn from `primitives`. */
-export const stackSpaceSchema = z.strictObject({
-  kind: z.literal('stack'),
+export const layeringSchema = z.strictObject({
   layers: z.int().positive().max(512),
   primitives: z.array(primitiveSchema).min(1),
 });
+export type Layering = z.infer<typeof layeringSchema>;
+
+/** The same as one kind of space among others. */
+export const stackSpaceSchema = z.strictObject({ kind: z.literal('stack'), ...layeringSchema.shape });
 export type StackSpace = z.infer<typeof stackSpaceSchema>;
 
 /** Thrown when a text is not an architecture, or not one of the space. Never succeeds by repetition. */
@@ -50,7 +53,7 @@ export function parseArchitecture(text: string): Architecture {
 }
 
 /** Reads an architecture of this space. @throws ArchitectureError for a wrong depth or a primitive outside the pool. */
-export function parseInSpace(text: string, space: StackSpace): Architecture {
+export function parseInSpace(text: string, space: Layering): Architecture {
   const architecture = parseArchitecture(text);
   const stranger = architecture.findIndex((layer) => !space.primitives.includes(layer));
   if (stranger >= 0) {

@@ -1,4 +1,4 @@
-import { canonicalText, parseArchitecture, type StackSpace } from './architecture.ts';
+import { canonicalText, type Layering, parseArchitecture } from './architecture.ts';
 
 /** Known patterns for 16 layers: what a search has to beat. Sources: Composer (arXiv 2510.00379) and the named models. */
 const known = [
@@ -11,7 +11,7 @@ const known = [
 ] as const;
 
 /** The known patterns that a task's space can hold. */
-export function referencesFor(space: StackSpace): { name: string; architecture: string }[] {
+export function referencesFor(space: Layering): { name: string; architecture: string }[] {
   return known.flatMap(({ name, architecture }) => {
     const layers = parseArchitecture(architecture);
     const fits = layers.length === space.layers && layers.every((layer) => space.primitives.includes(layer));

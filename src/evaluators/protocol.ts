@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Architecture, StackSpace } from '../domain/architecture.ts';
+import type { Architecture, Layering } from '../domain/architecture.ts';
 import type { Json } from '../domain/canonical.ts';
 import { type Job, measurementSchema } from '../domain/evaluation.ts';
 import { type EvaluationKey, evaluationKeySchema } from '../domain/ids.ts';
@@ -82,7 +82,7 @@ export type WorkerRequest =
       readonly op: 'evaluate';
       readonly id: string;
       readonly proxy: { readonly [key: string]: Json };
-      readonly space: Omit<StackSpace, 'kind'>;
+      readonly space: Layering;
       readonly population: readonly {
         readonly key: EvaluationKey;
         readonly architecture: Architecture;

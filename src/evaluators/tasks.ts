@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
-import { stackSpaceSchema } from '../domain/architecture.ts';
+import { layeringSchema } from '../domain/architecture.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { explain, nearest } from '../domain/explain.ts';
 import {
@@ -32,7 +32,7 @@ const designSchema = z.strictObject({
 const metadataSchema = z.looseObject({
   metric_lower_is_better: z.boolean(),
   logging_info: z.looseObject({ name: z.string().min(1), metric: z.string().min(1) }),
-  compose: stackSpaceSchema.omit({ kind: true }).optional(),
+  compose: layeringSchema.optional(),
   design: designSchema.optional(),
   profiles: z
     .record(z.string().min(1), profileSchema)

@@ -1,6 +1,6 @@
 import { type Thinker, think } from '../agents/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
-import { canonicalText, parseInSpace } from '../domain/architecture.ts';
+import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { type NodeId, nodeId } from '../domain/ids.ts';
 import type { View, ViewNode } from '../domain/node.ts';
@@ -73,7 +73,7 @@ async function attempt(
   };
   let candidate = thought.candidate;
   try {
-    candidate = canonicalText(parseInSpace(candidate, spec.space));
+    candidate = canonicalCandidate(candidate, spec.space);
   } catch (thrown) {
     const message = errorMessage(thrown).slice(0, 2000);
     return {

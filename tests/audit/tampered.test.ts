@@ -244,7 +244,7 @@ const alterations: [what: string, sql: string, broken: string[], saying: RegExp]
   ],
   [
     'another reference',
-    `UPDATE searches SET spec = json_set(spec, '$.references[0].architecture', 'M M M M')`,
+    `UPDATE searches SET spec = json_set(spec, '$.references[0].candidate', 'M M M M')`,
     ['I5'],
     /reference-sandwich-1 is not the reference/,
   ],

@@ -90,12 +90,12 @@ describe('planning a search', () => {
       'mamba-mlp',
       'hybrid-1-7',
     ]);
-    expect(referencesFor({ kind: 'stack', layers: 16, primitives: ['M', 'mA'] }).map(({ name }) => name)).toEqual([
+    expect(referencesFor({ layers: 16, primitives: ['M', 'mA'] }).map(({ name }) => name)).toEqual([
       'llama',
       'composer',
       'sandwich',
     ]);
-    expect(referencesFor({ kind: 'stack', layers: 6, primitives: ['M', 'mA', 'Mb'] })).toEqual([]);
+    expect(referencesFor({ layers: 6, primitives: ['M', 'mA', 'Mb'] })).toEqual([]);
   });
 
   it('gives another task version to other settings of the profile', () => {

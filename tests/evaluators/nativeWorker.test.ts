@@ -289,7 +289,7 @@ describe('a child that breaks the protocol', () => {
     ['endlessLine', /broke the protocol \(no event\): y{199}…$/],
     ['unknownKey', /no event/],
     ['notANumber', /no event/],
-    ['tooGood', /no event/],
+    ['tooGood', /a score that is no share/],
     ['stranger', /a result for a candidate that owes none/],
     ['leakTest', /a test figure that was not asked for/],
     ['leakTaskTest', /a test figure that was not asked for/],

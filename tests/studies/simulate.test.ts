@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createModel, think } from '../../src/agents/index.ts';
-import { canonicalText, primitives } from '../../src/domain/architecture.ts';
+import { primitives } from '../../src/domain/architecture.ts';
+import { candidateText } from '../../src/domain/candidate.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { Table } from '../../src/evaluators/index.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
@@ -32,7 +33,7 @@ async function inTheLedger(spec: SearchSpec, shuffle: (bound: number) => number)
   const recordOne = () => {
     const [entry] = open.splice(shuffle(open.length), 1);
     if (!entry) return;
-    const { score } = table.look(canonicalText(entry.body.architecture), spec.seed);
+    const { score } = table.look(candidateText(entry.body.candidate), spec.seed);
     archive.record(resultOf(entry.body, measurement(score as number)));
   };
   for (const self of spec.agents) {
@@ -77,7 +78,7 @@ describe('a simulated search', () => {
     await fc.assert(
       fc.asyncProperty(agent, agent, fc.nat(50), fc.array(fc.nat(100)), async (first, second, seed, order) => {
         const spec = searchSpec({
-          space: table.file.space,
+          space: { kind: 'stack', ...table.file.space },
           seed,
           budget: { evaluations: 24 },
           agents: [
@@ -107,7 +108,7 @@ describe('a simulated search', () => {
     const run = (seed: number) =>
       simulate(
         searchSpec({
-          space: table.file.space,
+          space: { kind: 'stack', ...table.file.space },
           seed,
           agents: [agentSpec({ evaluations: 10, model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 2 } })],
         }),
@@ -122,7 +123,7 @@ describe('a simulated search', () => {
 
   it('hands in what it saw to be best, and is judged by trainings that it did not see', async () => {
     const spec = searchSpec({
-      space: table.file.space,
+      space: { kind: 'stack', ...table.file.space },
       agents: [agentSpec({ name: 'one', evaluations: 6 }), agentSpec({ name: 'two', evaluations: 3 })],
     });
     const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, 1) });
@@ -143,7 +144,7 @@ describe('a simulated search', () => {
 
   it('spends what an agent has, where the space holds as much, and ends where it does not', async () => {
     const tiny = new Table(plantedTable({ layers: 1, primitives: [...primitives] }));
-    const spec = searchSpec({ space: tiny.file.space, agents: [agentSpec({ evaluations: 5 })] });
+    const spec = searchSpec({ space: { kind: 'stack', ...tiny.file.space }, agents: [agentSpec({ evaluations: 5 })] });
     const runs = await simulate(spec, { models, look: (candidate) => tiny.look(candidate, 1) });
     const { evaluated, refused } = courseOf(runs);
     expect(evaluated).toBe(3);

@@ -60,7 +60,14 @@ function showing(json: boolean | undefined): (progress: BuildProgress) => void {
 async function build(options: BuildOptions): Promise<number> {
   const task = loadTask(options.task);
   const profile = profileOf(task, options.profile);
-  const space = { ...task.space, layers: options.layers };
+  if (task.space.kind !== 'stack') {
+    throw new PrerequisiteError(
+      'table-task',
+      `${task.name} asks for programs, which cannot all be measured`,
+      'choose a task of layers',
+    );
+  }
+  const space = { primitives: task.space.primitives, layers: options.layers };
   const size = space.primitives.length ** space.layers;
   if (options.layers < 1 || size > mostArchitectures) {
     throw new PrerequisiteError(

@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { mean, variance } from 'd3-array';
 import * as z from 'zod';
-import { ArchitectureError, canonicalText, parseInSpace, type Space, spaceSchema } from '../../domain/architecture.ts';
+import {
+  ArchitectureError,
+  canonicalText,
+  type Layering,
+  layeringSchema,
+  parseInSpace,
+} from '../../domain/architecture.ts';
 import { contentHash, type Json } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
@@ -13,7 +19,7 @@ export const tableProvenanceSchema = z.strictObject({
   task: z.string().min(1),
   profile: z.string().min(1),
   rung: rungSchema,
-  space: spaceSchema,
+  space: layeringSchema,
   /** What the trainer was asked, as the task's profile had it on that day. */
   settings: z.record(z.string(), z.json()),
   /** Engine and source hash of the trainer. */
@@ -43,12 +49,12 @@ export function tableVersion({ space, settings, evaluator, device }: TableProven
 }
 
 /** All architectures of a space, the last layer fastest. */
-export function* allArchitectures(space: Space): Generator<string> {
+export function* allArchitectures(space: Layering): Generator<string> {
   const total = space.primitives.length ** space.layers;
   for (let index = 0; index < total; index++) {
     const layers = Array.from({ length: space.layers }, (_, layer) => {
       const place = space.primitives.length ** (space.layers - 1 - layer);
-      return space.primitives[Math.floor(index / place) % space.primitives.length] as Space['primitives'][number];
+      return space.primitives[Math.floor(index / place) % space.primitives.length] as Layering['primitives'][number];
     });
     yield canonicalText(layers);
   }

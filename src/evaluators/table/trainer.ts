@@ -1,4 +1,4 @@
-import { parseInSpace, type Space } from '../../domain/architecture.ts';
+import { type Layering, parseInSpace } from '../../domain/architecture.ts';
 import { contentHash, type Json } from '../../domain/canonical.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
@@ -11,7 +11,7 @@ export interface TableSubject {
   readonly task: string;
   readonly profile: string;
   readonly rung: 'screen';
-  readonly space: Space;
+  readonly space: Layering;
   readonly settings: RungSettings;
 }
 
@@ -30,8 +30,9 @@ export async function tableTrainer(subject: TableSubject, native: NativeWorker) 
     const job: Omit<Job, 'key'> = {
       task,
       taskVersion: contentHash({ space, settings: settings.settings as Json }).slice(0, 16),
-      ...{ evaluator: hello.evaluator, deviceClass: 'cpu', rung, space, settings: settings.settings },
-      architecture: [...parseInSpace(candidate, space)],
+      ...{ evaluator: hello.evaluator, deviceClass: 'cpu', rung, settings: settings.settings, lowerIsBetter: false },
+      space: { kind: 'stack', ...space },
+      candidate: { kind: 'stack', architecture: [...parseInSpace(candidate, space)] },
       ...{ seed, measure: 'validation', timeoutSeconds: patience * settings.seconds },
     };
     let outcome: Outcome | null = null;
