@@ -15,7 +15,7 @@ import { agentSpec, searchSpec } from '../support/specs.ts';
 import { campaign, nodesOf } from './campaign.ts';
 import { anyScaffold, landscape } from './support.ts';
 
-const space = { layers: 8, primitives: [...primitives] };
+const space = { kind: 'stack' as const, layers: 8, primitives: [...primitives] };
 const models = { 'local/random': randomModel(), 'local/mutate': mutateModel() };
 const ground = landscape(3, space);
 

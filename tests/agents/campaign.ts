@@ -1,5 +1,6 @@
 import { type LocalModel, type Thought, think } from '../../src/agents/index.ts';
-import type { Architecture } from '../../src/domain/architecture.ts';
+import { type Architecture, parseArchitecture } from '../../src/domain/architecture.ts';
+import { candidateText } from '../../src/domain/candidate.ts';
 import { BudgetError } from '../../src/domain/errors.ts';
 import type { FailureReason, Job } from '../../src/domain/evaluation.ts';
 import type { AgentName } from '../../src/domain/ids.ts';
@@ -45,7 +46,7 @@ export async function campaign({ spec, models, judge, schedule, deaths = 0 }: Ca
   let thoughts = 0;
 
   const train = (job: Job): void => {
-    const verdict = judge(job.architecture);
+    const verdict = judge(parseArchitecture(candidateText(job.candidate)));
     const outcome =
       typeof verdict === 'number'
         ? measurement(verdict)

@@ -8,8 +8,8 @@ import { Archive } from '../../src/memory/archive.ts';
 import { ledger } from '../../src/memory/migrations/001-ledger.ts';
 import { calls } from '../../src/memory/migrations/002-calls.ts';
 import { migrate } from '../../src/memory/migrations.ts';
-import { manualClock } from '../support/clock.ts';
-import { temporaryFolder, withArchive } from '../support/ledger.ts';
+import { manualClock, temporaryFolder } from '../support/home.ts';
+import { withArchive } from '../support/ledger.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 
 const programs = searchSpec({
@@ -32,7 +32,10 @@ describe('an archive of programs', () => {
     expect(ask['agent-submit']({ ...attempt, ordinal: 1 })).toMatchObject({ verdict: 'accepted' });
     expect(ask['agent-submit']({ ...attempt, ordinal: 2 })).toMatchObject({ verdict: 'refused', reason: 'duplicate' });
     const [job] = archive.unsent(100).flatMap((entry) => (entry.kind === 'job' ? [entry.body] : []));
-    expect(job).toMatchObject({ candidate: { kind: 'program', files: { 'model.py': 'x = 1\n' } }, lowerIsBetter: true });
+    expect(job).toMatchObject({
+      candidate: { kind: 'program', files: { 'model.py': 'x = 1\n' } },
+      lowerIsBetter: true,
+    });
     archive.record(resultOf(job as NonNullable<typeof job>, measurement(-2.5, { unsafe: true })));
     expect(ask['search-ranking']({ search: programs.id, rung: 'screen' }).nodes).toMatchObject([{ validation: -2.5 }]);
     expect(withArchive(home, (db) => db.prepare('SELECT unsafe, validation FROM evaluations').all())).toEqual([
@@ -63,7 +66,16 @@ describe('an archive of the version before programs', () => {
     db.prepare(`INSERT INTO searches VALUES ('trial-1', ?, '', 0)`).run(JSON.stringify({ ...spec, space, references }));
     const key = 'a'.repeat(64);
     const job = JSON.stringify({
-      ...{ key, task: 'toy', taskVersion: 'v1', evaluator: 'e', deviceClass: 'cpu', rung: 'screen', space, settings: {} },
+      ...{
+        key,
+        task: 'toy',
+        taskVersion: 'v1',
+        evaluator: 'e',
+        deviceClass: 'cpu',
+        rung: 'screen',
+        space,
+        settings: {},
+      },
       ...{ architecture: ['M', 'mA', 'M', 'M'], seed: 1, measure: 'validation', timeoutSeconds: 60 },
     });
     db.prepare('INSERT INTO jobs VALUES (?, ?, 1, 0)').run(key, job);

@@ -104,7 +104,11 @@ interface Asking {
 }
 
 /** A language model as a mind. It keeps nothing between questions (I5). */
-export function chatMind(spec: AgentSpec, anySpace: Space, { gateway, task, metric, openRetriever }: ChatSetting): Mind {
+export function chatMind(
+  spec: AgentSpec,
+  anySpace: Space,
+  { gateway, task, metric, openRetriever }: ChatSetting,
+): Mind {
   const space = stackSpace(anySpace);
   const topic = { task, metric, space, role: spec.role ?? '' };
   const reader = spec.literature && openRetriever ? readerOf(spec.literature, openRetriever, gateway) : null;
