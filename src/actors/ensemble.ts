@@ -43,6 +43,8 @@ export interface EnsembleSetting {
   readonly helpers: PythonSetting;
   /** What the models that read, read with. */
   readonly openRetriever: OpenRetriever;
+  /** Ends what reading has under way; called when the lab closes. */
+  readonly closeReading: () => void;
   /** How this process reaches language models. */
   readonly chat: ChatOptions;
   readonly clock: Clock;
@@ -114,6 +116,7 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
     for (const closer of closers.splice(0).reverse()) await closer().catch((thrown) => failures.push(thrown));
     if (failures.length > 0) throw failures[0];
   };
+  closers.push(async () => setting.closeReading());
   try {
     let { url } = setting;
     if (url === null) {

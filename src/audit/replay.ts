@@ -1,8 +1,9 @@
 import { type ChatThinking, type LocalModel, type Thinker, type Thought, think } from '../agents/index.ts';
-import type { AgentSpec } from '../domain/agent.ts';
+import { type AgentSpec, reads } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { isLocal, type LocalModelName } from '../domain/model.ts';
+import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import { counted, type Finding, Inquiry } from './finding.ts';
 import type { Subject } from './subject.ts';
@@ -96,10 +97,18 @@ export async function replayable(subject: Subject, again: Again): Promise<Findin
   const inquiry = new Inquiry('I5');
   const { reader, search, spec } = subject;
   const nodes = reader.records.nodes(search);
+  // Answers of language models, and what they were shown, are in the recording; local models read the notes again.
+  const notes = spec.corpus === undefined ? undefined : loadCorpus().version;
+  if (notes !== undefined && notes === spec.corpus)
+    inquiry.saw(`the notes are of version ${notes}, as the agents read them`);
   for (const self of spec.agents) {
     const attempts = nodes.filter((node) => node.agent === self.name);
     if (attempts.length === 0) {
       inquiry.saw(`${self.name}: no attempt`);
+      continue;
+    }
+    if (notes !== spec.corpus && isLocal(self.model) && reads(self)) {
+      inquiry.unchecked(`${self.name} read version ${spec.corpus} of the notes, and those here are ${notes}`);
       continue;
     }
     try {

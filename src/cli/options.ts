@@ -24,6 +24,9 @@ export const pricesOption = () =>
     resolve(text),
   );
 
+export const offlineOption = () =>
+  option('--offline', 'agents that may read online read what was found before, and ask no service');
+
 export const jsonOption = () => option('--json', 'machine-readable lines on stdout');
 
 export function wholeNumber(text: string): number {

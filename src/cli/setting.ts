@@ -1,10 +1,11 @@
 import type { EnsembleSetting } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { childEnvironment, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
-import { notesRetriever } from '../literature/index.ts';
+import { readingRoom } from '../literature/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
 import { systemTimers } from '../platform/timers.ts';
+import { airaVersion } from './writeReport.ts';
 
 /**
  * `AIRA_ACK_WAIT_SECONDS`: after how long the silence of a worker means that it is gone. All processes that share a NATS
@@ -28,12 +29,18 @@ export interface SettingOptions {
   prices?: string;
   /** A recording to answer from. */
   replay?: string;
+  /** Ask no literature service. */
+  offline?: boolean;
 }
 
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
 export async function systemSetting(options: SettingOptions): Promise<EnsembleSetting> {
   const python = await findPython();
   const log = createLogger('aira');
+  const room = readingRoom({
+    ...{ environment: process.env, version: airaVersion, offline: options.offline === true },
+    ...{ clock: systemClock, timers: systemTimers, log },
+  });
   return {
     home: options.home,
     url: options.nats ?? null,
@@ -44,7 +51,8 @@ export async function systemSetting(options: SettingOptions): Promise<EnsembleSe
     chat: { environment: process.env, prices: options.prices, replay: options.replay },
     clock: systemClock,
     timers: systemTimers,
-    openRetriever: notesRetriever(log),
+    openRetriever: room.open,
+    closeReading: room.close,
     log,
   };
 }

@@ -98,7 +98,7 @@ export const agentSpecSchema = z
   .check(checkChatOptions);
 export type AgentSpec = z.infer<typeof agentSpecSchema>;
 
-/** Agents whose proposals depend on Aira's notes. */
-export function reads({ model, literature }: Pick<AgentSpec, 'model' | 'literature'>): boolean {
+/** Does what the agent proposes depend on Aira's notes? */
+export function reads({ model, literature }: Pick<AgentEntry, 'model' | 'literature'>): boolean {
   return model === 'local/prior' || literature?.sources.includes('corpus') === true;
 }

@@ -2,3 +2,4 @@ export { type Corpus, type CorpusNote, corpusDirectory, loadCorpus } from './cor
 export { defaultReadingBudget, Library } from './library.ts';
 export { notesRetriever } from './notesRetriever.ts';
 export { type OnlineSetting, openLibrary } from './openLibrary.ts';
+export { literatureCache, type ReadingRoom, readingRoom } from './readingRoom.ts';

@@ -62,3 +62,36 @@ describe('an agent', () => {
     expect(wrong(given)[0]).toMatch(message);
   });
 });
+
+describe('what an agent may read', () => {
+  const literature = (stated: unknown, model = 'anthropic/claude-opus-5-5') => {
+    const parsed = read({ model, literature: stated });
+    return parsed.success ? parsed.data.literature : explain(parsed.error, agentEntrySchema)[0];
+  };
+
+  it('is decided in full by a word', () => {
+    const usual = { sources: ['corpus', 'archive'], searches: 4, reads: 2, items: 5, how: 'tools' };
+    expect(literature(true)).toEqual(usual);
+    expect(literature({})).toEqual(usual);
+    expect(literature(false)).toBeNull();
+    expect(literature({ online: true })).toMatchObject({
+      sources: expect.arrayContaining(['arxiv', 'github', 'corpus']),
+    });
+    expect(literature({ how: 'before' })).toMatchObject({ reads: 0 });
+  });
+
+  it.each([
+    [{ sources: ['arxiv'] }, /arxiv is a service: say online: true/],
+    [{ sources: ['corpus'], online: true }, /none of the sources is a service/],
+    [{ how: 'before', reads: 3 }, /nothing is read in full/],
+    [{ depth: 3 }, /depth/],
+  ])('%j is an error, since it would have no effect', (stated, message) => {
+    expect(literature(stated)).toMatch(message);
+  });
+
+  it('is no affair of local models', () => {
+    expect(literature(true, 'local/mutate')).toMatch(/local\/mutate is no language model and takes no literature/);
+    expect(literature(true, 'local/prior')).toMatch(/local\/prior reads the notes in any case/);
+    expect(literature(false, 'local/mutate')).toBeNull();
+  });
+});

@@ -50,6 +50,20 @@ describe('planning a search', () => {
     );
   });
 
+  it('records the version of the notes where an agent reads them', () => {
+    const planned = (agent: object) =>
+      planSearch(
+        searchFileSchema.parse({ task: 'toy', budget: { evaluations: 1 }, agents: [{ ...walker, ...agent }] }),
+        { ...setting, corpus: 'v7' },
+      ).corpus;
+    expect(planned({})).toBeUndefined();
+    expect(planned({ model: 'local/prior' })).toBe('v7');
+    const model = 'anthropic/claude-opus-5-5';
+    expect(planned({ model })).toBeUndefined();
+    expect(planned({ model, literature: true })).toBe('v7');
+    expect(planned({ model, literature: { sources: ['archive'] } })).toBeUndefined();
+  });
+
   it('keeps an agent’s own limit and gives the rest to the others', () => {
     const { agents } = plan({
       agents: [

@@ -22,12 +22,19 @@ const environment = (server: LlmServer) => ({
 
 const mixed = (server: LlmServer) => [
   { name: 'climber', model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 1 } },
-  { name: 'reasoner', model: 'openai/gpt-5.6-luna', scaffold: 'greedy', effort: 'low' },
-  { name: 'sceptic', model: 'anthropic/claude-haiku-5-5', scaffold: 'mcts', role: 'You doubt every result.' },
+  { name: 'reasoner', model: 'openai/gpt-5.6-luna', scaffold: 'greedy', effort: 'low', literature: true },
+  {
+    name: 'sceptic',
+    model: 'anthropic/claude-haiku-5-5',
+    scaffold: 'mcts',
+    role: 'You doubt every result.',
+    literature: { searches: 2, items: 2 },
+  },
   {
     ...{ name: 'cheap', model: 'compatible/qwen3:8b', baseUrl: server.urls.compatible, scaffold: 'evolutionary' },
     models: { analyze: 'openai/gpt-6-luna' },
     temperature: 0.7,
+    literature: { sources: ['corpus'] },
   },
 ];
 
@@ -72,6 +79,12 @@ describe('a search with language models', () => {
     const replayed = findings.find(({ invariant }) => invariant === 'I5')?.evidence.join('\n');
     for (const { name } of mixed(server))
       expect(replayed).toMatch(new RegExp(`${name}: (\\d+) of \\1 attempts thought again`));
+
+    const read = withArchive(home, (db) =>
+      db.prepare(`SELECT agent, rationale FROM nodes WHERE json_array_length(rationale, '$.readings') > 0`).all(),
+    ) as { agent: string; rationale: string }[];
+    expect(new Set(read.map(({ agent }) => agent))).toEqual(new Set(['reasoner', 'sceptic', 'cheap']));
+    expect(read.some(({ rationale }) => JSON.parse(rationale).evidence.length > 0)).toBe(true);
 
     const said = [stdout, stderr, audited.stdout, audited.stderr];
     const files = readdirSync(home, { recursive: true, encoding: 'utf8' }).map((path) => join(home, path));
@@ -164,7 +177,7 @@ describe('a search with language models', () => {
     const file = join(import.meta.dirname, '../../searches/three-providers.yaml');
     const { code, stdout, stderr } = await aira(['launch', file, '--dry-run', '--home', home]);
     expect(code, stderr).toBe(0);
-    expect(stdout).toMatch(/reasoner +propose +anthropic\/claude-sonnet-5-5 +10 calls {2}about +\$\d/);
+    expect(stdout).toMatch(/reasoner +propose +anthropic\/claude-sonnet-5-5 +30 calls {2}about +\$\d/);
     expect(stdout).toContain('no call is made that could exceed $2');
     expect(stdout).toContain('to run it, set ANTHROPIC_API_KEY and OPENAI_API_KEY\n');
     expect(existsSync(home)).toBe(false);

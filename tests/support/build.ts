@@ -25,7 +25,7 @@ export default function setup(project: TestProject): () => void {
     // Types are checked by `npm run typecheck`.
     const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist'), '--noCheck'];
     execFileSync(process.execPath, [compiler, ...options], { stdio: ['ignore', 'inherit', 'inherit'] });
-    cpSync(join(root, 'prices'), join(folder, 'prices'), { recursive: true });
+    for (const shipped of ['prices', 'corpus']) cpSync(join(root, shipped), join(folder, shipped), { recursive: true });
     copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     const isSource = (path: string) => !['.venv', '__pycache__', '.pytest_cache'].includes(basename(path));

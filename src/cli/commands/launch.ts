@@ -3,6 +3,7 @@ import { Argument, Command, Option } from 'commander';
 import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
+import { reads } from '../../domain/agent.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
@@ -17,6 +18,7 @@ import {
   profileOf,
   versionFor,
 } from '../../evaluators/index.ts';
+import { loadCorpus } from '../../literature/index.ts';
 import { systemTimers } from '../../platform/timers.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
@@ -29,6 +31,7 @@ import {
   homeOption,
   jsonOption,
   natsOption,
+  offlineOption,
   option,
   pricesOption,
   searchArgument,
@@ -49,6 +52,7 @@ interface LaunchOptions {
   without: readonly PartName[];
   prices?: string;
   replay?: string;
+  offline?: boolean;
   dryRun?: boolean;
   json?: boolean;
 }
@@ -66,7 +70,7 @@ function chooseDisplay(json: boolean | undefined): Display {
   return plainDisplay((line) => process.stdout.write(line));
 }
 
-/** @throws PrerequisiteError where the trainers are not those that the search began with. */
+/** @throws PrerequisiteError where the trainers, or the notes that agents read, are not those that the search began with. */
 async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass): Promise<Prepared> {
   const { spec, source } = await bus.ask('search-spec', { search });
   const evaluator = versionFor(spec.space.kind, deviceClass);
@@ -74,6 +78,14 @@ async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass): Pro
     throw new PrerequisiteError(
       'evaluator-changed',
       `"${search}" was begun with evaluator ${spec.evaluator}, and the trainers here are ${evaluator}: their scores do not compare`,
+      'check out the version it was begun with, or launch its file as a new search',
+    );
+  }
+  const notes = spec.corpus === undefined ? undefined : loadCorpus().version;
+  if (notes !== spec.corpus) {
+    throw new PrerequisiteError(
+      'corpus-changed',
+      `the agents of "${search}" began with version ${spec.corpus} of the notes, and those here are ${notes}`,
       'check out the version it was begun with, or launch its file as a new search',
     );
   }
@@ -92,11 +104,12 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
   const deviceClass = devices[0]?.class ?? 'cpu';
+  const corpus = read?.file.agents.some(reads) ? loadCorpus().version : undefined;
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile
       ? {
           spec: planSearch(read.file, {
-            ...{ id, task, profile, deviceClass },
+            ...{ id, task, profile, deviceClass, corpus },
             evaluator: versionFor(task.space.kind, deviceClass),
           }),
           source: read.source,
@@ -194,6 +207,7 @@ export function launchCommand(done: (code: number) => void): Command {
       .default([]),
     option('--dry-run', 'say what the search would do and cost, and start nothing'),
     pricesOption(),
+    offlineOption(),
     option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(
       (text: string) => resolve(text),
     ),

@@ -11,7 +11,16 @@ import { localModels } from '../../domain/model.ts';
 import { chooseDevices, inspectMachine } from '../../evaluators/index.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
-import { homeOption, natsOption, option, pricesOption, searchArgument, wholeNumber, withOptions } from '../options.ts';
+import {
+  homeOption,
+  natsOption,
+  offlineOption,
+  option,
+  pricesOption,
+  searchArgument,
+  wholeNumber,
+  withOptions,
+} from '../options.ts';
 import { systemSetting } from '../setting.ts';
 
 /** The parts of a lab as processes of their own, meeting at a NATS server. */
@@ -20,6 +29,7 @@ interface PartOptions {
   home: string;
   nats?: string;
   prices?: string;
+  offline?: boolean;
   workers?: number;
 }
 
@@ -114,6 +124,7 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
   } finally {
     for (const model of Object.values(models)) await model.close();
     chat.close();
+    setting.closeReading();
     await lab.bus.close();
   }
 }
@@ -151,6 +162,6 @@ export function partCommands(done: (code: number) => void): Command[] {
       natsOption(),
       option('--workers <number>', 'trainings at once').argParser(wholeNumber),
     ),
-    withOptions(agent, homeOption(), natsOption(), pricesOption()),
+    withOptions(agent, homeOption(), natsOption(), pricesOption(), offlineOption()),
   ];
 }

@@ -17,6 +17,7 @@ import { proposer } from '../../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
 import { type Bench, bench, canaries } from '../llm/support.ts';
+import { notes } from '../reading/support.ts';
 import { landscape, space16 } from '../support.ts';
 
 const ground = landscape(7, space16, 0.01);
@@ -24,6 +25,8 @@ const localModels: Partial<Record<string, LocalModel>> = {
   'local/random': randomModel(),
   'local/mutate': mutateModel(),
 };
+
+const literature = { sources: ['corpus', 'archive'], searches: 3, reads: 1, items: 3, how: 'tools' };
 
 /** Eleven agents: five one-shot, six greedy; nine of them with language models of three providers. */
 function elevenAgents(server: Pick<LlmServer, 'urls'>): AgentSpec[] {
@@ -47,6 +50,7 @@ function elevenAgents(server: Pick<LlmServer, 'urls'>): AgentSpec[] {
       scaffold: index < 5 ? { kind: 'one-shot' } : { kind: 'greedy', drafts: 2 },
       evaluations: index < 5 ? 6 : 5,
       ...(model.startsWith('compatible/') ? { baseUrl: server.urls.compatible, temperature: 0.8 } : {}),
+      ...(index === 1 || index === 7 ? { literature } : {}),
       ...(index === 6 ? { models: { analyze: 'anthropic/claude-haiku-5-5' }, effort: 'high' } : {}),
     }),
   );
@@ -98,7 +102,15 @@ async function search(at: Bench): Promise<void> {
       if (reply.state === 'closed') return;
       if (reply.state === 'waiting') throw new Error('everything has been trained');
       try {
-        const given = { spec: self, view: reply.view, space, seed, topic: { task, metric }, chat };
+        const given = {
+          spec: self,
+          view: reply.view,
+          space,
+          seed,
+          topic: { task, metric },
+          chat,
+          openRetriever: notes,
+        };
         const thought = await think({ ...given, models: localModels });
         ask['agent-submit']({ search: spec.id, agent: name, ordinal, ...thought });
         ordinal++;

@@ -1,9 +1,26 @@
 import { createHash } from 'node:crypto';
 import { rngFor } from '../../../src/domain/rng.ts';
-import type { Asked } from './wire.ts';
+import type { Asked, Called } from './wire.ts';
 
-/** A brain that reads its prompt: it arranges as many layers as it is told to, of the primitives that it is shown. */
-export function proposer(asked: Asked): string {
+/**
+ * A brain that reads its prompt: it arranges as many layers as it is told to, of the primitives that it is shown. Where it may
+ * read, it searches once and reads the first thing that it finds, and cites it.
+ */
+export function proposer(asked: Asked): string | { calls: Called[] } {
+  const shown = asked.messages.flatMap(({ results = [] }) => results.map(({ text }) => text));
+  const [found] = shown.flatMap((text) => /<data source="([^"]+)">/.exec(text)?.[1] ?? []);
+  if (asked.toolsOpen && shown.length === 0) {
+    const query = JSON.stringify({ query: 'attention mamba hybrid ratio' });
+    return {
+      calls: [
+        { name: 'search_code', arguments: query },
+        { name: 'search_archive', arguments: query },
+      ],
+    };
+  }
+  if (asked.toolsOpen && found && shown.length === 2) {
+    return { calls: [{ name: 'read', arguments: JSON.stringify({ id: found }) }] };
+  }
   const last = asked.messages.at(-1)?.text ?? '';
   if (asked.system.includes('what it teaches')) {
     const asks = last.split('# Results to learn from')[1] ?? '';
@@ -27,7 +44,7 @@ export function proposer(asked: Asked): string {
     hypothesis: 'local mixing first',
     change: 'a new arrangement',
     expected_fitness: 0.5,
-    evidence: [],
+    evidence: found ? [found] : [],
   };
   const architecture = Array.from({ length: layers }, () => rng.pick(primitives)).join(' ');
   const editing = asked.system.includes('prefer a few "edits"') || asked.system.includes('Prefer "edits"');

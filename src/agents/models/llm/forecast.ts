@@ -5,6 +5,7 @@ import type { SearchSpec } from '../../../domain/search.ts';
 import { stackSpace } from '../../../domain/space.ts';
 import { answerForm } from '../../operators/answers.ts';
 import { longestQuestion, systemPrompt } from '../../operators/prompts.ts';
+import { longestShown } from '../../reading/shown.ts';
 import { usualMaxTokens } from './chat.ts';
 import { cost, mostUsage, type Prices } from './prices.ts';
 
@@ -15,6 +16,8 @@ import { cost, mostUsage, type Prices } from './prices.ts';
  */
 const likelyShare = 0.5;
 const likelyOutput = 2000;
+/** Questions of a thought that reads: what to look for, what to read in full, and the answer. */
+const likelyRounds = 3;
 
 /** Calls of one kind by one agent, with what they may cost; null where the model has no price. */
 export interface ForecastLine {
@@ -27,6 +30,18 @@ export interface ForecastLine {
   readonly most: number | null;
 }
 
+/** Questions that one thought takes where each search and each text is asked for by itself. */
+function rounds({ literature }: AgentSpec, purpose: Purpose): number {
+  const calling = purpose !== 'analyze' && literature?.how === 'tools';
+  return calling ? 1 + literature.searches + literature.reads : 1;
+}
+
+/** Characters that what was read adds to the question by the end of the thought. */
+function longestReading({ literature }: AgentSpec, purpose: Purpose): number {
+  if (!literature || purpose === 'analyze' || literature.how === 'before') return 0;
+  return literature.searches * literature.items * longestShown.found + literature.reads * longestShown.read;
+}
+
 function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Prices): ForecastLine {
   const model = (agent.models?.[purpose] ?? agent.model) as ChatModelName;
   const { task, metric } = spec;
@@ -34,7 +49,7 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
   const request = {
     model,
     system: systemPrompt(purpose, { task, metric, space, role: agent.role ?? '' }),
-    messages: [{ role: 'user' as const, text: 'x'.repeat(longestQuestion) }],
+    messages: [{ role: 'user' as const, text: 'x'.repeat(longestQuestion + longestReading(agent, purpose)) }],
     schema: answerForm(purpose).wire,
     maxTokens: agent.maxTokens ?? usualMaxTokens,
   };
@@ -42,13 +57,14 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
   const input = Math.ceil((most.input * likelyShare) / 3);
   const likely: Usage = { input, cached: 0, written: 0, output: Math.min(likelyOutput, request.maxTokens) };
   const price = prices.of(model);
-  const calls = agent.evaluations;
+  const asked = rounds(agent, purpose);
+  const calls = agent.evaluations * Math.min(likelyRounds, asked);
   return {
     agent: agent.name,
     purpose: purpose === 'analyze' ? 'analyze' : 'propose',
     ...{ model, calls },
     likely: price && calls * cost(likely, price),
-    most: price && calls * cost(most, price),
+    most: price && agent.evaluations * asked * cost(most, price),
   };
 }
 
