@@ -1,3 +1,4 @@
+import { shortCandidate } from '../../domain/candidate.ts';
 import type { Item, OwnResult, ReadText } from '../../domain/literature.ts';
 import type { View } from '../../domain/node.ts';
 import { nodeLine } from '../operators/memory.ts';
@@ -28,7 +29,7 @@ export function ownResults(view: View): OwnResult[] {
     .filter(({ status }) => status !== 'pending')
     .map((node) => ({
       id: node.id,
-      title: `${node.operator} ${node.candidate}`.slice(0, 900),
+      title: `${node.operator} ${shortCandidate(node.candidate)}`,
       text: nodeLine(node).slice(2),
       author: node.agent,
     }));
