@@ -1,0 +1,126 @@
+"""`python3 -m aira_design prepare | train | predict | score | version`; see the package's docstring for who may run what.
+
+`score` prints one line of JSON and exits 0, also where the candidate failed. `train` and `predict` exit 3 after writing
+failure.json where they understand what is wrong with the candidate. Status 2 means that settings or data are wrong.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from aira_workers.errors import InvalidCandidate
+
+from . import families
+from .failures import CandidateFailure
+from .layout import FAILURE, SPLITS, read_json, read_predictions, write_json
+from .randomness import fingerprint
+from .settings import Settings, parse_settings
+
+CANDIDATE_FAILED = 3
+
+
+def main() -> int:
+    options = _parse()
+    if options.verb == "version":
+        from .version import design_version
+
+        print(design_version())
+        return 0
+    try:
+        settings = parse_settings(read_json(options.settings))
+    except (OSError, ValueError, InvalidCandidate) as error:
+        return _refuse(error)
+    return {"prepare": _prepare, "train": _train, "predict": _predict, "score": _score}[options.verb](settings, options)
+
+
+def _prepare(settings: Settings, options: argparse.Namespace) -> int:
+    try:
+        secret = options.secret.read_bytes() if options.secret else None
+        options.out.mkdir(parents=True, exist_ok=True)
+        found = families.host(settings).prepare(settings, options.seed, secret, options.data, options.out)
+    except (OSError, ValueError) as error:
+        return _refuse(error)
+    manifest = {"family": settings.family, "seed": options.seed, "secret": fingerprint(secret), **found}
+    write_json(options.out / "manifest.json", manifest)
+    return 0
+
+
+def _train(settings: Settings, options: argparse.Namespace) -> int:
+    steps = families.steps(settings)
+    return _untrusted(
+        options.out,
+        lambda: steps.train(settings, options.seed, options.train, options.candidate, options.out, options.device),
+    )
+
+
+def _predict(settings: Settings, options: argparse.Namespace) -> int:
+    steps = families.steps(settings)
+    return _untrusted(
+        options.out,
+        lambda: steps.predict(settings, options.inputs, options.candidate, options.state, options.out, options.device),
+    )
+
+
+def _score(settings: Settings, options: argparse.Namespace) -> int:
+    try:
+        manifest = read_json(options.manifest)
+        predictions = read_predictions(options.predictions, manifest["splits"][options.split])
+        metrics = families.host(settings).score(
+            settings, manifest, options.hidden, options.split, predictions, options.state
+        )
+        found = {"status": "ok", "score": metrics[families.metric(settings)], "metrics": metrics}
+    except CandidateFailure as failure:
+        found = {"status": "failed", "reason": failure.reason, "message": failure.message}
+    print(json.dumps(found, allow_nan=False))
+    return 0
+
+
+def _untrusted(out: Path, run) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        run()
+        return 0
+    except CandidateFailure as failure:
+        write_json(out / FAILURE, {"reason": failure.reason, "message": failure.message})
+        print(failure.message, file=sys.stderr)
+        return CANDIDATE_FAILED
+
+
+def _refuse(error: Exception) -> int:
+    print(f"aira_design: {error}", file=sys.stderr)
+    return 2
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="aira_design", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("version", help="print the version of the evaluator")
+    prepare = verbs.add_parser("prepare", help="trusted: write the splits")
+    prepare.add_argument("--seed", type=int, required=True)
+    prepare.add_argument("--data", type=Path, help="folder of imported data")
+    prepare.add_argument("--secret", type=Path, help="file whose bytes go into the draws of the hidden rows")
+    train = verbs.add_parser("train", help="sandboxed: train the candidate")
+    train.add_argument("--seed", type=int, required=True)
+    train.add_argument("--train", type=Path, required=True)
+    predict = verbs.add_parser("predict", help="sandboxed: answer the inputs")
+    predict.add_argument("--inputs", type=Path, required=True)
+    predict.add_argument("--state", type=Path, required=True)
+    for verb in (train, predict):
+        verb.add_argument("--candidate", type=Path, required=True)
+        verb.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    score = verbs.add_parser("score", help="trusted: compute the score")
+    score.add_argument("--manifest", type=Path, required=True)
+    score.add_argument("--hidden", type=Path, required=True)
+    score.add_argument("--predictions", type=Path, required=True)
+    score.add_argument("--state", type=Path, required=True, help="what the training left; only sizes are looked at")
+    score.add_argument("--split", choices=SPLITS, required=True)
+    for verb in (prepare, train, predict, score):
+        verb.add_argument("--settings", type=Path, required=True)
+    for verb in (prepare, train, predict):
+        verb.add_argument("--out", type=Path, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

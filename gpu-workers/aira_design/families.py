@@ -1,0 +1,28 @@
+"""The families of tasks behind one interface. Imports are late: scoring needs neither torch nor a candidate's side."""
+
+from typing import Any
+
+from .settings import LraSettings, Settings
+
+
+def metric(settings: Settings) -> str:
+    """The name of the figure that is the score."""
+    return "accuracy" if isinstance(settings, LraSettings) else "val_bpb"
+
+
+def host(settings: Settings) -> Any:
+    """The module with `prepare` and `score`."""
+    if isinstance(settings, LraSettings):
+        from .lra import host as module
+    else:
+        from .autoresearch import host as module
+    return module
+
+
+def steps(settings: Settings) -> Any:
+    """The module with `train` and `predict`; it runs what a candidate wrote."""
+    if isinstance(settings, LraSettings):
+        from .lra import steps as module
+    else:
+        from .autoresearch import steps as module
+    return module

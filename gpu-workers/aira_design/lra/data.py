@@ -1,0 +1,70 @@
+"""The three splits of a task of the Long Range Arena as arrays, from a generator or from imported files."""
+
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+
+import numpy as np
+
+from ..randomness import stream
+from ..settings import LraData
+from . import files, listops, reviews, papers
+
+Row = Tuple[Tuple[bytes, ...], int]
+"""The documents of one example (one, or two for retrieval) as raw token ids, and its class."""
+
+
+class Split(NamedTuple):
+    """inputs (rows, documents, length) uint16, 0 = padding; targets (rows,) int64."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+
+def splits(data: LraData, seed: int, secret: Optional[bytes], root: Optional[Path]) -> Dict[str, Split]:
+    """Return train, validation and test. No row of a generated hidden split occurs in another split.
+
+    Raises FileNotFoundError or ValueError, with one sentence, when imported files are missing or not as they should be.
+    """
+    rows = _generated(data, seed, secret) if data.source == "generated" else _imported(data, root)
+    return {name: _arrays(found, data) for name, found in rows.items()}
+
+
+def _generated(data: LraData, seed: int, secret: Optional[bytes]) -> Dict[str, List[Row]]:
+    seen: Set[bytes] = set()
+    # Train first: it is what a candidate sees, and must not depend on the secret.
+    return {
+        name: _draw(data, stream(f"lra-{data.task}-{name}", seed, None if name == "train" else secret), count, seen)
+        for name, count in (("train", data.train), ("validation", data.validation), ("test", data.test))
+    }
+
+
+def _draw(data: LraData, rng: np.random.Generator, count: int, seen: Set[bytes]) -> List[Row]:
+    if data.task == "listops":
+        found = listops.expressions(rng, data.min_length, data.length, data.max_depth, data.max_args)
+        return [((tokens,), value) for tokens, value in listops.distinct(found, count, seen)]
+    make: Callable[[np.random.Generator, int], Row] = reviews.review if data.task == "text" else papers.pair
+    rows: List[Row] = []
+    while len(rows) < count:
+        row = make(rng, data.length)
+        key = b"\0".join(row[0])
+        if key not in seen:
+            seen.add(key)
+            rows.append(row)
+    return rows
+
+
+def _imported(data: LraData, root: Optional[Path]) -> Dict[str, List[Row]]:
+    found = files.read(data.task, root)
+    limits = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {name: found[name] if limit == 0 else found[name][:limit] for name, limit in limits.items()}
+
+
+def _arrays(rows: List[Row], data: LraData) -> Split:
+    """Cut to `length` from the front and pad behind. Bytes are shifted by one, since 0 is padding."""
+    shift = 0 if data.task == "listops" else 1
+    inputs = np.zeros((len(rows), len(rows[0][0]), data.length), dtype=np.uint16)
+    for index, (documents, _) in enumerate(rows):
+        for place, document in enumerate(documents):
+            ids = np.frombuffer(document[: data.length], dtype=np.uint8)
+            inputs[index, place, : len(ids)] = ids.astype(np.uint16) + shift
+    return Split(inputs, np.array([value for _, value in rows], dtype=np.int64))

@@ -1,0 +1,83 @@
+"""ListOps as published with the benchmark (arXiv 2011.04006): nested list operations over digits, ten classes.
+
+An expression starts as a node at depth 1. Below `max_depth` a node is an operator with probability 1/4, else a digit;
+at `max_depth` it is a digit. An operator is MIN, MAX, MED (integer part of the median) or SM (sum modulo 10), each
+equally likely, over 2 to `max_args` nodes. Its length is 1 for a digit, else 2 + that of its arguments; expressions of
+min_length < length < max_length are kept, each once.
+"""
+
+from statistics import median
+from typing import Iterator, List, Set, Tuple
+
+import numpy as np
+
+OPERATORS = ("MIN", "MAX", "MED", "SM")
+SYMBOLS = tuple("0123456789") + tuple(f"[{name}" for name in OPERATORS) + ("]",)
+"""Token id = 1 + index; 0 is padding. Parentheses of the published files are dropped, as its input pipeline does."""
+
+_IDS = {symbol: index + 1 for index, symbol in enumerate(SYMBOLS)}
+_OPERATOR_SHARE = 0.25
+_CLOSE = _IDS["]"]
+
+
+def expressions(
+    rng: np.random.Generator, min_length: int, max_length: int, max_depth: int, max_args: int
+) -> Iterator[Tuple[bytes, int]]:
+    """Yield (token ids, value) without end, possibly with repetitions."""
+    draw = _Draws(rng)
+    while True:
+        tokens: List[int] = []
+        value = _node(draw, tokens, 1, max_length, max_depth, max_args)
+        if value is not None and min_length < len(tokens) < max_length:
+            yield bytes(tokens), value
+
+
+def distinct(found: Iterator[Tuple[bytes, int]], count: int, seen: Set[bytes]) -> List[Tuple[bytes, int]]:
+    """Take `count` expressions that are not in `seen`, adding them to it."""
+    kept: List[Tuple[bytes, int]] = []
+    while len(kept) < count:
+        tokens, value = next(found)
+        if tokens not in seen:
+            seen.add(tokens)
+            kept.append((tokens, value))
+    return kept
+
+
+def encode(source: str) -> bytes:
+    """Token ids of one expression of the published files; raises KeyError for a symbol that is not of ListOps."""
+    return bytes(_IDS[symbol] for symbol in source.split() if symbol not in ("(", ")"))
+
+
+def _node(draw: "_Draws", tokens: List[int], depth: int, max_length: int, max_depth: int, max_args: int):
+    """Append one node to `tokens` and return its value; None once the expression is too long to be kept."""
+    if depth == max_depth or draw.uniform() >= _OPERATOR_SHARE:
+        digit = int(draw.uniform() * 10)
+        tokens.append(digit + 1)
+        return digit
+    operator = int(draw.uniform() * len(OPERATORS))
+    tokens.append(11 + operator)
+    values = []
+    for _ in range(2 + int(draw.uniform() * (max_args - 1))):
+        value = _node(draw, tokens, depth + 1, max_length, max_depth, max_args)
+        if value is None or len(tokens) >= max_length:
+            return None
+        values.append(value)
+    tokens.append(_CLOSE)
+    if operator == 0:
+        return min(values)
+    if operator == 1:
+        return max(values)
+    return int(median(values)) if operator == 2 else sum(values) % 10
+
+
+class _Draws:
+    """Uniform numbers one by one, drawn in blocks: a call to numpy for each would take most of the time."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng, self._block, self._next = rng, [], 0
+
+    def uniform(self) -> float:
+        if self._next == len(self._block):
+            self._block, self._next = self._rng.random(16_384).tolist(), 0
+        self._next += 1
+        return self._block[self._next - 1]

@@ -1,0 +1,41 @@
+"""A trained model as raw numbers: `state.f32` holds all tensors one after the other, `state.json` names them.
+
+Trusted code learns the number of parameters from the size of the first file alone. What the second says is read in the
+sandbox only. Persistent buffers count as parameters, since they carry what was learned into the next step just as well.
+"""
+
+from pathlib import Path
+from typing import Dict, Tuple
+
+import numpy as np
+import torch
+
+from .failures import CandidateFailure
+from .layout import read_json, write_json
+from .statesize import NAMES, NUMBERS
+
+
+def write_state(out: Path, tensors: Dict[str, torch.Tensor], seed: int) -> None:
+    """Write `tensors` as float32 and the seed that the model was built by. Raises CandidateFailure `nan` when one is not finite."""
+    arrays = {name: tensor.detach().cpu().double().numpy().astype("<f4") for name, tensor in tensors.items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise CandidateFailure("nan", f"{name} is not finite after training")
+    with (out / NUMBERS).open("wb") as stream:
+        for array in arrays.values():
+            stream.write(array.tobytes())
+    tensors_by_name = [[name, list(array.shape)] for name, array in arrays.items()]
+    write_json(out / NAMES, {"seed": seed, "tensors": tensors_by_name})
+
+
+def read_state(folder: Path) -> Tuple[Dict[str, torch.Tensor], int]:
+    """Return the tensors as float32 and the seed; for the untrusted side, which wrote them."""
+    numbers, names = np.fromfile(folder / NUMBERS, dtype="<f4"), read_json(folder / NAMES)
+    tensors, start = {}, 0
+    for name, shape in names["tensors"]:
+        count = int(np.prod(shape))
+        tensors[name] = torch.from_numpy(numbers[start : start + count].reshape(shape).copy())
+        start += count
+    if start != len(numbers):
+        raise CandidateFailure("invalid", f"{NUMBERS} holds {len(numbers)} numbers, {NAMES} names {start}")
+    return tensors, names["seed"]

@@ -1,0 +1,1 @@
+"""Text for language proxies and training scripts: a generator of this project, imported shards, tokenizers."""
