@@ -2,9 +2,10 @@
 
     evaluator = engine + "-" + first 12 hex digits of a SHA-256
 
-over the files that decide a score: every `*.py` under the sub-packages primitives/, mad/, proxies/ and optim/ (at any
-depth) and the file model.py; for the engine "native" also every `*.py` under native/ and every `*.cpp` and `*.hpp` in
-the folder engine/ beside the package; for "population" every `*.py` under population/. For each, in the order of the sorted paths, the digest takes
+over the files that decide a score: every `*.py` under the sub-packages primitives/, mad/, proxies/, optim/ and text/ (at
+any depth) and the file model.py; for the engine "native" also every `*.py` under native/ and every `*.cpp` and `*.hpp` in
+the folder engine/ beside the package; for "population" every `*.py` under population/. For each, in the order of the
+sorted paths, the digest takes
 
     the path relative to the package directory `aira_workers` (of engine/: to the folder that holds both), with "/"
     between its parts, as UTF-8
@@ -22,7 +23,7 @@ from pathlib import Path
 PROTOCOL_VERSION = 1
 
 _PACKAGE = Path(__file__).resolve().parent
-_DECIDING = ("primitives", "mad", "proxies", "optim")
+_DECIDING = ("primitives", "mad", "proxies", "optim", "text")
 
 
 def evaluator_version(engine: str, package: Path = _PACKAGE) -> str:

@@ -6,7 +6,7 @@ import type { Engine } from './engine.ts';
 import { trainersDirectory } from './packageRoot.ts';
 
 /** The parts of `aira_workers` that decide a score. The rest, such as the protocol, may change and keep every result. */
-const decisiveFolders = ['mad', 'optim', 'primitives', 'proxies'];
+const decisiveFolders = ['mad', 'optim', 'primitives', 'proxies', 'text'];
 const decisiveFiles = ['model.py'];
 
 /** A source that decides: its name in the hash, and where it lies. */

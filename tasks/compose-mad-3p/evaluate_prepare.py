@@ -1,31 +1,8 @@
-"""Write what only the scorer may see: test inputs with targets and the settings to train by; fetch the submission.
+"""Write what only the scorer may see and fetch the submission. Use another directory than the agent's."""
 
-Use another mount directory than the agent's.
-"""
+from utils import TASK  # isort: skip
 
-import shutil
-import sys
-
-import numpy as np
-from utils import data_sets, directories, import_trainer, load_profile, write_json
-
-
-def main() -> None:
-    options = directories(__doc__)
-    import_trainer()
-    evaluation = load_profile(options.profile)
-    labelled = options.agent_data_mount_dir / "test_with_labels"
-    labelled.mkdir(exist_ok=True)
-    for name, data in data_sets(evaluation, "test", "recall").items():
-        np.savez_compressed(labelled / f"{name}.npz", inputs=data.inputs, targets=data.targets)
-    write_json(labelled / "evaluation.json", evaluation)
-    if options.agent_log_dir is not None:
-        submission = options.agent_log_dir / "submission.csv"
-        if not submission.is_file():
-            print(f"{submission} does not exist: the agent left no submission", file=sys.stderr)
-            sys.exit(1)
-        shutil.copyfile(submission, options.agent_data_mount_dir / "submission.csv")
-
+from aira_tasks.compose import evaluate_prepare
 
 if __name__ == "__main__":
-    main()
+    evaluate_prepare(TASK)

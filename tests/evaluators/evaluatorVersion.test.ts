@@ -12,6 +12,7 @@ const sources = {
   'optim/deep/muon.py': 'c = 3\n',
   'primitives/ssd.py': '',
   'proxies/joint.py': 'd = 4\n',
+  'text/stories.py': 'e = 5\n',
 };
 
 let trainers: string;

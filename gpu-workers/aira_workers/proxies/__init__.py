@@ -3,10 +3,11 @@
 import torch
 
 from .joint import measure_joint
+from .language import measure_language
 from .learner import TORCH, Engine
 from .run import Candidate, Hooks, Measurement, TaskScore
 from .separate import measure_separate
-from .settings import JointSettings, SeparateSettings, Settings, parse_settings
+from .settings import JointSettings, LanguageSettings, SeparateSettings, Settings, parse_settings
 
 __all__ = [
     "TORCH",
@@ -14,6 +15,7 @@ __all__ = [
     "Engine",
     "Hooks",
     "JointSettings",
+    "LanguageSettings",
     "Measurement",
     "SeparateSettings",
     "Settings",
@@ -33,4 +35,6 @@ def measure(
     """Train and score one candidate under the proxy that `settings` names, in the arithmetic of `engine`."""
     if isinstance(settings, JointSettings):
         return measure_joint(candidate, settings, device, hooks, engine)
+    if isinstance(settings, LanguageSettings):
+        return measure_language(candidate, settings, device, hooks, engine)
     return measure_separate(candidate, settings, device, hooks, engine)

@@ -1,5 +1,6 @@
 """The settings of a rung, as they stand in a task's metadata and arrive with a request. Every key is required."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
@@ -95,9 +96,52 @@ class SeparateSettings:
         return round(self.train_samples * self.held_out)
 
 
-Settings = Union[JointSettings, SeparateSettings]
+@dataclass(frozen=True)
+class BlockData:
+    """`corpus` is "stories", the generator of this project, or the name of imported shards. Blocks hold `length` tokens.
 
-_KINDS = {"joint": JointSettings, "separate": SeparateSettings}
+    vocabulary 257 is bytes and a begin-of-text mark; above, byte pair encoding learned from the training text.
+    `document_bytes` is the longest generated document.
+    """
+
+    corpus: str
+    document_bytes: int
+    length: int
+    vocabulary: int
+    validation_blocks: int
+    test_blocks: int
+
+    def __post_init__(self) -> None:
+        positive(self, "document_bytes", "length", "validation_blocks", "test_blocks")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.corpus):
+            raise ValueError("corpus must be a name of small letters, digits and hyphens")
+        if not 257 <= self.vocabulary <= 65_535:
+            raise ValueError("vocabulary must be in 257..65535")
+
+
+@dataclass(frozen=True)
+class LanguageSettings:
+    """Next-token prediction in one pass over fresh blocks; the score is cross-entropy. See `language.py`.
+
+    score "prequential": the mean loss on the batches of the last half of training, each before it is learned from;
+    "held-out": the loss on validation blocks after training.
+    """
+
+    proxy: Literal["language"]
+    model: Sizes
+    data: BlockData
+    steps: int
+    batch: int
+    score: Literal["prequential", "held-out"]
+    optimiser: MuonAdam
+
+    def __post_init__(self) -> None:
+        positive(self, "steps", "batch")
+
+
+Settings = Union[JointSettings, SeparateSettings, LanguageSettings]
+
+_KINDS = {"joint": JointSettings, "separate": SeparateSettings, "language": LanguageSettings}
 
 
 def parse_settings(value: Any) -> Settings:
