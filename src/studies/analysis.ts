@@ -1,0 +1,159 @@
+import { max, mean, min } from 'd3-array';
+import { rngFor } from '../domain/rng.ts';
+import { comparisonsOf, level, resamples, type Value } from './comparisons.ts';
+import type { RunResult, TaskFacts } from './results.ts';
+import type { Study } from './spec.ts';
+import { bandedCurve, type Curve } from './statistics/curves.ts';
+import { elo, type Rating } from './statistics/elo.ts';
+import { interquartileMean } from './statistics/iqm.ts';
+import { type Interval, pairedBootstrap } from './statistics/pairs.ts';
+import { normalisedScore, validRate } from './statistics/scores.ts';
+import type { Comparison } from './verdict.ts';
+
+const curveResamples = 500;
+const eloRounds = 100;
+
+export interface ArmSummary {
+  readonly name: string;
+  readonly runs: number;
+  readonly middle: number;
+  readonly interval: Interval;
+  readonly mean: number;
+  readonly validRate: number;
+  /** Mean normalised score; null where a task has no scale. */
+  readonly normalised: number | null;
+  readonly elo: Rating;
+  readonly refused: number;
+  readonly failed: number;
+}
+
+export interface TaskCurves {
+  readonly task: TaskFacts;
+  /** Regret where the best is known, else the score. */
+  readonly shows: 'regret' | 'score';
+  readonly arms: readonly { readonly name: string; readonly curve: Curve }[];
+}
+
+export interface Analysis {
+  /** `worth` in the task's own unit, or normalised where there are several tasks. */
+  readonly unit: 'worth' | 'normalised';
+  readonly arms: readonly ArmSummary[];
+  readonly comparisons: readonly Comparison[];
+  readonly curves: readonly TaskCurves[];
+}
+
+/** A run without a candidate is worth as little as the worst run of its task. */
+function worstOf(results: readonly RunResult[]): ReadonlyMap<string, number> {
+  const tasks = new Set(results.map(({ task }) => task));
+  return new Map(
+    [...tasks].map((task) => [
+      task,
+      min(
+        results.filter((run) => run.task === task),
+        ({ worth }) => worth ?? undefined,
+      ) ?? 0,
+    ]),
+  );
+}
+
+/** Scales for normalised scores: the task's own best where it is known, else the best of all runs. Null without a range. */
+function scalesOf(tasks: readonly TaskFacts[], results: readonly RunResult[], worst: ReadonlyMap<string, number>) {
+  return new Map(
+    tasks.map(({ label, best }) => {
+      const known =
+        best ??
+        max(
+          results.filter(({ task }) => task === label),
+          ({ worth }) => worth ?? undefined,
+        );
+      const low = worst.get(label);
+      const scale = { optimum: 1, worst: low ?? 0, best: known ?? 0 };
+      return [
+        label,
+        known !== undefined && low !== undefined && known > low && low >= 0 && known <= 1 ? scale : null,
+      ] as const;
+    }),
+  );
+}
+
+/** What a study's runs say. A function of study and runs: chance in resampling is drawn from labels. */
+export function analyse(study: Study, tasks: readonly TaskFacts[], results: readonly RunResult[]): Analysis {
+  const worst = worstOf(results);
+  const scales = scalesOf(tasks, results, worst);
+  const normalised = (run: RunResult): number | null => {
+    const scale = scales.get(run.task);
+    return scale ? normalisedScore(run.worth, scale) : null;
+  };
+  const unit = tasks.length > 1 && tasks.every(({ label }) => scales.get(label)) ? 'normalised' : 'worth';
+  const value: Value =
+    unit === 'normalised' ? (run) => normalised(run) as number : (run) => run.worth ?? (worst.get(run.task) as number);
+
+  const of = (arm: string) => results.filter((run) => run.arm === arm);
+  const ratings = elo(
+    study.arms.map(({ name }) => ({
+      name,
+      runs: Object.fromEntries(
+        tasks.map(({ label }) => [
+          label,
+          of(name)
+            .filter((run) => run.task === label)
+            .map(({ worth }) => worth),
+        ]),
+      ),
+    })),
+    { rng: rngFor('study', study.question, 'elo'), rounds: eloRounds },
+  );
+  const arms = study.arms.map(({ name }, index): ArmSummary => {
+    const runs = of(name);
+    const values = runs.map(value);
+    const alone = runs.map((run) => ({ stratum: run.task, first: value(run), second: 0 }));
+    const scaled = runs.map(normalised);
+    return {
+      name,
+      runs: runs.length,
+      middle: interquartileMean(values),
+      interval: pairedBootstrap(alone, { rng: rngFor('study', study.question, 'arm', name), resamples, level }),
+      mean: mean(values) as number,
+      validRate: validRate(
+        tasks.map(({ label }) => runs.filter((run) => run.task === label).map(({ worth }) => worth)),
+      ),
+      normalised: scaled.some((score) => score === null) ? null : (mean(scaled as number[]) ?? null),
+      elo: ratings[index] as Rating,
+      refused: runs.reduce((sum, run) => sum + run.refused, 0),
+      failed: runs.reduce((sum, run) => sum + run.failed, 0),
+    };
+  });
+  return {
+    unit,
+    arms,
+    comparisons: comparisonsOf(study, results, value),
+    curves: curvesOf(study, tasks, results, worst),
+  };
+}
+
+function curvesOf(
+  study: Study,
+  tasks: readonly TaskFacts[],
+  results: readonly RunResult[],
+  worst: ReadonlyMap<string, number>,
+): TaskCurves[] {
+  return tasks.map((task) => {
+    const shows = task.best !== null && task.course === 'worth' ? 'regret' : 'score';
+    const at = (score: number | null) => {
+      const known = score ?? (worst.get(task.label) as number);
+      return shows === 'regret' ? (task.best as number) - known : known;
+    };
+    const arms = study.arms.flatMap(({ name }) => {
+      const runs = results.filter((run) => run.arm === name && run.task === task.label && run.course.length > 0);
+      if (runs.length === 0) return [];
+      const rng = rngFor('study', study.question, 'curve', task.label, name);
+      return [
+        {
+          name,
+          curve: bandedCurve([runs.map(({ course }) => course.map(at))], { rng, resamples: curveResamples, level }),
+        },
+      ];
+    });
+    return { task, shows, arms };
+  });
+}
