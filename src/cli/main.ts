@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { launchCommand } from './commands/launch.ts';
@@ -25,6 +26,7 @@ for (const command of [
   nodesCommand(done),
   reportCommand(done),
   auditCommand(done),
+  ablateCommand(done),
   tableCommand(done),
   doctorCommand(done),
   ...partCommands(done),

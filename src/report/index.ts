@@ -10,4 +10,6 @@ export type {
   SeedScore,
 } from './data.ts';
 export { reportHtml } from './html.ts';
+export { studyMarkdown } from './study/markdown.ts';
+export { type StudyReport, studyHtml } from './study/page.ts';
 export { summary } from './summary.ts';

@@ -62,6 +62,7 @@ svg text { font-family: inherit; fill: var(--ink); }
 .grid { stroke: var(--rule); stroke-width: 1; }
 .axis { stroke: var(--soft); stroke-width: 1; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.band { fill-opacity: 0.14; stroke: none; }
 .behind { stroke: var(--rule); stroke-width: 1; }
 .level { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 1 4; stroke-linecap: round; }
 .leader { fill: none; stroke: var(--rule); stroke-width: 1; }
@@ -72,7 +73,7 @@ ${Array.from(
   (
     _,
     index,
-  ) => html`.line.s-${index} { stroke: var(--s${index}); } .end.s-${index}, svg .direct.s-${index} { fill: var(--s${index}); }
+  ) => html`.line.s-${index} { stroke: var(--s${index}); } .band.s-${index}, .end.s-${index}, svg .direct.s-${index} { fill: var(--s${index}); }
 `,
 )}
 .strip { height: 20px; }

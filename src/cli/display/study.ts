@@ -1,0 +1,91 @@
+import { createLogUpdate } from 'log-update';
+import pc from 'picocolors';
+import type { Analysis, Comparison, RunResult, Study } from '../../studies/index.ts';
+import { clockTime, score, shape } from './format.ts';
+import { eventVersion } from './json.ts';
+
+/** How far a study is. */
+export interface StudyProgress {
+  /** Runs that have ended, of all. */
+  readonly done: number;
+  readonly total: number;
+  readonly elapsedMs: number;
+  /** Estimated from the runs that have ended in this sitting; null before the first. */
+  readonly leftMs: number | null;
+  /** What is going on, where a run takes longer than a glance. */
+  readonly now: string;
+}
+
+/** Something that shows a study while it runs. */
+export interface StudyDisplay {
+  started(name: string, study: Study, total: number): void;
+  run(result: RunResult): void;
+  progress(progress: StudyProgress): void;
+  ended(analysis: Analysis, paths: { readonly report: string; readonly results: string }): void;
+}
+
+const plainEveryMs = 10_000;
+
+const line = ({ done, total, elapsedMs, leftMs, now }: StudyProgress): string => {
+  const left = leftMs === null ? '' : `, about ${clockTime(leftMs)} left`;
+  return `[${clockTime(elapsedMs)}] ${done} of ${total} runs${left}${now === '' ? '' : `; ${now}`}`;
+};
+
+const coloured = ({ verdict, sentence }: Comparison): string =>
+  verdict === 'better' ? pc.green(sentence) : verdict === 'worse' ? pc.red(sentence) : sentence;
+
+/** For people: one line that is redrawn on a terminal, now and then a line elsewhere. */
+export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
+  const live = stream.isTTY && !process.env.CI ? createLogUpdate(stream) : null;
+  let told = Number.NEGATIVE_INFINITY;
+  return {
+    started(name, study, total) {
+      stream.write(`${pc.bold(name)}: ${study.question}\n`);
+      const arms = study.arms.map((arm) => arm.name).join(', ');
+      stream.write(`${arms}; ${study.seeds} seeds, ${study.budget.evaluations} evaluations a run, ${total} runs\n`);
+    },
+    run() {},
+    progress(progress) {
+      if (live) live(line(progress));
+      else if (progress.elapsedMs - told >= plainEveryMs || progress.done === progress.total) {
+        told = progress.elapsedMs;
+        stream.write(`${line(progress)}\n`);
+      }
+    },
+    ended({ arms, comparisons }, { report }) {
+      live?.clear();
+      const width = Math.max(...arms.map(({ name }) => name.length));
+      const best = arms.toSorted((a, b) => b.middle - a.middle);
+      for (const { name, middle, interval } of best) {
+        stream.write(`  ${name.padEnd(width)}  ${score(middle)} [${score(interval.low)}, ${score(interval.high)}]\n`);
+      }
+      for (const comparison of comparisons) stream.write(`${coloured(comparison)}\n`);
+      stream.write(`report: ${report}\n`);
+    },
+  };
+}
+
+/** One JSON object per line; the last one is `verdict`. */
+export function studyJson(write: (text: string) => void): StudyDisplay {
+  const say = (event: string, body: object): void => write(`${JSON.stringify({ event, v: eventVersion, ...body })}\n`);
+  return {
+    started(name, study, total) {
+      const arms = study.arms.map((arm) => arm.name);
+      say('study', { name, question: study.question, arms, seeds: study.seeds, budget: study.budget, runs: total });
+    },
+    run({ course: _, candidate, ...result }) {
+      say('run', { ...result, architecture: candidate === null ? null : shape(candidate) });
+    },
+    progress({ now: _, ...progress }) {
+      say('progress', progress);
+    },
+    ended({ unit, comparisons }, { report, results }) {
+      say('verdict', {
+        unit,
+        comparisons: comparisons.map(({ interval, ...rest }) => ({ ...rest, interval: [interval.low, interval.high] })),
+        report,
+        results,
+      });
+    },
+  };
+}

@@ -1,0 +1,184 @@
+import type { Analysis, ArmSummary, Comparison, RunResult, Study, TaskCurves, TaskFacts } from '../../studies/index.ts';
+import { type BandedSeries, bandedCurves } from '../charts/curves.ts';
+import { count, percent, printable, score, signed } from '../format.ts';
+import { html, type Markup } from '../markup.ts';
+import { styleSheet } from '../style.ts';
+import { section, table } from '../table.ts';
+
+/** Everything that the page of a study shows. */
+export interface StudyReport {
+  readonly name: string;
+  readonly study: Study;
+  /** The study file as it was given. */
+  readonly source: string;
+  readonly tasks: readonly TaskFacts[];
+  readonly results: readonly RunResult[];
+  readonly analysis: Analysis;
+  readonly airaVersion: string;
+  readonly machine: readonly { readonly fact: string; readonly value: string }[];
+  readonly commands: readonly string[];
+}
+
+const said: Readonly<Record<Comparison['verdict'], string>> = {
+  better: 'better',
+  worse: 'worse',
+  'not distinguishable': '',
+};
+
+const unitName = ({ analysis, tasks }: StudyReport): string =>
+  analysis.unit === 'normalised' ? 'normalised score' : (tasks[0]?.metric ?? 'score');
+
+function header(report: StudyReport): Markup {
+  const { study, results, analysis, tasks } = report;
+  const told = analysis.comparisons.filter(({ verdict }) => verdict !== 'not distinguishable').length;
+  return html`<header>
+<p class="kicker">Aira study: ${report.name}</p>
+<h1>${study.question}</h1>
+<p class="facts">${tasks.map(({ label }) => label).join(', ')} · ${count(study.arms.length)} arms · ${count(study.seeds)} paired seeds · ${count(study.budget.evaluations)} evaluations a run · ${unitName(report)}, higher is better</p>
+<div class="verdict">${analysis.comparisons.slice(0, 12).map(({ sentence }) => html`<p>${sentence}</p>`)}</div>
+<dl class="figures">
+<div><dt>runs</dt><dd>${count(results.length)}</dd></div>
+<div><dt>evaluations</dt><dd>${count(results.reduce((sum, run) => sum + run.evaluated, 0))}</dd></div>
+<div><dt>comparisons</dt><dd>${count(analysis.comparisons.length)}</dd></div>
+<div><dt>told apart</dt><dd>${count(told)}</dd></div>
+</dl>
+</header>`;
+}
+
+function comparisonTable(report: StudyReport): Markup {
+  const { analysis, study } = report;
+  const row = ({ arms, sentence: _, ...found }: Comparison) => [
+    html`${arms[0]} <small>against ${arms[1]}</small>`,
+    html`<span class="said ${said[found.verdict]}">${found.verdict}</span>`,
+    signed(found.effect),
+    `${signed(found.interval.low)} … ${signed(found.interval.high)}`,
+    found.adjusted < 0.0001 ? '< 0.0001' : found.adjusted.toPrecision(2),
+    found.standardised === null ? '–' : found.standardised.toFixed(2).replace('-', '−'),
+    percent(found.ahead),
+    found.moreSeeds === null ? '–' : count(found.moreSeeds),
+  ];
+  return section(
+    'comparisons',
+    'Comparisons',
+    html`${table(
+      [
+        { head: 'arms', kind: 'name' },
+        { head: 'verdict', kind: 'name' },
+        { head: 'difference', kind: 'number' },
+        { head: '95 % interval', kind: 'number' },
+        { head: 'p, corrected', kind: 'number' },
+        { head: 'in sd', kind: 'number' },
+        { head: 'ahead in', kind: 'number' },
+        { head: 'more seeds', kind: 'number' },
+      ],
+      analysis.comparisons.map(row),
+    )}
+<p class="note">Both arms of a pair ran with the same seed, task and budget. The difference is that of the interquartile means of ${unitName(report)}. Its interval is a percentile bootstrap over seeds, paired and within tasks; p is that of a paired permutation test of the same difference, after Holm's correction for ${count(analysis.comparisons.length)} ${analysis.comparisons.length === 1 ? 'comparison' : 'comparisons'}, and decides the verdict at ${study.alpha}. "In sd" is the mean difference in standard deviations of the paired differences. "More seeds" is how many it would take to tell a difference as large as the observed one with a chance of ${percent(study.power)}.</p>`,
+  );
+}
+
+function armTable(report: StudyReport): Markup {
+  const { analysis } = report;
+  const best = analysis.arms.toSorted((a, b) => b.middle - a.middle);
+  const row = (arm: ArmSummary) => [
+    arm.name,
+    score(arm.middle),
+    `${score(arm.interval.low)} … ${score(arm.interval.high)}`,
+    score(arm.mean),
+    arm.normalised === null ? '–' : arm.normalised.toFixed(3),
+    percent(arm.validRate),
+    arm.elo.rating === null
+      ? '–'
+      : html`${arm.elo.rating.toFixed(0)} <small>${arm.elo.low === null ? '' : `${arm.elo.low.toFixed(0)}–${arm.elo.high?.toFixed(0)}`}</small>`,
+    count(arm.runs),
+    count(arm.refused),
+    count(arm.failed),
+  ];
+  return section(
+    'arms',
+    'Arms',
+    html`${table(
+      [
+        { head: 'arm', kind: 'name' },
+        { head: 'interquartile mean', kind: 'number' },
+        { head: '95 % interval', kind: 'number' },
+        { head: 'mean', kind: 'number' },
+        { head: 'normalised', kind: 'number' },
+        { head: 'valid', kind: 'number' },
+        { head: 'Elo', kind: 'number' },
+        { head: 'runs', kind: 'number' },
+        { head: 'refused', kind: 'number' },
+        { head: 'failed', kind: 'number' },
+      ],
+      best.map(row),
+    )}
+<p class="note">What a run is worth is the score of the candidate that it hands in, on trainings by which it was not chosen. The normalised score is that of AIRS-Bench: 0 for the worst run of the study, 1 for the best ${report.tasks.every(({ best: known }) => known !== null) ? 'that there is' : 'that was found'}, on a logarithmic scale of the distance to a perfect score. Elo lets every run of an arm meet every run of every other; an arm that never lost has none.</p>`,
+  );
+}
+
+function curveSection({ task, shows, arms }: TaskCurves, report: StudyReport): Markup {
+  const { study } = report;
+  const order: readonly string[] = study.arms.map(({ name }) => name);
+  const series = arms.map(({ name, curve }): BandedSeries => ({ name, style: order.indexOf(name), ...curve }));
+  const words =
+    shows === 'regret'
+      ? {
+          title: `simple regret by evaluations on ${task.label}`,
+          y: 'simple regret (best there is − present candidate)',
+        }
+      : { title: `score by evaluations on ${task.label}`, y: `${task.metric} of the present candidate` };
+  const note =
+    shows === 'regret'
+      ? `The best architecture of the table has a mean of ${score(task.best)}. A run's present candidate is the one with the best score that it saw; it is judged by its other trainings, so that a curve can rise where a search was deceived by luck.`
+      : 'Scores are those by which candidates were chosen, so that luck flatters them; the comparison above rests on fresh trainings.';
+  return html`<figure>${bandedCurves(series, words)}<figcaption>${task.label}: interquartile mean over ${count(study.seeds)} seeds, with pointwise 95 % bands. ${note}</figcaption></figure>`;
+}
+
+function provenance(report: StudyReport): Markup {
+  const facts = [
+    { fact: 'Aira', value: report.airaVersion },
+    ...report.tasks.flatMap((task) =>
+      Object.entries(task.versions).map(([fact, value]) => ({ fact: `${task.label}: ${fact}`, value })),
+    ),
+    ...report.machine,
+  ];
+  return section(
+    'provenance',
+    'Provenance',
+    html`<dl class="sources">${facts.map(({ fact, value }) => html`<dt>${fact}</dt><dd><code>${value}</code></dd>`)}</dl>
+<h3>To repeat it</h3>
+<pre>${report.commands.join('\n')}</pre>
+<h3>Study file</h3>
+<pre>${report.source}</pre>`,
+  );
+}
+
+/** A study as one HTML file: no script, no request to anywhere. */
+export function studyHtml(report: StudyReport): string {
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="referrer" content="no-referrer">
+<title>${report.name}: Aira study</title>
+${styleSheet}
+</head>
+<body>
+<main>
+${header(report)}
+${section(
+  'curves',
+  'Over the budget',
+  report.analysis.curves.map((curves) => curveSection(curves, report)),
+)}
+${comparisonTable(report)}
+${armTable(report)}
+${provenance(report)}
+</main>
+</body>
+</html>
+`;
+  return printable(page.text);
+}
