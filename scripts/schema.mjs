@@ -1,8 +1,9 @@
-// Writes the JSON Schema of search files, for editors, from the zod schema that Aira itself reads them with.
+// Writes the JSON Schemas of search and study files, for editors, from the zod schemas that Aira itself reads them with.
 import { writeFileSync } from 'node:fs';
 import { searchFileJsonSchema } from '../dist/domain/searchSchema.js';
+import { studyJsonSchema } from '../dist/studies/index.js';
 
-writeFileSync(
-  new URL('../schemas/search.schema.json', import.meta.url),
-  `${JSON.stringify(searchFileJsonSchema(), null, 2)}\n`,
-);
+const schemas = { search: searchFileJsonSchema(), study: studyJsonSchema() };
+for (const [name, schema] of Object.entries(schemas)) {
+  writeFileSync(new URL(`../schemas/${name}.schema.json`, import.meta.url), `${JSON.stringify(schema, null, 2)}\n`);
+}

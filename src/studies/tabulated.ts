@@ -34,7 +34,8 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
   const rung = { seconds: Math.max(cpuSeconds, 0.001), settings };
   const rungs = { screen: rung, confirm: rung, final: rung };
   const task: Task = {
-    ...{ name, directory: '', description: '', metric: 'validation', lowerIsBetter: false, space },
+    ...{ name, directory: '', description: '', metric: 'validation', lowerIsBetter: false },
+    space: { kind: 'stack', ...space },
     profiles: { [profile]: { rungs } },
   };
   const file = searchFileOf(study, arm, { name, profile }, seed);

@@ -1,7 +1,8 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
+import { shortCandidate } from '../../domain/candidate.ts';
 import type { Analysis, Comparison, RunResult, Study } from '../../studies/index.ts';
-import { clockTime, score, shape } from './format.ts';
+import { clockTime, score } from './format.ts';
 import { eventVersion } from './json.ts';
 
 /** How far a study is. */
@@ -74,7 +75,7 @@ export function studyJson(write: (text: string) => void): StudyDisplay {
       say('study', { name, question: study.question, arms, seeds: study.seeds, budget: study.budget, runs: total });
     },
     run({ course: _, candidate, ...result }) {
-      say('run', { ...result, architecture: candidate === null ? null : shape(candidate) });
+      say('run', { ...result, architecture: candidate === null ? null : shortCandidate(candidate) });
     },
     progress({ now: _, ...progress }) {
       say('progress', progress);
