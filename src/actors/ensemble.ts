@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createModel, type LocalModel, type PythonSetting } from '../agents/index.ts';
+import { type AnyModel, createModel, type PythonSetting } from '../agents/index.ts';
 import { type Bus, connectBus } from '../bus/index.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
@@ -174,7 +174,7 @@ function runSearch(
         const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
         return startWorker(id, device, helpers.python, [spec.space.kind], lab);
       });
-  const models = new Map<LocalModelName, LocalModel>();
+  const models = new Map<LocalModelName, AnyModel>();
   for (const { model } of spec.agents) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }

@@ -1,5 +1,12 @@
 export { openThoughts, type Thoughts } from './graph/thoughts.ts';
-export { createModel, type LocalModel, type Proposal, type ProposalInput, type PythonSetting } from './models/index.ts';
+export {
+  type AnyModel,
+  createModel,
+  type LocalModel,
+  type Proposal,
+  type ProposalInput,
+  type PythonSetting,
+} from './models/index.ts';
 export { Cassette } from './models/llm/cassette.ts';
 export { type ForecastLine, forecast } from './models/llm/forecast.ts';
 export { type CallLedger, Gateway } from './models/llm/gateway.ts';

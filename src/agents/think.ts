@@ -13,7 +13,7 @@ import type { Mind } from './graph/mind.ts';
 import type { Thought, ThoughtSetting } from './graph/steps.ts';
 import type { Thoughts } from './graph/thoughts.ts';
 import type { Gateway } from './models/llm/gateway.ts';
-import type { LocalModel } from './models/model.ts';
+import type { AnyModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';
 
@@ -44,7 +44,7 @@ export interface Thinker {
   readonly seed: number;
   readonly topic: Topic;
   /** The local models that are at hand; they belong to the caller, who closes them. */
-  readonly models: Readonly<Partial<Record<LocalModelName, LocalModel>>>;
+  readonly models: Readonly<Partial<Record<LocalModelName, AnyModel>>>;
   /** Needed by agents with a language model. */
   readonly chat?: ChatThinking | undefined;
   /** Needed by agents that read with a language model. */

@@ -1,4 +1,4 @@
-import { type ChatThinking, type LocalModel, type Thinker, type Thought, think } from '../agents/index.ts';
+import { type AnyModel, type ChatThinking, type Thinker, type Thought, think } from '../agents/index.ts';
 import { type AgentSpec, reads } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
@@ -12,7 +12,7 @@ import type { Subject } from './subject.ts';
 const expectationTolerance = 1e-6;
 
 /** Gives the model of that name. @throws PrerequisiteError when it cannot be had on this machine. */
-export type OpenModel = (name: LocalModelName) => Promise<LocalModel>;
+export type OpenModel = (name: LocalModelName) => Promise<AnyModel>;
 
 /** Gives the recorded answers of language models. @throws PrerequisiteError when there is no usable recording. */
 export type OpenRecording = () => ChatThinking;

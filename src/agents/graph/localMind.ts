@@ -1,11 +1,10 @@
 import { TerminalError } from '../../domain/errors.ts';
 import { proposes } from '../../domain/model.ts';
-import type { Space } from '../../domain/space.ts';
-import type { LocalModel } from '../models/model.ts';
+import type { AnyModel } from '../models/model.ts';
 import type { Mind } from './mind.ts';
 
 /** A classical searcher as a mind: it reads by itself or not at all, learns no lessons, and is right the first time. */
-export function localMind(model: LocalModel): Mind {
+export function localMind(model: AnyModel): Mind {
   return {
     name: model.name,
     mendable: false,
@@ -14,7 +13,7 @@ export function localMind(model: LocalModel): Mind {
       if (!proposes(model.name, input.space.kind)) {
         throw new TerminalError('model', `${model.name} knows nothing of a ${input.space.kind}`);
       }
-      const proposal = await (model as LocalModel<Space>).propose(input);
+      const proposal = await model.propose(input);
       return { proposal, text: proposal.candidate };
     },
     async learn() {

@@ -1,18 +1,18 @@
-import { TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import { bayesModel } from './bayes.ts';
 import type { PythonSetting } from './bayesHelper.ts';
-import type { LocalModel } from './model.ts';
+import type { AnyModel } from './model.ts';
 import { mutateModel } from './mutate.ts';
 import { priorModel } from './prior.ts';
 import { randomModel } from './random.ts';
+import { tunerModel } from './tuner/tuner.ts';
 
 export type { PythonSetting } from './bayesHelper.ts';
-export type { LocalModel, Proposal, ProposalInput } from './model.ts';
+export type { AnyModel, LocalModel, Proposal, ProposalInput } from './model.ts';
 
 /** The model of that name. Nothing is started before its first question. */
-export function createModel(name: LocalModelName, setting: PythonSetting, openRetriever: OpenRetriever): LocalModel {
+export function createModel(name: LocalModelName, setting: PythonSetting, openRetriever: OpenRetriever): AnyModel {
   switch (name) {
     case 'local/random':
       return randomModel();
@@ -23,6 +23,6 @@ export function createModel(name: LocalModelName, setting: PythonSetting, openRe
     case 'local/prior':
       return priorModel(openRetriever);
     case 'local/tuner':
-      throw new TerminalError('model', 'local/tuner is not there yet');
+      return tunerModel();
   }
 }

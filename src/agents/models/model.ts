@@ -47,3 +47,6 @@ export interface LocalModel<S extends Space = StackSpace> {
   /** Ends what the model started. Idempotent; the model can be asked again afterwards and then starts anew. */
   close(): Promise<void>;
 }
+
+/** A local model of whichever space; `proposes` of domain/model.ts says of which. */
+export type AnyModel = LocalModel<Space>;

@@ -1,7 +1,7 @@
 import { Argument, Command } from 'commander';
 import pc from 'picocolors';
 import { recordingPath } from '../../actors/chat.ts';
-import { createModel, type LocalModel, replayedGateway } from '../../agents/index.ts';
+import { type AnyModel, createModel, replayedGateway } from '../../agents/index.ts';
 import { audit, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
@@ -31,9 +31,9 @@ interface AuditOptions {
 
 /** Models that are opened when an agent first needs them. */
 function localModels() {
-  const opened = new Map<LocalModelName, LocalModel>();
+  const opened = new Map<LocalModelName, AnyModel>();
   return {
-    async open(name: LocalModelName): Promise<LocalModel> {
+    async open(name: LocalModelName): Promise<AnyModel> {
       const known = opened.get(name);
       if (known) return known;
       // The other models are arithmetic of this process.
