@@ -12,6 +12,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import random
 import sys
 import time
 from pathlib import Path
@@ -85,6 +86,17 @@ def curve(job: tuple) -> tuple:
     return letters, seed, binned, time.process_time() - begin
 
 
+def drawn(pool: str) -> list:
+    """`random:60:60:MAB`: sixty different stacks of 16 layers drawn with seed 60; else the letters as they stand."""
+    if not pool.startswith("random:"):
+        return pool.split(",")
+    _, seed, count, primitives = pool.split(":")
+    rng, found = random.Random(int(seed)), {}
+    while len(found) < int(count):
+        found["".join(rng.choice(primitives) for _ in range(16))] = None
+    return list(found)
+
+
 def save(options, pool: dict, curves: np.ndarray, seconds: np.ndarray, settings: dict) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     kept = {"names": list(pool), "letters": list(pool.values()), "changes": options.set, "settings": json.dumps(settings)}
@@ -95,7 +107,7 @@ def main() -> None:
     from nano_signal import POOLS
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--pool", default="2p", help=f"{', '.join(POOLS)}, or letters separated by commas")
+    parser.add_argument("--pool", default="2p", help=f"{', '.join(POOLS)}, random:SEED:COUNT:PRIMITIVES, or letters separated by commas")
     parser.add_argument("--rung", choices=("screen", "confirm"), default="screen", help="whose settings are changed")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -103,7 +115,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    pool = POOLS.get(options.pool) or {letters: letters for letters in options.pool.split(",")}
+    pool = POOLS.get(options.pool) or {letters: letters for letters in drawn(options.pool)}
     settings = changed_settings(options.rung, options.set)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     jobs = [(letters, seed, settings) for seed in seeds for letters in pool.values()]
