@@ -9,6 +9,8 @@ export interface EvaluatorHello {
   /** As torch names it: `cpu`, `cuda:0`. */
   readonly device: string;
   readonly deviceName: string;
+  /** How many jobs with equal `batchKey` it trains together; default: one after the other. */
+  readonly populationSize?: number;
 }
 
 export interface Progress {

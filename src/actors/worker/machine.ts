@@ -2,11 +2,11 @@ import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
 import type { Bus, Delivery } from '../../bus/index.ts';
 import { AiraError, errorMessage, RetryableError, toError } from '../../domain/errors.ts';
 import type { Job, Outcome } from '../../domain/evaluation.ts';
-import type { WorkerId } from '../../domain/ids.ts';
+import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
 import type { SpaceKind } from '../../domain/space.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import type { EvaluateHandlers, Evaluator, EvaluatorHello } from '../../evaluators/index.ts';
+import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';
 import { pause, type Timers } from '../../platform/timers.ts';
@@ -25,12 +25,19 @@ export interface WorkerParts {
   readonly heartbeatMs: number;
 }
 
+/** A job in hand, with the worker's own number for the training of it. */
+interface Taken {
+  readonly delivery: Delivery;
+  readonly attempt: number;
+}
+
 interface Context {
   hellos: readonly EvaluatorHello[];
-  delivery: Delivery | null;
-  /** Jobs taken so far: the number of the attempt in hand. */
+  /** The jobs that are trained together; one, but for evaluators that train populations. */
+  inHand: readonly Taken[];
+  /** Jobs taken so far. */
   taken: number;
-  outcome: Outcome | null;
+  outcomes: ReadonlyMap<EvaluationKey, Outcome>;
   error: Error | null;
   draining: boolean;
 }
@@ -40,6 +47,8 @@ type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; sh
 /** How long one look for work lasts; only the pace of looking again, since the queue answers at once when there is some. */
 const lookMs = 5000;
 const retryMs = 1000;
+/** How long to wait for each companion of a population: long enough for what is in the queue, too short to matter. */
+const companionMs = 250;
 /** A trainer that dies while it starts may have been short of memory; one that does so again and again is broken. */
 const startTries = 3;
 
@@ -49,7 +58,8 @@ const startTries = 3;
  * Role: pulls a job, asks whether it is still wanted, has it trained, publishes the outcome, acknowledges. Non-role:
  * training (the native process), deciding whether a failure is tried again (the archivist).
  *
- * W1. One job at a time, pulled when the device is free: nothing ages in a local buffer.
+ * W1. One job at a time, or one population, pulled when the device is free: nothing ages in a local buffer. A population is
+ *     what the queue has at that moment and what goes together (`batchKey`), never waited for.
  * W2. The outcome is published and confirmed before the job is acknowledged (I1). Killed in between, the job comes again,
  *     and the claim finds it done.
  * W3. While a training runs the delivery is kept alive; the heartbeat ends with the training, whose deadline the host holds.
@@ -65,11 +75,21 @@ export function workerMachine(parts: WorkerParts) {
       deviceName: context.hellos[0]?.deviceName ?? '',
       evaluators: context.hellos.map(({ evaluator }) => evaluator),
       state,
-      key: context.delivery?.job.key ?? null,
+      key: context.inHand[0]?.delivery.job.key ?? null,
       progress,
     });
 
   const evaluatorOf = ({ candidate }: Job): Evaluator => held(evaluators.get(candidate.kind) ?? null);
+
+  /** Whether the job is still wanted; one that is not is acknowledged. */
+  const claim = async ({ delivery, attempt }: Taken, signal: AbortSignal): Promise<boolean> => {
+    failpoint('worker.before-claim');
+    const request = { key: delivery.job.key, worker: id, attempt };
+    const { go } = await patiently(() => bus.ask('job-claim', request), { signal, timers, log });
+    if (!go) await patiently(() => delivery.ack(), { signal, timers, log });
+    failpoint('worker.after-claim');
+    return go;
+  };
 
   const retrying = async <T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> => {
     for (let tries = 1; ; tries++) {
@@ -102,64 +122,90 @@ export function workerMachine(parts: WorkerParts) {
           return null;
         }
       }),
-      claim: fromPromise(async ({ input: { delivery, hellos, attempt }, signal }: Claim) => {
-        const { evaluator, candidate } = delivery.job;
-        if (!evaluators.has(candidate.kind) || !hellos.some((hello) => hello.evaluator === evaluator)) {
-          log.warn({ job: evaluator, worker: hellos.map((hello) => hello.evaluator) }, 'a job for another evaluator');
-          await patiently(() => delivery.nak(retryMs), { signal, timers, log });
-          return false;
+      claim: fromPromise(async ({ input: { first, hellos }, signal }: Claim): Promise<Taken[]> => {
+        const { evaluator, candidate } = first.delivery.job;
+        const hello = hellos.find((each) => each.evaluator === evaluator);
+        if (!evaluators.has(candidate.kind) || !hello) {
+          log.warn({ job: evaluator, worker: hellos.map((each) => each.evaluator) }, 'a job for another evaluator');
+          await patiently(() => first.delivery.nak(retryMs), { signal, timers, log });
+          return [];
         }
-        failpoint('worker.before-claim');
-        const { key } = delivery.job;
-        const request = { key, worker: id, attempt };
-        const { go } = await patiently(() => bus.ask('job-claim', request), { signal, timers, log });
-        if (!go) await patiently(() => delivery.ack(), { signal, timers, log });
-        failpoint('worker.after-claim');
-        return go;
+        const inHand = (await claim(first, signal)) ? [first] : [];
+        let attempt = first.attempt;
+        while (inHand.length > 0 && inHand.length < (hello.populationSize ?? 1)) {
+          const delivery = await bus.takeJob(deviceClass, { signal, expiresMs: companionMs }).catch((thrown) => {
+            if (thrown instanceof RetryableError) return null;
+            throw thrown;
+          });
+          if (!delivery) break;
+          for (const each of inHand) each.delivery.working();
+          if (batchKey(delivery.job) !== batchKey(first.delivery.job)) {
+            await patiently(() => delivery.nak(0), { signal, timers, log });
+            break;
+          }
+          attempt += 1;
+          // A job may come again while it is in hand: its first delivery was too slow for the queue.
+          if (inHand.some((each) => each.delivery.job.key === delivery.job.key)) {
+            await patiently(() => delivery.nak(retryMs), { signal, timers, log });
+            break;
+          }
+          if (await claim({ delivery, attempt }, signal)) inHand.push({ delivery, attempt });
+        }
+        // A worker that stops meanwhile hands back what it holds; it knows of the first only.
+        if (signal.aborted)
+          await Promise.all(inHand.slice(1).map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
+        return inHand;
       }),
-      train: fromPromise(async ({ input: { delivery, parent }, signal }: Training): Promise<Outcome> => {
+      train: fromPromise(async ({ input: { inHand, parent }, signal }: Training): Promise<Context['outcomes']> => {
         failpoint('train.before-start');
-        const beat = timers.every(heartbeatMs, () => delivery.working());
+        const beat = timers.every(heartbeatMs, () => {
+          for (const { delivery } of inHand) delivery.working();
+        });
         try {
-          let outcome: Outcome | null = null;
+          const outcomes = new Map<EvaluationKey, Outcome>();
+          const jobs = inHand.map(({ delivery }) => delivery.job);
           const handlers: EvaluateHandlers = {
             signal,
-            onOutcome: (_, each) => {
-              outcome = each;
-            },
+            onOutcome: (key, outcome) => outcomes.set(key, outcome),
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
           };
-          await retrying(() => evaluatorOf(delivery.job).evaluate([delivery.job], handlers), signal);
-          if (!outcome) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
+          const evaluator = evaluatorOf(held(jobs[0] ?? null));
+          await retrying(() => evaluator.evaluate(jobs, handlers), signal);
+          if (outcomes.size < jobs.length) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
           failpoint('train.after-end');
-          return outcome;
+          return outcomes;
         } finally {
           beat();
         }
       }),
-      report: fromPromise(async ({ input: { delivery, outcome, attempt }, signal }: Report) => {
-        const { job } = delivery;
-        const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
-        await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
-        failpoint('result.after-publish');
-        await patiently(() => delivery.ack(), { signal, timers, log });
-        failpoint('job.after-ack');
+      report: fromPromise(async ({ input: { inHand, outcomes }, signal }: Report) => {
+        for (const [index, { delivery, attempt }] of inHand.entries()) {
+          const { job } = delivery;
+          const outcome = held(outcomes.get(job.key) ?? null);
+          const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
+          await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
+          failpoint('result.after-publish');
+          await patiently(() => delivery.ack(), { signal, timers, log });
+          failpoint('job.after-ack');
+          for (const later of inHand.slice(index + 1)) later.delivery.working();
+        }
       }),
-      handBack: fromPromise(async ({ input }: { input: Delivery | null }) => {
-        await input?.nak(0).catch(() => undefined);
+      handBack: fromPromise(async ({ input }: { input: readonly Taken[] }) => {
+        // What has been acknowledged already refuses, which is as good.
+        await Promise.all(input.map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
         await Promise.all([...evaluators.values()].map((evaluator) => evaluator.stop()));
       }),
     },
     guards: { draining: ({ context }) => context.draining },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
-      forget: assign({ delivery: null, outcome: null }),
+      forget: assign({ inHand: [], outcomes: new Map() }),
       drain: assign({ draining: true }),
     },
   }).createMachine({
     id: 'worker',
     initial: 'starting',
-    context: { hellos: [], delivery: null, taken: 0, outcome: null, error: null, draining: false },
+    context: { hellos: [], inHand: [], taken: 0, outcomes: new Map(), error: null, draining: false },
     on: { STOP: '.stopping', DRAIN: { actions: 'drain' } },
     states: {
       starting: {
@@ -180,7 +226,10 @@ export function workerMachine(parts: WorkerParts) {
             {
               guard: ({ event }) => event.output !== null,
               target: 'claiming',
-              actions: assign({ delivery: ({ event }) => event.output, taken: ({ context }) => context.taken + 1 }),
+              actions: assign(({ context: { taken }, event }) => ({
+                inHand: [{ delivery: held(event.output), attempt: taken + 1 }],
+                taken: taken + 1,
+              })),
             },
             { target: 'idle', reenter: true },
           ],
@@ -191,12 +240,18 @@ export function workerMachine(parts: WorkerParts) {
       claiming: {
         invoke: {
           src: 'claim',
-          input: ({ context }) => ({
-            delivery: held(context.delivery),
-            hellos: context.hellos,
-            attempt: context.taken,
-          }),
-          onDone: [{ guard: ({ event }) => event.output, target: 'training' }, { target: 'idle' }],
+          input: ({ context }) => ({ first: held(context.inHand[0] ?? null), hellos: context.hellos }),
+          onDone: [
+            {
+              guard: ({ event }) => event.output.length > 0,
+              target: 'training',
+              actions: assign(({ context, event }) => ({
+                inHand: event.output,
+                taken: Math.max(context.taken, ...event.output.map(({ attempt }) => attempt)),
+              })),
+            },
+            { target: 'idle' },
+          ],
           onError: { target: 'failing', actions: 'keepError' },
         },
       },
@@ -204,8 +259,8 @@ export function workerMachine(parts: WorkerParts) {
         entry: ({ context }) => announce('training', context, 0),
         invoke: {
           src: 'train',
-          input: ({ context, self }) => ({ delivery: held(context.delivery), parent: self as AnyActorRef }),
-          onDone: { target: 'reporting', actions: assign({ outcome: ({ event }) => event.output }) },
+          input: ({ context, self }) => ({ inHand: context.inHand, parent: self as AnyActorRef }),
+          onDone: { target: 'reporting', actions: assign({ outcomes: ({ event }) => event.output }) },
           onError: { target: 'failing', actions: 'keepError' },
         },
         on: { PROGRESS: { actions: ({ context, event }) => announce('training', context, event.share) } },
@@ -213,22 +268,18 @@ export function workerMachine(parts: WorkerParts) {
       reporting: {
         invoke: {
           src: 'report',
-          input: ({ context }) => ({
-            delivery: held(context.delivery),
-            outcome: held(context.outcome),
-            attempt: context.taken,
-          }),
+          input: ({ context: { inHand, outcomes } }) => ({ inHand, outcomes }),
           onDone: 'idle',
           onError: { target: 'failing', actions: 'keepError' },
         },
       },
       failing: {
         entry: ({ context }) => log.error({ error: context.error?.message }, 'the worker gives up'),
-        invoke: { src: 'handBack', input: ({ context }) => context.delivery, onDone: 'failed', onError: 'failed' },
+        invoke: { src: 'handBack', input: ({ context }) => context.inHand, onDone: 'failed', onError: 'failed' },
       },
       stopping: {
         entry: ({ context }) => announce('draining', context),
-        invoke: { src: 'handBack', input: ({ context }) => context.delivery, onDone: 'stopped', onError: 'stopped' },
+        invoke: { src: 'handBack', input: ({ context }) => context.inHand, onDone: 'stopped', onError: 'stopped' },
       },
       stopped: { type: 'final', entry: ({ context }) => announce('stopped', context) },
       failed: { type: 'final', entry: ({ context }) => announce('stopped', context) },
@@ -237,14 +288,14 @@ export function workerMachine(parts: WorkerParts) {
 }
 
 interface Claim {
-  input: { delivery: Delivery; hellos: readonly EvaluatorHello[]; attempt: number };
+  input: { first: Taken; hellos: readonly EvaluatorHello[] };
   signal: AbortSignal;
 }
 interface Training {
-  input: { delivery: Delivery; parent: AnyActorRef };
+  input: { inHand: readonly Taken[]; parent: AnyActorRef };
   signal: AbortSignal;
 }
 interface Report {
-  input: { delivery: Delivery; outcome: Outcome; attempt: number };
+  input: { inHand: readonly Taken[]; outcomes: Context['outcomes'] };
   signal: AbortSignal;
 }

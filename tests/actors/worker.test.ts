@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createActor, toPromise } from 'xstate';
+import { workerMachine } from '../../src/actors/worker/machine.ts';
+import type { Bus, Handlers, NatsServer } from '../../src/bus/index.ts';
+import { TerminalError } from '../../src/domain/errors.ts';
+import type { EvaluationResult, Job, Outcome } from '../../src/domain/evaluation.ts';
+import { workerIdSchema } from '../../src/domain/ids.ts';
+import { requests, type Verb } from '../../src/domain/messages.ts';
+import type { Evaluator } from '../../src/evaluators/index.ts';
+import { systemTimers } from '../../src/platform/timers.ts';
+import { job, laboratory, quiet, until } from '../bus/support.ts';
+
+const lab = laboratory();
+let server: NatsServer;
+let bus: Bus;
+let archive: Bus;
+beforeAll(async () => {
+  server = await lab.server();
+  bus = await lab.bus(server);
+  archive = await lab.bus(server);
+});
+beforeEach(async () => {
+  await bus.deleteAllStreams();
+  await bus.ensureStreams();
+});
+afterAll(() => lab.clear());
+
+const refuse = () => {
+  throw new TerminalError('not-here', 'this archivist does not do that');
+};
+
+const failed = (message: string): Outcome => ({ status: 'failed', reason: 'nan', message, seconds: 1, device: 'cpu' });
+
+/** Handlers of which all but the given ones refuse. */
+function handlers(some: Partial<Handlers>): Handlers {
+  const all = Object.fromEntries((Object.keys(requests) as Verb[]).map((verb) => [verb, refuse]));
+  return { ...all, ...some } as Handlers;
+}
+
+/** An evaluator that keeps what it was given, request by request. */
+function recording(populationSize: number, seen: Job[][]): Evaluator {
+  return {
+    start: async () => ({ evaluator: 'torch-1', device: 'cpu', deviceName: 'test', populationSize }),
+    async evaluate(jobs, { onOutcome }) {
+      seen.push([...jobs]);
+      for (const { key, seed } of jobs) onOutcome(key, failed(`seed ${seed}`));
+    },
+    stop: async () => undefined,
+  };
+}
+
+/** Runs a worker until so many results have come; answers what was trained together, and the results. */
+async function work(populationSize: number, jobs: readonly Job[], unwanted: readonly Job[] = []) {
+  const seen: Job[][] = [];
+  const results: EvaluationResult[] = [];
+  const service = await archive.serve(
+    handlers({
+      'job-claim': ({ key }) =>
+        unwanted.some((each) => each.key === key) ? { go: false, reason: 'done' } : { go: true, reason: 'wanted' },
+    }),
+  );
+  const consuming = await archive.consumeResults('test', (result) => {
+    results.push(result);
+    return 'ack';
+  });
+  for (const each of jobs) await bus.publishJob('cpu', each, each.key);
+  const machine = workerMachine({
+    id: workerIdSchema.parse('worker-1'),
+    deviceClass: 'cpu',
+    bus,
+    evaluators: new Map([['stack', recording(populationSize, seen)]]),
+    timers: systemTimers,
+    log: quiet,
+    heartbeatMs: 1000,
+  });
+  const actor = createActor(machine);
+  actor.start();
+  await until(() => results.length === jobs.length - unwanted.length);
+  actor.send({ type: 'DRAIN' });
+  await toPromise(actor);
+  await until(async () => (await bus.inspectWork()).entries.length === 0);
+  await consuming.stop();
+  await service.stop();
+  return { seen, results };
+}
+
+describe('a worker whose evaluator trains populations', () => {
+  it('takes what the queue has of jobs that go together, and answers each under its own attempt', async () => {
+    const { seen, results } = await work(4, [1, 2, 3, 4, 5].map(job));
+    expect(seen.map((population) => population.map(({ seed }) => seed))).toEqual([[1, 2, 3, 4], [5]]);
+    expect(results.map(({ key, attempt }) => [key, attempt])).toEqual([1, 2, 3, 4, 5].map((n) => [job(n).key, n]));
+    for (const { outcome, key } of results) {
+      const own = [1, 2, 3, 4, 5].find((n) => job(n).key === key);
+      expect(outcome).toEqual(failed(`seed ${own}`));
+    }
+  });
+
+  it('trains jobs with other settings apart', async () => {
+    const other = { ...job(3), settings: { steps: 99 } };
+    const { seen } = await work(4, [job(1), job(2), other, job(4)]);
+    expect(seen[0]?.map(({ seed }) => seed)).toEqual([1, 2]);
+    for (const population of seen) expect(new Set(population.map(({ settings }) => settings.steps)).size).toBe(1);
+    expect(
+      seen
+        .flat()
+        .map(({ seed }) => seed)
+        .sort(),
+    ).toEqual([1, 2, 3, 4]);
+  });
+
+  it('leaves out what nobody wants any more', async () => {
+    const { seen } = await work(4, [1, 2, 3].map(job), [job(2)]);
+    expect(seen.map((population) => population.map(({ seed }) => seed))).toEqual([[1, 3]]);
+  });
+});
+
+describe('a worker whose evaluator trains one candidate at a time', () => {
+  it('takes one job at a time', async () => {
+    const { seen } = await work(1, [1, 2, 3].map(job));
+    expect(seen.map((population) => population.length)).toEqual([1, 1, 1]);
+  });
+});
