@@ -5,7 +5,7 @@ import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts'
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import type { Standing } from '../domain/messages.ts';
-import { isLocal, type LocalModelName } from '../domain/model.ts';
+import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -164,7 +164,7 @@ function runSearch(
   { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
 ): RunningSearch {
   const here = !without.includes('agents');
-  const chatting = here && spec.agents.some(({ model }) => !isLocal(model));
+  const chatting = here && spec.agents.some(({ model }) => chatArms(model).length > 0);
   const talk = chatting ? openChat(spec.id, home, chat, lab) : null;
   const search = startSearch(spec, source, lab);
   const mine = tag();
@@ -175,7 +175,7 @@ function runSearch(
         return startWorker(id, device, helpers.python, [spec.space.kind], lab);
       });
   const models = new Map<LocalModelName, AnyModel>();
-  for (const { model } of spec.agents) {
+  for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
   const equipment = { models: Object.fromEntries(models), chat: talk?.thinking, openRetriever };

@@ -2,17 +2,18 @@ import type { AgentSpec } from '../domain/agent.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
-import { isLocal, type LocalModelName } from '../domain/model.ts';
+import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import type { Brief } from '../domain/program.ts';
 import type { Space } from '../domain/space.ts';
+import { banditMind } from './graph/banditMind.ts';
 import { chatMind } from './graph/chatMind.ts';
 import { thinkThrough } from './graph/direct.ts';
 import { localMind } from './graph/localMind.ts';
 import type { Mind } from './graph/mind.ts';
 import type { Thought, ThoughtSetting } from './graph/steps.ts';
 import type { Thoughts } from './graph/thoughts.ts';
-import type { Gateway } from './models/llm/gateway.ts';
+import type { Gateway, Interlocutor } from './models/llm/gateway.ts';
 import type { AnyModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';
@@ -53,16 +54,20 @@ export interface Thinker {
 }
 
 function mindOf({ spec, space, topic, models, chat, openRetriever }: Thinker): Mind {
-  if (!isLocal(spec.model)) {
-    if (!chat)
-      throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, and no language models are open`);
-    if (spec.literature && !openRetriever)
-      throw new TerminalError('reading', `${spec.name} reads, and nothing to read was opened`);
-    return chatMind(spec, space, { gateway: chat.gateway, openRetriever: openRetriever ?? null, ...topic });
-  }
-  const model = models[spec.model];
-  if (!model) throw new TerminalError('model', `${spec.name} thinks with ${spec.model}, which was not opened`);
-  return localMind(model);
+  if (spec.literature && !openRetriever)
+    throw new TerminalError('reading', `${spec.name} reads, and nothing to read was opened`);
+  const sole = (model: SoleModelName, gateway: Interlocutor | null): Mind => {
+    if (!isLocal(model)) {
+      if (!gateway)
+        throw new TerminalError('model', `${spec.name} thinks with ${model}, and no language models are open`);
+      return chatMind({ ...spec, model }, space, { gateway, openRetriever: openRetriever ?? null, ...topic });
+    }
+    const local = models[model];
+    if (!local) throw new TerminalError('model', `${spec.name} thinks with ${model}, which was not opened`);
+    return localMind(local);
+  };
+  const gateway = chat?.gateway ?? null;
+  return isBandit(spec.model) ? banditMind(spec, sole, gateway) : sole(spec.model, gateway);
 }
 
 /**

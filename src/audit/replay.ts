@@ -2,7 +2,7 @@ import { type AnyModel, type ChatThinking, type Thinker, type Thought, think } f
 import { type AgentSpec, reads } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
-import { isLocal, type LocalModelName } from '../domain/model.ts';
+import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import { counted, type Finding, Inquiry } from './finding.ts';
@@ -31,8 +31,9 @@ const recordingOnly = (): never => {
 };
 
 async function equip({ model }: AgentSpec, { openModel, openRecording }: Again): Promise<Equipment> {
-  if (isLocal(model)) return { models: { [model]: await openModel(model) } };
-  return { models: {}, chat: openRecording(), openRetriever: recordingOnly };
+  const models: Partial<Record<LocalModelName, AnyModel>> = {};
+  for (const arm of armsOf(model)) if (isLocal(arm)) models[arm] = await openModel(arm);
+  return chatArms(model).length > 0 ? { models, chat: openRecording(), openRetriever: recordingOnly } : { models };
 }
 
 function sameExpectation(recorded: number | null, thought: number | null): boolean {
@@ -47,7 +48,8 @@ function difference(recorded: NodeRecord, thought: Thought): string | null {
     return `parents ${recorded.parents.join(', ') || 'none'}, now ${thought.parents.join(', ') || 'none'}`;
   }
   if (recorded.candidate !== thought.candidate) return `candidate ${recorded.candidate}, now ${thought.candidate}`;
-  const { expected, retrieved, evidence } = recorded.rationale;
+  const { expected, retrieved, evidence, model } = recorded.rationale;
+  if (model !== thought.rationale.model) return `proposed by ${model}, now by ${thought.rationale.model}`;
   const read = [retrieved.join(), evidence.join()];
   const now = [thought.rationale.retrieved.join(), thought.rationale.evidence.join()];
   if (read[0] !== now[0]) return `what it was shown: ${read[0] || 'nothing'}, now ${now[0] || 'nothing'}`;

@@ -1,7 +1,17 @@
 import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { agentNameSchema } from './ids.ts';
-import { chatModelSchema, effortSchema, isLocal, type ModelName, modelSchema, splitModel } from './model.ts';
+import {
+  armsOf,
+  banditOptionsSchema,
+  chatArms,
+  chatModelSchema,
+  effortSchema,
+  isBandit,
+  type ModelName,
+  modelSchema,
+  splitModel,
+} from './model.ts';
 import { literatureEntrySchema, literatureSpecSchema } from './reading.ts';
 import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
@@ -37,14 +47,17 @@ interface ChatChoices {
   readonly models?: Readonly<Record<string, z.infer<typeof chatModelSchema>>> | undefined;
   readonly baseUrl?: string | undefined;
   readonly temperature?: number | undefined;
+  readonly bandit?: z.infer<typeof banditOptionsSchema> | undefined;
+  readonly literature?: unknown;
 }
 
 /** Options that the agent's models cannot heed are errors, since a setting without effect would be believed. */
 function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
-  const { model, models, baseUrl, temperature } = context.value;
+  const { model, models, baseUrl, temperature, bandit, literature } = context.value;
   const object = (key: string, message: string) =>
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
-  if (isLocal(model)) {
+  if (bandit && !isBandit(model)) object('bandit', `${model} chooses among no models and takes no bandit`);
+  if (chatArms(model).length === 0) {
     for (const key of chatKeys) {
       if ((context.value[key as keyof ChatChoices] ?? null) === null) continue;
       const why =
@@ -53,7 +66,14 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
     }
     return;
   }
-  const used = [model, ...Object.values(models ?? {})].map((each) => splitModel(each).provider);
+  if (literature && chatArms(model).length < armsOf(model).length) {
+    object('literature', 'a choice among models reads only where all of them are language models');
+  }
+  const others = Object.keys(models ?? {}).filter((purpose) => purpose !== 'analyze');
+  if (isBandit(model) && others.length > 0) {
+    object('models', `the bandit chooses who is to ${others[0]}; only analyze may have a model of its own`);
+  }
+  const used = [...chatArms(model), ...Object.values(models ?? {})].map((each) => splitModel(each).provider);
   if (used.includes('compatible') && baseUrl === undefined) {
     object('baseUrl', 'a compatible/ model needs baseUrl, such as http://localhost:11434/v1');
   }
@@ -76,6 +96,8 @@ export const agentEntrySchema = z
     pending: z.int().min(1).max(64).default(2),
     /** At most so many of the search's evaluations. Without it the search's budget is shared out evenly. */
     evaluations: z.int().positive().optional(),
+    /** How a `bandit/[...]` weighs what its models gave and cost. */
+    bandit: banditOptionsSchema.optional(),
     ...chatOptions,
     /** What it may read before it proposes; without it, nothing. */
     literature: literatureEntrySchema.optional(),
@@ -92,6 +114,7 @@ export const agentSpecSchema = z
     pending: z.int().positive(),
     /** Proposals this agent may have evaluated (I9). */
     evaluations: z.int().nonnegative(),
+    bandit: banditOptionsSchema.optional(),
     ...chatOptions,
     literature: literatureSpecSchema.optional(),
   })
@@ -100,5 +123,5 @@ export type AgentSpec = z.infer<typeof agentSpecSchema>;
 
 /** Does what the agent proposes depend on Aira's notes? */
 export function reads({ model, literature }: Pick<AgentEntry, 'model' | 'literature'>): boolean {
-  return model === 'local/prior' || literature?.sources.includes('corpus') === true;
+  return armsOf(model).includes('local/prior') || literature?.sources.includes('corpus') === true;
 }

@@ -22,18 +22,69 @@ export const chatModelSchema = z.templateLiteral([
 ]);
 export type ChatModelName = z.infer<typeof chatModelSchema>;
 
-export const modelSchema = z.union([localModelSchema, chatModelSchema], {
-  error: `not a model; use ${localModels.join(', ')}, or openai/<name>, anthropic/<name>, compatible/<name>`,
+/** A model that proposes by itself. */
+export const soleModelSchema = z.union([localModelSchema, chatModelSchema]);
+export type SoleModelName = z.infer<typeof soleModelSchema>;
+
+const banditForm = /^bandit\/\[(.*)\]$/;
+const parts = (text: string): string[] => (banditForm.exec(text)?.[1] ?? '').split(',').map((part) => part.trim());
+
+function banditMistake(text: string): string | null {
+  if (!banditForm.test(text)) return 'write it as bandit/[<model>, <model>, ...], in quotes where YAML wants them';
+  const arms = parts(text);
+  const wrong = arms.find((arm) => !soleModelSchema.safeParse(arm).success);
+  if (wrong !== undefined) return `"${wrong}" cannot be chosen from: it is no model`;
+  if (arms.length < 2) return 'a choice needs two models or more';
+  return new Set(arms).size < arms.length ? 'a model is named twice' : null;
+}
+
+/** `bandit/[a, b, c]`: for each attempt one of several models, by what their earlier ones gave and cost. */
+const banditSchema = z
+  .templateLiteral(['bandit/[', z.string(), ']'])
+  .refine((text) => banditMistake(text) === null, { abort: true })
+  .overwrite((text) => `bandit/[${parts(text).join(', ')}]`);
+export type BanditName = z.infer<typeof banditSchema>;
+
+export const modelSchema = z.union([localModelSchema, chatModelSchema, banditSchema], {
+  error: ({ input }) =>
+    (typeof input === 'string' && input.startsWith('bandit') ? banditMistake(input) : null) ??
+    `not a model; use ${localModels.join(', ')}, openai/<name>, anthropic/<name>, compatible/<name>, or bandit/[<model>, <model>]`,
 });
 export type ModelName = z.infer<typeof modelSchema>;
+
+export function isBandit(model: ModelName): model is BanditName {
+  return model.startsWith('bandit/');
+}
+
+/** The models that may propose: the model itself, or those that a bandit chooses from, in its order. */
+export function armsOf(model: ModelName): SoleModelName[] {
+  return isBandit(model) ? parts(model).map((arm) => soleModelSchema.parse(arm)) : [model as SoleModelName];
+}
+
+/** The language models among them. */
+export function chatArms(model: ModelName): ChatModelName[] {
+  return armsOf(model).filter((arm) => !isLocal(arm));
+}
+
+/** How a bandit weighs what it knows of its models. */
+export const banditOptionsSchema = z.strictObject({
+  /** The constant c of the bound: mean reward + c sqrt(ln t / n). */
+  exploration: z.number().nonnegative().max(10).default(0.5),
+  /**
+   * What share of the price of an attempt is money; the rest is its evaluation, which costs the same whoever proposes. At 0
+   * dollars do not matter; at 0.9 a model that costs half as much may be about half as good.
+   */
+  thrift: z.number().min(0).max(0.9).default(0.5),
+});
+export type BanditOptions = z.infer<typeof banditOptionsSchema>;
 
 export function isLocal(model: ModelName): model is LocalModelName {
   return model.startsWith('local/');
 }
 
-/** What a model can propose: a language model anything, a classical searcher what it was made for. */
+/** What a model can propose: a language model anything, a classical searcher what it was made for, a choice what all can. */
 export function proposes(model: ModelName, kind: SpaceKind): boolean {
-  return !isLocal(model) || (model === 'local/tuner') === (kind === 'program');
+  return armsOf(model).every((arm) => !isLocal(arm) || (arm === 'local/tuner') === (kind === 'program'));
 }
 
 /** The two halves of a name. */

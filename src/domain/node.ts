@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, nodeIdSchema } from './ids.ts';
 import { evidenceIdSchema, provenanceSchema, readingSchema } from './literature.ts';
+import { soleModelSchema } from './model.ts';
 import { operatorSchema, operators } from './operator.ts';
 
 export { type Operator, operatorSchema, operators } from './operator.ts';
@@ -31,6 +32,9 @@ export const rationaleSchema = z.strictObject({
     .optional(),
   /** What the proposal relies on: ids of nodes and of what was shown. */
   evidence: z.array(z.string().max(200)).max(32).default([]),
+  /** Which model proposed it, where the agent chooses among several, and what its answers cost. */
+  model: soleModelSchema.optional(),
+  dollars: z.number().nonnegative().optional(),
 });
 export type Rationale = z.infer<typeof rationaleSchema>;
 
@@ -58,6 +62,9 @@ export const viewNodeSchema = z.strictObject({
   message: z.string().max(2000).optional(),
   /** What its result taught, once the agent has thought about it. */
   lesson: z.string().max(2000).optional(),
+  /** Which model proposed it and what that cost, where the agent chooses among several. */
+  model: soleModelSchema.optional(),
+  dollars: z.number().nonnegative().optional(),
 });
 export type ViewNode = z.infer<typeof viewNodeSchema>;
 

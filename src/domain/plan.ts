@@ -2,7 +2,7 @@ import { type AgentSpec, reads } from './agent.ts';
 import { canonicalCandidate } from './candidate.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
-import { localModels, proposes } from './model.ts';
+import { banditOptionsSchema, isBandit, localModels, proposes } from './model.ts';
 import { programText } from './program.ts';
 import { referencesFor } from './references.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
@@ -74,6 +74,8 @@ function shareOut(file: SearchFile, { space }: Task): AgentSpec[] {
     ...entry,
     ...(literature ? { literature } : {}),
     evaluations: entry.evaluations ?? open.shift() ?? 0,
+    // Written out, so that a later version of the program resumes with the same settings.
+    ...(isBandit(entry.model) ? { bandit: entry.bandit ?? banditOptionsSchema.parse({}) } : {}),
   }));
 }
 

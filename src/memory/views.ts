@@ -24,6 +24,8 @@ const rowSchema = z.object({
   change: z.string().nullable(),
   message: z.string().nullable(),
   lesson: z.string().nullable(),
+  model: z.string().nullable(),
+  dollars: z.number().nullable(),
 });
 
 /**
@@ -41,7 +43,8 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
   const rows = db.prepare<{ search: string; agent: string; ordinal: number }, unknown>(
     `SELECT n.id, n.agent, n.ordinal, n.origin AS operator, n.candidate, n.verdict,
        e.status, e.validation, e.reason, json_extract(n.rationale, '$.change') AS change,
-       coalesce(n.message, e.message) AS message, l.text AS lesson
+       coalesce(n.message, e.message) AS message, l.text AS lesson,
+       json_extract(n.rationale, '$.model') AS model, json_extract(n.rationale, '$.dollars') AS dollars
      FROM nodes n
      LEFT JOIN lessons l ON l.search = n.search AND l.node = n.id AND l.ordinal < @ordinal
      LEFT JOIN wants w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
@@ -85,6 +88,8 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
         ...(row.change ? { change: row.change.slice(0, 2000) } : {}),
         ...(row.message && (refused || status === 'failed') ? { message: row.message.slice(0, 2000) } : {}),
         ...(row.lesson === null ? {} : { lesson: row.lesson }),
+        ...(row.model === null ? {} : { model: row.model }),
+        ...(row.dollars === null ? {} : { dollars: row.dollars }),
       });
     });
   };

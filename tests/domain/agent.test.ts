@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { agentEntrySchema } from '../../src/domain/agent.ts';
 import { explain } from '../../src/domain/explain.ts';
-import { isLocal, modelSchema, splitModel } from '../../src/domain/model.ts';
+import { armsOf, chatArms, isBandit, isLocal, modelSchema, splitModel } from '../../src/domain/model.ts';
 
 const read = (given: object) =>
   agentEntrySchema.safeParse({ name: 'one', model: 'local/random', scaffold: 'greedy', ...given });
@@ -18,13 +18,43 @@ describe('a model', () => {
     ['compatible/meta-llama/Llama-4:free', 'compatible', 'meta-llama/Llama-4:free'],
   ])('%s has a provider and a name', (text, provider, name) => {
     const model = modelSchema.parse(text);
-    if (isLocal(model)) throw new Error('not local');
+    if (isLocal(model) || isBandit(model)) throw new Error('a language model');
     expect(splitModel(model)).toEqual({ provider, name });
   });
 
   it.each(['gpt-6', 'local/clever', 'openai/', 'openai/a b', 'mistral/large', 'openai/$(rm)'])('%j is none', (text) => {
     expect(modelSchema.safeParse(text).success).toBe(false);
     expect(wrong({ model: text })[0]).toMatch(/^model: not a model; use local\/random/);
+  });
+});
+
+describe('a choice among models', () => {
+  it.each(['bandit/[local/mutate,openai/gpt-6-sol]', 'bandit/[ local/mutate , openai/gpt-6-sol ]'])('%s', (text) => {
+    const model = modelSchema.parse(text);
+    expect(model).toBe('bandit/[local/mutate, openai/gpt-6-sol]');
+    expect(armsOf(model)).toEqual(['local/mutate', 'openai/gpt-6-sol']);
+    expect(chatArms(model)).toEqual(['openai/gpt-6-sol']);
+  });
+
+  it.each([
+    ['bandit/[local/mutate]', /a choice needs two models/],
+    ['bandit/[local/mutate, local/mutate]', /named twice/],
+    ['bandit/[local/mutate, gpt-6]', /"gpt-6" cannot be chosen from/],
+    ['bandit/[local/mutate, bandit/[local/random, local/prior]]', /cannot be chosen from/],
+    ['bandit/local/mutate', /write it as bandit\/\[/],
+    ['bandit/[]', /cannot be chosen from/],
+  ])('is not %s', (model, message) => {
+    expect(wrong({ model })[0]).toMatch(message);
+  });
+
+  it('takes the options of its models and its own', () => {
+    const model = 'bandit/[compatible/qwen3, openai/gpt-6-sol]';
+    const { baseUrl } = compatible;
+    expect(wrong({ model, baseUrl, bandit: { thrift: 0.2 }, models: { analyze: 'openai/gpt-6-luna' } })).toEqual([]);
+    expect(wrong({ model })[0]).toMatch(/^baseUrl: /);
+    expect(wrong({ model, baseUrl, models: { draft: 'openai/gpt-6-luna' } })[0]).toMatch(/^models: the bandit chooses/);
+    expect(wrong({ bandit: {} })[0]).toMatch(/^bandit: local\/random chooses among no models/);
+    expect(wrong({ model: 'bandit/[local/random, local/mutate]', effort: 'low' })[0]).toMatch(/takes no effort/);
   });
 });
 

@@ -9,11 +9,11 @@ import {
 import type { Purpose } from '../../domain/call.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
-import { isLocal, splitModel } from '../../domain/model.ts';
+import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import { type Space, stackSpace } from '../../domain/space.ts';
 import { type ChatMessage, type ChatRequest, usualMaxTokens } from '../models/llm/chat.ts';
-import type { Answer, Gateway } from '../models/llm/gateway.ts';
+import type { Answer, Interlocutor } from '../models/llm/gateway.ts';
 import { readAnswer } from '../models/llm/structured.ts';
 import { type AnswerForm, lessonForm, proposalForms, type StatedProposal } from '../operators/answers.ts';
 import {
@@ -31,7 +31,7 @@ import type { Mind, Offer, Problem, ProposeInput } from './mind.ts';
 
 /** What a language-model agent needs beside its specification. */
 export interface ChatSetting {
-  readonly gateway: Gateway;
+  readonly gateway: Interlocutor;
   readonly task: string;
   readonly metric: string;
   /** Needed where the specification says that it reads. */
@@ -122,7 +122,7 @@ export function chatMind(
   ): ChatRequest => {
     const withTools = reader && reading?.how === 'tools' ? reader.spec : undefined;
     const model = spec.models?.[purpose] ?? spec.model;
-    if (isLocal(model)) throw new TerminalError('model', `${model} is no language model`);
+    if (isLocal(model) || isBandit(model)) throw new TerminalError('model', `${model} is no language model`);
     const own = splitModel(model).provider === 'compatible';
     return {
       model,

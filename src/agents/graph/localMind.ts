@@ -9,7 +9,7 @@ export function localMind(model: AnyModel): Mind {
     name: model.name,
     mendable: false,
     reader: null,
-    async propose({ reading: _reading, problems: _problems, ...input }) {
+    async propose({ reading: _reading, problems: _problems, begun: _begun, ...input }) {
       if (!proposes(model.name, input.space.kind)) {
         throw new TerminalError('model', `${model.name} knows nothing of a ${input.space.kind}`);
       }

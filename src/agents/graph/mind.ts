@@ -1,4 +1,4 @@
-import type { ModelName } from '../../domain/model.ts';
+import type { ModelName, SoleModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Space } from '../../domain/space.ts';
 import type { Proposal, ProposalInput } from '../models/model.ts';
@@ -15,13 +15,23 @@ export interface Problem {
   readonly candidate?: string;
 }
 
-export type Offer =
+/** Who made an offer, where there was a choice. */
+export interface Made {
+  readonly model: SoleModelName;
+  /** What the answers to this thought's question have cost so far. */
+  readonly dollars: number;
+  /** Why it was this one. */
+  readonly reason: string;
+}
+
+export type Offer = { readonly made?: Made } & (
   | { readonly proposal: Proposal; readonly text: string }
   | { readonly problem: Problem }
   /** First it wants to know something. */
   | { readonly asks: Asks }
   /** It cannot ask, although it may: its server takes no tools. */
-  | { readonly toolless: true };
+  | { readonly toolless: true }
+);
 
 /** All that an offer may depend on. */
 export interface ProposeInput extends ProposalInput<Space> {
@@ -29,6 +39,8 @@ export interface ProposeInput extends ProposalInput<Space> {
   readonly reading: ReadingState;
   /** What was wrong with earlier answers to this question, oldest first. */
   readonly problems: readonly Problem[];
+  /** Who answered last in this thought, where there is a choice and somebody has. */
+  readonly begun?: Made | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -146,7 +146,8 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
     const problems = state.problems ?? [];
     const view = informed(state);
     const input = { operator, parents: parentsOf({ ...state, view }), view, space, brief, rng, signal };
-    return { offer: await mind.propose({ ...input, reading: state.reading ?? nothingRead, problems }) };
+    const begun = state.offer?.made;
+    return { offer: await mind.propose({ ...input, reading: state.reading ?? nothingRead, problems, begun }) };
   };
 
   return {
@@ -179,7 +180,8 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
     },
     check: async ({ offer: offered, view, problems }) => {
       const problem = objection(offered as Judged, view, setting);
-      return problem ? { offer: { problem }, problems: [...(problems ?? []), problem] } : {};
+      const made = offered.made ? { made: offered.made } : {};
+      return problem ? { offer: { problem, ...made }, problems: [...(problems ?? []), problem] } : {};
     },
     repair: offer,
     submit: async (state) => ({ thought: conclusion(state, setting) }),
@@ -204,12 +206,15 @@ function conclusion(state: ThoughtState, { space, mind }: ThoughtSetting): Thoug
   const { decision, lessons, problems } = state;
   const offer = state.offer as Judged;
   const read = readOf({ retrieved: state.reading.retrieved, readings: [...state.reading.readings] });
-  const { operator, parents, reason: choice } = decision;
+  const { operator, parents, reason } = decision;
+  const { made } = offer;
+  const choice = made ? `${reason}; ${made.reason}` : reason;
+  const maker = made ? { model: made.model, dollars: made.dollars } : {};
   const learned = lessons?.length ? { lessons } : {};
   if ('problem' in offer) {
     const { kind, message, text, candidate } = offer.problem;
     const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;
-    const rationale = { choice, change: change.slice(0, 2000), expected: null, ...read, evidence: [] };
+    const rationale = { choice, change: change.slice(0, 2000), expected: null, ...read, evidence: [], ...maker };
     // A repeated candidate is kept as a duplicate; anything else is marked, so that no accident makes a candidate of it.
     const said = candidate ?? `(${kind}) ${text.slice(0, 4000)}`;
     return { operator, parents: [...parents], candidate: said, rationale, ...learned };
@@ -221,6 +226,7 @@ function conclusion(state: ThoughtState, { space, mind }: ThoughtSetting): Thoug
     // Local models that read, read by themselves.
     ...(retrieved ? { retrieved: [...retrieved], readings: [...(readings ?? [])] } : {}),
     evidence: [...evidence],
+    ...maker,
   };
   return {
     operator,

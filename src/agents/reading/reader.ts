@@ -4,7 +4,7 @@ import type { Operator, View } from '../../domain/node.ts';
 import type { LiteratureSpec } from '../../domain/reading.ts';
 import type { Scope } from '../models/llm/cassette.ts';
 import type { ToolResult } from '../models/llm/chat.ts';
-import type { Gateway } from '../models/llm/gateway.ts';
+import type { Interlocutor } from '../models/llm/gateway.ts';
 import { consult } from './consult.ts';
 import { ownResults } from './shown.ts';
 import { type Asks, nothingRead, type Passage, type ReadingState } from './state.ts';
@@ -48,7 +48,7 @@ interface Found {
   readonly left: ReadingBudget;
 }
 
-export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Gateway): Reader {
+export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Interlocutor): Reader {
   const { sources, searches, reads, items } = spec;
   const whole: ReadingBudget = { searches, reads, itemsPerSearch: items };
 

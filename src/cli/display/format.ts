@@ -1,6 +1,6 @@
 import type { Standing } from '../../domain/messages.ts';
 import { metricValue } from '../../domain/metric.ts';
-import { isLocal } from '../../domain/model.ts';
+import { chatArms } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 
 /** `3:07` for 187 000 ms. */
@@ -24,7 +24,7 @@ export function metricText(fitness: number | null | undefined, { lowerIsBetter }
  */
 export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }: Standing): string | null {
   if (spend.calls === 0) return null;
-  const asks = agents.filter(({ model }) => !isLocal(model));
+  const asks = agents.filter(({ model }) => chatArms(model).length > 0);
   const done = rows.filter(({ agent }) => asks.some(({ name }) => name === agent));
   const proposed = done.reduce((sum, row) => sum + row.proposed, 0);
   const all = asks.reduce((sum, agent) => sum + agent.evaluations, 0);

@@ -51,4 +51,15 @@ describe('a forecast', () => {
     expect(dryRun(spec, prices, keyring({ ANTHROPIC_API_KEY: 'any' }))).toContain('to run it, set OPENAI_API_KEY\n');
     expect(dryRun(searchSpec(), prices, keyring({}))).toContain('nothing to pay');
   });
+
+  it('takes equal shares of several models for the likely and the dearest of them for the most', () => {
+    const alone = (model: string) =>
+      forecast(searchSpec({ ...spec, agents: [agentSpec({ model, evaluations: 10 })] }), prices)[0];
+    const [sol, luna] = [alone('openai/gpt-6-sol'), alone('openai/gpt-6-luna')];
+    const choice = alone('bandit/[openai/gpt-6-luna, local/mutate, openai/gpt-6-sol]');
+    expect(choice?.likely).toBeCloseTo(((sol?.likely ?? 0) + (luna?.likely ?? 0)) / 3, 12);
+    expect(choice?.most).toBe(sol?.most);
+    expect(alone('bandit/[local/mutate, openai/unheard-of]')).toMatchObject({ likely: null, most: null });
+    expect(alone('bandit/[local/mutate, local/random]')).toBeUndefined();
+  });
 });

@@ -11,14 +11,18 @@ describe.each(models)('%s', (model) => {
   it('is asked as its provider wants to be asked, and its answer, usage and price are kept', async () => {
     const server = await failing();
     const { gateway, home, spec } = bench(server);
+    const provider = model.split('/')[0] as keyof typeof canaries;
     const asked = question(server, model, { request: { effort: 'low' } });
     expect(await gateway.ask(asked, patient())).toEqual({
       ...{ text: '{"one": 1}', outcome: 'complete', problem: null },
-      ...{ calls: [], carried: [] },
+      ...{
+        calls: [],
+        carried: [],
+        dollars: provider === 'compatible' ? 0 : expect.toSatisfy((paid: number) => paid > 0),
+      },
     });
     expect(server.wrong).toEqual([]);
     const [served] = server.served;
-    const provider = model.split('/')[0] as keyof typeof canaries;
     expect(served?.authorization).toBe(`Bearer ${canaries[provider]}`);
     expect(served?.asked).toMatchObject({
       model: model.slice(model.indexOf('/') + 1),
@@ -92,7 +96,7 @@ describe.each(models)('%s', (model) => {
     const server = await failing({ kind: 'status', status, body });
     const { gateway, timers } = bench(server);
     const error = await gateway.ask(question(server, model), patient()).catch((thrown) => thrown);
-    expect(error).toMatchObject({ name: 'TerminalError', code: 'provider-rejected' });
+    expect(error).toMatchObject({ name: 'TurnedDownError', code: 'provider-rejected' });
     for (const key of Object.values(canaries)) expect(String(error.stack)).not.toContain(key);
     expect(server.served).toHaveLength(1);
     expect(timers.waits).toEqual([]);
@@ -138,7 +142,7 @@ describe('a provider that is down', () => {
     });
     const { gateway, clock } = bench(server);
     const asked = question(server, 'openai/gpt-5.6-luna');
-    const away = { name: 'RetryableError', code: 'provider-away' };
+    const away = { name: 'AwayError', code: 'provider-away' };
     await expect(gateway.ask(asked, patient())).rejects.toMatchObject(away);
     expect(server.served).toHaveLength(5);
     const refused = await gateway.ask(asked, patient()).catch((thrown) => thrown);

@@ -37,6 +37,8 @@ const refused = z.strictObject({ kind: z.literal('budget'), reason: z.string() }
 const toolless = z.strictObject({ kind: z.literal('toolless'), reason: z.string() });
 /** What was found and shown to the model when it asked for it. */
 const read = z.strictObject({ kind: z.literal('read'), found: z.json() });
+/** The model was away or turned the question down, and the thought went on without it: so does a replay. */
+const away = z.strictObject({ kind: z.literal('away'), reason: z.string() });
 
 const entrySchema = z.strictObject({
   v: z.literal(1),
@@ -45,7 +47,7 @@ const entrySchema = z.strictObject({
   scope: scopeSchema,
   /** As it was sent, for people; the key stands for it. */
   request: z.json(),
-  result: z.discriminatedUnion('kind', [answered, refused, toolless, read]),
+  result: z.discriminatedUnion('kind', [answered, refused, toolless, read, away]),
 });
 export type Entry = z.infer<typeof entrySchema>;
 export type Answered = z.infer<typeof answered>;
@@ -73,7 +75,8 @@ function load(path: string): { entries: Map<string, Entry>; bytes: number } {
  * The recorded answers of a search: JSON lines, one per finished call, and what was read in between.
  *
  * Role: gives the answer to a question that was answered before, so that a resume buys nothing twice and a replay needs no
- * network (I5). Non-role: budgets, retries; failed tries are not recorded, since a repetition may do better.
+ * network (I5). Non-role: budgets, retries; failed tries are not recorded, since a repetition may do better, unless a
+ * thought went on without the answer.
  *
  * R1. An entry is on disk before its answer is given to anybody.
  * R2. The first answer to a question stays its answer.

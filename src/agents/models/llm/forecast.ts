@@ -1,6 +1,13 @@
 import type { AgentSpec } from '../../../domain/agent.ts';
 import type { Purpose, Usage } from '../../../domain/call.ts';
-import { type ChatModelName, isLocal } from '../../../domain/model.ts';
+import {
+  armsOf,
+  type ChatModelName,
+  chatArms,
+  isLocal,
+  type ModelName,
+  type SoleModelName,
+} from '../../../domain/model.ts';
 import type { SearchSpec } from '../../../domain/search.ts';
 import { stackSpace } from '../../../domain/space.ts';
 import { answerForm } from '../../operators/answers.ts';
@@ -23,7 +30,7 @@ const likelyRounds = 3;
 export interface ForecastLine {
   readonly agent: string;
   readonly purpose: 'propose' | 'analyze';
-  readonly model: ChatModelName;
+  readonly model: ModelName;
   readonly calls: number;
   readonly likely: number | null;
   /** If every prompt and every answer were as long as they may be. Repairs and tries that fail come on top. */
@@ -42,8 +49,9 @@ function longestReading({ literature }: AgentSpec, purpose: Purpose): number {
   return literature.searches * literature.items * longestShown.found + literature.reads * longestShown.read;
 }
 
-function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Prices): ForecastLine {
-  const model = (agent.models?.[purpose] ?? agent.model) as ChatModelName;
+/** What one call may cost; nothing where the model is local. */
+function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: SoleModelName, prices: Prices) {
+  if (isLocal(model)) return { likely: 0, most: 0 };
   const { task, metric } = spec;
   const space = stackSpace(spec.space);
   const request = {
@@ -57,21 +65,31 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
   const input = Math.ceil((most.input * likelyShare) / 3);
   const likely: Usage = { input, cached: 0, written: 0, output: Math.min(likelyOutput, request.maxTokens) };
   const price = prices.of(model);
+  return price && { likely: cost(likely, price), most: cost(most, price) };
+}
+
+/** Among several models the likely cost is that of equal shares, and the most that of the dearest. */
+function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Prices): ForecastLine {
+  const own: ChatModelName | undefined = agent.models?.[purpose];
+  const models = own ? [own] : armsOf(agent.model);
   const asked = rounds(agent, purpose);
   const calls = agent.evaluations * Math.min(likelyRounds, asked);
+  const each = models.map((model) => priceOf(spec, agent, purpose, model, prices));
+  const known = each.flatMap((price) => price ?? []);
+  const all = known.length === each.length;
   return {
     agent: agent.name,
     purpose: purpose === 'analyze' ? 'analyze' : 'propose',
-    ...{ model, calls },
-    likely: price && calls * cost(likely, price),
-    most: price && agent.evaluations * asked * cost(most, price),
+    ...{ model: own ?? agent.model, calls },
+    likely: all ? (calls * known.reduce((sum, { likely }) => sum + likely, 0)) / known.length : null,
+    most: all ? agent.evaluations * asked * Math.max(...known.map(({ most }) => most)) : null,
   };
 }
 
 /** What the calls of a search will cost, by agent. Agents without a language model do not appear. */
 export function forecast(spec: SearchSpec, prices: Prices): ForecastLine[] {
   return spec.agents
-    .filter(({ model }) => !isLocal(model))
+    .filter(({ model }) => chatArms(model).length > 0)
     .flatMap((agent) => {
       const learns = agent.scaffold.kind !== 'one-shot';
       const proposing: Purpose = learns ? 'improve' : 'draft';

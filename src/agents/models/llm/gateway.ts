@@ -7,8 +7,8 @@ import type { ReplyOf } from '../../../domain/messages.ts';
 import { type Rng, rngFor } from '../../../domain/rng.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { pause, type Timers } from '../../../platform/timers.ts';
-import type { Breaker } from './breaker.ts';
-import type { Answered, Cassette, Scope } from './cassette.ts';
+import { type Breaker, ProviderDownError } from './breaker.ts';
+import type { Answered, Cassette, Entry, Scope } from './cassette.ts';
 import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import { cost, likelyUsage, mostUsage, type Prices } from './prices.ts';
@@ -40,6 +40,8 @@ export interface Answer {
   /** Where there are any, the model waits for their results, and the text is what it said beside them. */
   readonly calls: readonly ToolCall[];
   readonly carried: readonly Carried[];
+  /** What it cost. */
+  readonly dollars: number;
 }
 
 export interface GatewayParts {
@@ -64,7 +66,33 @@ const heldPauseMs = 1000;
 const awayMs = 30_000;
 
 /** Thrown when dollars or tokens are used up, which they stay: a replay ends at the same question. */
-class SpentError extends BudgetError {}
+export class SpentError extends BudgetError {}
+
+/** The question that was not answered, as the recording knows it. */
+type Unanswered = Omit<Entry, 'result'>;
+
+/** Thrown when a provider is away: worth another try later, or with another model. */
+export class AwayError extends RetryableError {
+  readonly question: Unanswered;
+
+  constructor(code: string, message: string, retryAfterMs: number, question: Unanswered, options?: ErrorOptions) {
+    super(code, message, retryAfterMs, options);
+    this.question = question;
+  }
+}
+
+/** Thrown when a provider turned the request down: only another model may answer it. */
+export class TurnedDownError extends TerminalError {
+  readonly question: Unanswered;
+
+  constructor(message: string, question: Unanswered) {
+    super('provider-rejected', message);
+    this.question = question;
+  }
+}
+
+/** What a mind needs of the gateway. */
+export type Interlocutor = Pick<Gateway, 'ask' | 'recall'>;
 
 /** By these words servers turn down a request because of its tools and not because of the rest of it. */
 const takesNoTools = /tool|function.?call/i;
@@ -92,7 +120,7 @@ export class Gateway {
   }
 
   /**
-   * @throws BudgetError when the budget does not reach, RetryableError when the provider is away, TerminalError when it
+   * @throws BudgetError when the budget does not reach, AwayError when the provider is away, TurnedDownError when it
    * turned the request down, PrerequisiteError without a key, the signal's reason once it is aborted.
    */
   async ask(question: Question, signal: AbortSignal): Promise<Answer> {
@@ -106,6 +134,7 @@ export class Gateway {
     if (found?.kind === 'budget') throw new SpentError(found.reason);
     if (found?.kind === 'toolless') return this.#withoutTools(found.reason, request.model);
     if (found?.kind === 'read') throw new TerminalError('recording', 'the recording holds a reading for an answer');
+    if (found?.kind === 'away') throw new AwayError('provider-away', found.reason, awayMs, entry);
     if (found) {
       await this.#settleAgain(found, question, signal);
       return judged(found, question);
@@ -117,6 +146,9 @@ export class Gateway {
       return judged(result, question);
     } catch (thrown) {
       if (thrown instanceof SpentError) cassette.add({ ...entry, result: { kind: 'budget', reason: thrown.message } });
+      if (thrown instanceof ProviderDownError) {
+        throw new AwayError(thrown.code, thrown.message, thrown.retryAfterMs, entry, { cause: thrown });
+      }
       if (!(thrown instanceof ChatFault)) throw thrown;
       const message = redact(`${request.model}: ${thrown.message}`);
       if (thrown.kind === 'rejected' && request.tools !== undefined && takesNoTools.test(thrown.message)) {
@@ -124,9 +156,14 @@ export class Gateway {
         cassette.add({ ...entry, result: { kind: 'toolless', reason } });
         return this.#withoutTools(reason, request.model);
       }
-      if (thrown.kind === 'rejected') throw new TerminalError('provider-rejected', message);
-      throw new RetryableError('provider-away', message, Math.max(awayMs, thrown.retryAfterMs ?? 0));
+      if (thrown.kind === 'rejected') throw new TurnedDownError(message, entry);
+      throw new AwayError('provider-away', message, Math.max(awayMs, thrown.retryAfterMs ?? 0), entry);
     }
+  }
+
+  /** Records that a thought went on without this answer, so that a resume and a replay do so too (I5). */
+  forgo({ question, message }: AwayError | TurnedDownError): void {
+    this.#parts.cassette.add({ ...question, result: { kind: 'away', reason: message } });
   }
 
   /**
@@ -152,7 +189,7 @@ export class Gateway {
         `${model} is served without tools: what it reads is looked up before it is asked (${reason})`,
       );
     }
-    return { text: '', outcome: 'toolless', problem: null, calls: [], carried: [] };
+    return { text: '', outcome: 'toolless', problem: null, calls: [], carried: [], dollars: 0 };
   }
 
   /** One answer, after as many tries as it takes; settled only where a try failed. */
@@ -239,11 +276,8 @@ export class Gateway {
   }
 }
 
-function judged(
-  { text, finish, calls = [], carried = [] }: Pick<Answered, 'text' | 'finish' | 'calls' | 'carried'>,
-  { problem }: Question,
-): Answer {
-  const asks = { calls, carried: carried as readonly Carried[] };
+function judged({ text, finish, dollars, calls = [], carried = [] }: Answered, { problem }: Question): Answer {
+  const asks = { calls, carried: carried as readonly Carried[], dollars };
   if (finish !== 'complete' || calls.length > 0) return { text, outcome: finish, problem: null, ...asks };
   const wrong = problem(text);
   return { text, outcome: wrong === null ? 'complete' : 'malformed', problem: wrong, ...asks };

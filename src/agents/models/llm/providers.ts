@@ -1,6 +1,6 @@
 import type { AgentSpec } from '../../../domain/agent.ts';
 import { PrerequisiteError } from '../../../domain/errors.ts';
-import { type ChatModelName, isLocal, type Provider, splitModel } from '../../../domain/model.ts';
+import { type ChatModelName, chatArms, type Provider, splitModel } from '../../../domain/model.ts';
 import type { SearchSpec } from '../../../domain/search.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { Breaker } from './breaker.ts';
@@ -46,8 +46,7 @@ export function providersOf(keys: Keyring, watch: Watch, clock: Clock) {
 
 /** All models an agent may call. */
 export function chatModels(agent: AgentSpec): ChatModelName[] {
-  if (isLocal(agent.model)) return [];
-  return [...new Set([agent.model, ...Object.values(agent.models ?? {})])];
+  return [...new Set([...chatArms(agent.model), ...Object.values(agent.models ?? {})])];
 }
 
 /**
