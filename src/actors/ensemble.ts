@@ -25,6 +25,7 @@ import {
   startArchivist,
   startSearch,
   startWorker,
+  type WorkerSetting,
 } from './lab.ts';
 
 /** Parts that may run in other processes instead. */
@@ -41,6 +42,7 @@ export interface EnsembleSetting {
   readonly ackWaitMs: number;
   /** What helper processes are started with. */
   readonly helpers: PythonSetting;
+  readonly workers: WorkerSetting;
   /** What the models that read, read with. */
   readonly openRetriever: OpenRetriever;
   /** Ends what reading has under way; called when the lab closes. */
@@ -155,10 +157,11 @@ function runSearch(
   {
     home,
     helpers,
+    workers: own,
     openRetriever,
     chat,
     trouble,
-  }: Pick<EnsembleSetting, 'home' | 'helpers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
+  }: Pick<EnsembleSetting, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
   { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
@@ -172,7 +175,7 @@ function runSearch(
     ? []
     : devices.map((device, index) => {
         const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
-        return startWorker(id, device, helpers.python, [spec.space.kind], lab);
+        return startWorker(id, device, own, [spec.space.kind], lab);
       });
   const models = new Map<LocalModelName, AnyModel>();
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {

@@ -4,7 +4,7 @@ import { AiraError, toError } from '../domain/errors.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { SpaceKind } from '../domain/space.ts';
-import { type Device, openEvaluator } from '../evaluators/index.ts';
+import { type Device, type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/archive.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
@@ -59,17 +59,20 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
   return { ended, drain: stop, stop };
 }
 
+/** What workers of any device are given. */
+export type WorkerSetting = Pick<EvaluatorSetting, 'python' | 'data' | 'unsafe'>;
+
 /** Starts the worker of one device, for candidates of these kinds. */
 export function startWorker(
   id: WorkerId,
   device: Device,
-  python: string,
+  own: WorkerSetting,
   kinds: readonly SpaceKind[],
   setting: LabSetting,
 ): Part {
   const { bus, timers, log, clock, ackWaitMs } = setting;
   const evaluators = new Map(
-    kinds.map((kind) => [kind, openEvaluator(kind, { device, python, clock, timers, log })] as const),
+    kinds.map((kind) => [kind, openEvaluator(kind, { device, ...own, clock, timers, log })] as const),
   );
   const heartbeatMs = Math.round(ackWaitMs / signsPerWait);
   const part = run(workerMachine({ id, deviceClass: device.class, bus, evaluators, timers, log, heartbeatMs }), log);

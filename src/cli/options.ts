@@ -27,6 +27,9 @@ export const pricesOption = () =>
 export const offlineOption = () =>
   option('--offline', 'agents that may read online read what was found before, and ask no service');
 
+export const unsafeOption = () =>
+  option('--unsafe', 'run programs of agents with your own rights where there is no sandbox; their scores are marked');
+
 export const jsonOption = () => option('--json', 'machine-readable lines on stdout');
 
 export function wholeNumber(text: string): number {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { EnsembleSetting } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { childEnvironment, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
@@ -31,6 +32,8 @@ export interface SettingOptions {
   replay?: string;
   /** Ask no literature service. */
   offline?: boolean;
+  /** Run programs of agents without a sandbox. */
+  unsafe?: boolean;
 }
 
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
@@ -48,6 +51,7 @@ export async function systemSetting(options: SettingOptions): Promise<EnsembleSe
     port: options.port,
     ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
+    workers: { python, data: join(options.home, 'data'), unsafe: options.unsafe === true },
     chat: { environment: process.env, prices: options.prices, replay: options.replay },
     clock: systemClock,
     timers: systemTimers,

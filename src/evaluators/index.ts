@@ -10,6 +10,7 @@ export { batchKey, type OnOutcome } from './population.ts';
 export { type MemoryProbe, procMemory } from './processMemory.ts';
 export { childEnvironment, type Environment } from './program.ts';
 export type { Hello } from './protocol.ts';
+export { describeSandbox, probeSandbox } from './sandbox/index.ts';
 export { type BuildProgress, buildTable } from './table/build.ts';
 export { readTable, Table, type TableFile, type TableLook, tableSchema } from './table/table.ts';
 export { tableTrainer } from './table/trainer.ts';

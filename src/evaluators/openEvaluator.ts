@@ -1,9 +1,9 @@
-import { PrerequisiteError } from '../domain/errors.ts';
 import type { SpaceKind } from '../domain/space.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
+import { designVersion, ProgramEvaluator } from './design/index.ts';
 import type { Device } from './devices.ts';
 import { engineFor } from './engine.ts';
 import type { Evaluator } from './evaluator.ts';
@@ -15,23 +15,25 @@ export interface EvaluatorSetting {
   readonly device: Device;
   /** The interpreter, absolute. */
   readonly python: string;
+  /** Imported data of tasks that train programs; null where there are none. */
+  readonly data: string | null;
+  /** Run programs without a sandbox, with this user's rights. */
+  readonly unsafe: boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
 }
 
-const missing = () =>
-  new PrerequisiteError('design', 'this Aira cannot run programs', 'choose a task that arranges layers');
-
 /** The evaluator of a device for candidates of that kind. Nothing is started before `start`. */
-export function openEvaluator(kind: SpaceKind, { device, python, ...host }: EvaluatorSetting): Evaluator {
-  if (kind === 'program') throw missing();
+export function openEvaluator(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
+  if (kind === 'program') return new ProgramEvaluator(setting);
+  const { device, python, clock, timers, log } = setting;
   const command = workerCommand({ python, device: device.name });
-  return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, ...host });
+  return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });
 }
 
 /** The version that evaluators of that kind have here, known before one is started. */
 export function versionFor(kind: SpaceKind, deviceClass: DeviceClass): string {
-  if (kind === 'program') throw missing();
+  if (kind === 'program') return designVersion();
   return evaluatorVersion(engineFor(deviceClass).engine);
 }

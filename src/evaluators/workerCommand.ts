@@ -57,6 +57,20 @@ export interface WorkerCommandOptions {
   readonly engine?: Engine;
 }
 
+/** What `worker-env.json` says for a device. @throws PrerequisiteError `trainers-missing`. */
+export function trainerVariables(
+  device: string,
+  flags = cpuFlags(),
+  trainers = trainersDirectory,
+): Record<string, string> {
+  const workerEnv = readWorkerEnv(trainers);
+  const capability = workerEnv.atenCpuCapability.find(({ cpuFlag }) => flags.has(cpuFlag));
+  return {
+    ...workerEnv[deviceClassOf(device)],
+    ...(capability ? { ATEN_CPU_CAPABILITY: capability.value } : {}),
+  };
+}
+
 /**
  * How to start the trainer of a device. Its environment is what `worker-env.json` says and the few inherited variables of
  * `childEnvironment`, nothing else (I7).
@@ -66,16 +80,13 @@ export interface WorkerCommandOptions {
 export function workerCommand(options: WorkerCommandOptions): WorkerCommand {
   const { python, device, env = process.env, trainers = trainersDirectory, flags = cpuFlags() } = options;
   const { engine = engineFor(deviceClassOf(device)).engine } = options;
-  const workerEnv = readWorkerEnv(trainers);
-  const capability = workerEnv.atenCpuCapability.find(({ cpuFlag }) => flags.has(cpuFlag));
   return {
     program: python,
     args: ['-m', 'aira_workers', '--device', device, '--engine', engine],
     cwd: trainers,
     env: {
       ...childEnvironment(env),
-      ...workerEnv[deviceClassOf(device)],
-      ...(capability ? { ATEN_CPU_CAPABILITY: capability.value } : {}),
+      ...trainerVariables(device, flags, trainers),
       PYTHONPATH: trainers,
     },
   };

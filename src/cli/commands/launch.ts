@@ -15,6 +15,7 @@ import {
   engineFor,
   inspectMachine,
   loadTask,
+  probeSandbox,
   profileOf,
   versionFor,
 } from '../../evaluators/index.ts';
@@ -35,6 +36,7 @@ import {
   option,
   pricesOption,
   searchArgument,
+  unsafeOption,
   wholeNumber,
   withOptions,
 } from '../options.ts';
@@ -53,6 +55,7 @@ interface LaunchOptions {
   prices?: string;
   replay?: string;
   offline?: boolean;
+  unsafe?: boolean;
   dryRun?: boolean;
   json?: boolean;
 }
@@ -137,6 +140,9 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
       ? await resume(lab.bus, options.resume, deviceClass)
       : plan(options.name ?? freeName);
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
+    if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {
+      await probeSandbox(setting.workers);
+    }
     return await show(lab, prepared, devices, options, display);
   } finally {
     await lab.close();
@@ -159,6 +165,9 @@ async function show(
   display.started(spec, resumed);
   const { reason } = engineFor(spec.deviceClass);
   if (reason && spec.space.kind === 'stack') display.notice(`CPU workers train with torch, which is slower: ${reason}`);
+  if (spec.space.kind === 'program' && options.unsafe) {
+    display.notice('programs run without a sandbox, with your rights; what they score is marked as unsafe');
+  }
   const running = lab.runSearch(spec, source, { devices, without: options.without });
   const interrupts = onInterrupt(() => {
     display.notice('stopping after the trainings under way; interrupt again to stop at once');
@@ -208,6 +217,7 @@ export function launchCommand(done: (code: number) => void): Command {
     option('--dry-run', 'say what the search would do and cost, and start nothing'),
     pricesOption(),
     offlineOption(),
+    unsafeOption(),
     option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(
       (text: string) => resolve(text),
     ),

@@ -2,13 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { Argument, Command } from 'commander';
 import { openChat } from '../../actors/chat.ts';
 import { openLab } from '../../actors/ensemble.ts';
-import { type LabSetting, limitsFor, type Part, startAgent, startArchivist, startWorker } from '../../actors/lab.ts';
+import {
+  type LabSetting,
+  limitsFor,
+  type Part,
+  startAgent,
+  startArchivist,
+  startWorker,
+  type WorkerSetting,
+} from '../../actors/lab.ts';
 import { createModel } from '../../agents/index.ts';
 import { connectBus } from '../../bus/index.ts';
-import { PrerequisiteError } from '../../domain/errors.ts';
+import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId, workerIdSchema } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
-import { chooseDevices, inspectMachine } from '../../evaluators/index.ts';
+import type { SpaceKind } from '../../domain/space.ts';
+import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
 import {
@@ -18,6 +27,7 @@ import {
   option,
   pricesOption,
   searchArgument,
+  unsafeOption,
   wholeNumber,
   withOptions,
 } from '../options.ts';
@@ -30,6 +40,7 @@ interface PartOptions {
   nats?: string;
   prices?: string;
   offline?: boolean;
+  unsafe?: boolean;
   workers?: number;
 }
 
@@ -93,15 +104,27 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   }
 }
 
+/** What this machine's workers can take. Layers always; programs where they can be run. */
+async function workerKinds(workers: WorkerSetting): Promise<SpaceKind[]> {
+  try {
+    await probeSandbox(workers);
+    return ['stack', 'program'];
+  } catch (thrown) {
+    say(`no programs of agents are taken: ${errorMessage(thrown)}`);
+    return ['stack'];
+  }
+}
+
 async function work(options: PartOptions): Promise<number> {
   const { setting, lab } = await meet(options);
   try {
     const machine = await inspectMachine(setting.helpers.python);
     const devices = chooseDevices(options.workers ?? 'auto', machine);
     const tag = randomUUID().slice(0, 8);
+    const kinds = await workerKinds(setting.workers);
     const workers = devices.map((device, index) => {
       const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${tag}`);
-      return startWorker(id, device, setting.helpers.python, ['stack'], lab);
+      return startWorker(id, device, setting.workers, kinds, lab);
     });
     say(`${workers.length} ${devices[0]?.class ?? ''} workers at ${options.nats}`);
     return await untilEnded(workers);
@@ -161,6 +184,7 @@ export function partCommands(done: (code: number) => void): Command[] {
       homeOption(),
       natsOption(),
       option('--workers <number>', 'trainings at once').argParser(wholeNumber),
+      unsafeOption(),
     ),
     withOptions(agent, homeOption(), natsOption(), pricesOption(), offlineOption()),
   ];

@@ -1,0 +1,129 @@
+/** How the verbs of `gpu-workers/aira_design` are called: the trusted ones here, the others in a sandbox. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { box, outputFolder, type ReadOnlyMount } from '../sandbox/index.ts';
+
+/** `-I` leaves out PYTHONPATH, the working directory and the user's packages; the library's folder is named instead. */
+const start = (library: string, module: string): string[] => [
+  '-I',
+  '-c',
+  'import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)',
+  library,
+  module,
+];
+
+/** The package that trains, asks and scores; tests have one of their own. */
+export interface DesignPackage {
+  /** The folder that holds the packages, and which of them are needed inside the sandbox. */
+  readonly folder: string;
+  readonly packages: readonly string[];
+  readonly module: string;
+}
+
+const library = `${box}/lib`;
+const settings = `${box}/settings.json`;
+const candidate = `${box}/candidate`;
+
+export interface ZoneFolders {
+  readonly settings: string;
+  readonly candidate: string;
+}
+
+export interface Zone {
+  readonly argv: readonly [string, ...string[]];
+  readonly readOnly: readonly ReadOnlyMount[];
+}
+
+function zone(
+  python: string,
+  design: DesignPackage,
+  given: ZoneFolders,
+  own: readonly ReadOnlyMount[],
+  args: string[],
+): Zone {
+  return {
+    argv: [
+      python,
+      ...start(library, design.module),
+      ...args,
+      ...['--settings', settings, '--candidate', candidate, '--out', outputFolder],
+    ],
+    readOnly: [
+      ...design.packages.map((name) => ({ source: join(design.folder, name), target: `${library}/${name}` })),
+      { source: given.settings, target: settings },
+      { source: given.candidate, target: candidate },
+      ...own,
+    ],
+  };
+}
+
+/** Zone 1: sees the train split, leaves a state. */
+export function trainZone(
+  python: string,
+  design: DesignPackage,
+  given: ZoneFolders & { readonly train: string; readonly seed: number; readonly device: string },
+): Zone {
+  const train = `${box}/train`;
+  const args = ['train', '--seed', String(given.seed), '--train', train, '--device', given.device];
+  return zone(python, design, given, [{ source: given.train, target: train }], args);
+}
+
+/** Zone 2: sees inputs and the state, leaves predictions. */
+export function predictZone(
+  python: string,
+  design: DesignPackage,
+  given: ZoneFolders & { readonly inputs: string; readonly state: string; readonly device: string },
+): Zone {
+  const [inputs, state] = [`${box}/inputs`, `${box}/state`];
+  const mounts = [
+    { source: given.inputs, target: inputs },
+    { source: given.state, target: state },
+  ];
+  return zone(python, design, given, mounts, [
+    'predict',
+    '--inputs',
+    inputs,
+    '--state',
+    state,
+    '--device',
+    given.device,
+  ]);
+}
+
+/** The end of a trusted verb. */
+export interface Said {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a trusted verb with an environment of nothing but what it needs (I7). Never rejects. */
+export function runTrusted(
+  python: string,
+  design: DesignPackage,
+  args: readonly string[],
+  seconds: number,
+  signal?: AbortSignal,
+): Promise<Said> {
+  const options = {
+    cwd: '/',
+    env: {
+      PATH: '/usr/bin:/bin',
+      LANG: 'C.UTF-8',
+      OMP_NUM_THREADS: '1',
+      OPENBLAS_NUM_THREADS: '1',
+      PYTHONHASHSEED: '0',
+    },
+    timeout: seconds * 1000,
+    killSignal: 'SIGKILL',
+    maxBuffer: 2 ** 22,
+    encoding: 'utf8',
+    ...(signal ? { signal } : {}),
+  } as const;
+  return new Promise((resolve) => {
+    execFile(python, [...start(design.folder, design.module), ...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+      resolve({ code, stdout, stderr: stderr === '' && error ? error.message : stderr });
+    }).stdin?.end();
+  });
+}

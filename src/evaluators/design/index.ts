@@ -1,0 +1,2 @@
+export { ProgramEvaluator, type ProgramEvaluatorOptions } from './programEvaluator.ts';
+export { designVersion } from './version.ts';

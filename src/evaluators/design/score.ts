@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import * as z from 'zod';
+import { AiraError } from '../../domain/errors.ts';
+import { printable } from '../outputLog.ts';
+import type { Verdict } from '../population.ts';
+import { type DesignPackage, runTrusted } from './commands.ts';
+import type { Prepared } from './preparation.ts';
+
+export type Split = 'validation' | 'test';
+
+/** What the trusted scorer prints: one line of JSON. */
+const saidSchema = z.discriminatedUnion('status', [
+  z.strictObject({ status: z.literal('ok'), score: z.number(), metrics: z.record(z.string(), z.number()) }),
+  z.strictObject({
+    status: z.literal('failed'),
+    reason: z.enum(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered']),
+    message: z.string(),
+  }),
+]);
+
+export interface Scored {
+  /** In the metric's own direction. */
+  readonly score: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+const longestSeconds = 600;
+
+/**
+ * Computes the number from predictions and hidden targets, in a process that never saw the program (zone 3).
+ *
+ * @throws AiraError `design-score` when the scorer itself fails, which no predictions may make it do.
+ */
+export async function score(
+  python: string,
+  design: DesignPackage,
+  prepared: Prepared,
+  given: { readonly settings: string; readonly predictions: string; readonly state: string; readonly split: Split },
+  signal?: AbortSignal,
+): Promise<Scored | Verdict> {
+  const args = [
+    ...['score', '--settings', given.settings, '--manifest', join(prepared.folder, 'manifest.json')],
+    ...['--hidden', join(prepared.folder, 'hidden'), '--predictions', given.predictions],
+    ...['--state', given.state, '--split', given.split],
+  ];
+  const { code, stdout, stderr } = await runTrusted(python, design, args, longestSeconds, signal);
+  if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
+  const parsed = code === 0 ? saidSchema.safeParse(parse(stdout)) : null;
+  if (!parsed?.success) {
+    const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
+    throw new AiraError('design-score', `scoring failed: ${last || printable(stdout, 200)}`);
+  }
+  const { data } = parsed;
+  return data.status === 'ok'
+    ? { score: data.score, metrics: data.metrics }
+    : { reason: data.reason, message: data.message };
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

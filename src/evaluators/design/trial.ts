@@ -1,0 +1,179 @@
+/**
+ * One program from its files to its figures, through three zones.
+ *
+ *   Z1  Training sees the train split alone; prediction sees inputs and what training left, in a fresh sandbox; scoring runs in a
+ *       trusted process that reads sizes and one file of exactly the expected size.
+ *   Z2  What a program prints or writes beside its predictions can change why it has no score, and never what its score is.
+ *   Z3  Time, processor time and memory are measured outside.
+ *   Z4  Nothing of a trial is left on disk when it has ended.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Files } from '../../domain/program.ts';
+import type { Verdict } from '../population.ts';
+import type { Sandbox, SandboxResult } from '../sandbox/index.ts';
+import { type DesignPackage, predictZone, trainZone, type Zone } from './commands.ts';
+import type { Prepared } from './preparation.ts';
+import { type Scored, type Split, score } from './score.ts';
+import type { Budget } from './settings.ts';
+import { type ZoneLimits, zoneVerdict } from './verdicts.ts';
+
+export interface TrialOrder {
+  readonly python: string;
+  readonly design: DesignPackage;
+  readonly sandbox: Sandbox;
+  readonly prepared: Prepared;
+  readonly settings: unknown;
+  readonly budget: Budget;
+  readonly files: Files;
+  readonly seed: number;
+  readonly splits: readonly Split[];
+  /** Wall-clock seconds of the whole. */
+  readonly timeoutSeconds: number;
+  readonly memoryLimitBytes: number;
+  /** The GPU to use, by index; null for the CPU. */
+  readonly gpu: number | null;
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Called when the next zone begins: its number and how many there are. */
+  readonly onZone?: (zone: number, zones: number) => void;
+}
+
+export interface TrialCosts {
+  readonly cpuSeconds: number;
+  readonly peakMemoryBytes: number;
+  /** What training handed over. */
+  readonly stateBytes: number;
+}
+
+export type TrialResult =
+  | { readonly status: 'ok'; readonly scores: Readonly<Partial<Record<Split, Scored>>>; readonly costs: TrialCosts }
+  | { readonly status: 'failed'; readonly verdict: Verdict };
+
+/** Processes and threads: data loaders and the pools of numerical libraries are honest users of dozens. */
+const mostProcesses = 256;
+/** What training may hand over, as a share of the memory it may take: it lies in memory while it is written. */
+const stateShare = 1 / 4;
+const predictionsFile = 'predictions.f32';
+
+const isVerdict = (found: Scored | Verdict): found is Verdict => 'reason' in found;
+
+export async function runTrial(order: TrialOrder): Promise<TrialResult> {
+  const work = mkdtempSync(join(tmpdir(), 'aira-trial-'));
+  try {
+    return await new Trial(order, work).run();
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+class Trial {
+  readonly #order: TrialOrder;
+  readonly #work: string;
+  readonly #given: { settings: string; candidate: string; device: string };
+  #cpuSeconds = 0;
+  #peakMemoryBytes = 0;
+  #stateBytes = 0;
+  #secondsLeft: number;
+  #zone = 0;
+
+  constructor(order: TrialOrder, work: string) {
+    this.#order = order;
+    this.#work = work;
+    this.#secondsLeft = order.timeoutSeconds;
+    const candidate = this.#folder('candidate');
+    for (const [name, text] of Object.entries(order.files)) writeFileSync(join(candidate, name), text, { mode: 0o644 });
+    const settings = join(work, 'settings.json');
+    writeFileSync(settings, JSON.stringify(order.settings), { mode: 0o644 });
+    this.#given = { settings, candidate, device: order.gpu === null ? 'cpu' : 'cuda:0' };
+  }
+
+  async run(): Promise<TrialResult> {
+    const { splits, prepared } = this.#order;
+    const state = this.#folder('state');
+    const failure = await this.#train(state);
+    if (failure) return { status: 'failed', verdict: failure };
+    const scores: Partial<Record<Split, Scored>> = {};
+    for (const split of splits) {
+      const found = await this.#judge(split, state, prepared.manifest.splits[split].bytes);
+      if (isVerdict(found)) return { status: 'failed', verdict: found };
+      scores[split] = found;
+    }
+    const costs = {
+      cpuSeconds: this.#cpuSeconds,
+      peakMemoryBytes: this.#peakMemoryBytes,
+      stateBytes: this.#stateBytes,
+    };
+    return { status: 'ok', scores, costs };
+  }
+
+  async #train(state: string): Promise<Verdict | null> {
+    const { python, design, prepared, seed, budget } = this.#order;
+    const zone = trainZone(python, design, { ...this.#given, train: join(prepared.folder, 'train'), seed });
+    const limits = { seconds: budget.seconds, cpuSeconds: budget.cpu_seconds };
+    const { result, verdict } = await this.#inZone(
+      'training',
+      zone,
+      state,
+      limits,
+      stateShare * budget.memory_mb * 2 ** 20,
+    );
+    // Links and the like are simply not carried over: honest scripts leave some. What is, is counted.
+    this.#stateBytes = result.files.reduce((sum, { bytes }) => sum + bytes, 0);
+    return verdict;
+  }
+
+  async #judge(split: Split, state: string, bytes: number): Promise<Scored | Verdict> {
+    const { python, design, prepared, budget, signal } = this.#order;
+    const out = this.#folder(`predictions-${split}`);
+    const zone = predictZone(python, design, { ...this.#given, inputs: join(prepared.folder, split), state });
+    const limits = { seconds: budget.predict_seconds, cpuSeconds: budget.predict_seconds };
+    const { result, verdict } = await this.#inZone('prediction', zone, out, limits, bytes + 2 ** 20);
+    if (verdict) return verdict;
+    const odd = result.strange.find(({ path }) => path === predictionsFile);
+    if (odd)
+      return { reason: 'tampered', message: `the predictions are no plain file of the expected size (${odd.kind})` };
+    const given = { settings: this.#given.settings, predictions: join(out, predictionsFile), state, split };
+    return score(python, design, prepared, given, signal);
+  }
+
+  async #inZone(
+    what: string,
+    { argv, readOnly }: Zone,
+    directory: string,
+    own: { seconds: number; cpuSeconds: number },
+    maxBytes: number,
+  ): Promise<{ result: SandboxResult; verdict: Verdict | null }> {
+    const { sandbox, budget, memoryLimitBytes, gpu, env, signal, onZone, splits } = this.#order;
+    onZone?.(this.#zone, 1 + splits.length);
+    this.#zone += 1;
+    const limits: ZoneLimits = {
+      seconds: Math.max(0.001, Math.min(own.seconds, this.#secondsLeft)),
+      cpuSeconds: own.cpuSeconds,
+      memoryBytes: Math.min(memoryLimitBytes, budget.memory_mb * 2 ** 20),
+    };
+    const result = await sandbox.run(
+      {
+        argv,
+        readOnly,
+        output: { directory, maxBytes },
+        limits: { ...limits, processes: mostProcesses, ...(gpu === null ? { cores: 1 } : {}) },
+        env,
+        ...(gpu === null ? {} : { gpu }),
+      },
+      signal,
+    );
+    this.#secondsLeft -= result.seconds;
+    this.#cpuSeconds += result.cpuSeconds;
+    this.#peakMemoryBytes = Math.max(this.#peakMemoryBytes, result.peakMemoryBytes);
+    return { result, verdict: zoneVerdict(what, result, limits, directory) };
+  }
+
+  #folder(name: string): string {
+    const folder = join(this.#work, name);
+    mkdirSync(folder);
+    chmodSync(folder, 0o755);
+    return folder;
+  }
+}
