@@ -40,6 +40,11 @@ const scored = z.strictObject({
   validation: z.number(),
 });
 
+const ranked = scored.extend({
+  /** Validation by seed. */
+  seeds: z.array(z.strictObject({ seed: z.int(), score: z.number() })),
+});
+
 const agentStanding = z.strictObject({
   agent: agentNameSchema,
   proposed: z.int(),
@@ -107,7 +112,7 @@ export const requests = {
   /** Nodes with a score on a rung, best first. */
   'search-ranking': {
     request: z.strictObject({ search: searchIdSchema, rung: rungSchema }),
-    reply: z.strictObject({ nodes: z.array(scored) }),
+    reply: z.strictObject({ nodes: z.array(ranked) }),
   },
   /** Hidden figures. Refused while anything of the search is undecided; each look is recorded (I4). */
   'search-tests': {

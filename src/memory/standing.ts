@@ -14,6 +14,11 @@ export interface Scored {
   validation: number;
 }
 
+/** A node of a ranking, with what its mean is the mean of. */
+export interface Ranked extends Scored {
+  seeds: { seed: number; score: number }[];
+}
+
 interface Totals {
   rung: Rung;
   pending: number;
@@ -26,8 +31,9 @@ interface Totals {
 /** Where a search stands, by counting. Reads no test figure (I4). */
 export function standing(db: Database, parts: { searches: Searches; budget: BudgetLedger; calls: Calls }) {
   const { searches, budget, calls } = parts;
-  const ranking = db.prepare<[string, string], Scored>(
-    `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation
+  const ranking = db.prepare<[string, string], Scored & { bySeed: string }>(
+    `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation,
+       json_group_array(json_object('seed', w.seed, 'score', e.validation)) AS bySeed
      FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL
      GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal`,
@@ -52,7 +58,8 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
   );
 
   const repository = {
-    ranking: (search: SearchId, rung: Rung): Scored[] => ranking.all(search, rung),
+    ranking: (search: SearchId, rung: Rung): Ranked[] =>
+      ranking.all(search, rung).map(({ bySeed, ...row }) => ({ ...row, seeds: JSON.parse(bySeed) })),
 
     of(search: SearchId): Standing {
       const spec = searches.spec(search);
@@ -67,7 +74,7 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
       // The highest rung that has spoken decides who is best: a longer training overrules a shorter one.
       const best = [...rungs]
         .reverse()
-        .map((rung) => repository.ranking(search, rung).find((node) => node.origin !== 'reference'))
+        .map((rung) => ranking.all(search, rung).find((node) => node.origin !== 'reference'))
         .find((node) => node !== undefined);
       return {
         phase: searches.phase(search),
@@ -82,7 +89,9 @@ export function standing(db: Database, parts: { searches: Searches; budget: Budg
         meanSeconds: budget.meanSeconds(search),
         elapsedMs: searches.elapsedMs(search),
         spend: calls.spend(search),
-        best: best ?? null,
+        best: best
+          ? { node: best.node, candidate: best.candidate, origin: best.origin, validation: best.validation }
+          : null,
         agents: spec.agents.map(({ name, evaluations }) => {
           const row = found.find((each) => each.agent === name);
           const done = budget.accepted(search, name) >= evaluations;

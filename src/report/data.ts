@@ -5,6 +5,9 @@ import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
 import type { Space } from '../domain/space.ts';
 import type { Rung } from '../domain/task.ts';
+import type { SeedScore } from './statistics.ts';
+
+export type { SeedScore } from './statistics.ts';
 
 /**
  * Everything a report shows, read from the archive by whoever asks for the report. Nothing in it is trusted to be harmless
@@ -38,12 +41,6 @@ export interface ReportAgent {
   readonly name: string;
   readonly model: string;
   readonly scaffold: string;
-}
-
-/** The score of one training. */
-export interface SeedScore {
-  readonly seed: number;
-  readonly score: number;
 }
 
 export interface ReportNode {

@@ -157,6 +157,7 @@ describe('request and reply', () => {
       candidate: 'M '.repeat(50_000),
       origin: 'draft' as const,
       validation: 0.5,
+      seeds: [],
     };
     const failure = await serving({ 'search-ranking': () => ({ nodes: Array.from({ length: 6 }, () => node) }) }, () =>
       asker.ask('search-ranking', { search, rung: 'screen' }).catch((caught) => caught),

@@ -1,11 +1,12 @@
 import { AggregationError, aggregate, type ScoredNode } from '../../aggregation/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { canonicalText, parseInSpace, runLengthText } from '../../domain/architecture.ts';
-import { type AgentName, type NodeId, nodeId } from '../../domain/ids.ts';
+import { type AgentName, type NodeId, nodeId, nodeIdSchema } from '../../domain/ids.ts';
 import { promoted } from '../../domain/ladder.ts';
 import type { ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { Rung } from '../../domain/task.ts';
+import { freshSeeds, recordBreakers, type Trial } from '../../studies/acceptance.ts';
 
 /**
  * The steps of a search on its ladder, as requests to the archivist. Every step may be taken again after a restart: node
@@ -83,6 +84,24 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       const hasAggregate = (await ranking('screen')).some(({ node }) => node === aggregateNode);
       const nodes = [...finalists, ...(hasAggregate ? [aggregateNode] : []), ...references];
       if (nodes.length > 0) await evaluate(nodes, 'final', spec.ladder.finalSeeds);
+    },
+
+    /** A program that beats the baseline has to do so again on fresh seeds (see studies/acceptance.ts). */
+    async retry(): Promise<void> {
+      const [baseline] = references;
+      if (spec.space.kind !== 'program' || !baseline) return;
+      const trials = (await ranking('final')).map(({ node, origin, seeds }): Trial & { origin: typeof origin } => ({
+        id: node,
+        origin,
+        validation: seeds,
+        heldOut: [],
+      }));
+      const incumbent = trials.find(({ id }) => id === baseline);
+      if (!incumbent) return;
+      const { finalSeeds } = spec.ladder;
+      const challengers = trials.filter(({ origin }) => origin !== 'reference');
+      const breakers = recordBreakers(challengers, incumbent, finalSeeds).map(({ id }) => nodeIdSchema.parse(id));
+      if (breakers.length > 0) await evaluate([...breakers, baseline], 'final', finalSeeds + freshSeeds);
     },
   };
 }

@@ -140,6 +140,7 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
         await enter('finalising');
         await steps.finalise();
       }),
+      retry: step(() => steps.retry()),
       finish: step(() => enter('finished')),
       stop: step(() => enter('stopped')),
     },
@@ -244,7 +245,15 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
               onError: { target: '#search.failed', actions: 'keepError' },
             },
           },
-          finalists: { always: { guard: 'finalised', target: 'finishing' } },
+          finalists: { always: { guard: 'finalised', target: 'retrying' } },
+          retrying: {
+            invoke: {
+              src: 'retry',
+              onDone: { target: 'retried', actions: 'forgetStanding' },
+              onError: { target: '#search.failed', actions: 'keepError' },
+            },
+          },
+          retried: { always: { guard: 'finalised', target: 'finishing' } },
           finishing: {
             invoke: {
               src: 'finish',

@@ -1,0 +1,127 @@
+import { deviation, mean, sum } from 'd3-array';
+import { criticalValue } from './student.ts';
+
+/** The score of one training. */
+export interface SeedScore {
+  readonly seed: number;
+  readonly score: number;
+}
+
+/** How much the score of one training moves from seed to seed, within an architecture. */
+export interface Noise {
+  readonly sd: number;
+  /** Degrees of freedom behind it: how far it can be trusted itself. */
+  readonly degrees: number;
+  readonly architectures: number;
+}
+
+// Below this a spread is rounding, not noise: scores are means of at most some million trials.
+const negligible = 1e-12;
+const noise = (squares: number, degrees: number, architectures: number): Noise => {
+  const sd = Math.sqrt(squares / degrees);
+  return { sd: sd < negligible ? 0 : sd, degrees, architectures };
+};
+
+/**
+ * Standard deviation between seeds, pooled over architectures: sqrt(sum (n_i - 1) s_i^2 / sum (n_i - 1)). It includes what
+ * a seed does to all architectures alike. Null where no architecture has two seeds.
+ */
+export function pooledNoise(architectures: readonly (readonly SeedScore[])[]): Noise | null {
+  const repeated = architectures.filter((scores) => scores.length >= 2);
+  if (repeated.length === 0) return null;
+  const squares = sum(
+    repeated,
+    (scores) => (scores.length - 1) * (deviation(scores, ({ score }) => score) as number) ** 2,
+  );
+  return noise(
+    squares,
+    sum(repeated, (scores) => scores.length - 1),
+    repeated.length,
+  );
+}
+
+/**
+ * Standard deviation of what is left when the mean of each architecture and of each seed is taken away: the residual of
+ * the two-way additive model (randomised complete blocks, seeds as blocks), with (architectures - 1)(seeds - 1) degrees of
+ * freedom. It is the noise of a difference on paired seeds, estimated from all architectures instead of from two.
+ *
+ * Only seeds that every architecture has count. Null below two architectures or two such seeds.
+ */
+export function pairedNoise(architectures: readonly (readonly SeedScore[])[]): Noise | null {
+  const rows = architectures.filter((scores) => scores.length >= 2).map(bySeed);
+  const seeds = [...(rows[0]?.keys() ?? [])].filter((seed) => rows.every((row) => row.has(seed)));
+  if (rows.length < 2 || seeds.length < 2) return null;
+  const score = (row: ReadonlyMap<number, number>, seed: number) => row.get(seed) as number;
+  const rowMeans = rows.map((row) => mean(seeds, (seed) => score(row, seed)) as number);
+  const seedMeans = seeds.map((seed) => mean(rows, (row) => score(row, seed)) as number);
+  const grand = mean(rowMeans) as number;
+  const squares = sum(
+    rows.flatMap((row, r) =>
+      seeds.map((seed, s) => (score(row, seed) - (rowMeans[r] as number) - (seedMeans[s] as number) + grand) ** 2),
+    ),
+  );
+  return noise(squares, (rows.length - 1) * (seeds.length - 1), rows.length);
+}
+
+const bySeed = (scores: readonly SeedScore[]): ReadonlyMap<number, number> =>
+  new Map(scores.map(({ seed, score }) => [seed, score]));
+
+/** Whether a difference can be told from noise: its interval lies above zero, below zero, or on both sides. */
+export type Verdict = 'better' | 'worse' | 'even';
+
+/** Two architectures on the seeds they share. */
+export type Comparison =
+  | {
+      readonly kind: 'measured';
+      readonly verdict: Verdict;
+      /** Paired seeds. */
+      readonly n: number;
+      /** Mean of (candidate - reference). */
+      readonly difference: number;
+      readonly standardError: number;
+      readonly degrees: number;
+      /** Difference in standard deviations of one training. */
+      readonly effect: number;
+      readonly interval: readonly [low: number, high: number];
+    }
+  | { readonly kind: 'unmeasured'; readonly n: number; readonly why: string };
+
+/**
+ * Compares two architectures on paired seeds. The standard error is that of the shared noise, sd sqrt(2 / n), or, without
+ * it, that of the differences themselves, sd_d / sqrt(n).
+ *
+ * @param shared noise of paired differences on that rung, see {@link pairedNoise}.
+ * @param level coverage of the interval; the verdict is the side of zero on which it lies.
+ */
+export function comparePaired(
+  candidate: readonly SeedScore[],
+  reference: readonly SeedScore[],
+  shared: Noise | null,
+  level: number,
+): Comparison {
+  const base = bySeed(reference);
+  const differences = candidate.flatMap(({ seed, score }) => {
+    const other = base.get(seed);
+    return other === undefined ? [] : [score - other];
+  });
+  const n = differences.length;
+  if (n === 0) return { kind: 'unmeasured', n, why: 'they share no seed' };
+  const own = deviation(differences);
+  const basis = shared ?? (own === undefined ? null : noise((own * own * (n - 1)) / 2, n - 1, 2));
+  if (basis === null) return { kind: 'unmeasured', n, why: 'one paired seed says nothing about the noise' };
+  if (basis.sd === 0) return { kind: 'unmeasured', n, why: 'all seeds agree exactly, which leaves the noise unknown' };
+  const difference = mean(differences) as number;
+  const standardError = basis.sd * Math.sqrt(2 / n);
+  const reach = criticalValue(level, basis.degrees) * standardError;
+  const interval = [difference - reach, difference + reach] as const;
+  return {
+    kind: 'measured',
+    verdict: interval[0] > 0 ? 'better' : interval[1] < 0 ? 'worse' : 'even',
+    n,
+    difference,
+    standardError,
+    degrees: basis.degrees,
+    effect: difference / basis.sd,
+    interval,
+  };
+}
