@@ -46,7 +46,7 @@ describe('an improvement', () => {
           index < seeds ? each : { ...each, score: -2.05 },
         ),
       },
-      /did not appear again/,
+      /validation|did not appear again/,
     ],
   ])('%s is not distinguishable', (_, challenger, missing) => {
     const baseline = trial('baseline', -2, again);
