@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import List
 
+import yaml
+
 from .directory import (
     LABELLED,
     SEED,
@@ -35,8 +37,8 @@ from .directory import (
 _HIDDEN, _SECRET = "hidden", "secret"
 
 
-def prepare(task: Path) -> None:
-    """prepare.py: the splits as an agent may see them, and the settings that scoring will train with."""
+def prepare(task: Path, with_literature: bool = False) -> None:
+    """prepare.py: the splits as an agent may see them, the settings that scoring will train with, and maybe notes."""
     options = preparation_flags("Write what the agent may see: the train split and the inputs of the hidden ones.")
     settings = load_settings(task, options.profile)
     mount = options.agent_data_mount_dir
@@ -45,6 +47,8 @@ def prepare(task: Path) -> None:
         shutil.move(str(work / split), str(mount / split))
     shutil.rmtree(work)
     write_json(mount / "settings.json", settings)
+    if with_literature:
+        write_json(mount / "literature.json", notes())
     print(f"prepared profile {options.profile}")
 
 
@@ -112,6 +116,19 @@ def read_submission(file: Path, task: Path) -> List[str]:
         if source.stat().st_size > wanted[name]:
             raise BadSubmission(f"{name} has {source.stat().st_size} bytes; it may have {wanted[name]}")
     return names
+
+
+def notes() -> List[dict]:
+    """This project's own notes on papers and code, without the hints that only its Compose agents can follow."""
+    folder = Path(__file__).resolve().parents[2] / "corpus"
+    kept = ("id", "kind", "title", "year", "arxiv", "url", "summary", "findings", "applies")
+    found = []
+    for file in sorted(folder.glob("*.yaml")):
+        for note in yaml.safe_load(file.read_text(encoding="utf-8"))["notes"]:
+            found.append({key: note[key] for key in kept if key in note})
+    if not found:
+        stop(f"there are no notes in {folder}")
+    return found
 
 
 def _prepare_all(settings: dict, data: Path, mount: Path, secret: object) -> Path:

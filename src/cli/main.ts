@@ -2,12 +2,14 @@
 import { Command } from 'commander';
 import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
+import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { launchCommand } from './commands/launch.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
 import { reportCommand } from './commands/report.ts';
 import { tableCommand } from './commands/table.ts';
+import { taskCommand } from './commands/task.ts';
 import { exitCodes, report } from './fail.ts';
 import { airaVersion } from './writeReport.ts';
 
@@ -29,6 +31,8 @@ for (const command of [
   ablateCommand(done),
   tableCommand(done),
   doctorCommand(done),
+  taskCommand(done),
+  dataCommand(done),
   ...partCommands(done),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

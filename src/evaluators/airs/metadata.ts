@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseDocument } from 'yaml';
+import * as z from 'zod';
+import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { explain } from '../../domain/explain.ts';
+
+const text = z.string().min(1);
+const requirement = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]+\])?\s*([=<>!~]=?[^\s]*)?$/, 'not a requirement such as datasets==4.0.0');
+const requirements = z.array(requirement);
+
+/** What AIRS-Bench asks of `logging_info`. */
+const loggingInfoSchema = z.looseObject({
+  name: text,
+  dataset: text,
+  config: text,
+  train_split: text,
+  test_split: text,
+  category: text,
+  research_problem: text,
+  output_type: text,
+  input_columns: z.array(text),
+  scoring_column: z.union([text, z.array(text).min(1)]),
+  shape: z.union([text, z.array(z.int().positive()).min(1)]).optional(),
+  metric: text,
+  additional_metrics: z.array(text).nullish(),
+  custom_gold_labels: z.boolean(),
+  custom_rad_class: z.boolean(),
+  sota: z.array(
+    z.looseObject({
+      sota_paper_url: z.url(),
+      sota_score: z.number(),
+    }),
+  ),
+  dataset_paper_url: z.url(),
+  estimated_worst_score: z.number().nullish(),
+  optimal_score: z.number(),
+});
+
+export const airsMetadataSchema = z.looseObject({
+  metric_lower_is_better: z.boolean(),
+  file_export_globs: z.array(text).min(1),
+  container_python_requirements: requirements,
+  evaluate_container_python_requirements: requirements,
+  prepare_code_python_requirements: requirements.optional(),
+  logging_info: loggingInfoSchema,
+});
+export type AirsMetadata = z.infer<typeof airsMetadataSchema>;
+
+/** The metadata of any AIRS-Bench directory, or sentences about what is wrong with it. */
+export function readAirsMetadata(directory: string): { metadata: AirsMetadata } | { problems: string[] } {
+  const path = join(directory, 'metadata.yaml');
+  let raw: unknown;
+  try {
+    const document = parseDocument(readFileSync(path, 'utf8'), { merge: true });
+    const [error] = document.errors;
+    if (error) return { problems: [error.message.split('\n')[0] ?? error.code] };
+    raw = document.toJS();
+  } catch (thrown) {
+    return { problems: [errorMessage(thrown)] };
+  }
+  const parsed = airsMetadataSchema.safeParse(raw);
+  if (!parsed.success) return { problems: explain(parsed.error, airsMetadataSchema) };
+  const { logging_info: info, file_export_globs: globs } = parsed.data;
+  const problems: string[] = [];
+  if (globs.includes('submission.csv') && info.shape === undefined) {
+    problems.push('logging_info.shape: needed where submission.csv is exported');
+  }
+  if (info.shape !== undefined && shapeOf(info.shape) === null) {
+    problems.push('logging_info.shape: neither whole numbers nor a text such as (4906,)');
+  }
+  const outside = globs.find((glob) => glob.startsWith('/') || glob.split('/').includes('..'));
+  if (outside !== undefined) problems.push(`file_export_globs: ${outside} leads out of the agent's folder`);
+  return problems.length > 0 ? { problems } : { metadata: parsed.data };
+}
+
+/** @throws PrerequisiteError `task-malformed`. */
+export function requireAirsMetadata(directory: string): AirsMetadata {
+  const read = readAirsMetadata(directory);
+  if ('metadata' in read) return read.metadata;
+  throw new PrerequisiteError(
+    'task-malformed',
+    `${join(directory, 'metadata.yaml')}: ${read.problems.join('; ')}`,
+    'run `aira task check` on the directory, and correct what it says',
+  );
+}
+
+/** Rows and further sizes of a submission; null where they cannot be read. The published tasks write them in three ways. */
+export function shapeOf(shape: string | readonly number[]): number[] | null {
+  const parts = typeof shape === 'string' ? shape.replace(/^[([]|[)\]]$/g, '').split(',') : shape.map(String);
+  const sizes = parts.map((part) => part.trim()).filter((part) => part !== '');
+  return sizes.length > 0 && sizes.every((size) => /^[1-9]\d*$/.test(size)) ? sizes.map(Number) : null;
+}

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { dataFolder } from '../data/folder.ts';
+import { trainersDirectory } from '../packageRoot.ts';
+import { childEnvironment, type Environment } from '../program.ts';
+
+/** A task's own scripts are trusted like the rest of what a person installs; they run with this user's rights. */
+export interface ScriptHost {
+  readonly python: string;
+  readonly env: Environment;
+  /** Longest that one script may take. */
+  readonly seconds: number;
+}
+
+export interface ScriptEnd {
+  /** Null where it did not end by itself in time. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const mostText = 64 * 2 ** 20;
+
+/** Runs Python with these arguments. Never rejects. */
+export function runPython(args: readonly string[], cwd: string, host: ScriptHost): Promise<ScriptEnd> {
+  const options = {
+    cwd,
+    env: {
+      ...childEnvironment(host.env),
+      AIRA_WORKERS_DIR: trainersDirectory,
+      AIRA_DATA: dataFolder(host.env),
+      // Nothing is left in the directories of others.
+      PYTHONDONTWRITEBYTECODE: '1',
+      OMP_NUM_THREADS: '1',
+      HF_HUB_OFFLINE: '1',
+      HF_DATASETS_OFFLINE: '1',
+    },
+    timeout: host.seconds * 1000,
+    killSignal: 'SIGKILL',
+    maxBuffer: mostText,
+    encoding: 'utf8',
+  } as const;
+  return new Promise((resolve) => {
+    const child = execFile(host.python, [...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+      resolve({ code, stdout, stderr: stderr === '' && error ? error.message : stderr });
+    });
+    child.stdin?.end();
+  });
+}
+
+/** A verb of `aira_tasks`, whose answer is one line of JSON. Throws where it gives none. */
+export async function askTasks<T>(
+  answer: z.ZodType<T>,
+  args: readonly string[],
+  host: ScriptHost,
+): Promise<{ answer: T } | { problem: string }> {
+  const end = await runPython(['-m', 'aira_tasks', ...args], trainersDirectory, host);
+  if (end.code !== 0) return { problem: lastLine(end.stderr).replace(/^aira_tasks: /, '') };
+  return { answer: answer.parse(JSON.parse(end.stdout)) };
+}
+
+export interface TaskFolders {
+  /** Imported data. */
+  readonly raw: string;
+  /** The agent's data, or the scorer's: never the same folder. */
+  readonly mount: string;
+  /** Where the agent left its submission. */
+  readonly log?: string;
+}
+
+export const prepareArguments = ({ raw, mount, log }: TaskFolders): string[] => [
+  ...['--global-shared-data-dir', raw, '--agent-data-mount-dir', mount],
+  ...(log === undefined ? [] : ['--agent-log-dir', log]),
+];
+
+/** Runs one of the task's scripts. */
+export const runScript = (
+  directory: string,
+  script: string,
+  args: readonly string[],
+  cwd: string,
+  host: ScriptHost,
+): Promise<ScriptEnd> => runPython([join(directory, script), ...args], cwd, host);
+
+const marker = '--- EVALUATION RESULT ---';
+
+/** The figure that evaluate.py printed: the first object behind the marker, which must hold exactly one finite number. */
+export function parseResult(stdout: string, metric: string): { score: number } | { problem: string } {
+  const at = stdout.indexOf(marker);
+  if (at < 0) return { problem: `it printed no line "${marker}"` };
+  const after = stdout.slice(at + marker.length);
+  const object = /\{[^{}]*\}/.exec(after)?.[0];
+  if (object === undefined) return { problem: 'no object stands behind the marker' };
+  if (/\b(NaN|-?Infinity)\b/.test(object)) return { problem: 'the figure is not a finite number' };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(object);
+  } catch {
+    return { problem: 'what stands behind the marker is not JSON' };
+  }
+  const entries = Object.entries(z.record(z.string(), z.unknown()).parse(parsed));
+  const numbers = entries.filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
+  const [only] = numbers;
+  if (numbers.length !== 1 || only === undefined) {
+    return { problem: `it printed ${numbers.length} numbers; exactly one is expected` };
+  }
+  if (only[0] !== metric) return { problem: `it printed "${only[0]}"; the metadata's metric is "${metric}"` };
+  return { score: only[1] };
+}
+
+export const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 500) ?? '';
+
+/** What a script that failed said last, or that it took too long. */
+export const howItEnded = ({ code, stderr }: ScriptEnd): string =>
+  code === null ? `it did not end by itself: ${lastLine(stderr)}` : `status ${code}: ${lastLine(stderr)}`;
+
+export const requiredFiles = [
+  'metadata.yaml',
+  'project_description.md',
+  'prepare.py',
+  'evaluate_prepare.py',
+  'evaluate.py',
+] as const;
+
+export const missingFiles = (directory: string): string[] =>
+  requiredFiles.filter((file) => !existsSync(join(directory, file)));
