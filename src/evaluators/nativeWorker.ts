@@ -194,10 +194,12 @@ export class NativeWorker implements Evaluator {
     if (event.event === 'error') return 'a request was refused';
     if (event.id !== run.population.request.id) return 'an event of another request';
     switch (event.event) {
-      case 'progress':
-        if (!run.population.owes(event.key)) return 'progress of a candidate that is not in training';
+      case 'progress': {
+        const wrong = run.population.progress(event);
+        if (wrong) return wrong;
         run.handlers.onProgress?.({ key: event.key, step: event.step, steps: event.steps, score: event.score });
         return null;
+      }
       case 'result':
         return run.population.result(event);
       case 'failed':

@@ -19,7 +19,7 @@ import { fitnessOf } from '../domain/metric.ts';
 import { stackSpace } from '../domain/space.ts';
 import type { Clock } from '../platform/clock.ts';
 import { printable } from './outputLog.ts';
-import type { FailedEvent, ResultEvent, WorkerRequest } from './protocol.ts';
+import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './protocol.ts';
 
 const longestMessage = 2000;
 
@@ -56,6 +56,8 @@ export class Population {
   readonly #device: string;
   readonly #clock: Clock;
   readonly #onOutcome: OnOutcome;
+  /** How far each member was when it was last heard of. */
+  readonly #reached = new Map<EvaluationKey, string>();
   /** Up to when the request's time has been attributed to members. */
   #attributed: number;
 
@@ -95,8 +97,13 @@ export class Population {
     return this.#pending.size;
   }
 
-  owes(key: EvaluationKey): boolean {
-    return this.#pending.has(key);
+  /** Takes a sign of how far a member is. Answers what is wrong with it, if anything is. */
+  progress({ key, step, steps, score }: ProgressEvent): string | null {
+    const job = this.#pending.get(key);
+    if (!job) return 'progress of a candidate that is not in training';
+    const figure = score === null || job.measure === 'test' ? '' : `, its score then ${Number(score.toPrecision(3))}`;
+    this.#reached.set(key, `it had reached step ${step} of ${steps}${figure}`);
+    return null;
   }
 
   /** Takes a result. Answers what is wrong with it, if anything is (M2). */
@@ -141,7 +148,9 @@ export class Population {
   }
 
   #fail(key: EvaluationKey, { reason, message }: Verdict, seconds: number): void {
-    const text = printable(message, longestMessage);
+    // Whoever is to mend what took too long needs to know how far it came.
+    const reached = reason === 'timeout' ? this.#reached.get(key) : undefined;
+    const text = printable(reached ? `${message}; ${reached}` : message, longestMessage);
     this.#give(key, failureSchema.parse({ status: 'failed', reason, message: text, seconds, device: this.#device }));
   }
 

@@ -74,6 +74,7 @@ export const workerEventSchema = z.discriminatedUnion('event', [
   errorSchema,
 ]);
 export type WorkerEvent = z.infer<typeof workerEventSchema>;
+export type ProgressEvent = z.infer<typeof progressSchema>;
 export type ResultEvent = z.infer<typeof resultSchema>;
 export type FailedEvent = z.infer<typeof failedSchema>;
 

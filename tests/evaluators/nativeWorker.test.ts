@@ -150,7 +150,10 @@ describe('a deadline', () => {
       [key('b'), 'failed'],
       [key('c'), 'failed'],
     ]);
-    expect(outcomes[1]?.[1]).toMatchObject({ reason: 'timeout', message: 'the training did not end within 30 s' });
+    expect(outcomes[1]?.[1]).toMatchObject({
+      reason: 'timeout',
+      message: 'the training did not end within 30 s; it had reached step 1 of 4, its score then 0.25',
+    });
     const { pid } = worker;
     await expectUsable(worker);
     expect(worker.pid).toBe(pid);

@@ -60,8 +60,9 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
 function conversation(prompt: string, turns: readonly ChatMessage[], problems: readonly Problem[]): ChatMessage[] {
   const messages: ChatMessage[] = [{ role: 'user', text: prompt }, ...turns];
   const tell = (text: string): void => {
+    // Some servers refuse two messages of one role in a row, and to them results of tools are the user's.
+    if (messages.at(-1)?.role === 'tools') messages.push({ role: 'assistant', text: '(no usable answer)' });
     const last = messages.at(-1);
-    // Some servers refuse two messages of one role in a row.
     if (last?.role === 'user') messages[messages.length - 1] = { role: 'user', text: `${last.text}\n\n${text}` };
     else messages.push({ role: 'user', text });
   };

@@ -103,6 +103,16 @@ describe.each(models)('%s reads with tools', (model) => {
     expect(thought.rationale.evidence).toEqual(['corpus:mamba']);
   });
 
+  it.each(['truncated', 'empty'] as const)('is asked again where its answer after reading was %s', async (kind) => {
+    const brain = playing([find('attention')], proposal([]));
+    const server = await startLlmServer({ brain, fault: (number) => (number === 1 ? { kind } : null) });
+    const spec = reader(server, model);
+    const thought = await has(spec, benchFor(server, spec));
+    expect(server.wrong).toEqual([]);
+    expect(thought.candidate).toBe(arranged('2mA+14M'));
+    expect(server.served).toHaveLength(3);
+  });
+
   it('that calls for ever is made to answer', async () => {
     const server = await startLlmServer({
       brain: ({ toolsOpen }) => (toolsOpen ? { calls: [call('nothing', {})] } : proposal([])),
