@@ -10,6 +10,7 @@ import { partCommands } from './commands/parts.ts';
 import { reportCommand } from './commands/report.ts';
 import { tableCommand } from './commands/table.ts';
 import { taskCommand } from './commands/task.ts';
+import { traceCommand } from './commands/trace.ts';
 import { exitCodes, report } from './fail.ts';
 import { airaVersion } from './writeReport.ts';
 
@@ -27,6 +28,7 @@ for (const command of [
   launchCommand(done),
   nodesCommand(done),
   reportCommand(done),
+  traceCommand(done),
   auditCommand(done),
   ablateCommand(done),
   tableCommand(done),

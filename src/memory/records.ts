@@ -41,6 +41,9 @@ export type NodeRecord = z.infer<typeof nodeRecordSchema> & {
   evaluations: EvaluationRecord[];
 };
 
+const lessonRecordSchema = z.object({ node: nodeIdSchema, ordinal: z.int(), text: z.string() });
+export type LessonRecord = z.infer<typeof lessonRecordSchema>;
+
 /** Whole histories, for reports, exports and audits. */
 export function records(db: Database) {
   const nodeRows = db.prepare<[string], unknown>(
@@ -56,7 +59,13 @@ export function records(db: Database) {
        json_extract(e.measurement, '$.params') AS params
      FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
   );
+  const lessonRows = db.prepare<[string], unknown>(
+    'SELECT node, ordinal, text FROM lessons WHERE search = ? ORDER BY node',
+  );
   return {
+    /** What agents took from results, each with the attempt before which it did so. */
+    lessons: (search: SearchId): LessonRecord[] => lessonRows.all(search).map((row) => lessonRecordSchema.parse(row)),
+
     /** Nodes in the order in which they were recorded. */
     nodes(search: SearchId): NodeRecord[] {
       const parents = new Map<string, NodeRecord['parents']>();

@@ -1,6 +1,7 @@
 import { aggregate, aggregateByAgent, conditionings, extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
 import { type Architecture, parseArchitecture, parseInSpace, runLengthText } from '../domain/architecture.ts';
 import type { SearchId } from '../domain/ids.ts';
+import type { NodeStatus } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/archive.ts';
@@ -19,6 +20,13 @@ export interface ReportSetting {
 /** The conditioning whose pattern a search evaluates: Composer found N0 best (arXiv 2510.00379). */
 const evaluatedConditioning = 0;
 
+/** Where a node stands, by its screening. */
+export function statusOf({ verdict, evaluations }: NodeRecord): NodeStatus {
+  if (verdict !== 'accepted') return verdict;
+  const screen = evaluations.find(({ rung }) => rung === 'screen')?.status;
+  return screen === 'ok' ? 'evaluated' : screen === 'failed' ? 'failed' : 'pending';
+}
+
 function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestScore[]): ReportNode {
   const screen = record.evaluations.find(({ rung }) => rung === 'screen');
   const scores = (rung: Rung): SeedScore[] =>
@@ -26,14 +34,6 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
       each.rung === rung && each.validation !== null ? [{ seed: each.seed, score: each.validation }] : [],
     );
   const failed = record.evaluations.find(({ status }) => status === 'failed');
-  const status =
-    record.verdict !== 'accepted'
-      ? record.verdict
-      : screen?.status === 'ok'
-        ? 'evaluated'
-        : screen?.status === 'failed'
-          ? 'failed'
-          : 'pending';
   const lab = record.origin === 'reference' || record.origin === 'aggregate';
   return {
     id: record.id,
@@ -43,7 +43,7 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
     name: record.origin === 'reference' ? record.agent.replace(/^reference-/, '') : null,
     parents: record.parents,
     candidate: record.candidate,
-    status,
+    status: statusOf(record),
     reason: failed?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
     message: failed?.message ?? record.message,
     validation: { screen: scores('screen'), confirm: scores('confirm'), final: scores('final') },

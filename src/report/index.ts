@@ -13,3 +13,6 @@ export { reportHtml } from './html.ts';
 export { studyMarkdown } from './study/markdown.ts';
 export { type StudyReport, studyHtml } from './study/page.ts';
 export { summary } from './summary.ts';
+export { storyHtml } from './trace/html.ts';
+export { type Story, storyOf } from './trace/story.ts';
+export { storyText } from './trace/text.ts';

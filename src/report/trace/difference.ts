@@ -1,0 +1,147 @@
+import { structuredPatch } from 'diff';
+import { canonicalText, changedLayers, type Primitive, parseArchitecture } from '../../domain/architecture.ts';
+import { CandidateError } from '../../domain/errors.ts';
+import { type Files, parseProgram, programText } from '../../domain/program.ts';
+import type { SpaceKind } from '../../domain/space.ts';
+
+/** What differs between two candidates: which layers, or which lines of which files. */
+export type Difference =
+  | { readonly kind: 'layers'; readonly layers: readonly LayerChange[] }
+  | { readonly kind: 'lines'; readonly files: readonly FileChange[] };
+
+export interface LayerChange {
+  /** Counted from 0, from the input upwards. */
+  readonly layer: number;
+  readonly from: Primitive;
+  readonly to: Primitive;
+}
+
+export interface FileChange {
+  readonly name: string;
+  readonly added: number;
+  readonly removed: number;
+  /** Unified, with three lines around each change. */
+  readonly patch: string;
+}
+
+/** One change that can be undone by itself. */
+export interface ElementaryChange {
+  /** For people: `layer 3: M -> mA`, `model.py lines 10-14`. */
+  readonly label: string;
+  /** The candidate without it, by canonical text. */
+  readonly without: string;
+}
+
+const programs = (from: string, to: string): [Files, Files] => [parseProgram(from), parseProgram(to)];
+const namesOf = (...files: Files[]): string[] => [...new Set(files.flatMap((each) => Object.keys(each)))].sort();
+
+function hunksOf(name: string, from: string, to: string, context: number) {
+  return structuredPatch(name, name, from, to, undefined, undefined, { context }).hunks;
+}
+
+/** Null where one of the two is no candidate of its kind, such as an answer that was rejected. */
+export function differenceOf(kind: SpaceKind, from: string, to: string): Difference | null {
+  try {
+    if (kind === 'stack') {
+      const [before, after] = [parseArchitecture(from), parseArchitecture(to)];
+      if (before.length !== after.length) return null;
+      const layers = changedLayers(before, after).map((layer) => ({
+        ...{ layer, from: before[layer] as Primitive, to: after[layer] as Primitive },
+      }));
+      return { kind: 'layers', layers };
+    }
+    const [before, after] = programs(from, to);
+    const files = namesOf(before, after).flatMap((name): FileChange[] => {
+      const hunks = hunksOf(name, before[name] ?? '', after[name] ?? '', 3);
+      if (hunks.length === 0) return [];
+      const lines = hunks.flatMap((hunk) => hunk.lines);
+      const begin = (sign: string) => lines.filter((line) => line.startsWith(sign)).length;
+      const patch = hunks.map(
+        ({ oldStart, oldLines, newStart, newLines, lines: own }) =>
+          `@@ -${oldStart},${oldLines} +${newStart},${newLines} @@\n${own.join('\n')}`,
+      );
+      return [{ name, added: begin('+'), removed: begin('-'), patch: patch.join('\n') }];
+    });
+    return { kind: 'lines', files };
+  } catch (thrown) {
+    if (!(thrown instanceof CandidateError)) throw thrown;
+    return null;
+  }
+}
+
+/** Share of layers, or of lines, in which two candidates differ: 0 for the same, 1 for nothing in common. Null as above. */
+export function distanceOf(kind: SpaceKind, from: string, to: string): number | null {
+  const found = differenceOf(kind, from, to);
+  if (!found) return null;
+  if (found.kind === 'layers') return found.layers.length / parseArchitecture(to).length;
+  const changed = found.files.reduce((sum, { added, removed }) => sum + added + removed, 0);
+  const lines = programs(from, to).flatMap((files) => Object.values(files).map((text) => text.split('\n').length - 1));
+  return (
+    changed /
+    Math.max(
+      1,
+      lines.reduce((sum, each) => sum + each, 0),
+    )
+  );
+}
+
+/** In one line. */
+export function differenceText(difference: Difference): string {
+  if (difference.kind === 'layers') {
+    const { layers } = difference;
+    if (layers.length === 0) return 'no layer differs';
+    const named = layers.slice(0, 8).map(({ layer, from, to }) => `layer ${layer}: ${from} -> ${to}`);
+    return [...named, ...(layers.length > 8 ? [`and ${layers.length - 8} more layers`] : [])].join('; ');
+  }
+  if (difference.files.length === 0) return 'no line differs';
+  return difference.files.map(({ name, added, removed }) => `${name}: +${added} -${removed} lines`).join('; ');
+}
+
+/** Neighbouring items of a list in so many groups at most, as equal in size as can be. */
+function grouped<T>(items: readonly T[], most: number): T[][] {
+  const groups = Math.min(most, items.length);
+  return Array.from({ length: groups }, (_, index) =>
+    items.slice(Math.floor((index * items.length) / groups), Math.floor(((index + 1) * items.length) / groups)),
+  );
+}
+
+/**
+ * The changes by which `to` arose from `base`, each with the candidate that lacks it alone. Where there are more than `most`,
+ * neighbouring ones are taken together.
+ *
+ * @throws CandidateError where one of the two is none of its kind.
+ */
+export function elementaryChanges(kind: SpaceKind, base: string, to: string, most: number): ElementaryChange[] {
+  if (kind === 'stack') {
+    const [before, after] = [parseArchitecture(base), parseArchitecture(to)];
+    return grouped(changedLayers(before, after), most).map((layers) => {
+      const without = after.map((layer, index) => (layers.includes(index) ? (before[index] ?? layer) : layer));
+      const label = layers.map((layer) => `layer ${layer}: ${before[layer]} -> ${after[layer]}`).join(', ');
+      return { label, without: canonicalText(without) };
+    });
+  }
+  const [before, after] = programs(base, to);
+  const hunks = namesOf(before, after).flatMap((name) =>
+    hunksOf(name, before[name] ?? '', after[name] ?? '', 0).map((hunk) => ({ name, hunk })),
+  );
+  return grouped(hunks, most).map((group) => {
+    const files: Record<string, string> = { ...after };
+    // From the end of a file to its beginning, so that what is put back does not move what comes next.
+    for (const { name, hunk } of [...group].reverse()) {
+      const lines = (files[name] ?? '').split('\n');
+      const old = hunk.lines.flatMap((line) => (line.startsWith('-') ? [line.slice(1)] : []));
+      // A hunk without new lines states the line after which it stands.
+      const at = hunk.newLines === 0 ? hunk.newStart : hunk.newStart - 1;
+      lines.splice(at, hunk.newLines, ...old);
+      files[name] = lines.join('\n');
+    }
+    const label = group
+      .map(({ name, hunk: { newStart, newLines } }) =>
+        newLines === 0
+          ? `${name}: lines left out after ${newStart}`
+          : `${name}: line${newLines === 1 ? ` ${newStart}` : `s ${newStart}-${newStart + newLines - 1}`}`,
+      )
+      .join(', ');
+    return { label, without: programText(files) };
+  });
+}

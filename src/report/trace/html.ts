@@ -1,0 +1,73 @@
+import { operators } from '../../domain/operator.ts';
+import { printable } from '../format.ts';
+import { html, type Markup } from '../markup.ts';
+import { styleSheet } from '../style.ts';
+import { agentStorySection } from './agent.ts';
+import { overviewSection } from './overview.ts';
+import type { Story } from './story.ts';
+import { operatorMark } from './tree.ts';
+
+const colours = ['--s0', '--s2', '--s5', '--s1'] as const;
+
+const traceStyle = html`<style>
+.tree { display: block; max-width: none; }
+.branch { fill: none; stroke: var(--soft); stroke-width: 1.4; }
+.branch.second { stroke-width: 0.8; stroke-dasharray: 1 3; stroke-linecap: round; }
+.node { stroke: var(--paper); stroke-width: 1.5; }
+.node.lost, .node.open { fill: var(--paper); stroke-dasharray: 2.5 2; }
+.node.open { stroke-dasharray: none; }
+.halo { fill: none; stroke: var(--ink); stroke-width: 1.2; }
+${operators.map((operator, index) => {
+  const { className } = operatorMark[operator] ?? { className: '' };
+  const colour = colours[index % colours.length];
+  return html`.${className} { fill: var(${colour}); } .node.lost.${className}, .node.open.${className} { stroke: var(${colour}); fill: var(--paper); } i.${className} { background: var(${colour}); }
+`;
+})}
+.keys { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft); margin: 6px 0; }
+.keys i { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 6px; }
+.keys i.dashed { background: none; border: 1.5px dashed var(--soft); }
+.keys i.ring { background: none; border: 1.5px solid var(--ink); }
+.bar-soft { fill: var(--rule); } .bar-good { fill: var(--good); }
+.away { fill: none; stroke: var(--soft); stroke-width: 1; }
+.median { stroke: var(--accent); stroke-width: 1.5; }
+details.step { border-bottom: 1px solid var(--rule); padding: 4px 0; }
+details.step summary { cursor: pointer; display: grid; grid-template-columns: 14px minmax(150px, max-content) 76px 1fr 84px 84px; gap: 10px; align-items: baseline; font-size: 13.5px; }
+details.step summary i { width: 9px; height: 9px; border-radius: 5px; align-self: center; }
+details.step summary .number { text-align: right; }
+details.step[open] summary { font-weight: 600; }
+.told { display: grid; grid-template-columns: 92px 1fr; gap: 3px 14px; margin: 8px 0 12px 24px; font-size: 13.5px; }
+.told dt { color: var(--soft); }
+.told dd { margin: 0; overflow-wrap: anywhere; }
+.told pre { font-size: 11.5px; max-height: 420px; overflow: auto; }
+.plus { color: var(--good); } .minus { color: var(--bad); }
+.up { color: var(--good); } .down { color: var(--bad); }
+@media (max-width: 760px) { details.step summary { grid-template-columns: 14px 1fr 70px; } details.step summary .wide { display: none; } .told { margin-left: 8px; grid-template-columns: 1fr; } }
+</style>`;
+
+/** The story of a search as one HTML file: no script, no request to anywhere. */
+export function storyHtml(story: Story, attribution: Markup | null = null): string {
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="referrer" content="no-referrer">
+<title>${story.search}: what its agents did, and why</title>
+${styleSheet}
+${traceStyle}
+</head>
+<body>
+<main>
+<p class="kicker">Trace of a search</p>
+<h1>${story.search}</h1>
+<p class="facts">${story.task}; scores are ${story.metric}${story.lowerIsBetter ? ', lower is better' : ', higher is better'}, of the screening rung unless another is named.</p>
+${attribution}
+${overviewSection(story)}
+${story.agents.map((agent) => agentStorySection(agent, story))}
+</main>
+</body>
+</html>
+`;
+  return printable(page.text);
+}

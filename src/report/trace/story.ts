@@ -1,0 +1,217 @@
+import { shortCandidate } from '../../domain/candidate.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import type { AgentName, SearchId } from '../../domain/ids.ts';
+import { metricValue } from '../../domain/metric.ts';
+import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import type { ArchiveReader } from '../../memory/archive.ts';
+import type { NodeRecord } from '../../memory/records.ts';
+import { statusOf } from '../collect.ts';
+import { type Difference, differenceOf, distanceOf } from './difference.ts';
+
+/** A node as a story mentions it. Figures are the task's metric, as people know it. */
+export interface Mention {
+  readonly node: string;
+  readonly agent: string;
+  readonly screen: number | null;
+}
+
+/** One attempt, in the order in which it came about. */
+export interface Step {
+  readonly node: string;
+  readonly ordinal: number;
+  readonly operator: Origin;
+  /** What the agent knew: outcomes that its view showed, attempts that it showed as pending, and the best of the outcomes. */
+  readonly view: {
+    readonly known: number;
+    readonly pending: number;
+    readonly others: number;
+    readonly best: Mention | null;
+  };
+  /** Why this operator and these parents. */
+  readonly choice: string;
+  readonly parents: readonly Mention[];
+  readonly readings: NonNullable<Rationale['readings']>;
+  readonly works: NonNullable<Rationale['works']>;
+  readonly retrieved: readonly string[];
+  readonly evidence: readonly string[];
+  /** What was asked of language models for it. */
+  readonly calls: { readonly calls: number; readonly tokens: number; readonly dollars: number };
+  readonly hypothesis: string | null;
+  /** The change in the proposer's own words. */
+  readonly change: string;
+  readonly candidate: string;
+  readonly short: string;
+  readonly status: NodeStatus;
+  /** Against the first parent; null for a draft, and where the answer was no candidate. */
+  readonly difference: Difference | null;
+  /** Share in which it differs from its first parent, and from the nearest of the agent's earlier candidates. */
+  readonly distance: { readonly parent: number | null; readonly nearest: number | null };
+  readonly predicted: number | null;
+  readonly measured: {
+    readonly screen: number | null;
+    readonly confirm: readonly number[];
+    readonly final: readonly number[];
+  };
+  /** Fitness above that of the first parent on the screening rung; more is better, whatever the metric. */
+  readonly effect: number | null;
+  /** Why there is no score. */
+  readonly reason: string | null;
+  readonly message: string | null;
+  readonly lesson: { readonly text: string; readonly learnedBefore: number } | null;
+  /** What it has of other agents: parents, cited results, or the very candidate that another had proposed before. */
+  readonly taken: readonly {
+    readonly node: string;
+    readonly agent: string;
+    readonly how: 'parent' | 'cited' | 'same candidate';
+  }[];
+}
+
+export interface AgentStory {
+  readonly agent: string;
+  readonly model: string;
+  readonly scaffold: string;
+  readonly reads: string | null;
+  readonly steps: readonly Step[];
+}
+
+export interface Story {
+  readonly search: string;
+  readonly task: string;
+  readonly metric: string;
+  readonly lowerIsBetter: boolean;
+  readonly agents: readonly AgentStory[];
+}
+
+const screenOf = (record: NodeRecord): number | null =>
+  record.evaluations.find(({ rung }) => rung === 'screen')?.validation ?? null;
+
+/** The node that a cited id names, `walker-3` or `archive:walker-3`; null for a work. */
+const citedNode = (id: string): string | null =>
+  id.startsWith('archive:') ? id.slice('archive:'.length) : id.includes(':') ? null : id;
+
+function teller(reader: ArchiveReader, spec: SearchSpec) {
+  const { id: search, lowerIsBetter, space } = spec;
+  const records = reader.records.nodes(search);
+  const byId = new Map(records.map((record) => [record.id as string, record]));
+  const order = new Map(records.map(({ id }, index) => [id as string, index]));
+  const lessons = new Map(reader.records.lessons(search).map((lesson) => [lesson.node as string, lesson]));
+  const calls = reader.calls.of(search);
+  const figure = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
+
+  /** The first time that each candidate was accepted, and by whom. */
+  const firsts = new Map<string, NodeRecord>();
+  for (const record of records) {
+    if (record.verdict === 'accepted' && !firsts.has(record.candidate)) firsts.set(record.candidate, record);
+  }
+
+  const mention = (id: string): Mention => {
+    const record = byId.get(id);
+    return { node: id, agent: record?.agent ?? '', screen: record ? figure(screenOf(record)) : null };
+  };
+
+  const taken = (record: NodeRecord): Step['taken'] => {
+    const found: Step['taken'][number][] = [];
+    const add = (id: string | null, how: Step['taken'][number]['how']) => {
+      const other = id === null ? undefined : byId.get(id);
+      if (other && other.agent !== record.agent && !found.some(({ node }) => node === other.id)) {
+        found.push({ node: other.id, agent: other.agent, how });
+      }
+    };
+    for (const parent of record.parents) add(parent, 'parent');
+    for (const cited of record.rationale.evidence) add(citedNode(cited), 'cited');
+    const first = firsts.get(record.candidate);
+    if (first && (order.get(first.id) ?? 0) < (order.get(record.id) ?? 0)) add(first.id, 'same candidate');
+    return found;
+  };
+
+  const step = (record: NodeRecord, before: readonly NodeRecord[], self: SearchSpec['agents'][number]): Step => {
+    const { rationale, parents, candidate, ordinal } = record;
+    const { nodes: seen } = reader.views.past(search, record.agent, ordinal, self.pending, self.evaluations);
+    const known = seen.filter(({ fitness }) => fitness !== null);
+    const best = known.reduce<(typeof known)[number] | null>(
+      (top, node) => ((node.fitness ?? 0) > (top?.fitness ?? Number.NEGATIVE_INFINITY) ? node : top),
+      null,
+    );
+    const [parent] = parents.map((id) => byId.get(id));
+    const own = calls.filter((call) => call.agent === record.agent && call.ordinal === ordinal);
+    const nearest = before
+      .filter(({ verdict }) => verdict === 'accepted')
+      .map((other) => distanceOf(space.kind, other.candidate, candidate))
+      .filter((distance) => distance !== null);
+    const screen = screenOf(record);
+    const base = parent ? screenOf(parent) : null;
+    const failed = record.evaluations.find(({ status }) => status === 'failed');
+    const lesson = lessons.get(record.id);
+    const on = (rung: string) =>
+      record.evaluations.flatMap((each) =>
+        each.rung === rung && each.validation !== null ? [metricValue(each.validation, lowerIsBetter)] : [],
+      );
+    return {
+      node: record.id,
+      ordinal,
+      operator: record.origin,
+      view: {
+        known: known.length,
+        pending: seen.filter(({ status }) => status === 'pending').length,
+        others: seen.filter(({ agent }) => agent !== record.agent).length,
+        best: best ? mention(best.id) : null,
+      },
+      choice: rationale.choice,
+      parents: parents.map(mention),
+      readings: rationale.readings ?? [],
+      works: rationale.works ?? [],
+      retrieved: rationale.retrieved,
+      evidence: rationale.evidence,
+      calls: {
+        calls: own.length,
+        tokens: own.reduce((sum, { input, output }) => sum + (input ?? 0) + (output ?? 0), 0),
+        dollars: own.reduce((sum, { dollars }) => sum + (dollars ?? 0), 0),
+      },
+      hypothesis: rationale.hypothesis ?? null,
+      change: rationale.change,
+      candidate,
+      short: shortCandidate(candidate),
+      status: statusOf(record),
+      difference: parent ? differenceOf(space.kind, parent.candidate, candidate) : null,
+      distance: {
+        parent: parent ? distanceOf(space.kind, parent.candidate, candidate) : null,
+        nearest: record.verdict === 'rejected' || nearest.length === 0 ? null : Math.min(...nearest),
+      },
+      predicted: figure(rationale.expected),
+      measured: { screen: figure(screen), confirm: on('confirm'), final: on('final') },
+      effect: screen === null || base === null ? null : screen - base,
+      reason: failed?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
+      message: failed?.message ?? record.message,
+      lesson: lesson ? { text: lesson.text, learnedBefore: lesson.ordinal } : null,
+      taken: taken(record),
+    };
+  };
+
+  return (self: SearchSpec['agents'][number]): AgentStory => {
+    const own = records.filter(({ agent }) => agent === self.name).sort((a, b) => a.ordinal - b.ordinal);
+    return {
+      agent: self.name,
+      model: self.model,
+      scaffold: self.scaffold.kind,
+      reads: self.literature ? self.literature.sources.join(', ') : self.model === 'local/prior' ? 'corpus' : null,
+      steps: own.map((record, index) => step(record, own.slice(0, index), self)),
+    };
+  };
+}
+
+/**
+ * Why each agent did what it did, from the ledger alone: nothing is thought again.
+ *
+ * @throws PrerequisiteError `unknown-search`; TerminalError `unknown-agent`.
+ */
+export function storyOf(reader: ArchiveReader, search: SearchId, agent: AgentName | null): Story {
+  const spec = reader.searches.spec(search);
+  const wanted = spec.agents.filter(({ name }) => agent === null || name === agent);
+  if (wanted.length === 0) {
+    const names = spec.agents.map(({ name }) => name).join(', ');
+    throw new TerminalError('unknown-agent', `"${agent}" is no agent of "${search}"; there are ${names}`);
+  }
+  const { task, metric, lowerIsBetter } = spec;
+  return { search, task, metric, lowerIsBetter, agents: wanted.map(teller(reader, spec)) };
+}

@@ -1,0 +1,84 @@
+import pc from 'picocolors';
+import { printable, score, signed } from '../format.ts';
+import { differenceText } from './difference.ts';
+import type { AgentStory, Step, Story } from './story.ts';
+
+type Colours = ReturnType<typeof pc.createColors>;
+
+const most = 600;
+const line = (text: string): string => {
+  const flat = printable(text).replace(/\s+/g, ' ').trim();
+  return flat.length > most ? `${flat.slice(0, most - 3)}...` : flat;
+};
+const percent = (share: number | null) => (share === null ? '–' : `${Math.round(100 * share)} %`);
+
+function viewText({ view }: Step): string {
+  const best = view.best ? `, the best ${view.best.node} with ${score(view.best.screen)}` : '';
+  const others = view.others > 0 ? `, ${view.others} of them by other agents` : '';
+  return `${view.known} ${view.known === 1 ? 'result' : 'results'} and ${view.pending} pending${others}${best}`;
+}
+
+function readingText({ readings, evidence }: Step): string[] {
+  const rows = readings.map(({ how, query, found }) => {
+    const cited = found.filter((id) => evidence.includes(id));
+    const what =
+      how === 'read' ? `read ${query}` : `${how.replace('-', ' ')} "${query}": ${found.join(', ') || 'nothing'}`;
+    return cited.length > 0 && how !== 'read' ? `${what}; cites ${cited.join(', ')}` : what;
+  });
+  const results = evidence.filter((id) => !id.includes(':'));
+  return [...rows, ...(results.length > 0 ? [`cites results ${results.join(', ')}`] : [])];
+}
+
+function outcomeText(step: Step): string {
+  const { status, measured, effect, predicted, reason, message } = step;
+  if (status === 'pending') return 'no result yet';
+  if (measured.screen === null)
+    return `${status}${reason && reason !== status ? ` (${reason})` : ''}: ${message ?? ''}`;
+  const parts = [
+    `measured ${score(measured.screen)}`,
+    ...(predicted === null ? [] : [`predicted ${score(predicted)}`]),
+    ...(effect === null ? [] : [`${signed(effect)} against its parent`]),
+    ...(measured.confirm.length > 0 ? [`confirm ${measured.confirm.map(score).join(', ')}`] : []),
+    ...(measured.final.length > 0 ? [`final ${measured.final.map(score).join(', ')}`] : []),
+  ];
+  return parts.join(', ');
+}
+
+function stepText(step: Step, colours: Colours): string[] {
+  const { node, operator, parents, choice, hypothesis, change, difference, distance, lesson, calls, taken } = step;
+  const of =
+    parents.length > 0 ? ` of ${parents.map((each) => `${each.node} (${score(each.screen)})`).join(' and ')}` : '';
+  const label = (name: string, text: string) => `  ${colours.dim(name.padEnd(10))} ${line(text)}`;
+  const good = step.effect !== null && step.effect > 0;
+  return [
+    colours.bold(line(`${node}  ${operator}${of}`)),
+    label('view', viewText(step)),
+    label('choice', choice),
+    ...readingText(step).map((text) => label('reading', text)),
+    ...(hypothesis === null ? [] : [label('hypothesis', hypothesis)]),
+    label('change', change),
+    ...(difference === null ? [] : [label('differs', `${differenceText(difference)} (${percent(distance.parent)})`)]),
+    label('candidate', step.short),
+    label('outcome', good ? colours.green(outcomeText(step)) : outcomeText(step)),
+    ...(lesson === null ? [] : [label('lesson', `${lesson.text} (before attempt ${lesson.learnedBefore})`)]),
+    ...taken.map(({ node: other, how }) => label('taken', `${other}: ${how}`)),
+    ...(calls.calls === 0
+      ? []
+      : [label('cost', `${calls.calls} calls, ${calls.tokens} tokens, $${calls.dollars.toFixed(4)}`)]),
+  ];
+}
+
+function agentText({ agent, model, scaffold, reads, steps }: AgentStory, colours: Colours): string[] {
+  const head = `${agent}: ${model}, ${scaffold}${reads === null ? '' : `, reads ${reads}`}`;
+  return [
+    colours.bold(colours.underline(line(head))),
+    '',
+    ...steps.flatMap((step) => [...stepText(step, colours), '']),
+  ];
+}
+
+/** The story of a search's agents for a terminal, attempt by attempt. */
+export function storyText(story: Story, colours: Colours = pc): string {
+  const head = `${story.search}: ${story.task}, ${story.metric}${story.lowerIsBetter ? ' (lower is better)' : ''}`;
+  return [line(head), '', ...story.agents.flatMap((each) => agentText(each, colours))].join('\n');
+}
