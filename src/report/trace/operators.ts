@@ -7,7 +7,7 @@ import { table } from '../table.ts';
 import type { AgentStory, Step } from './story.ts';
 import { operatorMark } from './tree.ts';
 
-const bar = { width: 160, height: 12 } as const;
+const bar = { width: 110, height: 12 } as const;
 
 /** How often each operator was used, and how often its child was better than the parent: the dark part of the bar. */
 export function operatorTable({ steps }: AgentStory): Markup {
@@ -33,7 +33,7 @@ export function operatorTable({ steps }: AgentStory): Markup {
   return table(
     [
       { head: 'operator', kind: 'name' },
-      { head: 'used; better than parent' },
+      { head: 'better of used' },
       { head: 'used', kind: 'number' },
       { head: 'scored', kind: 'number' },
       { head: 'better', kind: 'number' },
