@@ -130,15 +130,13 @@ export function elementaryChanges(kind: SpaceKind, base: string, to: string, mos
     for (const { name, hunk } of [...group].reverse()) {
       const lines = (files[name] ?? '').split('\n');
       const old = hunk.lines.flatMap((line) => (line.startsWith('-') ? [line.slice(1)] : []));
-      // A hunk without new lines states the line after which it stands.
-      const at = hunk.newLines === 0 ? hunk.newStart : hunk.newStart - 1;
-      lines.splice(at, hunk.newLines, ...old);
+      lines.splice(hunk.newStart - 1, hunk.newLines, ...old);
       files[name] = lines.join('\n');
     }
     const label = group
       .map(({ name, hunk: { newStart, newLines } }) =>
         newLines === 0
-          ? `${name}: lines left out after ${newStart}`
+          ? `${name}: lines left out after line ${newStart - 1}`
           : `${name}: line${newLines === 1 ? ` ${newStart}` : `s ${newStart}-${newStart + newLines - 1}`}`,
       )
       .join(', ');
