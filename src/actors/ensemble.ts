@@ -7,6 +7,7 @@ import type { OpenRetriever } from '../domain/literature.ts';
 import type { Standing } from '../domain/messages.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
+import type { SpaceKind } from '../domain/space.ts';
 import type { Device } from '../evaluators/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
@@ -65,6 +66,8 @@ export interface Lab {
     source: string,
     options: { devices: readonly Device[]; without: readonly PartName[] },
   ): RunningSearch;
+  /** Workers that outlast a search: they train for whichever search has jobs of these kinds. */
+  startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Part[];
   close(): Promise<void>;
 }
 
@@ -145,11 +148,25 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
     }
     const run: Lab['runSearch'] = (spec, source, options) =>
       runSearch(lab, { ...setting, trouble: trouble.promise }, spec, source, options);
-    return { bus, url, trouble: trouble.promise, runSearch: run, close };
+    const startWorkers: Lab['startWorkers'] = (devices, kinds) => workersOn(devices, kinds, setting.workers, lab);
+    return { bus, url, trouble: trouble.promise, runSearch: run, startWorkers, close };
   } catch (thrown) {
     await close();
     throw thrown;
   }
+}
+
+function workersOn(
+  devices: readonly Device[],
+  kinds: readonly SpaceKind[],
+  own: WorkerSetting,
+  lab: LabSetting,
+): Part[] {
+  const mine = tag();
+  return devices.map((device, index) => {
+    const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
+    return startWorker(id, device, own, kinds, lab);
+  });
 }
 
 function runSearch(
@@ -170,13 +187,7 @@ function runSearch(
   const chatting = here && spec.agents.some(({ model }) => chatArms(model).length > 0);
   const talk = chatting ? openChat(spec.id, home, chat, lab) : null;
   const search = startSearch(spec, source, lab);
-  const mine = tag();
-  const workers: Part[] = without.includes('workers')
-    ? []
-    : devices.map((device, index) => {
-        const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
-        return startWorker(id, device, own, [spec.space.kind], lab);
-      });
+  const workers = without.includes('workers') ? [] : workersOn(devices, [spec.space.kind], own, lab);
   const models = new Map<LocalModelName, AnyModel>();
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));

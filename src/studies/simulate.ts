@@ -70,6 +70,8 @@ async function attempt(
     parents,
     fitness: null,
     ...(rationale.change === '' ? {} : { change: rationale.change.slice(0, 2000) }),
+    ...(rationale.model === undefined ? {} : { model: rationale.model }),
+    ...(rationale.dollars === undefined ? {} : { dollars: rationale.dollars }),
   };
   let candidate = thought.candidate;
   try {

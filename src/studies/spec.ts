@@ -5,6 +5,7 @@ import { explain } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { isLocal } from '../domain/model.ts';
 import { budgetSchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
+import type { SpaceKind } from '../domain/space.ts';
 
 /** The options of an agent, all of them optional and none filled in. */
 const optional = (option: z.ZodType): z.ZodType =>
@@ -14,6 +15,7 @@ const optional = (option: z.ZodType): z.ZodType =>
   ).optional();
 
 const { name: _, ...agentOptions } = agentEntrySchema.shape;
+const { finalists: __, ...ladderOptions } = ladderSchema.shape;
 
 /**
  * What an arm changes in every agent. `literature` is understood for local agents as well: of `local/mutate` it makes
@@ -55,8 +57,8 @@ export const studySchema = z
     seeds: z.int().min(2).max(10_000),
     /** Of one run: the same for every arm. */
     budget: budgetSchema,
-    /** How a run's candidates are narrowed down where they are trained; by default to one, which is what the run is worth. */
-    ladder: ladderSchema.prefault({ finalists: 1 }),
+    /** How a run's candidates are narrowed down, where they are trained, to the one that it hands in. */
+    ladder: z.strictObject(ladderOptions).prefault({}),
     agents: z.array(agentEntrySchema).min(1).max(64).optional(),
     arms: z.array(armSchema).min(2).max(32),
     /** The arm that the others are compared with; the first without it. */
@@ -85,7 +87,6 @@ export const studySchema = z
     if (value.baseline !== undefined && !names.includes(value.baseline)) {
       object(['baseline'], `there is no arm "${value.baseline}"; the arms are ${names.join(', ')}`);
     }
-    if (value.ladder.finalists !== 1) object(['ladder', 'finalists'], 'a run hands in one candidate: leave it at 1');
   });
 export type Study = z.infer<typeof studySchema>;
 
@@ -123,21 +124,24 @@ export function agentsOf(study: Study, arm: Arm): AgentEntry[] {
   });
 }
 
-/** The search that one run of an arm is. */
-export function searchFileOf(
-  study: Study,
-  arm: Arm,
-  task: { name: string; profile: string },
-  seed: number,
-): SearchFile {
+/** The task of a run, as far as a search file names it. */
+export interface NamedTask {
+  readonly name: string;
+  readonly profile: string;
+  readonly kind: SpaceKind;
+}
+
+/** The search that one run of an arm is. No known patterns run beside it: the arms are compared with each other. */
+export function searchFileOf(study: Study, arm: Arm, task: NamedTask, seed: number): SearchFile {
   return searchFileSchema.parse({
     task: task.name,
     profile: task.profile,
     seed,
     budget: study.budget,
     agents: agentsOf(study, arm),
-    ladder: study.ladder,
-    references: [],
+    ladder: { ...study.ladder, finalists: 1 },
+    // Programs bring their baseline, which cannot be left out.
+    ...(task.kind === 'stack' ? { references: [] } : {}),
     workers: study.workers,
   });
 }

@@ -1,11 +1,12 @@
 import type { LocalModel, Thinker } from '../agents/index.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { searchIdSchema } from '../domain/ids.ts';
-import { isLocal, type LocalModelName } from '../domain/model.ts';
+import { armsOf, isLocal, type LocalModelName } from '../domain/model.ts';
 import { planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
 import type { Table } from '../evaluators/index.ts';
+import { interleaved } from './order.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import { courseOf, simulate } from './simulate.ts';
 import { type Arm, type Study, searchFileOf } from './spec.ts';
@@ -38,7 +39,7 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
     space: { kind: 'stack', ...space },
     profiles: { [profile]: { rungs } },
   };
-  const file = searchFileOf(study, arm, { name, profile }, seed);
+  const file = searchFileOf(study, arm, { name, profile, kind: 'stack' }, seed);
   const id = searchIdSchema.parse('tabulated');
   const spec = planSearch(file, {
     id,
@@ -48,7 +49,7 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
     deviceClass: 'cpu',
   });
   for (const { name: agent, model } of spec.agents) {
-    if (!isLocal(model)) {
+    if (!armsOf(model).every(isLocal)) {
       throw new PrerequisiteError(
         'study-table-model',
         `arm "${arm.name}": ${agent} thinks with ${model}, and a table serves local models only`,
@@ -70,13 +71,15 @@ export interface TabulatedSetting {
   readonly signal: AbortSignal;
 }
 
-/** All runs of a study on a table, in the order of seeds, arms within a seed. The same study gives the same results (I5). */
+/** All runs of a study on a table, in the study's order. The same study gives the same results (I5). */
 export async function runTabulated(setting: TabulatedSetting): Promise<RunResult[]> {
   const { study, table, createModel, lanes, onRun, signal } = setting;
   const task = tableFacts(table).label;
-  const plan = Array.from({ length: study.seeds }, (_, index) => index + 1).flatMap((seed) =>
-    study.arms.map((arm) => ({ arm, seed, spec: tableSearch(study, arm, table, seed) })),
-  );
+  const plan = interleaved(study, [table]).map(({ arm, seed }) => ({
+    arm,
+    seed,
+    spec: tableSearch(study, arm, table, seed),
+  }));
   const results = new Array<RunResult>(plan.length);
   const opened: LocalModel[] = [];
   let next = 0;
@@ -84,7 +87,7 @@ export async function runTabulated(setting: TabulatedSetting): Promise<RunResult
     const models: Partial<Record<LocalModelName, LocalModel>> = {};
     for (let index = next++; index < plan.length; index = next++) {
       const { arm, seed, spec } = plan[index] as (typeof plan)[number];
-      for (const { model } of spec.agents) {
+      for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
         if (!isLocal(model) || models[model]) continue;
         models[model] = createModel(model);
         opened.push(models[model]);

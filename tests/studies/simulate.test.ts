@@ -76,30 +76,41 @@ describe('a simulated search', () => {
       evaluations: fc.integer({ min: 3, max: 12 }),
     });
     await fc.assert(
-      fc.asyncProperty(agent, agent, fc.nat(50), fc.array(fc.nat(100)), async (first, second, seed, order) => {
-        const spec = searchSpec({
-          space: { kind: 'stack', ...table.file.space },
-          seed,
-          budget: { evaluations: 24 },
-          agents: [
-            agentSpec({ ...first, name: 'one', model: 'local/mutate' }),
-            agentSpec({ ...second, name: 'two', model: 'local/random' }),
-          ],
-        });
-        const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, seed) });
-        const nodes = await inTheLedger(spec, (bound) => (order.pop() ?? 0) % Math.max(1, bound));
-        const said = (id: string, candidate: string, parents: readonly string[], verdict: string) => ({
-          id,
-          candidate,
-          parents,
-          verdict,
-        });
-        const verdicts = { duplicate: 'duplicate', rejected: 'rejected' } as Record<string, string>;
-        const simulated = [...runs.values()]
-          .flat()
-          .map(({ node }) => said(node.id, node.candidate, node.parents, verdicts[node.status] ?? 'accepted'));
-        expect(simulated).toEqual(nodes.map((node) => said(node.id, node.candidate, node.parents, node.verdict)));
-      }),
+      fc.asyncProperty(
+        agent,
+        agent,
+        fc.nat(50),
+        fc.array(fc.nat(100)),
+        fc.boolean(),
+        async (first, second, seed, order, chooses) => {
+          const spec = searchSpec({
+            space: { kind: 'stack', ...table.file.space },
+            seed,
+            budget: { evaluations: 24 },
+            agents: [
+              agentSpec({
+                ...first,
+                name: 'one',
+                model: chooses ? 'bandit/[local/mutate, local/random]' : 'local/mutate',
+              }),
+              agentSpec({ ...second, name: 'two', model: 'local/random' }),
+            ],
+          });
+          const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, seed) });
+          const nodes = await inTheLedger(spec, (bound) => (order.pop() ?? 0) % Math.max(1, bound));
+          const said = (id: string, candidate: string, parents: readonly string[], verdict: string) => ({
+            id,
+            candidate,
+            parents,
+            verdict,
+          });
+          const verdicts = { duplicate: 'duplicate', rejected: 'rejected' } as Record<string, string>;
+          const simulated = [...runs.values()]
+            .flat()
+            .map(({ node }) => said(node.id, node.candidate, node.parents, verdicts[node.status] ?? 'accepted'));
+          expect(simulated).toEqual(nodes.map((node) => said(node.id, node.candidate, node.parents, node.verdict)));
+        },
+      ),
       { numRuns: 8 },
     );
   });

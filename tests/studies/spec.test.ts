@@ -57,7 +57,9 @@ describe('a study file', () => {
 
   it('is a search per arm, task and seed, equal in all but what the arm sets', () => {
     const parsed = study({});
-    const [plain, reading] = parsed.arms.map((arm) => searchFileOf(parsed, arm, { name: 'toy', profile: 'nano' }, 7));
+    const [plain, reading] = parsed.arms.map((arm) =>
+      searchFileOf(parsed, arm, { name: 'toy', profile: 'nano', kind: 'stack' }, 7),
+    );
     expect({ ...plain, agents: [] }).toEqual({ ...reading, agents: [] });
     expect(plain).toMatchObject({
       task: 'toy',
@@ -80,7 +82,7 @@ describe('a study file', () => {
     );
     expect(mistakes({ seed: 3 })).toContain('did you mean "seeds"');
     expect(mistakes({ arms: [{ name: 'a' }] })).not.toBe('');
-    expect(mistakes({ ladder: { finalists: 2 } })).toContain('leave it at 1');
+    expect(mistakes({ ladder: { finalists: 2 } })).toContain('unknown key "finalists"');
     expect(mistakes({ tasks: [{ table: 'x', profile: 'nano' }] })).not.toBe('');
   });
 

@@ -1,0 +1,124 @@
+import { PrerequisiteError, toError } from '../domain/errors.ts';
+import { trainings } from '../domain/ladder.ts';
+import type { SearchSpec } from '../domain/search.ts';
+import type { Device } from '../evaluators/index.ts';
+import { readArchive } from '../memory/archive.ts';
+import { deferred } from '../platform/deferred.ts';
+import type { Timers } from '../platform/timers.ts';
+import type { RunResult } from '../studies/index.ts';
+import { trainedResult } from '../studies/index.ts';
+import type { Lab, RunningSearch } from './ensemble.ts';
+
+/** One run of a study in the laboratory. */
+export interface TrainedRun {
+  readonly arm: string;
+  /** Label of the task. */
+  readonly task: string;
+  readonly spec: SearchSpec;
+}
+
+export interface StudyRunsSetting {
+  readonly lab: Lab;
+  readonly home: string;
+  readonly devices: readonly Device[];
+  readonly runs: readonly TrainedRun[];
+  /** The study file, which each search keeps. */
+  readonly source: string;
+  readonly timers: Timers;
+  readonly onRun: (result: RunResult, known: boolean) => void;
+  /** How far the run under way is, 0 to 1, and in words. */
+  readonly onProgress: (share: number, now: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const lookEveryMs = 500;
+
+/** What the ledger says of a run that has ended; null for one that has not, or was never begun. */
+function recorded(home: string, { arm, task, spec }: TrainedRun): RunResult | null {
+  const reader = readArchive(home);
+  try {
+    if (!reader.searches.exists(spec.id) || reader.searches.phase(spec.id) !== 'finished') return null;
+    return { arm, task, seed: spec.seed, ...trainedResult(spec, reader.records.nodes(spec.id)) };
+  } finally {
+    reader.close();
+  }
+}
+
+function watchProgress(running: RunningSearch, { arm, spec }: TrainedRun, setting: StudyRunsSetting): () => void {
+  const planned = trainings(spec.budget.evaluations, spec.references.length, spec.ladder);
+  const all = planned.screen + planned.confirm + planned.final;
+  return setting.timers.every(lookEveryMs, () => {
+    const standing = running.standing();
+    if (!standing) return;
+    const done = standing.doneOn.screen + standing.doneOn.confirm + standing.doneOn.final;
+    const now = `${arm} on seed ${spec.seed}, ${standing.phase}: ${standing.evaluated} evaluated, ${standing.training} training`;
+    setting.onProgress(Math.min(1, done / Math.max(1, all)), now);
+  });
+}
+
+/**
+ * The runs of a study as ordinary searches of one laboratory, one after the other, on workers that stay.
+ *
+ * Role: runs what has not been run, in the given order, and reads results back from the ledger. Non-role: planning and
+ * order (studies), the life of a search (its actor).
+ *
+ * R1. A run that the ledger knows as finished is not run again; one that was begun is resumed. So a study that was
+ *     interrupted goes on with the same command, and one that is given more seeds keeps those it has.
+ * R2. A result is read from the ledger alone, never from what was seen while it ran.
+ *
+ * Answers the results, fewer than the runs where it was told to stop.
+ *
+ * @throws whatever ends a search badly, and PrerequisiteError when all workers have given up.
+ */
+export async function runStudy(setting: StudyRunsSetting): Promise<RunResult[]> {
+  const { lab, home, devices, runs, source, onRun, signal } = setting;
+  const results: RunResult[] = [];
+  const open = runs.filter((run) => {
+    const result = recorded(home, run);
+    if (!result) return true;
+    results.push(result);
+    onRun(result, true);
+    return false;
+  });
+  if (open.length === 0) return results;
+  const kinds = [...new Set(open.map(({ spec }) => spec.space.kind))];
+  const workers = lab.startWorkers(devices, kinds);
+  const lost = deferred<never>();
+  // Somebody may be waiting for it, or nobody any more.
+  lost.promise.catch(() => undefined);
+  Promise.all(workers.map(({ ended }) => ended)).then((ends) => {
+    const error = ends.find((end) => end !== null);
+    if (error) lost.reject(toError(error));
+  }, lost.reject);
+  try {
+    for (const run of open) {
+      if (signal.aborted) break;
+      const running = lab.runSearch(run.spec, source, { devices: [], without: [] });
+      const drain = () => running.drain();
+      signal.addEventListener('abort', drain);
+      const stopWatching = watchProgress(running, run, setting);
+      try {
+        const end = await Promise.race([running.ended, lost.promise]);
+        if (end.how === 'failed') throw end.error;
+      } finally {
+        stopWatching();
+        signal.removeEventListener('abort', drain);
+      }
+      const result = recorded(home, run);
+      if (result) {
+        results.push(result);
+        onRun(result, false);
+      } else if (!signal.aborted) {
+        throw new PrerequisiteError(
+          'study-run',
+          `the search ${run.spec.id} was stopped`,
+          'give the same command again',
+        );
+      }
+    }
+    return results;
+  } finally {
+    for (const worker of workers) worker.stop();
+    await Promise.all(workers.map(({ ended }) => ended));
+  }
+}

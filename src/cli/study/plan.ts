@@ -1,0 +1,89 @@
+import { dirname, join, resolve } from 'node:path';
+import type { TrainedRun } from '../../actors/studyRuns.ts';
+import { reads } from '../../domain/agent.ts';
+import { searchIdSchema } from '../../domain/ids.ts';
+import { planSearch } from '../../domain/plan.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import {
+  chooseDevices,
+  type Device,
+  inspectMachine,
+  loadTask,
+  packageRoot,
+  profileOf,
+  readTable,
+  type Table,
+  versionFor,
+} from '../../evaluators/index.ts';
+import { loadCorpus } from '../../literature/index.ts';
+import {
+  type Arm,
+  agentsOf,
+  interleaved,
+  runName,
+  type Study,
+  searchFileOf,
+  type TaskFacts,
+  tableFacts,
+  tableSearch,
+  trainedFacts,
+} from '../../studies/index.ts';
+
+/** A study with everything decided: what is looked up in tables, and what is trained on which devices. */
+export interface StudyPlan {
+  readonly tables: readonly Table[];
+  readonly trained: readonly TrainedRun[];
+  readonly devices: readonly Device[];
+  readonly tasks: readonly TaskFacts[];
+  readonly runs: number;
+}
+
+/** A bare word is a table that comes with Aira; anything else a path, as seen from the study file. */
+function findTable(table: string, studyPath: string): Table {
+  const shipped = /^[a-z0-9-]+$/.test(table);
+  return readTable(shipped ? join(packageRoot, 'tables', `${table}.json`) : resolve(dirname(studyPath), table));
+}
+
+/**
+ * Decides everything that a study leaves open, without starting anything.
+ *
+ * @throws PrerequisiteError for whatever is wrong with its arms, tasks or tables.
+ */
+export async function planStudy(
+  family: string,
+  study: Study,
+  path: string,
+  python: () => Promise<string>,
+): Promise<StudyPlan> {
+  for (const arm of study.arms) agentsOf(study, arm);
+  const tables = study.tasks.flatMap((task) => ('table' in task ? [findTable(task.table, path)] : []));
+  for (const table of tables) for (const arm of study.arms) tableSearch(study, arm, table, 1);
+
+  const named = study.tasks.flatMap((task) => ('task' in task ? [task] : []));
+  const devices = named.length > 0 ? chooseDevices(study.workers, await inspectMachine(await python())) : [];
+  const deviceClass = devices[0]?.class ?? 'cpu';
+  const planned = named.map(({ task: name, profile: profileName }) => {
+    const task = loadTask(name);
+    const profile = profileOf(task, profileName);
+    const evaluator = versionFor(task.space.kind, deviceClass);
+    const plan = (arm: Arm, seed: number): SearchSpec => {
+      const file = searchFileOf(study, arm, { name, profile: profileName, kind: task.space.kind }, seed);
+      const corpus = file.agents.some(reads) ? loadCorpus().version : undefined;
+      const id = searchIdSchema.parse('study');
+      const spec = planSearch(file, { id, task, profile, evaluator, deviceClass, corpus });
+      return { ...spec, id: runName(family, arm.name, spec) };
+    };
+    return { label: profileName === 'nano' ? task.name : `${task.name}-${profileName}`, plan };
+  });
+  const trained = interleaved(study, planned).map(
+    ({ arm, task, seed }): TrainedRun => ({ arm: arm.name, task: task.label, spec: task.plan(arm, seed) }),
+  );
+  const facts = planned.map(({ label }) => {
+    const first = trained.find((run) => run.task === label) as TrainedRun;
+    return trainedFacts(label, first.spec);
+  });
+  return {
+    ...{ tables, trained, devices, tasks: [...tables.map(tableFacts), ...facts] },
+    runs: tables.length * study.arms.length * study.seeds + trained.length,
+  };
+}
