@@ -9,6 +9,7 @@ import type { NodeRecord } from '../memory/records.ts';
 import type { TestScore } from '../memory/testScores.ts';
 import type { ReportAggregation, ReportData, ReportExtrapolation, ReportNode, SeedScore } from './data.ts';
 import { findingsOf } from './findings.ts';
+import { funnelOf } from './funnel.ts';
 
 /** Facts that only the process that writes the report knows. */
 export interface ReportSetting {
@@ -115,6 +116,7 @@ export function collectReport(
     },
     aggregation: found,
     extrapolations: [],
+    funnel: funnelOf(records),
     provenance: {
       airaVersion: setting.airaVersion,
       taskVersion: spec.taskVersion,

@@ -1,6 +1,7 @@
 import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
 import type { Architecture } from '../domain/architecture.ts';
 import type { Spend } from '../domain/call.ts';
+import type { LiteratureSource } from '../domain/literature.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
 import type { Space } from '../domain/space.ts';
@@ -22,6 +23,8 @@ export interface ReportData {
   readonly budget: ReportBudget;
   readonly aggregation: ReportAggregation | null;
   readonly extrapolations: readonly ReportExtrapolation[];
+  /** Null where no agent read. */
+  readonly funnel: ReportFunnel | null;
   readonly provenance: ReportProvenance;
 }
 
@@ -96,6 +99,38 @@ export interface ReportExtrapolation {
   readonly label: string;
   readonly pattern: Architecture;
   readonly rows: readonly Extrapolation[];
+}
+
+/** What became of what one agent was shown of one source, counted in attempts, each figure a part of the one before. */
+export interface FunnelRow {
+  readonly source: LiteratureSource;
+  /** Distinct works among what was shown. */
+  readonly works: number;
+  readonly retrieved: number;
+  readonly cited: number;
+  /** Accepted as a candidate that the agent had not tried. */
+  readonly changed: number;
+  /** With a score, and one to compare it with; of these so many are better. */
+  readonly compared: number;
+  readonly improved: number;
+}
+
+export interface ReportFunnel {
+  readonly agents: readonly {
+    readonly agent: string;
+    readonly attempts: number;
+    readonly sources: readonly FunnelRow[];
+    /** The same agent's attempts that cite no work and no lesson. */
+    readonly withoutCitation: { readonly compared: number; readonly improved: number };
+  }[];
+  /** Most cited first. */
+  readonly works: readonly {
+    readonly id: string;
+    readonly title: string | null;
+    readonly shown: number;
+    readonly cited: number;
+    readonly improved: number;
+  }[];
 }
 
 export interface ReportProvenance {

@@ -8,6 +8,7 @@ import { budgetSection } from './sections/budget.ts';
 import { comparisonSection, testSection } from './sections/comparisons.ts';
 import { extrapolationSection } from './sections/extrapolation.ts';
 import { failureSection } from './sections/failures.ts';
+import { funnelSection } from './sections/funnel.ts';
 import { header } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
 import { progressSection } from './sections/progress.ts';
@@ -43,6 +44,7 @@ ${extrapolationSection(data)}
 ${testSection(data, findings)}
 ${budgetSection(data)}
 ${agentSection(data)}
+${funnelSection(data)}
 ${failureSection(data)}
 ${provenanceSection(data)}
 </main>

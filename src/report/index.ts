@@ -4,6 +4,7 @@ export type {
   ReportBudget,
   ReportData,
   ReportExtrapolation,
+  ReportFunnel,
   ReportNode,
   ReportProvenance,
   ReportSearch,

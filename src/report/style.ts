@@ -90,7 +90,7 @@ svg .on-p-m { fill: var(--on-m); } svg .on-p-a { fill: var(--on-a); } svg .on-p-
 .dot.reference { fill: var(--s1); }
 .dot.aggregate { fill: var(--s2); }
 .trough { fill: var(--rule); }
-.fill { fill: var(--accent); }
+.fill { fill: var(--accent); } .fill.good { fill: var(--good); }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 16px 32px; align-items: start; }
 .patterns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); gap: 20px 32px; margin: 16px 0; }
 figure { margin: 0; }

@@ -226,6 +226,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
     extrapolations: chosen
       ? [{ label: 'Aggregate N0', pattern: chosen.architecture, rows: extrapolateAll(chosen.architecture) }]
       : [],
+    funnel: null,
     provenance: {
       airaVersion: '0.1.0',
       taskVersion: '3f2a9c1e5b7d8046',
