@@ -21,9 +21,10 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument(
         "--engine",
-        choices=("auto", "native", "torch", "population"),
+        choices=("auto", "native", "native-bf16", "torch", "population"),
         default="auto",
-        help="what trains: native (CPU only; ends with status 2 where it cannot be used), torch, population (candidates "
+        help="what trains: native (CPU only; ends with status 2 where it cannot be used), native-bf16 (the same with dense products of "
+        "operands rounded to bfloat16), torch, population (candidates "
         "train together), or auto: native where possible on the CPU, population on CUDA (default)",
     )
     parser.add_argument(

@@ -3,7 +3,7 @@
     evaluator = engine + "-" + first 12 hex digits of a SHA-256
 
 over the files that decide a score: every `*.py` under the sub-packages primitives/, mad/, proxies/, optim/ and text/ (at
-any depth) and the file model.py; for the engine "native" also every `*.py` under native/ and every `*.cpp` and `*.hpp` in
+any depth) and the file model.py; for the engines "native" and "native-bf16" also every `*.py` under native/ and every `*.cpp` and `*.hpp` in
 the folder engine/ beside the package; for "population" every `*.py` under population/. For each, in the order of the
 sorted paths, the digest takes
 
@@ -29,9 +29,11 @@ _DECIDING = ("primitives", "mad", "proxies", "optim", "text")
 def evaluator_version(engine: str, package: Path = _PACKAGE) -> str:
     """Return for example "torch-0a1b2c3d4e5f"; raises FileNotFoundError when the package is incomplete."""
     named = [(package, package / "model.py")]
-    for room in (*_DECIDING, *((engine,) if engine in ("native", "population") else ())):
+    compiles = engine.startswith("native")
+    own = ("native",) if compiles else ("population",) if engine == "population" else ()
+    for room in (*_DECIDING, *own):
         named.extend((package, file) for file in (package / room).rglob("*.py"))
-    if engine == "native":
+    if compiles:
         compiled = package.parent / "engine"
         named.extend((package.parent, file) for file in compiled.iterdir() if file.suffix in (".cpp", ".hpp"))
     digest = hashlib.sha256()

@@ -40,10 +40,9 @@ struct Attention {
     float* qkv = w.wide_a;
     norm_forward(tokens, width, x, width, gain, w.normed, scale);
     if (input_bias)
-      product_plus(tokens, 3 * width, width, w.normed, width, input.weights(), input.wide, input_bias, 0, qkv,
-                   input.wide);
+      input.apply_plus(tokens, w.normed, width, input_bias, 0, qkv, input.wide);
     else
-      product(tokens, 3 * width, width, w.normed, width, input.weights(), input.wide, qkv, input.wide);
+      input.apply(tokens, w.normed, width, qkv, input.wide);
     for (long n = 0; n < tokens / length; ++n) {
       for (long h = 0; h < s.heads; ++h) {
         const long at = (n * s.heads + h) * length;
@@ -68,7 +67,7 @@ struct Attention {
         }
       }
     }
-    product_plus(tokens, width, width, mixed, width, output.weights(), width, x, width, y, width);
+    output.apply_plus(tokens, mixed, width, x, width, y, width);
     if (output_bias)
       for (long i = 0; i < tokens; ++i)
         for (long c = 0; c < width; c += kLanes)
@@ -78,8 +77,8 @@ struct Attention {
   void backward(const Shape& s, const Rotary& rotary, Scratch& w, long tokens, const float* x, float* dx) {
     const long width = s.width, length = s.length, head = width / s.heads, wide_head = padded(head);
     float *dmixed = w.narrow, *dqkv = w.wide_a;
-    product(tokens, width, width, dx, width, output.transposed, width, dmixed, width);
-    add_transposed_product(width, width, tokens, mixed, width, dx, width, output.gradient, width);
+    output.apply_transposed(tokens, dx, width, dmixed, width);
+    output.add_gradient(tokens, mixed, width, dx, width);
     if (output_bias) add_column_sums(tokens, width, dx, width, output_bias_gradient);
     for (long n = 0; n < tokens / length; ++n) {
       for (long h = 0; h < s.heads; ++h) {
@@ -106,8 +105,8 @@ struct Attention {
     }
     if (input_bias) add_column_sums(tokens, 3 * width, dqkv, input.wide, input_bias_gradient);
     norm_forward(tokens, width, x, width, gain, w.normed, scale);
-    add_transposed_product(width, input.wide, tokens, w.normed, width, dqkv, input.wide, input.gradient, input.wide);
-    product(tokens, width, 3 * width, dqkv, input.wide, input.transposed, width, w.narrow, width);
+    input.add_gradient(tokens, w.normed, width, dqkv, input.wide);
+    input.apply_transposed(tokens, dqkv, input.wide, w.narrow, width);
     norm_backward(tokens, width, x, width, scale, gain, w.narrow, dx, width, gain_gradient);
   }
 

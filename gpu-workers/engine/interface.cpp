@@ -24,6 +24,15 @@ struct AiraRates {
 
 int32_t aira_lanes() { return aira::kLanes; }
 
+// Whether dense products of the layers round their operands to bfloat16.
+int32_t aira_rounds() {
+#if AIRA_BF16
+  return 1;
+#else
+  return 0;
+#endif
+}
+
 // A training, or null when the system has no memory for it.
 void* aira_open(const Shape* shape, const int32_t* kinds, float* values, float* gradients, const int64_t* offsets,
                 int64_t total, int64_t rest, const float* cos, const float* sin, const float* code) {

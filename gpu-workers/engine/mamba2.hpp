@@ -90,7 +90,7 @@ struct Mamba2 {
   void forward(const Shape& s, Scratch& w, long tokens, const float* x, float* out) {
     const long wide = input.wide, length = s.length;
     norm_forward(tokens, s.width, x, s.width, gain, w.normed, scale);
-    product(tokens, wide, s.width, w.normed, s.width, input.weights(), wide, mixed, wide);
+    input.apply(tokens, w.normed, s.width, mixed, wide);
     for (long n = 0; n < tokens / length; ++n) {
       const long at = n * length;
       conv_forward(length, channels, s.ssm_conv, taps, bias, mixed + at * wide + inner, wide, raw + at * channels);
@@ -116,15 +116,15 @@ struct Mamba2 {
       gate_scale[i] = r;
       for (long c = 0; c < inner; c += kLanes) store(gated + c, load(gated + c) * r);
     }
-    product_plus(tokens, s.width, inner, w.wide_a, inner, output.weights(), s.width, x, s.width, out, s.width);
+    output.apply_plus(tokens, w.wide_a, inner, x, s.width, out, s.width);
   }
 
   void backward(const Shape& s, Scratch& w, long tokens, const float* x, float* dx) {
     const long wide = input.wide, length = s.length;
     float *gated = w.wide_a, *dy = w.wide_b, *dmixed = w.wide_c;
-    product(tokens, inner, s.width, dx, s.width, output.transposed, output.transposed_width(), dy, inner);
+    output.apply_transposed(tokens, dx, s.width, dy, inner);
     for (long i = 0; i < tokens; ++i) gate_backward(i, gated, dy, dmixed);
-    add_transposed_product(inner, s.width, tokens, gated, inner, dx, s.width, output.gradient, s.width);
+    output.add_gradient(tokens, gated, inner, dx, s.width);
     float* dacted = w.wide_a;  // the gated values are used up
     for (long n = 0; n < tokens / length; ++n) {
       const long at = n * length;
@@ -144,8 +144,8 @@ struct Mamba2 {
                     dmixed + at * wide + inner, wide, taps_gradient, bias_gradient);
     }
     norm_forward(tokens, s.width, x, s.width, gain, w.normed, scale);
-    add_transposed_product(s.width, wide, tokens, w.normed, s.width, dmixed, wide, input.gradient, wide);
-    product(tokens, s.width, wide, dmixed, wide, input.transposed, s.width, w.narrow, s.width);
+    input.add_gradient(tokens, w.normed, s.width, dmixed, wide);
+    input.apply_transposed(tokens, dmixed, wide, w.narrow, s.width);
     norm_backward(tokens, s.width, x, s.width, scale, gain, w.narrow, dx, s.width, gain_gradient);
   }
 

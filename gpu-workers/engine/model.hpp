@@ -164,7 +164,9 @@ class Training {
       if (layer.kind == Kind::kSwiglu) layer.swiglu.place(arena_, shape_, tokens);
       if (layer.kind == Kind::kAttention) layer.attention.place(arena_, shape_, tokens);
       if (layer.kind == Kind::kMamba2) layer.mamba2.place(arena_, shape_, tokens);
-      const Dense &in = layer.input(), &out = layer.output();
+      Dense &in = layer.input(), &out = layer.output();
+      in.lend(scratch_.rounded_a, scratch_.rounded_b);
+      out.lend(scratch_.rounded_a, scratch_.rounded_b);
       layer.input_buffer = arena_.floats(in.rows * in.columns);
       layer.output_buffer = arena_.floats(out.rows * out.columns);
       most_rows = std::max({most_rows, in.rows, out.rows});

@@ -34,6 +34,7 @@ struct Rotary {
 struct Scratch {
   float *normed, *wide_a, *wide_b, *wide_c, *narrow, *narrow_b;
   float *square_a, *square_b, *square_c, *tall_a, *tall_b, *row;
+  float *rounded_a = nullptr, *rounded_b = nullptr;  // operands in bfloat16, where products take them
 
   void place(Arena& arena, const Shape& s, long tokens) {
     const long t = s.length;
@@ -55,6 +56,10 @@ struct Scratch {
     tall_a = arena.floats(t * head);
     tall_b = arena.floats(t * head);
     row = arena.floats(8 * (t + wide));
+#if AIRA_BF16
+    rounded_a = arena.floats(tokens * wide / 2);
+    rounded_b = arena.floats(tokens * wide / 2);
+#endif
   }
 };
 

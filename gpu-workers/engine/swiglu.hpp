@@ -25,7 +25,7 @@ struct Swiglu {
   void forward(const Shape& s, Scratch& w, long tokens, const float* x, float* y) {
     const long inner = s.ffn_inner, act = padded(inner);
     norm_forward(tokens, s.width, x, s.width, gain, w.normed, scale);
-    product(tokens, input.wide, s.width, w.normed, s.width, input.weights(), input.wide, hidden, input.wide);
+    input.apply(tokens, w.normed, s.width, hidden, input.wide);
     for (long i = 0; i < tokens; ++i) {
       const float* gate = hidden + i * input.wide;
       for (long c = 0; c < inner; c += kLanes) {
@@ -34,14 +34,14 @@ struct Swiglu {
         store(w.wide_a + i * act + at, g * sigmoid(g) * load(gate + inner + at));
       }
     }
-    product_plus(tokens, s.width, inner, w.wide_a, act, output.weights(), s.width, x, s.width, y, s.width);
+    output.apply_plus(tokens, w.wide_a, act, x, s.width, y, s.width);
   }
 
   // dx holds the gradient of the layer's output and leaves with that of its input.
   void backward(const Shape& s, Scratch& w, long tokens, const float* x, float* dx) {
     const long inner = s.ffn_inner, act = padded(inner);
     float *gated = w.wide_a, *dgated = w.wide_b, *dhidden = w.wide_c;
-    product(tokens, act, s.width, dx, s.width, output.transposed, output.transposed_width(), dgated, act);
+    output.apply_transposed(tokens, dx, s.width, dgated, act);
     for (long i = 0; i < tokens; ++i) {
       const float* z = hidden + i * input.wide;
       float* dz = dhidden + i * input.wide;
@@ -55,11 +55,10 @@ struct Swiglu {
         store(dz + at, d * up * (silu + open * (1.0f - silu)));
       }
     }
-    add_transposed_product(inner, s.width, tokens, gated, act, dx, s.width, output.gradient, s.width);
+    output.add_gradient(tokens, gated, act, dx, s.width);
     norm_again(s, w, tokens, x);
-    add_transposed_product(s.width, input.wide, tokens, w.normed, s.width, dhidden, input.wide, input.gradient,
-                           input.wide);
-    product(tokens, s.width, 2 * inner, dhidden, input.wide, input.transposed, s.width, w.narrow, s.width);
+    input.add_gradient(tokens, w.normed, s.width, dhidden, input.wide);
+    input.apply_transposed(tokens, dhidden, input.wide, w.narrow, s.width);
     norm_backward(tokens, s.width, x, s.width, scale, gain, w.narrow, dx, s.width, gain_gradient);
   }
 

@@ -85,7 +85,7 @@ def train(method: str, scale: str, letters: str, steps: int) -> dict:
 def compiled(name: str):
     from aira_workers.native import open_engine
 
-    engine = open_engine()
+    engine = open_engine(rounds=name == "native-bf16")
     if engine.name != name:
         raise SystemExit(f"there is no engine {name}")
     return engine

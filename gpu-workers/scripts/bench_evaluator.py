@@ -69,7 +69,7 @@ class Peak:
 
         variant = best_variant(cpu_flags())
         self.lanes, self._program = variant.lanes, str(Path(folder) / "peak")
-        flags = [*FLAGS, f"-march={variant.march}", f"-DAIRA_LANES={variant.lanes}", f"-I{SOURCES}"]
+        flags = [*FLAGS, *variant.flags, f"-I{SOURCES}"]
         subprocess.run([find_compiler(), *flags, str(SCRIPTS / "peak.cpp"), "-o", self._program], check=True)
 
     def __call__(self) -> float:
@@ -80,11 +80,13 @@ def engines() -> list:
     """The compiled engines of this machine, best first; none where there is no compiler."""
     from aira_workers.native import Unavailable, open_engine
 
-    try:
-        return [open_engine().name]
-    except Unavailable as error:
-        print(f"no native engine: {error}", file=sys.stderr)
-        return []
+    found = []
+    for rounds_operands in (False, True):
+        try:
+            found.append(open_engine(rounds=rounds_operands).name)
+        except Unavailable as error:
+            print(f"native{'-bf16' * rounds_operands}: {error}", file=sys.stderr)
+    return found
 
 
 def rounds(plan: list, methods: list, seconds: float, peak) -> tuple:
@@ -155,9 +157,10 @@ def section(found: dict, peaks: dict, methods: list, count: int) -> str:
         f"{datetime.date.today().isoformat()}, {cpu_name()}, one core, torch {torch.__version__}, {count} interleaved "
         f"rounds, load average of the machine {load:.1f} at the end. Processor seconds of whole candidates (data, model, "
         "training); medians, with the range over rounds in brackets. *plain* is an ordinary PyTorch program "
-        "(`gpu-workers/scripts/plain_loop.py`), *torch* the workers' own torch path, *native* the compiled engine. All "
+        "(`gpu-workers/scripts/plain_loop.py`), *torch* the workers' own torch path, *native* the compiled engine, *native-bf16* the same with dense products "
+        "of operands rounded to bfloat16. All "
         "start from the same weights and see the same batches; the losses are means over the steps shown. Peak: float32 "
-        "multiply-adds of the same core in registers, GFLOP/s; squares of attention and state space are counted in full, "
+        "multiply-adds of the same core in registers, GFLOP/s, and the share that *native* reaches; squares of attention and state space are counted in full, "
         "although the engine skips most of what the mask hides.",
         f"**Nano** (width 32, 24 sequences of 32 tokens, {NANO_STEPS} steps; candidates per core-hour at the screening's 240 "
         "steps):",

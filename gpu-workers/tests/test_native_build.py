@@ -12,12 +12,23 @@ import pytest
 from conftest import PACKAGE, Worker
 
 from aira_workers.native import build, open_engine
-from aira_workers.native.build import VARIANTS, Unavailable, best_variant, cpu_flags, find_compiler, library
+from aira_workers.native.binding import load
+from aira_workers.native.build import (
+    ROUNDING,
+    VARIANTS,
+    Unavailable,
+    best_variant,
+    cpu_flags,
+    find_compiler,
+    library,
+    rounding_variant,
+)
 from aira_workers.primitives import PRIMITIVES
 from aira_workers.version import evaluator_version
 
 FLAGS = cpu_flags()
 RUNNABLE = [variant for variant in VARIANTS if set(variant.cpu_flags) <= FLAGS]
+ROUNDED = [ROUNDING] if set(ROUNDING.cpu_flags) <= FLAGS else []
 needs_vectors = pytest.mark.skipif(not RUNNABLE, reason="the processor has neither AVX-512 nor AVX2")
 
 
@@ -38,6 +49,25 @@ def test_the_widest_vectors_that_the_processor_has_are_chosen():
     for flags, machine in ((every - {"fma"} - {"avx512f"}, "x86_64"), (set(), "x86_64"), (every, "aarch64")):
         with pytest.raises(Unavailable, match="neither AVX-512 nor AVX2"):
             best_variant(flags, machine)
+
+
+def test_bfloat16_products_are_refused_in_one_line_where_the_processor_has_none():
+    assert rounding_variant(set(ROUNDING.cpu_flags)) == ROUNDING
+    for missing in ("avx512_bf16", "avx512vl"):
+        with pytest.raises(Unavailable, match=r"no bfloat16 products \(AVX-512 BF16\)$"):
+            rounding_variant(set(ROUNDING.cpu_flags) - {missing})
+
+
+@pytest.mark.skipif(not ROUNDED, reason="the processor has no bfloat16 products")
+def test_the_rounding_engine_is_asked_for_by_name_and_has_a_version_of_its_own():
+    worker = Worker("--device", "cpu", "--engine", "native-bf16")
+    hello = worker.read()
+    assert worker.close()[0] == 0
+    assert (hello["engine"], hello["evaluator"]) == ("native-bf16", evaluator_version("native-bf16"))
+    assert hello["evaluator"].startswith("native-bf16-")
+    plain = library(best_variant(FLAGS))
+    with pytest.raises(Unavailable, match="another precision"):
+        load(plain, 16, rounds=True)
 
 
 def test_flags_of_an_unreadable_or_foreign_cpuinfo_are_none(tmp_path):
@@ -168,7 +198,7 @@ from aira_workers.native.engine import NativeEngine
 from aira_workers.native.selftest import _ORNATE, _PLAIN, _RULE, self_test
 from aira_workers.primitives import make_frame
 from aira_workers.proxies.learner import Question
-engine = NativeEngine(load(Path(sys.argv[1] if len(sys.argv) > 1 else LIBRARY), LANES), LANES)
+engine = NativeEngine(load(Path(LIBRARY), LANES, ROUNDS), LANES, ROUNDS)
 def learner(sizes, architecture, decoder, length, sequences):
     model = StackModel(architecture, sizes, 37, 1, decoder, length)
     return engine.learner(model, make_frame(length, sizes, torch.device("cpu")), sizes, _RULE, sequences)
@@ -188,14 +218,14 @@ def preload(name):
 
 
 @needs_vectors
-@pytest.mark.parametrize("variant", RUNNABLE, ids=lambda variant: variant.march)
+@pytest.mark.parametrize("variant", RUNNABLE + ROUNDED, ids=lambda one: one.march + "-bf16" * one.rounds)
 def test_address_and_undefined_sanitizers_are_silent(variant):
     """Every layer, both decoders, lengths that leave half blocks, sizes that leave half vectors, training and answers."""
     runtime = preload("libasan.so")
     if runtime is None:
         pytest.skip("the compiler has no address sanitizer")
     path = library(variant, sanitized=True)
-    program = f"LIBRARY, LANES = {str(path)!r}, {variant.lanes}" + TRAININGS + """
+    program = f"LIBRARY, LANES, ROUNDS = {str(path)!r}, {variant.lanes}, {variant.rounds}" + TRAININGS + """
 self_test(engine)
 for sizes in (_PLAIN, _ORNATE):
     for decoder, decoded in (("learned-code", (1, 2)), ("sinusoidal", (0, 3)), ("none", (0, 0))):
@@ -236,7 +266,7 @@ def test_a_step_allocates_nothing_and_a_closed_training_gives_its_memory_back(tm
     counter = tmp_path / "count.so"
     subprocess.run([find_compiler(), "-O1", "-shared", "-fPIC", str(source), "-o", str(counter)], check=True)
     variant = RUNNABLE[0]
-    program = f"LIBRARY, LANES = {str(library(variant))!r}, {variant.lanes}" + TRAININGS + f"""
+    program = f"LIBRARY, LANES, ROUNDS = {str(library(variant))!r}, {variant.lanes}, False" + TRAININGS + f"""
 import ctypes, resource
 from aira_workers.native import binding
 counter = ctypes.CDLL({str(counter)!r})

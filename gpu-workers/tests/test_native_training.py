@@ -9,7 +9,7 @@ from conftest import tokens
 
 from aira_workers.errors import Diverged
 from aira_workers.model import StackModel
-from aira_workers.native.build import VARIANTS, best_variant, cpu_flags, library
+from aira_workers.native.build import ROUNDING, VARIANTS, best_variant, cpu_flags, library
 from aira_workers.native.binding import load
 from aira_workers.native.engine import NativeEngine, NativeLearner
 from aira_workers.native.training import supports
@@ -271,3 +271,53 @@ def test_sizes_without_compiled_code_train_with_torch(nano, engine, change):
     sizes = Sizes(**{**nano["model"], **change})
     model = StackModel(tokens("M"), sizes, 20, 1)
     assert isinstance(engine.learner(model, make_frame(32, sizes, CPU), sizes, RULE, 1), TorchLearner)
+
+
+@pytest.fixture(scope="module")
+def rounding():
+    if not set(ROUNDING.cpu_flags) <= cpu_flags():
+        pytest.skip("the processor has no bfloat16 products")
+    return NativeEngine(load(library(ROUNDING), 16, rounds=True), 16, rounds=True)
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_rounded_products_change_gradients_by_what_eight_bits_explain(nano, rounding, seed):
+    """One layer: every tensor within 3 % of float64; not equal either, which would mean that nothing is rounded."""
+    rng = np.random.default_rng(seed)
+    sizes = random_sizes(rng, nano)
+    length, sequences, vocabulary = int(rng.choice([16, 32, 48])), int(rng.integers(1, 8)), 60
+    question = random_question(rng, sequences, length, vocabulary, (0, 0))
+    architecture = tokens("MAB"[seed % 3])
+    _, exact = gradients_in(torch.float64, architecture, sizes, vocabulary, "none", question)
+    model = stack(architecture, sizes, vocabulary, "none", length)
+    learner = rounding.learner(model, make_frame(length, sizes, CPU), sizes, RULE, sequences)
+    assert isinstance(learner, NativeLearner)
+    learner.gradients(question)
+    whole = float(torch.cat([gradient.flatten() for gradient in exact.values()]).norm())
+    off = {name: distance(parameter.grad, exact[name]) for name, parameter in model.named_parameters()}
+    for name, gradient in exact.items():
+        assert off[name] <= 0.03 * float(gradient.norm()) + 0.01 * whole, name
+    assert off["layers.0.input"] > 1e-4 * float(exact["layers.0.input"].norm())
+
+
+def test_a_rounded_training_learns_as_much(metadata, rounding):
+    """Mean loss within the spread of seeds, 0.02 nat, of the training in float32."""
+    settings = parse_settings({**metadata["profiles"]["nano"]["rungs"]["screen"]["settings"], "steps": 200})
+    plain = engine_of(best_variant(cpu_flags()))
+    runs = [
+        trajectory(settings, tokens("BBAAMABAMMMAMMAB"), lambda m, f, one=one: one.learner(m, f, settings.model, RULE, 24))
+        for one in (plain, rounding)
+    ]
+    assert abs(runs[0].mean() - runs[1].mean()) < 0.03
+    assert np.abs(runs[1] / runs[0] - 1)[:5].max() < 1e-2
+
+
+def test_rounded_nan_reaches_the_loss(nano, rounding):
+    sizes = Sizes(**nano["model"])
+    question = random_question(np.random.default_rng(0), 4, 32, 60, (0, 1))
+    for letter in "MAB":
+        model = stack(tokens(letter), sizes, 60, "learned-code", 32)
+        learner = rounding.learner(model, make_frame(32, sizes, CPU), sizes, RULE, 4)
+        with torch.no_grad():
+            model.layers[0].input[0, 0] = float("nan")
+        assert not torch.isfinite(learner.gradients(question)[0]).all()

@@ -1,17 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { PrerequisiteError } from '../domain/errors.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import { packageRoot } from './packageRoot.ts';
+import type { Environment } from './program.ts';
 
 /** What set-up can find for CPUs. */
 const cpuEngineSchema = z.enum(['native', 'torch']);
 
+/** What a person can ask for by `AIRA_ENGINE`, for CPUs. */
+const wantedSchema = z.enum(['native', 'native-bf16', 'torch']);
+
 /**
- * Whose code runs the arithmetic of a training: our compiled engine, torch one candidate at a time, or torch with many
- * candidates in one loop.
+ * Whose code runs the arithmetic of a training: our compiled engine, the same with dense products of operands rounded to
+ * bfloat16, torch one candidate at a time, or torch with many candidates in one loop.
  */
-export type Engine = z.infer<typeof cpuEngineSchema> | 'population';
+export type Engine = z.infer<typeof wantedSchema> | 'population';
 
 export interface EngineChoice {
   readonly engine: Engine;
@@ -24,10 +29,22 @@ const recordSchema = z.object({ engine: cpuEngineSchema, reason: z.string().null
 /**
  * The engine that workers of a device class use. For CPUs it is what set-up found by compiling the engine and testing it
  * against torch; the evaluator version, which must be known before a worker starts, depends on it. A worker that then
- * cannot use the engine refuses to start rather than train with another one.
+ * cannot use the engine refuses to start rather than train with another one. `AIRA_ENGINE` overrules what was found.
+ *
+ * @throws PrerequisiteError `engine` where `AIRA_ENGINE` names none.
  */
-export function engineFor(deviceClass: DeviceClass, root: string = packageRoot): EngineChoice {
+export function engineFor(
+  deviceClass: DeviceClass,
+  root: string = packageRoot,
+  env: Environment = process.env,
+): EngineChoice {
   if (deviceClass !== 'cpu') return { engine: 'population', reason: null };
+  if (env.AIRA_ENGINE) {
+    const wanted = wantedSchema.safeParse(env.AIRA_ENGINE);
+    if (wanted.success) return { engine: wanted.data, reason: null };
+    const remedy = `set it to ${wantedSchema.options.join(', ')}, or not at all`;
+    throw new PrerequisiteError('engine', `AIRA_ENGINE=${env.AIRA_ENGINE} names no engine`, remedy);
+  }
   try {
     return recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'engine.json'), 'utf8')));
   } catch {

@@ -14,14 +14,16 @@ type Source = readonly [name: string, path: string];
 
 function sourcesOf(engine: Engine, trainers: string): Source[] {
   const root = join(trainers, 'aira_workers');
-  const folders = engine === 'torch' ? decisiveFolders : [...decisiveFolders, engine];
+  const compiles = engine === 'native' || engine === 'native-bf16';
+  const own = compiles ? ['native'] : engine === 'population' ? ['population'] : [];
+  const folders = [...decisiveFolders, ...own];
   const inFolders = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.py'))
       .map((path): Source => [`${folder}/${path.split(sep).join('/')}`, join(root, folder, path)]),
   );
   const files = decisiveFiles.map((name): Source => [name, join(root, name)]);
-  const compiled = engine === 'native' ? readdirSync(join(trainers, 'engine')) : [];
+  const compiled = compiles ? readdirSync(join(trainers, 'engine')) : [];
   const inEngine = compiled
     .filter((name) => /\.(cpp|hpp)$/.test(name))
     .map((name): Source => [`engine/${name}`, join(trainers, 'engine', name)]);

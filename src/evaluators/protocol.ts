@@ -18,7 +18,7 @@ export const helloSchema = z.strictObject({
   event: z.literal('hello'),
   v: z.literal(protocolVersion),
   /** Engine and source hash, to be equal to a job's own (I2). */
-  evaluator: z.string().regex(/^[a-z0-9]+-[0-9a-f]{12}$/),
+  evaluator: z.string().regex(/^[a-z0-9-]+-[0-9a-f]{12}$/),
   engine: z.string(),
   /** How many candidates one request may bring to be trained together; 1 where they train one by one. */
   populationSize: z.int().positive(),

@@ -64,6 +64,7 @@ describe('the version of the evaluator', () => {
       .join('');
     const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
     expect(evaluatorVersion('native', trainers)).toBe(`native-${digest}`);
+    expect(evaluatorVersion('native-bf16', trainers)).toBe(`native-bf16-${digest}`);
     const torch = evaluatorVersion('torch', trainers);
     writeFileSync(join(trainers, 'engine', 'norm.hpp'), 'g');
     expect(evaluatorVersion('native', trainers)).not.toBe(`native-${digest}`);

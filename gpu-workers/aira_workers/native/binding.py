@@ -43,11 +43,12 @@ class Rates(Structure):
     ]
 
 
-def load(path: Path, lanes: int) -> ctypes.CDLL:
-    """The library with typed functions; raises Unavailable when it cannot be loaded or is of another vector width."""
+def load(path: Path, lanes: int, rounds: bool = False) -> ctypes.CDLL:
+    """The library with typed functions; raises Unavailable when it cannot be loaded or is of another variant."""
     try:
         library = ctypes.CDLL(str(path))
         library.aira_lanes.restype = c_int32
+        library.aira_rounds.restype = c_int32
         library.aira_open.restype = c_void_p
         library.aira_open.argtypes = [
             *(POINTER(Shape), Int32s, Floats, Floats, Int64s, c_int64, c_int64, Floats, Floats, Floats)
@@ -60,6 +61,8 @@ def load(path: Path, lanes: int) -> ctypes.CDLL:
         raise Unavailable(f"the compiled engine cannot be loaded: {error}") from error
     if library.aira_lanes() != lanes:
         raise Unavailable(f"the compiled engine in {path} has another vector width")
+    if library.aira_rounds() != int(rounds):
+        raise Unavailable(f"the compiled engine in {path} computes in another precision")
     return library
 
 

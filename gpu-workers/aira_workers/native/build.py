@@ -30,17 +30,27 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Variant:
-    """One vector width: the floats in a vector, the instruction set level, and the CPU flags it stands for."""
+    """One vector width: the floats in a vector, the instruction set level, and the CPU flags it stands for; `rounds` where
+    the layers' dense products round their operands to bfloat16.
+    """
 
     lanes: int
     march: str
     cpu_flags: Tuple[str, ...]
+    rounds: bool = False
+
+    @property
+    def flags(self) -> Tuple[str, ...]:
+        own = (f"-march={self.march}", f"-DAIRA_LANES={self.lanes}")
+        return (*own, "-mavx512bf16", "-DAIRA_BF16=1") if self.rounds else own
 
 
 VARIANTS = (
     Variant(16, "x86-64-v4", ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
     Variant(8, "x86-64-v3", ("avx2", "bmi1", "bmi2", "fma", "movbe", "f16c")),
 )
+# Another arithmetic: never chosen by itself.
+ROUNDING = Variant(16, "x86-64-v4", (*VARIANTS[0].cpu_flags, "avx512_bf16"), rounds=True)
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> Set[str]:
@@ -57,6 +67,13 @@ def best_variant(flags: Set[str], machine: str = platform.machine()) -> Variant:
     raise Unavailable("the processor offers neither AVX-512 nor AVX2")
 
 
+def rounding_variant(flags: Set[str]) -> Variant:
+    """The variant with bfloat16 products; raises Unavailable where the processor has no instruction for them."""
+    if flags.issuperset(ROUNDING.cpu_flags):
+        return ROUNDING
+    raise Unavailable("the processor has no bfloat16 products (AVX-512 BF16)")
+
+
 def find_compiler(environment: Mapping[str, str] = os.environ) -> str:
     """Path of a C++ compiler: $CXX, else the first of c++, g++, clang++ on the path. Raises Unavailable."""
     for name in (environment.get("CXX") or "", *_COMPILERS):
@@ -68,7 +85,7 @@ def find_compiler(environment: Mapping[str, str] = os.environ) -> str:
 
 def library(variant: Variant, sanitized: bool = False, cache: Optional[Path] = None) -> Path:
     """Path of the compiled engine, compiled now if it is not in the cache. Raises Unavailable."""
-    flags = [*FLAGS, f"-march={variant.march}", f"-DAIRA_LANES={variant.lanes}", *(SANITIZERS if sanitized else ())]
+    flags = [*FLAGS, *variant.flags, *(SANITIZERS if sanitized else ())]
     folder = (cache or _cache_folder()) / _key(flags)
     try:
         compiler = find_compiler()

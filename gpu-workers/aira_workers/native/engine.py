@@ -17,7 +17,7 @@ from ..optim import FlatParameters
 from ..primitives import PRIMITIVES, Frame, Sizes
 from ..proxies.learner import Learner, Question, Rule, TorchLearner
 from .binding import Rates, load
-from .build import Unavailable, best_variant, cpu_flags, library
+from .build import Unavailable, best_variant, cpu_flags, library, rounding_variant
 from .selftest import self_test
 from .training import KINDS, NativeTraining, supports
 
@@ -60,10 +60,11 @@ class NativeLearner:
 
 
 class NativeEngine:
-    name = "native"
+    """`rounds`: the layers' dense products take operands rounded to bfloat16; all else is float32."""
 
-    def __init__(self, library: ctypes.CDLL, lanes: int) -> None:
-        self.library, self.lanes = library, lanes
+    def __init__(self, library: ctypes.CDLL, lanes: int, rounds: bool = False) -> None:
+        self.library, self.lanes, self.rounds = library, lanes, rounds
+        self.name = "native-bf16" if rounds else "native"
 
     def learner(self, model: StackModel, frame: Frame, sizes: Sizes, rule: Rule, sequences: int) -> Learner:
         if not supports(sizes, frame.length):
@@ -71,13 +72,16 @@ class NativeEngine:
         return NativeLearner(self.library, model, frame, sizes, rule, sequences)
 
 
-def open_engine(cache: Optional[Path] = None) -> NativeEngine:
-    """The engine for this machine, compiled if need be and tested. Raises Unavailable with the reason in one line."""
+def open_engine(cache: Optional[Path] = None, rounds: bool = False) -> NativeEngine:
+    """The engine for this machine, compiled if need be and tested; with `rounds` the one with bfloat16 products.
+
+    Raises Unavailable with the reason in one line.
+    """
     foreign = [token for token, primitive in PRIMITIVES.items() if primitive.layer not in KINDS]
     if foreign:  # training some candidates of a search with torch would mix two arithmetics
         raise Unavailable(f"the primitive {', '.join(foreign)} has no native code")
-    variant = best_variant(cpu_flags())
-    engine = NativeEngine(load(library(variant, cache=cache), variant.lanes), variant.lanes)
+    variant = rounding_variant(cpu_flags()) if rounds else best_variant(cpu_flags())
+    engine = NativeEngine(load(library(variant, cache=cache), variant.lanes, rounds), variant.lanes, rounds)
     self_test(engine)
     return engine
 

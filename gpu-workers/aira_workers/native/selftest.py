@@ -12,6 +12,7 @@ from ..proxies.learner import TORCH, Engine, MuonRule, Question, Rule
 from .build import Unavailable
 
 _TOLERANCE = 1e-4
+_ROUNDED_TOLERANCE = 0.1  # operands with 8 bits, through three layers
 _LENGTH, _SEQUENCES, _VOCABULARY, _SEED = 32, 5, 50, 1
 _RULE = Rule(
     clip=1.0, muon=MuonRule(0.02, 0.9, 4), lr=0.01, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0
@@ -30,7 +31,9 @@ _ORNATE = Sizes(
 
 
 def self_test(engine: Engine) -> None:
-    """Raises Unavailable naming the first quantity in which `engine` and torch disagree by more than 1e-4."""
+    """Raises Unavailable naming the first quantity in which `engine` and torch disagree by more than 1e-4, or by more than
+    rounding explains where the engine rounds to bfloat16.
+    """
     for sizes, decoder in ((_PLAIN, "learned-code"), (_ORNATE, "sinusoidal")):
         for architecture in (("M",), ("mA",), ("Mb",), ("Mb", "mA", "M")):
             _compare(engine, architecture, sizes, decoder)
@@ -50,9 +53,11 @@ def _compare(engine: Engine, architecture, sizes: Sizes, decoder: str) -> None:
         seen.append({"loss": losses, "hits": hits, "gradient": whole, **gradients, **values})
     # A gradient that nearly cancels carries the rounding of the larger ones around it.
     floor = 1e-3 * float(seen[0]["gradient"].norm())
+    if engine.name.endswith("bf16"):  # whether the largest logit is the label may hang on a bit
+        del seen[0]["hits"]
     for name, expected in seen[0].items():
         distance = float((seen[1][name] - expected).norm() / max(float(expected.norm()), floor))
-        if not distance < _TOLERANCE:
+        if not distance < (_ROUNDED_TOLERANCE if engine.name.endswith("bf16") else _TOLERANCE):
             where = f"{name} of {' '.join(architecture)} at width {sizes.width}"
             raise Unavailable(f"the compiled engine differs from torch in {where} by {distance:.1e}")
 

@@ -10,9 +10,9 @@ from ..proxies import TORCH, Engine
 
 
 def choose_engine(wanted: str, device: torch.device, calibrated_flops: float) -> Engine:
-    """The engine for `wanted` (auto, native, torch, population); auto is population on CUDA and native on the CPU.
+    """The engine for `wanted` (auto, native, native-bf16, torch, population); auto is population on CUDA and native on the CPU.
 
-    Raises Unavailable when native was asked for by name and cannot be used; under auto one line on standard error says
+    Raises Unavailable when a native one was asked for by name and cannot be used; under auto one line on standard error says
     why torch trains instead.
     """
     if wanted == "torch":
@@ -22,9 +22,9 @@ def choose_engine(wanted: str, device: torch.device, calibrated_flops: float) ->
     if device.type == "cuda":
         raise Unavailable("the native engine trains on CPUs only")
     try:
-        return open_engine()
+        return open_engine(rounds=wanted == "native-bf16")
     except Unavailable as error:
-        if wanted == "native":
+        if wanted != "auto":
             raise
         print(f"aira_workers: training with torch, which is slower, because {error}", file=sys.stderr)
         return TORCH

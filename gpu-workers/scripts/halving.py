@@ -1,0 +1,104 @@
+"""What a ladder of rungs loses against training everybody fully, and where a training may be stopped early.
+
+    python3 gpu-workers/scripts/halving.py --screen S.npz --confirm C.npz --full F.npz
+
+The files are learning curves (learning_curves.py) of the same architectures under the settings of each rung. A candidate's
+final score is its mean accuracy over the full training, averaged over the seeds in F. Every figure is a mean over many
+draws of half of the architectures, so that it does not hang on one of them:
+
+* agreement: rank correlation of a rung with the final score;
+* regret: final score of the best architecture of the draw minus that of the one that the ladder ends with;
+* kept: share of draws in which the best one, and of the best five those, reach the full training;
+* cost: steps spent, relative to training everybody fully.
+"""
+
+import argparse
+
+import numpy as np
+from read_curves import read
+from scipy.stats import spearmanr
+
+DRAWS = 2000
+
+
+def scores(curves: np.ndarray) -> np.ndarray:
+    """(architectures, seeds, 2, tasks, bins) -> mean accuracy per architecture and seed."""
+    return curves[:, :, 0].mean((2, 3))
+
+
+def ladder(rng, steps: dict, screen, confirm, final, keep: float, finalists: int) -> tuple:
+    """One rule on many draws: mean regret, its 90th percentile, share that keeps the best, best five kept, cost."""
+    regrets, kept, five, costs = [], [], [], []
+    for _ in range(DRAWS):
+        draw = rng.permutation(len(final))[: len(final) // 2]
+        first = screen[draw, rng.integers(screen.shape[1])]
+        promoted = draw[np.argsort(-first)[: max(finalists, round(keep * len(draw)))]]
+        if confirm is not None:
+            second = confirm[promoted, rng.integers(confirm.shape[1])]
+            chosen = promoted[np.argsort(-second)[:finalists]]
+        else:
+            chosen = promoted[:finalists]
+        best = draw[np.argsort(-final[draw])]
+        regrets.append(final[best[0]] - final[chosen].max())
+        kept.append(best[0] in chosen)
+        five.append(np.isin(best[:5], promoted).mean())
+        spent = len(draw) * steps["screen"] + len(chosen) * steps["full"]
+        spent += len(promoted) * steps["confirm"] if confirm is not None else 0
+        costs.append(spent / (len(draw) * steps["full"]))
+    return np.mean(regrets), np.quantile(regrets, 0.9), np.mean(kept), np.mean(five), np.mean(costs)
+
+
+def early_stops(curves: np.ndarray) -> list:
+    """(share of the training, share of trainings that could end there) without losing any of the best fifth.
+
+    At each share of the training the bar is the worst running accuracy of a later winner (best fifth by whole training),
+    lowered by half a standard deviation of the winners; whoever is below would be stopped.
+    """
+    accuracy = curves[:, :, 0].mean(2)  # (architectures, seeds, bins)
+    found = []
+    for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.8):
+        bins = round(share * accuracy.shape[-1])
+        running, whole = accuracy[..., :bins].mean(-1), accuracy.mean(-1)
+        stopped = []
+        for seed in range(accuracy.shape[1]):
+            winners = np.argsort(-whole[:, seed])[: max(2, len(whole) // 5)]
+            bar = running[winners, seed].min() - 0.5 * running[winners, seed].std()
+            stopped.append((running[:, seed] < bar).mean())
+        found.append((share, float(np.mean(stopped))))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for rung in ("screen", "confirm", "full"):
+        parser.add_argument(f"--{rung}", required=rung != "confirm")
+    options = parser.parse_args()
+    read_in = {rung: read(path) for rung, path in vars(options).items() if path}
+    letters = read_in["full"].letters
+    if any(found.letters != letters for found in read_in.values()):
+        raise SystemExit("the files hold different architectures")
+    steps = {rung: found.bin * found.curves.shape[-1] for rung, found in read_in.items()}
+    by_rung = {rung: scores(found.curves) for rung, found in read_in.items()}
+    final = by_rung["full"].mean(1)
+    rng = np.random.default_rng(0)
+    for rung, found in by_rung.items():
+        single = np.mean([spearmanr(found[:, seed], final)[0] for seed in range(found.shape[1])])
+        mean = spearmanr(found.mean(1), final)[0]
+        print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; rank correlation with the final score: single {single:.2f}, ", end="")
+        print(f"mean of seeds {mean:.2f}")
+    print("| screened | confirmed | fully trained | regret, mean | 90 % below | best kept | best five promoted | cost |")
+    print("|" + " --- |" * 8)
+    for keep in (0.1, 0.2, 0.3, 0.5):
+        for finalists in (2, 3, 5):
+            for confirm in (by_rung.get("confirm"), None) if "confirm" in by_rung else (None,):
+                mean, high, kept, five, cost = ladder(rng, steps, by_rung["screen"], confirm, final, keep, finalists)
+                middle = f"best {keep:.0%}" if confirm is not None else "-"
+                print(f"| all | {middle} | {finalists} | {mean:.4f} | {high:.4f} | {kept:.0%} | {five:.0%} | {cost:.0%} |")
+    for rung in ("confirm", "full"):
+        if rung in read_in:
+            stops = ", ".join(f"{stopped:.0%} at {share:.0%}" for share, stopped in early_stops(read_in[rung].curves))
+            print(f"{rung}: trainings that could end early without losing any of the best fifth: {stops}")
+
+
+if __name__ == "__main__":
+    main()

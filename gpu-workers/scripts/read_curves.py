@@ -1,0 +1,80 @@
+"""Read what learning_curves.py wrote: how well each prefix of the trainings tells the architectures apart.
+
+    python3 gpu-workers/scripts/read_curves.py build/long.npz [build/other.npz ...]
+
+Per file and prefix: ratio and rank correlation of single trainings (separation.py), for accuracy and loss over the whole
+prefix, for accuracy over its last half, and for the accuracy of each task; then the ratio of every mean of two seeds is
+twice that of one. Random draws alone are in brackets, since named designs flatter a ratio. A prefix is a training of that
+length only where the learning rate was constant.
+"""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from separation import separation
+
+TASKS = ("recall", "noisy", "fuzzy", "memorization", "compression", "copying")
+
+
+class Curves(NamedTuple):
+    """curves (architectures, seeds, accuracy and loss, tasks, bins); `bin` steps each."""
+
+    names: list
+    letters: list
+    changes: list
+    curves: np.ndarray
+    seconds: np.ndarray
+    bin: int
+
+
+def read(path: str) -> Curves:
+    """Only the seeds that every architecture has been trained with."""
+    found = np.load(path)
+    curves, seconds = found["curves"], found["seconds"]
+    whole = ~np.isnan(curves).any((0, 2, 3, 4))
+    steps = _steps(str(found["settings"])) if "settings" in found else curves.shape[-1] * 20
+    letters = found["letters"] if "letters" in found else found["names"]
+    return Curves(
+        list(map(str, found["names"])),
+        list(map(str, letters)),
+        list(map(str, found["changes"])),
+        curves[:, whole],
+        seconds[:, whole],
+        steps // curves.shape[-1],
+    )
+
+
+def _steps(settings: str) -> int:
+    import json
+
+    return json.loads(settings)["steps"]
+
+
+def main() -> None:
+    for path in sys.argv[1:]:
+        names, letters, changes, curves, seconds, width = read(path)
+        drawn = [index for index, name in enumerate(names) if name == letters[index]]
+        print(f"{Path(path).stem}: {' '.join(changes)}; {curves.shape[0]} architectures x {curves.shape[1]} seeds, ")
+        print(f"  {seconds.mean():.1f} core-s each; ratio / rho of all (of {len(drawn)} random draws)")
+        if curves.shape[1] < 2:
+            continue
+
+        def told(scores):
+            every, random = separation(scores), separation(scores[drawn]) if len(drawn) > 2 else None
+            inner = f" ({random.ratio:.1f} / {random.rho:.2f})" if random else ""
+            return f"{every.ratio:.1f} / {every.rho:.2f}{inner}"
+
+        for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0):
+            bins = round(share * curves.shape[-1])
+            part = curves[..., :bins]
+            accuracy, loss = part[:, :, 0], -part[:, :, 1]
+            tasks = "; ".join(f"{name} {told(accuracy[:, :, index].mean(-1))}" for index, name in enumerate(TASKS))
+            print(f"  {bins * width:5d} steps: accuracy {told(accuracy.mean((2, 3)))}, ", end="")
+            print(f"loss {told(loss.mean((2, 3)))}, last half {told(accuracy[..., bins // 2 :].mean((2, 3)))}")
+            print(f"        {tasks}")
+
+
+if __name__ == "__main__":
+    main()
