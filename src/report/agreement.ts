@@ -6,7 +6,7 @@ export type Pair = readonly [lower: number, upper: number];
 /** Fewer pairs than this say nothing about a rank correlation. */
 export const leastPairs = 5;
 
-/** Whether a cheap rung orders architectures as a dear one does. */
+/** Whether a cheap rung orders candidates as a dear one does. */
 export interface Agreement {
   readonly n: number;
   /** Kendall's tau-b and Spearman's rho; null for too few pairs, or where a rung gave all the same score. */
@@ -67,13 +67,13 @@ export function agreement(pairs: readonly Pair[]): Agreement {
 
 /** What the agreement of two rungs allows to say. */
 export function agreementSentence({ n, kendall, spearman, chance }: Agreement, lower: string, upper: string): string {
-  const both = `${n} ${n === 1 ? 'architecture has' : 'architectures have'} scores on both rungs`;
+  const both = `${n} ${n === 1 ? 'candidate has' : 'candidates have'} scores on both rungs`;
   if (n < leastPairs) return `${both}; at least ${leastPairs} are needed before their order can be compared.`;
   if (kendall === null || spearman === null || chance === null) {
     return `${both}, but one rung gave all of them the same score, so there is no order to compare.`;
   }
   const figures = `Kendall tau-b ${kendall.toFixed(2)}, Spearman ${spearman.toFixed(2)}, n = ${n}`;
-  if (kendall >= chance) return `The ${lower} rung orders architectures much as the ${upper} rung does (${figures}).`;
-  if (kendall <= -chance) return `The ${lower} rung orders architectures against the ${upper} rung (${figures}).`;
-  return `Whether the ${lower} rung orders architectures as the ${upper} rung does is not established (${figures}; below ${chance.toFixed(2)} a tau can be chance).`;
+  if (kendall >= chance) return `The ${lower} rung orders candidates much as the ${upper} rung does (${figures}).`;
+  if (kendall <= -chance) return `The ${lower} rung orders candidates against the ${upper} rung (${figures}).`;
+  return `Whether the ${lower} rung orders candidates as the ${upper} rung does is not established (${figures}; below ${chance.toFixed(2)} a tau can be chance).`;
 }

@@ -5,7 +5,10 @@ import {
   runLengthText,
   runs,
 } from '../domain/architecture.ts';
+import { shortCandidate } from '../domain/candidate.ts';
+import type { Space } from '../domain/space.ts';
 import { strip } from './charts/strip.ts';
+import type { ReportNode } from './data.ts';
 import { shortened } from './format.ts';
 import { html, type Markup } from './markup.ts';
 
@@ -33,8 +36,19 @@ export function candidateMarkup(candidate: string): Markup {
     : html`<code>${shortened(candidate, 200)}</code>`;
 }
 
+/** What a column of candidates is called. */
+export const candidateHead = (space: Space): string => (space.kind === 'stack' ? 'architecture' : 'program');
+
+/** A candidate in a table: a picture of its layers, or for a program what it changed, since the code would fill the page. */
+export function candidateCell(node: ReportNode): Markup {
+  if (!node.candidate.startsWith('{')) return candidateMarkup(node.candidate);
+  const unsafe = node.unsafe ? html` <b class="unsafe">without sandbox</b>` : null;
+  return html`<code>${shortCandidate(node.candidate)}</code>${unsafe}<br><small>${shortened(node.change, 160)}</small>`;
+}
+
 /** A candidate in one line of text. */
 export function candidateText(candidate: string): string {
   const architecture = parsed(candidate);
-  return architecture ? runLengthText(architecture) : shortened(candidate, 60);
+  if (architecture) return runLengthText(architecture);
+  return candidate.startsWith('{') ? shortCandidate(candidate) : shortened(candidate, 60);
 }

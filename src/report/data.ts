@@ -31,8 +31,11 @@ export interface ReportData {
 export interface ReportSearch {
   readonly id: string;
   readonly task: string;
-  /** What the scores measure; 0 to 1, higher is better. */
+  /** What the scores measure. Scores in here are fitness, of which more is better; people are shown the metric. */
   readonly metric: string;
+  readonly lowerIsBetter: boolean;
+  /** Seeds of the final rung that decide who is a record-breaker; later ones are fresh. */
+  readonly finalSeeds: number;
   readonly profile: string;
   readonly space: Space;
   readonly seed: number;
@@ -57,6 +60,10 @@ export interface ReportNode {
   readonly name: string | null;
   readonly parents: readonly string[];
   readonly candidate: string;
+  /** What it changed, in its proposer's words. */
+  readonly change: string;
+  /** A score of it was had without a sandbox. */
+  readonly unsafe: boolean;
   readonly status: NodeStatus;
   /** Reason code and message of the attempt that gave no score. */
   readonly reason: string | null;

@@ -1,5 +1,6 @@
 import { ascending, descending, max, mean } from 'd3-array';
 import type { Rung } from '../domain/task.ts';
+import { acceptance, type Trial, twoSigma } from '../studies/acceptance.ts';
 import { type Agreement, agreement } from './agreement.ts';
 import type { ReportData, ReportNode, SeedScore } from './data.ts';
 import { type Comparison, comparePaired, type Noise, pairedNoise, pooledNoise, summarise } from './statistics.ts';
@@ -40,10 +41,12 @@ export interface Contests {
   readonly basis: Basis;
   /** Highest mean first. */
   readonly contests: readonly Contest[];
-  /** Coverage of each interval, such that all of them hold together in 95 % of searches (Bonferroni). */
+  /** Coverage of each interval: such that all hold together in 95 % of searches (Bonferroni); of programs, two standard errors. */
   readonly level: number;
   readonly noise: Noise | null;
 }
+
+export type Acceptance = ReturnType<typeof acceptance>;
 
 /** What the data allow to say; everything the sections show beside the data themselves. */
 export interface Findings {
@@ -58,6 +61,8 @@ export interface Findings {
   readonly test: Contests | null;
   readonly screenToConfirm: Agreement;
   readonly screenToFinal: Agreement;
+  /** Who may be called best, of programs; null for layers, or where nothing was judged. */
+  readonly acceptance: Acceptance | null;
 }
 
 /** The evidence that chose who reached a basis. */
@@ -84,7 +89,7 @@ function contestsOn(data: ReportData, basis: Basis): Contests | null {
   const pairs = contenders.flatMap((contender) => references.map((reference) => ({ contender, reference })));
   if (pairs.length === 0) return null;
   const noise = pairedNoise(scored.map((node) => scoresOn(node, basis)));
-  const level = 1 - 0.05 / pairs.length;
+  const level = data.search.space.kind === 'program' ? twoSigma : 1 - 0.05 / pairs.length;
   return {
     basis,
     level,
@@ -117,6 +122,19 @@ function agreementOf(data: ReportData, lower: Rung, upper: Rung): Agreement {
   );
 }
 
+/** Finalists in the order in which the rung below had them, against the baseline. */
+function acceptanceOf(data: ReportData): Acceptance | null {
+  if (data.search.space.kind !== 'program') return null;
+  const judged = data.nodes.filter((node) => scoresOn(node, 'final').length > 0);
+  const baseline = judged.find(({ origin }) => origin === 'reference');
+  const finalists = judged
+    .filter(isProposal)
+    .toSorted((a, b) => descending(meanOn(a, 'confirm') ?? 0, meanOn(b, 'confirm') ?? 0));
+  if (!baseline || finalists.length === 0) return null;
+  const trial = (node: ReportNode): Trial => ({ id: node.id, validation: node.validation.final, heldOut: node.test });
+  return acceptance(finalists.map(trial), trial(baseline), data.search.finalSeeds);
+}
+
 export function findingsOf(data: ReportData): Findings {
   const noiseOn = (basis: Basis) => pooledNoise(data.nodes.map((node) => scoresOn(node, basis)));
   const final = contestsOn(data, 'final');
@@ -131,6 +149,7 @@ export function findingsOf(data: ReportData): Findings {
     test: contestsOn(data, 'test'),
     screenToConfirm: agreementOf(data, 'screen', 'confirm'),
     screenToFinal: agreementOf(data, 'screen', 'final'),
+    acceptance: acceptanceOf(data),
   };
 }
 

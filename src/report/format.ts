@@ -1,3 +1,5 @@
+import { metricValue } from '../domain/metric.ts';
+
 /** Numbers and texts as people read them. All functions are pure and give the same text on every machine. */
 
 const missing = '–';
@@ -5,8 +7,21 @@ const minus = (text: string) => text.replace('-', '−');
 const known = (value: number | null | undefined): value is number =>
   typeof value === 'number' && Number.isFinite(value);
 
-/** A score or a spread of scores, 0 to 1. */
+/** A spread of scores, or a score of which more is better. */
 export const score = (value: number | null | undefined): string => (known(value) ? minus(value.toFixed(4)) : missing);
+
+/** How fitness is turned into what people read. */
+export interface Reading {
+  readonly lowerIsBetter: boolean;
+}
+
+/** The metric that a fitness stands for. */
+export const metric = (fitness: number | null | undefined, { lowerIsBetter }: Reading): string =>
+  score(known(fitness) ? metricValue(fitness, lowerIsBetter) : fitness);
+
+/** A difference of fitness as one of the metric, always with its sign. */
+export const change = (difference: number, { lowerIsBetter }: Reading): string =>
+  signed(metricValue(difference, lowerIsBetter));
 
 /** A difference of scores, always with its sign. */
 export const signed = (value: number): string =>

@@ -5,6 +5,7 @@ import { html } from './markup.ts';
 import { agentSection } from './sections/agents.ts';
 import { aggregationSection } from './sections/aggregation.ts';
 import { budgetSection } from './sections/budget.ts';
+import { codeSection } from './sections/code.ts';
 import { comparisonSection, testSection } from './sections/comparisons.ts';
 import { extrapolationSection } from './sections/extrapolation.ts';
 import { failureSection } from './sections/failures.ts';
@@ -37,10 +38,14 @@ ${styleSheet}
 ${header(data, findings)}
 ${progressSection(data, findings)}
 ${leaderboardSection(data, findings)}
-${comparisonSection(findings)}
+${comparisonSection(data, findings)}
 ${rungSection(data, findings)}
-${aggregationSection(data, findings)}
-${extrapolationSection(data)}
+${
+  data.search.space.kind === 'stack'
+    ? html`${aggregationSection(data, findings)}
+${extrapolationSection(data)}`
+    : codeSection(data, findings)
+}
 ${testSection(data, findings)}
 ${budgetSection(data)}
 ${agentSection(data)}

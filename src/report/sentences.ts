@@ -1,5 +1,6 @@
 import type { ReportData } from './data.ts';
 import {
+  type Acceptance,
   type Basis,
   basisName,
   bestScreened,
@@ -11,8 +12,8 @@ import {
   nodeName,
   scoresOn,
 } from './findings.ts';
-import { count, score, signed } from './format.ts';
-import { summarise } from './statistics.ts';
+import { change, count, metric, type Reading, score } from './format.ts';
+import { type Comparison, summarise } from './statistics.ts';
 
 const place: Readonly<Record<Basis, string>> = {
   screen: 'On the screen rung',
@@ -34,11 +35,11 @@ export function contestSentence({ reference, comparison }: Contest, apposition =
   return `${verdict === 'better' ? 'beats' : 'is behind'} ${name}${apposition} by ${Math.abs(effect).toFixed(1)} sd`;
 }
 
-function figures({ comparison }: Contest): string {
+function figures({ comparison }: Contest, reading: Reading): string {
   if (comparison.kind === 'unmeasured') return '';
   const { difference, interval, n } = comparison;
   const seeds = `${n} paired ${n === 1 ? 'seed' : 'seeds'}`;
-  return ` (${signed(difference)}, interval ${signed(interval[0])} to ${signed(interval[1])}, ${seeds})`;
+  return ` (${change(difference, reading)}, interval ${change(interval[0], reading)} to ${change(interval[1], reading)}, ${seeds})`;
 }
 
 /** How a contender stands to further references: `Among the other 3 references it beats 2, is behind 1.` */
@@ -57,14 +58,46 @@ function standing(contests: readonly Contest[]): string {
 }
 
 /** The lead contender's result against the strongest reference, and its standing among the others. */
-export function contestVerdict({ basis, contests }: Contests): string | null {
+export function contestVerdict({ basis, contests }: Contests, reading: Reading): string | null {
   const strongest = contests[0];
   if (!strongest) return null;
   const { contender } = strongest;
   const others = contests.filter((contest) => contest.contender === contender && contest !== strongest);
   const apposition = others.length > 0 ? `, the strongest of ${others.length + 1} references,` : '';
-  const said = `${nodeName(contender)} ${contestSentence(strongest, apposition)}${figures(strongest)}`;
+  const said = `${nodeName(contender)} ${contestSentence(strongest, apposition)}${figures(strongest, reading)}`;
   return `${place[basis]} ${said}.${standing(others)}`;
+}
+
+/** Best and challenges in the words of the rule of acceptance: what is not accepted is not distinguishable, or behind. */
+function acceptanceVerdict(data: ReportData, { best, challenges }: Acceptance): string[] {
+  const called = (id: string) => {
+    const node = data.nodes.find((each) => each.id === id);
+    return node ? nodeName(node) : id;
+  };
+  const level = (id: string, basis: Basis) => {
+    const node = data.nodes.find((each) => each.id === id);
+    return metric(node ? meanOn(node, basis) : null, data.search);
+  };
+  const measured = (comparison: Comparison) =>
+    comparison.kind === 'measured'
+      ? `${change(comparison.difference, data.search)}, two standard errors are ${score(2 * comparison.standardError)}, ${comparison.n} paired seeds`
+      : comparison.why;
+  const won = challenges.findLast(({ challenger }) => challenger === best);
+  const sentences = won
+    ? [
+        `${called(best)} improves on ${called(won.incumbent)}: ${data.search.metric} ${level(won.incumbent, 'final')} to ${level(best, 'final')} on validation (${measured(won.validation)}), ` +
+          `${level(won.incumbent, 'test')} to ${level(best, 'test')} on the held-out split (${measured(won.heldOut)}), and again on a fresh seed.`,
+      ]
+    : [];
+  const others = challenges.filter(({ outcome }) => outcome !== 'accepted');
+  return [
+    ...sentences,
+    ...others.map(({ challenger, incumbent, outcome, missing, validation }) =>
+      outcome === 'behind'
+        ? `${called(challenger)} is behind ${called(incumbent)} (${measured(validation)}).`
+        : `${called(challenger)} is not distinguishable from ${called(incumbent)}: ${missing} (${measured(validation)}).`,
+    ),
+  ];
 }
 
 /**
@@ -72,8 +105,9 @@ export function contestVerdict({ basis, contests }: Contests): string | null {
  * against nothing, is told as that.
  */
 export function verdict(data: ReportData, findings: Findings): string[] {
+  if (findings.acceptance) return acceptanceVerdict(data, findings.acceptance);
   const sentences = [findings.validation, findings.test].flatMap((contests) =>
-    contests ? (contestVerdict(contests) ?? []) : [],
+    contests ? (contestVerdict(contests, data.search) ?? []) : [],
   );
   if (sentences.length > 0) return sentences;
 
@@ -84,19 +118,21 @@ export function verdict(data: ReportData, findings: Findings): string[] {
       const summary = summarise(scoresOn(lead, basis));
       if (summary) {
         return [
-          `${lead.id} leads with ${score(summary.mean)} [${basisName[basis]}]; there is no reference to compare it with.`,
+          `${lead.id} leads with ${metric(summary.mean, data.search)} [${basisName[basis]}]; there is no reference to compare it with.`,
         ];
       }
     }
     const test = summarise(scoresOn(lead, 'test'));
     if (test)
-      return [`${lead.id} scores ${score(test.mean)} [${basisName.test}]; there is no reference to compare it with.`];
+      return [
+        `${lead.id} scores ${metric(test.mean, data.search)} [${basisName.test}]; there is no reference to compare it with.`,
+      ];
   }
   const best = bestScreened(proposals);
   if (best) {
     return [
       `No claim: nothing was scored above the screen rung. The best of ${count(proposals.length)} attempts is ${best.id} ` +
-        `with ${score(meanOn(best, 'screen'))}, a single cheap training.`,
+        `with ${metric(meanOn(best, 'screen'), data.search)}, a single cheap training.`,
     ];
   }
   if (proposals.length === 0) return ['No claim: no agent has proposed anything yet.'];

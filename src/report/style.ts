@@ -94,6 +94,9 @@ svg .on-p-m { fill: var(--on-m); } svg .on-p-a { fill: var(--on-a); } svg .on-p-
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 16px 32px; align-items: start; }
 .patterns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); gap: 20px 32px; margin: 16px 0; }
 figure { margin: 0; }
+.diff .added { background: color-mix(in srgb, var(--accent) 16%, transparent); font-weight: 600; }
+.diff .removed { color: var(--soft); text-decoration: line-through; }
+.diff .place { color: var(--soft); }
 figcaption { font-size: 13px; margin: 4px 0 6px; }
 .sources { display: grid; grid-template-columns: max-content 1fr; gap: 2px 20px; margin: 0; }
 .sources dt { color: var(--soft); }

@@ -2,7 +2,7 @@ import pc from 'picocolors';
 import { candidateText } from './candidate.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName } from './findings.ts';
-import { count, duration, printable, score, shortened } from './format.ts';
+import { count, duration, metric, printable, shortened } from './format.ts';
 import { unfinished, verdict } from './sentences.ts';
 
 type Colours = ReturnType<typeof pc.createColors>;
@@ -34,8 +34,10 @@ export function summary(data: ReportData, report: string, colours: Colours = pc)
   ].flatMap(({ role, node }) => {
     if (!node) return [];
     const basis = (['final', 'confirm', 'screen'] as const).find((each) => meanOn(node, each) !== null);
-    const figure = basis ? `${score(meanOn(node, basis))} (${basisName[basis]})` : 'no score';
-    return [`  ${role.padEnd(15)}${line(`${nodeName(node)}  ${candidateText(node.candidate)}  ${figure}`)}`];
+    const figure = basis ? `${metric(meanOn(node, basis), data.search)} (${basisName[basis]})` : 'no score';
+    return [
+      `  ${role.padEnd(15)}${line(`${nodeName(node)}  ${node.candidate.startsWith('{') ? shortened(node.change, 80) : candidateText(node.candidate)}  ${figure}`)}`,
+    ];
   });
   return [
     colours.bold(line(`${data.search.id}: ${data.search.task}, ${data.search.profile}`)),

@@ -29,6 +29,8 @@ function node(
     validation: { screen: [], confirm: [], final: [], ...known },
     test,
     seconds: 1,
+    change: '',
+    unsafe: false,
     saved: false,
     finishedAt: 1,
   };

@@ -168,7 +168,7 @@ describe('agreement of rungs', () => {
   it('tells agreement, disagreement and doubt apart', () => {
     const rising = [1, 2, 3, 4, 5, 6, 7, 8];
     const say = (upper: number[]) => agreementSentence(agreement(pairs(rising, upper)), 'screen', 'confirm');
-    expect(say(rising)).toMatch(/orders architectures much as/);
+    expect(say(rising)).toMatch(/orders candidates much as/);
     expect(say(rising.toReversed())).toMatch(/against the confirm rung/);
     expect(say([3, 1, 2, 5, 4, 1, 2, 6])).toMatch(/is not established/);
   });

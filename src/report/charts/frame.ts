@@ -25,12 +25,12 @@ export function framed(
 <title>${text.title}</title>
 ${y.ticks.map(
   (tick) => html`<line class="grid" x1="${left}" x2="${width - right}" y1="${px(y(tick))}" y2="${px(y(tick))}"/>
-<text class="tick" x="${left - 6}" y="${px(y(tick))}" dy="0.32em" text-anchor="end">${tick.toFixed(y.decimals)}</text>`,
+<text class="tick" x="${left - 6}" y="${px(y(tick))}" dy="0.32em" text-anchor="end">${y.label(tick)}</text>`,
 )}
 <line class="axis" x1="${left}" x2="${width - right}" y1="${floor}" y2="${floor}"/>
 ${x.ticks.map(
   (tick) => html`<line class="axis" x1="${px(x(tick))}" x2="${px(x(tick))}" y1="${floor}" y2="${floor + 4}"/>
-<text class="tick" x="${px(x(tick))}" y="${floor + 16}" text-anchor="middle">${tick.toFixed(x.decimals)}</text>`,
+<text class="tick" x="${px(x(tick))}" y="${floor + 16}" text-anchor="middle">${x.label(tick)}</text>`,
 )}
 <text class="label" x="${px((left + width - right) / 2)}" y="${height - 4}" text-anchor="middle">${text.x}</text>
 <text class="label" x="${left - 6}" y="${top - 12}" text-anchor="start">${text.y}</text>

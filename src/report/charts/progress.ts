@@ -1,8 +1,9 @@
+import { metric, type Reading } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../palette.ts';
 import { framed } from './frame.ts';
 import { spread } from './labels.ts';
-import { px, scale } from './scale.ts';
+import { px, read, scale } from './scale.ts';
 
 /** Scores of one agent in the order in which it received them. */
 export interface ProgressSeries {
@@ -38,6 +39,7 @@ function runningBest(scores: readonly number[]): number[] {
 export function progress(
   series: readonly ProgressSeries[],
   reference: { readonly name: string; readonly score: number } | null,
+  reading: Reading = { lowerIsBetter: false },
 ): Markup {
   const lines = series
     .map(({ name, scores }, style): Line => ({ name, best: runningBest(scores), style }))
@@ -56,7 +58,7 @@ export function progress(
   const front = lines.slice(0, labelled);
   const texts = [
     ...front.map((line) => ({
-      text: `${line.name} ${(line.best.at(-1) as number).toFixed(4)}`,
+      text: `${line.name} ${metric(line.best.at(-1) as number, reading)}`,
       y: y(line.best.at(-1) as number),
       x: x(line.best.length),
       className: seriesStyle(line.style).className,
@@ -64,7 +66,7 @@ export function progress(
     ...(reference
       ? [
           {
-            text: `${reference.name} ${reference.score.toFixed(4)}`,
+            text: `${reference.name} ${metric(reference.score, reading)}`,
             y: y(reference.score),
             x: frame.width - frame.right,
             className: 's-reference',
@@ -83,7 +85,7 @@ export function progress(
   return framed(
     frame,
     x,
-    y,
+    read(y, reading),
     { title: 'best score so far by agent', x: "the agent's own evaluations", y: 'best so far' },
     [
       lines.slice(labelled).map((line) => html`<path class="line behind" d="${path(line)}"/>`),

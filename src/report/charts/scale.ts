@@ -1,4 +1,6 @@
 import { extent, nice, ticks } from 'd3-array';
+import { metricValue } from '../../domain/metric.ts';
+import type { Reading } from '../format.ts';
 
 /** A linear map from data to pixels, and the round values at which an axis is marked. */
 export interface Scale {
@@ -7,6 +9,8 @@ export interface Scale {
   readonly ticks: readonly number[];
   /** Decimals at which neighbouring ticks differ. */
   readonly decimals: number;
+  /** What stands at a tick. */
+  readonly label: (tick: number) => string;
 }
 
 /** Closer than this, values are the same to the eye, and marks between them would need more digits than there are. */
@@ -34,7 +38,15 @@ export function scale(
   const step = (marks[1] ?? domain[1]) - (marks[0] ?? domain[0]);
   const decimals = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
   const map = (value: number) => range[0] + ((value - domain[0]) / (domain[1] - domain[0])) * (range[1] - range[0]);
-  return Object.assign(map, { domain: [domain[0], domain[1]] as const, ticks: marks, decimals });
+  const label = (tick: number) => tick.toFixed(decimals);
+  return Object.assign(map, { domain: [domain[0], domain[1]] as const, ticks: marks, decimals, label });
+}
+
+/** The same scale of fitness, marked with the metric that it stands for. */
+export function read(fitness: Scale, { lowerIsBetter }: Reading): Scale {
+  const label = (tick: number) => metricValue(tick, lowerIsBetter).toFixed(fitness.decimals);
+  const { domain, ticks: marks, decimals } = fitness;
+  return Object.assign((value: number) => fitness(value), { domain, ticks: marks, decimals, label });
 }
 
 /** A pixel position, short enough for markup. */

@@ -1,6 +1,7 @@
+import type { Reading } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { framed } from './frame.ts';
-import { px, scale } from './scale.ts';
+import { px, read, scale } from './scale.ts';
 
 /** One architecture on two rungs. */
 export interface ScatterPoint {
@@ -23,7 +24,12 @@ function mark({ name, kind }: ScatterPoint, x: number, y: number): Markup {
 }
 
 /** Scores on a cheap rung against those on a dear one: circles for proposals, squares for references, a diamond for the aggregate. */
-export function scatter(points: readonly ScatterPoint[], lower: string, upper: string): Markup {
+export function scatter(
+  points: readonly ScatterPoint[],
+  lower: string,
+  upper: string,
+  reading: Reading = { lowerIsBetter: false },
+): Markup {
   const x = scale(
     points.map((point) => point.x),
     [frame.left, frame.width - frame.right],
@@ -36,8 +42,8 @@ export function scatter(points: readonly ScatterPoint[], lower: string, upper: s
   );
   return framed(
     frame,
-    x,
-    y,
+    read(x, reading),
+    read(y, reading),
     { title: `${upper} against ${lower}`, x: `score on the ${lower} rung`, y: `${upper} rung` },
     points.map((point) => mark(point, x(point.x), y(point.y))),
   );

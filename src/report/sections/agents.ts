@@ -1,7 +1,7 @@
 import { operators } from '../../domain/node.ts';
 import type { ReportAgent, ReportData } from '../data.ts';
 import { bestScreened, isProposal, meanOf, meanOn, scoresOn } from '../findings.ts';
-import { count, score } from '../format.ts';
+import { count, metric } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../palette.ts';
 import { section, table } from '../table.ts';
@@ -30,8 +30,8 @@ export function agentSection(data: ReportData): Markup {
       of('failed'),
       count(own.filter(({ status }) => status === 'rejected' || status === 'duplicate').length),
       count(own.filter(({ saved }) => saved).length),
-      score(best ? meanOn(best, 'screen') : null),
-      score(meanOf(own, 'screen')),
+      metric(best ? meanOn(best, 'screen') : null, data.search),
+      metric(meanOf(own, 'screen'), data.search),
       count(promoted.length),
       mix.join(', '),
     ];

@@ -1,13 +1,20 @@
-import { candidateMarkup } from '../candidate.ts';
+import { twoSigma } from '../../studies/acceptance.ts';
+import { candidateCell, candidateHead } from '../candidate.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type Contests, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { score, signed } from '../format.ts';
+import { change, metric, type Reading, score } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { contestSentence } from '../sentences.ts';
 import { groupRow, section, table } from '../table.ts';
 import { axisHead, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
-function contestTable({ basis, contests }: Contests): Markup {
+/** The ends of an interval of differences, the lower of the metric first. */
+function intervalText([low, high]: readonly [number, number], reading: Reading): string {
+  const ends = [change(low, reading), change(high, reading)];
+  return (reading.lowerIsBetter ? ends.reverse() : ends).join(' … ');
+}
+
+function contestTable({ basis, contests }: Contests, reading: Reading): Markup {
   const contenders = [...new Set(contests.map(({ contender }) => contender))];
   return table(
     [
@@ -20,21 +27,21 @@ function contestTable({ basis, contests }: Contests): Markup {
       { head: 'its mean', kind: 'number' },
     ],
     contenders.flatMap((contender) => [
-      groupRow(7, `${nodeName(contender)} (${contender.agent}), mean ${score(meanOn(contender, basis))}`),
+      groupRow(7, `${nodeName(contender)} (${contender.agent}), mean ${metric(meanOn(contender, basis), reading)}`),
       ...contests
         .filter((contest) => contest.contender === contender)
         .map((contest) => {
           const { comparison, reference } = contest;
           const name = nodeName(reference);
-          const mean = score(meanOn(reference, basis));
+          const mean = metric(meanOn(reference, basis), reading);
           const sentence = contestSentence(contest);
           if (comparison.kind === 'unmeasured') return [name, sentence, '–', '–', '–', '–', mean];
           const { difference, standardError, effect, interval, verdict } = comparison;
           return [
             name,
             html`<span class="said ${verdict}">${sentence}</span>`,
-            signed(difference),
-            `${signed(interval[0])} … ${signed(interval[1])}`,
+            change(difference, reading),
+            intervalText(interval, reading),
             score(standardError),
             `${effect < 0 ? '−' : '+'}${Math.abs(effect).toFixed(1)}`,
             mean,
@@ -48,17 +55,17 @@ function method({ level, noise, contests }: Contests): Markup {
   const n = contests.length;
   return html`<p class="note">The finalist was chosen on a lower rung, so this rung judges it on fresh seeds. Seeds are the same for both sides and differences are taken seed by seed. ${
     noise
-      ? `One training moves by ${score(noise.sd)} (sd) beside what its seed does to all architectures, estimated over ${noise.architectures} architectures with ${noise.degrees} degrees of freedom.`
-      : 'The noise is that of the differences of each pair, for want of more architectures on the same seeds.'
-  } Intervals are Student t at ${(100 * level).toFixed(2)} % each, so that all ${n} hold together with 95 %; a difference counts where its interval excludes zero.</p>`;
+      ? `One training moves by ${score(noise.sd)} (sd) beside what its seed does to all candidates, estimated over ${noise.architectures} candidates with ${noise.degrees} degrees of freedom.`
+      : 'The noise is that of the differences of each pair, for want of more candidates on the same seeds.'
+  } Intervals are Student t at ${(100 * level).toFixed(2)} % each${level === twoSigma ? ', two standard errors where the noise is well known' : `, so that all ${n} hold together with 95 %`}; a difference counts where its interval excludes zero.</p>`;
 }
 
 /** Finalist and aggregate against the known architectures, on validation. */
-export function comparisonSection(findings: Findings): Markup {
+export function comparisonSection(data: ReportData, findings: Findings): Markup {
   const { validation, references } = findings;
   const title = 'Against the references';
   if (references.length === 0)
-    return section('references', title, html`<p>The search had no reference architectures.</p>`);
+    return section('references', title, html`<p>The search had nothing to compare with.</p>`);
   if (!validation) {
     return section(
       'references',
@@ -69,7 +76,7 @@ export function comparisonSection(findings: Findings): Markup {
   return section(
     'references',
     title,
-    html`<p class="lead">On ${basisName[validation.basis]}.</p>${contestTable(validation)}${method(validation)}`,
+    html`<p class="lead">On ${basisName[validation.basis]}.</p>${contestTable(validation, data.search)}${method(validation)}`,
   );
 }
 
@@ -84,8 +91,8 @@ export function testSection(data: ReportData, findings: Findings): Markup {
   const axis = sharedAxis(tested, 'test', noise);
   const row = (node: ReportNode) => [
     nameCell(node),
-    candidateMarkup(node.candidate),
-    ...scoreCells(node, 'test', noise, axis),
+    candidateCell(node),
+    ...scoreCells(node, 'test', noise, axis, data.search),
   ];
   return section(
     'test',
@@ -94,13 +101,13 @@ export function testSection(data: ReportData, findings: Findings): Markup {
 ${table(
   [
     { head: 'node', kind: 'name' },
-    { head: 'architecture', kind: 'wide' },
+    { head: candidateHead(data.search.space), kind: 'wide' },
     { head: 'mean', kind: 'number' },
     { head: 'seeds', kind: 'number' },
-    { head: axisHead('test score', axis) },
+    { head: axisHead('test score', axis, data.search) },
   ],
   tested.map(row),
 )}
-${findings.test ? html`${contestTable(findings.test)}${method(findings.test)}` : null}`,
+${findings.test ? html`${contestTable(findings.test, data.search)}${method(findings.test)}` : null}`,
   );
 }

@@ -26,7 +26,7 @@ export function header(data: ReportData, findings: Findings): Markup {
   return html`<header>
 <p class="kicker">Aira search report</p>
 <h1>${search.id}</h1>
-<p class="facts">task ${search.task} · profile ${search.profile} · ${whatIsSought(search.space)} · ${search.metric}, higher is better</p>
+<p class="facts">task ${search.task} · profile ${search.profile} · ${whatIsSought(search.space)} · ${search.metric}, ${search.lowerIsBetter ? 'lower' : 'higher'} is better</p>
 <div class="verdict">${verdict(data, findings).map((sentence) => html`<p>${sentence}</p>`)}${open === null ? null : html`<p class="open">${open}</p>`}</div>
 <dl class="figures">
 ${figure(count(proposals.length), 'proposed')}
@@ -36,7 +36,7 @@ ${figure(count(budget.saved.evaluations), 'evaluations saved')}
 ${figure(count(data.agents.length), data.agents.length === 1 ? 'agent' : 'agents')}
 ${figure(duration(budget.spent.minutes * 60), 'wall time')}
 ${figure(duration(budget.spent.deviceSeconds), 'training time')}
-${figure(noise ? score(noise.sd) : '–', 'seed noise (sd)', noise && basis ? `${basisName[basis]}, ${noise.degrees} df` : 'no architecture has two seeds')}
+${figure(noise ? score(noise.sd) : '–', 'seed noise (sd)', noise && basis ? `${basisName[basis]}, ${noise.degrees} df` : 'nothing has two seeds')}
 </dl>
 </header>`;
 }

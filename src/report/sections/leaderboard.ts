@@ -1,10 +1,11 @@
 import { descending } from 'd3-array';
-import { candidateMarkup } from '../candidate.ts';
+import { metricValue } from '../../domain/metric.ts';
+import { candidateCell, candidateHead } from '../candidate.ts';
 import { type Scale, scale } from '../charts/scale.ts';
 import { whisker, whiskerWidth } from '../charts/whisker.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { score } from '../format.ts';
+import { metric, type Reading, score } from '../format.ts';
 import { type Content, html, type Markup } from '../markup.ts';
 import { type Noise, summarise } from '../statistics.ts';
 import { groupRow, section, table } from '../table.ts';
@@ -16,13 +17,19 @@ const longest = 20;
 const standardError = (noise: Noise | null, n: number): number | null => (noise ? noise.sd / Math.sqrt(n) : null);
 
 /** Mean, error and seeds of a node on a basis, for any table: three cells. */
-export function scoreCells(node: ReportNode, basis: Basis, noise: Noise | null, axis: Scale): Content[] {
+export function scoreCells(
+  node: ReportNode,
+  basis: Basis,
+  noise: Noise | null,
+  axis: Scale,
+  reading: Reading,
+): Content[] {
   const scores = scoresOn(node, basis);
   const summary = summarise(scores);
   if (!summary) return ['–', '', ''];
   const error = standardError(noise, summary.n);
   return [
-    html`${score(summary.mean)}${error === null ? null : html` <small>± ${score(error)}</small>`}`,
+    html`${metric(summary.mean, reading)}${error === null ? null : html` <small>± ${score(error)}</small>`}`,
     summary.n,
     whisker(
       axis,
@@ -44,8 +51,8 @@ export function sharedAxis(nodes: readonly ReportNode[], basis: Basis, noise: No
   return scale(values, [4, whiskerWidth - 4], 20);
 }
 
-export const axisHead = (basis: string, axis: Scale): Content =>
-  html`${basis}<span class="ends"><span>${axis.domain[0].toFixed(2)}</span><span>${axis.domain[1].toFixed(2)}</span></span>`;
+export const axisHead = (basis: string, axis: Scale, { lowerIsBetter }: Reading): Content =>
+  html`${basis}<span class="ends">${axis.domain.map((end) => html`<span>${metricValue(end, lowerIsBetter).toFixed(2)}</span>`)}</span>`;
 
 /** What a node is called, over where it came from. */
 export function nameCell(node: ReportNode): Markup {
@@ -53,7 +60,8 @@ export function nameCell(node: ReportNode): Markup {
   return html`${nodeName(node)}<br><small>${made}</small>`;
 }
 
-function rungTable(nodes: readonly ReportNode[], basis: 'final' | 'confirm' | 'screen', findings: Findings): Markup {
+function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', findings: Findings): Markup {
+  const { nodes, search } = data;
   const noise = findings.noise[basis];
   const ranked = nodes
     .filter((node) => scoresOn(node, basis).length > 0)
@@ -64,18 +72,18 @@ function rungTable(nodes: readonly ReportNode[], basis: 'final' | 'confirm' | 's
     [
       { head: '#', kind: 'number' },
       { head: 'node', kind: 'name' },
-      { head: 'architecture', kind: 'wide' },
+      { head: candidateHead(search.space), kind: 'wide' },
       { head: 'mean', kind: 'number' },
       { head: 'seeds', kind: 'number' },
-      { head: axisHead('score', axis) },
+      { head: axisHead('score', axis, search) },
     ],
     [
       groupRow(6, basisName[basis]),
       ...shown.map((node, index) => [
         index + 1,
         nameCell(node),
-        candidateMarkup(node.candidate),
-        ...scoreCells(node, basis, noise, axis),
+        candidateCell(node),
+        ...scoreCells(node, basis, noise, axis, search),
       ]),
       ...(ranked.length > shown.length ? [groupRow(6, `and ${ranked.length - shown.length} more`)] : []),
     ],
@@ -91,14 +99,14 @@ export function leaderboardSection(data: ReportData, findings: Findings): Markup
       'leaderboard',
       'Leaderboard',
       reached('screen')
-        ? html`<p>Nothing reached an upper rung. These are the screening scores, one cheap training each: a list of what to look at, not a ranking.</p>${rungTable(data.nodes, 'screen', findings)}`
+        ? html`<p>Nothing reached an upper rung. These are the screening scores, one cheap training each: a list of what to look at, not a ranking.</p>${rungTable(data, 'screen', findings)}`
         : html`<p>Nothing has a score.</p>`,
     );
   }
   return section(
     'leaderboard',
     'Leaderboard',
-    html`${upper.map((basis) => rungTable(data.nodes, basis, findings))}
-<p class="note">Dot: mean. Bar: ± 1 standard error, from the noise between seeds pooled over all architectures of the rung. Ticks: single seeds. Where bars overlap, the order is not established; the comparisons below say what is.</p>`,
+    html`${upper.map((basis) => rungTable(data, basis, findings))}
+<p class="note">Dot: mean. Bar: ± 1 standard error, from the noise between seeds pooled over all candidates of the rung. Ticks: single seeds. Where bars overlap, the order is not established; the comparisons below say what is.</p>`,
   );
 }

@@ -26,7 +26,7 @@ export function progressSection(data: ReportData, findings: Findings): Markup {
   return section(
     'progress',
     'Progress',
-    html`${progress(series, best)}
+    html`${progress(series, best, data.search)}
 <p class="note">Screen rung, one training each: the best of many noisy scores is flattered by chance, so no claim rests on this picture.${
       best ? ` The level line is ${best.name}, the best reference on the same rung.` : ''
     }${unlabelled > 0 ? ` ${unlabelled} more agents are drawn thin and grey; the table of agents has their figures.` : ''}</p>`,

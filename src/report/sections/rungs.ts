@@ -16,9 +16,9 @@ function pointsOf(data: ReportData, lower: Rung, upper: Rung): ScatterPoint[] {
   });
 }
 
-const note = html`<p class="note">Of the proposals only the best are promoted, and within so narrow a range noise weighs more: the figures tend to understate how well a rung orders all architectures. Circles: proposals; squares: references; diamond: aggregate.</p>`;
+const note = html`<p class="note">Of the proposals only the best are promoted, and within so narrow a range noise weighs more: the figures tend to understate how well a rung orders all candidates. Circles: proposals; squares: references; diamond: aggregate.</p>`;
 
-/** Whether the cheap rungs order architectures as the dear ones do, which is what a search on cheap rungs relies on. */
+/** Whether the cheap rungs order candidates as the dear ones do, which is what a search on cheap rungs relies on. */
 export function rungSection(data: ReportData, findings: Findings): Markup {
   const steps = [
     { lower: 'screen', upper: 'confirm', agreement: findings.screenToConfirm },
@@ -29,7 +29,7 @@ export function rungSection(data: ReportData, findings: Findings): Markup {
     'Agreement of the rungs',
     html`<div class="pair">${steps.map(({ lower, upper, agreement }) => {
       const points = pointsOf(data, lower, upper);
-      return html`<figure>${points.length > 0 ? scatter(points, lower, upper) : null}<figcaption>${agreementSentence(agreement, lower, upper)}</figcaption></figure>`;
+      return html`<figure>${points.length > 0 ? scatter(points, lower, upper, data.search) : null}<figcaption>${agreementSentence(agreement, lower, upper)}</figcaption></figure>`;
     })}</div>
 ${steps.some(({ agreement }) => agreement.n > 0) ? note : null}`,
   );

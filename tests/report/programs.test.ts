@@ -1,0 +1,98 @@
+import pc from 'picocolors';
+import { describe, expect, it } from 'vitest';
+import { programText } from '../../src/domain/program.ts';
+import { rngFor } from '../../src/domain/rng.ts';
+import type { ReportData, ReportNode } from '../../src/report/data.ts';
+import { reportHtml, summary } from '../../src/report/index.ts';
+import { fixture } from './fixture.ts';
+
+const source = (rate: string, extra = '') =>
+  `import torch\n\nRATE = ${rate}  # tune: 0.001..0.1 log\n${extra}print('<b>done</b>')\n`;
+
+/** A program with a bits-per-byte of about `level`, as fitness: negated. */
+function node(id: string, rate: string, level: number, overrides: Partial<ReportNode> = {}): ReportNode {
+  const scores = (basis: string, count: number, first: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      seed: first + index,
+      score: -level - 0.05 * rngFor(basis, index).float() - 0.004 * rngFor(id, basis, index).float(),
+    }));
+  return {
+    ...{ id, agent: 'climber', ordinal: 1, origin: 'draft', name: null, parents: [], status: 'evaluated' },
+    candidate: programText({ 'train.py': source(rate) }),
+    change: `a step of its constants: RATE to ${rate}`,
+    unsafe: false,
+    ...{ reason: null, message: null, seconds: 20, saved: false, finishedAt: 1000 },
+    validation: {
+      screen: scores('screen', 1, 1),
+      confirm: scores('confirm', 1, 1001),
+      final: scores('final', 5, 2001),
+    },
+    test: scores('test', 5, 2001),
+    ...overrides,
+  };
+}
+
+function programs(nodes: readonly ReportNode[]): ReportData {
+  const data = fixture();
+  return {
+    ...data,
+    search: {
+      ...data.search,
+      ...{ id: 'autoresearch-1', task: 'autoresearch', metric: 'BitsPerByte', lowerIsBetter: true, finalSeeds: 4 },
+      space: { kind: 'program', files: [{ name: 'train.py', maxBytes: 4000 }] },
+    },
+    agents: [{ name: 'climber', model: 'local/tuner', scaffold: 'greedy' }],
+    nodes,
+    aggregation: null,
+    extrapolations: [],
+  };
+}
+
+const baseline = node('reference-baseline-1', '0.003', 2.6, {
+  origin: 'reference',
+  agent: 'reference',
+  name: 'baseline',
+});
+const text = (data: ReportData) => reportHtml(data).replaceAll('&#39;', "'");
+
+describe('the report of a search for programs', () => {
+  it('shows the metric in its own unit and direction, and no layers', () => {
+    const page = text(programs([baseline, node('climber-1', '0.01', 2.3)]));
+    expect(page).toContain('programs of train.py · BitsPerByte, lower is better');
+    expect(page).not.toContain('id="aggregation"');
+    expect(page).not.toContain('id="extrapolation"');
+    expect(page).not.toMatch(/−2\.[36]\d\d\d/);
+    expect(page).toMatch(/>2\.3\d\d\d/);
+  });
+
+  it('calls best what beats the baseline on paired seeds, on a fresh one, and on the held-out split', () => {
+    const data = programs([baseline, node('climber-1', '0.01', 2.3)]);
+    const sentence =
+      /climber-1 improves on baseline: BitsPerByte 2\.6\d+ to 2\.3\d+ on validation \(−0\.[23]\d+, two standard errors are 0\.0\d+, 5 paired seeds\), 2\.6\d+ to 2\.3\d+ on the held-out split .* and again on a fresh seed\./;
+    expect(text(data)).toMatch(sentence);
+    expect(summary(data, 'report.html', pc.createColors(false))).toMatch(sentence);
+  });
+
+  it('says of chance that it is not distinguishable, and of what is worse that it is behind', () => {
+    const page = text(programs([baseline, node('climber-1', '0.01', 2.5987), node('climber-2', '0.02', 2.9)]));
+    expect(page).toMatch(/climber-1 is not distinguishable from baseline: the difference on validation is within two/);
+    expect(page).toMatch(/climber-2 is behind baseline \(\+0\.3/);
+    expect(page).not.toContain('improves on');
+  });
+
+  it('shows code as a difference from the parent, as text', () => {
+    const parent = node('climber-1', '0.01', 2.4);
+    const child = node('climber-2', '0.02', 2.3, { origin: 'improve', parents: ['climber-1'] });
+    const page = text(programs([baseline, parent, child]));
+    expect(page).toContain('Against its parent climber-1.');
+    expect(page).toContain('<span class="removed">-RATE = 0.01  # tune: 0.001..0.1 log</span>');
+    expect(page).toContain('<span class="added">+RATE = 0.02  # tune: 0.001..0.1 log</span>');
+    expect(page).toContain('<span class="removed">-RATE = 0.003  # tune');
+    expect(page).not.toContain('<b>done</b>');
+  });
+
+  it('marks what was scored without a sandbox', () => {
+    const page = text(programs([baseline, node('climber-1', '0.01', 2.3, { unsafe: true })]));
+    expect(page).toContain('<b class="unsafe">without sandbox</b>');
+  });
+});
