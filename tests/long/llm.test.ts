@@ -66,11 +66,21 @@ it('runs compose-mad-3p at nano for 60 evaluations, with a clean audit', async (
   const count = (sql: string) => withArchive(home, (db) => (db.prepare(sql).get() as { n: number }).n);
   expect(count(`SELECT count(*) AS n FROM nodes WHERE verdict = 'accepted' AND origin <> 'aggregate'`)).toBe(60);
   const failed = server.served.filter(({ fault: each }) => each !== null).length;
-  expect(failed / server.served.length).toBeGreaterThan(0.05);
+  const asked = server.served.length;
+  expect(failed / asked).toBeGreaterThan(0.05);
 
   const audited = await aira(['audit', 'eleven-1', '--home', home, '--json'], { env });
   const findings = jsonLines<{ holds: boolean | null; violations: string[] }>(audited.stdout);
   expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
   expect(findings.filter(({ holds }) => holds === false)).toEqual([]);
   expect(findings).toHaveLength(9);
+
+  const refused = count(`SELECT count(*) AS n FROM nodes WHERE verdict <> 'accepted'`);
+  const tries = count('SELECT count(*) AS n FROM settlements');
+  const lessons = count('SELECT count(*) AS n FROM lessons');
+  const cents = count('SELECT round(100 * sum(dollars), 1) AS n FROM settlements');
+  console.info(
+    `60 evaluations; ${asked} calls, ${failed} of them failed (${Math.round((100 * failed) / asked)} %), ${tries} settled; ` +
+      `${refused} attempts refused, ${lessons} lessons, ${cents} cents; I1 to I9 hold`,
+  );
 });
