@@ -1,6 +1,9 @@
 """`python3 -m aira_tasks submissions | holdout | leaks | modules`: the host's questions about a task's folders.
 
 Each prints one line of JSON. Status 2 and one sentence when a folder is not of a known format.
+
+`prepare | train | predict | score`: the steps of an evaluation on a task directory of anybody's (chain.py), with the flags
+and ends of `aira_design`, of which they are the counterpart.
 """
 
 import argparse
@@ -9,6 +12,7 @@ import json
 import sys
 from pathlib import Path
 
+from . import chain
 from .rehearsal import hold_out, scoring_columns, submissions, visible_answers
 from .tables import NoTable
 
@@ -31,7 +35,10 @@ def main() -> int:
         verb.add_argument("--out", type=Path, required=True)
     modules = verbs.add_parser("modules", help="which modules this Python lacks")
     modules.add_argument("names", nargs="*")
+    _steps(verbs)
     options = parser.parse_args()
+    if options.verb in _STEPS:
+        return _STEPS[options.verb](options)
     if options.verb == "modules":
         print(json.dumps([name for name in options.names if importlib.util.find_spec(name) is None]))
         return 0
@@ -48,6 +55,75 @@ def main() -> int:
         return 2
     print(json.dumps(found))
     return 0
+
+
+def _steps(verbs) -> None:
+    prepare, train = verbs.add_parser("prepare"), verbs.add_parser("train")
+    predict, score = verbs.add_parser("predict"), verbs.add_parser("score")
+    prepare.add_argument("--seed", type=int, required=True)
+    prepare.add_argument("--data", type=Path)
+    prepare.add_argument("--secret", type=Path, help="accepted and not used: the rows are the task's own")
+    train.add_argument("--seed", type=int, required=True)
+    train.add_argument("--train", type=Path, required=True)
+    predict.add_argument("--inputs", type=Path, required=True)
+    predict.add_argument("--state", type=Path, required=True)
+    for verb in (train, predict):
+        verb.add_argument("--candidate", type=Path, required=True)
+        verb.add_argument("--device")
+    for name in ("--manifest", "--hidden", "--predictions", "--state"):
+        score.add_argument(name, type=Path, required=True)
+    score.add_argument("--split", choices=("validation", "test"), required=True)
+    for verb in (prepare, train, predict, score):
+        verb.add_argument("--settings", type=Path, required=True)
+    for verb in (prepare, train, predict):
+        verb.add_argument("--out", type=Path, required=True)
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    settings = json.loads(options.settings.read_text(encoding="utf-8"))
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        found = chain.prepare(settings, options.seed, options.data, options.out)
+    except (chain.Refused, OSError) as error:
+        print(f"aira_tasks: {error}", file=sys.stderr)
+        return 2
+    manifest = {"family": "airs", "seed": options.seed, **found}
+    (options.out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    return _untrusted(options.out, lambda: chain.train(options.candidate, options.out))
+
+
+def _predict(options: argparse.Namespace) -> int:
+    return _untrusted(options.out, lambda: chain.predict(options.inputs, options.candidate, options.out))
+
+
+def _untrusted(out: Path, step) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        step()
+        return 0
+    except chain.ProgramFailed as failure:
+        return chain.failed(out, failure)
+
+
+def _score(options: argparse.Namespace) -> int:
+    settings = json.loads(options.settings.read_text(encoding="utf-8"))
+    try:
+        metrics = chain.score(settings, options.hidden, options.predictions, options.split)
+        found = {"status": "ok", "score": metrics[settings["metric"]], "metrics": metrics}
+    except chain.ProgramFailed as failure:
+        found = {"status": "failed", "reason": failure.reason, "message": str(failure)}
+    except chain.Refused as error:
+        print(f"aira_tasks: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(found, allow_nan=False))
+    return 0
+
+
+_STEPS = {"prepare": _prepare, "train": _train, "predict": _predict, "score": _score}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,145 @@
+"""A task directory by others through prepare, a program, and its own scorer, step by step."""
+
+import csv
+import json
+import math
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import PACKAGE, REPOSITORY
+
+from aira_tasks import chain
+from aira_tasks.rehearsal import hold_out, submissions, visible_answers
+from aira_tasks.tables import NoTable, read_table
+
+TASK = REPOSITORY / "tests" / "airs" / "TimeSeriesForecastingSyntheticWeeklyMAE"
+SETTINGS = {"family": "airs", "task": str(TASK), "columns": "label_target", "metric": "MAE"}
+BASELINE = (PACKAGE / "aira_tasks" / "constant_baseline.py").read_text()
+NAIVE = """
+import csv, json
+with open("data/test/rows.csv", newline="") as stream:
+    rows = [json.loads(row["target"]) for row in csv.DictReader(stream)]
+with open("submission.csv", "w", newline="") as stream:
+    writer = csv.writer(stream)
+    writer.writerow(["label_target"])
+    writer.writerows([json.dumps([row[-1]] * 5)] for row in rows)
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """The raw series and the prepared folders; waves, so that the last value is a better guess than the mean."""
+    root = tmp_path_factory.mktemp("airs")
+    raw = root / "raw"
+    folder = raw / "synthetic" / "weekly-series" / "default"
+    folder.mkdir(parents=True)
+    with (folder / "series.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["target"])
+        for row in range(137):
+            writer.writerow([json.dumps([round(10 * row + math.sin(week / 9), 3) for week in range(52)])])
+    manifest = chain.prepare(SETTINGS, 3, raw, root / "out")
+    return root / "out", manifest
+
+
+def run(tmp_path, prepared, program, split="validation"):
+    out, _ = prepared
+    candidate, state, answers = tmp_path / "candidate", tmp_path / "state", tmp_path / "answers"
+    for folder in (candidate, state, answers):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    (candidate / "solution.py").write_text(program)
+    chain.train(candidate, state)
+    chain.predict(out / split, candidate, answers)
+    return chain.score(SETTINGS, out / "hidden", answers / "predictions.f32", split)
+
+
+def test_validation_rows_are_training_rows_that_the_program_does_not_see(prepared):
+    out, manifest = prepared
+    assert manifest["held_out"] == {"train": 110, "validation": 27}
+    whole, kept = read_table(out / "test" / "train"), read_table(out / "validation" / "train")
+    hidden = read_table(out / "hidden" / "validation" / "test_with_labels")
+    assert kept.rows == 110 and hidden.rows == 27
+    assert sorted(kept.column("target") + hidden.column("target")) == sorted(whole.column("target"))
+    shown = read_table(out / "validation" / "test")
+    assert shown.names == ["target"] and shown.column("target") == hidden.column("target")
+    assert not list(out.glob("test/*label*")) and not list(out.glob("validation/*label*"))
+
+
+def test_the_chain_scores_a_program_on_both_splits(tmp_path, prepared):
+    naive = run(tmp_path, prepared, NAIVE)
+    assert 0 < naive["MAE"] < 1
+    assert run(tmp_path, prepared, BASELINE)["MAE"] > 100
+    assert 0 < run(tmp_path, prepared, NAIVE, "test")["MAE"] < 1
+
+
+@pytest.mark.parametrize(
+    "reason,program",
+    [
+        ("nan", NAIVE.replace("[row[-1]] * 5", "[float('nan')] * 5")),
+        ("nan", NAIVE.replace("[row[-1]] * 5", "[float('inf')] * 5")),
+        ("nan", NAIVE.replace("json.dumps([row[-1]] * 5)", "''")),
+        ("invalid", NAIVE.replace("for row in rows)", "for row in rows[1:])")),
+        ("invalid", NAIVE.replace("* 5", "* 4")),
+        ("invalid", NAIVE.replace('"submission.csv"', '"answers.csv"')),
+        ("invalid", "def ("),
+        ("crash", "raise SystemExit(4)"),
+        ("invalid", "import os\nos.symlink('/etc/passwd', 'submission.csv')"),
+    ],
+)
+def test_what_is_wrong_with_a_program_has_a_reason(tmp_path, prepared, reason, program):
+    with pytest.raises(chain.ProgramFailed) as caught:
+        run(tmp_path, prepared, program)
+    assert caught.value.reason == reason, str(caught.value)
+
+
+def test_a_link_as_answer_is_not_followed(tmp_path, prepared):
+    (tmp_path / "predictions.f32").symlink_to(prepared[0] / "hidden" / "raw.json")
+    with pytest.raises(chain.ProgramFailed) as caught:
+        chain.score(SETTINGS, prepared[0] / "hidden", tmp_path / "predictions.f32", "validation")
+    assert caught.value.reason == "tampered"
+
+
+def test_the_verbs_are_those_of_a_design_package(tmp_path, prepared):
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({**SETTINGS, "columns": "no_such_column"}))
+    raw = json.loads((prepared[0] / "hidden" / "raw.json").read_text())
+    arguments = ["prepare", "--settings", settings, "--seed", 1, "--out", tmp_path / "out", "--data", raw]
+    done = subprocess.run(
+        [sys.executable, "-m", "aira_tasks", *map(str, arguments)],
+        capture_output=True, text=True, cwd=PACKAGE, env={},
+    )  # fmt: skip
+    assert done.returncode == 2 and "no column no_such_column" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
+    agent = tmp_path / "agent"
+    for split, names in (("train", ("x", "y")), ("test", ("x",))):
+        (agent / split).mkdir(parents=True)
+        columns = {"x": np.arange(20), "y": np.arange(20) % 3}
+        kept = {name: columns[name] for name in names}
+        if kind == "npz":
+            np.savez(agent / split / "rows.npz", **kept)
+        else:
+            with (agent / split / "rows.csv").open("w", newline="") as stream:
+                csv.writer(stream).writerows([list(kept), *zip(*kept.values())])
+    assert hold_out(agent, ["y"], 0.25, 1, tmp_path / "held") == {"train": 15, "validation": 5}
+    assert read_table(tmp_path / "held" / "data" / "test").names == ["x"]
+    labelled = tmp_path / "labelled"
+    shutil.copytree(agent / "train", labelled / "test_with_labels")
+    assert submissions(labelled / "test_with_labels", ["y"], tmp_path / "made") == {"rows": 20}
+    lines = {file.stem: file.read_text().splitlines() for file in (tmp_path / "made").iterdir()}
+    assert lines["gold"][0] == "y" and lines["short"] == lines["gold"][:-1]
+    assert sorted(lines["permuted"]) == sorted(lines["gold"]) != lines["permuted"]
+    changed = sum(a != b for a, b in zip(lines["gold"], lines["permuted-part"]))
+    assert 1 <= changed <= 4 and lines["nan"][1:] == ["nan"] * 20
+    assert visible_answers(agent, labelled, ["y"]) == []
+    shutil.copytree(agent / "train", agent / "test", dirs_exist_ok=True)
+    assert visible_answers(agent, labelled, ["y"]) == ["the column y is in the agent's test split",
+                                                       "the column y of the agent's test split holds the answers of y"]  # fmt: skip
+    with pytest.raises(NoTable, match="no column z"):
+        submissions(labelled / "test_with_labels", ["z"], tmp_path / "none")
