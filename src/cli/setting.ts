@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import type { EnsembleSetting } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { childEnvironment, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
+import { childEnvironment, dataFolder, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
 import { readingRoom } from '../literature/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
@@ -51,7 +50,7 @@ export async function systemSetting(options: SettingOptions): Promise<EnsembleSe
     port: options.port,
     ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
-    workers: { python, data: join(options.home, 'data'), unsafe: options.unsafe === true },
+    workers: { python, data: dataFolder(options.home), unsafe: options.unsafe === true },
     chat: { environment: process.env, prices: options.prices, replay: options.replay },
     clock: systemClock,
     timers: systemTimers,

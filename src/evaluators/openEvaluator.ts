@@ -15,7 +15,7 @@ export interface EvaluatorSetting {
   readonly device: Device;
   /** The interpreter, absolute. */
   readonly python: string;
-  /** Imported data of tasks that train programs; null where there are none. */
+  /** Imported data; null where there are none. */
   readonly data: string | null;
   /** Run programs without a sandbox, with this user's rights. */
   readonly unsafe: boolean;
@@ -27,8 +27,8 @@ export interface EvaluatorSetting {
 /** The evaluator of a device for candidates of that kind. Nothing is started before `start`. */
 export function openEvaluator(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
   if (kind === 'program') return new ProgramEvaluator(setting);
-  const { device, python, clock, timers, log } = setting;
-  const command = workerCommand({ python, device: device.name });
+  const { device, python, data, clock, timers, log } = setting;
+  const command = workerCommand({ python, device: device.name, data });
   return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });
 }
 

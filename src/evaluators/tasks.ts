@@ -14,6 +14,7 @@ import {
   programSpaceSchema,
 } from '../domain/program.ts';
 import { type Profile, profileSchema, type Task } from '../domain/task.ts';
+import { foreignTask } from './airs/task.ts';
 import { taskRoots } from './packageRoot.ts';
 
 /** What a Design task asks to be written, beside the folders `baseline` and `library` of its own directory. */
@@ -125,6 +126,18 @@ function mistypedKeys(raw: unknown): string[] {
     });
 }
 
+/** Written by others: no key of ours, nor one that looks like a mistyped one of ours. */
+function isForeign(raw: unknown): boolean {
+  if (typeof raw !== 'object' || raw === null) return false;
+  const ours = ['compose', 'design', 'profiles'];
+  return !Object.keys(raw).some((key) => nearest(key, ours) !== undefined) && 'container_python_requirements' in raw;
+}
+
+function requireOwnName(path: string, name: string, directory: string): void {
+  if (name === basename(directory)) return;
+  throw malformed(path, `logging_info.name is "${name}", but the directory is called "${basename(directory)}"`);
+}
+
 /**
  * Reads a task: by its name below one of the roots, or by the path of its directory.
  *
@@ -135,14 +148,17 @@ export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoot
   const directory = directoryOf(nameOrPath, roots);
   const path = join(directory, metadataFile);
   const raw = parseYaml(path);
+  if (isForeign(raw)) {
+    const task = foreignTask(directory, readText(join(directory, descriptionFile)));
+    requireOwnName(path, task.name, directory);
+    return task;
+  }
   const parsed = metadataSchema.safeParse(raw);
   if (!parsed.success) {
     throw malformed(path, [...explain(parsed.error, metadataSchema), ...mistypedKeys(raw)].join('; '), parsed.error);
   }
   const { logging_info: info, metric_lower_is_better, compose, design, profiles } = parsed.data;
-  if (info.name !== basename(directory)) {
-    throw malformed(path, `logging_info.name is "${info.name}", but the directory is called "${basename(directory)}"`);
-  }
+  requireOwnName(path, info.name, directory);
   if ((compose === undefined) === (design === undefined)) {
     throw malformed(path, 'a task has either "compose", layers to arrange, or "design", files to write');
   }

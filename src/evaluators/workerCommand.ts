@@ -53,6 +53,8 @@ export interface WorkerCommandOptions {
   readonly env?: Environment;
   readonly trainers?: string;
   readonly flags?: ReadonlySet<string>;
+  /** Imported data. */
+  readonly data?: string | null;
   /** Default: what set-up found for the device's class. */
   readonly engine?: Engine;
 }
@@ -88,6 +90,7 @@ export function workerCommand(options: WorkerCommandOptions): WorkerCommand {
       ...childEnvironment(env),
       ...trainerVariables(device, flags, trainers),
       PYTHONPATH: trainers,
+      ...(options.data == null ? {} : { AIRA_DATA: options.data }),
     },
   };
 }

@@ -16,9 +16,9 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 async function findings(directory: string): Promise<TaskFinding[]> {
-  const host = { python, env: process.env, seconds: 120 };
+  const host = { python, env: process.env, data: join(root, 'raw'), seconds: 120 };
   const found: TaskFinding[] = [];
-  for await (const finding of checkTask({ directory, host, raw: join(root, 'raw') })) found.push(finding);
+  for await (const finding of checkTask({ directory, host })) found.push(finding);
   return found;
 }
 

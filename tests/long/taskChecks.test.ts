@@ -16,12 +16,11 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('the check of a task', () => {
   it.each(listTasks(taskRoots).map(({ name }) => name))('passes %s', { timeout: 600_000 }, async (name) => {
-    const host = { python, env: process.env, seconds: 300 };
+    const host = { python, env: process.env, data: join(root, 'raw'), seconds: 300 };
     const outcomes: string[] = [];
     for await (const { check, outcome, detail } of checkTask({
       directory: smallTask(name, root),
       host,
-      raw: join(root, 'raw'),
     })) {
       expect(outcome, `${check}: ${detail}`).not.toBe('failed');
       outcomes.push(check);

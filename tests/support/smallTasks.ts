@@ -15,7 +15,9 @@ export function smallTask(name: string, below: string): string {
     rung.settings = shrunk(structuredClone(rung.settings)) as Settings;
   }
   metadata.profiles = { nano: metadata.profiles.nano };
-  writeFileSync(file, stringify(metadata, { aliasDuplicateObjects: false }));
+  // Python's reader takes 1e-8 for a text.
+  const text = stringify(metadata, { aliasDuplicateObjects: false }).replaceAll(/: (\d+)e-/g, ': $1.0e-');
+  writeFileSync(file, text);
   return directory;
 }
 

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import pc from 'picocolors';
 import { changedData, dataFolder, dataSetNames, importData, importedData } from '../../evaluators/index.ts';
 import { exitCodes } from '../fail.ts';
-import { option, withOptions } from '../options.ts';
+import { homeOption, withOptions } from '../options.ts';
 
 const size = (bytes: number): string =>
   bytes < 1e6
@@ -11,20 +11,26 @@ const size = (bytes: number): string =>
       ? `${(bytes / 1e6).toFixed(1)} MB`
       : `${(bytes / 1e9).toFixed(1)} GB`;
 
-async function bring(name: string, source: string, options: { data: string; replace?: boolean }): Promise<number> {
-  const record = await importData({ name, source, folder: options.data, replace: options.replace ?? false });
+async function bring(name: string, source: string, options: { home: string; replace?: boolean }): Promise<number> {
+  const record = await importData({
+    name,
+    source,
+    folder: dataFolder(options.home),
+    replace: options.replace ?? false,
+  });
   const files = Object.keys(record.files).length;
-  process.stdout.write(`${record.name}: ${files} files, ${size(record.bytes)}, in ${options.data}\n`);
+  process.stdout.write(`${record.name}: ${files} files, ${size(record.bytes)}, in ${dataFolder(options.home)}\n`);
   return exitCodes.ok;
 }
 
-async function list(options: { data: string; verify?: boolean }): Promise<number> {
-  const records = importedData(options.data);
-  if (records.length === 0) process.stdout.write(`nothing has been imported into ${options.data}\n`);
+async function list(options: { home: string; verify?: boolean }): Promise<number> {
+  const folder = dataFolder(options.home);
+  const records = importedData(folder);
+  if (records.length === 0) process.stdout.write(`nothing has been imported into ${folder}\n`);
   let changed = false;
   for (const record of records) {
     process.stdout.write(`${record.name}: ${Object.keys(record.files).length} files, ${size(record.bytes)}\n`);
-    for (const problem of options.verify ? await changedData(options.data, record) : []) {
+    for (const problem of options.verify ? await changedData(folder, record) : []) {
       changed = true;
       process.stdout.write(`${pc.red('no  ')} ${problem}\n`);
     }
@@ -33,7 +39,6 @@ async function list(options: { data: string; verify?: boolean }): Promise<number
 }
 
 export function dataCommand(done: (code: number) => void): Command {
-  const folder = () => option('--data <dir>', 'where imported data lie').default(dataFolder());
   const importing = new Command('import')
     .description('copy a data set into the data folder, with the checksum of every file')
     .argument(
@@ -41,13 +46,13 @@ export function dataCommand(done: (code: number) => void): Command {
       `${dataSetNames.join(', ')}, a task that reads one, or a name of your own such as org/name/config`,
     )
     .argument('<folder>', 'where the files are')
-    .action(async (name: string, source: string, options: { data: string; replace?: boolean }) =>
+    .action(async (name: string, source: string, options: { home: string; replace?: boolean }) =>
       done(await bring(name, source, options)),
     );
-  withOptions(importing, folder()).option('--replace', 'take the place of what is there');
+  withOptions(importing, homeOption()).option('--replace', 'take the place of what is there');
   const listing = new Command('list')
     .description('what has been imported')
-    .action(async (options: { data: string; verify?: boolean }) => done(await list(options)));
-  withOptions(listing, folder()).option('--verify', 'read every file and compare its checksum');
+    .action(async (options: { home: string; verify?: boolean }) => done(await list(options)));
+  withOptions(listing, homeOption()).option('--verify', 'read every file and compare its checksum');
   return new Command('data').description('data sets from elsewhere').addCommand(importing).addCommand(listing);
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import pc from 'picocolors';
 import { checkTask, dataFolder, findPython, loadTask, type TaskFinding, taskRoots } from '../../evaluators/index.ts';
 import { exitCodes } from '../fail.ts';
-import { jsonOption, option, wholeNumber, withOptions } from '../options.ts';
+import { homeOption, jsonOption, option, wholeNumber, withOptions } from '../options.ts';
 
 const marks = { ok: pc.green('ok  '), failed: pc.red('no  '), skipped: pc.yellow('--  ') } as const;
 
@@ -14,10 +14,11 @@ function say(finding: TaskFinding, json: boolean | undefined): void {
 /** A path stands for itself, whatever it holds; a name for one of Aira's own tasks. */
 const directoryOf = (task: string): string => (task.includes('/') ? task : loadTask(task, taskRoots).directory);
 
-async function check(task: string, options: { data: string; seconds: number; json?: boolean }): Promise<number> {
-  const host = { python: await findPython(), env: process.env, seconds: options.seconds };
+async function check(task: string, options: { home: string; seconds: number; json?: boolean }): Promise<number> {
+  const data = dataFolder(options.home);
+  const host = { python: await findPython(), env: process.env, data, seconds: options.seconds };
   const counts = { ok: 0, failed: 0, skipped: 0 };
-  for await (const finding of checkTask({ directory: directoryOf(task), host, raw: options.data })) {
+  for await (const finding of checkTask({ directory: directoryOf(task), host })) {
     say(finding, options.json);
     counts[finding.outcome] += 1;
   }
@@ -32,12 +33,12 @@ export function taskCommand(done: (code: number) => void): Command {
   const checking = new Command('check')
     .description('check a task directory of AIRS-Bench: what it says, and what its scripts do')
     .argument('<task>', 'one of the tasks, or the path of a directory')
-    .action(async (task: string, options: { data: string; seconds: number; json?: boolean }) =>
+    .action(async (task: string, options: { home: string; seconds: number; json?: boolean }) =>
       done(await check(task, options)),
     );
   withOptions(
     checking,
-    option('--data <dir>', 'imported data').default(dataFolder()),
+    homeOption(),
     option('--seconds <n>', 'longest that one script may take').default(3600).argParser(wholeNumber),
     jsonOption(),
   );

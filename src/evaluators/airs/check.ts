@@ -47,8 +47,6 @@ export interface TaskFinding {
 export interface CheckOrder {
   readonly directory: string;
   readonly host: ScriptHost;
-  /** Imported data. */
-  readonly raw: string;
 }
 
 const ok = (check: string, detail: string): TaskFinding => ({ check, outcome: 'ok', detail });
@@ -137,7 +135,7 @@ function ownTask(directory: string): { task: Task | null; finding: TaskFinding |
 }
 
 async function* scriptFindings(
-  { directory, host, raw }: CheckOrder,
+  { directory, host }: CheckOrder,
   metadata: AirsMetadata,
   task: Task | null,
   work: string,
@@ -147,24 +145,19 @@ async function* scriptFindings(
   const data = join(scorer, 'data');
   const log = join(work, 'log');
   for (const folder of [agent, data, log]) mkdirSync(folder, { recursive: true });
-  const rawData = existsSync(raw) ? raw : join(work, 'raw');
-  mkdirSync(rawData, { recursive: true });
+  // Scripts of tasks without raw data want the folder all the same.
+  const raw = existsSync(host.data) ? host.data : join(work, 'raw');
+  mkdirSync(raw, { recursive: true });
 
   for (const script of ['prepare.py', 'evaluate_prepare.py']) {
-    const args = prepareArguments({ raw: rawData, mount: join(work, 'nowhere') });
+    const args = prepareArguments({ raw, mount: join(work, 'nowhere') });
     const end = await runScript(directory, script, args, work, host);
     yield end.code === 1
       ? ok('refusal', `${script} ends with 1 where a folder is missing`)
       : failed('refusal', `${script} ends with ${end.code ?? 'a signal'} where a folder is missing; 1 is expected`);
   }
 
-  const prepared = await runScript(
-    directory,
-    'prepare.py',
-    prepareArguments({ raw: rawData, mount: agent }),
-    work,
-    host,
-  );
+  const prepared = await runScript(directory, 'prepare.py', prepareArguments({ raw, mount: agent }), work, host);
   if (prepared.code !== 0) {
     yield failed('prepare', howItEnded(prepared));
     return;
@@ -175,7 +168,7 @@ async function* scriptFindings(
     : failed('prepare', `it wrote no ${without.join(', no ')}`);
   if (without.length > 0) return;
 
-  const unsubmitted = prepareArguments({ raw: rawData, mount: data });
+  const unsubmitted = prepareArguments({ raw, mount: data });
   const scorerPrepared = await runScript(directory, 'evaluate_prepare.py', unsubmitted, work, host);
   if (scorerPrepared.code !== 0) {
     yield failed('evaluate_prepare', howItEnded(scorerPrepared));
@@ -198,7 +191,7 @@ async function* scriptFindings(
   if (task) yield skipped('gold', `the best ${task.space.kind === 'stack' ? 'order' : 'program'} is unknown`);
   yield await missingSubmission(directory, host, scorer, data);
   const places = { log, scorer, data };
-  const here = { directory, host, raw: rawData };
+  const here = { directory, host, raw };
   const [first] = made.submissions;
   if (first) yield await fetching(here, first, places);
   yield* scoreFindings(made.submissions, metadata, scoring(here, places));
@@ -219,6 +212,11 @@ async function separation(
     : failed('separation', asked.answer.slice(0, 3).join('; '));
 }
 
+interface Here extends CheckOrder {
+  /** Imported data, or an empty folder. */
+  readonly raw: string;
+}
+
 interface Places {
   readonly log: string;
   readonly scorer: string;
@@ -229,7 +227,7 @@ type Score = (submission: Submission) => Promise<ScriptEnd>;
 
 /** Hands a submission in as an agent does and has evaluate_prepare.py fetch it. */
 async function fetching(
-  { directory, host, raw }: CheckOrder,
+  { directory, host, raw }: Here,
   { folder }: Submission,
   { log, scorer, data }: Places,
 ): Promise<TaskFinding> {
@@ -247,7 +245,7 @@ async function fetching(
 
 /** Runs evaluate.py where the scorer's data are visible as ./data. */
 const scoring =
-  ({ directory, host }: CheckOrder, { scorer, data }: Places): Score =>
+  ({ directory, host }: Here, { scorer, data }: Places): Score =>
   ({ folder }) => {
     for (const file of readdirSync(folder)) copyFileSync(join(folder, file), join(data, file));
     return runScript(directory, 'evaluate.py', ['--submission-file', './data/submission.csv'], scorer, host);
@@ -308,5 +306,6 @@ function judged({ name, expects }: Submission, score: number, optimal: number, m
   if (expects === 'worse' && score === optimal) return failed(name, `${score}, as good as the answers themselves`);
   const worst = metadata.logging_info.estimated_worst_score;
   const below = expects === 'valid' && worst != null && (lower ? score > worst : score < worst);
-  return below ? failed(name, `${score} is worse than the worst score there is, ${worst}`) : ok(name, String(score));
+  // An estimate: what was hardly trained may stay short of it.
+  return ok(name, below ? `${score}, short of the estimated worst score, ${worst}` : String(score));
 }

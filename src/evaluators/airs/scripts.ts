@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { dataFolder } from '../data/folder.ts';
 import { trainersDirectory } from '../packageRoot.ts';
 import { childEnvironment, type Environment } from '../program.ts';
 
@@ -10,6 +9,8 @@ import { childEnvironment, type Environment } from '../program.ts';
 export interface ScriptHost {
   readonly python: string;
   readonly env: Environment;
+  /** Imported data. */
+  readonly data: string;
   /** Longest that one script may take. */
   readonly seconds: number;
 }
@@ -30,7 +31,7 @@ export function runPython(args: readonly string[], cwd: string, host: ScriptHost
     env: {
       ...childEnvironment(host.env),
       AIRA_WORKERS_DIR: trainersDirectory,
-      AIRA_DATA: dataFolder(host.env),
+      AIRA_DATA: host.data,
       // Nothing is left in the directories of others.
       PYTHONDONTWRITEBYTECODE: '1',
       OMP_NUM_THREADS: '1',

@@ -29,7 +29,7 @@ import type { DesignPackage } from './commands.ts';
 import { preparedFolder, secretFile } from './places.ts';
 import { type Prepared, prepared } from './preparation.ts';
 import type { Split } from './score.ts';
-import { budgetOf } from './settings.ts';
+import { budgetOf, familyOf } from './settings.ts';
 import { runTrial, type TrialCosts, type TrialOrder, type TrialResult } from './trial.ts';
 import { designVersion } from './version.ts';
 
@@ -56,6 +56,9 @@ const ourPackage: DesignPackage = {
   module: 'aira_design',
 };
 
+/** The same steps for tasks by others, whose own scripts prepare and score. */
+const taskPackage: DesignPackage = { folder: trainersDirectory, packages: ['aira_tasks'], module: 'aira_tasks' };
+
 const progressEveryMs = 1000;
 const progressSteps = 1000;
 const longestMessage = 2000;
@@ -66,7 +69,10 @@ interface Ready {
 }
 
 export class ProgramEvaluator implements Evaluator {
-  readonly #options: Required<Omit<ProgramEvaluatorOptions, 'sandbox'>> & { sandbox: Partial<SandboxOptions> };
+  readonly #options: Required<Omit<ProgramEvaluatorOptions, 'sandbox' | 'design'>> & {
+    sandbox: Partial<SandboxOptions>;
+    design: DesignPackage | undefined;
+  };
   readonly #stopping = new AbortController();
   #ready: Promise<Ready> | null = null;
   #current: Promise<void> | null = null;
@@ -79,7 +85,7 @@ export class ProgramEvaluator implements Evaluator {
       clock: systemClock,
       timers: systemTimers,
       log: createLogger('program-evaluator'),
-      design: ourPackage,
+      design: undefined,
       sandbox: {},
       ...options,
     };
@@ -167,8 +173,13 @@ export class ProgramEvaluator implements Evaluator {
     }
   }
 
+  #package({ settings }: Job): DesignPackage {
+    return this.#options.design ?? (familyOf(settings) === 'airs' ? taskPackage : ourPackage);
+  }
+
   #data(job: Job, { evaluator }: EvaluatorHello): Promise<Prepared> {
-    const { python, design, data, env } = this.#options;
+    const { python, data, env } = this.#options;
+    const design = this.#package(job);
     return prepared({
       ...{ python, design, evaluator, data, seed: job.seed, settings: job.settings as Json },
       ...{ secret: secretFile(env), keep: preparedFolder(env) },
@@ -176,7 +187,8 @@ export class ProgramEvaluator implements Evaluator {
   }
 
   #common(job: Job, sandbox: Sandbox, files: Files, signal: AbortSignal): Omit<TrialOrder, 'prepared' | 'budget'> {
-    const { python, design, device } = this.#options;
+    const { python, device } = this.#options;
+    const design = this.#package(job);
     const splits: readonly Split[] = job.measure === 'test' ? ['validation', 'test'] : ['validation'];
     const gpu = device.name === 'cpu' ? null : Number(/:(\d+)$/.exec(device.name)?.[1] ?? 0);
     return {

@@ -24,3 +24,9 @@ export function budgetOf(settings: unknown): Budget {
     `these settings run no program: ${explain(parsed.error, settingsSchema).join('; ')}`,
   );
 }
+
+/** Which runner these settings are for. @throws TerminalError `settings`. */
+export function familyOf(settings: unknown): string {
+  budgetOf(settings);
+  return settingsSchema.parse(settings).family;
+}

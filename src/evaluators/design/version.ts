@@ -6,11 +6,12 @@ import { trainersDirectory } from '../packageRoot.ts';
 import { secretFile } from './places.ts';
 import { fingerprint, hiddenRowsSecret } from './secret.ts';
 
-/** What decides a score beside the package itself. */
-const fromWorkers = ['aira_workers/strict.py'];
+/** What decides a score: folders of sources, and single ones. `aira_tasks` runs the scripts of tasks by others. */
+const deciding = ['aira_design', 'aira_tasks', 'aira_workers/text'];
+const decidingFiles = ['aira_workers/strict.py'];
 
 /**
- * `design-<12 hex digits>`: a hash over the sources of the Python package that decide a score, and the fingerprint of the
+ * `design-<12 hex digits>`: a hash over the Python sources that decide a score, and the fingerprint of the
  * secret that decides which rows are hidden.
  *
  * @throws PrerequisiteError `trainers-missing` when the package is not complete; `secret`.
@@ -18,10 +19,12 @@ const fromWorkers = ['aira_workers/strict.py'];
 export function designVersion(secret: string = secretFile(), trainers: string = trainersDirectory): string {
   const hash = createHash('sha256');
   try {
-    const own = readdirSync(join(trainers, 'aira_design'), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.py'))
-      .map((path) => `aira_design/${path.split(sep).join('/')}`);
-    for (const name of [...own, ...fromWorkers].sort()) {
+    const own = deciding.flatMap((folder) =>
+      readdirSync(join(trainers, folder), { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.py'))
+        .map((path) => `${folder}/${path.split(sep).join('/')}`),
+    );
+    for (const name of [...own, ...decidingFiles].sort()) {
       hash
         .update(`${name}\0`)
         .update(readFileSync(join(trainers, name)))

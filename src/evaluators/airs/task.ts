@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Files, ProgramSpace } from '../../domain/program.ts';
+import type { Profile, Task } from '../../domain/task.ts';
+import { trainersDirectory } from '../packageRoot.ts';
+import { type AirsMetadata, requireAirsMetadata } from './metadata.ts';
+import { requiredFiles } from './scripts.ts';
+
+/** The one file that an agent writes; it finds ./data and leaves ./submission.csv. */
+const program = 'solution.py';
+const space: ProgramSpace = { kind: 'program', files: [{ name: program, maxBytes: 65_536 }] };
+
+/** Seconds that a program may take, and what it may hold. The published agents had a day and one GPU. */
+const scales = {
+  nano: { seconds: 60, memoryMb: 4096 },
+  small: { seconds: 900, memoryMb: 16_384 },
+  paper: { seconds: 86_400, memoryMb: 131_072 },
+} as const;
+
+/** Training happens where the data are, in the step that answers; the step before only looks at the program. */
+const lookSeconds = 60;
+
+/**
+ * A task directory by others, which says nothing of how to search: the agent writes one program, and its validation
+ * figure comes from rows held out of the training split, scored by the task's own evaluate.py.
+ *
+ * @throws PrerequisiteError `task-malformed`.
+ */
+export function foreignTask(directory: string, description: string): Task {
+  const metadata = requireAirsMetadata(directory);
+  const { name, metric } = metadata.logging_info;
+  const contract = `${description.trimEnd()}\n\n${programContract}`;
+  return {
+    ...{ name, directory, description, metric, lowerIsBetter: metadata.metric_lower_is_better, space },
+    brief: { contract, baseline: baselineOf(directory), library: [] },
+    profiles: Object.fromEntries(Object.keys(scales).map((scale) => [scale, profile(directory, metadata, scale)])),
+  };
+}
+
+function profile(directory: string, metadata: AirsMetadata, scale: string): Profile {
+  const { seconds, memoryMb } = scales[scale as keyof typeof scales];
+  const { metric, scoring_column } = metadata.logging_info;
+  const settings = {
+    family: 'airs',
+    task: directory,
+    /** What scores is part of every score's identity. */
+    scripts: scriptsDigest(directory),
+    columns: scoring_column,
+    metric,
+    budget: {
+      ...{ seconds: lookSeconds, cpu_seconds: lookSeconds },
+      ...{ predict_seconds: seconds, memory_mb: memoryMb },
+    },
+  };
+  const rung = { seconds, settings };
+  return { rungs: { screen: rung, confirm: rung, final: rung } };
+}
+
+/** Over every file of the directory that may decide a score: all but texts for people. */
+function scriptsDigest(directory: string): string {
+  const hash = createHash('sha256');
+  const names = readdirSync(directory).filter((name) => name.endsWith('.py') || name === requiredFiles[0]);
+  for (const name of names.sort()) {
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(directory, name)))
+      .update('\0');
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The task's own baseline, or a program that answers every row alike. */
+function baselineOf(directory: string): Files {
+  const own = join(directory, 'baseline', program);
+  const constant = join(trainersDirectory, 'aira_tasks', 'constant_baseline.py');
+  return { [program]: readFileSync(existsSync(own) ? own : constant, 'utf8') };
+}
+
+const programContract = `## The program
+
+Write ${program}. It is run once, without a network, with the data above in ./data (read-only), and has to leave
+./submission.csv in the directory where it is started. It may use the Python packages of the machine. A submission in which
+an answer is missing or not a finite number, where numbers are asked for, is invalid. While a search goes on, part of the
+training split takes the place of the test split, so read what is there and assume no number of rows.
+`;
