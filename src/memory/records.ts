@@ -19,6 +19,7 @@ const evaluationRecordSchema = z.object({
   worker: z.string().nullable(),
   device: z.string().nullable(),
   params: z.number().nullable(),
+  peakMemoryBytes: z.number().nullable(),
   finishedAt: z.number().nullable(),
   /** Measured without a sandbox. */
   unsafe: z.int().transform((flag) => flag === 1),
@@ -58,7 +59,8 @@ export function records(db: Database) {
   const evaluationRows = db.prepare<[string], unknown>(
     `SELECT w.node, w.key, w.rung, w.seed, w.saved, w.at AS askedAt, coalesce(e.status, 'pending') AS status,
        e.validation, e.reason, e.message, e.seconds, e.worker, e.device, e.finished_at AS finishedAt,
-       json_extract(e.measurement, '$.params') AS params, coalesce(e.unsafe, 0) AS unsafe
+       json_extract(e.measurement, '$.params') AS params,
+       json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes, coalesce(e.unsafe, 0) AS unsafe
      FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
   );
   const lessonRows = db.prepare<[string], unknown>(

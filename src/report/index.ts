@@ -11,6 +11,7 @@ export type {
   SeedScore,
 } from './data.ts';
 export { reportHtml } from './html.ts';
+export { resultsTsv } from './resultsTsv.ts';
 export { studyMarkdown } from './study/markdown.ts';
 export { type StudyReport, studyHtml } from './study/page.ts';
 export { summary } from './summary.ts';

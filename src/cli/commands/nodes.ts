@@ -3,6 +3,7 @@ import { shortCandidate } from '../../domain/candidate.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
 import type { NodeRecord } from '../../memory/records.ts';
+import { resultsTsv } from '../../report/index.ts';
 import { exitCodes } from '../fail.ts';
 import { hiddenScores } from '../hiddenScores.ts';
 import { homeOption, jsonOption, option, searchArgument, withOptions } from '../options.ts';
@@ -11,6 +12,7 @@ interface NodesOptions {
   home: string;
   json?: boolean;
   withTest?: boolean;
+  resultsTsv?: boolean;
 }
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
@@ -51,7 +53,11 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
       }
       return exitCodes.ok;
     }
-    reader.searches.spec(search);
+    const spec = reader.searches.spec(search);
+    if (options.resultsTsv) {
+      process.stdout.write(resultsTsv(spec, reader.records.nodes(search)));
+      return exitCodes.ok;
+    }
     for (const node of reader.records.nodes(search)) {
       const line = nodeLine(node);
       const test = tests?.filter((each) => each.node === node.id).map((each) => each.score);
@@ -78,6 +84,7 @@ export function nodesCommand(done: (code: number) => void): Command {
     command,
     homeOption(),
     jsonOption(),
+    option('--results-tsv', 'in the form of results.tsv, as autoresearch keeps it; for tasks scored in bits per byte'),
     option('--with-test', 'hidden test figures as well, once the search has ended; the look is recorded'),
   );
 }
