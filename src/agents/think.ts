@@ -38,7 +38,7 @@ export interface Topic {
 
 export interface Thinker {
   readonly spec: AgentSpec;
-  /** The agent's own nodes as the attempt `view.ordinal` may know them. */
+  /** The nodes of the agent's memory as the attempt `view.ordinal` may know them. */
   readonly view: View;
   readonly space: Space;
   /** The search's seed. */
@@ -82,7 +82,10 @@ function mindOf({ spec, space, topic, models, chat, openRetriever }: Thinker): M
  */
 export async function think(thinker: Thinker): Promise<Thought> {
   const { spec, view, space, seed, chat, signal } = thinker;
-  const stranger = view.nodes.find((node) => node.agent !== spec.name);
+  const mayBeForeign = spec.memory === 'ensemble';
+  const stranger = view.nodes.find(
+    ({ agent, foreign }) => (agent !== spec.name) !== (foreign ?? false) || (foreign && !mayBeForeign),
+  );
   if (stranger)
     throw new TerminalError('view', `the view of ${spec.name} holds ${stranger.id}, made by ${stranger.agent}`);
   const mind = mindOf(thinker);

@@ -74,7 +74,9 @@ async function replayAgent(
     const { id, ordinal } = recorded;
     if (id !== nodeId(self.name, ordinal)) inquiry.broken(`attempt ${ordinal} of ${self.name} is called ${id}`);
     try {
-      const view = reader.views.past(search, self.name, ordinal, self.pending, self.evaluations);
+      const view = reader.views.past(search, self.name, ordinal);
+      const strangers = recorded.parents.filter((parent) => !view.nodes.some((node) => node.id === parent));
+      if (strangers.length > 0) inquiry.broken(`${id} has parents that it could not know: ${strangers.join(', ')}`);
       const thought = await think({ spec: self, view, space, seed, topic, ...equipment });
       const found = difference(recorded, thought);
       if (found === null) same++;

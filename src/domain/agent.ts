@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { agentNameSchema } from './ids.ts';
+import { memorySchema, noveltySchema } from './memory.ts';
 import {
   armsOf,
   banditOptionsSchema,
@@ -98,6 +99,12 @@ export const agentEntrySchema = z
     evaluations: z.int().positive().optional(),
     /** How a `bandit/[...]` weighs what its models gave and cost. */
     bandit: banditOptionsSchema.optional(),
+    /**
+     * Whose attempts it remembers, as far as a decision may know them: its own (the default), or the ensemble's. With the
+     * latter it keeps pace with the others, whose attempts it waits for.
+     */
+    memory: memorySchema.optional(),
+    novelty: noveltySchema.optional(),
     ...chatOptions,
     /** What it may read before it proposes; without it, nothing. */
     literature: literatureEntrySchema.optional(),
@@ -115,6 +122,9 @@ export const agentSpecSchema = z
     /** Proposals this agent may have evaluated (I9). */
     evaluations: z.int().nonnegative(),
     bandit: banditOptionsSchema.optional(),
+    /** Absent: its own. */
+    memory: memorySchema.optional(),
+    novelty: noveltySchema.optional(),
     ...chatOptions,
     literature: literatureSpecSchema.optional(),
   })

@@ -27,7 +27,7 @@ const accepted = z.strictObject({
 const refused = z.strictObject({
   verdict: z.literal('refused'),
   node: nodeIdSchema.nullable(),
-  /** `invalid`: not a candidate of the task; `duplicate`: the agent's own earlier candidate; `budget`, `closed`: no more. */
+  /** `invalid`: not a candidate of the task; `duplicate`: too close to a candidate in the agent's memory; `budget`, `closed`: no more. */
   reason: z.enum(['invalid', 'duplicate', 'budget', 'closed']),
   message: z.string(),
 });
@@ -157,14 +157,32 @@ export const requests = {
       next: z.int().positive(),
     }),
   },
-  /** The tree as the decision `ordinal` may see it; not ready while a result that it must know is still out. */
+  /**
+   * The tree as the decision `ordinal` may see it; not ready while a result that it must know is still out. A long one comes
+   * in pieces.
+   */
   'agent-view': {
-    request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema, ordinal: z.int().positive() }),
+    request: z.strictObject({
+      search: searchIdSchema,
+      agent: agentNameSchema,
+      ordinal: z.int().positive(),
+      /** The view of this earlier attempt is at hand: only nodes that differ from it are wanted. */
+      since: z.int().positive().optional(),
+      /** So many nodes of this view have been received. */
+      from: z.int().nonnegative().optional(),
+    }),
     reply: z.discriminatedUnion('state', [
-      z.strictObject({ state: z.literal('ready'), view: viewSchema }),
-      z.strictObject({ state: z.literal('waiting') }),
+      /** With `more`, the next piece is to be asked for. */
+      z.strictObject({ state: z.literal('ready'), view: viewSchema, more: z.boolean() }),
+      /** For the outcomes of nodes, some of them named, and for attempts that other agents have not made yet. */
+      z.strictObject({ state: z.literal('waiting'), nodes: z.array(nodeIdSchema), agents: z.array(agentNameSchema) }),
       z.strictObject({ state: z.literal('closed'), reason: z.string() }),
     ]),
+  },
+  /** The agent ends although its budget may allow more attempts: nobody is to wait for them. It may come back. */
+  'agent-retire': {
+    request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema, reason: z.string().max(500) }),
+    reply: z.strictObject({}),
   },
   'agent-submit': {
     request: z.strictObject({

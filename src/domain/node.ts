@@ -46,7 +46,9 @@ export type NodeStatus = z.infer<typeof nodeStatusSchema>;
 export const viewNodeSchema = z.strictObject({
   id: nodeIdSchema,
   agent: agentNameSchema,
-  /** The agent's attempt that made it, counted from 1. */
+  /** Made by another agent than the one that looks. */
+  foreign: z.literal(true).optional(),
+  /** The attempt of its agent that made it, counted from 1. */
   ordinal: z.int().positive(),
   operator: operatorSchema,
   parents: z.array(nodeIdSchema),
@@ -86,3 +88,15 @@ export const viewSchema = z.strictObject({
   left: z.strictObject({ minutes: z.number().optional(), dollars: z.number().optional() }).optional(),
 });
 export type View = z.infer<typeof viewSchema>;
+
+/** The order in which a view shows nodes: by attempt, then by agent. A parent stands before its children. */
+export function byAge(a: ViewNode, b: ViewNode): number {
+  return a.ordinal - b.ordinal || (a.agent < b.agent ? -1 : a.agent > b.agent ? 1 : 0);
+}
+
+/** The nodes of a view, from those of an earlier one and what differs since. */
+export function mergeNodes(before: readonly ViewNode[], changed: readonly ViewNode[]): ViewNode[] {
+  const nodes = new Map(before.map((node) => [node.id, node]));
+  for (const node of changed) nodes.set(node.id, node);
+  return [...nodes.values()].sort(byAge);
+}

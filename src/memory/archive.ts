@@ -8,6 +8,7 @@ import { type Failpoint, failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
+import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
@@ -23,14 +24,16 @@ function repositories(db: Database) {
   const spent = budget(db);
   const judged = evaluations(db, out);
   const called = calls(db);
+  const seen = ensemble(db, spent);
   return {
     out,
     searches: found,
     budget: spent,
     calls: called,
     evaluations: judged,
-    nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent }),
-    views: views(db, { searches: found, budget: spent, calls: called }),
+    ensemble: seen,
+    nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent, ensemble: seen }),
+    views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
     standing: standing(db, { searches: found, budget: spent, calls: called }),
     records: records(db),
     testScores: testScores(db),
@@ -158,7 +161,13 @@ export class Archive {
       const topic = { task, metric, lowerIsBetter, ...(brief ? { brief } : {}) };
       return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
-    'agent-view': ({ search, agent, ordinal }) => this.#parts.views.view(search, agent, ordinal),
+    'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),
+    'agent-retire': ({ search, agent, reason }) =>
+      this.#commit((now) => {
+        const { searches, ensemble } = this.#parts;
+        if (searches.phase(search) === 'screening') ensemble.retire(search, agent, reason, now);
+        return {};
+      }),
     'agent-submit': (request) => {
       failpoint('submit.before-commit');
       const reply = this.#commit((now) => {
@@ -236,7 +245,10 @@ type Repositories = ReturnType<typeof repositories>;
 
 /** A home's archive for reading, beside whoever writes it. Test figures are not among what it reads (I4). */
 export interface ArchiveReader
-  extends Pick<Repositories, 'searches' | 'budget' | 'calls' | 'views' | 'standing' | 'records' | 'evaluations'> {
+  extends Pick<
+    Repositories,
+    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'standing' | 'records' | 'evaluations'
+  > {
   readonly db: Database;
   close(): void;
 }
@@ -245,8 +257,8 @@ export interface ArchiveReader
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
-    const { searches, budget, calls, views, standing, records, evaluations } = repositories(db);
-    return { db, searches, budget, calls, views, standing, records, evaluations, close };
+    const { searches, budget, calls, views, ensemble, standing, records, evaluations } = repositories(db);
+    return { db, searches, budget, calls, views, ensemble, standing, records, evaluations, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

@@ -3,13 +3,21 @@ import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 
+/**
+ * An agent whose attempts are nearly all refused would otherwise go on for ever without spending anything: so many
+ * attempts per accepted proposal, and so many on top, are its lot.
+ */
+export const attemptsPerProposal = 4;
+export const spareAttempts = 20;
+
 /** What a search has spent. Always a sum over rows, never a counter (I2). */
 export function budget(db: Database) {
-  const accepted = db.prepare<[string, string], { n: number }>(
-    `SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND verdict = 'accepted'`,
+  // Two counts that indexes answer: attempts, and those among them that were refused.
+  const attempted = db.prepare<[string, string, number], { n: number }>(
+    'SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ?',
   );
-  const attempted = db.prepare<[string, string], { n: number }>(
-    'SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ?',
+  const refused = db.prepare<[string, string, number], { n: number }>(
+    `SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ? AND verdict <> 'accepted'`,
   );
   const paid = db.prepare<[string], { seconds: number }>(
     `SELECT coalesce(sum(e.seconds), 0) AS seconds FROM wants w JOIN evaluations e ON e.key = w.key
@@ -25,10 +33,11 @@ export function budget(db: Database) {
   );
 
   const repository = {
-    /** Proposals of an agent that were taken up. */
-    accepted: (search: SearchId, agent: AgentName) => accepted.get(search, agent)?.n ?? 0,
+    /** Proposals of an agent that were taken up, among its attempts up to `last`. */
+    accepted: (search: SearchId, agent: AgentName, last: number = Number.MAX_SAFE_INTEGER) =>
+      (attempted.get(search, agent, last)?.n ?? 0) - (refused.get(search, agent, last)?.n ?? 0),
     /** All its attempts, refused ones included. */
-    attempted: (search: SearchId, agent: AgentName) => attempted.get(search, agent)?.n ?? 0,
+    attempted: (search: SearchId, agent: AgentName) => attempted.get(search, agent, Number.MAX_SAFE_INTEGER)?.n ?? 0,
     /** Training seconds paid so far. */
     deviceSeconds: (search: SearchId) => paid.get(search)?.seconds ?? 0,
     /** Mean seconds of a training per rung, where one has ended. */

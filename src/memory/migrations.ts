@@ -4,6 +4,7 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { ledger } from './migrations/001-ledger.ts';
 import { calls } from './migrations/002-calls.ts';
 import { programs } from './migrations/003-programs.ts';
+import { ensemble } from './migrations/004-ensemble.ts';
 
 /** "AIRA" as a 32-bit integer: tells an archive from any other SQLite file. */
 export const applicationId = 0x41495241;
@@ -13,6 +14,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '001-ledger', sql: ledger },
   { name: '002-calls', sql: calls },
   { name: '003-programs', sql: programs },
+  { name: '004-ensemble', sql: ensemble },
 ];
 
 export const schemaVersion = migrations.length;

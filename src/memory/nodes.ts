@@ -1,21 +1,20 @@
 import type { Database } from 'better-sqlite3';
+import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalCandidate, shortCandidate } from '../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../domain/errors.ts';
 import { rungSeeds } from '../domain/evaluation.ts';
 import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
+import { describeCloseness, type Known, tooClose } from '../domain/memory.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import type { Origin } from '../domain/node.ts';
+import type { SearchSpec } from '../domain/search.ts';
 import type { BudgetLedger } from './budget.ts';
+import type { Ensemble } from './ensemble.ts';
 import type { Evaluations } from './evaluations.ts';
 import type { Outbox } from './outbox.ts';
 import type { Searches } from './searches.ts';
 
-/**
- * An agent whose attempts are nearly all refused would otherwise go on for ever without spending anything: so many
- * attempts per accepted proposal, and so many on top, are its lot.
- */
-export const attemptsPerProposal = 4;
-export const spareAttempts = 20;
+export { attemptsPerProposal, spareAttempts } from './budget.ts';
 
 interface NodeRow {
   id: NodeId;
@@ -28,9 +27,9 @@ interface NodeRow {
 /** Proposals, and the laboratory's own nodes. All methods expect to be called inside a transaction. */
 export function nodes(
   db: Database,
-  parts: { out: Outbox; searches: Searches; evaluations: Evaluations; budget: BudgetLedger },
+  parts: { out: Outbox; searches: Searches; evaluations: Evaluations; budget: BudgetLedger; ensemble: Ensemble },
 ) {
-  const { out, searches, evaluations, budget } = parts;
+  const { out, searches, evaluations, budget, ensemble } = parts;
   const insert = db.prepare(
     `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -39,8 +38,13 @@ export function nodes(
   const byId = db.prepare<[string, string], NodeRow>(
     'SELECT id, agent, candidate, verdict, message FROM nodes WHERE search = ? AND id = ?',
   );
-  const twin = db.prepare<[string, string, string], { id: NodeId }>(
-    `SELECT id FROM nodes WHERE search = ? AND agent = ? AND candidate = ? AND verdict = 'accepted' LIMIT 1`,
+  const twins = db.prepare<[string, string], Known & { agent: AgentName; ordinal: number }>(
+    `SELECT id, candidate, agent, ordinal FROM nodes WHERE search = ? AND candidate = ? AND verdict = 'accepted'
+     ORDER BY ordinal, agent`,
+  );
+  const acceptedBy = db.prepare<[string, string, number], Known>(
+    `SELECT id, candidate FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ? AND verdict = 'accepted'
+     ORDER BY ordinal`,
   );
   const savedOf = db.prepare<[string, string], { saved: number }>(
     `SELECT saved FROM wants WHERE search = ? AND node = ? AND rung = 'screen' LIMIT 1`,
@@ -68,6 +72,15 @@ export function nodes(
     const text = JSON.stringify(rationale);
     insert.run(search, node.id, node.agent, node.ordinal, node.origin, node.candidate, verdict, message, text, now);
     for (const [position, parent] of node.parents.entries()) insertParent.run(search, node.id, position, parent);
+  };
+
+  /** The candidates that a proposal is to differ from: as many as its attempt may know, so that speed has no say (I5). */
+  const remembered = (spec: SearchSpec, self: AgentSpec, ordinal: number, candidate: string): Known[] => {
+    const known = new Map(ensemble.of(spec, self, ordinal)).set(self.name, ordinal - 1);
+    if ((self.novelty?.distance ?? 1) <= 1) {
+      return twins.all(spec.id, candidate).filter((twin) => twin.ordinal <= (known.get(twin.agent) ?? 0));
+    }
+    return [...known].flatMap(([agent, last]) => acceptedBy.all(spec.id, agent, last));
   };
 
   const refuse = (
@@ -112,12 +125,13 @@ export function nodes(
       } catch (thrown) {
         problem = errorMessage(thrown);
       }
-      const same = problem === null ? twin.get(search, agent, candidate) : undefined;
+      const close =
+        problem === null ? tooClose(candidate, remembered(spec, self, ordinal, candidate), self.novelty) : null;
       const node = { id, agent, ordinal, origin: operator, candidate, parents };
-      if (problem !== null || same) {
-        const reason = same ? 'duplicate' : 'invalid';
-        const message = same ? `${same.id} is the same candidate` : (problem ?? '');
-        store(search, node, same ? 'duplicate' : 'rejected', message, rationale, now);
+      if (problem !== null || close) {
+        const reason = close ? 'duplicate' : 'invalid';
+        const message = close ? describeCloseness(close, self.novelty) : (problem ?? '');
+        store(search, node, close ? 'duplicate' : 'rejected', message, rationale, now);
         out.addEvent({ kind: 'node-refused', search, agent, reason, message: message.slice(0, 500) }, now);
         return refuse(reason, message, id);
       }

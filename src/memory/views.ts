@@ -1,97 +1,81 @@
 import type { Database } from 'better-sqlite3';
-import * as z from 'zod';
 import type { AgentSpec } from '../domain/agent.ts';
 import { TerminalError } from '../domain/errors.ts';
-import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
-import type { ReplyOf } from '../domain/messages.ts';
-import { type View, type ViewNode, viewNodeSchema } from '../domain/node.ts';
+import type { AgentName, SearchId } from '../domain/ids.ts';
+import type { ReplyOf, RequestOf } from '../domain/messages.ts';
+import { byAge, type View, type ViewNode } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { BudgetLedger } from './budget.ts';
+import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
 import type { Calls } from './calls.ts';
-import { attemptsPerProposal, spareAttempts } from './nodes.ts';
+import type { Ensemble, Horizons } from './ensemble.ts';
 import type { Searches } from './searches.ts';
+import { type Span, viewRows } from './viewRows.ts';
 
-const rowSchema = z.object({
-  id: z.string(),
-  agent: z.string(),
-  ordinal: z.int(),
-  operator: z.string(),
-  candidate: z.string(),
-  verdict: z.enum(['accepted', 'rejected', 'duplicate']),
-  status: z.enum(['ok', 'failed']).nullable(),
-  validation: z.number().nullable(),
-  reason: z.string().nullable(),
-  change: z.string().nullable(),
-  message: z.string().nullable(),
-  lesson: z.string().nullable(),
-  model: z.string().nullable(),
-  dollars: z.number().nullable(),
-});
+/** A message holds a megabyte; what is not nodes takes little. */
+const pieceBytes = 400_000;
+/** Of the nodes that a decision waits for, so many are named: enough to know when to look again. */
+const mostNamed = 64;
+
+/** The attempts of one agent that a view shows: up to `to`, with outcomes up to `horizon` and lessons up to `lessons`. */
+interface Sight {
+  readonly agent: AgentName;
+  readonly to: number;
+  readonly horizon: number;
+  readonly lessons: number;
+}
 
 /**
  * What an agent may know when it decides.
  *
- * Role: the tree of an agent as of a decision. Non-role: choosing (scaffolds), test figures (never read here, I4).
+ * Role: the tree of an agent as of a decision. Non-role: how far it sees others (ensemble), choosing (scaffolds), test
+ * figures (never read here, I4).
  *
  * V1. The view of decision n is a function of the search's specification alone: it shows the outcome of every own node up
  *     to n - pending, and shows later ones as pending even when their result is in. It is not ready before those outcomes
  *     are. So the order in which workers finish cannot change a decision (I5), and up to `pending` trainings overlap.
  * V2. Refusals (duplicate, invalid) are known at once, because they do not depend on any training.
+ * V3. With `memory: ensemble` it also shows the nodes of every other agent up to n - pending, all with their outcome, and is
+ *     not ready before all of those have one; of later ones it shows nothing, since whether they exist depends on speed. For
+ *     agents that end early see ensemble.ts.
+ * V4. Lessons are part of the attempt with which they were submitted, and are shown as far as that attempt is.
  */
-export function views(db: Database, parts: { searches: Searches; budget: BudgetLedger; calls: Calls }) {
-  const { searches, budget, calls } = parts;
-  const rows = db.prepare<{ search: string; agent: string; ordinal: number }, unknown>(
-    `SELECT n.id, n.agent, n.ordinal, n.origin AS operator, n.candidate, n.verdict,
-       e.status, e.validation, e.reason, json_extract(n.rationale, '$.change') AS change,
-       coalesce(n.message, e.message) AS message, l.text AS lesson,
-       json_extract(n.rationale, '$.model') AS model, json_extract(n.rationale, '$.dollars') AS dollars
-     FROM nodes n
-     LEFT JOIN lessons l ON l.search = n.search AND l.node = n.id AND l.ordinal < @ordinal
-     LEFT JOIN wants w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
-     LEFT JOIN evaluations e ON e.key = w.key
-     WHERE n.search = @search AND n.agent = @agent AND n.ordinal < @ordinal ORDER BY n.ordinal`,
-  );
-  const parentRows = db.prepare<[string, string], { node: NodeId; parent: NodeId }>(
-    `SELECT p.node, p.parent FROM parents p JOIN nodes n ON n.search = p.search AND n.id = p.node
-     WHERE p.search = ? AND n.agent = ? ORDER BY p.node, p.position`,
-  );
-  const last = db.prepare<[string, string], { n: number }>(
-    'SELECT coalesce(max(ordinal), 0) AS n FROM nodes WHERE search = ? AND agent = ?',
-  );
+export function views(
+  db: Database,
+  parts: { searches: Searches; budget: BudgetLedger; calls: Calls; ensemble: Ensemble },
+) {
+  const { searches, budget, calls, ensemble } = parts;
+  const { rows, taught, unresolved } = viewRows(db);
 
-  const own = (search: SearchId, agent: AgentName, ordinal: number, horizon: number): ViewNode[] => {
-    const parents = new Map<string, NodeId[]>();
-    for (const { node, parent } of parentRows.all(search, agent))
-      parents.set(node, [...(parents.get(node) ?? []), parent]);
-    return rows.all({ search, agent, ordinal }).map((raw) => {
-      const row = rowSchema.parse(raw);
-      const known = row.ordinal <= horizon;
-      const refused = row.verdict !== 'accepted';
-      const status = refused
-        ? row.verdict
-        : !known || !row.status
-          ? 'pending'
-          : row.status === 'ok'
-            ? 'evaluated'
-            : 'failed';
-      return viewNodeSchema.parse({
-        id: row.id,
-        agent: row.agent,
-        ordinal: row.ordinal,
-        operator: row.operator,
-        parents: parents.get(row.id) ?? [],
-        candidate: row.candidate,
-        status,
-        reason:
-          row.verdict === 'duplicate' ? 'duplicate' : refused ? 'invalid' : status === 'failed' ? row.reason : null,
-        fitness: status === 'evaluated' ? row.validation : null,
-        ...(row.change ? { change: row.change.slice(0, 2000) } : {}),
-        ...(row.message && (refused || status === 'failed') ? { message: row.message.slice(0, 2000) } : {}),
-        ...(row.lesson === null ? {} : { lesson: row.lesson }),
-        ...(row.model === null ? {} : { model: row.model }),
-        ...(row.dollars === null ? {} : { dollars: row.dollars }),
-      });
+  const sights = (self: AgentSpec, ordinal: number, horizons: Horizons): Sight[] =>
+    [...horizons].map(([agent, horizon]) =>
+      agent === self.name
+        ? { agent, to: ordinal - 1, horizon, lessons: ordinal - 1 }
+        : { agent, to: horizon, horizon, lessons: horizon },
+    );
+
+  /** What the view of one attempt shows and that of an earlier one did not; all of it without an earlier one. */
+  const difference = (
+    spec: SearchSpec,
+    self: AgentSpec,
+    now: readonly Sight[],
+    before: readonly Sight[],
+  ): ViewNode[] => {
+    const nodes = now.flatMap((sight) => {
+      const { agent, to, horizon, lessons } = sight;
+      const earlier = before.find((each) => each.agent === agent);
+      const span: Span = { search: spec.id, agent, after: earlier?.horizon ?? 0, to, horizon, lessons };
+      const foreign = agent !== self.name;
+      const late = earlier ? taught({ ...span, to: span.after, since: earlier.lessons }, foreign) : [];
+      return [...late, ...rows(span, foreign)];
     });
+    return nodes.sort(byAge);
+  };
+
+  const specOf = (search: SearchId, agent: AgentName): { spec: SearchSpec; self: AgentSpec } => {
+    const spec = searches.spec(search);
+    const self = spec.agents.find((each) => each.name === agent);
+    if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
+    return { spec, self };
   };
 
   /** As things stand now; unlike the rest of a view it depends on the clock. */
@@ -107,36 +91,56 @@ export function views(db: Database, parts: { searches: Searches; budget: BudgetL
     };
   };
 
+  /** As many nodes as go into one message, at least one. */
+  const piece = (nodes: readonly ViewNode[], from: number): ViewNode[] => {
+    const taken: ViewNode[] = [];
+    let room = pieceBytes;
+    for (const node of nodes.slice(from)) {
+      room -= JSON.stringify(node).length;
+      if (room < 0 && taken.length > 0) break;
+      taken.push(node);
+    }
+    return taken;
+  };
+
   return {
-    view(search: SearchId, agent: AgentName, ordinal: number): ReplyOf<'agent-view'> {
-      const spec = searches.spec(search);
-      const self = spec.agents.find((each) => each.name === agent);
-      if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
+    /** Expects to be called inside a transaction: the horizons of a decision may have to be recorded. */
+    view({ search, agent, ordinal, since, from = 0 }: RequestOf<'agent-view'>, now: number): ReplyOf<'agent-view'> {
+      const { spec, self } = specOf(search, agent);
       if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'the screening is over' };
-      const nodes = own(search, agent, ordinal, ordinal - self.pending);
-      const remaining =
-        self.evaluations - nodes.filter((node) => node.status !== 'rejected' && node.status !== 'duplicate').length;
+      const remaining = self.evaluations - budget.accepted(search, agent, ordinal - 1);
       if (remaining <= 0) return { state: 'closed', reason: `its ${self.evaluations} evaluations are used` };
       if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
         return { state: 'closed', reason: 'too many of its attempts were refused' };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return { state: 'closed', reason: objection };
-      const unknown = nodes.some((node) => node.status === 'pending' && node.ordinal <= ordinal - self.pending);
-      return unknown
-        ? { state: 'waiting' }
-        : { state: 'ready', view: { ordinal, remaining, nodes, left: left(spec, self) } };
+
+      const earlier = since === undefined ? [] : sights(self, since, ensemble.of(spec, self, since));
+      const open = [...ensemble.of(spec, self, ordinal)].flatMap(([other, horizon]) => {
+        const after = earlier.find((sight) => sight.agent === other)?.horizon ?? 0;
+        return unresolved({ search, agent: other, after, to: horizon });
+      });
+      const horizons = ensemble.settle(spec, self, ordinal, now);
+      const awaited = 'agents' in horizons ? [...horizons.agents] : [];
+      if (open.length > 0 || 'agents' in horizons) {
+        return { state: 'waiting', nodes: open.slice(0, mostNamed), agents: awaited };
+      }
+      const nodes = difference(spec, self, sights(self, ordinal, horizons), earlier);
+      const shown = piece(nodes, from);
+      const view = { ordinal, remaining, nodes: shown, left: left(spec, self) };
+      return { state: 'ready', view, more: from + shown.length < nodes.length };
     },
 
     /** The view that a decision had when it was made, for a replay: all outcomes up to its horizon are in. */
-    past(search: SearchId, agent: AgentName, ordinal: number, pending: number, evaluationsOfAgent: number) {
-      const nodes = own(search, agent, ordinal, ordinal - pending);
-      const spent = nodes.filter((node) => node.status !== 'rejected' && node.status !== 'duplicate').length;
-      return { ordinal, remaining: evaluationsOfAgent - spent, nodes };
+    past(search: SearchId, agent: AgentName, ordinal: number): Omit<View, 'left'> {
+      const { spec, self } = specOf(search, agent);
+      const nodes = difference(spec, self, sights(self, ordinal, ensemble.of(spec, self, ordinal)), []);
+      return { ordinal, remaining: self.evaluations - budget.accepted(search, agent, ordinal - 1), nodes };
     },
 
     /** The attempt that comes next: one after the last that was recorded. */
-    next: (search: SearchId, agent: AgentName) => (last.get(search, agent)?.n ?? 0) + 1,
+    next: (search: SearchId, agent: AgentName) => ensemble.lastOf(search, agent) + 1,
   };
 }
 export type Views = ReturnType<typeof views>;

@@ -3,7 +3,8 @@ import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { type NodeId, nodeId } from '../domain/ids.ts';
-import type { View, ViewNode } from '../domain/node.ts';
+import { describeCloseness, horizonOf, tooClose } from '../domain/memory.ts';
+import { byAge, type View, type ViewNode } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { TableLook } from '../evaluators/index.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
@@ -30,8 +31,22 @@ export interface Attempt {
 
 const accepted = ({ node }: Attempt): boolean => node.status !== 'duplicate' && node.status !== 'rejected';
 
-/** The tree as the attempt `ordinal` may know it, or null where the agent may make no further attempt. */
-export function viewOf(attempts: readonly Attempt[], { pending, evaluations }: AgentSpec): View | null {
+/** The attempts of every agent so far. */
+export type Runs = ReadonlyMap<AgentSpec, readonly Attempt[]>;
+
+/** What attempt `ordinal` of an agent knows of the others: all up to its horizon, with their outcomes. */
+function foreign(self: AgentSpec, ordinal: number, runs: Runs): ViewNode[] {
+  if (self.memory !== 'ensemble') return [];
+  const horizon = horizonOf(ordinal, self);
+  return [...runs].flatMap(([other, attempts]) =>
+    other.name === self.name ? [] : attempts.slice(0, horizon).map(({ node }) => ({ ...node, foreign: true as const })),
+  );
+}
+
+/** The tree as the agent's next attempt may know it, or null where the agent may make no further attempt. */
+export function viewOf(self: AgentSpec, runs: Runs): View | null {
+  const { pending, evaluations } = self;
+  const attempts = runs.get(self) ?? [];
   const ordinal = attempts.length + 1;
   const remaining = evaluations - attempts.filter(accepted).length;
   if (remaining <= 0 || ordinal > evaluations * attemptsPerProposal + spareAttempts) return null;
@@ -41,7 +56,7 @@ export function viewOf(attempts: readonly Attempt[], { pending, evaluations }: A
     const { message: _, ...rest } = node;
     return { ...rest, status: 'pending', reason: null, fitness: null };
   });
-  return { ordinal, remaining, nodes, left: {} };
+  return { ordinal, remaining, nodes: [...nodes, ...foreign(self, ordinal, runs)].sort(byAge), left: {} };
 }
 
 export interface SimulationParts {
@@ -51,13 +66,7 @@ export interface SimulationParts {
   readonly signal?: AbortSignal | undefined;
 }
 
-async function attempt(
-  spec: SearchSpec,
-  self: AgentSpec,
-  view: View,
-  before: readonly Attempt[],
-  parts: SimulationParts,
-) {
+async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: SimulationParts) {
   const { models, look, signal } = parts;
   const topic = { task: spec.task, metric: spec.metric };
   const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, topic, models, signal });
@@ -83,9 +92,10 @@ async function attempt(
       look: null,
     } satisfies Attempt;
   }
-  const twin = before.find((each) => accepted(each) && each.node.candidate === candidate);
-  if (twin) {
-    const message = `${twin.node.id} is the same candidate`;
+  const remembered = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
+  const close = tooClose(candidate, remembered, self.novelty);
+  if (close) {
+    const message = describeCloseness(close, self.novelty);
     return {
       node: { ...made, candidate, status: 'duplicate', reason: 'duplicate', message },
       look: null,
@@ -99,16 +109,21 @@ async function attempt(
   return { node, look: seen } satisfies Attempt;
 }
 
-/** All attempts of all agents. Agents remember their own nodes only, so that each can be followed to its end in turn. */
+/**
+ * All attempts of all agents, in rounds: whatever an attempt may know of others was made in an earlier round, whichever
+ * agents remember the ensemble.
+ */
 export async function simulate(spec: SearchSpec, parts: SimulationParts): Promise<Map<AgentSpec, Attempt[]>> {
-  const runs = new Map<AgentSpec, Attempt[]>();
-  for (const self of spec.agents) {
-    const attempts: Attempt[] = [];
-    for (let view = viewOf(attempts, self); view; view = viewOf(attempts, self)) {
+  const runs = new Map<AgentSpec, Attempt[]>(spec.agents.map((self) => [self, []]));
+  for (let going = true; going; ) {
+    going = false;
+    for (const [self, attempts] of runs) {
       parts.signal?.throwIfAborted();
-      attempts.push(await attempt(spec, self, view, attempts, parts));
+      const view = viewOf(self, runs);
+      if (!view) continue;
+      going = true;
+      attempts.push(await attempt(spec, self, view, parts));
     }
-    runs.set(self, attempts);
   }
   return runs;
 }

@@ -113,7 +113,7 @@ describe('an ensemble, whatever its policies and outcomes', () => {
       });
       const done = await campaign({ spec, models, judge: judge(0.6), schedule: rngFor('starve') });
       const reader = readArchive(done.home);
-      const { nodes } = reader.views.past(spec.id, agentSpec().name, 10_000, 1, 60);
+      const { nodes } = reader.views.past(spec.id, agentSpec().name, 10_000);
       reader.close();
       const count = (operator: string) => nodes.filter((node) => node.operator === operator).length;
       expect(count('debug')).toBeGreaterThan(5);

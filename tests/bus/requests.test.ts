@@ -190,7 +190,7 @@ describe('request and reply', () => {
         },
         'agent-view': async ({ ordinal }) => {
           await once(`view ${ordinal}`);
-          return { state: 'waiting' };
+          return { state: 'waiting', nodes: [], agents: [] };
         },
       },
       async () => {

@@ -191,11 +191,11 @@ describe('views', () => {
     ask['search-open']({ spec: searchSpec(), source: '' });
     for (const [index, text] of ['4M', '4mA'].entries()) ask['agent-submit'](proposal(index + 1, text));
     const waiting = ask['agent-view']({ search, agent: walker, ordinal: 3 });
-    expect(waiting).toEqual({ state: 'waiting' });
+    expect(waiting).toMatchObject({ state: 'waiting' });
     const [first, second] = jobs(archive);
     if (!first || !second) throw new Error('no jobs');
     archive.record(resultOf(second, measurement(0.9)));
-    expect(ask['agent-view']({ search, agent: walker, ordinal: 3 })).toEqual({ state: 'waiting' });
+    expect(ask['agent-view']({ search, agent: walker, ordinal: 3 })).toMatchObject({ state: 'waiting' });
     archive.record(resultOf(first, measurement(0.4)));
     const reply = ask['agent-view']({ search, agent: walker, ordinal: 3 });
     if (reply.state !== 'ready') throw new Error(reply.state);

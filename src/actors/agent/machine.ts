@@ -5,7 +5,7 @@ import type { AgentSpec } from '../../domain/agent.ts';
 import { BudgetError, RetryableError, toError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
-import type { View } from '../../domain/node.ts';
+import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
 import type { Space } from '../../domain/space.ts';
 import type { Logger } from '../../platform/log.ts';
 import { pause, type Timers } from '../../platform/timers.ts';
@@ -35,7 +35,12 @@ export interface AgentParts {
 interface Context {
   joined: ReplyOf<'agent-join'> | null;
   ordinal: number;
+  /** The latest view that was had: only what differs from it is asked for. A cache, which a restart does without (G1). */
   view: View | null;
+  /** What is waited for: nodes by their id, attempts of others by the name of the agent. */
+  awaited: readonly string[];
+  /** Something was heard that the answer on its way may not know of. */
+  stale: boolean;
   thought: Thought | null;
   note: string;
   /** Thoughts in a row that ended because a provider was away. */
@@ -43,7 +48,17 @@ interface Context {
   error: Error | null;
 }
 
-type AgentEvent = { type: 'NEWS' } | { type: 'STOP' } | Broken;
+/** A node has an outcome or was refused, or the search has moved on. */
+type AgentEvent = { type: 'NEWS'; about: readonly string[] } | { type: 'STOP' } | Broken;
+
+/** A view, or why there is none now. */
+type Looked = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
+
+/** Stands for all that might be waited for. */
+const everything = '*';
+
+const remaining = ({ awaited }: Context, about: readonly string[]): readonly string[] =>
+  awaited.filter((one) => !about.includes(one));
 
 /** A result that no announcement told of is found at the latest after so long. */
 const lookAgainMs = 5000;
@@ -61,6 +76,7 @@ const mostTroubles = 20;
  *     have (I5).
  * G2. A submission is repeated until it is answered; the ordinal makes the repetition harmless (I2).
  * G3. It waits for news of the results that its next decision must know, never for its own latest proposal.
+ * G4. It says that it ends before it does, unless it was told to: others may be waiting for its attempts.
  */
 export function agentMachine({ search, name, bus, think, timers, log }: AgentParts) {
   const announce = (state: AgentState['state'], note = ''): void =>
@@ -68,22 +84,48 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
 
   const retrying = (signal: AbortSignal) => ({ signal, timers, log });
 
+  /** Asks for what differs from the view at hand, piece by piece. */
+  const look = async (
+    { ordinal, view: known }: Pick<Context, 'ordinal' | 'view'>,
+    signal: AbortSignal,
+  ): Promise<Looked> => {
+    const since = known ? { since: known.ordinal } : {};
+    const changed: ViewNode[] = [];
+    for (;;) {
+      const request = { search, agent: name, ordinal, ...since, from: changed.length };
+      const reply = await patiently(() => bus.ask('agent-view', request), retrying(signal));
+      if (reply.state !== 'ready') return reply;
+      changed.push(...reply.view.nodes);
+      if (!reply.more) {
+        return { state: 'ready', view: { ...reply.view, nodes: mergeNodes(known?.nodes ?? [], changed) } };
+      }
+    }
+  };
+
   return setup({
     types: { context: {} as Context, events: {} as AgentEvent },
     actors: {
       listen: kept<AgentEvent>(
         (send) =>
           bus.consumeEvents({ search, from: 'new' }, (event) => {
-            const mine = (event.kind === 'node-evaluated' || event.kind === 'node-failed') && event.agent === name;
-            if (mine || event.kind === 'phase-changed') send({ type: 'NEWS' });
+            if (event.kind === 'node-evaluated' || event.kind === 'node-failed') {
+              send({ type: 'NEWS', about: [event.node, event.agent] });
+            } else if (event.kind === 'node-refused') send({ type: 'NEWS', about: [event.agent] });
+            else if (event.kind === 'phase-changed') send({ type: 'NEWS', about: [everything] });
           }),
         { timers, log },
       ),
       join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) =>
         patiently(() => bus.ask('agent-join', { search, agent: name }), retrying(signal)),
       ),
-      look: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) =>
-        patiently(() => bus.ask('agent-view', { search, agent: name, ordinal: input }), retrying(signal)),
+      look: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
+        look(input, signal),
+      ),
+      retire: fromPromise(({ input, signal }: { input: string; signal: AbortSignal }) =>
+        patiently(
+          () => bus.ask('agent-retire', { search, agent: name, reason: input.slice(0, 500) }),
+          retrying(signal),
+        ),
       ),
       wait: fromPromise(({ signal }) => pause(timers, lookAgainMs, signal)),
       think: fromPromise(
@@ -100,13 +142,21 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         ),
       ),
     },
+    guards: {
+      /** The last of what was waited for: before that another look would be in vain. */
+      enough: ({ context, event }) =>
+        event.type === 'NEWS' && (event.about.includes(everything) || remaining(context, event.about).length === 0),
+    },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
     },
   }).createMachine({
     id: 'agent',
     initial: 'joining',
-    context: { joined: null, ordinal: 0, view: null, thought: null, note: '', troubles: 0, error: null },
+    context: {
+      ...{ joined: null, ordinal: 0, view: null, awaited: [], stale: false },
+      ...{ thought: null, note: '', troubles: 0, error: null },
+    },
     invoke: { src: 'listen' },
     on: {
       STOP: '.stopped',
@@ -125,30 +175,48 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         },
       },
       looking: {
+        entry: assign({ stale: false }),
         invoke: {
           src: 'look',
-          input: ({ context }) => context.ordinal,
+          input: ({ context: { ordinal, view } }) => ({ ordinal, view }),
           onDone: [
             {
               guard: ({ event }) => event.output.state === 'ready',
               target: 'thinking',
               actions: assign({ view: ({ event }) => (event.output.state === 'ready' ? event.output.view : null) }),
             },
-            { guard: ({ event }) => event.output.state === 'waiting', target: 'waiting' },
             {
-              target: 'finished',
+              guard: ({ context, event }) => event.output.state === 'waiting' && context.stale,
+              target: 'looking',
+              reenter: true,
+            },
+            {
+              guard: ({ event }) => event.output.state === 'waiting',
+              target: 'waiting',
+              actions: assign({
+                awaited: ({ event: { output } }) =>
+                  output.state === 'waiting' ? [...output.nodes, ...output.agents] : [],
+              }),
+            },
+            {
+              target: 'retiring',
               actions: assign({ note: ({ event }) => (event.output.state === 'closed' ? event.output.reason : '') }),
             },
           ],
           onError: { target: 'failed', actions: 'keepError' },
         },
         // News that arrives while the answer is on its way may be newer than the answer.
-        on: { NEWS: { target: 'looking', reenter: true } },
+        on: { NEWS: { actions: assign({ stale: true }) } },
       },
       waiting: {
         entry: ({ context }) => announce('waiting', `for a result before attempt ${context.ordinal}`),
         invoke: { src: 'wait', onDone: 'looking', onError: 'looking' },
-        on: { NEWS: 'looking' },
+        on: {
+          NEWS: [
+            { guard: 'enough', target: 'looking' },
+            { actions: assign({ awaited: ({ context, event }) => remaining(context, event.about) }) },
+          ],
+        },
       },
       thinking: {
         entry: ({ context }) => announce('thinking', `attempt ${context.ordinal}`),
@@ -159,7 +227,7 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
           onError: [
             {
               guard: ({ event }) => event.error instanceof BudgetError,
-              target: 'finished',
+              target: 'retiring',
               actions: assign({ note: ({ event }) => toError(event.error).message }),
             },
             {
@@ -167,7 +235,7 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
               target: 'resting',
               actions: [assign({ troubles: ({ context }) => context.troubles + 1 }), 'keepError'],
             },
-            { target: 'failed', actions: 'keepError' },
+            { target: 'retiring', actions: 'keepError' },
           ],
         },
       },
@@ -190,15 +258,23 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
             {
               guard: ({ event }) => event.output.verdict === 'accepted' || event.output.node !== null,
               target: 'looking',
-              actions: assign({ ordinal: ({ context }) => context.ordinal + 1, view: null, thought: null }),
+              actions: assign({ ordinal: ({ context }) => context.ordinal + 1, thought: null }),
             },
             {
-              target: 'finished',
+              target: 'retiring',
               actions: assign({
                 note: ({ event }) => (event.output.verdict === 'refused' ? event.output.message : ''),
               }),
             },
           ],
+          onError: { target: 'retiring', actions: 'keepError' },
+        },
+      },
+      retiring: {
+        invoke: {
+          src: 'retire',
+          input: ({ context }) => context.error?.message ?? context.note,
+          onDone: [{ guard: ({ context }) => context.error !== null, target: 'failed' }, { target: 'finished' }],
           onError: { target: 'failed', actions: 'keepError' },
         },
       },

@@ -3,6 +3,7 @@ import { canonicalCandidate } from '../../domain/candidate.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isOnline } from '../../domain/literature.ts';
+import { type Closeness, describeCloseness, tooClose } from '../../domain/memory.ts';
 import {
   type Lesson,
   type Operator,
@@ -40,6 +41,8 @@ export interface ThoughtSetting {
 
 /** Answers that are asked for again with the reason why they could not be used. */
 const mostRepairs = 1;
+/** Draws of a local model beyond the first, where novelty is asked for and the drawn candidate is not new. */
+const mostRetries = 7;
 /** Results that one analysis looks at; more than come in between two attempts only after a pause. */
 const mostResults = 4;
 
@@ -68,25 +71,36 @@ function informed({ view, lessons }: ThoughtState): View {
 /** Results of late that nothing was learned from yet, oldest first. */
 function freshResults(view: View, pending: number): ViewNode[] {
   const since = view.ordinal - pending - mostResults;
-  const fresh = view.nodes.filter(({ ordinal, status, lesson }) => {
-    return ordinal >= since && lesson === undefined && (status === 'evaluated' || status === 'failed');
+  // Each agent learns from its own results: the others read its lessons, where they remember them.
+  const fresh = view.nodes.filter(({ ordinal, status, lesson, foreign }) => {
+    return !foreign && ordinal >= since && lesson === undefined && (status === 'evaluated' || status === 'failed');
   });
   return fresh.sort((a, b) => a.ordinal - b.ordinal).slice(-mostResults);
+}
+
+/** What in the agent's memory keeps a candidate from being new. The ledger refuses it by the same rule. */
+function closest(candidate: string, view: View, { novelty }: AgentSpec): Closeness | null {
+  // Whatever was tried is not worth trying again; of what was refused, only an equal says so.
+  const tried = view.nodes.find((node) => node.candidate === candidate);
+  if (tried) return { id: tried.id, distance: 0 };
+  const accepted = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
+  return tooClose(candidate, accepted, novelty);
 }
 
 /** An offer that is no question. */
 type Judged = Extract<Offer, { proposal: unknown } | { problem: unknown }>;
 
 /** What keeps an offer from becoming a candidate, or null. */
-function objection(offer: Judged, view: View, { space, mind }: ThoughtSetting): Problem | null {
+function objection(offer: Judged, view: View, { spec, space, mind }: ThoughtSetting): Problem | null {
   if ('problem' in offer) return offer.problem;
   const { proposal, text } = offer;
   try {
     const candidate = canonicalCandidate(proposal.candidate, space);
-    const twin = mind.mendable ? view.nodes.find((node) => node.candidate === candidate) : undefined;
-    return twin
-      ? { kind: 'duplicate', message: `${twin.id} is the same candidate: propose another`, text, candidate }
-      : null;
+    if (!mind.mendable) return null;
+    const close = closest(candidate, view, spec);
+    if (!close) return null;
+    const message = `${describeCloseness(close, spec.novelty)}: propose another`;
+    return { kind: 'duplicate', message, text, candidate };
   } catch (error) {
     if (!(error instanceof CandidateError)) throw error;
     if (mind.mendable) return { kind: 'invalid', message: error.message, text };
@@ -145,10 +159,22 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
     const rng = rngFor(seed, spec.name, state.view.ordinal, 'model');
     const problems = state.problems ?? [];
     const view = informed(state);
-    const input = { operator, parents: parentsOf({ ...state, view }), view, space, brief, rng, signal };
+    const input = { operator, parents: parentsOf({ ...state, view }), view, space, brief, signal };
     const begun = state.offer?.made;
-    return { offer: await mind.propose({ ...input, reading: state.reading ?? nothingRead, problems, begun }) };
+    const propose = (chance: typeof rng) =>
+      mind.propose({ ...input, rng: chance, reading: state.reading ?? nothingRead, problems, begun });
+    let offered = await propose(rng);
+    // A mind that cannot be told what was wrong may draw again, a few times; then the ledger keeps what it refuses.
+    for (let retry = 1; retry <= mostRetries && isStale(offered, view); retry++) {
+      offered = await propose(rngFor(seed, spec.name, view.ordinal, 'model', `again ${retry}`));
+    }
+    return { offer: offered };
   };
+  const isStale = (offered: Offer, view: View): boolean =>
+    !mind.mendable &&
+    spec.novelty !== undefined &&
+    'proposal' in offered &&
+    closest(offered.proposal.candidate, view, spec) !== null;
 
   return {
     recall: async ({ view }) => ({

@@ -1,5 +1,5 @@
 import type { NodeId } from '../../domain/ids.ts';
-import type { Operator, View, ViewNode } from '../../domain/node.ts';
+import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { ScoredNode } from '../scored.ts';
 import type { Chain } from './failures.ts';
@@ -18,13 +18,19 @@ export interface Decision {
 
 /**
  * A search policy. It keeps nothing between calls: islands, visit counts and quotas are folded from the view each time,
- * so that a resumed search is the same search (I5). The view holds the agent's own nodes only; it may come in any order.
+ * so that a resumed search is the same search (I5). The view may come in any order. Where the agent remembers the ensemble
+ * it holds nodes of others, marked as foreign: any of them may be a parent, but quotas and repairs concern its own alone.
  */
 export type Scaffold = (view: View, rng: Rng) => Decision;
 
 /** The attempts that precede the one to be decided, in the order in which they were made. */
 export function history(view: View): ViewNode[] {
-  return view.nodes.filter((node) => node.ordinal < view.ordinal).sort((a, b) => a.ordinal - b.ordinal);
+  return view.nodes.filter((node) => node.ordinal < view.ordinal).sort(byAge);
+}
+
+/** Those that the deciding agent made itself. */
+export function ownOf(nodes: readonly ViewNode[]): ViewNode[] {
+  return nodes.filter(({ foreign }) => !foreign);
 }
 
 /** Min-max normalisation over `values`: 0 the worst, 1 the best, 0.5 for all where they do not differ. */

@@ -3,7 +3,7 @@ import type { View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { isScored, ranked, type ScoredNode } from '../scored.ts';
-import { crossover, debug, draft, history, improve, named, normaliser, type Scaffold } from './decision.ts';
+import { crossover, debug, draft, history, improve, named, normaliser, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 
 export type EvolutionarySpec = Extract<ScaffoldSpec, { kind: 'evolutionary' }>;
@@ -22,7 +22,7 @@ export interface Island {
 export function islandsOf(view: View, spec: EvolutionarySpec): Island[] {
   const members: ViewNode[][] = Array.from({ length: spec.islands }, () => []);
   const homes = new Map<NodeId, number>();
-  for (const node of history(view)) {
+  for (const node of ownOf(history(view))) {
     const [first] = node.parents;
     const home = (first === undefined ? undefined : homes.get(first)) ?? node.ordinal % spec.islands;
     homes.set(node.id, home);
@@ -41,6 +41,18 @@ function survivorsOf(members: readonly ViewNode[], { admission, capacity }: Evol
     if (survivors.length === 0 || node.fitness >= mean) survivors = ranked([...survivors, node]).slice(0, capacity);
   }
   return survivors;
+}
+
+/** The survivors of every other agent, each of which is as an island of its own. */
+function foreignSurvivors(view: View, spec: EvolutionarySpec): ScoredNode[] {
+  const abroad = history(view).filter(({ foreign }) => foreign);
+  const agents = [...new Set(abroad.map(({ agent }) => agent))].sort();
+  return agents.flatMap((agent) =>
+    survivorsOf(
+      abroad.filter((node) => node.agent === agent),
+      spec,
+    ),
+  );
 }
 
 /** From `temperature` to `finalTemperature`, in a straight line over the attempts that the budget allows. */
@@ -67,8 +79,8 @@ function drawParent(pool: readonly ScoredNode[], temperature: number, rng: Rng):
  * that a resume could lose. A failure of the island that is open is mended first, the oldest before the others. Until
  * `founders` drafts were made for the island, and whenever it has no survivor, it drafts.
  *
- * Rates are per proposal. A migrating proposal is a crossover whose second parent lives on another island; the child
- * stays with its first parent. With a single survivor on the island a crossover becomes an improvement.
+ * Rates are per proposal. A migrating proposal is a crossover whose second parent lives on another island, or survives with
+ * another agent, where the agent remembers the ensemble; the child stays with its first parent. With a single survivor on the island a crossover becomes an improvement.
  */
 export function evolutionary(spec: EvolutionarySpec): Scaffold {
   return (view, rng) => {
@@ -86,7 +98,10 @@ export function evolutionary(spec: EvolutionarySpec): Scaffold {
     const crosses = rng.float() < spec.crossover && view.ordinal > spec.crossoverAfter;
     const temperature = temperatureAt(view, spec);
     const first = drawParent(survivors, temperature, rng);
-    const abroad = islands.flatMap((island, index) => (index === turn ? [] : island.survivors));
+    const abroad = [
+      ...islands.flatMap((island, index) => (index === turn ? [] : island.survivors)),
+      ...foreignSurvivors(view, spec),
+    ];
     if (migrates && abroad.length > 0) {
       const second = drawParent(abroad, temperature, rng);
       return crossover(first, second, `${named(first)} of ${where} with the migrant ${named(second)}`);

@@ -1,7 +1,7 @@
 import type { ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { ranked } from '../scored.ts';
-import { debug, draft, history, improve, named, type Scaffold } from './decision.ts';
+import { debug, draft, history, improve, named, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 
 export type GreedySpec = Extract<ScaffoldSpec, { kind: 'greedy' }>;
@@ -14,7 +14,7 @@ function pendingChildren(nodes: readonly ViewNode[], parent: ViewNode): number {
 }
 
 /**
- * `drafts` drafts, then always the best scored node. An attempt counts as a draft whatever became of it, so failures
+ * `drafts` drafts, then always the best scored node, whoever made it. An attempt counts as a draft whatever became of it, so failures
  * cannot keep a search drafting while there is something to improve. While failures are open, one of them, whichever, is
  * mended with probability `debugProbability`.
  *
@@ -25,10 +25,11 @@ function pendingChildren(nodes: readonly ViewNode[], parent: ViewNode): number {
 export function greedy(spec: GreedySpec): Scaffold {
   return (view, rng) => {
     const nodes = history(view);
-    const drafts = nodes.filter((node) => node.operator === 'draft').length;
+    const own = ownOf(nodes);
+    const drafts = own.filter((node) => node.operator === 'draft').length;
     if (drafts < spec.drafts) return draft(`draft ${drafts + 1} of ${spec.drafts}`);
 
-    const open = openFailures(chains(nodes), spec.debugDepth);
+    const open = openFailures(chains(own), spec.debugDepth);
     if (open.length > 0 && rng.float() < spec.debugProbability) return debug(rng.pick(open), spec.debugDepth);
 
     const [best, second] = ranked(nodes);

@@ -2,7 +2,7 @@ import type { NodeId } from '../../domain/ids.ts';
 import type { View, ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { isScored, type ScoredNode } from '../scored.ts';
-import { debug, draft, history, improve, named, normaliser, type Scaffold } from './decision.ts';
+import { debug, draft, history, improve, named, normaliser, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 
 export type MctsSpec = Extract<ScaffoldSpec, { kind: 'mcts' }>;
@@ -70,12 +70,14 @@ function openBranches(root: Branch, width: number): Set<Branch> {
  * Upper-confidence tree search, one child per decision. From the root, whose children are the drafts: a node with fewer
  * than `children` children, pending and failed ones included, gets another one (the unvisited child comes first);
  * otherwise the search descends to the child of highest UCT that leads anywhere, ties to the earlier. Only scored nodes
- * are expanded. A failure that is open is mended before anything else, the oldest first. Where every way is closed, because all that is left failed or is pending, the root is widened by a draft:
- * each call ends in a decision.
+ * are expanded. A failure of its own that is open is mended before anything else, the oldest first. Where every way is
+ * closed, because all that is left failed or is pending, the root is widened by a draft: each call ends in a decision.
+ *
+ * Where the agent remembers the ensemble the tree is everybody's: what others explored counts as explored.
  */
 export function mcts(spec: MctsSpec): Scaffold {
   return (view) => {
-    const [failure] = openFailures(chains(history(view)), spec.debugDepth);
+    const [failure] = openFailures(chains(ownOf(history(view))), spec.debugDepth);
     if (failure) return debug(failure, spec.debugDepth);
     const root = searchTree(view);
     const open = openBranches(root, spec.children);

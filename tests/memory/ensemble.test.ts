@@ -1,0 +1,222 @@
+import fc from 'fast-check';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createModel, think } from '../../src/agents/index.ts';
+import type { AgentSpec } from '../../src/domain/agent.ts';
+import { canonicalText } from '../../src/domain/architecture.ts';
+import type { AgentName } from '../../src/domain/ids.ts';
+import { horizonOf } from '../../src/domain/memory.ts';
+import { mergeNodes, type View } from '../../src/domain/node.ts';
+import { type Rng, rngFor } from '../../src/domain/rng.ts';
+import { scaffoldKinds } from '../../src/domain/scaffold.ts';
+import type { SearchSpec } from '../../src/domain/search.ts';
+import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { patienceMs } from '../../src/memory/ensemble.ts';
+import { simulate } from '../../src/studies/simulate.ts';
+import { manualClock, temporaryFolder } from '../support/home.ts';
+import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
+
+const setting = { python: 'none', env: {}, packageRoot: '.' };
+const models = {
+  'local/mutate': createModel('local/mutate', setting, () => {
+    throw new Error('nobody reads here');
+  }),
+};
+
+/** A score that is a function of the candidate; every seventh fails. */
+function scoreOf(candidate: string): number | null {
+  const drawn = rngFor('score', candidate).float();
+  return drawn < 1 / 7 ? null : drawn;
+}
+
+interface Course {
+  readonly nodes: readonly { id: string; candidate: string; parents: readonly string[]; verdict: string }[];
+  /** The whole view of each attempt as it was decided upon, by the id of its node. */
+  readonly views: ReadonlyMap<string, View>;
+  readonly home: string;
+}
+
+/** An agent that ends by itself before an attempt, with or without a word, and comes back when all others have ended. */
+interface Leaving {
+  readonly agent: string;
+  readonly before: number;
+  readonly silently: boolean;
+}
+
+/**
+ * A search on a real ledger, in which chance decides who goes on next: an agent, or a result that comes in. Fails where
+ * nobody could go on although somebody has not ended.
+ */
+async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<Course> {
+  const home = temporaryFolder();
+  const clock = manualClock();
+  const archive = Archive.open(home, clock);
+  onTestFinished(() => archive.close());
+  const ask = archive.handlers;
+  ask['search-open']({ spec, source: '' });
+  const queue: Parameters<typeof resultOf>[0][] = [];
+  const views = new Map<string, View>();
+  const known = new Map<AgentName, View>();
+  const going = new Map(spec.agents.map((self) => [self.name, self]));
+  let away: AgentSpec | null = null;
+  const topic = { task: spec.task, metric: spec.metric };
+
+  /** One step of an agent; false where it has to wait. */
+  const advance = async (self: AgentSpec): Promise<boolean> => {
+    const { next: ordinal } = ask['agent-join']({ search: spec.id, agent: self.name });
+    if (self.name === leaving?.agent && ordinal === leaving.before && away === null) {
+      away = self;
+      going.delete(self.name);
+      if (!leaving.silently) ask['agent-retire']({ search: spec.id, agent: self.name, reason: 'tired' });
+      return true;
+    }
+    const before = known.get(self.name);
+    const request = { search: spec.id, agent: self.name, ordinal };
+    const reply = ask['agent-view']({ ...request, ...(before ? { since: before.ordinal } : {}) });
+    if (reply.state === 'waiting') return false;
+    if (reply.state === 'closed') {
+      going.delete(self.name);
+      return true;
+    }
+    const view = { ...reply.view, nodes: mergeNodes(before?.nodes ?? [], reply.view.nodes) };
+    expect(ask['agent-view'](request)).toEqual({ state: 'ready', view, more: false });
+    known.set(self.name, view);
+    const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, topic, models });
+    const answer = ask['agent-submit']({ search: spec.id, agent: self.name, ordinal, ...thought });
+    views.set(answer.node as string, view);
+    for (const { seq, kind, body } of archive.unsent(1000)) {
+      if (kind === 'job') queue.push({ ...body });
+      archive.markSent([seq]);
+    }
+    return true;
+  };
+  const record = (): void => {
+    const [job] = queue.splice(order.below(queue.length), 1);
+    const { architecture } = job as unknown as { architecture: Parameters<typeof canonicalText>[0] };
+    const score = scoreOf(canonicalText(architecture));
+    const failed = { status: 'failed', reason: 'nan', message: 'diverged', seconds: 1, device: 'cpu' } as const;
+    archive.record(resultOf(job as never, score === null ? failed : measurement(score)));
+  };
+
+  for (let stuck = 0; going.size > 0 || away !== null; ) {
+    if (going.size === 0 && away !== null) {
+      going.set((away as AgentSpec).name, away);
+      leaving = undefined;
+      away = null;
+    }
+    const isResultNext = queue.length > 0 && order.float() < 0.3;
+    if (isResultNext) record();
+    const moved = isResultNext || (await advance(order.pick([...going.values()])));
+    stuck = moved ? 0 : stuck + 1;
+    if (going.size === 0 || stuck < 8 * going.size) continue;
+    // Nobody may go on by itself: then something must be in training, or somebody is silent.
+    if (queue.length > 0) record();
+    else {
+      expect(away !== null && leaving?.silently, 'deadlock').toBe(true);
+      clock.advance(patienceMs);
+    }
+    stuck = 0;
+  }
+  const reader = readArchive(home);
+  const nodes = reader.records.nodes(spec.id).map(({ id, candidate, parents, verdict }) => ({
+    ...{ id, candidate, parents, verdict },
+  }));
+  for (const [id, view] of views) {
+    const cut = id.lastIndexOf('-');
+    const { left: _, ...decided } = view;
+    expect(reader.views.past(spec.id, id.slice(0, cut) as AgentName, Number(id.slice(cut + 1)))).toEqual(decided);
+  }
+  reader.close();
+  return { nodes: nodes.sort((a, b) => (a.id < b.id ? -1 : 1)), views, home };
+}
+
+const anyAgent = fc.record(
+  {
+    scaffold: fc.constantFrom(...scaffoldKinds.map((kind) => ({ kind }))),
+    pending: fc.integer({ min: 1, max: 4 }),
+    evaluations: fc.integer({ min: 1, max: 9 }),
+    memory: fc.constantFrom('ensemble', 'ensemble', 'own'),
+    novelty: fc.record({ distance: fc.integer({ min: 1, max: 3 }) }),
+  },
+  { requiredKeys: ['scaffold', 'pending', 'evaluations', 'memory'] },
+);
+
+const anySpec = fc
+  .tuple(fc.array(anyAgent, { minLength: 2, maxLength: 4 }), fc.nat(1000), fc.integer({ min: 3, max: 6 }))
+  .map(([drawn, seed, layers]) =>
+    searchSpec({
+      ...{ seed, budget: { evaluations: 100 }, space: { layers, primitives: ['M', 'mA', 'Mb'] } },
+      agents: drawn.map((each, index) =>
+        agentSpec({ ...each, name: ['ada', 'bob', 'cyd', 'dan'][index], model: 'local/mutate' }),
+      ),
+    }),
+  );
+
+describe('agents that remember the ensemble', () => {
+  it('make the same nodes in whatever order they and the results come, as a simulation does, and none waits for ever', async () => {
+    let foreignParents = 0;
+    await fc.assert(
+      fc.asyncProperty(anySpec, fc.nat(), fc.nat(), async (spec, first, second) => {
+        const one = await course(spec, rngFor('order', first));
+        const other = await course(spec, rngFor('order', second, 'again'));
+        expect(other.nodes).toEqual(one.nodes);
+        expect(Object.fromEntries(other.views)).toEqual(Object.fromEntries(one.views));
+        const look = (candidate: string) => ({ score: scoreOf(candidate), worth: null, seconds: 1 }) as never;
+        const simulated = [...(await simulate(spec, { models, look })).values()].flat().map(({ node }) => node);
+        expect(simulated.map(({ id, candidate, parents }) => ({ id, candidate, parents })).sort(byId)).toEqual(
+          one.nodes.map(({ id, candidate, parents }) => ({ id, candidate, parents })),
+        );
+        for (const { id, parents } of one.nodes) {
+          foreignParents += parents.filter((parent) => parent.split('-')[0] !== id.split('-')[0]).length;
+        }
+      }),
+      { numRuns: 8, seed: 7 },
+    );
+    expect(foreignParents).toBeGreaterThan(10);
+  });
+
+  it('see of others what is older than their horizon, all of it, and of themselves what they would see alone', async () => {
+    await fc.assert(
+      fc.asyncProperty(anySpec, fc.nat(), async (spec, seed) => {
+        const { nodes, views } = await course(spec, rngFor('order', seed));
+        const ids = new Set(nodes.map(({ id }) => id));
+        for (const [id, view] of views) {
+          const self = spec.agents.find(({ name }) => id.startsWith(`${name}-`)) as AgentSpec;
+          const horizon = horizonOf(view.ordinal, self);
+          const own = view.nodes.filter(({ foreign }) => !foreign);
+          expect(own.map(({ ordinal }) => ordinal)).toEqual(own.map((_, index) => index + 1));
+          expect(own).toHaveLength(view.ordinal - 1);
+          for (const other of spec.agents.filter(({ name }) => name !== self.name)) {
+            const wanted = Array.from({ length: horizon }, (_, index) => `${other.name}-${index + 1}`);
+            const expected = self.memory === 'ensemble' ? wanted.filter((each) => ids.has(each)) : [];
+            const seen = view.nodes.filter(({ agent }) => agent === other.name);
+            expect(seen.map((node) => node.id)).toEqual(expected);
+            expect(seen.every(({ foreign, status }) => foreign && status !== 'pending')).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 4, seed: 3 },
+    );
+  });
+
+  it('wait for nobody who has ended early, with a word or without, and know later what they knew then', async () => {
+    const leaving = fc.record({
+      agent: fc.constant('bob'),
+      before: fc.integer({ min: 1, max: 4 }),
+      silently: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(anySpec, leaving, fc.nat(), async (spec, left, seed) => {
+        // That all end, that no view changes afterwards, and that nobody else is cut, is checked within.
+        const { nodes, home } = await course(spec, rngFor('order', seed), left);
+        const reader = readArchive(home);
+        const cut = reader.db.prepare<[], { other: string }>('SELECT DISTINCT other FROM horizons').all();
+        reader.close();
+        expect(cut.every(({ other }) => other === 'bob')).toBe(true);
+        expect(nodes.some(({ id }) => id.startsWith('ada-'))).toBe(true);
+      }),
+      { numRuns: 6, seed: 5 },
+    );
+  });
+});
+
+const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1);
