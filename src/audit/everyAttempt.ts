@@ -1,12 +1,15 @@
+import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { failureReasons } from '../domain/evaluation.ts';
+import type { AgentName, NodeId } from '../domain/ids.ts';
+import { describeCloseness, tooClose } from '../domain/memory.ts';
 import { counted, type Finding, Inquiry, short } from './finding.ts';
 import { isOwnNode, rowsOf, type Subject } from './subject.ts';
 import { ofKind, toldOf, wishOf } from './told.ts';
 
 interface Proposal {
-  id: string;
+  id: NodeId;
   agent: string;
   ordinal: number;
   candidate: string;
@@ -25,9 +28,19 @@ function problemOf({ spec }: Subject, candidate: string): string | null {
   }
 }
 
+/** What an attempt was to differ from: what its agent remembered at the time and had been taken up. */
+function remembered(subject: Subject, self: AgentSpec, ordinal: number, all: readonly Proposal[]): Proposal[] {
+  const horizons = new Map(subject.reader.ensemble.of(subject.spec, self, ordinal)).set(self.name, ordinal - 1);
+  return all.filter(
+    (each) => each.verdict === 'accepted' && each.ordinal <= (horizons.get(each.agent as AgentName) ?? 0),
+  );
+}
+
 /** The attempts of an agent are numbered without gaps, and each says what became of it. */
-function checkAgent(subject: Subject, name: string, proposals: readonly Proposal[], inquiry: Inquiry): void {
-  const accepted = new Map<string, Proposal>();
+function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[], inquiry: Inquiry): void {
+  const { name, novelty } = self;
+  const proposals = all.filter(({ agent }) => agent === name);
+  let refused = 0;
   for (const [index, proposal] of proposals.entries()) {
     const { id, ordinal, candidate, verdict, message } = proposal;
     const before = proposals[index - 1]?.ordinal ?? 0;
@@ -38,20 +51,19 @@ function checkAgent(subject: Subject, name: string, proposals: readonly Proposal
       );
     }
     const problem = problemOf(subject, candidate);
-    const twin = accepted.get(candidate);
+    const close = problem === null ? tooClose(candidate, remembered(subject, self, ordinal, all), novelty) : null;
     if (verdict === 'accepted') {
       if (problem !== null) inquiry.broken(`${id} was accepted, and ${problem}`);
-      if (twin) inquiry.broken(`${id} was accepted, and repeats ${twin.id}`);
+      if (close) inquiry.broken(`${id} was accepted, and ${describeCloseness(close, novelty)}`);
       if (proposal.asked === 0) inquiry.broken(`${id} was accepted, and nobody asked for its evaluation`);
-      accepted.set(candidate, proposal);
       continue;
     }
+    refused += 1;
     if (message === null || message === '') inquiry.broken(`${id} was refused without a reason`);
     if (verdict === 'rejected' && problem === null)
       inquiry.broken(`${id} was refused as invalid, and it is a candidate`);
-    if (verdict === 'duplicate' && !twin) inquiry.broken(`${id} was refused as a duplicate, and repeats nothing`);
+    if (verdict === 'duplicate' && !close) inquiry.broken(`${id} was refused as a duplicate, and repeats nothing`);
   }
-  const refused = proposals.length - accepted.size;
   inquiry.saw(
     `${name}: ${counted(proposals.length, 'attempt')} up to number ${proposals.at(-1)?.ordinal ?? 0}, ${refused} of them refused`,
   );
@@ -66,14 +78,7 @@ function checkProposals(subject: Subject, inquiry: Inquiry): void {
      FROM nodes n WHERE search = ? AND NOT ${isOwnNode('n')} ORDER BY agent, ordinal`,
     search,
   );
-  for (const { name } of spec.agents) {
-    checkAgent(
-      subject,
-      name,
-      proposals.filter(({ agent }) => agent === name),
-      inquiry,
-    );
-  }
+  for (const self of spec.agents) checkAgent(subject, self, proposals, inquiry);
   const known = new Set<string>(spec.agents.map(({ name }) => name));
   for (const { id, agent } of proposals) if (!known.has(agent)) inquiry.broken(`${id} is by ${agent}, who is no agent`);
   const refused = proposals.filter(({ verdict }) => verdict !== 'accepted').length;

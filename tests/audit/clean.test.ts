@@ -6,7 +6,7 @@ import { Archive } from '../../src/memory/archive.ts';
 import { archivePath } from '../../src/memory/database.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, resultOf } from '../support/specs.ts';
-import { auditOf, measured, runSearch, trial } from './laboratory.ts';
+import { auditOf, measured, runSearch, tampered, trial } from './laboratory.ts';
 
 const brokenOf = (findings: readonly Finding[]) => findings.flatMap(({ violations }) => violations);
 const holds = (findings: readonly Finding[]) =>
@@ -39,6 +39,24 @@ describe('the audit of an untouched archive', () => {
     const findings = await auditOf(home);
     expect(brokenOf(findings)).toEqual([]);
     expect(holds(findings)).toEqual({ ...everyHolds, I6: null });
+  });
+
+  it('accepts agents that remember each other, and finds a look beyond the horizon', async () => {
+    const home = temporaryFolder();
+    const shared = { model: 'local/mutate', memory: 'ensemble', evaluations: 6 };
+    const agents = [
+      agentSpec({ ...shared, name: 'climber', scaffold: { kind: 'greedy', drafts: 1 }, novelty: { distance: 2 } }),
+      agentSpec({ ...shared, name: 'treetop', scaffold: { kind: 'mcts', children: 2 }, pending: 3 }),
+      agentSpec({ name: 'chance', evaluations: 3 }),
+    ];
+    await runSearch(home, trial({ agents, budget: { evaluations: 15 } }));
+    const findings = await auditOf(home);
+    expect(brokenOf(findings)).toEqual([]);
+    expect(evidenceOf(findings, 'I5')).toMatch(/climber: (\d+) of \1 attempts thought again/);
+    const { violations } = (
+      await auditOf(tampered(home, `INSERT INTO parents VALUES ('trial-1', 'climber-3', 1, 'treetop-2')`))
+    ).find(({ invariant }) => invariant === 'I5') as Finding;
+    expect(violations.join('\n')).toMatch(/climber-3 has parents that it could not know: treetop-2/);
   });
 
   it('accepts a space that is smaller than the budget, in which agents repeat themselves', async () => {

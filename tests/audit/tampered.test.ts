@@ -404,7 +404,7 @@ describe('refusals that were altered', () => {
     [
       'a repetition taken up',
       `UPDATE nodes SET verdict = 'accepted' WHERE id = 'walker-9'`,
-      /walker-9 was accepted, and repeats walker-\d/,
+      /walker-9 was accepted, and walker-\d is the same candidate/,
     ],
   ])('with %s are found out', async (_, sql, saying) => {
     const findings = await auditOf(tampered(home, sql));

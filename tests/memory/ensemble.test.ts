@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createModel, think } from '../../src/agents/index.ts';
 import type { AgentSpec } from '../../src/domain/agent.ts';
-import { canonicalText } from '../../src/domain/architecture.ts';
+import { candidateText } from '../../src/domain/candidate.ts';
+import type { Job } from '../../src/domain/evaluation.ts';
 import type { AgentName } from '../../src/domain/ids.ts';
 import { horizonOf } from '../../src/domain/memory.ts';
 import { mergeNodes, type View } from '../../src/domain/node.ts';
@@ -53,12 +54,12 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
   onTestFinished(() => archive.close());
   const ask = archive.handlers;
   ask['search-open']({ spec, source: '' });
-  const queue: Parameters<typeof resultOf>[0][] = [];
+  const queue: Job[] = [];
   const views = new Map<string, View>();
   const known = new Map<AgentName, View>();
   const going = new Map(spec.agents.map((self) => [self.name, self]));
   let away: AgentSpec | null = null;
-  const topic = { task: spec.task, metric: spec.metric };
+  const topic = { task: spec.task, metric: spec.metric, lowerIsBetter: spec.lowerIsBetter };
 
   /** One step of an agent; false where it has to wait. */
   const advance = async (self: AgentSpec): Promise<boolean> => {
@@ -84,17 +85,17 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
     const answer = ask['agent-submit']({ search: spec.id, agent: self.name, ordinal, ...thought });
     views.set(answer.node as string, view);
     for (const { seq, kind, body } of archive.unsent(1000)) {
-      if (kind === 'job') queue.push({ ...body });
+      if (kind === 'job') queue.push(body);
       archive.markSent([seq]);
     }
     return true;
   };
   const record = (): void => {
     const [job] = queue.splice(order.below(queue.length), 1);
-    const { architecture } = job as unknown as { architecture: Parameters<typeof canonicalText>[0] };
-    const score = scoreOf(canonicalText(architecture));
+    if (!job) return;
+    const score = scoreOf(candidateText(job.candidate));
     const failed = { status: 'failed', reason: 'nan', message: 'diverged', seconds: 1, device: 'cpu' } as const;
-    archive.record(resultOf(job as never, score === null ? failed : measurement(score)));
+    archive.record(resultOf(job, score === null ? failed : measurement(score)));
   };
 
   for (let stuck = 0; going.size > 0 || away !== null; ) {
@@ -144,7 +145,7 @@ const anySpec = fc
   .tuple(fc.array(anyAgent, { minLength: 2, maxLength: 4 }), fc.nat(1000), fc.integer({ min: 3, max: 6 }))
   .map(([drawn, seed, layers]) =>
     searchSpec({
-      ...{ seed, budget: { evaluations: 100 }, space: { layers, primitives: ['M', 'mA', 'Mb'] } },
+      ...{ seed, budget: { evaluations: 100 }, space: { kind: 'stack', layers, primitives: ['M', 'mA', 'Mb'] } },
       agents: drawn.map((each, index) =>
         agentSpec({ ...each, name: ['ada', 'bob', 'cyd', 'dan'][index], model: 'local/mutate' }),
       ),

@@ -127,7 +127,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
 
   const step = (record: NodeRecord, before: readonly NodeRecord[], self: SearchSpec['agents'][number]): Step => {
     const { rationale, parents, candidate, ordinal } = record;
-    const { nodes: seen } = reader.views.past(search, record.agent, ordinal, self.pending, self.evaluations);
+    const { nodes: seen } = reader.views.past(search, record.agent, ordinal);
     const known = seen.filter(({ fitness }) => fitness !== null);
     const best = known.reduce<(typeof known)[number] | null>(
       (top, node) => ((node.fitness ?? 0) > (top?.fitness ?? Number.NEGATIVE_INFINITY) ? node : top),
