@@ -125,7 +125,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
     return found;
   };
 
-  const step = (record: NodeRecord, before: readonly NodeRecord[], self: SearchSpec['agents'][number]): Step => {
+  const step = (record: NodeRecord, before: readonly NodeRecord[]): Step => {
     const { rationale, parents, candidate, ordinal } = record;
     const { nodes: seen } = reader.views.past(search, record.agent, ordinal);
     const known = seen.filter(({ fitness }) => fitness !== null);
@@ -195,7 +195,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
       model: self.model,
       scaffold: self.scaffold.kind,
       reads: self.literature ? self.literature.sources.join(', ') : self.model === 'local/prior' ? 'corpus' : null,
-      steps: own.map((record, index) => step(record, own.slice(0, index), self)),
+      steps: own.map((record, index) => step(record, own.slice(0, index))),
     };
   };
 }
