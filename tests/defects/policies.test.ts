@@ -44,7 +44,7 @@ const run = (
 /** The agent's view after everything, read from the disk by a process that has seen none of it. */
 function storedView({ home }: Campaign, spec: SearchSpec) {
   const reader = readArchive(home);
-  const view = reader.views.past(spec.id, agentSpec().name, 10_000, 1, 10_000);
+  const view = reader.views.past(spec.id, agentSpec().name, 10_000);
   reader.close();
   return viewSchema.parse(view);
 }
