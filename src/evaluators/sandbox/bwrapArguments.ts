@@ -2,10 +2,14 @@
  * What bubblewrap is told. It is a toolkit: the protection is wholly decided here, and the order of the options counts, since
  * each is carried out after the other.
  */
+import { readdirSync } from 'node:fs';
 import type { Defences } from './defences.ts';
 import { gpuArguments, gpuEnvironment } from './gpu.ts';
-import { baseEnvironment, box, outputFolder, type SandboxSpec } from './spec.ts';
+import { baseEnvironment, outputFolder, type SandboxSpec } from './spec.ts';
 import type { SystemRoot } from './systemRoot.ts';
+
+/** Top-level folders that are the sandbox's own whatever else is shown. */
+const ownFolders = ['proc', 'dev', 'tmp', 'box'];
 
 /** The user inside; which one it is outside is the launcher's affair. */
 const innerUser = '1000';
@@ -24,7 +28,9 @@ export function bwrapArguments(spec: SandboxSpec, root: SystemRoot, stage: strin
         ...root.binds.flatMap((path) => ['--ro-bind', path, path]),
         ...root.links.flatMap(([target, path]) => ['--symlink', target, path]),
       ]
-    : ['--ro-bind', '/', '/', '--tmpfs', box];
+    : readdirSync('/')
+        .filter((name) => !ownFolders.includes(name))
+        .flatMap((name) => ['--ro-bind', `/${name}`, `/${name}`]);
   return [
     ...['--unshare-user', '--unshare-cgroup-try', '--uid', innerUser, '--gid', innerUser, '--new-session'],
     ...when('network-namespace', '--unshare-net'),

@@ -23,7 +23,6 @@ export const defences = [
   'processes',
   'deadline',
   'strict-export', // files leave without following links
-  'bounded-export',
   'bounded-log',
   'die-with-parent',
   'own-user', // where the laboratory runs as root

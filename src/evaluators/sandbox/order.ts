@@ -34,7 +34,7 @@ export interface LauncherOrder {
 }
 
 /** File systems in memory hold this many entries beyond the files that are asked for. */
-const scratchInodes = 20_000;
+const scratchInodes = 10_000;
 
 /** Limits of each process, which prlimit sets inside, where the count of processes is the program's own. */
 function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean, defences: Defences): string[] {
@@ -65,7 +65,6 @@ export function sandboxOrder(
   const filter = defences.has('system-calls') ? ['--seccomp', 'aira:seccomp'] : [];
   const limited = [capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, defences), '--'];
   const options = bwrapArguments(spec, capability.root, stage, defences);
-  const bounded = defences.has('bounded-export');
   return {
     command: [
       ...[capability.bwrap, '--json-status-fd', '@status', ...filter, '--args', 'aira:arguments', '--'],
@@ -92,8 +91,8 @@ export function sandboxOrder(
     watchBytes: group !== null || !defences.has('memory') ? null : limits.memoryBytes,
     export: {
       folder: `${stage}/out`,
-      maxBytes: bounded ? output.maxBytes : Number.MAX_SAFE_INTEGER,
-      maxFiles: bounded ? maxFiles : Number.MAX_SAFE_INTEGER,
+      maxBytes: output.maxBytes,
+      maxFiles,
       strict: defences.has('strict-export'),
     },
   };

@@ -177,6 +177,11 @@ export class Sandbox {
       broken ??= new SandboxStartError(error.message);
       if (child.pid === undefined) closed.resolve();
     });
+    // Whoever outlives the launcher would keep the streams open: those in its group are ended, others not waited for.
+    child.on('exit', () => {
+      killGroup(child);
+      callOff.push(timers.after(graceMs, () => closed.resolve()));
+    });
     child.on('close', () => closed.resolve());
     const cancel = () => end('cancelled');
     if (defences.has('deadline')) callOff.push(timers.after(spec.limits.seconds * 1000, () => end('timeout')));
@@ -188,6 +193,7 @@ export class Sandbox {
     await closed.promise;
     for (const each of callOff) each();
     reader.close();
+    for (const stream of child.stdio) stream?.destroy();
     const usage = group?.usage() ?? null;
     const told = ended as Ended | null;
     const problem = broken as Error | null;

@@ -1,0 +1,97 @@
+import type { FailureReason } from '../../src/domain/evaluation.ts';
+
+/** How an attack may end: with the honest score, with whatever score its own predictions earn, or without one. */
+export type Ending = 'same score' | 'own score' | FailureReason;
+
+export interface Attack {
+  /** The file below `attacks/`. */
+  readonly name: string;
+  readonly endings: readonly Ending[];
+  /** Limits other than the tiny ones. */
+  readonly budget?: Readonly<Partial<Record<'seconds' | 'cpu_seconds' | 'memory_mb' | 'predict_seconds', number>>>;
+  /** Runs also in the short suite. */
+  readonly short?: true;
+}
+
+/** Malicious submissions. Groups are those of docs/sandbox.md. */
+export const attacks: readonly Attack[] = [
+  // To see what is hidden.
+  { name: 'read_labels_from_disk', endings: ['same score'], short: true },
+  { name: 'inherited_descriptors', endings: ['same score'] },
+  { name: 'other_processes', endings: ['same score'] },
+  { name: 'keys_in_the_environment', endings: ['same score'] },
+  { name: 'labels_beside_the_inputs', endings: ['same score'] },
+  { name: 'draw_the_hidden_rows_again', endings: ['same score'] },
+  { name: 'grader_in_memory', endings: ['same score'] },
+  { name: 'read_private_files', endings: ['same score'] },
+  { name: 'other_candidates', endings: ['same score'] },
+  { name: 'weights_on_the_machine', endings: ['same score'] },
+  { name: 'host_name', endings: ['same score'] },
+
+  // To answer what was not asked.
+  { name: 'look_ahead', endings: ['noncausal'], short: true },
+  { name: 'mix_the_batch', endings: ['noncausal'] },
+  { name: 'learn_from_the_test_inputs', endings: ['noncausal'] },
+  { name: 'rows_of_the_batch', endings: ['noncausal'] },
+  { name: 'not_a_number', endings: ['nan'] },
+  { name: 'infinite', endings: ['nan'] },
+  { name: 'huge', endings: ['own score', 'nan', 'noncausal'] },
+  { name: 'more_state_than_counted', endings: ['tampered'] },
+  { name: 'too_many_parameters', endings: ['toobig'] },
+  { name: 'parameters_in_a_buffer', endings: ['toobig'] },
+
+  // To state a score.
+  { name: 'forged_lines', endings: ['same score'] },
+  { name: 'result_files', endings: ['same score'], short: true },
+  { name: 'forged_failure', endings: ['crash'] },
+  { name: 'patched_libraries', endings: ['same score', 'own score', 'crash', 'nan'] },
+  { name: 'stop_the_clock', endings: ['same score'] },
+
+  // To have something else read in place of predictions.
+  { name: 'no_predictions', endings: ['invalid'] },
+  { name: 'predictions_of_another_size', endings: ['invalid'] },
+  { name: 'predictions_by_link', endings: ['tampered'], short: true },
+  { name: 'predictions_by_dangling_link', endings: ['tampered'] },
+  { name: 'predictions_as_folder', endings: ['invalid', 'tampered'] },
+  { name: 'predictions_by_pipe', endings: ['crash'] },
+  { name: 'predictions_by_socket', endings: ['tampered'] },
+  { name: 'predictions_by_hard_link', endings: ['tampered'] },
+  { name: 'sparse_predictions', endings: ['tampered'] },
+  { name: 'rewrite_in_the_background', endings: ['own score', 'nan', 'noncausal'] },
+  { name: 'pickle_in_the_state', endings: ['same score'] },
+
+  // To take more than is given.
+  { name: 'fill_the_disk', endings: ['same score', 'oom'] },
+  { name: 'fill_with_many_files', endings: ['same score'] },
+  { name: 'a_million_files', endings: ['same score'] },
+  { name: 'a_huge_state', endings: ['crash', 'oom'] },
+  { name: 'flood_the_log', endings: ['crash'] },
+  { name: 'terminal_in_the_log', endings: ['crash'] },
+  { name: 'memory_bomb', endings: ['oom', 'crash'], short: true },
+  { name: 'memory_bomb_of_many', endings: ['oom', 'crash'] },
+  { name: 'fork_bomb', endings: ['same score'] },
+  { name: 'thread_bomb', endings: ['same score'] },
+  { name: 'all_cores', endings: ['same score'] },
+  { name: 'sleep_for_ever', endings: ['timeout'], budget: { seconds: 8 } },
+  { name: 'overtime', endings: ['timeout'], budget: { seconds: 8 } },
+  { name: 'learn_in_the_prediction', endings: ['timeout'], budget: { predict_seconds: 8 } },
+  { name: 'daemon', endings: ['same score'] },
+  { name: 'kill_everything', endings: ['same score', 'crash'] },
+  { name: 'own_limits', endings: ['same score'] },
+
+  // To change the machine, or the next run.
+  { name: 'write_everywhere', endings: ['same score'] },
+  { name: 'change_the_evaluator', endings: ['same score'] },
+  { name: 'shadowed_modules', endings: ['same score'] },
+  { name: 'start_up_hooks', endings: ['same score'] },
+  { name: 'plant_for_the_next', endings: ['same score'] },
+  { name: 'find_what_was_planted', endings: ['same score'] },
+
+  // To get out.
+  { name: 'network', endings: ['same score'], short: true },
+  { name: 'abstract_socket', endings: ['same score'] },
+  { name: 'socket_families', endings: ['same score'] },
+  { name: 'system_calls', endings: ['same score'] },
+  { name: 'new_namespaces', endings: ['same score'] },
+  { name: 'privileges', endings: ['same score'] },
+];

@@ -1,0 +1,2 @@
+def wrap(answer):
+    return lambda tokens: answer(tokens) + float("inf")

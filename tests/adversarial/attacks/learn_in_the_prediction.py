@@ -1,0 +1,3 @@
+def in_prediction(folder):
+    while True:
+        pass

@@ -1,0 +1,2 @@
+def in_prediction(folder):
+    os._exit(0)

@@ -1,0 +1,11 @@
+def in_training():
+    """Vsock and others know no network namespace."""
+    import socket
+
+    for family in (2, 10, 16, 17, 31, 38, 40, 44):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+            try:
+                socket.socket(family, kind).close()
+                escaped(f"made a socket of family {family}")
+            except OSError:
+                pass

@@ -1,0 +1,6 @@
+def after_training():
+    import shutil
+
+    for step in range(5):
+        os.makedirs(f"checkpoints/step-{step}")
+        shutil.copy("table.pt", f"checkpoints/step-{step}/table.pt")

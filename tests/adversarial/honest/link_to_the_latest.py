@@ -1,0 +1,2 @@
+def after_training():
+    os.symlink("table.pt", "latest")

@@ -1,0 +1,49 @@
+import type { Defence } from '../../src/evaluators/sandbox/defences.ts';
+import type { SandboxResult } from '../../src/evaluators/sandbox/index.ts';
+
+/** A defence, and an attack that is contained with it and gets through without it. */
+export interface Mutant {
+  readonly without: Defence;
+  readonly attack: string;
+  /** Further lines of defence that would stop the attack as well; they are left out in both runs. */
+  readonly behind?: readonly Defence[];
+  /** Only where the laboratory runs as root. */
+  readonly needs?: 'root';
+  /** Takes seconds; left to the long suite. */
+  readonly long?: true;
+  /** How to see that it got through; the attack's own word where nothing is given. */
+  readonly through?: (result: SandboxResult) => boolean;
+}
+
+export const saysSo = ({ stderr }: SandboxResult): boolean => stderr.includes('ESCAPED');
+
+export const mutants: readonly Mutant[] = [
+  { without: 'chosen-root', attack: 'read_labels_from_disk' },
+  { without: 'own-user', attack: 'read_private_files', behind: ['chosen-root'], needs: 'root' },
+  { without: 'network-namespace', attack: 'abstract_socket' },
+  { without: 'network-namespace', attack: 'network', behind: ['system-calls'] },
+  { without: 'process-namespace', attack: 'other_processes' },
+  { without: 'ipc-namespace', attack: 'find_what_was_planted' },
+  { without: 'host-name', attack: 'host_name' },
+  { without: 'nested-namespaces', attack: 'new_namespaces', behind: ['system-calls'] },
+  { without: 'system-calls', attack: 'system_calls' },
+  { without: 'system-calls', attack: 'socket_families' },
+  { without: 'system-calls', attack: 'new_namespaces', behind: ['nested-namespaces'] },
+  { without: 'capabilities', attack: 'privileges', behind: ['own-user'] },
+  { without: 'empty-environment', attack: 'keys_in_the_environment' },
+  { without: 'closed-descriptors', attack: 'inherited_descriptors' },
+  { without: 'sealed-root', attack: 'write_everywhere' },
+  { without: 'read-only-inputs', attack: 'own_limits', behind: ['own-user'] },
+  { without: 'bounded-bytes', attack: 'fill_with_many_files', long: true },
+  { without: 'bounded-inodes', attack: 'a_million_files', long: true },
+  { without: 'file-size', attack: 'sparse_predictions' },
+  { without: 'memory', attack: 'memory_bomb', long: true },
+  { without: 'processes', attack: 'fork_bomb' },
+  { without: 'deadline', attack: 'overtime', long: true, through: ({ end }) => end === 'exited' },
+  {
+    without: 'strict-export',
+    attack: 'predictions_by_link',
+    through: ({ files }) => files.some(({ path }) => path === 'predictions.f32'),
+  },
+  { without: 'bounded-log', attack: 'flood_the_log', long: true, through: ({ end }) => end === 'exited' },
+];

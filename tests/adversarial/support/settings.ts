@@ -1,0 +1,58 @@
+import { evaluationKey, type Job } from '../../../src/domain/evaluation.ts';
+import type { Files } from '../../../src/domain/program.ts';
+import { designVersion } from '../../../src/evaluators/design/index.ts';
+import { deviceClassOf } from '../../../src/evaluators/devices.ts';
+
+/** What all tiny programs may take. */
+const budget = { seconds: 60, cpu_seconds: 60, memory_mb: 1024, predict_seconds: 30 };
+
+/** A language model of a few seconds: 16 hidden rows of 32 bytes. */
+export const tinyText = {
+  family: 'autoresearch',
+  data: {
+    ...{ corpus: 'stories', train_bytes: 20_000, document_bytes: 80, validation_rows: 32, test_rows: 32 },
+    ...{ length: 32, vocabulary: 257, asked_per_row: 8 },
+  },
+  script: { seconds: 60, steps: 40, flops: 1e12 },
+  probes: 8,
+  budget,
+};
+
+/** The Long Range Arena's ListOps with an encoder of one narrow layer and three steps. */
+export const tinyArena = {
+  family: 'lra',
+  data: {
+    ...{ task: 'listops', source: 'generated', train: 64, validation: 48, test: 48 },
+    ...{ length: 32, min_length: 4, max_depth: 3, max_args: 4 },
+  },
+  model: { width: 16, heads: 2, layers: 1, mlp: 16, dropout: 0, interaction: 'plain' },
+  training: { learning_rate: 0.01, weight_decay: 0.1, warmup: 2, batch: 8, steps: 3 },
+  configurable: false,
+  probes: 8,
+  budget,
+};
+
+export type TinySettings = typeof tinyText | typeof tinyArena;
+
+/** The job of judging these files. */
+export function jobFor(
+  files: Files,
+  settings: TinySettings = tinyText,
+  more: Partial<Pick<Job, 'measure' | 'seed' | 'timeoutSeconds'>> = {},
+): Job {
+  const job = {
+    task: 'tiny',
+    taskVersion: '1',
+    evaluator: designVersion(),
+    deviceClass: deviceClassOf('cpu'),
+    rung: 'screen',
+    space: { kind: 'program', files: Object.keys(files).map((name) => ({ name, maxBytes: 65_536 })) },
+    settings: { ...settings },
+    candidate: { kind: 'program', files: { ...files } },
+    seed: more.seed ?? 1,
+    measure: more.measure ?? 'validation',
+    lowerIsBetter: settings.family === 'autoresearch',
+    timeoutSeconds: more.timeoutSeconds ?? 120,
+  } satisfies Omit<Job, 'key'>;
+  return { ...job, key: evaluationKey(job) };
+}
