@@ -4,48 +4,51 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attacks } from '../adversarial/attacks.ts';
-import { honest } from '../adversarial/honest.ts';
+import { companions, others } from '../adversarial/honest.ts';
 import { mutants } from '../adversarial/mutants.ts';
 import { compare, isPossible, mutantTitle } from '../adversarial/support/mutation.ts';
-import { tinyText } from '../adversarial/support/settings.ts';
-import { honestScript } from '../adversarial/support/submissions.ts';
 import { scoreOf, World } from '../adversarial/support/world.ts';
 
 let world: World;
 let contained = 0;
-let accepted = 0;
+const accepted = new Set<string>();
 let shown = 0;
 beforeAll(async () => {
   world = await World.open();
 });
 afterAll(async () => {
   await world?.close();
+  const honest = companions.length + others.length;
   const possible = mutants.filter((mutant) => isPossible(mutant, world)).length;
   process.stdout.write(
-    `${contained}/${attacks.length} contained, ${honest.length - accepted} honest refused of ${honest.length}, ` +
+    `${contained}/${attacks.length} contained, ${honest - accepted.size} honest refused of ${honest}, ` +
       `${shown}/${possible} left-out defences seen\n`,
   );
 });
 
 it('holds at least sixty attacks and a hundred honest submissions', () => {
   expect(attacks.length).toBeGreaterThanOrEqual(60);
-  expect(honest.length).toBeGreaterThanOrEqual(100);
+  expect(companions.length + others.length).toBeGreaterThanOrEqual(100);
+  expect(attacks.length).toBeGreaterThanOrEqual(companions.length);
 });
 
 describe('a malicious submission is contained, and the next honest one scores the same', () => {
-  it.each(attacks)('$name', async (attack) => {
+  it.each(attacks.map((attack, index) => [attack.name, attack, index] as const))('%s', async (_, attack, index) => {
+    const next = companions[index % companions.length];
+    if (!next) throw new Error('there is no honest submission');
     const { problems } = await world.attack(attack);
     expect(problems).toEqual([]);
-    expect(scoreOf(await world.judge(honestScript, tinyText))).toBe(await world.honestScore());
     contained += 1;
+    expect(scoreOf(await world.judge(next.files, next.settings)), next.name).toBe(await world.honestScore());
+    accepted.add(next.name);
   });
 });
 
 describe('an honest submission is not refused', () => {
-  it.each(honest)('$name', async ({ files, settings }) => {
+  it.each(others)('$name', async ({ name, files, settings }) => {
     const outcome = await world.judge(files, settings);
     expect(outcome).toMatchObject({ status: 'ok' });
-    accepted += 1;
+    accepted.add(name);
   });
 });
 

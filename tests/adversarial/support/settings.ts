@@ -32,6 +32,15 @@ export const tinyArena = {
   budget,
 };
 
+/** Its other two tasks: documents, and pairs of documents. */
+const plain = { source: 'generated', train: 64, validation: 48, test: 48, min_length: 0, max_depth: 0, max_args: 0 };
+export const tinyDocuments = { ...tinyArena, data: { ...plain, task: 'text', length: 64 } };
+export const tinyPairs = {
+  ...tinyArena,
+  data: { ...plain, task: 'retrieval', length: 48 },
+  model: { ...tinyArena.model, interaction: 'nli' },
+};
+
 export type TinySettings = typeof tinyText | typeof tinyArena;
 
 /** The job of judging these files. */
