@@ -1,6 +1,6 @@
 /** Defects of AIDE, MLGym and AIRS-Bench that bear on this laboratory; docs/defects.md lists them with those of other tests. */
 import { describe, expect, it } from 'vitest';
-import { think } from '../../src/agents/index.ts';
+import { think, usualPatience } from '../../src/agents/index.ts';
 import { lessonForm, proposalForms } from '../../src/agents/operators/answers.ts';
 import { ranked } from '../../src/agents/scored.ts';
 import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
@@ -51,7 +51,10 @@ describe('A3 a review that is no review ends nothing', () => {
       brain: (asked) => (asked.system.includes('what it teaches') ? review : proposer(asked)),
     });
     const spec = agentSpec({ model: 'openai/gpt-5.6-luna', scaffold: { kind: 'greedy', drafts: 1 } });
-    const { chat } = bench(server, { spec: searchSpec({ agents: [spec], space: space16 }) });
+    const { chat } = bench(server, {
+      patience: usualPatience,
+      spec: searchSpec({ agents: [spec], space: space16 }),
+    });
     const view = viewOf([viewNode(1, { fitness: 0.5, candidate: canonicalText(parseArchitecture('8mA+8M')) })]);
     const topic = { task: 'compose-mad-3p', metric: 'accuracy' };
     const thought = await think({ spec, view, space: space16, seed: 1, topic, models: {}, chat });

@@ -1,7 +1,7 @@
 /** Defects of AIRA-dojo's prompts and of how it reads answers, D11 to D13, D15 and D16 of docs/defects.md. */
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { think } from '../../src/agents/index.ts';
+import { think, usualPatience } from '../../src/agents/index.ts';
 import { readAnswer } from '../../src/agents/models/llm/structured.ts';
 import { proposalForms } from '../../src/agents/operators/answers.ts';
 import { proposalPrompt, systemPrompt } from '../../src/agents/operators/prompts.ts';
@@ -112,7 +112,10 @@ describe('D16 equal searches send equal bytes', () => {
     const asked = async () => {
       const server = await startLlmServer({ brain: proposer });
       const spec = agentSpec({ model: 'anthropic/claude-haiku-5-5', scaffold: { kind: 'greedy', drafts: 1 } });
-      const { chat } = bench(server, { spec: searchSpec({ agents: [spec], space: space16 }) });
+      const { chat } = bench(server, {
+        patience: usualPatience,
+        spec: searchSpec({ agents: [spec], space: space16 }),
+      });
       const topic = { task: 'compose-mad-3p', metric: 'accuracy' };
       await think({ spec, view, space: space16, seed: 1, topic, models: {}, chat });
       return server.served.map(({ asked: { system, messages } }) => ({ system, messages }));

@@ -1,6 +1,6 @@
 /** Defects of AIRA-dojo's accounts, D5, D14, D16b, D16c and D17 of docs/defects.md. */
 import { describe, expect, it } from 'vitest';
-import { think } from '../../src/agents/index.ts';
+import { think, usualPatience } from '../../src/agents/index.ts';
 import { mutateModel } from '../../src/agents/models/mutate.ts';
 import { candidateText } from '../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../src/domain/errors.ts';
@@ -60,6 +60,7 @@ describe('D14 every call has its price, and money is a limit', () => {
   it('charges what the price file says of the tokens that the provider counted', async () => {
     const server = await startLlmServer({ brain: () => '{"answer": 1}' });
     const at = bench(server, {
+      patience: usualPatience,
       spec: searchSpec({ agents: [agentSpec({ model: 'openai/gpt-5.6-luna' })], space: space16 }),
     });
     const answer = await at.gateway.ask(question(server, 'openai/gpt-5.6-luna'), patient());
@@ -79,7 +80,7 @@ describe('D14 every call has its price, and money is a limit', () => {
       agents: [agentSpec({ model: 'openai/gpt-5.6-luna' })],
       budget: { evaluations: 4, dollars: 1e-6 },
     });
-    const at = bench(server, { spec });
+    const at = bench(server, { patience: usualPatience, spec });
     await expect(at.gateway.ask(question(server, 'openai/gpt-5.6-luna'), patient())).rejects.toThrow(BudgetError);
     expect(server.served).toEqual([]);
   });
@@ -130,7 +131,10 @@ describe('D16c a call that fails ends no search', () => {
       fault: () => (down ? { kind: 'status', status: 500 } : null),
     });
     const spec = agentSpec({ model: 'openai/gpt-5.6-luna' });
-    const at = bench(server, { spec: searchSpec({ agents: [spec], space: space16 }) });
+    const at = bench(server, {
+      patience: usualPatience,
+      spec: searchSpec({ agents: [spec], space: space16 }),
+    });
     const topic = { task: 'compose-mad-3p', metric: 'accuracy' };
     const thinking = () => think({ spec, view: viewOf([]), space: space16, seed: 1, topic, models: {}, chat: at.chat });
     await expect(thinking()).rejects.toThrow(RetryableError);

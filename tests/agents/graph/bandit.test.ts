@@ -1,6 +1,6 @@
 /** A choice among models where language models are among them: a real server, real SDKs, a real ledger. */
 import { describe, expect, it } from 'vitest';
-import { type LocalModel, type Thought, think } from '../../../src/agents/index.ts';
+import { type LocalModel, type Thought, think, usualPatience } from '../../../src/agents/index.ts';
 import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { candidateText } from '../../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
@@ -61,7 +61,7 @@ const formats = ({ served }: LlmServer) => new Set(served.map(({ asked }) => ask
 describe('an agent that chooses among language models and local ones', () => {
   it('tries all, writes down what each attempt cost, and is replayed without a network', async () => {
     const server = await serving();
-    const live = bench(server, { spec: chooser() });
+    const live = bench(server, { patience: usualPatience, spec: chooser() });
     const thoughts = await search(live);
     expect(new Set(modelsOf(thoughts)).size).toBe(3);
     for (const { rationale } of thoughts) {
@@ -79,7 +79,7 @@ describe('an agent that chooses among language models and local ones', () => {
     );
 
     await server.stop();
-    const replay = bench({ urls: server.urls }, { spec: live.spec, replay: live.recording });
+    const replay = bench({ urls: server.urls }, { patience: usualPatience, spec: live.spec, replay: live.recording });
     await search(replay);
     expect(nodesOf(replay)).toEqual(nodesOf(live));
   });
@@ -89,7 +89,7 @@ describe('an agent that chooses among language models and local ones', () => {
     ['turns everything down', { kind: 'status', status: 401 }],
   ] as const)('goes on with the others while one of them %s, and a replay does the same', async (_, fault) => {
     const server = await serving((format) => (format === 'messages' ? fault : null));
-    const live = bench(server, { spec: chooser() });
+    const live = bench(server, { patience: usualPatience, spec: chooser() });
     const thoughts = await search(live);
     expect(thoughts.length).toBeGreaterThanOrEqual(12);
     expect(new Set(modelsOf(thoughts))).toEqual(new Set(['openai/gpt-6-luna', 'local/mutate']));
@@ -97,7 +97,7 @@ describe('an agent that chooses among language models and local ones', () => {
 
     // The provider is back; what was recorded stands all the same.
     const back = await serving();
-    const resumed = bench(back, { spec: live.spec, replay: live.recording });
+    const resumed = bench(back, { patience: usualPatience, spec: live.spec, replay: live.recording });
     await search(resumed);
     expect(nodesOf(resumed)).toEqual(nodesOf(live));
     expect(back.served).toEqual([]);
@@ -107,7 +107,7 @@ describe('an agent that chooses among language models and local ones', () => {
     let down = true;
     const server = await serving(() => (down ? { kind: 'status', status: 500 } : null));
     const model = 'bandit/[anthropic/claude-haiku-5-5, openai/gpt-6-luna]';
-    const live = bench(server, { spec: chooser({ model, evaluations: 1 }) });
+    const live = bench(server, { patience: usualPatience, spec: chooser({ model, evaluations: 1 }) });
     await expect(search(live)).rejects.toThrow(RetryableError);
     expect(formats(server)).toEqual(new Set(['messages', 'responses']));
     down = false;
@@ -117,7 +117,7 @@ describe('an agent that chooses among language models and local ones', () => {
 
   it('goes on with what costs nothing when the money is gone', async () => {
     const server = await serving();
-    const live = bench(server, { spec: chooser({ dollars: 0.0005 }) });
+    const live = bench(server, { patience: usualPatience, spec: chooser({ dollars: 0.0005 }) });
     const thoughts = await search(live);
     expect(thoughts.length).toBeGreaterThanOrEqual(12);
     expect(new Set(modelsOf(thoughts).slice(-4))).toEqual(new Set(['local/mutate']));
@@ -125,6 +125,7 @@ describe('an agent that chooses among language models and local ones', () => {
       0.0005,
     );
     const poor = bench(server, {
+      patience: usualPatience,
       spec: chooser({ model: 'bandit/[anthropic/claude-haiku-5-5, openai/gpt-6-luna]', dollars: 0.0005 }),
     });
     await expect(search(poor)).rejects.toThrow(BudgetError);
@@ -135,7 +136,7 @@ describe('an agent that chooses among language models and local ones', () => {
       brain: proposer,
       fault: (number) => (number === 0 ? { kind: 'malformed' } : null),
     });
-    const live = bench(server, { spec: chooser({ evaluations: 1 }) });
+    const live = bench(server, { patience: usualPatience, spec: chooser({ evaluations: 1 }) });
     const [thought] = await search(live);
     expect(server.served.map(({ asked }) => asked.format)).toEqual(['messages', 'messages']);
     const charged = live.archive.handlers['search-standing']({ search: live.spec.id }).spend.dollars;

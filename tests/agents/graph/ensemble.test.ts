@@ -160,7 +160,9 @@ function everyFile(folder: string): string[] {
 }
 
 describe('a mixed ensemble of eleven agents, while one call in ten fails', () => {
-  it('uses its evaluations, pays what the provider bills, tells no key, and is replayed byte for byte', async () => {
+  it('uses its evaluations, pays what the provider bills, tells no key, and is replayed byte for byte', {
+    timeout: 180_000,
+  }, async () => {
     const server = await startLlmServer({ brain: proposer, fault: (number) => tenPerCent(number) });
     const live = bench(server, { spec: ensemble(server), patience: usualPatience });
     await search(live);
@@ -175,7 +177,9 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
     const calls = reader.calls.of(live.spec.id);
     reader.close();
     expect(calls.filter(({ outcome }) => outcome === null)).toEqual([]);
-    expect(calls).toHaveLength(server.served.length);
+    // A connection that the server gives up may take a request with it that the server never saw.
+    const seen = calls.filter(({ message }) => !message?.includes('no connection'));
+    expect(seen).toHaveLength(server.served.filter(({ fault }) => fault !== 'reset').length);
     const billed = server.served.reduce((sum, { usage }) => sum + (usage?.input ?? 0) + (usage?.output ?? 0), 0);
     const counted = calls.reduce(
       (sum, call) => sum + (call.estimated === 1 ? 0 : (call.input ?? 0) + (call.output ?? 0)),
