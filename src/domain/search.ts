@@ -84,7 +84,8 @@ export const searchSpecSchema = z.strictObject({
   seed: z.int().nonnegative(),
   budget: budgetSchema,
   ladder: ladderSchema,
-  agents: z.array(agentSpecSchema).min(1),
+  /** None where known candidates are compared with each other. */
+  agents: z.array(agentSpecSchema),
   /** What the search has to beat, by canonical text. */
   references: z.array(z.strictObject({ name: agentNameSchema, candidate: z.string() })),
   /** The version of Aira's notes, where an agent reads them. */

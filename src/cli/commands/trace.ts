@@ -1,16 +1,53 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Argument, Command } from 'commander';
-import { type AgentName, agentNameSchema, type SearchId } from '../../domain/ids.ts';
+import { Argument, Command, InvalidArgumentError } from 'commander';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import { type AgentName, agentNameSchema, type NodeId, nodeIdSchema, type SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
-import { storyHtml, storyOf, storyText } from '../../report/index.ts';
+import {
+  type Attribution,
+  type AttributionPlan,
+  attributionSentence,
+  attributionText,
+  changeVerdict,
+  planAttribution,
+  storyHtml,
+  storyOf,
+  storyText,
+} from '../../report/index.ts';
+import { type AttributeOptions, attribute } from '../attribute.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, option, searchArgument, withOptions } from '../options.ts';
+import { homeOption, jsonOption, option, searchArgument, unsafeOption, wholeNumber, withOptions } from '../options.ts';
 
-interface TraceOptions {
-  home: string;
+interface TraceOptions extends AttributeOptions {
   json?: boolean;
   html?: boolean;
+  attribute?: NodeId;
+  against?: NodeId;
+  seeds: number;
+  changes: number;
+  minutes?: number;
+}
+
+const nodeArgument = (text: string): NodeId => {
+  const parsed = nodeIdSchema.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError('not the name of a node');
+  return parsed.data;
+};
+
+/** Trains what is needed, outside of any reader: a lab writes to the same archive. */
+async function attributed(search: SearchId, options: TraceOptions): Promise<Attribution | null> {
+  const { attribute: node, against = null, seeds, changes: mostChanges, minutes = null } = options;
+  if (node === undefined) return null;
+  if (seeds < 2) throw new PrerequisiteError('usage', 'one seed says nothing about noise', 'give --seeds 2 or more');
+  const reader = readArchive(options.home);
+  let plan: AttributionPlan;
+  try {
+    plan = planAttribution(reader, search, { node, against, seeds, mostChanges: Math.max(1, mostChanges), minutes });
+  } finally {
+    reader.close();
+  }
+  return attribute(plan, options, (line) => process.stderr.write(`${line}\n`));
 }
 
 /** Writes a page into the reports of a home, and answers where it is. */
@@ -25,12 +62,18 @@ function writePage(home: string, name: string, text: string): string {
 }
 
 async function trace(search: SearchId, agent: AgentName | undefined, options: TraceOptions): Promise<number> {
+  const attribution = await attributed(search, options);
   const reader = readArchive(options.home);
   try {
     const story = storyOf(reader, search, agent ?? null);
     if (options.html) {
-      const path = writePage(options.home, `${search}-trace${agent ? `-${agent}` : ''}`, storyHtml(story));
+      const path = writePage(options.home, `${search}-trace${agent ? `-${agent}` : ''}`, storyHtml(story, attribution));
       process.stdout.write(options.json ? `${JSON.stringify({ event: 'page', v: 1, path })}\n` : `trace: ${path}\n`);
+    } else if (attribution) {
+      const told = { ...attribution, sentence: attributionSentence(attribution) };
+      const changes = attribution.changes.map((change) => ({ ...change, verdict: changeVerdict(change) }));
+      const line = JSON.stringify({ event: 'attribution', v: 1, ...told, changes });
+      process.stdout.write(`${options.json ? line : attributionText(attribution)}\n`);
     } else if (options.json) {
       for (const { steps, ...self } of story.agents) {
         process.stdout.write(`${JSON.stringify({ event: 'agent', v: 1, ...self })}\n`);
@@ -57,6 +100,18 @@ export function traceCommand(done: (code: number) => void): Command {
     command,
     homeOption(),
     jsonOption(),
+    option(
+      '--attribute <node>',
+      'undo each change of this node alone, train all on paired seeds, and say which earned the gain',
+    ).argParser(nodeArgument),
+    option('--against <node>', 'attribute relative to this node instead of the first parent').argParser(nodeArgument),
+    option('--seeds <number>', 'paired seeds of an attribution').argParser(wholeNumber).default(5),
+    option('--changes <number>', 'changes told apart at most; where there are more, neighbours are taken together')
+      .argParser(wholeNumber)
+      .default(8),
+    option('--minutes <number>', 'wall time of an attribution at most').argParser(wholeNumber),
+    option('--workers <number>', 'trainings at once').argParser(wholeNumber),
+    unsafeOption(),
     option('--html', 'write a page with the tree of each agent, its operators, and how far it explored'),
   );
 }

@@ -1,8 +1,10 @@
 import { operators } from '../../domain/operator.ts';
 import { printable } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
+import { html } from '../markup.ts';
 import { styleSheet } from '../style.ts';
 import { agentStorySection } from './agent.ts';
+import { attributionSection } from './attributed.ts';
+import type { Attribution } from './attribution.ts';
 import { overviewSection } from './overview.ts';
 import type { Story } from './story.ts';
 import { operatorMark } from './tree.ts';
@@ -45,7 +47,7 @@ details.step[open] summary { font-weight: 600; }
 </style>`;
 
 /** The story of a search as one HTML file: no script, no request to anywhere. */
-export function storyHtml(story: Story, attribution: Markup | null = null): string {
+export function storyHtml(story: Story, attribution: Attribution | null = null): string {
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -62,7 +64,7 @@ ${traceStyle}
 <p class="kicker">Trace of a search</p>
 <h1>${story.search}</h1>
 <p class="facts">${story.task}; scores are ${story.metric}${story.lowerIsBetter ? ', lower is better' : ', higher is better'}, of the screening rung unless another is named.</p>
-${attribution}
+${attribution ? attributionSection(attribution) : null}
 ${overviewSection(story)}
 ${story.agents.map((agent) => agentStorySection(agent, story))}
 </main>

@@ -1,0 +1,114 @@
+import { px, scale } from '../charts/scale.ts';
+import { signed } from '../format.ts';
+import { html, type Markup } from '../markup.ts';
+import type { Comparison } from '../statistics.ts';
+import { section, table } from '../table.ts';
+import type { Attribution, ChangeEffect } from './attribution.ts';
+
+const figures = (comparison: Comparison): string => {
+  if (comparison.kind === 'unmeasured') return comparison.why;
+  const [low, high] = comparison.interval;
+  return `${signed(comparison.difference)}, interval ${signed(low)} to ${signed(high)}`;
+};
+
+/** What can be said of one change. */
+export function changeVerdict({ comparison, failed }: ChangeEffect): string {
+  if (failed !== null && comparison.kind === 'unmeasured') return 'cannot be undone alone';
+  if (comparison.kind === 'unmeasured') return 'not measured';
+  return { better: 'earned', worse: 'cost', even: 'not distinguishable' }[comparison.verdict];
+}
+
+/** The outcome in a sentence or two that a person can trust. */
+export function attributionSentence({ node, base, seeds, gain, changes, interplay }: Attribution): string {
+  if (gain.kind === 'unmeasured') return `${node} cannot be compared with ${base}: ${gain.why}.`;
+  const said = { better: 'is better than', worse: 'is worse than', even: 'is not distinguishable from' }[gain.verdict];
+  const first = `${node} ${said} ${base} at ${seeds} paired seeds (${figures(gain)}).`;
+  const by = (verdict: string) => changes.filter((change) => changeVerdict(change) === verdict);
+  const list = (found: readonly ChangeEffect[]) =>
+    found
+      .map(
+        ({ label, comparison }) => `${label} (${comparison.kind === 'measured' ? signed(comparison.difference) : '–'})`,
+      )
+      .join('; ');
+  const earned = by('earned');
+  const cost = by('cost');
+  const even = by('not distinguishable');
+  const lost = by('cannot be undone alone');
+  const parts = [
+    earned.length > 0
+      ? `The gain was earned by ${list(earned)}.`
+      : `No change can be told from noise by itself at ${seeds} seeds.`,
+    ...(cost.length > 0 ? [`It was lessened by ${list(cost)}.`] : []),
+    ...(earned.length > 0 && even.length > 0
+      ? [
+          `${even.length === 1 ? 'One other change is' : `${even.length} other changes are`} not distinguishable from none.`,
+        ]
+      : []),
+    ...(lost.length > 0 ? [`Without ${lost.map(({ label }) => label).join('; ')} nothing trains.`] : []),
+    ...(interplay !== null && changes.length > 1
+      ? [`Undone one by one the changes account for all but ${signed(interplay)} of the difference.`]
+      : []),
+  ];
+  return [first, ...parts].join(' ');
+}
+
+export function attributionText(found: Attribution): string {
+  const width = Math.min(60, Math.max(...found.changes.map(({ label }) => label.length)));
+  const rows = found.changes.map(
+    (change) =>
+      `  ${change.label.padEnd(width)}  ${changeVerdict(change).padEnd(19)}  ${change.failed !== null && change.comparison.kind === 'unmeasured' ? change.failed.slice(0, 100) : figures(change.comparison)}`,
+  );
+  return [attributionSentence(found), ...rows, `  trained as ${found.trainedAs}`].join('\n');
+}
+
+const frame = { width: 320, height: 18 } as const;
+
+function bar(comparison: Comparison, x: ReturnType<typeof scale>): Markup | null {
+  if (comparison.kind === 'unmeasured') return null;
+  const [low, high] = comparison.interval;
+  const at = px(x(comparison.difference));
+  return html`<svg class="whisker" viewBox="0 0 ${frame.width} ${frame.height}" width="${frame.width}" height="${frame.height}" aria-hidden="true"><line class="axis" x1="${px(x(0))}" x2="${px(x(0))}" y1="0" y2="${frame.height}"/><line class="bar" x1="${px(x(low))}" x2="${px(x(high))}" y1="9" y2="9"/><line class="bar" x1="${px(x(low))}" x2="${px(x(low))}" y1="6" y2="12"/><line class="bar" x1="${px(x(high))}" x2="${px(x(high))}" y1="6" y2="12"/><circle class="mean" cx="${at}" cy="9" r="3.5"/></svg>`;
+}
+
+/** Each change with what it is worth, on one scale. */
+export function attributionSection(found: Attribution): Markup {
+  const all = [found.gain, ...found.changes.map(({ comparison }) => comparison)];
+  const ends = all.flatMap((each) => (each.kind === 'measured' ? each.interval : []));
+  const x = scale([0, ...ends], [6, frame.width - 6], 4);
+  const row = (
+    name: string,
+    comparison: Comparison,
+    verdict: string,
+    note: string | null,
+  ): (Markup | string | null)[] => [
+    name,
+    bar(comparison, x),
+    comparison.kind === 'measured' ? signed(comparison.difference) : '–',
+    comparison.kind === 'measured' ? `${signed(comparison.interval[0])} … ${signed(comparison.interval[1])}` : '–',
+    html`<span class="said ${verdict === 'earned' ? 'better' : verdict === 'cost' ? 'worse' : ''}">${verdict}</span>${note === null ? null : html`<br><small>${note.slice(0, 200)}</small>`}`,
+  ];
+  return section(
+    'attribution',
+    `Which change earned the gain of ${found.node}`,
+    html`<div class="verdict"><p>${attributionSentence(found)}</p></div>${table(
+      [
+        { head: 'change, undone alone' },
+        { head: 'what it is worth' },
+        { head: 'difference', kind: 'number' },
+        { head: 'interval', kind: 'number' },
+        { head: '' },
+      ],
+      [
+        row(
+          `all of them: ${found.node} above ${found.base}`,
+          found.gain,
+          found.gain.kind === 'measured'
+            ? { better: 'better', worse: 'worse', even: 'not distinguishable' }[found.gain.verdict]
+            : '',
+          null,
+        ),
+        ...found.changes.map((change) => row(change.label, change.comparison, changeVerdict(change), change.failed)),
+      ],
+    )}<p class="note">Fitness of ${found.node} above that of the same candidate without the change, on ${found.seeds} paired seeds of the final rung on which nothing was selected. One noise for all, estimated from all of them with seeds as blocks; intervals of the changes hold together with 95 %. Trained as ${found.trainedAs}.</p>`,
+  );
+}
