@@ -3,7 +3,7 @@ import { canonicalCandidate } from './candidate.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
 import { banditOptionsSchema, isBandit, localModels, proposes } from './model.ts';
-import { programText } from './program.ts';
+import { type Brief, programText } from './program.ts';
 import { referencesFor } from './references.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
 import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
@@ -91,6 +91,12 @@ function referencesOf(file: SearchFile, { space, brief }: Task): { name: string;
   return brief ? [{ name: 'baseline', text: programText(brief.baseline) }] : [];
 }
 
+/** The task's description, and what the screening rung of the profile allows and asks. */
+function contractOf({ contract }: Brief, name: string, { rungs }: Profile): string {
+  const settings = JSON.stringify(rungs.screen.settings, null, 1);
+  return `${contract.trimEnd()}\n\n## Settings\n\nThe first rung of the profile "${name}", limits included:\n\n${settings}\n`;
+}
+
 /**
  * Decides everything that a search file leaves open. Equal files in equal settings give equal specifications (I5).
  *
@@ -118,7 +124,7 @@ export function planSearch(
     metric: task.metric,
     lowerIsBetter: task.lowerIsBetter,
     space: task.space,
-    ...(task.brief ? { brief: task.brief } : {}),
+    ...(task.brief ? { brief: { ...task.brief, contract: contractOf(task.brief, file.profile, profile) } } : {}),
     profile: file.profile,
     rungs: profile.rungs,
     evaluator,

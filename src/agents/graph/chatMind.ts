@@ -1,29 +1,17 @@
 import type { AgentSpec } from '../../domain/agent.ts';
-import {
-  type Architecture,
-  canonicalText,
-  parseArchitecture,
-  parseInSpace,
-  type StackSpace,
-} from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
 import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
-import { type Space, stackSpace } from '../../domain/space.ts';
+import type { Brief } from '../../domain/program.ts';
+import type { Space } from '../../domain/space.ts';
 import { type ChatMessage, type ChatRequest, usualMaxTokens } from '../models/llm/chat.ts';
 import type { Answer, Interlocutor } from '../models/llm/gateway.ts';
 import { readAnswer } from '../models/llm/structured.ts';
-import { type AnswerForm, lessonForm, proposalForms, type StatedProposal } from '../operators/answers.ts';
-import {
-  analysisPrompt,
-  proposalPrompt,
-  repairPrompt,
-  shorterPrompt,
-  standingText,
-  systemPrompt,
-} from '../operators/prompts.ts';
+import { type AnswerForm, lessonForm } from '../operators/answers.ts';
+import { dialectFor } from '../operators/dialects.ts';
+import { repairPrompt, shorterPrompt, standingText } from '../operators/prompts.ts';
 import { readerOf } from '../reading/reader.ts';
 import { mayAsk, type ReadingState } from '../reading/state.ts';
 import { toolsFor } from '../reading/tools.ts';
@@ -34,23 +22,11 @@ export interface ChatSetting {
   readonly gateway: Interlocutor;
   readonly task: string;
   readonly metric: string;
+  readonly lowerIsBetter?: boolean | undefined;
+  /** Needed where programs are asked for. */
+  readonly brief?: Brief | undefined;
   /** Needed where the specification says that it reads. */
   readonly openRetriever: OpenRetriever | null;
-}
-
-/** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */
-function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
-  if (architecture !== null) return canonicalText(parseArchitecture(architecture));
-  const [parent] = parents;
-  if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
-  const layers = [...parseInSpace(parent.candidate, space)];
-  for (const { layer, primitive } of edits) {
-    if (!Number.isInteger(layer) || layer < 0 || layer >= layers.length) {
-      throw new TerminalError('edit', `edit of layer ${layer}: the layers are 0 to ${layers.length - 1}`);
-    }
-    layers[layer] = primitive;
-  }
-  return canonicalText(layers satisfies Architecture);
 }
 
 /**
@@ -105,13 +81,8 @@ interface Asking {
 }
 
 /** A language model as a mind. It keeps nothing between questions (I5). */
-export function chatMind(
-  spec: AgentSpec,
-  anySpace: Space,
-  { gateway, task, metric, openRetriever }: ChatSetting,
-): Mind {
-  const space = stackSpace(anySpace);
-  const topic = { task, metric, space, role: spec.role ?? '' };
+export function chatMind(spec: AgentSpec, space: Space, { gateway, openRetriever, ...topic }: ChatSetting): Mind {
+  const dialect = dialectFor({ ...topic, space, role: spec.role ?? '' });
   const reader = spec.literature && openRetriever ? readerOf(spec.literature, openRetriever, gateway) : null;
   const tools = reader ? toolsFor(reader.spec) : [];
 
@@ -127,7 +98,7 @@ export function chatMind(
     const own = splitModel(model).provider === 'compatible';
     return {
       model,
-      system: systemPrompt(purpose, { ...topic, tools: withTools }),
+      system: dialect.system(purpose, withTools),
       messages,
       schema: form.wire,
       ...(withTools && reading ? { tools } : {}),
@@ -164,9 +135,9 @@ export function chatMind(
     reader,
 
     async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<Offer> {
-      const form = proposalForms[operator];
+      const form = dialect.form(operator);
       const { passages, turns, retrieved } = reading;
-      const prompt = proposalPrompt(operator, { view, parents, passages });
+      const prompt = dialect.question(operator, { view, parents, passages });
       const open = reader !== null && problems.length === 0 && mayAsk(reading, reader.spec);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
       const round = { view, round: problems.length, room, reading: { how: reading.how, open }, signal };
@@ -182,12 +153,11 @@ export function chatMind(
       if (problem) return { problem };
       const read = readAnswer(text, form.schema);
       if (!read.ok) return { problem: { kind: 'malformed', message: read.problem, text } };
-      const stated = read.value;
       try {
-        const candidate = candidateOf(stated, parents, space);
+        const candidate = read.value.candidate(parents);
         const shown = new Set([...view.nodes.map((node) => node.id as string), ...retrieved.map(({ id }) => id)]);
-        const { hypothesis, change, expected_fitness: expected } = stated;
-        const evidence = [...new Set(stated.evidence)].filter((id) => shown.has(id));
+        const { hypothesis, change, expected_fitness: expected, evidence: cited } = read.value.reasons;
+        const evidence = [...new Set(cited)].filter((id) => shown.has(id));
         return { proposal: { candidate, change, expected, hypothesis, evidence }, text };
       } catch (thrown) {
         if (!(thrown instanceof TerminalError)) throw thrown;
@@ -197,7 +167,7 @@ export function chatMind(
 
     /** Lessons are worth one question and no repair: without them the agent still sees the results themselves. */
     async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
-      const messages = conversation(analysisPrompt(view, results), [], []);
+      const messages = conversation(dialect.analysis(view, results), [], []);
       const answer = await ask('analyze', lessonForm, messages, {
         ...{ view, round: 0, room: 1, reading: null, signal },
       });

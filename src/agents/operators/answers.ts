@@ -6,7 +6,7 @@ import { answerSchema } from '../models/llm/structured.ts';
 
 const statement = z.string().trim().min(1).max(1500);
 
-const reasons = {
+export const reasons = {
   hypothesis: statement.describe('Why this should work, in two or three sentences.'),
   change: statement.describe(
     'What is changed relative to the parents, or the idea of the draft, in one or two sentences.',
@@ -79,8 +79,3 @@ export const proposalForms: Readonly<Record<Exclude<Purpose, 'analyze'>, AnswerF
 };
 
 export const lessonForm = form('lessons', lessons);
-
-/** The form of the answers to questions with that purpose. */
-export function answerForm(purpose: Purpose): AnswerForm<unknown> {
-  return purpose === 'analyze' ? lessonForm : proposalForms[purpose];
-}

@@ -11,7 +11,14 @@ import * as question from './templates/question.ts';
 import { system } from './templates/system.ts';
 
 /** Most characters of each section; together they bound every prompt. */
-const caps = { attempts: 9000, siblings: 4000, lineage: 3000, output: 5000, passage: 1500, literature: 8000 } as const;
+export const caps = {
+  attempts: 9000,
+  siblings: 4000,
+  lineage: 3000,
+  output: 5000,
+  passage: 1500,
+  literature: 8000,
+} as const;
 
 /** Most characters of a question: the sections of the longest operator, and what stands between them. */
 export const longestQuestion = 28_000;
@@ -21,6 +28,8 @@ const meanings: Readonly<Record<Primitive, string>> = {
   mA: 'mA: causal multi-head attention; looks up any earlier position exactly, at quadratic cost',
   Mb: 'Mb: a Mamba-2 block; carries a compressed state along the sequence, at linear cost',
 };
+
+export const usualRole = 'Work carefully: one idea at a time, and reasons that a result can prove wrong.';
 
 /** What all questions of a search have in common. */
 export interface Topic {
@@ -33,7 +42,7 @@ export interface Topic {
   readonly tools?: LiteratureSpec | undefined;
 }
 
-function readingRules({ searches, reads }: LiteratureSpec): string {
+export function readingRules({ searches, reads }: LiteratureSpec): string {
   const most = [`${searches} searches`, ...(reads > 0 ? [`${reads} texts read in full`] : [])].join(' and ');
   return fill(readingInstructions, { most });
 }
@@ -42,7 +51,7 @@ function readingRules({ searches, reads }: LiteratureSpec): string {
 export function systemPrompt(purpose: Purpose, { task, metric, space, role, tools }: Topic): string {
   const what = instructions[purpose].trim();
   return fill(system, {
-    role: role === '' ? 'Work carefully: one idea at a time, and reasons that a result can prove wrong.' : role,
+    role: role === '' ? usualRole : role,
     task,
     metric,
     layers: String(space.layers),
@@ -61,7 +70,7 @@ function layerByLayer(node: ViewNode): string {
   }
 }
 
-function literature(passages: readonly Passage[]): string {
+export function literature(passages: readonly Passage[]): string {
   if (passages.length === 0) return '(none)';
   let room: number = caps.literature;
   const shown: string[] = [];

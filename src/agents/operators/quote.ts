@@ -16,6 +16,15 @@ export function oneLine(text: string, most: number): string {
 }
 
 /**
+ * Source code as data. Its characters stay as they are, since edits have to quote them exactly; it cannot close its own
+ * frame, and what is invisible is removed, but for tabs.
+ */
+export function quotedCode(source: string, text: string): string {
+  const safe = text.replace(/[^\P{C}\n\t]/gu, '').replaceAll(/<(\/?)data/gi, '‹$1data');
+  return `<data source="${oneLine(source, 120).replaceAll('"', "'")}">\n${safe}\n</data>`;
+}
+
+/**
  * Text that somebody else wrote, marked as data: it cannot close its own frame, and what is invisible is removed. The
  * system prompt says that nothing within such a frame is an instruction.
  */

@@ -1,6 +1,8 @@
 import { Argument, Command } from 'commander';
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { SearchId } from '../../domain/ids.ts';
+import { metricValue } from '../../domain/metric.ts';
+import type { SearchSpec } from '../../domain/search.ts';
 import { readArchive } from '../../memory/archive.ts';
 import type { NodeRecord } from '../../memory/records.ts';
 import { resultsTsv } from '../../report/index.ts';
@@ -18,21 +20,25 @@ interface NodesOptions {
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 /** What `aira nodes --json` says of a node: a contract that scripts rely on. */
-function nodeLine(node: NodeRecord) {
+function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIsBetter'>) {
+  const metric = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
   const screen = node.evaluations.find(({ rung }) => rung === 'screen');
   const status =
     node.verdict !== 'accepted' ? node.verdict : screen?.status === 'ok' ? 'evaluated' : (screen?.status ?? 'pending');
   const onRung = (rung: string) =>
-    node.evaluations.flatMap((each) => (each.rung === rung && each.validation !== null ? [each.validation] : []));
+    node.evaluations.flatMap((each) =>
+      each.rung === rung && each.validation !== null ? [metric(each.validation)] : [],
+    );
   return {
     id: node.id,
     agent: node.agent,
     operator: node.origin,
     parents: node.parents,
-    architecture: node.candidate,
+    ...(node.candidate.startsWith('{') ? { program: node.candidate } : { architecture: node.candidate }),
     status,
     reason: screen?.reason ?? null,
-    validation: screen?.validation ?? null,
+    /** The task's metric, as are the figures of the upper rungs. */
+    validation: metric(screen?.validation ?? null),
     confirm: onRung('confirm'),
     final: onRung('final'),
     seconds: node.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
@@ -59,13 +65,15 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
       return exitCodes.ok;
     }
     for (const node of reader.records.nodes(search)) {
-      const line = nodeLine(node);
-      const test = tests?.filter((each) => each.node === node.id).map((each) => each.score);
+      const line = nodeLine(node, spec);
+      const test = tests
+        ?.filter((each) => each.node === node.id)
+        .map((each) => metricValue(each.score, spec.lowerIsBetter));
       if (options.json) print(JSON.stringify(test ? { ...line, test } : line));
       else {
         const score = line.validation === null ? '    –' : line.validation.toFixed(3);
         print(
-          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${shortCandidate(node.candidate)}`,
+          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${node.candidate.startsWith('{') ? `${shortCandidate(node.candidate)}  ${node.rationale.change}`.slice(0, 160) : shortCandidate(node.candidate)}`,
         );
       }
     }

@@ -9,9 +9,8 @@ import {
   type SoleModelName,
 } from '../../../domain/model.ts';
 import type { SearchSpec } from '../../../domain/search.ts';
-import { stackSpace } from '../../../domain/space.ts';
-import { answerForm } from '../../operators/answers.ts';
-import { longestQuestion, systemPrompt } from '../../operators/prompts.ts';
+import { lessonForm } from '../../operators/answers.ts';
+import { dialectFor } from '../../operators/dialects.ts';
 import { longestShown } from '../../reading/shown.ts';
 import { usualMaxTokens } from './chat.ts';
 import { cost, mostUsage, type Prices } from './prices.ts';
@@ -52,13 +51,12 @@ function longestReading({ literature }: AgentSpec, purpose: Purpose): number {
 /** What one call may cost; nothing where the model is local. */
 function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: SoleModelName, prices: Prices) {
   if (isLocal(model)) return { likely: 0, most: 0 };
-  const { task, metric } = spec;
-  const space = stackSpace(spec.space);
+  const dialect = dialectFor({ ...spec, role: agent.role ?? '' });
   const request = {
     model,
-    system: systemPrompt(purpose, { task, metric, space, role: agent.role ?? '' }),
-    messages: [{ role: 'user' as const, text: 'x'.repeat(longestQuestion + longestReading(agent, purpose)) }],
-    schema: answerForm(purpose).wire,
+    system: dialect.system(purpose),
+    messages: [{ role: 'user' as const, text: 'x'.repeat(dialect.longestQuestion + longestReading(agent, purpose)) }],
+    schema: (purpose === 'analyze' ? lessonForm : dialect.form(purpose)).wire,
     maxTokens: agent.maxTokens ?? usualMaxTokens,
   };
   const most = mostUsage(request);

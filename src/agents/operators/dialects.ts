@@ -1,0 +1,23 @@
+import { TerminalError } from '../../domain/errors.ts';
+import type { Brief } from '../../domain/program.ts';
+import type { Space } from '../../domain/space.ts';
+import type { Dialect } from './dialect.ts';
+import { programDialect } from './programs/dialect.ts';
+import { stackDialect } from './stackDialect.ts';
+
+/** What the questions of one agent have in common. */
+export interface Subject {
+  readonly task: string;
+  readonly metric: string;
+  readonly lowerIsBetter?: boolean | undefined;
+  readonly space: Space;
+  readonly brief?: Brief | undefined;
+  readonly role: string;
+}
+
+/** @throws TerminalError for a space of programs without a brief. */
+export function dialectFor({ space, brief, lowerIsBetter = false, ...topic }: Subject): Dialect {
+  if (space.kind === 'stack') return stackDialect({ ...topic, space });
+  if (!brief) throw new TerminalError('brief', 'a program cannot be asked for without a brief');
+  return programDialect({ ...topic, space, brief, lowerIsBetter });
+}

@@ -1,0 +1,45 @@
+import {
+  type Architecture,
+  canonicalText,
+  parseArchitecture,
+  parseInSpace,
+  type StackSpace,
+} from '../../domain/architecture.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import type { ViewNode } from '../../domain/node.ts';
+import { proposalForms, type StatedProposal } from './answers.ts';
+import type { Dialect, Statement } from './dialect.ts';
+import { analysisPrompt, longestQuestion, proposalPrompt, systemPrompt, type Topic } from './prompts.ts';
+
+/** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */
+function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
+  if (architecture !== null) return canonicalText(parseArchitecture(architecture));
+  const [parent] = parents;
+  if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
+  const layers = [...parseInSpace(parent.candidate, space)];
+  for (const { layer, primitive } of edits) {
+    if (!Number.isInteger(layer) || layer < 0 || layer >= layers.length) {
+      throw new TerminalError('edit', `edit of layer ${layer}: the layers are 0 to ${layers.length - 1}`);
+    }
+    layers[layer] = primitive;
+  }
+  return canonicalText(layers satisfies Architecture);
+}
+
+/** How arrangements of layers are talked about. */
+export function stackDialect(topic: Omit<Topic, 'tools'>): Dialect {
+  const { space } = topic;
+  return {
+    system: (purpose, tools) => systemPrompt(purpose, { ...topic, tools }),
+    question: proposalPrompt,
+    analysis: analysisPrompt,
+    longestQuestion,
+    form(operator) {
+      const { schema, wire } = proposalForms[operator];
+      const stated = schema.transform(
+        (reasons): Statement => ({ reasons, candidate: (parents) => candidateOf(reasons, parents, space) }),
+      );
+      return { schema: stated, wire };
+    },
+  };
+}
