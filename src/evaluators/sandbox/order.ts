@@ -115,6 +115,9 @@ export function unsafeOrder(
   const outside = (text: string): string => {
     for (const [inside, path] of places) {
       if (text === inside || text.startsWith(`${inside}/`)) return `${path}${text.slice(inside.length)}`;
+      // A folder above what is given, where it lies above it outside as well.
+      const rest = inside.startsWith(`${text}/`) ? inside.slice(text.length) : null;
+      if (rest !== null && path.endsWith(rest)) return path.slice(0, path.length - rest.length);
     }
     return text;
   };
