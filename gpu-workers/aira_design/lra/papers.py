@@ -12,16 +12,14 @@ import numpy as np
 _FIELDS = (
     ("parser", "grammar", "treebank", "syntax"),
     ("phoneme", "speech", "accent", "vowel"),
-    ("translation", "bilingual", "alignment", "decoder"),
-    ("summary", "headline", "abstract", "salience"),
-    ("dialogue", "turn", "intent", "assistant"),
-    ("ontology", "entity", "relation", "taxonomy"),
+    ("ontology", "entity", "taxonomy", "concept"),
+    ("dialogue", "assistant", "intent", "turn"),
 )
 _PHRASES = (
     "we show", "in this paper", "results improve", "the method", "a new model", "our data", "we compare", "it follows",
     "large corpora", "the baseline", "an error rate", "future work", "table two", "significant gains", "training set",
 )  # fmt: skip
-_TERM_SHARE = 0.3
+_TERM_SHARE = 0.6
 
 
 def pair(rng: np.random.Generator, length: int) -> Tuple[Tuple[bytes, bytes], int]:
