@@ -15,14 +15,16 @@ import { outbox } from './outbox.ts';
 import { records } from './records.ts';
 import { searches } from './searches.ts';
 import { standing } from './standing.ts';
+import { tallies } from './tally.ts';
 import { testScores } from './testScores.ts';
 import { views } from './views.ts';
 
-function repositories(db: Database) {
+function repositories(db: Database, live: boolean) {
+  const sums = tallies(db, live);
   const out = outbox(db);
   const found = searches(db, out);
-  const spent = budget(db);
-  const judged = evaluations(db, out);
+  const spent = budget(db, sums);
+  const judged = evaluations(db, out, sums);
   const called = calls(db);
   const seen = ensemble(db, spent);
   return {
@@ -32,9 +34,10 @@ function repositories(db: Database) {
     calls: called,
     evaluations: judged,
     ensemble: seen,
-    nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent, ensemble: seen }),
+    nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent, ensemble: seen, tallies: sums }),
     views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
-    standing: standing(db, { searches: found, budget: spent, calls: called }),
+    standing: standing(db, { searches: found, budget: spent, calls: called, tallies: sums }),
+    tallies: sums,
     records: records(db),
     testScores: testScores(db),
   };
@@ -64,7 +67,7 @@ export class Archive {
     this.#db = db;
     this.#close = close;
     this.#clock = clock;
-    this.#parts = repositories(db);
+    this.#parts = repositories(db, true);
   }
 
   /** @throws PrerequisiteError when the home is in use, the disk is full, or the file is newer, foreign or damaged. */
@@ -74,9 +77,11 @@ export class Archive {
   }
 
   #commit<T>(change: (now: number) => T): T {
+    const before = this.#parts.tallies.touches;
     try {
       return this.#db.transaction(() => change(this.#clock.now())).immediate();
     } catch (thrown) {
+      if (this.#parts.tallies.touches !== before) this.#parts.tallies.forget();
       throw diskFull(this.#db.name, thrown) ?? thrown;
     }
   }
@@ -96,11 +101,13 @@ export class Archive {
       this.#db
         .transaction(() => {
           for (const action of actions) {
+            const before = this.#parts.tallies.touches;
             try {
               outcomes.push({ status: 'fulfilled', value: this.#db.transaction(action)() });
             } catch (reason) {
               // SQLite has given up the whole transaction, as it does on a full disk: nothing that came before is kept.
               if (!this.#db.inTransaction) throw reason;
+              if (this.#parts.tallies.touches !== before) this.#parts.tallies.forget();
               outcomes.push({ status: 'rejected', reason });
             }
           }
@@ -109,6 +116,7 @@ export class Archive {
     } catch (thrown) {
       this.#passed.length = 0;
       this.#parts.searches.forget();
+      this.#parts.tallies.forget();
       const reason = diskFull(this.#db.name, thrown) ?? thrown;
       return actions.map(() => ({ status: 'rejected', reason }));
     }
@@ -257,7 +265,7 @@ export interface ArchiveReader
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
-    const { searches, budget, calls, views, ensemble, standing, records, evaluations } = repositories(db);
+    const { searches, budget, calls, views, ensemble, standing, records, evaluations } = repositories(db, false);
     return { db, searches, budget, calls, views, ensemble, standing, records, evaluations, close };
   } catch (thrown) {
     close();

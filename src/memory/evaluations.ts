@@ -13,6 +13,7 @@ import type { LabEvent } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import type { Outbox } from './outbox.ts';
+import type { Tallies } from './tally.ts';
 
 /** A candidate whose trainings were begun so often without an end is not tried again. */
 export const forgivenAttempts = 5;
@@ -58,7 +59,7 @@ export interface EvaluationRow {
  *
  * I2 is held twice: by the primary key of `evaluations`, and by asking before any training whether the key is known.
  */
-export function evaluations(db: Database, out: Outbox) {
+export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
   const job = db.prepare<[string], { body: string; epoch: number }>('SELECT body, epoch FROM jobs WHERE key = ?');
   const insertJob = db.prepare('INSERT INTO jobs (key, body, created_at) VALUES (?, ?, ?)');
   const raiseEpoch = db.prepare('UPDATE jobs SET epoch = epoch + 1 WHERE key = ?');
@@ -139,7 +140,11 @@ export function evaluations(db: Database, out: Outbox) {
       ...[row.seconds, JSON.stringify(open), now, ok && outcome.unsafe ? 1 : 0],
     );
     if (ok && outcome.test !== null) insertTest.run(key, outcome.test, JSON.stringify(testTasks));
-    for (const want of wantsOf.all(key)) announce(want, row, now);
+    for (const want of wantsOf.all(key)) {
+      tallies.addOutcome({ ...want, saved: want.saved === 1 }, row);
+      announce(want, row, now);
+    }
+    tallies.settle(key);
   };
 
   const requeue = (key: EvaluationKey, now: number): void => {
@@ -184,9 +189,14 @@ export function evaluations(db: Database, out: Outbox) {
       const body = JSON.stringify(wantedJob);
       if (!known) insertJob.run(key, body, now);
       insertWant.run(search, node, key, rung, seed, known ? 1 : 0, now);
+      const wish = { search, node, agent, rung, saved: known };
+      tallies.addWish(wish);
       if (!known) out.addJob(key, 1, body, now);
       const result = evaluation.get(key);
-      if (result) announce({ search, node, agent, rung, seed, saved: 1 }, result, now);
+      if (result) {
+        tallies.addOutcome(wish, result);
+        announce({ search, node, agent, rung, seed, saved: 1 }, result, now);
+      }
       return { saved: known };
     },
 
@@ -209,7 +219,7 @@ export function evaluations(db: Database, out: Outbox) {
         conclude({ key, worker, evaluator, attempt, outcome }, now);
         return 'done';
       }
-      insertAttempt.run(key, worker, attempt, now);
+      if (insertAttempt.run(key, worker, attempt, now).changes > 0) tallies.addAttempt(key, worker, attempt);
       return 'wanted';
     },
 
@@ -237,7 +247,10 @@ export function evaluations(db: Database, out: Outbox) {
         (failedTries.get(key)?.n ?? 0) < retries;
       if (again) {
         // A repeated delivery of the same end must not queue the job twice.
-        if (note('retry')) requeue(key, now);
+        if (note('retry')) {
+          tallies.endAttempt(key, worker, attempt);
+          requeue(key, now);
+        }
         return 'retry';
       }
       note('counted');

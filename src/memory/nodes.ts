@@ -13,6 +13,7 @@ import type { Ensemble } from './ensemble.ts';
 import type { Evaluations } from './evaluations.ts';
 import type { Outbox } from './outbox.ts';
 import type { Searches } from './searches.ts';
+import type { Tallies } from './tally.ts';
 
 export { attemptsPerProposal, spareAttempts } from './budget.ts';
 
@@ -27,9 +28,16 @@ interface NodeRow {
 /** Proposals, and the laboratory's own nodes. All methods expect to be called inside a transaction. */
 export function nodes(
   db: Database,
-  parts: { out: Outbox; searches: Searches; evaluations: Evaluations; budget: BudgetLedger; ensemble: Ensemble },
+  parts: {
+    out: Outbox;
+    searches: Searches;
+    evaluations: Evaluations;
+    budget: BudgetLedger;
+    ensemble: Ensemble;
+    tallies: Tallies;
+  },
 ) {
-  const { out, searches, evaluations, budget, ensemble } = parts;
+  const { out, searches, evaluations, budget, ensemble, tallies } = parts;
   const insert = db.prepare(
     `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -71,6 +79,7 @@ export function nodes(
   ): void => {
     const text = JSON.stringify(rationale);
     insert.run(search, node.id, node.agent, node.ordinal, node.origin, node.candidate, verdict, message, text, now);
+    tallies.addNode(search, node.agent, verdict);
     for (const [position, parent] of node.parents.entries()) insertParent.run(search, node.id, position, parent);
   };
 

@@ -1,0 +1,243 @@
+import type { Database } from 'better-sqlite3';
+import type { AgentName, EvaluationKey, NodeId, SearchId } from '../domain/ids.ts';
+import type { Origin } from '../domain/node.ts';
+import { type Rung, rungs } from '../domain/task.ts';
+
+/** What one rung of a search comes to. Seconds are those of trainings that this search paid for. */
+export interface RungSums {
+  pending: number;
+  evaluated: number;
+  failed: number;
+  saved: number;
+  /** Pending trainings that this search pays for. */
+  owed: number;
+  seconds: number;
+  /** Of those that ended well. */
+  okSeconds: number;
+  ok: number;
+}
+
+export interface AgentSums {
+  proposed: number;
+  refused: number;
+  evaluated: number;
+  failed: number;
+  best: number | null;
+}
+
+export interface Leader {
+  readonly node: NodeId;
+  readonly candidate: string;
+  readonly origin: Origin;
+  readonly validation: number;
+}
+
+interface Sums {
+  readonly rungs: Record<Rung, RungSums>;
+  readonly agents: Map<AgentName, AgentSums>;
+  /** The best on each rung but references; undefined where it has to be looked up. */
+  readonly leaders: Map<Rung, Leader | null>;
+}
+
+/** A node's wish for an evaluation, as the sums need it. */
+export interface Wish {
+  readonly search: SearchId;
+  readonly node: NodeId;
+  readonly agent: AgentName;
+  readonly rung: Rung;
+  readonly saved: boolean;
+}
+
+interface Outcome {
+  readonly status: 'ok' | 'failed';
+  readonly validation: number | null;
+  readonly seconds: number;
+}
+
+const none = (): RungSums => ({
+  ...{ pending: 0, evaluated: 0, failed: 0, saved: 0, owed: 0 },
+  ...{ seconds: 0, okSeconds: 0, ok: 0 },
+});
+const nobody = (): AgentSums => ({ proposed: 0, refused: 0, evaluated: 0, failed: 0, best: null });
+
+/**
+ * Sums over the rows of a search, remembered so that asking for them does not read all rows again.
+ *
+ * Role: a memo of sums and nothing else: what a search has spent and where it stands are still sums over rows (I2). Non-role:
+ * being kept; deciding anything.
+ *
+ * T1. The memo of a search is made from its rows when it is first asked for, and follows every row that this process adds.
+ * T2. A transaction that is undone takes the memos that it touched with it: they are made anew.
+ * T3. Without `live` nothing is remembered, because another process is the one that adds rows.
+ */
+export function tallies(db: Database, live: boolean) {
+  const rungRows = db.prepare<[string], RungSums & { rung: Rung }>(
+    `SELECT w.rung, sum(e.key IS NULL) AS pending, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
+       coalesce(sum(e.status = 'failed'), 0) AS failed, sum(w.saved) AS saved,
+       sum(e.key IS NULL AND w.saved = 0) AS owed,
+       coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0), 0) AS seconds,
+       coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0 AND e.status = 'ok'), 0) AS okSeconds,
+       coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok
+     FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.rung`,
+  );
+  const agentRows = db.prepare<[string], AgentSums & { agent: AgentName }>(
+    `SELECT n.agent, count(*) AS proposed, sum(n.verdict <> 'accepted') AS refused,
+       coalesce(sum(e.status = 'ok'), 0) AS evaluated,
+       coalesce(sum(e.status = 'failed'), 0) + sum(n.verdict = 'rejected') AS failed, max(e.validation) AS best
+     FROM nodes n
+     LEFT JOIN wants w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
+     LEFT JOIN evaluations e ON e.key = w.key
+     WHERE n.search = ? GROUP BY n.agent`,
+  );
+  const leader = db.prepare<[string, string], Leader>(
+    `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation
+     FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
+     WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL AND n.origin <> 'reference'
+     GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal LIMIT 1`,
+  );
+  const scoreOf = db.prepare<[string, string, string], { validation: number | null; origin: Origin }>(
+    `SELECT avg(e.validation) AS validation, n.origin FROM nodes n JOIN wants w ON w.search = n.search AND w.node = n.id
+     JOIN evaluations e ON e.key = w.key WHERE n.search = ? AND n.id = ? AND w.rung = ?`,
+  );
+  const openAttempts = db.prepare<[], { key: EvaluationKey; worker: string; attempt: number }>(
+    `SELECT a.key, a.worker, a.attempt FROM attempts a LEFT JOIN evaluations e ON e.key = a.key
+     LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt
+     WHERE e.key IS NULL AND d.key IS NULL`,
+  );
+  const wishesOf = db.prepare<[string, string], { n: number }>(
+    'SELECT count(*) AS n FROM wants WHERE key = ? AND search = ?',
+  );
+
+  const memos = new Map<SearchId, Sums>();
+  /** Trainings without an end, of keys without an outcome. */
+  let begun: Map<EvaluationKey, Set<string>> | null = null;
+  let touches = 0;
+
+  const read = (search: SearchId): Sums => {
+    const found = Object.fromEntries(rungs.map((rung) => [rung, none()])) as Record<Rung, RungSums>;
+    for (const { rung, ...sums } of rungRows.all(search)) found[rung] = sums;
+    const agents = new Map(agentRows.all(search).map(({ agent, ...sums }) => [agent, sums]));
+    return { rungs: found, agents, leaders: new Map() };
+  };
+  const of = (search: SearchId): Sums => {
+    const sums = memos.get(search) ?? read(search);
+    if (live) memos.set(search, sums);
+    return sums;
+  };
+  /** The memo to be brought up to date, where there is one. */
+  const touch = (search: SearchId): Sums | undefined => {
+    touches += 1;
+    return memos.get(search);
+  };
+  const agentOf = (sums: Sums, agent: AgentName): AgentSums => {
+    const found = sums.agents.get(agent) ?? nobody();
+    sums.agents.set(agent, found);
+    return found;
+  };
+  const note = (found: Map<EvaluationKey, Set<string>>, key: EvaluationKey, training: string): void => {
+    const list = found.get(key);
+    if (list) list.add(training);
+    else found.set(key, new Set([training]));
+  };
+  const open = (): Map<EvaluationKey, Set<string>> => {
+    if (begun) return begun;
+    const found = new Map<EvaluationKey, Set<string>>();
+    for (const { key, worker, attempt } of openAttempts.all()) note(found, key, `${worker} ${attempt}`);
+    if (live) begun = found;
+    return found;
+  };
+
+  const repository = {
+    /** Grows with each row that is added: tells whether a transaction that was undone has added any. */
+    get touches() {
+      return touches;
+    },
+    forget(): void {
+      memos.clear();
+      begun = null;
+    },
+
+    rungs: (search: SearchId): Readonly<Record<Rung, Readonly<RungSums>>> => of(search).rungs,
+    agent: (search: SearchId, agent: AgentName): Readonly<AgentSums> => of(search).agents.get(agent) ?? nobody(),
+
+    /** The best on a rung, by the mean over its seeds; no reference. */
+    leader(search: SearchId, rung: Rung): Leader | null {
+      const { leaders } = of(search);
+      const found = leaders.get(rung) ?? leader.get(search, rung) ?? null;
+      leaders.set(rung, found);
+      return found;
+    },
+
+    /** Pending evaluations of the search that a worker has begun and not ended. */
+    training(search: SearchId): number {
+      let count = 0;
+      for (const key of open().keys()) count += wishesOf.get(key, search)?.n ?? 0;
+      return count;
+    },
+
+    addNode(search: SearchId, agent: AgentName, verdict: 'accepted' | 'rejected' | 'duplicate'): void {
+      const sums = touch(search);
+      if (!sums) return;
+      const own = agentOf(sums, agent);
+      own.proposed += 1;
+      if (verdict !== 'accepted') own.refused += 1;
+      if (verdict === 'rejected') own.failed += 1;
+    },
+
+    addWish({ search, rung, saved }: Wish): void {
+      const sums = touch(search)?.rungs[rung];
+      if (!sums) return;
+      sums.pending += 1;
+      if (saved) sums.saved += 1;
+      else sums.owed += 1;
+    },
+
+    /** An evaluation that was wished for has its outcome: the row is there, or was there when the wish came. */
+    addOutcome({ search, node, agent, rung, saved }: Wish, { status, validation, seconds }: Outcome): void {
+      const memo = touch(search);
+      if (!memo) return;
+      const sums = memo.rungs[rung];
+      const ok = status === 'ok';
+      sums.pending -= 1;
+      sums[ok ? 'evaluated' : 'failed'] += 1;
+      if (!saved) {
+        sums.owed -= 1;
+        sums.seconds += seconds;
+        if (ok) {
+          sums.okSeconds += seconds;
+          sums.ok += 1;
+        }
+      }
+      if (rung === 'screen') {
+        const own = agentOf(memo, agent);
+        own[ok ? 'evaluated' : 'failed'] += 1;
+        if (validation !== null && (own.best === null || validation > own.best)) own.best = validation;
+      }
+      if (validation === null) return;
+      const now = scoreOf.get(search, node, rung);
+      const before = memo.leaders.get(rung);
+      // Equals are put in order by the query, and a leader that fell back may not be one any more.
+      const mayLead = !before || before.node === node || (now?.validation ?? 0) >= before.validation;
+      if (mayLead && now?.origin !== 'reference') memo.leaders.delete(rung);
+    },
+
+    addAttempt(key: EvaluationKey, worker: string, attempt: number): void {
+      touches += 1;
+      if (begun) note(begun, key, `${worker} ${attempt}`);
+    },
+    /** One training of the key has ended, and another one is to follow. */
+    endAttempt(key: EvaluationKey, worker: string, attempt: number): void {
+      touches += 1;
+      const list = begun?.get(key);
+      list?.delete(`${worker} ${attempt}`);
+      if (list?.size === 0) begun?.delete(key);
+    },
+    /** The key has its outcome: whatever is still trained for it does not matter. */
+    settle(key: EvaluationKey): void {
+      touches += 1;
+      begun?.delete(key);
+    },
+  };
+  return repository;
+}
+export type Tallies = ReturnType<typeof tallies>;
