@@ -121,15 +121,27 @@ def main() -> None:
     jobs = [(letters, seed, settings) for seed in seeds for letters in pool.values()]
     place = {letters: index for index, letters in enumerate(pool.values())}
     curves, seconds = None, np.zeros((len(pool), len(seeds)))
-    with multiprocessing.get_context("spawn").Pool(options.processes) as workers:
+    with multiprocessing.get_context("spawn").Pool(options.processes) if options.processes > 1 else _Here() as workers:
         for done, (letters, seed, found, took) in enumerate(workers.imap_unordered(curve, jobs), start=1):
             if curves is None:
                 curves = np.full((len(pool), len(seeds), *found.shape), np.nan, dtype=np.float32)
             at = place[letters], seed - options.first_seed
             curves[at], seconds[at] = found, took
             print(f"{done}/{len(jobs)} {letters}#{seed} {found[0].mean():.4f} {took:.1f} s", file=sys.stderr)
-            if done % len(pool) == 0:  # a whole seed more
+            if done % 10 == 0 or done == len(jobs):
                 save(options, pool, curves, seconds, settings)
+
+
+class _Here:
+    """A pool of one: this process."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    imap_unordered = staticmethod(map)
 
 
 if __name__ == "__main__":
