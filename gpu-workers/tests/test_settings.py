@@ -55,7 +55,7 @@ def test_rungs_are_what_they_claim(metadata):
         (["optimiser", "beta1"], 1.0, "must be in [0, 1)"),
         (["model"], 7, "settings.model: expected an object, got int 7"),
         (["tasks", "recall", "length"], 64, "must have the same length"),
-        (["proxy"], "solo", "expected one of joint, separate, language, got 'solo'"),
+        (["proxy"], "solo", "expected one of joint, repeated, separate, language, got 'solo'"),
     ],
 )
 def test_a_wrong_setting_is_named(nano, path, value, message):

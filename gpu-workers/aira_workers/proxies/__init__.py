@@ -5,9 +5,17 @@ import torch
 from .joint import measure_joint
 from .language import measure_language
 from .learner import TORCH, Engine
+from .repeated import measure_repeated
 from .run import Candidate, Hooks, Measurement, TaskScore
 from .separate import measure_separate
-from .settings import JointSettings, LanguageSettings, SeparateSettings, Settings, parse_settings
+from .settings import (
+    JointSettings,
+    LanguageSettings,
+    RepeatedSettings,
+    SeparateSettings,
+    Settings,
+    parse_settings,
+)
 
 __all__ = [
     "TORCH",
@@ -17,6 +25,7 @@ __all__ = [
     "JointSettings",
     "LanguageSettings",
     "Measurement",
+    "RepeatedSettings",
     "SeparateSettings",
     "Settings",
     "TaskScore",
@@ -35,6 +44,8 @@ def measure(
     """Train and score one candidate under the proxy that `settings` names, in the arithmetic of `engine`."""
     if isinstance(settings, JointSettings):
         return measure_joint(candidate, settings, device, hooks, engine)
+    if isinstance(settings, RepeatedSettings):
+        return measure_repeated(candidate, settings, device, hooks, engine)
     if isinstance(settings, LanguageSettings):
         return measure_language(candidate, settings, device, hooks, engine)
     return measure_separate(candidate, settings, device, hooks, engine)

@@ -52,6 +52,19 @@ class JointSettings:
 
 
 @dataclass(frozen=True)
+class RepeatedSettings:
+    """The mean of so many joint trainings that differ in their seed alone; see `repeated.py`."""
+
+    proxy: Literal["repeated"]
+    trainings: int
+    training: JointSettings
+
+    def __post_init__(self) -> None:
+        if self.trainings < 2:
+            raise ValueError("trainings must be at least 2; one training is the joint proxy")
+
+
+@dataclass(frozen=True)
 class CosineAdamW:
     """AdamW with half a cosine per epoch from lr to lr_min."""
 
@@ -139,9 +152,14 @@ class LanguageSettings:
         positive(self, "steps", "batch")
 
 
-Settings = Union[JointSettings, SeparateSettings, LanguageSettings]
+Settings = Union[JointSettings, RepeatedSettings, SeparateSettings, LanguageSettings]
 
-_KINDS = {"joint": JointSettings, "separate": SeparateSettings, "language": LanguageSettings}
+_KINDS = {
+    "joint": JointSettings,
+    "repeated": RepeatedSettings,
+    "separate": SeparateSettings,
+    "language": LanguageSettings,
+}
 
 
 def parse_settings(value: Any) -> Settings:
