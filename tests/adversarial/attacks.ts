@@ -42,7 +42,7 @@ export const attacks: readonly Attack[] = [
 
   // To state a score.
   { name: 'forged_lines', endings: ['same score'] },
-  { name: 'result_files', endings: ['same score'], short: true },
+  { name: 'result_files', endings: ['same score'] },
   { name: 'forged_failure', endings: ['crash'] },
   { name: 'patched_libraries', endings: ['same score', 'own score', 'crash', 'nan'] },
   { name: 'stop_the_clock', endings: ['same score'] },
@@ -67,7 +67,7 @@ export const attacks: readonly Attack[] = [
   { name: 'a_huge_state', endings: ['crash', 'oom'] },
   { name: 'flood_the_log', endings: ['crash'] },
   { name: 'terminal_in_the_log', endings: ['crash'] },
-  { name: 'memory_bomb', endings: ['oom', 'crash'], short: true },
+  { name: 'memory_bomb', endings: ['oom', 'crash'] },
   { name: 'memory_bomb_of_many', endings: ['oom', 'crash'] },
   { name: 'fork_bomb', endings: ['same score'] },
   { name: 'thread_bomb', endings: ['same score'] },
@@ -88,7 +88,7 @@ export const attacks: readonly Attack[] = [
   { name: 'find_what_was_planted', endings: ['same score'] },
 
   // To get out.
-  { name: 'network', endings: ['same score'], short: true },
+  { name: 'network', endings: ['same score'] },
   { name: 'abstract_socket', endings: ['same score'] },
   { name: 'socket_families', endings: ['same score'] },
   { name: 'system_calls', endings: ['same score'] },
