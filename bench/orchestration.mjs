@@ -32,9 +32,15 @@ const agent = (name, evaluations) => ({
   ...{ name, model: 'local/random', scaffold: { kind: 'one-shot' }, pending: 2, evaluations },
 });
 const spec = searchSpecSchema.parse({
-  ...{ id: search, task: 'bench', taskVersion: 'v1', metric: 'accuracy', space: { layers: 16, primitives } },
+  ...{
+    id: search,
+    task: 'bench',
+    taskVersion: 'v1',
+    metric: 'accuracy',
+    space: { kind: 'stack', layers: 16, primitives },
+  },
   ...{ profile: 'nano', rungs: { screen: rung, confirm: rung, final: rung }, evaluator: 'none', deviceClass: 'cpu' },
-  ...{ seed: 1, budget: { evaluations: 2_000_000 }, references: [] },
+  ...{ lowerIsBetter: false, seed: 1, budget: { evaluations: 2_000_000 }, references: [] },
   agents: [agent('filler', 1_000_000), agent('alone', 1_000_000), ...names.map((name) => agent(name, perAgent))],
   ladder: { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2 },
 });
@@ -61,7 +67,7 @@ function fill(home, count) {
   const job = db.prepare(`INSERT INTO jobs (key, body, created_at) VALUES (?, '{}', 1)`);
   const want = db.prepare(`INSERT INTO wants VALUES ('bench-1', ?, ?, 'screen', 1, 0, 1)`);
   const evaluation = db.prepare(`INSERT INTO evaluations VALUES
-    (?, 'ok', 0.5, NULL, NULL, 'none', 'worker-1', 'cpu', 1, 1, '{}', 1)`);
+    (?, 'ok', 0.5, NULL, NULL, 'none', 'worker-1', 'cpu', 1, 1, '{}', 1, 0)`);
   db.transaction(() => {
     for (let index = 1; index <= count; index++) {
       const key = index.toString(16).padStart(64, '0');
@@ -112,7 +118,7 @@ async function ledgerAlone(home, models) {
     const begun = performance.now();
     const { state, view } = watch.time('view', () => ask['agent-view']({ search, agent: 'alone', ordinal }));
     if (state !== 'ready') throw new Error(`the view of attempt ${ordinal} is ${state}`);
-    const topic = { task: spec.task, metric: spec.metric };
+    const topic = { task: spec.task, metric: spec.metric, lowerIsBetter: false };
     const thinking = performance.now();
     const thought = await think({ spec: spec.agents[1], view, space: spec.space, seed: 1, topic, models });
     watch.time('thought', () => undefined);
@@ -160,7 +166,7 @@ async function wholeLab(home, models) {
   const timers = systemTimers;
   const archivist = run(archivistMachine({ archive, bus, timers, log, reconcileEveryMs: 60_000 }), log);
   await bus.ask('search-name', { family: 'probe' }, { attempts: 50 });
-  const native = () => ({
+  const nothing = () => ({
     start: async () => ({ evaluator: 'none', device: 'cpu', deviceName: 'none' }),
     evaluate: async (jobs, { onOutcome }) => {
       for (const { key } of jobs) onOutcome(key, outcome);
@@ -168,8 +174,9 @@ async function wholeLab(home, models) {
     stop: async () => undefined,
   });
   const workers = Array.from({ length: devices }, (_, index) => {
-    const parts = { id: `cpu-${index + 1}`, deviceClass: 'cpu', native: native(), heartbeatMs: 10_000 };
-    return run(workerMachine({ ...parts, bus, timers, log }), log);
+    const parts = { id: `cpu-${index + 1}`, deviceClass: 'cpu', heartbeatMs: 10_000 };
+    const evaluators = new Map([['stack', nothing()]]);
+    return run(workerMachine({ ...parts, evaluators, bus, timers, log }), log);
   });
   const looking = setInterval(() => bus.ask('search-standing', { search }).catch(() => undefined), 500);
   const [begun, before] = [performance.now(), process.cpuUsage()];

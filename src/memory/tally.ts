@@ -48,7 +48,8 @@ export interface Wish {
   readonly saved: boolean;
 }
 
-interface Outcome {
+/** How an evaluation ended, as the sums need it. */
+export interface Ended {
   readonly status: 'ok' | 'failed';
   readonly validation: number | null;
   readonly seconds: number;
@@ -193,7 +194,7 @@ export function tallies(db: Database, live: boolean) {
     },
 
     /** An evaluation that was wished for has its outcome: the row is there, or was there when the wish came. */
-    addOutcome({ search, node, agent, rung, saved }: Wish, { status, validation, seconds }: Outcome): void {
+    addOutcome({ search, node, agent, rung, saved }: Wish, { status, validation, seconds }: Ended): void {
       const memo = touch(search);
       if (!memo) return;
       const sums = memo.rungs[rung];
