@@ -1,10 +1,11 @@
 """What a ladder of rungs loses against training everybody fully, and where a training may be stopped early.
 
+    python3 gpu-workers/scripts/halving.py --screen tables/compose-mad-3p-6.json --full F.npz [--full G.npz]
     python3 gpu-workers/scripts/halving.py --screen S.npz --confirm C.npz --full F.npz
 
-The files are learning curves (learning_curves.py) of the same architectures under the settings of each rung. A candidate's
-final score is its mean accuracy over the full training, averaged over the seeds in F. Every figure is a mean over many
-draws of half of the architectures, so that it does not hang on one of them:
+The files are learning curves (learning_curves.py) under the settings of each rung, or a measured table; what all rungs have
+in common is compared. A candidate's final score is its mean accuracy over the full training, averaged over its seeds. Every
+figure is a mean over many draws of half of the architectures, so that it does not hang on one of them:
 
 * agreement: rank correlation of a rung with the final score;
 * regret: final score of the best architecture of the draw minus that of the one that the ladder ends with;
@@ -13,6 +14,9 @@ draws of half of the architectures, so that it does not hang on one of them:
 """
 
 import argparse
+import json
+from pathlib import Path
+from typing import Dict, List, NamedTuple
 
 import numpy as np
 from read_curves import read
@@ -21,9 +25,26 @@ from scipy.stats import spearmanr
 DRAWS = 2000
 
 
-def scores(curves: np.ndarray) -> np.ndarray:
-    """(architectures, seeds, 2, tasks, bins) -> mean accuracy per architecture and seed."""
-    return curves[:, :, 0].mean((2, 3))
+class Rung(NamedTuple):
+    """scores: letters -> mean accuracy per seed; curves: letters -> accuracy (seeds, bins), where there are any."""
+
+    steps: int
+    scores: Dict[str, np.ndarray]
+    curves: Dict[str, np.ndarray]
+
+
+def load(paths: List[str]) -> Rung:
+    curves: Dict[str, np.ndarray] = {}
+    for path in paths:
+        if path.endswith(".json"):
+            table = json.loads(Path(path).read_text())
+            letter = {"M": "M", "mA": "A", "Mb": "B"}
+            scores = {"".join(letter[one] for one in name.split()): np.array(s) for name, s in table["scores"].items()}
+            return Rung(table["settings"]["steps"], scores, {})
+        found = read(path)
+        steps = found.bin * found.curves.shape[-1]
+        curves.update(zip(found.letters, found.curves[:, :, 0].mean(2)))
+    return Rung(steps, {letters: each.mean(1) for letters, each in curves.items()}, curves)
 
 
 def ladder(rng, steps: dict, screen, confirm, final, keep: float, finalists: int) -> tuple:
@@ -48,13 +69,12 @@ def ladder(rng, steps: dict, screen, confirm, final, keep: float, finalists: int
     return np.mean(regrets), np.quantile(regrets, 0.9), np.mean(kept), np.mean(five), np.mean(costs)
 
 
-def early_stops(curves: np.ndarray) -> list:
-    """(share of the training, share of trainings that could end there) without losing any of the best fifth.
+def early_stops(accuracy: np.ndarray) -> list:
+    """accuracy (architectures, seeds, bins) -> (share of the training, share of trainings that could end there) without losing any of the best fifth.
 
     At each share of the training the bar is the worst running accuracy of a later winner (best fifth by whole training),
     lowered by half a standard deviation of the winners; whoever is below would be stopped.
     """
-    accuracy = curves[:, :, 0].mean(2)  # (architectures, seeds, bins)
     found = []
     for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.8):
         bins = round(share * accuracy.shape[-1])
@@ -71,21 +91,19 @@ def early_stops(curves: np.ndarray) -> list:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for rung in ("screen", "confirm", "full"):
-        parser.add_argument(f"--{rung}", required=rung != "confirm")
-    options = parser.parse_args()
-    read_in = {rung: read(path) for rung, path in vars(options).items() if path}
-    letters = read_in["full"].letters
-    if any(found.letters != letters for found in read_in.values()):
-        raise SystemExit("the files hold different architectures")
-    steps = {rung: found.bin * found.curves.shape[-1] for rung, found in read_in.items()}
-    by_rung = {rung: scores(found.curves) for rung, found in read_in.items()}
+        parser.add_argument(f"--{rung}", action="append", required=rung != "confirm")
+    rungs = {rung: load(paths) for rung, paths in vars(parser.parse_args()).items() if paths}
+    common = sorted(set.intersection(*(set(rung.scores) for rung in rungs.values())))
+    steps = {name: rung.steps for name, rung in rungs.items()}
+    by_rung = {name: np.array([rung.scores[letters] for letters in common]) for name, rung in rungs.items()}
     final = by_rung["full"].mean(1)
     rng = np.random.default_rng(0)
+    print(f"{len(common)} architectures")
     for rung, found in by_rung.items():
         single = np.mean([spearmanr(found[:, seed], final)[0] for seed in range(found.shape[1])])
         mean = spearmanr(found.mean(1), final)[0]
-        print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; rank correlation with the final score: single {single:.2f}, ", end="")
-        print(f"mean of seeds {mean:.2f}")
+        print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; rank correlation with the final score: ", end="")
+        print(f"single {single:.2f}, mean of seeds {mean:.2f}")
     print("| screened | confirmed | fully trained | regret, mean | 90 % below | best kept | best five promoted | cost |")
     print("|" + " --- |" * 8)
     for keep in (0.1, 0.2, 0.3, 0.5):
@@ -94,10 +112,11 @@ def main() -> None:
                 mean, high, kept, five, cost = ladder(rng, steps, by_rung["screen"], confirm, final, keep, finalists)
                 middle = f"best {keep:.0%}" if confirm is not None else "-"
                 print(f"| all | {middle} | {finalists} | {mean:.4f} | {high:.4f} | {kept:.0%} | {five:.0%} | {cost:.0%} |")
-    for rung in ("confirm", "full"):
-        if rung in read_in:
-            stops = ", ".join(f"{stopped:.0%} at {share:.0%}" for share, stopped in early_stops(read_in[rung].curves))
-            print(f"{rung}: trainings that could end early without losing any of the best fifth: {stops}")
+    for name, rung in rungs.items():
+        if rung.curves:
+            stops = early_stops(np.array([rung.curves[letters] for letters in common]))
+            said = ", ".join(f"{stopped:.0%} at {share:.0%}" for share, stopped in stops)
+            print(f"{name}: trainings that could at most end early without losing any of the best fifth: {said}")
 
 
 if __name__ == "__main__":

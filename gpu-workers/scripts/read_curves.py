@@ -8,6 +8,7 @@ twice that of one. Random draws alone are in brackets, since named designs flatt
 length only where the learning rate was constant.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -30,26 +31,22 @@ class Curves(NamedTuple):
 
 
 def read(path: str) -> Curves:
-    """Only the seeds that every architecture has been trained with."""
+    """Only the architectures that have been trained, with the seeds that all of them have been trained with."""
     found = np.load(path)
     curves, seconds = found["curves"], found["seconds"]
+    begun = ~np.isnan(curves).any((2, 3, 4)).all(1)
+    curves, seconds = curves[begun], seconds[begun]
     whole = ~np.isnan(curves).any((0, 2, 3, 4))
-    steps = _steps(str(found["settings"])) if "settings" in found else curves.shape[-1] * 20
     letters = found["letters"] if "letters" in found else found["names"]
+    steps = json.loads(str(found["settings"]))["steps"]
     return Curves(
-        list(map(str, found["names"])),
-        list(map(str, letters)),
+        list(map(str, found["names"][begun])),
+        list(map(str, letters[begun])),
         list(map(str, found["changes"])),
         curves[:, whole],
         seconds[:, whole],
         steps // curves.shape[-1],
     )
-
-
-def _steps(settings: str) -> int:
-    import json
-
-    return json.loads(settings)["steps"]
 
 
 def main() -> None:
