@@ -70,6 +70,7 @@ function stepMarkup(step: Step): Markup {
 <dl class="told">
 ${row('view', html`${count(view.known)} results and ${count(view.pending)} pending${others}${best}`)}
 ${row('choice', choice)}
+${row('model', step.model)}
 ${row('parents', parents.length === 0 ? null : html`${parents.map((parent, index) => html`${index > 0 ? ' and ' : null}${mention(parent)}`)}`)}
 ${row('reading', readingMarkup(step))}
 ${row('hypothesis', hypothesis)}

@@ -45,7 +45,7 @@ export function attributionSentence({ node, base, seeds, gain, changes, interpla
         ]
       : []),
     ...(lost.length > 0 ? [`Without ${lost.map(({ label }) => label).join('; ')} nothing trains.`] : []),
-    ...(interplay !== null && changes.length > 1
+    ...(interplay !== null && changes.length > 1 && gain.verdict !== 'even'
       ? [`Undone one by one the changes account for all but ${signed(interplay)} of the difference.`]
       : []),
   ];

@@ -30,6 +30,8 @@ export interface Step {
   };
   /** Why this operator and these parents. */
   readonly choice: string;
+  /** Who proposed, where the agent chooses among models. */
+  readonly model: string | null;
   readonly parents: readonly Mention[];
   readonly readings: NonNullable<Rationale['readings']>;
   readonly works: NonNullable<Rationale['works']>;
@@ -158,6 +160,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
         best: best ? mention(best.id) : null,
       },
       choice: rationale.choice,
+      model: rationale.model ?? null,
       parents: parents.map(mention),
       readings: rationale.readings ?? [],
       works: rationale.works ?? [],

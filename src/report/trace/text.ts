@@ -54,6 +54,7 @@ function stepText(step: Step, colours: Colours): string[] {
     colours.bold(line(`${node}  ${operator}${of}`)),
     label('view', viewText(step)),
     label('choice', choice),
+    ...(step.model === null ? [] : [label('model', step.model)]),
     ...readingText(step).map((text) => label('reading', text)),
     ...(hypothesis === null ? [] : [label('hypothesis', hypothesis)]),
     label('change', change),
