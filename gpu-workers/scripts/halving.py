@@ -2,10 +2,11 @@
 
     python3 gpu-workers/scripts/halving.py --screen tables/compose-mad-3p-6.json --full F.npz [--full G.npz]
     python3 gpu-workers/scripts/halving.py --screen S.npz --confirm C.npz --full F.npz
+    python3 gpu-workers/scripts/halving.py --screen tables/compose-mad-3p-6.json@1 --full tables/compose-mad-3p-6.json@2,3
 
-The files are learning curves (learning_curves.py) under the settings of each rung, or a measured table; what all rungs have
-in common is compared. A candidate's final score is its mean accuracy over the full training, averaged over its seeds. Every
-figure is a mean over many draws of half of the architectures, so that it does not hang on one of them:
+The files are learning curves (learning_curves.py) under the settings of each rung, or a measured table, of which `@` chooses
+seeds; what all rungs have in common is compared. A candidate's final score is its mean accuracy over the full training, averaged over its seeds. Every
+figure is a mean over many draws of `--draw` architectures (default: half), so that it does not hang on one of them:
 
 * agreement: rank correlation of a rung with the final score;
 * regret: final score of the best architecture of the draw minus that of the one that the ladder ends with;
@@ -36,29 +37,32 @@ class Rung(NamedTuple):
 def load(paths: List[str]) -> Rung:
     curves: Dict[str, np.ndarray] = {}
     for path in paths:
+        path, _, seeds = path.partition("@")
         if path.endswith(".json"):
             table = json.loads(Path(path).read_text())
+            places = [table["seeds"].index(int(seed)) for seed in seeds.split(",")] if seeds else slice(None)
             letter = {"M": "M", "mA": "A", "Mb": "B"}
-            scores = {"".join(letter[one] for one in name.split()): np.array(s) for name, s in table["scores"].items()}
-            return Rung(table["settings"]["steps"], scores, {})
+            scores = {"".join(letter[one] for one in name.split()): s for name, s in table["scores"].items()}
+            scores = {letters: np.array(s)[places] for letters, s in scores.items()}
+            return Rung(table["settings"]["steps"] * len(next(iter(scores.values()))), scores, {})
         found = read(path)
         steps = found.bin * found.curves.shape[-1]
         curves.update(zip(found.letters, found.curves[:, :, 0].mean(2)))
     return Rung(steps, {letters: each.mean(1) for letters, each in curves.items()}, curves)
 
 
-def ladder(rng, steps: dict, screen, confirm, final, keep: float, finalists: int) -> tuple:
+def ladder(rng, count: int, steps: dict, screen, confirm, final, keep: float, finalists: int) -> tuple:
     """One rule on many draws: mean regret, its 90th percentile, share that keeps the best, best five kept, cost."""
     regrets, kept, five, costs = [], [], [], []
     for _ in range(DRAWS):
-        draw = rng.permutation(len(final))[: len(final) // 2]
+        draw = rng.permutation(len(final))[:count]
         first = screen[draw, rng.integers(screen.shape[1])]
         promoted = draw[np.argsort(-first)[: max(finalists, round(keep * len(draw)))]]
         if confirm is not None:
             second = confirm[promoted, rng.integers(confirm.shape[1])]
             chosen = promoted[np.argsort(-second)[:finalists]]
         else:
-            chosen = promoted[:finalists]
+            chosen = promoted  # without a rung between, all promoted are trained in full
         best = draw[np.argsort(-final[draw])]
         regrets.append(final[best[0]] - final[chosen].max())
         kept.append(best[0] in chosen)
@@ -92,8 +96,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for rung in ("screen", "confirm", "full"):
         parser.add_argument(f"--{rung}", action="append", required=rung != "confirm")
-    rungs = {rung: load(paths) for rung, paths in vars(parser.parse_args()).items() if paths}
+    parser.add_argument("--draw", type=int)
+    options = vars(parser.parse_args())
+    size = options.pop("draw")
+    rungs = {rung: load(paths) for rung, paths in options.items() if paths}
     common = sorted(set.intersection(*(set(rung.scores) for rung in rungs.values())))
+    if len(common) < 6:
+        raise SystemExit(f"the rungs have only {len(common)} architectures in common")
     steps = {name: rung.steps for name, rung in rungs.items()}
     by_rung = {name: np.array([rung.scores[letters] for letters in common]) for name, rung in rungs.items()}
     final = by_rung["full"].mean(1)
@@ -106,12 +115,14 @@ def main() -> None:
         print(f"single {single:.2f}, mean of seeds {mean:.2f}")
     print("| screened | confirmed | fully trained | regret, mean | 90 % below | best kept | best five promoted | cost |")
     print("|" + " --- |" * 8)
-    for keep in (0.1, 0.2, 0.3, 0.5):
-        for finalists in (2, 3, 5):
-            for confirm in (by_rung.get("confirm"), None) if "confirm" in by_rung else (None,):
-                mean, high, kept, five, cost = ladder(rng, steps, by_rung["screen"], confirm, final, keep, finalists)
-                middle = f"best {keep:.0%}" if confirm is not None else "-"
-                print(f"| all | {middle} | {finalists} | {mean:.4f} | {high:.4f} | {kept:.0%} | {five:.0%} | {cost:.0%} |")
+    count = size or len(common) // 2
+    plans = [(keep, finalists, None) for keep in (0.05, 0.1, 0.2, 0.3, 0.5) for finalists in (1,)]
+    if "confirm" in by_rung:
+        plans = [(keep, few, by_rung["confirm"]) for keep in (0.1, 0.2, 0.3, 0.5) for few in (2, 3, 5)]
+    for keep, few, confirm in plans:
+        mean, high, kept, five, cost = ladder(rng, count, steps, by_rung["screen"], confirm, final, keep, few)
+        middle, last = (f"best {keep:.0%}", f"{few}") if confirm is not None else ("-", f"best {keep:.0%}")
+        print(f"| {count} | {middle} | {last} | {mean:.4f} | {high:.4f} | {kept:.0%} | {five:.0%} | {cost:.0%} |")
     for name, rung in rungs.items():
         if rung.curves:
             stops = early_stops(np.array([rung.curves[letters] for letters in common]))
