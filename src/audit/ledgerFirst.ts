@@ -4,14 +4,26 @@ import { checkSchema } from './schema.ts';
 import { countOf, rowsOf, type Subject } from './subject.ts';
 import { ofKind, toldOf, wishOf } from './told.ts';
 
+/** Whether the figures of a row are shares of right answers: those of layers are, unless they fall as things improve. */
+const isShare = (table: string) =>
+  `(SELECT json_extract(j.body, '$.candidate.kind') = 'stack' AND NOT json_extract(j.body, '$.lowerIsBetter')
+    FROM jobs j WHERE j.key = ${table}.key)`;
+const infinite = (figure: string) => `abs(${figure}) > 1.7976931348623157e308`;
+
 /**
- * What the tables' CHECK constraints refuse, as far as no other check looks at it: SQLite does not examine them where it
+ * What the tables' CHECK constraints or the evaluators refuse, as far as no other check looks at it: SQLite does not examine them where it
  * may only read.
  */
 const ranges = [
-  { table: 'evaluations', beyond: 'validation NOT BETWEEN 0 AND 1 OR seconds < 0' },
+  {
+    table: 'evaluations',
+    beyond: `(validation NOT BETWEEN 0 AND 1 AND ${isShare('evaluations')}) OR ${infinite('validation')} OR seconds < 0`,
+  },
   { table: 'evaluations', beyond: `(status = 'failed') <> (reason IS NOT NULL) OR status NOT IN ('ok', 'failed')` },
-  { table: 'test_scores', beyond: 'score NOT BETWEEN 0 AND 1' },
+  {
+    table: 'test_scores',
+    beyond: `(score NOT BETWEEN 0 AND 1 AND ${isShare('test_scores')}) OR ${infinite('score')}`,
+  },
   { table: 'sittings', beyond: 'seen_at < opened_at' },
   { table: 'jobs', beyond: 'epoch < 1' },
 ] as const;
