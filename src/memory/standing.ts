@@ -62,7 +62,9 @@ export function standing(
         meanSeconds: budget.meanSeconds(search),
         elapsedMs: searches.elapsedMs(search),
         spend: calls.spend(search),
-        best: best ?? null,
+        best: best
+          ? { node: best.node, candidate: best.candidate, origin: best.origin, validation: best.validation }
+          : null,
         agents: spec.agents.map(({ name, evaluations }) => {
           const { refused, ...sums } = tallies.agent(search, name);
           return { agent: name, ...sums, done: sums.proposed - refused >= evaluations };

@@ -29,8 +29,18 @@ export interface Leader {
   readonly node: NodeId;
   readonly candidate: string;
   readonly origin: Origin;
+  readonly agent: AgentName;
+  readonly ordinal: number;
   readonly validation: number;
 }
+
+/** Before the other in the ranking: best first, then by agent and attempt. */
+const leads = (a: Leader, b: Leader): boolean =>
+  a.validation !== b.validation
+    ? a.validation > b.validation
+    : a.agent !== b.agent
+      ? a.agent < b.agent
+      : a.ordinal < b.ordinal;
 
 interface Sums {
   readonly rungs: Record<Rung, RungSums>;
@@ -91,14 +101,15 @@ export function tallies(db: Database, live: boolean) {
      WHERE n.search = ? GROUP BY n.agent`,
   );
   const leader = db.prepare<[string, string], Leader>(
-    `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation
+    `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, avg(e.validation) AS validation
      FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL AND n.origin <> 'reference'
      GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal LIMIT 1`,
   );
-  const scoreOf = db.prepare<[string, string, string], { validation: number | null; origin: Origin }>(
-    `SELECT avg(e.validation) AS validation, n.origin FROM nodes n JOIN wants w ON w.search = n.search AND w.node = n.id
-     JOIN evaluations e ON e.key = w.key WHERE n.search = ? AND n.id = ? AND w.rung = ?`,
+  const scoreOf = db.prepare<[string, string, string], Leader>(
+    `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, avg(e.validation) AS validation
+     FROM nodes n JOIN wants w ON w.search = n.search AND w.node = n.id
+     JOIN evaluations e ON e.key = w.key WHERE n.search = ? AND n.id = ? AND w.rung = ? AND e.validation IS NOT NULL`,
   );
   const openAttempts = db.prepare<[], { key: EvaluationKey; worker: string; attempt: number }>(
     `SELECT a.key, a.worker, a.attempt FROM attempts a LEFT JOIN evaluations e ON e.key = a.key
@@ -164,7 +175,9 @@ export function tallies(db: Database, live: boolean) {
     /** The best on a rung, by the mean over its seeds; no reference. */
     leader(search: SearchId, rung: Rung): Leader | null {
       const { leaders } = of(search);
-      const found = leaders.get(rung) ?? leader.get(search, rung) ?? null;
+      const known = leaders.get(rung);
+      if (known !== undefined) return known;
+      const found = leader.get(search, rung) ?? null;
       leaders.set(rung, found);
       return found;
     },
@@ -215,11 +228,12 @@ export function tallies(db: Database, live: boolean) {
         if (validation !== null && (own.best === null || validation > own.best)) own.best = validation;
       }
       if (validation === null) return;
-      const now = scoreOf.get(search, node, rung);
       const before = memo.leaders.get(rung);
-      // Equals are put in order by the query, and a leader that fell back may not be one any more.
-      const mayLead = !before || before.node === node || (now?.validation ?? 0) >= before.validation;
-      if (mayLead && now?.origin !== 'reference') memo.leaders.delete(rung);
+      const now = scoreOf.get(search, node, rung);
+      if (before === undefined || !now || now.origin === 'reference') return;
+      // A leader that fell back may not be one any more.
+      if (before?.node === node && now.validation < before.validation) memo.leaders.delete(rung);
+      else if (before === null || before.node === node || leads(now, before)) memo.leaders.set(rung, now);
     },
 
     addAttempt(key: EvaluationKey, worker: string, attempt: number): void {

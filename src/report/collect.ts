@@ -103,7 +103,9 @@ export function collectReport(
       seed: spec.seed,
       phase: standing.phase,
     },
-    agents: spec.agents.map(({ name, model, scaffold }) => ({ name, model, scaffold: scaffold.kind })),
+    agents: spec.agents.map(({ name, model, scaffold, memory, novelty }) => ({
+      ...{ name, model, scaffold: scaffold.kind, memory, distance: novelty?.distance },
+    })),
     nodes: records.map((record) => reportNode(record, startedAt, tests)),
     phases: times
       .map(({ phase, at }, index) => ({ phase, seconds: ((times[index + 1]?.at ?? endedAt) - at) / 1000 }))

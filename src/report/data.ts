@@ -47,6 +47,10 @@ export interface ReportAgent {
   readonly name: string;
   readonly model: string;
   readonly scaffold: string;
+  /** Whose attempts it remembers; absent: its own. */
+  readonly memory?: 'own' | 'ensemble' | undefined;
+  /** Edits by which its candidates have to differ from those in its memory; absent: 1. */
+  readonly distance?: number | undefined;
 }
 
 export interface ReportNode {

@@ -12,6 +12,7 @@ import { failureSection } from './sections/failures.ts';
 import { funnelSection } from './sections/funnel.ts';
 import { header } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
+import { memorySection } from './sections/memory.ts';
 import { progressSection } from './sections/progress.ts';
 import { provenanceSection } from './sections/provenance.ts';
 import { rungSection } from './sections/rungs.ts';
@@ -49,6 +50,7 @@ ${extrapolationSection(data)}`
 ${testSection(data, findings)}
 ${budgetSection(data)}
 ${agentSection(data)}
+${memorySection(data)}
 ${funnelSection(data)}
 ${failureSection(data)}
 ${provenanceSection(data)}

@@ -160,6 +160,7 @@ describe('the page', () => {
       'test',
       'budget',
       'agents',
+      'memory',
       'failures',
       'provenance',
     ];
