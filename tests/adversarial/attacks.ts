@@ -57,7 +57,7 @@ export const attacks: readonly Attack[] = [
   { name: 'predictions_by_socket', endings: ['tampered'] },
   { name: 'predictions_by_hard_link', endings: ['tampered'] },
   { name: 'sparse_predictions', endings: ['tampered'] },
-  { name: 'rewrite_in_the_background', endings: ['own score', 'nan', 'noncausal'] },
+  { name: 'rewrite_in_the_background', endings: ['same score', 'own score', 'nan', 'noncausal'] },
   { name: 'pickle_in_the_state', endings: ['same score'] },
 
   // To take more than is given.

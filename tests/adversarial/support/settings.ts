@@ -22,7 +22,8 @@ export const tinyText = {
 export const tinyArena = {
   family: 'lra',
   data: {
-    ...{ task: 'listops', source: 'generated', train: 64, validation: 48, test: 48 },
+    // More hidden rows than are asked at once, so that rows that are asked twice have other neighbours.
+    ...{ task: 'listops', source: 'generated', train: 64, validation: 160, test: 160 },
     ...{ length: 32, min_length: 4, max_depth: 3, max_args: 4 },
   },
   model: { width: 16, heads: 2, layers: 1, mlp: 16, dropout: 0, interaction: 'plain' },

@@ -121,17 +121,18 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
   /** Runs an attack and looks at everything that must hold afterwards. */
   async attack(attack: Attack, sandbox: Partial<SandboxOptions> = {}): Promise<Finding> {
     const honest = await this.honestScore();
-    const hidden = this.#hiddenFile();
+    const files = attackFiles(attack.name, { ...this.knowledge, HIDDEN: this.#hiddenFile() });
     const watched = [packageRoot, this.#folder, this.knowledge.SECRET, '/etc'];
     const before = hostTree(watched);
     const mountsBefore = mounts();
-    const files = attackFiles(attack.name, { ...this.knowledge, HIDDEN: hidden });
     const tiny = 'model.py' in files ? tinyArena : tinyText;
     const settings = { ...tiny, budget: { ...tiny.budget, ...attack.budget } };
     const outcome = await this.judge(files, settings, sandbox);
-    const changed = difference(before, hostTree(watched)).filter((path) => !this.#isPrepared(path));
+    const isPrepared = (path: string) => path.startsWith(this.knowledge.HIDDEN) && !before.has(path);
+    // Data that the evaluator itself has prepared are new; what was there has to be as it was.
+    const changed = difference(before, hostTree(watched)).filter((path) => !isPrepared(path));
     const problems = [
-      ...endingProblems(attack.endings, outcome, honest),
+      ...endingProblems(attack.endings, outcome, tiny === tinyText ? honest : Number.POSITIVE_INFINITY),
       ...changed.map((path) => `${path} has changed`),
       ...leftProcesses().map((each) => `a process is left: ${each}`),
       ...leftGroups(this.capability).map((each) => `a control group is left: ${each}`),
@@ -152,11 +153,6 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
       // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
       ...(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(message) ? ['control characters are kept'] : []),
     ];
-  }
-
-  /** Data that the evaluator itself prepares between two looks. */
-  #isPrepared(path: string): boolean {
-    return path.startsWith(join(this.#folder, 'cache')) && !path.includes('/hidden/');
   }
 
   #hiddenFile(): string {
