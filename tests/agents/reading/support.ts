@@ -1,4 +1,4 @@
-import { think } from '../../../src/agents/index.ts';
+import { think, usualPatience } from '../../../src/agents/index.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import type { OpenRetriever } from '../../../src/domain/literature.ts';
 import type { View } from '../../../src/domain/node.ts';
@@ -48,7 +48,7 @@ export function reader(server: Pick<LlmServer, 'urls'>, model: string, given: ob
 }
 
 export const benchFor = (server: Pick<LlmServer, 'urls'>, spec: AgentSpec, given: Parameters<typeof bench>[1] = {}) =>
-  bench(server, { spec: searchSpec({ agents: [spec], space: space16 }), ...given });
+  bench(server, { spec: searchSpec({ agents: [spec], space: space16 }), patience: usualPatience, ...given });
 
 /** One thought of that agent. */
 export const has = (
