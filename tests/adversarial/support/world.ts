@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { createServer, type Server } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { expect, vi } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import type { Files } from '../../../src/domain/program.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
@@ -134,7 +135,7 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     const problems = [
       ...endingProblems(attack.endings, outcome, tiny === tinyText ? honest : Number.POSITIVE_INFINITY),
       ...changed.map((path) => `${path} has changed`),
-      ...leftProcesses().map((each) => `a process is left: ${each}`),
+      ...(await stillLeft()).map((each) => `a process is left: ${each}`),
       ...leftGroups(this.capability).map((each) => `a control group is left: ${each}`),
       ...(mounts() === mountsBefore ? [] : ['a mount is left']),
       ...openFiles().map((each) => `a file is still open: ${each}`),
@@ -159,6 +160,16 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     const folder = this.knowledge.HIDDEN;
     const [prepared = ''] = readdirSync(folder).filter((name) => /^[0-9a-f]{32}$/.test(name));
     return join(folder, prepared, 'hidden', 'validation_targets.npy');
+  }
+}
+
+/** Processes that are left and do not go: somebody else's program may be ending at this very moment. */
+async function stillLeft(): Promise<string[]> {
+  try {
+    await vi.waitFor(() => expect(leftProcesses()).toEqual([]), { timeout: 5000, interval: 50 });
+    return [];
+  } catch {
+    return leftProcesses();
   }
 }
 
