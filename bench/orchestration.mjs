@@ -1,9 +1,10 @@
 // What the laboratory itself costs per node, in two measurements at growing archives: (a) the ledger alone, one agent
 // after the other, each change a commit of its own; (b) a whole laboratory of sixteen agents and four workers that meet on
-// a nats-server, with a model and an evaluator that take no time. Run: npm run bench [-- nodes per agent]
+// a nats-server, with a model and an evaluator that take no time. Rewrites its section of BENCHMARKS.md.
+// Run: npm run bench [-- nodes per agent]
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -219,11 +220,18 @@ const tables = [
     wholeLab,
   ],
 ];
-console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores; Node ${process.version}`);
+const lines = [];
+/** @param {string} line */
+const say = (line) => {
+  console.log(line);
+  lines.push(line);
+};
+const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`;
+say(`${new Date().toISOString().slice(0, 10)}, ${machine}, load average ${loadavg()[0]?.toFixed(1)} at the beginning.`);
 for (const [title, heads, measure] of tables) {
   const widths = heads.map((head) => Math.max(head.length, 7));
-  console.log(
-    `\n${title}\n\n${row(heads, widths)}\n${row(
+  say(
+    `\n**${title}**\n\n${row(heads, widths)}\n${row(
       widths.map((width) => `${'-'.repeat(width - 1)}:`),
       widths,
     )}`,
@@ -233,9 +241,16 @@ for (const [title, heads, measure] of tables) {
     const home = mkdtempSync(join(tmpdir(), 'aira-bench-'));
     try {
       fill(home, size);
-      console.log(row([size, ...(await measure(home, inMemory)).map(ms)], widths));
+      say(row([size, ...(await measure(home, inMemory)).map(ms)], widths));
     } finally {
       rmSync(home, { recursive: true, force: true });
     }
   }
 }
+
+const page = join(import.meta.dirname, '../BENCHMARKS.md');
+const [begin, end] = ['<!-- orchestration: begin -->', '<!-- orchestration: end -->'];
+const [before, rest] = readFileSync(page, 'utf8').split(begin);
+const after = rest?.split(end)[1];
+if (after === undefined) throw new Error(`BENCHMARKS.md has no section between ${begin} and ${end}`);
+writeFileSync(page, `${before}${begin}\n\n${lines.join('\n')}\n\n${end}${after}`);

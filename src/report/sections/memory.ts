@@ -8,7 +8,7 @@ const total = (figures: readonly MemoryFigures[], count: (each: MemoryFigures) =
   figures.reduce((sum, each) => sum + count(each), 0);
 
 const success = ({ judged, improved }: Offspring): string =>
-  judged === 0 ? '–' : `${count(improved)} of ${count(judged)} (${percent(improved / judged)})`;
+  judged === 0 ? 'none' : `${count(improved)} of ${count(judged)} (${percent(improved / judged)})`;
 
 const sum = (figures: readonly MemoryFigures[], kind: 'own' | 'foreign'): Offspring => ({
   judged: total(figures, (each) => each[kind].judged),
@@ -20,10 +20,11 @@ function sentence(memory: 'own' | 'ensemble', figures: readonly MemoryFigures[])
   if (those.length === 0) return null;
   const refused = total(those, ({ equal, close }) => equal + close);
   const foreign = memory === 'own' ? '' : `; with a parent of another agent, ${success(sum(those, 'foreign'))}`;
-  return html`<li>${count(those.length)} with the memory <b>${memory}</b>: ${count(refused)} trainings avoided because a candidate was not
-new to it, ${count(total(those, ({ reused }) => reused))} because a result was at hand; of the children of own parents, ${success(
+  const reused = total(those, (each) => each.reused);
+  return html`<li>${count(those.length)} with the memory <b>${memory}</b>. Trainings avoided: ${count(refused)} because a candidate was
+not new, ${count(reused)} because a result was at hand. Children that outdid the better parent: of own parents, ${success(
     sum(those, 'own'),
-  )} outdid the better parent${foreign}.</li>`;
+  )}${foreign}.</li>`;
 }
 
 /** What agents remember of each other, and what came of it. A single agent has nobody to remember. */
