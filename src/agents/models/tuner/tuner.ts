@@ -166,7 +166,11 @@ function propose({ operator, parents, view, brief, rng }: ProposalInput<ProgramS
   for (let attempt = 1; isSeen(made.files) && attempt < strongest * triesPerStrength; attempt++) {
     made = make(1 + Math.floor(attempt / triesPerStrength));
   }
-  const from = parent ?? starts.find(({ files }) => skeleton(files) === skeleton(made.files))?.files;
+  // Of a program that is taken as it is there is nothing to tell.
+  const asIs = !parent && starts.some(({ files }) => files === made.files);
+  const from = asIs
+    ? undefined
+    : (parent ?? starts.find(({ files }) => skeleton(files) === skeleton(made.files))?.files);
   const differs = from ? `: ${describeValues(from, made.files)}` : '';
   return {
     candidate: programText(made.files),
