@@ -73,6 +73,9 @@ def test_the_chain_scores_a_program_on_both_splits(tmp_path, prepared):
     naive = run(tmp_path, prepared, NAIVE)
     assert 0 < naive["MAE"] < 1
     assert run(tmp_path, prepared, BASELINE)["MAE"] > 100
+    for line in ("HISTORY = 1", 'HISTORY = 4', 'HISTORY = 4  # tune: 4\nCENTRE = "median"'):
+        tuned = BASELINE.replace("HISTORY = 0", line).replace('\nCENTRE = "mean"', "", "median" in line)
+        assert run(tmp_path, prepared, tuned)["MAE"] < 2
     assert 0 < run(tmp_path, prepared, NAIVE, "test")["MAE"] < 1
 
 

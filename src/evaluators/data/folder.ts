@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 
-/** Where the imported data of a lab lie. */
-export const dataFolder = (home: string): string => join(home, 'data');
+/** Where the imported data of a lab lie: absolute, since those that read them start elsewhere. */
+export const dataFolder = (home: string): string => resolve(home, 'data');
