@@ -81,14 +81,18 @@ function challenge(challenger: Trial, incumbent: Trial, trials: readonly Trial[]
     .flatMap(({ seed, score }) => (known.has(seed) ? [score - (known.get(seed) as number)] : []));
   const mean = fresh.length > 0 ? fresh.reduce((sum, each) => sum + each, 0) / fresh.length : null;
   const behind = [validation, heldOut].some((each) => each.kind === 'measured' && each.verdict === 'worse');
+  const within = (comparison: Comparison, split: string) =>
+    comparison.kind === 'measured'
+      ? `the difference on ${split} is within two standard errors`
+      : `on ${split} ${comparison.why}`;
   const missing = !isBetter(validation)
-    ? 'the difference on validation is within two standard errors'
+    ? within(validation, 'validation')
     : mean === null
       ? 'it was not trained again on a fresh seed'
       : mean <= 0
         ? 'the difference did not appear again on a fresh seed'
         : !isBetter(heldOut)
-          ? 'the difference on the held-out split is within two standard errors'
+          ? within(heldOut, 'the held-out split')
           : null;
   const outcome = missing === null ? 'accepted' : behind ? 'behind' : 'even';
   return { challenger: challenger.id, incumbent: incumbent.id, validation, heldOut, fresh: mean, outcome, missing };

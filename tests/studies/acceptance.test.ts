@@ -56,6 +56,18 @@ describe('an improvement', () => {
     expect(challenges[0]?.missing).toMatch(missing);
   });
 
+  it('is not distinguishable where every seed has the same held-out figure: the noise is unknown then', () => {
+    const still = (id: string, level: number): Trial => {
+      const made = trial(id, level, again);
+      return { ...made, heldOut: made.heldOut.map((each) => ({ ...each, score: level })) };
+    };
+    const { best, challenges } = acceptance([still('a', -1.9)], still('baseline', -2), seeds);
+    expect(best).toBe('baseline');
+    expect(challenges[0]?.missing).toBe(
+      'on the held-out split all seeds agree exactly, which leaves the noise unknown',
+    );
+  });
+
   it('that is behind is told so', () => {
     const { challenges } = acceptance([trial('a', -2.5, again)], trial('baseline', -2, again), seeds);
     expect(challenges[0]).toMatchObject({ outcome: 'behind' });
