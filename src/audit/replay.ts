@@ -111,7 +111,7 @@ export async function replayable(subject: Subject, again: Again): Promise<Findin
       inquiry.saw(`${self.name}: no attempt`);
       continue;
     }
-    if (notes !== spec.corpus && isLocal(self.model) && reads(self)) {
+    if (notes !== spec.corpus && armsOf(self.model).some(isLocal) && reads(self)) {
       inquiry.unchecked(`${self.name} read version ${spec.corpus} of the notes, and those here are ${notes}`);
       continue;
     }

@@ -36,6 +36,7 @@ const mixed = (server: LlmServer) => [
     temperature: 0.7,
     literature: { sources: ['corpus'] },
   },
+  { name: 'chooser', model: 'bandit/[openai/gpt-6-luna, local/mutate]', scaffold: 'aira-mcts' },
 ];
 
 const faulty = (number: number): Fault | null => {
@@ -54,7 +55,7 @@ describe('a search with language models', () => {
     const server = await startLlmServer({ brain: proposer, fault: faulty });
     const folder = temporaryFolder();
     const home = join(folder, 'home');
-    const file = toySearch(folder, { agents: mixed(server), budget: { evaluations: 16, dollars: 1 }, workers: 2 });
+    const file = toySearch(folder, { agents: mixed(server), budget: { evaluations: 20, dollars: 1 }, workers: 2 });
     const env = environment(server);
     const { code, stderr, stdout } = await aira(['launch', file, '--home', home, '--json'], { env });
     expect(code, stderr).toBe(0);
@@ -137,7 +138,7 @@ describe('a search with language models', () => {
     });
     const folder = temporaryFolder();
     const home = join(folder, 'home');
-    const file = toySearch(folder, { agents: mixed(server), budget: { evaluations: 8 } });
+    const file = toySearch(folder, { agents: mixed(server), budget: { evaluations: 10 } });
     const { code, stdout, stderr } = await aira(['launch', file, '--home', home, '--json'], {
       env: environment(server),
     });
@@ -147,7 +148,7 @@ describe('a search with language models', () => {
       if (event === 'node-submitted') proposed.set(agent, (proposed.get(agent) ?? 0) + 1);
     }
     expect(proposed.get('sceptic')).toBeUndefined();
-    for (const name of ['climber', 'reasoner', 'cheap']) expect(proposed.get(name)).toBe(2);
+    for (const name of ['climber', 'reasoner', 'cheap', 'chooser']) expect(proposed.get(name)).toBe(2);
   });
 
   it('lets an agent end when its own money ends, and the others go on', async () => {
