@@ -51,7 +51,10 @@ const faulty = (number: number): Fault | null => {
 };
 
 describe('a search with language models', () => {
-  it('runs beside local agents through faults, passes the audit, hides the keys, and is replayed without a network', async () => {
+  // Two searches and an audit of a process each.
+  it('runs beside local agents through faults, passes the audit, hides the keys, and is replayed without a network', {
+    timeout: 360_000,
+  }, async () => {
     const server = await startLlmServer({ brain: proposer, fault: faulty });
     const folder = temporaryFolder();
     const home = join(folder, 'home');
