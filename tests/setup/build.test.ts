@@ -35,7 +35,10 @@ describe('dist/', () => {
   it('follows a change of the compiler options', async () => {
     writeFileSync(
       join(machine.root, 'tsconfig.build.json'),
-      readFileSync(join(machine.root, 'tsconfig.build.json'), 'utf8').replace('"outDir"', '"sourceMap": false, "outDir"'),
+      readFileSync(join(machine.root, 'tsconfig.build.json'), 'utf8').replace(
+        '"outDir"',
+        '"sourceMap": false, "outDir"',
+      ),
     );
     expect((await machine.setUp()).said).toEqual([COMPILING]);
     rmSync(join(machine.root, 'dist/cli/main.js.map'));
