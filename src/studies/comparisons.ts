@@ -3,14 +3,7 @@ import type { RunResult } from './results.ts';
 import { sentenceOf } from './sentence.ts';
 import { comparedPairs, type Study } from './spec.ts';
 import { holm } from './statistics/holm.ts';
-import {
-  differences,
-  effectSize,
-  iqmDifference,
-  type Pair,
-  pairedBootstrap,
-  permutationTest,
-} from './statistics/pairs.ts';
+import { effectSize, iqmDifference, type Pair, pairedBootstrap, permutationTest } from './statistics/pairs.ts';
 import { detectable, fewestPairs, pairsNeeded } from './statistics/power.ts';
 import type { Comparison, Verdict } from './verdict.ts';
 
@@ -18,6 +11,8 @@ import type { Comparison, Verdict } from './verdict.ts';
 export const level = 0.95;
 export const resamples = 2000;
 const permutations = 10_000;
+/** Half the width of a 95 % interval of a normal distribution, in standard deviations. */
+const normalReach = 1.96;
 
 /** A run's score in the unit in which arms are compared. */
 export type Value = (run: RunResult) => number;
@@ -51,10 +46,11 @@ export function comparisonsOf(study: Study, results: readonly RunResult[], value
     if (pairs.length === 0) return [];
     const effect = iqmDifference(pairs);
     const interval = pairedBootstrap(pairs, { rng, resamples, level });
-    const { mean: difference, sd } = differences(pairs);
+    // What single pairs would have to scatter by for a mean of them to move as this difference does under resampling.
+    const sd = (Math.sqrt(pairs.length) * (interval.high - interval.low)) / (2 * normalReach);
     const significant = (adjusted[index] as number) <= study.alpha && effect !== 0;
     const verdict: Verdict = significant ? (effect > 0 ? 'better' : 'worse') : 'not distinguishable';
-    const needed = sd > 0 ? pairsNeeded(difference, sd, question) : null;
+    const needed = pairsNeeded(effect, sd, question);
     const perSeed = pairs.length / new Set(results.map(({ seed }) => seed)).size;
     const found = {
       arms,
