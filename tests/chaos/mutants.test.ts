@@ -118,14 +118,14 @@ describe('counting what was counted', () => {
         to: 'if (false) {',
       },
       {
-        file: 'memory/migrations/001-ledger.js',
-        from: 'CREATE TABLE evaluations (\n  key TEXT PRIMARY KEY REFERENCES jobs,',
-        to: 'CREATE TABLE evaluations (\n  key TEXT REFERENCES jobs,',
+        file: 'memory/migrations/003-programs.js',
+        from: 'CREATE TABLE evaluations_new (\n  key TEXT PRIMARY KEY REFERENCES jobs,',
+        to: 'CREATE TABLE evaluations_new (\n  key TEXT REFERENCES jobs,',
       },
       // A reference needs a key to refer to.
       {
-        file: 'memory/migrations/001-ledger.js',
-        from: 'key TEXT PRIMARY KEY REFERENCES evaluations,',
+        file: 'memory/migrations/003-programs.js',
+        from: 'key TEXT PRIMARY KEY REFERENCES evaluations_new,',
         to: 'key TEXT PRIMARY KEY,',
       },
     ]);
