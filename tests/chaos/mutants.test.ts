@@ -128,6 +128,8 @@ describe('counting what was counted', () => {
         from: 'key TEXT PRIMARY KEY REFERENCES evaluations_new,',
         to: 'key TEXT PRIMARY KEY,',
       },
+      // Remembered sums would wait for ever, with one pending less than none.
+      { file: 'memory/archive.js', from: 'tallies(db, live)', to: 'tallies(db, false)' },
     ]);
     const found = await archiveDiesAt(scenario, join(folder, 'counted-twice-home'), installation);
     expect(found).toContainEqual(expect.stringMatching(/^a key was counted twice: /));
