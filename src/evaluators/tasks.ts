@@ -17,11 +17,13 @@ import { type Profile, profileSchema, type Task } from '../domain/task.ts';
 import { foreignTask } from './airs/task.ts';
 import { taskRoots } from './packageRoot.ts';
 
-/** What a Design task asks to be written, beside the folders `baseline` and `library` of its own directory. */
+/** What a Design task asks to be written, and what it starts from. */
 const designSchema = z.strictObject({
   /** Which runner trains and scores it; of the profiles' settings, too. */
   family: z.string().min(1),
   files: programSpaceSchema.shape.files,
+  /** Where files of the baseline lie, relative to the task; `baseline/<name>` where nothing is said. */
+  baseline: z.record(z.string().min(1), z.string().min(1)).default({}),
   /** Folder with further submissions, relative to the task: one folder, or one first file, each. */
   library: z.string().min(1).default('mixers'),
 });
@@ -165,13 +167,20 @@ export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoot
   const description = readText(join(directory, descriptionFile));
   const common = { directory, description, metric: info.metric, lowerIsBetter: metric_lower_is_better, profiles };
   if (compose) return { name: info.name, ...common, space: { kind: 'stack', ...compose } };
-  const { files, library } = design as z.infer<typeof designSchema>;
+  const { files, ...starts } = design as z.infer<typeof designSchema>;
   const space: ProgramSpace = { kind: 'program', files };
-  return { name: info.name, ...common, space, brief: briefOf(directory, description, space, library) };
+  const stranger = Object.keys(starts.baseline).find((name) => files.every((file) => file.name !== name));
+  if (stranger !== undefined) throw malformed(path, `design.baseline names ${stranger}, which is none of design.files`);
+  return { name: info.name, ...common, space, brief: briefOf(directory, description, space, starts) };
 }
 
 /** Reads the submissions that a Design task brings. @throws PrerequisiteError `task-malformed` for one that is none. */
-function briefOf(directory: string, contract: string, space: ProgramSpace, libraryFolder: string): Brief {
+function briefOf(
+  directory: string,
+  contract: string,
+  space: ProgramSpace,
+  starts: Pick<z.infer<typeof designSchema>, 'baseline' | 'library'>,
+): Brief {
   const submission = (folder: string, read: (name: string) => string): Files => {
     try {
       return programInSpace(Object.fromEntries(space.files.map(({ name }) => [name, read(name)])), space);
@@ -180,9 +189,10 @@ function briefOf(directory: string, contract: string, space: ProgramSpace, libra
       throw malformed(folder, errorMessage(thrown), thrown);
     }
   };
-  const base = join(directory, 'baseline');
-  const baseline = submission(base, (name) => readText(join(base, name)));
-  const root = resolve(directory, libraryFolder);
+  const baseline = submission(join(directory, 'baseline'), (name) =>
+    readText(resolve(directory, starts.baseline[name] ?? join('baseline', name))),
+  );
+  const root = resolve(directory, starts.library);
   const [first] = space.files;
   const entries = isDirectory(root) ? readdirSync(root).sort() : [];
   const library = entries.flatMap((entry) => {
