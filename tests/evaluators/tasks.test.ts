@@ -149,6 +149,33 @@ describe('malformed metadata names the file, the place and the mistake', () => {
   });
 });
 
+describe('a Design task', () => {
+  const files = [
+    { name: 'model.py', maxBytes: 1000 },
+    { name: 'config.toml', maxBytes: 1000 },
+  ];
+  const design = (baseline: object) => ({ compose: undefined, design: { family: 'lra', files, baseline } });
+  const put = (directory: string, name: string, text: string) => {
+    mkdirSync(join(directory, name, '..'), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  };
+
+  it('starts from files of its own, and from those that it names elsewhere', () => {
+    const directory = writeTask('written', design({ 'model.py': '../shared/linear.py' }));
+    put(root, 'shared/linear.py', 'x = 1\n');
+    put(directory, 'baseline/model.py', 'x = 2\n');
+    put(directory, 'baseline/config.toml', 'y = 3\n');
+    expect(loadTask('written', [root]).brief?.baseline).toEqual({ 'model.py': 'x = 1\n', 'config.toml': 'y = 3\n' });
+  });
+
+  it('may not name a baseline for a file that nobody writes, or one that is not there', () => {
+    writeTask('broken', design({ 'modle.py': '../shared/linear.py' }));
+    expect(refusal('broken').message).toContain('design.baseline names modle.py');
+    writeTask('broken', design({ 'model.py': '../shared/none.py' }));
+    expect(refusal('broken').message).toContain('shared/none.py: cannot be read');
+  });
+});
+
 describe('a profile', () => {
   it('that does not exist is answered with those that do', () => {
     writeTask('tiny');
