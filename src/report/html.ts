@@ -1,6 +1,6 @@
 import type { ReportData } from './data.ts';
+import { htmlDocument } from './document.ts';
 import { findingsOf } from './findings.ts';
-import { printable } from './format.ts';
 import { html } from './markup.ts';
 import { agentSection } from './sections/agents.ts';
 import { aggregationSection } from './sections/aggregation.ts';
@@ -16,27 +16,13 @@ import { memorySection } from './sections/memory.ts';
 import { progressSection } from './sections/progress.ts';
 import { provenanceSection } from './sections/provenance.ts';
 import { rungSection } from './sections/rungs.ts';
-import { styleSheet } from './style.ts';
 
-/**
- * The report as one HTML file: no script, no request to anywhere, readable in light and dark, on paper and in greyscale.
- * The content policy forbids what the escaping already prevents.
- */
+/** The report of a search as one HTML file. */
 export function reportHtml(data: ReportData): string {
   const findings = findingsOf(data);
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="referrer" content="no-referrer">
-<title>${data.search.id}: Aira search report</title>
-${styleSheet}
-</head>
-<body>
-<main>
-${header(data, findings)}
+  return htmlDocument(
+    `${data.search.id}: Aira search report`,
+    html`${header(data, findings)}
 ${progressSection(data, findings)}
 ${leaderboardSection(data, findings)}
 ${comparisonSection(data, findings)}
@@ -53,10 +39,6 @@ ${agentSection(data)}
 ${memorySection(data)}
 ${funnelSection(data)}
 ${failureSection(data)}
-${provenanceSection(data)}
-</main>
-</body>
-</html>
-`;
-  return printable(page.text);
+${provenanceSection(data)}`,
+  );
 }

@@ -1,8 +1,8 @@
 import type { Analysis, ArmSummary, Comparison, RunResult, Study, TaskCurves, TaskFacts } from '../../studies/index.ts';
 import { type BandedSeries, bandedCurves } from '../charts/curves.ts';
-import { count, percent, printable, score, signed } from '../format.ts';
+import { htmlDocument } from '../document.ts';
+import { count, percent, score, signed } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
-import { styleSheet } from '../style.ts';
 import { section, table } from '../table.ts';
 
 /** Everything that the page of a study shows. */
@@ -153,21 +153,11 @@ function provenance(report: StudyReport): Markup {
   );
 }
 
-/** A study as one HTML file: no script, no request to anywhere. */
+/** A study as one HTML file. */
 export function studyHtml(report: StudyReport): string {
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="referrer" content="no-referrer">
-<title>${report.name}: Aira study</title>
-${styleSheet}
-</head>
-<body>
-<main>
-${header(report)}
+  return htmlDocument(
+    `${report.name}: Aira study`,
+    html`${header(report)}
 ${section(
   'curves',
   'Over the budget',
@@ -175,10 +165,6 @@ ${section(
 )}
 ${comparisonTable(report)}
 ${armTable(report)}
-${provenance(report)}
-</main>
-</body>
-</html>
-`;
-  return printable(page.text);
+${provenance(report)}`,
+  );
 }

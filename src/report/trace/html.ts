@@ -1,7 +1,6 @@
 import { operators } from '../../domain/operator.ts';
-import { printable } from '../format.ts';
+import { htmlDocument } from '../document.ts';
 import { html } from '../markup.ts';
-import { styleSheet } from '../style.ts';
 import { agentStorySection } from './agent.ts';
 import { attributionSection } from './attributed.ts';
 import type { Attribution } from './attribution.ts';
@@ -46,30 +45,16 @@ details.step[open] summary { font-weight: 600; }
 @media (max-width: 760px) { details.step summary { grid-template-columns: 14px 1fr 70px; } details.step summary .wide { display: none; } .told { margin-left: 8px; grid-template-columns: 1fr; } }
 </style>`;
 
-/** The story of a search as one HTML file: no script, no request to anywhere. */
+/** The story of a search as one HTML file. */
 export function storyHtml(story: Story, attribution: Attribution | null = null): string {
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="referrer" content="no-referrer">
-<title>${story.search}: what its agents did, and why</title>
-${styleSheet}
-${traceStyle}
-</head>
-<body>
-<main>
-<p class="kicker">Trace of a search</p>
+  return htmlDocument(
+    `${story.search}: what its agents did, and why`,
+    html`<p class="kicker">Trace of a search</p>
 <h1>${story.search}</h1>
 <p class="facts">${story.task}; scores are ${story.metric}${story.lowerIsBetter ? ', lower is better' : ', higher is better'}, of the screening rung unless another is named.</p>
 ${attribution ? attributionSection(attribution) : null}
 ${overviewSection(story)}
-${story.agents.map((agent) => agentStorySection(agent, story))}
-</main>
-</body>
-</html>
-`;
-  return printable(page.text);
+${story.agents.map((agent) => agentStorySection(agent, story))}`,
+    traceStyle,
+  );
 }
