@@ -1,5 +1,6 @@
-// The evaluator's benchmark, with the Python that set-up chose: writes its section of BENCHMARKS.md.
-// Run: npm run bench:evaluator
+// The evaluator's benchmark: what a candidate takes, with the Python that set-up chose, and then how long devices wait
+// between two candidates (idle.mjs). Both write their sections of BENCHMARKS.md.
+// Run: npm run bench:evaluator [-- options of bench_evaluator.py]
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,9 +17,14 @@ if (!toolchain) {
   const script = join(root, 'gpu-workers', 'scripts', 'bench_evaluator.py');
   const child = spawn(toolchain.python, [script, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' });
   // A terminal interrupts the whole group; the child says how it ended.
-  process.on('SIGINT', () => {});
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  const wait = () => undefined;
+  const pass = () => child.kill('SIGTERM');
+  process.on('SIGINT', wait);
+  process.on('SIGTERM', pass);
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? 128 + (signal ? constants.signals[signal] : 0);
+    process.off('SIGINT', wait);
+    process.off('SIGTERM', pass);
+    if (process.exitCode === 0) void import('./idle.mjs');
   });
 }

@@ -2,50 +2,32 @@
 // after the other, each change a commit of its own; (b) a whole laboratory of sixteen agents and four workers that meet on
 // a nats-server, with a model and an evaluator that take no time. Rewrites its section of BENCHMARKS.md.
 // Run: npm run bench [-- nodes per agent]
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
-import { agentMachine } from '../dist/actors/agent/machine.js';
-import { archivistMachine } from '../dist/actors/archivist/machine.js';
-import { run } from '../dist/actors/running.js';
-import { workerMachine } from '../dist/actors/worker/machine.js';
 import { createModel, think } from '../dist/agents/index.js';
-import { connectBus, startServer } from '../dist/bus/index.js';
-import { searchSpecSchema } from '../dist/domain/search.js';
-import { findNatsServer } from '../dist/evaluators/index.js';
 import { Archive } from '../dist/memory/archive.js';
 import { systemClock } from '../dist/platform/clock.js';
-import { createLogger } from '../dist/platform/log.js';
-import { systemTimers } from '../dist/platform/timers.js';
+import {
+  agent,
+  circumstances,
+  evaluator,
+  openLab,
+  outcome,
+  primitives,
+  rewriteSection,
+  search,
+  searchOf,
+} from './laboratory.mjs';
 
 const perAgent = Number(process.argv[2] ?? 50);
 const ensemble = 16;
 const devices = 4;
 const sizes = [1e3, 1e4, 1e5];
-const search = 'bench-1';
-const primitives = ['M', 'mA', 'Mb'];
-const rung = { seconds: 1, settings: {} };
 const names = Array.from({ length: ensemble }, (_, index) => `agent-${index + 1}`);
-const agent = (name, evaluations) => ({
-  ...{ name, model: 'local/random', scaffold: { kind: 'one-shot' }, pending: 2, evaluations },
-});
-const spec = searchSpecSchema.parse({
-  ...{
-    id: search,
-    task: 'bench',
-    taskVersion: 'v1',
-    metric: 'accuracy',
-    space: { kind: 'stack', layers: 16, primitives },
-  },
-  ...{ profile: 'nano', rungs: { screen: rung, confirm: rung, final: rung }, evaluator: 'none', deviceClass: 'cpu' },
-  ...{ lowerIsBetter: false, seed: 1, budget: { evaluations: 2_000_000 }, references: [] },
-  agents: [agent('filler', 1_000_000), agent('alone', 1_000_000), ...names.map((name) => agent(name, perAgent))],
-  ladder: { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2 },
-});
-const log = createLogger('bench');
+const spec = searchOf([agent('filler', 1_000_000), agent('alone', 1_000_000), ...names.map((n) => agent(n, perAgent))]);
 
 /** The `index`-th architecture of 16 layers, counted in base 3. @param {number} index */
 const candidate = (index) =>
@@ -80,11 +62,6 @@ function fill(home, count) {
   })();
   db.close();
 }
-
-const outcome = {
-  ...{ status: 'ok', validation: 0.5, test: null, tasks: {}, curve: [], seconds: 1, cpuSeconds: 1 },
-  ...{ params: 1, flops: 1, peakMemoryBytes: 1, device: 'cpu' },
-};
 
 /** Processor milliseconds of this process: what others do to the machine meanwhile does not count. */
 function processorTime() {
@@ -154,53 +131,34 @@ async function ledgerAlone(home, models) {
 
 /** (b) A whole laboratory. @param {string} home @param {Record<string, unknown>} models */
 async function wholeLab(home, models) {
-  const server = await startServer({ binary: findNatsServer(), storeDir: join(home, 'nats'), log });
-  const bus = await connectBus({ url: server.url, name: 'bench', clock: systemClock, ids: randomUUID, log });
-  const archive = Archive.open(home, systemClock);
   const watch = stopwatch();
-  for (const [verb, handler] of Object.entries(archive.handlers)) {
-    archive.handlers[verb] = (request) => watch.time(verb, () => handler(request));
-  }
   let commits = 0;
-  const [record, together, markSent] = ['record', 'together', 'markSent'].map((name) => archive[name].bind(archive));
-  archive.record = (result) => watch.time('record', () => record(result));
-  archive.markSent = (entries) => watch.time('mark', () => markSent(entries));
-  archive.together = (actions) => {
-    commits += 1;
-    return watch.time('together', () => together(actions));
-  };
-  const timers = systemTimers;
-  const archivist = run(archivistMachine({ archive, bus, timers, log, reconcileEveryMs: 60_000 }), log);
-  await bus.ask('search-name', { family: 'probe' }, { attempts: 50 });
-  const nothing = () => ({
-    start: async () => ({ evaluator: 'none', device: 'cpu', deviceName: 'none' }),
-    evaluate: async (jobs, { onOutcome }) => {
-      for (const { key } of jobs) onOutcome(key, outcome);
-    },
-    stop: async () => undefined,
+  const lab = await openLab(home, (archive) => {
+    for (const [verb, handler] of Object.entries(archive.handlers)) {
+      archive.handlers[verb] = (request) => watch.time(verb, () => handler(request));
+    }
+    const [record, together, markSent] = ['record', 'together', 'markSent'].map((name) => archive[name].bind(archive));
+    archive.record = (result) => watch.time('record', () => record(result));
+    archive.markSent = (entries) => watch.time('mark', () => markSent(entries));
+    archive.together = (actions) => {
+      commits += 1;
+      return watch.time('together', () => together(actions));
+    };
   });
-  const workers = Array.from({ length: devices }, (_, index) => {
-    const parts = { id: `cpu-${index + 1}`, deviceClass: 'cpu', heartbeatMs: 10_000 };
-    const evaluators = new Map([['stack', nothing()]]);
-    return run(workerMachine({ ...parts, evaluators, bus, timers, log }), log);
-  });
-  const looking = setInterval(() => bus.ask('search-standing', { search }).catch(() => undefined), 500);
+  for (let index = 1; index <= devices; index++)
+    lab.startWorker(
+      `cpu-${index}`,
+      evaluator(async () => undefined),
+    );
+  const looking = setInterval(() => lab.bus.ask('search-standing', { search }).catch(() => undefined), 500);
   const [begun, before] = [performance.now(), processorTime()];
-  const agents = names.map((name) =>
-    run(agentMachine({ search, name, bus, timers, log, think: (input) => think({ ...input, models }) }), log),
-  );
+  const agents = names.map((name) => lab.startAgent(name, (input) => think({ ...input, models })));
   await Promise.all(agents.map(({ ended }) => ended));
   // The last results of each agent are still on their way.
-  while ((await bus.ask('search-standing', { search })).pending > 0) await delay(20);
+  while ((await lab.bus.ask('search-standing', { search })).pending > 0) await delay(20);
   const [wall, processor] = [performance.now() - begun, processorTime() - before];
   clearInterval(looking);
-  for (const worker of workers) worker.send({ type: 'STOP' });
-  await Promise.all(workers.map(({ ended }) => ended));
-  archivist.send({ type: 'STOP' });
-  await archivist.ended;
-  archive.close();
-  await bus.close();
-  await server.stop();
+  await lab.close();
   const count = ensemble * perAgent;
   const inside = ['agent-view', 'agent-submit', 'job-claim', 'record', 'search-standing', 'agent-join'];
   const disk = watch.of('together') - inside.reduce((sum, phase) => sum + watch.of(phase), 0);
@@ -226,8 +184,7 @@ const say = (line) => {
   console.log(line);
   lines.push(line);
 };
-const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`;
-say(`${new Date().toISOString().slice(0, 10)}, ${machine}, load average ${loadavg()[0]?.toFixed(1)} at the beginning.`);
+say(circumstances());
 for (const [title, heads, measure] of tables) {
   const widths = heads.map((head) => Math.max(head.length, 7));
   say(
@@ -248,9 +205,4 @@ for (const [title, heads, measure] of tables) {
   }
 }
 
-const page = join(import.meta.dirname, '../BENCHMARKS.md');
-const [begin, end] = ['<!-- orchestration: begin -->', '<!-- orchestration: end -->'];
-const [before, rest] = readFileSync(page, 'utf8').split(begin);
-const after = rest?.split(end)[1];
-if (after === undefined) throw new Error(`BENCHMARKS.md has no section between ${begin} and ${end}`);
-writeFileSync(page, `${before}${begin}\n\n${lines.join('\n')}\n\n${end}${after}`);
+rewriteSection('orchestration', lines.join('\n'));

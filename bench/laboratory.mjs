@@ -1,0 +1,118 @@
+// A laboratory as a benchmark wants it: the real archivist, workers and agents meeting on a real nats-server, with a task,
+// a model and evaluators of the benchmark's own. What is measured is what lies between them.
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { agentMachine } from '../dist/actors/agent/machine.js';
+import { archivistMachine } from '../dist/actors/archivist/machine.js';
+import { run } from '../dist/actors/running.js';
+import { workerMachine } from '../dist/actors/worker/machine.js';
+import { connectBus, startServer } from '../dist/bus/index.js';
+import { searchSpecSchema } from '../dist/domain/search.js';
+import { findNatsServer } from '../dist/evaluators/index.js';
+import { Archive } from '../dist/memory/archive.js';
+import { systemClock } from '../dist/platform/clock.js';
+import { createLogger } from '../dist/platform/log.js';
+import { systemTimers } from '../dist/platform/timers.js';
+
+export const search = 'bench-1';
+export const primitives = ['M', 'mA', 'Mb'];
+const log = createLogger('bench');
+const timers = systemTimers;
+const clock = systemClock;
+
+/** An agent that draws at random, two proposals ahead of the results. @param {string} name @param {number} evaluations */
+export const agent = (name, evaluations) => ({
+  ...{ name, model: 'local/random', scaffold: { kind: 'one-shot' }, pending: 2, evaluations },
+});
+
+/** A search over stacks of 16 layers whose evaluations nobody trains. @param {readonly unknown[]} agents */
+export function searchOf(agents) {
+  const rung = { seconds: 1, settings: {} };
+  return searchSpecSchema.parse({
+    ...{ id: search, task: 'bench', taskVersion: 'v1', metric: 'accuracy', profile: 'nano', evaluator: 'none' },
+    ...{ space: { kind: 'stack', layers: 16, primitives }, rungs: { screen: rung, confirm: rung, final: rung } },
+    ...{
+      deviceClass: 'cpu',
+      lowerIsBetter: false,
+      seed: 1,
+      budget: { evaluations: 2_000_000 },
+      references: [],
+      agents,
+    },
+    ladder: { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2 },
+  });
+}
+
+export const outcome = {
+  ...{ status: 'ok', validation: 0.5, test: null, tasks: {}, curve: [], seconds: 1, cpuSeconds: 1 },
+  ...{ params: 1, flops: 1, peakMemoryBytes: 1, device: 'cpu' },
+};
+
+/** An evaluator whose judging of one job is `judge`. @param {(job: object, handlers: object) => Promise<void>} judge */
+export const evaluator = (judge) => ({
+  start: async () => ({ evaluator: 'none', device: 'cpu', deviceName: 'none' }),
+  evaluate: async (jobs, handlers) => {
+    for (const job of jobs) {
+      await judge(job, handlers);
+      handlers.onOutcome(job.key, outcome);
+    }
+  },
+  stop: async () => undefined,
+});
+
+/** @param {Promise<unknown>[]} endings */
+const all = (endings) => Promise.all(endings);
+
+/**
+ * Opens the archive of a home and puts the parts of a laboratory around it.
+ *
+ * @param {string} home
+ * @param {(archive: object) => void} [watch] sees the archive before anybody else does
+ */
+export async function openLab(home, watch = () => undefined) {
+  const server = await startServer({ binary: findNatsServer(), storeDir: join(home, 'nats'), log });
+  const bus = await connectBus({ url: server.url, name: 'bench', clock, ids: randomUUID, log });
+  const archive = Archive.open(home, clock);
+  watch(archive);
+  const archivist = run(archivistMachine({ archive, bus, timers, log, reconcileEveryMs: 60_000 }), log);
+  await bus.ask('search-name', { family: 'probe' }, { attempts: 50 });
+  const workers = [];
+  return {
+    bus,
+    /** @param {string} id @param {object} judge */
+    startWorker(id, judge) {
+      const parts = { id, deviceClass: 'cpu', evaluators: new Map([['stack', judge]]), heartbeatMs: 10_000 };
+      workers.push(run(workerMachine({ ...parts, bus, clock, timers, log }), log));
+    },
+    /** @param {string} name @param {Function} think */
+    startAgent: (name, think) => run(agentMachine({ search, name, bus, think, timers, log }), log),
+    async close() {
+      for (const worker of workers) worker.send({ type: 'STOP' });
+      await all(workers.map(({ ended }) => ended));
+      archivist.send({ type: 'STOP' });
+      await archivist.ended;
+      archive.close();
+      await bus.close();
+      await server.stop();
+    },
+  };
+}
+
+/** Date, machine and load, as the first line of a section says them. */
+export function circumstances() {
+  const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`;
+  const load = loadavg()[0]?.toFixed(1);
+  return `${new Date().toISOString().slice(0, 10)}, ${machine}, load average ${load} at the beginning.`;
+}
+
+/** Writes a section of BENCHMARKS.md anew. @param {string} name @param {string} text */
+export function rewriteSection(name, text) {
+  const page = join(import.meta.dirname, '../BENCHMARKS.md');
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+  const [before, rest] = readFileSync(page, 'utf8').split(begin);
+  const after = rest?.split(end)[1];
+  if (after === undefined) throw new Error(`BENCHMARKS.md has no section between ${begin} and ${end}`);
+  writeFileSync(page, `${before}${begin}\n\n${text}\n\n${end}${after}`);
+}

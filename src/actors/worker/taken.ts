@@ -1,0 +1,15 @@
+import type { Delivery } from '../../bus/index.ts';
+import type { Outcome } from '../../domain/evaluation.ts';
+import type { EvaluationKey } from '../../domain/ids.ts';
+
+/** A job in hand, with the worker's own number for the training of it. */
+export interface Taken {
+  readonly delivery: Delivery;
+  readonly attempt: number;
+}
+
+/** Jobs that were trained together, with what came of each. */
+export interface Trained {
+  readonly jobs: readonly Taken[];
+  readonly outcomes: ReadonlyMap<EvaluationKey, Outcome>;
+}
