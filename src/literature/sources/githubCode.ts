@@ -2,9 +2,8 @@ import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { RefusedError } from '../http/errors.ts';
-import { telling } from '../query.ts';
 import { cleanLine } from '../text.ts';
-import { foundDocument, type OnlineSource, parseAnswer, searchTtlMs } from './source.ts';
+import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
 /** Code search allows ten requests a minute; looking up a repository is counted apart. */
 const searchRate = { burst: 1, everyMs: 6_000 };
@@ -62,17 +61,16 @@ export function githubCodeSource(
     const url = new URL(`/repos/${repository}`, base);
     try {
       const rate = repositoryRate;
-      const { body } = await client.get({
+      const { answer } = await askService(client, 'GitHub', repositorySchema, {
         url,
         rate,
         lane: 'repos',
         ttlMs: licenceTtlMs,
-        check: (answer) => parseAnswer('GitHub', answer, repositorySchema),
         headers,
         secretHeaders,
         signal,
       });
-      return parseAnswer('GitHub', body, repositorySchema).license?.spdx_id ?? 'NOASSERTION';
+      return answer.license?.spdx_id ?? 'NOASSERTION';
     } catch (thrown) {
       // Renamed or gone since it was indexed: nothing is known of what its author allows.
       if (thrown instanceof RefusedError) return 'NOASSERTION';
@@ -83,27 +81,29 @@ export function githubCodeSource(
   return {
     name: 'github',
     kind: 'code',
-    async search({ text, must = [], limit, signal }) {
-      let query = 'language:python';
-      for (const word of telling([...must, text].join(' ')).slice(0, 6)) {
-        if (query.length + word.length + 1 <= longestQuery) query = `${word} ${query}`;
+    async search(query) {
+      const { limit, signal } = query;
+      let wanted = 'language:python';
+      for (const word of plainWords(query, 6)) {
+        if (wanted.length + word.length + 1 <= longestQuery) wanted = `${word} ${wanted}`;
       }
-      if (query === 'language:python') return [];
+      if (wanted === 'language:python') return [];
       const url = new URL('/search/code', base);
-      url.searchParams.set('q', query);
+      url.searchParams.set('q', wanted);
       url.searchParams.set('per_page', String(Math.min(100, limit)));
       const rate = searchRate;
-      const answer = await client.get({
+      const {
+        answer: { items },
+        retrievedAt,
+      } = await askService(client, 'GitHub', searchSchema, {
         url,
         rate,
         lane: 'code',
         ttlMs: searchTtlMs,
-        check: (text) => parseAnswer('GitHub', text, searchSchema),
         headers,
         secretHeaders,
         signal,
       });
-      const { items } = parseAnswer('GitHub', answer.body, searchSchema);
       const known = new Map<string, string>();
       for (const name of new Set(items.map(({ repository }) => repository.full_name))) {
         known.set(name, await licenceOf(name, signal));
@@ -117,7 +117,7 @@ export function githubCodeSource(
           source: 'github',
           kind: 'code',
           url: html_url,
-          retrievedAt: answer.retrievedAt,
+          retrievedAt,
           licence,
           title: `${name}: ${path}`,
           authors: [name.slice(0, name.indexOf('/'))],

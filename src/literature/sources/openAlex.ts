@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
-import { telling } from '../query.ts';
-import { foundDocument, type OnlineSource, parseAnswer, searchTtlMs } from './source.ts';
+import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
 /** Far below the hundred a second that OpenAlex allows: each search is paid for out of a daily credit. */
 const rate = { burst: 2, everyMs: 1_000 };
@@ -39,26 +38,24 @@ export function openAlexSource(
   return {
     name: 'openalex',
     kind: 'paper',
-    async search({ text, must = [], since, limit, signal }) {
-      const query = telling([...must, text].join(' '))
-        .slice(0, 16)
-        .join(' ');
-      if (query === '') return [];
+    async search(query) {
+      const { since, limit, signal } = query;
+      const words = plainWords(query, 16);
+      if (words.length === 0) return [];
       const url = new URL('/works', base);
-      url.searchParams.set('search', query);
+      url.searchParams.set('search', words.join(' '));
       url.searchParams.set('per-page', String(Math.min(100, limit)));
       url.searchParams.set('select', 'id,display_name,publication_year,authorships,abstract_inverted_index');
       if (since !== undefined) url.searchParams.set('filter', `from_publication_date:${since}-01-01`);
-      const { body, retrievedAt } = await client.get({
+      const { answer, retrievedAt } = await askService(client, 'OpenAlex', answerSchema, {
         url,
         rate,
         ttlMs: searchTtlMs,
-        check: (answer) => parseAnswer('OpenAlex', answer, answerSchema),
         signal,
         ...(key === null ? {} : { secretQuery: { api_key: key } }),
       });
-      return parseAnswer('OpenAlex', body, answerSchema)
-        .results.filter(({ display_name }) => display_name !== null)
+      return answer.results
+        .filter(({ display_name }) => display_name !== null)
         .map((work) =>
           foundDocument({
             id: evidenceIdSchema.parse(`openalex:${work.id.slice('https://openalex.org/'.length)}`),

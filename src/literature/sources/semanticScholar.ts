@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
-import { telling } from '../query.ts';
-import { foundDocument, type OnlineSource, parseAnswer, searchTtlMs } from './source.ts';
+import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
 /** One request a second with a key; without one all anonymous callers share a pool, and more would only be refused. */
 const rate = { burst: 1, everyMs: 1_000 };
@@ -31,26 +30,24 @@ export function semanticScholarSource(
   return {
     name: 'semantic-scholar',
     kind: 'paper',
-    async search({ text, must = [], since, limit, signal }) {
-      // Plain words: a hyphen makes the service find nothing.
-      const query = telling([...must, text].join(' '))
-        .slice(0, 16)
-        .join(' ');
-      if (query === '') return [];
+    async search(query) {
+      const { since, limit, signal } = query;
+      // A hyphen makes the service find nothing.
+      const words = plainWords(query, 16);
+      if (words.length === 0) return [];
       const url = new URL('/graph/v1/paper/search', base);
-      url.searchParams.set('query', query);
+      url.searchParams.set('query', words.join(' '));
       url.searchParams.set('limit', String(Math.min(100, limit)));
       url.searchParams.set('fields', 'title,abstract,year,authors');
       if (since !== undefined) url.searchParams.set('year', `${since}-`);
-      const { body, retrievedAt } = await client.get({
+      const { answer, retrievedAt } = await askService(client, 'Semantic Scholar', answerSchema, {
         url,
         rate,
         ttlMs: searchTtlMs,
-        check: (answer) => parseAnswer('Semantic Scholar', answer, answerSchema),
         signal,
         ...(key === null ? {} : { secretHeaders: { 'x-api-key': key } }),
       });
-      return parseAnswer('Semantic Scholar', body, answerSchema).data.map((paper) =>
+      return answer.data.map((paper) =>
         foundDocument({
           id: evidenceIdSchema.parse(`semantic-scholar:${paper.paperId}`),
           source: 'semantic-scholar',

@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import type { Item, LiteratureSource } from '../../domain/literature.ts';
 import type { IndexedDocument } from '../document.ts';
+import type { GetRequest, LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
+import { telling } from '../query.ts';
 import { cleanLine } from '../text.ts';
 
 export interface SourceQuery {
@@ -27,8 +29,29 @@ const day = 24 * 60 * 60 * 1000;
 /** How long an answer is used without asking again: new works appear daily, and searches are repeated within days. */
 export const searchTtlMs = 7 * day;
 
+/** The first telling words of a query, for services that look for plain words; empty when there are none. */
+export function plainWords({ text, must = [] }: SourceQuery, most: number): string[] {
+  return telling([...must, text].join(' ')).slice(0, most);
+}
+
+/**
+ * What a service that speaks JSON answers, and when that was known to be current (ISO 8601).
+ *
+ * @throws MalformedAnswerError when it is not what `schema` says; and whatever the client throws.
+ */
+export async function askService<T>(
+  client: LiteratureClient,
+  service: string,
+  schema: z.ZodType<T>,
+  request: Omit<GetRequest, 'check'>,
+): Promise<{ readonly answer: T; readonly retrievedAt: string }> {
+  const parse = (body: string): T => parseAnswer(service, body, schema);
+  const { body, retrievedAt } = await client.get({ ...request, check: parse });
+  return { answer: parse(body), retrievedAt };
+}
+
 /** An answer as this schema. @throws MalformedAnswerError naming the first thing that is wrong. */
-export function parseAnswer<T>(service: string, body: string, schema: z.ZodType<T>): T {
+function parseAnswer<T>(service: string, body: string, schema: z.ZodType<T>): T {
   let raw: unknown;
   try {
     raw = JSON.parse(body);
