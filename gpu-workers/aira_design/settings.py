@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
-from aira_workers.errors import InvalidCandidate
-from aira_workers.strict import parse, positive
+from aira_workers.strict import parse_tagged, positive
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,4 @@ _KINDS = {"lra": LraSettings, "autoresearch": AutoresearchSettings}
 
 def parse_settings(value: Any) -> Settings:
     """Return the settings that `value` spells out; raise InvalidCandidate naming what is wrong with them."""
-    kind = value.get("family") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise InvalidCandidate(f"settings.family: expected one of {', '.join(_KINDS)}, got {kind!r}")
-    return parse(_KINDS[kind], value)
+    return parse_tagged("family", _KINDS, value)

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import math
 import typing
-from typing import Any, Type, TypeVar
+from typing import Any, Mapping, Type, TypeVar
 
 from .errors import InvalidCandidate
 
@@ -35,6 +35,14 @@ def parse(kind: Type[T], value: Any, path: str = "settings") -> T:
         return kind(**parsed)
     except ValueError as error:
         raise InvalidCandidate(f"{path}: {error}") from error
+
+
+def parse_tagged(tag: str, kinds: Mapping[str, Type[T]], value: Any) -> T:
+    """Return `value` as an instance of the one of `kinds` that its key `tag` names; raise InvalidCandidate likewise."""
+    kind = value.get(tag) if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        raise InvalidCandidate(f"settings.{tag}: expected one of {', '.join(kinds)}, got {kind!r}")
+    return parse(kinds[kind], value)
 
 
 def parse_as(kind: Any, value: Any, path: str) -> Any:

@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
-from ..errors import InvalidCandidate
 from ..mad import TaskSizes
 from ..primitives import Sizes
-from ..strict import parse, positive
+from ..strict import parse_tagged, positive
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,4 @@ _KINDS = {
 
 def parse_settings(value: Any) -> Settings:
     """Return the settings that `value` spells out; raise InvalidCandidate naming what is wrong with them."""
-    kind = value.get("proxy") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise InvalidCandidate(f"settings.proxy: expected one of {', '.join(_KINDS)}, got {kind!r}")
-    return parse(_KINDS[kind], value)
+    return parse_tagged("proxy", _KINDS, value)
