@@ -2,32 +2,37 @@
 
     python3 gpu-workers/scripts/halving.py --screen tables/compose-mad-3p-6.json --full F.npz [--full G.npz]
     python3 gpu-workers/scripts/halving.py --screen S.npz --confirm C.npz --full F.npz
+    python3 gpu-workers/scripts/halving.py --screen S.npz --confirm S.npz --confirm-seeds 2 --full F.npz
     python3 gpu-workers/scripts/halving.py --screen tables/compose-mad-3p-6.json@1 --full tables/compose-mad-3p-6.json@2,3
 
 The files are learning curves (learning_curves.py) under the settings of each rung, or a measured table, of which `@` chooses
-seeds; what all rungs have in common is compared. A candidate's final score is its mean accuracy over the full training, averaged over its seeds. Every
-figure is a mean over many draws of `--draw` architectures (default: half), so that it does not hang on one of them:
+seeds; what all rungs have in common is compared. A candidate's score on a rung is its mean accuracy over the training, on
+one seed of the screen, `--confirm-seeds` of the confirming rung (others than the screen's, where both are one file). In each
+of many draws of `--draw` architectures (default: half), half of the seeds of the full training choose, and the other half,
+by which nobody was chosen, says what the chosen one is worth:
 
-* agreement: rank correlation of a rung with the final score;
-* regret: final score of the best architecture of the draw minus that of the one that the ladder ends with;
-* kept: share of draws in which the best one, and of the best five those, reach the full training;
+* agreement: rank correlation of a rung with the mean of all full trainings;
+* regret: what is lost in worth by choosing among those whom the ladder trained fully instead of among all;
+* best kept: share of draws in which the choice among all is trained fully by the ladder too, and how many of their best five;
 * cost: steps spent, relative to training everybody fully.
 """
 
 import argparse
 import json
 from pathlib import Path
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 from read_curves import read
 from scipy.stats import spearmanr
+from separation import separation
 
-DRAWS = 2000
+RUNGS = ("screen", "confirm", "full")
+DRAWS, SPLITS = 400, 20  # draws of architectures; of seeds for each of them
 
 
 class Rung(NamedTuple):
-    """scores: letters -> mean accuracy per seed; curves: letters -> accuracy (seeds, bins), where there are any."""
+    """steps of one training; scores: letters -> mean accuracy per seed; curves: letters -> accuracy (seeds, bins), where there are any."""
 
     steps: int
     scores: Dict[str, np.ndarray]
@@ -44,33 +49,50 @@ def load(paths: List[str]) -> Rung:
             letter = {"M": "M", "mA": "A", "Mb": "B"}
             scores = {"".join(letter[one] for one in name.split()): s for name, s in table["scores"].items()}
             scores = {letters: np.array(s)[places] for letters, s in scores.items()}
-            return Rung(table["settings"]["steps"] * len(next(iter(scores.values()))), scores, {})
+            return Rung(table["settings"]["steps"], scores, {})
         found = read(path)
         steps = found.bin * found.curves.shape[-1]
         curves.update(zip(found.letters, found.curves[:, :, 0].mean(2)))
     return Rung(steps, {letters: each.mean(1) for letters, each in curves.items()}, curves)
 
 
-def ladder(rng, count: int, steps: dict, screen, confirm, final, keep: float, finalists: int) -> tuple:
-    """One rule on many draws: mean regret, its 90th percentile, share that keeps the best, best five kept, cost."""
+class Plan(NamedTuple):
+    """Share of the screened that is kept; how many of them are trained fully; seeds of the rung between, 0 without one."""
+
+    keep: float
+    finalists: Optional[int]
+    confirm_seeds: int
+
+
+def ladder(rng, count: int, steps: dict, scores: Dict[str, np.ndarray], same: bool, plan: Plan) -> tuple:
+    """scores: rung -> (architectures, seeds). One rule: mean regret, between which 95 % of the draws of architectures
+    lie, share that keeps the best, best five kept, cost."""
+    screen, full = scores["screen"], scores["full"]
     regrets, kept, five, costs = [], [], [], []
     for _ in range(DRAWS):
-        draw = rng.permutation(len(final))[:count]
-        first = screen[draw, rng.integers(screen.shape[1])]
-        promoted = draw[np.argsort(-first)[: max(finalists, round(keep * len(draw)))]]
-        if confirm is not None:
-            second = confirm[promoted, rng.integers(confirm.shape[1])]
-            chosen = promoted[np.argsort(-second)[:finalists]]
-        else:
-            chosen = promoted  # without a rung between, all promoted are trained in full
-        best = draw[np.argsort(-final[draw])]
-        regrets.append(final[best[0]] - final[chosen].max())
-        kept.append(best[0] in chosen)
-        five.append(np.isin(best[:5], promoted).mean())
-        spent = len(draw) * steps["screen"] + len(chosen) * steps["full"]
-        spent += len(promoted) * steps["confirm"] if confirm is not None else 0
-        costs.append(spent / (len(draw) * steps["full"]))
-    return np.mean(regrets), np.quantile(regrets, 0.9), np.mean(kept), np.mean(five), np.mean(costs)
+        draw, lost = rng.permutation(len(full))[:count], []
+        for _ in range(SPLITS):
+            seeds = rng.permutation(screen.shape[1])
+            first = screen[draw, seeds[0]]
+            chosen = draw[np.argsort(-first)[: max(plan.finalists or 1, round(plan.keep * len(draw)))]]
+            spent, fully = len(draw) * steps["screen"], full.shape[1] // 2 * steps["full"]
+            if plan.confirm_seeds:
+                confirm = scores["confirm"]
+                others = seeds[1:] if same else rng.permutation(confirm.shape[1])
+                second = confirm[chosen][:, others[: plan.confirm_seeds]].mean(1)
+                spent += len(chosen) * plan.confirm_seeds * steps["confirm"]
+                chosen = chosen[np.argsort(-second)[: plan.finalists]]
+            halves = rng.permutation(full.shape[1])
+            choosing = full[:, halves[: full.shape[1] // 2]].mean(1)
+            worth = full[:, halves[full.shape[1] // 2 :]].mean(1)
+            best = draw[np.argsort(-choosing[draw])]
+            winner = chosen[np.argmax(choosing[chosen])]
+            lost.append(worth[best[0]] - worth[winner])
+            kept.append(best[0] in chosen)
+            five.append(np.isin(best[:5], chosen).mean())
+            costs.append((spent + len(chosen) * fully) / (len(draw) * fully))
+        regrets.append(np.mean(lost))
+    return np.mean(regrets), np.quantile(regrets, (0.025, 0.975)), np.mean(kept), np.mean(five), np.mean(costs)
 
 
 def early_stops(accuracy: np.ndarray) -> list:
@@ -94,35 +116,45 @@ def early_stops(accuracy: np.ndarray) -> list:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for rung in ("screen", "confirm", "full"):
+    for rung in RUNGS:
         parser.add_argument(f"--{rung}", action="append", required=rung != "confirm")
+    parser.add_argument("--confirm-seeds", type=int, default=1)
     parser.add_argument("--draw", type=int)
-    options = vars(parser.parse_args())
-    size = options.pop("draw")
-    rungs = {rung: load(paths) for rung, paths in options.items() if paths}
+    options = parser.parse_args()
+    paths = {rung: getattr(options, rung) for rung in RUNGS if getattr(options, rung)}
+    rungs = {rung: load(of) for rung, of in paths.items()}
     common = sorted(set.intersection(*(set(rung.scores) for rung in rungs.values())))
     if len(common) < 6:
         raise SystemExit(f"the rungs have only {len(common)} architectures in common")
     steps = {name: rung.steps for name, rung in rungs.items()}
-    by_rung = {name: np.array([rung.scores[letters] for letters in common]) for name, rung in rungs.items()}
-    final = by_rung["full"].mean(1)
+    scores = {name: np.array([rung.scores[letters] for letters in common]) for name, rung in rungs.items()}
+    if scores["full"].shape[1] < 2:
+        raise SystemExit("the full training needs two seeds: one to choose by, one to say what the chosen one is worth")
+    same = paths.get("confirm") == paths["screen"]
+    if same and scores["screen"].shape[1] <= options.confirm_seeds:
+        raise SystemExit("the screen has too few seeds to confirm by others")
+    final = scores["full"].mean(1)
     rng = np.random.default_rng(0)
     print(f"{len(common)} architectures")
-    for rung, found in by_rung.items():
+    for rung, found in scores.items():
         single = np.mean([spearmanr(found[:, seed], final)[0] for seed in range(found.shape[1])])
         mean = spearmanr(found.mean(1), final)[0]
-        print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; rank correlation with the final score: ", end="")
-        print(f"single {single:.2f}, mean of seeds {mean:.2f}")
-    print("| screened | confirmed | fully trained | regret, mean | 90 % below | best kept | best five promoted | cost |")
+        print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; ", end="")
+        if found.shape[1] > 1:
+            told, best = separation(found), separation(found[np.argsort(-final)[: len(final) // 3]])
+            print(f"ratio {told.ratio:.1f}, within the best third {best.ratio:.1f}; ", end="")
+        print(f"rank correlation with the full training: single {single:.2f}, mean of seeds {mean:.2f}")
+    print("| screened | kept | trained fully | regret, mean | 95 % of draws | best kept | of the best five | cost |")
     print("|" + " --- |" * 8)
-    count = size or len(common) // 2
-    plans = [(keep, finalists, None) for keep in (0.05, 0.1, 0.2, 0.3, 0.5) for finalists in (1,)]
-    if "confirm" in by_rung:
-        plans = [(keep, few, by_rung["confirm"]) for keep in (0.1, 0.2, 0.3, 0.5) for few in (2, 3, 5)]
-    for keep, few, confirm in plans:
-        mean, high, kept, five, cost = ladder(rng, count, steps, by_rung["screen"], confirm, final, keep, few)
-        middle, last = (f"best {keep:.0%}", f"{few}") if confirm is not None else ("-", f"best {keep:.0%}")
-        print(f"| {count} | {middle} | {last} | {mean:.4f} | {high:.4f} | {kept:.0%} | {five:.0%} | {cost:.0%} |")
+    count = options.draw or len(common) // 2
+    plans = [Plan(keep, None, 0) for keep in (0.05, 0.1, 0.2, 0.3, 0.5)]
+    if "confirm" in scores:
+        plans = [Plan(keep, few, options.confirm_seeds) for keep in (0.1, 0.2, 0.3, 0.5) for few in (2, 3, 5)]
+    for plan in plans:
+        mean, between, kept, five, cost = ladder(rng, count, steps, scores, same, plan)
+        few = plan.finalists or "all kept"
+        spread = f"{between[0]:.4f} ... {between[1]:.4f}"
+        print(f"| {count} | best {plan.keep:.0%} | {few} | {mean:.4f} | {spread} | {kept:.0%} | {five:.0%} | {cost:.0%} |")
     for name, rung in rungs.items():
         if rung.curves:
             stops = early_stops(np.array([rung.curves[letters] for letters in common]))

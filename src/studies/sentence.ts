@@ -5,7 +5,14 @@ import type { Comparison } from './verdict.ts';
 /** Beyond so many further seeds the answer is that there is next to nothing to find. */
 const mostSeeds = 10_000;
 
-const number = (value: number): string => (Math.abs(value) >= 0.0005 ? value.toFixed(3) : value.toPrecision(2));
+/** The figures of one sentence to equally many places: as many as show two digits of an interval of this width. */
+function figures(width: number): (value: number) => string {
+  const places = width > 0 ? Math.min(9, Math.max(3, 1 - Math.floor(Math.log10(width)))) : 3;
+  return (value) => {
+    const text = value.toFixed(places);
+    return Number(text) === 0 ? text.replace('-', '') : text;
+  };
+}
 const count = (value: number): string => value.toLocaleString('en-GB');
 const percent = (value: number): string => `${Number((100 * value).toPrecision(3))} %`;
 
@@ -19,6 +26,7 @@ export const pText = (p: number): string => (p < 0.0001 ? 'p < 0.0001' : `p = ${
 export function sentenceOf(found: Omit<Comparison, 'sentence'>, study: Study, comparisons: number): string {
   const [one, other] = found.arms;
   const { effect, interval, pairs, adjusted, moreSeeds } = found;
+  const number = figures(interval.high - interval.low);
   const after = comparisons > 1 ? ` after correction for ${comparisons} comparisons` : '';
   const where = `over ${count(pairs)} paired runs of ${count(study.budget.evaluations)} evaluations`;
   const size = `${number(Math.abs(effect))} [${number(effect < 0 ? -interval.high : interval.low)}, ${number(effect < 0 ? -interval.low : interval.high)}]`;
