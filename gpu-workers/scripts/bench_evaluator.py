@@ -22,7 +22,9 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
 PACKAGE = SCRIPTS.parent
-sys.path.insert(0, str(PACKAGE))
+sys.path[:0] = [str(PACKAGE), str(SCRIPTS)]
+
+from bench_parts import Peak, parts_table  # noqa: E402
 
 BEGIN, END = "<!-- evaluator: begin -->", "<!-- evaluator: end -->"
 FAMILIES = {
@@ -59,21 +61,6 @@ def run(method: str, scale: str, letters: str) -> dict:
     if done.returncode != 0:
         raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-class Peak:
-    """Multiply-adds per second of one core in registers; the program is compiled once."""
-
-    def __init__(self, folder: str) -> None:
-        from aira_workers.native.build import FLAGS, SOURCES, best_variant, cpu_flags, find_compiler
-
-        variant = best_variant(cpu_flags())
-        self.lanes, self._program = variant.lanes, str(Path(folder) / "peak")
-        flags = [*FLAGS, *variant.flags, f"-I{SOURCES}"]
-        subprocess.run([find_compiler(), *flags, str(SCRIPTS / "peak.cpp"), "-o", self._program], check=True)
-
-    def __call__(self) -> float:
-        return max(float(subprocess.run([self._program], capture_output=True, check=True).stdout) for _ in range(3))
 
 
 def engines() -> list:
@@ -149,7 +136,7 @@ def cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def section(found: dict, peaks: dict, methods: list, count: int) -> str:
+def section(found: dict, peaks: dict, methods: list, count: int, where: str) -> str:
     import torch
 
     load = os.getloadavg()[0]
@@ -169,6 +156,7 @@ def section(found: dict, peaks: dict, methods: list, count: int) -> str:
         "core-hour at the tokens of a `small` screening):",
         "\n".join(table("wide", WIDE, methods, found, peaks)),
     ]
+    parts += ["**Where the time of a nano step goes** (width 32, 24 sequences of 32 tokens):", where]
     parts += ["### Populations on a GPU", population_table()]
     return "\n\n".join(parts)
 
@@ -203,8 +191,9 @@ def main() -> None:
     methods = ["plain", "torch", *native]
     with tempfile.TemporaryDirectory() as folder:
         found, peaks = rounds(plan, methods, options.seconds, Peak(folder) if native else None)
+        parts = parts_table(folder) if native else "Not measured: there is no compiled engine here."
     count = len(next(iter(found.values())))
-    write(options.page, section(found, peaks, methods, count))
+    write(options.page, section(found, peaks, methods, count, parts))
     print(f"wrote the evaluator's section of {options.page}")
 
 

@@ -8,6 +8,7 @@ import type { ArchiveReader } from '../memory/archive.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import type { TestScore } from '../memory/testScores.ts';
 import type { ReportAggregation, ReportData, ReportExtrapolation, ReportNode, SeedScore } from './data.ts';
+import { devicesOf } from './devices.ts';
 import { findingsOf } from './findings.ts';
 import { funnelOf } from './funnel.ts';
 
@@ -120,6 +121,7 @@ export function collectReport(
       },
       saved: { evaluations: saved.length, deviceSeconds: saved.reduce((sum, each) => sum + (each.seconds ?? 0), 0) },
     },
+    devices: devicesOf(records, standing.elapsedMs),
     aggregation: found,
     extrapolations: [],
     funnel: funnelOf(records),

@@ -21,6 +21,8 @@ export interface ReportData {
   readonly nodes: readonly ReportNode[];
   readonly phases: readonly { readonly phase: Phase; readonly seconds: number }[];
   readonly budget: ReportBudget;
+  /** Null where nothing was trained. */
+  readonly devices: ReportDevices | null;
   readonly aggregation: ReportAggregation | null;
   readonly extrapolations: readonly ReportExtrapolation[];
   /** Null where no agent read. */
@@ -94,6 +96,12 @@ export interface ReportBudget {
   };
   /** Evaluations answered from earlier results, over all rungs, and the training seconds that those results had cost. */
   readonly saved: { readonly evaluations: number; readonly deviceSeconds: number };
+}
+
+/** The workers that trained for a search, and the share of the time that they spent training. */
+export interface ReportDevices {
+  readonly count: number;
+  readonly busy: number;
 }
 
 export interface ReportAggregation {

@@ -228,6 +228,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
       },
       saved: { evaluations: nodes.filter(({ saved }) => saved).length, deviceSeconds: 41.3 },
     },
+    devices: { count: 2, busy: 0.973 },
     aggregation: chosen ? { patterns, byAgent: aggregateByAgent(pool, 0), conditioning: 0 } : null,
     extrapolations: chosen
       ? [{ label: 'Aggregate N0', pattern: chosen.architecture, rows: extrapolateAll(chosen.architecture) }]

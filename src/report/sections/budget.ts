@@ -13,6 +13,14 @@ function meter(share: number): Markup {
 }
 
 /** What the search was allowed, what it took, and what it did not have to pay. */
+/** Whether agents kept the devices at work. */
+function devicesSentence({ devices }: ReportData): string {
+  if (!devices) return '';
+  const { count: of, busy } = devices;
+  const who = of === 1 ? 'One worker trained; it was' : `${count(of)} workers trained; they were`;
+  return ` ${who} busy for ${percent(busy)} of the time from the first training to the last.`;
+}
+
 export function budgetSection(data: ReportData): Markup {
   const { limit, spent, saved } = data.budget;
   const lines = [
@@ -56,7 +64,7 @@ export function budgetSection(data: ReportData): Markup {
         most === undefined ? '' : meter(used / most),
       ]),
     )}
-<p>${count(saved.evaluations)} ${saved.evaluations === 1 ? 'evaluation was' : 'evaluations were'} answered from earlier results, which had taken ${duration(saved.deviceSeconds)} of training.</p></div>
+<p>${count(saved.evaluations)} ${saved.evaluations === 1 ? 'evaluation was' : 'evaluations were'} answered from earlier results, which had taken ${duration(saved.deviceSeconds)} of training.${devicesSentence(data)}</p></div>
 <div>${
       data.phases.length === 0
         ? null
