@@ -64,7 +64,9 @@ export function contestVerdict({ basis, contests }: Contests, reading: Reading):
   const { contender } = strongest;
   const others = contests.filter((contest) => contest.contender === contender && contest !== strongest);
   const apposition = others.length > 0 ? `, the strongest of ${others.length + 1} references,` : '';
-  const said = `${nodeName(contender)} ${contestSentence(strongest, apposition)}${figures(strongest, reading)}`;
+  // Another may stand above it in the leaderboard: who leads is chosen before the scores that judge it are seen.
+  const chosen = isProposal(contender) && basis !== 'test' ? ', the choice of the rung below,' : '';
+  const said = `${nodeName(contender)}${chosen} ${contestSentence(strongest, apposition)}${figures(strongest, reading)}`;
   return `${place[basis]} ${said}.${standing(others)}`;
 }
 

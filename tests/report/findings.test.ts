@@ -70,7 +70,7 @@ describe('findings', () => {
       );
     const say = (offset: number) => verdict(field(offset), findingsOf(field(offset)))[0];
     expect(say(0.1)).toMatch(
-      /^On the final rung a-1 beats llama, the strongest of 2 references, by \d+\.\d sd \(\+0\.1000, interval/,
+      /^On the final rung a-1, the choice of the rung below, beats llama, the strongest of 2 references, by \d+\.\d sd \(\+0\.1000, interval/,
     );
     expect(say(0.1)).toMatch(/3 paired seeds\)\. It beats the other reference\.$/);
     expect(say(0)).toMatch(/is not distinguishable from llama, the strongest of 2 references, at this budget/);

@@ -21,7 +21,9 @@ describe('summary', () => {
   it('says what came of it, how much was done and where the report is', () => {
     const data = fixture();
     const text = summary(data, 'runs/quickstart-7/report.html', plain);
-    expect(text).toMatch(/^quickstart-7: compose-mad-3p, nano\nOn the final rung composer-11 /);
+    expect(text).toMatch(
+      /^quickstart-7: compose-mad-3p, nano\nOn the final rung composer-11, the choice of the rung below, /,
+    );
     expect(text).toContain('96 proposed, 80 evaluated, 5 failed, 7 evaluations saved');
     expect(text).toMatch(/report: runs\/quickstart-7\/report.html$/);
     expect(summary(barren(), 'r', plain)).toContain('No claim: none of 4 attempts gave a score');
