@@ -1,6 +1,5 @@
 """What a ladder of rungs loses against training everybody fully, and where a training may be stopped early.
 
-    python3 gpu-workers/scripts/halving.py --screen tables/compose-mad-3p-6.json --full F.npz [--full G.npz]
     python3 gpu-workers/scripts/halving.py --screen S.npz --confirm C.npz --full F.npz
     python3 gpu-workers/scripts/halving.py --screen S.npz --confirm S.npz --confirm-seeds 2 --full F.npz
     python3 gpu-workers/scripts/halving.py --screen tables/compose-mad-3p-6.json@1 --full tables/compose-mad-3p-6.json@2,3
