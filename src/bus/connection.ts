@@ -26,6 +26,7 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Meta } from './envelope.ts';
+import { busFailure } from './failures.ts';
 
 export interface LinkOptions {
   /** `nats://[user:password@]host:port` */
@@ -52,6 +53,11 @@ export interface Link {
   onDisconnect(listener: () => void): () => void;
   /** Resolves when the line is up, or when one of the signals is aborted. */
   whenConnected(signals: readonly AbortSignal[]): Promise<void>;
+  /**
+   * Resolves when the server knows of the subscriptions made so far. A line that is lost meanwhile is waited for: the
+   * client makes its subscriptions again by itself. @throws TerminalError `bus-closed`.
+   */
+  subscribed(): Promise<void>;
   /** Has `close` wait for this. */
   keep(work: Promise<void>): void;
   stamp(traceparent?: string): Meta;
@@ -155,6 +161,19 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     if (!nc.isClosed()) await nc.close();
   }
 
+  function whenConnected(signals: readonly AbortSignal[]): Promise<void> {
+    if (connected || signals.some((signal) => signal.aborted)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const settle = () => {
+        back.delete(settle);
+        for (const signal of signals) signal.removeEventListener('abort', settle);
+        resolve();
+      };
+      back.add(settle);
+      for (const signal of signals) signal.addEventListener('abort', settle);
+    });
+  }
+
   return {
     nc,
     js: nc.jetstream({ timeout: apiTimeoutMs }),
@@ -169,17 +188,17 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       cut.add(listener);
       return () => cut.delete(listener);
     },
-    whenConnected(signals) {
-      if (connected || signals.some((signal) => signal.aborted)) return Promise.resolve();
-      return new Promise((resolve) => {
-        const settle = () => {
-          back.delete(settle);
-          for (const signal of signals) signal.removeEventListener('abort', settle);
-          resolve();
-        };
-        back.add(settle);
-        for (const signal of signals) signal.addEventListener('abort', settle);
-      });
+    whenConnected,
+    async subscribed() {
+      for (;;) {
+        try {
+          return await nc.flush();
+        } catch (thrown) {
+          if (closing.signal.aborted || nc.isClosed()) throw busFailure(thrown, 'subscribing');
+          log.debug({ error: errorMessage(thrown) }, 'the line was lost while subscribing; the client does it again');
+          await whenConnected([closing.signal]);
+        }
+      }
     },
     keep(work) {
       const settled = work.finally(() => kept.delete(settled));

@@ -138,7 +138,7 @@ export function requestsOn(link: Link): Requests {
       };
       link.closing.addEventListener('abort', stop);
       link.keep(answering);
-      await nc.flush();
+      await link.subscribed();
       return { stop };
     },
   };

@@ -49,7 +49,7 @@ export function signsOn(link: Link): Signs {
         listen(subjects.anyWorkerSign, bodies.workerSign, (state, meta) => handler({ kind: 'worker', state, meta })),
         listen(subjects.anyAgentSign, bodies.agentSign, (state, meta) => handler({ kind: 'agent', state, meta })),
       ];
-      await link.nc.flush();
+      await link.subscribed();
       return {
         async stop() {
           for (const subscription of subscriptions) subscription.unsubscribe();

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 
@@ -44,13 +44,20 @@ export interface Printed {
   readonly stderr: string;
 }
 
+/** What is said of a failed program that said nothing itself; Node's own message would repeat its whole command line. */
+function failure({ killed, signal, code, message }: ExecFileException, timeoutMs: number): string {
+  if (killed) return `it did not end within ${timeoutMs / 1000} s`;
+  if (signal) return `it was killed by ${signal}`;
+  return typeof code === 'number' ? `it exited with ${code}` : message;
+}
+
 /** Runs a program in a child's environment and gathers what it prints. Never rejects. */
 export function print(program: string, args: readonly string[], env: Environment, timeoutMs: number): Promise<Printed> {
   const options = { env: childEnvironment(env), timeout: timeoutMs, killSignal: 'SIGKILL', encoding: 'utf8' } as const;
   return new Promise((resolve) => {
     try {
       const child = execFile(program, [...args], options, (error, stdout, stderr) =>
-        resolve({ ok: error === null, stdout, stderr: stderr === '' && error ? error.message : stderr }),
+        resolve({ ok: error === null, stdout, stderr: stderr === '' && error ? failure(error, timeoutMs) : stderr }),
       );
       child.stdin?.end();
     } catch (thrown) {

@@ -171,25 +171,31 @@ describe('a worker whose evaluator trains one candidate at a time', () => {
 });
 
 describe('a worker that looks ahead', () => {
-  it('has the next job at hand before a training ends, and begins it before the last is reported', async () => {
+  it('has the next job at hand before a training ends, and claims it when that is reported', async () => {
     const { evaluator, clock, at, pass } = atHand();
-    const { claimed, results, stop } = await archivist();
+    const { results, stop } = await archivist();
     for (const each of [1, 2].map(job)) await bus.publishJob('cpu', each, each.key);
-    // Nothing is published until the second training has begun.
-    const held = deferred<void>();
-    const publishResult: Bus['publishResult'] = async (...result) => {
-      await held.promise;
-      return bus.publishResult(...result);
+    const steps: string[] = [];
+    const noting = <A extends unknown[], R>(step: string, action: (...given: A) => R) => {
+      return (...given: A): R => {
+        steps.push(step);
+        return action(...given);
+      };
     };
-    const actor = worker(evaluator, { clock, bus: { ...bus, publishResult } });
+    const takeJob: Bus['takeJob'] = async (...given) => {
+      const delivery = await bus.takeJob(...given);
+      if (delivery) steps.push('take');
+      return delivery;
+    };
+    const [ask, publishResult] = [noting('claim', bus.ask), noting('publish', bus.publishResult)];
+    const actor = worker(evaluator, { clock, bus: { ...bus, takeJob, ask, publishResult } });
     const first = await at(0);
     pass(9.2);
     first.say(0.92);
-    await until(() => claimed.length === 2);
+    await until(() => actor.getSnapshot().matches({ working: { intake: 'ready' } }));
     first.end();
     const second = await at(1);
-    expect([second.seed, results]).toEqual([2, []]);
-    held.resolve();
+    expect([second.seed, ...steps]).toEqual([2, 'take', 'claim', 'take', 'publish', 'claim']);
     second.end();
     await until(() => results.length === 2);
     expect(results.map(({ key, attempt }) => [key, attempt])).toEqual([1, 2].map((n) => [job(n).key, n]));
@@ -250,7 +256,7 @@ describe('a worker that looks ahead', () => {
     actor.send({ type: 'DRAIN' });
     first.end();
     await toPromise(actor);
-    expect([claimed.length, begun()]).toEqual([2, 1]);
+    expect([claimed.length, begun()]).toEqual([1, 1]);
     await until(() => results.length === 1);
     const again = worker(recording(1, []), { id: workerIdSchema.parse('worker-2') });
     await until(() => results.length === 2);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bus, Handlers, NatsServer, Sign } from '../../src/bus/index.ts';
 import { RetryableError } from '../../src/domain/errors.ts';
-import { workerIdSchema } from '../../src/domain/ids.ts';
+import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { workerStateSchema } from '../../src/domain/messages.ts';
 import { event, job, laboratory, result, until } from './support.ts';
 
@@ -20,6 +20,16 @@ beforeAll(async () => {
   await archive.ensureStreams();
 });
 afterAll(() => lab.clear());
+
+const sign = workerStateSchema.parse({
+  worker: 'worker-1',
+  device: 'cpu',
+  deviceName: '',
+  evaluators: ['torch-1'],
+  state: 'idle',
+  key: null,
+  progress: null,
+});
 
 async function kill(): Promise<void> {
   process.kill(server.pid, 'SIGKILL');
@@ -70,17 +80,8 @@ describe('when the server is killed and comes back', () => {
     await attempt(() => archive.publishEvent(event(3), 'event-3', { timeoutMs: 500 }));
     await until(() => events.length === 3);
     expect(events).toEqual([1, 2, 3]);
-    const state = workerStateSchema.parse({
-      worker: 'worker-1',
-      device: 'cpu',
-      deviceName: '',
-      evaluators: ['torch-1'],
-      state: 'idle',
-      key: null,
-      progress: null,
-    });
     await until(() => {
-      worker.announceWorker(state);
+      worker.announceWorker(sign);
       return signs.length > 0;
     });
   });
@@ -118,6 +119,30 @@ describe('when the server is killed and comes back', () => {
     expect(delivery?.job.key).toBe(job(100).key);
     await delivery?.ack();
     expect(await worker.takeJob('cpu', { expiresMs: 200 })).toBeNull();
+  });
+
+  it('who was subscribing when it died hears and answers afterwards', async () => {
+    const [listener, answerer] = [await lab.bus(server, { limits }), await lab.bus(server, { limits })];
+    const signs: Sign[] = [];
+    // Stopped first, so that both wait for its answer when it dies.
+    process.kill(server.pid, 'SIGSTOP');
+    const watching = listener.watchSigns((heard) => void signs.push(heard));
+    const serving = answerer.serve({ 'search-name': () => ({ search: 'again-1' }) } as unknown as Handlers);
+    await kill();
+    await restart();
+    await Promise.all([watching, serving]);
+    await until(() =>
+      worker.ask('search-name', { family: agentNameSchema.parse('again') }, { timeoutMs: 300 }).then(
+        ({ search }) => search === 'again-1',
+        () => false,
+      ),
+    );
+    await until(() => {
+      worker.announceWorker(sign);
+      return signs.length > 0;
+    });
+    await (await serving).stop();
+    await (await watching).stop();
   });
 
   it('closing does not wait for it to come back', async () => {

@@ -17,7 +17,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 function childrenOf(pid: number, command: RegExp): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-    return children.map(Number).filter((child) => command.test(readFileSync(`/proc/${child}/comm`, 'utf8').trim()));
+    return children.map(Number).filter((child) => command.test(readFileSync(`/proc/${child}/cmdline`, 'utf8')));
   } catch {
     return [];
   }
@@ -93,7 +93,7 @@ export class DistributedLab {
       program.kill('SIGKILL');
       return true;
     }
-    const [child] = childrenOf(program.pid, kind === 'server' ? /^nats-server/ : /^python/);
+    const [child] = childrenOf(program.pid, kind === 'server' ? /nats-server/ : /aira_workers/);
     if (child === undefined) return false;
     try {
       process.kill(child, 'SIGKILL');

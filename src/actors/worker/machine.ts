@@ -5,22 +5,22 @@ import type { WorkerState } from '../../domain/messages.ts';
 import type { EvaluatorHello } from '../../evaluators/index.ts';
 import { pause } from '../../platform/timers.ts';
 import { held } from '../held.ts';
-import { type Claim, claim } from './claim.ts';
+import { claim } from './claim.ts';
+import { type Gathering, gather } from './gather.ts';
 import type { WorkerParts } from './parts.ts';
 import { report } from './report.ts';
-import type { Taken, Trained } from './taken.ts';
+import type { Outcomes, Taken } from './taken.ts';
 import { startEvaluators, train } from './train.ts';
 
 interface Context {
   hellos: readonly EvaluatorHello[];
-  /** The job that is being claimed, and then what is to be trained with it. */
+  /** The job to be trained next, and then those that go with it. */
   next: readonly Taken[];
-  /** The jobs in training; several for evaluators that train populations. */
+  /** The jobs that are being claimed, trained or reported; several for evaluators that train populations. */
   training: readonly Taken[];
   /** When that training began, as the monotonic clock says it. */
   begun: number;
-  /** Trainings that have ended and are not reported yet, oldest first. */
-  ended: readonly Trained[];
+  outcomes: Outcomes;
   /** Jobs taken so far. */
   taken: number;
   error: Error | null;
@@ -31,16 +31,12 @@ type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; sh
 
 /** How long one look for work lasts; only the pace of looking again, since the queue answers at once when there is some. */
 const lookMs = 5000;
-/** So long before a training is expected to end the next job is looked for: taking and claiming one takes a few ms. */
+/** So long before a training is expected to end the next job is looked for: finding one takes a few ms. */
 const aheadMs = 1000;
 /** A look ahead takes what lies in the queue and does not wait: what comes in later is for workers whose device is free. */
 const glanceMs = 50;
 
-const inHand = ({ next, training, ended }: Context): readonly Taken[] => [
-  ...next,
-  ...training,
-  ...ended.flatMap(({ jobs }) => jobs),
-];
+const inHand = ({ next, training }: Context): readonly Taken[] => [...next, ...training];
 
 /**
  * A worker: the bus side of one device's evaluators.
@@ -49,14 +45,15 @@ const inHand = ({ next, training, ended }: Context): readonly Taken[] => [
  * training (the native process), deciding whether a failure is tried again (the archivist).
  *
  * W1. The device trains one job at a time, or one population. The next is taken when the device is free or about to be, so
- *     that it does not wait between two trainings, and nothing ages in a local buffer. It is taken ahead only from a queue
- *     in which it lies, which no worker with a free device would have left there. A population is what the queue has at
- *     that moment and what goes together (`batchKey`), never waited for.
- * W2. The outcome is published and confirmed before the job is acknowledged (I1). Killed in between, the job comes again,
- *     and the claim finds it done.
+ *     that it does not wait for one between two trainings, and nothing ages in a local buffer. It is taken ahead only from a
+ *     queue in which it lies, which no worker with a free device would have left there. A population is what the queue has
+ *     at that moment and what goes together (`batchKey`), never waited for.
+ * W2. The outcome is published and confirmed before the job is acknowledged (I1), and both before another training begins: a
+ *     death costs no more than the training under way. Killed in between, the job comes again, and the claim finds it done.
  * W3. While a job is in hand its delivery is kept alive. None is for ever: the host holds the deadline of each training.
  * W4. A job for another evaluator is handed back, never trained (I2).
  * W5. A worker that drains reports what is in training and hands back what is not yet.
+ * W6. A job is claimed when the device is free for it: an attempt in the ledger is a training that was about to begin.
  */
 export function workerMachine(parts: WorkerParts) {
   const { id, deviceClass, bus, evaluators, clock, timers, log, heartbeatMs } = parts;
@@ -86,12 +83,15 @@ export function workerMachine(parts: WorkerParts) {
           return null;
         }
       }),
-      claim: fromPromise<readonly Taken[], Claim>(({ input, signal }) => claim(parts, input, signal)),
-      train: fromPromise<Trained, { jobs: readonly Taken[]; parent: AnyActorRef }>(
+      gather: fromPromise<readonly Taken[], Gathering>(({ input, signal }) => gather(parts, input, signal)),
+      claim: fromPromise<readonly Taken[], readonly Taken[]>(({ input, signal }) => claim(parts, input, signal)),
+      train: fromPromise<Outcomes, { jobs: readonly Taken[]; parent: AnyActorRef }>(
         ({ input: { jobs, parent }, signal }) =>
           train(parts, jobs, (share) => parent.send({ type: 'PROGRESS', share }), signal),
       ),
-      report: fromPromise<void, Trained>(({ input, signal }) => report(parts, input, signal)),
+      report: fromPromise<void, Pick<Context, 'training' | 'outcomes'>>(({ input: { training, outcomes }, signal }) =>
+        report(parts, training, outcomes, signal),
+      ),
       heartbeat: fromCallback<WorkerEvent>(({ sendBack }) =>
         timers.every(heartbeatMs, () => sendBack({ type: 'BEAT' })),
       ),
@@ -108,7 +108,6 @@ export function workerMachine(parts: WorkerParts) {
       isAlmostFree: ({ context: { begun }, event }) =>
         event.type === 'PROGRESS' && ((clock.monotonic() - begun) * (1 - event.share)) / event.share <= aheadMs,
       hasNext: stateIn({ working: { intake: 'ready' } }),
-      isOff: stateIn({ working: { device: 'off' } }),
     },
     actions: {
       keepError: assign({
@@ -118,7 +117,16 @@ export function workerMachine(parts: WorkerParts) {
   }).createMachine({
     id: 'worker',
     initial: 'starting',
-    context: { hellos: [], next: [], training: [], begun: 0, ended: [], taken: 0, error: null, draining: false },
+    context: {
+      hellos: [],
+      next: [],
+      training: [],
+      begun: 0,
+      outcomes: new Map(),
+      taken: 0,
+      error: null,
+      draining: false,
+    },
     on: { STOP: '.stopping', DRAIN: { actions: assign({ draining: true }) } },
     states: {
       starting: {
@@ -161,7 +169,7 @@ export function workerMachine(parts: WorkerParts) {
                   onDone: [
                     {
                       guard: ({ event }) => event.output !== null,
-                      target: 'claiming',
+                      target: 'gathering',
                       actions: assign(({ context: { taken }, event }) => ({
                         next: [{ delivery: held(event.output), attempt: taken + 1 }],
                         taken: taken + 1,
@@ -172,13 +180,13 @@ export function workerMachine(parts: WorkerParts) {
                   onError: { target: 'closed', actions: 'keepError' },
                 },
               },
-              claiming: {
+              gathering: {
                 invoke: {
-                  src: 'claim',
+                  src: 'gather',
                   input: ({ context }) => ({
                     first: held(context.next[0] ?? null),
                     hellos: context.hellos,
-                    holding: inHand({ ...context, next: [] }),
+                    holding: context.training,
                   }),
                   onDone: [
                     {
@@ -210,58 +218,52 @@ export function workerMachine(parts: WorkerParts) {
                 entry: ({ context }) => announce('idle', context),
                 always: [
                   { guard: 'isEnding', target: 'off' },
-                  { guard: 'hasNext', target: 'training' },
+                  { guard: 'hasNext', target: 'claiming' },
                 ],
               },
+              claiming: {
+                entry: assign(({ context }) => ({ training: context.next, next: [] })),
+                invoke: {
+                  src: 'claim',
+                  input: ({ context }) => context.training,
+                  onDone: [
+                    {
+                      guard: ({ event }) => event.output.length > 0,
+                      target: 'training',
+                      actions: assign({ training: ({ event }) => event.output }),
+                    },
+                    { target: 'deciding', actions: assign({ training: [] }) },
+                  ],
+                  onError: { target: 'off', actions: 'keepError' },
+                },
+              },
               training: {
-                entry: [
-                  assign(({ context }) => ({ training: context.next, next: [], begun: clock.monotonic() })),
-                  ({ context }) => announce('training', context, 0),
-                ],
+                entry: [assign({ begun: () => clock.monotonic() }), ({ context }) => announce('training', context, 0)],
                 invoke: {
                   src: 'train',
                   input: ({ context, self }) => ({ jobs: context.training, parent: self as AnyActorRef }),
-                  onDone: {
-                    target: 'deciding',
-                    actions: assign(({ context, event }) => ({
-                      training: [],
-                      ended: [...context.ended, event.output],
-                    })),
-                  },
+                  onDone: { target: 'reporting', actions: assign({ outcomes: ({ event }) => event.output }) },
                   onError: { target: 'off', actions: 'keepError' },
                 },
                 on: { PROGRESS: { actions: ({ context, event }) => announce('training', context, event.share) } },
+              },
+              reporting: {
+                invoke: {
+                  src: 'report',
+                  input: ({ context: { training, outcomes } }) => ({ training, outcomes }),
+                  onDone: { target: 'deciding', actions: assign({ training: [], outcomes: new Map() }) },
+                  onError: { target: 'off', actions: 'keepError' },
+                },
               },
               /** A device for which the next job is at hand is not said to be idle. */
               deciding: {
                 always: [
                   { guard: 'isEnding', target: 'off' },
-                  { guard: 'hasNext', target: 'training' },
+                  { guard: 'hasNext', target: 'claiming' },
                   { target: 'free' },
                 ],
               },
               off: { type: 'final' },
-            },
-          },
-          /** Reports go out while the device is on its next job. */
-          desk: {
-            initial: 'quiet',
-            states: {
-              quiet: {
-                always: [
-                  { guard: ({ context }) => context.ended.length > 0, target: 'reporting' },
-                  { guard: 'isOff', target: 'cleared' },
-                ],
-              },
-              reporting: {
-                invoke: {
-                  src: 'report',
-                  input: ({ context }) => held(context.ended[0] ?? null),
-                  onDone: { target: 'quiet', actions: assign({ ended: ({ context }) => context.ended.slice(1) }) },
-                  onError: { target: 'cleared', actions: 'keepError' },
-                },
-              },
-              cleared: { type: 'final' },
             },
           },
         },

@@ -2,7 +2,7 @@ import { failpoint } from '../../platform/failpoint.ts';
 import { held } from '../held.ts';
 import { patiently } from '../patiently.ts';
 import type { WorkerParts } from './parts.ts';
-import type { Trained } from './taken.ts';
+import type { Outcomes, Taken } from './taken.ts';
 
 /**
  * Publishes what came of each job, and acknowledges the job when that is confirmed (I1). Killed in between, the job comes
@@ -10,7 +10,8 @@ import type { Trained } from './taken.ts';
  */
 export async function report(
   { id, bus, timers, log }: WorkerParts,
-  { jobs, outcomes }: Trained,
+  jobs: readonly Taken[],
+  outcomes: Outcomes,
   signal: AbortSignal,
 ): Promise<void> {
   const patience = { signal, timers, log };

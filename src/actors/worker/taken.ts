@@ -8,8 +8,5 @@ export interface Taken {
   readonly attempt: number;
 }
 
-/** Jobs that were trained together, with what came of each. */
-export interface Trained {
-  readonly jobs: readonly Taken[];
-  readonly outcomes: ReadonlyMap<EvaluationKey, Outcome>;
-}
+/** What came of each job of a training. */
+export type Outcomes = ReadonlyMap<EvaluationKey, Outcome>;

@@ -6,7 +6,7 @@ import { failpoint } from '../../platform/failpoint.ts';
 import { pause } from '../../platform/timers.ts';
 import { held } from '../held.ts';
 import type { WorkerParts } from './parts.ts';
-import type { Taken, Trained } from './taken.ts';
+import type { Outcomes, Taken } from './taken.ts';
 
 /** A trainer that dies while it starts may have been short of memory; one that does so again and again is broken. */
 const startTries = 3;
@@ -38,7 +38,7 @@ export async function train(
   jobs: readonly Taken[],
   onShare: (share: number) => void,
   signal: AbortSignal,
-): Promise<Trained> {
+): Promise<Outcomes> {
   failpoint('train.before-start');
   const outcomes = new Map<EvaluationKey, Outcome>();
   const own = jobs.map(({ delivery }) => delivery.job);
@@ -51,5 +51,5 @@ export async function train(
   await retrying(() => evaluator.evaluate(own, handlers), parts, signal);
   if (outcomes.size < own.length) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
   failpoint('train.after-end');
-  return { jobs, outcomes };
+  return outcomes;
 }
