@@ -1,6 +1,7 @@
 // Mb: Mamba-2 with one B/C group. The state space is one masked quadratic form over the whole sequence,
 // y_t = sum over s <= t of (C_t . B_s) exp(cs_t - cs_s) dt_s x_s, cs the running sum of -dt exp(a) (arXiv 2405.21060,
-// section 6). Keeps the input product, the convolution before and after its SiLU, y, dt, the decays and C B^T.
+// section 6). Keeps the input product with silu(z) in the place of z, the convolution after its SiLU, the sigmoids of both,
+// y, dt, the decays and C B^T.
 #pragma once
 
 #include "causal.hpp"
@@ -21,7 +22,8 @@ struct Mamba2 {
   // Padded copies of the small parameters and their gradients.
   float *taps = nullptr, *taps_gradient = nullptr, *bias = nullptr, *bias_gradient = nullptr, *dt_shift = nullptr,
         *dt_shift_gradient = nullptr;
-  float *scale = nullptr, *mixed = nullptr, *raw = nullptr, *acted = nullptr, *y = nullptr, *gate_scale = nullptr;
+  float *scale = nullptr, *mixed = nullptr, *acted = nullptr, *y = nullptr, *gate_scale = nullptr;
+  float *conv_open = nullptr, *gate_open = nullptr;  // sigmoids: (tokens, channels), (tokens, inner)
   float *dt = nullptr, *running = nullptr;  // (sequences, heads, length)
   float *decay = nullptr, *gram = nullptr;  // (sequences, heads, length, length), (sequences, length, length)
 
@@ -43,7 +45,8 @@ struct Mamba2 {
     dt_shift_gradient = arena.floats(padded(s.ssm_heads));
     scale = arena.floats(tokens);
     mixed = arena.floats(tokens * input.wide);
-    raw = arena.floats(tokens * channels);
+    conv_open = arena.floats(tokens * channels);
+    gate_open = arena.floats(tokens * inner);
     acted = arena.floats(tokens * channels);
     y = arena.floats(tokens * inner);
     gate_scale = arena.floats(tokens);
@@ -93,10 +96,11 @@ struct Mamba2 {
     input.apply(tokens, w.normed, s.width, mixed, wide);
     for (long n = 0; n < tokens / length; ++n) {
       const long at = n * length;
-      conv_forward(length, channels, s.ssm_conv, taps, bias, mixed + at * wide + inner, wide, raw + at * channels);
+      conv_forward(length, channels, s.ssm_conv, taps, bias, mixed + at * wide + inner, wide, acted + at * channels);
       for (long i = at * channels; i < (at + length) * channels; i += kLanes) {
-        const Vec r = load(raw + i);
-        store(acted + i, r * sigmoid(r));
+        const Vec r = load(acted + i), open = sigmoid(r);
+        store(conv_open + i, open);
+        store(acted + i, r * open);
       }
       step_sizes(s, w, n);
       transpose(length, state, acted + at * channels + inner + state, channels, w.tall_a, length);
@@ -104,11 +108,13 @@ struct Mamba2 {
       for (long h = 0; h < s.ssm_heads; ++h) mix_head(s, w, n, h);
     }
     for (long i = 0; i < tokens; ++i) {
-      const float *z = mixed + i * wide, *yi = y + i * inner;
-      float* gated = w.wide_a + i * inner;
+      const float* yi = y + i * inner;
+      float *z = mixed + i * wide, *gated = w.wide_a + i * inner;
       Vec squares{};
       for (long c = 0; c < inner; c += kLanes) {
-        const Vec gate = load(z + c), g = load(yi + c) * (gate * sigmoid(gate));
+        const Vec gate = load(z + c), open = sigmoid(gate), silu = gate * open, g = load(yi + c) * silu;
+        store(gate_open + i * inner + c, open);
+        store(z + c, silu);
         squares += g * g;
         store(gated + c, g);
       }
@@ -137,8 +143,7 @@ struct Mamba2 {
       gather_future(length, state, dgram, b + state, channels, db, channels);
       gather_past(length, state, dgram, b, channels, db + state, channels);
       for (long i = at * channels; i < (at + length) * channels; i += kLanes) {
-        const Vec r = load(raw + i), open = sigmoid(r), silu = r * open;
-        store(dacted + i, load(dacted + i) * (silu + open * (1.0f - silu)));
+        store(dacted + i, load(dacted + i) * silu_slope(load(acted + i), load(conv_open + i)));
       }
       conv_backward(length, channels, s.ssm_conv, taps, mixed + at * wide + inner, wide, dacted + at * channels,
                     dmixed + at * wide + inner, wide, taps_gradient, bias_gradient);
@@ -200,23 +205,21 @@ struct Mamba2 {
   // Through the gated norm of one token: writes the normed gate product, turns dy from the gradient of that product
   // into the gradient of y, and writes the gradient of z.
   void gate_backward(long i, float* gated, float* dy, float* dmixed) const {
-    const float *z = mixed + i * input.wide, *yi = y + i * inner;
+    const float *silu = mixed + i * input.wide, *open = gate_open + i * inner, *yi = y + i * inner;
     float *g = gated + i * inner, *d = dy + i * inner, *dz = dmixed + i * input.wide;
     const float r = gate_scale[i];
     Vec along{};
     for (long c = 0; c < inner; c += kLanes) {
-      const Vec gate = load(z + c), open = sigmoid(gate);
-      store(dz + c, open);  // kept for the second pass
-      const Vec normed = load(yi + c) * (gate * open) * r;
+      const Vec normed = load(yi + c) * load(silu + c) * r;
       store(g + c, normed);
       along += normed * load(d + c);
     }
     const float mean = sum_lanes(along) / static_cast<float>(inner);
     for (long c = 0; c < inner; c += kLanes) {
       const Vec through = r * (load(d + c) - load(g + c) * mean);
-      const Vec open = load(dz + c), silu = load(z + c) * open;
-      store(d + c, through * silu);
-      store(dz + c, through * load(yi + c) * (silu + open * (1.0f - silu)));
+      const Vec kept = load(silu + c);
+      store(d + c, through * kept);
+      store(dz + c, through * load(yi + c) * silu_slope(kept, load(open + c)));
     }
   }
 

@@ -51,8 +51,7 @@ struct Swiglu {
         const Vec open = sigmoid(g), silu = g * open;
         store(gated + i * act + at, silu * up);
         store(dz + inner + at, d * silu);
-        // d silu / d gate = silu + sigmoid (1 - silu)
-        store(dz + at, d * up * (silu + open * (1.0f - silu)));
+        store(dz + at, d * up * silu_slope(silu, open));
       }
     }
     output.add_gradient(tokens, gated, act, dx, s.width);

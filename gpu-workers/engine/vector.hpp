@@ -70,6 +70,9 @@ inline Vec exp(Vec x) {
 
 inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exp(-x)); }
 
+// The derivative of silu(x) = x sigmoid(x), given both.
+inline Vec silu_slope(Vec silu, Vec open) { return silu + open * (1.0f - silu); }
+
 // log(1 + e^x) = max(x, 0) + log1p(e^-|x|), and log1p(e) = 2 atanh(e / (2 + e)) whose argument is at most 1/3.
 inline Vec softplus(Vec x) {
   const Vec e = exp(x < 0.0f ? x : -x);
