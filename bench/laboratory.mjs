@@ -84,7 +84,7 @@ export async function openLab(home, watch = () => undefined) {
     /** @param {string} id @param {object} judge */
     startWorker(id, judge) {
       const parts = { id, deviceClass: 'cpu', evaluators: new Map([['stack', judge]]), heartbeatMs: 10_000 };
-      workers.push(run(workerMachine({ ...parts, bus, clock, timers, log }), log));
+      workers.push(run(workerMachine({ ...parts, bus, timers, log }), log));
     },
     /** @param {string} name @param {Function} think */
     startAgent: (name, think) => run(agentMachine({ search, name, bus, think, timers, log }), log),

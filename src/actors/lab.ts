@@ -75,10 +75,7 @@ export function startWorker(
     kinds.map((kind) => [kind, openEvaluator(kind, { device, ...own, clock, timers, log })] as const),
   );
   const heartbeatMs = Math.round(ackWaitMs / signsPerWait);
-  const part = run(
-    workerMachine({ id, deviceClass: device.class, bus, evaluators, clock, timers, log, heartbeatMs }),
-    log,
-  );
+  const part = run(workerMachine({ id, deviceClass: device.class, bus, evaluators, timers, log, heartbeatMs }), log);
   return {
     ended: part.ended.then((last) => last.context.error),
     drain: () => part.send({ type: 'DRAIN' }),

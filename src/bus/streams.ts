@@ -164,7 +164,7 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
         durable_name: workersDurable(device),
         filter_subject: subjects.work(device),
         ack_wait: nanos(limits.jobAckWaitMs),
-        // A worker holds what it trains and at most what it trains next, so that the number of workers is the limit.
+        // Each worker holds one job, so that the number of workers is the limit.
         max_ack_pending: -1,
       });
     }

@@ -1,42 +1,56 @@
-import { type AnyActorRef, assign, fromCallback, fromPromise, setup, stateIn } from 'xstate';
-import type { Delivery } from '../../bus/index.ts';
-import { errorMessage, RetryableError, toError } from '../../domain/errors.ts';
+import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
+import type { Bus, Delivery } from '../../bus/index.ts';
+import { AiraError, errorMessage, RetryableError, toError } from '../../domain/errors.ts';
+import type { Job, Outcome } from '../../domain/evaluation.ts';
+import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
-import type { EvaluatorHello } from '../../evaluators/index.ts';
-import { pause } from '../../platform/timers.ts';
+import type { SpaceKind } from '../../domain/space.ts';
+import type { DeviceClass } from '../../domain/task.ts';
+import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
+import { failpoint } from '../../platform/failpoint.ts';
+import type { Logger } from '../../platform/log.ts';
+import { pause, type Timers } from '../../platform/timers.ts';
 import { held } from '../held.ts';
-import { claim } from './claim.ts';
-import { type Gathering, gather } from './gather.ts';
-import type { WorkerParts } from './parts.ts';
-import { report } from './report.ts';
-import type { Outcomes, Taken } from './taken.ts';
-import { startEvaluators, train } from './train.ts';
+import { patiently } from '../patiently.ts';
+
+export interface WorkerParts {
+  readonly id: WorkerId;
+  readonly deviceClass: DeviceClass;
+  readonly bus: Bus;
+  /** The judge of each kind of candidate that this worker takes. */
+  readonly evaluators: ReadonlyMap<SpaceKind, Evaluator>;
+  readonly timers: Timers;
+  readonly log: Logger;
+  /** How often a training says that it is alive; well below the queue's patience. */
+  readonly heartbeatMs: number;
+}
+
+/** A job in hand, with the worker's own number for the training of it. */
+interface Taken {
+  readonly delivery: Delivery;
+  readonly attempt: number;
+}
 
 interface Context {
   hellos: readonly EvaluatorHello[];
-  /** The job to be trained next, and then those that go with it. */
-  next: readonly Taken[];
-  /** The jobs that are being claimed, trained or reported; several for evaluators that train populations. */
-  training: readonly Taken[];
-  /** When that training began, as the monotonic clock says it. */
-  begun: number;
-  outcomes: Outcomes;
+  /** The jobs that are trained together; one, but for evaluators that train populations. */
+  inHand: readonly Taken[];
   /** Jobs taken so far. */
   taken: number;
+  outcomes: ReadonlyMap<EvaluationKey, Outcome>;
   error: Error | null;
   draining: boolean;
 }
 
-type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; share: number } | { type: 'BEAT' };
+type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; share: number };
 
 /** How long one look for work lasts; only the pace of looking again, since the queue answers at once when there is some. */
 const lookMs = 5000;
-/** So long before a training is expected to end the next job is looked for: finding one takes a few ms. */
-const aheadMs = 1000;
-/** A look ahead takes what lies in the queue and does not wait: what comes in later is for workers whose device is free. */
-const glanceMs = 50;
-
-const inHand = ({ next, training }: Context): readonly Taken[] => [...next, ...training];
+const retryMs = 1000;
+/** How long to wait for each companion of a population: long enough for what is in the queue, too short to matter. */
+const companionMs = 250;
+/** A trainer that dies while it starts may have been short of memory; one that does so again and again is broken. */
+const startTries = 3;
 
 /**
  * A worker: the bus side of one device's evaluators.
@@ -44,19 +58,15 @@ const inHand = ({ next, training }: Context): readonly Taken[] => [...next, ...t
  * Role: pulls a job, asks whether it is still wanted, has it trained, publishes the outcome, acknowledges. Non-role:
  * training (the native process), deciding whether a failure is tried again (the archivist).
  *
- * W1. The device trains one job at a time, or one population. The next is taken when the device is free or about to be, so
- *     that it does not wait for one between two trainings, and nothing ages in a local buffer. It is taken ahead only from a
- *     queue in which it lies, which no worker with a free device would have left there. A population is what the queue has
- *     at that moment and what goes together (`batchKey`), never waited for.
- * W2. The outcome is published and confirmed before the job is acknowledged (I1), and both before another training begins: a
- *     death costs no more than the training under way. Killed in between, the job comes again, and the claim finds it done.
- * W3. While a job is in hand its delivery is kept alive. None is for ever: the host holds the deadline of each training.
+ * W1. One job at a time, or one population, pulled when the device is free: nothing ages in a local buffer. A population is
+ *     what the queue has at that moment and what goes together (`batchKey`), never waited for.
+ * W2. The outcome is published and confirmed before the job is acknowledged (I1). Killed in between, the job comes again,
+ *     and the claim finds it done.
+ * W3. While a training runs the delivery is kept alive; the heartbeat ends with the training, whose deadline the host holds.
  * W4. A job for another evaluator is handed back, never trained (I2).
- * W5. A worker that drains reports what is in training and hands back what is not yet.
- * W6. A job is claimed when the device is free for it: an attempt in the ledger is a training that was about to begin.
  */
 export function workerMachine(parts: WorkerParts) {
-  const { id, deviceClass, bus, evaluators, clock, timers, log, heartbeatMs } = parts;
+  const { id, deviceClass, bus, evaluators, timers, log, heartbeatMs } = parts;
 
   const announce = (state: WorkerState['state'], context: Context, progress: number | null = null): void =>
     bus.announceWorker({
@@ -65,17 +75,46 @@ export function workerMachine(parts: WorkerParts) {
       deviceName: context.hellos[0]?.deviceName ?? '',
       evaluators: context.hellos.map(({ evaluator }) => evaluator),
       state,
-      key: context.training[0]?.delivery.job.key ?? null,
+      key: context.inHand[0]?.delivery.job.key ?? null,
       progress,
     });
+
+  const evaluatorOf = ({ candidate }: Job): Evaluator => held(evaluators.get(candidate.kind) ?? null);
+
+  /** Whether the job is still wanted; one that is not is acknowledged. */
+  const claim = async ({ delivery, attempt }: Taken, signal: AbortSignal): Promise<boolean> => {
+    failpoint('worker.before-claim');
+    const request = { key: delivery.job.key, worker: id, attempt };
+    const { go } = await patiently(() => bus.ask('job-claim', request), { signal, timers, log });
+    if (!go) await patiently(() => delivery.ack(), { signal, timers, log });
+    failpoint('worker.after-claim');
+    return go;
+  };
+
+  const retrying = async <T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await action();
+      } catch (thrown) {
+        if (!(thrown instanceof RetryableError) || tries === startTries) throw thrown;
+        log.warn({ error: errorMessage(thrown) }, 'the trainer did not start; trying again');
+        await pause(timers, thrown.retryAfterMs, signal);
+      }
+    }
+  };
 
   return setup({
     types: { context: {} as Context, events: {} as WorkerEvent },
     actors: {
-      start: fromPromise<EvaluatorHello[]>(({ signal }) => startEvaluators(parts, signal)),
-      look: fromPromise<Delivery | null, number>(async ({ input: expiresMs, signal }) => {
+      start: fromPromise<EvaluatorHello[]>(async ({ signal }) => {
+        const hellos: EvaluatorHello[] = [];
+        // One after the other: starting takes memory and processor time, and the device is one.
+        for (const evaluator of evaluators.values()) hellos.push(await retrying(() => evaluator.start(), signal));
+        return hellos;
+      }),
+      look: fromPromise<Delivery | null>(async ({ signal }) => {
         try {
-          return await bus.takeJob(deviceClass, { signal, expiresMs });
+          return await bus.takeJob(deviceClass, { signal, expiresMs: lookMs });
         } catch (thrown) {
           if (!(thrown instanceof RetryableError)) throw thrown;
           log.info({ error: errorMessage(thrown) }, 'cannot look for work');
@@ -83,201 +122,180 @@ export function workerMachine(parts: WorkerParts) {
           return null;
         }
       }),
-      gather: fromPromise<readonly Taken[], Gathering>(({ input, signal }) => gather(parts, input, signal)),
-      claim: fromPromise<readonly Taken[], readonly Taken[]>(({ input, signal }) => claim(parts, input, signal)),
-      train: fromPromise<Outcomes, { jobs: readonly Taken[]; parent: AnyActorRef }>(
-        ({ input: { jobs, parent }, signal }) =>
-          train(parts, jobs, (share) => parent.send({ type: 'PROGRESS', share }), signal),
-      ),
-      report: fromPromise<void, Pick<Context, 'training' | 'outcomes'>>(({ input: { training, outcomes }, signal }) =>
-        report(parts, training, outcomes, signal),
-      ),
-      heartbeat: fromCallback<WorkerEvent>(({ sendBack }) =>
-        timers.every(heartbeatMs, () => sendBack({ type: 'BEAT' })),
-      ),
-      handBack: fromPromise<void, readonly Taken[]>(async ({ input }) => {
+      claim: fromPromise(async ({ input: { first, hellos }, signal }: Claim): Promise<Taken[]> => {
+        const { evaluator, candidate } = first.delivery.job;
+        const hello = hellos.find((each) => each.evaluator === evaluator);
+        if (!evaluators.has(candidate.kind) || !hello) {
+          log.warn({ job: evaluator, worker: hellos.map((each) => each.evaluator) }, 'a job for another evaluator');
+          await patiently(() => first.delivery.nak(retryMs), { signal, timers, log });
+          return [];
+        }
+        const inHand = (await claim(first, signal)) ? [first] : [];
+        let attempt = first.attempt;
+        while (inHand.length > 0 && inHand.length < (hello.populationSize ?? 1)) {
+          const delivery = await bus.takeJob(deviceClass, { signal, expiresMs: companionMs }).catch((thrown) => {
+            if (thrown instanceof RetryableError) return null;
+            throw thrown;
+          });
+          if (!delivery) break;
+          for (const each of inHand) each.delivery.working();
+          if (batchKey(delivery.job) !== batchKey(first.delivery.job)) {
+            await patiently(() => delivery.nak(0), { signal, timers, log });
+            break;
+          }
+          attempt += 1;
+          // A job may come again while it is in hand: its first delivery was too slow for the queue.
+          if (inHand.some((each) => each.delivery.job.key === delivery.job.key)) {
+            await patiently(() => delivery.nak(retryMs), { signal, timers, log });
+            break;
+          }
+          if (await claim({ delivery, attempt }, signal)) inHand.push({ delivery, attempt });
+        }
+        // A worker that stops meanwhile hands back what it holds; it knows of the first only.
+        if (signal.aborted)
+          await Promise.all(inHand.slice(1).map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
+        return inHand;
+      }),
+      train: fromPromise(async ({ input: { inHand, parent }, signal }: Training): Promise<Context['outcomes']> => {
+        failpoint('train.before-start');
+        const beat = timers.every(heartbeatMs, () => {
+          for (const { delivery } of inHand) delivery.working();
+        });
+        try {
+          const outcomes = new Map<EvaluationKey, Outcome>();
+          const jobs = inHand.map(({ delivery }) => delivery.job);
+          const handlers: EvaluateHandlers = {
+            signal,
+            onOutcome: (key, outcome) => outcomes.set(key, outcome),
+            onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
+          };
+          const evaluator = evaluatorOf(held(jobs[0] ?? null));
+          await retrying(() => evaluator.evaluate(jobs, handlers), signal);
+          if (outcomes.size < jobs.length) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
+          failpoint('train.after-end');
+          return outcomes;
+        } finally {
+          beat();
+        }
+      }),
+      report: fromPromise(async ({ input: { inHand, outcomes }, signal }: Report) => {
+        for (const [index, { delivery, attempt }] of inHand.entries()) {
+          const { job } = delivery;
+          const outcome = held(outcomes.get(job.key) ?? null);
+          const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
+          await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
+          failpoint('result.after-publish');
+          await patiently(() => delivery.ack(), { signal, timers, log });
+          failpoint('job.after-ack');
+          for (const later of inHand.slice(index + 1)) later.delivery.working();
+        }
+      }),
+      handBack: fromPromise(async ({ input }: { input: readonly Taken[] }) => {
         // What has been acknowledged already refuses, which is as good.
         await Promise.all(input.map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
         await Promise.all([...evaluators.values()].map((evaluator) => evaluator.stop()));
       }),
     },
-    guards: {
-      isEnding: ({ context: { draining, error } }) => draining || error !== null,
-      isFree: ({ context }) => context.training.length === 0,
-      /** The share of the time that has passed is taken for the share of the work that is done. */
-      isAlmostFree: ({ context: { begun }, event }) =>
-        event.type === 'PROGRESS' && ((clock.monotonic() - begun) * (1 - event.share)) / event.share <= aheadMs,
-      hasNext: stateIn({ working: { intake: 'ready' } }),
-    },
+    guards: { draining: ({ context }) => context.draining },
     actions: {
-      keepError: assign({
-        error: ({ context, event }) => context.error ?? toError((event as { error?: unknown }).error),
-      }),
+      keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
+      forget: assign({ inHand: [], outcomes: new Map() }),
+      drain: assign({ draining: true }),
     },
   }).createMachine({
     id: 'worker',
     initial: 'starting',
-    context: {
-      hellos: [],
-      next: [],
-      training: [],
-      begun: 0,
-      outcomes: new Map(),
-      taken: 0,
-      error: null,
-      draining: false,
-    },
-    on: { STOP: '.stopping', DRAIN: { actions: assign({ draining: true }) } },
+    context: { hellos: [], inHand: [], taken: 0, outcomes: new Map(), error: null, draining: false },
+    on: { STOP: '.stopping', DRAIN: { actions: 'drain' } },
     states: {
       starting: {
         entry: ({ context }) => announce('starting', context),
         invoke: {
           src: 'start',
-          onDone: { target: 'working', actions: assign({ hellos: ({ event }) => event.output }) },
+          onDone: { target: 'idle', actions: assign({ hellos: ({ event }) => event.output }) },
           onError: { target: 'failing', actions: 'keepError' },
         },
         on: { DRAIN: 'stopping' },
       },
-      working: {
-        type: 'parallel',
-        invoke: { src: 'heartbeat' },
-        on: {
-          BEAT: {
-            actions: ({ context }) => {
-              for (const { delivery } of inHand(context)) delivery.working();
+      idle: {
+        entry: ['forget', ({ context }) => announce('idle', context)],
+        always: { guard: 'draining', target: 'stopping' },
+        invoke: {
+          src: 'look',
+          onDone: [
+            {
+              guard: ({ event }) => event.output !== null,
+              target: 'claiming',
+              actions: assign(({ context: { taken }, event }) => ({
+                inHand: [{ delivery: held(event.output), attempt: taken + 1 }],
+                taken: taken + 1,
+              })),
             },
-          },
+            { target: 'idle', reenter: true },
+          ],
+          onError: { target: 'failing', actions: 'keepError' },
         },
-        onDone: [{ guard: ({ context }) => context.error !== null, target: 'failing' }, { target: 'stopping' }],
-        states: {
-          /** What is trained next: looked for when the device is free, or about to be. */
-          intake: {
-            initial: 'resting',
-            states: {
-              resting: {
-                always: [
-                  { guard: 'isEnding', target: 'closed' },
-                  { guard: 'isFree', target: 'looking' },
-                ],
-                on: { PROGRESS: { guard: 'isAlmostFree', target: 'looking' } },
-              },
-              looking: {
-                always: { guard: 'isEnding', target: 'closed' },
-                invoke: {
-                  src: 'look',
-                  input: ({ context }) => (context.training.length === 0 ? lookMs : glanceMs),
-                  onDone: [
-                    {
-                      guard: ({ event }) => event.output !== null,
-                      target: 'gathering',
-                      actions: assign(({ context: { taken }, event }) => ({
-                        next: [{ delivery: held(event.output), attempt: taken + 1 }],
-                        taken: taken + 1,
-                      })),
-                    },
-                    { target: 'resting' },
-                  ],
-                  onError: { target: 'closed', actions: 'keepError' },
-                },
-              },
-              gathering: {
-                invoke: {
-                  src: 'gather',
-                  input: ({ context }) => ({
-                    first: held(context.next[0] ?? null),
-                    hellos: context.hellos,
-                    holding: context.training,
-                  }),
-                  onDone: [
-                    {
-                      guard: ({ event }) => event.output.length > 0,
-                      target: 'ready',
-                      actions: assign(({ context, event }) => ({
-                        next: event.output,
-                        taken: Math.max(context.taken, ...event.output.map(({ attempt }) => attempt)),
-                      })),
-                    },
-                    { target: 'resting', actions: assign({ next: [] }) },
-                  ],
-                  onError: { target: 'closed', actions: 'keepError' },
-                },
-              },
-              ready: {
-                always: [
-                  { guard: 'isEnding', target: 'closed' },
-                  { guard: ({ context }) => context.next.length === 0, target: 'resting' },
-                ],
-              },
-              closed: { type: 'final' },
+        on: { DRAIN: 'stopping' },
+      },
+      claiming: {
+        invoke: {
+          src: 'claim',
+          input: ({ context }) => ({ first: held(context.inHand[0] ?? null), hellos: context.hellos }),
+          onDone: [
+            {
+              guard: ({ event }) => event.output.length > 0,
+              target: 'training',
+              actions: assign(({ context, event }) => ({
+                inHand: event.output,
+                taken: Math.max(context.taken, ...event.output.map(({ attempt }) => attempt)),
+              })),
             },
-          },
-          device: {
-            initial: 'free',
-            states: {
-              free: {
-                entry: ({ context }) => announce('idle', context),
-                always: [
-                  { guard: 'isEnding', target: 'off' },
-                  { guard: 'hasNext', target: 'claiming' },
-                ],
-              },
-              claiming: {
-                entry: assign(({ context }) => ({ training: context.next, next: [] })),
-                invoke: {
-                  src: 'claim',
-                  input: ({ context }) => context.training,
-                  onDone: [
-                    {
-                      guard: ({ event }) => event.output.length > 0,
-                      target: 'training',
-                      actions: assign({ training: ({ event }) => event.output }),
-                    },
-                    { target: 'deciding', actions: assign({ training: [] }) },
-                  ],
-                  onError: { target: 'off', actions: 'keepError' },
-                },
-              },
-              training: {
-                entry: [assign({ begun: () => clock.monotonic() }), ({ context }) => announce('training', context, 0)],
-                invoke: {
-                  src: 'train',
-                  input: ({ context, self }) => ({ jobs: context.training, parent: self as AnyActorRef }),
-                  onDone: { target: 'reporting', actions: assign({ outcomes: ({ event }) => event.output }) },
-                  onError: { target: 'off', actions: 'keepError' },
-                },
-                on: { PROGRESS: { actions: ({ context, event }) => announce('training', context, event.share) } },
-              },
-              reporting: {
-                invoke: {
-                  src: 'report',
-                  input: ({ context: { training, outcomes } }) => ({ training, outcomes }),
-                  onDone: { target: 'deciding', actions: assign({ training: [], outcomes: new Map() }) },
-                  onError: { target: 'off', actions: 'keepError' },
-                },
-              },
-              /** A device for which the next job is at hand is not said to be idle. */
-              deciding: {
-                always: [
-                  { guard: 'isEnding', target: 'off' },
-                  { guard: 'hasNext', target: 'claiming' },
-                  { target: 'free' },
-                ],
-              },
-              off: { type: 'final' },
-            },
-          },
+            { target: 'idle' },
+          ],
+          onError: { target: 'failing', actions: 'keepError' },
+        },
+      },
+      training: {
+        entry: ({ context }) => announce('training', context, 0),
+        invoke: {
+          src: 'train',
+          input: ({ context, self }) => ({ inHand: context.inHand, parent: self as AnyActorRef }),
+          onDone: { target: 'reporting', actions: assign({ outcomes: ({ event }) => event.output }) },
+          onError: { target: 'failing', actions: 'keepError' },
+        },
+        on: { PROGRESS: { actions: ({ context, event }) => announce('training', context, event.share) } },
+      },
+      reporting: {
+        invoke: {
+          src: 'report',
+          input: ({ context: { inHand, outcomes } }) => ({ inHand, outcomes }),
+          onDone: 'idle',
+          onError: { target: 'failing', actions: 'keepError' },
         },
       },
       failing: {
         entry: ({ context }) => log.error({ error: context.error?.message }, 'the worker gives up'),
-        invoke: { src: 'handBack', input: ({ context }) => inHand(context), onDone: 'failed', onError: 'failed' },
+        invoke: { src: 'handBack', input: ({ context }) => context.inHand, onDone: 'failed', onError: 'failed' },
       },
       stopping: {
         entry: ({ context }) => announce('draining', context),
-        invoke: { src: 'handBack', input: ({ context }) => inHand(context), onDone: 'stopped', onError: 'stopped' },
+        invoke: { src: 'handBack', input: ({ context }) => context.inHand, onDone: 'stopped', onError: 'stopped' },
       },
       stopped: { type: 'final', entry: ({ context }) => announce('stopped', context) },
       failed: { type: 'final', entry: ({ context }) => announce('stopped', context) },
     },
   });
+}
+
+interface Claim {
+  input: { first: Taken; hellos: readonly EvaluatorHello[] };
+  signal: AbortSignal;
+}
+interface Training {
+  input: { inHand: readonly Taken[]; parent: AnyActorRef };
+  signal: AbortSignal;
+}
+interface Report {
+  input: { inHand: readonly Taken[]; outcomes: Context['outcomes'] };
+  signal: AbortSignal;
 }
