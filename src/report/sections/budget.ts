@@ -12,7 +12,13 @@ function meter(share: number): Markup {
   return html`<svg class="meter" viewBox="0 0 100 8" width="100" height="8" preserveAspectRatio="none" aria-hidden="true"><rect class="trough" width="100" height="8"/><rect class="fill" width="${width}" height="8"/></svg>`;
 }
 
-/** What the search was allowed, what it took, and what it did not have to pay. */
+function savedSentence({ budget: { saved } }: ReportData): string {
+  const { evaluations, deviceSeconds } = saved;
+  if (evaluations === 0) return 'No evaluation was answered from earlier results.';
+  const what = evaluations === 1 ? 'evaluation was' : 'evaluations were';
+  return `${count(evaluations)} ${what} answered from earlier results, which had taken ${duration(deviceSeconds)} of training.`;
+}
+
 /** Whether agents kept the devices at work. */
 function devicesSentence({ devices }: ReportData): string {
   if (!devices) return '';
@@ -21,8 +27,9 @@ function devicesSentence({ devices }: ReportData): string {
   return ` ${who} busy for ${percent(busy)} of the time from the first training to the last.`;
 }
 
+/** What the search was allowed, what it took, and what it did not have to pay. */
 export function budgetSection(data: ReportData): Markup {
-  const { limit, spent, saved } = data.budget;
+  const { limit, spent } = data.budget;
   const lines = [
     { what: 'evaluations of proposals', used: spent.evaluations, limit: limit.evaluations, text: count },
     {
@@ -64,7 +71,7 @@ export function budgetSection(data: ReportData): Markup {
         most === undefined ? '' : meter(used / most),
       ]),
     )}
-<p>${count(saved.evaluations)} ${saved.evaluations === 1 ? 'evaluation was' : 'evaluations were'} answered from earlier results, which had taken ${duration(saved.deviceSeconds)} of training.${devicesSentence(data)}</p></div>
+<p>${savedSentence(data)}${devicesSentence(data)}</p></div>
 <div>${
       data.phases.length === 0
         ? null
