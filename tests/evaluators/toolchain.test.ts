@@ -89,6 +89,17 @@ describe('the Python that trains', () => {
     await expect(findPython(places({}))).rejects.toThrow(/^there is no Python with torch and numpy$/);
   });
 
+  it.each([
+    ['kill -9 $$', 'cannot be run: it was killed by SIGKILL'],
+    ['exit 7', 'cannot be run: it exited with 7'],
+    ['echo "no such library" >&2; exit 1', 'cannot be run: no such library'],
+  ])('that ends by `%s` is told as that, and not by the text of the question', async (script, problem) => {
+    const file = python('bin/python3');
+    writeFileSync(file, `#!/bin/sh\n${script}\n`);
+    const said = await findPython(places({ PATH: join(root, 'bin') })).catch((thrown: Error) => thrown.message);
+    expect(said).toBe(`there is no Python with torch and numpy (${file} ${problem})`);
+  });
+
   it('is there on this machine', async () => {
     expect(await findPython()).toMatch(/^\//);
   });
