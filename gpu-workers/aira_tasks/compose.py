@@ -114,10 +114,15 @@ def read_architecture(file: Path, layers: int, primitives: list) -> tuple:
 
 
 def data_sets(settings: dict, seed: int, split: str) -> Arrays:
-    """The arrays `inputs` and `targets` of one split by name: the very sequences that are trained or scored on."""
-    from aira_workers.proxies import LanguageSettings, parse_settings
+    """The arrays `inputs` and `targets` of one split by name: the very sequences that are trained or scored on.
+
+    Of a training that is repeated those of the first time: the others have seeds, and so sequences, of their own.
+    """
+    from aira_workers.proxies import LanguageSettings, RepeatedSettings, parse_settings
 
     parsed = parse_settings(settings)
+    if isinstance(parsed, RepeatedSettings):
+        parsed = parsed.training
     if isinstance(parsed, LanguageSettings):
         return {"text": _text(parsed, seed, split)}
     return _synthetic(parsed, seed, split)

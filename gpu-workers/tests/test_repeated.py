@@ -1,8 +1,10 @@
 """The mean of several joint trainings."""
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from aira_tasks.compose import data_sets
 from aira_workers.errors import Cancelled, Diverged, InvalidCandidate
 from aira_workers.proxies import Candidate, Hooks, measure, parse_settings
 
@@ -57,6 +59,14 @@ def test_settings_are_strict(repeated):
     for change in ({"trainings": 1}, {"trainings": 2.5}, {"extra": 1}, {"training": {"proxy": "joint"}}):
         with pytest.raises(InvalidCandidate):
             parse_settings({**repeated, **change})
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_task_hands_out_the_sequences_of_its_first_training(repeated, split):
+    found, first = data_sets(repeated, 1, split), data_sets(repeated["training"], 1, split)
+    assert list(found) == list(first)
+    for name, arrays in found.items():
+        assert all(np.array_equal(array, first[name][key]) for key, array in arrays.items())
 
 
 def test_the_two_primitive_task_uses_it():
