@@ -8,21 +8,26 @@ from conftest import PACKAGE
 
 sys.path.insert(0, str(PACKAGE / "scripts"))
 
-from halving import early_stops, ladder  # noqa: E402
+from halving import Plan, early_stops, ladder  # noqa: E402
 from learning_curves import changed_settings, drawn  # noqa: E402
 
 STEPS = {"screen": 100, "confirm": 200, "full": 1000}
 
 
-def run(screen, confirm=None, keep=0.2, finalists=2):
-    final = np.linspace(0, 1, 40)
-    return ladder(np.random.default_rng(1), 20, STEPS, screen, confirm, final, keep, finalists)
+TRUTH = np.linspace(0, 1, 40)
+EXACT = np.tile(TRUTH[:, None], 2)  # two full trainings without noise: one chooses, the other says what that is worth
+
+
+def run(screen, confirm=None, full=EXACT, keep=0.2, finalists=2, same=False, confirm_seeds=1):
+    scores = {"screen": screen, "full": full, **({} if confirm is None else {"confirm": confirm})}
+    plan = Plan(keep, None if confirm is None else finalists, 0 if confirm is None else confirm_seeds)
+    return ladder(np.random.default_rng(1), 20, STEPS, scores, same, plan)
 
 
 def test_a_true_screening_loses_nothing_and_one_that_says_nothing_does():
-    true = np.linspace(0, 1, 40)[:, None]
-    mean, high, kept, five, cost = run(true)
-    assert (mean, high, kept) == (0, 0, 1) and five == pytest.approx(4 / 5)
+    true = TRUTH[:, None]
+    mean, between, kept, five, cost = run(true)
+    assert (mean, kept) == (0, 1) and list(between) == [0, 0] and five == pytest.approx(4 / 5)
     assert cost == pytest.approx((20 * 100 + 4 * 1000) / (20 * 1000))
     assert run(true, true)[0] == 0
     assert run(true, true)[4] == pytest.approx((20 * 100 + 4 * 200 + 2 * 1000) / (20 * 1000))
@@ -30,6 +35,22 @@ def test_a_true_screening_loses_nothing_and_one_that_says_nothing_does():
     assert run(blind)[0] > 0.05 and run(blind)[2] < 0.6
     # Only the confirming rung is blind: less is lost, since it chooses among good ones.
     assert 0 < run(true, blind)[0] < run(blind, blind)[0]
+
+
+def test_nobody_is_judged_by_the_training_that_chose_it():
+    rng = np.random.default_rng(3)
+    equals = np.full((40, 1), 0.5)
+    luck = 0.5 + 0.1 * rng.standard_normal((40, 8))
+    # All are equal and only lucky: whoever is kept, nothing is lost.
+    assert abs(run(equals + 0.01 * rng.standard_normal((40, 1)), full=luck)[0]) < 0.03
+    # A screening that knows more than noisy trainings is better than they are.
+    assert run(TRUTH[:, None], full=TRUTH[:, None] + rng.standard_normal((40, 8)))[0] < -0.02
+
+
+def test_a_rung_that_confirms_by_the_screens_own_file_takes_other_seeds():
+    # One seed knows the truth and one its reverse: whichever screens, the other confirms.
+    contrary = np.stack([TRUTH, 1 - TRUTH], axis=1)
+    assert run(contrary, contrary, finalists=1, same=True)[2] == 0
 
 
 def test_early_stops_spare_every_winner():
