@@ -50,14 +50,19 @@ describe('aira audit', () => {
     expect(findings.map(({ invariant }) => invariant)).toEqual(['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9']);
     expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
     expect(code).toBe(0);
-    expect(findings.filter(({ holds }) => holds === null).map(({ invariant }) => invariant)).toEqual(['I6']);
+    // On a busy machine a training may come to be done twice: then there are two to compare, and I6 is checked as well.
+    const compared = !/ 0 with an end to compare/.test(finding(findings, 'I6')?.evidence.join('\n') ?? '');
+    const unchecked = findings.filter(({ holds }) => holds === null).map(({ invariant }) => invariant);
+    expect(unchecked).toEqual(compared ? [] : ['I6']);
     for (const { name } of fiveAgents) {
       expect(finding(findings, 'I5')?.evidence.join('\n')).toContain(`${name}: 6 of 6 attempts thought again`);
     }
     const { code: told, stdout } = await aira(['audit', 'toy-1', '--home', home]);
     expect(told).toBe(0);
     expect(stdout).toContain('I2 counted once: holds\n');
-    expect(stdout).toMatch(/8 hold, 1 not checked completely, 0 broken\n$/);
+    expect(stdout).toContain(
+      compared ? '9 hold, 0 not checked completely, 0 broken\n' : '8 hold, 1 not checked completely, 0 broken\n',
+    );
   });
 
   it('trains candidates again, alone, and finds the same scores', async () => {
