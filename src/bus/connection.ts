@@ -22,11 +22,10 @@ import {
   type NatsConnection,
   NatsError,
 } from 'nats';
-import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Meta } from './envelope.ts';
-import { busFailure } from './failures.ts';
 
 export interface LinkOptions {
   /** `nats://[user:password@]host:port` */
@@ -190,15 +189,23 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     },
     whenConnected,
     async subscribed() {
-      for (;;) {
-        try {
-          return await nc.flush();
-        } catch (thrown) {
-          if (closing.signal.aborted || nc.isClosed()) throw busFailure(thrown, 'subscribing');
-          log.debug({ error: errorMessage(thrown) }, 'the line was lost while subscribing; the client does it again');
-          await whenConnected([closing.signal]);
-        }
+      const { signal } = closing;
+      // The client leaves a flush without an answer when it is closed while the line is down.
+      const closed = new Promise<'closed'>((resolve) => {
+        signal.addEventListener('abort', () => resolve('closed'), { once: true });
+      });
+      while (!signal.aborted) {
+        const flushed = nc.flush().then(
+          () => 'known' as const,
+          (thrown) => {
+            log.debug({ error: errorMessage(thrown) }, 'the line was lost while subscribing; the client does it again');
+            return 'lost' as const;
+          },
+        );
+        if ((await Promise.race([flushed, closed])) === 'known') return;
+        await whenConnected([signal]);
       }
+      throw new TerminalError('bus-closed', 'subscribing came after the bus was closed');
     },
     keep(work) {
       const settled = work.finally(() => kept.delete(settled));

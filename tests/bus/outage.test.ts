@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bus, Handlers, NatsServer, Sign } from '../../src/bus/index.ts';
-import { RetryableError } from '../../src/domain/errors.ts';
+import { RetryableError, TerminalError } from '../../src/domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { workerStateSchema } from '../../src/domain/messages.ts';
 import { event, job, laboratory, result, until } from './support.ts';
@@ -143,6 +143,17 @@ describe('when the server is killed and comes back', () => {
     });
     await (await serving).stop();
     await (await watching).stop();
+  });
+
+  it('who was subscribing when it died, and is closed before it is back, is told so', async () => {
+    const listener = await lab.bus(server, { limits });
+    process.kill(server.pid, 'SIGSTOP');
+    const watching = listener.watchSigns(() => undefined).catch((thrown: unknown) => thrown);
+    await kill();
+    await listener.close();
+    expect(await watching).toMatchObject({ code: 'bus-closed' });
+    expect(await watching).toBeInstanceOf(TerminalError);
+    await restart();
   });
 
   it('closing does not wait for it to come back', async () => {
