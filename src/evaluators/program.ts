@@ -46,9 +46,11 @@ export interface Printed {
 
 /** What is said of a failed program that said nothing itself; Node's own message would repeat its whole command line. */
 function failure({ killed, signal, code, message }: ExecFileException, timeoutMs: number): string {
+  // A program that could not be started, or said too much: Node's sentence is about that alone.
+  if (typeof code === 'string') return message;
   if (killed) return `it did not end within ${timeoutMs / 1000} s`;
   if (signal) return `it was killed by ${signal}`;
-  return typeof code === 'number' ? `it exited with ${code}` : message;
+  return `it exited with ${code}`;
 }
 
 /** Runs a program in a child's environment and gathers what it prints. Never rejects. */
