@@ -18,6 +18,7 @@ by which nobody was chosen, says what the chosen one is worth:
 
 import argparse
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
@@ -136,13 +137,16 @@ def main() -> None:
     rng = np.random.default_rng(0)
     print(f"{len(common)} architectures")
     for rung, found in scores.items():
-        single = np.mean([spearmanr(found[:, seed], final)[0] for seed in range(found.shape[1])])
-        mean = spearmanr(found.mean(1), final)[0]
+        agreement = [
+            np.mean([spearmanr(found[:, seeds].mean(1), final)[0] for seeds in combinations(range(found.shape[1]), many)])
+            for many in range(1, found.shape[1] + 1)
+        ]
         print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; ", end="")
         if found.shape[1] > 1:
             told, best = separation(found), separation(found[np.argsort(-final)[: len(final) // 3]])
             print(f"ratio {told.ratio:.1f}, within the best third {best.ratio:.1f}; ", end="")
-        print(f"rank correlation with the full training: single {single:.2f}, mean of seeds {mean:.2f}")
+        said = ", ".join(f"{one:.2f}" for one in agreement)
+        print(f"rank correlation with the full training by seeds averaged (1 to {len(agreement)}): {said}")
     print("| screened | kept | trained fully | regret, mean | 95 % of draws | best kept | of the best five | cost |")
     print("|" + " --- |" * 8)
     count = options.draw or len(common) // 2
