@@ -16,7 +16,8 @@ Messages on descriptor 3, each one line of JSON; a `file` is followed by exactly
 ``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
 ``done``, or ``unstartable {message}``.
 
-Runs with ``python3 -I -S``, on the standard library alone. It takes no arguments.
+Runs with ``python3 -I -S``, on the standard library alone, and is one file for that reason: nothing beside it can be imported. It
+takes no arguments.
 """
 
 import base64
