@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
+import { endingSchema } from './ending.ts';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
 import { lessonSchema, operatorSchema, originSchema, rationaleSchema, viewSchema } from './node.ts';
@@ -106,8 +107,14 @@ export const requests = {
     reply: standingSchema,
   },
   'search-phase': {
-    request: z.strictObject({ search: searchIdSchema, phase: phaseSchema }),
+    /** With an ending where the phase before ends before its work is done: both are recorded together (I13). */
+    request: z.strictObject({ search: searchIdSchema, phase: phaseSchema, ending: endingSchema.optional() }),
     reply: z.strictObject({ phase: phaseSchema }),
+  },
+  /** Records why something of a search ended before its work was done (I13). */
+  'ending-record': {
+    request: z.strictObject({ search: searchIdSchema, ending: endingSchema }),
+    reply: z.strictObject({ recorded: z.boolean() }),
   },
   /** Nodes with a score on a rung, best first. */
   'search-ranking': {
@@ -262,6 +269,7 @@ export const eventSchema = z.discriminatedUnion('kind', [
     message: z.string(),
   }),
   z.strictObject({ kind: z.literal('phase-changed'), search: searchIdSchema, phase: phaseSchema }),
+  endingSchema.omit({ occurrence: true }).extend({ kind: z.literal('ended-early'), search: searchIdSchema }),
 ]);
 export type LabEvent = z.infer<typeof eventSchema>;
 

@@ -8,6 +8,7 @@ import { type Failpoint, failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
+import { endings } from './endings.ts';
 import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
 import { nodes } from './nodes.ts';
@@ -22,6 +23,7 @@ import { views } from './views.ts';
 function repositories(db: Database, live: boolean) {
   const sums = tallies(db, live);
   const out = outbox(db);
+  const ended = endings(db, out);
   const found = searches(db, out);
   const spent = budget(db, sums);
   const judged = evaluations(db, out, sums);
@@ -29,6 +31,7 @@ function repositories(db: Database, live: boolean) {
   const seen = ensemble(db, spent);
   return {
     out,
+    endings: ended,
     searches: found,
     budget: spent,
     calls: called,
@@ -144,10 +147,20 @@ export class Archive {
       if (searches.isOpen(search)) this.#commit((now) => searches.touch(search, now));
       return standing.of(search);
     },
-    'search-phase': ({ search, phase }) =>
+    'search-phase': ({ search, phase, ending }) =>
       this.#commit((now) => {
-        this.#parts.searches.touch(search, now);
-        return { phase: this.#parts.searches.enter(search, phase, now) };
+        const { searches, endings } = this.#parts;
+        searches.touch(search, now);
+        const before = searches.phase(search);
+        const entered = searches.enter(search, phase, now);
+        // A request that comes again finds the phase entered, and its ending recorded.
+        if (ending && entered !== before) endings.record(search, ending, now);
+        return { phase: entered };
+      }),
+    'ending-record': ({ search, ending }) =>
+      this.#commit((now) => {
+        this.#parts.searches.spec(search);
+        return { recorded: this.#parts.endings.record(search, ending, now) };
       }),
     'search-ranking': ({ search, rung }) => ({ nodes: this.#parts.standing.ranking(search, rung) }),
     'search-tests': ({ search, purpose }) => {
@@ -255,7 +268,7 @@ type Repositories = ReturnType<typeof repositories>;
 export interface ArchiveReader
   extends Pick<
     Repositories,
-    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'standing' | 'records' | 'evaluations'
+    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'standing' | 'records' | 'evaluations' | 'endings'
   > {
   readonly db: Database;
   close(): void;
@@ -265,8 +278,9 @@ export interface ArchiveReader
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
-    const { searches, budget, calls, views, ensemble, standing, records, evaluations } = repositories(db, false);
-    return { db, searches, budget, calls, views, ensemble, standing, records, evaluations, close };
+    const parts = repositories(db, false);
+    const { searches, budget, calls, views, ensemble, standing, records, evaluations, endings } = parts;
+    return { db, searches, budget, calls, views, ensemble, standing, records, evaluations, endings, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

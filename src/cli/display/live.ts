@@ -96,9 +96,15 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
       redraw();
     },
     event(event) {
-      if (event.kind !== 'node-failed') return;
+      const text =
+        event.kind === 'node-failed'
+          ? `${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}`
+          : event.kind === 'ended-early'
+            ? event.sentence
+            : null;
+      if (text === null) return;
       update.clear();
-      stream.write(pc.yellow(`${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}\n`));
+      stream.write(pc.yellow(`${text}\n`));
     },
     agent: (state) => void seen.agents.set(state.agent, state),
     worker: (state) => void seen.workers.set(state.worker, state),

@@ -32,6 +32,8 @@ export function plainDisplay(write: (line: string) => void): Display {
         say(`${event.node} ${event.rung} seed ${event.seed} failed: ${event.reason}: ${event.message}`);
       } else if (event.kind === 'node-refused') {
         say(`${event.agent}: refused as ${event.reason}: ${event.message}`);
+      } else if (event.kind === 'ended-early') {
+        say(event.sentence);
       } else {
         say(`now ${event.phase}`);
       }
