@@ -55,17 +55,21 @@ export interface EnsembleSetting {
   readonly log: Logger;
 }
 
+export interface RunOptions {
+  /** One worker is started on each of these. */
+  readonly devices: readonly Device[];
+  readonly without: readonly PartName[];
+  /** Workers that were started for it beforehand. */
+  readonly crew?: number;
+}
+
 /** A lab whose bus is up and whose archive answers, ready to run a search. */
 export interface Lab {
   readonly bus: Bus;
   readonly url: string;
   /** Rejects when the server or the archive of this lab fails for good, or its disk is nearly full. */
   readonly trouble: Promise<never>;
-  runSearch(
-    spec: SearchSpec,
-    source: string,
-    options: { devices: readonly Device[]; without: readonly PartName[] },
-  ): RunningSearch;
+  runSearch(spec: SearchSpec, source: string, options: RunOptions): RunningSearch;
   /** Workers that outlast a search: they train for whichever search has jobs of these kinds. */
   startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Part[];
   close(): Promise<void>;
@@ -181,13 +185,14 @@ function runSearch(
   }: Pick<EnsembleSetting, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
-  { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
+  { devices, without, crew = 0 }: RunOptions,
 ): RunningSearch {
   const here = !without.includes('agents');
   const chatting = here && spec.agents.some(({ model }) => chatArms(model).length > 0);
   const talk = chatting ? openChat(spec.id, home, chat, lab) : null;
-  const search = startSearch(spec, source, lab);
-  const workers = without.includes('workers') ? [] : workersOn(devices, [spec.space.kind], own, lab);
+  const launched = without.includes('workers') ? [] : devices;
+  const search = startSearch(spec, source, launched.length + crew, lab);
+  const workers = workersOn(launched, [spec.space.kind], own, lab);
   const models = new Map<LocalModelName, AnyModel>();
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));

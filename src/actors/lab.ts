@@ -103,8 +103,8 @@ export function startAgent(
 export type SearchEnd = { readonly how: 'finished' | 'stopped' } | { readonly how: 'failed'; readonly error: Error };
 
 /** Starts the life of a search, or takes it up where the ledger says that it stood. */
-export function startSearch(spec: SearchSpec, source: string, { bus, timers, log }: LabSetting) {
-  const part = run(searchMachine({ spec, source, bus, timers, log }), log);
+export function startSearch(spec: SearchSpec, source: string, workers: number, { bus, timers, log }: LabSetting) {
+  const part = run(searchMachine({ spec, source, workers, bus, timers, log }), log);
   const ended: Promise<SearchEnd> = part.ended.then((last) => {
     if (last.context.error) return { how: 'failed', error: last.context.error };
     return { how: last.value === 'finished' ? 'finished' : 'stopped' };

@@ -93,7 +93,7 @@ export async function runStudy(setting: StudyRunsSetting): Promise<RunResult[]> 
   try {
     for (const run of open) {
       if (signal.aborted) break;
-      const running = lab.runSearch(run.spec, source, { devices: [], without: [] });
+      const running = lab.runSearch(run.spec, source, { devices: [], without: [], crew: workers.length });
       const drain = () => running.drain();
       signal.addEventListener('abort', drain);
       const stopWatching = watchProgress(running, run, setting);

@@ -11,7 +11,9 @@ export const failureReasons = [
   'nan', // loss or score left the finite numbers
   'oom', // memory ran out
   'timeout', // the deadline passed
-  'crash', // the trainer process died, or threw
+  'crash', // the program ended itself, or the trainer threw
+  'lost', // the laboratory lost the training: its trainer died, or could not be started
+  'data', // the task's data could not be prepared
   'cancelled', // stopped before it was done
   'poison', // took its worker down more often than is forgiven
   'tampered', // a program touched what is not its own, or its predictions are not what was asked for

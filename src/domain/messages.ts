@@ -70,11 +70,13 @@ export const standingSchema = z.strictObject({
   pendingOn: byRungSchema,
   /** Evaluations with an outcome, by rung. */
   doneOn: byRungSchema,
+  /** Trainings of this search that ended with a score, by rung. */
+  timedOn: byRungSchema,
   /** Pending evaluations that a worker has begun. */
   training: z.int(),
   /** Training seconds paid by this search. */
   deviceSeconds: z.number(),
-  /** Mean seconds of a training on each rung, where one has ended. */
+  /** Mean seconds of a training on each rung, where one has ended; else of the earlier results that this search was given. */
   meanSeconds: z.partialRecord(rungSchema, z.number()),
   /** Wall time spent so far, over all sittings, in milliseconds. */
   elapsedMs: z.number(),
@@ -146,6 +148,8 @@ export const requests = {
       nodes: z.array(nodeIdSchema),
       rung: rungSchema,
       seeds: z.int().positive(),
+      /** Only evaluations whose outcome is known: nothing is trained. */
+      known: z.literal(true).optional(),
     }),
     reply: z.strictObject({ asked: z.int(), saved: z.int(), refused: z.int() }),
   },

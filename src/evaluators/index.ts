@@ -2,6 +2,7 @@ export { type CheckOrder, checkTask, type TaskFinding } from './airs/index.ts';
 export { dataFolder } from './data/folder.ts';
 export { changedData, type DataRecord, importData, importedData } from './data/import.ts';
 export { dataSetNames } from './data/kinds.ts';
+export { prepareTask } from './design/index.ts';
 export { chooseDevices, type Device, inspectMachine, type Machine } from './devices.ts';
 export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';
 export { type Engine, type EngineChoice, engineFor } from './engine.ts';

@@ -107,7 +107,7 @@ export class Trainer {
   }
 
   #crash(sentence: string, startError?: Error): void {
-    this.condemn({ reason: 'crash', message: withLastWords(sentence, this.process.stderr) }, startError);
+    this.condemn({ reason: 'lost', message: withLastWords(sentence, this.process.stderr) }, startError);
   }
 
   #missHello(): void {

@@ -8,6 +8,7 @@ import { type Failpoint, failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
+import { earlyEnds } from './earlyEnds.ts';
 import { endings } from './endings.ts';
 import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
@@ -26,7 +27,7 @@ function repositories(db: Database, live: boolean) {
   const ended = endings(db, out);
   const found = searches(db, out);
   const spent = budget(db, sums);
-  const judged = evaluations(db, out, sums);
+  const judged = evaluations(db, out, ended, sums);
   const called = calls(db);
   const seen = ensemble(db, spent);
   return {
@@ -37,7 +38,10 @@ function repositories(db: Database, live: boolean) {
     calls: called,
     evaluations: judged,
     ensemble: seen,
-    nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent, ensemble: seen, tallies: sums }),
+    nodes: nodes(db, {
+      ...{ out, searches: found, evaluations: judged, budget: spent, endings: ended, ensemble: seen, tallies: sums },
+    }),
+    earlyEnds: earlyEnds(db, { searches: found, budget: spent, endings: ended, tallies: sums }),
     views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
     standing: standing(db, { searches: found, budget: spent, calls: called, tallies: sums }),
     tallies: sums,
@@ -127,11 +131,14 @@ export class Archive {
     return outcomes;
   }
 
-  /** A search that was stopped, or whose wall time is over, has nothing trained any more (I9). */
-  #mayTrain(search: SearchId): boolean {
+  /**
+   * A search that was stopped, whose process died, or whose wall time is over, has nothing trained any more (I9): its jobs
+   * must not take the workers of others.
+   */
+  #mayTrain(search: SearchId, now: number): boolean {
     const { searches } = this.#parts;
     const { minutes } = searches.spec(search).budget;
-    return searches.isOpen(search) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
+    return searches.isLive(search, now) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
   }
 
   /** The answers to all requests, by verb. */
@@ -149,18 +156,21 @@ export class Archive {
     },
     'search-phase': ({ search, phase, ending }) =>
       this.#commit((now) => {
-        const { searches, endings } = this.#parts;
+        const { searches, earlyEnds } = this.#parts;
         searches.touch(search, now);
         const before = searches.phase(search);
         const entered = searches.enter(search, phase, now);
         // A request that comes again finds the phase entered, and its ending recorded.
-        if (ending && entered !== before) endings.record(search, ending, now);
+        earlyEnds.record(searches.spec(search), before, entered, ending, now);
         return { phase: entered };
       }),
     'ending-record': ({ search, ending }) =>
       this.#commit((now) => {
-        this.#parts.searches.spec(search);
-        return { recorded: this.#parts.endings.record(search, ending, now) };
+        const { searches, endings } = this.#parts;
+        // Throws where there is no such search.
+        searches.spec(search);
+        const occurrence = ending.of === 'search' ? searches.sessions(search) : ending.occurrence;
+        return { recorded: endings.record(search, { ...ending, occurrence }, now) };
       }),
     'search-ranking': ({ search, rung }) => ({ nodes: this.#parts.standing.ranking(search, rung) }),
     'search-tests': ({ search, purpose }) => {
@@ -211,8 +221,9 @@ export class Archive {
     'call-settle': (request) => this.#commit((now) => this.#parts.calls.settle(request, now)),
     'job-claim': ({ key, worker, attempt }) =>
       this.#commit((now) => {
-        const { evaluations } = this.#parts;
-        const reason = evaluations.claim(key, worker, attempt, (search) => this.#mayTrain(search), now);
+        const { evaluations, searches } = this.#parts;
+        const reason = evaluations.claim(key, worker, attempt, (search) => this.#mayTrain(search, now), now);
+        if (reason === 'wanted') for (const search of evaluations.wantedBy(key)) searches.train(search, now);
         return { go: reason === 'wanted', reason };
       }),
   };
@@ -242,10 +253,11 @@ export class Archive {
     }
   }
 
-  /** Jobs of open searches that have no result yet. */
+  /** Jobs without a result that a search wants on which somebody works. */
   openJobs() {
     const { evaluations, searches } = this.#parts;
-    return evaluations.open().filter((job) => job.wantedBy.some((search) => searches.isOpen(search)));
+    const now = this.#clock.now();
+    return evaluations.open().filter((job) => job.wantedBy.some((search) => searches.isLive(search, now)));
   }
 
   isDone(key: EvaluationKey): boolean {

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { parseCandidate } from '../domain/candidate.ts';
+import { endingReasons } from '../domain/ending.ts';
 import {
   type EvaluationResult,
   evaluationKey,
@@ -12,13 +13,19 @@ import type { AgentName, EvaluationKey, NodeId, SearchId, WorkerId } from '../do
 import type { LabEvent } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
+import type { Endings } from './endings.ts';
 import type { Outbox } from './outbox.ts';
 import type { Tallies } from './tally.ts';
 
-/** A candidate whose trainings were begun so often without an end is not tried again. */
+/**
+ * A candidate whose trainings were begun so often without an end, since the archive was opened, is not tried again. What was
+ * under way when the archive itself ended says nothing about a candidate: whoever killed it killed the workers as well.
+ */
 export const forgivenAttempts = 5;
-/** Ends that say more about the machine than about the candidate; the training is tried again. */
-const worthRetrying: readonly FailureReason[] = ['crash', 'cancelled'];
+/** So many over all sessions are too many in any case. */
+const mostAttempts = 25;
+/** Losses of the laboratory. An end that a program causes itself counts: it must not draw its luck again. */
+const worthRetrying: readonly FailureReason[] = ['lost', 'cancelled'];
 const retries = 2;
 
 /** What the trainer measured of the test set stays out of the row that everybody reads (I4). */
@@ -59,7 +66,7 @@ export interface EvaluationRow {
  *
  * I2 is held twice: by the primary key of `evaluations`, and by asking before any training whether the key is known.
  */
-export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
+export function evaluations(db: Database, out: Outbox, endings: Endings, tallies: Tallies) {
   const job = db.prepare<[string], { body: string; epoch: number }>('SELECT body, epoch FROM jobs WHERE key = ?');
   const insertJob = db.prepare('INSERT INTO jobs (key, body, created_at) VALUES (?, ?, ?)');
   const raiseEpoch = db.prepare('UPDATE jobs SET epoch = epoch + 1 WHERE key = ?');
@@ -77,7 +84,12 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.key = ? ORDER BY w.search, n.seq`,
   );
   const insertAttempt = db.prepare('INSERT OR IGNORE INTO attempts (key, worker, attempt, at) VALUES (?, ?, ?, ?)');
-  const attempts = db.prepare<[string], { n: number }>('SELECT count(*) AS n FROM attempts WHERE key = ?');
+  /** Trainings of a key without an end: those since this archive was opened, and all. */
+  const unheard = db.prepare<[number, string], { recent: number; n: number }>(
+    `SELECT coalesce(sum(a.seq > ?), 0) AS recent, count(*) AS n FROM attempts a WHERE a.key = ? AND NOT EXISTS
+       (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)`,
+  );
+  const opened = db.prepare<[], { seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM attempts').get()?.seq ?? 0;
   const failedTries = db.prepare<[string], { n: number }>(
     `SELECT count(*) AS n FROM deliveries WHERE key = ? AND verdict = 'retry'`,
   );
@@ -212,11 +224,17 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
       if (!row) return 'unknown';
       if (evaluation.get(key)) return 'done';
       if (!wantsOf.all(key).some((want) => mayTrain(want.search))) return 'withdrawn';
-      if ((attempts.get(key)?.n ?? 0) >= forgivenAttempts) {
+      const silent = unheard.get(opened, key);
+      if (silent && (silent.recent >= forgivenAttempts || silent.n >= mostAttempts)) {
         const { evaluator } = jobSchema.parse(JSON.parse(row.body));
-        const message = `took its worker down ${forgivenAttempts} times`;
+        const message = `took its worker down ${silent.n} times`;
         const outcome = { status: 'failed', reason: 'poison', message, seconds: 0, device: 'none' } as const;
         conclude({ key, worker, evaluator, attempt, outcome }, now);
+        for (const { search, node, rung } of wantsOf.all(key)) {
+          const sentence = `The evaluation of ${node} on the ${rung} rung was given up: it ${message}.`;
+          const end = { of: 'job', subject: key, reason: endingReasons.poison, sentence } as const;
+          endings.record(search, { ...end, figures: { attempts: silent.n } }, now);
+        }
         return 'done';
       }
       if (insertAttempt.run(key, worker, attempt, now).changes > 0) tallies.addAttempt(key, worker, attempt);
@@ -259,6 +277,9 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
     },
 
     requeue,
+
+    /** The searches that want an evaluation. */
+    wantedBy: (key: EvaluationKey): SearchId[] => [...new Set(wantsOf.all(key).map(({ search }) => search))],
 
     /** Jobs without a result, and whether the present epoch of each has been published. */
     open: () =>

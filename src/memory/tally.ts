@@ -15,6 +15,9 @@ export interface RungSums {
   /** Of those that ended well. */
   okSeconds: number;
   ok: number;
+  /** Of results that were known before and ended well. */
+  knownSeconds: number;
+  known: number;
 }
 
 export interface AgentSums {
@@ -67,7 +70,7 @@ export interface Ended {
 
 const none = (): RungSums => ({
   ...{ pending: 0, evaluated: 0, failed: 0, saved: 0, owed: 0 },
-  ...{ seconds: 0, okSeconds: 0, ok: 0 },
+  ...{ seconds: 0, okSeconds: 0, ok: 0, knownSeconds: 0, known: 0 },
 });
 const nobody = (): AgentSums => ({ proposed: 0, refused: 0, evaluated: 0, failed: 0, best: null });
 
@@ -88,7 +91,9 @@ export function tallies(db: Database, live: boolean) {
        sum(e.key IS NULL AND w.saved = 0) AS owed,
        coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0), 0) AS seconds,
        coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0 AND e.status = 'ok'), 0) AS okSeconds,
-       coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok
+       coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok,
+       coalesce(sum(e.seconds) FILTER (WHERE w.saved = 1 AND e.status = 'ok'), 0) AS knownSeconds,
+       coalesce(sum(w.saved = 1 AND e.status = 'ok'), 0) AS known
      FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.rung`,
   );
   const agentRows = db.prepare<[string], AgentSums & { agent: AgentName }>(
@@ -172,6 +177,13 @@ export function tallies(db: Database, live: boolean) {
     rungs: (search: SearchId): Readonly<Record<Rung, Readonly<RungSums>>> => of(search).rungs,
     agent: (search: SearchId, agent: AgentName): Readonly<AgentSums> => of(search).agents.get(agent) ?? nobody(),
 
+    /** Mean seconds of the earlier results that this search was given, by rung. */
+    knownSeconds(search: SearchId): Partial<Record<Rung, number>> {
+      const sums = of(search).rungs;
+      const given = rungs.filter((rung) => sums[rung].known > 0);
+      return Object.fromEntries(given.map((rung) => [rung, sums[rung].knownSeconds / sums[rung].known]));
+    },
+
     /** The best on a rung, by the mean over its seeds; no reference. */
     leader(search: SearchId, rung: Rung): Leader | null {
       const { leaders } = of(search);
@@ -221,6 +233,9 @@ export function tallies(db: Database, live: boolean) {
           sums.okSeconds += seconds;
           sums.ok += 1;
         }
+      } else if (ok) {
+        sums.knownSeconds += seconds;
+        sums.known += 1;
       }
       if (rung === 'screen') {
         const own = agentOf(memo, agent);

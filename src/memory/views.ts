@@ -114,7 +114,7 @@ export function views(
         return { state: 'closed', reason: 'too many of its attempts were refused' };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
-      if (objection) return { state: 'closed', reason: objection };
+      if (objection) return { state: 'closed', reason: objection.message };
 
       const earlier = since === undefined ? [] : sights(self, since, ensemble.of(spec, self, since));
       const open = [...ensemble.of(spec, self, ordinal)].flatMap(([other, horizon]) => {

@@ -1,5 +1,6 @@
 import { aggregate, aggregateByAgent, conditionings, extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
 import { type Architecture, parseArchitecture, parseInSpace, runLengthText } from '../domain/architecture.ts';
+import { endingReasons } from '../domain/ending.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { NodeStatus } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -7,7 +8,14 @@ import type { Rung } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/archive.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import type { TestScore } from '../memory/testScores.ts';
-import type { ReportAggregation, ReportData, ReportExtrapolation, ReportNode, SeedScore } from './data.ts';
+import type {
+  ReportAggregation,
+  ReportData,
+  ReportEnding,
+  ReportExtrapolation,
+  ReportNode,
+  SeedScore,
+} from './data.ts';
 import { devicesOf } from './devices.ts';
 import { findingsOf } from './findings.ts';
 import { funnelOf } from './funnel.ts';
@@ -108,6 +116,7 @@ export function collectReport(
       ...{ name, model, scaffold: scaffold.kind, memory, distance: novelty?.distance },
     })),
     nodes: records.map((record) => reportNode(record, startedAt, tests)),
+    endings: endingsOf(reader, search),
     phases: times
       .map(({ phase, at }, index) => ({ phase, seconds: ((times[index + 1]?.at ?? endedAt) - at) / 1000 }))
       .filter(({ phase }) => phase !== 'finished' && phase !== 'stopped'),
@@ -136,6 +145,17 @@ export function collectReport(
     },
   };
   return { ...data, extrapolations: extrapolations(data, found) };
+}
+
+/** A search that was taken up again tells of its last interruption only while it has not finished. */
+function endingsOf(reader: ArchiveReader, search: SearchId): ReportEnding[] {
+  const all = reader.endings.of(search);
+  const passing: readonly string[] = [endingReasons.interrupted, endingReasons.failed];
+  const isPassing = (each: (typeof all)[number]) => each.of === 'search' && passing.includes(each.reason);
+  const last = reader.searches.phase(search) === 'finished' ? null : all.at(-1);
+  return all
+    .filter((each) => !isPassing(each) || each === last)
+    .map(({ of, subject, reason, sentence }) => ({ of, subject, reason, sentence }));
 }
 
 /** The aggregate and the search's own best, carried to the target sizes beside the published pattern. */

@@ -1,6 +1,7 @@
 import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
 import type { Architecture } from '../domain/architecture.ts';
 import type { Spend } from '../domain/call.ts';
+import type { EndingKind } from '../domain/ending.ts';
 import type { LiteratureSource } from '../domain/literature.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
@@ -19,6 +20,8 @@ export interface ReportData {
   readonly agents: readonly ReportAgent[];
   /** In the order in which the archive recorded them. */
   readonly nodes: readonly ReportNode[];
+  /** What ended before its work was done, in the order in which it was recorded (I13). */
+  readonly endings: readonly ReportEnding[];
   readonly phases: readonly { readonly phase: Phase; readonly seconds: number }[];
   readonly budget: ReportBudget;
   /** Null where nothing was trained. */
@@ -43,6 +46,14 @@ export interface ReportSearch {
   readonly seed: number;
   /** Where the search stands now; a report may be written before it has ended. */
   readonly phase: Phase;
+}
+
+export interface ReportEnding {
+  /** What ended: the search, an agent, a worker, a rung, an evaluation. */
+  readonly of: EndingKind;
+  readonly subject: string;
+  readonly reason: string;
+  readonly sentence: string;
 }
 
 export interface ReportAgent {

@@ -3,6 +3,7 @@ export type {
   ReportAggregation,
   ReportBudget,
   ReportData,
+  ReportEnding,
   ReportExtrapolation,
   ReportFunnel,
   ReportNode,

@@ -12,6 +12,17 @@ const line = (text: string): string => printable(text).replace(/\s+/g, ' ').trim
 
 const isScreenOnly = (node: ReportNode): boolean => meanOn(node, 'confirm') === null && meanOn(node, 'final') === null;
 
+const mostEndings = 3;
+
+/** What ended early, the search and its rungs first. */
+function earlyEnds({ endings }: ReportData): string[] {
+  const weight = { search: 0, rung: 1, agent: 2, worker: 3, job: 4 } as const;
+  const sorted = endings.toSorted((a, b) => weight[a.of] - weight[b.of]);
+  const more = sorted.length - mostEndings;
+  const rest = more > 0 ? [`${count(more)} more early ${more === 1 ? 'end' : 'ends'}: see the report.`] : [];
+  return [...sorted.slice(0, mostEndings).map(({ sentence }) => shortened(sentence, 300)), ...rest];
+}
+
 /**
  * The end of a search in at most fifteen lines.
  *
@@ -43,6 +54,7 @@ export function summary(data: ReportData, report: string, colours: Colours = pc)
     colours.bold(line(`${data.search.id}: ${data.search.task}, ${data.search.profile}`)),
     ...verdict(data, findings).map((sentence) => line(sentence)),
     ...(open === null ? [] : [colours.yellow(line(open))]),
+    ...earlyEnds(data).map((sentence) => colours.yellow(line(sentence))),
     ...highlights,
     line(
       `${count(proposals.length)} proposed, ${count(of('evaluated'))} evaluated, ${count(of('failed'))} failed, ` +

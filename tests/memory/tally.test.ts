@@ -12,7 +12,7 @@ const action = fc.oneof(
   fc.record({ what: fc.constant('claim' as const), job: fc.nat(40), worker: fc.nat(1) }),
   fc.record({
     ...{ what: fc.constant('record' as const), job: fc.nat(40), worker: fc.nat(1) },
-    outcome: fc.oneof(fc.double({ min: -2, max: 2, noNaN: true }), fc.constantFrom('crash' as const, 'nan' as const)),
+    outcome: fc.oneof(fc.double({ min: -2, max: 2, noNaN: true }), fc.constantFrom('lost' as const, 'nan' as const)),
   }),
   fc.record({ what: fc.constant('climb' as const), node: fc.nat(10), seeds: fc.integer({ min: 1, max: 2 }) }),
   fc.record({ what: fc.constant('undo' as const), code: fc.nat(30) }),

@@ -212,6 +212,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
     },
     agents: roster,
     nodes,
+    endings: [],
     phases: [
       { phase: 'screening', seconds: clock / 1000 },
       { phase: 'confirming', seconds: 96.4 },

@@ -49,7 +49,18 @@ export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }
     return (request: RequestOf<V>): Promise<ReplyOf<V>> => committer.run(() => handler(request));
   };
   const verbs = Object.keys(archive.handlers) as Verb[];
-  const handlers = Object.fromEntries(verbs.map((verb) => [verb, grouped(verb)])) as unknown as Handlers;
+  const grouping = Object.fromEntries(verbs.map((verb) => [verb, grouped(verb)])) as unknown as Handlers;
+  /** Compares queue and ledger soon; set while the archivist serves. */
+  let compareSoon = (): void => undefined;
+  const handlers: Handlers = {
+    ...grouping,
+    // Jobs of a search that lay still have left the queue.
+    'search-open': async (request, meta) => {
+      const reply = await grouping['search-open'](request, meta);
+      if (reply.resumed) compareSoon();
+      return reply;
+    },
+  };
 
   const take = async (result: EvaluationResult): Promise<'ack' | 'term'> => {
     const verdict = await committer.run(() => archive.record(result));
@@ -67,15 +78,31 @@ export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }
       answering: kept<ArchivistEvent>(() => bus.serve(handlers), { timers, log }),
       collecting: kept<ArchivistEvent>(() => bus.consumeResults('archivist', take), { timers, log }),
       reconciling: fromCallback<ArchivistEvent>(() => {
-        const agree = () => {
-          reconcile(archive, bus, log).then(
-            () => pump.wake(),
-            (thrown) => log.warn({ error: errorMessage(thrown) }, 'could not compare queue and ledger'),
-          );
+        // One comparison at a time: two would queue the same job twice.
+        let running = false;
+        let again = false;
+        let stopped = false;
+        const compare = async (): Promise<void> => {
+          again = true;
+          if (running) return;
+          running = true;
+          while (again && !stopped) {
+            again = false;
+            await reconcile(archive, bus, log).then(
+              () => pump.wake(),
+              (thrown) => log.warn({ error: errorMessage(thrown) }, 'could not compare queue and ledger'),
+            );
+          }
+          running = false;
         };
-        const first = timers.after(firstReconcileMs, agree);
-        const others = timers.every(reconcileEveryMs, agree);
+        const first = timers.after(firstReconcileMs, () => {
+          compareSoon = () => void compare();
+          compareSoon();
+        });
+        const others = timers.every(reconcileEveryMs, () => void compare());
         return () => {
+          compareSoon = () => undefined;
+          stopped = true;
           first();
           others();
         };

@@ -36,7 +36,12 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
         const rationale = { choice, change: reference.name, expected: null, retrieved: [], evidence: [] };
         await bus.ask('node-add', { search, node, origin: 'reference', candidate: reference.candidate, rationale });
       }
-      if (references.length > 0) await evaluate(references, 'screen', 1);
+      if (references.length === 0) return;
+      await evaluate(references, 'screen', 1);
+      // One final, which is needed anyway, shows what finals cost here; those that are known cost nothing.
+      const { finalSeeds } = spec.ladder;
+      await bus.ask('node-evaluate', { search, nodes: references, rung: 'final', seeds: finalSeeds, known: true });
+      await evaluate(references.slice(0, 1), 'final', 1);
     },
 
     /** The best share climbs; meanwhile the references take their final training, which depends on nothing. */

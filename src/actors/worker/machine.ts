@@ -1,6 +1,6 @@
 import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
 import type { Bus, Delivery } from '../../bus/index.ts';
-import { AiraError, errorMessage, RetryableError, toError } from '../../domain/errors.ts';
+import { errorMessage, PrerequisiteError, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
 import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
@@ -49,6 +49,19 @@ const lookMs = 5000;
 const retryMs = 1000;
 /** How long to wait for each companion of a population: long enough for what is in the queue, too short to matter. */
 const companionMs = 250;
+/** What is wrong with the worker rather than with a job: its trainer does not start, or it was stopped. */
+const isOfWorker = (thrown: unknown): boolean =>
+  thrown instanceof RetryableError ||
+  thrown instanceof PrerequisiteError ||
+  (thrown instanceof TerminalError && thrown.code === 'worker-stopped');
+
+const longestMessage = 2000;
+
+/** The outcome of a job that could not be trained, through no fault of its candidate. */
+const lost = (message: string): Outcome => ({
+  ...{ status: 'failed', reason: 'lost', message: message.slice(0, longestMessage), seconds: 0, device: 'none' },
+});
+
 /** A trainer that dies while it starts may have been short of memory; one that does so again and again is broken. */
 const startTries = 3;
 
@@ -64,6 +77,8 @@ const startTries = 3;
  *     and the claim finds it done.
  * W3. While a training runs the delivery is kept alive; the heartbeat ends with the training, whose deadline the host holds.
  * W4. A job for another evaluator is handed back, never trained (I2).
+ * W5. Whatever goes wrong with a job is an outcome of that job, and the worker goes on. It ends where no job could be
+ *     trained: its trainer cannot be started, or it was told to stop.
  */
 export function workerMachine(parts: WorkerParts) {
   const { id, deviceClass, bus, evaluators, timers, log, heartbeatMs } = parts;
@@ -170,8 +185,15 @@ export function workerMachine(parts: WorkerParts) {
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
           };
           const evaluator = evaluatorOf(held(jobs[0] ?? null));
-          await retrying(() => evaluator.evaluate(jobs, handlers), signal);
-          if (outcomes.size < jobs.length) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
+          const trouble = await retrying(() => evaluator.evaluate(jobs, handlers), signal).then(
+            () => 'the trainer ended without an outcome',
+            (thrown) => {
+              if (isOfWorker(thrown) || signal.aborted) throw thrown;
+              log.error({ error: errorMessage(thrown) }, 'a job could not be trained');
+              return errorMessage(thrown);
+            },
+          );
+          for (const { key } of jobs) if (!outcomes.has(key)) outcomes.set(key, lost(trouble));
           failpoint('train.after-end');
           return outcomes;
         } finally {
@@ -182,8 +204,15 @@ export function workerMachine(parts: WorkerParts) {
         for (const [index, { delivery, attempt }] of inHand.entries()) {
           const { job } = delivery;
           const outcome = held(outcomes.get(job.key) ?? null);
-          const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
-          await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
+          const publish = (outcome: Outcome) => {
+            const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
+            return patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
+          };
+          await publish(outcome).catch((thrown) => {
+            if (!(thrown instanceof TerminalError)) throw thrown;
+            log.error({ error: errorMessage(thrown) }, 'an outcome could not be reported');
+            return publish(lost(errorMessage(thrown)));
+          });
           failpoint('result.after-publish');
           await patiently(() => delivery.ack(), { signal, timers, log });
           failpoint('job.after-ack');

@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
+import type { WorkerSetting } from '../../actors/lab.ts';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { reads } from '../../domain/agent.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
+import { rungSeeds } from '../../domain/evaluation.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -15,6 +17,7 @@ import {
   engineFor,
   inspectMachine,
   loadTask,
+  prepareTask,
   probeSandbox,
   profileOf,
   versionFor,
@@ -142,11 +145,18 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
     if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {
       await probeSandbox(setting.workers);
+      await checkData(setting.workers, prepared.spec);
     }
     return await show(lab, prepared, devices, options, display);
   } finally {
     await lab.close();
   }
+}
+
+/** @throws PrerequisiteError where the task's data cannot be prepared here. */
+async function checkData(workers: WorkerSetting, { evaluator, rungs }: SearchSpec): Promise<void> {
+  const [seed = 1] = rungSeeds('screen', 1);
+  await prepareTask(workers, { evaluator, settings: rungs.screen.settings, seed });
 }
 
 async function show(
@@ -180,14 +190,15 @@ async function show(
   try {
     const end = await running.ended;
     if (end.how === 'failed') {
-      display.ended({ how: 'failed', standing: running.standing(), report: null, summary: null });
+      display.ended({ how: 'failed', standing: running.standing(), report: null, endings: [], summary: null });
       throw end.error;
     }
     const standing = await lab.bus.ask('search-standing', { search }, { attempts: 5 });
     const { scores } = await lab.bus.ask('search-tests', { search, purpose: 'report' }, { attempts: 5 });
     const report = writeReport(options.home, search, scores);
     await events.stop();
-    const ending: Ending = { how: end.how, standing, report: report.path, summary: report.summary };
+    const { path, endings, summary } = report;
+    const ending: Ending = { how: end.how, standing, report: path, endings, summary };
     display.ended(ending);
     return interrupts.code() ?? (standing.best === null ? exitCodes.noValidNode : exitCodes.ok);
   } finally {

@@ -22,7 +22,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
     worker() {},
     standing() {},
     notice: (sentence) => say('notice', { search, message: sentence }),
-    ended({ how, standing, report }) {
+    ended({ how, standing, report, endings }) {
       const best = standing?.best;
       say(how, {
         search,
@@ -37,6 +37,8 @@ export function jsonDisplay(write: (line: string) => void): Display {
               validation: best.validation,
             }
           : null,
+        /** What ended before its work was done: the search, a rung, an agent. */
+        endings,
         report,
       });
     },

@@ -104,7 +104,11 @@ async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
     const { code, stderr } = await runTrusted(python, design, [...args, ...imported], longestSeconds);
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
     if (code === 2)
-      throw new PrerequisiteError('design-data', `the task's data cannot be prepared: ${last}`, 'mend that');
+      throw new PrerequisiteError(
+        'design-data',
+        `the task's data cannot be prepared: ${last}`,
+        'fix that; imported data are listed by: aira data list',
+      );
     if (code !== 0) throw new AiraError('design-prepare', `preparing the task's data failed: ${last}`);
     openToAll(out);
     read(out);
