@@ -1,5 +1,6 @@
 import { openLab } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
+import { checkSize } from '../domain/plan.ts';
 import { chooseDevices, inspectMachine, probeSandbox, versionFor } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
 import { systemTimers } from '../platform/timers.ts';
@@ -26,6 +27,7 @@ export async function attribute(
   say: (line: string) => void,
 ): Promise<Attribution> {
   const { spec, source, seeds } = plan;
+  checkSize(spec, source);
   const setting = await systemSetting(options);
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? 'auto', machine);

@@ -19,6 +19,9 @@ import { rungSchema } from './task.ts';
 const testPurposeSchema = z.enum(['report', 'nodes --with-test']);
 export type TestPurpose = z.infer<typeof testPurposeSchema>;
 
+/** So many nodes are named in one request. */
+export const mostNodes = 1_000;
+
 const accepted = z.strictObject({
   verdict: z.literal('accepted'),
   node: nodeIdSchema,
@@ -35,13 +38,19 @@ const refused = z.strictObject({
 
 const scored = z.strictObject({
   node: nodeIdSchema,
-  candidate: z.string(),
   origin: originSchema,
   /** Mean validation over the seeds known on that rung, higher is better. */
   validation: z.number(),
 });
 
+const leading = scored.extend({
+  /** The candidate in the form for people. */
+  short: z.string(),
+});
+
 const ranked = scored.extend({
+  /** Its text, where it was asked for. */
+  candidate: z.string().optional(),
   /** Validation by seed. */
   seeds: z.array(z.strictObject({ seed: z.int(), score: z.number() })),
 });
@@ -80,7 +89,7 @@ export const standingSchema = z.strictObject({
   meanSeconds: z.partialRecord(rungSchema, z.number()),
   /** Wall time spent so far, over all sittings, in milliseconds. */
   elapsedMs: z.number(),
-  best: scored.nullable(),
+  best: leading.nullable(),
   /** Calls of language models. */
   spend: spendSchema,
   agents: z.array(agentStanding),
@@ -118,16 +127,28 @@ export const requests = {
     request: z.strictObject({ search: searchIdSchema, ending: endingSchema }),
     reply: z.strictObject({ recorded: z.boolean() }),
   },
-  /** Nodes with a score on a rung, best first. */
+  /** Nodes with a score on a rung, best first. A long ranking comes in pieces: with `more`, the next one is to be asked for. */
   'search-ranking': {
-    request: z.strictObject({ search: searchIdSchema, rung: rungSchema }),
-    reply: z.strictObject({ nodes: z.array(ranked) }),
+    request: z.strictObject({
+      search: searchIdSchema,
+      rung: rungSchema,
+      candidates: z.boolean().optional(),
+      /** So many nodes of this ranking have been received. */
+      from: z.int().nonnegative().optional(),
+    }),
+    reply: z.strictObject({ nodes: z.array(ranked), more: z.boolean() }),
   },
-  /** Hidden figures. Refused while anything of the search is undecided; each look is recorded (I4). */
+  /** Hidden figures, in pieces. Refused while anything of the search is undecided; each look is recorded (I4). */
   'search-tests': {
-    request: z.strictObject({ search: searchIdSchema, purpose: testPurposeSchema }),
+    request: z.strictObject({
+      search: searchIdSchema,
+      purpose: testPurposeSchema,
+      /** So many figures have been received. */
+      from: z.int().nonnegative().optional(),
+    }),
     reply: z.strictObject({
       scores: z.array(z.strictObject({ node: nodeIdSchema, seed: z.int(), score: z.number() })),
+      more: z.boolean(),
     }),
   },
   /** Adds a node of the laboratory's own: a reference or the aggregate. */
@@ -141,11 +162,11 @@ export const requests = {
     }),
     reply: z.strictObject({ node: nodeIdSchema }),
   },
-  /** Asks for nodes to be evaluated on a rung with its first `seeds` seeds. */
+  /** Asks for nodes to be evaluated on a rung with its first `seeds` seeds; many nodes in several requests. */
   'node-evaluate': {
     request: z.strictObject({
       search: searchIdSchema,
-      nodes: z.array(nodeIdSchema),
+      nodes: z.array(nodeIdSchema).max(mostNodes),
       rung: rungSchema,
       seeds: z.int().positive(),
       /** Only evaluations whose outcome is known: nothing is trained. */

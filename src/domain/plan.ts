@@ -97,6 +97,21 @@ function contractOf({ contract }: Brief, name: string, { rungs }: Profile): stri
   return `${contract.trimEnd()}\n\n## Settings\n\nThe first rung of the profile "${name}", limits included:\n\n${settings}\n`;
 }
 
+/** A specification travels in one message with its source. */
+const mostSpecBytes = 480_000;
+export const mostSourceCharacters = 100_000;
+
+/** @throws PrerequisiteError where a specification and its source do not fit a message. */
+export function checkSize(spec: SearchSpec, source: string): void {
+  const bytes = Buffer.byteLength(JSON.stringify({ spec, source }));
+  if (bytes <= mostSpecBytes && source.length <= mostSourceCharacters) return;
+  throw new PrerequisiteError(
+    'spec-size',
+    `the search with its task takes ${Math.ceil(bytes / 1000)} kB; it may take ${mostSpecBytes / 1000} kB`,
+    'shorten the search file, the task description or its example programs',
+  );
+}
+
 /**
  * Decides everything that a search file leaves open. Equal files in equal settings give equal specifications (I5).
  *

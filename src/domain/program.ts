@@ -7,8 +7,14 @@ export const fileNameSchema = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,39}\.[a-z]{1,8}$/, 'use a name such as model.py: lower-case letters, digits, underscores');
 
-/** More than this and messages that carry a few programs no longer fit the bus. */
+/** More than this and messages that carry a program and what belongs to it no longer fit the bus. */
 const mostBytes = 128 * 1024;
+
+/**
+ * A program travels as a JSON text within JSON: each quotation mark takes four bytes there, each control character seven.
+ * Together with its rationale it has to fit into a message of 512 KiB.
+ */
+const mostWireBytes = 380_000;
 
 /** What a task lets an agent write: these files, all of them, each of at most so many bytes of UTF-8. */
 export const programSpaceSchema = z.strictObject({
@@ -70,7 +76,7 @@ export function programInSpace(files: Files, space: ProgramSpace): Files {
       `"${stranger.slice(0, 60)}" is no file of this task; it takes ${[...wanted.keys()].join(', ')}`,
     );
   }
-  return Object.fromEntries(
+  const program = Object.fromEntries(
     [...wanted].map(([name, maxBytes]) => {
       const given = files[name];
       if (given === undefined || given.trim() === '') throw new ProgramError(`the file ${name} is missing or empty`);
@@ -81,6 +87,11 @@ export function programInSpace(files: Files, space: ProgramSpace): Files {
       return [name, text];
     }),
   );
+  const bytes = Buffer.byteLength(JSON.stringify(programText(program)));
+  if (bytes > mostWireBytes) {
+    throw new ProgramError(`the program takes ${bytes} bytes as JSON; it may take ${mostWireBytes}`);
+  }
+  return program;
 }
 
 /** Reads a program from its canonical text, or any other JSON object of texts. @throws ProgramError */

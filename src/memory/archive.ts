@@ -14,6 +14,7 @@ import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
+import { pieceOf } from './pieces.ts';
 import { records } from './records.ts';
 import { searches } from './searches.ts';
 import { standing } from './standing.ts';
@@ -172,12 +173,15 @@ export class Archive {
         const occurrence = ending.of === 'search' ? searches.sessions(search) : ending.occurrence;
         return { recorded: endings.record(search, { ...ending, occurrence }, now) };
       }),
-    'search-ranking': ({ search, rung }) => ({ nodes: this.#parts.standing.ranking(search, rung) }),
-    'search-tests': ({ search, purpose }) => {
+    'search-ranking': (request) => this.#parts.standing.ranking(request),
+    'search-tests': ({ search, purpose, from = 0 }) => {
       if (this.#parts.searches.isOpen(search)) {
         throw new TerminalError('test-hidden', `the test figures of "${search}" stay hidden until it has ended`);
       }
-      return { scores: this.#commit((now) => this.#parts.testScores.read(search, purpose, now)) };
+      // All pieces of one answer are one look.
+      const all = this.#commit((now) => this.#parts.testScores.read(search, from === 0 ? purpose : null, now));
+      const scores = pieceOf(all, from, (score) => score);
+      return { scores, more: from + scores.length < all.length };
     },
     'node-add': (request) => this.#commit((now) => this.#parts.nodes.add(request, now)),
     'node-evaluate': (request) => this.#commit((now) => this.#parts.nodes.evaluate(request, now)),

@@ -199,7 +199,7 @@ export function nodes(
         }
       }
       if (because) {
-        const sentence = `${counts.refused} of ${request.nodes.length * seeds} evaluations on the ${rung} rung were not started: ${because.message}.`;
+        const sentence = `Not all evaluations on the ${rung} rung were started: ${because.message}.`;
         const figures = { refused: counts.refused, wanted: request.nodes.length * seeds };
         endings.record(search, { of: 'rung', subject: rung, reason: because.reason, sentence, figures }, now);
       }

@@ -2,7 +2,7 @@ import { assign, fromPromise, setup } from 'xstate';
 import type { Thought, Topic } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
-import { BudgetError, RetryableError, toError } from '../../domain/errors.ts';
+import { BudgetError, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
 import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
@@ -12,6 +12,7 @@ import { pause, type Timers } from '../../platform/timers.ts';
 import { held } from '../held.ts';
 import { type Broken, kept } from '../kept.ts';
 import { patiently } from '../patiently.ts';
+import { smallerThoughts, tooLarge } from './smaller.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
 export type Think = (input: {
@@ -135,11 +136,25 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         },
       ),
       rest: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) => pause(timers, input, signal)),
-      submit: fromPromise(({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) =>
-        patiently(
-          () => bus.ask('agent-submit', { search, agent: name, ordinal: input.ordinal, ...input.thought }),
-          retrying(signal),
-        ),
+      submit: fromPromise(
+        async ({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) => {
+          const submit = (thought: Thought) => {
+            const request = { search, agent: name, ordinal: input.ordinal, ...thought };
+            return patiently(() => bus.ask('agent-submit', request), retrying(signal));
+          };
+          // A proposal that does not fit a message is an attempt like others (I8): it loses what it can do without.
+          let failure: unknown;
+          for (const smaller of smallerThoughts(input.thought)) {
+            try {
+              return await submit(smaller);
+            } catch (thrown) {
+              if (!(thrown instanceof TerminalError) || !tooLarge.includes(thrown.code)) throw thrown;
+              failure = thrown;
+              log.warn({ agent: name, error: thrown.message }, 'a proposal does not fit a message');
+            }
+          }
+          throw failure;
+        },
       ),
     },
     guards: {

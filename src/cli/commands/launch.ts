@@ -8,7 +8,7 @@ import { reads } from '../../domain/agent.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { rungSeeds } from '../../domain/evaluation.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
-import { planSearch } from '../../domain/plan.ts';
+import { checkSize, planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import {
@@ -30,6 +30,7 @@ import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
+import { allTestScores } from '../hiddenScores.ts';
 import { onInterrupt } from '../interrupts.ts';
 import {
   homeOption,
@@ -124,6 +125,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
       : null;
   // All that can be wrong with the file is found before anything is started or recorded.
   const planned = plan(options.name ?? searchIdSchema.parse('new'));
+  if (planned) checkSize(planned.spec, planned.source);
   const asks = options.replay === undefined && !options.without.includes('agents');
   const keys = keyring(process.env);
   if (planned && asks) checkModels(planned.spec, options.dryRun ? null : keys, loadPrices(options.prices));
@@ -194,7 +196,9 @@ async function show(
       throw end.error;
     }
     const standing = await lab.bus.ask('search-standing', { search }, { attempts: 5 });
-    const { scores } = await lab.bus.ask('search-tests', { search, purpose: 'report' }, { attempts: 5 });
+    const scores = await allTestScores((from) =>
+      lab.bus.ask('search-tests', { search, purpose: 'report', from }, { attempts: 5 }),
+    );
     const report = writeReport(options.home, search, scores);
     await events.stop();
     const { path, endings, summary } = report;

@@ -1,4 +1,3 @@
-import { shortCandidate } from '../../domain/candidate.ts';
 import type { Display } from './display.ts';
 
 /** Version of the lines; raised when a line changes its meaning. */
@@ -33,7 +32,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
         best: best
           ? {
               node: best.node,
-              architecture: shortCandidate(best.candidate),
+              architecture: best.short,
               validation: best.validation,
             }
           : null,

@@ -1,6 +1,5 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
-import { shortCandidate } from '../../domain/candidate.ts';
 import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -76,8 +75,8 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     lines.push(`  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : pc.dim(state)}`);
   }
   if (standing?.best) {
-    const { validation, node, candidate } = standing.best;
-    lines.push('', `best ${pc.bold(metricText(validation, spec))} ${node} ${pc.green(shortCandidate(candidate))}`);
+    const { validation, node, short } = standing.best;
+    lines.push('', `best ${pc.bold(metricText(validation, spec))} ${node} ${pc.green(short)}`);
   }
   if (notice !== '') lines.push(pc.yellow(notice));
   return lines.join('\n');

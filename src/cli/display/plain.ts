@@ -1,4 +1,3 @@
-import { shortCandidate } from '../../domain/candidate.ts';
 import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { Display } from './display.ts';
@@ -50,7 +49,7 @@ export function plainDisplay(write: (line: string) => void): Display {
       const left =
         minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
       const best = standing.best
-        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} ${shortCandidate(standing.best.candidate)}`
+        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} ${standing.best.short}`
         : '';
       say(`${standing.evaluated} evaluated, ${standing.pending} pending, ${standing.saved} saved${best}${left}`);
       const paid = spec && spending(spec, standing);
