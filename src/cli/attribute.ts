@@ -6,6 +6,7 @@ import { readArchive } from '../memory/archive.ts';
 import { systemTimers } from '../platform/timers.ts';
 import { type Attribution, type AttributionPlan, conclude } from '../report/index.ts';
 import { onInterrupt } from './interrupts.ts';
+import { outliveOutput } from './output.ts';
 import { type SettingOptions, systemSetting } from './setting.ts';
 
 export interface AttributeOptions extends SettingOptions {
@@ -42,6 +43,7 @@ export async function attribute(
   if (spec.space.kind === 'program') await probeSandbox(setting.workers);
   const trainings = spec.references.length * (seeds + 1);
   say(`${plan.changes.length} changes, ${trainings} trainings at most, as ${spec.id}`);
+  outliveOutput();
   const lab = await openLab(setting, []);
   let stopped = false;
   try {

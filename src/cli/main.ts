@@ -12,6 +12,7 @@ import { tableCommand } from './commands/table.ts';
 import { taskCommand } from './commands/task.ts';
 import { traceCommand } from './commands/trace.ts';
 import { exitCodes, report } from './fail.ts';
+import { watchOutput } from './output.ts';
 import { airaVersion } from './writeReport.ts';
 
 const done = (code: number): void => {
@@ -40,11 +41,7 @@ for (const command of [
   program.addCommand(command.copyInheritedSettings(program));
 }
 
-// A pipe that is closed by its reader, as with `| head`, is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.ok);
-  throw error;
-});
+watchOutput(process.stdout, process.stderr);
 
 try {
   await program.parseAsync();

@@ -1,6 +1,13 @@
 import type { EnsembleSetting } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { childEnvironment, dataFolder, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
+import {
+  childEnvironment,
+  dataFolder,
+  findNatsServer,
+  findPython,
+  packageRoot,
+  probeEngine,
+} from '../evaluators/index.ts';
 import { readingRoom } from '../literature/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
@@ -38,6 +45,7 @@ export interface SettingOptions {
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
 export async function systemSetting(options: SettingOptions): Promise<EnsembleSetting> {
   const python = await findPython();
+  await probeEngine(python);
   const log = createLogger('aira');
   const room = readingRoom({
     ...{ environment: process.env, version: airaVersion, offline: options.offline === true },

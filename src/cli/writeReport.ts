@@ -14,7 +14,10 @@ export const airaVersion = manifestSchema.parse(
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')),
 ).version;
 
-/** Writes the report of a search into its home and answers where it is, with the summary for a terminal. */
+/**
+ * Writes the report of a search into its home and answers where it is, with the summary for a terminal, and whether
+ * anything that the search found has a score on the final rung.
+ */
 export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
   const reader = readArchive(home);
   try {
@@ -33,7 +36,10 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
     // Renamed into place, so that a reader never sees half a page.
     writeFileSync(`${path}.part`, reportHtml(data));
     renameSync(`${path}.part`, path);
-    return { path, endings: data.endings, summary: `${summary(data, path)}\n` };
+    const hasResult = data.nodes.some(
+      ({ origin, validation, test }) => origin !== 'reference' && validation.final.length + test.length > 0,
+    );
+    return { path, hasResult, endings: data.endings, summary: `${summary(data, path)}\n` };
   } finally {
     reader.close();
   }

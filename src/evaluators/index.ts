@@ -6,6 +6,7 @@ export { prepareTask } from './design/index.ts';
 export { chooseDevices, type Device, inspectMachine, type Machine } from './devices.ts';
 export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';
 export { type Engine, type EngineChoice, engineFor } from './engine.ts';
+export { probeEngine } from './engineProbe.ts';
 export type { EvaluateHandlers, Evaluator, EvaluatorHello, Progress } from './evaluator.ts';
 export { evaluatorVersion } from './evaluatorVersion.ts';
 export { NativeWorker, type NativeWorkerOptions } from './nativeWorker.ts';

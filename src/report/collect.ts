@@ -43,6 +43,8 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
     record.evaluations.flatMap((each) =>
       each.rung === rung && each.validation !== null ? [{ seed: each.seed, score: each.validation }] : [],
     );
+  const attempts = (rung: Rung) =>
+    record.evaluations.reduce((sum, each) => (each.rung === rung ? sum + each.attempts : sum), 0);
   const failed = record.evaluations.find(({ status }) => status === 'failed');
   const lab = record.origin === 'reference' || record.origin === 'aggregate';
   return {
@@ -59,6 +61,7 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
     reason: failed?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
     message: failed?.message ?? record.message,
     validation: { screen: scores('screen'), confirm: scores('confirm'), final: scores('final') },
+    attempts: { screen: attempts('screen'), confirm: attempts('confirm'), final: attempts('final') },
     test: tests.filter(({ node }) => node === record.id).map(({ seed, score }) => ({ seed, score })),
     seconds: record.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
     saved: screen?.saved ?? false,

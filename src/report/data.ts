@@ -86,6 +86,8 @@ export interface ReportNode {
   readonly reason: string | null;
   readonly message: string | null;
   readonly validation: Readonly<Record<Rung, readonly SeedScore[]>>;
+  /** Trainings that were begun on each rung, those that the laboratory lost included. */
+  readonly attempts: Readonly<Record<Rung, number>>;
   /** Test scores of the final rung. */
   readonly test: readonly SeedScore[];
   /** Training seconds over all rungs and seeds, whoever paid for them. */

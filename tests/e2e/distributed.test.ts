@@ -26,7 +26,7 @@ it('five processes do together what one does alone', async () => {
   expect([worker.isOver, archive.isOver]).toEqual([false, false]);
   for (const part of [worker, archive]) {
     part.kill('SIGTERM');
-    expect(await part.ended).toMatchObject({ code: 0, signal: null });
+    expect(await part.ended).toMatchObject({ code: 143, signal: null });
   }
 
   const alone = join(folder, 'alone');

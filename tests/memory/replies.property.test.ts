@@ -55,7 +55,13 @@ const samples = (search: RequestOf<'search-standing'>['search'], attempts: numbe
       ...{ call: 'c1', purpose: 'draft', model: 'openai/x', request: 'a'.repeat(64), dollars: 0, tokens: 1 },
     },
     'call-settle': {
-      ...{ search, call: 'c1', outcome: 'complete', served: null, usage: { input: 0, cached: 0, written: 0, output: 0 } },
+      ...{
+        search,
+        call: 'c1',
+        outcome: 'complete',
+        served: null,
+        usage: { input: 0, cached: 0, written: 0, output: 0 },
+      },
       ...{ dollars: 0, estimated: false, latencyMs: 0, message: null },
     },
     'job-claim': { key: 'f'.repeat(64) as never, worker: 'cpu-1' as never, attempt: 1 },

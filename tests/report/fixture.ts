@@ -128,6 +128,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
         test: [],
         seconds: saved || !evaluated ? 0 : 4 + rng.float(),
         saved,
+        attempts: { screen: 1, confirm: 0, final: 0 },
         finishedAt: evaluated ? clock : null,
       });
     }
@@ -178,6 +179,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
       change: '',
       unsafe: false,
       saved: false,
+      attempts: { screen: 1, confirm: 0, final: 0 },
       finishedAt: clock,
     };
     return climb(bare, ['screen', 'final']);

@@ -44,6 +44,7 @@ import {
   wholeNumber,
   withOptions,
 } from '../options.ts';
+import { outliveOutput } from '../output.ts';
 import { readSearchFile } from '../searchFile.ts';
 import { systemSetting } from '../setting.ts';
 import { writeReport } from '../writeReport.ts';
@@ -135,6 +136,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     return exitCodes.ok;
   }
 
+  outliveOutput();
   const display = chooseDisplay(options.json);
   const lab = await openLab(setting, options.without);
   try {
@@ -204,7 +206,10 @@ async function show(
     const { path, endings, summary } = report;
     const ending: Ending = { how: end.how, standing, report: path, endings, summary };
     display.ended(ending);
-    return interrupts.code() ?? (standing.best === null ? exitCodes.noValidNode : exitCodes.ok);
+    const code = interrupts.code();
+    if (code !== null) return code;
+    if (end.how === 'stopped') return exitCodes.failed;
+    return report.hasResult ? exitCodes.ok : exitCodes.noResult;
   } finally {
     stopLooking();
     interrupts.dispose();

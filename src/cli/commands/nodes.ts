@@ -29,6 +29,7 @@ function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIs
     node.evaluations.flatMap((each) =>
       each.rung === rung && each.validation !== null ? [metric(each.validation)] : [],
     );
+  const attempts = (rung: string) => node.evaluations.filter((each) => each.rung === rung).map((each) => each.attempts);
   return {
     id: node.id,
     agent: node.agent,
@@ -41,6 +42,8 @@ function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIs
     validation: metric(screen?.validation ?? null),
     confirm: onRung('confirm'),
     final: onRung('final'),
+    /** Trainings begun for each evaluation: more than one where the laboratory lost some. */
+    attempts: { screen: attempts('screen'), confirm: attempts('confirm'), final: attempts('final') },
     seconds: node.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
   };
 }

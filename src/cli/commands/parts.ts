@@ -55,7 +55,7 @@ async function untilEnded(parts: readonly Part[]): Promise<number> {
   interrupts.dispose();
   const error = ends.find((end) => end !== null);
   if (error) throw error;
-  return interrupts.code() === null ? exitCodes.ok : exitCodes.ok;
+  return interrupts.code() ?? exitCodes.ok;
 }
 
 async function meet(
@@ -97,7 +97,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   const interrupts = onInterrupt(interrupt);
   try {
     await Promise.race([interrupted, lab.trouble]);
-    return exitCodes.ok;
+    return interrupts.code() ?? exitCodes.ok;
   } finally {
     interrupts.dispose();
     await lab.close();
