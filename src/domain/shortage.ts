@@ -15,7 +15,9 @@ import type { SearchSpec } from './search.ts';
  * F2. Nothing is forecast before every worker could have ended a training, or while a final training that shows what the
  *     finals cost is still out: the first figures of a session are those of a machine that is still starting.
  * F3. A shortage counts once it has lasted over a stretch of running time with the same workers. One look never ends a
- *     screening, because closing it cannot be taken back.
+ *     screening, because closing it cannot be taken back. What that stretch takes is allowed for.
+ * F4. Nor does a single final training: one that was slow by chance would be multiplied by all finals. Where fewer have been
+ *     measured, references take theirs first, which are needed anyway.
  */
 
 /** The workers of a search: those it was launched with, those that said that they are there, those that stopped. */
@@ -30,6 +32,8 @@ export interface Forecast {
   readonly leftSeconds: number;
   /** Until the last final has ended, if no further candidate is screened. */
   readonly neededSeconds: number;
+  /** How long a shortage has to last before it counts. */
+  readonly windowSeconds: number;
   readonly workers: number;
 }
 
@@ -53,6 +57,15 @@ function workersOf({ launched, alive, stopped }: Crew): number {
   return Math.max(own, alive.length);
 }
 
+/** Fewer finals than this tell too little of what all of them will take (F4). */
+export const leastFinals = 4;
+
+/** How long a shortage has to last. */
+function windowMs(minutes: number, { launched }: Crew): number {
+  const shortest = launched > 0 ? shortestWindowMs.own : shortestWindowMs.foreign;
+  return Math.min(longestWindowMs, Math.max(shortest, shareOfLimit * minutes * 60_000));
+}
+
 /** Null while there is no limit of minutes, or too little is known (F2). */
 export function forecastOf(spec: SearchSpec, standing: Standing, crew: Crew): Forecast | null {
   const { minutes } = spec.budget;
@@ -68,12 +81,19 @@ export function forecastOf(spec: SearchSpec, standing: Standing, crew: Crew): Fo
     slots: workers,
     finalsDone: standing.doneOn.final,
   });
-  return { leftSeconds: minutes * 60 - standing.elapsedMs / 1000, neededSeconds: pending + upper, workers };
+  // One final more than planned: trainings vary, and the last one must not be cut.
+  const leftSeconds = minutes * 60 - standing.elapsedMs / 1000;
+  return {
+    leftSeconds,
+    neededSeconds: pending + upper + seconds.final,
+    windowSeconds: windowMs(minutes, crew) / 1000,
+    workers,
+  };
 }
 
 /** The watch after one more look. */
 export function watched(watch: Watch, forecast: Forecast | null, elapsedMs: number): Watch {
-  if (!forecast || forecast.neededSeconds < forecast.leftSeconds) return unwatched;
+  if (!forecast || forecast.neededSeconds + forecast.windowSeconds < forecast.leftSeconds) return unwatched;
   const isSame = watch.sinceMs !== null && watch.workers === forecast.workers;
   // The time of a search may step back a little when a session turns out to have begun later.
   return { workers: forecast.workers, sinceMs: isSame ? Math.min(watch.sinceMs ?? elapsedMs, elapsedMs) : elapsedMs };
@@ -83,9 +103,7 @@ export function watched(watch: Watch, forecast: Forecast | null, elapsedMs: numb
 export function isShort(watch: Watch, spec: SearchSpec, elapsedMs: number, crew: Crew): boolean {
   const { minutes } = spec.budget;
   if (watch.sinceMs === null || minutes === undefined) return false;
-  const shortest = crew.launched > 0 ? shortestWindowMs.own : shortestWindowMs.foreign;
-  const window = Math.min(longestWindowMs, Math.max(shortest, shareOfLimit * minutes * 60_000));
-  return elapsedMs - watch.sinceMs >= window;
+  return elapsedMs - watch.sinceMs >= windowMs(minutes, crew);
 }
 
 const minutesText = (seconds: number): string => {

@@ -264,6 +264,26 @@ describe('a search', () => {
     expect(ask['search-standing']({ search: spec.id }).elapsedMs).toBe(6000);
   });
 
+  it('whose process died keeps no worker from the jobs of others, and has its own again when it is resumed', () => {
+    const { archive, ask, clock } = openArchive();
+    const spec = searchSpec();
+    ask['search-open']({ spec, source: '' });
+    ask['agent-submit'](proposal(1, '4M'));
+    const [job] = jobs(archive) as [Job];
+    const worker = resultOf(job, measurement(0)).worker;
+    archive.markSent(archive.unsent(100).map(({ seq }) => seq));
+    expect(archive.openJobs()).toHaveLength(1);
+    clock.advance(120_000);
+    const other = searchSpec({ id: 'trial-2' });
+    ask['search-open']({ spec: other, source: '' });
+    ask['agent-submit'](proposal(1, '4mA', { search: other.id }));
+    expect(archive.openJobs().flatMap(({ wantedBy }) => wantedBy)).toEqual(['trial-2']);
+    expect(ask['job-claim']({ key: job.key, worker, attempt: 1 })).toEqual({ go: false, reason: 'withdrawn' });
+    ask['search-open']({ spec, source: '' });
+    expect(archive.openJobs()).toHaveLength(2);
+    expect(ask['job-claim']({ key: job.key, worker, attempt: 2 })).toMatchObject({ go: true });
+  });
+
   it('never goes back on its ladder', () => {
     const { ask } = openArchive();
     const search = searchSpec().id;

@@ -5,6 +5,7 @@ import { type AgentName, type NodeId, nodeId, nodeIdSchema } from '../../domain/
 import { promoted } from '../../domain/ladder.ts';
 import { mostNodes, type ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import { leastFinals } from '../../domain/shortage.ts';
 import type { Rung } from '../../domain/task.ts';
 import { freshSeeds, recordBreakers, type Trial } from '../../studies/acceptance.ts';
 
@@ -52,6 +53,12 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       const { finalSeeds } = spec.ladder;
       await evaluate(references, 'final', finalSeeds, true);
       await evaluate(references.slice(0, 1), 'final', 1);
+    },
+
+    /** Enough finals of references to know what finals cost, ahead of their turn. */
+    async measureFinals(): Promise<void> {
+      const { finalSeeds } = spec.ladder;
+      await evaluate(references.slice(0, Math.ceil(leastFinals / finalSeeds)), 'final', finalSeeds);
     },
 
     /** The best share climbs; meanwhile the references take their final training, which depends on nothing. */
