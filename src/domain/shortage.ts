@@ -16,8 +16,8 @@ import type { SearchSpec } from './search.ts';
  *     finals cost is still out: the first figures of a session are those of a machine that is still starting.
  * F3. A shortage counts once it has lasted over a stretch of running time with the same workers. One look never ends a
  *     screening, because closing it cannot be taken back. What that stretch takes is allowed for.
- * F4. Nor does a single final training: one that was slow by chance would be multiplied by all finals. Where fewer have been
- *     measured, references take theirs first, which are needed anyway.
+ * F4. Nor does a single final training: one that was slow by chance would be multiplied by all finals. Some references take
+ *     theirs at the start of the search.
  */
 
 /** The workers of a search: those it was launched with, those that said that they are there, those that stopped. */

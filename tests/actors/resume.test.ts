@@ -34,7 +34,7 @@ function machine(spec: SearchSpec, share: number, workers = 2): Machine {
   return {
     startUp: Array.from({ length: workers }, (_, index) => 3 + 5 * index),
     seconds: { screen: unit, confirm: unit * ratio.confirm, final: unit * ratio.final },
-    warmUp: 2.5,
+    warmUp: 1.5,
   };
 }
 

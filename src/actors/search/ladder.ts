@@ -49,16 +49,11 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       }
       if (references.length === 0) return;
       await evaluate(references, 'screen', 1);
-      // One final, which is needed anyway, shows what finals cost here; those that are known cost nothing.
       const { finalSeeds } = spec.ladder;
       await evaluate(references, 'final', finalSeeds, true);
-      await evaluate(references.slice(0, 1), 'final', 1);
-    },
-
-    /** Enough finals of references to know what finals cost, ahead of their turn. */
-    async measureFinals(): Promise<void> {
-      const { finalSeeds } = spec.ladder;
-      await evaluate(references.slice(0, Math.ceil(leastFinals / finalSeeds)), 'final', finalSeeds);
+      // Where time is limited, some finals, which are needed anyway, show early what finals cost here (F4).
+      const some = references.slice(0, Math.ceil(leastFinals / finalSeeds));
+      if (spec.budget.minutes !== undefined) await evaluate(some, 'final', finalSeeds);
     },
 
     /** The best share climbs; meanwhile the references take their final training, which depends on nothing. */

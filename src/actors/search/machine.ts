@@ -9,7 +9,6 @@ import {
   type Crew,
   forecastOf,
   isShort,
-  leastFinals,
   shortageEnding,
   unwatched,
   type Watch,
@@ -46,8 +45,6 @@ interface Context {
   alive: readonly string[];
   stopped: readonly string[];
   watch: Watch;
-  /** More finals have been asked for, to be sure of a shortage. */
-  measured: boolean;
   error: Error | null;
 }
 
@@ -153,7 +150,6 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
         { timers, log },
       ),
       references: step(() => steps.addReferences()),
-      measure: step(() => steps.measureFinals()),
       close: fromPromise(async ({ input, signal }: { input: Ending | undefined; signal: AbortSignal }) => {
         await patiently(() => enter('confirming', input), { signal, timers, log });
       }),
@@ -174,11 +170,6 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
       agentsAreDone: ({ context }) =>
         context.standing?.agents.every((agent) => agent.done || context.retired.includes(agent.agent)) === true,
       shortOfTime: ({ context }) => isShortOfTime(context),
-      perhapsShort: ({ context }) =>
-        isShortOfTime(context) &&
-        !context.measured &&
-        spec.references.length > 0 &&
-        (context.standing?.doneOn.final ?? 0) < leastFinals,
       screened: ({ context }) => isDone(context, 'screen'),
       confirmed: ({ context }) => isDone(context, 'screen', 'confirm'),
       finalised: ({ context }) => isDone(context, 'screen', 'confirm', 'final'),
@@ -199,7 +190,6 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
       alive: [],
       stopped: [],
       watch: unwatched,
-      measured: false,
       error: null,
     },
     invoke: [{ src: 'listen' }],
@@ -260,19 +250,8 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
           screening: {
             always: [
               { guard: 'agentsAreDone', target: 'closing' },
-              { guard: 'perhapsShort', target: 'measuring' },
               { guard: 'shortOfTime', target: 'closing' },
             ],
-          },
-          measuring: {
-            invoke: {
-              src: 'measure',
-              onDone: {
-                target: 'screening',
-                actions: ['forgetStanding', assign({ measured: true, watch: unwatched })],
-              },
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
           },
           closing: {
             invoke: {
