@@ -57,6 +57,9 @@ function workersOf({ launched, alive, stopped }: Crew): number {
   return Math.max(own, alive.length);
 }
 
+/** Trainings of one rung differ by about a fifth; a mean of several by less. */
+const spread = 0.2;
+
 /** Fewer finals than this tell too little of what all of them will take (F4). */
 export const leastFinals = 4;
 
@@ -85,7 +88,7 @@ export function forecastOf(spec: SearchSpec, standing: Standing, crew: Crew): Fo
   const leftSeconds = minutes * 60 - standing.elapsedMs / 1000;
   return {
     leftSeconds,
-    neededSeconds: pending + upper + seconds.final,
+    neededSeconds: pending + upper * (1 + spread / Math.sqrt(Math.max(1, standing.timedOn.final))) + seconds.final,
     windowSeconds: windowMs(minutes, crew) / 1000,
     workers,
   };

@@ -48,12 +48,12 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
         await bus.ask('node-add', { search, node, origin: 'reference', candidate: reference.candidate, rationale });
       }
       if (references.length === 0) return;
-      await evaluate(references, 'screen', 1);
       const { finalSeeds } = spec.ladder;
       await evaluate(references, 'final', finalSeeds, true);
       // Where time is limited, some finals, which are needed anyway, show early what finals cost here (F4).
       const some = references.slice(0, Math.ceil(leastFinals / finalSeeds));
       if (spec.budget.minutes !== undefined) await evaluate(some, 'final', finalSeeds);
+      await evaluate(references, 'screen', 1);
     },
 
     /** The best share climbs; meanwhile the references take their final training, which depends on nothing. */
