@@ -50,7 +50,10 @@ export async function attribute(
     });
     const stopTelling = systemTimers.every(everyMs, () => {
       const standing = running.standing();
-      if (standing) say(`${standing.evaluated + standing.failed} trained, ${standing.pending} to go`);
+      if (standing) {
+        const { done, failed, pending } = standing.trainings;
+        say(`${done + failed} trained, ${pending} to go`);
+      }
     });
     const end = await running.ended;
     stopTelling();

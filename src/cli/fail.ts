@@ -2,7 +2,15 @@ import pc from 'picocolors';
 import { AiraError, PrerequisiteError, toError } from '../domain/errors.ts';
 
 /** Exit statuses, as documented in the README. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, noValidNode: 3, interrupted: 130, terminated: 143 } as const;
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  noValidNode: 3,
+  agentLost: 4,
+  interrupted: 130,
+  terminated: 143,
+} as const;
 
 /**
  * Says what went wrong and answers the exit status. A prerequisite is one sentence with its remedy and no stack; anything

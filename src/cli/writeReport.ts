@@ -33,7 +33,7 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
     // Renamed into place, so that a reader never sees half a page.
     writeFileSync(`${path}.part`, reportHtml(data));
     renameSync(`${path}.part`, path);
-    return { path, summary: `${summary(data, path)}\n` };
+    return { path, summary: `${summary(data)}\n` };
   } finally {
     reader.close();
   }

@@ -36,3 +36,7 @@ export const endingReasons = {
   failed: 'failed',
   poison: 'poison',
 } as const;
+
+/** An ending in one line; a sentence about an agent or a worker does not repeat its name. */
+export const endingText = ({ of, subject, sentence }: Pick<Ending, 'of' | 'subject' | 'sentence'>): string =>
+  of === 'agent' || of === 'worker' ? `${of} ${subject} ended: ${sentence}` : sentence;

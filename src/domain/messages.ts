@@ -1,10 +1,18 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
+import { agentEndCodeSchema, agentEndSchema } from './agentEnd.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
 import { endingSchema } from './ending.ts';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
-import { lessonSchema, operatorSchema, originSchema, rationaleSchema, viewSchema } from './node.ts';
+import {
+  lessonSchema,
+  operatorSchema,
+  originSchema,
+  proposalCountsSchema,
+  rationaleSchema,
+  viewSchema,
+} from './node.ts';
 import { briefSchema } from './program.ts';
 import { phaseSchema, searchSpecSchema } from './search.ts';
 import { spaceSchema } from './space.ts';
@@ -46,14 +54,15 @@ const ranked = scored.extend({
   seeds: z.array(z.strictObject({ seed: z.int(), score: z.number() })),
 });
 
-const agentStanding = z.strictObject({
+const agentStanding = proposalCountsSchema.extend({
   agent: agentNameSchema,
-  proposed: z.int(),
-  evaluated: z.int(),
-  failed: z.int(),
   best: z.number().nullable(),
   /** It may propose no more: its budget is used. */
   done: z.boolean(),
+  /** Null while it may still propose. */
+  end: agentEndSchema.nullable(),
+  /** Calls of language models. */
+  spend: spendSchema,
 });
 
 const byRungSchema = z.strictObject({ screen: z.int(), confirm: z.int(), final: z.int() });
@@ -61,11 +70,17 @@ const byRungSchema = z.strictObject({ screen: z.int(), confirm: z.int(), final: 
 /** What a person, or the search's own life cycle, wants to know at a glance. */
 export const standingSchema = z.strictObject({
   phase: phaseSchema,
-  /** Evaluations of this search by state, over all rungs. */
-  pending: z.int(),
-  evaluated: z.int(),
-  failed: z.int(),
-  saved: z.int(),
+  /** Of all agents. */
+  proposals: proposalCountsSchema,
+  /** Trainings of this search, over all rungs, seeds and kinds of nodes. */
+  trainings: z.strictObject({
+    pending: z.int(),
+    /** Ended with a score. */
+    done: z.int(),
+    failed: z.int(),
+    /** Of all of these: the result was known, or on its way for another node. */
+    cached: z.int(),
+  }),
   /** Pending evaluations by rung. */
   pendingOn: byRungSchema,
   /** Evaluations with an outcome, by rung. */
@@ -78,7 +93,8 @@ export const standingSchema = z.strictObject({
   meanSeconds: z.partialRecord(rungSchema, z.number()),
   /** Wall time spent so far, over all sittings, in milliseconds. */
   elapsedMs: z.number(),
-  best: scored.nullable(),
+  /** By the highest rung on which anything was scored. */
+  best: scored.extend({ rung: rungSchema }).nullable(),
   /** Calls of language models. */
   spend: spendSchema,
   agents: z.array(agentStanding),
@@ -183,12 +199,16 @@ export const requests = {
       z.strictObject({ state: z.literal('ready'), view: viewSchema, more: z.boolean() }),
       /** For the outcomes of nodes, some of them named, and for attempts that other agents have not made yet. */
       z.strictObject({ state: z.literal('waiting'), nodes: z.array(nodeIdSchema), agents: z.array(agentNameSchema) }),
-      z.strictObject({ state: z.literal('closed'), reason: z.string() }),
+      z.strictObject({
+        state: z.literal('closed'),
+        code: agentEndCodeSchema.extract(['budget-used', 'attempts-used', 'search-closed']),
+        reason: z.string(),
+      }),
     ]),
   },
-  /** The agent ends although its budget may allow more attempts: nobody is to wait for them. It may come back. */
+  /** The agent ends, for this reason; agents that remember it no longer wait for its attempts. It may come back. */
   'agent-retire': {
-    request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema, reason: z.string().max(500) }),
+    request: agentEndSchema.extend({ search: searchIdSchema, agent: agentNameSchema }),
     reply: z.strictObject({}),
   },
   'agent-submit': {

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { endedEarly } from '../domain/agentEnd.ts';
 import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';
@@ -39,7 +40,14 @@ function repositories(db: Database, live: boolean) {
     ensemble: seen,
     nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent, ensemble: seen, tallies: sums }),
     views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
-    standing: standing(db, { searches: found, budget: spent, calls: called, tallies: sums }),
+    standing: standing(db, {
+      searches: found,
+      budget: spent,
+      calls: called,
+      ensemble: seen,
+      endings: ended,
+      tallies: sums,
+    }),
     tallies: sums,
     records: records(db),
     testScores: testScores(db),
@@ -183,10 +191,23 @@ export class Archive {
       return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
     'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),
-    'agent-retire': ({ search, agent, reason }) =>
+    'agent-retire': ({ search, agent, ...end }) =>
       this.#commit((now) => {
-        const { searches, ensemble } = this.#parts;
-        if (searches.phase(search) === 'screening') ensemble.retire(search, agent, reason, now);
+        const { searches, ensemble, endings } = this.#parts;
+        const phase = searches.phase(search);
+        // An agent that is stopped with its search comes back when the search is resumed: others still wait for it.
+        const comesBack = phase === 'stopped' || (phase === 'screening' && end.code === 'stopped');
+        if (comesBack) return {};
+        // What others do not wait for is decided while the search takes proposals; later it only has to be said.
+        if (phase === 'screening') ensemble.retire(search, agent, end.reason, now);
+        if (endedEarly(end)) {
+          const occurrence = ensemble.lastOf(search, agent);
+          endings.record(
+            search,
+            { of: 'agent', subject: agent, reason: end.code, sentence: end.reason, occurrence },
+            now,
+          );
+        }
         return {};
       }),
     'agent-submit': (request) => {

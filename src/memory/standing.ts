@@ -1,10 +1,13 @@
 import type { Database } from 'better-sqlite3';
-import type { NodeId, SearchId } from '../domain/ids.ts';
+import type { AgentEnd } from '../domain/agentEnd.ts';
+import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
 import type { Standing } from '../domain/messages.ts';
-import type { Origin } from '../domain/node.ts';
+import { type Origin, sumProposals } from '../domain/node.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import type { BudgetLedger } from './budget.ts';
 import type { Calls } from './calls.ts';
+import type { Endings } from './endings.ts';
+import type { Ensemble } from './ensemble.ts';
 import type { Searches } from './searches.ts';
 import type { RungSums, Tallies } from './tally.ts';
 
@@ -23,9 +26,16 @@ export interface Ranked extends Scored {
 /** Where a search stands, by counting. Reads no test figure (I4). */
 export function standing(
   db: Database,
-  parts: { searches: Searches; budget: BudgetLedger; calls: Calls; tallies: Tallies },
+  parts: {
+    searches: Searches;
+    budget: BudgetLedger;
+    calls: Calls;
+    ensemble: Ensemble;
+    endings: Endings;
+    tallies: Tallies;
+  },
 ) {
-  const { searches, budget, calls, tallies } = parts;
+  const { searches, budget, calls, ensemble, endings, tallies } = parts;
   const ranking = db.prepare<[string, string], Scored & { bySeed: string }>(
     `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation,
        json_group_array(json_object('seed', w.seed, 'score', e.validation)) AS bySeed
@@ -33,6 +43,14 @@ export function standing(
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL
      GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal`,
   );
+  const endOf = (search: SearchId, agent: AgentName, done: boolean): AgentEnd | null => {
+    if (done) return { code: 'budget-used', reason: 'its evaluations are used' };
+    const recorded = endings.ofAgent(search, agent, ensemble.lastOf(search, agent));
+    if (recorded) return recorded;
+    if (searches.phase(search) !== 'finished' || !endings.isRecorded(search)) return null;
+    return { code: 'silent', reason: 'it recorded no end: its process is gone, or never joined' };
+  };
+
   const repository = {
     ranking: (search: SearchId, rung: Rung): Ranked[] =>
       ranking.all(search, rung).map(({ bySeed, ...row }) => ({ ...row, seeds: JSON.parse(bySeed) })),
@@ -45,30 +63,53 @@ export function standing(
       });
       const sum = (figure: keyof RungSums) => rungs.reduce((total, rung) => total + byRung[rung][figure], 0);
       // The highest rung that has spoken decides who is best: a longer training overrules a shorter one.
-      const best = [...rungs]
-        .reverse()
-        .map((rung) => tallies.leader(search, rung))
-        .find((leader) => leader !== null);
+      const [best = null] = [...rungs].reverse().flatMap((rung) => {
+        const leader = tallies.leader(search, rung);
+        return leader ? [{ ...leader, rung }] : [];
+      });
+      const agents = spec.agents.map(({ name, evaluations }) => {
+        const { evaluated, failed, rejected, duplicate, proposed, ...sums } = tallies.agent(search, name);
+        const accepted = proposed - rejected - duplicate;
+        const pending = accepted - evaluated - failed;
+        const done = accepted >= evaluations;
+        return {
+          agent: name,
+          proposed,
+          evaluated,
+          failed,
+          rejected,
+          duplicate,
+          pending,
+          ...sums,
+          done,
+          end: endOf(search, name, done),
+          spend: calls.spend(search, name),
+        };
+      });
       return {
         phase: searches.phase(search),
-        pending: sum('pending'),
+        proposals: sumProposals(agents),
+        trainings: {
+          pending: sum('pending'),
+          done: sum('evaluated'),
+          failed: sum('failed'),
+          cached: sum('saved'),
+        },
         pendingOn: on((row) => row.pending),
         doneOn: on((row) => row.evaluated + row.failed),
         training: tallies.training(search),
-        evaluated: sum('evaluated'),
-        failed: sum('failed'),
-        saved: sum('saved'),
         deviceSeconds: budget.deviceSeconds(search),
         meanSeconds: budget.meanSeconds(search),
         elapsedMs: searches.elapsedMs(search),
         spend: calls.spend(search),
-        best: best
-          ? { node: best.node, candidate: best.candidate, origin: best.origin, validation: best.validation }
-          : null,
-        agents: spec.agents.map(({ name, evaluations }) => {
-          const { refused, ...sums } = tallies.agent(search, name);
-          return { agent: name, ...sums, done: sums.proposed - refused >= evaluations };
-        }),
+        best: best && {
+          node: best.node,
+          candidate: best.candidate,
+          origin: best.origin,
+          validation: best.validation,
+          rung: best.rung,
+        },
+        agents,
       };
     },
   };

@@ -107,14 +107,17 @@ export function views(
     /** Expects to be called inside a transaction: the horizons of a decision may have to be recorded. */
     view({ search, agent, ordinal, since, from = 0 }: RequestOf<'agent-view'>, now: number): ReplyOf<'agent-view'> {
       const { spec, self } = specOf(search, agent);
-      if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'the screening is over' };
+      if (searches.phase(search) !== 'screening')
+        return { state: 'closed', code: 'search-closed', reason: 'the screening is over' };
       const remaining = self.evaluations - budget.accepted(search, agent, ordinal - 1);
-      if (remaining <= 0) return { state: 'closed', reason: `its ${self.evaluations} evaluations are used` };
+      if (remaining <= 0) {
+        return { state: 'closed', code: 'budget-used', reason: `its ${self.evaluations} evaluations are used` };
+      }
       if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
-        return { state: 'closed', reason: 'too many of its attempts were refused' };
+        return { state: 'closed', code: 'attempts-used', reason: 'too many of its attempts were refused' };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
-      if (objection) return { state: 'closed', reason: objection };
+      if (objection) return { state: 'closed', code: 'search-closed', reason: objection };
 
       const earlier = since === undefined ? [] : sights(self, since, ensemble.of(spec, self, since));
       const open = [...ensemble.of(spec, self, ordinal)].flatMap(([other, horizon]) => {

@@ -1,5 +1,6 @@
 import { aggregate, aggregateByAgent, conditionings, extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
 import { type Architecture, parseArchitecture, parseInSpace, runLengthText } from '../domain/architecture.ts';
+import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { NodeStatus } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -104,9 +105,21 @@ export function collectReport(
       seed: spec.seed,
       phase: standing.phase,
     },
-    agents: spec.agents.map(({ name, model, scaffold, memory, novelty }) => ({
-      ...{ name, model, scaffold: scaffold.kind, memory, distance: novelty?.distance },
-    })),
+    agents: spec.agents.map(({ name, model, scaffold, memory, novelty, evaluations }) => {
+      const row = standing.agents.find(({ agent }) => agent === name);
+      if (!row) throw new TerminalError('standing', `the standing of "${search}" lacks agent ${name}`);
+      const { end, spend } = row;
+      return {
+        name,
+        model,
+        scaffold: scaffold.kind,
+        memory,
+        distance: novelty?.distance,
+        evaluations,
+        end,
+        spend,
+      };
+    }),
     nodes: records.map((record) => reportNode(record, startedAt, tests)),
     phases: times
       .map(({ phase, at }, index) => ({ phase, seconds: ((times[index + 1]?.at ?? endedAt) - at) / 1000 }))

@@ -1,4 +1,5 @@
 import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
+import type { AgentEnd } from '../domain/agentEnd.ts';
 import type { Architecture } from '../domain/architecture.ts';
 import type { Spend } from '../domain/call.ts';
 import type { LiteratureSource } from '../domain/literature.ts';
@@ -53,6 +54,11 @@ export interface ReportAgent {
   readonly memory?: 'own' | 'ensemble' | undefined;
   /** Edits by which its candidates have to differ from those in its memory; absent: 1. */
   readonly distance?: number | undefined;
+  /** Evaluations that it may use. */
+  readonly evaluations: number;
+  /** Null while it may still propose, and where an earlier version recorded nothing. */
+  readonly end: AgentEnd | null;
+  readonly spend: Spend;
 }
 
 export interface ReportNode {
@@ -138,6 +144,9 @@ export interface ReportFunnel {
   readonly agents: readonly {
     readonly agent: string;
     readonly attempts: number;
+    /** Searches and reads that failed, and the first reason. */
+    readonly failed: number;
+    readonly failure: string | null;
     readonly sources: readonly FunnelRow[];
     /** The same agent's attempts that cite no work and no lesson. */
     readonly withoutCitation: { readonly compared: number; readonly improved: number };

@@ -1,4 +1,5 @@
 import { metricValue } from '../domain/metric.ts';
+import type { ProposalCounts } from '../domain/node.ts';
 
 /** Numbers and texts as people read them. All functions are pure and give the same text on every machine. */
 
@@ -32,6 +33,18 @@ export const percent = (share: number): string => (known(share) ? `${(100 * shar
 /** A whole number in groups of three. */
 export const count = (value: number): string =>
   known(value) ? minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')) : missing;
+
+/** `21 of 24 proposed: 16 evaluated (2 cached), 5 rejected`; zeros are left out. */
+export function proposalText(counts: ProposalCounts, limit?: number): string {
+  const cached = counts.cached > 0 ? ` (${count(counts.cached)} cached)` : '';
+  const parts = [
+    `${count(counts.evaluated)} evaluated${cached}`,
+    ...(['failed', 'rejected', 'duplicate', 'pending'] as const).flatMap((status) =>
+      counts[status] > 0 ? [`${count(counts[status])} ${status}`] : [],
+    ),
+  ];
+  return `${count(counts.proposed)}${limit === undefined ? '' : ` of ${count(limit)}`} proposed: ${parts.join(', ')}`;
+}
 
 /** A duration: seconds below two minutes, then minutes, then hours. */
 export function duration(seconds: number): string {

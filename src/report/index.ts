@@ -1,3 +1,4 @@
+export { agentEndSentences, agentEndText } from './agentEnds.ts';
 export type {
   ReportAgent,
   ReportAggregation,
@@ -10,6 +11,7 @@ export type {
   ReportSearch,
   SeedScore,
 } from './data.ts';
+export { proposalText } from './format.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
 export { studyMarkdown } from './study/markdown.ts';

@@ -1,8 +1,9 @@
 import pc from 'picocolors';
+import { agentEndSentences } from './agentEnds.ts';
 import { candidateText } from './candidate.ts';
 import type { ReportData, ReportNode } from './data.ts';
-import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName } from './findings.ts';
-import { count, duration, metric, printable, shortened } from './format.ts';
+import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName, proposalsOf } from './findings.ts';
+import { duration, metric, printable, proposalText, shortened } from './format.ts';
 import { unfinished, verdict } from './sentences.ts';
 
 type Colours = ReturnType<typeof pc.createColors>;
@@ -12,17 +13,19 @@ const line = (text: string): string => printable(text).replace(/\s+/g, ' ').trim
 
 const isScreenOnly = (node: ReportNode): boolean => meanOn(node, 'confirm') === null && meanOn(node, 'final') === null;
 
+/** Agents that ended early and are named one by one. */
+const mostEnds = 4;
+
 /**
- * The end of a search in at most fifteen lines.
+ * The end of a search in at most twenty lines.
  *
- * @param report where the full report lies, as the user would open it.
  * @param colours from picocolors; plain text where it is `createColors(false)`.
  */
-export function summary(data: ReportData, report: string, colours: Colours = pc): string {
+export function summary(data: ReportData, colours: Colours = pc): string {
   const findings = findingsOf(data);
   const proposals = data.nodes.filter(isProposal);
-  const of = (status: string) => proposals.filter((node) => node.status === status).length;
-  const { spent, saved } = data.budget;
+  const { spent } = data.budget;
+  const ends = agentEndSentences(data);
   const open = unfinished(data);
 
   const best = bestScreened(proposals);
@@ -44,11 +47,9 @@ export function summary(data: ReportData, report: string, colours: Colours = pc)
     ...verdict(data, findings).map((sentence) => line(sentence)),
     ...(open === null ? [] : [colours.yellow(line(open))]),
     ...highlights,
-    line(
-      `${count(proposals.length)} proposed, ${count(of('evaluated'))} evaluated, ${count(of('failed'))} failed, ` +
-        `${count(saved.evaluations)} evaluations saved`,
-    ),
+    line(proposalText(proposalsOf(data))),
+    ...ends.slice(0, mostEnds).map((sentence) => colours.yellow(shortened(line(sentence), 200))),
+    ...(ends.length > mostEnds ? [colours.yellow(`and ${ends.length - mostEnds} more agents ended early`)] : []),
     line(`${duration(spent.minutes * 60)} wall time, ${duration(spent.deviceSeconds)} of training`),
-    `report: ${shortened(line(report), 300)}`,
   ].join('\n');
 }

@@ -126,7 +126,11 @@ describe('results', () => {
     const later = searchSpec({ id: 'trial-2' });
     ask['search-open']({ spec: later, source: '' });
     expect(ask['agent-submit'](proposal(1, '4M', { search: later.id }))).toMatchObject({ saved: true });
-    expect(ask['search-standing']({ search: later.id })).toMatchObject({ evaluated: 1, saved: 1, deviceSeconds: 0 });
+    expect(ask['search-standing']({ search: later.id })).toMatchObject({
+      proposals: { evaluated: 1, cached: 1 },
+      trainings: { done: 1, cached: 1 },
+      deviceSeconds: 0,
+    });
     const other = searchSpec({ id: 'trial-3', evaluator: 'torch-111111111111' });
     ask['search-open']({ spec: other, source: '' });
     expect(ask['agent-submit'](proposal(1, '4M', { search: other.id }))).toMatchObject({ saved: false });

@@ -4,7 +4,7 @@ import { programText } from '../../src/domain/program.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import type { ReportData, ReportNode } from '../../src/report/data.ts';
 import { reportHtml, summary } from '../../src/report/index.ts';
-import { fixture } from './fixture.ts';
+import { fixture, reportAgent } from './fixture.ts';
 
 const source = (rate: string, extra = '') =>
   `import torch\n\nRATE = ${rate}  # tune: 0.001..0.1 log\n${extra}print('<b>done</b>')\n`;
@@ -41,7 +41,7 @@ function programs(nodes: readonly ReportNode[]): ReportData {
       ...{ id: 'autoresearch-1', task: 'autoresearch', metric: 'BitsPerByte', lowerIsBetter: true, finalSeeds: 4 },
       space: { kind: 'program', files: [{ name: 'train.py', maxBytes: 4000 }] },
     },
-    agents: [{ name: 'climber', model: 'local/tuner', scaffold: 'greedy' }],
+    agents: [reportAgent({ name: 'climber', model: 'local/tuner' })],
     nodes,
     aggregation: null,
     extrapolations: [],
@@ -70,7 +70,7 @@ describe('the report of a search for programs', () => {
     const sentence =
       /climber-1 improves on baseline: BitsPerByte 2\.6\d+ to 2\.3\d+ on validation \(−0\.[23]\d+, two standard errors are 0\.0\d+, 5 paired seeds\), 2\.6\d+ to 2\.3\d+ on the held-out split .* and again on a fresh seed\./;
     expect(text(data)).toMatch(sentence);
-    expect(summary(data, 'report.html', pc.createColors(false))).toMatch(sentence);
+    expect(summary(data, pc.createColors(false))).toMatch(sentence);
   });
 
   it('says of chance that it is not distinguishable, and of what is worse that it is behind', () => {

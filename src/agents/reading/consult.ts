@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import { evidenceIdSchema, type Retriever } from '../../domain/literature.ts';
 import type { ToolCall, ToolForm, ToolResult } from '../models/llm/chat.ts';
@@ -18,7 +18,12 @@ function argumentsFor<N extends ToolName>(name: N, text: string): z.infer<(typeo
   } catch (thrown) {
     throw new WrongCall(`the arguments of ${name} are not JSON: ${errorMessage(thrown)}`);
   }
-  const parsed = toolSchemas[name].safeParse(value);
+  const schema = toolSchemas[name];
+  // A key that may be null may be left out: servers that enforce no schema let models do so.
+  const optional = Object.entries(schema.shape).flatMap(([key, each]) => (each.safeParse(null).success ? [key] : []));
+  const nulls = Object.fromEntries(optional.map((key) => [key, null]));
+  const given = z.record(z.string(), z.unknown()).safeParse(value);
+  const parsed = schema.safeParse(given.success ? { ...nulls, ...given.data } : value);
   if (parsed.success) return parsed.data as z.infer<(typeof toolSchemas)[N]>;
   const [issue] = parsed.error.issues;
   throw new WrongCall(`the arguments of ${name} are wrong: ${issue?.path.join('.') || 'object'}: ${issue?.message}`);

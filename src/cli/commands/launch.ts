@@ -4,6 +4,7 @@ import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { reads } from '../../domain/agent.ts';
+import { isLost } from '../../domain/agentEnd.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
@@ -189,7 +190,9 @@ async function show(
     await events.stop();
     const ending: Ending = { how: end.how, standing, report: report.path, summary: report.summary };
     display.ended(ending);
-    return interrupts.code() ?? (standing.best === null ? exitCodes.noValidNode : exitCodes.ok);
+    const lost = standing.agents.some(({ end: ended }) => ended !== null && isLost(ended));
+    const outcome = standing.best === null ? exitCodes.noValidNode : lost ? exitCodes.agentLost : exitCodes.ok;
+    return interrupts.code() ?? outcome;
   } finally {
     stopLooking();
     interrupts.dispose();

@@ -72,8 +72,9 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
       if (options.json) print(JSON.stringify(test ? { ...line, test } : line));
       else {
         const score = line.validation === null ? '    –' : line.validation.toFixed(3);
+        const hidden = test?.length ? `  test ${test.map((each) => each.toFixed(3)).join(' ')}` : '';
         print(
-          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${node.candidate.startsWith('{') ? `${shortCandidate(node.candidate)}  ${node.rationale.change}`.slice(0, 160) : shortCandidate(node.candidate)}`,
+          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}${hidden}  ${node.candidate.startsWith('{') ? `${shortCandidate(node.candidate)}  ${node.rationale.change}`.slice(0, 160) : shortCandidate(node.candidate)}`,
         );
       }
     }

@@ -1,6 +1,8 @@
 import { shortCandidate } from '../../domain/candidate.ts';
+import { endingText } from '../../domain/ending.ts';
 import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import { proposalText } from '../../report/index.ts';
 import type { Display } from './display.ts';
 import { clockTime, metricText, spending } from './format.ts';
 
@@ -33,14 +35,12 @@ export function plainDisplay(write: (line: string) => void): Display {
       } else if (event.kind === 'node-refused') {
         say(`${event.agent}: refused as ${event.reason}: ${event.message}`);
       } else if (event.kind === 'ended-early') {
-        say(event.sentence);
+        say(endingText(event));
       } else {
         say(`now ${event.phase}`);
       }
     },
-    agent(state) {
-      if (state.state === 'failed') say(`agent ${state.agent} failed: ${state.note}`);
-    },
+    agent() {},
     worker() {},
     standing(standing) {
       last = standing;
@@ -50,9 +50,9 @@ export function plainDisplay(write: (line: string) => void): Display {
       const left =
         minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
       const best = standing.best
-        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} ${shortCandidate(standing.best.candidate)}`
+        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} on the ${standing.best.rung} rung: ${shortCandidate(standing.best.candidate)}`
         : '';
-      say(`${standing.evaluated} evaluated, ${standing.pending} pending, ${standing.saved} saved${best}${left}`);
+      say(`${proposalText(standing.proposals)}; ${standing.trainings.done} trainings done${best}${left}`);
       const paid = spec && spending(spec, standing);
       if (paid) say(paid);
     },

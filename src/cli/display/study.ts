@@ -53,7 +53,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
         stream.write(`${line(progress)}\n`);
       }
     },
-    ended({ arms, comparisons }, { report }) {
+    ended({ arms, comparisons, cautions }, { report }) {
       live?.clear();
       const width = Math.max(...arms.map(({ name }) => name.length));
       const best = arms.toSorted((a, b) => b.middle - a.middle);
@@ -61,6 +61,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
         stream.write(`  ${name.padEnd(width)}  ${score(middle)} [${score(interval.low)}, ${score(interval.high)}]\n`);
       }
       for (const comparison of comparisons) stream.write(`${coloured(comparison)}\n`);
+      for (const caution of cautions) stream.write(`${pc.yellow(caution)}\n`);
       stream.write(`report: ${report}\n`);
     },
   };
@@ -80,9 +81,10 @@ export function studyJson(write: (text: string) => void): StudyDisplay {
     progress({ now: _, ...progress }) {
       say('progress', progress);
     },
-    ended({ unit, comparisons }, { report, results }) {
+    ended({ unit, comparisons, cautions }, { report, results }) {
       say('verdict', {
         unit,
+        cautions,
         comparisons: comparisons.map(({ interval, ...rest }) => ({ ...rest, interval: [interval.low, interval.high] })),
         report,
         results,

@@ -1,4 +1,5 @@
 import pc from 'picocolors';
+import { agentEndText } from '../agentEnds.ts';
 import { printable, score, signed } from '../format.ts';
 import { differenceText } from './difference.ts';
 import type { AgentStory, Step, Story } from './story.ts';
@@ -19,11 +20,12 @@ function viewText({ view }: Step): string {
 }
 
 function readingText({ readings, evidence }: Step): string[] {
-  const rows = readings.map(({ how, query, found }) => {
+  const rows = readings.map(({ how, query, found, failed }) => {
     const cited = found.filter((id) => evidence.includes(id));
     const what =
       how === 'read' ? `read ${query}` : `${how.replace('-', ' ')} "${query}": ${found.join(', ') || 'nothing'}`;
-    return cited.length > 0 && how !== 'read' ? `${what}; cites ${cited.join(', ')}` : what;
+    const said = failed === undefined ? what : `${what}; failed: ${failed}`;
+    return cited.length > 0 && how !== 'read' ? `${said}; cites ${cited.join(', ')}` : said;
   });
   const results = evidence.filter((id) => !id.includes(':'));
   return [...rows, ...(results.length > 0 ? [`cites results ${results.join(', ')}`] : [])];
@@ -49,7 +51,7 @@ function stepText(step: Step, colours: Colours): string[] {
   const of =
     parents.length > 0 ? ` of ${parents.map((each) => `${each.node} (${score(each.screen)})`).join(' and ')}` : '';
   const label = (name: string, text: string) => `  ${colours.dim(name.padEnd(10))} ${line(text)}`;
-  const good = step.effect !== null && step.effect > 0;
+  const good = step.improved === true;
   return [
     colours.bold(line(`${node}  ${operator}${of}`)),
     label('view', viewText(step)),
@@ -69,10 +71,15 @@ function stepText(step: Step, colours: Colours): string[] {
   ];
 }
 
-function agentText({ agent, model, scaffold, reads, steps }: AgentStory, colours: Colours): string[] {
+function agentText({ agent, model, scaffold, reads, steps, end, spend }: AgentStory, colours: Colours): string[] {
   const head = `${agent}: ${model}, ${scaffold}${reads === null ? '' : `, reads ${reads}`}`;
   return [
     colours.bold(colours.underline(line(head))),
+    ...(end === null ? [] : [line(`ended: ${agentEndText(end)}`)]),
+    ...(spend.calls === 0
+      ? []
+      : [line(`spent: ${spend.calls} calls, ${spend.tokens} tokens, $${spend.dollars.toFixed(4)}`)]),
+    ...(steps.length === 0 ? ['no attempt'] : []),
     '',
     ...steps.flatMap((step) => [...stepText(step, colours), '']),
   ];

@@ -252,7 +252,7 @@ export class Gateway {
       const reply = await this.#parts.ledger.reserve(reservation, signal);
       if (reply.state === 'granted') return;
       if (reply.state === 'spent') throw new SpentError(reply.reason);
-      if (reply.state === 'closed') throw new BudgetError(reply.reason);
+      if (reply.state === 'closed') throw new BudgetError(reply.reason, 'search-closed');
       await pause(this.#parts.timers, heldPauseMs, signal);
     }
   }
