@@ -11,11 +11,8 @@ import {
   usualPatience,
   usualRetries,
 } from '../agents/index.ts';
-import type { Bus } from '../bus/index.ts';
-import type { SearchId } from '../domain/ids.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { Logger } from '../platform/log.ts';
-import type { Timers } from '../platform/timers.ts';
+import type { AgentName, SearchId } from '../domain/ids.ts';
+import type { LabSetting } from './lab.ts';
 import { patiently } from './patiently.ts';
 
 /** What a process says of language models; keys are in its environment and go no further (I7). */
@@ -44,11 +41,12 @@ export function openChat(
   search: SearchId,
   home: string,
   { environment, prices, replay }: ChatOptions,
-  { bus, clock, timers, log }: { bus: Bus; clock: Clock; timers: Timers; log: Logger },
+  { bus, tokenOf, clock, timers, log }: Pick<LabSetting, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
 ): OpenChat {
   const keys = keyring(environment);
   const watch = { timers, clock, patience: usualPatience };
   const retrying = (signal: AbortSignal) => ({ signal, timers, log });
+  const as = (agent: AgentName) => ({ token: tokenOf(search, agent) });
   const cassette =
     replay === undefined ? Cassette.record(recordingPath(home, search), keys.redact) : Cassette.replay(replay);
   const thoughts = openThoughts(join(home, 'thoughts.db'));
@@ -56,8 +54,10 @@ export function openChat(
     ...{ search, cassette, clock, timers },
     model: providersOf(keys, watch, clock),
     ledger: {
-      reserve: (reservation, signal) => patiently(() => bus.ask('call-reserve', reservation), retrying(signal)),
-      settle: (settlement, signal) => patiently(() => bus.ask('call-settle', settlement), retrying(signal)),
+      reserve: (reservation, signal) =>
+        patiently(() => bus.ask('call-reserve', reservation, as(reservation.agent)), retrying(signal)),
+      settle: (settlement, signal, agent) =>
+        patiently(() => bus.ask('call-settle', settlement, as(agent)), retrying(signal)),
     },
     prices: loadPrices(prices),
     redact: keys.redact,

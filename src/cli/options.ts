@@ -13,12 +13,6 @@ export const homeOption = () =>
     .default('.aira')
     .argParser((text: string) => resolve(text));
 
-/** NATS_URL is what NATS's own tools read; ours comes first. */
-export const natsOption = () => {
-  const made = option('--nats <url>', 'meet at this NATS server instead of embedding one (also NATS_URL)');
-  return process.env.NATS_URL ? made.default(process.env.NATS_URL) : made;
-};
-
 export const pricesOption = () =>
   option('--prices <file>', 'prices of language models, instead of the shipped ones').argParser((text: string) =>
     resolve(text),

@@ -5,6 +5,7 @@ import { readingRoom } from '../literature/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
 import { systemTimers } from '../platform/timers.ts';
+import { type NatsOptions, natsAccess } from './nats.ts';
 import { airaVersion } from './writeReport.ts';
 
 /**
@@ -21,9 +22,8 @@ function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
   throw new PrerequisiteError('ack-wait', message, 'correct or unset it');
 }
 
-export interface SettingOptions {
+export interface SettingOptions extends NatsOptions {
   home: string;
-  nats?: string;
   port?: number;
   /** A price file of the user's own. */
   prices?: string;
@@ -45,7 +45,7 @@ export async function systemSetting(options: SettingOptions): Promise<EnsembleSe
   });
   return {
     home: options.home,
-    url: options.nats ?? null,
+    ...natsAccess(options, process.env),
     natsServer: findNatsServer,
     port: options.port,
     ackWaitMs: ackWaitMs(),

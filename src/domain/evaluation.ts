@@ -107,6 +107,39 @@ export const evaluationResultSchema = z.strictObject({
 });
 export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
 
+/** What was measured on the hidden test set, by which it travels sealed. */
+export const hiddenFiguresSchema = z.strictObject({ test: score.nullable(), tasks: z.record(z.string(), z.number()) });
+export type HiddenFigures = z.infer<typeof hiddenFiguresSchema>;
+
+/** A result on the bus: hidden figures are sealed for the archive and stand nowhere else (I4). */
+export const resultMessageSchema = evaluationResultSchema
+  .extend({ sealed: z.string().max(65_536).optional() })
+  .refine(({ outcome }) => outcome.status === 'failed' || splitHidden(outcome).hidden === null, 'an open test figure');
+export type ResultMessage = z.infer<typeof resultMessageSchema>;
+
+/** A measurement without its hidden figures, and these. */
+export function splitHidden(measured: Measurement): { open: Measurement; hidden: HiddenFigures | null } {
+  const hidden: Record<string, number> = {};
+  const tasks: Measurement['tasks'] = {};
+  for (const [task, { test, ...visible }] of Object.entries(measured.tasks)) {
+    if (test !== undefined) hidden[task] = test;
+    tasks[task] = visible;
+  }
+  if (measured.test === null && Object.keys(hidden).length === 0) return { open: measured, hidden: null };
+  return { open: { ...measured, test: null, tasks }, hidden: { test: measured.test, tasks: hidden } };
+}
+
+/** The measurement that `splitHidden` has taken apart. */
+export function joinHidden(open: Measurement, { test, tasks: hidden }: HiddenFigures): Measurement {
+  const tasks = Object.fromEntries(
+    Object.entries(open.tasks).map(([task, figures]) => {
+      const figure = Object.hasOwn(hidden, task) ? hidden[task] : undefined;
+      return [task, figure === undefined ? figures : { ...figures, test: figure }];
+    }),
+  );
+  return { ...open, test, tasks };
+}
+
 /**
  * The seeds of a rung, the same in every search: so that results can be reused across searches, and so that no rung
  * repeats a seed on which the rung below selected.

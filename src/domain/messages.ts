@@ -214,7 +214,15 @@ export const requests = {
   /** Asked by a worker before it trains: is this still wanted? Records the attempt. */
   'job-claim': {
     request: z.strictObject({ key: evaluationKeySchema, worker: workerIdSchema, attempt: z.int().positive() }),
-    reply: z.strictObject({ go: z.boolean(), reason: z.enum(['wanted', 'done', 'unknown', 'withdrawn']) }),
+    reply: z.strictObject({
+      go: z.boolean(),
+      reason: z.enum(['wanted', 'done', 'unknown', 'withdrawn']),
+      /** The archive's public key, for hidden figures (I4): 32 bytes of X25519 as base64url. With `go`. */
+      seal: z
+        .string()
+        .regex(/^[\w-]{43}$/)
+        .optional(),
+    }),
   },
 } as const;
 export type Verb = keyof typeof requests;

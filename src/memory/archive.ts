@@ -10,6 +10,7 @@ import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
 import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
+import { holdings } from './holdings.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
 import { records } from './records.ts';
@@ -40,6 +41,7 @@ function repositories(db: Database, live: boolean) {
     tallies: sums,
     records: records(db),
     testScores: testScores(db),
+    holdings: holdings(db),
   };
 }
 
@@ -204,6 +206,56 @@ export class Archive {
       }),
   };
 
+  /**
+   * The answer to a request off the bus, whose sender proves by a token that it is the agent that it speaks as, or binds its
+   * claim to one (I12).
+   *
+   * @throws TerminalError `unproven`, `not-the-agent`, `claim-held`; PrerequisiteError `agent-held`; all that the handler throws.
+   */
+  answer<V extends Verb>(verb: V, request: RequestOf<V>, token: string | undefined): ReplyOf<V> {
+    const { holdings } = this.#parts;
+    const handler = this.handlers[verb] as (request: RequestOf<V>) => ReplyOf<V>;
+    const asked = { verb, request } as Asked;
+    switch (asked.verb) {
+      case 'agent-join': {
+        const reply = handler(request);
+        this.#commit((now) => holdings.joinAs(asked.request.search, asked.request.agent, token, now));
+        return reply;
+      }
+      case 'agent-view':
+      case 'agent-submit':
+      case 'agent-retire':
+      case 'call-reserve':
+        holdings.speaksAs(asked.request.search, asked.request.agent, token, this.#clock.now());
+        return handler(request);
+      case 'call-settle': {
+        const agent = holdings.callerOf(asked.request.search, asked.request.call);
+        if (agent !== undefined) holdings.speaksAs(asked.request.search, agent, token, this.#clock.now());
+        return handler(request);
+      }
+      case 'job-claim':
+        return this.#commit(() => {
+          const reply = handler(request);
+          if ((reply as ReplyOf<'job-claim'>).go) holdings.bindClaim(asked.request, token);
+          return reply;
+        });
+      default:
+        return handler(request);
+    }
+  }
+
+  /** Takes a result off the bus if its sender holds the claim (I12); keeps it as a refusal if not. */
+  take(result: EvaluationResult, token: string | undefined): ReturnType<Archive['record']> | 'unheld' {
+    if (this.#parts.holdings.holdsClaim(result, token)) return this.record(result);
+    this.refuse(result, 'unheld');
+    return 'unheld';
+  }
+
+  /** Keeps that a result was not taken. */
+  refuse(result: EvaluationResult, reason: 'unheld' | 'unreadable'): void {
+    this.#commit((now) => this.#parts.holdings.refuse(result, reason, now));
+  }
+
   /** Takes a result off the bus. Only after this returns may the message be acknowledged (I1). */
   record(result: EvaluationResult): 'counted' | 'surplus' | 'retry' | 'unknown' {
     failpoint('archive.before-commit');
@@ -248,6 +300,9 @@ export class Archive {
     this.#close();
   }
 }
+
+/** A request with its verb, so that each can be told from the others. */
+type Asked = { [V in Verb]: { readonly verb: V; readonly request: RequestOf<V> } }[Verb];
 
 type Repositories = ReturnType<typeof repositories>;
 

@@ -7,6 +7,7 @@ import {
   type Job,
   jobSchema,
   type Measurement,
+  splitHidden,
 } from '../domain/evaluation.ts';
 import type { AgentName, EvaluationKey, NodeId, SearchId, WorkerId } from '../domain/ids.ts';
 import type { LabEvent } from '../domain/messages.ts';
@@ -26,15 +27,9 @@ function withoutTest(measurement: Measurement): {
   open: Omit<Measurement, 'test' | 'status' | 'unsafe'>;
   testTasks: object;
 } {
-  const { test: _, status: __, unsafe: ___, tasks, ...rest } = measurement;
-  const testTasks: Record<string, number> = {};
-  const openTasks: Measurement['tasks'] = {};
-  for (const [task, figures] of Object.entries(tasks)) {
-    const { test, ...visible } = figures;
-    if (test !== undefined) testTasks[task] = test;
-    openTasks[task] = visible;
-  }
-  return { open: { ...rest, tasks: openTasks }, testTasks };
+  const { open, hidden } = splitHidden(measurement);
+  const { test: _, status: __, unsafe: ___, ...rest } = open;
+  return { open: rest, testTasks: hidden?.tasks ?? {} };
 }
 
 interface WantRow {

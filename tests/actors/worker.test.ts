@@ -71,6 +71,7 @@ async function work(populationSize: number, jobs: readonly Job[], unwanted: read
     evaluators: new Map([['stack', recording(populationSize, seen)]]),
     timers: systemTimers,
     log: quiet,
+    newToken: () => 'a token for each claim',
     heartbeatMs: 1000,
   });
   const actor = createActor(machine);

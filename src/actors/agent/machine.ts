@@ -26,6 +26,8 @@ export type Think = (input: {
 export interface AgentParts {
   readonly search: SearchId;
   readonly name: AgentName;
+  /** Proves that this process is the one that joined as the agent. */
+  readonly token: string;
   readonly bus: Bus;
   readonly think: Think;
   readonly timers: Timers;
@@ -78,7 +80,7 @@ const mostTroubles = 20;
  * G3. It waits for news of the results that its next decision must know, never for its own latest proposal.
  * G4. It says that it ends before it does, unless it was told to: others may be waiting for its attempts.
  */
-export function agentMachine({ search, name, bus, think, timers, log }: AgentParts) {
+export function agentMachine({ search, name, token, bus, think, timers, log }: AgentParts) {
   const announce = (state: AgentState['state'], note = ''): void =>
     bus.announceAgent({ search, agent: name, state, note: note.slice(0, 200) });
 
@@ -93,7 +95,7 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
     const changed: ViewNode[] = [];
     for (;;) {
       const request = { search, agent: name, ordinal, ...since, from: changed.length };
-      const reply = await patiently(() => bus.ask('agent-view', request), retrying(signal));
+      const reply = await patiently(() => bus.ask('agent-view', request, { token }), retrying(signal));
       if (reply.state !== 'ready') return reply;
       changed.push(...reply.view.nodes);
       if (!reply.more) {
@@ -116,14 +118,14 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         { timers, log },
       ),
       join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) =>
-        patiently(() => bus.ask('agent-join', { search, agent: name }), retrying(signal)),
+        patiently(() => bus.ask('agent-join', { search, agent: name }, { token }), retrying(signal)),
       ),
       look: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
         look(input, signal),
       ),
       retire: fromPromise(({ input, signal }: { input: string; signal: AbortSignal }) =>
         patiently(
-          () => bus.ask('agent-retire', { search, agent: name, reason: input.slice(0, 500) }),
+          () => bus.ask('agent-retire', { search, agent: name, reason: input.slice(0, 500) }, { token }),
           retrying(signal),
         ),
       ),
@@ -137,7 +139,7 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
       rest: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) => pause(timers, input, signal)),
       submit: fromPromise(({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) =>
         patiently(
-          () => bus.ask('agent-submit', { search, agent: name, ordinal: input.ordinal, ...input.thought }),
+          () => bus.ask('agent-submit', { search, agent: name, ordinal: input.ordinal, ...input.thought }, { token }),
           retrying(signal),
         ),
       ),

@@ -28,10 +28,10 @@ import { plainDisplay } from '../display/plain.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
+import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
   homeOption,
   jsonOption,
-  natsOption,
   offlineOption,
   option,
   pricesOption,
@@ -44,9 +44,8 @@ import { readSearchFile } from '../searchFile.ts';
 import { systemSetting } from '../setting.ts';
 import { writeReport } from '../writeReport.ts';
 
-interface LaunchOptions {
+interface LaunchOptions extends NatsOptions {
   home: string;
-  nats?: string;
   port?: number;
   resume?: SearchId;
   name?: SearchId;
@@ -157,12 +156,13 @@ async function show(
   display: Display,
 ): Promise<number> {
   const search = spec.id;
-  const signs = await lab.bus.watchSigns((sign) => {
+  const signs = await lab.viewer.watchSigns((sign) => {
     if (sign.kind === 'worker') display.worker(sign.state);
     else if (sign.state.search === search) display.agent(sign.state);
   });
-  const events = await lab.bus.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
+  const events = await lab.viewer.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
   display.started(spec, resumed);
+  if (!lab.separated) display.notice(unseparated(lab.url));
   const { reason } = engineFor(spec.deviceClass);
   if (reason && spec.space.kind === 'stack') display.notice(`CPU workers train with torch, which is slower: ${reason}`);
   if (spec.space.kind === 'program' && options.unsafe) {
@@ -205,7 +205,7 @@ export function launchCommand(done: (code: number) => void): Command {
   return withOptions(
     command,
     homeOption(),
-    natsOption(),
+    ...natsOptions(),
     option('--port <number>', 'port of the embedded NATS server; any free one without').argParser(wholeNumber),
     option('--resume <search>', 'continue a search where it stood').argParser(searchArgument),
     option('--name <search>', 'call the search so instead of after its file').argParser(searchArgument),

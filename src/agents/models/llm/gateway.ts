@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import type { CallOutcome, CallReservation, CallSettlement, Usage } from '../../../domain/call.ts';
 import { contentHash, type Json } from '../../../domain/canonical.ts';
 import { BudgetError, RetryableError, TerminalError } from '../../../domain/errors.ts';
-import type { SearchId } from '../../../domain/ids.ts';
+import type { AgentName, SearchId } from '../../../domain/ids.ts';
 import type { ReplyOf } from '../../../domain/messages.ts';
 import { type Rng, rngFor } from '../../../domain/rng.ts';
 import type { Clock } from '../../../platform/clock.ts';
@@ -17,7 +17,8 @@ import { type RetryPolicy, retrying } from './retry.ts';
 /** Where calls are reserved and settled: the ledger, over whatever leads there. Both may be repeated without harm. */
 export interface CallLedger {
   reserve(reservation: CallReservation, signal: AbortSignal): Promise<ReplyOf<'call-reserve'>>;
-  settle(settlement: CallSettlement, signal: AbortSignal): Promise<unknown>;
+  /** `agent` is whose call it was. */
+  settle(settlement: CallSettlement, signal: AbortSignal, agent: AgentName): Promise<unknown>;
 }
 
 export interface Question {
@@ -236,7 +237,7 @@ export class Gateway {
             estimated: billable,
             message,
           };
-          const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal);
+          const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal, scope.agent);
           if (fault === null) settling.catch(() => undefined);
           else await settling;
           throw thrown;
@@ -263,7 +264,8 @@ export class Gateway {
     if (outcome === 'toolless') return;
     const { call, served, usage, dollars, estimated, latencyMs } = answer;
     const message = problem?.slice(0, 500) ?? null;
-    await ledger.settle({ search, call, outcome, served, usage, dollars, estimated, latencyMs, message }, signal);
+    const settled = { search, call, outcome, served, usage, dollars, estimated, latencyMs, message };
+    await ledger.settle(settled, signal, question.scope.agent);
   }
 
   /** The process may have died between recording and settling. In a replay the ledger knows nothing of the call. */
