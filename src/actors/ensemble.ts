@@ -178,7 +178,8 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
       runSearch(as, { ...setting, trouble: trouble.promise }, spec, source, options);
     const startWorkers: Lab['startWorkers'] = (devices, kinds) =>
       workersOn(devices, kinds, setting.workers, as('worker'));
-    const separated = await viewer.separatesRoles();
+    // Our own server does; another is asked.
+    const separated = setting.url === null || (await viewer.separatesRoles());
     return { bus, viewer, separated, url, trouble: trouble.promise, runSearch: run, startWorkers, close };
   } catch (thrown) {
     await close();

@@ -29,6 +29,7 @@ import type { Logger } from '../platform/log.ts';
 import { type Access, connectionAccess } from './access.ts';
 import type { Meta } from './envelope.ts';
 import { inboxPrefix, type Role } from './roles.ts';
+import { subjects } from './subjects.ts';
 
 export interface LinkOptions {
   /** `nats://host:port`; credentials are `access`, because the client ignores those in a URL. */
@@ -164,8 +165,11 @@ export async function openLink(options: LinkOptions): Promise<Link> {
         connected = true;
         log.info('reconnected to the NATS server');
         for (const listener of [...back]) listener();
-      } else if (status.type === Events.Error) log.warn({ error: status.data }, 'the NATS server reported an error');
-      else if (status.type === DebugEvents.StaleConnection) log.warn('the NATS server stopped answering');
+      } else if (status.type === Events.Error) {
+        const { operation, subject } = status.permissionContext ?? {};
+        if (subject === subjects.separationProbe) continue;
+        log.warn({ error: status.data, operation, subject }, 'the NATS server reported an error');
+      } else if (status.type === DebugEvents.StaleConnection) log.warn('the NATS server stopped answering');
     }
   }
   void watch();

@@ -20,8 +20,8 @@ import {
 const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex');
 const [keyBytes, ivBytes, tagBytes] = [32, 12, 16];
 
-const rawPublic = (key: KeyObject): Buffer =>
-  createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-keyBytes);
+const rawPublic = (publicKey: KeyObject): Buffer =>
+  publicKey.export({ format: 'der', type: 'spki' }).subarray(-keyBytes);
 const publicFrom = (raw: Uint8Array): KeyObject =>
   createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
 
@@ -32,7 +32,7 @@ export function newSealingKey(): string {
 
 /** The public half, as 43 characters of base64url. */
 export function publicSealingKey(privatePem: string): string {
-  return rawPublic(createPrivateKey(privatePem)).toString('base64url');
+  return rawPublic(createPublicKey(privatePem)).toString('base64url');
 }
 
 const secretOf = (shared: Buffer, ephemeral: Buffer, recipient: Buffer): Buffer =>
@@ -42,7 +42,7 @@ const secretOf = (shared: Buffer, ephemeral: Buffer, recipient: Buffer): Buffer 
 export function seal(text: string, publicKey: string, context: string): string {
   const recipient = Buffer.from(publicKey, 'base64url');
   const { privateKey, publicKey: own } = generateKeyPairSync('x25519');
-  const ephemeral = createPublicKey(own).export({ format: 'der', type: 'spki' }).subarray(-keyBytes);
+  const ephemeral = rawPublic(own);
   const shared = diffieHellman({ privateKey, publicKey: publicFrom(recipient) });
   const iv = randomBytes(ivBytes);
   const cipher = createCipheriv('aes-256-gcm', secretOf(shared, ephemeral, recipient), iv);
@@ -61,7 +61,11 @@ export function unseal(sealed: string, privatePem: string, context: string): str
   const tag = bytes.subarray(keyBytes + ivBytes, keyBytes + ivBytes + tagBytes);
   try {
     const shared = diffieHellman({ privateKey, publicKey: publicFrom(ephemeral) });
-    const decipher = createDecipheriv('aes-256-gcm', secretOf(shared, ephemeral, rawPublic(privateKey)), iv);
+    const decipher = createDecipheriv(
+      'aes-256-gcm',
+      secretOf(shared, ephemeral, rawPublic(createPublicKey(privatePem))),
+      iv,
+    );
     decipher.setAAD(Buffer.from(context)).setAuthTag(tag);
     const body = bytes.subarray(keyBytes + ivBytes + tagBytes);
     return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8');
