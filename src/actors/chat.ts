@@ -18,6 +18,8 @@ import { patiently } from './patiently.ts';
 /** What a process says of language models; keys are in its environment and go no further (I7). */
 export interface ChatOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where `compatible/` models may be asked: see `keyring`. */
+  readonly addresses: readonly string[];
   /** A price file that overrides entries of the shipped one. */
   readonly prices?: string | undefined;
   /** A recording to answer from, instead of asking anybody. */
@@ -40,10 +42,10 @@ export interface OpenChat {
 export function openChat(
   search: SearchId,
   home: string,
-  { environment, prices, replay }: ChatOptions,
+  { environment, addresses, prices, replay }: ChatOptions,
   { bus, tokenOf, clock, timers, log }: Pick<LabSetting, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
 ): OpenChat {
-  const keys = keyring(environment);
+  const keys = keyring(environment, addresses);
   const watch = { timers, clock, patience: usualPatience };
   const retrying = (signal: AbortSignal) => ({ signal, timers, log });
   const as = (agent: AgentName) => ({ token: tokenOf(search, agent) });

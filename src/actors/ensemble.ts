@@ -9,6 +9,7 @@ import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.
 import type { SearchSpec } from '../domain/search.ts';
 import type { SpaceKind } from '../domain/space.ts';
 import type { Device } from '../evaluators/index.ts';
+import { privateHome } from '../memory/home.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
 import { watchDisk } from '../platform/disk.ts';
@@ -131,6 +132,7 @@ async function answers(bus: Bus, attempts: number): Promise<boolean> {
  */
 export async function openLab(setting: EnsembleSetting, without: readonly PartName[]): Promise<Lab> {
   const { home, ackWaitMs, clock, timers, log } = setting;
+  privateHome(home);
   const closers: (() => Promise<void>)[] = [];
   const trouble = deferred<never>();
   const close = async (): Promise<void> => {

@@ -67,7 +67,7 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
 }
 
 /** What workers of any device are given. */
-export type WorkerSetting = Pick<EvaluatorSetting, 'python' | 'data' | 'unsafe'>;
+export type WorkerSetting = Pick<EvaluatorSetting, 'python' | 'data' | 'tasks' | 'unsafe'>;
 
 /** Starts the worker of one device, for candidates of these kinds. */
 export function startWorker(

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 
@@ -23,6 +23,27 @@ export const offlineOption = () =>
 
 export const unsafeOption = () =>
   option('--unsafe', 'run programs of agents with your own rights where there is no sandbox; their scores are marked');
+
+/** Also read from AIRA_COMPATIBLE_BASE_URL, beside the key. */
+export const baseUrlOption = () =>
+  new Option(
+    '--base-url <url>',
+    'an address at which compatible/ models may be asked; may be given several times (also AIRA_COMPATIBLE_BASE_URL)',
+  ).argParser((text: string, before: readonly string[] | undefined) => {
+    if (!/^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : '')) {
+      throw new InvalidArgumentError('an address such as http://localhost:11434/v1 is needed');
+    }
+    return [...(before ?? []), text];
+  });
+
+/** `AIRA_TASK` holds one directory, or several as PATH does. */
+export const taskOption = () =>
+  option('--task <dir>', 'a task directory by others that workers here may run; may be given several times').argParser(
+    (text: string, before: readonly string[] | undefined) => [
+      ...(before ?? []),
+      ...text.split(delimiter).map((each) => resolve(each)),
+    ],
+  );
 
 export const jsonOption = () => option('--json', 'machine-readable lines on stdout');
 

@@ -1,6 +1,13 @@
 import type { EnsembleSetting } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { childEnvironment, dataFolder, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
+import {
+  childEnvironment,
+  dataFolder,
+  findNatsServer,
+  findPython,
+  packageRoot,
+  registeredTasks,
+} from '../evaluators/index.ts';
 import { readingRoom } from '../literature/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
@@ -33,6 +40,10 @@ export interface SettingOptions extends NatsOptions {
   offline?: boolean;
   /** Run programs of agents without a sandbox. */
   unsafe?: boolean;
+  /** Task directories by others that workers of this process may run. */
+  task?: readonly string[];
+  /** Addresses at which language models may be asked. */
+  baseUrl?: readonly string[];
 }
 
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
@@ -50,8 +61,14 @@ export async function systemSetting(options: SettingOptions): Promise<EnsembleSe
     port: options.port,
     ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
-    workers: { python, data: dataFolder(options.home), unsafe: options.unsafe === true },
-    chat: { environment: process.env, prices: options.prices, replay: options.replay },
+    workers: {
+      ...{ python, data: dataFolder(options.home), unsafe: options.unsafe === true },
+      tasks: [...(options.task ?? []), ...registeredTasks(options.home)],
+    },
+    chat: {
+      ...{ environment: process.env, addresses: options.baseUrl ?? [] },
+      ...{ prices: options.prices, replay: options.replay },
+    },
     clock: systemClock,
     timers: systemTimers,
     openRetriever: room.open,

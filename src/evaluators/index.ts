@@ -9,6 +9,7 @@ export type { EvaluateHandlers, Evaluator, EvaluatorHello, Progress } from './ev
 export { evaluatorVersion } from './evaluatorVersion.ts';
 export { NativeWorker, type NativeWorkerOptions } from './nativeWorker.ts';
 export { type EvaluatorSetting, openEvaluator, versionFor } from './openEvaluator.ts';
+export { runsScripts } from './ownTasks.ts';
 export { packageRoot, taskRoots, trainersDirectory } from './packageRoot.ts';
 export { batchKey, type OnOutcome } from './population.ts';
 export { type MemoryProbe, procMemory } from './processMemory.ts';
@@ -19,6 +20,7 @@ export { type BuildProgress, buildTable } from './table/build.ts';
 export { readTable, Table, type TableFile, type TableLook, tableSchema } from './table/table.ts';
 export { tableTrainer } from './table/trainer.ts';
 export { digestTaskDirectory } from './taskDigest.ts';
+export { registeredTasks, registerTask } from './taskRegistry.ts';
 export { listTasks, loadTask, profileOf, type TaskEntry } from './tasks.ts';
 export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';
 export { WorkerStartError } from './trainer.ts';

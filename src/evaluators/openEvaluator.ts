@@ -9,6 +9,7 @@ import { engineFor } from './engine.ts';
 import type { Evaluator } from './evaluator.ts';
 import { evaluatorVersion } from './evaluatorVersion.ts';
 import { NativeWorker } from './nativeWorker.ts';
+import { OwnTasks } from './ownTasks.ts';
 import { workerCommand } from './workerCommand.ts';
 
 export interface EvaluatorSetting {
@@ -17,6 +18,8 @@ export interface EvaluatorSetting {
   readonly python: string;
   /** Imported data; null where there are none. */
   readonly data: string | null;
+  /** Task directories by others that this machine runs, beside the shipped ones. Absolute. */
+  readonly tasks: readonly string[];
   /** Run programs without a sandbox, with this user's rights. */
   readonly unsafe: boolean;
   readonly clock: Clock;
@@ -26,7 +29,7 @@ export interface EvaluatorSetting {
 
 /** The evaluator of a device for candidates of that kind. Nothing is started before `start`. */
 export function openEvaluator(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
-  if (kind === 'program') return new ProgramEvaluator(setting);
+  if (kind === 'program') return new OwnTasks(new ProgramEvaluator(setting), setting.tasks);
   const { device, python, data, clock, timers, log } = setting;
   const command = workerCommand({ python, device: device.name, data });
   return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });

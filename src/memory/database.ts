@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
+import { isThere, privateHome } from './home.ts';
 import { migrate } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
@@ -45,6 +46,7 @@ export const explainOpen = (path: string, thrown: unknown): Error => {
  */
 function lock(home: string): () => void {
   const holder = join(home, 'archive.pid');
+  ours(join(home, 'archive.lock'));
   const guard = new Database(join(home, 'archive.lock'), { timeout: 0 });
   try {
     guard.exec('BEGIN EXCLUSIVE');
@@ -65,6 +67,11 @@ function lock(home: string): () => void {
   };
 }
 
+/** Makes a file that nobody else can read, where there is none: SQLite would ask the umask. */
+function ours(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+}
+
 /** An open archive and what closes it. */
 export interface OpenDatabase {
   readonly db: Database.Database;
@@ -82,7 +89,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   let unlock: (() => void) | undefined;
   let db: Database.Database | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    privateHome(home);
     const free = freeBytes(home);
     if (free < leastFreeBytes) {
       throw new PrerequisiteError(
@@ -92,6 +99,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
       );
     }
     unlock = lock(home);
+    ours(path);
     db = new Database(path, { timeout: 5000 });
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
@@ -131,7 +139,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
  */
 export function openForReading(home: string): OpenDatabase {
   const path = archivePath(home);
-  if (!existsSync(path)) {
+  if (!isThere(path, home)) {
     throw new PrerequisiteError(
       'archive-missing',
       `there is no archive in ${home}`,

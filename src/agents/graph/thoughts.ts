@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
@@ -19,6 +19,8 @@ export function openThoughts(path: string): Thoughts {
   let db: Database.Database;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Prompts and answers: made readable for this user alone, where SQLite would ask the umask.
+    closeSync(openSync(path, 'a', 0o600));
     db = new Database(path, { timeout: 5000 });
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = NORMAL');

@@ -3,6 +3,7 @@ import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { findPython } from '../../evaluators/index.ts';
 import { type Study, studySchema } from '../../studies/index.ts';
+import { addressesOf } from '../addresses.ts';
 import { studyDisplay, studyJson } from '../display/study.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
@@ -41,7 +42,11 @@ async function ablate(path: string, options: AblateOptions): Promise<number> {
   const plan = await planStudy(family, study, path, findPython);
   const asks = plan.trained.filter(({ spec }) => spec.seed === 1);
   for (const { spec } of asks)
-    checkModels(spec, options.dryRun ? null : keyring(process.env), loadPrices(options.prices));
+    checkModels(
+      spec,
+      options.dryRun ? null : keyring(process.env, addressesOf(spec.agents)),
+      loadPrices(options.prices),
+    );
   if (options.dryRun) {
     process.stdout.write(forecastText(study, plan, options.prices));
     return exitCodes.ok;

@@ -17,10 +17,13 @@ import {
   loadTask,
   probeSandbox,
   profileOf,
+  registerTask,
+  runsScripts,
   versionFor,
 } from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
 import { systemTimers } from '../../platform/timers.ts';
+import { addressesOf, recordedAddresses } from '../addresses.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
@@ -30,12 +33,14 @@ import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
+  baseUrlOption,
   homeOption,
   jsonOption,
   offlineOption,
   option,
   pricesOption,
   searchArgument,
+  taskOption,
   unsafeOption,
   wholeNumber,
   withOptions,
@@ -55,6 +60,8 @@ interface LaunchOptions extends NatsOptions {
   replay?: string;
   offline?: boolean;
   unsafe?: boolean;
+  task?: readonly string[];
+  baseUrl?: readonly string[];
   dryRun?: boolean;
   json?: boolean;
 }
@@ -102,7 +109,16 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const read = path === undefined ? null : readSearchFile(path);
   const task = read && loadTask(read.file.task);
   const profile = read && task && profileOf(task, read.file.profile);
-  const setting = await systemSetting(options);
+  const directories = task && profile && runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
+  const addresses = [
+    ...(options.baseUrl ?? []),
+    ...(read ? addressesOf(read.file.agents) : []),
+    ...(options.resume ? recordedAddresses(options.home, options.resume) : []),
+  ];
+  const setting = await systemSetting({
+    ...options,
+    ...{ task: [...(options.task ?? []), ...directories], baseUrl: addresses },
+  });
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
   const deviceClass = devices[0]?.class ?? 'cpu';
@@ -121,7 +137,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   // All that can be wrong with the file is found before anything is started or recorded.
   const planned = plan(options.name ?? searchIdSchema.parse('new'));
   const asks = options.replay === undefined && !options.without.includes('agents');
-  const keys = keyring(process.env);
+  const keys = keyring(process.env, addresses);
   if (planned && asks) checkModels(planned.spec, options.dryRun ? null : keys, loadPrices(options.prices));
   if (options.dryRun) {
     if (!planned) throw new PrerequisiteError('usage', '--dry-run needs a search file', 'give one');
@@ -132,6 +148,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const display = chooseDisplay(options.json);
   const lab = await openLab(setting, options.without);
   try {
+    for (const directory of directories) registerTask(options.home, directory);
     const family = agentNameSchema.parse(read?.family ?? 'search');
     // Asked in any case: an archive that answers has set up the streams.
     const { search: freeName } = await lab.bus.ask('search-name', { family });
@@ -217,6 +234,8 @@ export function launchCommand(done: (code: number) => void): Command {
     option('--dry-run', 'say what the search would do and cost, and start nothing'),
     pricesOption(),
     offlineOption(),
+    taskOption(),
+    baseUrlOption(),
     unsafeOption(),
     option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(
       (text: string) => resolve(text),

@@ -19,15 +19,18 @@ import { type AgentName, agentNameSchema, type SearchId, workerIdSchema } from '
 import { localModels } from '../../domain/model.ts';
 import type { SpaceKind } from '../../domain/space.ts';
 import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
+import { privateHome } from '../../memory/home.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
+  baseUrlOption,
   homeOption,
   offlineOption,
   option,
   pricesOption,
   searchArgument,
+  taskOption,
   unsafeOption,
   wholeNumber,
   withOptions,
@@ -41,6 +44,8 @@ interface PartOptions extends NatsOptions {
   prices?: string;
   offline?: boolean;
   unsafe?: boolean;
+  task?: readonly string[];
+  baseUrl?: readonly string[];
   workers?: number;
 }
 
@@ -75,6 +80,7 @@ async function meet(options: PartOptions, role: Role): Promise<Met> {
       'give --nats or set NATS_URL',
     );
   }
+  privateHome(home);
   const buses = busesAt({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
   const bus = await buses.open(role);
   if (role !== 'archive' && !(await bus.separatesRoles())) say(unseparated(url));
@@ -190,8 +196,9 @@ export function partCommands(done: (code: number) => void): Command[] {
       homeOption(),
       ...natsOptions(),
       option('--workers <number>', 'trainings at once').argParser(wholeNumber),
+      taskOption(),
       unsafeOption(),
     ),
-    withOptions(agent, homeOption(), ...natsOptions(), pricesOption(), offlineOption()),
+    withOptions(agent, homeOption(), ...natsOptions(), baseUrlOption(), pricesOption(), offlineOption()),
   ];
 }

@@ -12,6 +12,7 @@ import {
   packageRoot,
   profileOf,
   readTable,
+  runsScripts,
   type Table,
   versionFor,
 } from '../../evaluators/index.ts';
@@ -35,6 +36,8 @@ export interface StudyPlan {
   readonly trained: readonly TrainedRun[];
   readonly devices: readonly Device[];
   readonly tasks: readonly TaskFacts[];
+  /** Task directories by others among them. */
+  readonly directories: readonly string[];
   readonly runs: number;
 }
 
@@ -73,7 +76,8 @@ export async function planStudy(
       const spec = planSearch(file, { id, task, profile, evaluator, deviceClass, corpus });
       return { ...spec, id: runName(family, arm.name, spec) };
     };
-    return { label: profileName === 'nano' ? task.name : `${task.name}-${profileName}`, plan };
+    const directories = runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
+    return { label: profileName === 'nano' ? task.name : `${task.name}-${profileName}`, plan, directories };
   });
   const trained = interleaved(study, planned).map(
     ({ arm, task, seed }): TrainedRun => ({ arm: arm.name, task: task.label, spec: task.plan(arm, seed) }),
@@ -84,6 +88,7 @@ export async function planStudy(
   });
   return {
     ...{ tables, trained, devices, tasks: [...tables.map(tableFacts), ...facts] },
+    directories: planned.flatMap(({ directories }) => directories),
     runs: tables.length * study.arms.length * study.seeds + trained.length,
   };
 }
