@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Access, type Bus, type BusOptions, connectBus, labAccess, type Role } from '../bus/index.ts';
+import { type Access, type Bus, type BusOptions, connectBus, isAnonymous, labAccess, type Role } from '../bus/index.ts';
 
 /** Where to meet, and what to show there. */
 export interface Meeting {
@@ -26,7 +26,9 @@ export function busesAt(
   const opened = new Map<Role, Bus>();
   return {
     async open(role) {
-      const shown = access ?? labAccess(home, role) ?? undefined;
+      // A certificate to know the server by says nothing of who we are.
+      const own = access === null || isAnonymous(access) ? labAccess(home, role) : null;
+      const shown = { ...own, ...access };
       const bus = await connectBus({ ...options, url, access: shown, role, name: `aira-${role}`, ids: randomUUID });
       opened.set(role, bus);
       return bus;

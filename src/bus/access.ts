@@ -32,3 +32,7 @@ export function connectionAccess(access: Access | undefined): Partial<Connection
     ...(tls !== undefined && { tls: { ...tls } }),
   };
 }
+
+/** Does it say nothing of who we are? A client's certificate may say it, but not to the servers of labs. */
+export const isAnonymous = ({ nkeySeed, creds, user, token }: Access): boolean =>
+  nkeySeed === undefined && creds === undefined && user === undefined && token === undefined;

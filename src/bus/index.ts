@@ -1,4 +1,4 @@
-export type { Access } from './access.ts';
+export { type Access, isAnonymous } from './access.ts';
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
 export { withoutCredentials } from './connection.ts';
 export { agentSecret, type BusUser, credentialsFolder, labAccess, labUsers, sealingKey } from './credentials.ts';
