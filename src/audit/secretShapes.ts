@@ -28,6 +28,7 @@ export const shapes: readonly { readonly name: string; readonly pattern: RegExp 
   { name: 'an AWS access key', pattern: /(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])/ },
   { name: 'a Google key', pattern: /(?<![A-Za-z0-9])AIza[0-9A-Za-z_-]{35}/ },
   { name: 'a Hugging Face token', pattern: /(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,}/ },
+  { name: 'the seed of an nkey', pattern: /(?<![A-Za-z0-9])S[UAO][A-Z2-7]{56}(?![A-Za-z0-9])/ },
   { name: 'a private key', pattern: /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/ },
 ];
 

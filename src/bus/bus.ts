@@ -5,7 +5,7 @@ import type { Running } from './loop.ts';
 import { type Publisher, publisherOn } from './publish.ts';
 import { type Requests, requestsOn } from './requests.ts';
 import { consumeResultsOn, type ResultHandler } from './results.ts';
-import { separatesRoles } from './separation.ts';
+import { requireInbox, separatesRoles } from './separation.ts';
 import { type Signs, signsOn } from './signs.ts';
 import { defaultLimits, type StreamLimits, streamsOn } from './streams.ts';
 import { type WorkQueue, workQueueOn } from './work.ts';
@@ -34,9 +34,15 @@ export interface Bus extends Requests, Publisher, WorkQueue, Signs {
   close(): Promise<void>;
 }
 
-/** @throws PrerequisiteError `nats-unreachable`, `nats-refused` or `nats-no-jetstream`. */
+/** @throws PrerequisiteError `nats-unreachable`, `nats-refused`, `nats-role` or `nats-no-jetstream`. */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const link = await openLink({ ...options, log: options.log ?? createLogger('bus') });
+  if (options.role !== undefined) {
+    await requireInbox(link, options.role, options.url).catch(async (thrown) => {
+      await link.close();
+      throw thrown;
+    });
+  }
   const streams = streamsOn(link, { ...defaultLimits, ...options.limits });
   return {
     ...requestsOn(link),

@@ -236,6 +236,16 @@ describe('on the server of a lab', () => {
 });
 
 describe('a role', () => {
+  it('is not played with the key of another', async () => {
+    for (const [role, key] of [
+      ['worker', 'agent'],
+      ['archive', 'viewer'],
+    ] as const) {
+      const access = labAccess(home, key) ?? {};
+      await expect(lab.bus(server, { role, access })).rejects.toMatchObject({ code: 'nats-role' });
+    }
+  });
+
   it('can tell whether the server keeps it from what is meant for the archive', async () => {
     expect(await busOf('worker').separatesRoles()).toBe(true);
     expect(await busOf('viewer').separatesRoles()).toBe(true);
