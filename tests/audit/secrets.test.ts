@@ -112,7 +112,7 @@ describe('a secret', () => {
     const seed = readFileSync(join(home, 'credentials/agents.secret'), 'utf8').trim();
     writeFileSync(join(home, 'worker.log'), `the secret is ${seed}`);
     writeFileSync(join(home, 'credentials/copy.pem'), readFileSync(join(home, 'credentials/sealing.pem')));
-    expect((await secretsFinding()).violations.sort()).toEqual([
+    expect([...(await secretsFinding()).violations].sort()).toEqual([
       'a private key stands in the file credentials/copy.pem',
       'the value of credentials/agents.secret stands in the file worker.log',
       'the value of credentials/sealing.pem stands in the file credentials/copy.pem',
