@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
 import { busesAt } from '../../actors/buses.ts';
 import { openChat } from '../../actors/chat.ts';
@@ -80,7 +81,8 @@ async function meet(options: PartOptions, role: Role): Promise<Met> {
       'give --nats or set NATS_URL',
     );
   }
-  privateHome(home);
+  // A worker needs none, and its machine may have no place for one.
+  if (role !== 'worker' || existsSync(home)) privateHome(home);
   const buses = busesAt({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
   const bus = await buses.open(role);
   if (role !== 'archive' && !(await bus.separatesRoles())) say(unseparated(url));
