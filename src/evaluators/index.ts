@@ -18,6 +18,7 @@ export { describeSandbox, probeSandbox } from './sandbox/index.ts';
 export { type BuildProgress, buildTable } from './table/build.ts';
 export { readTable, Table, type TableFile, type TableLook, tableSchema } from './table/table.ts';
 export { tableTrainer } from './table/trainer.ts';
+export { digestTaskDirectory } from './taskDigest.ts';
 export { listTasks, loadTask, profileOf, type TaskEntry } from './tasks.ts';
 export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';
 export { WorkerStartError } from './trainer.ts';
