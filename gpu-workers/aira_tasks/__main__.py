@@ -61,7 +61,9 @@ def _steps(verbs) -> None:
     prepare, train = verbs.add_parser("prepare"), verbs.add_parser("train")
     predict, score = verbs.add_parser("predict"), verbs.add_parser("score")
     prepare.add_argument("--seed", type=int, required=True)
-    prepare.add_argument("--data", type=Path)
+    for verb in (prepare, score):
+        verb.add_argument("--data", type=Path, help="folder of imported data")
+        verb.add_argument("--dataset", action="append", default=[], help="what of it the scripts see; without, all")
     prepare.add_argument("--secret", type=Path, help="accepted and not used: the rows are the task's own")
     train.add_argument("--seed", type=int, required=True)
     train.add_argument("--train", type=Path, required=True)
@@ -83,7 +85,7 @@ def _prepare(options: argparse.Namespace) -> int:
     settings = json.loads(options.settings.read_text(encoding="utf-8"))
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        found = chain.prepare(settings, options.seed, options.data, options.out)
+        found = chain.prepare(settings, options.seed, options.data, options.out, options.dataset)
     except (chain.Refused, OSError) as error:
         print(f"aira_tasks: {error}", file=sys.stderr)
         return 2
@@ -112,7 +114,9 @@ def _untrusted(out: Path, step) -> int:
 def _score(options: argparse.Namespace) -> int:
     settings = json.loads(options.settings.read_text(encoding="utf-8"))
     try:
-        metrics = chain.score(settings, options.hidden, options.predictions, options.split)
+        metrics = chain.score(
+            settings, options.hidden, options.predictions, options.split, options.data, options.dataset
+        )
         found = {"status": "ok", "score": metrics[settings["metric"]], "metrics": metrics}
     except chain.ProgramFailed as failure:
         found = {"status": "failed", "reason": failure.reason, "message": str(failure)}

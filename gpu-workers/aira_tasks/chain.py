@@ -21,13 +21,15 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from .rehearsal import hold_out, scoring_columns
 from .tables import NoTable, read_table
 
 PROGRAM, SUBMISSION, ANSWERS = "solution.py", "submission.csv", "predictions.f32"
+NO_DATA = "no-data"
 MOST_SUBMISSION_BYTES = 256 * 2**20
 MARKER = "--- EVALUATION RESULT ---"
 _SHARE = 0.2
@@ -46,14 +48,20 @@ class ProgramFailed(Exception):
         self.reason = reason
 
 
-def prepare(settings: Dict[str, Any], seed: int, raw: Optional[Path], out: Path) -> dict:
-    """Write train/ (nothing), validation/ and test/ (the program's ./data) and hidden/. Raises Refused."""
+def prepare(
+    settings: Dict[str, Any], seed: int, raw: Optional[Path], out: Path, datasets: Sequence[str] = ()
+) -> dict:
+    """Write train/ (nothing), validation/ and test/ (the program's ./data) and hidden/. Raises Refused.
+
+    `raw` is the data folder; of it the scripts see `datasets`, or everything where none is named. Nothing that is kept
+    names a place outside `out`, which may be renamed and used by others with the same data.
+    """
     task = Path(settings["task"])
-    raw = (raw or out).resolve()
     agent = out / "test"
-    for folder in (agent, out / "train", out / "hidden"):
+    for folder in (agent, out / "train", out / "hidden" / NO_DATA):
         folder.mkdir(parents=True)
-    _script(task / "prepare.py", ["--global-shared-data-dir", raw, "--agent-data-mount-dir", agent])
+    with _raw(raw, datasets, out / "hidden") as shown:
+        _script(task / "prepare.py", ["--global-shared-data-dir", shown, "--agent-data-mount-dir", agent])
     columns = scoring_columns(settings["columns"])
     try:
         held = hold_out(agent, columns, _SHARE, seed, out / "held")
@@ -65,7 +73,6 @@ def prepare(settings: Dict[str, Any], seed: int, raw: Optional[Path], out: Path)
     shutil.move(str(out / "held" / "data"), str(out / "validation"))
     shutil.move(str(out / "held" / "labelled"), str(out / "hidden" / "validation"))
     shutil.rmtree(out / "held")
-    (out / "hidden" / "raw.json").write_text(json.dumps(str(raw)), encoding="utf-8")
     entry = {"file": ANSWERS, "bytes": MOST_SUBMISSION_BYTES}
     return {"splits": {"validation": entry, "test": entry}, "held_out": held}
 
@@ -94,7 +101,10 @@ def predict(inputs: Path, candidate: Path, out: Path) -> None:
     shutil.copyfile(submission, out / ANSWERS)
 
 
-def score(settings: Dict[str, Any], hidden: Path, answers: Path, split: str) -> Dict[str, float]:
+def score(
+    settings: Dict[str, Any], hidden: Path, answers: Path, split: str,
+    raw: Optional[Path] = None, datasets: Sequence[str] = (),
+) -> Dict[str, float]:  # fmt: skip
     """Return {metric: score}. Raises ProgramFailed for a submission without one, Refused when a script is broken."""
     task, metric = Path(settings["task"]), settings["metric"]
     content = _plain_file(answers)
@@ -105,9 +115,9 @@ def score(settings: Dict[str, Any], hidden: Path, answers: Path, split: str) -> 
             folder.mkdir()
         (log / SUBMISSION).write_bytes(content)
         if split == "test":
-            raw = json.loads((hidden / "raw.json").read_text(encoding="utf-8"))
-            flags = ["--global-shared-data-dir", raw, "--agent-data-mount-dir", data, "--agent-log-dir", log]
-            _script(task / "evaluate_prepare.py", flags)
+            with _raw(raw, datasets, hidden) as shown:
+                flags = ["--global-shared-data-dir", shown, "--agent-data-mount-dir", data, "--agent-log-dir", log]
+                _script(task / "evaluate_prepare.py", flags)
         else:
             shutil.copytree(hidden / "validation", data, dirs_exist_ok=True)
         shutil.copyfile(log / SUBMISSION, data / SUBMISSION)
@@ -195,6 +205,26 @@ def _result(stdout: str, metric: str) -> float:
     if not math.isfinite(numbers[metric]):
         raise ProgramFailed("nan", "the score is not a finite number")
     return float(numbers[metric])
+
+
+@contextmanager
+def _raw(raw: Optional[Path], datasets: Sequence[str], hidden: Path) -> Iterator[Path]:
+    """The folder that a task's scripts read raw data from: the data folder, a view of some of it, or an empty one."""
+    if raw is None:
+        yield (hidden / NO_DATA).resolve()
+        return
+    folder = raw.resolve()
+    if not datasets:
+        yield folder
+        return
+    view = Path(tempfile.mkdtemp(prefix="aira-raw-")).resolve()
+    try:
+        for name in datasets:
+            (view / name).parent.mkdir(parents=True, exist_ok=True)
+            os.symlink(folder / name, view / name)
+        yield view
+    finally:
+        shutil.rmtree(view, ignore_errors=True)
 
 
 def _script(script: Path, arguments: List[object]) -> None:

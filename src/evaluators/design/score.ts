@@ -42,6 +42,7 @@ export async function score(
     ...['score', '--settings', given.settings, '--manifest', join(prepared.folder, 'manifest.json')],
     ...['--hidden', join(prepared.folder, 'hidden'), '--predictions', given.predictions],
     ...['--state', given.state, '--split', given.split],
+    ...prepared.scoring,
   ];
   const { code, stdout, stderr } = await runTrusted(python, design, args, longestSeconds, signal);
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };

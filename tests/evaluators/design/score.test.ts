@@ -23,7 +23,7 @@ function scored(line: string) {
   const design = { folder, packages: [], module: 'parrot' };
   const splits = { validation: { file: 'predictions.f32', bytes: 4 }, test: { file: 'predictions.f32', bytes: 4 } };
   const given = { settings, predictions: 'none', state: 'none', split: 'validation' } as const;
-  return score(python, design, { folder, manifest: { splits } }, given);
+  return score(python, design, { folder, manifest: { splits }, scoring: [] }, given);
 }
 
 it('a score is one line with finite numbers', async () => {
