@@ -1,10 +1,11 @@
 import { openLab } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { chooseDevices, inspectMachine, probeSandbox, versionFor } from '../evaluators/index.ts';
+import { chooseDevices, dataFolder, inspectMachine, probeSandbox, versionFor } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
 import { systemTimers } from '../platform/timers.ts';
 import { type Attribution, type AttributionPlan, conclude } from '../report/index.ts';
 import { onInterrupt } from './interrupts.ts';
+import { requireSameContent } from './sameContent.ts';
 import { type SettingOptions, systemSetting } from './setting.ts';
 
 export interface AttributeOptions extends SettingOptions {
@@ -37,6 +38,7 @@ export async function attribute(
       'check out the version it was made with',
     );
   }
+  await requireSameContent(spec, dataFolder(options.home));
   if (spec.space.kind === 'program') await probeSandbox(setting.workers);
   const trainings = spec.references.length * (seeds + 1);
   say(`${plan.changes.length} changes, ${trainings} trainings at most, as ${spec.id}`);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { candidateIdentity, candidateSchema } from './candidate.ts';
-import { contentHash } from './canonical.ts';
+import { contentHash, type Json } from './canonical.ts';
+import { digestSchema, taskContentSchema } from './content.ts';
 import { type EvaluationKey, evaluationKeySchema, workerIdSchema } from './ids.ts';
 import { spaceSchema } from './space.ts';
 import { deviceClassSchema, type Rung, rungSchema } from './task.ts';
@@ -30,6 +31,8 @@ export const jobSchema = z.strictObject({
   /** Engine and source hash of the trainer; a worker with another one must not take the job (I2). */
   evaluator: z.string(),
   deviceClass: deviceClassSchema,
+  /** Absent in jobs made before content was recorded, and where a table is measured. */
+  content: taskContentSchema.optional(),
   rung: rungSchema,
   space: spaceSchema,
   settings: z.record(z.string(), z.json()),
@@ -45,12 +48,40 @@ export const jobSchema = z.strictObject({
 });
 export type Job = z.infer<typeof jobSchema>;
 
-/** The identity of an evaluation (I2): the same key is never trained twice, in whichever search it is asked for. */
-export function evaluationKey(job: Omit<Job, 'key' | 'timeoutSeconds' | 'lowerIsBetter'>): EvaluationKey {
+/** All that decides a score beside the candidate, the seed and the part of the data that is scored (I10). */
+export const identitySchema = z.strictObject({
+  v: z.literal(1),
+  task: z.string(),
+  taskVersion: z.string(),
+  /** Of the rung: its settings, the space, and the direction of the metric. */
+  profile: digestSchema,
+  evaluator: z.string(),
+  deviceClass: deviceClassSchema,
+  rung: rungSchema,
+  ...taskContentSchema.shape,
+});
+export type Identity = z.infer<typeof identitySchema>;
+
+type Decisive = Omit<Job, 'key' | 'timeoutSeconds'>;
+
+/** Null for a job that was made before content was recorded: what data it was for is unknown. */
+export function identityOf(job: Decisive): Identity | null {
+  const { content, task, taskVersion, evaluator, deviceClass, rung, space, settings, lowerIsBetter } = job;
+  if (!content) return null;
+  const profile = contentHash({ space, settings: settings as Json, lowerIsBetter });
+  return { v: 1, task, taskVersion, profile, evaluator, deviceClass, rung, ...content };
+}
+
+/**
+ * The key of an evaluation (I2): the same key is never trained twice, in whichever search it is asked for. It hashes the
+ * digest of the identity, so that the archive can show from what parts it was made.
+ */
+export function evaluationKey(job: Decisive): EvaluationKey {
   const { task, taskVersion, evaluator, deviceClass, rung, candidate, seed, measure } = job;
-  return evaluationKeySchema.parse(
-    contentHash({ task, taskVersion, evaluator, deviceClass, rung, ...candidateIdentity(candidate), seed, measure }),
-  );
+  const identity = identityOf(job);
+  // Without content: the rule of the versions before, so that their keys can still be derived.
+  const decided = identity ? { identity: contentHash(identity) } : { task, taskVersion, evaluator, deviceClass, rung };
+  return evaluationKeySchema.parse(contentHash({ ...decided, ...candidateIdentity(candidate), seed, measure }));
 }
 
 /** Finite, and more is better: the metric itself, or its negation where the metric falls as things improve. */

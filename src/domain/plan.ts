@@ -1,5 +1,6 @@
 import { type AgentSpec, reads } from './agent.ts';
 import { canonicalCandidate } from './candidate.ts';
+import type { TaskContent } from './content.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
 import { banditOptionsSchema, isBandit, localModels, proposes } from './model.ts';
@@ -16,6 +17,8 @@ export interface Setting {
   /** Engine and source hash of the trainers. */
   readonly evaluator: string;
   readonly deviceClass: DeviceClass;
+  /** The task's files and data; absent where scores are looked up in a table. */
+  readonly content?: TaskContent;
   /** The version of the notes, which a search with agents that read them records. */
   readonly corpus?: string | undefined;
 }
@@ -104,7 +107,7 @@ function contractOf({ contract }: Brief, name: string, { rungs }: Profile): stri
  */
 export function planSearch(
   file: SearchFile,
-  { id, task, profile, evaluator, deviceClass, corpus }: Setting,
+  { id, task, profile, evaluator, deviceClass, content, corpus }: Setting,
 ): SearchSpec {
   const references = referencesOf(file, task).map(({ name, text }) => {
     try {
@@ -129,6 +132,7 @@ export function planSearch(
     rungs: profile.rungs,
     evaluator,
     deviceClass,
+    ...(content ? { content } : {}),
     seed: file.seed,
     budget: file.budget,
     ladder: file.ladder,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { agentEntrySchema, agentSpecSchema } from './agent.ts';
 import { parseArchitecture } from './architecture.ts';
+import { taskContentSchema } from './content.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { briefSchema } from './program.ts';
 import { spaceSchema } from './space.ts';
@@ -81,6 +82,8 @@ export const searchSpecSchema = z.strictObject({
   rungs: profileSchema.shape.rungs,
   evaluator: z.string(),
   deviceClass: deviceClassSchema,
+  /** What the files of the task and its data were at the start (I10); absent in searches of before. */
+  content: taskContentSchema.optional(),
   seed: z.int().nonnegative(),
   budget: budgetSchema,
   ladder: ladderSchema,

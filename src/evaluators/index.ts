@@ -1,4 +1,5 @@
 export { type CheckOrder, checkTask, type TaskFinding } from './airs/index.ts';
+export { changesSince, contentOf, dataOf, directoryDigest, filesRead, readingOf } from './content.ts';
 export { dataFolder } from './data/folder.ts';
 export { changedData, type DataRecord, importData, importedData } from './data/import.ts';
 export { dataSetNames } from './data/kinds.ts';

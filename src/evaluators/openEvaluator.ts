@@ -3,6 +3,7 @@ import type { DeviceClass } from '../domain/task.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
+import { ContentGuard } from './contentGuard.ts';
 import { designVersion, ProgramEvaluator } from './design/index.ts';
 import type { Device } from './devices.ts';
 import { engineFor } from './engine.ts';
@@ -26,6 +27,10 @@ export interface EvaluatorSetting {
 
 /** The evaluator of a device for candidates of that kind. Nothing is started before `start`. */
 export function openEvaluator(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
+  return new ContentGuard(() => openTrainer(kind, setting), setting.data);
+}
+
+function openTrainer(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
   if (kind === 'program') return new ProgramEvaluator(setting);
   const { device, python, data, clock, timers, log } = setting;
   const command = workerCommand({ python, device: device.name, data });

@@ -31,9 +31,14 @@ export interface Verdict {
 
 export type OnOutcome = (key: EvaluationKey, outcome: Outcome) => void;
 
-/** Jobs with equal texts can be trained by one request: they share space and settings, and differ in candidate and seed. */
-export function batchKey(job: Pick<Job, 'evaluator' | 'space' | 'settings'>): string {
-  return canonicalJson({ evaluator: job.evaluator, space: job.space, settings: job.settings as Json });
+/** Jobs with equal texts can be trained by one request: they share space, settings and data, and differ in candidate and seed. */
+export function batchKey({
+  evaluator,
+  space,
+  settings,
+  content,
+}: Pick<Job, 'evaluator' | 'space' | 'settings' | 'content'>): string {
+  return canonicalJson({ evaluator, space, settings: settings as Json, data: content?.data ?? null });
 }
 
 function layersOf(candidate: Candidate): Architecture {

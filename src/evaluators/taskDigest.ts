@@ -5,16 +5,17 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 
 /**
  * SHA-256, as 64 hexadecimal digits, over every file of a task directory at any depth: in the order of their relative
- * paths (by UTF-16 unit, `/` between parts), each as its path, a NUL, the SHA-256 of its bytes, a newline. Texts for people
- * count as well, since the description is what agents are shown. Left out is what programs leave behind on their own:
- * `__pycache__`, `*.pyc` and folders whose name begins with a dot. Empty folders do not count.
+ * paths (by UTF-16 unit, `/` between parts), each as its path, a NUL, the SHA-256 of its bytes, a newline. Left out is what
+ * programs leave behind on their own: `__pycache__`, `*.pyc` and folders whose name begins with a dot; and paths that `counts`
+ * turns down. Empty folders do not count.
  *
  * @throws PrerequisiteError `task-link` for anything that is neither file nor folder, since what a link points to may change
  * without notice; `task-malformed` for what cannot be read.
  */
-export function digestTaskDirectory(directory: string): string {
+export function digestTaskDirectory(directory: string, counts: (path: string) => boolean = () => true): string {
   const hash = createHash('sha256');
-  for (const path of filesBelow(directory)) hash.update(`${path}\0${fileDigest(join(directory, path))}\n`);
+  for (const path of filesBelow(directory).filter(counts))
+    hash.update(`${path}\0${fileDigest(join(directory, path))}\n`);
   return hash.digest('hex');
 }
 

@@ -2,8 +2,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
+import { systemClock } from '../platform/clock.ts';
 import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
-import { migrate } from './migrations.ts';
+import { migrate, schemaVersion } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
 
@@ -124,8 +125,21 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   };
 }
 
+/** Brings an archive of before to the present schema, since queries name what only the present one has. */
+function migrateFirst(home: string, path: string): void {
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
+  let version: number;
+  try {
+    version = db.pragma('user_version', { simple: true }) as number;
+  } finally {
+    db.close();
+  }
+  // A file without a version is no archive yet, and none is made of it by looking.
+  if (version > 0 && version < schemaVersion) openForWriting(home, systemClock.now()).close();
+}
+
 /**
- * Opens a home's archive for reading only, beside whoever writes it.
+ * Opens a home's archive for reading only, beside whoever writes it. One of an earlier version is migrated first.
  *
  * @throws PrerequisiteError `archive-missing` where there is none.
  */
@@ -139,6 +153,7 @@ export function openForReading(home: string): OpenDatabase {
     );
   }
   try {
+    migrateFirst(home, path);
     const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
     db.pragma('query_only = ON');
     return { db, close: () => db.close() };

@@ -1,9 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import { parseCandidate } from '../domain/candidate.ts';
+import { canonicalJson, contentHash } from '../domain/canonical.ts';
 import {
   type EvaluationResult,
   evaluationKey,
   type FailureReason,
+  identityOf,
   type Job,
   jobSchema,
   type Measurement,
@@ -61,7 +63,10 @@ export interface EvaluationRow {
  */
 export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
   const job = db.prepare<[string], { body: string; epoch: number }>('SELECT body, epoch FROM jobs WHERE key = ?');
-  const insertJob = db.prepare('INSERT INTO jobs (key, body, created_at) VALUES (?, ?, ?)');
+  const insertIdentity = db.prepare(
+    'INSERT INTO identities (digest, components, at) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING',
+  );
+  const insertJob = db.prepare('INSERT INTO jobs (key, body, created_at, identity) VALUES (?, ?, ?, ?)');
   const raiseEpoch = db.prepare('UPDATE jobs SET epoch = epoch + 1 WHERE key = ?');
   const evaluation = db.prepare<[string], EvaluationRow>(
     'SELECT status, validation, reason, message, seconds FROM evaluations WHERE key = ?',
@@ -95,6 +100,15 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
        NOT EXISTS (SELECT 1 FROM outbox o WHERE o.sent_at IS NULL AND o.message_id = j.key || ':' || j.epoch) AS sent
      FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key) ORDER BY j.created_at, j.key`,
   );
+
+  /** Records from what parts a key is made, and answers their digest; null for a job without content. */
+  const identify = (wantedJob: Job, now: number): string | null => {
+    const identity = identityOf(wantedJob);
+    if (!identity) return null;
+    const digest = contentHash(identity);
+    insertIdentity.run(digest, canonicalJson(identity), now);
+    return digest;
+  };
 
   const announce = (want: WantRow, row: EvaluationRow, now: number): void => {
     const { search, node, agent, rung, seed } = want;
@@ -161,21 +175,18 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
         taskVersion: spec.taskVersion,
         evaluator: spec.evaluator,
         deviceClass: spec.deviceClass,
+        ...(spec.content ? { content: spec.content } : {}),
         rung,
         space: spec.space,
         settings: spec.rungs[rung].settings,
         candidate: parseCandidate(candidate, spec.space),
         seed,
         measure: rung === 'final' ? ('test' as const) : ('validation' as const),
+        lowerIsBetter: spec.lowerIsBetter,
       };
       // Thirty times the estimate: far beyond a slow machine, well below a hang that would cost the search its time.
       const timeoutSeconds = Math.max(60, 30 * spec.rungs[rung].seconds);
-      return jobSchema.parse({
-        ...identity,
-        key: evaluationKey(identity),
-        lowerIsBetter: spec.lowerIsBetter,
-        timeoutSeconds,
-      });
+      return jobSchema.parse({ ...identity, key: evaluationKey(identity), timeoutSeconds });
     },
 
     /** Would asking for this job train anything, or is it known, or asked for already? */
@@ -187,7 +198,7 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
       if (wanted.get(search, node, key)) return { saved: true };
       const known = job.get(key) !== undefined;
       const body = JSON.stringify(wantedJob);
-      if (!known) insertJob.run(key, body, now);
+      if (!known) insertJob.run(key, body, now, identify(wantedJob, now));
       insertWant.run(search, node, key, rung, seed, known ? 1 : 0, now);
       const wish = { search, node, agent, rung, saved: known };
       tallies.addWish(wish);

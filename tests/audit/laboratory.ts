@@ -167,7 +167,8 @@ export async function auditOf(home: string, given: Partial<AuditSetting> = {}): 
       throw new PrerequisiteError('recording', 'this laboratory has no language models', 'ask for none');
     };
     const parts = { reader, search: trial().id, home, openModel, openRecording };
-    return await audit({ ...parts, secrets: [], retraining: null, ...given });
+    const files = async () => ({ same: [], changed: [] });
+    return await audit({ ...parts, secrets: [], retraining: null, files, ...given });
   } finally {
     reader.close();
   }

@@ -1,7 +1,7 @@
 import { Argument, Command } from 'commander';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { findPython } from '../../evaluators/index.ts';
+import { dataFolder, findPython } from '../../evaluators/index.ts';
 import { type Study, studySchema } from '../../studies/index.ts';
 import { studyDisplay, studyJson } from '../display/study.ts';
 import { dryRun } from '../dryRun.ts';
@@ -38,7 +38,7 @@ async function ablate(path: string, options: AblateOptions): Promise<number> {
   const study: Study = { ...file, seeds, workers };
   if (seeds < 2) throw new PrerequisiteError('study-seeds', 'a study needs two seeds', 'give --seeds 2 or more');
   // All that can be wrong with the file is found before anything is started.
-  const plan = await planStudy(family, study, path, findPython);
+  const plan = await planStudy(family, study, path, findPython, dataFolder(options.home));
   const asks = plan.trained.filter(({ spec }) => spec.seed === 1);
   for (const { spec } of asks)
     checkModels(spec, options.dryRun ? null : keyring(process.env), loadPrices(options.prices));

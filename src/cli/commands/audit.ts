@@ -11,6 +11,7 @@ import type { DeviceClass } from '../../domain/task.ts';
 import {
   childEnvironment,
   chooseDevices,
+  dataFolder,
   findPython,
   inspectMachine,
   NativeWorker,
@@ -21,6 +22,7 @@ import { notesRetriever } from '../../literature/index.ts';
 import { readArchive } from '../../memory/archive.ts';
 import { createLogger } from '../../platform/log.ts';
 import { exitCodes } from '../fail.ts';
+import { filesNow } from '../filesNow.ts';
 import { homeOption, jsonOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
 
 interface AuditOptions {
@@ -116,6 +118,7 @@ async function run(search: SearchId, { home, json, retrain }: AuditOptions): Pro
       secrets: secretsOf(process.env),
       openModel: models.open,
       openRecording: () => ({ search, gateway: replayedGateway(search, recordingPath(home, search)) }),
+      files: (spec) => filesNow(spec, dataFolder(home)),
       retraining: retrain > 0 ? { count: retrain, train: worker.train } : null,
     });
     if (json) for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);

@@ -11,7 +11,9 @@ import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import {
   chooseDevices,
+  contentOf,
   type Device,
+  dataFolder,
   engineFor,
   inspectMachine,
   loadTask,
@@ -40,6 +42,7 @@ import {
   wholeNumber,
   withOptions,
 } from '../options.ts';
+import { requireSameContent } from '../sameContent.ts';
 import { readSearchFile } from '../searchFile.ts';
 import { systemSetting } from '../setting.ts';
 import { writeReport } from '../writeReport.ts';
@@ -73,8 +76,8 @@ function chooseDisplay(json: boolean | undefined): Display {
   return plainDisplay((line) => process.stdout.write(line));
 }
 
-/** @throws PrerequisiteError where the trainers, or the notes that agents read, are not those that the search began with. */
-async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass): Promise<Prepared> {
+/** @throws PrerequisiteError where trainers, data or the notes that agents read are not those that the search began with. */
+async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass, home: string): Promise<Prepared> {
   const { spec, source } = await bus.ask('search-spec', { search });
   const evaluator = versionFor(spec.space.kind, deviceClass);
   if (spec.evaluator !== evaluator) {
@@ -84,6 +87,7 @@ async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass): Pro
       'check out the version it was begun with, or launch its file as a new search',
     );
   }
+  await requireSameContent(spec, dataFolder(home));
   const notes = spec.corpus === undefined ? undefined : loadCorpus().version;
   if (notes !== spec.corpus) {
     throw new PrerequisiteError(
@@ -107,12 +111,13 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
   const deviceClass = devices[0]?.class ?? 'cpu';
+  const content = task && profile ? await contentOf(task, profile, dataFolder(options.home)) : undefined;
   const corpus = read?.file.agents.some(reads) ? loadCorpus().version : undefined;
   const plan = (id: SearchId): Prepared | null =>
-    read && task && profile
+    read && task && profile && content
       ? {
           spec: planSearch(read.file, {
-            ...{ id, task, profile, deviceClass, corpus },
+            ...{ id, task, profile, deviceClass, content, corpus },
             evaluator: versionFor(task.space.kind, deviceClass),
           }),
           source: read.source,
@@ -137,7 +142,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     // Asked in any case: an archive that answers has set up the streams.
     const { search: freeName } = await lab.bus.ask('search-name', { family });
     const prepared = options.resume
-      ? await resume(lab.bus, options.resume, deviceClass)
+      ? await resume(lab.bus, options.resume, deviceClass, options.home)
       : plan(options.name ?? freeName);
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
     if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Files, ProgramSpace } from '../../domain/program.ts';
 import type { Profile, Task } from '../../domain/task.ts';
 import { trainersDirectory } from '../packageRoot.ts';
 import { type AirsMetadata, requireAirsMetadata } from './metadata.ts';
-import { requiredFiles } from './scripts.ts';
 
 /** The one file that an agent writes; it finds ./data and leaves ./submission.csv. */
 const program = 'solution.py';
@@ -44,8 +42,8 @@ function profile(directory: string, metadata: AirsMetadata, scale: string): Prof
   const settings = {
     family: 'airs',
     task: directory,
-    /** What scores is part of every score's identity. */
-    scripts: scriptsDigest(directory),
+    /** Which of the imported data the scripts are shown. */
+    dataset: metadata.logging_info.dataset,
     columns: scoring_column,
     metric,
     budget: {
@@ -55,19 +53,6 @@ function profile(directory: string, metadata: AirsMetadata, scale: string): Prof
   };
   const rung = { seconds, settings };
   return { rungs: { screen: rung, confirm: rung, final: rung } };
-}
-
-/** Over every file of the directory that may decide a score: all but texts for people. */
-function scriptsDigest(directory: string): string {
-  const hash = createHash('sha256');
-  const names = readdirSync(directory).filter((name) => name.endsWith('.py') || name === requiredFiles[0]);
-  for (const name of names.sort()) {
-    hash
-      .update(`${name}\0`)
-      .update(readFileSync(join(directory, name)))
-      .update('\0');
-  }
-  return hash.digest('hex').slice(0, 16);
 }
 
 /** The task's own baseline, or a program that answers every row alike. */

@@ -19,11 +19,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import { digestOfFile, plainFiles } from './dataDigest.ts';
 import { dataSetOf, requireShape } from './kinds.ts';
 
 const recordSchema = z.strictObject({
@@ -91,7 +92,7 @@ async function copyAll(name: string, from: string, to: string): Promise<DataReco
     });
     await pipeline(createReadStream(join(from, path)), counted, createWriteStream(target, { flags: 'wx' }));
     const digest = read.digest('hex');
-    if ((await digestOf(target)) !== digest) {
+    if ((await digestOfFile(target)) !== digest) {
       throw new PrerequisiteError(
         'data-copy',
         `${path} was not written as it was read`,
@@ -101,27 +102,6 @@ async function copyAll(name: string, from: string, to: string): Promise<DataReco
     files[path] = digest;
   }
   return { v: 1, name, bytes, files };
-}
-
-/** Paths below a folder in the order of their names. @throws PrerequisiteError `data-link`. */
-function plainFiles(folder: string): string[] {
-  const found: string[] = [];
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    const full = join(entry.parentPath, entry.name);
-    const path = relative(folder, full).split(sep).join('/');
-    if (entry.isDirectory()) continue;
-    if (!entry.isFile()) {
-      throw new PrerequisiteError('data-link', `${full} is no plain file`, 'put the file itself there, then try again');
-    }
-    found.push(path);
-  }
-  return found.sort();
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }
 
 /** What has been imported, by name. */
@@ -143,7 +123,7 @@ export async function changedData(folder: string, { name, files }: DataRecord): 
     const file = join(root, path);
     const found = lstatSync(file, { throwIfNoEntry: false });
     if (!found?.isFile()) problems.push(`${file} is gone`);
-    else if ((await digestOf(file)) !== digest) problems.push(`${file} has changed since it was imported`);
+    else if ((await digestOfFile(file)) !== digest) problems.push(`${file} has changed since it was imported`);
   }
   return problems;
 }

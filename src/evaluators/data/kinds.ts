@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { dataNamePattern } from '../../domain/content.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 
 /** What a data set has to consist of, so that a wrong folder is refused before it is copied. */
@@ -39,13 +40,12 @@ export const dataSetNames: readonly string[] = Object.keys(kinds);
 
 /** Endings of the shards that the trainers read. */
 const shard = /\.(txt|jsonl|parquet)$/;
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){0,3}$/;
 
 /** The data set that is meant: its own name, or that of a task that reads it. @throws PrerequisiteError `data-unknown`. */
 export function dataSetOf(nameOrTask: string): string {
   const ofTask = Object.entries(kinds).find(([, { tasks }]) => tasks.test(nameOrTask));
   if (ofTask) return ofTask[0];
-  if (namePattern.test(nameOrTask) && !/^(compose|design)-/.test(nameOrTask)) return nameOrTask;
+  if (dataNamePattern.test(nameOrTask) && !/^(compose|design)-/.test(nameOrTask)) return nameOrTask;
   throw new PrerequisiteError(
     'data-unknown',
     `"${nameOrTask}" is no data set and no task that reads one`,
