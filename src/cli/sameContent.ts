@@ -16,7 +16,7 @@ export async function requireSameContent(spec: SearchSpec, data: string): Promis
     const { settings } = spec.rungs[rung];
     const reading = readingOf(settings);
     if (spec.content === undefined) {
-      if (reading.data.length === 0 && reading.directory === null) continue;
+      if (reading.data.length === 0 && !reading.runsScripts) continue;
       throw new PrerequisiteError(
         'content-unknown',
         `"${spec.id}" was begun by a version that did not record which data it reads, so new scores may not compare with its own`,

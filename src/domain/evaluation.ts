@@ -13,6 +13,7 @@ export const failureReasons = [
   'oom', // memory ran out
   'timeout', // the deadline passed
   'crash', // the trainer process died, or threw
+  'data', // the task's data could not be prepared
   'cancelled', // stopped before it was done
   'poison', // took its worker down more often than is forgiven
   'tampered', // a program touched what is not its own, or its predictions are not what was asked for
@@ -22,6 +23,9 @@ export const failureReasons = [
 ] as const;
 export const failureReasonSchema = z.enum(failureReasons);
 export type FailureReason = z.infer<typeof failureReasonSchema>;
+
+/** Ends of the laboratory's own making: whoever asks later for the same evaluation is not given them. */
+export const laboratoryFailures: readonly FailureReason[] = ['data', 'cancelled', 'refused'];
 
 /** What is to be trained, and all that decides its outcome. Self-contained: a worker needs no file of the task. */
 export const jobSchema = z.strictObject({
@@ -45,6 +49,8 @@ export const jobSchema = z.strictObject({
   lowerIsBetter: z.boolean(),
   /** Wall-clock limit of one training, enforced by the host. */
   timeoutSeconds: z.number().positive(),
+  /** So many times the laboratory failed at the same training before, for others who asked. */
+  again: z.int().positive().optional(),
 });
 export type Job = z.infer<typeof jobSchema>;
 
@@ -77,11 +83,20 @@ export function identityOf(job: Decisive): Identity | null {
  * digest of the identity, so that the archive can show from what parts it was made.
  */
 export function evaluationKey(job: Decisive): EvaluationKey {
-  const { task, taskVersion, evaluator, deviceClass, rung, candidate, seed, measure } = job;
+  const { task, taskVersion, evaluator, deviceClass, rung, candidate, seed, measure, again } = job;
   const identity = identityOf(job);
   // Without content: the rule of the versions before, so that their keys can still be derived.
   const decided = identity ? { identity: contentHash(identity) } : { task, taskVersion, evaluator, deviceClass, rung };
-  return evaluationKeySchema.parse(contentHash({ ...decided, ...candidateIdentity(candidate), seed, measure }));
+  const repeated = again === undefined ? {} : { again };
+  return evaluationKeySchema.parse(
+    contentHash({ ...decided, ...candidateIdentity(candidate), seed, measure, ...repeated }),
+  );
+}
+
+/** The same training for whoever asks after the laboratory has failed at it `again` times. */
+export function repeatedJob(job: Job, again: number): Job {
+  const repeated = { ...job, again };
+  return { ...repeated, key: evaluationKey(repeated) };
 }
 
 /** Finite, and more is better: the metric itself, or its negation where the metric falls as things improve. */

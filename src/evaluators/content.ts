@@ -1,5 +1,5 @@
 import { existsSync, lstatSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { allData, dataNamePattern, type TaskContent } from '../domain/content.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
@@ -23,7 +23,9 @@ const readingSchema = z.looseObject({
 
 /** What a training with these settings reads beside what is in the job. */
 export interface Reading {
-  /** The directory whose scripts are run; null where the trainer reads no file of the task. */
+  /** Scripts of the task's directory are run; else the trainer reads no file of it. */
+  readonly runsScripts: boolean;
+  /** Where that directory lies, as far as the settings say so. */
   readonly directory: string | null;
   /** Names of imported data that have to be there. */
   readonly data: readonly string[];
@@ -33,10 +35,18 @@ export interface Reading {
 
 export function readingOf(settings: unknown): Reading {
   const { family, task, dataset, data } = readingSchema.parse(settings);
-  if (family === 'airs' && task !== undefined) return { directory: task, data: [], dataset: dataset ?? allData };
+  if (family === 'airs') {
+    const directory = task !== undefined && isAbsolute(task) ? task : null;
+    return { runsScripts: true, directory, data: [], dataset: dataset ?? allData };
+  }
   const corpus = data?.corpus !== undefined && data.corpus !== generatedCorpus ? [data.corpus] : [];
   const files = data?.source === 'files' ? [benchmarkFolders[data.task ?? ''] ?? ''] : [];
-  return { directory: null, data: [...corpus, ...files].filter((name) => name !== ''), dataset: null };
+  return {
+    runsScripts: false,
+    directory: null,
+    data: [...corpus, ...files].filter((name) => name !== ''),
+    dataset: null,
+  };
 }
 
 /**
@@ -79,7 +89,7 @@ const settingsOf = (profile: Profile) => rungs.map((rung) => profile.rungs[rung]
  * @throws PrerequisiteError where a file cannot be read, or is a link.
  */
 export function directoryDigest({ directory }: Pick<Task, 'directory'>, profile: Profile): string {
-  const runsScripts = settingsOf(profile).some((settings) => readingOf(settings).directory !== null);
+  const runsScripts = settingsOf(profile).some((settings) => readingOf(settings).runsScripts);
   return digestTaskDirectory(directory, runsScripts ? undefined : decides);
 }
 

@@ -6,7 +6,7 @@
  *
  *   G1  No outcome of a job leaves here unless its files were as named before and after its training.
  *   G2  A trainer that has read other data is replaced first: trainers keep what they have read in memory.
- *   G3  What is wrong with files is thrown, never an outcome: it says nothing of the candidate.
+ *   G3  A job whose files are not as named ends as `data`, whatever its training came to: that says nothing of the candidate.
  */
 import { canonicalJson } from '../domain/canonical.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
@@ -14,11 +14,14 @@ import type { Job, Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { changesSince, filesRead, readingOf } from './content.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
+import { printable } from './outputLog.ts';
 
 const readsFiles = ({ settings }: Job): boolean => {
-  const { directory, data, dataset } = readingOf(settings);
-  return directory !== null || data.length > 0 || dataset !== null;
+  const { runsScripts, data } = readingOf(settings);
+  return runsScripts || data.length > 0;
 };
+
+const longestMessage = 2000;
 
 export class ContentGuard implements Evaluator {
   readonly #open: () => Evaluator;
@@ -27,6 +30,7 @@ export class ContentGuard implements Evaluator {
   /** Digests of the data that `#inner` may have read. */
   #read: string | null = null;
   #stopped = false;
+  #device = 'none';
 
   /** @param data the data folder; null where there is none. */
   constructor(open: () => Evaluator, data: string | null) {
@@ -35,23 +39,27 @@ export class ContentGuard implements Evaluator {
     this.#inner = open();
   }
 
-  start(): Promise<EvaluatorHello> {
-    return this.#inner.start();
+  async start(): Promise<EvaluatorHello> {
+    const hello = await this.#inner.start();
+    this.#device = hello.device;
+    return hello;
   }
 
-  /**
-   * @throws all that the evaluator within throws; PrerequisiteError `content-changed`, `data-missing`, `data-unreadable` where
-   * files are not those that a job names. No job has then got an outcome.
-   */
+  /** @throws all that the evaluator within throws. */
   async evaluate(jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void> {
-    const reading = jobs.filter(readsFiles);
-    if (reading.length === 0) return this.#inner.evaluate(jobs, handlers);
-    await this.#require(reading);
-    await this.#renew(reading);
-    const outcomes: [EvaluationKey, Outcome][] = [];
-    await this.#inner.evaluate(jobs, { ...handlers, onOutcome: (...outcome) => outcomes.push(outcome) });
-    await this.#require(reading);
-    for (const [key, outcome] of outcomes) handlers.onOutcome(key, outcome);
+    if (!jobs.some(readsFiles)) return this.#inner.evaluate(jobs, handlers);
+    const problems = await this.#problems(jobs);
+    const sound = jobs.filter(({ key }) => !problems.has(key));
+    const outcomes = new Map<EvaluationKey, Outcome>();
+    if (sound.length > 0) {
+      await this.#renew(sound);
+      await this.#inner.evaluate(sound, { ...handlers, onOutcome: (key, outcome) => outcomes.set(key, outcome) });
+      for (const [key, problem] of await this.#problems(sound)) problems.set(key, problem);
+    }
+    for (const { key } of jobs) {
+      const outcome = this.#outcome(problems.get(key)) ?? outcomes.get(key);
+      if (outcome) handlers.onOutcome(key, outcome);
+    }
   }
 
   stop(): Promise<void> {
@@ -59,16 +67,26 @@ export class ContentGuard implements Evaluator {
     return this.#inner.stop();
   }
 
-  async #require(jobs: readonly Job[]): Promise<void> {
-    for (const { content, settings } of jobs) {
-      const [problem] = content ? changesSince(content, settings, await filesRead(settings, this.#data)) : [];
-      if (problem === undefined) continue;
-      throw new PrerequisiteError(
-        'content-changed',
-        `${problem} since the search was begun`,
-        'launch its file as a new search, or put back what was there',
-      );
+  /** What is wrong with the files of each job, as far as anything is. */
+  async #problems(jobs: readonly Job[]): Promise<Map<EvaluationKey, string>> {
+    const problems = new Map<EvaluationKey, string>();
+    for (const { key, content, settings } of jobs) {
+      if (!content) continue;
+      try {
+        const [change] = changesSince(content, settings, await filesRead(settings, this.#data));
+        if (change !== undefined) problems.set(key, `${change} since the search was begun`);
+      } catch (thrown) {
+        if (!(thrown instanceof PrerequisiteError)) throw thrown;
+        problems.set(key, `${thrown.message}; ${thrown.remedy}`);
+      }
     }
+    return problems;
+  }
+
+  #outcome(problem: string | undefined): Outcome | null {
+    if (problem === undefined) return null;
+    const message = printable(problem, longestMessage);
+    return { status: 'failed', reason: 'data', message, seconds: 0, device: this.#device };
   }
 
   async #renew(jobs: readonly Job[]): Promise<void> {

@@ -33,7 +33,7 @@ export interface EvaluateHandlers {
  * One device's judge of one kind of candidate: give it jobs, get outcomes. Nothing of it knows queues or deliveries.
  *
  *   E1  `evaluate` resolves when every job has got exactly one outcome, whatever the candidate does. It rejects only
- *       while no job has begun, or where files that decide a score were replaced meanwhile; no job has then got an outcome.
+ *       while no job has begun.
  *   E2  When `evaluate` resolves, nothing of its candidates runs any more. After `stop` nothing at all does.
  *   E3  Figures of an outcome are fitness: more is better (`fitnessOf` of domain/metric.ts).
  */

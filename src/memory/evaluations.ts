@@ -8,7 +8,9 @@ import {
   identityOf,
   type Job,
   jobSchema,
+  laboratoryFailures,
   type Measurement,
+  repeatedJob,
 } from '../domain/evaluation.ts';
 import type { AgentName, EvaluationKey, NodeId, SearchId, WorkerId } from '../domain/ids.ts';
 import type { LabEvent } from '../domain/messages.ts';
@@ -101,6 +103,17 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
      FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key) ORDER BY j.created_at, j.key`,
   );
 
+  /** The training that answers a request: not one at which the laboratory failed, unless it was for the one who asks. */
+  const answering = (wantedJob: Job, isOwn: (key: EvaluationKey) => boolean): Job => {
+    let found = wantedJob;
+    for (let again = 1; !isOwn(found.key); again++) {
+      const reason = evaluation.get(found.key)?.reason;
+      if (!reason || !laboratoryFailures.includes(reason)) break;
+      found = repeatedJob(wantedJob, again);
+    }
+    return found;
+  };
+
   /** Records from what parts a key is made, and answers their digest; null for a job without content. */
   const identify = (wantedJob: Job, now: number): string | null => {
     const identity = identityOf(wantedJob);
@@ -190,10 +203,14 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
     },
 
     /** Would asking for this job train anything, or is it known, or asked for already? */
-    isKnown: (key: EvaluationKey) => job.get(key) !== undefined,
+    isKnown(search: SearchId, node: NodeId, asked: Job): boolean {
+      const { key } = answering(asked, (each) => wanted.get(search, node, each) !== undefined);
+      return job.get(key) !== undefined;
+    },
 
     /** Notes that a node wants an evaluation, and queues the training unless one is known or under way. */
-    ask(search: SearchId, node: NodeId, agent: AgentName, wantedJob: Job, now: number): { saved: boolean } {
+    ask(search: SearchId, node: NodeId, agent: AgentName, asked: Job, now: number): { saved: boolean } {
+      const wantedJob = answering(asked, (key) => wanted.get(search, node, key) !== undefined);
       const { key, rung, seed } = wantedJob;
       if (wanted.get(search, node, key)) return { saved: true };
       const known = job.get(key) !== undefined;

@@ -184,7 +184,7 @@ export function nodes(
         if (!node) throw new TerminalError('unknown-node', `search "${search}" has no node "${id}"`);
         for (const seed of rungSeeds(rung, seeds)) {
           const job = evaluations.jobFor(spec, node.candidate, rung, seed);
-          const free = evaluations.isKnown(job.key);
+          const free = evaluations.isKnown(search, id, job);
           if (!free && budget.objection(spec, rung, searches.elapsedMs(search)) !== null) {
             counts.refused++;
             continue;

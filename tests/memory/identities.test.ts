@@ -140,6 +140,49 @@ describe('the ledger', () => {
   });
 });
 
+describe('a failure of the laboratory', () => {
+  const lost = { status: 'failed', message: 'no such file', seconds: 0, device: 'cpu' } as const;
+
+  it.each(['data', 'cancelled', 'refused'] as const)('is not given to who asks later: %s', async (reason) => {
+    const home = temporaryFolder();
+    const archive = opened(home);
+    const open = (id: string) => {
+      archive.handlers['search-open']({ spec: searchSpec({ id, content }), source: '' });
+      return ask(archive, id);
+    };
+    const fail = (attempt: number, outcome: Parameters<typeof resultOf>[1]) => {
+      const job = jobs(archive).at(-1) as Job;
+      archive.handlers['job-claim']({ key: job.key, worker: 'worker-1' as never, attempt });
+      return archive.record(resultOf(job, outcome, attempt));
+    };
+    open('first-1');
+    let attempt = 1;
+    while (fail(attempt, { ...lost, reason }) === 'retry') attempt++;
+    // The node that it happened to keeps its end; the next is trained anew, as often as it takes.
+    expect(ask(archive, 'first-1')).toMatchObject({ asked: 0, saved: 1 });
+    expect(open('second-1')).toMatchObject({ asked: 1, saved: 0 });
+    attempt = 10;
+    while (fail(attempt, { ...lost, reason }) === 'retry') attempt++;
+    expect(open('third-1')).toMatchObject({ asked: 1, saved: 0 });
+    expect(fail(20, measurement(0.5))).toBe('counted');
+    expect(open('fourth-1')).toMatchObject({ asked: 0, saved: 1 });
+    expect(jobs(archive).at(-1)?.again).toBe(2);
+    const findings = await auditOf(home, { search: 'fourth-1' as SearchId });
+    expect(findings.find(({ invariant }) => invariant === 'I2')?.violations).toEqual([]);
+  });
+
+  it('of the candidate’s own making is', () => {
+    const archive = opened();
+    archive.handlers['search-open']({ spec: searchSpec({ id: 'first-1', content }), source: '' });
+    ask(archive, 'first-1');
+    const job = jobs(archive)[0] as Job;
+    archive.handlers['job-claim']({ key: job.key, worker: 'worker-1' as never, attempt: 1 });
+    archive.record(resultOf(job, { ...lost, reason: 'nan' }));
+    archive.handlers['search-open']({ spec: searchSpec({ id: 'second-1', content }), source: '' });
+    expect(ask(archive, 'second-1')).toMatchObject({ asked: 0, saved: 1 });
+  });
+});
+
 describe('an archive of the version before', () => {
   it('is migrated with all that it holds; its scores are marked as of unknown data', () => {
     const home = homeOfBefore();
