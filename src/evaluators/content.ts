@@ -5,6 +5,7 @@ import { allData, dataNamePattern, type TaskContent } from '../domain/content.ts
 import { PrerequisiteError } from '../domain/errors.ts';
 import { type Profile, rungs, type Task } from '../domain/task.ts';
 import { digestOfData } from './data/dataDigest.ts';
+import { importedData } from './data/records.ts';
 import { digestTaskDirectory } from './taskDigest.ts';
 
 /** Text that is generated, so that no import decides it. */
@@ -49,6 +50,18 @@ export function readingOf(settings: unknown): Reading {
   };
 }
 
+/** @throws PrerequisiteError `data-malformed` for data that were imported under a name of their own, and are no text. */
+function requireText(folder: string, name: string): void {
+  const record = importedData(folder).find((each) => each.name === name);
+  if (record?.v !== 2 || record.kind !== 'raw') return;
+  const [problem = 'no trainer can read them'] = record.notes;
+  throw new PrerequisiteError(
+    'data-malformed',
+    `the data set ${name} is no text: ${problem}`,
+    'correct it, and import it again',
+  );
+}
+
 /**
  * Which imported data these settings read, by name, with their digests as they are now.
  *
@@ -67,6 +80,7 @@ async function dataRead(settings: unknown, folder: string | null): Promise<Recor
         `run: aira data import ${name} <folder>`,
       );
     }
+    requireText(folder ?? '', name);
     found[name] = digest;
   }
   if (dataset !== null && folder !== null) {

@@ -1,8 +1,9 @@
 export { type CheckOrder, checkTask, type TaskFinding } from './airs/index.ts';
 export { changesSince, contentOf, dataOf, directoryDigest, filesRead, readingOf } from './content.ts';
 export { dataFolder } from './data/folder.ts';
-export { changedData, type DataRecord, importData, importedData } from './data/import.ts';
+export { changedData, importData } from './data/import.ts';
 export { dataSetNames } from './data/kinds.ts';
+export { type DataRecord, importedData } from './data/records.ts';
 export { chooseDevices, type Device, inspectMachine, type Machine } from './devices.ts';
 export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';
 export { type Engine, type EngineChoice, engineFor } from './engine.ts';

@@ -2,33 +2,38 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataNamePattern } from '../../domain/content.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import type { DataKind } from './inspect.ts';
 
 /** What a data set has to consist of, so that a wrong folder is refused before it is copied. */
 interface Kind {
   /** For people. */
   readonly what: string;
   readonly needs: readonly string[];
+  readonly kind: DataKind;
   /** The tasks whose data it is. */
   readonly tasks: RegExp;
 }
 
-const text: Omit<Kind, 'tasks' | 'what'> = { needs: [] };
+const text: Omit<Kind, 'tasks' | 'what'> = { needs: [], kind: 'corpus' };
 
 /** Data sets whose form is known. Any other name is taken for shards of text, or for the raw data of a task by others. */
 const kinds: Readonly<Record<string, Kind>> = {
   listops: {
     what: 'the published ListOps files',
     needs: ['basic_train.tsv', 'basic_val.tsv', 'basic_test.tsv'],
+    kind: 'listops',
     tasks: /^design-lra-listops-/,
   },
   imdb: {
     what: 'the large movie review data set (aclImdb)',
     needs: ['train/pos', 'train/neg', 'test/pos', 'test/neg'],
+    kind: 'imdb',
     tasks: /^design-lra-text-/,
   },
   aan: {
     what: 'the AAN document pairs',
     needs: ['new_aan_pairs.train.tsv', 'new_aan_pairs.eval.tsv', 'new_aan_pairs.test.tsv'],
+    kind: 'aan',
     tasks: /^design-lra-retrieval-/,
   },
   climbmix: { what: 'shards of ClimbMix', tasks: /^autoresearch/, ...text },
@@ -52,6 +57,14 @@ export function dataSetOf(nameOrTask: string): string {
     `name one of ${dataSetNames.join(', ')}, a task, or a name of your own such as org/name/config`,
   );
 }
+
+/** How a data set of that name is read; null for a name of the user's own. */
+export const kindOf = (name: string): DataKind | null =>
+  Object.hasOwn(kinds, name) ? (kinds[name]?.kind ?? null) : null;
+
+/** Is there a file that a trainer would take for text? */
+export const holdsShards = (folder: string): boolean =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).some((path) => shard.test(path));
 
 /** @throws PrerequisiteError `data-malformed` naming what of the data set the folder lacks. */
 export function requireShape(name: string, folder: string): void {
