@@ -11,7 +11,8 @@ export interface FilesNow {
   /** What has been changed or is gone since: a reason to train anew, not a fault of the scores. */
   readonly changed: readonly string[];
 }
-export type FilesOf = (spec: SearchSpec) => Promise<FilesNow>;
+/** Answers for a search, given its specification and its file. */
+export type FilesOf = (spec: SearchSpec, source: string) => Promise<FilesNow>;
 
 interface Judged {
   key: string;
@@ -71,7 +72,7 @@ export async function namedContent(subject: Subject, files: FilesOf): Promise<Fi
   const inquiry = new Inquiry('I10');
   checkIdentities(subject, inquiry);
   if (subject.spec.content) {
-    const { same, changed } = await files(subject.spec);
+    const { same, changed } = await files(subject.spec, subject.reader.searches.source(subject.search));
     for (const each of same) inquiry.saw(each);
     for (const each of changed) inquiry.saw(`on this machine, since the search was begun: ${each}`);
   }

@@ -118,7 +118,7 @@ async function run(search: SearchId, { home, json, retrain }: AuditOptions): Pro
       secrets: secretsOf(process.env),
       openModel: models.open,
       openRecording: () => ({ search, gateway: replayedGateway(search, recordingPath(home, search)) }),
-      files: (spec) => filesNow(spec, dataFolder(home)),
+      files: (spec, source) => filesNow(spec, source, dataFolder(home)),
       retraining: retrain > 0 ? { count: retrain, train: worker.train } : null,
     });
     if (json) for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);
