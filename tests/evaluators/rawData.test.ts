@@ -71,6 +71,7 @@ describe('the raw data of a task by others', () => {
     const before = await final(directory, join(root, 'one', 'data'));
     expect(before, JSON.stringify(before)).toMatchObject({ status: 'ok', test: expect.any(Number) });
     renameSync(join(root, 'one'), join(root, 'two'));
+    expect(figures(await final(directory, join(root, 'two', 'data')))).toEqual(figures(before));
     const moved = copyOf('second');
     rmSync(directory, { recursive: true });
     expect(figures(await final(moved, join(root, 'two', 'data')))).toEqual(figures(before));
