@@ -17,6 +17,7 @@ from aira_tasks.tables import NoTable, read_table
 
 TASK = REPOSITORY / "tests" / "airs" / "TimeSeriesForecastingSyntheticWeeklyMAE"
 SETTINGS = {"family": "airs", "task": str(TASK), "columns": "label_target", "metric": "MAE"}
+SECRET = b"of the laboratory, 32 bytes long"
 BASELINE = (PACKAGE / "aira_tasks" / "constant_baseline.py").read_text()
 NAIVE = """
 import csv, json
@@ -41,7 +42,7 @@ def prepared(tmp_path_factory):
         writer.writerow(["target"])
         for row in range(137):
             writer.writerow([json.dumps([round(10 * row + math.sin(week / 9), 3) for week in range(52)])])
-    manifest = chain.prepare(SETTINGS, 3, raw, root / "out")
+    manifest = chain.prepare(SETTINGS, 3, raw, root / "out", SECRET)
     return root / "out", manifest
 
 
@@ -130,11 +131,12 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
         else:
             with (agent / split / "rows.csv").open("w", newline="") as stream:
                 csv.writer(stream).writerows([list(kept), *zip(*kept.values())])
-    assert hold_out(agent, ["y"], 0.25, 1, tmp_path / "held") == {"train": 15, "validation": 5}
+    backwards = lambda rows: list(range(rows))[::-1]
+    assert hold_out(agent, ["y"], 0.25, backwards, None, tmp_path / "held") == {"train": 15, "validation": 5}
     assert read_table(tmp_path / "held" / "data" / "test").names == ["x"]
     labelled = tmp_path / "labelled"
     shutil.copytree(agent / "train", labelled / "test_with_labels")
-    assert submissions(labelled / "test_with_labels", ["y"], tmp_path / "made") == {"rows": 20}
+    assert submissions(labelled / "test_with_labels", ["y"], tmp_path / "made") == {"rows": 20, "numbers": True}
     lines = {file.stem: file.read_text().splitlines() for file in (tmp_path / "made").iterdir()}
     assert lines["gold"][0] == "y" and lines["short"] == lines["gold"][:-1]
     assert sorted(lines["permuted"]) == sorted(lines["gold"]) != lines["permuted"]

@@ -6,10 +6,18 @@ import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
 
 const text = z.string().min(1);
+
+/** Some of the published directories write a list as one text, with commas or with its dash alone, or leave it empty. */
+const listed = (value: unknown): unknown => {
+  if (value === null) return [];
+  if (typeof value !== 'string') return value;
+  return value.split(/[,\n]/).flatMap((part) => part.replace(/^\s*-?\s*/, '').trimEnd() || []);
+};
+const list = <Item extends z.ZodType>(item: Item) => z.preprocess(listed, z.array(item));
 const requirement = z
   .string()
   .regex(/^[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]+\])?\s*([=<>!~]=?[^\s]*)?$/, 'not a requirement such as datasets==4.0.0');
-const requirements = z.array(requirement);
+const requirements = list(requirement);
 
 /** What AIRS-Bench asks of `logging_info`. */
 const loggingInfoSchema = z.looseObject({
@@ -21,11 +29,11 @@ const loggingInfoSchema = z.looseObject({
   category: text,
   research_problem: text,
   output_type: text,
-  input_columns: z.array(text),
+  input_columns: list(text),
   scoring_column: z.union([text, z.array(text).min(1)]),
-  shape: z.union([text, z.array(z.int().positive()).min(1)]).optional(),
+  shape: z.union([text, z.int().positive(), z.array(z.int().positive()).min(1)]).optional(),
   metric: text,
-  additional_metrics: z.array(text).nullish(),
+  additional_metrics: list(text).optional(),
   custom_gold_labels: z.boolean(),
   custom_rad_class: z.boolean(),
   sota: z.array(
@@ -41,7 +49,7 @@ const loggingInfoSchema = z.looseObject({
 
 export const airsMetadataSchema = z.looseObject({
   metric_lower_is_better: z.boolean(),
-  file_export_globs: z.array(text).min(1),
+  file_export_globs: z.preprocess(listed, z.array(text).min(1)),
   container_python_requirements: requirements,
   evaluate_container_python_requirements: requirements,
   prepare_code_python_requirements: requirements.optional(),
@@ -88,8 +96,9 @@ export function requireAirsMetadata(directory: string): AirsMetadata {
 }
 
 /** Rows and further sizes of a submission; null where they cannot be read. The published tasks write them in three ways. */
-export function shapeOf(shape: string | readonly number[]): number[] | null {
-  const parts = typeof shape === 'string' ? shape.replace(/^[([]|[)\]]$/g, '').split(',') : shape.map(String);
+export function shapeOf(shape: string | number | readonly number[]): number[] | null {
+  const written = typeof shape === 'number' ? [shape] : shape;
+  const parts = typeof written === 'string' ? written.replace(/^[([]|[)\]]$/g, '').split(',') : written.map(String);
   const sizes = parts.map((part) => part.trim()).filter((part) => part !== '');
   return sizes.length > 0 && sizes.every((size) => /^[1-9]\d*$/.test(size)) ? sizes.map(Number) : null;
 }

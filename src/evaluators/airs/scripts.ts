@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { trainersDirectory } from '../packageRoot.ts';
 import { childEnvironment, type Environment } from '../program.ts';
+import { PackageMissing } from './finding.ts';
 
 /** A task's own scripts are trusted like the rest of what a person installs; they run with this user's rights. */
 export interface ScriptHost {
@@ -37,6 +38,8 @@ export function runPython(args: readonly string[], cwd: string, host: ScriptHost
       OMP_NUM_THREADS: '1',
       HF_HUB_OFFLINE: '1',
       HF_DATASETS_OFFLINE: '1',
+      // Data that are small enough are read into memory; else `datasets` writes its caches beside the imported files.
+      HF_DATASETS_IN_MEMORY_MAX_SIZE: String(4 * 2 ** 30),
     },
     timeout: host.seconds * 1000,
     killSignal: 'SIGKILL',
@@ -58,9 +61,17 @@ export async function askTasks<T>(
   args: readonly string[],
   host: ScriptHost,
 ): Promise<{ answer: T } | { problem: string }> {
-  const end = await runPython(['-m', 'aira_tasks', ...args], trainersDirectory, host);
-  if (end.code !== 0) return { problem: lastLine(end.stderr).replace(/^aira_tasks: /, '') };
-  return { answer: answer.parse(JSON.parse(end.stdout)) };
+  const end = await runTasks(args, host);
+  return 'problem' in end ? end : { answer: answer.parse(JSON.parse(end.stdout)) };
+}
+
+/** A verb of `aira_tasks`, and what it prints. */
+export async function runTasks(
+  args: readonly string[],
+  host: ScriptHost,
+): Promise<{ stdout: string } | { problem: string }> {
+  const { code, stdout, stderr } = await runPython(['-m', 'aira_tasks', ...args], trainersDirectory, host);
+  return code === 0 ? { stdout } : { problem: lastLine(stderr).replace(/^aira_tasks: /, '') };
 }
 
 export interface TaskFolders {
@@ -77,14 +88,33 @@ export const prepareArguments = ({ raw, mount, log }: TaskFolders): string[] => 
   ...(log === undefined ? [] : ['--agent-log-dir', log]),
 ];
 
-/** Runs one of the task's scripts. */
-export const runScript = (
-  directory: string,
-  script: string,
-  args: readonly string[],
-  cwd: string,
-  host: ScriptHost,
-): Promise<ScriptEnd> => runPython([join(directory, script), ...args], cwd, host);
+/** Runs one of the task's scripts by its name. @throws PackageMissing where it needs a package that this Python lacks. */
+export type RunScript = (name: string, args: readonly string[], cwd: string) => Promise<ScriptEnd>;
+
+export interface Scorer {
+  readonly directory: string;
+  readonly host: ScriptHost;
+  readonly run: RunScript;
+  /** Imported data, or an empty folder. */
+  readonly raw: string;
+  /** Where an agent leaves its submission. */
+  readonly log: string;
+  /** Where evaluate.py runs. */
+  readonly scorer: string;
+  /** `data` below it. */
+  readonly data: string;
+}
+
+export const script =
+  (directory: string, host: ScriptHost): RunScript =>
+  async (name, args, cwd) => {
+    const end = await runPython([join(directory, name), ...args], cwd, host);
+    const lacking = end.code === 0 ? undefined : /^ModuleNotFoundError: No module named '(\w+)/m.exec(end.stderr)?.[1];
+    if (lacking === undefined) return end;
+    throw new PackageMissing(
+      `package ${lacking} missing, which ${name} imports: add it to ${host.python}, or name another Python in AIRA_PYTHON`,
+    );
+  };
 
 const marker = '--- EVALUATION RESULT ---';
 

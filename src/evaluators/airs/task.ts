@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Files, ProgramSpace } from '../../domain/program.ts';
+import type { ProgramSpace } from '../../domain/program.ts';
 import type { Profile, Task } from '../../domain/task.ts';
-import { trainersDirectory } from '../packageRoot.ts';
+import { type Baseline, baselineOf } from './baseline.ts';
 import { type AirsMetadata, requireAirsMetadata } from './metadata.ts';
 import { requiredFiles } from './scripts.ts';
 
@@ -31,14 +31,16 @@ export function foreignTask(directory: string, description: string): Task {
   const metadata = requireAirsMetadata(directory);
   const { name, metric } = metadata.logging_info;
   const contract = `${description.trimEnd()}\n\n${programContract}`;
+  const { text, constants } = baselineOf(directory, program, metadata, description);
+  const profiles = Object.keys(scales).map((scale) => [scale, profile(directory, metadata, constants, scale)]);
   return {
     ...{ name, directory, description, metric, lowerIsBetter: metadata.metric_lower_is_better, space },
-    brief: { contract, baseline: baselineOf(directory), library: [] },
-    profiles: Object.fromEntries(Object.keys(scales).map((scale) => [scale, profile(directory, metadata, scale)])),
+    brief: { contract, baseline: { [program]: text }, library: [] },
+    profiles: Object.fromEntries(profiles),
   };
 }
 
-function profile(directory: string, metadata: AirsMetadata, scale: string): Profile {
+function profile(directory: string, metadata: AirsMetadata, constants: Baseline['constants'], scale: string): Profile {
   const { seconds, memoryMb } = scales[scale as keyof typeof scales];
   const { metric, scoring_column } = metadata.logging_info;
   const settings = {
@@ -48,6 +50,8 @@ function profile(directory: string, metadata: AirsMetadata, scale: string): Prof
     scripts: scriptsDigest(directory),
     columns: scoring_column,
     metric,
+    /** Rehearsed before anything is trained. */
+    default: constants,
     budget: {
       ...{ seconds: lookSeconds, cpu_seconds: lookSeconds },
       ...{ predict_seconds: seconds, memory_mb: memoryMb },
@@ -70,17 +74,11 @@ function scriptsDigest(directory: string): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** The task's own baseline, or a program that answers every row alike. */
-function baselineOf(directory: string): Files {
-  const own = join(directory, 'baseline', program);
-  const constant = join(trainersDirectory, 'aira_tasks', 'constant_baseline.py');
-  return { [program]: readFileSync(existsSync(own) ? own : constant, 'utf8') };
-}
-
 const programContract = `## The program
 
 Write ${program}. It is run once, without a network, with the data above in ./data (read-only), and has to leave
 ./submission.csv in the directory where it is started. It may use the Python packages of the machine. A submission in which
 an answer is missing or not a finite number, where numbers are asked for, is invalid. While a search goes on, part of the
-training split takes the place of the test split, so read what is there and assume no number of rows.
+training split takes the place of the test split, so read what is there and assume no number of rows. The rows of train and
+test stand in an order that says nothing about them; answer in the order of ./data/test.
 `;
