@@ -31,6 +31,7 @@ def main() -> int:
         verb.add_argument("--columns", required=True, help="scoring_column of the metadata, as JSON")
     for verb in (made, varied):
         verb.add_argument("--out", type=Path, required=True)
+        verb.add_argument("--header", type=json.loads, help="names of the submission's columns, as JSON")
     modules = verbs.add_parser("modules", help="which modules this Python lacks")
     modules.add_argument("names", nargs="*")
     _steps(verbs)
@@ -42,9 +43,9 @@ def main() -> int:
         return 0
     try:
         if options.verb == "submissions":
-            found = submissions(options.labelled, scoring_columns(json.loads(options.columns)), options.out)
+            found = submissions(options.labelled, scoring_columns(json.loads(options.columns)), options.header, options.out)
         elif options.verb == "variants":
-            found = variants(options.gold, options.out)
+            found = variants(options.gold, options.header, options.out)
         else:
             found = visible_answers(options.agent, options.labelled, scoring_columns(json.loads(options.columns)))
     except NoTable as error:

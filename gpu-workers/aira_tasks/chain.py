@@ -184,8 +184,8 @@ def _rehearse(settings: Dict[str, Any], out: Path) -> None:
         score(settings, out / "hidden", work / SUBMISSION, "validation")
     except ProgramFailed as failure:
         raise Refused(
-            f"a search starts from baseline/{PROGRAM} of the task's directory; there is none, and the same answer for all "
-            f"rows is no valid submission here: {failure}; write that file"
+            f"write baseline/{PROGRAM} in the task's directory: a search starts from it, and the same answer for all rows is "
+            f"no valid submission here: {failure}"
         ) from failure
     finally:
         shutil.rmtree(work, ignore_errors=True)

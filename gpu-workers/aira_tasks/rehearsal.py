@@ -17,6 +17,8 @@ from .tables import NoTable, Table, read_table
 Draw = Callable[[int], Sequence[int]]
 """An order of so many rows."""
 
+Header = Optional[Sequence[str]]
+
 _SHARE = 0.2  # of the rows, in the partly permuted submission
 _SEED = 20
 
@@ -27,26 +29,27 @@ def scoring_columns(value: Any) -> List[str]:
     return [str(name).strip() for name in names]
 
 
-def submissions(labelled: Path, columns: Sequence[str], out: Path) -> Dict[str, Any]:
-    """Write gold.csv, the answers themselves, and its variants; return what `variants` does. Raises NoTable."""
+def submissions(labelled: Path, columns: Sequence[str], header: Header, out: Path) -> Dict[str, Any]:
+    """Write the answers themselves as `variants` does with a given submission, and return the same. Raises NoTable."""
     table = read_table(labelled)
     missing = [name for name in columns if name not in table.names]
     if missing:
         raise NoTable(f"{labelled} has no column {missing[0]}; there are {', '.join(table.names)}")
     rows = zip(*(table.column(name) for name in columns))
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / "gold.csv", columns, [[_cell(value) for value in row] for row in rows])
-    return variants(out / "gold.csv", out)
+    _write(out / "answers.csv", columns, [[_cell(value) for value in row] for row in rows])
+    return variants(out / "answers.csv", header, out)
 
 
-def variants(gold: Path, out: Path) -> Dict[str, Any]:
-    """Write what must score worse than the submission `gold` or be refused; return its rows and whether it is of numbers.
+def variants(gold: Path, header: Header, out: Path) -> Dict[str, Any]:
+    """Write gold.csv, which is the submission `gold`, and what must score worse than it or be refused.
 
-    permuted-part.csv has a fifth of the rows exchanged among each other, permuted.csv all; nan.csv says NaN everywhere,
+    Columns get the names of `header`, those that an agent is told, where there are as many. Returns the names that they
+    had, the number of rows, and whether all are numbers. permuted-part.csv has a fifth of the rows exchanged among each other, permuted.csv all; nan.csv says NaN everywhere,
     short.csv lacks the last row. Raises NoTable.
     """
     try:
-        header, *rows = csvtext.rows(gold.read_bytes())
+        had, *rows = csvtext.rows(gold.read_bytes())
     except csvtext.OddCsv as error:
         raise NoTable(f"{gold} is no csv: {error}") from error
     if len(rows) < 2:
@@ -57,12 +60,14 @@ def variants(gold: Path, out: Path) -> Dict[str, Any]:
     for row, other in zip(some, _derangement(rng, some)):
         part[row] = other
     everything = _derangement(rng, np.arange(len(rows)))
+    names = header if header and len(header) == len(had) else had
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / "permuted-part.csv", header, [rows[row] for row in part])
-    _write(out / "permuted.csv", header, [rows[row] for row in everything])
-    _write(out / "nan.csv", header, [[_nan(cell) for cell in row] for row in rows])
-    _write(out / "short.csv", header, rows[:-1])
-    return {"rows": len(rows), "numbers": all(are_numbers(column) for column in zip(*rows))}
+    _write(out / "gold.csv", names, rows)
+    _write(out / "permuted-part.csv", names, [rows[row] for row in part])
+    _write(out / "permuted.csv", names, [rows[row] for row in everything])
+    _write(out / "nan.csv", names, [[_nan(cell) for cell in row] for row in rows])
+    _write(out / "short.csv", names, rows[:-1])
+    return {"header": had, "rows": len(rows), "numbers": all(are_numbers(column) for column in zip(*rows))}
 
 
 def hold_out(agent: Path, columns: Sequence[str], share: float, draw: Draw, labels: Optional[str], out: Path) -> Dict[str, Any]:

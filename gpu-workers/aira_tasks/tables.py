@@ -55,12 +55,12 @@ def replace_table(folder: Path, table: Table) -> None:
 def read_table(folder: Path) -> Table:
     """Raises NoTable when there is none, or `datasets` is needed and missing."""
     if not folder.is_dir():
-        raise NoTable(f"{folder} is not a directory")
+        raise NoTable(f"there is no folder {folder.name}")
     if (folder / "dataset_info.json").is_file():
         return _Arrow.read(folder)
     found = sorted([*folder.glob("*.csv"), *folder.glob("*.npz")])
     if len(found) != 1:
-        raise NoTable(f"{folder} holds {len(found)} tables; one csv, one npz or one saved dataset is expected")
+        raise NoTable(f"{folder.name} holds {len(found)} tables; one csv, one npz or one saved dataset is expected")
     return _Csv.read(found[0]) if found[0].suffix == ".csv" else _Npz.read(found[0])
 
 
@@ -140,7 +140,7 @@ class _Arrow:
         try:
             from datasets import load_from_disk
         except ImportError as error:
-            raise NoTable(f"{folder} is a saved dataset, which needs the Python package datasets") from error
+            raise NoTable(f"{folder.name} is a saved dataset, which needs the Python package datasets") from error
         try:
             return _Arrow(load_from_disk(str(folder)))
         except (OSError, ValueError) as error:

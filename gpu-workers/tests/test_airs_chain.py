@@ -134,10 +134,10 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
     backwards = lambda rows: list(range(rows))[::-1]
     assert hold_out(agent, ["y"], 0.25, backwards, None, tmp_path / "held") == {"train": 15, "validation": 5}
     assert read_table(tmp_path / "held" / "data" / "test").names == ["x"]
-    labelled = tmp_path / "labelled"
+    labelled, made = tmp_path / "labelled", tmp_path / "made"
     shutil.copytree(agent / "train", labelled / "test_with_labels")
-    assert submissions(labelled / "test_with_labels", ["y"], tmp_path / "made") == {"rows": 20, "numbers": True}
-    lines = {file.stem: file.read_text().splitlines() for file in (tmp_path / "made").iterdir()}
+    assert submissions(labelled / "test_with_labels", ["y"], None, made) == {"header": ["y"], "rows": 20, "numbers": True}
+    lines = {file.stem: file.read_text().splitlines() for file in made.iterdir()}
     assert lines["gold"][0] == "y" and lines["short"] == lines["gold"][:-1]
     assert sorted(lines["permuted"]) == sorted(lines["gold"]) != lines["permuted"]
     changed = sum(a != b for a, b in zip(lines["gold"], lines["permuted-part"]))
@@ -147,4 +147,4 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
     assert visible_answers(agent, labelled, ["y"]) == ["the column y is in the agent's test split",
                                                        "the column y of the agent's test split holds the answers of y"]  # fmt: skip
     with pytest.raises(NoTable, match="no column z"):
-        submissions(labelled / "test_with_labels", ["z"], tmp_path / "none")
+        submissions(labelled / "test_with_labels", ["z"], None, tmp_path / "none")

@@ -73,9 +73,9 @@ def schema():
     return {"sentence": words(9), "option1": words(1), "option2": words(1), "answer": str(rng.integers(1, 3))}
 
 
-def sum_(answer=None):
+def arithmetic(answer=None):
     return {"ID": words(1), "Body": words(8), "Question": words(6), "question_concat": words(14), "Equation": "( 1 + 1 )",
-            "Type": "Addition", "Answer": answer or str(number())}  # fmt: skip
+            "Type": "Addition", "Answer": answer or str(int(number()))}  # fmt: skip
 
 
 ROWS = {
@@ -85,7 +85,7 @@ ROWS = {
     "allenai/winogrande": schema,
     "nimashoghi/qm9": molecule,
     "graphs-datasets/ZINC": graph,
-    "ChilleD/SVAMP": sum_,
+    "ChilleD/SVAMP": arithmetic,
     "ibm-research/duorc": question,
     "Pavithree/eli5": lambda: {"title": words(7), "answers": span()},
     "dreamerdeo/finqa": finance,

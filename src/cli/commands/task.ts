@@ -8,7 +8,10 @@ const marks = { ok: pc.green('ok  '), failed: pc.red('no  '), skipped: pc.yellow
 
 function say(finding: TaskFinding, json: boolean | undefined): void {
   if (json) process.stdout.write(`${JSON.stringify(finding)}\n`);
-  else process.stdout.write(`${marks[finding.outcome]} ${finding.check.padEnd(16)} ${finding.detail}\n`);
+  else
+    process.stdout.write(
+      `${marks[finding.outcome]} ${finding.check.padEnd(16)} ${finding.outcome === 'skipped' ? 'skipped: ' : ''}${finding.detail}\n`,
+    );
 }
 
 /** A path stands for itself, whatever it holds; a name for one of Aira's own tasks. */

@@ -15,13 +15,14 @@ export async function* submissionFindings(
   work: string,
 ): AsyncGenerator<TaskFinding> {
   const labelled = join(scorer.data, 'test_with_labels');
-  const made = task
+  const made: Awaited<ReturnType<typeof answerSubmissions>> = task
     ? { submissions: designSubmissions(task, join(work, 'submissions')) }
     : await answerSubmissions(scorer, metadata, labelled, join(work, 'submissions'));
   if ('problem' in made) {
     yield failed('submissions', `no gold submission can be made: ${made.problem}`);
     return;
   }
+  if (made.note !== undefined) yield skipped('header', `${made.note}, which is taken`);
   if (task) yield skipped('gold', `the best ${task.space.kind === 'stack' ? 'order' : 'program'} is unknown`);
   yield await missingSubmission(scorer);
   const [first] = made.submissions;

@@ -1,8 +1,9 @@
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Space } from '../../domain/space.ts';
 import type { Task } from '../../domain/task.ts';
+import { submissionHeader } from './baseline.ts';
 import type { AirsMetadata } from './metadata.ts';
 import { askTasks, howItEnded, type Scorer } from './scripts.ts';
 
@@ -25,7 +26,7 @@ export interface Submission {
   readonly numbers: boolean;
 }
 
-const variantsSchema = z.object({ rows: z.int(), numbers: z.boolean() });
+const variantsSchema = z.object({ header: z.array(z.string()), rows: z.int(), numbers: z.boolean() });
 
 /**
  * Where the answers are rows of a table: the answers themselves, permuted, missing, and none. The answers are those that the
@@ -36,7 +37,7 @@ export async function answerSubmissions(
   metadata: AirsMetadata,
   labelled: string,
   out: string,
-): Promise<{ submissions: Submission[] } | { problem: string }> {
+): Promise<{ submissions: Submission[]; note?: string } | { problem: string }> {
   const made = join(out, 'made');
   mkdirSync(made, { recursive: true });
   let shipped = directory;
@@ -50,21 +51,27 @@ export async function answerSubmissions(
   const given = existsSync(join(shipped, gold)) ? join(shipped, gold) : null;
   const columns = JSON.stringify(metadata.logging_info.scoring_column);
   const source = given ? ['variants', '--gold', given] : ['submissions', '--labelled', labelled, '--columns', columns];
-  const asked = await askTasks(variantsSchema, [...source, '--out', made], host);
+  const header = submissionHeader(readFileSync(join(directory, 'project_description.md'), 'utf8'));
+  const named = header ? ['--header', JSON.stringify(header)] : [];
+  const asked = await askTasks(variantsSchema, [...source, ...named, '--out', made], host);
   if ('problem' in asked) return asked;
-  const { numbers } = asked.answer;
+  const { numbers, header: had } = asked.answer;
+  const renamed = given !== null && header?.length === had.length && header.join() !== had.join();
   const place = (name: string, file: string, expects: Expectation) => placed(out, name, file, expects, numbers);
   // Where a score does not hang on the order of rows, the directory's own permutations tell more than ours.
   const permuted = (own: string, ours: string) =>
-    existsSync(join(shipped, own)) ? join(shipped, own) : join(made, ours);
+    !renamed && existsSync(join(shipped, own)) ? join(shipped, own) : join(made, ours);
   return {
     submissions: [
-      place('gold', given ?? join(made, 'gold.csv'), 'optimal'),
+      place('gold', join(made, 'gold.csv'), 'optimal'),
       place('permuted-part', permuted('gold_submission_permuted_1.csv', 'permuted-part.csv'), 'worse'),
       place('permuted', permuted('gold_submission_permuted_2.csv', 'permuted.csv'), 'worse'),
       place('nan', join(made, 'nan.csv'), numbers && metadata.metric_lower_is_better ? 'refused' : 'wrong'),
       place('short', join(made, 'short.csv'), 'refused'),
     ],
+    ...(renamed
+      ? { note: `the answers of the directory are under ${had.join()}; the description says ${header}` }
+      : {}),
   };
 }
 
