@@ -3,6 +3,7 @@ import csv
 import json
 import sys
 
+csv.field_size_limit(2**31)
 parser = argparse.ArgumentParser()
 parser.add_argument("--submission-file", default="submission.csv")
 options = parser.parse_args()

@@ -5,6 +5,8 @@ import csv
 import sys
 from pathlib import Path
 
+csv.field_size_limit(2**31)
+
 
 def arguments():
     parser = argparse.ArgumentParser()
