@@ -23,7 +23,7 @@ if (!ready)
 describe.skipIf(!ready)('the published directories', () => {
   const folder = mkdtempSync(join(tmpdir(), 'aira-public-'));
   const home = join(folder, 'home');
-  const env = { AIRA_PYTHON: python };
+  const env = { AIRA_PYTHON: python ?? '' };
   const ended: string[] = [];
 
   beforeAll(() => {
@@ -36,7 +36,7 @@ describe.skipIf(!ready)('the published directories', () => {
     const directory = join(tasks ?? '', name);
     const before = readdirSync(directory);
     for (const place of [join(folder, 'empty'), home]) {
-      const checked = await aira(['task', 'check', directory, '--home', place, '--json'], env);
+      const checked = await aira(['task', 'check', directory, '--home', place, '--json'], { env });
       const found = jsonLines<TaskFinding>(checked.stdout);
       expect(found.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
       expect(checked.code, checked.stderr).toBe(0);
@@ -48,7 +48,7 @@ describe.skipIf(!ready)('the published directories', () => {
         agents: [{ name: 'tuner', model: 'local/tuner', scaffold: { kind: 'greedy', drafts: 1 }, pending: 1 }],
       };
       writeFileSync(file, stringify(search));
-      const { code, stderr } = await new Program(['launch', file, '--home', home, '--json'], env).ended;
+      const { code, stderr } = await new Program(['launch', file, '--home', home, '--json'], { env }).ended;
       expect(code, stderr).toBe(0);
       ended.push(name);
     }
