@@ -54,7 +54,7 @@ with open("submission.csv", "w", newline="") as stream:
     task: 'series',
     program: `${forecasts}    writer.writerows([["label_target"], *[[cell] for cell in kept]])\n`,
     through: scored,
-    defence: ['chain.py', 'require_numbers(content,', 'len((content,'],
+    defence: ['chain.py', 'require_numbers(content,', '(lambda *_: None)(content,'],
   },
   {
     name: 'shows the check one column and the evaluator another of the same name',
