@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Outcome } from '../../src/domain/evaluation.ts';
+import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { ProgramEvaluator } from '../../src/evaluators/design/index.ts';
 import { findPython, loadTask, profileOf, versionFor } from '../../src/evaluators/index.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
@@ -109,7 +109,7 @@ async function judge({ task: name, program, defence }: OthersAttack, without: bo
     env: { ...process.env, XDG_CACHE_HOME: join(root, `cache-${runs}`) },
   });
   let outcome: Outcome | undefined;
-  const job = {
+  const job: Job = {
     ...{ key: key(`others-${runs}`), task: task.name, taskVersion: '0', evaluator: versionFor('program', 'cpu') },
     ...{ deviceClass: 'cpu', rung: 'screen', space: task.space, settings, lowerIsBetter: task.lowerIsBetter },
     ...{
@@ -118,7 +118,7 @@ async function judge({ task: name, program, defence }: OthersAttack, without: bo
       measure: 'test',
       timeoutSeconds: 120,
     },
-  } as const;
+  };
   await evaluator.evaluate([job], {
     onOutcome: (_, ended) => {
       outcome = ended;
