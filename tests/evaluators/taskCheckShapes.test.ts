@@ -87,7 +87,7 @@ describe('what is not on this machine', () => {
     expect(of(await findings(broken, join(root, 'nothing')), 'failed').prepare).toContain('undefined_name');
   });
 
-  it('is a package that the metadata do not name: skipped, and no script is told as refusing', async () => {
+  it('is a package that the metadata do not name: skipped, and no script counts as refusing', async () => {
     const unnamed = changed(wordsTask, 'evaluate.py', 'import json', 'import json\nimport no_such_package.part');
     const found = await findings(unnamed);
     expect(of(found, 'failed')).toEqual({});
@@ -113,7 +113,7 @@ describe('the default baseline', () => {
     expect(constants(correlated)).toContain('SPREAD = 0.001\n');
   });
 
-  it('that is no valid submission is told before anything is trained, with the remedy', async () => {
+  it('that is no valid submission is refused before anything is trained, with the remedy', async () => {
     const from = 'right = sum(';
     const unequal = changed(wordsTask, 'evaluate.py', from, `if len(set(answers)) < 2: sys.exit('all alike')\n${from}`);
     expect(of(await findings(unequal), 'skipped').search).toMatch(

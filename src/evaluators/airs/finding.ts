@@ -10,7 +10,7 @@ const finding =
 
 export const ok = finding('ok');
 export const failed = finding('failed');
-/** Where a check cannot be made: never told as passed. */
+/** Where a check cannot be made: never reported as passed. */
 export const skipped = finding('skipped');
 
 /** Thrown by a script that cannot run on this machine: the checks behind it cannot be made. */
