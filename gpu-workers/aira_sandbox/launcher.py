@@ -11,6 +11,8 @@ groups (the host writes those; this process only enters them).
   L3  Files are handed out after the last process of the program is gone, regular files with one link only, opened without
       following a link, and no more bytes than allowed.
   L4  End of input, or the death of the host, is the order to kill the program.
+  L5  What the program reads are inodes of its own, as far as the kernel allows: a lock or a watch on a file of the machine
+      would be seen by programs that run at the same time.
 
 Messages on descriptor 3, each one line of JSON; a `file` is followed by exactly `bytes` bytes:
 ``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
@@ -34,6 +36,10 @@ REPORT = 3
 #: Enough above what people, services and subordinate ids use; a process id is at most 2**22, so that ids are unique.
 FIRST_USER_ID = 2_000_000_000
 DEEPEST = 6
+#: Files up to this size are copied rather than mounted.
+LARGEST_COPY = 16 * 2**20
+#: Major and minor numbers (Documentation/admin-guide/devices.txt of the kernel).
+DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 WATCH_SECONDS = 0.2
 #: How long the kernel may take to end the processes of a namespace that has lost its first one.
 GONE_SECONDS = 10.0
@@ -114,25 +120,95 @@ def mount(source: "str | None", target: str, kind: "str | None", flags: int, dat
         raise Unstartable(f"{error} ({target})") from None
 
 
-def build_stage(stage: str, sources: "list[str]", scratch: "list[dict]", user: int) -> None:
-    """Binds what the program may read below `stage`, and mounts there what it may write (L2)."""
-    opened = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
-    mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=4096,mode=0755")
+def build_stage(order: dict, user: int) -> None:
+    """Puts below the stage what the program may read, and mounts there what it may write (L2)."""
+    stage, private = order["stage"], order["privateFiles"]
+    opened = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in order["sources"]]
+    mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "size=64m,nr_inodes=4096,mode=0755")
+    os.mkdir(f"{stage}/empty")
     for index, descriptor in enumerate(opened):
         target = f"{stage}/in{index}"
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            os.mkdir(target)
+            show_folder(descriptor, target, f"{stage}/empty" if private else None)
         else:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        mount(f"/proc/self/fd/{descriptor}", target, None, MS_BIND | MS_REC, None)
+            show_file(descriptor, target, private)
         os.close(descriptor)
-    for each in scratch:
+    build_devices(f"{stage}/dev", private)
+    for each in order["scratch"]:
         target = f"{stage}/{each['name']}"
         os.mkdir(target)
         size = f"size={each['bytes']}," if each["bytes"] else "size=0,"
         inodes = f"nr_inodes={each['inodes'] or 0},"
         flags = MS_NOSUID | MS_NODEV | (0 if each["exec"] else MS_NOEXEC)
         mount("tmpfs", target, "tmpfs", flags, f"{size}{inodes}mode=0700,uid={user},gid={user}")
+
+
+def show_folder(descriptor: int, target: str, empty: "str | None") -> None:
+    """Mounts a folder read-only: as an overlay with inodes of its own (L5), or as it is, where the kernel has no overlay for it
+    or another mount lies below, which an overlay would not show."""
+    os.mkdir(target)
+    here = f"/proc/self/fd/{descriptor}"
+    if empty is not None and not has_mounts_below(os.readlink(here)):
+        try:
+            return mount("overlay", target, "overlay", MS_RDONLY | MS_NODEV, f"lowerdir={here}:{empty}")
+        except Unstartable:
+            pass
+    mount(here, target, None, MS_BIND | MS_REC, None)
+
+
+def has_mounts_below(folder: str) -> bool:
+    # Mount points are written with octal escapes for blanks and the like.
+    with open("/proc/self/mountinfo", "rb") as file:
+        points = [line.split()[4].decode("unicode_escape").encode("latin-1") for line in file]
+    prefix = os.fsencode(folder.rstrip("/") + "/")
+    return any(point.startswith(prefix) for point in points)
+
+
+def show_file(descriptor: int, target: str, private: bool) -> None:
+    """A small file as a copy with an inode of its own (L5); a large one as it is."""
+    here = f"/proc/self/fd/{descriptor}"
+    found = os.fstat(descriptor)
+    new_file(target)
+    if not private or not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_COPY:
+        return mount(here, target, None, MS_BIND | MS_REC, None)
+    with open(here, "rb") as source, open(target, "wb") as copy:
+        copy.write(source.read(LARGEST_COPY))
+    os.chmod(target, stat.S_IMODE(found.st_mode) & 0o755)
+
+
+def new_file(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+
+
+def build_devices(folder: str, private: bool) -> None:
+    """The harmless device nodes: of the program's own (L5) where this process may make some, else those of the machine."""
+    os.mkdir(folder)
+    mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4k,nr_inodes=16,mode=0755")
+    private = private and makes_devices(folder)
+    for name, (major, minor) in DEVICES.items():
+        path = f"{folder}/{name}"
+        if private:
+            os.mknod(path, stat.S_IFCHR, os.makedev(major, minor))
+            os.chmod(path, 0o666)
+        else:
+            new_file(path)
+            mount(f"/dev/{name}", path, None, MS_BIND, None)
+
+
+def makes_devices(folder: str) -> bool:
+    """A container may permit neither to make a node nor to open one that was made."""
+    trial = f"{folder}/trial"
+    try:
+        os.mknod(trial, stat.S_IFCHR | 0o600, os.makedev(*DEVICES["null"]))
+    except OSError:
+        return False
+    try:
+        os.close(os.open(trial, os.O_WRONLY))
+        return True
+    except OSError:
+        return False
+    finally:
+        os.unlink(trial)
 
 
 def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
@@ -373,7 +449,7 @@ def run(order: dict) -> None:
     call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if order["stage"] is not None:
         enter_namespaces(order["dedicated"])
-        build_stage(order["stage"], order["sources"], order["scratch"], user)
+        build_stage(order, user)
     child, status = start(order, user)
     report("started", uid=user if order["dedicated"] else os.getuid())
     watch = Watch(child, order)

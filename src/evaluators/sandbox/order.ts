@@ -1,5 +1,5 @@
 /** What the launcher is told; `gpu-workers/aira_sandbox/launcher.py` is the other side, installed together with this one. */
-import { bwrapArguments } from './bwrapArguments.ts';
+import { bwrapArguments, stagedMounts } from './bwrapArguments.ts';
 import type { SandboxCapability } from './capability.ts';
 import type { Cgroup } from './cgroups.ts';
 import type { Defences } from './defences.ts';
@@ -22,6 +22,8 @@ export interface LauncherOrder {
   /** Null: no namespaces of the launcher's own. */
   readonly stage: string | null;
   readonly sources: readonly string[];
+  /** What is read are inodes of the program's own, as far as the kernel allows. */
+  readonly privateFiles: boolean;
   readonly scratch: readonly { name: string; bytes: number; inodes: number; exec: boolean }[];
   /** Root gives way to a user id of the program's own. */
   readonly dedicated: boolean;
@@ -78,7 +80,8 @@ export function sandboxOrder(
     environment: defences.has('empty-environment') ? {} : environmentOf(process.env),
     directory: '/',
     stage,
-    sources: spec.readOnly.map(({ source }) => source),
+    sources: stagedMounts(spec, capability.root).map(({ source }) => source),
+    privateFiles: defences.has('private-files'),
     scratch: [
       { name: 'out', bytes: bytes(output.maxBytes), inodes: inodes(maxFiles + 2), exec: false },
       { name: 'tmp', bytes: bytes(scratchBytes), inodes: inodes(scratchInodes), exec: true },
@@ -134,6 +137,7 @@ export function unsafeOrder(
     directory: work,
     stage: null,
     sources: [],
+    privateFiles: false,
     scratch: [],
     dedicated: false,
     groups: group?.entrances ?? [],

@@ -25,14 +25,14 @@ export function openFolder(): string {
 }
 
 /** The launcher started by somebody who is not root, from a copy that everybody may read. */
-export async function ordinaryUser(): Promise<SandboxOptions> {
-  const capability = { ...(await probeSandbox({ python })), identity: 'own', groups: null } as const;
+export async function ordinaryUser(program = python): Promise<SandboxOptions> {
+  const capability = { ...(await probeSandbox({ python: program })), identity: 'own', groups: null } as const;
   if (process.getuid?.() !== 0) return { capability };
   const copy = join(openFolder(), 'launcher.py');
   cpSync(capability.launcher, copy);
   chmodSync(copy, 0o644);
   const drop = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all'];
-  return { capability, launcher: ['/usr/bin/setpriv', ...drop, python, '-I', '-S', '-B', copy] };
+  return { capability, launcher: ['/usr/bin/setpriv', ...drop, program, '-I', '-S', '-B', copy] };
 }
 
 /** Runs a Python text and answers the result with what it has left. */
