@@ -27,6 +27,8 @@ export const attacks: readonly Attack[] = [
   { name: 'other_candidates', endings: ['same score'] },
   { name: 'weights_on_the_machine', endings: ['same score'] },
   { name: 'host_name', endings: ['same score'] },
+  { name: 'locks_on_shared_files', endings: ['same score'] },
+  { name: 'watch_the_machine', endings: ['same score'] },
 
   // To answer what was not asked.
   { name: 'look_ahead', endings: ['noncausal'], short: true },
@@ -94,4 +96,5 @@ export const attacks: readonly Attack[] = [
   { name: 'system_calls', endings: ['same score'] },
   { name: 'new_namespaces', endings: ['same score'] },
   { name: 'privileges', endings: ['same score'] },
+  { name: 'write_to_init', endings: ['same score'] },
 ];

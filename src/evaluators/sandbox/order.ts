@@ -66,6 +66,7 @@ export function sandboxOrder(
   const inodes = (count: number) => (defences.has('bounded-inodes') ? count : 0);
   const filter = defences.has('system-calls') ? ['--seccomp', 'aira:seccomp'] : [];
   const limited = [capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, defences), '--'];
+  const filterText = seccompFilter(process.arch, { memoryWatched: group === null }).toString('base64');
   const options = bwrapArguments(spec, capability.root, stage, defences);
   return {
     command: [
@@ -75,7 +76,7 @@ export function sandboxOrder(
     ],
     contents: {
       'aira:arguments': Buffer.from(options.map((option) => `${option}\0`).join('')).toString('base64'),
-      ...(defences.has('system-calls') ? { 'aira:seccomp': seccompFilter().toString('base64') } : {}),
+      ...(defences.has('system-calls') ? { 'aira:seccomp': filterText } : {}),
     },
     environment: defences.has('empty-environment') ? {} : environmentOf(process.env),
     directory: '/',

@@ -19,6 +19,8 @@ export interface Knowledge {
   readonly TOKEN: string;
   readonly PORT: number;
   readonly HOST_NAME: string;
+  /** A file of the system that every program may read, locked and opened again and again by somebody outside. */
+  readonly SHARED: string;
 }
 
 /** The honest script with an attack built in; or, for the Long Range Arena, the attack as it stands. */

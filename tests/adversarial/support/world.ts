@@ -66,17 +66,20 @@ export class World {
     const server = createServer((socket) => socket.on('error', () => {}).end(token));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
-    // A socket in a folder, and one without a path, which Node cannot make.
+    // A socket in a folder, and one without a path, which Node cannot make; and somebody who uses a file of the system.
     const listening = `
-import socket, sys, time
+import fcntl, os, select, socket, sys
 one, other = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
 one.bind(sys.argv[1]); other.bind("\\0" + sys.argv[2])
 one.listen(64); other.listen(64)
-import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.read()`;
+os.chmod(sys.argv[1], 0o777)
+locked = open(os.__file__); fcntl.flock(locked, fcntl.LOCK_EX)
+print(os.__file__, flush=True)
+while not select.select([sys.stdin], [], [], 0.02)[0]: open(os.__file__).close()`;
     const listener = spawn(python, ['-c', listening, join(folder, 'socket'), token], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    await new Promise<void>((resolve) => listener.stdout?.once('data', () => resolve()));
+    const shared = await new Promise<string>((resolve) => listener.stdout?.once('data', (said) => resolve(`${said}`)));
     const knowledge: Knowledge = {
       CANARY: canary,
       CANARY_FOLDER: folder,
@@ -85,6 +88,7 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
       TOKEN: token,
       PORT: port,
       HOST_NAME: hostname(),
+      SHARED: shared.trim(),
     };
     const own = { folder, server, listener, env };
     return new World(capability ?? (await probeSandbox({ python })), knowledge, own);
