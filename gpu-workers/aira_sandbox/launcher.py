@@ -294,15 +294,31 @@ def descendants() -> "list[int]":
     return found
 
 
-def resident_bytes(pids: "list[int]") -> int:
-    total = 0
+def memory_bytes(pids: "list[int]") -> int:
+    """What processes hold beside files in memory: their own pages, and memory that they share without a file, which counts by its
+    size, since its pages stay when they are no longer mapped. Such memory of other kinds is refused by the filter."""
+    own, shared = 0, {}
     for pid in pids:
         try:
-            with open(f"/proc/{pid}/statm") as file:
-                total += int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError):
+            with open(f"/proc/{pid}/status") as file:
+                own += sum(1024 * int(line.split()[1]) for line in file if line.startswith(("RssAnon:", "RssFile:")))
+            with open(f"/proc/{pid}/maps") as file:
+                mapped = [line.split() for line in file if line.endswith("/dev/zero (deleted)\n")]
+        except (OSError, ValueError):
             continue
-    return total
+        sizes: "dict[str, int]" = {}
+        for extent, _, _, _, inode, *_ in mapped:
+            start, end = (int(part, 16) for part in extent.split("-"))
+            sizes[inode] = sizes.get(inode, 0) + end - start
+        for inode, size in sizes.items():
+            shared[inode] = max(shared.get(inode, 0), size)
+    return own + sum(shared.values())
+
+
+def file_bytes(mounts: "list[str]") -> int:
+    """What lies on file systems in memory, deleted files that are still open included."""
+    used = [os.statvfs(path) for path in mounts]
+    return sum((each.f_blocks - each.f_bfree) * each.f_frsize for each in used)
 
 
 def kill(pid: int) -> None:
@@ -318,6 +334,7 @@ class Watch:
     def __init__(self, child: int, order: dict) -> None:
         self.child = child
         self.limit: "int | None" = order["watchBytes"]
+        self.mounts = [f"{order['stage']}/{each['name']}" for each in order["scratch"]]
         self.cpu_seconds = 0.0
         self.peak = 0
         self.watched = False
@@ -346,7 +363,7 @@ class Watch:
     def look(self) -> None:
         if self.limit is None:
             return
-        held = resident_bytes(descendants())
+        held = memory_bytes(descendants()) + file_bytes(self.mounts)
         self.peak = max(self.peak, held)
         if held > self.limit:
             self.watched = True

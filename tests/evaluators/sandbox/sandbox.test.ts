@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -106,6 +108,52 @@ socket.socket(socket.AF_UNIX).bind("sock"); open("bad name", "w"); open("n\\nl",
     expect(files.length).toBeLessThanOrEqual(50);
     expect(strange).toContainEqual({ path: 'a', kind: 'large' });
   });
+});
+
+describe('where there is no control group, the watch counts', () => {
+  const scratch = { memoryBytes: 150 * 2 ** 20, scratchBytes: 300 * 2 ** 20 };
+  const kinds = [
+    ['files below /tmp', 'file = open("/tmp/a", "wb")\nwhile True: file.write(bytes(2 ** 20)); file.flush()'],
+    [
+      'files below /dev/shm that are deleted',
+      'import os\nfile = open("/dev/shm/a", "wb", 0); os.unlink("/dev/shm/a")\nwhile True: file.write(bytes(2 ** 20))',
+    ],
+    ['files that it would leave', 'file = open("a", "wb")\nwhile True: file.write(bytes(2 ** 20)); file.flush()'],
+    [
+      'memory that it shares and no longer maps',
+      'import mmap\nheld = mmap.mmap(-1, 2 ** 28)\nfor at in range(0, 2 ** 28, 4096):\n    held[at] = 1\n    if at % 2 ** 20 == 0: held.madvise(mmap.MADV_DONTNEED)',
+    ],
+  ] as const;
+  it.each(kinds)('%s', async (_, text) => {
+    const options = await ordinaryUser();
+    const waiting = `try:\n    ${text.replaceAll('\n', '\n    ')}\nexcept OSError: pass\nimport time\nwhile True: time.sleep(1)`;
+    const output = { directory: openFolder(), maxBytes: 300 * 2 ** 20 };
+    const { end, peakMemoryBytes } = await runText(options, waiting, { output, limits: { ...scratch, seconds: 10 } });
+    expect(end).toBe('oom');
+    expect(peakMemoryBytes).toBeGreaterThan(scratch.memoryBytes);
+  });
+
+  it('and memory of other kinds cannot be had', async () => {
+    const text = `
+import ctypes, os
+print(ctypes.CDLL(None).shmget(0, 4096, 0o1600))
+try: os.memfd_create("a"); print("made")
+except OSError: print(-1)`;
+    expect((await runText(await ordinaryUser(), text)).stdout).toBe('-1\n-1\n');
+  });
+});
+
+it.skipIf(process.getuid?.() !== 0)('shares no device node with the machine', async () => {
+  const text =
+    'import fcntl\nheld = open("/dev/null"); fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB); print("locked", flush=True)';
+  const holder = spawn(python, ['-c', `${text}; input()`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    await once(holder.stdout, 'data');
+    const { exitCode, stdout } = await runText({ capability: await probeSandbox({ python }) }, text);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'locked\n' });
+  } finally {
+    holder.kill('SIGKILL');
+  }
 });
 
 it('leaves nothing on the machine: no group', async () => {
