@@ -7,7 +7,8 @@ groups (the host writes those; this process only enters them).
   L1  The program never runs with an identity, descriptor or variable of this process: descriptors above 2 are closed, the
       environment is the one given, root gives way to a user id that no other process has.
   L2  All that the program may write lies on file systems made here, whose bytes and inodes are bounded. They are mounted in
-      a mount namespace of this process, so that nothing is left when it ends.
+      a mount namespace of this process, so that nothing is left when it ends. An exception are folders of the host that it is
+      given to write (`writable`): what lies in them is measured while it runs.
   L3  Files are handed out after the last process of the program is gone, regular files with one link only, opened without
       following a link, and no more bytes than allowed.
   L4  End of input, or the death of the host, is the order to kill the program.
@@ -15,15 +16,13 @@ groups (the host writes those; this process only enters them).
       would be seen by programs that run at the same time.
 
 Messages on descriptor 3, each one line of JSON; a `file` is followed by exactly `bytes` bytes:
-``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
+``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, full, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
 ``done``, or ``unstartable {message}``.
 
-Runs with ``python3 -I -S``, on the standard library alone, and is one file for that reason: nothing beside it can be imported. It
-takes no arguments.
+Runs with ``python3 -I -S``, on the standard library and the files beside it alone. It takes no arguments.
 """
 
 import base64
-import ctypes
 import json
 import os
 import select
@@ -32,34 +31,18 @@ import stat
 import sys
 import time
 
+# Isolated mode leaves out the folder of the script. At the end, so that nothing in it can stand for a standard module.
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+from stage import Unstartable, build_stage, call, enter_namespaces, give, write_text  # noqa: E402
+
 REPORT = 3
 #: Enough above what people, services and subordinate ids use; a process id is at most 2**22, so that ids are unique.
 FIRST_USER_ID = 2_000_000_000
 DEEPEST = 6
-#: Files up to this size are copied rather than mounted.
-LARGEST_COPY = 16 * 2**20
-#: Major and minor numbers (Documentation/admin-guide/devices.txt of the kernel).
-DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 WATCH_SECONDS = 0.2
 #: How long the kernel may take to end the processes of a namespace that has lost its first one.
 GONE_SECONDS = 10.0
-
-CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 1, 2, 4, 8, 4096, 16384, 1 << 19
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Unstartable(Exception):
-    """The program cannot be started on this machine as it was ordered."""
-
-
-def call(name: str, *arguments: object) -> None:
-    """A function of libc that answers 0. Raises Unstartable with the kernel's reason where it does not."""
-    if getattr(libc, name)(*arguments) != 0:
-        code = ctypes.get_errno()
-        raise Unstartable(f"{name}: {os.strerror(code)}")
 
 
 def report(kind: str, /, **fields: object) -> None:
@@ -94,121 +77,6 @@ def read_rest() -> bytes:
             raise SystemExit(1)
         blocks.append(block)
     return b"".join(blocks)
-
-
-def write_text(path: str, text: str) -> None:
-    with open(path, "w") as file:
-        file.write(text)
-
-
-def enter_namespaces(dedicated: bool) -> None:
-    """A mount namespace of this process's own; where it is not root, by way of a user namespace in which it is."""
-    uid, gid = os.getuid(), os.getgid()
-    call("unshare", CLONE_NEWNS if dedicated else CLONE_NEWNS | CLONE_NEWUSER)
-    if not dedicated:
-        write_text("/proc/self/setgroups", "deny")
-        write_text("/proc/self/uid_map", f"0 {uid} 1")
-        write_text("/proc/self/gid_map", f"0 {gid} 1")
-    mount(None, "/", None, MS_SLAVE | MS_REC, None)
-
-
-def mount(source: "str | None", target: str, kind: "str | None", flags: int, data: "str | None") -> None:
-    encode = lambda text: None if text is None else os.fsencode(text)  # noqa: E731
-    try:
-        call("mount", encode(source), encode(target), encode(kind), flags, encode(data))
-    except Unstartable as error:
-        raise Unstartable(f"{error} ({target})") from None
-
-
-def build_stage(order: dict, user: int) -> None:
-    """Puts below the stage what the program may read, and mounts there what it may write (L2)."""
-    stage, private = order["stage"], order["privateFiles"]
-    opened = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in order["sources"]]
-    mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "size=64m,nr_inodes=4096,mode=0755")
-    os.mkdir(f"{stage}/empty")
-    for index, descriptor in enumerate(opened):
-        target = f"{stage}/in{index}"
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            show_folder(descriptor, target, f"{stage}/empty" if private else None)
-        else:
-            show_file(descriptor, target, private)
-        os.close(descriptor)
-    build_devices(f"{stage}/dev", private)
-    for each in order["scratch"]:
-        target = f"{stage}/{each['name']}"
-        os.mkdir(target)
-        size = f"size={each['bytes']}," if each["bytes"] else "size=0,"
-        inodes = f"nr_inodes={each['inodes'] or 0},"
-        flags = MS_NOSUID | MS_NODEV | (0 if each["exec"] else MS_NOEXEC)
-        mount("tmpfs", target, "tmpfs", flags, f"{size}{inodes}mode=0700,uid={user},gid={user}")
-
-
-def show_folder(descriptor: int, target: str, empty: "str | None") -> None:
-    """Mounts a folder read-only: as an overlay with inodes of its own (L5), or as it is, where the kernel has no overlay for it
-    or another mount lies below, which an overlay would not show."""
-    os.mkdir(target)
-    here = f"/proc/self/fd/{descriptor}"
-    if empty is not None and not has_mounts_below(os.readlink(here)):
-        try:
-            return mount("overlay", target, "overlay", MS_RDONLY | MS_NODEV, f"lowerdir={here}:{empty}")
-        except Unstartable:
-            pass
-    mount(here, target, None, MS_BIND | MS_REC, None)
-
-
-def has_mounts_below(folder: str) -> bool:
-    # Mount points are written with octal escapes for blanks and the like.
-    with open("/proc/self/mountinfo", "rb") as file:
-        points = [line.split()[4].decode("unicode_escape").encode("latin-1") for line in file]
-    prefix = os.fsencode(folder.rstrip("/") + "/")
-    return any(point.startswith(prefix) for point in points)
-
-
-def show_file(descriptor: int, target: str, private: bool) -> None:
-    """A small file as a copy with an inode of its own (L5); a large one as it is."""
-    here = f"/proc/self/fd/{descriptor}"
-    found = os.fstat(descriptor)
-    new_file(target)
-    if not private or not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_COPY:
-        return mount(here, target, None, MS_BIND | MS_REC, None)
-    with open(here, "rb") as source, open(target, "wb") as copy:
-        copy.write(source.read(LARGEST_COPY))
-    os.chmod(target, stat.S_IMODE(found.st_mode) & 0o755)
-
-
-def new_file(path: str) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
-
-
-def build_devices(folder: str, private: bool) -> None:
-    """The harmless device nodes: of the program's own (L5) where this process may make some, else those of the machine."""
-    os.mkdir(folder)
-    mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4k,nr_inodes=16,mode=0755")
-    private = private and makes_devices(folder)
-    for name, (major, minor) in DEVICES.items():
-        path = f"{folder}/{name}"
-        if private:
-            os.mknod(path, stat.S_IFCHR, os.makedev(major, minor))
-            os.chmod(path, 0o666)
-        else:
-            new_file(path)
-            mount(f"/dev/{name}", path, None, MS_BIND, None)
-
-
-def makes_devices(folder: str) -> bool:
-    """A container may permit neither to make a node nor to open one that was made."""
-    trial = f"{folder}/trial"
-    try:
-        os.mknod(trial, stat.S_IFCHR | 0o600, os.makedev(*DEVICES["null"]))
-    except OSError:
-        return False
-    try:
-        os.close(os.open(trial, os.O_WRONLY))
-        return True
-    except OSError:
-        return False
-    finally:
-        os.unlink(trial)
 
 
 def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
@@ -315,6 +183,21 @@ def memory_bytes(pids: "list[int]") -> int:
     return own + sum(shared.values())
 
 
+def folder_bytes(folder: str) -> int:
+    """What a folder takes on disk; it may change meanwhile."""
+    total, open_ends = 0, [folder]
+    while open_ends:
+        try:
+            with os.scandir(open_ends.pop()) as entries:
+                for entry in entries:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        open_ends.append(entry.path)
+        except OSError:
+            continue
+    return total
+
+
 def file_bytes(mounts: "list[str]") -> int:
     """What lies on file systems in memory, deleted files that are still open included."""
     used = [os.statvfs(path) for path in mounts]
@@ -335,6 +218,8 @@ class Watch:
         self.child = child
         self.limit: "int | None" = order["watchBytes"]
         self.mounts = [f"{order['stage']}/{each['name']}" for each in order["scratch"]]
+        self.writable: "list[dict]" = order["writable"]
+        self.full = False
         self.cpu_seconds = 0.0
         self.peak = 0
         self.watched = False
@@ -349,7 +234,7 @@ class Watch:
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
         poller.register(0, select.POLLIN | select.POLLHUP)
-        timeout = None if self.limit is None else WATCH_SECONDS * 1000
+        timeout = None if self.limit is None and not self.writable else WATCH_SECONDS * 1000
         while True:
             ready = dict(poller.poll(timeout))
             if descriptor in ready:
@@ -361,6 +246,9 @@ class Watch:
             self.look()
 
     def look(self) -> None:
+        if any(folder_bytes(each["path"]) > each["bytes"] for each in self.writable):
+            self.full = True
+            kill(self.child)
         if self.limit is None:
             return
         held = memory_bytes(descendants()) + file_bytes(self.mounts)
@@ -467,10 +355,14 @@ def run(order: dict) -> None:
     if order["stage"] is not None:
         enter_namespaces(order["dedicated"])
         build_stage(order, user)
+    if order["dedicated"]:
+        give(order["writable"], user, user)
     child, status = start(order, user)
     report("started", uid=user if order["dedicated"] else os.getuid())
     watch = Watch(child, order)
     ended = watch.until_gone()
+    if order["dedicated"]:
+        give(order["writable"], os.getuid(), os.getgid())
     code = os.waitstatus_to_exitcode(ended)
     report(
         "ended",
@@ -479,6 +371,7 @@ def run(order: dict) -> None:
         cpuSeconds=watch.cpu_seconds,
         peakBytes=watch.peak,
         watched=watch.watched,
+        full=watch.full,
         # Bubblewrap tells the code of a program that ran; where it says none it has failed itself or was killed.
         ran=order["stage"] is None or b"exit-code" in read_all(status),
     )

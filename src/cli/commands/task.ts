@@ -14,9 +14,15 @@ function say(finding: TaskFinding, json: boolean | undefined): void {
 /** A path stands for itself, whatever it holds; a name for one of Aira's own tasks. */
 const directoryOf = (task: string): string => (task.includes('/') ? task : loadTask(task, taskRoots).directory);
 
-async function check(task: string, options: { home: string; seconds: number; json?: boolean }): Promise<number> {
-  const data = dataFolder(options.home);
-  const host = { python: await findPython(), env: process.env, data, seconds: options.seconds };
+interface CheckOptions {
+  readonly home: string;
+  readonly seconds: number;
+  readonly unsafe?: boolean;
+  readonly json?: boolean;
+}
+
+async function check(task: string, { home, seconds, unsafe = false, ...options }: CheckOptions): Promise<number> {
+  const host = { python: await findPython(), env: process.env, data: dataFolder(home), seconds, unsafe };
   const counts = { ok: 0, failed: 0, skipped: 0 };
   for await (const finding of checkTask({ directory: directoryOf(task), host })) {
     say(finding, options.json);
@@ -33,13 +39,12 @@ export function taskCommand(done: (code: number) => void): Command {
   const checking = new Command('check')
     .description('check a task directory of AIRS-Bench: what it says, and what its scripts do')
     .argument('<task>', 'one of the tasks, or the path of a directory')
-    .action(async (task: string, options: { home: string; seconds: number; json?: boolean }) =>
-      done(await check(task, options)),
-    );
+    .action(async (task: string, options: CheckOptions) => done(await check(task, options)));
   withOptions(
     checking,
     homeOption(),
     option('--seconds <n>', 'longest that one script may take').default(3600).argParser(wholeNumber),
+    option('--unsafe', "run the task's scripts with your own rights, without a sandbox"),
     jsonOption(),
   );
   return new Command('task').description('task directories').addCommand(checking);

@@ -1,8 +1,7 @@
 /**
  * Checks a task directory of AIRS-Bench: what it says of itself, and what its scripts do.
  *
- * Role: one finding after the other, each naming what is wrong. Non-role: a search; a sandbox, since the scripts of a task are
- * trusted and the submissions here are the checker's own.
+ * Role: one finding after the other, each naming what is wrong. Non-role: a search; how scripts are run (`scripts.ts`).
  *
  *   K1  Nothing is written into the directory; all scripts work in a temporary folder that is removed.
  *   K2  The agent's folder and the scorer's are different, and neither script sees the other's.

@@ -1,7 +1,8 @@
 /** How the verbs of `gpu-workers/aira_design` are called: the trusted ones here, the others in a sandbox. */
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { box, outputFolder, type ReadOnlyMount } from '../sandbox/index.ts';
+import { exec } from '../../platform/childProcess.ts';
+import { box, outputFolder, type ReadOnlyMount, type Sandbox, type SandboxEnd } from '../sandbox/index.ts';
+import { runTaskScript } from '../taskScripts.ts';
 
 /** `-I` leaves out PYTHONPATH, the working directory and the user's packages; the library's folder is named instead. */
 const start = (library: string, module: string): string[] => [
@@ -18,6 +19,8 @@ export interface DesignPackage {
   readonly folder: string;
   readonly packages: readonly string[];
   readonly module: string;
+  /** It runs scripts of others: its trusted verbs run in the sandbox too. */
+  readonly byOthers?: true;
 }
 
 const library = `${box}/lib`;
@@ -95,35 +98,38 @@ export interface Said {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** How the sandbox ended it, where it ran in one. */
+  readonly end?: SandboxEnd;
 }
 
-/** Runs a trusted verb with an environment of nothing but what it needs (I7). Never rejects. */
+export interface TrustedOptions {
+  readonly seconds: number;
+  readonly signal?: AbortSignal;
+  /** For scripts of others. */
+  readonly sandbox: Sandbox;
+  readonly memoryBytes: number;
+}
+
+const longestText = 2 ** 22;
+
+/** Runs a trusted verb with an environment of nothing but what it needs (I7). @throws SandboxStartError. */
 export function runTrusted(
   python: string,
   design: DesignPackage,
   args: readonly string[],
-  seconds: number,
-  signal?: AbortSignal,
+  { seconds, signal, sandbox, memoryBytes }: TrustedOptions,
 ): Promise<Said> {
-  const options = {
-    cwd: '/',
-    env: {
-      PATH: '/usr/bin:/bin',
-      LANG: 'C.UTF-8',
-      OMP_NUM_THREADS: '1',
-      OPENBLAS_NUM_THREADS: '1',
-      PYTHONHASHSEED: '0',
-    },
-    timeout: seconds * 1000,
-    killSignal: 'SIGKILL',
-    maxBuffer: 2 ** 22,
-    encoding: 'utf8',
-    ...(signal ? { signal } : {}),
-  } as const;
-  return new Promise((resolve) => {
-    execFile(python, [...start(design.folder, design.module), ...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
-      resolve({ code, stdout, stderr: stderr === '' && error ? error.message : stderr });
-    }).stdin?.end();
-  });
+  const cancellable = signal ? { signal } : {};
+  const call = [...start(design.folder, design.module), ...args];
+  if (design.byOthers) {
+    return runTaskScript(sandbox, { argv: [python, ...call], seconds, memoryBytes, ...cancellable });
+  }
+  const env = {
+    PATH: '/usr/bin:/bin',
+    LANG: 'C.UTF-8',
+    OMP_NUM_THREADS: '1',
+    OPENBLAS_NUM_THREADS: '1',
+    PYTHONHASHSEED: '0',
+  };
+  return exec(python, call, { cwd: '/', env, timeoutMs: seconds * 1000, maxBytes: longestText, ...cancellable });
 }

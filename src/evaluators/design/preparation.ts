@@ -27,6 +27,8 @@ import * as z from 'zod';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { printable } from '../outputLog.ts';
+import type { Sandbox } from '../sandbox/index.ts';
+import { scriptMemoryBytes } from '../taskScripts.ts';
 import { type DesignPackage, runTrusted } from './commands.ts';
 
 const splitSchema = z.looseObject({ file: z.string(), bytes: z.int().positive() });
@@ -47,6 +49,8 @@ export interface PrepareOrder {
   /** Imported data; null where there are none. */
   readonly data: string | null;
   readonly secret: string;
+  /** Where scripts of tasks by others run. */
+  readonly sandbox: Sandbox;
   /** Where prepared data are kept. */
   readonly keep: string;
 }
@@ -91,7 +95,7 @@ function read(folder: string): Prepared {
 }
 
 async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
-  const { python, design, settings, seed, data, secret, keep } = order;
+  const { python, design, settings, seed, data, secret, keep, sandbox } = order;
   mkdirSync(keep, { recursive: true, mode: 0o700 });
   chmodSync(keep, 0o700);
   const making = mkdtempSync(join(keep, 'making-'));
@@ -101,7 +105,8 @@ async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
     const out = join(making, 'out');
     const imported = data === null || !existsSync(data) ? [] : ['--data', data];
     const args = ['prepare', '--settings', settingsFile, '--seed', String(seed), '--secret', secret, '--out', out];
-    const { code, stderr } = await runTrusted(python, design, [...args, ...imported], longestSeconds);
+    const limits = { seconds: longestSeconds, memoryBytes: scriptMemoryBytes() };
+    const { code, stderr } = await runTrusted(python, design, [...args, ...imported], { ...limits, sandbox });
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
     if (code === 2)
       throw new PrerequisiteError('design-data', `the task's data cannot be prepared: ${last}`, 'mend that');

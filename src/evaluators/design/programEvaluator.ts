@@ -57,7 +57,12 @@ const ourPackage: DesignPackage = {
 };
 
 /** The same steps for tasks by others, whose own scripts prepare and score. */
-const taskPackage: DesignPackage = { folder: trainersDirectory, packages: ['aira_tasks'], module: 'aira_tasks' };
+const taskPackage: DesignPackage = {
+  folder: trainersDirectory,
+  packages: ['aira_tasks'],
+  module: 'aira_tasks',
+  byOthers: true,
+};
 
 const progressEveryMs = 1000;
 const progressSteps = 1000;
@@ -163,7 +168,7 @@ export class ProgramEvaluator implements Evaluator {
       return { job, files: job.candidate.files, budget: budgetOf(job.settings) };
     });
     const data: Prepared[] = [];
-    for (const { job } of programs) data.push(await this.#data(job, hello));
+    for (const { job } of programs) data.push(await this.#data(job, hello, sandbox));
     const signal = AbortSignal.any([this.#stopping.signal, ...(handlers.signal ? [handlers.signal] : [])]);
     for (const [index, { job, files, budget }] of programs.entries()) {
       const found = data[index];
@@ -177,12 +182,12 @@ export class ProgramEvaluator implements Evaluator {
     return this.#options.design ?? (familyOf(settings) === 'airs' ? taskPackage : ourPackage);
   }
 
-  #data(job: Job, { evaluator }: EvaluatorHello): Promise<Prepared> {
+  #data(job: Job, { evaluator }: EvaluatorHello, sandbox: Sandbox): Promise<Prepared> {
     const { python, data, env } = this.#options;
     const design = this.#package(job);
     return prepared({
       ...{ python, design, evaluator, data, seed: job.seed, settings: job.settings as Json },
-      ...{ secret: secretFile(env), keep: preparedFolder(env) },
+      ...{ secret: secretFile(env), keep: preparedFolder(env), sandbox },
     });
   }
 

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
 import { printable } from '../outputLog.ts';
 import type { Verdict } from '../population.ts';
-import { type DesignPackage, runTrusted } from './commands.ts';
+import { type DesignPackage, runTrusted, type TrustedOptions } from './commands.ts';
 import type { Prepared } from './preparation.ts';
 
 export type Split = 'validation' | 'test';
@@ -36,6 +36,7 @@ export async function score(
   design: DesignPackage,
   prepared: Prepared,
   given: { readonly settings: string; readonly predictions: string; readonly state: string; readonly split: Split },
+  limits: Pick<TrustedOptions, 'sandbox' | 'memoryBytes'>,
   signal?: AbortSignal,
 ): Promise<Scored | Verdict> {
   const args = [
@@ -43,8 +44,11 @@ export async function score(
     ...['--hidden', join(prepared.folder, 'hidden'), '--predictions', given.predictions],
     ...['--state', given.state, '--split', given.split],
   ];
-  const { code, stdout, stderr } = await runTrusted(python, design, args, longestSeconds, signal);
+  const options = { ...limits, seconds: longestSeconds, ...(signal ? { signal } : {}) };
+  const { code, stdout, stderr, end } = await runTrusted(python, design, args, options);
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
+  // The scorer of a task by others is not ours to mend: what it cannot take has no score.
+  if (end === 'oom' || end === 'timeout') return { reason: end, message: `scoring the submission failed: ${stderr}` };
   const parsed = code === 0 ? saidSchema.safeParse(parse(stdout)) : null;
   if (!parsed?.success) {
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);

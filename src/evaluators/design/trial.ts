@@ -125,7 +125,7 @@ class Trial {
   }
 
   async #judge(split: Split, state: string, bytes: number): Promise<Scored | Verdict> {
-    const { python, design, prepared, budget, signal } = this.#order;
+    const { python, design, prepared, budget, signal, sandbox, memoryLimitBytes } = this.#order;
     const out = this.#folder(`predictions-${split}`);
     const zone = predictZone(python, design, { ...this.#given, inputs: join(prepared.folder, split), state });
     const limits = { seconds: budget.predict_seconds, cpuSeconds: budget.predict_seconds };
@@ -135,7 +135,8 @@ class Trial {
     if (odd)
       return { reason: 'tampered', message: `the predictions are no plain file of the expected size (${odd.kind})` };
     const given = { settings: this.#given.settings, predictions: join(out, predictionsFile), state, split };
-    return score(python, design, prepared, given, signal);
+    const memoryBytes = Math.min(memoryLimitBytes, budget.memory_mb * 2 ** 20);
+    return score(python, design, prepared, given, { sandbox, memoryBytes }, signal);
   }
 
   async #inZone(

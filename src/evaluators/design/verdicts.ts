@@ -42,6 +42,8 @@ export function zoneVerdict(
       return { reason: 'oom', message: `the ${what} took more than ${megabytes} MB of memory` };
     case 'flooded':
       return { reason: 'crash', message: `the ${what} wrote more text than is read` };
+    case 'full':
+      return { reason: 'crash', message: `the ${what} wrote more files than it may` };
     case 'exited':
       break;
   }

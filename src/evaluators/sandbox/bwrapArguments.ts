@@ -64,7 +64,8 @@ export function bwrapArguments(spec: SandboxSpec, root: SystemRoot, stage: strin
     // A Python may lie below /tmp or /dev/shm, which are the program's own.
     ...when('chosen-root', ...link(root.interpreter.links), ...bind('--ro-bind', staged.slice(ownAt, inputsAt))),
     ...bind(defences.has('read-only-inputs') ? '--ro-bind' : '--bind', staged.slice(inputsAt)),
-    ...['--bind', `${stage}/out`, outputFolder, '--chdir', outputFolder],
+    ...(spec.writable ?? []).flatMap(({ target }, index) => ['--bind', `${stage}/rw${index}`, target]),
+    ...['--bind', `${stage}/out`, outputFolder, '--chdir', spec.directory ?? outputFolder],
     ...when('sealed-root', '--remount-ro', '/'),
   ];
 }

@@ -24,6 +24,8 @@ export interface LauncherOrder {
   readonly sources: readonly string[];
   /** What is read are inodes of the program's own, as far as the kernel allows. */
   readonly privateFiles: boolean;
+  /** Folders of the host that the program may write. */
+  readonly writable: readonly { path: string; bytes: number }[];
   readonly scratch: readonly { name: string; bytes: number; inodes: number; exec: boolean }[];
   /** Root gives way to a user id of the program's own. */
   readonly dedicated: boolean;
@@ -37,6 +39,12 @@ export interface LauncherOrder {
 
 /** File systems in memory hold this many entries beyond the files that are asked for. */
 const scratchInodes = 10_000;
+
+const writableFolders = ({ writable = [] }: SandboxSpec): LauncherOrder['writable'] =>
+  writable.map(({ source, maxBytes }) => ({ path: source, bytes: maxBytes }));
+
+const largestOutput = ({ output, writable = [] }: SandboxSpec): number =>
+  Math.max(output.maxBytes, ...writable.map(({ maxBytes }) => maxBytes));
 
 /** Limits of each process, which prlimit sets inside, where the count of processes is the program's own. */
 function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean, defences: Defences): string[] {
@@ -65,7 +73,7 @@ export function sandboxOrder(
   const bytes = (size: number) => (defences.has('bounded-bytes') ? size : 0);
   const inodes = (count: number) => (defences.has('bounded-inodes') ? count : 0);
   const filter = defences.has('system-calls') ? ['--seccomp', 'aira:seccomp'] : [];
-  const limited = [capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, defences), '--'];
+  const limited = [capability.prlimit, ...processLimits(limits, largestOutput(spec), group !== null, defences), '--'];
   const filterText = seccompFilter(process.arch, { memoryWatched: group === null }).toString('base64');
   const options = bwrapArguments(spec, capability.root, stage, defences);
   return {
@@ -83,6 +91,7 @@ export function sandboxOrder(
     stage,
     sources: stagedMounts(spec, capability.root).map(({ source }) => source),
     privateFiles: defences.has('private-files'),
+    writable: writableFolders(spec),
     scratch: [
       { name: 'out', bytes: bytes(output.maxBytes), inodes: inodes(maxFiles + 2), exec: false },
       { name: 'tmp', bytes: bytes(scratchBytes), inodes: inodes(scratchInodes), exec: true },
@@ -113,7 +122,7 @@ export function unsafeOrder(
   group: Cgroup | null,
 ): LauncherOrder {
   const places = [
-    ...spec.readOnly.map(({ source, target }) => [target, source] as const),
+    ...[...spec.readOnly, ...(spec.writable ?? [])].map(({ source, target }) => [target, source] as const),
     [outputFolder, work] as const,
   ];
   const outside = (text: string): string => {
@@ -130,15 +139,16 @@ export function unsafeOrder(
   const environment = { ...baseEnvironment, ...spec.env };
   return {
     command: [
-      ...[capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, every), '--'],
+      ...[capability.prlimit, ...processLimits(limits, largestOutput(spec), group !== null, every), '--'],
       ...spec.argv.map(outside),
     ],
     contents: {},
     environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, outside(value)])),
-    directory: work,
+    directory: spec.directory === undefined ? work : outside(spec.directory),
     stage: null,
     sources: [],
     privateFiles: false,
+    writable: writableFolders(spec),
     scratch: [],
     dedicated: false,
     groups: group?.entrances ?? [],
