@@ -39,7 +39,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 let folders = 0;
 
 /** Runs a text as prepare.py of a task, in a sandbox of its own; answers how it ended and where it wrote. */
-async function run(text: string, more: Partial<ScriptOrder> = {}) {
+async function run(text: string, more: Partial<ScriptOrder> = {}, where = sandbox) {
   folders += 1;
   const place = join(root, String(folders));
   const [task, out, secret] = ['task', 'out', 'secret'].map((name) => join(place, name)) as [string, string, string];
@@ -50,12 +50,17 @@ async function run(text: string, more: Partial<ScriptOrder> = {}) {
   writeFileSync(join(task, 'helper.py'), 'HELP = 1\n');
   const folderArguments = ['--global-shared-data-dir', join(root, 'raw'), '--agent-data-mount-dir', out];
   const argv = [python, join(task, 'prepare.py'), ...folderArguments, '--secret', secret] as const;
-  const end = await runTaskScript(sandbox, { argv, seconds: 30, memoryBytes: 2 ** 30, ...more });
+  const end = await runTaskScript(where, { argv, seconds: 30, memoryBytes: 2 ** 30, ...more });
   return { ...end, place, task, out };
 }
 
 describe('a script of a task by others', () => {
-  it('reads the data and its own directory, and writes where it is told to', async () => {
+  it.each([
+    ['as whoever runs the tests', {}],
+    ['as an ordinary user does', { identity: 'own', groups: null }],
+    ['without a sandbox, where a person has said so', { mode: 'unsafe' }],
+  ] as const)('%s reads the data and its directory, and writes where it is told to', async (_, way) => {
+    const where = new Sandbox({ capability: { ...sandbox.capability, ...way } });
     const text = `
 import os, sys, helper
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
@@ -63,7 +68,7 @@ assert os.listdir(options["--global-shared-data-dir"])
 os.makedirs(options["--agent-data-mount-dir"] + "/train/a b")
 open(options["--agent-data-mount-dir"] + "/train/a b/ä.txt", "w").write("x" * helper.HELP)
 open(os.environ["TMPDIR"] + "/scratch", "wb").write(bytes(2 ** 28)); print("prepared")`;
-    const { code, stdout, stderr, out } = await run(text);
+    const { code, stdout, stderr, out } = await run(text, {}, where);
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'prepared\n', stderr: '' });
     expect(readFileSync(join(out, 'train', 'a b', 'ä.txt'), 'utf8')).toBe('x');
     expect(statSync(join(out, 'train')).uid).toBe(process.getuid?.());
