@@ -6,6 +6,7 @@ Role: L2 and L5 of launcher.py. Non-role: where it is mounted inside (bubblewrap
 import ctypes
 import os
 import stat
+import struct
 
 #: Files up to this size are copied rather than mounted.
 LARGEST_COPY = 16 * 2**20
@@ -14,6 +15,8 @@ DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "ur
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 1, 2, 4, 8, 4096, 16384, 1 << 19
+AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
+OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH, MOUNT_ATTR_RDONLY, MOUNT_ATTR_IDMAP = 1, 4, 1, 0x100000
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -56,15 +59,18 @@ def mount(source: "str | None", target: str, kind: "str | None", flags: int, dat
 def build_stage(order: dict, user: int) -> None:
     """Puts below the stage what the program may read, and mounts there what it may write (L2)."""
     stage, private = order["stage"], order["privateFiles"]
-    opened = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in order["sources"]]
+    maps = IdMaps(user) if order["dedicated"] else None
+    opened = [
+        (os.open(each["path"], os.O_PATH | os.O_CLOEXEC), maps if each["given"] else None) for each in order["sources"]
+    ]
     mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "size=64m,nr_inodes=4096,mode=0755")
     os.mkdir(f"{stage}/empty")
-    for index, descriptor in enumerate(opened):
+    for index, (descriptor, given) in enumerate(opened):
         target = f"{stage}/in{index}"
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            show_folder(descriptor, target, f"{stage}/empty" if private else None)
+            show_folder(descriptor, target, f"{stage}/empty" if private else None, given)
         else:
-            show_file(descriptor, target, private)
+            show_file(descriptor, target, private, given)
         os.close(descriptor)
     for index, each in enumerate(order["writable"]):
         os.mkdir(f"{stage}/rw{index}")
@@ -79,17 +85,77 @@ def build_stage(order: dict, user: int) -> None:
         mount("tmpfs", target, "tmpfs", flags, f"{size}{inodes}mode=0700,uid={user},gid={user}")
 
 
-def show_folder(descriptor: int, target: str, empty: "str | None") -> None:
+def show_folder(descriptor: int, target: str, empty: "str | None", maps: "IdMaps | None") -> None:
     """Mounts a folder read-only: as an overlay with inodes of its own (L5), or as it is, where the kernel has no overlay for it
     or another mount lies below, which an overlay would not show."""
     os.mkdir(target)
+    graft(descriptor, target, maps)
     here = f"/proc/self/fd/{descriptor}"
-    if empty is not None and not has_mounts_below(os.readlink(here)):
+    if empty is None or has_mounts_below(os.readlink(here)):
+        return
+    for below in (target, here):
         try:
-            return mount("overlay", target, "overlay", MS_RDONLY | MS_NODEV, f"lowerdir={here}:{empty}")
+            return mount("overlay", target, "overlay", MS_RDONLY | MS_NODEV, f"lowerdir={below}:{empty}")
         except Unstartable:
-            pass
-    mount(here, target, None, MS_BIND | MS_REC, None)
+            continue
+
+
+class IdMaps:
+    """User namespaces in which an owner of files is the program's user: what a program is given, it can read, whatever the umask
+    was under which it was made. One for each owner."""
+
+    def __init__(self, user: int) -> None:
+        self.user = user
+        self.known: "dict[tuple[int, int], int]" = {}
+
+    def of(self, owner: int, group: int) -> int:
+        if (owner, group) not in self.known:
+            self.known[owner, group] = self.make(owner, group)
+        return self.known[owner, group]
+
+    def make(self, owner: int, group: int) -> int:
+        ready, tell = os.pipe()
+        stay, leave = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(leave)
+            os.write(tell, b"1" if libc.unshare(CLONE_NEWUSER) == 0 else b"0")
+            os.read(stay, 1)
+            os._exit(0)
+        try:
+            if os.read(ready, 1) != b"1":
+                raise PermissionError
+            write_text(f"/proc/{child}/uid_map", f"{owner} {self.user} 1")
+            write_text(f"/proc/{child}/gid_map", f"{group} {self.user} 1")
+            return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            for each in (ready, tell, stay, leave):
+                os.close(each)
+            os.waitpid(child, 0)
+
+
+def graft(descriptor: int, target: str, maps: "IdMaps | None") -> None:
+    """Mounts a file or folder elsewhere; as the program's own where `maps` is given and the kernel and file system can (5.12)."""
+    found = os.fstat(descriptor)
+    try:
+        if maps is not None:
+            return graft_mapped(descriptor, target, maps.of(found.st_uid, found.st_gid))
+    except (Unstartable, OSError):
+        pass
+    mount(f"/proc/self/fd/{descriptor}", target, None, MS_BIND | MS_REC, None)
+
+
+def graft_mapped(descriptor: int, target: str, namespace: int) -> None:
+    """open_tree, mount_setattr and move_mount, which have one number on all processors and no function in older C libraries."""
+    tree = libc.syscall(428, descriptor, b"", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | os.O_CLOEXEC)
+    if tree < 0:
+        raise Unstartable("open_tree")
+    try:
+        attributes = struct.pack("QQQQ", MOUNT_ATTR_RDONLY | MOUNT_ATTR_IDMAP, 0, 0, namespace)
+        call("syscall", 442, tree, b"", AT_EMPTY_PATH | AT_RECURSIVE, attributes, len(attributes))
+        call("syscall", 429, tree, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        os.close(tree)
 
 
 def has_mounts_below(folder: str) -> bool:
@@ -100,13 +166,13 @@ def has_mounts_below(folder: str) -> bool:
     return any(point.startswith(prefix) for point in points)
 
 
-def show_file(descriptor: int, target: str, private: bool) -> None:
+def show_file(descriptor: int, target: str, private: bool, maps: "IdMaps | None") -> None:
     """A small file as a copy with an inode of its own (L5); a large one as it is."""
     here = f"/proc/self/fd/{descriptor}"
     found = os.fstat(descriptor)
     new_file(target)
     if not private or not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_COPY:
-        return mount(here, target, None, MS_BIND | MS_REC, None)
+        return graft(descriptor, target, maps)
     with open(here, "rb") as source, open(target, "wb") as copy:
         copy.write(source.read(LARGEST_COPY))
     # It is meant to be read, whatever the umask was under which it was made.

@@ -16,10 +16,16 @@ const innerUser = '1000';
 
 const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
+export interface StagedMount extends ReadOnlyMount {
+  /** Meant for the program, which can read it whoever its owner is; the system's own files stay as they are. */
+  readonly given: boolean;
+}
+
 /** What the launcher puts below its stage, as `in0`, `in1` and so on. */
-export const stagedMounts = (spec: SandboxSpec, { binds, interpreter }: SystemRoot): readonly ReadOnlyMount[] => [
-  ...[...binds, ...interpreter.binds].map((path) => ({ source: path, target: path })),
-  ...spec.readOnly,
+export const stagedMounts = (spec: SandboxSpec, { binds, interpreter }: SystemRoot): readonly StagedMount[] => [
+  ...binds.map((path) => ({ source: path, target: path, given: false })),
+  ...interpreter.binds.map((path) => ({ source: path, target: path, given: true })),
+  ...spec.readOnly.map((each) => ({ ...each, given: true })),
 ];
 
 /**

@@ -21,7 +21,7 @@ export interface LauncherOrder {
   readonly directory: string;
   /** Null: no namespaces of the launcher's own. */
   readonly stage: string | null;
-  readonly sources: readonly string[];
+  readonly sources: readonly { path: string; given: boolean }[];
   /** What is read are inodes of the program's own, as far as the kernel allows. */
   readonly privateFiles: boolean;
   /** Folders of the host that the program may write. */
@@ -89,7 +89,7 @@ export function sandboxOrder(
     environment: defences.has('empty-environment') ? {} : environmentOf(process.env),
     directory: '/',
     stage,
-    sources: stagedMounts(spec, capability.root).map(({ source }) => source),
+    sources: stagedMounts(spec, capability.root).map(({ source, given }) => ({ path: source, given })),
     privateFiles: defences.has('private-files'),
     writable: writableFolders(spec),
     scratch: [

@@ -12,6 +12,7 @@ import { jobFor, tinyText } from '../../adversarial/support/settings.ts';
 import { honestScript } from '../../adversarial/support/submissions.ts';
 import {
   behindLinks,
+  closed,
   homeAsPrefix,
   homes,
   inProject,
@@ -61,6 +62,11 @@ const places = [
   ['the layout of conda', () => homes(), (home: string) => ownInstallation(join(home, 'miniconda3', 'envs', 'e'))],
   ['a virtual environment that is a project too', () => homes(), inProject],
   ['a prefix that is a home', () => homes(), homeAsPrefix],
+  [
+    'a virtual environment that only its owner can read',
+    () => homes(),
+    (home: string) => closed(venv(join(home, 'venv'))),
+  ],
 ] as const;
 
 describe.each(places)('a Python in %s', (_, parent, make) => {

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll } from 'vitest';
 import { python as systemPython } from './support.ts';
 
@@ -112,6 +112,12 @@ export function behindLinks(home: string): string {
   symlinkSync('../store/env', join(home, 'links', 'one'));
   symlinkSync(join(home, 'links', 'one'), join(home, 'current'));
   return join(home, 'current', 'bin', 'python3');
+}
+
+/** As under a umask of 077. */
+export function closed(python: string): string {
+  execFileSync('chmod', ['-R', 'go-rwx', dirname(dirname(python))]);
+  return python;
 }
 
 /** A folder that is a project and a virtual environment at once. */

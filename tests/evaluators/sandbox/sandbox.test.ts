@@ -156,6 +156,25 @@ it.skipIf(process.getuid?.() !== 0)('shares no device node with the machine', as
   }
 });
 
+it.each([
+  ['this user', null],
+  ['a mask', 0o077],
+] as const)('reads what it is given, made under %s', async (_, mask) => {
+  const [folder, before] = [openFolder(), mask === null ? null : process.umask(mask)];
+  try {
+    mkdirSync(join(folder, 'data', 'inner'), { recursive: true });
+    writeFileSync(join(folder, 'data', 'inner', 'x'), 'given');
+    writeFileSync(join(folder, 'settings'), 'too');
+  } finally {
+    if (before !== null) process.umask(before);
+  }
+  const text = 'import os; print(open("/box/data/inner/x").read(), open("/box/settings").read())';
+  const { stdout, stderr } = await runText({ capability: await probeSandbox({ python }) }, text, {
+    readOnly: ['data', 'settings'].map((name) => ({ source: join(folder, name), target: `/box/${name}` })),
+  });
+  expect({ stdout, stderr }).toEqual({ stdout: 'given too\n', stderr: '' });
+});
+
 it('leaves nothing on the machine: no group', async () => {
   const capability = await probeSandbox({ python });
   await runText({ capability }, 'pass');
