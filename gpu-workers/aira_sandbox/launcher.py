@@ -162,16 +162,20 @@ def descendants() -> "list[int]":
     return found
 
 
-def memory_bytes(pids: "list[int]") -> int:
-    """What processes hold beside files in memory: their own pages, and memory that they share without a file, which counts by its
-    size, since its pages stay when they are no longer mapped. Such memory of other kinds is refused by the filter."""
+def memory_bytes(pids: "list[int]", sandboxed: bool) -> int:
+    """What processes hold beside files in memory.
+
+    In the sandbox: their own pages, and memory that they share without a file, which counts by its size, since its pages stay
+    when they are no longer mapped. Such memory of other kinds is refused by the filter. Without it: all that they map.
+    """
+    counted = ("RssAnon:", "RssFile:") if sandboxed else ("VmRSS:",)
     own, shared = 0, {}
     for pid in pids:
         try:
             with open(f"/proc/{pid}/status") as file:
-                own += sum(1024 * int(line.split()[1]) for line in file if line.startswith(("RssAnon:", "RssFile:")))
+                own += sum(1024 * int(line.split()[1]) for line in file if line.startswith(counted))
             with open(f"/proc/{pid}/maps") as file:
-                mapped = [line.split() for line in file if line.endswith("/dev/zero (deleted)\n")]
+                mapped = [line.split() for line in file if sandboxed and line.endswith("/dev/zero (deleted)\n")]
         except (OSError, ValueError):
             continue
         sizes: "dict[str, int]" = {}
@@ -251,7 +255,7 @@ class Watch:
             kill(self.child)
         if self.limit is None:
             return
-        held = memory_bytes(descendants()) + file_bytes(self.mounts)
+        held = memory_bytes(descendants(), bool(self.mounts)) + file_bytes(self.mounts)
         self.peak = max(self.peak, held)
         if held > self.limit:
             self.watched = True

@@ -108,11 +108,12 @@ print(found)`;
     const text = `
 import os, socket, sys
 out = dict(zip(sys.argv[1::2], sys.argv[2::2]))["--agent-data-mount-dir"]
-os.symlink(${JSON.stringify(victim)}, out + "/train"); socket.socket(socket.AF_UNIX).bind(out + "/socket"); open(out + "/plain", "w")`;
+os.symlink(${JSON.stringify(victim)}, out + "/train"); socket.socket(socket.AF_UNIX).bind(out + "/socket"); open(out + "/plain", "w"); os.chmod(out + "/plain", 0o6755)`;
     const { code, stderr, out } = await run(text);
     expect(code).toBeNull();
     expect(stderr).toBe('it left train, which is a link; files are copied, not linked');
     expect(readdirSync(out)).toEqual(['plain']);
+    expect(lstatSync(join(out, 'plain')).mode & 0o7777).toBe(0o755);
     expect(lstatSync(victim).mode & 0o777).toBe(0o600);
   });
 
