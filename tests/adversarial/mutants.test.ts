@@ -2,6 +2,7 @@
  * The suite proves itself: with each defence left out in turn some attack gets through. Attacks run here without the training
  * around them, straight in the sandbox; those that take seconds run with `npm run attack`.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,7 +57,8 @@ describe('the launcher', () => {
       await refused;
       return alive().map(({ command }) => command);
     } finally {
-      for (const { pid } of processesWith(marker)) process.kill(pid, 'SIGKILL');
+      // One of them may take others with it.
+      spawnSync('kill', ['-9', ...processesWith(marker).map(({ pid }) => String(pid))]);
       rmSync(directory, { recursive: true, force: true });
     }
   }

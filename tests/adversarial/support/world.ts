@@ -73,7 +73,7 @@ one, other = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
 one.bind(sys.argv[1]); other.bind("\\0" + sys.argv[2])
 one.listen(64); other.listen(64)
 os.chmod(sys.argv[1], 0o777)
-locked = open(os.__file__); fcntl.flock(locked, fcntl.LOCK_EX)
+locked = open(os.__file__); fcntl.flock(locked, fcntl.LOCK_SH)
 print(os.__file__, flush=True)
 while not select.select([sys.stdin], [], [], 0.02)[0]: open(os.__file__).close()`;
     const listener = spawn(python, ['-c', listening, join(folder, 'socket'), token], {
