@@ -11,6 +11,8 @@ groups (the host writes those; this process only enters them).
   L3  Files are handed out after the last process of the program is gone, regular files with one link only, opened without
       following a link, and no more bytes than allowed.
   L4  End of input, or the death of the host, is the order to kill the program.
+  L5  Where a trusted process talks to the program, this process connects to it before any of the above, with the rights of the
+      host, and the program gets the connected socket as descriptor 3. It can reach no other socket of the host.
 
 Messages on descriptor 3, each one line of JSON; a `file` is followed by exactly `bytes` bytes:
 ``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
@@ -26,11 +28,14 @@ import json
 import os
 import select
 import signal
+import socket
 import stat
 import sys
 import time
 
 REPORT = 3
+#: Of the program; see L5.
+CHANNEL = 3
 #: Enough above what people, services and subordinate ids use; a process id is at most 2**22, so that ids are unique.
 FIRST_USER_ID = 2_000_000_000
 DEEPEST = 6
@@ -135,7 +140,17 @@ def build_stage(stage: str, sources: "list[str]", scratch: "list[dict]", user: i
         mount("tmpfs", target, "tmpfs", flags, f"{size}{inodes}mode=0700,uid={user},gid={user}")
 
 
-def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
+def connect(path: str) -> int:
+    """A descriptor of the socket of the trusted process that listens at `path` (L5)."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        channel.connect(path)
+    except OSError as error:
+        raise Unstartable(f"channel: {error.strerror}") from None
+    return channel.detach()
+
+
+def become(order: dict, user: int, pipes: "dict[str, int]", channel: "int | None") -> None:
     """In the child: enters the control groups, gives up root (L1), and becomes bubblewrap or the bare program."""
     for path in order["groups"]:
         write_text(path, "0")
@@ -148,6 +163,9 @@ def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
     if order["dieWithParent"]:
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if channel is not None:
+        # In place of the report pipe, which is the parent's alone.
+        os.dup2(channel, CHANNEL)
     kept = dict(pipes)
     for name, text in order["contents"].items():
         descriptor = os.memfd_create(name, 0)
@@ -156,7 +174,7 @@ def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
         kept[name] = descriptor
     if order["closeDescriptors"]:
         lowest = 3
-        for descriptor in sorted(kept.values()):
+        for descriptor in sorted([*kept.values(), *([] if channel is None else [CHANNEL])]):
             os.closerange(lowest, descriptor)
             lowest = descriptor + 1
         os.closerange(lowest, 1 << 20)
@@ -166,7 +184,7 @@ def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
     os.execve(command[0], command, order["environment"])
 
 
-def start(order: dict, user: int) -> "tuple[int, int]":
+def start(order: dict, user: int, channel: "int | None") -> "tuple[int, int]":
     """Forks the child that becomes the program. Answers its process id and where bubblewrap tells its state.
 
     Raises Unstartable with the child's own reason where it cannot become the program.
@@ -176,12 +194,14 @@ def start(order: dict, user: int) -> "tuple[int, int]":
     child = os.fork()
     if child == 0:
         try:
-            become(order, user, {"@tell": tell, "@status": told})
+            become(order, user, {"@tell": tell, "@status": told}, channel)
         except BaseException as error:  # noqa: BLE001 - the child must not return into its parent's code
             os.write(tell, str(error).encode())
         os._exit(127)
     os.close(tell)
     os.close(told)
+    if channel is not None:
+        os.close(channel)
     # Ends with the exec, which closes the other side.
     reason = read_all(failed)
     if reason:
@@ -371,10 +391,11 @@ _kinds = {
 def run(order: dict) -> None:
     user = FIRST_USER_ID + os.getpid() if order["dedicated"] else 0
     call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    channel = None if order["channel"] is None else connect(order["channel"])
     if order["stage"] is not None:
         enter_namespaces(order["dedicated"])
         build_stage(order["stage"], order["sources"], order["scratch"], user)
-    child, status = start(order, user)
+    child, status = start(order, user, channel)
     report("started", uid=user if order["dedicated"] else os.getuid())
     watch = Watch(child, order)
     ended = watch.until_gone()

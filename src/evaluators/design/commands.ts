@@ -97,13 +97,21 @@ export interface Said {
   readonly stderr: string;
 }
 
+export interface TrustedOptions {
+  readonly seconds: number;
+  readonly signal?: AbortSignal;
+  /** Beside what every trusted verb gets. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with each piece of its output, while it runs. */
+  readonly onOutput?: (text: string) => void;
+}
+
 /** Runs a trusted verb with an environment of nothing but what it needs (I7). Never rejects. */
 export function runTrusted(
   python: string,
   design: DesignPackage,
   args: readonly string[],
-  seconds: number,
-  signal?: AbortSignal,
+  { seconds, signal, env, onOutput }: TrustedOptions,
 ): Promise<Said> {
   const options = {
     cwd: '/',
@@ -113,6 +121,7 @@ export function runTrusted(
       OMP_NUM_THREADS: '1',
       OPENBLAS_NUM_THREADS: '1',
       PYTHONHASHSEED: '0',
+      ...env,
     },
     timeout: seconds * 1000,
     killSignal: 'SIGKILL',
@@ -121,9 +130,16 @@ export function runTrusted(
     ...(signal ? { signal } : {}),
   } as const;
   return new Promise((resolve) => {
-    execFile(python, [...start(design.folder, design.module), ...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
-      resolve({ code, stdout, stderr: stderr === '' && error ? error.message : stderr });
-    }).stdin?.end();
+    const child = execFile(
+      python,
+      [...start(design.folder, design.module), ...args],
+      options,
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+        resolve({ code, stdout, stderr: stderr === '' && error ? error.message : stderr });
+      },
+    );
+    if (onOutput) child.stdout?.on('data', onOutput);
+    child.stdin?.end();
   });
 }

@@ -101,7 +101,7 @@ async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
     const out = join(making, 'out');
     const imported = data === null || !existsSync(data) ? [] : ['--data', data];
     const args = ['prepare', '--settings', settingsFile, '--seed', String(seed), '--secret', secret, '--out', out];
-    const { code, stderr } = await runTrusted(python, design, [...args, ...imported], longestSeconds);
+    const { code, stderr } = await runTrusted(python, design, [...args, ...imported], { seconds: longestSeconds });
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
     if (code === 2)
       throw new PrerequisiteError('design-data', `the task's data cannot be prepared: ${last}`, 'mend that');

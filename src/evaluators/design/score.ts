@@ -43,7 +43,10 @@ export async function score(
     ...['--hidden', join(prepared.folder, 'hidden'), '--predictions', given.predictions],
     ...['--state', given.state, '--split', given.split],
   ];
-  const { code, stdout, stderr } = await runTrusted(python, design, args, longestSeconds, signal);
+  const { code, stdout, stderr } = await runTrusted(python, design, args, {
+    seconds: longestSeconds,
+    ...(signal ? { signal } : {}),
+  });
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
   const parsed = code === 0 ? saidSchema.safeParse(parse(stdout)) : null;
   if (!parsed?.success) {

@@ -19,6 +19,8 @@ export interface LauncherOrder {
   readonly contents: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
   readonly directory: string;
+  /** The socket of a trusted process, which the program gets connected as descriptor 3; null without one. */
+  readonly channel: string | null;
   /** Null: no namespaces of the launcher's own. */
   readonly stage: string | null;
   readonly sources: readonly string[];
@@ -77,6 +79,7 @@ export function sandboxOrder(
     },
     environment: defences.has('empty-environment') ? {} : environmentOf(process.env),
     directory: '/',
+    channel: spec.channel ?? null,
     stage,
     sources: spec.readOnly.map(({ source }) => source),
     scratch: [
@@ -132,6 +135,7 @@ export function unsafeOrder(
     contents: {},
     environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, outside(value)])),
     directory: work,
+    channel: spec.channel ?? null,
     stage: null,
     sources: [],
     scratch: [],

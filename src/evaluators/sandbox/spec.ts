@@ -33,6 +33,11 @@ export interface SandboxSpec {
   readonly env?: Readonly<Record<string, string>>;
   /** The GPU it may use, by index; none where it is left out. */
   readonly gpu?: number;
+  /**
+   * A Unix socket of the host, in a folder that only this user can enter, on which a trusted process listens. The program gets
+   * one connection to it as descriptor 3 and cannot make another.
+   */
+  readonly channel?: string;
 }
 
 /** Everything of ours lies below it inside. */

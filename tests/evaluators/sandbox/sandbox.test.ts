@@ -1,7 +1,9 @@
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { probeSandbox, type SandboxOptions } from '../../../src/evaluators/sandbox/index.ts';
+import { deferred } from '../../../src/platform/deferred.ts';
 import { openFolder, ordinaryUser, python, runText } from './support.ts';
 
 /** As whoever runs the tests; as root in a namespace only; as an ordinary user without control groups; and without any. */
@@ -105,6 +107,75 @@ socket.socket(socket.AF_UNIX).bind("sock"); open("bad name", "w"); open("n\\nl",
     const { files, strange } = await runText(options, text, { limits: { scratchBytes: 2 ** 22 } });
     expect(files.length).toBeLessThanOrEqual(50);
     expect(strange).toContainEqual({ path: 'a', kind: 'large' });
+  });
+});
+
+describe('a channel to a trusted process', () => {
+  /** Answers each connection with what it has said, twice. */
+  async function listen(mode: number): Promise<{ path: string; close: () => Promise<void> }> {
+    const folder = openFolder();
+    const path = join(folder, 'socket');
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).on('data', (data) => socket.end(Buffer.concat([data, data])));
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    chmodSync(path, 0o777);
+    chmodSync(folder, mode);
+    return { path, close: () => new Promise((resolve) => void server.close(() => resolve())) };
+  }
+  const speak = `
+import os, socket
+channel = socket.socket(fileno=3)
+channel.sendall(b"hello")
+print(channel.recv(100), sorted(int(name) for name in os.listdir("/proc/self/fd"))[:4])`;
+
+  it.each(ways)('is descriptor 3 of a program run as %s', async (way) => {
+    const capability = await probeSandbox({ python, unsafe: way === 'unsafe' });
+    // The launcher connects with the rights of whoever starts it, so that a folder of mode 0700 does where that is this user.
+    const server = await listen(way === 'ordinary user' ? 0o755 : 0o700);
+    const options: SandboxOptions =
+      way === 'ordinary user'
+        ? await ordinaryUser()
+        : { capability: way === 'own identity' ? { ...capability, identity: 'own' } : capability };
+    expect((await runText(options, speak, { channel: server.path })).stdout).toBe("b'hellohello' [0, 1, 2, 3]\n");
+    await server.close();
+  });
+
+  it('is the only one: the socket itself cannot be reached from inside', async () => {
+    const server = await listen(0o755);
+    const text = `
+import socket
+other = socket.socket(socket.AF_UNIX)
+try:
+    other.connect("${server.path}"); print("reached")
+except OSError as error:
+    print(type(error).__name__)`;
+    const { stdout } = await runText({ capability: await probeSandbox({ python }) }, text, { channel: server.path });
+    expect(stdout).toBe('FileNotFoundError\n');
+    await server.close();
+  });
+
+  it('is refused in one sentence where no process listens', async () => {
+    const nowhere = join(openFolder(), 'socket');
+    await expect(runText({ capability: await probeSandbox({ python }) }, speak, { channel: nowhere })).rejects.toThrow(
+      /could not be started: channel: No such file/,
+    );
+  });
+
+  it('ends with the program', async () => {
+    const folder = openFolder();
+    const path = join(folder, 'socket');
+    const closed = deferred<void>();
+    const server = createServer((socket) =>
+      socket
+        .on('end', () => closed.resolve())
+        .on('error', () => {})
+        .resume(),
+    );
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    await runText({ capability: await probeSandbox({ python }) }, 'pass', { channel: path });
+    await closed.promise;
+    await new Promise<void>((resolve) => void server.close(() => resolve()));
   });
 });
 
