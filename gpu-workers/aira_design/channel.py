@@ -34,6 +34,10 @@ Shapes = Mapping[str, Tuple[str, Tuple[int, ...]]]
 """dtype and shape of each array by name."""
 
 
+def payload_bytes(shapes: Shapes) -> int:
+    return sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in shapes.values())
+
+
 class ChannelError(Exception):
     """Thrown when the other side did not do its part; the channel is then closed."""
 
@@ -87,7 +91,7 @@ class Channel:
         if payload_bytes > most_bytes:
             raise self._broke(f"a message has {payload_bytes} bytes of arrays; at most {most_bytes} were expected")
         try:
-            kind, fields, shapes = _parse(bytes(self._read(head_bytes, deadline)))
+            kind, fields, shapes = _parse(self._read(head_bytes, deadline).tobytes())
         except (ValueError, RecursionError) as error:
             raise self._broke(f"the head of a message is not right: {error}") from None
         sizes = [np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in shapes.values()]
@@ -95,21 +99,20 @@ class Channel:
             raise self._broke(f"a message names {sum(sizes)} bytes of arrays and has {payload_bytes}")
         arrays = {}
         for (name, (dtype, shape)), size in zip(shapes.items(), sizes):
-            raw = np.frombuffer(self._read(size, deadline), dtype=np.uint8)
+            raw = self._read(size, deadline)
             if dtype == "|b1" and raw.max(initial=0) > 1:
                 raise self._broke(f"{name} holds a truth value that is none")
             arrays[name] = raw.view(dtype).reshape(shape)
         return Message(kind, fields, arrays)
 
-    def receive_exactly(self, kind: str, shapes: Shapes) -> Message:
-        """Return the next message, which has to be of this kind and hold exactly these arrays. Raises ChannelError."""
-        message = self.receive(sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in shapes.values()))
+    def check(self, message: Message, kind: str, shapes: Shapes, optional: Optional[Shapes] = None) -> None:
+        """Raise PeerBroke unless `message` is of this kind, with all arrays of `shapes`, maybe some of `optional`, and no other."""
         if message.kind != kind:
             raise self._broke(f"{message.kind[:40]!r} arrived in place of {kind!r}")
+        taken = {**shapes, **(optional or {})}
         found = {name: (array.dtype.str, array.shape) for name, array in message.arrays.items()}
-        if found != dict(shapes):
+        if not set(shapes) <= set(found) or any(taken.get(name) != each for name, each in found.items()):
             raise self._broke(f"the arrays of {kind!r} are not of the expected names, types and shapes")
-        return message
 
     def close(self) -> None:
         self._socket.close()
@@ -129,9 +132,9 @@ class Channel:
             raise PeerSilent(f"a message did not go through within {self._seconds:g} s")
         self._socket.settimeout(left)
 
-    def _read(self, size: int, deadline: Optional[float]) -> bytearray:
+    def _read(self, size: int, deadline: Optional[float]) -> np.ndarray:
         """Exactly `size` bytes. Plain recv, so that attached descriptors are closed by the kernel (C4)."""
-        found = bytearray(size)
+        found = np.empty(size, np.uint8)
         view = memoryview(found)
         while view:
             try:

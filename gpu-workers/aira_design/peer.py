@@ -8,11 +8,13 @@ import os
 import socket
 import subprocess
 import sys
+import typing
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Mapping, Optional
 
-from .channel import Channel, PeerSilent
+from .channel import Channel, Message, PeerSilent, Shapes, payload_bytes
+from .failures import CandidateFailure, Reason
 
 DESCRIPTOR = 3
 """Where a program finds its end, unless its arguments name another."""
@@ -21,6 +23,8 @@ LISTENING = "listening"
 """The first line of a host's output: from now on the program may be started."""
 
 _CONNECT_SECONDS = 120.0
+_FAILED = "failed"
+_MOST_MESSAGE = 2_000
 
 
 @contextmanager
@@ -78,3 +82,28 @@ def _child(arguments: List[str], seconds: float) -> Iterator[Channel]:
         channel.close()
         started.kill()
         started.wait()
+
+
+def answer(channel: Channel, kind: str, shapes: Shapes, optional: Optional[Shapes] = None) -> Message:
+    """The program's answer, of this kind, with all arrays of `shapes` and some of `optional`.
+
+    Raises CandidateFailure where it answers that it has failed, and ChannelError.
+    """
+    taken = {**shapes, **(optional or {})}
+    message = channel.receive(payload_bytes(taken))
+    if message.kind == _FAILED:
+        raise _told(message.fields)
+    channel.check(message, kind, shapes, optional)
+    return message
+
+
+def tell(channel: Channel, failure: CandidateFailure) -> None:
+    """The program's last message: what is wrong with the candidate."""
+    channel.send(_FAILED, {"reason": failure.reason, "message": failure.message[:_MOST_MESSAGE]})
+
+
+def _told(fields: Mapping[str, object]) -> CandidateFailure:
+    """What a program says of itself. It only chooses among the reasons for having no score."""
+    reason, message = fields.get("reason"), fields.get("message")
+    known = isinstance(reason, str) and reason in typing.get_args(Reason)
+    return CandidateFailure(reason if known else "crash", str(message)[:_MOST_MESSAGE])

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from aira_design.channel import DTYPES, MOST_HEAD_BYTES, Channel, ChannelError, PeerBroke, PeerGone, PeerSilent
-from aira_design.peer import LISTENING, program
+from aira_design.failures import CandidateFailure
+from aira_design.peer import LISTENING, answer, program
 
 PATIENCE = 20.0
 
@@ -61,7 +62,7 @@ def test_more_than_a_socket_holds_goes_both_ways(pair):
     thread = threading.Thread(target=echo)
     thread.start()
     ours.send("there", {}, {"x": big})
-    assert np.array_equal(ours.receive_exactly("back", {"x": ("<f4", big.shape)}).arrays["x"], big)
+    assert np.array_equal(answer(ours, "back", {"x": ("<f4", big.shape)}).arrays["x"], big)
     thread.join()
 
 
@@ -115,7 +116,27 @@ def test_only_the_message_that_was_asked_for_is_taken(pair, sent):
     ours, theirs = pair
     theirs.sendall(frame(sent, bytes(8)))
     with pytest.raises(PeerBroke):
-        ours.receive_exactly("y", {"x": ("<f4", (2,))})
+        answer(ours, "y", {"x": ("<f4", (2,))}, {"z": ("<f4", (2,))})
+
+
+def test_arrays_may_be_left_out_where_that_is_said(pair):
+    ours, theirs = pair
+    theirs.sendall(frame(head(F4), bytes(8)) + frame(head(F4, ["z", "<f4", []]), bytes(12)))
+    for names in (["x"], ["x", "z"]):
+        assert list(answer(ours, "y", {"x": ("<f4", (2,))}, {"z": ("<f4", ())}).arrays) == names
+
+
+@pytest.mark.parametrize("fields,reason,message", [
+    ({"reason": "oom", "message": "no memory"}, "oom", "no memory"),
+    ({"reason": "excellent", "message": "x" * 9000}, "crash", "x" * 2000),
+    ({"reason": ["oom"]}, "crash", "None"),
+])  # fmt: skip
+def test_a_program_may_say_that_it_has_failed_and_no_more(pair, fields, reason, message):
+    ours, theirs = pair
+    theirs.sendall(frame(head(kind="failed", fields=fields)))
+    with pytest.raises(CandidateFailure) as caught:
+        answer(ours, "y", {"x": ("<f4", (2,))})
+    assert (caught.value.reason, caught.value.message) == (reason, message)
 
 
 @pytest.mark.parametrize("part", [0, 7, 30, 60])

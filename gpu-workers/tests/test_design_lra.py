@@ -4,8 +4,10 @@ import copy
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from statistics import median
 
 import numpy as np
@@ -15,15 +17,16 @@ import yaml
 from conftest import PACKAGE, REPOSITORY
 
 from aira_design.candidate import import_file
+from aira_design.channel import Channel, PeerBroke, PeerGone
 from aira_design.failures import CandidateFailure
 from aira_design.layout import read_json, read_predictions
-from aira_design.lra import files, host, listops, steps
+from aira_design.lra import files, host, listops, loops, mixers
 from aira_design.lra.config import chosen_training
 from aira_design.lra.data import splits
 from aira_design.lra.encoder import Encoder, count_parameters
 from aira_design.lra.reference import parameter_limit
 from aira_design.settings import parse_settings
-from aira_design.statesize import measured_parameters
+from aira_design.state import read_state
 
 MIXERS = REPOSITORY / "tasks" / "mixers"
 NAMES = sorted(file.stem for file in MIXERS.glob("*.py"))
@@ -79,7 +82,7 @@ def test_hidden_rows_are_secret_distinct_and_balanced(task):
     public, secret, again = (splits(data, 3, key, None) for key in (None, b"x" * 16, b"x" * 16))
     for split in ("train", "validation", "test"):
         assert np.array_equal(secret[split].inputs, again[split].inputs)
-        assert np.array_equal(public[split].inputs, secret[split].inputs) == (split == "train")
+        assert not np.array_equal(public[split].inputs, secret[split].inputs)
     rows = [bytes(row) for split in secret.values() for row in split.inputs]
     assert len(set(rows)) == len(rows), "no row occurs in two splits"
     assert int(public["train"].inputs.max()) < data.vocabulary
@@ -105,7 +108,7 @@ def test_our_mixers_keep_the_contract(name):
         assert (mixer(far, mask)[[0, 2, 3, 4], 0] - y[[0, 2, 3, 4], 0]).abs().max() > 1e-5, "the summary hears of all"
     parsed = parse_settings(settings())
     reference, limit = parameter_limit(parsed)
-    assert count_parameters(Encoder(parsed.data, parsed.model, build, 0)) <= limit < 1.11 * reference
+    assert count_parameters(Encoder(parsed.data, parsed.model, build, 0, 0)) <= limit < 1.11 * reference
 
 
 def test_local_attention_equals_full_attention_within_its_window():
@@ -133,11 +136,24 @@ def test_the_state_space_scan_equals_its_recurrence():
 def prepared(tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared")
     manifest = host.prepare(parse_settings(settings()), 1, b"s" * 16, None, out)
+    (out / "manifest.json").write_text(json.dumps(manifest))
     return out, manifest
 
 
+def with_program(work, serve):
+    """Give `work` a channel to `serve`, which runs beside it and gets the other end; return what `work` returns."""
+    ours, theirs = socket.socketpair()
+    other = threading.Thread(target=lambda: serve(Channel(theirs, None)) or theirs.close())
+    other.start()
+    try:
+        return work(Channel(ours, 60.0))
+    finally:
+        ours.close()
+        other.join()
+
+
 def run(tmp_path, prepared, source, parsed=None, extra=None):
-    """Train, ask and score a model.py in this process; return the metrics or raise CandidateFailure."""
+    """Train, ask and score a model.py whose program is a thread of this process; return the metrics or raise CandidateFailure."""
     parsed = parsed or parse_settings(settings())
     out, manifest = prepared
     candidate, state, answers = tmp_path / "candidate", tmp_path / "state", tmp_path / "answers"
@@ -147,8 +163,13 @@ def run(tmp_path, prepared, source, parsed=None, extra=None):
     (candidate / "model.py").write_text(source)
     for name, text in (extra or {}).items():
         (candidate / name).write_text(text)
-    steps.train(parsed, 1, out / "train", candidate, state, "cpu")
-    steps.predict(parsed, out / "validation", candidate, state, answers, "cpu")
+    told = out / "manifest.json"
+
+    def serve(channel):
+        mixers.serve(candidate, channel, torch.device("cpu"))
+
+    with_program(lambda channel: loops.train(parsed, 1, out / "train", told, candidate, channel, state, "cpu"), serve)
+    with_program(lambda channel: loops.predict(parsed, out / "validation", told, state, channel, answers, "cpu"), serve)
     predictions = read_predictions(answers / "predictions.f32", manifest["splits"]["validation"])
     return host.score(parsed, manifest, out / "hidden", "validation", predictions, state)
 
@@ -181,7 +202,9 @@ def test_the_chain_gives_a_score_twice_the_same(tmp_path, prepared):
         ("noncausal", mixer("        return self.p(x) + x.mean(dim=(0, 1))")),
         ("toobig", mixer("        return self.p(x) + 0 * self.q.sum()",
                          "        self.q = nn.Parameter(torch.zeros(4000))")),
-        ("toobig", mixer("        return self.p(x)", "        self.register_buffer('q', torch.zeros(4000))")),
+        ("invalid", mixer("        return self.p(x)", "        self.register_buffer('q', torch.zeros(4))")),
+        ("invalid", mixer("        return self.p(x)", "        self.double()")),
+        ("invalid", HEAD + "one = nn.Linear(16, 16)\ndef build(width, length, heads, seed):\n    return one\n"),
         ("nan", mixer("        return self.p(x) / 0")),
         ("invalid", mixer("        return self.p(x)[:, 1:]")),
         ("invalid", mixer("        return self.p(x).double()")),
@@ -247,22 +270,163 @@ def test_predictions_are_read_without_trust(tmp_path, damage, reason):
     assert caught.value.reason == reason
 
 
-def test_a_state_with_anything_beside_it_is_refused(tmp_path):
-    (tmp_path / "state.f32").write_bytes(bytes(12))
-    (tmp_path / "state.json").write_text("{}")
-    assert measured_parameters(tmp_path) == 3
-    (tmp_path / "more.bin").write_bytes(b"1")
-    with pytest.raises(CandidateFailure, match="more.bin"):
-        measured_parameters(tmp_path)
+def test_training_through_the_channel_equals_training_in_one_process(tmp_path, prepared):
+    """To the last bit: the split of a step over two processes changes nothing of what is computed."""
+    out, manifest = prepared
+    parsed = parse_settings(settings())
+    (tmp_path / "model.py").write_text(FULL)
+    verb("host-train", "--settings", write(tmp_path / "settings.json", settings()), "--seed", 1, "--train", out / "train",
+         "--manifest", out / "manifest.json", "--candidate", tmp_path, "--out", tmp_path / "state")  # fmt: skip
+    found, seed = read_state(tmp_path / "state")
+
+    inputs, targets = (np.load(out / "train" / f"{name}.npy") for name in ("inputs", "targets"))
+    built = import_file(tmp_path / "model.py", "model").build
+
+    def build(width, length, heads, layer_seed):
+        torch.manual_seed(layer_seed)
+        return built(width, length, heads, layer_seed)
+
+    layers = [build(16, 49, 2, 1 + layer) for layer in range(2)]
+    encoder = Encoder(parsed.data, parsed.model, lambda *_: layers.pop(0), 1, manifest["start"])
+    optimiser = torch.optim.AdamW(encoder.parameters(), 1.0, (0.9, 0.98), 1e-9, weight_decay=0.1)
+    rows = np.random.default_rng([manifest["start"], 1]).permutation(len(targets))
+    for step in range(1, 7):
+        picked = np.sort(rows[(step - 1) * 16 : step * 16])
+        loss = torch.nn.functional.cross_entropy(
+            encoder(torch.from_numpy(inputs[picked].astype(np.int64))), torch.from_numpy(targets[picked])
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.param_groups[0]["lr"] = loops.rate(0.01, 30, step)
+        optimiser.step()
+    assert seed == 1 and len(found) == len(encoder.state_dict())
+    for (name, one), other in zip(encoder.state_dict().items(), found.values()):
+        assert torch.equal(one, other), name
+
+
+def test_a_state_holds_values_of_parameters_and_no_word_of_the_candidate(tmp_path, prepared):
+    """Names, keys and files of its own are what a candidate could carry bytes in, uncounted."""
+    source = mixer(
+        "        return self.p(x)",
+        "        self.register_parameter('carried_' + 'x' * 200, nn.Parameter(torch.zeros(0)))",
+    )
+    metrics = run(tmp_path, prepared, source + "\nopen('carried.bin', 'w').close()\n")
+    state = tmp_path / "state"
+    assert sorted(file.name for file in state.iterdir()) == ["state.f32", "state.json"]
+    told = read_json(state / "state.json")
+    assert set(told) == {"seed", "tensors"} and "carried" not in json.dumps(told)
+    assert metrics["parameters"] * 4 == (state / "state.f32").stat().st_size
+    os.remove("carried.bin")
+
+
+def test_the_encoders_start_is_no_matter_of_the_public_seed(prepared, tmp_path):
+    other = host.prepare(parse_settings(settings()), 1, b"t" * 16, None, tmp_path)
+    assert prepared[1]["start"] != other["start"] and min(prepared[1]["start"], other["start"]) > 2**40
+
+
+BUILT = {"layers": [[[[4, 4], True]]] * 2}
+
+
+def scripted(*answers):
+    """A program that speaks the protocol itself: each answer is (kind, fields, arrays), or None to leave."""
+
+    def asked(channel):
+        while channel.receive(1 << 30).kind == "values":
+            pass
+
+    def serve(channel):
+        try:
+            for each in answers:
+                if each is None:
+                    return channel.close()
+                if each[0] != "start":
+                    asked(channel)
+                channel.send(*each)
+            asked(channel)
+        except PeerGone:
+            return
+
+    return serve
+
+
+START = ("start", {}, {"0": np.ones((4, 4), "<f4")})
+ROWS = np.zeros((16, 49, 16), "<f4")
+
+
+@pytest.mark.parametrize(
+    "error,answers",
+    [
+        (PeerGone, [None]),
+        (PeerBroke, [("mixed", {}, {})]),
+        (PeerBroke, [("built", {}, {})]),
+        (PeerBroke, [("built", {"layers": 7}, {})]),
+        (PeerBroke, [("built", {"layers": [[]]}, {})]),
+        (PeerBroke, [("built", {"layers": [[[[-4], True]], []]}, {})]),
+        (PeerBroke, [("built", {"layers": [[[[True], True]], []]}, {})]),
+        (PeerBroke, [("built", {"layers": [[[[4], 1]], []]}, {})]),
+        (PeerBroke, [("built", {"layers": [[[[1] * 9, True]], []]}, {})]),
+        (CandidateFailure, [("built", {"layers": [[[[4000], True]], []]}, {})]),
+        (CandidateFailure, [("built", {"layers": [[[[2**39, 2**39], True]], []]}, {})]),
+        (CandidateFailure, [("built", {"layers": [[[[0], True]] * 1001, []]}, {})]),
+        (PeerBroke, [("built", BUILT, {}), ("start", {}, {"0": np.ones((4, 5), "<f4")})]),
+        (PeerBroke, [("built", BUILT, {}), ("start", {}, {"0": np.ones((4, 4), "<i4")})]),
+        (PeerGone, [("built", BUILT, {}), START, START, None]),
+        (PeerBroke, [("built", BUILT, {}), START, START, ("mixed", {}, {"y": ROWS[:, 1:]})]),
+        (PeerBroke, [("built", BUILT, {}), START, START, ("mixed", {}, {"y": ROWS, "z": ROWS})]),
+        (PeerBroke, [("built", BUILT, {}), START, START, *[("mixed", {}, {"y": ROWS})] * 2,
+                     ("gradients", {}, {"x": ROWS, "0": np.ones((5, 4), "<f4")})]),
+        (PeerBroke, [("built", BUILT, {}), START, START, *[("mixed", {}, {"y": ROWS})] * 2,
+                     ("gradients", {}, {"x": ROWS, "1": np.ones((4, 4), "<f4")})]),
+    ],
+)  # fmt: skip
+def test_a_program_that_breaks_the_protocol_ends_the_training(tmp_path, prepared, error, answers):
+    out, _ = prepared
+
+    def work(channel):
+        loops.train(parse_settings(settings()), 1, out / "train", out / "manifest.json", tmp_path, channel, tmp_path, "cpu")
+
+    with pytest.raises(error):
+        with_program(work, scripted(*answers))
+    assert not (tmp_path / "state.f32").exists()
+
+
+def test_a_program_cannot_ask_for_more_steps_or_set_its_parameters(tmp_path, prepared):
+    """Invariant M1: gradients move a parameter by the optimiser's rate and no further, whatever they are."""
+    out, _ = prepared
+    passes = [("mixed", {}, {"y": ROWS})] * 2
+    huge = [("gradients", {}, {"x": ROWS, "0": np.full((4, 4), -1e30, "<f4")})] * 2
+    answers = [("built", BUILT, {}), START, START, *[*passes, *huge] * 6]
+    with_program(
+        lambda channel: loops.train(
+            parse_settings(settings()), 1, out / "train", out / "manifest.json", tmp_path, channel, tmp_path, "cpu"
+        ),
+        scripted(*answers),
+    )
+    own = [one for name, one in read_state(tmp_path)[0].items() if "mixer.values" in name]
+    most = sum(loops.rate(0.01, 30, step) for step in range(1, 7))
+    assert len(own) == 2 and all(float((one - 1).abs().max()) <= 1.01 * most for one in own)
+
+
+def test_no_word_of_a_program_that_has_seen_hidden_rows_is_kept(tmp_path, prepared):
+    source = mixer("        if not self.training: raise ValueError(f'hidden: {x.sum()}')\n        return self.p(x)")
+    with pytest.raises(CandidateFailure) as caught:
+        run(tmp_path, prepared, source)
+    assert caught.value.reason == "crash" and "hidden:" not in caught.value.message
+
+
+def write(file, value):
+    file.write_text(json.dumps(value))
+    return file
+
+
+def verb(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "aira_design", *map(str, arguments)],
+        capture_output=True, text=True, env={"PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
 
 
 def test_the_verbs_work_as_processes_and_refuse_in_one_sentence(tmp_path):
-    def verb(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "aira_design", *map(str, arguments)],
-            capture_output=True, text=True, env={"PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-
     chosen = tmp_path / "settings.json"
     chosen.write_text(json.dumps(settings()))
     out = tmp_path / "out"
@@ -272,11 +436,15 @@ def test_the_verbs_work_as_processes_and_refuse_in_one_sentence(tmp_path):
     manifest = read_json(out / "manifest.json")
     assert manifest["splits"]["test"]["bytes"] == (64 + 16) * 10 * 4 and manifest["secret"] is None
     assert sorted(file.name for file in (out / "test").iterdir()) == ["inputs.npy"]
-    done = verb("train", "--settings", chosen, "--seed", 1, "--train", out / "train", "--candidate",
-                tmp_path / "candidate", "--out", tmp_path / "state")  # fmt: skip
-    assert done.returncode == 3 and read_json(tmp_path / "state" / "failure.json")["reason"] == "invalid"
+    done = verb("host-train", "--settings", chosen, "--seed", 1, "--train", out / "train", "--manifest",
+                out / "manifest.json", "--candidate", tmp_path / "candidate", "--out", tmp_path / "state")  # fmt: skip
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["status"], said["reason"]) == (0, "failed", "invalid") and "expected" in said["message"]
+    (tmp_path / "candidate" / "model.py").write_text("import os\nos._exit(0)\n")
+    done = verb("host-train", "--settings", chosen, "--seed", 1, "--train", out / "train", "--manifest",
+                out / "manifest.json", "--candidate", tmp_path / "candidate", "--out", tmp_path / "state")  # fmt: skip
+    assert json.loads(done.stdout)["status"] == "gone"
     (tmp_path / "predictions.f32").write_bytes(np.zeros((80, 10), dtype="<f4").tobytes())
-    (tmp_path / "state" / "failure.json").unlink()
     (tmp_path / "state" / "state.f32").write_bytes(bytes(8))
     (tmp_path / "state" / "state.json").write_text("{}")
     done = verb("score", "--settings", chosen, "--manifest", out / "manifest.json", "--hidden", out / "hidden",

@@ -18,6 +18,8 @@ export interface DesignPackage {
   readonly folder: string;
   readonly packages: readonly string[];
   readonly module: string;
+  /** Families whose data, loops and files are a trusted process's, which talks to the program (`hosted.ts`). */
+  readonly hosted: readonly string[];
 }
 
 const library = `${box}/lib`;
@@ -89,6 +91,34 @@ export function predictZone(
     given.device,
   ]);
 }
+
+/** Both zones of a hosted family: sees the candidate's files, and what its host sends. */
+export const hostedZone = (
+  python: string,
+  design: DesignPackage,
+  given: ZoneFolders & { readonly device: string },
+): Zone => zone(python, design, given, [], ['mixers', '--device', given.device]);
+
+/** The host of zone 1: trains around the program, and writes the state into `out`. */
+export const hostTrainArgs = (
+  given: ZoneFolders & { readonly prepared: string; readonly seed: number; readonly device: string; out: string },
+): string[] => [
+  ...['host-train', '--seed', String(given.seed), '--train', join(given.prepared, 'train')],
+  ...hostArgs(given),
+];
+
+/** The host of zone 2: asks the program about hidden rows, and writes the predictions into `out`. */
+export const hostPredictArgs = (
+  given: ZoneFolders & { readonly prepared: string; split: string; state: string; device: string; out: string },
+): string[] => [
+  ...['host-predict', '--inputs', join(given.prepared, given.split), '--state', given.state],
+  ...hostArgs(given),
+];
+
+const hostArgs = (given: ZoneFolders & { readonly prepared: string; device: string; out: string }): string[] => [
+  ...['--manifest', join(given.prepared, 'manifest.json'), '--settings', given.settings],
+  ...['--candidate', given.candidate, '--out', given.out, '--device', given.device],
+];
 
 /** The end of a trusted verb. */
 export interface Said {

@@ -26,15 +26,17 @@ const listening = 'listening\n';
 const graceSeconds = 300;
 
 /** The last line of a host. */
+const cpuSeconds = z.number().nonnegative();
 const foundSchema = z.discriminatedUnion('status', [
-  z.strictObject({ status: z.literal('ok') }),
+  z.strictObject({ status: z.literal('ok'), cpuSeconds }),
   z.strictObject({
     status: z.literal('failed'),
     reason: z.enum(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered']),
     message: z.string(),
+    cpuSeconds,
   }),
   // The program went away or fell silent: how its sandbox ended says why.
-  z.strictObject({ status: z.literal('gone'), message: z.string() }),
+  z.strictObject({ status: z.literal('gone'), message: z.string(), cpuSeconds }),
 ]);
 
 export interface HostedOrder {
@@ -54,8 +56,8 @@ export interface HostedResult {
   readonly program: SandboxResult;
   /** `ok`: all that was wanted is there. A verdict: what the host found wrong. */
   readonly host: 'ok' | 'gone' | Verdict;
-  /** What the host says of a program that is gone. */
-  readonly message: string;
+  /** Of the host itself. */
+  readonly cpuSeconds: number;
 }
 
 /** @throws AiraError `design-host` when the host itself fails; all that the program's run throws. */
@@ -88,14 +90,10 @@ export async function runHosted(order: HostedOrder): Promise<HostedResult> {
     if (endProgram.signal.aborted && signal?.aborted) endHost.abort();
     const { stdout, stderr } = await done;
     const found = statusOf(stdout);
-    if (signal?.aborted && !found) return { program: result, host: 'gone', message: '' };
-    if (!found) throw failed(stderr);
-    const message = found.status === 'ok' ? '' : found.message;
-    return {
-      program: result,
-      host: found.status === 'failed' ? { reason: found.reason, message } : found.status,
-      message,
-    };
+    if (!found && !signal?.aborted) throw failed(stderr);
+    const { status, cpuSeconds } = found ?? { status: 'gone', cpuSeconds: 0 };
+    const host = found?.status === 'failed' ? { reason: found.reason, message: found.message } : status;
+    return { program: result, host: host as HostedResult['host'], cpuSeconds };
   } finally {
     endHost.abort();
     endProgram.abort();

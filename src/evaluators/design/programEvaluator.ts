@@ -54,10 +54,16 @@ const ourPackage: DesignPackage = {
   folder: trainersDirectory,
   packages: ['aira_design', 'aira_workers'],
   module: 'aira_design',
+  hosted: ['lra'],
 };
 
 /** The same steps for tasks by others, whose own scripts prepare and score. */
-const taskPackage: DesignPackage = { folder: trainersDirectory, packages: ['aira_tasks'], module: 'aira_tasks' };
+const taskPackage: DesignPackage = {
+  folder: trainersDirectory,
+  packages: ['aira_tasks'],
+  module: 'aira_tasks',
+  hosted: [],
+};
 
 const progressEveryMs = 1000;
 const progressSteps = 1000;

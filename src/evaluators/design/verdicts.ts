@@ -8,6 +8,7 @@ import * as z from 'zod';
 import { printable } from '../outputLog.ts';
 import type { Verdict } from '../population.ts';
 import type { SandboxResult } from '../sandbox/index.ts';
+import type { HostedResult } from './hosted.ts';
 
 /** `failure.json`, which the untrusted verbs leave. */
 const failureSchema = z.strictObject({
@@ -45,17 +46,37 @@ export function zoneVerdict(
     case 'exited':
       break;
   }
-  // Measured outside, over all its processes; the kernel's own limit is per process.
-  if (result.cpuSeconds > limits.cpuSeconds) {
-    const used = result.cpuSeconds.toFixed(1);
-    return {
-      reason: 'timeout',
-      message: `the ${what} used ${used} s of processor time; it may use ${limits.cpuSeconds}`,
-    };
-  }
+  const late = overtime(what, result, limits);
+  if (late) return late;
   if (result.exitCode === 0) return null;
   if (result.exitCode === candidateFailed) return ownVerdict(result, directory) ?? crash(what, result);
   return crash(what, result);
+}
+
+/** Measured outside, over all its processes; the kernel's own limit is per process. */
+function overtime(what: string, { cpuSeconds }: SandboxResult, limits: ZoneLimits): Verdict | null {
+  if (cpuSeconds <= limits.cpuSeconds) return null;
+  const used = cpuSeconds.toFixed(1);
+  return {
+    reason: 'timeout',
+    message: `the ${what} used ${used} s of processor time; it may use ${limits.cpuSeconds}`,
+  };
+}
+
+/**
+ * The same for a zone with a host. What the host has found comes first; where its program has left it, how that ended says
+ * why. Of a program that has seen something of hidden rows no word is kept.
+ */
+export function hostedVerdict(
+  what: 'training' | 'prediction',
+  { program, host }: HostedResult,
+  limits: ZoneLimits,
+): Verdict | null {
+  if (host === 'ok') return overtime(what, program, limits);
+  if (host !== 'gone') return host;
+  const mute = { ...program, files: [], stderr: what === 'prediction' ? '' : program.stderr };
+  const early: Verdict = { reason: 'crash', message: `the program left the ${what} before its end` };
+  return zoneVerdict(what, mute, limits, '') ?? early;
 }
 
 function ownVerdict({ files }: SandboxResult, directory: string): Verdict | null {
