@@ -35,6 +35,8 @@ from .directory import (
 )
 
 _HIDDEN, _SECRET = "hidden", "secret"
+_HOSTED = ("lra",)
+"""Families that are trained and asked by trusted code, which starts the candidate's program itself here."""
 
 
 def prepare(task: Path, with_literature: bool = False) -> None:
@@ -161,10 +163,21 @@ def _score(options, labelled: Path, evaluation: dict, names: List[str]) -> float
         shutil.copyfile(options.submission_file.parent / name, work / "candidate" / name)
     write_json(work / "settings.json", evaluation["settings"])
     labelled, candidate, device = labelled.resolve(), work / "candidate", ("--device", options.device)
+    if evaluation["settings"]["family"] in _HOSTED:
+        hosted = ("--manifest", labelled / "manifest.json", "--candidate", candidate, *device)
+        _must_host(_design("host-train", work, "--seed", evaluation["seed"], "--train", labelled / "train",
+                           "--out", work / "state", *hosted))  # fmt: skip
+        _must_host(_design("host-predict", work, "--inputs", labelled / "test", "--state", work / "state",
+                           "--out", work / "answers", *hosted))  # fmt: skip
+        return _figure(work, labelled)
     _must(_design("train", work, "--seed", evaluation["seed"], "--train", labelled / "train", "--candidate", candidate,
                   "--out", work / "state", *device), work / "state")  # fmt: skip
     _must(_design("predict", work, "--inputs", labelled / "test", "--candidate", candidate, "--state", work / "state",
                   "--out", work / "answers", *device), work / "answers")  # fmt: skip
+    return _figure(work, labelled)
+
+
+def _figure(work: Path, labelled: Path) -> float:
     scored = _design("score", work, "--manifest", labelled / "manifest.json", "--hidden", labelled / _HIDDEN,
                      "--predictions", work / "answers" / "predictions.f32", "--state", work / "state",
                      "--split", "test")  # fmt: skip
@@ -185,6 +198,17 @@ def _design(verb: str, work: Path, *arguments: object) -> subprocess.CompletedPr
         capture_output=True, text=True, errors="replace",
         env={**kept, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+
+
+def _must_host(done: subprocess.CompletedProcess) -> None:
+    """Raise BadSubmission with what the host has found, RuntimeError where it failed itself."""
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    found = json.loads(done.stdout)
+    if found["status"] == "gone":
+        raise BadSubmission(f"crash: the program ended early: {(done.stderr.strip().splitlines() or ['no message'])[-1][:500]}")
+    if found["status"] != "ok":
+        raise BadSubmission(f"{found['reason']}: {found['message']}")
 
 
 def _must(done: subprocess.CompletedProcess, out: Path) -> None:

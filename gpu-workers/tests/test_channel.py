@@ -222,6 +222,7 @@ def test_one_connection_is_accepted_and_then_the_socket_is_gone(tmp_path, capfd)
     thread.start()
     said = ""
     while LISTENING not in said:
+        assert thread.is_alive(), "the host has ended"
         said += capfd.readouterr().out
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connected:
         connected.connect(str(path))

@@ -1,4 +1,5 @@
 import type { FailureReason } from '../../src/domain/evaluation.ts';
+import type { arenaOf } from './support/settings.ts';
 
 /** How an attack may end: with the honest score, with whatever score its own predictions earn, or without one. */
 export type Ending = 'same score' | 'own score' | FailureReason;
@@ -9,6 +10,8 @@ export interface Attack {
   readonly endings: readonly Ending[];
   /** Limits other than the tiny ones. */
   readonly budget?: Readonly<Partial<Record<'seconds' | 'cpu_seconds' | 'memory_mb' | 'predict_seconds', number>>>;
+  /** Which task of the Long Range Arena it answers without a model, and the accuracy that it has to stay below. */
+  readonly arena?: { readonly task: keyof typeof arenaOf; readonly below: number };
   /** Runs also in the short suite. */
   readonly short?: true;
 }
@@ -36,9 +39,14 @@ export const attacks: readonly Attack[] = [
   { name: 'not_a_number', endings: ['nan'] },
   { name: 'infinite', endings: ['nan'] },
   { name: 'huge', endings: ['own score', 'nan', 'noncausal'] },
-  { name: 'more_state_than_counted', endings: ['tampered'] },
+  { name: 'interpret_listops', endings: ['own score'], arena: { task: 'listops', below: 0.5 }, short: true },
+  { name: 'count_words', endings: ['own score'], arena: { task: 'text', below: 0.8 } },
+  { name: 'look_terms_up', endings: ['own score'], arena: { task: 'retrieval', below: 0.8 } },
+  { name: 'train_more', endings: ['own score'], short: true },
+  { name: 'carry_in_the_names', endings: ['own score'] },
+  { name: 'more_state_than_counted', endings: ['own score'] },
   { name: 'too_many_parameters', endings: ['toobig'] },
-  { name: 'parameters_in_a_buffer', endings: ['toobig'] },
+  { name: 'parameters_in_a_buffer', endings: ['invalid'] },
 
   // To state a score.
   { name: 'forged_lines', endings: ['same score'] },
@@ -46,6 +54,7 @@ export const attacks: readonly Attack[] = [
   { name: 'forged_failure', endings: ['crash'] },
   { name: 'patched_libraries', endings: ['same score', 'own score', 'crash', 'nan'] },
   { name: 'stop_the_clock', endings: ['same score'] },
+  { name: 'hostile_program', endings: ['tampered'] },
 
   // To have something else read in place of predictions.
   { name: 'no_predictions', endings: ['invalid'] },

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Defence, defences, without } from '../../src/evaluators/sandbox/defences.ts';
 import { Sandbox } from '../../src/evaluators/sandbox/index.ts';
-import { mutants } from './mutants.ts';
+import { mutants, weakenings } from './mutants.ts';
 import { expectSome, launcherOf, processesWith } from './support/host.ts';
-import { compare, isPossible, mutantTitle } from './support/mutation.ts';
+import { compare, compareSources, isPossible, mutantTitle } from './support/mutation.ts';
 import { World } from './support/world.ts';
 
 let world: World;
@@ -32,6 +32,17 @@ describe('an attack that a defence contains gets through without it', () => {
     const shown = new Set<Defence>([...mutants.map((mutant) => mutant.without), 'die-with-parent']);
     expect(defences.filter((each) => !shown.has(each))).toEqual([]);
   });
+});
+
+describe('an attack on the evaluator gets through without the line that contains it', () => {
+  it.each(weakenings.filter(({ long }) => !long).map((each) => [`${each.line}: ${each.attack}`, each] as const))(
+    '%s',
+    async (_, weakening) => {
+      const scores = await compareSources(weakening, world);
+      expect(scores.with).toBeLessThan(scores.below);
+      expect(scores.without).toBeGreaterThan(0.95);
+    },
+  );
 });
 
 describe('the launcher', () => {

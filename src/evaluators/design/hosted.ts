@@ -19,7 +19,7 @@ import type { SandboxResult } from '../sandbox/index.ts';
 import { type DesignPackage, runTrusted } from './commands.ts';
 
 /** Not below TMPDIR, whose length is unbounded where a socket's path is not. The folder is made with mode 0700. */
-const folders = '/tmp/aira-channel-';
+const folders = `/tmp/aira-channel-${process.pid}-`;
 /** The first line of a host (`LISTENING` of peer.py). */
 const listening = 'listening\n';
 /** What the host may need to finish once the program is gone. */

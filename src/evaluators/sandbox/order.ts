@@ -40,7 +40,8 @@ const scratchInodes = 10_000;
 
 /** Limits of each process, which prlimit sets inside, where the count of processes is the program's own. */
 function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean, defences: Defences): string[] {
-  const seconds = limits.cpuSeconds === undefined ? [] : [`--cpu=${Math.ceil(limits.cpuSeconds)}`];
+  // One second beyond what is measured outside, so that a program that is killed for it has visibly used too much.
+  const seconds = limits.cpuSeconds === undefined ? [] : [`--cpu=${Math.ceil(limits.cpuSeconds) + 1}`];
   const largest = Math.max(maxBytes, limits.scratchBytes ?? defaultScratchBytes);
   return [
     ...['--core=0', '--nofile=1024', '--memlock=8388608', ...seconds],

@@ -42,6 +42,18 @@ export const tinyPairs = {
   model: { ...tinyArena.model, interaction: 'nli' },
 };
 
+/** The three with enough steps for a classifier to learn what a mixer writes to the summary. */
+const longer = { ...tinyArena.training, steps: 150, batch: 16, warmup: 10 };
+export const arenaOf = {
+  listops: { ...tinyArena, training: longer, data: { ...tinyArena.data, train: 512 } },
+  text: { ...tinyDocuments, training: longer, data: { ...tinyDocuments.data, train: 512, validation: 160 } },
+  retrieval: {
+    ...tinyPairs,
+    training: { ...longer, steps: 400 },
+    data: { ...tinyPairs.data, train: 512, validation: 160 },
+  },
+};
+
 export type TinySettings = typeof tinyText | typeof tinyArena;
 
 /** The job of judging these files. */

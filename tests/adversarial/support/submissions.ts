@@ -25,6 +25,7 @@ export interface Knowledge {
 export function attackFiles(name: string, knowledge: Knowledge): Files {
   const attack = read('..', 'attacks', `${name}.py`);
   if (attack.includes('\ndef build(')) return { 'model.py': attack };
+  if (attack.includes('\ndef summary(')) return { 'model.py': [attack, '\n\n', read('reader.py')].join('') };
   return { 'train.py': [armed(attack, knowledge), '\n\n', honestBody, read('hooks.py')].join('') };
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import type { Files } from '../../../src/domain/program.ts';
+import type { DesignPackage } from '../../../src/evaluators/design/commands.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
 import { secretFile } from '../../../src/evaluators/design/places.ts';
 import { packageRoot } from '../../../src/evaluators/packageRoot.ts';
@@ -13,7 +14,7 @@ import { probeSandbox, type SandboxCapability, type SandboxOptions } from '../..
 import { findPython } from '../../../src/evaluators/toolchain.ts';
 import type { Attack, Ending } from '../attacks.ts';
 import { difference, hostTree, leftGroups, leftProcesses, mounts, openFiles } from './host.ts';
-import { jobFor, type TinySettings, tinyArena, tinyText } from './settings.ts';
+import { arenaOf, jobFor, type TinySettings, tinyArena, tinyText } from './settings.ts';
 import { attackFiles, honestScript, type Knowledge } from './submissions.ts';
 
 export interface Finding {
@@ -96,10 +97,18 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** Judges one submission, with all defences unless others are given. */
-  async judge(files: Files, settings: TinySettings, sandbox: Partial<SandboxOptions> = {}): Promise<Outcome> {
+  /** Judges one submission, with all defences unless others are given; maybe by sources other than ours. */
+  async judge(
+    files: Files,
+    settings: TinySettings,
+    sandbox: Partial<SandboxOptions> = {},
+    design?: DesignPackage,
+  ): Promise<Outcome> {
+    // Prepared data are those of the sources that made them.
+    const env = design ? { ...this.#env, XDG_CACHE_HOME: join(design.folder, 'cache') } : this.#env;
     const evaluator = new ProgramEvaluator({
-      ...{ python: this.capability.python, device: { name: 'cpu', memoryLimitBytes: 8e9 }, env: this.#env },
+      ...{ python: this.capability.python, device: { name: 'cpu', memoryLimitBytes: 8e9 }, env },
+      ...(design ? { design } : {}),
       sandbox: { capability: this.capability, ...sandbox },
     });
     const found: Outcome[] = [];
@@ -126,14 +135,15 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     const watched = [packageRoot, this.#folder, this.knowledge.SECRET, '/etc'];
     const before = hostTree(watched);
     const mountsBefore = mounts();
-    const tiny = 'model.py' in files ? tinyArena : tinyText;
+    const arena = attack.arena ? arenaOf[attack.arena.task] : tinyArena;
+    const tiny = 'model.py' in files ? arena : tinyText;
     const settings = { ...tiny, budget: { ...tiny.budget, ...attack.budget } };
     const outcome = await this.judge(files, settings, sandbox);
     const isPrepared = (path: string) => path.startsWith(this.knowledge.HIDDEN) && !before.has(path);
     // Data that the evaluator itself has prepared are new; what was there has to be as it was.
     const changed = difference(before, hostTree(watched)).filter((path) => !isPrepared(path));
     const problems = [
-      ...endingProblems(attack.endings, outcome, tiny === tinyText ? honest : Number.POSITIVE_INFINITY),
+      ...endingProblems(attack.endings, outcome, tiny === tinyText ? honest : (attack.arena?.below ?? 1)),
       ...changed.map((path) => `${path} has changed`),
       ...(await stillLeft()).map((each) => `a process is left: ${each}`),
       ...leftGroups(this.capability).map((each) => `a control group is left: ${each}`),
