@@ -16,7 +16,7 @@ from aira_workers.errors import InvalidCandidate
 
 from . import families, peer
 from .channel import Channel, ChannelError, PeerBroke
-from .failures import CandidateFailure
+from .failures import CandidateFailure, is_memory
 from .layout import FAILURE, SPLITS, read_json, read_predictions, write_json
 from .randomness import fingerprint
 from .settings import Settings, parse_settings
@@ -101,7 +101,14 @@ def _host_predict(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _host(settings: Settings, options: argparse.Namespace, run: Callable[[Channel], None]) -> int:
-    """Meet the program and run the trusted side; print what came of it. An error of another kind is ours, and a traceback."""
+    """Meet the program and run the trusted side; print what came of it. An error of another kind is ours, and a traceback.
+
+    A candidate chooses its batch, so this side's memory is bounded like the program's; on a GPU the driver's reservations are
+    far beyond any such bound.
+    """
+    if options.device == "cpu":
+        most = settings.budget.memory_mb * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     options.out.mkdir(parents=True, exist_ok=True)
     shared = ("--settings", options.settings, "--candidate", options.candidate, "--out", options.out, "--device", options.device)
     try:
@@ -110,6 +117,10 @@ def _host(settings: Settings, options: argparse.Namespace, run: Callable[[Channe
         found = {"status": "ok"}
     except CandidateFailure as failure:
         found = {"status": "failed", "reason": failure.reason, "message": failure.message}
+    except (MemoryError, RuntimeError) as error:
+        if not is_memory(error):
+            raise
+        found = {"status": "failed", "reason": "oom", "message": "the encoder around the mixers needs more memory than there is"}
     except PeerBroke as error:
         found = {"status": "failed", "reason": "tampered", "message": str(error)}
     except ChannelError as error:

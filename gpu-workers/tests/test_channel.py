@@ -3,6 +3,7 @@
 import array
 import json
 import os
+import queue
 import socket
 import struct
 import threading
@@ -11,9 +12,10 @@ import time
 import numpy as np
 import pytest
 
+from aira_design import peer
 from aira_design.channel import DTYPES, MOST_HEAD_BYTES, Channel, ChannelError, PeerBroke, PeerGone, PeerSilent
 from aira_design.failures import CandidateFailure
-from aira_design.peer import LISTENING, answer, program
+from aira_design.peer import answer
 
 PATIENCE = 20.0
 
@@ -210,20 +212,18 @@ def test_what_does_not_fit_is_refused_where_it_is_sent(pair):
         ours.send("x", {"number": float("nan")})
 
 
-def test_one_connection_is_accepted_and_then_the_socket_is_gone(tmp_path, capfd):
+def test_one_connection_is_accepted_and_then_the_socket_is_gone(tmp_path, monkeypatch):
     path = tmp_path / "socket"
-    found = []
+    said, found = queue.Queue(), []
+    monkeypatch.setattr(peer, "print", lambda text, flush: said.put(text), raising=False)
 
     def serve():
-        with program(path, [], PATIENCE) as channel:
+        with peer.program(path, [], PATIENCE) as channel:
             found.append(channel.receive().kind)
 
     thread = threading.Thread(target=serve)
     thread.start()
-    said = ""
-    while LISTENING not in said:
-        assert thread.is_alive(), "the host has ended"
-        said += capfd.readouterr().out
+    assert said.get(timeout=PATIENCE) == peer.LISTENING
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connected:
         connected.connect(str(path))
         Channel(connected, PATIENCE).send("hello")

@@ -456,6 +456,17 @@ def test_the_verbs_work_as_processes_and_refuse_in_one_sentence(tmp_path):
     assert done.returncode == 2 and "did you mean 'probes'" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_batch_of_the_candidates_choice_does_not_take_the_hosts_memory(tmp_path, prepared):
+    out, _ = prepared
+    value = settings(configurable=True)
+    value["training"].update(steps=100_000)
+    (tmp_path / "model.py").write_text(FULL)
+    (tmp_path / "config.toml").write_text("batch = 1_600_000\nsteps = 1\n")
+    done = verb("host-train", "--settings", write(tmp_path / "settings.json", value), "--seed", 1, "--train", out / "train",
+                "--manifest", out / "manifest.json", "--candidate", tmp_path, "--out", tmp_path / "state")  # fmt: skip
+    assert json.loads(done.stdout)["reason"] == "oom", done.stderr
+
+
 def test_the_benchmarks_own_files_are_read(tmp_path):
     (tmp_path / "listops").mkdir()
     for name in ("train", "val", "test"):
