@@ -1,46 +1,34 @@
 """The Long Range Arena family: generators, encoder, our mixers, and the chain from prepare to score."""
 
-import copy
 import json
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import threading
 from statistics import median
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from conftest import PACKAGE, REPOSITORY
+from lra_chain import (  # noqa: F401 - prepared is a fixture
+    FULL,
+    HEAD,
+    MIXERS,
+    mixer,
+    prepared,
+    run,
+    settings,
+    verb,
+)
 
 from aira_design.candidate import import_file
-from aira_design.channel import Channel, PeerBroke, PeerGone
 from aira_design.failures import CandidateFailure
 from aira_design.layout import read_json, read_predictions
-from aira_design.lra import files, host, listops, loops, mixers
+from aira_design.lra import files, listops
 from aira_design.lra.config import chosen_training
 from aira_design.lra.data import splits
 from aira_design.lra.encoder import Encoder, count_parameters
 from aira_design.lra.reference import parameter_limit
 from aira_design.settings import parse_settings
-from aira_design.state import read_state
 
-MIXERS = REPOSITORY / "tasks" / "mixers"
 NAMES = sorted(file.stem for file in MIXERS.glob("*.py"))
-
-
-def settings(task="listops", **changes):
-    """The nano screen of a task, made small enough for a second."""
-    metadata = yaml.safe_load((REPOSITORY / "tasks" / f"design-lra-{task}-fixed" / "metadata.yaml").read_text())
-    value = copy.deepcopy(metadata["profiles"]["nano"]["rungs"]["screen"]["settings"])
-    value["data"].update(train=256, validation=64, test=64, length=48)
-    value["model"].update(width=16, heads=2, mlp=32)
-    value["training"].update(steps=6, batch=16)
-    value.update(probes=16, **changes)
-    return value
 
 
 def evaluate(order):
@@ -132,60 +120,6 @@ def test_the_state_space_scan_equals_its_recurrence():
     assert torch.allclose(scan(value, dt, b, c), torch.stack(rows, dim=1), atol=1e-4)
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    out = tmp_path_factory.mktemp("prepared")
-    manifest = host.prepare(parse_settings(settings()), 1, b"s" * 16, None, out)
-    (out / "manifest.json").write_text(json.dumps(manifest))
-    return out, manifest
-
-
-def with_program(work, serve):
-    """Give `work` a channel to `serve`, which runs beside it and gets the other end; return what `work` returns."""
-    ours, theirs = socket.socketpair()
-    other = threading.Thread(target=lambda: serve(Channel(theirs, None)) or theirs.close())
-    other.start()
-    try:
-        return work(Channel(ours, 60.0))
-    finally:
-        ours.close()
-        other.join()
-
-
-def run(tmp_path, prepared, source, parsed=None, extra=None):
-    """Train, ask and score a model.py whose program is a thread of this process; return the metrics or raise CandidateFailure."""
-    parsed = parsed or parse_settings(settings())
-    out, manifest = prepared
-    candidate, state, answers = tmp_path / "candidate", tmp_path / "state", tmp_path / "answers"
-    for folder in (candidate, state, answers):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-    (candidate / "model.py").write_text(source)
-    for name, text in (extra or {}).items():
-        (candidate / name).write_text(text)
-    told = out / "manifest.json"
-
-    def serve(channel):
-        mixers.serve(candidate, channel, torch.device("cpu"))
-
-    with_program(lambda channel: loops.train(parsed, 1, out / "train", told, candidate, channel, state, "cpu"), serve)
-    with_program(lambda channel: loops.predict(parsed, out / "validation", told, state, channel, answers, "cpu"), serve)
-    predictions = read_predictions(answers / "predictions.f32", manifest["splits"]["validation"])
-    return host.score(parsed, manifest, out / "hidden", "validation", predictions, state)
-
-
-FULL = (MIXERS / "full.py").read_text()
-HEAD = "import torch\nfrom torch import nn\n"
-
-
-def mixer(body, init=""):
-    return HEAD + (
-        f"class Mixer(nn.Module):\n    def __init__(self, width, length):\n        super().__init__()\n"
-        f"        self.p = nn.Linear(width, width)\n{init}\n    def forward(self, x, mask):\n{body}\n"
-        "def build(width, length, heads, seed):\n    return Mixer(width, length)\n"
-    )
-
-
 def test_the_chain_gives_a_score_twice_the_same(tmp_path, prepared):
     first = run(tmp_path, prepared, FULL)
     assert 0 <= first["accuracy"] <= 1 and first["rows"] == 64
@@ -270,162 +204,6 @@ def test_predictions_are_read_without_trust(tmp_path, damage, reason):
     assert caught.value.reason == reason
 
 
-def test_training_through_the_channel_equals_training_in_one_process(tmp_path, prepared):
-    """To the last bit: the split of a step over two processes changes nothing of what is computed."""
-    out, manifest = prepared
-    parsed = parse_settings(settings())
-    (tmp_path / "model.py").write_text(FULL)
-    verb("host-train", "--settings", write(tmp_path / "settings.json", settings()), "--seed", 1, "--train", out / "train",
-         "--manifest", out / "manifest.json", "--candidate", tmp_path, "--out", tmp_path / "state")  # fmt: skip
-    found, seed = read_state(tmp_path / "state")
-
-    inputs, targets = (np.load(out / "train" / f"{name}.npy") for name in ("inputs", "targets"))
-    built = import_file(tmp_path / "model.py", "model").build
-
-    def build(width, length, heads, layer_seed):
-        torch.manual_seed(layer_seed)
-        return built(width, length, heads, layer_seed)
-
-    layers = [build(16, 49, 2, 1 + layer) for layer in range(2)]
-    encoder = Encoder(parsed.data, parsed.model, lambda *_: layers.pop(0), 1, manifest["start"])
-    optimiser = torch.optim.AdamW(encoder.parameters(), 1.0, (0.9, 0.98), 1e-9, weight_decay=0.1)
-    rows = np.random.default_rng([manifest["start"], 1]).permutation(len(targets))
-    for step in range(1, 7):
-        picked = np.sort(rows[(step - 1) * 16 : step * 16])
-        loss = torch.nn.functional.cross_entropy(
-            encoder(torch.from_numpy(inputs[picked].astype(np.int64))), torch.from_numpy(targets[picked])
-        )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.param_groups[0]["lr"] = loops.rate(0.01, 30, step)
-        optimiser.step()
-    assert seed == 1 and len(found) == len(encoder.state_dict())
-    for (name, one), other in zip(encoder.state_dict().items(), found.values()):
-        assert torch.equal(one, other), name
-
-
-def test_a_state_holds_values_of_parameters_and_no_word_of_the_candidate(tmp_path, prepared):
-    """Names, keys and files of its own are what a candidate could carry bytes in, uncounted."""
-    source = mixer(
-        "        return self.p(x)",
-        "        self.register_parameter('carried_' + 'x' * 200, nn.Parameter(torch.zeros(0)))",
-    )
-    metrics = run(tmp_path, prepared, source + "\nopen('carried.bin', 'w').close()\n")
-    state = tmp_path / "state"
-    assert sorted(file.name for file in state.iterdir()) == ["state.f32", "state.json"]
-    told = read_json(state / "state.json")
-    assert set(told) == {"seed", "tensors"} and "carried" not in json.dumps(told)
-    assert metrics["parameters"] * 4 == (state / "state.f32").stat().st_size
-    os.remove("carried.bin")
-
-
-def test_the_encoders_start_is_no_matter_of_the_public_seed(prepared, tmp_path):
-    other = host.prepare(parse_settings(settings()), 1, b"t" * 16, None, tmp_path)
-    assert prepared[1]["start"] != other["start"] and min(prepared[1]["start"], other["start"]) > 2**40
-
-
-BUILT = {"layers": [[[[4, 4], True]]] * 2}
-
-
-def scripted(*answers):
-    """A program that speaks the protocol itself: each answer is (kind, fields, arrays), or None to leave."""
-
-    def asked(channel):
-        while channel.receive(1 << 30).kind == "values":
-            pass
-
-    def serve(channel):
-        try:
-            for each in answers:
-                if each is None:
-                    return channel.close()
-                if each[0] != "start":
-                    asked(channel)
-                channel.send(*each)
-            asked(channel)
-        except PeerGone:
-            return
-
-    return serve
-
-
-START = ("start", {}, {"0": np.ones((4, 4), "<f4")})
-ROWS = np.zeros((16, 49, 16), "<f4")
-
-
-@pytest.mark.parametrize(
-    "error,answers",
-    [
-        (PeerGone, [None]),
-        (PeerBroke, [("mixed", {}, {})]),
-        (PeerBroke, [("built", {}, {})]),
-        (PeerBroke, [("built", {"layers": 7}, {})]),
-        (PeerBroke, [("built", {"layers": [[]]}, {})]),
-        (PeerBroke, [("built", {"layers": [[[[-4], True]], []]}, {})]),
-        (PeerBroke, [("built", {"layers": [[[[True], True]], []]}, {})]),
-        (PeerBroke, [("built", {"layers": [[[[4], 1]], []]}, {})]),
-        (PeerBroke, [("built", {"layers": [[[[1] * 9, True]], []]}, {})]),
-        (CandidateFailure, [("built", {"layers": [[[[4000], True]], []]}, {})]),
-        (CandidateFailure, [("built", {"layers": [[[[2**39, 2**39], True]], []]}, {})]),
-        (CandidateFailure, [("built", {"layers": [[[[0], True]] * 1001, []]}, {})]),
-        (PeerBroke, [("built", BUILT, {}), ("start", {}, {"0": np.ones((4, 5), "<f4")})]),
-        (PeerBroke, [("built", BUILT, {}), ("start", {}, {"0": np.ones((4, 4), "<i4")})]),
-        (PeerGone, [("built", BUILT, {}), START, START, None]),
-        (PeerBroke, [("built", BUILT, {}), START, START, ("mixed", {}, {"y": ROWS[:, 1:]})]),
-        (PeerBroke, [("built", BUILT, {}), START, START, ("mixed", {}, {"y": ROWS, "z": ROWS})]),
-        (PeerBroke, [("built", BUILT, {}), START, START, *[("mixed", {}, {"y": ROWS})] * 2,
-                     ("gradients", {}, {"x": ROWS, "0": np.ones((5, 4), "<f4")})]),
-        (PeerBroke, [("built", BUILT, {}), START, START, *[("mixed", {}, {"y": ROWS})] * 2,
-                     ("gradients", {}, {"x": ROWS, "1": np.ones((4, 4), "<f4")})]),
-    ],
-)  # fmt: skip
-def test_a_program_that_breaks_the_protocol_ends_the_training(tmp_path, prepared, error, answers):
-    out, _ = prepared
-
-    def work(channel):
-        loops.train(parse_settings(settings()), 1, out / "train", out / "manifest.json", tmp_path, channel, tmp_path, "cpu")
-
-    with pytest.raises(error):
-        with_program(work, scripted(*answers))
-    assert not (tmp_path / "state.f32").exists()
-
-
-def test_a_program_cannot_ask_for_more_steps_or_set_its_parameters(tmp_path, prepared):
-    """Invariant M1: gradients move a parameter by the optimiser's rate and no further, whatever they are."""
-    out, _ = prepared
-    passes = [("mixed", {}, {"y": ROWS})] * 2
-    huge = [("gradients", {}, {"x": ROWS, "0": np.full((4, 4), -1e30, "<f4")})] * 2
-    answers = [("built", BUILT, {}), START, START, *[*passes, *huge] * 6]
-    with_program(
-        lambda channel: loops.train(
-            parse_settings(settings()), 1, out / "train", out / "manifest.json", tmp_path, channel, tmp_path, "cpu"
-        ),
-        scripted(*answers),
-    )
-    own = [one for name, one in read_state(tmp_path)[0].items() if "mixer.values" in name]
-    most = sum(loops.rate(0.01, 30, step) for step in range(1, 7))
-    assert len(own) == 2 and all(float((one - 1).abs().max()) <= 1.01 * most for one in own)
-
-
-def test_no_word_of_a_program_that_has_seen_hidden_rows_is_kept(tmp_path, prepared):
-    source = mixer("        if not self.training: raise ValueError(f'hidden: {x.sum()}')\n        return self.p(x)")
-    with pytest.raises(CandidateFailure) as caught:
-        run(tmp_path, prepared, source)
-    assert caught.value.reason == "crash" and "hidden:" not in caught.value.message
-
-
-def write(file, value):
-    file.write_text(json.dumps(value))
-    return file
-
-
-def verb(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "aira_design", *map(str, arguments)],
-        capture_output=True, text=True, env={"PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-
-
 def test_the_verbs_work_as_processes_and_refuse_in_one_sentence(tmp_path):
     chosen = tmp_path / "settings.json"
     chosen.write_text(json.dumps(settings()))
@@ -454,17 +232,6 @@ def test_the_verbs_work_as_processes_and_refuse_in_one_sentence(tmp_path):
     chosen.write_text(json.dumps({**settings(), "prbes": 1}))
     done = verb("prepare", "--settings", chosen, "--seed", 1, "--out", out)
     assert done.returncode == 2 and "did you mean 'probes'" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_a_batch_of_the_candidates_choice_does_not_take_the_hosts_memory(tmp_path, prepared):
-    out, _ = prepared
-    value = settings(configurable=True)
-    value["training"].update(steps=100_000)
-    (tmp_path / "model.py").write_text(FULL)
-    (tmp_path / "config.toml").write_text("batch = 1_600_000\nsteps = 1\n")
-    done = verb("host-train", "--settings", write(tmp_path / "settings.json", value), "--seed", 1, "--train", out / "train",
-                "--manifest", out / "manifest.json", "--candidate", tmp_path, "--out", tmp_path / "state")  # fmt: skip
-    assert json.loads(done.stdout)["reason"] == "oom", done.stderr
 
 
 def test_the_benchmarks_own_files_are_read(tmp_path):
