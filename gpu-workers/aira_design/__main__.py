@@ -1,8 +1,8 @@
 """`python3 -m aira_design prepare | train | predict | host-train | host-predict | mixers | score | version`; see the package's
 docstring for who may run what.
 
-`score` and the `host-` verbs print one line of JSON and exit 0, also where the candidate failed. `train` and `predict` exit 3
-after writing failure.json where they understand what is wrong with the candidate. Status 2 means that settings or data are wrong.
+`score` and the `host-` verbs print one line of JSON and exit 0, also where the candidate failed. `train` exits 3 after writing
+failure.json where it understands what is wrong with the candidate. Status 2 means that settings or data are wrong.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import resource
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List, Optional
 
 from aira_workers.errors import InvalidCandidate
 
@@ -55,19 +55,26 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _train(settings: Settings, options: argparse.Namespace) -> int:
-    steps = families.steps(settings)
-    return _untrusted(
-        options.out,
-        lambda: steps.train(settings, options.seed, options.train, options.candidate, options.out, options.device),
-    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    channel = peer.host(options.channel)
+    try:
+        families.steps(settings).train(settings, options.seed, channel, options.candidate, options.out, options.device)
+    except CandidateFailure as failure:
+        write_json(options.out / FAILURE, {"reason": failure.reason, "message": failure.message})
+        print(failure.message, file=sys.stderr)
+        return CANDIDATE_FAILED
+    return 0
 
 
 def _predict(settings: Settings, options: argparse.Namespace) -> int:
-    steps = families.steps(settings)
-    return _untrusted(
-        options.out,
-        lambda: steps.predict(settings, options.inputs, options.candidate, options.state, options.out, options.device),
-    )
+    channel = peer.host(options.channel)
+    try:
+        families.steps(settings).predict(settings, channel, options.candidate, options.state, options.device)
+    except CandidateFailure as failure:
+        # Its text may be about hidden rows; the host keeps the reason alone.
+        peer.tell(channel, failure)
+        return CANDIDATE_FAILED
+    return 0
 
 
 def _score(settings: Settings, options: argparse.Namespace) -> int:
@@ -85,29 +92,34 @@ def _score(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _host_train(settings: Settings, options: argparse.Namespace) -> int:
-    def run(channel: Channel) -> None:
+    def run(channel: Channel) -> Optional[dict]:
         given = (settings, options.seed, options.train, options.manifest, options.candidate)
-        families.loops(settings).train(*given, channel, options.out, options.device)
+        return families.loops(settings).train(*given, channel, options.out, options.device)
 
-    return _host(settings, options, run)
+    return _host(settings, options, ["train", "--seed", str(options.seed)], run)
 
 
 def _host_predict(settings: Settings, options: argparse.Namespace) -> int:
-    def run(channel: Channel) -> None:
+    def run(channel: Channel) -> Optional[dict]:
         given = (settings, options.inputs, options.manifest, options.state)
-        families.loops(settings).predict(*given, channel, options.out, options.device)
+        return families.loops(settings).predict(*given, channel, options.out, options.device)
 
-    return _host(settings, options, run)
+    return _host(settings, options, ["predict", "--state", str(options.state)], run)
 
 
-def _host(settings: Settings, options: argparse.Namespace, run: Callable[[Channel], None]) -> int:
-    """Meet the program and run the trusted side; print what came of it. An error of another kind is ours, and a traceback."""
+def _host(
+    settings: Settings, options: argparse.Namespace, child: List[str], run: Callable[[Channel], Optional[dict]]
+) -> int:
+    """Meet the program and run the trusted side; print what came of it. An error of another kind is ours, and a traceback.
+
+    `child` is the program's verb, where it is a child of this process.
+    """
     options.out.mkdir(parents=True, exist_ok=True)
     shared = ("--settings", options.settings, "--candidate", options.candidate, "--out", options.out, "--device", options.device)
+    verb = ["mixers"] if families.is_mixer(settings) else child
     try:
-        with peer.program(options.socket, ["mixers", *map(str, shared)], settings.budget.seconds) as channel:
-            run(channel)
-        found = {"status": "ok"}
+        with peer.program(options.socket, [*verb, *map(str, shared)], settings.budget.seconds) as channel:
+            found = {"status": "ok", **(run(channel) or {})}
     except CandidateFailure as failure:
         found = {"status": "failed", "reason": failure.reason, "message": failure.message}
     except PeerBroke as error:
@@ -127,17 +139,6 @@ def _mixers(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _untrusted(out: Path, run) -> int:
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        run()
-        return 0
-    except CandidateFailure as failure:
-        write_json(out / FAILURE, {"reason": failure.reason, "message": failure.message})
-        print(failure.message, file=sys.stderr)
-        return CANDIDATE_FAILED
-
-
 def _refuse(error: Exception) -> int:
     print(f"aira_design: {error}", file=sys.stderr)
     return 2
@@ -151,23 +152,22 @@ def _parse() -> argparse.Namespace:
     prepare.add_argument("--seed", type=int, required=True)
     prepare.add_argument("--data", type=Path, help="folder of imported data")
     prepare.add_argument("--secret", type=Path, help="file whose bytes go into the draws of the hidden rows")
-    train = verbs.add_parser("train", help="sandboxed: train the candidate")
+    train = verbs.add_parser("train", help="sandboxed: the candidate's training")
     train.add_argument("--seed", type=int, required=True)
-    train.add_argument("--train", type=Path, required=True)
-    predict = verbs.add_parser("predict", help="sandboxed: answer the inputs")
-    predict.add_argument("--inputs", type=Path, required=True)
+    predict = verbs.add_parser("predict", help="sandboxed: the candidate's answers")
     predict.add_argument("--state", type=Path, required=True)
-    host_train = verbs.add_parser("host-train", help="trusted: train around the candidate's program")
+    host_train = verbs.add_parser("host-train", help="trusted: train with the candidate's program")
     host_train.add_argument("--seed", type=int, required=True)
     host_train.add_argument("--train", type=Path, required=True)
-    host_predict = verbs.add_parser("host-predict", help="trusted: answer the inputs with the candidate's program")
+    host_predict = verbs.add_parser("host-predict", help="trusted: ask the candidate's program")
     host_predict.add_argument("--inputs", type=Path, required=True)
     host_predict.add_argument("--state", type=Path, required=True)
     for verb in (host_train, host_predict):
         verb.add_argument("--manifest", type=Path, required=True)
         verb.add_argument("--socket", type=Path, help="where to listen; without it the program is a child of this process")
     mixers = verbs.add_parser("mixers", help="sandboxed: the program of a candidate that is a mixer")
-    mixers.add_argument("--channel", type=int, default=peer.DESCRIPTOR, help="descriptor of the socket (default: 3)")
+    for verb in (train, predict, mixers):
+        verb.add_argument("--channel", type=int, default=peer.DESCRIPTOR, help="descriptor of the socket (default: 3)")
     for verb in (train, predict, host_train, host_predict, mixers):
         verb.add_argument("--candidate", type=Path, required=True)
         verb.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import typing
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, List, Mapping, Optional
 
@@ -31,7 +31,7 @@ _MOST_MESSAGE = 2_000
 def program(path: Optional[Path], arguments: List[str], seconds: float) -> Iterator[Channel]:
     """The program's channel: of whatever connects to `path`, or of a child that runs `aira_design` with `arguments`.
 
-    `seconds` bounds each message. Raises PeerSilent when nothing connects.
+    `seconds` bounds each message, and how long a child may go on once it has hung up. Raises PeerSilent when nothing connects.
     """
     if path is None:
         with _child(arguments, seconds) as channel:
@@ -78,6 +78,9 @@ def _child(arguments: List[str], seconds: float) -> Iterator[Channel]:
     channel = Channel(ours, seconds)
     try:
         yield channel
+        channel.close()
+        with suppress(subprocess.TimeoutExpired):
+            started.wait(seconds)
     finally:
         channel.close()
         started.kill()
