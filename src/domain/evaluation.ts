@@ -16,6 +16,7 @@ export const failureReasons = [
   'poison', // took its worker down more often than is forgiven
   'tampered', // a program touched what is not its own, or its predictions are not what was asked for
   'noncausal', // predictions depend on later positions, or on other samples
+  'over-budget', // a program used more processor time than the task allows
   'toobig', // more parameters than the task's rule of equal size allows
   'refused', // needs a sandbox that this machine lacks
 ] as const;

@@ -20,6 +20,8 @@ export interface DesignPackage {
   readonly module: string;
   /** Families whose data, loops and files are a trusted process's, which talks to the program (`hosted.ts`). */
   readonly hosted: readonly string[];
+  /** Families of scripts that train and predict by themselves: a trusted process serves batches and asks (`hosted.ts`). */
+  readonly scripts: readonly string[];
 }
 
 const library = `${box}/lib`;
@@ -99,7 +101,25 @@ export const hostedZone = (
   given: ZoneFolders & { readonly device: string },
 ): Zone => zone(python, design, given, [], ['mixers', '--device', given.device]);
 
-/** The host of zone 1: trains around the program, and writes the state into `out`. */
+/** Zone 1 of a script: sees its own files, and the batches that its host serves. */
+export const scriptTrainZone = (
+  python: string,
+  design: DesignPackage,
+  given: ZoneFolders & { readonly seed: number; readonly device: string },
+): Zone => zone(python, design, given, [], ['train', '--seed', String(given.seed), '--device', given.device]);
+
+/** Zone 2 of a script: sees its own files, the state, and what its host shows of hidden rows. */
+export function scriptPredictZone(
+  python: string,
+  design: DesignPackage,
+  given: ZoneFolders & { readonly state: string; readonly device: string },
+): Zone {
+  const state = `${box}/state`;
+  const args = ['predict', '--state', state, '--device', given.device];
+  return zone(python, design, given, [{ source: given.state, target: state }], args);
+}
+
+/** The host of zone 1: trains around the program, and writes the state into `out`; or serves a script. */
 export const hostTrainArgs = (
   given: ZoneFolders & { readonly prepared: string; readonly seed: number; readonly device: string; out: string },
 ): string[] => [
@@ -107,7 +127,7 @@ export const hostTrainArgs = (
   ...hostArgs(given),
 ];
 
-/** The host of zone 2: asks the program about hidden rows, and writes the predictions into `out`. */
+/** The host of zone 2: asks the program about hidden rows, and writes the predictions into `out`, or scores them. */
 export const hostPredictArgs = (
   given: ZoneFolders & { readonly prepared: string; split: string; state: string; device: string; out: string },
 ): string[] => [

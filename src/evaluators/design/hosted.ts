@@ -28,7 +28,14 @@ const graceSeconds = 300;
 /** The last line of a host. */
 const cpuSeconds = z.number().nonnegative();
 const foundSchema = z.discriminatedUnion('status', [
-  z.strictObject({ status: z.literal('ok'), cpuSeconds }),
+  z.strictObject({
+    ...{ status: z.literal('ok'), cpuSeconds },
+    /** Of a training that is served: what it got, and what processor time it had; of a prediction that is asked: the figures. */
+    served: z.strictObject({ tokens: z.int().nonnegative(), batches: z.int().nonnegative() }).optional(),
+    processor: z.strictObject({ start: z.number().nonnegative(), work: z.number().positive() }).optional(),
+    score: z.number().optional(),
+    metrics: z.record(z.string(), z.number()).optional(),
+  }),
   z.strictObject({
     status: z.literal('failed'),
     reason: z.enum(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered']),
@@ -38,6 +45,7 @@ const foundSchema = z.discriminatedUnion('status', [
   // The program went away or fell silent: how its sandbox ended says why.
   z.strictObject({ status: z.literal('gone'), message: z.string(), cpuSeconds }),
 ]);
+export type Found = Extract<z.infer<typeof foundSchema>, { status: 'ok' }>;
 
 export interface HostedOrder {
   readonly python: string;
@@ -48,6 +56,8 @@ export interface HostedOrder {
   readonly seconds: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** The program ends by itself: the host is done when it has hung up, and it may still be writing. */
+  readonly waits?: true;
   /** Runs the program, connected to `channel`, until it ends or `signal` ends it. */
   readonly program: (channel: string, signal: AbortSignal) => Promise<SandboxResult>;
 }
@@ -56,13 +66,15 @@ export interface HostedResult {
   readonly program: SandboxResult;
   /** `ok`: all that was wanted is there. A verdict: what the host found wrong. */
   readonly host: 'ok' | 'gone' | Verdict;
+  /** All of what it found; null unless `ok`. */
+  readonly found: Found | null;
   /** Of the host itself. */
   readonly cpuSeconds: number;
 }
 
 /** @throws AiraError `design-host` when the host itself fails; all that the program's run throws. */
 export async function runHosted(order: HostedOrder): Promise<HostedResult> {
-  const { python, design, args, seconds, env, signal, program } = order;
+  const { python, design, args, seconds, env, signal, program, waits = false } = order;
   const folder = mkdtempSync(folders);
   const channel = join(folder, 'socket');
   const [endHost, endProgram, ready] = [new AbortController(), new AbortController(), deferred<void>()];
@@ -83,7 +95,8 @@ export async function runHosted(order: HostedOrder): Promise<HostedResult> {
     const running = program(channel, endProgram.signal);
     // A host that is done or has failed needs no program; one whose program is gone waits for how it ended.
     const done = said.then((found) => {
-      if (statusOf(found.stdout)?.status !== 'gone') endProgram.abort();
+      const status = statusOf(found.stdout)?.status;
+      if (status !== 'gone' && !(waits && status === 'ok')) endProgram.abort();
       return found;
     });
     const result = await running;
@@ -93,7 +106,10 @@ export async function runHosted(order: HostedOrder): Promise<HostedResult> {
     if (!found && !signal?.aborted) throw failed(stderr);
     const { status, cpuSeconds } = found ?? { status: 'gone', cpuSeconds: 0 };
     const host = found?.status === 'failed' ? { reason: found.reason, message: found.message } : status;
-    return { program: result, host: host as HostedResult['host'], cpuSeconds };
+    return {
+      ...{ program: result, host: host as HostedResult['host'], cpuSeconds },
+      found: found?.status === 'ok' ? found : null,
+    };
   } finally {
     endHost.abort();
     endProgram.abort();

@@ -29,8 +29,17 @@ import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { printable } from '../outputLog.ts';
 import { type DesignPackage, runTrusted } from './commands.ts';
 
-const splitSchema = z.looseObject({ file: z.string(), bytes: z.int().positive() });
-const manifestSchema = z.looseObject({ splits: z.strictObject({ validation: splitSchema, test: splitSchema }) });
+const splitSchema = z.looseObject({
+  /** Of the file of predictions, where one is handed over. */
+  bytes: z.int().positive().optional(),
+  /** Its size in terms of the validation split, by which the time of a prediction is measured out. */
+  share: z.number().positive().optional(),
+});
+const manifestSchema = z.looseObject({
+  splits: z.strictObject({ validation: splitSchema, test: splitSchema }),
+  /** The files that pass from training to prediction; all where it is left out. */
+  state: z.array(z.string()).optional(),
+});
 
 export interface Prepared {
   /** Holds train, validation, test and hidden, and manifest.json. */

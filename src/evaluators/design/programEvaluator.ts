@@ -55,6 +55,7 @@ const ourPackage: DesignPackage = {
   packages: ['aira_design', 'aira_workers'],
   module: 'aira_design',
   hosted: ['lra'],
+  scripts: ['autoresearch'],
 };
 
 /** The same steps for tasks by others, whose own scripts prepare and score. */
@@ -63,6 +64,7 @@ const taskPackage: DesignPackage = {
   packages: ['aira_tasks'],
   module: 'aira_tasks',
   hosted: [],
+  scripts: [],
 };
 
 const progressEveryMs = 1000;

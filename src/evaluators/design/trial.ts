@@ -12,23 +12,27 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AiraError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
 import type { Verdict } from '../population.ts';
 import type { Sandbox, SandboxResult } from '../sandbox/index.ts';
+import { type Allowance, forPrediction, forTraining } from './allowance.ts';
 import {
   type DesignPackage,
   hostedZone,
   hostPredictArgs,
   hostTrainArgs,
   predictZone,
+  scriptPredictZone,
+  scriptTrainZone,
   trainZone,
   type Zone,
 } from './commands.ts';
-import { runHosted } from './hosted.ts';
+import { type HostedResult, runHosted } from './hosted.ts';
 import type { Prepared } from './preparation.ts';
 import { type Scored, type Split, score } from './score.ts';
 import { type Budget, familyOf } from './settings.ts';
-import { hostedVerdict, type ZoneLimits, zoneVerdict } from './verdicts.ts';
+import { hostedVerdict, scriptVerdict, withoutWords, type ZoneLimits, zoneVerdict } from './verdicts.ts';
 
 export interface TrialOrder {
   readonly python: string;
@@ -54,7 +58,7 @@ export interface TrialOrder {
 export interface TrialCosts {
   readonly cpuSeconds: number;
   readonly peakMemoryBytes: number;
-  /** What training handed over. */
+  /** What training handed over: every byte that passes to the prediction. */
   readonly stateBytes: number;
 }
 
@@ -86,6 +90,9 @@ class Trial {
   #cpuSeconds = 0;
   #peakMemoryBytes = 0;
   #stateBytes = 0;
+  #allowance: Allowance | undefined;
+  #trainedSeconds = 0;
+  #served = 0;
   #secondsLeft: number;
   #zone = 0;
 
@@ -101,14 +108,14 @@ class Trial {
   }
 
   async run(): Promise<TrialResult> {
-    const { splits, prepared } = this.#order;
+    const { splits } = this.#order;
     const state = this.#folder('state');
     const failure = await this.#train(state);
     if (failure) return { status: 'failed', verdict: failure };
     const scores: Partial<Record<Split, Scored>> = {};
     for (const split of splits) {
-      const found = await this.#judge(split, state, prepared.manifest.splits[split].bytes);
-      if (isVerdict(found)) return { status: 'failed', verdict: found };
+      const found = await this.#judge(split, state);
+      if (isVerdict(found)) return { status: 'failed', verdict: withoutWords(found) };
       scores[split] = found;
     }
     const costs = {
@@ -121,6 +128,7 @@ class Trial {
 
   async #train(state: string): Promise<Verdict | null> {
     const { python, design, prepared, seed, budget } = this.#order;
+    if (this.#isScript) return this.#trainScript(state);
     if (this.#isHosted) {
       const given = { ...this.#given, prepared: prepared.folder, seed, out: state };
       const limits = { seconds: budget.seconds, cpuSeconds: budget.cpu_seconds };
@@ -136,8 +144,10 @@ class Trial {
     return zoneVerdict('training', result, limits, state);
   }
 
-  async #judge(split: Split, state: string, bytes: number): Promise<Scored | Verdict> {
+  async #judge(split: Split, state: string): Promise<Scored | Verdict> {
     const { python, design, prepared, budget, signal } = this.#order;
+    if (this.#isScript) return this.#askScript(split, state);
+    const bytes = prepared.manifest.splits[split].bytes ?? 0;
     const out = this.#folder(`predictions-${split}`);
     const scored = () => {
       const given = { settings: this.#given.settings, predictions: join(out, predictionsFile), state, split };
@@ -161,6 +171,78 @@ class Trial {
 
   get #isHosted(): boolean {
     return this.#order.design.hosted.includes(familyOf(this.#order.settings));
+  }
+
+  get #isScript(): boolean {
+    return this.#order.design.scripts.includes(familyOf(this.#order.settings));
+  }
+
+  async #trainScript(state: string): Promise<Verdict | null> {
+    const { python, design, prepared, seed, budget } = this.#order;
+    const args = hostTrainArgs({ ...this.#given, prepared: prepared.folder, seed, out: this.#folder('served') });
+    const zone = scriptTrainZone(python, design, { ...this.#given, seed });
+    const own = { seconds: budget.seconds, cpuSeconds: budget.cpu_seconds };
+    const most = stateShare * budget.memory_mb * 2 ** 20;
+    const { hosted, limits } = await this.#withHost(args, zone, own, state, most, true);
+    this.#allowance = hosted.found?.processor;
+    this.#served = hosted.found?.served?.tokens ?? 0;
+    this.#trainedSeconds = hosted.program.cpuSeconds;
+    const cpuSeconds = forTraining(limits.cpuSeconds, this.#allowance);
+    const verdict = scriptVerdict('training', hosted, { ...limits, cpuSeconds }, state);
+    // What is not carried over is simply left behind: honest scripts leave logs and checkpoints.
+    const { state: names } = prepared.manifest;
+    for (const name of readdirSync(state)) {
+      if (names && !names.includes(name)) rmSync(join(state, name), { recursive: true });
+      else this.#stateBytes += statSync(join(state, name)).size;
+    }
+    return verdict;
+  }
+
+  async #askScript(split: Split, state: string): Promise<Scored | Verdict> {
+    const { python, design, prepared, budget } = this.#order;
+    const out = this.#folder(`asked-${split}`);
+    const args = hostPredictArgs({ ...this.#given, prepared: prepared.folder, split, state, out });
+    const zone = scriptPredictZone(python, design, { ...this.#given, state });
+    const seconds = budget.predict_seconds * (prepared.manifest.splits[split].share ?? 1);
+    const cpuSeconds = forPrediction(seconds, this.#allowance, this.#trainedSeconds);
+    const directory = this.#folder(`left-${split}`);
+    const { hosted, limits } = await this.#withHost(args, zone, { seconds, cpuSeconds }, directory, 2 ** 20, false);
+    const verdict = scriptVerdict('prediction', hosted, limits, directory);
+    if (verdict) return verdict;
+    const { score, metrics } = hosted.found ?? {};
+    if (score === undefined || metrics === undefined) throw new AiraError('design-score', 'a host found no score');
+    return { score, metrics: { ...metrics, trained_tokens: this.#served } };
+  }
+
+  /** One zone with its host. What the program leaves is in `directory`. */
+  async #withHost(
+    args: readonly string[],
+    zone: Zone,
+    own: { seconds: number; cpuSeconds: number },
+    directory: string,
+    maxBytes: number,
+    waits: boolean,
+  ): Promise<{ hosted: HostedResult; limits: ZoneLimits }> {
+    const { python, design, env, signal } = this.#order;
+    let limits: ZoneLimits = { ...own, memoryBytes: 0 };
+    const hosted = await runHosted({
+      ...{
+        python,
+        design,
+        args,
+        env,
+        seconds: own.seconds,
+        ...(signal ? { signal } : {}),
+        ...(waits ? { waits } : {}),
+      },
+      program: async (channel, end) => {
+        const ran = await this.#inZone(zone, directory, own, maxBytes, { channel, signal: end });
+        limits = ran.limits;
+        return ran.result;
+      },
+    });
+    this.#cpuSeconds += hosted.cpuSeconds;
+    return { hosted, limits };
   }
 
   /** One zone of a hosted family. */

@@ -56,11 +56,8 @@ export function zoneVerdict(
 /** Measured outside, over all its processes; the kernel's own limit is per process. */
 function overtime(what: string, { cpuSeconds }: SandboxResult, limits: ZoneLimits): Verdict | null {
   if (cpuSeconds <= limits.cpuSeconds) return null;
-  const used = cpuSeconds.toFixed(1);
-  return {
-    reason: 'timeout',
-    message: `the ${what} used ${used} s of processor time; it may use ${limits.cpuSeconds}`,
-  };
+  const [used, most] = [cpuSeconds.toFixed(1), limits.cpuSeconds.toFixed(1)];
+  return { reason: 'over-budget', message: `the ${what} used ${used} s of processor time; it may use ${most}` };
 }
 
 /**
@@ -77,6 +74,39 @@ export function hostedVerdict(
   const mute = { ...program, files: [], stderr: what === 'prediction' ? '' : program.stderr };
   const early: Verdict = { reason: 'crash', message: `the program left the ${what} before its end` };
   return zoneVerdict(what, mute, limits, '') ?? early;
+}
+
+/** The same for a script: its host has served it, or asked and scored it. */
+export function scriptVerdict(
+  what: 'training' | 'prediction',
+  { program, host }: HostedResult,
+  limits: ZoneLimits,
+  directory: string,
+): Verdict | null {
+  if (typeof host === 'object') return host;
+  if (what === 'prediction' && host === 'ok') return overtime(what, program, limits);
+  const early: Verdict = { reason: 'crash', message: `the program left the ${what} before its end` };
+  return zoneVerdict(what, program, limits, directory) ?? (host === 'ok' ? null : early);
+}
+
+const silent: Readonly<Partial<Record<Verdict['reason'], string>>> = {
+  invalid: 'the answers to hidden rows are not what was asked for',
+  nan: 'an answer to a hidden row is not a finite number',
+  oom: 'the program took more memory than it may while it saw hidden rows',
+  timeout: 'the answers to hidden rows took longer than they may',
+  crash: 'the program failed while it saw hidden rows',
+  tampered: 'the program did something else than answer while it saw hidden rows',
+  noncausal: 'an answer to a hidden row depends on what it may not depend on',
+  'over-budget': 'the answers to hidden rows took more processor time than the training has left',
+};
+
+/**
+ * A verdict on a program that has seen hidden rows: its reason alone. Words, numbers and the names of files could carry
+ * hidden rows to whoever reads them, and into the next prompt.
+ */
+export function withoutWords(verdict: Verdict): Verdict {
+  const message = silent[verdict.reason];
+  return message === undefined ? verdict : { ...verdict, message: `${message}; what it says of them is not kept` };
 }
 
 function ownVerdict({ files }: SandboxResult, directory: string): Verdict | null {

@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function scored(line: string) {
   const settings = join(folder, 'said');
   writeFileSync(settings, line);
-  const design = { folder, packages: [], module: 'parrot', hosted: [] };
+  const design = { folder, packages: [], module: 'parrot', hosted: [], scripts: [] };
   const splits = { validation: { file: 'predictions.f32', bytes: 4 }, test: { file: 'predictions.f32', bytes: 4 } };
   const given = { settings, predictions: 'none', state: 'none', split: 'validation' } as const;
   return score(python, design, { folder, manifest: { splits } }, given);
