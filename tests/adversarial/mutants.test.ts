@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Defence, defences, without } from '../../src/evaluators/sandbox/defences.ts';
 import { Sandbox } from '../../src/evaluators/sandbox/index.ts';
+import { budgetMutants } from './budgetMutants.ts';
 import { mutants, weakenings } from './mutants.ts';
+import { budgetTitle, compareBudget } from './support/budgetMutation.ts';
 import { expectSome, launcherOf, processesWith } from './support/host.ts';
 import { compare, compareSources, isPossible, mutantTitle } from './support/mutation.ts';
 import { World } from './support/world.ts';
@@ -32,6 +34,15 @@ describe('an attack that a defence contains gets through without it', () => {
     const shown = new Set<Defence>([...mutants.map((mutant) => mutant.without), 'die-with-parent']);
     expect(defences.filter((each) => !shown.has(each))).toEqual([]);
   });
+});
+
+describe('a budget that a line of the host keeps is broken without it', () => {
+  it.each(budgetMutants.filter(({ short }) => short).map((mutant) => [budgetTitle(mutant), mutant] as const))(
+    '%s',
+    async (_, mutant) => {
+      expect(await compareBudget(mutant, world)).toEqual({ with: false, without: true });
+    },
+  );
 });
 
 describe('an attack on the evaluator gets through without the line that contains it', () => {

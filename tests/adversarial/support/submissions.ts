@@ -32,7 +32,8 @@ export function attackFiles(name: string, knowledge: Knowledge): Files {
 /** An attack with its tools and what it knows. */
 function armed(attack: string, knowledge: Knowledge): string {
   const known = Object.entries(knowledge).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
-  return [read('attacker.py'), ...known, '\n', attack].join('');
+  const tools = attack.includes('keep_batches()') ? [read('passes.py'), '\n\n'] : [];
+  return [read('attacker.py'), ...known, '\n', ...tools, attack].join('');
 }
 
 /** The steps of an attack alone, without any training around them. */

@@ -23,7 +23,7 @@ export async function weakened<T>(
     const text = readFileSync(join(folder, file), 'utf8');
     if (text.split(line).length !== 2) throw new Error(`${file} does not hold this line once: ${line}`);
     writeFileSync(join(folder, file), text.replace(line, instead));
-    return await use({ folder, packages, module: 'aira_design', hosted: ['lra'] });
+    return await use({ folder, packages, module: 'aira_design', hosted: ['lra'], scripts: ['autoresearch'] });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

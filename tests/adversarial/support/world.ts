@@ -128,22 +128,32 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     return this.#honestScore;
   }
 
+  /** Runs an attack. */
+  async attempt(attack: Attack, sandbox: Partial<SandboxOptions> = {}, design?: DesignPackage): Promise<Outcome> {
+    const files = attackFiles(attack.name, { ...this.knowledge, HIDDEN: this.#hiddenFile() });
+    const arena = attack.arena ? arenaOf[attack.arena.task] : tinyArena;
+    const tiny = 'model.py' in files ? arena : tinyText;
+    const settings = {
+      ...tiny,
+      ...('script' in tiny ? { script: { ...tiny.script, ...attack.script } } : {}),
+      budget: { ...tiny.budget, ...attack.budget },
+    };
+    return this.judge(files, settings, sandbox, design);
+  }
+
   /** Runs an attack and looks at everything that must hold afterwards. */
   async attack(attack: Attack, sandbox: Partial<SandboxOptions> = {}): Promise<Finding> {
     const honest = await this.honestScore();
-    const files = attackFiles(attack.name, { ...this.knowledge, HIDDEN: this.#hiddenFile() });
+    const isArena = 'model.py' in attackFiles(attack.name, this.knowledge);
     const watched = [packageRoot, this.#folder, this.knowledge.SECRET, '/etc'];
     const before = hostTree(watched);
     const mountsBefore = mounts();
-    const arena = attack.arena ? arenaOf[attack.arena.task] : tinyArena;
-    const tiny = 'model.py' in files ? arena : tinyText;
-    const settings = { ...tiny, budget: { ...tiny.budget, ...attack.budget } };
-    const outcome = await this.judge(files, settings, sandbox);
+    const outcome = await this.attempt(attack, sandbox);
     const isPrepared = (path: string) => path.startsWith(this.knowledge.HIDDEN) && !before.has(path);
     // Data that the evaluator itself has prepared are new; what was there has to be as it was.
     const changed = difference(before, hostTree(watched)).filter((path) => !isPrepared(path));
     const problems = [
-      ...endingProblems(attack.endings, outcome, tiny === tinyText ? honest : (attack.arena?.below ?? 1)),
+      ...endingProblems(attack.endings, outcome, isArena ? (attack.arena?.below ?? 1) : honest),
       ...changed.map((path) => `${path} has changed`),
       ...(await stillLeft()).map((each) => `a process is left: ${each}`),
       ...leftGroups(this.capability).map((each) => `a control group is left: ${each}`),
@@ -160,6 +170,7 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     const message = outcome.status === 'failed' ? outcome.message : '';
     return [
       ...(text.includes('ESCAPED') ? [message] : []),
+      ...(text.includes('HIDDEN ROWS') ? ['hidden rows were carried out'] : []),
       ...(text.includes(this.knowledge.TOKEN) ? ['a canary was carried out'] : []),
       // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
       ...(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(message) ? ['control characters are kept'] : []),
@@ -169,7 +180,7 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
   #hiddenFile(): string {
     const folder = this.knowledge.HIDDEN;
     const [prepared = ''] = readdirSync(folder).filter((name) => /^[0-9a-f]{32}$/.test(name));
-    return join(folder, prepared, 'hidden', 'validation_targets.npy');
+    return join(folder, prepared, 'hidden', 'validation_rows.npy');
   }
 }
 
