@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { canonicalJson, contentHash } from './canonical.ts';
 import { CandidateError } from './errors.ts';
+import { type JsonBounds, JsonError, parseJson } from './json.ts';
 
 /** A file of a program: a name without folders, so that it can only lie beside the others. */
 export const fileNameSchema = z
@@ -52,9 +53,15 @@ export class ProgramError extends CandidateError {
 // What an editor would refuse to show is refused: NUL, and halves of surrogate pairs, which UTF-8 cannot carry.
 const unwritable = /\0|\p{Cs}/u;
 
+/** Line ends of two characters and blanks at the end are removed, so that what is given may be longer than what is kept. */
+const mostGiven = 2 * mostBytes;
+
+/** A program of `mostBytes` as JSON, each byte escaped. */
+const canonicalBounds: JsonBounds = { characters: 6 * mostBytes + 4096, depth: 2, items: 4096 };
+
 /** One form per text: line feeds alone, and exactly one at the end. */
 function normalised(text: string): string {
-  return `${text.replace(/\r\n?/g, '\n').replace(/\s+$/, '')}\n`;
+  return `${text.replace(/\r\n?/g, '\n').trimEnd()}\n`;
 }
 
 /**
@@ -73,6 +80,9 @@ export function programInSpace(files: Files, space: ProgramSpace): Files {
   return Object.fromEntries(
     [...wanted].map(([name, maxBytes]) => {
       const given = files[name];
+      if (given !== undefined && given.length > mostGiven) {
+        throw new ProgramError(`the file ${name} has ${given.length} characters; it may have ${maxBytes} bytes`);
+      }
       if (given === undefined || given.trim() === '') throw new ProgramError(`the file ${name} is missing or empty`);
       if (unwritable.test(given)) throw new ProgramError(`the file ${name} holds characters that are no text`);
       const text = normalised(given);
@@ -87,9 +97,10 @@ export function programInSpace(files: Files, space: ProgramSpace): Files {
 export function parseProgram(text: string): Files {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ProgramError('a program is a JSON object of file names and texts, and this is no JSON');
+    value = parseJson(text, canonicalBounds);
+  } catch (thrown) {
+    if (!(thrown instanceof JsonError)) throw thrown;
+    throw new ProgramError('a program is a JSON object of file names and texts, and this is no such JSON');
   }
   const parsed = filesSchema.safeParse(value);
   if (parsed.success) return parsed.data;
