@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -6,6 +6,7 @@ import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { packageRoot } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
+import { makeFolder } from '../platform/folder.ts';
 import { collectReport } from '../report/collect.ts';
 import { reportHtml, summary } from '../report/index.ts';
 
@@ -28,7 +29,7 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
       commands: [`aira report ${search}`, `aira nodes ${search}`, `aira audit ${search}`],
     });
     const folder = join(home, 'reports');
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const path = join(folder, `${search}.html`);
     // Renamed into place, so that a reader never sees half a page.
     writeFileSync(`${path}.part`, reportHtml(data));

@@ -18,7 +18,7 @@ import type { EvaluationKey } from '../domain/ids.ts';
 import { fitnessOf } from '../domain/metric.ts';
 import { stackSpace } from '../domain/space.ts';
 import type { Clock } from '../platform/clock.ts';
-import { printable } from './outputLog.ts';
+import { printable } from '../platform/printable.ts';
 import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './protocol.ts';
 
 const longestMessage = 2000;
@@ -150,7 +150,7 @@ export class Population {
   #fail(key: EvaluationKey, { reason, message }: Verdict, seconds: number): void {
     // Whoever is to mend what took too long needs to know how far it came.
     const reached = reason === 'timeout' ? this.#reached.get(key) : undefined;
-    const text = printable(reached ? `${message}; ${reached}` : message, longestMessage);
+    const text = printable(reached ? `${message}; ${reached}` : message, { lines: true, width: longestMessage }).trim();
     this.#give(key, failureSchema.parse({ status: 'failed', reason, message: text, seconds, device: this.#device }));
   }
 

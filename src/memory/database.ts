@@ -1,8 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
+import { makeFolder } from '../platform/folder.ts';
+import { whyNot } from '../platform/systemErrors.ts';
 import { migrate } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
@@ -82,7 +84,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   let unlock: (() => void) | undefined;
   let db: Database.Database | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     const free = freeBytes(home);
     if (free < leastFreeBytes) {
       throw new PrerequisiteError(
@@ -124,6 +126,15 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   };
 }
 
+/** A lab belongs to who made it. */
+const forbidden = (home: string, cause: unknown) =>
+  new PrerequisiteError(
+    'archive-forbidden',
+    `the archive in ${home} ${whyNot(cause)}`,
+    'run as the owner of the lab, or choose another --home',
+    { cause },
+  );
+
 /**
  * Opens a home's archive for reading only, beside whoever writes it.
  *
@@ -131,12 +142,21 @@ export function openForWriting(home: string, now: number): OpenDatabase {
  */
 export function openForReading(home: string): OpenDatabase {
   const path = archivePath(home);
-  if (!existsSync(path)) {
-    throw new PrerequisiteError(
-      'archive-missing',
-      `there is no archive in ${home}`,
-      'run a search first, or give --home',
-    );
+  try {
+    // Asked by status: a lab that may not be looked into is there all the same.
+    statSync(path);
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      const message = `there is no archive in ${home}`;
+      throw new PrerequisiteError('archive-missing', message, 'run a search first, or give --home', { cause: thrown });
+    }
+    throw forbidden(home, thrown);
+  }
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (thrown) {
+    throw forbidden(home, thrown);
   }
   try {
     const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });

@@ -46,13 +46,6 @@ export const millions = (value: number): string => minus((value / 1e6).toFixed(1
 export const billions = (value: number): string => minus((value / 1e9).toFixed(2));
 export const mebibytes = (value: number): string => minus((value / 2 ** 20).toFixed(1));
 
-// Controls other than tab and line feed, and the marks that reorder text: an escape sequence or a reversed line must not
-// reach a terminal or a page from a message that an agent wrote.
-const unprintable = /(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu;
-
-/** The text with every control and reordering character made visible. */
-export const printable = (text: string): string => text.replace(unprintable, '\ufffd');
-
 /** At most so many characters, with the true length told where some are left out. */
 export function shortened(text: string, length: number): string {
   const characters = [...text.slice(0, 2 * length + 2)];

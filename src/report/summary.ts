@@ -1,14 +1,15 @@
 import pc from 'picocolors';
+import { printable } from '../platform/printable.ts';
 import { candidateText } from './candidate.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName } from './findings.ts';
-import { count, duration, metric, printable, shortened } from './format.ts';
+import { count, duration, metric, shortened } from './format.ts';
 import { unfinished, verdict } from './sentences.ts';
 
 type Colours = ReturnType<typeof pc.createColors>;
 
 /** One line, whatever was in it. */
-const line = (text: string): string => printable(text).replace(/\s+/g, ' ').trim();
+const line = (text: string): string => printable(text);
 
 const isScreenOnly = (node: ReportNode): boolean => meanOn(node, 'confirm') === null && meanOn(node, 'final') === null;
 

@@ -7,7 +7,7 @@ import { studyDisplay, studyJson } from '../display/study.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
-import { homeOption, jsonOption, option, pricesOption, wholeNumber, withOptions } from '../options.ts';
+import { homeOption, jsonOption, numberWithin, option, pricesOption, withOptions, workerNumber } from '../options.ts';
 import { planStudy, type StudyPlan } from '../study/plan.ts';
 import { makeRuns } from '../study/run.ts';
 import { shownPath, writeStudy } from '../study/write.ts';
@@ -76,8 +76,8 @@ export function ablateCommand(done: (code: number) => void): Command {
   return withOptions(
     command,
     homeOption(),
-    option('--seeds <number>', 'so many seeds, instead of what the file says').argParser(wholeNumber),
-    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(wholeNumber),
+    option('--seeds <number>', 'so many seeds, instead of what the file says').argParser(numberWithin(0, 10_000)),
+    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(workerNumber),
     option('--markdown <file>', 'write the figures into the section of this document that bears the name of the study'),
     option('--dry-run', 'say what the study would do and cost, and start nothing'),
     pricesOption(),

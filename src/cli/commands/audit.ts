@@ -20,8 +20,9 @@ import {
 import { notesRetriever } from '../../literature/index.ts';
 import { readArchive } from '../../memory/archive.ts';
 import { createLogger } from '../../platform/log.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
+import { homeOption, jsonOption, numberWithin, option, searchArgument, withOptions } from '../options.ts';
 
 interface AuditOptions {
   home: string;
@@ -85,6 +86,9 @@ function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
 const verdict = ({ holds }: Finding): string =>
   holds === null ? pc.yellow('not checked completely') : holds ? pc.green('holds') : pc.red('broken');
 
+/** A finding may quote what a model or a program wrote. */
+const shown = (text: string): string => printable(text, { width: 1000 });
+
 /** So many violations are printed for people; --json has all. */
 const mostShown = 20;
 
@@ -94,9 +98,9 @@ function print(findings: readonly Finding[]): void {
     const more = violations.length - mostShown;
     return [
       `${pc.bold(`${invariant} ${title}`)}: ${verdict(finding)}`,
-      ...violations.slice(0, mostShown).map((violation) => `   ${pc.red('broken:')} ${violation}`),
+      ...violations.slice(0, mostShown).map((violation) => `   ${pc.red('broken:')} ${shown(violation)}`),
       ...(more > 0 ? [`   ${pc.red('broken:')} and ${more} more (all with --json)`] : []),
-      ...evidence.map((each) => `   ${pc.dim(each)}`),
+      ...evidence.map((each) => `   ${pc.dim(shown(each))}`),
     ];
   });
   const count = (holds: boolean | null) => findings.filter((finding) => finding.holds === holds).length;
@@ -118,7 +122,7 @@ async function run(search: SearchId, { home, json, retrain }: AuditOptions): Pro
       openRecording: () => ({ search, gateway: replayedGateway(search, recordingPath(home, search)) }),
       retraining: retrain > 0 ? { count: retrain, train: worker.train } : null,
     });
-    if (json) for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);
+    if (json) for (const finding of findings) process.stdout.write(`${jsonLine(finding)}\n`);
     else print(findings);
     return findings.some(({ holds }) => holds === false) ? exitCodes.failed : exitCodes.ok;
   } finally {
@@ -138,7 +142,7 @@ export function auditCommand(done: (code: number) => void): Command {
     homeOption(),
     jsonOption(),
     option('--retrain <number>', 'train so many candidates again, alone, and compare their scores (I6)')
-      .argParser(wholeNumber)
+      .argParser(numberWithin(0, 100_000))
       .default(0),
   );
 }

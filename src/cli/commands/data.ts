@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
 import { changedData, dataFolder, dataSetNames, importData, importedData } from '../../evaluators/index.ts';
+import { printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, withOptions } from '../options.ts';
 
@@ -32,7 +33,7 @@ async function list(options: { home: string; verify?: boolean }): Promise<number
     process.stdout.write(`${record.name}: ${Object.keys(record.files).length} files, ${size(record.bytes)}\n`);
     for (const problem of options.verify ? await changedData(folder, record) : []) {
       changed = true;
-      process.stdout.write(`${pc.red('no  ')} ${problem}\n`);
+      process.stdout.write(`${pc.red('no  ')} ${printable(problem, { width: 1000 })}\n`);
     }
   }
   return changed ? exitCodes.failed : exitCodes.ok;

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
@@ -34,11 +33,13 @@ import {
   natsOption,
   offlineOption,
   option,
+  pathArgument,
+  portNumber,
   pricesOption,
   searchArgument,
   unsafeOption,
-  wholeNumber,
   withOptions,
+  workerNumber,
 } from '../options.ts';
 import { readSearchFile } from '../searchFile.ts';
 import { systemSetting } from '../setting.ts';
@@ -206,10 +207,10 @@ export function launchCommand(done: (code: number) => void): Command {
     command,
     homeOption(),
     natsOption(),
-    option('--port <number>', 'port of the embedded NATS server; any free one without').argParser(wholeNumber),
+    option('--port <number>', 'port of the embedded NATS server; any free one without').argParser(portNumber),
     option('--resume <search>', 'continue a search where it stood').argParser(searchArgument),
     option('--name <search>', 'call the search so instead of after its file').argParser(searchArgument),
-    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(wholeNumber),
+    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(workerNumber),
     new Option('--without <parts...>', 'parts that other processes bring')
       .choices(parts)
       .env('AIRA_WITHOUT')
@@ -218,9 +219,7 @@ export function launchCommand(done: (code: number) => void): Command {
     pricesOption(),
     offlineOption(),
     unsafeOption(),
-    option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(
-      (text: string) => resolve(text),
-    ),
+    option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(pathArgument),
     jsonOption(),
   );
 }

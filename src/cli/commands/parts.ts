@@ -14,22 +14,24 @@ import {
 import { createModel } from '../../agents/index.ts';
 import { connectBus } from '../../bus/index.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { type AgentName, agentNameSchema, type SearchId, workerIdSchema } from '../../domain/ids.ts';
+import { type AgentName, type SearchId, workerIdSchema } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
 import type { SpaceKind } from '../../domain/space.ts';
 import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
 import {
+  agentArgument,
   homeOption,
   natsOption,
   offlineOption,
   option,
+  portNumber,
   pricesOption,
   searchArgument,
   unsafeOption,
-  wholeNumber,
   withOptions,
+  workerNumber,
 } from '../options.ts';
 import { systemSetting } from '../setting.ts';
 
@@ -162,28 +164,26 @@ export function partCommands(done: (code: number) => void): Command[] {
   const agent = new Command('agent')
     .description('run agents of a search that is launched elsewhere')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
-    .addArgument(new Argument('<names...>', 'the agents, as the search file names them'))
-    .action(async (search: SearchId, names: string[], options: PartOptions) =>
-      done(
-        await serveAgents(
-          search,
-          names.map((name) => agentNameSchema.parse(name)),
-          options,
-        ),
+    .addArgument(
+      new Argument('<names...>', 'the agents, as the search file names them').argParser(
+        (text: string, before: AgentName[] | undefined) => [...(before ?? []), agentArgument(text)],
       ),
+    )
+    .action(async (search: SearchId, names: AgentName[], options: PartOptions) =>
+      done(await serveAgents(search, names, options)),
     );
   return [
     withOptions(
       archive,
       homeOption(),
       natsOption(),
-      option('--port <number>', 'port of the server it brings').argParser(wholeNumber),
+      option('--port <number>', 'port of the server it brings').argParser(portNumber),
     ),
     withOptions(
       worker,
       homeOption(),
       natsOption(),
-      option('--workers <number>', 'trainings at once').argParser(wholeNumber),
+      option('--workers <number>', 'trainings at once').argParser(workerNumber),
       unsafeOption(),
     ),
     withOptions(agent, homeOption(), natsOption(), pricesOption(), offlineOption()),

@@ -1,14 +1,18 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
 import { checkTask, dataFolder, findPython, loadTask, type TaskFinding, taskRoots } from '../../evaluators/index.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, option, wholeNumber, withOptions } from '../options.ts';
+import { homeOption, jsonOption, numberWithin, option, withOptions } from '../options.ts';
 
 const marks = { ok: pc.green('ok  '), failed: pc.red('no  '), skipped: pc.yellow('--  ') } as const;
 
 function say(finding: TaskFinding, json: boolean | undefined): void {
-  if (json) process.stdout.write(`${JSON.stringify(finding)}\n`);
-  else process.stdout.write(`${marks[finding.outcome]} ${finding.check.padEnd(16)} ${finding.detail}\n`);
+  if (json) process.stdout.write(`${jsonLine(finding)}\n`);
+  else
+    process.stdout.write(
+      `${marks[finding.outcome]} ${finding.check.padEnd(16)} ${printable(finding.detail, { width: 1000 })}\n`,
+    );
 }
 
 /** A path stands for itself, whatever it holds; a name for one of Aira's own tasks. */
@@ -39,7 +43,7 @@ export function taskCommand(done: (code: number) => void): Command {
   withOptions(
     checking,
     homeOption(),
-    option('--seconds <n>', 'longest that one script may take').default(3600).argParser(wholeNumber),
+    option('--seconds <n>', 'longest that one script may take').default(3600).argParser(numberWithin(1, 1_000_000)),
     jsonOption(),
   );
   return new Command('task').description('task directories').addCommand(checking);

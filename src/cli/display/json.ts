@@ -1,4 +1,5 @@
 import { shortCandidate } from '../../domain/candidate.ts';
+import { jsonLine } from '../../platform/printable.ts';
 import type { Display } from './display.ts';
 
 /** Version of the lines; raised when a line changes its meaning. */
@@ -7,7 +8,7 @@ export const eventVersion = 1;
 /** One JSON object per line on stdout; the last one is `finished`. */
 export function jsonDisplay(write: (line: string) => void): Display {
   let search = '';
-  const say = (event: string, body: object): void => write(`${JSON.stringify({ event, v: eventVersion, ...body })}\n`);
+  const say = (event: string, body: object): void => write(`${jsonLine({ event, v: eventVersion, ...body })}\n`);
   return {
     started(spec, resumed) {
       search = spec.id;

@@ -5,12 +5,16 @@ import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
+import { printable } from '../../platform/printable.ts';
 import type { Timers } from '../../platform/timers.ts';
 import type { Display } from './display.ts';
 import { clockTime, metricText, spending } from './format.ts';
 
 const redrawEveryMs = 250;
 const barWidth = 20;
+
+/** What others wrote, as part of a line. */
+const shown = (text: string): string => printable(text, { width: 400 });
 
 /** What the block shows, gathered from events and signs of life. */
 interface Seen {
@@ -65,7 +69,7 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     const row = standing?.agents.find((each) => each.agent === name);
     const state = agents.get(name);
     const used = `${row?.proposed ?? 0}/${evaluations}`.padStart(7);
-    const doing = state ? `${state.state} ${pc.dim(state.note)}` : pc.dim('starting');
+    const doing = state ? `${state.state} ${pc.dim(shown(state.note))}` : pc.dim('starting');
     lines.push(
       `  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`,
     );
@@ -77,9 +81,12 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
   }
   if (standing?.best) {
     const { validation, node, candidate } = standing.best;
-    lines.push('', `best ${pc.bold(metricText(validation, spec))} ${node} ${pc.green(shortCandidate(candidate))}`);
+    lines.push(
+      '',
+      `best ${pc.bold(metricText(validation, spec))} ${node} ${pc.green(shown(shortCandidate(candidate)))}`,
+    );
   }
-  if (notice !== '') lines.push(pc.yellow(notice));
+  if (notice !== '') lines.push(pc.yellow(shown(notice)));
   return lines.join('\n');
 }
 
@@ -98,7 +105,9 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
     event(event) {
       if (event.kind !== 'node-failed') return;
       update.clear();
-      stream.write(pc.yellow(`${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}\n`));
+      stream.write(
+        pc.yellow(`${event.node} failed on the ${event.rung} rung: ${event.reason}: ${shown(event.message)}\n`),
+      );
     },
     agent: (state) => void seen.agents.set(state.agent, state),
     worker: (state) => void seen.workers.set(state.worker, state),

@@ -1,18 +1,22 @@
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import { printable } from '../../platform/printable.ts';
 import type { Display } from './display.ts';
 import { clockTime, metricText, spending } from './format.ts';
 
 /** How often a line of progress appears beside the events. */
 const progressEveryMs = 15_000;
+/** A message of a program that failed may have thousands of characters; `aira trace` shows more of it. */
+const longestLine = 1000;
 
 /** One line per event, for logs and pipes. */
 export function plainDisplay(write: (line: string) => void): Display {
   let spec: SearchSpec | null = null;
   let last: Standing | null = null;
   let told = Number.NEGATIVE_INFINITY;
-  const say = (text: string): void => write(`[${clockTime(last?.elapsedMs ?? 0)}] ${text}\n`);
+  const say = (text: string): void =>
+    write(`[${clockTime(last?.elapsedMs ?? 0)}] ${printable(text, { width: longestLine })}\n`);
   return {
     started(started, resumed) {
       spec = started;

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDocument } from 'yaml';
 import * as z from 'zod';
-import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
+import { readTextFile } from '../../platform/textFile.ts';
+import { parseYaml, yamlBounds } from '../../platform/yaml.ts';
 
 const text = z.string().min(1);
 const requirement = z
@@ -54,11 +54,10 @@ export function readAirsMetadata(directory: string): { metadata: AirsMetadata } 
   const path = join(directory, 'metadata.yaml');
   let raw: unknown;
   try {
-    const document = parseDocument(readFileSync(path, 'utf8'), { merge: true });
-    const [error] = document.errors;
-    if (error) return { problems: [error.message.split('\n')[0] ?? error.code] };
-    raw = document.toJS();
+    const read = { code: 'task-malformed', remedy: 'correct the task', mostBytes: yamlBounds.bytes };
+    raw = parseYaml(readTextFile(path, read));
   } catch (thrown) {
+    if (!(thrown instanceof TerminalError)) throw thrown;
     return { problems: [errorMessage(thrown)] };
   }
   const parsed = airsMetadataSchema.safeParse(raw);

@@ -24,6 +24,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import { makeFolder } from '../../platform/folder.ts';
 import { dataSetOf, requireShape } from './kinds.ts';
 
 const recordSchema = z.strictObject({
@@ -59,7 +60,7 @@ export async function importData({ name, source, folder, replace }: ImportOrder)
   if (existsSync(target) && !replace) {
     throw new PrerequisiteError('data-exists', `${target} is there already`, 'add --replace to put this in its place');
   }
-  mkdirSync(join(folder, records), { recursive: true });
+  makeFolder(join(folder, records));
   const making = mkdtempSync(join(folder, '.importing-'));
   try {
     const record = await copyAll(set, from, join(making, 'data'));

@@ -26,7 +26,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
-import { printable } from '../outputLog.ts';
+import { printable } from '../../platform/printable.ts';
 import { type DesignPackage, runTrusted } from './commands.ts';
 
 const splitSchema = z.looseObject({ file: z.string(), bytes: z.int().positive() });
@@ -102,7 +102,7 @@ async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
     const imported = data === null || !existsSync(data) ? [] : ['--data', data];
     const args = ['prepare', '--settings', settingsFile, '--seed', String(seed), '--secret', secret, '--out', out];
     const { code, stderr } = await runTrusted(python, design, [...args, ...imported], longestSeconds);
-    const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
+    const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
     if (code === 2)
       throw new PrerequisiteError('design-data', `the task's data cannot be prepared: ${last}`, 'mend that');
     if (code !== 0) throw new AiraError('design-prepare', `preparing the task's data failed: ${last}`);

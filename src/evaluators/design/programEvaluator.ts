@@ -16,10 +16,10 @@ import { fitnessOf } from '../../domain/metric.ts';
 import type { Files } from '../../domain/program.ts';
 import { type Clock, systemClock } from '../../platform/clock.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';
+import { printable } from '../../platform/printable.ts';
 import { systemTimers, type Timers } from '../../platform/timers.ts';
 import { type Device, deviceClassOf } from '../devices.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from '../evaluator.ts';
-import { printable } from '../outputLog.ts';
 import { trainersDirectory } from '../packageRoot.ts';
 import type { Verdict } from '../population.ts';
 import type { Environment } from '../program.ts';
@@ -247,7 +247,7 @@ export class ProgramEvaluator implements Evaluator {
   }
 
   #failure({ reason, message }: Verdict, seconds: number): Outcome {
-    const text = printable(message, longestMessage);
+    const text = printable(message, { lines: true, width: longestMessage }).trim();
     return failureSchema.parse({ status: 'failed', reason, message: text, seconds, device: this.#options.device.name });
   }
 }

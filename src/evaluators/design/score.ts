@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
-import { printable } from '../outputLog.ts';
+import { printable } from '../../platform/printable.ts';
 import type { Verdict } from '../population.ts';
 import { type DesignPackage, runTrusted } from './commands.ts';
 import type { Prepared } from './preparation.ts';
@@ -47,8 +47,8 @@ export async function score(
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
   const parsed = code === 0 ? saidSchema.safeParse(parse(stdout)) : null;
   if (!parsed?.success) {
-    const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
-    throw new AiraError('design-score', `scoring failed: ${last || printable(stdout, 200)}`);
+    const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
+    throw new AiraError('design-score', `scoring failed: ${last || printable(stdout, { width: 200 })}`);
   }
   const { data } = parsed;
   return data.status === 'ok'

@@ -5,7 +5,7 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { printable } from '../outputLog.ts';
+import { cut, printable } from '../../platform/printable.ts';
 import type { Verdict } from '../population.ts';
 import type { SandboxResult } from '../sandbox/index.ts';
 
@@ -72,7 +72,9 @@ function ownVerdict({ files }: SandboxResult, directory: string): Verdict | null
 }
 
 function crash(what: string, { exitCode, stderr }: SandboxResult): Verdict {
-  const words = printable(stderr.slice(-longestWords).replaceAll(/\s*\n\s*/g, ' | '), longestWords);
+  const lines = printable(stderr.slice(-longestWords), { lines: true }).split('\n');
+  const said = lines.map((line) => line.trim()).filter((line) => line !== '');
+  const words = cut(said.join(' | '), longestWords);
   const how = exitCode !== null && exitCode > 128 ? `was ended by signal ${exitCode - 128}` : `exited with ${exitCode}`;
   return { reason: 'crash', message: `the ${what} ${how}${words === '' ? '' : `; its last words: ${words}`}` };
 }

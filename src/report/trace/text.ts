@@ -1,15 +1,13 @@
 import pc from 'picocolors';
-import { printable, score, signed } from '../format.ts';
+import { printable } from '../../platform/printable.ts';
+import { score, signed } from '../format.ts';
 import { differenceText } from './difference.ts';
 import type { AgentStory, Step, Story } from './story.ts';
 
 type Colours = ReturnType<typeof pc.createColors>;
 
 const most = 600;
-const line = (text: string): string => {
-  const flat = printable(text).replace(/\s+/g, ' ').trim();
-  return flat.length > most ? `${flat.slice(0, most - 3)}...` : flat;
-};
+const line = (text: string): string => printable(text, { width: most });
 const percent = (share: number | null) => (share === null ? '–' : `${Math.round(100 * share)} %`);
 
 function viewText({ view }: Step): string {

@@ -1,9 +1,10 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { callOutcomeSchema, purposeSchema, usageSchema } from '../../../domain/call.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../../domain/errors.ts';
 import { agentNameSchema } from '../../../domain/ids.ts';
+import { makeFolder } from '../../../platform/folder.ts';
 
 /** Which question of a search this is. Two agents that ask the same get answers of their own. */
 export const scopeSchema = z.strictObject({
@@ -101,7 +102,7 @@ export class Cassette {
     const { entries, bytes } = load(path);
     const cassette = new Cassette(path, entries, false, redact);
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(path), 0o700);
       cassette.#file = openSync(path, 'a', 0o600);
       truncateSync(path, bytes);
     } catch (cause) {
