@@ -6,11 +6,13 @@ import type { SearchId } from '../../../domain/ids.ts';
 import type { ReplyOf } from '../../../domain/messages.ts';
 import { type Rng, rngFor } from '../../../domain/rng.ts';
 import type { Clock } from '../../../platform/clock.ts';
+import { printable } from '../../../platform/printable.ts';
 import { pause, type Timers } from '../../../platform/timers.ts';
 import { type Breaker, ProviderDownError } from './breaker.ts';
 import type { Answered, Cassette, Entry, Scope } from './cassette.ts';
 import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
+import { redacted } from './keys.ts';
 import { cost, likelyUsage, mostUsage, type Prices } from './prices.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
 
@@ -108,7 +110,7 @@ const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
  * W1. No request leaves before the ledger has granted the most that it can cost (I9).
  * W2. A question that was answered is never asked again (I5).
  * W3. Every try is a call of its own in the ledger; one that may have been billed is charged in full.
- * W4. No text that leaves here, errors included, holds a key (I7).
+ * W4. Nothing that leaves here holds a key, whichever field a provider put it into, errors included (I7).
  * W5. What a model was shown because it asked for it is recorded like an answer: a replay shows the same (I5).
  */
 export class Gateway {
@@ -210,15 +212,13 @@ export class Gateway {
         const begun = clock.monotonic();
         const latency = () => Math.max(0, clock.monotonic() - begun);
         try {
-          const reply = await chat.complete(sent, signal);
-          const text = redact(reply.text);
-          const { finish, served, calls = [], carried = [] } = reply;
-          const said = reply.text + calls.map((each) => each.arguments).join('');
+          // All of it, once: what is kept, settled, recorded and asked again must be the same (I5, I7).
+          const reply = redacted(await chat.complete(sent, signal), redact);
+          const { text, finish, calls = [], carried = [] } = reply;
+          const served = reply.served === null ? null : printable(reply.served, { width: 200 });
+          const said = text + calls.map((each) => each.arguments).join('');
           const usage = reply.usage ?? likelyUsage(sent, said);
-          const asks =
-            calls.length === 0
-              ? {}
-              : { calls: calls.map((each) => ({ ...each, arguments: redact(each.arguments) })), carried: [...carried] };
+          const asks = calls.length === 0 ? {} : { calls: [...calls], carried: [...carried] };
           const paid = { usage, dollars: cost(usage, price), estimated: reply.usage === null, latencyMs: latency() };
           return { kind: 'answer', text, finish, ...(asks as object), served, call, ...paid };
         } catch (thrown) {

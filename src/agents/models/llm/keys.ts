@@ -51,12 +51,32 @@ export interface Keyring {
   redact(text: string): string;
 }
 
+/** A key as it stands, and as JSON may write it: each character may be escaped, and is itself again once it is parsed. */
+function formsOf(key: string): RegExp {
+  const units = Array.from({ length: key.length }, (_, at) => {
+    const hex = key.charCodeAt(at).toString(16).padStart(4, '0');
+    const digits = [...hex].map((digit) => (/[a-f]/.test(digit) ? `[${digit}${digit.toUpperCase()}]` : digit)).join('');
+    const plain = `\\u${key.charCodeAt(at).toString(16).padStart(4, '0')}`;
+    return key[at] === '/' ? `(?:\\\\?${plain}|\\\\u${digits})` : `(?:${plain}|\\\\u${digits})`;
+  });
+  return new RegExp(units.join(''), 'g');
+}
+
+/** Whatever a provider sent, with every text in it redacted, names included. */
+export function redacted<T>(value: T, redact: (text: string) => string): T {
+  if (typeof value === 'string') return redact(value) as T;
+  if (Array.isArray(value)) return value.map((each) => redacted(each, redact)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [redact(key), redacted(each, redact)])) as T;
+}
+
 /** Reads the keys from an environment. Local servers usually want none; the SDK wants a word, so they get one. */
 export function keyring(environment: Readonly<Record<string, string | undefined>>): Keyring {
   const value = (name: string | null) => (name === null ? undefined : environment[name]?.trim() || undefined);
   const known = Object.values(variables)
     .flatMap(({ key }) => value(key) ?? [])
     .sort((a, b) => b.length - a.length);
+  const forms = known.map(formsOf);
   const keyOf = (provider: Provider) => value(variables[provider].key) ?? (provider === 'compatible' ? 'none' : null);
   return {
     lacks(model) {
@@ -72,6 +92,6 @@ export function keyring(environment: Readonly<Record<string, string | undefined>
       }
       return { key: new Secret(key), baseUrl: provider === 'compatible' ? baseUrl : value(names.baseUrl) };
     },
-    redact: (text) => known.reduce((rest, key) => rest.replaceAll(key, mask), text),
+    redact: (text) => forms.reduce((rest, form) => rest.replace(form, mask), text),
   };
 }
