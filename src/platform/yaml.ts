@@ -91,12 +91,12 @@ export function parseYaml(text: string): unknown {
   const bytes = Buffer.byteLength(text);
   if (bytes > yamlBounds.bytes) throw new YamlError(`it has ${bytes} bytes, and at most ${yamlBounds.bytes} are read`);
   if (depthOf(text) > yamlBounds.depth) throw new YamlError(`it is nested more than ${yamlBounds.depth} deep`);
-  const document = parseDocument(text, { merge: true, uniqueKeys: false, prettyErrors: true });
+  const document = parseDocument(text, { merge: true, uniqueKeys: false, prettyErrors: false });
   const [broken] = document.errors;
   if (broken) {
-    // The parser appends an excerpt of the file; its first line says what is wrong, and where.
-    const [said = broken.code] = broken.message.split('\n');
-    throw new YamlError(said.replace(/:$/, '').slice(0, 200));
+    // The parser's own way of saying where costs as much again for each of its errors, and shows the file.
+    const line = text.slice(0, broken.pos[0]).split('\n').length;
+    throw new YamlError(`line ${line}: ${broken.message.slice(0, 200)}`);
   }
   const doubled = doubledKey(document.contents);
   if (doubled !== null) throw new YamlError(`the key "${doubled}" stands twice in one mapping`);
