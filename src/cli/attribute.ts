@@ -4,6 +4,7 @@ import { chooseDevices, inspectMachine, probeSandbox, versionFor } from '../eval
 import { readArchive } from '../memory/archive.ts';
 import { systemTimers } from '../platform/timers.ts';
 import { type Attribution, type AttributionPlan, conclude } from '../report/index.ts';
+import { requireHome } from './home.ts';
 import { onInterrupt } from './interrupts.ts';
 import { type SettingOptions, systemSetting } from './setting.ts';
 
@@ -40,6 +41,7 @@ export async function attribute(
   if (spec.space.kind === 'program') await probeSandbox(setting.workers);
   const trainings = spec.references.length * (seeds + 1);
   say(`${plan.changes.length} changes, ${trainings} trainings at most, as ${spec.id}`);
+  requireHome(setting.home);
   const lab = await openLab(setting, []);
   let stopped = false;
   try {

@@ -3,7 +3,7 @@ import { TerminalError } from '../domain/errors.ts';
 
 /** What a file that a person or another project wrote may hold. Aira's own files have a hundredth of it. */
 export const yamlBounds = {
-  bytes: 256 * 1024,
+  bytes: 128 * 1024,
   /** Lists and mappings within each other: beyond some thousands the parser exhausts the stack, and the process with it. */
   depth: 48,
   /** Anchors and aliases. */

@@ -176,7 +176,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   'platform/printable.ts': [on(kilobytes64, (text) => printable(text))],
   'platform/yaml.ts': [
     on(kilobytes8, (text) => parseYaml(text)),
-    on(slow(250_000), (text) => parseYaml(text), mostBeforeStart),
+    on(slow(120_000), (text) => parseYaml(text), mostBeforeStart),
     on(
       [
         Array.from({ length: 20_000 }, (_, at) => `k${at}: 1`).join('\n'),

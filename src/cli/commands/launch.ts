@@ -1,10 +1,13 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { Argument, Command, Option } from 'commander';
 import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { reads } from '../../domain/agent.ts';
+import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
+import type { ReplyOf } from '../../domain/messages.ts';
 import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
@@ -19,6 +22,7 @@ import {
   versionFor,
 } from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
+import { whyNot } from '../../platform/systemErrors.ts';
 import { systemTimers } from '../../platform/timers.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
@@ -26,6 +30,7 @@ import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
+import { requireHome } from '../home.ts';
 import { onInterrupt } from '../interrupts.ts';
 import {
   homeOption,
@@ -96,6 +101,43 @@ async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass): Pro
   return { spec, source, resumed: true };
 }
 
+/** What a replay answers from is looked at first, by a dry run as well. @throws PrerequisiteError `recording` */
+function requireRecording(path: string | undefined): void {
+  if (path === undefined) return;
+  try {
+    if (!statSync(path).isFile()) throw new PrerequisiteError('recording', `${path} is not a file`, 'give a recording');
+    accessSync(path, constants.R_OK);
+  } catch (thrown) {
+    if (thrown instanceof PrerequisiteError) throw thrown;
+    const remedy = 'give the path of a recording, such as .aira/calls/<search>.jsonl';
+    throw new PrerequisiteError('recording', `there is no recording ${path}: it ${whyNot(thrown)}`, remedy);
+  }
+}
+
+/**
+ * Has a search of this name ended before?
+ *
+ * @throws PrerequisiteError `search-differs` where the name belongs to another search.
+ */
+async function isFinished(bus: Bus, spec: SearchSpec): Promise<boolean> {
+  let known: ReplyOf<'search-spec'>;
+  try {
+    known = await bus.ask('search-spec', { search: spec.id });
+  } catch (thrown) {
+    if (thrown instanceof AiraError && thrown.code === 'unknown-search') return false;
+    throw thrown;
+  }
+  const text = (each: SearchSpec) => canonicalJson(each as unknown as Json);
+  if (text(known.spec) !== text(spec)) {
+    throw new PrerequisiteError(
+      'search-differs',
+      `"${spec.id}" is the name of another search in this lab`,
+      `choose another --name, or continue that one with: aira launch --resume ${spec.id}`,
+    );
+  }
+  return known.phase === 'finished';
+}
+
 async function launch(path: string | undefined, options: LaunchOptions): Promise<number> {
   if ((path === undefined) === (options.resume === undefined)) {
     const message = 'launch needs a search file, or --resume with the name of a search';
@@ -104,6 +146,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const read = path === undefined ? null : readSearchFile(path);
   const task = read && loadTask(read.file.task);
   const profile = read && task && profileOf(task, read.file.profile);
+  requireRecording(options.replay);
   const setting = await systemSetting(options);
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
@@ -132,14 +175,17 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   }
 
   const display = chooseDisplay(options.json);
+  requireHome(setting.home);
   const lab = await openLab(setting, options.without);
   try {
     const family = agentNameSchema.parse(read?.family ?? 'search');
     // Asked in any case: an archive that answers has set up the streams.
     const { search: freeName } = await lab.bus.ask('search-name', { family });
-    const prepared = options.resume
-      ? await resume(lab.bus, options.resume, deviceClass)
-      : plan(options.name ?? freeName);
+    const fresh = plan(options.name ?? freeName);
+    if (fresh && options.name && (await isFinished(lab.bus, fresh.spec))) {
+      display.notice(`"${options.name}" was finished before: nothing is trained, and its results are shown again`);
+    }
+    const prepared = options.resume ? await resume(lab.bus, options.resume, deviceClass) : fresh;
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
     if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {
       await probeSandbox(setting.workers);

@@ -19,6 +19,7 @@ import { localModels } from '../../domain/model.ts';
 import type { SpaceKind } from '../../domain/space.ts';
 import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
 import { exitCodes } from '../fail.ts';
+import { requireHome } from '../home.ts';
 import { onInterrupt } from '../interrupts.ts';
 import {
   agentArgument,
@@ -90,6 +91,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   }
   // Without a server to meet at, the archive brings one: the whole of what the other parts need.
   const setting = await systemSetting(options);
+  requireHome(setting.home);
   const lab = await openLab(setting, []);
   say(`archive of ${options.home} at ${lab.url}`);
   let interrupt = () => {};

@@ -8,6 +8,7 @@ import { createLogger } from '../../platform/log.ts';
 import { systemTimers } from '../../platform/timers.ts';
 import { type RunResult, remembering, runTabulated, type Study } from '../../studies/index.ts';
 import type { StudyDisplay } from '../display/study.ts';
+import { requireHome } from '../home.ts';
 import { type SettingOptions, systemSetting } from '../setting.ts';
 import type { StudyPlan } from './plan.ts';
 
@@ -60,6 +61,7 @@ export async function makeRuns(
     setting.closeReading();
     return results;
   }
+  requireHome(setting.home);
   const lab = await openLab(setting, []);
   try {
     const made = await runStudy({

@@ -1,5 +1,5 @@
 import { shortCandidate } from '../../domain/candidate.ts';
-import { TerminalError } from '../../domain/errors.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import { metricValue } from '../../domain/metric.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
@@ -206,14 +206,15 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
 /**
  * Why each agent did what it did, from the ledger alone: nothing is thought again.
  *
- * @throws PrerequisiteError `unknown-search`; TerminalError `unknown-agent`.
+ * @throws PrerequisiteError `unknown-search`; PrerequisiteError `unknown-agent`.
  */
 export function storyOf(reader: ArchiveReader, search: SearchId, agent: AgentName | null): Story {
   const spec = reader.searches.spec(search);
   const wanted = spec.agents.filter(({ name }) => agent === null || name === agent);
   if (wanted.length === 0) {
     const names = spec.agents.map(({ name }) => name).join(', ');
-    throw new TerminalError('unknown-agent', `"${agent}" is no agent of "${search}"; there are ${names}`);
+    const remedy = names === '' ? 'leave the agent out' : `choose one of ${names}`;
+    throw new PrerequisiteError('unknown-agent', `"${agent}" is no agent of "${search}"`, remedy);
   }
   const { task, metric, lowerIsBetter } = spec;
   return { search, task, metric, lowerIsBetter, agents: wanted.map(teller(reader, spec)) };
