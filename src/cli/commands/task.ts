@@ -1,7 +1,10 @@
+import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import pc from 'picocolors';
+import { PrerequisiteError } from '../../domain/errors.ts';
 import { checkTask, dataFolder, findPython, loadTask, type TaskFinding, taskRoots } from '../../evaluators/index.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
+import { whyNot } from '../../platform/systemErrors.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, withOptions } from '../options.ts';
 
@@ -16,7 +19,15 @@ function say(finding: TaskFinding, json: boolean | undefined): void {
 }
 
 /** A path stands for itself, whatever it holds; a name for one of Aira's own tasks. */
-const directoryOf = (task: string): string => (task.includes('/') ? task : loadTask(task, taskRoots).directory);
+function directoryOf(task: string): string {
+  if (!task.includes('/')) return loadTask(task, taskRoots).directory;
+  try {
+    if (statSync(task).isDirectory()) return task;
+  } catch (thrown) {
+    throw new PrerequisiteError('task-unknown', `${task} ${whyNot(thrown)}`, 'give the path of a task directory');
+  }
+  throw new PrerequisiteError('task-unknown', `${task} is not a directory`, 'give the path of a task directory');
+}
 
 async function check(task: string, options: { home: string; seconds: number; json?: boolean }): Promise<number> {
   const data = dataFolder(options.home);
