@@ -1,4 +1,8 @@
 import { PrerequisiteError } from '../domain/errors.ts';
+import { cut } from './printable.ts';
+
+/** A longer one would push out of sight what is wrong with it. */
+const longestPath = 400;
 
 /** What the operating system or SQLite calls a failure, and what a person is to do about it. */
 const meanings: Readonly<Record<string, readonly [what: string, remedy: string]>> = {
@@ -51,6 +55,7 @@ export function asPrerequisite(thrown: unknown): PrerequisiteError | null {
   const meaning = failure && meaningOf(failure.code);
   if (!failure || !meaning) return null;
   const [what, remedy] = meaning;
-  const thing = failure.path ?? (failure.code.startsWith('SQLITE') ? 'the archive' : 'a file');
+  const thing =
+    (failure.path && cut(failure.path, longestPath)) ?? (failure.code.startsWith('SQLITE') ? 'the archive' : 'a file');
   return new PrerequisiteError(failure.code.toLowerCase(), `${thing} ${what}`, remedy, { cause: thrown });
 }
