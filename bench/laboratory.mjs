@@ -8,13 +8,14 @@ import { agentMachine } from '../dist/actors/agent/machine.js';
 import { archivistMachine } from '../dist/actors/archivist/machine.js';
 import { run } from '../dist/actors/running.js';
 import { workerMachine } from '../dist/actors/worker/machine.js';
-import { connectBus, startServer } from '../dist/bus/index.js';
+import { connectBus, labAccess, labUsers, roles, sealingKey, startServer } from '../dist/bus/index.js';
 import { searchSpecSchema } from '../dist/domain/search.js';
 import { findNatsServer } from '../dist/evaluators/index.js';
 import { Archive } from '../dist/memory/archive.js';
 import { systemClock } from '../dist/platform/clock.js';
 import { createLogger } from '../dist/platform/log.js';
 import { systemTimers } from '../dist/platform/timers.js';
+import { newToken } from '../dist/platform/tokens.js';
 
 export const search = 'bench-1';
 export const primitives = ['M', 'mA', 'Mb'];
@@ -69,11 +70,23 @@ export const evaluator = (judge) => ({
  * @param {(archive: object) => void} [watch] sees the archive before anybody else does
  */
 export async function openLab(home, watch = () => undefined) {
-  const server = await startServer({ binary: findNatsServer(), storeDir: join(home, 'nats'), log });
-  const bus = await connectBus({ url: server.url, name: 'bench', clock, ids: randomUUID, log });
+  const common = { binary: findNatsServer(), storeDir: join(home, 'nats') };
+  const server = await startServer({ ...common, users: labUsers(home), log });
+  const buses = {};
+  for (const role of roles) {
+    const access = labAccess(home, role);
+    buses[role] = await connectBus({ url: server.url, access, role, name: role, clock, ids: randomUUID, log });
+  }
+  const bus = buses.search;
   const archive = Archive.open(home, clock);
   watch(archive);
-  const archivist = run(archivistMachine({ archive, bus, timers, log, reconcileEveryMs: 60_000 }), log);
+  const archivist = run(
+    archivistMachine({
+      ...{ archive, bus: buses.archive, sealingKey: sealingKey(home), timers, log },
+      reconcileEveryMs: 60_000,
+    }),
+    log,
+  );
   await bus.ask('search-name', { family: 'probe' }, { attempts: 50 });
   const workers = [];
   return {
@@ -81,17 +94,18 @@ export async function openLab(home, watch = () => undefined) {
     /** @param {string} id @param {object} judge */
     startWorker(id, judge) {
       const parts = { id, deviceClass: 'cpu', evaluators: new Map([['stack', judge]]), heartbeatMs: 10_000 };
-      workers.push(run(workerMachine({ ...parts, bus, timers, log }), log));
+      workers.push(run(workerMachine({ ...parts, bus: buses.worker, newToken, timers, log }), log));
     },
     /** @param {string} name @param {Function} think */
-    startAgent: (name, think) => run(agentMachine({ search, name, bus, think, timers, log }), log),
+    startAgent: (name, think) =>
+      run(agentMachine({ search, name, token: newToken(), bus: buses.agent, think, timers, log }), log),
     async close() {
       for (const worker of workers) worker.send({ type: 'STOP' });
       await Promise.all(workers.map(({ ended }) => ended));
       archivist.send({ type: 'STOP' });
       await archivist.ended;
       archive.close();
-      await bus.close();
+      for (const each of Object.values(buses)) await each.close();
       await server.stop();
     },
   };

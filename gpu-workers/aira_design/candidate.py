@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from .failures import CandidateFailure
+from .failures import CandidateFailure, is_memory
 
 _MOST_TRACE = 2_000
 
@@ -34,7 +34,7 @@ def blame(error: BaseException, what: str) -> CandidateFailure:
     """Return the failure that `error`, raised by the candidate's own code, stands for."""
     if isinstance(error, CandidateFailure):
         return error
-    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+    if is_memory(error):
         return CandidateFailure("oom", f"{what}: no memory left")
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return CandidateFailure("crash", f"{what}: {trace[-_MOST_TRACE:]}")

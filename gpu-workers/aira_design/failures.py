@@ -5,6 +5,11 @@ from typing import Literal
 Reason = Literal["invalid", "nan", "oom", "crash", "toobig", "noncausal", "tampered"]
 
 
+def is_memory(error: BaseException) -> bool:
+    """Whether an error of Python or torch says that there is no memory left."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
+
+
 class CandidateFailure(Exception):
     """Thrown when a candidate cannot be trained, asked or scored. Repeating the same candidate fails again."""
 

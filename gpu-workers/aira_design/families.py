@@ -20,9 +20,21 @@ def host(settings: Settings) -> Any:
 
 
 def steps(settings: Settings) -> Any:
-    """The module with `train` and `predict`; it runs what a candidate wrote."""
-    if isinstance(settings, LraSettings):
-        from .lra import steps as module
-    else:
-        from .autoresearch import steps as module
+    """The module that runs in the sandbox: `train` and `predict` of autoresearch; lra has one program for both, its mixers."""
+    from .autoresearch import steps as module
+
     return module
+
+
+def loops(settings: Settings) -> Any:
+    """The module with the trusted `train` and `predict`, which talk to the candidate's program."""
+    if isinstance(settings, LraSettings):
+        from .lra import loops as module
+    else:
+        from .autoresearch import loops as module
+    return module
+
+
+def is_mixer(settings: Settings) -> bool:
+    """Whether the program is the `mixers` of an encoder; else it trains and predicts by itself."""
+    return isinstance(settings, LraSettings)

@@ -12,6 +12,7 @@ from .failures import CandidateFailure
 
 PREDICTIONS = "predictions.f32"
 FAILURE = "failure.json"
+NUMBERS, NAMES = "state.f32", "state.json"
 SPLITS = ("validation", "test")
 
 

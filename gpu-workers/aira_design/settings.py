@@ -121,8 +121,9 @@ class TextData:
     """Where text comes from: `corpus` is "stories", the generator of this project, or the name of imported shards.
 
     `train_bytes` of text are for training; `validation_rows` and `test_rows` rows of `length` tokens are hidden, and at
-    `asked_per_row` positions of each the next token is asked for. `document_bytes` is the longest generated document.
-    vocabulary 257 is bytes and a begin-of-text mark; above, byte pair encoding learned from the training text.
+    `asked_per_row` positions of each the next token is asked for, `rows_at_once` rows side by side. `document_bytes` is
+    the longest generated document. vocabulary 257 is bytes and a begin-of-text mark; above, byte pair encoding learned
+    from the training text.
     """
 
     corpus: str
@@ -133,32 +134,41 @@ class TextData:
     length: int
     vocabulary: int
     asked_per_row: int
+    rows_at_once: int
 
     def __post_init__(self) -> None:
-        positive(self, "train_bytes", "document_bytes", "validation_rows", "test_rows", "length", "asked_per_row")
+        positive(self, "train_bytes", "document_bytes", "validation_rows", "test_rows", "length", "rows_at_once")
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.corpus):
             raise ValueError("corpus must be a name of small letters, digits and hyphens")
         if not 257 <= self.vocabulary <= 65_535:
             raise ValueError("vocabulary must be in 257..65535")
-        if not 2 <= self.asked_per_row <= self.length:
-            raise ValueError("asked_per_row must be in 2..length")
+        if not 1 <= self.asked_per_row <= self.length:
+            raise ValueError("asked_per_row must be in 1..length")
 
 
 @dataclass(frozen=True)
 class ScriptBudget:
-    """What `train.py` may use: seconds of training as published, and steps and FLOPs, which do not depend on the machine."""
+    """What `train.py` may use. Batches are served until `tokens` tokens are, or `seconds` after the first, as published.
 
+    `reference_costs`: training and one prediction together may take so many times the processor seconds that a model of
+    the baseline's sizes needs for all those tokens, measured on the machine (autoresearch/reference.py), and start-up; 0
+    where a GPU trains and wall-clock time bounds it. `flops` is what a script is told to plan with.
+    """
+
+    tokens: int
     seconds: float
-    steps: int
     flops: float
+    reference_costs: float
 
     def __post_init__(self) -> None:
-        positive(self, "seconds", "steps", "flops")
+        positive(self, "tokens", "seconds", "flops")
+        if self.reference_costs < 0:
+            raise ValueError("reference_costs must not be negative")
 
 
 @dataclass(frozen=True)
 class AutoresearchSettings:
-    """`probes` counts the rows that are mixed among the hidden ones to see what an answer depends on; see rows.py."""
+    """`probes` hidden rows are asked twice, among other neighbours; 0 where arithmetic depends on the size of a batch."""
 
     family: Literal["autoresearch"]
     data: TextData
@@ -167,8 +177,8 @@ class AutoresearchSettings:
     budget: Budget
 
     def __post_init__(self) -> None:
-        if self.probes < 8:
-            raise ValueError("probes must be at least 8")
+        if self.probes < 0:
+            raise ValueError("probes must not be negative")
 
 
 Settings = Union[LraSettings, AutoresearchSettings]

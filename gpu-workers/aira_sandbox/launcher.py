@@ -7,53 +7,47 @@ groups (the host writes those; this process only enters them).
   L1  The program never runs with an identity, descriptor or variable of this process: descriptors above 2 are closed, the
       environment is the one given, root gives way to a user id that no other process has.
   L2  All that the program may write lies on file systems made here, whose bytes and inodes are bounded. They are mounted in
-      a mount namespace of this process, so that nothing is left when it ends.
+      a mount namespace of this process, so that nothing is left when it ends. An exception are folders of the host that it is
+      given to write (`writable`): what lies in them is measured while it runs.
   L3  Files are handed out after the last process of the program is gone, regular files with one link only, opened without
       following a link, and no more bytes than allowed.
   L4  End of input, or the death of the host, is the order to kill the program.
+  L5  What the program reads are inodes of its own, as far as the kernel allows: a lock or a watch on a file of the machine
+      would be seen by programs that run at the same time.
+  L6  Where a trusted process talks to the program, this process connects to it before any of the above, with the rights of the
+      host, and the program gets the connected socket as descriptor 3. It can reach no other socket of the host.
 
 Messages on descriptor 3, each one line of JSON; a `file` is followed by exactly `bytes` bytes:
-``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
+``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, full, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
 ``done``, or ``unstartable {message}``.
 
-Runs with ``python3 -I -S``, on the standard library alone, and is one file for that reason: nothing beside it can be imported. It
-takes no arguments.
+Runs with ``python3 -I -S``, on the standard library and the files beside it alone. It takes no arguments.
 """
 
 import base64
-import ctypes
 import json
 import os
 import select
 import signal
+import socket
 import stat
 import sys
 import time
 
+# Isolated mode leaves out the folder of the script. At the end, so that nothing in it can stand for a standard module.
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+from stage import Unstartable, build_stage, call, enter_namespaces, give, write_text  # noqa: E402
+
 REPORT = 3
+#: Of the program; see L6.
+CHANNEL = 3
 #: Enough above what people, services and subordinate ids use; a process id is at most 2**22, so that ids are unique.
 FIRST_USER_ID = 2_000_000_000
 DEEPEST = 6
 WATCH_SECONDS = 0.2
 #: How long the kernel may take to end the processes of a namespace that has lost its first one.
 GONE_SECONDS = 10.0
-
-CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 1, 2, 4, 8, 4096, 16384, 1 << 19
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Unstartable(Exception):
-    """The program cannot be started on this machine as it was ordered."""
-
-
-def call(name: str, *arguments: object) -> None:
-    """A function of libc that answers 0. Raises Unstartable with the kernel's reason where it does not."""
-    if getattr(libc, name)(*arguments) != 0:
-        code = ctypes.get_errno()
-        raise Unstartable(f"{name}: {os.strerror(code)}")
 
 
 def report(kind: str, /, **fields: object) -> None:
@@ -90,52 +84,17 @@ def read_rest() -> bytes:
     return b"".join(blocks)
 
 
-def write_text(path: str, text: str) -> None:
-    with open(path, "w") as file:
-        file.write(text)
-
-
-def enter_namespaces(dedicated: bool) -> None:
-    """A mount namespace of this process's own; where it is not root, by way of a user namespace in which it is."""
-    uid, gid = os.getuid(), os.getgid()
-    call("unshare", CLONE_NEWNS if dedicated else CLONE_NEWNS | CLONE_NEWUSER)
-    if not dedicated:
-        write_text("/proc/self/setgroups", "deny")
-        write_text("/proc/self/uid_map", f"0 {uid} 1")
-        write_text("/proc/self/gid_map", f"0 {gid} 1")
-    mount(None, "/", None, MS_SLAVE | MS_REC, None)
-
-
-def mount(source: "str | None", target: str, kind: "str | None", flags: int, data: "str | None") -> None:
-    encode = lambda text: None if text is None else os.fsencode(text)  # noqa: E731
+def connect(path: str) -> int:
+    """A descriptor of the socket of the trusted process that listens at `path` (L6)."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        call("mount", encode(source), encode(target), encode(kind), flags, encode(data))
-    except Unstartable as error:
-        raise Unstartable(f"{error} ({target})") from None
+        channel.connect(path)
+    except OSError as error:
+        raise Unstartable(f"channel: {error.strerror}") from None
+    return channel.detach()
 
 
-def build_stage(stage: str, sources: "list[str]", scratch: "list[dict]", user: int) -> None:
-    """Binds what the program may read below `stage`, and mounts there what it may write (L2)."""
-    opened = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
-    mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=4096,mode=0755")
-    for index, descriptor in enumerate(opened):
-        target = f"{stage}/in{index}"
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            os.mkdir(target)
-        else:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        mount(f"/proc/self/fd/{descriptor}", target, None, MS_BIND | MS_REC, None)
-        os.close(descriptor)
-    for each in scratch:
-        target = f"{stage}/{each['name']}"
-        os.mkdir(target)
-        size = f"size={each['bytes']}," if each["bytes"] else "size=0,"
-        inodes = f"nr_inodes={each['inodes'] or 0},"
-        flags = MS_NOSUID | MS_NODEV | (0 if each["exec"] else MS_NOEXEC)
-        mount("tmpfs", target, "tmpfs", flags, f"{size}{inodes}mode=0700,uid={user},gid={user}")
-
-
-def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
+def become(order: dict, user: int, pipes: "dict[str, int]", channel: "int | None") -> None:
     """In the child: enters the control groups, gives up root (L1), and becomes bubblewrap or the bare program."""
     for path in order["groups"]:
         write_text(path, "0")
@@ -148,6 +107,9 @@ def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
     if order["dieWithParent"]:
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if channel is not None:
+        # In place of the report pipe, which is the parent's alone.
+        os.dup2(channel, CHANNEL)
     kept = dict(pipes)
     for name, text in order["contents"].items():
         descriptor = os.memfd_create(name, 0)
@@ -156,7 +118,7 @@ def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
         kept[name] = descriptor
     if order["closeDescriptors"]:
         lowest = 3
-        for descriptor in sorted(kept.values()):
+        for descriptor in sorted([*kept.values(), *([] if channel is None else [CHANNEL])]):
             os.closerange(lowest, descriptor)
             lowest = descriptor + 1
         os.closerange(lowest, 1 << 20)
@@ -166,7 +128,7 @@ def become(order: dict, user: int, pipes: "dict[str, int]") -> None:
     os.execve(command[0], command, order["environment"])
 
 
-def start(order: dict, user: int) -> "tuple[int, int]":
+def start(order: dict, user: int, channel: "int | None") -> "tuple[int, int]":
     """Forks the child that becomes the program. Answers its process id and where bubblewrap tells its state.
 
     Raises Unstartable with the child's own reason where it cannot become the program.
@@ -176,12 +138,14 @@ def start(order: dict, user: int) -> "tuple[int, int]":
     child = os.fork()
     if child == 0:
         try:
-            become(order, user, {"@tell": tell, "@status": told})
+            become(order, user, {"@tell": tell, "@status": told}, channel)
         except BaseException as error:  # noqa: BLE001 - the child must not return into its parent's code
             os.write(tell, str(error).encode())
         os._exit(127)
     os.close(tell)
     os.close(told)
+    if channel is not None:
+        os.close(channel)
     # Ends with the exec, which closes the other side.
     reason = read_all(failed)
     if reason:
@@ -218,15 +182,50 @@ def descendants() -> "list[int]":
     return found
 
 
-def resident_bytes(pids: "list[int]") -> int:
-    total = 0
+def memory_bytes(pids: "list[int]", sandboxed: bool) -> int:
+    """What processes hold beside files in memory.
+
+    In the sandbox: their own pages, and memory that they share without a file, which counts by its size, since its pages stay
+    when they are no longer mapped. Such memory of other kinds is refused by the filter. Without it: all that they map.
+    """
+    counted = ("RssAnon:", "RssFile:") if sandboxed else ("VmRSS:",)
+    own, shared = 0, {}
     for pid in pids:
         try:
-            with open(f"/proc/{pid}/statm") as file:
-                total += int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError):
+            with open(f"/proc/{pid}/status") as file:
+                own += sum(1024 * int(line.split()[1]) for line in file if line.startswith(counted))
+            with open(f"/proc/{pid}/maps") as file:
+                mapped = [line.split() for line in file if sandboxed and line.endswith("/dev/zero (deleted)\n")]
+        except (OSError, ValueError):
+            continue
+        sizes: "dict[str, int]" = {}
+        for extent, _, _, _, inode, *_ in mapped:
+            start, end = (int(part, 16) for part in extent.split("-"))
+            sizes[inode] = sizes.get(inode, 0) + end - start
+        for inode, size in sizes.items():
+            shared[inode] = max(shared.get(inode, 0), size)
+    return own + sum(shared.values())
+
+
+def folder_bytes(folder: str) -> int:
+    """What a folder takes on disk; it may change meanwhile."""
+    total, open_ends = 0, [folder]
+    while open_ends:
+        try:
+            with os.scandir(open_ends.pop()) as entries:
+                for entry in entries:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        open_ends.append(entry.path)
+        except OSError:
             continue
     return total
+
+
+def file_bytes(mounts: "list[str]") -> int:
+    """What lies on file systems in memory, deleted files that are still open included."""
+    used = [os.statvfs(path) for path in mounts]
+    return sum((each.f_blocks - each.f_bfree) * each.f_frsize for each in used)
 
 
 def kill(pid: int) -> None:
@@ -242,6 +241,9 @@ class Watch:
     def __init__(self, child: int, order: dict) -> None:
         self.child = child
         self.limit: "int | None" = order["watchBytes"]
+        self.mounts = [f"{order['stage']}/{each['name']}" for each in order["scratch"]]
+        self.writable: "list[dict]" = order["writable"]
+        self.full = False
         self.cpu_seconds = 0.0
         self.peak = 0
         self.watched = False
@@ -256,7 +258,7 @@ class Watch:
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
         poller.register(0, select.POLLIN | select.POLLHUP)
-        timeout = None if self.limit is None else WATCH_SECONDS * 1000
+        timeout = None if self.limit is None and not self.writable else WATCH_SECONDS * 1000
         while True:
             ready = dict(poller.poll(timeout))
             if descriptor in ready:
@@ -268,9 +270,12 @@ class Watch:
             self.look()
 
     def look(self) -> None:
+        if any(folder_bytes(each["path"]) > each["bytes"] for each in self.writable):
+            self.full = True
+            kill(self.child)
         if self.limit is None:
             return
-        held = resident_bytes(descendants())
+        held = memory_bytes(descendants(), bool(self.mounts)) + file_bytes(self.mounts)
         self.peak = max(self.peak, held)
         if held > self.limit:
             self.watched = True
@@ -371,13 +376,18 @@ _kinds = {
 def run(order: dict) -> None:
     user = FIRST_USER_ID + os.getpid() if order["dedicated"] else 0
     call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    channel = None if order["channel"] is None else connect(order["channel"])
     if order["stage"] is not None:
         enter_namespaces(order["dedicated"])
-        build_stage(order["stage"], order["sources"], order["scratch"], user)
-    child, status = start(order, user)
+        build_stage(order, user)
+    if order["dedicated"]:
+        give(order["writable"], user, user)
+    child, status = start(order, user, channel)
     report("started", uid=user if order["dedicated"] else os.getuid())
     watch = Watch(child, order)
     ended = watch.until_gone()
+    if order["dedicated"]:
+        give(order["writable"], os.getuid(), os.getgid())
     code = os.waitstatus_to_exitcode(ended)
     report(
         "ended",
@@ -386,6 +396,7 @@ def run(order: dict) -> None:
         cpuSeconds=watch.cpu_seconds,
         peakBytes=watch.peak,
         watched=watch.watched,
+        full=watch.full,
         # Bubblewrap tells the code of a program that ran; where it says none it has failed itself or was killed.
         ran=order["stage"] is None or b"exit-code" in read_all(status),
     )

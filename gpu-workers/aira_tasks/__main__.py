@@ -1,4 +1,4 @@
-"""`python3 -m aira_tasks submissions | holdout | leaks | modules`: the host's questions about a task's folders.
+"""`python3 -m aira_tasks submissions | variants | leaks | modules`: the host's questions about a task's folders.
 
 Each prints one line of JSON. Status 2 and one sentence when a folder is not of a known format.
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from . import chain
-from .rehearsal import hold_out, scoring_columns, submissions, visible_answers
+from .rehearsal import scoring_columns, submissions, variants, visible_answers
 from .tables import NoTable
 
 
@@ -22,17 +22,16 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     made = verbs.add_parser("submissions", help="gold, permuted, NaN and truncated submissions")
     made.add_argument("--labelled", type=Path, required=True)
-    held = verbs.add_parser("holdout", help="hidden rows made of training rows")
-    held.add_argument("--agent", type=Path, required=True)
-    held.add_argument("--share", type=float, required=True)
-    held.add_argument("--seed", type=int, required=True)
+    varied = verbs.add_parser("variants", help="permuted, NaN and truncated submissions of a given one")
+    varied.add_argument("--gold", type=Path, required=True)
     leaks = verbs.add_parser("leaks", help="what of the answers an agent could see")
     leaks.add_argument("--agent", type=Path, required=True)
     leaks.add_argument("--labelled", type=Path, required=True)
-    for verb in (made, held, leaks):
+    for verb in (made, leaks):
         verb.add_argument("--columns", required=True, help="scoring_column of the metadata, as JSON")
-    for verb in (made, held):
+    for verb in (made, varied):
         verb.add_argument("--out", type=Path, required=True)
+        verb.add_argument("--header", type=json.loads, help="names of the submission's columns, as JSON")
     modules = verbs.add_parser("modules", help="which modules this Python lacks")
     modules.add_argument("names", nargs="*")
     _steps(verbs)
@@ -42,14 +41,13 @@ def main() -> int:
     if options.verb == "modules":
         print(json.dumps([name for name in options.names if importlib.util.find_spec(name) is None]))
         return 0
-    columns = scoring_columns(json.loads(options.columns))
     try:
         if options.verb == "submissions":
-            found = submissions(options.labelled, columns, options.out)
-        elif options.verb == "holdout":
-            found = hold_out(options.agent, columns, options.share, options.seed, options.out)
+            found = submissions(options.labelled, scoring_columns(json.loads(options.columns)), options.header, options.out)
+        elif options.verb == "variants":
+            found = variants(options.gold, options.header, options.out)
         else:
-            found = visible_answers(options.agent, options.labelled, columns)
+            found = visible_answers(options.agent, options.labelled, scoring_columns(json.loads(options.columns)))
     except NoTable as error:
         print(f"aira_tasks: {error}", file=sys.stderr)
         return 2
@@ -61,8 +59,10 @@ def _steps(verbs) -> None:
     prepare, train = verbs.add_parser("prepare"), verbs.add_parser("train")
     predict, score = verbs.add_parser("predict"), verbs.add_parser("score")
     prepare.add_argument("--seed", type=int, required=True)
-    prepare.add_argument("--data", type=Path)
-    prepare.add_argument("--secret", type=Path, help="accepted and not used: the rows are the task's own")
+    for verb in (prepare, score):
+        verb.add_argument("--data", type=Path, help="folder of imported data")
+        verb.add_argument("--dataset", action="append", default=[], help="what of it the scripts see; without, all")
+    prepare.add_argument("--secret", type=Path, help="file whose bytes decide the order of rows")
     train.add_argument("--seed", type=int, required=True)
     train.add_argument("--train", type=Path, required=True)
     predict.add_argument("--inputs", type=Path, required=True)
@@ -83,7 +83,8 @@ def _prepare(options: argparse.Namespace) -> int:
     settings = json.loads(options.settings.read_text(encoding="utf-8"))
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        found = chain.prepare(settings, options.seed, options.data, options.out)
+        secret = options.secret.read_bytes() if options.secret else None
+        found = chain.prepare(settings, options.seed, options.data, options.out, secret, options.dataset)
     except (chain.Refused, OSError) as error:
         print(f"aira_tasks: {error}", file=sys.stderr)
         return 2
@@ -112,7 +113,9 @@ def _untrusted(out: Path, step) -> int:
 def _score(options: argparse.Namespace) -> int:
     settings = json.loads(options.settings.read_text(encoding="utf-8"))
     try:
-        metrics = chain.score(settings, options.hidden, options.predictions, options.split)
+        metrics = chain.score(
+            settings, options.hidden, options.predictions, options.split, options.data, options.dataset
+        )
         found = {"status": "ok", "score": metrics[settings["metric"]], "metrics": metrics}
     except chain.ProgramFailed as failure:
         found = {"status": "failed", "reason": failure.reason, "message": str(failure)}

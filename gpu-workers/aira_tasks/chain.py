@@ -7,56 +7,72 @@ program is `solution.py`: it finds the agent's data in ./data and leaves ./submi
    trusted steps alone.
 2. A search steers by rows held out of the training split, scored by the task's own evaluate.py. The test split of the task
    is asked for in a step of its own, and only where the host wants the test figure.
-3. A submission with anything but finite numbers where the answers are numbers is refused before evaluate.py sees it: some
-   evaluators leave out what is not a number, which rewards leaving out the hard rows.
+3. What evaluate.py reads is what was checked (submission.py).
+4. The place of a row says nothing about its answer: a program sees the rows of train and test in an order that a secret of
+   the laboratory decides (roworder.py), and the answers are put in the same order when it is scored.
+5. What no program can mend is Refused before one is trained: scripts, packages, a default baseline that is not valid.
 """
 
-import csv
 import json
 import math
 import os
 import py_compile
+import re
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
+from . import csvtext
+from .baseline import default_baseline
+from .failures import ProgramFailed, Refused
 from .rehearsal import hold_out, scoring_columns
-from .tables import NoTable, read_table
+from .roworder import RowOrder, shuffle
+from .submission import MOST_SUBMISSION_BYTES, SUBMISSION, plain_file, require_numbers, rewritten
+from .tables import NoTable, read_table, replace_table
 
-PROGRAM, SUBMISSION, ANSWERS = "solution.py", "submission.csv", "predictions.f32"
-MOST_SUBMISSION_BYTES = 256 * 2**20
+PROGRAM, ANSWERS, LABELLED = "solution.py", "predictions.f32", "test_with_labels"
+NO_DATA = "no-data"
 MARKER = "--- EVALUATION RESULT ---"
+_ORDER = "order.json"
 _SHARE = 0.2
 _FAILED = 3
+_LACKING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
+_QUIET = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    # Data that are small enough are read into memory; else `datasets` writes its caches beside the imported files.
+    "HF_DATASETS_IN_MEMORY_MAX_SIZE": str(4 * 2**30),
+}
 
 
-class Refused(Exception):
-    """Thrown when settings, data or the task's scripts are wrong; one sentence, status 2."""
+def prepare(
+    settings: Dict[str, Any], seed: int, raw: Optional[Path], out: Path,
+    secret: Optional[bytes] = None, datasets: Sequence[str] = (),
+) -> dict:  # fmt: skip
+    """Write train/ (nothing), validation/ and test/ (the program's ./data) and hidden/. Raises Refused.
 
-
-class ProgramFailed(Exception):
-    """Thrown when the program or its submission is wrong; carries a reason code."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-def prepare(settings: Dict[str, Any], seed: int, raw: Optional[Path], out: Path) -> dict:
-    """Write train/ (nothing), validation/ and test/ (the program's ./data) and hidden/. Raises Refused."""
+    `raw` is the data folder; of it the scripts see `datasets`, or everything where none is named. Nothing that is kept
+    names a place outside `out`, which may be renamed and used by others with the same data.
+    """
     task = Path(settings["task"])
-    raw = (raw or out).resolve()
     agent = out / "test"
-    for folder in (agent, out / "train", out / "hidden"):
+    for folder in (agent, out / "train", out / "hidden" / NO_DATA):
         folder.mkdir(parents=True)
-    _script(task / "prepare.py", ["--global-shared-data-dir", raw, "--agent-data-mount-dir", agent])
+    with _raw(raw, datasets, out / "hidden") as shown:
+        _script(task / "prepare.py", ["--global-shared-data-dir", shown, "--agent-data-mount-dir", agent])
     columns = scoring_columns(settings["columns"])
+    # The name of the task and not its path: scores are of the content, wherever it lies.
+    order = RowOrder(task.name, seed, secret)
     try:
-        held = hold_out(agent, columns, _SHARE, seed, out / "held")
+        with _raw(raw, datasets, out / "hidden") as shown:
+            labels = _test_in_order(task, shown, agent, out / "hidden", columns, order)
+        held = hold_out(agent, columns, _SHARE, order.of("validation"), labels, out / "held")
+        shuffle(agent / "train", order.of("train"))
     except NoTable as error:
         raise Refused(f"{error}; without validation rows there is nothing to search by") from error
     for extra in sorted(agent.iterdir()):
@@ -65,7 +81,8 @@ def prepare(settings: Dict[str, Any], seed: int, raw: Optional[Path], out: Path)
     shutil.move(str(out / "held" / "data"), str(out / "validation"))
     shutil.move(str(out / "held" / "labelled"), str(out / "hidden" / "validation"))
     shutil.rmtree(out / "held")
-    (out / "hidden" / "raw.json").write_text(json.dumps(str(raw)), encoding="utf-8")
+    if settings.get("default") is not None:
+        _rehearse(settings, out)
     entry = {"file": ANSWERS, "bytes": MOST_SUBMISSION_BYTES}
     return {"splits": {"validation": entry, "test": entry}, "held_out": held}
 
@@ -94,10 +111,13 @@ def predict(inputs: Path, candidate: Path, out: Path) -> None:
     shutil.copyfile(submission, out / ANSWERS)
 
 
-def score(settings: Dict[str, Any], hidden: Path, answers: Path, split: str) -> Dict[str, float]:
+def score(
+    settings: Dict[str, Any], hidden: Path, answers: Path, split: str,
+    raw: Optional[Path] = None, datasets: Sequence[str] = (),
+) -> Dict[str, float]:  # fmt: skip
     """Return {metric: score}. Raises ProgramFailed for a submission without one, Refused when a script is broken."""
     task, metric = Path(settings["task"]), settings["metric"]
-    content = _plain_file(answers)
+    content = rewritten(plain_file(answers))
     work = Path(tempfile.mkdtemp(prefix="aira-airs-"))
     try:
         data, log = work / "data", work / "log"
@@ -105,17 +125,21 @@ def score(settings: Dict[str, Any], hidden: Path, answers: Path, split: str) -> 
             folder.mkdir()
         (log / SUBMISSION).write_bytes(content)
         if split == "test":
-            raw = json.loads((hidden / "raw.json").read_text(encoding="utf-8"))
-            flags = ["--global-shared-data-dir", raw, "--agent-data-mount-dir", data, "--agent-log-dir", log]
-            _script(task / "evaluate_prepare.py", flags)
+            with _raw(raw, datasets, hidden) as shown:
+                flags = ["--global-shared-data-dir", shown, "--agent-data-mount-dir", data, "--agent-log-dir", log]
+                _script(task / "evaluate_prepare.py", flags)
+            _reorder(data / LABELLED, hidden / _ORDER)
         else:
             shutil.copytree(hidden / "validation", data, dirs_exist_ok=True)
         shutil.copyfile(log / SUBMISSION, data / SUBMISSION)
-        _require_numbers(data, scoring_columns(settings["columns"]), content)
+        require_numbers(content, scoring_columns(settings["columns"]), read_table(data / LABELLED))
         done = _run(task / "evaluate.py", ["--submission-file", "./data/submission.csv"], work)
         if done.returncode != 0:
+            _require_packages(task / "evaluate.py", done.stderr)
             raise ProgramFailed("invalid", f"the submission is not accepted: {_last(done.stderr)}")
         return {metric: _result(done.stdout, metric)}
+    except NoTable as error:
+        raise Refused(str(error)) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -128,58 +152,63 @@ def failed(out: Path, failure: ProgramFailed) -> int:
     return _FAILED
 
 
-def _require_numbers(data: Path, columns: Sequence[str], content: bytes) -> None:
-    """Raise ProgramFailed `nan` unless every cell is finite where the answers are numbers or lists of numbers."""
+def _test_in_order(
+    task: Path, raw: Path, agent: Path, hidden: Path, columns: Sequence[str], order: RowOrder
+) -> Optional[str]:
+    """Put the agent's test rows in an order of the laboratory's own and keep that order; return the name of the file with
+    the answers. Raises NoTable and Refused where answers and rows cannot be told to belong together."""
+    test = read_table(agent / "test")
+    work = Path(tempfile.mkdtemp(prefix="aira-airs-"))
     try:
-        table = read_table(data / "test_with_labels")
-    except NoTable:
-        return
+        data, log = work / "data", work / "log"
+        for folder in (data, log):
+            folder.mkdir()
+        # Scripts fetch a submission whether or not there is one.
+        blank = [csvtext.line(columns)] + [csvtext.line(["0"] * len(columns))] * test.rows
+        (log / SUBMISSION).write_text("".join(blank), encoding="utf-8")
+        flags = ["--global-shared-data-dir", raw, "--agent-data-mount-dir", data, "--agent-log-dir", log]
+        _script(task / "evaluate_prepare.py", flags)
+        answers = read_table(data / LABELLED)
+        if answers.rows != test.rows:
+            raise Refused(f"{LABELLED} has {answers.rows} rows and test {test.rows}, so that their order cannot be hidden")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    (hidden / _ORDER).write_text(json.dumps(shuffle(agent / "test", order.of("test"))), encoding="utf-8")
+    return answers.file
+
+
+def _reorder(labelled: Path, order: Path) -> None:
+    """Give the answers the order in which the program saw the rows. Raises NoTable, Refused."""
+    rows, table = json.loads(order.read_text(encoding="utf-8")), read_table(labelled)
+    if table.rows != len(rows):
+        raise Refused(f"{LABELLED} has {table.rows} rows; when the data were prepared it had {len(rows)}")
+    replace_table(labelled, table.take(rows))
+
+
+def _rehearse(settings: Dict[str, Any], out: Path) -> None:
+    """Score the default baseline on validation rows. Raises Refused where it is no valid submission."""
+    work = Path(tempfile.mkdtemp(prefix="aira-airs-"))
     try:
-        rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ProgramFailed("invalid", f"{SUBMISSION} is no csv: {error}") from error
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    for place, column in enumerate(columns):
-        if column not in table.names or not all(_numbers(value) for value in table.column(column)[:100]):
-            continue
-        where = header.index(column) if column in header else place
-        for number, row in enumerate(rows[1:], start=2):
-            cell = row[where] if where < len(row) else ""
-            if not _numbers(cell):
-                raise ProgramFailed("nan", f"row {number} of {SUBMISSION} has {cell[:40]!r}; finite numbers are needed")
+        os.symlink((out / "validation").resolve(), work / "data")
+        (work / PROGRAM).write_text(default_baseline(settings["default"]), encoding="utf-8")
+        done = _run(work / PROGRAM, [], work)
+        if done.returncode != 0:
+            raise ProgramFailed("crash", _last(done.stderr))
+        score(settings, out / "hidden", work / SUBMISSION, "validation")
+    except ProgramFailed as failure:
+        raise Refused(
+            f"write baseline/{PROGRAM} in the task's directory: a search starts from it, and the same answer for all rows is "
+            f"no valid submission here: {failure}"
+        ) from failure
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def _numbers(value: Any) -> bool:
-    """Whether a value, or the text of one, is a finite number or a list of such."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            try:
-                value = float(value)
-            except ValueError:
-                return False
-    if isinstance(value, list):
-        return len(value) > 0 and all(_numbers(one) for one in value)
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _plain_file(file: Path) -> bytes:
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise ProgramFailed("invalid", f"the program left no {SUBMISSION}") from error
-    except OSError as error:
-        raise ProgramFailed("tampered", f"{SUBMISSION} is not a plain file") from error
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        os.close(descriptor)
-        raise ProgramFailed("tampered", f"{SUBMISSION} is not a plain file of one name")
-    with os.fdopen(descriptor, "rb") as stream:
-        content = stream.read(MOST_SUBMISSION_BYTES + 1)
-    if len(content) > MOST_SUBMISSION_BYTES:
-        raise ProgramFailed("invalid", f"{SUBMISSION} is larger than {MOST_SUBMISSION_BYTES} bytes")
-    return content
+def _require_packages(script: Path, stderr: str) -> None:
+    """Raise Refused where a script of the task ended because this Python lacks a package: no submission changes that."""
+    found = _LACKING.search(stderr)
+    if found:
+        raise Refused(f"{script.name} of the task needs the Python package {found[1]}, which {sys.executable} lacks")
 
 
 def _result(stdout: str, metric: str) -> float:
@@ -197,9 +226,30 @@ def _result(stdout: str, metric: str) -> float:
     return float(numbers[metric])
 
 
+@contextmanager
+def _raw(raw: Optional[Path], datasets: Sequence[str], hidden: Path) -> Iterator[Path]:
+    """The folder that a task's scripts read raw data from: the data folder, a view of some of it, or an empty one."""
+    if raw is None:
+        yield (hidden / NO_DATA).resolve()
+        return
+    folder = raw.resolve()
+    if not datasets:
+        yield folder
+        return
+    view = Path(tempfile.mkdtemp(prefix="aira-raw-")).resolve()
+    try:
+        for name in datasets:
+            (view / name).parent.mkdir(parents=True, exist_ok=True)
+            os.symlink(folder / name, view / name)
+        yield view
+    finally:
+        shutil.rmtree(view, ignore_errors=True)
+
+
 def _script(script: Path, arguments: List[object]) -> None:
     done = _run(script, arguments, script.parent)
     if done.returncode != 0:
+        _require_packages(script, done.stderr)
         raise Refused(f"{script.name} of the task ended with {done.returncode}: {_last(done.stderr)}")
 
 
@@ -207,7 +257,7 @@ def _run(script: Path, arguments: List[object], cwd: Path) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, str(script), *map(str, arguments)],
         cwd=cwd, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"},
+        env={**os.environ, **_QUIET},
     )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ from .directory import (
 )
 
 _HIDDEN, _SECRET = "hidden", "secret"
+_SCRIPTS = ("autoresearch",)
+"""Families that are trained and asked by trusted code, which starts the candidate's program itself here."""
 
 
 def prepare(task: Path, with_literature: bool = False) -> None:
@@ -161,10 +163,35 @@ def _score(options, labelled: Path, evaluation: dict, names: List[str]) -> float
         shutil.copyfile(options.submission_file.parent / name, work / "candidate" / name)
     write_json(work / "settings.json", evaluation["settings"])
     labelled, candidate, device = labelled.resolve(), work / "candidate", ("--device", options.device)
-    _must(_design("train", work, "--seed", evaluation["seed"], "--train", labelled / "train", "--candidate", candidate,
-                  "--out", work / "state", *device), work / "state")  # fmt: skip
-    _must(_design("predict", work, "--inputs", labelled / "test", "--candidate", candidate, "--state", work / "state",
-                  "--out", work / "answers", *device), work / "answers")  # fmt: skip
+    state = work / "state"
+    hosted = ("--manifest", labelled / "manifest.json", "--candidate", candidate, *device)
+    _must_host(_design("host-train", work, "--seed", evaluation["seed"], "--train", labelled / "train",
+                       "--out", state, *hosted))  # fmt: skip
+    if evaluation["settings"]["family"] in _SCRIPTS:
+        _hand_over(state, json.loads((labelled / "manifest.json").read_text(encoding="utf-8"))["state"])
+    asked = _must_host(_design("host-predict", work, "--inputs", labelled / "test", "--state", state,
+                               "--out", work / "answers", *hosted))  # fmt: skip
+    if "score" not in asked:
+        return _figure(work, labelled)
+    shutil.rmtree(work)
+    return asked["score"]
+
+
+def _hand_over(state: Path, names: List[str]) -> None:
+    """Leave the files of `names` in what a script's training has left. Raises BadSubmission where it has failed."""
+    failure = state / "failure.json"
+    if failure.is_file() and not failure.is_symlink() and failure.stat().st_size < 65_536:
+        told = json.loads(failure.read_text(encoding="utf-8"))
+        raise BadSubmission(f"{told['reason']}: {told['message']}")
+    for one in state.iterdir():
+        if one.is_symlink() or one.name not in names:
+            shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+    missing = [name for name in names if not (state / name).is_file()]
+    if missing:
+        raise BadSubmission(f"crash: the training left no {missing[0]}")
+
+
+def _figure(work: Path, labelled: Path) -> float:
     scored = _design("score", work, "--manifest", labelled / "manifest.json", "--hidden", labelled / _HIDDEN,
                      "--predictions", work / "answers" / "predictions.f32", "--state", work / "state",
                      "--split", "test")  # fmt: skip
@@ -187,13 +214,13 @@ def _design(verb: str, work: Path, *arguments: object) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
-def _must(done: subprocess.CompletedProcess, out: Path) -> None:
-    """Raise BadSubmission with what the child says of the candidate, or its last line."""
-    if done.returncode == 0:
-        return
-    failure = out / "failure.json"
-    if failure.is_file() and not failure.is_symlink() and failure.stat().st_size < 65_536:
-        told = json.loads(failure.read_text(encoding="utf-8"))
-        raise BadSubmission(f"{told['reason']}: {told['message']}")
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    raise BadSubmission(f"crash: the program ended with {done.returncode}: {last[:500]}")
+def _must_host(done: subprocess.CompletedProcess) -> dict:
+    """Return what the host has found. Raises BadSubmission where that is a failure, RuntimeError where it failed itself."""
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    found = json.loads(done.stdout.splitlines()[-1])
+    if found["status"] == "gone":
+        raise BadSubmission(f"crash: the program ended early: {(done.stderr.strip().splitlines() or ['no message'])[-1][:500]}")
+    if found["status"] != "ok":
+        raise BadSubmission(f"{found['reason']}: {found['message']}")
+    return found

@@ -3,15 +3,21 @@
 Trusted code of the laboratory. It reads folders that a task's own scripts wrote, never a candidate's.
 """
 
-import csv
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
+from . import csvtext
+from .answers import are_numbers
 from .tables import NoTable, Table, read_table
+
+Draw = Callable[[int], Sequence[int]]
+"""An order of so many rows."""
+
+Header = Optional[Sequence[str]]
 
 _SHARE = 0.2  # of the rows, in the partly permuted submission
 _SEED = 20
@@ -23,54 +29,69 @@ def scoring_columns(value: Any) -> List[str]:
     return [str(name).strip() for name in names]
 
 
-def submissions(labelled: Path, columns: Sequence[str], out: Path) -> Dict[str, int]:
-    """Write gold.csv and what must score worse or be refused; return {"rows": n}. Raises NoTable.
-
-    permuted-part.csv has a fifth of the rows exchanged among each other, permuted.csv all; nan.csv says NaN everywhere,
-    short.csv lacks the last row.
-    """
+def submissions(labelled: Path, columns: Sequence[str], header: Header, out: Path) -> Dict[str, Any]:
+    """Write the answers themselves as `variants` does with a given submission, and return the same. Raises NoTable."""
     table = read_table(labelled)
     missing = [name for name in columns if name not in table.names]
     if missing:
         raise NoTable(f"{labelled} has no column {missing[0]}; there are {', '.join(table.names)}")
-    values = [list(row) for row in zip(*(table.column(name) for name in columns))]
-    gold = [[_cell(value) for value in row] for row in values]
+    rows = zip(*(table.column(name) for name in columns))
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out / "answers.csv", columns, [[_cell(value) for value in row] for row in rows])
+    return variants(out / "answers.csv", header, out)
+
+
+def variants(gold: Path, header: Header, out: Path) -> Dict[str, Any]:
+    """Write gold.csv, which is the submission `gold`, and what must score worse than it or be refused.
+
+    Columns get the names of `header`, those that an agent is told, where there are as many. Returns the names that they
+    had, the number of rows, and whether all are numbers. permuted-part.csv has a fifth of the rows exchanged among each other, permuted.csv all; nan.csv says NaN everywhere,
+    short.csv lacks the last row. Raises NoTable.
+    """
+    try:
+        had, *rows = csvtext.rows(gold.read_bytes())
+    except csvtext.OddCsv as error:
+        raise NoTable(f"{gold} is no csv: {error}") from error
+    if len(rows) < 2:
+        raise NoTable(f"{gold} has {len(rows)} rows, too few to permute any")
     rng = np.random.default_rng(_SEED)
-    some = rng.choice(len(gold), max(2, round(_SHARE * len(gold))), replace=False)
-    part = list(range(len(gold)))
+    some = rng.choice(len(rows), max(2, round(_SHARE * len(rows))), replace=False)
+    part = list(range(len(rows)))
     for row, other in zip(some, _derangement(rng, some)):
         part[row] = other
-    everything = _derangement(rng, np.arange(len(gold)))
+    everything = _derangement(rng, np.arange(len(rows)))
+    names = header if header and len(header) == len(had) else had
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / "gold.csv", columns, gold)
-    _write(out / "permuted-part.csv", columns, [gold[row] for row in part])
-    _write(out / "permuted.csv", columns, [gold[row] for row in everything])
-    _write(out / "nan.csv", columns, [[_nan(value) for value in row] for row in values])
-    _write(out / "short.csv", columns, gold[:-1])
-    return {"rows": len(gold)}
+    _write(out / "gold.csv", names, rows)
+    _write(out / "permuted-part.csv", names, [rows[row] for row in part])
+    _write(out / "permuted.csv", names, [rows[row] for row in everything])
+    _write(out / "nan.csv", names, [[_nan(cell) for cell in row] for row in rows])
+    _write(out / "short.csv", names, rows[:-1])
+    return {"header": had, "rows": len(rows), "numbers": all(are_numbers(column) for column in zip(*rows))}
 
 
-def hold_out(agent: Path, columns: Sequence[str], share: float, seed: int, out: Path) -> Dict[str, Any]:
-    """Write out/data/{train,test,...} as an agent sees them and out/labelled/test_with_labels, all from training rows.
+def hold_out(agent: Path, columns: Sequence[str], share: float, draw: Draw, labels: Optional[str], out: Path) -> Dict[str, Any]:
+    """Write out/data/{train,test} as an agent sees them and out/labelled/test_with_labels, all from training rows.
 
-    So a task's own evaluate.py gives a validation figure, and the hidden rows are not looked at. Every further folder of
-    the agent's data but `test` comes along. Raises NoTable when the training split is no table or lacks the columns.
+    So a task's own evaluate.py gives a validation figure, and the hidden rows are not looked at. The first rows of the
+    order that `draw` gives are hidden; both parts stand in that order. `labels` is the name of the file with the answers.
+    Raises NoTable when train or test are no tables or the scoring columns are not in train.
     """
-    train = read_table(agent / "train")
-    missing = [name for name in columns if name not in train.names]
-    if missing:
-        raise NoTable(f"the training split has no column {missing[0]}, so no validation rows can be held out of it")
-    order = np.random.default_rng([_SEED, seed]).permutation(train.rows)
+    train, test = read_table(agent / "train"), read_table(agent / "test")
+    for name in columns:
+        if train.names.count(name) != 1:
+            many = "no column" if name not in train.names else "more than one column"
+            raise NoTable(f"the training split has {many} {name}, so no validation rows can be held out of it")
     held = max(1, round(share * train.rows))
     if held >= train.rows:
         raise NoTable(f"the training split has {train.rows} rows, too few to hold any out")
-    hidden, kept = sorted(order[:held].tolist()), sorted(order[held:].tolist())
-    test_names = _test_columns(agent, train, columns)
-    train.take(kept).save(out / "data" / "train")
-    rows: Table = train.take(hidden)
-    rows.without([name for name in rows.names if name not in test_names]).save(out / "data" / "test")
-    rows.save(out / "labelled" / "test_with_labels")
-    return {"train": len(kept), "validation": held}
+    order = draw(train.rows)
+    train.take(order[held:]).save(out / "data" / "train")
+    rows: Table = train.take(order[:held])
+    asked = rows.without([name for name in rows.names if name not in test.names])
+    asked.called(test.file).save(out / "data" / "test")
+    rows.called(labels).save(out / "labelled" / "test_with_labels")
+    return {"train": train.rows - held, "validation": held}
 
 
 def visible_answers(agent: Path, labelled: Path, columns: Sequence[str]) -> List[str]:
@@ -103,13 +124,6 @@ def visible_answers(agent: Path, labelled: Path, columns: Sequence[str]) -> List
     return found
 
 
-def _test_columns(agent: Path, train: Table, columns: Sequence[str]) -> List[str]:
-    try:
-        return read_table(agent / "test").names
-    except NoTable:
-        return [name for name in train.names if name not in columns]
-
-
 def _derangement(rng: np.random.Generator, rows: np.ndarray) -> List[int]:
     """The rows in an order in which none stays where it was."""
     order = rng.permutation(len(rows))
@@ -122,16 +136,15 @@ def _cell(value: Any) -> str:
     return json.dumps(value) if isinstance(value, (list, dict)) else str(value)
 
 
-def _nan(value: Any) -> str:
-    """NaN in the form of `value`: for a list, given as such or as JSON, a list of as many."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return "nan"
+def _nan(cell: str) -> str:
+    """NaN in the form of `cell`: for a JSON list, a list of as many."""
+    try:
+        value = json.loads(cell) if cell.startswith("[") else None
+    except ValueError:
+        value = None
     return json.dumps([math.nan] * len(value)) if isinstance(value, list) else "nan"
 
 
 def _write(file: Path, columns: Sequence[str], rows: List[List[str]]) -> None:
     with file.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([list(columns), *rows])
+        stream.writelines(map(csvtext.line, [columns, *rows]))

@@ -71,11 +71,12 @@ def check_engine() -> int:
     """Print {"engine": "native" | "torch", "reason": why not native, or null} for whoever starts CPU workers later."""
     import torch
 
-    from .native import Unavailable, open_engine
+    from .native import Unavailable
+    from .worker.enginecache import open_verified_engine
 
     torch.set_num_threads(1)
     try:
-        open_engine()
+        open_verified_engine()
         found = {"engine": "native", "reason": None}
     except Unavailable as error:
         found = {"engine": "torch", "reason": str(error)}

@@ -17,6 +17,7 @@ from aira_tasks.tables import NoTable, read_table
 
 TASK = REPOSITORY / "tests" / "airs" / "TimeSeriesForecastingSyntheticWeeklyMAE"
 SETTINGS = {"family": "airs", "task": str(TASK), "columns": "label_target", "metric": "MAE"}
+SECRET = b"of the laboratory, 32 bytes long"
 BASELINE = (PACKAGE / "aira_tasks" / "constant_baseline.py").read_text()
 NAIVE = """
 import csv, json
@@ -41,7 +42,10 @@ def prepared(tmp_path_factory):
         writer.writerow(["target"])
         for row in range(137):
             writer.writerow([json.dumps([round(10 * row + math.sin(week / 9), 3) for week in range(52)])])
-    manifest = chain.prepare(SETTINGS, 3, raw, root / "out")
+    manifest = chain.prepare(SETTINGS, 3, raw, root / "made", SECRET)
+    # Kept under another name than the one it was made under, as the host keeps it, and used when the raw data have moved.
+    (root / "made").rename(root / "out")
+    raw.rename(root / "moved")
     return root / "out", manifest
 
 
@@ -54,7 +58,7 @@ def run(tmp_path, prepared, program, split="validation"):
     (candidate / "solution.py").write_text(program)
     chain.train(candidate, state)
     chain.predict(out / split, candidate, answers)
-    return chain.score(SETTINGS, out / "hidden", answers / "predictions.f32", split)
+    return chain.score(SETTINGS, out / "hidden", answers / "predictions.f32", split, out.parent / "moved")
 
 
 def test_validation_rows_are_training_rows_that_the_program_does_not_see(prepared):
@@ -100,16 +104,45 @@ def test_what_is_wrong_with_a_program_has_a_reason(tmp_path, prepared, reason, p
 
 
 def test_a_link_as_answer_is_not_followed(tmp_path, prepared):
-    (tmp_path / "predictions.f32").symlink_to(prepared[0] / "hidden" / "raw.json")
+    (tmp_path / "predictions.f32").symlink_to(prepared[0] / "manifest.json")
     with pytest.raises(chain.ProgramFailed) as caught:
         chain.score(SETTINGS, prepared[0] / "hidden", tmp_path / "predictions.f32", "validation")
     assert caught.value.reason == "tampered"
 
 
+def test_scripts_see_the_named_data_set_alone(tmp_path):
+    """A task that lists what it was given: `datasets` is all of it, and nothing is an empty folder, at both steps."""
+    task = tmp_path / "task"
+    shutil.copytree(TASK, task)
+    told = 'import sys; from pathlib import Path; at = Path(sys.argv[sys.argv.index("--global-shared-data-dir") + 1])\n'
+    told += f'open({str(tmp_path / "seen")!r}, "a").write(str(sorted(p.name for p in at.glob("*/*"))))\n'
+    for script in ("prepare.py", "evaluate_prepare.py"):
+        (task / script).write_text(told + _MAKES_ROWS)
+    (task / "evaluate.py").write_text("print('--- EVALUATION RESULT ---\\n{\"MAE\": 1.5}')")
+    for name in ("one/a", "two/b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    settings = {**SETTINGS, "task": str(task), "columns": "y"}
+    (tmp_path / "answers.csv").write_text("y\n1\n2\n")
+    for number, (raw, datasets) in enumerate([(tmp_path / "data", ["one/a"]), (tmp_path / "data", []), (None, [])]):
+        made, kept = tmp_path / f"making-{number}", tmp_path / f"kept-{number}"
+        chain.prepare(settings, 1, raw, made, datasets)
+        made.rename(kept)
+        chain.score(settings, kept / "hidden", tmp_path / "answers.csv", "test", raw, datasets)
+    assert (tmp_path / "seen").read_text() == "['a']" * 2 + "['a', 'b']" * 2 + "[]" * 2
+
+
+_MAKES_ROWS = """
+out = Path(sys.argv[sys.argv.index("--agent-data-mount-dir") + 1])
+for split, text in (("train", "x,y\\n1,1\\n2,2\\n3,3\\n4,4\\n5,5\\n"), ("test", "x\\n1\\n2\\n"), ("test_with_labels", "x,y\\n1,1\\n2,2\\n")):
+    (out / split).mkdir(parents=True, exist_ok=True)
+    (out / split / "rows.csv").write_text(text)
+"""
+
+
 def test_the_verbs_are_those_of_a_design_package(tmp_path, prepared):
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({**SETTINGS, "columns": "no_such_column"}))
-    raw = json.loads((prepared[0] / "hidden" / "raw.json").read_text())
+    raw = prepared[0].parent / "moved"
     arguments = ["prepare", "--settings", settings, "--seed", 1, "--out", tmp_path / "out", "--data", raw]
     done = subprocess.run(
         [sys.executable, "-m", "aira_tasks", *map(str, arguments)],
@@ -130,12 +163,13 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
         else:
             with (agent / split / "rows.csv").open("w", newline="") as stream:
                 csv.writer(stream).writerows([list(kept), *zip(*kept.values())])
-    assert hold_out(agent, ["y"], 0.25, 1, tmp_path / "held") == {"train": 15, "validation": 5}
+    backwards = lambda rows: list(range(rows))[::-1]
+    assert hold_out(agent, ["y"], 0.25, backwards, None, tmp_path / "held") == {"train": 15, "validation": 5}
     assert read_table(tmp_path / "held" / "data" / "test").names == ["x"]
-    labelled = tmp_path / "labelled"
+    labelled, made = tmp_path / "labelled", tmp_path / "made"
     shutil.copytree(agent / "train", labelled / "test_with_labels")
-    assert submissions(labelled / "test_with_labels", ["y"], tmp_path / "made") == {"rows": 20}
-    lines = {file.stem: file.read_text().splitlines() for file in (tmp_path / "made").iterdir()}
+    assert submissions(labelled / "test_with_labels", ["y"], None, made) == {"header": ["y"], "rows": 20, "numbers": True}
+    lines = {file.stem: file.read_text().splitlines() for file in made.iterdir()}
     assert lines["gold"][0] == "y" and lines["short"] == lines["gold"][:-1]
     assert sorted(lines["permuted"]) == sorted(lines["gold"]) != lines["permuted"]
     changed = sum(a != b for a, b in zip(lines["gold"], lines["permuted-part"]))
@@ -145,4 +179,4 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
     assert visible_answers(agent, labelled, ["y"]) == ["the column y is in the agent's test split",
                                                        "the column y of the agent's test split holds the answers of y"]  # fmt: skip
     with pytest.raises(NoTable, match="no column z"):
-        submissions(labelled / "test_with_labels", ["z"], tmp_path / "none")
+        submissions(labelled / "test_with_labels", ["z"], None, tmp_path / "none")

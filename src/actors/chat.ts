@@ -11,16 +11,15 @@ import {
   usualPatience,
   usualRetries,
 } from '../agents/index.ts';
-import type { Bus } from '../bus/index.ts';
-import type { SearchId } from '../domain/ids.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { Logger } from '../platform/log.ts';
-import type { Timers } from '../platform/timers.ts';
+import type { AgentName, SearchId } from '../domain/ids.ts';
+import type { LabSetting } from './lab.ts';
 import { patiently } from './patiently.ts';
 
 /** What a process says of language models; keys are in its environment and go no further (I7). */
 export interface ChatOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where `compatible/` models may be asked: see `keyring`. */
+  readonly addresses: readonly string[];
   /** A price file that overrides entries of the shipped one. */
   readonly prices?: string | undefined;
   /** A recording to answer from, instead of asking anybody. */
@@ -43,12 +42,13 @@ export interface OpenChat {
 export function openChat(
   search: SearchId,
   home: string,
-  { environment, prices, replay }: ChatOptions,
-  { bus, clock, timers, log }: { bus: Bus; clock: Clock; timers: Timers; log: Logger },
+  { environment, addresses, prices, replay }: ChatOptions,
+  { bus, tokenOf, clock, timers, log }: Pick<LabSetting, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
 ): OpenChat {
-  const keys = keyring(environment);
+  const keys = keyring(environment, addresses);
   const watch = { timers, clock, patience: usualPatience };
   const retrying = (signal: AbortSignal) => ({ signal, timers, log });
+  const as = (agent: AgentName) => ({ token: tokenOf(search, agent) });
   const cassette =
     replay === undefined ? Cassette.record(recordingPath(home, search), keys.redact) : Cassette.replay(replay);
   const thoughts = openThoughts(join(home, 'thoughts.db'));
@@ -56,8 +56,10 @@ export function openChat(
     ...{ search, cassette, clock, timers },
     model: providersOf(keys, watch, clock),
     ledger: {
-      reserve: (reservation, signal) => patiently(() => bus.ask('call-reserve', reservation), retrying(signal)),
-      settle: (settlement, signal) => patiently(() => bus.ask('call-settle', settlement), retrying(signal)),
+      reserve: (reservation, signal) =>
+        patiently(() => bus.ask('call-reserve', reservation, as(reservation.agent)), retrying(signal)),
+      settle: (settlement, signal, agent) =>
+        patiently(() => bus.ask('call-settle', settlement, as(agent)), retrying(signal)),
     },
     prices: loadPrices(prices),
     redact: keys.redact,

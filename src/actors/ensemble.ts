@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AnyModel, createModel, type PythonSetting } from '../agents/index.ts';
-import { type Bus, connectBus } from '../bus/index.ts';
+import { type Access, agentSecret, type Bus, type Role, withoutCredentials } from '../bus/index.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
@@ -9,11 +9,14 @@ import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.
 import type { SearchSpec } from '../domain/search.ts';
 import type { SpaceKind } from '../domain/space.ts';
 import type { Device } from '../evaluators/index.ts';
+import { privateHome } from '../memory/home.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
 import { watchDisk } from '../platform/disk.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
+import { derivedToken } from '../platform/tokens.ts';
+import { busesAt } from './buses.ts';
 import { type ChatOptions, openChat } from './chat.ts';
 import {
   type EmbeddedServer,
@@ -37,6 +40,8 @@ export interface EnsembleSetting {
   readonly home: string;
   /** The server to meet at; without it one is embedded, which nats-server binary and port are for. */
   readonly url: string | null;
+  /** What the user gave to show there; null for the keys of the home's own lab. */
+  readonly access: Access | null;
   readonly natsServer: () => string;
   readonly port: number | undefined;
   /** After how long the silence of a worker means that it is gone. */
@@ -55,17 +60,26 @@ export interface EnsembleSetting {
   readonly log: Logger;
 }
 
+export interface RunOptions {
+  /** One worker is started on each of these. */
+  readonly devices: readonly Device[];
+  readonly without: readonly PartName[];
+  /** Workers that were started for it beforehand. */
+  readonly crew?: number;
+}
+
 /** A lab whose bus is up and whose archive answers, ready to run a search. */
 export interface Lab {
+  /** Asks in the name of whoever leads searches. */
   readonly bus: Bus;
+  /** Sees what passes, for displays. */
+  readonly viewer: Bus;
+  /** The server keeps the roles apart. */
+  readonly separated: boolean;
   readonly url: string;
   /** Rejects when the server or the archive of this lab fails for good, or its disk is nearly full. */
   readonly trouble: Promise<never>;
-  runSearch(
-    spec: SearchSpec,
-    source: string,
-    options: { devices: readonly Device[]; without: readonly PartName[] },
-  ): RunningSearch;
+  runSearch(spec: SearchSpec, source: string, options: RunOptions): RunningSearch;
   /** Workers that outlast a search: they train for whichever search has jobs of these kinds. */
   startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Part[];
   close(): Promise<void>;
@@ -94,6 +108,15 @@ function diskFull(home: string, free: number): PrerequisiteError {
 /** A number that tells this process's workers from those of others on the same bus. */
 const tag = () => randomUUID().slice(0, 8);
 
+/** How the agents of a home prove who they are. */
+export function tokensOf(home: string): LabSetting['tokenOf'] {
+  let secret: string | undefined;
+  return (search, agent) => {
+    secret ??= agentSecret(home);
+    return derivedToken(secret, `${search} ${agent}`);
+  };
+}
+
 /** Does an archivist answer? Asks for so many quarters of a second before the answer is no. */
 async function answers(bus: Bus, attempts: number): Promise<boolean> {
   try {
@@ -113,6 +136,7 @@ async function answers(bus: Bus, attempts: number): Promise<boolean> {
  */
 export async function openLab(setting: EnsembleSetting, without: readonly PartName[]): Promise<Lab> {
   const { home, ackWaitMs, clock, timers, log } = setting;
+  privateHome(home);
   const closers: (() => Promise<void>)[] = [];
   const trouble = deferred<never>();
   const close = async (): Promise<void> => {
@@ -125,18 +149,24 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
   try {
     let { url } = setting;
     if (url === null) {
-      const server: EmbeddedServer = await embedServer(setting.natsServer(), `${home}/nats`, setting.port, log);
+      const server: EmbeddedServer = await embedServer(setting.natsServer(), home, setting.port, log);
       closers.push(() => server.stop());
       server.gone.catch((thrown) => trouble.reject(toError(thrown)));
       const stopWatching = watchDisk(home, leastFreeBytes, timers, (free) => trouble.reject(diskFull(home, free)));
       closers.push(async () => stopWatching());
       url = server.url;
     }
-    const bus = await connectBus({ url, name: 'aira', limits: limitsFor(ackWaitMs), clock, ids: randomUUID, log });
-    closers.push(() => bus.close());
-    const lab: LabSetting = { bus, ackWaitMs, clock, timers, log };
+    const access = setting.url === null ? null : setting.access;
+    const buses = busesAt({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+    closers.push(() => buses.close());
+    const [bus, viewer] = [await buses.open('search'), await buses.open('viewer')];
+    if (!without.includes('workers')) await buses.open('worker');
+    if (!without.includes('agents')) await buses.open('agent');
+    const common = { tokenOf: tokensOf(home), ackWaitMs, clock, timers, log };
+    const as = (role: Role): LabSetting => ({ ...common, bus: buses.as(role) });
     if (!without.includes('archive') && !(setting.url !== null && (await answers(bus, 1)))) {
-      const archivist = startArchivist(home, lab);
+      await buses.open('archive');
+      const archivist = startArchivist(home, as('archive'));
       closers.push(async () => {
         archivist.stop();
         await archivist.ended;
@@ -144,12 +174,19 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
       archivist.ended.then((error) => error && trouble.reject(error), trouble.reject);
     }
     if (!(await Promise.race([answers(bus, patience), trouble.promise]))) {
-      throw new PrerequisiteError('archive-away', `no archive answers at ${url}`, 'start one there with: aira archive');
+      throw new PrerequisiteError(
+        'archive-away',
+        `no archive answers at ${withoutCredentials(url)}`,
+        'start one there with: aira archive',
+      );
     }
     const run: Lab['runSearch'] = (spec, source, options) =>
-      runSearch(lab, { ...setting, trouble: trouble.promise }, spec, source, options);
-    const startWorkers: Lab['startWorkers'] = (devices, kinds) => workersOn(devices, kinds, setting.workers, lab);
-    return { bus, url, trouble: trouble.promise, runSearch: run, startWorkers, close };
+      runSearch(as, { ...setting, trouble: trouble.promise }, spec, source, options);
+    const startWorkers: Lab['startWorkers'] = (devices, kinds) =>
+      workersOn(devices, kinds, setting.workers, as('worker'));
+    // Our own server does; another is asked.
+    const separated = setting.url === null || (await viewer.separatesRoles());
+    return { bus, viewer, separated, url, trouble: trouble.promise, runSearch: run, startWorkers, close };
   } catch (thrown) {
     await close();
     throw thrown;
@@ -170,7 +207,7 @@ function workersOn(
 }
 
 function runSearch(
-  lab: LabSetting,
+  as: (role: Role) => LabSetting,
   {
     home,
     helpers,
@@ -181,19 +218,20 @@ function runSearch(
   }: Pick<EnsembleSetting, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
-  { devices, without }: { devices: readonly Device[]; without: readonly PartName[] },
+  { devices, without, crew = 0 }: RunOptions,
 ): RunningSearch {
   const here = !without.includes('agents');
   const chatting = here && spec.agents.some(({ model }) => chatArms(model).length > 0);
-  const talk = chatting ? openChat(spec.id, home, chat, lab) : null;
-  const search = startSearch(spec, source, lab);
-  const workers = without.includes('workers') ? [] : workersOn(devices, [spec.space.kind], own, lab);
+  const talk = chatting ? openChat(spec.id, home, chat, as('agent')) : null;
+  const launched = without.includes('workers') ? [] : devices;
+  const search = startSearch(spec, source, launched.length + crew, as('search'));
+  const workers = workersOn(launched, [spec.space.kind], own, as('worker'));
   const models = new Map<LocalModelName, AnyModel>();
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
   const equipment = { models: Object.fromEntries(models), chat: talk?.thinking, openRetriever };
-  const agents: Part[] = here ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, lab)) : [];
+  const agents: Part[] = here ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, as('agent'))) : [];
 
   const wait = async (): Promise<SearchEnd> => {
     // A search whose own workers are all gone would wait for ever for somebody to train.

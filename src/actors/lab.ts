@@ -1,5 +1,5 @@
 import { type Thinker, think } from '../agents/index.ts';
-import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } from '../bus/index.ts';
+import { type Bus, type BusOptions, labUsers, type NatsServer, sealingKey, startServer } from '../bus/index.ts';
 import { AiraError, toError } from '../domain/errors.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -10,6 +10,7 @@ import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
+import { newToken } from '../platform/tokens.ts';
 import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
 import { run } from './running.ts';
@@ -18,7 +19,10 @@ import { workerMachine } from './worker/machine.ts';
 
 /** What every part of a lab is given. */
 export interface LabSetting {
+  /** The connection of the part's role. */
   readonly bus: Bus;
+  /** The token by which this process proves to be an agent of a search. */
+  readonly tokenOf: (search: SearchId, agent: AgentName) => string;
   /** After how long the silence of a worker means that it is gone. */
   readonly ackWaitMs: number;
   readonly clock: Clock;
@@ -51,7 +55,10 @@ export interface Part {
 export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, log }: LabSetting): Part {
   const archive = Archive.open(home, clock);
   const part = run(
-    archivistMachine({ archive, bus, timers, log, reconcileEveryMs: waitsPerReconciliation * ackWaitMs }),
+    archivistMachine({
+      ...{ archive, bus, timers, log, sealingKey: sealingKey(home) },
+      reconcileEveryMs: waitsPerReconciliation * ackWaitMs,
+    }),
     log,
   );
   const stop = () => part.send({ type: 'STOP' });
@@ -60,7 +67,7 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
 }
 
 /** What workers of any device are given. */
-export type WorkerSetting = Pick<EvaluatorSetting, 'python' | 'data' | 'unsafe'>;
+export type WorkerSetting = Pick<EvaluatorSetting, 'python' | 'data' | 'tasks' | 'unsafe'>;
 
 /** Starts the worker of one device, for candidates of these kinds. */
 export function startWorker(
@@ -75,7 +82,8 @@ export function startWorker(
     kinds.map((kind) => [kind, openEvaluator(kind, { device, ...own, clock, timers, log })] as const),
   );
   const heartbeatMs = Math.round(ackWaitMs / signsPerWait);
-  const part = run(workerMachine({ id, deviceClass: device.class, bus, evaluators, timers, log, heartbeatMs }), log);
+  const parts = { id, deviceClass: device.class, bus, evaluators, timers, log, newToken, heartbeatMs };
+  const part = run(workerMachine(parts), log);
   return {
     ended: part.ended.then((last) => last.context.error),
     drain: () => part.send({ type: 'DRAIN' }),
@@ -91,9 +99,11 @@ export function startAgent(
   search: SearchId,
   name: AgentName,
   equipment: Equipment,
-  { bus, timers, log }: LabSetting,
+  { bus, tokenOf, timers, log }: LabSetting,
 ): Part {
-  const machine = agentMachine({ search, name, bus, think: (input) => think({ ...equipment, ...input }), timers, log });
+  const thinks = (input: Parameters<Parameters<typeof agentMachine>[0]['think']>[0]) =>
+    think({ ...equipment, ...input });
+  const machine = agentMachine({ search, name, token: tokenOf(search, name), bus, think: thinks, timers, log });
   const part = run(machine, log);
   const stop = () => part.send({ type: 'STOP' });
   return { ended: part.ended.then((last) => last.context.error), drain: stop, stop };
@@ -103,8 +113,8 @@ export function startAgent(
 export type SearchEnd = { readonly how: 'finished' | 'stopped' } | { readonly how: 'failed'; readonly error: Error };
 
 /** Starts the life of a search, or takes it up where the ledger says that it stood. */
-export function startSearch(spec: SearchSpec, source: string, { bus, timers, log }: LabSetting) {
-  const part = run(searchMachine({ spec, source, bus, timers, log }), log);
+export function startSearch(spec: SearchSpec, source: string, workers: number, { bus, timers, log }: LabSetting) {
+  const part = run(searchMachine({ spec, source, workers, bus, timers, log }), log);
   const ended: Promise<SearchEnd> = part.ended.then((last) => {
     if (last.context.error) return { how: 'failed', error: last.context.error };
     return { how: last.value === 'finished' ? 'finished' : 'stopped' };
@@ -131,18 +141,19 @@ const mostRestarts = 20;
 /** @throws PrerequisiteError when it cannot be started at first. */
 export async function embedServer(
   binary: string,
-  storeDir: string,
+  home: string,
   port: number | undefined,
   log: Logger,
 ): Promise<EmbeddedServer> {
-  let server: NatsServer = await startServer({ binary, storeDir, port, log });
+  const common = { binary, storeDir: `${home}/nats`, users: labUsers(home), log };
+  let server: NatsServer = await startServer({ ...common, port });
   let stopping = false;
   const watch = async (): Promise<void> => {
     for (let restarts = 0; restarts < mostRestarts; restarts++) {
       const { signal, code } = await server.closed;
       if (stopping) return;
       log.warn({ signal, code }, 'nats-server ended; starting it again');
-      server = await startServer({ binary, storeDir, port: server.port, log });
+      server = await startServer({ ...common, port: server.port });
     }
     throw new AiraError('nats-dies', `nats-server died ${mostRestarts} times`);
   };
@@ -158,5 +169,3 @@ export async function embedServer(
     },
   };
 }
-
-export { type BusOptions, connectBus };

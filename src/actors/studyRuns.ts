@@ -1,3 +1,4 @@
+import { isLost } from '../domain/agentEnd.ts';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { trainings } from '../domain/ladder.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -38,7 +39,9 @@ function recorded(home: string, { arm, task, spec }: TrainedRun): RunResult | nu
   const reader = readArchive(home);
   try {
     if (!reader.searches.exists(spec.id) || reader.searches.phase(spec.id) !== 'finished') return null;
-    return { arm, task, seed: spec.seed, ...trainedResult(spec, reader.records.nodes(spec.id)) };
+    const { agents } = reader.standing.of(spec.id);
+    const lost = agents.filter(({ end }) => end !== null && isLost(end)).length;
+    return { arm, task, seed: spec.seed, ...trainedResult(spec, reader.records.nodes(spec.id), lost) };
   } finally {
     reader.close();
   }
@@ -51,7 +54,7 @@ function watchProgress(running: RunningSearch, { arm, spec }: TrainedRun, settin
     const standing = running.standing();
     if (!standing) return;
     const done = standing.doneOn.screen + standing.doneOn.confirm + standing.doneOn.final;
-    const now = `${arm} on seed ${spec.seed}, ${standing.phase}: ${standing.evaluated} evaluated, ${standing.training} training`;
+    const now = `${arm} on seed ${spec.seed}, ${standing.phase}: ${standing.trainings.done} trained, ${standing.training} training`;
     setting.onProgress(Math.min(1, done / Math.max(1, all)), now);
   });
 }
@@ -93,7 +96,7 @@ export async function runStudy(setting: StudyRunsSetting): Promise<RunResult[]> 
   try {
     for (const run of open) {
       if (signal.aborted) break;
-      const running = lab.runSearch(run.spec, source, { devices: [], without: [] });
+      const running = lab.runSearch(run.spec, source, { devices: [], without: [], crew: workers.length });
       const drain = () => running.drain();
       signal.addEventListener('abort', drain);
       const stopWatching = watchProgress(running, run, setting);

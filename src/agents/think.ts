@@ -92,6 +92,7 @@ export async function think(thinker: Thinker): Promise<Thought> {
   const setting: ThoughtSetting = {
     ...{ spec, space, seed, mind },
     brief: thinker.topic.brief,
+    lowerIsBetter: thinker.topic.lowerIsBetter,
     signal: signal ?? new AbortController().signal,
   };
   if (!mind.mendable || !chat?.thoughts) return thinkThrough(setting, view);

@@ -20,6 +20,7 @@ import { countedOnce } from './countedOnce.ts';
 import { everyAttempt } from './everyAttempt.ts';
 import { type Finding, type Invariant, invariants } from './finding.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
+import { type FilesOf, namedContent } from './namedContent.ts';
 import { ownScores } from './ownScores.ts';
 import { type Again, replayable } from './replay.ts';
 import type { Secret } from './secretShapes.ts';
@@ -35,6 +36,8 @@ export interface AuditSetting extends Again {
   readonly secrets: readonly Secret[];
   /** Candidates to train again, alone; null for none. */
   readonly retraining: Retraining | null;
+  /** What the files of a search are on this machine now. */
+  readonly files: FilesOf;
 }
 
 /** @throws TerminalError `unknown-search`, `search-unreadable` when there is no specification to audit against. */
@@ -75,10 +78,12 @@ export async function audit(setting: AuditSetting): Promise<Finding[]> {
     found.push(await sound('I7', () => secretsStayHome(subject, home, secrets)));
     found.push(await sound('I8', () => everyAttempt(subject)));
     found.push(await sound('I9', () => budgets(subject)));
+    found.push(await sound('I10', () => namedContent(subject, setting.files)));
   } finally {
     // A reader that stayed would keep a running lab from tidying up its write-ahead log.
     if (reader.db.inTransaction) reader.db.exec('ROLLBACK');
   }
   found.push(await sound('I6', () => companions(subject, retraining)));
-  return found.sort((a, b) => a.invariant.localeCompare(b.invariant));
+  const order = Object.keys(invariants);
+  return found.sort((a, b) => order.indexOf(a.invariant) - order.indexOf(b.invariant));
 }

@@ -1,6 +1,6 @@
 import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { AiraError } from '../domain/errors.ts';
-import { evaluationKey, type Job, jobSchema } from '../domain/evaluation.ts';
+import { evaluationKey, type Job, jobSchema, laboratoryFailures, repeatedJob } from '../domain/evaluation.ts';
 import type { Rung } from '../domain/task.ts';
 import { counted, type Finding, Inquiry, short } from './finding.ts';
 import { countOf, rowsOf, type Subject } from './subject.ts';
@@ -34,6 +34,16 @@ function identity({ timeoutSeconds: _, ...rest }: Job): string {
   return canonicalJson(rest as unknown as Json);
 }
 
+/** A training is made again only where the laboratory failed at the ones before. */
+function checkRepetition({ reader }: Subject, inquiry: Inquiry, first: Job, again: number): void {
+  for (let before = 0; before < again; before++) {
+    const { key } = before === 0 ? first : repeatedJob(first, before);
+    const reason = reader.evaluations.result(key)?.reason;
+    if (reason && laboratoryFailures.includes(reason)) continue;
+    inquiry.broken(`${short(key)} was trained again, although the laboratory did not fail at it`);
+  }
+}
+
 /** Each wish of the search is for the training that its node, rung and seed ask for under the search's specification. */
 function checkWishes(subject: Subject, inquiry: Inquiry, jobs: ReadonlyMap<string, Job>): void {
   interface Wish {
@@ -55,7 +65,9 @@ function checkWishes(subject: Subject, inquiry: Inquiry, jobs: ReadonlyMap<strin
     const job = jobs.get(wish.key);
     let asked: Job | null = null;
     try {
-      asked = reader.evaluations.jobFor(spec, wish.candidate, wish.rung, wish.seed);
+      const first = reader.evaluations.jobFor(spec, wish.candidate, wish.rung, wish.seed);
+      asked = job?.again === undefined ? first : repeatedJob(first, job.again);
+      if (job?.again !== undefined) checkRepetition(subject, inquiry, first, job.again);
     } catch (thrown) {
       if (!(thrown instanceof AiraError)) throw thrown;
     }

@@ -9,6 +9,7 @@ export const invariants = {
   I7: 'secrets stay home',
   I8: 'every attempt is kept',
   I9: 'budgets are hard',
+  I10: 'a score names what decided it',
 } as const;
 export type Invariant = keyof typeof invariants;
 

@@ -1,3 +1,4 @@
+import type { Ending } from '../domain/ending.ts';
 import type { LabEvent } from '../domain/messages.ts';
 import { counted, type Finding, Inquiry, short } from './finding.ts';
 import { checkSchema } from './schema.ts';
@@ -182,6 +183,13 @@ function checkAnnouncements(subject: Subject, inquiry: Inquiry): void {
     'phase',
     phases.map(({ phase }) => phase),
     ofKind(told, 'phase-changed').map(({ phase }) => phase),
+  );
+  const endingOf = ({ of, subject, reason }: Pick<Ending, 'of' | 'subject' | 'reason'>) => `${of} ${subject} ${reason}`;
+  compareTold(
+    inquiry,
+    'the early end of',
+    reader.endings.of(search).map(endingOf),
+    ofKind(told, 'ended-early').map(endingOf),
   );
   inquiry.saw(
     `${counted(nodes.length, 'node')}, ${counted(answered.length, 'outcome')} and ${counted(phases.length, 'change')} of ` +

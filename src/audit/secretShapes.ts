@@ -19,15 +19,17 @@ export function secretsOf(env: Readonly<Record<string, string | undefined>>): Se
 /** Forms that providers give their keys, so that a key is found whose variable is not set here. */
 export const shapes: readonly { readonly name: string; readonly pattern: RegExp }[] = [
   { name: 'an Anthropic key', pattern: /(?<![A-Za-z0-9])sk-ant-[A-Za-z0-9_-]{16,}/ },
-  // A digit and a capital tell it from words joined by hyphens.
+  // A digit and a capital tell it from words joined by hyphens. Looked for within a key's length: a text of nothing but
+  // beginnings of keys would otherwise take the square of its length.
   {
     name: 'a key of the form sk-...',
-    pattern: /(?<![A-Za-z0-9])sk-(?!ant-)(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,}/,
+    pattern: /(?<![A-Za-z0-9])sk-(?!ant-)(?=[\w-]{0,100}\d)(?=[\w-]{0,100}[A-Z])[\w-]{20,}/,
   },
   { name: 'a GitHub token', pattern: /(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})/ },
   { name: 'an AWS access key', pattern: /(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])/ },
   { name: 'a Google key', pattern: /(?<![A-Za-z0-9])AIza[0-9A-Za-z_-]{35}/ },
   { name: 'a Hugging Face token', pattern: /(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,}/ },
+  { name: 'the seed of an nkey', pattern: /(?<![A-Za-z0-9])S[UAO][A-Z2-7]{56}(?![A-Za-z0-9])/ },
   { name: 'a private key', pattern: /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/ },
 ];
 

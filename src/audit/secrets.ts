@@ -1,4 +1,4 @@
-import { closeSync, type Dirent, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, type Dirent, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
 import { counted, type Finding, Inquiry } from './finding.ts';
@@ -6,6 +6,26 @@ import { givenAway, longestSecret, type Secret, shapes } from './secretShapes.ts
 import { rowsOf, type Subject } from './subject.ts';
 
 const pieceBytes = 4 * 1024 * 1024;
+
+/** Where a lab keeps its own keys, by path below its home. They belong there and nowhere else. */
+const keyFile = /^credentials\/(?:[a-z]+\.nk|sealing\.pem|agents\.secret)$/;
+
+/** The lab's own keys, which must stand in no other file. */
+function ownKeys(home: string): Secret[] {
+  const paths = filesBelow(home).files.map((path) => relative(home, path));
+  return paths
+    .filter((path) => keyFile.test(path))
+    .flatMap((path) => {
+      try {
+        const lines = readFileSync(join(home, path), 'utf8').split('\n');
+        const value = lines.find((line) => line !== '' && !line.startsWith('-----'))?.trim();
+        return value ? [{ name: path, value }] : [];
+      } catch {
+        // One that cannot be read is told of where all files are read.
+        return [];
+      }
+    });
+}
 
 /** Reads a file piece by piece, so that its size does not matter. Bytes are read as characters 0 to 255. */
 function scanFile(path: string, secrets: readonly Secret[]): Set<string> {
@@ -79,6 +99,7 @@ function scanHome(home: string, secrets: readonly Secret[], inquiry: Inquiry): v
   for (const path of files) {
     const place = relative(home, path);
     try {
+      if (keyFile.test(place)) continue;
       for (const name of scanFile(path, secrets)) inquiry.broken(`${name} stands in the file ${place}`);
     } catch (thrown) {
       // A file of a running lab may go while the home is read.
@@ -99,7 +120,8 @@ export function secretsStayHome(subject: Subject, home: string, secrets: readonl
     `looked for ${counted(shapes.length, 'known form')} of keys, and for the values of ` +
       (names.length === 0 ? 'no variable, because none here looks like a key' : names.join(', ')),
   );
-  scanArchive(subject, secrets, inquiry);
-  scanHome(home, secrets, inquiry);
+  const all = [...secrets, ...ownKeys(home)];
+  scanArchive(subject, all, inquiry);
+  scanHome(home, all, inquiry);
   return inquiry.finding();
 }

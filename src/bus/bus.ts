@@ -5,6 +5,7 @@ import type { Running } from './loop.ts';
 import { type Publisher, publisherOn } from './publish.ts';
 import { type Requests, requestsOn } from './requests.ts';
 import { consumeResultsOn, type ResultHandler } from './results.ts';
+import { requireInbox, separatesRoles } from './separation.ts';
 import { type Signs, signsOn } from './signs.ts';
 import { defaultLimits, type StreamLimits, streamsOn } from './streams.ts';
 import { type WorkQueue, workQueueOn } from './work.ts';
@@ -27,13 +28,21 @@ export interface Bus extends Requests, Publisher, WorkQueue, Signs {
   /** Delivers results to an idempotent handler, at least once each. Consumers of one name share the results. */
   consumeResults(durable: string, handler: ResultHandler): Promise<Running>;
   consumeEvents(selection: EventSelection, handler: EventHandler): Promise<Running>;
+  /** Does the server keep this connection from what is meant for the archive? */
+  separatesRoles(): Promise<boolean>;
   /** Lets handlers at work finish, sends what is still to be sent, and closes. */
   close(): Promise<void>;
 }
 
-/** @throws PrerequisiteError `nats-unreachable`, `nats-refused` or `nats-no-jetstream`. */
+/** @throws PrerequisiteError `nats-unreachable`, `nats-refused`, `nats-role` or `nats-no-jetstream`. */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const link = await openLink({ ...options, log: options.log ?? createLogger('bus') });
+  if (options.role !== undefined) {
+    await requireInbox(link, options.role, options.url).catch(async (thrown) => {
+      await link.close();
+      throw thrown;
+    });
+  }
   const streams = streamsOn(link, { ...defaultLimits, ...options.limits });
   return {
     ...requestsOn(link),
@@ -44,6 +53,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     deleteAllStreams: streams.deleteAll,
     consumeResults: (durable, handler) => consumeResultsOn(link, streams, durable, handler),
     consumeEvents: (selection, handler) => consumeEventsOn(link, selection, handler),
+    separatesRoles: () => separatesRoles(link),
     close: link.close,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The one connection of a process to NATS.
+ * The connection of a role to NATS; a process with several roles has one for each.
  *
  * Role: connects, reconnects for ever, tells the rest of the room when the line is cut and when it is back, and closes.
  * Not here: subjects, schemas, streams.
@@ -14,6 +14,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   connect,
+  createInbox,
   DebugEvents,
   ErrorCode,
   Events,
@@ -25,11 +26,17 @@ import {
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
+import { type Access, connectionAccess } from './access.ts';
 import type { Meta } from './envelope.ts';
+import { inboxPrefix, type Role } from './roles.ts';
+import { subjects } from './subjects.ts';
 
 export interface LinkOptions {
-  /** `nats://[user:password@]host:port` */
+  /** `nats://host:port`; credentials are `access`, because the client ignores those in a URL. */
   readonly url: string;
+  readonly access?: Access | undefined;
+  /** As what this connection speaks; decides where it receives replies. Without it, wherever the client likes. */
+  readonly role?: Role | undefined;
   /** How this process is called in the server's own listings. */
   readonly name: string;
   readonly clock: Clock;
@@ -59,18 +66,29 @@ export interface Link {
   subscribed(): Promise<void>;
   /** Has `close` wait for this. */
   keep(work: Promise<void>): void;
-  stamp(traceparent?: string): Meta;
+  /** A fresh subject below this role's own prefix. */
+  inbox(): string;
+  /** As what this connection speaks, where roles are separated. */
+  readonly role: Role | undefined;
+  stamp(traceparent?: string, token?: string): Meta;
   close(): Promise<void>;
 }
 
 /** How long each question to the JetStream API may take. */
 const apiTimeoutMs = 5_000;
 
-function withoutCredentials(url: string): string {
+export function withoutCredentials(url: string): string {
   return url.replace(/\/\/[^/@]*@/, '//');
 }
 
-async function connectFirst({ url, name, clock, connectWithinMs = 4_000 }: LinkOptions): Promise<NatsConnection> {
+async function connectFirst({
+  url,
+  access,
+  role,
+  name,
+  clock,
+  connectWithinMs = 4_000,
+}: LinkOptions): Promise<NatsConnection> {
   const shown = withoutCredentials(url);
   const deadline = clock.monotonic() + connectWithinMs;
   for (;;) {
@@ -79,6 +97,8 @@ async function connectFirst({ url, name, clock, connectWithinMs = 4_000 }: LinkO
       return await connect({
         servers: url,
         name,
+        inboxPrefix: inboxPrefix(role),
+        ...connectionAccess(access),
         timeout: Math.max(100, left),
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
@@ -94,7 +114,7 @@ async function connectFirst({ url, name, clock, connectWithinMs = 4_000 }: LinkO
         throw new PrerequisiteError(
           'nats-refused',
           `The NATS server at ${shown} refused the credentials.`,
-          'Give the URL with the right user and password: nats://user:password@host:port.',
+          'For the lab of this machine give its --home; for another server --nats-creds or --nats-nkey with a file, or AIRA_NATS_USER and AIRA_NATS_PASSWORD.',
           { cause },
         );
       }
@@ -145,8 +165,11 @@ export async function openLink(options: LinkOptions): Promise<Link> {
         connected = true;
         log.info('reconnected to the NATS server');
         for (const listener of [...back]) listener();
-      } else if (status.type === Events.Error) log.warn({ error: status.data }, 'the NATS server reported an error');
-      else if (status.type === DebugEvents.StaleConnection) log.warn('the NATS server stopped answering');
+      } else if (status.type === Events.Error) {
+        const { operation, subject } = status.permissionContext ?? {};
+        if (subject === subjects.separationProbe) continue;
+        log.warn({ error: status.data, operation, subject }, 'the NATS server reported an error');
+      } else if (status.type === DebugEvents.StaleConnection) log.warn('the NATS server stopped answering');
     }
   }
   void watch();
@@ -211,7 +234,13 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       const settled = work.finally(() => kept.delete(settled));
       kept.add(settled);
     },
-    stamp: (traceparent) => ({ id: ids(), at: clock.now(), ...(traceparent !== undefined && { traceparent }) }),
+    inbox: () => createInbox(inboxPrefix(options.role)),
+    role: options.role,
+    stamp: (traceparent, token) => ({
+      ...{ id: ids(), at: clock.now() },
+      ...(traceparent !== undefined && { traceparent }),
+      ...(token !== undefined && { token }),
+    }),
     close: () => (closed ??= shut()),
   };
 }

@@ -13,6 +13,11 @@ const metaShape = {
     .string()
     .regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
     .optional(),
+  /**
+   * Proves that the sender holds what it speaks of: an agent's name in a search, or the claim of a job. Its sender has made
+   * it, and it travels to the archive only, since replies can be heard by all connections of one role (I12).
+   */
+  token: z.string().min(16).max(128).optional(),
 };
 const envelopeSchema = z.strictObject({ v: z.literal(1), ...metaShape, body: z.unknown() });
 const versionSchema = z.looseObject({ v: z.int().positive() });
@@ -22,6 +27,7 @@ export interface Meta {
   readonly id: string;
   readonly at: number;
   readonly traceparent?: string;
+  readonly token?: string;
 }
 
 function invalid(code: string, what: string, error: z.ZodError): TerminalError {
@@ -79,6 +85,7 @@ export function decodeEnvelope<T>(schema: z.ZodType<T>, bytes: Uint8Array): { me
   }
   const envelope = envelopeSchema.safeParse(raw);
   if (!envelope.success) throw invalid('envelope-malformed', 'a message is no envelope', envelope.error);
-  const { id, at, traceparent, body } = envelope.data;
-  return { meta: { id, at, ...(traceparent !== undefined && { traceparent }) }, body: checkBody(schema, body) };
+  const { body, v: _, traceparent, token, ...rest } = envelope.data;
+  const proven = { ...(traceparent !== undefined && { traceparent }), ...(token !== undefined && { token }) };
+  return { meta: { ...rest, ...proven }, body: checkBody(schema, body) };
 }

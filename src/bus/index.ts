@@ -1,4 +1,7 @@
+export { type Access, isAnonymous } from './access.ts';
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
+export { withoutCredentials } from './connection.ts';
+export { agentSecret, type BusUser, credentialsFolder, labAccess, labUsers, sealingKey } from './credentials.ts';
 export type { Settlement } from './delivery.ts';
 export type { Meta } from './envelope.ts';
 export type { EventHandler, EventSelection } from './events.ts';
@@ -6,6 +9,8 @@ export type { Running } from './loop.ts';
 export type { Published, SendOptions } from './publish.ts';
 export type { AskOptions, Handlers } from './requests.ts';
 export type { ResultHandler } from './results.ts';
+export { permissionsOf, type Role, roles } from './roles.ts';
+export { openResult, sealResult } from './sealedResult.ts';
 export { type NatsServer, type ServerOptions, startServer } from './server.ts';
 export type { Sign } from './signs.ts';
 export { defaultLimits, type StreamLimits } from './streams.ts';

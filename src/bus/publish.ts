@@ -1,6 +1,6 @@
 import type { PubAck } from 'nats';
 import type * as z from 'zod';
-import type { EvaluationResult, Job } from '../domain/evaluation.ts';
+import type { Job, ResultMessage } from '../domain/evaluation.ts';
 import type { LabEvent } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Link } from './connection.ts';
@@ -11,6 +11,8 @@ import { bodies, streamNames, subjects } from './subjects.ts';
 
 export interface SendOptions {
   readonly traceparent?: string | undefined;
+  /** Proves that the sender holds what it speaks of. */
+  readonly token?: string | undefined;
   /** How long the server may take to confirm. Default 5 s. */
   readonly timeoutMs?: number | undefined;
 }
@@ -30,8 +32,16 @@ export interface Published {
  */
 export interface Publisher {
   publishJob(device: DeviceClass, job: Job, messageId: string, options?: SendOptions): Promise<Published>;
-  publishResult(result: EvaluationResult, messageId: string, options?: SendOptions): Promise<Published>;
+  publishResult(result: ResultMessage, messageId: string, options?: SendOptions): Promise<Published>;
   publishEvent(event: LabEvent, messageId?: string, options?: SendOptions): Promise<Published>;
+}
+
+/** Streams are made by the archive's connection alone, where roles are separated. */
+const mayAdminister = ({ role }: Link): boolean => role === undefined || role === 'archive';
+
+/** Has the archive look after the stream of results. @throws NatsError when no archive listens. */
+async function restored(link: Link, isBroken: boolean): Promise<void> {
+  await link.nc.request(subjects.restoreResults, isBroken ? 'broken' : 'missing', { timeout: 5_000 });
 }
 
 export function publisherOn(link: Link, streams: Streams): Publisher {
@@ -40,9 +50,9 @@ export function publisherOn(link: Link, streams: Streams): Publisher {
     schema: z.ZodType<T>,
     body: T,
     messageId: string | undefined,
-    { traceparent, timeoutMs = 5_000 }: SendOptions = {},
+    { traceparent, token, timeoutMs = 5_000 }: SendOptions = {},
   ): Promise<Published> {
-    const bytes = encodeEnvelope(schema, body, link.stamp(traceparent));
+    const bytes = encodeEnvelope(schema, body, link.stamp(traceparent, token));
     const send = (): Promise<PubAck> =>
       link.js.publish(target.subject, bytes, {
         timeout: timeoutMs,
@@ -52,9 +62,11 @@ export function publisherOn(link: Link, streams: Streams): Publisher {
       });
     try {
       const { seq, duplicate } = await send().catch(async (thrown) => {
-        if (isNoResponders(thrown)) await streams.recover();
-        else if (isStreamBroken(thrown)) await streams.replace(target.stream);
-        else throw thrown;
+        const isBroken = isStreamBroken(thrown);
+        if (!isBroken && !isNoResponders(thrown)) throw thrown;
+        if (!mayAdminister(link)) await restored(link, isBroken);
+        else if (isBroken) await streams.replace(target.stream);
+        else await streams.recover();
         return send();
       });
       return { seq, duplicate };

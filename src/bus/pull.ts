@@ -12,7 +12,7 @@
  *  3. A server that says nothing for a few heartbeats ends the pull: nats-server 2.9 does not answer at all when the
  *     consumer or its stream does not exist.
  */
-import { createInbox, type Msg, nanos } from 'nats';
+import { type Msg, nanos } from 'nats';
 import type { Link } from './connection.ts';
 
 /**
@@ -39,7 +39,7 @@ export function pull(link: Link, request: PullRequest, receive: (message: Msg) =
 
   const expiresMs = Math.max(20, Math.ceil(request.expiresMs));
   const heartbeatMs = Math.min(longestHeartbeatMs, Math.floor(expiresMs / 2));
-  const inbox = createInbox();
+  const inbox = link.inbox();
 
   return new Promise((resolve) => {
     let received = 0;

@@ -27,6 +27,8 @@ export interface AskOptions {
   /** How often to ask while the failures are retryable ones. Default 1. */
   readonly attempts?: number | undefined;
   readonly traceparent?: string | undefined;
+  /** Proves that the asker holds what it speaks of. */
+  readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -61,8 +63,8 @@ export function requestsOn(link: Link): Requests {
   const { nc, log } = link;
 
   async function askOnce<V extends Verb>(verb: V, body: RequestOf<V>, options: AskOptions): Promise<ReplyOf<V>> {
-    const { timeoutMs = 5_000, traceparent } = options;
-    const bytes = encodeEnvelope(requestSchema(verb), body, link.stamp(traceparent));
+    const { timeoutMs = 5_000, traceparent, token } = options;
+    const bytes = encodeEnvelope(requestSchema(verb), body, link.stamp(traceparent, token));
     let reply: Msg;
     try {
       reply = await nc.request(subjects.request(verb), bytes, { timeout: timeoutMs });

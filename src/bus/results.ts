@@ -10,11 +10,12 @@
  *     because even a confirmed acknowledgement is forgotten by a server that dies within the next moments.
  *  2. A handler that throws has its result back later.
  *  3. The consumer and its stream are set up anew whenever they are found missing, or owe results twice in a row without
- *     bringing any: their files are gone then, and whoever wants the results has them made again.
+ *     bringing any: their files are gone then, and whoever wants the results has them made again. So they are when a worker,
+ *     who may not make streams, asks for it; one that works is not deleted more than once a minute at a worker's word.
  */
-import type { Msg } from 'nats';
+import type { Msg, Subscription } from 'nats';
 import { errorMessage, RetryableError } from '../domain/errors.ts';
-import type { EvaluationResult } from '../domain/evaluation.ts';
+import type { ResultMessage } from '../domain/evaluation.ts';
 import type { Link } from './connection.ts';
 import { settlementOf } from './delivery.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
@@ -22,14 +23,36 @@ import { busFailure, isConsumerMissing } from './failures.ts';
 import { type Running, runLoop } from './loop.ts';
 import { pull } from './pull.ts';
 import type { Streams } from './streams.ts';
-import { bodies, streamNames } from './subjects.ts';
+import { bodies, streamNames, subjects } from './subjects.ts';
 
 /** `ack`: recorded, or known already. `term`: never to be recorded. Throwing: not yet. */
-export type ResultHandler = (result: EvaluationResult, meta: Meta) => 'ack' | 'term' | Promise<'ack' | 'term'>;
+export type ResultHandler = (result: ResultMessage, meta: Meta) => 'ack' | 'term' | Promise<'ack' | 'term'>;
 
 const pullMs = 5_000;
 const batch = 64;
 const secondLookMs = 1_000;
+const betweenReplacementsMs = 60_000;
+
+/** Answers workers that find the stream of results missing, or broken. */
+function restoreWhenAsked(link: Link, streams: Streams): Subscription {
+  let replaced = Number.NEGATIVE_INFINITY;
+  async function restore(message: Msg): Promise<void> {
+    const mayReplace = link.clock.monotonic() - replaced >= betweenReplacementsMs;
+    if (message.string() !== 'broken' || !mayReplace) await streams.recover();
+    else {
+      replaced = link.clock.monotonic();
+      await streams.replace(streamNames.results);
+    }
+    message.respond();
+  }
+  return link.nc.subscribe(subjects.restoreResults, {
+    callback(_error, message) {
+      restore(message).catch((thrown) =>
+        link.log.warn({ error: errorMessage(thrown) }, 'the stream of results could not be restored'),
+      );
+    },
+  });
+}
 
 /** @throws RetryableError, PrerequisiteError when the consumer cannot be set up at first; later it is tried for ever. */
 export async function consumeResultsOn(
@@ -40,7 +63,7 @@ export async function consumeResultsOn(
 ): Promise<Running> {
   async function handle(message: Msg): Promise<void> {
     const { ack, nak, term } = settlementOf(link, message);
-    let decoded: { meta: Meta; body: EvaluationResult };
+    let decoded: { meta: Meta; body: ResultMessage };
     try {
       decoded = decodeEnvelope(bodies.result, message.data);
     } catch (thrown) {
@@ -75,7 +98,8 @@ export async function consumeResultsOn(
   await streams.ensureResultsDurable(durable);
   let ready = true;
   let owed = false;
-  return runLoop(link, 'the consumer of results', async (signals) => {
+  const restoring = restoreWhenAsked(link, streams);
+  const running = runLoop(link, 'the consumer of results', async (signals) => {
     if (!ready) {
       await streams.recover();
       await streams.ensureResultsDurable(durable);
@@ -104,4 +128,10 @@ export async function consumeResultsOn(
       ready = false;
     }
   });
+  return {
+    async stop() {
+      restoring.unsubscribe();
+      await running.stop();
+    },
+  };
 }

@@ -12,6 +12,7 @@
  *  3. Interrupts of the terminal do not reach the server: it has a process group of its own, so that clients can still
  *     say what they have to say while the program shuts down.
  *  4. Nothing of our environment but PATH reaches it (I7).
+ *  5. Nobody is let in without the key of a user, from the loopback neither (I12).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,6 +23,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import type { Logger } from '../platform/log.ts';
+import type { BusUser } from './credentials.ts';
+import { serverConfig, strayStreams } from './serverConfig.ts';
 import { claimStore, type StoreClaim } from './storeClaim.ts';
 
 export interface ServerOptions {
@@ -31,6 +34,8 @@ export interface ServerOptions {
   readonly storeDir: string;
   /** Default: whichever is free. */
   readonly port?: number | undefined;
+  /** Who is let in. */
+  readonly users: readonly BusUser[];
   readonly log: Logger;
 }
 
@@ -67,20 +72,17 @@ async function claimDirectory(storeDir: string, log: Logger): Promise<StoreClaim
   }
 }
 
-function configure(storeDir: string, port: number): { config: string; ports: string } {
+function configure(storeDir: string, port: number, users: readonly BusUser[]): { config: string; ports: string } {
   const config = join(storeDir, 'nats.conf');
   const ports = join(storeDir, 'ports');
-  const text = [
-    'host: "127.0.0.1"',
-    `port: ${port}`,
-    `ports_file_dir: ${JSON.stringify(ports)}`,
-    `jetstream { store_dir: ${JSON.stringify(join(storeDir, 'jetstream'))} }`,
-  ];
+  const jetstream = join(storeDir, 'jetstream');
   try {
+    rmSync(strayStreams(jetstream), { recursive: true, force: true });
     // Files of servers that were killed stay behind.
     rmSync(ports, { recursive: true, force: true });
     mkdirSync(ports);
-    writeFileSync(config, `${text.join('\n')}\n`, { mode: 0o600 });
+    writeFileSync(config, serverConfig({ port, ports, jetstream, users }), { mode: 0o600 });
+    chmodSync(config, 0o600);
   } catch (thrown) {
     throw unwritable(storeDir, thrown);
   }
@@ -137,8 +139,11 @@ function readUrl(ports: string, pid: number): string | undefined {
   }
 }
 
-async function launch({ binary, storeDir, port = -1, log }: ServerOptions, claim: StoreClaim): Promise<NatsServer> {
-  const { config, ports } = configure(storeDir, port);
+async function launch(
+  { binary, storeDir, port = -1, users, log }: ServerOptions,
+  claim: StoreClaim,
+): Promise<NatsServer> {
+  const { config, ports } = configure(storeDir, port, users);
   const server = spawn(binary, ['-c', config], {
     detached: true,
     env: { PATH: process.env.PATH ?? '' },

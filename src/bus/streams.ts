@@ -59,6 +59,7 @@ function streamConfigs(limits: StreamLimits): readonly (Partial<StreamConfig> & 
       retention: RetentionPolicy.Workqueue,
       discard: DiscardPolicy.New,
       max_msgs: limits.maxJobs,
+      max_bytes: 192 * mebibyte,
     },
     {
       // Limits rather than work queue: its memory of message ids then survives a restart of the server, because that is
@@ -68,8 +69,9 @@ function streamConfigs(limits: StreamLimits): readonly (Partial<StreamConfig> & 
       subjects: [subjects.result],
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
-      max_age: nanos(7 * day),
-      max_bytes: 256 * mebibyte,
+      // Recorded results need not stay; those that wait for an archive to come back are trained again after this.
+      max_age: nanos(day),
+      max_bytes: 128 * mebibyte,
     },
     {
       ...common,

@@ -1,4 +1,4 @@
-import { evaluationResultSchema, jobSchema } from '../domain/evaluation.ts';
+import { jobSchema, resultMessageSchema } from '../domain/evaluation.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import { agentStateSchema, eventSchema, type LabEvent, type Verb, workerStateSchema } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
@@ -16,6 +16,10 @@ export const archiveQueue = 'archive';
 export const subjects = {
   request: (verb: Verb) => `aira.archive.${verb}`,
   anyRequest: 'aira.archive.*',
+  /** Nobody says anything there; whoever may listen to it may listen to requests. */
+  separationProbe: 'aira.archive.separation-probe',
+  /** Asked by a worker that finds the stream of results missing or broken, which it may not make itself. */
+  restoreResults: 'aira.restore.results',
   work: (deviceClass: DeviceClass) => `aira.work.${deviceClass}`,
   anyWork: 'aira.work.*',
   result: 'aira.result',
@@ -31,7 +35,7 @@ export const subjects = {
 /** What the bodies are; requests and replies have theirs in the domain's `requests`. */
 export const bodies = {
   work: jobSchema,
-  result: evaluationResultSchema,
+  result: resultMessageSchema,
   event: eventSchema,
   workerSign: workerStateSchema,
   agentSign: agentStateSchema,

@@ -1,10 +1,14 @@
 import { openLab } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { chooseDevices, inspectMachine, probeSandbox, versionFor } from '../evaluators/index.ts';
+import { checkSize } from '../domain/plan.ts';
+import { chooseDevices, dataFolder, inspectMachine, probeSandbox, versionFor } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
 import { systemTimers } from '../platform/timers.ts';
 import { type Attribution, type AttributionPlan, conclude } from '../report/index.ts';
+import { requireHome } from './home.ts';
 import { onInterrupt } from './interrupts.ts';
+import { outliveOutput } from './output.ts';
+import { requireSameContent } from './sameContent.ts';
 import { type SettingOptions, systemSetting } from './setting.ts';
 
 export interface AttributeOptions extends SettingOptions {
@@ -26,6 +30,7 @@ export async function attribute(
   say: (line: string) => void,
 ): Promise<Attribution> {
   const { spec, source, seeds } = plan;
+  checkSize(spec, source);
   const setting = await systemSetting(options);
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? 'auto', machine);
@@ -37,9 +42,12 @@ export async function attribute(
       'check out the version it was made with',
     );
   }
+  await requireSameContent(spec, dataFolder(options.home));
   if (spec.space.kind === 'program') await probeSandbox(setting.workers);
   const trainings = spec.references.length * (seeds + 1);
   say(`${plan.changes.length} changes, ${trainings} trainings at most, as ${spec.id}`);
+  outliveOutput();
+  requireHome(setting.home);
   const lab = await openLab(setting, []);
   let stopped = false;
   try {
@@ -50,7 +58,10 @@ export async function attribute(
     });
     const stopTelling = systemTimers.every(everyMs, () => {
       const standing = running.standing();
-      if (standing) say(`${standing.evaluated + standing.failed} trained, ${standing.pending} to go`);
+      if (standing) {
+        const { done, failed, pending } = standing.trainings;
+        say(`${done + failed} trained, ${pending} to go`);
+      }
     });
     const end = await running.ended;
     stopTelling();

@@ -1,23 +1,44 @@
 import pc from 'picocolors';
 import { AiraError, PrerequisiteError, toError } from '../domain/errors.ts';
+import { printable } from '../platform/printable.ts';
+import { asPrerequisite } from '../platform/systemErrors.ts';
 
-/** Exit statuses, as documented in the README. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, noValidNode: 3, interrupted: 130, terminated: 143 } as const;
+/**
+ * Exit statuses, as documented in the README. `noResult`: a search has ended without a score on its final rung. `agentLost`:
+ * it has one, and lost an agent on the way.
+ */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  noResult: 3,
+  agentLost: 4,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+/** Longer sentences are cut: they repeat what was given to Aira. */
+const longestSentence = 1500;
+const sentence = (text: string): string => printable(text, { width: longestSentence });
 
 /**
  * Says what went wrong and answers the exit status. A prerequisite is one sentence with its remedy and no stack; anything
  * that was not foreseen keeps its stack, because somebody will have to find it.
  */
 export function report(thrown: unknown): number {
-  const error = toError(thrown);
+  const error = asPrerequisite(thrown) ?? toError(thrown);
   if (error instanceof PrerequisiteError) {
-    process.stderr.write(`${pc.red('aira:')} ${error.message}\n${pc.dim('  remedy:')} ${error.remedy}\n`);
+    process.stderr.write(
+      `${pc.red('aira:')} ${sentence(error.message)}\n${pc.dim('  remedy:')} ${sentence(error.remedy)}\n`,
+    );
     return exitCodes.usage;
   }
   if (error instanceof AiraError) {
-    process.stderr.write(`${pc.red('aira:')} ${error.message}\n`);
+    process.stderr.write(`${pc.red('aira:')} ${sentence(error.message)}\n`);
     return exitCodes.failed;
   }
-  process.stderr.write(`${pc.red('aira: unexpected error')}\n${error.stack ?? error.message}\n`);
+  process.stderr.write(
+    `${pc.red('aira: unexpected error')}\n${printable(error.stack ?? error.message, { lines: true, width: 8000 })}\n`,
+  );
   return exitCodes.failed;
 }

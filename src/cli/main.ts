@@ -1,53 +1,7 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
-import { ablateCommand } from './commands/ablate.ts';
-import { auditCommand } from './commands/audit.ts';
-import { dataCommand } from './commands/data.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { launchCommand } from './commands/launch.ts';
-import { nodesCommand } from './commands/nodes.ts';
-import { partCommands } from './commands/parts.ts';
-import { reportCommand } from './commands/report.ts';
-import { tableCommand } from './commands/table.ts';
-import { taskCommand } from './commands/task.ts';
-import { traceCommand } from './commands/trace.ts';
-import { exitCodes, report } from './fail.ts';
-import { airaVersion } from './writeReport.ts';
+import { watchOutput } from './output.ts';
+import { run } from './run.ts';
 
-const done = (code: number): void => {
-  process.exitCode = code;
-};
+watchOutput(process.stdout, process.stderr);
 
-const program = new Command('aira')
-  .description('A laboratory in which an ensemble of agents discovers neural architectures.')
-  .version(airaVersion)
-  .showSuggestionAfterError()
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage));
-
-for (const command of [
-  launchCommand(done),
-  nodesCommand(done),
-  reportCommand(done),
-  traceCommand(done),
-  auditCommand(done),
-  ablateCommand(done),
-  tableCommand(done),
-  doctorCommand(done),
-  taskCommand(done),
-  dataCommand(done),
-  ...partCommands(done),
-]) {
-  program.addCommand(command.copyInheritedSettings(program));
-}
-
-// A pipe that is closed by its reader, as with `| head`, is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.ok);
-  throw error;
-});
-
-try {
-  await program.parseAsync();
-} catch (thrown) {
-  done(report(thrown));
-}
+process.exitCode = await run(process.argv.slice(2));

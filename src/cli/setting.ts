@@ -1,10 +1,19 @@
 import type { EnsembleSetting } from '../actors/ensemble.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { childEnvironment, dataFolder, findNatsServer, findPython, packageRoot } from '../evaluators/index.ts';
+import {
+  childEnvironment,
+  dataFolder,
+  findNatsServer,
+  findPython,
+  packageRoot,
+  probeEngine,
+  registeredTasks,
+} from '../evaluators/index.ts';
 import { readingRoom } from '../literature/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
 import { systemTimers } from '../platform/timers.ts';
+import { type NatsOptions, natsAccess } from './nats.ts';
 import { airaVersion } from './writeReport.ts';
 
 /**
@@ -21,9 +30,8 @@ function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
   throw new PrerequisiteError('ack-wait', message, 'correct or unset it');
 }
 
-export interface SettingOptions {
+export interface SettingOptions extends NatsOptions {
   home: string;
-  nats?: string;
   port?: number;
   /** A price file of the user's own. */
   prices?: string;
@@ -33,11 +41,16 @@ export interface SettingOptions {
   offline?: boolean;
   /** Run programs of agents without a sandbox. */
   unsafe?: boolean;
+  /** Task directories by others that workers of this process may run. */
+  task?: readonly string[];
+  /** Addresses at which language models may be asked. */
+  baseUrl?: readonly string[];
 }
 
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
 export async function systemSetting(options: SettingOptions): Promise<EnsembleSetting> {
   const python = await findPython();
+  await probeEngine(python);
   const log = createLogger('aira');
   const room = readingRoom({
     ...{ environment: process.env, version: airaVersion, offline: options.offline === true },
@@ -45,13 +58,19 @@ export async function systemSetting(options: SettingOptions): Promise<EnsembleSe
   });
   return {
     home: options.home,
-    url: options.nats ?? null,
+    ...natsAccess(options, process.env),
     natsServer: findNatsServer,
     port: options.port,
     ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
-    workers: { python, data: dataFolder(options.home), unsafe: options.unsafe === true },
-    chat: { environment: process.env, prices: options.prices, replay: options.replay },
+    workers: {
+      ...{ python, data: dataFolder(options.home), unsafe: options.unsafe === true },
+      tasks: [...(options.task ?? []), ...registeredTasks(options.home)],
+    },
+    chat: {
+      ...{ environment: process.env, addresses: options.baseUrl ?? [] },
+      ...{ prices: options.prices, replay: options.replay },
+    },
     clock: systemClock,
     timers: systemTimers,
     openRetriever: room.open,

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -6,6 +6,7 @@ import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { packageRoot } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
+import { makeFolder } from '../platform/folder.ts';
 import { collectReport } from '../report/collect.ts';
 import { reportHtml, summary } from '../report/index.ts';
 
@@ -14,7 +15,10 @@ export const airaVersion = manifestSchema.parse(
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')),
 ).version;
 
-/** Writes the report of a search into its home and answers where it is, with the summary for a terminal. */
+/**
+ * Writes the report of a search into its home and answers where it is, with the summary for a terminal, and whether
+ * anything that the search found has a score on the final rung.
+ */
 export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
   const reader = readArchive(home);
   try {
@@ -28,12 +32,15 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
       commands: [`aira report ${search}`, `aira nodes ${search}`, `aira audit ${search}`],
     });
     const folder = join(home, 'reports');
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const path = join(folder, `${search}.html`);
     // Renamed into place, so that a reader never sees half a page.
     writeFileSync(`${path}.part`, reportHtml(data));
     renameSync(`${path}.part`, path);
-    return { path, summary: `${summary(data, path)}\n` };
+    const hasResult = data.nodes.some(
+      ({ origin, validation, test }) => origin !== 'reference' && validation.final.length + test.length > 0,
+    );
+    return { path, hasResult, endings: data.endings, summary: `${summary(data)}\n` };
   } finally {
     reader.close();
   }

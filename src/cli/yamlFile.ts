@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { parseDocument } from 'yaml';
 import type * as z from 'zod';
-import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { PrerequisiteError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
+import { readTextFile } from '../platform/textFile.ts';
+import { parseYaml, YamlError, yamlBounds } from '../platform/yaml.ts';
 
 /** A file that a person wrote, as it was given and as it was meant. */
 export interface ReadFile<T> {
@@ -17,29 +17,26 @@ export interface ReadFile<T> {
  * Reads a YAML file strictly.
  *
  * @param kind what such a file is called, `search` or `study`; errors have the code `<kind>-file`.
- * @throws PrerequisiteError naming every mistake of the file.
+ * @throws PrerequisiteError naming the first mistakes of the file.
  */
 export function readYamlFile<S extends z.ZodType>(path: string, schema: S, kind: string): ReadFile<z.output<S>> {
   const code = `${kind}-file`;
-  let source: string;
+  const source = readTextFile(path, { code, remedy: `give the path of a ${kind} file`, mostBytes: yamlBounds.bytes });
+  let given: unknown;
   try {
-    source = readFileSync(path, 'utf8');
-  } catch (cause) {
-    const why = (cause as { code?: string }).code === 'ENOENT' ? 'there is no such file' : errorMessage(cause);
-    throw new PrerequisiteError(code, `cannot read ${path}: ${why}`, `give the path of a ${kind} file`, { cause });
+    given = parseYaml(source);
+  } catch (thrown) {
+    if (!(thrown instanceof YamlError)) throw thrown;
+    throw new PrerequisiteError(code, `${path} is not YAML: ${thrown.message}`, 'fix the file; nothing was started');
   }
-  // Merge keys, since studies and searches share settings between agents.
-  const document = parseDocument(source, { merge: true });
-  const [broken] = document.errors;
-  if (broken) {
-    const line = broken.linePos?.[0].line;
-    const message = `${path} is not YAML: line ${line}: ${broken.message.split('\n')[0]}`;
-    throw new PrerequisiteError(code, message, 'mend that line');
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const message = `${path} is not a ${kind} file: it holds no settings such as "task: compose-mad-3p"`;
+    throw new PrerequisiteError(code, message, `give the path of a ${kind} file`);
   }
-  const parsed = schema.safeParse(document.toJS());
+  const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const mistakes = explain(parsed.error, schema);
-    throw new PrerequisiteError(code, `${path}: ${mistakes.join('; ')}`, 'mend the file; nothing was started');
+    throw new PrerequisiteError(code, `${path}: ${mistakes.join('; ')}`, 'fix the file; nothing was started');
   }
   const slug = basename(path)
     .replace(/\.[^.]*$/, '')

@@ -20,10 +20,13 @@ export class TerminalError extends AiraError {}
 /** Thrown when a text is not a candidate of the space: what an agent proposed, or a user stated, has to change. */
 export class CandidateError extends TerminalError {}
 
-/** Thrown when the next spending could exceed a budget (I9). Nothing is wrong: whoever wanted to spend is done. */
+/**
+ * Thrown when the next spending could exceed a budget (I9), or comes after the search stopped taking proposals
+ * (`search-closed`). Nothing is wrong: the spender is done.
+ */
 export class BudgetError extends TerminalError {
-  constructor(message: string) {
-    super('budget-spent', message);
+  constructor(message: string, code: 'budget-spent' | 'search-closed' = 'budget-spent') {
+    super(code, message);
   }
 }
 

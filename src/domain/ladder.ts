@@ -15,6 +15,8 @@ export interface Costs {
   readonly seconds: Readonly<Record<Rung, number>>;
   /** Trainings that run at once. */
   readonly slots: number;
+  /** Final trainings that have ended already: a reference's, or results of earlier searches. */
+  readonly finalsDone?: number;
 }
 
 /**
@@ -25,23 +27,30 @@ export interface Costs {
 export function upperRungSeconds(screened: number, references: number, ladder: Ladder, costs: Costs): number {
   const rounds = (trainings: number) => Math.ceil(trainings / Math.max(1, costs.slots));
   const planned = trainings(screened, references, ladder);
+  const finals = Math.max(0, planned.final - (costs.finalsDone ?? 0));
   // The aggregate is screened like every other node before it is trained in full.
-  return (
-    rounds(planned.confirm) * costs.seconds.confirm + costs.seconds.screen + rounds(planned.final) * costs.seconds.final
-  );
+  return rounds(planned.confirm) * costs.seconds.confirm + costs.seconds.screen + rounds(finals) * costs.seconds.final;
 }
 
 /**
  * Seconds that a training on each rung is expected to take: the mean of those that have ended; for a rung on which none
- * has, the profile's estimate, corrected by how far the screening's own estimate was off on this machine and engine.
+ * has, the profile's estimate, corrected by how far the estimate of the nearest measured rung was off on this machine and
+ * engine. A short training says little of a long one: start-up weighs more in it.
  */
 export function expectedSeconds(
   estimates: Profile['rungs'],
   measured: Readonly<Partial<Record<Rung, number>>>,
 ): Record<Rung, number> {
-  const correction = (measured.screen ?? estimates.screen.seconds) / estimates.screen.seconds;
-  const of = (rung: Rung) => measured[rung] ?? estimates[rung].seconds * correction;
-  return { screen: of('screen'), confirm: of('confirm'), final: of('final') };
+  const of = (rung: Rung, ...nearest: Rung[]) => {
+    const known = [rung, ...nearest].find((each) => measured[each] !== undefined);
+    const correction = known === undefined ? 1 : (measured[known] ?? 0) / estimates[known].seconds;
+    return measured[rung] ?? estimates[rung].seconds * correction;
+  };
+  return {
+    screen: of('screen', 'confirm', 'final'),
+    confirm: of('confirm', 'final', 'screen'),
+    final: of('final', 'confirm', 'screen'),
+  };
 }
 
 /** Trainings on each rung of a search in which agents have `screened` candidates screened. */

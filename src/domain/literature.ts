@@ -92,6 +92,8 @@ export const readingSchema = z.strictObject({
   how: readingKindSchema,
   query: z.string().max(500),
   found: z.array(evidenceIdSchema).max(32),
+  /** What went wrong, wholly or in part: a call that could not be carried out, services that did not answer. */
+  failed: z.string().max(300).optional(),
 });
 export type Reading = z.infer<typeof readingSchema>;
 

@@ -1,5 +1,5 @@
-import { distance as editDistance } from 'fastest-levenshtein';
 import * as z from 'zod';
+import { editsBelow, type Steps, usualSteps } from './editDistance.ts';
 import type { AgentName, NodeId } from './ids.ts';
 import { parseProgram } from './program.ts';
 
@@ -53,37 +53,66 @@ function partsOf(candidate: string): readonly string[] {
   );
 }
 
-/** The least number of parts that have to be inserted, removed or replaced. */
-function editsBetween(parts: readonly string[], others: readonly string[]): number {
-  // A character for each different part, so that the distance of texts is that of parts.
-  const codes = new Map<string, string>();
-  const encode = (list: readonly string[]): string => {
-    const encoded = list.map((part) => {
-      const code = codes.get(part) ?? String.fromCharCode(1 + codes.size);
-      codes.set(part, code);
+/** Lists of codes that are at hand, and how many codes they may hold together: 16 MiB. */
+const mostCodes = 4 * 2 ** 20;
+
+/**
+ * A number for each different part, so that lists of numbers stand for candidates.
+ *
+ * Role: reads a candidate once, although every later one is compared with it. Non-role: what is close.
+ *
+ * C1. Equal parts have equal numbers as long as no list is forgotten; all are forgotten together.
+ * C2. Memory is bounded, whatever is asked.
+ */
+class PartCodes {
+  #codes = new Map<string, number>();
+  #lists = new Map<string, Int32Array>();
+  #size = 0;
+
+  /** The lists of two candidates, by one numbering. */
+  pair(one: string, other: string): readonly [Int32Array, Int32Array] {
+    if (this.#size > mostCodes) {
+      this.#codes = new Map();
+      this.#lists = new Map();
+      this.#size = 0;
+    }
+    return [this.#list(one), this.#list(other)];
+  }
+
+  #list(candidate: string): Int32Array {
+    const known = this.#lists.get(candidate);
+    if (known) return known;
+    const list = Int32Array.from(partsOf(candidate), (part) => {
+      const code = this.#codes.get(part) ?? this.#codes.size;
+      this.#codes.set(part, code);
       return code;
     });
-    return encoded.join('');
-  };
-  return editDistance(encode(parts), encode(others));
+    this.#lists.set(candidate, list);
+    this.#size += list.length + 16;
+    return list;
+  }
 }
+
+const partCodes = new PartCodes();
 
 /**
  * The first of `known` that is closer to `candidate` than novelty asks for, an equal one before any other; null where the
  * candidate is new. Distance is Levenshtein's over layers or lines: shifting a block by one layer costs two edits, however long
  * the block is.
+ *
+ * The work is bounded by a number of steps: where a memory full of very long programs uses them up, the rest of it counts as far
+ * away.
  */
 export function tooClose(candidate: string, known: readonly Known[], novelty?: Novelty): Closeness | null {
   const equal = known.find((each) => each.candidate === candidate);
   if (equal) return { id: equal.id, distance: 0 };
   const least = novelty?.distance ?? 1;
   if (least <= 1) return null;
-  const parts = partsOf(candidate);
+  const steps: Steps = { left: usualSteps };
   for (const each of known) {
-    const others = partsOf(each.candidate);
-    if (Math.abs(others.length - parts.length) >= least) continue;
-    const distance = editsBetween(parts, others);
-    if (distance < least) return { id: each.id, distance };
+    const distance = editsBelow(least, ...partCodes.pair(candidate, each.candidate), steps);
+    if (distance !== null) return { id: each.id, distance };
+    if (steps.left < 0) break;
   }
   return null;
 }

@@ -1,9 +1,18 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
+import { agentEndCodeSchema, agentEndSchema } from './agentEnd.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
+import { endingSchema } from './ending.ts';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
-import { lessonSchema, operatorSchema, originSchema, rationaleSchema, viewSchema } from './node.ts';
+import {
+  lessonSchema,
+  operatorSchema,
+  originSchema,
+  proposalCountsSchema,
+  rationaleSchema,
+  viewSchema,
+} from './node.ts';
 import { briefSchema } from './program.ts';
 import { phaseSchema, searchSpecSchema } from './search.ts';
 import { spaceSchema } from './space.ts';
@@ -17,6 +26,9 @@ import { rungSchema } from './task.ts';
 /** What test figures may be looked at for. */
 const testPurposeSchema = z.enum(['report', 'nodes --with-test']);
 export type TestPurpose = z.infer<typeof testPurposeSchema>;
+
+/** So many nodes are named in one request. */
+export const mostNodes = 1_000;
 
 const accepted = z.strictObject({
   verdict: z.literal('accepted'),
@@ -34,25 +46,32 @@ const refused = z.strictObject({
 
 const scored = z.strictObject({
   node: nodeIdSchema,
-  candidate: z.string(),
   origin: originSchema,
   /** Mean validation over the seeds known on that rung, higher is better. */
   validation: z.number(),
 });
 
+const leading = scored.extend({
+  /** The candidate in the form for people. */
+  short: z.string(),
+});
+
 const ranked = scored.extend({
+  /** Its text, where it was asked for. */
+  candidate: z.string().optional(),
   /** Validation by seed. */
   seeds: z.array(z.strictObject({ seed: z.int(), score: z.number() })),
 });
 
-const agentStanding = z.strictObject({
+const agentStanding = proposalCountsSchema.extend({
   agent: agentNameSchema,
-  proposed: z.int(),
-  evaluated: z.int(),
-  failed: z.int(),
   best: z.number().nullable(),
   /** It may propose no more: its budget is used. */
   done: z.boolean(),
+  /** Null while it may still propose. */
+  end: agentEndSchema.nullable(),
+  /** Calls of language models. */
+  spend: spendSchema,
 });
 
 const byRungSchema = z.strictObject({ screen: z.int(), confirm: z.int(), final: z.int() });
@@ -60,24 +79,33 @@ const byRungSchema = z.strictObject({ screen: z.int(), confirm: z.int(), final: 
 /** What a person, or the search's own life cycle, wants to know at a glance. */
 export const standingSchema = z.strictObject({
   phase: phaseSchema,
-  /** Evaluations of this search by state, over all rungs. */
-  pending: z.int(),
-  evaluated: z.int(),
-  failed: z.int(),
-  saved: z.int(),
+  /** Of all agents. */
+  proposals: proposalCountsSchema,
+  /** Trainings of this search, over all rungs, seeds and kinds of nodes. */
+  trainings: z.strictObject({
+    pending: z.int(),
+    /** Ended with a score. */
+    done: z.int(),
+    failed: z.int(),
+    /** Of all of these: the result was known, or on its way for another node. */
+    cached: z.int(),
+  }),
   /** Pending evaluations by rung. */
   pendingOn: byRungSchema,
   /** Evaluations with an outcome, by rung. */
   doneOn: byRungSchema,
+  /** Trainings of this search that ended with a score, by rung. */
+  timedOn: byRungSchema,
   /** Pending evaluations that a worker has begun. */
   training: z.int(),
   /** Training seconds paid by this search. */
   deviceSeconds: z.number(),
-  /** Mean seconds of a training on each rung, where one has ended. */
+  /** Mean seconds of a training on each rung, where one has ended; else of the earlier results that this search was given. */
   meanSeconds: z.partialRecord(rungSchema, z.number()),
   /** Wall time spent so far, over all sittings, in milliseconds. */
   elapsedMs: z.number(),
-  best: scored.nullable(),
+  /** By the highest rung on which anything was scored. */
+  best: leading.extend({ rung: rungSchema }).nullable(),
   /** Calls of language models. */
   spend: spendSchema,
   agents: z.array(agentStanding),
@@ -106,19 +134,37 @@ export const requests = {
     reply: standingSchema,
   },
   'search-phase': {
-    request: z.strictObject({ search: searchIdSchema, phase: phaseSchema }),
+    /** With an ending where the phase before ends before its work is done: both are recorded together (I13). */
+    request: z.strictObject({ search: searchIdSchema, phase: phaseSchema, ending: endingSchema.optional() }),
     reply: z.strictObject({ phase: phaseSchema }),
   },
-  /** Nodes with a score on a rung, best first. */
-  'search-ranking': {
-    request: z.strictObject({ search: searchIdSchema, rung: rungSchema }),
-    reply: z.strictObject({ nodes: z.array(ranked) }),
+  /** Records why something of a search ended before its work was done (I13). */
+  'ending-record': {
+    request: z.strictObject({ search: searchIdSchema, ending: endingSchema }),
+    reply: z.strictObject({ recorded: z.boolean() }),
   },
-  /** Hidden figures. Refused while anything of the search is undecided; each look is recorded (I4). */
+  /** Nodes with a score on a rung, best first. A long ranking comes in pieces: with `more`, the next one is to be asked for. */
+  'search-ranking': {
+    request: z.strictObject({
+      search: searchIdSchema,
+      rung: rungSchema,
+      candidates: z.boolean().optional(),
+      /** So many nodes of this ranking have been received. */
+      from: z.int().nonnegative().optional(),
+    }),
+    reply: z.strictObject({ nodes: z.array(ranked), more: z.boolean() }),
+  },
+  /** Hidden figures, in pieces. Refused while anything of the search is undecided; each look is recorded (I4). */
   'search-tests': {
-    request: z.strictObject({ search: searchIdSchema, purpose: testPurposeSchema }),
+    request: z.strictObject({
+      search: searchIdSchema,
+      purpose: testPurposeSchema,
+      /** So many figures have been received. */
+      from: z.int().nonnegative().optional(),
+    }),
     reply: z.strictObject({
       scores: z.array(z.strictObject({ node: nodeIdSchema, seed: z.int(), score: z.number() })),
+      more: z.boolean(),
     }),
   },
   /** Adds a node of the laboratory's own: a reference or the aggregate. */
@@ -132,13 +178,15 @@ export const requests = {
     }),
     reply: z.strictObject({ node: nodeIdSchema }),
   },
-  /** Asks for nodes to be evaluated on a rung with its first `seeds` seeds. */
+  /** Asks for nodes to be evaluated on a rung with its first `seeds` seeds; many nodes in several requests. */
   'node-evaluate': {
     request: z.strictObject({
       search: searchIdSchema,
-      nodes: z.array(nodeIdSchema),
+      nodes: z.array(nodeIdSchema).max(mostNodes),
       rung: rungSchema,
       seeds: z.int().positive(),
+      /** Only evaluations whose outcome is known: nothing is trained. */
+      known: z.literal(true).optional(),
     }),
     reply: z.strictObject({ asked: z.int(), saved: z.int(), refused: z.int() }),
   },
@@ -176,12 +224,16 @@ export const requests = {
       z.strictObject({ state: z.literal('ready'), view: viewSchema, more: z.boolean() }),
       /** For the outcomes of nodes, some of them named, and for attempts that other agents have not made yet. */
       z.strictObject({ state: z.literal('waiting'), nodes: z.array(nodeIdSchema), agents: z.array(agentNameSchema) }),
-      z.strictObject({ state: z.literal('closed'), reason: z.string() }),
+      z.strictObject({
+        state: z.literal('closed'),
+        code: agentEndCodeSchema.extract(['budget-used', 'attempts-used', 'search-closed']),
+        reason: z.string(),
+      }),
     ]),
   },
-  /** The agent ends although its budget may allow more attempts: nobody is to wait for them. It may come back. */
+  /** The agent ends, for this reason; agents that remember it no longer wait for its attempts. It may come back. */
   'agent-retire': {
-    request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema, reason: z.string().max(500) }),
+    request: agentEndSchema.extend({ search: searchIdSchema, agent: agentNameSchema }),
     reply: z.strictObject({}),
   },
   'agent-submit': {
@@ -214,7 +266,15 @@ export const requests = {
   /** Asked by a worker before it trains: is this still wanted? Records the attempt. */
   'job-claim': {
     request: z.strictObject({ key: evaluationKeySchema, worker: workerIdSchema, attempt: z.int().positive() }),
-    reply: z.strictObject({ go: z.boolean(), reason: z.enum(['wanted', 'done', 'unknown', 'withdrawn']) }),
+    reply: z.strictObject({
+      go: z.boolean(),
+      reason: z.enum(['wanted', 'done', 'unknown', 'withdrawn']),
+      /** The archive's public key, for hidden figures (I4): 32 bytes of X25519 as base64url. With `go`. */
+      seal: z
+        .string()
+        .regex(/^[\w-]{43}$/)
+        .optional(),
+    }),
   },
 } as const;
 export type Verb = keyof typeof requests;
@@ -262,6 +322,7 @@ export const eventSchema = z.discriminatedUnion('kind', [
     message: z.string(),
   }),
   z.strictObject({ kind: z.literal('phase-changed'), search: searchIdSchema, phase: phaseSchema }),
+  endingSchema.omit({ occurrence: true }).extend({ kind: z.literal('ended-early'), search: searchIdSchema }),
 ]);
 export type LabEvent = z.infer<typeof eventSchema>;
 

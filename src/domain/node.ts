@@ -42,6 +42,54 @@ export type Rationale = z.infer<typeof rationaleSchema>;
 export const nodeStatusSchema = z.enum(['pending', 'evaluated', 'failed', 'rejected', 'duplicate']);
 export type NodeStatus = z.infer<typeof nodeStatusSchema>;
 
+/**
+ * Proposals of agents by status: the one meaning that these words have in reports, summaries, displays and JSON. Each
+ * proposal has exactly one status, decided by its screening, so `proposed` is the sum of the five that follow it. References
+ * and the aggregate are not proposals.
+ */
+export const proposalCountsSchema = z.strictObject({
+  proposed: z.int(),
+  /** It has a screening score. */
+  evaluated: z.int(),
+  /** It was trained, or tried, and has no score. */
+  failed: z.int(),
+  /** The answer was not a candidate of the task. */
+  rejected: z.int(),
+  /** It repeats, or nearly repeats, what its agent knew. */
+  duplicate: z.int(),
+  pending: z.int(),
+  /** Cache hits among `evaluated` and `failed`: the screening result was known, and nothing was trained. */
+  cached: z.int(),
+});
+export type ProposalCounts = z.infer<typeof proposalCountsSchema>;
+
+const noProposals: ProposalCounts = {
+  proposed: 0,
+  evaluated: 0,
+  failed: 0,
+  rejected: 0,
+  duplicate: 0,
+  pending: 0,
+  cached: 0,
+};
+
+export function countProposals(
+  nodes: readonly { readonly status: NodeStatus; readonly saved: boolean }[],
+): ProposalCounts {
+  const counts = { ...noProposals, proposed: nodes.length };
+  for (const { status, saved } of nodes) {
+    counts[status] += 1;
+    if (saved && (status === 'evaluated' || status === 'failed')) counts.cached += 1;
+  }
+  return counts;
+}
+
+export function sumProposals(each: readonly ProposalCounts[]): ProposalCounts {
+  const counts = { ...noProposals };
+  for (const one of each) for (const key of Object.keys(counts) as (keyof ProposalCounts)[]) counts[key] += one[key];
+  return counts;
+}
+
 /** A node as agents and scaffolds may see it: never a test figure (I4). */
 export const viewNodeSchema = z.strictObject({
   id: nodeIdSchema,

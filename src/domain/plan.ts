@@ -1,5 +1,6 @@
 import { type AgentSpec, reads } from './agent.ts';
 import { canonicalCandidate } from './candidate.ts';
+import type { TaskContent } from './content.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
 import { banditOptionsSchema, isBandit, localModels, proposes } from './model.ts';
@@ -16,6 +17,8 @@ export interface Setting {
   /** Engine and source hash of the trainers. */
   readonly evaluator: string;
   readonly deviceClass: DeviceClass;
+  /** The task's files and data; absent where scores are looked up in a table. */
+  readonly content?: TaskContent;
   /** The version of the notes, which a search with agents that read them records. */
   readonly corpus?: string | undefined;
 }
@@ -97,6 +100,21 @@ function contractOf({ contract }: Brief, name: string, { rungs }: Profile): stri
   return `${contract.trimEnd()}\n\n## Settings\n\nThe first rung of the profile "${name}", limits included:\n\n${settings}\n`;
 }
 
+/** A specification travels in one message with its source. */
+const mostSpecBytes = 480_000;
+export const mostSourceCharacters = 100_000;
+
+/** @throws PrerequisiteError where a specification and its source do not fit a message. */
+export function checkSize(spec: SearchSpec, source: string): void {
+  const bytes = Buffer.byteLength(JSON.stringify({ spec, source }));
+  if (bytes <= mostSpecBytes && source.length <= mostSourceCharacters) return;
+  throw new PrerequisiteError(
+    'spec-size',
+    `the search with its task takes ${Math.ceil(bytes / 1000)} kB; it may take ${mostSpecBytes / 1000} kB`,
+    'shorten the search file, the task description or its example programs',
+  );
+}
+
 /**
  * Decides everything that a search file leaves open. Equal files in equal settings give equal specifications (I5).
  *
@@ -104,7 +122,7 @@ function contractOf({ contract }: Brief, name: string, { rungs }: Profile): stri
  */
 export function planSearch(
   file: SearchFile,
-  { id, task, profile, evaluator, deviceClass, corpus }: Setting,
+  { id, task, profile, evaluator, deviceClass, content, corpus }: Setting,
 ): SearchSpec {
   const references = referencesOf(file, task).map(({ name, text }) => {
     try {
@@ -129,6 +147,7 @@ export function planSearch(
     rungs: profile.rungs,
     evaluator,
     deviceClass,
+    ...(content ? { content } : {}),
     seed: file.seed,
     budget: file.budget,
     ladder: file.ladder,

@@ -1,14 +1,21 @@
 import * as z from 'zod';
 import { canonicalJson, contentHash } from './canonical.ts';
 import { CandidateError } from './errors.ts';
+import { type JsonBounds, JsonError, parseJson } from './json.ts';
 
 /** A file of a program: a name without folders, so that it can only lie beside the others. */
 export const fileNameSchema = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,39}\.[a-z]{1,8}$/, 'use a name such as model.py: lower-case letters, digits, underscores');
 
-/** More than this and messages that carry a few programs no longer fit the bus. */
+/** More than this and messages that carry a program and what belongs to it no longer fit the bus. */
 const mostBytes = 128 * 1024;
+
+/**
+ * A program travels as a JSON text within JSON: each quotation mark takes four bytes there, each control character seven.
+ * Together with its rationale it has to fit into a message of 512 KiB.
+ */
+const mostWireBytes = 380_000;
 
 /** What a task lets an agent write: these files, all of them, each of at most so many bytes of UTF-8. */
 export const programSpaceSchema = z.strictObject({
@@ -52,9 +59,15 @@ export class ProgramError extends CandidateError {
 // What an editor would refuse to show is refused: NUL, and halves of surrogate pairs, which UTF-8 cannot carry.
 const unwritable = /\0|\p{Cs}/u;
 
+/** Line ends of two characters and blanks at the end are removed, so that what is given may be longer than what is kept. */
+const mostGiven = 2 * mostBytes;
+
+/** A program of `mostBytes` as JSON, each byte escaped. */
+const canonicalBounds: JsonBounds = { characters: 6 * mostBytes + 4096, depth: 2, items: 4096 };
+
 /** One form per text: line feeds alone, and exactly one at the end. */
 function normalised(text: string): string {
-  return `${text.replace(/\r\n?/g, '\n').replace(/\s+$/, '')}\n`;
+  return `${text.replace(/\r\n?/g, '\n').trimEnd()}\n`;
 }
 
 /**
@@ -70,9 +83,12 @@ export function programInSpace(files: Files, space: ProgramSpace): Files {
       `"${stranger.slice(0, 60)}" is no file of this task; it takes ${[...wanted.keys()].join(', ')}`,
     );
   }
-  return Object.fromEntries(
+  const program = Object.fromEntries(
     [...wanted].map(([name, maxBytes]) => {
       const given = files[name];
+      if (given !== undefined && given.length > mostGiven) {
+        throw new ProgramError(`the file ${name} has ${given.length} characters; it may have ${maxBytes} bytes`);
+      }
       if (given === undefined || given.trim() === '') throw new ProgramError(`the file ${name} is missing or empty`);
       if (unwritable.test(given)) throw new ProgramError(`the file ${name} holds characters that are no text`);
       const text = normalised(given);
@@ -81,15 +97,21 @@ export function programInSpace(files: Files, space: ProgramSpace): Files {
       return [name, text];
     }),
   );
+  const bytes = Buffer.byteLength(JSON.stringify(programText(program)));
+  if (bytes > mostWireBytes) {
+    throw new ProgramError(`the program takes ${bytes} bytes as JSON; it may take ${mostWireBytes}`);
+  }
+  return program;
 }
 
 /** Reads a program from its canonical text, or any other JSON object of texts. @throws ProgramError */
 export function parseProgram(text: string): Files {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ProgramError('a program is a JSON object of file names and texts, and this is no JSON');
+    value = parseJson(text, canonicalBounds);
+  } catch (thrown) {
+    if (!(thrown instanceof JsonError)) throw thrown;
+    throw new ProgramError('a program is a JSON object of file names and texts, and this is no such JSON');
   }
   const parsed = filesSchema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { nearest } from './explain.ts';
 
 const probability = z.number().min(0).max(1);
 
@@ -47,9 +48,18 @@ const evolutionary = z.strictObject({
   debugDepth,
 });
 
-export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary]);
+export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary], {
+  error: ({ input }) => unknownScaffold((input as { kind?: unknown } | undefined)?.kind, scaffoldKinds),
+});
 export type ScaffoldSpec = z.infer<typeof scaffoldSpecSchema>;
 export const scaffoldKinds = ['one-shot', 'greedy', 'mcts', 'evolutionary'] as const;
+
+/** What is said of a name that is none of `known`; a missing one is missing. */
+function unknownScaffold(name: unknown, known: readonly string[]): string | undefined {
+  if (name === undefined) return 'is missing';
+  const meant = typeof name === 'string' ? nearest(name, known) : undefined;
+  return `no such scaffold; use ${known.join(', ')}${meant ? `; did you mean "${meant}"?` : ''}`;
+}
 
 /**
  * The policies of AIRA-dojo and AIDE with the settings that were published for MLE-bench (AIDE: of its release), in the
@@ -78,8 +88,11 @@ export const scaffoldPresets = {
 export const scaffoldPresetNames = Object.keys(scaffoldPresets) as (keyof typeof scaffoldPresets)[];
 
 /** As a search file states it: `greedy` is short for `{ kind: greedy }`, and a preset for all of its settings. */
-export const scaffoldSchema = z.union([
-  z.enum(scaffoldKinds).transform((kind): ScaffoldSpec => scaffoldSpecSchema.parse({ kind })),
-  z.enum(scaffoldPresetNames).transform((name): ScaffoldSpec => scaffoldPresets[name]),
-  scaffoldSpecSchema,
-]);
+export const scaffoldSchema = z.union(
+  [
+    z.enum(scaffoldKinds).transform((kind): ScaffoldSpec => scaffoldSpecSchema.parse({ kind })),
+    z.enum(scaffoldPresetNames).transform((name): ScaffoldSpec => scaffoldPresets[name]),
+    scaffoldSpecSchema,
+  ],
+  { error: ({ input }) => unknownScaffold(input, [...scaffoldKinds, ...scaffoldPresetNames]) },
+);

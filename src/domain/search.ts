@@ -1,24 +1,32 @@
 import * as z from 'zod';
 import { agentEntrySchema, agentSpecSchema } from './agent.ts';
 import { parseArchitecture } from './architecture.ts';
+import { taskContentSchema } from './content.ts';
+import { errorMessage } from './errors.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { briefSchema } from './program.ts';
 import { spaceSchema } from './space.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
 /** Limits that hold however the search goes; each is checked before the spending it limits (I9). */
-export const budgetSchema = z.strictObject({
-  /** Candidates that agents may have screened, whether trained now or reused. */
-  evaluations: z.int().positive(),
-  /** Wall-clock time of the whole search, upper rungs included. */
-  minutes: z.number().positive().optional(),
-  /** Training seconds, summed over all devices. */
-  deviceSeconds: z.number().positive().optional(),
-  /** Paid for calls of language models, at the prices of the price file. */
-  dollars: z.number().nonnegative().optional(),
-  /** Read and written by language models, thinking included. */
-  tokens: z.int().positive().optional(),
-});
+export const budgetSchema = z.strictObject(
+  {
+    /** Candidates that agents may have screened, whether trained now or reused. */
+    evaluations: z.int().positive(),
+    /** Wall-clock time of the whole search, upper rungs included. */
+    minutes: z.number().positive().optional(),
+    /** Training seconds, summed over all devices. */
+    deviceSeconds: z.number().positive().optional(),
+    /** Paid for calls of language models, at the prices of the price file. */
+    dollars: z.number().nonnegative().optional(),
+    /** Read and written by language models, thinking included. */
+    tokens: z.int().positive().optional(),
+  },
+  {
+    error: ({ code, input }) =>
+      code === 'invalid_type' && input === undefined ? 'is missing, e.g. budget: { evaluations: 60 }' : undefined,
+  },
+);
 export type Budget = z.infer<typeof budgetSchema>;
 
 /** How the field is narrowed after screening. */
@@ -36,13 +44,13 @@ export type Ladder = z.infer<typeof ladderSchema>;
 
 export const referenceSchema = z.strictObject({
   name: agentNameSchema,
-  architecture: z.string().refine((text) => {
+  architecture: z.string().check(({ value, issues }) => {
     try {
-      return parseArchitecture(text).length > 0;
-    } catch {
-      return false;
+      parseArchitecture(value);
+    } catch (thrown) {
+      issues.push({ code: 'custom', input: value, message: errorMessage(thrown) });
     }
-  }, 'not an architecture'),
+  }),
 });
 
 /** A search file. Strict: an unknown key is an error. */
@@ -81,6 +89,8 @@ export const searchSpecSchema = z.strictObject({
   rungs: profileSchema.shape.rungs,
   evaluator: z.string(),
   deviceClass: deviceClassSchema,
+  /** What the files of the task and its data were at the start (I10); absent in searches of before. */
+  content: taskContentSchema.optional(),
   seed: z.int().nonnegative(),
   budget: budgetSchema,
   ladder: ladderSchema,

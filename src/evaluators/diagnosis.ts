@@ -31,5 +31,5 @@ export function diagnose(end: ProcessEnd, stderr: OutputLog, outOfMemoryKills: n
       message: withLastWords('the machine ran out of memory and the kernel killed the trainer process', stderr),
     };
   }
-  return { reason: 'crash', message: withLastWords(`the trainer process ${describeEnd(end)}`, stderr) };
+  return { reason: 'lost', message: withLastWords(`the trainer process ${describeEnd(end)}`, stderr) };
 }

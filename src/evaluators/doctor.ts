@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
+import { makeFolder } from '../platform/folder.ts';
 import { listedGpus } from './devices.ts';
 import { NativeWorker } from './nativeWorker.ts';
 import { allOnPath, type Environment, print } from './program.ts';
@@ -161,7 +162,7 @@ async function checkCompiler(env: Environment): Promise<Check> {
 /** Writes to the home as a search would, and leaves nothing behind in it. */
 function checkHome(home: string): Check[] {
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 });
+    makeFolder(home, 0o700);
     rmdirSync(mkdtempSync(join(home, '.doctor-')));
     const free = freeBytes(home);
     const enough = free >= leastFreeBytes;

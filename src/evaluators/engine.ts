@@ -24,12 +24,20 @@ export interface EngineChoice {
   readonly reason: string | null;
 }
 
+/** Why this process does without the engine that set-up chose. */
+let declined: string | null = null;
+
+/** From now on CPU workers of this process train with torch (see engineProbe.ts). */
+export function declineNative(reason: string): void {
+  declined = reason;
+}
+
 const recordSchema = z.object({ engine: cpuEngineSchema, reason: z.string().nullable() });
 
 /**
  * The engine that workers of a device class use. For CPUs it is what set-up found by compiling the engine and testing it
- * against torch; the evaluator version, which must be known before a worker starts, depends on it. A worker that then
- * cannot use the engine refuses to start rather than train with another one. `AIRA_ENGINE` overrules what was found.
+ * against torch, unless it cannot be loaded now; the evaluator version, which must be known before a worker starts, depends
+ * on it. A worker that then cannot use the engine refuses to start rather than train with another one. `AIRA_ENGINE` overrules what was found.
  *
  * @throws PrerequisiteError `engine` where `AIRA_ENGINE` names none.
  */
@@ -46,7 +54,8 @@ export function engineFor(
     throw new PrerequisiteError('engine', `AIRA_ENGINE=${env.AIRA_ENGINE} names no engine`, remedy);
   }
   try {
-    return recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'engine.json'), 'utf8')));
+    const found = recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'engine.json'), 'utf8')));
+    return declined !== null && found.engine === 'native' ? { engine: 'torch', reason: declined } : found;
   } catch {
     return { engine: 'torch', reason: 'set-up has not tried the native engine here: run `npm run setup`' };
   }

@@ -3,12 +3,14 @@ import type { DeviceClass } from '../domain/task.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
+import { ContentGuard } from './contentGuard.ts';
 import { designVersion, ProgramEvaluator } from './design/index.ts';
 import type { Device } from './devices.ts';
 import { engineFor } from './engine.ts';
 import type { Evaluator } from './evaluator.ts';
 import { evaluatorVersion } from './evaluatorVersion.ts';
 import { NativeWorker } from './nativeWorker.ts';
+import { OwnTasks } from './ownTasks.ts';
 import { workerCommand } from './workerCommand.ts';
 
 export interface EvaluatorSetting {
@@ -17,6 +19,8 @@ export interface EvaluatorSetting {
   readonly python: string;
   /** Imported data; null where there are none. */
   readonly data: string | null;
+  /** Task directories by others that this machine runs, beside the shipped ones. Absolute. */
+  readonly tasks: readonly string[];
   /** Run programs without a sandbox, with this user's rights. */
   readonly unsafe: boolean;
   readonly clock: Clock;
@@ -26,6 +30,11 @@ export interface EvaluatorSetting {
 
 /** The evaluator of a device for candidates of that kind. Nothing is started before `start`. */
 export function openEvaluator(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
+  const guarded = new ContentGuard(() => openTrainer(kind, setting), setting.data);
+  return kind === 'program' ? new OwnTasks(guarded, setting.tasks) : guarded;
+}
+
+function openTrainer(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
   if (kind === 'program') return new ProgramEvaluator(setting);
   const { device, python, data, clock, timers, log } = setting;
   const command = workerCommand({ python, device: device.name, data });

@@ -1,12 +1,4 @@
-/** A run of terminal control: colours, cursor movement. They would act on the terminal of whoever prints the text. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
-const controls = /\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-
-/** Text of a child as one line may carry it: no control characters, at most `limit` characters, cut at its end. */
-export function printable(text: string, limit: number): string {
-  const clean = text.replace(controls, '').trim();
-  return clean.length > limit ? `${clean.slice(0, limit - 1)}…` : clean;
-}
+import { printable } from '../platform/printable.ts';
 
 /**
  * What a child wrote to stderr: its first bytes, which often name the cause, and its last, which tell how it ended. What
@@ -58,7 +50,7 @@ export class OutputLog {
   lastLines(count: number, limit: number): string {
     const lines = this.text()
       .split(/\r?\n/)
-      .map((line) => printable(line, limit))
+      .map((line) => printable(line, { width: limit }))
       .filter((line) => line !== '');
     const joined = lines.slice(-count).join(' | ');
     return joined.length > limit ? `…${joined.slice(1 - limit)}` : joined;

@@ -18,7 +18,7 @@ import type { EvaluationKey } from '../domain/ids.ts';
 import { fitnessOf } from '../domain/metric.ts';
 import { stackSpace } from '../domain/space.ts';
 import type { Clock } from '../platform/clock.ts';
-import { printable } from './outputLog.ts';
+import { printable } from '../platform/printable.ts';
 import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './protocol.ts';
 
 const longestMessage = 2000;
@@ -31,9 +31,14 @@ export interface Verdict {
 
 export type OnOutcome = (key: EvaluationKey, outcome: Outcome) => void;
 
-/** Jobs with equal texts can be trained by one request: they share space and settings, and differ in candidate and seed. */
-export function batchKey(job: Pick<Job, 'evaluator' | 'space' | 'settings'>): string {
-  return canonicalJson({ evaluator: job.evaluator, space: job.space, settings: job.settings as Json });
+/** Jobs with equal texts can be trained by one request: they share space, settings and data, and differ in candidate and seed. */
+export function batchKey({
+  evaluator,
+  space,
+  settings,
+  content,
+}: Pick<Job, 'evaluator' | 'space' | 'settings' | 'content'>): string {
+  return canonicalJson({ evaluator, space, settings: settings as Json, data: content?.data ?? null });
 }
 
 function layersOf(candidate: Candidate): Architecture {
@@ -150,7 +155,7 @@ export class Population {
   #fail(key: EvaluationKey, { reason, message }: Verdict, seconds: number): void {
     // Whoever is to mend what took too long needs to know how far it came.
     const reached = reason === 'timeout' ? this.#reached.get(key) : undefined;
-    const text = printable(reached ? `${message}; ${reached}` : message, longestMessage);
+    const text = printable(reached ? `${message}; ${reached}` : message, { lines: true, width: longestMessage }).trim();
     this.#give(key, failureSchema.parse({ status: 'failed', reason, message: text, seconds, device: this.#device }));
   }
 

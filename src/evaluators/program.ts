@@ -1,6 +1,6 @@
-import { type ExecFileException, execFile } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
+import { exec } from '../platform/childProcess.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -44,27 +44,13 @@ export interface Printed {
   readonly stderr: string;
 }
 
-/** What is said of a failed program that said nothing itself; Node's own message would repeat its whole command line. */
-function failure({ killed, signal, code, message }: ExecFileException, timeoutMs: number): string {
-  // A program that could not be started, or said too much: Node's sentence is about that alone.
-  if (typeof code === 'string') return message;
-  if (killed) return `it did not end within ${timeoutMs / 1000} s`;
-  if (signal) return `it was killed by ${signal}`;
-  return `it exited with ${code}`;
-}
-
 /** Runs a program in a child's environment and gathers what it prints. Never rejects. */
-export function print(program: string, args: readonly string[], env: Environment, timeoutMs: number): Promise<Printed> {
-  const options = { env: childEnvironment(env), timeout: timeoutMs, killSignal: 'SIGKILL', encoding: 'utf8' } as const;
-  return new Promise((resolve) => {
-    try {
-      const child = execFile(program, [...args], options, (error, stdout, stderr) =>
-        resolve({ ok: error === null, stdout, stderr: stderr === '' && error ? failure(error, timeoutMs) : stderr }),
-      );
-      child.stdin?.end();
-    } catch (thrown) {
-      // Refused before anything ran, for instance a NUL in a path.
-      resolve({ ok: false, stdout: '', stderr: String(thrown) });
-    }
-  });
+export async function print(
+  program: string,
+  args: readonly string[],
+  env: Environment,
+  timeoutMs: number,
+): Promise<Printed> {
+  const { code, stdout, stderr } = await exec(program, args, { env: childEnvironment(env), timeoutMs });
+  return { ok: code === 0, stdout, stderr };
 }

@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { layeringSchema } from '../domain/architecture.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
@@ -14,6 +13,8 @@ import {
   programSpaceSchema,
 } from '../domain/program.ts';
 import { type Profile, profileSchema, type Task } from '../domain/task.ts';
+import { readTextFile } from '../platform/textFile.ts';
+import { parseYaml, YamlError, yamlBounds } from '../platform/yaml.ts';
 import { foreignTask } from './airs/task.ts';
 import { taskRoots } from './packageRoot.ts';
 
@@ -95,24 +96,18 @@ function directoryOf(nameOrPath: string, roots: readonly string[]): string {
   );
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (thrown) {
-    throw malformed(path, `cannot be read: ${errorMessage(thrown)}`, thrown);
-  }
-}
+/** Longest file of a task that is read whole: descriptions and baselines have some kilobytes. */
+const mostBytes = 1024 * 1024;
 
-function parseYaml(path: string): unknown {
-  // Merge keys, since other readers of these files know them.
-  const document = parseDocument(readText(path), { merge: true });
-  const [error] = document.errors;
-  // The library appends an excerpt of the file to the message; the first line says it all.
-  if (error) throw malformed(path, error.message.split('\n')[0] ?? error.code, error);
+const readText = (path: string, most = mostBytes): string =>
+  readTextFile(path, { code: 'task-malformed', remedy: 'correct the task, then try again', mostBytes: most });
+
+function readYaml(path: string): unknown {
   try {
-    return document.toJS();
+    return parseYaml(readText(path, yamlBounds.bytes));
   } catch (thrown) {
-    throw malformed(path, errorMessage(thrown), thrown);
+    if (!(thrown instanceof YamlError)) throw thrown;
+    throw malformed(path, thrown.message, thrown);
   }
 }
 
@@ -149,7 +144,7 @@ function requireOwnName(path: string, name: string, directory: string): void {
 export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoots): Task {
   const directory = directoryOf(nameOrPath, roots);
   const path = join(directory, metadataFile);
-  const raw = parseYaml(path);
+  const raw = readYaml(path);
   if (isForeign(raw)) {
     const task = foreignTask(directory, readText(join(directory, descriptionFile)));
     requireOwnName(path, task.name, directory);

@@ -11,9 +11,9 @@
  */
 import { PrerequisiteError, RetryableError } from '../domain/errors.ts';
 import { type Deferred, deferred } from '../platform/deferred.ts';
+import { printable } from '../platform/printable.ts';
 import type { Timers } from '../platform/timers.ts';
 import { describeEnd, withLastWords } from './diagnosis.ts';
-import { printable } from './outputLog.ts';
 import type { Verdict } from './population.ts';
 import type { MemoryProbe } from './processMemory.ts';
 import {
@@ -107,7 +107,7 @@ export class Trainer {
   }
 
   #crash(sentence: string, startError?: Error): void {
-    this.condemn({ reason: 'crash', message: withLastWords(sentence, this.process.stderr) }, startError);
+    this.condemn({ reason: 'lost', message: withLastWords(sentence, this.process.stderr) }, startError);
   }
 
   #missHello(): void {
@@ -126,7 +126,8 @@ export class Trainer {
   #read(line: string): void {
     if (this.#condemned) return;
     const problem = this.#greeted ? this.#readEvent(line) : this.#readHello(line);
-    if (problem !== null) this.#crash(`the trainer process broke the protocol (${problem}): ${printable(line, 200)}`);
+    if (problem !== null)
+      this.#crash(`the trainer process broke the protocol (${problem}): ${printable(line, { width: 200 })}`);
   }
 
   #readHello(line: string): string | null {

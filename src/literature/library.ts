@@ -58,6 +58,8 @@ interface Reach {
   readonly limit: number;
   readonly allowed: (source: LiteratureSource) => boolean;
   readonly archive: () => OwnResults;
+  /** Services that did not answer, and why; filled while searching. */
+  readonly failures: string[];
 }
 
 const snippetCap = 600;
@@ -99,7 +101,7 @@ export class Library {
       own ??= new OwnResults(results);
       return own;
     };
-    const reach: Reach = {
+    const reach: Omit<Reach, 'failures'> = {
       limit: budget.itemsPerSearch,
       allowed: (source) => sources === undefined || sources.includes(source),
       archive,
@@ -110,9 +112,10 @@ export class Library {
       }
       left[what] -= 1;
     };
-    const note = (how: ReadingKind, query: string, shown: readonly Shown[]) => {
+    const note = (how: ReadingKind, query: string, shown: readonly Shown[], failures: readonly string[] = []) => {
       const asked = cleanLine(query, 500);
-      readings.push({ how, query: asked, found: shown.map(({ id }) => id) });
+      const failed = failures.length === 0 ? {} : { failed: cleanLine(failures.join('; '), 300) };
+      readings.push({ how, query: asked, found: shown.map(({ id }) => id), ...failed });
       for (const [index, { source, id, url, retrievedAt, licence, title }] of shown.entries()) {
         retrieved.push({ source, id, url, retrievedAt, licence, title, how, query: asked, rank: index + 1 });
       }
@@ -124,8 +127,9 @@ export class Library {
       signal?: AbortSignal,
     ) => {
       spend('searches');
-      const items = await this.#search(kinds, query, reach, signal);
-      note(how, query.text, items);
+      const failures: string[] = [];
+      const items = await this.#search(kinds, query, { ...reach, failures }, signal);
+      note(how, query.text, items, failures);
       return items;
     };
     return {
@@ -150,7 +154,7 @@ export class Library {
     this.#shelf.close();
   }
 
-  #read(id: EvidenceId, { allowed, archive }: Reach): ReadText | null {
+  #read(id: EvidenceId, { allowed, archive }: Omit<Reach, 'failures'>): ReadText | null {
     const document = this.#notes.get(id) ?? this.#shelf.get(id) ?? archive().get(id);
     if (!document || !allowed(document.source)) return null;
     const { source, url, retrievedAt, licence, title } = document;
@@ -160,7 +164,7 @@ export class Library {
   async #search(
     kinds: readonly Item['kind'][],
     query: LiteratureQuery,
-    { limit: most, allowed, archive }: Reach,
+    { limit: most, allowed, archive, failures }: Reach,
     signal?: AbortSignal,
   ): Promise<Item[]> {
     const { text, must, since, topic, hinted, sources } = query;
@@ -173,7 +177,9 @@ export class Library {
       hinted || topic !== undefined
         ? []
         : this.#sources.filter(({ name, kind }) => wanted(name) && kinds.includes(kind));
-    const answers = await Promise.all(online.map((source) => this.#ask(source, query, 2 * limit, signal)));
+    const answers = await Promise.all(
+      online.map((source) => this.#ask(source, { ...query, limit: 2 * limit }, failures, signal)),
+    );
     signal?.throwIfAborted();
     this.#shelf.put(answers.flat());
 
@@ -206,8 +212,8 @@ export class Library {
 
   async #ask(
     source: OnlineSource,
-    { text, must, since }: LiteratureQuery,
-    limit: number,
+    { text, must, since, limit }: LiteratureQuery & { limit: number },
+    failures: string[],
     signal?: AbortSignal,
   ): Promise<IndexedDocument[]> {
     try {
@@ -215,6 +221,7 @@ export class Library {
     } catch (thrown) {
       if (signal?.aborted) throw signal.reason;
       const code = thrown instanceof AiraError ? thrown.code : 'unknown';
+      failures.push(`${source.name}: ${errorMessage(thrown)}`);
       // That there is no network is said once, by the client.
       if (code !== 'literature-offline') this.#log.warn({ source: source.name, code }, errorMessage(thrown));
       return [];

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
 import type { ReadingBudget } from '../domain/literature.ts';
 import type { Clock } from '../platform/clock.ts';
+import { makeFolder } from '../platform/folder.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import { corpusDirectory, loadCorpus } from './corpus.ts';
@@ -55,7 +55,7 @@ export function openLibrary(setting: OnlineSetting): Library {
   const given = { corpus: loadCorpus(setting.corpus ?? corpusDirectory), log, sources, ...(budget ? { budget } : {}) };
   const onClose = () => client.close();
   try {
-    mkdirSync(cacheDirectory, { recursive: true, mode: 0o700 });
+    makeFolder(cacheDirectory, 0o700);
     return new Library({ ...given, onClose, shelfPath: join(cacheDirectory, 'shelf.db') });
   } catch (thrown) {
     log.warn({ why: errorMessage(thrown) }, 'what is found online is not kept for the next time');

@@ -1,3 +1,5 @@
+import { normalised, printable } from '../platform/printable.ts';
+
 /**
  * Text from outside, made fit to be shown: what is invisible to a reader is invisible to a model too, and no item is long
  * enough to crowd out the rest.
@@ -6,21 +8,14 @@
 /** Bytes of UTF-8 that one item may bring. */
 export const textCap = 8 * 1024;
 
-// Zero-width characters, bidirectional overrides, variation selectors, soft hyphens and tag characters.
-const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
-// Control characters except line feed and tab; surrogates without a partner; private use.
-const unprintable = /(?![\n\t])[\p{Cc}\p{Cs}\p{Co}]/gu;
+// Marks of direction may stand within a word, which must be found all the same.
+const shown = (text: string): string => printable(text.replace(/\p{Bidi_Control}/gu, ''), { lines: true, mark: ' ' });
 const comment = /<!--[\s\S]*?(?:-->|$)/g;
 
 /** NFKC, without invisible characters, control characters and HTML comments; runs of blanks become one. Idempotent. */
 export function cleanText(raw: string): string {
-  return raw
-    .replaceAll('\r', '\n')
-    .replace(unprintable, ' ')
-    .replace(invisible, '')
-    .normalize('NFKC')
-    .replace(invisible, '')
-    .normalize('NFKC')
+  // Twice, since composing may bring forth what is not to be shown.
+  return normalised(shown(normalised(shown(raw.replaceAll('\r', '\n')))))
     .replace(comment, ' ')
     .replace(/[^\S\n]+/g, ' ')
     .replace(/ ?\n ?/g, '\n')

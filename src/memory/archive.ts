@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { endedEarly } from '../domain/agentEnd.ts';
 import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';
@@ -8,10 +9,14 @@ import { type Failpoint, failpoint } from '../platform/failpoint.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
+import { earlyEnds } from './earlyEnds.ts';
+import { endings } from './endings.ts';
 import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
+import { holdings } from './holdings.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
+import { pieceOf } from './pieces.ts';
 import { records } from './records.ts';
 import { searches } from './searches.ts';
 import { standing } from './standing.ts';
@@ -22,24 +27,37 @@ import { views } from './views.ts';
 function repositories(db: Database, live: boolean) {
   const sums = tallies(db, live);
   const out = outbox(db);
+  const ended = endings(db, out);
   const found = searches(db, out);
   const spent = budget(db, sums);
-  const judged = evaluations(db, out, sums);
+  const judged = evaluations(db, out, ended, sums);
   const called = calls(db);
   const seen = ensemble(db, spent);
   return {
     out,
+    endings: ended,
     searches: found,
     budget: spent,
     calls: called,
     evaluations: judged,
     ensemble: seen,
-    nodes: nodes(db, { out, searches: found, evaluations: judged, budget: spent, ensemble: seen, tallies: sums }),
+    nodes: nodes(db, {
+      ...{ out, searches: found, evaluations: judged, budget: spent, endings: ended, ensemble: seen, tallies: sums },
+    }),
+    earlyEnds: earlyEnds(db, { searches: found, budget: spent, endings: ended, tallies: sums }),
     views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
-    standing: standing(db, { searches: found, budget: spent, calls: called, tallies: sums }),
+    standing: standing(db, {
+      searches: found,
+      budget: spent,
+      calls: called,
+      ensemble: seen,
+      endings: ended,
+      tallies: sums,
+    }),
     tallies: sums,
     records: records(db),
     testScores: testScores(db),
+    holdings: holdings(db),
   };
 }
 
@@ -124,11 +142,14 @@ export class Archive {
     return outcomes;
   }
 
-  /** A search that was stopped, or whose wall time is over, has nothing trained any more (I9). */
-  #mayTrain(search: SearchId): boolean {
+  /**
+   * A search that was stopped, whose process died, or whose wall time is over, has nothing trained any more (I9): its jobs
+   * must not take the workers of others.
+   */
+  #mayTrain(search: SearchId, now: number): boolean {
     const { searches } = this.#parts;
     const { minutes } = searches.spec(search).budget;
-    return searches.isOpen(search) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
+    return searches.isLive(search, now) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
   }
 
   /** The answers to all requests, by verb. */
@@ -144,17 +165,33 @@ export class Archive {
       if (searches.isOpen(search)) this.#commit((now) => searches.touch(search, now));
       return standing.of(search);
     },
-    'search-phase': ({ search, phase }) =>
+    'search-phase': ({ search, phase, ending }) =>
       this.#commit((now) => {
-        this.#parts.searches.touch(search, now);
-        return { phase: this.#parts.searches.enter(search, phase, now) };
+        const { searches, earlyEnds } = this.#parts;
+        searches.touch(search, now);
+        const before = searches.phase(search);
+        const entered = searches.enter(search, phase, now);
+        // A request that comes again finds the phase entered, and its ending recorded.
+        earlyEnds.record(searches.spec(search), before, entered, ending, now);
+        return { phase: entered };
       }),
-    'search-ranking': ({ search, rung }) => ({ nodes: this.#parts.standing.ranking(search, rung) }),
-    'search-tests': ({ search, purpose }) => {
+    'ending-record': ({ search, ending }) =>
+      this.#commit((now) => {
+        const { searches, endings } = this.#parts;
+        // Throws where there is no such search.
+        searches.spec(search);
+        const occurrence = ending.of === 'search' ? searches.sessions(search) : ending.occurrence;
+        return { recorded: endings.record(search, { ...ending, occurrence }, now) };
+      }),
+    'search-ranking': (request) => this.#parts.standing.ranking(request),
+    'search-tests': ({ search, purpose, from = 0 }) => {
       if (this.#parts.searches.isOpen(search)) {
         throw new TerminalError('test-hidden', `the test figures of "${search}" stay hidden until it has ended`);
       }
-      return { scores: this.#commit((now) => this.#parts.testScores.read(search, purpose, now)) };
+      // All pieces of one answer are one look.
+      const all = this.#commit((now) => this.#parts.testScores.read(search, from === 0 ? purpose : null, now));
+      const scores = pieceOf(all, from, (score) => score);
+      return { scores, more: from + scores.length < all.length };
     },
     'node-add': (request) => this.#commit((now) => this.#parts.nodes.add(request, now)),
     'node-evaluate': (request) => this.#commit((now) => this.#parts.nodes.evaluate(request, now)),
@@ -170,10 +207,23 @@ export class Archive {
       return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
     'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),
-    'agent-retire': ({ search, agent, reason }) =>
+    'agent-retire': ({ search, agent, ...end }) =>
       this.#commit((now) => {
-        const { searches, ensemble } = this.#parts;
-        if (searches.phase(search) === 'screening') ensemble.retire(search, agent, reason, now);
+        const { searches, ensemble, endings } = this.#parts;
+        const phase = searches.phase(search);
+        // An agent that is stopped with its search comes back when the search is resumed: others still wait for it.
+        const comesBack = phase === 'stopped' || (phase === 'screening' && end.code === 'stopped');
+        if (comesBack) return {};
+        // What others do not wait for is decided while the search takes proposals; later it only has to be said.
+        if (phase === 'screening') ensemble.retire(search, agent, end.reason, now);
+        if (endedEarly(end)) {
+          const occurrence = ensemble.lastOf(search, agent);
+          endings.record(
+            search,
+            { of: 'agent', subject: agent, reason: end.code, sentence: end.reason, occurrence },
+            now,
+          );
+        }
         return {};
       }),
     'agent-submit': (request) => {
@@ -198,11 +248,62 @@ export class Archive {
     'call-settle': (request) => this.#commit((now) => this.#parts.calls.settle(request, now)),
     'job-claim': ({ key, worker, attempt }) =>
       this.#commit((now) => {
-        const { evaluations } = this.#parts;
-        const reason = evaluations.claim(key, worker, attempt, (search) => this.#mayTrain(search), now);
+        const { evaluations, searches } = this.#parts;
+        const reason = evaluations.claim(key, worker, attempt, (search) => this.#mayTrain(search, now), now);
+        if (reason === 'wanted') for (const search of evaluations.wantedBy(key)) searches.train(search, now);
         return { go: reason === 'wanted', reason };
       }),
   };
+
+  /**
+   * The answer to a request off the bus, whose sender proves by a token that it is the agent that it speaks as, or binds its
+   * claim to one (I12).
+   *
+   * @throws TerminalError `unproven`, `not-the-agent`, `claim-held`; PrerequisiteError `agent-held`; all that the handler throws.
+   */
+  answer<V extends Verb>(verb: V, request: RequestOf<V>, token: string | undefined): ReplyOf<V> {
+    const { holdings } = this.#parts;
+    const handler = this.handlers[verb] as (request: RequestOf<V>) => ReplyOf<V>;
+    const asked = { verb, request } as Asked;
+    switch (asked.verb) {
+      case 'agent-join': {
+        const reply = handler(request);
+        this.#commit((now) => holdings.joinAs(asked.request.search, asked.request.agent, token, now));
+        return reply;
+      }
+      case 'agent-view':
+      case 'agent-submit':
+      case 'agent-retire':
+      case 'call-reserve':
+        holdings.speaksAs(asked.request.search, asked.request.agent, token, this.#clock.now());
+        return handler(request);
+      case 'call-settle': {
+        const agent = holdings.callerOf(asked.request.search, asked.request.call);
+        if (agent !== undefined) holdings.speaksAs(asked.request.search, agent, token, this.#clock.now());
+        return handler(request);
+      }
+      case 'job-claim':
+        return this.#commit(() => {
+          const reply = handler(request);
+          if ((reply as ReplyOf<'job-claim'>).go) holdings.bindClaim(asked.request, token);
+          return reply;
+        });
+      default:
+        return handler(request);
+    }
+  }
+
+  /** Takes a result off the bus if its sender holds the claim (I12); keeps it as a refusal if not. */
+  take(result: EvaluationResult, token: string | undefined): ReturnType<Archive['record']> | 'unheld' {
+    if (this.#parts.holdings.holdsClaim(result, token)) return this.record(result);
+    this.refuse(result, 'unheld');
+    return 'unheld';
+  }
+
+  /** Keeps that a result was not taken. */
+  refuse(result: EvaluationResult, reason: 'unheld' | 'unreadable'): void {
+    this.#commit((now) => this.#parts.holdings.refuse(result, reason, now));
+  }
 
   /** Takes a result off the bus. Only after this returns may the message be acknowledged (I1). */
   record(result: EvaluationResult): 'counted' | 'surplus' | 'retry' | 'unknown' {
@@ -229,10 +330,11 @@ export class Archive {
     }
   }
 
-  /** Jobs of open searches that have no result yet. */
+  /** Jobs without a result that a search wants on which somebody works. */
   openJobs() {
     const { evaluations, searches } = this.#parts;
-    return evaluations.open().filter((job) => job.wantedBy.some((search) => searches.isOpen(search)));
+    const now = this.#clock.now();
+    return evaluations.open().filter((job) => job.wantedBy.some((search) => searches.isLive(search, now)));
   }
 
   isDone(key: EvaluationKey): boolean {
@@ -249,13 +351,16 @@ export class Archive {
   }
 }
 
+/** A request with its verb, so that each can be told from the others. */
+type Asked = { [V in Verb]: { readonly verb: V; readonly request: RequestOf<V> } }[Verb];
+
 type Repositories = ReturnType<typeof repositories>;
 
 /** A home's archive for reading, beside whoever writes it. Test figures are not among what it reads (I4). */
 export interface ArchiveReader
   extends Pick<
     Repositories,
-    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'standing' | 'records' | 'evaluations'
+    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'standing' | 'records' | 'evaluations' | 'endings'
   > {
   readonly db: Database;
   close(): void;
@@ -265,8 +370,9 @@ export interface ArchiveReader
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
-    const { searches, budget, calls, views, ensemble, standing, records, evaluations } = repositories(db, false);
-    return { db, searches, budget, calls, views, ensemble, standing, records, evaluations, close };
+    const parts = repositories(db, false);
+    const { searches, budget, calls, views, ensemble, standing, records, evaluations, endings } = parts;
+    return { db, searches, budget, calls, views, ensemble, standing, records, evaluations, endings, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

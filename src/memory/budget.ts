@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { endingReasons } from '../domain/ending.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
@@ -10,6 +11,17 @@ import type { Tallies } from './tally.ts';
  */
 export const attemptsPerProposal = 4;
 export const spareAttempts = 20;
+
+/** Why a training may not be paid for. */
+export interface Objection {
+  readonly reason: (typeof endingReasons)['minutesOver' | 'deviceSecondsSpent'];
+  readonly message: string;
+}
+
+const minutesOver = (minutes: number): Objection => ({
+  reason: endingReasons.minutesOver,
+  message: `the ${minutes} minutes are over`,
+});
 
 /** What a search has spent. Always a sum over rows, never a counter (I2); tallies remember sums already made. */
 export function budget(db: Database, tallies: Tallies) {
@@ -39,16 +51,18 @@ export function budget(db: Database, tallies: Tallies) {
      * Why one more training on this rung would break the budget, or null where it would not. What is queued is charged at
      * the measured mean of its rung, or at the profile's estimate until one has ended.
      */
-    objection(spec: SearchSpec, rung: Rung, elapsedMs: number): string | null {
+    objection(spec: SearchSpec, rung: Rung, elapsedMs: number): Objection | null {
       const { minutes, deviceSeconds } = spec.budget;
-      if (minutes !== undefined && elapsedMs >= minutes * 60_000) return `the ${minutes} minutes are over`;
+      if (minutes !== undefined && elapsedMs >= minutes * 60_000) return minutesOver(minutes);
       if (deviceSeconds === undefined) return null;
       const mean = repository.meanSeconds(spec.id);
       const price = Object.fromEntries(rungs.map((each) => [each, mean[each] ?? spec.rungs[each].seconds]));
       const sums = tallies.rungs(spec.id);
       const reserved = rungs.reduce((sum, each) => sum + sums[each].owed * (price[each] ?? 0), 0);
       const after = repository.deviceSeconds(spec.id) + reserved + (price[rung] ?? 0);
-      return after > deviceSeconds ? `the ${deviceSeconds} device seconds are spent or reserved` : null;
+      if (after <= deviceSeconds) return null;
+      const message = `the ${deviceSeconds} device seconds are spent or reserved`;
+      return { reason: endingReasons.deviceSecondsSpent, message };
     },
   };
   return repository;

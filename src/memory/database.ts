@@ -1,9 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
+import { systemClock } from '../platform/clock.ts';
 import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
-import { migrate } from './migrations.ts';
+import { whyNot } from '../platform/systemErrors.ts';
+import { isThere, privateHome } from './home.ts';
+import { migrate, schemaVersion } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
 
@@ -45,6 +48,7 @@ export const explainOpen = (path: string, thrown: unknown): Error => {
  */
 function lock(home: string): () => void {
   const holder = join(home, 'archive.pid');
+  ours(join(home, 'archive.lock'));
   const guard = new Database(join(home, 'archive.lock'), { timeout: 0 });
   try {
     guard.exec('BEGIN EXCLUSIVE');
@@ -65,6 +69,11 @@ function lock(home: string): () => void {
   };
 }
 
+/** Makes a file that nobody else can read, where there is none: SQLite would ask the umask. */
+function ours(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+}
+
 /** An open archive and what closes it. */
 export interface OpenDatabase {
   readonly db: Database.Database;
@@ -82,7 +91,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   let unlock: (() => void) | undefined;
   let db: Database.Database | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    privateHome(home);
     const free = freeBytes(home);
     if (free < leastFreeBytes) {
       throw new PrerequisiteError(
@@ -92,6 +101,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
       );
     }
     unlock = lock(home);
+    ours(path);
     db = new Database(path, { timeout: 5000 });
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
@@ -124,14 +134,35 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   };
 }
 
+/** Brings an archive of before to the present schema, since queries name what only the present one has. */
+function migrateFirst(home: string, path: string): void {
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
+  let version: number;
+  try {
+    version = db.pragma('user_version', { simple: true }) as number;
+  } finally {
+    db.close();
+  }
+  // A file without a version is no archive yet, and none is made of it by looking.
+  if (version > 0 && version < schemaVersion) openForWriting(home, systemClock.now()).close();
+}
+/** A lab belongs to who made it. */
+const forbidden = (home: string, cause: unknown) =>
+  new PrerequisiteError(
+    'archive-forbidden',
+    `the archive in ${home} ${whyNot(cause)}`,
+    'run as the owner of the lab, or choose another --home',
+    { cause },
+  );
+
 /**
- * Opens a home's archive for reading only, beside whoever writes it.
+ * Opens a home's archive for reading only, beside whoever writes it. One of an earlier version is migrated first.
  *
  * @throws PrerequisiteError `archive-missing` where there is none.
  */
 export function openForReading(home: string): OpenDatabase {
   const path = archivePath(home);
-  if (!existsSync(path)) {
+  if (!isThere(path, home)) {
     throw new PrerequisiteError(
       'archive-missing',
       `there is no archive in ${home}`,
@@ -139,6 +170,12 @@ export function openForReading(home: string): OpenDatabase {
     );
   }
   try {
+    accessSync(path, constants.R_OK);
+  } catch (thrown) {
+    throw forbidden(home, thrown);
+  }
+  try {
+    migrateFirst(home, path);
     const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
     db.pragma('query_only = ON');
     return { db, close: () => db.close() };

@@ -1,24 +1,36 @@
 import type { Database } from 'better-sqlite3';
 import { parseCandidate } from '../domain/candidate.ts';
+import { canonicalJson, contentHash } from '../domain/canonical.ts';
+import { endingReasons } from '../domain/ending.ts';
 import {
   type EvaluationResult,
   evaluationKey,
   type FailureReason,
+  identityOf,
   type Job,
   jobSchema,
+  laboratoryFailures,
   type Measurement,
+  repeatedJob,
+  splitHidden,
 } from '../domain/evaluation.ts';
 import type { AgentName, EvaluationKey, NodeId, SearchId, WorkerId } from '../domain/ids.ts';
 import type { LabEvent } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
+import type { Endings } from './endings.ts';
 import type { Outbox } from './outbox.ts';
 import type { Tallies } from './tally.ts';
 
-/** A candidate whose trainings were begun so often without an end is not tried again. */
+/**
+ * A candidate whose trainings were begun so often without an end, since the archive was opened, is not tried again. What was
+ * under way when the archive itself ended says nothing about a candidate: whoever killed it killed the workers as well.
+ */
 export const forgivenAttempts = 5;
-/** Ends that say more about the machine than about the candidate; the training is tried again. */
-const worthRetrying: readonly FailureReason[] = ['crash', 'cancelled'];
+/** So many over all sessions are too many in any case. */
+const mostAttempts = 25;
+/** Losses of the laboratory. An end that a program causes itself counts: it must not draw its luck again. */
+const worthRetrying: readonly FailureReason[] = ['lost', 'cancelled'];
 const retries = 2;
 
 /** What the trainer measured of the test set stays out of the row that everybody reads (I4). */
@@ -26,15 +38,9 @@ function withoutTest(measurement: Measurement): {
   open: Omit<Measurement, 'test' | 'status' | 'unsafe'>;
   testTasks: object;
 } {
-  const { test: _, status: __, unsafe: ___, tasks, ...rest } = measurement;
-  const testTasks: Record<string, number> = {};
-  const openTasks: Measurement['tasks'] = {};
-  for (const [task, figures] of Object.entries(tasks)) {
-    const { test, ...visible } = figures;
-    if (test !== undefined) testTasks[task] = test;
-    openTasks[task] = visible;
-  }
-  return { open: { ...rest, tasks: openTasks }, testTasks };
+  const { open, hidden } = splitHidden(measurement);
+  const { test: _, status: __, unsafe: ___, ...rest } = open;
+  return { open: rest, testTasks: hidden?.tasks ?? {} };
 }
 
 interface WantRow {
@@ -59,9 +65,12 @@ export interface EvaluationRow {
  *
  * I2 is held twice: by the primary key of `evaluations`, and by asking before any training whether the key is known.
  */
-export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
+export function evaluations(db: Database, out: Outbox, endings: Endings, tallies: Tallies) {
   const job = db.prepare<[string], { body: string; epoch: number }>('SELECT body, epoch FROM jobs WHERE key = ?');
-  const insertJob = db.prepare('INSERT INTO jobs (key, body, created_at) VALUES (?, ?, ?)');
+  const insertIdentity = db.prepare(
+    'INSERT INTO identities (digest, components, at) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING',
+  );
+  const insertJob = db.prepare('INSERT INTO jobs (key, body, created_at, identity) VALUES (?, ?, ?, ?)');
   const raiseEpoch = db.prepare('UPDATE jobs SET epoch = epoch + 1 WHERE key = ?');
   const evaluation = db.prepare<[string], EvaluationRow>(
     'SELECT status, validation, reason, message, seconds FROM evaluations WHERE key = ?',
@@ -77,7 +86,12 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.key = ? ORDER BY w.search, n.seq`,
   );
   const insertAttempt = db.prepare('INSERT OR IGNORE INTO attempts (key, worker, attempt, at) VALUES (?, ?, ?, ?)');
-  const attempts = db.prepare<[string], { n: number }>('SELECT count(*) AS n FROM attempts WHERE key = ?');
+  /** Trainings of a key without an end: those since this archive was opened, and all. */
+  const unheard = db.prepare<[number, string], { recent: number; n: number }>(
+    `SELECT coalesce(sum(a.seq > ?), 0) AS recent, count(*) AS n FROM attempts a WHERE a.key = ? AND NOT EXISTS
+       (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)`,
+  );
+  const opened = db.prepare<[], { seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM attempts').get()?.seq ?? 0;
   const failedTries = db.prepare<[string], { n: number }>(
     `SELECT count(*) AS n FROM deliveries WHERE key = ? AND verdict = 'retry'`,
   );
@@ -95,6 +109,26 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
        NOT EXISTS (SELECT 1 FROM outbox o WHERE o.sent_at IS NULL AND o.message_id = j.key || ':' || j.epoch) AS sent
      FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key) ORDER BY j.created_at, j.key`,
   );
+
+  /** The training that answers a request: not one at which the laboratory failed, unless it was for the one who asks. */
+  const answering = (wantedJob: Job, isOwn: (key: EvaluationKey) => boolean): Job => {
+    let found = wantedJob;
+    for (let again = 1; !isOwn(found.key); again++) {
+      const reason = evaluation.get(found.key)?.reason;
+      if (!reason || !laboratoryFailures.includes(reason)) break;
+      found = repeatedJob(wantedJob, again);
+    }
+    return found;
+  };
+
+  /** Records from what parts a key is made, and answers their digest; null for a job without content. */
+  const identify = (wantedJob: Job, now: number): string | null => {
+    const identity = identityOf(wantedJob);
+    if (!identity) return null;
+    const digest = contentHash(identity);
+    insertIdentity.run(digest, canonicalJson(identity), now);
+    return digest;
+  };
 
   const announce = (want: WantRow, row: EvaluationRow, now: number): void => {
     const { search, node, agent, rung, seed } = want;
@@ -161,33 +195,34 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
         taskVersion: spec.taskVersion,
         evaluator: spec.evaluator,
         deviceClass: spec.deviceClass,
+        ...(spec.content ? { content: spec.content } : {}),
         rung,
         space: spec.space,
         settings: spec.rungs[rung].settings,
         candidate: parseCandidate(candidate, spec.space),
         seed,
         measure: rung === 'final' ? ('test' as const) : ('validation' as const),
+        lowerIsBetter: spec.lowerIsBetter,
       };
       // Thirty times the estimate: far beyond a slow machine, well below a hang that would cost the search its time.
       const timeoutSeconds = Math.max(60, 30 * spec.rungs[rung].seconds);
-      return jobSchema.parse({
-        ...identity,
-        key: evaluationKey(identity),
-        lowerIsBetter: spec.lowerIsBetter,
-        timeoutSeconds,
-      });
+      return jobSchema.parse({ ...identity, key: evaluationKey(identity), timeoutSeconds });
     },
 
     /** Would asking for this job train anything, or is it known, or asked for already? */
-    isKnown: (key: EvaluationKey) => job.get(key) !== undefined,
+    isKnown(search: SearchId, node: NodeId, asked: Job): boolean {
+      const { key } = answering(asked, (each) => wanted.get(search, node, each) !== undefined);
+      return job.get(key) !== undefined;
+    },
 
     /** Notes that a node wants an evaluation, and queues the training unless one is known or under way. */
-    ask(search: SearchId, node: NodeId, agent: AgentName, wantedJob: Job, now: number): { saved: boolean } {
+    ask(search: SearchId, node: NodeId, agent: AgentName, asked: Job, now: number): { saved: boolean } {
+      const wantedJob = answering(asked, (key) => wanted.get(search, node, key) !== undefined);
       const { key, rung, seed } = wantedJob;
       if (wanted.get(search, node, key)) return { saved: true };
       const known = job.get(key) !== undefined;
       const body = JSON.stringify(wantedJob);
-      if (!known) insertJob.run(key, body, now);
+      if (!known) insertJob.run(key, body, now, identify(wantedJob, now));
       insertWant.run(search, node, key, rung, seed, known ? 1 : 0, now);
       const wish = { search, node, agent, rung, saved: known };
       tallies.addWish(wish);
@@ -212,11 +247,17 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
       if (!row) return 'unknown';
       if (evaluation.get(key)) return 'done';
       if (!wantsOf.all(key).some((want) => mayTrain(want.search))) return 'withdrawn';
-      if ((attempts.get(key)?.n ?? 0) >= forgivenAttempts) {
+      const silent = unheard.get(opened, key);
+      if (silent && (silent.recent >= forgivenAttempts || silent.n >= mostAttempts)) {
         const { evaluator } = jobSchema.parse(JSON.parse(row.body));
-        const message = `took its worker down ${forgivenAttempts} times`;
+        const message = `took its worker down ${silent.n} times`;
         const outcome = { status: 'failed', reason: 'poison', message, seconds: 0, device: 'none' } as const;
         conclude({ key, worker, evaluator, attempt, outcome }, now);
+        for (const { search, node, rung } of wantsOf.all(key)) {
+          const sentence = `The evaluation of ${node} on the ${rung} rung was given up: it ${message}.`;
+          const end = { of: 'job', subject: key, reason: endingReasons.poison, sentence } as const;
+          endings.record(search, { ...end, figures: { attempts: silent.n } }, now);
+        }
         return 'done';
       }
       if (insertAttempt.run(key, worker, attempt, now).changes > 0) tallies.addAttempt(key, worker, attempt);
@@ -259,6 +300,9 @@ export function evaluations(db: Database, out: Outbox, tallies: Tallies) {
     },
 
     requeue,
+
+    /** The searches that want an evaluation. */
+    wantedBy: (key: EvaluationKey): SearchId[] => [...new Set(wantsOf.all(key).map(({ search }) => search))],
 
     /** Jobs without a result, and whether the present epoch of each has been published. */
     open: () =>

@@ -5,6 +5,9 @@ import { ledger } from './migrations/001-ledger.ts';
 import { calls } from './migrations/002-calls.ts';
 import { programs } from './migrations/003-programs.ts';
 import { ensemble } from './migrations/004-ensemble.ts';
+import { endings } from './migrations/005-endings.ts';
+import { identities } from './migrations/006-identities.ts';
+import { holdings } from './migrations/007-holdings.ts';
 
 /** "AIRA" as a 32-bit integer: tells an archive from any other SQLite file. */
 export const applicationId = 0x41495241;
@@ -15,6 +18,9 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '002-calls', sql: calls },
   { name: '003-programs', sql: programs },
   { name: '004-ensemble', sql: ensemble },
+  { name: '005-endings', sql: endings },
+  { name: '006-identities', sql: identities },
+  { name: '007-holdings', sql: holdings },
 ];
 
 export const schemaVersion = migrations.length;

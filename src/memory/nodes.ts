@@ -8,7 +8,8 @@ import { describeCloseness, type Known, tooClose } from '../domain/memory.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import type { Origin } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { BudgetLedger } from './budget.ts';
+import type { BudgetLedger, Objection } from './budget.ts';
+import type { Endings } from './endings.ts';
 import type { Ensemble } from './ensemble.ts';
 import type { Evaluations } from './evaluations.ts';
 import type { Outbox } from './outbox.ts';
@@ -33,11 +34,12 @@ export function nodes(
     searches: Searches;
     evaluations: Evaluations;
     budget: BudgetLedger;
+    endings: Endings;
     ensemble: Ensemble;
     tallies: Tallies;
   },
 ) {
-  const { out, searches, evaluations, budget, ensemble, tallies } = parts;
+  const { out, searches, evaluations, budget, endings, ensemble, tallies } = parts;
   const insert = db.prepare(
     `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -119,7 +121,7 @@ export function nodes(
       if (searches.phase(search) !== 'screening') return refuse('closed', 'proposals are no longer taken', null);
       const limit =
         budget.accepted(search, agent) >= self.evaluations ? `the ${self.evaluations} evaluations are used` : null;
-      const objection = limit ?? budget.objection(spec, 'screen', searches.elapsedMs(search));
+      const objection = limit ?? budget.objection(spec, 'screen', searches.elapsedMs(search))?.message ?? null;
       if (objection) return refuse('budget', objection, null);
       for (const { node, text } of request.lessons ?? []) {
         const about = byId.get(search, node);
@@ -179,18 +181,27 @@ export function nodes(
       const { search, rung, seeds } = request;
       const spec = searches.spec(search);
       const counts = { asked: 0, saved: 0, refused: 0 };
+      let because: Objection | null = null;
       for (const id of request.nodes) {
         const node = byId.get(search, id);
         if (!node) throw new TerminalError('unknown-node', `search "${search}" has no node "${id}"`);
         for (const seed of rungSeeds(rung, seeds)) {
           const job = evaluations.jobFor(spec, node.candidate, rung, seed);
-          const free = evaluations.isKnown(job.key);
-          if (!free && budget.objection(spec, rung, searches.elapsedMs(search)) !== null) {
+          if (request.known && !evaluations.result(job.key)) continue;
+          const free = evaluations.isKnown(search, id, job);
+          const objection = free ? null : budget.objection(spec, rung, searches.elapsedMs(search));
+          if (objection) {
             counts.refused++;
+            because ??= objection;
             continue;
           }
           counts[evaluations.ask(search, id, node.agent, job, now).saved ? 'saved' : 'asked']++;
         }
+      }
+      if (because) {
+        const sentence = `Not all evaluations on the ${rung} rung were started: ${because.message}.`;
+        const figures = { refused: counts.refused, wanted: request.nodes.length * seeds };
+        endings.record(search, { of: 'rung', subject: rung, reason: because.reason, sentence, figures }, now);
       }
       return counts;
     },

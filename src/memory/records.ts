@@ -23,6 +23,8 @@ const evaluationRecordSchema = z.object({
   finishedAt: z.number().nullable(),
   /** Measured without a sandbox. */
   unsafe: z.int().transform((flag) => flag === 1),
+  /** Trainings that were begun for it. */
+  attempts: z.int(),
 });
 /** One evaluation that a node asked for, with its outcome where there is one. */
 export type EvaluationRecord = z.infer<typeof evaluationRecordSchema>;
@@ -60,7 +62,8 @@ export function records(db: Database) {
     `SELECT w.node, w.key, w.rung, w.seed, w.saved, w.at AS askedAt, coalesce(e.status, 'pending') AS status,
        e.validation, e.reason, e.message, e.seconds, e.worker, e.device, e.finished_at AS finishedAt,
        json_extract(e.measurement, '$.params') AS params,
-       json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes, coalesce(e.unsafe, 0) AS unsafe
+       json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes, coalesce(e.unsafe, 0) AS unsafe,
+       (SELECT count(*) FROM attempts a WHERE a.key = w.key) AS attempts
      FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
   );
   const lessonRows = db.prepare<[string], unknown>(

@@ -4,6 +4,7 @@ import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 import { type Phase, phaseSchema, phases, type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import type { Outbox } from './outbox.ts';
+import { sittings } from './sittings.ts';
 
 const unknown = (id: SearchId) =>
   new PrerequisiteError(
@@ -28,13 +29,7 @@ export function searches(db: Database, out: Outbox) {
   const phaseTimes = db.prepare<[string], { phase: string; at: number }>(
     'SELECT phase, at FROM phases WHERE search = ? ORDER BY seq',
   );
-  const openSitting = db.prepare('INSERT INTO sittings (search, opened_at, seen_at) VALUES (?, ?, ?)');
-  const touchSitting = db.prepare(
-    'UPDATE sittings SET seen_at = max(seen_at, ?) WHERE seq = (SELECT max(seq) FROM sittings WHERE search = ?)',
-  );
-  const sat = db.prepare<[string], { ms: number }>(
-    'SELECT coalesce(sum(seen_at - opened_at), 0) AS ms FROM sittings WHERE search = ?',
-  );
+  const time = sittings(db);
   const specs = new Map<SearchId, SearchSpec>();
 
   const repository = {
@@ -80,7 +75,7 @@ export function searches(db: Database, out: Outbox) {
       } else if (canonicalJson(searchSpecSchema.parse(JSON.parse(existing.spec)) as unknown as Json) !== text) {
         throw new TerminalError('search-differs', `"${wanted.id}" is the name of another search`);
       }
-      openSitting.run(wanted.id, now, now);
+      time.open(wanted.id, now);
       const before = repository.phase(wanted.id);
       if (before === 'stopped') repository.enter(wanted.id, repository.phaseBeforeStop(wanted.id), now);
       return { resumed: existing !== undefined, phase: repository.phase(wanted.id) };
@@ -117,13 +112,20 @@ export function searches(db: Database, out: Outbox) {
 
     isOpen: (id: SearchId) => isOpen(repository.phase(id)),
 
-    /** Says that the search is being worked on; wall time counts up to here. */
-    touch(id: SearchId, now: number): void {
-      touchSitting.run(now, id);
-    },
+    /** Says that the search is being worked on; running time counts up to here. */
+    touch: time.touch,
 
-    /** Wall time spent so far, in milliseconds, over all sittings. */
-    elapsedMs: (id: SearchId) => sat.get(id)?.ms ?? 0,
+    /** Says that a training for the search begins. */
+    train: time.train,
+
+    /** Whether somebody works on it: a search whose process died is open, and not live. */
+    isLive: (id: SearchId, now: number) => repository.isOpen(id) && time.isLive(id, now),
+
+    /** Running time so far, in milliseconds, over all sessions. */
+    elapsedMs: time.elapsedMs,
+
+    /** How often it was taken up. */
+    sessions: time.count,
   };
   return repository;
 }

@@ -1,41 +1,77 @@
 import type { Database } from 'better-sqlite3';
-import type { NodeId, SearchId } from '../domain/ids.ts';
-import type { Standing } from '../domain/messages.ts';
-import type { Origin } from '../domain/node.ts';
+import type { AgentEnd } from '../domain/agentEnd.ts';
+import { shortCandidate } from '../domain/candidate.ts';
+import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
+import type { ReplyOf, RequestOf, Standing } from '../domain/messages.ts';
+import { type Origin, sumProposals } from '../domain/node.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import type { BudgetLedger } from './budget.ts';
 import type { Calls } from './calls.ts';
+import type { Endings } from './endings.ts';
+import type { Ensemble } from './ensemble.ts';
+import { pieceOf } from './pieces.ts';
 import type { Searches } from './searches.ts';
 import type { RungSums, Tallies } from './tally.ts';
 
-export interface Scored {
+/** A node of a ranking, with what its mean is the mean of. */
+interface Ranked {
   node: NodeId;
-  candidate: string;
   origin: Origin;
   validation: number;
-}
-
-/** A node of a ranking, with what its mean is the mean of. */
-export interface Ranked extends Scored {
   seeds: { seed: number; score: number }[];
 }
 
 /** Where a search stands, by counting. Reads no test figure (I4). */
 export function standing(
   db: Database,
-  parts: { searches: Searches; budget: BudgetLedger; calls: Calls; tallies: Tallies },
+  parts: {
+    searches: Searches;
+    budget: BudgetLedger;
+    calls: Calls;
+    ensemble: Ensemble;
+    endings: Endings;
+    tallies: Tallies;
+  },
 ) {
-  const { searches, budget, calls, tallies } = parts;
-  const ranking = db.prepare<[string, string], Scored & { bySeed: string }>(
-    `SELECT n.id AS node, n.candidate, n.origin, avg(e.validation) AS validation,
+  const { searches, budget, calls, ensemble, endings, tallies } = parts;
+  const ranking = db.prepare<[string, string], Omit<Ranked, 'seeds'> & { bySeed: string }>(
+    `SELECT n.id AS node, n.origin, avg(e.validation) AS validation,
        json_group_array(json_object('seed', w.seed, 'score', e.validation)) AS bySeed
      FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL
      GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal`,
   );
+  const endOf = (search: SearchId, agent: AgentName, done: boolean): AgentEnd | null => {
+    if (done) return { code: 'budget-used', reason: 'its evaluations are used' };
+    const recorded = endings.ofAgent(search, agent, ensemble.lastOf(search, agent));
+    if (recorded) return recorded;
+    if (searches.phase(search) !== 'finished' || !endings.isRecorded(search)) return null;
+    return { code: 'silent', reason: 'it recorded no end: its process is gone, or never joined' };
+  };
+
+  const candidateOf = db.prepare<[string, string], { candidate: string }>(
+    'SELECT candidate FROM nodes WHERE search = ? AND id = ?',
+  );
+  /** The ranking whose pieces are being asked for: one query for all of them, and one order. */
+  let latest: { search: SearchId; rung: Rung; nodes: readonly Ranked[] } | null = null;
+
+  const ranked = (search: SearchId, rung: Rung, from: number): readonly Ranked[] => {
+    if (from > 0 && latest?.search === search && latest.rung === rung) return latest.nodes;
+    const rows = ranking.all(search, rung);
+    const nodes = rows.map(({ bySeed, ...row }) => ({ ...row, seeds: JSON.parse(bySeed) }));
+    latest = { search, rung, nodes };
+    return nodes;
+  };
+
   const repository = {
-    ranking: (search: SearchId, rung: Rung): Ranked[] =>
-      ranking.all(search, rung).map(({ bySeed, ...row }) => ({ ...row, seeds: JSON.parse(bySeed) })),
+    /** A piece of a ranking. Candidates are read for the nodes of the piece alone: all of them may not fit into memory. */
+    ranking({ search, rung, candidates, from = 0 }: RequestOf<'search-ranking'>): ReplyOf<'search-ranking'> {
+      const nodes = ranked(search, rung, from);
+      const piece = pieceOf(nodes, from, (node) =>
+        candidates ? { ...node, candidate: candidateOf.get(search, node.node)?.candidate ?? '' } : node,
+      );
+      return { nodes: piece, more: from + piece.length < nodes.length };
+    },
 
     of(search: SearchId): Standing {
       const spec = searches.spec(search);
@@ -45,30 +81,54 @@ export function standing(
       });
       const sum = (figure: keyof RungSums) => rungs.reduce((total, rung) => total + byRung[rung][figure], 0);
       // The highest rung that has spoken decides who is best: a longer training overrules a shorter one.
-      const best = [...rungs]
-        .reverse()
-        .map((rung) => tallies.leader(search, rung))
-        .find((leader) => leader !== null);
+      const [best = null] = [...rungs].reverse().flatMap((rung) => {
+        const leader = tallies.leader(search, rung);
+        return leader ? [{ ...leader, rung }] : [];
+      });
+      const agents = spec.agents.map(({ name, evaluations }) => {
+        const { evaluated, failed, rejected, duplicate, proposed, ...sums } = tallies.agent(search, name);
+        const accepted = proposed - rejected - duplicate;
+        const pending = accepted - evaluated - failed;
+        const done = accepted >= evaluations;
+        return {
+          agent: name,
+          proposed,
+          evaluated,
+          failed,
+          rejected,
+          duplicate,
+          pending,
+          ...sums,
+          done,
+          end: endOf(search, name, done),
+          spend: calls.spend(search, name),
+        };
+      });
       return {
         phase: searches.phase(search),
-        pending: sum('pending'),
+        proposals: sumProposals(agents),
+        trainings: {
+          pending: sum('pending'),
+          done: sum('evaluated'),
+          failed: sum('failed'),
+          cached: sum('saved'),
+        },
         pendingOn: on((row) => row.pending),
         doneOn: on((row) => row.evaluated + row.failed),
+        timedOn: on((row) => row.ok),
         training: tallies.training(search),
-        evaluated: sum('evaluated'),
-        failed: sum('failed'),
-        saved: sum('saved'),
         deviceSeconds: budget.deviceSeconds(search),
-        meanSeconds: budget.meanSeconds(search),
+        meanSeconds: { ...tallies.knownSeconds(search), ...budget.meanSeconds(search) },
         elapsedMs: searches.elapsedMs(search),
         spend: calls.spend(search),
-        best: best
-          ? { node: best.node, candidate: best.candidate, origin: best.origin, validation: best.validation }
-          : null,
-        agents: spec.agents.map(({ name, evaluations }) => {
-          const { refused, ...sums } = tallies.agent(search, name);
-          return { agent: name, ...sums, done: sums.proposed - refused >= evaluations };
-        }),
+        best: best && {
+          node: best.node,
+          origin: best.origin,
+          validation: best.validation,
+          short: shortCandidate(best.candidate),
+          rung: best.rung,
+        },
+        agents,
       };
     },
   };

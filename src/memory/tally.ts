@@ -15,13 +15,20 @@ export interface RungSums {
   /** Of those that ended well. */
   okSeconds: number;
   ok: number;
+  /** Of results that were known before and ended well. */
+  knownSeconds: number;
+  known: number;
 }
 
+/** The proposals of one agent by status; each counts once, by its screening. */
 export interface AgentSums {
   proposed: number;
-  refused: number;
   evaluated: number;
   failed: number;
+  rejected: number;
+  duplicate: number;
+  /** Of `evaluated` and `failed`: the screening result was known before, so nothing was trained. */
+  cached: number;
   best: number | null;
 }
 
@@ -67,9 +74,17 @@ export interface Ended {
 
 const none = (): RungSums => ({
   ...{ pending: 0, evaluated: 0, failed: 0, saved: 0, owed: 0 },
-  ...{ seconds: 0, okSeconds: 0, ok: 0 },
+  ...{ seconds: 0, okSeconds: 0, ok: 0, knownSeconds: 0, known: 0 },
 });
-const nobody = (): AgentSums => ({ proposed: 0, refused: 0, evaluated: 0, failed: 0, best: null });
+const noProposals = (): AgentSums => ({
+  proposed: 0,
+  evaluated: 0,
+  failed: 0,
+  rejected: 0,
+  duplicate: 0,
+  cached: 0,
+  best: null,
+});
 
 /**
  * Sums over the rows of a search, remembered so that asking for them does not read all rows again.
@@ -88,13 +103,16 @@ export function tallies(db: Database, live: boolean) {
        sum(e.key IS NULL AND w.saved = 0) AS owed,
        coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0), 0) AS seconds,
        coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0 AND e.status = 'ok'), 0) AS okSeconds,
-       coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok
+       coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok,
+       coalesce(sum(e.seconds) FILTER (WHERE w.saved = 1 AND e.status = 'ok'), 0) AS knownSeconds,
+       coalesce(sum(w.saved = 1 AND e.status = 'ok'), 0) AS known
      FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.rung`,
   );
   const agentRows = db.prepare<[string], AgentSums & { agent: AgentName }>(
-    `SELECT n.agent, count(*) AS proposed, sum(n.verdict <> 'accepted') AS refused,
-       coalesce(sum(e.status = 'ok'), 0) AS evaluated,
-       coalesce(sum(e.status = 'failed'), 0) + sum(n.verdict = 'rejected') AS failed, max(e.validation) AS best
+    `SELECT n.agent, count(*) AS proposed, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
+       coalesce(sum(e.status = 'failed'), 0) AS failed, sum(n.verdict = 'rejected') AS rejected,
+       sum(n.verdict = 'duplicate') AS duplicate, coalesce(sum(w.saved AND e.key IS NOT NULL), 0) AS cached,
+       max(e.validation) AS best
      FROM nodes n
      LEFT JOIN wants w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
      LEFT JOIN evaluations e ON e.key = w.key
@@ -142,7 +160,7 @@ export function tallies(db: Database, live: boolean) {
     return memos.get(search);
   };
   const agentOf = (sums: Sums, agent: AgentName): AgentSums => {
-    const found = sums.agents.get(agent) ?? nobody();
+    const found = sums.agents.get(agent) ?? noProposals();
     sums.agents.set(agent, found);
     return found;
   };
@@ -170,7 +188,14 @@ export function tallies(db: Database, live: boolean) {
     },
 
     rungs: (search: SearchId): Readonly<Record<Rung, Readonly<RungSums>>> => of(search).rungs,
-    agent: (search: SearchId, agent: AgentName): Readonly<AgentSums> => of(search).agents.get(agent) ?? nobody(),
+    agent: (search: SearchId, agent: AgentName): Readonly<AgentSums> => of(search).agents.get(agent) ?? noProposals(),
+
+    /** Mean seconds of the earlier results that this search was given, by rung. */
+    knownSeconds(search: SearchId): Partial<Record<Rung, number>> {
+      const sums = of(search).rungs;
+      const given = rungs.filter((rung) => sums[rung].known > 0);
+      return Object.fromEntries(given.map((rung) => [rung, sums[rung].knownSeconds / sums[rung].known]));
+    },
 
     /** The best on a rung, by the mean over its seeds; no reference. */
     leader(search: SearchId, rung: Rung): Leader | null {
@@ -194,8 +219,7 @@ export function tallies(db: Database, live: boolean) {
       if (!sums) return;
       const own = agentOf(sums, agent);
       own.proposed += 1;
-      if (verdict !== 'accepted') own.refused += 1;
-      if (verdict === 'rejected') own.failed += 1;
+      if (verdict !== 'accepted') own[verdict] += 1;
     },
 
     addWish({ search, rung, saved }: Wish): void {
@@ -221,10 +245,14 @@ export function tallies(db: Database, live: boolean) {
           sums.okSeconds += seconds;
           sums.ok += 1;
         }
+      } else if (ok) {
+        sums.knownSeconds += seconds;
+        sums.known += 1;
       }
       if (rung === 'screen') {
         const own = agentOf(memo, agent);
         own[ok ? 'evaluated' : 'failed'] += 1;
+        if (saved) own.cached += 1;
         if (validation !== null && (own.best === null || validation > own.best)) own.best = validation;
       }
       if (validation === null) return;

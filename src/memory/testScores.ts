@@ -20,8 +20,9 @@ export function testScores(db: Database) {
      WHERE w.search = ? ORDER BY w.node, w.seed`,
   );
   return {
-    read(search: SearchId, purpose: TestPurpose, now: number): TestScore[] {
-      note.run(search, purpose, now);
+    /** A look that was recorded already, of which another piece is read, has no purpose of its own. */
+    read(search: SearchId, purpose: TestPurpose | null, now: number): TestScore[] {
+      if (purpose !== null) note.run(search, purpose, now);
       return all.all(search);
     },
   };

@@ -8,11 +8,10 @@ import type { SearchSpec } from '../domain/search.ts';
 import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
 import type { Calls } from './calls.ts';
 import type { Ensemble, Horizons } from './ensemble.ts';
+import { pieceOf } from './pieces.ts';
 import type { Searches } from './searches.ts';
 import { type Span, viewRows } from './viewRows.ts';
 
-/** A message holds a megabyte; what is not nodes takes little. */
-const pieceBytes = 400_000;
 /** Of the nodes that a decision waits for, so many are named: enough to know when to look again. */
 const mostNamed = 64;
 
@@ -91,30 +90,21 @@ export function views(
     };
   };
 
-  /** As many nodes as go into one message, at least one. */
-  const piece = (nodes: readonly ViewNode[], from: number): ViewNode[] => {
-    const taken: ViewNode[] = [];
-    let room = pieceBytes;
-    for (const node of nodes.slice(from)) {
-      room -= JSON.stringify(node).length;
-      if (room < 0 && taken.length > 0) break;
-      taken.push(node);
-    }
-    return taken;
-  };
-
   return {
     /** Expects to be called inside a transaction: the horizons of a decision may have to be recorded. */
     view({ search, agent, ordinal, since, from = 0 }: RequestOf<'agent-view'>, now: number): ReplyOf<'agent-view'> {
       const { spec, self } = specOf(search, agent);
-      if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'the screening is over' };
+      if (searches.phase(search) !== 'screening')
+        return { state: 'closed', code: 'search-closed', reason: 'the screening is over' };
       const remaining = self.evaluations - budget.accepted(search, agent, ordinal - 1);
-      if (remaining <= 0) return { state: 'closed', reason: `its ${self.evaluations} evaluations are used` };
+      if (remaining <= 0) {
+        return { state: 'closed', code: 'budget-used', reason: `its ${self.evaluations} evaluations are used` };
+      }
       if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
-        return { state: 'closed', reason: 'too many of its attempts were refused' };
+        return { state: 'closed', code: 'attempts-used', reason: 'too many of its attempts were refused' };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
-      if (objection) return { state: 'closed', reason: objection };
+      if (objection) return { state: 'closed', code: 'search-closed', reason: objection.message };
 
       const earlier = since === undefined ? [] : sights(self, since, ensemble.of(spec, self, since));
       const open = [...ensemble.of(spec, self, ordinal)].flatMap(([other, horizon]) => {
@@ -127,7 +117,7 @@ export function views(
         return { state: 'waiting', nodes: open.slice(0, mostNamed), agents: awaited };
       }
       const nodes = difference(spec, self, sights(self, ordinal, horizons), earlier);
-      const shown = piece(nodes, from);
+      const shown = pieceOf(nodes, from, (node) => node);
       const view = { ordinal, remaining, nodes: shown, left: left(spec, self) };
       return { state: 'ready', view, more: from + shown.length < nodes.length };
     },

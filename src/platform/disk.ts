@@ -3,7 +3,7 @@ import type { Timers } from './timers.ts';
 
 /**
  * Below so many free bytes no search is begun: SQLite, NATS and logs all fail badly on a full disk. The streams alone
- * reserve 320 MB, of which nats-server takes no more than three quarters of what is free.
+ * reserve 384 MB, and nats-server takes no more than three quarters of what is free.
  */
 export const leastFreeBytes = 512 * 1024 * 1024;
 

@@ -1,5 +1,7 @@
 import { aggregate, aggregateByAgent, conditionings, extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
 import { type Architecture, parseArchitecture, parseInSpace, runLengthText } from '../domain/architecture.ts';
+import { endingReasons } from '../domain/ending.ts';
+import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { NodeStatus } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -7,7 +9,14 @@ import type { Rung } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/archive.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import type { TestScore } from '../memory/testScores.ts';
-import type { ReportAggregation, ReportData, ReportExtrapolation, ReportNode, SeedScore } from './data.ts';
+import type {
+  ReportAggregation,
+  ReportData,
+  ReportEnding,
+  ReportExtrapolation,
+  ReportNode,
+  SeedScore,
+} from './data.ts';
 import { devicesOf } from './devices.ts';
 import { findingsOf } from './findings.ts';
 import { funnelOf } from './funnel.ts';
@@ -35,6 +44,8 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
     record.evaluations.flatMap((each) =>
       each.rung === rung && each.validation !== null ? [{ seed: each.seed, score: each.validation }] : [],
     );
+  const attempts = (rung: Rung) =>
+    record.evaluations.reduce((sum, each) => (each.rung === rung ? sum + each.attempts : sum), 0);
   const failed = record.evaluations.find(({ status }) => status === 'failed');
   const lab = record.origin === 'reference' || record.origin === 'aggregate';
   return {
@@ -51,6 +62,7 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
     reason: failed?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
     message: failed?.message ?? record.message,
     validation: { screen: scores('screen'), confirm: scores('confirm'), final: scores('final') },
+    attempts: { screen: attempts('screen'), confirm: attempts('confirm'), final: attempts('final') },
     test: tests.filter(({ node }) => node === record.id).map(({ seed, score }) => ({ seed, score })),
     seconds: record.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
     saved: screen?.saved ?? false,
@@ -104,10 +116,23 @@ export function collectReport(
       seed: spec.seed,
       phase: standing.phase,
     },
-    agents: spec.agents.map(({ name, model, scaffold, memory, novelty }) => ({
-      ...{ name, model, scaffold: scaffold.kind, memory, distance: novelty?.distance },
-    })),
+    agents: spec.agents.map(({ name, model, scaffold, memory, novelty, evaluations }) => {
+      const row = standing.agents.find(({ agent }) => agent === name);
+      if (!row) throw new TerminalError('standing', `the standing of "${search}" lacks agent ${name}`);
+      const { end, spend } = row;
+      return {
+        name,
+        model,
+        scaffold: scaffold.kind,
+        memory,
+        distance: novelty?.distance,
+        evaluations,
+        end,
+        spend,
+      };
+    }),
     nodes: records.map((record) => reportNode(record, startedAt, tests)),
+    endings: endingsOf(reader, search),
     phases: times
       .map(({ phase, at }, index) => ({ phase, seconds: ((times[index + 1]?.at ?? endedAt) - at) / 1000 }))
       .filter(({ phase }) => phase !== 'finished' && phase !== 'stopped'),
@@ -136,6 +161,20 @@ export function collectReport(
     },
   };
   return { ...data, extrapolations: extrapolations(data, found) };
+}
+
+/** A search that was taken up again tells of its last interruption only while it has not finished. */
+function endingsOf(reader: ArchiveReader, search: SearchId): ReportEnding[] {
+  const all = reader.endings.of(search);
+  const passing: readonly string[] = [endingReasons.interrupted, endingReasons.failed];
+  const isPassing = (each: (typeof all)[number]) => each.of === 'search' && passing.includes(each.reason);
+  const last = reader.searches.phase(search) === 'finished' ? null : all.at(-1);
+  return (
+    all
+      // Agents carry their own end, with what they used and spent.
+      .filter((each) => each.of !== 'agent' && (!isPassing(each) || each === last))
+      .map(({ of, subject, reason, sentence }) => ({ of, subject, reason, sentence }))
+  );
 }
 
 /** The aggregate and the search's own best, carried to the target sizes beside the published pattern. */

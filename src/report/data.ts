@@ -1,6 +1,8 @@
 import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
+import type { AgentEnd } from '../domain/agentEnd.ts';
 import type { Architecture } from '../domain/architecture.ts';
 import type { Spend } from '../domain/call.ts';
+import type { EndingKind } from '../domain/ending.ts';
 import type { LiteratureSource } from '../domain/literature.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
@@ -19,6 +21,8 @@ export interface ReportData {
   readonly agents: readonly ReportAgent[];
   /** In the order in which the archive recorded them. */
   readonly nodes: readonly ReportNode[];
+  /** What ended before its work was done, in the order in which it was recorded (I13). */
+  readonly endings: readonly ReportEnding[];
   readonly phases: readonly { readonly phase: Phase; readonly seconds: number }[];
   readonly budget: ReportBudget;
   /** Null where nothing was trained. */
@@ -45,6 +49,14 @@ export interface ReportSearch {
   readonly phase: Phase;
 }
 
+export interface ReportEnding {
+  /** What ended: the search, an agent, a worker, a rung, an evaluation. */
+  readonly of: EndingKind;
+  readonly subject: string;
+  readonly reason: string;
+  readonly sentence: string;
+}
+
 export interface ReportAgent {
   readonly name: string;
   readonly model: string;
@@ -53,6 +65,11 @@ export interface ReportAgent {
   readonly memory?: 'own' | 'ensemble' | undefined;
   /** Edits by which its candidates have to differ from those in its memory; absent: 1. */
   readonly distance?: number | undefined;
+  /** Evaluations that it may use. */
+  readonly evaluations: number;
+  /** Null while it may still propose, and where an earlier version recorded nothing. */
+  readonly end: AgentEnd | null;
+  readonly spend: Spend;
 }
 
 export interface ReportNode {
@@ -75,6 +92,8 @@ export interface ReportNode {
   readonly reason: string | null;
   readonly message: string | null;
   readonly validation: Readonly<Record<Rung, readonly SeedScore[]>>;
+  /** Trainings that were begun on each rung, those that the laboratory lost included. */
+  readonly attempts: Readonly<Record<Rung, number>>;
   /** Test scores of the final rung. */
   readonly test: readonly SeedScore[];
   /** Training seconds over all rungs and seeds, whoever paid for them. */
@@ -138,6 +157,9 @@ export interface ReportFunnel {
   readonly agents: readonly {
     readonly agent: string;
     readonly attempts: number;
+    /** Searches and reads that failed, and the first reason. */
+    readonly failed: number;
+    readonly failure: string | null;
     readonly sources: readonly FunnelRow[];
     /** The same agent's attempts that cite no work and no lesson. */
     readonly withoutCitation: { readonly compared: number; readonly improved: number };

@@ -1,4 +1,4 @@
-import { printable } from './format.ts';
+import { printable } from '../platform/printable.ts';
 import { html, type Markup } from './markup.ts';
 import { styleSheet } from './style.ts';
 
@@ -25,5 +25,5 @@ ${body}
 </body>
 </html>
 `;
-  return printable(page.text);
+  return printable(page.text, { lines: true });
 }

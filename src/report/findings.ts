@@ -1,4 +1,5 @@
 import { ascending, descending, max, mean } from 'd3-array';
+import { countProposals, type ProposalCounts } from '../domain/node.ts';
 import type { Rung } from '../domain/task.ts';
 import { acceptance, type Trial, twoSigma } from '../studies/acceptance.ts';
 import { type Agreement, agreement } from './agreement.ts';
@@ -23,6 +24,10 @@ export function scoresOn(node: ReportNode, basis: Basis): readonly SeedScore[] {
 export function meanOn(node: ReportNode, basis: Basis): number | null {
   return summarise(scoresOn(node, basis))?.mean ?? null;
 }
+
+/** The proposals of a search, or of one agent, by status. */
+export const proposalsOf = ({ nodes }: Pick<ReportData, 'nodes'>, agent?: string): ProposalCounts =>
+  countProposals(nodes.filter((node) => isProposal(node) && (agent === undefined || node.agent === agent)));
 
 export const isProposal = (node: ReportNode): boolean => node.origin !== 'reference' && node.origin !== 'aggregate';
 

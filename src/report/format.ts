@@ -1,4 +1,5 @@
 import { metricValue } from '../domain/metric.ts';
+import type { ProposalCounts } from '../domain/node.ts';
 
 /** Numbers and texts as people read them. All functions are pure and give the same text on every machine. */
 
@@ -33,6 +34,18 @@ export const percent = (share: number): string => (known(share) ? `${(100 * shar
 export const count = (value: number): string =>
   known(value) ? minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')) : missing;
 
+/** `21 of 24 proposed: 16 evaluated (2 cached), 5 rejected`; zeros are left out. */
+export function proposalText(counts: ProposalCounts, limit?: number): string {
+  const cached = counts.cached > 0 ? ` (${count(counts.cached)} cached)` : '';
+  const parts = [
+    `${count(counts.evaluated)} evaluated${cached}`,
+    ...(['failed', 'rejected', 'duplicate', 'pending'] as const).flatMap((status) =>
+      counts[status] > 0 ? [`${count(counts[status])} ${status}`] : [],
+    ),
+  ];
+  return `${count(counts.proposed)}${limit === undefined ? '' : ` of ${count(limit)}`} proposed: ${parts.join(', ')}`;
+}
+
 /** A duration: seconds below two minutes, then minutes, then hours. */
 export function duration(seconds: number): string {
   if (!known(seconds)) return missing;
@@ -45,13 +58,6 @@ export function duration(seconds: number): string {
 export const millions = (value: number): string => minus((value / 1e6).toFixed(1));
 export const billions = (value: number): string => minus((value / 1e9).toFixed(2));
 export const mebibytes = (value: number): string => minus((value / 2 ** 20).toFixed(1));
-
-// Controls other than tab and line feed, and the marks that reorder text: an escape sequence or a reversed line must not
-// reach a terminal or a page from a message that an agent wrote.
-const unprintable = /(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu;
-
-/** The text with every control and reordering character made visible. */
-export const printable = (text: string): string => text.replace(unprintable, '\ufffd');
 
 /** At most so many characters, with the true length told where some are left out. */
 export function shortened(text: string, length: number): string {

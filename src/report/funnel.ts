@@ -74,7 +74,11 @@ function worksOf(attempts: readonly Attempt[]): ReportFunnel['works'] {
 export function funnelOf(records: readonly NodeRecord[]): ReportFunnel | null {
   const all = attemptsOf(records.filter(({ origin }) => origin !== 'reference' && origin !== 'aggregate'));
   const readers = [
-    ...new Set(all.flatMap(({ record }) => (record.rationale.retrieved.length > 0 ? [record.agent] : []))),
+    ...new Set(
+      all.flatMap(({ record: { agent, rationale } }) =>
+        rationale.readings?.length || rationale.retrieved.length > 0 ? [agent] : [],
+      ),
+    ),
   ];
   if (readers.length === 0) return null;
   const agents = readers.map((agent) => {
@@ -93,10 +97,15 @@ export function funnelOf(records: readonly NodeRecord[]): ReportFunnel | null {
         improved: count(cited, ({ improved }) => improved === true),
       };
     };
+    const failures = own.flatMap(
+      ({ record }) => record.rationale.readings?.flatMap(({ failed }) => failed ?? []) ?? [],
+    );
     const silent = own.filter(({ record }) => cites(record).length === 0);
     return {
       agent,
       attempts: own.length,
+      failed: failures.length,
+      failure: failures[0] ?? null,
       sources: literatureSources.map(row).filter(({ retrieved }) => retrieved > 0),
       withoutCitation: {
         compared: count(silent, ({ improved }) => improved !== null),

@@ -1,8 +1,10 @@
+export { agentEndSentences, agentEndText } from './agentEnds.ts';
 export type {
   ReportAgent,
   ReportAggregation,
   ReportBudget,
   ReportData,
+  ReportEnding,
   ReportExtrapolation,
   ReportFunnel,
   ReportNode,
@@ -10,6 +12,7 @@ export type {
   ReportSearch,
   SeedScore,
 } from './data.ts';
+export { proposalText } from './format.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
 export { studyMarkdown } from './study/markdown.ts';

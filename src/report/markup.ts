@@ -1,4 +1,4 @@
-import { printable } from './format.ts';
+import { printable } from '../platform/printable.ts';
 
 /** Text that is markup already. Only {@link html} makes it, so that whatever else reaches a page has been escaped. */
 export class Markup {
@@ -27,7 +27,7 @@ const entities: Readonly<Record<string, string>> = {
 
 /** Safe between tags and inside quoted attribute values; an unquoted attribute may not be written at all. */
 function escaped(text: string): string {
-  return printable(text).replace(/[&<>"'`]/g, (character) => entities[character] as string);
+  return printable(text, { lines: true }).replace(/[&<>"'`]/g, (character) => entities[character] as string);
 }
 
 function render(value: Content): string {

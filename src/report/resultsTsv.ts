@@ -3,6 +3,7 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { metricValue } from '../domain/metric.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { NodeRecord } from '../memory/records.ts';
+import { printable } from '../platform/printable.ts';
 
 const header = ['commit', 'val_bpb', 'memory_gb', 'status', 'description'];
 const metric = 'BitsPerByte';
@@ -40,8 +41,5 @@ const commitOf = (candidate: string): string => createHash('sha256').update(cand
 /** One line of plain text: a tab or a line feed would be a new cell or row. */
 function described({ origin, rationale }: NodeRecord): string {
   const text = origin === 'reference' ? 'baseline' : rationale.change;
-  return text
-    .replaceAll(/[\p{Cc}\s]+/gu, ' ')
-    .trim()
-    .slice(0, 200);
+  return printable(text, { width: 200 });
 }

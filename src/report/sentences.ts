@@ -13,7 +13,7 @@ import {
   scoresOn,
 } from './findings.ts';
 import { change, count, metric, type Reading, score } from './format.ts';
-import { type Comparison, summarise } from './statistics.ts';
+import { type Comparison, marginOf, summarise } from './statistics.ts';
 
 const place: Readonly<Record<Basis, string>> = {
   screen: 'On the screen rung',
@@ -82,7 +82,7 @@ function acceptanceVerdict(data: ReportData, { best, challenges }: Acceptance): 
   };
   const measured = (comparison: Comparison) =>
     comparison.kind === 'measured'
-      ? `${change(comparison.difference, data.search)}, two standard errors are ${score(2 * comparison.standardError)}, ${comparison.n} paired seeds`
+      ? `${change(comparison.difference, data.search)}, margin ${score(marginOf(comparison))}, ${comparison.n} paired seeds`
       : comparison.why;
   const won = challenges.findLast(({ challenger }) => challenger === best);
   const sentences = won
@@ -94,10 +94,10 @@ function acceptanceVerdict(data: ReportData, { best, challenges }: Acceptance): 
   const others = challenges.filter(({ outcome }) => outcome !== 'accepted');
   return [
     ...sentences,
-    ...others.map(({ challenger, incumbent, outcome, missing, validation }) =>
+    ...others.map(({ challenger, incumbent, outcome, missing, deciding }) =>
       outcome === 'behind'
-        ? `${called(challenger)} is behind ${called(incumbent)} (${measured(validation)}).`
-        : `${called(challenger)} is not distinguishable from ${called(incumbent)}: ${missing} (${measured(validation)}).`,
+        ? `${called(challenger)} is behind ${called(incumbent)} (${measured(deciding)}).`
+        : `${called(challenger)} is not distinguishable from ${called(incumbent)}: ${missing} (${measured(deciding)}).`,
     ),
   ];
 }

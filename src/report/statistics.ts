@@ -4,6 +4,7 @@ import type { SeedScore } from '../studies/statistics/seeds.ts';
 export {
   type Comparison,
   comparePaired,
+  marginOf,
   type Noise,
   pairedNoise,
   pooledNoise,

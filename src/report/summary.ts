@@ -1,28 +1,41 @@
 import pc from 'picocolors';
+import { printable } from '../platform/printable.ts';
+import { agentEndSentences } from './agentEnds.ts';
 import { candidateText } from './candidate.ts';
 import type { ReportData, ReportNode } from './data.ts';
-import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName } from './findings.ts';
-import { count, duration, metric, printable, shortened } from './format.ts';
+import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName, proposalsOf } from './findings.ts';
+import { count, duration, metric, proposalText, shortened } from './format.ts';
 import { unfinished, verdict } from './sentences.ts';
 
 type Colours = ReturnType<typeof pc.createColors>;
 
 /** One line, whatever was in it. */
-const line = (text: string): string => printable(text).replace(/\s+/g, ' ').trim();
+const line = (text: string): string => printable(text);
 
 const isScreenOnly = (node: ReportNode): boolean => meanOn(node, 'confirm') === null && meanOn(node, 'final') === null;
 
+/** Early ends that are named one by one. */
+const mostEnds = 4;
+
+/** What ended early, the search and its rungs first, then agents. */
+function earlyEnds(data: ReportData): string[] {
+  const weight = { search: 0, rung: 1, agent: 2, worker: 3, job: 4 } as const;
+  const sorted = data.endings.toSorted((a, b) => weight[a.of] - weight[b.of]);
+  const ends = [...sorted.map(({ sentence }) => sentence), ...agentEndSentences(data)];
+  const more = ends.length - mostEnds;
+  const rest = more > 0 ? [`${count(more)} more early ${more === 1 ? 'end' : 'ends'}: see the report.`] : [];
+  return [...ends.slice(0, mostEnds).map((sentence) => shortened(sentence, 200)), ...rest];
+}
+
 /**
- * The end of a search in at most fifteen lines.
+ * The end of a search in at most twenty lines.
  *
- * @param report where the full report lies, as the user would open it.
  * @param colours from picocolors; plain text where it is `createColors(false)`.
  */
-export function summary(data: ReportData, report: string, colours: Colours = pc): string {
+export function summary(data: ReportData, colours: Colours = pc): string {
   const findings = findingsOf(data);
   const proposals = data.nodes.filter(isProposal);
-  const of = (status: string) => proposals.filter((node) => node.status === status).length;
-  const { spent, saved } = data.budget;
+  const { spent } = data.budget;
   const open = unfinished(data);
 
   const best = bestScreened(proposals);
@@ -43,12 +56,9 @@ export function summary(data: ReportData, report: string, colours: Colours = pc)
     colours.bold(line(`${data.search.id}: ${data.search.task}, ${data.search.profile}`)),
     ...verdict(data, findings).map((sentence) => line(sentence)),
     ...(open === null ? [] : [colours.yellow(line(open))]),
+    ...earlyEnds(data).map((sentence) => colours.yellow(line(sentence))),
     ...highlights,
-    line(
-      `${count(proposals.length)} proposed, ${count(of('evaluated'))} evaluated, ${count(of('failed'))} failed, ` +
-        `${count(saved.evaluations)} evaluations saved`,
-    ),
+    line(proposalText(proposalsOf(data))),
     line(`${duration(spent.minutes * 60)} wall time, ${duration(spent.deviceSeconds)} of training`),
-    `report: ${shortened(line(report), 300)}`,
   ].join('\n');
 }

@@ -61,6 +61,8 @@ export interface Challenge {
   readonly outcome: 'accepted' | 'behind' | 'even';
   /** What was missing where it was not accepted. */
   readonly missing: string | null;
+  /** The comparison that the outcome rests on: its figures are the ones to print beside it. */
+  readonly deciding: Comparison;
 }
 
 function challenge(challenger: Trial, incumbent: Trial, trials: readonly Trial[], seeds: number): Challenge {
@@ -80,10 +82,10 @@ function challenge(challenger: Trial, incumbent: Trial, trials: readonly Trial[]
     .slice(seeds)
     .flatMap(({ seed, score }) => (known.has(seed) ? [score - (known.get(seed) as number)] : []));
   const mean = fresh.length > 0 ? fresh.reduce((sum, each) => sum + each, 0) / fresh.length : null;
-  const behind = [validation, heldOut].some((each) => each.kind === 'measured' && each.verdict === 'worse');
+  const behind = [validation, heldOut].find((each) => each.kind === 'measured' && each.verdict === 'worse');
   const within = (comparison: Comparison, split: string) =>
     comparison.kind === 'measured'
-      ? `the difference on ${split} is within two standard errors`
+      ? `the difference on ${split} is within its margin`
       : `on ${split} ${comparison.why}`;
   const missing = !isBetter(validation)
     ? within(validation, 'validation')
@@ -95,7 +97,10 @@ function challenge(challenger: Trial, incumbent: Trial, trials: readonly Trial[]
           ? within(heldOut, 'the held-out split')
           : null;
   const outcome = missing === null ? 'accepted' : behind ? 'behind' : 'even';
-  return { challenger: challenger.id, incumbent: incumbent.id, validation, heldOut, fresh: mean, outcome, missing };
+  const lacksHeldOut = isBetter(validation) && mean !== null && mean > 0 && missing !== null;
+  const deciding = behind ?? (lacksHeldOut ? heldOut : validation);
+  const names = { challenger: challenger.id, incumbent: incumbent.id };
+  return { ...names, validation, heldOut, fresh: mean, outcome, missing, deciding };
 }
 
 /**

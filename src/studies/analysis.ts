@@ -23,7 +23,8 @@ export interface ArmSummary {
   /** Mean normalised score; null where a task has no scale. */
   readonly normalised: number | null;
   readonly elo: Rating;
-  readonly refused: number;
+  readonly rejected: number;
+  readonly duplicate: number;
   readonly failed: number;
 }
 
@@ -39,6 +40,8 @@ export interface Analysis {
   readonly unit: 'worth' | 'normalised';
   readonly arms: readonly ArmSummary[];
   readonly comparisons: readonly Comparison[];
+  /** What went wrong in the runs, and may stand behind a difference or its absence. */
+  readonly cautions: readonly string[];
   readonly curves: readonly TaskCurves[];
 }
 
@@ -74,6 +77,21 @@ function scalesOf(tasks: readonly TaskFacts[], results: readonly RunResult[], wo
       ] as const;
     }),
   );
+}
+
+const total = (runs: readonly RunResult[], count: (run: RunResult) => number): number =>
+  runs.reduce((sum, run) => sum + count(run), 0);
+
+function cautionsOf(arm: string, runs: readonly RunResult[]): string[] {
+  const lost = total(runs, ({ lostAgents }) => lostAgents);
+  const runsWithLoss = runs.filter(({ lostAgents }) => lostAgents > 0).length;
+  const readings = total(runs, (run) => run.readings);
+  const failed = total(runs, ({ failedReadings }) => failedReadings);
+  const agents = lost === 1 ? 'agent was' : 'agents were';
+  return [
+    ...(lost > 0 ? [`Arm ${arm}: ${lost} ${agents} lost, in ${runsWithLoss} of ${runs.length} runs.`] : []),
+    ...(failed > 0 ? [`Arm ${arm}: ${failed} of ${readings} literature searches and reads failed.`] : []),
+  ];
 }
 
 /** What a study's runs say. A function of study and runs: chance in resampling is drawn from labels. */
@@ -119,14 +137,16 @@ export function analyse(study: Study, tasks: readonly TaskFacts[], results: read
       ),
       normalised: scaled.some((score) => score === null) ? null : (mean(scaled as number[]) ?? null),
       elo: ratings[index] as Rating,
-      refused: runs.reduce((sum, run) => sum + run.refused, 0),
-      failed: runs.reduce((sum, run) => sum + run.failed, 0),
+      rejected: total(runs, ({ rejected }) => rejected),
+      duplicate: total(runs, ({ duplicate }) => duplicate),
+      failed: total(runs, ({ failed }) => failed),
     };
   });
   return {
     unit,
     arms,
     comparisons: comparisonsOf(study, results, value),
+    cautions: study.arms.flatMap(({ name }) => cautionsOf(name, of(name))),
     curves: curvesOf(study, tasks, results, worst),
   };
 }

@@ -11,11 +11,16 @@ export const runResultSchema = z.strictObject({
   candidate: z.string().nullable(),
   /** After each evaluation, how good the candidate is that the run would hand in then, if any; see the task's `course`. */
   course: z.array(z.number().nullable()),
-  /** Candidates that were evaluated, and proposals that were not: duplicates and invalid ones. */
+  /** Its proposals by status, as everywhere (domain/node.ts, `proposalCountsSchema`). */
   evaluated: z.int().nonnegative(),
-  refused: z.int().nonnegative(),
-  /** Evaluations without a score. */
   failed: z.int().nonnegative(),
+  rejected: z.int().nonnegative(),
+  duplicate: z.int().nonnegative(),
+  /** Agents that failed or vanished before their budget was used. */
+  lostAgents: z.int().nonnegative(),
+  /** Literature searches and reads, and those of them that failed. */
+  readings: z.int().nonnegative(),
+  failedReadings: z.int().nonnegative(),
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 

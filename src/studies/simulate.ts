@@ -4,7 +4,7 @@ import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { type NodeId, nodeId } from '../domain/ids.ts';
 import { describeCloseness, horizonOf, tooClose } from '../domain/memory.ts';
-import { byAge, type View, type ViewNode } from '../domain/node.ts';
+import { byAge, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { TableLook } from '../evaluators/index.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
@@ -145,12 +145,17 @@ export function courseOf(runs: ReadonlyMap<AgentSpec, readonly Attempt[]>): Omit
     course.push(best?.worth ?? null);
   }
   const all = [...runs.values()].flat();
+  const count = (status: NodeStatus) => all.filter(({ node }) => node.status === status).length;
   return {
     worth: best?.worth ?? null,
     candidate: best?.candidate ?? null,
     course,
-    evaluated: order.length,
-    refused: all.length - order.length,
-    failed: order.filter(({ node }) => node.status === 'failed').length,
+    evaluated: count('evaluated'),
+    failed: count('failed'),
+    rejected: count('rejected'),
+    duplicate: count('duplicate'),
+    lostAgents: 0,
+    readings: 0,
+    failedReadings: 0,
   };
 }

@@ -41,6 +41,7 @@ const scoresOn = (node: NodeRecord, rung: EvaluationRecord['rung']): number[] =>
 export function trainedResult(
   spec: SearchSpec,
   nodes: readonly NodeRecord[],
+  lostAgents: number,
 ): Omit<RunResult, 'arm' | 'task' | 'seed'> {
   const proposed = nodes.filter(({ origin }) => origin !== 'reference' && origin !== 'aggregate');
   const lanes = spec.agents.map(({ name }) =>
@@ -56,13 +57,19 @@ export function trainedResult(
     if (score !== undefined && (best === null || score > best)) best = score;
     return best;
   });
+  const failed = order.filter((node) => scoresOn(node, 'screen').length === 0).length;
+  const readings = proposed.flatMap(({ rationale }) => rationale.readings ?? []);
   const finalist = proposed.find((node) => scoresOn(node, 'final').length > 0);
   return {
     worth: finalist ? (mean(scoresOn(finalist, 'final')) ?? null) : null,
     candidate: finalist?.candidate ?? null,
     course,
-    evaluated: order.length,
-    refused: proposed.length - order.length,
-    failed: order.filter((node) => scoresOn(node, 'screen').length === 0).length,
+    evaluated: order.length - failed,
+    failed,
+    rejected: proposed.filter(({ verdict }) => verdict === 'rejected').length,
+    duplicate: proposed.filter(({ verdict }) => verdict === 'duplicate').length,
+    lostAgents,
+    readings: readings.length,
+    failedReadings: readings.filter((reading) => reading.failed !== undefined).length,
   };
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createActor, toPromise } from 'xstate';
 import { workerMachine } from '../../src/actors/worker/machine.ts';
 import type { Bus, Handlers, NatsServer } from '../../src/bus/index.ts';
-import { TerminalError } from '../../src/domain/errors.ts';
+import { AiraError, TerminalError } from '../../src/domain/errors.ts';
 import type { EvaluationResult, Job, Outcome } from '../../src/domain/evaluation.ts';
 import { workerIdSchema } from '../../src/domain/ids.ts';
 import { requests, type Verb } from '../../src/domain/messages.ts';
@@ -71,6 +71,7 @@ async function work(populationSize: number, jobs: readonly Job[], unwanted: read
     evaluators: new Map([['stack', recording(populationSize, seen)]]),
     timers: systemTimers,
     log: quiet,
+    newToken: () => 'a token for each claim',
     heartbeatMs: 1000,
   });
   const actor = createActor(machine);
@@ -111,6 +112,45 @@ describe('a worker whose evaluator trains populations', () => {
   it('leaves out what nobody wants any more', async () => {
     const { seen } = await work(4, [1, 2, 3].map(job), [job(2)]);
     expect(seen.map((population) => population.map(({ seed }) => seed))).toEqual([[1, 3]]);
+  });
+});
+
+describe('a job that cannot be trained', () => {
+  it('has that as its outcome, and the worker goes on with the next (W5)', async () => {
+    const results: EvaluationResult[] = [];
+    const service = await archive.serve(handlers({ 'job-claim': () => ({ go: true, reason: 'wanted' }) }));
+    const consuming = await archive.consumeResults('test', (result) => {
+      results.push(result);
+      return 'ack';
+    });
+    const troubled: Evaluator = {
+      start: async () => ({ evaluator: 'torch-1', device: 'cpu', deviceName: 'test' }),
+      async evaluate([one], { onOutcome }) {
+        if (one?.seed === 1) throw new AiraError('design-prepare', 'preparing the data of this job failed');
+        // The second says nothing at all.
+        if (one?.seed === 3) onOutcome(one.key, failed('trained'));
+      },
+      stop: async () => undefined,
+    };
+    for (const seed of [1, 2, 3]) await bus.publishJob('cpu', job(seed), job(seed).key);
+    const actor = createActor(
+      workerMachine({
+        ...{ id: workerIdSchema.parse('worker-1'), deviceClass: 'cpu', bus, timers: systemTimers, log: quiet },
+        ...{ evaluators: new Map([['stack', troubled]]), heartbeatMs: 1000, newToken: () => 'a token for each claim' },
+      }),
+    );
+    actor.start();
+    await until(() => results.length === 3);
+    actor.send({ type: 'DRAIN' });
+    await toPromise(actor);
+    expect(actor.getSnapshot().context.error).toBeNull();
+    expect(results.map(({ outcome }) => outcome)).toMatchObject([
+      { status: 'failed', reason: 'lost', message: 'preparing the data of this job failed' },
+      { status: 'failed', reason: 'lost', message: 'the trainer ended without an outcome' },
+      { status: 'failed', reason: 'nan', message: 'trained' },
+    ]);
+    await consuming.stop();
+    await service.stop();
   });
 });
 

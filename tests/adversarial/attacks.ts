@@ -1,4 +1,5 @@
 import type { FailureReason } from '../../src/domain/evaluation.ts';
+import type { arenaOf } from './support/settings.ts';
 
 /** How an attack may end: with the honest score, with whatever score its own predictions earn, or without one. */
 export type Ending = 'same score' | 'own score' | FailureReason;
@@ -9,9 +10,16 @@ export interface Attack {
   readonly endings: readonly Ending[];
   /** Limits other than the tiny ones. */
   readonly budget?: Readonly<Partial<Record<'seconds' | 'cpu_seconds' | 'memory_mb' | 'predict_seconds', number>>>;
+  /** What is served, and times what the reference costs, other than the tiny ones. */
+  readonly script?: Readonly<Partial<Record<'tokens' | 'seconds' | 'reference_costs', number>>>;
+  /** Which task of the Long Range Arena it answers without a model, and the accuracy that it has to stay below. */
+  readonly arena?: { readonly task: keyof typeof arenaOf; readonly below: number };
   /** Runs also in the short suite. */
   readonly short?: true;
 }
+
+/** Processor time is bounded by what the reference costs, as in the nano profile. */
+const measured = { reference_costs: 1.5 };
 
 /** Malicious submissions. Groups are those of docs/sandbox.md. */
 export const attacks: readonly Attack[] = [
@@ -27,18 +35,39 @@ export const attacks: readonly Attack[] = [
   { name: 'other_candidates', endings: ['same score'] },
   { name: 'weights_on_the_machine', endings: ['same score'] },
   { name: 'host_name', endings: ['same score'] },
+  { name: 'locks_on_shared_files', endings: ['same score'] },
+  { name: 'watch_the_machine', endings: ['same score'] },
 
   // To answer what was not asked.
-  { name: 'look_ahead', endings: ['noncausal'], short: true },
+  { name: 'look_ahead', endings: ['own score'], short: true },
   { name: 'mix_the_batch', endings: ['noncausal'] },
   { name: 'learn_from_the_test_inputs', endings: ['noncausal'] },
+  { name: 'last_words', endings: ['crash'] },
+  { name: 'last_words_by_hand', endings: ['crash'], short: true },
   { name: 'rows_of_the_batch', endings: ['noncausal'] },
   { name: 'not_a_number', endings: ['nan'] },
   { name: 'infinite', endings: ['nan'] },
   { name: 'huge', endings: ['own score', 'nan', 'noncausal'] },
-  { name: 'more_state_than_counted', endings: ['tampered'] },
+  { name: 'interpret_listops', endings: ['own score'], arena: { task: 'listops', below: 0.5 }, short: true },
+  { name: 'count_words', endings: ['own score'], arena: { task: 'text', below: 0.8 } },
+  { name: 'look_terms_up', endings: ['own score'], arena: { task: 'retrieval', below: 0.8 } },
+  { name: 'train_more', endings: ['own score'], short: true },
+  { name: 'carry_in_the_names', endings: ['own score'] },
+  { name: 'more_state_than_counted', endings: ['own score'] },
   { name: 'too_many_parameters', endings: ['toobig'] },
-  { name: 'parameters_in_a_buffer', endings: ['toobig'] },
+  { name: 'parameters_in_a_buffer', endings: ['invalid'] },
+
+  // To train more than the budget allows. The honest script takes 10,240 tokens and a fifth of a second.
+  { name: 'ask_for_more_batches', endings: ['same score'] },
+  { name: 'ask_after_the_time', endings: ['same score'], script: { tokens: 1e6, seconds: 5 } },
+  { name: 'forged_counters', endings: ['same score'] },
+  { name: 'own_budget_check', endings: ['over-budget'], script: measured, short: true },
+  { name: 'passes_over_kept_batches', endings: ['over-budget'], script: measured },
+  { name: 'passes_in_children', endings: ['over-budget'], script: measured },
+  { name: 'passes_in_threads', endings: ['over-budget'], script: measured },
+  { name: 'passes_with_a_stopped_clock', endings: ['over-budget'], script: measured },
+  { name: 'train_in_the_prediction', endings: ['over-budget'], script: measured },
+  { name: 'kept_beside_the_state', endings: ['same score'] },
 
   // To state a score.
   { name: 'forged_lines', endings: ['same score'] },
@@ -46,17 +75,18 @@ export const attacks: readonly Attack[] = [
   { name: 'forged_failure', endings: ['crash'] },
   { name: 'patched_libraries', endings: ['same score', 'own score', 'crash', 'nan'] },
   { name: 'stop_the_clock', endings: ['same score'] },
+  { name: 'hostile_program', endings: ['tampered'] },
 
-  // To have something else read in place of predictions.
-  { name: 'no_predictions', endings: ['invalid'] },
-  { name: 'predictions_of_another_size', endings: ['invalid'] },
-  { name: 'predictions_by_link', endings: ['tampered'], short: true },
-  { name: 'predictions_by_dangling_link', endings: ['tampered'] },
-  { name: 'predictions_as_folder', endings: ['invalid', 'tampered'] },
+  // To have something else read in place of predictions. Answers travel over the channel; no file is read any more.
+  { name: 'no_predictions', endings: ['crash'] },
+  { name: 'predictions_of_another_size', endings: ['crash'] },
+  { name: 'predictions_by_link', endings: ['crash'], short: true },
+  { name: 'predictions_by_dangling_link', endings: ['crash'] },
+  { name: 'predictions_as_folder', endings: ['crash'] },
   { name: 'predictions_by_pipe', endings: ['crash'] },
-  { name: 'predictions_by_socket', endings: ['tampered'] },
-  { name: 'predictions_by_hard_link', endings: ['tampered'] },
-  { name: 'sparse_predictions', endings: ['tampered'] },
+  { name: 'predictions_by_socket', endings: ['crash'] },
+  { name: 'predictions_by_hard_link', endings: ['crash'] },
+  { name: 'sparse_predictions', endings: ['crash'] },
   { name: 'rewrite_in_the_background', endings: ['same score', 'own score', 'nan', 'noncausal'] },
   { name: 'pickle_in_the_state', endings: ['same score'] },
 
@@ -74,7 +104,7 @@ export const attacks: readonly Attack[] = [
   { name: 'all_cores', endings: ['same score'] },
   { name: 'sleep_for_ever', endings: ['timeout'], budget: { seconds: 8 } },
   { name: 'overtime', endings: ['timeout'], budget: { seconds: 8 } },
-  { name: 'learn_in_the_prediction', endings: ['timeout'], budget: { predict_seconds: 8 } },
+  { name: 'learn_in_the_prediction', endings: ['timeout', 'over-budget'], budget: { predict_seconds: 8 } },
   { name: 'daemon', endings: ['same score'] },
   { name: 'kill_everything', endings: ['same score', 'crash'] },
   { name: 'own_limits', endings: ['same score'] },
@@ -94,4 +124,5 @@ export const attacks: readonly Attack[] = [
   { name: 'system_calls', endings: ['same score'] },
   { name: 'new_namespaces', endings: ['same score'] },
   { name: 'privileges', endings: ['same score'] },
+  { name: 'write_to_init', endings: ['same score'] },
 ];

@@ -2,15 +2,18 @@
  * The suite proves itself: with each defence left out in turn some attack gets through. Attacks run here without the training
  * around them, straight in the sandbox; those that take seconds run with `npm run attack`.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Defence, defences, without } from '../../src/evaluators/sandbox/defences.ts';
 import { Sandbox } from '../../src/evaluators/sandbox/index.ts';
-import { mutants } from './mutants.ts';
+import { budgetMutants } from './budgetMutants.ts';
+import { mutants, weakenings } from './mutants.ts';
+import { budgetTitle, compareBudget } from './support/budgetMutation.ts';
 import { expectSome, launcherOf, processesWith } from './support/host.ts';
-import { compare, isPossible, mutantTitle } from './support/mutation.ts';
+import { compare, compareSources, isPossible, mutantTitle } from './support/mutation.ts';
 import { World } from './support/world.ts';
 
 let world: World;
@@ -32,6 +35,26 @@ describe('an attack that a defence contains gets through without it', () => {
     const shown = new Set<Defence>([...mutants.map((mutant) => mutant.without), 'die-with-parent']);
     expect(defences.filter((each) => !shown.has(each))).toEqual([]);
   });
+});
+
+describe('a budget that a line of the host keeps is broken without it', () => {
+  it.each(budgetMutants.filter(({ short }) => short).map((mutant) => [budgetTitle(mutant), mutant] as const))(
+    '%s',
+    async (_, mutant) => {
+      expect(await compareBudget(mutant, world)).toEqual({ with: false, without: true });
+    },
+  );
+});
+
+describe('an attack on the evaluator gets through without the line that contains it', () => {
+  it.each(weakenings.filter(({ long }) => !long).map((each) => [`${each.line}: ${each.attack}`, each] as const))(
+    '%s',
+    async (_, weakening) => {
+      const scores = await compareSources(weakening, world);
+      expect(scores.with).toBeLessThan(scores.below);
+      expect(scores.without).toBeGreaterThan(0.95);
+    },
+  );
 });
 
 describe('the launcher', () => {
@@ -56,7 +79,8 @@ describe('the launcher', () => {
       await refused;
       return alive().map(({ command }) => command);
     } finally {
-      for (const { pid } of processesWith(marker)) process.kill(pid, 'SIGKILL');
+      // One of them may take others with it.
+      spawnSync('kill', ['-9', ...processesWith(marker).map(({ pid }) => String(pid))]);
       rmSync(directory, { recursive: true, force: true });
     }
   }

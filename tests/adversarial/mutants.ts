@@ -1,5 +1,6 @@
 import type { Defence } from '../../src/evaluators/sandbox/defences.ts';
 import type { SandboxResult } from '../../src/evaluators/sandbox/index.ts';
+import type { Weakening } from './support/weakened.ts';
 
 /** A defence, and an attack that is contained with it and gets through without it. */
 export interface Mutant {
@@ -14,6 +15,17 @@ export interface Mutant {
   /** How to see that it got through; the attack's own word where nothing is given. */
   readonly through?: (result: SandboxResult) => boolean;
 }
+
+/** The same for defences of the evaluator itself: lines of its sources. `attacks.ts` has the attacks. */
+export const weakenings: readonly (Weakening & { readonly attack: string; readonly long?: true })[] = [
+  ...['interpret_listops', 'count_words', 'look_terms_up'].map((attack, index) => ({
+    file: 'aira_design/lra/host.py',
+    line: 'start = int(stream("lra-start", seed, secret).integers(2**62))',
+    instead: 'start = seed',
+    attack,
+    ...(index === 0 ? {} : { long: true as const }),
+  })),
+];
 
 export const saysSo = ({ stderr }: SandboxResult): boolean => stderr.includes('ESCAPED');
 
@@ -33,7 +45,11 @@ export const mutants: readonly Mutant[] = [
   { without: 'empty-environment', attack: 'keys_in_the_environment' },
   { without: 'closed-descriptors', attack: 'inherited_descriptors' },
   { without: 'sealed-root', attack: 'write_everywhere' },
-  { without: 'read-only-inputs', attack: 'own_limits', behind: ['own-user'] },
+  { without: 'read-only-inputs', attack: 'own_limits', behind: ['own-user', 'private-files'] },
+  { without: 'private-files', attack: 'locks_on_shared_files' },
+  { without: 'private-files', attack: 'watch_the_machine', behind: ['system-calls'] },
+  { without: 'system-calls', attack: 'watch_the_machine', behind: ['private-files'] },
+  { without: 'hidden-init', attack: 'write_to_init' },
   { without: 'bounded-bytes', attack: 'fill_with_many_files', long: true },
   { without: 'bounded-inodes', attack: 'a_million_files', long: true },
   { without: 'file-size', attack: 'sparse_predictions' },

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { namedBy } from '../../src/agents/scaffolds/decision.ts';
 import { type EvolutionarySpec, evolutionary, islandsOf } from '../../src/agents/scaffolds/evolutionary.ts';
 import type { ViewNode } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { scaffoldSpecSchema } from '../../src/domain/scaffold.ts';
 import { viewNode, viewOf } from './support.ts';
+
+const named = namedBy(false);
 
 const spec = (given: Partial<EvolutionarySpec> = {}) =>
   scaffoldSpecSchema.parse({ kind: 'evolutionary', ...given }) as EvolutionarySpec;
@@ -67,7 +70,7 @@ describe('islands', () => {
 
 describe('evolutionary', () => {
   const decide = (given: Partial<EvolutionarySpec>, nodes: ViewNode[], ordinal: number, chance: number) =>
-    evolutionary(spec(given))(viewOf(nodes, ordinal), rngFor('chance', chance));
+    evolutionary(spec(given), named)(viewOf(nodes, ordinal), rngFor('chance', chance));
   const chances = Array.from({ length: 200 }, (_, chance) => chance);
 
   it('founds every island before it breeds there', () => {
@@ -143,7 +146,7 @@ describe('evolutionary', () => {
     const given = { crossover: 0, migration: 0, temperature: 1000, finalTemperature: 0.001 };
     const share = (remaining: number) => {
       const view = { ...viewOf(founders, 13), remaining };
-      const drawn = chances.map((chance) => evolutionary(spec(given))(view, rngFor('chance', chance)));
+      const drawn = chances.map((chance) => evolutionary(spec(given), named)(view, rngFor('chance', chance)));
       return drawn.filter(({ parents }) => parents[0] === 'walker-12').length / chances.length;
     };
     expect(share(100_000)).toBeLessThan(0.15);

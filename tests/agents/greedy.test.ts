@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { namedBy } from '../../src/agents/scaffolds/decision.ts';
 import { type GreedySpec, greedy } from '../../src/agents/scaffolds/greedy.ts';
 import { type ViewNode, viewSchema } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { viewNode, viewOf } from './support.ts';
 
+const named = namedBy(false);
+
 const usual: GreedySpec = { kind: 'greedy', drafts: 3, debugProbability: 0.5, debugDepth: 3 };
-const decide = (nodes: ViewNode[], drafts = 3) => greedy({ ...usual, drafts })(viewOf(nodes), rngFor(1));
+const decide = (nodes: ViewNode[], drafts = 3) => greedy({ ...usual, drafts }, named)(viewOf(nodes), rngFor(1));
 
 describe('greedy', () => {
   it('drafts first, whatever the drafts score', () => {
@@ -16,6 +19,12 @@ describe('greedy', () => {
   it('then improves the best, ties to the earlier', () => {
     const nodes = [viewNode(1, { fitness: 0.2 }), viewNode(2, { fitness: 0.7 }), viewNode(3, { fitness: 0.7 })];
     expect(decide(nodes)).toMatchObject({ operator: 'improve', parents: ['walker-2'] });
+  });
+
+  it('names nodes with the metric, also where less is better', () => {
+    const nodes = [viewNode(1, { fitness: -2.7 }), viewNode(2, { fitness: -2.663 }), viewNode(3, { fitness: -2.8 })];
+    const { reason } = greedy({ ...usual, drafts: 3 }, namedBy(true))(viewOf(nodes), rngFor(1));
+    expect(reason).toBe('best so far: walker-2 (2.663)');
   });
 
   // D2: what counts as a draft is written in the node, so a resumed search does not start drafting anew.
@@ -34,7 +43,7 @@ describe('greedy', () => {
   it('finds the best node in a stored view', () => {
     const nodes = [viewNode(1, { fitness: 0.4 }), viewNode(2, { fitness: 0.8 }), viewNode(3, { fitness: 0.6 })];
     const stored = viewSchema.parse(JSON.parse(JSON.stringify(viewOf(nodes))));
-    expect(greedy(usual)(stored, rngFor(1)).parents).toEqual(['walker-2']);
+    expect(greedy(usual, named)(stored, rngFor(1)).parents).toEqual(['walker-2']);
   });
 
   it('gives way to the second best when the best has two more improvements pending, and to no other', () => {
@@ -67,7 +76,9 @@ describe('greedy', () => {
       viewNode(5, { status: 'failed', reason: 'cancelled', parents: [1] }),
     ];
     const decisions = (debugProbability: number) =>
-      Array.from({ length: 200 }, (_, chance) => greedy({ ...usual, debugProbability })(viewOf(nodes), rngFor(chance)));
+      Array.from({ length: 200 }, (_, chance) =>
+        greedy({ ...usual, debugProbability }, named)(viewOf(nodes), rngFor(chance)),
+      );
     const mending = decisions(0.5).filter(({ operator }) => operator === 'debug');
     // 200 draws at 0.5: three standard deviations are 21.
     expect(Math.abs(mending.length - 100)).toBeLessThan(22);
@@ -78,6 +89,6 @@ describe('greedy', () => {
 
   it('drafts first, even where a draft has failed', () => {
     const spec = { ...usual, debugProbability: 1 };
-    expect(greedy(spec)(viewOf([viewNode(1, { status: 'failed' })]), rngFor(1)).operator).toBe('draft');
+    expect(greedy(spec, named)(viewOf([viewNode(1, { status: 'failed' })]), rngFor(1)).operator).toBe('draft');
   });
 });

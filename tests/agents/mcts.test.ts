@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { namedBy } from '../../src/agents/scaffolds/decision.ts';
 import { mcts, searchTree, uct } from '../../src/agents/scaffolds/mcts.ts';
 import type { ViewNode } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { viewNode, viewOf } from './support.ts';
 
+const named = namedBy(false);
+
 /** Without repairs, so that failures stay as they are. */
 const decide = (nodes: ViewNode[], children = 2, exploration = 0.25, debugDepth = 0) =>
-  mcts({ kind: 'mcts', children, exploration, debugDepth })(viewOf(nodes), rngFor(1));
+  mcts({ kind: 'mcts', children, exploration, debugDepth }, named)(viewOf(nodes), rngFor(1));
 
 /** Best of the root's children 0.8, its only child worse; the other 0.4. */
 const small = [
@@ -92,9 +95,11 @@ describe('mcts', () => {
   // D1: the last attempts of a budget are attempts like all others, whichever number the width is.
   it.each([1, 2, 3, 4, 5])('makes exactly one decision per attempt with %i attempts left', (remaining) => {
     const view = { ...viewOf(small), remaining };
-    expect(mcts({ kind: 'mcts', children: 5, exploration: 0.25, debugDepth: 3 })(view, rngFor(1))).toMatchObject({
-      operator: 'draft',
-    });
+    expect(mcts({ kind: 'mcts', children: 5, exploration: 0.25, debugDepth: 3 }, named)(view, rngFor(1))).toMatchObject(
+      {
+        operator: 'draft',
+      },
+    );
   });
 
   it('mends a failure before anything else, the oldest first, as often as it may', () => {

@@ -21,3 +21,22 @@ export async function importSeries(folder: string): Promise<void> {
   await importData({ name: 'synthetic/weekly-series/default', source, folder, replace: false });
   rmSync(source, { recursive: true });
 }
+
+/** The same with words for answers: metadata, labels and header as some of the published directories write them. */
+export const wordsTask = resolve('tests/airs/TextLabelsSyntheticAccuracy');
+
+/** Its raw data, imported: sorted by their answers, which are words that read as missing among others. */
+export async function importWords(folder: string): Promise<void> {
+  const source = mkdtempSync(join(tmpdir(), 'aira-words-'));
+  const words = ['NA', 'nan', 'null', 'yes', 'no'];
+  for (const [split, rows] of Object.entries({ train: 100, test: 40 })) {
+    const lines = Array.from({ length: rows }, (_, row) => {
+      const word = words[Math.floor((row * words.length) / rows)];
+      return `"about ${word}, \u2028 \f""${row}""\nand more",${word}`;
+    });
+    writeFileSync(join(source, `${split}.csv`), `text,label\n${lines.join('\r\n')}\r\n\r\n`);
+  }
+  mkdirSync(folder, { recursive: true });
+  await importData({ name: 'synthetic/text-labels/default', source, folder, replace: false });
+  rmSync(source, { recursive: true });
+}

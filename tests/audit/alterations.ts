@@ -5,6 +5,7 @@
 const first = (table: string, where: string) => `(SELECT min(rowid) FROM ${table} WHERE ${where})`;
 const keyOf = (node: string, rung = 'screen') =>
   `(SELECT key FROM wants WHERE node = '${node}' AND rung = '${rung}' LIMIT 1)`;
+const identityOf = (node: string) => `(SELECT identity FROM jobs WHERE key = ${keyOf(node)})`;
 const confirmingAt = `(SELECT at FROM phases WHERE phase = 'confirming')`;
 const testScore = '(SELECT score FROM test_scores ORDER BY key LIMIT 1)';
 
@@ -78,13 +79,13 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
   [
     'a job that is another training',
     `UPDATE jobs SET body = json_set(body, '$.seed', 77) WHERE key = ${keyOf('chance-1')}; UPDATE outbox SET body = json_set(body, '$.seed', 77) WHERE kind = 'job' AND message_id LIKE ${keyOf('chance-1')} || '%'`,
-    ['I2'],
+    ['I2', 'I10'],
     /should have the key/,
   ],
   [
     'a job with other settings',
     `UPDATE jobs SET body = json_set(body, '$.settings.steps', 9) WHERE key = ${keyOf('chance-1')}; UPDATE outbox SET body = json_set(body, '$.settings.steps', 9) WHERE kind = 'job' AND message_id LIKE ${keyOf('chance-1')} || '%'`,
-    ['I2'],
+    ['I2', 'I10'],
     /is not the training that this node asks for/,
   ],
   [
@@ -341,5 +342,36 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
     `UPDATE searches SET spec = json_set(spec, '$.budget.deviceSeconds', 20)`,
     ['I9'],
     /was asked for when 2\d\.0 of 20 device seconds were spent or reserved/,
+  ],
+  // I10
+  [
+    'other data among the parts of an identity',
+    `UPDATE identities SET components = json_set(components, '$.data.dclm', '${'a'.repeat(64)}') WHERE digest = ${identityOf('chance-1')}`,
+    ['I10'],
+    /identity \w+ of evaluation \w+ is not the digest of the parts recorded for it/,
+  ],
+  [
+    'an identity without its parts',
+    `UPDATE identities SET components = '{}' WHERE digest = ${identityOf('chance-1')}`,
+    ['I10'],
+    /names identity \w+, whose parts are not recorded/,
+  ],
+  [
+    'the identity of another rung',
+    `UPDATE jobs SET identity = (SELECT identity FROM jobs WHERE json_extract(body, '$.rung') = 'final' LIMIT 1) WHERE key = ${keyOf('chance-1')}`,
+    ['I10'],
+    /names identity \w+, and its job is decided by other parts/,
+  ],
+  [
+    'a score of unknown data',
+    `UPDATE jobs SET identity = NULL WHERE key = ${keyOf('chance-1')}`,
+    ['I10'],
+    /names no identity, although its job names data and task directory/,
+  ],
+  [
+    'a job with other data than its key',
+    `UPDATE jobs SET body = json_set(body, '$.content.data.dclm', '${'a'.repeat(64)}') WHERE key = ${keyOf('chance-1')}`,
+    ['I1', 'I2', 'I10'],
+    /names identity \w+, and its job is decided by other parts/,
   ],
 ];

@@ -101,12 +101,12 @@ export async function runSearch(home: string, spec: SearchSpec, mishaps: Mishaps
       clock.advance(1000);
       archive.record({ key, worker: worker(by), evaluator, attempt, outcome });
     };
-    const failure = (reason: 'nan' | 'crash') =>
+    const failure = (reason: 'nan' | 'lost') =>
       ({ status: 'failed', reason, message: `ended as ${reason}`, seconds: 1, device: 'cpu' }) as const;
     if (trained === mishaps.lost) begin(2);
     const begun = begin(1);
     if (!begun.go) return;
-    if (trained === mishaps.crashed) end(begun, failure('crash'));
+    if (trained === mishaps.crashed) end(begun, failure('lost'));
     else if (trained === mishaps.failed) end(begun, failure('nan'));
     else if (trained === mishaps.twice) {
       const other = begin(2);
@@ -167,7 +167,8 @@ export async function auditOf(home: string, given: Partial<AuditSetting> = {}): 
       throw new PrerequisiteError('recording', 'this laboratory has no language models', 'ask for none');
     };
     const parts = { reader, search: trial().id, home, openModel, openRecording };
-    return await audit({ ...parts, secrets: [], retraining: null, ...given });
+    const files = async () => ({ same: [], changed: [] });
+    return await audit({ ...parts, secrets: [], retraining: null, files, ...given });
   } finally {
     reader.close();
   }

@@ -33,7 +33,15 @@ async function replayed(corpus: string) {
   archive.close();
   const reader = readArchive(home);
   const findings = await audit({
-    ...{ reader, search, home, secrets: [], retraining: null, openModel: async () => model },
+    ...{
+      reader,
+      search,
+      home,
+      secrets: [],
+      retraining: null,
+      files: async () => ({ same: [], changed: [] }),
+      openModel: async () => model,
+    },
     openRecording: () => {
       throw new Error('nobody here asks language models');
     },

@@ -1,7 +1,8 @@
-import { appendFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Finding, type Secret, secretsOf } from '../../src/audit/index.ts';
+import { agentSecret, labUsers, sealingKey } from '../../src/bus/index.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { auditOf, trial } from './laboratory.ts';
@@ -50,6 +51,7 @@ describe('a secret', () => {
     ['an AWS access key', `AK${'IA'}${'A1B2'.repeat(4)}`],
     ['a Google key', `AI${'za'}${'A1b2c'.repeat(7)}`],
     ['a Hugging Face token', `hf${'_'}${'aB'.repeat(17)}`],
+    ['the seed of an nkey', `S${'U'}${'A2'.repeat(28)}`],
     ['a private key', `-----BEGIN ${'RSA '}PRIVATE KEY-----`],
   ];
 
@@ -100,5 +102,20 @@ describe('a secret', () => {
     const { holds, evidence } = await secretsFinding();
     expect(holds).toBeNull();
     expect(evidence.join('\n')).toContain('not checked: link is no file');
+  });
+
+  it('of the lab itself is looked for outside of the folder that is for it', async () => {
+    labUsers(home);
+    sealingKey(home);
+    agentSecret(home);
+    expect((await secretsFinding()).violations).toEqual([]);
+    const seed = readFileSync(join(home, 'credentials/agents.secret'), 'utf8').trim();
+    writeFileSync(join(home, 'worker.log'), `the secret is ${seed}`);
+    writeFileSync(join(home, 'credentials/copy.pem'), readFileSync(join(home, 'credentials/sealing.pem')));
+    expect([...(await secretsFinding()).violations].sort()).toEqual([
+      'a private key stands in the file credentials/copy.pem',
+      'the value of credentials/agents.secret stands in the file worker.log',
+      'the value of credentials/sealing.pem stands in the file credentials/copy.pem',
+    ]);
   });
 });

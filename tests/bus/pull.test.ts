@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { AckPolicy, connect, type Msg, type NatsConnection } from 'nats';
+import { AckPolicy, type Msg, type NatsConnection } from 'nats';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Link, openLink } from '../../src/bus/connection.ts';
 import type { NatsServer } from '../../src/bus/index.ts';
 import { pull } from '../../src/bus/pull.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { laboratory, quiet } from './support.ts';
+import { everyAccess, laboratory, quiet, rawConnection } from './support.ts';
 
 const lab = laboratory();
 let server: NatsServer;
@@ -15,9 +15,16 @@ let link: Link;
 let raw: NatsConnection;
 beforeEach(async () => {
   server = await lab.server();
-  link = await openLink({ url: server.url, name: 'test', clock: systemClock, ids: () => 'id', log: quiet });
+  link = await openLink({
+    url: server.url,
+    access: everyAccess,
+    name: 'test',
+    clock: systemClock,
+    ids: () => 'id',
+    log: quiet,
+  });
   lab.later(() => link.close());
-  raw = await connect({ servers: server.url });
+  raw = await rawConnection(server);
   lab.later(() => raw.close());
   await link.jsm.streams.add({ name: 'S', subjects: ['s'] });
   await link.jsm.consumers.add('S', { durable_name: 'c', ack_policy: AckPolicy.Explicit });

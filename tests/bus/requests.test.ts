@@ -159,7 +159,8 @@ describe('request and reply', () => {
       validation: 0.5,
       seeds: [],
     };
-    const failure = await serving({ 'search-ranking': () => ({ nodes: Array.from({ length: 6 }, () => node) }) }, () =>
+    const nodes = Array.from({ length: 6 }, () => node);
+    const failure = await serving({ 'search-ranking': () => ({ nodes, more: false }) }, () =>
       asker.ask('search-ranking', { search, rung: 'screen' }).catch((caught) => caught),
     );
     expect(failure).toBeInstanceOf(TerminalError);

@@ -1,12 +1,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect, type NatsConnection } from 'nats';
+import type { NatsConnection } from 'nats';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus, NatsServer, Sign } from '../../src/bus/index.ts';
 import { RetryableError } from '../../src/domain/errors.ts';
 import { searchIdSchema } from '../../src/domain/ids.ts';
 import { agentStateSchema, workerStateSchema } from '../../src/domain/messages.ts';
-import { event, laboratory, result, until } from './support.ts';
+import { event, laboratory, rawConnection, result, streamsFolder, until } from './support.ts';
 
 const lab = laboratory();
 const limits = { resultAckWaitMs: 1_000 };
@@ -18,7 +18,7 @@ beforeAll(async () => {
   storeDir = lab.directory();
   server = await lab.server(storeDir);
   bus = await lab.bus(server, { limits });
-  raw = await connect({ servers: server.url });
+  raw = await rawConnection(server);
   lab.later(() => raw.close());
 });
 beforeEach(() => bus.deleteAllStreams());
@@ -158,7 +158,7 @@ describe('results', () => {
   it('come again in the end after the files of their stream are gone', async () => {
     await bus.ensureStreams();
     await publish(1);
-    rmSync(join(storeDir, 'jetstream/jetstream/$G/streams/RESULTS/msgs'), { recursive: true });
+    rmSync(join(storeDir, `${streamsFolder}/RESULTS/msgs`), { recursive: true });
     const seen: string[] = [];
     await bus.consumeResults('archive', (each) => {
       seen.push(each.key);
@@ -178,7 +178,7 @@ describe('results', () => {
 describe('events', () => {
   it('have a stream made anew that can take no more of them, because its files are gone', async () => {
     await bus.ensureStreams();
-    rmSync(join(storeDir, 'jetstream/jetstream/$G/streams/EVENTS/msgs'), { recursive: true });
+    rmSync(join(storeDir, `${streamsFolder}/EVENTS/msgs`), { recursive: true });
     // The server notices when it opens the next file, some megabytes later.
     const filling = async () => {
       for (let number = 0; number < 100; number++) {

@@ -9,7 +9,7 @@ import { connectBus, startServer } from '../../src/bus/index.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../src/bus/processes.ts';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { binary, laboratory, quiet, until } from './support.ts';
+import { binary, everyAccess, laboratory, quiet, until } from './support.ts';
 
 const root = join(import.meta.dirname, '../..');
 const lab = laboratory();
@@ -17,7 +17,7 @@ afterEach(() => lab.clear());
 
 /** Why it did not start; stops it and fails when it did. */
 async function refusal(options: Partial<Parameters<typeof startServer>[0]> & { storeDir: string }) {
-  const started = await startServer({ binary, log: quiet, ...options }).catch((thrown) => thrown);
+  const started = await startServer({ binary, users: [], log: quiet, ...options }).catch((thrown) => thrown);
   if ('stop' in started) {
     await started.stop();
     throw new Error('it started');
@@ -45,7 +45,7 @@ function compiled(): string {
 function others(storeDir: string, count: number): { owner: ChildProcess; told: Promise<string> }[] {
   const out = compiled();
   const main = join(out, 'main.js');
-  const options = `{ binary: ${JSON.stringify(binary)}, storeDir: ${JSON.stringify(storeDir)}, log: createLogger('other') }`;
+  const options = `{ binary: ${JSON.stringify(binary)}, storeDir: ${JSON.stringify(storeDir)}, users: [], log: createLogger('other') }`;
   const program = [
     `import { startServer } from './bus/server.js';`,
     `import { createLogger } from './platform/log.js';`,
@@ -242,7 +242,7 @@ describe('the first connection', () => {
     const storeDir = lab.directory();
     const first = await lab.server(storeDir);
     await first.stop();
-    const connecting = connectBus({ ...options, connectWithinMs: 20_000, url: first.url });
+    const connecting = connectBus({ ...options, connectWithinMs: 20_000, url: first.url, access: everyAccess });
     await lab.server(storeDir, first.port);
     const bus = await connecting;
     await bus.close();

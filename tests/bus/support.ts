@@ -1,9 +1,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect, type NatsConnection, nkeyAuthenticator, nkeys } from 'nats';
 import { pino } from 'pino';
 import { vi } from 'vitest';
-import { type Bus, type BusOptions, connectBus, type NatsServer, startServer } from '../../src/bus/index.ts';
+import {
+  type Access,
+  type Bus,
+  type BusOptions,
+  type BusUser,
+  connectBus,
+  type NatsServer,
+  startServer,
+} from '../../src/bus/index.ts';
 import { contentHash } from '../../src/domain/canonical.ts';
 import { type EvaluationResult, evaluationResultSchema, type Job, jobSchema } from '../../src/domain/evaluation.ts';
 import { eventSchema, type LabEvent } from '../../src/domain/messages.ts';
@@ -11,6 +20,19 @@ import { systemClock } from '../../src/platform/clock.ts';
 
 export const binary = 'nats-server';
 export const quiet = pino({ level: 'silent' });
+
+/** One who may do everything, for tests that play several parts over one connection. */
+const everyone = nkeys.createUser();
+export const everything: BusUser = { nkey: everyone.getPublicKey(), publish: ['>'], subscribe: ['>'] };
+export const everyAccess: Access = { nkeySeed: everyone.getSeed() };
+
+/** Below a store: where a server keeps the streams of a lab. */
+export const streamsFolder = 'jetstream/jetstream/AIRA/streams';
+
+/** A connection without anything of Aira in between. */
+export function rawConnection({ url }: Pick<NatsServer, 'url'>): Promise<NatsConnection> {
+  return connect({ servers: url, authenticator: nkeyAuthenticator(everyone.getSeed()) });
+}
 
 /** A logger that keeps what it is told. */
 export function listeningLog() {
@@ -45,14 +67,15 @@ export function laboratory() {
   }
   return {
     directory,
-    async server(storeDir = directory(), port?: number): Promise<NatsServer> {
-      const server = await startServer({ binary, storeDir, port, log: quiet });
+    async server(storeDir = directory(), port?: number, users: readonly BusUser[] = [everything]): Promise<NatsServer> {
+      const server = await startServer({ binary, storeDir, port, users, log: quiet });
       undo.push(() => server.stop());
       return server;
     },
     async bus(server: NatsServer, options: Partial<BusOptions> = {}): Promise<Bus> {
       const bus = await connectBus({
         url: server.url,
+        access: everyAccess,
         name: 'test',
         clock: systemClock,
         ids: () => `id-${++ids}`,

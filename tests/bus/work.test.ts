@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect, type NatsConnection } from 'nats';
+import type { NatsConnection } from 'nats';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus, Delivery, NatsServer } from '../../src/bus/index.ts';
 import { PrerequisiteError, RetryableError, TerminalError } from '../../src/domain/errors.ts';
-import { job, laboratory, listeningLog, until } from './support.ts';
+import { job, laboratory, listeningLog, rawConnection, streamsFolder, until } from './support.ts';
 
 const ackWaitMs = 1_000;
 const limits = { jobAckWaitMs: ackWaitMs, maxJobs: 50 };
@@ -21,7 +21,7 @@ beforeAll(async () => {
   server = await lab.server(storeDir);
   bus = await lab.bus(server, { limits });
   other = await lab.bus(server, { limits });
-  raw = await connect({ servers: server.url });
+  raw = await rawConnection(server);
   lab.later(() => raw.close());
 });
 beforeEach(async () => {
@@ -30,7 +30,7 @@ beforeEach(async () => {
 });
 afterAll(() => lab.clear());
 
-const files = () => join(storeDir, 'jetstream/jetstream/$G/streams/WORK/msgs');
+const files = () => join(storeDir, `${streamsFolder}/WORK/msgs`);
 
 async function publish(...numbers: number[]): Promise<void> {
   for (const number of numbers) await bus.publishJob('cpu', job(number), `job-${number}`);

@@ -51,9 +51,9 @@ export class DistributedLab {
 
   constructor({ folder, file, search, port }: { folder: string; file: string; search: string; port: number }) {
     this.home = join(folder, 'home');
-    const nats = ['--nats', `nats://127.0.0.1:${port}`];
+    const nats = ['--nats', `nats://127.0.0.1:${port}`, '--home', this.home];
     const worker = ['worker', '--workers', '1', ...nats];
-    const launch = ['launch', file, '--name', search, '--home', this.home, '--json', ...nats];
+    const launch = ['launch', file, '--name', search, '--json', ...nats];
     this.#args = {
       archive: ['archive', '--home', this.home, '--port', `${port}`],
       'worker-1': worker,

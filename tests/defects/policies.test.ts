@@ -159,7 +159,7 @@ describe('D9 a search without one valid candidate ends, and says so', () => {
     const archive = Archive.open(done.home, manualClock());
     const standing = archive.handlers['search-standing']({ search: spec.id });
     archive.close();
-    expect(standing).toMatchObject({ best: null, failed: 12 });
+    expect(standing).toMatchObject({ best: null, proposals: { failed: 12 } });
   });
 });
 

@@ -145,6 +145,7 @@ describe('the ladder', () => {
     };
     expect(expectedSeconds(estimates, {})).toEqual({ screen: 5, confirm: 15, final: 20 });
     expect(expectedSeconds(estimates, { screen: 1 })).toEqual({ screen: 1, confirm: 3, final: 4 });
-    expect(expectedSeconds(estimates, { screen: 10, final: 9 })).toEqual({ screen: 10, confirm: 30, final: 9 });
+    // The final rung is the confirm rung's nearest: a screening says little of either.
+    expect(expectedSeconds(estimates, { screen: 10, final: 9 })).toEqual({ screen: 10, confirm: 6.75, final: 9 });
   });
 });

@@ -50,7 +50,7 @@ it('trains the runs of a study in one laboratory, goes on where it was interrupt
   const last = lines.at(-1) as EventLine;
   expect(last).toMatchObject({
     event: 'verdict',
-    v: 1,
+    v: 2,
     comparisons: [
       {
         arms: ['chance', 'plain'],

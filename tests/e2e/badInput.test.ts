@@ -156,3 +156,24 @@ async function takePort(release: boolean): Promise<number> {
   else onTestFinished(close);
   return port;
 }
+
+describe('a name that is taken', () => {
+  it('by another search is refused in one sentence, and by the same one, finished, is said to be', async () => {
+    const folder = temporaryFolder();
+    const home = join(folder, 'home');
+    const file = toySearch(folder, { budget: { evaluations: 2 }, references: [] });
+    const first = await aira(['launch', file, '--home', home, '--name', 'mine']);
+    expect(first.code, first.stderr).toBe(0);
+    expect(first.stdout).not.toMatch(/finished before/);
+    const again = await aira(['launch', file, '--home', home, '--name', 'mine']);
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stdout).toMatch(/"mine" was finished before: nothing is trained/);
+    const other = toySearch(folder, { budget: { evaluations: 3 }, references: [] }, 'other');
+    const said = await refusal([other, '--home', home, '--name', 'mine']);
+    expect(said).toMatch(/"mine" is the name of another search in this lab.*\n.*--resume mine/);
+    expect(searchesIn(home)).toBe(1);
+    const wrong = await aira(['trace', 'mine', 'nobody', '--home', home]);
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+    expect(wrong.stderr).toMatch(/"nobody" is no agent of "mine"\n {2}remedy: choose one of chance, climber\n/);
+  });
+});

@@ -13,9 +13,9 @@ it('five processes do together what one does alone', async () => {
 
   const archive = start(['archive', '--home', home]);
   const url = await archive.until(() => /at (nats:\S+)/.exec(archive.stderr)?.[1], 'the address of the archive');
-  const worker = start(['worker', '--nats', url, '--workers', '1']);
+  const worker = start(['worker', '--nats', url, '--home', home, '--workers', '1']);
   // Before there is a search: they wait for it.
-  const agents = ['chance', 'climber'].map((name) => start(['agent', 'apart', name, '--nats', url]));
+  const agents = ['chance', 'climber'].map((name) => start(['agent', 'apart', name, '--nats', url, '--home', home]));
   const search = ['launch', file, '--name', 'apart', '--without', 'workers', 'agents', '--nats', url, '--home', home];
   const launcher = start([...search, '--json']);
 
@@ -26,7 +26,7 @@ it('five processes do together what one does alone', async () => {
   expect([worker.isOver, archive.isOver]).toEqual([false, false]);
   for (const part of [worker, archive]) {
     part.kill('SIGTERM');
-    expect(await part.ended).toMatchObject({ code: 0, signal: null });
+    expect(await part.ended).toMatchObject({ code: 143, signal: null });
   }
 
   const alone = join(folder, 'alone');

@@ -44,7 +44,7 @@ describe('a search with local agents of every kind', () => {
 
   it('ends well, and prints nothing but events', () => {
     expect(ended.code, ended.stderr).toBe(0);
-    expect(lines.every(({ event, v }) => typeof event === 'string' && v === 1)).toBe(true);
+    expect(lines.every(({ event, v }) => typeof event === 'string' && v === 2)).toBe(true);
     expect(lines[0]).toMatchObject({ event: 'started', search: 'toy-1', resumed: false, task: 'toy' });
     expect(lines.filter(({ event }) => event === 'phase-changed').map(({ phase }) => phase)).toEqual([
       'confirming',
@@ -57,12 +57,14 @@ describe('a search with local agents of every kind', () => {
 
   it('says at last what came of it', () => {
     const last = lines.at(-1);
-    expect(last).toMatchObject({ event: 'finished', search: 'toy-1', failed: 0 });
+    expect(last).toMatchObject({ event: 'finished', search: 'toy-1', failed: 0, rejected: 0, pending: 0 });
     const { asked, saved } = withArchive(
       home,
       (db) => db.prepare('SELECT count(*) AS asked, sum(saved) AS saved FROM wants').get() as Record<string, number>,
     );
-    expect(last).toMatchObject({ evaluated: asked, saved });
+    expect(last?.trainings).toEqual({ done: asked, failed: 0, pending: 0, cached: saved });
+    const { proposed, evaluated, duplicate } = last as unknown as Record<string, number>;
+    expect((evaluated ?? 0) + (duplicate ?? 0)).toBe(proposed);
     const best = last?.best as { node: string; architecture: string; validation: number };
     expect(best.architecture).toMatch(/^\d(M|mA|Mb)(\+\d(M|mA|Mb))*$/);
     expect(best.validation).toBeGreaterThan(0);
@@ -135,7 +137,7 @@ describe('a search with local agents of every kind', () => {
     expect(code, stderr).toBe(0);
     const last = jsonLines<EventLine>(stdout).at(-1);
     expect(last).toMatchObject({ event: 'finished', search: 'toy-2', failed: 0 });
-    expect(last?.saved).toBe(last?.evaluated);
+    expect(last?.cached).toBe(last?.evaluated);
     expect(trainingCounts(home)).toEqual(before);
     const [first, second] = [await nodesOf(home, 'toy-1'), await nodesOf(home, 'toy-2')];
     expect(comparable(second.nodes)).toEqual(comparable(first.nodes));

@@ -145,7 +145,28 @@ describe('a search with language models', () => {
     const { code, stdout, stderr } = await aira(['launch', file, '--home', home, '--json'], {
       env: environment(server),
     });
-    expect(code, stderr).toBe(0);
+    // Finished with a result, and without one of its agents.
+    expect(code, stderr).toBe(4);
+    const lines = jsonLines<Record<string, unknown>>(stdout);
+    const why = expect.stringContaining('401');
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        event: 'ended-early',
+        of: 'agent',
+        subject: 'sceptic',
+        reason: 'failed',
+        sentence: why,
+      }),
+    );
+    expect(lines.at(-1)?.agents).toContainEqual(
+      expect.objectContaining({ agent: 'sceptic', proposed: 0, end: { code: 'failed', reason: why } }),
+    );
+    const traced = await aira(['trace', 'toy-1', 'sceptic', '--home', home]);
+    expect(traced.stdout).toMatch(/ended: failed: .*401/);
+    const reported = await aira(['report', 'toy-1', '--home', home]);
+    expect(reported.stdout).toMatch(/agent sceptic failed: .*401/);
+    expect(reported.stdout.match(/report: /g)).toHaveLength(1);
+    expect(readFileSync(join(home, 'reports', 'toy-1.html'), 'utf8')).toMatch(/agent sceptic failed: [^<]*401/);
     const proposed = new Map<unknown, number>();
     for (const { event, agent } of jsonLines<{ event: string; agent: string }>(stdout)) {
       if (event === 'node-submitted') proposed.set(agent, (proposed.get(agent) ?? 0) + 1);
@@ -174,6 +195,8 @@ describe('a search with language models', () => {
     expect(proposed('poor')).toBeLessThan(12);
     const paid = withArchive(home, (db) => db.prepare('SELECT sum(dollars) FROM settlements').pluck().get());
     expect(paid).toBeLessThanOrEqual(0.0015);
+    const traced = await aira(['trace', 'toy-1', 'poor', '--home', home]);
+    expect(traced.stdout).toMatch(/ended: spent its money: .*\nspent: \d+ calls, /);
   });
 
   it('is forecast without keys and without a trace, as the shipped search of three providers shows', async () => {

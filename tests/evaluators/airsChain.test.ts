@@ -43,7 +43,7 @@ async function judge(programs: readonly string[], measure: Job['measure']): Prom
   const { settings } = profileOf(task, 'nano').rungs.screen;
   const log = pino({ level: 'silent' });
   const device = { name: 'cpu', memoryLimitBytes: 4 * 2 ** 30 } as never;
-  const setting = { device, python, data: join(root, 'data'), unsafe: false, log };
+  const setting = { device, python, data: join(root, 'data'), unsafe: false, tasks: [directory], log };
   const evaluator = openEvaluator('program', { ...setting, clock: systemClock, timers: systemTimers });
   const jobs = programs.map(
     (text, index): Job => ({

@@ -114,7 +114,7 @@ esac`,
       ok: false,
       detail: expect.stringMatching(/^2\.4 GFLOP\/s on one core: this looks like the reference BLAS/),
     });
-    expect(named(checks, 'sandbox')).toMatchObject({ ok: false, remedy: expect.stringContaining('--unsafe') });
+    expect(named(checks, 'sandbox')).toMatchObject({ ok: false, remedy: 'run `npm run setup`' });
     expect(named(checks, 'nats-server')).toMatchObject({
       ok: false,
       detail: expect.stringContaining('cannot execute'),

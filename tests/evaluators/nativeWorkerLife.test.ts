@@ -9,26 +9,26 @@ import { expectUsable, failureOf, outcomesOf, stage, workerOf } from './support/
 import { isRunning } from './support/processes.ts';
 
 describe('a child that dies', () => {
-  it('is a crash with its exit code and its last words, without terminal control', async () => {
+  it('is a loss with its exit code and its last words, without terminal control', async () => {
     const worker = workerOf();
     const failure = await failureOf(worker, standInJob('exit'));
-    expect(failure.reason).toBe('crash');
+    expect(failure.reason).toBe('lost');
     expect(failure.message).toBe(
       'the trainer process exited with code 3; its last words: Traceback (most recent call last): | RuntimeError: the matrix is singular',
     );
     await expectUsable(worker);
   });
 
-  it('is a crash with its signal', async () => {
+  it('is a loss with its signal', async () => {
     const worker = workerOf();
     expect(await failureOf(worker, standInJob('segfault'))).toMatchObject({
-      reason: 'crash',
+      reason: 'lost',
       message: 'the trainer process was killed by SIGSEGV',
     });
     await expectUsable(worker);
   });
 
-  it('is a crash for every member that owes an outcome, and shares the time among them', async () => {
+  it('is a loss for every member that owes an outcome, and shares the time among them', async () => {
     const worker = workerOf();
     const jobs = ['a', 'b', 'c', 'd'].map((name) => standInJob('hang', { key: key(name) }));
     const outcomes = await outcomesOf(worker, jobs, {
@@ -44,16 +44,16 @@ describe('a child that dies', () => {
       ['failed', 2],
       ['failed', 2],
     ]);
-    expect(outcomes[3]?.[1]).toMatchObject({ reason: 'crash', message: 'the trainer process was killed by SIGABRT' });
+    expect(outcomes[3]?.[1]).toMatchObject({ reason: 'lost', message: 'the trainer process was killed by SIGABRT' });
   });
 
-  it('is out of memory where the kernel has just killed for want of memory, and a crash where not', async () => {
+  it('is out of memory where the kernel has just killed for want of memory, and a loss where not', async () => {
     let kills = 7;
     const memory: MemoryProbe = { ...procMemory, outOfMemoryKills: () => kills++ };
     expect(await failureOf(workerOf('politely', { memory }), standInJob('kill'))).toMatchObject({ reason: 'oom' });
     const calm: MemoryProbe = { ...procMemory, outOfMemoryKills: () => 7 };
     expect(await failureOf(workerOf('politely', { memory: calm }), standInJob('kill'))).toMatchObject({
-      reason: 'crash',
+      reason: 'lost',
       message: 'the trainer process was killed by SIGKILL',
     });
   });
@@ -107,12 +107,12 @@ describe('a child that breaks the protocol', () => {
     ['earlyDone', /the end of a request with candidates left/],
     ['otherRequest', /an event of another request/],
     ['refuse', /a request was refused.*unknown key \\"proxi\\"/],
-  ])('by %s is killed, and its candidate crashed', async (act, message) => {
+  ])('by %s is killed, and its candidate is lost', async (act, message) => {
     const worker = workerOf();
     await worker.start();
     const pid = worker.pid as number;
     const failure = await failureOf(worker, standInJob(act));
-    expect(failure.reason).toBe('crash');
+    expect(failure.reason).toBe('lost');
     expect(failure.message).toMatch(message);
     expect(isRunning(pid)).toBe(false);
     await expectUsable(worker);
@@ -120,7 +120,7 @@ describe('a child that breaks the protocol', () => {
 
   it('cannot take it back', async () => {
     expect(await failureOf(workerOf(), standInJob('recant'))).toMatchObject({
-      reason: 'crash',
+      reason: 'lost',
       message: expect.stringContaining('"nonsense"'),
     });
   });
@@ -131,7 +131,7 @@ describe('a child that breaks the protocol', () => {
     const outcomes = await outcomesOf(worker, jobs);
     expect(outcomes).toMatchObject([
       [key('a'), { status: 'ok', validation: 0.5 }],
-      [key('b'), { status: 'failed', reason: 'crash' }],
+      [key('b'), { status: 'failed', reason: 'lost' }],
     ]);
   });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineReader } from '../../src/evaluators/lineReader.ts';
-import { OutputLog, printable } from '../../src/evaluators/outputLog.ts';
+import { OutputLog } from '../../src/evaluators/outputLog.ts';
 
 describe('lines', () => {
   it('are the same however the bytes are cut', () => {
@@ -53,19 +53,5 @@ describe('the log of a child', () => {
     expect(log.lastLines(2, 100)).toBe('two | three');
     expect(log.lastLines(9, 7)).toBe('… three');
     expect(new OutputLog().lastLines(5, 100)).toBe('');
-  });
-});
-
-describe('printable text', () => {
-  it('has no control characters and a length', () => {
-    expect(printable('\u001b[2J\u001b]0;title\u0007ok\u0000\r', 100)).toBe(']0;titleok');
-    expect(printable('abcdef', 4)).toBe('abc…');
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be there
-        expect(printable(text, 50)).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
-        expect(printable(text, 50).length).toBeLessThanOrEqual(50);
-      }),
-    );
   });
 });

@@ -131,12 +131,12 @@ describe('the real trainer', () => {
     expect(worker.pid).toBe(pid);
   });
 
-  it('killed while training is a crash, and another takes its place', async () => {
+  it('killed while training is a loss, and another takes its place', async () => {
     await worker.start();
     const first = worker.pid as number;
     // Its progress is what tells that it trains: ten times per training.
     const [outcome] = await outcomesOf([job('killed', {}, { steps: 200 })], () => process.kill(first, 'SIGSEGV'));
-    expect(outcome).toMatchObject({ status: 'failed', reason: 'crash' });
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'lost' });
     expect(await outcomesOf([job('next')])).toMatchObject([{ status: 'ok' }]);
     expect(worker.pid).not.toBe(first);
   });

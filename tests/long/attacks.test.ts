@@ -4,9 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attacks } from '../adversarial/attacks.ts';
+import { budgetMutants } from '../adversarial/budgetMutants.ts';
 import { companions, others } from '../adversarial/honest.ts';
-import { mutants } from '../adversarial/mutants.ts';
-import { compare, isPossible, mutantTitle } from '../adversarial/support/mutation.ts';
+import { mutants, weakenings } from '../adversarial/mutants.ts';
+import { budgetTitle, compareBudget } from '../adversarial/support/budgetMutation.ts';
+import { compare, compareSources, isPossible, mutantTitle } from '../adversarial/support/mutation.ts';
 import { scoreOf, World } from '../adversarial/support/world.ts';
 
 let world: World;
@@ -19,10 +21,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await world?.close();
   const honest = companions.length + others.length;
-  const possible = mutants.filter((mutant) => isPossible(mutant, world)).length;
+  const possible = mutants.filter((mutant) => isPossible(mutant, world)).length + weakenings.length;
   process.stdout.write(
     `${contained}/${attacks.length} contained, ${honest - accepted.size} honest refused of ${honest}, ` +
-      `${shown}/${possible} left-out defences seen\n`,
+      `${shown}/${possible + budgetMutants.length} left-out defences seen\n`,
   );
 });
 
@@ -56,6 +58,22 @@ describe('an attack that a defence contains gets through without it', () => {
   it.each(mutants.map((mutant) => [mutantTitle(mutant), mutant] as const))('%s', async (_, mutant) => {
     if (!isPossible(mutant, world)) return;
     expect(await compare(mutant, world)).toMatchObject({ with: false, without: true });
+    shown += 1;
+  });
+});
+
+describe('a budget that a line of the host keeps is broken without it', () => {
+  it.each(budgetMutants.map((mutant) => [budgetTitle(mutant), mutant] as const))('%s', async (_, mutant) => {
+    expect(await compareBudget(mutant, world)).toEqual({ with: false, without: true });
+    shown += 1;
+  });
+});
+
+describe('an attack on the evaluator gets through without the line that contains it', () => {
+  it.each(weakenings.map((each) => [`${each.line}: ${each.attack}`, each] as const))('%s', async (_, weakening) => {
+    const scores = await compareSources(weakening, world);
+    expect(scores.with).toBeLessThan(scores.below);
+    expect(scores.without).toBeGreaterThan(0.95);
     shown += 1;
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { candidateText } from '../../src/domain/candidate.ts';
+import type { Job } from '../../src/domain/evaluation.ts';
 import type { AgentName, EvaluationKey } from '../../src/domain/ids.ts';
 import type { RequestOf } from '../../src/domain/messages.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
@@ -82,8 +83,10 @@ describe('submitting', () => {
     ask['search-open']({ spec, source: '' });
     ask['agent-submit'](proposal(1, '4M'));
     expect(ask['agent-submit'](proposal(2, '4mA'))).toMatchObject({ verdict: 'refused', reason: 'budget', node: null });
-    clock.advance(61_000);
-    ask['search-standing']({ search: spec.id });
+    for (const ms of [30_000, 31_000]) {
+      clock.advance(ms);
+      ask['search-standing']({ search: spec.id });
+    }
     const rival = proposal(1, '4mA', { agent: 'rival' as AgentName });
     expect(ask['agent-submit'](rival)).toMatchObject({ reason: 'budget', message: 'the 1 minutes are over' });
     ask['search-phase']({ search: spec.id, phase: 'confirming' });
@@ -126,21 +129,32 @@ describe('results', () => {
     const later = searchSpec({ id: 'trial-2' });
     ask['search-open']({ spec: later, source: '' });
     expect(ask['agent-submit'](proposal(1, '4M', { search: later.id }))).toMatchObject({ saved: true });
-    expect(ask['search-standing']({ search: later.id })).toMatchObject({ evaluated: 1, saved: 1, deviceSeconds: 0 });
+    expect(ask['search-standing']({ search: later.id })).toMatchObject({
+      proposals: { evaluated: 1, cached: 1 },
+      trainings: { done: 1, cached: 1 },
+      deviceSeconds: 0,
+    });
     const other = searchSpec({ id: 'trial-3', evaluator: 'torch-111111111111' });
     ask['search-open']({ spec: other, source: '' });
     expect(ask['agent-submit'](proposal(1, '4M', { search: other.id }))).toMatchObject({ saved: false });
   });
 
-  it('of a crash are tried again twice, then kept as failed', () => {
+  it('that the laboratory lost are tried again twice, then kept as failed', () => {
     const { archive, job } = begun();
-    const crash = { status: 'failed', reason: 'crash', message: 'signal 9', seconds: 1, device: 'cpu' } as const;
+    const crash = { status: 'failed', reason: 'lost', message: 'signal 9', seconds: 1, device: 'cpu' } as const;
     expect(archive.record(resultOf(job, crash, 1))).toBe('retry');
     expect(archive.record(resultOf(job, crash, 1))).toBe('retry');
     expect(archive.record(resultOf(job, crash, 2))).toBe('retry');
     expect(jobs(archive)).toHaveLength(3);
     expect(archive.record(resultOf(job, crash, 3))).toBe('counted');
     expect(archive.openJobs()).toEqual([]);
+  });
+
+  it.each(['crash', 'oom', 'timeout', 'data'] as const)('that a program causes itself count at once: %s', (reason) => {
+    const { archive, job } = begun();
+    const end = { status: 'failed', reason, message: 'exited with 1', seconds: 1, device: 'cpu' } as const;
+    expect(archive.record(resultOf(job, end, 1))).toBe('counted');
+    expect(jobs(archive)).toHaveLength(1);
   });
 
   it('of a candidate that keeps killing workers are given up', () => {
@@ -152,7 +166,26 @@ describe('results', () => {
     expect(ask['job-claim']({ key: job.key, worker, attempt: 6 })).toEqual({ go: false, reason: 'done' });
     const reader = readArchive(home);
     expect(reader.records.nodes(searchSpec().id)[0]?.evaluations).toMatchObject([{ reason: 'poison' }]);
+    expect(reader.endings.of(searchSpec().id)).toMatchObject([{ of: 'job', subject: job.key, reason: 'poison' }]);
     reader.close();
+  });
+
+  it('of a candidate that was in hand whenever the whole lab was killed are not held against it', () => {
+    const home = temporaryFolder();
+    const clock = manualClock();
+    const first = Archive.open(home, clock);
+    first.handlers['search-open']({ spec: searchSpec(), source: '' });
+    first.handlers['agent-submit'](proposal(1, '4M'));
+    const [job] = jobs(first) as [Job];
+    const worker = resultOf(job, measurement(0)).worker;
+    first.close();
+    // Twelve kills, each in the midst of the same training.
+    for (let kill = 1; kill <= 12; kill++) {
+      const again = Archive.open(home, clock);
+      again.handlers['search-open']({ spec: searchSpec(), source: '' });
+      expect(again.handlers['job-claim']({ key: job.key, worker, attempt: kill })).toMatchObject({ go: true });
+      again.close();
+    }
   });
 
   it('keep the test figure apart, and record each look at it (I4)', () => {
@@ -233,6 +266,26 @@ describe('a search', () => {
     expect(ask['search-open']({ spec, source: '' })).toEqual({ resumed: true, phase: 'confirming' });
     clock.advance(1000);
     expect(ask['search-standing']({ search: spec.id }).elapsedMs).toBe(6000);
+  });
+
+  it('whose process died keeps no worker from the jobs of others, and has its own again when it is resumed', () => {
+    const { archive, ask, clock } = openArchive();
+    const spec = searchSpec();
+    ask['search-open']({ spec, source: '' });
+    ask['agent-submit'](proposal(1, '4M'));
+    const [job] = jobs(archive) as [Job];
+    const worker = resultOf(job, measurement(0)).worker;
+    archive.markSent(archive.unsent(100).map(({ seq }) => seq));
+    expect(archive.openJobs()).toHaveLength(1);
+    clock.advance(120_000);
+    const other = searchSpec({ id: 'trial-2' });
+    ask['search-open']({ spec: other, source: '' });
+    ask['agent-submit'](proposal(1, '4mA', { search: other.id }));
+    expect(archive.openJobs().flatMap(({ wantedBy }) => wantedBy)).toEqual(['trial-2']);
+    expect(ask['job-claim']({ key: job.key, worker, attempt: 1 })).toEqual({ go: false, reason: 'withdrawn' });
+    ask['search-open']({ spec, source: '' });
+    expect(archive.openJobs()).toHaveLength(2);
+    expect(ask['job-claim']({ key: job.key, worker, attempt: 2 })).toMatchObject({ go: true });
   });
 
   it('never goes back on its ladder', () => {

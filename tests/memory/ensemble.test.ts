@@ -67,7 +67,8 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
     if (self.name === leaving?.agent && ordinal === leaving.before && away === null) {
       away = self;
       going.delete(self.name);
-      if (!leaving.silently) ask['agent-retire']({ search: spec.id, agent: self.name, reason: 'tired' });
+      if (!leaving.silently)
+        ask['agent-retire']({ search: spec.id, agent: self.name, code: 'failed', reason: 'tired' });
       return true;
     }
     const before = known.get(self.name);

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Job } from '../../src/domain/evaluation.ts';
 import { type AgentName, type NodeId, workerIdSchema } from '../../src/domain/ids.ts';
+import { countProposals } from '../../src/domain/node.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { statusOf } from '../../src/report/collect.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, searchSpec } from '../support/specs.ts';
 
@@ -12,7 +14,7 @@ const action = fc.oneof(
   fc.record({ what: fc.constant('claim' as const), job: fc.nat(40), worker: fc.nat(1) }),
   fc.record({
     ...{ what: fc.constant('record' as const), job: fc.nat(40), worker: fc.nat(1) },
-    outcome: fc.oneof(fc.double({ min: -2, max: 2, noNaN: true }), fc.constantFrom('crash' as const, 'nan' as const)),
+    outcome: fc.oneof(fc.double({ min: -2, max: 2, noNaN: true }), fc.constantFrom('lost' as const, 'nan' as const)),
   }),
   fc.record({ what: fc.constant('climb' as const), node: fc.nat(10), seeds: fc.integer({ min: 1, max: 2 }) }),
   fc.record({ what: fc.constant('undo' as const), code: fc.nat(30) }),
@@ -81,7 +83,21 @@ it('sums that are remembered are those of the rows, whatever happens and is undo
       }
       const reader = readArchive(home);
       for (const { id } of [spec, other]) {
-        expect(ask['search-standing']({ search: id })).toEqual(reader.standing.of(id));
+        const standing = ask['search-standing']({ search: id });
+        expect(standing).toEqual(reader.standing.of(id));
+        // What sums say in a display is what counting nodes says in a report.
+        const counted = (agent?: string) =>
+          countProposals(
+            reader.records
+              .nodes(id)
+              .filter((node) => agent === undefined || node.agent === agent)
+              .map((node) => ({
+                status: statusOf(node),
+                saved: node.evaluations.some(({ rung, saved }) => rung === 'screen' && saved),
+              })),
+          );
+        expect(standing.proposals).toEqual(counted());
+        for (const row of standing.agents) expect(row).toMatchObject(counted(row.agent));
       }
       reader.close();
     }),

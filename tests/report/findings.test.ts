@@ -32,6 +32,7 @@ function node(
     change: '',
     unsafe: false,
     saved: false,
+    attempts: { screen: 1, confirm: 0, final: 0 },
     finishedAt: 1,
   };
 }

@@ -10,7 +10,7 @@ import { rungSeeds } from '../../src/domain/evaluation.ts';
 import { agentNameSchema, nodeId } from '../../src/domain/ids.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import type { Rung } from '../../src/domain/task.ts';
-import type { ReportData, ReportNode, SeedScore } from '../../src/report/index.ts';
+import type { ReportAgent, ReportData, ReportNode, SeedScore } from '../../src/report/index.ts';
 
 /** How large a search to invent, and what went wrong in it. */
 export interface FixtureOptions {
@@ -58,6 +58,18 @@ function quality(architecture: Architecture): number {
   return 0.5 + early + 0.1 * (1 - 2 * Math.abs(share - 0.35));
 }
 
+/** An agent that used its budget, without language models. */
+export function reportAgent(given: Pick<ReportAgent, 'name'> & Partial<ReportAgent>): ReportAgent {
+  return {
+    model: 'local/mutate',
+    scaffold: 'greedy',
+    evaluations: 6,
+    end: { code: 'budget-used', reason: 'its 6 evaluations are used' },
+    spend: { calls: 0, tokens: 0, dollars: 0 },
+    ...given,
+  };
+}
+
 /** A whole search, invented from a seed: the same options give the same data. */
 export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
   const { seed, agents, attempts, references, failures, finalSeeds, confirmSeeds, finalists } = {
@@ -91,7 +103,8 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
 
   const roster = Array.from({ length: agents }, (_, index) => {
     const [name, model, scaffold] = crew[index % crew.length] as (typeof crew)[number];
-    return { name: agents > crew.length ? `${name}-${1 + Math.floor(index / crew.length)}` : name, model, scaffold };
+    const distinct = agents > crew.length ? `${name}-${1 + Math.floor(index / crew.length)}` : name;
+    return reportAgent({ name: distinct, model, scaffold, evaluations: attempts });
   });
   const nodes: ReportNode[] = [];
   const layers = new Map<string, Architecture>();
@@ -128,6 +141,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
         test: [],
         seconds: saved || !evaluated ? 0 : 4 + rng.float(),
         saved,
+        attempts: { screen: 1, confirm: 0, final: 0 },
         finishedAt: evaluated ? clock : null,
       });
     }
@@ -178,6 +192,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
       change: '',
       unsafe: false,
       saved: false,
+      attempts: { screen: 1, confirm: 0, final: 0 },
       finishedAt: clock,
     };
     return climb(bare, ['screen', 'final']);
@@ -212,6 +227,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
     },
     agents: roster,
     nodes,
+    endings: [],
     phases: [
       { phase: 'screening', seconds: clock / 1000 },
       { phase: 'confirming', seconds: 96.4 },

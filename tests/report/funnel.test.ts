@@ -56,6 +56,8 @@ describe('the funnel from retrieved to improved', () => {
       {
         agent: 'walker',
         attempts: 6,
+        failed: 0,
+        failure: null,
         sources: [
           { source: 'corpus', works: 2, retrieved: 5, cited: 3, changed: 2, compared: 1, improved: 1 },
           { source: 'archive', works: 1, retrieved: 1, cited: 1, changed: 1, compared: 1, improved: 0 },

@@ -43,10 +43,12 @@ function tainted(data: ReportData, mark: string): ReportData {
       metric: taint(data.search.metric),
       profile: taint(data.search.profile),
     },
-    agents: data.agents.map(({ name, model, scaffold }) => ({
-      name: taint(name),
-      model: taint(model),
-      scaffold: taint(scaffold),
+    agents: data.agents.map((agent) => ({
+      ...agent,
+      name: taint(agent.name),
+      model: taint(agent.model),
+      scaffold: taint(agent.scaffold),
+      end: { code: 'failed', reason: taint('the provider is away') },
     })),
     nodes: data.nodes.map((node) => ({
       ...node,
@@ -203,7 +205,7 @@ describe('the page', () => {
       const screen = own.flatMap(({ validation }) => validation.screen.map(({ score }) => score));
       const row = rows.find((each) => each.startsWith(name));
       expect(row).toContain(
-        ` ${own.length} ${of('evaluated')} ${of('failed')} ${of('duplicate')} ${own.filter(({ saved }) => saved).length} ${Math.max(...screen).toFixed(4)} ${mean(screen)?.toFixed(4)} `,
+        ` ${own.length} ${of('evaluated')} ${own.filter(({ saved }) => saved).length} ${of('failed')} ${of('rejected')} ${of('duplicate')} ${Math.max(...screen).toFixed(4)} ${mean(screen)?.toFixed(4)} `,
       );
     }
   });

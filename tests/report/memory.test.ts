@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ReportData, ReportNode } from '../../src/report/data.ts';
 import { reportHtml } from '../../src/report/html.ts';
 import { memoryFigures } from '../../src/report/memory.ts';
-import { fixture } from './fixture.ts';
+import { fixture, reportAgent } from './fixture.ts';
 
 const base = fixture({ agents: 2, attempts: 2 });
 const [sample] = base.nodes as [ReportNode];
@@ -21,10 +21,7 @@ function node(agent: string, ordinal: number, given: Partial<ReportNode> & { scr
 
 const data: ReportData = {
   ...base,
-  agents: [
-    { name: 'hermit', model: 'local/mutate', scaffold: 'greedy' },
-    { name: 'guest', model: 'local/mutate', scaffold: 'greedy', memory: 'ensemble', distance: 3 },
-  ],
+  agents: [reportAgent({ name: 'hermit' }), reportAgent({ name: 'guest', memory: 'ensemble', distance: 3 })],
   nodes: [
     node('hermit', 1, { screen: 0.5 }),
     node('hermit', 2, { screen: 0.4, origin: 'improve', parents: ['hermit-1'] }),

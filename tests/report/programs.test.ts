@@ -4,7 +4,7 @@ import { programText } from '../../src/domain/program.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import type { ReportData, ReportNode } from '../../src/report/data.ts';
 import { reportHtml, summary } from '../../src/report/index.ts';
-import { fixture } from './fixture.ts';
+import { fixture, reportAgent } from './fixture.ts';
 
 const source = (rate: string, extra = '') =>
   `import torch\n\nRATE = ${rate}  # tune: 0.001..0.1 log\n${extra}print('<b>done</b>')\n`;
@@ -21,7 +21,14 @@ function node(id: string, rate: string, level: number, overrides: Partial<Report
     candidate: programText({ 'train.py': source(rate) }),
     change: `a step of its constants: RATE to ${rate}`,
     unsafe: false,
-    ...{ reason: null, message: null, seconds: 20, saved: false, finishedAt: 1000 },
+    ...{
+      reason: null,
+      message: null,
+      seconds: 20,
+      saved: false,
+      finishedAt: 1000,
+      attempts: { screen: 1, confirm: 0, final: 0 },
+    },
     validation: {
       screen: scores('screen', 1, 1),
       confirm: scores('confirm', 1, 1001),
@@ -41,7 +48,7 @@ function programs(nodes: readonly ReportNode[]): ReportData {
       ...{ id: 'autoresearch-1', task: 'autoresearch', metric: 'BitsPerByte', lowerIsBetter: true, finalSeeds: 4 },
       space: { kind: 'program', files: [{ name: 'train.py', maxBytes: 4000 }] },
     },
-    agents: [{ name: 'climber', model: 'local/tuner', scaffold: 'greedy' }],
+    agents: [reportAgent({ name: 'climber', model: 'local/tuner' })],
     nodes,
     aggregation: null,
     extrapolations: [],
@@ -68,14 +75,16 @@ describe('the report of a search for programs', () => {
   it('calls best what beats the baseline on paired seeds, on a fresh one, and on the held-out split', () => {
     const data = programs([baseline, node('climber-1', '0.01', 2.3)]);
     const sentence =
-      /climber-1 improves on baseline: BitsPerByte 2\.6\d+ to 2\.3\d+ on validation \(−0\.[23]\d+, two standard errors are 0\.0\d+, 5 paired seeds\), 2\.6\d+ to 2\.3\d+ on the held-out split .* and again on a fresh seed\./;
+      /climber-1 improves on baseline: BitsPerByte 2\.6\d+ to 2\.3\d+ on validation \(−0\.[23]\d+, margin 0\.\d+, 5 paired seeds\), 2\.6\d+ to 2\.3\d+ on the held-out split .* and again on a fresh seed\./;
     expect(text(data)).toMatch(sentence);
-    expect(summary(data, 'report.html', pc.createColors(false))).toMatch(sentence);
+    expect(summary(data, pc.createColors(false))).toMatch(sentence);
   });
 
   it('says of chance that it is not distinguishable, and of what is worse that it is behind', () => {
     const page = text(programs([baseline, node('climber-1', '0.01', 2.5987), node('climber-2', '0.02', 2.9)]));
-    expect(page).toMatch(/climber-1 is not distinguishable from baseline: the difference on validation is within two/);
+    expect(page).toMatch(
+      /climber-1 is not distinguishable from baseline: the difference on validation is within its margin/,
+    );
     expect(page).toMatch(/climber-2 is behind baseline \(\+0\.[23]/);
     expect(page).not.toContain('improves on');
   });

@@ -1,38 +1,52 @@
 import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
-import { count, duration, printable, score, shortened, signed } from '../../src/report/format.ts';
+import { count, duration, score, shortened, signed } from '../../src/report/format.ts';
 import { type ReportData, summary } from '../../src/report/index.ts';
 import { barren, fixture } from './fixture.ts';
 
 const plain = pc.createColors(false);
 
+const lost = (data: ReportData): ReportData => ({
+  ...data,
+  agents: data.agents.map((agent) => ({
+    ...agent,
+    end: { code: 'failed', reason: '404 no such model' },
+    spend: { calls: 2, tokens: 900, dollars: 0.0125 },
+  })),
+});
+
 describe('summary', () => {
-  it('fits fifteen lines, whatever happened', () => {
+  it('fits twenty lines, whatever happened', () => {
     for (const data of [
       fixture(),
       barren(),
       fixture({ references: false, finalSeeds: 0 }),
       fixture({ agents: 13, attempts: 3 }),
+      lost(fixture({ agents: 13, attempts: 3 })),
     ]) {
-      expect(summary(data, 'runs/x/report.html', plain).split('\n').length).toBeLessThanOrEqual(15);
+      expect(summary(data, plain).split('\n').length).toBeLessThanOrEqual(20);
     }
   });
 
-  it('says what came of it, how much was done and where the report is', () => {
+  it('says what came of it and how much was done', () => {
     const data = fixture();
-    const text = summary(data, 'runs/quickstart-7/report.html', plain);
+    const text = summary(data, plain);
     expect(text).toMatch(
       /^quickstart-7: compose-mad-3p, nano\nOn the final rung composer-11, the choice of the rung below, /,
     );
-    expect(text).toContain('96 proposed, 80 evaluated, 5 failed, 7 evaluations saved');
-    expect(text).toMatch(/report: runs\/quickstart-7\/report.html$/);
-    expect(summary(barren(), 'r', plain)).toContain('No claim: none of 4 attempts gave a score');
+    expect(text).toContain('96 proposed: 80 evaluated (7 cached), 5 failed');
+    expect(summary(barren(), plain)).toContain('No claim: none of 4 attempts gave a score');
+  });
+
+  it('names the agents that were lost, with the reason and the money', () => {
+    const text = summary(lost(fixture({ agents: 13, attempts: 3 })), plain);
+    expect(text).toContain('agent composer-1 failed: 404 no such model (3 of 3 evaluations, $0.0125)');
+    expect(text).toContain('9 more early ends: see the report.');
   });
 
   it('tells that a search has not finished', () => {
     const data = fixture();
-    const at = (phase: ReportData['search']['phase']) =>
-      summary({ ...data, search: { ...data.search, phase } }, 'r', plain);
+    const at = (phase: ReportData['search']['phase']) => summary({ ...data, search: { ...data.search, phase } }, plain);
     expect(at('stopped')).toContain('stopped before its end');
     expect(at('confirming')).toContain('still confirming');
     expect(at('finished')).not.toMatch(/stopped|still/);
@@ -42,7 +56,7 @@ describe('summary', () => {
     const data = fixture({ agents: 1, attempts: 3, failures: 0, references: false, finalSeeds: 0, confirmSeeds: 0 });
     const evil = '\u001b]0;owned\u0007\u001b[2J\r\nfake line\u202e';
     const nodes = data.nodes.map((node) => ({ ...node, id: node.id + evil, candidate: evil }));
-    const text = summary({ ...data, nodes, search: { ...data.search, task: evil } }, `r${evil}`, plain);
+    const text = summary({ ...data, nodes, search: { ...data.search, task: evil } }, plain);
     expect(text).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
     expect(text.split('\n').filter((line) => line.startsWith('fake'))).toEqual([]);
   });
@@ -68,10 +82,9 @@ describe('figures', () => {
     ]);
   });
 
-  it('cut long texts and show what cannot be printed', () => {
+  it('cut long texts', () => {
     expect(shortened('abc', 3)).toBe('abc');
     expect(shortened('a'.repeat(1000), 5)).toBe('aaaaa… (1,000 characters)');
     expect(shortened('😀'.repeat(4), 2)).toBe('😀😀… (8 characters)');
-    expect(printable('a\u001b[31mb\tc\nd\u202e')).toBe('a\ufffd[31mb\tc\nd\ufffd');
   });
 });

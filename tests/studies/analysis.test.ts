@@ -51,7 +51,8 @@ const given = (worths: Readonly<Record<string, readonly (number | null)[]>>, tas
   Object.entries(worths).flatMap(([arm, row]) =>
     row.map((worth, index) => ({
       ...{ arm, task, seed: index + 1, worth, candidate: null, course: [worth, worth] },
-      ...{ evaluated: 2, refused: 0, failed: 0 },
+      ...{ evaluated: 2, failed: 0, rejected: 0, duplicate: 0 },
+      ...{ lostAgents: 0, readings: 0, failedReadings: 0 },
     })),
   );
 const facts = (label = 'task'): TaskFacts => ({

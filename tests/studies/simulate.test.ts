@@ -157,9 +157,9 @@ describe('a simulated search', () => {
     const tiny = new Table(plantedTable({ layers: 1, primitives: [...primitives] }));
     const spec = searchSpec({ space: { kind: 'stack', ...tiny.file.space }, agents: [agentSpec({ evaluations: 5 })] });
     const runs = await simulate(spec, { models, look: (candidate) => tiny.look(candidate, 1) });
-    const { evaluated, refused } = courseOf(runs);
+    const { evaluated, rejected, duplicate } = courseOf(runs);
     expect(evaluated).toBe(3);
-    expect(refused).toBe(5 * 4 + 20 - 3);
+    expect(rejected + duplicate).toBe(5 * 4 + 20 - 3);
   });
 });
 

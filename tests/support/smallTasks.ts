@@ -35,8 +35,9 @@ function shrunk(settings: Settings): unknown {
       test_rows: 32,
       length: 48,
       asked_per_row: 8,
+      rows_at_once: 32,
     });
-    Object.assign(script as object, { steps: 3 });
+    Object.assign(script as object, { tokens: 3 * 8 * 48, reference_costs: 0 });
     return { ...settings, probes: 8 };
   }
   if ((proxy as unknown) === 'language') {

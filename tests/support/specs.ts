@@ -27,6 +27,7 @@ export function searchSpec(overrides: Partial<Record<keyof SearchSpec, unknown>>
     rungs: { screen: rung(1), confirm: rung(2), final: rung(3) },
     evaluator: 'torch-000000000000',
     deviceClass: 'cpu',
+    content: { directory: 'd'.repeat(64), data: {} },
     seed: 1,
     budget: { evaluations: 4 },
     ladder: { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2 },

@@ -1,39 +1,22 @@
-"""From documents to rows of tokens, and the probes that are mixed among them.
+"""From documents to rows of tokens, and the positions that are asked for.
 
 Every row is a begin-of-text mark and whole documents, each behind such a mark; the last document is cut off to fill the
-row, as in the published loader. Inputs are the first `length` tokens, targets the same moved by one.
+row, as in the published loader.
 """
 
 from itertools import islice
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, Optional
 
 import numpy as np
 
 from aira_workers.text import shards, stories
 from aira_workers.text.tokenizers import BEGIN, Tokenizer, learn
 
-from ..randomness import shuffled_apart, stream
+from ..randomness import stream
 from ..settings import GENERATED_CORPUS, TextData
 
 _LEARN_FROM_BYTES = 50_000_000
-
-
-class Rows(NamedTuple):
-    """inputs (rows, length) uint16; asked (rows, k) int64 positions; targets (rows, k) int64, -1 where not scored.
-
-    copies (n, 2): rows with the same tokens. futures (n, 3): two rows that share their first p tokens, and p. splices
-    (n, 2): a row that goes on with another text after p tokens, and the place in its `asked` of position p - 1, where
-    `spliced` (n,) would have followed.
-    """
-
-    inputs: np.ndarray
-    asked: np.ndarray
-    targets: np.ndarray
-    copies: np.ndarray
-    futures: np.ndarray
-    splices: np.ndarray
-    spliced: np.ndarray
 
 
 def documents(data: TextData, split: str, seed: int, secret: Optional[bytes], root: Optional[Path]) -> Iterator[bytes]:
@@ -79,51 +62,11 @@ def pack(texts: Iterator[bytes], tokens: Tokenizer, rows: int, width: int) -> np
     raise ValueError(f"the hidden text fills {row} rows of {width} tokens; {rows} are wanted")
 
 
-def with_probes(packed: np.ndarray, scored: int, probes: int, asked: int, rng: np.random.Generator) -> Rows:
-    """Scored rows and probes, shuffled. packed (scored + splices, length + 1), splices > 1; needs 2 x probes <= scored.
+def positions(data: TextData, rows: int, rng: np.random.Generator) -> np.ndarray:
+    """(groups, asked_per_row) int64, ascending in each group of `rows_at_once` rows: after which tokens the next is asked for.
 
-    Three kinds of probes, `probes` each of the first two: exact copies of scored rows (another batch must not matter); scored rows with
-    another future (what follows must not matter); and rows of their own that go on with another text somewhere. The
-    originals of those last ones are nowhere in the file, so a program that looks ahead cannot tell them from the rest:
-    it answers with what follows in the file, where something else would have followed.
+    The rows of a group are asked at the same positions, so that a program receives the same number of tokens for each.
     """
-    length = packed.shape[1] - 1
-    genuine, own = packed[:scored], packed[scored:]
-    spliced = len(own)
-    places = np.sort(np.stack([rng.choice(length, asked, replace=False) for _ in range(len(genuine))]), axis=1)
-    copied, turned = np.split(rng.choice(scored, 2 * probes, replace=False), 2)
-    twins = genuine[turned].copy()
-    cuts = np.empty(probes, dtype=np.int64)
-    for index, row in enumerate(turned):
-        # Cut just behind an asked position, so that a look one token ahead shows.
-        cuts[index] = places[row][rng.integers(asked // 2, asked)] + 1
-        twins[index, cuts[index] :] = genuine[_other(rng, scored, row), cuts[index] :]
-    spliced_rows, spliced_places = own.copy(), np.empty((spliced, asked), dtype=np.int64)
-    which, truth = np.empty(spliced, dtype=np.int64), np.empty(spliced, dtype=np.int64)
-    for index in range(spliced):
-        spliced_places[index] = np.sort(rng.choice(length, asked, replace=False))
-        which[index] = rng.integers(asked)
-        cut = spliced_places[index][which[index]] + 1
-        truth[index] = own[index, cut]
-        spliced_rows[index, cut:] = own[_other(rng, spliced, index), cut:]
-    everything = np.concatenate([genuine, genuine[copied], twins, spliced_rows])
-    all_places = np.concatenate([places, places[copied], places[turned], spliced_places])
-    originals = np.concatenate([copied, turned])
-    order = shuffled_apart(rng, len(everything), originals, scored + np.arange(2 * probes))
-    place = np.argsort(order)
-    targets = np.take_along_axis(everything[:, 1:].astype(np.int64), all_places, axis=1)
-    targets[scored:] = -1
-    second = scored + np.arange(probes)
-    return Rows(
-        inputs=everything[order][:, :-1],
-        asked=all_places[order],
-        targets=targets[order],
-        copies=np.stack([place[copied], place[second]], axis=1),
-        futures=np.stack([place[turned], place[second + probes], cuts], axis=1),
-        splices=np.stack([place[scored + 2 * probes + np.arange(spliced)], which], axis=1),
-        spliced=truth,
-    )
-
-
-def _other(rng: np.random.Generator, count: int, but: int) -> int:
-    return int((but + rng.integers(1, count)) % count)
+    groups = -(-rows // data.rows_at_once)
+    drawn = [rng.choice(data.length, data.asked_per_row, replace=False) for _ in range(groups)]
+    return np.sort(np.stack(drawn), axis=1).astype(np.int64)

@@ -31,9 +31,9 @@ def splits(data: LraData, seed: int, secret: Optional[bytes], root: Optional[Pat
 
 def _generated(data: LraData, seed: int, secret: Optional[bytes]) -> Dict[str, List[Row]]:
     seen: Set[bytes] = set()
-    # Train first: it is what a candidate sees, and must not depend on the secret.
+    # Training rows depend on the secret as well: who knows what a row says can read the embedding off its activations.
     return {
-        name: _draw(data, stream(f"lra-{data.task}-{name}", seed, None if name == "train" else secret), count, seen)
+        name: _draw(data, stream(f"lra-{data.task}-{name}", seed, secret), count, seen)
         for name, count in (("train", data.train), ("validation", data.validation), ("test", data.test))
     }
 

@@ -5,8 +5,8 @@ Embedding N(0, 1), a learned summary position (starts at 0) in front, sinusoidal
     x = x + dropout(mixer(norm(x), mask));   x = x + dropout(mlp(norm(x))),   mlp: width -> mlp, GELU, -> width
 
 a last norm, the state at the summary position, and a classifier with one hidden ReLU layer (two for pairs). One mixer
-per layer comes from the candidate's `build`. Start values of everything but the mixers depend on the seed alone, so
-candidates are compared from the same start.
+per layer comes from `build`. Start values of everything but the mixers depend on `start` alone, so candidates are compared
+from the same start; it is drawn with the secret, so that no candidate knows the embedding.
 """
 
 import math
@@ -15,7 +15,6 @@ from typing import Callable, Tuple
 import torch
 from torch import nn
 
-from ..failures import CandidateFailure
 from ..settings import EncoderSizes, LraData
 
 Build = Callable[[int, int, int, int], nn.Module]
@@ -33,20 +32,16 @@ class Block(nn.Module):
         self.mixer: nn.Module = nn.Identity()  # replaced once everything fixed has its start values
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        mixed = self.mixer(self.mixer_norm(x) * mask.unsqueeze(-1), mask)
-        if not isinstance(mixed, torch.Tensor) or mixed.shape != x.shape or mixed.dtype != x.dtype:
-            got = (tuple(mixed.shape), mixed.dtype) if isinstance(mixed, torch.Tensor) else type(mixed).__name__
-            raise CandidateFailure("invalid", f"the mixer returned {got}; expected {(tuple(x.shape), x.dtype)}")
-        x = x + self.dropout(mixed)
+        x = x + self.dropout(self.mixer(self.mixer_norm(x) * mask.unsqueeze(-1), mask))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
 class Encoder(nn.Module):
     """tokens (batch, documents, length) int64, 0 = padding -> logits (batch, classes)."""
 
-    def __init__(self, data: LraData, sizes: EncoderSizes, build: Build, seed: int) -> None:
+    def __init__(self, data: LraData, sizes: EncoderSizes, build: Build, seed: int, start: int) -> None:
         super().__init__()
-        torch.manual_seed(seed)
+        torch.manual_seed(start)
         self.embedding = nn.Embedding(data.vocabulary, sizes.width)
         self.summary = nn.Parameter(torch.zeros(sizes.width))
         length = data.length + 1
@@ -57,7 +52,7 @@ class Encoder(nn.Module):
         self.interaction = sizes.interaction if data.task == "retrieval" else "single"
         self.classifier = _classifier(self.interaction, sizes, data.classes)
         for layer, block in enumerate(self.blocks):
-            block.mixer = _mixer(build, sizes, length, seed + layer)
+            block.mixer = build(sizes.width, length, sizes.heads, seed + layer)
 
     def encode(self, tokens: torch.Tensor) -> torch.Tensor:
         """tokens (batch, length) -> summaries (batch, width)."""
@@ -83,14 +78,6 @@ class Encoder(nn.Module):
 def count_parameters(module: nn.Module) -> int:
     """Everything a state holds: parameters and persistent buffers."""
     return sum(tensor.numel() for tensor in module.state_dict().values())
-
-
-def _mixer(build: Build, sizes: EncoderSizes, length: int, seed: int) -> nn.Module:
-    torch.manual_seed(seed)
-    mixer = build(sizes.width, length, sizes.heads, seed)
-    if not isinstance(mixer, nn.Module):
-        raise CandidateFailure("invalid", f"build returned {type(mixer).__name__}; expected a torch.nn.Module")
-    return mixer
 
 
 def _classifier(interaction: str, sizes: EncoderSizes, classes: int) -> nn.Module:

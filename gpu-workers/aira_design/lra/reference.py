@@ -29,6 +29,6 @@ class Attention(nn.Module):
 
 def parameter_limit(settings: LraSettings) -> Tuple[int, int]:
     """Return (parameters of the reference, most that a candidate may have), encoder and classifier included."""
-    encoder = Encoder(settings.data, settings.model, lambda width, length, heads, seed: Attention(width, heads), 0)
+    encoder = Encoder(settings.data, settings.model, lambda width, length, heads, seed: Attention(width, heads), 0, 0)
     reference = count_parameters(encoder)
     return reference, int(reference * _ALLOWED)

@@ -4,9 +4,10 @@ import sys
 
 import torch
 
-from ..native import Unavailable, open_engine
+from ..native import Unavailable
 from ..population import PopulationEngine, members_worth_while
 from ..proxies import TORCH, Engine
+from .enginecache import open_verified_engine
 
 
 def choose_engine(wanted: str, device: torch.device, calibrated_flops: float) -> Engine:
@@ -22,7 +23,7 @@ def choose_engine(wanted: str, device: torch.device, calibrated_flops: float) ->
     if device.type == "cuda":
         raise Unavailable("the native engine trains on CPUs only")
     try:
-        return open_engine(rounds=wanted == "native-bf16")
+        return open_verified_engine(rounds=wanted == "native-bf16")
     except Unavailable as error:
         if wanted != "auto":
             raise

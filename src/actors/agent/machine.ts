@@ -2,7 +2,8 @@ import { assign, fromPromise, setup } from 'xstate';
 import type { Thought, Topic } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
-import { BudgetError, RetryableError, toError } from '../../domain/errors.ts';
+import type { AgentEnd } from '../../domain/agentEnd.ts';
+import { BudgetError, errorMessage, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
 import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
@@ -12,6 +13,7 @@ import { pause, type Timers } from '../../platform/timers.ts';
 import { held } from '../held.ts';
 import { type Broken, kept } from '../kept.ts';
 import { patiently } from '../patiently.ts';
+import { smallerThoughts, tooLarge } from './smaller.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
 export type Think = (input: {
@@ -26,6 +28,8 @@ export type Think = (input: {
 export interface AgentParts {
   readonly search: SearchId;
   readonly name: AgentName;
+  /** Proves that this process is the one that joined as the agent. */
+  readonly token: string;
   readonly bus: Bus;
   readonly think: Think;
   readonly timers: Timers;
@@ -42,7 +46,8 @@ interface Context {
   /** Something was heard that the answer on its way may not know of. */
   stale: boolean;
   thought: Thought | null;
-  note: string;
+  /** Why it ends; null while it does not. */
+  end: AgentEnd | null;
   /** Thoughts in a row that ended because a provider was away. */
   troubles: number;
   error: Error | null;
@@ -63,6 +68,13 @@ const remaining = ({ awaited }: Context, about: readonly string[]): readonly str
 /** A result that no announcement told of is found at the latest after so long. */
 const lookAgainMs = 5000;
 
+/** An agent that is stopped waits this long for its last word to be recorded. */
+const leaveMs = 1000;
+
+const endOf = (code: AgentEnd['code'], reason: string): AgentEnd => ({ code, reason: reason.slice(0, 500) });
+
+const isSearchClosed = (error: unknown): boolean => error instanceof BudgetError && error.code === 'search-closed';
+
 /** With half a minute's rest after each, a provider may be away for about ten minutes before its agents give up. */
 const mostTroubles = 20;
 
@@ -78,7 +90,7 @@ const mostTroubles = 20;
  * G3. It waits for news of the results that its next decision must know, never for its own latest proposal.
  * G4. It says that it ends before it does, unless it was told to: others may be waiting for its attempts.
  */
-export function agentMachine({ search, name, bus, think, timers, log }: AgentParts) {
+export function agentMachine({ search, name, token, bus, think, timers, log }: AgentParts) {
   const announce = (state: AgentState['state'], note = ''): void =>
     bus.announceAgent({ search, agent: name, state, note: note.slice(0, 200) });
 
@@ -93,7 +105,7 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
     const changed: ViewNode[] = [];
     for (;;) {
       const request = { search, agent: name, ordinal, ...since, from: changed.length };
-      const reply = await patiently(() => bus.ask('agent-view', request), retrying(signal));
+      const reply = await patiently(() => bus.ask('agent-view', request, { token }), retrying(signal));
       if (reply.state !== 'ready') return reply;
       changed.push(...reply.view.nodes);
       if (!reply.more) {
@@ -116,16 +128,17 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         { timers, log },
       ),
       join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) =>
-        patiently(() => bus.ask('agent-join', { search, agent: name }), retrying(signal)),
+        patiently(() => bus.ask('agent-join', { search, agent: name }, { token }), retrying(signal)),
       ),
       look: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
         look(input, signal),
       ),
-      retire: fromPromise(({ input, signal }: { input: string; signal: AbortSignal }) =>
-        patiently(
-          () => bus.ask('agent-retire', { search, agent: name, reason: input.slice(0, 500) }),
-          retrying(signal),
-        ),
+      retire: fromPromise(({ input, signal }: { input: AgentEnd; signal: AbortSignal }) =>
+        patiently(() => bus.ask('agent-retire', { search, agent: name, ...input }, { token }), retrying(signal)),
+      ),
+      /** One try: the archive may be ending too. */
+      leave: fromPromise(({ input }: { input: AgentEnd }) =>
+        bus.ask('agent-retire', { search, agent: name, ...input }, { token, attempts: 1, timeoutMs: leaveMs }),
       ),
       wait: fromPromise(({ signal }) => pause(timers, lookAgainMs, signal)),
       think: fromPromise(
@@ -135,11 +148,25 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
         },
       ),
       rest: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) => pause(timers, input, signal)),
-      submit: fromPromise(({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) =>
-        patiently(
-          () => bus.ask('agent-submit', { search, agent: name, ordinal: input.ordinal, ...input.thought }),
-          retrying(signal),
-        ),
+      submit: fromPromise(
+        async ({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) => {
+          const submit = (thought: Thought) => {
+            const request = { search, agent: name, ordinal: input.ordinal, ...thought };
+            return patiently(() => bus.ask('agent-submit', request, { token }), retrying(signal));
+          };
+          // A proposal that does not fit a message is an attempt like others (I8): it loses what it can do without.
+          let failure: unknown;
+          for (const smaller of smallerThoughts(input.thought)) {
+            try {
+              return await submit(smaller);
+            } catch (thrown) {
+              if (!(thrown instanceof TerminalError) || !tooLarge.includes(thrown.code)) throw thrown;
+              failure = thrown;
+              log.warn({ agent: name, error: thrown.message }, 'a proposal does not fit a message');
+            }
+          }
+          throw failure;
+        },
       ),
     },
     guards: {
@@ -149,18 +176,22 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
     },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
+      endFailed: assign(({ event }) => {
+        const error = toError((event as { error?: unknown }).error);
+        return { error, end: endOf('failed', error.message) };
+      }),
     },
   }).createMachine({
     id: 'agent',
     initial: 'joining',
     context: {
       ...{ joined: null, ordinal: 0, view: null, awaited: [], stale: false },
-      ...{ thought: null, note: '', troubles: 0, error: null },
+      ...{ thought: null, end: null, troubles: 0, error: null },
     },
     invoke: { src: 'listen' },
     on: {
-      STOP: '.stopped',
-      BROKEN: { target: '.failed', actions: assign({ error: ({ event }) => event.error }) },
+      STOP: '.leaving',
+      BROKEN: { target: '.retiring', actions: 'endFailed' },
     },
     states: {
       joining: {
@@ -200,7 +231,9 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
             },
             {
               target: 'retiring',
-              actions: assign({ note: ({ event }) => (event.output.state === 'closed' ? event.output.reason : '') }),
+              actions: assign({
+                end: ({ event: { output } }) => (output.state === 'closed' ? endOf(output.code, output.reason) : null),
+              }),
             },
           ],
           onError: { target: 'failed', actions: 'keepError' },
@@ -228,14 +261,17 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
             {
               guard: ({ event }) => event.error instanceof BudgetError,
               target: 'retiring',
-              actions: assign({ note: ({ event }) => toError(event.error).message }),
+              actions: assign({
+                end: ({ event: { error } }) =>
+                  endOf(isSearchClosed(error) ? 'search-closed' : 'money-used', errorMessage(error)),
+              }),
             },
             {
               guard: ({ context, event }) => event.error instanceof RetryableError && context.troubles < mostTroubles,
               target: 'resting',
               actions: [assign({ troubles: ({ context }) => context.troubles + 1 }), 'keepError'],
             },
-            { target: 'retiring', actions: 'keepError' },
+            { target: 'retiring', actions: 'endFailed' },
           ],
         },
       },
@@ -263,22 +299,33 @@ export function agentMachine({ search, name, bus, think, timers, log }: AgentPar
             {
               target: 'retiring',
               actions: assign({
-                note: ({ event }) => (event.output.verdict === 'refused' ? event.output.message : ''),
+                end: ({ event: { output } }) =>
+                  output.verdict === 'refused' ? endOf('search-closed', output.message) : null,
               }),
             },
           ],
-          onError: { target: 'retiring', actions: 'keepError' },
+          onError: { target: 'retiring', actions: 'endFailed' },
         },
       },
       retiring: {
         invoke: {
           src: 'retire',
-          input: ({ context }) => context.error?.message ?? context.note,
+          input: ({ context }) => held(context.end),
           onDone: [{ guard: ({ context }) => context.error !== null, target: 'failed' }, { target: 'finished' }],
           onError: { target: 'failed', actions: 'keepError' },
         },
+        on: { STOP: 'stopped', BROKEN: 'failed' },
       },
-      finished: { type: 'final', entry: ({ context }) => announce('finished', context.note) },
+      leaving: {
+        invoke: {
+          src: 'leave',
+          input: () => endOf('stopped', 'it was stopped while it still worked'),
+          onDone: 'stopped',
+          onError: 'stopped',
+        },
+        on: { STOP: 'stopped', BROKEN: 'stopped' },
+      },
+      finished: { type: 'final', entry: ({ context }) => announce('finished', context.end?.reason) },
       stopped: { type: 'final' },
       failed: {
         type: 'final',

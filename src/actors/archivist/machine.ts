@@ -1,10 +1,11 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
-import type { Bus, Handlers } from '../../bus/index.ts';
+import { type Bus, type Handlers, type Meta, openResult } from '../../bus/index.ts';
 import { errorMessage, toError } from '../../domain/errors.ts';
-import type { EvaluationResult } from '../../domain/evaluation.ts';
+import type { ResultMessage } from '../../domain/evaluation.ts';
 import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
 import type { Archive } from '../../memory/archive.ts';
 import type { Logger } from '../../platform/log.ts';
+import { publicSealingKey } from '../../platform/seal.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { type Broken, kept } from '../kept.ts';
 import { patiently } from '../patiently.ts';
@@ -15,6 +16,8 @@ import { reconcile } from './reconcile.ts';
 export interface ArchivistParts {
   readonly archive: Archive;
   readonly bus: Bus;
+  /** Opens what workers have sealed: private, as PEM. */
+  readonly sealingKey: string;
   readonly timers: Timers;
   readonly log: Logger;
   /** How often queue and ledger are compared while all is well. */
@@ -38,23 +41,47 @@ type ArchivistEvent = { type: 'STOP' } | Broken;
  * A1. A result is acknowledged only after its transaction is on disk (I1).
  * A2. A request or a result that arrives twice changes nothing the second time (I2).
  * A3. Everything it knows is in the ledger: a new archivist on the same home continues where a killed one stood.
+ * A4. A request counts as its sender's and a result as its claimant's only with the token that proves it (I12).
  */
-export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }: ArchivistParts) {
+export function archivistMachine({ archive, bus, sealingKey, timers, log, reconcileEveryMs }: ArchivistParts) {
   const pump = new Pump({ archive, bus, timers, log });
 
   const committer = new Committer(archive, () => pump.wake());
 
-  const grouped = <V extends Verb>(verb: V) => {
-    const handler = archive.handlers[verb] as (request: RequestOf<V>) => ReplyOf<V>;
-    return (request: RequestOf<V>): Promise<ReplyOf<V>> => committer.run(() => handler(request));
-  };
   const verbs = Object.keys(archive.handlers) as Verb[];
-  const handlers = Object.fromEntries(verbs.map((verb) => [verb, grouped(verb)])) as unknown as Handlers;
+  const answered = <V extends Verb>(verb: V, request: RequestOf<V>, { token }: Meta): Promise<ReplyOf<V>> =>
+    committer.run(() => archive.answer(verb, request, token));
+  const seal = publicSealingKey(sealingKey);
+  /** Compares queue and ledger soon; set while the archivist serves. */
+  let compareSoon = (): void => undefined;
+  const handlers = {
+    ...Object.fromEntries(
+      verbs.map((verb) => [verb, (request: RequestOf<Verb>, meta: Meta) => answered(verb, request, meta)]),
+    ),
+    // Jobs of a search that lay still have left the queue.
+    'search-open': async (request: RequestOf<'search-open'>, meta: Meta) => {
+      const reply = await answered('search-open', request, meta);
+      if (reply.resumed) compareSoon();
+      return reply;
+    },
+    'job-claim': async (request: RequestOf<'job-claim'>, meta: Meta) => {
+      const reply = await answered('job-claim', request, meta);
+      return reply.go ? { ...reply, seal } : reply;
+    },
+  } as unknown as Handlers;
 
-  const take = async (result: EvaluationResult): Promise<'ack' | 'term'> => {
-    const verdict = await committer.run(() => archive.record(result));
-    if (verdict === 'unknown') log.warn({ key: result.key }, 'a result for a job that nobody asked for');
-    return verdict === 'unknown' ? 'term' : 'ack';
+  const take = async (message: ResultMessage, { token }: Meta): Promise<'ack' | 'term'> => {
+    const { key, worker } = message;
+    const result = openResult(message, sealingKey);
+    if (result === null) {
+      log.warn({ key, worker }, 'a result was refused: its hidden figures are not sealed for this archive');
+      await committer.run(() => archive.refuse(message, 'unreadable'));
+      return 'term';
+    }
+    const verdict = await committer.run(() => archive.take(result, token));
+    if (verdict === 'unheld') log.warn({ key, worker }, 'a result was refused: its sender does not hold the claim');
+    if (verdict === 'unknown') log.warn({ key }, 'a result for a job that nobody asked for');
+    return verdict === 'unknown' || verdict === 'unheld' ? 'term' : 'ack';
   };
 
   return setup({
@@ -67,15 +94,31 @@ export function archivistMachine({ archive, bus, timers, log, reconcileEveryMs }
       answering: kept<ArchivistEvent>(() => bus.serve(handlers), { timers, log }),
       collecting: kept<ArchivistEvent>(() => bus.consumeResults('archivist', take), { timers, log }),
       reconciling: fromCallback<ArchivistEvent>(() => {
-        const agree = () => {
-          reconcile(archive, bus, log).then(
-            () => pump.wake(),
-            (thrown) => log.warn({ error: errorMessage(thrown) }, 'could not compare queue and ledger'),
-          );
+        // One comparison at a time: two would queue the same job twice.
+        let running = false;
+        let again = false;
+        let stopped = false;
+        const compare = async (): Promise<void> => {
+          again = true;
+          if (running) return;
+          running = true;
+          while (again && !stopped) {
+            again = false;
+            await reconcile(archive, bus, log).then(
+              () => pump.wake(),
+              (thrown) => log.warn({ error: errorMessage(thrown) }, 'could not compare queue and ledger'),
+            );
+          }
+          running = false;
         };
-        const first = timers.after(firstReconcileMs, agree);
-        const others = timers.every(reconcileEveryMs, agree);
+        const first = timers.after(firstReconcileMs, () => {
+          compareSoon = () => void compare();
+          compareSoon();
+        });
+        const others = timers.every(reconcileEveryMs, () => void compare());
         return () => {
+          compareSoon = () => undefined;
+          stopped = true;
           first();
           others();
         };

@@ -1,5 +1,5 @@
 import type { Bus } from '../../bus/index.ts';
-import { errorMessage } from '../../domain/errors.ts';
+import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { Archive } from '../../memory/archive.ts';
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -7,6 +7,8 @@ import type { Timers } from '../../platform/timers.ts';
 
 const batch = 64;
 const pauseAfterFailureMs = 1000;
+/** What no repetition mends: the entry itself is no message. */
+const unsendable = ['message-too-large', 'message-invalid'];
 
 /**
  * Publishes what the ledger has decided.
@@ -67,6 +69,12 @@ export class Pump {
           else await this.#bus.publishEvent(entry.body, entry.messageId);
           failpoint('publish.after-send');
         } catch (thrown) {
+          if (thrown instanceof TerminalError && unsendable.includes(thrown.code)) {
+            // It would fail for ever, and everything after it would wait.
+            this.#log.error({ entry: entry.messageId, error: thrown.message }, 'cannot be published; left out');
+            sent.push(entry.seq);
+            continue;
+          }
           this.#log.warn({ entry: entry.messageId, error: errorMessage(thrown) }, 'not published; trying again');
           this.#retryLater();
           break;

@@ -8,7 +8,7 @@ import type { Logger } from '../../platform/log.ts';
 export interface Mended {
   /** Jobs that the ledger holds open and the queue would not have delivered. */
   republished: number;
-  /** Messages of jobs that are done, of no job at all, or that the queue would never deliver. */
+  /** Messages of jobs that are done or that no search wants now, of no job at all, or that the queue would never deliver. */
   purged: number;
 }
 
@@ -19,7 +19,10 @@ export interface Mended {
  * Progress is never read off the queue; only this function looks into it, and the ledger is right wherever they differ.
  */
 export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promise<Mended> {
+  // Read before the queue: what is decided and published meanwhile must not look lost. And after it: nor unwanted.
+  const open = archive.openJobs();
   const { entries, classes } = await bus.inspectWork();
+  const wanted = new Set(archive.openJobs().map(({ key }) => key));
   const mended: Mended = { republished: 0, purged: 0 };
   const deliverable = new Set<EvaluationKey>();
   const purge = async (seq: number): Promise<void> => {
@@ -36,12 +39,13 @@ export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promis
     const orphaned = waiting + held === 0;
     for (const { seq, key } of queued) {
       if (key === null) continue;
-      if (orphaned || archive.isDone(key)) await purge(seq);
+      // Of a search whose process died nothing is left in the way of others; when it is resumed its jobs are queued again.
+      if (orphaned || !wanted.has(key)) await purge(seq);
       else deliverable.add(key);
     }
   }
-  for (const job of archive.openJobs()) {
-    if (!job.published || deliverable.has(job.key)) continue;
+  for (const job of open) {
+    if (archive.isDone(job.key) || !job.published || deliverable.has(job.key)) continue;
     archive.requeue(job.key);
     mended.republished++;
   }

@@ -3,8 +3,9 @@ import type { Bus } from '../../bus/index.ts';
 import { canonicalText, parseInSpace, runLengthText } from '../../domain/architecture.ts';
 import { type AgentName, type NodeId, nodeId, nodeIdSchema } from '../../domain/ids.ts';
 import { promoted } from '../../domain/ladder.ts';
-import type { ReplyOf } from '../../domain/messages.ts';
+import { mostNodes, type ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import { leastFinals } from '../../domain/shortage.ts';
 import type { Rung } from '../../domain/task.ts';
 import { freshSeeds, recordBreakers, type Trial } from '../../studies/acceptance.ts';
 
@@ -17,14 +18,24 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
   const references = spec.references.map(({ name }) => nodeId(`reference-${name}` as AgentName, 1));
   const aggregateNode = nodeId('aggregate' as AgentName, 1);
 
-  const evaluate = (nodes: readonly NodeId[], rung: Rung, seeds: number) =>
-    bus.ask('node-evaluate', { search, nodes: [...nodes], rung, seeds });
+  const evaluate = async (nodes: readonly NodeId[], rung: Rung, seeds: number, known?: true) => {
+    for (let from = 0; from < nodes.length; from += mostNodes) {
+      const some = nodes.slice(from, from + mostNodes);
+      await bus.ask('node-evaluate', { search, nodes: some, rung, seeds, ...(known && { known }) });
+    }
+  };
 
-  const ranking = async (rung: Rung): Promise<ReplyOf<'search-ranking'>['nodes']> =>
-    (await bus.ask('search-ranking', { search, rung })).nodes;
+  const ranking = async (rung: Rung, candidates = false): Promise<ReplyOf<'search-ranking'>['nodes']> => {
+    const nodes: ReplyOf<'search-ranking'>['nodes'] = [];
+    for (;;) {
+      const piece = await bus.ask('search-ranking', { search, rung, candidates, from: nodes.length });
+      nodes.push(...piece.nodes);
+      if (!piece.more) return nodes;
+    }
+  };
 
-  const ofAgents = async (rung: Rung) =>
-    (await ranking(rung)).filter(({ origin }) => origin !== 'reference' && origin !== 'aggregate');
+  const ofAgents = async (rung: Rung, candidates = false) =>
+    (await ranking(rung, candidates)).filter(({ origin }) => origin !== 'reference' && origin !== 'aggregate');
 
   return {
     /** Known patterns run beside the agents' candidates, on the same rungs and seeds. */
@@ -36,7 +47,13 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
         const rationale = { choice, change: reference.name, expected: null, retrieved: [], evidence: [] };
         await bus.ask('node-add', { search, node, origin: 'reference', candidate: reference.candidate, rationale });
       }
-      if (references.length > 0) await evaluate(references, 'screen', 1);
+      if (references.length === 0) return;
+      const { finalSeeds } = spec.ladder;
+      await evaluate(references, 'final', finalSeeds, true);
+      // Where time is limited, some finals, which are needed anyway, show early what finals cost here (F4).
+      const some = references.slice(0, Math.ceil(leastFinals / finalSeeds));
+      if (spec.budget.minutes !== undefined) await evaluate(some, 'final', finalSeeds);
+      await evaluate(references, 'screen', 1);
     },
 
     /** The best share climbs; meanwhile the references take their final training, which depends on nothing. */
@@ -52,7 +69,7 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       const { space } = spec;
       // Programs have no layers to vote about.
       if (space.kind !== 'stack') return false;
-      const nodes: ScoredNode[] = (await ofAgents('screen')).map(({ node, candidate, validation }) => ({
+      const nodes: ScoredNode[] = (await ofAgents('screen', true)).map(({ node, candidate = '', validation }) => ({
         node,
         agent: node.slice(0, node.lastIndexOf('-')) as AgentName,
         architecture: parseInSpace(candidate, space),

@@ -1,9 +1,19 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
+import type { Ending } from '../../domain/ending.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
-import { expectedSeconds, overtimeMs, upperRungSeconds } from '../../domain/ladder.ts';
+import { overtimeMs } from '../../domain/ladder.ts';
 import type { ReplyOf, Standing } from '../../domain/messages.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
+import {
+  type Crew,
+  forecastOf,
+  isShort,
+  shortageEnding,
+  unwatched,
+  type Watch,
+  watched,
+} from '../../domain/shortage.ts';
 import type { rungs } from '../../domain/task.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Timers } from '../../platform/timers.ts';
@@ -16,6 +26,8 @@ export interface SearchParts {
   readonly spec: SearchSpec;
   /** The search file as it was given, for people. */
   readonly source: string;
+  /** Workers that were launched with it; 0 where other processes bring them. */
+  readonly workers: number;
   readonly bus: Bus;
   readonly timers: Timers;
   readonly log: Logger;
@@ -29,8 +41,10 @@ interface Context {
   standing: Standing | null;
   /** Agents that said that they will propose no more. */
   retired: readonly string[];
-  /** Workers that were heard of, and are not known to have stopped. */
-  workers: readonly string[];
+  /** Workers that were heard of, and are not known to have stopped; and those that stopped. */
+  alive: readonly string[];
+  stopped: readonly string[];
+  watch: Watch;
   error: Error | null;
 }
 
@@ -49,25 +63,31 @@ type SearchEvent =
  * (workers), keeping anything (the archivist): killed and started anew it reads the phase from the ledger and goes on.
  *
  * S1. The next phase begins only when no evaluation of the one before is pending, so promotions do not depend on speed.
- * S2. Screening ends early enough for the upper rungs to fit into the wall time, as estimated from measured trainings.
+ * S2. Screening ends early enough for the upper rungs to fit into the wall time (domain/shortage.ts), and that it ends early
+ *     is recorded with its reason and figures in the transaction that ends it (I13).
  * S3. Each step may be repeated (see ladderSteps), and the phase is recorded before its step: a resume repeats the step.
  */
-export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
+export function searchMachine({ spec, source, workers, bus, timers, log }: SearchParts) {
   const search = spec.id;
   const steps = ladderSteps(spec, bus);
-  const enter = (phase: Phase) => bus.ask('search-phase', { search, phase });
+  const enter = (phase: Phase, ending?: Ending) =>
+    bus.ask('search-phase', { search, phase, ...(ending && { ending }) });
+
+  const crewOf = ({ alive, stopped }: Context): Crew => ({ launched: workers, alive, stopped });
+
+  const watch = (context: Context, standing: Standing): Watch =>
+    watched(context.watch, forecastOf(spec, standing, crewOf(context)), standing.elapsedMs);
 
   const isShortOfTime = (context: Context): boolean => {
     const { standing } = context;
-    if (!standing || spec.budget.minutes === undefined) return false;
-    // Before a first training has ended nothing is known of this machine's speed.
-    if (standing.meanSeconds.screen === undefined || context.workers.length === 0) return false;
-    const seconds = expectedSeconds(spec.rungs, standing.meanSeconds);
-    const screened = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
-    const slots = context.workers.length;
-    const pendingSeconds = (standing.pendingOn.screen * seconds.screen) / slots;
-    const upper = upperRungSeconds(screened, spec.references.length, spec.ladder, { seconds, slots });
-    return standing.elapsedMs / 1000 + pendingSeconds + upper >= spec.budget.minutes * 60;
+    return standing !== null && isShort(context.watch, spec, standing.elapsedMs, crewOf(context));
+  };
+
+  /** Why screening ends before its budget is used, where the search decides that; the archive knows the other reasons. */
+  const endingOf = (context: Context): Ending | undefined => {
+    const { standing } = context;
+    const forecast = standing && isShortOfTime(context) ? forecastOf(spec, standing, crewOf(context)) : null;
+    return standing && forecast ? shortageEnding(spec, standing, forecast) : undefined;
   };
 
   const isOver = (standing: Standing): boolean => {
@@ -130,7 +150,9 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
         { timers, log },
       ),
       references: step(() => steps.addReferences()),
-      close: step(() => enter('confirming')),
+      close: fromPromise(async ({ input, signal }: { input: Ending | undefined; signal: AbortSignal }) => {
+        await patiently(() => enter('confirming', input), { signal, timers, log });
+      }),
       confirm: step(() => steps.confirm()),
       aggregate: step(async () => {
         await enter('aggregating');
@@ -161,19 +183,36 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
   }).createMachine({
     id: 'search',
     initial: 'opening',
-    context: { resumedAt: 'screening', standing: null, retired: [], workers: [], error: null },
+    context: {
+      resumedAt: 'screening',
+      standing: null,
+      retired: [],
+      alive: [],
+      stopped: [],
+      watch: unwatched,
+      error: null,
+    },
     invoke: [{ src: 'listen' }],
     on: {
-      STANDING: { actions: assign({ standing: ({ event }) => event.standing }) },
+      STANDING: {
+        actions: assign({
+          watch: ({ context, event }) => watch(context, event.standing),
+          standing: ({ event }) => event.standing,
+        }),
+      },
       RETIRED: {
         actions: assign({ retired: ({ context, event }) => [...new Set([...context.retired, event.agent])] }),
       },
       WORKER: {
         actions: assign({
-          workers: ({ context, event }) => {
-            const others = context.workers.filter((worker) => worker !== event.worker);
+          alive: ({ context, event }) => {
+            const others = context.alive.filter((worker) => worker !== event.worker);
             return event.alive ? [...others, event.worker] : others;
           },
+          stopped: ({ context, event }) =>
+            event.alive || context.stopped.includes(event.worker)
+              ? context.stopped
+              : [...context.stopped, event.worker],
         }),
       },
       DRAIN: '.draining',
@@ -217,6 +256,7 @@ export function searchMachine({ spec, source, bus, timers, log }: SearchParts) {
           closing: {
             invoke: {
               src: 'close',
+              input: ({ context }) => endingOf(context),
               onDone: { target: 'closed', actions: 'forgetStanding' },
               onError: { target: '#search.failed', actions: 'keepError' },
             },

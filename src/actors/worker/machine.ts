@@ -1,6 +1,6 @@
 import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
-import type { Bus, Delivery } from '../../bus/index.ts';
-import { AiraError, errorMessage, RetryableError, toError } from '../../domain/errors.ts';
+import { type Bus, type Delivery, sealResult } from '../../bus/index.ts';
+import { errorMessage, PrerequisiteError, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
 import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
@@ -21,6 +21,8 @@ export interface WorkerParts {
   readonly evaluators: ReadonlyMap<SpaceKind, Evaluator>;
   readonly timers: Timers;
   readonly log: Logger;
+  /** A new token for each claim. */
+  readonly newToken: () => string;
   /** How often a training says that it is alive; well below the queue's patience. */
   readonly heartbeatMs: number;
 }
@@ -29,6 +31,10 @@ export interface WorkerParts {
 interface Taken {
   readonly delivery: Delivery;
   readonly attempt: number;
+  /** Proves that a result comes from whoever made the claim. */
+  readonly token: string;
+  /** The archive's public key for hidden figures, once the claim is granted. */
+  readonly seal?: string | undefined;
 }
 
 interface Context {
@@ -49,6 +55,19 @@ const lookMs = 5000;
 const retryMs = 1000;
 /** How long to wait for each companion of a population: long enough for what is in the queue, too short to matter. */
 const companionMs = 250;
+/** What is wrong with the worker rather than with a job: its trainer does not start, or it was stopped. */
+const isOfWorker = (thrown: unknown): boolean =>
+  thrown instanceof RetryableError ||
+  thrown instanceof PrerequisiteError ||
+  (thrown instanceof TerminalError && thrown.code === 'worker-stopped');
+
+const longestMessage = 2000;
+
+/** The outcome of a job that could not be trained, through no fault of its candidate. */
+const lost = (message: string): Outcome => ({
+  ...{ status: 'failed', reason: 'lost', message: message.slice(0, longestMessage), seconds: 0, device: 'none' },
+});
+
 /** A trainer that dies while it starts may have been short of memory; one that does so again and again is broken. */
 const startTries = 3;
 
@@ -64,9 +83,12 @@ const startTries = 3;
  *     and the claim finds it done.
  * W3. While a training runs the delivery is kept alive; the heartbeat ends with the training, whose deadline the host holds.
  * W4. A job for another evaluator is handed back, never trained (I2).
+ * W5. Whatever goes wrong with a job is an outcome of that job, and the worker goes on. It ends where no job could be
+ *     trained: its trainer cannot be started, or it was told to stop.
+ * W6. Hidden figures leave sealed for the archive, and each result with the token of its claim (I4, I12).
  */
 export function workerMachine(parts: WorkerParts) {
-  const { id, deviceClass, bus, evaluators, timers, log, heartbeatMs } = parts;
+  const { id, deviceClass, bus, evaluators, timers, log, newToken, heartbeatMs } = parts;
 
   const announce = (state: WorkerState['state'], context: Context, progress: number | null = null): void =>
     bus.announceWorker({
@@ -81,14 +103,15 @@ export function workerMachine(parts: WorkerParts) {
 
   const evaluatorOf = ({ candidate }: Job): Evaluator => held(evaluators.get(candidate.kind) ?? null);
 
-  /** Whether the job is still wanted; one that is not is acknowledged. */
-  const claim = async ({ delivery, attempt }: Taken, signal: AbortSignal): Promise<boolean> => {
+  /** The job with its claim if it is still wanted; one that is not is acknowledged. */
+  const claim = async (taken: Taken, signal: AbortSignal): Promise<Taken | null> => {
+    const { delivery, attempt, token } = taken;
     failpoint('worker.before-claim');
     const request = { key: delivery.job.key, worker: id, attempt };
-    const { go } = await patiently(() => bus.ask('job-claim', request), { signal, timers, log });
+    const { go, seal } = await patiently(() => bus.ask('job-claim', request, { token }), { signal, timers, log });
     if (!go) await patiently(() => delivery.ack(), { signal, timers, log });
     failpoint('worker.after-claim');
-    return go;
+    return go ? { ...taken, seal } : null;
   };
 
   const retrying = async <T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> => {
@@ -130,7 +153,8 @@ export function workerMachine(parts: WorkerParts) {
           await patiently(() => first.delivery.nak(retryMs), { signal, timers, log });
           return [];
         }
-        const inHand = (await claim(first, signal)) ? [first] : [];
+        const claimed = await claim(first, signal);
+        const inHand = claimed ? [claimed] : [];
         let attempt = first.attempt;
         while (inHand.length > 0 && inHand.length < (hello.populationSize ?? 1)) {
           const delivery = await bus.takeJob(deviceClass, { signal, expiresMs: companionMs }).catch((thrown) => {
@@ -149,7 +173,8 @@ export function workerMachine(parts: WorkerParts) {
             await patiently(() => delivery.nak(retryMs), { signal, timers, log });
             break;
           }
-          if (await claim({ delivery, attempt }, signal)) inHand.push({ delivery, attempt });
+          const companion = await claim({ delivery, attempt, token: newToken() }, signal);
+          if (companion) inHand.push(companion);
         }
         // A worker that stops meanwhile hands back what it holds; it knows of the first only.
         if (signal.aborted)
@@ -170,8 +195,15 @@ export function workerMachine(parts: WorkerParts) {
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
           };
           const evaluator = evaluatorOf(held(jobs[0] ?? null));
-          await retrying(() => evaluator.evaluate(jobs, handlers), signal);
-          if (outcomes.size < jobs.length) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
+          const trouble = await retrying(() => evaluator.evaluate(jobs, handlers), signal).then(
+            () => 'the trainer ended without an outcome',
+            (thrown) => {
+              if (isOfWorker(thrown) || signal.aborted) throw thrown;
+              log.error({ error: errorMessage(thrown) }, 'a job could not be trained');
+              return errorMessage(thrown);
+            },
+          );
+          for (const { key } of jobs) if (!outcomes.has(key)) outcomes.set(key, lost(trouble));
           failpoint('train.after-end');
           return outcomes;
         } finally {
@@ -179,11 +211,20 @@ export function workerMachine(parts: WorkerParts) {
         }
       }),
       report: fromPromise(async ({ input: { inHand, outcomes }, signal }: Report) => {
-        for (const [index, { delivery, attempt }] of inHand.entries()) {
+        for (const [index, { delivery, attempt, token, seal }] of inHand.entries()) {
           const { job } = delivery;
           const outcome = held(outcomes.get(job.key) ?? null);
-          const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
-          await patiently(() => bus.publishResult(result, `${job.key}:${id}:${attempt}`), { signal, timers, log });
+          const publish = (outcome: Outcome) => {
+            const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
+            const message = sealResult(result, seal);
+            const send = () => bus.publishResult(message, `${job.key}:${id}:${attempt}`, { token });
+            return patiently(send, { signal, timers, log });
+          };
+          await publish(outcome).catch((thrown) => {
+            if (!(thrown instanceof TerminalError)) throw thrown;
+            log.error({ error: errorMessage(thrown) }, 'an outcome could not be reported');
+            return publish(lost(errorMessage(thrown)));
+          });
           failpoint('result.after-publish');
           await patiently(() => delivery.ack(), { signal, timers, log });
           failpoint('job.after-ack');
@@ -227,7 +268,7 @@ export function workerMachine(parts: WorkerParts) {
               guard: ({ event }) => event.output !== null,
               target: 'claiming',
               actions: assign(({ context: { taken }, event }) => ({
-                inHand: [{ delivery: held(event.output), attempt: taken + 1 }],
+                inHand: [{ delivery: held(event.output), attempt: taken + 1, token: newToken() }],
                 taken: taken + 1,
               })),
             },

@@ -35,6 +35,8 @@ export interface ThoughtSetting {
   readonly space: Space;
   readonly seed: number;
   readonly brief?: Brief | undefined;
+  /** The task's metric falls as things improve. */
+  readonly lowerIsBetter?: boolean | undefined;
   readonly mind: Mind;
   readonly signal: AbortSignal;
 }
@@ -178,7 +180,7 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
 
   return {
     recall: async ({ view }) => ({
-      decision: scaffoldFor(spec.scaffold)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold')),
+      decision: scaffoldFor(spec.scaffold, setting)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold')),
     }),
     analyze: async ({ view }) => {
       // One-shot agents are the baseline that learns nothing from results.

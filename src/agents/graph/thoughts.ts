@@ -1,7 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { makeFolder } from '../../platform/folder.ts';
 
 /** Changes with the graph: a thought that was begun by another form of it starts again, and finds its answers recorded. */
 const graphVersion = 2;
@@ -18,7 +19,9 @@ export interface Thoughts {
 export function openThoughts(path: string): Thoughts {
   let db: Database.Database;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
+    // Prompts and answers: made readable for this user alone, where SQLite would ask the umask.
+    closeSync(openSync(path, 'a', 0o600));
     db = new Database(path, { timeout: 5000 });
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = NORMAL');

@@ -1,5 +1,7 @@
-/** Characters that are not seen but read: controls, zero-width and bidirectional marks, tags; all but line breaks. */
-const unseen = /[^\P{C}\n]/gu;
+import { normalised, printable } from '../../platform/printable.ts';
+
+// In a prompt nothing stands for what is left out: a model would wonder about the mark.
+const mark = '';
 
 /** Keeps the beginning and the end of a long text; what is left out is said. */
 export function trimmed(text: string, most: number): string {
@@ -11,7 +13,7 @@ export function trimmed(text: string, most: number): string {
 
 /** One line, for lists: what others wrote cannot begin a line of the prompt. */
 export function oneLine(text: string, most: number): string {
-  const line = text.normalize('NFKC').replace(unseen, '').replace(/\s+/g, ' ').replaceAll('<', '‹').trim();
+  const line = printable(normalised(text), { mark }).replaceAll('<', '‹');
   return line.length > most ? `${line.slice(0, most - 3)}...` : line;
 }
 
@@ -20,7 +22,7 @@ export function oneLine(text: string, most: number): string {
  * frame, and what is invisible is removed, but for tabs.
  */
 export function quotedCode(source: string, text: string): string {
-  const safe = text.replace(/[^\P{C}\n\t]/gu, '').replaceAll(/<(\/?)data/gi, '‹$1data');
+  const safe = printable(text, { lines: true, mark }).replaceAll(/<(\/?)data/gi, '‹$1data');
   return `<data source="${oneLine(source, 120).replaceAll('"', "'")}">\n${safe}\n</data>`;
 }
 
@@ -29,6 +31,6 @@ export function quotedCode(source: string, text: string): string {
  * system prompt says that nothing within such a frame is an instruction.
  */
 export function quoted(source: string, text: string, most: number): string {
-  const safe = trimmed(text.normalize('NFKC').replace(unseen, ''), most).replaceAll(/<(\/?)data/gi, '‹$1data');
+  const safe = trimmed(printable(normalised(text), { lines: true, mark }), most).replaceAll(/<(\/?)data/gi, '‹$1data');
   return `<data source="${oneLine(source, 120).replaceAll('"', "'")}">\n${safe}\n</data>`;
 }

@@ -1,5 +1,6 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
+import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import { evidenceIdSchema, type Retriever } from '../../domain/literature.ts';
 import type { ToolCall, ToolForm, ToolResult } from '../models/llm/chat.ts';
 import { shownItems, shownText } from './shown.ts';
@@ -8,20 +9,30 @@ import { type ToolName, toolSchemas } from './tools.ts';
 /** Calls of one answer beyond this number are not carried out. */
 const mostAtOnce = 6;
 
+/** Arguments are a query and a year. */
+const argumentBounds: JsonBounds = { characters: 16 * 1024, depth: 4, items: 64 };
+
 /** Thrown for a call that cannot be carried out; its message is what the model reads. */
 class WrongCall extends Error {}
 
 function argumentsFor<N extends ToolName>(name: N, text: string): z.infer<(typeof toolSchemas)[N]> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text, argumentBounds);
   } catch (thrown) {
     throw new WrongCall(`the arguments of ${name} are not JSON: ${errorMessage(thrown)}`);
   }
-  const parsed = toolSchemas[name].safeParse(value);
+  const schema = toolSchemas[name];
+  // A key that may be null may be left out: servers that enforce no schema let models do so.
+  const optional = Object.entries(schema.shape).flatMap(([key, each]) => (each.safeParse(null).success ? [key] : []));
+  const nulls = Object.fromEntries(optional.map((key) => [key, null]));
+  const given = z.record(z.string(), z.unknown()).safeParse(value);
+  const parsed = schema.safeParse(given.success ? { ...nulls, ...given.data } : value);
   if (parsed.success) return parsed.data as z.infer<(typeof toolSchemas)[N]>;
   const [issue] = parsed.error.issues;
-  throw new WrongCall(`the arguments of ${name} are wrong: ${issue?.path.join('.') || 'object'}: ${issue?.message}`);
+  throw new WrongCall(
+    `the arguments of ${name} are wrong: ${issue?.path.join('.').slice(0, 100) || 'object'}: ${issue?.message.slice(0, 200)}`,
+  );
 }
 
 async function answerTo(call: ToolCall, reading: Retriever, signal: AbortSignal): Promise<string> {

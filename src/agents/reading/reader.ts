@@ -1,14 +1,21 @@
 import type { Json } from '../../domain/canonical.ts';
-import type { LiteratureQuery, OpenRetriever, Reading, ReadingBudget, Retrieval } from '../../domain/literature.ts';
+import type {
+  LiteratureQuery,
+  OpenRetriever,
+  Reading,
+  ReadingBudget,
+  ReadingKind,
+  Retrieval,
+} from '../../domain/literature.ts';
 import type { Operator, View } from '../../domain/node.ts';
 import type { LiteratureSpec } from '../../domain/reading.ts';
 import type { Scope } from '../models/llm/cassette.ts';
-import type { ToolResult } from '../models/llm/chat.ts';
+import type { ToolCall, ToolResult } from '../models/llm/chat.ts';
 import type { Interlocutor } from '../models/llm/gateway.ts';
 import { consult } from './consult.ts';
 import { ownResults } from './shown.ts';
 import { type Asks, nothingRead, type Passage, type ReadingState } from './state.ts';
-import { toolsFor } from './tools.ts';
+import { type ToolName, toolsFor } from './tools.ts';
 
 /**
  * The reading of an agent with a language model.
@@ -46,6 +53,25 @@ interface Found {
   readonly retrieved: Retrieval[];
   readonly readings: Reading[];
   readonly left: ReadingBudget;
+}
+
+const toolReadings: Readonly<Record<ToolName, ReadingKind>> = {
+  search_literature: 'search-literature',
+  search_code: 'search-code',
+  search_archive: 'search-archive',
+  read: 'read',
+};
+
+/** Calls that could not be carried out, as readings that found nothing: so that a failed search does not look like none. */
+function failedReadings(calls: readonly ToolCall[], results: readonly ToolResult[]): Reading[] {
+  return results.flatMap(({ failed, text }, index) => {
+    const call = calls[index];
+    if (!failed || !call) return [];
+    const how = toolReadings[call.name as ToolName] ?? 'search-literature';
+    return [
+      { how, query: call.arguments.slice(0, 500), found: [], failed: text.replace(/^Error: /, '').slice(0, 300) },
+    ];
+  });
 }
 
 export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Interlocutor): Reader {
@@ -98,7 +124,7 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Int
         ...so,
         turns: [...so.turns, { role: 'assistant', text, calls, carried }, { role: 'tools', results }],
         retrieved: [...so.retrieved, ...retrieved],
-        readings: [...so.readings, ...readings],
+        readings: [...so.readings, ...readings, ...failedReadings(calls, results)],
         left,
       };
     },

@@ -1,4 +1,5 @@
 import type { NodeId } from '../../domain/ids.ts';
+import { metricValue } from '../../domain/metric.ts';
 import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { ScoredNode } from '../scored.ts';
@@ -60,7 +61,9 @@ export function debug({ last, repairs }: Chain, depth: number): Decision {
   return { operator: 'debug', parents: [last.id], reason };
 }
 
-/** A node as reasons name it: `composer-3 (0.4127)`. */
-export function named(node: ScoredNode): string {
-  return `${node.id} (${Number(node.fitness.toPrecision(4))})`;
+/** How reasons name a node: `composer-3 (0.4127)`, with the metric that its fitness stands for. */
+export type Named = (node: ScoredNode) => string;
+
+export function namedBy(lowerIsBetter: boolean): Named {
+  return ({ id, fitness }) => `${id} (${Number(metricValue(fitness, lowerIsBetter).toPrecision(4))})`;
 }

@@ -3,7 +3,7 @@ import type { View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { isScored, ranked, type ScoredNode } from '../scored.ts';
-import { crossover, debug, draft, history, improve, named, normaliser, ownOf, type Scaffold } from './decision.ts';
+import { crossover, debug, draft, history, improve, type Named, normaliser, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 
 export type EvolutionarySpec = Extract<ScaffoldSpec, { kind: 'evolutionary' }>;
@@ -82,7 +82,7 @@ function drawParent(pool: readonly ScoredNode[], temperature: number, rng: Rng):
  * Rates are per proposal. A migrating proposal is a crossover whose second parent lives on another island, or survives with
  * another agent, where the agent remembers the ensemble; the child stays with its first parent. With a single survivor on the island a crossover becomes an improvement.
  */
-export function evolutionary(spec: EvolutionarySpec): Scaffold {
+export function evolutionary(spec: EvolutionarySpec, named: Named): Scaffold {
   return (view, rng) => {
     const islands = islandsOf(view, spec);
     const turn = view.ordinal % spec.islands;

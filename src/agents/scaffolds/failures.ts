@@ -35,11 +35,15 @@ export function chains(nodes: readonly ViewNode[]): Chain[] {
   return all;
 }
 
+/** Ends that say nothing about the candidate: there is nothing to repair. */
+const notItsFault: readonly ViewNode['reason'][] = ['cancelled', 'lost', 'data'];
+
 /**
- * Failures that are worth another repair, oldest idea first: the training of the last link failed, not because it was
- * called off, and fewer than `depth` repairs were tried. One whose repair is pending is not open. Refused answers are not
+ * Failures that are worth another repair, oldest idea first: the training of the last link failed by its own fault, and fewer than `depth` repairs were tried. One whose repair is pending is not open. Refused answers are not
  * mended here: the thought that gave them has asked once more already.
  */
 export function openFailures(all: readonly Chain[], depth: number): Chain[] {
-  return all.filter(({ last, repairs }) => last.status === 'failed' && last.reason !== 'cancelled' && repairs < depth);
+  return all.filter(
+    ({ last, repairs }) => last.status === 'failed' && !notItsFault.includes(last.reason) && repairs < depth,
+  );
 }

@@ -1,7 +1,7 @@
 import type { ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { ranked } from '../scored.ts';
-import { debug, draft, history, improve, named, ownOf, type Scaffold } from './decision.ts';
+import { debug, draft, history, improve, type Named, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 
 export type GreedySpec = Extract<ScaffoldSpec, { kind: 'greedy' }>;
@@ -22,7 +22,7 @@ function pendingChildren(nodes: readonly ViewNode[], parent: ViewNode): number {
  * way to the second best whenever it has `lead` more pending improvements; never to anything below that, so that a
  * search with `pending` up to `lead` is plain greedy.
  */
-export function greedy(spec: GreedySpec): Scaffold {
+export function greedy(spec: GreedySpec, named: Named): Scaffold {
   return (view, rng) => {
     const nodes = history(view);
     const own = ownOf(nodes);

@@ -2,7 +2,7 @@ import type { NodeId } from '../../domain/ids.ts';
 import type { View, ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { isScored, type ScoredNode } from '../scored.ts';
-import { debug, draft, history, improve, named, normaliser, ownOf, type Scaffold } from './decision.ts';
+import { debug, draft, history, improve, type Named, normaliser, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 
 export type MctsSpec = Extract<ScaffoldSpec, { kind: 'mcts' }>;
@@ -75,7 +75,7 @@ function openBranches(root: Branch, width: number): Set<Branch> {
  *
  * Where the agent remembers the ensemble the tree is everybody's: what others explored counts as explored.
  */
-export function mcts(spec: MctsSpec): Scaffold {
+export function mcts(spec: MctsSpec, named: Named): Scaffold {
   return (view) => {
     const [failure] = openFailures(chains(ownOf(history(view))), spec.debugDepth);
     if (failure) return debug(failure, spec.debugDepth);

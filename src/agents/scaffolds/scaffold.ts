@@ -1,5 +1,5 @@
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
-import type { Scaffold } from './decision.ts';
+import { namedBy, type Scaffold } from './decision.ts';
 import { evolutionary } from './evolutionary.ts';
 import { greedy } from './greedy.ts';
 import { mcts } from './mcts.ts';
@@ -7,16 +7,17 @@ import { oneShot } from './oneShot.ts';
 
 export type { Decision, Scaffold } from './decision.ts';
 
-/** The policy that a specification names, with its parameters bound. */
-export function scaffoldFor(spec: ScaffoldSpec): Scaffold {
+/** The policy that a specification names, with its parameters bound. Its reasons state the metric; it decides by fitness. */
+export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}): Scaffold {
+  const named = namedBy(lowerIsBetter);
   switch (spec.kind) {
     case 'one-shot':
       return oneShot;
     case 'greedy':
-      return greedy(spec);
+      return greedy(spec, named);
     case 'mcts':
-      return mcts(spec);
+      return mcts(spec, named);
     case 'evolutionary':
-      return evolutionary(spec);
+      return evolutionary(spec, named);
   }
 }

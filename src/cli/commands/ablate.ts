@@ -1,13 +1,14 @@
 import { Argument, Command } from 'commander';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { findPython } from '../../evaluators/index.ts';
+import { dataFolder, findPython } from '../../evaluators/index.ts';
 import { type Study, studySchema } from '../../studies/index.ts';
+import { addressesOf } from '../addresses.ts';
 import { studyDisplay, studyJson } from '../display/study.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
-import { homeOption, jsonOption, option, pricesOption, wholeNumber, withOptions } from '../options.ts';
+import { homeOption, jsonOption, numberWithin, option, pricesOption, withOptions, workerNumber } from '../options.ts';
 import { planStudy, type StudyPlan } from '../study/plan.ts';
 import { makeRuns } from '../study/run.ts';
 import { shownPath, writeStudy } from '../study/write.ts';
@@ -38,10 +39,14 @@ async function ablate(path: string, options: AblateOptions): Promise<number> {
   const study: Study = { ...file, seeds, workers };
   if (seeds < 2) throw new PrerequisiteError('study-seeds', 'a study needs two seeds', 'give --seeds 2 or more');
   // All that can be wrong with the file is found before anything is started.
-  const plan = await planStudy(family, study, path, findPython);
+  const plan = await planStudy(family, study, path, findPython, dataFolder(options.home));
   const asks = plan.trained.filter(({ spec }) => spec.seed === 1);
   for (const { spec } of asks)
-    checkModels(spec, options.dryRun ? null : keyring(process.env), loadPrices(options.prices));
+    checkModels(
+      spec,
+      options.dryRun ? null : keyring(process.env, addressesOf(spec.agents)),
+      loadPrices(options.prices),
+    );
   if (options.dryRun) {
     process.stdout.write(forecastText(study, plan, options.prices));
     return exitCodes.ok;
@@ -76,8 +81,8 @@ export function ablateCommand(done: (code: number) => void): Command {
   return withOptions(
     command,
     homeOption(),
-    option('--seeds <number>', 'so many seeds, instead of what the file says').argParser(wholeNumber),
-    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(wholeNumber),
+    option('--seeds <number>', 'so many seeds, instead of what the file says').argParser(numberWithin(0, 10_000)),
+    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(workerNumber),
     option('--markdown <file>', 'write the figures into the section of this document that bears the name of the study'),
     option('--dry-run', 'say what the study would do and cost, and start nothing'),
     pricesOption(),

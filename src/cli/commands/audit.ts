@@ -11,6 +11,7 @@ import type { DeviceClass } from '../../domain/task.ts';
 import {
   childEnvironment,
   chooseDevices,
+  dataFolder,
   findPython,
   inspectMachine,
   NativeWorker,
@@ -20,8 +21,10 @@ import {
 import { notesRetriever } from '../../literature/index.ts';
 import { readArchive } from '../../memory/archive.ts';
 import { createLogger } from '../../platform/log.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, option, searchArgument, wholeNumber, withOptions } from '../options.ts';
+import { filesNow } from '../filesNow.ts';
+import { homeOption, jsonOption, numberWithin, option, searchArgument, withOptions } from '../options.ts';
 
 interface AuditOptions {
   home: string;
@@ -85,6 +88,9 @@ function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
 const verdict = ({ holds }: Finding): string =>
   holds === null ? pc.yellow('not checked completely') : holds ? pc.green('holds') : pc.red('broken');
 
+/** A finding may quote what a model or a program wrote. */
+const shown = (text: string): string => printable(text, { width: 1000 });
+
 /** So many violations are printed for people; --json has all. */
 const mostShown = 20;
 
@@ -94,9 +100,9 @@ function print(findings: readonly Finding[]): void {
     const more = violations.length - mostShown;
     return [
       `${pc.bold(`${invariant} ${title}`)}: ${verdict(finding)}`,
-      ...violations.slice(0, mostShown).map((violation) => `   ${pc.red('broken:')} ${violation}`),
+      ...violations.slice(0, mostShown).map((violation) => `   ${pc.red('broken:')} ${shown(violation)}`),
       ...(more > 0 ? [`   ${pc.red('broken:')} and ${more} more (all with --json)`] : []),
-      ...evidence.map((each) => `   ${pc.dim(each)}`),
+      ...evidence.map((each) => `   ${pc.dim(shown(each))}`),
     ];
   });
   const count = (holds: boolean | null) => findings.filter((finding) => finding.holds === holds).length;
@@ -116,9 +122,10 @@ async function run(search: SearchId, { home, json, retrain }: AuditOptions): Pro
       secrets: secretsOf(process.env),
       openModel: models.open,
       openRecording: () => ({ search, gateway: replayedGateway(search, recordingPath(home, search)) }),
+      files: (spec, source) => filesNow(spec, source, dataFolder(home)),
       retraining: retrain > 0 ? { count: retrain, train: worker.train } : null,
     });
-    if (json) for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);
+    if (json) for (const finding of findings) process.stdout.write(`${jsonLine(finding)}\n`);
     else print(findings);
     return findings.some(({ holds }) => holds === false) ? exitCodes.failed : exitCodes.ok;
   } finally {
@@ -138,7 +145,7 @@ export function auditCommand(done: (code: number) => void): Command {
     homeOption(),
     jsonOption(),
     option('--retrain <number>', 'train so many candidates again, alone, and compare their scores (I6)')
-      .argParser(wholeNumber)
+      .argParser(numberWithin(0, 100_000))
       .default(0),
   );
 }

@@ -1,6 +1,14 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
-import { changedData, dataFolder, dataSetNames, importData, importedData } from '../../evaluators/index.ts';
+import {
+  changedData,
+  type DataRecord,
+  dataFolder,
+  dataSetNames,
+  importData,
+  importedData,
+} from '../../evaluators/index.ts';
+import { printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, withOptions } from '../options.ts';
 
@@ -11,6 +19,32 @@ const size = (bytes: number): string =>
       ? `${(bytes / 1e6).toFixed(1)} MB`
       : `${(bytes / 1e9).toFixed(1)} GB`;
 
+function describe({ name, files, bytes }: DataRecord): string {
+  const count = Object.keys(files).length;
+  return `${name}: ${count} ${count === 1 ? 'file' : 'files'}, ${size(bytes)}`;
+}
+
+/** Tables and columns of a data set that are shown; the record has more. */
+const mostTables = 8;
+const mostColumns = 8;
+
+/** What was found in a data set, a line each. */
+function contents(record: DataRecord): string {
+  if (record.v === 1) return '';
+  const { documents, tables, notes } = record;
+  const lines = tables.slice(0, mostTables).map(({ file, rows, encoding, columns }) => {
+    const shown = columns
+      .slice(0, mostColumns)
+      .map(({ name, type, nulls }) => `${name} ${type}${nulls > 0 ? ` (${nulls} empty)` : ''}`);
+    const more = columns.length > mostColumns ? `, ${columns.length - mostColumns} more` : '';
+    return `${file}: ${rows} rows, ${encoding}${shown.length > 0 ? `: ${shown.join(', ')}${more}` : ''}`;
+  });
+  if (tables.length > mostTables) lines.push(`${tables.length - mostTables} more tables`);
+  if (documents > 0) lines.push(`${documents} ${documents === 1 ? 'document' : 'documents'}`);
+  lines.push(...notes.map((note) => `note: ${note}`));
+  return lines.map((line) => `  ${printable(line, { width: 500 })}\n`).join('');
+}
+
 async function bring(name: string, source: string, options: { home: string; replace?: boolean }): Promise<number> {
   const record = await importData({
     name,
@@ -18,8 +52,7 @@ async function bring(name: string, source: string, options: { home: string; repl
     folder: dataFolder(options.home),
     replace: options.replace ?? false,
   });
-  const files = Object.keys(record.files).length;
-  process.stdout.write(`${record.name}: ${files} files, ${size(record.bytes)}, in ${dataFolder(options.home)}\n`);
+  process.stdout.write(`${describe(record)}, in ${dataFolder(options.home)}\n${contents(record)}`);
   return exitCodes.ok;
 }
 
@@ -29,10 +62,10 @@ async function list(options: { home: string; verify?: boolean }): Promise<number
   if (records.length === 0) process.stdout.write(`nothing has been imported into ${folder}\n`);
   let changed = false;
   for (const record of records) {
-    process.stdout.write(`${record.name}: ${Object.keys(record.files).length} files, ${size(record.bytes)}\n`);
+    process.stdout.write(`${describe(record)}\n`);
     for (const problem of options.verify ? await changedData(folder, record) : []) {
       changed = true;
-      process.stdout.write(`${pc.red('no  ')} ${problem}\n`);
+      process.stdout.write(`${pc.red('no  ')} ${printable(problem, { width: 1000 })}\n`);
     }
   }
   return changed ? exitCodes.failed : exitCodes.ok;

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
 import { examineMachine } from '../../evaluators/index.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, withOptions } from '../options.ts';
 
@@ -8,12 +9,12 @@ async function doctor(options: { home: string; json?: boolean }): Promise<number
   const checks = await examineMachine({ home: options.home });
   for (const check of checks) {
     if (options.json) {
-      process.stdout.write(`${JSON.stringify(check)}\n`);
+      process.stdout.write(`${jsonLine(check)}\n`);
       continue;
     }
     const mark = check.ok ? pc.green('ok  ') : pc.red('no  ');
-    process.stdout.write(`${mark} ${check.name.padEnd(16)} ${check.detail}\n`);
-    if (!check.ok && check.remedy) process.stdout.write(`     ${pc.dim('remedy:')} ${check.remedy}\n`);
+    process.stdout.write(`${mark} ${check.name.padEnd(16)} ${printable(check.detail)}\n`);
+    if (!check.ok && check.remedy) process.stdout.write(`     ${pc.dim('remedy:')} ${printable(check.remedy)}\n`);
   }
   return checks.every((check) => check.ok) ? exitCodes.ok : exitCodes.usage;
 }

@@ -5,6 +5,7 @@ import { metricValue } from '../../domain/metric.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { readArchive } from '../../memory/archive.ts';
 import type { NodeRecord } from '../../memory/records.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
 import { resultsTsv } from '../../report/index.ts';
 import { exitCodes } from '../fail.ts';
 import { hiddenScores } from '../hiddenScores.ts';
@@ -29,6 +30,7 @@ function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIs
     node.evaluations.flatMap((each) =>
       each.rung === rung && each.validation !== null ? [metric(each.validation)] : [],
     );
+  const attempts = (rung: string) => node.evaluations.filter((each) => each.rung === rung).map((each) => each.attempts);
   return {
     id: node.id,
     agent: node.agent,
@@ -41,6 +43,8 @@ function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIs
     validation: metric(screen?.validation ?? null),
     confirm: onRung('confirm'),
     final: onRung('final'),
+    /** Trainings begun for each evaluation: more than one where the laboratory lost some. */
+    attempts: { screen: attempts('screen'), confirm: attempts('confirm'), final: attempts('final') },
     seconds: node.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
   };
 }
@@ -53,7 +57,7 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
       for (const { id } of reader.searches.list()) {
         print(
           options.json
-            ? JSON.stringify({ search: id, phase: reader.searches.phase(id) })
+            ? jsonLine({ search: id, phase: reader.searches.phase(id) })
             : `${id}  ${reader.searches.phase(id)}`,
         );
       }
@@ -69,11 +73,12 @@ async function nodes(search: SearchId | undefined, options: NodesOptions): Promi
       const test = tests
         ?.filter((each) => each.node === node.id)
         .map((each) => metricValue(each.score, spec.lowerIsBetter));
-      if (options.json) print(JSON.stringify(test ? { ...line, test } : line));
+      if (options.json) print(jsonLine(test ? { ...line, test } : line));
       else {
         const score = line.validation === null ? '    –' : line.validation.toFixed(3);
+        const hidden = test?.length ? `  test ${test.map((each) => each.toFixed(3)).join(' ')}` : '';
         print(
-          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}  ${node.candidate.startsWith('{') ? `${shortCandidate(node.candidate)}  ${node.rationale.change}`.slice(0, 160) : shortCandidate(node.candidate)}`,
+          `${line.id.padEnd(24)} ${line.operator.padEnd(10)} ${line.status.padEnd(9)} ${score}${hidden}  ${printable(node.candidate.startsWith('{') ? `${shortCandidate(node.candidate)}  ${node.rationale.change}` : shortCandidate(node.candidate), { width: 160 })}`,
         );
       }
     }

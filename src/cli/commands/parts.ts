@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
+import { busesAt } from '../../actors/buses.ts';
 import { openChat } from '../../actors/chat.ts';
-import { openLab } from '../../actors/ensemble.ts';
+import { openLab, tokensOf } from '../../actors/ensemble.ts';
 import {
   type LabSetting,
   limitsFor,
@@ -12,35 +14,42 @@ import {
   type WorkerSetting,
 } from '../../actors/lab.ts';
 import { createModel } from '../../agents/index.ts';
-import { connectBus } from '../../bus/index.ts';
+import type { Role } from '../../bus/index.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { type AgentName, agentNameSchema, type SearchId, workerIdSchema } from '../../domain/ids.ts';
+import { type AgentName, type SearchId, workerIdSchema } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
 import type { SpaceKind } from '../../domain/space.ts';
 import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
+import { privateHome } from '../../memory/home.ts';
 import { exitCodes } from '../fail.ts';
+import { requireHome } from '../home.ts';
 import { onInterrupt } from '../interrupts.ts';
+import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
+  agentArgument,
+  baseUrlOption,
   homeOption,
-  natsOption,
   offlineOption,
   option,
+  portNumber,
   pricesOption,
   searchArgument,
+  taskOption,
   unsafeOption,
-  wholeNumber,
   withOptions,
+  workerNumber,
 } from '../options.ts';
 import { systemSetting } from '../setting.ts';
 
 /** The parts of a lab as processes of their own, meeting at a NATS server. */
 
-interface PartOptions {
+interface PartOptions extends NatsOptions {
   home: string;
-  nats?: string;
   prices?: string;
   offline?: boolean;
   unsafe?: boolean;
+  task?: readonly string[];
+  baseUrl?: readonly string[];
   workers?: number;
 }
 
@@ -55,32 +64,40 @@ async function untilEnded(parts: readonly Part[]): Promise<number> {
   interrupts.dispose();
   const error = ends.find((end) => end !== null);
   if (error) throw error;
-  return interrupts.code() === null ? exitCodes.ok : exitCodes.ok;
+  return interrupts.code() ?? exitCodes.ok;
 }
 
-async function meet(
-  options: PartOptions,
-): Promise<{ setting: Awaited<ReturnType<typeof systemSetting>>; lab: LabSetting }> {
-  if (options.nats === undefined) {
+interface Met {
+  readonly setting: Awaited<ReturnType<typeof systemSetting>>;
+  readonly lab: LabSetting;
+  /** Where the parts meet. */
+  readonly url: string;
+}
+
+async function meet(options: PartOptions, role: Role): Promise<Met> {
+  const setting = await systemSetting(options);
+  const { url, access, home, ackWaitMs, clock, timers, log } = setting;
+  if (url === null) {
     throw new PrerequisiteError(
       'nats-url',
       'a part on its own needs a NATS server to meet at',
       'give --nats or set NATS_URL',
     );
   }
-  const setting = await systemSetting(options);
-  const { ackWaitMs, clock, timers, log } = setting;
-  const limits = limitsFor(ackWaitMs);
-  const bus = await connectBus({ url: options.nats, name: 'aira', limits, clock, ids: randomUUID, log });
-  return { setting, lab: { bus, ackWaitMs, clock, timers, log } };
+  // A worker needs none, and its machine may have no place for one.
+  if (role !== 'worker' || existsSync(home)) privateHome(home);
+  const buses = busesAt({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+  const bus = await buses.open(role);
+  if (role !== 'archive' && !(await bus.separatesRoles())) say(unseparated(url));
+  return { setting, lab: { bus, tokenOf: tokensOf(home), ackWaitMs, clock, timers, log }, url };
 }
 
 async function serveArchive(options: PartOptions & { port?: number }): Promise<number> {
   if (options.nats !== undefined) {
-    const { lab } = await meet(options);
+    const { lab, url } = await meet(options, 'archive');
     try {
       const archivist = startArchivist(options.home, lab);
-      say(`archive of ${options.home} at ${options.nats}`);
+      say(`archive of ${options.home} at ${url}`);
       return await untilEnded([archivist]);
     } finally {
       await lab.bus.close();
@@ -88,7 +105,8 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   }
   // Without a server to meet at, the archive brings one: the whole of what the other parts need.
   const setting = await systemSetting(options);
-  const lab = await openLab(setting, []);
+  requireHome(setting.home);
+  const lab = await openLab(setting, ['workers', 'agents']);
   say(`archive of ${options.home} at ${lab.url}`);
   let interrupt = () => {};
   const interrupted = new Promise<void>((resolve) => {
@@ -97,7 +115,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   const interrupts = onInterrupt(interrupt);
   try {
     await Promise.race([interrupted, lab.trouble]);
-    return exitCodes.ok;
+    return interrupts.code() ?? exitCodes.ok;
   } finally {
     interrupts.dispose();
     await lab.close();
@@ -116,7 +134,7 @@ async function workerKinds(workers: WorkerSetting): Promise<SpaceKind[]> {
 }
 
 async function work(options: PartOptions): Promise<number> {
-  const { setting, lab } = await meet(options);
+  const { setting, lab, url } = await meet(options, 'worker');
   try {
     const machine = await inspectMachine(setting.helpers.python);
     const devices = chooseDevices(options.workers ?? 'auto', machine);
@@ -126,7 +144,7 @@ async function work(options: PartOptions): Promise<number> {
       const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${tag}`);
       return startWorker(id, device, setting.workers, kinds, lab);
     });
-    say(`${workers.length} ${devices[0]?.class ?? ''} workers at ${options.nats}`);
+    say(`${workers.length} ${devices[0]?.class ?? ''} workers at ${url}`);
     return await untilEnded(workers);
   } finally {
     await lab.bus.close();
@@ -134,7 +152,7 @@ async function work(options: PartOptions): Promise<number> {
 }
 
 async function serveAgents(search: SearchId, names: readonly AgentName[], options: PartOptions): Promise<number> {
-  const { setting, lab } = await meet(options);
+  const { setting, lab, url } = await meet(options, 'agent');
   const { helpers, openRetriever } = setting;
   const chat = openChat(search, setting.home, setting.chat, lab);
   const models = Object.fromEntries(
@@ -142,7 +160,7 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
   );
   try {
     const agents = names.map((name) => startAgent(search, name, { models, chat: chat.thinking, openRetriever }, lab));
-    say(`${names.join(', ')} of ${search} at ${options.nats}`);
+    say(`${names.join(', ')} of ${search} at ${url}`);
     return await untilEnded(agents);
   } finally {
     for (const model of Object.values(models)) await model.close();
@@ -162,30 +180,29 @@ export function partCommands(done: (code: number) => void): Command[] {
   const agent = new Command('agent')
     .description('run agents of a search that is launched elsewhere')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
-    .addArgument(new Argument('<names...>', 'the agents, as the search file names them'))
-    .action(async (search: SearchId, names: string[], options: PartOptions) =>
-      done(
-        await serveAgents(
-          search,
-          names.map((name) => agentNameSchema.parse(name)),
-          options,
-        ),
+    .addArgument(
+      new Argument('<names...>', 'the agents, as the search file names them').argParser(
+        (text: string, before: AgentName[] | undefined) => [...(before ?? []), agentArgument(text)],
       ),
+    )
+    .action(async (search: SearchId, names: AgentName[], options: PartOptions) =>
+      done(await serveAgents(search, names, options)),
     );
   return [
     withOptions(
       archive,
       homeOption(),
-      natsOption(),
-      option('--port <number>', 'port of the server it brings').argParser(wholeNumber),
+      ...natsOptions(),
+      option('--port <number>', 'port of the server it brings').argParser(portNumber),
     ),
     withOptions(
       worker,
       homeOption(),
-      natsOption(),
-      option('--workers <number>', 'trainings at once').argParser(wholeNumber),
+      ...natsOptions(),
+      option('--workers <number>', 'trainings at once').argParser(workerNumber),
+      taskOption(),
       unsafeOption(),
     ),
-    withOptions(agent, homeOption(), natsOption(), pricesOption(), offlineOption()),
+    withOptions(agent, homeOption(), ...natsOptions(), baseUrlOption(), pricesOption(), offlineOption()),
   ];
 }

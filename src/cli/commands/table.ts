@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { createLogUpdate } from 'log-update';
@@ -19,10 +18,11 @@ import {
   workerCommand,
 } from '../../evaluators/index.ts';
 import { systemClock } from '../../platform/clock.ts';
+import { makeFolder } from '../../platform/folder.ts';
 import { clockTime } from '../display/format.ts';
 import { exitCodes } from '../fail.ts';
 import { onInterrupt } from '../interrupts.ts';
-import { jsonOption, option, wholeNumber, withOptions } from '../options.ts';
+import { jsonOption, numberWithin, option, withOptions } from '../options.ts';
 
 interface BuildOptions {
   task: string;
@@ -79,7 +79,7 @@ async function build(options: BuildOptions): Promise<number> {
   if (options.seeds < 2)
     throw new PrerequisiteError('table-seeds', 'one seed shows no noise', 'give --seeds 2 or more');
   const path = resolve(options.out ?? join('tables', `${task.name}-${options.layers}.json`));
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
 
   const python = await findPython();
   // One core: the figures of a table come from one kind of device, and its trainings one after the other.
@@ -141,8 +141,8 @@ export function tableCommand(done: (code: number) => void): Command {
     making,
     option('--task <task>', 'the task, or the path of its directory').default('compose-mad-3p'),
     option('--profile <profile>', 'whose screening settings are used').default('nano'),
-    option('--layers <number>', 'layers of every architecture').default(6).argParser(wholeNumber),
-    option('--seeds <number>', 'trainings of every architecture').default(4).argParser(wholeNumber),
+    option('--layers <number>', 'layers of every architecture').default(6).argParser(numberWithin(1, 12)),
+    option('--seeds <number>', 'trainings of every architecture').default(4).argParser(numberWithin(2, 1000)),
     option('--out <file>', 'where the table is written; tables/<task>-<layers>.json without'),
     jsonOption(),
   );

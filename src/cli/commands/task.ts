@@ -1,22 +1,43 @@
+import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import pc from 'picocolors';
+import { PrerequisiteError } from '../../domain/errors.ts';
 import { checkTask, dataFolder, findPython, loadTask, type TaskFinding, taskRoots } from '../../evaluators/index.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
+import { whyNot } from '../../platform/systemErrors.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, option, wholeNumber, withOptions } from '../options.ts';
+import { homeOption, jsonOption, numberWithin, option, withOptions } from '../options.ts';
 
 const marks = { ok: pc.green('ok  '), failed: pc.red('no  '), skipped: pc.yellow('--  ') } as const;
 
 function say(finding: TaskFinding, json: boolean | undefined): void {
-  if (json) process.stdout.write(`${JSON.stringify(finding)}\n`);
-  else process.stdout.write(`${marks[finding.outcome]} ${finding.check.padEnd(16)} ${finding.detail}\n`);
+  if (json) process.stdout.write(`${jsonLine(finding)}\n`);
+  else
+    process.stdout.write(
+      `${marks[finding.outcome]} ${finding.check.padEnd(16)} ${finding.outcome === 'skipped' ? 'skipped: ' : ''}${printable(finding.detail, { width: 1000 })}\n`,
+    );
 }
 
 /** A path stands for itself, whatever it holds; a name for one of Aira's own tasks. */
-const directoryOf = (task: string): string => (task.includes('/') ? task : loadTask(task, taskRoots).directory);
+function directoryOf(task: string): string {
+  if (!task.includes('/')) return loadTask(task, taskRoots).directory;
+  try {
+    if (statSync(task).isDirectory()) return task;
+  } catch (thrown) {
+    throw new PrerequisiteError('task-unknown', `${task} ${whyNot(thrown)}`, 'give the path of a task directory');
+  }
+  throw new PrerequisiteError('task-unknown', `${task} is not a directory`, 'give the path of a task directory');
+}
 
-async function check(task: string, options: { home: string; seconds: number; json?: boolean }): Promise<number> {
-  const data = dataFolder(options.home);
-  const host = { python: await findPython(), env: process.env, data, seconds: options.seconds };
+interface CheckOptions {
+  readonly home: string;
+  readonly seconds: number;
+  readonly unsafe?: boolean;
+  readonly json?: boolean;
+}
+
+async function check(task: string, { home, seconds, unsafe = false, ...options }: CheckOptions): Promise<number> {
+  const host = { python: await findPython(), env: process.env, data: dataFolder(home), seconds, unsafe };
   const counts = { ok: 0, failed: 0, skipped: 0 };
   for await (const finding of checkTask({ directory: directoryOf(task), host })) {
     say(finding, options.json);
@@ -33,13 +54,12 @@ export function taskCommand(done: (code: number) => void): Command {
   const checking = new Command('check')
     .description('check a task directory of AIRS-Bench: what it says, and what its scripts do')
     .argument('<task>', 'one of the tasks, or the path of a directory')
-    .action(async (task: string, options: { home: string; seconds: number; json?: boolean }) =>
-      done(await check(task, options)),
-    );
+    .action(async (task: string, options: CheckOptions) => done(await check(task, options)));
   withOptions(
     checking,
     homeOption(),
-    option('--seconds <n>', 'longest that one script may take').default(3600).argParser(wholeNumber),
+    option('--seconds <n>', 'longest that one script may take').default(3600).argParser(numberWithin(1, 1_000_000)),
+    option('--unsafe', "run the task's scripts with your own rights, without a sandbox"),
     jsonOption(),
   );
   return new Command('task').description('task directories').addCommand(checking);

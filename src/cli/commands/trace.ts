@@ -1,9 +1,11 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { type AgentName, agentNameSchema, type NodeId, nodeIdSchema, type SearchId } from '../../domain/ids.ts';
+import { type AgentName, type NodeId, nodeIdSchema, type SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
+import { makeFolder } from '../../platform/folder.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
 import {
   type Attribution,
   type AttributionPlan,
@@ -17,7 +19,17 @@ import {
 } from '../../report/index.ts';
 import { type AttributeOptions, attribute } from '../attribute.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, option, searchArgument, unsafeOption, wholeNumber, withOptions } from '../options.ts';
+import {
+  agentArgument,
+  homeOption,
+  jsonOption,
+  numberWithin,
+  option,
+  searchArgument,
+  unsafeOption,
+  withOptions,
+  workerNumber,
+} from '../options.ts';
 
 interface TraceOptions extends AttributeOptions {
   json?: boolean;
@@ -53,7 +65,7 @@ async function attributed(search: SearchId, options: TraceOptions): Promise<Attr
 /** Writes a page into the reports of a home, and answers where it is. */
 function writePage(home: string, name: string, text: string): string {
   const folder = join(home, 'reports');
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const path = join(folder, `${name}.html`);
   // Renamed into place, so that a reader never sees half a page.
   writeFileSync(`${path}.part`, text);
@@ -68,17 +80,17 @@ async function trace(search: SearchId, agent: AgentName | undefined, options: Tr
     const story = storyOf(reader, search, agent ?? null);
     if (options.html) {
       const path = writePage(options.home, `${search}-trace${agent ? `-${agent}` : ''}`, storyHtml(story, attribution));
-      process.stdout.write(options.json ? `${JSON.stringify({ event: 'page', v: 1, path })}\n` : `trace: ${path}\n`);
+      process.stdout.write(options.json ? `${jsonLine({ event: 'page', v: 1, path })}\n` : `trace: ${path}\n`);
     } else if (attribution) {
       const told = { ...attribution, sentence: attributionSentence(attribution) };
       const changes = attribution.changes.map((change) => ({ ...change, verdict: changeVerdict(change) }));
-      const line = JSON.stringify({ event: 'attribution', v: 1, ...told, changes });
-      process.stdout.write(`${options.json ? line : attributionText(attribution)}\n`);
+      const line = jsonLine({ event: 'attribution', v: 1, ...told, changes });
+      process.stdout.write(`${options.json ? line : printable(attributionText(attribution), { lines: true })}\n`);
     } else if (options.json) {
       for (const { steps, ...self } of story.agents) {
-        process.stdout.write(`${JSON.stringify({ event: 'agent', v: 1, ...self })}\n`);
+        process.stdout.write(`${jsonLine({ event: 'agent', v: 1, ...self })}\n`);
         for (const step of steps) {
-          process.stdout.write(`${JSON.stringify({ event: 'step', v: 1, agent: self.agent, ...step })}\n`);
+          process.stdout.write(`${jsonLine({ event: 'step', v: 1, agent: self.agent, ...step })}\n`);
         }
       }
     } else process.stdout.write(`${storyText(story)}\n`);
@@ -92,7 +104,7 @@ export function traceCommand(done: (code: number) => void): Command {
   const command = new Command('trace')
     .description('tell why each agent did what it did: what it knew, chose, read, changed, expected, and learned')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
-    .addArgument(new Argument('[agent]', 'one of its agents').argParser((text: string) => agentNameSchema.parse(text)))
+    .addArgument(new Argument('[agent]', 'one of its agents').argParser(agentArgument))
     .action(async (search: SearchId, agent: AgentName | undefined, options: TraceOptions) =>
       done(await trace(search, agent, options)),
     );
@@ -105,12 +117,12 @@ export function traceCommand(done: (code: number) => void): Command {
       'undo each change of this node alone, train all on paired seeds, and say which earned the gain',
     ).argParser(nodeArgument),
     option('--against <node>', 'attribute relative to this node instead of the first parent').argParser(nodeArgument),
-    option('--seeds <number>', 'paired seeds of an attribution').argParser(wholeNumber).default(5),
+    option('--seeds <number>', 'paired seeds of an attribution').argParser(numberWithin(0, 10_000)).default(5),
     option('--changes <number>', 'changes told apart at most; where there are more, neighbours are taken together')
-      .argParser(wholeNumber)
+      .argParser(numberWithin(0, 512))
       .default(8),
-    option('--minutes <number>', 'wall time of an attribution at most').argParser(wholeNumber),
-    option('--workers <number>', 'trainings at once').argParser(wholeNumber),
+    option('--minutes <number>', 'wall time of an attribution at most').argParser(numberWithin(1, 1_000_000)),
+    option('--workers <number>', 'trainings at once').argParser(workerNumber),
     unsafeOption(),
     option('--html', 'write a page with the tree of each agent, its operators, and how far it explored'),
   );

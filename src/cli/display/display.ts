@@ -1,5 +1,6 @@
 import type { AgentState, LabEvent, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import type { ReportEnding } from '../../report/index.ts';
 
 /** How a search ended, for whoever watched it. */
 export interface Ending {
@@ -7,6 +8,8 @@ export interface Ending {
   readonly standing: Standing | null;
   /** Path of the report, where one was written. */
   readonly report: string | null;
+  /** What ended before its work was done. */
+  readonly endings: readonly ReportEnding[];
   /** A few lines for a terminal. */
   readonly summary: string | null;
 }

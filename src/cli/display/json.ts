@@ -1,42 +1,49 @@
-import { shortCandidate } from '../../domain/candidate.ts';
+import { metricValue } from '../../domain/metric.ts';
+import { jsonLine } from '../../platform/printable.ts';
 import type { Display } from './display.ts';
 
 /** Version of the lines; raised when a line changes its meaning. */
-export const eventVersion = 1;
+export const eventVersion = 2;
 
 /** One JSON object per line on stdout; the last one is `finished`. */
 export function jsonDisplay(write: (line: string) => void): Display {
   let search = '';
-  const say = (event: string, body: object): void => write(`${JSON.stringify({ event, v: eventVersion, ...body })}\n`);
+  let lowerIsBetter = false;
+  const metric = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
+  const say = (event: string, body: object): void => write(`${jsonLine({ event, v: eventVersion, ...body })}\n`);
   return {
     started(spec, resumed) {
       search = spec.id;
+      lowerIsBetter = spec.lowerIsBetter;
       const { task, profile, evaluator, deviceClass, seed, budget } = spec;
       const agents = spec.agents.map(({ name, model, scaffold }) => ({ name, model, scaffold: scaffold.kind }));
       say('started', { search, resumed, task, profile, evaluator, deviceClass, seed, budget, agents });
     },
     event({ kind, ...body }) {
-      say(kind, body);
+      say(kind, 'validation' in body ? { ...body, validation: metric(body.validation) } : body);
     },
     agent() {},
     worker() {},
     standing() {},
     notice: (sentence) => say('notice', { search, message: sentence }),
-    ended({ how, standing, report }) {
+    ended({ how, standing, report, endings }) {
       const best = standing?.best;
       say(how, {
         search,
-        evaluated: standing?.evaluated ?? 0,
-        saved: standing?.saved ?? 0,
-        failed: standing?.failed ?? 0,
+        ...standing?.proposals,
+        trainings: standing?.trainings ?? null,
         spend: standing?.spend ?? null,
         best: best
           ? {
               node: best.node,
-              architecture: shortCandidate(best.candidate),
-              validation: best.validation,
+              architecture: best.short,
+              validation: metric(best.validation),
+              rung: best.rung,
             }
           : null,
+        agents: (standing?.agents ?? []).map(({ agent, best: _, done: __, ...row }) => ({ agent, ...row })),
+        /** What ended before its work was done: the search, a rung, an agent. */
+        endings,
         report,
       });
     },

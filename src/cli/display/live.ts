@@ -1,16 +1,21 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
-import { shortCandidate } from '../../domain/candidate.ts';
+import { endingText } from '../../domain/ending.ts';
 import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
+import { printable } from '../../platform/printable.ts';
 import type { Timers } from '../../platform/timers.ts';
+import { proposalText } from '../../report/index.ts';
 import type { Display } from './display.ts';
 import { clockTime, metricText, spending } from './format.ts';
 
 const redrawEveryMs = 250;
 const barWidth = 20;
+
+/** What others wrote, as part of a line. */
+const shown = (text: string): string => printable(text, { width: 400 });
 
 /** What the block shows, gathered from events and signs of life. */
 interface Seen {
@@ -51,12 +56,14 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     const left = clockTime(timeLeftMs(spec, standing, alive.length));
     const { minutes } = spec.budget;
     const of = minutes === undefined ? '' : ` of ${clockTime(minutes * 60_000)}`;
-    const perMinute = standing.elapsedMs > 0 ? (60_000 * standing.evaluated) / standing.elapsedMs : 0;
+    const { done, pending, failed } = standing.trainings;
+    const perMinute = standing.elapsedMs > 0 ? (60_000 * done) / standing.elapsedMs : 0;
+    lines.push(`${clockTime(standing.elapsedMs)}${of}, about ${left} left`);
+    lines.push(proposalText(standing.proposals, spec.budget.evaluations));
+    const lost = failed > 0 ? `, ${failed} failed` : '';
     lines.push(
-      `${clockTime(standing.elapsedMs)}${of}, about ${left} left; ${perMinute.toFixed(1)} evaluations a minute`,
+      `${done} trainings done${lost}, ${standing.training} running, ${pending - standing.training} queued; ${perMinute.toFixed(1)} a minute`,
     );
-    const { evaluated, saved, failed, pending, training } = standing;
-    lines.push(`${evaluated} evaluated, ${saved} saved, ${failed} failed, ${pending} pending, ${training} training`);
     const paid = spending(spec, standing);
     if (paid !== null) lines.push(paid);
   }
@@ -64,8 +71,9 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
   for (const { name, model, scaffold, evaluations } of spec.agents) {
     const row = standing?.agents.find((each) => each.agent === name);
     const state = agents.get(name);
-    const used = `${row?.proposed ?? 0}/${evaluations}`.padStart(7);
-    const doing = state ? `${state.state} ${pc.dim(state.note)}` : pc.dim('starting');
+    const accepted = row ? row.proposed - row.rejected - row.duplicate : 0;
+    const used = `${accepted}/${evaluations}`.padStart(7);
+    const doing = state ? `${state.state} ${pc.dim(shown(state.note))}` : pc.dim('starting');
     lines.push(
       `  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`,
     );
@@ -76,10 +84,13 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     lines.push(`  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : pc.dim(state)}`);
   }
   if (standing?.best) {
-    const { validation, node, candidate } = standing.best;
-    lines.push('', `best ${pc.bold(metricText(validation, spec))} ${node} ${pc.green(shortCandidate(candidate))}`);
+    const { validation, node, short, rung } = standing.best;
+    lines.push(
+      '',
+      `best ${pc.bold(metricText(validation, spec))} on the ${rung} rung: ${node} ${pc.green(shown(short))}`,
+    );
   }
-  if (notice !== '') lines.push(pc.yellow(notice));
+  if (notice !== '') lines.push(pc.yellow(shown(notice)));
   return lines.join('\n');
 }
 
@@ -96,9 +107,15 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
       redraw();
     },
     event(event) {
-      if (event.kind !== 'node-failed') return;
+      const text =
+        event.kind === 'node-failed'
+          ? `${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}`
+          : event.kind === 'ended-early'
+            ? endingText(event)
+            : null;
+      if (text === null) return;
       update.clear();
-      stream.write(pc.yellow(`${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}\n`));
+      stream.write(pc.yellow(`${shown(text)}\n`));
     },
     agent: (state) => void seen.agents.set(state.agent, state),
     worker: (state) => void seen.workers.set(state.worker, state),

@@ -1,18 +1,23 @@
-import { shortCandidate } from '../../domain/candidate.ts';
+import { endingText } from '../../domain/ending.ts';
 import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import { printable } from '../../platform/printable.ts';
+import { proposalText } from '../../report/index.ts';
 import type { Display } from './display.ts';
 import { clockTime, metricText, spending } from './format.ts';
 
 /** How often a line of progress appears beside the events. */
 const progressEveryMs = 15_000;
+/** A message of a program that failed may have thousands of characters; `aira trace` shows more of it. */
+const longestLine = 1000;
 
 /** One line per event, for logs and pipes. */
 export function plainDisplay(write: (line: string) => void): Display {
   let spec: SearchSpec | null = null;
   let last: Standing | null = null;
   let told = Number.NEGATIVE_INFINITY;
-  const say = (text: string): void => write(`[${clockTime(last?.elapsedMs ?? 0)}] ${text}\n`);
+  const say = (text: string): void =>
+    write(`[${clockTime(last?.elapsedMs ?? 0)}] ${printable(text, { width: longestLine })}\n`);
   return {
     started(started, resumed) {
       spec = started;
@@ -32,13 +37,13 @@ export function plainDisplay(write: (line: string) => void): Display {
         say(`${event.node} ${event.rung} seed ${event.seed} failed: ${event.reason}: ${event.message}`);
       } else if (event.kind === 'node-refused') {
         say(`${event.agent}: refused as ${event.reason}: ${event.message}`);
+      } else if (event.kind === 'ended-early') {
+        say(endingText(event));
       } else {
         say(`now ${event.phase}`);
       }
     },
-    agent(state) {
-      if (state.state === 'failed') say(`agent ${state.agent} failed: ${state.note}`);
-    },
+    agent() {},
     worker() {},
     standing(standing) {
       last = standing;
@@ -48,9 +53,9 @@ export function plainDisplay(write: (line: string) => void): Display {
       const left =
         minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
       const best = standing.best
-        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} ${shortCandidate(standing.best.candidate)}`
+        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} on the ${standing.best.rung} rung: ${standing.best.short}`
         : '';
-      say(`${standing.evaluated} evaluated, ${standing.pending} pending, ${standing.saved} saved${best}${left}`);
+      say(`${proposalText(standing.proposals)}; ${standing.trainings.done} trainings done${best}${left}`);
       const paid = spec && spending(spec, standing);
       if (paid) say(paid);
     },

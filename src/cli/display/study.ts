@@ -1,6 +1,7 @@
 import { createLogUpdate } from 'log-update';
 import pc from 'picocolors';
 import { shortCandidate } from '../../domain/candidate.ts';
+import { jsonLine, printable } from '../../platform/printable.ts';
 import type { Analysis, Comparison, RunResult, Study } from '../../studies/index.ts';
 import { clockTime, score } from './format.ts';
 import { eventVersion } from './json.ts';
@@ -41,7 +42,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
   let told = Number.NEGATIVE_INFINITY;
   return {
     started(name, study, total) {
-      stream.write(`${pc.bold(name)}: ${study.question}\n`);
+      stream.write(`${pc.bold(name)}: ${printable(study.question)}\n`);
       const arms = study.arms.map((arm) => arm.name).join(', ');
       stream.write(`${arms}; ${study.seeds} seeds, ${study.budget.evaluations} evaluations a run, ${total} runs\n`);
     },
@@ -53,7 +54,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
         stream.write(`${line(progress)}\n`);
       }
     },
-    ended({ arms, comparisons }, { report }) {
+    ended({ arms, comparisons, cautions }, { report }) {
       live?.clear();
       const width = Math.max(...arms.map(({ name }) => name.length));
       const best = arms.toSorted((a, b) => b.middle - a.middle);
@@ -61,6 +62,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
         stream.write(`  ${name.padEnd(width)}  ${score(middle)} [${score(interval.low)}, ${score(interval.high)}]\n`);
       }
       for (const comparison of comparisons) stream.write(`${coloured(comparison)}\n`);
+      for (const caution of cautions) stream.write(`${pc.yellow(caution)}\n`);
       stream.write(`report: ${report}\n`);
     },
   };
@@ -68,7 +70,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
 
 /** One JSON object per line; the last one is `verdict`. */
 export function studyJson(write: (text: string) => void): StudyDisplay {
-  const say = (event: string, body: object): void => write(`${JSON.stringify({ event, v: eventVersion, ...body })}\n`);
+  const say = (event: string, body: object): void => write(`${jsonLine({ event, v: eventVersion, ...body })}\n`);
   return {
     started(name, study, total) {
       const arms = study.arms.map((arm) => arm.name);
@@ -80,9 +82,10 @@ export function studyJson(write: (text: string) => void): StudyDisplay {
     progress({ now: _, ...progress }) {
       say('progress', progress);
     },
-    ended({ unit, comparisons }, { report, results }) {
+    ended({ unit, comparisons, cautions }, { report, results }) {
       say('verdict', {
         unit,
+        cautions,
         comparisons: comparisons.map(({ interval, ...rest }) => ({ ...rest, interval: [interval.low, interval.high] })),
         report,
         results,

@@ -6,12 +6,14 @@ import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import {
   chooseDevices,
+  contentOf,
   type Device,
   inspectMachine,
   loadTask,
   packageRoot,
   profileOf,
   readTable,
+  runsScripts,
   type Table,
   versionFor,
 } from '../../evaluators/index.ts';
@@ -35,6 +37,8 @@ export interface StudyPlan {
   readonly trained: readonly TrainedRun[];
   readonly devices: readonly Device[];
   readonly tasks: readonly TaskFacts[];
+  /** Task directories by others among them. */
+  readonly directories: readonly string[];
   readonly runs: number;
 }
 
@@ -54,6 +58,8 @@ export async function planStudy(
   study: Study,
   path: string,
   python: () => Promise<string>,
+  /** Imported data. */
+  data: string,
 ): Promise<StudyPlan> {
   for (const arm of study.arms) agentsOf(study, arm);
   const tables = study.tasks.flatMap((task) => ('table' in task ? [findTable(task.table, path)] : []));
@@ -62,19 +68,23 @@ export async function planStudy(
   const named = study.tasks.flatMap((task) => ('task' in task ? [task] : []));
   const devices = named.length > 0 ? chooseDevices(study.workers, await inspectMachine(await python())) : [];
   const deviceClass = devices[0]?.class ?? 'cpu';
-  const planned = named.map(({ task: name, profile: profileName }) => {
+  const planTask = async ({ task: name, profile: profileName }: (typeof named)[number]) => {
     const task = loadTask(name);
     const profile = profileOf(task, profileName);
+    const content = await contentOf(task, profile, data);
     const evaluator = versionFor(task.space.kind, deviceClass);
     const plan = (arm: Arm, seed: number): SearchSpec => {
       const file = searchFileOf(study, arm, { name, profile: profileName, kind: task.space.kind }, seed);
       const corpus = file.agents.some(reads) ? loadCorpus().version : undefined;
       const id = searchIdSchema.parse('study');
-      const spec = planSearch(file, { id, task, profile, evaluator, deviceClass, corpus });
+      const spec = planSearch(file, { id, task, profile, evaluator, deviceClass, content, corpus });
       return { ...spec, id: runName(family, arm.name, spec) };
     };
-    return { label: profileName === 'nano' ? task.name : `${task.name}-${profileName}`, plan };
-  });
+    const directories = runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
+    return { label: profileName === 'nano' ? task.name : `${task.name}-${profileName}`, plan, directories };
+  };
+  const planned: Awaited<ReturnType<typeof planTask>>[] = [];
+  for (const each of named) planned.push(await planTask(each));
   const trained = interleaved(study, planned).map(
     ({ arm, task, seed }): TrainedRun => ({ arm: arm.name, task: task.label, spec: task.plan(arm, seed) }),
   );
@@ -84,6 +94,7 @@ export async function planStudy(
   });
   return {
     ...{ tables, trained, devices, tasks: [...tables.map(tableFacts), ...facts] },
+    directories: planned.flatMap(({ directories }) => directories),
     runs: tables.length * study.arms.length * study.seeds + trained.length,
   };
 }

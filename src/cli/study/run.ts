@@ -2,12 +2,16 @@ import { availableParallelism } from 'node:os';
 import { openLab } from '../../actors/ensemble.ts';
 import { runStudy } from '../../actors/studyRuns.ts';
 import { createModel } from '../../agents/index.ts';
+import { registerTask } from '../../evaluators/index.ts';
 import { notesRetriever } from '../../literature/index.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { createLogger } from '../../platform/log.ts';
 import { systemTimers } from '../../platform/timers.ts';
 import { type RunResult, remembering, runTabulated, type Study } from '../../studies/index.ts';
+import { addressesOf } from '../addresses.ts';
 import type { StudyDisplay } from '../display/study.ts';
+import { requireHome } from '../home.ts';
+import { outliveOutput } from '../output.ts';
 import { type SettingOptions, systemSetting } from '../setting.ts';
 import type { StudyPlan } from './plan.ts';
 
@@ -43,7 +47,8 @@ export async function makeRuns(
 ): Promise<RunResult[]> {
   const { tell, onRun } = accountant(plan.runs, display);
   const results: RunResult[] = [];
-  const setting = await systemSetting(options);
+  const baseUrl = plan.trained.flatMap(({ spec }) => addressesOf(spec.agents));
+  const setting = await systemSetting({ ...options, task: plan.directories, baseUrl });
   const openRetriever = remembering(notesRetriever(createLogger('aira')));
   try {
     for (const table of plan.tables) {
@@ -60,8 +65,11 @@ export async function makeRuns(
     setting.closeReading();
     return results;
   }
+  outliveOutput();
+  requireHome(setting.home);
   const lab = await openLab(setting, []);
   try {
+    for (const directory of plan.directories) registerTask(options.home, directory);
     const made = await runStudy({
       ...{ lab, home: options.home, devices: plan.devices, runs: plan.trained, source, timers: systemTimers },
       ...{ onRun, onProgress: tell, signal },

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { packageRoot } from '../../evaluators/index.ts';
+import { makeFolder } from '../../platform/folder.ts';
 import { type StudyReport, studyHtml, studyMarkdown } from '../../report/index.ts';
 import { analyse, type RunResult, type Study, type TaskFacts } from '../../studies/index.ts';
 import { airaVersion } from '../writeReport.ts';
@@ -30,7 +31,7 @@ export function writeStudy(home: string, finished: FinishedStudy, document: stri
     ],
   };
   const folder = join(home, 'studies');
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const paths = { report: join(folder, `${name}.html`), results: join(folder, `${name}.json`) };
   replaceFile(paths.results, `${JSON.stringify({ version: 1, study, tasks, results, analysis })}\n`);
   replaceFile(paths.report, studyHtml(report));

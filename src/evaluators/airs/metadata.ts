@@ -1,15 +1,23 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDocument } from 'yaml';
 import * as z from 'zod';
-import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
+import { readTextFile } from '../../platform/textFile.ts';
+import { parseYaml, yamlBounds } from '../../platform/yaml.ts';
 
 const text = z.string().min(1);
+
+/** Some of the published directories write a list as one text, with commas or with its dash alone, or leave it empty. */
+const listed = (value: unknown): unknown => {
+  if (value === null) return [];
+  if (typeof value !== 'string') return value;
+  return value.split(/[,\n]/).flatMap((part) => part.replace(/^\s*-?\s*/, '').trimEnd() || []);
+};
+const list = <Item extends z.ZodType>(item: Item) => z.preprocess(listed, z.array(item));
 const requirement = z
   .string()
   .regex(/^[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]+\])?\s*([=<>!~]=?[^\s]*)?$/, 'not a requirement such as datasets==4.0.0');
-const requirements = z.array(requirement);
+const requirements = list(requirement);
 
 /** What AIRS-Bench asks of `logging_info`. */
 const loggingInfoSchema = z.looseObject({
@@ -21,11 +29,11 @@ const loggingInfoSchema = z.looseObject({
   category: text,
   research_problem: text,
   output_type: text,
-  input_columns: z.array(text),
+  input_columns: list(text),
   scoring_column: z.union([text, z.array(text).min(1)]),
-  shape: z.union([text, z.array(z.int().positive()).min(1)]).optional(),
+  shape: z.union([text, z.int().positive(), z.array(z.int().positive()).min(1)]).optional(),
   metric: text,
-  additional_metrics: z.array(text).nullish(),
+  additional_metrics: list(text).optional(),
   custom_gold_labels: z.boolean(),
   custom_rad_class: z.boolean(),
   sota: z.array(
@@ -41,7 +49,7 @@ const loggingInfoSchema = z.looseObject({
 
 export const airsMetadataSchema = z.looseObject({
   metric_lower_is_better: z.boolean(),
-  file_export_globs: z.array(text).min(1),
+  file_export_globs: z.preprocess(listed, z.array(text).min(1)),
   container_python_requirements: requirements,
   evaluate_container_python_requirements: requirements,
   prepare_code_python_requirements: requirements.optional(),
@@ -54,11 +62,10 @@ export function readAirsMetadata(directory: string): { metadata: AirsMetadata } 
   const path = join(directory, 'metadata.yaml');
   let raw: unknown;
   try {
-    const document = parseDocument(readFileSync(path, 'utf8'), { merge: true });
-    const [error] = document.errors;
-    if (error) return { problems: [error.message.split('\n')[0] ?? error.code] };
-    raw = document.toJS();
+    const read = { code: 'task-malformed', remedy: 'correct the task', mostBytes: yamlBounds.bytes };
+    raw = parseYaml(readTextFile(path, read));
   } catch (thrown) {
+    if (!(thrown instanceof TerminalError)) throw thrown;
     return { problems: [errorMessage(thrown)] };
   }
   const parsed = airsMetadataSchema.safeParse(raw);
@@ -88,8 +95,9 @@ export function requireAirsMetadata(directory: string): AirsMetadata {
 }
 
 /** Rows and further sizes of a submission; null where they cannot be read. The published tasks write them in three ways. */
-export function shapeOf(shape: string | readonly number[]): number[] | null {
-  const parts = typeof shape === 'string' ? shape.replace(/^[([]|[)\]]$/g, '').split(',') : shape.map(String);
+export function shapeOf(shape: string | number | readonly number[]): number[] | null {
+  const written = typeof shape === 'number' ? [shape] : shape;
+  const parts = typeof written === 'string' ? written.replace(/^[([]|[)\]]$/g, '').split(',') : written.map(String);
   const sizes = parts.map((part) => part.trim()).filter((part) => part !== '');
   return sizes.length > 0 && sizes.every((size) => /^[1-9]\d*$/.test(size)) ? sizes.map(Number) : null;
 }

@@ -34,7 +34,7 @@ export async function missingRequirements(requirements: readonly string[], host:
   const lacking = unique.filter((requirement) => asked.answer.includes(moduleOf(requirement)));
   if (lacking.length === 0) return null;
   const quoted = lacking.map((each) => (/[<>=!~]/.test(each) ? `'${each}'` : each)).join(' ');
-  return `this Python lacks ${lacking.join(', ')}; install with \`${host.python} -m pip install ${quoted}\`, or name another Python in AIRA_PYTHON`;
+  return `package ${lacking.join(', ')} missing; install with \`${host.python} -m pip install ${quoted}\`, or name another Python in AIRA_PYTHON`;
 }
 
 /** What preparing and scoring need. */

@@ -1,11 +1,14 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
-import { trainersDirectory } from '../packageRoot.ts';
+import { exec } from '../../platform/childProcess.ts';
+import { packageRoot, trainersDirectory } from '../packageRoot.ts';
 import { childEnvironment, type Environment } from '../program.ts';
+import { openSandbox, type Sandbox } from '../sandbox/index.ts';
+import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
+import { PackageMissing } from './finding.ts';
 
-/** A task's own scripts are trusted like the rest of what a person installs; they run with this user's rights. */
+/** Where a task's scripts run. */
 export interface ScriptHost {
   readonly python: string;
   readonly env: Environment;
@@ -13,6 +16,8 @@ export interface ScriptHost {
   readonly data: string;
   /** Longest that one script may take. */
   readonly seconds: number;
+  /** Scripts of others run with this user's rights. */
+  readonly unsafe?: boolean;
 }
 
 export interface ScriptEnd {
@@ -24,31 +29,58 @@ export interface ScriptEnd {
 
 const mostText = 64 * 2 ** 20;
 
-/** Runs Python with these arguments. Never rejects. */
-export function runPython(args: readonly string[], cwd: string, host: ScriptHost): Promise<ScriptEnd> {
-  const options = {
-    cwd,
-    env: {
-      ...childEnvironment(host.env),
-      AIRA_WORKERS_DIR: trainersDirectory,
-      AIRA_DATA: host.data,
-      // Nothing is left in the directories of others.
-      PYTHONDONTWRITEBYTECODE: '1',
-      OMP_NUM_THREADS: '1',
-      HF_HUB_OFFLINE: '1',
-      HF_DATASETS_OFFLINE: '1',
-    },
-    timeout: host.seconds * 1000,
-    killSignal: 'SIGKILL',
-    maxBuffer: mostText,
-    encoding: 'utf8',
-  } as const;
-  return new Promise((resolve) => {
-    const child = execFile(host.python, [...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
-      resolve({ code, stdout, stderr: stderr === '' && error ? error.message : stderr });
-    });
-    child.stdin?.end();
+/** A sandbox per Python: whether this machine has one is asked once. */
+const sandboxes = new Map<string, Promise<Sandbox>>();
+
+function sandboxFor({ python, env, unsafe = false }: ScriptHost): Promise<Sandbox> {
+  const key = `${unsafe} ${python}`;
+  const known = sandboxes.get(key);
+  if (known) return known;
+  const opened = openSandbox({ python, env, unsafe });
+  sandboxes.set(key, opened);
+  return opened;
+}
+
+/** Aira's own tasks are installed with it and need what it needs: the compiled engine, its cache. */
+const isOurs = (script: string): boolean => isAbsolute(script) && !relative(packageRoot, script).startsWith('..');
+
+/**
+ * Runs a script of a task with these arguments: one of others in the sandbox (`taskScripts.ts`), starting in `cwd`, where it
+ * may write.
+ *
+ * @throws PrerequisiteError `sandbox` where this machine has none and `unsafe` was not asked for.
+ */
+export async function runPython(args: readonly string[], cwd: string, host: ScriptHost): Promise<ScriptEnd> {
+  const { python, data, seconds } = host;
+  const env = {
+    AIRA_WORKERS_DIR: trainersDirectory,
+    AIRA_DATA: data,
+    // Nothing is left in the directories of others.
+    PYTHONDONTWRITEBYTECODE: '1',
+    OMP_NUM_THREADS: '1',
+    HF_HUB_OFFLINE: '1',
+    HF_DATASETS_OFFLINE: '1',
+    // Data that are small enough are read into memory; else `datasets` writes its caches beside the imported files.
+    HF_DATASETS_IN_MEMORY_MAX_SIZE: String(4 * 2 ** 30),
+  };
+  const [script = ''] = args;
+  if (isOurs(script)) {
+    const given = {
+      cwd,
+      env: { ...childEnvironment(host.env), ...env },
+      timeoutMs: seconds * 1000,
+      maxBytes: mostText,
+    };
+    return exec(python, args, given);
+  }
+  return runTaskScript(await sandboxFor(host), {
+    argv: [python, ...args],
+    env: { ...env, PYTHONPATH: trainersDirectory },
+    reads: [trainersDirectory, data],
+    seconds,
+    memoryBytes: scriptMemoryBytes(),
+    // Verbs of ours start in our own folder, which is not to be written.
+    ...(cwd === trainersDirectory ? {} : { cwd }),
   });
 }
 
@@ -58,9 +90,17 @@ export async function askTasks<T>(
   args: readonly string[],
   host: ScriptHost,
 ): Promise<{ answer: T } | { problem: string }> {
-  const end = await runPython(['-m', 'aira_tasks', ...args], trainersDirectory, host);
-  if (end.code !== 0) return { problem: lastLine(end.stderr).replace(/^aira_tasks: /, '') };
-  return { answer: answer.parse(JSON.parse(end.stdout)) };
+  const end = await runTasks(args, host);
+  return 'problem' in end ? end : { answer: answer.parse(JSON.parse(end.stdout)) };
+}
+
+/** A verb of `aira_tasks`, and what it prints. */
+export async function runTasks(
+  args: readonly string[],
+  host: ScriptHost,
+): Promise<{ stdout: string } | { problem: string }> {
+  const { code, stdout, stderr } = await runPython(['-m', 'aira_tasks', ...args], trainersDirectory, host);
+  return code === 0 ? { stdout } : { problem: lastLine(stderr).replace(/^aira_tasks: /, '') };
 }
 
 export interface TaskFolders {
@@ -77,14 +117,33 @@ export const prepareArguments = ({ raw, mount, log }: TaskFolders): string[] => 
   ...(log === undefined ? [] : ['--agent-log-dir', log]),
 ];
 
-/** Runs one of the task's scripts. */
-export const runScript = (
-  directory: string,
-  script: string,
-  args: readonly string[],
-  cwd: string,
-  host: ScriptHost,
-): Promise<ScriptEnd> => runPython([join(directory, script), ...args], cwd, host);
+/** Runs one of the task's scripts by its name. @throws PackageMissing where it needs a package that this Python lacks; PrerequisiteError `sandbox`. */
+export type RunScript = (name: string, args: readonly string[], cwd: string) => Promise<ScriptEnd>;
+
+export interface Scorer {
+  readonly directory: string;
+  readonly host: ScriptHost;
+  readonly run: RunScript;
+  /** Imported data, or an empty folder. */
+  readonly raw: string;
+  /** Where an agent leaves its submission. */
+  readonly log: string;
+  /** Where evaluate.py runs. */
+  readonly scorer: string;
+  /** `data` below it. */
+  readonly data: string;
+}
+
+export const script =
+  (directory: string, host: ScriptHost): RunScript =>
+  async (name, args, cwd) => {
+    const end = await runPython([join(directory, name), ...args], cwd, host);
+    const lacking = end.code === 0 ? undefined : /^ModuleNotFoundError: No module named '(\w+)/m.exec(end.stderr)?.[1];
+    if (lacking === undefined) return end;
+    throw new PackageMissing(
+      `package ${lacking} missing, which ${name} imports: add it to ${host.python}, or name another Python in AIRA_PYTHON`,
+    );
+  };
 
 const marker = '--- EVALUATION RESULT ---';
 

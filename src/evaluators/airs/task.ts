@@ -1,11 +1,7 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Files, ProgramSpace } from '../../domain/program.ts';
+import type { ProgramSpace } from '../../domain/program.ts';
 import type { Profile, Task } from '../../domain/task.ts';
-import { trainersDirectory } from '../packageRoot.ts';
+import { type Baseline, baselineOf } from './baseline.ts';
 import { type AirsMetadata, requireAirsMetadata } from './metadata.ts';
-import { requiredFiles } from './scripts.ts';
 
 /** The one file that an agent writes; it finds ./data and leaves ./submission.csv. */
 const program = 'solution.py';
@@ -31,23 +27,28 @@ export function foreignTask(directory: string, description: string): Task {
   const metadata = requireAirsMetadata(directory);
   const { name, metric } = metadata.logging_info;
   const contract = `${description.trimEnd()}\n\n${programContract}`;
+  const { text, constants } = baselineOf(directory, program, metadata, description);
+  const profiles = Object.keys(scales).map((scale) => [scale, profile(metadata, constants, scale)]);
   return {
     ...{ name, directory, description, metric, lowerIsBetter: metadata.metric_lower_is_better, space },
-    brief: { contract, baseline: baselineOf(directory), library: [] },
-    profiles: Object.fromEntries(Object.keys(scales).map((scale) => [scale, profile(directory, metadata, scale)])),
+    brief: { contract, baseline: { [program]: text }, library: [] },
+    profiles: Object.fromEntries(profiles),
   };
 }
 
-function profile(directory: string, metadata: AirsMetadata, scale: string): Profile {
+function profile(metadata: AirsMetadata, constants: Baseline['constants'], scale: string): Profile {
   const { seconds, memoryMb } = scales[scale as keyof typeof scales];
   const { metric, scoring_column } = metadata.logging_info;
   const settings = {
     family: 'airs',
-    task: directory,
-    /** What scores is part of every score's identity. */
-    scripts: scriptsDigest(directory),
+    /** Each worker finds its own directory of this name, with the content that the job names. */
+    task: metadata.logging_info.name,
+    /** Which of the imported data the scripts are shown. */
+    dataset: metadata.logging_info.dataset,
     columns: scoring_column,
     metric,
+    /** Rehearsed before anything is trained. */
+    default: constants,
     budget: {
       ...{ seconds: lookSeconds, cpu_seconds: lookSeconds },
       ...{ predict_seconds: seconds, memory_mb: memoryMb },
@@ -57,30 +58,11 @@ function profile(directory: string, metadata: AirsMetadata, scale: string): Prof
   return { rungs: { screen: rung, confirm: rung, final: rung } };
 }
 
-/** Over every file of the directory that may decide a score: all but texts for people. */
-function scriptsDigest(directory: string): string {
-  const hash = createHash('sha256');
-  const names = readdirSync(directory).filter((name) => name.endsWith('.py') || name === requiredFiles[0]);
-  for (const name of names.sort()) {
-    hash
-      .update(`${name}\0`)
-      .update(readFileSync(join(directory, name)))
-      .update('\0');
-  }
-  return hash.digest('hex').slice(0, 16);
-}
-
-/** The task's own baseline, or a program that answers every row alike. */
-function baselineOf(directory: string): Files {
-  const own = join(directory, 'baseline', program);
-  const constant = join(trainersDirectory, 'aira_tasks', 'constant_baseline.py');
-  return { [program]: readFileSync(existsSync(own) ? own : constant, 'utf8') };
-}
-
 const programContract = `## The program
 
 Write ${program}. It is run once, without a network, with the data above in ./data (read-only), and has to leave
 ./submission.csv in the directory where it is started. It may use the Python packages of the machine. A submission in which
 an answer is missing or not a finite number, where numbers are asked for, is invalid. While a search goes on, part of the
-training split takes the place of the test split, so read what is there and assume no number of rows.
+training split takes the place of the test split, so read what is there and assume no number of rows. The rows of train and
+test stand in an order that says nothing about them; answer in the order of ./data/test.
 `;

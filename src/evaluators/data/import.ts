@@ -4,6 +4,7 @@
  *   I1  A data set under its own name is complete: it is copied beside it, checked, and renamed.
  *   I2  Every file's SHA-256 is recorded, of what was read and again of what was written, so that a later change shows.
  *   I3  Only plain files are copied; a link is refused, since what it points to may change or be private.
+ *   I4  What is imported can be read: each file was, as trainers read it, before the data set has its name.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -13,30 +14,19 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
-  writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { dataSetOf, requireShape } from './kinds.ts';
-
-const recordSchema = z.strictObject({
-  v: z.literal(1),
-  name: z.string(),
-  bytes: z.int().nonnegative(),
-  files: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
-});
-export type DataRecord = z.infer<typeof recordSchema>;
-
-/** Records lie in a folder of their own, where no reader of data looks for data. */
-const records = '.imported';
-const recordFile = (folder: string, name: string) => join(folder, records, `${name.replaceAll('/', '__')}.json`);
+import { makeFolder } from '../../platform/folder.ts';
+import { findPython } from '../toolchain.ts';
+import { digestOfFile, plainFiles } from './dataDigest.ts';
+import { type DataKind, type Inspection, inspectData } from './inspect.ts';
+import { dataSetOf, holdsShards, kindOf, requireShape } from './kinds.ts';
+import { type DataRecord, recordsFolder, requireOwnName, writeRecord } from './records.ts';
 
 export interface ImportOrder {
   /** A data set, or a task that reads one. */
@@ -49,33 +39,75 @@ export interface ImportOrder {
 }
 
 /**
- * @throws PrerequisiteError `data-unknown`, `data-malformed`, `data-exists`, or `data-link` naming the file.
+ * @throws PrerequisiteError `data-unknown`, `data-malformed` naming file, row and remedy, `data-exists`, `data-name`, or
+ * `data-link` naming the file; all that `findPython` throws.
  */
 export async function importData({ name, source, folder, replace }: ImportOrder): Promise<DataRecord> {
   const set = dataSetOf(name);
   const from = resolve(source);
   requireShape(set, from);
+  for (const path of plainFiles(from)) requirePlainName(from, path);
+  requireOwnName(folder, set);
   const target = join(folder, set);
   if (existsSync(target) && !replace) {
     throw new PrerequisiteError('data-exists', `${target} is there already`, 'add --replace to put this in its place');
   }
-  mkdirSync(join(folder, records), { recursive: true });
+  const python = await findPython();
+  makeFolder(recordsFolder(folder));
   const making = mkdtempSync(join(folder, '.importing-'));
   try {
-    const record = await copyAll(set, from, join(making, 'data'));
+    const { files, bytes } = await copyAll(from, join(making, 'data'));
+    // The copy is looked into: it is what trainers will read, whatever becomes of the source.
+    const { kind, inspection } = await inspectAs(set, python, join(making, 'data'), from);
+    const { documents, tables, notes } = inspection;
+    const record: DataRecord = { v: 2, name: set, bytes, files, kind, documents, tables, notes };
     mkdirSync(dirname(target), { recursive: true });
     if (existsSync(target)) renameSync(target, join(making, 'old'));
     renameSync(join(making, 'data'), target);
-    const written = join(making, 'record');
-    writeFileSync(written, `${JSON.stringify(record, null, 2)}\n`);
-    renameSync(written, recordFile(folder, set));
+    writeRecord(folder, record, making);
     return record;
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
 }
 
-async function copyAll(name: string, from: string, to: string): Promise<DataRecord> {
+/** Looks into data as what they are; shards under a name of the user's own may be a corpus, or raw data of a task. */
+async function inspectAs(
+  set: string,
+  python: string,
+  copy: string,
+  named: string,
+): Promise<{ kind: DataKind; inspection: Inspection }> {
+  const look = async (kind: DataKind) => ({ kind, inspection: await inspectData(python, kind, copy, named) });
+  const kind = kindOf(set);
+  if (kind !== null) return look(kind);
+  if (set.includes('/') || !holdsShards(copy)) return look('raw');
+  try {
+    return await look('corpus');
+  } catch (thrown) {
+    if (!(thrown instanceof PrerequisiteError)) throw thrown;
+    const found = await look('raw');
+    const note = `no text to train on: ${thrown.message}`;
+    return { ...found, inspection: { ...found.inspection, notes: [note, ...found.inspection.notes] } };
+  }
+}
+
+/** @throws PrerequisiteError `data-file-name` for a name that terminals, records or other systems would show as another. */
+function requirePlainName(folder: string, path: string): void {
+  // Controls, formats such as direction marks, line separators, and what stands for bytes that are no text.
+  if (!/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\ufffd]/u.test(path)) return;
+  const shown = JSON.stringify(path).replaceAll(
+    /[^\x20-\x7e]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  throw new PrerequisiteError(
+    'data-file-name',
+    `a file below ${folder} has a name with characters that cannot be shown: ${shown.slice(0, 300)}`,
+    'rename the file, then import again',
+  );
+}
+
+async function copyAll(from: string, to: string): Promise<Pick<DataRecord, 'files' | 'bytes'>> {
   const files: Record<string, string> = {};
   let bytes = 0;
   for (const path of plainFiles(from)) {
@@ -91,7 +123,7 @@ async function copyAll(name: string, from: string, to: string): Promise<DataReco
     });
     await pipeline(createReadStream(join(from, path)), counted, createWriteStream(target, { flags: 'wx' }));
     const digest = read.digest('hex');
-    if ((await digestOf(target)) !== digest) {
+    if ((await digestOfFile(target)) !== digest) {
       throw new PrerequisiteError(
         'data-copy',
         `${path} was not written as it was read`,
@@ -100,38 +132,7 @@ async function copyAll(name: string, from: string, to: string): Promise<DataReco
     }
     files[path] = digest;
   }
-  return { v: 1, name, bytes, files };
-}
-
-/** Paths below a folder in the order of their names. @throws PrerequisiteError `data-link`. */
-function plainFiles(folder: string): string[] {
-  const found: string[] = [];
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    const full = join(entry.parentPath, entry.name);
-    const path = relative(folder, full).split(sep).join('/');
-    if (entry.isDirectory()) continue;
-    if (!entry.isFile()) {
-      throw new PrerequisiteError('data-link', `${full} is no plain file`, 'put the file itself there, then try again');
-    }
-    found.push(path);
-  }
-  return found.sort();
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
-}
-
-/** What has been imported, by name. */
-export function importedData(folder: string): DataRecord[] {
-  const place = join(folder, records);
-  if (!existsSync(place)) return [];
-  return readdirSync(place)
-    .filter((file) => file.endsWith('.json'))
-    .sort()
-    .map((file) => recordSchema.parse(JSON.parse(readFileSync(join(place, file), 'utf8'))));
+  return { files, bytes };
 }
 
 /** Sentences about files that are not as they were imported; none when all is well. */
@@ -143,7 +144,11 @@ export async function changedData(folder: string, { name, files }: DataRecord): 
     const file = join(root, path);
     const found = lstatSync(file, { throwIfNoEntry: false });
     if (!found?.isFile()) problems.push(`${file} is gone`);
-    else if ((await digestOf(file)) !== digest) problems.push(`${file} has changed since it was imported`);
+    else if ((await digestOfFile(file)) !== digest) problems.push(`${file} has changed since it was imported`);
+  }
+  // Trainers read whatever lies there.
+  for (const path of plainFiles(root)) {
+    if (!Object.hasOwn(files, path)) problems.push(`${join(root, path)} was not imported`);
   }
   return problems;
 }

@@ -1,33 +1,39 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { dataNamePattern } from '../../domain/content.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import type { DataKind } from './inspect.ts';
 
 /** What a data set has to consist of, so that a wrong folder is refused before it is copied. */
 interface Kind {
   /** For people. */
   readonly what: string;
   readonly needs: readonly string[];
+  readonly kind: DataKind;
   /** The tasks whose data it is. */
   readonly tasks: RegExp;
 }
 
-const text: Omit<Kind, 'tasks' | 'what'> = { needs: [] };
+const text: Omit<Kind, 'tasks' | 'what'> = { needs: [], kind: 'corpus' };
 
 /** Data sets whose form is known. Any other name is taken for shards of text, or for the raw data of a task by others. */
 const kinds: Readonly<Record<string, Kind>> = {
   listops: {
     what: 'the published ListOps files',
     needs: ['basic_train.tsv', 'basic_val.tsv', 'basic_test.tsv'],
+    kind: 'listops',
     tasks: /^design-lra-listops-/,
   },
   imdb: {
     what: 'the large movie review data set (aclImdb)',
     needs: ['train/pos', 'train/neg', 'test/pos', 'test/neg'],
+    kind: 'imdb',
     tasks: /^design-lra-text-/,
   },
   aan: {
     what: 'the AAN document pairs',
     needs: ['new_aan_pairs.train.tsv', 'new_aan_pairs.eval.tsv', 'new_aan_pairs.test.tsv'],
+    kind: 'aan',
     tasks: /^design-lra-retrieval-/,
   },
   climbmix: { what: 'shards of ClimbMix', tasks: /^autoresearch/, ...text },
@@ -39,19 +45,26 @@ export const dataSetNames: readonly string[] = Object.keys(kinds);
 
 /** Endings of the shards that the trainers read. */
 const shard = /\.(txt|jsonl|parquet)$/;
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){0,3}$/;
 
 /** The data set that is meant: its own name, or that of a task that reads it. @throws PrerequisiteError `data-unknown`. */
 export function dataSetOf(nameOrTask: string): string {
   const ofTask = Object.entries(kinds).find(([, { tasks }]) => tasks.test(nameOrTask));
   if (ofTask) return ofTask[0];
-  if (namePattern.test(nameOrTask) && !/^(compose|design)-/.test(nameOrTask)) return nameOrTask;
+  if (dataNamePattern.test(nameOrTask) && !/^(compose|design)-/.test(nameOrTask)) return nameOrTask;
   throw new PrerequisiteError(
     'data-unknown',
     `"${nameOrTask}" is no data set and no task that reads one`,
     `name one of ${dataSetNames.join(', ')}, a task, or a name of your own such as org/name/config`,
   );
 }
+
+/** How a data set of that name is read; null for a name of the user's own. */
+export const kindOf = (name: string): DataKind | null =>
+  Object.hasOwn(kinds, name) ? (kinds[name]?.kind ?? null) : null;
+
+/** Is there a file that a trainer would take for text? */
+export const holdsShards = (folder: string): boolean =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).some((path) => shard.test(path));
 
 /** @throws PrerequisiteError `data-malformed` naming what of the data set the folder lacks. */
 export function requireShape(name: string, folder: string): void {

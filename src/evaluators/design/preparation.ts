@@ -7,8 +7,8 @@
  *   D2  Two that make the same at once both end with the same folder.
  *   D3  Nobody but this user can enter the folders above; inputs below are readable by all, since a program may run as
  *       another user. Which of them a program sees is decided by what is mounted for it.
+ *   D4  What is kept holds for every home: it is found by content, and names no place outside its folder.
  */
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -24,18 +24,33 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { canonicalJson, type Json } from '../../domain/canonical.ts';
-import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
-import { printable } from '../outputLog.ts';
+import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts';
+import { allData } from '../../domain/content.ts';
+import { AiraError, PrerequisiteError, RetryableError } from '../../domain/errors.ts';
+import { printable } from '../../platform/printable.ts';
+import { type FilesRead, filesRead, readingOf } from '../content.ts';
+import type { Sandbox } from '../sandbox/index.ts';
+import { scriptMemoryBytes } from '../taskScripts.ts';
 import { type DesignPackage, runTrusted } from './commands.ts';
 
-const splitSchema = z.looseObject({ file: z.string(), bytes: z.int().positive() });
-const manifestSchema = z.looseObject({ splits: z.strictObject({ validation: splitSchema, test: splitSchema }) });
+const splitSchema = z.looseObject({
+  /** Of the file of predictions, where one is handed over. */
+  bytes: z.int().positive().optional(),
+  /** Its size in terms of the validation split, by which the time of a prediction is measured out. */
+  share: z.number().positive().optional(),
+});
+const manifestSchema = z.looseObject({
+  splits: z.strictObject({ validation: splitSchema, test: splitSchema }),
+  /** The files that pass from training to prediction; all where it is left out. */
+  state: z.array(z.string()).optional(),
+});
 
 export interface Prepared {
   /** Holds train, validation, test and hidden, and manifest.json. */
   readonly folder: string;
   readonly manifest: z.infer<typeof manifestSchema>;
+  /** Further arguments of the scorer: where the raw data lie now that it reads once more. */
+  readonly scoring: readonly string[];
 }
 
 export interface PrepareOrder {
@@ -47,6 +62,8 @@ export interface PrepareOrder {
   /** Imported data; null where there are none. */
   readonly data: string | null;
   readonly secret: string;
+  /** Where scripts of tasks by others run. */
+  readonly sandbox: Sandbox;
   /** Where prepared data are kept. */
   readonly keep: string;
 }
@@ -58,40 +75,54 @@ const mostKept = 64;
 
 const underWay = new Map<string, Promise<Prepared>>();
 
-/** @throws PrerequisiteError `design-data` when settings or data are wrong; AiraError when the package fails. */
-export function prepared(order: PrepareOrder): Promise<Prepared> {
-  const folder = join(order.keep, keyOf(order));
+/**
+ * @throws PrerequisiteError `design-data` when settings or data are wrong, `data-missing`, `data-unreadable`; RetryableError
+ * `data-changed` where they were replaced meanwhile; AiraError when the package fails.
+ */
+export async function prepared(order: PrepareOrder): Promise<Prepared> {
+  const files = await filesRead(order.settings, order.data);
+  const folder = join(order.keep, keyOf(order, files));
   const known = underWay.get(folder);
   if (known) return known;
-  const made = find(folder) ?? make(order, folder);
+  const made = find(order, folder, files) ?? make(order, folder, files);
   const found = Promise.resolve(made).finally(() => underWay.delete(folder));
   underWay.set(folder, found);
   return found;
 }
 
-function keyOf({ evaluator, settings, seed, data }: PrepareOrder): string {
-  // A file that is imported anew changes what is made of it.
-  const stamps =
-    data === null || !existsSync(data) ? [] : readdirSync(data, { recursive: true, encoding: 'utf8' }).sort();
-  const files = stamps.map((path) => [path, statSync(join(data ?? '', path)).mtimeMs]);
-  return createHash('sha256').update(canonicalJson({ evaluator, settings, seed, files })).digest('hex').slice(0, 32);
+/** Whatever decides the data, by content: neither where they lie nor when they were written (D4). */
+function keyOf({ evaluator, settings, seed }: PrepareOrder, files: FilesRead): string {
+  const portable = files.directory === null ? settings : { ...(settings as object), task: files.directory };
+  const decides = { evaluator, settings: portable, seed, data: files.data };
+  return contentHash(decides as Json).slice(0, 32);
 }
 
-function find(folder: string): Prepared | null {
+/** How the package is told of imported data; scripts of others are shown nothing but what counts as theirs. */
+function importedArguments({ settings, data }: PrepareOrder, files: FilesRead): string[] {
+  if (data === null || !existsSync(data)) return [];
+  if (readingOf(settings).dataset === null) return ['--data', data];
+  const names = Object.keys(files.data);
+  if (names.length === 0) return [];
+  return ['--data', data, ...names.filter((name) => name !== allData).flatMap((name) => ['--dataset', name])];
+}
+
+function find(order: PrepareOrder, folder: string, files: FilesRead): Prepared | null {
   if (!existsSync(folder)) return null;
   const now = new Date();
   utimesSync(folder, now, now);
-  return read(folder);
+  return read(order, folder, files);
 }
 
-function read(folder: string): Prepared {
+function read(order: PrepareOrder, folder: string, files: FilesRead): Prepared {
   const manifest = manifestSchema.safeParse(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')));
   if (!manifest.success) throw new AiraError('design-manifest', `${folder}/manifest.json is not what was expected`);
-  return { folder, manifest: manifest.data };
+  // Scorers of our own were given all they need when the data were prepared.
+  const scoring = readingOf(order.settings).dataset === null ? [] : importedArguments(order, files);
+  return { folder, manifest: manifest.data, scoring };
 }
 
-async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
-  const { python, design, settings, seed, data, secret, keep } = order;
+async function make(order: PrepareOrder, folder: string, files: FilesRead): Promise<Prepared> {
+  const { python, design, settings, seed, data, secret, keep, sandbox } = order;
   mkdirSync(keep, { recursive: true, mode: 0o700 });
   chmodSync(keep, 0o700);
   const making = mkdtempSync(join(keep, 'making-'));
@@ -99,15 +130,23 @@ async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
     const settingsFile = join(making, 'settings.json');
     writeFileSync(settingsFile, JSON.stringify(settings));
     const out = join(making, 'out');
-    const imported = data === null || !existsSync(data) ? [] : ['--data', data];
     const args = ['prepare', '--settings', settingsFile, '--seed', String(seed), '--secret', secret, '--out', out];
-    const { code, stderr } = await runTrusted(python, design, [...args, ...imported], longestSeconds);
-    const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
+    const limits = { seconds: longestSeconds, memoryBytes: scriptMemoryBytes() };
+    const call = [...args, ...importedArguments(order, files)];
+    const { code, stderr } = await runTrusted(python, design, call, { ...limits, sandbox });
+    const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
     if (code === 2)
-      throw new PrerequisiteError('design-data', `the task's data cannot be prepared: ${last}`, 'mend that');
+      throw new PrerequisiteError(
+        'design-data',
+        `the task's data cannot be prepared: ${last}`,
+        'fix that; imported data are listed by: aira data list',
+      );
     if (code !== 0) throw new AiraError('design-prepare', `preparing the task's data failed: ${last}`);
+    if (canonicalJson({ ...(await filesRead(settings, data)) }) !== canonicalJson({ ...files })) {
+      throw new RetryableError('data-changed', 'the task’s data were replaced while they were prepared', 1000);
+    }
     openToAll(out);
-    read(out);
+    read(order, out, files);
     prune(keep);
     try {
       renameSync(out, folder);
@@ -115,7 +154,7 @@ async function make(order: PrepareOrder, folder: string): Promise<Prepared> {
       // Another has made it meanwhile, from the same inputs.
       if (!existsSync(folder)) throw thrown;
     }
-    return read(folder);
+    return read(order, folder, files);
   } finally {
     rmSync(making, { recursive: true, force: true });
   }

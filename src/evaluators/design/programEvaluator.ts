@@ -9,27 +9,26 @@
  *   P3  Without a sandbox nothing is run, unless a person has asked for that; what is measured then says so.
  */
 import { cpus } from 'node:os';
-import type { Json } from '../../domain/canonical.ts';
-import { errorMessage, RetryableError, TerminalError } from '../../domain/errors.ts';
+import { errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
 import { failureSchema, type Job, type Measurement, type Outcome } from '../../domain/evaluation.ts';
 import { fitnessOf } from '../../domain/metric.ts';
 import type { Files } from '../../domain/program.ts';
 import { type Clock, systemClock } from '../../platform/clock.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';
+import { printable } from '../../platform/printable.ts';
 import { systemTimers, type Timers } from '../../platform/timers.ts';
 import { type Device, deviceClassOf } from '../devices.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from '../evaluator.ts';
-import { printable } from '../outputLog.ts';
-import { trainersDirectory } from '../packageRoot.ts';
 import type { Verdict } from '../population.ts';
 import type { Environment } from '../program.ts';
 import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } from '../sandbox/index.ts';
 import { trainerVariables } from '../workerCommand.ts';
 import type { DesignPackage } from './commands.ts';
-import { preparedFolder, secretFile } from './places.ts';
-import { type Prepared, prepared } from './preparation.ts';
+import { secretFile } from './places.ts';
+import type { Prepared } from './preparation.ts';
 import type { Split } from './score.ts';
-import { budgetOf, familyOf } from './settings.ts';
+import { budgetOf } from './settings.ts';
+import { packageFor, prepareTask } from './taskData.ts';
 import { runTrial, type TrialCosts, type TrialOrder, type TrialResult } from './trial.ts';
 import { designVersion } from './version.ts';
 
@@ -49,15 +48,6 @@ export interface ProgramEvaluatorOptions {
   readonly design?: DesignPackage;
   readonly sandbox?: Partial<SandboxOptions>;
 }
-
-const ourPackage: DesignPackage = {
-  folder: trainersDirectory,
-  packages: ['aira_design', 'aira_workers'],
-  module: 'aira_design',
-};
-
-/** The same steps for tasks by others, whose own scripts prepare and score. */
-const taskPackage: DesignPackage = { folder: trainersDirectory, packages: ['aira_tasks'], module: 'aira_tasks' };
 
 const progressEveryMs = 1000;
 const progressSteps = 1000;
@@ -108,9 +98,8 @@ export class ProgramEvaluator implements Evaluator {
   /**
    * Judges one program after the other.
    *
-   * @throws all that `start` throws; PrerequisiteError `design-data` when a task's data cannot be prepared; TerminalError for a
-   * second call at a time (`worker-busy`) or jobs that are not for this evaluator (`evaluator-mismatch`). No job has then got
-   * an outcome.
+   * @throws all that `start` throws; TerminalError for a second call at a time (`worker-busy`) or jobs that are not for this
+   * evaluator (`evaluator-mismatch`). No job has then got an outcome.
    */
   async evaluate(jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void> {
     if (this.#current) throw new TerminalError('worker-busy', 'this worker is running a program already');
@@ -162,28 +151,36 @@ export class ProgramEvaluator implements Evaluator {
         throw new TerminalError('evaluator-mismatch', `a job is for ${wanted}; this worker is ${own}`);
       return { job, files: job.candidate.files, budget: budgetOf(job.settings) };
     });
-    const data: Prepared[] = [];
-    for (const { job } of programs) data.push(await this.#data(job, hello));
     const signal = AbortSignal.any([this.#stopping.signal, ...(handlers.signal ? [handlers.signal] : [])]);
-    for (const [index, { job, files, budget }] of programs.entries()) {
-      const found = data[index];
-      if (!found) continue;
+    for (const { job, files, budget } of programs) {
+      const found = await this.#data(job, hello, sandbox).catch((thrown) => this.#noData(thrown));
+      if ('status' in found) {
+        handlers.onOutcome(job.key, found);
+        continue;
+      }
       const order = { ...this.#common(job, sandbox, files, signal), prepared: found, budget };
       handlers.onOutcome(job.key, await this.#outcome(job, order, handlers));
     }
   }
 
   #package({ settings }: Job): DesignPackage {
-    return this.#options.design ?? (familyOf(settings) === 'airs' ? taskPackage : ourPackage);
+    return this.#options.design ?? packageFor(settings);
   }
 
-  #data(job: Job, { evaluator }: EvaluatorHello): Promise<Prepared> {
-    const { python, data, env } = this.#options;
-    const design = this.#package(job);
-    return prepared({
-      ...{ python, design, evaluator, data, seed: job.seed, settings: job.settings as Json },
-      ...{ secret: secretFile(env), keep: preparedFolder(env) },
+  #data(job: Job, { evaluator }: EvaluatorHello, sandbox: Sandbox): Promise<Prepared> {
+    const source = { ...this.#options, sandbox };
+    return prepareTask(source, {
+      evaluator,
+      settings: job.settings,
+      seed: job.seed,
+      design: this.#package(job),
     });
+  }
+
+  /** Data that cannot be prepared are the outcome of the job that needs them; what may pass is tried again. */
+  #noData(thrown: unknown): Outcome {
+    const reason = thrown instanceof PrerequisiteError ? 'data' : 'lost';
+    return this.#failure({ reason, message: errorMessage(thrown) }, 0);
   }
 
   #common(job: Job, sandbox: Sandbox, files: Files, signal: AbortSignal): Omit<TrialOrder, 'prepared' | 'budget'> {
@@ -198,7 +195,7 @@ export class ProgramEvaluator implements Evaluator {
     };
   }
 
-  /** The outcome of one job. A sandbox that fails to start is tried once more; what fails again is a crash (P1). */
+  /** The outcome of one job. A sandbox that fails to start is tried once more; what fails again is lost (P1). */
   async #outcome(job: Job, order: TrialOrder, handlers: EvaluateHandlers): Promise<Outcome> {
     const { clock, timers, log } = this.#options;
     const begun = clock.monotonic();
@@ -225,7 +222,7 @@ export class ProgramEvaluator implements Evaluator {
       }
     } catch (thrown) {
       log.error({ error: errorMessage(thrown) }, 'a program could not be judged');
-      return this.#failure({ reason: 'crash', message: errorMessage(thrown) }, seconds());
+      return this.#failure({ reason: 'lost', message: errorMessage(thrown) }, seconds());
     } finally {
       stop();
     }
@@ -247,7 +244,7 @@ export class ProgramEvaluator implements Evaluator {
   }
 
   #failure({ reason, message }: Verdict, seconds: number): Outcome {
-    const text = printable(message, longestMessage);
+    const text = printable(message, { lines: true, width: longestMessage }).trim();
     return failureSchema.parse({ status: 'failed', reason, message: text, seconds, device: this.#options.device.name });
   }
 }

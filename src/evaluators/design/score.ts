@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
-import { printable } from '../outputLog.ts';
+import { printable } from '../../platform/printable.ts';
 import type { Verdict } from '../population.ts';
-import { type DesignPackage, runTrusted } from './commands.ts';
+import { type DesignPackage, runTrusted, type TrustedOptions } from './commands.ts';
 import type { Prepared } from './preparation.ts';
 
 export type Split = 'validation' | 'test';
@@ -36,19 +36,24 @@ export async function score(
   design: DesignPackage,
   prepared: Prepared,
   given: { readonly settings: string; readonly predictions: string; readonly state: string; readonly split: Split },
+  limits: Pick<TrustedOptions, 'sandbox' | 'memoryBytes'>,
   signal?: AbortSignal,
 ): Promise<Scored | Verdict> {
   const args = [
     ...['score', '--settings', given.settings, '--manifest', join(prepared.folder, 'manifest.json')],
     ...['--hidden', join(prepared.folder, 'hidden'), '--predictions', given.predictions],
     ...['--state', given.state, '--split', given.split],
+    ...prepared.scoring,
   ];
-  const { code, stdout, stderr } = await runTrusted(python, design, args, longestSeconds, signal);
+  const options = { ...limits, seconds: longestSeconds, ...(signal ? { signal } : {}) };
+  const { code, stdout, stderr, end } = await runTrusted(python, design, args, options);
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
+  // The scorer of a task by others is not ours to mend: what it cannot take has no score.
+  if (end === 'oom' || end === 'timeout') return { reason: end, message: `scoring the submission failed: ${stderr}` };
   const parsed = code === 0 ? saidSchema.safeParse(parse(stdout)) : null;
   if (!parsed?.success) {
-    const last = printable(stderr.trim().split('\n').at(-1) ?? '', 500);
-    throw new AiraError('design-score', `scoring failed: ${last || printable(stdout, 200)}`);
+    const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
+    throw new AiraError('design-score', `scoring failed: ${last || printable(stdout, { width: 200 })}`);
   }
   const { data } = parsed;
   return data.status === 'ok'

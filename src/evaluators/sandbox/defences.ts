@@ -16,6 +16,8 @@ export const defences = [
   'closed-descriptors',
   'sealed-root', // the root and /dev cannot be written
   'read-only-inputs',
+  'private-files', // no inode that is read is shared with the machine or with another program
+  'hidden-init', // the first process of the namespace cannot be reached by /proc
   'bounded-bytes', // every place that can be written has a size
   'bounded-inodes',
   'file-size',

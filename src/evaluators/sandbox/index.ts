@@ -1,5 +1,5 @@
 export { describeSandbox, type SandboxCapability } from './capability.ts';
-export { type ProbeOptions, probeSandbox } from './probe.ts';
+export { openSandbox, type ProbeOptions, probeSandbox } from './probe.ts';
 export { Sandbox, type SandboxOptions, SandboxStartError } from './sandbox.ts';
 export {
   box,

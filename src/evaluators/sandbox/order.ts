@@ -1,5 +1,5 @@
 /** What the launcher is told; `gpu-workers/aira_sandbox/launcher.py` is the other side, installed together with this one. */
-import { bwrapArguments } from './bwrapArguments.ts';
+import { bwrapArguments, stagedMounts } from './bwrapArguments.ts';
 import type { SandboxCapability } from './capability.ts';
 import type { Cgroup } from './cgroups.ts';
 import type { Defences } from './defences.ts';
@@ -19,9 +19,15 @@ export interface LauncherOrder {
   readonly contents: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
   readonly directory: string;
+  /** The socket of a trusted process, which the program gets connected as descriptor 3; null without one. */
+  readonly channel: string | null;
   /** Null: no namespaces of the launcher's own. */
   readonly stage: string | null;
-  readonly sources: readonly string[];
+  readonly sources: readonly { path: string; given: boolean }[];
+  /** What is read are inodes of the program's own, as far as the kernel allows. */
+  readonly privateFiles: boolean;
+  /** Folders of the host that the program may write. */
+  readonly writable: readonly { path: string; bytes: number }[];
   readonly scratch: readonly { name: string; bytes: number; inodes: number; exec: boolean }[];
   /** Root gives way to a user id of the program's own. */
   readonly dedicated: boolean;
@@ -36,9 +42,16 @@ export interface LauncherOrder {
 /** File systems in memory hold this many entries beyond the files that are asked for. */
 const scratchInodes = 10_000;
 
+const writableFolders = ({ writable = [] }: SandboxSpec): LauncherOrder['writable'] =>
+  writable.map(({ source, maxBytes }) => ({ path: source, bytes: maxBytes }));
+
+const largestOutput = ({ output, writable = [] }: SandboxSpec): number =>
+  Math.max(output.maxBytes, ...writable.map(({ maxBytes }) => maxBytes));
+
 /** Limits of each process, which prlimit sets inside, where the count of processes is the program's own. */
 function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean, defences: Defences): string[] {
-  const seconds = limits.cpuSeconds === undefined ? [] : [`--cpu=${Math.ceil(limits.cpuSeconds)}`];
+  // One second beyond what is measured outside, so that a program that is killed for it has visibly used too much.
+  const seconds = limits.cpuSeconds === undefined ? [] : [`--cpu=${Math.ceil(limits.cpuSeconds) + 1}`];
   const largest = Math.max(maxBytes, limits.scratchBytes ?? defaultScratchBytes);
   return [
     ...['--core=0', '--nofile=1024', '--memlock=8388608', ...seconds],
@@ -63,7 +76,8 @@ export function sandboxOrder(
   const bytes = (size: number) => (defences.has('bounded-bytes') ? size : 0);
   const inodes = (count: number) => (defences.has('bounded-inodes') ? count : 0);
   const filter = defences.has('system-calls') ? ['--seccomp', 'aira:seccomp'] : [];
-  const limited = [capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, defences), '--'];
+  const limited = [capability.prlimit, ...processLimits(limits, largestOutput(spec), group !== null, defences), '--'];
+  const filterText = seccompFilter(process.arch, { memoryWatched: group === null }).toString('base64');
   const options = bwrapArguments(spec, capability.root, stage, defences);
   return {
     command: [
@@ -73,12 +87,15 @@ export function sandboxOrder(
     ],
     contents: {
       'aira:arguments': Buffer.from(options.map((option) => `${option}\0`).join('')).toString('base64'),
-      ...(defences.has('system-calls') ? { 'aira:seccomp': seccompFilter().toString('base64') } : {}),
+      ...(defences.has('system-calls') ? { 'aira:seccomp': filterText } : {}),
     },
     environment: defences.has('empty-environment') ? {} : environmentOf(process.env),
     directory: '/',
+    channel: spec.channel ?? null,
     stage,
-    sources: spec.readOnly.map(({ source }) => source),
+    sources: stagedMounts(spec, capability.root).map(({ source, given }) => ({ path: source, given })),
+    privateFiles: defences.has('private-files'),
+    writable: writableFolders(spec),
     scratch: [
       { name: 'out', bytes: bytes(output.maxBytes), inodes: inodes(maxFiles + 2), exec: false },
       { name: 'tmp', bytes: bytes(scratchBytes), inodes: inodes(scratchInodes), exec: true },
@@ -109,7 +126,7 @@ export function unsafeOrder(
   group: Cgroup | null,
 ): LauncherOrder {
   const places = [
-    ...spec.readOnly.map(({ source, target }) => [target, source] as const),
+    ...[...spec.readOnly, ...(spec.writable ?? [])].map(({ source, target }) => [target, source] as const),
     [outputFolder, work] as const,
   ];
   const outside = (text: string): string => {
@@ -126,14 +143,17 @@ export function unsafeOrder(
   const environment = { ...baseEnvironment, ...spec.env };
   return {
     command: [
-      ...[capability.prlimit, ...processLimits(limits, output.maxBytes, group !== null, every), '--'],
+      ...[capability.prlimit, ...processLimits(limits, largestOutput(spec), group !== null, every), '--'],
       ...spec.argv.map(outside),
     ],
     contents: {},
     environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, outside(value)])),
-    directory: work,
+    directory: spec.directory === undefined ? work : outside(spec.directory),
+    channel: spec.channel ?? null,
     stage: null,
     sources: [],
+    privateFiles: false,
+    writable: writableFolders(spec),
     scratch: [],
     dedicated: false,
     groups: group?.entrances ?? [],

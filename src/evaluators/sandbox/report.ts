@@ -35,6 +35,7 @@ const messageSchema = z.discriminatedUnion('type', [
     cpuSeconds: z.number().nonnegative(),
     peakBytes: z.int().nonnegative(),
     watched: z.boolean(),
+    full: z.boolean(),
     ran: z.boolean(),
   }),
   z.strictObject({ type: z.literal('file'), path, bytes: z.int().nonnegative() }),

@@ -22,6 +22,7 @@ import type { SandboxCapability } from './capability.ts';
 import { Cgroup } from './cgroups.ts';
 import { type Defences, everyDefence } from './defences.ts';
 import { type LauncherOrder, sandboxOrder, unsafeOrder } from './order.ts';
+import { makePlain } from './plainFolder.ts';
 import { type Ended, ReportReader } from './report.ts';
 import { defaultFiles, defaultLogBytes, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
 
@@ -200,12 +201,13 @@ export class Sandbox {
     const cut = interrupted as Exclude<SandboxEnd, 'exited'> | null;
     if (problem) throw problem;
     if (reader.unstartable !== null) throw new SandboxStartError(reader.unstartable);
+    const left = (spec.writable ?? []).flatMap(({ source }) => makePlain(source));
     const starved = (usage?.outOfMemoryKills ?? 0) > 0 && told?.code !== 0;
-    if (cut === null && !starved && !told?.watched) {
+    if (cut === null && !starved && !told?.watched && !told?.full) {
       if (!told || !reader.done) throw new SandboxStartError(`the launcher ended early; ${stderr.lastLines(4, 500)}`);
       if (!told.ran) throw new SandboxStartError(stderr.lastLines(4, 500) || 'bubblewrap gave no reason');
     }
-    const how: SandboxEnd = cut ?? (starved || told?.watched ? 'oom' : 'exited');
+    const how: SandboxEnd = cut ?? (told?.full ? 'full' : starved || told?.watched ? 'oom' : 'exited');
     return {
       end: how,
       exitCode: how === 'exited' && told ? (told.code ?? 128 + (told.signal ?? 0)) : null,
@@ -215,7 +217,7 @@ export class Sandbox {
       cpuSeconds: usage?.cpuSeconds ?? told?.cpuSeconds ?? 0,
       peakMemoryBytes: usage?.peakMemoryBytes ?? told?.peakBytes ?? 0,
       files: how === 'exited' ? reader.files : [],
-      strange: how === 'exited' ? reader.strange : [],
+      strange: how === 'exited' ? [...reader.strange, ...left] : [],
       unsafe: capability.mode === 'unsafe',
     };
   }

@@ -2,7 +2,8 @@
  * Which system calls untrusted code may not make. Everything else is allowed: torch and numpy use several hundred, and the
  * namespaces have taken away what the ordinary ones could reach. Refused is what would give code a way round the
  * namespaces (new namespaces, mounts, other processes' memory, sockets of a family that knows no network namespace, such as
- * vsock), and what has often been a way into the kernel (bpf, io_uring, userfaultfd, performance events, keys).
+ * vsock), what has often been a way into the kernel (bpf, io_uring, userfaultfd, performance events, keys), and what tells of other
+ * programs' use of a file (inotify, fanotify, dnotify, leases). Locks stay: sqlite needs them, and they are taken on private inodes.
  */
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { assemble, type Instruction, jump, label, load, returns } from './bpf.ts';
@@ -33,12 +34,25 @@ const unixFamily = 1;
 /** TIOCSTI and TIOCLINUX put characters into the terminal of whoever started the laboratory. */
 const terminalInput = [0x5412, 0x541c];
 
-/** Judged by their arguments; all others of the table are refused whatever they ask. */
-const judged: ReadonlySet<Syscall> = new Set<Syscall>(['clone', 'clone3', 'socket', 'ioctl']);
+/** F_SETLEASE and F_NOTIFY of linux/fcntl.h. */
+const fileWatches = [1024, 1026];
+/** Memory that belongs to no process and to no file system of ours; permitted where a control group counts it. */
+const uncountedMemory: readonly Syscall[] = ['memfd_create', 'shmget'];
+
+/** Judged by their arguments, or by who counts memory; all others of the table are refused whatever they ask. */
+const judged: ReadonlySet<Syscall> = new Set<Syscall>([
+  ...(['clone', 'clone3', 'socket', 'socketpair', 'ioctl', 'fcntl'] as const),
+  ...uncountedMemory,
+]);
 export const refused: readonly Syscall[] = (Object.keys(syscalls) as Syscall[]).filter((name) => !judged.has(name));
 
+export interface FilterOptions {
+  /** Memory is added up from outside, over processes and file systems, rather than by a control group. */
+  readonly memoryWatched?: boolean;
+}
+
 /** What the filter says of a call, as instructions; the order is that of frequency. */
-export function filterInstructions(processor: Processor): Instruction[] {
+export function filterInstructions(processor: Processor, { memoryWatched = false }: FilterOptions = {}): Instruction[] {
   const number = (name: Syscall): number | null => syscalls[name][processor];
   const given = (name: Syscall): number => {
     const found = number(name);
@@ -54,15 +68,8 @@ export function filterInstructions(processor: Processor): Instruction[] {
     ...(processor === 'x64' ? [jump('atLeast', x32Bit, { no: 'native' }), returns(verdicts.errno(errnos.ENOSYS))] : []),
     label('native'),
 
-    jump('equal', given('ioctl'), { no: 'not-ioctl' }),
-    load(offsets.argument(1)),
-    ...terminalInput.flatMap((request, index) => [
-      jump('equal', request, { no: `terminal-${index}` }),
-      returns(verdicts.errno(errnos.EPERM)),
-      label(`terminal-${index}`),
-    ]),
-    returns(verdicts.allow),
-    label('not-ioctl'),
+    ...refuseArguments('ioctl', given('ioctl'), terminalInput),
+    ...refuseArguments('fcntl', given('fcntl'), fileWatches),
 
     jump('equal', given('clone'), { no: 'not-clone' }),
     load(offsets.argument(0)),
@@ -77,13 +84,21 @@ export function filterInstructions(processor: Processor): Instruction[] {
     returns(verdicts.errno(errnos.ENOSYS)),
     label('not-clone3'),
 
-    jump('equal', given('socket'), { no: 'not-socket' }),
-    load(offsets.argument(0)),
-    jump('equal', unixFamily, { yes: 'unix' }),
-    returns(verdicts.errno(errnos.EAFNOSUPPORT)),
-    label('unix'),
-    returns(verdicts.allow),
-    label('not-socket'),
+    ...(['socket', 'socketpair'] as const).flatMap((name) => [
+      jump('equal', given(name), { no: `not-${name}` }),
+      load(offsets.argument(0)),
+      jump('equal', unixFamily, { yes: `unix-${name}` }),
+      returns(verdicts.errno(errnos.EAFNOSUPPORT)),
+      label(`unix-${name}`),
+      returns(verdicts.allow),
+      label(`not-${name}`),
+    ]),
+
+    ...(memoryWatched ? uncountedMemory : []).flatMap((name) => [
+      jump('equal', given(name), { no: `not-${name}` }),
+      returns(verdicts.errno(errnos.ENOSYS)),
+      label(`not-${name}`),
+    ]),
 
     ...refused.flatMap((name) => {
       const found = number(name);
@@ -94,12 +109,27 @@ export function filterInstructions(processor: Processor): Instruction[] {
   ];
 }
 
+/** Refuses a call for some values of its second argument, and permits it for all others. */
+function refuseArguments(name: string, number: number, values: readonly number[]): Instruction[] {
+  return [
+    jump('equal', number, { no: `not-${name}` }),
+    load(offsets.argument(1)),
+    ...values.flatMap((value) => [
+      jump('equal', value, { no: `${name}-is-not-${value}` }),
+      returns(verdicts.errno(errnos.EPERM)),
+      label(`${name}-is-not-${value}`),
+    ]),
+    returns(verdicts.allow),
+    label(`not-${name}`),
+  ];
+}
+
 /**
  * The filter as the kernel takes it.
  *
  * @throws PrerequisiteError `seccomp` for a processor whose table of calls is not known here.
  */
-export function seccompFilter(processor: string = process.arch): Buffer {
+export function seccompFilter(processor: string = process.arch, options: FilterOptions = {}): Buffer {
   if (processor !== 'x64' && processor !== 'arm64') {
     throw new PrerequisiteError(
       'seccomp',
@@ -107,5 +137,5 @@ export function seccompFilter(processor: string = process.arch): Buffer {
       'run untrusted code on an x86-64 or ARM64 machine, or pass --unsafe',
     );
   }
-  return assemble(filterInstructions(processor));
+  return assemble(filterInstructions(processor, options));
 }

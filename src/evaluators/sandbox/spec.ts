@@ -4,6 +4,14 @@ export interface ReadOnlyMount {
   readonly target: string;
 }
 
+/** A folder of the host that the program may write. What it leaves there that is no plain file or folder is taken away. */
+export interface WritableMount {
+  readonly source: string;
+  readonly target: string;
+  /** What may lie in it before the program is ended; measured five times a second. */
+  readonly maxBytes: number;
+}
+
 export interface SandboxLimits {
   /** Wall-clock time of the program, from its start to the last of its processes. */
   readonly seconds: number;
@@ -26,6 +34,10 @@ export interface SandboxSpec {
   /** Program and arguments. Paths are those inside. */
   readonly argv: readonly [program: string, ...args: string[]];
   readonly readOnly: readonly ReadOnlyMount[];
+  /** For scripts whose output is too large for memory. */
+  readonly writable?: readonly WritableMount[];
+  /** Where it starts; `outputFolder` otherwise. */
+  readonly directory?: string;
   /** What it leaves in `outputFolder` is copied to `directory`, which must exist and be empty. */
   readonly output: { readonly directory: string; readonly maxBytes: number; readonly maxFiles?: number };
   readonly limits: SandboxLimits;
@@ -33,6 +45,11 @@ export interface SandboxSpec {
   readonly env?: Readonly<Record<string, string>>;
   /** The GPU it may use, by index; none where it is left out. */
   readonly gpu?: number;
+  /**
+   * A Unix socket of the host, in a folder that only this user can enter, on which a trusted process listens. The program gets
+   * one connection to it as descriptor 3 and cannot make another.
+   */
+  readonly channel?: string;
 }
 
 /** Everything of ours lies below it inside. */
@@ -62,6 +79,7 @@ export type SandboxEnd =
   | 'timeout'
   | 'oom'
   | 'flooded' // wrote more to its output streams than is read
+  | 'full' // wrote more into a folder of the host than it may
   | 'cancelled';
 
 export interface SandboxResult {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { mean, variance } from 'd3-array';
 import * as z from 'zod';
 import {
@@ -11,8 +10,10 @@ import {
 import { contentHash, type Json } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
+import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { rungSchema } from '../../domain/task.ts';
+import { readTextFile } from '../../platform/textFile.ts';
 
 /** Everything that decides what a table's figures are: two tables with equal provenance may be joined. */
 export const tableProvenanceSchema = z.strictObject({
@@ -137,12 +138,17 @@ const malformed = (problem: string, cause?: unknown) =>
     cause,
   });
 
+/** The shipped tables have a hundredth of it. */
+const bounds: JsonBounds = { characters: 256 * 1024 * 1024, depth: 8, items: 20_000_000 };
+
 /** @throws PrerequisiteError `table-malformed` */
 export function readTable(path: string): Table {
   let raw: unknown;
   try {
-    raw = JSON.parse(readFileSync(path, 'utf8'));
+    const remedy = 'give the path of a table, or build it with: aira table build';
+    raw = parseJson(readTextFile(path, { code: 'table-malformed', remedy, mostBytes: bounds.characters }), bounds);
   } catch (thrown) {
+    if (thrown instanceof PrerequisiteError) throw thrown;
     throw malformed(`${path}: ${errorMessage(thrown)}`, thrown);
   }
   const parsed = tableSchema.safeParse(raw);

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { makeFolder } from '../../platform/folder.ts';
 
 const entrySchema = z.strictObject({
   version: z.literal(1),
@@ -49,7 +50,7 @@ export class ResponseCache {
     const path = this.#path(entry.key);
     const aside = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      makeFolder(this.#directory, 0o700);
       writeFileSync(aside, JSON.stringify({ version: 1, ...entry }), { mode: 0o600 });
       renameSync(aside, path);
       if (this.#writes++ % writesPerSweep === 0) this.#sweep();

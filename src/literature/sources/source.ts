@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import type { Item, LiteratureSource } from '../../domain/literature.ts';
 import type { IndexedDocument } from '../document.ts';
 import type { GetRequest, LiteratureClient } from '../http/client.ts';
@@ -50,18 +51,21 @@ export async function askService<T>(
   return { answer: parse(body), retrievedAt };
 }
 
+/** OpenAlex sends each abstract word by word, with the places of each. */
+const answerBounds: JsonBounds = { characters: 2 * 1024 * 1024, depth: 24, items: 200_000 };
+
 /** An answer as this schema. @throws MalformedAnswerError naming the first thing that is wrong. */
 function parseAnswer<T>(service: string, body: string, schema: z.ZodType<T>): T {
   let raw: unknown;
   try {
-    raw = JSON.parse(body);
+    raw = parseJson(body, answerBounds);
   } catch (cause) {
     throw new MalformedAnswerError(service, 'no JSON', { cause });
   }
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new MalformedAnswerError(service, `${z.core.toDotPath(issue?.path ?? [])} ${issue?.message}`);
+  throw new MalformedAnswerError(service, `${z.core.toDotPath(issue?.path ?? [])} ${issue?.message}`.slice(0, 200));
 }
 
 /** What all documents of online sources have in common: nobody of Aira has checked them, and they carry no hints. */

@@ -1,7 +1,8 @@
 import { operators } from '../../domain/node.ts';
+import { agentEndText } from '../agentEnds.ts';
 import type { ReportAgent, ReportData } from '../data.ts';
-import { bestScreened, isProposal, meanOf, meanOn, scoresOn } from '../findings.ts';
-import { count, metric } from '../format.ts';
+import { bestScreened, isProposal, meanOf, meanOn, proposalsOf, scoresOn } from '../findings.ts';
+import { count, metric, shortened } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../palette.ts';
 import { section, table } from '../table.ts';
@@ -13,9 +14,9 @@ function key(index: number): Markup {
 
 /** What each agent did and how far it came. */
 export function agentSection(data: ReportData): Markup {
-  const row = ({ name, model, scaffold }: ReportAgent, index: number) => {
+  const row = ({ name, model, scaffold, end }: ReportAgent, index: number) => {
+    const proposals = proposalsOf(data, name);
     const own = data.nodes.filter((node) => node.agent === name && isProposal(node));
-    const of = (status: string) => count(own.filter((node) => node.status === status).length);
     const best = bestScreened(own);
     const promoted = own.filter((node) => scoresOn(node, 'confirm').length > 0);
     const mix = operators
@@ -25,15 +26,17 @@ export function agentSection(data: ReportData): Markup {
     return [
       html`${key(index)} ${name}`,
       html`${model}<br><small>${scaffold}</small>`,
-      count(own.length),
-      of('evaluated'),
-      of('failed'),
-      count(own.filter(({ status }) => status === 'rejected' || status === 'duplicate').length),
-      count(own.filter(({ saved }) => saved).length),
+      count(proposals.proposed),
+      count(proposals.evaluated),
+      count(proposals.cached),
+      count(proposals.failed),
+      count(proposals.rejected),
+      count(proposals.duplicate),
       metric(best ? meanOn(best, 'screen') : null, data.search),
       metric(meanOf(own, 'screen'), data.search),
       count(promoted.length),
       mix.join(', '),
+      shortened(agentEndText(end) ?? '', 200),
     ];
   };
   return section(
@@ -45,13 +48,15 @@ export function agentSection(data: ReportData): Markup {
         { head: 'model, scaffold' },
         { head: 'proposed', kind: 'number' },
         { head: 'evaluated', kind: 'number' },
+        { head: 'cached', kind: 'number' },
         { head: 'failed', kind: 'number' },
-        { head: 'refused', kind: 'number' },
-        { head: 'saved', kind: 'number' },
+        { head: 'rejected', kind: 'number' },
+        { head: 'duplicate', kind: 'number' },
         { head: 'best screen', kind: 'number' },
         { head: 'mean screen', kind: 'number' },
         { head: 'promoted', kind: 'number' },
         { head: 'operators' },
+        { head: 'end' },
       ],
       data.agents.map(row),
     ),

@@ -1,9 +1,9 @@
 import { descending } from 'd3-array';
-import { structuredPatch } from 'diff';
 import { parseProgram } from '../../domain/program.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
 import { metric, shortened } from '../format.ts';
+import { hunksOf } from '../hunks.ts';
 import { html, type Markup } from '../markup.ts';
 import { section } from '../table.ts';
 
@@ -25,7 +25,7 @@ function difference(before: ReportNode, after: ReportNode): Markup | null {
   const [old, now] = [files(before), files(after)];
   if (!old || !now) return null;
   const pieces = Object.keys(now).flatMap((name) => {
-    const { hunks } = structuredPatch(name, name, old[name] ?? '', now[name] ?? '', '', '', { context: 3 });
+    const hunks = hunksOf(name, old[name] ?? '', now[name] ?? '', 3);
     const lines = hunks.flatMap(({ oldStart, newStart, lines: own }) => [`@@ ${oldStart} to ${newStart} @@`, ...own]);
     if (lines.length === 0) return [];
     const shown = lines.slice(0, mostLines).map((line) => {

@@ -1,6 +1,6 @@
 import { px } from '../charts/scale.ts';
 import type { FunnelRow, ReportData } from '../data.ts';
-import { count } from '../format.ts';
+import { count, shortened } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { groupRow, section, table } from '../table.ts';
 
@@ -31,8 +31,11 @@ export function funnelSection({ funnel: data }: ReportData): Markup | null {
     { head: 'improved', kind: 'number' },
     { head: 'improved without a citation', kind: 'number' },
   ] as const;
-  const rows = data.agents.flatMap(({ agent, attempts, sources, withoutCitation }) => [
-    groupRow(columns.length, `${agent}, ${count(attempts)} attempts`),
+  const rows = data.agents.flatMap(({ agent, attempts, failed, failure, sources, withoutCitation }) => [
+    groupRow(
+      columns.length,
+      `${agent}, ${count(attempts)} attempts${failed === 0 ? '' : `; ${count(failed)} searches or reads failed: ${shortened(failure ?? '', 160)}`}`,
+    ),
     ...sources.map((row, index) => [
       row.source,
       funnel(row, attempts),

@@ -1,6 +1,7 @@
 import type { Space } from '../../domain/space.ts';
+import { agentEndSentences } from '../agentEnds.ts';
 import type { ReportData } from '../data.ts';
-import { bases, basisName, type Findings, isProposal } from '../findings.ts';
+import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
 import { count, duration, score } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { unfinished, verdict } from '../sentences.ts';
@@ -18,8 +19,7 @@ function whatIsSought(space: Space): string {
 /** What was searched, what came of it in a sentence or two, and the figures that size the effort. */
 export function header(data: ReportData, findings: Findings): Markup {
   const { search, budget } = data;
-  const proposals = data.nodes.filter(isProposal);
-  const of = (status: string) => proposals.filter((node) => node.status === status).length;
+  const proposals = proposalsOf(data);
   const basis = bases.toReversed().find((each) => each !== 'test' && findings.noise[each]);
   const noise = basis ? findings.noise[basis] : null;
   const open = unfinished(data);
@@ -27,12 +27,12 @@ export function header(data: ReportData, findings: Findings): Markup {
 <p class="kicker">Aira search report</p>
 <h1>${search.id}</h1>
 <p class="facts">task ${search.task} · profile ${search.profile} · ${whatIsSought(search.space)} · ${search.metric}, ${search.lowerIsBetter ? 'lower' : 'higher'} is better</p>
-<div class="verdict">${verdict(data, findings).map((sentence) => html`<p>${sentence}</p>`)}${open === null ? null : html`<p class="open">${open}</p>`}</div>
+<div class="verdict">${verdict(data, findings).map((sentence) => html`<p>${sentence}</p>`)}${open === null ? null : html`<p class="open">${open}</p>`}${data.endings.map(({ sentence }) => html`<p class="open">${sentence}</p>`)}${agentEndSentences(data).map((sentence) => html`<p class="open">${sentence}.</p>`)}</div>
 <dl class="figures">
-${figure(count(proposals.length), 'proposed')}
-${figure(count(of('evaluated')), 'evaluated')}
-${figure(count(of('failed')), 'failed')}
-${figure(count(budget.saved.evaluations), 'evaluations saved')}
+${figure(count(proposals.proposed), 'proposed')}
+${figure(count(proposals.evaluated), 'evaluated', proposals.cached > 0 ? `${count(proposals.cached)} cached` : '')}
+${figure(count(proposals.failed), 'failed')}
+${figure(count(proposals.rejected + proposals.duplicate), 'rejected or duplicate')}
 ${figure(count(data.agents.length), data.agents.length === 1 ? 'agent' : 'agents')}
 ${figure(duration(budget.spent.minutes * 60), 'wall time')}
 ${figure(duration(budget.spent.deviceSeconds), 'training time')}

@@ -28,9 +28,10 @@ export function scoreCells(
   const summary = summarise(scores);
   if (!summary) return ['–', '', ''];
   const error = standardError(noise, summary.n);
+  const attempts = node.attempts[basis === 'test' ? 'final' : basis];
   return [
     html`${metric(summary.mean, reading)}${error === null ? null : html` <small>± ${score(error)}</small>`}`,
-    summary.n,
+    attempts > summary.n ? html`${summary.n} <small>${attempts} attempts</small>` : summary.n,
     whisker(
       axis,
       summary.mean,

@@ -9,11 +9,12 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 export function studyMarkdown(report: StudyReport): string {
   const { study, analysis, tasks, results } = report;
   const arms = analysis.arms.toSorted((a, b) => b.middle - a.middle);
-  const evaluations = results.reduce((sum, run) => sum + run.evaluated, 0);
+  const evaluations = results.reduce((sum, run) => sum + run.evaluated + run.failed, 0);
   return [
     `**${study.question}** ${count(study.arms.length)} arms x ${count(study.seeds)} paired seeds x ${count(study.budget.evaluations)} evaluations on ${tasks.map(({ label }) => label).join(', ')}; ${count(results.length)} runs, ${count(evaluations)} evaluations.`,
     '',
     ...analysis.comparisons.map(({ sentence }) => `- ${sentence}`),
+    ...analysis.cautions.map((caution) => `- ${caution}`),
     '',
     table(
       ['arm', 'interquartile mean', '95 % interval', 'mean', 'normalised', 'valid', 'Elo'],

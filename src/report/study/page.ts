@@ -35,10 +35,10 @@ function header(report: StudyReport): Markup {
 <p class="kicker">Aira study: ${report.name}</p>
 <h1>${study.question}</h1>
 <p class="facts">${tasks.map(({ label }) => label).join(', ')} · ${count(study.arms.length)} arms · ${count(study.seeds)} paired seeds · ${count(study.budget.evaluations)} evaluations a run · ${unitName(report)}, higher is better</p>
-<div class="verdict">${analysis.comparisons.slice(0, 12).map(({ sentence }) => html`<p>${sentence}</p>`)}</div>
+<div class="verdict">${analysis.comparisons.slice(0, 12).map(({ sentence }) => html`<p>${sentence}</p>`)}${analysis.cautions.map((caution) => html`<p class="open">${caution}</p>`)}</div>
 <dl class="figures">
 <div><dt>runs</dt><dd>${count(results.length)}</dd></div>
-<div><dt>evaluations</dt><dd>${count(results.reduce((sum, run) => sum + run.evaluated, 0))}</dd></div>
+<div><dt>evaluations</dt><dd>${count(results.reduce((sum, run) => sum + run.evaluated + run.failed, 0))}</dd></div>
 <div><dt>comparisons</dt><dd>${count(analysis.comparisons.length)}</dd></div>
 <div><dt>told apart</dt><dd>${count(told)}</dd></div>
 </dl>
@@ -91,7 +91,8 @@ function armTable(report: StudyReport): Markup {
       ? '–'
       : html`${arm.elo.rating.toFixed(0)} <small>${arm.elo.low === null ? '' : `${arm.elo.low.toFixed(0)}–${arm.elo.high?.toFixed(0)}`}</small>`,
     count(arm.runs),
-    count(arm.refused),
+    count(arm.rejected),
+    count(arm.duplicate),
     count(arm.failed),
   ];
   return section(
@@ -107,7 +108,8 @@ function armTable(report: StudyReport): Markup {
         { head: 'valid', kind: 'number' },
         { head: 'Elo', kind: 'number' },
         { head: 'runs', kind: 'number' },
-        { head: 'refused', kind: 'number' },
+        { head: 'rejected', kind: 'number' },
+        { head: 'duplicate', kind: 'number' },
         { head: 'failed', kind: 'number' },
       ],
       best.map(row),

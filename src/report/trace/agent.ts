@@ -1,4 +1,5 @@
 import { operators } from '../../domain/operator.ts';
+import { agentEndText } from '../agentEnds.ts';
 import { candidateMarkup } from '../candidate.ts';
 import { count, score, shortened, signed } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
@@ -11,8 +12,8 @@ import { operatorMark, treeChart } from './tree.ts';
 const row = (name: string, content: Markup | string | null): Markup | null =>
   content === null || content === '' ? null : html`<dt>${name}</dt><dd>${content}</dd>`;
 
-const effectMarkup = (effect: number | null): Markup | null =>
-  effect === null ? null : html`<span class="${effect > 0 ? 'up' : 'down'}">${signed(effect)}</span>`;
+const effectMarkup = ({ effect, improved }: Step): Markup | null =>
+  effect === null ? null : html`<span class="${improved ? 'up' : 'down'}">${signed(effect)}</span>`;
 
 const mention = ({ node, screen }: Mention) => html`${node} (${score(screen)})`;
 
@@ -42,14 +43,16 @@ function readingMarkup({ readings, evidence, works }: Step): Markup | null {
   };
   const list = (ids: readonly string[]) => ids.map((id, index) => html`${index > 0 ? ', ' : null}${item(id)}`);
   const results = evidence.filter((id) => !id.includes(':'));
-  return html`${readings.map(({ how, query, found }) =>
+  const failure = (failed: string | undefined) => (failed === undefined ? null : html`; failed: ${failed}`);
+  return html`${readings.map(({ how, query, found, failed }) =>
     how === 'read'
-      ? html`<div>read ${found.length > 0 ? list(found) : `${query}, which nobody knew`}</div>`
-      : html`<div>${how.replace('-', ' ')} “${shortened(query, 200)}”: ${found.length > 0 ? list(found) : 'nothing found'}</div>`,
+      ? html`<div>read ${found.length > 0 ? list(found) : `${shortened(query, 200)}, an unknown id`}${failure(failed)}</div>`
+      : html`<div>${how.replace('-', ' ')} “${shortened(query, 200)}”: ${found.length > 0 ? list(found) : 'nothing found'}${failure(failed)}</div>`,
   )}${results.length > 0 ? html`<div>cites results ${results.join(', ')}</div>` : null}`;
 }
 
-function outcome({ measured, predicted, effect, reason, message, status }: Step): Markup {
+function outcome(step: Step): Markup {
+  const { measured, predicted, effect, reason, message, status } = step;
   if (measured.screen === null) {
     return html`${status}${reason && reason !== status ? ` (${reason})` : null}${message ? html`: ${shortened(message, 500)}` : null}`;
   }
@@ -58,15 +61,15 @@ function outcome({ measured, predicted, effect, reason, message, status }: Step)
     ...(measured.confirm.length > 0 ? [`confirm ${measured.confirm.map(score).join(', ')}`] : []),
     ...(measured.final.length > 0 ? [`final ${measured.final.map(score).join(', ')}`] : []),
   ];
-  return html`${score(measured.screen)}${effect === null ? null : html`, ${effectMarkup(effect)} against the parent`}${more.map((text) => `; ${text}`)}`;
+  return html`${score(measured.screen)}${effect === null ? null : html`, ${effectMarkup(step)} against the parent`}${more.map((text) => `; ${text}`)}`;
 }
 
 function stepMarkup(step: Step): Markup {
-  const { node, operator, view, choice, parents, hypothesis, change, lesson, taken, calls, measured, effect } = step;
+  const { node, operator, view, choice, parents, hypothesis, change, lesson, taken, calls, measured } = step;
   const { className } = operatorMark[operator] ?? { className: '' };
   const best = view.best ? html`; the best, ${mention(view.best)}` : null;
   const others = view.others > 0 ? `, ${count(view.others)} by other agents` : '';
-  return html`<details class="step" id="${node}"><summary><i class="${className}"></i><span>${node}</span><span class="wide">${operator}</span><span class="wide">${step.short}</span><span class="number">${measured.screen === null ? step.status : score(measured.screen)}</span><span class="number wide">${effectMarkup(effect)}</span></summary>
+  return html`<details class="step" id="${node}"><summary><i class="${className}"></i><span>${node}</span><span class="wide">${operator}</span><span class="wide">${step.short}</span><span class="number">${measured.screen === null ? step.status : score(measured.screen)}</span><span class="number wide">${effectMarkup(step)}</span></summary>
 <dl class="told">
 ${row('view', html`${count(view.known)} results and ${count(view.pending)} pending${others}${best}`)}
 ${row('choice', choice)}
@@ -86,15 +89,16 @@ ${row('cost', calls.calls === 0 ? null : `${count(calls.calls)} calls, ${count(c
 
 /** One agent: its tree, its operators, how far it explored, and its attempts one by one. */
 export function agentStorySection(story: AgentStory, { lowerIsBetter }: Story): Markup {
-  const { agent, model, scaffold, reads, steps } = story;
+  const { agent, model, scaffold, reads, steps, end, spend } = story;
   const anchor = `agent-${agent}`;
   const used = operators.filter((operator) => steps.some((step) => step.operator === operator));
   const keys = html`<p class="keys">${used.map((operator) => html`<span><i class="${operatorMark[operator]?.className ?? ''}"></i>${operator}</span>`)}<span><i class="dashed"></i>no score</span><span><i class="ring"></i>best of the agent</span><span>larger is better; numbers are attempts</span></p>`;
-  if (steps.length === 0) return section(anchor, agent, html`<p>No attempt yet.</p>`);
+  const facts = html`<p class="facts">${model}, ${scaffold}${reads === null ? null : `, reads ${reads}`}${spend.calls === 0 ? null : `; ${count(spend.calls)} calls, $${spend.dollars.toFixed(4)}`}</p>${end === null ? null : html`<p>Ended: ${agentEndText(end)}.</p>`}`;
+  if (steps.length === 0) return section(anchor, agent, html`${facts}<p>No attempt.</p>`);
   return section(
     anchor,
     agent,
-    html`<p class="facts">${model}, ${scaffold}${reads === null ? null : `, reads ${reads}`}</p>
+    html`${facts}
 ${keys}${treeChart(story, lowerIsBetter)}
 <div class="pair"><div>${operatorTable(story)}</div><figure>${explorationChart(story)}</figure></div>
 <h3>Attempt by attempt</h3>

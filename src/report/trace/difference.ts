@@ -1,8 +1,8 @@
-import { structuredPatch } from 'diff';
 import { canonicalText, changedLayers, type Primitive, parseArchitecture } from '../../domain/architecture.ts';
 import { CandidateError } from '../../domain/errors.ts';
 import { type Files, parseProgram, programText } from '../../domain/program.ts';
 import type { SpaceKind } from '../../domain/space.ts';
+import { hunksOf } from '../hunks.ts';
 
 /** What differs between two candidates: which layers, or which lines of which files. */
 export type Difference =
@@ -34,10 +34,6 @@ export interface ElementaryChange {
 
 const programs = (from: string, to: string): [Files, Files] => [parseProgram(from), parseProgram(to)];
 const namesOf = (...files: Files[]): string[] => [...new Set(files.flatMap((each) => Object.keys(each)))].sort();
-
-function hunksOf(name: string, from: string, to: string, context: number) {
-  return structuredPatch(name, name, from, to, undefined, undefined, { context }).hunks;
-}
 
 /** Null where one of the two is no candidate of its kind, such as an answer that was rejected. */
 export function differenceOf(kind: SpaceKind, from: string, to: string): Difference | null {

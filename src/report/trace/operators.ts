@@ -19,7 +19,7 @@ export function operatorTable({ steps }: AgentStory): Markup {
   const rows = used.map(({ operator, own }) => {
     const scored = own.filter(({ measured }) => measured.screen !== null);
     const compared = own.flatMap(({ effect }) => (effect === null ? [] : [effect]));
-    const better = compared.filter((effect) => effect > 0);
+    const better = own.filter(({ improved }) => improved);
     const { className } = operatorMark[operator] ?? { className: '' };
     return [
       html`<span class="keys"><span><i class="${className}"></i>${operator}</span></span>`,

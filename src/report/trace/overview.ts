@@ -1,4 +1,5 @@
-import { count, percent } from '../format.ts';
+import { agentEndText } from '../agentEnds.ts';
+import { count, percent, shortened } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { section, table } from '../table.ts';
 import type { Story } from './story.ts';
@@ -37,10 +38,10 @@ function takings({ agents }: Story): Markup | null {
 
 /** All agents side by side, and what went from one to another. */
 export function overviewSection(story: Story): Markup {
-  const rows = story.agents.map(({ agent, model, scaffold, reads, steps }) => {
+  const rows = story.agents.map(({ agent, model, scaffold, reads, steps, end }) => {
     const scored = steps.filter(({ measured }) => measured.screen !== null);
     const compared = steps.filter(({ effect }) => effect !== null);
-    const improved = compared.filter(({ effect }) => (effect ?? 0) > 0);
+    const improved = compared.filter((step) => step.improved);
     const distances = steps
       .flatMap(({ distance: { nearest } }) => (nearest === null ? [] : [nearest]))
       .sort((a, b) => a - b);
@@ -52,8 +53,10 @@ export function overviewSection(story: Story): Markup {
       compared.length === 0 ? '–' : `${count(improved.length)} of ${count(compared.length)}`,
       distances.length === 0 ? '–' : percent(distances[Math.floor(distances.length / 2)] ?? 0),
       count(steps.filter(({ retrieved }) => retrieved.length > 0).length),
+      count(steps.filter(({ readings }) => readings.some(({ failed }) => failed !== undefined)).length),
       count(steps.filter(({ evidence }) => evidence.length > 0).length),
       count(steps.filter(({ lesson }) => lesson !== null).length),
+      shortened(agentEndText(end) ?? '', 200),
     ];
   });
   return section(
@@ -68,8 +71,10 @@ export function overviewSection(story: Story): Markup {
         { head: 'better than parent', kind: 'number' },
         { head: 'median distance', kind: 'number' },
         { head: 'read', kind: 'number' },
+        { head: 'reading failed', kind: 'number' },
         { head: 'cited', kind: 'number' },
         { head: 'lessons', kind: 'number' },
+        { head: 'end' },
       ],
       rows,
     )}<p class="note">A child is better than its parent by one training each, noise included. Distance: the share of layers, or of lines, in which a candidate differs from the nearest of the agent's earlier ones.</p><h3>What was taken from other agents</h3>${takings(story)}`,

@@ -1,5 +1,7 @@
+import type { AgentEnd } from '../../domain/agentEnd.ts';
+import type { Spend } from '../../domain/call.ts';
 import { shortCandidate } from '../../domain/candidate.ts';
-import { TerminalError } from '../../domain/errors.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import { metricValue } from '../../domain/metric.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
@@ -55,8 +57,10 @@ export interface Step {
     readonly confirm: readonly number[];
     readonly final: readonly number[];
   };
-  /** Fitness above that of the first parent on the screening rung; more is better, whatever the metric. */
+  /** The metric less that of the first parent, on the screening rung; null where one of them has none. */
   readonly effect: number | null;
+  /** Whether that is a gain. */
+  readonly improved: boolean | null;
   /** Why there is no score. */
   readonly reason: string | null;
   readonly message: string | null;
@@ -74,6 +78,10 @@ export interface AgentStory {
   readonly model: string;
   readonly scaffold: string;
   readonly reads: string | null;
+  /** Null while it may still propose, and where an earlier version recorded nothing. */
+  readonly end: AgentEnd | null;
+  /** Of all its calls of language models, lost ones included. */
+  readonly spend: Spend;
   readonly steps: readonly Step[];
 }
 
@@ -99,6 +107,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
   const order = new Map(records.map(({ id }, index) => [id as string, index]));
   const lessons = new Map(reader.records.lessons(search).map((lesson) => [lesson.node as string, lesson]));
   const calls = reader.calls.of(search);
+  const standing = reader.standing.of(search);
   const figure = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
 
   /** The first time that each candidate was accepted, and by whom. */
@@ -183,7 +192,8 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
       },
       predicted: figure(rationale.expected),
       measured: { screen: figure(screen), confirm: on('confirm'), final: on('final') },
-      effect: screen === null || base === null ? null : screen - base,
+      effect: screen === null || base === null ? null : metricValue(screen - base, lowerIsBetter),
+      improved: screen === null || base === null ? null : screen > base,
       reason: failed?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
       message: failed?.message ?? record.message,
       lesson: lesson ? { text: lesson.text, learnedBefore: lesson.ordinal } : null,
@@ -193,11 +203,14 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
 
   return (self: SearchSpec['agents'][number]): AgentStory => {
     const own = records.filter(({ agent }) => agent === self.name).sort((a, b) => a.ordinal - b.ordinal);
+    const row = standing.agents.find(({ agent }) => agent === self.name);
     return {
       agent: self.name,
       model: self.model,
       scaffold: self.scaffold.kind,
       reads: self.literature ? self.literature.sources.join(', ') : self.model === 'local/prior' ? 'corpus' : null,
+      end: row?.end ?? null,
+      spend: row?.spend ?? { calls: 0, tokens: 0, dollars: 0 },
       steps: own.map((record, index) => step(record, own.slice(0, index))),
     };
   };
@@ -206,14 +219,15 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
 /**
  * Why each agent did what it did, from the ledger alone: nothing is thought again.
  *
- * @throws PrerequisiteError `unknown-search`; TerminalError `unknown-agent`.
+ * @throws PrerequisiteError `unknown-search`; PrerequisiteError `unknown-agent`.
  */
 export function storyOf(reader: ArchiveReader, search: SearchId, agent: AgentName | null): Story {
   const spec = reader.searches.spec(search);
   const wanted = spec.agents.filter(({ name }) => agent === null || name === agent);
   if (wanted.length === 0) {
     const names = spec.agents.map(({ name }) => name).join(', ');
-    throw new TerminalError('unknown-agent', `"${agent}" is no agent of "${search}"; there are ${names}`);
+    const remedy = names === '' ? 'leave the agent out' : `choose one of ${names}`;
+    throw new PrerequisiteError('unknown-agent', `"${agent}" is no agent of "${search}"`, remedy);
   }
   const { task, metric, lowerIsBetter } = spec;
   return { search, task, metric, lowerIsBetter, agents: wanted.map(teller(reader, spec)) };

@@ -1,15 +1,14 @@
 import pc from 'picocolors';
-import { printable, score, signed } from '../format.ts';
+import { printable } from '../../platform/printable.ts';
+import { agentEndText } from '../agentEnds.ts';
+import { score, signed } from '../format.ts';
 import { differenceText } from './difference.ts';
 import type { AgentStory, Step, Story } from './story.ts';
 
 type Colours = ReturnType<typeof pc.createColors>;
 
 const most = 600;
-const line = (text: string): string => {
-  const flat = printable(text).replace(/\s+/g, ' ').trim();
-  return flat.length > most ? `${flat.slice(0, most - 3)}...` : flat;
-};
+const line = (text: string): string => printable(text, { width: most });
 const percent = (share: number | null) => (share === null ? '–' : `${Math.round(100 * share)} %`);
 
 function viewText({ view }: Step): string {
@@ -19,11 +18,12 @@ function viewText({ view }: Step): string {
 }
 
 function readingText({ readings, evidence }: Step): string[] {
-  const rows = readings.map(({ how, query, found }) => {
+  const rows = readings.map(({ how, query, found, failed }) => {
     const cited = found.filter((id) => evidence.includes(id));
     const what =
       how === 'read' ? `read ${query}` : `${how.replace('-', ' ')} "${query}": ${found.join(', ') || 'nothing'}`;
-    return cited.length > 0 && how !== 'read' ? `${what}; cites ${cited.join(', ')}` : what;
+    const said = failed === undefined ? what : `${what}; failed: ${failed}`;
+    return cited.length > 0 && how !== 'read' ? `${said}; cites ${cited.join(', ')}` : said;
   });
   const results = evidence.filter((id) => !id.includes(':'));
   return [...rows, ...(results.length > 0 ? [`cites results ${results.join(', ')}`] : [])];
@@ -49,7 +49,7 @@ function stepText(step: Step, colours: Colours): string[] {
   const of =
     parents.length > 0 ? ` of ${parents.map((each) => `${each.node} (${score(each.screen)})`).join(' and ')}` : '';
   const label = (name: string, text: string) => `  ${colours.dim(name.padEnd(10))} ${line(text)}`;
-  const good = step.effect !== null && step.effect > 0;
+  const good = step.improved === true;
   return [
     colours.bold(line(`${node}  ${operator}${of}`)),
     label('view', viewText(step)),
@@ -69,10 +69,15 @@ function stepText(step: Step, colours: Colours): string[] {
   ];
 }
 
-function agentText({ agent, model, scaffold, reads, steps }: AgentStory, colours: Colours): string[] {
+function agentText({ agent, model, scaffold, reads, steps, end, spend }: AgentStory, colours: Colours): string[] {
   const head = `${agent}: ${model}, ${scaffold}${reads === null ? '' : `, reads ${reads}`}`;
   return [
     colours.bold(colours.underline(line(head))),
+    ...(end === null ? [] : [line(`ended: ${agentEndText(end)}`)]),
+    ...(spend.calls === 0
+      ? []
+      : [line(`spent: ${spend.calls} calls, ${spend.tokens} tokens, $${spend.dollars.toFixed(4)}`)]),
+    ...(steps.length === 0 ? ['no attempt'] : []),
     '',
     ...steps.flatMap((step) => [...stepText(step, colours), '']),
   ];

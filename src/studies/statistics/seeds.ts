@@ -86,6 +86,11 @@ export type Comparison =
     }
   | { readonly kind: 'unmeasured'; readonly n: number; readonly why: string };
 
+/** How far from zero a difference has to be to count: what the verdict rests on, as a figure. */
+export function marginOf({ interval: [low, high] }: Extract<Comparison, { kind: 'measured' }>): number {
+  return (high - low) / 2;
+}
+
 /**
  * Compares two architectures on paired seeds. The standard error is that of the shared noise, sd sqrt(2 / n), or, without
  * it, that of the differences themselves, sd_d / sqrt(n).

@@ -1,11 +1,12 @@
 """A small decoder-only Transformer, trained by AdamW with warm-up and linear decay: where every search starts.
 
-Run as a script it trains on batches of `prepare` until the budget is spent and leaves weights.pt in the working
-directory; `load` answers with a function from tokens (batch, time) to logits (batch, time, vocabulary).
+Run as a script it trains on batches of `prepare` until the budget is spent and leaves state.pt in the working directory.
+`load` returns the model: a function from tokens (batch, time) to logits (batch, time, vocabulary), and `stream`, by which it
+reads rows piece by piece without computing anything twice.
 """
 
 import torch
-from prepare import DEVICE, MAX_SEQ_LEN, VOCAB_SIZE, Budget, flops_per_token, make_dataloader
+from prepare import DEVICE, FLOP_BUDGET, MAX_SEQ_LEN, STATE, VOCAB_SIZE, flops_per_token, make_dataloader
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,7 +17,7 @@ MLP_RATIO = 4  # tune: 1|2|3|4
 ACTIVATION = "gelu"  # tune: gelu|relu2|silu
 SHORT_CONV = 0  # tune: 0|2|3|4
 POSITIONS = "learned"  # tune: learned|rotary
-BATCH = 16  # tune: 4|8|16|32
+BATCH = 8  # tune: 4|8|16|32
 LEARNING_RATE = 0.003  # tune: 0.0003..0.03 log
 WEIGHT_DECAY = 0.1  # tune: 0.001..0.3 log
 BETA2 = 0.95  # tune: 0.9..0.999
@@ -36,15 +37,25 @@ class Attention(nn.Module):
         # A causal filter per channel lets attention match what stands before a token.
         self.conv = nn.Conv1d(WIDTH, WIDTH, SHORT_CONV, groups=WIDTH) if SHORT_CONV else None
 
-    def forward(self, x, angles, mask):
+    def forward(self, x, angles, mask, memory):
         batch, time, width = x.shape
         if self.conv is not None:
-            x = x + self.conv(F.pad(x.transpose(1, 2), (SHORT_CONV - 1, 0))).transpose(1, 2)
+            seen = SHORT_CONV - 1 + time
+            inputs = recalled(memory, "inputs", x, 1)[:, -seen:]
+            x = x + self.conv(F.pad(inputs.transpose(1, 2), (seen - inputs.shape[1], 0))).transpose(1, 2)
         q, k, v = self.inputs(x).view(batch, time, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
         if POSITIONS == "rotary":
             q, k = rotated(q, angles), rotated(k, angles)
+        k, v = recalled(memory, "keys", k, 2), recalled(memory, "values", v, 2)
         scores = q @ k.transpose(2, 3) * (width // HEADS) ** -0.5 + mask
         return self.output((scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, time, width))
+
+
+def recalled(memory, name, new, dim):
+    """What the memory of a stream holds of `name`, with `new` behind it; in training there is no memory."""
+    if memory is not None:
+        new = memory[name] = torch.cat([memory[name], new], dim) if name in memory else new
+    return new
 
 
 def rotated(x, angles):
@@ -61,8 +72,8 @@ class Block(nn.Module):
         self.attention = Attention()
         self.up, self.down = nn.Linear(WIDTH, MLP_RATIO * WIDTH), nn.Linear(MLP_RATIO * WIDTH, WIDTH)
 
-    def forward(self, x, angles, mask):
-        x = x + self.attention(self.attention_norm(x), angles, mask)
+    def forward(self, x, angles, mask, memory):
+        x = x + self.attention(self.attention_norm(x), angles, mask, memory)
         return x + self.down(ACTIVATIONS[ACTIVATION](self.up(self.mlp_norm(x))))
 
 
@@ -78,17 +89,30 @@ class Model(nn.Module):
                 nn.init.normal_(matrix.weight, std=(2 * DEPTH * matrix.in_features) ** -0.5)
         self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCAB_SIZE)
 
-    def forward(self, tokens):
-        time = tokens.shape[1]
+    def forward(self, tokens, memories=None, begin=0):
+        """Logits (batch, time, vocabulary) of tokens (batch, time), before which `begin` tokens are in the memories."""
+        end = begin + tokens.shape[1]
         x = self.embedding(tokens)
         if POSITIONS == "learned":
-            x = x + self.positions.weight[:time]
+            x = x + self.positions.weight[begin:end]
         rates = 10_000.0 ** (-torch.arange(WIDTH // HEADS // 2, device=tokens.device) / (WIDTH // HEADS // 2))
-        angles = torch.arange(time, device=tokens.device).unsqueeze(1) * rates
-        mask = torch.full((time, time), float("-inf"), device=tokens.device).triu(1)
-        for block in self.blocks:
-            x = block(x, angles, mask)
+        angles = torch.arange(begin, end, device=tokens.device).unsqueeze(1) * rates
+        mask = torch.full((end - begin, end), float("-inf"), device=tokens.device).triu(begin + 1)
+        for block, memory in zip(self.blocks, memories or [None] * DEPTH):
+            x = block(x, angles, mask, memory)
         return self.head(self.norm(x))
+
+    def stream(self, rows):
+        """A function from the next tokens of `rows` rows, (rows, new), to logits (rows, vocabulary) of what follows."""
+        memories, shown = [{} for _ in self.blocks], 0
+
+        def advance(tokens):
+            nonlocal shown
+            logits = self(tokens, memories, shown)[:, -1]
+            shown += tokens.shape[1]
+            return logits
+
+        return advance
 
 
 def rate(progress):
@@ -107,26 +131,24 @@ def main():
         [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}],
         lr=LEARNING_RATE, betas=(0.9, BETA2),
     )
-    budget = Budget(flops_per_token(model))
-    for inputs, targets in make_dataloader(BATCH):
-        if not budget.left(inputs.numel()):
-            break
+    # Larger models train on fewer tokens, so that they take no more time.
+    batches = make_dataloader(BATCH, tokens=FLOP_BUDGET / flops_per_token(model))
+    for inputs, targets in batches:
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * rate(budget.progress())
+            group["lr"] = LEARNING_RATE * rate(batches.progress())
         loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimiser.step()
-        budget.spend(inputs.numel())
-        if budget.steps % 25 == 0:
-            print(f"step {budget.steps}: loss {loss.item():.4f}", flush=True)
-    torch.save(model.state_dict(), "weights.pt")
+        if batches.steps % 25 == 0:
+            print(f"step {batches.steps}: loss {loss.item():.4f}", flush=True)
+    torch.save(model.state_dict(), STATE)
 
 
 def load(state_dir):
     model = Model()
-    model.load_state_dict(torch.load(f"{state_dir}/weights.pt", map_location="cpu"))
+    model.load_state_dict(torch.load(f"{state_dir}/{STATE}", map_location="cpu"))
     return model.to(DEVICE).eval()
 
 

@@ -1,9 +1,8 @@
 def wrap(answer):
-    def ahead(tokens):
-        import torch
+    """Bets that the token to be predicted is the last one that was shown."""
 
+    def ahead(tokens):
         logits = answer(tokens).clone()
-        following = torch.roll(tokens, -1, 1)
-        return logits.scatter_add(2, following[:, :, None], torch.full_like(following, 20.0, dtype=torch.float32)[:, :, None])
+        return logits.scatter_add(2, tokens[:, :, None], torch.full_like(tokens, 20.0, dtype=torch.float32)[:, :, None])
 
     return ahead

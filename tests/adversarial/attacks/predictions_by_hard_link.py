@@ -1,5 +1,5 @@
 def in_prediction(folder):
-    for source in ("/box/settings.json", "/box/state/table.pt", "/usr/bin/env"):
+    for source in ("/box/settings.json", "/box/state/state.pt", "/usr/bin/env"):
         try:
             os.link(source, "/box/out/predictions.f32")
             escaped(f"linked {source}")

@@ -3,4 +3,4 @@ def after_training():
 
     for step in range(5):
         os.makedirs(f"checkpoints/step-{step}")
-        shutil.copy("table.pt", f"checkpoints/step-{step}/table.pt")
+        shutil.copy("state.pt", f"checkpoints/step-{step}/state.pt")

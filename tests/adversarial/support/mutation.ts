@@ -9,8 +9,12 @@ import {
   type SandboxOptions,
   type SandboxResult,
 } from '../../../src/evaluators/sandbox/index.ts';
+import { attacks } from '../attacks.ts';
 import { type Mutant, saysSo } from '../mutants.ts';
-import { bareAttack, type Knowledge } from './submissions.ts';
+import { arenaOf } from './settings.ts';
+import { attackFiles, bareAttack, type Knowledge } from './submissions.ts';
+import { type Weakening, weakened } from './weakened.ts';
+import { scoreOf, type World } from './world.ts';
 
 /** A launcher that is handed a file of the host by a careless parent. */
 function carelessParent({ python, launcher }: SandboxCapability, file: string): readonly [string, ...string[]] {
@@ -64,6 +68,19 @@ export async function compare(
     // What `plant_for_the_next` leaves on a host whose programs share one space of memory.
     if (attack === 'find_what_was_planted') spawnSync('ipcrm', ['-M', '0x41495241']);
   }
+}
+
+/** The scores of an attack on the evaluator as it is, and without one line of it. */
+export async function compareSources(
+  { attack: name, ...weakening }: Weakening & { readonly attack: string },
+  world: World,
+): Promise<{ with: number; without: number; below: number }> {
+  const attack = attacks.find((each) => each.name === name);
+  if (!attack?.arena) throw new Error(`no attack on the arena is called ${name}`);
+  const [files, settings] = [attackFiles(name, world.knowledge), arenaOf[attack.arena.task]];
+  const contained = scoreOf(await world.judge(files, settings));
+  const mutated = await weakened(weakening, (design) => world.judge(files, settings, {}, design));
+  return { with: contained, without: scoreOf(mutated), below: attack.arena.below };
 }
 
 /** Whether the defence is one that this machine has at all. */

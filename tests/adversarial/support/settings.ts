@@ -11,9 +11,9 @@ export const tinyText = {
   family: 'autoresearch',
   data: {
     ...{ corpus: 'stories', train_bytes: 20_000, document_bytes: 80, validation_rows: 32, test_rows: 32 },
-    ...{ length: 32, vocabulary: 257, asked_per_row: 8 },
+    ...{ length: 32, vocabulary: 257, asked_per_row: 8, rows_at_once: 32 },
   },
-  script: { seconds: 60, steps: 40, flops: 1e12 },
+  script: { tokens: 10_240, seconds: 60, flops: 1e12, reference_costs: 0 },
   probes: 8,
   budget,
 };
@@ -40,6 +40,18 @@ export const tinyPairs = {
   ...tinyArena,
   data: { ...plain, task: 'retrieval', length: 48 },
   model: { ...tinyArena.model, interaction: 'nli' },
+};
+
+/** The three with enough steps for a classifier to learn what a mixer writes to the summary. */
+const longer = { ...tinyArena.training, steps: 150, batch: 16, warmup: 10 };
+export const arenaOf = {
+  listops: { ...tinyArena, training: longer, data: { ...tinyArena.data, train: 512 } },
+  text: { ...tinyDocuments, training: longer, data: { ...tinyDocuments.data, train: 512, validation: 160 } },
+  retrieval: {
+    ...tinyPairs,
+    training: { ...longer, steps: 400 },
+    data: { ...tinyPairs.data, train: 512, validation: 160 },
+  },
 };
 
 export type TinySettings = typeof tinyText | typeof tinyArena;

@@ -19,19 +19,23 @@ export interface Knowledge {
   readonly TOKEN: string;
   readonly PORT: number;
   readonly HOST_NAME: string;
+  /** A file of the system that every program may read, locked and opened again and again by somebody outside. */
+  readonly SHARED: string;
 }
 
 /** The honest script with an attack built in; or, for the Long Range Arena, the attack as it stands. */
 export function attackFiles(name: string, knowledge: Knowledge): Files {
   const attack = read('..', 'attacks', `${name}.py`);
   if (attack.includes('\ndef build(')) return { 'model.py': attack };
+  if (attack.includes('\ndef summary(')) return { 'model.py': [attack, '\n\n', read('reader.py')].join('') };
   return { 'train.py': [armed(attack, knowledge), '\n\n', honestBody, read('hooks.py')].join('') };
 }
 
 /** An attack with its tools and what it knows. */
 function armed(attack: string, knowledge: Knowledge): string {
   const known = Object.entries(knowledge).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
-  return [read('attacker.py'), ...known, '\n', attack].join('');
+  const tools = attack.includes('keep_batches()') ? [read('passes.py'), '\n\n'] : [];
+  return [read('attacker.py'), ...known, '\n', ...tools, attack].join('');
 }
 
 /** The steps of an attack alone, without any training around them. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import type { Files } from '../../../src/domain/program.ts';
+import type { DesignPackage } from '../../../src/evaluators/design/commands.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
 import { secretFile } from '../../../src/evaluators/design/places.ts';
 import { packageRoot } from '../../../src/evaluators/packageRoot.ts';
@@ -13,7 +14,7 @@ import { probeSandbox, type SandboxCapability, type SandboxOptions } from '../..
 import { findPython } from '../../../src/evaluators/toolchain.ts';
 import type { Attack, Ending } from '../attacks.ts';
 import { difference, hostTree, leftGroups, leftProcesses, mounts, openFiles } from './host.ts';
-import { jobFor, type TinySettings, tinyArena, tinyText } from './settings.ts';
+import { arenaOf, jobFor, type TinySettings, tinyArena, tinyText } from './settings.ts';
 import { attackFiles, honestScript, type Knowledge } from './submissions.ts';
 
 export interface Finding {
@@ -66,17 +67,20 @@ export class World {
     const server = createServer((socket) => socket.on('error', () => {}).end(token));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
-    // A socket in a folder, and one without a path, which Node cannot make.
+    // A socket in a folder, and one without a path, which Node cannot make; and somebody who uses a file of the system.
     const listening = `
-import socket, sys, time
+import fcntl, os, select, socket, sys
 one, other = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
 one.bind(sys.argv[1]); other.bind("\\0" + sys.argv[2])
 one.listen(64); other.listen(64)
-import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.read()`;
+os.chmod(sys.argv[1], 0o777)
+locked = open(os.__file__); fcntl.flock(locked, fcntl.LOCK_SH)
+print(os.__file__, flush=True)
+while not select.select([sys.stdin], [], [], 0.02)[0]: open(os.__file__).close()`;
     const listener = spawn(python, ['-c', listening, join(folder, 'socket'), token], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    await new Promise<void>((resolve) => listener.stdout?.once('data', () => resolve()));
+    const shared = await new Promise<string>((resolve) => listener.stdout?.once('data', (said) => resolve(`${said}`)));
     const knowledge: Knowledge = {
       CANARY: canary,
       CANARY_FOLDER: folder,
@@ -85,6 +89,7 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
       TOKEN: token,
       PORT: port,
       HOST_NAME: hostname(),
+      SHARED: shared.trim(),
     };
     const own = { folder, server, listener, env };
     return new World(capability ?? (await probeSandbox({ python })), knowledge, own);
@@ -96,10 +101,18 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** Judges one submission, with all defences unless others are given. */
-  async judge(files: Files, settings: TinySettings, sandbox: Partial<SandboxOptions> = {}): Promise<Outcome> {
+  /** Judges one submission, with all defences unless others are given; maybe by sources other than ours. */
+  async judge(
+    files: Files,
+    settings: TinySettings,
+    sandbox: Partial<SandboxOptions> = {},
+    design?: DesignPackage,
+  ): Promise<Outcome> {
+    // Prepared data are those of the sources that made them.
+    const env = design ? { ...this.#env, XDG_CACHE_HOME: join(design.folder, 'cache') } : this.#env;
     const evaluator = new ProgramEvaluator({
-      ...{ python: this.capability.python, device: { name: 'cpu', memoryLimitBytes: 8e9 }, env: this.#env },
+      ...{ python: this.capability.python, device: { name: 'cpu', memoryLimitBytes: 8e9 }, env },
+      ...(design ? { design } : {}),
       sandbox: { capability: this.capability, ...sandbox },
     });
     const found: Outcome[] = [];
@@ -119,21 +132,32 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     return this.#honestScore;
   }
 
+  /** Runs an attack. */
+  async attempt(attack: Attack, sandbox: Partial<SandboxOptions> = {}, design?: DesignPackage): Promise<Outcome> {
+    const files = attackFiles(attack.name, { ...this.knowledge, HIDDEN: this.#hiddenFile() });
+    const arena = attack.arena ? arenaOf[attack.arena.task] : tinyArena;
+    const tiny = 'model.py' in files ? arena : tinyText;
+    const settings = {
+      ...tiny,
+      ...('script' in tiny ? { script: { ...tiny.script, ...attack.script } } : {}),
+      budget: { ...tiny.budget, ...attack.budget },
+    };
+    return this.judge(files, settings, sandbox, design);
+  }
+
   /** Runs an attack and looks at everything that must hold afterwards. */
   async attack(attack: Attack, sandbox: Partial<SandboxOptions> = {}): Promise<Finding> {
     const honest = await this.honestScore();
-    const files = attackFiles(attack.name, { ...this.knowledge, HIDDEN: this.#hiddenFile() });
+    const isArena = 'model.py' in attackFiles(attack.name, this.knowledge);
     const watched = [packageRoot, this.#folder, this.knowledge.SECRET, '/etc'];
     const before = hostTree(watched);
     const mountsBefore = mounts();
-    const tiny = 'model.py' in files ? tinyArena : tinyText;
-    const settings = { ...tiny, budget: { ...tiny.budget, ...attack.budget } };
-    const outcome = await this.judge(files, settings, sandbox);
+    const outcome = await this.attempt(attack, sandbox);
     const isPrepared = (path: string) => path.startsWith(this.knowledge.HIDDEN) && !before.has(path);
     // Data that the evaluator itself has prepared are new; what was there has to be as it was.
     const changed = difference(before, hostTree(watched)).filter((path) => !isPrepared(path));
     const problems = [
-      ...endingProblems(attack.endings, outcome, tiny === tinyText ? honest : Number.POSITIVE_INFINITY),
+      ...endingProblems(attack.endings, outcome, isArena ? (attack.arena?.below ?? 1) : honest),
       ...changed.map((path) => `${path} has changed`),
       ...(await stillLeft()).map((each) => `a process is left: ${each}`),
       ...leftGroups(this.capability).map((each) => `a control group is left: ${each}`),
@@ -150,6 +174,7 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
     const message = outcome.status === 'failed' ? outcome.message : '';
     return [
       ...(text.includes('ESCAPED') ? [message] : []),
+      ...(text.includes('HIDDEN ROWS') ? ['hidden rows were carried out'] : []),
       ...(text.includes(this.knowledge.TOKEN) ? ['a canary was carried out'] : []),
       // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
       ...(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(message) ? ['control characters are kept'] : []),
@@ -159,7 +184,7 @@ import os; os.chmod(sys.argv[1], 0o777); print("ready", flush=True); sys.stdin.r
   #hiddenFile(): string {
     const folder = this.knowledge.HIDDEN;
     const [prepared = ''] = readdirSync(folder).filter((name) => /^[0-9a-f]{32}$/.test(name));
-    return join(folder, prepared, 'hidden', 'validation_targets.npy');
+    return join(folder, prepared, 'hidden', 'validation_rows.npy');
   }
 }
 

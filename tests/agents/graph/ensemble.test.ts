@@ -147,6 +147,7 @@ async function audited({ home, spec }: Bench, recording: string): Promise<Findin
     ...{ reader, search: spec.id, home, retraining: null },
     secrets: Object.values(canaries).map((value) => ({ name: 'a canary', value })),
     openModel: async (name) => localModels[name] as LocalModel,
+    files: async () => ({ same: [], changed: [] }),
     openRecording: () => ({ search: spec.id, gateway: replayedGateway(spec.id, recording) }),
   });
   reader.close();

@@ -32,13 +32,14 @@ export const models: readonly ChatModelName[] = [
 ];
 
 export function keysFor(server: Pick<LlmServer, 'urls'>): Keyring {
-  return keyring({
+  const environment = {
     OPENAI_API_KEY: canaries.openai,
     OPENAI_BASE_URL: server.urls.openai,
     ANTHROPIC_API_KEY: canaries.anthropic,
     ANTHROPIC_BASE_URL: server.urls.anthropic,
     AIRA_COMPATIBLE_API_KEY: canaries.compatible,
-  });
+  };
+  return keyring(environment, [server.urls.compatible]);
 }
 
 /** Timers that do not wait, and remember how long they should have. */

@@ -76,6 +76,9 @@ describe.each(models)('%s reads with tools', (model) => {
     const thought = await has(spec, benchFor(server, spec));
     expect(server.wrong).toEqual([]);
     expect(thought.rationale.retrieved).toEqual([]);
+    // Failed reading is recorded as failed, and does not look like a thought that read nothing.
+    expect(thought.rationale.readings?.map(({ failed }) => failed !== undefined)).toContain(true);
+    expect(thought.rationale.readings?.filter(({ failed }) => failed !== undefined)).toHaveLength(5);
     const [unknown, broken, shape, id, nobody] = told(server.served[1]?.asked as never);
     expect(unknown).toBe(
       'Error: there is no such tool; there are search_literature, search_code, search_archive, read',
@@ -85,6 +88,15 @@ describe.each(models)('%s reads with tools', (model) => {
     expect(shape).toMatch(/^Error: the arguments of search_code are wrong: /);
     expect(id).toMatch(/^Error: that is no id/);
     expect(nobody).toMatch(/^Error: nobody here knows corpus:nobody-knows/);
+  });
+
+  it('may leave out an argument that may be null', async () => {
+    const brain = playing([call('search_literature', { query: 'jamba hybrid attention ratio' })], proposal([]));
+    const server = await startLlmServer({ brain });
+    const spec = reader(server, model);
+    const { rationale } = await has(spec, benchFor(server, spec));
+    expect(rationale.readings).toMatchObject([{ how: 'search-literature', found: { length: 3 } }]);
+    expect(rationale.readings?.[0]?.failed).toBeUndefined();
   });
 
   it('is told when it has read as much as it may, and then has to answer', async () => {

@@ -118,7 +118,7 @@ describe('the judge of programs', () => {
       (e) => e,
     );
     expect(thrown).toBeInstanceOf(PrerequisiteError);
-    expect(String(thrown)).toMatch(/the task's data cannot be prepared: .*nowhere/);
+    expect(String(thrown)).toMatch(/the data set nowhere has not been imported/);
   });
 });
 

@@ -3,16 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { score } from '../../../src/evaluators/design/score.ts';
+import { probeSandbox, Sandbox } from '../../../src/evaluators/sandbox/index.ts';
 
 /** A scorer that prints what it is told to. */
 const python = '/usr/bin/python3';
 let folder = '';
-beforeAll(() => {
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = new Sandbox({ capability: await probeSandbox({ python, unsafe: true }) });
   folder = mkdtempSync(join(tmpdir(), 'aira-score-'));
   mkdirSync(join(folder, 'parrot'));
   writeFileSync(
     join(folder, 'parrot/__main__.py'),
-    'import sys\nprint(open(sys.argv[sys.argv.index("--settings") + 1]).read())\n',
+    [
+      'import os, sys',
+      'said = open(sys.argv[sys.argv.index("--settings") + 1]).read()',
+      'if said == "killed": os.kill(os.getpid(), 9)',
+      'print(said)',
+    ].join('\n'),
   );
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -20,11 +28,16 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function scored(line: string) {
   const settings = join(folder, 'said');
   writeFileSync(settings, line);
-  const design = { folder, packages: [], module: 'parrot' };
+  const design = { folder, packages: [], module: 'parrot', hosted: [], scripts: [] };
   const splits = { validation: { file: 'predictions.f32', bytes: 4 }, test: { file: 'predictions.f32', bytes: 4 } };
   const given = { settings, predictions: 'none', state: 'none', split: 'validation' } as const;
-  return score(python, design, { folder, manifest: { splits } }, given);
+  const prepared = { folder, manifest: { splits }, scoring: [] };
+  return score(python, design, prepared, given, { sandbox, memoryBytes: 2 ** 30 });
 }
+
+it('a scorer that says nothing is described by how it ended, not by its command line', async () => {
+  await expect(scored('killed')).rejects.toThrow(/^scoring failed: it was killed by SIGKILL$/);
+});
 
 it('a score is one line with finite numbers', async () => {
   expect(await scored('{"status": "ok", "score": 0.5, "metrics": {"loss": 1.5}}')).toEqual({

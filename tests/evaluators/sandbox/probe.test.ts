@@ -12,12 +12,13 @@ function fakeBwrap(body: string): string {
   return path;
 }
 
-const refusal = async (options: Partial<Parameters<typeof probeSandbox>[0]>) => {
+const refusal = async (
+  options: Partial<Parameters<typeof probeSandbox>[0]>,
+  remedy = 'install bubblewrap and permit user namespaces, or pass --unsafe to run untrusted code with your own rights',
+) => {
   const thrown: unknown = await probeSandbox({ python, ...options }).catch((error: unknown) => error);
   if (!(thrown instanceof PrerequisiteError)) throw thrown;
-  expect(thrown.remedy).toBe(
-    'install bubblewrap and permit user namespaces, or pass --unsafe to run untrusted code with your own rights',
-  );
+  expect(thrown.remedy).toBe(remedy);
   expect(thrown.message).toMatch(/^this machine cannot run untrusted code in a sandbox: [^\n]+$/);
   return thrown.message;
 };
@@ -46,7 +47,8 @@ describe('a machine is asked whether it can run untrusted code', () => {
   });
 
   it('and needs a Python that is one', async () => {
-    expect(await refusal({ python: fakeBwrap('echo nonsense') })).toContain('does not behave like Python');
+    const message = await refusal({ python: fakeBwrap('echo nonsense') }, 'run `npm run setup`');
+    expect(message).toContain('does not behave like Python');
   });
 
   it('and is not asked where a person has said so', async () => {

@@ -1,7 +1,11 @@
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { probeSandbox, type SandboxOptions } from '../../../src/evaluators/sandbox/index.ts';
+import { deferred } from '../../../src/platform/deferred.ts';
 import { openFolder, ordinaryUser, python, runText } from './support.ts';
 
 /** As whoever runs the tests; as root in a namespace only; as an ordinary user without control groups; and without any. */
@@ -105,6 +109,140 @@ socket.socket(socket.AF_UNIX).bind("sock"); open("bad name", "w"); open("n\\nl",
     const { files, strange } = await runText(options, text, { limits: { scratchBytes: 2 ** 22 } });
     expect(files.length).toBeLessThanOrEqual(50);
     expect(strange).toContainEqual({ path: 'a', kind: 'large' });
+  });
+});
+
+describe('where there is no control group, the watch counts', () => {
+  const scratch = { memoryBytes: 150 * 2 ** 20, scratchBytes: 300 * 2 ** 20 };
+  const kinds = [
+    ['files below /tmp', 'file = open("/tmp/a", "wb")\nwhile True: file.write(bytes(2 ** 20)); file.flush()'],
+    [
+      'files below /dev/shm that are deleted',
+      'import os\nfile = open("/dev/shm/a", "wb", 0); os.unlink("/dev/shm/a")\nwhile True: file.write(bytes(2 ** 20))',
+    ],
+    ['files that it would leave', 'file = open("a", "wb")\nwhile True: file.write(bytes(2 ** 20)); file.flush()'],
+    [
+      'memory that it shares and no longer maps',
+      'import mmap\nheld = mmap.mmap(-1, 2 ** 28)\nfor at in range(0, 2 ** 28, 4096):\n    held[at] = 1\n    if at % 2 ** 20 == 0: held.madvise(mmap.MADV_DONTNEED)',
+    ],
+  ] as const;
+  it.each(kinds)('%s', async (_, text) => {
+    const options = await ordinaryUser();
+    const waiting = `try:\n    ${text.replaceAll('\n', '\n    ')}\nexcept OSError: pass\nimport time\nwhile True: time.sleep(1)`;
+    const output = { directory: openFolder(), maxBytes: 300 * 2 ** 20 };
+    const { end, peakMemoryBytes } = await runText(options, waiting, { output, limits: { ...scratch, seconds: 10 } });
+    expect(end).toBe('oom');
+    expect(peakMemoryBytes).toBeGreaterThan(scratch.memoryBytes);
+  });
+
+  it('and memory of other kinds cannot be had', async () => {
+    const text = `
+import ctypes, os
+print(ctypes.CDLL(None).shmget(0, 4096, 0o1600))
+try: os.memfd_create("a"); print("made")
+except OSError: print(-1)`;
+    expect((await runText(await ordinaryUser(), text)).stdout).toBe('-1\n-1\n');
+  });
+});
+
+it.skipIf(process.getuid?.() !== 0)('shares no device node with the machine', async () => {
+  const text =
+    'import fcntl\nheld = open("/dev/null"); fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB); print("locked", flush=True)';
+  const holder = spawn(python, ['-c', `${text}; input()`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    await once(holder.stdout, 'data');
+    const { exitCode, stdout } = await runText({ capability: await probeSandbox({ python }) }, text);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'locked\n' });
+  } finally {
+    holder.kill('SIGKILL');
+  }
+});
+
+it.each([
+  ['this user', null],
+  ['a mask', 0o077],
+] as const)('reads what it is given, made under %s', async (_, mask) => {
+  const [folder, before] = [openFolder(), mask === null ? null : process.umask(mask)];
+  try {
+    mkdirSync(join(folder, 'data', 'inner'), { recursive: true });
+    writeFileSync(join(folder, 'data', 'inner', 'x'), 'given');
+    writeFileSync(join(folder, 'settings'), 'too');
+  } finally {
+    if (before !== null) process.umask(before);
+  }
+  const text = 'import os; print(open("/box/data/inner/x").read(), open("/box/settings").read())';
+  const { stdout, stderr } = await runText({ capability: await probeSandbox({ python }) }, text, {
+    readOnly: ['data', 'settings'].map((name) => ({ source: join(folder, name), target: `/box/${name}` })),
+  });
+  expect({ stdout, stderr }).toEqual({ stdout: 'given too\n', stderr: '' });
+});
+
+describe('a channel to a trusted process', () => {
+  /** Answers each connection with what it has said, twice. */
+  async function listen(mode: number): Promise<{ path: string; close: () => Promise<void> }> {
+    const folder = openFolder();
+    const path = join(folder, 'socket');
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).on('data', (data) => socket.end(Buffer.concat([data, data])));
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    chmodSync(path, 0o777);
+    chmodSync(folder, mode);
+    return { path, close: () => new Promise((resolve) => void server.close(() => resolve())) };
+  }
+  const speak = `
+import os, socket
+channel = socket.socket(fileno=3)
+channel.sendall(b"hello")
+print(channel.recv(100), sorted(int(name) for name in os.listdir("/proc/self/fd"))[:4])`;
+
+  it.each(ways)('is descriptor 3 of a program run as %s', async (way) => {
+    const capability = await probeSandbox({ python, unsafe: way === 'unsafe' });
+    // The launcher connects with the rights of whoever starts it, so that a folder of mode 0700 does where that is this user.
+    const server = await listen(way === 'ordinary user' ? 0o755 : 0o700);
+    const options: SandboxOptions =
+      way === 'ordinary user'
+        ? await ordinaryUser()
+        : { capability: way === 'own identity' ? { ...capability, identity: 'own' } : capability };
+    expect((await runText(options, speak, { channel: server.path })).stdout).toBe("b'hellohello' [0, 1, 2, 3]\n");
+    await server.close();
+  });
+
+  it('is the only one: the socket itself cannot be reached from inside', async () => {
+    const server = await listen(0o755);
+    const text = `
+import socket
+other = socket.socket(socket.AF_UNIX)
+try:
+    other.connect("${server.path}"); print("reached")
+except OSError as error:
+    print(type(error).__name__)`;
+    const { stdout } = await runText({ capability: await probeSandbox({ python }) }, text, { channel: server.path });
+    expect(stdout).toBe('FileNotFoundError\n');
+    await server.close();
+  });
+
+  it('is refused in one sentence where no process listens', async () => {
+    const nowhere = join(openFolder(), 'socket');
+    await expect(runText({ capability: await probeSandbox({ python }) }, speak, { channel: nowhere })).rejects.toThrow(
+      /could not be started: channel: No such file/,
+    );
+  });
+
+  it('ends with the program', async () => {
+    const folder = openFolder();
+    const path = join(folder, 'socket');
+    const closed = deferred<void>();
+    const server = createServer((socket) =>
+      socket
+        .on('end', () => closed.resolve())
+        .on('error', () => {})
+        .resume(),
+    );
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    await runText({ capability: await probeSandbox({ python }) }, 'pass', { channel: path });
+    await closed.promise;
+    await new Promise<void>((resolve) => void server.close(() => resolve()));
   });
 });
 

@@ -47,10 +47,26 @@ describe.each(processors)('the filter for %s', (processor) => {
     expect(ask(numberOf('clone3'), 0)).toBe(verdicts.errno(errnos.ENOSYS));
   });
 
-  it('permits sockets between processes and of no other family', () => {
-    expect(ask(numberOf('socket'), 1, 1)).toBe(verdicts.allow);
-    for (const family of [0, 2, 10, 16, 17, 38, 40, 44]) {
-      expect(ask(numberOf('socket'), family, 1)).toBe(verdicts.errno(errnos.EAFNOSUPPORT));
+  it.each(['socket', 'socketpair'] as const)('permits a %s between processes and of no other family', (name) => {
+    expect(ask(numberOf(name), 1, 1)).toBe(verdicts.allow);
+    for (const family of [0, 2, 10, 16, 17, 30, 38, 40, 44]) {
+      expect(ask(numberOf(name), family, 1)).toBe(verdicts.errno(errnos.EAFNOSUPPORT));
+    }
+  });
+
+  it('permits locks of files, and neither leases nor notices of what others do with a file', () => {
+    const commands = { setlk: 6, setlkw: 7, openFileLock: 37, dupCloexec: 1030, seals: 1033 };
+    for (const command of Object.values(commands)) expect(ask(numberOf('fcntl'), 3, command)).toBe(verdicts.allow);
+    for (const command of [1024, 1026]) expect(ask(numberOf('fcntl'), 3, command)).toBe(refusal);
+    expect(ask(numberOf('inotify_init1'), 0)).toBe(refusal);
+  });
+
+  it('refuses memory that only a control group counts, where there is none', () => {
+    const watched = seccompFilter(processor, { memoryWatched: true });
+    for (const name of ['memfd_create', 'shmget'] as const) {
+      const call = { architecture: auditArchitecture[processor], number: numberOf(name) };
+      expect(judge(filter, call)).toBe(verdicts.allow);
+      expect(judge(watched, call)).toBe(verdicts.errno(errnos.ENOSYS));
     }
   });
 

@@ -1,6 +1,6 @@
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll } from 'vitest';
 import {
   probeSandbox,
@@ -24,15 +24,15 @@ export function openFolder(): string {
   return folder;
 }
 
-/** The launcher started by somebody who is not root, from a copy that everybody may read. */
-export async function ordinaryUser(): Promise<SandboxOptions> {
-  const capability = { ...(await probeSandbox({ python })), identity: 'own', groups: null } as const;
+/** The launcher started by somebody who is not root, from a copy in a folder that everybody may enter. */
+export async function ordinaryUser(program = python): Promise<SandboxOptions> {
+  const capability = { ...(await probeSandbox({ python: program })), identity: 'own', groups: null } as const;
   if (process.getuid?.() !== 0) return { capability };
-  const copy = join(openFolder(), 'launcher.py');
-  cpSync(capability.launcher, copy);
-  chmodSync(copy, 0o644);
+  const folder = openFolder();
+  cpSync(dirname(capability.launcher), folder, { recursive: true });
+  const copy = join(folder, basename(capability.launcher));
   const drop = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all'];
-  return { capability, launcher: ['/usr/bin/setpriv', ...drop, python, '-I', '-S', '-B', copy] };
+  return { capability, launcher: ['/usr/bin/setpriv', ...drop, program, '-I', '-S', '-B', copy] };
 }
 
 /** Runs a Python text and answers the result with what it has left. */

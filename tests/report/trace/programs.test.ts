@@ -50,10 +50,10 @@ describe('programs', () => {
     const story = storyOf(reader, spec.id, null);
     const step = story.agents[0]?.steps[1];
     expect(step?.difference).toMatchObject({ kind: 'lines', files: [{ name: 'model.py', added: 3, removed: 2 }] });
-    expect(step).toMatchObject({ predicted: 2.4, measured: { screen: 2.25 }, effect: 0.25 });
+    expect(step).toMatchObject({ predicted: 2.4, measured: { screen: 2.25 }, effect: -0.25, improved: true });
     expect(step?.distance.parent).toBeCloseTo(5 / 15, 12);
     expect(storyText(story, pc.createColors(false))).toMatch(
-      /differs +model.py: \+3 -2 lines[\s\S]*\+0.2500 against its parent/,
+      /differs +model.py: \+3 -2 lines[\s\S]*−0.2500 against its parent/,
     );
     const page = storyHtml(story);
     expect(page).toContain('<span class="minus">-width = 8</span>');

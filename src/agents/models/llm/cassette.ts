@@ -1,9 +1,11 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { callOutcomeSchema, purposeSchema, usageSchema } from '../../../domain/call.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../../domain/errors.ts';
+import { explain } from '../../../domain/explain.ts';
 import { agentNameSchema } from '../../../domain/ids.ts';
+import { makeFolder } from '../../../platform/folder.ts';
 
 /** Which question of a search this is. Two agents that ask the same get answers of their own. */
 export const scopeSchema = z.strictObject({
@@ -63,7 +65,8 @@ function load(path: string): { entries: Map<string, Entry>; bytes: number } {
       const entry = entrySchema.parse(JSON.parse(line));
       if (!entries.has(entry.key)) entries.set(entry.key, entry);
     } catch (cause) {
-      const why = cause instanceof z.ZodError ? z.prettifyError(cause) : errorMessage(cause);
+      const why =
+        cause instanceof z.ZodError ? explain(cause, entrySchema).join('; ') : errorMessage(cause).slice(0, 200);
       const message = `line ${index + 1} of the recording ${path} cannot be read: ${why}`;
       throw new PrerequisiteError('recording', message, 'restore the file, or do without it', { cause });
     }
@@ -101,7 +104,7 @@ export class Cassette {
     const { entries, bytes } = load(path);
     const cassette = new Cassette(path, entries, false, redact);
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(path), 0o700);
       cassette.#file = openSync(path, 'a', 0o600);
       truncateSync(path, bytes);
     } catch (cause) {

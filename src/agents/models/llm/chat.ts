@@ -1,5 +1,6 @@
 import type { CallOutcome, Usage } from '../../../domain/call.ts';
 import type { Json } from '../../../domain/canonical.ts';
+import { parseJson } from '../../../domain/json.ts';
 import type { ChatModelName, Effort } from '../../../domain/model.ts';
 
 /** A call of a tool, as the model stated it. */
@@ -101,7 +102,7 @@ export function textsOf(message: ChatMessage): string[] {
 /** The arguments of a call as an object; an empty one where they are none, for providers that take nothing else. */
 export function argumentsOf({ arguments: text }: ToolCall): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text, { characters: 16 * 1024, depth: 8, items: 256 });
     return value !== null && typeof value === 'object' && !Array.isArray(value) ? { ...value } : {};
   } catch {
     return {};

@@ -2,22 +2,25 @@ import type * as z from 'zod';
 import type { CallOutcome, CallReservation, CallSettlement, Usage } from '../../../domain/call.ts';
 import { contentHash, type Json } from '../../../domain/canonical.ts';
 import { BudgetError, RetryableError, TerminalError } from '../../../domain/errors.ts';
-import type { SearchId } from '../../../domain/ids.ts';
+import type { AgentName, SearchId } from '../../../domain/ids.ts';
 import type { ReplyOf } from '../../../domain/messages.ts';
 import { type Rng, rngFor } from '../../../domain/rng.ts';
 import type { Clock } from '../../../platform/clock.ts';
+import { printable } from '../../../platform/printable.ts';
 import { pause, type Timers } from '../../../platform/timers.ts';
 import { type Breaker, ProviderDownError } from './breaker.ts';
 import type { Answered, Cassette, Entry, Scope } from './cassette.ts';
 import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
+import { redacted } from './keys.ts';
 import { cost, likelyUsage, mostUsage, type Prices } from './prices.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
 
 /** Where calls are reserved and settled: the ledger, over whatever leads there. Both may be repeated without harm. */
 export interface CallLedger {
   reserve(reservation: CallReservation, signal: AbortSignal): Promise<ReplyOf<'call-reserve'>>;
-  settle(settlement: CallSettlement, signal: AbortSignal): Promise<unknown>;
+  /** `agent` is whose call it was. */
+  settle(settlement: CallSettlement, signal: AbortSignal, agent: AgentName): Promise<unknown>;
 }
 
 export interface Question {
@@ -108,7 +111,7 @@ const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
  * W1. No request leaves before the ledger has granted the most that it can cost (I9).
  * W2. A question that was answered is never asked again (I5).
  * W3. Every try is a call of its own in the ledger; one that may have been billed is charged in full.
- * W4. No text that leaves here, errors included, holds a key (I7).
+ * W4. Nothing that leaves here holds a key, whichever field a provider put it into, errors included (I7).
  * W5. What a model was shown because it asked for it is recorded like an answer: a replay shows the same (I5).
  */
 export class Gateway {
@@ -210,15 +213,13 @@ export class Gateway {
         const begun = clock.monotonic();
         const latency = () => Math.max(0, clock.monotonic() - begun);
         try {
-          const reply = await chat.complete(sent, signal);
-          const text = redact(reply.text);
-          const { finish, served, calls = [], carried = [] } = reply;
-          const said = reply.text + calls.map((each) => each.arguments).join('');
+          // All of it, once: what is kept, settled, recorded and asked again must be the same (I5, I7).
+          const reply = redacted(await chat.complete(sent, signal), redact);
+          const { text, finish, calls = [], carried = [] } = reply;
+          const served = reply.served === null ? null : printable(reply.served, { width: 200 });
+          const said = text + calls.map((each) => each.arguments).join('');
           const usage = reply.usage ?? likelyUsage(sent, said);
-          const asks =
-            calls.length === 0
-              ? {}
-              : { calls: calls.map((each) => ({ ...each, arguments: redact(each.arguments) })), carried: [...carried] };
+          const asks = calls.length === 0 ? {} : { calls: [...calls], carried: [...carried] };
           const paid = { usage, dollars: cost(usage, price), estimated: reply.usage === null, latencyMs: latency() };
           return { kind: 'answer', text, finish, ...(asks as object), served, call, ...paid };
         } catch (thrown) {
@@ -236,7 +237,7 @@ export class Gateway {
             estimated: billable,
             message,
           };
-          const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal);
+          const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal, scope.agent);
           if (fault === null) settling.catch(() => undefined);
           else await settling;
           throw thrown;
@@ -252,7 +253,7 @@ export class Gateway {
       const reply = await this.#parts.ledger.reserve(reservation, signal);
       if (reply.state === 'granted') return;
       if (reply.state === 'spent') throw new SpentError(reply.reason);
-      if (reply.state === 'closed') throw new BudgetError(reply.reason);
+      if (reply.state === 'closed') throw new BudgetError(reply.reason, 'search-closed');
       await pause(this.#parts.timers, heldPauseMs, signal);
     }
   }
@@ -263,7 +264,8 @@ export class Gateway {
     if (outcome === 'toolless') return;
     const { call, served, usage, dollars, estimated, latencyMs } = answer;
     const message = problem?.slice(0, 500) ?? null;
-    await ledger.settle({ search, call, outcome, served, usage, dollars, estimated, latencyMs, message }, signal);
+    const settled = { search, call, outcome, served, usage, dollars, estimated, latencyMs, message };
+    await ledger.settle(settled, signal, question.scope.agent);
   }
 
   /** The process may have died between recording and settling. In a replay the ledger knows nothing of the call. */

@@ -37,7 +37,7 @@ export interface Endpoint {
 const variables: Readonly<Record<Provider, { key: string; baseUrl: string | null }>> = {
   openai: { key: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
   anthropic: { key: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
-  // The address is the agent's own setting, because several servers may be used at once.
+  // The address is the agent's own setting, because several servers may be used at once; but see `addresses`.
   compatible: { key: 'AIRA_COMPATIBLE_API_KEY', baseUrl: null },
 };
 
@@ -45,18 +45,52 @@ const variables: Readonly<Record<Provider, { key: string; baseUrl: string | null
 export interface Keyring {
   /** The environment variable that a model needs and that is not set; null where nothing is lacking. */
   lacks(model: ChatModelName): string | null;
-  /** @throws PrerequisiteError where there is no key for it. */
+  /** @throws PrerequisiteError `key` where there is none for it; `address` for one that nobody here has named. */
   endpoint(model: ChatModelName, baseUrl: string | undefined): Endpoint;
   /** The text with every known key masked: providers quote keys in their errors. */
   redact(text: string): string;
 }
 
-/** Reads the keys from an environment. Local servers usually want none; the SDK wants a word, so they get one. */
-export function keyring(environment: Readonly<Record<string, string | undefined>>): Keyring {
+/** A key as it stands, and as JSON may write it: each character may be escaped, and is itself again once it is parsed. */
+function formsOf(key: string): RegExp {
+  const units = Array.from({ length: key.length }, (_, at) => {
+    const hex = key.charCodeAt(at).toString(16).padStart(4, '0');
+    const digits = [...hex].map((digit) => (/[a-f]/.test(digit) ? `[${digit}${digit.toUpperCase()}]` : digit)).join('');
+    const plain = `\\u${key.charCodeAt(at).toString(16).padStart(4, '0')}`;
+    return key[at] === '/' ? `(?:\\\\?${plain}|\\\\u${digits})` : `(?:${plain}|\\\\u${digits})`;
+  });
+  return new RegExp(units.join(''), 'g');
+}
+
+/** Whatever a provider sent, with every text in it redacted, names included. */
+export function redacted<T>(value: T, redact: (text: string) => string): T {
+  if (typeof value === 'string') return redact(value) as T;
+  if (Array.isArray(value)) return value.map((each) => redacted(each, redact)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [redact(key), redacted(each, redact)])) as T;
+}
+
+/** Two spellings of one address are one. */
+const normal = (address: string): string =>
+  (URL.canParse(address) ? new URL(address).href : address).replace(/\/+$/, '');
+
+/**
+ * Reads the keys from an environment. Local servers usually want none; the SDK wants a word, so they get one.
+ *
+ * @param addresses where \`compatible/\` models may be asked, beside those in AIRA_COMPATIBLE_BASE_URL: from this machine's
+ * own files and arguments, because an address that came in a message would have the key sent to whoever wrote it (I12).
+ */
+export function keyring(
+  environment: Readonly<Record<string, string | undefined>>,
+  addresses: readonly string[] = [],
+): Keyring {
   const value = (name: string | null) => (name === null ? undefined : environment[name]?.trim() || undefined);
   const known = Object.values(variables)
     .flatMap(({ key }) => value(key) ?? [])
     .sort((a, b) => b.length - a.length);
+  const named = (value('AIRA_COMPATIBLE_BASE_URL') ?? '').split(/[\s,]+/).filter((address) => address !== '');
+  const trusted = new Set([...named, ...addresses].map(normal));
+  const forms = known.map(formsOf);
   const keyOf = (provider: Provider) => value(variables[provider].key) ?? (provider === 'compatible' ? 'none' : null);
   return {
     lacks(model) {
@@ -70,8 +104,15 @@ export function keyring(environment: Readonly<Record<string, string | undefined>
       if (key === null) {
         throw new PrerequisiteError('key', `${model} needs a key`, `set ${names.key}, or use another model`);
       }
+      if (provider === 'compatible' && (baseUrl === undefined || !trusted.has(normal(baseUrl)))) {
+        throw new PrerequisiteError(
+          'address',
+          `the search has ${model} served at ${baseUrl ?? 'no address'}, which nobody on this machine has named`,
+          'if you trust that address, give it with --base-url or in AIRA_COMPATIBLE_BASE_URL',
+        );
+      }
       return { key: new Secret(key), baseUrl: provider === 'compatible' ? baseUrl : value(names.baseUrl) };
     },
-    redact: (text) => known.reduce((rest, key) => rest.replaceAll(key, mask), text),
+    redact: (text) => forms.reduce((rest, form) => rest.replace(form, mask), text),
   };
 }

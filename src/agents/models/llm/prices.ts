@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import type { Usage } from '../../../domain/call.ts';
 import { errorMessage, PrerequisiteError } from '../../../domain/errors.ts';
+import { explain } from '../../../domain/explain.ts';
+import { type JsonBounds, parseJson } from '../../../domain/json.ts';
 import { type ChatModelName, splitModel } from '../../../domain/model.ts';
+import { readTextFile } from '../../../platform/textFile.ts';
 import { type ChatRequest, textsOf } from './chat.ts';
 
 const dollars = z.number().nonnegative();
@@ -34,13 +36,21 @@ export interface Prices {
 /** `src/agents/models/llm` and `dist/agents/models/llm` are equally deep below the root of the package. */
 const shipped = join(resolve(import.meta.dirname, '../../../..'), 'prices/prices.json');
 
+const bounds: JsonBounds = { characters: 1024 * 1024, depth: 8, items: 50_000 };
+
 function read(path: string): PriceFile {
+  const remedy = 'correct the file, or leave --prices out';
+  const text = readTextFile(path, { code: 'prices', remedy, mostBytes: bounds.characters });
+  let raw: unknown;
   try {
-    return priceFileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    raw = parseJson(text, bounds);
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : errorMessage(cause);
-    throw new PrerequisiteError('prices', `the price file ${path} cannot be used: ${why}`, 'mend it', { cause });
+    throw new PrerequisiteError('prices', `${path} is not JSON: ${errorMessage(cause)}`, remedy, { cause });
   }
+  const parsed = priceFileSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const why = explain(parsed.error, priceFileSchema).join('; ');
+  throw new PrerequisiteError('prices', `the price file ${path} cannot be used: ${why}`, remedy);
 }
 
 /** The shipped prices, overridden entry by entry by those of the user's file. @throws PrerequisiteError for a bad file. */

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { errorMessage } from '../../../domain/errors.ts';
+import { type JsonBounds, parseJson } from '../../../domain/json.ts';
 import type { AnswerSchema } from './chat.ts';
 
 /**
@@ -26,15 +27,39 @@ export function answerSchema(name: string, schema: z.ZodType): AnswerSchema {
   return { name, json: simplified(z.toJSONSchema(schema, { io: 'input' })) };
 }
 
-/** The JSON of an answer: the whole text, else what one code fence holds, else from the first brace to the last. */
+/** Longer than any answer that a form allows; 200,000 tokens of text have fewer characters. */
+const answerBounds: JsonBounds = { characters: 1024 * 1024, depth: 32, items: 10_000 };
+
+/** More fences than these are not read as JSON. */
+const mostFences = 4;
+
+/** What stands between pairs of lines that begin with ```, the last ones where there are many. */
+function fencesOf(text: string): string[] {
+  const found: string[] = [];
+  let open: number | null = null;
+  for (let begin = 0; begin < text.length; ) {
+    const feed = text.indexOf('\n', begin);
+    const end = feed < 0 ? text.length : feed;
+    // Models put the opening fence at the end of a sentence, too; the closing one has a line of its own.
+    const line = text.slice(begin, Math.min(end, begin + 400)).trim();
+    if (open !== null && line.startsWith('```')) {
+      found.push(text.slice(open, begin));
+      open = null;
+    } else if (open === null && /```[A-Za-z0-9]*$/.test(line)) open = end + 1;
+    begin = end + 1;
+  }
+  return found.slice(-mostFences);
+}
+
+/** The JSON of an answer: the whole text, else what a code fence holds, else from the first brace to the last. */
 function jsonIn(text: string): unknown {
-  const fenced = /^[^{]*```[a-zA-Z]*\s*\n([\s\S]*?)\n\s*```[^}]*$/.exec(text)?.[1];
+  if (text.length > answerBounds.characters) return parseJson(text, answerBounds);
   const braced = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1);
   let first: unknown;
-  for (const part of [text, fenced, braced]) {
-    if (part === undefined || part.trim() === '') continue;
+  for (const part of [text, ...fencesOf(text), braced]) {
+    if (!/^\s{0,1000}[[{]/.test(part)) continue;
     try {
-      return JSON.parse(part);
+      return parseJson(part, answerBounds);
     } catch (thrown) {
       first ??= thrown;
     }
@@ -56,6 +81,7 @@ export function readAnswer<T>(text: string, schema: z.ZodType<T>): Read<T> {
   if (parsed.success) return { ok: true, value: parsed.data };
   const issues = parsed.error.issues
     .slice(0, 5)
-    .map(({ path, message }) => `${path.join('.') || 'answer'}: ${message}`);
+    // Keys that a model made up stand in both.
+    .map(({ path, message }) => `${path.join('.').slice(0, 120) || 'answer'}: ${message.slice(0, 200)}`);
   return { ok: false, problem: `the answer does not meet the schema: ${issues.join('; ')}` };
 }

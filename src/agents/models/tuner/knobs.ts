@@ -29,8 +29,10 @@ export interface Knob {
   readonly domain: Domain;
 }
 
-const declaration = /^([ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*)(.+?)([ \t]*#[ \t]*tune:[ \t]*(.+?)[ \t]*)$/;
-const number = String.raw`[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?`;
+// Every expression here takes time that grows with the text alone: no two parts of one can share out a run of characters.
+const assignment = /^[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*/;
+const tag = 'tune:';
+const number = String.raw`[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?`;
 const range = new RegExp(`^(${number})\\.\\.(${number})(?:[ \\t]+(log))?$`);
 const onlyNumber = new RegExp(`^${number}$`);
 const quoted = /^(["'])([^"'\\]*)\1$/;
@@ -58,15 +60,46 @@ interface Line {
   readonly knob: Knob;
 }
 
+const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t';
+
+/** Where the blanks before `end` begin. */
+function blanksBefore(text: string, end: number, from: number): number {
+  let at = end;
+  while (at > from && isBlank(text[at - 1])) at--;
+  return at;
+}
+
+/** Where the blanks that begin at `from` end. */
+function blanksAfter(text: string, from: number): number {
+  let at = from;
+  while (isBlank(text[at])) at++;
+  return at;
+}
+
+/** Where the first comment that declares a domain begins, and where its text does. */
+function comment(line: string, from: number): { hash: number; text: number } | null {
+  for (let hash = line.indexOf('#', from); hash >= 0; hash = line.indexOf('#', hash + 1)) {
+    const word = blanksAfter(line, hash + 1);
+    if (hash > from && line.startsWith(tag, word)) return { hash, text: blanksAfter(line, word + tag.length) };
+  }
+  return null;
+}
+
 function readLine(file: string, line: string): Line | null {
-  const match = declaration.exec(line);
+  // Most lines are none; and what ends a line in some editor cannot stand in one.
+  if (!line.includes(tag) || /[\r\u2028\u2029]/.test(line)) return null;
+  const match = assignment.exec(line);
   if (!match) return null;
-  const [, before = '', name = '', raw = '', after = '', text = ''] = match;
+  const [before, name = ''] = match;
+  const found = comment(line, before.length);
+  if (!found) return null;
+  const end = blanksBefore(line, found.hash, before.length);
+  const raw = line.slice(before.length, end);
   const string = quoted.exec(raw);
   const value = string?.[2] ?? raw;
-  const domain = domainOf(text, value);
+  const domain = domainOf(line.slice(found.text).trimEnd(), value);
   if (!domain || (string && domain.kind === 'range')) return null;
-  return { before, quote: string?.[1] ?? '', after, knob: { file, name, value, domain } };
+  return { before, quote: string?.[1] ?? '', after: line.slice(end), knob: { file, name, value, domain } };
 }
 
 /** Calls `change` with each declaration, the first of its name in a file, and puts its answer in the value's place. */

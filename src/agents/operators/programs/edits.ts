@@ -1,5 +1,9 @@
 import { TerminalError } from '../../../domain/errors.ts';
 import type { Files } from '../../../domain/program.ts';
+import { find } from './find.ts';
+
+/** Longer than any program that a space allows: edits may not make a text grow without end before its size is looked at. */
+const longestText = 200_000;
 
 /** A piece of a file and what stands in its place afterwards. */
 export interface Edit {
@@ -15,17 +19,10 @@ export class EditError extends TerminalError {
   }
 }
 
-function occurrences(text: string, piece: string): number {
-  let count = 0;
-  // Overlapping ones count, too: each is a place that could be meant.
-  for (let at = text.indexOf(piece); at >= 0; at = text.indexOf(piece, at + 1)) count++;
-  return count;
-}
-
 /** The first line of a piece, for a message. */
 function named(piece: string): string {
-  const [line = ''] = piece.split('\n').filter((each) => each.trim() !== '');
-  return `"${line.trim().slice(0, 80)}"`;
+  const [line = ''] = piece.trimStart().split('\n', 1);
+  return `"${line.trimEnd().slice(0, 80)}"`;
 }
 
 /**
@@ -43,7 +40,7 @@ export function edited(files: Files, edits: readonly Edit[]): Files {
       throw new EditError(`${which} is for ${file.slice(0, 60)}; the files are ${Object.keys(files).join(', ')}`);
     }
     if (search === '') throw new EditError(`${which} searches for nothing: quote the lines that it replaces`);
-    const count = occurrences(text, search);
+    const { first, count } = find(text, search);
     if (count === 0) {
       throw new EditError(
         `${which}: what it searches for, beginning with ${named(search)}, does not stand in ${file}; copy it exactly, with its spaces`,
@@ -54,8 +51,11 @@ export function edited(files: Files, edits: readonly Edit[]): Files {
         `${which}: what it searches for, beginning with ${named(search)}, stands ${count} times in ${file}; quote more lines around it`,
       );
     }
-    // A function, since $ in a replacement text would mean something.
-    result[file] = text.replace(search, () => replace);
+    const length = text.length - search.length + replace.length;
+    if (length > longestText) {
+      throw new EditError(`${which} would give ${file} ${length} characters; at most ${longestText} are read`);
+    }
+    result[file] = text.slice(0, first) + replace + text.slice(first + search.length);
   }
   return result;
 }

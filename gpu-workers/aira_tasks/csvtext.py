@@ -1,0 +1,74 @@
+"""CSV as the csv module and pandas read it, and a form of it that both read alike.
+
+Role: bytes of a file to a header and rows, and back. Non-role: what the cells mean (answers.py). Invariants:
+
+1. No limit and no rule about lines of our own: fields are as long as they are; a line ends with LF, CR or CRLF and with
+   nothing else (U+2028 and a form feed are text); a byte order mark and blank lines say nothing; short rows end with
+   empty cells.
+2. Where the two libraries read the same bytes differently or not at all, the file is refused with the row that is odd:
+   rows longer than the header, a quote that is never closed, NUL, bytes that are not UTF-8.
+3. What `line` writes, both read as these cells: cells that one of them would trim, split or skip stand in quotes.
+"""
+
+import csv
+import io
+import sys
+from typing import Iterator, List, Sequence
+
+csv.field_size_limit(sys.maxsize)
+
+_BLANK = b" \t\r\n"
+
+
+class OddCsv(ValueError):
+    """Thrown where a file is no csv, or one that libraries read differently; one sentence without the file's name."""
+
+
+def rows(content: bytes) -> Iterator[List[str]]:
+    """Yield the header, then each row with as many cells as the header. Raises OddCsv."""
+    if b"\0" in content:
+        raise OddCsv("it holds NUL characters")
+    header: List[str] = []
+    cells: List[str] = []
+    number = 0
+    try:
+        for cells in csv.reader(_lines(_without_blank_end(content))):
+            if not cells:
+                continue
+            number += 1
+            header = header or cells
+            if len(cells) > len(header):
+                raise OddCsv(f"row {number} has {len(cells)} cells; the header has {len(header)}")
+            yield cells + [""] * (len(header) - len(cells))
+    except UnicodeDecodeError as error:
+        raise OddCsv(f"it is not UTF-8 ({error.reason} after row {number})") from error
+    except csv.Error as error:
+        raise OddCsv(f"row {number + 1}: {error}") from error
+    if cells:
+        raise OddCsv(f"row {number} opens a quote that is never closed")
+    if not header:
+        raise OddCsv("it has no header")
+
+
+def line(cells: Sequence[str]) -> str:
+    """One row, with its line feed."""
+    return ",".join(_quoted(cell) for cell in cells) + "\n"
+
+
+def _lines(content: bytes) -> Iterator[str]:
+    yield from io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    # A blank line is the last record, unless it is swallowed by a quote that is open.
+    yield "\n"
+
+
+def _without_blank_end(content: bytes) -> bytes:
+    """Without the lines at the end that hold nothing but spaces, which pandas skips."""
+    filled = len(content.rstrip(_BLANK))
+    ends = [place for place in (content.find(b"\n", filled), content.find(b"\r", filled)) if place >= 0]
+    return content[: min(ends)] if ends else content
+
+
+def _quoted(cell: str) -> str:
+    if cell == "" or cell != cell.strip() or any(mark in cell for mark in '",\r\n'):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell

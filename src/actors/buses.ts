@@ -1,0 +1,47 @@
+import { randomUUID } from 'node:crypto';
+import { type Access, type Bus, type BusOptions, connectBus, isAnonymous, labAccess, type Role } from '../bus/index.ts';
+
+/** Where to meet, and what to show there. */
+export interface Meeting {
+  readonly url: string;
+  /** What the user gave; null to show the keys of the home's lab where it has some. */
+  readonly access: Access | null;
+}
+
+/** A connection for each role of this process (I12). */
+export interface Buses {
+  /** @throws PrerequisiteError as `connectBus`; `credentials`. */
+  open(role: Role): Promise<Bus>;
+  /** @throws Error for a role that was not opened: a mistake of the caller. */
+  as(role: Role): Bus;
+  close(): Promise<void>;
+}
+
+/** Connections to a server. What the user gave, or nothing where the home has no keys either, is shown in all roles. */
+export function busesAt(
+  { url, access }: Meeting,
+  home: string,
+  options: Pick<BusOptions, 'limits' | 'clock' | 'log'>,
+): Buses {
+  const opened = new Map<Role, Bus>();
+  return {
+    async open(role) {
+      // A certificate to know the server by says nothing of who we are.
+      const own = access === null || isAnonymous(access) ? labAccess(home, role) : null;
+      const shown = { ...own, ...access };
+      const bus = await connectBus({ ...options, url, access: shown, role, name: `aira-${role}`, ids: randomUUID });
+      opened.set(role, bus);
+      return bus;
+    },
+    as(role) {
+      const bus = opened.get(role);
+      if (!bus) throw new Error(`no connection as ${role} was opened`);
+      return bus;
+    },
+    async close() {
+      const closed = await Promise.allSettled([...opened.values()].map((bus) => bus.close()));
+      const failed = closed.find((each) => each.status === 'rejected');
+      if (failed) throw failed.reason;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { allData } from '../../domain/content.ts';
+import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+
+/** What the import keeps for itself at the top of the data folder; data sets never begin with a dot. */
+const isOwn = (name: string): boolean => name.startsWith('.');
+
+const unreadable = (path: string, thrown: unknown) =>
+  new PrerequisiteError(
+    'data-unreadable',
+    `${path} cannot be read: ${errorMessage(thrown)}`,
+    'make it readable, or import the data again with --replace',
+    { cause: thrown },
+  );
+
+/** Below this size a file is read each time: its times may be too coarse to show a change. */
+const cachedFromBytes = 1 << 16;
+const known = new Map<string, { readonly state: string; readonly digest: string }>();
+const stateOf = ({ dev, ino, size, mtimeMs, ctimeMs }: Stats) => [dev, ino, size, mtimeMs, ctimeMs].join(' ');
+
+/** SHA-256 of a file. Large ones are read once per process, until their size, times or inode change. */
+export async function digestOfFile(path: string): Promise<string> {
+  try {
+    const stats = lstatSync(path);
+    const state = stateOf(stats);
+    const cached = known.get(path);
+    if (cached?.state === state) return cached.digest;
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path), hash);
+    const digest = hash.digest('hex');
+    if (stats.size >= cachedFromBytes && stateOf(lstatSync(path)) === state) known.set(path, { state, digest });
+    return digest;
+  } catch (thrown) {
+    throw unreadable(path, thrown);
+  }
+}
+
+function entriesBelow(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true });
+  } catch (thrown) {
+    throw unreadable(folder, thrown);
+  }
+}
+
+/**
+ * Paths of the files below a folder, relative to it with `/` between the parts, sorted.
+ *
+ * @throws PrerequisiteError `data-link` for anything that is neither file nor folder, `data-unreadable`.
+ */
+export function plainFiles(folder: string): string[] {
+  const found: string[] = [];
+  for (const entry of entriesBelow(folder)) {
+    const full = join(entry.parentPath, entry.name);
+    if (entry.isDirectory()) continue;
+    if (!entry.isFile()) {
+      throw new PrerequisiteError('data-link', `${full} is no plain file`, 'put the file itself there, then try again');
+    }
+    found.push(relative(folder, full).split(sep).join('/'));
+  }
+  return found.sort();
+}
+
+/** Stands for a set of files by their contents: SHA-256 over each path, a NUL, its digest, a newline. */
+export function digestOfFiles(files: Readonly<Record<string, string>>): string {
+  const hash = createHash('sha256');
+  for (const path of Object.keys(files).sort()) hash.update(`${path}\0${files[path]}\n`);
+  return hash.digest('hex');
+}
+
+/**
+ * What stands for imported data of that name as they are now, whatever the record of their import says; null where there
+ * is not one file. The name `.` stands for everything in the data folder.
+ *
+ * @throws PrerequisiteError `data-unreadable`, `data-link`.
+ */
+export async function digestOfData(folder: string, name: string): Promise<string | null> {
+  const root = join(folder, name);
+  if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return null;
+  if (lstatSync(root, { throwIfNoEntry: false }) === undefined) return null;
+  const paths = plainFiles(root).filter((path) => name !== allData || !isOwn(path));
+  if (paths.length === 0) return null;
+  const files: Record<string, string> = {};
+  for (const path of paths) files[path] = await digestOfFile(join(root, path));
+  return digestOfFiles(files);
+}

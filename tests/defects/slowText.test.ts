@@ -1,0 +1,298 @@
+/**
+ * Nothing that others write holds up the laboratory: every parser of foreign text takes at most 50 ms for the slowest input
+ * that its size allows. Measured as processor time of the call, the least of up to six, so that neither a busy machine nor a cold compiler matters.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { distance as levenshtein } from 'fastest-levenshtein';
+import { describe, expect, it } from 'vitest';
+import { argumentsOf } from '../../src/agents/models/llm/chat.ts';
+import { faultOf } from '../../src/agents/models/llm/faults.ts';
+import { readAnswer } from '../../src/agents/models/llm/structured.ts';
+import { knobsOf, skeleton } from '../../src/agents/models/tuner/knobs.ts';
+import { programForms } from '../../src/agents/operators/programs/answers.ts';
+import { edited } from '../../src/agents/operators/programs/edits.ts';
+import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
+import { givenAway } from '../../src/audit/secretShapes.ts';
+import { parseArchitecture } from '../../src/domain/architecture.ts';
+import { shortCandidate } from '../../src/domain/candidate.ts';
+import { editsBelow } from '../../src/domain/editDistance.ts';
+import { explain, nearest } from '../../src/domain/explain.ts';
+import { type Known, tooClose } from '../../src/domain/memory.ts';
+import { modelSchema } from '../../src/domain/model.ts';
+import { parseProgram, programInSpace } from '../../src/domain/program.ts';
+import { searchFileSchema } from '../../src/domain/search.ts';
+import { OutputLog } from '../../src/evaluators/outputLog.ts';
+import { matchExpression } from '../../src/literature/query.ts';
+import { parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
+import { capText, cleanText } from '../../src/literature/text.ts';
+import { printable } from '../../src/platform/printable.ts';
+import { parseYaml } from '../../src/platform/yaml.ts';
+import { html } from '../../src/report/markup.ts';
+import { differenceOf } from '../../src/report/trace/difference.ts';
+
+const most = 50;
+/** Files that a person hands to a command are read before anything runs that could be held up. */
+const mostBeforeStart = 1000;
+
+const quietly = (action: () => unknown): void => {
+  try {
+    action();
+  } catch (thrown) {
+    // Refused is fine, and quick; a defect of the parser's own is not.
+    expect(thrown).not.toBeInstanceOf(RangeError);
+    expect(thrown).not.toBeInstanceOf(TypeError);
+  }
+};
+
+function milliseconds(action: () => unknown): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < 6 && least > most; run++) {
+    const before = process.cpuUsage();
+    quietly(action);
+    const { user, system } = process.cpuUsage(before);
+    least = Math.min(least, (user + system) / 1000);
+  }
+  return least;
+}
+
+/** Runs of characters on which two parts of an expression can disagree, nests, and what else has been slow somewhere. */
+const slow = (length: number): readonly string[] => [
+  ...[' ', '\t', '\n', '\r', 'a', '1', '1.', '-', '#', '`', '"', '\\', '<', '[', '{', '- ', '? ', 'a: '].map((unit) =>
+    unit.repeat(length / unit.length),
+  ),
+  `x${' '.repeat(length - 2)}y`,
+  `x =${' '.repeat(length - 10)}#`,
+  `x = 1${'# tune: '.repeat(length / 16)}${'\t'.repeat(length / 2)}x\u2028`,
+  `x = ${'1'.repeat(length - 40)}z # tune: 0..1`,
+  `x = 1 # tune: ${'1'.repeat(length - 40)}..z`,
+  `\`\`\`json${'\n'.repeat(length - 10)}`,
+  `{"a": ${'['.repeat(length / 2)}`,
+  `{"edits": [${'1,'.repeat(length / 2)}1]}`,
+  `{${Array.from({ length: length / 12 }, (_, at) => `"k${at}":1`).join(',')}}`,
+  '<!--'.repeat(length / 4),
+  '<data '.repeat(length / 6),
+  `<f>${'<a>'.repeat(length / 3)}`,
+  `<f>${'&amp;'.repeat(length / 5)}</f>`,
+  `<f>${'<e>a</e>'.repeat(length / 8)}</f>`,
+  `a${'\u0301\u0316'.repeat(length / 2)}`,
+  '\u001b['.repeat(length / 2),
+  `\u001b]${'x'.repeat(length)}`,
+  'sk-'.repeat(length / 3),
+  '\ufdfa'.repeat(length / 18),
+  `${'a'.repeat(length / 2)}!`,
+  'a-'.repeat(length / 2),
+];
+
+const kilobytes64 = slow(64 * 1024);
+const kilobytes8 = slow(8 * 1024);
+const megabyte = slow(1024 * 1024);
+
+const space = { kind: 'program' as const, files: [{ name: 'model.py', maxBytes: 65_536 }] };
+const lines = (count: number, line: (at: number) => string) =>
+  JSON.stringify({ 'model.py': `${Array.from({ length: count }, (_, at) => line(at)).join('\n')}\n` });
+const letter = (at: number) => String.fromCharCode(97 + (at % 26));
+const shuffled = lines(32_000, (at) => letter(at * 7 + ((at * at) % 11)));
+const crowd: Known[] = Array.from({ length: 12 }, (_, at) => ({
+  id: `rival-${at + 1}` as Known['id'],
+  candidate: lines(32_000, (line) => letter(line * 7 + ((line * line) % (12 + at)))),
+}));
+const anew = lines(4000, (at) => `a${at}`);
+const older = lines(4000, (at) => `b${at}`);
+const feed = (entries: number) =>
+  `<feed>${`<entry><id>http://arxiv.org/abs/1</id><title>t</title><summary>${'word '.repeat(300)}</summary></entry>`.repeat(entries)}</feed>`;
+
+interface Row {
+  readonly inputs: readonly unknown[];
+  readonly parse: (input: never) => unknown;
+  readonly most?: number;
+}
+const on = <T>(inputs: readonly T[], parse: (input: T) => unknown, limit = most): Row => ({
+  inputs,
+  parse,
+  most: limit,
+});
+
+/** By the file that parses. */
+const rows: Readonly<Record<string, readonly Row[]>> = {
+  'agents/models/llm/structured.ts': [on(megabyte, (text) => readAnswer(text, programForms.improve.schema))],
+  'agents/models/llm/chat.ts': [on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text }))],
+  'agents/models/llm/faults.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
+  'agents/models/tuner/knobs.ts': [
+    on(kilobytes64, (text) => knobsOf({ 'a.py': text })),
+    on(kilobytes64, (text) => skeleton({ 'a.py': text })),
+  ],
+  'agents/operators/programs/edits.ts': [
+    on(
+      [
+        ['a'.repeat(65_536), `${'a'.repeat(20_000)}b${'a'.repeat(12_000)}`],
+        ['a'.repeat(65_536), 'a'.repeat(32_000)],
+        ['ab'.repeat(32_768), `${'ab'.repeat(10_000)}aa`],
+      ],
+      ([text = '', search = '']) => edited({ 'a.py': text }, [{ file: 'a.py', search, replace: '' }]),
+    ),
+    on([200], (count) =>
+      edited(
+        { 'a.py': 'a' },
+        Array.from({ length: count }, () => ({ file: 'a.py', search: 'a', replace: `a${'b'.repeat(150_000)}` })),
+      ),
+    ),
+  ],
+  'agents/operators/quote.ts': [
+    on(kilobytes64, (text) => quoted('x', text, 2000)),
+    on(kilobytes64, (text) => quotedCode('x', text)),
+    on(kilobytes64, (text) => oneLine(text, 200)),
+  ],
+  'audit/secretShapes.ts': [on(kilobytes64, (text) => givenAway(text, []))],
+  'domain/architecture.ts': [on(kilobytes64, (text) => parseArchitecture(text))],
+  'domain/candidate.ts': [on(kilobytes64, (text) => shortCandidate(text))],
+  'domain/program.ts': [
+    on(kilobytes64, (text) => programInSpace({ 'model.py': text }, space)),
+    on(megabyte, (text) => parseProgram(text)),
+  ],
+  'domain/memory.ts': [
+    on([10, 512], (distance) => tooClose(shuffled, crowd.slice(0, 1), { distance })),
+    on([512], () => tooClose(shuffled, crowd, { distance: 512 })),
+  ],
+  'domain/explain.ts': [
+    on(megabyte, (text) => nearest(text, ['budget', 'agents'])),
+    on([Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`key ${at}`, 1]))], (file) => {
+      const parsed = searchFileSchema.safeParse(file);
+      return parsed.error && explain(parsed.error, searchFileSchema);
+    }),
+  ],
+  'domain/model.ts': [on(kilobytes64, (text) => modelSchema.safeParse(`bandit/[${text}]`))],
+  'evaluators/outputLog.ts': [
+    on(kilobytes64, (text) => {
+      const log = new OutputLog(64 * 1024);
+      log.push(Buffer.from(text));
+      return log.lastLines(10, 500);
+    }),
+  ],
+  'literature/text.ts': [on(kilobytes64, (text) => cleanText(text)), on(kilobytes64, (text) => capText(text, 100))],
+  'literature/query.ts': [on(kilobytes8, (text) => matchExpression(text))],
+  'literature/sources/arxiv.ts': [on([...slow(128 * 1024), feed(60)], (text) => parseArxivFeed(text, ''))],
+  'platform/printable.ts': [on(kilobytes64, (text) => printable(text))],
+  'platform/yaml.ts': [
+    on(kilobytes8, (text) => parseYaml(text)),
+    on(slow(120_000), (text) => parseYaml(text), mostBeforeStart),
+    on(
+      [
+        Array.from({ length: 20_000 }, (_, at) => `k${at}: 1`).join('\n'),
+        Array.from({ length: 5000 }, (_, at) => `- &a${at} x\n- *a${at}`).join('\n'),
+        `a: &a [x,x,x,x,x,x,x,x,x,x]\n${[...'bcdefghij'].map((c, at) => `${c}: &${c} [${Array(10).fill(`*${'abcdefghij'[at]}`).join(',')}]`).join('\n')}`,
+        `a: &a {x: 1}\n${[...'bcdefghij'].map((c, at) => `${c}: &${c} {<<: [${Array(9).fill(`*${'abcdefghij'[at]}`).join(',')}]}`).join('\n')}`,
+        'a: &a [*a, *a]',
+      ],
+      (text) => parseYaml(text),
+      mostBeforeStart,
+    ),
+  ],
+  'report/markup.ts': [on(kilobytes64, (text) => html`<p>${text}</p>`)],
+  'report/hunks.ts': [on([[older, anew]], ([from = '', to = '']) => differenceOf('program', from, to))],
+};
+
+describe('every parser of foreign text is quick, whatever it is given', () => {
+  it.each(Object.entries(rows))('%s', (_, all) => {
+    for (const { inputs, parse, most: limit = most } of all) {
+      // Warm: what is measured is the text, not the compiler.
+      quietly(() => parse(inputs[0] as never));
+      for (const input of inputs) {
+        const shown = typeof input === 'string' ? `${input.slice(0, 30)}… (${input.length})` : '';
+        expect(
+          milliseconds(() => parse(input as never)),
+          shown,
+        ).toBeLessThanOrEqual(limit);
+      }
+    }
+  });
+});
+
+/** Text that is not foreign, or is bounded to so little that its form does not matter. */
+const harmless: Readonly<Record<string, string>> = {
+  'bus/': 'messages of the bus, whose envelope is measured there',
+  'actors/': 'no texts of others',
+  'agents/graph/': 'JSON that was checked before',
+  'agents/models/bayesHelper.ts': 'lines of a helper of ours, at most a message',
+  'agents/models/llm/': 'replies of SDKs, names of models, and recordings of our own',
+  'agents/operators/': 'templates of our own; what fills them goes through quote.ts',
+  'agents/reading/': 'goes through domain/json.ts',
+  'audit/': 'records that were checked when they were written, read by a command of its own',
+  'cli/': 'options and names of at most a command line; files go through platform/yaml.ts',
+  'domain/agent.ts': 'an address in a search file',
+  'domain/hints.ts': 'patterns of our notes',
+  'domain/ids.ts': 'names of at most 64 characters, checked in linear time',
+  'domain/json.ts': 'measured through those that call it',
+  'domain/': 'plain schemas and tables',
+  'evaluators/': 'reports of our runners and tools, read in lines of bounded length',
+  'literature/corpus.ts': 'notes of our own',
+  'literature/http/': 'headers',
+  'literature/': 'answers that were capped, parsed through domain/json.ts',
+  'memory/': 'rows of our own',
+  'platform/': 'measured above, or no text of others',
+  'report/': 'goes through platform/printable.ts; differences through report/hunks.ts',
+  'studies/': 'figures',
+  'aggregation/': 'figures',
+};
+
+describe('the list of parsers', () => {
+  it('knows every file that takes text apart by more than its ends', () => {
+    const parses =
+      /from '(?:diff|fastest-levenshtein|yaml|@rgrove\/parse-xml)'|normalize\('NFK?[CD]'\)|JSON\.parse\(|new RegExp\(|\.(?:exec|matchAll|match)\(/;
+    const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
+    const parsers = files.filter((path) => parses.test(readFileSync(join('src', path), 'utf8')));
+    const unknown = parsers.filter(
+      (path) => !(path in rows) && !Object.keys(harmless).some((place) => path.startsWith(place)),
+    );
+    expect(unknown).toEqual([]);
+    for (const path of Object.keys(rows)) expect(files).toContain(path);
+  });
+
+  it('uses libraries whose time may be more than linear in one place each', () => {
+    const users = (library: string) =>
+      readdirSync('src', { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.ts'))
+        .filter((path) => readFileSync(join('src', path), 'utf8').includes(`from '${library}'`))
+        .sort();
+    expect(users('diff')).toEqual(['report/hunks.ts']);
+    expect(users('fastest-levenshtein')).toEqual(['domain/explain.ts']);
+    expect(users('yaml')).toEqual(['literature/corpus.ts', 'platform/yaml.ts']);
+    expect(users('@rgrove/parse-xml')).toEqual(['literature/sources/arxiv.ts']);
+  });
+});
+
+describe('what is quick now says what it said before', () => {
+  const list = fc.array(fc.nat({ max: 3 }), { maxLength: 30 });
+
+  it('the distance of two lists is Levenshtein’s, where it is below the limit', () => {
+    fc.assert(
+      fc.property(list, list, fc.integer({ min: 1, max: 40 }), (one, other, limit) => {
+        const expected = levenshtein(one.join(''), other.join(''));
+        const found = editsBelow(limit, Int32Array.from(one), Int32Array.from(other), { left: 1e9 });
+        expect(found).toBe(expected < limit ? expected : null);
+      }),
+      { numRuns: 3000, seed: 1 },
+    );
+  });
+
+  it('declarations are those of the expression that they were written as', () => {
+    const declaration = /^([ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*)([^ \t].*?)([ \t]*#[ \t]*tune:[ \t]*(.+?)[ \t]*)$/;
+    const part = fc.constantFrom('x', ' ', '\t', '=', '#', 'tune:', '1', '0..2', 'a|b', '"', "'", 'log', '.', '\u2028');
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+        const line = `x${parts.join('')} # tune: 1|2`;
+        const match = declaration.exec(line);
+        const knobs = knobsOf({ 'a.py': line });
+        if (!match) expect(knobs).toEqual([]);
+        for (const { name, value } of knobs) {
+          expect(name).toBe(match?.[2]);
+          expect((match?.[3] ?? '').replace(/^(["'])([^"'\\]*)\1$/, '$2')).toBe(value);
+        }
+        // Written back unchanged.
+        expect(skeleton({ 'a.py': line }).length).toBeGreaterThan(0);
+      }),
+      { numRuns: 3000, seed: 1 },
+    );
+  });
+});
