@@ -84,11 +84,10 @@ export function forecastOf(spec: SearchSpec, standing: Standing, crew: Crew): Fo
     slots: workers,
     finalsDone: standing.doneOn.final,
   });
-  // One final more than planned: trainings vary, and the last one must not be cut.
   const leftSeconds = minutes * 60 - standing.elapsedMs / 1000;
   return {
     leftSeconds,
-    neededSeconds: pending + upper * (1 + spread / Math.sqrt(Math.max(1, standing.timedOn.final))) + seconds.final,
+    neededSeconds: pending + upper * (1 + spread / Math.sqrt(Math.max(1, standing.timedOn.final))),
     windowSeconds: windowMs(minutes, crew) / 1000,
     workers,
   };

@@ -69,7 +69,8 @@ async function runIn(home: string, spec: SearchSpec, on: Machine, durationMs: nu
 
 describe.each(files)('%s', (name) => {
   const spec = specOf(name);
-  const on = machine(spec, 0.75);
+  // A search of programs has few trainings, each a large part of its minutes.
+  const on = machine(spec, spec.space.kind === 'program' ? 0.6 : 0.75);
 
   it('ends the same, wherever it is killed', { timeout: 120_000 }, async () => {
     const calmHome = temporaryFolder();
