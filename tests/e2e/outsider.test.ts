@@ -194,8 +194,8 @@ describe('an archive that is not ours', () => {
       env: { AIRA_COMPATIBLE_API_KEY: 'canary-of-the-outsider' },
     });
     await until(() => retired !== '' || received.length > 0 || agent.isOver);
-    const { stderr } = await agent.ended;
     expect(received).toEqual([]);
+    const { stderr } = await agent.ended;
     expect(stderr).toMatch(/nobody on this machine has named/);
     expect(stderr).toMatch(/AIRA_COMPATIBLE_BASE_URL/);
     expect(stderr).toMatch(/does not separate the roles/);
