@@ -60,7 +60,7 @@ const unwritable = /\0|\p{Cs}/u;
 
 /** One form per text: line feeds alone, and exactly one at the end. */
 function normalised(text: string): string {
-  return `${text.replace(/\r\n?/g, '\n').replace(/\s+$/, '')}\n`;
+  return `${text.replace(/\r\n?/g, '\n').trimEnd()}\n`;
 }
 
 /**
