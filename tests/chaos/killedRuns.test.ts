@@ -2,11 +2,10 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../support/home.ts';
-import { smallTask } from '../support/smallTasks.ts';
 import { toySearch } from '../support/toySearch.ts';
-import { calmRun, killedRun, withTime } from './killedRuns.ts';
+import { calmRun, killedRun, smallListops, withTime } from './killedRuns.ts';
 
-it('a search of stacks, killed four times', { timeout: 300_000 }, async () => {
+it('a search of stacks, killed four times', { timeout: 900_000 }, async () => {
   const folder = temporaryFolder();
   const file = toySearch(folder, { profile: 'steady', budget: { evaluations: 20, minutes: 120 }, workers: 2 });
   const subject = { file, search: 'killed', workers: 2 };
@@ -14,9 +13,9 @@ it('a search of stacks, killed four times', { timeout: 300_000 }, async () => {
   expect(await killedRun(subject, join(folder, 'home'), calm, 4, 1)).toBeGreaterThan(1);
 });
 
-it('a search of programs, killed twice', { timeout: 300_000 }, async () => {
+it('a search of programs, killed twice', { timeout: 900_000 }, async () => {
   const folder = temporaryFolder();
-  const task = smallTask('design-lra-listops-fixed', folder);
+  const task = smallListops(folder);
   const file = withTime('searches/design-listops.yaml', folder, { task, budget: { evaluations: 4, minutes: 120 } });
   const subject = { file, search: 'killed', workers: 2 };
   const calm = await calmRun(subject, join(folder, 'calm'));

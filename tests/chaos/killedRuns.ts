@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { rngFor } from '../../src/domain/rng.ts';
 import { type Contents, contentsOf, withArchive } from '../support/ledger.ts';
 import { Program } from '../support/program.ts';
+import { smallTask } from '../support/smallTasks.ts';
 import { audit } from './audit.ts';
 
 /** A search that is compared with itself: its file and its name. */
@@ -28,6 +29,12 @@ export function withTime(file: string, folder: string, changes: Readonly<Record<
   const path = join(folder, basename(file));
   writeFileSync(path, stringify({ ...search, budget: { ...search.budget, minutes: 120 }, ...changes }));
   return path;
+}
+
+/** The task of searches/design-listops.yaml with fewer rows and steps, beside the mixers that it starts from. */
+export function smallListops(folder: string): string {
+  cpSync('tasks/mixers', join(folder, 'mixers'), { recursive: true });
+  return smallTask('design-lra-listops-fixed', folder);
 }
 
 const endings = (home: string): unknown[] =>

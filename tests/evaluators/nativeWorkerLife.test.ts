@@ -19,7 +19,7 @@ describe('a child that dies', () => {
     await expectUsable(worker);
   });
 
-  it('is a loss with its signal', async () => {
+  it('is a crash with its signal', async () => {
     const worker = workerOf();
     expect(await failureOf(worker, standInJob('segfault'))).toMatchObject({
       reason: 'lost',

@@ -8,8 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { calmRun, killedRun, type Subject, withTime } from '../chaos/killedRuns.ts';
-import { smallTask } from '../support/smallTasks.ts';
+import { calmRun, killedRun, type Subject, smallListops, withTime } from '../chaos/killedRuns.ts';
 
 const kills = Number(process.env.AIRA_KILLS ?? 50);
 const firstSeed = Number(process.env.AIRA_KILLS_SEED ?? 1);
@@ -37,7 +36,7 @@ it(`the quickstart, killed ${Math.ceil(kills / 2)} times`, async () => {
 });
 
 it(`a search of programs, killed ${Math.floor(kills / 2)} times`, async () => {
-  const task = smallTask('design-lra-listops-fixed', folder);
+  const task = smallListops(folder);
   const file = withTime('searches/design-listops.yaml', folder, { task });
   await campaign({ file, search: 'listops', workers: 2 }, Math.floor(kills / 2));
 });

@@ -204,7 +204,7 @@ describe('programs of up to 64 kB in any writing', () => {
           archive.close();
         }
       }),
-      { numRuns: 5, seed: 5 },
+      { numRuns: 12, seed: 5 },
     );
   });
 });
