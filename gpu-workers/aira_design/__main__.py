@@ -8,6 +8,7 @@ failure.json where it understands what is wrong with the candidate. Status 2 mea
 import argparse
 import json
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Callable, List, Optional
@@ -119,6 +120,10 @@ def _host(
     if options.device == "cpu":
         most = settings.budget.memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    if options.socket is not None:
+        # A terminal sends these to its whole group, where the lab lets trainings that are under way end. It kills by SIGKILL.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
     options.out.mkdir(parents=True, exist_ok=True)
     shared = ("--settings", options.settings, "--candidate", options.candidate, "--out", options.out, "--device", options.device)
     verb = ["mixers"] if families.is_mixer(settings) else child

@@ -1,9 +1,14 @@
 """The autoresearch family: rows, what is served and counted, what is shown when, and the chain from prepare to score."""
 
 import copy
+import dataclasses
+import json
 import math
+import os
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -14,6 +19,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+from aira_design import peer
 from aira_design.autoresearch import host, lab, loops, steps
 from aira_design.autoresearch.asking import ask
 from aira_design.autoresearch.batches import TrainingText
@@ -22,7 +28,7 @@ from aira_design.autoresearch.rows import pack, positions
 from aira_design.autoresearch.serving import Served, serve
 from aira_design.channel import Channel, ChannelError, PeerBroke, PeerGone
 from aira_design.failures import CandidateFailure
-from aira_design.layout import load
+from aira_design.layout import load, write_json
 from aira_design.settings import ScriptBudget, parse_settings
 from aira_workers.text.tokenizers import BEGIN, Tokenizer
 
@@ -328,3 +334,26 @@ def test_a_script_may_use_less_and_is_told_how_far_it_is(tmp_path, prepared, mon
     )
     assert run(tmp_path, prepared, source, monkeypatch, parsed)["tokens"] > 0
     assert lab.STATE == host.STATE
+
+
+def test_a_host_of_the_lab_is_not_ended_by_what_is_meant_for_the_lab(tmp_path, prepared):
+    """Ctrl-C reaches the whole foreground group, and a training that is under way is to end by itself."""
+    out, manifest = prepared
+    write_json(tmp_path / "manifest.json", manifest)
+    write_json(tmp_path / "settings.json", dataclasses.asdict(settings()))
+    place = tmp_path / "socket"
+    flags = {"seed": 1, "train": out / "train", "manifest": tmp_path / "manifest.json", "settings": tmp_path / "settings.json",
+             "candidate": tmp_path, "out": tmp_path / "out", "socket": place}  # fmt: skip
+    command = [sys.executable, "-m", "aira_design", "host-train", *(f"--{name}={value}" for name, value in flags.items())]
+    where = {**os.environ, "PYTHONPATH": str(REPOSITORY / "gpu-workers")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=where) as started:
+        assert started.stdout.readline() == f"{peer.LISTENING}\n"
+        with socket.socket(socket.AF_UNIX) as theirs:
+            theirs.connect(str(place))
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                started.send_signal(number)
+            channel = Channel(theirs, 60.0)
+            channel.send("want", {"rows": 2, "length": 8})
+            assert channel.receive(1 << 10).arrays["rows"].shape == (2, 9)
+        told = json.loads(started.stdout.read())
+    assert told["status"] == "ok" and told["served"] == {"tokens": 16, "batches": 1} and started.returncode == 0
