@@ -1,16 +1,16 @@
-import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import type { FilesNow } from '../audit/index.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { dataOf, directoryDigest, loadTask, readingOf } from '../evaluators/index.ts';
+import { parseYaml } from '../platform/yaml.ts';
 
 const sourceSchema = z.looseObject({ task: z.string() });
 
 /** What a search file calls its task; null for a file that cannot be read. */
 function taskOf(source: string): string | null {
   try {
-    return sourceSchema.parse(parseDocument(source).toJS()).task;
+    return sourceSchema.parse(parseYaml(source)).task;
   } catch {
     return null;
   }

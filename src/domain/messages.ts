@@ -138,11 +138,6 @@ export const requests = {
     request: z.strictObject({ search: searchIdSchema, phase: phaseSchema, ending: endingSchema.optional() }),
     reply: z.strictObject({ phase: phaseSchema }),
   },
-  /** Records why something of a search ended before its work was done (I13). */
-  'ending-record': {
-    request: z.strictObject({ search: searchIdSchema, ending: endingSchema }),
-    reply: z.strictObject({ recorded: z.boolean() }),
-  },
   /** Nodes with a score on a rung, best first. A long ranking comes in pieces: with `more`, the next one is to be asked for. */
   'search-ranking': {
     request: z.strictObject({

@@ -14,7 +14,8 @@ export function registeredTasks(home: string): string[] {
   try {
     text = readFileSync(path, 'utf8');
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    // A home that is no folder is told by whoever makes it.
+    if (['ENOENT', 'ENOTDIR'].includes((thrown as NodeJS.ErrnoException).code ?? '')) return [];
     throw unusable(path, thrown);
   }
   try {

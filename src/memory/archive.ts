@@ -175,14 +175,6 @@ export class Archive {
         earlyEnds.record(searches.spec(search), before, entered, ending, now);
         return { phase: entered };
       }),
-    'ending-record': ({ search, ending }) =>
-      this.#commit((now) => {
-        const { searches, endings } = this.#parts;
-        // Throws where there is no such search.
-        searches.spec(search);
-        const occurrence = ending.of === 'search' ? searches.sessions(search) : ending.occurrence;
-        return { recorded: endings.record(search, { ...ending, occurrence }, now) };
-      }),
     'search-ranking': (request) => this.#parts.standing.ranking(request),
     'search-tests': ({ search, purpose, from = 0 }) => {
       if (this.#parts.searches.isOpen(search)) {
@@ -209,14 +201,16 @@ export class Archive {
     'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),
     'agent-retire': ({ search, agent, ...end }) =>
       this.#commit((now) => {
-        const { searches, ensemble, endings } = this.#parts;
+        const { searches, ensemble, endings, budget } = this.#parts;
         const phase = searches.phase(search);
+        const self = searches.spec(search).agents.find(({ name }) => name === agent);
+        const isDone = budget.accepted(search, agent) >= (self?.evaluations ?? 0);
         // An agent that is stopped with its search comes back when the search is resumed: others still wait for it.
         const comesBack = phase === 'stopped' || (phase === 'screening' && end.code === 'stopped');
         if (comesBack) return {};
         // What others do not wait for is decided while the search takes proposals; later it only has to be said.
         if (phase === 'screening') ensemble.retire(search, agent, end.reason, now);
-        if (endedEarly(end)) {
+        if (endedEarly(end) && !isDone) {
           const occurrence = ensemble.lastOf(search, agent);
           endings.record(
             search,

@@ -94,12 +94,12 @@ export function views(
     /** Expects to be called inside a transaction: the horizons of a decision may have to be recorded. */
     view({ search, agent, ordinal, since, from = 0 }: RequestOf<'agent-view'>, now: number): ReplyOf<'agent-view'> {
       const { spec, self } = specOf(search, agent);
-      if (searches.phase(search) !== 'screening')
-        return { state: 'closed', code: 'search-closed', reason: 'the screening is over' };
       const remaining = self.evaluations - budget.accepted(search, agent, ordinal - 1);
       if (remaining <= 0) {
         return { state: 'closed', code: 'budget-used', reason: `its ${self.evaluations} evaluations are used` };
       }
+      if (searches.phase(search) !== 'screening')
+        return { state: 'closed', code: 'search-closed', reason: 'the screening is over' };
       if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
         return { state: 'closed', code: 'attempts-used', reason: 'too many of its attempts were refused' };
       }

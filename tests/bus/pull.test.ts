@@ -78,15 +78,17 @@ describe('a pull', () => {
     await link.nc.flush();
     // While this process stands still, another one publishes, and sees that the server has sent the message here.
     const program = `
-      const { connect } = require('nats');
+      const { connect, nkeyAuthenticator } = require('nats');
       (async () => {
-        const nc = await connect({ servers: process.argv[1] });
+        const nc = await connect({ servers: process.argv[1], authenticator: nkeyAuthenticator(Buffer.from(process.argv[2])) });
         await nc.jetstream().publish('s', 'late');
         const jsm = await nc.jetstreamManager();
         while ((await jsm.consumers.info('S', 'c')).num_ack_pending === 0);
         await nc.close();
       })();`;
-    execFileSync(process.execPath, ['-e', program, server.url], { cwd: join(import.meta.dirname, '../..') });
+    execFileSync(process.execPath, ['-e', program, server.url, Buffer.from(everyAccess.nkeySeed ?? []).toString()], {
+      cwd: join(import.meta.dirname, '../..'),
+    });
     abort.abort();
     expect(await end).toBe('aborted');
     const next = begin();

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
-import { findPython, loadTask, openEvaluator, profileOf, versionFor } from '../../src/evaluators/index.ts';
+import { contentOf, findPython, loadTask, openEvaluator, profileOf, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
@@ -40,15 +40,24 @@ with open("submission.csv", "w") as stream:
 
 async function judge(programs: readonly string[], measure: Job['measure']): Promise<Outcome[]> {
   const task = loadTask(directory, []);
-  const { settings } = profileOf(task, 'nano').rungs.screen;
+  const profile = profileOf(task, 'nano');
+  const { settings } = profile.rungs.screen;
   const log = pino({ level: 'silent' });
   const device = { name: 'cpu', memoryLimitBytes: 4 * 2 ** 30 } as never;
   const setting = { device, python, data: join(root, 'data'), unsafe: false, tasks: [directory], log };
   const evaluator = openEvaluator('program', { ...setting, clock: systemClock, timers: systemTimers });
+  const content = await contentOf(task, profile, join(root, 'data'));
   const jobs = programs.map(
     (text, index): Job => ({
       ...{ key: key(`airs-${index}`), task: task.name, taskVersion: '0', evaluator: versionFor('program', 'cpu') },
-      ...{ deviceClass: 'cpu', rung: 'screen', space: task.space, settings, lowerIsBetter: task.lowerIsBetter },
+      ...{
+        deviceClass: 'cpu',
+        content,
+        rung: 'screen',
+        space: task.space,
+        settings,
+        lowerIsBetter: task.lowerIsBetter,
+      },
       ...{ candidate: { kind: 'program', files: { 'solution.py': text } }, seed: 5, measure, timeoutSeconds: 120 },
     }),
   );

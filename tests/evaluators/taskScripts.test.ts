@@ -16,7 +16,15 @@ import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
-import { checkTask, findPython, loadTask, openEvaluator, profileOf, versionFor } from '../../src/evaluators/index.ts';
+import {
+  checkTask,
+  contentOf,
+  findPython,
+  loadTask,
+  openEvaluator,
+  profileOf,
+  versionFor,
+} from '../../src/evaluators/index.ts';
 import { probeSandbox, Sandbox } from '../../src/evaluators/sandbox/index.ts';
 import { runTaskScript, type ScriptOrder } from '../../src/evaluators/taskScripts.ts';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -171,16 +179,25 @@ describe('the check of a task directory', () => {
 describe('the scorer of a task by others', () => {
   async function judge(directory: string, memoryLimitBytes: number): Promise<Outcome> {
     const task = loadTask(directory, []);
-    const { settings } = profileOf(task, 'nano').rungs.screen;
+    const profile = profileOf(task, 'nano');
+    const { settings } = profile.rungs.screen;
     const program = readFileSync('gpu-workers/aira_tasks/constant_baseline.py', 'utf8');
     const device = { name: 'cpu', memoryLimitBytes } as never;
     const log = pino({ level: 'silent' });
     const setting = { device, python, data: join(root, 'raw'), unsafe: false, tasks: [directory], log };
     const evaluator = openEvaluator('program', { ...setting, clock: systemClock, timers: systemTimers });
     const outcomes: Outcome[] = [];
+    const content = await contentOf(task, profile, join(root, 'raw'));
     const job: Job = {
       ...{ key: key('scorer'), task: task.name, taskVersion: '0', evaluator: versionFor('program', 'cpu') },
-      ...{ deviceClass: 'cpu', rung: 'screen', space: task.space, settings, lowerIsBetter: task.lowerIsBetter },
+      ...{
+        deviceClass: 'cpu',
+        content,
+        rung: 'screen',
+        space: task.space,
+        settings,
+        lowerIsBetter: task.lowerIsBetter,
+      },
       candidate: { kind: 'program', files: { 'solution.py': program } },
       ...{ seed: 5, measure: 'validation', timeoutSeconds: 120 },
     };

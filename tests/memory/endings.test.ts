@@ -36,14 +36,11 @@ const early = {
 
 it('keeps an ending with its figures and announces it; a repeated request changes nothing', () => {
   const { archive, spec, recorded, announced } = opened();
-  const record = () => archive.handlers['ending-record']({ search: spec.id, ending: early });
-  expect([record(), record()]).toEqual([{ recorded: true }, { recorded: false }]);
-  // The session of the search: it may end for the same reason in another one.
-  expect(recorded()).toEqual([{ ...early, occurrence: 1, seq: 1, at: 1_000_000 }]);
+  const enter = () => archive.handlers['search-phase']({ search: spec.id, phase: 'confirming', ending: early });
+  enter();
+  enter();
+  expect(recorded()).toEqual([{ ...early, seq: 1, at: 1_000_000 }]);
   expect(announced()).toHaveLength(1);
-  archive.handlers['search-open']({ spec, source: '' });
-  record();
-  expect(recorded().map(({ occurrence }) => occurrence)).toEqual([1, 2]);
 });
 
 it('goes with the phase that it ends: both are recorded, or neither', () => {
@@ -60,12 +57,11 @@ it('goes with the phase that it ends: both are recorded, or neither', () => {
 
 it('is a fact: neither changed nor deleted, and of a search that exists', () => {
   const { home, archive, spec } = opened();
-  archive.handlers['ending-record']({ search: spec.id, ending: early });
+  archive.handlers['search-phase']({ search: spec.id, phase: 'confirming', ending: early });
   const db = new Database(`${home}/archive.db`);
   onTestFinished(() => void db.close());
   expect(() => db.exec(`UPDATE endings SET reason = 'other'`)).toThrow('endings are never changed');
   expect(() => db.exec('DELETE FROM endings')).toThrow('endings are never deleted');
-  expect(() => archive.handlers['ending-record']({ search: 'nothing-1' as never, ending: early })).toThrow(
-    'there is no search "nothing-1"',
-  );
+  const nowhere = { search: 'nothing-1' as never, phase: 'confirming' as const, ending: early };
+  expect(() => archive.handlers['search-phase'](nowhere)).toThrow('there is no search "nothing-1"');
 });

@@ -65,7 +65,6 @@ const samples = (search: RequestOf<'search-standing'>['search'], attempts: numbe
       ...{ dollars: 0, estimated: false, latencyMs: 0, message: null },
     },
     'job-claim': { key: 'f'.repeat(64) as never, worker: 'cpu-1' as never, attempt: 1 },
-    'ending-record': { search, ending: { of: 'agent', subject: 'walker', reason: 'x', sentence: '漢'.repeat(1000) } },
     'search-phase': { search, phase: 'finished' },
     'search-tests': { search, purpose: 'report' },
     'search-open': null,

@@ -99,7 +99,7 @@ async function separation(
 async function searchable(directory: string, host: ScriptHost, raw: string, work: string): Promise<TaskFinding> {
   const settings = join(work, 'settings.json');
   const { profiles } = foreignTask(directory, readFileSync(join(directory, 'project_description.md'), 'utf8'));
-  writeFileSync(settings, JSON.stringify(profiles.nano?.rungs.screen.settings));
+  writeFileSync(settings, JSON.stringify({ ...profiles.nano?.rungs.screen.settings, task: directory }));
   const out = join(work, 'prepared');
   const args = ['prepare', '--settings', settings, '--seed', '0', '--data', raw, '--out', out];
   const end = await runTasks(args, host);

@@ -74,7 +74,7 @@ describe('a program with a host', () => {
     ],
     ['crash', 'that it left', mixer('os._exit(0)'), {}, /the program left the training before its end/],
     ['timeout', 'that it was silent', mixer('time.sleep(600)'), { seconds: 8 }, /did not end within 8 s/],
-    ['timeout', 'what it used', mixer('while True: pass'), { cpu_seconds: 4 }, /used .* s of processor time/],
+    ['over-budget', 'what it used', mixer('while True: pass'), { cpu_seconds: 4 }, /used .* s of processor time/],
     ['oom', 'memory', mixer('self.kept = [bytearray(2 ** 24) for _ in range(10 ** 6)]'), { memory_mb: 700 }, /memory/],
     ['invalid', 'that it has no build', 'x = 1', {}, /defines no function build/],
     [
@@ -93,10 +93,13 @@ describe('a program with a host', () => {
   });
 
   it('says nothing of what it has seen of hidden rows', async () => {
-    for (const end of ['raise ValueError("hidden " + str(x.sum()))', 'print("hidden", file=sys.stderr); os._exit(7)']) {
+    for (const end of [
+      'raise ValueError("overheard " + str(x.sum()))',
+      'print("overheard", file=sys.stderr); os._exit(7)',
+    ]) {
       const outcome = await judge(mixer(`if not self.training: ${end}\nreturn self.inner(x)`));
       expect(outcome).toMatchObject({ status: 'failed', reason: 'crash' });
-      expect(JSON.stringify(outcome)).not.toContain('hidden ');
+      expect(JSON.stringify(outcome)).not.toContain('overheard');
       expect(JSON.stringify(outcome)).not.toContain('last words');
     }
   });

@@ -114,11 +114,14 @@ describe('the judge of programs', () => {
 
   it('says in one sentence what is wrong with data', async () => {
     const data = { ...tinyText.data, corpus: 'nowhere' };
-    const thrown: unknown = await outcomesOf(open({ data: folder }), [job({ settings: { ...tinyText, data } })]).catch(
-      (e) => e,
-    );
-    expect(thrown).toBeInstanceOf(PrerequisiteError);
-    expect(String(thrown)).toMatch(/the data set nowhere has not been imported/);
+    const outcomes = await outcomesOf(open({ data: folder }), [job({ settings: { ...tinyText, data } })]);
+    expect(outcomes).toMatchObject([
+      {
+        status: 'failed',
+        reason: 'data',
+        message: expect.stringContaining('the data set nowhere has not been imported'),
+      },
+    ]);
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { failureReasons } from '../../../src/domain/evaluation.ts';
+import { failureReasons, laboratoryFailures } from '../../../src/domain/evaluation.ts';
 import { forPrediction, forTraining } from '../../../src/evaluators/design/allowance.ts';
 import { scriptVerdict, withoutWords, zoneVerdict } from '../../../src/evaluators/design/verdicts.ts';
 import type { SandboxResult } from '../../../src/evaluators/sandbox/index.ts';
@@ -19,8 +19,8 @@ describe('a verdict on a program that has seen hidden rows', () => {
     const words = fc.tuple(fc.string(), fc.string());
     fc.assert(
       fc.property(fc.constantFrom(...failureReasons), words, (reason, [one, other]) => {
-        // The first two are the lab's own words: it called off, or counted parameters of the training.
-        if (reason === 'cancelled' || reason === 'toobig' || reason === 'poison' || reason === 'refused') return;
+        // The laboratory's own words: it failed, gave up, or counted parameters of the training.
+        if (laboratoryFailures.includes(reason) || reason === 'toobig' || reason === 'poison') return;
         expect(withoutWords({ reason, message: one })).toEqual(withoutWords({ reason, message: other }));
       }),
     );

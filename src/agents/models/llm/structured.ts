@@ -51,13 +51,17 @@ function fencesOf(text: string): string[] {
   return found.slice(-mostFences);
 }
 
-/** The JSON of an answer: the whole text, else what a code fence holds, else from the first brace to the last. */
+const looksLikeJson = (text: string): boolean => /^\s{0,1000}[[{]/.test(text);
+
+/** The JSON of an answer: the whole text, else what one code fence holds, else from the first brace to the last. */
 function jsonIn(text: string): unknown {
   if (text.length > answerBounds.characters) return parseJson(text, answerBounds);
   const braced = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1);
+  const fenced = fencesOf(text).filter(looksLikeJson);
+  // Which of several is meant is not ours to guess.
+  if (fenced.length > 1) throw new SyntaxError('it holds more than one fenced block of JSON');
   let first: unknown;
-  for (const part of [text, ...fencesOf(text), braced]) {
-    if (!/^\s{0,1000}[[{]/.test(part)) continue;
+  for (const part of [text, ...fenced, braced].filter(looksLikeJson)) {
     try {
       return parseJson(part, answerBounds);
     } catch (thrown) {
