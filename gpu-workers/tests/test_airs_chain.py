@@ -125,7 +125,7 @@ def test_scripts_see_the_named_data_set_alone(tmp_path):
     (tmp_path / "answers.csv").write_text("y\n1\n2\n")
     for number, (raw, datasets) in enumerate([(tmp_path / "data", ["one/a"]), (tmp_path / "data", []), (None, [])]):
         made, kept = tmp_path / f"making-{number}", tmp_path / f"kept-{number}"
-        chain.prepare(settings, 1, raw, made, datasets)
+        chain.prepare(settings, 1, raw, made, datasets=datasets)
         made.rename(kept)
         chain.score(settings, kept / "hidden", tmp_path / "answers.csv", "test", raw, datasets)
     assert (tmp_path / "seen").read_text() == "['a']" * 2 + "['a', 'b']" * 2 + "[]" * 2

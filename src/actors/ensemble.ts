@@ -225,7 +225,8 @@ function runSearch(
   const talk = chatting ? openChat(spec.id, home, chat, as('agent')) : null;
   const launched = without.includes('workers') ? [] : devices;
   const search = startSearch(spec, source, launched.length + crew, as('search'));
-  const workers = workersOn(launched, [spec.space.kind], own, as('worker'));
+  // A process that brings no workers has no connection as one.
+  const workers = launched.length === 0 ? [] : workersOn(launched, [spec.space.kind], own, as('worker'));
   const models = new Map<LocalModelName, AnyModel>();
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));

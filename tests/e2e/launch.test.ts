@@ -87,7 +87,7 @@ describe('a search with local agents of every kind', () => {
       expect(Object.keys(node).sort()).toEqual(
         [
           ...['id', 'agent', 'operator', 'parents', 'architecture', 'status'],
-          ...['reason', 'validation', 'confirm', 'final', 'seconds'],
+          ...['reason', 'validation', 'confirm', 'final', 'seconds', 'attempts'],
         ].sort(),
       );
     }
