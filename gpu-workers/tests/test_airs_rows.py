@@ -48,20 +48,20 @@ def prepared(raw, out, seed=1, secret=SECRET, **more):
     return out
 
 
-def score(tmp_path, out, program, split, write=WRITE):
+def score(tmp_path, out, program, split, write=WRITE, raw=None):
     candidate, answers = tmp_path / "candidate", tmp_path / f"answers-{split}"
     for folder in (candidate, answers):
         folder.mkdir(exist_ok=True)
     (candidate / "solution.py").write_text(program + write)
     chain.predict(out / split, candidate, answers)
-    return chain.score(SETTINGS, out / "hidden", answers / "predictions.f32", split)["Accuracy"]
+    return chain.score(SETTINGS, out / "hidden", answers / "predictions.f32", split, raw)["Accuracy"]
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_an_honest_program_is_right_and_the_place_of_a_row_tells_nothing(tmp_path, raw, split):
     out = prepared(raw, tmp_path / "out")
-    assert score(tmp_path, out, HONEST, split) == 1.0
-    assert score(tmp_path, out, PLACE, split) < 0.5
+    assert score(tmp_path, out, HONEST, split, raw=raw) == 1.0
+    assert score(tmp_path, out, PLACE, split, raw=raw) < 0.5
 
 
 def test_each_part_has_an_order_of_its_own_that_seed_and_secret_decide(tmp_path, raw):
@@ -105,7 +105,7 @@ def test_answers_that_do_not_belong_to_the_rows_are_refused(tmp_path, raw):
     order = out / "hidden" / "order.json"
     order.write_text(json.dumps(json.loads(order.read_text())[1:]))
     with pytest.raises(chain.Refused, match="has 40 rows; when the data were prepared it had 39"):
-        score(tmp_path, out, HONEST, "test")
+        score(tmp_path, out, HONEST, "test", raw=raw)
 
 
 def test_a_baseline_that_is_not_valid_is_refused_while_preparing(tmp_path, raw):
