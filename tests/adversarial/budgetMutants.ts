@@ -30,7 +30,8 @@ export const budgetMutants: readonly BudgetMutant[] = [
     ...{ without: "time by the host's clock", attack: 'ask_after_the_time', through: 'says so' },
     ...{ file: 'aira_design/autoresearch/serving.py', line: 'elapsed >= budget.seconds', instead: 'False' },
   },
-  { ...processorTime, attack: 'own_budget_check', short: true },
+  // On the few tokens of the short suite more passes need not score better; that it has a score at all shows the line.
+  { ...processorTime, through: 'scored', attack: 'own_budget_check', short: true },
   { ...processorTime, attack: 'passes_over_kept_batches' },
   { ...processorTime, attack: 'passes_in_children' },
   { ...processorTime, attack: 'passes_in_threads' },
