@@ -1,7 +1,9 @@
-import pc from 'picocolors';
 import { AiraError, PrerequisiteError, toError } from '../domain/errors.ts';
+import { coloursFor } from '../platform/colours.ts';
 import { printable } from '../platform/printable.ts';
 import { asPrerequisite } from '../platform/systemErrors.ts';
+
+const colours = coloursFor(process.stderr);
 
 /**
  * Exit statuses, as documented in the README. `noResult`: a search has ended without a score on its final rung. `agentLost`:
@@ -29,16 +31,16 @@ export function report(thrown: unknown): number {
   const error = asPrerequisite(thrown) ?? toError(thrown);
   if (error instanceof PrerequisiteError) {
     process.stderr.write(
-      `${pc.red('aira:')} ${sentence(error.message)}\n${pc.dim('  remedy:')} ${sentence(error.remedy)}\n`,
+      `${colours.red('aira:')} ${sentence(error.message)}\n${colours.dim('  remedy:')} ${sentence(error.remedy)}\n`,
     );
     return exitCodes.usage;
   }
   if (error instanceof AiraError) {
-    process.stderr.write(`${pc.red('aira:')} ${sentence(error.message)}\n`);
+    process.stderr.write(`${colours.red('aira:')} ${sentence(error.message)}\n`);
     return exitCodes.failed;
   }
   process.stderr.write(
-    `${pc.red('aira: unexpected error')}\n${printable(error.stack ?? error.message, { lines: true, width: 8000 })}\n`,
+    `${colours.red('aira: unexpected error')}\n${printable(error.stack ?? error.message, { lines: true, width: 8000 })}\n`,
   );
   return exitCodes.failed;
 }

@@ -6,6 +6,7 @@ import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { packageRoot } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
+import { coloursFor } from '../platform/colours.ts';
 import { makeFolder } from '../platform/folder.ts';
 import { collectReport } from '../report/collect.ts';
 import { reportHtml, summary } from '../report/index.ts';
@@ -40,7 +41,7 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
     const hasResult = data.nodes.some(
       ({ origin, validation, test }) => origin !== 'reference' && validation.final.length + test.length > 0,
     );
-    return { path, hasResult, endings: data.endings, summary: `${summary(data)}\n` };
+    return { path, hasResult, endings: data.endings, summary: `${summary(data, coloursFor(process.stdout))}\n` };
   } finally {
     reader.close();
   }

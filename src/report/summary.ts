@@ -1,4 +1,4 @@
-import pc from 'picocolors';
+import type { Colours } from '../platform/colours.ts';
 import { printable } from '../platform/printable.ts';
 import { agentEndSentences } from './agentEnds.ts';
 import { candidateText } from './candidate.ts';
@@ -6,8 +6,6 @@ import type { ReportData, ReportNode } from './data.ts';
 import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName, proposalsOf } from './findings.ts';
 import { count, duration, metric, proposalText, shortened } from './format.ts';
 import { unfinished, verdict } from './sentences.ts';
-
-type Colours = ReturnType<typeof pc.createColors>;
 
 /** One line, whatever was in it. */
 const line = (text: string): string => printable(text);
@@ -30,9 +28,8 @@ function earlyEnds(data: ReportData): string[] {
 /**
  * The end of a search in at most twenty lines.
  *
- * @param colours from picocolors; plain text where it is `createColors(false)`.
  */
-export function summary(data: ReportData, colours: Colours = pc): string {
+export function summary(data: ReportData, colours: Colours): string {
   const findings = findingsOf(data);
   const proposals = data.nodes.filter(isProposal);
   const { spent } = data.budget;

@@ -1,7 +1,7 @@
-import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
 import { programText } from '../../src/domain/program.ts';
 import { rngFor } from '../../src/domain/rng.ts';
+import { noColours } from '../../src/platform/colours.ts';
 import type { ReportData, ReportNode } from '../../src/report/data.ts';
 import { reportHtml, summary } from '../../src/report/index.ts';
 import { fixture, reportAgent } from './fixture.ts';
@@ -77,7 +77,7 @@ describe('the report of a search for programs', () => {
     const sentence =
       /climber-1 improves on baseline: BitsPerByte 2\.6\d+ to 2\.3\d+ on validation \(−0\.[23]\d+, margin 0\.\d+, 5 paired seeds\), 2\.6\d+ to 2\.3\d+ on the held-out split .* and again on a fresh seed\./;
     expect(text(data)).toMatch(sentence);
-    expect(summary(data, pc.createColors(false))).toMatch(sentence);
+    expect(summary(data, noColours)).toMatch(sentence);
   });
 
   it('says of chance that it is not distinguishable, and of what is worse that it is behind', () => {

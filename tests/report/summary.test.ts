@@ -1,10 +1,8 @@
-import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
+import { noColours } from '../../src/platform/colours.ts';
 import { count, duration, score, shortened, signed } from '../../src/report/format.ts';
 import { type ReportData, summary } from '../../src/report/index.ts';
 import { barren, fixture } from './fixture.ts';
-
-const plain = pc.createColors(false);
 
 const lost = (data: ReportData): ReportData => ({
   ...data,
@@ -24,29 +22,30 @@ describe('summary', () => {
       fixture({ agents: 13, attempts: 3 }),
       lost(fixture({ agents: 13, attempts: 3 })),
     ]) {
-      expect(summary(data, plain).split('\n').length).toBeLessThanOrEqual(20);
+      expect(summary(data, noColours).split('\n').length).toBeLessThanOrEqual(20);
     }
   });
 
   it('says what came of it and how much was done', () => {
     const data = fixture();
-    const text = summary(data, plain);
+    const text = summary(data, noColours);
     expect(text).toMatch(
       /^quickstart-7: compose-mad-3p, nano\nOn the final rung composer-11, the choice of the rung below, /,
     );
     expect(text).toContain('96 proposed: 80 evaluated (7 cached), 5 failed');
-    expect(summary(barren(), plain)).toContain('No claim: none of 4 attempts gave a score');
+    expect(summary(barren(), noColours)).toContain('No claim: none of 4 attempts gave a score');
   });
 
   it('names the agents that were lost, with the reason and the money', () => {
-    const text = summary(lost(fixture({ agents: 13, attempts: 3 })), plain);
+    const text = summary(lost(fixture({ agents: 13, attempts: 3 })), noColours);
     expect(text).toContain('agent composer-1 failed: 404 no such model (3 of 3 evaluations, $0.0125)');
     expect(text).toContain('9 more early ends: see the report.');
   });
 
   it('tells that a search has not finished', () => {
     const data = fixture();
-    const at = (phase: ReportData['search']['phase']) => summary({ ...data, search: { ...data.search, phase } }, plain);
+    const at = (phase: ReportData['search']['phase']) =>
+      summary({ ...data, search: { ...data.search, phase } }, noColours);
     expect(at('stopped')).toContain('stopped before its end');
     expect(at('confirming')).toContain('still confirming');
     expect(at('finished')).not.toMatch(/stopped|still/);
@@ -56,7 +55,7 @@ describe('summary', () => {
     const data = fixture({ agents: 1, attempts: 3, failures: 0, references: false, finalSeeds: 0, confirmSeeds: 0 });
     const evil = '\u001b]0;owned\u0007\u001b[2J\r\nfake line\u202e';
     const nodes = data.nodes.map((node) => ({ ...node, id: node.id + evil, candidate: evil }));
-    const text = summary({ ...data, nodes, search: { ...data.search, task: evil } }, plain);
+    const text = summary({ ...data, nodes, search: { ...data.search, task: evil } }, noColours);
     expect(text).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
     expect(text.split('\n').filter((line) => line.startsWith('fake'))).toEqual([]);
   });

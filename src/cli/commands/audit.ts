@@ -1,5 +1,4 @@
 import { Argument, Command } from 'commander';
-import pc from 'picocolors';
 import { recordingPath } from '../../actors/chat.ts';
 import { type AnyModel, createModel, replayedGateway } from '../../agents/index.ts';
 import { audit, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
@@ -20,11 +19,14 @@ import {
 } from '../../evaluators/index.ts';
 import { notesRetriever } from '../../literature/index.ts';
 import { readArchive } from '../../memory/archive.ts';
+import { coloursFor } from '../../platform/colours.ts';
 import { createLogger } from '../../platform/log.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
 import { filesNow } from '../filesNow.ts';
 import { homeOption, jsonOption, numberWithin, option, searchArgument, withOptions } from '../options.ts';
+
+const colours = coloursFor(process.stdout);
 
 interface AuditOptions {
   home: string;
@@ -86,7 +88,7 @@ function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
 }
 
 const verdict = ({ holds }: Finding): string =>
-  holds === null ? pc.yellow('not checked completely') : holds ? pc.green('holds') : pc.red('broken');
+  holds === null ? colours.yellow('not checked completely') : holds ? colours.green('holds') : colours.red('broken');
 
 /** A finding may quote what a model or a program wrote. */
 const shown = (text: string): string => printable(text, { width: 1000 });
@@ -99,10 +101,10 @@ function print(findings: readonly Finding[]): void {
     const { invariant, title, evidence, violations } = finding;
     const more = violations.length - mostShown;
     return [
-      `${pc.bold(`${invariant} ${title}`)}: ${verdict(finding)}`,
-      ...violations.slice(0, mostShown).map((violation) => `   ${pc.red('broken:')} ${shown(violation)}`),
-      ...(more > 0 ? [`   ${pc.red('broken:')} and ${more} more (all with --json)`] : []),
-      ...evidence.map((each) => `   ${pc.dim(shown(each))}`),
+      `${colours.bold(`${invariant} ${title}`)}: ${verdict(finding)}`,
+      ...violations.slice(0, mostShown).map((violation) => `   ${colours.red('broken:')} ${shown(violation)}`),
+      ...(more > 0 ? [`   ${colours.red('broken:')} and ${more} more (all with --json)`] : []),
+      ...evidence.map((each) => `   ${colours.dim(shown(each))}`),
     ];
   });
   const count = (holds: boolean | null) => findings.filter((finding) => finding.holds === holds).length;

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import pc from 'picocolors';
 import {
   changedData,
   type DataRecord,
@@ -8,9 +7,12 @@ import {
   importData,
   importedData,
 } from '../../evaluators/index.ts';
+import { coloursFor } from '../../platform/colours.ts';
 import { printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, withOptions } from '../options.ts';
+
+const colours = coloursFor(process.stdout);
 
 const size = (bytes: number): string =>
   bytes < 1e6
@@ -65,7 +67,7 @@ async function list(options: { home: string; verify?: boolean }): Promise<number
     process.stdout.write(`${describe(record)}\n`);
     for (const problem of options.verify ? await changedData(folder, record) : []) {
       changed = true;
-      process.stdout.write(`${pc.red('no  ')} ${printable(problem, { width: 1000 })}\n`);
+      process.stdout.write(`${colours.red('no  ')} ${printable(problem, { width: 1000 })}\n`);
     }
   }
   return changed ? exitCodes.failed : exitCodes.ok;

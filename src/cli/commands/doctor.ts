@@ -1,9 +1,11 @@
 import { Command } from 'commander';
-import pc from 'picocolors';
 import { examineMachine } from '../../evaluators/index.ts';
+import { coloursFor } from '../../platform/colours.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, withOptions } from '../options.ts';
+
+const colours = coloursFor(process.stdout);
 
 async function doctor(options: { home: string; json?: boolean }): Promise<number> {
   const checks = await examineMachine({ home: options.home });
@@ -12,9 +14,9 @@ async function doctor(options: { home: string; json?: boolean }): Promise<number
       process.stdout.write(`${jsonLine(check)}\n`);
       continue;
     }
-    const mark = check.ok ? pc.green('ok  ') : pc.red('no  ');
+    const mark = check.ok ? colours.green('ok  ') : colours.red('no  ');
     process.stdout.write(`${mark} ${check.name.padEnd(16)} ${printable(check.detail)}\n`);
-    if (!check.ok && check.remedy) process.stdout.write(`     ${pc.dim('remedy:')} ${printable(check.remedy)}\n`);
+    if (!check.ok && check.remedy) process.stdout.write(`     ${colours.dim('remedy:')} ${printable(check.remedy)}\n`);
   }
   return checks.every((check) => check.ok) ? exitCodes.ok : exitCodes.usage;
 }

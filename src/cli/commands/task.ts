@@ -1,14 +1,16 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
-import pc from 'picocolors';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { checkTask, dataFolder, findPython, loadTask, type TaskFinding, taskRoots } from '../../evaluators/index.ts';
+import { coloursFor } from '../../platform/colours.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import { whyNot } from '../../platform/systemErrors.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, withOptions } from '../options.ts';
 
-const marks = { ok: pc.green('ok  '), failed: pc.red('no  '), skipped: pc.yellow('--  ') } as const;
+const colours = coloursFor(process.stdout);
+
+const marks = { ok: colours.green('ok  '), failed: colours.red('no  '), skipped: colours.yellow('--  ') } as const;
 
 function say(finding: TaskFinding, json: boolean | undefined): void {
   if (json) process.stdout.write(`${jsonLine(finding)}\n`);

@@ -4,6 +4,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type NodeId, nodeIdSchema, type SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
+import { coloursFor } from '../../platform/colours.ts';
 import { makeFolder } from '../../platform/folder.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import {
@@ -93,7 +94,7 @@ async function trace(search: SearchId, agent: AgentName | undefined, options: Tr
           process.stdout.write(`${jsonLine({ event: 'step', v: 1, agent: self.agent, ...step })}\n`);
         }
       }
-    } else process.stdout.write(`${storyText(story)}\n`);
+    } else process.stdout.write(`${storyText(story, coloursFor(process.stdout))}\n`);
     return exitCodes.ok;
   } finally {
     reader.close();

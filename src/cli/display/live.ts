@@ -1,15 +1,17 @@
 import { createLogUpdate } from 'log-update';
-import pc from 'picocolors';
 import { endingText } from '../../domain/ending.ts';
 import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
+import { coloursFor } from '../../platform/colours.ts';
 import { printable } from '../../platform/printable.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { proposalText } from '../../report/index.ts';
 import type { Display } from './display.ts';
 import { clockTime, metricText, spending } from './format.ts';
+
+const colours = coloursFor(process.stdout);
 
 const redrawEveryMs = 250;
 const barWidth = 20;
@@ -29,7 +31,7 @@ interface Seen {
 
 const bar = (share: number): string => {
   const full = Math.round(Math.min(1, Math.max(0, share)) * barWidth);
-  return `${'█'.repeat(full)}${pc.dim('░'.repeat(barWidth - full))}`;
+  return `${'█'.repeat(full)}${colours.dim('░'.repeat(barWidth - full))}`;
 };
 
 /** Wall-clock milliseconds until the end of the search, from measured trainings. An estimate, and shown as one. */
@@ -50,7 +52,9 @@ export function timeLeftMs(spec: SearchSpec, standing: Standing, slots: number):
 function draw({ spec, standing, agents, workers, notice }: Seen): string {
   if (!spec) return '';
   const width = Math.max(...spec.agents.map(({ name }) => name.length), 8);
-  const lines = [`${pc.bold(spec.id)}  ${spec.task}, ${spec.profile}  ${pc.cyan(standing?.phase ?? 'starting')}`];
+  const lines = [
+    `${colours.bold(spec.id)}  ${spec.task}, ${spec.profile}  ${colours.cyan(standing?.phase ?? 'starting')}`,
+  ];
   const alive = [...workers.values()].filter(({ state }) => state !== 'stopped');
   if (standing) {
     const left = clockTime(timeLeftMs(spec, standing, alive.length));
@@ -73,24 +77,24 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     const state = agents.get(name);
     const accepted = row ? row.proposed - row.rejected - row.duplicate : 0;
     const used = `${accepted}/${evaluations}`.padStart(7);
-    const doing = state ? `${state.state} ${pc.dim(shown(state.note))}` : pc.dim('starting');
+    const doing = state ? `${state.state} ${colours.dim(shown(state.note))}` : colours.dim('starting');
     lines.push(
-      `  ${name.padEnd(width)} ${pc.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`,
+      `  ${name.padEnd(width)} ${colours.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`,
     );
   }
   lines.push('');
   for (const { worker, state, progress } of alive) {
     const label = worker.replace(/-w[0-9a-f]+$/, '');
-    lines.push(`  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : pc.dim(state)}`);
+    lines.push(`  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : colours.dim(state)}`);
   }
   if (standing?.best) {
     const { validation, node, short, rung } = standing.best;
     lines.push(
       '',
-      `best ${pc.bold(metricText(validation, spec))} on the ${rung} rung: ${node} ${pc.green(shown(short))}`,
+      `best ${colours.bold(metricText(validation, spec))} on the ${rung} rung: ${node} ${colours.green(shown(short))}`,
     );
   }
-  if (notice !== '') lines.push(pc.yellow(shown(notice)));
+  if (notice !== '') lines.push(colours.yellow(shown(notice)));
   return lines.join('\n');
 }
 
@@ -115,7 +119,7 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
             : null;
       if (text === null) return;
       update.clear();
-      stream.write(pc.yellow(`${shown(text)}\n`));
+      stream.write(colours.yellow(`${shown(text)}\n`));
     },
     agent: (state) => void seen.agents.set(state.agent, state),
     worker: (state) => void seen.workers.set(state.worker, state),

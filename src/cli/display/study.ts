@@ -1,10 +1,12 @@
 import { createLogUpdate } from 'log-update';
-import pc from 'picocolors';
 import { shortCandidate } from '../../domain/candidate.ts';
+import { coloursFor } from '../../platform/colours.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import type { Analysis, Comparison, RunResult, Study } from '../../studies/index.ts';
 import { clockTime, score } from './format.ts';
 import { eventVersion } from './json.ts';
+
+const colours = coloursFor(process.stdout);
 
 /** How far a study is. */
 export interface StudyProgress {
@@ -34,7 +36,7 @@ const line = ({ done, total, elapsedMs, leftMs, now }: StudyProgress): string =>
 };
 
 const coloured = ({ verdict, sentence }: Comparison): string =>
-  verdict === 'better' ? pc.green(sentence) : verdict === 'worse' ? pc.red(sentence) : sentence;
+  verdict === 'better' ? colours.green(sentence) : verdict === 'worse' ? colours.red(sentence) : sentence;
 
 /** For people: one line that is redrawn on a terminal, now and then a line elsewhere. */
 export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
@@ -42,7 +44,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
   let told = Number.NEGATIVE_INFINITY;
   return {
     started(name, study, total) {
-      stream.write(`${pc.bold(name)}: ${printable(study.question)}\n`);
+      stream.write(`${colours.bold(name)}: ${printable(study.question)}\n`);
       const arms = study.arms.map((arm) => arm.name).join(', ');
       stream.write(`${arms}; ${study.seeds} seeds, ${study.budget.evaluations} evaluations a run, ${total} runs\n`);
     },
@@ -62,7 +64,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
         stream.write(`  ${name.padEnd(width)}  ${score(middle)} [${score(interval.low)}, ${score(interval.high)}]\n`);
       }
       for (const comparison of comparisons) stream.write(`${coloured(comparison)}\n`);
-      for (const caution of cautions) stream.write(`${pc.yellow(caution)}\n`);
+      for (const caution of cautions) stream.write(`${colours.yellow(caution)}\n`);
       stream.write(`report: ${report}\n`);
     },
   };

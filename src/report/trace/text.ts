@@ -1,11 +1,9 @@
-import pc from 'picocolors';
+import type { Colours } from '../../platform/colours.ts';
 import { printable } from '../../platform/printable.ts';
 import { agentEndText } from '../agentEnds.ts';
 import { score, signed } from '../format.ts';
 import { differenceText } from './difference.ts';
 import type { AgentStory, Step, Story } from './story.ts';
-
-type Colours = ReturnType<typeof pc.createColors>;
 
 const most = 600;
 const line = (text: string): string => printable(text, { width: most });
@@ -84,7 +82,7 @@ function agentText({ agent, model, scaffold, reads, steps, end, spend }: AgentSt
 }
 
 /** The story of a search's agents for a terminal, attempt by attempt. */
-export function storyText(story: Story, colours: Colours = pc): string {
+export function storyText(story: Story, colours: Colours): string {
   const head = `${story.search}: ${story.task}, ${story.metric}${story.lowerIsBetter ? ' (lower is better)' : ''}`;
   return [line(head), '', ...story.agents.flatMap((each) => agentText(each, colours))].join('\n');
 }

@@ -1,7 +1,7 @@
-import pc from 'picocolors';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeIdSchema } from '../../../src/domain/ids.ts';
 import { Archive, readArchive } from '../../../src/memory/archive.ts';
+import { noColours } from '../../../src/platform/colours.ts';
 import { planAttribution, storyHtml, storyOf, storyText } from '../../../src/report/index.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
@@ -52,9 +52,7 @@ describe('programs', () => {
     expect(step?.difference).toMatchObject({ kind: 'lines', files: [{ name: 'model.py', added: 3, removed: 2 }] });
     expect(step).toMatchObject({ predicted: 2.4, measured: { screen: 2.25 }, effect: -0.25, improved: true });
     expect(step?.distance.parent).toBeCloseTo(5 / 15, 12);
-    expect(storyText(story, pc.createColors(false))).toMatch(
-      /differs +model.py: \+3 -2 lines[\s\S]*−0.2500 against its parent/,
-    );
+    expect(storyText(story, noColours)).toMatch(/differs +model.py: \+3 -2 lines[\s\S]*−0.2500 against its parent/);
     const page = storyHtml(story);
     expect(page).toContain('<span class="minus">-width = 8</span>');
     expect(page).toContain('<span class="plus">+decay = 0</span>');

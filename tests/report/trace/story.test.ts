@@ -1,14 +1,12 @@
-import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
 import { changedLayers, parseArchitecture } from '../../../src/domain/architecture.ts';
 import { agentNameSchema } from '../../../src/domain/ids.ts';
 import { Archive, readArchive } from '../../../src/memory/archive.ts';
+import { noColours } from '../../../src/platform/colours.ts';
 import { storyHtml, storyOf, storyText } from '../../../src/report/index.ts';
 import { runSearch, trial } from '../../audit/laboratory.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
-
-const plain = pc.createColors(false);
 
 describe('the story of a search', () => {
   it('tells each attempt in order, as the ledger has it and as its view knew it', async () => {
@@ -45,7 +43,7 @@ describe('the story of a search', () => {
         }
       }
       expect(compared).toBeGreaterThan(3);
-      const text = storyText(story, plain);
+      const text = storyText(story, noColours);
       for (const node of records.values()) {
         if (node.origin !== 'reference' && node.origin !== 'aggregate')
           expect(text).toContain(`${node.id} ${node.origin}`);
@@ -99,7 +97,9 @@ describe('the story of a search', () => {
     expect(page).not.toContain('\u001b');
     expect(page).toContain('&lt;script&gt;');
     expect(page).toContain('walker-1 of rival-1');
-    expect(storyText(story, plain)).not.toContain('\u001b');
-    expect(storyText(story, plain)).toMatch(/reading +search literature .*arxiv:2401.00001; cites arxiv:2401.00001/);
+    expect(storyText(story, noColours)).not.toContain('\u001b');
+    expect(storyText(story, noColours)).toMatch(
+      /reading +search literature .*arxiv:2401.00001; cites arxiv:2401.00001/,
+    );
   });
 });

@@ -1,0 +1,17 @@
+import pc from 'picocolors';
+
+export type Colours = ReturnType<typeof pc.createColors>;
+
+export const noColours: Colours = pc.createColors(false);
+
+/**
+ * Colours are for a person at a terminal: a pipe, a file and the log of a build server get plain text.
+ * NO_COLOR and FORCE_COLOR (not empty) decide over that, NO_COLOR first.
+ */
+export function coloursFor(
+  stream: { readonly isTTY?: boolean },
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Colours {
+  if (environment.NO_COLOR) return noColours;
+  return pc.createColors(Boolean(environment.FORCE_COLOR) || (stream.isTTY === true && environment.TERM !== 'dumb'));
+}
