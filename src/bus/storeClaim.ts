@@ -17,7 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import type { Logger } from '../platform/log.ts';
-import { identify, isAlive, type ProcessIdentity, processSchema } from './processes.ts';
+import { identify, isAlive, type ProcessIdentity, processSchema } from '../platform/processes.ts';
 
 const claimSchema = z.strictObject({ v: z.literal(1), owner: processSchema, server: processSchema.nullable() });
 type Claim = z.infer<typeof claimSchema>;

@@ -2,13 +2,13 @@ import { mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { listedGpus } from '../platform/devices.ts';
 import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
 import { makeFolder } from '../platform/folder.ts';
-import { listedGpus } from './devices.ts';
+import { allOnPath, type Environment, print } from '../platform/program.ts';
+import { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from '../platform/toolchain.ts';
 import { NativeWorker } from './nativeWorker.ts';
-import { allOnPath, type Environment, print } from './program.ts';
 import { describeSandbox, probeSandbox } from './sandbox/index.ts';
-import { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';
 import { workerCommand } from './workerCommand.ts';
 
 /** One thing that was looked at. */

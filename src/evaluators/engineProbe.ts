@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { trainersDirectory } from '../platform/packageRoot.ts';
 import { printable } from '../platform/printable.ts';
+import { type Environment, print } from '../platform/program.ts';
 import { declineNative, engineFor } from './engine.ts';
-import { trainersDirectory } from './packageRoot.ts';
-import { type Environment, print } from './program.ts';
 
 /** Compiling takes 300 s at most, which the builder sees to itself. */
 const longestMs = 330_000;

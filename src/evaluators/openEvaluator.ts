@@ -1,11 +1,11 @@
 import type { SpaceKind } from '../domain/space.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Device } from '../platform/devices.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import { ContentGuard } from './contentGuard.ts';
 import { designVersion, ProgramEvaluator } from './design/index.ts';
-import type { Device } from './devices.ts';
 import { engineFor } from './engine.ts';
 import type { Evaluator } from './evaluator.ts';
 import { evaluatorVersion } from './evaluatorVersion.ts';

@@ -12,8 +12,8 @@ import { basename } from 'node:path';
 import * as z from 'zod';
 import { errorMessage } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
+import { taskRoots } from '../platform/packageRoot.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
-import { taskRoots } from './packageRoot.ts';
 import { digestTaskDirectory } from './taskDigest.ts';
 import { listTasks } from './tasks.ts';
 

@@ -13,10 +13,10 @@ import {
   programSpaceSchema,
 } from '../domain/program.ts';
 import { type Profile, profileSchema, type Task } from '../domain/task.ts';
+import { taskRoots } from '../platform/packageRoot.ts';
 import { readTextFile } from '../platform/textFile.ts';
 import { parseYaml, YamlError, yamlBounds } from '../platform/yaml.ts';
 import { foreignTask } from './airs/task.ts';
-import { taskRoots } from './packageRoot.ts';
 
 /** What a Design task asks to be written, and what it starts from. */
 const designSchema = z.strictObject({

@@ -12,10 +12,10 @@
 import { PrerequisiteError, RetryableError } from '../domain/errors.ts';
 import { type Deferred, deferred } from '../platform/deferred.ts';
 import { printable } from '../platform/printable.ts';
+import type { MemoryProbe } from '../platform/processMemory.ts';
 import type { Timers } from '../platform/timers.ts';
 import { describeEnd, withLastWords } from './diagnosis.ts';
 import type { Verdict } from './population.ts';
-import type { MemoryProbe } from './processMemory.ts';
 import {
   anyHelloSchema,
   type Hello,

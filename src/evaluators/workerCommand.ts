@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
-import { deviceClassOf } from './devices.ts';
+import { deviceClassOf } from '../platform/devices.ts';
+import { trainersDirectory } from '../platform/packageRoot.ts';
+import { childEnvironment, type Environment } from '../platform/program.ts';
 import { type Engine, engineFor } from './engine.ts';
-import { trainersDirectory } from './packageRoot.ts';
-import { childEnvironment, type Environment } from './program.ts';
 import type { WorkerCommand } from './workerProcess.ts';
 
 const variables = z.record(z.string(), z.string());

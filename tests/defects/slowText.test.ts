@@ -24,10 +24,10 @@ import { type Known, tooClose } from '../../src/domain/memory.ts';
 import { modelSchema } from '../../src/domain/model.ts';
 import { parseProgram, programInSpace } from '../../src/domain/program.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
-import { OutputLog } from '../../src/evaluators/outputLog.ts';
 import { matchExpression } from '../../src/literature/query.ts';
 import { parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
 import { capText, cleanText } from '../../src/literature/text.ts';
+import { OutputLog } from '../../src/platform/outputLog.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
 import { html } from '../../src/report/markup.ts';
@@ -170,7 +170,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     }),
   ],
   'domain/model.ts': [on(kilobytes64, (text) => modelSchema.safeParse(`bandit/[${text}]`))],
-  'evaluators/outputLog.ts': [
+  'platform/outputLog.ts': [
     on(kilobytes64, (text) => {
       const log = new OutputLog(64 * 1024);
       log.push(Buffer.from(text));

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { engineFor } from '../../src/evaluators/engine.ts';
 import { probeEngine } from '../../src/evaluators/engineProbe.ts';
-import { findPython } from '../../src/evaluators/toolchain.ts';
+import { findPython } from '../../src/platform/toolchain.ts';
 
 // Where set-up chose torch there is nothing to fall back from.
 it.skipIf(engineFor('cpu').engine !== 'native')(

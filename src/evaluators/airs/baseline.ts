@@ -1,7 +1,7 @@
 /** The program that a search on a task by others starts from. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { trainersDirectory } from '../packageRoot.ts';
+import { trainersDirectory } from '../../platform/packageRoot.ts';
 import type { AirsMetadata } from './metadata.ts';
 
 export interface Baseline {

@@ -22,7 +22,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { makeFolder } from '../../platform/folder.ts';
-import { findPython } from '../toolchain.ts';
+import { findPython } from '../../platform/toolchain.ts';
 import { digestOfFile, plainFiles } from './dataDigest.ts';
 import { type DataKind, type Inspection, inspectData } from './inspect.ts';
 import { dataSetOf, holdsShards, kindOf, requireShape } from './kinds.ts';

@@ -1,9 +1,9 @@
 import type { Json } from '../../domain/canonical.ts';
-import { trainersDirectory } from '../packageRoot.ts';
-import type { Environment } from '../program.ts';
+import { trainersDirectory } from '../../platform/packageRoot.ts';
+import { preparedFolder, secretFile } from '../../platform/places.ts';
+import type { Environment } from '../../platform/program.ts';
 import type { Sandbox } from '../sandbox/index.ts';
 import type { DesignPackage } from './commands.ts';
-import { preparedFolder, secretFile } from './places.ts';
 import { type Prepared, prepared } from './preparation.ts';
 import { familyOf } from './settings.ts';
 

@@ -1,7 +1,7 @@
 import { evaluationKey, type Job } from '../../../src/domain/evaluation.ts';
 import type { Files } from '../../../src/domain/program.ts';
 import { designVersion } from '../../../src/evaluators/design/index.ts';
-import { deviceClassOf } from '../../../src/evaluators/devices.ts';
+import { deviceClassOf } from '../../../src/platform/devices.ts';
 
 /** What all tiny programs may take. */
 const budget = { seconds: 60, cpu_seconds: 60, memory_mb: 1024, predict_seconds: 30 };

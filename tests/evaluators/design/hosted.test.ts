@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import { designVersion, ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
-import { secretFile } from '../../../src/evaluators/design/places.ts';
-import { findPython } from '../../../src/evaluators/toolchain.ts';
+import { secretFile } from '../../../src/platform/places.ts';
+import { findPython } from '../../../src/platform/toolchain.ts';
 import { jobFor, tinyArena } from '../../adversarial/support/settings.ts';
 
 let folder = '';

@@ -14,9 +14,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../../src/domain/errors.ts';
 import type { Job, Outcome } from '../../../src/domain/evaluation.ts';
 import { designVersion, ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
-import { preparedFolder, secretFile } from '../../../src/evaluators/design/places.ts';
 import { fingerprint, hiddenRowsSecret } from '../../../src/evaluators/design/secret.ts';
-import { findPython } from '../../../src/evaluators/toolchain.ts';
+import { preparedFolder, secretFile } from '../../../src/platform/places.ts';
+import { findPython } from '../../../src/platform/toolchain.ts';
 import { jobFor, tinyText } from '../../adversarial/support/settings.ts';
 import { honestScript } from '../../adversarial/support/submissions.ts';
 

@@ -6,8 +6,8 @@ import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
-import { secretFile } from '../../../src/evaluators/design/places.ts';
 import { probeSandbox, type SandboxOptions } from '../../../src/evaluators/sandbox/index.ts';
+import { secretFile } from '../../../src/platform/places.ts';
 import { jobFor, tinyText } from '../../adversarial/support/settings.ts';
 import { honestScript } from '../../adversarial/support/submissions.ts';
 import {

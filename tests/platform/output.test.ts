@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LineReader } from '../../src/evaluators/lineReader.ts';
-import { OutputLog } from '../../src/evaluators/outputLog.ts';
+import { LineReader } from '../../src/platform/lineReader.ts';
+import { OutputLog } from '../../src/platform/outputLog.ts';
 
 describe('lines', () => {
   it('are the same however the bytes are cut', () => {

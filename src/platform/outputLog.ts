@@ -1,4 +1,4 @@
-import { printable } from '../platform/printable.ts';
+import { printable } from './printable.ts';
 
 /**
  * What a child wrote to stderr: its first bytes, which often name the cause, and its last, which tell how it ended. What

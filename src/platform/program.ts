@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { exec } from '../platform/childProcess.ts';
+import { exec } from './childProcess.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
