@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 const floors = [
   ['domain'],
   ['platform'],
-  ['bus', 'memory', 'literature', 'evaluators', 'aggregation'],
+  ['sandbox', 'bus', 'memory', 'literature', 'aggregation'],
+  ['evaluators'],
   ['agents'],
   ['studies'],
   ['actors', 'report', 'audit'],

@@ -7,8 +7,8 @@ import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
 import { makeFolder } from '../platform/folder.ts';
 import { allOnPath, type Environment, print } from '../platform/program.ts';
 import { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from '../platform/toolchain.ts';
+import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
 import { NativeWorker } from './nativeWorker.ts';
-import { describeSandbox, probeSandbox } from './sandbox/index.ts';
 import { workerCommand } from './workerCommand.ts';
 
 /** One thing that was looked at. */

@@ -3,6 +3,7 @@ export { packageRoot, taskRoots, trainersDirectory } from '../platform/packageRo
 export { type MemoryProbe, procMemory } from '../platform/processMemory.ts';
 export { childEnvironment, type Environment } from '../platform/program.ts';
 export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from '../platform/toolchain.ts';
+export { describeSandbox, openSandbox, probeSandbox, type Sandbox } from '../sandbox/index.ts';
 export { type CheckOrder, checkTask, type TaskFinding } from './airs/index.ts';
 export { changesSince, contentOf, dataOf, directoryDigest, filesRead, readingOf } from './content.ts';
 export { dataFolder } from './data/folder.ts';
@@ -20,7 +21,6 @@ export { type EvaluatorSetting, openEvaluator, versionFor } from './openEvaluato
 export { localSettings, runsScripts } from './ownTasks.ts';
 export { batchKey, type OnOutcome } from './population.ts';
 export type { Hello } from './protocol.ts';
-export { describeSandbox, openSandbox, probeSandbox, type Sandbox } from './sandbox/index.ts';
 export { type BuildProgress, buildTable } from './table/build.ts';
 export { readTable, Table, type TableFile, type TableLook, tableSchema } from './table/table.ts';
 export { tableTrainer } from './table/trainer.ts';

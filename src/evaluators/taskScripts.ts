@@ -16,7 +16,7 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
 import type { ExecEnd } from '../platform/childProcess.ts';
-import { box, type Sandbox, type SandboxEnd } from './sandbox/index.ts';
+import { box, type Sandbox, type SandboxEnd } from '../sandbox/index.ts';
 
 export interface ScriptOrder {
   /** Python and its arguments. */

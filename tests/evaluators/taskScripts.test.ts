@@ -25,10 +25,10 @@ import {
   profileOf,
   versionFor,
 } from '../../src/evaluators/index.ts';
-import { probeSandbox, Sandbox } from '../../src/evaluators/sandbox/index.ts';
 import { runTaskScript, type ScriptOrder } from '../../src/evaluators/taskScripts.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
+import { probeSandbox, Sandbox } from '../../src/sandbox/index.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from './support/jobs.ts';
 

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { exec } from '../../platform/childProcess.ts';
 import { packageRoot, trainersDirectory } from '../../platform/packageRoot.ts';
 import { childEnvironment, type Environment } from '../../platform/program.ts';
-import { openSandbox, type Sandbox } from '../sandbox/index.ts';
+import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
 import { PackageMissing } from './finding.ts';
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { TerminalError } from '../../domain/errors.ts';
 import { exec } from '../../platform/childProcess.ts';
-import { box, outputFolder, type ReadOnlyMount, type Sandbox, type SandboxEnd } from '../sandbox/index.ts';
+import { box, outputFolder, type ReadOnlyMount, type Sandbox, type SandboxEnd } from '../../sandbox/index.ts';
 import { runTaskScript } from '../taskScripts.ts';
 
 /** `-I` leaves out PYTHONPATH, the working directory and the user's packages; the library's folder is named instead. */

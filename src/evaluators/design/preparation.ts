@@ -28,8 +28,8 @@ import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts
 import { allData } from '../../domain/content.ts';
 import { AiraError, PrerequisiteError, RetryableError } from '../../domain/errors.ts';
 import { printable } from '../../platform/printable.ts';
+import type { Sandbox } from '../../sandbox/index.ts';
 import { type FilesRead, filesRead, readingOf } from '../content.ts';
-import type { Sandbox } from '../sandbox/index.ts';
 import { scriptMemoryBytes } from '../taskScripts.ts';
 import { type DesignPackage, runTrusted } from './commands.ts';
 

@@ -6,8 +6,8 @@ import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { cut, printable } from '../../platform/printable.ts';
+import type { SandboxResult } from '../../sandbox/index.ts';
 import type { Verdict } from '../population.ts';
-import type { SandboxResult } from '../sandbox/index.ts';
 import type { HostedResult } from './hosted.ts';
 
 /** `failure.json`, which the untrusted verbs leave. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SandboxCapability } from '../../../src/evaluators/sandbox/index.ts';
+import type { SandboxCapability } from '../../../src/sandbox/index.ts';
 
 /** What no program may change: every file below these, by size, kind and time. */
 export function hostTree(folders: readonly string[]): Map<string, string> {

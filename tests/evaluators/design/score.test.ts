@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { score } from '../../../src/evaluators/design/score.ts';
-import { probeSandbox, Sandbox } from '../../../src/evaluators/sandbox/index.ts';
+import { probeSandbox, Sandbox } from '../../../src/sandbox/index.ts';
 
 /** A scorer that prints what it is told to. */
 const python = '/usr/bin/python3';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { failureReasons, laboratoryFailures } from '../../../src/domain/evaluation.ts';
 import { forPrediction, forTraining } from '../../../src/evaluators/design/allowance.ts';
 import { scriptVerdict, withoutWords, zoneVerdict } from '../../../src/evaluators/design/verdicts.ts';
-import type { SandboxResult } from '../../../src/evaluators/sandbox/index.ts';
+import type { SandboxResult } from '../../../src/sandbox/index.ts';
 
 const limits = { seconds: 10, cpuSeconds: 5, memoryBytes: 2 ** 30 };
 const ended = (more: Partial<SandboxResult>): SandboxResult => ({

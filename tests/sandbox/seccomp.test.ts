@@ -1,15 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assemble, jump, label, load, returns } from '../../../src/evaluators/sandbox/bpf.ts';
-import {
-  auditArchitecture,
-  errnos,
-  refused,
-  seccompFilter,
-  verdicts,
-} from '../../../src/evaluators/sandbox/seccomp.ts';
-import { type Syscall, syscalls } from '../../../src/evaluators/sandbox/syscalls.ts';
+import { assemble, jump, label, load, returns } from '../../src/sandbox/bpf.ts';
+import { auditArchitecture, errnos, refused, seccompFilter, verdicts } from '../../src/sandbox/seccomp.ts';
+import { type Syscall, syscalls } from '../../src/sandbox/syscalls.ts';
 import { judge } from './filterMachine.ts';
 
 const processors = ['x64', 'arm64'] as const;

@@ -5,9 +5,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { trainersDirectory } from '../../platform/packageRoot.ts';
-import { allOnPath, type Environment } from '../../platform/program.ts';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { trainersDirectory } from '../platform/packageRoot.ts';
+import { allOnPath, type Environment } from '../platform/program.ts';
 import type { SandboxCapability } from './capability.ts';
 import { type CgroupPlace, findCgroups, sweepCgroups } from './cgroups.ts';
 import { Sandbox } from './sandbox.ts';

@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'n
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { probeSandbox, type SandboxOptions } from '../../../src/evaluators/sandbox/index.ts';
-import { deferred } from '../../../src/platform/deferred.ts';
+import { deferred } from '../../src/platform/deferred.ts';
+import { probeSandbox, type SandboxOptions } from '../../src/sandbox/index.ts';
 import { openFolder, ordinaryUser, python, runText } from './support.ts';
 
 /** As whoever runs the tests; as root in a namespace only; as an ordinary user without control groups; and without any. */

@@ -9,7 +9,7 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
-import { AiraError } from '../../domain/errors.ts';
+import { AiraError } from '../domain/errors.ts';
 import type { OutputFile, StrangeEntry } from './spec.ts';
 
 /** Thrown when the launcher does not keep to its own language: a defect, or a damaged installation. */

@@ -4,12 +4,12 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Outcome } from '../../../src/domain/evaluation.ts';
-import { ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
-import { probeSandbox, type SandboxOptions } from '../../../src/evaluators/sandbox/index.ts';
-import { secretFile } from '../../../src/platform/places.ts';
-import { jobFor, tinyText } from '../../adversarial/support/settings.ts';
-import { honestScript } from '../../adversarial/support/submissions.ts';
+import type { Outcome } from '../../src/domain/evaluation.ts';
+import { ProgramEvaluator } from '../../src/evaluators/design/index.ts';
+import { secretFile } from '../../src/platform/places.ts';
+import { probeSandbox, type SandboxOptions } from '../../src/sandbox/index.ts';
+import { jobFor, tinyText } from '../adversarial/support/settings.ts';
+import { honestScript } from '../adversarial/support/submissions.ts';
 import {
   behindLinks,
   closed,

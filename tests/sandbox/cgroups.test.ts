@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Cgroup, findCgroups, sweepCgroups } from '../../../src/evaluators/sandbox/cgroups.ts';
+import { Cgroup, findCgroups, sweepCgroups } from '../../src/sandbox/cgroups.ts';
 
 /** The kernel fills a new group with files; a plain folder stays empty, so that the tree plays the kernel. */
 vi.mock('node:fs', async (original) => {

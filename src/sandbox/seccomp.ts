@@ -5,7 +5,7 @@
  * vsock), what has often been a way into the kernel (bpf, io_uring, userfaultfd, performance events, keys), and what tells of other
  * programs' use of a file (inotify, fanotify, dnotify, leases). Locks stay: sqlite needs them, and they are taken on private inodes.
  */
-import { PrerequisiteError } from '../../domain/errors.ts';
+import { PrerequisiteError } from '../domain/errors.ts';
 import { assemble, type Instruction, jump, label, load, returns } from './bpf.ts';
 import { type Syscall, syscalls } from './syscalls.ts';
 

@@ -4,7 +4,7 @@
  * Encoding: `struct sock_filter { u16 code; u8 jt; u8 jf; u32 k; }`, little endian on both processors that are served
  * (linux/filter.h). Jumps are written with labels and resolved here, since a distance that is off by one silently permits.
  */
-import { TerminalError } from '../../domain/errors.ts';
+import { TerminalError } from '../domain/errors.ts';
 
 export type Instruction =
   | { readonly op: 'load'; readonly offset: number }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gpuArguments } from '../../../src/evaluators/sandbox/gpu.ts';
+import { gpuArguments } from '../../src/sandbox/gpu.ts';
 
 /** What is bound as a device. */
 const devices = (options: readonly string[]) =>

@@ -13,11 +13,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { RetryableError } from '../../domain/errors.ts';
-import { type Clock, systemClock } from '../../platform/clock.ts';
-import { deferred } from '../../platform/deferred.ts';
-import { OutputLog } from '../../platform/outputLog.ts';
-import { systemTimers, type Timers } from '../../platform/timers.ts';
+import { RetryableError } from '../domain/errors.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
+import { deferred } from '../platform/deferred.ts';
+import { OutputLog } from '../platform/outputLog.ts';
+import { systemTimers, type Timers } from '../platform/timers.ts';
 import type { SandboxCapability } from './capability.ts';
 import { Cgroup } from './cgroups.ts';
 import { type Defences, everyDefence } from './defences.ts';

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PrerequisiteError } from '../../../src/domain/errors.ts';
-import { describeSandbox, probeSandbox } from '../../../src/evaluators/sandbox/index.ts';
+import { PrerequisiteError } from '../../src/domain/errors.ts';
+import { describeSandbox, probeSandbox } from '../../src/sandbox/index.ts';
 import { openFolder, python } from './support.ts';
 
 /** A bubblewrap that does what `body` says, in place of the real one. */

@@ -8,7 +8,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errorMessage, RetryableError } from '../../domain/errors.ts';
+import { errorMessage, RetryableError } from '../domain/errors.ts';
 
 export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuacct';
 

@@ -8,7 +8,7 @@ import {
   type SandboxOptions,
   type SandboxResult,
   type SandboxSpec,
-} from '../../../src/evaluators/sandbox/index.ts';
+} from '../../src/sandbox/index.ts';
 
 export const python = '/usr/bin/python3';
 const folders: string[] = [];
