@@ -7,6 +7,7 @@ const floors = [
   ['domain'],
   ['platform'],
   ['sandbox', 'bus', 'memory', 'literature', 'aggregation'],
+  ['tasks'],
   ['evaluators'],
   ['agents'],
   ['studies'],

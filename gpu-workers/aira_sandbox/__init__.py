@@ -1,1 +1,1 @@
-"""The process between the host and bubblewrap; see `launcher.py`. The host's side is `src/evaluators/sandbox`."""
+"""The process between the host and bubblewrap; see `launcher.py`. The host's side is `src/sandbox`."""

@@ -13,7 +13,7 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { printable } from '../platform/printable.ts';
-import { changesSince, filesRead, readingOf } from './content.ts';
+import { changesSince, filesRead, readingOf } from '../tasks/content.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
 
 const readsFiles = ({ settings }: Job): boolean => {

@@ -13,9 +13,9 @@ import * as z from 'zod';
 import { errorMessage } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
 import { taskRoots } from '../platform/packageRoot.ts';
+import { digestTaskDirectory } from '../tasks/taskDigest.ts';
+import { listTasks } from '../tasks/tasks.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
-import { digestTaskDirectory } from './taskDigest.ts';
-import { listTasks } from './tasks.ts';
 
 /** Settings that have a task directory's scripts run. */
 const foreignSchema = z.looseObject({ family: z.literal('airs') });

@@ -29,9 +29,9 @@ import { allData } from '../../domain/content.ts';
 import { AiraError, PrerequisiteError, RetryableError } from '../../domain/errors.ts';
 import { printable } from '../../platform/printable.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
-import { type FilesRead, filesRead, readingOf } from '../content.ts';
-import { scriptMemoryBytes } from '../taskScripts.ts';
-import { type DesignPackage, runTrusted } from './commands.ts';
+import { type FilesRead, filesRead, readingOf } from '../../tasks/content.ts';
+import { scriptMemoryBytes } from '../../tasks/taskScripts.ts';
+import { type DesignPackage, runTrusted } from '../../tasks/trustedModule.ts';
 
 const splitSchema = z.looseObject({
   /** Of the file of predictions, where one is handed over. */

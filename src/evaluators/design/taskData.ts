@@ -3,7 +3,7 @@ import { trainersDirectory } from '../../platform/packageRoot.ts';
 import { preparedFolder, secretFile } from '../../platform/places.ts';
 import type { Environment } from '../../platform/program.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
-import type { DesignPackage } from './commands.ts';
+import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import { type Prepared, prepared } from './preparation.ts';
 import { familyOf } from './settings.ts';
 

@@ -15,10 +15,10 @@ import { join } from 'node:path';
 import { AiraError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
 import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
+import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import type { Verdict } from '../population.ts';
 import { type Allowance, forPrediction, forTraining } from './allowance.ts';
 import {
-  type DesignPackage,
   hostedZone,
   hostPredictArgs,
   hostTrainArgs,

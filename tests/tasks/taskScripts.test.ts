@@ -25,12 +25,12 @@ import {
   profileOf,
   versionFor,
 } from '../../src/evaluators/index.ts';
-import { runTaskScript, type ScriptOrder } from '../../src/evaluators/taskScripts.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
 import { probeSandbox, Sandbox } from '../../src/sandbox/index.ts';
+import { runTaskScript, type ScriptOrder } from '../../src/tasks/taskScripts.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
-import { key } from './support/jobs.ts';
+import { key } from '../evaluators/support/jobs.ts';
 
 let root: string;
 let python: string;

@@ -8,7 +8,7 @@ import { contentOf, findPython, loadTask, openEvaluator, profileOf, versionFor }
 import { systemClock } from '../../src/platform/clock.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
-import { key } from './support/jobs.ts';
+import { key } from '../evaluators/support/jobs.ts';
 
 /** The task directory as somebody else would have it: outside of this project. */
 let root: string;

@@ -3,9 +3,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { submissionHeader } from '../../src/evaluators/airs/baseline.ts';
-import { readAirsMetadata } from '../../src/evaluators/airs/metadata.ts';
 import { checkTask, findPython, loadTask, type TaskFinding } from '../../src/evaluators/index.ts';
+import { submissionHeader } from '../../src/tasks/airs/baseline.ts';
+import { readAirsMetadata } from '../../src/tasks/airs/metadata.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 
 let root: string;

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { trainersDirectory } from '../../platform/packageRoot.ts';
 import { printable } from '../../platform/printable.ts';
-import { runTrusted } from '../design/commands.ts';
+import { runTrusted } from '../trustedModule.ts';
 
 /** How a data set is read: as which of the published files, as shards of text, or by scripts of others. */
 export const dataKinds = ['listops', 'imdb', 'aan', 'corpus', 'raw'] as const;
