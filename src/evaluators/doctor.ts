@@ -8,8 +8,8 @@ import { makeFolder } from '../platform/folder.ts';
 import { allOnPath, type Environment, print } from '../platform/program.ts';
 import { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from '../platform/toolchain.ts';
 import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
-import { NativeWorker } from './nativeWorker.ts';
-import { workerCommand } from './workerCommand.ts';
+import { NativeWorker } from './stacks/nativeWorker.ts';
+import { workerCommand } from './stacks/workerCommand.ts';
 
 /** One thing that was looked at. */
 export interface Check {

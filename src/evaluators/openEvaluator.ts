@@ -5,13 +5,13 @@ import type { Device } from '../platform/devices.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import { ContentGuard } from './contentGuard.ts';
-import { designVersion, ProgramEvaluator } from './design/index.ts';
-import { engineFor } from './engine.ts';
 import type { Evaluator } from './evaluator.ts';
-import { evaluatorVersion } from './evaluatorVersion.ts';
-import { NativeWorker } from './nativeWorker.ts';
 import { OwnTasks } from './ownTasks.ts';
-import { workerCommand } from './workerCommand.ts';
+import { designVersion, ProgramEvaluator } from './programs/index.ts';
+import { engineFor } from './stacks/engine.ts';
+import { evaluatorVersion } from './stacks/evaluatorVersion.ts';
+import { NativeWorker } from './stacks/nativeWorker.ts';
+import { workerCommand } from './stacks/workerCommand.ts';
 
 export interface EvaluatorSetting {
   readonly device: Device;

@@ -8,8 +8,8 @@ import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
-import { ProgramEvaluator } from '../../src/evaluators/design/index.ts';
 import { findPython, loadTask, profileOf, versionFor } from '../../src/evaluators/index.ts';
+import { ProgramEvaluator } from '../../src/evaluators/programs/index.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import type { Files } from '../../../src/domain/program.ts';
-import { ProgramEvaluator } from '../../../src/evaluators/design/index.ts';
+import { ProgramEvaluator } from '../../../src/evaluators/programs/index.ts';
 import { packageRoot } from '../../../src/platform/packageRoot.ts';
 import { secretFile } from '../../../src/platform/places.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';

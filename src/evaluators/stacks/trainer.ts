@@ -9,13 +9,12 @@
  *       writes anything else is condemned, for nothing that it says later can be trusted.
  *   T3  A condemned child is killed at once, is not listened to any more, and keeps the first verdict.
  */
-import { PrerequisiteError, RetryableError } from '../domain/errors.ts';
-import { type Deferred, deferred } from '../platform/deferred.ts';
-import { printable } from '../platform/printable.ts';
-import type { MemoryProbe } from '../platform/processMemory.ts';
-import type { Timers } from '../platform/timers.ts';
-import { describeEnd, withLastWords } from './diagnosis.ts';
-import type { Verdict } from './population.ts';
+import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
+import { type Deferred, deferred } from '../../platform/deferred.ts';
+import { printable } from '../../platform/printable.ts';
+import type { MemoryProbe } from '../../platform/processMemory.ts';
+import type { Timers } from '../../platform/timers.ts';
+import type { Verdict } from '../population.ts';
 import {
   anyHelloSchema,
   type Hello,
@@ -23,7 +22,8 @@ import {
   protocolVersion,
   type WorkerEvent,
   workerEventSchema,
-} from './protocol.ts';
+} from '../protocol.ts';
+import { describeEnd, withLastWords } from './diagnosis.ts';
 import { type ProcessEnd, type WorkerCommand, WorkerProcess } from './workerProcess.ts';
 
 /** Thrown when a child ends, hangs or talks nonsense before its hello. Worth another try: memory may have been short. */

@@ -24,7 +24,7 @@ import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } fr
 import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from '../evaluator.ts';
 import type { Verdict } from '../population.ts';
-import { trainerVariables } from '../workerCommand.ts';
+import { trainerVariables } from '../stacks/workerCommand.ts';
 import type { Prepared } from './preparation.ts';
 import type { Split } from './score.ts';
 import { budgetOf } from './settings.ts';

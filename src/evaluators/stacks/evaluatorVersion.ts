@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { PrerequisiteError } from '../domain/errors.ts';
-import { trainersDirectory } from '../platform/packageRoot.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import { trainersDirectory } from '../../platform/packageRoot.ts';
 import type { Engine } from './engine.ts';
 
 /** The parts of `aira_workers` that decide a score. The rest, such as the protocol, may change and keep every result. */

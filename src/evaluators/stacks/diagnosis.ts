@@ -1,5 +1,5 @@
-import type { OutputLog } from '../platform/outputLog.ts';
-import type { Verdict } from './population.ts';
+import type { OutputLog } from '../../platform/outputLog.ts';
+import type { Verdict } from '../population.ts';
 import type { ProcessEnd } from './workerProcess.ts';
 
 const lastLines = 8;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failureReasons, laboratoryFailures } from '../../../src/domain/evaluation.ts';
-import { forPrediction, forTraining } from '../../../src/evaluators/design/allowance.ts';
-import { scriptVerdict, withoutWords, zoneVerdict } from '../../../src/evaluators/design/verdicts.ts';
+import { forPrediction, forTraining } from '../../../src/evaluators/programs/allowance.ts';
+import { scriptVerdict, withoutWords, zoneVerdict } from '../../../src/evaluators/programs/verdicts.ts';
 import type { SandboxResult } from '../../../src/sandbox/index.ts';
 
 const limits = { seconds: 10, cpuSeconds: 5, memoryBytes: 2 ** 30 };

@@ -14,18 +14,18 @@
  *   W5  A child that has ended is replaced by the next `evaluate` or `start`, and not before. After `stop` there is no other.
  *   W6  The child ends with this process, however this process ends (P4 of workerProcess.ts).
  */
-import { TerminalError } from '../domain/errors.ts';
-import type { Job } from '../domain/evaluation.ts';
-import { type Clock, systemClock } from '../platform/clock.ts';
-import { type Deferred, deferred } from '../platform/deferred.ts';
-import { deviceClassOf } from '../platform/devices.ts';
-import { createLogger, type Logger } from '../platform/log.ts';
-import { type MemoryProbe, procMemory } from '../platform/processMemory.ts';
-import { systemTimers, type Timers } from '../platform/timers.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import type { Job } from '../../domain/evaluation.ts';
+import { type Clock, systemClock } from '../../platform/clock.ts';
+import { type Deferred, deferred } from '../../platform/deferred.ts';
+import { deviceClassOf } from '../../platform/devices.ts';
+import { createLogger, type Logger } from '../../platform/log.ts';
+import { type MemoryProbe, procMemory } from '../../platform/processMemory.ts';
+import { systemTimers, type Timers } from '../../platform/timers.ts';
+import type { EvaluateHandlers, Evaluator } from '../evaluator.ts';
+import { Population, type Verdict } from '../population.ts';
+import type { Hello, WorkerEvent } from '../protocol.ts';
 import { describeEnd, diagnose } from './diagnosis.ts';
-import type { EvaluateHandlers, Evaluator } from './evaluator.ts';
-import { Population, type Verdict } from './population.ts';
-import type { Hello, WorkerEvent } from './protocol.ts';
 import { Trainer, WorkerStartError } from './trainer.ts';
 import type { ProcessEnd, WorkerCommand } from './workerProcess.ts';
 

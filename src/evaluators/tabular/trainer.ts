@@ -3,7 +3,7 @@ import { contentHash, type Json } from '../../domain/canonical.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
 import type { RungSettings } from '../../domain/task.ts';
-import type { NativeWorker } from '../nativeWorker.ts';
+import type { NativeWorker } from '../stacks/nativeWorker.ts';
 import type { TableProvenance } from './table.ts';
 
 /** What a table is to be measured of. */

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { PrerequisiteError } from '../domain/errors.ts';
-import type { DeviceClass } from '../domain/task.ts';
-import { packageRoot } from '../platform/packageRoot.ts';
-import type { Environment } from '../platform/program.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import type { DeviceClass } from '../../domain/task.ts';
+import { packageRoot } from '../../platform/packageRoot.ts';
+import type { Environment } from '../../platform/program.ts';
 
 /** What set-up can find for CPUs. */
 const cpuEngineSchema = z.enum(['native', 'torch']);

@@ -14,10 +14,10 @@
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { LineReader } from '../platform/lineReader.ts';
-import { OutputLog } from '../platform/outputLog.ts';
-import type { Timers } from '../platform/timers.ts';
-import { longestLine, type WorkerRequest } from './protocol.ts';
+import { LineReader } from '../../platform/lineReader.ts';
+import { OutputLog } from '../../platform/outputLog.ts';
+import type { Timers } from '../../platform/timers.ts';
+import { longestLine, type WorkerRequest } from '../protocol.ts';
 
 /** How to start a child. */
 export interface WorkerCommand {
