@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 const floors = [
   ['domain'],
   ['platform'],
-  ['sandbox', 'bus', 'memory', 'literature', 'aggregation'],
+  ['llm', 'sandbox', 'statistics', 'bus', 'memory', 'literature', 'aggregation'],
   ['tasks'],
   ['evaluators'],
   ['agents'],

@@ -6,6 +6,7 @@ import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../d
 import type { View } from '../domain/node.ts';
 import type { Brief } from '../domain/program.ts';
 import type { Space } from '../domain/space.ts';
+import type { Gateway, Interlocutor } from '../llm/gateway.ts';
 import { banditMind } from './graph/banditMind.ts';
 import { chatMind } from './graph/chatMind.ts';
 import { thinkThrough } from './graph/direct.ts';
@@ -13,7 +14,6 @@ import { localMind } from './graph/localMind.ts';
 import type { Mind } from './graph/mind.ts';
 import type { Thought, ThoughtSetting } from './graph/steps.ts';
 import type { Thoughts } from './graph/thoughts.ts';
-import type { Gateway, Interlocutor } from './models/llm/gateway.ts';
 import type { AnyModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';

@@ -2,16 +2,16 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { think, usualPatience } from '../../src/agents/index.ts';
-import { readAnswer } from '../../src/agents/models/llm/structured.ts';
 import { proposalForms } from '../../src/agents/operators/answers.ts';
 import { proposalPrompt, systemPrompt } from '../../src/agents/operators/prompts.ts';
 import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
 import { purposeSchema } from '../../src/domain/call.ts';
 import { NativeWorker } from '../../src/evaluators/index.ts';
-import { bench } from '../agents/llm/support.ts';
+import { readAnswer } from '../../src/llm/structured.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';
 import { manualOptions, standInCommand, standInJob } from '../evaluators/support/jobs.ts';
 import { ManualTime } from '../evaluators/support/manualTime.ts';
+import { bench } from '../llm/support.ts';
 import { proposer } from '../support/llm-server/brain.ts';
 import { startLlmServer } from '../support/llm-server/server.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';

@@ -8,9 +8,6 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { distance as levenshtein } from 'fastest-levenshtein';
 import { describe, expect, it } from 'vitest';
-import { argumentsOf } from '../../src/agents/models/llm/chat.ts';
-import { faultOf } from '../../src/agents/models/llm/faults.ts';
-import { readAnswer } from '../../src/agents/models/llm/structured.ts';
 import { knobsOf, skeleton } from '../../src/agents/models/tuner/knobs.ts';
 import { programForms } from '../../src/agents/operators/programs/answers.ts';
 import { edited } from '../../src/agents/operators/programs/edits.ts';
@@ -27,6 +24,9 @@ import { searchFileSchema } from '../../src/domain/search.ts';
 import { matchExpression } from '../../src/literature/query.ts';
 import { parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
 import { capText, cleanText } from '../../src/literature/text.ts';
+import { argumentsOf } from '../../src/llm/chat.ts';
+import { faultOf } from '../../src/llm/faults.ts';
+import { readAnswer } from '../../src/llm/structured.ts';
 import { OutputLog } from '../../src/platform/outputLog.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
@@ -123,9 +123,9 @@ const on = <T>(inputs: readonly T[], parse: (input: T) => unknown, limit = most)
 
 /** By the file that parses. */
 const rows: Readonly<Record<string, readonly Row[]>> = {
-  'agents/models/llm/structured.ts': [on(megabyte, (text) => readAnswer(text, programForms.improve.schema))],
-  'agents/models/llm/chat.ts': [on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text }))],
-  'agents/models/llm/faults.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
+  'llm/structured.ts': [on(megabyte, (text) => readAnswer(text, programForms.improve.schema))],
+  'llm/chat.ts': [on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text }))],
+  'llm/faults.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
   'agents/models/tuner/knobs.ts': [
     on(kilobytes64, (text) => knobsOf({ 'a.py': text })),
     on(kilobytes64, (text) => skeleton({ 'a.py': text })),

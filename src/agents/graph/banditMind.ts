@@ -2,8 +2,8 @@ import type { AgentSpec } from '../../domain/agent.ts';
 import type { SoleModelName } from '../../domain/model.ts';
 import { armsOf, banditOptionsSchema, isLocal } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../../llm/gateway.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
-import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../models/llm/gateway.ts';
 import type { Mind, Offer, ProposeInput } from './mind.ts';
 
 /** The mind of one of the models. A language model asks through the gateway that is given here. */

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import { evidenceIdSchema, type Retriever } from '../../domain/literature.ts';
-import type { ToolCall, ToolForm, ToolResult } from '../models/llm/chat.ts';
+import type { ToolCall, ToolForm, ToolResult } from '../../llm/chat.ts';
 import { shownItems, shownText } from './shown.ts';
 import { type ToolName, toolSchemas } from './tools.ts';
 

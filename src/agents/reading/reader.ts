@@ -9,9 +9,9 @@ import type {
 } from '../../domain/literature.ts';
 import type { Operator, View } from '../../domain/node.ts';
 import type { LiteratureSpec } from '../../domain/reading.ts';
-import type { Scope } from '../models/llm/cassette.ts';
-import type { ToolCall, ToolResult } from '../models/llm/chat.ts';
-import type { Interlocutor } from '../models/llm/gateway.ts';
+import type { Scope } from '../../llm/cassette.ts';
+import type { ToolCall, ToolResult } from '../../llm/chat.ts';
+import type { Interlocutor } from '../../llm/gateway.ts';
 import { consult } from './consult.ts';
 import { ownResults } from './shown.ts';
 import { type Asks, nothingRead, type Passage, type ReadingState } from './state.ts';

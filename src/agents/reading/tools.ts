@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { isOnline, type LiteratureSource } from '../../domain/literature.ts';
 import type { LiteratureSpec } from '../../domain/reading.ts';
-import type { ToolForm } from '../models/llm/chat.ts';
-import { answerSchema } from '../models/llm/structured.ts';
+import type { ToolForm } from '../../llm/chat.ts';
+import { answerSchema } from '../../llm/structured.ts';
 
 /** The tools with which a language model reads. Queries are free text: no syntax, and nothing in them can break a search. */
 

@@ -5,10 +5,10 @@ import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { candidateText } from '../../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
+import { type Bench, bench } from '../../llm/support.ts';
 import { proposer } from '../../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
-import { type Bench, bench } from '../llm/support.ts';
 import { landscape, space16 } from '../support.ts';
 
 const ground = landscape(7, space16, 0.01);

@@ -12,11 +12,11 @@ import type { AgentName } from '../../../src/domain/ids.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import type { SearchSpec } from '../../../src/domain/search.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
+import { type Bench, bench, canaries } from '../../llm/support.ts';
 import { temporaryFolder } from '../../support/home.ts';
 import { proposer } from '../../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
-import { type Bench, bench, canaries } from '../llm/support.ts';
 import { notes } from '../reading/support.ts';
 import { landscape, space16 } from '../support.ts';
 

@@ -5,9 +5,9 @@ import { EditError, edited } from '../../../src/agents/operators/programs/edits.
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import type { View } from '../../../src/domain/node.ts';
 import { type Brief, type ProgramSpace, parseProgram, programText } from '../../../src/domain/program.ts';
+import { bench } from '../../llm/support.ts';
 import { startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
-import { bench } from '../llm/support.ts';
 import { viewNode, viewOf } from '../support.ts';
 
 const space: ProgramSpace = {

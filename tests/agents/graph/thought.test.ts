@@ -6,10 +6,10 @@ import { think } from '../../../src/agents/index.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../../../src/domain/architecture.ts';
 import type { View } from '../../../src/domain/node.ts';
+import { type Bench, bench } from '../../llm/support.ts';
 import { proposer } from '../../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
-import { type Bench, bench } from '../llm/support.ts';
 import { notes } from '../reading/support.ts';
 import { space16, viewNode, viewOf } from '../support.ts';
 

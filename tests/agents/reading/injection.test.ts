@@ -6,9 +6,9 @@ import { Library } from '../../../src/literature/library.ts';
 import { quiet } from '../../bus/support.ts';
 import { payloads } from '../../literature/payloads.ts';
 import { documentOf } from '../../literature/support.ts';
+import { models } from '../../llm/support.ts';
 import { startLlmServer } from '../../support/llm-server/server.ts';
 import type { Asked } from '../../support/llm-server/wire.ts';
-import { models } from '../llm/support.ts';
 import { benchFor, call, find, has, proposal, reader, told } from './support.ts';
 
 const corpus = loadCorpus();

@@ -5,10 +5,10 @@ import type { View } from '../../../src/domain/node.ts';
 import { loadCorpus } from '../../../src/literature/corpus.ts';
 import { Library } from '../../../src/literature/library.ts';
 import { quiet } from '../../bus/support.ts';
+import { type Bench, bench } from '../../llm/support.ts';
 import type { LlmServer } from '../../support/llm-server/server.ts';
 import type { Asked, Called } from '../../support/llm-server/wire.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
-import { type Bench, bench } from '../llm/support.ts';
 import { space16, viewOf } from '../support.ts';
 
 const library = new Library({ corpus: loadCorpus(), log: quiet });

@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { canonicalText, parseArchitecture } from '../../../src/domain/architecture.ts';
 import type { OpenRetriever } from '../../../src/domain/literature.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
+import { models } from '../../llm/support.ts';
 import { startLlmServer } from '../../support/llm-server/server.ts';
-import { models } from '../llm/support.ts';
 import { viewNode, viewOf } from '../support.ts';
 import { benchFor, call, find, has, notes, playing, proposal, reader, told } from './support.ts';
 

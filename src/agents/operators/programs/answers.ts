@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Operator } from '../../../domain/operator.ts';
-import { answerSchema } from '../../models/llm/structured.ts';
+import { answerSchema } from '../../../llm/structured.ts';
 import { type AnswerForm, reasons } from '../answers.ts';
 
 /** Longer than any program that a space allows; what is too long for the space is told with its limit. */

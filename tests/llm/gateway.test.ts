@@ -1,11 +1,11 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Cassette } from '../../../src/agents/models/llm/cassette.ts';
-import { readArchive } from '../../../src/memory/archive.ts';
-import { temporaryFolder } from '../../support/home.ts';
-import { startLlmServer } from '../../support/llm-server/server.ts';
-import { agentSpec, searchSpec } from '../../support/specs.ts';
+import { Cassette } from '../../src/llm/cassette.ts';
+import { readArchive } from '../../src/memory/archive.ts';
+import { temporaryFolder } from '../support/home.ts';
+import { startLlmServer } from '../support/llm-server/server.ts';
+import { agentSpec, searchSpec } from '../support/specs.ts';
 import { bench, models, patient, question } from './support.ts';
 
 const numbered = (_: unknown, number: number) => `{"answer": ${number}}`;

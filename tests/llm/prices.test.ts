@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { keyring, Secret } from '../../../src/agents/models/llm/keys.ts';
-import { cost, loadPrices } from '../../../src/agents/models/llm/prices.ts';
-import { checkModels } from '../../../src/agents/models/llm/providers.ts';
-import { temporaryFolder } from '../../support/home.ts';
-import { agentSpec, searchSpec } from '../../support/specs.ts';
+import { keyring, Secret } from '../../src/llm/keys.ts';
+import { cost, loadPrices } from '../../src/llm/prices.ts';
+import { checkModels } from '../../src/llm/providers.ts';
+import { temporaryFolder } from '../support/home.ts';
+import { agentSpec, searchSpec } from '../support/specs.ts';
 
 function fileOf(content: unknown): string {
   const path = join(temporaryFolder(), 'prices.json');

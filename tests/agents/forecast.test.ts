@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { forecast } from '../../../src/agents/models/llm/forecast.ts';
-import { keyring } from '../../../src/agents/models/llm/keys.ts';
-import { loadPrices } from '../../../src/agents/models/llm/prices.ts';
-import { dryRun } from '../../../src/cli/dryRun.ts';
-import { agentSpec, searchSpec } from '../../support/specs.ts';
-import { space16 } from '../support.ts';
+import { forecast } from '../../src/agents/models/forecast.ts';
+import { dryRun } from '../../src/cli/dryRun.ts';
+import { keyring } from '../../src/llm/keys.ts';
+import { loadPrices } from '../../src/llm/prices.ts';
+import { agentSpec, searchSpec } from '../support/specs.ts';
+import { space16 } from './support.ts';
 
 const prices = loadPrices();
 const spec = searchSpec({

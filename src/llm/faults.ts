@@ -1,5 +1,5 @@
-import type { CallOutcome } from '../../../domain/call.ts';
-import { AiraError, errorMessage } from '../../../domain/errors.ts';
+import type { CallOutcome } from '../domain/call.ts';
+import { AiraError, errorMessage } from '../domain/errors.ts';
 
 export type FaultKind = Extract<CallOutcome, 'rejected' | 'busy' | 'unavailable' | 'timeout' | 'dropped'>;
 

@@ -1,11 +1,11 @@
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
-import type { Usage } from '../../../domain/call.ts';
-import { errorMessage, PrerequisiteError } from '../../../domain/errors.ts';
-import { explain } from '../../../domain/explain.ts';
-import { type JsonBounds, parseJson } from '../../../domain/json.ts';
-import { type ChatModelName, splitModel } from '../../../domain/model.ts';
-import { readTextFile } from '../../../platform/textFile.ts';
+import type { Usage } from '../domain/call.ts';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { explain } from '../domain/explain.ts';
+import { type JsonBounds, parseJson } from '../domain/json.ts';
+import { type ChatModelName, splitModel } from '../domain/model.ts';
+import { readTextFile } from '../platform/textFile.ts';
 import { type ChatRequest, textsOf } from './chat.ts';
 
 const dollars = z.number().nonnegative();
@@ -34,7 +34,7 @@ export interface Prices {
 }
 
 /** `src/agents/models/llm` and `dist/agents/models/llm` are equally deep below the root of the package. */
-const shipped = join(resolve(import.meta.dirname, '../../../..'), 'prices/prices.json');
+const shipped = join(resolve(import.meta.dirname, '../..'), 'prices/prices.json');
 
 const bounds: JsonBounds = { characters: 1024 * 1024, depth: 8, items: 50_000 };
 

@@ -5,7 +5,7 @@ import type {
   RawMessageStreamEvent,
   Tool,
 } from '@anthropic-ai/sdk/resources/messages/messages';
-import { splitModel } from '../../../domain/model.ts';
+import { splitModel } from '../domain/model.ts';
 import {
   argumentsOf,
   type Carried,

@@ -1,7 +1,7 @@
 import OpenAI from 'openai';
 import type { ChatCompletionChunk, ChatCompletionMessageParam } from 'openai/resources/chat/completions';
-import type { Usage } from '../../../domain/call.ts';
-import { splitModel } from '../../../domain/model.ts';
+import type { Usage } from '../domain/call.ts';
+import { splitModel } from '../domain/model.ts';
 import {
   type AnswerSchema,
   type ChatMessage,

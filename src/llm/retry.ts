@@ -1,5 +1,5 @@
-import type { Rng } from '../../../domain/rng.ts';
-import { pause, type Timers } from '../../../platform/timers.ts';
+import type { Rng } from '../domain/rng.ts';
+import { pause, type Timers } from '../platform/timers.ts';
 import type { Breaker } from './breaker.ts';
 import { ChatFault } from './faults.ts';
 

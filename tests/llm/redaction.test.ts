@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { ChatRequest } from '../../../src/agents/models/llm/chat.ts';
-import { keyring } from '../../../src/agents/models/llm/keys.ts';
+import type { ChatRequest } from '../../src/llm/chat.ts';
+import { keyring } from '../../src/llm/keys.ts';
 import { bench, canaries, patient, question } from './support.ts';
 
 const escaped = (text: string) => [...text].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);

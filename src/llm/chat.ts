@@ -1,7 +1,7 @@
-import type { CallOutcome, Usage } from '../../../domain/call.ts';
-import type { Json } from '../../../domain/canonical.ts';
-import { parseJson } from '../../../domain/json.ts';
-import type { ChatModelName, Effort } from '../../../domain/model.ts';
+import type { CallOutcome, Usage } from '../domain/call.ts';
+import type { Json } from '../domain/canonical.ts';
+import { parseJson } from '../domain/json.ts';
+import type { ChatModelName, Effort } from '../domain/model.ts';
 
 /** A call of a tool, as the model stated it. */
 export interface ToolCall {

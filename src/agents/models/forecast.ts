@@ -1,5 +1,5 @@
-import type { AgentSpec } from '../../../domain/agent.ts';
-import type { Purpose, Usage } from '../../../domain/call.ts';
+import type { AgentSpec } from '../../domain/agent.ts';
+import type { Purpose, Usage } from '../../domain/call.ts';
 import {
   armsOf,
   type ChatModelName,
@@ -7,13 +7,13 @@ import {
   isLocal,
   type ModelName,
   type SoleModelName,
-} from '../../../domain/model.ts';
-import type { SearchSpec } from '../../../domain/search.ts';
-import { lessonForm } from '../../operators/answers.ts';
-import { dialectFor } from '../../operators/dialects.ts';
-import { longestShown } from '../../reading/shown.ts';
-import { usualMaxTokens } from './chat.ts';
-import { cost, mostUsage, type Prices } from './prices.ts';
+} from '../../domain/model.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import { usualMaxTokens } from '../../llm/chat.ts';
+import { cost, mostUsage, type Prices } from '../../llm/prices.ts';
+import { lessonForm } from '../operators/answers.ts';
+import { dialectFor } from '../operators/dialects.ts';
+import { longestShown } from '../reading/shown.ts';
 
 /**
  * What a typical question takes, for forecasts only: half of the longest prompt at three bytes a token, and 2000 tokens of

@@ -1,11 +1,11 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod';
-import { callOutcomeSchema, purposeSchema, usageSchema } from '../../../domain/call.ts';
-import { errorMessage, PrerequisiteError, TerminalError } from '../../../domain/errors.ts';
-import { explain } from '../../../domain/explain.ts';
-import { agentNameSchema } from '../../../domain/ids.ts';
-import { makeFolder } from '../../../platform/folder.ts';
+import { callOutcomeSchema, purposeSchema, usageSchema } from '../domain/call.ts';
+import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
+import { explain } from '../domain/explain.ts';
+import { agentNameSchema } from '../domain/ids.ts';
+import { makeFolder } from '../platform/folder.ts';
 
 /** Which question of a search this is. Two agents that ask the same get answers of their own. */
 export const scopeSchema = z.strictObject({

@@ -1,5 +1,5 @@
-import { PrerequisiteError } from '../../../domain/errors.ts';
-import { type ChatModelName, type Provider, splitModel } from '../../../domain/model.ts';
+import { PrerequisiteError } from '../domain/errors.ts';
+import { type ChatModelName, type Provider, splitModel } from '../domain/model.ts';
 
 const mask = '[redacted]';
 

@@ -4,7 +4,7 @@ import type {
   ResponseStreamEvent,
   Response as ResponsesAnswer,
 } from 'openai/resources/responses/responses';
-import { splitModel } from '../../../domain/model.ts';
+import { splitModel } from '../domain/model.ts';
 import { type Carried, type ChatMessage, type ChatModel, type ChatReply, type ChatRequest, finished } from './chat.ts';
 import { asFault, ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';

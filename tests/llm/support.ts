@@ -1,22 +1,22 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { openThoughts, type Thoughts } from '../../../src/agents/graph/thoughts.ts';
-import type { ChatThinking } from '../../../src/agents/index.ts';
-import { Cassette, type Scope } from '../../../src/agents/models/llm/cassette.ts';
-import type { ChatRequest } from '../../../src/agents/models/llm/chat.ts';
-import { type CallLedger, Gateway, type Question } from '../../../src/agents/models/llm/gateway.ts';
-import { type Keyring, keyring } from '../../../src/agents/models/llm/keys.ts';
-import { loadPrices } from '../../../src/agents/models/llm/prices.ts';
-import { providersOf } from '../../../src/agents/models/llm/providers.ts';
-import { usualRetries } from '../../../src/agents/models/llm/retry.ts';
-import type { Patience } from '../../../src/agents/models/llm/stream.ts';
-import type { ChatModelName } from '../../../src/domain/model.ts';
-import type { SearchSpec } from '../../../src/domain/search.ts';
-import { Archive } from '../../../src/memory/archive.ts';
-import { systemTimers, type Timers } from '../../../src/platform/timers.ts';
-import { manualClock, temporaryFolder } from '../../support/home.ts';
-import type { LlmServer } from '../../support/llm-server/server.ts';
-import { agentSpec, searchSpec } from '../../support/specs.ts';
+import { openThoughts, type Thoughts } from '../../src/agents/graph/thoughts.ts';
+import type { ChatThinking } from '../../src/agents/index.ts';
+import type { ChatModelName } from '../../src/domain/model.ts';
+import type { SearchSpec } from '../../src/domain/search.ts';
+import { Cassette, type Scope } from '../../src/llm/cassette.ts';
+import type { ChatRequest } from '../../src/llm/chat.ts';
+import { type CallLedger, Gateway, type Question } from '../../src/llm/gateway.ts';
+import { type Keyring, keyring } from '../../src/llm/keys.ts';
+import { loadPrices } from '../../src/llm/prices.ts';
+import { providersOf } from '../../src/llm/providers.ts';
+import { usualRetries } from '../../src/llm/retry.ts';
+import type { Patience } from '../../src/llm/stream.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { systemTimers, type Timers } from '../../src/platform/timers.ts';
+import { manualClock, temporaryFolder } from '../support/home.ts';
+import type { LlmServer } from '../support/llm-server/server.ts';
+import { agentSpec, searchSpec } from '../support/specs.ts';
 
 /** Keys that must never be seen anywhere but in the header of a request. */
 export const canaries = {

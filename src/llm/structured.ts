@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { errorMessage } from '../../../domain/errors.ts';
-import { type JsonBounds, parseJson } from '../../../domain/json.ts';
+import { errorMessage } from '../domain/errors.ts';
+import { type JsonBounds, parseJson } from '../domain/json.ts';
 import type { AnswerSchema } from './chat.ts';
 
 /**
