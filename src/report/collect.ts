@@ -9,14 +9,8 @@ import type { Rung } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/archive.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import type { TestScore } from '../memory/testScores.ts';
-import type {
-  ReportAggregation,
-  ReportData,
-  ReportEnding,
-  ReportExtrapolation,
-  ReportNode,
-  SeedScore,
-} from './data.ts';
+import type { SeedScore } from '../statistics/seeds.ts';
+import type { ReportAggregation, ReportData, ReportEnding, ReportExtrapolation, ReportNode } from './data.ts';
 import { devicesOf } from './devices.ts';
 import { findingsOf } from './findings.ts';
 import { funnelOf } from './funnel.ts';

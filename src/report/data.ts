@@ -8,9 +8,7 @@ import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
 import type { Space } from '../domain/space.ts';
 import type { Rung } from '../domain/task.ts';
-import type { SeedScore } from './statistics.ts';
-
-export type { SeedScore } from './statistics.ts';
+import type { SeedScore } from '../statistics/seeds.ts';
 
 /**
  * Everything a report shows, read from the archive by whoever asks for the report. Nothing in it is trusted to be harmless

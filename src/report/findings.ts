@@ -1,10 +1,18 @@
 import { ascending, descending, max, mean } from 'd3-array';
 import { countProposals, type ProposalCounts } from '../domain/node.ts';
 import type { Rung } from '../domain/task.ts';
-import { acceptance, type Trial, twoSigma } from '../studies/acceptance.ts';
-import { type Agreement, agreement } from './agreement.ts';
-import type { ReportData, ReportNode, SeedScore } from './data.ts';
-import { type Comparison, comparePaired, type Noise, pairedNoise, pooledNoise, summarise } from './statistics.ts';
+import { acceptance, type Trial, twoSigma } from '../statistics/acceptance.ts';
+import { type Agreement, agreement } from '../statistics/rankCorrelation.ts';
+import type { SeedScore } from '../statistics/seeds.ts';
+import {
+  type Comparison,
+  comparePaired,
+  type Noise,
+  pairedNoise,
+  pooledNoise,
+  summarise,
+} from '../statistics/seeds.ts';
+import type { ReportData, ReportNode } from './data.ts';
 
 /** A set of scores that may be compared with each other: one rung, one measure. */
 export type Basis = Rung | 'test';

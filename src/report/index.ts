@@ -10,7 +10,6 @@ export type {
   ReportNode,
   ReportProvenance,
   ReportSearch,
-  SeedScore,
 } from './data.ts';
 export { proposalText } from './format.ts';
 export { reportHtml } from './html.ts';
@@ -19,7 +18,6 @@ export { studyMarkdown } from './study/markdown.ts';
 export { type StudyReport, studyHtml } from './study/page.ts';
 export { summary } from './summary.ts';
 export { attributionSentence, attributionText, changeVerdict } from './trace/attributed.ts';
-export { type Attribution, type AttributionPlan, conclude, planAttribution } from './trace/attribution.ts';
 export { storyHtml } from './trace/html.ts';
 export { type Story, storyOf } from './trace/story.ts';
 export { storyText } from './trace/text.ts';

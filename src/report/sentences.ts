@@ -1,3 +1,4 @@
+import { type Comparison, marginOf, summarise } from '../statistics/seeds.ts';
 import type { ReportData } from './data.ts';
 import {
   type Acceptance,
@@ -13,7 +14,6 @@ import {
   scoresOn,
 } from './findings.ts';
 import { change, count, metric, type Reading, score } from './format.ts';
-import { type Comparison, marginOf, summarise } from './statistics.ts';
 
 const place: Readonly<Record<Basis, string>> = {
   screen: 'On the screen rung',

@@ -1,13 +1,13 @@
 import { max, mean, min } from 'd3-array';
 import { rngFor } from '../domain/rng.ts';
+import { bandedCurve, type Curve } from '../statistics/curves.ts';
+import { elo, type Rating } from '../statistics/elo.ts';
+import { interquartileMean } from '../statistics/iqm.ts';
+import { type Interval, pairedBootstrap } from '../statistics/pairs.ts';
+import { normalisedScore, validRate } from '../statistics/scores.ts';
 import { comparisonsOf, level, resamples, type Value } from './comparisons.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import type { Study } from './spec.ts';
-import { bandedCurve, type Curve } from './statistics/curves.ts';
-import { elo, type Rating } from './statistics/elo.ts';
-import { interquartileMean } from './statistics/iqm.ts';
-import { type Interval, pairedBootstrap } from './statistics/pairs.ts';
-import { normalisedScore, validRate } from './statistics/scores.ts';
 import type { Comparison } from './verdict.ts';
 
 const curveResamples = 500;

@@ -1,10 +1,10 @@
 import { rngFor } from '../domain/rng.ts';
+import { holm } from '../statistics/holm.ts';
+import { effectSize, iqmDifference, type Pair, pairedBootstrap, permutationTest } from '../statistics/pairs.ts';
+import { detectable, fewestPairs, pairsNeeded } from '../statistics/power.ts';
 import type { RunResult } from './results.ts';
 import { sentenceOf } from './sentence.ts';
 import { comparedPairs, type Study } from './spec.ts';
-import { holm } from './statistics/holm.ts';
-import { effectSize, iqmDifference, type Pair, pairedBootstrap, permutationTest } from './statistics/pairs.ts';
-import { detectable, fewestPairs, pairsNeeded } from './statistics/power.ts';
 import type { Comparison, Verdict } from './verdict.ts';
 
 /** Coverage of every interval and band. */

@@ -1,7 +1,7 @@
 export { type Analysis, type ArmSummary, analyse, type TaskCurves } from './analysis.ts';
+export { type Attribution, type AttributionPlan, conclude, planAttribution } from './attribution.ts';
 export { level } from './comparisons.ts';
 export { interleaved } from './order.ts';
-export { remembering } from './remembering.ts';
 export { type RunResult, runResultSchema, type TaskFacts, taskFactsSchema } from './results.ts';
 export { type Arm, agentsOf, type Study, type StudyTask, searchFileOf, studyJsonSchema, studySchema } from './spec.ts';
 export { runTabulated, tableFacts, tableSearch } from './tabulated.ts';

@@ -1,5 +1,5 @@
+import { fewestPairs } from '../statistics/power.ts';
 import type { Study } from './spec.ts';
-import { fewestPairs } from './statistics/power.ts';
 import type { Comparison } from './verdict.ts';
 
 /** Beyond so many further seeds the answer is that there is next to nothing to find. */

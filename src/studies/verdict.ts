@@ -1,4 +1,4 @@
-import type { Interval } from './statistics/pairs.ts';
+import type { Interval } from '../statistics/pairs.ts';
 
 export type Verdict = 'better' | 'worse' | 'not distinguishable';
 

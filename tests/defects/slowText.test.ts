@@ -31,7 +31,7 @@ import { OutputLog } from '../../src/platform/outputLog.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
 import { html } from '../../src/report/markup.ts';
-import { differenceOf } from '../../src/report/trace/difference.ts';
+import { differenceOf } from '../../src/studies/difference.ts';
 
 const most = 50;
 /** Files that a person hands to a command are read before anything runs that could be held up. */
@@ -197,7 +197,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     ),
   ],
   'report/markup.ts': [on(kilobytes64, (text) => html`<p>${text}</p>`)],
-  'report/hunks.ts': [on([[older, anew]], ([from = '', to = '']) => differenceOf('program', from, to))],
+  'platform/hunks.ts': [on([[older, anew]], ([from = '', to = '']) => differenceOf('program', from, to))],
 };
 
 describe('every parser of foreign text is quick, whatever it is given', () => {
@@ -240,7 +240,7 @@ const harmless: Readonly<Record<string, string>> = {
   'literature/': 'answers that were capped, parsed through domain/json.ts',
   'memory/': 'rows of our own',
   'platform/': 'measured above, or no text of others',
-  'report/': 'goes through platform/printable.ts; differences through report/hunks.ts',
+  'report/': 'goes through platform/printable.ts; differences through platform/hunks.ts',
   'studies/': 'figures',
   'aggregation/': 'figures',
 };
@@ -264,7 +264,7 @@ describe('the list of parsers', () => {
         .filter((path) => path.endsWith('.ts'))
         .filter((path) => readFileSync(join('src', path), 'utf8').includes(`from '${library}'`))
         .sort();
-    expect(users('diff')).toEqual(['report/hunks.ts']);
+    expect(users('diff')).toEqual(['platform/hunks.ts']);
     expect(users('fastest-levenshtein')).toEqual(['domain/explain.ts']);
     expect(users('yaml')).toEqual(['literature/corpus.ts', 'platform/yaml.ts']);
     expect(users('@rgrove/parse-xml')).toEqual(['literature/sources/arxiv.ts']);

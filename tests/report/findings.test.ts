@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { findingsOf } from '../../src/report/findings.ts';
-import type { ReportData, ReportNode, SeedScore } from '../../src/report/index.ts';
+import type { ReportData, ReportNode } from '../../src/report/index.ts';
 import { verdict } from '../../src/report/sentences.ts';
+import type { SeedScore } from '../../src/statistics/seeds.ts';
 import { fixture } from './fixture.ts';
 
 const scores = (first: number, ...values: number[]): SeedScore[] =>

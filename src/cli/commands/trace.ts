@@ -8,16 +8,15 @@ import { coloursFor } from '../../platform/colours.ts';
 import { makeFolder } from '../../platform/folder.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import {
-  type Attribution,
-  type AttributionPlan,
   attributionSentence,
   attributionText,
   changeVerdict,
-  planAttribution,
   storyHtml,
   storyOf,
   storyText,
 } from '../../report/index.ts';
+import type { Attribution, AttributionPlan } from '../../studies/attribution.ts';
+import { planAttribution } from '../../studies/attribution.ts';
 import { type AttributeOptions, attribute } from '../attribute.ts';
 import { exitCodes } from '../fail.ts';
 import {

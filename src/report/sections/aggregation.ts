@@ -1,5 +1,6 @@
 import type { Conditioning, Pattern } from '../../aggregation/index.ts';
 import { composition, runLengthText } from '../../domain/architecture.ts';
+import { summarise } from '../../statistics/seeds.ts';
 import { runsMarkup } from '../candidate.ts';
 import { strip } from '../charts/strip.ts';
 import { votes } from '../charts/votes.ts';
@@ -7,7 +8,6 @@ import type { ReportAggregation, ReportData } from '../data.ts';
 import { basisName, type Findings, meanOn, scoresOn } from '../findings.ts';
 import { count, score } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
-import { summarise } from '../statistics.ts';
 import { section, table } from '../table.ts';
 
 const conditioningName = (conditioning: Conditioning): string =>

@@ -1,9 +1,9 @@
 import { descending } from 'd3-array';
 import { parseProgram } from '../../domain/program.ts';
+import { hunksOf } from '../../platform/hunks.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
 import { metric, shortened } from '../format.ts';
-import { hunksOf } from '../hunks.ts';
 import { html, type Markup } from '../markup.ts';
 import { section } from '../table.ts';
 

@@ -1,4 +1,4 @@
-import { twoSigma } from '../../studies/acceptance.ts';
+import { twoSigma } from '../../statistics/acceptance.ts';
 import { candidateCell, candidateHead } from '../candidate.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type Contests, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';

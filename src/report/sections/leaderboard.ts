@@ -1,5 +1,6 @@
 import { descending } from 'd3-array';
 import { metricValue } from '../../domain/metric.ts';
+import { type Noise, summarise } from '../../statistics/seeds.ts';
 import { candidateCell, candidateHead } from '../candidate.ts';
 import { type Scale, scale } from '../charts/scale.ts';
 import { whisker, whiskerWidth } from '../charts/whisker.ts';
@@ -7,7 +8,6 @@ import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
 import { metric, type Reading, score } from '../format.ts';
 import { type Content, html, type Markup } from '../markup.ts';
-import { type Noise, summarise } from '../statistics.ts';
 import { groupRow, section, table } from '../table.ts';
 
 /** Rows of a rung beyond this are left to the archive. */

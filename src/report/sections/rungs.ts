@@ -1,5 +1,5 @@
 import type { Rung } from '../../domain/task.ts';
-import { agreementSentence } from '../agreement.ts';
+import { agreementSentence } from '../../statistics/rankCorrelation.ts';
 import { type ScatterPoint, scatter } from '../charts/scatter.ts';
 import type { ReportData } from '../data.ts';
 import { type Findings, meanOn, nodeName } from '../findings.ts';

@@ -1,10 +1,10 @@
 import { operators } from '../../domain/operator.ts';
+import { differenceText } from '../../studies/difference.ts';
 import { agentEndText } from '../agentEnds.ts';
 import { candidateMarkup } from '../candidate.ts';
 import { count, score, shortened, signed } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { section } from '../table.ts';
-import { differenceText } from './difference.ts';
 import { explorationChart, operatorTable } from './operators.ts';
 import type { AgentStory, Mention, Step, Story } from './story.ts';
 import { operatorMark, treeChart } from './tree.ts';

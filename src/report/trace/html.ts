@@ -1,9 +1,9 @@
 import { operators } from '../../domain/operator.ts';
+import type { Attribution } from '../../studies/attribution.ts';
 import { htmlDocument } from '../document.ts';
 import { html } from '../markup.ts';
 import { agentStorySection } from './agent.ts';
 import { attributionSection } from './attributed.ts';
-import type { Attribution } from './attribution.ts';
 import { overviewSection } from './overview.ts';
 import type { Story } from './story.ts';
 import { operatorMark } from './tree.ts';

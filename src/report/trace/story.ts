@@ -8,8 +8,8 @@ import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { ArchiveReader } from '../../memory/archive.ts';
 import type { NodeRecord } from '../../memory/records.ts';
+import { type Difference, differenceOf, distanceOf } from '../../studies/difference.ts';
 import { statusOf } from '../collect.ts';
-import { type Difference, differenceOf, distanceOf } from './difference.ts';
 
 /** A node as a story mentions it. Figures are the task's metric, as people know it. */
 export interface Mention {

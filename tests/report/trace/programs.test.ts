@@ -2,7 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeIdSchema } from '../../../src/domain/ids.ts';
 import { Archive, readArchive } from '../../../src/memory/archive.ts';
 import { noColours } from '../../../src/platform/colours.ts';
-import { planAttribution, storyHtml, storyOf, storyText } from '../../../src/report/index.ts';
+import { storyHtml, storyOf, storyText } from '../../../src/report/index.ts';
+import { planAttribution } from '../../../src/studies/attribution.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
 

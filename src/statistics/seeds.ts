@@ -130,3 +130,18 @@ export function comparePaired(
     interval,
   };
 }
+
+/** Scores of one architecture on one rung. */
+export interface Summary {
+  readonly n: number;
+  readonly mean: number;
+  /** Sample standard deviation over seeds; null below two seeds. */
+  readonly sd: number | null;
+}
+
+/** Mean and spread over seeds, or null where nothing was scored. */
+export function summarise(scores: readonly SeedScore[]): Summary | null {
+  const centre = mean(scores, ({ score }) => score);
+  if (centre === undefined) return null;
+  return { n: scores.length, mean: centre, sd: deviation(scores, ({ score }) => score) ?? null };
+}

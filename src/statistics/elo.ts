@@ -1,4 +1,4 @@
-import type { Rng } from '../../domain/rng.ts';
+import type { Rng } from '../domain/rng.ts';
 import { quantileOf } from './pairs.ts';
 
 /** One player's runs by task; null for a run without a valid score. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { acceptance, freshSeeds, recordBreakers, type Trial } from '../../src/studies/acceptance.ts';
+import { acceptance, freshSeeds, recordBreakers, type Trial } from '../../src/statistics/acceptance.ts';
 
 const seeds = 4;
 

@@ -1,5 +1,5 @@
 import { group } from 'd3-array';
-import type { Rng } from '../../domain/rng.ts';
+import type { Rng } from '../domain/rng.ts';
 import { sortedMiddle } from './iqm.ts';
 
 /** Two arms on one task and one seed: the same start, the same budget, the same noise. */

@@ -1,19 +1,14 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { rungSeeds } from '../../../src/domain/evaluation.ts';
-import { nodeIdSchema } from '../../../src/domain/ids.ts';
-import { rngFor } from '../../../src/domain/rng.ts';
-import { Archive, readArchive } from '../../../src/memory/archive.ts';
-import type { NodeRecord } from '../../../src/memory/records.ts';
-import {
-  type AttributionPlan,
-  attributionSentence,
-  attributionText,
-  conclude,
-  planAttribution,
-  storyHtml,
-} from '../../../src/report/index.ts';
-import { manualClock, temporaryFolder } from '../../support/home.ts';
-import { agentSpec, searchSpec } from '../../support/specs.ts';
+import { rungSeeds } from '../../src/domain/evaluation.ts';
+import { nodeIdSchema } from '../../src/domain/ids.ts';
+import { rngFor } from '../../src/domain/rng.ts';
+import { Archive, readArchive } from '../../src/memory/archive.ts';
+import type { NodeRecord } from '../../src/memory/records.ts';
+import { attributionSentence, attributionText, storyHtml } from '../../src/report/index.ts';
+import type { AttributionPlan } from '../../src/studies/attribution.ts';
+import { conclude, planAttribution } from '../../src/studies/attribution.ts';
+import { manualClock, temporaryFolder } from '../support/home.ts';
+import { agentSpec, searchSpec } from '../support/specs.ts';
 
 const id = (text: string) => nodeIdSchema.parse(text);
 const usual = { against: null, seeds: 5, mostChanges: 8, minutes: null };

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { bandedCurve } from '../../src/studies/statistics/curves.ts';
-import { elo, outcome, ratings } from '../../src/studies/statistics/elo.ts';
-import { holm } from '../../src/studies/statistics/holm.ts';
-import { interquartileMean } from '../../src/studies/statistics/iqm.ts';
+import { bandedCurve } from '../../src/statistics/curves.ts';
+import { elo, outcome, ratings } from '../../src/statistics/elo.ts';
+import { holm } from '../../src/statistics/holm.ts';
+import { interquartileMean } from '../../src/statistics/iqm.ts';
 import {
   differences,
   effectSize,
@@ -12,9 +12,9 @@ import {
   type Pair,
   pairedBootstrap,
   permutationTest,
-} from '../../src/studies/statistics/pairs.ts';
-import { detectable, fewestPairs, pairsNeeded } from '../../src/studies/statistics/power.ts';
-import { normalisedScore, validRate } from '../../src/studies/statistics/scores.ts';
+} from '../../src/statistics/pairs.ts';
+import { detectable, fewestPairs, pairsNeeded } from '../../src/statistics/power.ts';
+import { normalisedScore, validRate } from '../../src/statistics/scores.ts';
 
 const pair = (first: number, second: number, stratum = 'task'): Pair => ({ stratum, first, second });
 const usual = { alpha: 0.05, power: 0.8 };

@@ -1,18 +1,11 @@
-import { contentHash, type Json } from '../../domain/canonical.ts';
-import { PrerequisiteError } from '../../domain/errors.ts';
-import {
-  type AgentName,
-  agentNameSchema,
-  type NodeId,
-  nodeId,
-  type SearchId,
-  searchIdSchema,
-} from '../../domain/ids.ts';
-import type { SearchSpec } from '../../domain/search.ts';
-import type { ArchiveReader } from '../../memory/archive.ts';
-import type { NodeRecord } from '../../memory/records.ts';
-import type { SeedScore } from '../data.ts';
-import { type Comparison, comparePaired, pairedNoise } from '../statistics.ts';
+import { contentHash, type Json } from '../domain/canonical.ts';
+import { PrerequisiteError } from '../domain/errors.ts';
+import { type AgentName, agentNameSchema, type NodeId, nodeId, type SearchId, searchIdSchema } from '../domain/ids.ts';
+import type { SearchSpec } from '../domain/search.ts';
+import type { ArchiveReader } from '../memory/archive.ts';
+import type { NodeRecord } from '../memory/records.ts';
+import type { SeedScore } from '../statistics/seeds.ts';
+import { type Comparison, comparePaired, pairedNoise } from '../statistics/seeds.ts';
 import { elementaryChanges } from './difference.ts';
 
 /**

@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { agreement, agreementSentence, kendallTau, type Pair, spearmanRho } from '../../src/report/agreement.ts';
-import type { SeedScore } from '../../src/report/index.ts';
-import { comparePaired, pairedNoise, pooledNoise, summarise } from '../../src/report/statistics.ts';
-import { centralProbability, criticalValue } from '../../src/studies/statistics/student.ts';
+import {
+  agreement,
+  agreementSentence,
+  kendallTau,
+  type Pair,
+  spearmanRho,
+} from '../../src/statistics/rankCorrelation.ts';
+import type { SeedScore } from '../../src/statistics/seeds.ts';
+import { comparePaired, pairedNoise, pooledNoise, summarise } from '../../src/statistics/seeds.ts';
+import { centralProbability, criticalValue } from '../../src/statistics/student.ts';
 
 const scores = (...values: number[]): SeedScore[] => values.map((score, index) => ({ seed: 2001 + index, score }));
 

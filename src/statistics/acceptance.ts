@@ -1,4 +1,4 @@
-import { type Comparison, comparePaired, pairedNoise, type SeedScore } from './statistics/seeds.ts';
+import { type Comparison, comparePaired, pairedNoise, type SeedScore } from './seeds.ts';
 
 /**
  * When a program may be called better than the one before it.

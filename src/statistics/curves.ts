@@ -1,4 +1,4 @@
-import type { Rng } from '../../domain/rng.ts';
+import type { Rng } from '../domain/rng.ts';
 import { sortedMiddle } from './iqm.ts';
 import { quantileOf } from './pairs.ts';
 
