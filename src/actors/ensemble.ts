@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { type AnyModel, createModel, type PythonSetting } from '../agents/index.ts';
-import { type Access, agentSecret, type Bus, type Role, withoutCredentials } from '../bus/index.ts';
+import {
+  type Access,
+  agentSecret,
+  type Bus,
+  type EmbeddedServer,
+  embedServer,
+  type Role,
+  withoutCredentials,
+} from '../bus/index.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
@@ -19,8 +27,6 @@ import { derivedToken } from '../platform/tokens.ts';
 import { busesAt } from './buses.ts';
 import { type ChatOptions, openChat } from './chat.ts';
 import {
-  type EmbeddedServer,
-  embedServer,
   type LabSetting,
   limitsFor,
   type Part,

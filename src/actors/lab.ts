@@ -1,13 +1,11 @@
 import { type Thinker, think } from '../agents/index.ts';
-import { type Bus, type BusOptions, labUsers, type NatsServer, sealingKey, startServer } from '../bus/index.ts';
-import { AiraError, toError } from '../domain/errors.ts';
+import { type Bus, type BusOptions, sealingKey } from '../bus/index.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { SpaceKind } from '../domain/space.ts';
 import { type Device, type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/archive.ts';
 import type { Clock } from '../platform/clock.ts';
-import { deferred } from '../platform/deferred.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
 import { newToken } from '../platform/tokens.ts';
@@ -124,48 +122,5 @@ export function startSearch(spec: SearchSpec, source: string, workers: number, {
     drain: () => part.send({ type: 'DRAIN' }),
     stop: () => part.send({ type: 'STOP' }),
     standing: () => part.snapshot().context.standing,
-  };
-}
-
-/** An embedded nats-server that is started again, on its port and with its streams, when it dies. */
-export interface EmbeddedServer {
-  readonly url: string;
-  /** Rejects when the server died and could not be brought back; stays open otherwise. */
-  readonly gone: Promise<never>;
-  stop(): Promise<void>;
-}
-
-/** More restarts than this, and something is wrong that another one does not mend. */
-const mostRestarts = 20;
-
-/** @throws PrerequisiteError when it cannot be started at first. */
-export async function embedServer(
-  binary: string,
-  home: string,
-  port: number | undefined,
-  log: Logger,
-): Promise<EmbeddedServer> {
-  const common = { binary, storeDir: `${home}/nats`, users: labUsers(home), log };
-  let server: NatsServer = await startServer({ ...common, port });
-  let stopping = false;
-  const watch = async (): Promise<void> => {
-    for (let restarts = 0; restarts < mostRestarts; restarts++) {
-      const { signal, code } = await server.closed;
-      if (stopping) return;
-      log.warn({ signal, code }, 'nats-server ended; starting it again');
-      server = await startServer({ ...common, port: server.port });
-    }
-    throw new AiraError('nats-dies', `nats-server died ${mostRestarts} times`);
-  };
-  const gone = deferred<never>();
-  const watching = watch().catch((thrown) => gone.reject(toError(thrown)));
-  return {
-    url: server.url,
-    gone: gone.promise,
-    async stop() {
-      stopping = true;
-      await server.stop();
-      await watching;
-    },
   };
 }

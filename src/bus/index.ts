@@ -11,7 +11,7 @@ export type { AskOptions, Handlers } from './requests.ts';
 export type { ResultHandler } from './results.ts';
 export { permissionsOf, type Role, roles } from './roles.ts';
 export { openResult, sealResult } from './sealedResult.ts';
-export { type NatsServer, type ServerOptions, startServer } from './server.ts';
+export { type EmbeddedServer, embedServer, type NatsServer, type ServerOptions, startServer } from './server.ts';
 export type { Sign } from './signs.ts';
 export { defaultLimits, type StreamLimits } from './streams.ts';
 export type { Delivery, TakeOptions, WorkEntry, WorkInspection } from './work.ts';

@@ -21,9 +21,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError, toError } from '../domain/errors.ts';
+import { deferred } from '../platform/deferred.ts';
 import type { Logger } from '../platform/log.ts';
-import type { BusUser } from './credentials.ts';
+import { type BusUser, labUsers } from './credentials.ts';
 import { serverConfig, strayStreams } from './serverConfig.ts';
 import { claimStore, type StoreClaim } from './storeClaim.ts';
 
@@ -219,4 +220,47 @@ export async function startServer(options: ServerOptions): Promise<NatsServer> {
     claim.release();
     throw thrown;
   }
+}
+
+/** An embedded nats-server that is started again, on its port and with its streams, when it dies. */
+export interface EmbeddedServer {
+  readonly url: string;
+  /** Rejects when the server died and could not be brought back; stays open otherwise. */
+  readonly gone: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** More restarts than this, and something is wrong that another one does not mend. */
+const mostRestarts = 20;
+
+/** @throws PrerequisiteError when it cannot be started at first. */
+export async function embedServer(
+  binary: string,
+  home: string,
+  port: number | undefined,
+  log: Logger,
+): Promise<EmbeddedServer> {
+  const common = { binary, storeDir: `${home}/nats`, users: labUsers(home), log };
+  let server: NatsServer = await startServer({ ...common, port });
+  let stopping = false;
+  const watch = async (): Promise<void> => {
+    for (let restarts = 0; restarts < mostRestarts; restarts++) {
+      const { signal, code } = await server.closed;
+      if (stopping) return;
+      log.warn({ signal, code }, 'nats-server ended; starting it again');
+      server = await startServer({ ...common, port: server.port });
+    }
+    throw new AiraError('nats-dies', `nats-server died ${mostRestarts} times`);
+  };
+  const gone = deferred<never>();
+  const watching = watch().catch((thrown) => gone.reject(toError(thrown)));
+  return {
+    url: server.url,
+    gone: gone.promise,
+    async stop() {
+      stopping = true;
+      await server.stop();
+      await watching;
+    },
+  };
 }
