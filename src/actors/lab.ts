@@ -1,16 +1,36 @@
-import { type Thinker, think } from '../agents/index.ts';
-import { type Bus, type BusOptions, sealingKey } from '../bus/index.ts';
-import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
+import { randomUUID } from 'node:crypto';
+import { type AnyModel, createModel, type PythonSetting, type Thinker, think } from '../agents/index.ts';
+import {
+  type Access,
+  agentSecret,
+  type Bus,
+  type BusOptions,
+  type EmbeddedServer,
+  embedServer,
+  type Role,
+  sealingKey,
+  withoutCredentials,
+} from '../bus/index.ts';
+import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
+import { type AgentName, agentNameSchema, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
+import type { OpenRetriever } from '../domain/literature.ts';
+import type { Standing } from '../domain/messages.ts';
+import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { SpaceKind } from '../domain/space.ts';
 import { type Device, type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/archive.ts';
+import { privateHome } from '../memory/home.ts';
 import type { Clock } from '../platform/clock.ts';
+import { deferred } from '../platform/deferred.ts';
+import { watchDisk } from '../platform/disk.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Timers } from '../platform/timers.ts';
-import { newToken } from '../platform/tokens.ts';
+import { derivedToken, newToken } from '../platform/tokens.ts';
 import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
+import { busesAt } from './buses.ts';
+import { type ChatOptions, openChat } from './chat.ts';
 import { run } from './running.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
@@ -122,5 +142,234 @@ export function startSearch(spec: SearchSpec, source: string, workers: number, {
     drain: () => part.send({ type: 'DRAIN' }),
     stop: () => part.send({ type: 'STOP' }),
     standing: () => part.snapshot().context.standing,
+  };
+}
+
+/** Parts that may run in other processes instead. */
+export const parts = ['archive', 'workers', 'agents'] as const;
+export type PartName = (typeof parts)[number];
+
+export interface EnsembleSetting {
+  readonly home: string;
+  /** The server to meet at; without it one is embedded, which nats-server binary and port are for. */
+  readonly url: string | null;
+  /** What the user gave to show there; null for the keys of the home's own lab. */
+  readonly access: Access | null;
+  readonly natsServer: () => string;
+  readonly port: number | undefined;
+  /** After how long the silence of a worker means that it is gone. */
+  readonly ackWaitMs: number;
+  /** What helper processes are started with. */
+  readonly helpers: PythonSetting;
+  readonly workers: WorkerSetting;
+  /** What the models that read, read with. */
+  readonly openRetriever: OpenRetriever;
+  /** Ends what reading has under way; called when the lab closes. */
+  readonly closeReading: () => void;
+  /** How this process reaches language models. */
+  readonly chat: ChatOptions;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+export interface RunOptions {
+  /** One worker is started on each of these. */
+  readonly devices: readonly Device[];
+  readonly without: readonly PartName[];
+  /** Workers that were started for it beforehand. */
+  readonly crew?: number;
+}
+
+/** A lab whose bus is up and whose archive answers, ready to run a search. */
+export interface Lab {
+  /** Asks in the name of whoever leads searches. */
+  readonly bus: Bus;
+  /** Sees what passes, for displays. */
+  readonly viewer: Bus;
+  /** The server keeps the roles apart. */
+  readonly separated: boolean;
+  readonly url: string;
+  /** Rejects when the server or the archive of this lab fails for good, or its disk is nearly full. */
+  readonly trouble: Promise<never>;
+  runSearch(spec: SearchSpec, source: string, options: RunOptions): RunningSearch;
+  /** Workers that outlast a search: they train for whichever search has jobs of these kinds. */
+  startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Part[];
+  close(): Promise<void>;
+}
+
+export interface RunningSearch {
+  readonly ended: Promise<SearchEnd>;
+  /** Ends after what is being trained. */
+  drain(): void;
+  /** The latest that is known of where it stands. */
+  standing(): Standing | null;
+}
+
+/** Quarters of a second that an archive may take to answer: it may be reading back a large ledger. */
+const patience = 80;
+
+/** Time to end: a nats-server falls silent on a full disk, and stays so when there is room again. */
+const leastFreeBytes = 64 * 1024 * 1024;
+
+function diskFull(home: string, free: number): PrerequisiteError {
+  const megabytes = Math.floor(free / 1024 / 1024);
+  const message = `the disk is nearly full: ${megabytes} MB are free in ${home}; nothing that was recorded is lost`;
+  return new PrerequisiteError('disk-full', message, 'free some space, then resume the search');
+}
+
+/** A number that tells this process's workers from those of others on the same bus. */
+const tag = () => randomUUID().slice(0, 8);
+
+/** How the agents of a home prove who they are. */
+export function tokensOf(home: string): LabSetting['tokenOf'] {
+  let secret: string | undefined;
+  return (search, agent) => {
+    secret ??= agentSecret(home);
+    return derivedToken(secret, `${search} ${agent}`);
+  };
+}
+
+/** Does an archivist answer? Asks for so many quarters of a second before the answer is no. */
+async function answers(bus: Bus, attempts: number): Promise<boolean> {
+  try {
+    await bus.ask('search-name', { family: agentNameSchema.parse('probe') }, { timeoutMs: 2000, attempts });
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof RetryableError) return false;
+    throw thrown;
+  }
+}
+
+/**
+ * Opens a lab: a bus, embedded unless a URL is given, and an archivist, unless one answers already or another process is
+ * to bring it.
+ *
+ * @throws PrerequisiteError when the bus cannot be reached or the home cannot be used.
+ */
+export async function openLab(setting: EnsembleSetting, without: readonly PartName[]): Promise<Lab> {
+  const { home, ackWaitMs, clock, timers, log } = setting;
+  privateHome(home);
+  const closers: (() => Promise<void>)[] = [];
+  const trouble = deferred<never>();
+  const close = async (): Promise<void> => {
+    // One that fails must not keep the others from running: a server that is left behind keeps this process alive.
+    const failures: unknown[] = [];
+    for (const closer of closers.splice(0).reverse()) await closer().catch((thrown) => failures.push(thrown));
+    if (failures.length > 0) throw failures[0];
+  };
+  closers.push(async () => setting.closeReading());
+  try {
+    let { url } = setting;
+    if (url === null) {
+      const server: EmbeddedServer = await embedServer(setting.natsServer(), home, setting.port, log);
+      closers.push(() => server.stop());
+      server.gone.catch((thrown) => trouble.reject(toError(thrown)));
+      const stopWatching = watchDisk(home, leastFreeBytes, timers, (free) => trouble.reject(diskFull(home, free)));
+      closers.push(async () => stopWatching());
+      url = server.url;
+    }
+    const access = setting.url === null ? null : setting.access;
+    const buses = busesAt({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+    closers.push(() => buses.close());
+    const [bus, viewer] = [await buses.open('search'), await buses.open('viewer')];
+    if (!without.includes('workers')) await buses.open('worker');
+    if (!without.includes('agents')) await buses.open('agent');
+    const common = { tokenOf: tokensOf(home), ackWaitMs, clock, timers, log };
+    const as = (role: Role): LabSetting => ({ ...common, bus: buses.as(role) });
+    if (!without.includes('archive') && !(setting.url !== null && (await answers(bus, 1)))) {
+      await buses.open('archive');
+      const archivist = startArchivist(home, as('archive'));
+      closers.push(async () => {
+        archivist.stop();
+        await archivist.ended;
+      });
+      archivist.ended.then((error) => error && trouble.reject(error), trouble.reject);
+    }
+    if (!(await Promise.race([answers(bus, patience), trouble.promise]))) {
+      throw new PrerequisiteError(
+        'archive-away',
+        `no archive answers at ${withoutCredentials(url)}`,
+        'start one there with: aira archive',
+      );
+    }
+    const run: Lab['runSearch'] = (spec, source, options) =>
+      runSearch(as, { ...setting, trouble: trouble.promise }, spec, source, options);
+    const startWorkers: Lab['startWorkers'] = (devices, kinds) =>
+      workersOn(devices, kinds, setting.workers, as('worker'));
+    // Our own server does; another is asked.
+    const separated = setting.url === null || (await viewer.separatesRoles());
+    return { bus, viewer, separated, url, trouble: trouble.promise, runSearch: run, startWorkers, close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+function workersOn(
+  devices: readonly Device[],
+  kinds: readonly SpaceKind[],
+  own: WorkerSetting,
+  lab: LabSetting,
+): Part[] {
+  const mine = tag();
+  return devices.map((device, index) => {
+    const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
+    return startWorker(id, device, own, kinds, lab);
+  });
+}
+
+function runSearch(
+  as: (role: Role) => LabSetting,
+  {
+    home,
+    helpers,
+    workers: own,
+    openRetriever,
+    chat,
+    trouble,
+  }: Pick<EnsembleSetting, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
+  spec: SearchSpec,
+  source: string,
+  { devices, without, crew = 0 }: RunOptions,
+): RunningSearch {
+  const here = !without.includes('agents');
+  const chatting = here && spec.agents.some(({ model }) => chatArms(model).length > 0);
+  const talk = chatting ? openChat(spec.id, home, chat, as('agent')) : null;
+  const launched = without.includes('workers') ? [] : devices;
+  const search = startSearch(spec, source, launched.length + crew, as('search'));
+  // A process that brings no workers has no connection as one.
+  const workers = launched.length === 0 ? [] : workersOn(launched, [spec.space.kind], own, as('worker'));
+  const models = new Map<LocalModelName, AnyModel>();
+  for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
+    if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
+  }
+  const equipment = { models: Object.fromEntries(models), chat: talk?.thinking, openRetriever };
+  const agents: Part[] = here ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, as('agent'))) : [];
+
+  const wait = async (): Promise<SearchEnd> => {
+    // A search whose own workers are all gone would wait for ever for somebody to train.
+    const noWorkers = Promise.all(workers.map((worker) => worker.ended)).then((ends) => {
+      const error = ends.find((end) => end !== null);
+      return workers.length > 0 && error ? ({ how: 'failed', error: toError(error) } as const) : null;
+    });
+    const broken = trouble.catch((thrown): SearchEnd => ({ how: 'failed', error: toError(thrown) }));
+    const first = await Promise.race([search.ended, noWorkers.then((end) => end ?? search.ended), broken]);
+    if (first.how === 'failed') search.stop();
+    for (const part of agents) part.stop();
+    for (const part of workers) part.stop();
+    await Promise.all([...agents, ...workers].map((part) => part.ended));
+    for (const model of models.values()) await model.close();
+    talk?.close();
+    return first;
+  };
+
+  return {
+    ended: wait(),
+    drain() {
+      for (const part of [...agents, ...workers]) part.drain();
+      search.drain();
+    },
+    standing: search.standing,
   };
 }

@@ -6,9 +6,8 @@ import type { Device } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
 import { deferred } from '../platform/deferred.ts';
 import type { Timers } from '../platform/timers.ts';
-import type { RunResult } from '../studies/index.ts';
-import { trainedResult } from '../studies/index.ts';
-import type { Lab, RunningSearch } from './ensemble.ts';
+import { type RunResult, trainedResult } from '../studies/index.ts';
+import type { Lab, RunningSearch } from './lab.ts';
 
 /** One run of a study in the laboratory. */
 export interface TrainedRun {

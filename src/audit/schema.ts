@@ -1,7 +1,6 @@
 import Database from 'better-sqlite3';
 import { migrate, schemaVersion } from '../memory/migrations.ts';
-import type { Inquiry } from './finding.ts';
-import { counted } from './finding.ts';
+import { counted, type Inquiry } from './finding.ts';
 import { rowsOf, type Subject } from './subject.ts';
 
 interface Part {

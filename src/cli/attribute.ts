@@ -1,11 +1,10 @@
-import { openLab } from '../actors/ensemble.ts';
+import { openLab } from '../actors/lab.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { checkSize } from '../domain/plan.ts';
 import { chooseDevices, dataFolder, inspectMachine, probeSandbox, versionFor } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
 import { systemTimers } from '../platform/timers.ts';
-import type { Attribution, AttributionPlan } from '../studies/attribution.ts';
-import { conclude } from '../studies/attribution.ts';
+import { type Attribution, type AttributionPlan, conclude } from '../studies/attribution.ts';
 import { requireHome } from './home.ts';
 import { onInterrupt } from './interrupts.ts';
 import { outliveOutput } from './output.ts';

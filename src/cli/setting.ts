@@ -1,4 +1,4 @@
-import type { EnsembleSetting } from '../actors/ensemble.ts';
+import type { EnsembleSetting } from '../actors/lab.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import {
   childEnvironment,

@@ -1,5 +1,4 @@
-import type { Ending } from './ending.ts';
-import { endingReasons } from './ending.ts';
+import { type Ending, endingReasons } from './ending.ts';
 import { expectedSeconds, upperRungSeconds } from './ladder.ts';
 import type { Standing } from './messages.ts';
 import type { SearchSpec } from './search.ts';

@@ -3,13 +3,13 @@ import { countProposals, type ProposalCounts } from '../domain/node.ts';
 import type { Rung } from '../domain/task.ts';
 import { acceptance, type Trial, twoSigma } from '../statistics/acceptance.ts';
 import { type Agreement, agreement } from '../statistics/rankCorrelation.ts';
-import type { SeedScore } from '../statistics/seeds.ts';
 import {
   type Comparison,
   comparePaired,
   type Noise,
   pairedNoise,
   pooledNoise,
+  type SeedScore,
   summarise,
 } from '../statistics/seeds.ts';
 import type { ReportData, ReportNode } from './data.ts';

@@ -4,8 +4,7 @@ import { type AgentName, agentNameSchema, type NodeId, nodeId, type SearchId, se
 import type { SearchSpec } from '../domain/search.ts';
 import type { ArchiveReader } from '../memory/archive.ts';
 import type { NodeRecord } from '../memory/records.ts';
-import type { SeedScore } from '../statistics/seeds.ts';
-import { type Comparison, comparePaired, pairedNoise } from '../statistics/seeds.ts';
+import { type Comparison, comparePaired, pairedNoise, type SeedScore } from '../statistics/seeds.ts';
 import { elementaryChanges } from './difference.ts';
 
 /**

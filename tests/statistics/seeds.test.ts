@@ -7,8 +7,7 @@ import {
   type Pair,
   spearmanRho,
 } from '../../src/statistics/rankCorrelation.ts';
-import type { SeedScore } from '../../src/statistics/seeds.ts';
-import { comparePaired, pairedNoise, pooledNoise, summarise } from '../../src/statistics/seeds.ts';
+import { comparePaired, pairedNoise, pooledNoise, type SeedScore, summarise } from '../../src/statistics/seeds.ts';
 import { centralProbability, criticalValue } from '../../src/statistics/student.ts';
 
 const scores = (...values: number[]): SeedScore[] => values.map((score, index) => ({ seed: 2001 + index, score }));

@@ -5,8 +5,7 @@ import { rngFor } from '../../src/domain/rng.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
 import type { NodeRecord } from '../../src/memory/records.ts';
 import { attributionSentence, attributionText, storyHtml } from '../../src/report/index.ts';
-import type { AttributionPlan } from '../../src/studies/attribution.ts';
-import { conclude, planAttribution } from '../../src/studies/attribution.ts';
+import { type AttributionPlan, conclude, planAttribution } from '../../src/studies/attribution.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
 

@@ -1,6 +1,5 @@
 import type { AgentSpec } from '../../domain/agent.ts';
-import type { SoleModelName } from '../../domain/model.ts';
-import { armsOf, banditOptionsSchema, isLocal } from '../../domain/model.ts';
+import { armsOf, banditOptionsSchema, isLocal, type SoleModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../../llm/gateway.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';

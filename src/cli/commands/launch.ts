@@ -1,7 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { Argument, Command, Option } from 'commander';
-import { openLab, type PartName, parts } from '../../actors/ensemble.ts';
-import type { WorkerSetting } from '../../actors/lab.ts';
+import { openLab, type PartName, parts, type WorkerSetting } from '../../actors/lab.ts';
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { reads } from '../../domain/agent.ts';

@@ -3,14 +3,15 @@ import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
 import { busesAt } from '../../actors/buses.ts';
 import { openChat } from '../../actors/chat.ts';
-import { openLab, tokensOf } from '../../actors/ensemble.ts';
 import {
   type LabSetting,
   limitsFor,
+  openLab,
   type Part,
   startAgent,
   startArchivist,
   startWorker,
+  tokensOf,
   type WorkerSetting,
 } from '../../actors/lab.ts';
 import { createModel } from '../../agents/index.ts';

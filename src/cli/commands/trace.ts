@@ -15,8 +15,7 @@ import {
   storyOf,
   storyText,
 } from '../../report/index.ts';
-import type { Attribution, AttributionPlan } from '../../studies/attribution.ts';
-import { planAttribution } from '../../studies/attribution.ts';
+import { type Attribution, type AttributionPlan, planAttribution } from '../../studies/attribution.ts';
 import { type AttributeOptions, attribute } from '../attribute.ts';
 import { exitCodes } from '../fail.ts';
 import {

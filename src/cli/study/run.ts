@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { openLab } from '../../actors/ensemble.ts';
+import { openLab } from '../../actors/lab.ts';
 import { runStudy } from '../../actors/studyRuns.ts';
 import { createModel } from '../../agents/index.ts';
 import { registerTask } from '../../evaluators/index.ts';
