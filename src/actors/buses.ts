@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Access, type Bus, type BusOptions, connectBus, isAnonymous, labAccess, type Role } from '../bus/index.ts';
+import type { AgentName, SearchId } from '../domain/ids.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Timers } from '../platform/timers.ts';
 
 /** Where to meet, and what to show there. */
 export interface Meeting {
@@ -44,4 +48,17 @@ export function busesAt(
       if (failed) throw failed.reason;
     },
   };
+}
+
+/** What every part of a lab is given. */
+export interface LabSetting {
+  /** The connection of the part's role. */
+  readonly bus: Bus;
+  /** The token by which this process proves to be an agent of a search. */
+  readonly tokenOf: (search: SearchId, agent: AgentName) => string;
+  /** After how long the silence of a worker means that it is gone. */
+  readonly ackWaitMs: number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
 }

@@ -12,7 +12,7 @@ import {
   usualRetries,
 } from '../agents/index.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
-import type { LabSetting } from './lab.ts';
+import type { LabSetting } from './buses.ts';
 import { patiently } from './patiently.ts';
 
 /** What a process says of language models; keys are in its environment and go no further (I7). */

@@ -29,24 +29,11 @@ import type { Timers } from '../platform/timers.ts';
 import { derivedToken, newToken } from '../platform/tokens.ts';
 import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
-import { busesAt } from './buses.ts';
+import { busesAt, type LabSetting } from './buses.ts';
 import { type ChatOptions, openChat } from './chat.ts';
 import { run } from './running.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
-
-/** What every part of a lab is given. */
-export interface LabSetting {
-  /** The connection of the part's role. */
-  readonly bus: Bus;
-  /** The token by which this process proves to be an agent of a search. */
-  readonly tokenOf: (search: SearchId, agent: AgentName) => string;
-  /** After how long the silence of a worker means that it is gone. */
-  readonly ackWaitMs: number;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly log: Logger;
-}
 
 /** A worker says so often per acknowledgement wait that it is alive, because a single sign may be lost on the way. */
 const signsPerWait = 3;

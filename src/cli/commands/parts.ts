@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
+import type { LabSetting } from '../../actors/buses.ts';
 import { busesAt } from '../../actors/buses.ts';
 import { openChat } from '../../actors/chat.ts';
 import {
-  type LabSetting,
   limitsFor,
   openLab,
   type Part,
