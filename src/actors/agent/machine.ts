@@ -13,7 +13,6 @@ import { pause, type Timers } from '../../platform/timers.ts';
 import { held } from '../held.ts';
 import { type Broken, kept } from '../kept.ts';
 import { patiently } from '../patiently.ts';
-import { smallerThoughts, tooLarge } from './smaller.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
 export type Think = (input: {
@@ -336,4 +335,19 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       },
     },
   });
+}
+
+/** The bus's codes for a message that is longer than it may be. */
+export const tooLarge: readonly string[] = ['message-too-large', 'message-invalid'];
+
+/** Characters of a candidate that is cut; it is then refused as no candidate, and says so. */
+const cutCharacters = 20_000;
+
+/** A thought as it is, and smaller ones: without what it tells beside its candidate, and at last with the candidate cut. */
+export function* smallerThoughts(thought: Thought): Generator<Thought> {
+  yield thought;
+  const { works: _, readings: __, ...rationale } = thought.rationale;
+  const { lessons: ___, ...bare } = { ...thought, rationale };
+  yield bare;
+  yield { ...bare, candidate: `${thought.candidate.slice(0, cutCharacters)} ... (cut: too long for a message)` };
 }

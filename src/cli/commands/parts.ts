@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
-import type { LabSetting } from '../../actors/buses.ts';
-import { busesAt } from '../../actors/buses.ts';
+import { busesAt, type LabSetting } from '../../actors/buses.ts';
 import { openChat } from '../../actors/chat.ts';
 import {
   limitsFor,
