@@ -1,17 +1,18 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import { type Bus, type Handlers, type Meta, openResult } from '../../bus/index.ts';
-import { errorMessage, toError } from '../../domain/errors.ts';
+import { errorMessage, TerminalError, toError } from '../../domain/errors.ts';
 import type { ResultMessage } from '../../domain/evaluation.ts';
+import type { EvaluationKey } from '../../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
+import { deviceClasses } from '../../domain/task.ts';
 import type { Archive } from '../../memory/archive.ts';
+import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';
 import { publicSealingKey } from '../../platform/seal.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { type Broken, kept } from '../kept.ts';
 import { patiently } from '../patiently.ts';
 import { Committer } from './committer.ts';
-import { Pump } from './pump.ts';
-import { reconcile } from './reconcile.ts';
 
 export interface ArchivistParts {
   readonly archive: Archive;
@@ -153,4 +154,142 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
       failed: { type: 'final' },
     },
   });
+}
+
+/** What a reconciliation mended. */
+export interface Mended {
+  /** Jobs that the ledger holds open and the queue would not have delivered. */
+  republished: number;
+  /** Messages of jobs that are done or that no search wants now, of no job at all, or that the queue would never deliver. */
+  purged: number;
+}
+
+/**
+ * Makes the work queue agree with the ledger (I1): the queue may have lost messages (a power failure, a deleted stream),
+ * hold some it believes acknowledged and will never deliver (seen after a kill of nats-server), or hold work that is done.
+ *
+ * Progress is never read off the queue; only this function looks into it, and the ledger is right wherever they differ.
+ */
+export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promise<Mended> {
+  // Read before the queue: what is decided and published meanwhile must not look lost. And after it: nor unwanted.
+  const open = archive.openJobs();
+  const { entries, classes } = await bus.inspectWork();
+  const wanted = new Set(archive.openJobs().map(({ key }) => key));
+  const mended: Mended = { republished: 0, purged: 0 };
+  const deliverable = new Set<EvaluationKey>();
+  const purge = async (seq: number): Promise<void> => {
+    if (await bus.purgeJob(seq)) mended.purged++;
+  };
+  for (const { seq, key } of entries.filter((entry) => entry.jobClass === null || entry.key === null)) {
+    log.warn({ seq, key }, 'no job in the work queue');
+    await purge(seq);
+  }
+  for (const device of deviceClasses) {
+    const queued = entries.filter((entry) => entry.jobClass === device && entry.key !== null);
+    const { waiting, held } = classes[device];
+    // A queue that will deliver nothing and has handed out nothing, but is not empty, holds messages it believes done.
+    const orphaned = waiting + held === 0;
+    for (const { seq, key } of queued) {
+      if (key === null) continue;
+      // Of a search whose process died nothing is left in the way of others; when it is resumed its jobs are queued again.
+      if (orphaned || !wanted.has(key)) await purge(seq);
+      else deliverable.add(key);
+    }
+  }
+  for (const job of open) {
+    if (archive.isDone(job.key) || !job.published || deliverable.has(job.key)) continue;
+    archive.requeue(job.key);
+    mended.republished++;
+  }
+  if (mended.republished + mended.purged > 0) log.info({ ...mended }, 'queue and ledger differed');
+  return mended;
+}
+
+const batch = 64;
+const pauseAfterFailureMs = 1000;
+/** What no repetition mends: the entry itself is no message. */
+const unsendable = ['message-too-large', 'message-invalid'];
+
+/**
+ * Publishes what the ledger has decided.
+ *
+ * Role: from outbox to bus, in order, each entry until the bus has confirmed it. Non-role: deciding what to publish.
+ *
+ * P1. An entry is published after its transaction is on disk, and marked after its publication is confirmed (I1), as many
+ *     as there are at once. A crash between the two publishes some twice under one message id each, which the stream
+ *     recognises and every reader tolerates.
+ * P2. One publication at a time: entries reach the bus in the order of the decisions.
+ */
+export class Pump {
+  readonly #archive: Archive;
+  readonly #bus: Bus;
+  readonly #timers: Timers;
+  readonly #log: Logger;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #cancelRetry: (() => void) | undefined;
+
+  constructor(parts: { archive: Archive; bus: Bus; timers: Timers; log: Logger }) {
+    this.#archive = parts.archive;
+    this.#bus = parts.bus;
+    this.#timers = parts.timers;
+    this.#log = parts.log;
+  }
+
+  /** Says that there may be something to publish. */
+  wake(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#again && !this.#cancelRetry) this.wake();
+    });
+  }
+
+  /** Stops after the publication under way. What is left stays in the outbox. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#again = false;
+    this.#cancelRetry?.();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      const entries = this.#archive.unsent(batch);
+      if (entries.length === batch) this.#again = true;
+      const sent: number[] = [];
+      for (const entry of entries) {
+        if (this.#stopped) break;
+        try {
+          failpoint('publish.before-send');
+          if (entry.kind === 'job') await this.#bus.publishJob(entry.body.deviceClass, entry.body, entry.messageId);
+          else await this.#bus.publishEvent(entry.body, entry.messageId);
+          failpoint('publish.after-send');
+        } catch (thrown) {
+          if (thrown instanceof TerminalError && unsendable.includes(thrown.code)) {
+            // It would fail for ever, and everything after it would wait.
+            this.#log.error({ entry: entry.messageId, error: thrown.message }, 'cannot be published; left out');
+            sent.push(entry.seq);
+            continue;
+          }
+          this.#log.warn({ entry: entry.messageId, error: errorMessage(thrown) }, 'not published; trying again');
+          this.#retryLater();
+          break;
+        }
+        sent.push(entry.seq);
+      }
+      if (sent.length > 0) this.#archive.markSent(sent);
+    }
+  }
+
+  #retryLater(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = this.#timers.after(pauseAfterFailureMs, () => {
+      this.#cancelRetry = undefined;
+      this.wake();
+    });
+  }
 }
