@@ -13,7 +13,7 @@ import {
 } from '../agents/index.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { LabSetting } from './buses.ts';
-import { patiently } from './patiently.ts';
+import { patiently } from './running.ts';
 
 /** What a process says of language models; keys are in its environment and go no further (I7). */
 export interface ChatOptions {

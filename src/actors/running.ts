@@ -1,5 +1,8 @@
-import { type AnyStateMachine, createActor, type SnapshotFrom } from 'xstate';
+import { type AnyStateMachine, createActor, fromCallback, type SnapshotFrom } from 'xstate';
+import type { Running } from '../bus/index.ts';
+import { AiraError, errorMessage, RetryableError, toError } from '../domain/errors.ts';
 import type { Logger } from '../platform/log.ts';
+import { pause, type Timers } from '../platform/timers.ts';
 
 /** A part that has been started. */
 export interface RunningPart<M extends AnyStateMachine> {
@@ -23,4 +26,54 @@ export function run<M extends AnyStateMachine>(machine: M, log: Logger): Running
   });
   actor.start();
   return { send: (event) => actor.send(event), snapshot: () => actor.getSnapshot() as SnapshotFrom<M>, ended };
+}
+
+/** What the state that asks for it was given by the state before; null would be a mistake in the machine. */
+export function held<T>(value: T | null): T {
+  if (value === null) throw new AiraError('machine', 'a state was entered without what it works on');
+  return value;
+}
+
+/** What a machine hears when something that it keeps going cannot be had at all. */
+export interface Broken {
+  type: 'BROKEN';
+  error: Error;
+}
+
+/** Keeps a subscription for as long as the state that invokes it lasts. A server that is away is waited for. */
+export function kept<E extends { type: string }>(
+  begin: (send: (event: E) => void) => Promise<Running>,
+  { timers, log }: { timers: Timers; log: Logger },
+) {
+  return fromCallback<E, unknown, E | Broken>(({ sendBack }) => {
+    const ending = new AbortController();
+    const { signal } = ending;
+    const running = patiently(() => begin(sendBack as (event: E) => void), { signal, timers, log });
+    running.then(
+      (begun) => (signal.aborted ? begun.stop() : undefined),
+      (thrown) => {
+        if (!signal.aborted) sendBack({ type: 'BROKEN', error: toError(thrown) });
+      },
+    );
+    return () => {
+      ending.abort();
+      running.then((begun) => begun.stop()).catch(() => undefined);
+    };
+  });
+}
+
+/** Repeats an idempotent action for as long as its failures say that they may pass, or until `signal` aborts. */
+export async function patiently<T>(
+  action: () => Promise<T>,
+  { signal, timers, log }: { signal: AbortSignal; timers: Timers; log: Logger },
+): Promise<T> {
+  for (;;) {
+    try {
+      return await action();
+    } catch (thrown) {
+      if (!(thrown instanceof RetryableError)) throw thrown;
+      log.info({ error: errorMessage(thrown) }, 'trying again');
+      await pause(timers, thrown.retryAfterMs, signal);
+    }
+  }
 }

@@ -10,9 +10,7 @@ import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
 import type { Space } from '../../domain/space.ts';
 import type { Logger } from '../../platform/log.ts';
 import { pause, type Timers } from '../../platform/timers.ts';
-import { held } from '../held.ts';
-import { type Broken, kept } from '../kept.ts';
-import { patiently } from '../patiently.ts';
+import { type Broken, held, kept, patiently } from '../running.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
 export type Think = (input: {

@@ -10,8 +10,7 @@ import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';
 import { publicSealingKey } from '../../platform/seal.ts';
 import type { Timers } from '../../platform/timers.ts';
-import { type Broken, kept } from '../kept.ts';
-import { patiently } from '../patiently.ts';
+import { type Broken, kept, patiently } from '../running.ts';
 import { Committer } from './committer.ts';
 
 export interface ArchivistParts {

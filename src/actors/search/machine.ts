@@ -17,9 +17,7 @@ import {
 import type { rungs } from '../../domain/task.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Timers } from '../../platform/timers.ts';
-import { held } from '../held.ts';
-import { type Broken, kept } from '../kept.ts';
-import { patiently } from '../patiently.ts';
+import { type Broken, held, kept, patiently } from '../running.ts';
 import { ladderSteps } from './ladder.ts';
 
 export interface SearchParts {

@@ -10,8 +10,7 @@ import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } 
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Logger } from '../../platform/log.ts';
 import { pause, type Timers } from '../../platform/timers.ts';
-import { held } from '../held.ts';
-import { patiently } from '../patiently.ts';
+import { held, patiently } from '../running.ts';
 
 export interface WorkerParts {
   readonly id: WorkerId;
