@@ -6,7 +6,7 @@ export { chatModels, checkModels, providersOf } from '../llm/providers.ts';
 export { replayedGateway } from '../llm/replayed.ts';
 export { usualRetries } from '../llm/retry.ts';
 export { usualPatience } from '../llm/stream.ts';
-export { openThoughts, type Thoughts } from './graph/thoughts.ts';
+export { openThoughts, type Thoughts } from './graph/graph.ts';
 export { type ForecastLine, forecast } from './models/forecast.ts';
 export {
   type AnyModel,

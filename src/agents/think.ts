@@ -9,11 +9,10 @@ import type { Space } from '../domain/space.ts';
 import type { Gateway, Interlocutor } from '../llm/gateway.ts';
 import { banditMind } from './graph/banditMind.ts';
 import { chatMind } from './graph/chatMind.ts';
-import { thinkThrough } from './graph/direct.ts';
+import { type Thoughts, thinkThrough } from './graph/graph.ts';
 import { localMind } from './graph/localMind.ts';
 import type { Mind } from './graph/mind.ts';
 import type { Thought, ThoughtSetting } from './graph/steps.ts';
-import type { Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';

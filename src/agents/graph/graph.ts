@@ -1,9 +1,12 @@
+import { closeSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Annotation, END, START, StateGraph } from '@langchain/langgraph';
 import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
+import Database from 'better-sqlite3';
+import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { View } from '../../domain/node.ts';
-import { switchOffTracing } from './privacy.ts';
+import { makeFolder } from '../../platform/folder.ts';
 import { following, type Step, type Thought, type ThoughtSetting, type ThoughtState, thoughtSteps } from './steps.ts';
-import type { Thoughts } from './thoughts.ts';
 
 const State = Annotation.Root({
   view: Annotation<ThoughtState['view']>(),
@@ -71,4 +74,56 @@ export async function thinkDurably(
   if (done) return done;
   const config = { configurable, durability: 'sync' as const, signal: setting.signal, recursionLimit: mostSteps };
   return (await graph.invoke(before.next.length > 0 ? null : { view }, config)).thought;
+}
+
+/** Variables by which LangChain's libraries decide to send what passes through them to a tracing service. */
+const tracing = ['LANGSMITH_TRACING', 'LANGSMITH_TRACING_V2', 'LANGCHAIN_TRACING', 'LANGCHAIN_TRACING_V2'] as const;
+
+/** Prompts and answers stay in this process, whatever other programs on this machine want traced (I7). */
+export function switchOffTracing(environment: Record<string, string | undefined>): void {
+  for (const name of tracing) delete environment[name];
+}
+
+/** Changes with the graph: a thought that was begun by another form of it starts again, and finds its answers recorded. */
+const graphVersion = 2;
+
+/** Where unfinished thoughts are kept. A file of its own: it can be deleted without loss, since answers are recorded. */
+export interface Thoughts {
+  readonly db: Database.Database;
+  /** The name of the thought of one attempt. */
+  thread(search: string, agent: string, ordinal: number): string;
+  close(): void;
+}
+
+/** @throws PrerequisiteError when the file cannot be used. */
+export function openThoughts(path: string): Thoughts {
+  let db: Database.Database;
+  try {
+    makeFolder(dirname(path), 0o700);
+    // Prompts and answers: made readable for this user alone, where SQLite would ask the umask.
+    closeSync(openSync(path, 'a', 0o600));
+    db = new Database(path, { timeout: 5000 });
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = NORMAL');
+  } catch (cause) {
+    const remedy = 'delete the file: nothing is lost by that';
+    throw new PrerequisiteError('thoughts', `cannot use ${path}: ${errorMessage(cause)}`, remedy, { cause });
+  }
+  return {
+    db,
+    thread: (search, agent, ordinal) => `${search}/${agent}/${ordinal}/v${graphVersion}`,
+    close: () => db.close(),
+  };
+}
+
+/** One thought, step after step, with nothing written down: a hundredth of the time that keeping it takes. */
+export async function thinkThrough(setting: ThoughtSetting, view: View): Promise<Thought> {
+  const steps = thoughtSteps(setting);
+  let state = { view } as ThoughtState;
+  for (let step: Step | null = 'recall'; step; ) {
+    state = { ...state, ...(await steps[step](state)) };
+    const next: (typeof following)[Step] = following[step];
+    step = typeof next === 'function' ? next(state) : next;
+  }
+  return state.thought;
 }
