@@ -10,8 +10,7 @@ import type { Gateway, Interlocutor } from '../llm/gateway.ts';
 import { banditMind } from './graph/banditMind.ts';
 import { chatMind } from './graph/chatMind.ts';
 import { type Thoughts, thinkThrough } from './graph/graph.ts';
-import { localMind } from './graph/localMind.ts';
-import type { Mind } from './graph/mind.ts';
+import { localMind, type Mind } from './graph/mind.ts';
 import type { Thought, ThoughtSetting } from './graph/steps.ts';
 import type { AnyModel } from './models/model.ts';
 

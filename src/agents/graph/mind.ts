@@ -1,7 +1,8 @@
-import type { ModelName, SoleModelName } from '../../domain/model.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import { type ModelName, proposes, type SoleModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Space } from '../../domain/space.ts';
-import type { Proposal, ProposalInput } from '../models/model.ts';
+import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
 import type { Reader } from '../reading/reader.ts';
 import type { Asks, ReadingState } from '../reading/state.ts';
 
@@ -57,4 +58,23 @@ export interface Mind {
   propose(input: ProposeInput): Promise<Offer>;
   /** What results teach; none where it does not learn in words. */
   learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]>;
+}
+
+/** A classical searcher as a mind: it reads by itself or not at all, learns no lessons, and is right the first time. */
+export function localMind(model: AnyModel): Mind {
+  return {
+    name: model.name,
+    mendable: false,
+    reader: null,
+    async propose({ reading: _reading, problems: _problems, begun: _begun, ...input }) {
+      if (!proposes(model.name, input.space.kind)) {
+        throw new TerminalError('model', `${model.name} knows nothing of a ${input.space.kind}`);
+      }
+      const proposal = await model.propose(input);
+      return { proposal, text: proposal.candidate };
+    },
+    async learn() {
+      return [];
+    },
+  };
 }
