@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { rankedArms, whyArm } from '../../src/agents/models/bandit.ts';
-import { mutateModel } from '../../src/agents/models/mutate.ts';
-import { randomModel } from '../../src/agents/models/random.ts';
+import { mutateModel, randomModel } from '../../src/agents/models/mutate.ts';
 import { canonicalText, primitives } from '../../src/domain/architecture.ts';
 import type { SoleModelName } from '../../src/domain/model.ts';
 import { viewSchema } from '../../src/domain/node.ts';

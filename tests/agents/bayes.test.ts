@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { LocalModel } from '../../src/agents/index.ts';
 import { bayesModel } from '../../src/agents/models/bayes.ts';
-import { randomModel } from '../../src/agents/models/random.ts';
+import { randomModel } from '../../src/agents/models/mutate.ts';
 import { randomArchitecture, substitute } from '../../src/agents/models/variation.ts';
 import { canonicalText, parseInSpace, type StackSpace } from '../../src/domain/architecture.ts';
 import { PrerequisiteError, TerminalError } from '../../src/domain/errors.ts';

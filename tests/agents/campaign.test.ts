@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mutateModel } from '../../src/agents/models/mutate.ts';
-import { randomModel } from '../../src/agents/models/random.ts';
+import { mutateModel, randomModel } from '../../src/agents/models/mutate.ts';
 import { chains } from '../../src/agents/scaffolds/failures.ts';
 import { type Architecture, canonicalText, primitives } from '../../src/domain/architecture.ts';
 import type { FailureReason } from '../../src/domain/evaluation.ts';

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mutateModel } from '../../src/agents/models/mutate.ts';
-import { randomModel } from '../../src/agents/models/random.ts';
+import { mutateModel, randomModel } from '../../src/agents/models/mutate.ts';
 import { canonicalText, parseInSpace, primitives, type StackSpace } from '../../src/domain/architecture.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { landscape, rehearse, space16, viewNode, viewOf } from './support.ts';

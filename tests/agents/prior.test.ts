@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { think } from '../../src/agents/index.ts';
+import { randomModel } from '../../src/agents/models/mutate.ts';
 import { priorModel } from '../../src/agents/models/prior.ts';
-import { randomModel } from '../../src/agents/models/random.ts';
 import {
   canonicalText,
   parseArchitecture,

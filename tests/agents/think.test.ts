@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type LocalModel, think } from '../../src/agents/index.ts';
-import { mutateModel } from '../../src/agents/models/mutate.ts';
-import { randomModel } from '../../src/agents/models/random.ts';
+import { mutateModel, randomModel } from '../../src/agents/models/mutate.ts';
 import { agentNameSchema } from '../../src/domain/ids.ts';
 import { agentSpec } from '../support/specs.ts';
 import { landscape, rehearse, space16, topic, viewNode, viewOf } from './support.ts';

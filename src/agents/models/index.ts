@@ -3,9 +3,8 @@ import type { LocalModelName } from '../../domain/model.ts';
 import { bayesModel } from './bayes.ts';
 import type { PythonSetting } from './bayesHelper.ts';
 import type { AnyModel } from './model.ts';
-import { mutateModel } from './mutate.ts';
+import { mutateModel, randomModel } from './mutate.ts';
 import { priorModel } from './prior.ts';
-import { randomModel } from './random.ts';
 import { tunerModel } from './tuner/tuner.ts';
 
 export type { PythonSetting } from './bayesHelper.ts';

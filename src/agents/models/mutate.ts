@@ -48,3 +48,20 @@ export function vary({ operator, parents, view, space, rng }: ProposalInput): Pr
     expected: null,
   };
 }
+
+/** Uniform random search without replacement. Asked for anything but a draft, it drafts all the same and says so. */
+export function randomModel(): LocalModel {
+  return {
+    name: 'local/random',
+    async propose({ operator, view, space, rng }) {
+      const architecture = randomUnseen(space, seenCandidates(view), rng);
+      const ignored = operator === 'draft' ? '' : `; ${operator} was asked for, but this model ignores parents`;
+      return {
+        candidate: canonicalText(architecture),
+        change: `${describeDraft(architecture)}${ignored}`,
+        expected: null,
+      };
+    },
+    async close() {},
+  };
+}
