@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { candidatePool } from '../../src/agents/models/bayes.ts';
-import { describeChange, describeDraft } from '../../src/agents/models/change.ts';
-import { randomUnseen } from '../../src/agents/models/novelty.ts';
 import {
+  describeChange,
+  describeDraft,
   moveBlock,
   mutate,
   randomArchitecture,
+  randomUnseen,
   recombine,
   resizeRuns,
   substitute,

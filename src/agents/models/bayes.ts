@@ -4,11 +4,17 @@ import type { ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { isScored, ranked, type ScoredNode } from '../scored.ts';
 import { BayesHelper, type PythonSetting, type Question, type Suggestion } from './bayesHelper.ts';
-import { describeChange, describeDraft } from './change.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
 import { vary } from './mutate.ts';
-import { randomUnseen, seenCandidates } from './novelty.ts';
-import { mutate, randomArchitecture, recombine } from './variation.ts';
+import {
+  describeChange,
+  describeDraft,
+  mutate,
+  randomArchitecture,
+  randomUnseen,
+  recombine,
+  seenCandidates,
+} from './variation.ts';
 
 /** Below so many scores a surrogate knows nothing that chance does not. */
 const fewest = 3;

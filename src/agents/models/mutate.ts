@@ -1,8 +1,15 @@
 import { canonicalText, parseInSpace } from '../../domain/architecture.ts';
-import { describeChange, describeDraft } from './change.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
-import { firstUnseen, randomUnseen, seenCandidates } from './novelty.ts';
-import { mutate, recombine, substitute } from './variation.ts';
+import {
+  describeChange,
+  describeDraft,
+  firstUnseen,
+  mutate,
+  randomUnseen,
+  recombine,
+  seenCandidates,
+  substitute,
+} from './variation.ts';
 
 /** Share of recombinations that are followed by a point substitution even though the recombination alone is new. */
 const substitutionRate = 0.3;

@@ -3,10 +3,8 @@ import { concerns, describeHint, type Hint, hintFit } from '../../domain/hints.t
 import type { EvidenceId, Item, OpenRetriever } from '../../domain/literature.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { isScored } from '../scored.ts';
-import { describeChange } from './change.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
-import { randomUnseen, seenCandidates } from './novelty.ts';
-import { mutate, randomArchitecture, recombine } from './variation.ts';
+import { describeChange, mutate, randomArchitecture, randomUnseen, recombine, seenCandidates } from './variation.ts';
 
 /**
  * A model that reads: it follows what published work says about the order and number of layers.

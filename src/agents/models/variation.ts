@@ -1,4 +1,13 @@
-import { type Architecture, type Primitive, runs, type StackSpace } from '../../domain/architecture.ts';
+import {
+  type Architecture,
+  canonicalText,
+  changedLayers,
+  type Primitive,
+  runLengthText,
+  runs,
+  type StackSpace,
+} from '../../domain/architecture.ts';
+import type { View } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 
 /**
@@ -92,4 +101,70 @@ export function recombine(first: Architecture, second: Architecture, rng: Rng): 
   const other = kind === 'one-point' ? depth : rng.below(depth + 1);
   const [low, high] = [Math.min(cut, other), Math.max(cut, other)];
   return { kind, architecture: from((layer) => layer >= low && layer < high) };
+}
+
+/** Changes listed one by one before the rest is only counted; keeps every text below the 2000 characters of a rationale. */
+const listed = 32;
+
+/** `layer 3: mA -> Mb; layer 7: M -> mA`, layers counted from 0. */
+export function describeChange(from: Architecture, to: Architecture): string {
+  const layers = changedLayers(from, to);
+  if (layers.length === 0) return 'no layer differs';
+  const parts = layers.slice(0, listed).map((layer) => `layer ${layer}: ${from[layer]} -> ${to[layer]}`);
+  if (layers.length > listed) parts.push(`and ${layers.length - listed} more layers`);
+  return parts.join('; ');
+}
+
+/** A candidate without parents, in run-length form. */
+export function describeDraft(architecture: Architecture): string {
+  const text = runLengthText(architecture);
+  return `random draft ${text.length > 500 ? `${text.slice(0, 500)}...` : text}`;
+}
+
+/** Canonical texts of all candidates in the view, whatever became of them: none is worth another attempt. */
+export function seenCandidates(view: View): ReadonlySet<string> {
+  return new Set(view.nodes.map((node) => node.candidate));
+}
+
+/** The architecture that follows in the order of counting, first layer fastest; after the last comes the first. */
+function successor(architecture: Architecture, digits: readonly Primitive[]): Architecture {
+  const next = [...architecture];
+  for (const [layer, primitive] of next.entries()) {
+    const digit = (digits.indexOf(primitive) + 1) % digits.length;
+    next[layer] = digits[digit] as Primitive;
+    if (digit !== 0) break;
+  }
+  return next;
+}
+
+/**
+ * A random architecture that was not seen. From a random start it counts onwards to the first unseen one: at most
+ * |seen| + 1 steps, because so many different architectures cannot all have been seen. Only where the whole space was
+ * seen does it return a seen one; the archivist refuses that as a duplicate.
+ */
+export function randomUnseen(space: StackSpace, seen: ReadonlySet<string>, rng: Rng): Architecture {
+  const digits = [...new Set(space.primitives)];
+  let candidate = randomArchitecture(space, rng);
+  for (let step = 0; step <= seen.size && seen.has(canonicalText(candidate)); step++) {
+    candidate = successor(candidate, digits);
+  }
+  return candidate;
+}
+
+/** Tries at each strength before the next. */
+const triesPerStrength = 8;
+const strongest = 6;
+
+/** The first unseen result of `vary`, called with growing strength; null when the neighbourhood is exhausted. */
+export function firstUnseen<T extends { readonly architecture: Architecture }>(
+  seen: ReadonlySet<string>,
+  vary: (strength: number) => T,
+): T | null {
+  for (let strength = 1; strength <= strongest; strength++) {
+    for (let attempt = 0; attempt < triesPerStrength; attempt++) {
+      const result = vary(strength);
+      if (!seen.has(canonicalText(result.architecture))) return result;
+    }
+  }
+  return null;
 }
