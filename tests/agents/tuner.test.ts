@@ -6,10 +6,10 @@ import {
   knobsOf,
   skeleton,
   stepValue,
+  tunerModel,
   valuesOf,
   withValues,
-} from '../../src/agents/models/tuner/knobs.ts';
-import { tunerModel } from '../../src/agents/models/tuner/tuner.ts';
+} from '../../src/agents/models/tuner/tuner.ts';
 import { canonicalCandidate, parseCandidate } from '../../src/domain/candidate.ts';
 import type { Operator, View, ViewNode } from '../../src/domain/node.ts';
 import {

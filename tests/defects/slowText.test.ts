@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { distance as levenshtein } from 'fastest-levenshtein';
 import { describe, expect, it } from 'vitest';
-import { knobsOf, skeleton } from '../../src/agents/models/tuner/knobs.ts';
+import { knobsOf, skeleton } from '../../src/agents/models/tuner/tuner.ts';
 import { programForms } from '../../src/agents/operators/programs/answers.ts';
 import { edited } from '../../src/agents/operators/programs/edits.ts';
 import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
@@ -126,7 +126,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   'llm/structured.ts': [on(megabyte, (text) => readAnswer(text, programForms.improve.schema))],
   'llm/chat.ts': [on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text }))],
   'llm/faults.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
-  'agents/models/tuner/knobs.ts': [
+  'agents/models/tuner/tuner.ts': [
     on(kilobytes64, (text) => knobsOf({ 'a.py': text })),
     on(kilobytes64, (text) => skeleton({ 'a.py': text })),
   ],
