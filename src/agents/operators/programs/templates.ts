@@ -1,5 +1,5 @@
 import type { Purpose } from '../../../domain/call.ts';
-import { shown } from '../templates/shown.ts';
+import { shown } from '../template.ts';
 
 /** The same for all questions about one operator, so that providers can cache it. */
 export const system = `

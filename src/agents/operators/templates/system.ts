@@ -1,4 +1,4 @@
-import { shown } from './shown.ts';
+import { shown } from '../template.ts';
 
 /** Who is asked, and about what: the same for all questions about one operator, so that providers can cache it. */
 export const system = `
