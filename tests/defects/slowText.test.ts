@@ -9,8 +9,7 @@ import fc from 'fast-check';
 import { distance as levenshtein } from 'fastest-levenshtein';
 import { describe, expect, it } from 'vitest';
 import { knobsOf, skeleton } from '../../src/agents/models/tuner/tuner.ts';
-import { programForms } from '../../src/agents/operators/programs/answers.ts';
-import { edited } from '../../src/agents/operators/programs/edits.ts';
+import { edited, programForms } from '../../src/agents/operators/programs/answers.ts';
 import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
 import { givenAway } from '../../src/audit/secretShapes.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
@@ -130,7 +129,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(kilobytes64, (text) => knobsOf({ 'a.py': text })),
     on(kilobytes64, (text) => skeleton({ 'a.py': text })),
   ],
-  'agents/operators/programs/edits.ts': [
+  'agents/operators/programs/answers.ts': [
     on(
       [
         ['a'.repeat(65_536), `${'a'.repeat(20_000)}b${'a'.repeat(12_000)}`],

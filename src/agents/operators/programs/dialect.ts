@@ -6,8 +6,7 @@ import { lineage, nodeLine, nodeList, siblings } from '../memory.ts';
 import { analysisPrompt, caps, literature, longestQuestion, readingRules, usualRole } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
 import { fill } from '../template.ts';
-import { programForms, type StatedProgram } from './answers.ts';
-import { edited } from './edits.ts';
+import { edited, programForms, type StatedProgram } from './answers.ts';
 import * as templates from './templates.ts';
 
 /** Most characters of a task's own description. */
