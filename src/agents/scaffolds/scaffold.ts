@@ -1,9 +1,8 @@
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
-import { namedBy, type Scaffold } from './decision.ts';
+import { draft, namedBy, type Scaffold } from './decision.ts';
 import { evolutionary } from './evolutionary.ts';
 import { greedy } from './greedy.ts';
 import { mcts } from './mcts.ts';
-import { oneShot } from './oneShot.ts';
 
 export type { Decision, Scaffold } from './decision.ts';
 
@@ -21,3 +20,6 @@ export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}):
       return evolutionary(spec, named);
   }
 }
+
+/** Draft every time: nothing is learned from results, which is what the other policies are measured against. */
+export const oneShot: Scaffold = (view) => draft(`attempt ${view.ordinal}, one-shot: every attempt is a fresh draft`);
