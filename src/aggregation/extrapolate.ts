@@ -1,7 +1,14 @@
 import { type Architecture, composition, type Primitive, runs } from '../domain/architecture.ts';
-import { cacheBytes, parameters, trainingFlopsPerToken } from './costs.ts';
 import { AggregationError } from './pool.ts';
-import { contextLength, llama, type ModelSize, modelSizes } from './sizes.ts';
+import {
+  cacheBytes,
+  contextLength,
+  llama,
+  type ModelSize,
+  modelSizes,
+  parameters,
+  trainingFlopsPerToken,
+} from './sizes.ts';
 
 /** How a small pattern becomes a deep one. */
 export const scalingRules = ['stretch', 'stack'] as const;

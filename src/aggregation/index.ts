@@ -1,4 +1,3 @@
-export { cacheBytes, layerParameters, parameters, trainingFlopsPerSample, trainingFlopsPerToken } from './costs.ts';
 export {
   type Extrapolation,
   extrapolate,
@@ -20,4 +19,16 @@ export {
   type Pattern,
 } from './layerwise.ts';
 export { AggregationError, type Electorate, elect, type Member, type ScoredNode } from './pool.ts';
-export { contextLength, llama, type ModelSize, modelSizes, type SizeName, sizeNames } from './sizes.ts';
+export {
+  cacheBytes,
+  contextLength,
+  layerParameters,
+  llama,
+  type ModelSize,
+  modelSizes,
+  parameters,
+  type SizeName,
+  sizeNames,
+  trainingFlopsPerSample,
+  trainingFlopsPerToken,
+} from './sizes.ts';

@@ -1,4 +1,4 @@
-import type { Architecture } from '../domain/architecture.ts';
+import { type Architecture, composition, type Primitive } from '../domain/architecture.ts';
 
 /** Widths of the primitives at a target size. */
 export interface ModelSize {
@@ -73,4 +73,73 @@ export const contextLength = 8192;
 /** The Llama 3.2 stack of a size: attention and MLP in turn. Its parameters are the budget that extrapolation fills. */
 export function llama(size: ModelSize): Architecture {
   return Array.from({ length: size.llamaBlocks }, () => ['mA', 'M'] as const).flat();
+}
+
+/**
+ * What a model of a target size costs. All formulas are those of "Hybrid Architectures for Language Models" (arXiv
+ * 2510.04800), for grouped-query attention, SwiGLU and Mamba-2; embeddings, head and norms are left out, as there.
+ */
+
+/**
+ * Parameters of one layer.
+ *
+ * - attention: 2 d^2 (query, output) + 2 d d_head N_kv (key, value)
+ * - SwiGLU: 3 d d_ff
+ * - Mamba-2: d (2 d_ssm + 2 d_state + N_head) in, d_ssm d out, d_ssm N_conv convolution, 2 N_head for A and dt. The
+ *   printed formula is partly illegible; this form gives the 25M quoted beside it at 1B.
+ */
+export function layerParameters(primitive: Primitive, size: ModelSize): number {
+  const { dModel, dFf, kvHeads, headDim, dSsm, ssmHeadDim, dState, convolution } = size;
+  switch (primitive) {
+    case 'mA':
+      return 2 * dModel * dModel + 2 * dModel * headDim * kvHeads;
+    case 'M':
+      return 3 * dModel * dFf;
+    case 'Mb': {
+      const heads = dSsm / ssmHeadDim;
+      return dModel * (2 * dSsm + 2 * dState + heads) + dSsm * (convolution + dModel) + 2 * heads;
+    }
+  }
+}
+
+function sumOverLayers(architecture: Architecture, cost: (primitive: Primitive) => number): number {
+  const counts = composition(architecture);
+  return (Object.keys(counts) as Primitive[]).reduce((sum, each) => sum + counts[each] * cost(each), 0);
+}
+
+/** Non-embedding parameters of a stack. */
+export function parameters(architecture: Architecture, size: ModelSize): number {
+  return sumOverLayers(architecture, (primitive) => layerParameters(primitive, size));
+}
+
+/**
+ * Training FLOPs of one sample of L tokens, forward and backward: 6 L x parameters, plus 12 d L (L + 1) / 2 per attention
+ * layer (causal), plus 3 L (9 d_ssm d_state + 2 d_ssm) per Mamba-2 layer.
+ */
+export function trainingFlopsPerSample(architecture: Architecture, size: ModelSize, length: number): number {
+  const { dModel, dSsm, dState } = size;
+  return sumOverLayers(architecture, (primitive) => {
+    const weights = 6 * length * layerParameters(primitive, size);
+    if (primitive === 'mA') return weights + (12 * dModel * length * (length + 1)) / 2;
+    if (primitive === 'Mb') return weights + 3 * length * (9 * dSsm * dState + 2 * dSsm);
+    return weights;
+  });
+}
+
+/** Training FLOPs per token, averaged over a sample of L tokens. */
+export function trainingFlopsPerToken(architecture: Architecture, size: ModelSize, length: number): number {
+  return trainingFlopsPerSample(architecture, size, length) / length;
+}
+
+/**
+ * Bytes that one sequence of L tokens keeps in memory during inference, in bfloat16: 4 d_head N_kv L per attention layer
+ * (keys and values), 2 (d_ssm d_state + N_conv (2 d_state + d_ssm)) per Mamba-2 layer whatever the length.
+ */
+export function cacheBytes(architecture: Architecture, size: ModelSize, length: number): number {
+  const { kvHeads, headDim, dSsm, dState, convolution } = size;
+  return sumOverLayers(architecture, (primitive) => {
+    if (primitive === 'mA') return 4 * headDim * kvHeads * length;
+    if (primitive === 'Mb') return 2 * (dSsm * dState + convolution * (2 * dState + dSsm));
+    return 0;
+  });
 }

@@ -1,15 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { extrapolate, referenceModel, stack, stretch } from '../../src/aggregation/extrapolate.ts';
+import { AggregationError } from '../../src/aggregation/pool.ts';
 import {
   cacheBytes,
   layerParameters,
+  llama,
+  modelSizes,
   parameters,
+  sizeNames,
   trainingFlopsPerSample,
   trainingFlopsPerToken,
-} from '../../src/aggregation/costs.ts';
-import { extrapolate, referenceModel, stack, stretch } from '../../src/aggregation/extrapolate.ts';
-import { AggregationError } from '../../src/aggregation/pool.ts';
-import { llama, modelSizes, sizeNames } from '../../src/aggregation/sizes.ts';
+} from '../../src/aggregation/sizes.ts';
 import { composition, parseArchitecture, primitives, runLengthText, runs } from '../../src/domain/architecture.ts';
 
 const billion = modelSizes['1B'];
