@@ -8,7 +8,6 @@ export {
   stack,
   stretch,
 } from './extrapolate.ts';
-export { type Cluster, kmeans } from './kmeans.ts';
 export {
   aggregate,
   aggregateByAgent,
@@ -18,7 +17,15 @@ export {
   layerwise,
   type Pattern,
 } from './layerwise.ts';
-export { AggregationError, type Electorate, elect, type Member, type ScoredNode } from './pool.ts';
+export {
+  AggregationError,
+  type Cluster,
+  type Electorate,
+  elect,
+  kmeans,
+  type Member,
+  type ScoredNode,
+} from './pool.ts';
 export {
   cacheBytes,
   contextLength,
