@@ -1,10 +1,10 @@
+import type { Spend } from '../domain/call.ts';
 import { overtimeMs } from '../domain/ladder.ts';
+import { type Rung, rungs } from '../domain/task.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
-import { checkCalls } from './callBudgets.ts';
-import { checkDeviceSeconds } from './deviceSeconds.ts';
 import { counted, type Finding, Inquiry, short } from './finding.ts';
 import { isOwnNode, rowsOf, type Subject } from './subject.ts';
-import { WallClock } from './wallClock.ts';
+import { wishOf } from './told.ts';
 
 /** A search accounts for its wall time when it looks at its standing, twice a second; on a busy machine less often. */
 const looksMs = 5000;
@@ -89,4 +89,152 @@ export function budgets(subject: Subject): Finding {
   checkDeviceSeconds(subject, inquiry);
   checkCalls(subject, inquiry);
   return inquiry.finding();
+}
+
+/** Sums of many floats differ by their order. */
+const rounding = 1e-9;
+
+interface Limits {
+  readonly dollars?: number | undefined;
+  readonly tokens?: number | undefined;
+}
+
+function compare(inquiry: Inquiry, whose: string, { dollars, tokens }: Limits, spend: Spend): void {
+  if (dollars !== undefined && spend.dollars > dollars + rounding) {
+    inquiry.broken(`${whose} spent $${spend.dollars} on calls of language models, of $${dollars}`);
+  }
+  if (tokens !== undefined && spend.tokens > tokens) {
+    inquiry.broken(`${whose} used ${spend.tokens} tokens of language models, of ${tokens}`);
+  }
+}
+
+/** Dollars and tokens of the search and of each agent: what was settled, and what was reserved and is not settled yet. */
+export function checkCalls({ reader, search, spec }: Subject, inquiry: Inquiry): void {
+  const calls = reader.calls.of(search);
+  compare(inquiry, 'the search', spec.budget, reader.calls.spend(search));
+  for (const agent of spec.agents) compare(inquiry, agent.name, agent, reader.calls.spend(search, agent.name));
+  const over = calls.filter(({ dollars, reservedDollars }) => (dollars ?? 0) > reservedDollars + rounding);
+  inquiry.none(
+    over,
+    ({ id, dollars, reservedDollars }) => `call ${id} cost $${dollars}, and $${reservedDollars} were reserved for it`,
+    `${counted(calls.length, 'call')} of language models, none dearer than what was reserved before it`,
+  );
+}
+
+interface Sitting {
+  openedAt: number;
+  seenAt: number;
+}
+
+/** The wall time of a search: the sum of its sittings, not the time between its first and its last. */
+export class WallClock {
+  readonly #sittings: readonly Sitting[];
+
+  constructor(subject: Subject) {
+    this.#sittings = rowsOf<Sitting>(
+      subject,
+      'SELECT opened_at AS openedAt, seen_at AS seenAt FROM sittings WHERE search = ? ORDER BY seq',
+      subject.search,
+    );
+  }
+
+  get sittings(): number {
+    return this.#sittings.length;
+  }
+
+  /** Wall time at a moment, in milliseconds. Between sittings it stands still. */
+  elapsedAt(moment: number): number {
+    return this.#sittings.reduce(
+      (sum, { openedAt, seenAt }) => sum + Math.max(0, Math.min(moment, seenAt) - openedAt),
+      0,
+    );
+  }
+
+  /**
+   * The moment at which so many milliseconds of wall time were over, or null if they never were.
+   */
+  momentOf(elapsedMs: number): number | null {
+    let rest = elapsedMs;
+    for (const { openedAt, seenAt } of this.#sittings) {
+      if (seenAt - openedAt >= rest) return openedAt + rest;
+      rest -= seenAt - openedAt;
+    }
+    return null;
+  }
+}
+
+/** Sums of many floats may differ in their last digits. */
+const roundingOfDeviceSeconds = 1e-6;
+
+interface Step {
+  kind: 'asked' | 'ended';
+  node: string;
+  rung: Rung;
+  seed: number;
+  status: 'ok' | 'failed' | null;
+  seconds: number | null;
+}
+
+/**
+ * What the search's paid trainings did to its account, in the order of the decisions: each was asked for when its job
+ * entered the outbox, and ended when the outcome of its payer did.
+ */
+const account = `
+  SELECT o.seq, 'asked' AS kind, w.node, w.rung, w.seed, NULL AS status, NULL AS seconds
+  FROM wants w JOIN outbox o ON o.kind = 'job' AND o.message_id = w.key || ':1' WHERE w.search = @search AND w.saved = 0
+  UNION ALL
+  SELECT o.seq, 'ended', w.node, w.rung, w.seed, e.status, e.seconds
+  FROM outbox o JOIN wants w ON w.search = @search AND w.saved = 0
+    AND w.node = json_extract(o.body, '$.node') AND w.rung = json_extract(o.body, '$.rung')
+    AND w.seed = json_extract(o.body, '$.seed')
+  JOIN evaluations e ON e.key = w.key
+  WHERE o.kind = 'event' AND json_extract(o.body, '$.search') = @search
+    AND json_extract(o.body, '$.kind') IN ('node-evaluated', 'node-failed')
+  ORDER BY 1`;
+
+/**
+ * Goes through the account as the ledger did: before a training is asked for, what is spent, what is asked for and not
+ * ended yet (at the mean of its rung, or the profile's estimate) and the training itself must lie within the limit.
+ */
+export function checkDeviceSeconds(subject: Subject, inquiry: Inquiry): void {
+  const { reader, search, spec } = subject;
+  const limit = spec.budget.deviceSeconds;
+  const steps = reader.db.prepare<{ search: string }, Step>(account).all({ search });
+  const open: Record<Rung, number> = { screen: 0, confirm: 0, final: 0 };
+  const done: Record<Rung, { n: number; seconds: number }> = {
+    screen: { n: 0, seconds: 0 },
+    confirm: { n: 0, seconds: 0 },
+    final: { n: 0, seconds: 0 },
+  };
+  let spent = 0;
+  for (const step of steps) {
+    const { rung } = step;
+    if (step.kind === 'ended') {
+      const seconds = step.seconds ?? 0;
+      spent += seconds;
+      open[rung]--;
+      if (step.status === 'ok') {
+        done[rung].n++;
+        done[rung].seconds += seconds;
+      }
+      continue;
+    }
+    const price = (each: Rung) => (done[each].n > 0 ? done[each].seconds / done[each].n : spec.rungs[each].seconds);
+    const reserved = rungs.reduce((sum, each) => sum + open[each] * price(each), 0);
+    const after = spent + reserved + price(rung);
+    if (limit !== undefined && after > limit * (1 + roundingOfDeviceSeconds)) {
+      inquiry.broken(
+        `${wishOf(step)} was asked for when ${after.toFixed(1)} of ${limit} device seconds were spent or reserved`,
+      );
+    }
+    open[rung]++;
+  }
+  const asked = steps.filter(({ kind }) => kind === 'asked').length;
+  const sum = `${spent.toFixed(1)} device seconds for ${counted(asked, 'training')}`;
+  inquiry.saw(
+    limit === undefined
+      ? `${sum}; no limit was set`
+      : `${sum}, of ${limit}: at each the sum of spent and reserved was within the limit` +
+          (spent > limit ? `; trainings under way then took ${(spent - limit).toFixed(1)} s longer than foreseen` : ''),
+  );
 }
