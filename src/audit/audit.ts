@@ -18,14 +18,13 @@ import { budgets } from './budgets.ts';
 import { companions, type Retraining } from './companions.ts';
 import { countedOnce } from './countedOnce.ts';
 import { everyAttempt } from './everyAttempt.ts';
-import { type Finding, type Invariant, invariants } from './finding.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
 import { ownScores } from './ownScores.ts';
 import { type Again, replayable } from './replay.ts';
 import type { Secret } from './secretShapes.ts';
 import { secretsStayHome } from './secrets.ts';
-import type { Subject } from './subject.ts';
+import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 import { testScores } from './testScores.ts';
 
 export interface AuditSetting extends Again {

@@ -2,9 +2,7 @@ import type { Spend } from '../domain/call.ts';
 import { overtimeMs } from '../domain/ladder.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
-import { counted, type Finding, Inquiry, short } from './finding.ts';
-import { isOwnNode, rowsOf, type Subject } from './subject.ts';
-import { wishOf } from './told.ts';
+import { counted, type Finding, Inquiry, isOwnNode, rowsOf, type Subject, short, wishOf } from './subject.ts';
 
 /** A search accounts for its wall time when it looks at its standing, twice a second; on a busy machine less often. */
 const looksMs = 5000;

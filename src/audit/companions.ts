@@ -1,8 +1,7 @@
 import { AiraError, errorMessage } from '../domain/errors.ts';
 import { type Job, jobSchema, type Outcome } from '../domain/evaluation.ts';
 import type { DeviceClass } from '../domain/task.ts';
-import { counted, type Finding, Inquiry, short } from './finding.ts';
-import { rowsOf, type Subject } from './subject.ts';
+import { counted, type Finding, Inquiry, rowsOf, type Subject, short } from './subject.ts';
 
 /**
  * How far two trainings of one candidate may lie apart. On a CPU one thread adds in one order, and not a bit may differ.

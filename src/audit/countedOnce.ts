@@ -2,9 +2,7 @@ import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { AiraError } from '../domain/errors.ts';
 import { evaluationKey, type Job, jobSchema, laboratoryFailures, repeatedJob } from '../domain/evaluation.ts';
 import type { Rung } from '../domain/task.ts';
-import { counted, type Finding, Inquiry, short } from './finding.ts';
-import { countOf, rowsOf, type Subject } from './subject.ts';
-import { wishOf } from './told.ts';
+import { counted, countOf, type Finding, Inquiry, rowsOf, type Subject, short, wishOf } from './subject.ts';
 
 /** The bodies of all jobs that can be read, by key. */
 function checkKeys(subject: Subject, inquiry: Inquiry): Map<string, Job> {

@@ -4,9 +4,18 @@ import { errorMessage } from '../domain/errors.ts';
 import { failureReasons } from '../domain/evaluation.ts';
 import type { AgentName, NodeId } from '../domain/ids.ts';
 import { describeCloseness, tooClose } from '../domain/memory.ts';
-import { counted, type Finding, Inquiry, short } from './finding.ts';
-import { isOwnNode, rowsOf, type Subject } from './subject.ts';
-import { ofKind, toldOf, wishOf } from './told.ts';
+import {
+  counted,
+  type Finding,
+  Inquiry,
+  isOwnNode,
+  ofKind,
+  rowsOf,
+  type Subject,
+  short,
+  toldOf,
+  wishOf,
+} from './subject.ts';
 
 interface Proposal {
   id: NodeId;

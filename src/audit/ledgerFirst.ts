@@ -1,9 +1,18 @@
 import type { Ending } from '../domain/ending.ts';
 import type { LabEvent } from '../domain/messages.ts';
-import { counted, type Finding, Inquiry, short } from './finding.ts';
 import { checkSchema } from './schema.ts';
-import { countOf, rowsOf, type Subject } from './subject.ts';
-import { ofKind, toldOf, wishOf } from './told.ts';
+import {
+  counted,
+  countOf,
+  type Finding,
+  Inquiry,
+  ofKind,
+  rowsOf,
+  type Subject,
+  short,
+  toldOf,
+  wishOf,
+} from './subject.ts';
 
 /** Whether the figures of a row are shares of right answers: those of layers are, unless they fall as things improve. */
 const isShare = (table: string) =>

@@ -1,8 +1,7 @@
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { evaluationKey, identityOf, identitySchema, jobSchema } from '../domain/evaluation.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { counted, type Finding, Inquiry, short } from './finding.ts';
-import { rowsOf, type Subject } from './subject.ts';
+import { counted, type Finding, Inquiry, rowsOf, type Subject, short } from './subject.ts';
 
 /** What the files of a search are on this machine now, as sentences. */
 export interface FilesNow {

@@ -1,8 +1,17 @@
 import { rationaleSchema } from '../domain/node.ts';
 import { forgivenAttempts } from '../memory/evaluations.ts';
-import { counted, type Finding, Inquiry, short } from './finding.ts';
-import { countOf, rowsOf, type Subject } from './subject.ts';
-import { ofKind, toldOf, wishOf } from './told.ts';
+import {
+  counted,
+  countOf,
+  type Finding,
+  Inquiry,
+  ofKind,
+  rowsOf,
+  type Subject,
+  short,
+  toldOf,
+  wishOf,
+} from './subject.ts';
 
 /** All that is kept of a proposal. A score has no place among it. */
 const proposalColumns = [

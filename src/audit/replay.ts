@@ -5,8 +5,7 @@ import { nodeId } from '../domain/ids.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/records.ts';
-import { counted, type Finding, Inquiry } from './finding.ts';
-import type { Subject } from './subject.ts';
+import { counted, type Finding, Inquiry, type Subject } from './subject.ts';
 
 /** Two fits of one surrogate may differ in the last bits where their libraries do. */
 const expectationTolerance = 1e-6;

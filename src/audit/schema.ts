@@ -1,7 +1,6 @@
 import Database from 'better-sqlite3';
 import { migrate, schemaVersion } from '../memory/migrations.ts';
-import { counted, type Inquiry } from './finding.ts';
-import { rowsOf, type Subject } from './subject.ts';
+import { counted, type Inquiry, rowsOf, type Subject } from './subject.ts';
 
 interface Part {
   type: string;

@@ -1,9 +1,8 @@
 import { closeSync, type Dirent, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
-import { counted, type Finding, Inquiry } from './finding.ts';
 import { givenAway, longestSecret, type Secret, shapes } from './secretShapes.ts';
-import { rowsOf, type Subject } from './subject.ts';
+import { counted, type Finding, Inquiry, rowsOf, type Subject } from './subject.ts';
 
 const pieceBytes = 4 * 1024 * 1024;
 

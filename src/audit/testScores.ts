@@ -1,5 +1,14 @@
-import { counted, type Finding, Inquiry, short } from './finding.ts';
-import { countOf, isOwnNode, rowsOf, type Subject, screeningClosedAt } from './subject.ts';
+import {
+  counted,
+  countOf,
+  type Finding,
+  Inquiry,
+  isOwnNode,
+  rowsOf,
+  type Subject,
+  screeningClosedAt,
+  short,
+} from './subject.ts';
 import { checkTexts } from './testTexts.ts';
 
 /** Every purpose for which a person may look at test figures, none of which leads back into a search. */

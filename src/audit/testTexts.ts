@@ -1,5 +1,4 @@
-import { counted, type Inquiry } from './finding.ts';
-import { rowsOf, type Subject } from './subject.ts';
+import { counted, type Inquiry, rowsOf, type Subject } from './subject.ts';
 
 /** A figure with fewer significant digits says nothing: 0.5 stands for a thousand other things. */
 const tellingDigits = 6;
