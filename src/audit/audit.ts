@@ -22,8 +22,7 @@ import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
 import { ownScores } from './ownScores.ts';
 import { type Again, replayable } from './replay.ts';
-import type { Secret } from './secretShapes.ts';
-import { secretsStayHome } from './secrets.ts';
+import { type Secret, secretsStayHome } from './secrets.ts';
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 import { testScores } from './testScores.ts';
 
