@@ -94,9 +94,9 @@ export function proposalPrompt(
   const near = nodeList(siblings(view, parents), caps.siblings);
   switch (operator) {
     case 'draft':
-      return fill(question.draft, { attempts, siblings: near, literature: read });
+      return fill(draft, { attempts, siblings: near, literature: read });
     case 'improve':
-      return fill(question.improve, {
+      return fill(improve, {
         attempts,
         parents: shown,
         layers,
@@ -105,23 +105,23 @@ export function proposalPrompt(
         literature: read,
       });
     case 'crossover':
-      return fill(question.crossover, { attempts, parents: shown, layers, literature: read });
+      return fill(crossover, { attempts, parents: shown, layers, literature: read });
     case 'debug': {
       const output = quoted('trainer', first?.message ?? first?.reason ?? '', caps.output);
-      return fill(question.debug, { parents: shown, layers, output, lineage: ancestors, literature: read });
+      return fill(debug, { parents: shown, layers, output, lineage: ancestors, literature: read });
     }
   }
 }
 
 export function analysisPrompt(view: View, results: readonly ViewNode[]): string {
-  return fill(question.analyze, {
+  return fill(analyze, {
     attempts: nodeList(view.nodes, caps.attempts),
     results: results.map(nodeLine).join('\n'),
   });
 }
 
-export const repairPrompt = (problem: string) => fill(question.repair, { problem: quoted('check', problem, 2000) });
-export const shorterPrompt = () => fill(question.shorter, {});
+export const repairPrompt = (problem: string) => fill(repair, { problem: quoted('check', problem, 2000) });
+export const shorterPrompt = () => fill(shorter, {});
 
 /** What is left of the budget, rounded: for the model's sense of proportion. Depends on the moment, see `Question.standing`. */
 export function standingText({ remaining, left }: View): string {

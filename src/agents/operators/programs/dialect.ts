@@ -59,8 +59,8 @@ export function programDialect(topic: ProgramTopic): Dialect {
     longestQuestion: longestQuestion + 2 * bytes,
 
     system(purpose, tools) {
-      const what = templates.instructions[purpose].trim();
-      return fill(templates.system, {
+      const what = instructions[purpose].trim();
+      return fill(system, {
         role: role === '' ? usualRole : role,
         task,
         files: space.files.map(({ name, maxBytes }) => `${name} (at most ${maxBytes} bytes)`).join(', '),
@@ -80,22 +80,22 @@ export function programDialect(topic: ProgramTopic): Dialect {
       const near = nodeList(siblings(view, parents), caps.siblings);
       switch (operator) {
         case 'draft':
-          return fill(templates.draft, {
+          return fill(draft, {
             attempts,
             siblings: near,
             code: code('baseline', brief.baseline),
             literature: read,
           });
         case 'improve':
-          return fill(templates.improve, {
+          return fill(improve, {
             ...{ attempts, parents: shown, code: sources },
             ...{ siblings: near, lineage: ancestors, literature: read },
           });
         case 'crossover':
-          return fill(templates.crossover, { attempts, parents: shown, code: sources, literature: read });
+          return fill(crossover, { attempts, parents: shown, code: sources, literature: read });
         case 'debug': {
           const output = quoted('sandbox', trimmed(first?.message ?? first?.reason ?? '', caps.output), caps.output);
-          return fill(templates.debug, { parents: shown, code: sources, output, lineage: ancestors, literature: read });
+          return fill(debug, { parents: shown, code: sources, output, lineage: ancestors, literature: read });
         }
       }
     },
