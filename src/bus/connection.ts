@@ -13,8 +13,11 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type Authenticator,
+  type ConnectionOptions,
   connect,
   createInbox,
+  credsAuthenticator,
   DebugEvents,
   ErrorCode,
   Events,
@@ -22,11 +25,12 @@ import {
   type JetStreamManager,
   type NatsConnection,
   NatsError,
+  nkeyAuthenticator,
+  type TlsOptions,
 } from 'nats';
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
-import { type Access, connectionAccess } from './access.ts';
 import type { Meta } from './envelope.ts';
 import { inboxPrefix, type Role } from './roles.ts';
 import { subjects } from './subjects.ts';
@@ -244,3 +248,34 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     close: () => (closed ??= shut()),
   };
 }
+
+/** What a connection shows to a NATS server, and how it knows the server. At most one kind of credentials. */
+export interface Access {
+  /** The seed of an nkey, as `SU...`. */
+  readonly nkeySeed?: Uint8Array | undefined;
+  /** The text of a `.creds` file: a JWT and the seed of its key. */
+  readonly creds?: Uint8Array | undefined;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly token?: string | undefined;
+  readonly tls?: Readonly<TlsOptions> | undefined;
+}
+
+/** The same in the client's terms. */
+export function connectionAccess(access: Access | undefined): Partial<ConnectionOptions> {
+  if (access === undefined) return {};
+  const { nkeySeed, creds, user, password, token, tls } = access;
+  const authenticators: Authenticator[] = [];
+  if (nkeySeed) authenticators.push(nkeyAuthenticator(nkeySeed));
+  if (creds) authenticators.push(credsAuthenticator(creds));
+  return {
+    ...(authenticators.length > 0 && { authenticator: authenticators }),
+    ...(user !== undefined && { user, pass: password ?? '' }),
+    ...(token !== undefined && { token }),
+    ...(tls !== undefined && { tls: { ...tls } }),
+  };
+}
+
+/** Does it say nothing of who we are? A client's certificate may say it, but not to the servers of labs. */
+export const isAnonymous = ({ nkeySeed, creds, user, token }: Access): boolean =>
+  nkeySeed === undefined && creds === undefined && user === undefined && token === undefined;

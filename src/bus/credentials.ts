@@ -13,7 +13,7 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { newSealingKey, publicSealingKey } from '../platform/seal.ts';
 import { keptSecret, readSecret } from '../platform/secretFile.ts';
 import { newToken } from '../platform/tokens.ts';
-import type { Access } from './access.ts';
+import type { Access } from './connection.ts';
 import { type Permissions, permissionsOf, type Role, roles } from './roles.ts';
 
 /** A user of the embedded server. */

@@ -1,6 +1,5 @@
-export { type Access, isAnonymous } from './access.ts';
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
-export { withoutCredentials } from './connection.ts';
+export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
 export { agentSecret, type BusUser, credentialsFolder, labAccess, labUsers, sealingKey } from './credentials.ts';
 export type { Settlement } from './delivery.ts';
 export type { Meta } from './envelope.ts';
