@@ -14,11 +14,10 @@ import { errorMessage, RetryableError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { LabEvent } from '../domain/messages.ts';
 import type { Link } from './connection.ts';
-import { deliveredInfo } from './delivery.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { busFailure, isStreamMissing } from './failures.ts';
 import { type Running, runLoop } from './loop.ts';
-import { pull } from './pull.ts';
+import { deliveredInfo, pull } from './pull.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 
 export interface EventSelection {

@@ -1,11 +1,11 @@
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
 export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
 export { agentSecret, type BusUser, credentialsFolder, labAccess, labUsers, sealingKey } from './credentials.ts';
-export type { Settlement } from './delivery.ts';
 export type { Meta } from './envelope.ts';
 export type { EventHandler, EventSelection } from './events.ts';
 export type { Running } from './loop.ts';
 export type { Published, SendOptions } from './publish.ts';
+export type { Settlement } from './pull.ts';
 export type { AskOptions, Handlers } from './requests.ts';
 export { openResult, type ResultHandler, sealResult } from './results.ts';
 export { permissionsOf, type Role, roles } from './roles.ts';

@@ -24,11 +24,10 @@ import {
 } from '../domain/evaluation.ts';
 import { seal, unseal } from '../platform/seal.ts';
 import type { Link } from './connection.ts';
-import { settlementOf } from './delivery.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { busFailure, isConsumerMissing } from './failures.ts';
 import { type Running, runLoop } from './loop.ts';
-import { pull } from './pull.ts';
+import { pull, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 

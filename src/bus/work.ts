@@ -16,11 +16,10 @@ import type { Job } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { type DeviceClass, deviceClasses, deviceClassSchema } from '../domain/task.ts';
 import type { Link } from './connection.ts';
-import { deliveredInfo, type Settlement, settlementOf } from './delivery.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { busFailure, isConsumerMissing, isMessageMissing, isStreamMissing } from './failures.ts';
 import { pause } from './loop.ts';
-import { pull } from './pull.ts';
+import { deliveredInfo, pull, type Settlement, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
 import { bodies, lastToken, streamNames, subjects, workersDurable } from './subjects.ts';
 
