@@ -5,8 +5,8 @@ import { chooseDevices, dataFolder, inspectMachine, probeSandbox, versionFor } f
 import { readArchive } from '../memory/archive.ts';
 import { systemTimers } from '../platform/timers.ts';
 import { type Attribution, type AttributionPlan, conclude } from '../studies/attribution.ts';
+import { onInterrupt } from './fail.ts';
 import { requireHome } from './home.ts';
-import { onInterrupt } from './interrupts.ts';
 import { outliveOutput } from './output.ts';
 import { requireSameContent } from './sameContent.ts';
 import { type SettingOptions, systemSetting } from './setting.ts';

@@ -39,10 +39,9 @@ import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
 import { dryRun } from '../dryRun.ts';
-import { exitCodes } from '../fail.ts';
+import { exitCodes, onInterrupt } from '../fail.ts';
 import { allTestScores } from '../hiddenScores.ts';
 import { requireHome } from '../home.ts';
-import { onInterrupt } from '../interrupts.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
   baseUrlOption,

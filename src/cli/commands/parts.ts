@@ -21,9 +21,8 @@ import { localModels } from '../../domain/model.ts';
 import type { SpaceKind } from '../../domain/space.ts';
 import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
 import { privateHome } from '../../memory/home.ts';
-import { exitCodes } from '../fail.ts';
+import { exitCodes, onInterrupt } from '../fail.ts';
 import { requireHome } from '../home.ts';
-import { onInterrupt } from '../interrupts.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
   agentArgument,

@@ -20,8 +20,7 @@ import {
 import { systemClock } from '../../platform/clock.ts';
 import { makeFolder } from '../../platform/folder.ts';
 import { clockTime } from '../display/format.ts';
-import { exitCodes } from '../fail.ts';
-import { onInterrupt } from '../interrupts.ts';
+import { exitCodes, onInterrupt } from '../fail.ts';
 import { jsonOption, numberWithin, option, withOptions } from '../options.ts';
 
 interface BuildOptions {
