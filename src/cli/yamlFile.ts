@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
+import { type SearchFile, searchFileSchema } from '../domain/search.ts';
 import { readTextFile } from '../platform/textFile.ts';
 import { parseYaml, YamlError, yamlBounds } from '../platform/yaml.ts';
 
@@ -45,4 +46,11 @@ export function readYamlFile<S extends z.ZodType>(path: string, schema: S, kind:
     .replace(/^[^a-z]+|-+$/g, '')
     .slice(0, 48);
   return { file: parsed.data, source, family: slug === '' ? kind : slug };
+}
+
+export type ReadSearchFile = ReadFile<SearchFile>;
+
+/** @throws PrerequisiteError naming every mistake of the file. */
+export function readSearchFile(path: string): ReadSearchFile {
+  return readYamlFile(path, searchFileSchema, 'search');
 }

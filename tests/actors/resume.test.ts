@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readSearchFile } from '../../src/cli/searchFile.ts';
+import { readSearchFile } from '../../src/cli/yamlFile.ts';
 import { searchIdSchema } from '../../src/domain/ids.ts';
 import { trainings } from '../../src/domain/ladder.ts';
 import { planSearch } from '../../src/domain/plan.ts';

@@ -60,9 +60,9 @@ import {
 } from '../options.ts';
 import { outliveOutput } from '../output.ts';
 import { requireSameContent } from '../sameContent.ts';
-import { readSearchFile } from '../searchFile.ts';
 import { systemSetting } from '../setting.ts';
 import { writeReport } from '../writeReport.ts';
+import { readSearchFile } from '../yamlFile.ts';
 
 interface LaunchOptions extends NatsOptions {
   home: string;
