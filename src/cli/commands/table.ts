@@ -19,7 +19,7 @@ import {
 } from '../../evaluators/index.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { makeFolder } from '../../platform/folder.ts';
-import { clockTime } from '../display/format.ts';
+import { clockTime } from '../display/display.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import { jsonOption, numberWithin, option, withOptions } from '../options.ts';
 

@@ -8,8 +8,7 @@ import { coloursFor } from '../../platform/colours.ts';
 import { printable } from '../../platform/printable.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { proposalText } from '../../report/index.ts';
-import type { Display } from './display.ts';
-import { clockTime, metricText, spending } from './format.ts';
+import { clockTime, type Display, metricText, spending } from './display.ts';
 
 const colours = coloursFor(process.stdout);
 

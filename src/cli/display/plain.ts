@@ -3,8 +3,7 @@ import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { printable } from '../../platform/printable.ts';
 import { proposalText } from '../../report/index.ts';
-import type { Display } from './display.ts';
-import { clockTime, metricText, spending } from './format.ts';
+import { clockTime, type Display, metricText, spending } from './display.ts';
 
 /** How often a line of progress appears beside the events. */
 const progressEveryMs = 15_000;

@@ -3,7 +3,7 @@ import { shortCandidate } from '../../domain/candidate.ts';
 import { coloursFor } from '../../platform/colours.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import type { Analysis, Comparison, RunResult, Study } from '../../studies/index.ts';
-import { clockTime, score } from './format.ts';
+import { clockTime, score } from './display.ts';
 import { eventVersion } from './json.ts';
 
 const colours = coloursFor(process.stdout);
