@@ -9,8 +9,7 @@ import { dryRun } from '../dryRun.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, pricesOption, withOptions, workerNumber } from '../options.ts';
 import { planStudy, type StudyPlan } from '../study/plan.ts';
-import { makeRuns } from '../study/run.ts';
-import { shownPath, writeStudy } from '../study/write.ts';
+import { makeRuns, shownPath, writeStudy } from '../study/run.ts';
 import { readYamlFile } from '../yamlFile.ts';
 
 interface AblateOptions {

@@ -1,19 +1,25 @@
-import { availableParallelism } from 'node:os';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { join, relative, resolve } from 'node:path';
 import { openLab } from '../../actors/lab.ts';
 import { runStudy } from '../../actors/studyRuns.ts';
 import { createModel } from '../../agents/index.ts';
-import { registerTask } from '../../evaluators/index.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import { packageRoot, registerTask } from '../../evaluators/index.ts';
 import { notesRetriever } from '../../literature/index.ts';
 import { remembering } from '../../literature/remembering.ts';
 import { systemClock } from '../../platform/clock.ts';
+import { makeFolder } from '../../platform/folder.ts';
 import { createLogger } from '../../platform/log.ts';
 import { systemTimers } from '../../platform/timers.ts';
-import { type RunResult, runTabulated, type Study } from '../../studies/index.ts';
+import { type StudyReport, studyHtml, studyMarkdown } from '../../report/index.ts';
+import { analyse, type RunResult, runTabulated, type Study, type TaskFacts } from '../../studies/index.ts';
 import { addressesOf } from '../addresses.ts';
 import type { StudyDisplay } from '../display/study.ts';
 import { requireHome } from '../home.ts';
 import { outliveOutput } from '../output.ts';
 import { type SettingOptions, systemSetting } from '../setting.ts';
+import { airaVersion } from '../writeReport.ts';
 import type { StudyPlan } from './plan.ts';
 
 /** Counts runs, and estimates what is left from those that were made in this sitting. */
@@ -79,4 +85,58 @@ export async function makeRuns(
   } finally {
     await lab.close();
   }
+}
+
+export interface FinishedStudy {
+  readonly name: string;
+  readonly study: Study;
+  readonly source: string;
+  readonly tasks: readonly TaskFacts[];
+  readonly results: readonly RunResult[];
+  /** The command that makes these figures, as a person would type it. */
+  readonly command: string;
+}
+
+/** Writes results and page of a study into its home and, where asked for, its figures into a document. */
+export function writeStudy(home: string, finished: FinishedStudy, document: string | undefined) {
+  const { name, study, tasks, results, command } = finished;
+  const analysis = analyse(study, tasks, results);
+  const processors = cpus();
+  const report: StudyReport = {
+    ...{ ...finished, analysis, airaVersion, commands: [command] },
+    machine: [
+      { fact: 'CPU', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
+      { fact: 'Node', value: process.version },
+    ],
+  };
+  const folder = join(home, 'studies');
+  makeFolder(folder);
+  const paths = { report: join(folder, `${name}.html`), results: join(folder, `${name}.json`) };
+  replaceFile(paths.results, `${JSON.stringify({ version: 1, study, tasks, results, analysis })}\n`);
+  replaceFile(paths.report, studyHtml(report));
+  if (document !== undefined) writeSection(document, name, studyMarkdown(report));
+  return { analysis, paths };
+}
+
+/** A path as somebody elsewhere would type it, where it lies within Aira. */
+export function shownPath(path: string): string {
+  const within = relative(packageRoot, resolve(path));
+  return within.startsWith('..') ? path : within;
+}
+
+/** Renamed into place, so that a reader never sees half a file. */
+function replaceFile(path: string, text: string): void {
+  writeFileSync(`${path}.part`, text);
+  renameSync(`${path}.part`, path);
+}
+
+/** Replaces what stands between the markers of a study in a document. @throws PrerequisiteError without the markers. */
+function writeSection(path: string, name: string, text: string): void {
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+  const document = readFileSync(path, 'utf8');
+  const [from, to] = [document.indexOf(begin), document.indexOf(end)];
+  if (from < 0 || to < from) {
+    throw new PrerequisiteError('markers', `${path} has no section "${name}"`, `put ${begin} and ${end} into it`);
+  }
+  replaceFile(path, `${document.slice(0, from + begin.length)}\n\n${text}\n${document.slice(to)}`);
 }
