@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { chatModelSchema } from './model.ts';
-import { operatorSchema } from './operator.ts';
+import { operatorSchema } from './node.ts';
 
 /** What a call of a language model is for: an operator's proposal, or the lesson of a result. */
 export const purposeSchema = z.enum([...operatorSchema.options, 'analyze']);

@@ -1,4 +1,4 @@
-import { operators } from '../../domain/operator.ts';
+import { operators } from '../../domain/node.ts';
 import { differenceText } from '../../studies/difference.ts';
 import { agentEndText } from '../agentEnds.ts';
 import { candidateMarkup } from '../candidate.ts';

@@ -1,4 +1,4 @@
-import { operators } from '../../domain/operator.ts';
+import { operators } from '../../domain/node.ts';
 import type { Attribution } from '../../studies/attribution.ts';
 import { htmlDocument } from '../document.ts';
 import { html } from '../markup.ts';

@@ -1,4 +1,4 @@
-import { operators } from '../../domain/operator.ts';
+import { operators } from '../../domain/node.ts';
 import { framed } from '../charts/frame.ts';
 import { px, scale } from '../charts/scale.ts';
 import { count, signed } from '../format.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { TerminalError } from '../../../domain/errors.ts';
-import type { Operator } from '../../../domain/operator.ts';
+import type { Operator } from '../../../domain/node.ts';
 import type { Files } from '../../../domain/program.ts';
 import { answerSchema } from '../../../llm/structured.ts';
 import { type AnswerForm, reasons } from '../answers.ts';
