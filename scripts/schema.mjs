@@ -1,6 +1,6 @@
 // Writes the JSON Schemas of search and study files, for editors, from the zod schemas that Aira itself reads them with.
 import { writeFileSync } from 'node:fs';
-import { searchFileJsonSchema } from '../dist/domain/searchSchema.js';
+import { searchFileJsonSchema } from '../dist/domain/search.js';
 import { studyJsonSchema } from '../dist/studies/index.js';
 
 const schemas = { search: searchFileJsonSchema(), study: studyJsonSchema() };

@@ -107,3 +107,8 @@ export type SearchSpec = z.infer<typeof searchSpecSchema>;
 export const phases = ['screening', 'confirming', 'aggregating', 'finalising', 'finished', 'stopped'] as const;
 export const phaseSchema = z.enum(phases);
 export type Phase = z.infer<typeof phaseSchema>;
+
+/** The JSON Schema of search files, as published in `schemas/search.schema.json` for editors. */
+export function searchFileJsonSchema(): object {
+  return { title: 'An Aira search file', ...z.toJSONSchema(searchFileSchema, { io: 'input', unrepresentable: 'any' }) };
+}

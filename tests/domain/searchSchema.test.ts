@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { searchFileSchema } from '../../src/domain/search.ts';
-import { searchFileJsonSchema } from '../../src/domain/searchSchema.ts';
+import { searchFileJsonSchema, searchFileSchema } from '../../src/domain/search.ts';
 
 describe('the published schema of search files', () => {
   it('is the one that Aira reads them with (npm run schema writes it)', () => {
