@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { searchIdSchema } from '../../src/domain/ids.ts';
 import { expectedSeconds, promoted, upperRungSeconds } from '../../src/domain/ladder.ts';
-import { planSearch } from '../../src/domain/plan.ts';
-import { referencesFor } from '../../src/domain/references.ts';
+import { planSearch, referencesFor } from '../../src/domain/plan.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
 import type { Task } from '../../src/domain/task.ts';
 
