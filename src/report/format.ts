@@ -1,5 +1,5 @@
-import { metricValue } from '../domain/metric.ts';
 import type { ProposalCounts } from '../domain/node.ts';
+import { metricValue } from '../domain/task.ts';
 
 /** Numbers and texts as people read them. All functions are pure and give the same text on every machine. */
 

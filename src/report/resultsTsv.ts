@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { metricValue } from '../domain/metric.ts';
 import type { SearchSpec } from '../domain/search.ts';
+import { metricValue } from '../domain/task.ts';
 import type { NodeRecord } from '../memory/records.ts';
 import { printable } from '../platform/printable.ts';
 

@@ -4,8 +4,8 @@ import type { StackSpace } from '../../src/domain/architecture.ts';
 import { candidateText, canonicalCandidate, parseCandidate, shortCandidate } from '../../src/domain/candidate.ts';
 import { CandidateError } from '../../src/domain/errors.ts';
 import { evaluationKey, type Job } from '../../src/domain/evaluation.ts';
-import { fitnessOf, metricValue } from '../../src/domain/metric.ts';
 import { ProgramError, type ProgramSpace, programInSpace, programSpaceSchema } from '../../src/domain/program.ts';
+import { fitnessOf, metricValue } from '../../src/domain/task.ts';
 
 const space: ProgramSpace = {
   kind: 'program',

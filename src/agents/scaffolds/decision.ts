@@ -1,7 +1,7 @@
 import type { NodeId } from '../../domain/ids.ts';
-import { metricValue } from '../../domain/metric.ts';
 import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
+import { metricValue } from '../../domain/task.ts';
 import type { ScoredNode } from '../scored.ts';
 import type { Chain } from './failures.ts';
 

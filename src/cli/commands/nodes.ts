@@ -1,8 +1,8 @@
 import { Argument, Command } from 'commander';
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { SearchId } from '../../domain/ids.ts';
-import { metricValue } from '../../domain/metric.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import { metricValue } from '../../domain/task.ts';
 import { readArchive } from '../../memory/archive.ts';
 import type { NodeRecord } from '../../memory/records.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';

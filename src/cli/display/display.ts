@@ -1,7 +1,7 @@
 import type { AgentState, LabEvent, Standing, WorkerState } from '../../domain/messages.ts';
-import { metricValue } from '../../domain/metric.ts';
 import { chatArms } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import { metricValue } from '../../domain/task.ts';
 import type { ReportEnding } from '../../report/index.ts';
 
 /** How a search ended, for whoever watched it. */

@@ -1,4 +1,4 @@
-import { metricValue } from '../../domain/metric.ts';
+import { metricValue } from '../../domain/task.ts';
 import { jsonLine } from '../../platform/printable.ts';
 import type { Display } from './display.ts';
 

@@ -11,8 +11,8 @@
 import { cpus } from 'node:os';
 import { errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
 import { failureSchema, type Job, type Measurement, type Outcome } from '../../domain/evaluation.ts';
-import { fitnessOf } from '../../domain/metric.ts';
 import type { Files } from '../../domain/program.ts';
+import { fitnessOf } from '../../domain/task.ts';
 import { type Clock, systemClock } from '../../platform/clock.ts';
 import { type Device, deviceClassOf } from '../../platform/devices.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';

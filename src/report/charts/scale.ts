@@ -1,5 +1,5 @@
 import { extent, nice, ticks } from 'd3-array';
-import { metricValue } from '../../domain/metric.ts';
+import { metricValue } from '../../domain/task.ts';
 import type { Reading } from '../format.ts';
 
 /** A linear map from data to pixels, and the round values at which an axis is marked. */

@@ -1,5 +1,5 @@
 import { descending } from 'd3-array';
-import { metricValue } from '../../domain/metric.ts';
+import { metricValue } from '../../domain/task.ts';
 import { type Noise, summarise } from '../../statistics/seeds.ts';
 import { candidateCell, candidateHead } from '../candidate.ts';
 import { type Scale, scale } from '../charts/scale.ts';
