@@ -14,9 +14,8 @@ import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts
 import { givenAway } from '../../src/audit/secrets.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { shortCandidate } from '../../src/domain/candidate.ts';
-import { editsBelow } from '../../src/domain/editDistance.ts';
 import { explain, nearest } from '../../src/domain/explain.ts';
-import { type Known, tooClose } from '../../src/domain/memory.ts';
+import { editsBelow, type Known, tooClose } from '../../src/domain/memory.ts';
 import { modelSchema } from '../../src/domain/model.ts';
 import { parseProgram, programInSpace } from '../../src/domain/program.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
