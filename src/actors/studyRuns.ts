@@ -1,4 +1,4 @@
-import { isLost } from '../domain/agentEnd.ts';
+import { isLost } from '../domain/ending.ts';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { trainings } from '../domain/ladder.ts';
 import type { SearchSpec } from '../domain/search.ts';

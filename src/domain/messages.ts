@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
-import { agentEndCodeSchema, agentEndSchema } from './agentEnd.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
-import { endingSchema } from './ending.ts';
+import { agentEndCodeSchema, agentEndSchema, endingSchema } from './ending.ts';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
 import {

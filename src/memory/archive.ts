@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { endedEarly } from '../domain/agentEnd.ts';
+import { endedEarly } from '../domain/ending.ts';
 import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';

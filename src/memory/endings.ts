@@ -1,7 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
-import { type AgentEnd, agentEndSchema } from '../domain/agentEnd.ts';
-import { type Ending, endingSchema } from '../domain/ending.ts';
+import { type AgentEnd, agentEndSchema, type Ending, endingSchema } from '../domain/ending.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { Outbox } from './outbox.ts';
 

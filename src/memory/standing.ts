@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
-import type { AgentEnd } from '../domain/agentEnd.ts';
 import { shortCandidate } from '../domain/candidate.ts';
+import type { AgentEnd } from '../domain/ending.ts';
 import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Standing } from '../domain/messages.ts';
 import { type Origin, sumProposals } from '../domain/node.ts';

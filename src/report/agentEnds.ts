@@ -1,4 +1,4 @@
-import { type AgentEnd, endedEarly, isLost } from '../domain/agentEnd.ts';
+import { type AgentEnd, endedEarly, isLost } from '../domain/ending.ts';
 import type { ReportData } from './data.ts';
 import { proposalsOf } from './findings.ts';
 import { count } from './format.ts';

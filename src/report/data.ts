@@ -1,8 +1,7 @@
 import type { Conditioning, Extrapolation, Pattern } from '../aggregation/index.ts';
-import type { AgentEnd } from '../domain/agentEnd.ts';
 import type { Architecture } from '../domain/architecture.ts';
 import type { Spend } from '../domain/call.ts';
-import type { EndingKind } from '../domain/ending.ts';
+import type { AgentEnd, EndingKind } from '../domain/ending.ts';
 import type { LiteratureSource } from '../domain/literature.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';

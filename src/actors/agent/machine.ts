@@ -2,7 +2,7 @@ import { assign, fromPromise, setup } from 'xstate';
 import type { Thought, Topic } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
-import type { AgentEnd } from '../../domain/agentEnd.ts';
+import type { AgentEnd } from '../../domain/ending.ts';
 import { BudgetError, errorMessage, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';

@@ -4,8 +4,8 @@ import { openLab, type PartName, parts, type WorkerSetting } from '../../actors/
 import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { reads } from '../../domain/agent.ts';
-import { isLost } from '../../domain/agentEnd.ts';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
+import { isLost } from '../../domain/ending.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { rungSeeds } from '../../domain/evaluation.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';

@@ -1,6 +1,6 @@
-import type { AgentEnd } from '../../domain/agentEnd.ts';
 import type { Spend } from '../../domain/call.ts';
 import { shortCandidate } from '../../domain/candidate.ts';
+import type { AgentEnd } from '../../domain/ending.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
