@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { agentNameSchema } from './ids.ts';
+import { literatureEntrySchema, literatureSpecSchema } from './literature.ts';
 import { memorySchema, noveltySchema } from './memory.ts';
 import {
   armsOf,
@@ -13,7 +14,6 @@ import {
   modelSchema,
   splitModel,
 } from './model.ts';
-import { literatureEntrySchema, literatureSpecSchema } from './reading.ts';
 import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export { localModels, type ModelName, modelSchema } from './model.ts';

@@ -1,6 +1,6 @@
 import type { Purpose } from '../../domain/call.ts';
+import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
-import type { LiteratureSpec } from '../../domain/reading.ts';
 import type { Passage } from '../reading/state.ts';
 import type { AnswerForm } from './answers.ts';
 

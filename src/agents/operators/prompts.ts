@@ -1,7 +1,7 @@
 import { type Primitive, parseArchitecture, type StackSpace } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
+import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
-import type { LiteratureSpec } from '../../domain/reading.ts';
 import type { Passage } from '../reading/state.ts';
 import { lineage, nodeLine, nodeList, siblings } from './memory.ts';
 import { quoted } from './quote.ts';

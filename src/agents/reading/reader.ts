@@ -5,6 +5,7 @@ import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import {
   evidenceIdSchema,
   type LiteratureQuery,
+  type LiteratureSpec,
   type OpenRetriever,
   type Reading,
   type ReadingBudget,
@@ -13,7 +14,6 @@ import {
   type Retriever,
 } from '../../domain/literature.ts';
 import type { Operator, View } from '../../domain/node.ts';
-import type { LiteratureSpec } from '../../domain/reading.ts';
 import type { Scope } from '../../llm/cassette.ts';
 import type { ToolCall, ToolForm, ToolResult } from '../../llm/chat.ts';
 import type { Interlocutor } from '../../llm/gateway.ts';

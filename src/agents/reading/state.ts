@@ -1,5 +1,4 @@
-import type { Reading, ReadingBudget, Retrieval } from '../../domain/literature.ts';
-import type { LiteratureSpec } from '../../domain/reading.ts';
+import type { LiteratureSpec, Reading, ReadingBudget, Retrieval } from '../../domain/literature.ts';
 import type { Carried, ChatMessage, ToolCall } from '../../llm/chat.ts';
 
 /** A piece of text from elsewhere, shown to a model as data and cited by its id. */

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import { isOnline, type LiteratureSource } from '../../domain/literature.ts';
-import type { LiteratureSpec } from '../../domain/reading.ts';
+import { isOnline, type LiteratureSource, type LiteratureSpec } from '../../domain/literature.ts';
 import type { ToolForm } from '../../llm/chat.ts';
 import { answerSchema } from '../../llm/structured.ts';
 
