@@ -1,8 +1,8 @@
 import { type AgentSpec, reads } from './agent.ts';
 import { canonicalText, type Layering, parseArchitecture } from './architecture.ts';
 import { canonicalCandidate } from './candidate.ts';
-import type { TaskContent } from './content.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
+import type { TaskContent } from './evaluation.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
 import { banditOptionsSchema, isBandit, localModels, proposes } from './model.ts';
 import { type Brief, programText } from './program.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { agentEntrySchema, agentSpecSchema } from './agent.ts';
 import { parseArchitecture } from './architecture.ts';
-import { taskContentSchema } from './content.ts';
 import { errorMessage } from './errors.ts';
+import { taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { briefSchema } from './program.ts';
 import { spaceSchema } from './space.ts';

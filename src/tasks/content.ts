@@ -1,8 +1,8 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
-import { allData, dataNamePattern, type TaskContent } from '../domain/content.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
+import { allData, dataNamePattern, type TaskContent } from '../domain/evaluation.ts';
 import { type Profile, rungs, type Task } from '../domain/task.ts';
 import { digestOfData } from './data/dataDigest.ts';
 import { importedData } from './data/records.ts';

@@ -25,8 +25,8 @@ import {
 import { join } from 'node:path';
 import * as z from 'zod';
 import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts';
-import { allData } from '../../domain/content.ts';
 import { AiraError, PrerequisiteError, RetryableError } from '../../domain/errors.ts';
+import { allData } from '../../domain/evaluation.ts';
 import { printable } from '../../platform/printable.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
 import { type FilesRead, filesRead, readingOf } from '../../tasks/content.ts';

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream, type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { allData } from '../../domain/content.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { allData } from '../../domain/evaluation.ts';
 
 /** What the import keeps for itself at the top of the data folder; data sets never begin with a dot. */
 const isOwn = (name: string): boolean => name.startsWith('.');

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { dataNamePattern } from '../../domain/content.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import { dataNamePattern } from '../../domain/evaluation.ts';
 import type { DataKind } from './inspect.ts';
 
 /** What a data set has to consist of, so that a wrong folder is refused before it is copied. */

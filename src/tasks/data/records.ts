@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { digestSchema } from '../../domain/content.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { digestSchema } from '../../domain/evaluation.ts';
 import { dataKinds, inspectionSchema } from './inspect.ts';
 
 const commonShape = {
