@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { DeviceClass } from '../domain/task.ts';
-import { allOnPath, type Environment, print } from './program.ts';
+import { allOnPath, type Environment, print } from './childProcess.ts';
 
 /** Something that a worker process trains on. */
 export interface Device {

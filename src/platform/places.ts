@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import type { Environment } from './program.ts';
+import type { Environment } from './childProcess.ts';
 
 /** A folder as the XDG base directory specification finds it: by its variable if that is absolute, else below the home. */
 function base(env: Environment, variable: string, fallback: string): string {

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
+import { allOnPath, type Environment, isExecutable, print } from './childProcess.ts';
 import { packageRoot } from './packageRoot.ts';
-import { allOnPath, type Environment, isExecutable, print } from './program.ts';
 
 /** Where to look for the programs that Aira starts. */
 export interface ToolchainPlaces {

@@ -14,7 +14,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { type Environment, print } from '../platform/program.ts';
+import { type Environment, print } from '../platform/childProcess.ts';
 
 /** Files and folders at their own real places, and links. */
 export interface ShownPaths {

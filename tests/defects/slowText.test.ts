@@ -25,7 +25,7 @@ import { capText, cleanText } from '../../src/literature/text.ts';
 import { argumentsOf } from '../../src/llm/chat.ts';
 import { faultOf } from '../../src/llm/faults.ts';
 import { readAnswer } from '../../src/llm/structured.ts';
-import { OutputLog } from '../../src/platform/outputLog.ts';
+import { OutputLog } from '../../src/platform/childProcess.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
 import { html } from '../../src/report/markup.ts';
@@ -168,7 +168,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     }),
   ],
   'domain/model.ts': [on(kilobytes64, (text) => modelSchema.safeParse(`bandit/[${text}]`))],
-  'platform/outputLog.ts': [
+  'platform/childProcess.ts': [
     on(kilobytes64, (text) => {
       const log = new OutputLog(64 * 1024);
       log.push(Buffer.from(text));

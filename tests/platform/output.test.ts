@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LineReader } from '../../src/platform/lineReader.ts';
-import { OutputLog } from '../../src/platform/outputLog.ts';
+import { LineReader, OutputLog } from '../../src/platform/childProcess.ts';
 
 describe('lines', () => {
   it('are the same however the bytes are cut', () => {

@@ -1,4 +1,4 @@
-import type { OutputLog } from '../../platform/outputLog.ts';
+import type { OutputLog } from '../../platform/childProcess.ts';
 import type { Verdict } from '../population.ts';
 import type { ProcessEnd } from './workerProcess.ts';
 

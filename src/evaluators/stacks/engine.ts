@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { DeviceClass } from '../../domain/task.ts';
+import type { Environment } from '../../platform/childProcess.ts';
 import { packageRoot } from '../../platform/packageRoot.ts';
-import type { Environment } from '../../platform/program.ts';
 
 /** What set-up can find for CPUs. */
 const cpuEngineSchema = z.enum(['native', 'torch']);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { type Environment, print } from '../../platform/childProcess.ts';
 import { trainersDirectory } from '../../platform/packageRoot.ts';
 import { printable } from '../../platform/printable.ts';
-import { type Environment, print } from '../../platform/program.ts';
 import { declineNative, engineFor } from './engine.ts';
 
 /** Compiling takes 300 s at most, which the builder sees to itself. */

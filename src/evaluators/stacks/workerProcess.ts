@@ -14,8 +14,7 @@
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { LineReader } from '../../platform/lineReader.ts';
-import { OutputLog } from '../../platform/outputLog.ts';
+import { LineReader, OutputLog } from '../../platform/childProcess.ts';
 import type { Timers } from '../../platform/timers.ts';
 import { longestLine, type WorkerRequest } from '../protocol.ts';
 

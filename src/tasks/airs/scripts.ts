@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
-import { exec } from '../../platform/childProcess.ts';
+import { childEnvironment, type Environment, exec } from '../../platform/childProcess.ts';
 import { packageRoot, trainersDirectory } from '../../platform/packageRoot.ts';
-import { childEnvironment, type Environment } from '../../platform/program.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
 import { PackageMissing } from './finding.ts';
