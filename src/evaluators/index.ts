@@ -1,7 +1,7 @@
 export { childEnvironment, type Environment } from '../platform/childProcess.ts';
 export { chooseDevices, type Device, inspectMachine, type Machine } from '../platform/devices.ts';
 export { packageRoot, taskRoots, trainersDirectory } from '../platform/packageRoot.ts';
-export { type MemoryProbe, procMemory } from '../platform/processMemory.ts';
+export { type MemoryProbe, procMemory } from '../platform/processes.ts';
 export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from '../platform/toolchain.ts';
 export { describeSandbox, openSandbox, probeSandbox, type Sandbox } from '../sandbox/index.ts';
 export { type CheckOrder, checkTask, type TaskFinding } from '../tasks/airs/index.ts';

@@ -20,7 +20,7 @@ import { type Clock, systemClock } from '../../platform/clock.ts';
 import { type Deferred, deferred } from '../../platform/deferred.ts';
 import { deviceClassOf } from '../../platform/devices.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';
-import { type MemoryProbe, procMemory } from '../../platform/processMemory.ts';
+import { type MemoryProbe, procMemory } from '../../platform/processes.ts';
 import { systemTimers, type Timers } from '../../platform/timers.ts';
 import type { EvaluateHandlers, Evaluator } from '../evaluator.ts';
 import { Population, type Verdict } from '../population.ts';

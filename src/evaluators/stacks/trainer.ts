@@ -12,7 +12,7 @@
 import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
 import { type Deferred, deferred } from '../../platform/deferred.ts';
 import { printable } from '../../platform/printable.ts';
-import type { MemoryProbe } from '../../platform/processMemory.ts';
+import type { MemoryProbe } from '../../platform/processes.ts';
 import type { Timers } from '../../platform/timers.ts';
 import type { Verdict } from '../population.ts';
 import {
