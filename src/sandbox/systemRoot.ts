@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import type { Environment } from '../platform/childProcess.ts';
-import { preparedFolder, secretFile } from '../platform/places.ts';
+import { preparedFolder, secretFile } from '../platform/packageRoot.ts';
 import { type Interpreter, interpreter, type ShownPaths } from './interpreter.ts';
 
 /** What of the host's system a program sees: folders and files at their own places, and links. */

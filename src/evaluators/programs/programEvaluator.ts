@@ -17,7 +17,7 @@ import type { Environment } from '../../platform/childProcess.ts';
 import { type Clock, systemClock } from '../../platform/clock.ts';
 import { type Device, deviceClassOf } from '../../platform/devices.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';
-import { secretFile } from '../../platform/places.ts';
+import { secretFile } from '../../platform/packageRoot.ts';
 import { printable } from '../../platform/printable.ts';
 import { systemTimers, type Timers } from '../../platform/timers.ts';
 import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } from '../../sandbox/index.ts';

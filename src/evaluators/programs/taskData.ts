@@ -1,7 +1,6 @@
 import type { Json } from '../../domain/canonical.ts';
 import type { Environment } from '../../platform/childProcess.ts';
-import { trainersDirectory } from '../../platform/packageRoot.ts';
-import { preparedFolder, secretFile } from '../../platform/places.ts';
+import { preparedFolder, secretFile, trainersDirectory } from '../../platform/packageRoot.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import { type Prepared, prepared } from './preparation.ts';

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { trainersDirectory } from '../../platform/packageRoot.ts';
-import { secretFile } from '../../platform/places.ts';
+import { secretFile, trainersDirectory } from '../../platform/packageRoot.ts';
 import { fingerprint, hiddenRowsSecret } from './secret.ts';
 
 /** What decides a score: folders of sources, and single ones. `aira_tasks` runs the scripts of tasks by others. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import { designVersion, ProgramEvaluator } from '../../../src/evaluators/programs/index.ts';
-import { secretFile } from '../../../src/platform/places.ts';
+import { secretFile } from '../../../src/platform/packageRoot.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { jobFor, tinyArena } from '../../adversarial/support/settings.ts';
 
