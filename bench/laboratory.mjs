@@ -14,8 +14,8 @@ import { findNatsServer } from '../dist/evaluators/index.js';
 import { Archive } from '../dist/memory/archive.js';
 import { systemClock } from '../dist/platform/clock.js';
 import { createLogger } from '../dist/platform/log.js';
+import { newToken } from '../dist/platform/seal.js';
 import { systemTimers } from '../dist/platform/timers.js';
-import { newToken } from '../dist/platform/tokens.js';
 
 export const search = 'bench-1';
 export const primitives = ['M', 'mA', 'Mb'];

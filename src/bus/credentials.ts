@@ -10,9 +10,7 @@
 import { join } from 'node:path';
 import { nkeys } from 'nats';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { newSealingKey, publicSealingKey } from '../platform/seal.ts';
-import { keptSecret, readSecret } from '../platform/secretFile.ts';
-import { newToken } from '../platform/tokens.ts';
+import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret } from '../platform/seal.ts';
 import type { Access } from './connection.ts';
 import { type Permissions, permissionsOf, type Role, roles } from './roles.ts';
 

@@ -7,6 +7,8 @@
 import {
   createCipheriv,
   createDecipheriv,
+  createHash,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
@@ -14,7 +16,10 @@ import {
   hkdfSync,
   type KeyObject,
   randomBytes,
+  timingSafeEqual,
 } from 'node:crypto';
+import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** DER prefix of an X25519 public key (RFC 8410); its 32 bytes follow. */
 const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex');
@@ -72,4 +77,55 @@ export function unseal(sealed: string, privatePem: string, context: string): str
   } catch {
     return null;
   }
+}
+
+/**
+ * Secrets in files of their own: mode 0600, in a folder of mode 0700.
+ *
+ * Of several processes that make the same secret at once one wins, and all take that one's; a file is complete whenever it
+ * exists, because it is written aside and then linked into place.
+ */
+
+/** The text of a secret; null where there is none. */
+export function readSecret(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw thrown;
+  }
+}
+
+/** The text of a secret, made where there is none yet. */
+export function keptSecret(path: string, make: () => string): string {
+  const folder = dirname(path);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
+  if (readSecret(path) === null) {
+    const aside = `${path}.${process.pid}`;
+    try {
+      writeFileSync(aside, `${make()}\n`, { mode: 0o600, flush: true });
+      linkSync(aside, path);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
+    } finally {
+      rmSync(aside, { force: true });
+    }
+  }
+  chmodSync(path, 0o600);
+  return readSecret(path) ?? keptSecret(path, make);
+}
+
+/** A token that nobody can guess: 24 random bytes as base64url. */
+export const newToken = (): string => randomBytes(24).toString('base64url');
+
+/** A token for one purpose, the same whenever it is derived from this secret. */
+export const derivedToken = (secret: string, purpose: string): string =>
+  createHmac('sha256', secret).update(purpose).digest('base64url');
+
+/** What is kept of a token by whoever has to recognise it. */
+export const tokenDigest = (token: string): string => createHash('sha256').update(token).digest('hex');
+
+export function isToken(token: string | undefined, digest: string): boolean {
+  return token !== undefined && timingSafeEqual(Buffer.from(tokenDigest(token)), Buffer.from(digest));
 }
