@@ -23,7 +23,7 @@ import { Archive } from '../memory/archive.ts';
 import { privateHome } from '../memory/home.ts';
 import type { Clock } from '../platform/clock.ts';
 import { deferred } from '../platform/deferred.ts';
-import { watchDisk } from '../platform/disk.ts';
+import { watchDisk } from '../platform/folder.ts';
 import type { Logger } from '../platform/log.ts';
 import { derivedToken, newToken } from '../platform/seal.ts';
 import type { Timers } from '../platform/timers.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { systemClock } from '../platform/clock.ts';
-import { freeBytes, leastFreeBytes } from '../platform/disk.ts';
+import { freeBytes, leastFreeBytes } from '../platform/folder.ts';
 import { whyNot } from '../platform/systemErrors.ts';
 import { isThere, privateHome } from './home.ts';
 import { migrate, schemaVersion } from './migrations.ts';

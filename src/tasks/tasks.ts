@@ -13,8 +13,8 @@ import {
   programSpaceSchema,
 } from '../domain/program.ts';
 import { type Profile, profileSchema, type Task } from '../domain/task.ts';
+import { readTextFile } from '../platform/folder.ts';
 import { taskRoots } from '../platform/packageRoot.ts';
-import { readTextFile } from '../platform/textFile.ts';
 import { parseYaml, YamlError, yamlBounds } from '../platform/yaml.ts';
 import { foreignTask } from './airs/task.ts';
 
