@@ -12,10 +12,9 @@ import { connectBus, labAccess, labUsers, roles, sealingKey, startServer } from 
 import { searchSpecSchema } from '../dist/domain/search.js';
 import { findNatsServer } from '../dist/evaluators/index.js';
 import { Archive } from '../dist/memory/archive.js';
-import { systemClock } from '../dist/platform/clock.js';
 import { createLogger } from '../dist/platform/log.js';
 import { newToken } from '../dist/platform/seal.js';
-import { systemTimers } from '../dist/platform/timers.js';
+import { systemClock, systemTimers } from '../dist/platform/timers.js';
 
 export const search = 'bench-1';
 export const primitives = ['M', 'mA', 'Mb'];

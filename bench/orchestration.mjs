@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { createModel, think } from '../dist/agents/index.js';
 import { Archive } from '../dist/memory/archive.js';
-import { systemClock } from '../dist/platform/clock.js';
+import { systemClock } from '../dist/platform/timers.js';
 import {
   agent,
   circumstances,

@@ -29,8 +29,8 @@ import {
   type TlsOptions,
 } from 'nats';
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
-import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
+import type { Clock } from '../platform/timers.ts';
 import type { Meta } from './envelope.ts';
 import { inboxPrefix, type Role } from './roles.ts';
 import { subjects } from './subjects.ts';

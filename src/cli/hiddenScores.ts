@@ -2,7 +2,7 @@ import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../domain/messages.ts';
 import { Archive } from '../memory/archive.ts';
 import { openForReading } from '../memory/database.ts';
-import { systemClock } from '../platform/clock.ts';
+import { systemClock } from '../platform/timers.ts';
 
 type Piece = ReplyOf<'search-tests'>;
 

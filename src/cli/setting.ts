@@ -10,9 +10,8 @@ import {
   registeredTasks,
 } from '../evaluators/index.ts';
 import { readingRoom } from '../literature/index.ts';
-import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
-import { systemTimers } from '../platform/timers.ts';
+import { systemClock, systemTimers } from '../platform/timers.ts';
 import { type NatsOptions, natsAccess } from './nats.ts';
 import { airaVersion } from './writeReport.ts';
 

@@ -1,9 +1,8 @@
 import type { SpaceKind } from '../domain/space.ts';
 import type { DeviceClass } from '../domain/task.ts';
-import type { Clock } from '../platform/clock.ts';
 import type { Device } from '../platform/devices.ts';
 import type { Logger } from '../platform/log.ts';
-import type { Timers } from '../platform/timers.ts';
+import type { Clock, Timers } from '../platform/timers.ts';
 import { ContentGuard } from './contentGuard.ts';
 import type { Evaluator } from './evaluator.ts';
 import { OwnTasks } from './ownTasks.ts';

@@ -17,8 +17,8 @@ import { type FailureReason, failureSchema, type Job, type Measurement, type Out
 import type { EvaluationKey } from '../domain/ids.ts';
 import { stackSpace } from '../domain/space.ts';
 import { fitnessOf } from '../domain/task.ts';
-import type { Clock } from '../platform/clock.ts';
 import { printable } from '../platform/printable.ts';
+import type { Clock } from '../platform/timers.ts';
 import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './protocol.ts';
 
 const longestMessage = 2000;

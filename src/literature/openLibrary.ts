@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
 import type { ReadingBudget } from '../domain/literature.ts';
-import type { Clock } from '../platform/clock.ts';
 import { makeFolder } from '../platform/folder.ts';
 import type { Logger } from '../platform/log.ts';
-import type { Timers } from '../platform/timers.ts';
+import type { Clock, Timers } from '../platform/timers.ts';
 import { corpusDirectory, loadCorpus } from './corpus.ts';
 import { LiteratureClient } from './http/client.ts';
 import { ResponseCache } from './http/responseCache.ts';

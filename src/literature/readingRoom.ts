@@ -1,9 +1,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isOnline, type OpenRetriever } from '../domain/literature.ts';
-import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
-import type { Timers } from '../platform/timers.ts';
+import type { Clock, Timers } from '../platform/timers.ts';
 import type { Library } from './library.ts';
 import { notesRetriever } from './notesRetriever.ts';
 import { type OnlineSetting, openLibrary } from './openLibrary.ts';

@@ -1,5 +1,5 @@
 import { RetryableError } from '../domain/errors.ts';
-import type { Clock } from '../platform/clock.ts';
+import type { Clock } from '../platform/timers.ts';
 import type { ChatFault } from './faults.ts';
 
 /** So many failures within the window, and a provider is left alone until the next probe. */

@@ -5,9 +5,8 @@ import { BudgetError, RetryableError, TerminalError } from '../domain/errors.ts'
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { type Rng, rngFor } from '../domain/rng.ts';
-import type { Clock } from '../platform/clock.ts';
 import { printable } from '../platform/printable.ts';
-import { pause, type Timers } from '../platform/timers.ts';
+import { type Clock, pause, type Timers } from '../platform/timers.ts';
 import { type Breaker, ProviderDownError } from './breaker.ts';
 import type { Answered, Cassette, Entry, Scope } from './cassette.ts';
 import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';

@@ -1,7 +1,6 @@
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
-import { systemClock } from '../platform/clock.ts';
-import { systemTimers } from '../platform/timers.ts';
+import { systemClock, systemTimers } from '../platform/timers.ts';
 import { Cassette } from './cassette.ts';
 import { Gateway } from './gateway.ts';
 import { loadPrices } from './prices.ts';

@@ -1,5 +1,4 @@
-import type { Clock } from '../platform/clock.ts';
-import type { Timers } from '../platform/timers.ts';
+import type { Clock, Timers } from '../platform/timers.ts';
 import { asFault, ChatFault } from './faults.ts';
 
 /** How long a provider may keep still, in milliseconds. */

@@ -1,4 +1,5 @@
 /** Waiting as a dependency, so that tests reach a deadline without waiting for it (I5). */
+
 export interface Timers {
   /** Runs `action` once, `ms` milliseconds from now. The answer calls it off. */
   after(ms: number, action: () => void): () => void;
@@ -35,3 +36,16 @@ export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<
     else signal.addEventListener('abort', onAbort, { once: true });
   });
 }
+
+/** Time as a dependency, so that decisions and tests do not depend on the machine's own (I5). */
+export interface Clock {
+  /** Milliseconds since the epoch: for records, never for durations. */
+  now(): number;
+  /** Milliseconds that only grow: for deadlines and durations, untouched by clock changes. */
+  monotonic(): number;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { connectBus } from '../../src/bus/index.ts';
 import { type NatsOptions, natsAccess } from '../../src/cli/nats.ts';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import { systemClock } from '../../src/platform/clock.ts';
+import { systemClock } from '../../src/platform/timers.ts';
 import { binary, laboratory, quiet, until } from './support.ts';
 
 const lab = laboratory();

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Link, openLink } from '../../src/bus/connection.ts';
 import type { NatsServer } from '../../src/bus/index.ts';
 import { pull } from '../../src/bus/pull.ts';
-import { systemClock } from '../../src/platform/clock.ts';
+import { systemClock } from '../../src/platform/timers.ts';
 import { everyAccess, laboratory, quiet, rawConnection } from './support.ts';
 
 const lab = laboratory();

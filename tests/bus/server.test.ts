@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connectBus, startServer } from '../../src/bus/index.ts';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import { systemClock } from '../../src/platform/clock.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../src/platform/processes.ts';
+import { systemClock } from '../../src/platform/timers.ts';
 import { binary, everyAccess, laboratory, quiet, until } from './support.ts';
 
 const root = join(import.meta.dirname, '../..');

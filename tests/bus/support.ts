@@ -16,7 +16,7 @@ import {
 import { contentHash } from '../../src/domain/canonical.ts';
 import { type EvaluationResult, evaluationResultSchema, type Job, jobSchema } from '../../src/domain/evaluation.ts';
 import { eventSchema, type LabEvent } from '../../src/domain/messages.ts';
-import { systemClock } from '../../src/platform/clock.ts';
+import { systemClock } from '../../src/platform/timers.ts';
 
 export const binary = 'nats-server';
 export const quiet = pino({ level: 'silent' });

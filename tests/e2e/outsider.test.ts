@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { connectBus, type Handlers } from '../../src/bus/index.ts';
-import { systemClock } from '../../src/platform/clock.ts';
+import { systemClock } from '../../src/platform/timers.ts';
 import { quiet, until } from '../bus/support.ts';
 import { freePort } from '../chaos/distributedLab.ts';
 import { serve } from '../chaos/server.ts';

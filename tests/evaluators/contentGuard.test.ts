@@ -20,8 +20,7 @@ import {
   readingOf,
   versionFor,
 } from '../../src/evaluators/index.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import { systemTimers } from '../../src/platform/timers.ts';
+import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { smallTask } from '../support/smallTasks.ts';
 import { key } from './support/jobs.ts';
 

@@ -16,8 +16,7 @@ import {
   registerTask,
   versionFor,
 } from '../../src/evaluators/index.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import { systemTimers } from '../../src/platform/timers.ts';
+import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from './support/jobs.ts';
 

@@ -5,8 +5,7 @@ import { onTestFinished } from 'vitest';
 import type { IndexedDocument } from '../../src/literature/document.ts';
 import { type ClientSetting, LiteratureClient } from '../../src/literature/http/client.ts';
 import { ResponseCache } from '../../src/literature/http/responseCache.ts';
-import type { Clock } from '../../src/platform/clock.ts';
-import type { Timers } from '../../src/platform/timers.ts';
+import type { Clock, Timers } from '../../src/platform/timers.ts';
 import { temporaryFolder } from '../support/home.ts';
 
 /** Time that passes only when a test says so, for clock and timers alike. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Clock } from '../../src/platform/clock.ts';
+import type { Clock } from '../../src/platform/timers.ts';
 
 /** An empty folder that goes with the test. */
 export function temporaryFolder(): string {

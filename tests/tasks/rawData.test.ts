@@ -6,8 +6,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { contentOf, findPython, loadTask, openEvaluator, profileOf, versionFor } from '../../src/evaluators/index.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import { systemTimers } from '../../src/platform/timers.ts';
+import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
 

@@ -25,8 +25,7 @@ import {
   profileOf,
   versionFor,
 } from '../../src/evaluators/index.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import { systemTimers } from '../../src/platform/timers.ts';
+import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { probeSandbox, Sandbox } from '../../src/sandbox/index.ts';
 import { runTaskScript, type ScriptOrder } from '../../src/tasks/taskScripts.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';

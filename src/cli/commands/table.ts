@@ -17,8 +17,8 @@ import {
   tableTrainer,
   workerCommand,
 } from '../../evaluators/index.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { makeFolder } from '../../platform/folder.ts';
+import { systemClock } from '../../platform/timers.ts';
 import { clockTime } from '../display/display.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import { jsonOption, numberWithin, option, withOptions } from '../options.ts';

@@ -14,12 +14,11 @@ import { failureSchema, type Job, type Measurement, type Outcome } from '../../d
 import type { Files } from '../../domain/program.ts';
 import { fitnessOf } from '../../domain/task.ts';
 import type { Environment } from '../../platform/childProcess.ts';
-import { type Clock, systemClock } from '../../platform/clock.ts';
 import { type Device, deviceClassOf } from '../../platform/devices.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';
 import { secretFile } from '../../platform/packageRoot.ts';
 import { printable } from '../../platform/printable.ts';
-import { systemTimers, type Timers } from '../../platform/timers.ts';
+import { type Clock, systemClock, systemTimers, type Timers } from '../../platform/timers.ts';
 import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from '../evaluator.ts';

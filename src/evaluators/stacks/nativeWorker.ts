@@ -16,12 +16,11 @@
  */
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/evaluation.ts';
-import { type Clock, systemClock } from '../../platform/clock.ts';
 import { type Deferred, deferred } from '../../platform/deferred.ts';
 import { deviceClassOf } from '../../platform/devices.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';
 import { type MemoryProbe, procMemory } from '../../platform/processes.ts';
-import { systemTimers, type Timers } from '../../platform/timers.ts';
+import { type Clock, systemClock, systemTimers, type Timers } from '../../platform/timers.ts';
 import type { EvaluateHandlers, Evaluator } from '../evaluator.ts';
 import { Population, type Verdict } from '../population.ts';
 import type { Hello, WorkerEvent } from '../protocol.ts';

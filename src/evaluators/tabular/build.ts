@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
-import type { Clock } from '../../platform/clock.ts';
+import type { Clock } from '../../platform/timers.ts';
 import {
   allArchitectures,
   readTable,

@@ -1,7 +1,6 @@
 import { AiraError, errorMessage, TerminalError } from '../../domain/errors.ts';
-import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/log.ts';
-import { pause, type Timers } from '../../platform/timers.ts';
+import { type Clock, pause, type Timers } from '../../platform/timers.ts';
 import { BusyError, OfflineError, RefusedError } from './errors.ts';
 import { readCapped } from './readCapped.ts';
 import type { CachedResponse, ResponseCache } from './responseCache.ts';

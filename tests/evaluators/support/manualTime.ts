@@ -1,5 +1,4 @@
-import type { Clock } from '../../../src/platform/clock.ts';
-import type { Timers } from '../../../src/platform/timers.ts';
+import type { Clock, Timers } from '../../../src/platform/timers.ts';
 
 interface Entry {
   at: number;
