@@ -7,13 +7,12 @@ import type { ReplyOf } from '../domain/messages.ts';
 import { type Rng, rngFor } from '../domain/rng.ts';
 import { printable } from '../platform/printable.ts';
 import { type Clock, pause, type Timers } from '../platform/timers.ts';
-import { type Breaker, ProviderDownError } from './breaker.ts';
 import type { Answered, Cassette, Entry, Scope } from './cassette.ts';
 import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import { redacted } from './keys.ts';
 import { cost, likelyUsage, mostUsage, type Prices } from './prices.ts';
-import { type RetryPolicy, retrying } from './retry.ts';
+import { type Breaker, ProviderDownError, type RetryPolicy, retrying } from './retry.ts';
 
 /** Where calls are reserved and settled: the ledger, over whatever leads there. Both may be repeated without harm. */
 export interface CallLedger {

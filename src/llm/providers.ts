@@ -3,10 +3,10 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { type ChatModelName, chatArms, type Provider, splitModel } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Clock } from '../platform/timers.ts';
-import { Breaker } from './breaker.ts';
 import type { ChatModel, ChatRequest } from './chat.ts';
 import type { Endpoint, Keyring } from './keys.ts';
 import type { Prices } from './prices.ts';
+import { Breaker } from './retry.ts';
 import type { Watch } from './stream.ts';
 
 type Adapter = (endpoint: Endpoint, watch: Watch) => ChatModel;

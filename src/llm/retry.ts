@@ -1,6 +1,6 @@
+import { RetryableError } from '../domain/errors.ts';
 import type { Rng } from '../domain/rng.ts';
-import { pause, type Timers } from '../platform/timers.ts';
-import type { Breaker } from './breaker.ts';
+import { type Clock, pause, type Timers } from '../platform/timers.ts';
 import { ChatFault } from './faults.ts';
 
 export interface RetryPolicy {
@@ -46,5 +46,73 @@ export async function retrying<T>(
       if (thrown.kind === 'rejected' || number >= policy.tries) throw thrown;
       await pause(timers, backoff(policy, number, thrown.retryAfterMs, rng), signal);
     }
+  }
+}
+
+/** So many failures within the window, and a provider is left alone until the next probe. */
+const mostFailures = 5;
+const windowMs = 60_000;
+const probeEveryMs = 30_000;
+
+/** Thrown when a provider failed so often that it is left alone for a while. Worth another try after that. */
+export class ProviderDownError extends RetryableError {
+  constructor(provider: string, retryAfterMs: number, last: string) {
+    super('provider-down', `${provider} is left alone for a while after repeated failures: ${last}`, retryAfterMs);
+  }
+}
+
+/**
+ * The circuit breaker of one provider at one address, shared by all agents of this process.
+ *
+ * Role: keeps a provider that is down from being asked again and again by everybody. Non-role: pausing, repeating.
+ *
+ * K1. Closed it lets everything pass; `mostFailures` failures within `windowMs` open it; any success closes it.
+ * K2. Open it lets one probe pass each `probeEveryMs`, and refuses everything else at once.
+ * K3. A request that was turned down is no failure of the provider: it answered.
+ */
+export class Breaker {
+  readonly #provider: string;
+  readonly #clock: Clock;
+  #failures: number[] = [];
+  #nextProbeAt: number | null = null;
+  /** The kind and no more: messages of providers may quote keys. */
+  #last = '';
+
+  constructor(provider: string, clock: Clock) {
+    this.#provider = provider;
+    this.#clock = clock;
+  }
+
+  get isOpen(): boolean {
+    return this.#nextProbeAt !== null;
+  }
+
+  /** @throws ProviderDownError while it is open, except for the probe whose turn it is. */
+  enter(): void {
+    if (this.#nextProbeAt === null) return;
+    const wait = this.#nextProbeAt - this.#clock.monotonic();
+    if (wait > 0) throw new ProviderDownError(this.#provider, Math.ceil(wait), this.#last);
+    this.#nextProbeAt = this.#clock.monotonic() + probeEveryMs;
+  }
+
+  succeeded(): void {
+    this.#failures = [];
+    this.#nextProbeAt = null;
+  }
+
+  /** The request was called off by its caller: says nothing about the provider. */
+  abandoned(): void {
+    if (this.#nextProbeAt !== null) this.#nextProbeAt = this.#clock.monotonic();
+  }
+
+  failed(fault: ChatFault): void {
+    if (fault.kind === 'rejected') {
+      this.succeeded();
+      return;
+    }
+    const now = this.#clock.monotonic();
+    this.#last = fault.kind;
+    this.#failures = [...this.#failures.filter((at) => at > now - windowMs), now];
+    if (this.#failures.length >= mostFailures) this.#nextProbeAt ??= now + probeEveryMs;
   }
 }
