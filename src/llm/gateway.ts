@@ -6,13 +6,13 @@ import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { type Rng, rngFor } from '../domain/rng.ts';
 import { printable } from '../platform/printable.ts';
-import { type Clock, pause, type Timers } from '../platform/timers.ts';
-import type { Answered, Cassette, Entry, Scope } from './cassette.ts';
+import { type Clock, pause, systemClock, systemTimers, type Timers } from '../platform/timers.ts';
+import { type Answered, Cassette, type Entry, type Scope } from './cassette.ts';
 import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import { redacted } from './keys.ts';
-import { cost, likelyUsage, mostUsage, type Prices } from './prices.ts';
-import { type Breaker, ProviderDownError, type RetryPolicy, retrying } from './retry.ts';
+import { cost, likelyUsage, loadPrices, mostUsage, type Prices } from './prices.ts';
+import { type Breaker, ProviderDownError, type RetryPolicy, retrying, usualRetries } from './retry.ts';
 
 /** Where calls are reserved and settled: the ledger, over whatever leads there. Both may be repeated without harm. */
 export interface CallLedger {
@@ -293,4 +293,27 @@ function withStanding(request: ChatRequest, standing: string): ChatRequest {
   if (!end) return request;
   const results = [...last.results.slice(0, -1), { ...end, text: `${end.text}\n\n${standing}` }];
   return { ...request, messages: [...before, { ...last, results }] };
+}
+
+/**
+ * A gateway that can answer from a recording and do nothing else: for audits, which must change neither ledger nor bill.
+ *
+ * @throws PrerequisiteError when the recording is missing or damaged.
+ */
+export function replayedGateway(search: SearchId, recording: string): Gateway {
+  const never = (): never => {
+    throw new TerminalError('replay-only', 'a recording asks nobody');
+  };
+  return new Gateway({
+    search,
+    model: never,
+    ledger: { reserve: async () => never(), settle: async () => undefined },
+    cassette: Cassette.replay(recording),
+    prices: loadPrices(),
+    redact: (text) => text,
+    retries: usualRetries,
+    clock: systemClock,
+    timers: systemTimers,
+    ids: never,
+  });
 }
