@@ -4,6 +4,14 @@ import { agentNameSchema, nodeIdSchema } from './ids.ts';
 import { evidenceIdSchema, provenanceSchema, readingSchema } from './literature.ts';
 import { soleModelSchema } from './model.ts';
 
+/**
+ * What an agent did to obtain a candidate. `improve` varies one scored parent, `crossover` joins two, `debug` mends a
+ * candidate that gave no score.
+ */
+export const operators = ['draft', 'improve', 'crossover', 'debug'] as const;
+export const operatorSchema = z.enum(operators);
+export type Operator = z.infer<typeof operatorSchema>;
+
 /** Nodes that the laboratory itself adds beside those of the agents. */
 export const originSchema = z.enum([...operators, 'reference', 'aggregate']);
 export type Origin = z.infer<typeof originSchema>;
@@ -145,11 +153,3 @@ export function mergeNodes(before: readonly ViewNode[], changed: readonly ViewNo
   for (const node of changed) nodes.set(node.id, node);
   return [...nodes.values()].sort(byAge);
 }
-
-/**
- * What an agent did to obtain a candidate. `improve` varies one scored parent, `crossover` joins two, `debug` mends a
- * candidate that gave no score.
- */
-export const operators = ['draft', 'improve', 'crossover', 'debug'] as const;
-export const operatorSchema = z.enum(operators);
-export type Operator = z.infer<typeof operatorSchema>;
