@@ -14,8 +14,7 @@ import {
   type Retriever,
 } from '../domain/literature.ts';
 import type { Logger } from '../platform/log.ts';
-import { type Corpus, noteDocument } from './corpus.ts';
-import { type IndexedDocument, wholeText } from './document.ts';
+import { type Corpus, type IndexedDocument, noteDocument, wholeText } from './corpus.ts';
 import { OwnResults } from './ownResults.ts';
 import { telling } from './query.ts';
 import { SearchIndex } from './searchIndex.ts';

@@ -1,5 +1,5 @@
 import { type EvidenceId, evidenceIdSchema, type OwnResult } from '../domain/literature.ts';
-import type { IndexedDocument } from './document.ts';
+import type { IndexedDocument } from './corpus.ts';
 import { type Hit, type IndexQuery, SearchIndex } from './searchIndex.ts';
 
 /** Equal results give equal answers whenever they are asked, so that no clock enters them. */

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { Item, LiteratureSource } from '../domain/literature.ts';
-import { type IndexedDocument, indexedDocumentSchema } from './document.ts';
+import { type IndexedDocument, indexedDocumentSchema } from './corpus.ts';
 import { matchExpression } from './query.ts';
 import { capText, cleanLine, cleanText } from './text.ts';
 

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseArchitecture, primitives } from '../../src/domain/architecture.ts';
 import { concerns, hintFit, stretched } from '../../src/domain/hints.ts';
-import { corpusDirectory, loadCorpus, noteDocument } from '../../src/literature/corpus.ts';
-import { indexedDocumentSchema } from '../../src/literature/document.ts';
+import { corpusDirectory, indexedDocumentSchema, loadCorpus, noteDocument } from '../../src/literature/corpus.ts';
 import { temporaryFolder } from '../support/home.ts';
 
 const corpus = loadCorpus();

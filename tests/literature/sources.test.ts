@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { itemSchema } from '../../src/domain/literature.ts';
-import { indexedDocumentSchema } from '../../src/literature/document.ts';
+import { indexedDocumentSchema } from '../../src/literature/corpus.ts';
 import { arxivSource, parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
 import { githubCodeSource } from '../../src/literature/sources/githubCode.ts';
 import { openAlexSource, rebuildAbstract } from '../../src/literature/sources/openAlex.ts';

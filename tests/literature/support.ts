@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import type { IndexedDocument } from '../../src/literature/document.ts';
+import type { IndexedDocument } from '../../src/literature/corpus.ts';
 import { type ClientSetting, LiteratureClient } from '../../src/literature/http/client.ts';
 import { ResponseCache } from '../../src/literature/http/responseCache.ts';
 import type { Clock, Timers } from '../../src/platform/timers.ts';

@@ -1,6 +1,6 @@
 import { parseXml, XmlElement, XmlError } from '@rgrove/parse-xml';
 import { type EvidenceId, evidenceIdSchema } from '../../domain/literature.ts';
-import type { IndexedDocument } from '../document.ts';
+import type { IndexedDocument } from '../corpus.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
 import { telling, words } from '../query.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import type { Item, LiteratureSource } from '../../domain/literature.ts';
-import type { IndexedDocument } from '../document.ts';
+import type { IndexedDocument } from '../corpus.ts';
 import type { GetRequest, LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
 import { telling } from '../query.ts';
