@@ -16,10 +16,9 @@ import {
 import type { Logger } from '../platform/log.ts';
 import { type Corpus, type IndexedDocument, noteDocument, wholeText } from './corpus.ts';
 import { OwnResults } from './ownResults.ts';
-import { telling } from './query.ts';
 import { SearchIndex } from './searchIndex.ts';
 import type { OnlineSource } from './sources/source.ts';
-import { capText, cleanLine, cleanText } from './text.ts';
+import { capText, cleanLine, cleanText, telling } from './text.ts';
 import { type Candidate, varied } from './variety.ts';
 
 /**

@@ -2,8 +2,7 @@ import { rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { Item, LiteratureSource } from '../domain/literature.ts';
 import { type IndexedDocument, indexedDocumentSchema } from './corpus.ts';
-import { matchExpression } from './query.ts';
-import { capText, cleanLine, cleanText } from './text.ts';
+import { capText, cleanLine, cleanText, matchExpression } from './text.ts';
 
 /**
  * A full-text index in SQLite's FTS5, ranked by BM25.

@@ -1,5 +1,5 @@
 import type { LiteratureSource } from '../domain/literature.ts';
-import { telling } from './query.ts';
+import { telling } from './text.ts';
 
 /**
  * A choice among ranked works that neither repeats itself nor comes from one place alone: maximal marginal relevance

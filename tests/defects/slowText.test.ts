@@ -19,9 +19,8 @@ import { editsBelow, type Known, tooClose } from '../../src/domain/memory.ts';
 import { modelSchema } from '../../src/domain/model.ts';
 import { parseProgram, programInSpace } from '../../src/domain/program.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
-import { matchExpression } from '../../src/literature/query.ts';
 import { parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
-import { capText, cleanText } from '../../src/literature/text.ts';
+import { capText, cleanText, matchExpression } from '../../src/literature/text.ts';
 import { argumentsOf } from '../../src/llm/chat.ts';
 import { faultOf } from '../../src/llm/faults.ts';
 import { readAnswer } from '../../src/llm/structured.ts';
@@ -176,7 +175,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     }),
   ],
   'literature/text.ts': [on(kilobytes64, (text) => cleanText(text)), on(kilobytes64, (text) => capText(text, 100))],
-  'literature/query.ts': [on(kilobytes8, (text) => matchExpression(text))],
+  'literature/text.ts': [on(kilobytes8, (text) => matchExpression(text))],
   'literature/sources/arxiv.ts': [on([...slow(128 * 1024), feed(60)], (text) => parseArxivFeed(text, ''))],
   'platform/printable.ts': [on(kilobytes64, (text) => printable(text))],
   'platform/yaml.ts': [

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { matchExpression } from '../../src/literature/query.ts';
 import { SearchIndex } from '../../src/literature/searchIndex.ts';
+import { matchExpression } from '../../src/literature/text.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { documentOf } from './support.ts';
 

@@ -3,7 +3,7 @@ import { type EvidenceId, evidenceIdSchema } from '../../domain/literature.ts';
 import type { IndexedDocument } from '../corpus.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
-import { telling, words } from '../query.ts';
+import { telling, words } from '../text.ts';
 import { foundDocument, type OnlineSource, searchTtlMs } from './source.ts';
 
 /** arXiv asks for no more than one request in three seconds, over one connection. */

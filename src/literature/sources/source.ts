@@ -4,8 +4,7 @@ import type { Item, LiteratureSource } from '../../domain/literature.ts';
 import type { IndexedDocument } from '../corpus.ts';
 import type { GetRequest, LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
-import { telling } from '../query.ts';
-import { cleanLine } from '../text.ts';
+import { cleanLine, telling } from '../text.ts';
 
 export interface SourceQuery {
   readonly text: string;
