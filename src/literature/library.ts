@@ -1,9 +1,11 @@
 import { AiraError, errorMessage, TerminalError } from '../domain/errors.ts';
 import {
   type EvidenceId,
+  evidenceIdSchema,
   type Item,
   type LiteratureQuery,
   type LiteratureSource,
+  type OwnResult,
   onlineSources,
   type Reading,
   type ReadingBudget,
@@ -15,11 +17,9 @@ import {
 } from '../domain/literature.ts';
 import type { Logger } from '../platform/log.ts';
 import { type Corpus, type IndexedDocument, noteDocument, wholeText } from './corpus.ts';
-import { OwnResults } from './ownResults.ts';
-import { SearchIndex } from './searchIndex.ts';
+import { type Hit, type IndexQuery, SearchIndex } from './searchIndex.ts';
 import type { OnlineSource } from './sources/source.ts';
 import { capText, cleanLine, cleanText, telling } from './text.ts';
-import { type Candidate, varied } from './variety.ts';
 
 /**
  * All that agents can read, behind one door: Aira's notes, the laboratory's own results, and online services.
@@ -237,4 +237,100 @@ function sameWork({ url, title, kind, id }: IndexedDocument): string {
 function itemOf({ document, snippet }: Ranked): Item {
   const { topic: _, abstract: __, body: ___, ...item } = document;
   return { ...item, snippet: capText(cleanText(snippet), snippetCap).text };
+}
+
+/** Equal results give equal answers whenever they are asked, so that no clock enters them. */
+const noMoment = '1970-01-01T00:00:00Z';
+
+function documentOf({ id, title, text, author }: OwnResult): IndexedDocument {
+  return {
+    id: evidenceIdSchema.parse(`archive:${id}`),
+    source: 'archive',
+    url: null,
+    retrievedAt: noMoment,
+    licence: "the laboratory's own",
+    kind: 'lesson',
+    topic: null,
+    title,
+    authors: [author],
+    year: null,
+    abstract: text,
+    body: '',
+    hints: [],
+    certainty: 'unverified',
+  };
+}
+
+/**
+ * The laboratory's own results as one thought may know them: an index in memory, made of what the thought brings along and
+ * dropped with it, so that no other thought's knowledge can be found in it or move its ranking (I5).
+ */
+export class OwnResults {
+  readonly #index = new SearchIndex();
+
+  constructor(results: readonly OwnResult[]) {
+    this.#index.put(results.map(documentOf));
+  }
+
+  search(query: IndexQuery): Hit[] {
+    return this.#index.search(query);
+  }
+
+  get(id: EvidenceId): IndexedDocument | null {
+    return this.#index.get(id);
+  }
+}
+
+/**
+ * A choice among ranked works that neither repeats itself nor comes from one place alone: maximal marginal relevance
+ * (Carbonell and Goldstein 1998), with a cap per source.
+ */
+
+export interface Candidate {
+  readonly source: LiteratureSource;
+  /** In [0, 1], comparable between sources. */
+  readonly relevance: number;
+  /** What the likeness of two works is judged by. */
+  readonly text: string;
+}
+
+/** Weight of relevance against novelty. */
+const lambda = 0.7;
+
+/** Share of words that two works have in common, of all that either has. */
+function likeness(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
+  if (a.size === 0 || b.size === 0) return 0;
+  let common = 0;
+  for (const word of a) if (b.has(word)) common++;
+  return common / (a.size + b.size - common);
+}
+
+/**
+ * At most `limit` of them, best first. No source fills more than `share` of the places while others have something to
+ * offer. Among equals the earlier one wins.
+ */
+export function varied<T extends Candidate>(candidates: readonly T[], limit: number, share = 0.6): T[] {
+  const bags = new Map(candidates.map((candidate) => [candidate, new Set(telling(candidate.text))]));
+  const bag = (candidate: T) => bags.get(candidate) as ReadonlySet<string>;
+  const sources = new Set(candidates.map(({ source }) => source)).size;
+  const cap = sources > 1 ? Math.max(1, Math.ceil(limit * share)) : limit;
+  const rest = [...candidates];
+  const chosen: T[] = [];
+  const taken = new Map<LiteratureSource, number>();
+  while (chosen.length < limit && rest.length > 0) {
+    const open = rest.filter(({ source }) => (taken.get(source) ?? 0) < cap);
+    // Where only capped sources are left, a full answer is worth more than a mixed one.
+    const pool = open.length > 0 ? open : rest;
+    let best = pool[0] as T;
+    let bestValue = Number.NEGATIVE_INFINITY;
+    for (const candidate of pool) {
+      const nearest = chosen.reduce((most, other) => Math.max(most, likeness(bag(candidate), bag(other))), 0);
+      const value = lambda * candidate.relevance - (1 - lambda) * nearest;
+      if (value > bestValue) [best, bestValue] = [candidate, value];
+    }
+    chosen.push(best);
+    rest.splice(rest.indexOf(best), 1);
+    taken.set(best.source, (taken.get(best.source) ?? 0) + 1);
+  }
+  return chosen;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { literatureSources } from '../../src/domain/literature.ts';
-import { varied } from '../../src/literature/variety.ts';
+import { varied } from '../../src/literature/library.ts';
 
 const work = (source: (typeof literatureSources)[number], relevance: number, text: string) => ({
   source,
