@@ -3,8 +3,7 @@ import { itemSchema, type LiteratureQuery } from '../../src/domain/literature.ts
 import { loadCorpus } from '../../src/literature/corpus.ts';
 import { MalformedAnswerError, OfflineError } from '../../src/literature/http/errors.ts';
 import { Library, type LibrarySetting } from '../../src/literature/library.ts';
-import { notesRetriever } from '../../src/literature/notesRetriever.ts';
-import { type OnlineSetting, openLibrary } from '../../src/literature/openLibrary.ts';
+import { notesRetriever, type OnlineSetting, openLibrary } from '../../src/literature/openLibrary.ts';
 import type { OnlineSource } from '../../src/literature/sources/source.ts';
 import { textCap } from '../../src/literature/text.ts';
 import { temporaryFolder } from '../support/home.ts';
