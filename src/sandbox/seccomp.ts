@@ -5,9 +5,7 @@
  * vsock), what has often been a way into the kernel (bpf, io_uring, userfaultfd, performance events, keys), and what tells of other
  * programs' use of a file (inotify, fanotify, dnotify, leases). Locks stay: sqlite needs them, and they are taken on private inodes.
  */
-import { PrerequisiteError } from '../domain/errors.ts';
-import { assemble, type Instruction, jump, label, load, returns } from './bpf.ts';
-import { type Syscall, syscalls } from './syscalls.ts';
+import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 
 export type Processor = 'x64' | 'arm64';
 
@@ -139,3 +137,157 @@ export function seccompFilter(processor: string = process.arch, options: FilterO
   }
   return assemble(filterInstructions(processor, options));
 }
+
+/**
+ * The part of classic BPF that a seccomp filter needs: load a word of `struct seccomp_data`, compare, return.
+ *
+ * Encoding: `struct sock_filter { u16 code; u8 jt; u8 jf; u32 k; }`, little endian on both processors that are served
+ * (linux/filter.h). Jumps are written with labels and resolved here, since a distance that is off by one silently permits.
+ */
+
+export type Instruction =
+  | { readonly op: 'load'; readonly offset: number }
+  | {
+      readonly op: 'jump';
+      /** What is asked of the loaded word: equal, at least, or any bit in common. */
+      readonly test: 'equal' | 'atLeast' | 'anyBit';
+      readonly value: number;
+      /** Labels to go to; the next instruction where one is left out. */
+      readonly yes?: string;
+      readonly no?: string;
+    }
+  | { readonly op: 'return'; readonly value: number }
+  | { readonly op: 'label'; readonly name: string };
+
+export const load = (offset: number): Instruction => ({ op: 'load', offset });
+export const returns = (value: number): Instruction => ({ op: 'return', value });
+export const label = (name: string): Instruction => ({ op: 'label', name });
+export const jump = (
+  test: 'equal' | 'atLeast' | 'anyBit',
+  value: number,
+  to: { readonly yes?: string; readonly no?: string },
+): Instruction => ({ op: 'jump', test, value, ...to });
+
+/** BPF_LD|BPF_W|BPF_ABS, BPF_RET|BPF_K, and BPF_JMP|BPF_K with JEQ, JGE and JSET. */
+const codes = { load: 0x20, return: 0x06, equal: 0x15, atLeast: 0x35, anyBit: 0x45 } as const;
+export const opcodes = codes;
+export const instructionBytes = 8;
+const furthestJump = 255;
+/** BPF_MAXINSNS of the kernel. */
+const longestProgram = 4096;
+
+/** @throws TerminalError `bpf` for an unknown or backward label, a jump too far, or a program too long for the kernel. */
+export function assemble(program: readonly Instruction[]): Buffer {
+  const places = new Map<string, number>();
+  let length = 0;
+  for (const instruction of program) {
+    if (instruction.op === 'label') places.set(instruction.name, length);
+    else length += 1;
+  }
+  if (length > longestProgram) throw new TerminalError('bpf', `a filter of ${length} instructions is too long`);
+  const bytes = Buffer.alloc(length * instructionBytes);
+  let index = 0;
+  const distance = (name: string | undefined): number => {
+    if (name === undefined) return 0;
+    const place = places.get(name);
+    const steps = place === undefined ? -1 : place - index - 1;
+    if (steps < 0 || steps > furthestJump) throw new TerminalError('bpf', `no jump of a filter can reach "${name}"`);
+    return steps;
+  };
+  const put = (code: number, yes: number, no: number, value: number): void => {
+    const at = index * instructionBytes;
+    bytes.writeUInt16LE(code, at);
+    bytes.writeUInt8(yes, at + 2);
+    bytes.writeUInt8(no, at + 3);
+    bytes.writeUInt32LE(value >>> 0, at + 4);
+    index += 1;
+  };
+  for (const instruction of program) {
+    if (instruction.op === 'load') put(codes.load, 0, 0, instruction.offset);
+    else if (instruction.op === 'return') put(codes.return, 0, 0, instruction.value);
+    else if (instruction.op === 'jump') {
+      put(codes[instruction.test], distance(instruction.yes), distance(instruction.no), instruction.value);
+    }
+  }
+  return bytes;
+}
+
+/**
+ * Numbers of the system calls that the filter names, from the kernel's own tables (`arch/x86/entry/syscalls/syscall_64.tbl`
+ * and `include/uapi/asm-generic/unistd.h`). Null where the processor's table has no such call.
+ */
+export const syscalls = {
+  clone: { x64: 56, arm64: 220 },
+  clone3: { x64: 435, arm64: 435 },
+  socket: { x64: 41, arm64: 198 },
+  socketpair: { x64: 53, arm64: 199 },
+  ioctl: { x64: 16, arm64: 29 },
+  fcntl: { x64: 72, arm64: 25 },
+  memfd_create: { x64: 319, arm64: 279 },
+  shmget: { x64: 29, arm64: 194 },
+  ptrace: { x64: 101, arm64: 117 },
+  process_vm_readv: { x64: 310, arm64: 270 },
+  process_vm_writev: { x64: 311, arm64: 271 },
+  kcmp: { x64: 312, arm64: 272 },
+  pidfd_getfd: { x64: 438, arm64: 438 },
+  mount: { x64: 165, arm64: 40 },
+  umount2: { x64: 166, arm64: 39 },
+  pivot_root: { x64: 155, arm64: 41 },
+  chroot: { x64: 161, arm64: 51 },
+  setns: { x64: 308, arm64: 268 },
+  unshare: { x64: 272, arm64: 97 },
+  move_mount: { x64: 429, arm64: 429 },
+  open_tree: { x64: 428, arm64: 428 },
+  fsopen: { x64: 430, arm64: 430 },
+  fsconfig: { x64: 431, arm64: 431 },
+  fsmount: { x64: 432, arm64: 432 },
+  fspick: { x64: 433, arm64: 433 },
+  mount_setattr: { x64: 442, arm64: 442 },
+  add_key: { x64: 248, arm64: 217 },
+  request_key: { x64: 249, arm64: 218 },
+  keyctl: { x64: 250, arm64: 219 },
+  bpf: { x64: 321, arm64: 280 },
+  perf_event_open: { x64: 298, arm64: 241 },
+  userfaultfd: { x64: 323, arm64: 282 },
+  io_uring_setup: { x64: 425, arm64: 425 },
+  io_uring_enter: { x64: 426, arm64: 426 },
+  io_uring_register: { x64: 427, arm64: 427 },
+  name_to_handle_at: { x64: 303, arm64: 264 },
+  open_by_handle_at: { x64: 304, arm64: 265 },
+  init_module: { x64: 175, arm64: 105 },
+  finit_module: { x64: 313, arm64: 273 },
+  delete_module: { x64: 176, arm64: 106 },
+  kexec_load: { x64: 246, arm64: 104 },
+  kexec_file_load: { x64: 320, arm64: 294 },
+  reboot: { x64: 169, arm64: 142 },
+  swapon: { x64: 167, arm64: 224 },
+  swapoff: { x64: 168, arm64: 225 },
+  quotactl: { x64: 179, arm64: 60 },
+  quotactl_fd: { x64: 443, arm64: 443 },
+  clock_settime: { x64: 227, arm64: 112 },
+  clock_adjtime: { x64: 305, arm64: 266 },
+  adjtimex: { x64: 159, arm64: 171 },
+  settimeofday: { x64: 164, arm64: 170 },
+  mknod: { x64: 133, arm64: null },
+  mknodat: { x64: 259, arm64: 33 },
+  personality: { x64: 135, arm64: 92 },
+  syslog: { x64: 103, arm64: 116 },
+  acct: { x64: 163, arm64: 89 },
+  lookup_dcookie: { x64: 212, arm64: 18 },
+  vhangup: { x64: 153, arm64: 58 },
+  iopl: { x64: 172, arm64: null },
+  ioperm: { x64: 173, arm64: null },
+  sethostname: { x64: 170, arm64: 161 },
+  setdomainname: { x64: 171, arm64: 162 },
+  fanotify_init: { x64: 300, arm64: 262 },
+  fanotify_mark: { x64: 301, arm64: 263 },
+  inotify_init: { x64: 253, arm64: null },
+  inotify_init1: { x64: 294, arm64: 26 },
+  inotify_add_watch: { x64: 254, arm64: 27 },
+  memfd_secret: { x64: 447, arm64: 447 },
+  uselib: { x64: 134, arm64: null },
+  ustat: { x64: 136, arm64: null },
+  sysfs: { x64: 139, arm64: null },
+  modify_ldt: { x64: 154, arm64: null },
+} as const satisfies Record<string, { readonly x64: number; readonly arm64: number | null }>;
+export type Syscall = keyof typeof syscalls;

@@ -1,4 +1,4 @@
-import { instructionBytes, opcodes } from '../../src/sandbox/bpf.ts';
+import { instructionBytes, opcodes } from '../../src/sandbox/seccomp.ts';
 
 /** What a program asks of the kernel: `struct seccomp_data` without the instruction pointer. */
 export interface SystemCall {

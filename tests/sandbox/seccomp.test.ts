@@ -1,9 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assemble, jump, label, load, returns } from '../../src/sandbox/bpf.ts';
-import { auditArchitecture, errnos, refused, seccompFilter, verdicts } from '../../src/sandbox/seccomp.ts';
-import { type Syscall, syscalls } from '../../src/sandbox/syscalls.ts';
+import {
+  assemble,
+  auditArchitecture,
+  errnos,
+  jump,
+  label,
+  load,
+  refused,
+  returns,
+  type Syscall,
+  seccompFilter,
+  syscalls,
+  verdicts,
+} from '../../src/sandbox/seccomp.ts';
 import { judge } from './filterMachine.ts';
 
 const processors = ['x64', 'arm64'] as const;
