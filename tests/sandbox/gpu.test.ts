@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gpuArguments } from '../../src/sandbox/gpu.ts';
+import { gpuArguments } from '../../src/sandbox/order.ts';
 
 /** What is bound as a device. */
 const devices = (options: readonly string[]) =>
