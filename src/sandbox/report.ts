@@ -6,7 +6,8 @@
  *   R1  A file is written only below the output directory, under a new name, as a plain file of the announced size.
  *   R2  No more bytes and files are written than allowed, whatever the launcher says.
  */
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+
+import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../domain/errors.ts';
@@ -152,4 +153,28 @@ function parse(line: string): Message {
   } catch {
     throw new LauncherProtocolError(`not a message: ${line.slice(0, 200)}`);
   }
+}
+
+/** S_ISUID and S_ISGID: its owner becomes the laboratory. */
+const setId = 0o6000;
+
+/**
+ * Takes everything out of a folder that is no plain file or folder: what untrusted code has left there must not lead whoever
+ * reads or chmods it elsewhere.
+ *
+ * @returns what was taken out.
+ */
+export function makePlain(folder: string, above = ''): StrangeEntry[] {
+  return readdirSync(folder).flatMap((name): StrangeEntry[] => {
+    const path = join(folder, name);
+    const found = lstatSync(path);
+    if (found.isDirectory()) return makePlain(path, `${above}${name}/`);
+    if (found.isFile() && found.nlink === 1) {
+      if ((found.mode & setId) !== 0) chmodSync(path, found.mode & 0o777);
+      return [];
+    }
+    rmSync(path);
+    const kind = found.isFile() ? 'linked' : found.isSymbolicLink() ? 'link' : 'other';
+    return [{ path: `${above}${name}`, kind }];
+  });
 }

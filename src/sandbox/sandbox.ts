@@ -21,8 +21,7 @@ import type { SandboxCapability } from './capability.ts';
 import { Cgroup } from './cgroups.ts';
 import { type Defences, everyDefence } from './defences.ts';
 import { type LauncherOrder, sandboxOrder, unsafeOrder } from './order.ts';
-import { makePlain } from './plainFolder.ts';
-import { type Ended, ReportReader } from './report.ts';
+import { type Ended, makePlain, ReportReader } from './report.ts';
 import { defaultFiles, defaultLogBytes, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
 
 /** Thrown when a program could not be started, although this machine can as a rule. Worth another try. */
