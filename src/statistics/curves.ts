@@ -1,6 +1,5 @@
 import type { Rng } from '../domain/rng.ts';
-import { sortedMiddle } from './iqm.ts';
-import { quantileOf } from './pairs.ts';
+import { quantileOf, sortedMiddle } from './pairs.ts';
 
 /** A curve over evaluations: interquartile mean over runs, with a pointwise band. */
 export interface Curve {

@@ -4,10 +4,10 @@ import { rngFor } from '../../src/domain/rng.ts';
 import { bandedCurve } from '../../src/statistics/curves.ts';
 import { elo, outcome, ratings } from '../../src/statistics/elo.ts';
 import { holm } from '../../src/statistics/holm.ts';
-import { interquartileMean } from '../../src/statistics/iqm.ts';
 import {
   differences,
   effectSize,
+  interquartileMean,
   iqmDifference,
   type Pair,
   pairedBootstrap,
