@@ -1,5 +1,3 @@
-import { criticalValue } from './student.ts';
-
 export interface Question {
   /** Chance of a false alarm that is accepted. */
   readonly alpha: number;
@@ -45,4 +43,57 @@ export function pairsNeeded(difference: number, sd: number, question: Question):
 /** The smallest true difference that so many pairs would show with that power. */
 export function detectable(sd: number, pairs: number, question: Question): number {
   return (reach(pairs, question) * sd) / Math.sqrt(pairs);
+}
+
+/**
+ * Probability that |T| <= t for Student's t with a whole number of degrees of freedom: the finite trigonometric sums of
+ * Abramowitz & Stegun, Handbook of Mathematical Functions, 26.7.3 (odd) and 26.7.4 (even).
+ */
+export function centralProbability(t: number, degrees: number): number {
+  if (!Number.isInteger(degrees) || degrees < 1) throw new RangeError(`${degrees} are no degrees of freedom`);
+  const angle = Math.atan(Math.abs(t) / Math.sqrt(degrees));
+  const cosine = Math.cos(angle);
+  const odd = degrees % 2 === 1;
+  let term = odd ? cosine : 1;
+  let sum = degrees === 1 ? 0 : term;
+  for (let power = odd ? 3 : 2; power <= degrees - 2; power += 2) {
+    term *= (cosine * cosine * (power - 1)) / power;
+    sum += term;
+  }
+  return odd ? (2 / Math.PI) * (angle + Math.sin(angle) * sum) : Math.sin(angle) * sum;
+}
+
+/**
+ * How many standard errors reach on each side of an estimate to cover the truth with this probability.
+ *
+ * @param level coverage in (0, 1), such as 0.95.
+ * @param degrees degrees of freedom of the standard error, a positive integer.
+ */
+export function criticalValue(level: number, degrees: number): number {
+  if (!(level > 0 && level < 1)) throw new RangeError(`${level} is no coverage between 0 and 1`);
+  let low = 0;
+  let high = 1;
+  while (centralProbability(high, degrees) < level) high *= 2;
+  // Sixty halvings exhaust the precision of a double.
+  for (let step = 0; step < 60; step++) {
+    const middle = (low + high) / 2;
+    if (centralProbability(middle, degrees) < level) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/**
+ * Holm's correction: p-values such that rejecting those up to alpha keeps the chance of any false rejection among all of
+ * them at alpha, whatever their dependence. Holm 1979. In the order of `ps`.
+ */
+export function holm(ps: readonly number[]): number[] {
+  const order = ps.map((p, index) => ({ p, index })).sort((a, b) => a.p - b.p);
+  const adjusted = new Array<number>(ps.length);
+  let least = 0;
+  for (const [rank, { p, index }] of order.entries()) {
+    least = Math.max(least, Math.min(1, p * (ps.length - rank)));
+    adjusted[index] = least;
+  }
+  return adjusted;
 }

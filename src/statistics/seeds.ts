@@ -1,5 +1,5 @@
 import { deviation, mean, sum } from 'd3-array';
-import { criticalValue } from './student.ts';
+import { criticalValue } from './power.ts';
 
 /** The score of one training. */
 export interface SeedScore {

@@ -1,7 +1,6 @@
 import { rngFor } from '../domain/rng.ts';
-import { holm } from '../statistics/holm.ts';
 import { effectSize, iqmDifference, type Pair, pairedBootstrap, permutationTest } from '../statistics/pairs.ts';
-import { detectable, fewestPairs, pairsNeeded } from '../statistics/power.ts';
+import { detectable, fewestPairs, holm, pairsNeeded } from '../statistics/power.ts';
 import type { RunResult } from './results.ts';
 import { sentenceOf } from './sentence.ts';
 import { comparedPairs, type Study } from './spec.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
+import { centralProbability, criticalValue } from '../../src/statistics/power.ts';
 import {
   agreement,
   agreementSentence,
@@ -8,7 +9,6 @@ import {
   spearmanRho,
 } from '../../src/statistics/rankCorrelation.ts';
 import { comparePaired, pairedNoise, pooledNoise, type SeedScore, summarise } from '../../src/statistics/seeds.ts';
-import { centralProbability, criticalValue } from '../../src/statistics/student.ts';
 
 const scores = (...values: number[]): SeedScore[] => values.map((score, index) => ({ seed: 2001 + index, score }));
 

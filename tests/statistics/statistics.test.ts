@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
 import { bandedCurve } from '../../src/statistics/curves.ts';
 import { elo, outcome, ratings } from '../../src/statistics/elo.ts';
-import { holm } from '../../src/statistics/holm.ts';
 import {
   differences,
   effectSize,
@@ -13,7 +12,7 @@ import {
   pairedBootstrap,
   permutationTest,
 } from '../../src/statistics/pairs.ts';
-import { detectable, fewestPairs, pairsNeeded } from '../../src/statistics/power.ts';
+import { detectable, fewestPairs, holm, pairsNeeded } from '../../src/statistics/power.ts';
 import { normalisedScore, validRate } from '../../src/statistics/scores.ts';
 
 const pair = (first: number, second: number, stratum = 'task'): Pair => ({ stratum, first, second });
