@@ -4,10 +4,9 @@ import { bandedCurve, type Curve } from '../statistics/curves.ts';
 import { elo, type Rating } from '../statistics/elo.ts';
 import { type Interval, interquartileMean, pairedBootstrap } from '../statistics/pairs.ts';
 import { normalisedScore, validRate } from '../statistics/scores.ts';
-import { comparisonsOf, level, resamples, type Value } from './comparisons.ts';
+import { type Comparison, comparisonsOf, level, resamples, type Value } from './comparisons.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import type { Study } from './spec.ts';
-import type { Comparison } from './verdict.ts';
 
 const curveResamples = 500;
 const eloRounds = 100;

@@ -1,9 +1,8 @@
 export { type Analysis, type ArmSummary, analyse, type TaskCurves } from './analysis.ts';
 export { type Attribution, type AttributionPlan, conclude, planAttribution } from './attribution.ts';
-export { level } from './comparisons.ts';
+export { type Comparison, level, type Verdict } from './comparisons.ts';
 export { interleaved } from './order.ts';
 export { type RunResult, runResultSchema, type TaskFacts, taskFactsSchema } from './results.ts';
 export { type Arm, agentsOf, type Study, type StudyTask, searchFileOf, studyJsonSchema, studySchema } from './spec.ts';
 export { runTabulated, tableFacts, tableSearch } from './tabulated.ts';
 export { runName, trainedFacts, trainedResult } from './trained.ts';
-export type { Comparison, Verdict } from './verdict.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { sentenceOf } from '../../src/studies/comparisons.ts';
 import { studySchema } from '../../src/studies/index.ts';
-import { sentenceOf } from '../../src/studies/sentence.ts';
 
 const agents = [{ name: 'searcher', model: 'local/mutate', scaffold: 'greedy' }];
 const study = studySchema.parse({
