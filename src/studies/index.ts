@@ -1,8 +1,16 @@
 export { type Analysis, type ArmSummary, analyse, type TaskCurves } from './analysis.ts';
 export { type Attribution, type AttributionPlan, conclude, planAttribution } from './attribution.ts';
 export { type Comparison, level, type Verdict } from './comparisons.ts';
-export { interleaved } from './order.ts';
 export { type RunResult, runResultSchema, type TaskFacts, taskFactsSchema } from './results.ts';
-export { type Arm, agentsOf, type Study, type StudyTask, searchFileOf, studyJsonSchema, studySchema } from './spec.ts';
+export {
+  type Arm,
+  agentsOf,
+  interleaved,
+  type Study,
+  type StudyTask,
+  searchFileOf,
+  studyJsonSchema,
+  studySchema,
+} from './spec.ts';
 export { runTabulated, tableFacts, tableSearch } from './tabulated.ts';
 export { runName, trainedFacts, trainedResult } from './trained.ts';

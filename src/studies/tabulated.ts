@@ -6,10 +6,9 @@ import { planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
 import type { Table } from '../evaluators/index.ts';
-import { interleaved } from './order.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import { courseOf, simulate } from './simulate.ts';
-import { type Arm, type Study, searchFileOf } from './spec.ts';
+import { type Arm, interleaved, type Study, searchFileOf } from './spec.ts';
 
 /** What a table is called in figures and results: the task that it was measured on, and how deep. */
 export function tableFacts(table: Table): TaskFacts {
