@@ -12,7 +12,7 @@ import { scaffoldKinds } from '../../src/domain/scaffold.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
 import { patienceMs } from '../../src/memory/ensemble.ts';
-import { simulate } from '../../src/studies/simulate.ts';
+import { simulate } from '../../src/studies/tabulated.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 

@@ -6,7 +6,7 @@ import { candidateText } from '../../src/domain/candidate.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { Table } from '../../src/evaluators/index.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
-import { courseOf, simulate } from '../../src/studies/simulate.ts';
+import { courseOf, simulate } from '../../src/studies/tabulated.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 import { plantedTable } from '../support/table.ts';
