@@ -16,9 +16,8 @@ import type { Task } from '../../domain/task.ts';
 import { loadTask } from '../tasks.ts';
 import { failed, ok, PackageMissing, skipped, type TaskFinding } from './finding.ts';
 import { type AirsMetadata, readAirsMetadata } from './metadata.ts';
-import { missingRequirements, scorerRequirements } from './requirements.ts';
 import { scriptFindings } from './scriptChecks.ts';
-import { missingFiles, type ScriptHost } from './scripts.ts';
+import { missingFiles, missingRequirements, type ScriptHost, scorerRequirements } from './scripts.ts';
 
 export type { TaskFinding } from './finding.ts';
 

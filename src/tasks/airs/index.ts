@@ -1,4 +1,3 @@
 export { type CheckOrder, checkTask, type TaskFinding } from './check.ts';
 export { type AirsMetadata, readAirsMetadata, requireAirsMetadata } from './metadata.ts';
-export { missingRequirements, scorerRequirements } from './requirements.ts';
-export { parseResult, type ScriptHost } from './scripts.ts';
+export { missingRequirements, parseResult, type ScriptHost, scorerRequirements } from './scripts.ts';
