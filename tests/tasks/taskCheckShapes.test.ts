@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkTask, findPython, loadTask, type TaskFinding } from '../../src/evaluators/index.ts';
-import { submissionHeader } from '../../src/tasks/airs/baseline.ts';
 import { readAirsMetadata } from '../../src/tasks/airs/metadata.ts';
+import { submissionHeader } from '../../src/tasks/airs/task.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 
 let root: string;

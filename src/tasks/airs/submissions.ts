@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { Space } from '../../domain/space.ts';
 import type { Task } from '../../domain/task.ts';
-import { submissionHeader } from './baseline.ts';
 import type { AirsMetadata } from './metadata.ts';
 import { askTasks, howItEnded, type Scorer } from './scripts.ts';
+import { submissionHeader } from './task.ts';
 
 /** What a submission must come to. */
 export type Expectation =

@@ -1,6 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ProgramSpace } from '../../domain/program.ts';
 import type { Profile, Task } from '../../domain/task.ts';
-import { type Baseline, baselineOf } from './baseline.ts';
+import { trainersDirectory } from '../../platform/packageRoot.ts';
 import { type AirsMetadata, requireAirsMetadata } from './metadata.ts';
 
 /** The one file that an agent writes; it finds ./data and leaves ./submission.csv. */
@@ -66,3 +68,48 @@ an answer is missing or not a finite number, where numbers are asked for, is inv
 training split takes the place of the test split, so read what is there and assume no number of rows. The rows of train and
 test stand in an order that says nothing about them; answer in the order of ./data/test.
 `;
+
+/** The program that a search on a task by others starts from. */
+
+export interface Baseline {
+  readonly text: string;
+  /** Values of the constants of the default baseline, for the settings; null where the directory brings its own. */
+  readonly constants: Record<string, string[] | number> | null;
+}
+
+/** Metrics that are undefined where all answers are equal. */
+const undefinedForConstants = /correlation|spearman|pearson|kendall|\bccc\b/i;
+/** Standard deviations of the noise on a constant under such a metric. */
+const spread = 0.001;
+
+/** The directory's own `baseline/<program>`, or one that answers every row alike in the columns that the task asks for. */
+export function baselineOf(directory: string, program: string, metadata: AirsMetadata, description: string): Baseline {
+  const own = join(directory, 'baseline', program);
+  if (existsSync(own)) return { text: readFileSync(own, 'utf8'), constants: null };
+  const { metric, scoring_column: scoring } = metadata.logging_info;
+  const answers = Array.isArray(scoring) ? scoring : scoring.split(',').map((name) => name.trim());
+  const constants = {
+    HEADER: submissionHeader(description) ?? answers,
+    ANSWERS: answers,
+    SPREAD: undefinedForConstants.test(metric) ? spread : 0,
+  };
+  const source = readFileSync(join(trainersDirectory, 'aira_tasks', 'constant_baseline.py'), 'utf8');
+  const text = Object.entries(constants).reduce(
+    (lines, [name, value]) =>
+      lines.replace(new RegExp(`^${name} = .*$`, 'm'), () => `${name} = ${JSON.stringify(value)}`),
+    source,
+  );
+  return { text, constants };
+}
+
+/**
+ * The header that a description shows: the first quoted or fenced line behind the word, as AIRS-Bench writes it. Null where
+ * it shows none.
+ */
+export function submissionHeader(description: string): string[] | null {
+  const line = /\bheaders?\b[^\n`]{0,40}\s{0,4}(`{1,3})[ \t]*(?:csv[ \t]*)?\n?[ \t]*([^\n`]{1,400})\n?[ \t]*\1/i.exec(
+    description,
+  )?.[2];
+  const names = line?.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
+  return names?.every((name) => name !== '') ? names : null;
+}
