@@ -8,7 +8,7 @@ export { type CheckOrder, checkTask, type TaskFinding } from '../tasks/airs/inde
 export { changesSince, contentOf, dataOf, directoryDigest, filesRead, readingOf } from '../tasks/content.ts';
 export { dataFolder } from '../tasks/data/folder.ts';
 export { changedData, importData } from '../tasks/data/import.ts';
-export { dataSetNames } from '../tasks/data/kinds.ts';
+export { dataSetNames } from '../tasks/data/inspect.ts';
 export { type DataRecord, importedData } from '../tasks/data/records.ts';
 export { digestTaskDirectory } from '../tasks/taskDigest.ts';
 export { registeredTasks, registerTask } from '../tasks/taskRegistry.ts';

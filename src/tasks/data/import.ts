@@ -24,8 +24,15 @@ import { PrerequisiteError } from '../../domain/errors.ts';
 import { makeFolder } from '../../platform/folder.ts';
 import { findPython } from '../../platform/toolchain.ts';
 import { digestOfFile, plainFiles } from './dataDigest.ts';
-import { type DataKind, type Inspection, inspectData } from './inspect.ts';
-import { dataSetOf, holdsShards, kindOf, requireShape } from './kinds.ts';
+import {
+  type DataKind,
+  dataSetOf,
+  holdsShards,
+  type Inspection,
+  inspectData,
+  kindOf,
+  requireShape,
+} from './inspect.ts';
 import { type DataRecord, recordsFolder, requireOwnName, writeRecord } from './records.ts';
 
 export interface ImportOrder {
