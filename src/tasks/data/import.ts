@@ -159,3 +159,6 @@ export async function changedData(folder: string, { name, files }: DataRecord): 
   }
   return problems;
 }
+
+/** Where the imported data of a lab lie: absolute, since those that read them start elsewhere. */
+export const dataFolder = (home: string): string => resolve(home, 'data');
