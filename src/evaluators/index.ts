@@ -6,10 +6,10 @@ export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from 
 export { describeSandbox, openSandbox, probeSandbox, type Sandbox } from '../sandbox/index.ts';
 export { type CheckOrder, checkTask, type TaskFinding } from '../tasks/airs/index.ts';
 export { changesSince, contentOf, dataOf, directoryDigest, filesRead, readingOf } from '../tasks/content.ts';
+export { digestTaskDirectory } from '../tasks/data/dataDigest.ts';
 export { changedData, dataFolder, importData } from '../tasks/data/import.ts';
 export { dataSetNames } from '../tasks/data/inspect.ts';
 export { type DataRecord, importedData } from '../tasks/data/records.ts';
-export { digestTaskDirectory } from '../tasks/taskDigest.ts';
 export { registeredTasks, registerTask } from '../tasks/taskRegistry.ts';
 export { listTasks, loadTask, profileOf, type TaskEntry } from '../tasks/tasks.ts';
 export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';

@@ -13,7 +13,7 @@ import * as z from 'zod';
 import { errorMessage } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
 import { taskRoots } from '../platform/packageRoot.ts';
-import { digestTaskDirectory } from '../tasks/taskDigest.ts';
+import { digestTaskDirectory } from '../tasks/data/dataDigest.ts';
 import { listTasks } from '../tasks/tasks.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
 
