@@ -24,8 +24,7 @@ import { type Clock, systemClock, systemTimers, type Timers } from '../../platfo
 import type { EvaluateHandlers, Evaluator } from '../evaluator.ts';
 import { Population, type Verdict } from '../population.ts';
 import type { Hello, WorkerEvent } from '../protocol.ts';
-import { describeEnd, diagnose } from './diagnosis.ts';
-import { Trainer, WorkerStartError } from './trainer.ts';
+import { describeEnd, diagnose, Trainer, WorkerStartError } from './trainer.ts';
 import type { ProcessEnd, WorkerCommand } from './workerProcess.ts';
 
 export interface NativeWorkerOptions {
