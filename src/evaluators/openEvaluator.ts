@@ -7,8 +7,7 @@ import { ContentGuard } from './contentGuard.ts';
 import type { Evaluator } from './evaluator.ts';
 import { OwnTasks } from './ownTasks.ts';
 import { designVersion, ProgramEvaluator } from './programs/index.ts';
-import { engineFor } from './stacks/engine.ts';
-import { evaluatorVersion } from './stacks/evaluatorVersion.ts';
+import { engineFor, evaluatorVersion } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
 import { workerCommand } from './stacks/workerCommand.ts';
 

@@ -1,7 +1,6 @@
 /** A compiled engine that cannot be loaded here: the launch goes on with torch, and one line says why. */
 import { expect, it } from 'vitest';
-import { engineFor } from '../../src/evaluators/stacks/engine.ts';
-import { probeEngine } from '../../src/evaluators/stacks/engineProbe.ts';
+import { engineFor, probeEngine } from '../../src/evaluators/stacks/engine.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 
 // Where set-up chose torch there is nothing to fall back from.

@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import type { Environment } from '../../platform/childProcess.ts';
-import { packageRoot } from '../../platform/packageRoot.ts';
+import { type Environment, print } from '../../platform/childProcess.ts';
+import { packageRoot, trainersDirectory } from '../../platform/packageRoot.ts';
+import { printable } from '../../platform/printable.ts';
 
 /** What set-up can find for CPUs. */
 const cpuEngineSchema = z.enum(['native', 'torch']);
@@ -59,4 +61,85 @@ export function engineFor(
   } catch {
     return { engine: 'torch', reason: 'set-up has not tried the native engine here: run `npm run setup`' };
   }
+}
+
+/** Compiling takes 300 s at most, which the builder sees to itself. */
+const longestMs = 330_000;
+
+/** Without the package, which imports torch: the builder needs the standard library alone. */
+const load = `
+import ctypes, runpy, sys
+build = runpy.run_path(sys.argv[1])
+try:
+    ctypes.CDLL(str(build["library"](build["best_variant"](build["cpu_flags"]()))))
+except (build["Unavailable"], OSError) as error:
+    sys.exit(str(error))
+`;
+
+/**
+ * Whether the engine that set-up chose can be loaded by this user, here and now: the cache folder may be another one than
+ * set-up's, not writable, or on a file system from which nothing may be run. Where it cannot, CPU workers of this process
+ * train with torch, and `engineFor` says why.
+ */
+export async function probeEngine(python: string, env: Environment = process.env): Promise<void> {
+  if (env.AIRA_ENGINE || engineFor('cpu').engine !== 'native') return;
+  const builder = join(trainersDirectory, 'aira_workers', 'native', 'build.py');
+  const { ok, stderr } = await print(python, ['-I', '-c', load, builder], env, longestMs);
+  if (ok) return;
+  const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 300 });
+  declineNative(
+    `the compiled engine cannot be used: ${last}; set XDG_CACHE_HOME to a folder that can be written and run from`,
+  );
+}
+
+/** The parts of `aira_workers` that decide a score. The rest, such as the protocol, may change and keep every result. */
+const decisiveFolders = ['mad', 'optim', 'primitives', 'proxies', 'text'];
+const decisiveFiles = ['model.py'];
+
+/** A source that decides: its name in the hash, and where it lies. */
+type Source = readonly [name: string, path: string];
+
+function sourcesOf(engine: Engine, trainers: string): Source[] {
+  const root = join(trainers, 'aira_workers');
+  const compiles = engine === 'native' || engine === 'native-bf16';
+  const own = compiles ? ['native'] : engine === 'population' ? ['population'] : [];
+  const folders = [...decisiveFolders, ...own];
+  const inFolders = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.py'))
+      .map((path): Source => [`${folder}/${path.split(sep).join('/')}`, join(root, folder, path)]),
+  );
+  const files = decisiveFiles.map((name): Source => [name, join(root, name)]);
+  const compiled = compiles ? readdirSync(join(trainers, 'engine')) : [];
+  const inEngine = compiled
+    .filter((name) => /\.(cpp|hpp)$/.test(name))
+    .map((name): Source => [`engine/${name}`, join(trainers, 'engine', name)]);
+  // Names are ASCII, for which this order equals Python's order by code point.
+  return [...inFolders, ...files, ...inEngine].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/**
+ * `<engine>-<12 hexadecimal digits>`: SHA-256 over every deciding source in the order of its path, each as its path
+ * relative to `aira_workers` (of the compiled engine: to the folder of both), a NUL, its bytes, a NUL. `aira_workers/version.py` states the same rule; a worker announces
+ * what it computed itself, and a job is only given to a worker of the job's own version (I2).
+ *
+ * @throws PrerequisiteError `trainers-missing` when the sources cannot be read.
+ */
+export function evaluatorVersion(engine: Engine, trainers: string = trainersDirectory): string {
+  const hash = createHash('sha256');
+  try {
+    for (const [name, path] of sourcesOf(engine, trainers)) {
+      hash.update(`${name}\0`).update(readFileSync(path)).update('\0');
+    }
+  } catch (thrown) {
+    throw new PrerequisiteError(
+      'trainers-missing',
+      `the trainers in ${trainers} are incomplete`,
+      'install Aira again',
+      {
+        cause: thrown,
+      },
+    );
+  }
+  return `${engine}-${hash.digest('hex').slice(0, 12)}`;
 }
