@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../../src/domain/errors.ts';
 import type { Job, Outcome } from '../../../src/domain/evaluation.ts';
 import { designVersion, ProgramEvaluator } from '../../../src/evaluators/programs/index.ts';
-import { fingerprint, hiddenRowsSecret } from '../../../src/evaluators/programs/secret.ts';
+import { fingerprint, hiddenRowsSecret } from '../../../src/evaluators/programs/version.ts';
 import { preparedFolder, secretFile } from '../../../src/platform/packageRoot.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { jobFor, tinyText } from '../../adversarial/support/settings.ts';
