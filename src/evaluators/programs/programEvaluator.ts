@@ -26,9 +26,8 @@ import type { Verdict } from '../population.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
 import type { Prepared } from './preparation.ts';
 import type { Split } from './score.ts';
-import { budgetOf } from './settings.ts';
 import { packageFor, prepareTask } from './taskData.ts';
-import { runTrial, type TrialCosts, type TrialOrder, type TrialResult } from './trial.ts';
+import { budgetOf, runTrial, type TrialCosts, type TrialOrder, type TrialResult } from './trial.ts';
 import { designVersion } from './version.ts';
 
 export interface ProgramEvaluatorOptions {

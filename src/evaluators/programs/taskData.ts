@@ -4,7 +4,7 @@ import { preparedFolder, secretFile, trainersDirectory } from '../../platform/pa
 import type { Sandbox } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import { type Prepared, prepared } from './preparation.ts';
-import { familyOf } from './settings.ts';
+import { familyOf } from './trial.ts';
 
 const ourPackage: DesignPackage = {
   folder: trainersDirectory,

@@ -9,15 +9,17 @@
  *       answers that end over a channel, and nothing that it writes is read.
  *   Z5  Nothing of a trial is left on disk when it has ended.
  */
+
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AiraError } from '../../domain/errors.ts';
+import * as z from 'zod';
+import { AiraError, TerminalError } from '../../domain/errors.ts';
+import { explain } from '../../domain/explain.ts';
 import type { Files } from '../../domain/program.ts';
 import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import type { Verdict } from '../population.ts';
-import { type Allowance, forPrediction, forTraining } from './allowance.ts';
 import {
   hostedZone,
   hostPredictArgs,
@@ -31,7 +33,6 @@ import {
 import { type HostedResult, runHosted } from './hosted.ts';
 import type { Prepared } from './preparation.ts';
 import { type Scored, type Split, score } from './score.ts';
-import { type Budget, familyOf } from './settings.ts';
 import { hostedVerdict, scriptVerdict, withoutWords, type ZoneLimits, zoneVerdict } from './verdicts.ts';
 
 export interface TrialOrder {
@@ -309,4 +310,52 @@ class Trial {
     chmodSync(folder, 0o755);
     return folder;
   }
+}
+
+/** What a rung's settings say to the host. The rest is the Python package's, which refuses what it does not know. */
+const budgetSchema = z.looseObject({
+  /** Wall-clock and processor seconds of training. */
+  seconds: z.number().positive(),
+  cpu_seconds: z.number().positive(),
+  memory_mb: z.number().positive(),
+  /** Wall-clock and processor seconds of one prediction: too few to learn anything in. */
+  predict_seconds: z.number().positive(),
+});
+export type Budget = z.infer<typeof budgetSchema>;
+
+const settingsSchema = z.looseObject({ family: z.string(), budget: budgetSchema });
+
+/** @throws TerminalError `settings` naming what is missing. */
+export function budgetOf(settings: unknown): Budget {
+  const parsed = settingsSchema.safeParse(settings);
+  if (parsed.success) return parsed.data.budget;
+  throw new TerminalError(
+    'settings',
+    `these settings run no program: ${explain(parsed.error, settingsSchema).join('; ')}`,
+  );
+}
+
+/** Which runner these settings are for. @throws TerminalError `settings`. */
+export function familyOf(settings: unknown): string {
+  budgetOf(settings);
+  return settingsSchema.parse(settings).family;
+}
+
+/** Processor seconds that a script may use, in all its processes, where its host has measured what they are worth here. */
+export interface Allowance {
+  /** Each zone starts an interpreter. */
+  readonly start: number;
+  /** Training and one prediction together: what is used up in the one is missing in the other. */
+  readonly work: number;
+}
+
+/** What a training may use. */
+export const forTraining = (limit: number, allowance: Allowance | undefined): number =>
+  allowance ? Math.min(limit, allowance.start + allowance.work) : limit;
+
+/** What each prediction may use after a training that has used `trained` seconds. */
+export function forPrediction(limit: number, allowance: Allowance | undefined, trained: number): number {
+  if (!allowance) return limit;
+  const left = allowance.work - Math.max(0, trained - allowance.start);
+  return Math.min(limit, allowance.start + Math.max(0, left));
 }

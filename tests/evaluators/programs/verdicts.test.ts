@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failureReasons, laboratoryFailures } from '../../../src/domain/evaluation.ts';
-import { forPrediction, forTraining } from '../../../src/evaluators/programs/allowance.ts';
+import { forPrediction, forTraining } from '../../../src/evaluators/programs/trial.ts';
 import { scriptVerdict, withoutWords, zoneVerdict } from '../../../src/evaluators/programs/verdicts.ts';
 import type { SandboxResult } from '../../../src/sandbox/index.ts';
 
