@@ -1,3 +1,3 @@
+export { prepareTask } from './commands.ts';
 export { ProgramEvaluator, type ProgramEvaluatorOptions } from './programEvaluator.ts';
-export { prepareTask } from './taskData.ts';
 export { designVersion } from './version.ts';
