@@ -23,6 +23,13 @@ export { NativeWorker, type NativeWorkerOptions } from './stacks/nativeWorker.ts
 export { WorkerStartError } from './stacks/trainer.ts';
 export { type WorkerCommandOptions, workerCommand } from './stacks/workerCommand.ts';
 export type { WorkerCommand } from './stacks/workerProcess.ts';
-export { type BuildProgress, buildTable } from './tabular/build.ts';
-export { readTable, Table, type TableFile, type TableLook, tableSchema } from './tabular/table.ts';
+export {
+  type BuildProgress,
+  buildTable,
+  readTable,
+  Table,
+  type TableFile,
+  type TableLook,
+  tableSchema,
+} from './tabular/table.ts';
 export { tableTrainer } from './tabular/trainer.ts';
