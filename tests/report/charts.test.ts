@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
-import { spread } from '../../src/report/charts/labels.ts';
-import { scale } from '../../src/report/charts/scale.ts';
+import { scale, spread } from '../../src/report/charts/scale.ts';
 import { strip } from '../../src/report/charts/strip.ts';
 
 describe('spread', () => {

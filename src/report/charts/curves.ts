@@ -1,8 +1,6 @@
 import { html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../palette.ts';
-import { framed } from './frame.ts';
-import { spread } from './labels.ts';
-import { px, scale } from './scale.ts';
+import { framed, px, scale, spread } from './scale.ts';
 
 /** A curve over evaluations with its band; `style` keeps an arm's colour the same in every chart of a page. */
 export interface BandedSeries {

@@ -1,9 +1,7 @@
 import { metric, type Reading } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../palette.ts';
-import { framed } from './frame.ts';
-import { spread } from './labels.ts';
-import { px, read, scale } from './scale.ts';
+import { framed, px, read, scale, spread } from './scale.ts';
 
 /** Scores of one agent in the order in which it received them. */
 export interface ProgressSeries {

@@ -1,6 +1,7 @@
 import { extent, nice, ticks } from 'd3-array';
 import { metricValue } from '../../domain/task.ts';
 import type { Reading } from '../format.ts';
+import { type Content, html, type Markup } from '../markup.ts';
 
 /** A linear map from data to pixels, and the round values at which an axis is marked. */
 export interface Scale {
@@ -51,3 +52,61 @@ export function read(fitness: Scale, { lowerIsBetter }: Reading): Scale {
 
 /** A pixel position, short enough for markup. */
 export const px = (value: number): string => String(Number(value.toFixed(2)));
+
+/**
+ * Moves labels apart that would overlap: keeps their order and every gap of at least `gap`, stays within [low, high] as
+ * long as they fit at all, and moves each no further than its neighbours push it.
+ *
+ * @returns positions in the order of the wishes.
+ */
+export function spread(wishes: readonly number[], gap: number, low: number, high: number): number[] {
+  const order = wishes.map((wish, index) => ({ wish, index })).sort((a, b) => a.wish - b.wish || a.index - b.index);
+  const placed: number[] = [];
+  for (const [rank, { wish }] of order.entries()) {
+    placed.push(Math.max(wish, low, rank === 0 ? low : (placed[rank - 1] as number) + gap));
+  }
+  for (let rank = placed.length - 1; rank >= 0; rank--) {
+    const ceiling = rank === placed.length - 1 ? high : (placed[rank + 1] as number) - gap;
+    placed[rank] = Math.min(placed[rank] as number, ceiling);
+  }
+  const result = new Array<number>(wishes.length);
+  for (const [rank, { index }] of order.entries()) result[index] = placed[rank] as number;
+  return result;
+}
+
+/** Where the plot area lies within a chart, in pixels. */
+export interface Frame {
+  readonly width: number;
+  readonly height: number;
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+/** Axes with horizontal grid lines, both labelled; `content` is drawn over them. */
+export function framed(
+  frame: Frame,
+  x: Scale,
+  y: Scale,
+  text: { readonly title: string; readonly x: string; readonly y: string },
+  content: Content,
+): Markup {
+  const { width, height, left, right, top, bottom } = frame;
+  const floor = height - bottom;
+  return html`<svg class="chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${text.title}">
+<title>${text.title}</title>
+${y.ticks.map(
+  (tick) => html`<line class="grid" x1="${left}" x2="${width - right}" y1="${px(y(tick))}" y2="${px(y(tick))}"/>
+<text class="tick" x="${left - 6}" y="${px(y(tick))}" dy="0.32em" text-anchor="end">${y.label(tick)}</text>`,
+)}
+<line class="axis" x1="${left}" x2="${width - right}" y1="${floor}" y2="${floor}"/>
+${x.ticks.map(
+  (tick) => html`<line class="axis" x1="${px(x(tick))}" x2="${px(x(tick))}" y1="${floor}" y2="${floor + 4}"/>
+<text class="tick" x="${px(x(tick))}" y="${floor + 16}" text-anchor="middle">${x.label(tick)}</text>`,
+)}
+<text class="label" x="${px((left + width - right) / 2)}" y="${height - 4}" text-anchor="middle">${text.x}</text>
+<text class="label" x="${left - 6}" y="${top - 12}" text-anchor="start">${text.y}</text>
+${content}
+</svg>`;
+}

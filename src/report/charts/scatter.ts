@@ -1,7 +1,6 @@
 import type { Reading } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
-import { framed } from './frame.ts';
-import { px, read, scale } from './scale.ts';
+import { framed, px, read, scale } from './scale.ts';
 
 /** One architecture on two rungs. */
 export interface ScatterPoint {

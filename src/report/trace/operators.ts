@@ -1,6 +1,5 @@
 import { operators } from '../../domain/node.ts';
-import { framed } from '../charts/frame.ts';
-import { px, scale } from '../charts/scale.ts';
+import { framed, px, scale } from '../charts/scale.ts';
 import { count, signed } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { table } from '../table.ts';
