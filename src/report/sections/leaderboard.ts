@@ -3,7 +3,7 @@ import { metricValue } from '../../domain/task.ts';
 import { type Noise, summarise } from '../../statistics/seeds.ts';
 import { candidateCell, candidateHead } from '../candidate.ts';
 import { type Scale, scale } from '../charts/scale.ts';
-import { whisker, whiskerWidth } from '../charts/whisker.ts';
+import { whisker, whiskerWidth } from '../charts/strip.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
 import { metric, type Reading, score } from '../format.ts';
