@@ -1,8 +1,10 @@
 import { ascending, greatest } from 'd3-array';
-import { progress } from '../charts/progress.ts';
+import { framed, px, read, scale, spread } from '../charts/scale.ts';
 import type { ReportData } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
+import { metric, type Reading } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
+import { seriesStyle } from '../palette.ts';
 import { section } from '../table.ts';
 
 /** Best screening score so far, per agent. */
@@ -30,5 +32,109 @@ export function progressSection(data: ReportData, findings: Findings): Markup {
 <p class="note">Screen rung, one training each: the best of many noisy scores is flattered by chance, so no claim rests on this picture.${
       best ? ` The level line is ${best.name}, the best reference on the same rung.` : ''
     }${unlabelled > 0 ? ` ${unlabelled} more agents are drawn thin and grey; the table of agents has their figures.` : ''}</p>`,
+  );
+}
+
+/** Scores of one agent in the order in which it received them. */
+export interface ProgressSeries {
+  readonly name: string;
+  readonly scores: readonly number[];
+}
+
+const frame = { width: 760, height: 360, left: 52, right: 190, top: 34, bottom: 42 } as const;
+/** More lines than this are drawn without colour and label, behind the best ones. */
+const labelled = 10;
+
+interface Line {
+  readonly name: string;
+  /** Best score after 1, 2, ... evaluations. */
+  readonly best: readonly number[];
+  readonly style: number;
+}
+
+function runningBest(scores: readonly number[]): number[] {
+  let best = Number.NEGATIVE_INFINITY;
+  return scores.map((value) => {
+    best = Math.max(best, value);
+    return best;
+  });
+}
+
+/**
+ * Best score so far against the agent's own evaluations, as steps: agents are compared at equal effort, whichever of them
+ * was given the faster workers.
+ *
+ * @param reference score of a known architecture on the same rung, drawn as a level; null for none.
+ */
+export function progress(
+  series: readonly ProgressSeries[],
+  reference: { readonly name: string; readonly score: number } | null,
+  reading: Reading = { lowerIsBetter: false },
+): Markup {
+  const lines = series
+    .map(({ name, scores }, style): Line => ({ name, best: runningBest(scores), style }))
+    .filter(({ best }) => best.length > 0)
+    .sort((a, b) => (b.best.at(-1) as number) - (a.best.at(-1) as number));
+  const longest = Math.max(1, ...lines.map(({ best }) => best.length));
+  const x = scale([0, longest], [frame.left, frame.width - frame.right], 8, true);
+  const levels = [...lines.flatMap(({ best }) => best), ...(reference ? [reference.score] : [])];
+  const y = scale(levels, [frame.height - frame.bottom, frame.top], 5);
+
+  // One evaluation is the first that there can be, and its level holds until the next.
+  const path = ({ best }: Line) =>
+    best
+      .map((value, index) => (index === 0 ? `M${px(x(1))} ${px(y(value))}` : `H${px(x(index + 1))}V${px(y(value))}`))
+      .join('');
+  const front = lines.slice(0, labelled);
+  const texts = [
+    ...front.map((line) => ({
+      text: `${line.name} ${metric(line.best.at(-1) as number, reading)}`,
+      y: y(line.best.at(-1) as number),
+      x: x(line.best.length),
+      className: seriesStyle(line.style).className,
+    })),
+    ...(reference
+      ? [
+          {
+            text: `${reference.name} ${metric(reference.score, reading)}`,
+            y: y(reference.score),
+            x: frame.width - frame.right,
+            className: 's-reference',
+          },
+        ]
+      : []),
+  ];
+  const labelLeft = frame.width - frame.right + 22;
+  const places = spread(
+    texts.map((text) => text.y),
+    14,
+    frame.top - 6,
+    frame.height - frame.bottom + 4,
+  );
+  const short = (text: string) => (text.length > 26 ? `${text.slice(0, 16)}…${text.slice(-9)}` : text);
+  return framed(
+    frame,
+    x,
+    read(y, reading),
+    { title: 'best score so far by agent', x: "the agent's own evaluations", y: 'best so far' },
+    [
+      lines.slice(labelled).map((line) => html`<path class="line behind" d="${path(line)}"/>`),
+      reference
+        ? html`<line class="level" x1="${frame.left}" x2="${frame.width - frame.right}" y1="${px(y(reference.score))}" y2="${px(y(reference.score))}"/>`
+        : null,
+      front.toReversed().map((line) => {
+        const { className, dash } = seriesStyle(line.style);
+        const end = line.best.at(-1) as number;
+        return html`<path class="line ${className}" stroke-dasharray="${dash}" d="${path(line)}"/>
+<circle class="end ${className}" cx="${px(x(line.best.length))}" cy="${px(y(end))}" r="3"/>`;
+      }),
+      texts.map(
+        (
+          { text, x: from, y: level, className },
+          index,
+        ) => html`<path class="leader" d="M${px(from + 4)} ${px(level)}H${px(labelLeft - 14)}L${px(labelLeft - 3)} ${px(places[index] as number)}"/>
+<text class="direct ${className}" x="${labelLeft}" y="${px(places[index] as number)}" dy="0.32em">${short(text)}<title>${text}</title></text>`,
+      ),
+    ],
   );
 }
