@@ -1,11 +1,12 @@
 import { operators } from '../../domain/node.ts';
 import { agentEndText } from '../agentEnds.ts';
-import type { ReportAgent, ReportData } from '../data.ts';
+import { px } from '../charts/scale.ts';
+import type { FunnelRow, ReportAgent, ReportData, ReportNode } from '../data.ts';
 import { bestScreened, isProposal, meanOf, meanOn, proposalsOf, scoresOn } from '../findings.ts';
-import { count, metric, shortened } from '../format.ts';
+import { count, metric, percent, shortened } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../palette.ts';
-import { section, table } from '../table.ts';
+import { groupRow, section, table } from '../table.ts';
 
 function key(index: number): Markup {
   const { className, dash } = seriesStyle(index);
@@ -60,5 +61,182 @@ export function agentSection(data: ReportData): Markup {
       ],
       data.agents.map(row),
     ),
+  );
+}
+
+const total = (figures: readonly MemoryFigures[], count: (each: MemoryFigures) => number): number =>
+  figures.reduce((sum, each) => sum + count(each), 0);
+
+const success = ({ judged, improved }: Offspring): string =>
+  judged === 0 ? 'none' : `${count(improved)} of ${count(judged)} (${percent(improved / judged)})`;
+
+const sum = (figures: readonly MemoryFigures[], kind: 'own' | 'foreign'): Offspring => ({
+  judged: total(figures, (each) => each[kind].judged),
+  improved: total(figures, (each) => each[kind].improved),
+});
+
+function sentence(memory: 'own' | 'ensemble', figures: readonly MemoryFigures[]): Markup | null {
+  const those = figures.filter((each) => each.memory === memory);
+  if (those.length === 0) return null;
+  const refused = total(those, ({ equal, close }) => equal + close);
+  const foreign = memory === 'own' ? '' : `; with a parent of another agent, ${success(sum(those, 'foreign'))}`;
+  const reused = total(those, (each) => each.reused);
+  return html`<li>${count(those.length)} with the memory <b>${memory}</b>. Trainings avoided: ${count(refused)} because a candidate was
+not new, ${count(reused)} because a result was at hand. Children that outdid the better parent: of own parents, ${success(
+    sum(those, 'own'),
+  )}${foreign}.</li>`;
+}
+
+/** What agents remember of each other, and what came of it. A single agent has nobody to remember. */
+export function memorySection(data: ReportData): Markup | null {
+  if (data.agents.length < 2) return null;
+  const figures = memoryFigures(data);
+  return section(
+    'memory',
+    'Memory across agents',
+    html`<ul>${sentence('own', figures)}${sentence('ensemble', figures)}</ul>
+<p>Improvement is counted on the one seed of the screening, so that some of it is noise, for either kind of parent alike.</p>
+${table(
+  [
+    { head: 'agent', kind: 'name' },
+    { head: 'remembers' },
+    { head: 'novelty, edits', kind: 'number' },
+    { head: 'equal, refused', kind: 'number' },
+    { head: 'too close, refused', kind: 'number' },
+    { head: 'results reused', kind: 'number' },
+    { head: 'own parents outdone', kind: 'number' },
+    { head: 'foreign parents outdone', kind: 'number' },
+  ],
+  figures.map(({ agent, memory, distance, equal, close, reused, own, foreign }) => [
+    ...[agent, memory, count(distance), count(equal), count(close), count(reused)],
+    ...[success(own), success(foreign)],
+  ]),
+)}`,
+  );
+}
+
+/** Children of parents of one kind, and how many of them outdid the better parent on the screening rung. */
+export interface Offspring {
+  readonly judged: number;
+  readonly improved: number;
+}
+
+/** What an agent took from the memory that it had. */
+export interface MemoryFigures {
+  readonly agent: string;
+  readonly memory: 'own' | 'ensemble';
+  /** Edits by which a candidate has to differ from those in memory; 1 where only equals are refused. */
+  readonly distance: number;
+  /** Refused before any training: equal to a candidate in memory, or too close to one. */
+  readonly equal: number;
+  readonly close: number;
+  /** Evaluated without a training, because somebody's result was at hand. */
+  readonly reused: number;
+  /** Children of its own nodes alone, and those with a parent of another agent. */
+  readonly own: Offspring;
+  readonly foreign: Offspring;
+}
+
+/** What every agent's memory was worth, from the nodes alone. */
+export function memoryFigures(data: ReportData): MemoryFigures[] {
+  const byId = new Map(data.nodes.map((node) => [node.id, node]));
+  const accepted = new Set(
+    data.nodes
+      .filter(({ status }) => status !== 'duplicate' && status !== 'rejected')
+      .map(({ candidate }) => candidate),
+  );
+  const parentsOf = ({ parents }: ReportNode) => parents.flatMap((id) => byId.get(id) ?? []);
+  const offspring = (children: readonly ReportNode[]): Offspring => {
+    const scores = children.flatMap((child) => {
+      const score = meanOn(child, 'screen');
+      const best = parentsOf(child).flatMap((parent) => meanOn(parent, 'screen') ?? []);
+      return score === null || best.length === 0 ? [] : [score > Math.max(...best)];
+    });
+    return { judged: scores.length, improved: scores.filter(Boolean).length };
+  };
+  return data.agents.map(({ name, memory = 'own', distance = 1 }) => {
+    const own = data.nodes.filter((node) => node.agent === name && isProposal(node));
+    const refused = own.filter(({ status }) => status === 'duplicate');
+    const children = own.filter(({ parents }) => parents.length > 0);
+    const isForeign = (child: ReportNode) => parentsOf(child).some(({ agent }) => agent !== name);
+    return {
+      agent: name,
+      ...{ memory, distance },
+      equal: refused.filter(({ candidate }) => accepted.has(candidate)).length,
+      close: refused.filter(({ candidate }) => !accepted.has(candidate)).length,
+      reused: own.filter(({ saved }) => saved).length,
+      own: offspring(children.filter((child) => !isForeign(child))),
+      foreign: offspring(children.filter(isForeign)),
+    };
+  });
+}
+
+const bar = { width: 150, row: 5, height: 22 } as const;
+
+/** Four bars below each other, each a part of the one above: retrieved, cited, changed, improved. */
+function funnel({ retrieved, cited, changed, improved }: FunnelRow, attempts: number): Markup {
+  const steps = [retrieved, cited, changed, improved];
+  const label = `of ${attempts} attempts: retrieved ${retrieved}, cited ${cited}, changed ${changed}, improved ${improved}`;
+  return html`<svg width="${bar.width}" height="${bar.height}" viewBox="0 0 ${bar.width} ${bar.height}" role="img" aria-label="${label}"><title>${label}</title>${steps.map(
+    (step, index) =>
+      html`<rect class="${index === 3 ? 'fill good' : 'fill'}" fill-opacity="${px(0.35 + 0.2 * index)}" x="0" y="${px(index * (bar.row + 0.6))}" width="${px((bar.width * step) / Math.max(1, attempts))}" height="${bar.row}"/>`,
+  )}</svg>`;
+}
+
+const share = (part: number, whole: number): string => (whole === 0 ? '–' : `${count(part)} of ${count(whole)}`);
+
+/** What became of what was read; nothing where nobody read. */
+export function funnelSection({ funnel: data }: ReportData): Markup | null {
+  if (data === null) return null;
+  const columns = [
+    { head: 'source', kind: 'name' },
+    { head: 'funnel' },
+    { head: 'works', kind: 'number' },
+    { head: 'retrieved', kind: 'number' },
+    { head: 'cited', kind: 'number' },
+    { head: 'changed', kind: 'number' },
+    { head: 'improved', kind: 'number' },
+    { head: 'improved without a citation', kind: 'number' },
+  ] as const;
+  const rows = data.agents.flatMap(({ agent, attempts, failed, failure, sources, withoutCitation }) => [
+    groupRow(
+      columns.length,
+      `${agent}, ${count(attempts)} attempts${failed === 0 ? '' : `; ${count(failed)} searches or reads failed: ${shortened(failure ?? '', 160)}`}`,
+    ),
+    ...sources.map((row, index) => [
+      row.source,
+      funnel(row, attempts),
+      count(row.works),
+      count(row.retrieved),
+      count(row.cited),
+      count(row.changed),
+      share(row.improved, row.compared),
+      index === 0 ? share(withoutCitation.improved, withoutCitation.compared) : '',
+    ]),
+  ]);
+  const works = data.works.map(({ id, title, shown, cited, improved }) => [
+    html`${title ?? id}${title === null ? null : html`<br><small>${id}</small>`}`,
+    count(shown),
+    count(cited),
+    count(improved),
+  ]);
+  return section(
+    'reading',
+    'What became of what was read',
+    html`${table(columns, rows)}
+<p class="note">In attempts: shown something of the source; citing it; of these, accepted as a candidate that the agent had not tried; of these, better than the parent, or for a draft better than all the agent had before, by one training each, noise included. Whether reading helped is a question for paired searches (aira ablate), not for this table.</p>
+${
+  works.length === 0
+    ? null
+    : html`<h3>Works that were cited most</h3>${table(
+        [
+          { head: 'work', kind: 'wide' },
+          { head: 'shown', kind: 'number' },
+          { head: 'cited', kind: 'number' },
+          { head: 'improved', kind: 'number' },
+        ],
+        works,
+      )}`
+}`,
   );
 }
