@@ -4,15 +4,13 @@ import { findingsOf } from './findings.ts';
 import { html } from './markup.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection } from './sections/aggregation.ts';
-import { budgetSection } from './sections/budget.ts';
 import { codeSection } from './sections/code.ts';
 import { comparisonSection, testSection } from './sections/comparisons.ts';
 import { extrapolationSection } from './sections/extrapolation.ts';
 import { failureSection } from './sections/failures.ts';
-import { header } from './sections/header.ts';
+import { budgetSection, header, provenanceSection } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
 import { progressSection } from './sections/progress.ts';
-import { provenanceSection } from './sections/provenance.ts';
 import { rungSection } from './sections/rungs.ts';
 
 /** The report of a search as one HTML file. */
