@@ -5,13 +5,11 @@ import { html } from './markup.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection } from './sections/aggregation.ts';
 import { codeSection } from './sections/code.ts';
-import { comparisonSection, testSection } from './sections/comparisons.ts';
+import { comparisonSection, failureSection, rungSection, testSection } from './sections/comparisons.ts';
 import { extrapolationSection } from './sections/extrapolation.ts';
-import { failureSection } from './sections/failures.ts';
 import { budgetSection, header, provenanceSection } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
 import { progressSection } from './sections/progress.ts';
-import { rungSection } from './sections/rungs.ts';
 
 /** The report of a search as one HTML file. */
 export function reportHtml(data: ReportData): string {

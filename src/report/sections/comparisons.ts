@@ -1,8 +1,12 @@
+import { descending, group } from 'd3-array';
+import type { Rung } from '../../domain/task.ts';
 import { twoSigma } from '../../statistics/acceptance.ts';
-import { candidateCell, candidateHead } from '../candidate.ts';
+import { agreementSentence } from '../../statistics/rankCorrelation.ts';
+import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
+import { framed, px, read, scale } from '../charts/scale.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type Contests, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { change, metric, type Reading, score } from '../format.ts';
+import { change, count, metric, type Reading, score, shortened } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
 import { contestSentence } from '../sentences.ts';
 import { groupRow, section, table } from '../table.ts';
@@ -109,5 +113,112 @@ ${table(
   tested.map(row),
 )}
 ${findings.test ? html`${contestTable(findings.test, data.search)}${method(findings.test)}` : null}`,
+  );
+}
+
+/** Every attempt that gave no score, by reason. */
+export function failureSection(data: ReportData): Markup {
+  const lost = data.nodes.filter(({ status }) => status !== 'evaluated' && status !== 'pending');
+  if (lost.length === 0) return section('failures', 'Failures', html`<p>Every attempt gave a score.</p>`);
+  const reasons = [...group(lost, ({ status, reason }) => reason ?? status)].sort(([, a], [, b]) =>
+    descending(a.length, b.length),
+  );
+  return section(
+    'failures',
+    'Failures',
+    table(
+      [
+        { head: 'reason', kind: 'name' },
+        { head: 'attempts', kind: 'number' },
+        { head: 'agents' },
+        { head: 'for example', kind: 'wide' },
+      ],
+      reasons.map(([reason, nodes]) => {
+        const example = nodes.find(({ message }) => message !== null) ?? nodes[0];
+        return [
+          html`<code>${reason}</code>`,
+          count(nodes.length),
+          [...new Set(nodes.map(({ agent }) => agent))].join(', '),
+          example
+            ? html`${nodeName(example)} <code>${candidateText(example.candidate)}</code>${example.message === null ? null : html`<br>${shortened(example.message, 300)}`}`
+            : null,
+        ];
+      }),
+    ),
+  );
+}
+
+function pointsOf(data: ReportData, lower: Rung, upper: Rung): ScatterPoint[] {
+  return data.nodes.flatMap((node) => {
+    const x = meanOn(node, lower);
+    const y = meanOn(node, upper);
+    if (x === null || y === null) return [];
+    const kind = node.origin === 'reference' || node.origin === 'aggregate' ? node.origin : 'proposal';
+    return [{ name: nodeName(node), x, y, kind } as const];
+  });
+}
+
+const note = html`<p class="note">Of the proposals only the best are promoted, and within so narrow a range noise weighs more: the figures tend to understate how well a rung orders all candidates. Circles: proposals; squares: references; diamond: aggregate.</p>`;
+
+/** Whether the cheap rungs order candidates as the dear ones do, which is what a search on cheap rungs relies on. */
+export function rungSection(data: ReportData, findings: Findings): Markup {
+  const steps = [
+    { lower: 'screen', upper: 'confirm', agreement: findings.screenToConfirm },
+    { lower: 'screen', upper: 'final', agreement: findings.screenToFinal },
+  ] as const;
+  return section(
+    'rungs',
+    'Agreement of the rungs',
+    html`<div class="pair">${steps.map(({ lower, upper, agreement }) => {
+      const points = pointsOf(data, lower, upper);
+      return html`<figure>${points.length > 0 ? scatter(points, lower, upper, data.search) : null}<figcaption>${agreementSentence(agreement, lower, upper)}</figcaption></figure>`;
+    })}</div>
+${steps.some(({ agreement }) => agreement.n > 0) ? note : null}`,
+  );
+}
+
+/** One architecture on two rungs. */
+export interface ScatterPoint {
+  readonly name: string;
+  readonly x: number;
+  readonly y: number;
+  readonly kind: 'proposal' | 'reference' | 'aggregate';
+}
+
+const frame = { width: 420, height: 320, left: 56, right: 16, top: 34, bottom: 42 } as const;
+
+function mark({ name, kind }: ScatterPoint, x: number, y: number): Markup {
+  const title = html`<title>${name}</title>`;
+  if (kind === 'reference')
+    return html`<rect class="dot reference" x="${px(x - 4)}" y="${px(y - 4)}" width="8" height="8">${title}</rect>`;
+  if (kind === 'aggregate') {
+    return html`<path class="dot aggregate" d="M${px(x)} ${px(y - 6)}L${px(x + 6)} ${px(y)}L${px(x)} ${px(y + 6)}L${px(x - 6)} ${px(y)}Z">${title}</path>`;
+  }
+  return html`<circle class="dot" cx="${px(x)}" cy="${px(y)}" r="4">${title}</circle>`;
+}
+
+/** Scores on a cheap rung against those on a dear one: circles for proposals, squares for references, a diamond for the aggregate. */
+export function scatter(
+  points: readonly ScatterPoint[],
+  lower: string,
+  upper: string,
+  reading: Reading = { lowerIsBetter: false },
+): Markup {
+  const x = scale(
+    points.map((point) => point.x),
+    [frame.left, frame.width - frame.right],
+    5,
+  );
+  const y = scale(
+    points.map((point) => point.y),
+    [frame.height - frame.bottom, frame.top],
+    5,
+  );
+  return framed(
+    frame,
+    read(x, reading),
+    read(y, reading),
+    { title: `${upper} against ${lower}`, x: `score on the ${lower} rung`, y: `${upper} rung` },
+    points.map((point) => mark(point, x(point.x), y(point.y))),
   );
 }
