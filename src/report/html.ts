@@ -1,5 +1,4 @@
 import type { ReportData } from './data.ts';
-import { htmlDocument } from './document.ts';
 import { findingsOf } from './findings.ts';
 import { html } from './markup.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
@@ -9,6 +8,7 @@ import { comparisonSection, failureSection, rungSection, testSection } from './s
 import { budgetSection, header, provenanceSection } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
 import { progressSection } from './sections/progress.ts';
+import { htmlDocument } from './style.ts';
 
 /** The report of a search as one HTML file. */
 export function reportHtml(data: ReportData): string {

@@ -1,5 +1,5 @@
 import { html, type Markup } from '../markup.ts';
-import { seriesStyle } from '../palette.ts';
+import { seriesStyle } from '../style.ts';
 import { framed, px, scale, spread } from './scale.ts';
 
 /** A curve over evaluations with its band; `style` keeps an arm's colour the same in every chart of a page. */

@@ -1,7 +1,7 @@
 import type { Pattern } from '../../aggregation/index.ts';
 import { type Architecture, primitives, runLengthText, runs } from '../../domain/architecture.ts';
 import { html, type Markup } from '../markup.ts';
-import { primitiveClass, primitiveName } from '../palette.ts';
+import { primitiveClass, primitiveName } from '../style.ts';
 import { px, type Scale } from './scale.ts';
 
 const height = 20;

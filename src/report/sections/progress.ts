@@ -4,7 +4,7 @@ import type { ReportData } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
 import { metric, type Reading } from '../format.ts';
 import { html, type Markup } from '../markup.ts';
-import { seriesStyle } from '../palette.ts';
+import { seriesStyle } from '../style.ts';
 import { section } from '../table.ts';
 
 /** Best screening score so far, per agent. */

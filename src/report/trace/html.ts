@@ -1,7 +1,7 @@
 import { operators } from '../../domain/node.ts';
 import type { Attribution } from '../../studies/attribution.ts';
-import { htmlDocument } from '../document.ts';
 import { html } from '../markup.ts';
+import { htmlDocument } from '../style.ts';
 import { agentStorySection } from './agent.ts';
 import { attributionSection } from './attributed.ts';
 import { overviewSection } from './overview.ts';
