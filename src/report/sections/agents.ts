@@ -4,9 +4,8 @@ import { px } from '../charts/scale.ts';
 import type { FunnelRow, ReportAgent, ReportData, ReportNode } from '../data.ts';
 import { bestScreened, isProposal, meanOf, meanOn, proposalsOf, scoresOn } from '../findings.ts';
 import { count, metric, percent, shortened } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
+import { groupRow, html, type Markup, section, table } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
-import { groupRow, section, table } from '../table.ts';
 
 function key(index: number): Markup {
   const { className, dash } = seriesStyle(index);

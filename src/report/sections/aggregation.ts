@@ -6,8 +6,7 @@ import { strip, votes } from '../charts/strip.ts';
 import type { ReportAggregation, ReportData } from '../data.ts';
 import { basisName, type Findings, meanOn, scoresOn } from '../findings.ts';
 import { billions, count, mebibytes, millions, score } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
-import { groupRow, section, table } from '../table.ts';
+import { groupRow, html, type Markup, section, table } from '../markup.ts';
 
 const conditioningName = (conditioning: Conditioning): string =>
   conditioning === 'all' ? 'N-all' : `N${conditioning}`;

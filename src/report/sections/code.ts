@@ -4,8 +4,7 @@ import { hunksOf } from '../../platform/hunks.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
 import { metric, shortened } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
-import { section } from '../table.ts';
+import { html, type Markup, section } from '../markup.ts';
 
 /** Programs whose code is shown, beside the finalists. */
 const mostShown = 4;

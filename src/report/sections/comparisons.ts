@@ -7,9 +7,8 @@ import { framed, px, read, scale } from '../charts/scale.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type Contests, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
 import { change, count, metric, type Reading, score, shortened } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
+import { groupRow, html, type Markup, section, table } from '../markup.ts';
 import { contestSentence } from '../sentences.ts';
-import { groupRow, section, table } from '../table.ts';
 import { axisHead, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
 /** The ends of an interval of differences, the lower of the metric first. */

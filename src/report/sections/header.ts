@@ -3,9 +3,8 @@ import { agentEndSentences } from '../agentEnds.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
 import { count, duration, percent, score } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
+import { html, type Markup, section, table } from '../markup.ts';
 import { unfinished, verdict } from '../sentences.ts';
-import { section, table } from '../table.ts';
 
 function figure(value: string, label: string, note = ''): Markup {
   return html`<div><dt>${label}</dt><dd>${value}${note === '' ? null : html` <small>${note}</small>`}</dd></div>`;

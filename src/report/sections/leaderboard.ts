@@ -7,8 +7,7 @@ import { whisker, whiskerWidth } from '../charts/strip.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
 import { metric, type Reading, score } from '../format.ts';
-import { type Content, html, type Markup } from '../markup.ts';
-import { groupRow, section, table } from '../table.ts';
+import { type Content, groupRow, html, type Markup, section, table } from '../markup.ts';
 
 /** Rows of a rung beyond this are left to the archive. */
 const longest = 20;

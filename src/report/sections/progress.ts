@@ -3,9 +3,8 @@ import { framed, px, read, scale, spread } from '../charts/scale.ts';
 import type { ReportData } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
 import { metric, type Reading } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
+import { html, type Markup, section } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
-import { section } from '../table.ts';
 
 /** Best screening score so far, per agent. */
 export function progressSection(data: ReportData, findings: Findings): Markup {

@@ -1,9 +1,8 @@
 import type { Analysis, ArmSummary, Comparison, RunResult, Study, TaskCurves, TaskFacts } from '../../studies/index.ts';
 import { type BandedSeries, bandedCurves } from '../charts/curves.ts';
 import { count, percent, score, signed } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
+import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
-import { section, table } from '../table.ts';
 
 /** Everything that the page of a study shows. */
 export interface StudyReport {

@@ -2,8 +2,7 @@ import type { Comparison } from '../../statistics/seeds.ts';
 import type { Attribution, ChangeEffect } from '../../studies/attribution.ts';
 import { px, scale } from '../charts/scale.ts';
 import { signed } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
-import { section, table } from '../table.ts';
+import { html, type Markup, section, table } from '../markup.ts';
 
 const figures = (comparison: Comparison): string => {
   if (comparison.kind === 'unmeasured') return comparison.why;

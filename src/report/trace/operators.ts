@@ -1,8 +1,7 @@
 import { operators } from '../../domain/node.ts';
 import { framed, px, scale } from '../charts/scale.ts';
 import { count, signed } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
-import { table } from '../table.ts';
+import { html, type Markup, table } from '../markup.ts';
 import type { AgentStory, Step } from './story.ts';
 import { operatorMark } from './tree.ts';
 

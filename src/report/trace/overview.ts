@@ -1,7 +1,6 @@
 import { agentEndText } from '../agentEnds.ts';
 import { count, percent, shortened } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
-import { section, table } from '../table.ts';
+import { html, type Markup, section, table } from '../markup.ts';
 import type { Story } from './story.ts';
 
 /** What agents have of each other: rows take from columns. */
