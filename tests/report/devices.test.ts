@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EvaluationRecord, NodeRecord } from '../../src/memory/records.ts';
-import { devicesOf } from '../../src/report/devices.ts';
+import { devicesOf } from '../../src/report/collect.ts';
 import { reportHtml } from '../../src/report/html.ts';
 import { fixture } from './fixture.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeRecord } from '../../src/memory/records.ts';
-import { funnelOf } from '../../src/report/funnel.ts';
+import { funnelOf } from '../../src/report/collect.ts';
 import { reportHtml } from '../../src/report/index.ts';
 import { fixture } from './fixture.ts';
 
