@@ -4,9 +4,8 @@ import { agentEndText } from '../agentEnds.ts';
 import { candidateMarkup } from '../candidate.ts';
 import { count, score, shortened, signed } from '../format.ts';
 import { html, type Markup, section } from '../markup.ts';
-import { explorationChart, operatorTable } from './operators.ts';
 import type { AgentStory, Mention, Step, Story } from './story.ts';
-import { operatorMark, treeChart } from './tree.ts';
+import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';
 
 const row = (name: string, content: Markup | string | null): Markup | null =>
   content === null || content === '' ? null : html`<dt>${name}</dt><dd>${content}</dd>`;

@@ -1,7 +1,7 @@
-import { px } from '../charts/scale.ts';
-import { score } from '../format.ts';
-import { html, type Markup } from '../markup.ts';
-import { lanesOf } from './lanes.ts';
+import { operators } from '../../domain/node.ts';
+import { framed, px, scale } from '../charts/scale.ts';
+import { count, score, signed } from '../format.ts';
+import { html, type Markup, table } from '../markup.ts';
 import type { AgentStory, Step } from './story.ts';
 
 const frame = { left: 16, right: 16, top: 16, bottom: 26, row: 26, least: 16, most: 44, width: 1000 } as const;
@@ -106,4 +106,124 @@ ${[1, ...ticks.filter((tick) => tick > 1)].map((tick) => {
 ${edges}
 ${[...placed.values()].map((each) => mark(each, each.step === best))}
 </svg></div>`;
+}
+
+/** A node of a tree, in the order in which the nodes came about. */
+export interface Grown {
+  readonly id: string;
+  /** Place in time, counted from 1; each is taken once. */
+  readonly at: number;
+  /** Null for a root, and where the parent is of another tree. */
+  readonly parent: string | null;
+}
+
+/**
+ * Rows for a tree whose columns are moments, as logs of versions are drawn: a node shares the row of its parent if it is the
+ * heir, the child with the most descendants; every other child opens a row, the free one nearest to its parent's. A row is
+ * free where nothing is drawn in it between its first and its last node, so that drafts without children stand in one row.
+ */
+export function lanesOf(nodes: readonly Grown[]): Map<string, number> {
+  const known = new Map(nodes.map((node) => [node.id, node]));
+  const children = new Map<string, Grown[]>();
+  for (const node of nodes) {
+    if (node.parent !== null && known.has(node.parent)) {
+      children.set(node.parent, [...(children.get(node.parent) ?? []), node]);
+    }
+  }
+  const weight = new Map<string, number>();
+  for (const { id } of [...nodes].sort((a, b) => b.at - a.at)) {
+    weight.set(id, 1 + (children.get(id) ?? []).reduce((sum, child) => sum + (weight.get(child.id) ?? 1), 0));
+  }
+  const heirOf = (id: string) =>
+    (children.get(id) ?? []).reduce<Grown | null>(
+      (best, child) => (best === null || (weight.get(child.id) ?? 0) > (weight.get(best.id) ?? 0) ? child : best),
+      null,
+    );
+  const isHeir = (node: Grown) => node.parent !== null && known.has(node.parent) && heirOf(node.parent)?.id === node.id;
+
+  const lanes = new Map<string, number>();
+  const busy: { from: number; to: number }[][] = [];
+  for (const start of nodes.filter((node) => !isHeir(node)).sort((a, b) => a.at - b.at)) {
+    const chain = [start];
+    for (let next = heirOf(start.id); next; next = heirOf(next.id)) chain.push(next);
+    // The branch begins at its parent: its line may not cross another row's nodes in between.
+    const origin = start.parent === null ? undefined : known.get(start.parent);
+    const span = { from: origin ? origin.at + 0.5 : start.at, to: (chain.at(-1) ?? start).at };
+    const near = origin ? (lanes.get(origin.id) ?? 0) : 0;
+    const order = [...busy.keys(), busy.length].sort((a, b) => Math.abs(a - near) - Math.abs(b - near) || a - b);
+    const isFree = (lane: number) => (busy[lane] ?? []).every(({ from, to }) => to < span.from || from > span.to);
+    const lane = order.find(isFree) ?? busy.length;
+    busy[lane] = [...(busy[lane] ?? []), span];
+    for (const { id } of chain) lanes.set(id, lane);
+  }
+  return lanes;
+}
+
+const bar = { width: 110, height: 12 } as const;
+
+/** How often each operator was used, and how often its child was better than the parent: the dark part of the bar. */
+export function operatorTable({ steps }: AgentStory): Markup {
+  const used = operators
+    .map((operator) => ({ operator, own: steps.filter((step) => step.operator === operator) }))
+    .filter(({ own }) => own.length > 0);
+  const most = Math.max(...used.map(({ own }) => own.length));
+  const width = (n: number) => px((bar.width * n) / most);
+  const rows = used.map(({ operator, own }) => {
+    const scored = own.filter(({ measured }) => measured.screen !== null);
+    const compared = own.flatMap(({ effect }) => (effect === null ? [] : [effect]));
+    const better = own.filter(({ improved }) => improved);
+    const { className } = operatorMark[operator] ?? { className: '' };
+    return [
+      html`<span class="keys"><span><i class="${className}"></i>${operator}</span></span>`,
+      html`<svg width="${bar.width}" height="${bar.height}" viewBox="0 0 ${bar.width} ${bar.height}" aria-hidden="true"><rect class="bar-soft" width="${width(own.length)}" height="${bar.height}"/><rect class="bar-good" width="${width(better.length)}" height="${bar.height}"/></svg>`,
+      count(own.length),
+      count(scored.length),
+      compared.length === 0 ? '–' : `${count(better.length)} of ${count(compared.length)}`,
+      compared.length === 0 ? '–' : signed(compared.reduce((sum, each) => sum + each, 0) / compared.length),
+    ];
+  });
+  return table(
+    [
+      { head: 'operator', kind: 'name' },
+      { head: 'better of used' },
+      { head: 'used', kind: 'number' },
+      { head: 'scored', kind: 'number' },
+      { head: 'better', kind: 'number' },
+      { head: 'mean effect', kind: 'number' },
+    ],
+    rows,
+  );
+}
+
+const frameOfOperators = { width: 480, height: 220, left: 46, right: 14, top: 34, bottom: 40 } as const;
+
+/** How far each candidate lies from the nearest of the agent's earlier ones, over its attempts. */
+export function explorationChart({ agent, steps }: AgentStory): Markup | null {
+  const points = steps.flatMap((step): { step: Step; y: number }[] =>
+    step.distance.nearest === null ? [] : [{ step, y: 100 * step.distance.nearest }],
+  );
+  if (points.length < 2) return null;
+  const x = scale(
+    [1, steps.at(-1)?.ordinal ?? 1],
+    [frameOfOperators.left, frameOfOperators.width - frameOfOperators.right],
+    6,
+    true,
+  );
+  const y = scale(
+    [0, ...points.map((point) => point.y)],
+    [frameOfOperators.height - frameOfOperators.bottom, frameOfOperators.top],
+    4,
+  );
+  const line = points.map((point, index) => `${index === 0 ? 'M' : 'L'}${px(x(point.step.ordinal))} ${px(y(point.y))}`);
+  return framed(
+    frameOfOperators,
+    x,
+    y,
+    { title: `Exploration of ${agent}`, x: 'attempt', y: 'distance from the nearest earlier candidate, %' },
+    html`<path class="away" d="${line.join('')}"/>${points.map(({ step, y: value }) => {
+      const { className } = operatorMark[step.operator] ?? { className: '' };
+      const lost = step.measured.screen === null ? ' lost' : '';
+      return html`<circle class="node ${className}${lost}" cx="${px(x(step.ordinal))}" cy="${px(y(value))}" r="4"><title>${step.node}: ${value.toFixed(0)} %</title></circle>`;
+    })}`,
+  );
 }

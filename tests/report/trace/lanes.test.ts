@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Grown, lanesOf } from '../../../src/report/trace/lanes.ts';
+import { type Grown, lanesOf } from '../../../src/report/trace/tree.ts';
 
 /** Trees in which every node may have any earlier one as its parent. */
 const anyTree = fc.array(fc.option(fc.nat(), { nil: null }), { maxLength: 40 }).map((picks) =>
