@@ -2,6 +2,27 @@ import type { Primitive } from '../domain/architecture.ts';
 import { printable } from '../platform/printable.ts';
 import { html, type Markup } from './markup.ts';
 
+/** Colours are names of CSS classes here; the style sheet gives each its light and dark value. */
+
+/** Pale, dark and middle: M, mA and Mb stay apart without colour, and each carries its letter. */
+export const primitiveClass: Readonly<Record<Primitive, string>> = { M: 'p-m', mA: 'p-a', Mb: 'p-b' };
+
+export const primitiveName: Readonly<Record<Primitive, string>> = { M: 'MLP', mA: 'attention', Mb: 'Mamba-2' };
+
+export const seriesColours = 8;
+const dashes = ['', '7 3', '2 3', '10 3 2 3', '5 2 1 2 1 2', '1 2'] as const;
+
+/** How a line is told from others: 8 colours x 6 dash patterns repeat together only after 24 lines. */
+export interface SeriesStyle {
+  readonly className: string;
+  /** SVG `stroke-dasharray`; empty for a solid line. */
+  readonly dash: string;
+}
+
+export function seriesStyle(index: number): SeriesStyle {
+  return { className: `s-${index % seriesColours}`, dash: dashes[index % dashes.length] as string };
+}
+
 /** The whole style of the page; system fonts, figures of equal width, colours by `prefers-color-scheme`. */
 export const styleSheet = html`<style>
 :root {
@@ -113,27 +134,6 @@ figcaption { font-size: 13px; margin: 4px 0 6px; }
   tr, figure, .chart, .verdict { break-inside: avoid; }
 }
 </style>`;
-
-/** Colours are names of CSS classes here; the style sheet gives each its light and dark value. */
-
-/** Pale, dark and middle: M, mA and Mb stay apart without colour, and each carries its letter. */
-export const primitiveClass: Readonly<Record<Primitive, string>> = { M: 'p-m', mA: 'p-a', Mb: 'p-b' };
-
-export const primitiveName: Readonly<Record<Primitive, string>> = { M: 'MLP', mA: 'attention', Mb: 'Mamba-2' };
-
-export const seriesColours = 8;
-const dashes = ['', '7 3', '2 3', '10 3 2 3', '5 2 1 2 1 2', '1 2'] as const;
-
-/** How a line is told from others: 8 colours x 6 dash patterns repeat together only after 24 lines. */
-export interface SeriesStyle {
-  readonly className: string;
-  /** SVG `stroke-dasharray`; empty for a solid line. */
-  readonly dash: string;
-}
-
-export function seriesStyle(index: number): SeriesStyle {
-  return { className: `s-${index % seriesColours}`, dash: dashes[index % dashes.length] as string };
-}
 
 /**
  * A page as one HTML file: no script, no request to anywhere, readable in light and dark, on paper and in greyscale.

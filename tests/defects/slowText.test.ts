@@ -174,8 +174,11 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
       return log.lastLines(10, 500);
     }),
   ],
-  'literature/text.ts': [on(kilobytes64, (text) => cleanText(text)), on(kilobytes64, (text) => capText(text, 100))],
-  'literature/text.ts': [on(kilobytes8, (text) => matchExpression(text))],
+  'literature/text.ts': [
+    on(kilobytes64, (text) => cleanText(text)),
+    on(kilobytes64, (text) => capText(text, 100)),
+    on(kilobytes8, (text) => matchExpression(text)),
+  ],
   'literature/sources/arxiv.ts': [on([...slow(128 * 1024), feed(60)], (text) => parseArxivFeed(text, ''))],
   'platform/printable.ts': [on(kilobytes64, (text) => printable(text))],
   'platform/yaml.ts': [

@@ -1,12 +1,15 @@
 /** How the verbs of `gpu-workers/aira_design` are called: what each zone sees and is asked, and the hosts beside them. */
+
 import { join } from 'node:path';
+import * as z from 'zod';
 import type { Json } from '../../domain/canonical.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import { explain } from '../../domain/explain.ts';
 import type { Environment } from '../../platform/childProcess.ts';
 import { preparedFolder, secretFile, trainersDirectory } from '../../platform/packageRoot.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import { type DesignPackage, start } from '../../tasks/trustedModule.ts';
 import { type Prepared, prepared } from './preparation.ts';
-import { familyOf } from './trial.ts';
 
 const library = `${box}/lib`;
 const settings = `${box}/settings.json`;
@@ -123,6 +126,35 @@ const hostArgs = (given: ZoneFolders & { readonly prepared: string; device: stri
   ...['--manifest', join(given.prepared, 'manifest.json'), '--settings', given.settings],
   ...['--candidate', given.candidate, '--out', given.out, '--device', given.device],
 ];
+
+/** What a rung's settings say to the host. The rest is the Python package's, which refuses what it does not know. */
+const budgetSchema = z.looseObject({
+  /** Wall-clock and processor seconds of training. */
+  seconds: z.number().positive(),
+  cpu_seconds: z.number().positive(),
+  memory_mb: z.number().positive(),
+  /** Wall-clock and processor seconds of one prediction: too few to learn anything in. */
+  predict_seconds: z.number().positive(),
+});
+export type TrialBudget = z.infer<typeof budgetSchema>;
+
+const settingsSchema = z.looseObject({ family: z.string(), budget: budgetSchema });
+
+/** @throws TerminalError `settings` naming what is missing. */
+export function budgetOf(settings: unknown): TrialBudget {
+  const parsed = settingsSchema.safeParse(settings);
+  if (parsed.success) return parsed.data.budget;
+  throw new TerminalError(
+    'settings',
+    `these settings run no program: ${explain(parsed.error, settingsSchema).join('; ')}`,
+  );
+}
+
+/** Which runner these settings are for. @throws TerminalError `settings`. */
+export function familyOf(settings: unknown): string {
+  budgetOf(settings);
+  return settingsSchema.parse(settings).family;
+}
 
 const ourPackage: DesignPackage = {
   folder: trainersDirectory,

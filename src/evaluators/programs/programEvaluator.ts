@@ -24,10 +24,10 @@ import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from '../evaluator.ts';
 import type { Verdict } from '../population.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
-import { packageFor, prepareTask } from './commands.ts';
+import { budgetOf, packageFor, prepareTask } from './commands.ts';
 import type { Prepared } from './preparation.ts';
 import type { Split } from './score.ts';
-import { budgetOf, runTrial, type TrialCosts, type TrialOrder, type TrialResult } from './trial.ts';
+import { runTrial, type TrialCosts, type TrialOrder, type TrialResult } from './trial.ts';
 import { designVersion } from './version.ts';
 
 export interface ProgramEvaluatorOptions {

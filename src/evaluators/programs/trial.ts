@@ -13,20 +13,20 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as z from 'zod';
-import { AiraError, TerminalError } from '../../domain/errors.ts';
-import { explain } from '../../domain/explain.ts';
+import { AiraError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
 import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/trustedModule.ts';
 import type { Verdict } from '../population.ts';
 import {
+  familyOf,
   hostedZone,
   hostPredictArgs,
   hostTrainArgs,
   predictZone,
   scriptPredictZone,
   scriptTrainZone,
+  type TrialBudget,
   trainZone,
   type Zone,
 } from './commands.ts';
@@ -41,7 +41,7 @@ export interface TrialOrder {
   readonly sandbox: Sandbox;
   readonly prepared: Prepared;
   readonly settings: unknown;
-  readonly budget: Budget;
+  readonly budget: TrialBudget;
   readonly files: Files;
   readonly seed: number;
   readonly splits: readonly Split[];
@@ -310,35 +310,6 @@ class Trial {
     chmodSync(folder, 0o755);
     return folder;
   }
-}
-
-/** What a rung's settings say to the host. The rest is the Python package's, which refuses what it does not know. */
-const budgetSchema = z.looseObject({
-  /** Wall-clock and processor seconds of training. */
-  seconds: z.number().positive(),
-  cpu_seconds: z.number().positive(),
-  memory_mb: z.number().positive(),
-  /** Wall-clock and processor seconds of one prediction: too few to learn anything in. */
-  predict_seconds: z.number().positive(),
-});
-export type Budget = z.infer<typeof budgetSchema>;
-
-const settingsSchema = z.looseObject({ family: z.string(), budget: budgetSchema });
-
-/** @throws TerminalError `settings` naming what is missing. */
-export function budgetOf(settings: unknown): Budget {
-  const parsed = settingsSchema.safeParse(settings);
-  if (parsed.success) return parsed.data.budget;
-  throw new TerminalError(
-    'settings',
-    `these settings run no program: ${explain(parsed.error, settingsSchema).join('; ')}`,
-  );
-}
-
-/** Which runner these settings are for. @throws TerminalError `settings`. */
-export function familyOf(settings: unknown): string {
-  budgetOf(settings);
-  return settingsSchema.parse(settings).family;
 }
 
 /** Processor seconds that a script may use, in all its processes, where its host has measured what they are worth here. */
