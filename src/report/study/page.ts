@@ -1,5 +1,5 @@
 import type { Analysis, ArmSummary, Comparison, RunResult, Study, TaskCurves, TaskFacts } from '../../studies/index.ts';
-import { type BandedSeries, bandedCurves } from '../charts/curves.ts';
+import { type BandedSeries, bandedCurves } from '../charts/scale.ts';
 import { count, percent, score, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
