@@ -1,7 +1,15 @@
 export { type Analysis, type ArmSummary, analyse, type TaskCurves } from './analysis.ts';
 export { type Attribution, type AttributionPlan, conclude, planAttribution } from './attribution.ts';
 export { type Comparison, level, type Verdict } from './comparisons.ts';
-export { type RunResult, runResultSchema, type TaskFacts, taskFactsSchema } from './results.ts';
+export {
+  type RunResult,
+  runName,
+  runResultSchema,
+  type TaskFacts,
+  taskFactsSchema,
+  trainedFacts,
+  trainedResult,
+} from './results.ts';
 export {
   type Arm,
   agentsOf,
@@ -13,4 +21,3 @@ export {
   studySchema,
 } from './spec.ts';
 export { runTabulated, tableFacts, tableSearch } from './tabulated.ts';
-export { runName, trainedFacts, trainedResult } from './trained.ts';
