@@ -1,9 +1,8 @@
 import { max, mean, min } from 'd3-array';
 import { rngFor } from '../domain/rng.ts';
-import { bandedCurve, type Curve } from '../statistics/curves.ts';
 import { elo, type Rating } from '../statistics/elo.ts';
 import { type Interval, interquartileMean, pairedBootstrap } from '../statistics/pairs.ts';
-import { normalisedScore, validRate } from '../statistics/scores.ts';
+import { bandedCurve, type Curve, normalisedScore, validRate } from '../statistics/scores.ts';
 import { type Comparison, comparisonsOf, level, resamples, type Value } from './comparisons.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import type { Study } from './spec.ts';

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { bandedCurve } from '../../src/statistics/curves.ts';
 import { elo, outcome, ratings } from '../../src/statistics/elo.ts';
 import {
   differences,
@@ -13,7 +12,7 @@ import {
   permutationTest,
 } from '../../src/statistics/pairs.ts';
 import { detectable, fewestPairs, holm, pairsNeeded } from '../../src/statistics/power.ts';
-import { normalisedScore, validRate } from '../../src/statistics/scores.ts';
+import { bandedCurve, normalisedScore, validRate } from '../../src/statistics/scores.ts';
 
 const pair = (first: number, second: number, stratum = 'task'): Pair => ({ stratum, first, second });
 const usual = { alpha: 0.05, power: 0.8 };
