@@ -15,12 +15,10 @@ import { evaluations } from './evaluations.ts';
 import { holdings } from './holdings.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
-import { pieceOf } from './pieces.ts';
-import { records } from './records.ts';
+import { pieceOf, records, testScores } from './records.ts';
 import { searches } from './searches.ts';
 import { standing } from './standing.ts';
 import { tallies } from './tally.ts';
-import { testScores } from './testScores.ts';
 import { views } from './views.ts';
 
 function repositories(db: Database, live: boolean) {

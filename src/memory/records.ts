@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
-import { agentNameSchema, evaluationKeySchema, nodeIdSchema, type SearchId } from '../domain/ids.ts';
+import { agentNameSchema, evaluationKeySchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
+import type { TestPurpose } from '../domain/messages.ts';
 import { originSchema, rationaleSchema } from '../domain/node.ts';
 import { rungSchema } from '../domain/task.ts';
 
@@ -90,6 +91,53 @@ export function records(db: Database) {
         const row = nodeRecordSchema.parse(raw);
         return { ...row, parents: parents.get(row.id) ?? [], evaluations: evaluations.get(row.id) ?? [] };
       });
+    },
+  };
+}
+
+/** What a message may carry beside its frame, in bytes of JSON: below the bus's limit, with room for what is not a list. */
+export const pieceBytes = 400_000;
+
+/**
+ * As many of `items` from `from` on as go into one message, at least one. Sizes are bytes on the wire, not characters.
+ *
+ * @param whole makes of an item what is sent; called for the items of the piece and the one after it.
+ */
+export function pieceOf<T, U>(items: readonly T[], from: number, whole: (item: T) => U): U[] {
+  const piece: U[] = [];
+  let room = pieceBytes;
+  for (let at = from; at < items.length; at++) {
+    const item = whole(items[at] as T);
+    // A comma follows.
+    room -= Buffer.byteLength(JSON.stringify(item)) + 1;
+    if (room < 0 && piece.length > 0) break;
+    piece.push(item);
+  }
+  return piece;
+}
+
+/** A hidden figure of a node. */
+export interface TestScore {
+  node: NodeId;
+  seed: number;
+  score: number;
+}
+
+/**
+ * The only door to test figures. Whoever looks says why, and the look is recorded, so that an audit can prove that none
+ * steered the search (I4).
+ */
+export function testScores(db: Database) {
+  const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
+  const all = db.prepare<[string], TestScore>(
+    `SELECT w.node, w.seed, t.score FROM wants w JOIN test_scores t ON t.key = w.key
+     WHERE w.search = ? ORDER BY w.node, w.seed`,
+  );
+  return {
+    /** A look that was recorded already, of which another piece is read, has no purpose of its own. */
+    read(search: SearchId, purpose: TestPurpose | null, now: number): TestScore[] {
+      if (purpose !== null) note.run(search, purpose, now);
+      return all.all(search);
     },
   };
 }

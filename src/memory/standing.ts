@@ -9,7 +9,7 @@ import type { BudgetLedger } from './budget.ts';
 import type { Calls } from './calls.ts';
 import type { Endings } from './endings.ts';
 import type { Ensemble } from './ensemble.ts';
-import { pieceOf } from './pieces.ts';
+import { pieceOf } from './records.ts';
 import type { Searches } from './searches.ts';
 import type { RungSums, Tallies } from './tally.ts';
 

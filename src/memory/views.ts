@@ -10,7 +10,7 @@ import type { SearchSpec } from '../domain/search.ts';
 import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
 import type { Calls } from './calls.ts';
 import type { Ensemble, Horizons } from './ensemble.ts';
-import { pieceOf } from './pieces.ts';
+import { pieceOf } from './records.ts';
 import type { Searches } from './searches.ts';
 
 /** Of the nodes that a decision waits for, so many are named: enough to know when to look again. */

@@ -9,8 +9,7 @@ import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { ArchiveReader } from '../memory/archive.ts';
-import type { NodeRecord } from '../memory/records.ts';
-import type { TestScore } from '../memory/testScores.ts';
+import type { NodeRecord, TestScore } from '../memory/records.ts';
 import type { SeedScore } from '../statistics/seeds.ts';
 import type {
   ReportAggregation,
