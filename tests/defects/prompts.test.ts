@@ -7,7 +7,7 @@ import { proposalPrompt, systemPrompt } from '../../src/agents/operators/prompts
 import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
 import { purposeSchema } from '../../src/domain/call.ts';
 import { NativeWorker } from '../../src/evaluators/index.ts';
-import { readAnswer } from '../../src/llm/structured.ts';
+import { readAnswer } from '../../src/llm/chat.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';
 import { manualOptions, standInCommand, standInJob } from '../evaluators/support/jobs.ts';
 import { ManualTime } from '../evaluators/support/manualTime.ts';

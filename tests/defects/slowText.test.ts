@@ -21,9 +21,8 @@ import { parseProgram, programInSpace } from '../../src/domain/program.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
 import { parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
 import { capText, cleanText, matchExpression } from '../../src/literature/text.ts';
-import { argumentsOf } from '../../src/llm/chat.ts';
+import { argumentsOf, readAnswer } from '../../src/llm/chat.ts';
 import { faultOf } from '../../src/llm/faults.ts';
-import { readAnswer } from '../../src/llm/structured.ts';
 import { OutputLog } from '../../src/platform/childProcess.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
@@ -120,7 +119,7 @@ const on = <T>(inputs: readonly T[], parse: (input: T) => unknown, limit = most)
 
 /** By the file that parses. */
 const rows: Readonly<Record<string, readonly Row[]>> = {
-  'llm/structured.ts': [on(megabyte, (text) => readAnswer(text, programForms.improve.schema))],
+  'llm/chat.ts': [on(megabyte, (text) => readAnswer(text, programForms.improve.schema))],
   'llm/chat.ts': [on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text }))],
   'llm/faults.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
   'agents/models/tuner/tuner.ts': [

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { isOnline, type LiteratureSource, type LiteratureSpec } from '../../domain/literature.ts';
-import type { ToolForm } from '../../llm/chat.ts';
-import { answerSchema } from '../../llm/structured.ts';
+import { answerSchema, type ToolForm } from '../../llm/chat.ts';
 
 /** The tools with which a language model reads. Queries are free text: no syntax, and nothing in them can break a search. */
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { lessonForm, proposalForms } from '../../../src/agents/operators/answers.ts';
-import { answerSchema, readAnswer } from '../../../src/llm/structured.ts';
+import { answerSchema, readAnswer } from '../../../src/llm/chat.ts';
 
 const schema = z.strictObject({ a: z.number() });
 
