@@ -1,8 +1,7 @@
 export { Cassette } from '../llm/cassette.ts';
 export { type CallLedger, Gateway, replayedGateway } from '../llm/gateway.ts';
-export { type Keyring, keyring } from '../llm/keys.ts';
+export { chatModels, checkModels, type Keyring, keyring, providersOf } from '../llm/keys.ts';
 export { loadPrices, type Prices } from '../llm/prices.ts';
-export { chatModels, checkModels, providersOf } from '../llm/providers.ts';
 export { usualRetries } from '../llm/retry.ts';
 export { usualPatience } from '../llm/stream.ts';
 export { openThoughts, type Thoughts } from './graph/graph.ts';

@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { keyring, Secret } from '../../src/llm/keys.ts';
+import { checkModels, keyring, Secret } from '../../src/llm/keys.ts';
 import { cost, loadPrices } from '../../src/llm/prices.ts';
-import { checkModels } from '../../src/llm/providers.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
 
