@@ -1,6 +1,6 @@
 import type { BanditOptions, SoleModelName } from '../../domain/model.ts';
 import type { View, ViewNode } from '../../domain/node.ts';
-import { isScored } from '../scored.ts';
+import { isScored } from './model.ts';
 
 /** What is known of one of the models, and how it is ranked. */
 export interface Arm {

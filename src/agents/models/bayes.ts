@@ -2,9 +2,8 @@ import { type Architecture, canonicalText, parseInSpace, type StackSpace } from 
 import { RetryableError, TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
-import { isScored, ranked, type ScoredNode } from '../scored.ts';
 import { BayesHelper, type PythonSetting, type Question, type Suggestion } from './bayesHelper.ts';
-import type { LocalModel, Proposal, ProposalInput } from './model.ts';
+import { isScored, type LocalModel, type Proposal, type ProposalInput, ranked, type ScoredNode } from './model.ts';
 import { vary } from './mutate.ts';
 import {
   describeChange,

@@ -1,7 +1,7 @@
 import type { StackSpace } from '../../domain/architecture.ts';
 import type { EvidenceId, Reading } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
-import type { Operator, View, ViewNode } from '../../domain/node.ts';
+import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { Space } from '../../domain/space.ts';
@@ -50,3 +50,15 @@ export interface LocalModel<S extends Space = StackSpace> {
 
 /** A local model of whichever space; `proposes` of domain/model.ts says of which. */
 export type AnyModel = LocalModel<Space>;
+
+/** A node whose candidate was judged: the only kind that may become a parent, and the only one to learn from. */
+export type ScoredNode = ViewNode & { readonly fitness: number };
+
+export function isScored(node: ViewNode): node is ScoredNode {
+  return node.status === 'evaluated' && node.fitness !== null;
+}
+
+/** Best first; among equals the earlier one, so that a repeated score never displaces its discoverer. */
+export function ranked(nodes: readonly ViewNode[]): ScoredNode[] {
+  return nodes.filter(isScored).sort((a, b) => b.fitness - a.fitness || byAge(a, b));
+}

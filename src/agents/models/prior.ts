@@ -2,8 +2,7 @@ import { type Architecture, canonicalText, parseInSpace, type StackSpace } from 
 import { concerns, describeHint, type Hint, hintFit } from '../../domain/hints.ts';
 import type { EvidenceId, Item, OpenRetriever } from '../../domain/literature.ts';
 import type { Rng } from '../../domain/rng.ts';
-import { isScored } from '../scored.ts';
-import type { LocalModel, Proposal, ProposalInput } from './model.ts';
+import { isScored, type LocalModel, type Proposal, type ProposalInput } from './model.ts';
 import { describeChange, mutate, randomArchitecture, randomUnseen, recombine, seenCandidates } from './variation.ts';
 
 /**

@@ -2,7 +2,7 @@ import type { NodeId } from '../../domain/ids.ts';
 import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { metricValue } from '../../domain/task.ts';
-import type { ScoredNode } from '../scored.ts';
+import type { ScoredNode } from '../models/model.ts';
 import type { Chain } from './failures.ts';
 
 /** What an agent does with its next attempt. */

@@ -1,6 +1,6 @@
 import type { ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
-import { ranked } from '../scored.ts';
+import { ranked } from '../models/model.ts';
 import { debug, draft, history, improve, type Named, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 

@@ -1,7 +1,7 @@
 import type { NodeId } from '../../domain/ids.ts';
 import type { View, ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
-import { isScored, type ScoredNode } from '../scored.ts';
+import { isScored, type ScoredNode } from '../models/model.ts';
 import { debug, draft, history, improve, type Named, normaliser, ownOf, type Scaffold } from './decision.ts';
 import { chains, openFailures } from './failures.ts';
 
