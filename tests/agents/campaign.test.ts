@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mutateModel, randomModel } from '../../src/agents/models/mutate.ts';
-import { chains } from '../../src/agents/scaffolds/failures.ts';
+import { chains } from '../../src/agents/scaffolds/decision.ts';
 import { type Architecture, canonicalText, primitives } from '../../src/domain/architecture.ts';
 import type { FailureReason } from '../../src/domain/evaluation.ts';
 import { rngFor } from '../../src/domain/rng.ts';

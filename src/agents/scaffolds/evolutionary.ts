@@ -3,8 +3,19 @@ import type { View, ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { isScored, ranked, type ScoredNode } from '../models/model.ts';
-import { crossover, debug, draft, history, improve, type Named, normaliser, ownOf, type Scaffold } from './decision.ts';
-import { chains, openFailures } from './failures.ts';
+import {
+  chains,
+  crossover,
+  debug,
+  draft,
+  history,
+  improve,
+  type Named,
+  normaliser,
+  openFailures,
+  ownOf,
+  type Scaffold,
+} from './decision.ts';
 
 export type EvolutionarySpec = Extract<ScaffoldSpec, { kind: 'evolutionary' }>;
 

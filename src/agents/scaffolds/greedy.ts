@@ -1,8 +1,7 @@
 import type { ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { ranked } from '../models/model.ts';
-import { debug, draft, history, improve, type Named, ownOf, type Scaffold } from './decision.ts';
-import { chains, openFailures } from './failures.ts';
+import { chains, debug, draft, history, improve, type Named, openFailures, ownOf, type Scaffold } from './decision.ts';
 
 export type GreedySpec = Extract<ScaffoldSpec, { kind: 'greedy' }>;
 

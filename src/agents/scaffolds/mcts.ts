@@ -2,8 +2,18 @@ import type { NodeId } from '../../domain/ids.ts';
 import type { View, ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { isScored, type ScoredNode } from '../models/model.ts';
-import { debug, draft, history, improve, type Named, normaliser, ownOf, type Scaffold } from './decision.ts';
-import { chains, openFailures } from './failures.ts';
+import {
+  chains,
+  debug,
+  draft,
+  history,
+  improve,
+  type Named,
+  normaliser,
+  openFailures,
+  ownOf,
+  type Scaffold,
+} from './decision.ts';
 
 export type MctsSpec = Extract<ScaffoldSpec, { kind: 'mcts' }>;
 
