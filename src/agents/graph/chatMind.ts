@@ -12,8 +12,7 @@ import { type AnswerForm, lessonForm } from '../operators/answers.ts';
 import { dialectFor } from '../operators/dialects.ts';
 import { repairPrompt, shorterPrompt, standingText } from '../operators/prompts.ts';
 import { readerOf } from '../reading/reader.ts';
-import { mayAsk, type ReadingState } from '../reading/state.ts';
-import { toolsFor } from '../reading/tools.ts';
+import { mayAsk, type ReadingState, toolsFor } from '../reading/tools.ts';
 import type { Mind, Offer, Problem, ProposeInput } from './mind.ts';
 
 /** What a language-model agent needs beside its specification. */

@@ -4,7 +4,7 @@ import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Space } from '../../domain/space.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
 import type { Reader } from '../reading/reader.ts';
-import type { Asks, ReadingState } from '../reading/state.ts';
+import type { Asks, ReadingState } from '../reading/tools.ts';
 
 /** Why an answer could not become a candidate. */
 export interface Problem {

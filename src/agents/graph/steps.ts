@@ -15,7 +15,7 @@ import {
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
 import type { Space } from '../../domain/space.ts';
-import { type Asks, nothingRead, type ReadingState } from '../reading/state.ts';
+import { type Asks, nothingRead, type ReadingState } from '../reading/tools.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { Mind, Offer, Problem } from './mind.ts';

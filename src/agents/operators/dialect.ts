@@ -1,7 +1,7 @@
 import type { Purpose } from '../../domain/call.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
-import type { Passage } from '../reading/state.ts';
+import type { Passage } from '../reading/tools.ts';
 import type { AnswerForm } from './answers.ts';
 
 /** What every proposal states beside its candidate. */

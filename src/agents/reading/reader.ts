@@ -18,8 +18,15 @@ import type { Scope } from '../../llm/cassette.ts';
 import type { ToolCall, ToolForm, ToolResult } from '../../llm/chat.ts';
 import type { Interlocutor } from '../../llm/gateway.ts';
 import { ownResults, shownItems, shownText } from './shown.ts';
-import { type Asks, nothingRead, type Passage, type ReadingState } from './state.ts';
-import { type ToolName, toolSchemas, toolsFor } from './tools.ts';
+import {
+  type Asks,
+  nothingRead,
+  type Passage,
+  type ReadingState,
+  type ToolName,
+  toolSchemas,
+  toolsFor,
+} from './tools.ts';
 
 /**
  * The reading of an agent with a language model.
