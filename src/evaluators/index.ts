@@ -12,10 +12,16 @@ export { dataSetNames } from '../tasks/data/inspect.ts';
 export { type DataRecord, importedData } from '../tasks/data/records.ts';
 export { listTasks, loadTask, profileOf, registeredTasks, registerTask, type TaskEntry } from '../tasks/tasks.ts';
 export { type Check, type ExamineOptions, examineMachine } from './doctor.ts';
-export type { EvaluateHandlers, Evaluator, EvaluatorHello, Progress } from './evaluator.ts';
+export {
+  batchKey,
+  type EvaluateHandlers,
+  type Evaluator,
+  type EvaluatorHello,
+  type OnOutcome,
+  type Progress,
+} from './evaluator.ts';
 export { type EvaluatorSetting, openEvaluator, versionFor } from './openEvaluator.ts';
 export { localSettings, runsScripts } from './ownTasks.ts';
-export { batchKey, type OnOutcome } from './population.ts';
 export { prepareTask } from './programs/index.ts';
 export type { Hello } from './protocol.ts';
 export { type Engine, type EngineChoice, engineFor, evaluatorVersion, probeEngine } from './stacks/engine.ts';

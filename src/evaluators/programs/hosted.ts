@@ -16,7 +16,7 @@ import { deferred } from '../../platform/deferred.ts';
 import { printable } from '../../platform/printable.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrusted } from '../../tasks/trustedModule.ts';
-import type { Verdict } from '../population.ts';
+import type { Verdict } from '../evaluator.ts';
 
 /** Not below TMPDIR, whose length is unbounded where a socket's path is not. The folder is made with mode 0700. */
 const folders = `/tmp/aira-channel-${process.pid}-`;

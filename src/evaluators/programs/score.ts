@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
 import { printable } from '../../platform/printable.ts';
 import { type DesignPackage, runTrusted, type TrustedOptions } from '../../tasks/trustedModule.ts';
-import type { Verdict } from '../population.ts';
+import type { Verdict } from '../evaluator.ts';
 import type { Prepared } from './preparation.ts';
 
 export type Split = 'validation' | 'test';

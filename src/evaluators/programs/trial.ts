@@ -17,7 +17,7 @@ import { AiraError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
 import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/trustedModule.ts';
-import type { Verdict } from '../population.ts';
+import type { Verdict } from '../evaluator.ts';
 import {
   familyOf,
   hostedZone,

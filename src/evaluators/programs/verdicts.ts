@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { cut, printable } from '../../platform/printable.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
-import type { Verdict } from '../population.ts';
+import type { Verdict } from '../evaluator.ts';
 import type { HostedResult } from './hosted.ts';
 
 /** `failure.json`, which the untrusted verbs leave. */

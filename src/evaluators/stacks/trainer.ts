@@ -15,7 +15,7 @@ import { type Deferred, deferred } from '../../platform/deferred.ts';
 import { printable } from '../../platform/printable.ts';
 import type { MemoryProbe } from '../../platform/processes.ts';
 import type { Timers } from '../../platform/timers.ts';
-import type { Verdict } from '../population.ts';
+import type { Verdict } from '../evaluator.ts';
 import {
   anyHelloSchema,
   type Hello,
