@@ -1,6 +1,10 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { PrerequisiteError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { makeFolder } from '../platform/folder.ts';
+import { whyNot } from '../platform/systemErrors.ts';
 
 /** Every option can also be given as `AIRA_<NAME>`; a flag wins over the variable. */
 export function option(flags: string, description: string): Option {
@@ -90,4 +94,22 @@ export function searchArgument(text: string): SearchId {
 export function withOptions(command: Command, ...options: Option[]): Command {
   for (const each of options) command.addOption(each);
   return command;
+}
+
+/**
+ * Makes the home of a lab where there is none, before anything is started in it.
+ *
+ * @throws PrerequisiteError `home` where it cannot be made, or not be written.
+ */
+export function requireHome(home: string): void {
+  const refuse = (why: string, cause?: unknown) =>
+    new PrerequisiteError('home', `the lab cannot be kept in ${home}: it ${why}`, 'choose another --home', { cause });
+  try {
+    if (statSync(home, { throwIfNoEntry: false })?.isDirectory() === false) throw refuse('is not a directory');
+    makeFolder(home, 0o700);
+    accessSync(home, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (thrown) {
+    if (thrown instanceof PrerequisiteError) throw thrown;
+    throw refuse((thrown as NodeJS.ErrnoException).code === 'ENOENT' ? 'cannot be made there' : whyNot(thrown), thrown);
+  }
 }

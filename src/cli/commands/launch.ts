@@ -41,7 +41,6 @@ import { plainDisplay } from '../display/plain.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import { allTestScores } from '../hiddenScores.ts';
-import { requireHome } from '../home.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
   baseUrlOption,
@@ -52,6 +51,7 @@ import {
   pathArgument,
   portNumber,
   pricesOption,
+  requireHome,
   searchArgument,
   taskOption,
   unsafeOption,

@@ -22,7 +22,6 @@ import type { SpaceKind } from '../../domain/space.ts';
 import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
 import { privateHome } from '../../memory/home.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
-import { requireHome } from '../home.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
   agentArgument,
@@ -32,6 +31,7 @@ import {
   option,
   portNumber,
   pricesOption,
+  requireHome,
   searchArgument,
   taskOption,
   unsafeOption,

@@ -21,13 +21,13 @@ import {
 } from '../../report/index.ts';
 import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/attribution.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
-import { requireHome } from '../home.ts';
 import {
   agentArgument,
   homeOption,
   jsonOption,
   numberWithin,
   option,
+  requireHome,
   searchArgument,
   unsafeOption,
   withOptions,

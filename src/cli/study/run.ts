@@ -15,7 +15,7 @@ import { type StudyReport, studyHtml, studyMarkdown } from '../../report/index.t
 import { analyse, type RunResult, runTabulated, type Study, type TaskFacts } from '../../studies/index.ts';
 import { addressesOf } from '../addresses.ts';
 import type { StudyDisplay } from '../display/study.ts';
-import { requireHome } from '../home.ts';
+import { requireHome } from '../options.ts';
 import { outliveOutput } from '../output.ts';
 import { type SettingOptions, systemSetting } from '../setting.ts';
 import { airaVersion } from '../writeReport.ts';
