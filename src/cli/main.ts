@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { watchOutput } from './output.ts';
+import { watchOutput } from './fail.ts';
 import { run } from './run.ts';
 
 watchOutput(process.stdout, process.stderr);

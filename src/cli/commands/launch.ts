@@ -39,7 +39,7 @@ import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
 import { dryRun } from '../dryRun.ts';
-import { exitCodes, onInterrupt } from '../fail.ts';
+import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import { allTestScores } from '../hiddenScores.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
@@ -58,7 +58,6 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { outliveOutput } from '../output.ts';
 import { requireSameContent } from '../sameContent.ts';
 import { systemSetting } from '../setting.ts';
 import { writeReport } from '../writeReport.ts';

@@ -20,7 +20,7 @@ import {
   storyText,
 } from '../../report/index.ts';
 import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/attribution.ts';
-import { exitCodes, onInterrupt } from '../fail.ts';
+import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import {
   agentArgument,
   homeOption,
@@ -33,7 +33,6 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { outliveOutput } from '../output.ts';
 import { requireSameContent } from '../sameContent.ts';
 import { type SettingOptions, systemSetting } from '../setting.ts';
 

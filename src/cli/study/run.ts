@@ -15,8 +15,8 @@ import { type StudyReport, studyHtml, studyMarkdown } from '../../report/index.t
 import { analyse, type RunResult, runTabulated, type Study, type TaskFacts } from '../../studies/index.ts';
 import { addressesOf } from '../addresses.ts';
 import type { StudyDisplay } from '../display/study.ts';
+import { outliveOutput } from '../fail.ts';
 import { requireHome } from '../options.ts';
-import { outliveOutput } from '../output.ts';
 import { type SettingOptions, systemSetting } from '../setting.ts';
 import { airaVersion } from '../writeReport.ts';
 import type { StudyPlan } from './plan.ts';
