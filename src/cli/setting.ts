@@ -1,5 +1,7 @@
 import type { EnsembleSetting } from '../actors/lab.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
+import type { SearchId } from '../domain/ids.ts';
+import type { SearchSpec } from '../domain/search.ts';
 import {
   childEnvironment,
   dataFolder,
@@ -10,6 +12,9 @@ import {
   registeredTasks,
 } from '../evaluators/index.ts';
 import { readingRoom } from '../literature/index.ts';
+import { readArchive } from '../memory/archive.ts';
+import { archivePath } from '../memory/database.ts';
+import { isThere } from '../memory/home.ts';
 import { createLogger } from '../platform/log.ts';
 import { systemClock, systemTimers } from '../platform/timers.ts';
 import { type NatsOptions, natsAccess } from './nats.ts';
@@ -76,4 +81,19 @@ export async function systemSetting(options: SettingOptions): Promise<EnsembleSe
     closeReading: room.close,
     log,
   };
+}
+
+/** The addresses of language models that the agents of a search name. */
+export const addressesOf = (agents: readonly Pick<SearchSpec['agents'][number], 'baseUrl'>[]): string[] =>
+  agents.flatMap(({ baseUrl }) => baseUrl ?? []);
+
+/** The same for a search of this home's own ledger; none for a search that is recorded elsewhere. */
+export function recordedAddresses(home: string, search: SearchId): string[] {
+  if (!isThere(archivePath(home), home)) return [];
+  const reader = readArchive(home);
+  try {
+    return reader.searches.exists(search) ? addressesOf(reader.searches.spec(search).agents) : [];
+  } finally {
+    reader.close();
+  }
 }

@@ -33,7 +33,6 @@ import {
 import { loadCorpus } from '../../literature/index.ts';
 import { whyNot } from '../../platform/systemErrors.ts';
 import { systemTimers } from '../../platform/timers.ts';
-import { addressesOf, recordedAddresses } from '../addresses.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
@@ -59,7 +58,7 @@ import {
   workerNumber,
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
-import { systemSetting } from '../setting.ts';
+import { addressesOf, recordedAddresses, systemSetting } from '../setting.ts';
 import { writeReport } from '../writeReport.ts';
 import { readSearchFile } from '../yamlFile.ts';
 

@@ -13,11 +13,10 @@ import { createLogger } from '../../platform/log.ts';
 import { systemClock, systemTimers } from '../../platform/timers.ts';
 import { type StudyReport, studyHtml, studyMarkdown } from '../../report/index.ts';
 import { analyse, type RunResult, runTabulated, type Study, type TaskFacts } from '../../studies/index.ts';
-import { addressesOf } from '../addresses.ts';
 import type { StudyDisplay } from '../display/study.ts';
 import { outliveOutput } from '../fail.ts';
 import { requireHome } from '../options.ts';
-import { type SettingOptions, systemSetting } from '../setting.ts';
+import { addressesOf, type SettingOptions, systemSetting } from '../setting.ts';
 import { airaVersion } from '../writeReport.ts';
 import type { StudyPlan } from './plan.ts';
 
