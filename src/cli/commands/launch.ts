@@ -39,7 +39,6 @@ import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
-import { allTestScores } from '../hiddenScores.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
   baseUrlOption,
@@ -59,7 +58,7 @@ import {
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
 import { addressesOf, recordedAddresses, systemSetting } from '../setting.ts';
-import { writeReport } from '../writeReport.ts';
+import { allTestScores, writeReport } from '../writeReport.ts';
 import { readSearchFile } from '../yamlFile.ts';
 
 interface LaunchOptions extends NatsOptions {

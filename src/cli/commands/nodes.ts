@@ -8,8 +8,8 @@ import type { NodeRecord } from '../../memory/records.ts';
 import { jsonLine, printable } from '../../platform/printable.ts';
 import { resultsTsv } from '../../report/index.ts';
 import { exitCodes } from '../fail.ts';
-import { hiddenScores } from '../hiddenScores.ts';
 import { homeOption, jsonOption, option, searchArgument, withOptions } from '../options.ts';
+import { hiddenScores } from '../writeReport.ts';
 
 interface NodesOptions {
   home: string;

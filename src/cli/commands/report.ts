@@ -2,9 +2,8 @@ import { Argument, Command } from 'commander';
 import type { SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/archive.ts';
 import { exitCodes } from '../fail.ts';
-import { hiddenScores } from '../hiddenScores.ts';
 import { homeOption, searchArgument, withOptions } from '../options.ts';
-import { writeReport } from '../writeReport.ts';
+import { hiddenScores, writeReport } from '../writeReport.ts';
 
 async function report(search: SearchId, { home }: { home: string }): Promise<number> {
   const reader = readArchive(home);
