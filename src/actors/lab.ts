@@ -11,13 +11,13 @@ import {
   sealingKey,
   withoutCredentials,
 } from '../bus/index.ts';
+import type { SpaceKind } from '../domain/candidate.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import type { Standing } from '../domain/messages.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { SpaceKind } from '../domain/space.ts';
 import { type Device, type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/archive.ts';
 import { privateHome } from '../memory/home.ts';

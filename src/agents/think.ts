@@ -1,11 +1,11 @@
 import type { AgentSpec } from '../domain/agent.ts';
+import type { Space } from '../domain/candidate.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import type { Brief } from '../domain/program.ts';
-import type { Space } from '../domain/space.ts';
 import type { Gateway, Interlocutor } from '../llm/gateway.ts';
 import { banditMind } from './graph/banditMind.ts';
 import { chatMind } from './graph/chatMind.ts';

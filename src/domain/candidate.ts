@@ -1,8 +1,23 @@
 import * as z from 'zod';
-import { canonicalText, parseArchitecture, parseInSpace, primitiveSchema, runLengthText } from './architecture.ts';
-import { CandidateError } from './errors.ts';
-import { filesSchema, parseProgram, programInSpace, programText, shortProgram } from './program.ts';
-import type { Space } from './space.ts';
+import {
+  canonicalText,
+  parseArchitecture,
+  parseInSpace,
+  primitiveSchema,
+  runLengthText,
+  type StackSpace,
+  stackSpaceSchema,
+} from './architecture.ts';
+import { CandidateError, TerminalError } from './errors.ts';
+import {
+  filesSchema,
+  type ProgramSpace,
+  parseProgram,
+  programInSpace,
+  programSpaceSchema,
+  programText,
+  shortProgram,
+} from './program.ts';
 
 /** What is trained: layers in order, or the texts of source files. */
 export const candidateSchema = z.discriminatedUnion('kind', [
@@ -41,4 +56,21 @@ export function shortCandidate(text: string): string {
     if (!(thrown instanceof CandidateError)) throw thrown;
     return text.length > 60 ? `${text.slice(0, 57)}...` : text;
   }
+}
+
+/** What a task lets an agent do: arrange known layers (Compose), or write source files (Design). */
+export const spaceSchema = z.discriminatedUnion('kind', [stackSpaceSchema, programSpaceSchema]);
+export type Space = z.infer<typeof spaceSchema>;
+export type SpaceKind = Space['kind'];
+
+/** @throws TerminalError for any other space: a mistake of whoever asked, not of a candidate. */
+export function stackSpace(space: Space): StackSpace {
+  if (space.kind !== 'stack') throw new TerminalError('space', 'layers are asked for where a program is to be written');
+  return space;
+}
+
+/** @throws TerminalError for any other space. */
+export function programSpace(space: Space): ProgramSpace {
+  if (space.kind !== 'program') throw new TerminalError('space', 'a program is asked for where layers are arranged');
+  return space;
 }

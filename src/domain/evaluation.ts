@@ -1,8 +1,7 @@
 import * as z from 'zod';
-import { candidateIdentity, candidateSchema } from './candidate.ts';
+import { candidateIdentity, candidateSchema, spaceSchema } from './candidate.ts';
 import { contentHash, type Json } from './canonical.ts';
 import { type EvaluationKey, evaluationKeySchema, workerIdSchema } from './ids.ts';
-import { spaceSchema } from './space.ts';
 import { deviceClassSchema, type Rung, rungSchema } from './task.ts';
 
 /** SHA-256 as 64 hexadecimal digits. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
+import { spaceSchema } from './candidate.ts';
 import { agentEndCodeSchema, agentEndSchema, endingSchema } from './ending.ts';
 import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
@@ -14,7 +15,6 @@ import {
 } from './node.ts';
 import { briefSchema } from './program.ts';
 import { phaseSchema, searchSpecSchema } from './search.ts';
-import { spaceSchema } from './space.ts';
 import { rungSchema } from './task.ts';
 
 /**

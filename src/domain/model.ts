@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { SpaceKind } from './space.ts';
+import type { SpaceKind } from './candidate.ts';
 
 /** Classical searchers, run in the agent's own process: baselines for every claim, and the offline default. */
 export const localModels = ['local/random', 'local/mutate', 'local/bayes', 'local/prior', 'local/tuner'] as const;

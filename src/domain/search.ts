@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import { agentEntrySchema, agentSpecSchema } from './agent.ts';
 import { parseArchitecture } from './architecture.ts';
+import { spaceSchema } from './candidate.ts';
 import { errorMessage } from './errors.ts';
 import { taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { briefSchema } from './program.ts';
-import { spaceSchema } from './space.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
 /** Limits that hold however the search goes; each is checked before the spending it limits (I9). */

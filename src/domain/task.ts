@@ -1,7 +1,7 @@
 import * as z from 'zod';
+import type { Space } from './candidate.ts';
 import { contentHash, type Json } from './canonical.ts';
 import type { Brief } from './program.ts';
-import type { Space } from './space.ts';
 
 /**
  * The steps of the fidelity ladder. `screen` looks at everything once and cheaply; `confirm` re-scores the best with

@@ -1,10 +1,9 @@
 import type { Architecture } from '../domain/architecture.ts';
-import type { Candidate } from '../domain/candidate.ts';
+import { type Candidate, stackSpace } from '../domain/candidate.ts';
 import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { TerminalError } from '../domain/errors.ts';
 import { type FailureReason, failureSchema, type Job, type Measurement, type Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
-import { stackSpace } from '../domain/space.ts';
 import { fitnessOf } from '../domain/task.ts';
 import { printable } from '../platform/printable.ts';
 import type { Clock } from '../platform/timers.ts';

@@ -1,4 +1,4 @@
-import type { SpaceKind } from '../domain/space.ts';
+import type { SpaceKind } from '../domain/candidate.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Device } from '../platform/devices.ts';
 import type { Logger } from '../platform/log.ts';

@@ -5,8 +5,7 @@ import {
   runLengthText,
   runs,
 } from '../domain/architecture.ts';
-import { shortCandidate } from '../domain/candidate.ts';
-import type { Space } from '../domain/space.ts';
+import { type Space, shortCandidate } from '../domain/candidate.ts';
 import { strip } from './charts/strip.ts';
 import type { ReportNode } from './data.ts';
 import { shortened } from './format.ts';

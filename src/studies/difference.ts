@@ -1,7 +1,7 @@
 import { canonicalText, changedLayers, type Primitive, parseArchitecture } from '../domain/architecture.ts';
+import type { SpaceKind } from '../domain/candidate.ts';
 import { CandidateError } from '../domain/errors.ts';
 import { type Files, parseProgram, programText } from '../domain/program.ts';
-import type { SpaceKind } from '../domain/space.ts';
 import { hunksOf } from '../platform/hunks.ts';
 
 /** What differs between two candidates: which layers, or which lines of which files. */

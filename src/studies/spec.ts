@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import { type AgentEntry, agentEntrySchema } from '../domain/agent.ts';
+import type { SpaceKind } from '../domain/candidate.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { isLocal } from '../domain/model.ts';
 import { budgetSchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
-import type { SpaceKind } from '../domain/space.ts';
 
 /** The options of an agent, all of them optional and none filled in. */
 const optional = (option: z.ZodType): z.ZodType =>

@@ -7,14 +7,13 @@ import { type AuditSetting, audit, type Finding } from '../../src/audit/index.ts
 import type { Bus } from '../../src/bus/index.ts';
 import type { ModelName } from '../../src/domain/agent.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
-import { candidateText } from '../../src/domain/candidate.ts';
+import { candidateText, stackSpace } from '../../src/domain/candidate.ts';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { workerIdSchema } from '../../src/domain/ids.ts';
 import type { Verb } from '../../src/domain/messages.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { type SearchSpec, searchSpecSchema } from '../../src/domain/search.ts';
-import { stackSpace } from '../../src/domain/space.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
 import { archivePath } from '../../src/memory/database.ts';
 import { landscape } from '../agents/support.ts';

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { stackSpace } from '../../src/domain/candidate.ts';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
-import { stackSpace } from '../../src/domain/space.ts';
 import { type Profile, rungs, type Task } from '../../src/domain/task.ts';
 import {
   changesSince,

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { stackSpace } from '../../src/domain/candidate.ts';
 import { type Job, measurementSchema, type Outcome } from '../../src/domain/evaluation.ts';
-import { stackSpace } from '../../src/domain/space.ts';
 import {
   engineFor,
   evaluatorVersion,

@@ -1,10 +1,10 @@
 import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
 import { type Bus, type Delivery, sealResult } from '../../bus/index.ts';
+import type { SpaceKind } from '../../domain/candidate.ts';
 import { errorMessage, PrerequisiteError, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
 import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
-import type { SpaceKind } from '../../domain/space.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
 import { failpoint } from '../../platform/failpoint.ts';

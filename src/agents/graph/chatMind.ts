@@ -1,11 +1,11 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Purpose } from '../../domain/call.ts';
+import type { Space } from '../../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
 import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
-import type { Space } from '../../domain/space.ts';
 import { type ChatMessage, type ChatRequest, readAnswer, usualMaxTokens } from '../../llm/chat.ts';
 import type { Answer, Interlocutor } from '../../llm/gateway.ts';
 import { type AnswerForm, lessonForm } from '../operators/answers.ts';

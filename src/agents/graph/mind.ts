@@ -1,7 +1,7 @@
+import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { type ModelName, proposes, type SoleModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
-import type { Space } from '../../domain/space.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
 import type { Reader } from '../reading/reader.ts';
 import type { Asks, ReadingState } from '../reading/tools.ts';

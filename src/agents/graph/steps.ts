@@ -1,5 +1,5 @@
 import type { AgentSpec } from '../../domain/agent.ts';
-import { canonicalCandidate } from '../../domain/candidate.ts';
+import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isOnline } from '../../domain/literature.ts';
@@ -14,7 +14,6 @@ import {
 } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
-import type { Space } from '../../domain/space.ts';
 import { type Asks, nothingRead, type ReadingState } from '../reading/tools.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';

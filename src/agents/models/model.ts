@@ -1,10 +1,10 @@
 import type { StackSpace } from '../../domain/architecture.ts';
+import type { Space } from '../../domain/candidate.ts';
 import type { EvidenceId, Reading } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Rng } from '../../domain/rng.ts';
-import type { Space } from '../../domain/space.ts';
 
 /** Everything a proposal may depend on. */
 export interface ProposalInput<S extends Space = StackSpace> {

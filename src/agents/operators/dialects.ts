@@ -1,6 +1,6 @@
+import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { Brief } from '../../domain/program.ts';
-import type { Space } from '../../domain/space.ts';
 import type { Dialect } from './dialect.ts';
 import { programDialect } from './programs/dialect.ts';
 import { stackDialect } from './stackDialect.ts';

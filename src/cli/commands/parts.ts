@@ -15,10 +15,10 @@ import {
 } from '../../actors/lab.ts';
 import { createModel } from '../../agents/index.ts';
 import type { Role } from '../../bus/index.ts';
+import type { SpaceKind } from '../../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type SearchId, workerIdSchema } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
-import type { SpaceKind } from '../../domain/space.ts';
 import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
 import { privateHome } from '../../memory/home.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';

@@ -1,4 +1,4 @@
-import type { Space } from '../../domain/space.ts';
+import type { Space } from '../../domain/candidate.ts';
 import { agentEndSentences } from '../agentEnds.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';

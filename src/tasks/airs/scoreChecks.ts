@@ -3,7 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { Space } from '../../domain/space.ts';
+import type { Space } from '../../domain/candidate.ts';
 import type { Task } from '../../domain/task.ts';
 import { failed, ok, skipped, type TaskFinding } from './finding.ts';
 import type { AirsMetadata } from './metadata.ts';
