@@ -1,4 +1,3 @@
-export { agentEndSentences, agentEndText } from './agentEnds.ts';
 export type {
   ReportAgent,
   ReportAggregation,
@@ -11,7 +10,7 @@ export type {
   ReportProvenance,
   ReportSearch,
 } from './data.ts';
-export { proposalText } from './format.ts';
+export { agentEndSentences, agentEndText, proposalText } from './format.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
 export { studyMarkdown } from './study/markdown.ts';

@@ -1,10 +1,9 @@
 import type { Colours } from '../platform/colours.ts';
 import { printable } from '../platform/printable.ts';
-import { agentEndSentences } from './agentEnds.ts';
 import { candidateText } from './candidate.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName, proposalsOf } from './findings.ts';
-import { count, duration, metric, proposalText, shortened } from './format.ts';
+import { agentEndSentences, count, duration, metric, proposalText, shortened } from './format.ts';
 import { unfinished, verdict } from './sentences.ts';
 
 /** One line, whatever was in it. */

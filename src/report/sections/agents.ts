@@ -1,9 +1,8 @@
 import { operators } from '../../domain/node.ts';
-import { agentEndText } from '../agentEnds.ts';
 import { px } from '../charts/scale.ts';
 import type { FunnelRow, ReportAgent, ReportData, ReportNode } from '../data.ts';
 import { bestScreened, isProposal, meanOf, meanOn, proposalsOf, scoresOn } from '../findings.ts';
-import { count, metric, percent, shortened } from '../format.ts';
+import { agentEndText, count, metric, percent, shortened } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 

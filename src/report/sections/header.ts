@@ -1,8 +1,7 @@
 import type { Space } from '../../domain/candidate.ts';
-import { agentEndSentences } from '../agentEnds.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
-import { count, duration, percent, score } from '../format.ts';
+import { agentEndSentences, count, duration, percent, score } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { unfinished, verdict } from '../sentences.ts';
 

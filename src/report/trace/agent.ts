@@ -1,8 +1,7 @@
 import { operators } from '../../domain/node.ts';
 import { differenceText } from '../../studies/difference.ts';
-import { agentEndText } from '../agentEnds.ts';
 import { candidateMarkup } from '../candidate.ts';
-import { count, score, shortened, signed } from '../format.ts';
+import { agentEndText, count, score, shortened, signed } from '../format.ts';
 import { html, type Markup, section } from '../markup.ts';
 import type { AgentStory, Mention, Step, Story } from './story.ts';
 import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';

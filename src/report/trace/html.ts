@@ -1,7 +1,6 @@
 import { operators } from '../../domain/node.ts';
 import type { Attribution } from '../../studies/attribution.ts';
-import { agentEndText } from '../agentEnds.ts';
-import { count, percent, shortened } from '../format.ts';
+import { agentEndText, count, percent, shortened } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
 import { agentStorySection } from './agent.ts';

@@ -1,8 +1,7 @@
 import type { Colours } from '../../platform/colours.ts';
 import { printable } from '../../platform/printable.ts';
 import { differenceText } from '../../studies/difference.ts';
-import { agentEndText } from '../agentEnds.ts';
-import { score, signed } from '../format.ts';
+import { agentEndText, score, signed } from '../format.ts';
 import type { AgentStory, Step, Story } from './story.ts';
 
 const most = 600;
