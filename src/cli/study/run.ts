@@ -7,7 +7,7 @@ import { createModel } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { packageRoot, registerTask } from '../../evaluators/index.ts';
 import { notesRetriever } from '../../literature/index.ts';
-import { remembering } from '../../literature/remembering.ts';
+import { remembering } from '../../literature/openLibrary.ts';
 import { makeFolder } from '../../platform/folder.ts';
 import { createLogger } from '../../platform/log.ts';
 import { systemClock, systemTimers } from '../../platform/timers.ts';
