@@ -4,8 +4,7 @@ import { trainings } from '../domain/ladder.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Device } from '../evaluators/index.ts';
 import { readArchive } from '../memory/archive.ts';
-import { deferred } from '../platform/deferred.ts';
-import type { Timers } from '../platform/timers.ts';
+import { deferred, type Timers } from '../platform/timers.ts';
 import { type RunResult, trainedResult } from '../studies/index.ts';
 import type { Lab, RunningSearch } from './lab.ts';
 

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'n
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { deferred } from '../../src/platform/deferred.ts';
+import { deferred } from '../../src/platform/timers.ts';
 import { probeSandbox, type SandboxOptions } from '../../src/sandbox/index.ts';
 import { openFolder, ordinaryUser, python, runText } from './support.ts';
 

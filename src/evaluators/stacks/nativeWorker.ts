@@ -16,11 +16,10 @@
  */
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/evaluation.ts';
-import { type Deferred, deferred } from '../../platform/deferred.ts';
 import { deviceClassOf } from '../../platform/devices.ts';
 import { createLogger, type Logger } from '../../platform/log.ts';
 import { type MemoryProbe, procMemory } from '../../platform/processes.ts';
-import { type Clock, systemClock, systemTimers, type Timers } from '../../platform/timers.ts';
+import { type Clock, type Deferred, deferred, systemClock, systemTimers, type Timers } from '../../platform/timers.ts';
 import { type EvaluateHandlers, type Evaluator, Population, type Verdict } from '../evaluator.ts';
 import type { Hello, WorkerEvent } from '../protocol.ts';
 import { describeEnd, diagnose, Trainer, WorkerStartError } from './trainer.ts';

@@ -11,10 +11,9 @@
  */
 import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
 import type { OutputLog } from '../../platform/childProcess.ts';
-import { type Deferred, deferred } from '../../platform/deferred.ts';
 import { printable } from '../../platform/printable.ts';
 import type { MemoryProbe } from '../../platform/processes.ts';
-import type { Timers } from '../../platform/timers.ts';
+import { type Deferred, deferred, type Timers } from '../../platform/timers.ts';
 import type { Verdict } from '../evaluator.ts';
 import {
   anyHelloSchema,
