@@ -3,10 +3,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { SandboxCapability } from './capability.ts';
 import type { Cgroup } from './cgroups.ts';
-import type { Defences } from './defences.ts';
 import { seccompFilter } from './seccomp.ts';
 import {
   baseEnvironment,
+  type Defences,
   defaultFiles,
   defaultScratchBytes,
   outputFolder,

@@ -18,10 +18,17 @@ import { OutputLog } from '../platform/childProcess.ts';
 import { type Clock, deferred, systemClock, systemTimers, type Timers } from '../platform/timers.ts';
 import type { SandboxCapability } from './capability.ts';
 import { Cgroup } from './cgroups.ts';
-import { type Defences, everyDefence } from './defences.ts';
 import { type LauncherOrder, sandboxOrder, unsafeOrder } from './order.ts';
 import { type Ended, makePlain, ReportReader } from './report.ts';
-import { defaultFiles, defaultLogBytes, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
+import {
+  type Defences,
+  defaultFiles,
+  defaultLogBytes,
+  everyDefence,
+  type SandboxEnd,
+  type SandboxResult,
+  type SandboxSpec,
+} from './spec.ts';
 
 /** Thrown when a program could not be started, although this machine can as a rule. Worth another try. */
 export class SandboxStartError extends RetryableError {

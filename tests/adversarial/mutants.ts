@@ -1,5 +1,5 @@
-import type { Defence } from '../../src/sandbox/defences.ts';
 import type { SandboxResult } from '../../src/sandbox/index.ts';
+import type { Defence } from '../../src/sandbox/spec.ts';
 import type { Weakening } from './support/weakened.ts';
 
 /** A defence, and an attack that is contained with it and gets through without it. */

@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Defence, without } from '../../../src/sandbox/defences.ts';
 import {
   Sandbox,
   type SandboxCapability,
   type SandboxOptions,
   type SandboxResult,
 } from '../../../src/sandbox/index.ts';
+import { type Defence, without } from '../../../src/sandbox/spec.ts';
 import { attacks } from '../attacks.ts';
 import { type Mutant, saysSo } from '../mutants.ts';
 import { arenaOf } from './settings.ts';
