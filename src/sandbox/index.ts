@@ -1,4 +1,3 @@
-export { describeSandbox, type SandboxCapability } from './capability.ts';
 export { openSandbox, type ProbeOptions, probeSandbox } from './probe.ts';
 export { Sandbox, type SandboxOptions, SandboxStartError } from './sandbox.ts';
 export {
@@ -12,3 +11,4 @@ export {
   type SandboxSpec,
   type StrangeEntry,
 } from './spec.ts';
+export { describeSandbox, type SandboxCapability } from './systemRoot.ts';

@@ -1,7 +1,6 @@
 /** What the launcher is told; `gpu-workers/aira_sandbox/launcher.py` is the other side, installed together with this one. */
 
 import { existsSync, readdirSync } from 'node:fs';
-import type { SandboxCapability } from './capability.ts';
 import type { Cgroup } from './cgroups.ts';
 import { seccompFilter } from './seccomp.ts';
 import {
@@ -14,7 +13,7 @@ import {
   type SandboxLimits,
   type SandboxSpec,
 } from './spec.ts';
-import type { SystemRoot } from './systemRoot.ts';
+import type { SandboxCapability, SystemRoot } from './systemRoot.ts';
 
 export interface LauncherOrder {
   /** Program and arguments; those that name one of `contents` become the number of a descriptor that holds it. */

@@ -8,11 +8,10 @@ import { join } from 'node:path';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { allOnPath, type Environment } from '../platform/childProcess.ts';
 import { trainersDirectory } from '../platform/packageRoot.ts';
-import type { SandboxCapability } from './capability.ts';
 import { type CgroupPlace, findCgroups, sweepCgroups } from './cgroups.ts';
 import { Sandbox } from './sandbox.ts';
 import { outputFolder } from './spec.ts';
-import { systemRoot, wholeRoot } from './systemRoot.ts';
+import { type SandboxCapability, systemRoot, wholeRoot } from './systemRoot.ts';
 
 export interface ProbeOptions {
   readonly python: string;

@@ -16,7 +16,6 @@ import type { Readable, Writable } from 'node:stream';
 import { RetryableError } from '../domain/errors.ts';
 import { OutputLog } from '../platform/childProcess.ts';
 import { type Clock, deferred, systemClock, systemTimers, type Timers } from '../platform/timers.ts';
-import type { SandboxCapability } from './capability.ts';
 import { Cgroup } from './cgroups.ts';
 import { type LauncherOrder, sandboxOrder, unsafeOrder } from './order.ts';
 import { type Ended, makePlain, ReportReader } from './report.ts';
@@ -29,6 +28,7 @@ import {
   type SandboxResult,
   type SandboxSpec,
 } from './spec.ts';
+import type { SandboxCapability } from './systemRoot.ts';
 
 /** Thrown when a program could not be started, although this machine can as a rule. Worth another try. */
 export class SandboxStartError extends RetryableError {
