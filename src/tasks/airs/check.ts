@@ -25,8 +25,15 @@ import * as z from 'zod';
 import { errorMessage } from '../../domain/errors.ts';
 import type { Task } from '../../domain/task.ts';
 import { loadTask } from '../tasks.ts';
-import { failed, ok, PackageMissing, skipped, type TaskFinding } from './finding.ts';
-import { type AirsMetadata, readAirsMetadata } from './metadata.ts';
+import {
+  type AirsMetadata,
+  failed,
+  ok,
+  PackageMissing,
+  readAirsMetadata,
+  skipped,
+  type TaskFinding,
+} from './metadata.ts';
 import { submissionFindings } from './scoreChecks.ts';
 import {
   askTasks,
@@ -42,7 +49,7 @@ import {
 } from './scripts.ts';
 import { foreignTask } from './task.ts';
 
-export type { TaskFinding } from './finding.ts';
+export type { TaskFinding } from './metadata.ts';
 
 export interface CheckOrder {
   readonly directory: string;

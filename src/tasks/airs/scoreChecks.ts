@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { Space } from '../../domain/candidate.ts';
 import type { Task } from '../../domain/task.ts';
-import { failed, ok, skipped, type TaskFinding } from './finding.ts';
-import type { AirsMetadata } from './metadata.ts';
+import { type AirsMetadata, failed, ok, skipped, type TaskFinding } from './metadata.ts';
 import { askTasks, howItEnded, parseResult, prepareArguments, type Scorer, type ScriptEnd } from './scripts.ts';
 import { submissionHeader } from './task.ts';
 

@@ -5,8 +5,7 @@ import { childEnvironment, type Environment, exec } from '../../platform/childPr
 import { packageRoot, trainersDirectory } from '../../platform/packageRoot.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
-import { PackageMissing } from './finding.ts';
-import type { AirsMetadata } from './metadata.ts';
+import { type AirsMetadata, PackageMissing } from './metadata.ts';
 
 /** Where a task's scripts run. */
 export interface ScriptHost {
