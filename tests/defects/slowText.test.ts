@@ -119,8 +119,10 @@ const on = <T>(inputs: readonly T[], parse: (input: T) => unknown, limit = most)
 
 /** By the file that parses. */
 const rows: Readonly<Record<string, readonly Row[]>> = {
-  'llm/chat.ts': [on(megabyte, (text) => readAnswer(text, programForms.improve.schema))],
-  'llm/chat.ts': [on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text }))],
+  'llm/chat.ts': [
+    on(megabyte, (text) => readAnswer(text, programForms.improve.schema)),
+    on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text })),
+  ],
   'llm/faults.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
   'agents/models/tuner/tuner.ts': [
     on(kilobytes64, (text) => knobsOf({ 'a.py': text })),
