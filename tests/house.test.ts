@@ -2,18 +2,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-/** The floors of docs/architecture.md, lowest first. A room imports from lower floors, and from itself. All may use the domain. */
-const floors = [
-  ['domain'],
-  ['platform'],
-  ['llm', 'sandbox', 'statistics', 'bus', 'memory', 'literature', 'aggregation'],
-  ['tasks'],
-  ['evaluators'],
-  ['agents'],
-  ['studies'],
-  ['actors', 'report', 'audit'],
-  ['cli'],
-];
+/**
+ * The floors of docs/architecture.md, highest first: that page is what people read, so the test reads it too. A room imports
+ * from lower floors and from itself, through the doors of other rooms.
+ */
+const page = readFileSync('docs/architecture.md', 'utf8');
+const floors = [...page.matchAll(/^ floor (\d+) {2}(.*)$/gm)]
+  .sort(([, a], [, b]) => Number(a) - Number(b))
+  // Names are parted by two blanks; what follows more of them is a remark.
+  .map(([, , names = '']) => (names.split(/ {3,}/)[0] ?? '').split('  '));
+
+/** Nouns, schemas and pure functions, used everywhere and each from its own file. */
+const withoutDoor = ['domain'];
 
 const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
 const imports = new Map(
@@ -27,6 +27,12 @@ const roomOf = (path: string): string => path.split('/')[0] ?? '';
 const floorOf = (path: string): number => floors.findIndex((rooms) => rooms.includes(roomOf(path)));
 
 describe('the house', () => {
+  it('is described on the page', () => {
+    expect(floors.length).toBeGreaterThan(5);
+    const rooms = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    expect(floors.flat().sort()).toEqual(rooms.map(({ name }) => name).sort());
+  });
+
   it('has a floor for every room', () => {
     expect(sources.filter((path) => floorOf(path) < 0)).toEqual([]);
   });
@@ -38,6 +44,25 @@ describe('the house', () => {
         .map((target) => `${path} -> ${target}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it('is entered by doors', () => {
+    const wrong = [...imports].flatMap(([path, targets]) =>
+      targets
+        .filter((target) => roomOf(target) !== roomOf(path) && !withoutDoor.includes(roomOf(target)))
+        .filter((target) => target !== `${roomOf(target)}/index.ts`)
+        .map((target) => `${path} -> ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('opens the archive in one room', () => {
+    const openers = sources.filter((path) => readFileSync(join('src', path), 'utf8').includes('new Database('));
+    expect(openers.filter((path) => roomOf(path) !== 'memory').sort()).toEqual([
+      'agents/graph/graph.ts', // checkpoints of thoughts
+      'audit/ledgerFirst.ts', // an empty schema, to compare with
+      'literature/searchIndex.ts', // the full-text index
+    ]);
   });
 
   it('has no circles', () => {

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Access, type Bus, type BusOptions, connectBus, isAnonymous, labAccess, type Role } from '../bus/index.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
-import type { Logger } from '../platform/log.ts';
-import type { Clock, Timers } from '../platform/timers.ts';
+import type { Clock, Logger, Timers } from '../platform/index.ts';
 
 /** Where to meet, and what to show there. */
 export interface Meeting {

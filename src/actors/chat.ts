@@ -1,17 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import {
-  Cassette,
-  type ChatThinking,
-  Gateway,
-  keyring,
-  loadPrices,
-  openThoughts,
-  providersOf,
-  usualPatience,
-  usualRetries,
-} from '../agents/index.ts';
+import { type ChatThinking, openThoughts } from '../agents/index.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
+import { Cassette, Gateway, keyring, loadPrices, providersOf, usualPatience, usualRetries } from '../llm/index.ts';
 import type { LabSetting } from './buses.ts';
 import { patiently } from './running.ts';
 

@@ -18,13 +18,18 @@ import type { OpenRetriever } from '../domain/literature.ts';
 import type { Standing } from '../domain/messages.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { type Device, type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
-import { Archive } from '../memory/archive.ts';
-import { privateHome } from '../memory/home.ts';
-import { watchDisk } from '../platform/folder.ts';
-import type { Logger } from '../platform/log.ts';
-import { derivedToken, newToken } from '../platform/seal.ts';
-import { type Clock, deferred, type Timers } from '../platform/timers.ts';
+import { type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
+import { Archive, privateHome } from '../memory/index.ts';
+import {
+  type Clock,
+  type Device,
+  deferred,
+  derivedToken,
+  type Logger,
+  newToken,
+  type Timers,
+  watchDisk,
+} from '../platform/index.ts';
 import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
 import { busesAt, type LabSetting } from './buses.ts';

@@ -1,8 +1,7 @@
 import { type AnyStateMachine, createActor, fromCallback, type SnapshotFrom } from 'xstate';
 import type { Running } from '../bus/index.ts';
 import { AiraError, errorMessage, RetryableError, toError } from '../domain/errors.ts';
-import type { Logger } from '../platform/log.ts';
-import { pause, type Timers } from '../platform/timers.ts';
+import { type Logger, pause, type Timers } from '../platform/index.ts';
 
 /** A part that has been started. */
 export interface RunningPart<M extends AnyStateMachine> {

@@ -2,9 +2,8 @@ import { isLost } from '../domain/ending.ts';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { trainings } from '../domain/ladder.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { Device } from '../evaluators/index.ts';
-import { readArchive } from '../memory/archive.ts';
-import { deferred, type Timers } from '../platform/timers.ts';
+import { readArchive } from '../memory/index.ts';
+import { type Device, deferred, type Timers } from '../platform/index.ts';
 import { type RunResult, trainedResult } from '../studies/index.ts';
 import type { Lab, RunningSearch } from './lab.ts';
 

@@ -6,7 +6,7 @@ import type { OpenRetriever } from '../domain/literature.ts';
 import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import type { Brief } from '../domain/program.ts';
-import type { Gateway, Interlocutor } from '../llm/gateway.ts';
+import type { Gateway, Interlocutor } from '../llm/index.ts';
 import { banditMind } from './graph/banditMind.ts';
 import { chatMind } from './graph/chatMind.ts';
 import { type Thoughts, thinkThrough } from './graph/graph.ts';

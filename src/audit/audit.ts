@@ -9,11 +9,12 @@
  *       may be repeated, comes after, because it compares rows that never change.
  *   A3  Damage never ends an audit: what cannot be read is a violation of the invariant that needed it.
  */
+
 import { SqliteError } from 'better-sqlite3';
 import * as z from 'zod';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
-import type { ArchiveReader } from '../memory/archive.ts';
+import type { ArchiveReader } from '../memory/index.ts';
 import { budgets } from './budgets.ts';
 import { companions, type Retraining } from './companions.ts';
 import { countedOnce } from './countedOnce.ts';

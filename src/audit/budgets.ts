@@ -1,7 +1,7 @@
 import type { Spend } from '../domain/call.ts';
 import { overtimeMs } from '../domain/ladder.ts';
 import { type Rung, rungs } from '../domain/task.ts';
-import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
+import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import { counted, type Finding, Inquiry, isOwnNode, rowsOf, type Subject, short, wishOf } from './subject.ts';
 
 /** A search accounts for its wall time when it looks at its standing, twice a second; on a busy machine less often. */

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import type { Ending } from '../domain/ending.ts';
 import type { LabEvent } from '../domain/messages.ts';
-import { migrate, schemaVersion } from '../memory/migrations.ts';
+import { migrate, schemaVersion } from '../memory/index.ts';
 import {
   counted,
   countOf,

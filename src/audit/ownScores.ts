@@ -1,5 +1,5 @@
 import { rationaleSchema } from '../domain/node.ts';
-import { forgivenAttempts } from '../memory/evaluations.ts';
+import { forgivenAttempts } from '../memory/index.ts';
 import {
   counted,
   countOf,

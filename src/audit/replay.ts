@@ -4,7 +4,7 @@ import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../do
 import { nodeId } from '../domain/ids.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import { loadCorpus } from '../literature/index.ts';
-import type { NodeRecord } from '../memory/records.ts';
+import type { NodeRecord } from '../memory/index.ts';
 import { counted, type Finding, Inquiry, type Subject } from './subject.ts';
 
 /** Two fits of one surrogate may differ in the last bits where their libraries do. */

@@ -2,7 +2,7 @@ import type { SearchId } from '../domain/ids.ts';
 import { eventSchema, type LabEvent } from '../domain/messages.ts';
 import type { originSchema } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { ArchiveReader } from '../memory/archive.ts';
+import type { ArchiveReader } from '../memory/index.ts';
 
 /** A search whose records are audited, and the archive that holds them. */
 export interface Subject {

@@ -1,5 +1,5 @@
 import { PrerequisiteError } from '../domain/errors.ts';
-import { createLogger, type Logger } from '../platform/log.ts';
+import { createLogger, type Logger } from '../platform/index.ts';
 import { type Link, type LinkOptions, openLink, withoutCredentials } from './connection.ts';
 import { consumeEventsOn, type EventHandler, type EventSelection } from './events.ts';
 import type { Running } from './loop.ts';

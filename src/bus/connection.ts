@@ -10,6 +10,7 @@
  *     that a handler at work can still answer and acknowledge.
  *  3. Credentials in the URL reach neither messages nor logs.
  */
+
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -29,8 +30,7 @@ import {
   type TlsOptions,
 } from 'nats';
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
-import type { Logger } from '../platform/log.ts';
-import type { Clock } from '../platform/timers.ts';
+import type { Clock, Logger } from '../platform/index.ts';
 import type { Meta } from './envelope.ts';
 import { inboxPrefix, type Role } from './roles.ts';
 import { subjects } from './subjects.ts';

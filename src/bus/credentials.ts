@@ -7,10 +7,11 @@
  * Invariant: a secret is in its file, of mode 0600 in a folder of mode 0700, and in the memory of the processes that use it;
  * never in arguments or an environment.
  */
+
 import { join } from 'node:path';
 import { nkeys } from 'nats';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret } from '../platform/seal.ts';
+import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret } from '../platform/index.ts';
 import type { Access } from './connection.ts';
 import { type Permissions, permissionsOf, type Role, roles } from './roles.ts';
 

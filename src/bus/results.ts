@@ -13,6 +13,7 @@
  *     bringing any: their files are gone then, and whoever wants the results has them made again. So they are when a worker,
  *     who may not make streams, asks for it; one that works is not deleted more than once a minute at a worker's word.
  */
+
 import type { Msg, Subscription } from 'nats';
 import { errorMessage, RetryableError, TerminalError } from '../domain/errors.ts';
 import {
@@ -22,7 +23,7 @@ import {
   type ResultMessage,
   splitHidden,
 } from '../domain/evaluation.ts';
-import { seal, unseal } from '../platform/seal.ts';
+import { seal, unseal } from '../platform/index.ts';
 import type { Link } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { busFailure, isConsumerMissing } from './failures.ts';

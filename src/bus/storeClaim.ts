@@ -11,13 +11,13 @@
  *     recorded number *and* start time is ever signalled.
  *  3. The file is complete whenever it exists: it is written aside and then linked or renamed into place.
  */
+
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import type { Logger } from '../platform/log.ts';
-import { identify, isAlive, type ProcessIdentity, processSchema } from '../platform/processes.ts';
+import { identify, isAlive, type Logger, type ProcessIdentity, processSchema } from '../platform/index.ts';
 
 const claimSchema = z.strictObject({ v: z.literal(1), owner: processSchema, server: processSchema.nullable() });
 type Claim = z.infer<typeof claimSchema>;

@@ -1,5 +1,6 @@
-import { chatModels, forecast, type Keyring, type Prices } from '../agents/index.ts';
+import { forecast } from '../agents/index.ts';
 import type { SearchSpec } from '../domain/search.ts';
+import { chatModels, type Keyring, type Prices } from '../llm/index.ts';
 
 const dollars = (amount: number | null): string => (amount === null ? 'no price' : `$${amount.toFixed(2)}`);
 

@@ -1,7 +1,5 @@
 import { AiraError, PrerequisiteError, toError } from '../domain/errors.ts';
-import { coloursFor } from '../platform/colours.ts';
-import { printable } from '../platform/printable.ts';
-import { asPrerequisite } from '../platform/systemErrors.ts';
+import { asPrerequisite, coloursFor, printable } from '../platform/index.ts';
 
 const colours = coloursFor(process.stderr);
 

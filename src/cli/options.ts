@@ -3,8 +3,7 @@ import { delimiter, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId, searchIdSchema } from '../domain/ids.ts';
-import { makeFolder } from '../platform/folder.ts';
-import { whyNot } from '../platform/systemErrors.ts';
+import { makeFolder, whyNot } from '../platform/index.ts';
 
 /** Every option can also be given as `AIRA_<NAME>`; a flag wins over the variable. */
 export function option(flags: string, description: string): Option {

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { printable } from '../platform/printable.ts';
+import { printable } from '../platform/index.ts';
 import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
 import { dataCommand } from './commands/data.ts';

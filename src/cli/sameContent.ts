@@ -1,7 +1,7 @@
 import { PrerequisiteError } from '../domain/errors.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { rungs } from '../domain/task.ts';
-import { changesSince, filesRead, readingOf } from '../evaluators/index.ts';
+import { changesSince, filesRead, readingOf } from '../tasks/index.ts';
 
 const remedy = 'launch its file as a new search, or put back what was there';
 

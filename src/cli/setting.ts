@@ -1,22 +1,20 @@
-import type { EnsembleSetting } from '../actors/lab.ts';
+import type { EnsembleSetting } from '../actors/index.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
+import { probeEngine } from '../evaluators/index.ts';
+import { readingRoom } from '../literature/index.ts';
+import { archivePath, isThere, readArchive } from '../memory/index.ts';
 import {
   childEnvironment,
-  dataFolder,
+  createLogger,
   findNatsServer,
   findPython,
   packageRoot,
-  probeEngine,
-  registeredTasks,
-} from '../evaluators/index.ts';
-import { readingRoom } from '../literature/index.ts';
-import { readArchive } from '../memory/archive.ts';
-import { archivePath } from '../memory/database.ts';
-import { isThere } from '../memory/home.ts';
-import { createLogger } from '../platform/log.ts';
-import { systemClock, systemTimers } from '../platform/timers.ts';
+  systemClock,
+  systemTimers,
+} from '../platform/index.ts';
+import { dataFolder, registeredTasks } from '../tasks/index.ts';
 import { type NatsOptions, natsAccess } from './nats.ts';
 import { airaVersion } from './writeReport.ts';
 

@@ -4,14 +4,9 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../domain/messages.ts';
-import { packageRoot } from '../evaluators/index.ts';
-import { Archive, readArchive } from '../memory/archive.ts';
-import { openForReading } from '../memory/database.ts';
-import { coloursFor } from '../platform/colours.ts';
-import { makeFolder } from '../platform/folder.ts';
-import { systemClock } from '../platform/timers.ts';
-import { collectReport } from '../report/collect.ts';
-import { reportHtml, summary } from '../report/index.ts';
+import { Archive, openForReading, readArchive } from '../memory/index.ts';
+import { coloursFor, makeFolder, packageRoot, systemClock } from '../platform/index.ts';
+import { collectReport, reportHtml, summary } from '../report/index.ts';
 
 const manifestSchema = z.object({ version: z.string() });
 export const airaVersion = manifestSchema.parse(

@@ -3,8 +3,7 @@ import type * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
 import { type SearchFile, searchFileSchema } from '../domain/search.ts';
-import { readTextFile } from '../platform/folder.ts';
-import { parseYaml, YamlError, yamlBounds } from '../platform/yaml.ts';
+import { parseYaml, readTextFile, YamlError, yamlBounds } from '../platform/index.ts';
 
 /** A file that a person wrote, as it was given and as it was meant. */
 export interface ReadFile<T> {

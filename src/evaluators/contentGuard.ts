@@ -8,12 +8,13 @@
  *   G2  A trainer that has read other data is replaced first: trainers keep what they have read in memory.
  *   G3  A job whose files are not as named ends as `data`, whatever its training came to: that says nothing of the candidate.
  */
+
 import { canonicalJson } from '../domain/canonical.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
-import { printable } from '../platform/printable.ts';
-import { changesSince, filesRead, readingOf } from '../tasks/content.ts';
+import { printable } from '../platform/index.ts';
+import { changesSince, filesRead, readingOf } from '../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
 
 const readsFiles = ({ settings }: Job): boolean => {

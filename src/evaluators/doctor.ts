@@ -2,10 +2,19 @@ import { mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { allOnPath, type Environment, print } from '../platform/childProcess.ts';
-import { listedGpus } from '../platform/devices.ts';
-import { freeBytes, leastFreeBytes, makeFolder } from '../platform/folder.ts';
-import { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from '../platform/toolchain.ts';
+import {
+  allOnPath,
+  type Environment,
+  findNatsServer,
+  findPython,
+  freeBytes,
+  leastFreeBytes,
+  listedGpus,
+  machinePlaces,
+  makeFolder,
+  print,
+  type ToolchainPlaces,
+} from '../platform/index.ts';
 import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
 import { workerCommand } from './stacks/workerCommand.ts';

@@ -5,8 +5,7 @@ import { TerminalError } from '../domain/errors.ts';
 import { type FailureReason, failureSchema, type Job, type Measurement, type Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { fitnessOf } from '../domain/task.ts';
-import { printable } from '../platform/printable.ts';
-import type { Clock } from '../platform/timers.ts';
+import { type Clock, printable } from '../platform/index.ts';
 import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './protocol.ts';
 
 /** What an evaluator says of itself before it is given work. */

@@ -1,12 +1,11 @@
 import type { SpaceKind } from '../domain/candidate.ts';
 import type { DeviceClass } from '../domain/task.ts';
-import type { Device } from '../platform/devices.ts';
-import type { Logger } from '../platform/log.ts';
-import type { Clock, Timers } from '../platform/timers.ts';
+import type { Clock, Device, Logger, Timers } from '../platform/index.ts';
 import { ContentGuard } from './contentGuard.ts';
 import type { Evaluator } from './evaluator.ts';
 import { OwnTasks } from './ownTasks.ts';
-import { designVersion, ProgramEvaluator } from './programs/index.ts';
+import { ProgramEvaluator } from './programs/programEvaluator.ts';
+import { designVersion } from './programs/version.ts';
 import { engineFor, evaluatorVersion } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
 import { workerCommand } from './stacks/workerCommand.ts';

@@ -8,13 +8,13 @@
  *   T2  Its content is digested again for each request, so that what runs is what the job was made for.
  *   T3  A job whose directory is not here gets an outcome that says so; the others of its request are judged.
  */
+
 import { basename } from 'node:path';
 import * as z from 'zod';
 import { errorMessage } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
-import { taskRoots } from '../platform/packageRoot.ts';
-import { digestTaskDirectory } from '../tasks/data/dataDigest.ts';
-import { listTasks } from '../tasks/tasks.ts';
+import { taskRoots } from '../platform/index.ts';
+import { digestTaskDirectory, listTasks } from '../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
 
 /** Settings that have a task directory's scripts run. */

@@ -7,4 +7,5 @@ export {
   openLibrary,
   type ReadingRoom,
   readingRoom,
+  remembering,
 } from './openLibrary.ts';

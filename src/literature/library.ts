@@ -15,7 +15,7 @@ import {
   type Retrieval,
   type Retriever,
 } from '../domain/literature.ts';
-import type { Logger } from '../platform/log.ts';
+import type { Logger } from '../platform/index.ts';
 import { type Corpus, type IndexedDocument, noteDocument, wholeText } from './corpus.ts';
 import { type Hit, type IndexQuery, SearchIndex } from './searchIndex.ts';
 import type { OnlineSource } from './sources/source.ts';

@@ -11,9 +11,7 @@ import {
   type Retrieval,
   type Retriever,
 } from '../domain/literature.ts';
-import { makeFolder } from '../platform/folder.ts';
-import type { Logger } from '../platform/log.ts';
-import type { Clock, Timers } from '../platform/timers.ts';
+import { type Clock, type Logger, makeFolder, type Timers } from '../platform/index.ts';
 import { corpusDirectory, loadCorpus } from './corpus.ts';
 import { LiteratureClient } from './http/client.ts';
 import { ResponseCache } from './http/responseCache.ts';

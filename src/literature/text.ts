@@ -1,11 +1,10 @@
-import { normalised, printable } from '../platform/printable.ts';
-
 /**
  * Text from outside, made fit to be shown: what is invisible to a reader is invisible to a model too, and no item is long
  * enough to crowd out the rest.
  */
 
 /** Bytes of UTF-8 that one item may bring. */
+import { normalised, printable } from '../platform/index.ts';
 export const textCap = 8 * 1024;
 
 // Marks of direction may stand within a word, which must be found all the same.

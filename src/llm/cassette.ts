@@ -5,7 +5,7 @@ import { callOutcomeSchema, purposeSchema, usageSchema } from '../domain/call.ts
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
-import { makeFolder } from '../platform/folder.ts';
+import { makeFolder } from '../platform/index.ts';
 
 /** Which question of a search this is. Two agents that ask the same get answers of their own. */
 export const scopeSchema = z.strictObject({

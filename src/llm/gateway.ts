@@ -5,8 +5,7 @@ import { BudgetError, RetryableError, TerminalError } from '../domain/errors.ts'
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { type Rng, rngFor } from '../domain/rng.ts';
-import { printable } from '../platform/printable.ts';
-import { type Clock, pause, systemClock, systemTimers, type Timers } from '../platform/timers.ts';
+import { type Clock, pause, printable, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { type Answered, Cassette, type Entry, type Scope } from './cassette.ts';
 import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';

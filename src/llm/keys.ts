@@ -2,7 +2,7 @@ import type { AgentSpec } from '../domain/agent.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { type ChatModelName, chatArms, type Provider, splitModel } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { Clock } from '../platform/timers.ts';
+import type { Clock } from '../platform/index.ts';
 import type { ChatModel, ChatRequest } from './chat.ts';
 import type { Prices } from './prices.ts';
 import { Breaker } from './retry.ts';

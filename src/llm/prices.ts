@@ -5,7 +5,7 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { explain } from '../domain/explain.ts';
 import { type JsonBounds, parseJson } from '../domain/json.ts';
 import { type ChatModelName, splitModel } from '../domain/model.ts';
-import { readTextFile } from '../platform/folder.ts';
+import { readTextFile } from '../platform/index.ts';
 import { type ChatRequest, textsOf } from './chat.ts';
 
 const dollars = z.number().nonnegative();

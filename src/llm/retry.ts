@@ -1,6 +1,6 @@
 import { RetryableError } from '../domain/errors.ts';
 import type { Rng } from '../domain/rng.ts';
-import { type Clock, pause, type Timers } from '../platform/timers.ts';
+import { type Clock, pause, type Timers } from '../platform/index.ts';
 import { ChatFault } from './faults.ts';
 
 export interface RetryPolicy {

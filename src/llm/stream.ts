@@ -1,4 +1,4 @@
-import type { Clock, Timers } from '../platform/timers.ts';
+import type { Clock, Timers } from '../platform/index.ts';
 import { asFault, ChatFault } from './faults.ts';
 
 /** How long a provider may keep still, in milliseconds. */

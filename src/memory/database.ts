@@ -2,9 +2,7 @@ import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, r
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
-import { freeBytes, leastFreeBytes } from '../platform/folder.ts';
-import { whyNot } from '../platform/systemErrors.ts';
-import { systemClock } from '../platform/timers.ts';
+import { freeBytes, leastFreeBytes, systemClock, whyNot } from '../platform/index.ts';
 import { isThere, privateHome } from './home.ts';
 import { migrate, schemaVersion } from './migrations.ts';
 

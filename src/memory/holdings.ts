@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { AgentName, EvaluationKey, SearchId, WorkerId } from '../domain/ids.ts';
-import { isToken, tokenDigest } from '../platform/seal.ts';
+import { isToken, tokenDigest } from '../platform/index.ts';
 import { patienceMs } from './ensemble.ts';
 
 /** Beyond so many, refused results are no longer recorded: their sender decides how many there are. */

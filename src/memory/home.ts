@@ -3,10 +3,11 @@
  *
  * Role: makes it, and sees at every start that nobody else may enter it or read what is in it. Non-role: what the files hold.
  */
+
 import { accessSync, chmodSync, constants, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { makeFolder } from '../platform/folder.ts';
+import { makeFolder } from '../platform/index.ts';
 
 /** What holds scores, keys, prompts or code: files, and folders with all that lies directly in them. */
 const privateNames = /^(archive\.(db|lock|pid)|thoughts\.db)(-wal|-shm|-journal)?$|^tasks\.json$/;

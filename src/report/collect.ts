@@ -8,9 +8,8 @@ import type { NodeStatus } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import { loadCorpus } from '../literature/index.ts';
-import type { ArchiveReader } from '../memory/archive.ts';
-import type { NodeRecord, TestScore } from '../memory/records.ts';
-import type { SeedScore } from '../statistics/seeds.ts';
+import type { ArchiveReader, NodeRecord, TestScore } from '../memory/index.ts';
+import type { SeedScore } from '../statistics/index.ts';
 import type {
   ReportAggregation,
   ReportData,

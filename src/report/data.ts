@@ -7,7 +7,7 @@ import type { LiteratureSource } from '../domain/literature.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
-import type { SeedScore } from '../statistics/seeds.ts';
+import type { SeedScore } from '../statistics/index.ts';
 
 /**
  * Everything a report shows, read from the archive by whoever asks for the report. Nothing in it is trusted to be harmless

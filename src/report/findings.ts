@@ -1,9 +1,10 @@
 import { ascending, descending, max, mean } from 'd3-array';
 import { countProposals, type ProposalCounts } from '../domain/node.ts';
 import type { Rung } from '../domain/task.ts';
-import { acceptance, type Trial, twoSigma } from '../statistics/acceptance.ts';
-import { type Agreement, agreement } from '../statistics/rankCorrelation.ts';
 import {
+  type Agreement,
+  acceptance,
+  agreement,
   type Comparison,
   comparePaired,
   type Noise,
@@ -11,7 +12,9 @@ import {
   pooledNoise,
   type SeedScore,
   summarise,
-} from '../statistics/seeds.ts';
+  type Trial,
+  twoSigma,
+} from '../statistics/index.ts';
 import type { ReportData, ReportNode } from './data.ts';
 
 /** A set of scores that may be compared with each other: one rung, one measure. */

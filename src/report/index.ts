@@ -1,3 +1,4 @@
+export { collectReport } from './collect.ts';
 export type {
   ReportAgent,
   ReportAggregation,

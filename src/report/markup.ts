@@ -1,6 +1,5 @@
-import { printable } from '../platform/printable.ts';
-
 /** Text that is markup already. Only {@link html} makes it, so that whatever else reaches a page has been escaped. */
+import { printable } from '../platform/index.ts';
 export class Markup {
   readonly text: string;
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { PrerequisiteError } from '../domain/errors.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { metricValue } from '../domain/task.ts';
-import type { NodeRecord } from '../memory/records.ts';
-import { printable } from '../platform/printable.ts';
+import type { NodeRecord } from '../memory/index.ts';
+import { printable } from '../platform/index.ts';
 
 const header = ['commit', 'val_bpb', 'memory_gb', 'status', 'description'];
 const metric = 'BitsPerByte';

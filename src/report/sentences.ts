@@ -1,4 +1,4 @@
-import { type Comparison, marginOf, summarise } from '../statistics/seeds.ts';
+import { type Comparison, marginOf, summarise } from '../statistics/index.ts';
 import type { ReportData } from './data.ts';
 import {
   type Acceptance,

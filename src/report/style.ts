@@ -1,5 +1,5 @@
 import type { Primitive } from '../domain/architecture.ts';
-import { printable } from '../platform/printable.ts';
+import { printable } from '../platform/index.ts';
 import { html, type Markup } from './markup.ts';
 
 /** Colours are names of CSS classes here; the style sheet gives each its light and dark value. */

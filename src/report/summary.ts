@@ -1,5 +1,4 @@
-import type { Colours } from '../platform/colours.ts';
-import { printable } from '../platform/printable.ts';
+import { type Colours, printable } from '../platform/index.ts';
 import { candidateText } from './candidate.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName, proposalsOf } from './findings.ts';

@@ -2,12 +2,12 @@
  * Whether this machine can run code that nobody vouches for, and how. Asked once, when a worker starts: by running the
  * sandbox on a program of ours that tries its doors, since a version number says nothing about what a container permits.
  */
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { allOnPath, type Environment } from '../platform/childProcess.ts';
-import { trainersDirectory } from '../platform/packageRoot.ts';
+import { allOnPath, type Environment, trainersDirectory } from '../platform/index.ts';
 import { type CgroupPlace, findCgroups, sweepCgroups } from './cgroups.ts';
 import { Sandbox } from './sandbox.ts';
 import { outputFolder } from './spec.ts';

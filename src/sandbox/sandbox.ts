@@ -10,12 +10,12 @@
  *   S4  The launcher and everything below it end with this process, however this process ends (L4 of launcher.py).
  *   S5  Nothing of this process's environment reaches the launcher or the program (I7).
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { RetryableError } from '../domain/errors.ts';
-import { OutputLog } from '../platform/childProcess.ts';
-import { type Clock, deferred, systemClock, systemTimers, type Timers } from '../platform/timers.ts';
+import { type Clock, deferred, OutputLog, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { Cgroup } from './cgroups.ts';
 import { type LauncherOrder, sandboxOrder, unsafeOrder } from './order.ts';
 import { type Ended, makePlain, ReportReader } from './report.ts';

@@ -3,8 +3,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { type Environment, print } from '../platform/childProcess.ts';
-import { preparedFolder, secretFile } from '../platform/packageRoot.ts';
+import { type Environment, preparedFolder, print, secretFile } from '../platform/index.ts';
 import type { CgroupPlace } from './cgroups.ts';
 
 /** What of the host's system a program sees: folders and files at their own places, and links. */

@@ -1,8 +1,16 @@
 import { max, mean, min } from 'd3-array';
 import { rngFor } from '../domain/rng.ts';
-import { elo, type Rating } from '../statistics/elo.ts';
-import { type Interval, interquartileMean, pairedBootstrap } from '../statistics/pairs.ts';
-import { bandedCurve, type Curve, normalisedScore, validRate } from '../statistics/scores.ts';
+import {
+  bandedCurve,
+  type Curve,
+  elo,
+  type Interval,
+  interquartileMean,
+  normalisedScore,
+  pairedBootstrap,
+  type Rating,
+  validRate,
+} from '../statistics/index.ts';
 import { type Comparison, comparisonsOf, level, resamples, type Value } from './comparisons.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import type { Study } from './spec.ts';

@@ -2,9 +2,8 @@ import { contentHash, type Json } from '../domain/canonical.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type NodeId, nodeId, type SearchId, searchIdSchema } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { ArchiveReader } from '../memory/archive.ts';
-import type { NodeRecord } from '../memory/records.ts';
-import { type Comparison, comparePaired, pairedNoise, type SeedScore } from '../statistics/seeds.ts';
+import type { ArchiveReader, NodeRecord } from '../memory/index.ts';
+import { type Comparison, comparePaired, pairedNoise, type SeedScore } from '../statistics/index.ts';
 import { elementaryChanges } from './difference.ts';
 
 /**

@@ -1,13 +1,16 @@
 import { rngFor } from '../domain/rng.ts';
 import {
+  detectable,
   effectSize,
+  fewestPairs,
+  holm,
   type Interval,
   iqmDifference,
   type Pair,
   pairedBootstrap,
+  pairsNeeded,
   permutationTest,
-} from '../statistics/pairs.ts';
-import { detectable, fewestPairs, holm, pairsNeeded } from '../statistics/power.ts';
+} from '../statistics/index.ts';
 import type { RunResult } from './results.ts';
 import { comparedPairs, type Study } from './spec.ts';
 

@@ -2,7 +2,7 @@ import { canonicalText, changedLayers, type Primitive, parseArchitecture } from 
 import type { SpaceKind } from '../domain/candidate.ts';
 import { CandidateError } from '../domain/errors.ts';
 import { type Files, parseProgram, programText } from '../domain/program.ts';
-import { hunksOf } from '../platform/hunks.ts';
+import { hunksOf } from '../platform/index.ts';
 
 /** What differs between two candidates: which layers, or which lines of which files. */
 export type Difference =

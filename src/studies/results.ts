@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { EvaluationRecord, NodeRecord } from '../memory/records.ts';
+import type { EvaluationRecord, NodeRecord } from '../memory/index.ts';
 
 /** One run: one arm on one task with one seed. */
 export const runResultSchema = z.strictObject({

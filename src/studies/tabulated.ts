@@ -10,7 +10,7 @@ import { planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
 import type { Table, TableLook } from '../evaluators/index.ts';
-import { attemptsPerProposal, spareAttempts } from '../memory/nodes.ts';
+import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import { type Arm, interleaved, type Study, searchFileOf } from './spec.ts';
 

@@ -10,12 +10,13 @@
  *   T3  It never sees the secret of the hidden rows; in its place it gets one that is drawn from it.
  *   T4  It has no network and no keys, and memory, time, processes and what it writes are limited.
  */
+
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
-import type { ExecEnd } from '../platform/childProcess.ts';
+import type { ExecEnd } from '../platform/index.ts';
 import { box, type Sandbox, type SandboxEnd } from '../sandbox/index.ts';
 
 export interface ScriptOrder {

@@ -13,9 +13,7 @@ import {
   programSpaceSchema,
 } from '../domain/program.ts';
 import { type Profile, profileSchema, type Task } from '../domain/task.ts';
-import { readTextFile } from '../platform/folder.ts';
-import { taskRoots } from '../platform/packageRoot.ts';
-import { parseYaml, YamlError, yamlBounds } from '../platform/yaml.ts';
+import { parseYaml, readTextFile, taskRoots, YamlError, yamlBounds } from '../platform/index.ts';
 import { foreignTask } from './airs/task.ts';
 
 /** What a Design task asks to be written, and what it starts from. */

@@ -1,6 +1,7 @@
 /** Runs a verb of a Python package of ours: outside the sandbox, or inside where it runs scripts of others. */
+
 import { TerminalError } from '../domain/errors.ts';
-import { exec } from '../platform/childProcess.ts';
+import { exec } from '../platform/index.ts';
 import type { Sandbox, SandboxEnd } from '../sandbox/index.ts';
 import { runTaskScript } from './taskScripts.ts';
 

@@ -1,13 +1,14 @@
 /** Defects of AIRA-dojo's prompts and of how it reads answers, D11 to D13, D15 and D16 of docs/defects.md. */
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { think, usualPatience } from '../../src/agents/index.ts';
+import { think } from '../../src/agents/index.ts';
 import { proposalForms } from '../../src/agents/operators/answers.ts';
 import { proposalPrompt, systemPrompt } from '../../src/agents/operators/prompts.ts';
 import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
 import { purposeSchema } from '../../src/domain/call.ts';
 import { NativeWorker } from '../../src/evaluators/index.ts';
 import { readAnswer } from '../../src/llm/chat.ts';
+import { usualPatience } from '../../src/llm/stream.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';
 import { manualOptions, standInCommand, standInJob } from '../evaluators/support/jobs.ts';
 import { ManualTime } from '../evaluators/support/manualTime.ts';

@@ -1,10 +1,11 @@
 /** Defects of AIRA-dojo's accounts, D5, D14, D16b, D16c and D17 of docs/defects.md. */
 import { describe, expect, it } from 'vitest';
-import { think, usualPatience } from '../../src/agents/index.ts';
+import { think } from '../../src/agents/index.ts';
 import { mutateModel } from '../../src/agents/models/mutate.ts';
 import { candidateText } from '../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../src/domain/errors.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
+import { usualPatience } from '../../src/llm/stream.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { space16, viewOf } from '../agents/support.ts';
 import { bench, patient, question } from '../llm/support.ts';

@@ -7,20 +7,12 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { stackSpace } from '../../src/domain/candidate.ts';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { type Profile, rungs, type Task } from '../../src/domain/task.ts';
-import {
-  changesSince,
-  contentOf,
-  type Evaluator,
-  filesRead,
-  findPython,
-  importData,
-  loadTask,
-  openEvaluator,
-  profileOf,
-  readingOf,
-  versionFor,
-} from '../../src/evaluators/index.ts';
+import { type Evaluator, openEvaluator, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
+import { findPython } from '../../src/platform/toolchain.ts';
+import { changesSince, contentOf, filesRead, readingOf } from '../../src/tasks/content.ts';
+import { importData } from '../../src/tasks/data/import.ts';
+import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
 import { smallTask } from '../support/smallTasks.ts';
 import { key } from './support/jobs.ts';
 

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Check, examineMachine, machinePlaces } from '../../src/evaluators/index.ts';
+import { type Check, examineMachine } from '../../src/evaluators/index.ts';
+import { machinePlaces } from '../../src/platform/toolchain.ts';
 
 let root: string;
 

@@ -5,18 +5,12 @@ import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
-import {
-  contentOf,
-  digestTaskDirectory,
-  findPython,
-  loadTask,
-  openEvaluator,
-  profileOf,
-  registeredTasks,
-  registerTask,
-  versionFor,
-} from '../../src/evaluators/index.ts';
+import { openEvaluator, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
+import { findPython } from '../../src/platform/toolchain.ts';
+import { contentOf } from '../../src/tasks/content.ts';
+import { digestTaskDirectory } from '../../src/tasks/data/dataDigest.ts';
+import { loadTask, profileOf, registeredTasks, registerTask } from '../../src/tasks/tasks.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from './support/jobs.ts';
 

@@ -1,7 +1,8 @@
 /** A key goes to addresses that this machine has named, whatever a message says (S3). */
 import { describe, expect, it } from 'vitest';
-import { checkModels, keyring, loadPrices } from '../../src/agents/index.ts';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
+import { checkModels, keyring } from '../../src/llm/keys.ts';
+import { loadPrices } from '../../src/llm/prices.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
 
 const key = 'canary-of-addresses';

@@ -8,8 +8,10 @@ import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
-import { findPython, loadTask, profileOf, versionFor } from '../../src/evaluators/index.ts';
-import { ProgramEvaluator } from '../../src/evaluators/programs/index.ts';
+import { versionFor } from '../../src/evaluators/index.ts';
+import { ProgramEvaluator } from '../../src/evaluators/programs/programEvaluator.ts';
+import { findPython } from '../../src/platform/toolchain.ts';
+import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
 

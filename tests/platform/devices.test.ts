@@ -2,7 +2,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { chooseDevices, inspectMachine, workerCommand } from '../../src/evaluators/index.ts';
+import { workerCommand } from '../../src/evaluators/index.ts';
+import { chooseDevices, inspectMachine } from '../../src/platform/devices.ts';
 
 const gigabyte = 1024 ** 3;
 const machine = { cores: 4, memoryBytes: 20 * gigabyte, gpus: 0 };

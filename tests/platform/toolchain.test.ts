@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import { findNatsServer, findPython, type ToolchainPlaces } from '../../src/evaluators/index.ts';
+import type { ToolchainPlaces } from '../../src/platform/toolchain.ts';
+import { findNatsServer, findPython } from '../../src/platform/toolchain.ts';
 
 let root: string;
 

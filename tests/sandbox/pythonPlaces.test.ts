@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/domain/evaluation.ts';
-import { ProgramEvaluator } from '../../src/evaluators/programs/index.ts';
+import { ProgramEvaluator } from '../../src/evaluators/programs/programEvaluator.ts';
 import { secretFile } from '../../src/platform/packageRoot.ts';
 import { probeSandbox, type SandboxOptions } from '../../src/sandbox/index.ts';
 import { jobFor, tinyText } from '../adversarial/support/settings.ts';

@@ -4,8 +4,11 @@ import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
-import { contentOf, findPython, loadTask, openEvaluator, profileOf, versionFor } from '../../src/evaluators/index.ts';
+import { openEvaluator, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
+import { findPython } from '../../src/platform/toolchain.ts';
+import { contentOf } from '../../src/tasks/content.ts';
+import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
 

@@ -12,7 +12,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import { changedData, importData, importedData } from '../../src/evaluators/index.ts';
+import { changedData, importData } from '../../src/tasks/data/import.ts';
+import { importedData } from '../../src/tasks/data/records.ts';
 
 let root: string;
 let source: string;

@@ -3,9 +3,12 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkTask, findPython, loadTask, type TaskFinding } from '../../src/evaluators/index.ts';
+import { findPython } from '../../src/platform/toolchain.ts';
+import { checkTask } from '../../src/tasks/airs/check.ts';
+import type { TaskFinding } from '../../src/tasks/airs/metadata.ts';
 import { readAirsMetadata } from '../../src/tasks/airs/metadata.ts';
 import { submissionHeader } from '../../src/tasks/airs/task.ts';
+import { loadTask } from '../../src/tasks/tasks.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 
 let root: string;

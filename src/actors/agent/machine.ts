@@ -8,8 +8,7 @@ import { BudgetError, errorMessage, RetryableError, TerminalError, toError } fro
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
 import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
-import type { Logger } from '../../platform/log.ts';
-import { pause, type Timers } from '../../platform/timers.ts';
+import { type Logger, pause, type Timers } from '../../platform/index.ts';
 import { type Broken, held, kept, patiently } from '../running.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */

@@ -1,5 +1,5 @@
 import { RetryableError } from '../../domain/errors.ts';
-import type { Archive } from '../../memory/archive.ts';
+import type { Archive } from '../../memory/index.ts';
 
 interface Waiting {
   readonly action: () => unknown;

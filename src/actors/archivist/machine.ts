@@ -5,11 +5,8 @@ import type { ResultMessage } from '../../domain/evaluation.ts';
 import type { EvaluationKey } from '../../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
 import { deviceClasses } from '../../domain/task.ts';
-import type { Archive } from '../../memory/archive.ts';
-import { failpoint } from '../../platform/failpoint.ts';
-import type { Logger } from '../../platform/log.ts';
-import { publicSealingKey } from '../../platform/seal.ts';
-import type { Timers } from '../../platform/timers.ts';
+import type { Archive } from '../../memory/index.ts';
+import { failpoint, type Logger, publicSealingKey, type Timers } from '../../platform/index.ts';
 import { type Broken, kept, patiently } from '../running.ts';
 import { Committer } from './committer.ts';
 

@@ -7,7 +7,7 @@ import { mostNodes, type ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { leastFinals } from '../../domain/shortage.ts';
 import type { Rung } from '../../domain/task.ts';
-import { freshSeeds, recordBreakers, type Trial } from '../../statistics/acceptance.ts';
+import { freshSeeds, recordBreakers, type Trial } from '../../statistics/index.ts';
 
 /**
  * The steps of a search on its ladder, as requests to the archivist. Every step may be taken again after a restart: node

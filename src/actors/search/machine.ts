@@ -15,8 +15,7 @@ import {
   watched,
 } from '../../domain/shortage.ts';
 import type { rungs } from '../../domain/task.ts';
-import type { Logger } from '../../platform/log.ts';
-import type { Timers } from '../../platform/timers.ts';
+import type { Logger, Timers } from '../../platform/index.ts';
 import { type Broken, held, kept, patiently } from '../running.ts';
 import { ladderSteps } from './ladder.ts';
 

@@ -7,9 +7,7 @@ import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
-import { failpoint } from '../../platform/failpoint.ts';
-import type { Logger } from '../../platform/log.ts';
-import { pause, type Timers } from '../../platform/timers.ts';
+import { failpoint, type Logger, pause, type Timers } from '../../platform/index.ts';
 import { held, patiently } from '../running.ts';
 
 export interface WorkerParts {

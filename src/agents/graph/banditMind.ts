@@ -1,7 +1,7 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import { armsOf, banditOptionsSchema, isLocal, type SoleModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
-import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../../llm/gateway.ts';
+import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../../llm/index.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
 import type { Mind, Offer, ProposeInput } from './mind.ts';
 

@@ -6,8 +6,14 @@ import type { OpenRetriever } from '../../domain/literature.ts';
 import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
-import { type ChatMessage, type ChatRequest, readAnswer, usualMaxTokens } from '../../llm/chat.ts';
-import type { Answer, Interlocutor } from '../../llm/gateway.ts';
+import {
+  type Answer,
+  type ChatMessage,
+  type ChatRequest,
+  type Interlocutor,
+  readAnswer,
+  usualMaxTokens,
+} from '../../llm/index.ts';
 import { type AnswerForm, lessonForm } from '../operators/answers.ts';
 import { dialectFor } from '../operators/dialects.ts';
 import { repairPrompt, shorterPrompt, standingText } from '../operators/prompts.ts';

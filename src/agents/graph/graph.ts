@@ -5,7 +5,7 @@ import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
 import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { View } from '../../domain/node.ts';
-import { makeFolder } from '../../platform/folder.ts';
+import { makeFolder } from '../../platform/index.ts';
 import { following, type Step, type Thought, type ThoughtSetting, type ThoughtState, thoughtSteps } from './steps.ts';
 
 const State = Annotation.Root({

@@ -9,8 +9,7 @@ import {
   type SoleModelName,
 } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { usualMaxTokens } from '../../llm/chat.ts';
-import { cost, mostUsage, type Prices } from '../../llm/prices.ts';
+import { cost, mostUsage, type Prices, usualMaxTokens } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
 import { dialectFor } from '../operators/dialects.ts';
 import { longestShown } from '../reading/shown.ts';

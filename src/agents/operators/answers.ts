@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { type Primitive, primitiveSchema } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
-import { type AnswerSchema, answerSchema } from '../../llm/chat.ts';
+import { type AnswerSchema, answerSchema } from '../../llm/index.ts';
 
 const statement = z.string().trim().min(1).max(1500);
 

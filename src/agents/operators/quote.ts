@@ -1,9 +1,8 @@
-import { normalised, printable } from '../../platform/printable.ts';
-
 // In a prompt nothing stands for what is left out: a model would wonder about the mark.
 const mark = '';
 
 /** Keeps the beginning and the end of a long text; what is left out is said. */
+import { normalised, printable } from '../../platform/index.ts';
 export function trimmed(text: string, most: number): string {
   if (text.length <= most) return text;
   const marker = `\n[... ${text.length - most} characters left out ...]\n`;

@@ -14,9 +14,7 @@ import {
   type Retriever,
 } from '../../domain/literature.ts';
 import type { Operator, View } from '../../domain/node.ts';
-import type { Scope } from '../../llm/cassette.ts';
-import type { ToolCall, ToolForm, ToolResult } from '../../llm/chat.ts';
-import type { Interlocutor } from '../../llm/gateway.ts';
+import type { Interlocutor, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
 import { ownResults, shownItems, shownText } from './shown.ts';
 import {
   type Asks,

@@ -7,7 +7,7 @@ import {
   type ReadingBudget,
   type Retrieval,
 } from '../../domain/literature.ts';
-import { answerSchema, type Carried, type ChatMessage, type ToolCall, type ToolForm } from '../../llm/chat.ts';
+import { answerSchema, type Carried, type ChatMessage, type ToolCall, type ToolForm } from '../../llm/index.ts';
 
 /** The tools with which a language model reads. Queries are free text: no syntax, and nothing in them can break a search. */
 

@@ -1,8 +1,9 @@
 import { Argument, Command } from 'commander';
-import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { dataFolder, findPython } from '../../evaluators/index.ts';
+import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
+import { findPython } from '../../platform/index.ts';
 import { type Study, studySchema } from '../../studies/index.ts';
+import { dataFolder } from '../../tasks/index.ts';
 import { studyDisplay, studyJson } from '../display/study.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';

@@ -1,7 +1,7 @@
 import { Argument, Command } from 'commander';
 import * as z from 'zod';
-import { recordingPath } from '../../actors/chat.ts';
-import { type AnyModel, createModel, replayedGateway } from '../../agents/index.ts';
+import { recordingPath } from '../../actors/index.ts';
+import { type AnyModel, createModel } from '../../agents/index.ts';
 import { audit, type FilesNow, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
 import { AiraError, errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
@@ -9,26 +9,23 @@ import type { SearchId } from '../../domain/ids.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
+import { NativeWorker, workerCommand } from '../../evaluators/index.ts';
+import { notesRetriever } from '../../literature/index.ts';
+import { replayedGateway } from '../../llm/index.ts';
+import { readArchive } from '../../memory/index.ts';
 import {
   childEnvironment,
   chooseDevices,
-  dataFolder,
-  dataOf,
-  directoryDigest,
+  coloursFor,
+  createLogger,
   findPython,
   inspectMachine,
-  loadTask,
-  NativeWorker,
+  jsonLine,
   packageRoot,
-  readingOf,
-  workerCommand,
-} from '../../evaluators/index.ts';
-import { notesRetriever } from '../../literature/index.ts';
-import { readArchive } from '../../memory/archive.ts';
-import { coloursFor } from '../../platform/colours.ts';
-import { createLogger } from '../../platform/log.ts';
-import { jsonLine, printable } from '../../platform/printable.ts';
-import { parseYaml } from '../../platform/yaml.ts';
+  parseYaml,
+  printable,
+} from '../../platform/index.ts';
+import { dataFolder, dataOf, directoryDigest, loadTask, readingOf } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, searchArgument, withOptions } from '../options.ts';
 

@@ -1,14 +1,6 @@
 import { Command } from 'commander';
-import {
-  changedData,
-  type DataRecord,
-  dataFolder,
-  dataSetNames,
-  importData,
-  importedData,
-} from '../../evaluators/index.ts';
-import { coloursFor } from '../../platform/colours.ts';
-import { printable } from '../../platform/printable.ts';
+import { coloursFor, printable } from '../../platform/index.ts';
+import { changedData, type DataRecord, dataFolder, dataSetNames, importData, importedData } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, withOptions } from '../options.ts';
 

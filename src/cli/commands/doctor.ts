@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { examineMachine } from '../../evaluators/index.ts';
-import { coloursFor } from '../../platform/colours.ts';
-import { jsonLine, printable } from '../../platform/printable.ts';
+import { coloursFor, jsonLine, printable } from '../../platform/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, withOptions } from '../options.ts';
 

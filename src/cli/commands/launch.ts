@@ -1,7 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { Argument, Command, Option } from 'commander';
-import { openLab, type PartName, parts, type WorkerSetting } from '../../actors/lab.ts';
-import { checkModels, keyring, loadPrices } from '../../agents/index.ts';
+import { openLab, type PartName, parts, type WorkerSetting } from '../../actors/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { reads } from '../../domain/agent.ts';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
@@ -13,26 +12,12 @@ import type { ReplyOf } from '../../domain/messages.ts';
 import { checkSize, planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import {
-  chooseDevices,
-  contentOf,
-  type Device,
-  dataFolder,
-  engineFor,
-  inspectMachine,
-  loadTask,
-  localSettings,
-  openSandbox,
-  prepareTask,
-  profileOf,
-  registerTask,
-  runsScripts,
-  type Sandbox,
-  versionFor,
-} from '../../evaluators/index.ts';
+import { engineFor, localSettings, prepareTask, runsScripts, versionFor } from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
-import { whyNot } from '../../platform/systemErrors.ts';
-import { systemTimers } from '../../platform/timers.ts';
+import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
+import { chooseDevices, type Device, inspectMachine, systemTimers, whyNot } from '../../platform/index.ts';
+import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
+import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
-import { busesAt, type LabSetting } from '../../actors/buses.ts';
-import { openChat } from '../../actors/chat.ts';
 import {
+  busesAt,
+  type LabSetting,
   limitsFor,
+  openChat,
   openLab,
   type Part,
   startAgent,
@@ -12,15 +13,16 @@ import {
   startWorker,
   tokensOf,
   type WorkerSetting,
-} from '../../actors/lab.ts';
+} from '../../actors/index.ts';
 import { createModel } from '../../agents/index.ts';
 import type { Role } from '../../bus/index.ts';
 import type { SpaceKind } from '../../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type SearchId, workerIdSchema } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
-import { chooseDevices, inspectMachine, probeSandbox } from '../../evaluators/index.ts';
-import { privateHome } from '../../memory/home.ts';
+import { privateHome } from '../../memory/index.ts';
+import { chooseDevices, inspectMachine } from '../../platform/index.ts';
+import { probeSandbox } from '../../sandbox/index.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {

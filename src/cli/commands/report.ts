@@ -1,6 +1,6 @@
 import { Argument, Command } from 'commander';
 import type { SearchId } from '../../domain/ids.ts';
-import { readArchive } from '../../memory/archive.ts';
+import { readArchive } from '../../memory/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, searchArgument, withOptions } from '../options.ts';
 import { hiddenScores, writeReport } from '../writeReport.ts';

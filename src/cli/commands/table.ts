@@ -6,19 +6,14 @@ import { PrerequisiteError } from '../../domain/errors.ts';
 import {
   type BuildProgress,
   buildTable,
-  chooseDevices,
-  findPython,
-  inspectMachine,
-  loadTask,
   NativeWorker,
-  profileOf,
   readTable,
   type Table,
   tableTrainer,
   workerCommand,
 } from '../../evaluators/index.ts';
-import { makeFolder } from '../../platform/folder.ts';
-import { systemClock } from '../../platform/timers.ts';
+import { chooseDevices, findPython, inspectMachine, makeFolder, systemClock } from '../../platform/index.ts';
+import { loadTask, profileOf } from '../../tasks/index.ts';
 import { clockTime } from '../display/display.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import { jsonOption, numberWithin, option, withOptions } from '../options.ts';

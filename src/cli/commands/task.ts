@@ -1,10 +1,8 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { checkTask, dataFolder, findPython, loadTask, type TaskFinding, taskRoots } from '../../evaluators/index.ts';
-import { coloursFor } from '../../platform/colours.ts';
-import { jsonLine, printable } from '../../platform/printable.ts';
-import { whyNot } from '../../platform/systemErrors.ts';
+import { coloursFor, findPython, jsonLine, printable, taskRoots, whyNot } from '../../platform/index.ts';
+import { checkTask, dataFolder, loadTask, type TaskFinding } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, withOptions } from '../options.ts';
 

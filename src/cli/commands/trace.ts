@@ -1,16 +1,21 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
-import { openLab } from '../../actors/lab.ts';
+import { openLab } from '../../actors/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type NodeId, nodeIdSchema, type SearchId } from '../../domain/ids.ts';
 import { checkSize } from '../../domain/plan.ts';
-import { chooseDevices, dataFolder, inspectMachine, probeSandbox, versionFor } from '../../evaluators/index.ts';
-import { readArchive } from '../../memory/archive.ts';
-import { coloursFor } from '../../platform/colours.ts';
-import { makeFolder } from '../../platform/folder.ts';
-import { jsonLine, printable } from '../../platform/printable.ts';
-import { systemTimers } from '../../platform/timers.ts';
+import { versionFor } from '../../evaluators/index.ts';
+import { readArchive } from '../../memory/index.ts';
+import {
+  chooseDevices,
+  coloursFor,
+  inspectMachine,
+  jsonLine,
+  makeFolder,
+  printable,
+  systemTimers,
+} from '../../platform/index.ts';
 import {
   attributionSentence,
   attributionText,
@@ -19,7 +24,9 @@ import {
   storyOf,
   storyText,
 } from '../../report/index.ts';
-import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/attribution.ts';
+import { probeSandbox } from '../../sandbox/index.ts';
+import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/index.ts';
+import { dataFolder } from '../../tasks/index.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import {
   agentArgument,

@@ -1,5 +1,5 @@
 import { metricValue } from '../../domain/task.ts';
-import { jsonLine } from '../../platform/printable.ts';
+import { jsonLine } from '../../platform/index.ts';
 import type { Display } from './display.ts';
 
 /** Version of the lines; raised when a line changes its meaning. */

@@ -4,9 +4,7 @@ import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
-import { coloursFor } from '../../platform/colours.ts';
-import { printable } from '../../platform/printable.ts';
-import type { Timers } from '../../platform/timers.ts';
+import { coloursFor, printable, type Timers } from '../../platform/index.ts';
 import { proposalText } from '../../report/index.ts';
 import { clockTime, type Display, metricText, spending } from './display.ts';
 

@@ -1,7 +1,7 @@
 import { endingText } from '../../domain/ending.ts';
 import type { Standing } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { printable } from '../../platform/printable.ts';
+import { printable } from '../../platform/index.ts';
 import { proposalText } from '../../report/index.ts';
 import { clockTime, type Display, metricText, spending } from './display.ts';
 

@@ -1,7 +1,6 @@
 import { createLogUpdate } from 'log-update';
 import { shortCandidate } from '../../domain/candidate.ts';
-import { coloursFor } from '../../platform/colours.ts';
-import { jsonLine, printable } from '../../platform/printable.ts';
+import { coloursFor, jsonLine, printable } from '../../platform/index.ts';
 import type { Analysis, Comparison, RunResult, Study } from '../../studies/index.ts';
 import { clockTime, score } from './display.ts';
 import { eventVersion } from './json.ts';

@@ -1,23 +1,12 @@
 import { dirname, join, resolve } from 'node:path';
-import type { TrainedRun } from '../../actors/studyRuns.ts';
+import type { TrainedRun } from '../../actors/index.ts';
 import { reads } from '../../domain/agent.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import {
-  chooseDevices,
-  contentOf,
-  type Device,
-  inspectMachine,
-  loadTask,
-  packageRoot,
-  profileOf,
-  readTable,
-  runsScripts,
-  type Table,
-  versionFor,
-} from '../../evaluators/index.ts';
+import { readTable, runsScripts, type Table, versionFor } from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
+import { chooseDevices, type Device, inspectMachine, packageRoot } from '../../platform/index.ts';
 import {
   type Arm,
   agentsOf,
@@ -30,6 +19,7 @@ import {
   tableSearch,
   trainedFacts,
 } from '../../studies/index.ts';
+import { contentOf, loadTask, profileOf } from '../../tasks/index.ts';
 
 /** A study with everything decided: what is looked up in tables, and what is trained on which devices. */
 export interface StudyPlan {

@@ -5,10 +5,9 @@ import * as z from 'zod';
 import type { Json } from '../../domain/canonical.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
-import type { Environment } from '../../platform/childProcess.ts';
-import { preparedFolder, secretFile, trainersDirectory } from '../../platform/packageRoot.ts';
+import { type Environment, preparedFolder, secretFile, trainersDirectory } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
-import { type DesignPackage, start } from '../../tasks/trustedModule.ts';
+import { type DesignPackage, start } from '../../tasks/index.ts';
 import { type Prepared, prepared } from './preparation.ts';
 
 const library = `${box}/lib`;

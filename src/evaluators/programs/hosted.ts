@@ -8,14 +8,14 @@
  *   H2  What the host has found is the result; the program can only fail to answer. Once the host has found it, the program is ended.
  *   H3  When `runHosted` answers, both are gone, and so is the socket.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
-import { printable } from '../../platform/printable.ts';
-import { deferred } from '../../platform/timers.ts';
+import { deferred, printable } from '../../platform/index.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
-import { type DesignPackage, runTrusted } from '../../tasks/trustedModule.ts';
+import { type DesignPackage, runTrusted } from '../../tasks/index.ts';
 import type { Verdict } from '../evaluator.ts';
 
 /** Not below TMPDIR, whose length is unbounded where a socket's path is not. The folder is made with mode 0700. */

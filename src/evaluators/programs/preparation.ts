@@ -9,6 +9,7 @@
  *       another user. Which of them a program sees is decided by what is mounted for it.
  *   D4  What is kept holds for every home: it is found by content, and names no place outside its folder.
  */
+
 import {
   chmodSync,
   existsSync,
@@ -27,11 +28,16 @@ import * as z from 'zod';
 import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts';
 import { AiraError, PrerequisiteError, RetryableError } from '../../domain/errors.ts';
 import { allData } from '../../domain/evaluation.ts';
-import { printable } from '../../platform/printable.ts';
+import { printable } from '../../platform/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
-import { type FilesRead, filesRead, readingOf } from '../../tasks/content.ts';
-import { scriptMemoryBytes } from '../../tasks/taskScripts.ts';
-import { type DesignPackage, runTrusted } from '../../tasks/trustedModule.ts';
+import {
+  type DesignPackage,
+  type FilesRead,
+  filesRead,
+  readingOf,
+  runTrusted,
+  scriptMemoryBytes,
+} from '../../tasks/index.ts';
 
 const splitSchema = z.looseObject({
   /** Of the file of predictions, where one is handed over. */

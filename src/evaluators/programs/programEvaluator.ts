@@ -8,19 +8,27 @@
  *   P2  One program at a time. When `evaluate` resolves, nothing of its programs runs (S1 of sandbox.ts).
  *   P3  Without a sandbox nothing is run, unless a person has asked for that; what is measured then says so.
  */
+
 import { cpus } from 'node:os';
 import { errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
 import { failureSchema, type Job, type Measurement, type Outcome } from '../../domain/evaluation.ts';
 import type { Files } from '../../domain/program.ts';
 import { fitnessOf } from '../../domain/task.ts';
-import type { Environment } from '../../platform/childProcess.ts';
-import { type Device, deviceClassOf } from '../../platform/devices.ts';
-import { createLogger, type Logger } from '../../platform/log.ts';
-import { secretFile } from '../../platform/packageRoot.ts';
-import { printable } from '../../platform/printable.ts';
-import { type Clock, systemClock, systemTimers, type Timers } from '../../platform/timers.ts';
+import {
+  type Clock,
+  createLogger,
+  type Device,
+  deviceClassOf,
+  type Environment,
+  type Logger,
+  printable,
+  secretFile,
+  systemClock,
+  systemTimers,
+  type Timers,
+} from '../../platform/index.ts';
 import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } from '../../sandbox/index.ts';
-import type { DesignPackage } from '../../tasks/trustedModule.ts';
+import type { DesignPackage } from '../../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
 import { budgetOf, packageFor, prepareTask } from './commands.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
-import { printable } from '../../platform/printable.ts';
-import { type DesignPackage, runTrusted, type TrustedOptions } from '../../tasks/trustedModule.ts';
+import { printable } from '../../platform/index.ts';
+import { type DesignPackage, runTrusted, type TrustedOptions } from '../../tasks/index.ts';
 import type { Verdict } from '../evaluator.ts';
 import type { Prepared } from './preparation.ts';
 

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { AiraError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
 import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
-import type { DesignPackage } from '../../tasks/trustedModule.ts';
+import type { DesignPackage } from '../../tasks/index.ts';
 import type { Verdict } from '../evaluator.ts';
 import {
   familyOf,

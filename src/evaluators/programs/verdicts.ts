@@ -2,10 +2,11 @@
  * Why a program got no score, from how its process ended. What the process itself says about the reason is believed as far
  * as it only chooses among the reasons for having none: no text of it can become a number.
  */
+
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { cut, printable } from '../../platform/printable.ts';
+import { cut, printable } from '../../platform/index.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
 import type { Verdict } from '../evaluator.ts';
 import type { HostedResult } from './hosted.ts';

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { secretFile, trainersDirectory } from '../../platform/packageRoot.ts';
+import { secretFile, trainersDirectory } from '../../platform/index.ts';
 
 /** What decides a score: folders of sources, and single ones. `aira_tasks` runs the scripts of tasks by others. */
 const deciding = ['aira_design', 'aira_tasks', 'aira_workers/text'];

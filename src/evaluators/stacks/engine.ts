@@ -4,9 +4,7 @@ import { join, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import { type Environment, print } from '../../platform/childProcess.ts';
-import { packageRoot, trainersDirectory } from '../../platform/packageRoot.ts';
-import { printable } from '../../platform/printable.ts';
+import { type Environment, packageRoot, print, printable, trainersDirectory } from '../../platform/index.ts';
 
 /** What set-up can find for CPUs. */
 const cpuEngineSchema = z.enum(['native', 'torch']);

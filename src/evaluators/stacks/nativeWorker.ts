@@ -14,12 +14,22 @@
  *   W5  A child that has ended is replaced by the next `evaluate` or `start`, and not before. After `stop` there is no other.
  *   W6  The child ends with this process, however this process ends (P4 of workerProcess.ts).
  */
+
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/evaluation.ts';
-import { deviceClassOf } from '../../platform/devices.ts';
-import { createLogger, type Logger } from '../../platform/log.ts';
-import { type MemoryProbe, procMemory } from '../../platform/processes.ts';
-import { type Clock, type Deferred, deferred, systemClock, systemTimers, type Timers } from '../../platform/timers.ts';
+import {
+  type Clock,
+  createLogger,
+  type Deferred,
+  deferred,
+  deviceClassOf,
+  type Logger,
+  type MemoryProbe,
+  procMemory,
+  systemClock,
+  systemTimers,
+  type Timers,
+} from '../../platform/index.ts';
 import { type EvaluateHandlers, type Evaluator, Population, type Verdict } from '../evaluator.ts';
 import type { Hello, WorkerEvent } from '../protocol.ts';
 import { describeEnd, diagnose, Trainer, WorkerStartError } from './trainer.ts';

@@ -9,11 +9,16 @@
  *       writes anything else is condemned, for nothing that it says later can be trusted.
  *   T3  A condemned child is killed at once, is not listened to any more, and keeps the first verdict.
  */
+
 import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
-import type { OutputLog } from '../../platform/childProcess.ts';
-import { printable } from '../../platform/printable.ts';
-import type { MemoryProbe } from '../../platform/processes.ts';
-import { type Deferred, deferred, type Timers } from '../../platform/timers.ts';
+import {
+  type Deferred,
+  deferred,
+  type MemoryProbe,
+  type OutputLog,
+  printable,
+  type Timers,
+} from '../../platform/index.ts';
 import type { Verdict } from '../evaluator.ts';
 import {
   anyHelloSchema,

@@ -3,9 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
-import { childEnvironment, type Environment } from '../../platform/childProcess.ts';
-import { deviceClassOf } from '../../platform/devices.ts';
-import { trainersDirectory } from '../../platform/packageRoot.ts';
+import { childEnvironment, deviceClassOf, type Environment, trainersDirectory } from '../../platform/index.ts';
 import { type Engine, engineFor } from './engine.ts';
 import type { WorkerCommand } from './workerProcess.ts';
 

@@ -12,10 +12,10 @@
  *       end of its input, which is its order to exit. Obeying it is the child's part.
  *   P5  The child's environment is the one given, with nothing of this process's own (I7).
  */
+
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { LineReader, OutputLog } from '../../platform/childProcess.ts';
-import type { Timers } from '../../platform/timers.ts';
+import { LineReader, OutputLog, type Timers } from '../../platform/index.ts';
 import { longestLine, type WorkerRequest } from '../protocol.ts';
 
 /** How to start a child. */

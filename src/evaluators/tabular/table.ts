@@ -15,8 +15,7 @@ import { explain } from '../../domain/explain.ts';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { rungSchema } from '../../domain/task.ts';
-import { readTextFile } from '../../platform/folder.ts';
-import type { Clock } from '../../platform/timers.ts';
+import { type Clock, readTextFile } from '../../platform/index.ts';
 
 /** Everything that decides what a table's figures are: two tables with equal provenance may be joined. */
 export const tableProvenanceSchema = z.strictObject({

@@ -1,6 +1,5 @@
 import { AiraError, errorMessage, TerminalError } from '../../domain/errors.ts';
-import type { Logger } from '../../platform/log.ts';
-import { type Clock, pause, type Timers } from '../../platform/timers.ts';
+import { type Clock, type Logger, pause, type Timers } from '../../platform/index.ts';
 import { BusyError, OfflineError, RefusedError } from './errors.ts';
 import { readCapped } from './readCapped.ts';
 import type { CachedResponse, ResponseCache } from './responseCache.ts';

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { makeFolder } from '../../platform/folder.ts';
+import { makeFolder } from '../../platform/index.ts';
 
 const entrySchema = z.strictObject({
   version: z.literal(1),

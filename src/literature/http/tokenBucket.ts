@@ -1,5 +1,4 @@
-import { type Clock, pause, type Timers } from '../../platform/timers.ts';
-
+import { type Clock, pause, type Timers } from '../../platform/index.ts';
 export interface Rate {
   /** Requests that may follow each other at once after a rest. */
   readonly burst: number;

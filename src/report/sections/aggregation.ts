@@ -1,6 +1,6 @@
 import type { Conditioning, Extrapolation, Pattern } from '../../aggregation/index.ts';
 import { composition, runLengthText } from '../../domain/architecture.ts';
-import { summarise } from '../../statistics/seeds.ts';
+import { summarise } from '../../statistics/index.ts';
 import { runsMarkup } from '../candidate.ts';
 import { strip, votes } from '../charts/strip.ts';
 import type { ReportAggregation, ReportData } from '../data.ts';

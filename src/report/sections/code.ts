@@ -1,6 +1,6 @@
 import { descending } from 'd3-array';
 import { parseProgram } from '../../domain/program.ts';
-import { hunksOf } from '../../platform/hunks.ts';
+import { hunksOf } from '../../platform/index.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
 import { metric, shortened } from '../format.ts';

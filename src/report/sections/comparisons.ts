@@ -1,7 +1,6 @@
 import { descending, group } from 'd3-array';
 import type { Rung } from '../../domain/task.ts';
-import { twoSigma } from '../../statistics/acceptance.ts';
-import { agreementSentence } from '../../statistics/rankCorrelation.ts';
+import { agreementSentence, twoSigma } from '../../statistics/index.ts';
 import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
 import { framed, px, read, scale } from '../charts/scale.ts';
 import type { ReportData, ReportNode } from '../data.ts';

@@ -1,6 +1,6 @@
 import { descending } from 'd3-array';
 import { metricValue } from '../../domain/task.ts';
-import { type Noise, summarise } from '../../statistics/seeds.ts';
+import { type Noise, summarise } from '../../statistics/index.ts';
 import { candidateCell, candidateHead } from '../candidate.ts';
 import { type Scale, scale } from '../charts/scale.ts';
 import { whisker, whiskerWidth } from '../charts/strip.ts';

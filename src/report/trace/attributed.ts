@@ -1,5 +1,5 @@
-import type { Comparison } from '../../statistics/seeds.ts';
-import type { Attribution, ChangeEffect } from '../../studies/attribution.ts';
+import type { Comparison } from '../../statistics/index.ts';
+import type { Attribution, ChangeEffect } from '../../studies/index.ts';
 import { px, scale } from '../charts/scale.ts';
 import { signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';

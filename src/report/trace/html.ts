@@ -1,6 +1,5 @@
 import { operators } from '../../domain/node.ts';
-import type { Attribution } from '../../studies/attribution.ts';
-import { differenceText } from '../../studies/difference.ts';
+import { type Attribution, differenceText } from '../../studies/index.ts';
 import { candidateMarkup } from '../candidate.ts';
 import { agentEndText, count, percent, score, shortened, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';

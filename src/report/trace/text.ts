@@ -1,6 +1,5 @@
-import type { Colours } from '../../platform/colours.ts';
-import { printable } from '../../platform/printable.ts';
-import { differenceText } from '../../studies/difference.ts';
+import { type Colours, printable } from '../../platform/index.ts';
+import { differenceText } from '../../studies/index.ts';
 import { agentEndText, score, signed } from '../format.ts';
 import type { AgentStory, Step, Story } from './story.ts';
 

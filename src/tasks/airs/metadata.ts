@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import { explain } from '../../domain/explain.ts';
-import { readTextFile } from '../../platform/folder.ts';
-import { parseYaml, yamlBounds } from '../../platform/yaml.ts';
+import { parseYaml, readTextFile, yamlBounds } from '../../platform/index.ts';
 
 const text = z.string().min(1);
 

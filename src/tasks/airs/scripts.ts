@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
-import { childEnvironment, type Environment, exec } from '../../platform/childProcess.ts';
-import { packageRoot, trainersDirectory } from '../../platform/packageRoot.ts';
+import { childEnvironment, type Environment, exec, packageRoot, trainersDirectory } from '../../platform/index.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
 import { type AirsMetadata, PackageMissing } from './metadata.ts';

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProgramSpace } from '../../domain/program.ts';
 import type { Profile, Task } from '../../domain/task.ts';
-import { trainersDirectory } from '../../platform/packageRoot.ts';
+import { trainersDirectory } from '../../platform/index.ts';
 import { type AirsMetadata, requireAirsMetadata } from './metadata.ts';
 
 /** The one file that an agent writes; it finds ./data and leaves ./submission.csv. */

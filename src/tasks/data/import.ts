@@ -6,6 +6,7 @@
  *   I3  Only plain files are copied; a link is refused, since what it points to may change or be private.
  *   I4  What is imported can be read: each file was, as trainers read it, before the data set has its name.
  */
+
 import { createHash } from 'node:crypto';
 import {
   createReadStream,
@@ -21,8 +22,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { makeFolder } from '../../platform/folder.ts';
-import { findPython } from '../../platform/toolchain.ts';
+import { findPython, makeFolder } from '../../platform/index.ts';
 import { digestOfFile, plainFiles } from './dataDigest.ts';
 import {
   type DataKind,

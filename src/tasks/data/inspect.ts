@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { dataNamePattern } from '../../domain/evaluation.ts';
-import { trainersDirectory } from '../../platform/packageRoot.ts';
-import { printable } from '../../platform/printable.ts';
+import { printable, trainersDirectory } from '../../platform/index.ts';
 import { runTrusted } from '../trustedModule.ts';
 
 /** How a data set is read: as which of the published files, as shards of text, or by scripts of others. */

@@ -1,9 +1,10 @@
 /** A choice among models where language models are among them: a real server, real SDKs, a real ledger. */
 import { describe, expect, it } from 'vitest';
-import { type LocalModel, type Thought, think, usualPatience } from '../../../src/agents/index.ts';
+import { type LocalModel, type Thought, think } from '../../../src/agents/index.ts';
 import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { candidateText } from '../../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
+import { usualPatience } from '../../../src/llm/stream.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
 import { type Bench, bench } from '../../llm/support.ts';
 import { proposer } from '../../support/llm-server/brain.ts';

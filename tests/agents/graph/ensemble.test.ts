@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type LocalModel, replayedGateway, think, usualPatience } from '../../../src/agents/index.ts';
+import { type LocalModel, think } from '../../../src/agents/index.ts';
 import { mutateModel, randomModel } from '../../../src/agents/models/mutate.ts';
 import { audit, type Finding } from '../../../src/audit/index.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
@@ -10,6 +10,8 @@ import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
 import type { AgentName } from '../../../src/domain/ids.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import type { SearchSpec } from '../../../src/domain/search.ts';
+import { replayedGateway } from '../../../src/llm/gateway.ts';
+import { usualPatience } from '../../../src/llm/stream.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
 import { type Bench, bench, canaries } from '../../llm/support.ts';
 import { temporaryFolder } from '../../support/home.ts';

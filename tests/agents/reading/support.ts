@@ -1,9 +1,10 @@
-import { think, usualPatience } from '../../../src/agents/index.ts';
+import { think } from '../../../src/agents/index.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import type { OpenRetriever } from '../../../src/domain/literature.ts';
 import type { View } from '../../../src/domain/node.ts';
 import { loadCorpus } from '../../../src/literature/corpus.ts';
 import { Library } from '../../../src/literature/library.ts';
+import { usualPatience } from '../../../src/llm/stream.ts';
 import { quiet } from '../../bus/support.ts';
 import { type Bench, bench } from '../../llm/support.ts';
 import type { LlmServer } from '../../support/llm-server/server.ts';

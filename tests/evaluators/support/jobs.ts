@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Job } from '../../../src/domain/evaluation.ts';
 import { type EvaluationKey, evaluationKeySchema } from '../../../src/domain/ids.ts';
-import { childEnvironment, type NativeWorkerOptions, type WorkerCommand } from '../../../src/evaluators/index.ts';
+import type { NativeWorkerOptions, WorkerCommand } from '../../../src/evaluators/index.ts';
+import { childEnvironment } from '../../../src/platform/childProcess.ts';
 import { ManualTime } from './manualTime.ts';
 
 export const key = (name: string): EvaluationKey =>

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { TerminalError } from '../../../domain/errors.ts';
 import type { Operator } from '../../../domain/node.ts';
 import type { Files } from '../../../domain/program.ts';
-import { answerSchema } from '../../../llm/chat.ts';
+import { answerSchema } from '../../../llm/index.ts';
 import { type AnswerForm, reasons } from '../answers.ts';
 
 /** Longer than any program that a space allows; what is too long for the space is told with its limit. */

@@ -1,3 +1,0 @@
-export { prepareTask } from './commands.ts';
-export { ProgramEvaluator, type ProgramEvaluatorOptions } from './programEvaluator.ts';
-export { designVersion } from './version.ts';
