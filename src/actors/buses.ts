@@ -4,14 +4,14 @@ import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { Clock, Logger, Timers } from '../platform/index.ts';
 
 /** Where to meet, and what to show there. */
-export interface Meeting {
+export interface BusAddress {
   readonly url: string;
   /** What the user gave; null to show the keys of the home's lab where it has some. */
   readonly access: Access | null;
 }
 
 /** A connection for each role of this process (I12). */
-export interface Buses {
+export interface RoleConnections {
   /** @throws PrerequisiteError as `connectBus`; `credentials`. */
   open(role: Role): Promise<Bus>;
   /** @throws Error for a role that was not opened: a mistake of the caller. */
@@ -20,11 +20,11 @@ export interface Buses {
 }
 
 /** Connections to a server. What the user gave, or nothing where the home has no keys either, is shown in all roles. */
-export function busesAt(
-  { url, access }: Meeting,
+export function roleConnections(
+  { url, access }: BusAddress,
   home: string,
   options: Pick<BusOptions, 'limits' | 'clock' | 'log'>,
-): Buses {
+): RoleConnections {
   const opened = new Map<Role, Bus>();
   return {
     async open(role) {
@@ -49,7 +49,7 @@ export function busesAt(
 }
 
 /** What every part of a lab is given. */
-export interface LabSetting {
+export interface ComponentDeps {
   /** The connection of the part's role. */
   readonly bus: Bus;
   /** The token by which this process proves to be an agent of a search. */

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { type ChatThinking, openThoughts } from '../agents/index.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import { Cassette, Gateway, keyring, loadPrices, providersOf, usualPatience, usualRetries } from '../llm/index.ts';
-import type { LabSetting } from './buses.ts';
-import { patiently } from './running.ts';
+import type { ComponentDeps } from './buses.ts';
+import { retryTransient } from './running.ts';
 
 /** What a process says of language models; keys are in its environment and go no further (I7). */
 export interface ChatOptions {
@@ -34,7 +34,7 @@ export function openChat(
   search: SearchId,
   home: string,
   { environment, addresses, prices, replay }: ChatOptions,
-  { bus, tokenOf, clock, timers, log }: Pick<LabSetting, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
+  { bus, tokenOf, clock, timers, log }: Pick<ComponentDeps, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
 ): OpenChat {
   const keys = keyring(environment, addresses);
   const watch = { timers, clock, patience: usualPatience };
@@ -48,9 +48,9 @@ export function openChat(
     model: providersOf(keys, watch, clock),
     ledger: {
       reserve: (reservation, signal) =>
-        patiently(() => bus.ask('call-reserve', reservation, as(reservation.agent)), retrying(signal)),
+        retryTransient(() => bus.ask('call-reserve', reservation, as(reservation.agent)), retrying(signal)),
       settle: (settlement, signal, agent) =>
-        patiently(() => bus.ask('call-settle', settlement, as(agent)), retrying(signal)),
+        retryTransient(() => bus.ask('call-settle', settlement, as(agent)), retrying(signal)),
     },
     prices: loadPrices(prices),
     redact: keys.redact,

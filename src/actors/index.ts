@@ -1,16 +1,16 @@
-export { busesAt, type LabSetting } from './buses.ts';
+export { type ComponentDeps as LabSetting, roleConnections as busesAt } from './buses.ts';
 export { openChat, recordingPath } from './chat.ts';
 export {
-  type EnsembleSetting,
+  type Component as Part,
+  type ComponentName as PartName,
+  components as parts,
+  type LabOptions as EnsembleSetting,
   limitsFor,
   openLab,
-  type Part,
-  type PartName,
-  parts,
   startAgent,
   startArchivist,
   startWorker,
   tokensOf,
-  type WorkerSetting,
+  type WorkerOptions as WorkerSetting,
 } from './lab.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';

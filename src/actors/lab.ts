@@ -15,7 +15,7 @@ import type { SpaceKind } from '../domain/candidate.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
-import type { Standing } from '../domain/messages.ts';
+import type { SearchStatus } from '../domain/messages.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
@@ -32,9 +32,9 @@ import {
 } from '../platform/index.ts';
 import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
-import { busesAt, type LabSetting } from './buses.ts';
+import { type ComponentDeps, roleConnections } from './buses.ts';
 import { type ChatOptions, openChat } from './chat.ts';
-import { run } from './running.ts';
+import { startMachine } from './running.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
 
@@ -50,7 +50,7 @@ export function limitsFor(ackWaitMs: number): NonNullable<BusOptions['limits']> 
 }
 
 /** A part that goes on until it is told to end. */
-export interface Part {
+export interface Component {
   /** Resolves when the part has ended; with what was wrong where it ended by itself. */
   readonly ended: Promise<Error | null>;
   /** Ends after what is under way. */
@@ -60,9 +60,9 @@ export interface Part {
 }
 
 /** Starts the archivist of a home. @throws PrerequisiteError when the home cannot be used. */
-export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, log }: LabSetting): Part {
+export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, log }: ComponentDeps): Component {
   const archive = Archive.open(home, clock);
-  const part = run(
+  const part = startMachine(
     archivistMachine({
       ...{ archive, bus, timers, log, sealingKey: sealingKey(home) },
       reconcileEveryMs: waitsPerReconciliation * ackWaitMs,
@@ -75,23 +75,23 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
 }
 
 /** What workers of any device are given. */
-export type WorkerSetting = Pick<EvaluatorSetting, 'python' | 'data' | 'tasks' | 'unsafe'>;
+export type WorkerOptions = Pick<EvaluatorSetting, 'python' | 'data' | 'tasks' | 'unsafe'>;
 
 /** Starts the worker of one device, for candidates of these kinds. */
 export function startWorker(
   id: WorkerId,
   device: Device,
-  own: WorkerSetting,
+  own: WorkerOptions,
   kinds: readonly SpaceKind[],
-  setting: LabSetting,
-): Part {
+  setting: ComponentDeps,
+): Component {
   const { bus, timers, log, clock, ackWaitMs } = setting;
   const evaluators = new Map(
     kinds.map((kind) => [kind, openEvaluator(kind, { device, ...own, clock, timers, log })] as const),
   );
   const heartbeatMs = Math.round(ackWaitMs / signsPerWait);
   const parts = { id, deviceClass: device.class, bus, evaluators, timers, log, newToken, heartbeatMs };
-  const part = run(workerMachine(parts), log);
+  const part = startMachine(workerMachine(parts), log);
   return {
     ended: part.ended.then((last) => last.context.error),
     drain: () => part.send({ type: 'DRAIN' }),
@@ -100,19 +100,19 @@ export function startWorker(
 }
 
 /** What agents think with; it belongs to the caller, who closes it. */
-export type Equipment = Pick<Thinker, 'models' | 'chat' | 'openRetriever'>;
+export type ThinkingDeps = Pick<Thinker, 'models' | 'chat' | 'openRetriever'>;
 
 /** Starts one agent of a search. */
 export function startAgent(
   search: SearchId,
   name: AgentName,
-  equipment: Equipment,
-  { bus, tokenOf, timers, log }: LabSetting,
-): Part {
+  equipment: ThinkingDeps,
+  { bus, tokenOf, timers, log }: ComponentDeps,
+): Component {
   const thinks = (input: Parameters<Parameters<typeof agentMachine>[0]['think']>[0]) =>
     think({ ...equipment, ...input });
   const machine = agentMachine({ search, name, token: tokenOf(search, name), bus, think: thinks, timers, log });
-  const part = run(machine, log);
+  const part = startMachine(machine, log);
   const stop = () => part.send({ type: 'STOP' });
   return { ended: part.ended.then((last) => last.context.error), drain: stop, stop };
 }
@@ -121,8 +121,8 @@ export function startAgent(
 export type SearchEnd = { readonly how: 'finished' | 'stopped' } | { readonly how: 'failed'; readonly error: Error };
 
 /** Starts the life of a search, or takes it up where the ledger says that it stood. */
-export function startSearch(spec: SearchSpec, source: string, workers: number, { bus, timers, log }: LabSetting) {
-  const part = run(searchMachine({ spec, source, workers, bus, timers, log }), log);
+export function startSearch(spec: SearchSpec, source: string, workers: number, { bus, timers, log }: ComponentDeps) {
+  const part = startMachine(searchMachine({ spec, source, workers, bus, timers, log }), log);
   const ended: Promise<SearchEnd> = part.ended.then((last) => {
     if (last.context.error) return { how: 'failed', error: last.context.error };
     return { how: last.value === 'finished' ? 'finished' : 'stopped' };
@@ -136,10 +136,10 @@ export function startSearch(spec: SearchSpec, source: string, workers: number, {
 }
 
 /** Parts that may run in other processes instead. */
-export const parts = ['archive', 'workers', 'agents'] as const;
-export type PartName = (typeof parts)[number];
+export const components = ['archive', 'workers', 'agents'] as const;
+export type ComponentName = (typeof components)[number];
 
-export interface EnsembleSetting {
+export interface LabOptions {
   readonly home: string;
   /** The server to meet at; without it one is embedded, which nats-server binary and port are for. */
   readonly url: string | null;
@@ -151,7 +151,7 @@ export interface EnsembleSetting {
   readonly ackWaitMs: number;
   /** What helper processes are started with. */
   readonly helpers: PythonSetting;
-  readonly workers: WorkerSetting;
+  readonly workers: WorkerOptions;
   /** What the models that read, read with. */
   readonly openRetriever: OpenRetriever;
   /** Ends what reading has under way; called when the lab closes. */
@@ -166,7 +166,7 @@ export interface EnsembleSetting {
 export interface RunOptions {
   /** One worker is started on each of these. */
   readonly devices: readonly Device[];
-  readonly without: readonly PartName[];
+  readonly without: readonly ComponentName[];
   /** Workers that were started for it beforehand. */
   readonly crew?: number;
 }
@@ -184,7 +184,7 @@ export interface Lab {
   readonly trouble: Promise<never>;
   runSearch(spec: SearchSpec, source: string, options: RunOptions): RunningSearch;
   /** Workers that outlast a search: they train for whichever search has jobs of these kinds. */
-  startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Part[];
+  startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Component[];
   close(): Promise<void>;
 }
 
@@ -193,7 +193,7 @@ export interface RunningSearch {
   /** Ends after what is being trained. */
   drain(): void;
   /** The latest that is known of where it stands. */
-  standing(): Standing | null;
+  standing(): SearchStatus | null;
 }
 
 /** Quarters of a second that an archive may take to answer: it may be reading back a large ledger. */
@@ -212,7 +212,7 @@ function diskFull(home: string, free: number): PrerequisiteError {
 const tag = () => randomUUID().slice(0, 8);
 
 /** How the agents of a home prove who they are. */
-export function tokensOf(home: string): LabSetting['tokenOf'] {
+export function tokensOf(home: string): ComponentDeps['tokenOf'] {
   let secret: string | undefined;
   return (search, agent) => {
     secret ??= agentSecret(home);
@@ -237,7 +237,7 @@ async function answers(bus: Bus, attempts: number): Promise<boolean> {
  *
  * @throws PrerequisiteError when the bus cannot be reached or the home cannot be used.
  */
-export async function openLab(setting: EnsembleSetting, without: readonly PartName[]): Promise<Lab> {
+export async function openLab(setting: LabOptions, without: readonly ComponentName[]): Promise<Lab> {
   const { home, ackWaitMs, clock, timers, log } = setting;
   privateHome(home);
   const closers: (() => Promise<void>)[] = [];
@@ -260,13 +260,13 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
       url = server.url;
     }
     const access = setting.url === null ? null : setting.access;
-    const buses = busesAt({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+    const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
     closers.push(() => buses.close());
     const [bus, viewer] = [await buses.open('search'), await buses.open('viewer')];
     if (!without.includes('workers')) await buses.open('worker');
     if (!without.includes('agents')) await buses.open('agent');
     const common = { tokenOf: tokensOf(home), ackWaitMs, clock, timers, log };
-    const as = (role: Role): LabSetting => ({ ...common, bus: buses.as(role) });
+    const as = (role: Role): ComponentDeps => ({ ...common, bus: buses.as(role) });
     if (!without.includes('archive') && !(setting.url !== null && (await answers(bus, 1)))) {
       await buses.open('archive');
       const archivist = startArchivist(home, as('archive'));
@@ -299,9 +299,9 @@ export async function openLab(setting: EnsembleSetting, without: readonly PartNa
 function workersOn(
   devices: readonly Device[],
   kinds: readonly SpaceKind[],
-  own: WorkerSetting,
-  lab: LabSetting,
-): Part[] {
+  own: WorkerOptions,
+  lab: ComponentDeps,
+): Component[] {
   const mine = tag();
   return devices.map((device, index) => {
     const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
@@ -310,7 +310,7 @@ function workersOn(
 }
 
 function runSearch(
-  as: (role: Role) => LabSetting,
+  as: (role: Role) => ComponentDeps,
   {
     home,
     helpers,
@@ -318,7 +318,7 @@ function runSearch(
     openRetriever,
     chat,
     trouble,
-  }: Pick<EnsembleSetting, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
+  }: Pick<LabOptions, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
   spec: SearchSpec,
   source: string,
   { devices, without, crew = 0 }: RunOptions,
@@ -335,7 +335,9 @@ function runSearch(
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
   const equipment = { models: Object.fromEntries(models), chat: talk?.thinking, openRetriever };
-  const agents: Part[] = here ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, as('agent'))) : [];
+  const agents: Component[] = here
+    ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, as('agent')))
+    : [];
 
   const wait = async (): Promise<SearchEnd> => {
     // A search whose own workers are all gone would wait for ever for somebody to train.

@@ -1,10 +1,10 @@
 import { type AnyStateMachine, createActor, fromCallback, type SnapshotFrom } from 'xstate';
-import type { Running } from '../bus/index.ts';
+import type { BusSubscription } from '../bus/index.ts';
 import { AiraError, errorMessage, RetryableError, toError } from '../domain/errors.ts';
 import { type Logger, pause, type Timers } from '../platform/index.ts';
 
 /** A part that has been started. */
-export interface RunningPart<M extends AnyStateMachine> {
+export interface MachineHandle<M extends AnyStateMachine> {
   send(event: Parameters<ReturnType<typeof createActor<M>>['send']>[0]): void;
   snapshot(): SnapshotFrom<M>;
   /** Resolves with the last snapshot when the part has come to its end, whichever end that is. */
@@ -12,7 +12,7 @@ export interface RunningPart<M extends AnyStateMachine> {
 }
 
 /** Starts a machine without input. A mistake in a machine ends it and rejects `ended`; it never goes unnoticed. */
-export function run<M extends AnyStateMachine>(machine: M, log: Logger): RunningPart<M> {
+export function startMachine<M extends AnyStateMachine>(machine: M, log: Logger): MachineHandle<M> {
   const actor = createActor(machine);
   const ended = new Promise<SnapshotFrom<M>>((resolve, reject) => {
     actor.subscribe({
@@ -28,26 +28,26 @@ export function run<M extends AnyStateMachine>(machine: M, log: Logger): Running
 }
 
 /** What the state that asks for it was given by the state before; null would be a mistake in the machine. */
-export function held<T>(value: T | null): T {
+export function assertPresent<T>(value: T | null): T {
   if (value === null) throw new AiraError('machine', 'a state was entered without what it works on');
   return value;
 }
 
 /** What a machine hears when something that it keeps going cannot be had at all. */
-export interface Broken {
+export interface SubscriptionFailed {
   type: 'BROKEN';
   error: Error;
 }
 
 /** Keeps a subscription for as long as the state that invokes it lasts. A server that is away is waited for. */
-export function kept<E extends { type: string }>(
-  begin: (send: (event: E) => void) => Promise<Running>,
+export function subscriptionActor<E extends { type: string }>(
+  begin: (send: (event: E) => void) => Promise<BusSubscription>,
   { timers, log }: { timers: Timers; log: Logger },
 ) {
-  return fromCallback<E, unknown, E | Broken>(({ sendBack }) => {
+  return fromCallback<E, unknown, E | SubscriptionFailed>(({ sendBack }) => {
     const ending = new AbortController();
     const { signal } = ending;
-    const running = patiently(() => begin(sendBack as (event: E) => void), { signal, timers, log });
+    const running = retryTransient(() => begin(sendBack as (event: E) => void), { signal, timers, log });
     running.then(
       (begun) => (signal.aborted ? begun.stop() : undefined),
       (thrown) => {
@@ -62,7 +62,7 @@ export function kept<E extends { type: string }>(
 }
 
 /** Repeats an idempotent action for as long as its failures say that they may pass, or until `signal` aborts. */
-export async function patiently<T>(
+export async function retryTransient<T>(
   action: () => Promise<T>,
   { signal, timers, log }: { signal: AbortSignal; timers: Timers; log: Logger },
 ): Promise<T> {

@@ -15,7 +15,7 @@ export interface TrainedRun {
   readonly spec: SearchSpec;
 }
 
-export interface StudyRunsSetting {
+export interface StudyRunsOptions {
   readonly lab: Lab;
   readonly home: string;
   readonly devices: readonly Device[];
@@ -44,7 +44,7 @@ function recorded(home: string, { arm, task, spec }: TrainedRun): RunResult | nu
   }
 }
 
-function watchProgress(running: RunningSearch, { arm, spec }: TrainedRun, setting: StudyRunsSetting): () => void {
+function watchProgress(running: RunningSearch, { arm, spec }: TrainedRun, setting: StudyRunsOptions): () => void {
   const planned = trainings(spec.budget.evaluations, spec.references.length, spec.ladder);
   const all = planned.screen + planned.confirm + planned.final;
   return setting.timers.every(lookEveryMs, () => {
@@ -70,7 +70,7 @@ function watchProgress(running: RunningSearch, { arm, spec }: TrainedRun, settin
  *
  * @throws whatever ends a search badly, and PrerequisiteError when all workers have given up.
  */
-export async function runStudy(setting: StudyRunsSetting): Promise<RunResult[]> {
+export async function runStudy(setting: StudyRunsOptions): Promise<RunResult[]> {
   const { lab, home, devices, runs, source, onRun, signal } = setting;
   const results: RunResult[] = [];
   const open = runs.filter((run) => {

@@ -7,11 +7,11 @@ import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../d
 import type { View } from '../domain/node.ts';
 import type { Brief } from '../domain/program.ts';
 import type { Gateway, Interlocutor } from '../llm/index.ts';
-import { banditMind } from './graph/banditMind.ts';
-import { chatMind } from './graph/chatMind.ts';
-import { type Thoughts, thinkThrough } from './graph/graph.ts';
-import { localMind, type Mind } from './graph/mind.ts';
-import type { Thought, ThoughtSetting } from './graph/steps.ts';
+import { banditProposer } from './graph/banditMind.ts';
+import { chatProposer } from './graph/chatMind.ts';
+import { runSteps, type Thoughts } from './graph/graph.ts';
+import { localProposer, type Proposer } from './graph/mind.ts';
+import type { Thought, ThoughtDeps } from './graph/steps.ts';
 import type { AnyModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';
@@ -26,7 +26,7 @@ export interface ChatThinking {
 }
 
 /** What the search is about, in the words of its task. */
-export interface Topic {
+export interface ThoughtTopic {
   readonly task: string;
   readonly metric: string;
   /** The metric falls as things improve; without it, it rises. */
@@ -34,14 +34,14 @@ export interface Topic {
   readonly brief?: Brief | undefined;
 }
 
-export interface Thinker {
+export interface ThinkDeps {
   readonly spec: AgentSpec;
   /** The nodes of the agent's memory as the attempt `view.ordinal` may know them. */
   readonly view: View;
   readonly space: Space;
   /** The search's seed. */
   readonly seed: number;
-  readonly topic: Topic;
+  readonly topic: ThoughtTopic;
   /** The local models that are at hand; they belong to the caller, who closes them. */
   readonly models: Readonly<Partial<Record<LocalModelName, AnyModel>>>;
   /** Needed by agents with a language model. */
@@ -51,21 +51,21 @@ export interface Thinker {
   readonly signal?: AbortSignal | undefined;
 }
 
-function mindOf({ spec, space, topic, models, chat, openRetriever }: Thinker): Mind {
+function mindOf({ spec, space, topic, models, chat, openRetriever }: ThinkDeps): Proposer {
   if (spec.literature && !openRetriever)
     throw new TerminalError('reading', `${spec.name} reads, and nothing to read was opened`);
-  const sole = (model: SoleModelName, gateway: Interlocutor | null): Mind => {
+  const sole = (model: SoleModelName, gateway: Interlocutor | null): Proposer => {
     if (!isLocal(model)) {
       if (!gateway)
         throw new TerminalError('model', `${spec.name} thinks with ${model}, and no language models are open`);
-      return chatMind({ ...spec, model }, space, { gateway, openRetriever: openRetriever ?? null, ...topic });
+      return chatProposer({ ...spec, model }, space, { gateway, openRetriever: openRetriever ?? null, ...topic });
     }
     const local = models[model];
     if (!local) throw new TerminalError('model', `${spec.name} thinks with ${model}, which was not opened`);
-    return localMind(local);
+    return localProposer(local);
   };
   const gateway = chat?.gateway ?? null;
-  return isBandit(spec.model) ? banditMind(spec, sole, gateway) : sole(spec.model, gateway);
+  return isBandit(spec.model) ? banditProposer(spec, sole, gateway) : sole(spec.model, gateway);
 }
 
 /**
@@ -78,7 +78,7 @@ function mindOf({ spec, space, topic, models, chat, openRetriever }: Thinker): M
  * @throws TerminalError when the view is not this agent's, the model is not at hand, or a local model breaks its contract;
  * BudgetError when a question would exceed the budget; RetryableError when a provider is away; and whatever the model throws.
  */
-export async function think(thinker: Thinker): Promise<Thought> {
+export async function think(thinker: ThinkDeps): Promise<Thought> {
   const { spec, view, space, seed, chat, signal } = thinker;
   const mayBeForeign = spec.memory === 'ensemble';
   const stranger = view.nodes.find(
@@ -87,14 +87,14 @@ export async function think(thinker: Thinker): Promise<Thought> {
   if (stranger)
     throw new TerminalError('view', `the view of ${spec.name} holds ${stranger.id}, made by ${stranger.agent}`);
   const mind = mindOf(thinker);
-  const setting: ThoughtSetting = {
+  const setting: ThoughtDeps = {
     ...{ spec, space, seed, mind },
     brief: thinker.topic.brief,
     lowerIsBetter: thinker.topic.lowerIsBetter,
     signal: signal ?? new AbortController().signal,
   };
-  if (!mind.mendable || !chat?.thoughts) return thinkThrough(setting, view);
+  if (!mind.mendable || !chat?.thoughts) return runSteps(setting, view);
   // Loaded when it is needed: LangGraph takes longer to load than most commands take.
-  const { thinkDurably } = await import('./graph/graph.ts');
+  const { runWithCheckpoints: thinkDurably } = await import('./graph/graph.ts');
   return thinkDurably(setting, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
 }

@@ -16,18 +16,18 @@ import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import { budgets } from './budgets.ts';
-import { companions, type Retraining } from './companions.ts';
-import { countedOnce } from './countedOnce.ts';
-import { everyAttempt } from './everyAttempt.ts';
+import { batchIndependence, type Retraining } from './companions.ts';
+import { uniqueness } from './countedOnce.ts';
+import { completeness } from './everyAttempt.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
-import { ownScores } from './ownScores.ts';
+import { scoreProvenance } from './ownScores.ts';
 import { type Again, replayable } from './replay.ts';
-import { type Secret, secretsStayHome } from './secrets.ts';
+import { type Secret, secretsContained } from './secrets.ts';
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 import { testScores } from './testScores.ts';
 
-export interface AuditSetting extends Again {
+export interface AuditOptions extends Again {
   readonly reader: ArchiveReader;
   readonly search: SearchId;
   readonly home: string;
@@ -40,7 +40,7 @@ export interface AuditSetting extends Again {
 }
 
 /** @throws TerminalError `unknown-search`, `search-unreadable` when there is no specification to audit against. */
-function subjectOf({ reader, search }: AuditSetting): Subject {
+function subjectOf({ reader, search }: AuditOptions): Subject {
   try {
     return { reader, search, spec: reader.searches.spec(search) };
   } catch (thrown) {
@@ -63,26 +63,26 @@ async function sound(invariant: Invariant, check: () => Finding | Promise<Findin
 }
 
 /** One finding per invariant, in their order. */
-export async function audit(setting: AuditSetting): Promise<Finding[]> {
+export async function audit(setting: AuditOptions): Promise<Finding[]> {
   const { reader, home, secrets, retraining } = setting;
   const subject = subjectOf(setting);
   const found: Finding[] = [];
   reader.db.exec('BEGIN');
   try {
     found.push(await sound('I1', () => ledgerFirst(subject)));
-    found.push(await sound('I2', () => countedOnce(subject)));
-    found.push(await sound('I3', () => ownScores(subject)));
+    found.push(await sound('I2', () => uniqueness(subject)));
+    found.push(await sound('I3', () => scoreProvenance(subject)));
     found.push(await sound('I4', () => testScores(subject)));
     found.push(await sound('I5', () => replayable(subject, setting)));
-    found.push(await sound('I7', () => secretsStayHome(subject, home, secrets)));
-    found.push(await sound('I8', () => everyAttempt(subject)));
+    found.push(await sound('I7', () => secretsContained(subject, home, secrets)));
+    found.push(await sound('I8', () => completeness(subject)));
     found.push(await sound('I9', () => budgets(subject)));
     found.push(await sound('I10', () => namedContent(subject, setting.files)));
   } finally {
     // A reader that stayed would keep a running lab from tidying up its write-ahead log.
     if (reader.db.inTransaction) reader.db.exec('ROLLBACK');
   }
-  found.push(await sound('I6', () => companions(subject, retraining)));
+  found.push(await sound('I6', () => batchIndependence(subject, retraining)));
   const order = Object.keys(invariants);
   return found.sort((a, b) => order.indexOf(a.invariant) - order.indexOf(b.invariant));
 }

@@ -1,13 +1,13 @@
 import type { Spend } from '../domain/call.ts';
-import { overtimeMs } from '../domain/ladder.ts';
+import { graceMs } from '../domain/ladder.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
-import { counted, type Finding, Inquiry, isOwnNode, rowsOf, type Subject, short, wishOf } from './subject.ts';
+import { CheckReport, counted, type Finding, isOwnNode, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
 /** A search accounts for its wall time when it looks at its standing, twice a second; on a busy machine less often. */
 const looksMs = 5000;
 
-function checkProposals(subject: Subject, inquiry: Inquiry): void {
+function checkProposals(subject: Subject, inquiry: CheckReport): void {
   const { reader, search, spec } = subject;
   let sum = 0;
   for (const { name, evaluations } of spec.agents) {
@@ -38,7 +38,7 @@ const beginnings = `
     -- Others may go on wanting what this search does not want any more.
     AND NOT EXISTS (SELECT 1 FROM wants w WHERE w.key = a.key AND w.search <> @search)`;
 
-function checkWallTime(subject: Subject, inquiry: Inquiry): void {
+function checkWallTime(subject: Subject, inquiry: CheckReport): void {
   const { reader, search, spec } = subject;
   const clock = new WallClock(subject);
   const elapsed = reader.searches.elapsedMs(search);
@@ -70,7 +70,7 @@ function checkWallTime(subject: Subject, inquiry: Inquiry): void {
   );
   const lastEnd = ends[0]?.at ?? over;
   // Each phase looks at its standing once more before it sees that the time is over, and so does each resume.
-  const allowed = Math.max(limit + overtimeMs, clock.elapsedAt(lastEnd)) + looksMs * (clock.sittings + 4);
+  const allowed = Math.max(limit + graceMs, clock.elapsedAt(lastEnd)) + looksMs * (clock.sittings + 4);
   if (elapsed > allowed)
     inquiry.broken(`the search lasted ${seconds(elapsed - limit)} s longer than its ${minutes} minutes`);
   inquiry.saw(
@@ -81,7 +81,7 @@ function checkWallTime(subject: Subject, inquiry: Inquiry): void {
 
 /** I9: evaluations, wall time, device seconds, tokens and dollars, checked before each spending. */
 export function budgets(subject: Subject): Finding {
-  const inquiry = new Inquiry('I9');
+  const inquiry = new CheckReport('I9');
   checkProposals(subject, inquiry);
   checkWallTime(subject, inquiry);
   checkDeviceSeconds(subject, inquiry);
@@ -97,7 +97,7 @@ interface Limits {
   readonly tokens?: number | undefined;
 }
 
-function compare(inquiry: Inquiry, whose: string, { dollars, tokens }: Limits, spend: Spend): void {
+function compare(inquiry: CheckReport, whose: string, { dollars, tokens }: Limits, spend: Spend): void {
   if (dollars !== undefined && spend.dollars > dollars + rounding) {
     inquiry.broken(`${whose} spent $${spend.dollars} on calls of language models, of $${dollars}`);
   }
@@ -107,7 +107,7 @@ function compare(inquiry: Inquiry, whose: string, { dollars, tokens }: Limits, s
 }
 
 /** Dollars and tokens of the search and of each agent: what was settled, and what was reserved and is not settled yet. */
-export function checkCalls({ reader, search, spec }: Subject, inquiry: Inquiry): void {
+export function checkCalls({ reader, search, spec }: Subject, inquiry: CheckReport): void {
   const calls = reader.calls.of(search);
   compare(inquiry, 'the search', spec.budget, reader.calls.spend(search));
   for (const agent of spec.agents) compare(inquiry, agent.name, agent, reader.calls.spend(search, agent.name));
@@ -194,7 +194,7 @@ const account = `
  * Goes through the account as the ledger did: before a training is asked for, what is spent, what is asked for and not
  * ended yet (at the mean of its rung, or the profile's estimate) and the training itself must lie within the limit.
  */
-export function checkDeviceSeconds(subject: Subject, inquiry: Inquiry): void {
+export function checkDeviceSeconds(subject: Subject, inquiry: CheckReport): void {
   const { reader, search, spec } = subject;
   const limit = spec.budget.deviceSeconds;
   const steps = reader.db.prepare<{ search: string }, Step>(account).all({ search });
@@ -222,7 +222,7 @@ export function checkDeviceSeconds(subject: Subject, inquiry: Inquiry): void {
     const after = spent + reserved + price(rung);
     if (limit !== undefined && after > limit * (1 + roundingOfDeviceSeconds)) {
       inquiry.broken(
-        `${wishOf(step)} was asked for when ${after.toFixed(1)} of ${limit} device seconds were spent or reserved`,
+        `${requestOf(step)} was asked for when ${after.toFixed(1)} of ${limit} device seconds were spent or reserved`,
       );
     }
     open[rung]++;

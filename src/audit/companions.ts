@@ -1,7 +1,7 @@
 import { AiraError, errorMessage } from '../domain/errors.ts';
 import { type Job, jobSchema, type Outcome } from '../domain/evaluation.ts';
 import type { DeviceClass } from '../domain/task.ts';
-import { counted, type Finding, Inquiry, rowsOf, type Subject, short } from './subject.ts';
+import { CheckReport, counted, type Finding, rowsOf, type Subject, short } from './subject.ts';
 
 /**
  * How far two trainings of one candidate may lie apart. On a CPU one thread adds in one order, and not a bit may differ.
@@ -27,7 +27,7 @@ interface Surplus {
 }
 
 /** A training that was delivered after another one of the same key had been counted is a second measurement. */
-function compareSurplus(subject: Subject, inquiry: Inquiry): number {
+function compareSurplus(subject: Subject, inquiry: CheckReport): number {
   const allowed = tolerance[subject.spec.deviceClass];
   const rows = rowsOf<Surplus>(
     subject,
@@ -68,7 +68,7 @@ function sample<T>(items: readonly T[], count: number): T[] {
   return chosen.flatMap((index) => items[index] as T);
 }
 
-async function retrain(subject: Subject, count: number, train: TrainAlone, inquiry: Inquiry): Promise<number> {
+async function retrain(subject: Subject, count: number, train: TrainAlone, inquiry: CheckReport): Promise<number> {
   const allowed = tolerance[subject.spec.deviceClass];
   interface Scored {
     key: string;
@@ -127,8 +127,8 @@ export interface Retraining {
  * I6: a candidate gets the score that it gets alone. The archive itself knows second measurements only where a training
  * was repeated, so that the rest is trained again on demand.
  */
-export async function companions(subject: Subject, retraining: Retraining | null): Promise<Finding> {
-  const inquiry = new Inquiry('I6');
+export async function batchIndependence(subject: Subject, retraining: Retraining | null): Promise<Finding> {
+  const inquiry = new CheckReport('I6');
   let compared = compareSurplus(subject, inquiry);
   if (retraining) compared += await retrain(subject, retraining.count, retraining.train, inquiry);
   if (compared === 0) {

@@ -2,10 +2,10 @@ import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { AiraError } from '../domain/errors.ts';
 import { evaluationKey, type Job, jobSchema, laboratoryFailures, repeatedJob } from '../domain/evaluation.ts';
 import type { Rung } from '../domain/task.ts';
-import { counted, countOf, type Finding, Inquiry, rowsOf, type Subject, short, wishOf } from './subject.ts';
+import { CheckReport, counted, countOf, type Finding, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
 /** The bodies of all jobs that can be read, by key. */
-function checkKeys(subject: Subject, inquiry: Inquiry): Map<string, Job> {
+function checkKeys(subject: Subject, inquiry: CheckReport): Map<string, Job> {
   const jobs = new Map<string, Job>();
   const rows = rowsOf<{ key: string; body: string }>(subject, 'SELECT key, body FROM jobs');
   let wrong = 0;
@@ -33,7 +33,7 @@ function identity({ timeoutSeconds: _, ...rest }: Job): string {
 }
 
 /** A training is made again only where the laboratory failed at the ones before. */
-function checkRepetition({ reader }: Subject, inquiry: Inquiry, first: Job, again: number): void {
+function checkRepetition({ reader }: Subject, inquiry: CheckReport, first: Job, again: number): void {
   for (let before = 0; before < again; before++) {
     const { key } = before === 0 ? first : repeatedJob(first, before);
     const reason = reader.evaluations.result(key)?.reason;
@@ -43,7 +43,7 @@ function checkRepetition({ reader }: Subject, inquiry: Inquiry, first: Job, agai
 }
 
 /** Each wish of the search is for the training that its node, rung and seed ask for under the search's specification. */
-function checkWishes(subject: Subject, inquiry: Inquiry, jobs: ReadonlyMap<string, Job>): void {
+function checkWishes(subject: Subject, inquiry: CheckReport, jobs: ReadonlyMap<string, Job>): void {
   interface Wish {
     node: string;
     candidate: string;
@@ -71,13 +71,13 @@ function checkWishes(subject: Subject, inquiry: Inquiry, jobs: ReadonlyMap<strin
     }
     if (asked?.key === wish.key && job && identity(asked) === identity(job)) continue;
     wrong++;
-    inquiry.broken(`the job for ${wishOf(wish)} is not the training that this node asks for`);
+    inquiry.broken(`the job for ${requestOf(wish)} is not the training that this node asks for`);
   }
   if (wrong === 0)
     inquiry.saw(`${counted(wishes.length, 'wish', 'wishes')} of this search, each for the job its node asks for`);
 }
 
-function checkUniqueness(subject: Subject, inquiry: Inquiry): void {
+function checkUniqueness(subject: Subject, inquiry: CheckReport): void {
   interface Repeated {
     key: string;
     n: number;
@@ -102,7 +102,7 @@ function checkUniqueness(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** Of the results for a key one was counted; those before it asked for another try, those after it changed nothing. */
-function checkDeliveries(subject: Subject, inquiry: Inquiry): void {
+function checkDeliveries(subject: Subject, inquiry: CheckReport): void {
   interface Delivery {
     key: string;
     verdict: 'counted' | 'surplus' | 'retry';
@@ -131,7 +131,7 @@ function checkDeliveries(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** What the search's wishes cost, paid and saved, are sums over rows; there is no counter that could differ from them. */
-function checkSums(subject: Subject, inquiry: Inquiry): void {
+function checkSums(subject: Subject, inquiry: CheckReport): void {
   const { reader, search } = subject;
   interface Sum {
     saved: 0 | 1;
@@ -159,8 +159,8 @@ function checkSums(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** I2: a key stands for one training, is evaluated once and paid for once, whatever was delivered twice. */
-export function countedOnce(subject: Subject): Finding {
-  const inquiry = new Inquiry('I2');
+export function uniqueness(subject: Subject): Finding {
+  const inquiry = new CheckReport('I2');
   const jobs = checkKeys(subject, inquiry);
   checkWishes(subject, inquiry, jobs);
   checkUniqueness(subject, inquiry);

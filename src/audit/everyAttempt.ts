@@ -3,18 +3,18 @@ import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { failureReasons } from '../domain/evaluation.ts';
 import type { AgentName, NodeId } from '../domain/ids.ts';
-import { describeCloseness, tooClose } from '../domain/memory.ts';
+import { describeNearDuplicate, findNearDuplicate } from '../domain/memory.ts';
 import {
+  CheckReport,
   counted,
   type Finding,
-  Inquiry,
   isOwnNode,
   ofKind,
+  publishedEventsOf,
+  requestOf,
   rowsOf,
   type Subject,
   short,
-  toldOf,
-  wishOf,
 } from './subject.ts';
 
 interface Proposal {
@@ -46,7 +46,7 @@ function remembered(subject: Subject, self: AgentSpec, ordinal: number, all: rea
 }
 
 /** The attempts of an agent are numbered without gaps, and each says what became of it. */
-function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[], inquiry: Inquiry): void {
+function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[], inquiry: CheckReport): void {
   const { name, novelty } = self;
   const proposals = all.filter(({ agent }) => agent === name);
   let refused = 0;
@@ -60,10 +60,11 @@ function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[],
       );
     }
     const problem = problemOf(subject, candidate);
-    const close = problem === null ? tooClose(candidate, remembered(subject, self, ordinal, all), novelty) : null;
+    const close =
+      problem === null ? findNearDuplicate(candidate, remembered(subject, self, ordinal, all), novelty) : null;
     if (verdict === 'accepted') {
       if (problem !== null) inquiry.broken(`${id} was accepted, and ${problem}`);
-      if (close) inquiry.broken(`${id} was accepted, and ${describeCloseness(close, novelty)}`);
+      if (close) inquiry.broken(`${id} was accepted, and ${describeNearDuplicate(close, novelty)}`);
       if (proposal.asked === 0) inquiry.broken(`${id} was accepted, and nobody asked for its evaluation`);
       continue;
     }
@@ -78,7 +79,7 @@ function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[],
   );
 }
 
-function checkProposals(subject: Subject, inquiry: Inquiry): void {
+function checkProposals(subject: Subject, inquiry: CheckReport): void {
   const { search, spec } = subject;
   const proposals = rowsOf<Proposal>(
     subject,
@@ -91,12 +92,12 @@ function checkProposals(subject: Subject, inquiry: Inquiry): void {
   const known = new Set<string>(spec.agents.map(({ name }) => name));
   for (const { id, agent } of proposals) if (!known.has(agent)) inquiry.broken(`${id} is by ${agent}, who is no agent`);
   const refused = proposals.filter(({ verdict }) => verdict !== 'accepted').length;
-  const told = ofKind(toldOf(subject).told, 'node-refused').length;
+  const told = ofKind(publishedEventsOf(subject).told, 'node-refused').length;
   if (told !== refused) inquiry.broken(`${counted(refused, 'proposal')} refused, and ${told} refusals announced`);
 }
 
 /** A training without a score says why, in a word that programs know and a sentence that people read. */
-function checkFailures(subject: Subject, inquiry: Inquiry): void {
+function checkFailures(subject: Subject, inquiry: CheckReport): void {
   interface Wanted {
     node: string;
     rung: string;
@@ -116,10 +117,10 @@ function checkFailures(subject: Subject, inquiry: Inquiry): void {
   for (const each of wanted.filter(({ status }) => status === 'failed')) {
     const reason = each.reason ?? '';
     if (!(failureReasons as readonly string[]).includes(reason)) {
-      inquiry.broken(`${wishOf(each)} failed for "${reason}", which is no reason code`);
+      inquiry.broken(`${requestOf(each)} failed for "${reason}", which is no reason code`);
     } else reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-    if (!each.message) inquiry.broken(`${wishOf(each)} failed as ${reason} without a message`);
-    if (each.validation !== null) inquiry.broken(`${wishOf(each)} failed as ${reason}, and has a score`);
+    if (!each.message) inquiry.broken(`${requestOf(each)} failed as ${reason} without a message`);
+    if (each.validation !== null) inquiry.broken(`${requestOf(each)} failed as ${reason}, and has a score`);
   }
   const listed = [...reasons].map(([reason, count]) => `${count} ${reason}`).join(', ');
   const failed = wanted.filter(({ status }) => status === 'failed').length;
@@ -131,7 +132,7 @@ function checkFailures(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** A training that was begun has an end, or was begun again, or is still waited for. */
-function checkTrainings(subject: Subject, inquiry: Inquiry): void {
+function checkTrainings(subject: Subject, inquiry: CheckReport): void {
   interface Attempt {
     key: string;
     seq: number;
@@ -179,8 +180,8 @@ function checkTrainings(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** I8: failed, rejected, duplicate, lost: a row with a reason. */
-export function everyAttempt(subject: Subject): Finding {
-  const inquiry = new Inquiry('I8');
+export function completeness(subject: Subject): Finding {
+  const inquiry = new CheckReport('I8');
   checkProposals(subject, inquiry);
   checkFailures(subject, inquiry);
   checkTrainings(subject, inquiry);

@@ -1,4 +1,4 @@
-export { type AuditSetting, audit } from './audit.ts';
+export { type AuditOptions as AuditSetting, audit } from './audit.ts';
 export type { Retraining, TrainAlone } from './companions.ts';
 export type { FilesNow, FilesOf } from './namedContent.ts';
 export { type Secret, secretsOf } from './secrets.ts';

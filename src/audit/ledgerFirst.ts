@@ -3,16 +3,16 @@ import type { Ending } from '../domain/ending.ts';
 import type { LabEvent } from '../domain/messages.ts';
 import { migrate, schemaVersion } from '../memory/index.ts';
 import {
+  CheckReport,
   counted,
   countOf,
   type Finding,
-  Inquiry,
   ofKind,
+  publishedEventsOf,
+  requestOf,
   rowsOf,
   type Subject,
   short,
-  toldOf,
-  wishOf,
 } from './subject.ts';
 
 /** Whether the figures of a row are shares of right answers: those of layers are, unless they fall as things improve. */
@@ -40,7 +40,7 @@ const ranges = [
 ] as const;
 
 /** SQLite's own examination, and whether rows have left the tables from which nothing is ever removed. */
-function checkFile(subject: Subject, inquiry: Inquiry): void {
+function checkFile(subject: Subject, inquiry: CheckReport): void {
   const { db } = subject.reader;
   const integrity = db.pragma('integrity_check(20)') as { integrity_check: string }[];
   const damages = integrity.filter((row) => row.integrity_check !== 'ok');
@@ -65,7 +65,7 @@ function checkFile(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** Every job that was committed is in the outbox once per epoch, and the outbox holds nothing that was not committed. */
-function checkJobs(subject: Subject, inquiry: Inquiry): void {
+function checkJobs(subject: Subject, inquiry: CheckReport): void {
   interface Entry {
     key: string;
     epoch: number;
@@ -107,7 +107,7 @@ function checkJobs(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** Every result was committed with the delivery that brought it and the attempt that it ends. */
-function checkResults(subject: Subject, inquiry: Inquiry): void {
+function checkResults(subject: Subject, inquiry: CheckReport): void {
   const evaluations = countOf(subject, 'SELECT count(*) FROM evaluations');
   const orphans = rowsOf<{ key: string }>(
     subject,
@@ -139,7 +139,7 @@ function checkResults(subject: Subject, inquiry: Inquiry): void {
   }
 }
 
-function compareTold(inquiry: Inquiry, what: string, expected: readonly string[], told: readonly string[]): void {
+function compareTold(inquiry: CheckReport, what: string, expected: readonly string[], told: readonly string[]): void {
   const left = new Map<string, number>();
   for (const each of told) left.set(each, (left.get(each) ?? 0) + 1);
   for (const each of expected) {
@@ -152,9 +152,9 @@ function compareTold(inquiry: Inquiry, what: string, expected: readonly string[]
 }
 
 /** A change and the message that tells of it are one transaction: each has the other. */
-function checkAnnouncements(subject: Subject, inquiry: Inquiry): void {
+function checkAnnouncements(subject: Subject, inquiry: CheckReport): void {
   const { reader, search } = subject;
-  const { told, unreadable } = toldOf(subject);
+  const { told, unreadable } = publishedEventsOf(subject);
   for (const { seq } of unreadable) inquiry.broken(`outbox row ${seq} is no announcement that anybody could read`);
   const nodes = rowsOf<{ id: string }>(
     subject,
@@ -183,8 +183,8 @@ function checkAnnouncements(subject: Subject, inquiry: Inquiry): void {
     compareTold(
       inquiry,
       `the outcome "${status}" of`,
-      answered.filter((each) => each.status === status).map(wishOf),
-      ofKind(told, kinds[status]).map(wishOf),
+      answered.filter((each) => each.status === status).map(requestOf),
+      ofKind(told, kinds[status]).map(requestOf),
     );
   }
   const phases = reader.searches.phaseTimes(search).slice(1);
@@ -212,7 +212,7 @@ function checkAnnouncements(subject: Subject, inquiry: Inquiry): void {
  * evaluations are shared by its searches.
  */
 export function ledgerFirst(subject: Subject): Finding {
-  const inquiry = new Inquiry('I1');
+  const inquiry = new CheckReport('I1');
   checkFile(subject, inquiry);
   checkSchema(subject, inquiry);
   checkJobs(subject, inquiry);
@@ -233,7 +233,7 @@ const parts = `SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sq
  * Tables, indices and triggers are those that the migrations make. The uniqueness of evaluations and the permanence of
  * facts rest on them, so that a schema that was altered for a moment is the first thing to look for.
  */
-export function checkSchema(subject: Subject, inquiry: Inquiry): void {
+export function checkSchema(subject: Subject, inquiry: CheckReport): void {
   const version = subject.reader.db.pragma('user_version', { simple: true });
   if (version !== schemaVersion) {
     inquiry.unchecked(

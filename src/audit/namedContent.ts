@@ -1,7 +1,7 @@
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { evaluationKey, identityOf, identitySchema, jobSchema } from '../domain/evaluation.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { counted, type Finding, Inquiry, rowsOf, type Subject, short } from './subject.ts';
+import { CheckReport, counted, type Finding, rowsOf, type Subject, short } from './subject.ts';
 
 /** What the files of a search are on this machine now, as sentences. */
 export interface FilesNow {
@@ -21,7 +21,7 @@ interface Judged {
 }
 
 /** Of every evaluation the search has: the parts recorded, their digest, and the key that is made of it. */
-function checkIdentities(subject: Subject, inquiry: Inquiry): void {
+function checkIdentities(subject: Subject, inquiry: CheckReport): void {
   const rows = rowsOf<Judged>(
     subject,
     `SELECT DISTINCT e.key, j.body, j.identity, i.components FROM wants w
@@ -68,7 +68,7 @@ function checkIdentities(subject: Subject, inquiry: Inquiry): void {
 
 /** I10: each score's key is made of recorded parts: data, task directory, profile, evaluator, device class. */
 export async function namedContent(subject: Subject, files: FilesOf): Promise<Finding> {
-  const inquiry = new Inquiry('I10');
+  const inquiry = new CheckReport('I10');
   checkIdentities(subject, inquiry);
   if (subject.spec.content) {
     const { same, changed } = await files(subject.spec, subject.reader.searches.source(subject.search));

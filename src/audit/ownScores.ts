@@ -1,16 +1,16 @@
 import { rationaleSchema } from '../domain/node.ts';
 import { forgivenAttempts } from '../memory/index.ts';
 import {
+  CheckReport,
   counted,
   countOf,
   type Finding,
-  Inquiry,
   ofKind,
+  publishedEventsOf,
+  requestOf,
   rowsOf,
   type Subject,
   short,
-  toldOf,
-  wishOf,
 } from './subject.ts';
 
 /** All that is kept of a proposal. A score has no place among it. */
@@ -19,7 +19,7 @@ const proposalColumns = [
   ...['verdict', 'message', 'rationale', 'created_at'],
 ];
 
-function checkProposals(subject: Subject, inquiry: Inquiry): void {
+function checkProposals(subject: Subject, inquiry: CheckReport): void {
   const columns = rowsOf<{ name: string }>(subject, `SELECT name FROM pragma_table_info('nodes')`).map(
     ({ name }) => name,
   );
@@ -89,7 +89,7 @@ function objection(row: Judged, evaluator: string, agents: ReadonlySet<string>):
 }
 
 /** Each score is what a worker that had claimed the job measured with the search's evaluator. */
-function checkScores(subject: Subject, inquiry: Inquiry): Judged[] {
+function checkScores(subject: Subject, inquiry: CheckReport): Judged[] {
   const { spec, search } = subject;
   const rows = rowsOf<Judged>(subject, judgedQuery, search);
   const agents = new Set<string>(spec.agents.map(({ name }) => name));
@@ -111,28 +111,28 @@ function checkScores(subject: Subject, inquiry: Inquiry): Judged[] {
 }
 
 /** What agents were told of a score is what was measured. */
-function checkTold(subject: Subject, inquiry: Inquiry, judged: readonly Judged[]): void {
-  const { told } = toldOf(subject);
+function checkTold(subject: Subject, inquiry: CheckReport, judged: readonly Judged[]): void {
+  const { told } = publishedEventsOf(subject);
   const keyOf = new Map(
     rowsOf<{ node: string; rung: string; seed: number; key: string }>(
       subject,
       'SELECT node, rung, seed, key FROM wants WHERE search = ?',
       subject.search,
-    ).map((want) => [wishOf(want), want.key]),
+    ).map((want) => [requestOf(want), want.key]),
   );
   const scores = new Map(judged.map((row) => [row.key, row.validation]));
   const announced = ofKind(told, 'node-evaluated');
-  const altered = announced.filter((event) => scores.get(keyOf.get(wishOf(event)) ?? '') !== event.validation);
+  const altered = announced.filter((event) => scores.get(keyOf.get(requestOf(event)) ?? '') !== event.validation);
   inquiry.none(
     altered,
-    (event) => `${wishOf(event)} was announced with ${event.validation}, which is not what was measured`,
+    (event) => `${requestOf(event)} was announced with ${event.validation}, which is not what was measured`,
     `${counted(announced.length, 'announced score')}, each as it was measured`,
   );
 }
 
 /** I3: agents propose, evaluators decide. */
-export function ownScores(subject: Subject): Finding {
-  const inquiry = new Inquiry('I3');
+export function scoreProvenance(subject: Subject): Finding {
+  const inquiry = new CheckReport('I3');
   checkProposals(subject, inquiry);
   checkTold(subject, inquiry, checkScores(subject, inquiry));
   const unclaimed = countOf(

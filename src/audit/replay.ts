@@ -1,11 +1,11 @@
 import { type AnyModel, type ChatThinking, type Thinker, type Thought, think } from '../agents/index.ts';
-import { type AgentSpec, reads } from '../domain/agent.ts';
+import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/index.ts';
-import { counted, type Finding, Inquiry, type Subject } from './subject.ts';
+import { CheckReport, counted, type Finding, type Subject } from './subject.ts';
 
 /** Two fits of one surrogate may differ in the last bits where their libraries do. */
 const expectationTolerance = 1e-6;
@@ -64,7 +64,7 @@ async function replayAgent(
   self: AgentSpec,
   attempts: readonly NodeRecord[],
   equipment: Equipment,
-  inquiry: Inquiry,
+  inquiry: CheckReport,
 ): Promise<void> {
   const { space, seed, task, metric, lowerIsBetter, brief } = spec;
   const topic = { task, metric, lowerIsBetter, brief };
@@ -97,7 +97,7 @@ async function replayAgent(
  * the laboratory's own references are compared with the specification.
  */
 export async function replayable(subject: Subject, again: Again): Promise<Finding> {
-  const inquiry = new Inquiry('I5');
+  const inquiry = new CheckReport('I5');
   const { reader, search, spec } = subject;
   const nodes = reader.records.nodes(search);
   // Answers of language models, and what they were shown, are in the recording; local models read the notes again.
@@ -110,7 +110,7 @@ export async function replayable(subject: Subject, again: Again): Promise<Findin
       inquiry.saw(`${self.name}: no attempt`);
       continue;
     }
-    if (notes !== spec.corpus && armsOf(self.model).some(isLocal) && reads(self)) {
+    if (notes !== spec.corpus && armsOf(self.model).some(isLocal) && usesCorpus(self)) {
       inquiry.unchecked(`${self.name} read version ${spec.corpus} of the notes, and those here are ${notes}`);
       continue;
     }

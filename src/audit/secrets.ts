@@ -1,7 +1,7 @@
 import { closeSync, type Dirent, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
-import { counted, type Finding, Inquiry, rowsOf, type Subject } from './subject.ts';
+import { CheckReport, counted, type Finding, rowsOf, type Subject } from './subject.ts';
 
 const pieceBytes = 4 * 1024 * 1024;
 
@@ -67,7 +67,7 @@ function filesBelow(folder: string): { files: string[]; skipped: string[] } {
   return { files, skipped };
 }
 
-function scanArchive(subject: Subject, secrets: readonly Secret[], inquiry: Inquiry): void {
+function scanArchive(subject: Subject, secrets: readonly Secret[], inquiry: CheckReport): void {
   const { db } = subject.reader;
   const columns = rowsOf<{ tableName: string; columnName: string }>(
     subject,
@@ -92,7 +92,7 @@ function scanArchive(subject: Subject, secrets: readonly Secret[], inquiry: Inqu
   inquiry.saw(`${counted(values, 'text')} in ${counted(columns.length, 'column')} of the archive read`);
 }
 
-function scanHome(home: string, secrets: readonly Secret[], inquiry: Inquiry): void {
+function scanHome(home: string, secrets: readonly Secret[], inquiry: CheckReport): void {
   const { files, skipped } = filesBelow(home);
   for (const path of files) {
     const place = relative(home, path);
@@ -111,8 +111,8 @@ function scanHome(home: string, secrets: readonly Secret[], inquiry: Inquiry): v
 }
 
 /** I7: keys live in the process that calls a model, and leave no trace in archive or home. */
-export function secretsStayHome(subject: Subject, home: string, secrets: readonly Secret[]): Finding {
-  const inquiry = new Inquiry('I7');
+export function secretsContained(subject: Subject, home: string, secrets: readonly Secret[]): Finding {
+  const inquiry = new CheckReport('I7');
   const names = secrets.map(({ name }) => name);
   inquiry.saw(
     `looked for ${counted(shapes.length, 'known form')} of keys, and for the values of ` +

@@ -39,7 +39,7 @@ export const isOwnNode = (table: string): string =>
   `${table}.origin IN (${ownOrigins.map((each) => `'${each}'`).join(', ')})`;
 
 /** An announcement as it stands in the outbox. */
-export interface Told {
+export interface PublishedEvents {
   readonly seq: number;
   readonly event: LabEvent;
 }
@@ -50,8 +50,8 @@ export interface Unreadable {
 }
 
 /** All that was announced of a search, in the order of the decisions. */
-export function toldOf(subject: Subject): { told: Told[]; unreadable: Unreadable[] } {
-  const told: Told[] = [];
+export function publishedEventsOf(subject: Subject): { told: PublishedEvents[]; unreadable: Unreadable[] } {
+  const told: PublishedEvents[] = [];
   const unreadable: Unreadable[] = [];
   const rows = rowsOf<{ seq: number; body: string }>(
     subject,
@@ -67,12 +67,15 @@ export function toldOf(subject: Subject): { told: Told[]; unreadable: Unreadable
 }
 
 /** The announcements of one kind. */
-export function ofKind<K extends LabEvent['kind']>(told: readonly Told[], kind: K): Extract<LabEvent, { kind: K }>[] {
+export function ofKind<K extends LabEvent['kind']>(
+  told: readonly PublishedEvents[],
+  kind: K,
+): Extract<LabEvent, { kind: K }>[] {
   return told.flatMap(({ event }) => (event.kind === kind ? [event as Extract<LabEvent, { kind: K }>] : []));
 }
 
 /** Names the wish that an outcome answers. */
-export const wishOf = ({ node, rung, seed }: { node: string; rung: string; seed: number }): string =>
+export const requestOf = ({ node, rung, seed }: { node: string; rung: string; seed: number }): string =>
   `${node} on ${rung} with seed ${seed}`;
 
 /** The invariants of the design, by number. */
@@ -102,7 +105,7 @@ export interface Finding {
 }
 
 /** Gathers what the check of one invariant sees. */
-export class Inquiry {
+export class CheckReport {
   readonly #invariant: Invariant;
   readonly #evidence: string[] = [];
   readonly #violations: string[] = [];

@@ -1,8 +1,8 @@
 import {
+  CheckReport,
   counted,
   countOf,
   type Finding,
-  Inquiry,
   isOwnNode,
   rowsOf,
   type Subject,
@@ -14,7 +14,7 @@ import {
 const allowedPurposes = ['report', 'nodes --with-test'];
 
 /** Test figures exist for final trainings alone, and in one table alone. */
-function checkPlace(subject: Subject, inquiry: Inquiry): void {
+function checkPlace(subject: Subject, inquiry: CheckReport): void {
   const misplaced = rowsOf<{ key: string; rung: string | null; measure: string | null }>(
     subject,
     `SELECT t.key, json_extract(j.body, '$.rung') AS rung, json_extract(j.body, '$.measure') AS measure
@@ -44,7 +44,7 @@ function checkPlace(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** Finals of agents' candidates are asked for, and proposals taken, on different sides of the end of screening. */
-function checkOrder(subject: Subject, inquiry: Inquiry): void {
+function checkOrder(subject: Subject, inquiry: CheckReport): void {
   const closed = screeningClosedAt(subject);
   const { search } = subject;
   const finals = rowsOf<{ node: string; at: number }>(
@@ -76,7 +76,7 @@ function checkOrder(subject: Subject, inquiry: Inquiry): void {
 }
 
 /** Looks are recorded; none may lie where it could have steered. */
-function checkReads(subject: Subject, inquiry: Inquiry): void {
+function checkReads(subject: Subject, inquiry: CheckReport): void {
   const { reader, search } = subject;
   const phases = reader.searches.phaseTimes(search);
   const reads = rowsOf<{ purpose: string; at: number }>(
@@ -123,7 +123,7 @@ function checkReads(subject: Subject, inquiry: Inquiry): void {
 
 /** I4: validation steers; the test set is recorded apart, and nothing that steers can have read it. */
 export function testScores(subject: Subject): Finding {
-  const inquiry = new Inquiry('I4');
+  const inquiry = new CheckReport('I4');
   checkPlace(subject, inquiry);
   checkOrder(subject, inquiry);
   checkReads(subject, inquiry);
@@ -185,7 +185,7 @@ function precisions(figure: number): string[] {
  * No test figure stands in a text that anybody could have read before the end. A number that is also a validation score
  * of the archive is no evidence: trainings on few samples have few possible scores.
  */
-export function checkTexts(subject: Subject, inquiry: Inquiry): void {
+export function checkTexts(subject: Subject, inquiry: CheckReport): void {
   const { db } = subject.reader;
   const figures = rowsOf<{ figure: number }>(
     subject,

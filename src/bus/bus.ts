@@ -2,12 +2,12 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { createLogger, type Logger } from '../platform/index.ts';
 import { type Link, type LinkOptions, openLink, withoutCredentials } from './connection.ts';
 import { consumeEventsOn, type EventHandler, type EventSelection } from './events.ts';
-import type { Running } from './loop.ts';
+import type { BusSubscription } from './loop.ts';
 import { type Publisher, publisherOn } from './publish.ts';
 import { type Requests, requestsOn } from './requests.ts';
 import { consumeResultsOn, type ResultHandler } from './results.ts';
 import type { Role } from './roles.ts';
-import { type Signs, signsOn } from './signs.ts';
+import { type Heartbeats, heartbeatsOn } from './signs.ts';
 import { defaultLimits, type StreamLimits, streamsOn } from './streams.ts';
 import { subjects } from './subjects.ts';
 import { type WorkQueue, workQueueOn } from './work.ts';
@@ -19,7 +19,7 @@ export interface BusOptions extends Omit<LinkOptions, 'log'> {
 }
 
 /** All that passes between the parts. One per process. */
-export interface Bus extends Requests, Publisher, WorkQueue, Signs {
+export interface Bus extends Requests, Publisher, WorkQueue, Heartbeats {
   /**
    * Creates the streams and the workers' consumers, or brings them to the wanted configuration. Publishers and the
    * consumer of results do so by themselves when they find them missing; workers and watchers wait for them.
@@ -28,8 +28,8 @@ export interface Bus extends Requests, Publisher, WorkQueue, Signs {
   /** Deletes the streams with all that is in them. The ledger can publish everything again (I1). */
   deleteAllStreams(): Promise<void>;
   /** Delivers results to an idempotent handler, at least once each. Consumers of one name share the results. */
-  consumeResults(durable: string, handler: ResultHandler): Promise<Running>;
-  consumeEvents(selection: EventSelection, handler: EventHandler): Promise<Running>;
+  consumeResults(durable: string, handler: ResultHandler): Promise<BusSubscription>;
+  consumeEvents(selection: EventSelection, handler: EventHandler): Promise<BusSubscription>;
   /** Does the server keep this connection from what is meant for the archive? */
   separatesRoles(): Promise<boolean>;
   /** Lets handlers at work finish, sends what is still to be sent, and closes. */
@@ -50,7 +50,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     ...requestsOn(link),
     ...publisherOn(link, streams),
     ...workQueueOn(link, streams),
-    ...signsOn(link),
+    ...heartbeatsOn(link),
     ensureStreams: streams.ensure,
     deleteAllStreams: streams.deleteAll,
     consumeResults: (durable, handler) => consumeResultsOn(link, streams, durable, handler),

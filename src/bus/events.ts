@@ -16,7 +16,7 @@ import type { LabEvent } from '../domain/messages.ts';
 import type { Link } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { busFailure, isStreamMissing } from './failures.ts';
-import { type Running, runLoop } from './loop.ts';
+import { type BusSubscription, runLoop } from './loop.ts';
 import { deliveredInfo, pull } from './pull.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 
@@ -36,7 +36,7 @@ export async function consumeEventsOn(
   link: Link,
   { search, from }: EventSelection,
   handler: EventHandler,
-): Promise<Running> {
+): Promise<BusSubscription> {
   const { jsm, log } = link;
   /** The last event that was handed over, and the stream it came from. */
   let cursor: { readonly created: string; readonly seq: number } | undefined;

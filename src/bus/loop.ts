@@ -13,7 +13,7 @@ import { errorMessage, RetryableError } from '../domain/errors.ts';
 import type { Link } from './connection.ts';
 
 /** Something that goes on until it is stopped. */
-export interface Running {
+export interface BusSubscription {
   /** Resolves once nothing of it is under way any more. */
   stop(): Promise<void>;
 }
@@ -28,7 +28,11 @@ export async function pause(milliseconds: number, signals: readonly AbortSignal[
   for (const signal of signals) signal.removeEventListener('abort', abort);
 }
 
-export function runLoop(link: Link, what: string, step: (signals: readonly AbortSignal[]) => Promise<void>): Running {
+export function runLoop(
+  link: Link,
+  what: string,
+  step: (signals: readonly AbortSignal[]) => Promise<void>,
+): BusSubscription {
   const stopping = new AbortController();
   const signals = [stopping.signal, link.closing];
   const over = () => signals.some((signal) => signal.aborted) || link.nc.isClosed();

@@ -18,7 +18,7 @@ import { type ReplyOf, type RequestOf, requests, type Verb } from '../domain/mes
 import type { Link } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
 import { busFailure, fromWire, isNoResponders, toWire, type WireError, wireErrorSchema } from './failures.ts';
-import { pause, type Running } from './loop.ts';
+import { type BusSubscription, pause } from './loop.ts';
 import { archiveQueue, lastToken, subjects } from './subjects.ts';
 
 export interface AskOptions {
@@ -43,7 +43,7 @@ export interface Requests {
    */
   ask<V extends Verb>(verb: V, body: RequestOf<V>, options?: AskOptions): Promise<ReplyOf<V>>;
   /** Answers requests until stopped; resolves when the server knows of it. */
-  serve(handlers: Handlers): Promise<Running>;
+  serve(handlers: Handlers): Promise<BusSubscription>;
 }
 
 const verbSchema = z.enum(Object.keys(requests) as [Verb, ...Verb[]]);

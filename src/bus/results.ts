@@ -27,7 +27,7 @@ import { seal, unseal } from '../platform/index.ts';
 import type { Link } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { busFailure, isConsumerMissing } from './failures.ts';
-import { type Running, runLoop } from './loop.ts';
+import { type BusSubscription, runLoop } from './loop.ts';
 import { pull, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
@@ -67,7 +67,7 @@ export async function consumeResultsOn(
   streams: Streams,
   durable: string,
   handler: ResultHandler,
-): Promise<Running> {
+): Promise<BusSubscription> {
   async function handle(message: Msg): Promise<void> {
     const { ack, nak, term } = settlementOf(link, message);
     let decoded: { meta: Meta; body: ResultMessage };

@@ -4,23 +4,23 @@ import { errorMessage } from '../domain/errors.ts';
 import type { AgentState, WorkerState } from '../domain/messages.ts';
 import type { Link } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
-import type { Running } from './loop.ts';
+import type { BusSubscription } from './loop.ts';
 import { bodies, subjects } from './subjects.ts';
 
 /** A sign of life: not stored, not confirmed, and lost on those who do not listen just then. */
-export type Sign =
+export type Heartbeat =
   | { readonly kind: 'worker'; readonly state: WorkerState; readonly meta: Meta }
   | { readonly kind: 'agent'; readonly state: AgentState; readonly meta: Meta };
 
-export interface Signs {
+export interface Heartbeats {
   /** @throws TerminalError for a state that is not of the schema; never because nobody can be reached. */
   announceWorker(state: WorkerState): void;
   announceAgent(state: AgentState): void;
   /** Resolves when the server knows of the listener. */
-  watchSigns(handler: (sign: Sign) => void): Promise<Running>;
+  watchHeartbeats(handler: (sign: Heartbeat) => void): Promise<BusSubscription>;
 }
 
-export function signsOn(link: Link): Signs {
+export function heartbeatsOn(link: Link): Heartbeats {
   function announce<T>(subject: string, schema: z.ZodType<T>, state: T): void {
     const bytes = encodeEnvelope(schema, state, link.stamp());
     if (link.connected && !link.nc.isClosed() && !link.nc.isDraining()) link.nc.publish(subject, bytes);
@@ -44,7 +44,7 @@ export function signsOn(link: Link): Signs {
   return {
     announceWorker: (state) => announce(subjects.workerSign(state.worker), bodies.workerSign, state),
     announceAgent: (state) => announce(subjects.agentSign(state.search, state.agent), bodies.agentSign, state),
-    async watchSigns(handler) {
+    async watchHeartbeats(handler) {
       const subscriptions = [
         listen(subjects.anyWorkerSign, bodies.workerSign, (state, meta) => handler({ kind: 'worker', state, meta })),
         listen(subjects.anyAgentSign, bodies.agentSign, (state, meta) => handler({ kind: 'agent', state, meta })),

@@ -32,7 +32,7 @@ function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
   throw new PrerequisiteError('ack-wait', message, 'correct or unset it');
 }
 
-export interface SettingOptions extends NatsOptions {
+export interface SystemOptions extends NatsOptions {
   home: string;
   port?: number;
   /** A price file of the user's own. */
@@ -50,7 +50,7 @@ export interface SettingOptions extends NatsOptions {
 }
 
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
-export async function systemSetting(options: SettingOptions): Promise<EnsembleSetting> {
+export async function labOptions(options: SystemOptions): Promise<EnsembleSetting> {
   const python = await findPython();
   await probeEngine(python);
   const log = createLogger('aira');

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { explain } from '../domain/explain.ts';
+import { formatZodError } from '../domain/explain.ts';
 import { type SearchFile, searchFileSchema } from '../domain/search.ts';
 import { parseYaml, readTextFile, YamlError, yamlBounds } from '../platform/index.ts';
 
@@ -35,7 +35,7 @@ export function readYamlFile<S extends z.ZodType>(path: string, schema: S, kind:
   }
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
-    const mistakes = explain(parsed.error, schema);
+    const mistakes = formatZodError(parsed.error, schema);
     throw new PrerequisiteError(code, `${path}: ${mistakes.join('; ')}`, 'fix the file; nothing was started');
   }
   const slug = basename(path)

@@ -132,6 +132,6 @@ export const agentSpecSchema = z
 export type AgentSpec = z.infer<typeof agentSpecSchema>;
 
 /** Does what the agent proposes depend on Aira's notes? */
-export function reads({ model, literature }: Pick<AgentEntry, 'model' | 'literature'>): boolean {
+export function usesCorpus({ model, literature }: Pick<AgentEntry, 'model' | 'literature'>): boolean {
   return armsOf(model).includes('local/prior') || literature?.sources.includes('corpus') === true;
 }

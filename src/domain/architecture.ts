@@ -10,14 +10,14 @@ export type Primitive = z.infer<typeof primitiveSchema>;
 export type Architecture = readonly Primitive[];
 
 /** What a task lets an agent arrange: exactly `layers` layers, each drawn from `primitives`. */
-export const layeringSchema = z.strictObject({
+export const stackSpecSchema = z.strictObject({
   layers: z.int().positive().max(512),
   primitives: z.array(primitiveSchema).min(1),
 });
-export type Layering = z.infer<typeof layeringSchema>;
+export type StackSpec = z.infer<typeof stackSpecSchema>;
 
 /** The same as one kind of space among others. */
-export const stackSpaceSchema = z.strictObject({ kind: z.literal('stack'), ...layeringSchema.shape });
+export const stackSpaceSchema = z.strictObject({ kind: z.literal('stack'), ...stackSpecSchema.shape });
 export type StackSpace = z.infer<typeof stackSpaceSchema>;
 
 /** Thrown when a text is not an architecture, or not one of the space. Never succeeds by repetition. */
@@ -53,7 +53,7 @@ export function parseArchitecture(text: string): Architecture {
 }
 
 /** Reads an architecture of this space. @throws ArchitectureError for a wrong depth or a primitive outside the pool. */
-export function parseInSpace(text: string, space: Layering): Architecture {
+export function parseInSpace(text: string, space: StackSpec): Architecture {
   const architecture = parseArchitecture(text);
   const stranger = architecture.findIndex((layer) => !space.primitives.includes(layer));
   if (stranger >= 0) {

@@ -149,7 +149,7 @@ const mostProblems = 3;
  * What is wrong with an input, one short sentence per mistake, with the nearest known key for each unknown one: three of them,
  * and how many there are beside. The input is not repeated, but for the beginning of keys.
  */
-export function explain(error: z.ZodError, schema: z.ZodType): string[] {
+export function formatZodError(error: z.ZodError, schema: z.ZodType): string[] {
   const places = new Places(schema);
   const sentences: string[] = [];
   let count = 0;

@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import {
   type Architecture,
-  type Layering,
   type Primitive,
   parseArchitecture,
   primitiveSchema,
+  type StackSpec,
 } from './architecture.ts';
 
 /**
@@ -71,7 +71,7 @@ export type Hint = z.infer<typeof hintSchema>;
 const isMixer = (layer: Primitive): boolean => layer !== 'M';
 
 /** Whether a space offers the primitives without which the hint says nothing. */
-export function concerns(hint: Hint, space: Layering): boolean {
+export function appliesTo(hint: Hint, space: StackSpec): boolean {
   const offered = (primitive: Primitive) => space.primitives.includes(primitive);
   switch (hint.kind) {
     case 'pattern':

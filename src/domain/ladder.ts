@@ -2,7 +2,7 @@ import type { Ladder } from './search.ts';
 import type { Profile, Rung } from './task.ts';
 
 /** After a search's wall time is over, trainings that had begun may still end for so long. */
-export const overtimeMs = 60_000;
+export const graceMs = 60_000;
 
 /** How many of `screened` candidates climb to the confirm rung: the promoted share, rounded up. */
 export function promoted(screened: number, ladder: Ladder): number {

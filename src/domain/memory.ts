@@ -17,7 +17,7 @@ export const noveltySchema = z.strictObject({
 export type Novelty = z.infer<typeof noveltySchema>;
 
 /** What an agent's choice of memory says; the rest of its specification does not matter here. */
-export interface Remembering {
+export interface DuplicateRules {
   readonly name: AgentName;
   readonly pending: number;
   readonly memory?: MemoryScope | undefined;
@@ -25,7 +25,7 @@ export interface Remembering {
 }
 
 /** The last attempt, of whichever agent, whose outcome attempt `ordinal` of an agent may know (V1 of memory/views.ts). */
-export const horizonOf = (ordinal: number, { pending }: Pick<Remembering, 'pending'>): number =>
+export const horizonOf = (ordinal: number, { pending }: Pick<DuplicateRules, 'pending'>): number =>
   Math.max(0, ordinal - pending);
 
 /** A candidate that was taken up before. */
@@ -34,7 +34,7 @@ export interface Known {
   readonly candidate: string;
 }
 
-export interface Closeness {
+export interface NearDuplicate {
   readonly id: NodeId;
   /** Edits of layers or lines from one to the other. */
   readonly distance: number;
@@ -102,12 +102,12 @@ const partCodes = new PartCodes();
  * The work is bounded by a number of steps: where a memory full of very long programs uses them up, the rest of it counts as far
  * away.
  */
-export function tooClose(candidate: string, known: readonly Known[], novelty?: Novelty): Closeness | null {
+export function findNearDuplicate(candidate: string, known: readonly Known[], novelty?: Novelty): NearDuplicate | null {
   const equal = known.find((each) => each.candidate === candidate);
   if (equal) return { id: equal.id, distance: 0 };
   const least = novelty?.distance ?? 1;
   if (least <= 1) return null;
-  const steps: Steps = { left: usualSteps };
+  const steps: Steps = { left: defaultSteps };
   for (const each of known) {
     const distance = editsBelow(least, ...partCodes.pair(candidate, each.candidate), steps);
     if (distance !== null) return { id: each.id, distance };
@@ -117,13 +117,13 @@ export function tooClose(candidate: string, known: readonly Known[], novelty?: N
 }
 
 /** Why a candidate is not new, in words. */
-export function describeCloseness({ id, distance }: Closeness, novelty?: Novelty): string {
+export function describeNearDuplicate({ id, distance }: NearDuplicate, novelty?: Novelty): string {
   if (distance === 0) return `${id} is the same candidate`;
   return `${id} differs by ${distance === 1 ? '1 edit' : `${distance} edits`}, and ${novelty?.distance ?? 1} are asked for`;
 }
 
 /** Comparison steps that one decision may take: some 20 ms on one core. */
-export const usualSteps = 10_000_000;
+export const defaultSteps = 10_000_000;
 
 /** What is left of the steps of a decision; counted, not timed, so that the decision is the same on every machine (I5). */
 export interface Steps {

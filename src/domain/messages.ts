@@ -27,7 +27,7 @@ const testPurposeSchema = z.enum(['report', 'nodes --with-test']);
 export type TestPurpose = z.infer<typeof testPurposeSchema>;
 
 /** So many nodes are named in one request. */
-export const mostNodes = 1_000;
+export const maxNodes = 1_000;
 
 const accepted = z.strictObject({
   verdict: z.literal('accepted'),
@@ -76,7 +76,7 @@ const agentStanding = proposalCountsSchema.extend({
 const byRungSchema = z.strictObject({ screen: z.int(), confirm: z.int(), final: z.int() });
 
 /** What a person, or the search's own life cycle, wants to know at a glance. */
-export const standingSchema = z.strictObject({
+export const searchStatusSchema = z.strictObject({
   phase: phaseSchema,
   /** Of all agents. */
   proposals: proposalCountsSchema,
@@ -109,7 +109,7 @@ export const standingSchema = z.strictObject({
   spend: spendSchema,
   agents: z.array(agentStanding),
 });
-export type Standing = z.infer<typeof standingSchema>;
+export type SearchStatus = z.infer<typeof searchStatusSchema>;
 
 /** Every question the archivist answers, by verb. */
 export const requests = {
@@ -130,7 +130,7 @@ export const requests = {
   },
   'search-standing': {
     request: z.strictObject({ search: searchIdSchema }),
-    reply: standingSchema,
+    reply: searchStatusSchema,
   },
   'search-phase': {
     /** With an ending where the phase before ends before its work is done: both are recorded together (I13). */
@@ -176,7 +176,7 @@ export const requests = {
   'node-evaluate': {
     request: z.strictObject({
       search: searchIdSchema,
-      nodes: z.array(nodeIdSchema).max(mostNodes),
+      nodes: z.array(nodeIdSchema).max(maxNodes),
       rung: rungSchema,
       seeds: z.int().positive(),
       /** Only evaluations whose outcome is known: nothing is trained. */

@@ -83,7 +83,7 @@ export function isLocal(model: ModelName): model is LocalModelName {
 }
 
 /** What a model can propose: a language model anything, a classical searcher what it was made for, a choice what all can. */
-export function proposes(model: ModelName, kind: SpaceKind): boolean {
+export function supportsSpace(model: ModelName, kind: SpaceKind): boolean {
   return armsOf(model).every((arm) => !isLocal(arm) || (arm === 'local/tuner') === (kind === 'program'));
 }
 

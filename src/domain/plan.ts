@@ -1,16 +1,16 @@
-import { type AgentSpec, reads } from './agent.ts';
-import { canonicalText, type Layering, parseArchitecture } from './architecture.ts';
+import { type AgentSpec, usesCorpus } from './agent.ts';
+import { canonicalText, parseArchitecture, type StackSpec } from './architecture.ts';
 import { canonicalCandidate } from './candidate.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import type { TaskContent } from './evaluation.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
-import { banditOptionsSchema, isBandit, localModels, proposes } from './model.ts';
+import { banditOptionsSchema, isBandit, localModels, supportsSpace } from './model.ts';
 import { type Brief, programText } from './program.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
 import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
 
 /** What a search file leaves open and the place where it runs decides. */
-export interface Setting {
+export interface PlanContext {
   readonly id: SearchId;
   readonly task: Task;
   readonly profile: Profile;
@@ -54,9 +54,9 @@ function shareOut(file: SearchFile, { space }: Task): AgentSpec[] {
     }
     seen.add(name);
   }
-  const misfit = single.find(({ model }) => !proposes(model, space.kind));
+  const misfit = single.find(({ model }) => !supportsSpace(model, space.kind));
   if (misfit) {
-    const use = localModels.filter((model) => proposes(model, space.kind)).join(', ');
+    const use = localModels.filter((model) => supportsSpace(model, space.kind)).join(', ');
     throw new PrerequisiteError(
       'agents',
       `"${misfit.name}" thinks with ${misfit.model}, which ${space.kind === 'stack' ? 'arranges no layers' : 'writes no programs'}`,
@@ -102,12 +102,12 @@ function contractOf({ contract }: Brief, name: string, { rungs }: Profile): stri
 
 /** A specification travels in one message with its source. */
 const mostSpecBytes = 480_000;
-export const mostSourceCharacters = 100_000;
+export const maxSourceCharacters = 100_000;
 
 /** @throws PrerequisiteError where a specification and its source do not fit a message. */
 export function checkSize(spec: SearchSpec, source: string): void {
   const bytes = Buffer.byteLength(JSON.stringify({ spec, source }));
-  if (bytes <= mostSpecBytes && source.length <= mostSourceCharacters) return;
+  if (bytes <= mostSpecBytes && source.length <= maxSourceCharacters) return;
   throw new PrerequisiteError(
     'spec-size',
     `the search with its task takes ${Math.ceil(bytes / 1000)} kB; it may take ${mostSpecBytes / 1000} kB`,
@@ -122,7 +122,7 @@ export function checkSize(spec: SearchSpec, source: string): void {
  */
 export function planSearch(
   file: SearchFile,
-  { id, task, profile, evaluator, deviceClass, content, corpus }: Setting,
+  { id, task, profile, evaluator, deviceClass, content, corpus }: PlanContext,
 ): SearchSpec {
   const references = referencesOf(file, task).map(({ name, text }) => {
     try {
@@ -153,7 +153,7 @@ export function planSearch(
     ladder: file.ladder,
     agents,
     references,
-    ...(corpus !== undefined && agents.some(reads) ? { corpus } : {}),
+    ...(corpus !== undefined && agents.some(usesCorpus) ? { corpus } : {}),
   });
 }
 
@@ -168,7 +168,7 @@ const known = [
 ] as const;
 
 /** The known patterns that a task's space can hold. */
-export function referencesFor(space: Layering): { name: string; architecture: string }[] {
+export function referencesFor(space: StackSpec): { name: string; architecture: string }[] {
   return known.flatMap(({ name, architecture }) => {
     const layers = parseArchitecture(architecture);
     const fits = layers.length === space.layers && layers.every((layer) => space.primitives.includes(layer));

@@ -1,6 +1,6 @@
 import { type Ending, endingReasons } from './ending.ts';
 import { expectedSeconds, upperRungSeconds } from './ladder.ts';
-import type { Standing } from './messages.ts';
+import type { SearchStatus } from './messages.ts';
 import type { SearchSpec } from './search.ts';
 
 /**
@@ -69,7 +69,7 @@ function windowMs(minutes: number, { launched }: Crew): number {
 }
 
 /** Null while there is no limit of minutes, or too little is known (F2). */
-export function forecastOf(spec: SearchSpec, standing: Standing, crew: Crew): Forecast | null {
+export function forecastOf(spec: SearchSpec, standing: SearchStatus, crew: Crew): Forecast | null {
   const { minutes } = spec.budget;
   const workers = workersOf(crew);
   if (minutes === undefined || workers === 0) return null;
@@ -113,7 +113,7 @@ const minutesText = (seconds: number): string => {
 };
 
 /** The record of a screening that stops for lack of time. */
-export function shortageEnding(spec: SearchSpec, standing: Standing, forecast: Forecast): Ending {
+export function shortageEnding(spec: SearchSpec, standing: SearchStatus, forecast: Forecast): Ending {
   const asked = standing.doneOn.screen + standing.pendingOn.screen;
   const screened = Math.max(0, asked - spec.references.length);
   const { leftSeconds, neededSeconds, workers } = forecast;

@@ -10,7 +10,7 @@ import { engineFor, evaluatorVersion } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
 import { workerCommand } from './stacks/workerCommand.ts';
 
-export interface EvaluatorSetting {
+export interface EvaluatorOptions {
   readonly device: Device;
   /** The interpreter, absolute. */
   readonly python: string;
@@ -26,12 +26,12 @@ export interface EvaluatorSetting {
 }
 
 /** The evaluator of a device for candidates of that kind. Nothing is started before `start`. */
-export function openEvaluator(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
+export function openEvaluator(kind: SpaceKind, setting: EvaluatorOptions): Evaluator {
   const guarded = new ContentGuard(() => openTrainer(kind, setting), setting.data);
   return kind === 'program' ? new OwnTasks(guarded, setting.tasks) : guarded;
 }
 
-function openTrainer(kind: SpaceKind, setting: EvaluatorSetting): Evaluator {
+function openTrainer(kind: SpaceKind, setting: EvaluatorOptions): Evaluator {
   if (kind === 'program') return new ProgramEvaluator(setting);
   const { device, python, data, clock, timers, log } = setting;
   const command = workerCommand({ python, device: device.name, data });

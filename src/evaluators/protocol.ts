@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Architecture, Layering } from '../domain/architecture.ts';
+import type { Architecture, StackSpec } from '../domain/architecture.ts';
 import type { Json } from '../domain/canonical.ts';
 import { type Job, measurementSchema } from '../domain/evaluation.ts';
 import { type EvaluationKey, evaluationKeySchema } from '../domain/ids.ts';
@@ -83,7 +83,7 @@ export type WorkerRequest =
       readonly op: 'evaluate';
       readonly id: string;
       readonly proxy: { readonly [key: string]: Json };
-      readonly space: Layering;
+      readonly space: StackSpec;
       readonly population: readonly {
         readonly key: EvaluationKey;
         readonly architecture: Architecture;

@@ -4,7 +4,7 @@ import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { explain } from '../domain/explain.ts';
+import { formatZodError } from '../domain/explain.ts';
 import { hintSchema } from '../domain/hints.ts';
 import { evidenceIdSchema, itemSchema } from '../domain/literature.ts';
 
@@ -34,7 +34,7 @@ function readNotes(path: string): CorpusNote[] {
     throw broken(path, errorMessage(thrown).split('\n')[0] ?? 'cannot be read', thrown);
   }
   const parsed = noteFileSchema.safeParse(raw);
-  if (!parsed.success) throw broken(path, explain(parsed.error, noteFileSchema).join('; '), parsed.error);
+  if (!parsed.success) throw broken(path, formatZodError(parsed.error, noteFileSchema).join('; '), parsed.error);
   const { topic, written, notes } = parsed.data;
   if (`${topic}.yaml` !== basename(path)) throw broken(path, `its topic is "${topic}", so it belongs in ${topic}.yaml`);
   return notes.map((note) => ({ ...note, topic, written }));

@@ -19,7 +19,7 @@ import type { Logger } from '../platform/index.ts';
 import { type Corpus, type IndexedDocument, noteDocument, wholeText } from './corpus.ts';
 import { type Hit, type IndexQuery, SearchIndex } from './searchIndex.ts';
 import type { OnlineSource } from './sources/source.ts';
-import { capText, cleanLine, cleanText, telling } from './text.ts';
+import { capText, cleanLine, cleanText, contentWords } from './text.ts';
 
 /**
  * All that agents can read, behind one door: Aira's notes, the laboratory's own results, and online services.
@@ -33,7 +33,7 @@ import { capText, cleanLine, cleanText, telling } from './text.ts';
 
 export const defaultReadingBudget: ReadingBudget = { searches: 6, reads: 4, itemsPerSearch: 8 };
 
-export interface LibrarySetting {
+export interface LibraryOptions {
   readonly corpus: Corpus;
   readonly log: Logger;
   readonly sources?: readonly OnlineSource[];
@@ -78,7 +78,7 @@ export class Library {
     shelfPath,
     budget = defaultReadingBudget,
     onClose = () => {},
-  }: LibrarySetting) {
+  }: LibraryOptions) {
     this.#onClose = onClose;
     this.corpusVersion = corpus.version;
     this.#notes.put(corpus.notes.map(noteDocument));
@@ -205,7 +205,7 @@ export class Library {
         });
       }
     }
-    return varied([...candidates.values()], limit).map(itemOf);
+    return diversify([...candidates.values()], limit).map(itemOf);
   }
 
   async #ask(
@@ -230,7 +230,7 @@ export class Library {
 /** Two services, or a service and a note, may know the same work: by its arXiv id, or by its title. */
 function sameWork({ url, title, kind, id }: IndexedDocument): string {
   if (kind !== 'paper') return id;
-  const words = telling(title).join(' ');
+  const words = contentWords(title).join(' ');
   return words === '' ? (url ?? id) : words;
 }
 
@@ -309,8 +309,8 @@ function likeness(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
  * At most `limit` of them, best first. No source fills more than `share` of the places while others have something to
  * offer. Among equals the earlier one wins.
  */
-export function varied<T extends Candidate>(candidates: readonly T[], limit: number, share = 0.6): T[] {
-  const bags = new Map(candidates.map((candidate) => [candidate, new Set(telling(candidate.text))]));
+export function diversify<T extends Candidate>(candidates: readonly T[], limit: number, share = 0.6): T[] {
+  const bags = new Map(candidates.map((candidate) => [candidate, new Set(contentWords(candidate.text))]));
   const bag = (candidate: T) => bags.get(candidate) as ReadonlySet<string>;
   const sources = new Set(candidates.map(({ source }) => source)).size;
   const cap = sources > 1 ? Math.max(1, Math.ceil(limit * share)) : limit;

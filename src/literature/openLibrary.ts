@@ -21,7 +21,7 @@ import { githubCodeSource } from './sources/githubCode.ts';
 import { openAlexSource } from './sources/openAlex.ts';
 import { semanticScholarSource } from './sources/semanticScholar.ts';
 
-export interface OnlineSetting {
+export interface OnlineOptions {
   /** Answers of services and what was found in them; shared by all labs of a user. */
   readonly cacheDirectory: string;
   /** `aira/0.1.0 (+https://...)`. */
@@ -46,7 +46,7 @@ export interface OnlineSetting {
  *
  * @throws PrerequisiteError `corpus-malformed`.
  */
-export function openLibrary(setting: OnlineSetting): Library {
+export function openOnlineLibrary(setting: OnlineOptions): Library {
   const { cacheDirectory, userAgent, keys, offline, codeLicences, clock, timers, log, budget, bases = {} } = setting;
   const cache = new ResponseCache(join(cacheDirectory, 'answers'));
   const client = new LiteratureClient({ clock, timers, log, cache, userAgent, offline });
@@ -84,7 +84,7 @@ export function notesRetriever(log: Logger, directory: string = corpusDirectory)
   };
 }
 
-export interface RoomSetting {
+export interface RetrieversOptions {
   /** Where keys of services and the place of caches are looked up. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly version: string;
@@ -93,17 +93,17 @@ export interface RoomSetting {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
-  readonly bases?: OnlineSetting['bases'];
+  readonly bases?: OnlineOptions['bases'];
 }
 
-export interface ReadingRoom {
+export interface Retrievers {
   readonly open: OpenRetriever;
   /** Gives up what services are being asked; nothing can be read online afterwards. */
   close(): void;
 }
 
 /** Where answers of services are kept, for all labs of a user. */
-export function literatureCache({ XDG_CACHE_HOME }: RoomSetting['environment']): string {
+export function literatureCache({ XDG_CACHE_HOME }: RetrieversOptions['environment']): string {
   return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'aira', 'literature');
 }
 
@@ -111,7 +111,15 @@ export function literatureCache({ XDG_CACHE_HOME }: RoomSetting['environment']):
  * What the agents of a process read with. Those that name no service are given the notes alone, so that nothing anybody
  * found online can move what they find; services are opened when the first agent that names one reads.
  */
-export function readingRoom({ environment, version, offline, clock, timers, log, bases }: RoomSetting): ReadingRoom {
+export function retrievers({
+  environment,
+  version,
+  offline,
+  clock,
+  timers,
+  log,
+  bases,
+}: RetrieversOptions): Retrievers {
   const notes = notesRetriever(log);
   const value = (...names: string[]) => names.map((name) => environment[name]?.trim()).find((each) => each);
   let online: Library | undefined;
@@ -121,7 +129,7 @@ export function readingRoom({ environment, version, offline, clock, timers, log,
     const openAlex = value('OPENALEX_API_KEY');
     const github = value('GITHUB_TOKEN', 'GH_TOKEN');
     if (!github) log.warn("GitHub's code search wants GITHUB_TOKEN: code is looked up in the notes alone");
-    online = openLibrary({
+    online = openOnlineLibrary({
       cacheDirectory: literatureCache(environment),
       userAgent: `aira/${version}`,
       keys: {
@@ -157,7 +165,7 @@ const spent = () =>
  * Aira's own notes: a study's thousands of thoughts ask the same few questions of them. What a thought is shown, and what
  * is recorded of it, is the same.
  */
-export function remembering(open: OpenRetriever): OpenRetriever {
+export function memoized(open: OpenRetriever): OpenRetriever {
   const known = new Map<string, Promise<Answer>>();
   return (occasion) => {
     const base = open(occasion);

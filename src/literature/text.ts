@@ -57,7 +57,7 @@ export function words(text: string): string[] {
 }
 
 /** Words without those that every text has. */
-export function telling(text: string): string[] {
+export function contentWords(text: string): string[] {
   return words(text).filter((word) => !commonWords.has(word));
 }
 

@@ -8,12 +8,12 @@ import type {
 import { splitModel } from '../domain/model.ts';
 import {
   argumentsOf,
-  type Carried,
   type ChatMessage,
   type ChatModel,
   type ChatReply,
   type ChatRequest,
   finished,
+  type ProviderState,
 } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
@@ -96,7 +96,7 @@ function collector() {
       const calls = inOrder.flatMap((block) =>
         block.kind === 'call' ? [{ id: block.id, name: block.name, arguments: block.text || '{}' }] : [],
       );
-      const carried = inOrder.flatMap((block): Carried[] => {
+      const carried = inOrder.flatMap((block): ProviderState[] => {
         if (block.kind === 'hidden') return [{ type: 'redacted_thinking', data: block.data }];
         if (block.kind === 'call' || block.signature === '') return [];
         return [{ type: 'thinking', thinking: block.text, signature: block.signature }];

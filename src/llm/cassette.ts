@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import * as z from 'zod';
 import { callOutcomeSchema, purposeSchema, usageSchema } from '../domain/call.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
-import { explain } from '../domain/explain.ts';
+import { formatZodError } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { makeFolder } from '../platform/index.ts';
 
@@ -66,7 +66,7 @@ function load(path: string): { entries: Map<string, Entry>; bytes: number } {
       if (!entries.has(entry.key)) entries.set(entry.key, entry);
     } catch (cause) {
       const why =
-        cause instanceof z.ZodError ? explain(cause, entrySchema).join('; ') : errorMessage(cause).slice(0, 200);
+        cause instanceof z.ZodError ? formatZodError(cause, entrySchema).join('; ') : errorMessage(cause).slice(0, 200);
       const message = `line ${index + 1} of the recording ${path} cannot be read: ${why}`;
       throw new PrerequisiteError('recording', message, 'restore the file, or do without it', { cause });
     }

@@ -23,7 +23,7 @@ export interface ToolResult {
 }
 
 /** A part of an answer that only its provider can read and wants to have back beside the calls it led to. */
-export type Carried = { readonly [key: string]: Json };
+export type ProviderState = { readonly [key: string]: Json };
 
 export type ChatMessage =
   | { readonly role: 'user'; readonly text: string }
@@ -31,7 +31,7 @@ export type ChatMessage =
       readonly role: 'assistant';
       readonly text: string;
       readonly calls?: readonly ToolCall[] | undefined;
-      readonly carried?: readonly Carried[] | undefined;
+      readonly carried?: readonly ProviderState[] | undefined;
     }
   | { readonly role: 'tools'; readonly results: readonly ToolResult[] };
 
@@ -71,7 +71,7 @@ export interface ChatReply {
   readonly text: string;
   /** Where there are any, the answer is not finished: the model waits for their results. */
   readonly calls?: readonly ToolCall[];
-  readonly carried?: readonly Carried[];
+  readonly carried?: readonly ProviderState[];
   readonly finish: Extract<CallOutcome, 'complete' | 'truncated' | 'refused' | 'empty'>;
   /** Null where the provider stated none. */
   readonly usage: Usage | null;
@@ -80,7 +80,7 @@ export interface ChatReply {
 }
 
 /** Current models think before they answer and spend output tokens on it; the answer itself takes some hundred. */
-export const usualMaxTokens = 16_000;
+export const defaultMaxTokens = 16_000;
 
 /** A language model at a provider. One physical request per call: no retries, no budget, no memory. */
 export interface ChatModel {

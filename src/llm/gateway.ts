@@ -7,11 +7,11 @@ import type { ReplyOf } from '../domain/messages.ts';
 import { type Rng, rngFor } from '../domain/rng.ts';
 import { type Clock, pause, printable, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { type Answered, Cassette, type Entry, type Scope } from './cassette.ts';
-import type { Carried, ChatModel, ChatRequest, ToolCall } from './chat.ts';
+import type { ChatModel, ChatRequest, ProviderState, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import { redacted } from './keys.ts';
 import { cost, likelyUsage, loadPrices, mostUsage, type Prices } from './prices.ts';
-import { type Breaker, ProviderDownError, type RetryPolicy, retrying, usualRetries } from './retry.ts';
+import { type Breaker, defaultRetries, ProviderDownError, type RetryPolicy, retrying } from './retry.ts';
 
 /** Where calls are reserved and settled: the ledger, over whatever leads there. Both may be repeated without harm. */
 export interface CallLedger {
@@ -39,12 +39,12 @@ export interface Answer {
   readonly problem: string | null;
   /** Where there are any, the model waits for their results, and the text is what it said beside them. */
   readonly calls: readonly ToolCall[];
-  readonly carried: readonly Carried[];
+  readonly carried: readonly ProviderState[];
   /** What it cost. */
   readonly dollars: number;
 }
 
-export interface GatewayParts {
+export interface GatewayDeps {
   readonly search: SearchId;
   /** The model behind a request, made when it is first needed. @throws PrerequisiteError without a key. */
   readonly model: (request: ChatRequest) => { readonly chat: ChatModel; readonly breaker: Breaker };
@@ -66,13 +66,13 @@ const heldPauseMs = 1000;
 const awayMs = 30_000;
 
 /** Thrown when dollars or tokens are used up, which they stay: a replay ends at the same question. */
-export class SpentError extends BudgetError {}
+export class BudgetExhaustedError extends BudgetError {}
 
 /** The question that was not answered, as the recording knows it. */
 type Unanswered = Omit<Entry, 'result'>;
 
 /** Thrown when a provider is away: worth another try later, or with another model. */
-export class AwayError extends RetryableError {
+export class ProviderUnavailableError extends RetryableError {
   readonly question: Unanswered;
 
   constructor(code: string, message: string, retryAfterMs: number, question: Unanswered, options?: ErrorOptions) {
@@ -82,7 +82,7 @@ export class AwayError extends RetryableError {
 }
 
 /** Thrown when a provider turned the request down: only another model may answer it. */
-export class TurnedDownError extends TerminalError {
+export class RequestRejectedError extends TerminalError {
   readonly question: Unanswered;
 
   constructor(message: string, question: Unanswered) {
@@ -92,7 +92,7 @@ export class TurnedDownError extends TerminalError {
 }
 
 /** What a mind needs of the gateway. */
-export type Interlocutor = Pick<Gateway, 'ask' | 'recall'>;
+export type LlmClient = Pick<Gateway, 'ask' | 'recall'>;
 
 /** By these words servers turn down a request because of its tools and not because of the rest of it. */
 const takesNoTools = /tool|function.?call/i;
@@ -112,10 +112,10 @@ const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
  * W5. What a model was shown because it asked for it is recorded like an answer: a replay shows the same (I5).
  */
 export class Gateway {
-  readonly #parts: GatewayParts;
+  readonly #parts: GatewayDeps;
   readonly #told = new Set<string>();
 
-  constructor(parts: GatewayParts) {
+  constructor(parts: GatewayDeps) {
     this.#parts = parts;
   }
 
@@ -131,10 +131,10 @@ export class Gateway {
     const key = contentHash({ scope, request: sent } as Json);
     const entry = { v: 1 as const, key, scope, request: sent };
     const found = cassette.find(key, scope)?.result;
-    if (found?.kind === 'budget') throw new SpentError(found.reason);
+    if (found?.kind === 'budget') throw new BudgetExhaustedError(found.reason);
     if (found?.kind === 'toolless') return this.#withoutTools(found.reason, request.model);
     if (found?.kind === 'read') throw new TerminalError('recording', 'the recording holds a reading for an answer');
-    if (found?.kind === 'away') throw new AwayError('provider-away', found.reason, awayMs, entry);
+    if (found?.kind === 'away') throw new ProviderUnavailableError('provider-away', found.reason, awayMs, entry);
     if (found) {
       await this.#settleAgain(found, question, signal);
       return judged(found, question);
@@ -145,9 +145,10 @@ export class Gateway {
       await this.#settleAnswered(result, question, signal);
       return judged(result, question);
     } catch (thrown) {
-      if (thrown instanceof SpentError) cassette.add({ ...entry, result: { kind: 'budget', reason: thrown.message } });
+      if (thrown instanceof BudgetExhaustedError)
+        cassette.add({ ...entry, result: { kind: 'budget', reason: thrown.message } });
       if (thrown instanceof ProviderDownError) {
-        throw new AwayError(thrown.code, thrown.message, thrown.retryAfterMs, entry, { cause: thrown });
+        throw new ProviderUnavailableError(thrown.code, thrown.message, thrown.retryAfterMs, entry, { cause: thrown });
       }
       if (!(thrown instanceof ChatFault)) throw thrown;
       const message = redact(`${request.model}: ${thrown.message}`);
@@ -156,13 +157,13 @@ export class Gateway {
         cassette.add({ ...entry, result: { kind: 'toolless', reason } });
         return this.#withoutTools(reason, request.model);
       }
-      if (thrown.kind === 'rejected') throw new TurnedDownError(message, entry);
-      throw new AwayError('provider-away', message, Math.max(awayMs, thrown.retryAfterMs ?? 0), entry);
+      if (thrown.kind === 'rejected') throw new RequestRejectedError(message, entry);
+      throw new ProviderUnavailableError('provider-away', message, Math.max(awayMs, thrown.retryAfterMs ?? 0), entry);
     }
   }
 
   /** Records that a thought went on without this answer, so that a resume and a replay do so too (I5). */
-  forgo({ question, message }: AwayError | TurnedDownError): void {
+  forgo({ question, message }: ProviderUnavailableError | RequestRejectedError): void {
     this.#parts.cassette.add({ ...question, result: { kind: 'away', reason: message } });
   }
 
@@ -249,7 +250,7 @@ export class Gateway {
     for (;;) {
       const reply = await this.#parts.ledger.reserve(reservation, signal);
       if (reply.state === 'granted') return;
-      if (reply.state === 'spent') throw new SpentError(reply.reason);
+      if (reply.state === 'spent') throw new BudgetExhaustedError(reply.reason);
       if (reply.state === 'closed') throw new BudgetError(reply.reason, 'search-closed');
       await pause(this.#parts.timers, heldPauseMs, signal);
     }
@@ -276,7 +277,7 @@ export class Gateway {
 }
 
 function judged({ text, finish, dollars, calls = [], carried = [] }: Answered, { problem }: Question): Answer {
-  const asks = { calls, carried: carried as readonly Carried[], dollars };
+  const asks = { calls, carried: carried as readonly ProviderState[], dollars };
   if (finish !== 'complete' || calls.length > 0) return { text, outcome: finish, problem: null, ...asks };
   const wrong = problem(text);
   return { text, outcome: wrong === null ? 'complete' : 'malformed', problem: wrong, ...asks };
@@ -310,7 +311,7 @@ export function replayedGateway(search: SearchId, recording: string): Gateway {
     cassette: Cassette.replay(recording),
     prices: loadPrices(),
     redact: (text) => text,
-    retries: usualRetries,
+    retries: defaultRetries,
     clock: systemClock,
     timers: systemTimers,
     ids: never,

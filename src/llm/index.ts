@@ -2,25 +2,25 @@ export { Cassette, type Scope } from './cassette.ts';
 export {
   type AnswerSchema,
   answerSchema,
-  type Carried,
   type ChatMessage,
   type ChatRequest,
+  defaultMaxTokens as usualMaxTokens,
+  type ProviderState as Carried,
   readAnswer,
   type ToolCall,
   type ToolForm,
   type ToolResult,
-  usualMaxTokens,
 } from './chat.ts';
 export {
   type Answer,
-  AwayError,
+  BudgetExhaustedError as SpentError,
   Gateway,
-  type Interlocutor,
+  type LlmClient as Interlocutor,
+  ProviderUnavailableError as AwayError,
+  RequestRejectedError as TurnedDownError,
   replayedGateway,
-  SpentError,
-  TurnedDownError,
 } from './gateway.ts';
 export { chatModels, checkModels, type Keyring, keyring, providersOf } from './keys.ts';
 export { cost, loadPrices, mostUsage, type Prices } from './prices.ts';
-export { usualRetries } from './retry.ts';
-export { usualPatience } from './stream.ts';
+export { defaultRetries as usualRetries } from './retry.ts';
+export { defaultTimeouts as usualPatience } from './stream.ts';

@@ -5,7 +5,14 @@ import type {
   Response as ResponsesAnswer,
 } from 'openai/resources/responses/responses';
 import { splitModel } from '../domain/model.ts';
-import { type Carried, type ChatMessage, type ChatModel, type ChatReply, type ChatRequest, finished } from './chat.ts';
+import {
+  type ChatMessage,
+  type ChatModel,
+  type ChatReply,
+  type ChatRequest,
+  finished,
+  type ProviderState,
+} from './chat.ts';
 import { asFault, ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { readStream, type Watch } from './stream.ts';
@@ -32,7 +39,7 @@ function replyOf(answer: ResponsesAnswer): ChatReply {
     item.type === 'function_call' ? [{ id: item.call_id, name: item.name, arguments: item.arguments }] : [],
   );
   const carried = answer.output.flatMap((item) =>
-    item.type === 'reasoning' && item.encrypted_content ? [JSON.parse(JSON.stringify(item)) as Carried] : [],
+    item.type === 'reasoning' && item.encrypted_content ? [JSON.parse(JSON.stringify(item)) as ProviderState] : [],
   );
   const parts = answer.output.flatMap((item) => (item.type === 'message' ? item.content : []));
   const text = parts.map((part) => (part.type === 'output_text' ? part.text : '')).join('');

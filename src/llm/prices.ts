@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import type { Usage } from '../domain/call.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { explain } from '../domain/explain.ts';
+import { formatZodError } from '../domain/explain.ts';
 import { type JsonBounds, parseJson } from '../domain/json.ts';
 import { type ChatModelName, splitModel } from '../domain/model.ts';
 import { readTextFile } from '../platform/index.ts';
@@ -49,7 +49,7 @@ function read(path: string): PriceFile {
   }
   const parsed = priceFileSchema.safeParse(raw);
   if (parsed.success) return parsed.data;
-  const why = explain(parsed.error, priceFileSchema).join('; ');
+  const why = formatZodError(parsed.error, priceFileSchema).join('; ');
   throw new PrerequisiteError('prices', `the price file ${path} cannot be used: ${why}`, remedy);
 }
 

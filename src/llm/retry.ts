@@ -10,7 +10,7 @@ export interface RetryPolicy {
   readonly longestPauseMs: number;
 }
 
-export const usualRetries: RetryPolicy = { tries: 5, firstPauseMs: 1000, longestPauseMs: 60_000 };
+export const defaultRetries: RetryPolicy = { tries: 5, firstPauseMs: 1000, longestPauseMs: 60_000 };
 
 /**
  * How long to wait after the `failed`-th failed try: full jitter below a doubling ceiling, so that agents which failed

@@ -2,7 +2,7 @@ import type { Clock, Timers } from '../platform/index.ts';
 import { asFault, ChatFault } from './faults.ts';
 
 /** How long a provider may keep still, in milliseconds. */
-export interface Patience {
+export interface Timeouts {
   /** Until the answer begins; thinking models are silent for long. */
   readonly firstMs: number;
   /** From one piece of the answer to the next. */
@@ -10,12 +10,12 @@ export interface Patience {
   readonly totalMs: number;
 }
 
-export const usualPatience: Patience = { firstMs: 120_000, betweenMs: 60_000, totalMs: 600_000 };
+export const defaultTimeouts: Timeouts = { firstMs: 120_000, betweenMs: 60_000, totalMs: 600_000 };
 
 export interface Watch {
   readonly timers: Timers;
   readonly clock: Clock;
-  readonly patience: Patience;
+  readonly patience: Timeouts;
 }
 
 /**

@@ -16,12 +16,12 @@ import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
 import { pieceOf, records, testScores } from './records.ts';
 import { searches } from './searches.ts';
-import { standing } from './standing.ts';
-import { tallies } from './tally.ts';
+import { searchStatus } from './standing.ts';
+import { searchStats } from './tally.ts';
 import { views } from './views.ts';
 
 function repositories(db: Database, live: boolean) {
-  const sums = tallies(db, live);
+  const sums = searchStats(db, live);
   const out = outbox(db);
   const ended = endings(db, out);
   const found = searches(db, out);
@@ -42,7 +42,7 @@ function repositories(db: Database, live: boolean) {
     }),
     earlyEnds: earlyEnds(db, { searches: found, budget: spent, endings: ended, tallies: sums }),
     views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
-    standing: standing(db, {
+    standing: searchStatus(db, {
       searches: found,
       budget: spent,
       calls: called,

@@ -3,7 +3,7 @@ import { endingReasons } from '../domain/ending.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
-import type { Tallies } from './tally.ts';
+import type { SearchStats } from './tally.ts';
 
 /**
  * An agent whose attempts are nearly all refused would otherwise go on for ever without spending anything: so many
@@ -24,7 +24,7 @@ const minutesOver = (minutes: number): Objection => ({
 });
 
 /** What a search has spent. Always a sum over rows, never a counter (I2); tallies remember sums already made. */
-export function budget(db: Database, tallies: Tallies) {
+export function budget(db: Database, tallies: SearchStats) {
   // Two counts that indexes answer: attempts, and those among them that were refused.
   const attempted = db.prepare<[string, string, number], { n: number }>(
     'SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ?',

@@ -7,7 +7,7 @@ import { type Rung, rungs } from '../domain/task.ts';
 import type { BudgetLedger } from './budget.ts';
 import type { Outbox } from './outbox.ts';
 import type { Searches } from './searches.ts';
-import type { Tallies } from './tally.ts';
+import type { SearchStats } from './tally.ts';
 
 const rowSchema = endingSchema.extend({ seq: z.int(), at: z.int() });
 /** An ending as the ledger has it, in the order in which endings were recorded. */
@@ -85,7 +85,7 @@ const longestSentence = 1000;
  */
 export function earlyEnds(
   db: Database,
-  parts: { searches: Searches; budget: BudgetLedger; endings: Endings; tallies: Tallies },
+  parts: { searches: Searches; budget: BudgetLedger; endings: Endings; tallies: SearchStats },
 ) {
   const { searches, budget, endings, tallies } = parts;
   const retired = db.prepare<[string, string], { reason: string }>(

@@ -9,7 +9,7 @@ import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.
  * An agent that says nothing for so long keeps the others waiting no longer: its process may be gone for good. Longer than
  * any thought takes, provider outages included.
  */
-export const patienceMs = 15 * 60_000;
+export const silenceLimitMs = 15 * 60_000;
 
 /** Up to which attempt a decision knows each agent. */
 export type Horizons = ReadonlyMap<AgentName, number>;
@@ -90,7 +90,7 @@ export function ensemble(db: Database, budget: BudgetLedger) {
         const horizon = horizons.get(other.name) ?? 0;
         const reached = lastOf(spec.id, other.name);
         if (reached >= horizon || isUsedUp(spec.id, other, reached)) continue;
-        const isGone = retired.get(spec.id, other.name, reached) || now - since(other.name, reached) >= patienceMs;
+        const isGone = retired.get(spec.id, other.name, reached) || now - since(other.name, reached) >= silenceLimitMs;
         if (isGone) cuts.push({ other: other.name, last: reached });
         else awaited.push(other.name);
       }

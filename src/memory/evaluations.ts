@@ -20,13 +20,13 @@ import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import type { Endings } from './endings.ts';
 import type { Outbox } from './outbox.ts';
-import type { Tallies } from './tally.ts';
+import type { SearchStats } from './tally.ts';
 
 /**
  * A candidate whose trainings were begun so often without an end, since the archive was opened, is not tried again. What was
  * under way when the archive itself ended says nothing about a candidate: whoever killed it killed the workers as well.
  */
-export const forgivenAttempts = 5;
+export const maxAttempts = 5;
 /** So many over all sessions are too many in any case. */
 const mostAttempts = 25;
 /** Losses of the laboratory. An end that a program causes itself counts: it must not draw its luck again. */
@@ -65,7 +65,7 @@ export interface EvaluationRow {
  *
  * I2 is held twice: by the primary key of `evaluations`, and by asking before any training whether the key is known.
  */
-export function evaluations(db: Database, out: Outbox, endings: Endings, tallies: Tallies) {
+export function evaluations(db: Database, out: Outbox, endings: Endings, tallies: SearchStats) {
   const job = db.prepare<[string], { body: string; epoch: number }>('SELECT body, epoch FROM jobs WHERE key = ?');
   const insertIdentity = db.prepare(
     'INSERT INTO identities (digest, components, at) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING',
@@ -248,7 +248,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       if (evaluation.get(key)) return 'done';
       if (!wantsOf.all(key).some((want) => mayTrain(want.search))) return 'withdrawn';
       const silent = unheard.get(opened, key);
-      if (silent && (silent.recent >= forgivenAttempts || silent.n >= mostAttempts)) {
+      if (silent && (silent.recent >= maxAttempts || silent.n >= mostAttempts)) {
         const { evaluator } = jobSchema.parse(JSON.parse(row.body));
         const message = `took its worker down ${silent.n} times`;
         const outcome = { status: 'failed', reason: 'poison', message, seconds: 0, device: 'none' } as const;

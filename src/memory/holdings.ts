@@ -3,7 +3,7 @@ import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { AgentName, EvaluationKey, SearchId, WorkerId } from '../domain/ids.ts';
 import { isToken, tokenDigest } from '../platform/index.ts';
-import { patienceMs } from './ensemble.ts';
+import { silenceLimitMs } from './ensemble.ts';
 
 /** Beyond so many, refused results are no longer recorded: their sender decides how many there are. */
 const mostRefusals = 10_000;
@@ -73,11 +73,11 @@ export function holdings(db: Database) {
       if (known && !isHolder) {
         const silentSince = heard.get(place) ?? now;
         heard.set(place, silentSince);
-        if (now - silentSince < patienceMs) {
+        if (now - silentSince < silenceLimitMs) {
           throw new PrerequisiteError(
             'agent-held',
             `"${agent}" of "${search}" is run by another process`,
-            `stop that one, or start this one with its --home; after ${patienceMs / 60_000} minutes of its silence another may take over`,
+            `stop that one, or start this one with its --home; after ${silenceLimitMs / 60_000} minutes of its silence another may take over`,
           );
         }
       }

@@ -4,7 +4,7 @@ import { canonicalCandidate, shortCandidate } from '../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../domain/errors.ts';
 import { rungSeeds } from '../domain/evaluation.ts';
 import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
-import { describeCloseness, type Known, tooClose } from '../domain/memory.ts';
+import { describeNearDuplicate, findNearDuplicate, type Known } from '../domain/memory.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import type { Origin } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
@@ -14,7 +14,7 @@ import type { Ensemble } from './ensemble.ts';
 import type { Evaluations } from './evaluations.ts';
 import type { Outbox } from './outbox.ts';
 import type { Searches } from './searches.ts';
-import type { Tallies } from './tally.ts';
+import type { SearchStats } from './tally.ts';
 
 export { attemptsPerProposal, spareAttempts } from './budget.ts';
 
@@ -36,7 +36,7 @@ export function nodes(
     budget: BudgetLedger;
     endings: Endings;
     ensemble: Ensemble;
-    tallies: Tallies;
+    tallies: SearchStats;
   },
 ) {
   const { out, searches, evaluations, budget, endings, ensemble, tallies } = parts;
@@ -137,11 +137,13 @@ export function nodes(
         problem = errorMessage(thrown);
       }
       const close =
-        problem === null ? tooClose(candidate, remembered(spec, self, ordinal, candidate), self.novelty) : null;
+        problem === null
+          ? findNearDuplicate(candidate, remembered(spec, self, ordinal, candidate), self.novelty)
+          : null;
       const node = { id, agent, ordinal, origin: operator, candidate, parents };
       if (problem !== null || close) {
         const reason = close ? 'duplicate' : 'invalid';
-        const message = close ? describeCloseness(close, self.novelty) : (problem ?? '');
+        const message = close ? describeNearDuplicate(close, self.novelty) : (problem ?? '');
         store(search, node, close ? 'duplicate' : 'rejected', message, rationale, now);
         out.addEvent({ kind: 'node-refused', search, agent, reason, message: message.slice(0, 500) }, now);
         return refuse(reason, message, id);

@@ -28,7 +28,7 @@ export function searches(db: Database, out: Outbox) {
   const phaseTimes = db.prepare<[string], { phase: string; at: number }>(
     'SELECT phase, at FROM phases WHERE search = ? ORDER BY seq',
   );
-  const time = sittings(db);
+  const time = sessions(db);
   const specs = new Map<SearchId, SearchSpec>();
 
   const repository = {
@@ -152,7 +152,7 @@ interface Sitting {
  *     time of trainings that were cut off is taken back, shared among the workers; in a session that resumes, time counts
  *     from the first training that begins, or after a minute.
  */
-export function sittings(db: Database) {
+export function sessions(db: Database) {
   const last = db.prepare<[string], Sitting>(
     `SELECT seq, opened_at AS openedAt, seen_at AS seenAt FROM sittings WHERE search = ? ORDER BY seq DESC LIMIT 1`,
   );
@@ -214,4 +214,4 @@ export function sittings(db: Database) {
     count: (search: SearchId): number => sum.get(search)?.n ?? 0,
   };
 }
-export type Sittings = ReturnType<typeof sittings>;
+export type Sessions = ReturnType<typeof sessions>;

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { shortCandidate } from '../domain/candidate.ts';
 import type { AgentEnd } from '../domain/ending.ts';
 import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
-import type { ReplyOf, RequestOf, Standing } from '../domain/messages.ts';
+import type { ReplyOf, RequestOf, SearchStatus } from '../domain/messages.ts';
 import { type Origin, sumProposals } from '../domain/node.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import type { BudgetLedger } from './budget.ts';
@@ -11,7 +11,7 @@ import type { Endings } from './endings.ts';
 import type { Ensemble } from './ensemble.ts';
 import { pieceOf } from './records.ts';
 import type { Searches } from './searches.ts';
-import type { RungSums, Tallies } from './tally.ts';
+import type { RungSums, SearchStats } from './tally.ts';
 
 /** A node of a ranking, with what its mean is the mean of. */
 interface Ranked {
@@ -22,7 +22,7 @@ interface Ranked {
 }
 
 /** Where a search stands, by counting. Reads no test figure (I4). */
-export function standing(
+export function searchStatus(
   db: Database,
   parts: {
     searches: Searches;
@@ -30,7 +30,7 @@ export function standing(
     calls: Calls;
     ensemble: Ensemble;
     endings: Endings;
-    tallies: Tallies;
+    tallies: SearchStats;
   },
 ) {
   const { searches, budget, calls, ensemble, endings, tallies } = parts;
@@ -73,7 +73,7 @@ export function standing(
       return { nodes: piece, more: from + piece.length < nodes.length };
     },
 
-    of(search: SearchId): Standing {
+    of(search: SearchId): SearchStatus {
       const spec = searches.spec(search);
       const byRung = tallies.rungs(search);
       const on = (count: (sums: RungSums) => number) => ({

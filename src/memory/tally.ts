@@ -57,7 +57,7 @@ interface Sums {
 }
 
 /** A node's wish for an evaluation, as the sums need it. */
-export interface Wish {
+export interface EvaluationRequest {
   readonly search: SearchId;
   readonly node: NodeId;
   readonly agent: AgentName;
@@ -96,7 +96,7 @@ const noProposals = (): AgentSums => ({
  * T2. A transaction that is undone takes the memos that it touched with it: they are made anew.
  * T3. Without `live` nothing is remembered, because another process is the one that adds rows.
  */
-export function tallies(db: Database, live: boolean) {
+export function searchStats(db: Database, live: boolean) {
   const rungRows = db.prepare<[string], RungSums & { rung: Rung }>(
     `SELECT w.rung, sum(e.key IS NULL) AS pending, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
        coalesce(sum(e.status = 'failed'), 0) AS failed, sum(w.saved) AS saved,
@@ -222,7 +222,7 @@ export function tallies(db: Database, live: boolean) {
       if (verdict !== 'accepted') own[verdict] += 1;
     },
 
-    addWish({ search, rung, saved }: Wish): void {
+    addWish({ search, rung, saved }: EvaluationRequest): void {
       const sums = touch(search)?.rungs[rung];
       if (!sums) return;
       sums.pending += 1;
@@ -231,7 +231,7 @@ export function tallies(db: Database, live: boolean) {
     },
 
     /** An evaluation that was wished for has its outcome: the row is there, or was there when the wish came. */
-    addOutcome({ search, node, agent, rung, saved }: Wish, { status, validation, seconds }: Ended): void {
+    addOutcome({ search, node, agent, rung, saved }: EvaluationRequest, { status, validation, seconds }: Ended): void {
       const memo = touch(search);
       if (!memo) return;
       const sums = memo.rungs[rung];
@@ -283,4 +283,4 @@ export function tallies(db: Database, live: boolean) {
   };
   return repository;
 }
-export type Tallies = ReturnType<typeof tallies>;
+export type SearchStats = ReturnType<typeof searchStats>;

@@ -17,7 +17,7 @@ import type { Searches } from './searches.ts';
 const mostNamed = 64;
 
 /** The attempts of one agent that a view shows: up to `to`, with outcomes up to `horizon` and lessons up to `lessons`. */
-interface Sight {
+interface ViewWindow {
   readonly agent: AgentName;
   readonly to: number;
   readonly horizon: number;
@@ -46,7 +46,7 @@ export function views(
   const { searches, budget, calls, ensemble } = parts;
   const { rows, taught, unresolved } = viewRows(db);
 
-  const sights = (self: AgentSpec, ordinal: number, horizons: Horizons): Sight[] =>
+  const sights = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
     [...horizons].map(([agent, horizon]) =>
       agent === self.name
         ? { agent, to: ordinal - 1, horizon, lessons: ordinal - 1 }
@@ -57,8 +57,8 @@ export function views(
   const difference = (
     spec: SearchSpec,
     self: AgentSpec,
-    now: readonly Sight[],
-    before: readonly Sight[],
+    now: readonly ViewWindow[],
+    before: readonly ViewWindow[],
   ): ViewNode[] => {
     const nodes = now.flatMap((sight) => {
       const { agent, to, horizon, lessons } = sight;

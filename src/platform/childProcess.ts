@@ -95,7 +95,7 @@ export function allOnPath(name: string, env: Environment): string[] {
 }
 
 /** The end of a program that ran for what it prints. */
-export interface Printed {
+export interface ProgramOutput {
   /** Exited with 0, in time. */
   readonly ok: boolean;
   readonly stdout: string;
@@ -103,12 +103,12 @@ export interface Printed {
 }
 
 /** Runs a program in a child's environment and gathers what it prints. Never rejects. */
-export async function print(
+export async function runProgram(
   program: string,
   args: readonly string[],
   env: Environment,
   timeoutMs: number,
-): Promise<Printed> {
+): Promise<ProgramOutput> {
   const { code, stdout, stderr } = await exec(program, args, { env: childEnvironment(env), timeoutMs });
   return { ok: code === 0, stdout, stderr };
 }

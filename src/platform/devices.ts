@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { DeviceClass } from '../domain/task.ts';
-import { allOnPath, type Environment, print } from './childProcess.ts';
+import { allOnPath, type Environment, runProgram } from './childProcess.ts';
 
 /** Something that a worker process trains on. */
 export interface Device {
@@ -29,7 +29,7 @@ const memoryShare = 0.8;
 export async function listedGpus(env: Environment = process.env): Promise<readonly string[]> {
   const [smi] = allOnPath('nvidia-smi', env);
   if (smi === undefined) return [];
-  const { ok, stdout } = await print(smi, ['-L'], env, 20_000);
+  const { ok, stdout } = await runProgram(smi, ['-L'], env, 20_000);
   return ok ? stdout.split('\n').filter((line) => /^GPU \d+:/.test(line)) : [];
 }
 
@@ -41,7 +41,7 @@ const countUsable = 'import torch; print(torch.cuda.device_count() if torch.cuda
  */
 async function usableGpus(python: string, env: Environment): Promise<number> {
   if ((await listedGpus(env)).length === 0) return 0;
-  const { ok, stdout } = await print(python, ['-c', countUsable], env, 120_000);
+  const { ok, stdout } = await runProgram(python, ['-c', countUsable], env, 120_000);
   const count = Number(stdout.trim());
   return ok && Number.isInteger(count) && count > 0 ? count : 0;
 }

@@ -6,7 +6,7 @@ export {
   exec,
   LineReader,
   OutputLog,
-  print,
+  runProgram as print,
 } from './childProcess.ts';
 export { type Colours, coloursFor } from './colours.ts';
 export { chooseDevices, type Device, deviceClassOf, inspectMachine, listedGpus } from './devices.ts';

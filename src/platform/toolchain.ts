@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { allOnPath, type Environment, isExecutable, print } from './childProcess.ts';
+import { allOnPath, type Environment, isExecutable, runProgram } from './childProcess.ts';
 import { packageRoot } from './packageRoot.ts';
 
 /** Where to look for the programs that Aira starts. */
@@ -44,7 +44,7 @@ const probedSchema = z.object({ executable: z.string(), missing: z.array(z.strin
 
 /** The interpreter behind `program` (a shim or a link may stand before it), or why it will not do. */
 async function examinePython(program: string, env: Environment): Promise<{ python: string } | { problem: string }> {
-  const { ok, stdout, stderr } = await print(program, ['-c', probe], env, 20_000);
+  const { ok, stdout, stderr } = await runProgram(program, ['-c', probe], env, 20_000);
   if (!ok) return { problem: `cannot be run: ${stderr.trim().split('\n').at(-1) ?? ''}` };
   try {
     const { executable, missing } = probedSchema.parse(JSON.parse(stdout));

@@ -22,7 +22,7 @@ import type {
 import { findingsOf } from './findings.ts';
 
 /** Facts that only the process that writes the report knows. */
-export interface ReportSetting {
+export interface ReportOptions {
   readonly airaVersion: string;
   readonly machine: ReportData['provenance']['machine'];
   readonly commands: readonly string[];
@@ -92,7 +92,7 @@ export function collectReport(
   reader: ArchiveReader,
   search: SearchId,
   tests: readonly TestScore[],
-  setting: ReportSetting,
+  setting: ReportOptions,
 ): ReportData {
   const spec = reader.searches.spec(search);
   const records = reader.records.nodes(search);

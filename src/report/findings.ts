@@ -46,17 +46,17 @@ export const isProposal = (node: ReportNode): boolean => node.origin !== 'refere
 export const nodeName = (node: ReportNode): string => node.name ?? node.id;
 
 /** A contender against a reference. */
-export interface Contest {
+export interface ComparisonRow {
   readonly contender: ReportNode;
   readonly reference: ReportNode;
   readonly comparison: Comparison;
 }
 
 /** All comparisons on one basis. */
-export interface Contests {
+export interface ComparisonRows {
   readonly basis: Basis;
   /** Highest mean first. */
-  readonly contests: readonly Contest[];
+  readonly contests: readonly ComparisonRow[];
   /** Coverage of each interval: such that all hold together in 95 % of searches (Bonferroni); of programs, two standard errors. */
   readonly level: number;
   readonly noise: Noise | null;
@@ -73,8 +73,8 @@ export interface Findings {
   readonly aggregate: ReportNode | null;
   readonly references: readonly ReportNode[];
   /** On the highest validation rung that supports a comparison, and on the test set; null where none does. */
-  readonly validation: Contests | null;
-  readonly test: Contests | null;
+  readonly validation: ComparisonRows | null;
+  readonly test: ComparisonRows | null;
   readonly screenToConfirm: Agreement;
   readonly screenToFinal: Agreement;
   /** Who may be called best, of programs; null for layers, or where nothing was judged. */
@@ -96,7 +96,7 @@ function leadOn(nodes: readonly ReportNode[], basis: Basis): ReportNode | null {
   return present.toSorted((a, b) => descending(score(a), score(b)))[0] ?? null;
 }
 
-function contestsOn(data: ReportData, basis: Basis): Contests | null {
+function contestsOn(data: ReportData, basis: Basis): ComparisonRows | null {
   const scored = data.nodes.filter((node) => scoresOn(node, basis).length > 0);
   const references = scored.filter(({ origin }) => origin === 'reference');
   const aggregates = scored.filter(({ origin }) => origin === 'aggregate');
@@ -125,7 +125,7 @@ function contestsOn(data: ReportData, basis: Basis): Contests | null {
   };
 }
 
-const measured = (contests: Contests | null): Contests | null =>
+const measured = (contests: ComparisonRows | null): ComparisonRows | null =>
   contests?.contests.some(({ comparison }) => comparison.kind === 'measured') ? contests : null;
 
 function agreementOf(data: ReportData, lower: Rung, upper: Rung): Agreement {

@@ -15,16 +15,16 @@ const known = (value: number | null | undefined): value is number =>
 export const score = (value: number | null | undefined): string => (known(value) ? minus(value.toFixed(4)) : missing);
 
 /** How fitness is turned into what people read. */
-export interface Reading {
+export interface MetricDirection {
   readonly lowerIsBetter: boolean;
 }
 
 /** The metric that a fitness stands for. */
-export const metric = (fitness: number | null | undefined, { lowerIsBetter }: Reading): string =>
+export const metric = (fitness: number | null | undefined, { lowerIsBetter }: MetricDirection): string =>
   score(known(fitness) ? metricValue(fitness, lowerIsBetter) : fitness);
 
 /** A difference of fitness as one of the metric, always with its sign. */
-export const change = (difference: number, { lowerIsBetter }: Reading): string =>
+export const change = (difference: number, { lowerIsBetter }: MetricDirection): string =>
   signed(metricValue(difference, lowerIsBetter));
 
 /** A difference of scores, always with its sign. */

@@ -5,15 +5,15 @@ import {
   type Basis,
   basisName,
   bestScreened,
-  type Contest,
-  type Contests,
+  type ComparisonRow,
+  type ComparisonRows,
   type Findings,
   isProposal,
   meanOn,
   nodeName,
   scoresOn,
 } from './findings.ts';
-import { change, count, metric, type Reading, score } from './format.ts';
+import { change, count, type MetricDirection, metric, score } from './format.ts';
 
 const place: Readonly<Record<Basis, string>> = {
   screen: 'On the screen rung',
@@ -27,7 +27,7 @@ const place: Readonly<Record<Basis, string>> = {
  *
  * @param apposition words on the reference, between commas, such as `, the strongest of 4 references,`.
  */
-export function contestSentence({ reference, comparison }: Contest, apposition = ''): string {
+export function contestSentence({ reference, comparison }: ComparisonRow, apposition = ''): string {
   const name = nodeName(reference);
   if (comparison.kind === 'unmeasured') return `cannot be compared with ${name}: ${comparison.why}`;
   const { verdict, effect } = comparison;
@@ -35,7 +35,7 @@ export function contestSentence({ reference, comparison }: Contest, apposition =
   return `${verdict === 'better' ? 'beats' : 'is behind'} ${name}${apposition} by ${Math.abs(effect).toFixed(1)} sd`;
 }
 
-function figures({ comparison }: Contest, reading: Reading): string {
+function figures({ comparison }: ComparisonRow, reading: MetricDirection): string {
   if (comparison.kind === 'unmeasured') return '';
   const { difference, interval, n } = comparison;
   const seeds = `${n} paired ${n === 1 ? 'seed' : 'seeds'}`;
@@ -43,7 +43,7 @@ function figures({ comparison }: Contest, reading: Reading): string {
 }
 
 /** How a contender stands to further references: `Among the other 3 references it beats 2, is behind 1.` */
-function standing(contests: readonly Contest[]): string {
+function standing(contests: readonly ComparisonRow[]): string {
   const among = (verdict: string) =>
     contests.filter(({ comparison }) => comparison.kind === 'measured' && comparison.verdict === verdict).length;
   const parts = [
@@ -58,7 +58,7 @@ function standing(contests: readonly Contest[]): string {
 }
 
 /** The lead contender's result against the strongest reference, and its standing among the others. */
-export function contestVerdict({ basis, contests }: Contests, reading: Reading): string | null {
+export function contestVerdict({ basis, contests }: ComparisonRows, reading: MetricDirection): string | null {
   const strongest = contests[0];
   if (!strongest) return null;
   const { contender } = strongest;

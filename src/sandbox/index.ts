@@ -5,10 +5,10 @@ export {
   type OutputFile,
   outputFolder,
   type ReadOnlyMount,
+  type RejectedEntry as StrangeEntry,
   type SandboxEnd,
   type SandboxLimits,
   type SandboxResult,
   type SandboxSpec,
-  type StrangeEntry,
 } from './spec.ts';
 export { describeSandbox, type SandboxCapability } from './systemRoot.ts';

@@ -15,7 +15,7 @@ import {
 } from './spec.ts';
 import type { SandboxCapability, SystemRoot } from './systemRoot.ts';
 
-export interface LauncherOrder {
+export interface LaunchSpec {
   /** Program and arguments; those that name one of `contents` become the number of a descriptor that holds it. */
   readonly command: readonly string[];
   readonly contents: Readonly<Record<string, string>>;
@@ -44,7 +44,7 @@ export interface LauncherOrder {
 /** File systems in memory hold this many entries beyond the files that are asked for. */
 const scratchInodes = 10_000;
 
-const writableFolders = ({ writable = [] }: SandboxSpec): LauncherOrder['writable'] =>
+const writableFolders = ({ writable = [] }: SandboxSpec): LaunchSpec['writable'] =>
   writable.map(({ source, maxBytes }) => ({ path: source, bytes: maxBytes }));
 
 const largestOutput = ({ output, writable = [] }: SandboxSpec): number =>
@@ -65,13 +65,13 @@ function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean,
 }
 
 /** @param stage an empty folder that everybody may enter; what is mounted on it is seen by the launcher alone. */
-export function sandboxOrder(
+export function sandboxLaunchSpec(
   spec: SandboxSpec,
   stage: string,
   capability: SandboxCapability,
   group: Cgroup | null,
   defences: Defences,
-): LauncherOrder {
+): LaunchSpec {
   const { limits, output } = spec;
   const maxFiles = output.maxFiles ?? defaultFiles;
   const scratchBytes = limits.scratchBytes ?? defaultScratchBytes;
@@ -121,12 +121,12 @@ const environmentOf = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
 /** The same program with this user's own rights. Paths inside become those of the host. */
-export function unsafeOrder(
+export function unsafeLaunchSpec(
   spec: SandboxSpec,
   work: string,
   capability: SandboxCapability,
   group: Cgroup | null,
-): LauncherOrder {
+): LaunchSpec {
   const places = [
     ...[...spec.readOnly, ...(spec.writable ?? [])].map(({ source, target }) => [target, source] as const),
     [outputFolder, work] as const,

@@ -11,7 +11,7 @@ import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSy
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../domain/errors.ts';
-import type { OutputFile, StrangeEntry } from './spec.ts';
+import type { OutputFile, RejectedEntry } from './spec.ts';
 
 /** Thrown when the launcher does not keep to its own language: a defect, or a damaged installation. */
 export class LauncherProtocolError extends AiraError {
@@ -56,7 +56,7 @@ export interface ReportHandlers {
 
 export class ReportReader {
   readonly files: OutputFile[] = [];
-  readonly strange: StrangeEntry[] = [];
+  readonly strange: RejectedEntry[] = [];
   /** Why the program could not be started. */
   unstartable: string | null = null;
   done = false;
@@ -164,8 +164,8 @@ const setId = 0o6000;
  *
  * @returns what was taken out.
  */
-export function makePlain(folder: string, above = ''): StrangeEntry[] {
-  return readdirSync(folder).flatMap((name): StrangeEntry[] => {
+export function makePlain(folder: string, above = ''): RejectedEntry[] {
+  return readdirSync(folder).flatMap((name): RejectedEntry[] => {
     const path = join(folder, name);
     const found = lstatSync(path);
     if (found.isDirectory()) return makePlain(path, `${above}${name}/`);

@@ -17,7 +17,7 @@ import type { Readable, Writable } from 'node:stream';
 import { RetryableError } from '../domain/errors.ts';
 import { type Clock, deferred, OutputLog, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { Cgroup } from './cgroups.ts';
-import { type LauncherOrder, sandboxOrder, unsafeOrder } from './order.ts';
+import { type LaunchSpec, sandboxLaunchSpec, unsafeLaunchSpec } from './order.ts';
 import { type Ended, makePlain, ReportReader } from './report.ts';
 import {
   type Defences,
@@ -87,8 +87,8 @@ export class Sandbox {
       if (capability.mode === 'sandboxed') chmodSync(work, 0o755);
       const order =
         capability.mode === 'unsafe'
-          ? unsafeOrder(spec, work, capability, group)
-          : sandboxOrder(spec, work, capability, group, defences);
+          ? unsafeLaunchSpec(spec, work, capability, group)
+          : sandboxLaunchSpec(spec, work, capability, group, defences);
       return await this.#supervise(spec, order, group, signal);
     } finally {
       rmSync(work, { recursive: true, force: true });
@@ -117,7 +117,7 @@ export class Sandbox {
 
   async #supervise(
     spec: SandboxSpec,
-    order: LauncherOrder,
+    order: LaunchSpec,
     group: Cgroup | null,
     signal: AbortSignal | undefined,
   ): Promise<SandboxResult> {

@@ -97,7 +97,7 @@ export interface SandboxResult {
   /** What lies in the output directory now. Empty unless it exited by itself. */
   readonly files: readonly OutputFile[];
   /** Entries that were left behind: links, devices, names or sizes that are not allowed. */
-  readonly strange: readonly StrangeEntry[];
+  readonly strange: readonly RejectedEntry[];
   /** It ran with the rights of this user, without a sandbox. */
   readonly unsafe: boolean;
 }
@@ -107,7 +107,7 @@ export interface OutputFile {
   readonly bytes: number;
 }
 
-export interface StrangeEntry {
+export interface RejectedEntry {
   readonly path: string;
   readonly kind: 'link' | 'fifo' | 'socket' | 'device' | 'linked' | 'large' | 'deep' | 'name' | 'other';
 }

@@ -12,7 +12,7 @@ import { elementaryChanges } from './difference.ts';
  * training is a job like any other: counted once, within a budget, resumable, audited.
  */
 
-export interface AttributionWish {
+export interface AttributionRequest {
   readonly node: NodeId;
   /** Relative to this node; without it to its first parent. */
   readonly against: NodeId | null;
@@ -49,7 +49,7 @@ function recordOf(records: readonly NodeRecord[], id: NodeId): NodeRecord {
  *
  * @throws PrerequisiteError for a node that is not there, was refused, has no parent, or does not differ.
  */
-export function planAttribution(reader: ArchiveReader, search: SearchId, wish: AttributionWish): AttributionPlan {
+export function planAttribution(reader: ArchiveReader, search: SearchId, wish: AttributionRequest): AttributionPlan {
   const spec = reader.searches.spec(search);
   const records = reader.records.nodes(search);
   const node = recordOf(records, wish.node);

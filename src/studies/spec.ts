@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { type AgentEntry, agentEntrySchema } from '../domain/agent.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { explain } from '../domain/explain.ts';
+import { formatZodError } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { isLocal } from '../domain/model.ts';
 import { budgetSchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
@@ -119,7 +119,7 @@ export function agentsOf(study: Study, arm: Arm): AgentEntry[] {
     const merged = withLiterature({ ...entry, ...(arm.set ?? {}) }, arm.name);
     const parsed = agentEntrySchema.safeParse(merged);
     if (parsed.success) return parsed.data;
-    const mistakes = explain(parsed.error, agentEntrySchema).join('; ');
+    const mistakes = formatZodError(parsed.error, agentEntrySchema).join('; ');
     throw new PrerequisiteError('study-arm', `arm "${arm.name}", agent "${entry.name}": ${mistakes}`, 'mend the arm');
   });
 }

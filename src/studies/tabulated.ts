@@ -3,7 +3,7 @@ import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { type NodeId, nodeId, searchIdSchema } from '../domain/ids.ts';
-import { describeCloseness, horizonOf, tooClose } from '../domain/memory.ts';
+import { describeNearDuplicate, findNearDuplicate, horizonOf } from '../domain/memory.ts';
 import { armsOf, isLocal, type LocalModelName } from '../domain/model.ts';
 import { byAge, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
 import { planSearch } from '../domain/plan.ts';
@@ -63,7 +63,7 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
   return spec;
 }
 
-export interface TabulatedSetting {
+export interface TabulatedOptions {
   readonly study: Study;
   readonly table: Table;
   /** A model of its own for each lane, since one that starts a process answers one question at a time. */
@@ -75,7 +75,7 @@ export interface TabulatedSetting {
 }
 
 /** All runs of a study on a table, in the study's order. The same study gives the same results (I5). */
-export async function runTabulated(setting: TabulatedSetting): Promise<RunResult[]> {
+export async function runTabulated(setting: TabulatedOptions): Promise<RunResult[]> {
   const { study, table, createModel, lanes, onRun, signal } = setting;
   const task = tableFacts(table).label;
   const plan = interleaved(study, [table]).map(({ arm, seed }) => ({
@@ -97,7 +97,7 @@ export async function runTabulated(setting: TabulatedSetting): Promise<RunResult
       }
       const look = (candidate: string) => table.look(candidate, seed);
       const runs = await simulate(spec, { models: models as Thinker['models'], look, signal });
-      const result = { arm: arm.name, task, seed, ...courseOf(runs) };
+      const result = { arm: arm.name, task, seed, ...trajectoryOf(runs) };
       results[index] = result;
       onRun(result);
       // A long run of cheap thoughts would otherwise leave no turn for signals and timers.
@@ -161,14 +161,14 @@ export function viewOf(self: AgentSpec, runs: Runs): View | null {
   return { ordinal, remaining, nodes: [...nodes, ...foreign(self, ordinal, runs)].sort(byAge), left: {} };
 }
 
-export interface SimulationParts {
+export interface SimulationDeps {
   readonly models: Thinker['models'];
   /** Answers what is known of a candidate. */
   readonly look: (candidate: string) => TableLook;
   readonly signal?: AbortSignal | undefined;
 }
 
-async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: SimulationParts) {
+async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: SimulationDeps) {
   const { models, look, signal } = parts;
   const topic = { task: spec.task, metric: spec.metric };
   const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, topic, models, signal });
@@ -195,9 +195,9 @@ async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: Sim
     } satisfies Attempt;
   }
   const remembered = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
-  const close = tooClose(candidate, remembered, self.novelty);
+  const close = findNearDuplicate(candidate, remembered, self.novelty);
   if (close) {
-    const message = describeCloseness(close, self.novelty);
+    const message = describeNearDuplicate(close, self.novelty);
     return {
       node: { ...made, candidate, status: 'duplicate', reason: 'duplicate', message },
       look: null,
@@ -215,7 +215,7 @@ async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: Sim
  * All attempts of all agents, in rounds: whatever an attempt may know of others was made in an earlier round, whichever
  * agents remember the ensemble.
  */
-export async function simulate(spec: SearchSpec, parts: SimulationParts): Promise<Map<AgentSpec, Attempt[]>> {
+export async function simulate(spec: SearchSpec, parts: SimulationDeps): Promise<Map<AgentSpec, Attempt[]>> {
   const runs = new Map<AgentSpec, Attempt[]>(spec.agents.map((self) => [self, []]));
   for (let going = true; going; ) {
     going = false;
@@ -234,7 +234,9 @@ export async function simulate(spec: SearchSpec, parts: SimulationParts): Promis
  * What a simulated search hands in, and would have handed in after each evaluation: the candidate with the best score
  * that it saw, the earlier among equals. Agents take turns in the order of the specification.
  */
-export function courseOf(runs: ReadonlyMap<AgentSpec, readonly Attempt[]>): Omit<RunResult, 'arm' | 'task' | 'seed'> {
+export function trajectoryOf(
+  runs: ReadonlyMap<AgentSpec, readonly Attempt[]>,
+): Omit<RunResult, 'arm' | 'task' | 'seed'> {
   const lanes = [...runs.values()].map((attempts) => attempts.filter(accepted));
   const longest = Math.max(0, ...lanes.map((lane) => lane.length));
   const order = Array.from({ length: longest }, (_, turn) => lanes.flatMap((lane) => lane[turn] ?? [])).flat();

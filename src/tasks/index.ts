@@ -6,4 +6,9 @@ export { dataSetNames } from './data/inspect.ts';
 export { type DataRecord, importedData } from './data/records.ts';
 export { scriptMemoryBytes } from './taskScripts.ts';
 export { listTasks, loadTask, profileOf, registeredTasks, registerTask } from './tasks.ts';
-export { type DesignPackage, runTrusted, start, type TrustedOptions } from './trustedModule.ts';
+export {
+  type DesignPackage,
+  pythonStart as start,
+  runTrustedModule as runTrusted,
+  type TrustedOptions,
+} from './trustedModule.ts';

@@ -19,7 +19,7 @@ import * as z from 'zod';
 import type { ExecEnd } from '../platform/index.ts';
 import { box, type Sandbox, type SandboxEnd } from '../sandbox/index.ts';
 
-export interface ScriptOrder {
+export interface ScriptOptions {
   /** Python and its arguments. */
   readonly argv: readonly [python: string, ...args: string[]];
   /** Where it starts, and may write; a temporary folder otherwise. */
@@ -52,7 +52,7 @@ const temporary = `${box}/tmp`;
 export const scriptMemoryBytes = (): number => Math.floor(totalmem() * 0.75);
 
 /** Runs a script to its end. @throws all that `Sandbox.run` throws. */
-export async function runTaskScript(sandbox: Sandbox, order: ScriptOrder): Promise<ScriptEnd> {
+export async function runTaskScript(sandbox: Sandbox, order: ScriptOptions): Promise<ScriptEnd> {
   const work = mkdtempSync(join(tmpdir(), 'aira-script-'));
   try {
     const [out, scratch] = [join(work, 'out'), join(work, 'tmp')];
@@ -89,7 +89,7 @@ export async function runTaskScript(sandbox: Sandbox, order: ScriptOrder): Promi
   }
 }
 
-const reasons = ({ seconds, memoryBytes }: ScriptOrder): Readonly<Record<Exclude<SandboxEnd, 'exited'>, string>> => ({
+const reasons = ({ seconds, memoryBytes }: ScriptOptions): Readonly<Record<Exclude<SandboxEnd, 'exited'>, string>> => ({
   timeout: `did not end within ${seconds} s`,
   oom: `took more than ${Math.round(memoryBytes / 2 ** 20)} MB of memory`,
   flooded: 'wrote more text than is read',
@@ -100,7 +100,7 @@ const reasons = ({ seconds, memoryBytes }: ScriptOrder): Readonly<Record<Exclude
 /** The paths that a script needs, outermost only (T1, T2). */
 function shownPaths(
   argv: readonly string[],
-  { cwd, reads: further = [] }: ScriptOrder,
+  { cwd, reads: further = [] }: ScriptOptions,
 ): { reads: string[]; writes: string[] } {
   const reads = further.filter((path) => existsSync(path));
   const writes = cwd === undefined ? [] : [cwd];
@@ -137,7 +137,7 @@ function taskDirectory(settings: string): string[] {
 }
 
 /** The arguments with another secret in place of the laboratory's (T3). */
-function withDrawnSecret(argv: ScriptOrder['argv'], work: string): ScriptOrder['argv'] {
+function withDrawnSecret(argv: ScriptOptions['argv'], work: string): ScriptOptions['argv'] {
   const [python, ...args] = argv;
   const at = args.indexOf(secretFlag);
   const path = args[at + 1];

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import * as z from 'zod';
-import { layeringSchema } from '../domain/architecture.ts';
+import { stackSpecSchema } from '../domain/architecture.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { explain, nearest } from '../domain/explain.ts';
+import { formatZodError, nearest } from '../domain/explain.ts';
 import {
   type Brief,
   briefSchema,
@@ -34,7 +34,7 @@ const designSchema = z.strictObject({
 const metadataSchema = z.looseObject({
   metric_lower_is_better: z.boolean(),
   logging_info: z.looseObject({ name: z.string().min(1), metric: z.string().min(1) }),
-  compose: layeringSchema.optional(),
+  compose: stackSpecSchema.optional(),
   design: designSchema.optional(),
   profiles: z
     .record(z.string().min(1), profileSchema)
@@ -150,7 +150,11 @@ export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoot
   }
   const parsed = metadataSchema.safeParse(raw);
   if (!parsed.success) {
-    throw malformed(path, [...explain(parsed.error, metadataSchema), ...mistypedKeys(raw)].join('; '), parsed.error);
+    throw malformed(
+      path,
+      [...formatZodError(parsed.error, metadataSchema), ...mistypedKeys(raw)].join('; '),
+      parsed.error,
+    );
   }
   const { logging_info: info, metric_lower_is_better, compose, design, profiles } = parsed.data;
   requireOwnName(path, info.name, directory);

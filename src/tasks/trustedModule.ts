@@ -6,7 +6,7 @@ import type { Sandbox, SandboxEnd } from '../sandbox/index.ts';
 import { runTaskScript } from './taskScripts.ts';
 
 /** `-I` leaves out PYTHONPATH, the working directory and the user's packages; the library's folder is named instead. */
-export const start = (library: string, module: string): string[] => [
+export const pythonStart = (library: string, module: string): string[] => [
   '-I',
   '-c',
   'import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)',
@@ -29,7 +29,7 @@ export interface DesignPackage {
 }
 
 /** The end of a trusted verb. */
-export interface Said {
+export interface ModuleEnd {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -52,14 +52,14 @@ export interface TrustedOptions {
 const longestText = 2 ** 22;
 
 /** Runs a trusted verb with an environment of nothing but what it needs (I7). @throws SandboxStartError. */
-export function runTrusted(
+export function runTrustedModule(
   python: string,
   design: DesignPackage,
   args: readonly string[],
   { seconds, signal, sandbox, memoryBytes, env: further, onOutput }: TrustedOptions,
-): Promise<Said> {
+): Promise<ModuleEnd> {
   const cancellable = signal ? { signal } : {};
-  const call = [...start(design.folder, design.module), ...args];
+  const call = [...pythonStart(design.folder, design.module), ...args];
   if (design.byOthers) {
     if (!sandbox || memoryBytes === undefined) throw new TerminalError('sandbox', 'scripts of others need a sandbox');
     return runTaskScript(sandbox, { argv: [python, ...call], seconds, memoryBytes, ...cancellable });

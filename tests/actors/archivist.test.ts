@@ -18,7 +18,7 @@ import {
 import type { Job } from '../../src/domain/evaluation.ts';
 import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { Archive } from '../../src/memory/archive.ts';
-import { patienceMs } from '../../src/memory/ensemble.ts';
+import { silenceLimitMs } from '../../src/memory/ensemble.ts';
 import { newToken } from '../../src/platform/seal.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
 import { everything, laboratory, quiet, rawConnection, until } from '../bus/support.ts';
@@ -201,9 +201,9 @@ describe('an agent', () => {
     await join(own);
     await join(own);
     await expect(join(other)).rejects.toMatchObject({ code: 'agent-held', remedy: expect.stringContaining('--home') });
-    clock.advance(patienceMs - 1);
+    clock.advance(silenceLimitMs - 1);
     await as('agent').ask('agent-view', { search, agent: walker, ordinal: 1 }, { token: own });
-    clock.advance(patienceMs - 1);
+    clock.advance(silenceLimitMs - 1);
     await expect(join(other)).rejects.toMatchObject({ code: 'agent-held' });
     clock.advance(1);
     await join(other);

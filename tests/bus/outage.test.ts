@@ -49,7 +49,7 @@ describe('when the server is killed and comes back', () => {
       return 'ack';
     });
     await worker.consumeEvents({ from: 'all' }, (each) => void events.push((each as { seed: number }).seed));
-    await archive.watchSigns((sign) => void signs.push(sign));
+    await archive.watchHeartbeats((sign) => void signs.push(sign));
     const claims = { 'job-claim': () => ({ go: true, reason: 'wanted' }) } as unknown as Handlers;
     await archive.serve(claims);
     await archive.publishEvent(event(1));
@@ -126,7 +126,7 @@ describe('when the server is killed and comes back', () => {
     const signs: Sign[] = [];
     // Stopped first, so that both wait for its answer when it dies.
     process.kill(server.pid, 'SIGSTOP');
-    const watching = listener.watchSigns((heard) => void signs.push(heard));
+    const watching = listener.watchHeartbeats((heard) => void signs.push(heard));
     const serving = answerer.serve({ 'search-name': () => ({ search: 'again-1' }) } as unknown as Handlers);
     await kill();
     await restart();
@@ -148,7 +148,7 @@ describe('when the server is killed and comes back', () => {
   it('who was subscribing when it died, and is closed before it is back, is told so', async () => {
     const listener = await lab.bus(server, { limits });
     process.kill(server.pid, 'SIGSTOP');
-    const watching = listener.watchSigns(() => undefined).catch((thrown: unknown) => thrown);
+    const watching = listener.watchHeartbeats(() => undefined).catch((thrown: unknown) => thrown);
     await kill();
     await listener.close();
     expect(await watching).toMatchObject({ code: 'bus-closed' });
@@ -160,7 +160,7 @@ describe('when the server is killed and comes back', () => {
     const leaving = await lab.bus(server, { limits });
     await leaving.consumeResults('archive', () => 'ack');
     await leaving.serve({} as Handlers);
-    await leaving.watchSigns(() => undefined);
+    await leaving.watchHeartbeats(() => undefined);
     const taking = leaving.takeJob('cpu', { expiresMs: 600_000 });
     await kill();
     await leaving.close();

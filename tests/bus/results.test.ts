@@ -252,7 +252,7 @@ describe('events', () => {
 describe('signs of life', () => {
   it('reach those who listen, and what is none reaches nobody', async () => {
     const seen: Sign[] = [];
-    const watcher = await bus.watchSigns((sign) => void seen.push(sign));
+    const watcher = await bus.watchHeartbeats((sign) => void seen.push(sign));
     const speaker = await lab.bus(server);
     const worker = workerStateSchema.parse({
       worker: 'worker-1',

@@ -5,7 +5,7 @@ import { ranked } from '../../src/agents/models/model.ts';
 import { lessonForm, proposalForms } from '../../src/agents/operators/answers.ts';
 import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
 import { requests } from '../../src/domain/messages.ts';
-import { usualPatience } from '../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../src/llm/stream.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';
 import { bench } from '../llm/support.ts';
@@ -53,7 +53,7 @@ describe('A3 a review that is no review ends nothing', () => {
     });
     const spec = agentSpec({ model: 'openai/gpt-5.6-luna', scaffold: { kind: 'greedy', drafts: 1 } });
     const { chat } = bench(server, {
-      patience: usualPatience,
+      patience: defaultTimeouts,
       spec: searchSpec({ agents: [spec], space: space16 }),
     });
     const view = viewOf([viewNode(1, { fitness: 0.5, candidate: canonicalText(parseArchitecture('8mA+8M')) })]);

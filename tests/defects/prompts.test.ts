@@ -8,7 +8,7 @@ import { canonicalText, parseArchitecture } from '../../src/domain/architecture.
 import { purposeSchema } from '../../src/domain/call.ts';
 import { NativeWorker } from '../../src/evaluators/index.ts';
 import { readAnswer } from '../../src/llm/chat.ts';
-import { usualPatience } from '../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../src/llm/stream.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';
 import { manualOptions, standInCommand, standInJob } from '../evaluators/support/jobs.ts';
 import { ManualTime } from '../evaluators/support/manualTime.ts';
@@ -114,7 +114,7 @@ describe('D16 equal searches send equal bytes', () => {
       const server = await startLlmServer({ brain: proposer });
       const spec = agentSpec({ model: 'anthropic/claude-haiku-5-5', scaffold: { kind: 'greedy', drafts: 1 } });
       const { chat } = bench(server, {
-        patience: usualPatience,
+        patience: defaultTimeouts,
         spec: searchSpec({ agents: [spec], space: space16 }),
       });
       const topic = { task: 'compose-mad-3p', metric: 'accuracy' };

@@ -9,13 +9,13 @@ import fc from 'fast-check';
 import { distance as levenshtein } from 'fastest-levenshtein';
 import { describe, expect, it } from 'vitest';
 import { knobsOf, skeleton } from '../../src/agents/models/tuner/tuner.ts';
-import { edited, programForms } from '../../src/agents/operators/programs/answers.ts';
+import { applyEdits, programForms } from '../../src/agents/operators/programs/answers.ts';
 import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
 import { givenAway } from '../../src/audit/secrets.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { shortCandidate } from '../../src/domain/candidate.ts';
-import { explain, nearest } from '../../src/domain/explain.ts';
-import { editsBelow, type Known, tooClose } from '../../src/domain/memory.ts';
+import { formatZodError, nearest } from '../../src/domain/explain.ts';
+import { editsBelow, findNearDuplicate, type Known } from '../../src/domain/memory.ts';
 import { modelSchema } from '../../src/domain/model.ts';
 import { parseProgram, programInSpace } from '../../src/domain/program.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
@@ -135,10 +135,10 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
         ['a'.repeat(65_536), 'a'.repeat(32_000)],
         ['ab'.repeat(32_768), `${'ab'.repeat(10_000)}aa`],
       ],
-      ([text = '', search = '']) => edited({ 'a.py': text }, [{ file: 'a.py', search, replace: '' }]),
+      ([text = '', search = '']) => applyEdits({ 'a.py': text }, [{ file: 'a.py', search, replace: '' }]),
     ),
     on([200], (count) =>
-      edited(
+      applyEdits(
         { 'a.py': 'a' },
         Array.from({ length: count }, () => ({ file: 'a.py', search: 'a', replace: `a${'b'.repeat(150_000)}` })),
       ),
@@ -157,14 +157,14 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(megabyte, (text) => parseProgram(text)),
   ],
   'domain/memory.ts': [
-    on([10, 512], (distance) => tooClose(shuffled, crowd.slice(0, 1), { distance })),
-    on([512], () => tooClose(shuffled, crowd, { distance: 512 })),
+    on([10, 512], (distance) => findNearDuplicate(shuffled, crowd.slice(0, 1), { distance })),
+    on([512], () => findNearDuplicate(shuffled, crowd, { distance: 512 })),
   ],
   'domain/explain.ts': [
     on(megabyte, (text) => nearest(text, ['budget', 'agents'])),
     on([Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`key ${at}`, 1]))], (file) => {
       const parsed = searchFileSchema.safeParse(file);
-      return parsed.error && explain(parsed.error, searchFileSchema);
+      return parsed.error && formatZodError(parsed.error, searchFileSchema);
     }),
   ],
   'domain/model.ts': [on(kilobytes64, (text) => modelSchema.safeParse(`bandit/[${text}]`))],

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { agentEntrySchema } from '../../src/domain/agent.ts';
-import { explain } from '../../src/domain/explain.ts';
+import { formatZodError } from '../../src/domain/explain.ts';
 import { armsOf, chatArms, isBandit, isLocal, modelSchema, splitModel } from '../../src/domain/model.ts';
 
 const read = (given: object) =>
   agentEntrySchema.safeParse({ name: 'one', model: 'local/random', scaffold: 'greedy', ...given });
 const wrong = (given: object): string[] => {
   const result = read(given);
-  return result.success ? [] : explain(result.error, agentEntrySchema);
+  return result.success ? [] : formatZodError(result.error, agentEntrySchema);
 };
 const compatible = { model: 'compatible/qwen3:8b', baseUrl: 'http://localhost:11434/v1' };
 
@@ -96,7 +96,7 @@ describe('an agent', () => {
 describe('what an agent may read', () => {
   const literature = (stated: unknown, model = 'anthropic/claude-opus-5-5') => {
     const parsed = read({ model, literature: stated });
-    return parsed.success ? parsed.data.literature : explain(parsed.error, agentEntrySchema)[0];
+    return parsed.success ? parsed.data.literature : formatZodError(parsed.error, agentEntrySchema)[0];
   };
 
   it('is decided in full by a word', () => {

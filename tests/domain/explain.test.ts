@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { explain, nearest } from '../../src/domain/explain.ts';
+import { formatZodError, nearest } from '../../src/domain/explain.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
 
 const good = {
@@ -10,7 +10,7 @@ const good = {
 
 const mistakes = (file: unknown): string[] => {
   const parsed = searchFileSchema.safeParse(file);
-  return parsed.success ? [] : explain(parsed.error, searchFileSchema);
+  return parsed.success ? [] : formatZodError(parsed.error, searchFileSchema);
 };
 
 describe('a search file', () => {

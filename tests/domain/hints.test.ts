@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseArchitecture, primitives } from '../../src/domain/architecture.ts';
-import { concerns, describeHint, type Hint, hintFit, hintSchema, stretched } from '../../src/domain/hints.ts';
+import { appliesTo, describeHint, type Hint, hintFit, hintSchema, stretched } from '../../src/domain/hints.ts';
 
 const degree = (layers: string, hint: Hint) => hintFit(parseArchitecture(layers), hint);
 const share = (primitive: 'M' | 'mA' | 'Mb', of: 'layers' | 'mixers', low: number, high = low): Hint => ({
@@ -66,12 +66,12 @@ describe('a hint', () => {
 
   it('concerns only spaces that offer what it speaks of, and a choice', () => {
     const two = { kind: 'stack' as const, layers: 16, primitives: ['M', 'mA'] as ('M' | 'mA')[] };
-    expect(concerns({ kind: 'spread', primitive: 'Mb' }, two)).toBe(false);
+    expect(appliesTo({ kind: 'spread', primitive: 'Mb' }, two)).toBe(false);
     // Without Mamba all mixers are attention: a share of the mixers is no choice.
-    expect(concerns(share('mA', 'mixers', 0.125), two)).toBe(false);
-    expect(concerns(share('mA', 'layers', 0.3), two)).toBe(true);
-    expect(concerns({ kind: 'pattern', layers: '2mA+4M' }, two)).toBe(true);
-    expect(concerns({ kind: 'pattern', layers: '2mA+4Mb' }, two)).toBe(false);
+    expect(appliesTo(share('mA', 'mixers', 0.125), two)).toBe(false);
+    expect(appliesTo(share('mA', 'layers', 0.3), two)).toBe(true);
+    expect(appliesTo({ kind: 'pattern', layers: '2mA+4M' }, two)).toBe(true);
+    expect(appliesTo({ kind: 'pattern', layers: '2mA+4Mb' }, two)).toBe(false);
   });
 
   const anyHint: fc.Arbitrary<Hint> = fc.oneof(

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import type { Outcome } from '../../src/domain/evaluation.ts';
 import { buildTable, readTable, Table } from '../../src/evaluators/index.ts';
-import { allArchitectures, type BuildSetting, tableText } from '../../src/evaluators/tabular/table.ts';
+import { allArchitectures, type BuildOptions, tableText } from '../../src/evaluators/tabular/table.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { measurement } from '../support/specs.ts';
 import { plantedTable, provenance, smallSpace } from '../support/table.ts';
@@ -21,7 +21,7 @@ function counting(overrides: (candidate: string, seed: number) => Outcome | unde
   return { asked, train };
 }
 
-function setting(path: string, train: BuildSetting['train'], changes: Partial<BuildSetting> = {}): BuildSetting {
+function setting(path: string, train: BuildOptions['train'], changes: Partial<BuildOptions> = {}): BuildOptions {
   return {
     ...{ path, provenance: provenance(), seeds: [1, 2], train, clock: manualClock() },
     ...{ onProgress: () => {}, signal: new AbortController().signal },

@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseArchitecture, primitives } from '../../src/domain/architecture.ts';
-import { concerns, hintFit, stretched } from '../../src/domain/hints.ts';
+import { appliesTo, hintFit, stretched } from '../../src/domain/hints.ts';
 import { corpusDirectory, indexedDocumentSchema, loadCorpus, noteDocument } from '../../src/literature/corpus.ts';
 import { temporaryFolder } from '../support/home.ts';
 
@@ -84,7 +84,7 @@ describe('the notes that come with Aira', () => {
     ].map((text) => stretched(parseArchitecture(text), 16));
     for (const { id, hints } of hinted) {
       for (const hint of hints) {
-        expect(concerns(hint, space), id).toBe(true);
+        expect(appliesTo(hint, space), id).toBe(true);
         const fits = probes.map((probe) => hintFit(probe, hint));
         expect(Math.max(...fits), `${id}: ${JSON.stringify(hint)}`).toBeGreaterThan(0.75);
         expect(Math.min(...fits), `${id}: ${JSON.stringify(hint)}`).toBeLessThan(0.75);

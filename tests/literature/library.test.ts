@@ -2,8 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { itemSchema, type LiteratureQuery } from '../../src/domain/literature.ts';
 import { loadCorpus } from '../../src/literature/corpus.ts';
 import { MalformedAnswerError, OfflineError } from '../../src/literature/http/errors.ts';
-import { Library, type LibrarySetting } from '../../src/literature/library.ts';
-import { notesRetriever, type OnlineSetting, openLibrary } from '../../src/literature/openLibrary.ts';
+import { Library, type LibraryOptions } from '../../src/literature/library.ts';
+import { notesRetriever, type OnlineOptions, openOnlineLibrary } from '../../src/literature/openLibrary.ts';
 import type { OnlineSource } from '../../src/literature/sources/source.ts';
 import { textCap } from '../../src/literature/text.ts';
 import { temporaryFolder } from '../support/home.ts';
@@ -11,7 +11,7 @@ import { documentOf, listeningLog, ManualTime, service } from './support.ts';
 
 const corpus = loadCorpus();
 
-function libraryOf(more: Partial<LibrarySetting> = {}) {
+function libraryOf(more: Partial<LibraryOptions> = {}) {
   const { log, lines } = listeningLog();
   const library = new Library({ corpus, log, ...more });
   onTestFinished(() => library.close());
@@ -222,7 +222,7 @@ describe('beside the notes', () => {
 });
 
 describe('the whole library', () => {
-  const opened = async (more: Partial<OnlineSetting> = {}) => {
+  const opened = async (more: Partial<OnlineOptions> = {}) => {
     const time = new ManualTime();
     const feed = (id: string) =>
       `<feed><entry><id>http://arxiv.org/abs/${id}v1</id><published>2024-01-01</published><title>Zebra ${id}</title><summary>stripes</summary></entry></feed>`;
@@ -230,7 +230,7 @@ describe('the whole library', () => {
     const silent = await service(time, (_, response) => response.writeHead(503).end());
     const bases = { arxiv: arxiv.url, semanticScholar: silent.url, openAlex: silent.url, github: silent.url };
     const { log, lines } = listeningLog();
-    const setting: OnlineSetting = {
+    const setting: OnlineOptions = {
       cacheDirectory: temporaryFolder(),
       userAgent: 'aira/test',
       keys: {},
@@ -242,8 +242,8 @@ describe('the whole library', () => {
       bases,
       ...more,
     };
-    const open = (changes: Partial<OnlineSetting> = {}) => {
-      const library = openLibrary({ ...setting, ...changes });
+    const open = (changes: Partial<OnlineOptions> = {}) => {
+      const library = openOnlineLibrary({ ...setting, ...changes });
       onTestFinished(() => library.close());
       return library;
     };

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { literatureCache, readingRoom } from '../../src/literature/openLibrary.ts';
+import { literatureCache, retrievers } from '../../src/literature/openLibrary.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { json, listeningLog, ManualTime, service } from './support.ts';
 
@@ -14,7 +14,7 @@ async function room(given: { offline?: boolean; environment?: Record<string, str
   const code = await service(time, (_, response) => json(response, { total_count: 0, items: [] }));
   const cache = temporaryFolder();
   const { log, lines } = listeningLog();
-  const opened = readingRoom({
+  const opened = retrievers({
     environment: { XDG_CACHE_HOME: cache, ...given.environment },
     ...{ version: '9.9.9', offline: given.offline ?? false, clock: time, timers: time, log },
     bases: { arxiv: arxiv.url, semanticScholar: papers.url, openAlex: papers.url, github: code.url },

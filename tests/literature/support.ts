@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { IndexedDocument } from '../../src/literature/corpus.ts';
-import { type ClientSetting, LiteratureClient } from '../../src/literature/http/client.ts';
+import { type ClientOptions, LiteratureClient } from '../../src/literature/http/client.ts';
 import { ResponseCache } from '../../src/literature/http/responseCache.ts';
 import type { Clock, Timers } from '../../src/platform/timers.ts';
 import { temporaryFolder } from '../support/home.ts';
@@ -106,7 +106,7 @@ export const json = (response: ServerResponse, value: unknown, headers: Record<s
   response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 };
 
-export function clientOf(time: ManualTime, overrides: Partial<ClientSetting> = {}) {
+export function clientOf(time: ManualTime, overrides: Partial<ClientOptions> = {}) {
   const { log, lines } = listeningLog();
   const directory = temporaryFolder();
   const client = new LiteratureClient({

@@ -9,8 +9,8 @@ import type { ChatRequest } from '../../src/llm/chat.ts';
 import { type CallLedger, Gateway, type Question } from '../../src/llm/gateway.ts';
 import { type Keyring, keyring, providersOf } from '../../src/llm/keys.ts';
 import { loadPrices } from '../../src/llm/prices.ts';
-import { usualRetries } from '../../src/llm/retry.ts';
-import type { Patience } from '../../src/llm/stream.ts';
+import { defaultRetries } from '../../src/llm/retry.ts';
+import type { Timeouts } from '../../src/llm/stream.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { systemTimers, type Timers } from '../../src/platform/timers.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
@@ -56,7 +56,7 @@ export function instantTimers(): Timers & { readonly waits: number[] } {
 }
 
 /** For tests of silence, one question at a time: short enough to wait for. */
-export const patience: Patience = { firstMs: 400, betweenMs: 400, totalMs: 5000 };
+export const patience: Timeouts = { firstMs: 400, betweenMs: 400, totalMs: 5000 };
 
 export interface Bench {
   readonly gateway: Gateway;
@@ -80,7 +80,7 @@ export function bench(
     replay?: string;
     ledger?: (ledger: CallLedger) => CallLedger;
     prices?: string;
-    patience?: Patience;
+    patience?: Timeouts;
     notice?: (line: string) => void;
   } = {},
 ): Bench {
@@ -112,7 +112,7 @@ export function bench(
     ledger: given.ledger?.(ledger) ?? ledger,
     prices: loadPrices(given.prices),
     redact: keys.redact,
-    retries: usualRetries,
+    retries: defaultRetries,
     ids: () => `${home}-${++id}`.slice(-60),
     ...(given.notice ? { notice: given.notice } : {}),
   });

@@ -11,7 +11,7 @@ import { type Rng, rngFor } from '../../src/domain/rng.ts';
 import { scaffoldKinds } from '../../src/domain/scaffold.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
-import { patienceMs } from '../../src/memory/ensemble.ts';
+import { silenceLimitMs } from '../../src/memory/ensemble.ts';
 import { simulate } from '../../src/studies/tabulated.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
@@ -114,7 +114,7 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
     if (queue.length > 0) record();
     else {
       expect(away !== null && leaving?.silently, 'deadlock').toBe(true);
-      clock.advance(patienceMs);
+      clock.advance(silenceLimitMs);
     }
     stuck = 0;
   }

@@ -6,7 +6,7 @@ import { candidateText } from '../../src/domain/candidate.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { Table } from '../../src/evaluators/index.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
-import { courseOf, simulate } from '../../src/studies/tabulated.ts';
+import { simulate, trajectoryOf } from '../../src/studies/tabulated.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 import { plantedTable } from '../support/table.ts';
@@ -129,7 +129,7 @@ describe('a simulated search', () => {
         },
       );
     expect(await run(3)).toEqual(await run(3));
-    expect(courseOf(await run(3))).not.toEqual(courseOf(await run(4)));
+    expect(trajectoryOf(await run(3))).not.toEqual(trajectoryOf(await run(4)));
   });
 
   it('hands in what it saw to be best, and is judged by trainings that it did not see', async () => {
@@ -138,7 +138,7 @@ describe('a simulated search', () => {
       agents: [agentSpec({ name: 'one', evaluations: 6 }), agentSpec({ name: 'two', evaluations: 3 })],
     });
     const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, 1) });
-    const { course, candidate, worth, evaluated } = courseOf(runs);
+    const { course, candidate, worth, evaluated } = trajectoryOf(runs);
     expect(evaluated).toBe(9);
     expect(course).toHaveLength(9);
     const shown = [...runs.values()].flat().map(({ node, look }) => ({ node, look }));
@@ -157,7 +157,7 @@ describe('a simulated search', () => {
     const tiny = new Table(plantedTable({ layers: 1, primitives: [...primitives] }));
     const spec = searchSpec({ space: { kind: 'stack', ...tiny.file.space }, agents: [agentSpec({ evaluations: 5 })] });
     const runs = await simulate(spec, { models, look: (candidate) => tiny.look(candidate, 1) });
-    const { evaluated, rejected, duplicate } = courseOf(runs);
+    const { evaluated, rejected, duplicate } = trajectoryOf(runs);
     expect(evaluated).toBe(3);
     expect(rejected + duplicate).toBe(5 * 4 + 20 - 3);
   });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { explain } from '../../src/domain/explain.ts';
+import { formatZodError } from '../../src/domain/explain.ts';
 import { agentsOf, type Study, searchFileOf, studyJsonSchema, studySchema } from '../../src/studies/index.ts';
 import { comparedPairs } from '../../src/studies/spec.ts';
 
@@ -17,7 +17,7 @@ const base = {
 const study = (changes: object = {}): Study => studySchema.parse({ ...base, ...changes });
 const mistakes = (changes: object): string => {
   const parsed = studySchema.safeParse({ ...base, ...changes });
-  return parsed.success ? '' : explain(parsed.error, studySchema).join('; ');
+  return parsed.success ? '' : formatZodError(parsed.error, studySchema).join('; ');
 };
 const agents = (changes: object) => {
   const parsed = study(changes);

@@ -1,9 +1,9 @@
-import { type Layering, type Primitive, primitives } from '../../src/domain/architecture.ts';
+import { type Primitive, primitives, type StackSpec } from '../../src/domain/architecture.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { type TableFile, tableSchema } from '../../src/evaluators/index.ts';
 import { allArchitectures, type TableProvenance } from '../../src/evaluators/tabular/table.ts';
 
-export const smallSpace: Layering = { layers: 3, primitives: [...primitives] };
+export const smallSpace: StackSpec = { layers: 3, primitives: [...primitives] };
 
 export function provenance(overrides: Partial<TableProvenance> = {}): TableProvenance {
   return {
@@ -19,7 +19,7 @@ const worth: Record<Primitive, number> = { M: 0, mA: 0.1, Mb: 0.15 };
  * A table with a known landscape: layers are worth more the earlier they come, an attention layer after a Mamba layer is
  * worth extra, and seeds move a score by up to `noise` to either side.
  */
-export function plantedTable(space: Layering = smallSpace, seeds = 4, noise = 0.02): TableFile {
+export function plantedTable(space: StackSpec = smallSpace, seeds = 4, noise = 0.02): TableFile {
   const value = (candidate: string) =>
     candidate.split(' ').reduce((sum, layer, index, layers) => {
       const pair = layer === 'mA' && layers[index - 1] === 'Mb' ? 0.2 : 0;

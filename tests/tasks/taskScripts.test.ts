@@ -22,7 +22,7 @@ import { findPython } from '../../src/platform/toolchain.ts';
 import { probeSandbox, Sandbox } from '../../src/sandbox/index.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
 import { contentOf } from '../../src/tasks/content.ts';
-import { runTaskScript, type ScriptOrder } from '../../src/tasks/taskScripts.ts';
+import { runTaskScript, type ScriptOptions } from '../../src/tasks/taskScripts.ts';
 import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
@@ -42,7 +42,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 let folders = 0;
 
 /** Runs a text as prepare.py of a task, in a sandbox of its own; answers how it ended and where it wrote. */
-async function run(text: string, more: Partial<ScriptOrder> = {}, where = sandbox) {
+async function run(text: string, more: Partial<ScriptOptions> = {}, where = sandbox) {
   folders += 1;
   const place = join(root, String(folders));
   const [task, out, secret] = ['task', 'out', 'secret'].map((name) => join(place, name)) as [string, string, string];

@@ -9,7 +9,7 @@ import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
 import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
 import { type Logger, pause, type Timers } from '../../platform/index.ts';
-import { type Broken, held, kept, patiently } from '../running.ts';
+import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../running.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
 export type Think = (input: {
@@ -21,7 +21,7 @@ export type Think = (input: {
   signal: AbortSignal;
 }) => Promise<Thought>;
 
-export interface AgentParts {
+export interface AgentDeps {
   readonly search: SearchId;
   readonly name: AgentName;
   /** Proves that this process is the one that joined as the agent. */
@@ -50,7 +50,7 @@ interface Context {
 }
 
 /** A node has an outcome or was refused, or the search has moved on. */
-type AgentEvent = { type: 'NEWS'; about: readonly string[] } | { type: 'STOP' } | Broken;
+type AgentEvent = { type: 'NEWS'; about: readonly string[] } | { type: 'STOP' } | SubscriptionFailed;
 
 /** A view, or why there is none now. */
 type Looked = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
@@ -72,7 +72,7 @@ const endOf = (code: AgentEnd['code'], reason: string): AgentEnd => ({ code, rea
 const isSearchClosed = (error: unknown): boolean => error instanceof BudgetError && error.code === 'search-closed';
 
 /** With half a minute's rest after each, a provider may be away for about ten minutes before its agents give up. */
-const mostTroubles = 20;
+const maxConsecutiveFailures = 20;
 
 /**
  * An agent: one searcher of an ensemble.
@@ -86,7 +86,7 @@ const mostTroubles = 20;
  * G3. It waits for news of the results that its next decision must know, never for its own latest proposal.
  * G4. It says that it ends before it does, unless it was told to: others may be waiting for its attempts.
  */
-export function agentMachine({ search, name, token, bus, think, timers, log }: AgentParts) {
+export function agentMachine({ search, name, token, bus, think, timers, log }: AgentDeps) {
   const announce = (state: AgentState['state'], note = ''): void =>
     bus.announceAgent({ search, agent: name, state, note: note.slice(0, 200) });
 
@@ -101,7 +101,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
     const changed: ViewNode[] = [];
     for (;;) {
       const request = { search, agent: name, ordinal, ...since, from: changed.length };
-      const reply = await patiently(() => bus.ask('agent-view', request, { token }), retrying(signal));
+      const reply = await retryTransient(() => bus.ask('agent-view', request, { token }), retrying(signal));
       if (reply.state !== 'ready') return reply;
       changed.push(...reply.view.nodes);
       if (!reply.more) {
@@ -113,7 +113,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
   return setup({
     types: { context: {} as Context, events: {} as AgentEvent },
     actors: {
-      listen: kept<AgentEvent>(
+      listen: subscriptionActor<AgentEvent>(
         (send) =>
           bus.consumeEvents({ search, from: 'new' }, (event) => {
             if (event.kind === 'node-evaluated' || event.kind === 'node-failed') {
@@ -124,13 +124,13 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         { timers, log },
       ),
       join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) =>
-        patiently(() => bus.ask('agent-join', { search, agent: name }, { token }), retrying(signal)),
+        retryTransient(() => bus.ask('agent-join', { search, agent: name }, { token }), retrying(signal)),
       ),
       look: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
         look(input, signal),
       ),
       retire: fromPromise(({ input, signal }: { input: AgentEnd; signal: AbortSignal }) =>
-        patiently(() => bus.ask('agent-retire', { search, agent: name, ...input }, { token }), retrying(signal)),
+        retryTransient(() => bus.ask('agent-retire', { search, agent: name, ...input }, { token }), retrying(signal)),
       ),
       /** One try: the archive may be ending too. */
       leave: fromPromise(({ input }: { input: AgentEnd }) =>
@@ -148,7 +148,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         async ({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) => {
           const submit = (thought: Thought) => {
             const request = { search, agent: name, ordinal: input.ordinal, ...thought };
-            return patiently(() => bus.ask('agent-submit', request, { token }), retrying(signal));
+            return retryTransient(() => bus.ask('agent-submit', request, { token }), retrying(signal));
           };
           // A proposal that does not fit a message is an attempt like others (I8): it loses what it can do without.
           let failure: unknown;
@@ -251,7 +251,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         entry: ({ context }) => announce('thinking', `attempt ${context.ordinal}`),
         invoke: {
           src: 'think',
-          input: ({ context }) => ({ joined: held(context.joined), view: held(context.view) }),
+          input: ({ context }) => ({ joined: assertPresent(context.joined), view: assertPresent(context.view) }),
           onDone: { target: 'submitting', actions: assign({ thought: ({ event }) => event.output, troubles: 0 }) },
           onError: [
             {
@@ -263,7 +263,8 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
               }),
             },
             {
-              guard: ({ context, event }) => event.error instanceof RetryableError && context.troubles < mostTroubles,
+              guard: ({ context, event }) =>
+                event.error instanceof RetryableError && context.troubles < maxConsecutiveFailures,
               target: 'resting',
               actions: [assign({ troubles: ({ context }) => context.troubles + 1 }), 'keepError'],
             },
@@ -285,7 +286,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         entry: ({ context }) => announce('submitting', `${context.thought?.operator ?? ''} ${context.ordinal}`),
         invoke: {
           src: 'submit',
-          input: ({ context }) => ({ ordinal: context.ordinal, thought: held(context.thought) }),
+          input: ({ context }) => ({ ordinal: context.ordinal, thought: assertPresent(context.thought) }),
           onDone: [
             {
               guard: ({ event }) => event.output.verdict === 'accepted' || event.output.node !== null,
@@ -306,7 +307,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       retiring: {
         invoke: {
           src: 'retire',
-          input: ({ context }) => held(context.end),
+          input: ({ context }) => assertPresent(context.end),
           onDone: [{ guard: ({ context }) => context.error !== null, target: 'failed' }, { target: 'finished' }],
           onError: { target: 'failed', actions: 'keepError' },
         },

@@ -7,10 +7,10 @@ import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
 import { deviceClasses } from '../../domain/task.ts';
 import type { Archive } from '../../memory/index.ts';
 import { failpoint, type Logger, publicSealingKey, type Timers } from '../../platform/index.ts';
-import { type Broken, kept, patiently } from '../running.ts';
+import { retryTransient, type SubscriptionFailed, subscriptionActor } from '../running.ts';
 import { Committer } from './committer.ts';
 
-export interface ArchivistParts {
+export interface ArchivistDeps {
   readonly archive: Archive;
   readonly bus: Bus;
   /** Opens what workers have sealed: private, as PEM. */
@@ -27,7 +27,7 @@ export interface ArchivistParts {
  */
 const firstReconcileMs = 2000;
 
-type ArchivistEvent = { type: 'STOP' } | Broken;
+type ArchivistEvent = { type: 'STOP' } | SubscriptionFailed;
 
 /**
  * The archivist: the only writer of a lab's ledger.
@@ -40,8 +40,8 @@ type ArchivistEvent = { type: 'STOP' } | Broken;
  * A3. Everything it knows is in the ledger: a new archivist on the same home continues where a killed one stood.
  * A4. A request counts as its sender's and a result as its claimant's only with the token that proves it (I12).
  */
-export function archivistMachine({ archive, bus, sealingKey, timers, log, reconcileEveryMs }: ArchivistParts) {
-  const pump = new Pump({ archive, bus, timers, log });
+export function archivistMachine({ archive, bus, sealingKey, timers, log, reconcileEveryMs }: ArchivistDeps) {
+  const pump = new OutboxPublisher({ archive, bus, timers, log });
 
   const committer = new Committer(archive, () => pump.wake());
 
@@ -85,11 +85,11 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
     types: { events: {} as ArchivistEvent, context: {} as { error: Error | null } },
     actors: {
       prepare: fromPromise(async ({ signal }) => {
-        await patiently(() => bus.ensureStreams(), { signal, timers, log });
+        await retryTransient(() => bus.ensureStreams(), { signal, timers, log });
         pump.wake();
       }),
-      answering: kept<ArchivistEvent>(() => bus.serve(handlers), { timers, log }),
-      collecting: kept<ArchivistEvent>(() => bus.consumeResults('archivist', take), { timers, log }),
+      answering: subscriptionActor<ArchivistEvent>(() => bus.serve(handlers), { timers, log }),
+      collecting: subscriptionActor<ArchivistEvent>(() => bus.consumeResults('archivist', take), { timers, log }),
       reconciling: fromCallback<ArchivistEvent>(() => {
         // One comparison at a time: two would queue the same job twice.
         let running = false;
@@ -153,7 +153,7 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
 }
 
 /** What a reconciliation mended. */
-export interface Mended {
+export interface ReconcileResult {
   /** Jobs that the ledger holds open and the queue would not have delivered. */
   republished: number;
   /** Messages of jobs that are done or that no search wants now, of no job at all, or that the queue would never deliver. */
@@ -166,12 +166,12 @@ export interface Mended {
  *
  * Progress is never read off the queue; only this function looks into it, and the ledger is right wherever they differ.
  */
-export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promise<Mended> {
+export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promise<ReconcileResult> {
   // Read before the queue: what is decided and published meanwhile must not look lost. And after it: nor unwanted.
   const open = archive.openJobs();
   const { entries, classes } = await bus.inspectWork();
   const wanted = new Set(archive.openJobs().map(({ key }) => key));
-  const mended: Mended = { republished: 0, purged: 0 };
+  const mended: ReconcileResult = { republished: 0, purged: 0 };
   const deliverable = new Set<EvaluationKey>();
   const purge = async (seq: number): Promise<void> => {
     if (await bus.purgeJob(seq)) mended.purged++;
@@ -216,7 +216,7 @@ const unsendable = ['message-too-large', 'message-invalid'];
  *     recognises and every reader tolerates.
  * P2. One publication at a time: entries reach the bus in the order of the decisions.
  */
-export class Pump {
+export class OutboxPublisher {
   readonly #archive: Archive;
   readonly #bus: Bus;
   readonly #timers: Timers;

@@ -3,7 +3,7 @@ import type { Bus } from '../../bus/index.ts';
 import { canonicalText, parseInSpace, runLengthText } from '../../domain/architecture.ts';
 import { type AgentName, type NodeId, nodeId, nodeIdSchema } from '../../domain/ids.ts';
 import { promoted } from '../../domain/ladder.ts';
-import { mostNodes, type ReplyOf } from '../../domain/messages.ts';
+import { maxNodes, type ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { leastFinals } from '../../domain/shortage.ts';
 import type { Rung } from '../../domain/task.ts';
@@ -19,8 +19,8 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
   const aggregateNode = nodeId('aggregate' as AgentName, 1);
 
   const evaluate = async (nodes: readonly NodeId[], rung: Rung, seeds: number, known?: true) => {
-    for (let from = 0; from < nodes.length; from += mostNodes) {
-      const some = nodes.slice(from, from + mostNodes);
+    for (let from = 0; from < nodes.length; from += maxNodes) {
+      const some = nodes.slice(from, from + maxNodes);
       await bus.ask('node-evaluate', { search, nodes: some, rung, seeds, ...(known && { known }) });
     }
   };

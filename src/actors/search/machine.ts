@@ -2,8 +2,8 @@ import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
 import type { Ending } from '../../domain/ending.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
-import { overtimeMs } from '../../domain/ladder.ts';
-import type { ReplyOf, Standing } from '../../domain/messages.ts';
+import { graceMs } from '../../domain/ladder.ts';
+import type { ReplyOf, SearchStatus } from '../../domain/messages.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
 import {
   type Crew,
@@ -16,10 +16,10 @@ import {
 } from '../../domain/shortage.ts';
 import type { rungs } from '../../domain/task.ts';
 import type { Logger, Timers } from '../../platform/index.ts';
-import { type Broken, held, kept, patiently } from '../running.ts';
+import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../running.ts';
 import { ladderSteps } from './ladder.ts';
 
-export interface SearchParts {
+export interface SearchDeps {
   readonly spec: SearchSpec;
   /** The search file as it was given, for people. */
   readonly source: string;
@@ -35,7 +35,7 @@ const lookEveryMs = 500;
 
 interface Context {
   resumedAt: Phase;
-  standing: Standing | null;
+  standing: SearchStatus | null;
   /** Agents that said that they will propose no more. */
   retired: readonly string[];
   /** Workers that were heard of, and are not known to have stopped; and those that stopped. */
@@ -46,12 +46,12 @@ interface Context {
 }
 
 type SearchEvent =
-  | { type: 'STANDING'; standing: Standing }
+  | { type: 'STANDING'; standing: SearchStatus }
   | { type: 'RETIRED'; agent: string }
   | { type: 'WORKER'; worker: string; alive: boolean }
   | { type: 'DRAIN' }
   | { type: 'STOP' }
-  | Broken;
+  | SubscriptionFailed;
 
 /**
  * The life of one search: screening, confirming, aggregating, finalising.
@@ -64,7 +64,7 @@ type SearchEvent =
  *     is recorded with its reason and figures in the transaction that ends it (I13).
  * S3. Each step may be repeated (see ladderSteps), and the phase is recorded before its step: a resume repeats the step.
  */
-export function searchMachine({ spec, source, workers, bus, timers, log }: SearchParts) {
+export function searchMachine({ spec, source, workers, bus, timers, log }: SearchDeps) {
   const search = spec.id;
   const steps = ladderSteps(spec, bus);
   const enter = (phase: Phase, ending?: Ending) =>
@@ -72,7 +72,7 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
 
   const crewOf = ({ alive, stopped }: Context): Crew => ({ launched: workers, alive, stopped });
 
-  const watch = (context: Context, standing: Standing): Watch =>
+  const watch = (context: Context, standing: SearchStatus): Watch =>
     watched(context.watch, forecastOf(spec, standing, crewOf(context)), standing.elapsedMs);
 
   const isShortOfTime = (context: Context): boolean => {
@@ -87,10 +87,10 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
     return standing && forecast ? shortageEnding(spec, standing, forecast) : undefined;
   };
 
-  const isOver = (standing: Standing): boolean => {
+  const isOver = (standing: SearchStatus): boolean => {
     const { minutes } = spec.budget;
     if (minutes === undefined || standing.elapsedMs < minutes * 60_000) return false;
-    return standing.training === 0 || standing.elapsedMs > minutes * 60_000 + overtimeMs;
+    return standing.training === 0 || standing.elapsedMs > minutes * 60_000 + graceMs;
   };
 
   /** A rung is done when nothing of it is pending, or when the time is over and nothing is being trained any more. */
@@ -101,14 +101,14 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
 
   const step = (action: () => Promise<unknown>) =>
     fromPromise(async ({ signal }) => {
-      await patiently(action, { signal, timers, log });
+      await retryTransient(action, { signal, timers, log });
     });
 
   return setup({
     types: { context: {} as Context, events: {} as SearchEvent },
     actors: {
       open: fromPromise<ReplyOf<'search-open'>>(({ signal }) =>
-        patiently(() => bus.ask('search-open', { spec, source }), { signal, timers, log }),
+        retryTransient(() => bus.ask('search-open', { spec, source }), { signal, timers, log }),
       ),
       watch: fromCallback<SearchEvent>(({ sendBack }) => {
         let asking = false;
@@ -132,9 +132,9 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
         look();
         return timers.every(lookEveryMs, look);
       }),
-      listen: kept<SearchEvent>(
+      listen: subscriptionActor<SearchEvent>(
         (send) =>
-          bus.watchSigns((sign) => {
+          bus.watchHeartbeats((sign) => {
             if (sign.kind === 'agent') {
               const retired = sign.state.state === 'finished' || sign.state.state === 'failed';
               if (sign.state.search === search && retired) send({ type: 'RETIRED', agent: sign.state.agent });
@@ -148,7 +148,7 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
       ),
       references: step(() => steps.addReferences()),
       close: fromPromise(async ({ input, signal }: { input: Ending | undefined; signal: AbortSignal }) => {
-        await patiently(() => enter('confirming', input), { signal, timers, log });
+        await retryTransient(() => enter('confirming', input), { signal, timers, log });
       }),
       confirm: step(() => steps.confirm()),
       aggregate: step(async () => {
@@ -309,7 +309,7 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
       stopped: { type: 'final' },
       failed: {
         type: 'final',
-        entry: ({ context }) => log.error({ error: held(context.error).message }, 'search failed'),
+        entry: ({ context }) => log.error({ error: assertPresent(context.error).message }, 'search failed'),
       },
     },
   });

@@ -8,9 +8,9 @@ import type { WorkerState } from '../../domain/messages.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
 import { failpoint, type Logger, pause, type Timers } from '../../platform/index.ts';
-import { held, patiently } from '../running.ts';
+import { assertPresent, retryTransient } from '../running.ts';
 
-export interface WorkerParts {
+export interface WorkerDeps {
   readonly id: WorkerId;
   readonly deviceClass: DeviceClass;
   readonly bus: Bus;
@@ -25,7 +25,7 @@ export interface WorkerParts {
 }
 
 /** A job in hand, with the worker's own number for the training of it. */
-interface Taken {
+interface ClaimedJob {
   readonly delivery: Delivery;
   readonly attempt: number;
   /** Proves that a result comes from whoever made the claim. */
@@ -37,7 +37,7 @@ interface Taken {
 interface Context {
   hellos: readonly EvaluatorHello[];
   /** The jobs that are trained together; one, but for evaluators that train populations. */
-  inHand: readonly Taken[];
+  inHand: readonly ClaimedJob[];
   /** Jobs taken so far. */
   taken: number;
   outcomes: ReadonlyMap<EvaluationKey, Outcome>;
@@ -51,7 +51,7 @@ type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; sh
 const lookMs = 5000;
 const retryMs = 1000;
 /** How long to wait for each companion of a population: long enough for what is in the queue, too short to matter. */
-const companionMs = 250;
+const batchFillMs = 250;
 /** What is wrong with the worker rather than with a job: its trainer does not start, or it was stopped. */
 const isOfWorker = (thrown: unknown): boolean =>
   thrown instanceof RetryableError ||
@@ -84,7 +84,7 @@ const startTries = 3;
  *     trained: its trainer cannot be started, or it was told to stop.
  * W6. Hidden figures leave sealed for the archive, and each result with the token of its claim (I4, I12).
  */
-export function workerMachine(parts: WorkerParts) {
+export function workerMachine(parts: WorkerDeps) {
   const { id, deviceClass, bus, evaluators, timers, log, newToken, heartbeatMs } = parts;
 
   const announce = (state: WorkerState['state'], context: Context, progress: number | null = null): void =>
@@ -98,15 +98,15 @@ export function workerMachine(parts: WorkerParts) {
       progress,
     });
 
-  const evaluatorOf = ({ candidate }: Job): Evaluator => held(evaluators.get(candidate.kind) ?? null);
+  const evaluatorOf = ({ candidate }: Job): Evaluator => assertPresent(evaluators.get(candidate.kind) ?? null);
 
   /** The job with its claim if it is still wanted; one that is not is acknowledged. */
-  const claim = async (taken: Taken, signal: AbortSignal): Promise<Taken | null> => {
+  const claim = async (taken: ClaimedJob, signal: AbortSignal): Promise<ClaimedJob | null> => {
     const { delivery, attempt, token } = taken;
     failpoint('worker.before-claim');
     const request = { key: delivery.job.key, worker: id, attempt };
-    const { go, seal } = await patiently(() => bus.ask('job-claim', request, { token }), { signal, timers, log });
-    if (!go) await patiently(() => delivery.ack(), { signal, timers, log });
+    const { go, seal } = await retryTransient(() => bus.ask('job-claim', request, { token }), { signal, timers, log });
+    if (!go) await retryTransient(() => delivery.ack(), { signal, timers, log });
     failpoint('worker.after-claim');
     return go ? { ...taken, seal } : null;
   };
@@ -142,32 +142,32 @@ export function workerMachine(parts: WorkerParts) {
           return null;
         }
       }),
-      claim: fromPromise(async ({ input: { first, hellos }, signal }: Claim): Promise<Taken[]> => {
+      claim: fromPromise(async ({ input: { first, hellos }, signal }: Claim): Promise<ClaimedJob[]> => {
         const { evaluator, candidate } = first.delivery.job;
         const hello = hellos.find((each) => each.evaluator === evaluator);
         if (!evaluators.has(candidate.kind) || !hello) {
           log.warn({ job: evaluator, worker: hellos.map((each) => each.evaluator) }, 'a job for another evaluator');
-          await patiently(() => first.delivery.nak(retryMs), { signal, timers, log });
+          await retryTransient(() => first.delivery.nak(retryMs), { signal, timers, log });
           return [];
         }
         const claimed = await claim(first, signal);
         const inHand = claimed ? [claimed] : [];
         let attempt = first.attempt;
         while (inHand.length > 0 && inHand.length < (hello.populationSize ?? 1)) {
-          const delivery = await bus.takeJob(deviceClass, { signal, expiresMs: companionMs }).catch((thrown) => {
+          const delivery = await bus.takeJob(deviceClass, { signal, expiresMs: batchFillMs }).catch((thrown) => {
             if (thrown instanceof RetryableError) return null;
             throw thrown;
           });
           if (!delivery) break;
           for (const each of inHand) each.delivery.working();
           if (batchKey(delivery.job) !== batchKey(first.delivery.job)) {
-            await patiently(() => delivery.nak(0), { signal, timers, log });
+            await retryTransient(() => delivery.nak(0), { signal, timers, log });
             break;
           }
           attempt += 1;
           // A job may come again while it is in hand: its first delivery was too slow for the queue.
           if (inHand.some((each) => each.delivery.job.key === delivery.job.key)) {
-            await patiently(() => delivery.nak(retryMs), { signal, timers, log });
+            await retryTransient(() => delivery.nak(retryMs), { signal, timers, log });
             break;
           }
           const companion = await claim({ delivery, attempt, token: newToken() }, signal);
@@ -191,7 +191,7 @@ export function workerMachine(parts: WorkerParts) {
             onOutcome: (key, outcome) => outcomes.set(key, outcome),
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
           };
-          const evaluator = evaluatorOf(held(jobs[0] ?? null));
+          const evaluator = evaluatorOf(assertPresent(jobs[0] ?? null));
           const trouble = await retrying(() => evaluator.evaluate(jobs, handlers), signal).then(
             () => 'the trainer ended without an outcome',
             (thrown) => {
@@ -210,12 +210,12 @@ export function workerMachine(parts: WorkerParts) {
       report: fromPromise(async ({ input: { inHand, outcomes }, signal }: Report) => {
         for (const [index, { delivery, attempt, token, seal }] of inHand.entries()) {
           const { job } = delivery;
-          const outcome = held(outcomes.get(job.key) ?? null);
+          const outcome = assertPresent(outcomes.get(job.key) ?? null);
           const publish = (outcome: Outcome) => {
             const result = { key: job.key, worker: id, evaluator: job.evaluator, attempt, outcome };
             const message = sealResult(result, seal);
             const send = () => bus.publishResult(message, `${job.key}:${id}:${attempt}`, { token });
-            return patiently(send, { signal, timers, log });
+            return retryTransient(send, { signal, timers, log });
           };
           await publish(outcome).catch((thrown) => {
             if (!(thrown instanceof TerminalError)) throw thrown;
@@ -223,12 +223,12 @@ export function workerMachine(parts: WorkerParts) {
             return publish(lost(errorMessage(thrown)));
           });
           failpoint('result.after-publish');
-          await patiently(() => delivery.ack(), { signal, timers, log });
+          await retryTransient(() => delivery.ack(), { signal, timers, log });
           failpoint('job.after-ack');
           for (const later of inHand.slice(index + 1)) later.delivery.working();
         }
       }),
-      handBack: fromPromise(async ({ input }: { input: readonly Taken[] }) => {
+      handBack: fromPromise(async ({ input }: { input: readonly ClaimedJob[] }) => {
         // What has been acknowledged already refuses, which is as good.
         await Promise.all(input.map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
         await Promise.all([...evaluators.values()].map((evaluator) => evaluator.stop()));
@@ -265,7 +265,7 @@ export function workerMachine(parts: WorkerParts) {
               guard: ({ event }) => event.output !== null,
               target: 'claiming',
               actions: assign(({ context: { taken }, event }) => ({
-                inHand: [{ delivery: held(event.output), attempt: taken + 1, token: newToken() }],
+                inHand: [{ delivery: assertPresent(event.output), attempt: taken + 1, token: newToken() }],
                 taken: taken + 1,
               })),
             },
@@ -278,7 +278,7 @@ export function workerMachine(parts: WorkerParts) {
       claiming: {
         invoke: {
           src: 'claim',
-          input: ({ context }) => ({ first: held(context.inHand[0] ?? null), hellos: context.hellos }),
+          input: ({ context }) => ({ first: assertPresent(context.inHand[0] ?? null), hellos: context.hellos }),
           onDone: [
             {
               guard: ({ event }) => event.output.length > 0,
@@ -326,14 +326,14 @@ export function workerMachine(parts: WorkerParts) {
 }
 
 interface Claim {
-  input: { first: Taken; hellos: readonly EvaluatorHello[] };
+  input: { first: ClaimedJob; hellos: readonly EvaluatorHello[] };
   signal: AbortSignal;
 }
 interface Training {
-  input: { inHand: readonly Taken[]; parent: AnyActorRef };
+  input: { inHand: readonly ClaimedJob[]; parent: AnyActorRef };
   signal: AbortSignal;
 }
 interface Report {
-  input: { inHand: readonly Taken[]; outcomes: Context['outcomes'] };
+  input: { inHand: readonly ClaimedJob[]; outcomes: Context['outcomes'] };
   signal: AbortSignal;
 }

@@ -3,10 +3,10 @@ import { armsOf, banditOptionsSchema, isLocal, type SoleModelName } from '../../
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../../llm/index.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
-import type { Mind, Offer, ProposeInput } from './mind.ts';
+import type { ProposalResult, ProposeInput, Proposer } from './mind.ts';
 
 /** The mind of one of the models. A language model asks through the gateway that is given here. */
-export type MindOf = (model: SoleModelName, gateway: Interlocutor | null) => Mind;
+export type ProposerFor = (model: SoleModelName, gateway: Interlocutor | null) => Proposer;
 
 /** Why a model did not answer where another one may. */
 type Absence = AwayError | TurnedDownError | SpentError;
@@ -42,7 +42,7 @@ function metered(gateway: Gateway | null): { readonly gateway: Interlocutor | nu
  * N3. Who began an attempt goes on with it: repairs go to the model whose answer they are about, and so does what it asked to
  *     read. Another one takes over for a repair only, since what a provider wants carried along is its own.
  */
-export function banditMind(spec: AgentSpec, mindOf: MindOf, gateway: Gateway | null): Mind {
+export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Gateway | null): Proposer {
   const models = armsOf(spec.model);
   const talker = models.find((model) => !isLocal(model));
   const options = spec.bandit ?? banditOptionsSchema.parse({});
@@ -57,7 +57,7 @@ export function banditMind(spec: AgentSpec, mindOf: MindOf, gateway: Gateway | n
     // All of them read with the same: the specification allows reading only where every model can be shown what was read.
     reader: spec.literature && talker !== undefined ? mindOf(talker, gateway).reader : null,
 
-    async propose(input: ProposeInput): Promise<Offer> {
+    async propose(input: ProposeInput): Promise<ProposalResult> {
       const arms = rankedArms(models, input.view, options);
       const { begun, reading } = input;
       const first = (arm: Arm): number => Number(arm.model === begun?.model);

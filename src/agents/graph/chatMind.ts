@@ -15,14 +15,14 @@ import {
   usualMaxTokens,
 } from '../../llm/index.ts';
 import { type AnswerForm, lessonForm } from '../operators/answers.ts';
-import { dialectFor } from '../operators/dialects.ts';
-import { repairPrompt, shorterPrompt, standingText } from '../operators/prompts.ts';
+import { promptsFor } from '../operators/dialects.ts';
+import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { readerOf } from '../reading/reader.ts';
-import { mayAsk, type ReadingState, toolsFor } from '../reading/tools.ts';
-import type { Mind, Offer, Problem, ProposeInput } from './mind.ts';
+import { mayCall, type ReadingState, toolsFor } from '../reading/tools.ts';
+import type { Problem, ProposalResult, ProposeInput, Proposer } from './mind.ts';
 
 /** What a language-model agent needs beside its specification. */
-export interface ChatSetting {
+export interface ChatProposerDeps {
   readonly gateway: Interlocutor;
   readonly task: string;
   readonly metric: string;
@@ -85,8 +85,12 @@ interface Asking {
 }
 
 /** A language model as a mind. It keeps nothing between questions (I5). */
-export function chatMind(spec: AgentSpec, space: Space, { gateway, openRetriever, ...topic }: ChatSetting): Mind {
-  const dialect = dialectFor({ ...topic, space, role: spec.role ?? '' });
+export function chatProposer(
+  spec: AgentSpec,
+  space: Space,
+  { gateway, openRetriever, ...topic }: ChatProposerDeps,
+): Proposer {
+  const dialect = promptsFor({ ...topic, space, role: spec.role ?? '' });
   const reader = spec.literature && openRetriever ? readerOf(spec.literature, openRetriever, gateway) : null;
   const tools = reader ? toolsFor(reader.spec) : [];
 
@@ -124,7 +128,7 @@ export function chatMind(spec: AgentSpec, space: Space, { gateway, openRetriever
       {
         scope: { agent: spec.name, ordinal: view.ordinal, purpose, round },
         request: request(purpose, form, messages, { room, reading }),
-        standing: standingText(view),
+        standing: remainingBudgetText(view),
         problem: (text) => {
           const read = readAnswer(text, form.schema);
           return read.ok ? null : read.problem;
@@ -138,11 +142,11 @@ export function chatMind(spec: AgentSpec, space: Space, { gateway, openRetriever
     mendable: true,
     reader,
 
-    async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<Offer> {
+    async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<ProposalResult> {
       const form = dialect.form(operator);
       const { passages, turns, retrieved } = reading;
       const prompt = dialect.question(operator, { view, parents, passages });
-      const open = reader !== null && problems.length === 0 && mayAsk(reading, reader.spec);
+      const open = reader !== null && problems.length === 0 && mayCall(reading, reader.spec);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
       const round = { view, round: problems.length, room, reading: { how: reading.how, open }, signal };
       const answer = await ask(operator, form, conversation(prompt, turns, problems), round);

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { View } from '../../domain/node.ts';
 import { makeFolder } from '../../platform/index.ts';
-import { following, type Step, type Thought, type ThoughtSetting, type ThoughtState, thoughtSteps } from './steps.ts';
+import { type Step, type Thought, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
 
 const State = Annotation.Root({
   view: Annotation<ThoughtState['view']>(),
@@ -27,19 +27,19 @@ function saverOf(thoughts: Thoughts): SqliteSaver {
 }
 
 /** The steps and their order as LangGraph runs and checkpoints them. */
-function stateGraph(setting: ThoughtSetting) {
+function stateGraph(setting: ThoughtDeps) {
   switchOffTracing(process.env);
   const steps = thoughtSteps(setting);
   return new StateGraph(State)
     .addNode(steps)
     .addEdge(START, 'recall')
-    .addEdge('recall', following.recall as Step)
-    .addEdge('analyze', following.analyze as Step)
-    .addEdge('retrieve', following.retrieve as Step)
-    .addConditionalEdges('propose', following.propose as (state: ThoughtState) => Step, ['read', 'retrieve', 'check'])
-    .addEdge('read', following.read as Step)
-    .addConditionalEdges('check', following.check as (state: ThoughtState) => Step, ['repair', 'submit'])
-    .addEdge('repair', following.repair as Step)
+    .addEdge('recall', transitions.recall as Step)
+    .addEdge('analyze', transitions.analyze as Step)
+    .addEdge('retrieve', transitions.retrieve as Step)
+    .addConditionalEdges('propose', transitions.propose as (state: ThoughtState) => Step, ['read', 'retrieve', 'check'])
+    .addEdge('read', transitions.read as Step)
+    .addConditionalEdges('check', transitions.check as (state: ThoughtState) => Step, ['repair', 'submit'])
+    .addEdge('repair', transitions.repair as Step)
     .addEdge('submit', END);
 }
 
@@ -47,7 +47,7 @@ function stateGraph(setting: ThoughtSetting) {
 const mostSteps = 150;
 
 /** Which thought it is: of which attempt of which agent of which search. */
-export interface Occasion {
+export interface ThoughtKey {
   readonly search: string;
   readonly agent: string;
   readonly ordinal: number;
@@ -57,11 +57,11 @@ export interface Occasion {
  * One thought that is written down after each step. Asked again for the same attempt, by this process or by the next one,
  * it goes on after the last step that was finished.
  */
-export async function thinkDurably(
-  setting: ThoughtSetting,
+export async function runWithCheckpoints(
+  setting: ThoughtDeps,
   view: View,
   thoughts: Thoughts,
-  occasion: Occasion,
+  occasion: ThoughtKey,
 ): Promise<Thought> {
   const saver = saverOf(thoughts);
   const graph = stateGraph(setting).compile({ checkpointer: saver });
@@ -117,12 +117,12 @@ export function openThoughts(path: string): Thoughts {
 }
 
 /** One thought, step after step, with nothing written down: a hundredth of the time that keeping it takes. */
-export async function thinkThrough(setting: ThoughtSetting, view: View): Promise<Thought> {
+export async function runSteps(setting: ThoughtDeps, view: View): Promise<Thought> {
   const steps = thoughtSteps(setting);
   let state = { view } as ThoughtState;
   for (let step: Step | null = 'recall'; step; ) {
     state = { ...state, ...(await steps[step](state)) };
-    const next: (typeof following)[Step] = following[step];
+    const next: (typeof transitions)[Step] = transitions[step];
     step = typeof next === 'function' ? next(state) : next;
   }
   return state.thought;

@@ -1,6 +1,6 @@
 import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
-import { type ModelName, proposes, type SoleModelName } from '../../domain/model.ts';
+import { type ModelName, type SoleModelName, supportsSpace } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
 import type { Reader } from '../reading/reader.ts';
@@ -17,7 +17,7 @@ export interface Problem {
 }
 
 /** Who made an offer, where there was a choice. */
-export interface Made {
+export interface ProposalRecord {
   readonly model: SoleModelName;
   /** What the answers to this thought's question have cost so far. */
   readonly dollars: number;
@@ -25,7 +25,7 @@ export interface Made {
   readonly reason: string;
 }
 
-export type Offer = { readonly made?: Made } & (
+export type ProposalResult = { readonly made?: ProposalRecord } & (
   | { readonly proposal: Proposal; readonly text: string }
   | { readonly problem: Problem }
   /** First it wants to know something. */
@@ -41,12 +41,12 @@ export interface ProposeInput extends ProposalInput<Space> {
   /** What was wrong with earlier answers to this question, oldest first. */
   readonly problems: readonly Problem[];
   /** Who answered last in this thought, where there is a choice and somebody has. */
-  readonly begun?: Made | undefined;
+  readonly begun?: ProposalRecord | undefined;
   readonly signal: AbortSignal;
 }
 
 /** The part of a thought that differs between kinds of agents; everything else is the same graph. */
-export interface Mind {
+export interface Proposer {
   readonly name: ModelName;
   /**
    * Whether it may be told what was wrong and be asked again. A mind that may not keeps a contract: breaking it is a defect
@@ -55,19 +55,19 @@ export interface Mind {
   readonly mendable: boolean;
   /** What it reads with; null where it reads nothing, or does so by itself. */
   readonly reader: Reader | null;
-  propose(input: ProposeInput): Promise<Offer>;
+  propose(input: ProposeInput): Promise<ProposalResult>;
   /** What results teach; none where it does not learn in words. */
   learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]>;
 }
 
 /** A classical searcher as a mind: it reads by itself or not at all, learns no lessons, and is right the first time. */
-export function localMind(model: AnyModel): Mind {
+export function localProposer(model: AnyModel): Proposer {
   return {
     name: model.name,
     mendable: false,
     reader: null,
     async propose({ reading: _reading, problems: _problems, begun: _begun, ...input }) {
-      if (!proposes(model.name, input.space.kind)) {
+      if (!supportsSpace(model.name, input.space.kind)) {
         throw new TerminalError('model', `${model.name} knows nothing of a ${input.space.kind}`);
       }
       const proposal = await model.propose(input);

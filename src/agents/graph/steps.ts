@@ -3,7 +3,7 @@ import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isOnline } from '../../domain/literature.ts';
-import { type Closeness, describeCloseness, tooClose } from '../../domain/memory.ts';
+import { describeNearDuplicate, findNearDuplicate, type NearDuplicate } from '../../domain/memory.ts';
 import {
   type Lesson,
   type Operator,
@@ -14,10 +14,10 @@ import {
 } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
-import { type Asks, nothingRead, type ReadingState } from '../reading/tools.ts';
+import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
-import type { Mind, Offer, Problem } from './mind.ts';
+import type { Problem, ProposalResult, Proposer } from './mind.ts';
 
 /** An attempt, ready to be submitted. */
 export interface Thought {
@@ -29,14 +29,14 @@ export interface Thought {
   readonly lessons?: Lesson[];
 }
 
-export interface ThoughtSetting {
+export interface ThoughtDeps {
   readonly spec: AgentSpec;
   readonly space: Space;
   readonly seed: number;
   readonly brief?: Brief | undefined;
   /** The task's metric falls as things improve. */
   readonly lowerIsBetter?: boolean | undefined;
-  readonly mind: Mind;
+  readonly mind: Proposer;
   readonly signal: AbortSignal;
 }
 
@@ -53,7 +53,7 @@ export interface ThoughtState {
   readonly decision: Decision;
   readonly lessons: Lesson[];
   readonly reading: ReadingState;
-  readonly offer: Offer;
+  readonly offer: ProposalResult;
   readonly problems: Problem[];
   readonly thought: Thought;
 }
@@ -80,19 +80,19 @@ function freshResults(view: View, pending: number): ViewNode[] {
 }
 
 /** What in the agent's memory keeps a candidate from being new. The ledger refuses it by the same rule. */
-function closest(candidate: string, view: View, { novelty }: AgentSpec): Closeness | null {
+function closest(candidate: string, view: View, { novelty }: AgentSpec): NearDuplicate | null {
   // Whatever was tried is not worth trying again; of what was refused, only an equal says so.
   const tried = view.nodes.find((node) => node.candidate === candidate);
   if (tried) return { id: tried.id, distance: 0 };
   const accepted = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
-  return tooClose(candidate, accepted, novelty);
+  return findNearDuplicate(candidate, accepted, novelty);
 }
 
 /** An offer that is no question. */
-type Judged = Extract<Offer, { proposal: unknown } | { problem: unknown }>;
+type Judged = Extract<ProposalResult, { proposal: unknown } | { problem: unknown }>;
 
 /** What keeps an offer from becoming a candidate, or null. */
-function objection(offer: Judged, view: View, { spec, space, mind }: ThoughtSetting): Problem | null {
+function objection(offer: Judged, view: View, { spec, space, mind }: ThoughtDeps): Problem | null {
   if ('problem' in offer) return offer.problem;
   const { proposal, text } = offer;
   try {
@@ -100,7 +100,7 @@ function objection(offer: Judged, view: View, { spec, space, mind }: ThoughtSett
     if (!mind.mendable) return null;
     const close = closest(candidate, view, spec);
     if (!close) return null;
-    const message = `${describeCloseness(close, spec.novelty)}: propose another`;
+    const message = `${describeNearDuplicate(close, spec.novelty)}: propose another`;
     return { kind: 'duplicate', message, text, candidate };
   } catch (error) {
     if (!(error instanceof CandidateError)) throw error;
@@ -109,7 +109,7 @@ function objection(offer: Judged, view: View, { spec, space, mind }: ThoughtSett
   }
 }
 
-function checkedRationale(rationale: Rationale, mind: Mind): Rationale {
+function checkedRationale(rationale: Rationale, mind: Proposer): Rationale {
   const checked = rationaleSchema.safeParse(rationale);
   if (checked.success) return checked.data;
   throw new TerminalError('proposal', `${mind.name} gave no proper rationale: ${checked.error.issues[0]?.message}`);
@@ -118,7 +118,7 @@ function checkedRationale(rationale: Rationale, mind: Mind): Rationale {
 export type Step = 'recall' | 'analyze' | 'retrieve' | 'propose' | 'read' | 'check' | 'repair' | 'submit';
 
 /** Which step follows which; after the last comes null. */
-export const following: Readonly<Record<Step, Step | null | ((state: ThoughtState) => Step)>> = {
+export const transitions: Readonly<Record<Step, Step | null | ((state: ThoughtState) => Step)>> = {
   recall: 'analyze',
   analyze: 'retrieve',
   retrieve: 'propose',
@@ -145,7 +145,7 @@ export const following: Readonly<Record<Step, Step | null | ((state: ThoughtStat
  * T2. Every thought ends in an attempt. Where no usable answer was had, the attempt says so and is kept (I8).
  * T3. All chance is drawn from (seed, agent, attempt, step).
  */
-export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (state: ThoughtState) => Update>> {
+export function thoughtSteps(setting: ThoughtDeps): Readonly<Record<Step, (state: ThoughtState) => Update>> {
   const { spec, space, brief, seed, mind, signal } = setting;
   const scopeOf = ({ view, decision, problems }: ThoughtState) => ({
     ...{ agent: spec.name, ordinal: view.ordinal },
@@ -163,7 +163,7 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
     const input = { operator, parents: parentsOf({ ...state, view }), view, space, brief, signal };
     const begun = state.offer?.made;
     const propose = (chance: typeof rng) =>
-      mind.propose({ ...input, rng: chance, reading: state.reading ?? nothingRead, problems, begun });
+      mind.propose({ ...input, rng: chance, reading: state.reading ?? noReading, problems, begun });
     let offered = await propose(rng);
     // A mind that cannot be told what was wrong may draw again, a few times; then the ledger keeps what it refuses.
     for (let retry = 1; retry <= mostRetries && isStale(offered, view); retry++) {
@@ -171,7 +171,7 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
     }
     return { offer: offered };
   };
-  const isStale = (offered: Offer, view: View): boolean =>
+  const isStale = (offered: ProposalResult, view: View): boolean =>
     !mind.mendable &&
     spec.novelty !== undefined &&
     'proposal' in offered &&
@@ -187,7 +187,7 @@ export function thoughtSteps(setting: ThoughtSetting): Readonly<Record<Step, (st
       return { lessons: results.length > 0 ? await mind.learn(view, results, signal) : [] };
     },
     retrieve: async (state) => {
-      if (!mind.reader) return { reading: nothingRead };
+      if (!mind.reader) return { reading: noReading };
       const toolless = state.offer !== undefined && 'toolless' in state.offer;
       const about = { operator: state.decision.operator, view: informed(state), scope: scopeOf(state), toolless };
       return { reading: await mind.reader.begin(about, signal) };
@@ -229,7 +229,7 @@ function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pick<Read
 }
 
 /** The attempt that a thought has come to. */
-function conclusion(state: ThoughtState, { space, mind }: ThoughtSetting): Thought {
+function conclusion(state: ThoughtState, { space, mind }: ThoughtDeps): Thought {
   const { decision, lessons, problems } = state;
   const offer = state.offer as Judged;
   const read = readOf({ retrieved: state.reading.retrieved, readings: [...state.reading.readings] });

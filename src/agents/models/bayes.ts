@@ -2,7 +2,7 @@ import { type Architecture, canonicalText, parseInSpace, type StackSpace } from 
 import { RetryableError, TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
-import { BayesHelper, type PythonSetting, type Question, type Suggestion } from './bayesHelper.ts';
+import { BayesHelper, type PythonOptions, type Question, type Suggestion } from './bayesHelper.ts';
 import { isScored, type LocalModel, type Proposal, type ProposalInput, ranked, type ScoredNode } from './model.ts';
 import { vary } from './mutate.ts';
 import {
@@ -41,7 +41,7 @@ function observed(nodes: readonly ScoredNode[]): ScoredNode[] {
  * When the helper dies it is started once more and asked again; after that the search is told. It never becomes a random
  * search in silence.
  */
-export function bayesModel(setting: PythonSetting): LocalModel {
+export function bayesModel(setting: PythonOptions): LocalModel {
   const helper = new BayesHelper(setting);
 
   async function ask(question: Question, signal: AbortSignal | undefined): Promise<Suggestion> {

@@ -17,7 +17,7 @@ import { PrerequisiteError, RetryableError, TerminalError, toError } from '../..
  */
 
 /** How to run the helper. The environment is complete: nothing is inherited beside it. */
-export interface PythonSetting {
+export interface PythonOptions {
   readonly python: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aira's own directory: the one that holds `gpu-workers/`. */
@@ -56,7 +56,7 @@ export type Suggestion = Omit<z.infer<typeof suggestionSchema>, 'kind' | 'id'> &
 /** Characters of the helper's stderr that an error message quotes. */
 const quoted = 600;
 
-interface Running {
+interface HelperProcess {
   readonly child: ChildProcessWithoutNullStreams;
   readonly gone: Promise<void>;
   engine: string | null;
@@ -68,14 +68,14 @@ interface Running {
 }
 
 export class BayesHelper {
-  readonly #setting: PythonSetting;
-  #running: Running | null = null;
+  readonly #setting: PythonOptions;
+  #running: HelperProcess | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #asked = 0;
   /** How often it was closed: what was asked before the last time is not answered. */
   #closed = 0;
 
-  constructor(setting: PythonSetting) {
+  constructor(setting: PythonOptions) {
     this.#setting = setting;
   }
 
@@ -138,7 +138,7 @@ export class BayesHelper {
     }
   }
 
-  #start(): Running {
+  #start(): HelperProcess {
     const { python, env, packageRoot } = this.#setting;
     const path = [join(packageRoot, 'gpu-workers'), env.PYTHONPATH].filter(Boolean).join(delimiter);
     const child = spawn(python, ['-m', 'aira_workers.bayes'], { env: { ...env, PYTHONPATH: path }, stdio: 'pipe' });
@@ -146,7 +146,7 @@ export class BayesHelper {
     const gone = new Promise<void>((resolve) => {
       buried = resolve;
     });
-    const running: Running = { child, gone, engine: null, closing: false, lastWords: '', listener: null };
+    const running: HelperProcess = { child, gone, engine: null, closing: false, lastWords: '', listener: null };
     this.#running = running;
 
     const tell = (heard: Reply | Error) => {
@@ -177,7 +177,7 @@ export class BayesHelper {
     return running;
   }
 
-  async #greet(running: Running): Promise<string> {
+  async #greet(running: HelperProcess): Promise<string> {
     const hello = await hear(running, '');
     if (hello.kind !== 'hello') throw new TerminalError('bayes-protocol', 'the Bayesian helper did not say hello');
     running.engine = hello.engine;
@@ -185,7 +185,7 @@ export class BayesHelper {
   }
 
   /** A helper that spoke before it died may do better next time; one that never did lacks something. */
-  #death(running: Running, why: string): Error {
+  #death(running: HelperProcess, why: string): Error {
     if (running.closing) return closedError();
     // Of a traceback the last line says what happened.
     const words = running.lastWords.trim().split('\n').at(-1);
@@ -204,7 +204,7 @@ function closedError(): TerminalError {
 }
 
 /** Sends a line, unless it is empty, and waits for the next thing that the helper says. */
-function hear(running: Running, line: string): Promise<Reply> {
+function hear(running: HelperProcess, line: string): Promise<Reply> {
   return new Promise((resolve, reject) => {
     running.listener = (heard) => (heard instanceof Error ? reject(heard) : resolve(heard));
     if (line !== '') running.child.stdin.write(line);

@@ -11,7 +11,7 @@ import {
 import type { SearchSpec } from '../../domain/search.ts';
 import { cost, mostUsage, type Prices, usualMaxTokens } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
-import { dialectFor } from '../operators/dialects.ts';
+import { promptsFor } from '../operators/dialects.ts';
 import { longestShown } from '../reading/shown.ts';
 
 /**
@@ -50,7 +50,7 @@ function longestReading({ literature }: AgentSpec, purpose: Purpose): number {
 /** What one call may cost; nothing where the model is local. */
 function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: SoleModelName, prices: Prices) {
   if (isLocal(model)) return { likely: 0, most: 0 };
-  const dialect = dialectFor({ ...spec, role: agent.role ?? '' });
+  const dialect = promptsFor({ ...spec, role: agent.role ?? '' });
   const request = {
     model,
     system: dialect.system(purpose),

@@ -1,17 +1,17 @@
 import type { OpenRetriever } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import { bayesModel } from './bayes.ts';
-import type { PythonSetting } from './bayesHelper.ts';
+import type { PythonOptions } from './bayesHelper.ts';
 import type { AnyModel } from './model.ts';
 import { mutateModel, randomModel } from './mutate.ts';
 import { priorModel } from './prior.ts';
 import { tunerModel } from './tuner/tuner.ts';
 
-export type { PythonSetting } from './bayesHelper.ts';
+export type { PythonOptions as PythonSetting } from './bayesHelper.ts';
 export type { AnyModel, LocalModel, Proposal, ProposalInput } from './model.ts';
 
 /** The model of that name. Nothing is started before its first question. */
-export function createModel(name: LocalModelName, setting: PythonSetting, openRetriever: OpenRetriever): AnyModel {
+export function createModel(name: LocalModelName, setting: PythonOptions, openRetriever: OpenRetriever): AnyModel {
   switch (name) {
     case 'local/random':
       return randomModel();

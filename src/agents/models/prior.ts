@@ -1,5 +1,5 @@
 import { type Architecture, canonicalText, parseInSpace, type StackSpace } from '../../domain/architecture.ts';
-import { concerns, describeHint, type Hint, hintFit } from '../../domain/hints.ts';
+import { appliesTo, describeHint, type Hint, hintFit } from '../../domain/hints.ts';
 import type { EvidenceId, Item, OpenRetriever } from '../../domain/literature.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { isScored, type LocalModel, type Proposal, type ProposalInput } from './model.ts';
@@ -74,7 +74,7 @@ interface Work {
 }
 
 function workOf(item: Item, { view, space }: ProposalInput): Work {
-  const hints = item.hints.filter((hint) => concerns(hint, space));
+  const hints = item.hints.filter((hint) => appliesTo(hint, space));
   const equal = hints.map((hint) => ({ id: item.id, hint, weight: 1 }));
   const scored = view.nodes.filter(isScored);
   const fits = scored.map((node) => meanFit(parseInSpace(node.candidate, space), equal));
@@ -88,7 +88,7 @@ function workOf(item: Item, { view, space }: ProposalInput): Work {
 function chooseWorks(items: readonly Item[], input: ProposalInput): Work[] {
   const { space, rng } = input;
   const rest = items
-    .filter((item) => item.source === 'corpus' && item.hints.some((hint) => concerns(hint, space)))
+    .filter((item) => item.source === 'corpus' && item.hints.some((hint) => appliesTo(hint, space)))
     .map((item, rank) => ({ work: workOf(item, input), rank }));
   const chosen: Work[] = [];
   while (chosen.length < followed && rest.length > 0) {

@@ -20,7 +20,7 @@ export interface Statement {
 }
 
 /** How one kind of candidate is talked about with language models: questions, forms of answers, and what they mean. */
-export interface Dialect {
+export interface CandidatePrompts {
   /** The stable prefix of all questions with one purpose. */
   system(purpose: Purpose, tools?: LiteratureSpec): string;
   /** Same view, same parents, same passages: same bytes. */

@@ -1,9 +1,9 @@
 import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { Brief } from '../../domain/program.ts';
-import type { Dialect } from './dialect.ts';
-import { programDialect } from './programs/dialect.ts';
-import { stackDialect } from './stackDialect.ts';
+import type { CandidatePrompts } from './dialect.ts';
+import { programPrompts } from './programs/dialect.ts';
+import { stackPrompts } from './stackDialect.ts';
 
 /** What the questions of one agent have in common. */
 export interface Subject {
@@ -16,8 +16,8 @@ export interface Subject {
 }
 
 /** @throws TerminalError for a space of programs without a brief. */
-export function dialectFor({ space, brief, lowerIsBetter = false, ...topic }: Subject): Dialect {
-  if (space.kind === 'stack') return stackDialect({ ...topic, space });
+export function promptsFor({ space, brief, lowerIsBetter = false, ...topic }: Subject): CandidatePrompts {
+  if (space.kind === 'stack') return stackPrompts({ ...topic, space });
   if (!brief) throw new TerminalError('brief', 'a program cannot be asked for without a brief');
-  return programDialect({ ...topic, space, brief, lowerIsBetter });
+  return programPrompts({ ...topic, space, brief, lowerIsBetter });
 }

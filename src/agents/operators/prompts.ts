@@ -26,10 +26,10 @@ const meanings: Readonly<Record<Primitive, string>> = {
   Mb: 'Mb: a Mamba-2 block; carries a compressed state along the sequence, at linear cost',
 };
 
-export const usualRole = 'Work carefully: one idea at a time, and reasons that a result can prove wrong.';
+export const defaultRole = 'Work carefully: one idea at a time, and reasons that a result can prove wrong.';
 
 /** What all questions of a search have in common. */
-export interface Topic {
+export interface StackTopic {
   readonly task: string;
   readonly metric: string;
   readonly space: StackSpace;
@@ -45,10 +45,10 @@ export function readingRules({ searches, reads }: LiteratureSpec): string {
 }
 
 /** The stable prefix of all questions with one purpose. */
-export function systemPrompt(purpose: Purpose, { task, metric, space, role, tools }: Topic): string {
+export function systemPrompt(purpose: Purpose, { task, metric, space, role, tools }: StackTopic): string {
   const what = instructions[purpose].trim();
   return fill(system, {
-    role: role === '' ? usualRole : role,
+    role: role === '' ? defaultRole : role,
     task,
     metric,
     layers: String(space.layers),
@@ -124,7 +124,7 @@ export const repairPrompt = (problem: string) => fill(repair, { problem: quoted(
 export const shorterPrompt = () => fill(shorter, {});
 
 /** What is left of the budget, rounded: for the model's sense of proportion. Depends on the moment, see `Question.standing`. */
-export function standingText({ remaining, left }: View): string {
+export function remainingBudgetText({ remaining, left }: View): string {
   const parts = [
     `${remaining} evaluations`,
     ...(left?.minutes === undefined

@@ -8,8 +8,8 @@ import {
 import { TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
 import { proposalForms, type StatedProposal } from './answers.ts';
-import type { Dialect, Statement } from './dialect.ts';
-import { analysisPrompt, longestQuestion, proposalPrompt, systemPrompt, type Topic } from './prompts.ts';
+import type { CandidatePrompts, Statement } from './dialect.ts';
+import { analysisPrompt, longestQuestion, proposalPrompt, type StackTopic, systemPrompt } from './prompts.ts';
 
 /** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */
 function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
@@ -27,7 +27,7 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
 }
 
 /** How arrangements of layers are talked about. */
-export function stackDialect(topic: Omit<Topic, 'tools'>): Dialect {
+export function stackPrompts(topic: Omit<StackTopic, 'tools'>): CandidatePrompts {
   const { space } = topic;
   return {
     system: (purpose, tools) => systemPrompt(purpose, { ...topic, tools }),

@@ -18,7 +18,7 @@ import type { Interlocutor, Scope, ToolCall, ToolForm, ToolResult } from '../../
 import { ownResults, shownItems, shownText } from './shown.ts';
 import {
   type Asks,
-  nothingRead,
+  noReading,
   type Passage,
   type ReadingState,
   type ToolName,
@@ -104,7 +104,7 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Int
     spec,
 
     async begin({ operator, view, scope, toolless }, signal) {
-      if (spec.how === 'tools' && !toolless) return { ...nothingRead, how: 'tools', left: whole };
+      if (spec.how === 'tools' && !toolless) return { ...noReading, how: 'tools', left: whole };
       const query: LiteratureQuery = { text: questions[operator] };
       const { passages, retrieved, readings, left } = await recalled(
         scope,
@@ -118,7 +118,7 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Int
           return { results: [], passages };
         },
       );
-      return { ...nothingRead, how: 'before', passages, retrieved, readings, left };
+      return { ...noReading, how: 'before', passages, retrieved, readings, left };
     },
 
     async answer({ text, calls, carried }, so, { view, scope }, signal) {
@@ -127,7 +127,7 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Int
         scope,
         { calls: stated, round: so.turns.length / 2 },
         { view, budget: so.left },
-        async (retriever) => ({ results: await consult(calls, retriever, toolsFor(spec), signal), passages: [] }),
+        async (retriever) => ({ results: await runToolCalls(calls, retriever, toolsFor(spec), signal), passages: [] }),
       );
       return {
         ...so,
@@ -195,7 +195,7 @@ async function answerTo(call: ToolCall, reading: Retriever, signal: AbortSignal)
  * Carries out the calls of one answer, one after the other. Each gets a result: one that is wrong, or beyond the budget, is
  * told so in words, since the model can do better with the next.
  */
-export async function consult(
+export async function runToolCalls(
   calls: readonly ToolCall[],
   reading: Retriever,
   offered: readonly ToolForm[],

@@ -84,7 +84,7 @@ export interface ReadingState {
   readonly left: ReadingBudget;
 }
 
-export const nothingRead: ReadingState = {
+export const noReading: ReadingState = {
   ...{ how: 'nothing', passages: [], turns: [], retrieved: [], readings: [] },
   left: { searches: 0, reads: 0, itemsPerSearch: 1 },
 };
@@ -93,6 +93,6 @@ export const nothingRead: ReadingState = {
 const spareRounds = 2;
 
 /** May the model call once more, or has it to answer now? */
-export function mayAsk({ how, turns, left }: ReadingState, { searches, reads }: LiteratureSpec): boolean {
+export function mayCall({ how, turns, left }: ReadingState, { searches, reads }: LiteratureSpec): boolean {
   return how === 'tools' && left.searches + left.reads > 0 && turns.length / 2 < searches + reads + spareRounds;
 }

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { Argument, Command, Option } from 'commander';
 import { openLab, type PartName, parts, type WorkerSetting } from '../../actors/index.ts';
 import type { Bus } from '../../bus/index.ts';
-import { reads } from '../../domain/agent.ts';
+import { usesCorpus } from '../../domain/agent.ts';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import { isLost } from '../../domain/ending.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
@@ -42,7 +42,7 @@ import {
   workerNumber,
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
-import { addressesOf, recordedAddresses, systemSetting } from '../setting.ts';
+import { addressesOf, labOptions, recordedAddresses } from '../setting.ts';
 import { allTestScores, writeReport } from '../writeReport.ts';
 import { readSearchFile } from '../yamlFile.ts';
 
@@ -151,7 +151,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     ...(options.resume ? recordedAddresses(options.home, options.resume) : []),
   ];
   requireRecording(options.replay);
-  const setting = await systemSetting({
+  const setting = await labOptions({
     ...options,
     ...{ task: [...(options.task ?? []), ...directories], baseUrl: addresses },
   });
@@ -159,7 +159,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
   const deviceClass = devices[0]?.class ?? 'cpu';
   const content = task && profile ? await contentOf(task, profile, dataFolder(options.home)) : undefined;
-  const corpus = read?.file.agents.some(reads) ? loadCorpus().version : undefined;
+  const corpus = read?.file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile && content
       ? {
@@ -227,7 +227,7 @@ async function show(
   display: Display,
 ): Promise<number> {
   const search = spec.id;
-  const signs = await lab.viewer.watchSigns((sign) => {
+  const signs = await lab.viewer.watchHeartbeats((sign) => {
     if (sign.kind === 'worker') display.worker(sign.state);
     else if (sign.state.search === search) display.agent(sign.state);
   });

@@ -40,7 +40,7 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { systemSetting } from '../setting.ts';
+import { labOptions } from '../setting.ts';
 
 /** The parts of a lab as processes of their own, meeting at a NATS server. */
 
@@ -69,14 +69,14 @@ async function untilEnded(parts: readonly Part[]): Promise<number> {
 }
 
 interface Met {
-  readonly setting: Awaited<ReturnType<typeof systemSetting>>;
+  readonly setting: Awaited<ReturnType<typeof labOptions>>;
   readonly lab: LabSetting;
   /** Where the parts meet. */
   readonly url: string;
 }
 
 async function meet(options: PartOptions, role: Role): Promise<Met> {
-  const setting = await systemSetting(options);
+  const setting = await labOptions(options);
   const { url, access, home, ackWaitMs, clock, timers, log } = setting;
   if (url === null) {
     throw new PrerequisiteError(
@@ -105,7 +105,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
     }
   }
   // Without a server to meet at, the archive brings one: the whole of what the other parts need.
-  const setting = await systemSetting(options);
+  const setting = await labOptions(options);
   requireHome(setting.home);
   const lab = await openLab(setting, ['workers', 'agents']);
   say(`archive of ${options.home} at ${lab.url}`);

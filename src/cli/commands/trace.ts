@@ -41,7 +41,7 @@ import {
   workerNumber,
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
-import { type SettingOptions, systemSetting } from '../setting.ts';
+import { labOptions, type SystemOptions } from '../setting.ts';
 
 interface TraceOptions extends AttributeOptions {
   json?: boolean;
@@ -140,7 +140,7 @@ export function traceCommand(done: (code: number) => void): Command {
   );
 }
 
-export interface AttributeOptions extends SettingOptions {
+export interface AttributeOptions extends SystemOptions {
   workers?: number;
 }
 
@@ -160,7 +160,7 @@ export async function attribute(
 ): Promise<Attribution> {
   const { spec, source, seeds } = plan;
   checkSize(spec, source);
-  const setting = await systemSetting(options);
+  const setting = await labOptions(options);
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? 'auto', machine);
   const evaluator = versionFor(spec.space.kind, devices[0]?.class ?? 'cpu');

@@ -1,4 +1,4 @@
-import type { AgentState, LabEvent, Standing, WorkerState } from '../../domain/messages.ts';
+import type { AgentState, LabEvent, SearchStatus, WorkerState } from '../../domain/messages.ts';
 import { chatArms } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
@@ -7,7 +7,7 @@ import type { ReportEnding } from '../../report/index.ts';
 /** How a search ended, for whoever watched it. */
 export interface Ending {
   readonly how: 'finished' | 'stopped' | 'failed';
-  readonly standing: Standing | null;
+  readonly standing: SearchStatus | null;
   /** Path of the report, where one was written. */
   readonly report: string | null;
   /** What ended before its work was done. */
@@ -22,7 +22,7 @@ export interface Display {
   event(event: LabEvent): void;
   agent(state: AgentState): void;
   worker(state: WorkerState): void;
-  standing(standing: Standing): void;
+  standing(standing: SearchStatus): void;
   /** A sentence about what is going on outside the search: a drain, a wait. */
   notice(sentence: string): void;
   ended(ending: Ending): void;
@@ -47,7 +47,7 @@ export function metricText(fitness: number | null | undefined, { lowerIsBetter }
  * What language models have cost, and what they will have cost at the end if the rest of the proposals cost as much as
  * those so far. Null where none were asked.
  */
-export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }: Standing): string | null {
+export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }: SearchStatus): string | null {
   if (spend.calls === 0) return null;
   const asks = agents.filter(({ model }) => chatArms(model).length > 0);
   const done = rows.filter(({ agent }) => asks.some(({ name }) => name === agent));

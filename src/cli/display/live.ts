@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update';
 import { endingText } from '../../domain/ending.ts';
 import { expectedSeconds, trainings } from '../../domain/ladder.ts';
-import type { AgentState, Standing, WorkerState } from '../../domain/messages.ts';
+import type { AgentState, SearchStatus, WorkerState } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
 import { coloursFor, printable, type Timers } from '../../platform/index.ts';
@@ -19,7 +19,7 @@ const shown = (text: string): string => printable(text, { width: 400 });
 /** What the block shows, gathered from events and signs of life. */
 interface Seen {
   spec: SearchSpec | null;
-  standing: Standing | null;
+  standing: SearchStatus | null;
   agents: Map<string, AgentState>;
   workers: Map<string, WorkerState>;
   /** Candidates by evaluation key, so that a worker's line can say what it trains. */
@@ -32,7 +32,7 @@ const bar = (share: number): string => {
 };
 
 /** Wall-clock milliseconds until the end of the search, from measured trainings. An estimate, and shown as one. */
-export function timeLeftMs(spec: SearchSpec, standing: Standing, slots: number): number {
+export function timeLeftMs(spec: SearchSpec, standing: SearchStatus, slots: number): number {
   const proposed = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
   const screened = standing.phase === 'screening' ? spec.budget.evaluations : proposed;
   const planned = trainings(screened, spec.references.length, spec.ladder);

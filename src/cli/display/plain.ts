@@ -1,5 +1,5 @@
 import { endingText } from '../../domain/ending.ts';
-import type { Standing } from '../../domain/messages.ts';
+import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { printable } from '../../platform/index.ts';
 import { proposalText } from '../../report/index.ts';
@@ -13,7 +13,7 @@ const longestLine = 1000;
 /** One line per event, for logs and pipes. */
 export function plainDisplay(write: (line: string) => void): Display {
   let spec: SearchSpec | null = null;
-  let last: Standing | null = null;
+  let last: SearchStatus | null = null;
   let told = Number.NEGATIVE_INFINITY;
   const say = (text: string): void =>
     write(`[${clockTime(last?.elapsedMs ?? 0)}] ${printable(text, { width: longestLine })}\n`);

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import type { TrainedRun } from '../../actors/index.ts';
-import { reads } from '../../domain/agent.ts';
+import { usesCorpus } from '../../domain/agent.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -65,7 +65,7 @@ export async function planStudy(
     const evaluator = versionFor(task.space.kind, deviceClass);
     const plan = (arm: Arm, seed: number): SearchSpec => {
       const file = searchFileOf(study, arm, { name, profile: profileName, kind: task.space.kind }, seed);
-      const corpus = file.agents.some(reads) ? loadCorpus().version : undefined;
+      const corpus = file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
       const id = searchIdSchema.parse('study');
       const spec = planSearch(file, { id, task, profile, evaluator, deviceClass, content, corpus });
       return { ...spec, id: runName(family, arm.name, spec) };

@@ -12,7 +12,7 @@ import { registerTask } from '../../tasks/index.ts';
 import type { StudyDisplay } from '../display/study.ts';
 import { outliveOutput } from '../fail.ts';
 import { requireHome } from '../options.ts';
-import { addressesOf, type SettingOptions, systemSetting } from '../setting.ts';
+import { addressesOf, labOptions, type SystemOptions } from '../setting.ts';
 import { airaVersion } from '../writeReport.ts';
 import type { StudyPlan } from './plan.ts';
 
@@ -43,13 +43,13 @@ export async function makeRuns(
   study: Study,
   plan: StudyPlan,
   source: string,
-  options: SettingOptions,
+  options: SystemOptions,
   { display, signal }: { display: StudyDisplay; signal: AbortSignal },
 ): Promise<RunResult[]> {
   const { tell, onRun } = accountant(plan.runs, display);
   const results: RunResult[] = [];
   const baseUrl = plan.trained.flatMap(({ spec }) => addressesOf(spec.agents));
-  const setting = await systemSetting({ ...options, task: plan.directories, baseUrl });
+  const setting = await labOptions({ ...options, task: plan.directories, baseUrl });
   const openRetriever = remembering(notesRetriever(createLogger('aira')));
   try {
     for (const table of plan.tables) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { Json } from '../../domain/canonical.ts';
 import { TerminalError } from '../../domain/errors.ts';
-import { explain } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/explain.ts';
 import { type Environment, preparedFolder, secretFile, trainersDirectory } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import { type DesignPackage, start } from '../../tasks/index.ts';
@@ -145,7 +145,7 @@ export function budgetOf(settings: unknown): TrialBudget {
   if (parsed.success) return parsed.data.budget;
   throw new TerminalError(
     'settings',
-    `these settings run no program: ${explain(parsed.error, settingsSchema).join('; ')}`,
+    `these settings run no program: ${formatZodError(parsed.error, settingsSchema).join('; ')}`,
   );
 }
 
@@ -187,7 +187,7 @@ export interface DataSource {
 }
 
 /** Which data are meant. */
-export interface DataOrder {
+export interface DataRequest {
   readonly evaluator: string;
   readonly settings: unknown;
   readonly seed: number;
@@ -200,7 +200,7 @@ export interface DataOrder {
  *
  * @throws PrerequisiteError `design-data` when settings or data are wrong; AiraError when the package fails.
  */
-export async function prepareTask(source: DataSource, order: DataOrder): Promise<Prepared> {
+export async function prepareTask(source: DataSource, order: DataRequest): Promise<Prepared> {
   const { python, data, sandbox, env = process.env } = source;
   const { evaluator, settings, seed, design = packageFor(settings) } = order;
   const places = { secret: secretFile(env), keep: preparedFolder(env) };

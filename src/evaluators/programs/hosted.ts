@@ -47,7 +47,7 @@ const foundSchema = z.discriminatedUnion('status', [
 ]);
 export type Found = Extract<z.infer<typeof foundSchema>, { status: 'ok' }>;
 
-export interface HostedOrder {
+export interface HostedOptions {
   readonly python: string;
   readonly design: DesignPackage;
   /** The host's verb and arguments; `--socket` is added. */
@@ -73,7 +73,7 @@ export interface HostedResult {
 }
 
 /** @throws AiraError `design-host` when the host itself fails; all that the program's run throws. */
-export async function runHosted(order: HostedOrder): Promise<HostedResult> {
+export async function runHosted(order: HostedOptions): Promise<HostedResult> {
   const { python, design, args, seconds, env, signal, program, waits = false } = order;
   const folder = mkdtempSync(folders);
   const channel = join(folder, 'socket');

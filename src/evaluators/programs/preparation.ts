@@ -59,7 +59,7 @@ export interface Prepared {
   readonly scoring: readonly string[];
 }
 
-export interface PrepareOrder {
+export interface PrepareOptions {
   readonly python: string;
   readonly design: DesignPackage;
   readonly evaluator: string;
@@ -85,7 +85,7 @@ const underWay = new Map<string, Promise<Prepared>>();
  * @throws PrerequisiteError `design-data` when settings or data are wrong, `data-missing`, `data-unreadable`; RetryableError
  * `data-changed` where they were replaced meanwhile; AiraError when the package fails.
  */
-export async function prepared(order: PrepareOrder): Promise<Prepared> {
+export async function prepared(order: PrepareOptions): Promise<Prepared> {
   const files = await filesRead(order.settings, order.data);
   const folder = join(order.keep, keyOf(order, files));
   const known = underWay.get(folder);
@@ -97,14 +97,14 @@ export async function prepared(order: PrepareOrder): Promise<Prepared> {
 }
 
 /** Whatever decides the data, by content: neither where they lie nor when they were written (D4). */
-function keyOf({ evaluator, settings, seed }: PrepareOrder, files: FilesRead): string {
+function keyOf({ evaluator, settings, seed }: PrepareOptions, files: FilesRead): string {
   const portable = files.directory === null ? settings : { ...(settings as object), task: files.directory };
   const decides = { evaluator, settings: portable, seed, data: files.data };
   return contentHash(decides as Json).slice(0, 32);
 }
 
 /** How the package is told of imported data; scripts of others are shown nothing but what counts as theirs. */
-function importedArguments({ settings, data }: PrepareOrder, files: FilesRead): string[] {
+function importedArguments({ settings, data }: PrepareOptions, files: FilesRead): string[] {
   if (data === null || !existsSync(data)) return [];
   if (readingOf(settings).dataset === null) return ['--data', data];
   const names = Object.keys(files.data);
@@ -112,14 +112,14 @@ function importedArguments({ settings, data }: PrepareOrder, files: FilesRead): 
   return ['--data', data, ...names.filter((name) => name !== allData).flatMap((name) => ['--dataset', name])];
 }
 
-function find(order: PrepareOrder, folder: string, files: FilesRead): Prepared | null {
+function find(order: PrepareOptions, folder: string, files: FilesRead): Prepared | null {
   if (!existsSync(folder)) return null;
   const now = new Date();
   utimesSync(folder, now, now);
   return read(order, folder, files);
 }
 
-function read(order: PrepareOrder, folder: string, files: FilesRead): Prepared {
+function read(order: PrepareOptions, folder: string, files: FilesRead): Prepared {
   const manifest = manifestSchema.safeParse(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')));
   if (!manifest.success) throw new AiraError('design-manifest', `${folder}/manifest.json is not what was expected`);
   // Scorers of our own were given all they need when the data were prepared.
@@ -127,7 +127,7 @@ function read(order: PrepareOrder, folder: string, files: FilesRead): Prepared {
   return { folder, manifest: manifest.data, scoring };
 }
 
-async function make(order: PrepareOrder, folder: string, files: FilesRead): Promise<Prepared> {
+async function make(order: PrepareOptions, folder: string, files: FilesRead): Promise<Prepared> {
   const { python, design, settings, seed, data, secret, keep, sandbox } = order;
   mkdirSync(keep, { recursive: true, mode: 0o700 });
   chmodSync(keep, 0o700);

@@ -34,7 +34,7 @@ import { trainerVariables } from '../stacks/workerCommand.ts';
 import { budgetOf, packageFor, prepareTask } from './commands.ts';
 import type { Prepared } from './preparation.ts';
 import type { Split } from './score.ts';
-import { runTrial, type TrialCosts, type TrialOrder, type TrialResult } from './trial.ts';
+import { runTrial, type TrialCosts, type TrialOptions, type TrialResult } from './trial.ts';
 import { designVersion } from './version.ts';
 
 export interface ProgramEvaluatorOptions {
@@ -188,7 +188,7 @@ export class ProgramEvaluator implements Evaluator {
     return this.#failure({ reason, message: errorMessage(thrown) }, 0);
   }
 
-  #common(job: Job, sandbox: Sandbox, files: Files, signal: AbortSignal): Omit<TrialOrder, 'prepared' | 'budget'> {
+  #common(job: Job, sandbox: Sandbox, files: Files, signal: AbortSignal): Omit<TrialOptions, 'prepared' | 'budget'> {
     const { python, device } = this.#options;
     const design = this.#package(job);
     const splits: readonly Split[] = job.measure === 'test' ? ['validation', 'test'] : ['validation'];
@@ -201,7 +201,7 @@ export class ProgramEvaluator implements Evaluator {
   }
 
   /** The outcome of one job. A sandbox that fails to start is tried once more; what fails again is lost (P1). */
-  async #outcome(job: Job, order: TrialOrder, handlers: EvaluateHandlers): Promise<Outcome> {
+  async #outcome(job: Job, order: TrialOptions, handlers: EvaluateHandlers): Promise<Outcome> {
     const { clock, timers, log } = this.#options;
     const begun = clock.monotonic();
     const seconds = () => (clock.monotonic() - begun) / 1000;
@@ -233,7 +233,7 @@ export class ProgramEvaluator implements Evaluator {
     }
   }
 
-  #translate(job: Job, result: TrialResult, { sandbox }: TrialOrder, seconds: number): Outcome {
+  #translate(job: Job, result: TrialResult, { sandbox }: TrialOptions, seconds: number): Outcome {
     if (result.status === 'failed') return this.#failure(result.verdict, seconds);
     const { scores, costs } = result;
     const fitness = (split: Split) => {

@@ -35,7 +35,7 @@ import type { Prepared } from './preparation.ts';
 import { type Scored, type Split, score } from './score.ts';
 import { hostedVerdict, scriptVerdict, withoutWords, type ZoneLimits, zoneVerdict } from './verdicts.ts';
 
-export interface TrialOrder {
+export interface TrialOptions {
   readonly python: string;
   readonly design: DesignPackage;
   readonly sandbox: Sandbox;
@@ -75,7 +75,7 @@ const predictionsFile = 'predictions.f32';
 
 const isVerdict = (found: Scored | Verdict): found is Verdict => 'reason' in found;
 
-export async function runTrial(order: TrialOrder): Promise<TrialResult> {
+export async function runTrial(order: TrialOptions): Promise<TrialResult> {
   const work = mkdtempSync(join(tmpdir(), 'aira-trial-'));
   try {
     return await new Trial(order, work).run();
@@ -85,7 +85,7 @@ export async function runTrial(order: TrialOrder): Promise<TrialResult> {
 }
 
 class Trial {
-  readonly #order: TrialOrder;
+  readonly #order: TrialOptions;
   readonly #work: string;
   readonly #given: { settings: string; candidate: string; device: string };
   #cpuSeconds = 0;
@@ -97,7 +97,7 @@ class Trial {
   #secondsLeft: number;
   #zone = 0;
 
-  constructor(order: TrialOrder, work: string) {
+  constructor(order: TrialOptions, work: string) {
     this.#order = order;
     this.#work = work;
     this.#secondsLeft = order.timeoutSeconds;

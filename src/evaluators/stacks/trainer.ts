@@ -111,7 +111,7 @@ export class Trainer {
   }
 
   #crash(sentence: string, startError?: Error): void {
-    this.condemn({ reason: 'lost', message: withLastWords(sentence, this.process.stderr) }, startError);
+    this.condemn({ reason: 'lost', message: withStderrTail(sentence, this.process.stderr) }, startError);
   }
 
   #missHello(): void {
@@ -163,7 +163,7 @@ export class Trainer {
     this.#hello.reject(
       end.error
         ? new PrerequisiteError('worker-program', text, 'run `npm run setup`', { cause: end.error })
-        : new WorkerStartError(withLastWords(`${text} before its hello`, this.process.stderr)),
+        : new WorkerStartError(withStderrTail(`${text} before its hello`, this.process.stderr)),
     );
     this.#handlers.onEnd(end);
     this.#ended.resolve();
@@ -183,7 +183,7 @@ const lastLines = 8;
 const lastCharacters = 1500;
 
 /** `text`, and what the child said last where it said anything. */
-export function withLastWords(text: string, stderr: OutputLog): string {
+export function withStderrTail(text: string, stderr: OutputLog): string {
   const words = stderr.lastLines(lastLines, lastCharacters);
   return words === '' ? text : `${text}; its last words: ${words}`;
 }
@@ -205,8 +205,8 @@ export function diagnose(end: ProcessEnd, stderr: OutputLog, outOfMemoryKills: n
   if (end.signal === 'SIGKILL' && (outOfMemoryKills ?? 0) > 0) {
     return {
       reason: 'oom',
-      message: withLastWords('the machine ran out of memory and the kernel killed the trainer process', stderr),
+      message: withStderrTail('the machine ran out of memory and the kernel killed the trainer process', stderr),
     };
   }
-  return { reason: 'lost', message: withLastWords(`the trainer process ${describeEnd(end)}`, stderr) };
+  return { reason: 'lost', message: withStderrTail(`the trainer process ${describeEnd(end)}`, stderr) };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { explain } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/explain.ts';
 import { childEnvironment, deviceClassOf, type Environment, trainersDirectory } from '../../platform/index.ts';
 import { type Engine, engineFor } from './engine.ts';
 import type { WorkerCommand } from './workerProcess.ts';
@@ -29,7 +29,7 @@ function readWorkerEnv(trainers: string): z.infer<typeof workerEnvSchema> {
     throw refuse(errorMessage(thrown), thrown);
   }
   const parsed = workerEnvSchema.safeParse(raw);
-  if (!parsed.success) throw refuse(explain(parsed.error, workerEnvSchema).join('; '), parsed.error);
+  if (!parsed.success) throw refuse(formatZodError(parsed.error, workerEnvSchema).join('; '), parsed.error);
   return parsed.data;
 }
 

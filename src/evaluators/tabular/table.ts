@@ -4,14 +4,14 @@ import * as z from 'zod';
 import {
   ArchitectureError,
   canonicalText,
-  type Layering,
-  layeringSchema,
   parseInSpace,
+  type StackSpec,
+  stackSpecSchema,
 } from '../../domain/architecture.ts';
 import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
-import { explain } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/explain.ts';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { rungSchema } from '../../domain/task.ts';
@@ -22,7 +22,7 @@ export const tableProvenanceSchema = z.strictObject({
   task: z.string().min(1),
   profile: z.string().min(1),
   rung: rungSchema,
-  space: layeringSchema,
+  space: stackSpecSchema,
   /** What the trainer was asked, as the task's profile had it on that day. */
   settings: z.record(z.string(), z.json()),
   /** Engine and source hash of the trainer. */
@@ -52,19 +52,19 @@ export function tableVersion({ space, settings, evaluator, device }: TableProven
 }
 
 /** All architectures of a space, the last layer fastest. */
-export function* allArchitectures(space: Layering): Generator<string> {
+export function* allArchitectures(space: StackSpec): Generator<string> {
   const total = space.primitives.length ** space.layers;
   for (let index = 0; index < total; index++) {
     const layers = Array.from({ length: space.layers }, (_, layer) => {
       const place = space.primitives.length ** (space.layers - 1 - layer);
-      return space.primitives[Math.floor(index / place) % space.primitives.length] as Layering['primitives'][number];
+      return space.primitives[Math.floor(index / place) % space.primitives.length] as StackSpec['primitives'][number];
     });
     yield canonicalText(layers);
   }
 }
 
 /** What one look at a candidate shows, and what it is worth. */
-export interface TableLook {
+export interface TableQuery {
   /** One of the measured scores; null where that training gave none. */
   readonly score: number | null;
   /** Mean score over the trainings that were not shown: free of the luck by which the shown one was chosen. */
@@ -83,7 +83,7 @@ export class Table {
   readonly version: string;
   /** The largest mean over all seeds: what an unlimited search would find. */
   readonly best: { readonly candidate: string; readonly mean: number };
-  readonly #looks = new Map<string, TableLook[]>();
+  readonly #looks = new Map<string, TableQuery[]>();
 
   /** @throws PrerequisiteError `table-malformed` when it does not hold its whole space. */
   constructor(file: TableFile) {
@@ -123,11 +123,11 @@ export class Table {
   }
 
   /** @throws ArchitectureError for a candidate outside the space. */
-  look(candidate: string, draw: string | number): TableLook {
+  look(candidate: string, draw: string | number): TableQuery {
     const text = canonicalText(parseInSpace(candidate, this.file.space));
     const looks = this.#looks.get(text);
     if (!looks) throw new ArchitectureError(`"${text}" is not in the table`);
-    return looks[rngFor(draw, 'table', text).below(looks.length)] as TableLook;
+    return looks[rngFor(draw, 'table', text).below(looks.length)] as TableQuery;
   }
 }
 
@@ -154,7 +154,8 @@ export function readTable(path: string): Table {
     throw malformed(`${path}: ${errorMessage(thrown)}`, thrown);
   }
   const parsed = tableSchema.safeParse(raw);
-  if (!parsed.success) throw malformed(`${path}: ${explain(parsed.error, tableSchema).join('; ')}`, parsed.error);
+  if (!parsed.success)
+    throw malformed(`${path}: ${formatZodError(parsed.error, tableSchema).join('; ')}`, parsed.error);
   return new Table(parsed.data);
 }
 
@@ -188,7 +189,7 @@ export interface BuildProgress {
   readonly last: { readonly candidate: string; readonly seed: number; readonly score: number | null } | null;
 }
 
-export interface BuildSetting {
+export interface BuildOptions {
   readonly path: string;
   readonly provenance: TableProvenance;
   readonly seeds: readonly number[];
@@ -252,7 +253,7 @@ const pick = (file: TableFile): TableProvenance => {
  *
  * @throws PrerequisiteError `table-differs` when what lies there was measured under other conditions.
  */
-export async function buildTable(setting: BuildSetting): Promise<TableFile | null> {
+export async function buildTable(setting: BuildOptions): Promise<TableFile | null> {
   const { path, provenance, seeds, train, clock, onProgress, signal } = setting;
   const candidates = [...allArchitectures(provenance.space)];
   const earlier = readBack(path, provenance);

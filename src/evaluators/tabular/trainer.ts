@@ -1,4 +1,4 @@
-import { type Layering, parseInSpace } from '../../domain/architecture.ts';
+import { parseInSpace, type StackSpec } from '../../domain/architecture.ts';
 import { contentHash, type Json } from '../../domain/canonical.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
@@ -11,7 +11,7 @@ export interface TableSubject {
   readonly task: string;
   readonly profile: string;
   readonly rung: 'screen';
-  readonly space: Layering;
+  readonly space: StackSpec;
   readonly settings: RungSettings;
 }
 

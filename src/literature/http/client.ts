@@ -25,7 +25,7 @@ const firstBackoffMs = 1_000;
 const awayMs = 60_000;
 const mostBytes = 4 * 1024 * 1024;
 
-export interface ClientSetting {
+export interface ClientOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -68,13 +68,13 @@ interface Host {
 }
 
 export class LiteratureClient {
-  readonly #setting: ClientSetting;
+  readonly #setting: ClientOptions;
   readonly #hosts = new Map<string, Host>();
   readonly #underWay = new Map<string, Promise<Answer>>();
   readonly #closing = new AbortController();
   #saidOffline = false;
 
-  constructor(setting: ClientSetting) {
+  constructor(setting: ClientOptions) {
     this.#setting = setting;
   }
 

@@ -3,7 +3,7 @@ import { type EvidenceId, evidenceIdSchema } from '../../domain/literature.ts';
 import type { IndexedDocument } from '../corpus.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
-import { telling, words } from '../text.ts';
+import { contentWords, words } from '../text.ts';
 import { foundDocument, type OnlineSource, searchTtlMs } from './source.ts';
 
 /** arXiv asks for no more than one request in three seconds, over one connection. */
@@ -18,7 +18,7 @@ const textOf = (parent: XmlElement, name: string): string => elements(parent, na
 function searchQuery(text: string, must: readonly string[]): string | null {
   const field = (word: string) => `all:"${word}"`;
   const required = must.flatMap(words).slice(0, mostWords).map(field);
-  const wanted = telling(text).slice(0, mostWords).map(field);
+  const wanted = contentWords(text).slice(0, mostWords).map(field);
   if (wanted.length === 0 && required.length === 0) return null;
   const any = wanted.length > 0 ? [`(${wanted.join(' OR ')})`] : [];
   return [...required, ...any].join(' AND ');

@@ -42,7 +42,7 @@ const permissive = new Set([
   'Zlib',
 ]);
 
-export interface GithubSetting {
+export interface GithubOptions {
   readonly token: string;
   /** `permissive` leaves out what is copyleft, or under no known licence. */
   readonly licences: 'permissive' | 'any';
@@ -51,7 +51,7 @@ export interface GithubSetting {
 
 export function githubCodeSource(
   client: LiteratureClient,
-  { token, licences, base = 'https://api.github.com' }: GithubSetting,
+  { token, licences, base = 'https://api.github.com' }: GithubOptions,
 ): OnlineSource {
   const headers = { accept: 'application/vnd.github.text-match+json', 'x-github-api-version': '2022-11-28' };
   const secretHeaders = { authorization: `Bearer ${token}` };

@@ -4,7 +4,7 @@ import type { Item, LiteratureSource } from '../../domain/literature.ts';
 import type { IndexedDocument } from '../corpus.ts';
 import type { GetRequest, LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
-import { cleanLine, telling } from '../text.ts';
+import { cleanLine, contentWords } from '../text.ts';
 
 export interface SourceQuery {
   readonly text: string;
@@ -31,7 +31,7 @@ export const searchTtlMs = 7 * day;
 
 /** The first telling words of a query, for services that look for plain words; empty when there are none. */
 export function plainWords({ text, must = [] }: SourceQuery, most: number): string[] {
-  return telling([...must, text].join(' ')).slice(0, most);
+  return contentWords([...must, text].join(' ')).slice(0, most);
 }
 
 /**

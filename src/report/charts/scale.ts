@@ -1,6 +1,6 @@
 import { extent, nice, ticks } from 'd3-array';
 import { metricValue } from '../../domain/task.ts';
-import type { Reading } from '../format.ts';
+import type { MetricDirection } from '../format.ts';
 import { type Content, html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 
@@ -45,7 +45,7 @@ export function scale(
 }
 
 /** The same scale of fitness, marked with the metric that it stands for. */
-export function read(fitness: Scale, { lowerIsBetter }: Reading): Scale {
+export function read(fitness: Scale, { lowerIsBetter }: MetricDirection): Scale {
   const label = (tick: number) => metricValue(tick, lowerIsBetter).toFixed(fitness.decimals);
   const { domain, ticks: marks, decimals } = fitness;
   return Object.assign((value: number) => fitness(value), { domain, ticks: marks, decimals, label });

@@ -4,19 +4,19 @@ import { agreementSentence, twoSigma } from '../../statistics/index.ts';
 import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
 import { framed, px, read, scale } from '../charts/scale.ts';
 import type { ReportData, ReportNode } from '../data.ts';
-import { basisName, type Contests, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { change, count, metric, type Reading, score, shortened } from '../format.ts';
+import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
+import { change, count, type MetricDirection, metric, score, shortened } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
 import { contestSentence } from '../sentences.ts';
 import { axisHead, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
 /** The ends of an interval of differences, the lower of the metric first. */
-function intervalText([low, high]: readonly [number, number], reading: Reading): string {
+function intervalText([low, high]: readonly [number, number], reading: MetricDirection): string {
   const ends = [change(low, reading), change(high, reading)];
   return (reading.lowerIsBetter ? ends.reverse() : ends).join(' … ');
 }
 
-function contestTable({ basis, contests }: Contests, reading: Reading): Markup {
+function contestTable({ basis, contests }: ComparisonRows, reading: MetricDirection): Markup {
   const contenders = [...new Set(contests.map(({ contender }) => contender))];
   return table(
     [
@@ -53,7 +53,7 @@ function contestTable({ basis, contests }: Contests, reading: Reading): Markup {
   );
 }
 
-function method({ level, noise, contests }: Contests): Markup {
+function method({ level, noise, contests }: ComparisonRows): Markup {
   const n = contests.length;
   return html`<p class="note">The finalist was chosen on a lower rung, so this rung judges it on fresh seeds. Seeds are the same for both sides and differences are taken seed by seed. ${
     noise
@@ -200,7 +200,7 @@ export function scatter(
   points: readonly ScatterPoint[],
   lower: string,
   upper: string,
-  reading: Reading = { lowerIsBetter: false },
+  reading: MetricDirection = { lowerIsBetter: false },
 ): Markup {
   const x = scale(
     points.map((point) => point.x),

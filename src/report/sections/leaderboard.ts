@@ -6,7 +6,7 @@ import { type Scale, scale } from '../charts/scale.ts';
 import { whisker, whiskerWidth } from '../charts/strip.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { metric, type Reading, score } from '../format.ts';
+import { type MetricDirection, metric, score } from '../format.ts';
 import { type Content, groupRow, html, type Markup, section, table } from '../markup.ts';
 
 /** Rows of a rung beyond this are left to the archive. */
@@ -21,7 +21,7 @@ export function scoreCells(
   basis: Basis,
   noise: Noise | null,
   axis: Scale,
-  reading: Reading,
+  reading: MetricDirection,
 ): Content[] {
   const scores = scoresOn(node, basis);
   const summary = summarise(scores);
@@ -51,7 +51,7 @@ export function sharedAxis(nodes: readonly ReportNode[], basis: Basis, noise: No
   return scale(values, [4, whiskerWidth - 4], 20);
 }
 
-export const axisHead = (basis: string, axis: Scale, { lowerIsBetter }: Reading): Content =>
+export const axisHead = (basis: string, axis: Scale, { lowerIsBetter }: MetricDirection): Content =>
   html`${basis}<span class="ends">${axis.domain.map((end) => html`<span>${metricValue(end, lowerIsBetter).toFixed(2)}</span>`)}</span>`;
 
 /** What a node is called, over where it came from. */

@@ -2,7 +2,7 @@ import { ascending, greatest } from 'd3-array';
 import { framed, px, read, scale, spread } from '../charts/scale.ts';
 import type { ReportData } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
-import { metric, type Reading } from '../format.ts';
+import { type MetricDirection, metric } from '../format.ts';
 import { html, type Markup, section } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 
@@ -68,7 +68,7 @@ function runningBest(scores: readonly number[]): number[] {
 export function progress(
   series: readonly ProgressSeries[],
   reference: { readonly name: string; readonly score: number } | null,
-  reading: Reading = { lowerIsBetter: false },
+  reading: MetricDirection = { lowerIsBetter: false },
 ): Markup {
   const lines = series
     .map(({ name, scores }, style): Line => ({ name, best: runningBest(scores), style }))

@@ -109,7 +109,7 @@ ${[...placed.values()].map((each) => mark(each, each.step === best))}
 }
 
 /** A node of a tree, in the order in which the nodes came about. */
-export interface Grown {
+export interface TreeEntry {
   readonly id: string;
   /** Place in time, counted from 1; each is taken once. */
   readonly at: number;
@@ -122,9 +122,9 @@ export interface Grown {
  * heir, the child with the most descendants; every other child opens a row, the free one nearest to its parent's. A row is
  * free where nothing is drawn in it between its first and its last node, so that drafts without children stand in one row.
  */
-export function lanesOf(nodes: readonly Grown[]): Map<string, number> {
+export function lanesOf(nodes: readonly TreeEntry[]): Map<string, number> {
   const known = new Map(nodes.map((node) => [node.id, node]));
-  const children = new Map<string, Grown[]>();
+  const children = new Map<string, TreeEntry[]>();
   for (const node of nodes) {
     if (node.parent !== null && known.has(node.parent)) {
       children.set(node.parent, [...(children.get(node.parent) ?? []), node]);
@@ -135,11 +135,12 @@ export function lanesOf(nodes: readonly Grown[]): Map<string, number> {
     weight.set(id, 1 + (children.get(id) ?? []).reduce((sum, child) => sum + (weight.get(child.id) ?? 1), 0));
   }
   const heirOf = (id: string) =>
-    (children.get(id) ?? []).reduce<Grown | null>(
+    (children.get(id) ?? []).reduce<TreeEntry | null>(
       (best, child) => (best === null || (weight.get(child.id) ?? 0) > (weight.get(best.id) ?? 0) ? child : best),
       null,
     );
-  const isHeir = (node: Grown) => node.parent !== null && known.has(node.parent) && heirOf(node.parent)?.id === node.id;
+  const isHeir = (node: TreeEntry) =>
+    node.parent !== null && known.has(node.parent) && heirOf(node.parent)?.id === node.id;
 
   const lanes = new Map<string, number>();
   const busy: { from: number; to: number }[][] = [];

@@ -51,13 +51,13 @@ import { foreignTask } from './task.ts';
 
 export type { TaskFinding } from './metadata.ts';
 
-export interface CheckOrder {
+export interface CheckOptions {
   readonly directory: string;
   readonly host: ScriptHost;
 }
 
 /** Yields findings in a fixed order, until one makes those behind it impossible. */
-export async function* checkTask(order: CheckOrder): AsyncGenerator<TaskFinding> {
+export async function* checkTask(order: CheckOptions): AsyncGenerator<TaskFinding> {
   const directory = resolve(order.directory);
   const missing = missingFiles(directory);
   yield missing.length === 0

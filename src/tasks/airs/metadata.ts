@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
-import { explain } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/explain.ts';
 import { parseYaml, readTextFile, yamlBounds } from '../../platform/index.ts';
 
 const text = z.string().min(1);
@@ -68,7 +68,7 @@ export function readAirsMetadata(directory: string): { metadata: AirsMetadata } 
     return { problems: [errorMessage(thrown)] };
   }
   const parsed = airsMetadataSchema.safeParse(raw);
-  if (!parsed.success) return { problems: explain(parsed.error, airsMetadataSchema) };
+  if (!parsed.success) return { problems: formatZodError(parsed.error, airsMetadataSchema) };
   const { logging_info: info, file_export_globs: globs } = parsed.data;
   const problems: string[] = [];
   if (globs.includes('submission.csv') && info.shape === undefined) {

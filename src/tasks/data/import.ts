@@ -35,7 +35,7 @@ import {
 } from './inspect.ts';
 import { type DataRecord, recordsFolder, requireOwnName, writeRecord } from './records.ts';
 
-export interface ImportOrder {
+export interface ImportOptions {
   /** A data set, or a task that reads one. */
   readonly name: string;
   readonly source: string;
@@ -49,7 +49,7 @@ export interface ImportOrder {
  * @throws PrerequisiteError `data-unknown`, `data-malformed` naming file, row and remedy, `data-exists`, `data-name`, or
  * `data-link` naming the file; all that `findPython` throws.
  */
-export async function importData({ name, source, folder, replace }: ImportOrder): Promise<DataRecord> {
+export async function importData({ name, source, folder, replace }: ImportOptions): Promise<DataRecord> {
   const set = dataSetOf(name);
   const from = resolve(source);
   requireShape(set, from);

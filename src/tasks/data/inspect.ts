@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { dataNamePattern } from '../../domain/evaluation.ts';
 import { printable, trainersDirectory } from '../../platform/index.ts';
-import { runTrusted } from '../trustedModule.ts';
+import { runTrustedModule } from '../trustedModule.ts';
 
 /** How a data set is read: as which of the published files, as shards of text, or by scripts of others. */
 export const dataKinds = ['listops', 'imdb', 'aan', 'corpus', 'raw'] as const;
@@ -50,7 +50,7 @@ const module = { folder: trainersDirectory, packages: [], module: 'aira_data' };
  * @throws PrerequisiteError `data-malformed` naming file, row, problem and remedy; AiraError where the look itself fails.
  */
 export async function inspectData(python: string, kind: DataKind, folder: string, named: string): Promise<Inspection> {
-  const said = await runTrusted(python, module, ['--kind', kind, '--folder', folder], {
+  const said = await runTrustedModule(python, module, ['--kind', kind, '--folder', folder], {
     seconds: longestSeconds,
   });
   const parsed = said.code === 0 ? saidSchema.safeParse(JSON.parse(said.stdout)) : null;

@@ -4,7 +4,7 @@ import { type LocalModel, type Thought, think } from '../../../src/agents/index.
 import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { candidateText } from '../../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
-import { usualPatience } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/stream.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
 import { type Bench, bench } from '../../llm/support.ts';
 import { proposer } from '../../support/llm-server/brain.ts';
@@ -62,7 +62,7 @@ const formats = ({ served }: LlmServer) => new Set(served.map(({ asked }) => ask
 describe('an agent that chooses among language models and local ones', () => {
   it('tries all, writes down what each attempt cost, and is replayed without a network', async () => {
     const server = await serving();
-    const live = bench(server, { patience: usualPatience, spec: chooser() });
+    const live = bench(server, { patience: defaultTimeouts, spec: chooser() });
     const thoughts = await search(live);
     expect(new Set(modelsOf(thoughts)).size).toBe(3);
     for (const { rationale } of thoughts) {
@@ -80,7 +80,7 @@ describe('an agent that chooses among language models and local ones', () => {
     );
 
     await server.stop();
-    const replay = bench({ urls: server.urls }, { patience: usualPatience, spec: live.spec, replay: live.recording });
+    const replay = bench({ urls: server.urls }, { patience: defaultTimeouts, spec: live.spec, replay: live.recording });
     await search(replay);
     expect(nodesOf(replay)).toEqual(nodesOf(live));
   });
@@ -90,7 +90,7 @@ describe('an agent that chooses among language models and local ones', () => {
     ['turns everything down', { kind: 'status', status: 401 }],
   ] as const)('goes on with the others while one of them %s, and a replay does the same', async (_, fault) => {
     const server = await serving((format) => (format === 'messages' ? fault : null));
-    const live = bench(server, { patience: usualPatience, spec: chooser() });
+    const live = bench(server, { patience: defaultTimeouts, spec: chooser() });
     const thoughts = await search(live);
     expect(thoughts.length).toBeGreaterThanOrEqual(12);
     expect(new Set(modelsOf(thoughts))).toEqual(new Set(['openai/gpt-6-luna', 'local/mutate']));
@@ -98,7 +98,7 @@ describe('an agent that chooses among language models and local ones', () => {
 
     // The provider is back; what was recorded stands all the same.
     const back = await serving();
-    const resumed = bench(back, { patience: usualPatience, spec: live.spec, replay: live.recording });
+    const resumed = bench(back, { patience: defaultTimeouts, spec: live.spec, replay: live.recording });
     await search(resumed);
     expect(nodesOf(resumed)).toEqual(nodesOf(live));
     expect(back.served).toEqual([]);
@@ -108,7 +108,7 @@ describe('an agent that chooses among language models and local ones', () => {
     let down = true;
     const server = await serving(() => (down ? { kind: 'status', status: 500 } : null));
     const model = 'bandit/[anthropic/claude-haiku-5-5, openai/gpt-6-luna]';
-    const live = bench(server, { patience: usualPatience, spec: chooser({ model, evaluations: 1 }) });
+    const live = bench(server, { patience: defaultTimeouts, spec: chooser({ model, evaluations: 1 }) });
     await expect(search(live)).rejects.toThrow(RetryableError);
     expect(formats(server)).toEqual(new Set(['messages', 'responses']));
     down = false;
@@ -118,7 +118,7 @@ describe('an agent that chooses among language models and local ones', () => {
 
   it('goes on with what costs nothing when the money is gone', async () => {
     const server = await serving();
-    const live = bench(server, { patience: usualPatience, spec: chooser({ dollars: 0.0005 }) });
+    const live = bench(server, { patience: defaultTimeouts, spec: chooser({ dollars: 0.0005 }) });
     const thoughts = await search(live);
     expect(thoughts.length).toBeGreaterThanOrEqual(12);
     expect(new Set(modelsOf(thoughts).slice(-4))).toEqual(new Set(['local/mutate']));
@@ -126,7 +126,7 @@ describe('an agent that chooses among language models and local ones', () => {
       0.0005,
     );
     const poor = bench(server, {
-      patience: usualPatience,
+      patience: defaultTimeouts,
       spec: chooser({ model: 'bandit/[anthropic/claude-haiku-5-5, openai/gpt-6-luna]', dollars: 0.0005 }),
     });
     await expect(search(poor)).rejects.toThrow(BudgetError);
@@ -137,7 +137,7 @@ describe('an agent that chooses among language models and local ones', () => {
       brain: proposer,
       fault: (number) => (number === 0 ? { kind: 'malformed' } : null),
     });
-    const live = bench(server, { patience: usualPatience, spec: chooser({ evaluations: 1 }) });
+    const live = bench(server, { patience: defaultTimeouts, spec: chooser({ evaluations: 1 }) });
     const [thought] = await search(live);
     expect(server.served.map(({ asked }) => asked.format)).toEqual(['messages', 'messages']);
     const charged = live.archive.handlers['search-standing']({ search: live.spec.id }).spend.dollars;

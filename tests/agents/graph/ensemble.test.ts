@@ -11,7 +11,7 @@ import type { AgentName } from '../../../src/domain/ids.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import type { SearchSpec } from '../../../src/domain/search.ts';
 import { replayedGateway } from '../../../src/llm/gateway.ts';
-import { usualPatience } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/stream.ts';
 import { readArchive } from '../../../src/memory/archive.ts';
 import { type Bench, bench, canaries } from '../../llm/support.ts';
 import { temporaryFolder } from '../../support/home.ts';
@@ -166,7 +166,7 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
     timeout: 180_000,
   }, async () => {
     const server = await startLlmServer({ brain: proposer, fault: (number) => tenPerCent(number) });
-    const live = bench(server, { spec: ensemble(server), patience: usualPatience });
+    const live = bench(server, { spec: ensemble(server), patience: defaultTimeouts });
     await search(live);
     expect(server.wrong).toEqual([]);
     expect(server.served.filter(({ fault }) => fault !== null).length).toBeGreaterThan(5);
@@ -216,14 +216,14 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
     const down = (_: number, { format }: { format: string }): Fault | null =>
       format === 'messages' ? { kind: 'status', status: 401 } : null;
     const server = await startLlmServer({ brain: proposer, fault: down });
-    const live = bench(server, { spec: ensemble(server), patience: usualPatience });
+    const live = bench(server, { spec: ensemble(server), patience: defaultTimeouts });
     await expect(search(live)).rejects.toMatchObject({ code: 'provider-rejected' });
   });
 
   it('ends by itself when the money ends, below the limit', async () => {
     const server = await startLlmServer({ brain: proposer });
     const dollars = 0.1;
-    const live = bench(server, { spec: ensemble(server, { dollars }), patience: usualPatience });
+    const live = bench(server, { spec: ensemble(server, { dollars }), patience: defaultTimeouts });
     await search(live);
     const { spend } = live.archive.handlers['search-standing']({ search: live.spec.id });
     expect(spend.dollars).toBeLessThanOrEqual(dollars);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { think } from '../../../src/agents/index.ts';
-import { EditError, edited } from '../../../src/agents/operators/programs/answers.ts';
+import { applyEdits, EditError } from '../../../src/agents/operators/programs/answers.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import type { View } from '../../../src/domain/node.ts';
 import { type Brief, type ProgramSpace, parseProgram, programText } from '../../../src/domain/program.ts';
@@ -139,7 +139,7 @@ describe('edits', () => {
       { file: 'a.py', search: 'x = 1', replace: 'y = $& $1' },
       { file: 'a.py', search: 'y = $&', replace: 'z' },
     ];
-    expect(edited({ 'a.py': 'x = 1\n' }, edits)).toEqual({ 'a.py': 'z $1\n' });
+    expect(applyEdits({ 'a.py': 'x = 1\n' }, edits)).toEqual({ 'a.py': 'z $1\n' });
   });
 
   it('change the one place that they name, or are refused', () => {
@@ -153,7 +153,7 @@ describe('edits', () => {
           const text = lines.join('');
           const search = lines.slice(from % lines.length, (from % lines.length) + length).join('');
           const places = search === '' ? 0 : text.split('').filter((_, at) => text.startsWith(search, at)).length;
-          const attempt = () => edited({ 'a.py': text }, [{ file: 'a.py', search, replace }]);
+          const attempt = () => applyEdits({ 'a.py': text }, [{ file: 'a.py', search, replace }]);
           if (places !== 1) {
             expect(attempt).toThrow(EditError);
             return;
@@ -166,7 +166,7 @@ describe('edits', () => {
   });
 
   it('cannot reach what is not a file', () => {
-    expect(() => edited({ 'a.py': 'x' }, [{ file: 'toString', search: 'x', replace: '' }])).toThrow(EditError);
-    expect(() => edited({ 'a.py': 'x' }, [{ file: 'a.py', search: '', replace: 'y' }])).toThrow(EditError);
+    expect(() => applyEdits({ 'a.py': 'x' }, [{ file: 'toString', search: 'x', replace: '' }])).toThrow(EditError);
+    expect(() => applyEdits({ 'a.py': 'x' }, [{ file: 'a.py', search: '', replace: 'y' }])).toThrow(EditError);
   });
 });

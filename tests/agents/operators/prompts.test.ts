@@ -5,7 +5,7 @@ import {
   analysisPrompt,
   longestQuestion,
   proposalPrompt,
-  standingText,
+  remainingBudgetText,
   systemPrompt,
 } from '../../../src/agents/operators/prompts.ts';
 import { oneLine, quoted, trimmed } from '../../../src/agents/operators/quote.ts';
@@ -126,8 +126,8 @@ describe('a prompt', () => {
   });
 
   it('names what is left, and nothing that is not limited', () => {
-    expect(standingText(view)).toBe('Left of the budget: 5 evaluations.');
-    expect(standingText({ ...view, left: { minutes: 7.31, dollars: 0.12345 } })).toBe(
+    expect(remainingBudgetText(view)).toBe('Left of the budget: 5 evaluations.');
+    expect(remainingBudgetText({ ...view, left: { minutes: 7.31, dollars: 0.12345 } })).toBe(
       'Left of the budget: 5 evaluations, 7.3 minutes, $0.123 for questions like this one.',
     );
   });

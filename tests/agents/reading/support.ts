@@ -4,7 +4,7 @@ import type { OpenRetriever } from '../../../src/domain/literature.ts';
 import type { View } from '../../../src/domain/node.ts';
 import { loadCorpus } from '../../../src/literature/corpus.ts';
 import { Library } from '../../../src/literature/library.ts';
-import { usualPatience } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/stream.ts';
 import { quiet } from '../../bus/support.ts';
 import { type Bench, bench } from '../../llm/support.ts';
 import type { LlmServer } from '../../support/llm-server/server.ts';
@@ -49,7 +49,7 @@ export function reader(server: Pick<LlmServer, 'urls'>, model: string, given: ob
 }
 
 export const benchFor = (server: Pick<LlmServer, 'urls'>, spec: AgentSpec, given: Parameters<typeof bench>[1] = {}) =>
-  bench(server, { spec: searchSpec({ agents: [spec], space: space16 }), patience: usualPatience, ...given });
+  bench(server, { spec: searchSpec({ agents: [spec], space: space16 }), patience: defaultTimeouts, ...given });
 
 /** One thought of that agent. */
 export const has = (

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Grown, lanesOf } from '../../../src/report/trace/tree.ts';
+import { lanesOf, type TreeEntry } from '../../../src/report/trace/tree.ts';
 
 /** Trees in which every node may have any earlier one as its parent. */
 const anyTree = fc.array(fc.option(fc.nat(), { nil: null }), { maxLength: 40 }).map((picks) =>
   picks.map(
-    (pick, index): Grown => ({
+    (pick, index): TreeEntry => ({
       id: `n${index + 1}`,
       at: index + 1,
       parent: pick === null || index === 0 ? null : `n${1 + (pick % index)}`,

@@ -11,7 +11,7 @@ interface Start {
 }
 
 /** A program and how it came about. */
-interface Made {
+interface TunedProposal {
   readonly files: Files;
   readonly how: string;
 }
@@ -63,7 +63,7 @@ const other = (starts: readonly Start[], files: Files): Start[] =>
   starts.filter((start) => skeleton(start.files) !== skeleton(files));
 
 /** A program of the library, or one of them with constants drawn anew. */
-function draft(starts: readonly Start[], strength: number, rng: Rng, isSeen: (files: Files) => boolean): Made {
+function draft(starts: readonly Start[], strength: number, rng: Rng, isSeen: (files: Files) => boolean): TunedProposal {
   // The baseline itself is node 0 already.
   const fresh = starts.filter(({ name, files }) => name !== 'baseline' && !isSeen(files));
   if (fresh.length > 0) {
@@ -77,7 +77,7 @@ function draft(starts: readonly Start[], strength: number, rng: Rng, isSeen: (fi
   };
 }
 
-function improve(parent: Files, starts: readonly Start[], strength: number, rng: Rng): Made {
+function improve(parent: Files, starts: readonly Start[], strength: number, rng: Rng): TunedProposal {
   const others = other(starts, parent);
   const switches = rng.float() < switchRate || knobsOf(parent).length === 0;
   if (switches && others.length > 0) {
@@ -91,7 +91,7 @@ function improve(parent: Files, starts: readonly Start[], strength: number, rng:
   return { files: stepped(parent, count, strength, rng), how: `${count === 1 ? 'a step' : 'steps'} of its constants` };
 }
 
-function join(first: ViewNode, second: ViewNode, strength: number, rng: Rng): Made {
+function join(first: ViewNode, second: ViewNode, strength: number, rng: Rng): TunedProposal {
   const [one, two] = [parseProgram(first.candidate), parseProgram(second.candidate)];
   const taken = [...carried(two, one)].filter(() => rng.float() < 0.5);
   const files = withValues(one, new Map(taken));
@@ -103,7 +103,7 @@ function join(first: ViewNode, second: ViewNode, strength: number, rng: Rng): Ma
 }
 
 /** Half of what differs from the program that it came from goes back; and where nothing differs, another program is tried. */
-function mend(parent: Files, starts: readonly Start[], strength: number, rng: Rng): Made {
+function repairValues(parent: Files, starts: readonly Start[], strength: number, rng: Rng): TunedProposal {
   const origin = starts.find((start) => skeleton(start.files) === skeleton(parent));
   if (!origin) return improve(parent, starts, strength, rng);
   const original = valuesOf(origin.files);
@@ -156,10 +156,10 @@ function propose({ operator, parents, view, brief, rng }: ProposalInput<ProgramS
   const isSeen = (files: Files) => seen.has(programText(files));
   const [first, second] = parents;
   const parent = first ? parseProgram(first.candidate) : null;
-  const make = (strength: number): Made => {
+  const make = (strength: number): TunedProposal => {
     if (!first || !parent || operator === 'draft') return draft(starts, strength, rng, isSeen);
     if (operator === 'crossover' && second) return join(first, second, strength, rng);
-    return operator === 'debug' ? mend(parent, starts, strength, rng) : improve(parent, starts, strength, rng);
+    return operator === 'debug' ? repairValues(parent, starts, strength, rng) : improve(parent, starts, strength, rng);
   };
   let made = make(1);
   for (let attempt = 1; isSeen(made.files) && attempt < strongest * triesPerStrength; attempt++) {

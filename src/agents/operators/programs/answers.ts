@@ -94,7 +94,7 @@ function named(piece: string): string {
  * @throws EditError for a file that is not there, and for a piece that stands in it never, or more than once: which of
  * several places was meant is not guessed.
  */
-export function edited(files: Files, edits: readonly Edit[]): Files {
+export function applyEdits(files: Files, edits: readonly Edit[]): Files {
   const result: Record<string, string> = { ...files };
   for (const [index, { file, search, replace }] of edits.entries()) {
     const which = `edit ${index + 1}`;
@@ -103,7 +103,7 @@ export function edited(files: Files, edits: readonly Edit[]): Files {
       throw new EditError(`${which} is for ${file.slice(0, 60)}; the files are ${Object.keys(files).join(', ')}`);
     }
     if (search === '') throw new EditError(`${which} searches for nothing: quote the lines that it replaces`);
-    const { first, count } = find(text, search);
+    const { first, count } = findFragment(text, search);
     if (count === 0) {
       throw new EditError(
         `${which}: what it searches for, beginning with ${named(search)}, does not stand in ${file}; copy it exactly, with its spaces`,
@@ -140,7 +140,7 @@ function borders(piece: string): Int32Array {
  * Where a piece first stands in a text, -1 where it does not, and how often. Overlapping places count too: each could be
  * meant. Knuth, Morris and Pratt's search: time grows with the lengths alone, while `indexOf` may take their product.
  */
-export function find(text: string, piece: string): { readonly first: number; readonly count: number } {
+export function findFragment(text: string, piece: string): { readonly first: number; readonly count: number } {
   if (piece === '' || piece.length > text.length) return { first: -1, count: 0 };
   const table = borders(piece);
   let [first, count, length] = [-1, 0, 0];

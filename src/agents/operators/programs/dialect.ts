@@ -2,12 +2,12 @@ import type { Purpose } from '../../../domain/call.ts';
 import { TerminalError } from '../../../domain/errors.ts';
 import type { ViewNode } from '../../../domain/node.ts';
 import { type Brief, type Files, type ProgramSpace, parseProgram, programText } from '../../../domain/program.ts';
-import type { Dialect, Statement } from '../dialect.ts';
+import type { CandidatePrompts, Statement } from '../dialect.ts';
 import { lineage, nodeLine, nodeList, siblings } from '../memory.ts';
-import { analysisPrompt, caps, literature, longestQuestion, readingRules, usualRole } from '../prompts.ts';
+import { analysisPrompt, caps, defaultRole, literature, longestQuestion, readingRules } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
 import { fill, shown } from '../template.ts';
-import { edited, programForms, type StatedProgram } from './answers.ts';
+import { applyEdits, programForms, type StatedProgram } from './answers.ts';
 
 /** Most characters of a task's own description. */
 const longestContract = 14_000;
@@ -44,14 +44,14 @@ function filesMeant(stated: StatedProgram, parents: readonly ViewNode[], { basel
   const base = parent ? filesOf(parent) : null;
   if (stated.edits && stated.edits.length > 0) {
     if (!base) throw new TerminalError('edit', 'there is no program to edit: give whole files');
-    return edited(base, stated.edits);
+    return applyEdits(base, stated.edits);
   }
   const given = Object.fromEntries((stated.files ?? []).map(({ name, text }) => [name, text]));
   return { ...(base ?? baseline), ...given };
 }
 
 /** How programs are talked about. */
-export function programDialect(topic: ProgramTopic): Dialect {
+export function programPrompts(topic: ProgramTopic): CandidatePrompts {
   const { task, metric, lowerIsBetter, space, brief, role } = topic;
   const bytes = space.files.reduce((sum, { maxBytes }) => sum + maxBytes, 0);
   return {
@@ -61,7 +61,7 @@ export function programDialect(topic: ProgramTopic): Dialect {
     system(purpose, tools) {
       const what = instructions[purpose].trim();
       return fill(system, {
-        role: role === '' ? usualRole : role,
+        role: role === '' ? defaultRole : role,
         task,
         files: space.files.map(({ name, maxBytes }) => `${name} (at most ${maxBytes} bytes)`).join(', '),
         contract: quoted(`description of ${task}`, brief.contract, longestContract),
