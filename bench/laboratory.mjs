@@ -6,14 +6,14 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { agentMachine } from '../dist/actors/agent/machine.js';
 import { archivistMachine } from '../dist/actors/archivist/machine.js';
-import { run } from '../dist/actors/running.js';
+import { run } from '../dist/actors/machines.js';
 import { workerMachine } from '../dist/actors/worker/machine.js';
 import { connectBus, labAccess, labUsers, roles, sealingKey, startServer } from '../dist/bus/index.js';
 import { searchSpecSchema } from '../dist/domain/search.js';
 import { findNatsServer } from '../dist/evaluators/index.js';
 import { Archive } from '../dist/memory/archive.js';
 import { createLogger } from '../dist/platform/log.js';
-import { newToken } from '../dist/platform/seal.js';
+import { newToken } from '../dist/platform/secrets.js';
 import { systemClock, systemTimers } from '../dist/platform/timers.js';
 
 export const search = 'bench-1';

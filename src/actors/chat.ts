@@ -4,7 +4,7 @@ import { type ChatThinking, openThoughts } from '../agents/index.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import { Cassette, Gateway, keyring, loadPrices, providersOf, usualPatience, usualRetries } from '../llm/index.ts';
 import type { ComponentDeps } from './buses.ts';
-import { retryTransient } from './running.ts';
+import { retryTransient } from './machines.ts';
 
 /** What a process says of language models; keys are in its environment and go no further (I7). */
 export interface ChatOptions {

@@ -34,7 +34,7 @@ import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
 import { type ComponentDeps, roleConnections } from './buses.ts';
 import { type ChatOptions, openChat } from './chat.ts';
-import { startMachine } from './running.ts';
+import { startMachine } from './machines.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
 

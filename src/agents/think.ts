@@ -7,10 +7,10 @@ import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../d
 import type { View } from '../domain/node.ts';
 import type { Brief } from '../domain/program.ts';
 import type { Gateway, Interlocutor } from '../llm/index.ts';
-import { banditProposer } from './graph/banditMind.ts';
-import { chatProposer } from './graph/chatMind.ts';
+import { banditProposer } from './graph/banditProposer.ts';
+import { chatProposer } from './graph/chatProposer.ts';
 import { runSteps, type Thoughts } from './graph/graph.ts';
-import { localProposer, type Proposer } from './graph/mind.ts';
+import { localProposer, type Proposer } from './graph/proposer.ts';
 import type { Thought, ThoughtDeps } from './graph/steps.ts';
 import type { AnyModel } from './models/model.ts';
 

@@ -15,17 +15,17 @@ import * as z from 'zod';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
+import { batchIndependence, type Retraining } from './batchIndependence.ts';
 import { budgets } from './budgets.ts';
-import { batchIndependence, type Retraining } from './companions.ts';
-import { uniqueness } from './countedOnce.ts';
-import { completeness } from './everyAttempt.ts';
+import { completeness } from './completeness.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
-import { scoreProvenance } from './ownScores.ts';
 import { type Again, replayable } from './replay.ts';
+import { scoreProvenance } from './scoreProvenance.ts';
 import { type Secret, secretsContained } from './secrets.ts';
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 import { testScores } from './testScores.ts';
+import { uniqueness } from './uniqueness.ts';
 
 export interface AuditOptions extends Again {
   readonly reader: ArchiveReader;

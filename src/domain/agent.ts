@@ -2,7 +2,6 @@ import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { agentNameSchema } from './ids.ts';
 import { literatureEntrySchema, literatureSpecSchema } from './literature.ts';
-import { memorySchema, noveltySchema } from './memory.ts';
 import {
   armsOf,
   banditOptionsSchema,
@@ -14,6 +13,7 @@ import {
   modelSchema,
   splitModel,
 } from './model.ts';
+import { memorySchema, noveltySchema } from './nearDuplicates.ts';
 import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export { localModels, type ModelName, modelSchema } from './model.ts';

@@ -8,4 +8,4 @@ export {
   openOnlineLibrary as openLibrary,
   type Retrievers as ReadingRoom,
   retrievers as readingRoom,
-} from './openLibrary.ts';
+} from './openRetrievers.ts';

@@ -16,8 +16,8 @@ import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
 import { pieceOf, records, testScores } from './records.ts';
 import { searches } from './searches.ts';
-import { searchStatus } from './standing.ts';
-import { searchStats } from './tally.ts';
+import { searchStats } from './searchStats.ts';
+import { searchStatus } from './searchStatus.ts';
 import { views } from './views.ts';
 
 function repositories(db: Database, live: boolean) {

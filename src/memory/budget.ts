@@ -3,7 +3,7 @@ import { endingReasons } from '../domain/ending.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
-import type { SearchStats } from './tally.ts';
+import type { SearchStats } from './searchStats.ts';
 
 /**
  * An agent whose attempts are nearly all refused would otherwise go on for ever without spending anything: so many

@@ -7,7 +7,7 @@ import { type Rung, rungs } from '../domain/task.ts';
 import type { BudgetLedger } from './budget.ts';
 import type { Outbox } from './outbox.ts';
 import type { Searches } from './searches.ts';
-import type { SearchStats } from './tally.ts';
+import type { SearchStats } from './searchStats.ts';
 
 const rowSchema = endingSchema.extend({ seq: z.int(), at: z.int() });
 /** An ending as the ledger has it, in the order in which endings were recorded. */

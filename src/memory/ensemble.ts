@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { AgentSpec } from '../domain/agent.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
-import { horizonOf } from '../domain/memory.ts';
+import { horizonOf } from '../domain/nearDuplicates.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
 

@@ -20,7 +20,7 @@ import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import type { Endings } from './endings.ts';
 import type { Outbox } from './outbox.ts';
-import type { SearchStats } from './tally.ts';
+import type { SearchStats } from './searchStats.ts';
 
 /**
  * A candidate whose trainings were begun so often without an end, since the archive was opened, is not tried again. What was

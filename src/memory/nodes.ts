@@ -4,8 +4,8 @@ import { canonicalCandidate, shortCandidate } from '../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../domain/errors.ts';
 import { rungSeeds } from '../domain/evaluation.ts';
 import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
-import { describeNearDuplicate, findNearDuplicate, type Known } from '../domain/memory.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
+import { describeNearDuplicate, findNearDuplicate, type Known } from '../domain/nearDuplicates.ts';
 import type { Origin } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { BudgetLedger, Objection } from './budget.ts';
@@ -14,7 +14,7 @@ import type { Ensemble } from './ensemble.ts';
 import type { Evaluations } from './evaluations.ts';
 import type { Outbox } from './outbox.ts';
 import type { Searches } from './searches.ts';
-import type { SearchStats } from './tally.ts';
+import type { SearchStats } from './searchStats.ts';
 
 export { attemptsPerProposal, spareAttempts } from './budget.ts';
 

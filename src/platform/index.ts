@@ -11,10 +11,10 @@ export {
 export { type Colours, coloursFor } from './colours.ts';
 export { chooseDevices, type Device, deviceClassOf, inspectMachine, listedGpus } from './devices.ts';
 export { type Failpoint, failpoint } from './failpoint.ts';
-export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './folder.ts';
+export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './files.ts';
 export { hunksOf } from './hunks.ts';
 export { createLogger, type Logger } from './log.ts';
-export { packageRoot, preparedFolder, secretFile, taskRoots, trainersDirectory } from './packageRoot.ts';
+export { packageRoot, preparedFolder, secretFile, taskRoots, trainersDirectory } from './paths.ts';
 export { cut, jsonLine, normalised, printable } from './printable.ts';
 export { identify, isAlive, type MemoryProbe, type ProcessIdentity, processSchema, procMemory } from './processes.ts';
 export {
@@ -28,7 +28,7 @@ export {
   seal,
   tokenDigest,
   unseal,
-} from './seal.ts';
+} from './secrets.ts';
 export { asPrerequisite, whyNot } from './systemErrors.ts';
 export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
 export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';

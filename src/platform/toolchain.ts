@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { allOnPath, type Environment, isExecutable, runProgram } from './childProcess.ts';
-import { packageRoot } from './packageRoot.ts';
+import { packageRoot } from './paths.ts';
 
 /** Where to look for the programs that Aira starts. */
 export interface ToolchainPlaces {

@@ -17,7 +17,7 @@ export { resultsTsv } from './resultsTsv.ts';
 export { studyMarkdown } from './study/markdown.ts';
 export { type StudyReport, studyHtml } from './study/page.ts';
 export { summary } from './summary.ts';
-export { attributionSentence, attributionText, changeVerdict } from './trace/attributed.ts';
+export { attributionSentence, attributionText, changeVerdict } from './trace/attributionTable.ts';
 export { storyHtml } from './trace/html.ts';
 export { type Story, storyOf } from './trace/story.ts';
 export { storyText } from './trace/text.ts';

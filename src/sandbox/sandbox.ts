@@ -17,7 +17,7 @@ import type { Readable, Writable } from 'node:stream';
 import { RetryableError } from '../domain/errors.ts';
 import { type Clock, deferred, OutputLog, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { Cgroup } from './cgroups.ts';
-import { type LaunchSpec, sandboxLaunchSpec, unsafeLaunchSpec } from './order.ts';
+import { type LaunchSpec, sandboxLaunchSpec, unsafeLaunchSpec } from './launchSpec.ts';
 import { type Ended, makePlain, ReportReader } from './report.ts';
 import {
   type Defences,

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { allData, dataNamePattern, type TaskContent } from '../domain/evaluation.ts';
 import { type Profile, rungs, type Task } from '../domain/task.ts';
-import { digestOfData, digestTaskDirectory } from './data/dataDigest.ts';
+import { digestOfData, digestTaskDirectory } from './data/digests.ts';
 import { importedData } from './data/records.ts';
 
 /** Text that is generated, so that no import decides it. */

@@ -19,7 +19,7 @@ import type { Job } from '../../src/domain/evaluation.ts';
 import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { silenceLimitMs } from '../../src/memory/ensemble.ts';
-import { newToken } from '../../src/platform/seal.ts';
+import { newToken } from '../../src/platform/secrets.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
 import { everything, laboratory, quiet, rawConnection, until } from '../bus/support.ts';
 import { manualClock } from '../support/home.ts';

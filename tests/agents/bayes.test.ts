@@ -8,7 +8,7 @@ import { randomArchitecture, substitute } from '../../src/agents/models/variatio
 import { canonicalText, parseInSpace, type StackSpace } from '../../src/domain/architecture.ts';
 import { PrerequisiteError, TerminalError } from '../../src/domain/errors.ts';
 import { rngFor } from '../../src/domain/rng.ts';
-import { packageRoot } from '../../src/platform/packageRoot.ts';
+import { packageRoot } from '../../src/platform/paths.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { landscape, rehearse, space16, viewNode, viewOf } from './support.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openResult, sealResult } from '../../src/bus/index.ts';
 import { resultMessageSchema } from '../../src/domain/evaluation.ts';
-import { newSealingKey, publicSealingKey, seal, unseal } from '../../src/platform/seal.ts';
+import { newSealingKey, publicSealingKey, seal, unseal } from '../../src/platform/secrets.ts';
 import { job } from '../bus/support.ts';
 import { measurement, resultOf } from '../support/specs.ts';
 

@@ -15,8 +15,8 @@ import { givenAway } from '../../src/audit/secrets.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { shortCandidate } from '../../src/domain/candidate.ts';
 import { formatZodError, nearest } from '../../src/domain/explain.ts';
-import { editsBelow, findNearDuplicate, type Known } from '../../src/domain/memory.ts';
 import { modelSchema } from '../../src/domain/model.ts';
+import { editsBelow, findNearDuplicate, type Known } from '../../src/domain/nearDuplicates.ts';
 import { parseProgram, programInSpace } from '../../src/domain/program.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
 import { parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
@@ -156,7 +156,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(kilobytes64, (text) => programInSpace({ 'model.py': text }, space)),
     on(megabyte, (text) => parseProgram(text)),
   ],
-  'domain/memory.ts': [
+  'domain/nearDuplicates.ts': [
     on([10, 512], (distance) => findNearDuplicate(shuffled, crowd.slice(0, 1), { distance })),
     on([512], () => findNearDuplicate(shuffled, crowd, { distance: 512 })),
   ],

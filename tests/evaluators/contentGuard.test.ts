@@ -10,9 +10,9 @@ import { type Profile, rungs, type Task } from '../../src/domain/task.ts';
 import { type Evaluator, openEvaluator, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
+import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { changesSince, contentOf, filesRead, readingOf } from '../../src/tasks/content.ts';
 import { importData } from '../../src/tasks/data/import.ts';
-import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
 import { smallTask } from '../support/smallTasks.ts';
 import { key } from './support/jobs.ts';
 

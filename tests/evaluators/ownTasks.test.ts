@@ -8,9 +8,9 @@ import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { openEvaluator, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
+import { loadTask, profileOf, registeredTasks, registerTask } from '../../src/tasks/catalogue.ts';
 import { contentOf } from '../../src/tasks/content.ts';
-import { digestTaskDirectory } from '../../src/tasks/data/dataDigest.ts';
-import { loadTask, profileOf, registeredTasks, registerTask } from '../../src/tasks/tasks.ts';
+import { digestTaskDirectory } from '../../src/tasks/data/digests.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from './support/jobs.ts';
 

@@ -8,9 +8,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stackSpace } from '../../src/domain/candidate.ts';
 import { type Job, measurementSchema, type Outcome } from '../../src/domain/evaluation.ts';
 import { engineFor, evaluatorVersion, NativeWorker, workerCommand } from '../../src/evaluators/index.ts';
-import { trainersDirectory } from '../../src/platform/packageRoot.ts';
+import { trainersDirectory } from '../../src/platform/paths.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
-import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
+import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { key, standInCommand, standInJob } from './support/jobs.ts';
 import { isRunning } from './support/processes.ts';
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { literatureCache, retrievers } from '../../src/literature/openLibrary.ts';
+import { literatureCache, retrievers } from '../../src/literature/openRetrievers.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { json, listeningLog, ManualTime, service } from './support.ts';
 

@@ -11,7 +11,7 @@ import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { versionFor } from '../../src/evaluators/index.ts';
 import { ProgramEvaluator } from '../../src/evaluators/programs/programEvaluator.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
-import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
+import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
 

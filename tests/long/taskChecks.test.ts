@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { taskRoots } from '../../src/platform/packageRoot.ts';
+import { taskRoots } from '../../src/platform/paths.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
-import { listTasks } from '../../src/tasks/tasks.ts';
+import { listTasks } from '../../src/tasks/catalogue.ts';
 import { smallTask } from '../support/smallTasks.ts';
 
 let root: string;

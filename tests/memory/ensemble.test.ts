@@ -5,7 +5,7 @@ import type { AgentSpec } from '../../src/domain/agent.ts';
 import { candidateText } from '../../src/domain/candidate.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
 import type { AgentName } from '../../src/domain/ids.ts';
-import { horizonOf } from '../../src/domain/memory.ts';
+import { horizonOf } from '../../src/domain/nearDuplicates.ts';
 import { mergeNodes, type View } from '../../src/domain/node.ts';
 import { type Rng, rngFor } from '../../src/domain/rng.ts';
 import { scaffoldKinds } from '../../src/domain/scaffold.ts';

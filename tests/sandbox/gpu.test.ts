@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gpuArguments } from '../../src/sandbox/order.ts';
+import { gpuArguments } from '../../src/sandbox/launchSpec.ts';
 
 /** What is bound as a device. */
 const devices = (options: readonly string[]) =>

@@ -7,8 +7,8 @@ import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { openEvaluator, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
+import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { contentOf } from '../../src/tasks/content.ts';
-import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
 

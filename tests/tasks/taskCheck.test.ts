@@ -2,11 +2,11 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { taskRoots } from '../../src/platform/packageRoot.ts';
+import { taskRoots } from '../../src/platform/paths.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
 import type { TaskFinding } from '../../src/tasks/airs/metadata.ts';
-import { listTasks } from '../../src/tasks/tasks.ts';
+import { listTasks } from '../../src/tasks/catalogue.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 
 let root: string;

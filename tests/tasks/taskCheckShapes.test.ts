@@ -8,7 +8,7 @@ import { checkTask } from '../../src/tasks/airs/check.ts';
 import type { TaskFinding } from '../../src/tasks/airs/metadata.ts';
 import { readAirsMetadata } from '../../src/tasks/airs/metadata.ts';
 import { submissionHeader } from '../../src/tasks/airs/task.ts';
-import { loadTask } from '../../src/tasks/tasks.ts';
+import { loadTask } from '../../src/tasks/catalogue.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 
 let root: string;

@@ -21,9 +21,9 @@ import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { probeSandbox, Sandbox } from '../../src/sandbox/index.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
+import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { contentOf } from '../../src/tasks/content.ts';
 import { runTaskScript, type ScriptOptions } from '../../src/tasks/taskScripts.ts';
-import { loadTask, profileOf } from '../../src/tasks/tasks.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';
 

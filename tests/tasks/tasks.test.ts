@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import { listTasks, loadTask, profileOf } from '../../src/tasks/tasks.ts';
+import { listTasks, loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 
 const rung = { seconds: 6, settings: { steps: 200, model: { width: 32 } } };
 const metadata = {

@@ -9,7 +9,7 @@ import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
 import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
 import { type Logger, pause, type Timers } from '../../platform/index.ts';
-import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../running.ts';
+import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../machines.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
 export type Think = (input: {

@@ -7,7 +7,7 @@ import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
 import { deviceClasses } from '../../domain/task.ts';
 import type { Archive } from '../../memory/index.ts';
 import { failpoint, type Logger, publicSealingKey, type Timers } from '../../platform/index.ts';
-import { retryTransient, type SubscriptionFailed, subscriptionActor } from '../running.ts';
+import { retryTransient, type SubscriptionFailed, subscriptionActor } from '../machines.ts';
 import { Committer } from './committer.ts';
 
 export interface ArchivistDeps {

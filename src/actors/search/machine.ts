@@ -16,7 +16,7 @@ import {
 } from '../../domain/shortage.ts';
 import type { rungs } from '../../domain/task.ts';
 import type { Logger, Timers } from '../../platform/index.ts';
-import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../running.ts';
+import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../machines.ts';
 import { ladderSteps } from './ladder.ts';
 
 export interface SearchDeps {

@@ -8,7 +8,7 @@ import type { WorkerState } from '../../domain/messages.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
 import { failpoint, type Logger, pause, type Timers } from '../../platform/index.ts';
-import { assertPresent, retryTransient } from '../running.ts';
+import { assertPresent, retryTransient } from '../machines.ts';
 
 export interface WorkerDeps {
   readonly id: WorkerId;

@@ -3,7 +3,7 @@ import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isOnline } from '../../domain/literature.ts';
-import { describeNearDuplicate, findNearDuplicate, type NearDuplicate } from '../../domain/memory.ts';
+import { describeNearDuplicate, findNearDuplicate, type NearDuplicate } from '../../domain/nearDuplicates.ts';
 import {
   type Lesson,
   type Operator,
@@ -17,7 +17,7 @@ import { rngFor } from '../../domain/rng.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
-import type { Problem, ProposalResult, Proposer } from './mind.ts';
+import type { Problem, ProposalResult, Proposer } from './proposer.ts';
 
 /** An attempt, ready to be submitted. */
 export interface Thought {

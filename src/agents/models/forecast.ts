@@ -11,7 +11,7 @@ import {
 import type { SearchSpec } from '../../domain/search.ts';
 import { cost, mostUsage, type Prices, usualMaxTokens } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
-import { promptsFor } from '../operators/dialects.ts';
+import { promptsFor } from '../operators/promptsFor.ts';
 import { longestShown } from '../reading/shown.ts';
 
 /**

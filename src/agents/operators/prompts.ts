@@ -3,7 +3,7 @@ import type { Purpose } from '../../domain/call.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Passage } from '../reading/tools.ts';
-import { lineage, nodeLine, nodeList, siblings } from './memory.ts';
+import { lineage, nodeLine, nodeList, siblings } from './nodeText.ts';
 import { quoted } from './quote.ts';
 import { fill, shown } from './template.ts';
 

@@ -1,7 +1,7 @@
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { Item, OwnResult, ReadText } from '../../domain/literature.ts';
 import type { View } from '../../domain/node.ts';
-import { nodeLine } from '../operators/memory.ts';
+import { nodeLine } from '../operators/nodeText.ts';
 import { quoted } from '../operators/quote.ts';
 
 /** Most characters of an item that was found, and of one that is read. */

@@ -4,7 +4,7 @@ import { candidateMarkup } from '../candidate.ts';
 import { agentEndText, count, percent, score, shortened, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
-import { attributionSection } from './attributed.ts';
+import { attributionSection } from './attributionTable.ts';
 import type { AgentStory, Mention, Step, Story } from './story.ts';
 import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';
 

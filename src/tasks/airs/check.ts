@@ -24,7 +24,7 @@ import { basename, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { errorMessage } from '../../domain/errors.ts';
 import type { Task } from '../../domain/task.ts';
-import { loadTask } from '../tasks.ts';
+import { loadTask } from '../catalogue.ts';
 import {
   type AirsMetadata,
   failed,

@@ -23,7 +23,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { findPython, makeFolder } from '../../platform/index.ts';
-import { digestOfFile, plainFiles } from './dataDigest.ts';
+import { digestOfFile, plainFiles } from './digests.ts';
 import {
   type DataKind,
   dataSetOf,

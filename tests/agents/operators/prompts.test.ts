@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lineage, nodeList, siblings } from '../../../src/agents/operators/memory.ts';
+import { lineage, nodeList, siblings } from '../../../src/agents/operators/nodeText.ts';
 import {
   analysisPrompt,
   longestQuestion,

@@ -8,7 +8,7 @@ import {
 import { TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
 import { proposalForms, type StatedProposal } from './answers.ts';
-import type { CandidatePrompts, Statement } from './dialect.ts';
+import type { CandidatePrompts, Statement } from './candidatePrompts.ts';
 import { analysisPrompt, longestQuestion, proposalPrompt, type StackTopic, systemPrompt } from './prompts.ts';
 
 /** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */

@@ -1,9 +1,9 @@
 import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { Brief } from '../../domain/program.ts';
-import type { CandidatePrompts } from './dialect.ts';
-import { programPrompts } from './programs/dialect.ts';
-import { stackPrompts } from './stackDialect.ts';
+import type { CandidatePrompts } from './candidatePrompts.ts';
+import { programPrompts } from './programs/prompts.ts';
+import { stackPrompts } from './stackPrompts.ts';
 
 /** What the questions of one agent have in common. */
 export interface Subject {

@@ -11,7 +11,7 @@ import type { Endings } from './endings.ts';
 import type { Ensemble } from './ensemble.ts';
 import { pieceOf } from './records.ts';
 import type { Searches } from './searches.ts';
-import type { RungSums, SearchStats } from './tally.ts';
+import type { RungSums, SearchStats } from './searchStats.ts';
 
 /** A node of a ranking, with what its mean is the mean of. */
 interface Ranked {

@@ -15,11 +15,11 @@ import {
   usualMaxTokens,
 } from '../../llm/index.ts';
 import { type AnswerForm, lessonForm } from '../operators/answers.ts';
-import { promptsFor } from '../operators/dialects.ts';
 import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/prompts.ts';
+import { promptsFor } from '../operators/promptsFor.ts';
 import { readerOf } from '../reading/reader.ts';
 import { mayCall, type ReadingState, toolsFor } from '../reading/tools.ts';
-import type { Problem, ProposalResult, ProposeInput, Proposer } from './mind.ts';
+import type { Problem, ProposalResult, ProposeInput, Proposer } from './proposer.ts';
 
 /** What a language-model agent needs beside its specification. */
 export interface ChatProposerDeps {

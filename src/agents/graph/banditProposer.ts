@@ -3,7 +3,7 @@ import { armsOf, banditOptionsSchema, isLocal, type SoleModelName } from '../../
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../../llm/index.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
-import type { ProposalResult, ProposeInput, Proposer } from './mind.ts';
+import type { ProposalResult, ProposeInput, Proposer } from './proposer.ts';
 
 /** The mind of one of the models. A language model asks through the gateway that is given here. */
 export type ProposerFor = (model: SoleModelName, gateway: Interlocutor | null) => Proposer;

@@ -3,7 +3,7 @@ import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { failureReasons } from '../domain/evaluation.ts';
 import type { AgentName, NodeId } from '../domain/ids.ts';
-import { describeNearDuplicate, findNearDuplicate } from '../domain/memory.ts';
+import { describeNearDuplicate, findNearDuplicate } from '../domain/nearDuplicates.ts';
 import {
   CheckReport,
   counted,
