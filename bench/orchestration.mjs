@@ -48,7 +48,7 @@ function fill(home, count) {
     db.prepare(`INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, rationale, created_at)
     VALUES ('bench-1', ?, 'filler', ?, 'draft', ?, 'accepted', '{"choice":"","change":"","expected":null}', 1)`);
   const job = db.prepare(`INSERT INTO jobs (key, body, created_at) VALUES (?, '{}', 1)`);
-  const want = db.prepare(`INSERT INTO wants VALUES ('bench-1', ?, ?, 'screen', 1, 0, 1)`);
+  const want = db.prepare(`INSERT INTO evaluation_requests VALUES ('bench-1', ?, ?, 'screen', 1, 0, 1)`);
   const evaluation = db.prepare(`INSERT INTO evaluations VALUES
     (?, 'ok', 0.5, NULL, NULL, 'none', 'worker-1', 'cpu', 1, 1, '{}', 1, 0)`);
   db.transaction(() => {

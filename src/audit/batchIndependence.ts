@@ -34,7 +34,7 @@ function compareSurplus(subject: Subject, inquiry: CheckReport): number {
     `SELECT d.key, d.worker, d.status, d.validation, d.reason, e.status AS countedStatus,
        e.validation AS countedValidation, e.reason AS countedReason
      FROM deliveries d JOIN evaluations e ON e.key = d.key
-     WHERE d.verdict = 'surplus' AND d.key IN (SELECT key FROM wants WHERE search = ?)`,
+     WHERE d.verdict = 'surplus' AND d.key IN (SELECT key FROM evaluation_requests WHERE search = ?)`,
     subject.search,
   );
   let compared = 0;
@@ -78,7 +78,7 @@ async function retrain(subject: Subject, count: number, train: TrainAlone, inqui
   }
   const scored = rowsOf<Scored>(
     subject,
-    `SELECT DISTINCT e.key, j.body, e.validation, e.worker, e.finished_at FROM wants w
+    `SELECT DISTINCT e.key, j.body, e.validation, e.worker, e.finished_at FROM evaluation_requests w
      JOIN evaluations e ON e.key = w.key JOIN jobs j ON j.key = w.key
      WHERE w.search = ? AND w.rung = 'screen' AND e.validation IS NOT NULL ORDER BY e.finished_at, e.key`,
     subject.search,

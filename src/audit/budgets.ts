@@ -31,19 +31,19 @@ const beginnings = `
   SELECT 'proposal ' || id AS what, created_at AS at FROM nodes n
   WHERE search = @search AND verdict = 'accepted' AND NOT ${isOwnNode('n')}
   UNION ALL
-  SELECT 'a ' || rung || ' training of ' || node, at FROM wants WHERE search = @search AND saved = 0
+  SELECT 'a ' || rung || ' training of ' || node, at FROM evaluation_requests WHERE search = @search AND saved = 0
   UNION ALL
   SELECT 'attempt ' || a.attempt || ' at ' || substr(a.key, 1, 12) || ' on ' || a.worker, a.at FROM attempts a
-  WHERE a.key IN (SELECT key FROM wants WHERE search = @search)
+  WHERE a.key IN (SELECT key FROM evaluation_requests WHERE search = @search)
     -- Others may go on wanting what this search does not want any more.
-    AND NOT EXISTS (SELECT 1 FROM wants w WHERE w.key = a.key AND w.search <> @search)`;
+    AND NOT EXISTS (SELECT 1 FROM evaluation_requests w WHERE w.key = a.key AND w.search <> @search)`;
 
 function checkWallTime(subject: Subject, inquiry: CheckReport): void {
   const { reader, search, spec } = subject;
   const clock = new WallClock(subject);
   const elapsed = reader.searches.elapsedMs(search);
   const seconds = (ms: number) => (ms / 1000).toFixed(1);
-  const spent = `${seconds(elapsed)} s of wall time in ${counted(clock.sittings, 'sitting')}`;
+  const spent = `${seconds(elapsed)} s of wall time in ${counted(clock.sessions, 'session')}`;
   const { minutes } = spec.budget;
   if (minutes === undefined) {
     inquiry.saw(`${spent}; no limit was set`);
@@ -65,12 +65,12 @@ function checkWallTime(subject: Subject, inquiry: CheckReport): void {
   );
   const ends = rowsOf<{ key: string; at: number }>(
     subject,
-    `SELECT e.key, max(e.finished_at) AS at FROM evaluations e JOIN wants w ON w.key = e.key WHERE w.search = ?`,
+    `SELECT e.key, max(e.finished_at) AS at FROM evaluations e JOIN evaluation_requests w ON w.key = e.key WHERE w.search = ?`,
     search,
   );
   const lastEnd = ends[0]?.at ?? over;
   // Each phase looks at its standing once more before it sees that the time is over, and so does each resume.
-  const allowed = Math.max(limit + graceMs, clock.elapsedAt(lastEnd)) + looksMs * (clock.sittings + 4);
+  const allowed = Math.max(limit + graceMs, clock.elapsedAt(lastEnd)) + looksMs * (clock.sessions + 4);
   if (elapsed > allowed)
     inquiry.broken(`the search lasted ${seconds(elapsed - limit)} s longer than its ${minutes} minutes`);
   inquiry.saw(
@@ -119,30 +119,30 @@ export function checkCalls({ reader, search, spec }: Subject, inquiry: CheckRepo
   );
 }
 
-interface Sitting {
+interface Session {
   openedAt: number;
   seenAt: number;
 }
 
-/** The wall time of a search: the sum of its sittings, not the time between its first and its last. */
+/** The wall time of a search: the sum of its sessions, not the time between its first and its last. */
 export class WallClock {
-  readonly #sittings: readonly Sitting[];
+  readonly #sessions: readonly Session[];
 
   constructor(subject: Subject) {
-    this.#sittings = rowsOf<Sitting>(
+    this.#sessions = rowsOf<Session>(
       subject,
-      'SELECT opened_at AS openedAt, seen_at AS seenAt FROM sittings WHERE search = ? ORDER BY seq',
+      'SELECT opened_at AS openedAt, seen_at AS seenAt FROM sessions WHERE search = ? ORDER BY seq',
       subject.search,
     );
   }
 
-  get sittings(): number {
-    return this.#sittings.length;
+  get sessions(): number {
+    return this.#sessions.length;
   }
 
-  /** Wall time at a moment, in milliseconds. Between sittings it stands still. */
+  /** Wall time at a moment, in milliseconds. Between sessions it stands still. */
   elapsedAt(moment: number): number {
-    return this.#sittings.reduce(
+    return this.#sessions.reduce(
       (sum, { openedAt, seenAt }) => sum + Math.max(0, Math.min(moment, seenAt) - openedAt),
       0,
     );
@@ -153,7 +153,7 @@ export class WallClock {
    */
   momentOf(elapsedMs: number): number | null {
     let rest = elapsedMs;
-    for (const { openedAt, seenAt } of this.#sittings) {
+    for (const { openedAt, seenAt } of this.#sessions) {
       if (seenAt - openedAt >= rest) return openedAt + rest;
       rest -= seenAt - openedAt;
     }
@@ -179,10 +179,10 @@ interface Step {
  */
 const account = `
   SELECT o.seq, 'asked' AS kind, w.node, w.rung, w.seed, NULL AS status, NULL AS seconds
-  FROM wants w JOIN outbox o ON o.kind = 'job' AND o.message_id = w.key || ':1' WHERE w.search = @search AND w.saved = 0
+  FROM evaluation_requests w JOIN outbox o ON o.kind = 'job' AND o.message_id = w.key || ':1' WHERE w.search = @search AND w.saved = 0
   UNION ALL
   SELECT o.seq, 'ended', w.node, w.rung, w.seed, e.status, e.seconds
-  FROM outbox o JOIN wants w ON w.search = @search AND w.saved = 0
+  FROM outbox o JOIN evaluation_requests w ON w.search = @search AND w.saved = 0
     AND w.node = json_extract(o.body, '$.node') AND w.rung = json_extract(o.body, '$.rung')
     AND w.seed = json_extract(o.body, '$.seed')
   JOIN evaluations e ON e.key = w.key

@@ -84,7 +84,7 @@ function checkProposals(subject: Subject, inquiry: CheckReport): void {
   const proposals = rowsOf<Proposal>(
     subject,
     `SELECT id, agent, ordinal, candidate, verdict, message,
-       (SELECT count(*) FROM wants w WHERE w.search = n.search AND w.node = n.id AND w.rung = 'screen') AS asked
+       (SELECT count(*) FROM evaluation_requests w WHERE w.search = n.search AND w.node = n.id AND w.rung = 'screen') AS asked
      FROM nodes n WHERE search = ? AND NOT ${isOwnNode('n')} ORDER BY agent, ordinal`,
     search,
   );
@@ -109,7 +109,7 @@ function checkFailures(subject: Subject, inquiry: CheckReport): void {
   }
   const wanted = rowsOf<Wanted>(
     subject,
-    `SELECT w.node, w.rung, w.seed, e.status, e.validation, e.reason, e.message FROM wants w
+    `SELECT w.node, w.rung, w.seed, e.status, e.validation, e.reason, e.message FROM evaluation_requests w
      LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ?`,
     subject.search,
   );
@@ -149,7 +149,7 @@ function checkTrainings(subject: Subject, inquiry: CheckReport): void {
        EXISTS (SELECT 1 FROM evaluations e WHERE e.key = a.key) AS settled
      FROM attempts a
      LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt
-     WHERE a.key IN (SELECT key FROM wants WHERE search = ?)`,
+     WHERE a.key IN (SELECT key FROM evaluation_requests WHERE search = ?)`,
     subject.search,
   );
   const lost = { again: 0, settled: 0, open: 0 };
@@ -167,7 +167,7 @@ function checkTrainings(subject: Subject, inquiry: CheckReport): void {
   );
   const unbegun = rowsOf<{ key: string; worker: string }>(
     subject,
-    `SELECT key, worker FROM deliveries d WHERE key IN (SELECT key FROM wants WHERE search = ?) AND NOT EXISTS (
+    `SELECT key, worker FROM deliveries d WHERE key IN (SELECT key FROM evaluation_requests WHERE search = ?) AND NOT EXISTS (
        SELECT 1 FROM attempts a WHERE a.key = d.key AND a.worker = d.worker AND a.attempt = d.attempt)`,
     subject.search,
   );

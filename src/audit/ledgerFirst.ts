@@ -35,7 +35,7 @@ const ranges = [
     table: 'test_scores',
     beyond: `(score NOT BETWEEN 0 AND 1 AND ${isShare('test_scores')}) OR ${infinite('score')}`,
   },
-  { table: 'sittings', beyond: 'seen_at < opened_at' },
+  { table: 'sessions', beyond: 'seen_at < opened_at' },
   { table: 'jobs', beyond: 'epoch < 1' },
 ] as const;
 
@@ -175,7 +175,7 @@ function checkAnnouncements(subject: Subject, inquiry: CheckReport): void {
   }
   const answered = rowsOf<Answered>(
     subject,
-    'SELECT w.node, w.rung, w.seed, e.status FROM wants w JOIN evaluations e ON e.key = w.key WHERE w.search = ?',
+    'SELECT w.node, w.rung, w.seed, e.status FROM evaluation_requests w JOIN evaluations e ON e.key = w.key WHERE w.search = ?',
     search,
   );
   const kinds = { ok: 'node-evaluated', failed: 'node-failed' } as const satisfies Record<string, LabEvent['kind']>;

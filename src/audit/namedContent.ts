@@ -24,7 +24,7 @@ interface Judged {
 function checkIdentities(subject: Subject, inquiry: CheckReport): void {
   const rows = rowsOf<Judged>(
     subject,
-    `SELECT DISTINCT e.key, j.body, j.identity, i.components FROM wants w
+    `SELECT DISTINCT e.key, j.body, j.identity, i.components FROM evaluation_requests w
      JOIN evaluations e ON e.key = w.key JOIN jobs j ON j.key = e.key LEFT JOIN identities i ON i.digest = j.identity
      WHERE w.search = ?`,
     subject.search,

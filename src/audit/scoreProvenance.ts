@@ -68,7 +68,7 @@ const judgedQuery = `SELECT e.key, e.status, e.reason, e.validation, e.evaluator
   FROM evaluations e LEFT JOIN jobs j ON j.key = e.key
   LEFT JOIN attempts a ON a.key = e.key AND a.worker = e.worker AND a.attempt = e.attempt
   LEFT JOIN deliveries d ON d.key = e.key AND d.worker = e.worker AND d.attempt = e.attempt AND d.verdict = 'counted'
-  WHERE e.key IN (SELECT key FROM wants WHERE search = ?)`;
+  WHERE e.key IN (SELECT key FROM evaluation_requests WHERE search = ?)`;
 
 function objection(row: Judged, evaluator: string, agents: ReadonlySet<string>): string | null {
   if (row.evaluator !== evaluator || row.jobEvaluator !== evaluator) {
@@ -116,7 +116,7 @@ function checkTold(subject: Subject, inquiry: CheckReport, judged: readonly Judg
   const keyOf = new Map(
     rowsOf<{ node: string; rung: string; seed: number; key: string }>(
       subject,
-      'SELECT node, rung, seed, key FROM wants WHERE search = ?',
+      'SELECT node, rung, seed, key FROM evaluation_requests WHERE search = ?',
       subject.search,
     ).map((want) => [requestOf(want), want.key]),
   );
@@ -137,7 +137,7 @@ export function scoreProvenance(subject: Subject): Finding {
   checkTold(subject, inquiry, checkScores(subject, inquiry));
   const unclaimed = countOf(
     subject,
-    `SELECT count(*) FROM deliveries d WHERE key IN (SELECT key FROM wants WHERE search = ?) AND NOT EXISTS (
+    `SELECT count(*) FROM deliveries d WHERE key IN (SELECT key FROM evaluation_requests WHERE search = ?) AND NOT EXISTS (
        SELECT 1 FROM attempts a WHERE a.key = d.key AND a.worker = d.worker AND a.attempt = d.attempt)`,
     subject.search,
   );

@@ -27,7 +27,7 @@ function checkPlace(subject: Subject, inquiry: CheckReport): void {
   );
   const early = rowsOf<{ key: string; rung: string }>(
     subject,
-    `SELECT DISTINCT w.key, w.rung FROM wants w JOIN jobs j ON j.key = w.key
+    `SELECT DISTINCT w.key, w.rung FROM evaluation_requests w JOIN jobs j ON j.key = w.key
      WHERE (json_extract(j.body, '$.measure') = 'test') <> (w.rung = 'final')`,
   );
   for (const { key, rung } of early)
@@ -49,7 +49,7 @@ function checkOrder(subject: Subject, inquiry: CheckReport): void {
   const { search } = subject;
   const finals = rowsOf<{ node: string; at: number }>(
     subject,
-    `SELECT DISTINCT w.node, w.at FROM wants w JOIN nodes n ON n.search = w.search AND n.id = w.node
+    `SELECT DISTINCT w.node, w.at FROM evaluation_requests w JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = 'final' AND n.origin <> 'reference'`,
     search,
   );
@@ -96,7 +96,7 @@ function checkReads(subject: Subject, inquiry: CheckReport): void {
     if (phases.length > entered.length) resumed++;
     const shown = countOf(
       subject,
-      `SELECT count(*) FROM wants w JOIN test_scores t ON t.key = w.key JOIN evaluations e ON e.key = w.key
+      `SELECT count(*) FROM evaluation_requests w JOIN test_scores t ON t.key = w.key JOIN evaluations e ON e.key = w.key
        WHERE w.search = ? AND e.finished_at <= ?`,
       search,
       at,

@@ -54,7 +54,7 @@ function checkWishes(subject: Subject, inquiry: CheckReport, jobs: ReadonlyMap<s
   const { reader, search, spec } = subject;
   const wishes = rowsOf<Wish>(
     subject,
-    `SELECT w.node, n.candidate, w.key, w.rung, w.seed FROM wants w
+    `SELECT w.node, n.candidate, w.key, w.rung, w.seed FROM evaluation_requests w
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.search = ?`,
     search,
   );
@@ -92,7 +92,7 @@ function checkUniqueness(subject: Subject, inquiry: CheckReport): void {
   );
   const paid = rowsOf<Repeated>(
     subject,
-    `SELECT j.key, (SELECT count(*) FROM wants w WHERE w.key = j.key AND w.saved = 0) AS n FROM jobs j WHERE n <> 1`,
+    `SELECT j.key, (SELECT count(*) FROM evaluation_requests w WHERE w.key = j.key AND w.saved = 0) AS n FROM jobs j WHERE n <> 1`,
   );
   inquiry.none(
     paid,
@@ -140,7 +140,7 @@ function checkSums(subject: Subject, inquiry: CheckReport): void {
   }
   const sums = rowsOf<Sum>(
     subject,
-    `SELECT w.saved, count(*) AS n, coalesce(sum(e.seconds), 0) AS seconds FROM wants w
+    `SELECT w.saved, count(*) AS n, coalesce(sum(e.seconds), 0) AS seconds FROM evaluation_requests w
      LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.saved`,
     search,
   );

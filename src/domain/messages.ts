@@ -101,7 +101,7 @@ export const searchStatusSchema = z.strictObject({
   deviceSeconds: z.number(),
   /** Mean seconds of a training on each rung, where one has ended; else of the earlier results that this search was given. */
   meanSeconds: z.partialRecord(rungSchema, z.number()),
-  /** Wall time spent so far, over all sittings, in milliseconds. */
+  /** Wall time spent so far, over all sessions, in milliseconds. */
   elapsedMs: z.number(),
   /** By the highest rung on which anything was scored. */
   best: leading.extend({ rung: rungSchema }).nullable(),

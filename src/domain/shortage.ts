@@ -7,7 +7,7 @@ import type { SearchSpec } from './search.ts';
  * When screening has to stop so that the upper rungs fit into the search's minutes.
  *
  * Role: a forecast from a standing, and a watch on forecasts in a row. Non-role: acting on it (search machine), the time
- * that counts (memory/sittings).
+ * that counts (memory/searches.ts).
  *
  * F1. A forecast rests on what the ledger has measured, over all sessions, and on the workers that the search was launched
  *     with; a worker that has not announced itself yet is not missing.

@@ -76,13 +76,13 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
     'SELECT status, validation, reason, message, seconds FROM evaluations WHERE key = ?',
   );
   const wanted = db.prepare<[string, string, string], { one: number }>(
-    'SELECT 1 AS one FROM wants WHERE search = ? AND node = ? AND key = ?',
+    'SELECT 1 AS one FROM evaluation_requests WHERE search = ? AND node = ? AND key = ?',
   );
   const insertWant = db.prepare(
-    'INSERT INTO wants (search, node, key, rung, seed, saved, at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO evaluation_requests (search, node, key, rung, seed, saved, at) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
   const wantsOf = db.prepare<[string], WantRow>(
-    `SELECT w.search, w.node, n.agent, w.rung, w.seed, w.saved FROM wants w
+    `SELECT w.search, w.node, n.agent, w.rung, w.seed, w.saved FROM evaluation_requests w
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.key = ? ORDER BY w.search, n.seq`,
   );
   const insertAttempt = db.prepare('INSERT OR IGNORE INTO attempts (key, worker, attempt, at) VALUES (?, ?, ?, ?)');

@@ -8,6 +8,7 @@ import { ensemble } from './migrations/004-ensemble.ts';
 import { endings } from './migrations/005-endings.ts';
 import { identities } from './migrations/006-identities.ts';
 import { holdings } from './migrations/007-holdings.ts';
+import { names } from './migrations/008-names.ts';
 
 /** "AIRA" as a 32-bit integer: tells an archive from any other SQLite file. */
 export const applicationId = 0x41495241;
@@ -21,6 +22,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '005-endings', sql: endings },
   { name: '006-identities', sql: identities },
   { name: '007-holdings', sql: holdings },
+  { name: '008-names', sql: names },
 ];
 
 export const schemaVersion = migrations.length;

@@ -57,7 +57,7 @@ export function nodes(
      ORDER BY ordinal`,
   );
   const savedOf = db.prepare<[string, string], { saved: number }>(
-    `SELECT saved FROM wants WHERE search = ? AND node = ? AND rung = 'screen' LIMIT 1`,
+    `SELECT saved FROM evaluation_requests WHERE search = ? AND node = ? AND rung = 'screen' LIMIT 1`,
   );
 
   const insertLesson = db.prepare(

@@ -65,7 +65,7 @@ export function records(db: Database) {
        json_extract(e.measurement, '$.params') AS params,
        json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes, coalesce(e.unsafe, 0) AS unsafe,
        (SELECT count(*) FROM attempts a WHERE a.key = w.key) AS attempts
-     FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
+     FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
   );
   const lessonRows = db.prepare<[string], unknown>(
     'SELECT node, ordinal, text FROM lessons WHERE search = ? ORDER BY node',
@@ -130,7 +130,7 @@ export interface TestScore {
 export function testScores(db: Database) {
   const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
   const all = db.prepare<[string], TestScore>(
-    `SELECT w.node, w.seed, t.score FROM wants w JOIN test_scores t ON t.key = w.key
+    `SELECT w.node, w.seed, t.score FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
      WHERE w.search = ? ORDER BY w.node, w.seed`,
   );
   return {

@@ -106,7 +106,7 @@ export function searchStats(db: Database, live: boolean) {
        coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok,
        coalesce(sum(e.seconds) FILTER (WHERE w.saved = 1 AND e.status = 'ok'), 0) AS knownSeconds,
        coalesce(sum(w.saved = 1 AND e.status = 'ok'), 0) AS known
-     FROM wants w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.rung`,
+     FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.rung`,
   );
   const agentRows = db.prepare<[string], AgentSums & { agent: AgentName }>(
     `SELECT n.agent, count(*) AS proposed, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
@@ -114,19 +114,19 @@ export function searchStats(db: Database, live: boolean) {
        sum(n.verdict = 'duplicate') AS duplicate, coalesce(sum(w.saved AND e.key IS NOT NULL), 0) AS cached,
        max(e.validation) AS best
      FROM nodes n
-     LEFT JOIN wants w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
+     LEFT JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
      LEFT JOIN evaluations e ON e.key = w.key
      WHERE n.search = ? GROUP BY n.agent`,
   );
   const leader = db.prepare<[string, string], Leader>(
     `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, avg(e.validation) AS validation
-     FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
+     FROM evaluation_requests w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL AND n.origin <> 'reference'
      GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal LIMIT 1`,
   );
   const scoreOf = db.prepare<[string, string, string], Leader>(
     `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, avg(e.validation) AS validation
-     FROM nodes n JOIN wants w ON w.search = n.search AND w.node = n.id
+     FROM nodes n JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id
      JOIN evaluations e ON e.key = w.key WHERE n.search = ? AND n.id = ? AND w.rung = ? AND e.validation IS NOT NULL`,
   );
   const openAttempts = db.prepare<[], { key: EvaluationKey; worker: string; attempt: number }>(
@@ -135,7 +135,7 @@ export function searchStats(db: Database, live: boolean) {
      WHERE e.key IS NULL AND d.key IS NULL`,
   );
   const wishesOf = db.prepare<[string, string], { n: number }>(
-    'SELECT count(*) AS n FROM wants WHERE key = ? AND search = ?',
+    'SELECT count(*) AS n FROM evaluation_requests WHERE key = ? AND search = ?',
   );
 
   const memos = new Map<SearchId, Sums>();

@@ -37,7 +37,7 @@ export function searchStatus(
   const ranking = db.prepare<[string, string], Omit<Ranked, 'seeds'> & { bySeed: string }>(
     `SELECT n.id AS node, n.origin, avg(e.validation) AS validation,
        json_group_array(json_object('seed', w.seed, 'score', e.validation)) AS bySeed
-     FROM wants w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
+     FROM evaluation_requests w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL
      GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal`,
   );

@@ -61,7 +61,7 @@ export function searches(db: Database, out: Outbox) {
     },
 
     /**
-     * Records a search, or takes up one that was left unfinished; either way a new sitting begins.
+     * Records a search, or takes up one that was left unfinished; either way a new session begins.
      *
      * @throws TerminalError `search-differs` when the id is taken by a search with another specification.
      */
@@ -135,7 +135,7 @@ const restMs = 60_000;
 /** The start of workers in a session that resumes is free for so long. */
 const startUpMs = 60_000;
 
-interface Sitting {
+interface Session {
   seq: number;
   openedAt: number;
   seenAt: number;
@@ -153,13 +153,13 @@ interface Sitting {
  *     from the first training that begins, or after a minute.
  */
 export function sessions(db: Database) {
-  const last = db.prepare<[string], Sitting>(
-    `SELECT seq, opened_at AS openedAt, seen_at AS seenAt FROM sittings WHERE search = ? ORDER BY seq DESC LIMIT 1`,
+  const last = db.prepare<[string], Session>(
+    `SELECT seq, opened_at AS openedAt, seen_at AS seenAt FROM sessions WHERE search = ? ORDER BY seq DESC LIMIT 1`,
   );
-  const insert = db.prepare('INSERT INTO sittings (search, opened_at, seen_at) VALUES (?, ?, ?)');
-  const set = db.prepare('UPDATE sittings SET opened_at = ?, seen_at = ? WHERE seq = ?');
+  const insert = db.prepare('INSERT INTO sessions (search, opened_at, seen_at) VALUES (?, ?, ?)');
+  const set = db.prepare('UPDATE sessions SET opened_at = ?, seen_at = ? WHERE seq = ?');
   const sum = db.prepare<[string], { ms: number; n: number }>(
-    'SELECT coalesce(sum(seen_at - opened_at), 0) AS ms, count(*) AS n FROM sittings WHERE search = ?',
+    'SELECT coalesce(sum(seen_at - opened_at), 0) AS ms, count(*) AS n FROM sessions WHERE search = ?',
   );
   /** Trainings for a search that began in a session: how many workers trained, and the time of those without an end. */
   const cutOff = db.prepare<{ search: string; from: number; to: number }, { workers: number; ms: number }>(
@@ -167,7 +167,7 @@ export function sessions(db: Database) {
        WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = a.key)
        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)
      ), 0) AS ms
-     FROM attempts a WHERE a.at >= @from AND a.key IN (SELECT key FROM wants WHERE search = @search)`,
+     FROM attempts a WHERE a.at >= @from AND a.key IN (SELECT key FROM evaluation_requests WHERE search = @search)`,
   );
   /** Sessions in which a training has begun. */
   const begun = new Set<number>();

@@ -193,7 +193,7 @@ export function viewRows(db: Database) {
     e.status, e.validation, e.reason, json_extract(n.rationale, '$.change') AS change,
     coalesce(n.message, e.message) AS message, l.text AS lesson,
     json_extract(n.rationale, '$.model') AS model, json_extract(n.rationale, '$.dollars') AS dollars`;
-  const judged = `LEFT JOIN wants w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
+  const judged = `LEFT JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
     LEFT JOIN evaluations e ON e.key = w.key`;
   const within = 'n.search = @search AND n.agent = @agent AND n.ordinal > @after AND n.ordinal <= @to';
   const nodes = db.prepare<Span, unknown>(

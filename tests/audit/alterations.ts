@@ -4,13 +4,13 @@
  */
 const first = (table: string, where: string) => `(SELECT min(rowid) FROM ${table} WHERE ${where})`;
 const keyOf = (node: string, rung = 'screen') =>
-  `(SELECT key FROM wants WHERE node = '${node}' AND rung = '${rung}' LIMIT 1)`;
+  `(SELECT key FROM evaluation_requests WHERE node = '${node}' AND rung = '${rung}' LIMIT 1)`;
 const identityOf = (node: string) => `(SELECT identity FROM jobs WHERE key = ${keyOf(node)})`;
 const confirmingAt = `(SELECT at FROM phases WHERE phase = 'confirming')`;
 const testScore = '(SELECT score FROM test_scores ORDER BY key LIMIT 1)';
 
 /** The drafts of an agent made worthless wherever their scores stand: only what the agent did then still tells. */
-const drafts = `(SELECT key FROM wants WHERE node IN ('climber-1', 'climber-2') AND rung = 'screen')`;
+const drafts = `(SELECT key FROM evaluation_requests WHERE node IN ('climber-1', 'climber-2') AND rung = 'screen')`;
 const forged = `
   UPDATE outbox SET body = json_set(body, '$.validation', 0.0)
     WHERE json_extract(body, '$.validation') IN (SELECT validation FROM evaluations WHERE key IN ${drafts});
@@ -96,13 +96,13 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
   ],
   [
     'two payers of one training',
-    `DROP INDEX wants_paid_once; UPDATE wants SET saved = 0 WHERE saved = 1`,
+    `DROP INDEX evaluation_requests_paid_once; UPDATE evaluation_requests SET saved = 0 WHERE saved = 1`,
     ['I1', 'I2'],
     /2 nodes paid for/,
   ],
   [
     'a training that nobody paid',
-    `UPDATE wants SET saved = 1 WHERE node = 'chance-2' AND rung = 'screen'`,
+    `UPDATE evaluation_requests SET saved = 1 WHERE node = 'chance-2' AND rung = 'screen'`,
     ['I2'],
     /0 nodes paid for/,
   ],
@@ -195,7 +195,7 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
   ['a look for another purpose', `UPDATE test_reads SET purpose = 'promotion'`, ['I4'], /looked at for "promotion"/],
   [
     'a final before screening was over',
-    `UPDATE wants SET at = ${confirmingAt} - 1 WHERE rung = 'final' AND node NOT LIKE 'reference%'`,
+    `UPDATE evaluation_requests SET at = ${confirmingAt} - 1 WHERE rung = 'final' AND node NOT LIKE 'reference%'`,
     ['I4'],
     /was asked for before the screening was over/,
   ],
@@ -232,7 +232,7 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
   ],
   [
     'another name',
-    `UPDATE nodes SET id = 'chance-0' WHERE id = 'chance-5'; UPDATE wants SET node = 'chance-0' WHERE node = 'chance-5'; UPDATE outbox SET body = json_set(body, '$.node', 'chance-0') WHERE json_extract(body, '$.node') = 'chance-5'`,
+    `UPDATE nodes SET id = 'chance-0' WHERE id = 'chance-5'; UPDATE evaluation_requests SET node = 'chance-0' WHERE node = 'chance-5'; UPDATE outbox SET body = json_set(body, '$.node', 'chance-0') WHERE json_extract(body, '$.node') = 'chance-5'`,
     ['I5'],
     /attempt 5 of chance is called chance-0/,
   ],
@@ -272,7 +272,7 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
   // I8
   [
     'an attempt that is missing',
-    `UPDATE nodes SET ordinal = 7 WHERE id = 'climber-6'; UPDATE nodes SET id = 'climber-7' WHERE id = 'climber-6'; UPDATE wants SET node = 'climber-7' WHERE node = 'climber-6'; UPDATE parents SET node = 'climber-7' WHERE node = 'climber-6'; UPDATE outbox SET body = json_set(body, '$.node', 'climber-7') WHERE json_extract(body, '$.node') = 'climber-6'`,
+    `UPDATE nodes SET ordinal = 7 WHERE id = 'climber-6'; UPDATE nodes SET id = 'climber-7' WHERE id = 'climber-6'; UPDATE evaluation_requests SET node = 'climber-7' WHERE node = 'climber-6'; UPDATE parents SET node = 'climber-7' WHERE node = 'climber-6'; UPDATE outbox SET body = json_set(body, '$.node', 'climber-7') WHERE json_extract(body, '$.node') = 'climber-6'`,
     ['I5', 'I8'],
     /climber lacks attempt 6/,
   ],
@@ -308,7 +308,7 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
   ],
   [
     'an acceptance without an evaluation',
-    `DELETE FROM wants WHERE node = 'islander-6'`,
+    `DELETE FROM evaluation_requests WHERE node = 'islander-6'`,
     ['I1', 'I2', 'I3', 'I8'],
     /islander-6 was accepted, and nobody asked for its evaluation/,
   ],
@@ -333,7 +333,7 @@ export const alterations: [what: string, sql: string, broken: string[], saying: 
   ],
   [
     'a search that went on and on',
-    `UPDATE sittings SET seen_at = seen_at + 3600000`,
+    `UPDATE sessions SET seen_at = seen_at + 3600000`,
     ['I9'],
     /lasted [\d.]+ s longer than its 10 minutes/,
   ],

@@ -41,7 +41,7 @@ describe('a damaged archive', () => {
     await runSearch(home, trial());
     for (const [sql, saying] of [
       ['DROP TRIGGER evaluations_are_facts', /lacks its trigger evaluations_are_facts/],
-      ['DROP INDEX wants_paid_once', /lacks its index wants_paid_once/],
+      ['DROP INDEX evaluation_requests_paid_once', /lacks its index evaluation_requests_paid_once/],
       ['CREATE TABLE scores (node TEXT)', /has a table scores that no migration made/],
     ] as const) {
       const copy = join(temporaryFolder(), 'home');

@@ -28,7 +28,7 @@ function after(sql: string): string[] {
   db.pragma('foreign_keys = OFF');
   const triggers = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").all() as { name: string }[];
   for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-  db.exec(`DROP INDEX wants_paid_once; ${sql}`);
+  db.exec(`DROP INDEX evaluation_requests_paid_once; ${sql}`);
   db.close();
   return violations(home, 'toy', expectation());
 }
@@ -45,10 +45,14 @@ it.each([
   ['another candidate', `UPDATE nodes SET candidate = 'M M M M' WHERE id = 'chance-1'`, /a node should not be/],
   ['another score', `UPDATE evaluations SET validation = 0.5 WHERE key = ${firstKey}`, /an evaluation should not be/],
   ['another test score', `UPDATE test_scores SET score = 0.5`, /an evaluation should not be/],
-  ['a key without a payer', `UPDATE wants SET saved = 1 WHERE key = ${firstKey}`, /nobody paid for a key/],
+  [
+    'a key without a payer',
+    `UPDATE evaluation_requests SET saved = 1 WHERE key = ${firstKey}`,
+    /nobody paid for a key/,
+  ],
   [
     'a key that was paid for twice',
-    `UPDATE wants SET saved = 0 WHERE node = 'aggregate-1'`,
+    `UPDATE evaluation_requests SET saved = 0 WHERE node = 'aggregate-1'`,
     /a key was paid for twice/,
   ],
   [
@@ -70,7 +74,7 @@ it.each([
   ],
   [
     'a test figure of screening',
-    `INSERT INTO test_scores SELECT key, 0.5, '{}' FROM wants WHERE rung = 'screen' AND node = 'chance-1'`,
+    `INSERT INTO test_scores SELECT key, 0.5, '{}' FROM evaluation_requests WHERE rung = 'screen' AND node = 'chance-1'`,
     /a test figure of a lower rung/,
   ],
 ])('finds %s', (_, sql, expected) => {

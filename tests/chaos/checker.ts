@@ -28,13 +28,13 @@ const forbidden: readonly { readonly what: string; readonly sql: string; readonl
   },
   {
     what: 'a key was paid for twice',
-    sql: 'SELECT key AS name, count(*) AS n FROM wants WHERE saved = 0 GROUP BY key HAVING n > 1',
+    sql: 'SELECT key AS name, count(*) AS n FROM evaluation_requests WHERE saved = 0 GROUP BY key HAVING n > 1',
     ofSearch: false,
   },
   {
     what: 'nobody paid for a key',
     sql: `SELECT j.key AS name, 0 AS n FROM jobs j
-      WHERE NOT EXISTS (SELECT 1 FROM wants w WHERE w.key = j.key AND w.saved = 0)`,
+      WHERE NOT EXISTS (SELECT 1 FROM evaluation_requests w WHERE w.key = j.key AND w.saved = 0)`,
     ofSearch: false,
   },
   {
@@ -45,7 +45,7 @@ const forbidden: readonly { readonly what: string; readonly sql: string; readonl
   {
     what: 'a wanted evaluation has not exactly one result',
     sql: `SELECT w.node || ' ' || w.rung || ' ' || w.seed AS name,
-        (SELECT count(*) FROM evaluations e WHERE e.key = w.key) AS n FROM wants w WHERE w.search = ? AND n <> 1`,
+        (SELECT count(*) FROM evaluations e WHERE e.key = w.key) AS n FROM evaluation_requests w WHERE w.search = ? AND n <> 1`,
     ofSearch: true,
   },
   {
@@ -57,7 +57,7 @@ const forbidden: readonly { readonly what: string; readonly sql: string; readonl
   {
     what: 'an accepted node was never judged',
     sql: `SELECT n.id AS name, 0 AS n FROM nodes n WHERE n.search = ? AND n.verdict = 'accepted'
-      AND NOT EXISTS (SELECT 1 FROM wants w WHERE w.search = n.search AND w.node = n.id)`,
+      AND NOT EXISTS (SELECT 1 FROM evaluation_requests w WHERE w.search = n.search AND w.node = n.id)`,
     ofSearch: true,
   },
   {
@@ -67,7 +67,7 @@ const forbidden: readonly { readonly what: string; readonly sql: string; readonl
   },
   {
     what: 'a test figure of a lower rung was kept',
-    sql: `SELECT w.node || ' ' || w.rung AS name, 1 AS n FROM wants w JOIN test_scores t ON t.key = w.key
+    sql: `SELECT w.node || ' ' || w.rung AS name, 1 AS n FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
       WHERE w.rung <> 'final' AND w.search = ?`,
     ofSearch: true,
   },
@@ -88,7 +88,7 @@ function budgets(db: Database.Database, search: string): string[] {
 /** What users were told must be what the ledger says, however often the program died in between (I1). */
 function broken(db: Database.Database, search: string, told: readonly EventLine[]): string[] {
   const outcome = db.prepare(
-    `SELECT e.validation, e.status FROM wants w JOIN evaluations e ON e.key = w.key
+    `SELECT e.validation, e.status FROM evaluation_requests w JOIN evaluations e ON e.key = w.key
      WHERE w.search = ? AND w.node = ? AND w.rung = ? AND w.seed = ?`,
   );
   const node = db.prepare('SELECT candidate FROM nodes WHERE search = ? AND id = ?');

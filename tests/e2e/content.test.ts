@@ -30,7 +30,7 @@ const trained = (search: string) =>
   withArchive(home, (db) =>
     db
       .prepare<[string], { paid: number; saved: number }>(
-        'SELECT sum(saved = 0) AS paid, sum(saved = 1) AS saved FROM wants WHERE search = ?',
+        'SELECT sum(saved = 0) AS paid, sum(saved = 1) AS saved FROM evaluation_requests WHERE search = ?',
       )
       .get(search),
   );

@@ -60,7 +60,11 @@ describe('a search with local agents of every kind', () => {
     expect(last).toMatchObject({ event: 'finished', search: 'toy-1', failed: 0, rejected: 0, pending: 0 });
     const { asked, saved } = withArchive(
       home,
-      (db) => db.prepare('SELECT count(*) AS asked, sum(saved) AS saved FROM wants').get() as Record<string, number>,
+      (db) =>
+        db.prepare('SELECT count(*) AS asked, sum(saved) AS saved FROM evaluation_requests').get() as Record<
+          string,
+          number
+        >,
     );
     expect(last?.trainings).toEqual({ done: asked, failed: 0, pending: 0, cached: saved });
     const { proposed, evaluated, duplicate } = last as unknown as Record<string, number>;

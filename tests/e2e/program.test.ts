@@ -54,7 +54,7 @@ describe('a search for programs', () => {
     const seeds = withArchive(home, (db) =>
       db
         .prepare(
-          `SELECT w.seed AS seed, count(*) AS n, count(t.score) AS tested FROM wants w
+          `SELECT w.seed AS seed, count(*) AS n, count(t.score) AS tested FROM evaluation_requests w
            LEFT JOIN test_scores t ON t.key = w.key WHERE w.rung = 'final' GROUP BY w.seed ORDER BY w.seed`,
         )
         .all(),

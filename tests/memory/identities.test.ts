@@ -194,6 +194,18 @@ describe('an archive of the version before', () => {
     expect(archive.handlers['search-standing']({ search: 'text' as SearchId }).best).not.toBeNull();
   });
 
+  it.each([
+    ['wants', 'evaluation_requests'],
+    ['sittings', 'sessions'],
+  ])('keeps each row of a table that is renamed: %s is %s', (old, renamed) => {
+    const home = homeOfBefore();
+    const before = rows(home, `SELECT * FROM ${old}`);
+    opened(home);
+    expect(before.length).toBeGreaterThan(0);
+    expect(rows(home, `SELECT * FROM ${renamed}`)).toEqual(before);
+    expect(() => rows(home, `SELECT * FROM ${old}`)).toThrow(`no such table: ${old}`);
+  });
+
   it('is migrated by whoever only reads it', () => {
     const home = homeOfBefore();
     const reader = readArchive(home);

@@ -88,7 +88,7 @@ describe('a search of 100,000 nodes', () => {
         ${numbers} SELECT '${spec.id}', 'walker-' || value, 'walker', value, 'draft', 'M mA Mb M', 'accepted', NULL,
           '${JSON.stringify(rationale)}', 1 FROM n;
       INSERT INTO jobs (key, body, created_at) ${numbers} SELECT ${key}, '{}', 1 FROM n;
-      INSERT INTO wants (search, node, key, rung, seed, saved, at)
+      INSERT INTO evaluation_requests (search, node, key, rung, seed, saved, at)
         ${numbers} SELECT '${spec.id}', 'walker-' || value, ${key}, CASE value % 20 WHEN 0 THEN 'final' ELSE 'screen' END, 1, 0, 1 FROM n;
       INSERT INTO evaluations (key, status, validation, evaluator, worker, device, attempt, seconds, measurement, finished_at)
         ${numbers} SELECT ${key}, 'ok', 1.0 / (1 + value % 977), 'e', 'cpu-1', 'cpu', 1, 1, '{}', 1 FROM n;

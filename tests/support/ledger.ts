@@ -30,7 +30,7 @@ const nodeQuery = `
 
 const evaluationQuery = `
   SELECT w.node, w.rung, w.seed, e.status, e.validation, e.reason, t.score AS test
-  FROM wants w JOIN evaluations e ON e.key = w.key LEFT JOIN test_scores t ON t.key = w.key
+  FROM evaluation_requests w JOIN evaluations e ON e.key = w.key LEFT JOIN test_scores t ON t.key = w.key
   WHERE w.search = ? ORDER BY w.node, w.rung, w.seed`;
 
 export function contentsOf(home: string, search: string): Contents {

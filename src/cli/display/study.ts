@@ -13,7 +13,7 @@ export interface StudyProgress {
   readonly done: number;
   readonly total: number;
   readonly elapsedMs: number;
-  /** Estimated from the runs that have ended in this sitting; null before the first. */
+  /** Estimated from the runs that have ended in this session; null before the first. */
   readonly leftMs: number | null;
   /** What is going on, where a run takes longer than a glance. */
   readonly now: string;

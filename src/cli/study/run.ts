@@ -16,7 +16,7 @@ import { addressesOf, labOptions, type SystemOptions } from '../setting.ts';
 import { airaVersion } from '../writeReport.ts';
 import type { StudyPlan } from './plan.ts';
 
-/** Counts runs, and estimates what is left from those that were made in this sitting. */
+/** Counts runs, and estimates what is left from those that were made in this session. */
 function accountant(total: number, display: StudyDisplay) {
   const began = systemClock.monotonic();
   let done = 0;

@@ -184,7 +184,7 @@ type Line = z.infer<typeof lineSchema>;
 export interface BuildProgress {
   readonly done: number;
   readonly total: number;
-  /** Mean wall-clock seconds of the trainings of this sitting; null before the first. */
+  /** Mean wall-clock seconds of the trainings of this session; null before the first. */
   readonly meanSeconds: number | null;
   readonly last: { readonly candidate: string; readonly seed: number; readonly score: number | null } | null;
 }
