@@ -150,26 +150,38 @@ async function wholeLab(home, models) {
       `cpu-${index}`,
       evaluator(async () => undefined),
     );
-  const looking = setInterval(() => lab.bus.ask('search-standing', { search }).catch(() => undefined), 500);
+  const looking = setInterval(() => lab.bus.ask('search-status', { search }).catch(() => undefined), 500);
   const [begun, before] = [performance.now(), processorTime()];
   const agents = names.map((name) => lab.startAgent(name, (input) => think({ ...input, models })));
   await Promise.all(agents.map(({ ended }) => ended));
   // The last results of each agent are still on their way.
-  while ((await lab.bus.ask('search-standing', { search })).pending > 0) await delay(20);
+  while ((await lab.bus.ask('search-status', { search })).pending > 0) await delay(20);
   const [wall, processor] = [performance.now() - begun, processorTime() - before];
   clearInterval(looking);
   await lab.close();
   const count = ensemble * perAgent;
-  const inside = ['agent-view', 'agent-submit', 'job-claim', 'record', 'search-standing', 'agent-join'];
+  const inside = ['agent-view', 'agent-submit', 'job-claim', 'record', 'search-status', 'agent-join'];
   const disk = watch.of('together') - inside.reduce((sum, phase) => sum + watch.of(phase), 0);
-  const phases = ['agent-view', 'agent-submit', 'job-claim', 'record', 'mark', 'search-standing'].map(watch.of);
+  const phases = ['agent-view', 'agent-submit', 'job-claim', 'record', 'mark', 'search-status'].map(watch.of);
   const figures = [wall, processor, ...phases, disk].map((sum) => sum / count);
   return [...figures, commits / count];
 }
 
 const inMemory = { 'local/random': createModel('local/random', {}) };
 const alone = ['nodes', 'median ms', 'p95', 'view', 'submit', 'mark', 'claim', 'record', 'thought'];
-const whole = ['nodes', 'ms', 'CPU ms', 'view', 'submit', 'claim', 'record', 'mark', 'standing', 'commit', 'commits'];
+const whole = [
+  'nodes',
+  'ms',
+  'CPU ms',
+  'view',
+  'submit',
+  'claim',
+  'record',
+  'mark',
+  'searchStatus',
+  'commit',
+  'commits',
+];
 const tables = [
   [`(a) the ledger alone: milliseconds per node, ${2 * perAgent} nodes of one agent`, alone, ledgerAlone],
   [

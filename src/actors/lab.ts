@@ -131,7 +131,7 @@ export function startSearch(spec: SearchSpec, source: string, workers: number, {
     ended,
     drain: () => part.send({ type: 'DRAIN' }),
     stop: () => part.send({ type: 'STOP' }),
-    standing: () => part.snapshot().context.standing,
+    searchStatus: () => part.snapshot().context.searchStatus,
   };
 }
 
@@ -193,7 +193,7 @@ export interface RunningSearch {
   /** Ends after what is being trained. */
   drain(): void;
   /** The latest that is known of where it stands. */
-  standing(): SearchStatus | null;
+  searchStatus(): SearchStatus | null;
 }
 
 /** Quarters of a second that an archive may take to answer: it may be reading back a large ledger. */
@@ -362,6 +362,6 @@ function runSearch(
       for (const part of [...agents, ...workers]) part.drain();
       search.drain();
     },
-    standing: search.standing,
+    searchStatus: search.searchStatus,
   };
 }

@@ -36,7 +36,7 @@ function recorded(home: string, { arm, task, spec }: TrainedRun): RunResult | nu
   const reader = readArchive(home);
   try {
     if (!reader.searches.exists(spec.id) || reader.searches.phase(spec.id) !== 'finished') return null;
-    const { agents } = reader.standing.of(spec.id);
+    const { agents } = reader.searchStatus.of(spec.id);
     const lost = agents.filter(({ end }) => end !== null && isLost(end)).length;
     return { arm, task, seed: spec.seed, ...trainedResult(spec, reader.records.nodes(spec.id), lost) };
   } finally {
@@ -48,10 +48,10 @@ function watchProgress(running: RunningSearch, { arm, spec }: TrainedRun, settin
   const planned = trainings(spec.budget.evaluations, spec.references.length, spec.ladder);
   const all = planned.screen + planned.confirm + planned.final;
   return setting.timers.every(lookEveryMs, () => {
-    const standing = running.standing();
-    if (!standing) return;
-    const done = standing.doneOn.screen + standing.doneOn.confirm + standing.doneOn.final;
-    const now = `${arm} on seed ${spec.seed}, ${standing.phase}: ${standing.trainings.done} trained, ${standing.training} training`;
+    const searchStatus = running.searchStatus();
+    if (!searchStatus) return;
+    const done = searchStatus.doneOn.screen + searchStatus.doneOn.confirm + searchStatus.doneOn.final;
+    const now = `${arm} on seed ${spec.seed}, ${searchStatus.phase}: ${searchStatus.trainings.done} trained, ${searchStatus.training} training`;
     setting.onProgress(Math.min(1, done / Math.max(1, all)), now);
   });
 }

@@ -93,7 +93,7 @@ export async function think(thinker: ThinkDeps): Promise<Thought> {
     lowerIsBetter: thinker.topic.lowerIsBetter,
     signal: signal ?? new AbortController().signal,
   };
-  if (!mind.mendable || !chat?.thoughts) return runSteps(setting, view);
+  if (!mind.canRepair || !chat?.thoughts) return runSteps(setting, view);
   // Loaded when it is needed: LangGraph takes longer to load than most commands take.
   const { runWithCheckpoints: thinkDurably } = await import('./graph/graph.ts');
   return thinkDurably(setting, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });

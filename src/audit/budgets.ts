@@ -4,7 +4,7 @@ import { type Rung, rungs } from '../domain/task.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, isOwnNode, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
-/** A search accounts for its wall time when it looks at its standing, twice a second; on a busy machine less often. */
+/** A search accounts for its wall time when it looks at its status, twice a second; on a busy machine less often. */
 const looksMs = 5000;
 
 function checkProposals(subject: Subject, inquiry: CheckReport): void {
@@ -69,7 +69,7 @@ function checkWallTime(subject: Subject, inquiry: CheckReport): void {
     search,
   );
   const lastEnd = ends[0]?.at ?? over;
-  // Each phase looks at its standing once more before it sees that the time is over, and so does each resume.
+  // Each phase looks at its status once more before it sees that the time is over, and so does each resume.
   const allowed = Math.max(limit + graceMs, clock.elapsedAt(lastEnd)) + looksMs * (clock.sessions + 4);
   if (elapsed > allowed)
     inquiry.broken(`the search lasted ${seconds(elapsed - limit)} s longer than its ${minutes} minutes`);

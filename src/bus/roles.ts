@@ -27,12 +27,12 @@ export const inboxPrefix = (role: Role | undefined): string => (role === undefin
 
 const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
   search: [
-    ...(['search-open', 'search-name', 'search-spec', 'search-standing', 'search-phase', 'search-ranking'] as const),
+    ...(['search-open', 'search-name', 'search-spec', 'search-status', 'search-phase', 'search-ranking'] as const),
     ...(['search-tests', 'node-add', 'node-evaluate'] as const),
   ],
   worker: ['job-claim'],
   agent: ['agent-join', 'agent-view', 'agent-submit', 'agent-retire', 'call-reserve', 'call-settle'],
-  viewer: ['search-standing'],
+  viewer: ['search-status'],
 };
 
 /** An event watcher makes a consumer that the server removes by itself. */

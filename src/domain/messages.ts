@@ -128,7 +128,7 @@ export const requests = {
     request: z.strictObject({ search: searchIdSchema }),
     reply: z.strictObject({ spec: searchSpecSchema, source: z.string(), phase: phaseSchema }),
   },
-  'search-standing': {
+  'search-status': {
     request: z.strictObject({ search: searchIdSchema }),
     reply: searchStatusSchema,
   },

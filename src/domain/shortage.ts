@@ -6,7 +6,7 @@ import type { SearchSpec } from './search.ts';
 /**
  * When screening has to stop so that the upper rungs fit into the search's minutes.
  *
- * Role: a forecast from a standing, and a watch on forecasts in a row. Non-role: acting on it (search machine), the time
+ * Role: a forecast from a status, and a watch on forecasts in a row. Non-role: acting on it (search machine), the time
  * that counts (memory/searches.ts).
  *
  * F1. A forecast rests on what the ledger has measured, over all sessions, and on the workers that the search was launched
@@ -69,24 +69,24 @@ function windowMs(minutes: number, { launched }: Crew): number {
 }
 
 /** Null while there is no limit of minutes, or too little is known (F2). */
-export function forecastOf(spec: SearchSpec, standing: SearchStatus, crew: Crew): Forecast | null {
+export function forecastOf(spec: SearchSpec, searchStatus: SearchStatus, crew: Crew): Forecast | null {
   const { minutes } = spec.budget;
   const workers = workersOf(crew);
   if (minutes === undefined || workers === 0) return null;
-  if (standing.timedOn.screen <= workers || standing.pendingOn.final > 0) return null;
-  const seconds = expectedSeconds(spec.rungs, standing.meanSeconds);
-  const asked = standing.doneOn.screen + standing.pendingOn.screen;
+  if (searchStatus.timedOn.screen <= workers || searchStatus.pendingOn.final > 0) return null;
+  const seconds = expectedSeconds(spec.rungs, searchStatus.meanSeconds);
+  const asked = searchStatus.doneOn.screen + searchStatus.pendingOn.screen;
   const screened = Math.max(0, asked - spec.references.length);
-  const pending = (standing.pendingOn.screen * seconds.screen) / workers;
+  const pending = (searchStatus.pendingOn.screen * seconds.screen) / workers;
   const upper = upperRungSeconds(screened, spec.references.length, spec.ladder, {
     seconds,
     slots: workers,
-    finalsDone: standing.doneOn.final,
+    finalsDone: searchStatus.doneOn.final,
   });
-  const leftSeconds = minutes * 60 - standing.elapsedMs / 1000;
+  const leftSeconds = minutes * 60 - searchStatus.elapsedMs / 1000;
   return {
     leftSeconds,
-    neededSeconds: pending + upper * (1 + spread / Math.sqrt(Math.max(1, standing.timedOn.final))),
+    neededSeconds: pending + upper * (1 + spread / Math.sqrt(Math.max(1, searchStatus.timedOn.final))),
     windowSeconds: windowMs(minutes, crew) / 1000,
     workers,
   };
@@ -113,8 +113,8 @@ const minutesText = (seconds: number): string => {
 };
 
 /** The record of a screening that stops for lack of time. */
-export function shortageEnding(spec: SearchSpec, standing: SearchStatus, forecast: Forecast): Ending {
-  const asked = standing.doneOn.screen + standing.pendingOn.screen;
+export function shortageEnding(spec: SearchSpec, searchStatus: SearchStatus, forecast: Forecast): Ending {
+  const asked = searchStatus.doneOn.screen + searchStatus.pendingOn.screen;
   const screened = Math.max(0, asked - spec.references.length);
   const { leftSeconds, neededSeconds, workers } = forecast;
   const { evaluations, minutes = 0 } = spec.budget;
@@ -127,8 +127,8 @@ export function shortageEnding(spec: SearchSpec, standing: SearchStatus, forecas
       `are left, and the confirm and final rungs need about ${minutesText(neededSeconds)} on ${workers} ${workers === 1 ? 'worker' : 'workers'}.`,
     figures: {
       ...{ screened, evaluations, leftSeconds, neededSeconds, workers },
-      ...{ elapsedSeconds: standing.elapsedMs / 1000, screenSeconds: standing.meanSeconds.screen ?? 0 },
-      ...(standing.meanSeconds.final === undefined ? {} : { finalSeconds: standing.meanSeconds.final }),
+      ...{ elapsedSeconds: searchStatus.elapsedMs / 1000, screenSeconds: searchStatus.meanSeconds.screen ?? 0 },
+      ...(searchStatus.meanSeconds.final === undefined ? {} : { finalSeconds: searchStatus.meanSeconds.final }),
     },
     occurrence: 0,
   };

@@ -27,7 +27,7 @@ export interface Question {
    * What depends on the moment, such as the time that is left: sent at the end of the last message and no part of the
    * question's identity, since a replay could not repeat it.
    */
-  readonly standing: string;
+  readonly remainingBudget: string;
   /** What is wrong with an answer's form, or null; decides whether the call counts as malformed. */
   readonly problem: (text: string) => string | null;
 }
@@ -163,7 +163,7 @@ export class Gateway {
   }
 
   /** Records that a thought went on without this answer, so that a resume and a replay do so too (I5). */
-  forgo({ question, message }: ProviderUnavailableError | RequestRejectedError): void {
+  recordUnavailable({ question, message }: ProviderUnavailableError | RequestRejectedError): void {
     this.#parts.cassette.add({ ...question, result: { kind: 'away', reason: message } });
   }
 
@@ -194,10 +194,10 @@ export class Gateway {
   }
 
   /** One answer, after as many tries as it takes; settled only where a try failed. */
-  async #buy(key: string, { scope, request, standing }: Question, signal: AbortSignal): Promise<Answered> {
+  async #buy(key: string, { scope, request, remainingBudget }: Question, signal: AbortSignal): Promise<Answered> {
     const { search, ledger, prices, clock, timers, ids, retries, redact } = this.#parts;
     const { chat, breaker } = this.#parts.model(request);
-    const sent = withStanding(request, standing);
+    const sent = withRemainingBudget(request, remainingBudget);
     const most = mostUsage(sent);
     const price = prices.of(request.model) ?? { input: 0, output: 0 };
     const { agent, ordinal, purpose } = scope;
@@ -283,15 +283,15 @@ function judged({ text, finish, dollars, calls = [], carried = [] }: Answered, {
   return { text, outcome: wrong === null ? 'complete' : 'malformed', problem: wrong, ...asks };
 }
 
-function withStanding(request: ChatRequest, standing: string): ChatRequest {
+function withRemainingBudget(request: ChatRequest, remainingBudget: string): ChatRequest {
   const last = request.messages.at(-1);
-  if (standing === '' || !last || last.role === 'assistant') return request;
+  if (remainingBudget === '' || !last || last.role === 'assistant') return request;
   const before = request.messages.slice(0, -1);
   if (last.role === 'user')
-    return { ...request, messages: [...before, { ...last, text: `${last.text}\n\n${standing}` }] };
+    return { ...request, messages: [...before, { ...last, text: `${last.text}\n\n${remainingBudget}` }] };
   const end = last.results.at(-1);
   if (!end) return request;
-  const results = [...last.results.slice(0, -1), { ...end, text: `${end.text}\n\n${standing}` }];
+  const results = [...last.results.slice(0, -1), { ...end, text: `${end.text}\n\n${remainingBudget}` }];
   return { ...request, messages: [...before, { ...last, results }] };
 }
 

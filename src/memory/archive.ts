@@ -42,7 +42,7 @@ function repositories(db: Database, live: boolean) {
     }),
     earlyEnds: earlyEnds(db, { searches: found, budget: spent, endings: ended, tallies: sums }),
     views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
-    standing: searchStatus(db, {
+    searchStatus: searchStatus(db, {
       searches: found,
       budget: spent,
       calls: called,
@@ -156,10 +156,10 @@ export class Archive {
       const { searches } = this.#parts;
       return { spec: searches.spec(search), source: searches.source(search), phase: searches.phase(search) };
     },
-    'search-standing': ({ search }) => {
-      const { searches, standing } = this.#parts;
+    'search-status': ({ search }) => {
+      const { searches, searchStatus } = this.#parts;
       if (searches.isOpen(search)) this.#commit((now) => searches.touch(search, now));
-      return standing.of(search);
+      return searchStatus.of(search);
     },
     'search-phase': ({ search, phase, ending }) =>
       this.#commit((now) => {
@@ -171,7 +171,7 @@ export class Archive {
         earlyEnds.record(searches.spec(search), before, entered, ending, now);
         return { phase: entered };
       }),
-    'search-ranking': (request) => this.#parts.standing.ranking(request),
+    'search-ranking': (request) => this.#parts.searchStatus.ranking(request),
     'search-tests': ({ search, purpose, from = 0 }) => {
       if (this.#parts.searches.isOpen(search)) {
         throw new TerminalError('test-hidden', `the test figures of "${search}" stay hidden until it has ended`);
@@ -350,7 +350,7 @@ type Repositories = ReturnType<typeof repositories>;
 export interface ArchiveReader
   extends Pick<
     Repositories,
-    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'standing' | 'records' | 'evaluations' | 'endings'
+    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'searchStatus' | 'records' | 'evaluations' | 'endings'
   > {
   readonly db: Database;
   close(): void;
@@ -361,8 +361,8 @@ export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
     const parts = repositories(db, false);
-    const { searches, budget, calls, views, ensemble, standing, records, evaluations, endings } = parts;
-    return { db, searches, budget, calls, views, ensemble, standing, records, evaluations, endings, close };
+    const { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings } = parts;
+    return { db, searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

@@ -96,7 +96,7 @@ export function collectReport(
 ): ReportData {
   const spec = reader.searches.spec(search);
   const records = reader.records.nodes(search);
-  const standing = reader.standing.of(search);
+  const searchStatus = reader.searchStatus.of(search);
   const times = reader.searches.phaseTimes(search);
   const startedAt = times[0]?.at ?? 0;
   const endedAt = times.at(-1)?.at ?? startedAt;
@@ -114,11 +114,11 @@ export function collectReport(
       profile: spec.profile,
       space: spec.space,
       seed: spec.seed,
-      phase: standing.phase,
+      phase: searchStatus.phase,
     },
     agents: spec.agents.map(({ name, model, scaffold, memory, novelty, evaluations }) => {
-      const row = standing.agents.find(({ agent }) => agent === name);
-      if (!row) throw new TerminalError('standing', `the standing of "${search}" lacks agent ${name}`);
+      const row = searchStatus.agents.find(({ agent }) => agent === name);
+      if (!row) throw new TerminalError('status', `the status of "${search}" lacks agent ${name}`);
       const { end, spend } = row;
       return {
         name,
@@ -139,14 +139,14 @@ export function collectReport(
     budget: {
       limit: spec.budget,
       spent: {
-        evaluations: standing.agents.reduce((sum, { agent }) => sum + reader.budget.accepted(search, agent), 0),
-        minutes: standing.elapsedMs / 60_000,
-        deviceSeconds: standing.deviceSeconds,
-        calls: standing.spend,
+        evaluations: searchStatus.agents.reduce((sum, { agent }) => sum + reader.budget.accepted(search, agent), 0),
+        minutes: searchStatus.elapsedMs / 60_000,
+        deviceSeconds: searchStatus.deviceSeconds,
+        calls: searchStatus.spend,
       },
       saved: { evaluations: saved.length, deviceSeconds: saved.reduce((sum, each) => sum + (each.seconds ?? 0), 0) },
     },
-    devices: devicesOf(records, standing.elapsedMs),
+    devices: devicesOf(records, searchStatus.elapsedMs),
     aggregation: found,
     extrapolations: [],
     funnel: funnelOf(records),

@@ -43,7 +43,7 @@ function figures({ comparison }: ComparisonRow, reading: MetricDirection): strin
 }
 
 /** How a contender stands to further references: `Among the other 3 references it beats 2, is behind 1.` */
-function standing(contests: readonly ComparisonRow[]): string {
+function searchStatus(contests: readonly ComparisonRow[]): string {
   const among = (verdict: string) =>
     contests.filter(({ comparison }) => comparison.kind === 'measured' && comparison.verdict === verdict).length;
   const parts = [
@@ -57,7 +57,7 @@ function standing(contests: readonly ComparisonRow[]): string {
   return ` Among ${others} it ${parts.map(({ n, text }) => `${text} ${n}`).join(', ')}.`;
 }
 
-/** The lead contender's result against the strongest reference, and its standing among the others. */
+/** The lead contender's result against the strongest reference, and its rank among the others. */
 export function contestVerdict({ basis, contests }: ComparisonRows, reading: MetricDirection): string | null {
   const strongest = contests[0];
   if (!strongest) return null;
@@ -67,7 +67,7 @@ export function contestVerdict({ basis, contests }: ComparisonRows, reading: Met
   // Another may stand above it in the leaderboard: who leads is chosen before the scores that judge it are seen.
   const chosen = isProposal(contender) && basis !== 'test' ? ', the choice of the rung below,' : '';
   const said = `${nodeName(contender)}${chosen} ${contestSentence(strongest, apposition)}${figures(strongest, reading)}`;
-  return `${place[basis]} ${said}.${standing(others)}`;
+  return `${place[basis]} ${said}.${searchStatus(others)}`;
 }
 
 /** Best and challenges in the words of the rule of acceptance: what is not accepted is not distinguishable, or behind. */

@@ -58,7 +58,7 @@ export class ReportReader {
   readonly files: OutputFile[] = [];
   readonly strange: RejectedEntry[] = [];
   /** Why the program could not be started. */
-  unstartable: string | null = null;
+  startFailed: string | null = null;
   done = false;
   readonly #directory: string;
   readonly #handlers: ReportHandlers;
@@ -118,7 +118,7 @@ export class ReportReader {
         this.strange.push({ path: message.path, kind: message.kind });
         return;
       case 'unstartable':
-        this.unstartable = message.message;
+        this.startFailed = message.message;
         return;
       case 'done':
         this.done = true;

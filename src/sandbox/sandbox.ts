@@ -204,7 +204,7 @@ export class Sandbox {
     const problem = broken as Error | null;
     const cut = interrupted as Exclude<SandboxEnd, 'exited'> | null;
     if (problem) throw problem;
-    if (reader.unstartable !== null) throw new SandboxStartError(reader.unstartable);
+    if (reader.startFailed !== null) throw new SandboxStartError(reader.startFailed);
     const left = (spec.writable ?? []).flatMap(({ source }) => makePlain(source));
     const starved = (usage?.outOfMemoryKills ?? 0) > 0 && told?.code !== 0;
     if (cut === null && !starved && !told?.watched && !told?.full) {

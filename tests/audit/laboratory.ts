@@ -120,7 +120,7 @@ export async function runSearch(home: string, spec: SearchSpec, mishaps: Mishaps
         archive.markSent([entry.seq]);
         if (entry.kind === 'job') train(entry.body);
       }
-      ask['search-standing']({ search });
+      ask['search-status']({ search });
     }
   };
 

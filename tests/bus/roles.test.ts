@@ -71,7 +71,7 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'search-open': ['search'],
   'search-name': ['search'],
   'search-spec': ['search'],
-  'search-standing': ['search', 'viewer'],
+  'search-status': ['search', 'viewer'],
   'search-phase': ['search'],
   'search-ranking': ['search'],
   'search-tests': ['search'],

@@ -157,9 +157,9 @@ describe('D9 a search without one valid candidate ends, and says so', () => {
     const done = await run(spec, { judge: () => 'nan' });
     expect(nodesOf(done, spec).filter(({ verdict }) => verdict === 'accepted')).toHaveLength(12);
     const archive = Archive.open(done.home, manualClock());
-    const standing = archive.handlers['search-standing']({ search: spec.id });
+    const searchStatus = archive.handlers['search-status']({ search: spec.id });
     archive.close();
-    expect(standing).toMatchObject({ best: null, proposals: { failed: 12 } });
+    expect(searchStatus).toMatchObject({ best: null, proposals: { failed: 12 } });
   });
 });
 

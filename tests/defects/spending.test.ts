@@ -44,7 +44,7 @@ describe('D5 scores survive a resume, the hidden ones too', () => {
     }
     archive.close();
     archive = Archive.open(home, clock);
-    expect(archive.handlers['search-standing']({ search }).best).toMatchObject({ node: 'walker-2', validation: 0.7 });
+    expect(archive.handlers['search-status']({ search }).best).toMatchObject({ node: 'walker-2', validation: 0.7 });
     archive.handlers['search-phase']({ search, phase: 'finished' });
     const { scores } = archive.handlers['search-tests']({ search, purpose: 'report' });
     archive.close();
@@ -66,7 +66,7 @@ describe('D14 every call has its price, and money is a limit', () => {
     });
     const answer = await at.gateway.ask(question(server, 'openai/gpt-5.6-luna'), patient());
     expect(answer.dollars).toBeGreaterThan(0);
-    const { spend } = at.archive.handlers['search-standing']({ search: at.spec.id });
+    const { spend } = at.archive.handlers['search-status']({ search: at.spec.id });
     const [billed] = server.served;
     expect(spend).toEqual({
       calls: 1,
@@ -103,7 +103,7 @@ describe('D16b the time limit is checked before each step and not after it', () 
     // The laboratory's own clock counts while somebody is there to look at it.
     for (let second = 0; second <= 60; second++) {
       clock.advance(1000);
-      ask['search-standing']({ search });
+      ask['search-status']({ search });
     }
     expect(ask['agent-view']({ search, agent, ordinal: 2 })).toMatchObject({ state: 'closed' });
     expect(ask['agent-submit'](proposal(2, 'mA M M M'))).toMatchObject({ verdict: 'refused', reason: 'budget' });

@@ -44,8 +44,10 @@ describe('what was answered once', () => {
     const server = await startLlmServer({ brain: numbered });
     const { gateway } = bench(server);
     const model = models[0] as never;
-    const answer = await gateway.ask(question(server, model, { standing: 'Left: 7 minutes.' }), patient());
-    expect(await gateway.ask(question(server, model, { standing: 'Left: 6 minutes.' }), patient())).toEqual(answer);
+    const answer = await gateway.ask(question(server, model, { remainingBudget: 'Left: 7 minutes.' }), patient());
+    expect(await gateway.ask(question(server, model, { remainingBudget: 'Left: 6 minutes.' }), patient())).toEqual(
+      answer,
+    );
     expect(server.served.map(({ asked }) => asked.messages.at(-1)?.text)).toEqual(['Say one.\n\nLeft: 7 minutes.']);
   });
 
@@ -80,7 +82,7 @@ describe('a replay', () => {
     for (const [index, each] of questions.entries()) {
       expect(await replay.gateway.ask(each, patient())).toEqual(answers[index]);
     }
-    expect(replay.archive.handlers['search-standing']({ search: replay.spec.id }).spend.calls).toBe(0);
+    expect(replay.archive.handlers['search-status']({ search: replay.spec.id }).spend.calls).toBe(0);
     const stranger = question(server, models[0] as never, { scope: { ordinal: 9 } });
     await expect(replay.gateway.ask(stranger, patient())).rejects.toMatchObject({ code: 'replay-miss' });
   });
@@ -149,7 +151,7 @@ describe('money', () => {
     }, 0);
     expect(bill).toBeGreaterThan(0);
     expect(server.served.some(({ usage }) => (usage?.cached ?? 0) > 0)).toBe(true);
-    expect(archive.handlers['search-standing']({ search: spec.id }).spend.dollars).toBeCloseTo(bill, 12);
+    expect(archive.handlers['search-status']({ search: spec.id }).spend.dollars).toBeCloseTo(bill, 12);
   });
 
   it('stops before the call that could cross the limit', async () => {
@@ -164,6 +166,6 @@ describe('money', () => {
     };
     await expect(asking()).rejects.toMatchObject({ code: 'budget-spent' });
     expect(asked).toBeGreaterThan(5);
-    expect(archive.handlers['search-standing']({ search: spec.id }).spend.dollars).toBeLessThanOrEqual(dollars);
+    expect(archive.handlers['search-status']({ search: spec.id }).spend.dollars).toBeLessThanOrEqual(dollars);
   });
 });

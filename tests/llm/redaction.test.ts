@@ -119,7 +119,7 @@ describe('a server that repeats the key in every field', () => {
     const refused = await live.gateway.ask(question(server, 'compatible/qwen3:8b'), patient()).catch((error) => error);
     expect(refused).toBeInstanceOf(Error);
     expect((refused as Error).message).not.toContain(canaries.compatible);
-    live.gateway.forgo(refused);
+    live.gateway.recordUnavailable(refused);
     for (const [name, content] of filesOf(live.home)) expect(content.includes(canaries.compatible), name).toBe(false);
   });
 });

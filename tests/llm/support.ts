@@ -136,7 +136,7 @@ export function question(
 ): Question {
   const baseUrl = model.startsWith('compatible/') ? { baseUrl: server.urls.compatible } : {};
   return {
-    standing: '',
+    remainingBudget: '',
     problem: () => null,
     ...given,
     scope: { agent: agentSpec().name, ordinal: 1, purpose: 'draft', round: 0, ...given.scope },

@@ -85,7 +85,7 @@ describe('submitting', () => {
     expect(ask['agent-submit'](proposal(2, '4mA'))).toMatchObject({ verdict: 'refused', reason: 'budget', node: null });
     for (const ms of [30_000, 31_000]) {
       clock.advance(ms);
-      ask['search-standing']({ search: spec.id });
+      ask['search-status']({ search: spec.id });
     }
     const rival = proposal(1, '4mA', { agent: 'rival' as AgentName });
     expect(ask['agent-submit'](rival)).toMatchObject({ reason: 'budget', message: 'the 1 minutes are over' });
@@ -129,7 +129,7 @@ describe('results', () => {
     const later = searchSpec({ id: 'trial-2' });
     ask['search-open']({ spec: later, source: '' });
     expect(ask['agent-submit'](proposal(1, '4M', { search: later.id }))).toMatchObject({ saved: true });
-    expect(ask['search-standing']({ search: later.id })).toMatchObject({
+    expect(ask['search-status']({ search: later.id })).toMatchObject({
       proposals: { evaluated: 1, cached: 1 },
       trainings: { done: 1, cached: 1 },
       deviceSeconds: 0,
@@ -265,7 +265,7 @@ describe('a search', () => {
     clock.advance(1_000_000);
     expect(ask['search-open']({ spec, source: '' })).toEqual({ resumed: true, phase: 'confirming' });
     clock.advance(1000);
-    expect(ask['search-standing']({ search: spec.id }).elapsedMs).toBe(6000);
+    expect(ask['search-status']({ search: spec.id }).elapsedMs).toBe(6000);
   });
 
   it('whose process died keeps no worker from the jobs of others, and has its own again when it is resumed', () => {

@@ -48,21 +48,21 @@ function opened(budget: object = {}, own: object = {}) {
     search,
     reserve,
     settle,
-    standing: () => archive.handlers['search-standing']({ search }),
+    searchStatus: () => archive.handlers['search-status']({ search }),
   };
 }
 
 describe('calls', () => {
   it('are granted while the most that they can cost fits, and what they did not need comes back (I9)', () => {
-    const { reserve, settle, standing } = opened({ dollars: 2 });
+    const { reserve, settle, searchStatus } = opened({ dollars: 2 });
     expect(reserve({ call: 'one' })).toEqual({ state: 'granted' });
     expect(reserve({ call: 'two', agent: rival })).toEqual({ state: 'granted' });
-    expect(standing().spend).toEqual({ calls: 2, dollars: 2, tokens: 200 });
+    expect(searchStatus().spend).toEqual({ calls: 2, dollars: 2, tokens: 200 });
     settle('one');
     // 0.25 spent and 1 held: another dollar does not fit, but would if the other came out cheaper.
     expect(reserve({ call: 'three' })).toMatchObject({ state: 'held' });
     settle('two', { agent: rival } as never);
-    expect(standing().spend).toEqual({ calls: 2, dollars: 0.5, tokens: 50 });
+    expect(searchStatus().spend).toEqual({ calls: 2, dollars: 0.5, tokens: 50 });
     expect(reserve({ call: 'three' })).toEqual({ state: 'granted' });
     settle('three', { dollars: 1 });
     expect(reserve({ call: 'four' })).toMatchObject({
@@ -85,12 +85,12 @@ describe('calls', () => {
   });
 
   it('may be reserved and settled twice without being counted twice (I2)', () => {
-    const { reserve, settle, standing } = opened({ dollars: 1 });
+    const { reserve, settle, searchStatus } = opened({ dollars: 1 });
     expect(reserve({ call: 'one' })).toEqual({ state: 'granted' });
     expect(reserve({ call: 'one' })).toEqual({ state: 'granted' });
     expect(settle('one')).toEqual({ recorded: true });
     expect(settle('one', { dollars: 9 })).toEqual({ recorded: false });
-    expect(standing().spend).toEqual({ calls: 1, dollars: 0.25, tokens: 25 });
+    expect(searchStatus().spend).toEqual({ calls: 1, dollars: 0.25, tokens: 25 });
     expect(() => settle('never')).toThrow('never reserved');
   });
 
@@ -129,7 +129,7 @@ describe('calls', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        const { reserve, settle, standing } = opened({ dollars: 5 }, { dollars: 3 });
+        const { reserve, settle, searchStatus } = opened({ dollars: 5 }, { dollars: 3 });
         let mine = 0;
         for (const [index, { agent, dollars, paid, settles }] of steps.entries()) {
           const call = `step-${index}`;
@@ -137,7 +137,7 @@ describe('calls', () => {
           const cost = settles ? dollars * paid : dollars;
           if (settles) settle(call, { dollars: cost });
           if (agent === walker) mine += cost;
-          expect(standing().spend.dollars).toBeLessThanOrEqual(5);
+          expect(searchStatus().spend.dollars).toBeLessThanOrEqual(5);
           expect(mine).toBeLessThanOrEqual(3 + 1e-9);
         }
       }),

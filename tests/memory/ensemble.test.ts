@@ -119,7 +119,7 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
     stuck = 0;
   }
   const reader = readArchive(home);
-  expect(ask['search-standing']({ search: spec.id })).toEqual(reader.standing.of(spec.id));
+  expect(ask['search-status']({ search: spec.id })).toEqual(reader.searchStatus.of(spec.id));
   const nodes = reader.records.nodes(spec.id).map(({ id, candidate, parents, verdict }) => ({
     ...{ id, candidate, parents, verdict },
   }));

@@ -191,7 +191,7 @@ describe('an archive of the version before', () => {
     expect(rows(home, 'SELECT count(*) AS n FROM evaluations')).toEqual([{ n: before }]);
     expect(rows(home, 'SELECT count(*) AS n FROM jobs WHERE identity IS NOT NULL')).toEqual([{ n: 0 }]);
     expect(rows(home, 'PRAGMA user_version')).toEqual([{ user_version: schemaVersion }]);
-    expect(archive.handlers['search-standing']({ search: 'text' as SearchId }).best).not.toBeNull();
+    expect(archive.handlers['search-status']({ search: 'text' as SearchId }).best).not.toBeNull();
   });
 
   it.each([

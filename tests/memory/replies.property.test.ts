@@ -34,7 +34,7 @@ function answer<V extends Verb>(archive: Archive, verb: V, request: RequestOf<V>
 }
 
 /** One request of each kind, on a search with an agent `walker` and nodes `walker-1` and so on. */
-const samples = (search: RequestOf<'search-standing'>['search'], attempts: number) => {
+const samples = (search: RequestOf<'search-status'>['search'], attempts: number) => {
   const nodes = Array.from({ length: 1000 }, (_, index) => `walker-${(index % attempts) + 1}` as never);
   const walker = 'walker' as never;
   const call = { search, agent: walker, ordinal: 1 };
@@ -42,7 +42,7 @@ const samples = (search: RequestOf<'search-standing'>['search'], attempts: numbe
   return {
     'search-name': { family: walker },
     'search-spec': { search },
-    'search-standing': { search },
+    'search-status': { search },
     'search-ranking': { search, rung: 'screen', candidates: true },
     'node-add': { search, node: 'reference-llama-1' as never, origin: 'reference', candidate: 'M M M M', rationale },
     'node-evaluate': { search, nodes, rung: 'confirm', seeds: 3 },
@@ -196,7 +196,7 @@ describe('programs of up to 64 kB in any writing', () => {
           }
           expect(views).toHaveLength(accepted.length);
           const asked = samples(spec.id, Math.max(1, accepted.length));
-          for (const verb of ['search-standing', 'search-ranking', 'search-spec', 'agent-join'] as const) {
+          for (const verb of ['search-status', 'search-ranking', 'search-spec', 'agent-join'] as const) {
             answer(archive, verb, asked[verb]);
           }
         } finally {

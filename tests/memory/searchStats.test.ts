@@ -79,12 +79,12 @@ it('sums that are remembered are those of the rows, whatever happens and is undo
             archive.record({ key, worker, evaluator, attempt: Math.max(1, attempts - 1), outcome });
           }
         }
-        for (const each of [spec, other]) ask['search-standing']({ search: each.id });
+        for (const each of [spec, other]) ask['search-status']({ search: each.id });
       }
       const reader = readArchive(home);
       for (const { id } of [spec, other]) {
-        const standing = ask['search-standing']({ search: id });
-        expect(standing).toEqual(reader.standing.of(id));
+        const searchStatus = ask['search-status']({ search: id });
+        expect(searchStatus).toEqual(reader.searchStatus.of(id));
         // What sums say in a display is what counting nodes says in a report.
         const counted = (agent?: string) =>
           countProposals(
@@ -96,8 +96,8 @@ it('sums that are remembered are those of the rows, whatever happens and is undo
                 saved: node.evaluations.some(({ rung, saved }) => rung === 'screen' && saved),
               })),
           );
-        expect(standing.proposals).toEqual(counted());
-        for (const row of standing.agents) expect(row).toMatchObject(counted(row.agent));
+        expect(searchStatus.proposals).toEqual(counted());
+        for (const row of searchStatus.agents) expect(row).toMatchObject(counted(row.agent));
       }
       reader.close();
     }),

@@ -16,7 +16,7 @@ function laboratory() {
   onTestFinished(() => archive.close());
   const open = () => archive.handlers['search-open']({ spec, source: '' });
   open();
-  const elapsed = () => archive.handlers['search-standing']({ search: spec.id }).elapsedMs;
+  const elapsed = () => archive.handlers['search-status']({ search: spec.id }).elapsedMs;
   return {
     elapsed,
     /** The search is looked at twice a second. */

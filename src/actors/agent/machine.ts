@@ -45,12 +45,12 @@ interface Context {
   /** Why it ends; null while it does not. */
   end: AgentEnd | null;
   /** Thoughts in a row that ended because a provider was away. */
-  troubles: number;
+  consecutiveFailures: number;
   error: Error | null;
 }
 
 /** A node has an outcome or was refused, or the search has moved on. */
-type AgentEvent = { type: 'NEWS'; about: readonly string[] } | { type: 'STOP' } | SubscriptionFailed;
+type AgentEvent = { type: 'RESULTS_CHANGED'; about: readonly string[] } | { type: 'STOP' } | SubscriptionFailed;
 
 /** A view, or why there is none now. */
 type Looked = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
@@ -117,9 +117,9 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         (send) =>
           bus.consumeEvents({ search, from: 'new' }, (event) => {
             if (event.kind === 'node-evaluated' || event.kind === 'node-failed') {
-              send({ type: 'NEWS', about: [event.node, event.agent] });
-            } else if (event.kind === 'node-refused') send({ type: 'NEWS', about: [event.agent] });
-            else if (event.kind === 'phase-changed') send({ type: 'NEWS', about: [everything] });
+              send({ type: 'RESULTS_CHANGED', about: [event.node, event.agent] });
+            } else if (event.kind === 'node-refused') send({ type: 'RESULTS_CHANGED', about: [event.agent] });
+            else if (event.kind === 'phase-changed') send({ type: 'RESULTS_CHANGED', about: [everything] });
           }),
         { timers, log },
       ),
@@ -168,7 +168,8 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
     guards: {
       /** The last of what was waited for: before that another look would be in vain. */
       enough: ({ context, event }) =>
-        event.type === 'NEWS' && (event.about.includes(everything) || remaining(context, event.about).length === 0),
+        event.type === 'RESULTS_CHANGED' &&
+        (event.about.includes(everything) || remaining(context, event.about).length === 0),
     },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
@@ -182,7 +183,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
     initial: 'joining',
     context: {
       ...{ joined: null, ordinal: 0, view: null, awaited: [], stale: false },
-      ...{ thought: null, end: null, troubles: 0, error: null },
+      ...{ thought: null, end: null, consecutiveFailures: 0, error: null },
     },
     invoke: { src: 'listen' },
     on: {
@@ -235,13 +236,13 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           onError: { target: 'failed', actions: 'keepError' },
         },
         // News that arrives while the answer is on its way may be newer than the answer.
-        on: { NEWS: { actions: assign({ stale: true }) } },
+        on: { RESULTS_CHANGED: { actions: assign({ stale: true }) } },
       },
       waiting: {
         entry: ({ context }) => announce('waiting', `for a result before attempt ${context.ordinal}`),
         invoke: { src: 'wait', onDone: 'looking', onError: 'looking' },
         on: {
-          NEWS: [
+          RESULTS_CHANGED: [
             { guard: 'enough', target: 'looking' },
             { actions: assign({ awaited: ({ context, event }) => remaining(context, event.about) }) },
           ],
@@ -252,7 +253,10 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         invoke: {
           src: 'think',
           input: ({ context }) => ({ joined: assertPresent(context.joined), view: assertPresent(context.view) }),
-          onDone: { target: 'submitting', actions: assign({ thought: ({ event }) => event.output, troubles: 0 }) },
+          onDone: {
+            target: 'submitting',
+            actions: assign({ thought: ({ event }) => event.output, consecutiveFailures: 0 }),
+          },
           onError: [
             {
               guard: ({ event }) => event.error instanceof BudgetError,
@@ -264,9 +268,9 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
             },
             {
               guard: ({ context, event }) =>
-                event.error instanceof RetryableError && context.troubles < maxConsecutiveFailures,
+                event.error instanceof RetryableError && context.consecutiveFailures < maxConsecutiveFailures,
               target: 'resting',
-              actions: [assign({ troubles: ({ context }) => context.troubles + 1 }), 'keepError'],
+              actions: [assign({ consecutiveFailures: ({ context }) => context.consecutiveFailures + 1 }), 'keepError'],
             },
             { target: 'retiring', actions: 'endFailed' },
           ],

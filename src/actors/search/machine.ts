@@ -30,12 +30,12 @@ export interface SearchDeps {
   readonly log: Logger;
 }
 
-/** How often the search looks at its standing; wall time is accounted for at the same pace. */
+/** How often the search looks at its status; wall time is accounted for at the same pace. */
 const lookEveryMs = 500;
 
 interface Context {
   resumedAt: Phase;
-  standing: SearchStatus | null;
+  searchStatus: SearchStatus | null;
   /** Agents that said that they will propose no more. */
   retired: readonly string[];
   /** Workers that were heard of, and are not known to have stopped; and those that stopped. */
@@ -46,7 +46,7 @@ interface Context {
 }
 
 type SearchEvent =
-  | { type: 'STANDING'; standing: SearchStatus }
+  | { type: 'STATUS'; searchStatus: SearchStatus }
   | { type: 'RETIRED'; agent: string }
   | { type: 'WORKER'; worker: string; alive: boolean }
   | { type: 'DRAIN' }
@@ -72,31 +72,31 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
 
   const crewOf = ({ alive, stopped }: Context): Crew => ({ launched: workers, alive, stopped });
 
-  const watch = (context: Context, standing: SearchStatus): Watch =>
-    watched(context.watch, forecastOf(spec, standing, crewOf(context)), standing.elapsedMs);
+  const watch = (context: Context, searchStatus: SearchStatus): Watch =>
+    watched(context.watch, forecastOf(spec, searchStatus, crewOf(context)), searchStatus.elapsedMs);
 
   const isShortOfTime = (context: Context): boolean => {
-    const { standing } = context;
-    return standing !== null && isShort(context.watch, spec, standing.elapsedMs, crewOf(context));
+    const { searchStatus } = context;
+    return searchStatus !== null && isShort(context.watch, spec, searchStatus.elapsedMs, crewOf(context));
   };
 
   /** Why screening ends before its budget is used, where the search decides that; the archive knows the other reasons. */
   const endingOf = (context: Context): Ending | undefined => {
-    const { standing } = context;
-    const forecast = standing && isShortOfTime(context) ? forecastOf(spec, standing, crewOf(context)) : null;
-    return standing && forecast ? shortageEnding(spec, standing, forecast) : undefined;
+    const { searchStatus } = context;
+    const forecast = searchStatus && isShortOfTime(context) ? forecastOf(spec, searchStatus, crewOf(context)) : null;
+    return searchStatus && forecast ? shortageEnding(spec, searchStatus, forecast) : undefined;
   };
 
-  const isOver = (standing: SearchStatus): boolean => {
+  const isOver = (searchStatus: SearchStatus): boolean => {
     const { minutes } = spec.budget;
-    if (minutes === undefined || standing.elapsedMs < minutes * 60_000) return false;
-    return standing.training === 0 || standing.elapsedMs > minutes * 60_000 + graceMs;
+    if (minutes === undefined || searchStatus.elapsedMs < minutes * 60_000) return false;
+    return searchStatus.training === 0 || searchStatus.elapsedMs > minutes * 60_000 + graceMs;
   };
 
   /** A rung is done when nothing of it is pending, or when the time is over and nothing is being trained any more. */
   const isDone = (context: Context, ...done: (typeof rungs)[number][]): boolean => {
-    const { standing } = context;
-    return standing !== null && (done.every((rung) => standing.pendingOn[rung] === 0) || isOver(standing));
+    const { searchStatus } = context;
+    return searchStatus !== null && (done.every((rung) => searchStatus.pendingOn[rung] === 0) || isOver(searchStatus));
   };
 
   const step = (action: () => Promise<unknown>) =>
@@ -116,12 +116,11 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
           if (asking) return;
           asking = true;
           bus
-            .ask('search-standing', { search })
+            .ask('search-status', { search })
             .then(
-              (standing) => sendBack({ type: 'STANDING', standing }),
+              (searchStatus) => sendBack({ type: 'STATUS', searchStatus }),
               (thrown) => {
-                if (thrown instanceof RetryableError)
-                  log.info({ error: thrown.message }, 'no answer about the standing');
+                if (thrown instanceof RetryableError) log.info({ error: thrown.message }, 'no answer to search-status');
                 else sendBack({ type: 'BROKEN', error: toError(thrown) });
               },
             )
@@ -165,24 +164,24 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
     },
     guards: {
       agentsAreDone: ({ context }) =>
-        context.standing?.agents.every((agent) => agent.done || context.retired.includes(agent.agent)) === true,
+        context.searchStatus?.agents.every((agent) => agent.done || context.retired.includes(agent.agent)) === true,
       shortOfTime: ({ context }) => isShortOfTime(context),
       screened: ({ context }) => isDone(context, 'screen'),
       confirmed: ({ context }) => isDone(context, 'screen', 'confirm'),
       finalised: ({ context }) => isDone(context, 'screen', 'confirm', 'final'),
-      nothingIsTrained: ({ context }) => context.standing !== null && context.standing.training === 0,
+      nothingIsTrained: ({ context }) => context.searchStatus !== null && context.searchStatus.training === 0,
     },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
-      /** A standing that was taken before a step asked for evaluations would look as if they were done. */
-      forgetStanding: assign({ standing: null }),
+      /** A status that was taken before a step asked for evaluations would look as if they were done. */
+      forgetStanding: assign({ searchStatus: null }),
     },
   }).createMachine({
     id: 'search',
     initial: 'opening',
     context: {
       resumedAt: 'screening',
-      standing: null,
+      searchStatus: null,
       retired: [],
       alive: [],
       stopped: [],
@@ -191,10 +190,10 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
     },
     invoke: [{ src: 'listen' }],
     on: {
-      STANDING: {
+      STATUS: {
         actions: assign({
-          watch: ({ context, event }) => watch(context, event.standing),
-          standing: ({ event }) => event.standing,
+          watch: ({ context, event }) => watch(context, event.searchStatus),
+          searchStatus: ({ event }) => event.searchStatus,
         }),
       },
       RETIRED: {

@@ -37,7 +37,7 @@ interface ClaimedJob {
 interface Context {
   hellos: readonly EvaluatorHello[];
   /** The jobs that are trained together; one, but for evaluators that train populations. */
-  inHand: readonly ClaimedJob[];
+  batch: readonly ClaimedJob[];
   /** Jobs taken so far. */
   taken: number;
   outcomes: ReadonlyMap<EvaluationKey, Outcome>;
@@ -94,7 +94,7 @@ export function workerMachine(parts: WorkerDeps) {
       deviceName: context.hellos[0]?.deviceName ?? '',
       evaluators: context.hellos.map(({ evaluator }) => evaluator),
       state,
-      key: context.inHand[0]?.delivery.job.key ?? null,
+      key: context.batch[0]?.delivery.job.key ?? null,
       progress,
     });
 
@@ -151,41 +151,41 @@ export function workerMachine(parts: WorkerDeps) {
           return [];
         }
         const claimed = await claim(first, signal);
-        const inHand = claimed ? [claimed] : [];
+        const batch = claimed ? [claimed] : [];
         let attempt = first.attempt;
-        while (inHand.length > 0 && inHand.length < (hello.populationSize ?? 1)) {
+        while (batch.length > 0 && batch.length < (hello.populationSize ?? 1)) {
           const delivery = await bus.takeJob(deviceClass, { signal, expiresMs: batchFillMs }).catch((thrown) => {
             if (thrown instanceof RetryableError) return null;
             throw thrown;
           });
           if (!delivery) break;
-          for (const each of inHand) each.delivery.working();
+          for (const each of batch) each.delivery.working();
           if (batchKey(delivery.job) !== batchKey(first.delivery.job)) {
             await retryTransient(() => delivery.nak(0), { signal, timers, log });
             break;
           }
           attempt += 1;
           // A job may come again while it is in hand: its first delivery was too slow for the queue.
-          if (inHand.some((each) => each.delivery.job.key === delivery.job.key)) {
+          if (batch.some((each) => each.delivery.job.key === delivery.job.key)) {
             await retryTransient(() => delivery.nak(retryMs), { signal, timers, log });
             break;
           }
           const companion = await claim({ delivery, attempt, token: newToken() }, signal);
-          if (companion) inHand.push(companion);
+          if (companion) batch.push(companion);
         }
         // A worker that stops meanwhile hands back what it holds; it knows of the first only.
         if (signal.aborted)
-          await Promise.all(inHand.slice(1).map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
-        return inHand;
+          await Promise.all(batch.slice(1).map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
+        return batch;
       }),
-      train: fromPromise(async ({ input: { inHand, parent }, signal }: Training): Promise<Context['outcomes']> => {
+      train: fromPromise(async ({ input: { batch, parent }, signal }: Training): Promise<Context['outcomes']> => {
         failpoint('train.before-start');
         const beat = timers.every(heartbeatMs, () => {
-          for (const { delivery } of inHand) delivery.working();
+          for (const { delivery } of batch) delivery.working();
         });
         try {
           const outcomes = new Map<EvaluationKey, Outcome>();
-          const jobs = inHand.map(({ delivery }) => delivery.job);
+          const jobs = batch.map(({ delivery }) => delivery.job);
           const handlers: EvaluateHandlers = {
             signal,
             onOutcome: (key, outcome) => outcomes.set(key, outcome),
@@ -207,8 +207,8 @@ export function workerMachine(parts: WorkerDeps) {
           beat();
         }
       }),
-      report: fromPromise(async ({ input: { inHand, outcomes }, signal }: Report) => {
-        for (const [index, { delivery, attempt, token, seal }] of inHand.entries()) {
+      report: fromPromise(async ({ input: { batch, outcomes }, signal }: Report) => {
+        for (const [index, { delivery, attempt, token, seal }] of batch.entries()) {
           const { job } = delivery;
           const outcome = assertPresent(outcomes.get(job.key) ?? null);
           const publish = (outcome: Outcome) => {
@@ -225,10 +225,10 @@ export function workerMachine(parts: WorkerDeps) {
           failpoint('result.after-publish');
           await retryTransient(() => delivery.ack(), { signal, timers, log });
           failpoint('job.after-ack');
-          for (const later of inHand.slice(index + 1)) later.delivery.working();
+          for (const later of batch.slice(index + 1)) later.delivery.working();
         }
       }),
-      handBack: fromPromise(async ({ input }: { input: readonly ClaimedJob[] }) => {
+      releaseJobs: fromPromise(async ({ input }: { input: readonly ClaimedJob[] }) => {
         // What has been acknowledged already refuses, which is as good.
         await Promise.all(input.map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
         await Promise.all([...evaluators.values()].map((evaluator) => evaluator.stop()));
@@ -237,13 +237,13 @@ export function workerMachine(parts: WorkerDeps) {
     guards: { draining: ({ context }) => context.draining },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
-      forget: assign({ inHand: [], outcomes: new Map() }),
+      forget: assign({ batch: [], outcomes: new Map() }),
       drain: assign({ draining: true }),
     },
   }).createMachine({
     id: 'worker',
     initial: 'starting',
-    context: { hellos: [], inHand: [], taken: 0, outcomes: new Map(), error: null, draining: false },
+    context: { hellos: [], batch: [], taken: 0, outcomes: new Map(), error: null, draining: false },
     on: { STOP: '.stopping', DRAIN: { actions: 'drain' } },
     states: {
       starting: {
@@ -265,7 +265,7 @@ export function workerMachine(parts: WorkerDeps) {
               guard: ({ event }) => event.output !== null,
               target: 'claiming',
               actions: assign(({ context: { taken }, event }) => ({
-                inHand: [{ delivery: assertPresent(event.output), attempt: taken + 1, token: newToken() }],
+                batch: [{ delivery: assertPresent(event.output), attempt: taken + 1, token: newToken() }],
                 taken: taken + 1,
               })),
             },
@@ -278,13 +278,13 @@ export function workerMachine(parts: WorkerDeps) {
       claiming: {
         invoke: {
           src: 'claim',
-          input: ({ context }) => ({ first: assertPresent(context.inHand[0] ?? null), hellos: context.hellos }),
+          input: ({ context }) => ({ first: assertPresent(context.batch[0] ?? null), hellos: context.hellos }),
           onDone: [
             {
               guard: ({ event }) => event.output.length > 0,
               target: 'training',
               actions: assign(({ context, event }) => ({
-                inHand: event.output,
+                batch: event.output,
                 taken: Math.max(context.taken, ...event.output.map(({ attempt }) => attempt)),
               })),
             },
@@ -297,7 +297,7 @@ export function workerMachine(parts: WorkerDeps) {
         entry: ({ context }) => announce('training', context, 0),
         invoke: {
           src: 'train',
-          input: ({ context, self }) => ({ inHand: context.inHand, parent: self as AnyActorRef }),
+          input: ({ context, self }) => ({ batch: context.batch, parent: self as AnyActorRef }),
           onDone: { target: 'reporting', actions: assign({ outcomes: ({ event }) => event.output }) },
           onError: { target: 'failing', actions: 'keepError' },
         },
@@ -306,18 +306,18 @@ export function workerMachine(parts: WorkerDeps) {
       reporting: {
         invoke: {
           src: 'report',
-          input: ({ context: { inHand, outcomes } }) => ({ inHand, outcomes }),
+          input: ({ context: { batch, outcomes } }) => ({ batch, outcomes }),
           onDone: 'idle',
           onError: { target: 'failing', actions: 'keepError' },
         },
       },
       failing: {
         entry: ({ context }) => log.error({ error: context.error?.message }, 'the worker gives up'),
-        invoke: { src: 'handBack', input: ({ context }) => context.inHand, onDone: 'failed', onError: 'failed' },
+        invoke: { src: 'releaseJobs', input: ({ context }) => context.batch, onDone: 'failed', onError: 'failed' },
       },
       stopping: {
         entry: ({ context }) => announce('draining', context),
-        invoke: { src: 'handBack', input: ({ context }) => context.inHand, onDone: 'stopped', onError: 'stopped' },
+        invoke: { src: 'releaseJobs', input: ({ context }) => context.batch, onDone: 'stopped', onError: 'stopped' },
       },
       stopped: { type: 'final', entry: ({ context }) => announce('stopped', context) },
       failed: { type: 'final', entry: ({ context }) => announce('stopped', context) },
@@ -330,10 +330,10 @@ interface Claim {
   signal: AbortSignal;
 }
 interface Training {
-  input: { inHand: readonly ClaimedJob[]; parent: AnyActorRef };
+  input: { batch: readonly ClaimedJob[]; parent: AnyActorRef };
   signal: AbortSignal;
 }
 interface Report {
-  input: { inHand: readonly ClaimedJob[]; outcomes: Context['outcomes'] };
+  input: { batch: readonly ClaimedJob[]; outcomes: Context['outcomes'] };
   signal: AbortSignal;
 }

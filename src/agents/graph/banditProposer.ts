@@ -46,14 +46,14 @@ export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Ga
   const models = armsOf(spec.model);
   const talker = models.find((model) => !isLocal(model));
   const options = spec.bandit ?? banditOptionsSchema.parse({});
-  const forgo = (thrown: Absence): void => {
+  const recordUnavailable = (thrown: Absence): void => {
     // What was refused by the budget is in the recording already.
-    if (!(thrown instanceof SpentError)) gateway?.forgo(thrown);
+    if (!(thrown instanceof SpentError)) gateway?.recordUnavailable(thrown);
   };
 
   return {
     name: spec.model,
-    mendable: talker !== undefined,
+    canRepair: talker !== undefined,
     // All of them read with the same: the specification allows reading only where every model can be shown what was read.
     reader: spec.literature && talker !== undefined ? mindOf(talker, gateway).reader : null,
 
@@ -68,7 +68,7 @@ export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Ga
         const meter = metered(gateway);
         try {
           const offer = await mindOf(arm.model, meter.gateway).propose(input);
-          for (const each of absent) forgo(each);
+          for (const each of absent) recordUnavailable(each);
           const why = [...skipped, whyArm(arm, arms)].join('; ');
           const dollars = (begun?.dollars ?? 0) + meter.dollars();
           return { ...offer, made: { model: arm.model, dollars, reason: why.slice(0, 1400) } };
@@ -94,7 +94,7 @@ export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Ga
       try {
         return await mindOf(teacher, gateway).learn(view, results, signal);
       } catch (thrown) {
-        forgo(absence(thrown));
+        recordUnavailable(absence(thrown));
         return [];
       }
     },

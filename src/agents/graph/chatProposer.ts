@@ -128,7 +128,7 @@ export function chatProposer(
       {
         scope: { agent: spec.name, ordinal: view.ordinal, purpose, round },
         request: request(purpose, form, messages, { room, reading }),
-        standing: remainingBudgetText(view),
+        remainingBudget: remainingBudgetText(view),
         problem: (text) => {
           const read = readAnswer(text, form.schema);
           return read.ok ? null : read.problem;
@@ -139,7 +139,7 @@ export function chatProposer(
 
   return {
     name: spec.model,
-    mendable: true,
+    canRepair: true,
     reader,
 
     async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<ProposalResult> {

@@ -52,7 +52,7 @@ export interface Proposer {
    * Whether it may be told what was wrong and be asked again. A mind that may not keeps a contract: breaking it is a defect
    * of the laboratory and not an attempt that failed.
    */
-  readonly mendable: boolean;
+  readonly canRepair: boolean;
   /** What it reads with; null where it reads nothing, or does so by itself. */
   readonly reader: Reader | null;
   propose(input: ProposeInput): Promise<ProposalResult>;
@@ -64,7 +64,7 @@ export interface Proposer {
 export function localProposer(model: AnyModel): Proposer {
   return {
     name: model.name,
-    mendable: false,
+    canRepair: false,
     reader: null,
     async propose({ reading: _reading, problems: _problems, begun: _begun, ...input }) {
       if (!supportsSpace(model.name, input.space.kind)) {

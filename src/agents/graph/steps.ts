@@ -97,14 +97,14 @@ function objection(offer: Judged, view: View, { spec, space, mind }: ThoughtDeps
   const { proposal, text } = offer;
   try {
     const candidate = canonicalCandidate(proposal.candidate, space);
-    if (!mind.mendable) return null;
+    if (!mind.canRepair) return null;
     const close = closest(candidate, view, spec);
     if (!close) return null;
     const message = `${describeNearDuplicate(close, spec.novelty)}: propose another`;
     return { kind: 'duplicate', message, text, candidate };
   } catch (error) {
     if (!(error instanceof CandidateError)) throw error;
-    if (mind.mendable) return { kind: 'invalid', message: error.message, text };
+    if (mind.canRepair) return { kind: 'invalid', message: error.message, text };
     throw new TerminalError('proposal', `${mind.name} left the space: ${error.message}`, { cause: error });
   }
 }
@@ -172,7 +172,7 @@ export function thoughtSteps(setting: ThoughtDeps): Readonly<Record<Step, (state
     return { offer: offered };
   };
   const isStale = (offered: ProposalResult, view: View): boolean =>
-    !mind.mendable &&
+    !mind.canRepair &&
     spec.novelty !== undefined &&
     'proposal' in offered &&
     closest(offered.proposal.candidate, view, spec) !== null;
@@ -183,7 +183,7 @@ export function thoughtSteps(setting: ThoughtDeps): Readonly<Record<Step, (state
     }),
     analyze: async ({ view }) => {
       // One-shot agents are the baseline that learns nothing from results.
-      const results = mind.mendable && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
+      const results = mind.canRepair && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
       return { lessons: results.length > 0 ? await mind.learn(view, results, signal) : [] };
     },
     retrieve: async (state) => {

@@ -62,7 +62,7 @@ interface HelperProcess {
   engine: string | null;
   /** Killed on purpose. */
   closing: boolean;
-  lastWords: string;
+  stderrTail: string;
   /** Takes what the helper says, or why it never will. */
   listener: ((heard: Reply | Error) => void) | null;
 }
@@ -146,7 +146,7 @@ export class BayesHelper {
     const gone = new Promise<void>((resolve) => {
       buried = resolve;
     });
-    const running: HelperProcess = { child, gone, engine: null, closing: false, lastWords: '', listener: null };
+    const running: HelperProcess = { child, gone, engine: null, closing: false, stderrTail: '', listener: null };
     this.#running = running;
 
     const tell = (heard: Reply | Error) => {
@@ -167,7 +167,7 @@ export class BayesHelper {
     // Writing to a helper that has just died; `close` says so in better words.
     child.stdin.on('error', () => {});
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      running.lastWords = (running.lastWords + text).slice(-quoted);
+      running.stderrTail = (running.stderrTail + text).slice(-quoted);
     });
     createInterface({ input: child.stdout }).on('line', (line) => {
       const reply = parseReply(line);
@@ -188,7 +188,7 @@ export class BayesHelper {
   #death(running: HelperProcess, why: string): Error {
     if (running.closing) return closedError();
     // Of a traceback the last line says what happened.
-    const words = running.lastWords.trim().split('\n').at(-1);
+    const words = running.stderrTail.trim().split('\n').at(-1);
     const detail = words ? `${why}: ${words}` : why;
     if (running.engine !== null) return new RetryableError('bayes-died', `the Bayesian helper died (${detail})`, 0);
     return new PrerequisiteError(

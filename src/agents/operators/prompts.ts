@@ -123,7 +123,7 @@ export function analysisPrompt(view: View, results: readonly ViewNode[]): string
 export const repairPrompt = (problem: string) => fill(repair, { problem: quoted('check', problem, 2000) });
 export const shorterPrompt = () => fill(shorter, {});
 
-/** What is left of the budget, rounded: for the model's sense of proportion. Depends on the moment, see `Question.standing`. */
+/** What is left of the budget, rounded: for the model's sense of proportion. Depends on the moment, see `Question.remainingBudget`. */
 export function remainingBudgetText({ remaining, left }: View): string {
   const parts = [
     `${remaining} evaluations`,

@@ -245,29 +245,29 @@ async function show(
     running.drain();
   });
   const stopLooking = systemTimers.every(500, () => {
-    const standing = running.standing();
-    if (standing) display.standing(standing);
+    const searchStatus = running.searchStatus();
+    if (searchStatus) display.searchStatus(searchStatus);
   });
   try {
     const end = await running.ended;
     if (end.how === 'failed') {
-      display.ended({ how: 'failed', standing: running.standing(), report: null, endings: [], summary: null });
+      display.ended({ how: 'failed', searchStatus: running.searchStatus(), report: null, endings: [], summary: null });
       throw end.error;
     }
-    const standing = await lab.bus.ask('search-standing', { search }, { attempts: 5 });
+    const searchStatus = await lab.bus.ask('search-status', { search }, { attempts: 5 });
     const scores = await allTestScores((from) =>
       lab.bus.ask('search-tests', { search, purpose: 'report', from }, { attempts: 5 }),
     );
     const report = writeReport(options.home, search, scores);
     await events.stop();
     const { path, endings, summary } = report;
-    const ending: Ending = { how: end.how, standing, report: path, endings, summary };
+    const ending: Ending = { how: end.how, searchStatus, report: path, endings, summary };
     display.ended(ending);
     const code = interrupts.code();
     if (code !== null) return code;
     if (end.how === 'stopped') return exitCodes.failed;
     if (!report.hasResult) return exitCodes.noResult;
-    return standing.agents.some((agent) => agent.end !== null && isLost(agent.end))
+    return searchStatus.agents.some((agent) => agent.end !== null && isLost(agent.end))
       ? exitCodes.agentLost
       : exitCodes.ok;
   } finally {

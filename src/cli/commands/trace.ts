@@ -186,9 +186,9 @@ export async function attribute(
       running.drain();
     });
     const stopTelling = systemTimers.every(everyMs, () => {
-      const standing = running.standing();
-      if (standing) {
-        const { done, failed, pending } = standing.trainings;
+      const searchStatus = running.searchStatus();
+      if (searchStatus) {
+        const { done, failed, pending } = searchStatus.trainings;
         say(`${done + failed} trained, ${pending} to go`);
       }
     });

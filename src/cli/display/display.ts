@@ -7,7 +7,7 @@ import type { ReportEnding } from '../../report/index.ts';
 /** How a search ended, for whoever watched it. */
 export interface Ending {
   readonly how: 'finished' | 'stopped' | 'failed';
-  readonly standing: SearchStatus | null;
+  readonly searchStatus: SearchStatus | null;
   /** Path of the report, where one was written. */
   readonly report: string | null;
   /** What ended before its work was done. */
@@ -22,7 +22,7 @@ export interface Display {
   event(event: LabEvent): void;
   agent(state: AgentState): void;
   worker(state: WorkerState): void;
-  standing(standing: SearchStatus): void;
+  searchStatus(searchStatus: SearchStatus): void;
   /** A sentence about what is going on outside the search: a drain, a wait. */
   notice(sentence: string): void;
   ended(ending: Ending): void;

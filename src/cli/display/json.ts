@@ -24,15 +24,15 @@ export function jsonDisplay(write: (line: string) => void): Display {
     },
     agent() {},
     worker() {},
-    standing() {},
+    searchStatus() {},
     notice: (sentence) => say('notice', { search, message: sentence }),
-    ended({ how, standing, report, endings }) {
-      const best = standing?.best;
+    ended({ how, searchStatus, report, endings }) {
+      const best = searchStatus?.best;
       say(how, {
         search,
-        ...standing?.proposals,
-        trainings: standing?.trainings ?? null,
-        spend: standing?.spend ?? null,
+        ...searchStatus?.proposals,
+        trainings: searchStatus?.trainings ?? null,
+        spend: searchStatus?.spend ?? null,
         best: best
           ? {
               node: best.node,
@@ -41,7 +41,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
               rung: best.rung,
             }
           : null,
-        agents: (standing?.agents ?? []).map(({ agent, best: _, done: __, ...row }) => ({ agent, ...row })),
+        agents: (searchStatus?.agents ?? []).map(({ agent, best: _, done: __, ...row }) => ({ agent, ...row })),
         /** What ended before its work was done: the search, a rung, an agent. */
         endings,
         report,

@@ -19,7 +19,7 @@ const shown = (text: string): string => printable(text, { width: 400 });
 /** What the block shows, gathered from events and signs of life. */
 interface Seen {
   spec: SearchSpec | null;
-  standing: SearchStatus | null;
+  searchStatus: SearchStatus | null;
   agents: Map<string, AgentState>;
   workers: Map<string, WorkerState>;
   /** Candidates by evaluation key, so that a worker's line can say what it trains. */
@@ -32,45 +32,45 @@ const bar = (share: number): string => {
 };
 
 /** Wall-clock milliseconds until the end of the search, from measured trainings. An estimate, and shown as one. */
-export function timeLeftMs(spec: SearchSpec, standing: SearchStatus, slots: number): number {
-  const proposed = standing.agents.reduce((sum, agent) => sum + agent.proposed, 0);
-  const screened = standing.phase === 'screening' ? spec.budget.evaluations : proposed;
+export function timeLeftMs(spec: SearchSpec, searchStatus: SearchStatus, slots: number): number {
+  const proposed = searchStatus.agents.reduce((sum, agent) => sum + agent.proposed, 0);
+  const screened = searchStatus.phase === 'screening' ? spec.budget.evaluations : proposed;
   const planned = trainings(screened, spec.references.length, spec.ladder);
-  const expected = expectedSeconds(spec.rungs, standing.meanSeconds);
+  const expected = expectedSeconds(spec.rungs, searchStatus.meanSeconds);
   const seconds = rungs.reduce((sum, rung) => {
-    const outstanding = Math.max(standing.pendingOn[rung], planned[rung] - standing.doneOn[rung]);
+    const outstanding = Math.max(searchStatus.pendingOn[rung], planned[rung] - searchStatus.doneOn[rung]);
     return sum + outstanding * expected[rung];
   }, 0);
   const estimate = (1000 * seconds) / Math.max(1, slots);
   const { minutes } = spec.budget;
-  return minutes === undefined ? estimate : Math.min(estimate, minutes * 60_000 - standing.elapsedMs);
+  return minutes === undefined ? estimate : Math.min(estimate, minutes * 60_000 - searchStatus.elapsedMs);
 }
 
-function draw({ spec, standing, agents, workers, notice }: Seen): string {
+function draw({ spec, searchStatus, agents, workers, notice }: Seen): string {
   if (!spec) return '';
   const width = Math.max(...spec.agents.map(({ name }) => name.length), 8);
   const lines = [
-    `${colours.bold(spec.id)}  ${spec.task}, ${spec.profile}  ${colours.cyan(standing?.phase ?? 'starting')}`,
+    `${colours.bold(spec.id)}  ${spec.task}, ${spec.profile}  ${colours.cyan(searchStatus?.phase ?? 'starting')}`,
   ];
   const alive = [...workers.values()].filter(({ state }) => state !== 'stopped');
-  if (standing) {
-    const left = clockTime(timeLeftMs(spec, standing, alive.length));
+  if (searchStatus) {
+    const left = clockTime(timeLeftMs(spec, searchStatus, alive.length));
     const { minutes } = spec.budget;
     const of = minutes === undefined ? '' : ` of ${clockTime(minutes * 60_000)}`;
-    const { done, pending, failed } = standing.trainings;
-    const perMinute = standing.elapsedMs > 0 ? (60_000 * done) / standing.elapsedMs : 0;
-    lines.push(`${clockTime(standing.elapsedMs)}${of}, about ${left} left`);
-    lines.push(proposalText(standing.proposals, spec.budget.evaluations));
+    const { done, pending, failed } = searchStatus.trainings;
+    const perMinute = searchStatus.elapsedMs > 0 ? (60_000 * done) / searchStatus.elapsedMs : 0;
+    lines.push(`${clockTime(searchStatus.elapsedMs)}${of}, about ${left} left`);
+    lines.push(proposalText(searchStatus.proposals, spec.budget.evaluations));
     const lost = failed > 0 ? `, ${failed} failed` : '';
     lines.push(
-      `${done} trainings done${lost}, ${standing.training} running, ${pending - standing.training} queued; ${perMinute.toFixed(1)} a minute`,
+      `${done} trainings done${lost}, ${searchStatus.training} running, ${pending - searchStatus.training} queued; ${perMinute.toFixed(1)} a minute`,
     );
-    const paid = spending(spec, standing);
+    const paid = spending(spec, searchStatus);
     if (paid !== null) lines.push(paid);
   }
   lines.push('');
   for (const { name, model, scaffold, evaluations } of spec.agents) {
-    const row = standing?.agents.find((each) => each.agent === name);
+    const row = searchStatus?.agents.find((each) => each.agent === name);
     const state = agents.get(name);
     const accepted = row ? row.proposed - row.rejected - row.duplicate : 0;
     const used = `${accepted}/${evaluations}`.padStart(7);
@@ -84,8 +84,8 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
     const label = worker.replace(/-w[0-9a-f]+$/, '');
     lines.push(`  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : colours.dim(state)}`);
   }
-  if (standing?.best) {
-    const { validation, node, short, rung } = standing.best;
+  if (searchStatus?.best) {
+    const { validation, node, short, rung } = searchStatus.best;
     lines.push(
       '',
       `best ${colours.bold(metricText(validation, spec))} on the ${rung} rung: ${node} ${colours.green(shown(short))}`,
@@ -98,7 +98,7 @@ function draw({ spec, standing, agents, workers, notice }: Seen): string {
 /** One block that is redrawn in place, for a terminal. */
 export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display {
   const update = createLogUpdate(stream);
-  const seen: Seen = { spec: null, standing: null, agents: new Map(), workers: new Map(), notice: '' };
+  const seen: Seen = { spec: null, searchStatus: null, agents: new Map(), workers: new Map(), notice: '' };
   const redraw = () => update(draw(seen));
   let stopRedrawing: (() => void) | undefined;
   return {
@@ -120,15 +120,15 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
     },
     agent: (state) => void seen.agents.set(state.agent, state),
     worker: (state) => void seen.workers.set(state.worker, state),
-    standing(standing) {
-      seen.standing = standing;
+    searchStatus(searchStatus) {
+      seen.searchStatus = searchStatus;
     },
     notice(sentence) {
       seen.notice = sentence;
     },
-    ended({ how, standing, report, summary }) {
+    ended({ how, searchStatus, report, summary }) {
       stopRedrawing?.();
-      seen.standing = standing ?? seen.standing;
+      seen.searchStatus = searchStatus ?? seen.searchStatus;
       update.clear();
       if (summary !== null) stream.write(summary);
       if (how === 'stopped') stream.write(`stopped; continue with: aira launch --resume ${seen.spec?.id}\n`);

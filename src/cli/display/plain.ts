@@ -44,18 +44,18 @@ export function plainDisplay(write: (line: string) => void): Display {
     },
     agent() {},
     worker() {},
-    standing(standing) {
-      last = standing;
-      if (standing.elapsedMs - told < progressEveryMs) return;
-      told = standing.elapsedMs;
+    searchStatus(searchStatus) {
+      last = searchStatus;
+      if (searchStatus.elapsedMs - told < progressEveryMs) return;
+      told = searchStatus.elapsedMs;
       const minutes = spec?.budget.minutes;
       const left =
-        minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - standing.elapsedMs)} of the budget left`;
-      const best = standing.best
-        ? `, best ${spec ? metricText(standing.best.validation, spec) : ''} on the ${standing.best.rung} rung: ${standing.best.short}`
+        minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - searchStatus.elapsedMs)} of the budget left`;
+      const best = searchStatus.best
+        ? `, best ${spec ? metricText(searchStatus.best.validation, spec) : ''} on the ${searchStatus.best.rung} rung: ${searchStatus.best.short}`
         : '';
-      say(`${proposalText(standing.proposals)}; ${standing.trainings.done} trainings done${best}${left}`);
-      const paid = spec && spending(spec, standing);
+      say(`${proposalText(searchStatus.proposals)}; ${searchStatus.trainings.done} trainings done${best}${left}`);
+      const paid = spec && spending(spec, searchStatus);
       if (paid) say(paid);
     },
     notice: say,

@@ -190,7 +190,7 @@ export class NativeWorker implements Evaluator {
     if (!run || !trainer || run.interrupted) return;
     run.interrupted = verdict;
     trainer.process.send({ op: 'cancel', id: run.population.request.id });
-    run.callOff.push(this.#options.timers.after(this.#options.graceMs, () => trainer.condemn(verdict)));
+    run.callOff.push(this.#options.timers.after(this.#options.graceMs, () => trainer.terminate(verdict)));
   }
 
   /** Takes an event of the child. Answers what is wrong with it, if anything is. */

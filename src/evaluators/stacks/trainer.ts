@@ -64,7 +64,7 @@ export class Trainer {
   readonly #hello: Deferred<Hello> = deferred();
   readonly #ended: Deferred<void> = deferred();
   readonly #callOff: (() => void)[];
-  #greeted = false;
+  #handshakeDone = false;
   #condemned: Verdict | null = null;
 
   constructor(options: TrainerOptions, handlers: TrainerHandlers) {
@@ -96,7 +96,7 @@ export class Trainer {
   }
 
   /** Kills the child. `startError` is what `hello` rejects with if it is still awaited. */
-  condemn(verdict: Verdict, startError: Error = new WorkerStartError(verdict.message)): void {
+  terminate(verdict: Verdict, startError: Error = new WorkerStartError(verdict.message)): void {
     if (this.#condemned) return;
     this.#condemned = verdict;
     this.#hello.reject(startError);
@@ -107,15 +107,15 @@ export class Trainer {
   dismiss(verdict: Verdict, startError: Error): void {
     this.process.send({ op: 'shutdown' });
     this.process.endInput();
-    this.#callOff.push(this.#options.timers.after(this.#options.graceMs, () => this.condemn(verdict, startError)));
+    this.#callOff.push(this.#options.timers.after(this.#options.graceMs, () => this.terminate(verdict, startError)));
   }
 
   #crash(sentence: string, startError?: Error): void {
-    this.condemn({ reason: 'lost', message: withStderrTail(sentence, this.process.stderr) }, startError);
+    this.terminate({ reason: 'lost', message: withStderrTail(sentence, this.process.stderr) }, startError);
   }
 
   #missHello(): void {
-    if (!this.#greeted)
+    if (!this.#handshakeDone)
       this.#crash(`the trainer process did not greet within ${this.#options.helloTimeoutMs / 1000} s`);
   }
 
@@ -124,12 +124,12 @@ export class Trainer {
     const resident = this.process.pid === undefined ? null : memory.residentBytes(this.process.pid);
     if (resident === null || resident <= memoryLimitBytes) return;
     const message = `the trainer process held ${megabytes(resident)} of memory; its limit is ${megabytes(memoryLimitBytes)}`;
-    this.condemn({ reason: 'oom', message });
+    this.terminate({ reason: 'oom', message });
   }
 
   #read(line: string): void {
     if (this.#condemned) return;
-    const problem = this.#greeted ? this.#readEvent(line) : this.#readHello(line);
+    const problem = this.#handshakeDone ? this.#readEvent(line) : this.#readHello(line);
     if (problem !== null)
       this.#crash(`the trainer process broke the protocol (${problem}): ${printable(line, { width: 200 })}`);
   }
@@ -147,7 +147,7 @@ export class Trainer {
     }
     const hello = helloSchema.safeParse(message);
     if (!hello.success) return 'no hello';
-    this.#greeted = true;
+    this.#handshakeDone = true;
     this.#hello.resolve(hello.data);
     return null;
   }

@@ -106,7 +106,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
   const order = new Map(records.map(({ id }, index) => [id as string, index]));
   const lessons = new Map(reader.records.lessons(search).map((lesson) => [lesson.node as string, lesson]));
   const calls = reader.calls.of(search);
-  const standing = reader.standing.of(search);
+  const searchStatus = reader.searchStatus.of(search);
   const figure = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
 
   /** The first time that each candidate was accepted, and by whom. */
@@ -202,7 +202,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
 
   return (self: SearchSpec['agents'][number]): AgentStory => {
     const own = records.filter(({ agent }) => agent === self.name).sort((a, b) => a.ordinal - b.ordinal);
-    const row = standing.agents.find(({ agent }) => agent === self.name);
+    const row = searchStatus.agents.find(({ agent }) => agent === self.name);
     return {
       agent: self.name,
       model: self.model,

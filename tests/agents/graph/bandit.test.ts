@@ -122,9 +122,7 @@ describe('an agent that chooses among language models and local ones', () => {
     const thoughts = await search(live);
     expect(thoughts.length).toBeGreaterThanOrEqual(12);
     expect(new Set(modelsOf(thoughts).slice(-4))).toEqual(new Set(['local/mutate']));
-    expect(live.archive.handlers['search-standing']({ search: live.spec.id }).spend.dollars).toBeLessThanOrEqual(
-      0.0005,
-    );
+    expect(live.archive.handlers['search-status']({ search: live.spec.id }).spend.dollars).toBeLessThanOrEqual(0.0005);
     const poor = bench(server, {
       patience: defaultTimeouts,
       spec: chooser({ model: 'bandit/[anthropic/claude-haiku-5-5, openai/gpt-6-luna]', dollars: 0.0005 }),
@@ -140,7 +138,7 @@ describe('an agent that chooses among language models and local ones', () => {
     const live = bench(server, { patience: defaultTimeouts, spec: chooser({ evaluations: 1 }) });
     const [thought] = await search(live);
     expect(server.served.map(({ asked }) => asked.format)).toEqual(['messages', 'messages']);
-    const charged = live.archive.handlers['search-standing']({ search: live.spec.id }).spend.dollars;
+    const charged = live.archive.handlers['search-status']({ search: live.spec.id }).spend.dollars;
     expect(thought?.rationale.dollars).toBeCloseTo(charged, 12);
   });
 });

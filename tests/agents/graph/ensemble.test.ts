@@ -225,7 +225,7 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
     const dollars = 0.1;
     const live = bench(server, { spec: ensemble(server, { dollars }), patience: defaultTimeouts });
     await search(live);
-    const { spend } = live.archive.handlers['search-standing']({ search: live.spec.id });
+    const { spend } = live.archive.handlers['search-status']({ search: live.spec.id });
     expect(spend.dollars).toBeLessThanOrEqual(dollars);
     expect(nodesOf(live).length).toBeLessThan(60);
     // Those that cost nothing are not stopped by it.
