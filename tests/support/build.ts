@@ -31,9 +31,11 @@ export default function setup(project: TestProject): () => void {
     const isSource = (path: string) => !['.venv', '__pycache__', '.pytest_cache'].includes(basename(path));
     cpSync(join(root, 'gpu-workers'), join(folder, 'gpu-workers'), { recursive: true, filter: isSource });
     cpSync(join(root, 'tasks'), join(folder, 'tasks'), { recursive: true, filter: isSource });
-    // What set-up found on this machine.
-    const toolchain = join(root, 'dist/toolchain.json');
-    if (existsSync(toolchain)) copyFileSync(toolchain, join(folder, 'dist/toolchain.json'));
+    // What set-up found on this machine; without the engine every training would be torch's, and five times as long.
+    for (const record of ['toolchain.json', 'engine.json']) {
+      const path = join(root, 'dist', record);
+      if (existsSync(path)) copyFileSync(path, join(folder, 'dist', record));
+    }
   } catch (thrown) {
     remove();
     throw thrown;
