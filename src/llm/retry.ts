@@ -1,6 +1,6 @@
 import { RetryableError } from '../domain/errors.ts';
 import type { Rng } from '../domain/rng.ts';
-import { type Clock, pause, type Timers } from '../platform/index.ts';
+import { type Clock, retry, type Timers } from '../platform/index.ts';
 import { ChatFault } from './faults.ts';
 
 export interface RetryPolicy {
@@ -31,22 +31,23 @@ export async function retrying<T>(
   policy: RetryPolicy,
   { breaker, timers, rng, signal }: { breaker: Breaker; timers: Timers; rng: Rng; signal: AbortSignal },
 ): Promise<T> {
-  for (let number = 1; ; number++) {
+  const tried = async (number: number): Promise<T> => {
     breaker.enter();
     try {
       const answer = await attempt(number);
       breaker.succeeded();
       return answer;
     } catch (thrown) {
-      if (!(thrown instanceof ChatFault)) {
-        breaker.abandoned();
-        throw thrown;
-      }
-      breaker.failed(thrown);
-      if (thrown.kind === 'rejected' || number >= policy.tries) throw thrown;
-      await pause(timers, backoff(policy, number, thrown.retryAfterMs, rng), signal);
+      if (thrown instanceof ChatFault) breaker.failed(thrown);
+      else breaker.abandoned();
+      throw thrown;
     }
-  }
+  };
+  const delayMs = (thrown: unknown, failed: number): number | null =>
+    thrown instanceof ChatFault && thrown.kind !== 'rejected'
+      ? backoff(policy, failed, thrown.retryAfterMs, rng)
+      : null;
+  return retry(tried, { timers, signal, tries: policy.tries, delayMs });
 }
 
 /** So many failures within the window, and a provider is left alone until the next probe. */

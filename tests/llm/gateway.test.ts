@@ -93,7 +93,7 @@ describe('a replay', () => {
     const live = bench(server, { spec });
     const asked = question(server, models[0] as never);
     await expect(live.gateway.ask(asked, patient())).rejects.toMatchObject({
-      name: 'SpentError',
+      name: 'BudgetExhaustedError',
       code: 'budget-spent',
     });
     expect(server.served).toHaveLength(0);

@@ -96,7 +96,7 @@ describe.each(models)('%s', (model) => {
     const server = await failing({ kind: 'status', status, body });
     const { gateway, timers } = bench(server);
     const error = await gateway.ask(question(server, model), patient()).catch((thrown) => thrown);
-    expect(error).toMatchObject({ name: 'TurnedDownError', code: 'provider-rejected' });
+    expect(error).toMatchObject({ name: 'RequestRejectedError', code: 'provider-rejected' });
     for (const key of Object.values(canaries)) expect(String(error.stack)).not.toContain(key);
     expect(server.served).toHaveLength(1);
     expect(timers.waits).toEqual([]);
@@ -142,7 +142,7 @@ describe('a provider that is down', () => {
     });
     const { gateway, clock } = bench(server);
     const asked = question(server, 'openai/gpt-5.6-luna');
-    const away = { name: 'AwayError', code: 'provider-away' };
+    const away = { name: 'ProviderUnavailableError', code: 'provider-away' };
     await expect(gateway.ask(asked, patient())).rejects.toMatchObject(away);
     expect(server.served).toHaveLength(5);
     const refused = await gateway.ask(asked, patient()).catch((thrown) => thrown);

@@ -5,7 +5,7 @@
 import { createActor } from 'xstate';
 import { agentMachine, type Think } from '../../src/actors/agent/machine.ts';
 import { searchMachine } from '../../src/actors/search/machine.ts';
-import type { Bus, Sign } from '../../src/bus/index.ts';
+import type { Bus, Heartbeat } from '../../src/bus/index.ts';
 import { candidateText } from '../../src/domain/candidate.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
 import { type WorkerId, workerIdSchema } from '../../src/domain/ids.ts';
@@ -92,7 +92,7 @@ export class VirtualLab {
   readonly archive: Archive;
   readonly #clock: ReturnType<typeof manualClock>;
   readonly #timers: VirtualTimers;
-  readonly #signs: ((sign: Sign) => void)[] = [];
+  readonly #heartbeats: ((heartbeat: Heartbeat) => void)[] = [];
   readonly #watchers: ((event: LabEvent) => void)[] = [];
   readonly #queue: Job[] = [];
   readonly #search: { stop(): void; getSnapshot(): { status: string; value: unknown } };
@@ -137,8 +137,8 @@ export class VirtualLab {
         this.#pump();
         return reply;
       },
-      watchSigns: async (handler: (sign: Sign) => void) => {
-        this.#signs.push(handler);
+      watchHeartbeats: async (handler: (heartbeat: Heartbeat) => void) => {
+        this.#heartbeats.push(handler);
         return { stop: async () => undefined };
       },
       consumeEvents: async (_: unknown, handler: (event: LabEvent) => void) => {
@@ -150,9 +150,9 @@ export class VirtualLab {
     } as unknown as Bus;
   }
 
-  #tell(sign: Sign): void {
+  #tell(heartbeat: Heartbeat): void {
     queueMicrotask(() => {
-      if (!this.#dead) for (const handler of this.#signs) handler(sign);
+      if (!this.#dead) for (const handler of this.#heartbeats) handler(heartbeat);
     });
   }
 

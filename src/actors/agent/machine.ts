@@ -188,7 +188,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
     invoke: { src: 'listen' },
     on: {
       STOP: '.leaving',
-      BROKEN: { target: '.retiring', actions: 'endFailed' },
+      SUBSCRIPTION_FAILED: { target: '.retiring', actions: 'endFailed' },
     },
     states: {
       joining: {
@@ -315,7 +315,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           onDone: [{ guard: ({ context }) => context.error !== null, target: 'failed' }, { target: 'finished' }],
           onError: { target: 'failed', actions: 'keepError' },
         },
-        on: { STOP: 'stopped', BROKEN: 'failed' },
+        on: { STOP: 'stopped', SUBSCRIPTION_FAILED: 'failed' },
       },
       leaving: {
         invoke: {
@@ -324,7 +324,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           onDone: 'stopped',
           onError: 'stopped',
         },
-        on: { STOP: 'stopped', BROKEN: 'stopped' },
+        on: { STOP: 'stopped', SUBSCRIPTION_FAILED: 'stopped' },
       },
       finished: { type: 'final', entry: ({ context }) => announce('finished', context.end?.reason) },
       stopped: { type: 'final' },

@@ -142,7 +142,7 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
         invoke: [{ src: 'answering' }, { src: 'collecting' }, { src: 'reconciling' }],
         on: {
           STOP: 'stopping',
-          BROKEN: { target: 'failed', actions: assign({ error: ({ event }) => event.error }) },
+          SUBSCRIPTION_FAILED: { target: 'failed', actions: assign({ error: ({ event }) => event.error }) },
         },
       },
       stopping: { invoke: { src: 'windUp', onDone: 'stopped', onError: 'stopped' } },

@@ -30,15 +30,15 @@ export interface SearchDeps {
   readonly log: Logger;
 }
 
-/** How often the search looks at its status; wall time is accounted for at the same pace. */
-const lookEveryMs = 500;
+/** How often the search asks for its status; wall time is accounted for at the same pace. */
+const pollEveryMs = 500;
 
 interface Context {
   resumedAt: Phase;
   searchStatus: SearchStatus | null;
-  /** Agents that said that they will propose no more. */
+  /** Agents that have announced that they propose no more. */
   retired: readonly string[];
-  /** Workers that were heard of, and are not known to have stopped; and those that stopped. */
+  /** Workers with a heartbeat that have not announced their stop; and those that have. */
   alive: readonly string[];
   stopped: readonly string[];
   watch: Watch;
@@ -54,15 +54,28 @@ type SearchEvent =
   | SubscriptionFailed;
 
 /**
+ * A state that invokes one step of the ladder and then goes to `target`. The status is forgotten: one that was taken before
+ * the step requested evaluations would show them as done.
+ */
+const invokeStep = <S extends string, I>(src: S, target: string, input?: I) => ({
+  invoke: {
+    src,
+    ...(input === undefined ? {} : { input }),
+    onDone: { target, actions: 'forgetStatus' as const },
+    onError: { target: '#search.failed' as const, actions: 'keepError' as const },
+  },
+});
+
+/**
  * The life of one search: screening, confirming, aggregating, finalising.
  *
- * Role: decides when the next rung is climbed and asks for its evaluations. Non-role: proposing (agents), training
- * (workers), keeping anything (the archivist): killed and started anew it reads the phase from the ledger and goes on.
+ * Role: decides when the next rung begins and requests its evaluations. Non-role: proposing (agents), training (workers),
+ * storing (the archivist): killed and restarted, it reads the phase from the ledger and resumes there.
  *
- * S1. The next phase begins only when no evaluation of the one before is pending, so promotions do not depend on speed.
- * S2. Screening ends early enough for the upper rungs to fit into the wall time (domain/shortage.ts), and that it ends early
+ * SRC-1. The next phase begins only when no evaluation of the one before is pending, so promotions do not depend on speed.
+ * SRC-2. Screening ends early enough for the upper rungs to fit into the wall time (domain/shortage.ts), and that it ends early
  *     is recorded with its reason and figures in the transaction that ends it (I13).
- * S3. Each step may be repeated (see ladderSteps), and the phase is recorded before its step: a resume repeats the step.
+ * SRC-3. Each step may be repeated (see ladderSteps), and the phase is recorded before its step: a resume repeats the step.
  */
 export function searchMachine({ spec, source, workers, bus, timers, log }: SearchDeps) {
   const search = spec.id;
@@ -112,7 +125,7 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
       ),
       watch: fromCallback<SearchEvent>(({ sendBack }) => {
         let asking = false;
-        const look = () => {
+        const poll = () => {
           if (asking) return;
           asking = true;
           bus
@@ -121,24 +134,24 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
               (searchStatus) => sendBack({ type: 'STATUS', searchStatus }),
               (thrown) => {
                 if (thrown instanceof RetryableError) log.info({ error: thrown.message }, 'no answer to search-status');
-                else sendBack({ type: 'BROKEN', error: toError(thrown) });
+                else sendBack({ type: 'SUBSCRIPTION_FAILED', error: toError(thrown) });
               },
             )
             .finally(() => {
               asking = false;
             });
         };
-        look();
-        return timers.every(lookEveryMs, look);
+        poll();
+        return timers.every(pollEveryMs, poll);
       }),
       listen: subscriptionActor<SearchEvent>(
         (send) =>
-          bus.watchHeartbeats((sign) => {
-            if (sign.kind === 'agent') {
-              const retired = sign.state.state === 'finished' || sign.state.state === 'failed';
-              if (sign.state.search === search && retired) send({ type: 'RETIRED', agent: sign.state.agent });
+          bus.watchHeartbeats((heartbeat) => {
+            if (heartbeat.kind === 'agent') {
+              const retired = heartbeat.state.state === 'finished' || heartbeat.state.state === 'failed';
+              if (heartbeat.state.search === search && retired) send({ type: 'RETIRED', agent: heartbeat.state.agent });
             } else {
-              const { worker, evaluators, state } = sign.state;
+              const { worker, evaluators, state } = heartbeat.state;
               const alive = state !== 'stopped';
               if (evaluators.includes(spec.evaluator) || !alive) send({ type: 'WORKER', worker, alive });
             }
@@ -173,8 +186,7 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
     },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
-      /** A status that was taken before a step asked for evaluations would look as if they were done. */
-      forgetStanding: assign({ searchStatus: null }),
+      forgetStatus: assign({ searchStatus: null }),
     },
   }).createMachine({
     id: 'search',
@@ -213,7 +225,7 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
       },
       DRAIN: '.draining',
       STOP: '.stopped',
-      BROKEN: { target: '.failed', actions: assign({ error: ({ event }) => event.error }) },
+      SUBSCRIPTION_FAILED: { target: '.failed', actions: assign({ error: ({ event }) => event.error }) },
     },
     states: {
       opening: {
@@ -232,75 +244,32 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
               { guard: ({ context }) => context.resumedAt === 'finished', target: '#search.finished' },
               { guard: ({ context }) => context.resumedAt === 'finalising', target: 'finalising' },
               { guard: ({ context }) => context.resumedAt === 'aggregating', target: 'aggregating' },
-              { guard: ({ context }) => context.resumedAt === 'confirming', target: 'closed' },
-              { target: 'referring' },
+              { guard: ({ context }) => context.resumedAt === 'confirming', target: 'awaitingScreen' },
+              { target: 'addingReferences' },
             ],
           },
-          referring: {
-            invoke: {
-              src: 'references',
-              onDone: { target: 'screening', actions: 'forgetStanding' },
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
-          },
+          addingReferences: invokeStep('references', 'screening'),
           screening: {
             always: [
               { guard: 'agentsAreDone', target: 'closing' },
               { guard: 'shortOfTime', target: 'closing' },
             ],
           },
-          closing: {
-            invoke: {
-              src: 'close',
-              input: ({ context }) => endingOf(context),
-              onDone: { target: 'closed', actions: 'forgetStanding' },
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
-          },
-          closed: { always: { guard: 'screened', target: 'promoting' } },
-          promoting: {
-            invoke: {
-              src: 'confirm',
-              onDone: { target: 'confirming', actions: 'forgetStanding' },
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
-          },
-          confirming: { always: { guard: 'confirmed', target: 'aggregating' } },
-          aggregating: {
-            invoke: {
-              src: 'aggregate',
-              onDone: { target: 'aggregated', actions: 'forgetStanding' },
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
-          },
-          aggregated: { always: { guard: 'confirmed', target: 'finalising' } },
-          finalising: {
-            invoke: {
-              src: 'finalise',
-              onDone: { target: 'finalists', actions: 'forgetStanding' },
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
-          },
-          finalists: { always: { guard: 'finalised', target: 'retrying' } },
-          retrying: {
-            invoke: {
-              src: 'retry',
-              onDone: { target: 'retried', actions: 'forgetStanding' },
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
-          },
-          retried: { always: { guard: 'finalised', target: 'finishing' } },
-          finishing: {
-            invoke: {
-              src: 'finish',
-              onDone: '#search.finished',
-              onError: { target: '#search.failed', actions: 'keepError' },
-            },
-          },
+          closing: invokeStep('close', 'awaitingScreen', ({ context }: { context: Context }) => endingOf(context)),
+          awaitingScreen: { always: { guard: 'screened', target: 'promoting' } },
+          promoting: invokeStep('confirm', 'awaitingConfirmation'),
+          awaitingConfirmation: { always: { guard: 'confirmed', target: 'aggregating' } },
+          aggregating: invokeStep('aggregate', 'awaitingAggregate'),
+          awaitingAggregate: { always: { guard: 'confirmed', target: 'finalising' } },
+          finalising: invokeStep('finalise', 'awaitingFinals'),
+          awaitingFinals: { always: { guard: 'finalised', target: 'retrying' } },
+          retrying: invokeStep('retry', 'awaitingRetries'),
+          awaitingRetries: { always: { guard: 'finalised', target: 'finishing' } },
+          finishing: invokeStep('finish', '#search.finished'),
         },
       },
       draining: {
-        invoke: { src: 'stop', onDone: { target: 'drained', actions: 'forgetStanding' }, onError: 'stopped' },
+        invoke: { src: 'stop', onDone: { target: 'drained', actions: 'forgetStatus' }, onError: 'stopped' },
       },
       /** Proposals and new trainings are refused now; what is being trained ends and is recorded. */
       drained: { invoke: { src: 'watch' }, always: { guard: 'nothingIsTrained', target: 'stopped' } },

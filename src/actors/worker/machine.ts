@@ -7,7 +7,7 @@ import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
-import { failpoint, type Logger, pause, type Timers } from '../../platform/index.ts';
+import { failpoint, type Logger, pause, retry, type Timers } from '../../platform/index.ts';
 import { assertPresent, retryTransient } from '../machines.ts';
 
 export interface WorkerDeps {
@@ -65,7 +65,6 @@ const lost = (message: string): Outcome => ({
   ...{ status: 'failed', reason: 'lost', message: message.slice(0, longestMessage), seconds: 0, device: 'none' },
 });
 
-/** A trainer that dies while it starts may have been short of memory; one that does so again and again is broken. */
 const startTries = 3;
 
 /**
@@ -111,16 +110,11 @@ export function workerMachine(parts: WorkerDeps) {
     return go ? { ...taken, seal } : null;
   };
 
-  const retrying = async <T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> => {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await action();
-      } catch (thrown) {
-        if (!(thrown instanceof RetryableError) || tries === startTries) throw thrown;
-        log.warn({ error: errorMessage(thrown) }, 'the trainer did not start; trying again');
-        await pause(timers, thrown.retryAfterMs, signal);
-      }
-    }
+  /** A trainer that dies while it starts may have been short of memory; one that does so repeatedly is broken. */
+  const retryStart = <T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    const onRetry = (thrown: unknown) =>
+      log.warn({ error: errorMessage(thrown) }, 'the trainer did not start; retrying');
+    return retry(action, { timers, signal, tries: startTries, onRetry });
   };
 
   return setup({
@@ -129,7 +123,7 @@ export function workerMachine(parts: WorkerDeps) {
       start: fromPromise<EvaluatorHello[]>(async ({ signal }) => {
         const hellos: EvaluatorHello[] = [];
         // One after the other: starting takes memory and processor time, and the device is one.
-        for (const evaluator of evaluators.values()) hellos.push(await retrying(() => evaluator.start(), signal));
+        for (const evaluator of evaluators.values()) hellos.push(await retryStart(() => evaluator.start(), signal));
         return hellos;
       }),
       look: fromPromise<Delivery | null>(async ({ signal }) => {
@@ -192,7 +186,7 @@ export function workerMachine(parts: WorkerDeps) {
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
           };
           const evaluator = evaluatorOf(assertPresent(jobs[0] ?? null));
-          const trouble = await retrying(() => evaluator.evaluate(jobs, handlers), signal).then(
+          const trouble = await retryStart(() => evaluator.evaluate(jobs, handlers), signal).then(
             () => 'the trainer ended without an outcome',
             (thrown) => {
               if (isOfWorker(thrown) || signal.aborted) throw thrown;
