@@ -1,16 +1,16 @@
-export { type ComponentDeps as LabSetting, roleConnections as busesAt } from './buses.ts';
+export { type ComponentDeps, roleConnections } from './buses.ts';
 export { openChat, recordingPath } from './chat.ts';
 export {
-  type Component as Part,
-  type ComponentName as PartName,
-  components as parts,
-  type LabOptions as EnsembleSetting,
+  type Component,
+  type ComponentName,
+  components,
+  type LabOptions,
   limitsFor,
   openLab,
   startAgent,
   startArchivist,
   startWorker,
   tokensOf,
-  type WorkerOptions as WorkerSetting,
+  type WorkerOptions,
 } from './lab.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';

@@ -6,7 +6,7 @@ import type { OpenRetriever } from '../domain/literature.ts';
 import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import type { Brief } from '../domain/program.ts';
-import type { Gateway, Interlocutor } from '../llm/index.ts';
+import type { Gateway, LlmClient } from '../llm/index.ts';
 import { banditProposer } from './graph/banditProposer.ts';
 import { chatProposer } from './graph/chatProposer.ts';
 import { runSteps, type Thoughts } from './graph/graph.ts';
@@ -54,7 +54,7 @@ export interface ThinkDeps {
 function mindOf({ spec, space, topic, models, chat, openRetriever }: ThinkDeps): Proposer {
   if (spec.literature && !openRetriever)
     throw new TerminalError('reading', `${spec.name} reads, and nothing to read was opened`);
-  const sole = (model: SoleModelName, gateway: Interlocutor | null): Proposer => {
+  const sole = (model: SoleModelName, gateway: LlmClient | null): Proposer => {
     if (!isLocal(model)) {
       if (!gateway)
         throw new TerminalError('model', `${spec.name} thinks with ${model}, and no language models are open`);

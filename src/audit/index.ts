@@ -1,4 +1,4 @@
-export { type AuditOptions as AuditSetting, audit } from './audit.ts';
+export { type AuditOptions, audit } from './audit.ts';
 export type { Retraining, TrainAlone } from './batchIndependence.ts';
 export type { FilesNow, FilesOf } from './namedContent.ts';
 export { type Secret, secretsOf } from './secrets.ts';

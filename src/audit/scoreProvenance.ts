@@ -1,5 +1,5 @@
 import { rationaleSchema } from '../domain/node.ts';
-import { forgivenAttempts } from '../memory/index.ts';
+import { maxAttempts } from '../memory/index.ts';
 import {
   CheckReport,
   counted,
@@ -76,7 +76,7 @@ function objection(row: Judged, evaluator: string, agents: ReadonlySet<string>):
   }
   if (agents.has(row.worker)) return `comes from ${row.worker}, which is an agent`;
   if (row.reason === 'poison') {
-    return row.claims >= forgivenAttempts ? null : `was given up after ${row.claims} of ${forgivenAttempts} attempts`;
+    return row.claims >= maxAttempts ? null : `was given up after ${row.claims} of ${maxAttempts} attempts`;
   }
   if (row.begunAt === null) return `comes from ${row.worker}, which never claimed the job`;
   if (row.begunAt > row.finishedAt) return 'was finished before it was begun';

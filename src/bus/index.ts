@@ -3,7 +3,7 @@ export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
 export { agentSecret, type BusUser, credentialsFolder, labAccess, labUsers, sealingKey } from './credentials.ts';
 export type { Meta } from './envelope.ts';
 export type { EventHandler, EventSelection } from './events.ts';
-export type { Heartbeat as Sign } from './heartbeats.ts';
+export type { Heartbeat } from './heartbeats.ts';
 export type { BusSubscription } from './loop.ts';
 export type { Published, SendOptions } from './publish.ts';
 export type { Settlement } from './pull.ts';

@@ -1,9 +1,9 @@
-import type { EnsembleSetting } from '../actors/index.ts';
+import type { LabOptions } from '../actors/index.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { probeEngine } from '../evaluators/index.ts';
-import { readingRoom } from '../literature/index.ts';
+import { retrievers } from '../literature/index.ts';
 import { archivePath, isThere, readArchive } from '../memory/index.ts';
 import {
   childEnvironment,
@@ -50,11 +50,11 @@ export interface SystemOptions extends NatsOptions {
 }
 
 /** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
-export async function labOptions(options: SystemOptions): Promise<EnsembleSetting> {
+export async function labOptions(options: SystemOptions): Promise<LabOptions> {
   const python = await findPython();
   await probeEngine(python);
   const log = createLogger('aira');
-  const room = readingRoom({
+  const room = retrievers({
     ...{ environment: process.env, version: airaVersion, offline: options.offline === true },
     ...{ clock: systemClock, timers: systemTimers, log },
   });

@@ -12,7 +12,7 @@ import {
   listedGpus,
   machinePlaces,
   makeFolder,
-  print,
+  runProgram,
   type ToolchainPlaces,
 } from '../platform/index.ts';
 import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
@@ -97,7 +97,7 @@ function gpuCheck(listed: readonly string[], usable: number): Check {
 }
 
 async function checkPython(python: string, env: Environment): Promise<Check[]> {
-  const { ok, stdout, stderr } = await print(python, ['-c', importProbe], env, 120_000);
+  const { ok, stdout, stderr } = await runProgram(python, ['-c', importProbe], env, 120_000);
   if (!ok) return [failed('python', new Error(`${python}: ${firstLine(stderr)}`), 'run `npm run setup`')];
   const found = importSchema.parse(JSON.parse(stdout));
   const modules = (['torch', 'numpy', 'sklearn'] as const).map((name): Check => {
@@ -150,7 +150,7 @@ async function checkTrainer(python: string, env: Environment): Promise<Check[]> 
 async function checkNatsServer(places: ToolchainPlaces): Promise<Check> {
   try {
     const program = findNatsServer(places);
-    const { ok, stdout, stderr } = await print(program, ['--version'], places.env, 20_000);
+    const { ok, stdout, stderr } = await runProgram(program, ['--version'], places.env, 20_000);
     if (!ok) throw new Error(`${program}: ${firstLine(stderr)}`);
     return { name: 'nats-server', ok: true, detail: `${firstLine(stdout)} (${program})` };
   } catch (thrown) {
@@ -162,7 +162,7 @@ async function checkCompiler(env: Environment): Promise<Check> {
   const remedy = 'install one (on Debian: apt install g++)';
   const [compiler] = ['c++', 'g++', 'clang++'].flatMap((name) => allOnPath(name, env));
   if (compiler === undefined) return failed('c++ compiler', new Error('there is none on PATH'), remedy);
-  const { ok, stdout, stderr } = await print(compiler, ['--version'], env, 20_000);
+  const { ok, stdout, stderr } = await runProgram(compiler, ['--version'], env, 20_000);
   if (!ok) return failed('c++ compiler', new Error(`${compiler}: ${firstLine(stderr)}`), remedy);
   return { name: 'c++ compiler', ok: true, detail: firstLine(stdout) };
 }

@@ -6,7 +6,7 @@ export {
   exec,
   LineReader,
   OutputLog,
-  runProgram as print,
+  runProgram,
 } from './childProcess.ts';
 export { type Colours, coloursFor } from './colours.ts';
 export { chooseDevices, type Device, deviceClassOf, inspectMachine, listedGpus } from './devices.ts';

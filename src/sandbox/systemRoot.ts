@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { type Environment, preparedFolder, print, secretFile } from '../platform/index.ts';
+import { type Environment, preparedFolder, runProgram, secretFile } from '../platform/index.ts';
 import type { CgroupPlace } from './cgroups.ts';
 
 /** What of the host's system a program sees: folders and files at their own places, and links. */
@@ -94,7 +94,7 @@ print(json.dumps({
 const otherPython = 'name another Python in AIRA_PYTHON';
 
 async function ask(python: string, env: Environment): Promise<z.infer<typeof answerSchema>> {
-  const { ok, stdout, stderr } = await print(python, ['-I', '-c', question, ...requiredModules], env, 20_000);
+  const { ok, stdout, stderr } = await runProgram(python, ['-I', '-c', question, ...requiredModules], env, 20_000);
   if (!ok) throw new PrerequisiteError('sandbox', `${python} does not run: ${stderr.trim()}`, 'run `npm run setup`');
   const found = answerSchema.safeParse(parse(stdout)).data;
   if (!found) throw new PrerequisiteError('sandbox', `${python} does not behave like Python`, 'run `npm run setup`');

@@ -8,7 +8,7 @@ export { type DataRecord, importedData } from './data/records.ts';
 export { scriptMemoryBytes } from './taskScripts.ts';
 export {
   type DesignPackage,
-  pythonStart as start,
-  runTrustedModule as runTrusted,
+  pythonStart,
+  runTrustedModule,
   type TrustedOptions,
 } from './trustedModule.ts';

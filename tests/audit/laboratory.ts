@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { ladderSteps } from '../../src/actors/search/ladder.ts';
 import { createModel, type LocalModel, think } from '../../src/agents/index.ts';
-import { type AuditSetting, audit, type Finding } from '../../src/audit/index.ts';
+import { type AuditOptions, audit, type Finding } from '../../src/audit/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
 import type { ModelName } from '../../src/domain/agent.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
@@ -158,10 +158,10 @@ export async function runSearch(home: string, spec: SearchSpec, mishaps: Mishaps
 }
 
 /** The audit of a home, without secrets and repeated trainings unless the test brings them. */
-export async function auditOf(home: string, given: Partial<AuditSetting> = {}): Promise<Finding[]> {
+export async function auditOf(home: string, given: Partial<AuditOptions> = {}): Promise<Finding[]> {
   const reader = readArchive(home);
   try {
-    const openModel: AuditSetting['openModel'] = async (name) => models[name] as LocalModel;
+    const openModel: AuditOptions['openModel'] = async (name) => models[name] as LocalModel;
     const openRecording = () => {
       throw new PrerequisiteError('recording', 'this laboratory has no language models', 'ask for none');
     };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Bus, Handlers, NatsServer, Sign } from '../../src/bus/index.ts';
+import type { Bus, Handlers, Heartbeat, NatsServer } from '../../src/bus/index.ts';
 import { RetryableError, TerminalError } from '../../src/domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { workerStateSchema } from '../../src/domain/messages.ts';
@@ -43,7 +43,7 @@ describe('when the server is killed and comes back', () => {
   it('everything that was waiting goes on by itself', async () => {
     const results: string[] = [];
     const events: number[] = [];
-    const signs: Sign[] = [];
+    const signs: Heartbeat[] = [];
     await archive.consumeResults('archive', (each) => {
       results.push(each.key);
       return 'ack';
@@ -123,7 +123,7 @@ describe('when the server is killed and comes back', () => {
 
   it('who was subscribing when it died hears and answers afterwards', async () => {
     const [listener, answerer] = [await lab.bus(server, { limits }), await lab.bus(server, { limits })];
-    const signs: Sign[] = [];
+    const signs: Heartbeat[] = [];
     // Stopped first, so that both wait for its answer when it dies.
     process.kill(server.pid, 'SIGSTOP');
     const watching = listener.watchHeartbeats((heard) => void signs.push(heard));

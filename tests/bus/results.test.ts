@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NatsConnection } from 'nats';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Bus, NatsServer, Sign } from '../../src/bus/index.ts';
+import type { Bus, Heartbeat, NatsServer } from '../../src/bus/index.ts';
 import { RetryableError } from '../../src/domain/errors.ts';
 import { searchIdSchema } from '../../src/domain/ids.ts';
 import { agentStateSchema, workerStateSchema } from '../../src/domain/messages.ts';
@@ -251,7 +251,7 @@ describe('events', () => {
 
 describe('signs of life', () => {
   it('reach those who listen, and what is none reaches nobody', async () => {
-    const seen: Sign[] = [];
+    const seen: Heartbeat[] = [];
     const watcher = await bus.watchHeartbeats((sign) => void seen.push(sign));
     const speaker = await lab.bus(server);
     const worker = workerStateSchema.parse({

@@ -1,22 +1,33 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import { armsOf, banditOptionsSchema, isLocal, type SoleModelName } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
-import { AwayError, type Gateway, type Interlocutor, SpentError, TurnedDownError } from '../../llm/index.ts';
+import {
+  BudgetExhaustedError,
+  type Gateway,
+  type LlmClient,
+  ProviderUnavailableError,
+  RequestRejectedError,
+} from '../../llm/index.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
 import type { ProposalResult, ProposeInput, Proposer } from './proposer.ts';
 
 /** The mind of one of the models. A language model asks through the gateway that is given here. */
-export type ProposerFor = (model: SoleModelName, gateway: Interlocutor | null) => Proposer;
+export type ProposerFor = (model: SoleModelName, gateway: LlmClient | null) => Proposer;
 
 /** Why a model did not answer where another one may. */
-type Absence = AwayError | TurnedDownError | SpentError;
+type Absence = ProviderUnavailableError | RequestRejectedError | BudgetExhaustedError;
 function absence(thrown: unknown): Absence {
-  if (thrown instanceof AwayError || thrown instanceof TurnedDownError || thrown instanceof SpentError) return thrown;
+  if (
+    thrown instanceof ProviderUnavailableError ||
+    thrown instanceof RequestRejectedError ||
+    thrown instanceof BudgetExhaustedError
+  )
+    return thrown;
   throw thrown;
 }
 
 /** Adds up what is asked through it. */
-function metered(gateway: Gateway | null): { readonly gateway: Interlocutor | null; readonly dollars: () => number } {
+function metered(gateway: Gateway | null): { readonly gateway: LlmClient | null; readonly dollars: () => number } {
   let dollars = 0;
   if (!gateway) return { gateway, dollars: () => dollars };
   return {
@@ -48,7 +59,7 @@ export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Ga
   const options = spec.bandit ?? banditOptionsSchema.parse({});
   const recordUnavailable = (thrown: Absence): void => {
     // What was refused by the budget is in the recording already.
-    if (!(thrown instanceof SpentError)) gateway?.recordUnavailable(thrown);
+    if (!(thrown instanceof BudgetExhaustedError)) gateway?.recordUnavailable(thrown);
   };
 
   return {
@@ -80,8 +91,8 @@ export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Ga
       }
       // The most hopeful: who is away may come back, and a budget ends an agent in good order.
       throw (
-        absent.find((each) => each instanceof AwayError) ??
-        absent.find((each) => each instanceof SpentError) ??
+        absent.find((each) => each instanceof ProviderUnavailableError) ??
+        absent.find((each) => each instanceof BudgetExhaustedError) ??
         absent[0]
       );
     },

@@ -10,9 +10,9 @@ import {
   type Answer,
   type ChatMessage,
   type ChatRequest,
-  type Interlocutor,
+  defaultMaxTokens,
+  type LlmClient,
   readAnswer,
-  usualMaxTokens,
 } from '../../llm/index.ts';
 import { type AnswerForm, lessonForm } from '../operators/answers.ts';
 import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/prompts.ts';
@@ -23,7 +23,7 @@ import type { Problem, ProposalResult, ProposeInput, Proposer } from './proposer
 
 /** What a language-model agent needs beside its specification. */
 export interface ChatProposerDeps {
-  readonly gateway: Interlocutor;
+  readonly gateway: LlmClient;
   readonly task: string;
   readonly metric: string;
   readonly lowerIsBetter?: boolean | undefined;
@@ -111,7 +111,7 @@ export function chatProposer(
       schema: form.wire,
       ...(withTools && reading ? { tools } : {}),
       ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
-      maxTokens: (spec.maxTokens ?? usualMaxTokens) * room,
+      maxTokens: (spec.maxTokens ?? defaultMaxTokens) * room,
       ...(spec.effort ? { effort: spec.effort } : {}),
       ...(own && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
       ...(own ? { baseUrl: spec.baseUrl } : {}),

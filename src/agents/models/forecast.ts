@@ -9,7 +9,7 @@ import {
   type SoleModelName,
 } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { cost, mostUsage, type Prices, usualMaxTokens } from '../../llm/index.ts';
+import { cost, defaultMaxTokens, mostUsage, type Prices } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
 import { longestShown } from '../reading/shown.ts';
@@ -56,7 +56,7 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
     system: dialect.system(purpose),
     messages: [{ role: 'user' as const, text: 'x'.repeat(dialect.longestQuestion + longestReading(agent, purpose)) }],
     schema: (purpose === 'analyze' ? lessonForm : dialect.form(purpose)).wire,
-    maxTokens: agent.maxTokens ?? usualMaxTokens,
+    maxTokens: agent.maxTokens ?? defaultMaxTokens,
   };
   const most = mostUsage(request);
   const input = Math.ceil((most.input * likelyShare) / 3);

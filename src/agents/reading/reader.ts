@@ -14,7 +14,7 @@ import {
   type Retriever,
 } from '../../domain/literature.ts';
 import type { Operator, View } from '../../domain/node.ts';
-import type { Interlocutor, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
+import type { LlmClient, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
 import { ownResults, shownItems, shownText } from './shown.ts';
 import {
   type Asks,
@@ -83,7 +83,7 @@ function failedReadings(calls: readonly ToolCall[], results: readonly ToolResult
   });
 }
 
-export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Interlocutor): Reader {
+export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: LlmClient): Reader {
   const { sources, searches, reads, items } = spec;
   const whole: ReadingBudget = { searches, reads, itemsPerSearch: items };
 

@@ -7,7 +7,7 @@ import {
   type ReadingBudget,
   type Retrieval,
 } from '../../domain/literature.ts';
-import { answerSchema, type Carried, type ChatMessage, type ToolCall, type ToolForm } from '../../llm/index.ts';
+import { answerSchema, type ChatMessage, type ProviderState, type ToolCall, type ToolForm } from '../../llm/index.ts';
 
 /** The tools with which a language model reads. Queries are free text: no syntax, and nothing in them can break a search. */
 
@@ -69,7 +69,7 @@ export interface Passage {
 export interface Asks {
   readonly text: string;
   readonly calls: readonly ToolCall[];
-  readonly carried: readonly Carried[];
+  readonly carried: readonly ProviderState[];
 }
 
 /** The reading of one thought so far; plain data, because it is written down between steps. */

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { Argument, Command, Option } from 'commander';
-import { openLab, type PartName, parts, type WorkerSetting } from '../../actors/index.ts';
+import { type ComponentName, components, openLab, type WorkerOptions } from '../../actors/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
@@ -52,7 +52,7 @@ interface LaunchOptions extends NatsOptions {
   resume?: SearchId;
   name?: SearchId;
   workers?: number;
-  without: readonly PartName[];
+  without: readonly ComponentName[];
   prices?: string;
   replay?: string;
   offline?: boolean;
@@ -208,7 +208,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
 }
 
 /** @throws PrerequisiteError where the task's directory is not here, or its data cannot be prepared here. */
-async function checkData(source: WorkerSetting & { sandbox: Sandbox }, spec: SearchSpec): Promise<void> {
+async function checkData(source: WorkerOptions & { sandbox: Sandbox }, spec: SearchSpec): Promise<void> {
   const { evaluator, content, rungs } = spec;
   const found = localSettings({ settings: rungs.screen.settings, content }, source.tasks);
   if ('problem' in found) {
@@ -291,7 +291,7 @@ export function launchCommand(done: (code: number) => void): Command {
     option('--name <search>', 'call the search so instead of after its file').argParser(searchArgument),
     option('--workers <number>', 'trainings at once, instead of what the file says').argParser(workerNumber),
     new Option('--without <parts...>', 'parts that other processes bring')
-      .choices(parts)
+      .choices(components)
       .env('AIRA_WITHOUT')
       .default([]),
     option('--dry-run', 'say what the search would do and cost, and start nothing'),

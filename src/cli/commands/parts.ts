@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
 import {
-  busesAt,
-  type LabSetting,
+  type Component,
+  type ComponentDeps,
   limitsFor,
   openChat,
   openLab,
-  type Part,
+  roleConnections,
   startAgent,
   startArchivist,
   startWorker,
   tokensOf,
-  type WorkerSetting,
+  type WorkerOptions,
 } from '../../actors/index.ts';
 import { createModel } from '../../agents/index.ts';
 import type { Role } from '../../bus/index.ts';
@@ -57,7 +57,7 @@ interface PartOptions extends NatsOptions {
 const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
 
 /** Runs parts until they end by themselves or are interrupted. */
-async function untilEnded(parts: readonly Part[]): Promise<number> {
+async function untilEnded(parts: readonly Component[]): Promise<number> {
   const interrupts = onInterrupt(() => {
     for (const part of parts) part.drain();
   });
@@ -70,7 +70,7 @@ async function untilEnded(parts: readonly Part[]): Promise<number> {
 
 interface Met {
   readonly setting: Awaited<ReturnType<typeof labOptions>>;
-  readonly lab: LabSetting;
+  readonly lab: ComponentDeps;
   /** Where the parts meet. */
   readonly url: string;
 }
@@ -87,7 +87,7 @@ async function meet(options: PartOptions, role: Role): Promise<Met> {
   }
   // A worker needs none, and its machine may have no place for one.
   if (role !== 'worker' || existsSync(home)) privateHome(home);
-  const buses = busesAt({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+  const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
   const bus = await buses.open(role);
   if (role !== 'archive' && !(await bus.separatesRoles())) say(unseparated(url));
   return { setting, lab: { bus, tokenOf: tokensOf(home), ackWaitMs, clock, timers, log }, url };
@@ -124,7 +124,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
 }
 
 /** What this machine's workers can take. Layers always; programs where they can be run. */
-async function workerKinds(workers: WorkerSetting): Promise<SpaceKind[]> {
+async function workerKinds(workers: WorkerOptions): Promise<SpaceKind[]> {
   try {
     await probeSandbox(workers);
     return ['stack', 'program'];

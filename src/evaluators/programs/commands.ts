@@ -7,7 +7,7 @@ import { TerminalError } from '../../domain/errors.ts';
 import { formatZodError } from '../../domain/explain.ts';
 import { type Environment, preparedFolder, secretFile, trainersDirectory } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
-import { type DesignPackage, start } from '../../tasks/index.ts';
+import { type DesignPackage, pythonStart } from '../../tasks/index.ts';
 import { type Prepared, prepared } from './preparation.ts';
 
 const library = `${box}/lib`;
@@ -34,7 +34,7 @@ function zone(
   return {
     argv: [
       python,
-      ...start(library, design.module),
+      ...pythonStart(library, design.module),
       ...args,
       ...['--settings', settings, '--candidate', candidate, '--out', outputFolder],
     ],

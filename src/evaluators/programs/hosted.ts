@@ -15,7 +15,7 @@ import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
 import { deferred, printable } from '../../platform/index.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
-import { type DesignPackage, runTrusted } from '../../tasks/index.ts';
+import { type DesignPackage, runTrustedModule } from '../../tasks/index.ts';
 import type { Verdict } from '../evaluator.ts';
 
 /** Not below TMPDIR, whose length is unbounded where a socket's path is not. The folder is made with mode 0700. */
@@ -82,7 +82,7 @@ export async function runHosted(order: HostedOptions): Promise<HostedResult> {
   signal?.addEventListener('abort', cancel);
   if (signal?.aborted) cancel();
   let output = '';
-  const said = runTrusted(python, design, [...args, '--socket', channel], {
+  const said = runTrustedModule(python, design, [...args, '--socket', channel], {
     ...{ seconds: seconds + graceSeconds, signal: endHost.signal, ...(env ? { env } : {}) },
     onOutput: (text) => {
       output = (output + text).slice(0, listening.length);

@@ -35,7 +35,7 @@ import {
   type FilesRead,
   filesRead,
   readingOf,
-  runTrusted,
+  runTrustedModule,
   scriptMemoryBytes,
 } from '../../tasks/index.ts';
 
@@ -139,7 +139,7 @@ async function make(order: PrepareOptions, folder: string, files: FilesRead): Pr
     const args = ['prepare', '--settings', settingsFile, '--seed', String(seed), '--secret', secret, '--out', out];
     const limits = { seconds: longestSeconds, memoryBytes: scriptMemoryBytes() };
     const call = [...args, ...importedArguments(order, files)];
-    const { code, stderr } = await runTrusted(python, design, call, { ...limits, sandbox });
+    const { code, stderr } = await runTrustedModule(python, design, call, { ...limits, sandbox });
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
     if (code === 2)
       throw new PrerequisiteError(

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
 import { printable } from '../../platform/index.ts';
-import { type DesignPackage, runTrusted, type TrustedOptions } from '../../tasks/index.ts';
+import { type DesignPackage, runTrustedModule, type TrustedOptions } from '../../tasks/index.ts';
 import type { Verdict } from '../evaluator.ts';
 import type { Prepared } from './preparation.ts';
 
@@ -46,7 +46,7 @@ export async function score(
     ...prepared.scoring,
   ];
   const options = { ...limits, seconds: longestSeconds, ...(signal ? { signal } : {}) };
-  const { code, stdout, stderr, end } = await runTrusted(python, design, args, options);
+  const { code, stdout, stderr, end } = await runTrustedModule(python, design, args, options);
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
   // The scorer of a task by others is not ours to mend: what it cannot take has no score.
   if (end === 'oom' || end === 'timeout') return { reason: end, message: `scoring the submission failed: ${stderr}` };

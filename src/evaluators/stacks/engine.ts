@@ -4,7 +4,7 @@ import { join, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import { type Environment, packageRoot, print, printable, trainersDirectory } from '../../platform/index.ts';
+import { type Environment, packageRoot, printable, runProgram, trainersDirectory } from '../../platform/index.ts';
 
 /** What set-up can find for CPUs. */
 const cpuEngineSchema = z.enum(['native', 'torch']);
@@ -82,7 +82,7 @@ except (build["Unavailable"], OSError) as error:
 export async function probeEngine(python: string, env: Environment = process.env): Promise<void> {
   if (env.AIRA_ENGINE || engineFor('cpu').engine !== 'native') return;
   const builder = join(trainersDirectory, 'aira_workers', 'native', 'build.py');
-  const { ok, stderr } = await print(python, ['-I', '-c', load, builder], env, longestMs);
+  const { ok, stderr } = await runProgram(python, ['-I', '-c', load, builder], env, longestMs);
   if (ok) return;
   const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 300 });
   declineNative(
