@@ -225,7 +225,7 @@ const harmless: Readonly<Record<string, string>> = {
   'actors/': 'no texts of others',
   'agents/graph/': 'JSON that was checked before',
   'agents/models/bayesHelper.ts': 'lines of a helper of ours, at most a message',
-  'agents/models/llm/': 'replies of SDKs, names of models, and recordings of our own',
+  'llm/': 'replies of SDKs, names of models, and recordings of our own',
   'agents/operators/': 'templates of our own; what fills them goes through quote.ts',
   'agents/reading/': 'goes through domain/json.ts',
   'audit/': 'records that were checked when they were written, read by a command of its own',
@@ -235,6 +235,8 @@ const harmless: Readonly<Record<string, string>> = {
   'domain/ids.ts': 'names of at most 64 characters, checked in linear time',
   'domain/json.ts': 'measured through those that call it',
   'domain/': 'plain schemas and tables',
+  'sandbox/': 'lines of the launcher, bounded in length',
+  'tasks/': 'metadata and reports of scripts, read as bounded files and through platform/yaml.ts',
   'evaluators/': 'reports of our runners and tools, read in lines of bounded length',
   'literature/corpus.ts': 'notes of our own',
   'literature/http/': 'headers',
@@ -242,7 +244,8 @@ const harmless: Readonly<Record<string, string>> = {
   'memory/': 'rows of our own',
   'platform/': 'measured above, or no text of others',
   'report/': 'goes through platform/printable.ts; differences through platform/hunks.ts',
-  'studies/': 'figures',
+  'studies/': 'figures; differences through platform/hunks.ts',
+  'statistics/': 'figures',
   'aggregation/': 'figures',
 };
 
