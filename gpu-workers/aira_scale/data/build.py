@@ -23,6 +23,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Tuple
 import numpy as np
 from aira_workers.errors import InvalidCandidate
 
+from ..files import sha256_of
 from .documents import read_documents, text_files
 from .generated import documents as generated_documents
 from .shards import FORMAT, SPLITS, Index, Shard
@@ -140,11 +141,3 @@ def _at_most(texts: Iterable[str], limit: int) -> Iterator[str]:
         size += len(text)
         if size >= limit:
             return
-
-
-def sha256_of(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

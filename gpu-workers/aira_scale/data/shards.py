@@ -16,6 +16,8 @@ import numpy as np
 from aira_workers.errors import InvalidCandidate
 from aira_workers.strict import parse
 
+from ..files import sha256_of
+
 FORMAT = "aira-tokens-1"
 SPLITS = ("train", "validation")
 _STREAM = 33
@@ -140,12 +142,9 @@ def verify(folder: Path, index: Index) -> None:
     """Compare every file of the folder with its SHA-256; raise InvalidCandidate naming the first that differs."""
     named = [(shard.file, shard.sha256) for split in SPLITS for shard in getattr(index, split)]
     for file, expected in [*named, ("tokenizer.json", index.tokenizer_sha256)]:
-        digest = hashlib.sha256()
         try:
-            with (folder / file).open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
+            found = sha256_of(folder / file)
         except OSError as error:
             raise InvalidCandidate(f"{folder / file} cannot be read: {error.strerror}") from error
-        if digest.hexdigest() != expected:
+        if found != expected:
             raise InvalidCandidate(f"{folder / file} was changed after it was imported: its SHA-256 does not match")

@@ -1,0 +1,294 @@
+"""One training run: all segments of its schedule, checkpoints, validation at forks and at the ends of branches.
+
+Role: from a job and a folder to losses and weights. Not its role: deadlines, retries, which runs to make; the host owns those. Invariants:
+T1  Killed at any moment and started again, a run ends with the losses and weights of an undisturbed one, bit for bit on the CPU.
+T2  A budget's outcome depends on the deciding part of the job alone, not on other budgets of the run, checkpoints or micro-batches
+    (the last up to the order of sums).
+T3  An outcome is written to <run>/outcomes.json only once its weights are on the disk; later starts tell it again.
+
+    <run>/checkpoints/             see checkpoint.py
+    <run>/models/<budget>/         weights.pt (state dict, float32), model.json (the job's `model`, counts, outcome)
+    <run>/outcomes.json
+"""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import torch
+from aira_workers.errors import Diverged, InvalidCandidate
+from aira_workers.worker.device import UsageMeter
+
+from .checkpoint import Checkpoints, Meta
+from .counts import parameters, training_flops
+from .data.shards import TokenStream, TrainingOrder, read_index, verify
+from .failpoint import failpoint
+from .files import sha256_of, write_synced
+from .initial import initialise
+from .job import Job
+from .model import ScaleModel
+from .optimiser import ScaleOptimiser
+from .parallel import SummedLoss, World, split_like, summed_over, whole, without_reduction, wrap
+from .schedule import Segment, lr_factor, segments, total_steps
+
+_CURVE_POINTS = 200
+_PROGRESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """`event` writes to the host; `should_stop` is asked before every step on the leading process."""
+
+    event: Callable[..., None]
+    should_stop: Callable[[], bool]
+    clock: Callable[[], float] = time.monotonic
+
+
+class Training:
+    """`run` returns True when every budget has its outcome, False when it stopped early at a checkpoint."""
+
+    def __init__(
+        self, job: Job, identity: str, trainer: str, folder: Path, device: torch.device, world: World, hooks: Hooks
+    ) -> None:
+        self._job, self._folder, self._device, self._world, self._hooks = job, folder, device, world, hooks
+        schedule = job.schedule
+        self._segments = segments(schedule)
+        self._total = total_steps(schedule)
+        data = Path(job.data.folder)
+        index = read_index(data)
+        if index.digest != job.data.digest:
+            raise InvalidCandidate(f"{data} has the digest {index.digest[:12]}, the job asks {job.data.digest[:12]}")
+        if index.vocabulary != job.model.vocabulary:
+            raise InvalidCandidate(f"the data has a vocabulary of {index.vocabulary}, the model {job.model.vocabulary}")
+        if world.leads:
+            verify(data, index)
+        self._order = TrainingOrder(TokenStream(data, index.train), schedule.sequence, schedule.batch, job.seed)
+        self._validation = TokenStream(data, index.validation)
+        if self._validation.sequences(schedule.sequence) < job.validation_sequences:
+            raise InvalidCandidate(
+                f"validation has {self._validation.sequences(schedule.sequence)} sequences of {schedule.sequence}, "
+                f"the job asks {job.validation_sequences}"
+            )
+        rows = job.machine.micro_batch * world.size
+        if schedule.batch % rows:
+            raise InvalidCandidate(f"a batch of {schedule.batch} sequences is no multiple of micro_batch x devices = {rows}")
+        self._model = ScaleModel(job.model)
+        initialise(self._model, job.seed)
+        self._model.to(device)
+        self._summed = wrap(self._model, job, world, device)
+        self._plain = SummedLoss(self._model)
+        self._optimiser = ScaleOptimiser(self._model, job.optimiser)
+        self._checkpoints = Checkpoints(folder / "checkpoints", identity, trainer, tidy=world.leads)
+        self._meta = Meta(identity, trainer, segment=0, step=0, seconds=0.0, sessions=0)
+        self._session_steps = 0
+        self._outcomes: List[Dict[str, Any]] = []
+        self._flops = training_flops(
+            job.model.pattern, job.model.family, job.model.shape, job.model.vocabulary, schedule.sequence
+        )
+        self._parameters = parameters(job.model.pattern, job.model.family, job.model.shape, job.model.vocabulary)
+
+    def describe(self) -> Dict[str, Any]:
+        """Counts for the hello event."""
+        return {
+            "parameters": self._parameters.total,
+            "nonEmbedding": self._parameters.layers,
+            "flopsPerToken": {"layers": self._flops.layers, "head": self._flops.head},
+            "steps": self._total,
+        }
+
+    def run(self) -> bool:
+        self._restore()
+        for outcome in self._outcomes:
+            self._hooks.event("result", **outcome)
+        self._meter = UsageMeter(self._device)
+        self._since_checkpoint = self._since_progress = self._mark = self._session_start = self._hooks.clock()
+        finished = {outcome["budget"] for outcome in self._outcomes}
+        for number in range(self._meta.segment, len(self._segments)):
+            segment = self._segments[number]
+            if segment.budget in finished:
+                continue
+            if self._meta.segment != number:
+                self._enter(number, segment)
+            if not self._train(segment):
+                return False
+            if segment.budget:
+                self._finish(segment)
+            else:
+                # The state at a fork is what the branch and, after it, the trunk start from: always written.
+                self._meta.segment, self._meta.step = number + 1, segment.end
+                self._meta.before_decay = self._validate()
+                self._checkpoint()
+        return True
+
+    def _restore(self) -> None:
+        file = self._folder / "outcomes.json"
+        if file.exists():
+            self._outcomes = json.loads(file.read_text())
+        newest = self._checkpoints.newest()
+        if newest is not None:
+            self._load(newest)
+            self._meta = newest
+        self._meta.sessions += 1
+
+    def _load(self, meta: Meta) -> None:
+        state = self._checkpoints.load(meta)
+        with torch.no_grad():
+            for name, parameter in self._model.named_parameters():
+                parameter.copy_(split_like(state["model"][name], parameter))
+        self._optimiser.load(state["optimiser"])
+
+    def _enter(self, number: int, segment: Segment) -> None:
+        """Begin a segment that does not follow in time from the state at hand: the trunk after a branch."""
+        fork = self._checkpoints.at((number - 1, segment.start))
+        self._load(fork)
+        self._meta.segment, self._meta.step, self._meta.curve = number, segment.start, fork.curve
+
+    def _done(self) -> int:
+        """Steps of the whole run that lie behind, branches included."""
+        before = self._segments[: self._meta.segment]
+        start = self._segments[self._meta.segment].start
+        return sum(part.end - part.start for part in before) + self._meta.step - start
+
+    def _train(self, segment: Segment) -> bool:
+        """Steps up to the end of the segment; False when the host asked to stop."""
+        job, meta = self._job, self._meta
+        window: List[float] = []
+        while meta.step < segment.end:
+            if self._agree(segment):
+                return False
+            factor = lr_factor(job.schedule, segment, meta.step)
+            loss = self._step(meta.step, factor)
+            if not math.isfinite(loss):
+                raise Diverged(f"the loss is no longer finite at step {meta.step} of {segment.budget or 'the trunk'}")
+            failpoint("step")
+            meta.step, self._session_steps = meta.step + 1, self._session_steps + 1
+            self._record(loss)
+            now = self._hooks.clock()
+            window.append(now)
+            if now - self._since_progress >= _PROGRESS_SECONDS or meta.step == segment.end:
+                rate = (len(window) - 1) / (window[-1] - window[0]) if len(window) > 1 and window[-1] > window[0] else 0.0
+                self._since_progress, window = now, window[-1:]
+                self._hooks.event(
+                    "progress", budget=segment.budget, step=meta.step, done=self._done(), steps=self._total, loss=loss,
+                    lr=job.optimiser.lr * factor, tokensPerSecond=rate * job.schedule.batch_tokens,
+                )  # fmt: skip
+        return True
+
+    def _agree(self, segment: Segment) -> bool:
+        """Write a checkpoint when it is time, on all ranks alike; True when the run is to stop here."""
+        flags = torch.zeros(2, device=self._device)
+        if self._world.leads:
+            due = self._hooks.clock() - self._since_checkpoint >= self._job.machine.checkpoint_seconds
+            flags[0], flags[1] = float(self._hooks.should_stop()), float(due)
+        stop, due = (flag > 0 for flag in summed_over(self._world, flags).tolist())
+        at_start = self._meta.step == segment.start  # written when the segment before it ended, or nothing to lose
+        if (stop or due) and not at_start:
+            self._checkpoint()
+        return stop
+
+    def _step(self, step: int, factor: float) -> float:
+        job = self._job
+        rows = job.schedule.batch // self._world.size
+        first = self._world.rank * rows
+        batch = torch.from_numpy(self._order.batch(step, first, first + rows)).to(self._device)
+        micro = job.machine.micro_batch
+        self._optimiser.zero_gradients()
+        total = torch.zeros((), device=self._device)
+        for start in range(0, rows, micro):
+            with without_reduction(self._summed, self._model, start + micro >= rows), self._precision():
+                loss = self._summed(batch[start : start + micro]) / (rows * job.schedule.sequence)
+                loss.backward()
+            total += loss.detach()
+        self._optimiser.step(factor)
+        return summed_over(self._world, total).item() / self._world.size
+
+    def _precision(self):
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._job.precision == "bfloat16")
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        """Mean cross-entropy in nats per token over the first `validation_sequences` sequences of the validation split."""
+        job = self._job
+        count, length = job.validation_sequences // self._world.size, job.schedule.sequence
+        first = self._world.rank * count
+        total = torch.zeros((), dtype=torch.float64, device=self._device)
+        micro = job.machine.micro_batch
+        for start in range(first, first + count, micro):
+            places = range(start, min(start + micro, first + count))
+            rows = [torch.from_numpy(self._validation.sequence(place, length)) for place in places]
+            with self._precision():
+                total += self._plain(torch.stack(rows).to(self._device)).double()
+        loss = summed_over(self._world, total).item() / (job.validation_sequences * length)
+        if not math.isfinite(loss):
+            raise Diverged("the validation loss is no longer finite")
+        return loss
+
+    def _record(self, loss: float) -> None:
+        """Keep at most _CURVE_POINTS points of a budget's curve, evenly over the steps of the longest."""
+        every = -(-self._job.schedule.budgets[-1].steps // _CURVE_POINTS)
+        if self._meta.step % every == 0:
+            self._meta.curve.append([self._meta.step, loss])
+
+    def _checkpoint(self) -> None:
+        now = self._hooks.clock()
+        self._meta.seconds += now - self._mark
+        self._mark = now
+        state = whole({"model": dict(self._model.named_parameters()), "optimiser": self._optimiser.state()})
+        if self._world.leads:
+            number = self._meta.segment
+            segment = self._segments[number]
+            # A branch, and the trunk until it has a checkpoint of its own, need the state at the last fork.
+            fork = (number, segment.start) if segment.budget else (number - 1, segment.start)
+            meta = self._checkpoints.write(self._meta, state, {fork})
+            self._hooks.event(
+                "checkpoint", path=str(self._checkpoints.path(meta.position)), budget=segment.budget, step=meta.step,
+                done=self._done(), bytes=meta.bytes, sha256=meta.sha256,
+            )  # fmt: skip
+        self._since_checkpoint = self._mark = self._hooks.clock()
+
+    def _finish(self, segment: Segment) -> None:
+        """Validate, write the weights, then the outcome."""
+        loss = self._validate()
+        usage = self._meter.read()
+        now = self._hooks.clock()
+        self._meta.seconds += now - self._mark
+        self._mark = now
+        job = self._job
+        tokens = segment.end * job.schedule.batch_tokens
+        rate = self._session_steps * job.schedule.batch_tokens / (now - self._session_start)
+        peak = job.machine.peak_flops * self._world.size
+        outcome = {
+            "budget": segment.budget,
+            "steps": segment.end,
+            "tokens": tokens,
+            "flops": tokens * self._flops.total,
+            "validationLoss": loss,
+            "lossBeforeDecay": self._meta.before_decay,
+            "parameters": self._parameters.total,
+            "nonEmbedding": self._parameters.layers,
+            "curve": self._meta.curve,
+            "seconds": self._meta.seconds,
+            "sessions": self._meta.sessions,
+            "tokensPerSecond": rate,
+            "mfu": rate * self._flops.total / peak if peak else None,
+            "peakMemoryBytes": usage["peakMemoryBytes"],
+        }
+        weights = whole(dict(self._model.named_parameters()))
+        if self._world.leads:
+            folder = self._folder / "models" / segment.budget
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / "weights.pt.partial"
+            torch.save(weights, partial)
+            outcome["weightsSha256"] = sha256_of(partial)
+            partial.replace(folder / "weights.pt")
+            outcome["folder"] = str(folder)
+            described = {"model": asdict(job.model), "data": job.data.digest, "seed": job.seed, "outcome": outcome}
+            write_synced(folder / "model.json", json.dumps(described, indent=1, allow_nan=False) + "\n")
+            self._outcomes.append(outcome)
+            failpoint("before-outcome")
+            write_synced(self._folder / "outcomes.json", json.dumps(self._outcomes, allow_nan=False))
+            failpoint("outcome-written")
+            self._hooks.event("result", **outcome)
