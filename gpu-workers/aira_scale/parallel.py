@@ -73,7 +73,7 @@ def wrap(model: ScaleModel, job: Job, world: World, device: torch.device) -> nn.
         try:
             from torch.distributed.device_mesh import init_device_mesh
             from torch.distributed.fsdp import fully_shard
-        except ImportError as error:
+        except (ImportError, ValueError) as error:  # Debian's torch 1.13 on Python 3.11 raises the latter
             raise InvalidCandidate("fsdp needs torch 2.6 or later") from error
         mesh = init_device_mesh(device.type, (world.size,))
         for layer in model.layers:
@@ -97,6 +97,12 @@ def without_reduction(wrapped: nn.Module, model: ScaleModel, last: bool) -> Cont
     if hasattr(model, "set_requires_gradient_sync"):
         model.set_requires_gradient_sync(last)
     return nullcontext()
+
+
+def gather_no_longer(model: ScaleModel) -> None:
+    """After a forward pass without backward: FSDP2 leaves the root gathered, and what is then written to its parameters is lost."""
+    if hasattr(model, "reshard"):
+        model.reshard()
 
 
 def summed_over(world: World, values: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,7 @@ from .initial import initialise
 from .job import Job
 from .model import ScaleModel
 from .optimiser import ScaleOptimiser
-from .parallel import SummedLoss, World, split_like, summed_over, whole, without_reduction, wrap
+from .parallel import SummedLoss, World, gather_no_longer, split_like, summed_over, whole, without_reduction, wrap
 from .schedule import Segment, lr_factor, segments, total_steps
 
 _CURVE_POINTS = 200
@@ -221,6 +221,7 @@ class Training:
             rows = [torch.from_numpy(self._validation.sequence(place, length)) for place in places]
             with self._precision():
                 total += self._plain(torch.stack(rows).to(self._device)).double()
+        gather_no_longer(self._model)
         loss = summed_over(self._world, total).item() / (job.validation_sequences * length)
         if not math.isfinite(loss):
             raise Diverged("the validation loss is no longer finite")

@@ -47,12 +47,12 @@ def environment(**extra):
     return {**os.environ, "PYTHONPATH": str(PACKAGES), "OMP_NUM_THREADS": "1", **extra}
 
 
-def run_job(job, folder, launcher=(), **extra):
+def run_job(job, folder, **extra):
     """Run a job to its end in a process of its own; return (exit status, events)."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.parent / f"{folder.name}.json"
     file.write_text(job if isinstance(job, str) else json.dumps(job))
-    command = [sys.executable, *launcher, "-m", "aira_scale", "run", "--job", str(file), "--folder", str(folder)]
+    command = [sys.executable, "-m", "aira_scale", "run", "--job", str(file), "--folder", str(folder)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(**extra))
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if events and events[-1]["event"] == "failed" and events[-1]["reason"] == "crash":
