@@ -79,6 +79,10 @@ class Codec:
             raise InvalidCandidate(f"tokenizer.json has none of the tokens {', '.join(_SEPARATORS)} to put between documents")
         self.separator = self._library.token_to_id(found[0])
 
+    def token(self, place: int) -> str:
+        """The text of the token `place`, for special tokens."""
+        return SEPARATOR if self._library is None else self._library.id_to_token(place)
+
     def encode(self, text: str) -> List[int]:
         """Token ids without separator or any other special token of the tokenizer's own template."""
         if self._plain:

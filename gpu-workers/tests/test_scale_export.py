@@ -1,0 +1,151 @@
+"""Exports: each format is re-loaded by transformers in a fresh process and compared on logits before it counts as written."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+import torch
+from conftest import tokens
+from scale_jobs import environment
+
+from aira_scale.data.tokenizer import bytes_tokenizer
+from aira_scale.export.formats import choose, convert, pairs
+from aira_scale.files import sha256_of
+from aira_scale.initial import initialise
+from aira_scale.model import ModelSpec, ScaleModel
+from aira_scale.shapes import Shape
+from aira_workers.errors import InvalidCandidate
+
+LLAMA = Shape(32, 48, 4, 2, 8, 64, 16, 8, 1, 4, 16, 10_000.0)
+NEMOTRON = Shape(32, 48, 4, 2, 16, 48, 12, 8, 2, 4, 16, 10_000.0)
+
+
+@pytest.fixture(scope="module")
+def export():
+    for name in ("transformers", "safetensors"):
+        pytest.importorskip(name, reason=f"the Python package {name} is not installed")
+    if int(__import__("transformers").__version__.split(".")[0]) < 5:
+        pytest.skip("NemotronH and Granite as exported need transformers 5")
+    from aira_scale.export.write import export
+
+    return export
+
+
+def trained(folder, family, pattern, shape=None):
+    """A folder as a run leaves it, with weights far from their start so that nothing is multiplied by one or zero."""
+    spec = ModelSpec(family, list(pattern), shape or (LLAMA if family == "llama" else NEMOTRON), 257)
+    model = ScaleModel(spec)
+    initialise(model, 5)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 1 and "A_log" not in name and "dt_bias" not in name:
+                parameter.add_(torch.rand(parameter.shape, generator=generator) - 0.3)
+            elif parameter.dim() == 2:
+                parameter.mul_(5 if name == "embedding" else 2)
+    folder.mkdir(parents=True)
+    torch.save(model.state_dict(), folder / "weights.pt")
+    outcome = {"weightsSha256": sha256_of(folder / "weights.pt"), "tokens": 1000, "steps": 10, "flops": 1e9, "validationLoss": 2.5}
+    told = {"model": asdict(spec), "data": "0" * 64, "seed": 1, "outcome": outcome}
+    (folder / "model.json").write_text(json.dumps(told))
+    (folder.parent / "tokenizer.json").write_text(json.dumps(bytes_tokenizer()))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "family,letters,form",
+    [
+        ("nemotron", "BMAMBBAM", "nemotron_h"),
+        ("nemotron", "AMMA", "nemotron_h"),
+        ("nemotron", "BMBB", "nemotron_h"),
+        ("nemotron", "M", "nemotron_h"),
+        ("llama", "AMAM", "llama"),
+        ("llama", "BMMAABMAMMB", "granitemoehybrid"),
+        ("llama", "AAMM", "granitemoehybrid"),
+        ("llama", "BBMB", "granitemoehybrid"),
+    ],
+)
+def test_exports_equal_the_trained_model(export, tmp_path, family, letters, form):
+    source = trained(tmp_path / "model", family, tokens(letters))
+    found = export(source, tmp_path / "tokenizer.json", tmp_path / "out", "auto", 128, {"search": "demo"})
+    assert found["format"] == form and found["difference"] <= 1e-4 * found["scale"] and found["scale"] > 1
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| search | demo |" in card and "2.5000 nats" in card
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert tokenizer("Grüße").input_ids == list("Grüße".encode()) and tokenizer.eos_token_id == 256
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "out", "tokenizer.json"]
+
+
+def test_a_directory_that_differs_is_not_written(export, tmp_path, monkeypatch):
+    """The check itself: one weight off by a little, and one tensor missing, end the export and leave nothing."""
+    from aira_scale.export import write
+
+    source = trained(tmp_path / "model", "nemotron", tokens("BMA"))
+
+    def bent(*arguments):
+        config, weights = convert(*arguments)
+        weights["backbone.layers.0.mixer.dt_bias"] = weights["backbone.layers.0.mixer.dt_bias"] + 0.1
+        return config, weights
+
+    monkeypatch.setattr(write, "convert", bent)
+    with pytest.raises(InvalidCandidate, match="the re-loaded model differs by"):
+        export(source, tmp_path / "tokenizer.json", tmp_path / "out", "auto", 128, {})
+
+    def short(*arguments):
+        config, weights = convert(*arguments)
+        del weights["backbone.layers.2.mixer.k_proj.weight"]
+        return config, weights
+
+    monkeypatch.setattr(write, "convert", short)
+    with pytest.raises(InvalidCandidate, match="transformers misses"):
+        export(source, tmp_path / "tokenizer.json", tmp_path / "out", "auto", 128, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "tokenizer.json"]
+
+
+@pytest.mark.parametrize(
+    "family,letters,form,message",
+    [
+        ("llama", "AM", "nemotron_h", "cannot hold the llama family"),
+        ("nemotron", "AM", "granitemoehybrid", "cannot hold the nemotron family"),
+        ("llama", "AAM", "llama", "use granitemoehybrid"),
+    ],
+)
+def test_formats_that_cannot_hold_a_model_refuse(family, letters, form, message):
+    spec = ModelSpec(family, list(tokens(letters)), LLAMA, 257)
+    with pytest.raises(InvalidCandidate, match=message):
+        convert(form, spec, ScaleModel(spec).state_dict(), 128, 256)
+
+
+def test_granite_needs_heads_that_fill_the_width():
+    spec = ModelSpec("llama", ["mA"], NEMOTRON, 257)
+    with pytest.raises(InvalidCandidate, match="heads x head_dim = width"):
+        convert("granitemoehybrid", spec, ScaleModel(spec).state_dict(), 128, 256)
+
+
+def test_pairs_take_each_layer_once_and_in_order():
+    assert pairs(list(tokens("BMMAABMA"))) == [(0, 1), (None, 2), (3, None), (4, None), (5, 6), (7, None)]
+    assert choose(ModelSpec("llama", list(tokens("AMAM")), LLAMA, 257)) == "llama"
+    assert choose(ModelSpec("llama", list(tokens("AMA")), LLAMA, 257)) == "granitemoehybrid"
+
+
+def test_the_command_answers_configuration_without_any_library(tmp_path):
+    source = trained(tmp_path / "model", "llama", tokens("AMB"))
+    command = [sys.executable, "-m", "aira_scale", "export", "--model", str(source)]
+    done = subprocess.run([*command, "--as", "config"], capture_output=True, text=True, env=environment())
+    told = json.loads(done.stdout)
+    assert told["model"]["pattern"] == ["mA", "M", "Mb"] and told["outcome"]["tokens"] == 1000
+    spec = ModelSpec("llama", ["mA", "M", "Mb"], LLAMA, 257)
+    assert told["parameters"] == sum(parameter.numel() for parameter in ScaleModel(spec, "meta").parameters())
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == 1 and "needs --data and --out" in done.stderr
+
+
+def test_changed_weights_are_refused(export, tmp_path):
+    source = trained(tmp_path / "model", "llama", tokens("AM"))
+    (source / "weights.pt").write_bytes((source / "weights.pt").read_bytes() + b"x")
+    with pytest.raises(InvalidCandidate, match="was changed after training"):
+        export(source, tmp_path / "tokenizer.json", tmp_path / "out", "auto", 128, {})
