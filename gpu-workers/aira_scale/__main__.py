@@ -9,6 +9,7 @@ COMMANDS = {
     "price": ("aira_scale.commands.price", "print counts and memory of a job without training it"),
     "data": ("aira_scale.commands.data", "turn text into a data folder"),
     "run": ("aira_scale.commands.run", "train a job, or resume it"),
+    "score": ("aira_scale.commands.score", "zero-shot accuracies of a trained model"),
     "export": ("aira_scale.commands.export", "write a trained model as a Hugging Face directory, or as configuration"),
 }
 
