@@ -10,6 +10,7 @@ COMMANDS = {
     "data": ("aira_scale.commands.data", "turn text into a data folder"),
     "run": ("aira_scale.commands.run", "train a job, or resume it"),
     "score": ("aira_scale.commands.score", "zero-shot accuracies of a trained model"),
+    "sweep": ("aira_scale.commands.sweep", "check the learning rate at three points"),
     "export": ("aira_scale.commands.export", "write a trained model as a Hugging Face directory, or as configuration"),
 }
 

@@ -3,6 +3,9 @@
     python3 -m aira_scale describe                                   sizes, families, versions: one line of JSON, ends
     python3 -m aira_scale price < job.json                           counts and memory of a job, nothing trained: one line, ends
     python3 -m aira_scale data --help                                a data folder from text; one line of JSON, ends
+    python3 -m aira_scale sweep --job job.json --folder SWEEP         three runs at 1/2, 1 and 2 x the rate; one line of JSON, ends
+    python3 -m aira_scale export --help                              a checked Hugging Face directory, or configuration; one line, ends
+    python3 -m aira_scale score --help                               zero-shot accuracies; one line of JSON, ends
     python3 -m aira_scale run --job job.json --folder RUN [--attached]
     torchrun --nproc_per_node N -m aira_scale run ...                the same for `parallel` ddp and fsdp
 
