@@ -11,7 +11,7 @@
      "validation_sequences": 64,
      "seed": 1,
      "machine": {"device": "cpu" | "cuda", "threads": 1, "micro_batch": 8, "parallel": "none" | "ddp" | "fsdp",
-                 "compile": false, "checkpoint_seconds": 600, "peak_flops": 0}}
+                 "checkpoint_seconds": 600, "peak_flops": 0}}
 
 `steps` of a budget counts from the first step of the run and includes its own decay. `micro_batch` is in sequences per device;
 `peak_flops` is the device's, for the MFU, 0 where unknown. `identity` is the digest of all that decides the losses: everything
@@ -103,7 +103,6 @@ class Machine:
     threads: int
     micro_batch: int
     parallel: Literal["none", "ddp", "fsdp"]
-    compile: bool
     checkpoint_seconds: float
     peak_flops: float
 

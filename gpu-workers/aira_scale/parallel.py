@@ -55,7 +55,7 @@ def close_world() -> None:
 
 
 class SummedLoss(nn.Module):
-    """Summed cross-entropy of a batch in nats: what is compiled and wrapped."""
+    """Summed cross-entropy of a batch in nats: what DDP wraps."""
 
     def __init__(self, model: ScaleModel) -> None:
         super().__init__()
@@ -80,10 +80,6 @@ def wrap(model: ScaleModel, job: Job, world: World, device: torch.device) -> nn.
             fully_shard(layer, mesh=mesh)
         fully_shard(model, mesh=mesh)
     summed: nn.Module = SummedLoss(model)
-    if job.machine.compile:
-        if not hasattr(torch, "compile"):
-            raise InvalidCandidate("compile needs torch 2.0 or later")
-        summed = torch.compile(summed)
     if job.machine.parallel == "ddp":
         ids = [device.index] if device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(summed, device_ids=ids)

@@ -30,8 +30,8 @@ def make_job(data, pattern=("mA", "M", "Mb", "M"), family="llama", budgets=((8, 
         "validation_sequences": 6,
         "seed": 1,
         "machine": {
-            "device": "cpu", "threads": 1, "micro_batch": 4, "parallel": "none", "compile": False,
-            "checkpoint_seconds": 600, "peak_flops": 1e12,
+            "device": "cpu", "threads": 1, "micro_batch": 4, "parallel": "none", "checkpoint_seconds": 600,
+            "peak_flops": 1e12,
         },
     }  # fmt: skip
     for path, value in changes.items():

@@ -227,3 +227,12 @@ def test_micro_batches_change_nothing_but_rounding(undisturbed, data, tmp_path):
         assert found["validationLoss"] == pytest.approx(expected["validationLoss"], abs=1e-3)
         for (_, one), (_, other) in zip(found["curve"][:6], expected["curve"][:6]):
             assert one == pytest.approx(other, abs=1e-4)
+
+
+@pytest.mark.gpu
+def test_bfloat16_on_cuda_trains_to_the_loss_of_float32_on_the_cpu(undisturbed, data, tmp_path):
+    job = make_job(data, precision="bfloat16", machine__device="cuda")
+    status, events = run_job(job, tmp_path / "run")
+    assert status == 0, events
+    for budget, found in figures(events).items():
+        assert found["validationLoss"] == pytest.approx(figures(undisturbed[1])[budget]["validationLoss"], abs=0.05)
