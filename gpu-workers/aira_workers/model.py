@@ -13,7 +13,7 @@ from torch import nn
 
 from .primitives import PRIMITIVES, Frame, Sizes
 from .primitives.decoder import LearnedCodeDecoder, SinusoidalDecoder
-from .primitives.initial import constant, gaussian, input_matrix
+from .primitives.initial import Start, StartKind, constant, gaussian
 from .primitives.ops import RmsNorm
 
 DecoderKind = Literal["none", "learned-code", "sinusoidal"]
@@ -45,25 +45,26 @@ class StackModel(nn.Module):
         seed: int,
         decoder: DecoderKind = "none",
         decoder_length: int = 0,
+        start: StartKind = "fan-in",
     ) -> None:
         super().__init__()
-        output_scale = (2 * len(architecture)) ** -0.5 if sizes.depth_scaled_outputs else 1.0
+        drawn = Start(start, (2 * len(architecture)) ** -0.5 if sizes.depth_scaled_outputs else 1.0)
         ends = _generator(seed, _ENDS, 0)
         self.embedding = gaussian(ends, vocabulary, sizes.width, std=sizes.embedding_std)
         self.norms = nn.ModuleList([Norm(sizes.width, sizes.norm_gain) for _ in architecture])
         self.layers = nn.ModuleList(
             [
-                PRIMITIVES[token].layer(sizes, _generator(seed, depth, PRIMITIVES[token].number), output_scale)
+                PRIMITIVES[token].layer(sizes, _generator(seed, depth, PRIMITIVES[token].number), drawn)
                 for depth, token in enumerate(architecture)
             ]
         )
         self.final_norm = Norm(sizes.width, sizes.norm_gain)
-        self.head = input_matrix(ends, sizes.width, vocabulary)
+        self.head = drawn.input_matrix(ends, sizes.width, vocabulary)
         self.decoder: Optional[nn.Module] = None
         if decoder == "learned-code":
-            self.decoder = LearnedCodeDecoder(sizes.width, decoder_length, sizes.embedding_std, ends)
+            self.decoder = LearnedCodeDecoder(sizes.width, decoder_length, sizes.embedding_std, ends, drawn)
         elif decoder == "sinusoidal":
-            self.decoder = SinusoidalDecoder(sizes.width, decoder_length, ends)
+            self.decoder = SinusoidalDecoder(sizes.width, decoder_length, ends, drawn)
 
     def trunk(self, tokens: torch.Tensor, frame: Frame) -> torch.Tensor:
         """tokens (batch, length) int64 -> residual stream (batch x length, width), not yet normed."""

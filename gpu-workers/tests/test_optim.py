@@ -102,7 +102,14 @@ def test_warmup_cosine():
     assert factors[0] == 1 / 8 and factors[7] == 1 and factors[8] == 1
     assert factors[-1] == pytest.approx(0.02)
     assert all(np.diff(factors[8:]) < 0)
-    assert warmup_cosine(0, 1, 8, 0.02) == 1 / 8
+
+
+@pytest.mark.parametrize("steps,warmup", [(39, 50), (78, 50), (12, 8), (600, 8), (1, 8), (10, 8)])
+def test_a_warm_up_scales_with_a_short_training(steps, warmup):
+    factors = [warmup_cosine(step, steps, warmup, 0.02) for step in range(steps)]
+    assert np.argmax(factors) < max(1, steps / 10) and max(factors) == 1
+    assert steps == 1 or factors[-1] == pytest.approx(0.02)
+    assert all(np.diff(factors[max(1, steps // 10) :]) < 0)
 
 
 def test_cosine_per_epoch():

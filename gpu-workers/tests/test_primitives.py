@@ -10,6 +10,7 @@ from conftest import tokens
 
 from aira_workers.model import StackModel
 from aira_workers.primitives import PRIMITIVES, Sizes, make_frame
+from aira_workers.primitives.initial import Start
 from aira_workers.primitives.ops import RmsNorm
 from aira_workers.primitives.ssd import ssd_step_by_step
 
@@ -21,7 +22,7 @@ def sizes_of(nano, **changes):
 
 
 def layer_of(token, sizes, seed=0):
-    return PRIMITIVES[token].layer(sizes, np.random.default_rng(seed), 1.0)
+    return PRIMITIVES[token].layer(sizes, np.random.default_rng(seed), Start())
 
 
 @pytest.mark.parametrize("token", PRIMITIVES)

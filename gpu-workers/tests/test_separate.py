@@ -51,7 +51,7 @@ def test_equals_a_plain_training_loop(tiny_separate):
     sizes = settings.tasks.recall
     inputs, targets = generate("recall", sizes, 0, "train", 20, "next")
     _, asked = generate("recall", sizes, 0, "train", 20, "recall")
-    model = StackModel(tokens("BAM"), settings.model, sizes.vocabulary, 0)
+    model = StackModel(tokens("BAM"), settings.model, sizes.vocabulary, 0, start="linear")
     frame = make_frame(31, settings.model, CPU)
     adam = torch.optim.AdamW(model.parameters(), lr=5e-4, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 6, eta_min=1e-6)

@@ -4,7 +4,12 @@ import math
 
 
 def warmup_cosine(step: int, steps: int, warmup: int, floor: float) -> float:
-    """Factor for 0-based `step`: linear up to 1 over `warmup` steps, then half a cosine down to `floor` at the end."""
+    """Factor for 0-based `step`: linear up to 1 over `warmup` steps, then half a cosine down to `floor` at the end.
+
+    The warm-up takes a tenth of the steps at most: a training cut short would else end at its highest rate, and its score be read
+    off there.
+    """
+    warmup = min(warmup, steps // 10)
     if step < warmup:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - 1 - warmup)

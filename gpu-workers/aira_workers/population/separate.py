@@ -18,7 +18,7 @@ from ..proxies import Candidate, Hooks, Measurement, SeparateSettings, TaskScore
 from ..proxies.flops import decoder_flops, head_flops, training_flops, trunk_flops
 from ..proxies.learner import Rule
 from ..proxies.run import CURVE_POINTS, PROGRESS_EVENTS, due
-from ..proxies.separate import ADAM_EPS, ORDER_STREAM, projection_dtype
+from ..proxies.separate import ADAM_EPS, ORDER_STREAM, projection_dtype, start_of
 from .outcome import Outcome
 from .trainer import PopulationTrainer, Questions
 
@@ -118,7 +118,9 @@ class _TaskTraining:
         self.length = self.inputs.shape[2]
         decoder = "sinusoidal" if self.decoded else "none"
         models = [
-            StackModel(one.architecture, settings.model, self.sizes.vocabulary, one.seed, decoder, self.length)
+            StackModel(
+                one.architecture, settings.model, self.sizes.vocabulary, one.seed, decoder, self.length, start_of(name)
+            )
             for one in candidates
         ]
         self.params = [sum(parameter.numel() for parameter in model.parameters()) for model in models]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .frame import Frame
-from .initial import constant, input_matrix, output_matrix
+from .initial import Start, constant
 from .ops import project
 from .sizes import Sizes
 
@@ -15,11 +15,11 @@ from .sizes import Sizes
 class Attention(nn.Module):
     """Input matrix (width, 3 x width): queries, keys, values side by side, heads contiguous inside each."""
 
-    def __init__(self, sizes: Sizes, rng: np.random.Generator, output_scale: float) -> None:
+    def __init__(self, sizes: Sizes, rng: np.random.Generator, start: Start) -> None:
         super().__init__()
         self.heads = sizes.attention_heads
-        self.input = input_matrix(rng, sizes.width, 3 * sizes.width)
-        self.output = output_matrix(rng, sizes.width, sizes.width, output_scale)
+        self.input = start.input_matrix(rng, sizes.width, 3 * sizes.width)
+        self.output = start.output_matrix(rng, sizes.width, sizes.width)
         bias = sizes.attention_bias
         self.input_bias: Optional[nn.Parameter] = constant(3 * sizes.width, value=0.0) if bias else None
         self.output_bias: Optional[nn.Parameter] = constant(sizes.width, value=0.0) if bias else None

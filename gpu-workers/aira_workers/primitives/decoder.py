@@ -10,18 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .initial import gaussian, input_matrix
+from .initial import Start, gaussian
 from .ops import RmsNorm
 
 
 class LearnedCodeDecoder(nn.Module):
     """Normed state + learned code, then one residual GELU layer width - 2 width - width: the small decoder."""
 
-    def __init__(self, width: int, length: int, code_std: float, rng: np.random.Generator) -> None:
+    def __init__(self, width: int, length: int, code_std: float, rng: np.random.Generator, start: Start) -> None:
         super().__init__()
         self.code = gaussian(rng, length, width, std=code_std)
-        self.widen = input_matrix(rng, width, 2 * width)
-        self.narrow = input_matrix(rng, 2 * width, width)
+        self.widen = start.input_matrix(rng, width, 2 * width)
+        self.narrow = start.input_matrix(rng, 2 * width, width)
 
     def forward(self, last: torch.Tensor) -> torch.Tensor:
         """last (batch, width) -> (batch x length, width), rows of one sequence contiguous."""
@@ -30,15 +30,20 @@ class LearnedCodeDecoder(nn.Module):
 
 
 class SinusoidalDecoder(nn.Module):
-    """State + fixed sinusoidal code, then twice (norm, linear, GELU): the decoder of the MAD benchmark (2403.17844)."""
+    """State + fixed sinusoidal code, then twice (norm, linear, GELU): the decoder of the MAD benchmark (2403.17844).
 
-    def __init__(self, width: int, length: int, rng: np.random.Generator) -> None:
+    The code is that of mad-lab: sines, then cosines, wavelengths from 2 pi to 10,000 x 2 pi, both ends included.
+    Its linear layers have biases there and none here.
+    """
+
+    def __init__(self, width: int, length: int, rng: np.random.Generator, start: Start) -> None:
         super().__init__()
-        self.first = input_matrix(rng, width, width)
-        self.second = input_matrix(rng, width, width)
-        frequency = torch.exp(-math.log(10_000.0) * torch.arange(0, width, 2) / width)
+        self.first = start.input_matrix(rng, width, width)
+        self.second = start.input_matrix(rng, width, width)
+        half = width // 2
+        frequency = torch.exp(-math.log(10_000.0) * torch.arange(half) / max(1, half - 1))
         angle = torch.arange(length)[:, None] * frequency
-        self.register_buffer("code", torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :width])
+        self.register_buffer("code", torch.cat([angle.sin(), angle.cos()], dim=1))
 
     def forward(self, last: torch.Tensor) -> torch.Tensor:
         """last (batch, width) -> (batch x length, width), rows of one sequence contiguous."""

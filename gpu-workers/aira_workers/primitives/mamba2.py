@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .frame import Frame
-from .initial import constant, input_matrix, output_matrix, uniform
+from .initial import Start, constant, uniform
 from .ops import CausalConv, RmsNorm, project
 from .sizes import Sizes
 from .ssd import ssd
@@ -21,12 +21,12 @@ class Mamba2(nn.Module):
     |A| uniform in [a_min, a_max]; the skip D starts at 1.
     """
 
-    def __init__(self, sizes: Sizes, rng: np.random.Generator, output_scale: float) -> None:
+    def __init__(self, sizes: Sizes, rng: np.random.Generator, start: Start) -> None:
         super().__init__()
         inner, state, heads = sizes.ssm_inner, sizes.ssm_state, sizes.ssm_heads
         self.inner, self.state, self.heads = inner, state, heads
-        self.input = input_matrix(rng, sizes.width, 2 * inner + 2 * state + heads)
-        self.output = output_matrix(rng, inner, sizes.width, output_scale)
+        self.input = start.input_matrix(rng, sizes.width, 2 * inner + 2 * state + heads)
+        self.output = start.output_matrix(rng, inner, sizes.width)
         bound = sizes.ssm_conv**-0.5
         self.conv = uniform(rng, sizes.ssm_conv, inner + 2 * state, low=-bound, high=bound)
         self.conv_bias = uniform(rng, inner + 2 * state, low=-bound, high=bound)

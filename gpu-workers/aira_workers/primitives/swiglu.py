@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .frame import Frame
-from .initial import input_matrix, output_matrix
+from .initial import Start
 from .ops import SwigluGate, project
 from .sizes import Sizes
 
@@ -15,10 +15,10 @@ from .sizes import Sizes
 class SwiGlu(nn.Module):
     """Input matrix (width, 2 x inner): gate and up side by side; output matrix (inner, width)."""
 
-    def __init__(self, sizes: Sizes, rng: np.random.Generator, output_scale: float) -> None:
+    def __init__(self, sizes: Sizes, rng: np.random.Generator, start: Start) -> None:
         super().__init__()
-        self.input = input_matrix(rng, sizes.width, 2 * sizes.ffn_inner)
-        self.output = output_matrix(rng, sizes.ffn_inner, sizes.width, output_scale)
+        self.input = start.input_matrix(rng, sizes.width, 2 * sizes.ffn_inner)
+        self.output = start.output_matrix(rng, sizes.ffn_inner, sizes.width)
 
     def forward(self, h: torch.Tensor, frame: Frame) -> torch.Tensor:
         """h (batch x length, width) -> same shape."""

@@ -6,7 +6,8 @@ Role: the published setting. Invariants:
 2. measure "test" trains on all of the train split for all epochs, without early stopping since nothing is held out
    to decide it by, and scores the test split once. There is then no validation score.
 3. Recall tasks train on every next token (MAD's training) and are scored at recall positions (MAD's test).
-4. The result is a function of (architecture, seed, settings, arithmetic of the device).
+4. Start values are those of mad-lab: its autoencoder's for compression, its language model's for the others.
+5. The result is a function of (architecture, seed, settings, arithmetic of the device).
 """
 
 from typing import Dict, List, Tuple
@@ -19,6 +20,7 @@ from ..mad import IGNORE, TASK_NAMES, generate, macro_accuracy
 from ..model import StackModel
 from ..optim import cosine_per_epoch
 from ..primitives import make_frame
+from ..primitives.initial import StartKind
 from .flops import decoder_flops, head_flops, training_flops, trunk_flops
 from .learner import TORCH, Engine, Question, Rule
 from .run import CURVE_POINTS, PROGRESS_EVENTS, Candidate, Hooks, Measurement, TaskScore, due
@@ -84,7 +86,7 @@ class _TaskTraining:
         self.decoded = name == "compression"
         decoder = "sinusoidal" if self.decoded else "none"
         model = StackModel(
-            candidate.architecture, settings.model, self.sizes.vocabulary, candidate.seed, decoder, length
+            candidate.architecture, settings.model, self.sizes.vocabulary, candidate.seed, decoder, length, start_of(name)
         ).to(device)
         chosen = settings.optimiser
         rule = Rule(
@@ -163,6 +165,11 @@ class _TaskTraining:
         self.forward_flops += head_flops(sizes, self.sizes.vocabulary, rows)
         if self.decoded:
             self.forward_flops += decoder_flops(sizes, sizes.width, rows)
+
+
+def start_of(task: str) -> StartKind:
+    """How the model of `task` starts; see primitives/initial.py."""
+    return "small" if task == "compression" else "linear"
 
 
 def projection_dtype(settings: SeparateSettings, device: torch.device):

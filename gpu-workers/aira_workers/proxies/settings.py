@@ -11,7 +11,10 @@ from ..strict import parse_tagged, positive
 
 @dataclass(frozen=True)
 class MuonAdam:
-    """Muon for the layers' matrices, Adam for the rest, one warm-up and cosine for both, a common gradient clip."""
+    """Muon for the layers' matrices, Adam for the rest, one warm-up and cosine for both, a common gradient clip.
+
+    `warmup` is in steps; it takes a tenth of the training at most (optim/schedule.py).
+    """
 
     matrix_lr: float
     momentum: float
