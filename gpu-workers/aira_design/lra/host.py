@@ -16,6 +16,7 @@ _TOLERANCE = 1e-3  # of a logit, beside the largest of its row; float32 sums in 
 
 def prepare(settings: LraSettings, seed: int, secret: Optional[bytes], root: Optional[Path], out: Path) -> dict:
     """Write train/, the inputs of the hidden splits and hidden/; return the manifest's part of this family."""
+    from .floors import floors
     from .reference import parameter_limit
 
     found = splits(settings.data, seed, secret, root)
@@ -29,7 +30,8 @@ def prepare(settings: LraSettings, seed: int, secret: Optional[bytes], root: Opt
         shapes[split] = expected((len(inputs), settings.data.classes))
     reference, limit = parameter_limit(settings)
     start = int(stream("lra-start", seed, secret).integers(2**62))
-    return {"splits": shapes, "parameters": {"reference": reference, "limit": limit}, "start": start}
+    below = floors(settings.data, found)
+    return {"splits": shapes, "parameters": {"reference": reference, "limit": limit}, "floors": below, "start": start}
 
 
 def with_probes(split: Split, probes: int, rng: np.random.Generator):
@@ -44,7 +46,10 @@ def with_probes(split: Split, probes: int, rng: np.random.Generator):
 
 
 def score(settings: LraSettings, manifest: dict, hidden: Path, split: str, logits: np.ndarray, state: Path) -> dict:
-    """Return the metrics of logits (rows, classes); `accuracy` is the score. Raises CandidateFailure."""
+    """Return the metrics of logits (rows, classes); `accuracy` is the score. Raises CandidateFailure.
+
+    `floor_...` are accuracies on the same rows without a mixer (floors.py): a score at or below one of them is no evidence of one.
+    """
     targets, twins = load(hidden, f"{split}_targets"), load(hidden, f"{split}_twins")
     one, other = logits[twins[:, 0]].astype(np.float64), logits[twins[:, 1]].astype(np.float64)
     allowed = _TOLERANCE * (1 + np.abs(one).max(axis=1))
@@ -65,4 +70,5 @@ def score(settings: LraSettings, manifest: dict, hidden: Path, split: str, logit
         "loss": float(losses.mean()),
         "rows": int(len(labels)),
         "parameters": (state / NUMBERS).stat().st_size // 4,
+        **{f"floor_{name}": share for name, share in manifest["floors"][split].items()},
     }

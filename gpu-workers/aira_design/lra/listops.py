@@ -7,7 +7,7 @@ min_length < length < max_length are kept, each once.
 """
 
 from statistics import median
-from typing import Iterator, List, Set, Tuple
+from typing import Iterator, List, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -48,6 +48,15 @@ def encode(source: str) -> bytes:
     return bytes(_IDS[symbol] for symbol in source.split() if symbol not in ("(", ")"))
 
 
+def apply(operator: int, values: Sequence[int]) -> int:
+    """The value of OPERATORS[operator] over at least one value, 0 to 9."""
+    if operator == 0:
+        return min(values)
+    if operator == 1:
+        return max(values)
+    return int(median(values)) if operator == 2 else sum(values) % 10
+
+
 def _node(draw: "_Draws", tokens: List[int], depth: int, max_length: int, max_depth: int, max_args: int):
     """Append one node to `tokens` and return its value; None once the expression is too long to be kept."""
     if depth == max_depth or draw.uniform() >= _OPERATOR_SHARE:
@@ -63,11 +72,7 @@ def _node(draw: "_Draws", tokens: List[int], depth: int, max_length: int, max_de
             return None
         values.append(value)
     tokens.append(_CLOSE)
-    if operator == 0:
-        return min(values)
-    if operator == 1:
-        return max(values)
-    return int(median(values)) if operator == 2 else sum(values) % 10
+    return apply(operator, values)
 
 
 class _Draws:

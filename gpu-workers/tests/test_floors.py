@@ -1,0 +1,74 @@
+"""The floors of the Arena's tasks: what each rule says of rows whose answer is known, and how a score carries them."""
+
+import numpy as np
+import pytest
+import yaml
+from conftest import REPOSITORY
+from lra_chain import FULL, prepared, run  # noqa: F401
+from lra_chain import settings as small
+
+from aira_design.lra import host, listops
+from aira_design.lra.data import Split, splits
+from aira_design.lra.floors import NAMES, floors, outermost_value
+from aira_design.settings import LraData, parse_settings
+
+
+def row(text):
+    return np.array(list(listops.encode(text)), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("text,expected", [
+    ("[MAX 3 [MIN 9 9 ] 5 ]", (1, 5)), ("[SM 9 8 [MAX 2 ] ]", (3, 7)), ("[MED 1 2 9 ]", (2, 2)),
+    ("[MIN [MIN 1 2 ] [MAX 3 ] ]", (0, -1)), ("7", (-1, 7)),
+])  # fmt: skip
+def test_the_outermost_operator_is_read_over_its_own_digits(text, expected):
+    padded = np.concatenate([row(text), np.zeros(5, np.uint16)])
+    assert outermost_value(padded) == expected
+
+
+def texts(task, rows, length=96):
+    """Splits of the same rows, each a tuple of documents and a class."""
+    inputs = np.zeros((len(rows), len(rows[0][0]), length), dtype=np.uint16)
+    for index, (documents, _) in enumerate(rows):
+        for place, document in enumerate(documents):
+            inputs[index, place, : len(document)] = np.frombuffer(document, np.uint8) + 1
+    one = Split(inputs, np.array([label for _, label in rows]))
+    data = LraData(task, "generated", len(rows), len(rows), len(rows), length, 0, 0, 0)
+    return floors(data, {name: one for name in ("train", "validation", "test")})["validation"]
+
+
+def test_each_floor_finds_what_it_is_named_after_and_nothing_else():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(2, size=400)
+    noise = [b"blue boat" if bit else b"green tree" for bit in rng.integers(2, size=400)]
+    word = texts("text", [((b"%s. the cat is %s. %s" % (a, (b"bad", b"good")[y], b),), y) for a, b, y in zip(noise, noise[::-1], labels)])
+    assert word["bag"] == 1 and word["shortcut"] < 0.65 and word["majority"] < 0.6
+    negated = [b"%s %s" % ((b"is", b"not")[n], (b"bad", b"good")[(y + n) % 2]) for n, y in zip(rng.integers(2, size=400), labels)]
+    clause = texts("text", [((b"%s. the cat %s" % (a, said),), y) for a, said, y in zip(noise, negated, labels)])
+    assert clause["shortcut"] == 1 and clause["bag"] < 0.65
+    fields = rng.integers(2, size=400)
+    pairs = [((b"%s x" % (b"verb", b"tree")[f], b"y %s" % (b"noun", b"leaf")[f ^ y]), y) for f, y in zip(fields, labels)]
+    related = texts("retrieval", pairs)
+    assert related["shortcut"] == 1 and related["bag"] < 0.85, "a sum of two has three of the four cases at best"
+
+
+def nano(task):
+    metadata = yaml.safe_load((REPOSITORY / "tasks" / f"design-lra-{task}-fixed" / "metadata.yaml").read_text())
+    return parse_settings(metadata["profiles"]["nano"]["rungs"]["screen"]["settings"])
+
+
+def test_the_floor_of_nano_listops_is_that_of_its_outermost_operator():
+    settings = nano("listops")
+    found = floors(settings.data, splits(settings.data, 1, b"s" * 16, None))
+    assert 0.4 < found["test"]["shortcut"] < 0.5 and 0.1 < found["test"]["majority"] < 0.15
+
+
+def test_a_score_carries_the_floors_of_its_own_rows(tmp_path, prepared):  # noqa: F811
+    metrics = run(tmp_path, prepared, FULL)
+    below = prepared[1]["floors"]
+    split = next(name for name in below if all(metrics[f"floor_{one}"] == below[name][one] for one in NAMES))
+    assert split in ("validation", "test") and set(below) == {"validation", "test"}
+    again = tmp_path / "again"
+    again.mkdir()
+    # The same preparation says the same, whatever was fitted before.
+    assert host.prepare(parse_settings(small()), 1, b"s" * 16, None, again)["floors"] == below
