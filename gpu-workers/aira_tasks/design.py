@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 import yaml
 
@@ -47,8 +47,11 @@ def prepare(task: Path, with_literature: bool = False) -> None:
     work = _prepare_all(settings, options.global_shared_data_dir, mount, None)
     for split in ("train", "validation", "test"):
         shutil.move(str(work / split), str(mount / split))
+    below = _floors(work / "manifest.json", "validation")
     shutil.rmtree(work)
     write_json(mount / "settings.json", settings)
+    if below:
+        write_json(mount / "floors.json", below)
     if with_literature:
         write_json(mount / "literature.json", notes())
     print(f"prepared profile {options.profile}")
@@ -84,7 +87,10 @@ def evaluate(task: Path) -> None:
     evaluation = json.loads((labelled / "evaluation.json").read_text(encoding="utf-8"))
     try:
         names = read_submission(options.submission_file, task)
-        print_result(load_metadata(task)["logging_info"]["metric"], _score(options, labelled, evaluation, names))
+        score = _score(options, labelled, evaluation, names)
+        for name, share in _floors(labelled / "manifest.json", "test").items():
+            print(f"floor on the same rows, {name}: {share:.4f}")
+        print_result(load_metadata(task)["logging_info"]["metric"], score)
     except BadSubmission as error:
         stop(f"evaluate.py: {error}", 2)
 
@@ -143,6 +149,11 @@ def _prepare_all(settings: dict, data: Path, mount: Path, secret: object) -> Pat
         shutil.rmtree(work)
         stop(done.stderr.strip(), 1)
     return work
+
+
+def _floors(manifest: Path, split: str) -> Dict[str, float]:
+    """What a split yields without a mixer (aira_design/lra/floors.py); nothing for a family that has no floors."""
+    return json.loads(manifest.read_text(encoding="utf-8")).get("floors", {}).get(split, {})
 
 
 def _fetch(task: Path, log: Path, mount: Path) -> None:

@@ -1,9 +1,14 @@
 """The floors of the Arena's tasks: what each rule says of rows whose answer is known, and how a score carries them."""
 
+import json
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import yaml
-from conftest import REPOSITORY
+from conftest import PACKAGE, REPOSITORY
 from lra_chain import FULL, prepared, run  # noqa: F401
 from lra_chain import settings as small
 
@@ -72,3 +77,33 @@ def test_a_score_carries_the_floors_of_its_own_rows(tmp_path, prepared):  # noqa
     again.mkdir()
     # The same preparation says the same, whatever was fitted before.
     assert host.prepare(parse_settings(small()), 1, b"s" * 16, None, again)["floors"] == below
+
+
+def test_the_tasks_own_scripts_show_the_floors(tmp_path):
+    task = tmp_path / "tasks" / "text"
+    shutil.copytree(REPOSITORY / "tasks" / "design-lra-text-fixed", task, ignore=shutil.ignore_patterns("__pycache__"))
+    metadata = yaml.safe_load((task / "metadata.yaml").read_text())
+    metadata["profiles"]["nano"]["rungs"]["final"]["settings"] = small("text")
+    (task / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    for name in ("raw", "agent", "logs", "scorer/data"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "logs" / "submission.csv").write_text("file\nmodel.py\n")
+    (tmp_path / "logs" / "model.py").write_text(FULL)
+
+    def script(name, *flags, cwd=tmp_path):
+        done = subprocess.run(
+            [sys.executable, task / name, *map(str, flags)],
+            capture_output=True, text=True, cwd=cwd, env={"AIRA_WORKERS_DIR": str(PACKAGE), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    places = ("--global-shared-data-dir", tmp_path / "raw", "--agent-data-mount-dir")
+    script("prepare.py", *places, tmp_path / "agent")
+    shown = json.loads((tmp_path / "agent" / "floors.json").read_text())
+    assert set(shown) == set(NAMES) and all(0 < share <= 1 for share in shown.values())
+    script("evaluate_prepare.py", *places, tmp_path / "scorer" / "data", "--agent-log-dir", tmp_path / "logs")
+    said = script("evaluate.py", "--submission-file", "./data/submission.csv", cwd=tmp_path / "scorer")
+    hidden = json.loads((tmp_path / "scorer" / "data" / "test_with_labels" / "manifest.json").read_text())["floors"]["test"]
+    for name, share in hidden.items():
+        assert f"floor on the same rows, {name}: {share:.4f}" in said.split("--- EVALUATION RESULT ---")[0]
