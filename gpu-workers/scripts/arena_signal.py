@@ -1,13 +1,15 @@
 """What the nano tasks of the Arena can tell apart: floors, baseline, mixers of the library, noise, growth; and what long range is worth.
 
     python3 gpu-workers/scripts/arena_signal.py train [--tasks listops] [--mixers full ssd] [--seeds 101 102] [--control]
+    python3 gpu-workers/scripts/arena_signal.py floors
     python3 gpu-workers/scripts/arena_signal.py growth
     python3 gpu-workers/scripts/arena_signal.py page
 
 `train` runs the judge's own steps (prepare, host-train, host-predict, score; the program as a thread of this process) on the screen
 rung and adds each result to docs/data/arena-signal.json; what is there already, of the same evaluator and settings, is not
 trained again, so that the work can be cut into pieces. Figures are of validation rows. `--control` trains on rows whose windows of
-16 tokens stand in random order: what is left is what can be had without knowing how far apart things stand. `page` writes
+16 tokens stand in random order: what is left is what can be had without knowing how far apart things stand. `floors` measures
+them for tasks of which nothing has been trained. `page` writes
 the tables between the markers of docs/tasks.md and trains nothing.
 """
 
@@ -35,7 +37,8 @@ from aira_design.candidate import import_file  # noqa: E402
 from aira_design.channel import Channel  # noqa: E402
 from aira_design.layout import load, read_predictions, save, write_json  # noqa: E402
 from aira_design.lra import host, loops, mixers  # noqa: E402
-from aira_design.lra.floors import NAMES  # noqa: E402
+from aira_design.lra.data import splits  # noqa: E402
+from aira_design.lra.floors import NAMES, floors  # noqa: E402
 from aira_design.lra.growth import LENGTHS, SUB_QUADRATIC, growth  # noqa: E402
 from aira_design.settings import LraSettings, parse_settings  # noqa: E402
 from aira_design.version import design_version  # noqa: E402
@@ -129,6 +132,15 @@ def train(raw: dict, tasks: List[str], names: List[str], seeds: List[int], contr
                 print(f"{key}: {metrics['accuracy']:.3f}, {metrics['cpu_seconds']:.0f} s", flush=True)
 
 
+def measure_floors(raw: dict, seed: int) -> None:
+    raw["floors"] = {}
+    for task in TASKS:
+        settings, digest = settings_of(task)
+        found = floors(settings.data, splits(settings.data, seed, _SECRET, None))["validation"]
+        raw["floors"][task] = {"settings": digest, "seed": seed, **{name: round(share, 4) for name, share in found.items()}}
+    _write(raw)
+
+
 def measure_growth(raw: dict) -> None:
     for mixer in MIXERS:
         found = growth(import_file(REPOSITORY / "tasks" / "mixers" / f"{mixer}.py", mixer).build, _WIDTH, _HEADS)
@@ -146,7 +158,10 @@ def _task_table(raw: dict, task: str) -> str:
     rows = [one for one in raw["trainings"].values() if one["task"] == task and one["settings"] == digest]
     plain = [one for one in rows if not one["control"]]
     if not plain:
-        return f"**{task}**: nothing has been trained at the present settings."
+        below = raw.get("floors", {}).get(task)
+        known = below and below["settings"] == digest
+        said = ", ".join(f"{name} {below[name]:.3f}" for name in NAMES) if known else "not measured"
+        return f"**{task}**: nothing has been trained at the present settings. Floors: {said}."
     seeds = sorted({one["seed"] for one in plain})
     below = {name: np.mean([one["metrics"][f"floor_{name}"] for one in plain]) for name in NAMES}
     lines = [
@@ -223,6 +238,7 @@ def main() -> None:
     training.add_argument("--mixers", nargs="+", default=MIXERS, choices=MIXERS)
     training.add_argument("--seeds", nargs="+", type=int, default=[101, 102, 103])
     training.add_argument("--control", action="store_true")
+    verbs.add_parser("floors")
     verbs.add_parser("growth")
     verbs.add_parser("page")
     options = parser.parse_args()
@@ -230,6 +246,8 @@ def main() -> None:
     raw = json.loads(RAW.read_text()) if RAW.exists() else {"trainings": {}, "growth": {}}
     if options.verb == "train":
         train(raw, options.tasks, options.mixers, options.seeds, options.control)
+    elif options.verb == "floors":
+        measure_floors(raw, 101)
     elif options.verb == "growth":
         measure_growth(raw)
     else:

@@ -68,6 +68,20 @@ def test_the_floor_of_nano_listops_is_that_of_its_outermost_operator():
     assert 0.4 < found["test"]["shortcut"] < 0.5 and 0.1 < found["test"]["majority"] < 0.15
 
 
+def test_nano_text_cannot_be_read_from_words_clauses_or_shuffled_windows():
+    settings = nano("text")
+    found = splits(settings.data, 1, b"s" * 16, None)
+    assert max(floors(settings.data, found)["test"].values()) < 0.56, "2,000 rows: a standard error of 0.011"
+    texts_read = [bytes((row[0][row[0] > 0] - 1).astype(np.uint8)).decode() for row in found["train"].inputs]
+    marks = [[text.index(mark) for mark in "+-"] for text in texts_read]
+    assert [praise > blame for praise, blame in marks] == found["train"].targets.astype(bool).tolist()
+    for text in texts_read[:500]:
+        clauses = text.split(". ")
+        assert not {"+", "-"} & set(clauses[0] + clauses[-1]) and text.count("+") == text.count("-") == 1
+    apart = np.abs(np.diff(marks, axis=1))
+    assert np.median(apart) > 16, "most pairs stand further apart than a window"
+
+
 def test_a_score_carries_the_floors_of_its_own_rows(tmp_path, prepared):  # noqa: F811
     metrics = run(tmp_path, prepared, FULL)
     below = prepared[1]["floors"]

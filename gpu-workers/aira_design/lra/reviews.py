@@ -1,52 +1,48 @@
 """A stand-in for the IMDb reviews of the Text task: byte texts of this project's own making, two classes.
 
-It is not IMDb, and scores on it say nothing about IMDb. It asks for the same steps at a smaller scale: read words from
-bytes, notice that a negation turns the word after it, and sum evidence over the whole text. The class is whether more
-was praised than blamed; neutral clauses in between carry no evidence.
+It is not IMDb, and scores on it say nothing about IMDb. A review is clauses, one of which praises (`cast +`) and one of which blames
+(`plot -`); the class is whether it turns to praise, which is whether praise comes after blame. All other clauses are neutral, and
+the first and the last clause are. So every review holds the same evidence, and what counts is an order over a distance:
+
+- no bag of bytes or words, and no clause alone, says more than chance;
+- where windows are shuffled, nothing is left but pairs that happen to share a window.
 """
 
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 
-_PRAISE = (
-    "warm", "sharp", "moving", "clever", "graceful", "honest", "funny", "tender", "bold", "vivid", "fresh", "superb",
-)  # fmt: skip
-_BLAME = (
-    "dull", "clumsy", "hollow", "tired", "noisy", "shallow", "dreary", "stale", "muddled", "wooden", "bland", "awful",
-)  # fmt: skip
-_PARTS = ("plot", "cast", "music", "script", "pacing", "ending", "camera", "dialogue", "humour", "lead", "mood", "sets")
+_PARTS = ("plot", "cast", "music", "script", "pacing", "ending", "camera", "humour", "lead", "mood", "sets")
 _NEUTRAL = (
-    "it runs for two hours", "we saw it on a friday", "the story starts in a harbour", "it was shot in autumn",
-    "there is a train in it", "the sequel is announced", "a river crosses the town", "the poster is blue",
+    "it rains", "we left", "a long day", "by a river", "it is late", "we saw it on a friday", "it was shot in autumn",
+    "there is a train in it", "the poster is blue", "it runs for two hours",
 )  # fmt: skip
-_NEGATIONS = ("not", "never", "hardly")
-_NEGATED, _NEUTRAL_SHARE = 0.3, 0.25
+_LEAST_LENGTH = 48
+_LEAST_NEUTRAL = 3  # one in front, one behind, one more to stand between
 
 
 def review(rng: np.random.Generator, length: int) -> Tuple[Tuple[bytes], int]:
-    """Return ((text,), class) with at most `length` bytes, cut at the end of a clause; 1 is praise."""
+    """Return ((text,), class) with at most `length` bytes, at least 48, cut at the end of a clause; 1 turns to praise."""
+    if length < _LEAST_LENGTH:
+        raise ValueError(f"a review needs {_LEAST_LENGTH} bytes; it may have {length}")
     label = int(rng.integers(2))
     while True:
+        room = int(rng.integers(length // 2, length + 1))
+        verdicts = [f"{_pick(rng, _PARTS)} {mark}" for mark in ("-+" if label else "+-")]
         clauses: List[str] = []
-        room, balance = int(rng.integers(length // 2, length + 1)), 0
+        size = sum(map(len, verdicts)) + 2
         while True:
-            clause, weight = _clause(rng, label)
-            if room < len(clause) + 2:
+            clause = _pick(rng, _NEUTRAL)
+            size += len(clause) + 2
+            if size > room:
                 break
             clauses.append(clause)
-            room -= len(clause) + 2
-            balance += weight
-        if balance != 0:
-            return (". ".join(clauses).encode(),), int(balance > 0)
+        if len(clauses) >= _LEAST_NEUTRAL:
+            first, second = sorted(rng.integers(1, len(clauses), 2).tolist())
+            clauses.insert(second, verdicts[1])
+            clauses.insert(first, verdicts[0])
+            return (". ".join(clauses).encode(),), label
 
 
-def _clause(rng: np.random.Generator, label: int) -> Tuple[str, int]:
-    """One clause and its evidence; two of three that have any speak for `label`."""
-    if rng.random() < _NEUTRAL_SHARE:
-        return str(rng.choice(_NEUTRAL)), 0
-    praises = (rng.random() < 2 / 3) == (label == 1)
-    negated = rng.random() < _NEGATED
-    word = str(rng.choice(_PRAISE if praises != negated else _BLAME))
-    verb = f"is {rng.choice(_NEGATIONS)}" if negated else "is"
-    return f"the {rng.choice(_PARTS)} {verb} {word}", 1 if praises else -1
+def _pick(rng: np.random.Generator, among: Sequence[str]) -> str:
+    return among[int(rng.integers(len(among)))]
