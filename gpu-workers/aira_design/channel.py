@@ -114,6 +114,10 @@ class Channel:
         if not set(shapes) <= set(found) or any(taken.get(name) != each for name, each in found.items()):
             raise self._broke(f"the arrays of {kind!r} are not of the expected names, types and shapes")
 
+    def within(self, seconds: float) -> None:
+        """From now on `seconds` bound each message."""
+        self._seconds = seconds
+
     def close(self) -> None:
         self._socket.close()
 

@@ -5,13 +5,15 @@ more. Without a path, for scripts run by hand, the program is a child of this pr
 """
 
 import os
+import select
 import socket
+import struct
 import subprocess
 import sys
 import typing
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, List, Mapping, Optional
+from typing import Callable, Iterator, List, Mapping, Optional
 
 from .channel import Channel, Message, PeerSilent, Shapes, payload_bytes
 from .failures import CandidateFailure, Reason
@@ -27,8 +29,17 @@ _FAILED = "failed"
 _MOST_MESSAGE = 2_000
 
 
+class ProgramChannel(Channel):
+    """A channel to a program whose end can be waited for: a program that hangs up may go on."""
+
+    def __init__(self, connected: socket.socket, seconds: float, ended: Callable[[float], bool]) -> None:
+        super().__init__(connected, seconds)
+        self.ended = ended
+        """Waits so many seconds at most; whether all processes of the program are gone."""
+
+
 @contextmanager
-def program(path: Optional[Path], arguments: List[str], seconds: float) -> Iterator[Channel]:
+def program(path: Optional[Path], arguments: List[str], seconds: float) -> Iterator[ProgramChannel]:
     """The program's channel: of whatever connects to `path`, or of a child that runs `aira_design` with `arguments`.
 
     `seconds` bounds each message, and how long a child may go on once it has hung up. Raises PeerSilent when nothing connects.
@@ -37,17 +48,31 @@ def program(path: Optional[Path], arguments: List[str], seconds: float) -> Itera
         with _child(arguments, seconds) as channel:
             yield channel
         return
-    channel = Channel(_accept(path), seconds)
+    connected = _accept(path)
+    launcher = os.pidfd_open(_process_of(connected))
+    channel = ProgramChannel(connected, seconds, lambda most: _is_over(launcher, most))
     try:
         yield channel
     finally:
         channel.close()
+        os.close(launcher)
 
 
 def host(descriptor: int) -> Channel:
     """The program's end. It waits without end: its own end is the sandbox's affair."""
     os.set_inheritable(descriptor, False)
     return Channel(socket.socket(fileno=descriptor), None)
+
+
+def _process_of(connected: socket.socket) -> int:
+    """Who has connected, as the kernel says: the launcher, which ends after the program (L6 of launcher.py)."""
+    return struct.unpack("iII", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII")))[0]
+
+
+def _is_over(process: int, seconds: float) -> bool:
+    poller = select.poll()
+    poller.register(process, select.POLLIN)
+    return bool(poller.poll(max(0.0, seconds) * 1000))
 
 
 def _accept(path: Path) -> socket.socket:
@@ -66,7 +91,7 @@ def _accept(path: Path) -> socket.socket:
 
 
 @contextmanager
-def _child(arguments: List[str], seconds: float) -> Iterator[Channel]:
+def _child(arguments: List[str], seconds: float) -> Iterator[ProgramChannel]:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "aira_design", *arguments, "--channel", str(theirs.fileno())]
     # Its output must not mix with this process's result. It speaks over the channel.
@@ -75,7 +100,13 @@ def _child(arguments: List[str], seconds: float) -> Iterator[Channel]:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
     )  # fmt: skip
     theirs.close()
-    channel = Channel(ours, seconds)
+
+    def ended(most: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            started.wait(max(0.0, most))
+        return started.returncode is not None
+
+    channel = ProgramChannel(ours, seconds, ended)
     try:
         yield channel
         channel.close()

@@ -123,7 +123,7 @@ class TextData:
     `train_bytes` of text are for training; `validation_rows` and `test_rows` rows of `length` tokens are hidden, and at
     `asked_per_row` positions of each the next token is asked for, `rows_at_once` rows side by side. `document_bytes` is
     the longest generated document. vocabulary 257 is bytes and a begin-of-text mark; above, byte pair encoding learned
-    from the training text.
+    from the training text. `packing` is how documents become rows (autoresearch/packing.py).
     """
 
     corpus: str
@@ -135,6 +135,7 @@ class TextData:
     vocabulary: int
     asked_per_row: int
     rows_at_once: int
+    packing: Literal["in-order", "best-fit"]
 
     def __post_init__(self) -> None:
         positive(self, "train_bytes", "document_bytes", "validation_rows", "test_rows", "length", "rows_at_once")

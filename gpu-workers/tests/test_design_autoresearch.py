@@ -13,16 +13,19 @@ import sys
 import threading
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from conftest import REPOSITORY
 
 from aira_design import peer
-from aira_design.autoresearch import host, lab, loops, steps
+from aira_design.autoresearch import flops, host, lab, loops, steps
 from aira_design.autoresearch.asking import ask
 from aira_design.autoresearch.batches import TrainingText
+from aira_design.autoresearch.packing import WAITING, Packer
 from aira_design.autoresearch.reference import Gauge
 from aira_design.autoresearch.rows import pack, positions
 from aira_design.autoresearch.serving import Served, serve
@@ -46,12 +49,16 @@ def settings(vocabulary=257, **data):
     return parse_settings(value)
 
 
-def both(trusted, untrusted):
-    """Run the two ends of a channel; return what the trusted one returns, or raise what either raises."""
-    ours, theirs = (Channel(end, 20.0) for end in socket.socketpair())
+def both(trusted, untrusted, goes_on=False):
+    """Run the two ends of a channel; return what the trusted one returns, or raise what either raises.
+
+    goes_on: the program does not end within the time that is waited for.
+    """
+    one, other = socket.socketpair()
+    ours, theirs = peer.ProgramChannel(one, 20.0, lambda seconds: not goes_on), Channel(other, 20.0)
     problems = []
 
-    def other():
+    def program():
         try:
             untrusted(theirs)
         except Exception as error:
@@ -59,7 +66,7 @@ def both(trusted, untrusted):
         finally:
             theirs.close()
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=program)
     thread.start()
     try:
         found = trusted(ours)
@@ -75,10 +82,50 @@ def both(trusted, untrusted):
 
 
 def test_rows_are_whole_documents_behind_marks():
-    packed = pack(iter([b"abc", b"defgh", b"ijklmnopq"]), Tokenizer([]), 2, 6)
+    packed = pack(iter([b"abc", b"defgh", b"ijklmnopq"]), Tokenizer([]), 2, 6, "in-order")
     assert packed.tolist() == [[BEGIN, 98, 99, 100, BEGIN, 101], [BEGIN, 106, 107, 108, 109, 110]]
     with pytest.raises(ValueError, match="fills 1 rows of 6 tokens; 2 are wanted"):
-        pack(iter([b"abc", b"defgh"]), Tokenizer([]), 2, 6)
+        pack(iter([b"abc", b"defgh"]), Tokenizer([]), 2, 6, "in-order")
+
+
+def packed_by_a_plain_search(documents, rows, width):
+    """The published rule written down as it is said: look through all that wait."""
+    waiting, coming, packed = [], iter(documents), []
+    for _ in range(rows):
+        row = []
+        while len(row) < width:
+            waiting += islice(coming, WAITING - len(waiting))
+            room = width - len(row)
+            fitting = [one for one in waiting if 1 + len(one) <= room]
+            chosen = max(fitting, key=len) if fitting else min(waiting, key=len)
+            waiting.pop(next(place for place, one in enumerate(waiting) if one is chosen))
+            row += [BEGIN, *chosen][:room]
+        packed.append(row)
+    return packed
+
+
+class TestBestFit:
+    def test_is_the_published_rule(self):
+        rng = np.random.default_rng(0)
+        documents = [rng.integers(1, 257, rng.integers(1, 60)).astype(np.uint16) for _ in range(4000)]
+        packer, rows = Packer(iter(documents), "best-fit"), np.zeros((60, 64), dtype=np.uint16)
+        assert all([packer.fill(row) for row in rows])
+        assert rows.tolist() == packed_by_a_plain_search(documents, 60, 64)
+
+    def test_cuts_fewer_documents_than_taking_them_as_they_come(self):
+        """Documents of one letter each and a last letter of their own: that is missing where one was cut."""
+        rng, lost = np.random.default_rng(1), {}
+        documents = [np.append(np.ones(rng.integers(1, 60), np.uint16), np.uint16(2)) for _ in range(4000)]
+        for packing in ("in-order", "best-fit"):
+            packer, rows = Packer(iter(documents), packing), np.zeros((100, 64), dtype=np.uint16)
+            assert all([packer.fill(row) for row in rows]) and (rows[:, 0] == BEGIN).all()
+            lost[packing] = int((rows == BEGIN).sum() - (rows == 2).sum())
+        assert lost["in-order"] > 90 and lost["best-fit"] < 0.6 * lost["in-order"]
+
+    def test_ends_with_the_documents(self):
+        packer, row = Packer(iter([np.ones(3, np.uint16), np.ones(9, np.uint16)]), "best-fit"), np.zeros(6, dtype=np.uint16)
+        assert packer.fill(row) and row.tolist() == [BEGIN, 1, 1, 1, BEGIN, 1]
+        assert not packer.fill(row)
 
 
 def test_positions_are_drawn_per_group_and_ascend():
@@ -90,10 +137,12 @@ def test_positions_are_drawn_per_group_and_ascend():
     assert (everything == np.arange(40)).all()
 
 
-class TestServing:
-    TEXT = (np.arange(1, 200, dtype=np.uint16), np.array([0, 50, 120, 199]))
+def text(seed):
+    return TrainingText(np.arange(1, 200, dtype=np.uint16), np.array([0, 50, 120, 199]), seed, "in-order")
 
-    def serve(self, requests, tokens=1000, seconds=10.0, clock=lambda: 0.0):
+
+class TestServing:
+    def serve(self, requests, tokens=1000, seconds=10.0, clock=lambda: 0.0, goes_on=False):
         """What a program gets that asks for these batches one after the other."""
         answers = []
 
@@ -104,7 +153,7 @@ class TestServing:
                 answers.append(None if answer.kind == "spent" else answer.arrays["rows"])
 
         budget = ScriptBudget(tokens=tokens, seconds=seconds, flops=1.0, reference_costs=0)
-        served = both(lambda channel: serve(budget, TrainingText(*self.TEXT, 1), channel, lambda: 0.0, clock), program)
+        served = both(lambda channel: serve(budget, text(1), channel, lambda: 0.0, 5.0, clock), program, goes_on)
         return served, answers
 
     def test_no_more_tokens_than_the_budget_are_served_whatever_is_asked_for(self):
@@ -116,14 +165,50 @@ class TestServing:
         assert self.serve([(1, 1)] * 1200)[0] == Served(1000, 1000)
 
     def test_nothing_is_served_after_the_time_by_the_hosts_clock(self):
-        times = iter([100.0, 104.0, 109.9, 110.0, 105.0])
-        served, answers = self.serve([(1, 10)] * 5, clock=lambda: next(times))
-        assert served == Served(30, 3) and answers[3] is None and answers[4] is None
+        now = [100.0]
+        answers = []
+
+        def program(channel):
+            for later in (100.0, 104.0, 109.9, 110.0, 105.0):
+                now[0] = later
+                channel.send("want", {"rows": 1, "length": 10})
+                answers.append(channel.receive(1 << 20).kind)
+
+        budget = ScriptBudget(tokens=1000, seconds=10.0, flops=1.0, reference_costs=0)
+        served = both(lambda channel: serve(budget, text(1), channel, lambda: 0.0, 5.0, lambda: now[0]), program)
+        assert served == Served(30, 3) and answers == ["batch"] * 3 + ["spent"] * 2
+
+    def test_who_hangs_up_and_goes_on_has_no_score(self):
+        assert self.serve([(1, 10)])[0] == Served(10, 1)
+        with pytest.raises(CandidateFailure, match=r"more than 5.0 s after its 10 s") as caught:
+            self.serve([(1, 10)], goes_on=True)
+        assert caught.value.reason == "tampered"
+
+    def test_who_goes_on_without_a_word_has_no_score(self):
+        """The time of saving is over while the line is still open."""
+        waits = threading.Event()
+
+        def program(channel):
+            channel.send("want", {"rows": 1, "length": 10})
+            channel.receive(1 << 20)
+            assert waits.wait(20.0)
+
+        budget = ScriptBudget(tokens=1000, seconds=0.1, flops=1.0, reference_costs=0)
+
+        def host(channel):
+            try:
+                return serve(budget, text(1), channel, lambda: 0.0, 0.1)
+            finally:
+                waits.set()
+
+        with pytest.raises(CandidateFailure, match="went on") as caught:
+            both(host, program)
+        assert caught.value.reason == "tampered"
 
     def test_rows_are_documents_in_an_order_that_the_seed_decides(self):
         _, [first] = self.serve([(4, 30)])
-        assert np.array_equal(first, TrainingText(*self.TEXT, 1).rows(4, 31)) and (first[:, 0] == BEGIN).all()
-        assert not np.array_equal(first, TrainingText(*self.TEXT, 2).rows(4, 31))
+        assert np.array_equal(first, text(1).rows(4, 31)) and (first[:, 0] == BEGIN).all()
+        assert not np.array_equal(first, text(2).rows(4, 31))
 
     @pytest.mark.parametrize(
         "fields", [{}, {"rows": 1}, {"rows": 0, "length": 1}, {"rows": -1, "length": -5}, {"rows": True, "length": 1},
@@ -133,9 +218,48 @@ class TestServing:
         budget = ScriptBudget(tokens=1000, seconds=1.0, flops=1.0, reference_costs=0)
         with pytest.raises(CandidateFailure):
             both(
-                lambda channel: serve(budget, TrainingText(*self.TEXT, 1), channel, lambda: 0.0),
+                lambda channel: serve(budget, text(1), channel, lambda: 0.0, 5.0),
                 lambda channel: channel.send("want", fields),
             )
+
+
+class TestFlops:
+    def test_a_weight_that_is_used_ten_times_costs_ten_times(self):
+        class Tied(torch.nn.Module):
+            def __init__(self, turns):
+                super().__init__()
+                self.table, self.inner, self.head = torch.nn.Embedding(257, 8), torch.nn.Linear(8, 8), torch.nn.Linear(8, 257)
+                self.turns = turns
+
+            def forward(self, tokens):
+                x = self.table(tokens)
+                for _ in range(self.turns):
+                    x = x + self.inner(x)
+                return self.head(x)
+
+        on = torch.device("cpu")
+        for turns in (1, 10):
+            assert flops.flops_per_token(Tied(turns), 40, on) == 6 * (8 * 257 + turns * 64)
+
+    def test_leaves_neither_gradients_nor_a_trace_in_chance(self):
+        model = torch.nn.Sequential(torch.nn.Embedding(257, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 257))
+        torch.manual_seed(0)
+        flops.flops_per_token(model, 40, torch.device("cpu"))
+        after = torch.rand(1)
+        torch.manual_seed(0)
+        assert torch.equal(after, torch.rand(1)) and all(one.grad is None for one in model.parameters())
+
+    @pytest.mark.parametrize("groups", [1, 8])
+    def test_counts_convolutions_by_their_filters(self, groups):
+        conv, x = torch.nn.Conv1d(8, 8, 3, groups=groups, padding=1), torch.randn(2, 8, 10, requires_grad=True)
+        assert flops.flops_of(lambda: conv(x).sum().backward()) == 3 * 2 * (2 * 8 * 10) * (8 // groups * 3)
+
+    def test_counts_batched_products_and_fused_attention(self):
+        q = torch.randn(2, 4, 16, 8, requires_grad=True)
+        assert flops.flops_of(lambda: q @ q.transpose(2, 3)) == 2 * (2 * 4 * 16 * 16) * 8
+        fused = getattr(torch.nn.functional, "scaled_dot_product_attention", None)
+        if fused is not None:
+            assert flops.flops_of(lambda: fused(q, q, q, is_causal=True).sum().backward()) == 7 * 2 * (2 * 4 * 16 * 16) * 8
 
 
 def test_the_gauge_follows_the_machine_but_not_without_end():
@@ -221,8 +345,13 @@ class TestAsking:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    out = tmp_path_factory.mktemp("prepared")
-    return out, host.prepare(settings(), 1, b"s" * 16, None, out)
+    return prepare(settings(), tmp_path_factory.mktemp("prepared"))
+
+
+def prepare(parsed, out):
+    manifest = host.prepare(parsed, 1, b"s" * 16, None, out)
+    write_json(out / "manifest.json", manifest)
+    return out, manifest
 
 
 def run(tmp_path, prepared, source, monkeypatch, parsed=None):
@@ -285,8 +414,7 @@ def test_bits_per_byte_follow_their_definition(tmp_path, prepared, monkeypatch):
     assert even["val_bpb"] == pytest.approx(math.log2(257)) and even["nats_per_token"] == pytest.approx(math.log(257))
     # Pairs of bytes: fewer tokens for the same bytes, and the score is per byte.
     parsed, out = settings(300), tmp_path / "pairs"
-    manifest = host.prepare(parsed, 1, None, None, out)
-    found = run(tmp_path, (out, manifest), script("torch.zeros(*tokens.shape, V)"), monkeypatch, parsed)
+    found = run(tmp_path, prepare(parsed, out), script("torch.zeros(*tokens.shape, V)"), monkeypatch, parsed)
     assert found["val_bpb"] == pytest.approx(found["tokens"] * math.log2(300) / found["bytes"])
     assert found["bytes"] > 1.2 * found["tokens"]
 
@@ -338,22 +466,27 @@ def test_a_script_may_use_less_and_is_told_how_far_it_is(tmp_path, prepared, mon
 
 def test_a_host_of_the_lab_is_not_ended_by_what_is_meant_for_the_lab(tmp_path, prepared):
     """Ctrl-C reaches the whole foreground group, and a training that is under way is to end by itself."""
-    out, manifest = prepared
-    write_json(tmp_path / "manifest.json", manifest)
+    out, _ = prepared
     write_json(tmp_path / "settings.json", dataclasses.asdict(settings()))
     place = tmp_path / "socket"
-    flags = {"seed": 1, "train": out / "train", "manifest": tmp_path / "manifest.json", "settings": tmp_path / "settings.json",
+    flags = {"seed": 1, "train": out / "train", "manifest": out / "manifest.json", "settings": tmp_path / "settings.json",
              "candidate": tmp_path, "out": tmp_path / "out", "socket": place}  # fmt: skip
     command = [sys.executable, "-m", "aira_design", "host-train", *(f"--{name}={value}" for name, value in flags.items())]
     where = {**os.environ, "PYTHONPATH": str(REPOSITORY / "gpu-workers")}
+    # A process of its own, since the host waits for its end: asks when it is told to.
+    program = (
+        "import socket, sys\nfrom aira_design.channel import Channel\n"
+        "theirs = socket.socket(socket.AF_UNIX); theirs.connect(sys.argv[1]); print('connected', flush=True); input()\n"
+        "channel = Channel(theirs, 60.0); channel.send('want', {'rows': 2, 'length': 8})\n"
+        "print(channel.receive(1 << 10).arrays['rows'].shape)\n"
+    )
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=where) as started:
         assert started.stdout.readline() == f"{peer.LISTENING}\n"
-        with socket.socket(socket.AF_UNIX) as theirs:
-            theirs.connect(str(place))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", program, str(place)], text=True, env=where, **pipes) as asking:
+            assert asking.stdout.readline() == "connected\n"
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 started.send_signal(number)
-            channel = Channel(theirs, 60.0)
-            channel.send("want", {"rows": 2, "length": 8})
-            assert channel.receive(1 << 10).arrays["rows"].shape == (2, 9)
+            assert asking.communicate("now\n", 60)[0] == "(2, 9)\n"
         told = json.loads(started.stdout.read())
     assert told["status"] == "ok" and told["served"] == {"tokens": 16, "batches": 1} and started.returncode == 0

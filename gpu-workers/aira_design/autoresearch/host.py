@@ -3,8 +3,9 @@
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def prepare(
     splits = {}
     for split in SPLITS:
         count = data.validation_rows if split == "validation" else data.test_rows
-        rows = pack(documents(data, split, seed, secret, root), tokens, count, data.length + 1)
+        rows = pack(documents(data, split, seed, secret, root), tokens, count, data.length + 1, data.packing)
         rng = stream(f"autoresearch-{split}-positions", seed, secret)
         asked = positions(data, count, rng)
         first = group_size(count, len(asked))
@@ -43,14 +44,18 @@ def prepare(
         write_json(out / split / "sizes.json", {"rows": count, "asked_per_row": data.asked_per_row})
         # The budget's time of a prediction is that of the validation split.
         splits[split] = {"share": count / data.validation_rows}
-    return {"splits": splits, "state": [STATE], "start": _start_seconds() if settings.script.reference_costs else 0.0}
+    start, start_wall = _start_seconds()
+    return {"splits": splits, "state": [STATE], "start": start, "start_wall": start_wall}
 
 
-def _start_seconds() -> float:
-    """Processor seconds of a Python that imports what every script imports."""
-    before = _children()
-    subprocess.run([sys.executable, "-c", "import numpy, torch"], check=True, stdin=subprocess.DEVNULL)
-    return _children() - before
+_START = "import numpy, torch; torch.zeros(1, device='cuda' if torch.cuda.is_available() else 'cpu')"
+
+
+def _start_seconds() -> Tuple[float, float]:
+    """Processor and wall-clock seconds of a Python that imports what every script imports, and begins to use the device."""
+    used, began = _children(), time.monotonic()
+    subprocess.run([sys.executable, "-c", _START], check=True, stdin=subprocess.DEVNULL)
+    return _children() - used, time.monotonic() - began
 
 
 def _children() -> float:

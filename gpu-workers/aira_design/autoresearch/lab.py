@@ -18,6 +18,9 @@ from aira_workers.text.tokenizers import BEGIN
 
 from ..channel import Channel
 from ..settings import AutoresearchSettings
+from . import flops
+
+flops_of = flops.flops_of
 
 MAX_SEQ_LEN = 0
 VOCAB_SIZE = 0
@@ -106,9 +109,8 @@ def make_dataloader(batch: int, length: int = 0, tokens: float = 0) -> Batches:
 
 
 def flops_per_token(model: nn.Module) -> float:
-    """6 per weight that multiplies: all parameters of two or more dimensions that are no embedding table."""
-    tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
-    return 6.0 * sum(one.numel() for one in model.parameters() if one.dim() > 1 and id(one) not in tables)
+    """What training `model`, from tokens (batch, time) to logits, costs per token of a row of MAX_SEQ_LEN, as torch runs it."""
+    return flops.flops_per_token(model, MAX_SEQ_LEN, DEVICE)
 
 
 def _cpu_seconds() -> float:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..channel import Channel
 from ..layout import load, read_json
+from ..peer import ProgramChannel
 from ..settings import AutoresearchSettings
 from .asking import ask
 from .batches import TrainingText
@@ -11,24 +12,27 @@ from .reference import Gauge, Reference
 from .serving import serve
 
 _START_UPS = 2.0
-"""Processor time of starting, times what it took when it was measured: the files are not always in memory."""
+"""Time of starting, times what it took when it was measured: the files are not always in memory."""
 
 
 def train(
-    settings: AutoresearchSettings, seed: int, data: Path, manifest: Path, candidate: Path, channel: Channel, out: Path, device: str
+    settings: AutoresearchSettings, seed: int, data: Path, manifest: Path, candidate: Path, channel: ProgramChannel, out: Path, device: str
 ) -> dict:
-    """Serve the program until it hangs up. Raises CandidateFailure, ChannelError.
+    """Serve the program until it has ended. Raises CandidateFailure, ChannelError.
 
     Returns what it got and, where processor time bounds it, how much of that it has: `start` for each process that the
     evaluator starts, `work` for training and one prediction together.
     """
-    text, script = TrainingText(load(data, "tokens"), load(data, "documents"), seed), settings.script
+    text, script = TrainingText(load(data, "tokens"), load(data, "documents"), seed, settings.data.packing), settings.script
+    measured = read_json(manifest)
+    # To save a model and to end takes less than to start; a busy disk is slower.
+    ending = _START_UPS * measured["start_wall"]
     if script.reference_costs == 0:
-        return {"served": serve(script, text, channel, lambda: 0.0)._asdict()}
+        return {"served": serve(script, text, channel, lambda: 0.0, ending)._asdict()}
     gauge = Gauge(Reference(settings.data).step)
-    start = _START_UPS * read_json(manifest)["start"]
+    start = _START_UPS * measured["start"]
     work = lambda: script.reference_costs * script.tokens * gauge.token_seconds()  # noqa: E731
-    served = serve(script, text, channel, lambda: start + work())
+    served = serve(script, text, channel, lambda: start + work(), ending)
     return {"served": served._asdict(), "processor": {"start": start, "work": work()}}
 
 

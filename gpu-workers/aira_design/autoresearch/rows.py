@@ -1,22 +1,20 @@
-"""From documents to rows of tokens, and the positions that are asked for.
+"""Documents, the tokens they are spelled in, hidden rows of them, and the positions that are asked for."""
 
-Every row is a begin-of-text mark and whole documents, each behind such a mark; the last document is cut off to fill the
-row, as in the published loader.
-"""
-
-from itertools import islice
+from itertools import accumulate
 from pathlib import Path
 from typing import Iterator, List, Optional
 
 import numpy as np
 
 from aira_workers.text import shards, stories
-from aira_workers.text.tokenizers import BEGIN, Tokenizer, learn
+from aira_workers.text.tokenizers import Tokenizer, learn
 
 from ..randomness import stream
 from ..settings import GENERATED_CORPUS, TextData
+from .packing import Packer
 
-_LEARN_FROM_BYTES = 50_000_000
+_LEARN_FROM_BYTES, _LEARN_FROM_EACH = 1_000_000_000, 10_000
+"""The published tokenizer's text, and how much of one document it may be."""
 
 
 def documents(data: TextData, split: str, seed: int, secret: Optional[bytes], root: Optional[Path]) -> Iterator[bytes]:
@@ -39,27 +37,23 @@ def training_text(data: TextData, found: Iterator[bytes]) -> List[bytes]:
 
 
 def tokenizer(data: TextData, texts: List[bytes]) -> Tokenizer:
-    """Plain bytes, or pairs learned from the first 50 MB of the training text."""
-    most = max(1, _LEARN_FROM_BYTES * len(texts) // max(1, sum(map(len, texts))))
-    found = learn(islice(texts, most), data.vocabulary)
+    """Plain bytes, or pairs learned from the first 1e9 bytes of the training text, as published."""
+    ends = accumulate(min(len(one), _LEARN_FROM_EACH) for one in texts)
+    short = (one[:_LEARN_FROM_EACH] for one, end in zip(texts, ends) if end <= _LEARN_FROM_BYTES)
+    found = learn(short, data.vocabulary)
     if found.vocabulary != data.vocabulary:
         raise ValueError(f"the training text holds only {found.vocabulary} of {data.vocabulary} tokens; give more text")
     return found
 
 
-def pack(texts: Iterator[bytes], tokens: Tokenizer, rows: int, width: int) -> np.ndarray:
+def pack(texts: Iterator[bytes], tokens: Tokenizer, rows: int, width: int, packing: str) -> np.ndarray:
     """(rows, width) uint16. Raises ValueError when the documents do not fill the rows."""
     packed = np.zeros((rows, width), dtype=np.uint16)
-    row, used = 0, 0
-    for one in texts:
-        ids = np.concatenate([[BEGIN], tokens.encode(one)])[: width - used]
-        packed[row, used : used + len(ids)] = ids
-        used += len(ids)
-        if used == width:
-            row, used = row + 1, 0
-            if row == rows:
-                return packed
-    raise ValueError(f"the hidden text fills {row} rows of {width} tokens; {rows} are wanted")
+    packer = Packer(map(tokens.encode, texts), packing)
+    for full, row in enumerate(packed):
+        if not packer.fill(row):
+            raise ValueError(f"the hidden text fills {full} rows of {width} tokens; {rows} are wanted")
+    return packed
 
 
 def positions(data: TextData, rows: int, rng: np.random.Generator) -> np.ndarray:

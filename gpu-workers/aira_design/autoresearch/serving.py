@@ -5,7 +5,9 @@ measures; what the program does with a batch.
 
   F1  No more than `tokens` tokens are served, counted here; the first request that does not fit ends the serving for good.
   F2  Nothing is served later than `seconds` after the first batch, by this process's clock.
-  F3  The rows depend on the seed and on the sizes asked for, and on nothing else that the program says.
+  F3  The program is gone, all its processes, `seconds` and `ending` after the first batch, by the same clock: whatever it does
+      with batches that it kept. What is before the first batch is bounded by the sandbox's own limit.
+  F4  The rows depend on the seed and on the sizes asked for, and on nothing else that the program says.
 
 Messages: the program sends `want {rows, length}`; the answer is `batch {seconds, cpu_seconds}`, how long ago the first batch was
 and how much processor time the whole may take, with the array `rows` (rows, length + 1) u16; or `spent`.
@@ -14,8 +16,9 @@ and how much processor time the whole may take, with the array `rows` (rows, len
 import time
 from typing import Callable, NamedTuple
 
-from ..channel import Channel, Message, PeerGone
+from ..channel import Message, PeerGone, PeerSilent
 from ..failures import CandidateFailure
+from ..peer import ProgramChannel
 from ..settings import ScriptBudget
 from .batches import TrainingText
 
@@ -31,14 +34,21 @@ class Served(NamedTuple):
 def serve(
     budget: ScriptBudget,
     text: TrainingText,
-    channel: Channel,
+    channel: ProgramChannel,
     cpu_seconds: Callable[[], float],
+    ending: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Served:
-    """Answer requests until the program hangs up. Raises CandidateFailure."""
+    """Answer requests until the program has ended. `ending`: seconds that saving may take. Raises CandidateFailure."""
     tokens, batches, began, spent = 0, 0, None, False
+
+    def left() -> float:
+        return budget.seconds + ending - (clock() - began)
+
     try:
         while True:
+            if began is not None:
+                channel.within(left())
             rows, length = _sizes(channel.receive())
             now = clock()
             began = now if began is None else began
@@ -50,8 +60,15 @@ def serve(
             tokens, batches = tokens + rows * length, batches + 1
             told = {"seconds": elapsed, "cpu_seconds": cpu_seconds()}
             channel.send("batch", told, {"rows": text.rows(rows, length + 1)})
+    except PeerSilent:
+        if began is None:
+            raise
+        over = True
     except PeerGone:
-        return Served(tokens, batches)
+        over = began is not None and not channel.ended(left())
+    if over:
+        raise CandidateFailure("tampered", f"the training went on for more than {ending:.1f} s after its {budget.seconds:g} s")
+    return Served(tokens, batches)
 
 
 def _sizes(message: Message) -> "tuple[int, int]":

@@ -11,7 +11,7 @@ export const tinyText = {
   family: 'autoresearch',
   data: {
     ...{ corpus: 'stories', train_bytes: 20_000, document_bytes: 80, validation_rows: 32, test_rows: 32 },
-    ...{ length: 32, vocabulary: 257, asked_per_row: 8, rows_at_once: 32 },
+    ...{ length: 32, vocabulary: 257, asked_per_row: 8, rows_at_once: 32, packing: 'in-order' },
   },
   script: { tokens: 10_240, seconds: 60, flops: 1e12, reference_costs: 0 },
   probes: 8,
