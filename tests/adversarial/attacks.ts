@@ -10,6 +10,8 @@ export interface Attack {
   readonly endings: readonly Ending[];
   /** Limits other than the tiny ones. */
   readonly budget?: Readonly<Partial<Record<'seconds' | 'cpu_seconds' | 'memory_mb' | 'predict_seconds', number>>>;
+  /** In the world where a few batches are served and much is to be gained by going over them again. */
+  readonly fewBatches?: true;
   /** What is served, and times what the reference costs, other than the tiny ones. */
   readonly script?: Readonly<Partial<Record<'tokens' | 'seconds' | 'reference_costs', number>>>;
   /** Which task of the Long Range Arena it answers without a model, and the accuracy that it has to stay below. */
@@ -19,7 +21,9 @@ export interface Attack {
 }
 
 /** Processor time is bounded by what the reference costs, as in the nano profile. */
-const measured = { reference_costs: 1.5 };
+const measured = { endings: ['over-budget'], fewBatches: true, script: { reference_costs: 1.5 } } as const;
+/** Wall-clock time bounds a training, as where a GPU trains. */
+const timed = { endings: ['tampered'], fewBatches: true, script: { seconds: 2 } } as const;
 
 /** Malicious submissions. Groups are those of docs/sandbox.md. */
 export const attacks: readonly Attack[] = [
@@ -57,16 +61,21 @@ export const attacks: readonly Attack[] = [
   { name: 'too_many_parameters', endings: ['toobig'] },
   { name: 'parameters_in_a_buffer', endings: ['invalid'] },
 
-  // To train more than the budget allows. The honest script takes 10,240 tokens and a fifth of a second.
+  // To train more than the budget allows. The honest script takes a fifth of a second.
   { name: 'ask_for_more_batches', endings: ['same score'] },
   { name: 'ask_after_the_time', endings: ['same score'], script: { tokens: 1e6, seconds: 5 } },
   { name: 'forged_counters', endings: ['same score'] },
-  { name: 'own_budget_check', endings: ['over-budget'], script: measured, short: true },
-  { name: 'passes_over_kept_batches', endings: ['over-budget'], script: measured },
-  { name: 'passes_in_children', endings: ['over-budget'], script: measured },
-  { name: 'passes_in_threads', endings: ['over-budget'], script: measured },
-  { name: 'passes_with_a_stopped_clock', endings: ['over-budget'], script: measured },
-  { name: 'train_in_the_prediction', endings: ['over-budget'], script: measured },
+  { name: 'own_budget_check', ...measured, short: true },
+  { name: 'passes_over_kept_batches', ...measured },
+  { name: 'loop_over_each_batch', ...measured },
+  { name: 'passes_in_children', ...measured },
+  { name: 'passes_by_another_program', ...measured },
+  { name: 'passes_in_threads', ...measured },
+  { name: 'passes_with_a_stopped_clock', ...measured },
+  { name: 'train_in_the_prediction', ...measured },
+  { name: 'train_between_answers', ...measured },
+  { name: 'hang_up_and_go_on', ...timed },
+  { name: 'go_on_after_the_time', ...timed },
   { name: 'kept_beside_the_state', endings: ['same score'] },
 
   // To state a score.

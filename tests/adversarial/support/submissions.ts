@@ -34,7 +34,7 @@ export function attackFiles(name: string, knowledge: Knowledge): Files {
 /** An attack with its tools and what it knows. */
 function armed(attack: string, knowledge: Knowledge): string {
   const known = Object.entries(knowledge).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
-  const tools = attack.includes('keep_batches()') ? [read('passes.py'), '\n\n'] : [];
+  const tools = /keep_batches\(\)|train_more\(/.test(attack) ? [read('passes.py'), '\n\n'] : [];
   return [read('attacker.py'), ...known, '\n', ...tools, attack].join('');
 }
 

@@ -13,7 +13,7 @@ import { probeSandbox, type SandboxCapability, type SandboxOptions } from '../..
 import type { DesignPackage } from '../../../src/tasks/trustedModule.ts';
 import type { Attack, Ending } from '../attacks.ts';
 import { difference, hostTree, leftGroups, leftProcesses, mounts, openFiles } from './host.ts';
-import { arenaOf, jobFor, type TinySettings, tinyArena, tinyText } from './settings.ts';
+import { arenaOf, fewBatches, jobFor, type TinySettings, tinyArena, tinyText } from './settings.ts';
 import { attackFiles, honestScript, type Knowledge } from './submissions.ts';
 
 export interface Finding {
@@ -34,7 +34,7 @@ export class World {
   readonly #server: Server;
   readonly #listener: ChildProcess;
   readonly #env: Record<string, string>;
-  #honestScore: number | null = null;
+  readonly #honestScores = new Map<TinySettings, number>();
 
   private constructor(
     capability: SandboxCapability,
@@ -125,17 +125,20 @@ while not select.select([sys.stdin], [], [], 0.02)[0]: open(os.__file__).close()
     return outcome;
   }
 
-  /** The score of the honest script, measured once. */
-  async honestScore(): Promise<number> {
-    this.#honestScore ??= scoreOf(await this.judge(honestScript, tinyText));
-    return this.#honestScore;
+  /** The score of the honest script where this attack is run, measured once. */
+  async honestScore({ fewBatches: few }: Pick<Attack, 'fewBatches'> = {}): Promise<number> {
+    const text = few ? fewBatches : tinyText;
+    const known = this.#honestScores.get(text) ?? scoreOf(await this.judge(honestScript, text));
+    this.#honestScores.set(text, known);
+    return known;
   }
 
   /** Runs an attack. */
   async attempt(attack: Attack, sandbox: Partial<SandboxOptions> = {}, design?: DesignPackage): Promise<Outcome> {
     const files = attackFiles(attack.name, { ...this.knowledge, HIDDEN: this.#hiddenFile() });
     const arena = attack.arena ? arenaOf[attack.arena.task] : tinyArena;
-    const tiny = 'model.py' in files ? arena : tinyText;
+    const text = attack.fewBatches ? fewBatches : tinyText;
+    const tiny = 'model.py' in files ? arena : text;
     const settings = {
       ...tiny,
       ...('script' in tiny ? { script: { ...tiny.script, ...attack.script } } : {}),
@@ -146,7 +149,7 @@ while not select.select([sys.stdin], [], [], 0.02)[0]: open(os.__file__).close()
 
   /** Runs an attack and looks at everything that must hold afterwards. */
   async attack(attack: Attack, sandbox: Partial<SandboxOptions> = {}): Promise<Finding> {
-    const honest = await this.honestScore();
+    const honest = await this.honestScore(attack);
     const isArena = 'model.py' in attackFiles(attack.name, this.knowledge);
     const watched = [packageRoot, this.#folder, this.knowledge.SECRET, '/etc'];
     const before = hostTree(watched);
