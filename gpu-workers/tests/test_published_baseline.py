@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 from test_design_autoresearch import TASK, prepare, run, settings
 
 from aira_design.autoresearch import lab
@@ -71,3 +72,12 @@ def test_a_step_of_muon_is_orthogonal(monkeypatch, shape):
     torch.manual_seed(0)
     values = torch.linalg.svdvals(names["polar"](torch.randn(shape)))
     assert values.min() > 0.7 and values.max() < 1.25
+
+
+def test_the_profile_paper_asks_what_the_published_task_asks():
+    rungs = yaml.safe_load((TASK / "metadata.yaml").read_text())["profiles"]["paper"]["rungs"]
+    settings = rungs["final"]["settings"]
+    data, budget = settings["data"], settings["script"]
+    assert (data["length"], data["vocabulary"], data["packing"], data["corpus"]) == (2048, 8192, "best-fit", "climbmix")
+    assert data["test_rows"] * data["asked_per_row"] == 20_971_520 and data["asked_per_row"] == data["length"]
+    assert budget["seconds"] == 300 and budget["reference_costs"] == 0
