@@ -390,7 +390,7 @@ def test_the_baseline_learns_and_is_repeatable(tmp_path, prepared, monkeypatch):
     assert run(tmp_path, prepared, BASELINE, monkeypatch) == first
 
 
-@pytest.mark.parametrize("changes", [{}, {'"learned"': '"rotary"', "SHORT_CONV = 0": "SHORT_CONV = 3"}])
+@pytest.mark.parametrize("changes", [{}, {'POSITIONS = "rotary"': 'POSITIONS = "learned"', "SHORT_CONV = 0": "SHORT_CONV = 3"}])
 def test_a_stream_answers_as_the_whole_prefix_does(tmp_path, prepared, monkeypatch, changes):
     source = BASELINE
     for old, new in changes.items():

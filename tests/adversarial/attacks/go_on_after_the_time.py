@@ -4,4 +4,4 @@ def in_training():
 
 def after_training():
     """Asks for nothing more and keeps the line open."""
-    improve(20)
+    goes_on()

@@ -7,4 +7,4 @@ def after_training():
     import prepare
 
     prepare._channel.close()
-    improve(20)
+    goes_on()

