@@ -4,6 +4,9 @@ def in_training():
 
     import prepare
 
+    # Many steps are to come.
+    global LEARNING_RATE
+    LEARNING_RATE = 0.05
     kept = []
     served = prepare.Batches.__next__
 
