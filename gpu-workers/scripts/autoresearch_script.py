@@ -30,7 +30,7 @@ def main() -> None:
         (work / "candidate").mkdir()
         (work / "candidate" / "train.py").write_text(changed(options.script.read_text(), options.constants))
         (work / "settings.json").write_text(json.dumps(settings))
-        (work / "secret").write_bytes(b"figures of docs/tasks.md")
+        (work / "secret").write_bytes(b"x" * 32)
         print(json.dumps({"constants": options.constants, **judged(work, options.seed, options.data)}))
 
 
