@@ -1,7 +1,7 @@
 """`python3 -m aira_data --kind K --folder F` prints one line of JSON: what is in a data set, or what is wrong with it.
 
-    {"files": 3, "bytes": 10, "documents": 2, "tables": [{"file", "rows", "encoding", "columns": [...]}], "notes": [...]}
-    {"wrong": {"file": "part.jsonl", "row": 3, "problem": "...", "remedy": "..."}}      row is null for a whole file
+{"files": 3, "bytes": 10, "documents": 2, "tables": [{"file", "rows", "encoding", "columns": [...]}], "notes": [...]}
+{"wrong": {"file": "part.jsonl", "row": 3, "problem": "...", "remedy": "..."}}      row is null for a whole file
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """The published files of the Long Range Arena as `aira_design.lra.files` reads them, and what their models allow."""
 
 from pathlib import Path
-from typing import List
 
 from aira_design.lra.listops import encode
 
@@ -11,7 +10,7 @@ from .rows import delimited, is_utf8
 _CLASSES = 10
 
 
-def listops(folder: Path, files: List[Path], found: Found) -> None:
+def listops(folder: Path, files: list[Path], found: Found) -> None:
     for name in ("train", "val", "test"):
         file = folder / f"basic_{name}.tsv"
         rows = delimited(file, "\t")
@@ -27,7 +26,9 @@ def listops(folder: Path, files: List[Path], found: Found) -> None:
             try:
                 length = len(encode(cells[source]))
             except KeyError as error:
-                raise Wrong(file, number, f"holds {str(error)[:40]}, which is no symbol of ListOps", _CORRECT) from error
+                raise Wrong(
+                    file, number, f"holds {str(error)[:40]}, which is no symbol of ListOps", _CORRECT
+                ) from error
             if length == 0:
                 raise Wrong(file, number, "has no expression", _CORRECT)
             if not cells[target].strip().isdecimal() or int(cells[target]) >= _CLASSES:
@@ -39,7 +40,7 @@ def listops(folder: Path, files: List[Path], found: Found) -> None:
     _others(files, {f"basic_{name}.tsv" for name in ("train", "val", "test")}, found)
 
 
-def aan(folder: Path, files: List[Path], found: Found) -> None:
+def aan(folder: Path, files: list[Path], found: Found) -> None:
     names = ["label", "id1", "id2", "text1", "text2"]
     for name in ("train", "eval", "test"):
         file = folder / f"new_aan_pairs.{name}.tsv"
@@ -58,7 +59,7 @@ def aan(folder: Path, files: List[Path], found: Found) -> None:
     _others(files, {f"new_aan_pairs.{name}.tsv" for name in ("train", "eval", "test")}, found)
 
 
-def imdb(folder: Path, files: List[Path], found: Found) -> None:
+def imdb(folder: Path, files: list[Path], found: Found) -> None:
     for split in ("train", "test"):
         for label in ("pos", "neg"):
             place = folder / split / label
@@ -85,17 +86,17 @@ def _decodes(file: Path) -> bool:
         return False
 
 
-def _fields(cells: List[str]) -> str:
+def _fields(cells: list[str]) -> str:
     return f"{len(cells)} field{'' if len(cells) == 1 else 's'}"
 
 
-def _finish(file: Path, rows: int, columns: List[Column], found: Found) -> None:
+def _finish(file: Path, rows: int, columns: list[Column], found: Found) -> None:
     if rows == 0:
         raise Wrong(file, None, "has no rows", "copy the file again from where it came from")
     found.table(file.name, rows, "UTF-8", columns)
 
 
-def _others(files: List[Path], read: set, found: Found) -> None:
+def _others(files: list[Path], read: set, found: Found) -> None:
     for file in files:
         if file.name not in read:
             found.note(f"{file.name} is not read by any trainer")

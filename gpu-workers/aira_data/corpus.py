@@ -1,14 +1,13 @@
 """Shards of text as `aira_workers.text.shards` reads them."""
 
 from pathlib import Path
-from typing import List
 
 from .findings import Column, Found, Wrong
 from .parquet import open_parquet
 from .rows import json_lines
 
 
-def corpus(folder: Path, files: List[Path], found: Found) -> None:
+def corpus(folder: Path, files: list[Path], found: Found) -> None:
     """Count documents. Raises Wrong for a shard with something else than documents, and where there is none."""
     for file in files:
         if file.suffix == ".txt":
@@ -27,7 +26,9 @@ def _lines(file: Path, found: Found) -> None:
     rows = 0
     for number, value in json_lines(file):
         if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-            raise Wrong(file, number, 'is not an object with a text under "text"', 'give objects such as {"text": "..."}')
+            raise Wrong(
+                file, number, 'is not an object with a text under "text"', 'give objects such as {"text": "..."}'
+            )
         _encodable(file, number, value["text"])
         rows += 1
         found.documents += 1 if value["text"] else 0
@@ -58,4 +59,6 @@ def _encodable(file: Path, row: int, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise Wrong(file, row, "holds half of a surrogate pair, which is no text", "repair or leave out that text") from error
+        raise Wrong(
+            file, row, "holds half of a surrogate pair, which is no text", "repair or leave out that text"
+        ) from error

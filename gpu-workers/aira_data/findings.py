@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 _MOST_TABLES, _MOST_NOTES, _LONGEST = 64, 16, 80
 _NULLS = {"", "na", "n/a", "nan", "null", "none", "?"}
@@ -13,7 +13,7 @@ _NULLS = {"", "na", "n/a", "nan", "null", "none", "?"}
 class Wrong(Exception):
     """Thrown for a file that no trainer can read as it is; says which, where and what to do."""
 
-    def __init__(self, file: Path, row: Optional[int], problem: str, remedy: str) -> None:
+    def __init__(self, file: Path, row: int | None, problem: str, remedy: str) -> None:
         super().__init__(problem)
         self.file, self.row, self.problem, self.remedy = file, row, problem, remedy
 
@@ -23,7 +23,7 @@ class Column:
 
     def __init__(self, name: str) -> None:
         self.name, self.nulls = name, 0
-        self._types: Dict[str, int] = {}
+        self._types: dict[str, int] = {}
 
     def add(self, cell: Any) -> None:
         kind = _type(cell)
@@ -32,10 +32,18 @@ class Column:
         else:
             self._types[kind] = self._types.get(kind, 0) + 1
 
-    def told(self) -> Dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         kinds = set(self._types)
         numbers = kinds <= {"integer", "number"}
-        kind = "empty" if not kinds else "number" if numbers and len(kinds) > 1 else kinds.pop() if len(kinds) == 1 else "text"
+        kind = (
+            "empty"
+            if not kinds
+            else "number"
+            if numbers and len(kinds) > 1
+            else kinds.pop()
+            if len(kinds) == 1
+            else "text"
+        )
         return {"name": self.name[:_LONGEST], "type": kind, "nulls": self.nulls}
 
 
@@ -44,10 +52,10 @@ class Found:
     files: int
     bytes: int
     documents: int = 0
-    tables: List[Dict[str, Any]] = field(default_factory=list)
-    notes: List[str] = field(default_factory=list)
+    tables: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
-    def table(self, file: str, rows: int, encoding: str, columns: List[Column]) -> None:
+    def table(self, file: str, rows: int, encoding: str, columns: list[Column]) -> None:
         if len(self.tables) < _MOST_TABLES:
             told = [column.told() for column in columns[:_MOST_TABLES]]
             self.tables.append({"file": file, "rows": rows, "encoding": encoding, "columns": told})
@@ -56,7 +64,7 @@ class Found:
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(text)
 
-    def told(self) -> Dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         return dict(vars(self))
 
 

@@ -1,14 +1,14 @@
 """Parquet files, as far as this Python can read them."""
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from .findings import Wrong
 
 _MAGIC = b"PAR1"
 
 
-def open_parquet(file: Path) -> Optional[Any]:
+def open_parquet(file: Path) -> Any | None:
     """A pyarrow.parquet.ParquetFile; None without pyarrow. Raises Wrong for a file that is cut off or no parquet file."""
     remedy = "copy the file again from where it came from"
     with file.open("rb") as stream:

@@ -5,7 +5,6 @@ import json
 import zipfile
 import zlib
 from pathlib import Path
-from typing import List
 
 import numpy as np
 
@@ -19,7 +18,7 @@ _DELIMITERS = ",\t;|"
 _MOST_ODD = 0.1
 
 
-def raw(folder: Path, files: List[Path], found: Found) -> None:
+def raw(folder: Path, files: list[Path], found: Found) -> None:
     for file in files:
         reader = _READERS.get(file.suffix.lower())
         if reader is None:
@@ -62,7 +61,9 @@ def _rows(file: Path, name: str, delimiter: str, found: Found) -> None:
         raise Wrong(file, None, "holds only blank lines", "leave it out, or " + _AGAIN)
     if long and len(long) + short <= _MOST_ODD * count:
         number, width = long[0]
-        raise Wrong(file, number, f"has {width} fields where the header has {len(header)}", "correct or leave out that line")
+        raise Wrong(
+            file, number, f"has {width} fields where the header has {len(header)}", "correct or leave out that line"
+        )
     if long or short:
         found.note(f"{name}: {len(long) + short} of {count} rows have another number of fields than the first")
     if stray is not None:

@@ -3,8 +3,9 @@
 import csv
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, List, Tuple
+from typing import Any
 
 from .findings import Wrong
 
@@ -17,7 +18,7 @@ def is_utf8(text: str) -> bool:
     return not any(_STRAY[0] <= letter <= _STRAY[1] for letter in text) if not text.isascii() else True
 
 
-def delimited(file: Path, delimiter: str, quoted: bool = True) -> Iterator[Tuple[int, List[str]]]:
+def delimited(file: Path, delimiter: str, quoted: bool = True) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, cells), blank lines left out. Raises Wrong where quotes do not close, or a NUL stands."""
     quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
@@ -36,7 +37,7 @@ def delimited(file: Path, delimiter: str, quoted: bool = True) -> Iterator[Tuple
                 yield begins, cells
 
 
-def json_lines(file: Path) -> Iterator[Tuple[int, Any]]:
+def json_lines(file: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line, value). Raises Wrong for a line that is no JSON in UTF-8."""
     remedy = "give one JSON value a line, in UTF-8"
     with file.open("rb") as stream:

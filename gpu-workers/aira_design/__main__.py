@@ -10,8 +10,8 @@ import json
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, List, Optional
 
 from aira_workers.errors import InvalidCandidate
 
@@ -93,7 +93,7 @@ def _score(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _host_train(settings: Settings, options: argparse.Namespace) -> int:
-    def run(channel: Channel) -> Optional[dict]:
+    def run(channel: Channel) -> dict | None:
         given = (settings, options.seed, options.train, options.manifest, options.candidate)
         return families.loops(settings).train(*given, channel, options.out, options.device)
 
@@ -101,7 +101,7 @@ def _host_train(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _host_predict(settings: Settings, options: argparse.Namespace) -> int:
-    def run(channel: Channel) -> Optional[dict]:
+    def run(channel: Channel) -> dict | None:
         given = (settings, options.inputs, options.manifest, options.state)
         return families.loops(settings).predict(*given, channel, options.out, options.device)
 
@@ -109,7 +109,7 @@ def _host_predict(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _host(
-    settings: Settings, options: argparse.Namespace, child: List[str], run: Callable[[Channel], Optional[dict]]
+    settings: Settings, options: argparse.Namespace, child: list[str], run: Callable[[Channel], dict | None]
 ) -> int:
     """Meet the program and run the trusted side; print what came of it. An error of another kind is ours, and a traceback.
 
@@ -125,7 +125,16 @@ def _host(
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
     options.out.mkdir(parents=True, exist_ok=True)
-    shared = ("--settings", options.settings, "--candidate", options.candidate, "--out", options.out, "--device", options.device)
+    shared = (
+        "--settings",
+        options.settings,
+        "--candidate",
+        options.candidate,
+        "--out",
+        options.out,
+        "--device",
+        options.device,
+    )
     verb = ["mixers"] if families.is_mixer(settings) else child
     try:
         with peer.program(options.socket, [*verb, *map(str, shared)], settings.budget.seconds) as channel:
@@ -135,7 +144,11 @@ def _host(
     except (MemoryError, RuntimeError) as error:
         if not is_memory(error):
             raise
-        found = {"status": "failed", "reason": "oom", "message": "the encoder around the mixers needs more memory than there is"}
+        found = {
+            "status": "failed",
+            "reason": "oom",
+            "message": "the encoder around the mixers needs more memory than there is",
+        }
     except PeerBroke as error:
         found = {"status": "failed", "reason": "tampered", "message": str(error)}
     except ChannelError as error:
@@ -178,7 +191,9 @@ def _parse() -> argparse.Namespace:
     host_predict.add_argument("--state", type=Path, required=True)
     for verb in (host_train, host_predict):
         verb.add_argument("--manifest", type=Path, required=True)
-        verb.add_argument("--socket", type=Path, help="where to listen; without it the program is a child of this process")
+        verb.add_argument(
+            "--socket", type=Path, help="where to listen; without it the program is a child of this process"
+        )
     mixers = verbs.add_parser("mixers", help="sandboxed: the program of a candidate that is a mixer")
     for verb in (train, predict, mixers):
         verb.add_argument("--channel", type=int, default=peer.DESCRIPTOR, help="descriptor of the socket (default: 3)")

@@ -18,7 +18,8 @@ import math
 import socket
 import struct
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +31,7 @@ DTYPES = ("|b1", "<u2", "<i4", "<i8", "<f4")
 _MAGIC = b"AIR1"
 _FRAME = struct.Struct("<4sIQ")
 
-Shapes = Mapping[str, Tuple[str, Tuple[int, ...]]]
+Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 """dtype and shape of each array by name."""
 
 
@@ -56,17 +57,19 @@ class PeerBroke(ChannelError):
 
 class Message(NamedTuple):
     kind: str
-    fields: Dict[str, Any]
-    arrays: Dict[str, np.ndarray]
+    fields: dict[str, Any]
+    arrays: dict[str, np.ndarray]
 
 
 class Channel:
     """One side of a conversation. `seconds` bounds each message (C3); None waits without end."""
 
-    def __init__(self, connected: socket.socket, seconds: Optional[float]) -> None:
+    def __init__(self, connected: socket.socket, seconds: float | None) -> None:
         self._socket, self._seconds = connected, seconds
 
-    def send(self, kind: str, fields: Optional[Mapping[str, Any]] = None, arrays: Optional[Mapping[str, np.ndarray]] = None) -> None:
+    def send(
+        self, kind: str, fields: Mapping[str, Any] | None = None, arrays: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """Raises PeerGone or PeerSilent; ValueError for what does not fit into a message."""
         plain = {name: np.asarray(array, order="C") for name, array in (arrays or {}).items()}
         for name, array in plain.items():
@@ -105,7 +108,7 @@ class Channel:
             arrays[name] = raw.view(dtype).reshape(shape)
         return Message(kind, fields, arrays)
 
-    def check(self, message: Message, kind: str, shapes: Shapes, optional: Optional[Shapes] = None) -> None:
+    def check(self, message: Message, kind: str, shapes: Shapes, optional: Shapes | None = None) -> None:
         """Raise PeerBroke unless `message` is of this kind, with all arrays of `shapes`, maybe some of `optional`, and no other."""
         if message.kind != kind:
             raise self._broke(f"{message.kind[:40]!r} arrived in place of {kind!r}")
@@ -121,14 +124,14 @@ class Channel:
     def close(self) -> None:
         self._socket.close()
 
-    def _deadline(self) -> Optional[float]:
+    def _deadline(self) -> float | None:
         return None if self._seconds is None else time.monotonic() + self._seconds
 
     def _broke(self, problem: str) -> PeerBroke:
         self.close()
         return PeerBroke(problem)
 
-    def _patience(self, deadline: Optional[float]) -> None:
+    def _patience(self, deadline: float | None) -> None:
         """Give the next call to the kernel the time that is left."""
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
@@ -136,7 +139,7 @@ class Channel:
             raise PeerSilent(f"a message did not go through within {self._seconds:g} s")
         self._socket.settimeout(left)
 
-    def _read(self, size: int, deadline: Optional[float]) -> np.ndarray:
+    def _read(self, size: int, deadline: float | None) -> np.ndarray:
         """Exactly `size` bytes. Plain recv, so that attached descriptors are closed by the kernel (C4)."""
         found = np.empty(size, np.uint8)
         view = memoryview(found)
@@ -144,7 +147,7 @@ class Channel:
             try:
                 self._patience(deadline)
                 count = self._socket.recv_into(view)
-            except socket.timeout:
+            except TimeoutError:
                 continue  # the deadline decides
             except OSError as error:
                 raise self._gone() from error
@@ -153,13 +156,13 @@ class Channel:
             view = view[count:]
         return found
 
-    def _write(self, data: Any, deadline: Optional[float]) -> None:
+    def _write(self, data: Any, deadline: float | None) -> None:
         view = memoryview(data)
         while view:
             try:
                 self._patience(deadline)
                 view = view[self._socket.send(view) :]
-            except socket.timeout:
+            except TimeoutError:
                 continue
             except OSError as error:
                 raise self._gone() from error
@@ -169,13 +172,18 @@ class Channel:
         return PeerGone("the other side has closed the channel")
 
 
-def _parse(head: bytes) -> Tuple[str, Dict[str, Any], Dict[str, Tuple[str, Tuple[int, ...]]]]:
+def _parse(head: bytes) -> tuple[str, dict[str, Any], dict[str, tuple[str, tuple[int, ...]]]]:
     """Kind, fields and shapes. Raises ValueError or RecursionError for anything but what `send` writes."""
     value = json.loads(head.decode(), parse_constant=_no_constant)
     if not isinstance(value, dict) or set(value) != {"kind", "fields", "arrays"}:
         raise ValueError("not the keys of a message")
     kind, fields, named = value["kind"], value["fields"], value["arrays"]
-    if not isinstance(kind, str) or not isinstance(fields, dict) or not isinstance(named, list) or len(named) > MOST_ARRAYS:
+    if (
+        not isinstance(kind, str)
+        or not isinstance(fields, dict)
+        or not isinstance(named, list)
+        or len(named) > MOST_ARRAYS
+    ):
         raise ValueError("not the types of a message")
     shapes = {}
     for each in named:
@@ -188,10 +196,10 @@ def _parse(head: bytes) -> Tuple[str, Dict[str, Any], Dict[str, Tuple[str, Tuple
     return kind, fields, shapes
 
 
-def _dimensions(shape: Any) -> Tuple[int, ...]:
+def _dimensions(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, list) or len(shape) > MOST_DIMENSIONS:
         raise ValueError("an array has no proper shape")
-    sizes: List[int] = shape
+    sizes: list[int] = shape
     if any(type(size) is not int or not 0 <= size < 2**40 for size in sizes):
         raise ValueError("an array has no proper shape")
     return tuple(sizes)

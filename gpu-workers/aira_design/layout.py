@@ -4,7 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def load(folder: Path, name: str) -> np.ndarray:
     return np.load(folder / f"{name}.npy", allow_pickle=False)
 
 
-def expected(shape: Tuple[int, ...]) -> dict:
+def expected(shape: tuple[int, ...]) -> dict:
     """The manifest's entry for predictions of this shape."""
     return {"file": PREDICTIONS, "shape": list(shape), "dtype": "<f4", "bytes": 4 * int(np.prod(shape))}
 

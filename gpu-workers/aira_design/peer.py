@@ -11,9 +11,9 @@ import struct
 import subprocess
 import sys
 import typing
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Callable, Iterator, List, Mapping, Optional
 
 from .channel import Channel, Message, PeerSilent, Shapes, payload_bytes
 from .failures import CandidateFailure, Reason
@@ -39,7 +39,7 @@ class ProgramChannel(Channel):
 
 
 @contextmanager
-def program(path: Optional[Path], arguments: List[str], seconds: float) -> Iterator[ProgramChannel]:
+def program(path: Path | None, arguments: list[str], seconds: float) -> Iterator[ProgramChannel]:
     """The program's channel: of whatever connects to `path`, or of a child that runs `aira_design` with `arguments`.
 
     `seconds` bounds each message, and how long a child may go on once it has hung up. Raises PeerSilent when nothing connects.
@@ -83,7 +83,7 @@ def _accept(path: Path) -> socket.socket:
             print(LISTENING, flush=True)
             listener.settimeout(_CONNECT_SECONDS)
             connected, _ = listener.accept()
-        except socket.timeout as error:
+        except TimeoutError as error:
             raise PeerSilent("no program has connected") from error
         finally:
             path.unlink()
@@ -91,7 +91,7 @@ def _accept(path: Path) -> socket.socket:
 
 
 @contextmanager
-def _child(arguments: List[str], seconds: float) -> Iterator[ProgramChannel]:
+def _child(arguments: list[str], seconds: float) -> Iterator[ProgramChannel]:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "aira_design", *arguments, "--channel", str(theirs.fileno())]
     # Its output must not mix with this process's result. It speaks over the channel.
@@ -118,7 +118,7 @@ def _child(arguments: List[str], seconds: float) -> Iterator[ProgramChannel]:
         started.wait()
 
 
-def answer(channel: Channel, kind: str, shapes: Shapes, optional: Optional[Shapes] = None) -> Message:
+def answer(channel: Channel, kind: str, shapes: Shapes, optional: Shapes | None = None) -> Message:
     """The program's answer, of this kind, with all arrays of `shapes` and some of `optional`.
 
     Raises CandidateFailure where it answers that it has failed, and ChannelError.

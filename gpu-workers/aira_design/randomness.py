@@ -6,14 +6,13 @@ it will be asked about. The secret makes that a search among 2^128 keys. Trainin
 
 import hashlib
 import zlib
-from typing import Optional
 
 import numpy as np
 
 LEAST_SECRET_BYTES = 16
 
 
-def stream(purpose: str, seed: int, secret: Optional[bytes] = None) -> np.random.Generator:
+def stream(purpose: str, seed: int, secret: bytes | None = None) -> np.random.Generator:
     """Return the generator of `purpose`. Raises ValueError when a secret is too short to be one."""
     key = [zlib.crc32(purpose.encode()), seed]
     if secret is not None:
@@ -23,7 +22,7 @@ def stream(purpose: str, seed: int, secret: Optional[bytes] = None) -> np.random
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
-def fingerprint(secret: Optional[bytes]) -> Optional[str]:
+def fingerprint(secret: bytes | None) -> str | None:
     """What may be told of the secret: by it, scores on different hidden rows are kept apart."""
     return None if secret is None else hashlib.sha256(b"fingerprint\0" + secret).hexdigest()[:12]
 

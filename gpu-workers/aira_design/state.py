@@ -5,7 +5,6 @@ other byte.
 """
 
 from pathlib import Path
-from typing import Dict, Tuple
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from .failures import CandidateFailure
 from .layout import NAMES, NUMBERS, read_json, write_json
 
 
-def write_state(out: Path, tensors: Dict[str, torch.Tensor], seed: int) -> None:
+def write_state(out: Path, tensors: dict[str, torch.Tensor], seed: int) -> None:
     """Write `tensors` as float32 and the seed that the model was built by. Raises CandidateFailure `nan` when one is not finite."""
     arrays = {name: tensor.detach().cpu().double().numpy().astype("<f4") for name, tensor in tensors.items()}
     for name, array in arrays.items():
@@ -27,7 +26,7 @@ def write_state(out: Path, tensors: Dict[str, torch.Tensor], seed: int) -> None:
     write_json(out / NAMES, {"seed": seed, "tensors": tensors_by_name})
 
 
-def read_state(folder: Path) -> Tuple[Dict[str, torch.Tensor], int]:
+def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], int]:
     """Return the tensors as float32 and the seed."""
     numbers, names = np.fromfile(folder / NUMBERS, dtype="<f4"), read_json(folder / NAMES)
     tensors, start = {}, 0

@@ -36,7 +36,7 @@ import time
 
 # Isolated mode leaves out the folder of the script. At the end, so that nothing in it can stand for a standard module.
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-from stage import Unstartable, build_stage, call, enter_namespaces, give, write_text  # noqa: E402
+from stage import Unstartable, build_stage, call, enter_namespaces, give, write_text
 
 REPORT = 3
 #: Of the program; see L6.
@@ -139,7 +139,7 @@ def start(order: dict, user: int, channel: "int | None") -> "tuple[int, int]":
     if child == 0:
         try:
             become(order, user, {"@tell": tell, "@status": told}, channel)
-        except BaseException as error:  # noqa: BLE001 - the child must not return into its parent's code
+        except BaseException as error:
             os.write(tell, str(error).encode())
         os._exit(127)
     os.close(tell)
@@ -164,7 +164,7 @@ def read_all(descriptor: int) -> bytes:
 
 def descendants() -> "list[int]":
     """The processes below this one; those whose parent has died are this one's children (it is their reaper)."""
-    children: "dict[int, list[int]]" = {}
+    children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
@@ -198,7 +198,7 @@ def memory_bytes(pids: "list[int]", sandboxed: bool) -> int:
                 mapped = [line.split() for line in file if sandboxed and line.endswith("/dev/zero (deleted)\n")]
         except (OSError, ValueError):
             continue
-        sizes: "dict[str, int]" = {}
+        sizes: dict[str, int] = {}
         for extent, _, _, _, inode, *_ in mapped:
             start, end = (int(part, 16) for part in extent.split("-"))
             sizes[inode] = sizes.get(inode, 0) + end - start
@@ -240,9 +240,9 @@ class Watch:
 
     def __init__(self, child: int, order: dict) -> None:
         self.child = child
-        self.limit: "int | None" = order["watchBytes"]
+        self.limit: int | None = order["watchBytes"]
         self.mounts = [f"{order['stage']}/{each['name']}" for each in order["scratch"]]
-        self.writable: "list[dict]" = order["writable"]
+        self.writable: list[dict] = order["writable"]
         self.full = False
         self.cpu_seconds = 0.0
         self.peak = 0

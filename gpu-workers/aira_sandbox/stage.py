@@ -49,7 +49,7 @@ def enter_namespaces(dedicated: bool) -> None:
 
 
 def mount(source: "str | None", target: str, kind: "str | None", flags: int, data: "str | None") -> None:
-    encode = lambda text: None if text is None else os.fsencode(text)  # noqa: E731
+    encode = lambda text: None if text is None else os.fsencode(text)
     try:
         call("mount", encode(source), encode(target), encode(kind), flags, encode(data))
     except Unstartable as error:
@@ -106,7 +106,7 @@ class IdMaps:
 
     def __init__(self, user: int) -> None:
         self.user = user
-        self.known: "dict[tuple[int, int], int]" = {}
+        self.known: dict[tuple[int, int], int] = {}
 
     def of(self, owner: int, group: int) -> int:
         if (owner, group) not in self.known:

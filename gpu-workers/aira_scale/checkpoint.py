@@ -14,7 +14,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any
 
 import torch
 from aira_workers.errors import InvalidCandidate
@@ -24,7 +24,7 @@ from .files import sha256_of, sync_folder, write_synced
 
 _RETAINED = 2
 
-Position = Tuple[int, int]
+Position = tuple[int, int]
 
 
 @dataclass
@@ -37,10 +37,10 @@ class Meta:
     step: int
     seconds: float
     sessions: int
-    before_decay: Optional[float] = None  # validation loss at the last fork
+    before_decay: float | None = None  # validation loss at the last fork
     sha256: str = ""
     bytes: int = 0
-    curve: List[List[float]] = field(default_factory=list)
+    curve: list[list[float]] = field(default_factory=list)
 
     @property
     def position(self) -> Position:
@@ -60,7 +60,7 @@ class Checkpoints:
     def path(self, position: Position) -> Path:
         return self._folder / f"{position[0]:04d}-{position[1]:09d}"
 
-    def write(self, meta: Meta, state: Dict[str, Any], needed: Set[Position]) -> Meta:
+    def write(self, meta: Meta, state: dict[str, Any], needed: set[Position]) -> Meta:
         """Write a checkpoint at its position, then remove what is neither among the newest two nor in `needed`."""
         place = self.path(meta.position)
         partial = place.with_name(place.name + ".partial")
@@ -83,7 +83,7 @@ class Checkpoints:
                 shutil.rmtree(old)
         return meta
 
-    def newest(self) -> Optional[Meta]:
+    def newest(self) -> Meta | None:
         """Meta of the furthest undamaged checkpoint, None without one."""
         for place in reversed(self._complete()):
             meta = self._meta(place)
@@ -95,18 +95,20 @@ class Checkpoints:
         """Meta of the checkpoint at `position`; raises InvalidCandidate when it is not there or damaged."""
         meta = self._meta(self.path(position))
         if meta is None:
-            raise InvalidCandidate(f"the checkpoint {self.path(position)} is missing or damaged; begin the run in a new folder")
+            raise InvalidCandidate(
+                f"the checkpoint {self.path(position)} is missing or damaged; begin the run in a new folder"
+            )
         return meta
 
-    def load(self, meta: Meta) -> Dict[str, Any]:
+    def load(self, meta: Meta) -> dict[str, Any]:
         """The state that `meta` (of `newest` or `at`, so compared with its hash) describes, on the CPU."""
         return torch.load(self.path(meta.position) / "state.pt", map_location="cpu", weights_only=True)
 
-    def _complete(self) -> List[Path]:
+    def _complete(self) -> list[Path]:
         folders = self._folder.iterdir() if self._folder.is_dir() else ()
         return sorted(path for path in folders if path.is_dir() and path.suffix != ".partial")
 
-    def _meta(self, place: Path) -> Optional[Meta]:
+    def _meta(self, place: Path) -> Meta | None:
         try:
             meta = Meta(**json.loads((place / "meta.json").read_text()))
             if sha256_of(place / "state.pt") != meta.sha256:

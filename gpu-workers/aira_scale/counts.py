@@ -14,8 +14,8 @@ sizes it is most of what a model computes; `TrainingFlops.head` says how much th
 tested against torch's own counter and never decides a budget.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from .shapes import Family, Shape
 
@@ -69,9 +69,7 @@ def parameters(pattern: Sequence[str], family: Family, shape: Shape, vocabulary:
     return Parameters(layers, vocabulary * shape.width)
 
 
-def training_flops(
-    pattern: Sequence[str], family: Family, shape: Shape, vocabulary: int, length: int
-) -> TrainingFlops:
+def training_flops(pattern: Sequence[str], family: Family, shape: Shape, vocabulary: int, length: int) -> TrainingFlops:
     """Training FLOPs per token of a sequence of `length` tokens, forward and backward, in the convention above."""
     layers = 0.0
     for token in pattern:

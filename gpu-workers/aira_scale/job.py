@@ -21,7 +21,7 @@ but `machine` and the folder's place.
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, List, Literal
+from typing import Any, Literal
 
 from aira_workers.errors import InvalidCandidate
 from aira_workers.strict import parse, positive
@@ -47,7 +47,12 @@ class Budget:
 
     def __post_init__(self) -> None:
         positive(self, "steps")
-        if not self.name or len(self.name) > 64 or not all(c.isalnum() or c in "-_." for c in self.name) or self.name[0] == ".":
+        if (
+            not self.name
+            or len(self.name) > 64
+            or not all(c.isalnum() or c in "-_." for c in self.name)
+            or self.name[0] == "."
+        ):
             raise ValueError(f"name must be 1 to 64 letters, digits, - _ or . (no dot first), got {self.name!r}")
 
 
@@ -57,7 +62,7 @@ class Schedule:
     batch_tokens: int
     warmup: int
     decay: float
-    budgets: List[Budget]
+    budgets: list[Budget]
 
     def __post_init__(self) -> None:
         positive(self, "sequence", "batch_tokens", "warmup")
@@ -139,7 +144,7 @@ def parse_job(text: str) -> Job:
     return parse(Job, read_object(text), "job")
 
 
-def read_object(text: str) -> Dict[str, Any]:
+def read_object(text: str) -> dict[str, Any]:
     """One JSON object of at most LARGEST_JOB bytes, without NaN or infinities."""
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_JOB:
         raise InvalidCandidate(f"the job is larger than {LARGEST_JOB} bytes")

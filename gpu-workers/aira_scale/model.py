@@ -6,7 +6,6 @@ Built without start values on any device, "meta" included; initial.py draws them
 """
 
 from dataclasses import dataclass
-from typing import List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +25,7 @@ class ModelSpec:
     """What a model is: `pattern` of the tokens M, mA and Mb, one per layer; `vocabulary` in tokens."""
 
     family: Family
-    pattern: List[str]
+    pattern: list[str]
     shape: Shape
     vocabulary: int
 
@@ -72,7 +71,7 @@ class ScaleModel(nn.Module):
         self.norm = RmsNorm(spec.shape.width, device)
         self._tables: dict = {}
 
-    def _frame(self, length: int, device: torch.device) -> Tuple[Rotary, Chunks]:
+    def _frame(self, length: int, device: torch.device) -> tuple[Rotary, Chunks]:
         dtype = torch.promote_types(self.embedding.dtype, torch.float32)
         key = (length, str(device), dtype)
         if key not in self._tables:
@@ -98,6 +97,6 @@ class ScaleModel(nn.Module):
         logits = self(tokens[:, :-1])
         return F.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten(), reduction=reduction)
 
-    def matrices(self) -> List[nn.Parameter]:
+    def matrices(self) -> list[nn.Parameter]:
         """The dense matrices inside the layers: what Muon trains."""
         return [module.weight for module in self.layers.modules() if isinstance(module, nn.Linear)]

@@ -6,7 +6,7 @@ made orthogonal in one batched product. Sharded parameters (FSDP2) keep sharded 
 orthogonal, on every rank alike.
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import torch
 from aira_workers.optim.muon import orthogonalise
@@ -28,10 +28,10 @@ class ScaleOptimiser:
         self._parameters = list(model.parameters())
         matrices = model.matrices()
         own = {id(matrix) for matrix in matrices}
-        by_shape: Dict[Tuple[int, ...], List[nn.Parameter]] = {}
+        by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
         for matrix in matrices:
             by_shape.setdefault(tuple(matrix.shape), []).append(matrix)
-        self._groups: List[List[nn.Parameter]] = list(by_shape.values())
+        self._groups: list[list[nn.Parameter]] = list(by_shape.values())
         self._momenta = [[torch.zeros_like(matrix) for matrix in group] for group in self._groups]
         rest = [parameter for parameter in self._parameters if id(parameter) not in own]
         self._adam = torch.optim.AdamW(rest, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=1e-8, weight_decay=0.0)
@@ -51,7 +51,7 @@ class ScaleOptimiser:
         for matrices, momenta in zip(self._groups, self._momenta):
             self._step_matrices(matrices, momenta, lr)
 
-    def _step_matrices(self, matrices: List[nn.Parameter], momenta: List[torch.Tensor], lr: float) -> None:
+    def _step_matrices(self, matrices: list[nn.Parameter], momenta: list[torch.Tensor], lr: float) -> None:
         steps = []
         for matrix, momentum in zip(matrices, momenta):
             momentum.mul_(self._spec.momentum).add_(matrix.grad)
@@ -64,11 +64,14 @@ class ScaleOptimiser:
             matrix.mul_(1 - lr * self._spec.weight_decay)
             matrix.sub_(split_like(update * scale, matrix))
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Everything that the next step depends on beside the weights; tensors only, so that a checkpoint loads as data."""
-        return {"adam": self._adam.state_dict()["state"], "momenta": [momentum for group in self._momenta for momentum in group]}
+        return {
+            "adam": self._adam.state_dict()["state"],
+            "momenta": [momentum for group in self._momenta for momentum in group],
+        }
 
-    def load(self, state: Dict[str, Any]) -> None:
+    def load(self, state: dict[str, Any]) -> None:
         """Restore what `state` gave, gathered; to be called on all ranks."""
         rest = [parameter for group in self._adam.param_groups for parameter in group["params"]]
         adam = {"param_groups": self._adam.state_dict()["param_groups"], "state": {}}

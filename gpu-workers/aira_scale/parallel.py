@@ -5,9 +5,9 @@ batch; a gradient is the mean over ranks of the ranks' means. FSDP2 needs torch 
 """
 
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ContextManager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -42,7 +42,9 @@ def open_world(job: Job) -> World:
         raise InvalidCandidate(f"job.machine.parallel is {job.machine.parallel}: start the trainer with torchrun")
     rows = job.machine.micro_batch * size
     if job.schedule.batch % rows:
-        raise InvalidCandidate(f"a batch of {job.schedule.batch} sequences does not split into {size} devices x micro_batch")
+        raise InvalidCandidate(
+            f"a batch of {job.schedule.batch} sequences does not split into {size} devices x micro_batch"
+        )
     if job.validation_sequences % size:
         raise InvalidCandidate(f"validation_sequences must be a multiple of the {size} processes")
     dist.init_process_group("nccl" if job.machine.device == "cuda" else "gloo")
@@ -86,7 +88,7 @@ def wrap(model: ScaleModel, job: Job, world: World, device: torch.device) -> nn.
     return summed
 
 
-def without_reduction(wrapped: nn.Module, model: ScaleModel, last: bool) -> ContextManager[Any]:
+def without_reduction(wrapped: nn.Module, model: ScaleModel, last: bool) -> AbstractContextManager[Any]:
     """Around all micro-batches but the last of a step: gradients add up locally and are reduced once."""
     if isinstance(wrapped, nn.parallel.DistributedDataParallel):
         return nullcontext() if last else wrapped.no_sync()

@@ -6,7 +6,6 @@ those of a run with that budget alone (tested bit for bit on the CPU), and the p
 """
 
 from dataclasses import dataclass
-from typing import List
 
 from aira_workers.errors import InvalidCandidate
 
@@ -22,9 +21,9 @@ class Segment:
     end: int
 
 
-def segments(schedule: Schedule) -> List[Segment]:
+def segments(schedule: Schedule) -> list[Segment]:
     """Trunk and branch in turn, one pair per budget. Raises InvalidCandidate when a fork lies inside the warm-up."""
-    parts: List[Segment] = []
+    parts: list[Segment] = []
     fork = 0
     for budget in schedule.budgets:
         start, fork = fork, budget.steps - max(1, round(budget.steps * schedule.decay))

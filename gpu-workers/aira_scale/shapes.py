@@ -9,7 +9,7 @@ two digits and capped at 1e-2, to be checked by the sweep at the smallest size (
 """
 
 from dataclasses import dataclass
-from typing import Dict, Literal, Tuple
+from typing import Literal
 
 from aira_workers.strict import positive
 
@@ -72,7 +72,7 @@ class Size:
     blocks: int
     lr: float
 
-    def llama(self) -> Tuple[str, ...]:
+    def llama(self) -> tuple[str, ...]:
         return ("mA", "M") * self.blocks
 
 
@@ -81,7 +81,7 @@ def _size(name, width, ffn, heads, kv, head, ssm_head, state, blocks, lr, chunk=
     return Size(name, shape, blocks, lr)
 
 
-SIZES: Dict[str, Size] = {
+SIZES: dict[str, Size] = {
     size.name: size
     for size in (
         _size("0.1M", 64, 176, 4, 2, 16, 32, 16, 2, 1e-2, chunk=64),

@@ -6,8 +6,9 @@ more than `noise` nats say `flat`: the table stands.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Dict, Literal, Sequence
+from typing import Any, Literal
 
 from aira_workers.errors import InvalidCandidate
 
@@ -22,7 +23,7 @@ class Verdict:
     factor: float
 
 
-def at_rate(job: Dict[str, Any], factor: float) -> Dict[str, Any]:
+def at_rate(job: dict[str, Any], factor: float) -> dict[str, Any]:
     """The job object with its rate times `factor`; nothing else differs."""
     return {**job, "optimiser": {**job["optimiser"], "lr": job["optimiser"]["lr"] * factor}}
 

@@ -14,9 +14,10 @@ T3  An outcome is written to <run>/outcomes.json only once its weights are on th
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any
 
 import torch
 from aira_workers.errors import Diverged, InvalidCandidate
@@ -74,7 +75,9 @@ class Training:
             )
         rows = job.machine.micro_batch * world.size
         if schedule.batch % rows:
-            raise InvalidCandidate(f"a batch of {schedule.batch} sequences is no multiple of micro_batch x devices = {rows}")
+            raise InvalidCandidate(
+                f"a batch of {schedule.batch} sequences is no multiple of micro_batch x devices = {rows}"
+            )
         self._model = ScaleModel(job.model)
         initialise(self._model, job.seed)
         self._model.to(device)
@@ -84,13 +87,13 @@ class Training:
         self._checkpoints = Checkpoints(folder / "checkpoints", identity, trainer, tidy=world.leads)
         self._meta = Meta(identity, trainer, segment=0, step=0, seconds=0.0, sessions=0)
         self._session_steps = 0
-        self._outcomes: List[Dict[str, Any]] = []
+        self._outcomes: list[dict[str, Any]] = []
         self._flops = training_flops(
             job.model.pattern, job.model.family, job.model.shape, job.model.vocabulary, schedule.sequence
         )
         self._parameters = parameters(job.model.pattern, job.model.family, job.model.shape, job.model.vocabulary)
 
-    def describe(self) -> Dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Counts for the hello event."""
         return {
             "parameters": self._parameters.total,
@@ -155,7 +158,7 @@ class Training:
     def _train(self, segment: Segment) -> bool:
         """Steps up to the end of the segment; False when the host asked to stop."""
         job, meta = self._job, self._meta
-        window: List[float] = []
+        window: list[float] = []
         while meta.step < segment.end:
             if self._agree(segment):
                 return False
@@ -169,7 +172,9 @@ class Training:
             now = self._hooks.clock()
             window.append(now)
             if now - self._since_progress >= _PROGRESS_SECONDS or meta.step == segment.end:
-                rate = (len(window) - 1) / (window[-1] - window[0]) if len(window) > 1 and window[-1] > window[0] else 0.0
+                rate = (
+                    (len(window) - 1) / (window[-1] - window[0]) if len(window) > 1 and window[-1] > window[0] else 0.0
+                )
                 self._since_progress, window = now, window[-1:]
                 self._hooks.event(
                     "progress", budget=segment.budget, step=meta.step, done=self._done(), steps=self._total, loss=loss,

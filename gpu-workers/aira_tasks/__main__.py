@@ -43,7 +43,9 @@ def main() -> int:
         return 0
     try:
         if options.verb == "submissions":
-            found = submissions(options.labelled, scoring_columns(json.loads(options.columns)), options.header, options.out)
+            found = submissions(
+                options.labelled, scoring_columns(json.loads(options.columns)), options.header, options.out
+            )
         elif options.verb == "variants":
             found = variants(options.gold, options.header, options.out)
         else:

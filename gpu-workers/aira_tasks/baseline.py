@@ -3,10 +3,10 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 
-def default_baseline(values: Dict[str, Any]) -> str:
+def default_baseline(values: dict[str, Any]) -> str:
     """constant_baseline.py with these values of its constants, as the host writes them as well."""
     text = (Path(__file__).parent / "constant_baseline.py").read_text(encoding="utf-8")
     for name, value in values.items():

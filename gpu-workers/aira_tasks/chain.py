@@ -22,9 +22,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any
 
 from . import csvtext
 from .baseline import default_baseline
@@ -51,8 +52,8 @@ _QUIET = {
 
 
 def prepare(
-    settings: Dict[str, Any], seed: int, raw: Optional[Path], out: Path,
-    secret: Optional[bytes] = None, datasets: Sequence[str] = (),
+    settings: dict[str, Any], seed: int, raw: Path | None, out: Path,
+    secret: bytes | None = None, datasets: Sequence[str] = (),
 ) -> dict:  # fmt: skip
     """Write train/ (nothing), validation/ and test/ (the program's ./data) and hidden/. Raises Refused.
 
@@ -112,9 +113,9 @@ def predict(inputs: Path, candidate: Path, out: Path) -> None:
 
 
 def score(
-    settings: Dict[str, Any], hidden: Path, answers: Path, split: str,
-    raw: Optional[Path] = None, datasets: Sequence[str] = (),
-) -> Dict[str, float]:  # fmt: skip
+    settings: dict[str, Any], hidden: Path, answers: Path, split: str,
+    raw: Path | None = None, datasets: Sequence[str] = (),
+) -> dict[str, float]:  # fmt: skip
     """Return {metric: score}. Raises ProgramFailed for a submission without one, Refused when a script is broken."""
     task, metric = Path(settings["task"]), settings["metric"]
     content = rewritten(plain_file(answers))
@@ -154,7 +155,7 @@ def failed(out: Path, failure: ProgramFailed) -> int:
 
 def _test_in_order(
     task: Path, raw: Path, agent: Path, hidden: Path, columns: Sequence[str], order: RowOrder
-) -> Optional[str]:
+) -> str | None:
     """Put the agent's test rows in an order of the laboratory's own and keep that order; return the name of the file with
     the answers. Raises NoTable and Refused where answers and rows cannot be told to belong together."""
     test = read_table(agent / "test")
@@ -170,7 +171,9 @@ def _test_in_order(
         _script(task / "evaluate_prepare.py", flags)
         answers = read_table(data / LABELLED)
         if answers.rows != test.rows:
-            raise Refused(f"{LABELLED} has {answers.rows} rows and test {test.rows}, so that their order cannot be hidden")
+            raise Refused(
+                f"{LABELLED} has {answers.rows} rows and test {test.rows}, so that their order cannot be hidden"
+            )
     finally:
         shutil.rmtree(work, ignore_errors=True)
     (hidden / _ORDER).write_text(json.dumps(shuffle(agent / "test", order.of("test"))), encoding="utf-8")
@@ -185,7 +188,7 @@ def _reorder(labelled: Path, order: Path) -> None:
     replace_table(labelled, table.take(rows))
 
 
-def _rehearse(settings: Dict[str, Any], out: Path) -> None:
+def _rehearse(settings: dict[str, Any], out: Path) -> None:
     """Score the default baseline on validation rows. Raises Refused where it is no valid submission."""
     work = Path(tempfile.mkdtemp(prefix="aira-airs-"))
     try:
@@ -227,7 +230,7 @@ def _result(stdout: str, metric: str) -> float:
 
 
 @contextmanager
-def _raw(raw: Optional[Path], datasets: Sequence[str], hidden: Path) -> Iterator[Path]:
+def _raw(raw: Path | None, datasets: Sequence[str], hidden: Path) -> Iterator[Path]:
     """The folder that a task's scripts read raw data from: the data folder, a view of some of it, or an empty one."""
     if raw is None:
         yield (hidden / NO_DATA).resolve()
@@ -246,14 +249,14 @@ def _raw(raw: Optional[Path], datasets: Sequence[str], hidden: Path) -> Iterator
         shutil.rmtree(view, ignore_errors=True)
 
 
-def _script(script: Path, arguments: List[object]) -> None:
+def _script(script: Path, arguments: list[object]) -> None:
     done = _run(script, arguments, script.parent)
     if done.returncode != 0:
         _require_packages(script, done.stderr)
         raise Refused(f"{script.name} of the task ended with {done.returncode}: {_last(done.stderr)}")
 
 
-def _run(script: Path, arguments: List[object], cwd: Path) -> subprocess.CompletedProcess:
+def _run(script: Path, arguments: list[object], cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, str(script), *map(str, arguments)],
         cwd=cwd, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Dict
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from .directory import (
     write_json,
 )
 
-Arrays = Dict[str, Dict[str, np.ndarray]]
+Arrays = dict[str, dict[str, np.ndarray]]
 
 
 def prepare(task: Path) -> None:
@@ -146,7 +145,7 @@ def _synthetic(settings, seed: int, split: str) -> Arrays:
     return found
 
 
-def _text(settings, seed: int, split: str) -> Dict[str, np.ndarray]:
+def _text(settings, seed: int, split: str) -> dict[str, np.ndarray]:
     from aira_workers.proxies.blocks import blocks
 
     data = settings.data

@@ -13,7 +13,7 @@ Role: bytes of a file to a header and rows, and back. Non-role: what the cells m
 import csv
 import io
 import sys
-from typing import Iterator, List, Sequence
+from collections.abc import Iterator, Sequence
 
 csv.field_size_limit(sys.maxsize)
 
@@ -24,12 +24,12 @@ class OddCsv(ValueError):
     """Thrown where a file is no csv, or one that libraries read differently; one sentence without the file's name."""
 
 
-def rows(content: bytes) -> Iterator[List[str]]:
+def rows(content: bytes) -> Iterator[list[str]]:
     """Yield the header, then each row with as many cells as the header. Raises OddCsv."""
     if b"\0" in content:
         raise OddCsv("it holds NUL characters")
-    header: List[str] = []
-    cells: List[str] = []
+    header: list[str] = []
+    cells: list[str] = []
     number = 0
     try:
         for cells in csv.reader(_lines(_without_blank_end(content))):

@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List
 
 import yaml
 
@@ -95,7 +94,7 @@ def evaluate(task: Path) -> None:
         stop(f"evaluate.py: {error}", 2)
 
 
-def read_submission(file: Path, task: Path) -> List[str]:
+def read_submission(file: Path, task: Path) -> list[str]:
     """Return the names in `file`; raises BadSubmission unless they are exactly the files of the task."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
@@ -126,7 +125,7 @@ def read_submission(file: Path, task: Path) -> List[str]:
     return names
 
 
-def notes() -> List[dict]:
+def notes() -> list[dict]:
     """This project's own notes on papers and code, without the hints that only its Compose agents can follow."""
     folder = Path(__file__).resolve().parents[2] / "corpus"
     kept = ("id", "kind", "title", "year", "arxiv", "url", "summary", "findings", "applies")
@@ -151,7 +150,7 @@ def _prepare_all(settings: dict, data: Path, mount: Path, secret: object) -> Pat
     return work
 
 
-def _floors(manifest: Path, split: str) -> Dict[str, float]:
+def _floors(manifest: Path, split: str) -> dict[str, float]:
     """What a split yields without a mixer (aira_design/lra/floors.py); nothing for a family that has no floors."""
     return json.loads(manifest.read_text(encoding="utf-8")).get("floors", {}).get(split, {})
 
@@ -166,7 +165,7 @@ def _fetch(task: Path, log: Path, mount: Path) -> None:
             shutil.copyfile(source, mount / one["name"])
 
 
-def _score(options, labelled: Path, evaluation: dict, names: List[str]) -> float:
+def _score(options, labelled: Path, evaluation: dict, names: list[str]) -> float:
     work = Path("evaluation-work").resolve()
     shutil.rmtree(work, ignore_errors=True)
     (work / "candidate").mkdir(parents=True)
@@ -188,7 +187,7 @@ def _score(options, labelled: Path, evaluation: dict, names: List[str]) -> float
     return asked["score"]
 
 
-def _hand_over(state: Path, names: List[str]) -> None:
+def _hand_over(state: Path, names: list[str]) -> None:
     """Leave the files of `names` in what a script's training has left. Raises BadSubmission where it has failed."""
     failure = state / "failure.json"
     if failure.is_file() and not failure.is_symlink() and failure.stat().st_size < 65_536:
@@ -231,7 +230,9 @@ def _must_host(done: subprocess.CompletedProcess) -> dict:
         raise RuntimeError(done.stderr)
     found = json.loads(done.stdout.splitlines()[-1])
     if found["status"] == "gone":
-        raise BadSubmission(f"crash: the program ended early: {(done.stderr.strip().splitlines() or ['no message'])[-1][:500]}")
+        raise BadSubmission(
+            f"crash: the program ended early: {(done.stderr.strip().splitlines() or ['no message'])[-1][:500]}"
+        )
     if found["status"] != "ok":
         raise BadSubmission(f"{found['reason']}: {found['message']}")
     return found

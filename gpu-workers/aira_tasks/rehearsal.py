@@ -5,8 +5,9 @@ Trusted code of the laboratory. It reads folders that a task's own scripts wrote
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Optional
 
 import numpy as np
 
@@ -23,13 +24,13 @@ _SHARE = 0.2  # of the rows, in the partly permuted submission
 _SEED = 20
 
 
-def scoring_columns(value: Any) -> List[str]:
+def scoring_columns(value: Any) -> list[str]:
     """The names in `scoring_column` of the metadata: a text, a list, or texts joined by commas."""
     names = value if isinstance(value, list) else str(value).split(",")
     return [str(name).strip() for name in names]
 
 
-def submissions(labelled: Path, columns: Sequence[str], header: Header, out: Path) -> Dict[str, Any]:
+def submissions(labelled: Path, columns: Sequence[str], header: Header, out: Path) -> dict[str, Any]:
     """Write the answers themselves as `variants` does with a given submission, and return the same. Raises NoTable."""
     table = read_table(labelled)
     missing = [name for name in columns if name not in table.names]
@@ -41,7 +42,7 @@ def submissions(labelled: Path, columns: Sequence[str], header: Header, out: Pat
     return variants(out / "answers.csv", header, out)
 
 
-def variants(gold: Path, header: Header, out: Path) -> Dict[str, Any]:
+def variants(gold: Path, header: Header, out: Path) -> dict[str, Any]:
     """Write gold.csv, which is the submission `gold`, and what must score worse than it or be refused.
 
     Columns get the names of `header`, those that an agent is told, where there are as many. Returns the names that they
@@ -70,7 +71,9 @@ def variants(gold: Path, header: Header, out: Path) -> Dict[str, Any]:
     return {"header": had, "rows": len(rows), "numbers": all(are_numbers(column) for column in zip(*rows))}
 
 
-def hold_out(agent: Path, columns: Sequence[str], share: float, draw: Draw, labels: Optional[str], out: Path) -> Dict[str, Any]:
+def hold_out(
+    agent: Path, columns: Sequence[str], share: float, draw: Draw, labels: str | None, out: Path
+) -> dict[str, Any]:
     """Write out/data/{train,test} as an agent sees them and out/labelled/test_with_labels, all from training rows.
 
     So a task's own evaluate.py gives a validation figure, and the hidden rows are not looked at. The first rows of the
@@ -94,7 +97,7 @@ def hold_out(agent: Path, columns: Sequence[str], share: float, draw: Draw, labe
     return {"train": train.rows - held, "validation": held}
 
 
-def visible_answers(agent: Path, labelled: Path, columns: Sequence[str]) -> List[str]:
+def visible_answers(agent: Path, labelled: Path, columns: Sequence[str]) -> list[str]:
     """What of the answers an agent could see in its folder: sentences, none when all is well."""
     found = []
     for path in sorted(agent.rglob("*")):
@@ -124,7 +127,7 @@ def visible_answers(agent: Path, labelled: Path, columns: Sequence[str]) -> List
     return found
 
 
-def _derangement(rng: np.random.Generator, rows: np.ndarray) -> List[int]:
+def _derangement(rng: np.random.Generator, rows: np.ndarray) -> list[int]:
     """The rows in an order in which none stays where it was."""
     order = rng.permutation(len(rows))
     turned = np.empty(len(rows), dtype=np.int64)
@@ -145,6 +148,6 @@ def _nan(cell: str) -> str:
     return json.dumps([math.nan] * len(value)) if isinstance(value, list) else "nan"
 
 
-def _write(file: Path, columns: Sequence[str], rows: List[List[str]]) -> None:
+def _write(file: Path, columns: Sequence[str], rows: list[list[str]]) -> None:
     with file.open("w", newline="", encoding="utf-8") as stream:
         stream.writelines(map(csvtext.line, [columns, *rows]))

@@ -12,8 +12,8 @@ Role: one reading of it, for the check and for the evaluator. Non-role: its scor
 import os
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Sequence
 
 from . import csvtext
 from .answers import MISSING, NUMBER, PARTLY, are_numbers, kind, read_as_missing
@@ -76,7 +76,7 @@ def require_numbers(content: bytes, columns: Sequence[str], answers: Table) -> N
             raise ProgramFailed("nan", f"row {number} of {SUBMISSION} has {wrong[0][:40]!r}; finite numbers are needed")
 
 
-def _require_plain_header(header: List[str]) -> None:
+def _require_plain_header(header: list[str]) -> None:
     names = Counter(name.strip().casefold() for name in header)
     twice = [name for name in header if names[name.strip().casefold()] > 1]
     if twice:

@@ -5,8 +5,9 @@ rows, or what `datasets` saved (which needs that package).
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Protocol, Sequence
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,12 +20,12 @@ class NoTable(Exception):
 
 
 class Table(Protocol):
-    names: List[str]
+    names: list[str]
     rows: int
-    file: Optional[str]
+    file: str | None
     """Name of the one file within its folder; None where the folder is the table."""
 
-    def column(self, name: str) -> List[Any]:
+    def column(self, name: str) -> list[Any]:
         """Plain values: numbers, texts, lists of them."""
 
     def take(self, rows: Sequence[int]) -> "Table":
@@ -33,7 +34,7 @@ class Table(Protocol):
     def without(self, names: Sequence[str]) -> "Table":
         """All but these columns."""
 
-    def called(self, file: Optional[str]) -> "Table":
+    def called(self, file: str | None) -> "Table":
         """The same, in a file of this name where the format is that of the name."""
 
     def save(self, folder: Path) -> None:
@@ -65,7 +66,7 @@ def read_table(folder: Path) -> Table:
 
 
 class _Csv:
-    def __init__(self, file: str, names: List[str], lines: List[List[str]]) -> None:
+    def __init__(self, file: str, names: list[str], lines: list[list[str]]) -> None:
         self.file, self.names, self._lines, self.rows = file, names, lines, len(lines)
 
     @staticmethod
@@ -76,7 +77,7 @@ class _Csv:
             raise NoTable(f"{file} is no csv with a header and rows of its width: {error}") from error
         return _Csv(file.name, names, lines)
 
-    def column(self, name: str) -> List[Any]:
+    def column(self, name: str) -> list[Any]:
         place = self.names.index(name)
         return [line[place] for line in self._lines]
 
@@ -87,7 +88,7 @@ class _Csv:
         kept = [place for place, name in enumerate(self.names) if name not in names]
         return _Csv(self.file, [self.names[i] for i in kept], [[line[i] for i in kept] for line in self._lines])
 
-    def called(self, file: Optional[str]) -> "_Csv":
+    def called(self, file: str | None) -> "_Csv":
         return _Csv(file, self.names, self._lines) if file and file.endswith(".csv") else self
 
     def save(self, folder: Path) -> None:
@@ -97,7 +98,7 @@ class _Csv:
 
 
 class _Npz:
-    def __init__(self, file: str, arrays: Dict[str, np.ndarray]) -> None:
+    def __init__(self, file: str, arrays: dict[str, np.ndarray]) -> None:
         self.file, self._arrays, self.names = file, arrays, list(arrays)
         self.rows = len(next(iter(arrays.values())))
 
@@ -112,7 +113,7 @@ class _Npz:
             raise NoTable(f"the arrays of {file} have different numbers of rows")
         return _Npz(file.name, arrays)
 
-    def column(self, name: str) -> List[Any]:
+    def column(self, name: str) -> list[Any]:
         return self._arrays[name].tolist()
 
     def take(self, rows: Sequence[int]) -> "_Npz":
@@ -122,7 +123,7 @@ class _Npz:
     def without(self, names: Sequence[str]) -> "_Npz":
         return _Npz(self.file, {name: array for name, array in self._arrays.items() if name not in names})
 
-    def called(self, file: Optional[str]) -> "_Npz":
+    def called(self, file: str | None) -> "_Npz":
         return _Npz(file, self._arrays) if file and file.endswith(".npz") else self
 
     def save(self, folder: Path) -> None:
@@ -146,7 +147,7 @@ class _Arrow:
         except (OSError, ValueError) as error:
             raise NoTable(f"{folder} cannot be read as a saved dataset: {error}") from error
 
-    def column(self, name: str) -> List[Any]:
+    def column(self, name: str) -> list[Any]:
         return list(self._dataset[name])
 
     def take(self, rows: Sequence[int]) -> "_Arrow":
@@ -155,7 +156,7 @@ class _Arrow:
     def without(self, names: Sequence[str]) -> "_Arrow":
         return _Arrow(self._dataset.remove_columns([name for name in names if name in self.names]))
 
-    def called(self, file: Optional[str]) -> "_Arrow":
+    def called(self, file: str | None) -> "_Arrow":
         return self
 
     def save(self, folder: Path) -> None:

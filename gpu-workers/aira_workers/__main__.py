@@ -46,8 +46,8 @@ def main() -> int:
     from .native import Unavailable
     from .population import PopulationEngine
     from .version import PROTOCOL_VERSION, evaluator_version
-    from .worker.engine import choose_engine
     from .worker.device import describe, open_device
+    from .worker.engine import choose_engine
     from .worker.server import Server
 
     try:

@@ -4,7 +4,8 @@ Start values are drawn from generators keyed by (seed, depth, primitive), so two
 start that layer from the same weights, and a model does not depend on what was built before it.
 """
 
-from typing import List, Literal, Optional, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class Norm(nn.Module):
 
     def __init__(self, width: int, gain: bool) -> None:
         super().__init__()
-        self.gain: Optional[nn.Parameter] = constant(width, value=1.0) if gain else None
+        self.gain: nn.Parameter | None = constant(width, value=1.0) if gain else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         normed = RmsNorm.apply(x)
@@ -60,7 +61,7 @@ class StackModel(nn.Module):
         )
         self.final_norm = Norm(sizes.width, sizes.norm_gain)
         self.head = drawn.input_matrix(ends, sizes.width, vocabulary)
-        self.decoder: Optional[nn.Module] = None
+        self.decoder: nn.Module | None = None
         if decoder == "learned-code":
             self.decoder = LearnedCodeDecoder(sizes.width, decoder_length, sizes.embedding_std, ends, drawn)
         elif decoder == "sinusoidal":
@@ -77,7 +78,7 @@ class StackModel(nn.Module):
         """rows of the residual stream or of the decoder (n, width) -> (n, vocabulary)."""
         return self.final_norm(rows) @ self.head
 
-    def matrices(self) -> List[nn.Parameter]:
+    def matrices(self) -> list[nn.Parameter]:
         """The dense matrices inside the layers: what Muon trains."""
         return [matrix for layer in self.layers for matrix in layer.matrices()]
 

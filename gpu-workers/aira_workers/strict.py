@@ -8,14 +8,15 @@ import dataclasses
 import difflib
 import math
 import typing
-from typing import Any, Mapping, Type, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from .errors import InvalidCandidate
 
 T = TypeVar("T")
 
 
-def parse(kind: Type[T], value: Any, path: str = "settings") -> T:
+def parse(kind: type[T], value: Any, path: str = "settings") -> T:
     """Return `value` as an instance of the dataclass `kind`; raise InvalidCandidate naming the offending path."""
     if not isinstance(value, dict):
         raise InvalidCandidate(f"{path}: expected an object, got {_describe(value)}")
@@ -37,7 +38,7 @@ def parse(kind: Type[T], value: Any, path: str = "settings") -> T:
         raise InvalidCandidate(f"{path}: {error}") from error
 
 
-def parse_tagged(tag: str, kinds: Mapping[str, Type[T]], value: Any) -> T:
+def parse_tagged(tag: str, kinds: Mapping[str, type[T]], value: Any) -> T:
     """Return `value` as an instance of the one of `kinds` that its key `tag` names; raise InvalidCandidate likewise."""
     kind = value.get(tag) if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in kinds:
@@ -55,7 +56,7 @@ def parse_as(kind: Any, value: Any, path: str) -> Any:
         if value not in allowed or isinstance(value, bool) != isinstance(allowed[0], bool):
             raise InvalidCandidate(f"{path}: expected one of {', '.join(map(repr, allowed))}, got {_describe(value)}")
         return value
-    if origin in (list, typing.List):
+    if origin in (list, list):
         if not isinstance(value, list):
             raise InvalidCandidate(f"{path}: expected a list, got {_describe(value)}")
         (item,) = typing.get_args(kind)

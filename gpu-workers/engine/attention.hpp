@@ -16,10 +16,10 @@ struct Attention {
   Dense input, output;
   const float *gain = nullptr, *input_bias = nullptr, *output_bias = nullptr;
   float *gain_gradient = nullptr, *input_bias_gradient = nullptr, *output_bias_gradient = nullptr;
-  float* scale = nullptr;                      // (tokens)
+  float* scale = nullptr;                          // (tokens)
   float *q = nullptr, *k = nullptr, *v = nullptr;  // (sequences, heads, length, padded head)
-  float* weights = nullptr;                    // (sequences, heads, length, length)
-  float* mixed = nullptr;                      // (tokens, width)
+  float* weights = nullptr;                        // (sequences, heads, length, length)
+  float* mixed = nullptr;                          // (tokens, width)
 
   void place(Arena& arena, const Shape& s, long tokens) {
     const long sequences = tokens / s.length, head = s.width / s.heads;
@@ -97,8 +97,8 @@ struct Attention {
                       rows + t * input.wide);
         gather_future(length, wide_head, dsquare, qh, wide_head, out, wide_head);
         for (long t = 0; t < length; ++t)
-          rotate_back(head / 2, out + t * wide_head, rotary.cos + (length + t) * head,
-                      rotary.sin + (length + t) * head, rows + t * input.wide + width);
+          rotate_back(head / 2, out + t * wide_head, rotary.cos + (length + t) * head, rotary.sin + (length + t) * head,
+                      rows + t * input.wide + width);
         gather_future(length, wide_head, square, dout, width, out, wide_head);
         copy_rows(length, head, out, wide_head, rows + 2 * width, input.wide);
       }

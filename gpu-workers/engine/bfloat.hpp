@@ -63,8 +63,7 @@ inline void pair_tile(long depth, const Pair* a, long lda, const Pair* b, long l
       const __m512i both = _mm512_set1_epi32(static_cast<int>(read == Read::kRows ? a[r * lda] : a[r]));
 #pragma GCC unroll 3
       for (int v = 0; v < V; ++v)
-        sums[r][v] =
-            _mm512_dpbf16_ps(sums[r][v], reinterpret_cast<__m512bh>(both), reinterpret_cast<__m512bh>(row[v]));
+        sums[r][v] = _mm512_dpbf16_ps(sums[r][v], reinterpret_cast<__m512bh>(both), reinterpret_cast<__m512bh>(row[v]));
     }
     a += read == Read::kRows ? 1 : lda;
     b += ldb;
@@ -95,8 +94,7 @@ template <Read read, bool init>
 inline void pair_product(long rows, long columns, long depth, const Pair* a, long lda, const Pair* b, long ldb,
                          const float* d, long ldd, float* c, long ldc) {
   long n = 0;
-  for (; n + 48 <= columns; n += 48)
-    pair_panel<3, read, init>(rows, depth, a, lda, b + n, ldb, d + n, ldd, c + n, ldc);
+  for (; n + 48 <= columns; n += 48) pair_panel<3, read, init>(rows, depth, a, lda, b + n, ldb, d + n, ldd, c + n, ldc);
   if (n + 32 <= columns) {
     pair_panel<2, read, init>(rows, depth, a, lda, b + n, ldb, d + n, ldd, c + n, ldc);
     n += 32;

@@ -48,7 +48,8 @@ struct Decoder {
     else
       std::memcpy(state, last, static_cast<size_t>(width) * sizeof(float));
     for (long t = 0; t < length; ++t)
-      for (long c = 0; c < width; c += kLanes) store(rows + t * width + c, load(state + c) + load(code + t * width + c));
+      for (long c = 0; c < width; c += kLanes)
+        store(rows + t * width + c, load(state + c) + load(code + t * width + c));
     if (learned) {
       product(length, wide, width, rows, width, first.weights(), wide, before, wide);
       gelu(length * wide, before, acted);

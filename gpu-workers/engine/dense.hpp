@@ -141,9 +141,7 @@ struct Dense {
   long depth() const { return sections == 1 ? columns : wide; }
 #if AIRA_BF16
   // Matrices outside the layers are lent no space and stay float32; so do odd sizes, which have no pairs.
-  bool rounds(long tokens) const {
-    return left != nullptr && rows % 2 == 0 && depth() % 2 == 0 && tokens % 2 == 0;
-  }
+  bool rounds(long tokens) const { return left != nullptr && rows % 2 == 0 && depth() % 2 == 0 && tokens % 2 == 0; }
 #endif
   void spread() {
     for (long r = 0; r < rows; ++r) {

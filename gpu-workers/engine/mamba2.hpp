@@ -1,7 +1,7 @@
 // Mb: Mamba-2 with one B/C group. The state space is one masked quadratic form over the whole sequence,
 // y_t = sum over s <= t of (C_t . B_s) exp(cs_t - cs_s) dt_s x_s, cs the running sum of -dt exp(a) (arXiv 2405.21060,
-// section 6). Keeps the input product with silu(z) in the place of z, the convolution after its SiLU, the sigmoids of both,
-// y, dt, the decays and C B^T.
+// section 6). Keeps the input product with silu(z) in the place of z, the convolution after its SiLU, the sigmoids of
+// both, y, dt, the decays and C B^T.
 #pragma once
 
 #include "causal.hpp"
@@ -24,8 +24,8 @@ struct Mamba2 {
         *dt_shift_gradient = nullptr;
   float *scale = nullptr, *mixed = nullptr, *acted = nullptr, *y = nullptr, *gate_scale = nullptr;
   float *conv_open = nullptr, *gate_open = nullptr;  // sigmoids: (tokens, channels), (tokens, inner)
-  float *dt = nullptr, *running = nullptr;  // (sequences, heads, length)
-  float *decay = nullptr, *gram = nullptr;  // (sequences, heads, length, length), (sequences, length, length)
+  float *dt = nullptr, *running = nullptr;           // (sequences, heads, length)
+  float *decay = nullptr, *gram = nullptr;           // (sequences, heads, length, length), (sequences, length, length)
 
   void place(Arena& arena, const Shape& s, long tokens) {
     const long sequences = tokens / s.length;

@@ -30,7 +30,9 @@ struct Layer {
   Mamba2 mamba2;
   float *input_buffer, *output_buffer;  // Muon's momentum of the two matrices
 
-  Dense& input() { return kind == Kind::kSwiglu ? swiglu.input : kind == Kind::kAttention ? attention.input : mamba2.input; }
+  Dense& input() {
+    return kind == Kind::kSwiglu ? swiglu.input : kind == Kind::kAttention ? attention.input : mamba2.input;
+  }
   Dense& output() {
     return kind == Kind::kSwiglu ? swiglu.output : kind == Kind::kAttention ? attention.output : mamba2.output;
   }
@@ -75,8 +77,8 @@ class Training {
       if (b.tokens[i] < 0 || b.tokens[i] >= shape_.vocabulary) return false;
     for (long i = 0; i < b.asked; ++i)
       if (b.rows[i] < 0 || b.rows[i] >= tokens || (i > 0 && b.rows[i] <= b.rows[i - 1])) return false;
-    if (b.decode_count != 0 && (b.decode_count < 0 || b.decode_first < 0 || no_decoder() ||
-                                b.decode_first + b.decode_count > b.sequences))
+    if (b.decode_count != 0 &&
+        (b.decode_count < 0 || b.decode_first < 0 || no_decoder() || b.decode_first + b.decode_count > b.sequences))
       return false;
     const long labels = b.asked + static_cast<long>(b.decode_count) * shape_.length;
     for (long i = 0; b.labels && i < labels; ++i)

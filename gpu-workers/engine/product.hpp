@@ -54,8 +54,7 @@ inline void panel(long rows, long depth, const float* a, long lda, const float* 
     tile<4, V, read, init>(depth, a + m * down, lda, b, ldb, d + m * ldd, ldd, c + m * ldc, ldc);
     m += 4;
   }
-  for (; m < rows; ++m)
-    tile<1, V, read, init>(depth, a + m * down, lda, b, ldb, d + m * ldd, ldd, c + m * ldc, ldc);
+  for (; m < rows; ++m) tile<1, V, read, init>(depth, a + m * down, lda, b, ldb, d + m * ldd, ldd, c + m * ldc, ldc);
 }
 
 template <Read read, bool init>

@@ -1,5 +1,5 @@
-// Rotary positions over a whole head: features i and i + half turn together by an angle per position. Heads are short, so
-// the vectors here are of eight, four or one float, whichever divides the half.
+// Rotary positions over a whole head: features i and i + half turn together by an angle per position. Heads are short,
+// so the vectors here are of eight, four or one float, whichever divides the half.
 #pragma once
 
 #include <cstring>

@@ -23,7 +23,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 import numpy as np
 import torch
@@ -33,16 +32,16 @@ PACKAGE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PACKAGE))
 sys.path.insert(0, str(PACKAGE / "scripts"))
 
-from aira_design.candidate import import_file  # noqa: E402
-from aira_design.channel import Channel  # noqa: E402
-from aira_design.layout import load, read_predictions, save, write_json  # noqa: E402
-from aira_design.lra import host, loops, mixers  # noqa: E402
-from aira_design.lra.data import splits  # noqa: E402
-from aira_design.lra.floors import NAMES, floors  # noqa: E402
-from aira_design.lra.growth import LENGTHS, SUB_QUADRATIC, growth  # noqa: E402
-from aira_design.settings import LraSettings, parse_settings  # noqa: E402
-from aira_design.version import design_version  # noqa: E402
-from separation import separation  # noqa: E402
+from aira_design.candidate import import_file
+from aira_design.channel import Channel
+from aira_design.layout import load, read_predictions, save, write_json
+from aira_design.lra import host, loops, mixers
+from aira_design.lra.data import splits
+from aira_design.lra.floors import NAMES, floors
+from aira_design.lra.growth import LENGTHS, SUB_QUADRATIC, growth
+from aira_design.settings import LraSettings, parse_settings
+from aira_design.version import design_version
+from separation import separation
 
 REPOSITORY = PACKAGE.parent
 RAW = REPOSITORY / "docs" / "data" / "arena-signal.json"
@@ -62,12 +61,14 @@ def shuffled(inputs: np.ndarray, window: int = WINDOW) -> np.ndarray:
         for place, document in enumerate(documents):
             used = document[document > 0]
             windows = [used[start : start + window] for start in range(0, len(used), window)]
-            order = np.random.default_rng(np.frombuffer(hashlib.sha256(used.tobytes()).digest(), np.uint32)).permutation(len(windows))
+            order = np.random.default_rng(
+                np.frombuffer(hashlib.sha256(used.tobytes()).digest(), np.uint32)
+            ).permutation(len(windows))
             found[row, place, : len(used)] = np.concatenate([windows[index] for index in order])
     return found
 
 
-def measure(settings: LraSettings, mixer: str, seed: int, control: bool) -> Dict[str, float]:
+def measure(settings: LraSettings, mixer: str, seed: int, control: bool) -> dict[str, float]:
     """The metrics of one training on validation rows, with `cpu_seconds` of both sides of training and prediction."""
     with tempfile.TemporaryDirectory() as place:
         out = Path(place)
@@ -83,16 +84,27 @@ def measure(settings: LraSettings, mixer: str, seed: int, control: bool) -> Dict
                 changed["targets"] = load(out / "data" / split, "targets")
             save(out / "data" / split, **changed)
         start = time.process_time()
-        _meet(candidate, lambda channel: loops.train(settings, seed, out / "data" / "train", told, candidate, channel, state, "cpu"))
-        _meet(candidate, lambda channel: loops.predict(settings, out / "data" / "validation", told, state, channel, answers, "cpu"))
+        _meet(
+            candidate,
+            lambda channel: loops.train(settings, seed, out / "data" / "train", told, candidate, channel, state, "cpu"),
+        )
+        _meet(
+            candidate,
+            lambda channel: loops.predict(settings, out / "data" / "validation", told, state, channel, answers, "cpu"),
+        )
         seconds = time.process_time() - start
         predictions = read_predictions(answers / "predictions.f32", manifest["splits"]["validation"])
-        return {**host.score(settings, manifest, out / "data" / "hidden", "validation", predictions, state), "cpu_seconds": seconds}
+        return {
+            **host.score(settings, manifest, out / "data" / "hidden", "validation", predictions, state),
+            "cpu_seconds": seconds,
+        }
 
 
 def _meet(candidate: Path, work) -> None:
     ours, theirs = socket.socketpair()
-    program = threading.Thread(target=lambda: mixers.serve(candidate, Channel(theirs, None), torch.device("cpu")) or theirs.close())
+    program = threading.Thread(
+        target=lambda: mixers.serve(candidate, Channel(theirs, None), torch.device("cpu")) or theirs.close()
+    )
     program.start()
     try:
         work(Channel(ours, 600.0))
@@ -101,7 +113,7 @@ def _meet(candidate: Path, work) -> None:
         program.join()
 
 
-def settings_of(task: str) -> Tuple[LraSettings, str]:
+def settings_of(task: str) -> tuple[LraSettings, str]:
     """The nano screen of the fixed task, and a digest of it."""
     metadata = yaml.safe_load((REPOSITORY / "tasks" / f"design-lra-{task}-fixed" / "metadata.yaml").read_text())
     value = metadata["profiles"]["nano"]["rungs"]["screen"]["settings"]
@@ -113,7 +125,7 @@ def baseline_of(task: str) -> str:
     return Path(metadata["design"]["baseline"]["model.py"]).stem
 
 
-def train(raw: dict, tasks: List[str], names: List[str], seeds: List[int], control: bool) -> None:
+def train(raw: dict, tasks: list[str], names: list[str], seeds: list[int], control: bool) -> None:
     evaluator = design_version()
     for task in tasks:
         settings, digest = settings_of(task)
@@ -137,7 +149,11 @@ def measure_floors(raw: dict, seed: int) -> None:
     for task in TASKS:
         settings, digest = settings_of(task)
         found = floors(settings.data, splits(settings.data, seed, _SECRET, None))["validation"]
-        raw["floors"][task] = {"settings": digest, "seed": seed, **{name: round(share, 4) for name, share in found.items()}}
+        raw["floors"][task] = {
+            "settings": digest,
+            "seed": seed,
+            **{name: round(share, 4) for name, share in found.items()},
+        }
     _write(raw)
 
 
@@ -179,20 +195,23 @@ def _task_table(raw: dict, task: str) -> str:
             title = f"{mixer} (baseline)" if mixer == baseline_of(task) else mixer
             lines.append(_row(title, found))
     lines += [
-        _row(f"{mixer}, windows of {WINDOW} shuffled", [one["metrics"] for one in rows if one["control"] and one["mixer"] == mixer])
+        _row(
+            f"{mixer}, windows of {WINDOW} shuffled",
+            [one["metrics"] for one in rows if one["control"] and one["mixer"] == mixer],
+        )
         for mixer in sorted({one["mixer"] for one in rows if one["control"]})
     ]
     lines += ["", _verdict(means, below)]
     return "\n".join(lines)
 
 
-def _row(title: str, found: List[dict]) -> str:
+def _row(title: str, found: list[dict]) -> str:
     scores = np.array([one["accuracy"] for one in found])
     spread = f"{scores.std(ddof=1):.3f}" if len(scores) > 1 else "not measured"
     return f"| {title} | {scores.mean():.3f} | {spread} | {len(scores)} | {np.mean([one['cpu_seconds'] for one in found]):.0f} |"
 
 
-def _verdict(means: Dict[str, np.ndarray], below: Dict[str, float]) -> str:
+def _verdict(means: dict[str, np.ndarray], below: dict[str, float]) -> str:
     """Floor against half-way to full attention, and how far the mixers separate."""
     said = []
     highest = max(below["bag"], below["shortcut"])
@@ -204,9 +223,13 @@ def _verdict(means: Dict[str, np.ndarray], below: Dict[str, float]) -> str:
         )
     counts = {len(scores) for scores in means.values()}
     if set(means) == set(MIXERS) and len(counts) == 1 and min(counts) > 1:
-        said.append(f"Ratio of variance between mixers to that between seeds: {separation(np.array(list(means.values()))).ratio:.1f}.")
+        said.append(
+            f"Ratio of variance between mixers to that between seeds: {separation(np.array(list(means.values()))).ratio:.1f}."
+        )
     else:
-        said.append(f"Ratio between mixers and seeds: not measured; {len(means)} of {len(MIXERS)} mixers have been trained.")
+        said.append(
+            f"Ratio between mixers and seeds: not measured; {len(means)} of {len(MIXERS)} mixers have been trained."
+        )
     return " ".join(said)
 
 

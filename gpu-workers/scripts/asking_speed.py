@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from aira_design.autoresearch.asking import ask  # noqa: E402
-from aira_design.channel import Channel  # noqa: E402
+from aira_design.autoresearch.asking import ask
+from aira_design.channel import Channel
 
 ROWS, POSITIONS, VOCABULARY, TOKENS = 256, 16, 8192, 20_971_520
 

@@ -56,13 +56,36 @@ def changed(source: str, constants: "list[str]") -> str:
 def judged(work: Path, seed: int, data: "Path | None") -> dict:
     prepared, state, candidate = work / "prepared", work / "state", ("--candidate", work / "candidate")
     manifest = ("--manifest", prepared / "manifest.json")
-    verb(work, "prepare", "--seed", seed, "--secret", work / "secret", "--out", prepared, *(("--data", data) if data else ()))
+    verb(
+        work,
+        "prepare",
+        "--seed",
+        seed,
+        "--secret",
+        work / "secret",
+        "--out",
+        prepared,
+        *(("--data", data) if data else ()),
+    )
     before = spent()
-    trained = verb(work, "host-train", "--seed", seed, "--train", prepared / "train", *manifest, *candidate, "--out", state)
+    trained = verb(
+        work, "host-train", "--seed", seed, "--train", prepared / "train", *manifest, *candidate, "--out", state
+    )
     training = spent() - before
     if trained["status"] != "ok":
         return trained
-    asked = verb(work, "host-predict", "--inputs", prepared / "validation", "--state", state, *manifest, *candidate, "--out", work / "asked")
+    asked = verb(
+        work,
+        "host-predict",
+        "--inputs",
+        prepared / "validation",
+        "--state",
+        state,
+        *manifest,
+        *candidate,
+        "--out",
+        work / "asked",
+    )
     seconds = {"training": round(training, 1), "prediction": round(spent() - before - training, 1)}
     return {**asked, "served": trained["served"], "allowed": trained.get("processor"), "seconds": seconds}
 

@@ -92,11 +92,10 @@ def compiled(name: str):
 
 
 def plain(candidate, settings) -> dict:
-    from plain_loop import train as train_plainly
-
     from aira_workers.model import StackModel
     from aira_workers.optim import warmup_cosine
     from aira_workers.proxies.joint import _training_batches
+    from plain_loop import train as train_plainly
 
     begin = time.process_time()
     offsets = np.concatenate([[0], np.cumsum([task.vocabulary for task in vars(settings.tasks).values()])])

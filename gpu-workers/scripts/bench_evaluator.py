@@ -24,7 +24,7 @@ SCRIPTS = Path(__file__).resolve().parent
 PACKAGE = SCRIPTS.parent
 sys.path[:0] = [str(PACKAGE), str(SCRIPTS)]
 
-from bench_parts import Peak, parts_table  # noqa: E402
+from bench_parts import Peak, parts_table
 
 BEGIN, END = "<!-- evaluator: begin -->", "<!-- evaluator: end -->"
 FAMILIES = {

@@ -69,7 +69,9 @@ def per_candidate(device: torch.device, profile: str, count: int, together: bool
     return (short + epoch * (epochs - SHORT)) / count
 
 
-def population_section(device: torch.device = torch.device("cuda"), sizes=(1, 2, 4, 8, 16, 32, 64), profile="paper") -> str:
+def population_section(
+    device: torch.device = torch.device("cuda"), sizes=(1, 2, 4, 8, 16, 32, 64), profile="paper"
+) -> str:
     """Markdown: what was measured on which device."""
     from aira_workers.worker.device import open_device
 

@@ -20,7 +20,7 @@ import argparse
 import json
 from itertools import combinations
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 from read_curves import read
@@ -35,12 +35,12 @@ class Rung(NamedTuple):
     """steps of one training; scores: letters -> mean accuracy per seed; curves: letters -> accuracy (seeds, bins), where there are any."""
 
     steps: int
-    scores: Dict[str, np.ndarray]
-    curves: Dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    curves: dict[str, np.ndarray]
 
 
-def load(paths: List[str]) -> Rung:
-    curves: Dict[str, np.ndarray] = {}
+def load(paths: list[str]) -> Rung:
+    curves: dict[str, np.ndarray] = {}
     for path in paths:
         path, _, seeds = path.partition("@")
         if path.endswith(".json"):
@@ -60,11 +60,11 @@ class Plan(NamedTuple):
     """Share of the screened that is kept; how many of them are trained fully; seeds of the rung between, 0 without one."""
 
     keep: float
-    finalists: Optional[int]
+    finalists: int | None
     confirm_seeds: int
 
 
-def ladder(rng, count: int, steps: dict, scores: Dict[str, np.ndarray], same: bool, plan: Plan) -> tuple:
+def ladder(rng, count: int, steps: dict, scores: dict[str, np.ndarray], same: bool, plan: Plan) -> tuple:
     """scores: rung -> (architectures, seeds). One rule: mean regret, between which 95 % of the draws of architectures
     lie, share that keeps the best, best five kept, cost."""
     screen, full = scores["screen"], scores["full"]
@@ -138,7 +138,9 @@ def main() -> None:
     print(f"{len(common)} architectures")
     for rung, found in scores.items():
         agreement = [
-            np.mean([spearmanr(found[:, seeds].mean(1), final)[0] for seeds in combinations(range(found.shape[1]), many)])
+            np.mean(
+                [spearmanr(found[:, seeds].mean(1), final)[0] for seeds in combinations(range(found.shape[1]), many)]
+            )
             for many in range(1, found.shape[1] + 1)
         ]
         print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; ", end="")
@@ -157,7 +159,9 @@ def main() -> None:
         mean, between, kept, five, cost = ladder(rng, count, steps, scores, same, plan)
         few = plan.finalists or "all kept"
         spread = f"{between[0]:.4f} ... {between[1]:.4f}"
-        print(f"| {count} | best {plan.keep:.0%} | {few} | {mean:.4f} | {spread} | {kept:.0%} | {five:.0%} | {cost:.0%} |")
+        print(
+            f"| {count} | best {plan.keep:.0%} | {few} | {mean:.4f} | {spread} | {kept:.0%} | {five:.0%} | {cost:.0%} |"
+        )
     for name, rung in rungs.items():
         if rung.curves:
             stops = early_stops(np.array([rung.curves[letters] for letters in common]))

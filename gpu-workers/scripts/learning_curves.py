@@ -50,7 +50,6 @@ def curve(job: tuple) -> tuple:
     """(letters, seed, settings) -> accuracy and loss (tasks, bins), and the processor seconds of the training."""
     global _ENGINE
     import torch
-
     from aira_workers.mad import TASK_NAMES
     from aira_workers.model import StackModel
     from aira_workers.native import open_engine
@@ -99,7 +98,12 @@ def drawn(pool: str) -> list:
 
 def save(options, pool: dict, curves: np.ndarray, seconds: np.ndarray, settings: dict) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = {"names": list(pool), "letters": list(pool.values()), "changes": options.set, "settings": json.dumps(settings)}
+    kept = {
+        "names": list(pool),
+        "letters": list(pool.values()),
+        "changes": options.set,
+        "settings": json.dumps(settings),
+    }
     np.savez_compressed(options.out, curves=curves, seconds=seconds, **kept)
 
 
@@ -107,7 +111,9 @@ def main() -> None:
     from nano_signal import POOLS
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--pool", default="2p", help=f"{', '.join(POOLS)}, random:SEED:COUNT:PRIMITIVES, or letters separated by commas")
+    parser.add_argument(
+        "--pool", default="2p", help=f"{', '.join(POOLS)}, random:SEED:COUNT:PRIMITIVES, or letters separated by commas"
+    )
     parser.add_argument("--rung", choices=("screen", "confirm"), default="screen", help="whose settings are changed")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--first-seed", type=int, default=0)

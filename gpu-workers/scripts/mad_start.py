@@ -17,9 +17,14 @@ import yaml
 PACKAGE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PACKAGE))
 
-from aira_workers.native.engine import Unavailable, open_engine  # noqa: E402
-from aira_workers.proxies import TORCH, Candidate, Hooks, parse_settings  # noqa: E402
-from aira_workers.proxies import separate  # noqa: E402
+from aira_workers.native.engine import Unavailable, open_engine
+from aira_workers.proxies import (
+    TORCH,
+    Candidate,
+    Hooks,
+    parse_settings,
+    separate,
+)
 
 _TOKENS = {"M": "M", "A": "mA", "B": "Mb"}
 _STARTS = ("fan-in", "linear", "small")
@@ -51,7 +56,13 @@ def main() -> None:
         for seed in range(options.seeds):
             for start in options.starts:
                 found = held_out_accuracy(options.task, pattern, seed, settings, engine, start)
-                told = {"task": options.task, "epochs": settings.epochs, "pattern": pattern, "seed": seed, "start": start}
+                told = {
+                    "task": options.task,
+                    "epochs": settings.epochs,
+                    "pattern": pattern,
+                    "seed": seed,
+                    "start": start,
+                }
                 print(json.dumps({**told, "accuracy": round(found, 4)}), flush=True)
 
 

@@ -81,7 +81,7 @@ def worker_environment() -> dict:
 
 def train_all(settings: dict, members: list, processes: int) -> tuple:
     """Train every member on `processes` workers; return (hello of the first worker, events by key)."""
-    waiting: "queue.Queue[dict]" = queue.Queue()
+    waiting: queue.Queue[dict] = queue.Queue()
     for member in members:
         waiting.put(member)
     hellos, finished = [], {}

@@ -1,5 +1,6 @@
-// Where the time of a nano training step goes: each kind of layer forward and backward on one block of tokens, its dense
-// products alone, and the optimiser's step for its two matrices. One line of JSON per kind; microseconds, best of many.
+// Where the time of a nano training step goes: each kind of layer forward and backward on one block of tokens, its
+// dense products alone, and the optimiser's step for its two matrices. One line of JSON per kind; microseconds, best of
+// many.
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -12,10 +13,22 @@ using namespace aira;
 namespace {
 
 // The nano profile of tasks/compose-mad-3p.
-Shape kShape{.layers = 1, .width = 32, .heads = 2, .attention_bias = 0, .ffn_inner = 88,
-                       .ssm_inner = 64, .ssm_heads = 2, .ssm_state = 16, .ssm_conv = 4,
-                       .norm_gain = 0, .vocabulary = 125, .decoder = 0, .decoder_inner = 0,
-                       .length = 32, .sequences = 4, .block = 4};
+Shape kShape{.layers = 1,
+             .width = 32,
+             .heads = 2,
+             .attention_bias = 0,
+             .ffn_inner = 88,
+             .ssm_inner = 64,
+             .ssm_heads = 2,
+             .ssm_state = 16,
+             .ssm_conv = 4,
+             .norm_gain = 0,
+             .vocabulary = 125,
+             .decoder = 0,
+             .decoder_inner = 0,
+             .length = 32,
+             .sequences = 4,
+             .block = 4};
 constexpr long kTokens = 128;
 
 double microseconds(const std::function<void()>& action) {
@@ -56,7 +69,8 @@ void report(const char* name, Bind bind, Forward forward, Backward backward) {
     scratch.place(arena, kShape, kTokens);
     layer.input.lend(scratch.rounded_a, scratch.rounded_b);
     layer.output.lend(scratch.rounded_a, scratch.rounded_b);
-    muon.place(arena, std::max(layer.input.rows, layer.output.rows), std::max(layer.input.columns, layer.output.columns));
+    muon.place(arena, std::max(layer.input.rows, layer.output.rows),
+               std::max(layer.input.columns, layer.output.columns));
   };
   place();
   if (!arena.settle()) return;
@@ -67,7 +81,8 @@ void report(const char* name, Bind bind, Forward forward, Backward backward) {
     matrix->refresh();
   }
   bind(layer, numbers);
-  float *x = numbers(kTokens * kShape.width), *y = numbers(kTokens * kShape.width), *dx = numbers(kTokens * kShape.width);
+  float *x = numbers(kTokens * kShape.width), *y = numbers(kTokens * kShape.width),
+        *dx = numbers(kTokens * kShape.width);
   float *wide = numbers(kTokens * 512), *other = numbers(kTokens * 512);
   const double both = microseconds([&] {
     forward(layer, scratch, x, y);
@@ -89,8 +104,9 @@ void report(const char* name, Bind bind, Forward forward, Backward backward) {
       muon.step(matrix->rows, matrix->columns, const_cast<float*>(matrix->value), matrix->flat_gradient, buffer, rates);
     });
   }
-  std::printf("{\"layer\": \"%s\", \"tokens\": %ld, \"both\": %.2f, \"products\": %.2f, \"rate\": %.4g, \"update\": %.2f}\n",
-              name, kTokens, both, products, operations / products * 1e6, update);
+  std::printf(
+      "{\"layer\": \"%s\", \"tokens\": %ld, \"both\": %.2f, \"products\": %.2f, \"rate\": %.4g, \"update\": %.2f}\n",
+      name, kTokens, both, products, operations / products * 1e6, update);
 }
 
 }  // namespace

@@ -11,12 +11,11 @@ import threading
 import pytest
 import torch
 import yaml
-from conftest import PACKAGE, REPOSITORY
-
 from aira_design.channel import Channel
 from aira_design.layout import read_predictions
 from aira_design.lra import host, loops, mixers
 from aira_design.settings import parse_settings
+from conftest import PACKAGE, REPOSITORY
 
 MIXERS = REPOSITORY / "tasks" / "mixers"
 

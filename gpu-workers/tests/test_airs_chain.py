@@ -9,11 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import PACKAGE, REPOSITORY
-
 from aira_tasks import chain
 from aira_tasks.rehearsal import hold_out, submissions, visible_answers
 from aira_tasks.tables import NoTable, read_table
+from conftest import PACKAGE, REPOSITORY
 
 TASK = REPOSITORY / "tests" / "airs" / "TimeSeriesForecastingSyntheticWeeklyMAE"
 SETTINGS = {"family": "airs", "task": str(TASK), "columns": "label_target", "metric": "MAE"}
@@ -77,7 +76,7 @@ def test_the_chain_scores_a_program_on_both_splits(tmp_path, prepared):
     naive = run(tmp_path, prepared, NAIVE)
     assert 0 < naive["MAE"] < 1
     assert run(tmp_path, prepared, BASELINE)["MAE"] > 100
-    for line in ("HISTORY = 1", 'HISTORY = 4', 'HISTORY = 4  # tune: 4\nCENTRE = "median"'):
+    for line in ("HISTORY = 1", "HISTORY = 4", 'HISTORY = 4  # tune: 4\nCENTRE = "median"'):
         tuned = BASELINE.replace("HISTORY = 0", line).replace('\nCENTRE = "mean"', "", "median" in line)
         assert run(tmp_path, prepared, tuned)["MAE"] < 2
     assert 0 < run(tmp_path, prepared, NAIVE, "test")["MAE"] < 1
@@ -169,7 +168,11 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
     assert read_table(tmp_path / "held" / "data" / "test").names == ["x"]
     labelled, made = tmp_path / "labelled", tmp_path / "made"
     shutil.copytree(agent / "train", labelled / "test_with_labels")
-    assert submissions(labelled / "test_with_labels", ["y"], None, made) == {"header": ["y"], "rows": 20, "numbers": True}
+    assert submissions(labelled / "test_with_labels", ["y"], None, made) == {
+        "header": ["y"],
+        "rows": 20,
+        "numbers": True,
+    }
     lines = {file.stem: file.read_text().splitlines() for file in made.iterdir()}
     assert lines["gold"][0] == "y" and lines["short"] == lines["gold"][:-1]
     assert sorted(lines["permuted"]) == sorted(lines["gold"]) != lines["permuted"]

@@ -5,7 +5,6 @@ import io
 
 import numpy as np
 import pytest
-
 from aira_tasks import csvtext
 from aira_tasks.answers import are_numbers, kind
 from aira_tasks.failures import ProgramFailed
@@ -110,7 +109,9 @@ def test_the_answers_decide_whether_they_are_numbers(values, numbers):
     assert are_numbers(values) is numbers
 
 
-@pytest.mark.parametrize("cell", ["nan", "-NaN", "inf", "1e999", "", " ", "[1, NaN]", "[1, null]", "[]", "NA", "x", "[" * 9999])
+@pytest.mark.parametrize(
+    "cell", ["nan", "-NaN", "inf", "1e999", "", " ", "[1, NaN]", "[1, null]", "[]", "NA", "x", "[" * 9999]
+)
 def test_no_missing_number_passes(tmp_path, cell):
     answers = table(tmp_path, b"y\n1.5\n2\n")
     content = rewritten(("y\n3\n" + csvtext.line([cell])).encode())

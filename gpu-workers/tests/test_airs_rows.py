@@ -4,11 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
-
 from aira_tasks import chain
 from aira_tasks.baseline import default_baseline
 from aira_tasks.tables import read_table
+from conftest import REPOSITORY
 
 TASK = REPOSITORY / "tests" / "airs" / "TextLabelsSyntheticAccuracy"
 SETTINGS = {"family": "airs", "task": str(TASK), "columns": ["label"], "metric": "Accuracy"}
@@ -38,7 +37,9 @@ def raw(tmp_path_factory):
     place.mkdir(parents=True)
     for split, rows in (("train", 100), ("test", 40)):
         words = [WORDS[len(WORDS) * row // rows] for row in range(rows)]
-        lines = [f'"about {word}, \u2028 {"x" * 200_000 if row == 1 else row}",{word}' for row, word in enumerate(words)]
+        lines = [
+            f'"about {word}, \u2028 {"x" * 200_000 if row == 1 else row}",{word}' for row, word in enumerate(words)
+        ]
         (place / f"{split}.csv").write_bytes("\r\n".join(["text,label", *lines, "", ""]).encode())
     return folder
 
@@ -67,7 +68,12 @@ def test_an_honest_program_is_right_and_the_place_of_a_row_tells_nothing(tmp_pat
 def test_each_part_has_an_order_of_its_own_that_seed_and_secret_decide(tmp_path, raw):
     def rows(name, seed, secret):
         out = prepared(raw, tmp_path / name, seed, secret)
-        parts = [out / "test" / "train", out / "test" / "test", out / "validation" / "train", out / "validation" / "test"]
+        parts = [
+            out / "test" / "train",
+            out / "test" / "test",
+            out / "validation" / "train",
+            out / "validation" / "test",
+        ]
         return [tuple(read_table(part).column("text")) for part in parts]
 
     one, again = rows("one", 1, SECRET), rows("again", 1, SECRET)
@@ -117,7 +123,9 @@ def test_a_baseline_that_is_not_valid_is_refused_while_preparing(tmp_path, raw):
 
 def test_a_package_that_the_scorer_lacks_is_no_fault_of_a_program(tmp_path, raw, monkeypatch):
     out = prepared(raw, tmp_path / "out")
-    done = chain.subprocess.CompletedProcess([], 1, "", "Traceback\nModuleNotFoundError: No module named 'nowhere.part'\n")
+    done = chain.subprocess.CompletedProcess(
+        [], 1, "", "Traceback\nModuleNotFoundError: No module named 'nowhere.part'\n"
+    )
     monkeypatch.setattr(chain, "_run", lambda *_: done)
     (tmp_path / "answers").write_text("answer\nyes\n")
     with pytest.raises(chain.Refused, match=r"evaluate\.py of the task needs the Python package nowhere\.part"):

@@ -4,17 +4,16 @@ import sys
 
 import numpy as np
 import pytest
+from aira_design.candidate import import_file
+from aira_design.lra.growth import growth
+from aira_design.settings import parse_settings
 from conftest import PACKAGE
 from lra_chain import MIXERS, settings
 from torch import nn
 
-from aira_design.candidate import import_file
-from aira_design.lra.growth import growth
-from aira_design.settings import parse_settings
-
 sys.path.insert(0, str(PACKAGE / "scripts"))
 
-import arena_signal  # noqa: E402
+import arena_signal
 
 
 @pytest.mark.parametrize("name", arena_signal.MIXERS)
@@ -52,20 +51,46 @@ def test_a_training_is_judged_as_the_evaluator_judges_and_again_the_same():
     parsed = parse_settings(settings())
     one, other = (arena_signal.measure(parsed, "linear", 5, control) for control in (False, True))
     again = arena_signal.measure(parsed, "linear", 5, False)
-    assert {k: v for k, v in one.items() if k != "cpu_seconds"} == {k: v for k, v in again.items() if k != "cpu_seconds"}
+    assert {k: v for k, v in one.items() if k != "cpu_seconds"} == {
+        k: v for k, v in again.items() if k != "cpu_seconds"
+    }
     assert one["loss"] != other["loss"] and one["floor_majority"] == other["floor_majority"]
 
 
 def test_the_table_says_what_was_not_measured():
     _, digest = arena_signal.settings_of("text")
-    metrics = {"accuracy": 0.9, "rows": 100, "cpu_seconds": 2, "floor_majority": 0.5, "floor_bag": 0.6, "floor_shortcut": 0.8}
-    one = {"task": "text", "mixer": "full", "seed": 1, "control": False, "evaluator": "design-x", "settings": digest, "torch": "1", "metrics": metrics}
+    metrics = {
+        "accuracy": 0.9,
+        "rows": 100,
+        "cpu_seconds": 2,
+        "floor_majority": 0.5,
+        "floor_bag": 0.6,
+        "floor_shortcut": 0.8,
+    }
+    one = {
+        "task": "text",
+        "mixer": "full",
+        "seed": 1,
+        "control": False,
+        "evaluator": "design-x",
+        "settings": digest,
+        "torch": "1",
+        "metrics": metrics,
+    }
     raw = {"growth": {}, "trainings": {"a": one}}
     text = arena_signal.page(raw)
-    assert "**listops**: nothing has been trained at the present settings. Floors: not measured." in text and "1 of 6 mixers have been trained" in text
+    assert (
+        "**listops**: nothing has been trained at the present settings. Floors: not measured." in text
+        and "1 of 6 mixers have been trained" in text
+    )
     assert "0.800, is above the half-way mark between majority and full attention, 0.700" in text
     raw["trainings"] = {
-        f"{mixer} {seed}": {**one, "mixer": mixer, "seed": seed, "metrics": {**metrics, "accuracy": 0.9 - 0.05 * index + 0.01 * seed}}
+        f"{mixer} {seed}": {
+            **one,
+            "mixer": mixer,
+            "seed": seed,
+            "metrics": {**metrics, "accuracy": 0.9 - 0.05 * index + 0.01 * seed},
+        }
         for index, mixer in enumerate(arena_signal.MIXERS)
         for seed in (0, 1)
     }

@@ -9,10 +9,9 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.stats import norm
-
 from aira_workers.bayes.protocol import Observation, RefusedQuestion, Suggest, read_request
 from aira_workers.bayes.surrogate import log_expected_improvement, one_hot, suggest
+from scipy.stats import norm
 
 POOL = ["M", "mA", "Mb"]
 
@@ -216,7 +215,7 @@ def test_a_whole_small_space_is_searched_in_few_questions():
     """27 architectures of three layers, one best: found within ten questions from three observations."""
     space = [list(each) for each in itertools.product(POOL, repeat=3)]
     target = ["mA", "Mb", "M"]
-    score = lambda each: sum(layer == wanted for layer, wanted in zip(each, target)) / 3  # noqa: E731
+    score = lambda each: sum(layer == wanted for layer, wanted in zip(each, target)) / 3
     seen = [space[0], space[13], space[26]]
     for _ in range(10):
         left = [each for each in space if each not in seen]

@@ -11,7 +11,6 @@ import time
 
 import numpy as np
 import pytest
-
 from aira_design import peer
 from aira_design.channel import DTYPES, MOST_HEAD_BYTES, Channel, ChannelError, PeerBroke, PeerGone, PeerSilent
 from aira_design.failures import CandidateFailure

@@ -19,8 +19,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY
-
 from aira_design import peer
 from aira_design.autoresearch import flops, host, lab, loops, steps
 from aira_design.autoresearch.asking import ask
@@ -34,6 +32,7 @@ from aira_design.failures import CandidateFailure
 from aira_design.layout import load, write_json
 from aira_design.settings import ScriptBudget, parse_settings
 from aira_workers.text.tokenizers import BEGIN, Tokenizer
+from conftest import REPOSITORY
 
 TASK = REPOSITORY / "tasks" / "autoresearch"
 BASELINE = (TASK / "baseline" / "train.py").read_text()
@@ -42,7 +41,14 @@ BASELINE = (TASK / "baseline" / "train.py").read_text()
 def settings(vocabulary=257, **data):
     metadata = yaml.safe_load((TASK / "metadata.yaml").read_text())
     value = copy.deepcopy(metadata["profiles"]["nano"]["rungs"]["screen"]["settings"])
-    small = {"train_bytes": 60_000, "validation_rows": 50, "test_rows": 20, "length": 40, "asked_per_row": 16, "rows_at_once": 20}
+    small = {
+        "train_bytes": 60_000,
+        "validation_rows": 50,
+        "test_rows": 20,
+        "length": 40,
+        "asked_per_row": 16,
+        "rows_at_once": 20,
+    }
     value["data"].update(small, vocabulary=vocabulary, **data)
     value["probes"] = 8
     value["script"].update(tokens=6 * 8 * 40, reference_costs=0)
@@ -72,7 +78,7 @@ def both(trusted, untrusted, goes_on=False):
         found = trusted(ours)
     except PeerGone as error:
         thread.join()
-        raise problems[0] if problems else error
+        raise (problems[0] if problems else error) from None
     finally:
         ours.close()
         thread.join()
@@ -123,7 +129,10 @@ class TestBestFit:
         assert lost["in-order"] > 90 and lost["best-fit"] < 0.6 * lost["in-order"]
 
     def test_ends_with_the_documents(self):
-        packer, row = Packer(iter([np.ones(3, np.uint16), np.ones(9, np.uint16)]), "best-fit"), np.zeros(6, dtype=np.uint16)
+        packer, row = (
+            Packer(iter([np.ones(3, np.uint16), np.ones(9, np.uint16)]), "best-fit"),
+            np.zeros(6, dtype=np.uint16),
+        )
         assert packer.fill(row) and row.tolist() == [BEGIN, 1, 1, 1, BEGIN, 1]
         assert not packer.fill(row)
 
@@ -228,7 +237,11 @@ class TestFlops:
         class Tied(torch.nn.Module):
             def __init__(self, turns):
                 super().__init__()
-                self.table, self.inner, self.head = torch.nn.Embedding(257, 8), torch.nn.Linear(8, 8), torch.nn.Linear(8, 257)
+                self.table, self.inner, self.head = (
+                    torch.nn.Embedding(257, 8),
+                    torch.nn.Linear(8, 8),
+                    torch.nn.Linear(8, 257),
+                )
                 self.turns = turns
 
             def forward(self, tokens):
@@ -259,7 +272,9 @@ class TestFlops:
         assert flops.flops_of(lambda: q @ q.transpose(2, 3)) == 2 * (2 * 4 * 16 * 16) * 8
         fused = getattr(torch.nn.functional, "scaled_dot_product_attention", None)
         if fused is not None:
-            assert flops.flops_of(lambda: fused(q, q, q, is_causal=True).sum().backward()) == 7 * 2 * (2 * 4 * 16 * 16) * 8
+            assert (
+                flops.flops_of(lambda: fused(q, q, q, is_causal=True).sum().backward()) == 7 * 2 * (2 * 4 * 16 * 16) * 8
+            )
 
 
 def test_the_gauge_follows_the_machine_but_not_without_end():
@@ -299,7 +314,17 @@ class TestAsking:
         found = both(lambda channel: ask(self.ROWS, self.ASKED, self.AGAIN, self.LENGTHS, channel), program)
         assert [first for first, _ in seen] == [True, False, False] * 3
         assert np.array_equal(np.concatenate([one for _, one in seen[:3]], axis=1), self.ROWS[:4, :30])
-        assert [one.shape for _, one in seen] == [(4, 3), (4, 3), (4, 24), (3, 1), (3, 1), (3, 13), (2, 3), (2, 3), (2, 24)]
+        assert [one.shape for _, one in seen] == [
+            (4, 3),
+            (4, 3),
+            (4, 24),
+            (3, 1),
+            (3, 1),
+            (3, 13),
+            (2, 3),
+            (2, 3),
+            (2, 24),
+        ]
         assert np.array_equal(np.concatenate([one for _, one in seen[6:]], axis=1), self.ROWS[[3, 1], :30])
         assert found["val_bpb"] == pytest.approx(math.log2(257)) and found["tokens"] == 4 * 3 + 3 * 3
 
@@ -313,10 +338,14 @@ class TestAsking:
 
         for messages in ([("answer", 257)], [("ready", None), ("answer", 256)], [("ready", None), ("ready", None)]):
             with pytest.raises(PeerBroke):
-                both(lambda channel: ask(self.ROWS, self.ASKED, self.AGAIN, self.LENGTHS, channel), partial(program, messages))
+                both(
+                    lambda channel: ask(self.ROWS, self.ASKED, self.AGAIN, self.LENGTHS, channel),
+                    partial(program, messages),
+                )
 
     def test_answers_that_were_sent_ahead_are_answers_without_the_tokens(self):
         """Sending all answers at once is allowed, and blind: nothing has been shown when they are made."""
+
         def blind(channel):
             channel.send("ready")
             for group in (4, 4, 4, 3, 3, 3, 2, 2, 2):
@@ -390,7 +419,9 @@ def test_the_baseline_learns_and_is_repeatable(tmp_path, prepared, monkeypatch):
     assert run(tmp_path, prepared, BASELINE, monkeypatch) == first
 
 
-@pytest.mark.parametrize("changes", [{}, {'POSITIONS = "rotary"': 'POSITIONS = "learned"', "SHORT_CONV = 0": "SHORT_CONV = 3"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {'POSITIONS = "rotary"': 'POSITIONS = "learned"', "SHORT_CONV = 0": "SHORT_CONV = 3"}]
+)
 def test_a_stream_answers_as_the_whole_prefix_does(tmp_path, prepared, monkeypatch, changes):
     source = BASELINE
     for old, new in changes.items():
@@ -471,7 +502,13 @@ def test_a_host_of_the_lab_is_not_ended_by_what_is_meant_for_the_lab(tmp_path, p
     place = tmp_path / "socket"
     flags = {"seed": 1, "train": out / "train", "manifest": out / "manifest.json", "settings": tmp_path / "settings.json",
              "candidate": tmp_path, "out": tmp_path / "out", "socket": place}  # fmt: skip
-    command = [sys.executable, "-m", "aira_design", "host-train", *(f"--{name}={value}" for name, value in flags.items())]
+    command = [
+        sys.executable,
+        "-m",
+        "aira_design",
+        "host-train",
+        *(f"--{name}={value}" for name, value in flags.items()),
+    ]
     where = {**os.environ, "PYTHONPATH": str(REPOSITORY / "gpu-workers")}
     # A process of its own, since the host waits for its end: asks when it is told to.
     program = (

@@ -7,6 +7,15 @@ from statistics import median
 import numpy as np
 import pytest
 import torch
+from aira_design.candidate import import_file
+from aira_design.failures import CandidateFailure
+from aira_design.layout import read_json, read_predictions
+from aira_design.lra import files, listops
+from aira_design.lra.config import chosen_training
+from aira_design.lra.data import splits
+from aira_design.lra.encoder import Encoder, count_parameters
+from aira_design.lra.reference import parameter_limit
+from aira_design.settings import parse_settings
 from lra_chain import (  # noqa: F401 - prepared is a fixture
     FULL,
     HEAD,
@@ -17,16 +26,6 @@ from lra_chain import (  # noqa: F401 - prepared is a fixture
     settings,
     verb,
 )
-
-from aira_design.candidate import import_file
-from aira_design.failures import CandidateFailure
-from aira_design.layout import read_json, read_predictions
-from aira_design.lra import files, listops
-from aira_design.lra.config import chosen_training
-from aira_design.lra.data import splits
-from aira_design.lra.encoder import Encoder, count_parameters
-from aira_design.lra.reference import parameter_limit
-from aira_design.settings import parse_settings
 
 NAMES = sorted(file.stem for file in MIXERS.glob("*.py"))
 
@@ -51,7 +50,7 @@ def evaluate(order):
 def test_expressions_are_of_the_published_kind():
     found = listops.distinct(listops.expressions(np.random.default_rng(1), 8, 60, 5, 6), 300, set())
     assert len({tokens for tokens, _ in found}) == 300
-    depths, arguments = set(), set()
+    depths, _arguments = set(), set()
     for tokens, value in found:
         assert 8 < len(tokens) < 60 and evaluate(tokens) == value
         depth = 0
@@ -217,7 +216,9 @@ def test_the_verbs_work_as_processes_and_refuse_in_one_sentence(tmp_path):
     done = verb("host-train", "--settings", chosen, "--seed", 1, "--train", out / "train", "--manifest",
                 out / "manifest.json", "--candidate", tmp_path / "candidate", "--out", tmp_path / "state")  # fmt: skip
     said = json.loads(done.stdout)
-    assert (done.returncode, said["status"], said["reason"]) == (0, "failed", "invalid") and "expected" in said["message"]
+    assert (done.returncode, said["status"], said["reason"]) == (0, "failed", "invalid") and "expected" in said[
+        "message"
+    ]
     (tmp_path / "candidate" / "model.py").write_text("import os\nos._exit(0)\n")
     done = verb("host-train", "--settings", chosen, "--seed", 1, "--train", out / "train", "--manifest",
                 out / "manifest.json", "--candidate", tmp_path / "candidate", "--out", tmp_path / "state")  # fmt: skip
@@ -241,8 +242,8 @@ def test_the_benchmarks_own_files_are_read(tmp_path):
     assert files.read("listops", tmp_path)["validation"] == [((bytes([14, 10, 4, 15]),), 2)]
     (tmp_path / "aan").mkdir()
     for name in ("train", "eval", "test"):
-        (tmp_path / "aan" / f"new_aan_pairs.{name}.tsv").write_text("1.0\ta\tb\tone \"text\t" + "x" * 20_000 + "\n")
-    (documents, label), = files.read("retrieval", tmp_path)["train"]
+        (tmp_path / "aan" / f"new_aan_pairs.{name}.tsv").write_text('1.0\ta\tb\tone "text\t' + "x" * 20_000 + "\n")
+    ((documents, label),) = files.read("retrieval", tmp_path)["train"]
     assert label == 1 and documents[0] == b'one "text' and len(documents[1]) == 10_000
     for source in ("train", "test"):
         for label in ("neg", "pos"):

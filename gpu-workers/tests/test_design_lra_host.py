@@ -6,8 +6,6 @@ import os
 import numpy as np
 import pytest
 import torch
-from lra_chain import FULL, mixer, prepared, run, settings, verb, with_program, write  # noqa: F401 - prepared is a fixture
-
 from aira_design.candidate import import_file
 from aira_design.channel import PeerBroke, PeerGone
 from aira_design.failures import CandidateFailure
@@ -16,6 +14,7 @@ from aira_design.lra import host, loops
 from aira_design.lra.encoder import Encoder
 from aira_design.settings import parse_settings
 from aira_design.state import read_state
+from lra_chain import FULL, mixer, prepared, run, settings, verb, with_program, write  # noqa: F401 - prepared is a fixture
 
 
 def test_training_through_the_channel_equals_training_in_one_process(tmp_path, prepared):
@@ -131,7 +130,9 @@ def test_a_program_that_breaks_the_protocol_ends_the_training(tmp_path, prepared
     out, _ = prepared
 
     def work(channel):
-        loops.train(parse_settings(settings()), 1, out / "train", out / "manifest.json", tmp_path, channel, tmp_path, "cpu")
+        loops.train(
+            parse_settings(settings()), 1, out / "train", out / "manifest.json", tmp_path, channel, tmp_path, "cpu"
+        )
 
     with pytest.raises(error):
         with_program(work, scripted(*answers))

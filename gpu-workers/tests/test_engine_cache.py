@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PACKAGE
-
 from aira_workers.native.build import Unavailable
 from aira_workers.worker.enginecache import verify
+from conftest import PACKAGE
 
 
 class Compiler:

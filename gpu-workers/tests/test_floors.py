@@ -8,14 +8,13 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from conftest import PACKAGE, REPOSITORY
-from lra_chain import FULL, prepared, run  # noqa: F401
-from lra_chain import settings as small
-
 from aira_design.lra import host, listops
 from aira_design.lra.data import Split, splits
 from aira_design.lra.floors import NAMES, floors, outermost_value
 from aira_design.settings import LraData, parse_settings
+from conftest import PACKAGE, REPOSITORY
+from lra_chain import FULL, prepared, run  # noqa: F401
+from lra_chain import settings as small
 
 
 def row(text):
@@ -46,13 +45,24 @@ def test_each_floor_finds_what_it_is_named_after_and_nothing_else():
     rng = np.random.default_rng(1)
     labels = rng.integers(2, size=400)
     noise = [b"blue boat" if bit else b"green tree" for bit in rng.integers(2, size=400)]
-    word = texts("text", [((b"%s. the cat is %s. %s" % (a, (b"bad", b"good")[y], b),), y) for a, b, y in zip(noise, noise[::-1], labels)])
+    word = texts(
+        "text",
+        [
+            ((b"%s. the cat is %s. %s" % (a, (b"bad", b"good")[y], b),), y)
+            for a, b, y in zip(noise, noise[::-1], labels)
+        ],
+    )
     assert word["bag"] == 1 and word["shortcut"] < 0.65 and word["majority"] < 0.6
-    negated = [b"%s %s" % ((b"is", b"not")[n], (b"bad", b"good")[(y + n) % 2]) for n, y in zip(rng.integers(2, size=400), labels)]
+    negated = [
+        b"%s %s" % ((b"is", b"not")[n], (b"bad", b"good")[(y + n) % 2])
+        for n, y in zip(rng.integers(2, size=400), labels)
+    ]
     clause = texts("text", [((b"%s. the cat %s" % (a, said),), y) for a, said, y in zip(noise, negated, labels)])
     assert clause["shortcut"] == 1 and clause["bag"] < 0.65
     fields = rng.integers(2, size=400)
-    pairs = [((b"%s x" % (b"verb", b"tree")[f], b"y %s" % (b"noun", b"leaf")[f ^ y]), y) for f, y in zip(fields, labels)]
+    pairs = [
+        ((b"%s x" % (b"verb", b"tree")[f], b"y %s" % (b"noun", b"leaf")[f ^ y]), y) for f, y in zip(fields, labels)
+    ]
     related = texts("retrieval", pairs)
     assert related["shortcut"] == 1 and related["bag"] < 0.85, "a sum of two has three of the four cases at best"
 
@@ -82,7 +92,7 @@ def test_nano_text_cannot_be_read_from_words_clauses_or_shuffled_windows():
     assert np.median(apart) > 16, "most pairs stand further apart than a window"
 
 
-def test_a_score_carries_the_floors_of_its_own_rows(tmp_path, prepared):  # noqa: F811
+def test_a_score_carries_the_floors_of_its_own_rows(tmp_path, prepared):
     metrics = run(tmp_path, prepared, FULL)
     below = prepared[1]["floors"]
     split = next(name for name in below if all(metrics[f"floor_{one}"] == below[name][one] for one in NAMES))
@@ -118,6 +128,8 @@ def test_the_tasks_own_scripts_show_the_floors(tmp_path):
     assert set(shown) == set(NAMES) and all(0 < share <= 1 for share in shown.values())
     script("evaluate_prepare.py", *places, tmp_path / "scorer" / "data", "--agent-log-dir", tmp_path / "logs")
     said = script("evaluate.py", "--submission-file", "./data/submission.csv", cwd=tmp_path / "scorer")
-    hidden = json.loads((tmp_path / "scorer" / "data" / "test_with_labels" / "manifest.json").read_text())["floors"]["test"]
+    hidden = json.loads((tmp_path / "scorer" / "data" / "test_with_labels" / "manifest.json").read_text())["floors"][
+        "test"
+    ]
     for name, share in hidden.items():
         assert f"floor on the same rows, {name}: {share:.4f}" in said.split("--- EVALUATION RESULT ---")[0]

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from aira_workers.mad import IGNORE, TASK_NAMES, TaskSizes, generate
 from aira_workers.mad.compression import compression
 from aira_workers.mad.fuzzy_recall import fuzzy_recall

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import tokens
-
 from aira_workers.errors import Cancelled, Diverged
 from aira_workers.mad import IGNORE, TASK_NAMES, generate
 from aira_workers.model import StackModel
@@ -15,6 +13,7 @@ from aira_workers.optim import warmup_cosine
 from aira_workers.optim.muon import orthogonalise
 from aira_workers.primitives import make_frame
 from aira_workers.proxies import Candidate, Hooks, measure, parse_settings
+from conftest import tokens
 
 CPU = torch.device("cpu")
 MIXED = tokens("BAMMBAAMMBMAMABM")

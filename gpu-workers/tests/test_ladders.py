@@ -8,8 +8,8 @@ from conftest import PACKAGE
 
 sys.path.insert(0, str(PACKAGE / "scripts"))
 
-from halving import Plan, early_stops, ladder  # noqa: E402
-from learning_curves import changed_settings, drawn  # noqa: E402
+from halving import Plan, early_stops, ladder
+from learning_curves import changed_settings, drawn
 
 STEPS = {"screen": 100, "confirm": 200, "full": 1000}
 

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, tokens
-
 from aira_workers.errors import InvalidCandidate
 from aira_workers.proxies import Candidate, measure, parse_settings
 from aira_workers.proxies.blocks import blocks
 from aira_workers.text.tokenizers import BEGIN
+from conftest import REPOSITORY, tokens
 
 CPU = torch.device("cpu")
 STACK = tokens("AM" * 2)

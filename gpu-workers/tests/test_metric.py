@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from aira_workers.mad import IGNORE, macro_accuracy
 
 

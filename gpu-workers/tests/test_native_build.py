@@ -9,8 +9,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import PACKAGE, Worker
-
 from aira_workers.native import build, open_engine
 from aira_workers.native.binding import load
 from aira_workers.native.build import (
@@ -25,6 +23,7 @@ from aira_workers.native.build import (
 )
 from aira_workers.primitives import PRIMITIVES
 from aira_workers.version import evaluator_version
+from conftest import PACKAGE, Worker
 
 FLAGS = cpu_flags()
 RUNNABLE = [variant for variant in VARIANTS if set(variant.cpu_flags) <= FLAGS]
@@ -92,9 +91,7 @@ def test_it_is_compiled_once_even_by_two_at_once_and_serves_without_the_compiler
     real = build._compile
     monkeypatch.setattr(build, "_compile", lambda *given: (compiled.append(given), real(*given)))
     paths = []
-    threads = [
-        threading.Thread(target=lambda: paths.append(library(RUNNABLE[0], cache=tmp_path))) for _ in range(2)
-    ]
+    threads = [threading.Thread(target=lambda: paths.append(library(RUNNABLE[0], cache=tmp_path))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -225,7 +222,10 @@ def test_address_and_undefined_sanitizers_are_silent(variant):
     if runtime is None:
         pytest.skip("the compiler has no address sanitizer")
     path = library(variant, sanitized=True)
-    program = f"LIBRARY, LANES, ROUNDS = {str(path)!r}, {variant.lanes}, {variant.rounds}" + TRAININGS + """
+    program = (
+        f"LIBRARY, LANES, ROUNDS = {str(path)!r}, {variant.lanes}, {variant.rounds}"
+        + TRAININGS
+        + """
 self_test(engine)
 for sizes in (_PLAIN, _ORNATE):
     for decoder, decoded in (("learned-code", (1, 2)), ("sinusoidal", (0, 3)), ("none", (0, 0))):
@@ -238,6 +238,7 @@ for sizes in (_PLAIN, _ORNATE):
             del one
 print("finished")
 """
+    )
     # Python and torch do not free everything at the end; leaks of the engine are the next test's.
     done = run_python(program, LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
     assert done.returncode == 0 and done.stdout.strip() == "finished", done.stderr[-3000:]
@@ -266,7 +267,10 @@ def test_a_step_allocates_nothing_and_a_closed_training_gives_its_memory_back(tm
     counter = tmp_path / "count.so"
     subprocess.run([find_compiler(), "-O1", "-shared", "-fPIC", str(source), "-o", str(counter)], check=True)
     variant = RUNNABLE[0]
-    program = f"LIBRARY, LANES, ROUNDS = {str(library(variant))!r}, {variant.lanes}, False" + TRAININGS + f"""
+    program = (
+        f"LIBRARY, LANES, ROUNDS = {str(library(variant))!r}, {variant.lanes}, False"
+        + TRAININGS
+        + f"""
 import ctypes, resource
 from aira_workers.native import binding
 counter = ctypes.CDLL({str(counter)!r})
@@ -310,6 +314,7 @@ for _ in range(12):
     sizes.append(resident())
 print(sizes[-1] - sizes[3])
 """
+    )
     done = run_python(program, LD_PRELOAD=str(counter))
     assert done.returncode == 0, done.stderr[-2000:]
     (opening, step, call), (growth,) = ([int(word) for word in line.split()] for line in done.stdout.splitlines())

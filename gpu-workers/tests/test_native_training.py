@@ -5,12 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import tokens
-
 from aira_workers.errors import Diverged
 from aira_workers.model import StackModel
-from aira_workers.native.build import ROUNDING, VARIANTS, best_variant, cpu_flags, library
 from aira_workers.native.binding import load
+from aira_workers.native.build import ROUNDING, VARIANTS, best_variant, cpu_flags, library
 from aira_workers.native.engine import NativeEngine, NativeLearner
 from aira_workers.native.training import supports
 from aira_workers.optim import warmup_cosine
@@ -18,6 +16,7 @@ from aira_workers.primitives import Sizes, make_frame
 from aira_workers.proxies import TORCH, Candidate, measure, parse_settings
 from aira_workers.proxies.joint import _training_batches
 from aira_workers.proxies.learner import MuonRule, Question, Rule, TorchLearner
+from conftest import tokens
 
 CPU = torch.device("cpu")
 RULE = Rule(clip=1.0, muon=MuonRule(0.02, 0.9, 4), lr=0.01, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0)
@@ -112,7 +111,9 @@ def test_gradients_of_random_stacks_are_as_near_to_float64_as_those_of_torch(nan
     assert isinstance(learner, NativeLearner)
     losses, _ = learner.gradients(question)
 
-    assert distance(losses, exact_losses) <= 4 * distance(torch_losses, exact_losses) + 1e-6 * float(exact_losses.norm())
+    assert distance(losses, exact_losses) <= 4 * distance(torch_losses, exact_losses) + 1e-6 * float(
+        exact_losses.norm()
+    )
     whole = float(torch.cat([gradient.flatten() for gradient in exact.values()]).norm())
     for name, parameter in model.named_parameters():
         # A tensor of a few numbers can be lucky in torch: a millionth of its norm and 1e-7 of the whole are allowed.
@@ -305,7 +306,9 @@ def test_a_rounded_training_learns_as_much(metadata, rounding):
     settings = parse_settings({**metadata["profiles"]["nano"]["rungs"]["screen"]["settings"], "steps": 200})
     plain = engine_of(best_variant(cpu_flags()))
     runs = [
-        trajectory(settings, tokens("BBAAMABAMMMAMMAB"), lambda m, f, one=one: one.learner(m, f, settings.model, RULE, 24))
+        trajectory(
+            settings, tokens("BBAAMABAMMMAMMAB"), lambda m, f, one=one: one.learner(m, f, settings.model, RULE, 24)
+        )
         for one in (plain, rounding)
     ]
     assert abs(runs[0].mean() - runs[1].mean()) < 0.03

@@ -2,9 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from torch.autograd import gradcheck
-
 from aira_workers.primitives.ops import NORM_EPS, CausalConv, RmsNorm, SwigluGate, project
+from torch.autograd import gradcheck
 
 
 def randn(*shape, grad=True):

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from conftest import tokens
-
 from aira_workers.model import StackModel
 from aira_workers.optim import FlatParameters, StackedMuon, cosine_per_epoch, warmup_cosine
 from aira_workers.optim.muon import COEFFICIENTS, orthogonalise
 from aira_workers.primitives import Sizes
+from conftest import tokens
 
 
 @pytest.mark.parametrize("shape", [(4, 32, 176), (4, 88, 32), (4, 32, 32)])
@@ -60,7 +59,7 @@ def test_flat_parameters_keep_the_model_and_alias_it(model):
     assert sorted(tuple(values.shape) for values, _ in flat.matrix_groups) == sorted(
         [(2, 32, 96), (2, 32, 32), (2, 32, 176), (2, 88, 32), (1, 32, 162), (1, 64, 32)]
     )
-    sum((parameter.sum() * 2 for parameter in model.parameters())).backward()
+    sum(parameter.sum() * 2 for parameter in model.parameters()).backward()
     assert torch.equal(flat.gradients, torch.full_like(flat.gradients, 2.0))
     flat.values.zero_()
     assert all(not parameter.any() for parameter in model.parameters())

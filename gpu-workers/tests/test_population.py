@@ -6,7 +6,6 @@ from aira_workers.errors import Cancelled, Diverged, OutOfMemory
 from aira_workers.population import PopulationEngine, measure_together
 from aira_workers.population import engine as population_engine
 from aira_workers.proxies import TORCH, Candidate, Hooks, Measurement, measure, parse_settings
-
 from conftest import tokens
 
 CPU = torch.device("cpu")

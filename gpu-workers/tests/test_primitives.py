@@ -6,13 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import tokens
-
 from aira_workers.model import StackModel
 from aira_workers.primitives import PRIMITIVES, Sizes, make_frame
 from aira_workers.primitives.initial import Start
 from aira_workers.primitives.ops import RmsNorm
 from aira_workers.primitives.ssd import ssd_step_by_step
+from conftest import tokens
 
 CPU = torch.device("cpu")
 

@@ -6,12 +6,16 @@ import sys
 import pytest
 import torch
 import yaml
+from aira_design.autoresearch import lab
 from test_design_autoresearch import TASK, prepare, run, settings
 
-from aira_design.autoresearch import lab
-
 SOURCE = (TASK / "baseline" / "published" / "train.py").read_text()
-MICRO = {"DEPTH = 8": "DEPTH = 4", "WIDTH = 512": "WIDTH = 64", "HEAD_SIZE = 128": "HEAD_SIZE = 32", "BATCH = 128": "BATCH = 4"}
+MICRO = {
+    "DEPTH = 8": "DEPTH = 4",
+    "WIDTH = 512": "WIDTH = 64",
+    "HEAD_SIZE = 128": "HEAD_SIZE = 32",
+    "BATCH = 128": "BATCH = 4",
+}
 
 
 def micro():

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, tokens
-
 from aira_design.lra.loops import rate
 from aira_design.settings import LraSettings
 from aira_design.settings import parse_settings as parse_design
@@ -17,13 +15,25 @@ from aira_workers.optim import warmup_cosine
 from aira_workers.primitives import make_frame
 from aira_workers.primitives.decoder import SinusoidalDecoder
 from aira_workers.primitives.initial import Start
-from aira_workers.proxies import TORCH, Candidate, JointSettings, LanguageSettings, RepeatedSettings, measure, parse_settings
+from aira_workers.proxies import (
+    TORCH,
+    Candidate,
+    JointSettings,
+    LanguageSettings,
+    RepeatedSettings,
+    measure,
+    parse_settings,
+)
 from aira_workers.proxies import separate as separate_module
 from aira_workers.proxies.joint import in_range
 from aira_workers.proxies.metrics import metric_names
+from conftest import REPOSITORY, tokens
 
 CPU = torch.device("cpu")
-TASKS = {file.parent.name: yaml.safe_load(file.read_text()) for file in sorted((REPOSITORY / "tasks").glob("*/metadata.yaml"))}
+TASKS = {
+    file.parent.name: yaml.safe_load(file.read_text())
+    for file in sorted((REPOSITORY / "tasks").glob("*/metadata.yaml"))
+}
 RUNGS = [
     pytest.param(task, profile, rung, id=f"{task} {profile} {rung}")
     for task, metadata in TASKS.items()
@@ -107,7 +117,9 @@ def test_mad_starts_as_published(tiny_separate, task):
     """nn.Linear's uniform +-1/sqrt(fan_in) for the language models, N(0, 0.02) throughout for the autoencoder."""
     tiny_separate["model"].update(width=64, ffn_inner=96, ssm_inner=128, attention_heads=2)
     settings = parse_settings(tiny_separate)
-    model = separate_module._TaskTraining(task, Candidate(tokens("BAM"), 0, "validation"), settings, CPU, TORCH).learner._model
+    model = separate_module._TaskTraining(
+        task, Candidate(tokens("BAM"), 0, "validation"), settings, CPU, TORCH
+    ).learner._model
     matrices = [*model.matrices(), model.head]
     if model.decoder is not None:
         matrices += [model.decoder.first, model.decoder.second]

@@ -7,7 +7,6 @@ import yaml
 from aira_tasks.compose import data_sets
 from aira_workers.errors import Cancelled, Diverged, InvalidCandidate
 from aira_workers.proxies import Candidate, Hooks, measure, parse_settings
-
 from conftest import REPOSITORY, tokens
 
 CPU = torch.device("cpu")
@@ -40,9 +39,7 @@ def test_it_is_the_mean_of_trainings_on_seeds_of_their_own(repeated, which):
 
 def test_progress_counts_in_all_trainings_and_a_stop_ends_them_all(repeated):
     heard = []
-    found = measure(
-        candidate(), parse_settings(repeated), CPU, Hooks(progress=lambda *event: heard.append(event))
-    )
+    found = measure(candidate(), parse_settings(repeated), CPU, Hooks(progress=lambda *event: heard.append(event)))
     assert [step for step, _, _ in heard] == list(range(1, 19)) and {steps for _, steps, _ in heard} == {18}
     assert heard[-1][2] == pytest.approx(found.validation)
     with pytest.raises(Cancelled):

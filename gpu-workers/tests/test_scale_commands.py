@@ -6,14 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from scale_jobs import environment, make_job
-
 from aira_scale.data.build import build, from_generator
 from aira_scale.job import parse_job
 from aira_scale.shapes import SIZES
 from aira_scale.sweep import Verdict, judge
 from aira_scale.version import trainer_version
 from aira_workers.errors import InvalidCandidate
+from scale_jobs import environment, make_job
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,11 @@ def data(tmp_path_factory):
 
 def command(*arguments, told=""):
     return subprocess.run(
-        [sys.executable, "-m", "aira_scale", *map(str, arguments)], input=told, capture_output=True, text=True, env=environment()
+        [sys.executable, "-m", "aira_scale", *map(str, arguments)],
+        input=told,
+        capture_output=True,
+        text=True,
+        env=environment(),
     )
 
 
@@ -95,6 +98,9 @@ def test_a_sweep_trains_three_rates(data, tmp_path):
     told = json.loads(done.stdout)
     assert told["rates"] == [0.001, 0.002, 0.004]
     # Eight steps from a rate far too low: the higher the better, so the verdict must be the upper edge.
-    assert told["losses"][0] > told["losses"][1] > told["losses"][2] and (told["verdict"], told["factor"]) == ("edge", 2.0)
+    assert told["losses"][0] > told["losses"][1] > told["losses"][2] and (told["verdict"], told["factor"]) == (
+        "edge",
+        2.0,
+    )
     again = command("sweep", "--job", tmp_path / "job.json", "--folder", tmp_path / "sweep")
     assert json.loads(again.stdout) == told

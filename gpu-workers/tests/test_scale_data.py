@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-
 from aira_scale.data.build import build, from_folder, from_generator
 from aira_scale.data.shards import TokenStream, TrainingOrder, read_index, verify
 from aira_scale.data.tokenizer import SEPARATOR, Codec, byte_alphabet, bytes_tokenizer
@@ -94,9 +93,13 @@ def test_bad_requests_are_one_sentence(corpus, tmp_path, tokenizer, share, messa
 def test_an_unpaired_surrogate_becomes_a_replacement_character(tmp_path):
     folder = tmp_path / "texts"
     folder.mkdir()
-    (folder / "a.jsonl").write_text('{"text": "odd \\ud800 mark"}\n' + '{"text": "more"}\n' * 40 + '{"text": "other"}\n')
+    (folder / "a.jsonl").write_text(
+        '{"text": "odd \\ud800 mark"}\n' + '{"text": "more"}\n' * 40 + '{"text": "other"}\n'
+    )
     build(*from_folder(folder), "bytes", 0.5, tmp_path / "out")
-    both = b"".join(bytes(i.astype(np.uint8)) for i in (tokens_of(tmp_path / "out", s) for s in ("train", "validation")))
+    both = b"".join(
+        bytes(i.astype(np.uint8)) for i in (tokens_of(tmp_path / "out", s) for s in ("train", "validation"))
+    )
     assert "odd \ufffd mark".encode() in both
 
 

@@ -7,9 +7,6 @@ from dataclasses import asdict
 
 import pytest
 import torch
-from conftest import tokens
-from scale_jobs import environment
-
 from aira_scale.data.tokenizer import bytes_tokenizer
 from aira_scale.export.formats import choose, convert, pairs
 from aira_scale.files import sha256_of
@@ -17,6 +14,8 @@ from aira_scale.initial import initialise
 from aira_scale.model import ModelSpec, ScaleModel
 from aira_scale.shapes import Shape
 from aira_workers.errors import InvalidCandidate
+from conftest import tokens
+from scale_jobs import environment
 
 LLAMA = Shape(32, 48, 4, 2, 8, 64, 16, 8, 1, 4, 16, 10_000.0)
 NEMOTRON = Shape(32, 48, 4, 2, 16, 48, 12, 8, 2, 4, 16, 10_000.0)
@@ -47,7 +46,13 @@ def trained(folder, family, pattern, shape=None):
                 parameter.mul_(5 if name == "embedding" else 2)
     folder.mkdir(parents=True)
     torch.save(model.state_dict(), folder / "weights.pt")
-    outcome = {"weightsSha256": sha256_of(folder / "weights.pt"), "tokens": 1000, "steps": 10, "flops": 1e9, "validationLoss": 2.5}
+    outcome = {
+        "weightsSha256": sha256_of(folder / "weights.pt"),
+        "tokens": 1000,
+        "steps": 10,
+        "flops": 1e9,
+        "validationLoss": 2.5,
+    }
     told = {"model": asdict(spec), "data": "0" * 64, "seed": 1, "outcome": outcome}
     (folder / "model.json").write_text(json.dumps(told))
     (folder.parent / "tokenizer.json").write_text(json.dumps(bytes_tokenizer()))

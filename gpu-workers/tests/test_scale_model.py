@@ -5,8 +5,6 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import tokens
-
 from aira_scale.counts import executed_forward, layer_parameters, matrices, parameters, training_flops
 from aira_scale.initial import initialise
 from aira_scale.layers import attention
@@ -15,6 +13,7 @@ from aira_scale.layers.mamba2 import Mamba2, make_chunks
 from aira_scale.model import ModelSpec, ScaleModel
 from aira_scale.shapes import SIZES, Shape
 from aira_workers.primitives.ssd import ssd_step_by_step
+from conftest import tokens
 
 FAMILIES = ("llama", "nemotron")
 SMALL = Shape(24, 40, 4, 2, 8, 48, 12, 6, 2, 4, 8, 10_000.0)

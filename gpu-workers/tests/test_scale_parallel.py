@@ -8,9 +8,9 @@ import sys
 
 import pytest
 import torch
+from aira_scale.data.build import build, from_generator
 from scale_jobs import environment, figures, make_job, run_job
 
-from aira_scale.data.build import build, from_generator
 
 def run_ranks(job, folder, processes=2, **extra):
     """As run_job over several ranks, in the environment that torchrun gives them; the exit statuses and the leader's events."""

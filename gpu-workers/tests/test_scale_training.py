@@ -7,14 +7,13 @@ import sys
 
 import pytest
 import torch
-from scale_jobs import environment, figures, make_job, only, run_job
-
 from aira_scale.data.build import build, from_generator
 from aira_scale.job import Schedule, identity, parse_job
 from aira_scale.model import ModelSpec, ScaleModel
 from aira_scale.optimiser import ScaleOptimiser
 from aira_scale.schedule import Segment, lr_factor, segments, total_steps
 from aira_workers.errors import InvalidCandidate
+from scale_jobs import environment, figures, make_job, only, run_job
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,10 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, data, tmp_path, mome
     assert status == 0, events
     assert figures(events) == figures(undisturbed[1])
     for budget in ("short", "long"):
-        first, second = (torch.load(f / "models" / budget / "weights.pt", weights_only=True) for f in (undisturbed[0], tmp_path / "run"))
+        first, second = (
+            torch.load(f / "models" / budget / "weights.pt", weights_only=True)
+            for f in (undisturbed[0], tmp_path / "run")
+        )
         assert all(torch.equal(first[name], second[name]) for name in first)
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) <= 4
 

@@ -6,15 +6,14 @@ import sys
 
 import pytest
 import torch
-from conftest import tokens
-from scale_jobs import environment
-from test_scale_export import trained
-
 from aira_scale.data.tokenizer import Codec, bytes_tokenizer
 from aira_scale.export.write import load_trained
 from aira_scale.zeroshot.scorer import Scored, encode_pair, log_probability, score
 from aira_scale.zeroshot.tasks import Item, item_of
 from aira_workers.errors import InvalidCandidate
+from conftest import tokens
+from scale_jobs import environment
+from test_scale_export import trained
 
 ROWS = {
     "arc_easy": {"question": "What melts?", "choices": {"text": ["a stone", "ice"], "label": ["A", "B"]}, "answerKey": "B"},
@@ -112,7 +111,11 @@ def test_the_harness_gives_the_same_log_probabilities_on_the_export(tmp_path):
     export(source, tmp_path / "tokenizer.json", tmp_path / "out", "auto", 256, {})
     harness = HFLM(pretrained=str(tmp_path / "out"), device="cpu", dtype="float32", batch_size=1)
     _, model = load_trained(source)
-    pairs = [pair for task, row in ROWS.items() for pair in zip(*(lambda i: (i.contexts, i.continuations))(item_of(task, row)))]
+    pairs = [
+        pair
+        for task, row in ROWS.items()
+        for pair in zip(*(lambda i: (i.contexts, i.continuations))(item_of(task, row)))
+    ]
     requests = [Instance("loglikelihood", {}, pair, number) for number, pair in enumerate(pairs)]
     theirs = [value for value, _ in harness.loglikelihood(requests)]
     ours = [log_probability(model, codec(), *pair, 256) for pair in pairs]

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import tokens
-
 from aira_workers.errors import Cancelled, Diverged
 from aira_workers.mad import TASK_NAMES, generate, macro_accuracy
 from aira_workers.model import StackModel
 from aira_workers.primitives import make_frame
 from aira_workers.proxies import Candidate, Hooks, measure, parse_settings
 from aira_workers.proxies import separate as separate_module
+from conftest import tokens
 
 CPU = torch.device("cpu")
 

@@ -8,8 +8,8 @@ from conftest import PACKAGE
 
 sys.path.insert(0, str(PACKAGE / "scripts"))
 
-from nano_signal import POOLS, SUBSET  # noqa: E402
-from separation import separation  # noqa: E402
+from nano_signal import POOLS, SUBSET
+from separation import separation
 
 
 def test_worked_case():

@@ -3,7 +3,6 @@
 import copy
 
 import pytest
-
 from aira_workers.errors import InvalidCandidate
 from aira_workers.proxies import JointSettings, SeparateSettings, parse_settings
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from aira_workers.primitives import Sizes, make_frame
 from aira_workers.primitives.ssd import ssd, ssd_step_by_step
 

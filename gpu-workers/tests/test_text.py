@@ -5,7 +5,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
 from aira_workers.text import shards, stories
 from aira_workers.text.tokenizers import _WORD, BEGIN, BYTES, Tokenizer, learn
 

@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PACKAGE, Worker, tokens
-
 from aira_workers.version import evaluator_version
+from conftest import PACKAGE, Worker, tokens
 
 SPACE = {"layers": 4, "primitives": ["M", "mA", "Mb"]}
 

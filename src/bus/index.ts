@@ -1,15 +1,14 @@
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
 export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
-export { agentSecret, type BusUser, credentialsFolder, labAccess, labUsers, sealingKey } from './credentials.ts';
+export { agentSecret, type BusUser, labAccess, labUsers, sealingKey } from './credentials.ts';
 export type { Meta } from './envelope.ts';
-export type { EventHandler, EventSelection } from './events.ts';
+
 export type { Heartbeat } from './heartbeats.ts';
 export type { BusSubscription } from './loop.ts';
-export type { Published, SendOptions } from './publish.ts';
-export type { Settlement } from './pull.ts';
-export type { AskOptions, Handlers } from './requests.ts';
-export { openResult, type ResultHandler, sealResult } from './results.ts';
-export { permissionsOf, type Role, roles } from './roles.ts';
-export { type EmbeddedServer, embedServer, type NatsServer, type ServerOptions, startServer } from './server.ts';
-export { defaultLimits, type StreamLimits } from './streams.ts';
-export type { Delivery, TakeOptions, WorkEntry, WorkInspection } from './work.ts';
+
+export type { Handlers } from './requests.ts';
+export { openResult, sealResult } from './results.ts';
+export { type Role, roles } from './roles.ts';
+export { type EmbeddedServer, embedServer, type NatsServer, startServer } from './server.ts';
+
+export type { Delivery } from './work.ts';

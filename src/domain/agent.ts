@@ -16,7 +16,7 @@ import {
 import { memorySchema, noveltySchema } from './nearDuplicates.ts';
 import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
-export { localModels, type ModelName, modelSchema } from './model.ts';
+export type { ModelName } from './model.ts';
 
 /** What can be said of an agent that thinks with a language model; each of these makes agents of one model differ. */
 const chatOptions = {

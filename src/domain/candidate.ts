@@ -9,15 +9,7 @@ import {
   stackSpaceSchema,
 } from './architecture.ts';
 import { CandidateError, TerminalError } from './errors.ts';
-import {
-  filesSchema,
-  type ProgramSpace,
-  parseProgram,
-  programInSpace,
-  programSpaceSchema,
-  programText,
-  shortProgram,
-} from './program.ts';
+import { filesSchema, parseProgram, programInSpace, programSpaceSchema, programText, shortProgram } from './program.ts';
 
 /** What is trained: layers in order, or the texts of source files. */
 export const candidateSchema = z.discriminatedUnion('kind', [
@@ -66,11 +58,5 @@ export type SpaceKind = Space['kind'];
 /** @throws TerminalError for any other space: a mistake of whoever asked, not of a candidate. */
 export function stackSpace(space: Space): StackSpace {
   if (space.kind !== 'stack') throw new TerminalError('space', 'layers are asked for where a program is to be written');
-  return space;
-}
-
-/** @throws TerminalError for any other space. */
-export function programSpace(space: Space): ProgramSpace {
-  if (space.kind !== 'program') throw new TerminalError('space', 'a program is asked for where layers are arranged');
   return space;
 }

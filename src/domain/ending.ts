@@ -56,7 +56,6 @@ export const agentEndCodeSchema = z.enum([
   'failed',
   'silent',
 ]);
-export type AgentEndCode = z.infer<typeof agentEndCodeSchema>;
 
 export const agentEndSchema = z.strictObject({ code: agentEndCodeSchema, reason: z.string().max(500) });
 export type AgentEnd = z.infer<typeof agentEndSchema>;

@@ -153,7 +153,6 @@ export const failureSchema = z.strictObject({
   seconds: z.number().nonnegative(),
   device: z.string(),
 });
-export type Failure = z.infer<typeof failureSchema>;
 
 export const outcomeSchema = z.discriminatedUnion('status', [measurementSchema, failureSchema]);
 export type Outcome = z.infer<typeof outcomeSchema>;

@@ -52,12 +52,6 @@ export function taskVersion(task: Pick<Task, 'name' | 'space'>, profile: Profile
   return contentHash({ name: task.name, space: identity, settings: settings as Json }).slice(0, 16);
 }
 
-/** A task's figure and how it is read. */
-export interface Metric {
-  readonly name: string;
-  readonly lowerIsBetter: boolean;
-}
-
 /**
  * Fitness is a finite number of which more is better; where a task's metric falls as things improve, it is the negated
  * metric. The same negation leads back, so that people are shown the metric and scaffolds see the fitness.
@@ -67,5 +61,5 @@ export function fitnessOf(value: number, lowerIsBetter: boolean): number {
   return lowerIsBetter ? 0 - value : value;
 }
 
-/** The metric that a fitness stands for. */
-export const metricValue = fitnessOf;
+/** The metric that a fitness stands for: the same negation, back. */
+export const metricValue = (fitness: number, lowerIsBetter: boolean): number => fitnessOf(fitness, lowerIsBetter);

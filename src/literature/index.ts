@@ -1,11 +1,7 @@
-export { type Corpus, type CorpusNote, corpusDirectory, loadCorpus } from './corpus.ts';
-export { defaultReadingBudget, Library } from './library.ts';
+export { loadCorpus } from './corpus.ts';
+
 export {
-  literatureCache,
   memoized,
   notesRetriever,
-  type OnlineOptions,
-  openOnlineLibrary,
-  type Retrievers,
   retrievers,
 } from './openRetrievers.ts';

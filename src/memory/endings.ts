@@ -153,4 +153,3 @@ export function earlyEnds(
     },
   };
 }
-export type EarlyEnds = ReturnType<typeof earlyEnds>;

@@ -209,4 +209,3 @@ export function nodes(
     },
   };
 }
-export type Nodes = ReturnType<typeof nodes>;

@@ -214,4 +214,3 @@ export function sessions(db: Database) {
     count: (search: SearchId): number => sum.get(search)?.n ?? 0,
   };
 }
-export type Sessions = ReturnType<typeof sessions>;

@@ -134,7 +134,6 @@ export function views(
     next: (search: SearchId, agent: AgentName) => ensemble.lastOf(search, agent) + 1,
   };
 }
-export type Views = ReturnType<typeof views>;
 
 /** Attempts of one agent: those in (after, to], with outcomes up to `horizon` and lessons of attempts up to `lessons`. */
 export interface Span {

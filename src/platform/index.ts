@@ -17,7 +17,7 @@ export { createLogger, type Logger } from './log.ts';
 export { packageRoot, preparedFolder, secretFile, taskRoots, trainersDirectory } from './paths.ts';
 export { cut, jsonLine, normalised, printable } from './printable.ts';
 export { identify, isAlive, type MemoryProbe, type ProcessIdentity, processSchema, procMemory } from './processes.ts';
-export { type RetryOptions, retry } from './retry.ts';
+export { retry } from './retry.ts';
 export {
   derivedToken,
   isToken,

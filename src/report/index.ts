@@ -1,17 +1,11 @@
 export { collectReport } from './collect.ts';
 export type {
   ReportAgent,
-  ReportAggregation,
-  ReportBudget,
   ReportData,
   ReportEnding,
-  ReportExtrapolation,
-  ReportFunnel,
   ReportNode,
-  ReportProvenance,
-  ReportSearch,
 } from './data.ts';
-export { agentEndSentences, agentEndText, proposalText } from './format.ts';
+export { proposalText } from './format.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
 export { studyMarkdown } from './study/markdown.ts';
@@ -19,5 +13,5 @@ export { type StudyReport, studyHtml } from './study/page.ts';
 export { summary } from './summary.ts';
 export { attributionSentence, attributionText, changeVerdict } from './trace/attributionTable.ts';
 export { storyHtml } from './trace/html.ts';
-export { type Story, storyOf } from './trace/story.ts';
+export { storyOf } from './trace/story.ts';
 export { storyText } from './trace/text.ts';

@@ -1,13 +1,11 @@
 export { type Analysis, type ArmSummary, analyse, type TaskCurves } from './analysis.ts';
 export { type Attribution, type AttributionPlan, type ChangeEffect, conclude, planAttribution } from './attribution.ts';
-export { type Comparison, level, type Verdict } from './comparisons.ts';
+export type { Comparison } from './comparisons.ts';
 export { type Difference, differenceOf, differenceText, distanceOf } from './difference.ts';
 export {
   type RunResult,
   runName,
-  runResultSchema,
   type TaskFacts,
-  taskFactsSchema,
   trainedFacts,
   trainedResult,
 } from './results.ts';
@@ -16,7 +14,6 @@ export {
   agentsOf,
   interleaved,
   type Study,
-  type StudyTask,
   searchFileOf,
   studyJsonSchema,
   studySchema,

@@ -44,7 +44,6 @@ const studyTaskSchema = z.union([
   /** Answered from a table in which everything was measured before; local agents only. */
   z.strictObject({ table: z.string().min(1) }),
 ]);
-export type StudyTask = z.infer<typeof studyTaskSchema>;
 
 /** A study file: arms that differ in one thing, compared on the same tasks, seeds and budgets. Strict. */
 export const studySchema = z

@@ -4,7 +4,6 @@ Quadratic in length. A mixer is called as mixer(x, mask): x (batch, length, widt
 is False; it returns the same shape. Position 0 is the summary that the classifier reads.
 """
 
-import torch
 from torch import nn
 
 SHARPNESS = 1.0  # tune: 0.5..3 log

@@ -3,7 +3,6 @@
 Keys and values are summed once, (features x size) numbers per head, so cost is linear in length.
 """
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 

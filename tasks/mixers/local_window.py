@@ -28,7 +28,9 @@ class LocalAttention(nn.Module):
 
         pad = -length % WINDOW
         blocks = (length + pad) // WINDOW
-        q, k_local, v_local = (F.pad(t, (0, 0, 0, pad)).view(batch, self.heads, blocks, WINDOW, size) for t in (q, k, v))
+        q, k_local, v_local = (
+            F.pad(t, (0, 0, 0, pad)).view(batch, self.heads, blocks, WINDOW, size) for t in (q, k, v)
+        )
         seen = F.pad(mask, (0, pad)).clone()
         seen[:, 0] = False  # the summary is attended to as the global position below, not twice
         seen = seen.view(batch, 1, blocks, 1, WINDOW)

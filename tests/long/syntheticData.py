@@ -41,13 +41,22 @@ def program():
 
 
 def molecule():
-    names = "mu alpha eps_HOMO eps_LUMO delta_eps R_2_Abs ZPVE U_0 U H G c_v U_0_ATOM U_ATOM H_ATOM G_ATOM A B C".split()
+    names = (
+        "mu alpha eps_HOMO eps_LUMO delta_eps R_2_Abs ZPVE U_0 U H G c_v U_0_ATOM U_ATOM H_ATOM G_ATOM A B C".split()
+    )
     extras = {"pos": [[number()] * 3], "atomic_numbers": [6], "natoms": 1, "tags": [0], "id": int(rng.integers(1000))}
     return {**{name: number() for name in names}, **extras, "composition": words(1)}
 
 
 def graph():
-    return {"x": [[1]], "node_feat": [[1]], "edge_index": [[0], [0]], "edge_attr": [[1]], "num_nodes": 1, "y": [number()]}
+    return {
+        "x": [[1]],
+        "node_feat": [[1]],
+        "edge_index": [[0], [0]],
+        "edge_attr": [[1]],
+        "num_nodes": 1,
+        "y": [number()],
+    }
 
 
 def question():
@@ -56,7 +65,12 @@ def question():
 
 
 def sentences():
-    return {"sentence_A": words(), "sentence_B": words(), "label": int(rng.integers(3)), "relatedness_score": number() / 3}
+    return {
+        "sentence_A": words(),
+        "sentence_B": words(),
+        "label": int(rng.integers(3)),
+        "relatedness_score": number() / 3,
+    }
 
 
 def finance():
@@ -104,7 +118,10 @@ def splits(task, info):
 
         def cut(length):
             if config == "rideshare":
-                return [{"target": [one[:length] for one in row[:2]], "feat_dynamic_real": [row[2][:length]]} for row in whole]
+                return [
+                    {"target": [one[:length] for one in row[:2]], "feat_dynamic_real": [row[2][:length]]}
+                    for row in whole
+                ]
             return [{"target": row[0][:length], "feat_dynamic_real": None} for row in whole]
 
         return {split: cut(30 + number * horizon) for number, split in enumerate(("train", "validation", "test"))}

@@ -16,7 +16,7 @@ with the array `logits` (rows, vocabulary) f32 of the token that follows; `first
 """
 
 import math
-from typing import Dict, Iterator, Tuple
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Tally:
         self._bytes[rows] += lengths
         self._tokens += int(counts.sum())
 
-    def metrics(self) -> Dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         size, nats = int(self._bytes.sum()), float(self._nats.sum())
         # Of a ratio of two sums over rows, to first order.
         deviations = self._nats - nats / size * self._bytes
@@ -53,7 +53,9 @@ class Tally:
         }
 
 
-def ask(rows: np.ndarray, asked: np.ndarray, again: np.ndarray, lengths: np.ndarray, channel: Channel) -> Dict[str, float]:
+def ask(
+    rows: np.ndarray, asked: np.ndarray, again: np.ndarray, lengths: np.ndarray, channel: Channel
+) -> dict[str, float]:
     """Return the metrics of the program behind `channel`. Raises CandidateFailure `nan` or `noncausal`; ChannelError.
 
     rows (n, length + 1) uint16 are hidden text. asked (groups, k) int64, ascending: after which positions the rows of
@@ -71,7 +73,7 @@ def ask(rows: np.ndarray, asked: np.ndarray, again: np.ndarray, lengths: np.ndar
             if group == 0:
                 first.append(logits[again])
     if len(again):
-        for (position, logits), before in zip(_answers(rows[again], asked[0], len(lengths), channel), first):
+        for (_, logits), before in zip(_answers(rows[again], asked[0], len(lengths), channel), first):
             _compare(before.astype(np.float64), logits.astype(np.float64))
     channel.send("done")
     return tally.metrics()
@@ -81,7 +83,9 @@ def group_size(rows: int, groups: int) -> int:
     return -(-rows // groups)
 
 
-def _answers(rows: np.ndarray, positions: np.ndarray, vocabulary: int, channel: Channel) -> Iterator[Tuple[int, np.ndarray]]:
+def _answers(
+    rows: np.ndarray, positions: np.ndarray, vocabulary: int, channel: Channel
+) -> Iterator[tuple[int, np.ndarray]]:
     """Each position with the logits (rows, vocabulary) of a program that has been shown the rows as far as there."""
     shown = 0
     for position in positions.tolist():
@@ -102,7 +106,9 @@ def _compare(one: np.ndarray, other: np.ndarray) -> None:
     apart = np.abs(one - other).max(axis=1)
     wrong = int((apart > _TOLERANCE * (1 + np.abs(one).max(axis=1))).sum())
     if wrong:
-        raise CandidateFailure("noncausal", f"{wrong} of {len(one)} rows that were asked twice were answered differently")
+        raise CandidateFailure(
+            "noncausal", f"{wrong} of {len(one)} rows that were asked twice were answered differently"
+        )
 
 
 def _nats(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:

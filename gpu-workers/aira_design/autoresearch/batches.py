@@ -1,6 +1,6 @@
 """Training batches, made in the trusted process that serves them."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 

@@ -5,7 +5,8 @@ Role: figures for planning, in the script's own interpreter. Non-role: the budge
 """
 
 import math
-from typing import Any, Callable, Dict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -73,7 +74,7 @@ def _attention(name: str, args: Any) -> int:
     return 3 * scores + 2 * values if backward else scores + values
 
 
-_COSTS: Dict[str, Callable[[Any, Any], int]] = {
+_COSTS: dict[str, Callable[[Any, Any], int]] = {
     "mm": _product(0),
     "bmm": _product(0),
     "mv": _product(0),

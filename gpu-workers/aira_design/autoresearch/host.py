@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Optional, Tuple
 
 import numpy as np
 
@@ -19,9 +18,7 @@ STATE = "state.pt"
 """The one file that passes from training to prediction, so that all that passes is counted: its bytes."""
 
 
-def prepare(
-    settings: AutoresearchSettings, seed: int, secret: Optional[bytes], root: Optional[Path], out: Path
-) -> dict:
+def prepare(settings: AutoresearchSettings, seed: int, secret: bytes | None, root: Path | None, out: Path) -> dict:
     """Write train/ (tokens of all documents in one array), and hidden/ with the rows of the other splits."""
     data = settings.data
     texts = training_text(data, documents(data, "train", seed, secret, root))
@@ -51,7 +48,7 @@ def prepare(
 _START = "import numpy, torch; torch.zeros(1, device='cuda' if torch.cuda.is_available() else 'cpu')"
 
 
-def _start_seconds() -> Tuple[float, float]:
+def _start_seconds() -> tuple[float, float]:
     """Processor and wall-clock seconds of a Python that imports what every script imports, and begins to use the device."""
     used, began = _children(), time.monotonic()
     subprocess.run([sys.executable, "-c", _START], check=True, stdin=subprocess.DEVNULL)

@@ -8,13 +8,11 @@ All of this runs in the script's own interpreter and is a convenience: nothing h
 """
 
 import os
-from typing import Optional, Tuple
 
 import numpy as np
 import torch
-from torch import nn
-
 from aira_workers.text.tokenizers import BEGIN
+from torch import nn
 
 from ..channel import Channel
 from ..settings import AutoresearchSettings
@@ -39,11 +37,11 @@ DEVICE = torch.device("cpu")
 STATE = "state.pt"
 """The file in the working directory that `load` will find; nothing else is handed over."""
 
-_channel: Optional[Channel] = None
+_channel: Channel | None = None
 _TRAINING_SHARE, _UNNOTICED = 0.9, 0.1
 
 
-def configure(settings: AutoresearchSettings, seed: int, channel: Optional[Channel], device: torch.device) -> None:
+def configure(settings: AutoresearchSettings, seed: int, channel: Channel | None, device: torch.device) -> None:
     """Set the constants; called once, before the script runs. Without a channel there are no training batches."""
     values = {
         "MAX_SEQ_LEN": settings.data.length,
@@ -73,7 +71,7 @@ class Batches:
     def __iter__(self) -> "Batches":
         return self
 
-    def __next__(self) -> Tuple[torch.Tensor, torch.Tensor]:
+    def __next__(self) -> tuple[torch.Tensor, torch.Tensor]:
         if self._cpu_before is None:
             self._cpu_before = _cpu_seconds()
         size = self._batch * self._length

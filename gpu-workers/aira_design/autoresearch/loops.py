@@ -16,14 +16,24 @@ _START_UPS = 2.0
 
 
 def train(
-    settings: AutoresearchSettings, seed: int, data: Path, manifest: Path, candidate: Path, channel: ProgramChannel, out: Path, device: str
+    settings: AutoresearchSettings,
+    seed: int,
+    data: Path,
+    manifest: Path,
+    candidate: Path,
+    channel: ProgramChannel,
+    out: Path,
+    device: str,
 ) -> dict:
     """Serve the program until it has ended. Raises CandidateFailure, ChannelError.
 
     Returns what it got and, where processor time bounds it, how much of that it has: `start` for each process that the
     evaluator starts, `work` for training and one prediction together.
     """
-    text, script = TrainingText(load(data, "tokens"), load(data, "documents"), seed, settings.data.packing), settings.script
+    text, script = (
+        TrainingText(load(data, "tokens"), load(data, "documents"), seed, settings.data.packing),
+        settings.script,
+    )
     measured = read_json(manifest)
     # To save a model and to end takes less than to start; a busy disk is slower.
     ending = _START_UPS * measured["start_wall"]
@@ -31,7 +41,7 @@ def train(
         return {"served": serve(script, text, channel, lambda: 0.0, ending)._asdict()}
     gauge = Gauge(Reference(settings.data).step)
     start = _START_UPS * measured["start"]
-    work = lambda: script.reference_costs * script.tokens * gauge.token_seconds()  # noqa: E731
+    work = lambda: script.reference_costs * script.tokens * gauge.token_seconds()
     served = serve(script, text, channel, lambda: start + work(), ending)
     return {"served": served._asdict(), "processor": {"start": start, "work": work()}}
 

@@ -6,10 +6,9 @@ fits, the shortest is cut off. It cuts fewer documents, and needs rows that are 
 """
 
 from bisect import bisect_left, bisect_right
-from typing import Callable, Dict, Iterator, List
+from collections.abc import Callable, Iterator
 
 import numpy as np
-
 from aira_workers.text.tokenizers import BEGIN
 
 WAITING = 1_000
@@ -22,7 +21,7 @@ class Packer:
     """Fills rows from `documents`, token ids without BEGIN."""
 
     def __init__(self, documents: Iterator[np.ndarray], packing: str) -> None:
-        rules: Dict[str, Callable[[Iterator[np.ndarray]], Next]] = {"in-order": _in_order, "best-fit": _best_fit}
+        rules: dict[str, Callable[[Iterator[np.ndarray]], Next]] = {"in-order": _in_order, "best-fit": _best_fit}
         self._next = rules[packing](documents)
 
     def fill(self, row: np.ndarray) -> bool:
@@ -45,8 +44,8 @@ def _in_order(documents: Iterator[np.ndarray]) -> Next:
 
 def _best_fit(documents: Iterator[np.ndarray]) -> Next:
     # Ascending by size; among equals the one that has waited longest is last.
-    sizes: List[int] = []
-    waiting: List[np.ndarray] = []
+    sizes: list[int] = []
+    waiting: list[np.ndarray] = []
 
     def following(room: int) -> "np.ndarray | None":
         while len(sizes) < WAITING:

@@ -6,7 +6,7 @@ cores: there, a processor second does less.
 """
 
 import time
-from typing import Callable, List
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -52,7 +52,7 @@ class Gauge:
     def __init__(self, step: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
         self._step, self._clock = step, clock
         self._least = min(step() for _ in range(_FIRST))
-        self._samples: List[float] = [self._least]
+        self._samples: list[float] = [self._least]
         self._next = clock() + _EVERY_SECONDS
 
     def token_seconds(self) -> float:

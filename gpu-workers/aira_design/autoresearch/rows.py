@@ -1,11 +1,10 @@
 """Documents, the tokens they are spelled in, hidden rows of them, and the positions that are asked for."""
 
+from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Iterator, List, Optional
 
 import numpy as np
-
 from aira_workers.text import shards, stories
 from aira_workers.text.tokenizers import Tokenizer, learn
 
@@ -17,7 +16,7 @@ _LEARN_FROM_BYTES, _LEARN_FROM_EACH = 1_000_000_000, 10_000
 """The published tokenizer's text, and how much of one document it may be."""
 
 
-def documents(data: TextData, split: str, seed: int, secret: Optional[bytes], root: Optional[Path]) -> Iterator[bytes]:
+def documents(data: TextData, split: str, seed: int, secret: bytes | None, root: Path | None) -> Iterator[bytes]:
     """The documents of one split; without end where they are generated."""
     if data.corpus != GENERATED_CORPUS:
         return shards.documents(root, data.corpus, split)
@@ -25,7 +24,7 @@ def documents(data: TextData, split: str, seed: int, secret: Optional[bytes], ro
     return (one.encode() for one in stories.documents(rng, data.document_bytes))
 
 
-def training_text(data: TextData, found: Iterator[bytes]) -> List[bytes]:
+def training_text(data: TextData, found: Iterator[bytes]) -> list[bytes]:
     """Documents of `train_bytes` bytes together, or all there are."""
     taken, size = [], 0
     for one in found:
@@ -36,7 +35,7 @@ def training_text(data: TextData, found: Iterator[bytes]) -> List[bytes]:
     return taken
 
 
-def tokenizer(data: TextData, texts: List[bytes]) -> Tokenizer:
+def tokenizer(data: TextData, texts: list[bytes]) -> Tokenizer:
     """Plain bytes, or pairs learned from the first 1e9 bytes of the training text, as published."""
     ends = accumulate(min(len(one), _LEARN_FROM_EACH) for one in texts)
     short = (one[:_LEARN_FROM_EACH] for one, end in zip(texts, ends) if end <= _LEARN_FROM_BYTES)

@@ -14,7 +14,8 @@ and how much processor time the whole may take, with the array `rows` (rows, len
 """
 
 import time
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..channel import Message, PeerGone, PeerSilent
 from ..failures import CandidateFailure
@@ -67,7 +68,9 @@ def serve(
     except PeerGone:
         over = began is not None and not channel.ended(left())
     if over:
-        raise CandidateFailure("tampered", f"the training went on for more than {ending:.1f} s after its {budget.seconds:g} s")
+        raise CandidateFailure(
+            "tampered", f"the training went on for more than {ending:.1f} s after its {budget.seconds:g} s"
+        )
     return Served(tokens, batches)
 
 

@@ -6,7 +6,6 @@ Lines `name = number`, comments from `#` on; nothing else of TOML, so that no pa
 import dataclasses
 import re
 from pathlib import Path
-from typing import Dict, Union
 
 from ..failures import CandidateFailure
 from ..settings import LraSettings, Training
@@ -41,10 +40,10 @@ def chosen_training(settings: LraSettings, candidate: Path) -> Training:
         raise CandidateFailure("invalid", f"{CONFIG}: {error}") from error
 
 
-def _read(file: Path) -> Dict[str, Union[int, float]]:
+def _read(file: Path) -> dict[str, int | float]:
     if file.stat().st_size > _MOST_BYTES:
         raise CandidateFailure("invalid", f"{CONFIG} has more than {_MOST_BYTES} bytes")
-    found: Dict[str, Union[int, float]] = {}
+    found: dict[str, int | float] = {}
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         content = line.split("#", 1)[0].strip()
         if not content:
@@ -63,7 +62,7 @@ def _read(file: Path) -> Dict[str, Union[int, float]]:
     return found
 
 
-def _number(name: str, text: str, line: int) -> Union[int, float]:
+def _number(name: str, text: str, line: int) -> int | float:
     whole = ALLOWED[name] is int
     value = float(text)
     if abs(value) > 1e9 or (whole and value != int(value)):

@@ -1,15 +1,16 @@
 """The three splits of a task of the Long Range Arena as arrays, from a generator or from imported files."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..randomness import stream
 from ..settings import LraData
-from . import files, listops, reviews, papers
+from . import files, listops, papers, reviews
 
-Row = Tuple[Tuple[bytes, ...], int]
+Row = tuple[tuple[bytes, ...], int]
 """The documents of one example (one, or two for retrieval) as raw token ids, and its class."""
 
 
@@ -20,7 +21,7 @@ class Split(NamedTuple):
     targets: np.ndarray
 
 
-def splits(data: LraData, seed: int, secret: Optional[bytes], root: Optional[Path]) -> Dict[str, Split]:
+def splits(data: LraData, seed: int, secret: bytes | None, root: Path | None) -> dict[str, Split]:
     """Return train, validation and test. No row of a generated hidden split occurs in another split.
 
     Raises FileNotFoundError or ValueError, with one sentence, when imported files are missing or not as they should be.
@@ -29,8 +30,8 @@ def splits(data: LraData, seed: int, secret: Optional[bytes], root: Optional[Pat
     return {name: _arrays(found, data) for name, found in rows.items()}
 
 
-def _generated(data: LraData, seed: int, secret: Optional[bytes]) -> Dict[str, List[Row]]:
-    seen: Set[bytes] = set()
+def _generated(data: LraData, seed: int, secret: bytes | None) -> dict[str, list[Row]]:
+    seen: set[bytes] = set()
     # Training rows depend on the secret as well: who knows what a row says can read the embedding off its activations.
     return {
         name: _draw(data, stream(f"lra-{data.task}-{name}", seed, secret), count, seen)
@@ -38,12 +39,12 @@ def _generated(data: LraData, seed: int, secret: Optional[bytes]) -> Dict[str, L
     }
 
 
-def _draw(data: LraData, rng: np.random.Generator, count: int, seen: Set[bytes]) -> List[Row]:
+def _draw(data: LraData, rng: np.random.Generator, count: int, seen: set[bytes]) -> list[Row]:
     if data.task == "listops":
         found = listops.expressions(rng, data.min_length, data.length, data.max_depth, data.max_args)
         return [((tokens,), value) for tokens, value in listops.distinct(found, count, seen)]
     make: Callable[[np.random.Generator, int], Row] = reviews.review if data.task == "text" else papers.pair
-    rows: List[Row] = []
+    rows: list[Row] = []
     while len(rows) < count:
         row = make(rng, data.length)
         key = b"\0".join(row[0])
@@ -53,13 +54,13 @@ def _draw(data: LraData, rng: np.random.Generator, count: int, seen: Set[bytes])
     return rows
 
 
-def _imported(data: LraData, root: Optional[Path]) -> Dict[str, List[Row]]:
+def _imported(data: LraData, root: Path | None) -> dict[str, list[Row]]:
     found = files.read(data.task, root)
     limits = {"train": data.train, "validation": data.validation, "test": data.test}
     return {name: found[name] if limit == 0 else found[name][:limit] for name, limit in limits.items()}
 
 
-def _arrays(rows: List[Row], data: LraData) -> Split:
+def _arrays(rows: list[Row], data: LraData) -> Split:
     """Cut to `length` from the front and pad behind. Bytes are shifted by one, since 0 is padding."""
     shift = 0 if data.task == "listops" else 1
     inputs = np.zeros((len(rows), len(rows[0][0]), data.length), dtype=np.uint16)

@@ -10,7 +10,7 @@ from the same start; it is drawn with the secret, so that no candidate knows the
 """
 
 import math
-from typing import Callable, Tuple
+from collections.abc import Callable
 
 import torch
 from torch import nn

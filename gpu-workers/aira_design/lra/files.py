@@ -1,15 +1,15 @@
 """The benchmark's own files, as `aira data import` leaves them below the data folder.
 
-    listops/basic_{train,val,test}.tsv                 header Source, Target
-    imdb/{train,test}/{pos,neg}/*.txt                  the folder of the large movie review data set
-    aan/new_aan_pairs.{train,eval,test}.tsv            label, id1, id2, text1, text2 without a header
+listops/basic_{train,val,test}.tsv                 header Source, Target
+imdb/{train,test}/{pos,neg}/*.txt                  the folder of the large movie review data set
+aan/new_aan_pairs.{train,eval,test}.tsv            label, id1, id2, text1, text2 without a header
 """
 
 import csv
 import hashlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
 
 from . import listops
 
@@ -18,7 +18,7 @@ _MOST_BYTES = 10_000  # of an AAN text, as the published pipeline cuts it
 _HELD_OUT = 10  # one training review in so many is for validation
 
 
-def read(task: str, root: Optional[Path]) -> Dict[str, List[Tuple[Tuple[bytes, ...], int]]]:
+def read(task: str, root: Path | None) -> dict[str, list[tuple[tuple[bytes, ...], int]]]:
     """Return rows of train, validation and test in an order of their own content, not of the file system."""
     folder = None if root is None else root / _FOLDERS[task]
     if folder is None or not folder.is_dir():
@@ -35,7 +35,7 @@ def read(task: str, root: Optional[Path]) -> Dict[str, List[Tuple[Tuple[bytes, .
     return _reviews(folder)
 
 
-def _expressions(file: Path) -> Iterator[Tuple[Tuple[bytes, ...], int]]:
+def _expressions(file: Path) -> Iterator[tuple[tuple[bytes, ...], int]]:
     with file.open(newline="", encoding="utf-8") as stream:
         for number, row in enumerate(csv.DictReader(stream, delimiter="\t"), start=2):
             try:
@@ -44,7 +44,7 @@ def _expressions(file: Path) -> Iterator[Tuple[Tuple[bytes, ...], int]]:
                 raise ValueError(f"{file} line {number} is no ListOps expression with its value: {error}") from error
 
 
-def _pairs(file: Path) -> Iterator[Tuple[Tuple[bytes, ...], int]]:
+def _pairs(file: Path) -> Iterator[tuple[tuple[bytes, ...], int]]:
     with file.open(newline="", encoding="utf-8") as stream:
         for number, row in enumerate(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
             if len(row) != 5 or row[0] not in ("0", "1", "0.0", "1.0"):
@@ -52,11 +52,11 @@ def _pairs(file: Path) -> Iterator[Tuple[Tuple[bytes, ...], int]]:
             yield (row[3].encode()[:_MOST_BYTES], row[4].encode()[:_MOST_BYTES]), int(float(row[0]))
 
 
-def _reviews(folder: Path) -> Dict[str, List[Tuple[Tuple[bytes, ...], int]]]:
+def _reviews(folder: Path) -> dict[str, list[tuple[tuple[bytes, ...], int]]]:
     """The published code validates on the test split; here a tenth of the training reviews is held out instead, so
     that the test split stays unseen by a search. Which tenth is decided by the hash of a review.
     """
-    rows: Dict[str, List[Tuple[Tuple[bytes, ...], int]]] = {"train": [], "validation": [], "test": []}
+    rows: dict[str, list[tuple[tuple[bytes, ...], int]]] = {"train": [], "validation": [], "test": []}
     for source in ("train", "test"):
         keyed = []
         for label, name in enumerate(("neg", "pos")):

@@ -16,7 +16,8 @@ rows. A floor that is the better of two is the better on the split that it is re
 
 import re
 import zlib
-from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from ..settings import LraData
 from . import listops
 from .data import Split
 
-Features = List[np.ndarray]
+Features = list[np.ndarray]
 """Per row the buckets of its features, with repetitions."""
 
 NAMES = ("majority", "bag", "shortcut")
@@ -41,24 +42,24 @@ class _Rule(NamedTuple):
     """Names the floor that it counts for, and answers rows: fitted to the training rows, (rows,) classes per split."""
 
     floor: str
-    answers: Dict[str, np.ndarray]
+    answers: dict[str, np.ndarray]
 
 
-def floors(data: LraData, splits: Dict[str, Split]) -> Dict[str, Dict[str, float]]:
+def floors(data: LraData, splits: dict[str, Split]) -> dict[str, dict[str, float]]:
     """Accuracy of each of NAMES on validation and test."""
     rules = [_majority(splits), *(_linear("bag", look, data, splits) for look in _bags(data))]
     if data.task == "listops":
         rules.append(_outermost(splits))
     else:
         rules += [_linear("shortcut", look, data, splits) for look in _shortcuts(data)]
-    found: Dict[str, Dict[str, float]] = {}
+    found: dict[str, dict[str, float]] = {}
     for split in ("validation", "test"):
         right = [(rule.floor, float((rule.answers[split] == splits[split].targets).mean())) for rule in rules]
         found[split] = {name: max(share for floor, share in right if floor == name) for name in NAMES}
     return found
 
 
-def outermost_value(tokens: np.ndarray) -> Tuple[int, int]:
+def outermost_value(tokens: np.ndarray) -> tuple[int, int]:
     """Of a ListOps row: the outermost operator (0 to 3; -1 of a digit alone) and its value over the digits directly in it.
 
     The value is -1 where there are no such digits.
@@ -78,12 +79,12 @@ def outermost_value(tokens: np.ndarray) -> Tuple[int, int]:
     return operator, listops.apply(operator, digits) if digits else -1
 
 
-def _majority(splits: Dict[str, Split]) -> _Rule:
+def _majority(splits: dict[str, Split]) -> _Rule:
     commonest = int(np.bincount(splits["train"].targets).argmax())
     return _Rule("majority", {name: np.full(len(split.targets), commonest) for name, split in splits.items()})
 
 
-def _outermost(splits: Dict[str, Split]) -> _Rule:
+def _outermost(splits: dict[str, Split]) -> _Rule:
     read = {name: np.array([outermost_value(row[0]) for row in split.inputs]) for name, split in splits.items()}
     operators, values = read["train"].T
     targets = splits["train"].targets
@@ -98,17 +99,17 @@ def _outermost(splits: Dict[str, Split]) -> _Rule:
     return _Rule("shortcut", answers)
 
 
-def _bags(data: LraData) -> List[Callable[[np.ndarray], np.ndarray]]:
-    tokens = lambda row: np.concatenate([_once(document) + 300 * place for place, document in enumerate(row)])  # noqa: E731
+def _bags(data: LraData) -> list[Callable[[np.ndarray], np.ndarray]]:
+    tokens = lambda row: np.concatenate([_once(document) + 300 * place for place, document in enumerate(row)])
     if data.task == "listops":
         return [tokens]
-    words = lambda row: _hashed(  # noqa: E731
+    words = lambda row: _hashed(
         b"%d %s" % (place, word) for place, document in enumerate(row) for word in _words(_text(document))
     )
     return [tokens, words]
 
 
-def _shortcuts(data: LraData) -> List[Callable[[np.ndarray], np.ndarray]]:
+def _shortcuts(data: LraData) -> list[Callable[[np.ndarray], np.ndarray]]:
     if data.task == "text":
         return [lambda row: _phrase(_clauses(row[0])[-1]), lambda row: _phrase(_clauses(row[0])[0])]
 
@@ -123,7 +124,7 @@ def _shortcuts(data: LraData) -> List[Callable[[np.ndarray], np.ndarray]]:
     return [pairs, beginnings]
 
 
-def _linear(floor: str, look: Callable[[np.ndarray], np.ndarray], data: LraData, splits: Dict[str, Split]) -> _Rule:
+def _linear(floor: str, look: Callable[[np.ndarray], np.ndarray], data: LraData, splits: dict[str, Split]) -> _Rule:
     """Logistic regression over counts, by Adam from zero; a function of the rows alone."""
     train = splits["train"]
     features = [look(row) for row in train.inputs[:_MOST_ROWS]]
@@ -136,13 +137,16 @@ def _linear(floor: str, look: Callable[[np.ndarray], np.ndarray], data: LraData,
         rows = order.permutation(len(features))
         for start in range(0, len(rows), _BATCH):
             picked = rows[start : start + _BATCH]
-            loss = torch.nn.functional.cross_entropy(_scores(weights, [features[row] for row in picked]), targets[picked])
+            loss = torch.nn.functional.cross_entropy(
+                _scores(weights, [features[row] for row in picked]), targets[picked]
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
     with torch.no_grad():
         answers = {
-            name: _scores(weights, [look(row) for row in splits[name].inputs]).argmax(1).numpy() for name in ("validation", "test")
+            name: _scores(weights, [look(row) for row in splits[name].inputs]).argmax(1).numpy()
+            for name in ("validation", "test")
         }
     return _Rule(floor, answers)
 
@@ -162,11 +166,11 @@ def _text(document: np.ndarray) -> bytes:
     return bytes((_once(document) - 1).astype(np.uint8))
 
 
-def _words(text: bytes) -> List[bytes]:
+def _words(text: bytes) -> list[bytes]:
     return _WORD.findall(text.lower())
 
 
-def _clauses(document: np.ndarray) -> List[bytes]:
+def _clauses(document: np.ndarray) -> list[bytes]:
     return [clause for clause in re.split(rb"[.!?]", _text(document)) if clause.strip()] or [b""]
 
 

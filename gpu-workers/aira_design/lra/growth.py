@@ -9,7 +9,7 @@ make exponents look lower than they are: the lengths should be such that softmax
 
 import math
 import time
-from typing import Dict, NamedTuple, Tuple
+from typing import NamedTuple
 
 import torch
 
@@ -26,14 +26,14 @@ class Growth(NamedTuple):
 
     time: float
     memory: float
-    costs: Dict[int, Tuple[float, int]]
+    costs: dict[int, tuple[float, int]]
 
     @property
     def sub_quadratic(self) -> bool:
         return max(self.time, self.memory) < SUB_QUADRATIC
 
 
-def growth(build: Build, width: int, heads: int, lengths: Tuple[int, int] = LENGTHS, seed: int = 0) -> Growth:
+def growth(build: Build, width: int, heads: int, lengths: tuple[int, int] = LENGTHS, seed: int = 0) -> Growth:
     """Measure fresh mixers, one per length, on one sequence of noise without padding."""
     costs = {length: _cost(build(width, length, heads, seed), length, width) for length in lengths}
     (short, long), ratio = lengths, math.log(lengths[1] / lengths[0])
@@ -41,10 +41,10 @@ def growth(build: Build, width: int, heads: int, lengths: Tuple[int, int] = LENG
     return Growth(exponents[0], exponents[1], costs)
 
 
-def _cost(mixer: torch.nn.Module, length: int, width: int) -> Tuple[float, int]:
+def _cost(mixer: torch.nn.Module, length: int, width: int) -> tuple[float, int]:
     x = torch.randn(1, length, width, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(1, length, dtype=torch.bool)
-    kept: Dict[int, int] = {}
+    kept: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.storage()

@@ -1,7 +1,6 @@
 """Preparing the data and scoring. The manifest's `start` decides the encoder's start values and the order of training rows."""
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from .data import Split, splits
 _TOLERANCE = 1e-3  # of a logit, beside the largest of its row; float32 sums in another order differ by some 1e-6
 
 
-def prepare(settings: LraSettings, seed: int, secret: Optional[bytes], root: Optional[Path], out: Path) -> dict:
+def prepare(settings: LraSettings, seed: int, secret: bytes | None, root: Path | None, out: Path) -> dict:
     """Write train/, the inputs of the hidden splits and hidden/; return the manifest's part of this family."""
     from .floors import floors
     from .reference import parameter_limit

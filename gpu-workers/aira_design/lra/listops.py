@@ -6,8 +6,8 @@ equally likely, over 2 to `max_args` nodes. Its length is 1 for a digit, else 2 
 min_length < length < max_length are kept, each once.
 """
 
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import Iterator, List, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -22,19 +22,19 @@ _CLOSE = _IDS["]"]
 
 def expressions(
     rng: np.random.Generator, min_length: int, max_length: int, max_depth: int, max_args: int
-) -> Iterator[Tuple[bytes, int]]:
+) -> Iterator[tuple[bytes, int]]:
     """Yield (token ids, value) without end, possibly with repetitions."""
     draw = _Draws(rng)
     while True:
-        tokens: List[int] = []
+        tokens: list[int] = []
         value = _node(draw, tokens, 1, max_length, max_depth, max_args)
         if value is not None and min_length < len(tokens) < max_length:
             yield bytes(tokens), value
 
 
-def distinct(found: Iterator[Tuple[bytes, int]], count: int, seen: Set[bytes]) -> List[Tuple[bytes, int]]:
+def distinct(found: Iterator[tuple[bytes, int]], count: int, seen: set[bytes]) -> list[tuple[bytes, int]]:
     """Take `count` expressions that are not in `seen`, adding them to it."""
-    kept: List[Tuple[bytes, int]] = []
+    kept: list[tuple[bytes, int]] = []
     while len(kept) < count:
         tokens, value = next(found)
         if tokens not in seen:
@@ -57,7 +57,7 @@ def apply(operator: int, values: Sequence[int]) -> int:
     return int(median(values)) if operator == 2 else sum(values) % 10
 
 
-def _node(draw: "_Draws", tokens: List[int], depth: int, max_length: int, max_depth: int, max_args: int):
+def _node(draw: "_Draws", tokens: list[int], depth: int, max_length: int, max_depth: int, max_args: int):
     """Append one node to `tokens` and return its value; None once the expression is too long to be kept."""
     if depth == max_depth or draw.uniform() >= _OPERATOR_SHARE:
         digit = int(draw.uniform() * 10)

@@ -1,8 +1,8 @@
 """Training the encoder around a candidate's mixers, and asking it: trusted code, which talks to the program that runs them.
 
-  T1  Tokens, targets, encoder, recipe and optimiser are here. The program sees what remote.py sends.
-  T2  The start values of everything but the mixers and the order of the rows come from the manifest, not from the public seed.
-  T3  State and predictions are written here. Nothing that the program writes is read.
+T1  Tokens, targets, encoder, recipe and optimiser are here. The program sees what remote.py sends.
+T2  The start values of everything but the mixers and the order of the rows come from the manifest, not from the public seed.
+T3  State and predictions are written here. Nothing that the program writes is read.
 """
 
 import math
@@ -26,7 +26,16 @@ _PREDICT_BATCH = 32
 _CHECKS = 10
 
 
-def train(settings: LraSettings, seed: int, data: Path, manifest: Path, candidate: Path, channel: Channel, out: Path, device: str) -> None:
+def train(
+    settings: LraSettings,
+    seed: int,
+    data: Path,
+    manifest: Path,
+    candidate: Path,
+    channel: Channel,
+    out: Path,
+    device: str,
+) -> None:
     """Train the program's mixers in the encoder and leave the state in `out`. Raises CandidateFailure and ChannelError."""
     chosen, told = chosen_training(settings, candidate), read_json(manifest)
     on = settle(device)
@@ -52,7 +61,9 @@ def train(settings: LraSettings, seed: int, data: Path, manifest: Path, candidat
     write_state(out, encoder.state_dict(), seed)
 
 
-def predict(settings: LraSettings, inputs: Path, manifest: Path, state: Path, channel: Channel, out: Path, device: str) -> None:
+def predict(
+    settings: LraSettings, inputs: Path, manifest: Path, state: Path, channel: Channel, out: Path, device: str
+) -> None:
     """Write the logits of every row of `inputs`, (rows, classes) float32. Raises CandidateFailure and ChannelError.
 
     What a program says of its failure is dropped: it may be about hidden rows.
@@ -74,7 +85,9 @@ def predict(settings: LraSettings, inputs: Path, manifest: Path, state: Path, ch
                 for start in range(0, len(tokens), _PREDICT_BATCH)
             ]
     except CandidateFailure as failure:
-        raise CandidateFailure(failure.reason, "the mixers failed in prediction, which they did not in training") from failure
+        raise CandidateFailure(
+            failure.reason, "the mixers failed in prediction, which they did not in training"
+        ) from failure
     write_predictions(out, torch.cat(found).float().numpy())
 
 

@@ -5,7 +5,6 @@ messages. Whatever is checked here is checked to say in words what is wrong with
 """
 
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 import numpy as np
 import torch
@@ -35,8 +34,8 @@ def serve(candidate: Path, channel: Channel, device: torch.device) -> None:
 class _Program:
     def __init__(self, candidate: Path, channel: Channel, device: torch.device) -> None:
         self._candidate, self._channel, self._device = candidate, channel, device
-        self._mixers: List[nn.Module] = []
-        self._kept: Dict[int, Tuple[int, torch.Tensor, torch.Tensor]] = {}
+        self._mixers: list[nn.Module] = []
+        self._kept: dict[int, tuple[int, torch.Tensor, torch.Tensor]] = {}
 
     def do(self, message: Message) -> None:
         do = {"build": self._build, "values": self._values, "forward": self._forward, "backward": self._backward}
@@ -63,14 +62,14 @@ class _Program:
         for mixer in named:
             self._channel.send("start", {}, {str(index): _plain(one) for index, (_, one) in enumerate(mixer)})
 
-    def _values(self, arrays: Dict[str, np.ndarray], layer: int) -> None:
+    def _values(self, arrays: dict[str, np.ndarray], layer: int) -> None:
         # Passes whose gradient nobody has asked for are not asked for once their parameters have changed.
         self._kept = {call: kept for call, kept in self._kept.items() if kept[0] != layer}
         with torch.no_grad():
             for index, one in enumerate(self._mixers[layer].parameters()):
                 one.copy_(torch.from_numpy(arrays[str(index)]))
 
-    def _forward(self, arrays: Dict[str, np.ndarray], layer: int, call: int, seed: int, training: bool) -> None:
+    def _forward(self, arrays: dict[str, np.ndarray], layer: int, call: int, seed: int, training: bool) -> None:
         mixer = self._mixers[layer].train(training)
         x, mask = (torch.from_numpy(arrays[name]).to(self._device) for name in ("x", "mask"))
         torch.manual_seed(seed)
@@ -83,24 +82,35 @@ class _Program:
             self._kept[call] = (layer, x, y)
         self._channel.send("mixed", {}, {"y": _plain(y)})
 
-    def _backward(self, arrays: Dict[str, np.ndarray], call: int) -> None:
+    def _backward(self, arrays: dict[str, np.ndarray], call: int) -> None:
         layer, x, y = self._kept.pop(call)
-        wanted = {"x": x, **{str(index): one for index, one in enumerate(self._mixers[layer].parameters()) if one.requires_grad}}
+        wanted = {
+            "x": x,
+            **{str(index): one for index, one in enumerate(self._mixers[layer].parameters()) if one.requires_grad},
+        }
         gradient = torch.from_numpy(arrays["y"]).to(self._device)
-        found = torch.autograd.grad(y, list(wanted.values()), gradient, allow_unused=True) if y.requires_grad else [None] * len(wanted)
+        found = (
+            torch.autograd.grad(y, list(wanted.values()), gradient, allow_unused=True)
+            if y.requires_grad
+            else [None] * len(wanted)
+        )
         sent = {name: one for name, one in zip(wanted, found) if one is not None}
-        self._channel.send("gradients", {}, {name: _plain(one) for name, one in {"x": torch.zeros_like(x), **sent}.items()})
+        self._channel.send(
+            "gradients", {}, {name: _plain(one) for name, one in {"x": torch.zeros_like(x), **sent}.items()}
+        )
 
 
-def _check(mixers: List[nn.Module]) -> None:
+def _check(mixers: list[nn.Module]) -> None:
     """Raise CandidateFailure `invalid` for what the host could not keep, with the way out."""
-    seen: Dict[int, int] = {}
+    seen: dict[int, int] = {}
     for layer, mixer in enumerate(mixers):
         for name, one in mixer.named_parameters():
             if one.dtype != torch.float32:
                 raise CandidateFailure("invalid", f"the parameter {name} is {one.dtype}; parameters are float32")
             if seen.setdefault(id(one), layer) != layer:
-                raise CandidateFailure("invalid", f"two layers share the parameter {name}; each layer has its own mixer")
+                raise CandidateFailure(
+                    "invalid", f"two layers share the parameter {name}; each layer has its own mixer"
+                )
         for name, value in mixer.state_dict(keep_vars=True).items():
             if not isinstance(value, nn.Parameter):
                 raise CandidateFailure(

@@ -5,8 +5,6 @@ among general phrases; a related pair shares the field. Each encoder pass sees o
 wherever they stand and carry them to the summary.
 """
 
-from typing import Tuple
-
 import numpy as np
 
 _FIELDS = (
@@ -22,7 +20,7 @@ _PHRASES = (
 _TERM_SHARE = 0.6
 
 
-def pair(rng: np.random.Generator, length: int) -> Tuple[Tuple[bytes, bytes], int]:
+def pair(rng: np.random.Generator, length: int) -> tuple[tuple[bytes, bytes], int]:
     """Return ((text, text), class), each text with at most `length` bytes."""
     related = int(rng.integers(2))
     first = int(rng.integers(len(_FIELDS)))

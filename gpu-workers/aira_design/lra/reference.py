@@ -1,7 +1,5 @@
 """The mixer whose parameters the equal-size rule is measured by: softmax attention of the base Transformer."""
 
-from typing import Tuple
-
 import torch
 from torch import nn
 
@@ -27,7 +25,7 @@ class Attention(nn.Module):
         return self.output((weights @ v).transpose(1, 2).reshape(batch, length, width))
 
 
-def parameter_limit(settings: LraSettings) -> Tuple[int, int]:
+def parameter_limit(settings: LraSettings) -> tuple[int, int]:
     """Return (parameters of the reference, most that a candidate may have), encoder and classifier included."""
     encoder = Encoder(settings.data, settings.model, lambda width, length, heads, seed: Attention(width, heads), 0, 0)
     reference = count_parameters(encoder)

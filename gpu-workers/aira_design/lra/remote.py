@@ -14,7 +14,7 @@ forward {x, mask} -> mixed {y};  backward {gradient of y} -> gradients {of x, of
 """
 
 import math
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,10 +42,12 @@ class Program:
             raise CandidateFailure("toobig", f"the mixers hold {total} numbers; the equal-size rule leaves them {most}")
         self.mixers = [self._mixer(index, layer) for index, layer in enumerate(layers)]
 
-    def tell_values(self, layer: int, parameters: List[nn.Parameter]) -> None:
-        self._channel.send("values", {"layer": layer}, {str(index): _plain(one) for index, one in enumerate(parameters)})
+    def tell_values(self, layer: int, parameters: list[nn.Parameter]) -> None:
+        self._channel.send(
+            "values", {"layer": layer}, {str(index): _plain(one) for index, one in enumerate(parameters)}
+        )
 
-    def forward(self, layer: int, x: torch.Tensor, mask: torch.Tensor, training: bool) -> Tuple[int, torch.Tensor]:
+    def forward(self, layer: int, x: torch.Tensor, mask: torch.Tensor, training: bool) -> tuple[int, torch.Tensor]:
         """The number of this pass, and what the mixer makes of x."""
         self._call += 1
         seed = int(torch.randint(2**31, ())) if training else 0
@@ -54,7 +56,7 @@ class Program:
         found = answer(self._channel, "mixed", {"y": (_F4, tuple(x.shape))})
         return self._call, _tensor(found.arrays["y"], x.device)
 
-    def backward(self, call: int, gradient: torch.Tensor, parameters: List[nn.Parameter]) -> List[Optional[torch.Tensor]]:
+    def backward(self, call: int, gradient: torch.Tensor, parameters: list[nn.Parameter]) -> list[torch.Tensor | None]:
         """The gradients of x and of each parameter; None where the pass did not use it."""
         self._channel.send("backward", {"call": call}, {"y": _plain(gradient)})
         trainable = {str(index): (_F4, tuple(one.shape)) for index, one in enumerate(parameters) if one.requires_grad}
@@ -62,8 +64,10 @@ class Program:
         names = ["x", *(str(index) for index in range(len(parameters)))]
         return [_tensor(found[name], gradient.device) if name in found else None for name in names]
 
-    def _mixer(self, index: int, layer: "List[Tuple[Tuple[int, ...], bool]]") -> "RemoteMixer":
-        found = answer(self._channel, "start", {str(number): (_F4, shape) for number, (shape, _) in enumerate(layer)}).arrays
+    def _mixer(self, index: int, layer: "list[tuple[tuple[int, ...], bool]]") -> "RemoteMixer":
+        found = answer(
+            self._channel, "start", {str(number): (_F4, shape) for number, (shape, _) in enumerate(layer)}
+        ).arrays
         values = [torch.from_numpy(found[str(number)]) for number in range(len(layer))]
         return RemoteMixer(self, index, [nn.Parameter(one, trainable) for one, (_, trainable) in zip(values, layer)])
 
@@ -71,15 +75,17 @@ class Program:
 class RemoteMixer(nn.Module):
     """One layer's mixer as the encoder calls it. Its parameters are here (M1)."""
 
-    def __init__(self, program: Program, layer: int, parameters: List[nn.Parameter]) -> None:
+    def __init__(self, program: Program, layer: int, parameters: list[nn.Parameter]) -> None:
         super().__init__()
         self.program, self.layer = program, layer
         self.values = nn.ParameterList(parameters)
-        self._told: Optional[List[int]] = None
+        self._told: list[int] | None = None
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         parameters = list(self.values)
-        versions = [one._version for one in parameters]  # counts changes in place, which optimisers and load_state_dict make
+        versions = [
+            one._version for one in parameters
+        ]  # counts changes in place, which optimisers and load_state_dict make
         if versions != self._told:
             self.program.tell_values(self.layer, parameters)
             self._told = versions
@@ -90,28 +96,32 @@ class RemoteMixer(nn.Module):
 
 class _Pass(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, mixer: RemoteMixer, x: torch.Tensor, mask: torch.Tensor, *parameters: nn.Parameter) -> torch.Tensor:
+    def forward(
+        ctx: Any, mixer: RemoteMixer, x: torch.Tensor, mask: torch.Tensor, *parameters: nn.Parameter
+    ) -> torch.Tensor:
         ctx.mixer, ctx.used = mixer, list(parameters)
         ctx.call, mixed = mixer.program.forward(mixer.layer, x, mask, training=True)
         return mixed
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         of_x, *of_parameters = ctx.mixer.program.backward(ctx.call, gradient, ctx.used)
         return (None, of_x, None, *of_parameters)
 
 
-def _layers(fields: Dict[str, Any], count: int) -> "List[List[Tuple[Tuple[int, ...], bool]]]":
+def _layers(fields: dict[str, Any], count: int) -> "list[list[tuple[tuple[int, ...], bool]]]":
     """Shape of each parameter of each layer, and whether it is trained. Raises PeerBroke for anything else."""
     layers = fields.get("layers")
     if not isinstance(layers, list) or len(layers) != count or not all(isinstance(layer, list) for layer in layers):
         raise PeerBroke("the program does not say what its mixers hold")
     if sum(map(len, layers)) > _MOST_TENSORS:
-        raise CandidateFailure("toobig", f"the mixers hold {sum(map(len, layers))} parameters; at most {_MOST_TENSORS} are kept")
+        raise CandidateFailure(
+            "toobig", f"the mixers hold {sum(map(len, layers))} parameters; at most {_MOST_TENSORS} are kept"
+        )
     return [[_tensor_of(one) for one in layer] for layer in layers]
 
 
-def _tensor_of(one: Any) -> Tuple[Tuple[int, ...], bool]:
+def _tensor_of(one: Any) -> tuple[tuple[int, ...], bool]:
     if not isinstance(one, list) or len(one) != 2 or not isinstance(one[0], list) or type(one[1]) is not bool:
         raise PeerBroke("the program does not say what its mixers hold")
     shape, trainable = one

@@ -8,7 +8,7 @@ the first and the last clause are. So every review holds the same evidence, and 
 - where windows are shuffled, nothing is left but pairs that happen to share a window.
 """
 
-from typing import List, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ _LEAST_LENGTH = 48
 _LEAST_NEUTRAL = 3  # one in front, one behind, one more to stand between
 
 
-def review(rng: np.random.Generator, length: int) -> Tuple[Tuple[bytes], int]:
+def review(rng: np.random.Generator, length: int) -> tuple[tuple[bytes], int]:
     """Return ((text,), class) with at most `length` bytes, at least 48, cut at the end of a clause; 1 turns to praise."""
     if length < _LEAST_LENGTH:
         raise ValueError(f"a review needs {_LEAST_LENGTH} bytes; it may have {length}")
@@ -29,7 +29,7 @@ def review(rng: np.random.Generator, length: int) -> Tuple[Tuple[bytes], int]:
     while True:
         room = int(rng.integers(length // 2, length + 1))
         verdicts = [f"{_pick(rng, _PARTS)} {mark}" for mark in ("-+" if label else "+-")]
-        clauses: List[str] = []
+        clauses: list[str] = []
         size = sum(map(len, verdicts)) + 2
         while True:
             clause = _pick(rng, _NEUTRAL)

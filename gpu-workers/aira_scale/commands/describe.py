@@ -2,18 +2,18 @@
 
 import json
 from dataclasses import asdict
-from typing import List
 
 from ..job import LARGEST_JOB, PROTOCOL_VERSION
 from ..shapes import PRIMITIVES, SIZES
 from ..version import trainer_version
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     if arguments:
         raise SystemExit("aira_scale describe takes no arguments")
     sizes = [
-        {"name": size.name, "blocks": size.blocks, "lr": size.lr, "shape": asdict(size.shape)} for size in SIZES.values()
+        {"name": size.name, "blocks": size.blocks, "lr": size.lr, "shape": asdict(size.shape)}
+        for size in SIZES.values()
     ]
     described = {
         "v": PROTOCOL_VERSION,

@@ -8,19 +8,21 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 from aira_workers.errors import InvalidCandidate
 
 from ..export.formats import FORMATS
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="aira_scale export")
     parser.add_argument("--model", type=Path, required=True, help="a folder models/<budget> of a run")
     parser.add_argument("--as", dest="form", choices=("auto", "config", *FORMATS), default="auto", help="default: auto")
     parser.add_argument("--data", type=Path, help="the data folder that it was trained on, for its tokenizer")
-    parser.add_argument("--context", type=int, default=2048, help="tokens that the configuration states (default: 2048)")
+    parser.add_argument(
+        "--context", type=int, default=2048, help="tokens that the configuration states (default: 2048)"
+    )
     parser.add_argument("--out", type=Path, help="the directory, which must not exist")
     parser.add_argument("--provenance", type=Path, help="a JSON object of text, for the model card")
     options = parser.parse_args(arguments)
@@ -33,7 +35,9 @@ def main(arguments: List[str]) -> int:
         from ..export.write import export
 
         provenance = _provenance(options.provenance)
-        told = export(options.model, options.data / "tokenizer.json", options.out, options.form, options.context, provenance)
+        told = export(
+            options.model, options.data / "tokenizer.json", options.out, options.form, options.context, provenance
+        )
     except (InvalidCandidate, OSError) as error:
         print(f"aira_scale: {error}", file=sys.stderr)
         return 1
@@ -41,7 +45,7 @@ def main(arguments: List[str]) -> int:
     return 0
 
 
-def configuration(model: Path) -> Dict[str, Any]:
+def configuration(model: Path) -> dict[str, Any]:
     """Pattern, shape, counts and outcome of a trained model, for other trainers."""
     from aira_workers.strict import parse
 
@@ -66,7 +70,7 @@ def configuration(model: Path) -> Dict[str, Any]:
     }
 
 
-def _provenance(file: Any) -> Dict[str, str]:
+def _provenance(file: Any) -> dict[str, str]:
     if file is None:
         return {}
     value = json.loads(file.read_text(encoding="utf-8"))

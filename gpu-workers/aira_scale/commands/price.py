@@ -1,19 +1,18 @@
 """`price`: what a job costs, from its JSON on standard input, as one line of JSON. The model is built without memory and counted.
 
-    parameters, nonEmbedding, embedding   counted on the built model and equal to the formulas, else this fails
-    flopsPerToken {layers, head}          training, in the convention of counts.py
-    steps                                 of the whole run, branches included
-    flops                                 of the whole run, branches included
-    budgets [{name, steps, tokens, flops}]
-    cacheBytes                            bfloat16 inference cache of one sequence of the training length
-    stateBytes                            float32 weights, gradients, Muon momentum or two Adam moments: what all devices need together
-                                          beside activations
-    checkpointBytes                       of one checkpoint on the disk; up to four are there at a time
+parameters, nonEmbedding, embedding   counted on the built model and equal to the formulas, else this fails
+flopsPerToken {layers, head}          training, in the convention of counts.py
+steps                                 of the whole run, branches included
+flops                                 of the whole run, branches included
+budgets [{name, steps, tokens, flops}]
+cacheBytes                            bfloat16 inference cache of one sequence of the training length
+stateBytes                            float32 weights, gradients, Muon momentum or two Adam moments: what all devices need together
+                                      beside activations
+checkpointBytes                       of one checkpoint on the disk; up to four are there at a time
 """
 
 import json
 import sys
-from typing import List
 
 from aira_workers.errors import InvalidCandidate
 
@@ -23,7 +22,7 @@ from ..model import ScaleModel
 from ..schedule import total_steps
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     if arguments:
         raise SystemExit("aira_scale price reads the job from standard input and takes no arguments")
     try:

@@ -6,7 +6,6 @@ import platform
 import sys
 import traceback
 from pathlib import Path
-from typing import List
 
 from aira_workers.errors import EvaluationError
 from aira_workers.worker.events import EventWriter, take_stdout
@@ -14,7 +13,7 @@ from aira_workers.worker.events import EventWriter, take_stdout
 from ..protocol import StopRequests
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="aira_scale run")
     parser.add_argument("--job", type=Path, required=True, help="the job, a JSON file")
     parser.add_argument("--folder", type=Path, required=True, help="checkpoints, outcomes and models of this run")

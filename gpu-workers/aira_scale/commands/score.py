@@ -7,17 +7,19 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 from aira_workers.errors import InvalidCandidate
 
 from ..zeroshot.tasks import TASKS, WITHOUT_NORM, item_of
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="aira_scale score")
     parser.add_argument("--model", type=Path, required=True, help="a folder models/<budget> of a run")
-    parser.add_argument("--data", type=Path, required=True, help="the data folder that it was trained on, for its tokenizer")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the data folder that it was trained on, for its tokenizer"
+    )
     parser.add_argument("--task", choices=sorted(TASKS), required=True)
     parser.add_argument("--items", type=Path, required=True, help="rows of the data set as JSON lines")
     parser.add_argument("--window", type=int, default=2048, help="tokens that the model sees at once (default: 2048)")
@@ -30,7 +32,7 @@ def main(arguments: List[str]) -> int:
     return 0
 
 
-def score_file(model: Path, data: Path, task: str, items: Path, window: int) -> Dict[str, Any]:
+def score_file(model: Path, data: Path, task: str, items: Path, window: int) -> dict[str, Any]:
     """The figures above; raises InvalidCandidate naming the line that is wrong."""
     import torch
 

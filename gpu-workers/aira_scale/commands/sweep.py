@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 from aira_workers.errors import InvalidCandidate
 
@@ -19,11 +18,13 @@ from ..job import LARGEST_JOB, parse_job, read_object
 from ..sweep import FACTORS, at_rate, judge
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="aira_scale sweep")
     parser.add_argument("--job", type=Path, required=True, help="a job at the smallest size, parallel none")
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--noise", type=float, default=0.005, help="nats below which losses count as equal (default: 0.005)")
+    parser.add_argument(
+        "--noise", type=float, default=0.005, help="nats below which losses count as equal (default: 0.005)"
+    )
     options = parser.parse_args(arguments)
     try:
         text = options.job.read_bytes()[: LARGEST_JOB + 1].decode()

@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, Tuple
 
 import numpy as np
 from aira_workers.errors import InvalidCandidate
@@ -34,7 +34,7 @@ _BATCH = 512  # documents encoded together
 _LEARN_BYTES = 200_000_000  # text that a tokenizer is learned from, at most
 
 
-def from_folder(folder: Path) -> Tuple[Callable[[], Iterator[str]], List[Dict]]:
+def from_folder(folder: Path) -> tuple[Callable[[], Iterator[str]], list[dict]]:
     """The documents of a folder of text, to be read as often as needed, and the hashes of its files."""
     files = text_files(folder)
     sources = [
@@ -44,7 +44,7 @@ def from_folder(folder: Path) -> Tuple[Callable[[], Iterator[str]], List[Dict]]:
     return (lambda: (document for file in files for document in read_documents(file))), sources
 
 
-def from_generator(seed: int, count: int) -> Tuple[Callable[[], Iterator[str]], List[Dict]]:
+def from_generator(seed: int, count: int) -> tuple[Callable[[], Iterator[str]], list[dict]]:
     """`count` documents of `generated.py`."""
     if count < 1:
         raise InvalidCandidate(f"documents must be at least 1, got {count}")
@@ -53,7 +53,7 @@ def from_generator(seed: int, count: int) -> Tuple[Callable[[], Iterator[str]], 
 
 def build(
     read: Callable[[], Iterator[str]],
-    sources: List[Dict],
+    sources: list[dict],
     tokenizer: str,
     validation_share: float,
     target: Path,
@@ -78,7 +78,9 @@ def build(
         shards = {split: writer.close() for split, writer in writers.items()}
         for split in SPLITS:
             if not shards[split]:
-                raise InvalidCandidate(f"no document fell to {split}; bring more documents or change the validation share")
+                raise InvalidCandidate(
+                    f"no document fell to {split}; bring more documents or change the validation share"
+                )
         index = Index(
             format=FORMAT,
             vocabulary=codec.vocabulary,
@@ -100,7 +102,7 @@ def build(
 class _Writer:
     def __init__(self, folder: Path, split: str, shard_tokens: int) -> None:
         self._folder, self._split, self._limit = folder, split, shard_tokens
-        self._waiting: List[np.ndarray] = []
+        self._waiting: list[np.ndarray] = []
         self._size, self._shards = 0, []
         self.documents = 0
 
@@ -115,7 +117,7 @@ class _Writer:
                 self._write(tokens[start : start + self._limit])
             self._waiting, self._size = [tokens[whole:]], self._size - whole
 
-    def close(self) -> List[Shard]:
+    def close(self) -> list[Shard]:
         if self._size:
             self._write(np.concatenate(self._waiting))
         return self._shards
@@ -127,7 +129,7 @@ class _Writer:
         self._shards.append(Shard(name, len(tokens), hashlib.sha256(data).hexdigest()))
 
 
-def _split(documents: Iterable[str], share: float) -> Iterator[Tuple[str, str]]:
+def _split(documents: Iterable[str], share: float) -> Iterator[tuple[str, str]]:
     for document in documents:
         text = readable(document)
         place = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

@@ -4,15 +4,15 @@ Files are read in the order of their names, documents in the order of the file. 
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List
 
 from aira_workers.errors import InvalidCandidate
 
 SUFFIXES = (".jsonl", ".parquet", ".txt")
 
 
-def text_files(folder: Path) -> List[Path]:
+def text_files(folder: Path) -> list[Path]:
     """The files of `folder` that hold text, at any depth; raises InvalidCandidate when there are none."""
     found = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in SUFFIXES)
     if not found:
@@ -51,7 +51,9 @@ def _parquet(file: Path) -> Iterator[str]:
     try:
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise InvalidCandidate(f"{file.name} is a parquet file; install pyarrow, or bring text or JSON lines") from error
+        raise InvalidCandidate(
+            f"{file.name} is a parquet file; install pyarrow, or bring text or JSON lines"
+        ) from error
     try:
         table = parquet.ParquetFile(file)
         for batch in table.iter_batches(columns=["text"]):

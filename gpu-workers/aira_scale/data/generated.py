@@ -7,7 +7,7 @@ Each document is one of three kinds, so that what an architecture can and cannot
     count    (a sixth)  a walk that adds or subtracts a small step each line: state that is carried, not looked up
 """
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from aira_workers.text.stories import document as story

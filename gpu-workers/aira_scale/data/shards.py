@@ -10,7 +10,7 @@ import json
 from bisect import bisect_right
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import numpy as np
 from aira_workers.errors import InvalidCandidate
@@ -38,8 +38,8 @@ class Index:
     vocabulary: int
     separator: int
     tokenizer_sha256: str
-    train: List[Shard]
-    validation: List[Shard]
+    train: list[Shard]
+    validation: list[Shard]
     documents: Any
     sources: Any
     digest: str
@@ -59,15 +59,15 @@ class _IndexFile:
     vocabulary: int
     separator: int
     tokenizer_sha256: str
-    train: List[Shard]
-    validation: List[Shard]
+    train: list[Shard]
+    validation: list[Shard]
     digest: str
 
 
 def read_index(folder: Path) -> Index:
     """The index of a data folder; raises InvalidCandidate when it is missing, of another format, or does not match its digest."""
     try:
-        raw: Dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        raw: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         documents, sources = raw.pop("documents"), raw.pop("sources")
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InvalidCandidate(f"{folder} is no data folder: its index.json cannot be read ({error})") from error
@@ -83,7 +83,7 @@ def read_index(folder: Path) -> Index:
 class TokenStream:
     """The tokens of one split, mapped into memory."""
 
-    def __init__(self, folder: Path, shards: List[Shard]) -> None:
+    def __init__(self, folder: Path, shards: list[Shard]) -> None:
         self._arrays, self._starts, total = [], [], 0
         for shard in shards:
             file = folder / shard.file
@@ -122,7 +122,7 @@ class TrainingOrder:
             raise InvalidCandidate(f"the training data has {stream.tokens} tokens, less than one sequence of {length}")
         self._epoch, self._permutation = -1, np.empty(0, dtype=np.int64)
 
-    def places(self, step: int) -> List[int]:
+    def places(self, step: int) -> list[int]:
         """The places of the sequences of `step`, in order."""
         return [self._place(position) for position in range(step * self._batch, (step + 1) * self._batch)]
 

@@ -8,8 +8,8 @@ Documents are encoded on their own, each with the separator before it.
 """
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Sequence
 
 import numpy as np
 from aira_workers.errors import InvalidCandidate
@@ -20,7 +20,7 @@ _SEPARATORS = (SEPARATOR, "<|begin_of_text|>", "<|end_of_text|>", "</s>", "<s>",
 SMALLEST_BPE = 257
 
 
-def byte_alphabet() -> List[str]:
+def byte_alphabet() -> list[str]:
     """The printable character that byte-level BPE writes for each byte 0..255 (GPT-2's table)."""
     printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
@@ -29,7 +29,7 @@ def byte_alphabet() -> List[str]:
     return [spelled[byte] for byte in range(256)]
 
 
-def bytes_tokenizer() -> Dict:
+def bytes_tokenizer() -> dict:
     """tokenizer.json of plain bytes: token b is the byte b, token 256 the separator."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     special = {"id": 256, "content": SEPARATOR, "special": True}
@@ -76,14 +76,16 @@ class Codec:
         self.vocabulary = self._library.get_vocab_size(with_added_tokens=True)
         found = [name for name in _SEPARATORS if self._library.token_to_id(name) is not None]
         if not found:
-            raise InvalidCandidate(f"tokenizer.json has none of the tokens {', '.join(_SEPARATORS)} to put between documents")
+            raise InvalidCandidate(
+                f"tokenizer.json has none of the tokens {', '.join(_SEPARATORS)} to put between documents"
+            )
         self.separator = self._library.token_to_id(found[0])
 
     def token(self, place: int) -> str:
         """The text of the token `place`, for special tokens."""
         return SEPARATOR if self._library is None else self._library.id_to_token(place)
 
-    def encode(self, text: str) -> List[int]:
+    def encode(self, text: str) -> list[int]:
         """Token ids without separator or any other special token of the tokenizer's own template."""
         if self._plain:
             return list(text.encode())
@@ -137,7 +139,9 @@ def _library():
         import tokenizers.pre_tokenizers
         import tokenizers.trainers
     except ImportError as error:
-        raise InvalidCandidate("this tokenizer needs the Python package tokenizers; install it, or choose bytes") from error
+        raise InvalidCandidate(
+            "this tokenizer needs the Python package tokenizers; install it, or choose bytes"
+        ) from error
     return tokenizers
 
 

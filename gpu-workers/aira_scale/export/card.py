@@ -1,12 +1,12 @@
 """The model card: what was trained, on what, what it came to, how it was checked. States nothing that `described` does not hold."""
 
-from typing import Any, Dict
+from typing import Any
 
 from ..counts import Parameters
 from ..model import ModelSpec
 
 
-def model_card(described: Dict[str, Any], spec: ModelSpec, counted: Parameters) -> str:
+def model_card(described: dict[str, Any], spec: ModelSpec, counted: Parameters) -> str:
     """Markdown with the front matter that model hubs read."""
     outcome, check = described["outcome"], described["check"]
     family = {

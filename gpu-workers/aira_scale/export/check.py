@@ -7,10 +7,9 @@ logit. A process of its own, so that nothing of this package's model is at hand 
 
 import json
 import sys
-from typing import List
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging

@@ -5,7 +5,7 @@ the embedding is written twice; its configuration keeps the pattern as one strin
 attention by `attention_multiplier`, whose default 1 is not ours; an MLP of width 0 is refused by servers, so zeros have full width.
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import torch
 from aira_workers.errors import InvalidCandidate
@@ -13,7 +13,7 @@ from aira_workers.errors import InvalidCandidate
 from ..layers.norm import EPS
 from ..model import ModelSpec
 
-Weights = Dict[str, torch.Tensor]
+Weights = dict[str, torch.Tensor]
 FORMATS = ("nemotron_h", "llama", "granitemoehybrid")
 _NEMOTRON_LETTERS = {"Mb": "M", "mA": "*", "M": "-"}
 
@@ -26,7 +26,9 @@ def choose(spec: ModelSpec) -> str:
     return "llama" if plain else "granitemoehybrid"
 
 
-def convert(form: str, spec: ModelSpec, weights: Weights, context: int, separator: int) -> Tuple[Dict[str, Any], Weights]:
+def convert(
+    form: str, spec: ModelSpec, weights: Weights, context: int, separator: int
+) -> tuple[dict[str, Any], Weights]:
     """config.json and tensors; raises InvalidCandidate when the model cannot be written in the format exactly.
 
     `context` is the training length in tokens, `separator` the token between documents.
@@ -57,7 +59,7 @@ def convert(form: str, spec: ModelSpec, weights: Weights, context: int, separato
     return _granite(spec, weights, common)
 
 
-def _nemotron(spec: ModelSpec, weights: Weights, common: Dict[str, Any]) -> Tuple[Dict[str, Any], Weights]:
+def _nemotron(spec: ModelSpec, weights: Weights, common: dict[str, Any]) -> tuple[dict[str, Any], Weights]:
     shape = spec.shape
     config = {
         **common,
@@ -94,7 +96,7 @@ def _nemotron(spec: ModelSpec, weights: Weights, common: Dict[str, Any]) -> Tupl
     return config, out
 
 
-def _llama(spec: ModelSpec, weights: Weights, common: Dict[str, Any]) -> Tuple[Dict[str, Any], Weights]:
+def _llama(spec: ModelSpec, weights: Weights, common: dict[str, Any]) -> tuple[dict[str, Any], Weights]:
     shape = spec.shape
     config = {
         **common,
@@ -121,9 +123,9 @@ def _llama(spec: ModelSpec, weights: Weights, common: Dict[str, Any]) -> Tuple[D
     return config, out
 
 
-def pairs(pattern: List[str]) -> List[Tuple[Optional[int], Optional[int]]]:
+def pairs(pattern: list[str]) -> list[tuple[int | None, int | None]]:
     """(mixer, MLP) of each granite layer as places in the pattern; None where zeros stand in."""
-    found: List[Tuple[Optional[int], Optional[int]]] = []
+    found: list[tuple[int | None, int | None]] = []
     depth = 0
     while depth < len(pattern):
         if pattern[depth] == "M":
@@ -137,7 +139,7 @@ def pairs(pattern: List[str]) -> List[Tuple[Optional[int], Optional[int]]]:
     return found
 
 
-def _granite(spec: ModelSpec, weights: Weights, common: Dict[str, Any]) -> Tuple[Dict[str, Any], Weights]:
+def _granite(spec: ModelSpec, weights: Weights, common: dict[str, Any]) -> tuple[dict[str, Any], Weights]:
     shape = spec.shape
     if shape.heads * shape.head_dim != shape.width:
         raise InvalidCandidate("granitemoehybrid needs heads x head_dim = width")
@@ -181,8 +183,12 @@ def _granite(spec: ModelSpec, weights: Weights, common: Dict[str, Any]) -> Tuple
     shared = shape.kv_heads * shape.head_dim
     for layer, (mixer, mlp) in enumerate(layers):
         to = f"model.layers.{layer}"
-        out[f"{to}.input_layernorm.weight"] = weights[f"layers.{mixer}.norm.weight"] if mixer is not None else ones.clone()
-        out[f"{to}.post_attention_layernorm.weight"] = weights[f"layers.{mlp}.norm.weight"] if mlp is not None else ones.clone()
+        out[f"{to}.input_layernorm.weight"] = (
+            weights[f"layers.{mixer}.norm.weight"] if mixer is not None else ones.clone()
+        )
+        out[f"{to}.post_attention_layernorm.weight"] = (
+            weights[f"layers.{mlp}.norm.weight"] if mlp is not None else ones.clone()
+        )
         if mixer is None:
             sizes = {"q": (width, width), "k": (shared, width), "v": (shared, width), "o": (width, width)}
             out.update({f"{to}.self_attn.{name}_proj.weight": torch.zeros(size) for name, size in sizes.items()})

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import torch
 from aira_workers.errors import InvalidCandidate
@@ -31,7 +31,9 @@ TOLERANCE = 1e-4
 _PACKAGES = Path(__file__).resolve().parents[2]
 
 
-def export(source: Path, tokenizer: Path, target: Path, form: str, context: int, provenance: Dict[str, Any]) -> Dict[str, Any]:
+def export(
+    source: Path, tokenizer: Path, target: Path, form: str, context: int, provenance: dict[str, Any]
+) -> dict[str, Any]:
     """Export <run>/models/<budget> to `target`, which must not exist, and return what the check found."""
     if target.exists():
         raise InvalidCandidate(f"{target} is there already; name another folder or remove it")
@@ -95,7 +97,7 @@ def load_trained(source: Path):
     return told, model.eval()
 
 
-def _check(directory: Path, model: ScaleModel) -> Dict[str, Any]:
+def _check(directory: Path, model: ScaleModel) -> dict[str, Any]:
     tokens = torch.randint(model.spec.vocabulary, (2, 64), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = model(tokens)
@@ -110,9 +112,13 @@ def _check(directory: Path, model: ScaleModel) -> Dict[str, Any]:
         raise InvalidCandidate(f"transformers does not load the export: {done.stderr.strip()[-300:]}")
     found = json.loads(done.stdout.splitlines()[-1])
     if found["missing"] or found["unexpected"]:
-        raise InvalidCandidate(f"transformers misses {found['missing'][:3]} and does not expect {found['unexpected'][:3]}")
+        raise InvalidCandidate(
+            f"transformers misses {found['missing'][:3]} and does not expect {found['unexpected'][:3]}"
+        )
     if not found["difference"] <= TOLERANCE * found["scale"]:
-        raise InvalidCandidate(f"the re-loaded model differs by {found['difference']:.3g} on logits of {found['scale']:.3g}")
+        raise InvalidCandidate(
+            f"the re-loaded model differs by {found['difference']:.3g} on logits of {found['scale']:.3g}"
+        )
     return {"difference": found["difference"], "scale": found["scale"]}
 
 

@@ -1,7 +1,6 @@
 """mA: causal grouped-query attention, with rotary positions (llama) or none (nemotron)."""
 
 import math
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +9,7 @@ from torch import nn
 from ..shapes import Family, Shape
 from .linear import linear
 
-Rotary = Tuple[torch.Tensor, torch.Tensor]
+Rotary = tuple[torch.Tensor, torch.Tensor]
 
 
 def rotary_tables(length: int, head_dim: int, base: float, device: torch.device, dtype: torch.dtype) -> Rotary:
@@ -60,7 +59,9 @@ def _fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
-def plain_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Optional[torch.Tensor] = None) -> torch.Tensor:
+def plain_attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
     """q, k, v (batch, heads, length, head_dim) -> the same; the definition, and what torch below 2.0 runs."""
     length = q.shape[2]
     if mask is None:

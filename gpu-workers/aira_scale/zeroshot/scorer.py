@@ -5,7 +5,6 @@ the continuation first. acc takes the largest sum of log-probabilities, acc_norm
 """
 
 from dataclasses import dataclass
-from typing import List, Tuple
 
 import torch
 
@@ -18,12 +17,12 @@ from .tasks import Item
 class Scored:
     """`correct` and `correct_norm` are 0 or 1, for paired comparison over items."""
 
-    log_probabilities: List[float]
+    log_probabilities: list[float]
     correct: int
     correct_norm: int
 
 
-def encode_pair(codec: Codec, context: str, continuation: str) -> Tuple[List[int], List[int]]:
+def encode_pair(codec: Codec, context: str, continuation: str) -> tuple[list[int], list[int]]:
     """Token ids of context and continuation; an empty context becomes the separator."""
     spaces = len(context) - len(context.rstrip())
     if spaces:

@@ -4,8 +4,9 @@ Rows have the keys of the published data sets. The delimiter between context and
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List
+from typing import Any
 
 from aira_workers.errors import InvalidCandidate
 
@@ -14,37 +15,37 @@ from aira_workers.errors import InvalidCandidate
 class Item:
     """`contexts` and `continuations` go in pairs; `choices` are what acc_norm divides by, in characters."""
 
-    contexts: List[str]
-    continuations: List[str]
-    choices: List[str]
+    contexts: list[str]
+    continuations: list[str]
+    choices: list[str]
     gold: int
 
 
-def _choices(context: str, choices: List[str], gold: int) -> Item:
+def _choices(context: str, choices: list[str], gold: int) -> Item:
     return Item([context] * len(choices), [f" {choice}" for choice in choices], choices, gold)
 
 
-def _arc(row: Dict[str, Any]) -> Item:
+def _arc(row: dict[str, Any]) -> Item:
     gold = row["choices"]["label"].index(row["answerKey"])
     return _choices(f"Question: {row['question']}\nAnswer:", row["choices"]["text"], gold)
 
 
-def _hellaswag(row: Dict[str, Any]) -> Item:
+def _hellaswag(row: dict[str, Any]) -> Item:
     context = f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}"
     return _choices(_clean(context), [_clean(ending) for ending in row["endings"]], int(row["label"]))
 
 
-def _piqa(row: Dict[str, Any]) -> Item:
+def _piqa(row: dict[str, Any]) -> Item:
     return _choices(f"Question: {row['goal']}\nAnswer:", [row["sol1"], row["sol2"]], int(row["label"]))
 
 
-def _sciq(row: Dict[str, Any]) -> Item:
+def _sciq(row: dict[str, Any]) -> Item:
     wrong = [row["distractor1"], row["distractor2"], row["distractor3"]]
     context = f"{row['support'].lstrip()}\nQuestion: {row['question']}\nAnswer:"
     return _choices(context, [*wrong, row["correct_answer"]], 3)
 
 
-def _winogrande(row: Dict[str, Any]) -> Item:
+def _winogrande(row: dict[str, Any]) -> Item:
     """The option goes into the context; what is scored is the text after the gap, equal for both."""
     gap = row["sentence"].index("_")
     contexts = [row["sentence"][:gap] + row[option] for option in ("option1", "option2")]
@@ -57,7 +58,7 @@ def _clean(text: str) -> str:
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
 
-TASKS: Dict[str, Callable[[Dict[str, Any]], Item]] = {
+TASKS: dict[str, Callable[[dict[str, Any]], Item]] = {
     "arc_easy": _arc,
     "arc_challenge": _arc,
     "hellaswag": _hellaswag,

@@ -9,7 +9,7 @@ Out, to what is no valid request:  {"kind": "refused", "id": int or null, "messa
 
 import dataclasses
 import json
-from typing import Any, Tuple
+from typing import Any
 
 from ..errors import InvalidCandidate
 from ..strict import parse
@@ -66,7 +66,7 @@ class Suggest:
             raise ValueError(f"{where}: {stranger!r} is none of {', '.join(self.primitives)}")
 
 
-def read_request(line: str) -> Tuple[int, Suggest]:
+def read_request(line: str) -> tuple[int, Suggest]:
     """Return (id, question) of one line; raise RefusedQuestion, whose message names what is wrong with it."""
     try:
         message: Any = json.loads(line)

@@ -1,11 +1,9 @@
 """Compression: pack a random sequence into the state at its last position, to be unpacked by a decoder."""
 
-from typing import Tuple
-
 import numpy as np
 
 
-def compression(rng: np.random.Generator, count: int, *, vocabulary: int, length: int) -> Tuple[np.ndarray, np.ndarray]:
+def compression(rng: np.random.Generator, count: int, *, vocabulary: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs and targets, both (count, length) int64: random tokens closed by the compression token.
 
     The target is the whole input, to be predicted by the decoder from the last position alone.

@@ -1,19 +1,18 @@
 """Fuzzy in-context recall: keys and values are motifs of one or several tokens."""
 
 from itertools import permutations
-from typing import Dict, List, Tuple
 
 import numpy as np
 
 from .metric import IGNORE
 from .recall import Targets
 
-Motif = Tuple[int, ...]
+Motif = tuple[int, ...]
 
 
 def fuzzy_recall(
     rng: np.random.Generator, count: int, *, vocabulary: int, length: int, motif: int, test: bool, targets: Targets
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs and targets, both (count, length) int64.
 
     The last token is padding; of the others the lower half makes key motifs, the upper half value motifs: ordered
@@ -38,7 +37,7 @@ def fuzzy_recall(
     return tokens[:, :-1], (tokens if targets == "next" else asked)[:, 1:]
 
 
-def _shuffled_motifs(rng: np.random.Generator, alphabet: range, motif: int) -> List[List[Motif]]:
+def _shuffled_motifs(rng: np.random.Generator, alphabet: range, motif: int) -> list[list[Motif]]:
     motifs = []
     for size in range(1, motif + 1):
         of_size = list(permutations(alphabet, size))
@@ -47,18 +46,18 @@ def _shuffled_motifs(rng: np.random.Generator, alphabet: range, motif: int) -> L
     return motifs
 
 
-def _sequence(rng, key_motifs, value_motifs, length: int, motif: int, test: bool) -> Tuple[List[int], List[int]]:
+def _sequence(rng, key_motifs, value_motifs, length: int, motif: int, test: bool) -> tuple[list[int], list[int]]:
     # More uniform numbers than any sequence can use, drawn at once: one call instead of four per pair.
     uniform = iter(rng.random(4 * (length + 4)).tolist())
 
-    def draw(motifs: List[List[Motif]], full_size: bool) -> Motif:
+    def draw(motifs: list[list[Motif]], full_size: bool) -> Motif:
         size = motif if full_size else 1 + int(next(uniform) * motif)
         return motifs[size - 1][int(next(uniform) * len(motifs[size - 1]))]
 
-    bound: Dict[Motif, Motif] = {}
-    seen: Dict[Motif, bool] = {}
-    sequence: List[int] = []
-    wanted: List[int] = []
+    bound: dict[Motif, Motif] = {}
+    seen: dict[Motif, bool] = {}
+    sequence: list[int] = []
+    wanted: list[int] = []
 
     def append(key: Motif, value: Motif) -> None:
         sequence.extend(key + value)

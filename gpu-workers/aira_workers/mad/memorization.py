@@ -1,7 +1,5 @@
 """Memorization: answer each key with the value it is always paired with; nothing in the context helps."""
 
-from typing import Tuple
-
 import numpy as np
 
 from .metric import IGNORE
@@ -23,7 +21,7 @@ def memorization_pairs(vocabulary: int) -> np.ndarray:
 
 def memorization(
     rng: np.random.Generator, count: int, *, vocabulary: int, length: int
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs and targets, both (count, length) int64: key, insert token, key, insert token, ...
 
     The target at an insert token is the value of the key before it; keys have no target, and no shift is applied.

@@ -1,7 +1,5 @@
 """In-context recall with noise slots between the pairs; the reader must pass over tokens that bind nothing."""
 
-from typing import Tuple
-
 import numpy as np
 
 from .recall import Targets, recall
@@ -16,7 +14,7 @@ def noisy_recall(
     noise_vocabulary: int,
     noise: float,
     targets: Targets,
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """As `recall`, with noise required. Returns inputs and targets, both (count, length - 1) int64."""
     if not (0 < noise < 1 and noise_vocabulary > 0):
         raise ValueError("noisy recall needs a noise share between 0 and 1 and at least one noise token")

@@ -1,6 +1,6 @@
 """In-context recall, plain and noisy: read key-value pairs, answer a key seen before with its value."""
 
-from typing import Literal, Tuple
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def recall(
     noise_vocabulary: int,
     noise: float,
     targets: Targets,
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs and targets, both (count, length - 1) int64.
 
     Content tokens are 0 .. vocabulary - noise_vocabulary - 1, keys in the lower half and values in the upper; noise

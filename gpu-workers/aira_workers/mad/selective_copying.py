@@ -1,7 +1,5 @@
 """Selective copying: remember the content tokens scattered among blanks and repeat them in order."""
 
-from typing import Tuple
-
 import numpy as np
 
 from .metric import IGNORE
@@ -9,7 +7,7 @@ from .metric import IGNORE
 
 def selective_copying(
     rng: np.random.Generator, count: int, *, vocabulary: int, length: int, copies: int
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs and targets, both (count, length) int64.
 
     `copies` random content tokens 0 .. vocabulary - 3, length - 2 x copies - 1 blanks (vocabulary - 2) put before

@@ -5,7 +5,7 @@ Data sets are cached per process by everything they depend on, because a populat
 
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from typing import Literal, NamedTuple, Tuple, Union
+from typing import Literal, NamedTuple, Union
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def generate(name: str, sizes: OneTask, seed: int, split: Split, count: int, tar
 
 def _draw(
     rng: np.random.Generator, sizes: OneTask, split: Split, count: int, targets: Targets
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     own = asdict(sizes)
     if isinstance(sizes, RecallSizes):
         return recall(rng, count, noise_vocabulary=0, noise=0.0, targets=targets, **own)

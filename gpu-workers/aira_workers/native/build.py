@@ -11,9 +11,9 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence, Set, Tuple
 
 SOURCES = Path(__file__).resolve().parents[2] / "engine"
 
@@ -36,11 +36,11 @@ class Variant:
 
     lanes: int
     march: str
-    cpu_flags: Tuple[str, ...]
+    cpu_flags: tuple[str, ...]
     rounds: bool = False
 
     @property
-    def flags(self) -> Tuple[str, ...]:
+    def flags(self) -> tuple[str, ...]:
         own = (f"-march={self.march}", f"-DAIRA_LANES={self.lanes}")
         return (*own, "-mavx512bf16", "-DAIRA_BF16=1") if self.rounds else own
 
@@ -53,12 +53,12 @@ VARIANTS = (
 ROUNDING = Variant(16, "x86-64-v4", (*VARIANTS[0].cpu_flags, "avx512_bf16"), rounds=True)
 
 
-def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> Set[str]:
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
     """Instruction sets that processor and system offer; empty where that cannot be read."""
     return set(_cpuinfo_field("flags", cpuinfo).split())
 
 
-def best_variant(flags: Set[str], machine: str = platform.machine()) -> Variant:
+def best_variant(flags: set[str], machine: str = platform.machine()) -> Variant:
     """The widest variant this machine runs; raises Unavailable when there is none."""
     if machine.lower() in ("x86_64", "amd64"):
         for variant in VARIANTS:
@@ -67,7 +67,7 @@ def best_variant(flags: Set[str], machine: str = platform.machine()) -> Variant:
     raise Unavailable("the processor offers neither AVX-512 nor AVX2")
 
 
-def rounding_variant(flags: Set[str]) -> Variant:
+def rounding_variant(flags: set[str]) -> Variant:
     """The variant with bfloat16 products; raises Unavailable where the processor has no instruction for them."""
     if flags.issuperset(ROUNDING.cpu_flags):
         return ROUNDING
@@ -83,7 +83,7 @@ def find_compiler(environment: Mapping[str, str] = os.environ) -> str:
     raise Unavailable("there is no C++ compiler (c++, g++ or clang++): install one, or set CXX")
 
 
-def library(variant: Variant, sanitized: bool = False, cache: Optional[Path] = None) -> Path:
+def library(variant: Variant, sanitized: bool = False, cache: Path | None = None) -> Path:
     """Path of the compiled engine, compiled now if it is not in the cache. Raises Unavailable."""
     flags = [*FLAGS, *variant.flags, *(SANITIZERS if sanitized else ())]
     folder = (cache or _cache_folder()) / _key(flags)
@@ -100,7 +100,7 @@ def library(variant: Variant, sanitized: bool = False, cache: Optional[Path] = N
     return target
 
 
-def source_files(folder: Path = SOURCES) -> List[Path]:
+def source_files(folder: Path = SOURCES) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".cpp", ".hpp"))
 
 

@@ -7,7 +7,6 @@ the sources that the evaluator version hashes, so it is the same for all candida
 
 import ctypes
 from pathlib import Path
-from typing import Optional, Tuple
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ class NativeLearner:
         self._training = NativeTraining(library, model, self.flat, frame, sizes, sequences)
         self._rule = rule
 
-    def gradients(self, question: Question) -> Tuple[torch.Tensor, torch.Tensor]:
+    def gradients(self, question: Question) -> tuple[torch.Tensor, torch.Tensor]:
         tokens, rows, labels = (_int32(tensor) for tensor in question[:3])
         losses, hits = self._training.gradients(tokens, rows, labels, question.weights.numpy(), question.decoded)
         return torch.from_numpy(losses), torch.from_numpy(hits)
@@ -72,7 +71,7 @@ class NativeEngine:
         return NativeLearner(self.library, model, frame, sizes, rule, sequences)
 
 
-def open_engine(cache: Optional[Path] = None, rounds: bool = False) -> NativeEngine:
+def open_engine(cache: Path | None = None, rounds: bool = False) -> NativeEngine:
     """The engine for this machine, compiled if need be and tested; with `rounds` the one with bfloat16 products.
 
     Raises Unavailable with the reason in one line.

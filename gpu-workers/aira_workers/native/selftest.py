@@ -16,9 +16,7 @@ _ROUNDED_TOLERANCE = 0.1  # operands with 8 bits, through three layers
 _LENGTH, _SEQUENCES, _VOCABULARY, _SEED = 32, 5, 50, 1
 # Adam's first step is the sign of a gradient far above eps: with a small one, a gradient that nearly cancels, such as that of a
 # key's bias, would show the sign of its rounding.
-_RULE = Rule(
-    clip=1.0, muon=MuonRule(0.02, 0.9, 4), lr=0.01, beta1=0.9, beta2=0.99, eps=1e-5, weight_decay=0.0
-)
+_RULE = Rule(clip=1.0, muon=MuonRule(0.02, 0.9, 4), lr=0.01, beta1=0.9, beta2=0.99, eps=1e-5, weight_decay=0.0)
 # Two shapes: whole vectors without extras, and narrow heads and states with gains and biases.
 _PLAIN = Sizes(
     width=32, attention_heads=2, attention_bias=False, rotary_base=1e4, ffn_inner=88, ssm_inner=64, ssm_heads=2,

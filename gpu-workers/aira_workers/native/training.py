@@ -5,7 +5,6 @@ The engine reads and writes the flat vectors of `FlatParameters` in place, so th
 
 import ctypes
 import weakref
-from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -101,8 +100,8 @@ class NativeTraining:
         rows: np.ndarray,
         labels: np.ndarray,
         weights: np.ndarray,
-        decoded: Tuple[int, int] = (0, 0),
-    ) -> Tuple[np.ndarray, np.ndarray]:
+        decoded: tuple[int, int] = (0, 0),
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Write the gradient of sum(weights x loss) to the flat vector; return losses and hits per row, (rows,) each.
 
         tokens (sequences, length) int32; rows (n,) int32, ascending flat positions; labels and weights (n + m,) int32
@@ -142,11 +141,11 @@ class NativeTraining:
         return best
 
 
-def _offsets(model: StackModel, flat: FlatParameters) -> List[int]:
+def _offsets(model: StackModel, flat: FlatParameters) -> list[int]:
     """Where each tensor starts in the flat vector, -1 for one that does not exist, in the order of Training::bind."""
     start = flat.values.data_ptr()
 
-    def at(tensor: Optional[torch.Tensor]) -> int:
+    def at(tensor: torch.Tensor | None) -> int:
         return -1 if tensor is None else (tensor.data_ptr() - start) // 4
 
     found = [at(model.embedding)]

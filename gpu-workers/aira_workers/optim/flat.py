@@ -5,7 +5,7 @@ Role: the optimiser then needs a handful of calls per step whatever the architec
 2. Autograd adds into the gradient views in place; `zero_gradients` clears, nothing ever sets `.grad` to None.
 """
 
-from typing import Dict, List, Sequence, Tuple
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ class FlatParameters:
     """Re-homes the parameters of `model`: first `matrices` grouped by shape, then all others in definition order."""
 
     def __init__(self, model: nn.Module, matrices: Sequence[nn.Parameter] = ()) -> None:
-        groups: Dict[Tuple[int, ...], List[nn.Parameter]] = {}
+        groups: dict[tuple[int, ...], list[nn.Parameter]] = {}
         for matrix in matrices:
             groups.setdefault(tuple(matrix.shape), []).append(matrix)
         grouped = {id(matrix) for matrix in matrices}
@@ -31,7 +31,7 @@ class FlatParameters:
             parameter.data = self.values[offset:end].view(parameter.shape)
             parameter.grad = self.gradients[offset:end].view(parameter.shape)
             offset = end
-        self.matrix_groups: List[Tuple[torch.Tensor, torch.Tensor]] = []
+        self.matrix_groups: list[tuple[torch.Tensor, torch.Tensor]] = []
         offset = 0
         for shape, group in groups.items():
             end = offset + len(group) * group[0].numel()

@@ -1,7 +1,5 @@
 """Muon (Jordan et al. 2024): momentum whose matrix updates are made nearly orthogonal by Newton-Schulz steps."""
 
-from typing import List, Tuple
-
 import torch
 
 # Quintic iteration of the Muon reference: fast rather than exact, singular values land in about [0.7, 1.2].
@@ -26,7 +24,7 @@ class StackedMuon:
     The step of a matrix stored (in, out) is lr x sqrt(max(1, out / in)).
     """
 
-    def __init__(self, groups: List[Tuple[torch.Tensor, torch.Tensor]], lr: float, momentum: float, steps: int) -> None:
+    def __init__(self, groups: list[tuple[torch.Tensor, torch.Tensor]], lr: float, momentum: float, steps: int) -> None:
         self.groups = groups
         self.lr, self.momentum, self.steps = lr, momentum, steps
         self.buffers = [torch.zeros_like(values) for values, _ in groups]

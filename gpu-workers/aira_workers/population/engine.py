@@ -4,7 +4,7 @@ Alone or in company, a candidate runs through the same code. A population that d
 halved and each half trained from the start, down to single candidates: what runs out of memory then does so by itself.
 """
 
-from typing import Callable, Dict, List, Optional, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -59,7 +59,7 @@ def measure_together(
         settle()
 
 
-def _together(settings: Settings) -> Optional[Callable]:
+def _together(settings: Settings) -> Callable | None:
     """The population form of the settings' proxy, if there is one and all primitives have batched code."""
     if any(primitive.layer not in SUPPORTED for primitive in PRIMITIVES.values()):
         return None
@@ -68,14 +68,12 @@ def _together(settings: Settings) -> Optional[Callable]:
     return measure_separate_together if isinstance(settings, SeparateSettings) else None
 
 
-def _waves(candidates: Sequence[Candidate], settings: Settings, engine: PopulationEngine) -> List[List[int]]:
-    by_measure: Dict[str, List[int]] = {}
+def _waves(candidates: Sequence[Candidate], settings: Settings, engine: PopulationEngine) -> list[list[int]]:
+    by_measure: dict[str, list[int]] = {}
     for place, candidate in enumerate(candidates):
         by_measure.setdefault(candidate.measure, []).append(place)
     size = min(engine.most, members_that_fit(settings, engine.device, candidates))
-    return [
-        places[first : first + size] for places in by_measure.values() for first in range(0, len(places), size)
-    ]
+    return [places[first : first + size] for places in by_measure.values() for first in range(0, len(places), size)]
 
 
 def _run_wave(places, candidates, settings, engine, hooks, finished, out_of_memory, together) -> None:

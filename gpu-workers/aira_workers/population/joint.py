@@ -1,6 +1,7 @@
 """The joint proxy for a population; see proxies/joint.py for what it measures. All members take the same steps together."""
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class Material(NamedTuple):
 
 def measure_joint_together(
     candidates: Sequence[Candidate], settings: JointSettings, device: torch.device, hooks: Sequence[Hooks]
-) -> List[Outcome]:
+) -> list[Outcome]:
     """Each member's measurement, or Diverged; raises Cancelled, or what torch raises when memory ends, for all.
 
     `hooks`: one per member; whether to stop is asked of the first.
@@ -41,9 +42,7 @@ def measure_joint_together(
     sizes, steps, each = settings.model, settings.steps, settings.sequences_per_task
     offsets = np.concatenate([[0], np.cumsum([task.vocabulary for task in vars(settings.tasks).values()])])
     vocabulary, length = int(offsets[-1]), settings.tasks.recall.length
-    models = [
-        StackModel(one.architecture, sizes, vocabulary, one.seed, "learned-code", length) for one in candidates
-    ]
+    models = [StackModel(one.architecture, sizes, vocabulary, one.seed, "learned-code", length) for one in candidates]
     chosen = settings.optimiser
     muon = MuonRule(chosen.matrix_lr, chosen.momentum, chosen.newton_schulz_steps)
     rule = Rule(chosen.clip, muon, chosen.lr, chosen.beta1, chosen.beta2, chosen.eps, weight_decay=0.0)
@@ -69,7 +68,7 @@ def measure_joint_together(
                 hook.progress(done, steps, score)
 
     finite = trainer.model.stacks.finite().tolist()
-    outcomes: List[Outcome] = []
+    outcomes: list[Outcome] = []
     for member, candidate in enumerate(candidates):
         broken = _first_broken(losses[:, member], finite[member])
         if broken is not None:
@@ -113,7 +112,7 @@ def _material(settings: JointSettings, seed: int, offsets: np.ndarray) -> Materi
     )
 
 
-def _first_broken(losses: torch.Tensor, finite: bool) -> Optional[int]:
+def _first_broken(losses: torch.Tensor, finite: bool) -> int | None:
     """The 1-based step whose loss was the first that is not finite; the last step if only the weights are not."""
     bad = torch.nonzero(~torch.isfinite(losses).all(1))
     return int(bad[0]) + 1 if len(bad) else None if finite else len(losses)
@@ -124,7 +123,7 @@ def _measurement(
 ) -> Measurement:
     sizes, steps, each = settings.model, settings.steps, settings.sequences_per_task
     length = settings.tasks.recall.length
-    curve: List[Tuple[int, float]] = [
+    curve: list[tuple[int, float]] = [
         (done, float(hits[:done].double().mean())) for done in range(1, steps + 1) if due(done, steps, CURVE_POINTS)
     ]
     task_hits, task_losses = hits.double().mean(0).tolist(), losses.double().mean(0).tolist()

@@ -6,7 +6,7 @@ Member i of the result depends on member i of the arguments alone, so a NaN stay
 """
 
 import math
-from typing import Callable, Dict
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from ..primitives import Frame
 from ..primitives.ops import RmsNorm, SwigluGate
 from ..primitives.ssd import ssd
 
-Parameters = Dict[str, torch.Tensor]
+Parameters = dict[str, torch.Tensor]
 Layer = Callable[[Parameters, torch.Tensor, Frame], torch.Tensor]
 
 

@@ -1,6 +1,7 @@
 """Several stacks of primitives as one model: at each depth members are grouped by primitive."""
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ _TENSORS = {
     Attention: ("input", "output", "input_bias", "output_bias"),
     Mamba2: ("input", "output", "conv", "conv_bias", "dt_bias", "a", "skip"),
 }
-_MAKERS: Dict[type, Callable[[Sizes], Layer]] = {
+_MAKERS: dict[type, Callable[[Sizes], Layer]] = {
     SwiGlu: lambda sizes: swiglu,
     Attention: lambda sizes: attention(sizes.attention_heads),
     Mamba2: lambda sizes: mamba2(sizes.ssm_inner, sizes.ssm_state, sizes.ssm_heads),
@@ -30,17 +31,17 @@ SUPPORTED = tuple(_TENSORS)
 
 class Group(NamedTuple):
     layer: Layer
-    parameters: Dict[str, torch.Tensor]
+    parameters: dict[str, torch.Tensor]
     members: int
 
 
 class Depth(NamedTuple):
     """`order` brings the members group by group, `back` undoes it; None where there is one group."""
 
-    gain: Optional[torch.Tensor]
-    groups: List[Group]
-    order: Optional[torch.Tensor]
-    back: Optional[torch.Tensor]
+    gain: torch.Tensor | None
+    groups: list[Group]
+    order: torch.Tensor | None
+    back: torch.Tensor | None
 
 
 class PopulationModel:
@@ -48,7 +49,7 @@ class PopulationModel:
 
     def __init__(self, models: Sequence[StackModel], sizes: Sizes, muon: bool, device: torch.device) -> None:
         self.members, self.vocabulary = len(models), models[0].head.shape[1]
-        rows: List[Row] = []
+        rows: list[Row] = []
         for member, model in enumerate(models):
             rows += _ends(member, model)
         for depth in range(len(models[0].layers)):
@@ -114,7 +115,7 @@ class PopulationModel:
         return torch.bmm(_norm(rows, self._final_gain), self._head)
 
 
-def _norm(x: torch.Tensor, gain: Optional[torch.Tensor]) -> torch.Tensor:
+def _norm(x: torch.Tensor, gain: torch.Tensor | None) -> torch.Tensor:
     normed = RmsNorm.apply(x)
     return normed if gain is None else normed * gain[:, None]
 
@@ -132,13 +133,11 @@ def _sinusoidal(leaves, code, last: torch.Tensor) -> torch.Tensor:
     return F.gelu(torch.bmm(RmsNorm.apply(rows), leaves["decoder.second", -1]))
 
 
-def _ends(member: int, model: StackModel) -> List[Row]:
+def _ends(member: int, model: StackModel) -> list[Row]:
     rows = [Row("embedding", -1, member, model.embedding), Row("head", -1, member, model.head)]
     if model.final_norm.gain is not None:
         rows.append(Row("final_gain", -1, member, model.final_norm.gain))
-    rows += [
-        Row("gain", depth, member, norm.gain) for depth, norm in enumerate(model.norms) if norm.gain is not None
-    ]
+    rows += [Row("gain", depth, member, norm.gain) for depth, norm in enumerate(model.norms) if norm.gain is not None]
     if model.decoder is not None:
         rows += [Row(f"decoder.{name}", -1, member, tensor) for name, tensor in model.decoder.named_parameters()]
     return rows

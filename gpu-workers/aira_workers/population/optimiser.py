@@ -4,7 +4,7 @@ Role: one rule for all members, whose state each member has for itself. Element-
 sees another. All numbers that change from step to step lie on the device: the step can be recorded and replayed.
 """
 
-from typing import List, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -42,7 +42,7 @@ class PopulationOptimiser:
                 values.sub_(update * (factor * (rule.muon.lr * max(1.0, columns / rows) ** 0.5)))
         self._adam(slice(start, None), factor)
 
-    def state(self) -> List[torch.Tensor]:
+    def state(self) -> list[torch.Tensor]:
         """Everything that a step changes besides the gradients."""
         return [*self._vectors(), self._decay1, self._decay2]
 
@@ -56,7 +56,7 @@ class PopulationOptimiser:
         self._decay1.copy_(other._decay1)
         self._decay2.copy_(other._decay2)
 
-    def _vectors(self) -> List[torch.Tensor]:
+    def _vectors(self) -> list[torch.Tensor]:
         return [self._stacks.values, self._mean, self._square, self._momentum]
 
     def _adam(self, part: slice, factor: torch.Tensor) -> None:

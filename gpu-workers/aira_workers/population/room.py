@@ -4,7 +4,7 @@ An estimate from the sizes: what a step keeps for its backward pass. Where it is
 (engine.py); where it is too careful, a little speed is lost. No score depends on it.
 """
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 

@@ -4,7 +4,8 @@ Task after task, all members train that task's model together; a member that has
 finite, leaves at the end of an epoch. Nothing inside an epoch waits for the device.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,15 +30,15 @@ _REPACK_BELOW = 0.75
 class TaskEnd(NamedTuple):
     """How one member's training of one task went: the score after each epoch, the loss of the last, rows trained on."""
 
-    scores: List[float]
+    scores: list[float]
     loss: float
-    test: Optional[float]
+    test: float | None
     sequences: int
 
 
 def measure_separate_together(
     candidates: Sequence[Candidate], settings: SeparateSettings, device: torch.device, hooks: Sequence[Hooks]
-) -> List[Outcome]:
+) -> list[Outcome]:
     """Each member's measurement, or Diverged; raises Cancelled, or what torch raises when memory ends, for all.
 
     All candidates must ask for the same measure: it decides how many sequences they train on. `hooks`: one per member;
@@ -45,9 +46,9 @@ def measure_separate_together(
     """
     if len({one.measure for one in candidates}) > 1:
         raise ValueError("a population of the separate proxy asks for one measure")
-    ends: List[Dict[str, TaskEnd]] = [{} for _ in candidates]
+    ends: list[dict[str, TaskEnd]] = [{} for _ in candidates]
     params = [0] * len(candidates)
-    outcomes: List[Optional[Outcome]] = [None] * len(candidates)
+    outcomes: list[Outcome | None] = [None] * len(candidates)
     for index, name in enumerate(TASK_NAMES):
         left = [member for member, outcome in enumerate(outcomes) if outcome is None]
         if not left:
@@ -66,14 +67,12 @@ def measure_separate_together(
 
 
 def _measurement(
-    candidate: Candidate, settings: SeparateSettings, ends: Dict[str, TaskEnd], params: int
+    candidate: Candidate, settings: SeparateSettings, ends: dict[str, TaskEnd], params: int
 ) -> Measurement:
     on_test = candidate.measure == "test"
-    scores = {
-        name: TaskScore(None if on_test else end.scores[-1], end.loss, end.test) for name, end in ends.items()
-    }
+    scores = {name: TaskScore(None if on_test else end.scores[-1], end.loss, end.test) for name, end in ends.items()}
     epochs = max(len(end.scores) for end in ends.values())
-    curve: List[Tuple[int, float]] = []
+    curve: list[tuple[int, float]] = []
     for epoch in range(epochs):
         if due(epoch + 1, settings.epochs, CURVE_POINTS):
             now = [end.scores[min(epoch, len(end.scores) - 1)] for end in ends.values()]
@@ -133,11 +132,11 @@ class _TaskTraining:
             np.random.default_rng(np.random.SeedSequence((ORDER_STREAM, one.seed, key))) for one in candidates
         ]
 
-    def run(self, hooks: Sequence[Hooks], index: int) -> List[Outcome]:
+    def run(self, hooks: Sequence[Hooks], index: int) -> list[Outcome]:
         """Train to the end; per member a TaskEnd or Diverged. `index` places this task in the progress of all."""
         members = len(self.candidates)
-        ends: List[Optional[Outcome]] = [None] * members
-        scores: List[List[float]] = [[] for _ in range(members)]
+        ends: list[Outcome | None] = [None] * members
+        scores: list[list[float]] = [[] for _ in range(members)]
         losses = [0.0] * members
         here = list(range(members))  # whose models the trainer holds, in its order
         steps = self.settings.epochs * len(TASK_NAMES)
@@ -171,7 +170,7 @@ class _TaskTraining:
             self._score_test(here, ends)
         return ends
 
-    def _epoch(self, epoch: int, here: List[int], hook: Hooks) -> Tuple[List[float], List[float]]:
+    def _epoch(self, epoch: int, here: list[int], hook: Hooks) -> tuple[list[float], list[float]]:
         """One pass over the sequences: each held member's mean loss and share of right answers."""
         chosen = self.settings.optimiser
         factor = cosine_per_epoch(epoch, self.settings.epochs, chosen.lr, chosen.lr_min) / chosen.lr
@@ -188,7 +187,7 @@ class _TaskTraining:
             rows = rows + asked.sum(1)
         return torch.stack(losses).double().mean(0).tolist(), (right / rows).tolist()
 
-    def _questions(self, chunk: torch.Tensor) -> Tuple[Questions, torch.Tensor]:
+    def _questions(self, chunk: torch.Tensor) -> tuple[Questions, torch.Tensor]:
         """The mean loss over the asked positions of each member's sequences `chunk` (held members, batch)."""
         own = torch.arange(len(chunk), device=self.device)[:, None]
         targets = self.targets[own, chunk].flatten(1)
@@ -198,7 +197,7 @@ class _TaskTraining:
         questions = Questions(self.inputs[own, chunk], targets.clamp(min=0), weights, not self.decoded, count)
         return questions, asked
 
-    def _accuracies(self, here: List[int], sets) -> List[float]:
+    def _accuracies(self, here: list[int], sets) -> list[float]:
         inputs = self._stacked([sets[member][0] for member in here])
         answers = [
             self.trainer.answers(chunk, self.decoded).cpu() for chunk in inputs.split(self.settings.batch, dim=1)
@@ -207,7 +206,7 @@ class _TaskTraining:
         targets = [torch.tensor(sets[member][1]).reshape(-1) for member in here]
         return [macro_accuracy(one, asked, self.sizes.vocabulary) for one, asked in zip(found, targets)]
 
-    def _score_test(self, here: List[int], ends: List[Optional[Outcome]]) -> None:
+    def _score_test(self, here: list[int], ends: list[Outcome | None]) -> None:
         sets = {}
         for member in here:
             seed = self.candidates[member].seed
@@ -217,7 +216,7 @@ class _TaskTraining:
             if isinstance(ends[member], TaskEnd):
                 ends[member] = ends[member]._replace(test=score)
 
-    def _repack(self, here: List[int], ends: List[Optional[Outcome]]) -> List[int]:
+    def _repack(self, here: list[int], ends: list[Outcome | None]) -> list[int]:
         """Drop the members that have ended once enough have; those on test end together and stay for their scoring."""
         staying = [place for place, member in enumerate(here) if ends[member] is None]
         if self.on_test or len(staying) > _REPACK_BELOW * len(here):

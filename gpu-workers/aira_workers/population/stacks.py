@@ -7,7 +7,8 @@ reduction per kind of tensor. Invariants:
 3. Autograd adds into the gradient views in place, as in optim/flat.py.
 """
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -26,18 +27,18 @@ class Segment(NamedTuple):
     """Rows [first, last) of the flat vector's tensors of one kind: `shape` each, `owner` (rows,) int64."""
 
     start: int
-    shape: Tuple[int, ...]
+    shape: tuple[int, ...]
     owner: torch.Tensor
 
 
 class Stacks:
     def __init__(self, rows: Sequence[Row], matrices: Sequence[str], members: int, device: torch.device) -> None:
         """`matrices`: the kinds that Muon trains. Rows of one kind and depth must come member by member."""
-        kinds: Dict[str, List[Row]] = {}
+        kinds: dict[str, list[Row]] = {}
         for row in rows:
             kinds.setdefault(row.kind, []).append(row)
         # Sorted, so that a member's numbers stand in the same order whoever else is there.
-        shapes: Dict[Tuple[int, ...], List[str]] = {}
+        shapes: dict[tuple[int, ...], list[str]] = {}
         for kind in sorted(set(matrices) & set(kinds), key=lambda kind: (tuple(kinds[kind][0].tensor.shape), kind)):
             shapes.setdefault(tuple(kinds[kind][0].tensor.shape), []).append(kind)
         first = [kind for group in shapes.values() for kind in group]
@@ -46,12 +47,12 @@ class Stacks:
         self.members = members
         self.values = torch.empty(total, dtype=torch.float32, device=device)
         self.gradients = torch.zeros_like(self.values)
-        self.leaves: Dict[Tuple[str, int], nn.Parameter] = {}
-        self.segments: List[Segment] = []
-        self.matrix_groups: List[Tuple[torch.Tensor, torch.Tensor]] = []
+        self.leaves: dict[tuple[str, int], nn.Parameter] = {}
+        self.segments: list[Segment] = []
+        self.matrix_groups: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.rest = 0  # where the rest begins
         at = 0
-        bounds: Dict[str, Tuple[int, int]] = {}
+        bounds: dict[str, tuple[int, int]] = {}
         for kind in order:
             if kind == order[len(first)]:
                 self.rest = at
@@ -119,7 +120,7 @@ class Stacks:
 def _places(segments: Sequence[Segment], members: int, device: torch.device) -> torch.Tensor:
     """(members, most) indices into the concatenated rows of all segments; the last index stands for nothing."""
     owners = torch.cat([segment.owner for segment in segments]).tolist()
-    mine: List[List[int]] = [[] for _ in range(members)]
+    mine: list[list[int]] = [[] for _ in range(members)]
     for index, owner in enumerate(owners):
         mine[owner].append(index)
     most = max(len(rows) for rows in mine)

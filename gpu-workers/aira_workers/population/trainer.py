@@ -7,8 +7,9 @@ has stopped. Invariants:
 2. Nothing inside a step waits for the device. On CUDA the step is recorded once per shape of question and replayed.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +33,7 @@ class Questions(NamedTuple):
     labels: torch.Tensor
     weights: torch.Tensor
     positions: bool
-    decoded: Tuple[int, int]
+    decoded: tuple[int, int]
 
 
 class PopulationTrainer:
@@ -47,7 +48,7 @@ class PopulationTrainer:
     def _build(self) -> None:
         self.model = PopulationModel(self._models, self._sizes, self._rule.muon is not None, self._device)
         self._optimiser = PopulationOptimiser(self.model.stacks, self._rule)
-        self._recorded: Dict[tuple, "_Recording"] = {}
+        self._recorded: dict[tuple, _Recording] = {}
 
     def keep(self, members: Sequence[int]) -> None:
         """Go on with these members only, in this order."""
@@ -56,7 +57,7 @@ class PopulationTrainer:
         self._build()
         self._optimiser.take(before, members)
 
-    def step(self, questions: Questions, factor: float) -> Tuple[torch.Tensor, torch.Tensor]:
+    def step(self, questions: Questions, factor: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Losses in nats and hits (0 or 1), (k, rows) each, from before the update with learning rates times `factor`.
 
         The next step may overwrite what is returned.
@@ -67,7 +68,7 @@ class PopulationTrainer:
         with _tensor_cores(self._frame.projection_dtype is not None):
             return self._replay(questions)
 
-    def _replay(self, questions: Questions) -> Tuple[torch.Tensor, torch.Tensor]:
+    def _replay(self, questions: Questions) -> tuple[torch.Tensor, torch.Tensor]:
         shape = (questions.tokens.shape, questions.labels.shape, questions.positions, questions.decoded)
         if shape not in self._recorded:
             self._recorded[shape] = _Recording(self._run, questions, self._optimiser.state())
@@ -81,7 +82,7 @@ class PopulationTrainer:
             hidden = self.model.decode(hidden.view(*tokens.shape, -1)[:, :, -1])
         return self.model.logits(hidden).argmax(2)
 
-    def _run(self, questions: Questions) -> Tuple[torch.Tensor, torch.Tensor]:
+    def _run(self, questions: Questions) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self.model.trunk(questions.tokens, self._frame)
         parts = [hidden] if questions.positions else []
         first, count = questions.decoded
@@ -113,7 +114,7 @@ def _tensor_cores(allowed: bool) -> Iterator[None]:
 class _Recording:
     """One step as a CUDA graph over fixed buffers."""
 
-    def __init__(self, run: Callable, questions: Questions, state: List[torch.Tensor]) -> None:
+    def __init__(self, run: Callable, questions: Questions, state: list[torch.Tensor]) -> None:
         self._held = questions._replace(
             tokens=questions.tokens.clone(), labels=questions.labels.clone(), weights=questions.weights.clone()
         )
@@ -131,7 +132,7 @@ class _Recording:
         for tensor, old in zip(state, before):
             tensor.copy_(old)
 
-    def replay(self, questions: Questions) -> Tuple[torch.Tensor, torch.Tensor]:
+    def replay(self, questions: Questions) -> tuple[torch.Tensor, torch.Tensor]:
         self._held.tokens.copy_(questions.tokens)
         self._held.labels.copy_(questions.labels)
         self._held.weights.copy_(questions.weights)

@@ -1,7 +1,5 @@
 """mA: causal multi-head self-attention with rotary positions over the whole head (RoPE, arXiv 2104.09864)."""
 
-from typing import List, Optional
-
 import numpy as np
 import torch
 from torch import nn
@@ -21,8 +19,8 @@ class Attention(nn.Module):
         self.input = start.input_matrix(rng, sizes.width, 3 * sizes.width)
         self.output = start.output_matrix(rng, sizes.width, sizes.width)
         bias = sizes.attention_bias
-        self.input_bias: Optional[nn.Parameter] = constant(3 * sizes.width, value=0.0) if bias else None
-        self.output_bias: Optional[nn.Parameter] = constant(sizes.width, value=0.0) if bias else None
+        self.input_bias: nn.Parameter | None = constant(3 * sizes.width, value=0.0) if bias else None
+        self.output_bias: nn.Parameter | None = constant(sizes.width, value=0.0) if bias else None
 
     def forward(self, h: torch.Tensor, frame: Frame) -> torch.Tensor:
         """h (batch x length, width) -> same shape."""
@@ -43,7 +41,7 @@ class Attention(nn.Module):
         out = project(mixed, self.output, frame.projection_dtype)
         return out if self.output_bias is None else out + self.output_bias
 
-    def matrices(self) -> List[nn.Parameter]:
+    def matrices(self) -> list[nn.Parameter]:
         return [self.input, self.output]
 
     @staticmethod

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 
@@ -20,11 +19,11 @@ class Frame:
     chunk: int
     chunk_causal: torch.Tensor  # (chunk, chunk), 0 on and below the diagonal, -inf above
     chunk_sum: torch.Tensor  # (chunk, chunk) upper triangle of ones: a @ chunk_sum is the running sum of a
-    projection_dtype: Optional[torch.dtype]  # None: as the activations; else the dtype of the dense projections
+    projection_dtype: torch.dtype | None  # None: as the activations; else the dtype of the dense projections
 
 
 def make_frame(
-    length: int, sizes: Sizes, device: torch.device, projection_dtype: Optional[torch.dtype] = None, dtype=torch.float32
+    length: int, sizes: Sizes, device: torch.device, projection_dtype: torch.dtype | None = None, dtype=torch.float32
 ) -> Frame:
     """Build the tables for `length` tokens; angles are computed in float64 and rounded once."""
     head = sizes.width // sizes.attention_heads

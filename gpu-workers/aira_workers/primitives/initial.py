@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import nn
 
-
 StartKind = Literal["fan-in", "linear", "small"]
 _SMALL = 0.02
 

@@ -1,7 +1,5 @@
 """Mb: the Mamba-2 layer (arXiv 2405.21060) with one B/C group, gated norm without gain, chunked SSD inside."""
 
-from typing import List
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -50,7 +48,7 @@ class Mamba2(nn.Module):
         gated = RmsNorm.apply(y.reshape(tokens, self.inner) * F.silu(z))
         return project(gated, self.output, frame.projection_dtype)
 
-    def matrices(self) -> List[nn.Parameter]:
+    def matrices(self) -> list[nn.Parameter]:
         return [self.input, self.output]
 
     @staticmethod

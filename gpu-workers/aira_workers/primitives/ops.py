@@ -3,8 +3,6 @@
 Each is checked against its plain definition and by finite differences in tests/test_ops.py.
 """
 
-from typing import Optional
-
 import torch
 import torch.nn.functional as F
 from torch.autograd import Function
@@ -13,7 +11,7 @@ from torch.autograd.function import once_differentiable
 NORM_EPS = 1e-5
 
 
-def project(x: torch.Tensor, weight: torch.Tensor, dtype: Optional[torch.dtype]) -> torch.Tensor:
+def project(x: torch.Tensor, weight: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     """x (n, in) times weight (in, out), multiplied in `dtype` when one is given; the result has the dtype of x."""
     if dtype is None:
         return x @ weight

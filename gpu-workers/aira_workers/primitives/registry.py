@@ -1,7 +1,6 @@
 """The primitives a layer can be, by their published token."""
 
 from dataclasses import dataclass
-from typing import Dict, Type
 
 from .attention import Attention
 from .mamba2 import Mamba2
@@ -15,10 +14,10 @@ class Primitive:
     token: str
     number: int
     title: str
-    layer: Type
+    layer: type
 
 
-PRIMITIVES: Dict[str, Primitive] = {
+PRIMITIVES: dict[str, Primitive] = {
     "M": Primitive("M", 0, "SwiGLU feed-forward", SwiGlu),
     "mA": Primitive("mA", 1, "causal multi-head attention", Attention),
     "Mb": Primitive("Mb", 2, "Mamba-2", Mamba2),

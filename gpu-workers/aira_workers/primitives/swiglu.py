@@ -1,7 +1,5 @@
 """M: the SwiGLU feed-forward layer, out(silu(gate(h)) * up(h)), without biases."""
 
-from typing import List
-
 import numpy as np
 import torch
 from torch import nn
@@ -25,7 +23,7 @@ class SwiGlu(nn.Module):
         gated = SwigluGate.apply(project(h, self.input, frame.projection_dtype))
         return project(gated, self.output, frame.projection_dtype)
 
-    def matrices(self) -> List[nn.Parameter]:
+    def matrices(self) -> list[nn.Parameter]:
         return [self.input, self.output]
 
     @staticmethod

@@ -5,10 +5,11 @@ are cached per process by everything they depend on, because a population trains
 """
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Iterator, Literal, Optional
+from typing import Literal
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def _documents(corpus: str, document_bytes: int, seed: int, split: Split) -> Ite
 
 
 def _imported(corpus: str, split: Split) -> Iterator[bytes]:
-    place: Optional[str] = os.environ.get(DATA_VARIABLE)
+    place: str | None = os.environ.get(DATA_VARIABLE)
     try:
         yield from shards.documents(Path(place) if place else None, corpus, split)
     except (OSError, ValueError) as error:

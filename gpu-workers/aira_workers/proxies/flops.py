@@ -5,7 +5,7 @@ in full, element-wise work ignored); head and decoder are counted at the rows wh
 the forward pass: the backward pass computes two products for each forward one. Scoring passes are not counted.
 """
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from ..primitives import PRIMITIVES, Sizes
 

@@ -8,7 +8,7 @@ Role: rank architectures within seconds on one CPU core. Invariants:
 4. The result is a function of (architecture, seed, settings): all randomness comes from generators keyed by the seed.
 """
 
-from typing import List, NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ def measure_joint(
 
     losses = torch.zeros(steps, len(TASK_NAMES), device=device)
     hits = torch.zeros_like(losses)
-    curve: List[Tuple[int, float]] = []
+    curve: list[tuple[int, float]] = []
     for step, batch in enumerate(batches):
         if hooks.should_stop():
             raise Cancelled("the training was cancelled")
@@ -104,7 +104,7 @@ def measure_joint(
     )
 
 
-def _training_batches(settings: JointSettings, seed: int, offsets: np.ndarray, device: torch.device) -> List[Batch]:
+def _training_batches(settings: JointSettings, seed: int, offsets: np.ndarray, device: torch.device) -> list[Batch]:
     each, steps = settings.sequences_per_task, settings.steps
     inputs, targets = [], []
     for index, (name, sizes) in enumerate(vars(settings.tasks).items()):
@@ -131,7 +131,7 @@ def _training_batches(settings: JointSettings, seed: int, offsets: np.ndarray, d
     return batches
 
 
-def in_range(inputs: np.ndarray, targets: np.ndarray, length: int, offset: int) -> Tuple[np.ndarray, np.ndarray]:
+def in_range(inputs: np.ndarray, targets: np.ndarray, length: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
     """Move a task into its token range and pad it on the right, where causality keeps the padding unseen."""
     pad = ((0, 0), (0, length - inputs.shape[1]))
     asked = np.where(targets == IGNORE, IGNORE, targets + offset)

@@ -6,8 +6,6 @@ Role: the second kind of small-scale judgement beside the six synthetic tasks. I
 3. The result is a function of (architecture, seed, settings, imported shards, arithmetic of the device).
 """
 
-from typing import List, Tuple
-
 import numpy as np
 import torch
 
@@ -51,7 +49,7 @@ def measure_language(
     )
     learner = engine.learner(model, make_frame(data.length, sizes, device), sizes, rule, settings.batch)
     losses = torch.zeros(settings.steps, dtype=torch.float64)
-    curve: List[Tuple[int, float]] = []
+    curve: list[tuple[int, float]] = []
     for step in range(settings.steps):
         if hooks.should_stop():
             raise Cancelled("the training was cancelled")
@@ -102,9 +100,7 @@ def _question(block: np.ndarray, device: torch.device) -> Question:
     return Question(tokens, rows, labels, weights, (0, 0))
 
 
-def _loss(
-    learner: Learner, text: np.ndarray, settings: LanguageSettings, device: torch.device, hooks: Hooks
-) -> float:
+def _loss(learner: Learner, text: np.ndarray, settings: LanguageSettings, device: torch.device, hooks: Hooks) -> float:
     """Mean cross-entropy over the blocks. The gradients that come along are never used."""
     total, rows = 0.0, 0
     for start in range(0, len(text), settings.batch):

@@ -6,7 +6,7 @@ flat vectors, so a proxy does not know which it has.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Optional, Protocol, Tuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ class Question(NamedTuple):
     rows: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
-    decoded: Tuple[int, int]
+    decoded: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class MuonRule:
 class Rule:
     """How gradients become updates: an optional common clip, Muon for the layers' matrices or none, AdamW elsewhere."""
 
-    clip: Optional[float]
-    muon: Optional[MuonRule]
+    clip: float | None
+    muon: MuonRule | None
     lr: float
     beta1: float
     beta2: float
@@ -54,7 +54,7 @@ class Learner(Protocol):
 
     flat: FlatParameters
 
-    def gradients(self, question: Question) -> Tuple[torch.Tensor, torch.Tensor]:
+    def gradients(self, question: Question) -> tuple[torch.Tensor, torch.Tensor]:
         """Set the gradient of sum(weights x loss); return loss in nats and whether the answer was right, per row."""
 
     def update(self, factor: float) -> None:
@@ -85,7 +85,7 @@ class TorchLearner:
             [self.flat.rest], rule.lr, (rule.beta1, rule.beta2), rule.eps, weight_decay=rule.weight_decay
         )
 
-    def gradients(self, question: Question) -> Tuple[torch.Tensor, torch.Tensor]:
+    def gradients(self, question: Question) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self._logits(question)
         losses = F.cross_entropy(logits, question.labels, reduction="none")
         self.flat.zero_gradients()

@@ -7,7 +7,6 @@ most in *when* a look-up forms, and a longer training does not mend that. Invari
 """
 
 from dataclasses import replace
-from typing import List
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ def measure_repeated(
     engine: Engine = TORCH,
 ) -> Measurement:
     """Train `settings.trainings` times and return the means; FLOPs are summed, parameters those of one model."""
-    found: List[Measurement] = []
+    found: list[Measurement] = []
     for index in range(settings.trainings):
         one = replace(candidate, seed=candidate.seed + index * _SEEDS_APART)
         found.append(measure_joint(one, settings.training, device, _of_all(hooks, found, settings.trainings), engine))
@@ -54,7 +53,7 @@ def measure_repeated(
     )
 
 
-def _of_all(hooks: Hooks, done: List[Measurement], trainings: int) -> Hooks:
+def _of_all(hooks: Hooks, done: list[Measurement], trainings: int) -> Hooks:
     """The hooks of the training after those `done`, whose progress counts in all of them."""
     before = [each.validation for each in done]
 

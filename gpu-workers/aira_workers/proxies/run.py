@@ -1,7 +1,8 @@
 """What goes into one proxy training and what comes out, whichever the proxy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Literal, Optional, Tuple
+from typing import Literal
 
 Measure = Literal["validation", "test"]
 
@@ -10,7 +11,7 @@ Measure = Literal["validation", "test"]
 class Candidate:
     """One training: an architecture (primitive tokens from the input side), a seed, and which score is wanted."""
 
-    architecture: Tuple[str, ...]
+    architecture: tuple[str, ...]
     seed: int
     measure: Measure
 
@@ -30,21 +31,21 @@ class TaskScore:
     The loss is the mean over all steps in the joint proxy, over the last epoch in the separate one.
     """
 
-    validation: Optional[float]
+    validation: float | None
     loss: float
-    test: Optional[float] = None
+    test: float | None = None
 
 
 @dataclass
 class Measurement:
     """Result of one training. `curve` holds at most CURVE_POINTS pairs (step, score so far); flops are 3 x forward."""
 
-    validation: Optional[float]
-    test: Optional[float]
-    tasks: Dict[str, TaskScore]
+    validation: float | None
+    test: float | None
+    tasks: dict[str, TaskScore]
     params: int
     flops: int
-    curve: List[Tuple[int, float]] = field(default_factory=list)
+    curve: list[tuple[int, float]] = field(default_factory=list)
 
 
 CURVE_POINTS = 40

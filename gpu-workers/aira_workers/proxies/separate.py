@@ -10,8 +10,6 @@ Role: the published setting. Invariants:
 5. The result is a function of (architecture, seed, settings, arithmetic of the device).
 """
 
-from typing import Dict, List, Tuple
-
 import numpy as np
 import torch
 
@@ -40,7 +38,7 @@ def measure_separate(
     """Train six models and return their scores. Raises Cancelled, Diverged, or what torch raises when memory ends."""
     trainings = [_TaskTraining(name, candidate, settings, device, engine) for name in TASK_NAMES]
     steps = settings.epochs * len(trainings)
-    curve: List[Tuple[int, float]] = []
+    curve: list[tuple[int, float]] = []
     for epoch in range(settings.epochs):
         for index, training in enumerate(trainings):
             training.run_epoch(epoch, hooks)
@@ -51,9 +49,9 @@ def measure_separate(
             curve.append(((epoch + 1) * len(trainings), float(np.mean([one.score for one in trainings]))))
         if all(training.solved for training in trainings):
             break
-    scores: Dict[str, TaskScore] = {training.name: training.final_score() for training in trainings}
+    scores: dict[str, TaskScore] = {training.name: training.final_score() for training in trainings}
 
-    def mean(values: List[float]) -> float:
+    def mean(values: list[float]) -> float:
         return float(np.mean(values))
 
     on_test = candidate.measure == "test"
@@ -86,7 +84,13 @@ class _TaskTraining:
         self.decoded = name == "compression"
         decoder = "sinusoidal" if self.decoded else "none"
         model = StackModel(
-            candidate.architecture, settings.model, self.sizes.vocabulary, candidate.seed, decoder, length, start_of(name)
+            candidate.architecture,
+            settings.model,
+            self.sizes.vocabulary,
+            candidate.seed,
+            decoder,
+            length,
+            start_of(name),
         ).to(device)
         chosen = settings.optimiser
         rule = Rule(

@@ -6,14 +6,14 @@ between validation and test by their hash, so that neither depends on how many a
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
 
 _LONGEST = 100_000  # bytes of a document that are used
 _HELD_OUT = 20  # of a corpus in one shard, one document in so many is hidden
 
 
-def documents(root: Optional[Path], corpus: str, split: str) -> Iterator[bytes]:
+def documents(root: Path | None, corpus: str, split: str) -> Iterator[bytes]:
     """Yield the documents of `split` (train, validation or test) of the imported corpus `corpus`.
 
     Raises FileNotFoundError or ValueError, in one sentence with a remedy, when it is not there or cannot be read.
@@ -32,9 +32,9 @@ def documents(root: Optional[Path], corpus: str, split: str) -> Iterator[bytes]:
                 yield document
 
 
-def _shards(root: Optional[Path], corpus: str) -> List[Path]:
+def _shards(root: Path | None, corpus: str) -> list[Path]:
     folder = None if root is None else root / corpus
-    found: Dict[str, List[Path]] = {}
+    found: dict[str, list[Path]] = {}
     for suffix in (".parquet", ".jsonl", ".txt"):
         found[suffix] = [] if folder is None else sorted(folder.rglob(f"*{suffix}"))
     shards = [file for files in found.values() for file in files]

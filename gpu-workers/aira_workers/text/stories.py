@@ -11,7 +11,7 @@ so that a better model or a better recipe shows:
     topics       each document prefers a third of the nouns and verbs
 """
 
-from typing import Iterator, List, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def document(rng: np.random.Generator, characters: int) -> str:
     return " ".join(sentences)
 
 
-def text(rng: np.random.Generator, least_bytes: int, characters: int = 800) -> List[bytes]:
+def text(rng: np.random.Generator, least_bytes: int, characters: int = 800) -> list[bytes]:
     """Documents as UTF-8 with at least `least_bytes` bytes together."""
     found, size = [], 0
     for one in documents(rng, characters):
@@ -67,7 +67,7 @@ def text(rng: np.random.Generator, least_bytes: int, characters: int = 800) -> L
     raise AssertionError("documents() does not end")
 
 
-def _topic(rng: np.random.Generator, words: Sequence[str]) -> List[str]:
+def _topic(rng: np.random.Generator, words: Sequence[str]) -> list[str]:
     return [str(word) for word in rng.choice(words, len(words) // 3, replace=False)]
 
 
@@ -91,7 +91,7 @@ def _object(rng: np.random.Generator, nouns: Sequence[str]) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
-def _sentence(rng: np.random.Generator, cast: List[str], place: str, nouns: List[str], verbs: List[str]) -> str:
+def _sentence(rng: np.random.Generator, cast: list[str], place: str, nouns: list[str], verbs: list[str]) -> str:
     kind = rng.random()
     who = str(rng.choice(cast))
     verb = _ranked(rng, verbs)

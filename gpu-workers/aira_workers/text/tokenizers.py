@@ -8,7 +8,7 @@ the order in which they were learned, by frequency, ties by the smaller pair.
 import heapq
 import re
 from collections import Counter, defaultdict
-from typing import Dict, Iterable, List, Sequence, Tuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -20,10 +20,10 @@ _WORD = re.compile(rb" ?[A-Za-z\x80-\xff]+| ?[0-9]{1,2}| ?[^\sA-Za-z0-9\x80-\xff
 class Tokenizer:
     """`merges[i]` is the pair that token BYTES + i stands for."""
 
-    def __init__(self, merges: Sequence[Tuple[int, int]]) -> None:
+    def __init__(self, merges: Sequence[tuple[int, int]]) -> None:
         self.merges = [(int(first), int(second)) for first, second in merges]
         self._rank = {pair: index for index, pair in enumerate(self.merges)}
-        self._known: Dict[bytes, List[int]] = {}
+        self._known: dict[bytes, list[int]] = {}
         spelled = [b""] + [bytes([value]) for value in range(256)]
         for first, second in self.merges:
             spelled.append(spelled[first] + spelled[second])
@@ -41,7 +41,7 @@ class Tokenizer:
         """Token ids of `text`, without BEGIN, uint16."""
         if not self.merges:
             return np.frombuffer(text, dtype=np.uint8).astype(np.uint16) + 1
-        ids: List[int] = []
+        ids: list[int] = []
         for word in _WORD.findall(text):
             known = self._known.get(word)
             if known is None:
@@ -52,7 +52,7 @@ class Tokenizer:
     def decode(self, ids: Iterable[int]) -> bytes:
         return b"".join(self.spelled[index] for index in ids)
 
-    def _merge(self, word: bytes) -> List[int]:
+    def _merge(self, word: bytes) -> list[int]:
         ids = [value + 1 for value in word]
         while len(ids) > 1:
             rank, place = min((self._rank.get(pair, len(self._rank)), i) for i, pair in enumerate(zip(ids, ids[1:])))
@@ -76,7 +76,7 @@ def learn(texts: Iterable[bytes], vocabulary: int) -> Tokenizer:
     # Entries of the heap go stale when counts change; the current count decides whether one is believed.
     heap = [(-count, pair) for pair, count in pairs.items()]
     heapq.heapify(heap)
-    merges: List[Tuple[int, int]] = []
+    merges: list[tuple[int, int]] = []
     while heap and len(merges) < vocabulary - BYTES:
         negative, pair = heapq.heappop(heap)
         if pairs[pair] != -negative:
@@ -93,7 +93,7 @@ def learn(texts: Iterable[bytes], vocabulary: int) -> Tokenizer:
     return Tokenizer(merges)
 
 
-def _replace(word: List[int], pair, token: int, count: int, index: int, pairs, places, heap) -> None:
+def _replace(word: list[int], pair, token: int, count: int, index: int, pairs, places, heap) -> None:
     """Merge every `pair` in one word and keep the counts of its neighbours right."""
     place = 0
     while place < len(word) - 1:

@@ -5,7 +5,7 @@ import platform
 import resource
 import time
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import torch
 
@@ -31,7 +31,7 @@ def open_device(name: str) -> torch.device:
     return device
 
 
-def describe(device: torch.device) -> Dict[str, Any]:
+def describe(device: torch.device) -> dict[str, Any]:
     """The fields of the hello event that tell about the device."""
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -73,7 +73,7 @@ class UsageMeter:
             _reset_peak_resident()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
-    def read(self) -> Dict[str, Any]:
+    def read(self) -> dict[str, Any]:
         """peakMemoryBytes is what torch allocated on CUDA, and the largest resident size of the process on CPU."""
         cuda = self._device.type == "cuda"
         if cuda:

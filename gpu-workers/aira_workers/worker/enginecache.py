@@ -12,9 +12,9 @@ import hashlib
 import os
 import stat
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, Optional
 
 from ..native.build import Unavailable, best_variant, cpu_flags, library, rounding_variant
 from ..native.build import _cache_folder as cache_folder
@@ -52,7 +52,7 @@ def _is_intact(path: Path) -> bool:
     return False
 
 
-def _fault(path: Path) -> Optional[str]:
+def _fault(path: Path) -> str | None:
     """Why a library is not to be loaded; None where nothing is amiss."""
     with path.open("rb") as file:
         found = os.fstat(file.fileno())

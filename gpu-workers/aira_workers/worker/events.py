@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import threading
-from typing import Any, Dict, TextIO
+from typing import Any, TextIO
 
 from ..errors import EvaluationError
 from ..proxies import Measurement
@@ -50,7 +50,7 @@ class EventWriter:
     def failed(self, request: str, key: str, error: EvaluationError) -> None:
         self.write("failed", id=request, key=key, reason=error.reason, message=_one_line(error))
 
-    def result(self, request: str, key: str, measurement: Measurement, usage: Dict[str, Any]) -> None:
+    def result(self, request: str, key: str, measurement: Measurement, usage: dict[str, Any]) -> None:
         tasks = {
             name: {"validation": score.validation, "loss": score.loss, "test": score.test}
             for name, score in measurement.tasks.items()

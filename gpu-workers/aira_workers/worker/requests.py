@@ -11,7 +11,7 @@ architectures are judged per candidate later, so that a bad one is answered unde
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, List, Literal, Tuple, Union
+from typing import Any, Literal, Union
 
 from ..errors import InvalidCandidate, UnreadableRequest
 from ..primitives import PRIMITIVES
@@ -26,7 +26,7 @@ class Space:
     """Which architectures are allowed: `layers` tokens out of `primitives`."""
 
     layers: int
-    primitives: List[str]
+    primitives: list[str]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Member:
     """One candidate of a population under the host's opaque `key`."""
 
     key: str
-    architecture: List[str]
+    architecture: list[str]
     seed: int
     measure: Literal["validation", "test"]
 
@@ -46,9 +46,9 @@ class Member:
 @dataclass(frozen=True)
 class Evaluate:
     id: str
-    proxy: Dict[str, Any]
+    proxy: dict[str, Any]
     space: Space
-    population: Tuple[Member, ...]
+    population: tuple[Member, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class _EvaluateLine:
     op: str
     id: str
     space: Space
-    population: List[Member]
+    population: list[Member]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def parse_request(line: str) -> Request:
     raise UnreadableRequest(f"op must be evaluate, cancel or shutdown, got {op!r}")
 
 
-def _evaluate(value: Dict[str, Any]) -> Evaluate:
+def _evaluate(value: dict[str, Any]) -> Evaluate:
     if not isinstance(value.get("proxy"), dict):
         raise UnreadableRequest("evaluate: proxy must be an object of settings")
     envelope = {key: part for key, part in value.items() if key != "proxy"}

@@ -15,7 +15,7 @@ import queue
 import sys
 import threading
 import traceback
-from typing import Dict, List, Optional, TextIO, Tuple
+from typing import TextIO
 
 import torch
 
@@ -32,8 +32,8 @@ class Server:
 
     def __init__(self, device: torch.device, engine: Engine, requests: TextIO, events: EventWriter) -> None:
         self._device, self._engine, self._requests, self._events = device, engine, requests, events
-        self._waiting: "queue.Queue[Optional[Evaluate]]" = queue.Queue()
-        self._live: Dict[str, threading.Event] = {}  # cancel flags of requests queued or running
+        self._waiting: queue.Queue[Evaluate | None] = queue.Queue()
+        self._live: dict[str, threading.Event] = {}  # cancel flags of requests queued or running
         self._live_lock = threading.Lock()  # guards _live: the reader adds, the trainer removes
         self._closing = threading.Event()
 
@@ -76,8 +76,8 @@ class Server:
 
     def _run(self, request: Evaluate) -> None:
         try:
-            settings: Optional[Settings] = parse_settings(request.proxy)
-            refused: Optional[EvaluationError] = None
+            settings: Settings | None = parse_settings(request.proxy)
+            refused: EvaluationError | None = None
         except EvaluationError as error:
             settings, refused = None, error
         if isinstance(self._engine, PopulationEngine) and settings is not None:
@@ -98,8 +98,8 @@ class Server:
 
     def _run_together(self, request: Evaluate, settings: Settings, engine: PopulationEngine) -> None:
         """Every member's event, whatever happens. Time is shared out evenly among those that trained together."""
-        members: List[Member] = []
-        candidates: List[Candidate] = []
+        members: list[Member] = []
+        candidates: list[Candidate] = []
         for member in request.population:
             try:
                 candidates.append(candidate_of(member, request.space))
@@ -107,7 +107,7 @@ class Server:
             except EvaluationError as error:
                 self._events.failed(request.id, member.key, error)
         owing = dict(enumerate(members))
-        waiting: List[Tuple[int, Measurement]] = []
+        waiting: list[tuple[int, Measurement]] = []
         meter = UsageMeter(self._device)
 
         def finished(place: int, outcome: Outcome) -> None:
@@ -137,7 +137,7 @@ class Server:
             settle()
             self._fail(request, owing, EvaluationError(f"{type(error).__name__}: {error}"))
 
-    def _fail(self, request: Evaluate, owing: Dict[int, Member], error: EvaluationError) -> None:
+    def _fail(self, request: Evaluate, owing: dict[int, Member], error: EvaluationError) -> None:
         for member in owing.values():
             self._events.failed(request.id, member.key, error)
 

@@ -122,4 +122,3 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
     },
   };
 }
-export type LadderSteps = ReturnType<typeof ladderSteps>;

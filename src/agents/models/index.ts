@@ -7,8 +7,7 @@ import { mutateModel, randomModel } from './mutate.ts';
 import { priorModel } from './prior.ts';
 import { tunerModel } from './tuner/tuner.ts';
 
-export type { PythonOptions as PythonSetting } from './bayesHelper.ts';
-export type { AnyModel, LocalModel, Proposal, ProposalInput } from './model.ts';
+export type { AnyModel } from './model.ts';
 
 /** The model of that name. Nothing is started before its first question. */
 export function createModel(name: LocalModelName, setting: PythonOptions, openRetriever: OpenRetriever): AnyModel {

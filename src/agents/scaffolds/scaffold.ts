@@ -4,7 +4,7 @@ import { evolutionary } from './evolutionary.ts';
 import { greedy } from './greedy.ts';
 import { mcts } from './mcts.ts';
 
-export type { Decision, Scaffold } from './decision.ts';
+export type { Scaffold } from './decision.ts';
 
 /** The policy that a specification names, with its parameters bound. Its reasons state the metric; it decides by fitness. */
 export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}): Scaffold {

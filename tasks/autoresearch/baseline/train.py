@@ -129,7 +129,8 @@ def main():
     others = [one for one in model.parameters() if one.dim() <= 1]
     optimiser = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}],
-        lr=LEARNING_RATE, betas=(0.9, BETA2),
+        lr=LEARNING_RATE,
+        betas=(0.9, BETA2),
     )
     # Larger models train on fewer tokens, so that they take no more time.
     batches = make_dataloader(BATCH, tokens=FLOP_BUDGET / flops_per_token(model))

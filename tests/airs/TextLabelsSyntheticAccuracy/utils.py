@@ -22,7 +22,9 @@ def arguments():
 
 
 def documents(raw, split):
-    with (Path(raw) / "synthetic" / "text-labels" / "default" / f"{split}.csv").open(newline="", encoding="utf-8") as stream:
+    with (Path(raw) / "synthetic" / "text-labels" / "default" / f"{split}.csv").open(
+        newline="", encoding="utf-8"
+    ) as stream:
         return list(csv.DictReader(stream))
 
 

@@ -3,7 +3,7 @@ import { chatAsked, chatError, chatEvents } from './chat.ts';
 import { messagesAsked, messagesError, messagesEvents } from './messages.ts';
 import { responsesAsked, responsesError, responsesEvents } from './responses.ts';
 
-export type { Asked, Called, Said, Turn } from './asked.ts';
+export type { Asked, Called, Said } from './asked.ts';
 
 /** @throws when the body is not what the real server of that path would take. */
 export function readRequest(path: string, body: unknown): Asked {

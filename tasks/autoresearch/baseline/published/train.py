@@ -75,7 +75,10 @@ class Block(nn.Module):
     def __init__(self, layer):
         super().__init__()
         self.inputs, self.output = nn.Linear(WIDTH, 3 * WIDTH, bias=False), nn.Linear(WIDTH, WIDTH, bias=False)
-        self.up, self.down = nn.Linear(WIDTH, MLP_RATIO * WIDTH, bias=False), nn.Linear(MLP_RATIO * WIDTH, WIDTH, bias=False)
+        self.up, self.down = (
+            nn.Linear(WIDTH, MLP_RATIO * WIDTH, bias=False),
+            nn.Linear(MLP_RATIO * WIDTH, WIDTH, bias=False),
+        )
         has_values = layer % 2 == (DEPTH - 1) % 2
         self.values = nn.Embedding(VOCAB_SIZE, WIDTH) if has_values else None
         self.gate = nn.Linear(GATED, HEADS, bias=False) if has_values else None
@@ -169,7 +172,9 @@ class Muon(torch.optim.Optimizer):
             turned = polar(grads.lerp(mean, group["momentum"]))
             state["rows"].lerp_(turned.square().mean(-1, keepdim=True), 0.05)
             even = turned / (state["rows"].sqrt() + 1e-8)
-            turned = even * (turned.norm(dim=(-2, -1), keepdim=True) / even.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-8))
+            turned = even * (
+                turned.norm(dim=(-2, -1), keepdim=True) / even.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-8)
+            )
             rate = group["lr"] * max(1.0, grads.shape[-2] / grads.shape[-1]) ** 0.5
             for matrix, one in zip(group["params"], turned):
                 decay = group["weight_decay"] * matrix * (one * matrix >= 0)
