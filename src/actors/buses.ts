@@ -3,10 +3,10 @@ import { type Access, type Bus, type BusOptions, connectBus, isAnonymous, labAcc
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { Clock, Logger, Timers } from '../platform/index.ts';
 
-/** Where to meet, and what to show there. */
+/** The server, and the credentials for it. */
 export interface BusAddress {
   readonly url: string;
-  /** What the user gave; null to show the keys of the home's lab where it has some. */
+  /** Credentials from the user; null for the keys of the home's own lab, if it has any. */
   readonly access: Access | null;
 }
 
@@ -19,7 +19,7 @@ export interface RoleConnections {
   close(): Promise<void>;
 }
 
-/** Connections to a server. What the user gave, or nothing where the home has no keys either, is shown in all roles. */
+/** One connection per role. Credentials from the user serve every role; without any, the home's keys are used. */
 export function roleConnections(
   { url, access }: BusAddress,
   home: string,
@@ -28,7 +28,7 @@ export function roleConnections(
   const opened = new Map<Role, Bus>();
   return {
     async open(role) {
-      // A certificate to know the server by says nothing of who we are.
+      // A CA certificate identifies the server, not us.
       const own = access === null || isAnonymous(access) ? labAccess(home, role) : null;
       const shown = { ...own, ...access };
       const bus = await connectBus({ ...options, url, access: shown, role, name: `aira-${role}`, ids: randomUUID });
@@ -48,13 +48,13 @@ export function roleConnections(
   };
 }
 
-/** What every part of a lab is given. */
+/** Dependencies of every component of a lab. */
 export interface ComponentDeps {
-  /** The connection of the part's role. */
+  /** The connection of the component's role. */
   readonly bus: Bus;
   /** The token by which this process proves to be an agent of a search. */
   readonly tokenOf: (search: SearchId, agent: AgentName) => string;
-  /** After how long the silence of a worker means that it is gone. */
+  /** Silence of a worker, in milliseconds, after which its jobs go to others. */
   readonly ackWaitMs: number;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -6,7 +6,7 @@ import { Cassette, defaultRetries, defaultTimeouts, Gateway, keyring, loadPrices
 import type { ComponentDeps } from './buses.ts';
 import { retryTransient } from './machines.ts';
 
-/** What a process says of language models; keys are in its environment and go no further (I7). */
+/** How a process reaches language models; keys stay in its environment (I7). */
 export interface ChatOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Where `compatible/` models may be asked: see `keyring`. */

@@ -38,10 +38,10 @@ import { startMachine } from './machines.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
 
-/** A worker says so often per acknowledgement wait that it is alive, because a single sign may be lost on the way. */
-const signsPerWait = 3;
+/** Heartbeats per acknowledgement wait: more than one, because one may be lost. */
+const heartbeatsPerWait = 3;
 
-/** Queue and ledger are compared once per so many waits: 60 s where nothing else is said. */
+/** Queue and ledger are compared once per this many acknowledgement waits: every 60 s by default. */
 const waitsPerReconciliation = 2;
 
 /** The bus's figures for such a wait. Recording a result takes milliseconds, so its own wait may be shorter. */
@@ -49,13 +49,13 @@ export function limitsFor(ackWaitMs: number): NonNullable<BusOptions['limits']> 
   return { jobAckWaitMs: ackWaitMs, resultAckWaitMs: Math.round(ackWaitMs / 3) };
 }
 
-/** A part that goes on until it is told to end. */
+/** A component that runs until it is stopped. */
 export interface Component {
   /** Resolves when the part has ended; with what was wrong where it ended by itself. */
   readonly ended: Promise<Error | null>;
   /** Ends after what is under way. */
   drain(): void;
-  /** Ends now; what was under way is handed back. */
+  /** Ends now, and returns unfinished jobs to the queue. */
   stop(): void;
 }
 
@@ -83,13 +83,13 @@ export function startWorker(
   device: Device,
   own: WorkerOptions,
   kinds: readonly SpaceKind[],
-  setting: ComponentDeps,
+  options: ComponentDeps,
 ): Component {
-  const { bus, timers, log, clock, ackWaitMs } = setting;
+  const { bus, timers, log, clock, ackWaitMs } = options;
   const evaluators = new Map(
     kinds.map((kind) => [kind, openEvaluator(kind, { device, ...own, clock, timers, log })] as const),
   );
-  const heartbeatMs = Math.round(ackWaitMs / signsPerWait);
+  const heartbeatMs = Math.round(ackWaitMs / heartbeatsPerWait);
   const parts = { id, deviceClass: device.class, bus, evaluators, timers, log, newToken, heartbeatMs };
   const part = startMachine(workerMachine(parts), log);
   return {
@@ -120,7 +120,7 @@ export function startAgent(
 /** How a search ended. */
 export type SearchEnd = { readonly how: 'finished' | 'stopped' } | { readonly how: 'failed'; readonly error: Error };
 
-/** Starts the life of a search, or takes it up where the ledger says that it stood. */
+/** Starts a search, or resumes it in the phase that the ledger records. */
 export function startSearch(spec: SearchSpec, source: string, workers: number, { bus, timers, log }: ComponentDeps) {
   const part = startMachine(searchMachine({ spec, source, workers, bus, timers, log }), log);
   const ended: Promise<SearchEnd> = part.ended.then((last) => {
@@ -147,7 +147,7 @@ export interface LabOptions {
   readonly access: Access | null;
   readonly natsServer: () => string;
   readonly port: number | undefined;
-  /** After how long the silence of a worker means that it is gone. */
+  /** Silence of a worker, in milliseconds, after which its jobs go to others. */
   readonly ackWaitMs: number;
   /** What helper processes are started with. */
   readonly helpers: PythonOptions;
@@ -173,7 +173,7 @@ export interface RunOptions {
 
 /** A lab whose bus is up and whose archive answers, ready to run a search. */
 export interface Lab {
-  /** Asks in the name of whoever leads searches. */
+  /** The connection of role `search`. */
   readonly bus: Bus;
   /** Sees what passes, for displays. */
   readonly viewer: Bus;
@@ -181,7 +181,7 @@ export interface Lab {
   readonly separated: boolean;
   readonly url: string;
   /** Rejects when the server or the archive of this lab fails for good, or its disk is nearly full. */
-  readonly trouble: Promise<never>;
+  readonly failed: Promise<never>;
   runSearch(spec: SearchSpec, source: string, options: RunOptions): RunningSearch;
   /** Workers that outlast a search: they train for whichever search has jobs of these kinds. */
   startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Component[];
@@ -196,8 +196,8 @@ export interface RunningSearch {
   searchStatus(): SearchStatus | null;
 }
 
-/** Quarters of a second that an archive may take to answer: it may be reading back a large ledger. */
-const patience = 80;
+/** Tries, a quarter of a second apart, until an archive must answer: it may be reading a large ledger. */
+const startAttempts = 80;
 
 /** Time to end: a nats-server falls silent on a full disk, and stays so when there is room again. */
 const leastFreeBytes = 64 * 1024 * 1024;
@@ -220,7 +220,7 @@ export function tokensOf(home: string): ComponentDeps['tokenOf'] {
   };
 }
 
-/** Does an archivist answer? Asks for so many quarters of a second before the answer is no. */
+/** Whether an archivist answers within this many tries, a quarter of a second apart. */
 async function answers(bus: Bus, attempts: number): Promise<boolean> {
   try {
     await bus.ask('search-name', { family: agentNameSchema.parse('probe') }, { timeoutMs: 2000, attempts });
@@ -237,29 +237,29 @@ async function answers(bus: Bus, attempts: number): Promise<boolean> {
  *
  * @throws PrerequisiteError when the bus cannot be reached or the home cannot be used.
  */
-export async function openLab(setting: LabOptions, without: readonly ComponentName[]): Promise<Lab> {
-  const { home, ackWaitMs, clock, timers, log } = setting;
+export async function openLab(options: LabOptions, without: readonly ComponentName[]): Promise<Lab> {
+  const { home, ackWaitMs, clock, timers, log } = options;
   privateHome(home);
   const closers: (() => Promise<void>)[] = [];
-  const trouble = deferred<never>();
+  const failed = deferred<never>();
   const close = async (): Promise<void> => {
     // One that fails must not keep the others from running: a server that is left behind keeps this process alive.
     const failures: unknown[] = [];
     for (const closer of closers.splice(0).reverse()) await closer().catch((thrown) => failures.push(thrown));
     if (failures.length > 0) throw failures[0];
   };
-  closers.push(async () => setting.closeReading());
+  closers.push(async () => options.closeReading());
   try {
-    let { url } = setting;
+    let { url } = options;
     if (url === null) {
-      const server: EmbeddedServer = await embedServer(setting.natsServer(), home, setting.port, log);
+      const server: EmbeddedServer = await embedServer(options.natsServer(), home, options.port, log);
       closers.push(() => server.stop());
-      server.gone.catch((thrown) => trouble.reject(toError(thrown)));
-      const stopWatching = watchDisk(home, leastFreeBytes, timers, (free) => trouble.reject(diskFull(home, free)));
+      server.gone.catch((thrown) => failed.reject(toError(thrown)));
+      const stopWatching = watchDisk(home, leastFreeBytes, timers, (free) => failed.reject(diskFull(home, free)));
       closers.push(async () => stopWatching());
       url = server.url;
     }
-    const access = setting.url === null ? null : setting.access;
+    const access = options.url === null ? null : options.access;
     const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
     closers.push(() => buses.close());
     const [bus, viewer] = [await buses.open('search'), await buses.open('viewer')];
@@ -267,29 +267,29 @@ export async function openLab(setting: LabOptions, without: readonly ComponentNa
     if (!without.includes('agents')) await buses.open('agent');
     const common = { tokenOf: tokensOf(home), ackWaitMs, clock, timers, log };
     const as = (role: Role): ComponentDeps => ({ ...common, bus: buses.as(role) });
-    if (!without.includes('archive') && !(setting.url !== null && (await answers(bus, 1)))) {
+    if (!without.includes('archive') && !(options.url !== null && (await answers(bus, 1)))) {
       await buses.open('archive');
       const archivist = startArchivist(home, as('archive'));
       closers.push(async () => {
         archivist.stop();
         await archivist.ended;
       });
-      archivist.ended.then((error) => error && trouble.reject(error), trouble.reject);
+      archivist.ended.then((error) => error && failed.reject(error), failed.reject);
     }
-    if (!(await Promise.race([answers(bus, patience), trouble.promise]))) {
+    if (!(await Promise.race([answers(bus, startAttempts), failed.promise]))) {
       throw new PrerequisiteError(
         'archive-away',
         `no archive answers at ${withoutCredentials(url)}`,
         'start one there with: aira archive',
       );
     }
-    const run: Lab['runSearch'] = (spec, source, options) =>
-      runSearch(as, { ...setting, trouble: trouble.promise }, spec, source, options);
+    const run: Lab['runSearch'] = (spec, source, runOptions) =>
+      runSearch(as, { ...options, failed: failed.promise }, spec, source, runOptions);
     const startWorkers: Lab['startWorkers'] = (devices, kinds) =>
-      workersOn(devices, kinds, setting.workers, as('worker'));
+      workersOn(devices, kinds, options.workers, as('worker'));
     // Our own server does; another is asked.
-    const separated = setting.url === null || (await viewer.separatesRoles());
-    return { bus, viewer, separated, url, trouble: trouble.promise, runSearch: run, startWorkers, close };
+    const separated = options.url === null || (await viewer.separatesRoles());
+    return { bus, viewer, separated, url, failed: failed.promise, runSearch: run, startWorkers, close };
   } catch (thrown) {
     await close();
     throw thrown;
@@ -317,8 +317,8 @@ function runSearch(
     workers: own,
     openRetriever,
     chat,
-    trouble,
-  }: Pick<LabOptions, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { trouble: Promise<never> },
+    failed,
+  }: Pick<LabOptions, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { failed: Promise<never> },
   spec: SearchSpec,
   source: string,
   { devices, without, crew = 0 }: RunOptions,
@@ -339,14 +339,14 @@ function runSearch(
     ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, as('agent')))
     : [];
 
-  const wait = async (): Promise<SearchEnd> => {
-    // A search whose own workers are all gone would wait for ever for somebody to train.
+  const untilEnded = async (): Promise<SearchEnd> => {
+    // Without its workers a search would wait forever.
     const noWorkers = Promise.all(workers.map((worker) => worker.ended)).then((ends) => {
       const error = ends.find((end) => end !== null);
       return workers.length > 0 && error ? ({ how: 'failed', error: toError(error) } as const) : null;
     });
-    const broken = trouble.catch((thrown): SearchEnd => ({ how: 'failed', error: toError(thrown) }));
-    const first = await Promise.race([search.ended, noWorkers.then((end) => end ?? search.ended), broken]);
+    const labFailed = failed.catch((thrown): SearchEnd => ({ how: 'failed', error: toError(thrown) }));
+    const first = await Promise.race([search.ended, noWorkers.then((end) => end ?? search.ended), labFailed]);
     if (first.how === 'failed') search.stop();
     for (const part of agents) part.stop();
     for (const part of workers) part.stop();
@@ -357,7 +357,7 @@ function runSearch(
   };
 
   return {
-    ended: wait(),
+    ended: untilEnded(),
     drain() {
       for (const part of [...agents, ...workers]) part.drain();
       search.drain();

@@ -31,7 +31,7 @@ export interface StudyRunsOptions {
 
 const lookEveryMs = 500;
 
-/** What the ledger says of a run that has ended; null for one that has not, or was never begun. */
+/** The recorded result of a run that has ended; null for any other. */
 function recorded(home: string, { arm, task, spec }: TrainedRun): RunResult | null {
   const reader = readArchive(home);
   try {
@@ -62,11 +62,11 @@ function watchProgress(running: RunningSearch, { arm, spec }: TrainedRun, settin
  * Role: runs what has not been run, in the given order, and reads results back from the ledger. Non-role: planning and
  * order (studies), the life of a search (its actor).
  *
- * R1. A run that the ledger knows as finished is not run again; one that was begun is resumed. So a study that was
- *     interrupted goes on with the same command, and one that is given more seeds keeps those it has.
- * R2. A result is read from the ledger alone, never from what was seen while it ran.
+ * STU-1. A run that the ledger records as finished is not run again; an unfinished one is resumed. So the same command
+ *     resumes an interrupted study, and adds seeds to a finished one.
+ * STU-2. A result is read from the ledger alone, never from what was seen while it ran.
  *
- * Answers the results, fewer than the runs where it was told to stop.
+ * @returns the results; fewer than the runs where it was stopped.
  *
  * @throws whatever ends a search badly, and PrerequisiteError when all workers have given up.
  */
@@ -84,7 +84,7 @@ export async function runStudy(setting: StudyRunsOptions): Promise<RunResult[]> 
   const kinds = [...new Set(open.map(({ spec }) => spec.space.kind))];
   const workers = lab.startWorkers(devices, kinds);
   const lost = deferred<never>();
-  // Somebody may be waiting for it, or nobody any more.
+  // A rejection may have no listener left.
   lost.promise.catch(() => undefined);
   Promise.all(workers.map(({ ended }) => ended)).then((ends) => {
     const error = ends.find((end) => end !== null);

@@ -24,7 +24,7 @@ export type Think = (input: {
 export interface AgentDeps {
   readonly search: SearchId;
   readonly name: AgentName;
-  /** Proves that this process is the one that joined as the agent. */
+  /** Proves that this process joined as the agent. */
   readonly token: string;
   readonly bus: Bus;
   readonly think: Think;
@@ -35,11 +35,11 @@ export interface AgentDeps {
 interface Context {
   joined: ReplyOf<'agent-join'> | null;
   ordinal: number;
-  /** The latest view that was had: only what differs from it is asked for. A cache, which a restart does without (G1). */
+  /** The latest view: only changes since then are requested. A cache, lost on restart (AGT-1). */
   view: View | null;
-  /** What is waited for: nodes by their id, attempts of others by the name of the agent. */
+  /** What the agent waits for: nodes by id, attempts of other agents by name. */
   awaited: readonly string[];
-  /** Something was heard that the answer on its way may not know of. */
+  /** A result arrived after the view was requested. */
   stale: boolean;
   thought: Thought | null;
   /** Why it ends; null while it does not. */
@@ -53,7 +53,7 @@ interface Context {
 type AgentEvent = { type: 'RESULTS_CHANGED'; about: readonly string[] } | { type: 'STOP' } | SubscriptionFailed;
 
 /** A view, or why there is none now. */
-type Looked = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
+type FetchedView = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
 
 /** Stands for all that might be waited for. */
 const everything = '*';
@@ -61,30 +61,30 @@ const everything = '*';
 const remaining = ({ awaited }: Context, about: readonly string[]): readonly string[] =>
   awaited.filter((one) => !about.includes(one));
 
-/** A result that no announcement told of is found at the latest after so long. */
-const lookAgainMs = 5000;
+/** Finds results whose event was lost. */
+const refetchMs = 5000;
 
-/** An agent that is stopped waits this long for its last word to be recorded. */
+/** How long a stopped agent waits for its end to be recorded. */
 const leaveMs = 1000;
 
 const endOf = (code: AgentEnd['code'], reason: string): AgentEnd => ({ code, reason: reason.slice(0, 500) });
 
 const isSearchClosed = (error: unknown): boolean => error instanceof BudgetError && error.code === 'search-closed';
 
-/** With half a minute's rest after each, a provider may be away for about ten minutes before its agents give up. */
+/** With half a minute between them: a provider may be unavailable for about ten minutes. */
 const maxConsecutiveFailures = 20;
 
 /**
  * An agent: one searcher of an ensemble.
  *
- * Role: asks for its view, has one thought about it, submits the proposal, and so on until its budget is used. Non-role:
- * choosing (scaffold and model, called through `think`), remembering (the ledger).
+ * Role: requests its view, thinks once, submits the proposal, and repeats until its budget is used. Non-role: choosing
+ * (scaffold and model, called through `think`), storing (the ledger).
  *
- * G1. It holds no memory of its own: an agent started anew asks for its next attempt and decides as the killed one would
- *     have (I5).
- * G2. A submission is repeated until it is answered; the ordinal makes the repetition harmless (I2).
- * G3. It waits for news of the results that its next decision must know, never for its own latest proposal.
- * G4. It says that it ends before it does, unless it was told to: others may be waiting for its attempts.
+ * AGT-1. It has no state of its own: a restarted agent requests its next attempt and decides as the killed one would have
+ *     (I5).
+ * AGT-2. A submission is repeated until it is answered; the ordinal makes the repetition harmless (I2).
+ * AGT-3. It waits for the results that its next decision must know, never for its own latest proposal.
+ * AGT-4. It announces its end before it ends: other agents may be waiting for its attempts.
  */
 export function agentMachine({ search, name, token, bus, think, timers, log }: AgentDeps) {
   const announce = (state: AgentState['state'], note = ''): void =>
@@ -92,11 +92,11 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
 
   const retrying = (signal: AbortSignal) => ({ signal, timers, log });
 
-  /** Asks for what differs from the view at hand, piece by piece. */
-  const look = async (
+  /** Requests what changed since the known view, page by page. */
+  const fetchView = async (
     { ordinal, view: known }: Pick<Context, 'ordinal' | 'view'>,
     signal: AbortSignal,
-  ): Promise<Looked> => {
+  ): Promise<FetchedView> => {
     const since = known ? { since: known.ordinal } : {};
     const changed: ViewNode[] = [];
     for (;;) {
@@ -126,8 +126,8 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) =>
         retryTransient(() => bus.ask('agent-join', { search, agent: name }, { token }), retrying(signal)),
       ),
-      look: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
-        look(input, signal),
+      fetchView: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
+        fetchView(input, signal),
       ),
       retire: fromPromise(({ input, signal }: { input: AgentEnd; signal: AbortSignal }) =>
         retryTransient(() => bus.ask('agent-retire', { search, agent: name, ...input }, { token }), retrying(signal)),
@@ -136,7 +136,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       leave: fromPromise(({ input }: { input: AgentEnd }) =>
         bus.ask('agent-retire', { search, agent: name, ...input }, { token, attempts: 1, timeoutMs: leaveMs }),
       ),
-      wait: fromPromise(({ signal }) => pause(timers, lookAgainMs, signal)),
+      wait: fromPromise(({ signal }) => pause(timers, refetchMs, signal)),
       think: fromPromise(
         ({ input, signal }: { input: { joined: ReplyOf<'agent-join'>; view: View }; signal: AbortSignal }) => {
           const { spec, space, seed, next: _, ...topic } = input.joined;
@@ -158,7 +158,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
             } catch (thrown) {
               if (!(thrown instanceof TerminalError) || !tooLarge.includes(thrown.code)) throw thrown;
               failure = thrown;
-              log.warn({ agent: name, error: thrown.message }, 'a proposal does not fit a message');
+              log.warn({ agent: name, error: thrown.message }, 'proposal exceeds the message size');
             }
           }
           throw failure;
@@ -166,7 +166,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       ),
     },
     guards: {
-      /** The last of what was waited for: before that another look would be in vain. */
+      /** Everything that the agent waits for has arrived. */
       enough: ({ context, event }) =>
         event.type === 'RESULTS_CHANGED' &&
         (event.about.includes(everything) || remaining(context, event.about).length === 0),
@@ -196,16 +196,16 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         invoke: {
           src: 'join',
           onDone: {
-            target: 'looking',
+            target: 'fetchingView',
             actions: assign({ joined: ({ event }) => event.output, ordinal: ({ event }) => event.output.next }),
           },
           onError: { target: 'failed', actions: 'keepError' },
         },
       },
-      looking: {
+      fetchingView: {
         entry: assign({ stale: false }),
         invoke: {
-          src: 'look',
+          src: 'fetchView',
           input: ({ context: { ordinal, view } }) => ({ ordinal, view }),
           onDone: [
             {
@@ -215,7 +215,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
             },
             {
               guard: ({ context, event }) => event.output.state === 'waiting' && context.stale,
-              target: 'looking',
+              target: 'fetchingView',
               reenter: true,
             },
             {
@@ -240,10 +240,10 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       },
       waiting: {
         entry: ({ context }) => announce('waiting', `for a result before attempt ${context.ordinal}`),
-        invoke: { src: 'wait', onDone: 'looking', onError: 'looking' },
+        invoke: { src: 'wait', onDone: 'fetchingView', onError: 'fetchingView' },
         on: {
           RESULTS_CHANGED: [
-            { guard: 'enough', target: 'looking' },
+            { guard: 'enough', target: 'fetchingView' },
             { actions: assign({ awaited: ({ context, event }) => remaining(context, event.about) }) },
           ],
         },
@@ -276,14 +276,14 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           ],
         },
       },
-      /** What it thinks with is away. The view is asked for again afterwards, since the search may have ended meanwhile. */
+      /** A provider is unavailable. The view is requested again afterwards, since the search may have ended. */
       resting: {
         entry: ({ context }) => announce('waiting', context.error?.message ?? ''),
         invoke: {
           src: 'rest',
-          input: ({ context }) => (context.error instanceof RetryableError ? context.error.retryAfterMs : lookAgainMs),
-          onDone: { target: 'looking', actions: assign({ error: null }) },
-          onError: { target: 'looking', actions: assign({ error: null }) },
+          input: ({ context }) => (context.error instanceof RetryableError ? context.error.retryAfterMs : refetchMs),
+          onDone: { target: 'fetchingView', actions: assign({ error: null }) },
+          onError: { target: 'fetchingView', actions: assign({ error: null }) },
         },
       },
       submitting: {
@@ -294,7 +294,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           onDone: [
             {
               guard: ({ event }) => event.output.verdict === 'accepted' || event.output.node !== null,
-              target: 'looking',
+              target: 'fetchingView',
               actions: assign({ ordinal: ({ context }) => context.ordinal + 1, thought: null }),
             },
             {
@@ -320,7 +320,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       leaving: {
         invoke: {
           src: 'leave',
-          input: () => endOf('stopped', 'it was stopped while it still worked'),
+          input: () => endOf('stopped', 'stopped while working'),
           onDone: 'stopped',
           onError: 'stopped',
         },
@@ -332,7 +332,7 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         type: 'final',
         entry: ({ context }) => {
           announce('failed', context.error?.message ?? '');
-          log.error({ agent: name, error: context.error?.message }, 'the agent gives up');
+          log.error({ agent: name, error: context.error?.message }, 'agent failed');
         },
       },
     },
@@ -342,10 +342,10 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
 /** The bus's codes for a message that is longer than it may be. */
 export const tooLarge: readonly string[] = ['message-too-large', 'message-invalid'];
 
-/** Characters of a candidate that is cut; it is then refused as no candidate, and says so. */
+/** Characters of a truncated candidate; it is then rejected, with a reason that says so. */
 const cutCharacters = 20_000;
 
-/** A thought as it is, and smaller ones: without what it tells beside its candidate, and at last with the candidate cut. */
+/** The thought, then smaller versions of it: without readings and lessons, and finally with a truncated candidate. */
 export function* smallerThoughts(thought: Thought): Generator<Thought> {
   yield thought;
   const { works: _, readings: __, ...rationale } = thought.rationale;

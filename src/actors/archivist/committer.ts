@@ -51,7 +51,7 @@ export class Committer {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // After all that has already arrived was handed over.
+    // Runs after everything that has already arrived.
     setImmediate(() => {
       this.#scheduled = false;
       this.#commit();

@@ -77,7 +77,7 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
     }
     const verdict = await committer.run(() => archive.take(result, token));
     if (verdict === 'unheld') log.warn({ key, worker }, 'a result was refused: its sender does not hold the claim');
-    if (verdict === 'unknown') log.warn({ key }, 'a result for a job that nobody asked for');
+    if (verdict === 'unknown') log.warn({ key }, 'a result for an unknown job');
     return verdict === 'unknown' || verdict === 'unheld' ? 'term' : 'ack';
   };
 
@@ -156,7 +156,7 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
 export interface ReconcileResult {
   /** Jobs that the ledger holds open and the queue would not have delivered. */
   republished: number;
-  /** Messages of jobs that are done or that no search wants now, of no job at all, or that the queue would never deliver. */
+  /** Removed messages: of jobs that are done or withdrawn, of no job, or that the queue would never deliver. */
   purged: number;
 }
 
@@ -167,7 +167,7 @@ export interface ReconcileResult {
  * Progress is never read off the queue; only this function looks into it, and the ledger is right wherever they differ.
  */
 export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promise<ReconcileResult> {
-  // Read before the queue: what is decided and published meanwhile must not look lost. And after it: nor unwanted.
+  // Read before the queue and after it: what is published in between must look neither lost nor withdrawn.
   const open = archive.openJobs();
   const { entries, classes } = await bus.inspectWork();
   const wanted = new Set(archive.openJobs().map(({ key }) => key));
@@ -183,7 +183,7 @@ export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promis
   for (const device of deviceClasses) {
     const queued = entries.filter((entry) => entry.jobClass === device && entry.key !== null);
     const { waiting, held } = classes[device];
-    // A queue that will deliver nothing and has handed out nothing, but is not empty, holds messages it believes done.
+    // A queue that is not empty, but has delivered nothing and will deliver nothing, stores messages that it takes for done.
     const orphaned = waiting + held === 0;
     for (const { seq, key } of queued) {
       if (key === null) continue;
@@ -266,7 +266,7 @@ export class OutboxPublisher {
           failpoint('publish.after-send');
         } catch (thrown) {
           if (thrown instanceof TerminalError && unsendable.includes(thrown.code)) {
-            // It would fail for ever, and everything after it would wait.
+            // It would fail permanently and block everything behind it.
             this.#log.error({ entry: entry.messageId, error: thrown.message }, 'cannot be published; left out');
             sent.push(entry.seq);
             continue;

@@ -11,7 +11,7 @@ import { freshSeeds, recordBreakers, type Trial } from '../../statistics/index.t
 
 /**
  * The steps of a search on its ladder, as requests to the archivist. Every step may be taken again after a restart: node
- * ids are fixed, and evaluations that were asked for are not asked for twice.
+ * ids are fixed, and no evaluation is requested twice.
  */
 export function ladderSteps(spec: SearchSpec, bus: Bus) {
   const search = spec.id;
@@ -38,7 +38,7 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
     (await ranking(rung, candidates)).filter(({ origin }) => origin !== 'reference' && origin !== 'aggregate');
 
   return {
-    /** Known patterns run beside the agents' candidates, on the same rungs and seeds. */
+    /** Known patterns, trained on the same rungs and seeds as the agents' candidates. */
     async addReferences(): Promise<void> {
       for (const [index, node] of references.entries()) {
         const reference = spec.references[index];
@@ -103,7 +103,7 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       if (nodes.length > 0) await evaluate(nodes, 'final', spec.ladder.finalSeeds);
     },
 
-    /** A program that beats the baseline has to do so again on fresh seeds (see studies/acceptance.ts). */
+    /** A program that beats the baseline has to do so again on fresh seeds (see statistics/acceptance.ts). */
     async retry(): Promise<void> {
       const [baseline] = references;
       if (spec.space.kind !== 'program' || !baseline) return;

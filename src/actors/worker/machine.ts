@@ -20,15 +20,15 @@ export interface WorkerDeps {
   readonly log: Logger;
   /** A new token for each claim. */
   readonly newToken: () => string;
-  /** How often a training says that it is alive; well below the queue's patience. */
+  /** Interval of a training's heartbeats, in milliseconds; well below the queue's acknowledgement wait. */
   readonly heartbeatMs: number;
 }
 
-/** A job in hand, with the worker's own number for the training of it. */
+/** A claimed job, with the worker's own number of its training. */
 interface ClaimedJob {
   readonly delivery: Delivery;
   readonly attempt: number;
-  /** Proves that a result comes from whoever made the claim. */
+  /** Proves that the result comes from the process that made the claim. */
   readonly token: string;
   /** The archive's public key for hidden figures, once the claim is granted. */
   readonly seal?: string | undefined;
@@ -36,7 +36,7 @@ interface ClaimedJob {
 
 interface Context {
   hellos: readonly EvaluatorHello[];
-  /** The jobs that are trained together; one, but for evaluators that train populations. */
+  /** Jobs that are trained together; one, unless the evaluator trains populations. */
   batch: readonly ClaimedJob[];
   /** Jobs taken so far. */
   taken: number;
@@ -47,12 +47,12 @@ interface Context {
 
 type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; share: number };
 
-/** How long one look for work lasts; only the pace of looking again, since the queue answers at once when there is some. */
-const lookMs = 5000;
+/** How long one request for a job waits; the queue answers at once when there is one. */
+const pullMs = 5000;
 const retryMs = 1000;
-/** How long to wait for each companion of a population: long enough for what is in the queue, too short to matter. */
+/** How long to wait for each further job of a population: enough for what is queued, too short to matter. */
 const batchFillMs = 250;
-/** What is wrong with the worker rather than with a job: its trainer does not start, or it was stopped. */
+/** A failure of the worker rather than of a job: its trainer does not start, or it was stopped. */
 const isOfWorker = (thrown: unknown): boolean =>
   thrown instanceof RetryableError ||
   thrown instanceof PrerequisiteError ||
@@ -70,18 +70,18 @@ const startTries = 3;
 /**
  * A worker: the bus side of one device's evaluators.
  *
- * Role: pulls a job, asks whether it is still wanted, has it trained, publishes the outcome, acknowledges. Non-role:
- * training (the native process), deciding whether a failure is tried again (the archivist).
+ * Role: pulls a job, claims it, has it trained, publishes the outcome, acknowledges. Non-role: training (the native
+ * process), deciding whether a failure is retried (the archivist).
  *
- * W1. One job at a time, or one population, pulled when the device is free: nothing ages in a local buffer. A population is
- *     what the queue has at that moment and what goes together (`batchKey`), never waited for.
- * W2. The outcome is published and confirmed before the job is acknowledged (I1). Killed in between, the job comes again,
+ * WRK-1. One job at a time, or one population, pulled when the device is free: nothing ages in a local buffer. A population
+ *     is what the queue has at that moment and what trains together (`batchKey`).
+ * WRK-2. The outcome is published and confirmed before the job is acknowledged (I1). Killed in between, the job comes again,
  *     and the claim finds it done.
- * W3. While a training runs the delivery is kept alive; the heartbeat ends with the training, whose deadline the host holds.
- * W4. A job for another evaluator is handed back, never trained (I2).
- * W5. Whatever goes wrong with a job is an outcome of that job, and the worker goes on. It ends where no job could be
- *     trained: its trainer cannot be started, or it was told to stop.
- * W6. Hidden figures leave sealed for the archive, and each result with the token of its claim (I4, I12).
+ * WRK-3. While a training runs, its delivery is extended; the heartbeat ends with the training, whose deadline is the host's.
+ * WRK-4. A job for another evaluator returns to the queue, never trained (I2).
+ * WRK-5. A failure of a job is an outcome of that job, and the worker continues. It ends when no job could be trained: its
+ *     trainer cannot be started, or it was stopped.
+ * WRK-6. Hidden figures leave sealed for the archive, and each result with the token of its claim (I4, I12).
  */
 export function workerMachine(parts: WorkerDeps) {
   const { id, deviceClass, bus, evaluators, timers, log, newToken, heartbeatMs } = parts;
@@ -99,7 +99,7 @@ export function workerMachine(parts: WorkerDeps) {
 
   const evaluatorOf = ({ candidate }: Job): Evaluator => assertPresent(evaluators.get(candidate.kind) ?? null);
 
-  /** The job with its claim if it is still wanted; one that is not is acknowledged. */
+  /** The job with its claim, or null for one that was withdrawn, which is acknowledged. */
   const claim = async (taken: ClaimedJob, signal: AbortSignal): Promise<ClaimedJob | null> => {
     const { delivery, attempt, token } = taken;
     failpoint('worker.before-claim');
@@ -126,12 +126,12 @@ export function workerMachine(parts: WorkerDeps) {
         for (const evaluator of evaluators.values()) hellos.push(await retryStart(() => evaluator.start(), signal));
         return hellos;
       }),
-      look: fromPromise<Delivery | null>(async ({ signal }) => {
+      pull: fromPromise<Delivery | null>(async ({ signal }) => {
         try {
-          return await bus.takeJob(deviceClass, { signal, expiresMs: lookMs });
+          return await bus.takeJob(deviceClass, { signal, expiresMs: pullMs });
         } catch (thrown) {
           if (!(thrown instanceof RetryableError)) throw thrown;
-          log.info({ error: errorMessage(thrown) }, 'cannot look for work');
+          log.info({ error: errorMessage(thrown) }, 'cannot pull a job');
           await pause(timers, thrown.retryAfterMs, signal);
           return null;
         }
@@ -159,7 +159,7 @@ export function workerMachine(parts: WorkerDeps) {
             break;
           }
           attempt += 1;
-          // A job may come again while it is in hand: its first delivery was too slow for the queue.
+          // The same job may be delivered again while it trains: its first delivery was too slow for the queue.
           if (batch.some((each) => each.delivery.job.key === delivery.job.key)) {
             await retryTransient(() => delivery.nak(retryMs), { signal, timers, log });
             break;
@@ -167,7 +167,7 @@ export function workerMachine(parts: WorkerDeps) {
           const companion = await claim({ delivery, attempt, token: newToken() }, signal);
           if (companion) batch.push(companion);
         }
-        // A worker that stops meanwhile hands back what it holds; it knows of the first only.
+        // A worker that stops meanwhile returns its jobs; it knows of the first only.
         if (signal.aborted)
           await Promise.all(batch.slice(1).map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
         return batch;
@@ -186,7 +186,7 @@ export function workerMachine(parts: WorkerDeps) {
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
           };
           const evaluator = evaluatorOf(assertPresent(jobs[0] ?? null));
-          const trouble = await retryStart(() => evaluator.evaluate(jobs, handlers), signal).then(
+          const failure = await retryStart(() => evaluator.evaluate(jobs, handlers), signal).then(
             () => 'the trainer ended without an outcome',
             (thrown) => {
               if (isOfWorker(thrown) || signal.aborted) throw thrown;
@@ -194,7 +194,7 @@ export function workerMachine(parts: WorkerDeps) {
               return errorMessage(thrown);
             },
           );
-          for (const { key } of jobs) if (!outcomes.has(key)) outcomes.set(key, lost(trouble));
+          for (const { key } of jobs) if (!outcomes.has(key)) outcomes.set(key, lost(failure));
           failpoint('train.after-end');
           return outcomes;
         } finally {
@@ -253,7 +253,7 @@ export function workerMachine(parts: WorkerDeps) {
         entry: ['forget', ({ context }) => announce('idle', context)],
         always: { guard: 'draining', target: 'stopping' },
         invoke: {
-          src: 'look',
+          src: 'pull',
           onDone: [
             {
               guard: ({ event }) => event.output !== null,

@@ -115,7 +115,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   });
   const interrupts = onInterrupt(interrupt);
   try {
-    await Promise.race([interrupted, lab.trouble]);
+    await Promise.race([interrupted, lab.failed]);
     return interrupts.code() ?? exitCodes.ok;
   } finally {
     interrupts.dispose();
