@@ -11,23 +11,14 @@
  *   S5  Nothing of this process's environment reaches the launcher or the program (I7).
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import type { Readable, Writable } from 'node:stream';
-import { RetryableError } from '../domain/errors.ts';
-import { type Clock, deferred, OutputLog, systemClock, systemTimers, type Timers } from '../platform/index.ts';
+import { AiraError, errorMessage, RetryableError } from '../domain/errors.ts';
+import { type Clock, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { Cgroup } from './cgroups.ts';
+import { LauncherRun } from './launcherRun.ts';
 import { type LaunchSpec, sandboxLaunchSpec, unsafeLaunchSpec } from './launchSpec.ts';
-import { type Ended, makePlain, ReportReader } from './report.ts';
-import {
-  type Defences,
-  defaultFiles,
-  defaultLogBytes,
-  everyDefence,
-  type SandboxEnd,
-  type SandboxResult,
-  type SandboxSpec,
-} from './spec.ts';
+import { makePlain } from './report.ts';
+import { type Defences, everyDefence, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
 import type { SandboxCapability } from './systemRoot.ts';
 
 /** Thrown when a program could not be started, although this machine can as a rule. Worth another try. */
@@ -85,11 +76,11 @@ export class Sandbox {
     const work = mkdtempSync(stages);
     try {
       if (capability.mode === 'sandboxed') chmodSync(work, 0o755);
-      const order =
+      const launch =
         capability.mode === 'unsafe'
           ? unsafeLaunchSpec(spec, work, capability, group)
           : sandboxLaunchSpec(spec, work, capability, group, defences);
-      return await this.#supervise(spec, order, group, signal);
+      return await this.#supervise(spec, launch, group, signal);
     } finally {
       rmSync(work, { recursive: true, force: true });
       group?.kill();
@@ -117,121 +108,42 @@ export class Sandbox {
 
   async #supervise(
     spec: SandboxSpec,
-    order: LaunchSpec,
+    launch: LaunchSpec,
     group: Cgroup | null,
     signal: AbortSignal | undefined,
   ): Promise<SandboxResult> {
-    const { clock, timers, graceMs, defences, launcher, capability } = this.#options;
-    const [program, ...args] = launcher;
-    const child = spawn(program, args, {
-      cwd: '/',
-      env: defences.has('empty-environment') ? {} : process.env,
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-      detached: true,
+    const run = new LauncherRun(spec, this.#options);
+    await run.untilGone(launch, signal).catch((thrown: unknown) => {
+      // A launcher that cannot be spawned at all; what is wrong with its reports has a class of its own.
+      throw thrown instanceof AiraError ? thrown : new SandboxStartError(errorMessage(thrown));
     });
-    const stdout = new OutputLog();
-    const stderr = new OutputLog();
-    const closed = deferred<void>();
-    let startedAt = clock.monotonic();
-    let endedAt: number | null = null;
-    let ended: Ended | null = null;
-    let interrupted: Exclude<SandboxEnd, 'exited'> | null = null;
-    let broken: Error | null = null;
-    const callOff: (() => void)[] = [];
+    return this.#resultOf(spec, run, group);
+  }
 
-    const end = (why: Exclude<SandboxEnd, 'exited'> | Error): void => {
-      if (interrupted !== null || broken !== null || ended !== null) return;
-      if (why instanceof Error) broken = why;
-      else interrupted = why;
-      (child.stdin as Writable).end();
-      callOff.push(timers.after(graceMs, () => killGroup(child)));
-    };
-    const reader = new ReportReader(
-      { ...spec.output, maxFiles: spec.output.maxFiles ?? defaultFiles },
-      {
-        onStarted: () => {
-          startedAt = clock.monotonic();
-        },
-        onEnded: (each) => {
-          ended = each;
-          endedAt = clock.monotonic();
-        },
-      },
-    );
-    let logged = 0;
-    const logBytes = spec.limits.logBytes ?? defaultLogBytes;
-    const listen = (stream: Readable, log: OutputLog): void => {
-      stream.on('data', (chunk: Buffer) => {
-        log.push(chunk);
-        logged += chunk.length;
-        if (logged > logBytes && defences.has('bounded-log')) end('flooded');
-      });
-    };
-    listen(child.stdout as Readable, stdout);
-    listen(child.stderr as Readable, stderr);
-    (child.stdio[3] as Readable).on('data', (chunk: Buffer) => {
-      try {
-        if (broken === null) reader.push(chunk);
-      } catch (thrown) {
-        broken = thrown as Error;
-        killGroup(child);
-      }
-    });
-    for (const stream of child.stdio) stream?.on('error', () => {});
-    child.on('error', (error) => {
-      broken ??= new SandboxStartError(error.message);
-      if (child.pid === undefined) closed.resolve();
-    });
-    // Whoever outlives the launcher would keep the streams open: those in its group are ended, others not waited for.
-    child.on('exit', () => {
-      killGroup(child);
-      callOff.push(timers.after(graceMs, () => closed.resolve()));
-    });
-    child.on('close', () => closed.resolve());
-    const cancel = () => end('cancelled');
-    if (defences.has('deadline')) callOff.push(timers.after(spec.limits.seconds * 1000, () => end('timeout')));
-    signal?.addEventListener('abort', cancel);
-    callOff.push(() => signal?.removeEventListener('abort', cancel));
-    if (signal?.aborted) cancel();
-    else (child.stdin as Writable).write(`${JSON.stringify(order)}\n`);
-
-    await closed.promise;
-    for (const each of callOff) each();
-    reader.close();
-    for (const stream of child.stdio) stream?.destroy();
+  #resultOf(spec: SandboxSpec, run: LauncherRun, group: Cgroup | null): SandboxResult {
+    const { report, ended, interrupted, stdout, stderr } = run;
+    if (report.startFailed !== null) throw new SandboxStartError(report.startFailed);
     const usage = group?.usage() ?? null;
-    const told = ended as Ended | null;
-    const problem = broken as Error | null;
-    const cut = interrupted as Exclude<SandboxEnd, 'exited'> | null;
-    if (problem) throw problem;
-    if (reader.startFailed !== null) throw new SandboxStartError(reader.startFailed);
-    const left = (spec.writable ?? []).flatMap(({ source }) => makePlain(source));
-    const starved = (usage?.outOfMemoryKills ?? 0) > 0 && told?.code !== 0;
-    if (cut === null && !starved && !told?.watched && !told?.full) {
-      if (!told || !reader.done) throw new SandboxStartError(`the launcher ended early; ${stderr.lastLines(4, 500)}`);
-      if (!told.ran) throw new SandboxStartError(stderr.lastLines(4, 500) || 'bubblewrap gave no reason');
+    const rejected = (spec.writable ?? []).flatMap(({ source }) => makePlain(source));
+    const starved = (usage?.outOfMemoryKills ?? 0) > 0 && ended?.code !== 0;
+    if (interrupted === null && !starved && !ended?.watched && !ended?.full) {
+      if (!ended || !report.done) {
+        throw new SandboxStartError(`the launcher ended early; ${stderr.lastLines(4, 500)}`);
+      }
+      if (!ended.ran) throw new SandboxStartError(stderr.lastLines(4, 500) || 'bubblewrap gave no reason');
     }
-    const how: SandboxEnd = cut ?? (told?.full ? 'full' : starved || told?.watched ? 'oom' : 'exited');
+    const end: SandboxEnd = interrupted ?? (ended?.full ? 'full' : starved || ended?.watched ? 'oom' : 'exited');
     return {
-      end: how,
-      exitCode: how === 'exited' && told ? (told.code ?? 128 + (told.signal ?? 0)) : null,
+      end,
+      exitCode: end === 'exited' && ended ? (ended.code ?? 128 + (ended.signal ?? 0)) : null,
       stdout: stdout.text(),
       stderr: stderr.text(),
-      seconds: ((endedAt ?? clock.monotonic()) - startedAt) / 1000,
-      cpuSeconds: usage?.cpuSeconds ?? told?.cpuSeconds ?? 0,
-      peakMemoryBytes: usage?.peakMemoryBytes ?? told?.peakBytes ?? 0,
-      files: how === 'exited' ? reader.files : [],
-      strange: how === 'exited' ? [...reader.strange, ...left] : [],
-      unsafe: capability.mode === 'unsafe',
+      seconds: run.seconds,
+      cpuSeconds: usage?.cpuSeconds ?? ended?.cpuSeconds ?? 0,
+      peakMemoryBytes: usage?.peakMemoryBytes ?? ended?.peakBytes ?? 0,
+      files: end === 'exited' ? report.files : [],
+      strange: end === 'exited' ? [...report.strange, ...rejected] : [],
+      unsafe: this.capability.mode === 'unsafe',
     };
-  }
-}
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // Nobody is left in it.
   }
 }
