@@ -26,13 +26,11 @@ describe('D18 the laboratory needs no cluster', () => {
 
 describe('D19 what policies have in common is written once', () => {
   it('a policy is made of nouns, scores and shared moves: it parses nothing and knows no other policy', () => {
-    const policies = filesOf('src/agents/scaffolds').filter(({ path }) =>
-      /(greedy|mcts|evolutionary|oneShot)\.ts$/.test(path),
-    );
-    expect(policies).toHaveLength(4);
+    const policies = filesOf('src/agents/scaffolds').filter(({ path }) => /(greedy|mcts|evolutionary)\.ts$/.test(path));
+    expect(policies).toHaveLength(3);
     for (const { path, text } of policies) {
       const imports = [...text.matchAll(/from '([^']+)'/g)].map(([, target]) => target);
-      const allowed = /^(\.\.\/\.\.\/domain\/(ids|node|rng|scaffold)|\.\.\/scored|\.\/(decision|failures))\.ts$/;
+      const allowed = /^(\.\.\/\.\.\/domain\/(ids|node|rng|scaffold)|\.\.\/models\/model|\.\/decision)\.ts$/;
       expect(
         imports.filter((target) => !allowed.test(target ?? '')),
         path,
@@ -43,6 +41,6 @@ describe('D19 what policies have in common is written once', () => {
 
   it('which outcome is a score is decided in one place', () => {
     const places = filesOf('src/agents').filter(({ text }) => /status === 'evaluated' && \w+\.fitness/.test(text));
-    expect(places.map(({ path }) => path)).toEqual([join('src/agents', 'scored.ts')]);
+    expect(places.map(({ path }) => path)).toEqual([join('src/agents/models', 'model.ts')]);
   });
 });
