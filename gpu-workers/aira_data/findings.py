@@ -1,4 +1,4 @@
-"""What an inspection finds."""
+"""The findings of an inspection."""
 
 import json
 import math
@@ -11,7 +11,7 @@ _NULLS = {"", "na", "n/a", "nan", "null", "none", "?"}
 
 
 class Wrong(Exception):
-    """Thrown for a file that no trainer can read as it is; says which, where and what to do."""
+    """Raised for a file that no trainer can read as it is; names the file, the row and the remedy."""
 
     def __init__(self, file: Path, row: Optional[int], problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -19,7 +19,7 @@ class Wrong(Exception):
 
 
 class Column:
-    """One column of a table: of which type its cells are, and how many hold nothing."""
+    """One column of a table: the type of its cells, and the number of empty ones."""
 
     def __init__(self, name: str) -> None:
         self.name, self.nulls = name, 0
@@ -32,7 +32,7 @@ class Column:
         else:
             self._types[kind] = self._types.get(kind, 0) + 1
 
-    def told(self) -> Dict[str, Any]:
+    def as_json(self) -> Dict[str, Any]:
         kinds = set(self._types)
         numbers = kinds <= {"integer", "number"}
         kind = "empty" if not kinds else "number" if numbers and len(kinds) > 1 else kinds.pop() if len(kinds) == 1 else "text"
@@ -49,14 +49,14 @@ class Found:
 
     def table(self, file: str, rows: int, encoding: str, columns: List[Column]) -> None:
         if len(self.tables) < _MOST_TABLES:
-            told = [column.told() for column in columns[:_MOST_TABLES]]
-            self.tables.append({"file": file, "rows": rows, "encoding": encoding, "columns": told})
+            described = [column.as_json() for column in columns[:_MOST_TABLES]]
+            self.tables.append({"file": file, "rows": rows, "encoding": encoding, "columns": described})
 
     def note(self, text: str) -> None:
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(text)
 
-    def told(self) -> Dict[str, Any]:
+    def as_json(self) -> Dict[str, Any]:
         return dict(vars(self))
 
 

@@ -1,7 +1,7 @@
 """Splits of AIRS-Bench tasks as tables, in the formats that tasks use: csv, npz, and Hugging Face dataset folders.
 
-A split is a folder that holds exactly one table: one `*.csv` with a header, one `*.npz` whose arrays have equally many
-rows, or what `datasets` saved (which needs that package).
+A split is a folder with exactly one table: one `*.csv` with a header, one `*.npz` whose arrays have equally many
+rows, or a dataset saved by `datasets` (which needs that package).
 """
 
 import shutil
@@ -15,7 +15,7 @@ from . import csvtext
 
 
 class NoTable(Exception):
-    """Thrown when a folder is no split of a known format; the message says why in one sentence."""
+    """Raised when a folder is not a split of a known format; the message says why in one sentence."""
 
 
 class Table(Protocol):
@@ -34,14 +34,14 @@ class Table(Protocol):
         """All but these columns."""
 
     def called(self, file: Optional[str]) -> "Table":
-        """The same, in a file of this name where the format is that of the name."""
+        """The same table in a file of this name, if the name has the table's format."""
 
     def save(self, folder: Path) -> None:
-        """Write in the format that it was read from."""
+        """Write in the format that the table was read from."""
 
 
 def replace_table(folder: Path, table: Table) -> None:
-    """Write `table` where the table of `folder` was; what else lies there stays."""
+    """Replace the table of `folder` by `table`; other files stay."""
     fresh = folder.with_name(f"{folder.name}.fresh")
     table.save(fresh)
     if table.file is None:
@@ -60,7 +60,7 @@ def read_table(folder: Path) -> Table:
         return _Arrow.read(folder)
     found = sorted([*folder.glob("*.csv"), *folder.glob("*.npz")])
     if len(found) != 1:
-        raise NoTable(f"{folder.name} holds {len(found)} tables; one csv, one npz or one saved dataset is expected")
+        raise NoTable(f"{folder.name} has {len(found)} tables; one csv, one npz or one saved dataset is expected")
     return _Csv.read(found[0]) if found[0].suffix == ".csv" else _Npz.read(found[0])
 
 
@@ -73,7 +73,7 @@ class _Csv:
         try:
             names, *lines = csvtext.rows(file.read_bytes())
         except csvtext.OddCsv as error:
-            raise NoTable(f"{file} is no csv with a header and rows of its width: {error}") from error
+            raise NoTable(f"{file} is not a csv with a header and rows of its width: {error}") from error
         return _Csv(file.name, names, lines)
 
     def column(self, name: str) -> List[Any]:
@@ -84,8 +84,8 @@ class _Csv:
         return _Csv(self.file, self.names, [self._lines[row] for row in rows])
 
     def without(self, names: Sequence[str]) -> "_Csv":
-        kept = [place for place, name in enumerate(self.names) if name not in names]
-        return _Csv(self.file, [self.names[i] for i in kept], [[line[i] for i in kept] for line in self._lines])
+        places = [place for place, name in enumerate(self.names) if name not in names]
+        return _Csv(self.file, [self.names[i] for i in places], [[line[i] for i in places] for line in self._lines])
 
     def called(self, file: Optional[str]) -> "_Csv":
         return _Csv(file, self.names, self._lines) if file and file.endswith(".csv") else self
