@@ -160,7 +160,12 @@ describe('looking into data', () => {
       { 'a.jsonl': Buffer.from('{"text":"\xfc"}\n', 'latin1') },
       /line 1 is not UTF-8 at byte 10/,
     ],
-    ['half a surrogate pair', 'dclm', { 'a.jsonl': '{"text":"\\ud800"}\n' }, /line 1 contains half of a surrogate pair/],
+    [
+      'half a surrogate pair',
+      'dclm',
+      { 'a.jsonl': '{"text":"\\ud800"}\n' },
+      /line 1 contains half of a surrogate pair/,
+    ],
     ['no text at all', 'dclm', { 'a.txt': '' }, /source contains no document/],
     ['a broken parquet file', 'dclm', { 'a.parquet': 'PAR1 and no end' }, /a\.parquet is not a complete parquet file/],
     [
