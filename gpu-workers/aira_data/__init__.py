@@ -1,5 +1,5 @@
-"""Looks into data before they are imported: every file is read once, as the trainers will read it.
+"""Inspects data before they are imported: every file is read once, as the trainers will read it.
 
-Role: counts, columns, types, nulls and encodings, or the first thing that is wrong, with file and row. Non-role: copying,
-training, deciding what a task by others makes of its raw data.
+Role: counts, columns, types, nulls and encodings, or the first error, with file and row. Non-role: copying, training, how a
+task of another harness uses its raw data.
 """

@@ -1,4 +1,4 @@
-"""`python3 -m aira_data --kind K --folder F` prints one line of JSON: what is in a data set, or what is wrong with it.
+"""`python3 -m aira_data --kind K --folder F` prints one line of JSON: the contents of a data set, or its first error.
 
 {"files": 3, "bytes": 10, "documents": 2, "tables": [{"file", "rows", "encoding", "columns": [...]}], "notes": [...]}
 {"wrong": {"file": "part.jsonl", "row": 3, "problem": "...", "remedy": "..."}}      row is null for a whole file
@@ -26,12 +26,12 @@ def main() -> int:
     found = Found(files=len(files), bytes=sum(path.stat().st_size for path in files))
     try:
         KINDS[options.kind](options.folder, files, found)
-        told = found.told()
+        line = found.as_json()
     except Wrong as wrong:
         file = wrong.file.relative_to(options.folder).as_posix() if wrong.file != options.folder else ""
-        told = {"wrong": {"file": file, "row": wrong.row, "problem": wrong.problem, "remedy": wrong.remedy}}
+        line = {"wrong": {"file": file, "row": wrong.row, "problem": wrong.problem, "remedy": wrong.remedy}}
     # ASCII, so that a stray byte of a name or a column cannot break the line.
-    print(json.dumps(told, allow_nan=False))
+    print(json.dumps(line, allow_nan=False))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The published files of the Long Range Arena as `aira_design.lra.files` reads them, and what their models allow."""
+"""The published files of the Long Range Arena as `aira_design.lra.files` reads them, within the limits of its models."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def listops(folder: Path, files: list[Path], found: Found) -> None:
         _, header = next(rows, (1, []))
         for wanted in ("Source", "Target"):
             if wanted not in header:
-                raise Wrong(file, 1, f"has no column {wanted}", "give the file the header Source, Target")
+                raise Wrong(file, 1, f"has no column {wanted}", "add the header Source, Target")
         source, target = header.index("Source"), header.index("Target")
         columns, count = [Column("Source"), Column("Target")], 0
         for number, cells in rows:
@@ -27,12 +27,12 @@ def listops(folder: Path, files: list[Path], found: Found) -> None:
                 length = len(encode(cells[source]))
             except KeyError as error:
                 raise Wrong(
-                    file, number, f"holds {str(error)[:40]}, which is no symbol of ListOps", _CORRECT
+                    file, number, f"contains {str(error)[:40]}, which is not a symbol of ListOps", _CORRECT
                 ) from error
             if length == 0:
                 raise Wrong(file, number, "has no expression", _CORRECT)
             if not cells[target].strip().isdecimal() or int(cells[target]) >= _CLASSES:
-                raise Wrong(file, number, f"has the value {cells[target][:40]!r}, which is no digit", _CORRECT)
+                raise Wrong(file, number, f"has the value {cells[target][:40]!r}, which is not a digit", _CORRECT)
             columns[0].add(cells[source])
             columns[1].add(cells[target])
             count += 1
@@ -65,17 +65,17 @@ def imdb(folder: Path, files: list[Path], found: Found) -> None:
             place = folder / split / label
             reviews = sorted(place.glob("*.txt"))
             if not reviews:
-                raise Wrong(place, None, "holds no review (*.txt)", "name the folder as it was published")
+                raise Wrong(place, None, "contains no review (*.txt)", "name the folder as it was published")
             empty = next((review for review in reviews if review.stat().st_size == 0), None)
             if empty is not None:
-                raise Wrong(empty, None, "is empty", "copy the review again from where it came from")
+                raise Wrong(empty, None, "is empty", "copy the review again from its source")
             stray = sum(not _decodes(review) for review in reviews)
             if stray:
                 found.note(f"{stray} reviews of {split}/{label} are not UTF-8; they are read as bytes")
             found.documents += len(reviews)
 
 
-_CORRECT = "correct or leave out that line"
+_CORRECT = "correct or remove that line"
 
 
 def _decodes(file: Path) -> bool:
@@ -92,7 +92,7 @@ def _fields(cells: list[str]) -> str:
 
 def _finish(file: Path, rows: int, columns: list[Column], found: Found) -> None:
     if rows == 0:
-        raise Wrong(file, None, "has no rows", "copy the file again from where it came from")
+        raise Wrong(file, None, "has no rows", "copy the file again from its source")
     found.table(file.name, rows, "UTF-8", columns)
 
 

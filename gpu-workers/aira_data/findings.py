@@ -1,25 +1,25 @@
-"""What an inspection finds."""
+"""The findings of an inspection."""
 
 import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 _MOST_TABLES, _MOST_NOTES, _LONGEST = 64, 16, 80
 _NULLS = {"", "na", "n/a", "nan", "null", "none", "?"}
 
 
 class Wrong(Exception):
-    """Thrown for a file that no trainer can read as it is; says which, where and what to do."""
+    """Raised for a file that no trainer can read as it is; names the file, the row and the remedy."""
 
-    def __init__(self, file: Path, row: int | None, problem: str, remedy: str) -> None:
+    def __init__(self, file: Path, row: Optional[int], problem: str, remedy: str) -> None:
         super().__init__(problem)
         self.file, self.row, self.problem, self.remedy = file, row, problem, remedy
 
 
 class Column:
-    """One column of a table: of which type its cells are, and how many hold nothing."""
+    """One column of a table: the type of its cells, and the number of empty ones."""
 
     def __init__(self, name: str) -> None:
         self.name, self.nulls = name, 0
@@ -32,7 +32,7 @@ class Column:
         else:
             self._types[kind] = self._types.get(kind, 0) + 1
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         kinds = set(self._types)
         numbers = kinds <= {"integer", "number"}
         kind = (
@@ -57,14 +57,14 @@ class Found:
 
     def table(self, file: str, rows: int, encoding: str, columns: list[Column]) -> None:
         if len(self.tables) < _MOST_TABLES:
-            told = [column.told() for column in columns[:_MOST_TABLES]]
-            self.tables.append({"file": file, "rows": rows, "encoding": encoding, "columns": told})
+            described = [column.as_json() for column in columns[:_MOST_TABLES]]
+            self.tables.append({"file": file, "rows": rows, "encoding": encoding, "columns": described})
 
     def note(self, text: str) -> None:
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(text)
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return dict(vars(self))
 
 

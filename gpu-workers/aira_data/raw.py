@@ -1,4 +1,4 @@
-"""Raw data of tasks by others. Their scripts decide what they read, so only what no reader can read is wrong."""
+"""Raw data of tasks of other harnesses. Their scripts decide what they read, so only a file that no reader can read is wrong."""
 
 import gzip
 import json
@@ -12,9 +12,9 @@ from .findings import Column, Found, Wrong
 from .parquet import open_parquet
 from .rows import delimited, is_utf8, json_lines
 
-_AGAIN = "copy the file again from where it came from"
+_AGAIN = "copy the file again from its source"
 _DELIMITERS = ",\t;|"
-# Where so few rows differ from the header's width, it is these that are wrong and not how the file is looked at.
+# If at most this share of the rows differs from the header's width, the rows are wrong and not the delimiter.
 _MOST_ODD = 0.1
 
 
@@ -24,7 +24,7 @@ def raw(folder: Path, files: list[Path], found: Found) -> None:
         if reader is None:
             found.documents += file.suffix.lower() == ".txt"
         elif file.stat().st_size == 0:
-            raise Wrong(file, None, "is empty", "leave it out, or " + _AGAIN)
+            raise Wrong(file, None, "is empty", "remove it, or " + _AGAIN)
         else:
             reader(file, file.relative_to(folder).as_posix(), found)
 
@@ -36,7 +36,7 @@ def _table(file: Path, name: str, found: Found) -> None:
     try:
         _rows(file, name, delimiter, found)
     except Wrong as wrong:
-        # Readers differ in what they make of quotes inside a cell.
+        # Readers differ in how they treat quotes inside a cell.
         if not wrong.problem.startswith("cannot be read as delimited"):
             raise
         found.note(f"{name} line {wrong.row} {wrong.problem}")
@@ -58,14 +58,14 @@ def _rows(file: Path, name: str, delimiter: str, found: Found) -> None:
         for column in columns[len(cells) :]:
             column.nulls += 1
     if not header:
-        raise Wrong(file, None, "holds only blank lines", "leave it out, or " + _AGAIN)
+        raise Wrong(file, None, "contains only blank lines", "remove it, or " + _AGAIN)
     if long and len(long) + short <= _MOST_ODD * count:
         number, width = long[0]
         raise Wrong(
-            file, number, f"has {width} fields where the header has {len(header)}", "correct or leave out that line"
+            file, number, f"has {width} fields where the header has {len(header)}", "correct or remove that line"
         )
     if long or short:
-        found.note(f"{name}: {len(long) + short} of {count} rows have another number of fields than the first")
+        found.note(f"{name}: {len(long) + short} of {count} rows differ from the first in their number of fields")
     if stray is not None:
         found.note(f"{name} is not UTF-8, at line {stray} first")
     found.table(name, count, "UTF-8" if stray is None else "not UTF-8", columns)
@@ -94,7 +94,7 @@ def _json(file: Path, name: str, found: Found) -> None:
             return
         raise Wrong(file, error.lineno, f"is not JSON: {error.msg}", _AGAIN) from error
     except RecursionError as error:
-        raise Wrong(file, None, "is nested too deeply to be read", "store the data flat") from error
+        raise Wrong(file, None, "is nested too deeply to be read", "flatten the data") from error
     found.table(name, len(value) if isinstance(value, list) else 1, "UTF-8", [])
 
 
@@ -117,7 +117,7 @@ def _arrays(file: Path, name: str, found: Found) -> None:
         found.table(name, rows, "npz", columns)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
-            found.note(f"{name} holds Python objects, which are not looked into")
+            found.note(f"{name} contains Python objects, which are not inspected")
             return
         raise Wrong(file, None, f"cannot be read as arrays: {str(error)[:200]}", _AGAIN) from error
 
@@ -125,7 +125,7 @@ def _arrays(file: Path, name: str, found: Found) -> None:
 def _parquet(file: Path, name: str, found: Found) -> None:
     table = open_parquet(file)
     if table is None:
-        found.note(f"{name} was not looked into: this Python has no pyarrow")
+        found.note(f"{name} was not inspected: this Python has no pyarrow")
         return
     rows, columns = 0, [Column(each) for each in table.schema_arrow.names]
     try:
@@ -136,7 +136,7 @@ def _parquet(file: Path, name: str, found: Found) -> None:
                 column.nulls += values.null_count
                 column.add(next((value for value in values.to_pylist() if value is not None), None))
     except Exception as error:
-        raise Wrong(file, None, f"is no readable parquet file: {str(error)[:200]}", _AGAIN) from error
+        raise Wrong(file, None, f"is not a readable parquet file: {str(error)[:200]}", _AGAIN) from error
     found.table(name, rows, "parquet", columns)
 
 
@@ -146,7 +146,7 @@ def _gzip(file: Path, name: str, found: Found) -> None:
             while stream.read(2**20):
                 pass
     except (OSError, EOFError, zlib.error) as error:
-        raise Wrong(file, None, f"is no complete gzip file: {error}", _AGAIN) from error
+        raise Wrong(file, None, f"is not a complete gzip file: {error}", _AGAIN) from error
 
 
 def _zip(file: Path, name: str, found: Found) -> None:
@@ -154,7 +154,7 @@ def _zip(file: Path, name: str, found: Found) -> None:
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
     except (OSError, RuntimeError, zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
-        raise Wrong(file, None, f"is no readable zip file: {error}", _AGAIN) from error
+        raise Wrong(file, None, f"is not a readable zip file: {error}", _AGAIN) from error
     if broken is not None:
         raise Wrong(file, None, f"is damaged at its member {broken[:80]!r}", _AGAIN)
 

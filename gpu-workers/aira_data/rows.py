@@ -19,7 +19,7 @@ def is_utf8(text: str) -> bool:
 
 
 def delimited(file: Path, delimiter: str, quoted: bool = True) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells), blank lines left out. Raises Wrong where quotes do not close, or a NUL stands."""
+    """Yield (line, cells) without blank lines. Raises Wrong for an open quote or a NUL."""
     quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
         reader = csv.reader(stream, delimiter=delimiter, quoting=quoting, strict=True)
@@ -33,13 +33,15 @@ def delimited(file: Path, delimiter: str, quoted: bool = True) -> Iterator[tuple
                 raise Wrong(file, begins, _explain(str(error)), "correct that line, then import again") from error
             if cells:
                 if any("\0" in cell for cell in cells):
-                    raise Wrong(file, begins, "holds a NUL byte", "export the file as text in UTF-8, then import again")
+                    raise Wrong(
+                        file, begins, "contains a NUL byte", "export the file as text in UTF-8, then import again"
+                    )
                 yield begins, cells
 
 
 def json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    """Yield (line, value). Raises Wrong for a line that is no JSON in UTF-8."""
-    remedy = "give one JSON value a line, in UTF-8"
+    """Yield (line, value). Raises Wrong for a line that is not JSON in UTF-8."""
+    remedy = "write one JSON value per line, in UTF-8"
     with file.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
@@ -53,7 +55,7 @@ def json_lines(file: Path) -> Iterator[tuple[int, Any]]:
 
 def _explain(error: str) -> str:
     if "unexpected end of data" in error:
-        return "opens a quote that is never closed"
+        return "opens a quote and never closes it"
     if "NUL" in error:
-        return "holds a NUL byte"
+        return "contains a NUL byte"
     return f"cannot be read as delimited text: {error}"

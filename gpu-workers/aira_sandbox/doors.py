@@ -1,7 +1,7 @@
-"""Tries the doors of the sandbox from inside, as `python3 -I -c`, and says which one is open.
+"""Probes the sandbox from inside, as `python3 -I -c`, and reports the first protection that is missing.
 
-Arguments: JSON of the paths that were chosen to be visible, and the modules that have to be found. Status 0 and a file in the
-output folder where every door is closed; else one line on standard error and status 1, or 3 where only a module is missing.
+Arguments: JSON of the paths that should be visible, and the modules that have to be found. Status 0 and a file in the
+output folder if all protections work; else one line on standard error and status 1, or 3 if only a module is missing.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ def main() -> None:
     with open("/proc/self/status") as file:
         status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
     check(status["Seccomp"].strip() == "2", "system calls are not filtered")
-    check(status["NoNewPrivs"].strip() == "1", "new privileges can be had")
+    check(status["NoNewPrivs"].strip() == "1", "new privileges can be gained")
     check(int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, "capabilities are left")
     check(fails(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)), "the network can be reached")
     processes = [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -28,7 +28,7 @@ def main() -> None:
     check(fails(lambda: open("/door", "w")), "the root can be written")
     check(fails(lambda: open("/dev/door", "w")), "/dev can be written")
     seen = list(itertools.islice(strange("/", shown, parents(shown)), 3))
-    check(not seen, "more is visible than was chosen: " + ", ".join(map(ascii, seen)))
+    check(not seen, "more is visible than it should be: " + ", ".join(map(ascii, seen)))
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     if lacking:
         print(f"Python finds no {' and no '.join(lacking)} inside: links lead out of its own folders", file=sys.stderr)
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def parents(shown):
-    """The folders above what is shown, which must hold nothing else."""
+    """The parent folders of visible paths, which must contain nothing else."""
     found = {"/tmp"}
     for path in shown:
         while path != "/":
@@ -48,7 +48,7 @@ def parents(shown):
 
 
 def strange(folder, shown, above):
-    """Paths that are visible and were not chosen."""
+    """Paths that are visible and should not be."""
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if path in shown:

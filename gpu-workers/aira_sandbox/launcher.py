@@ -1,19 +1,19 @@
-"""Starts one untrusted program in namespaces of its own, and hands out what it wrote once nothing of it lives.
+"""Starts one untrusted program in its own namespaces, and returns the files that it wrote after its last process has ended.
 
-Role: the steps that only the process itself can take, in between the host (which decides everything and sends it as one
-line of JSON) and bubblewrap (which builds the inner namespaces). Non-role: deadlines, what an ending means, limits of control
+Role: the steps that only the process itself can take, between the host (which decides everything and sends it as one
+line of JSON) and bubblewrap (which builds the inner namespaces). Non-role: deadlines, the meaning of an exit, limits of control
 groups (the host writes those; this process only enters them).
 
   L1  The program never runs with an identity, descriptor or variable of this process: descriptors above 2 are closed, the
-      environment is the one given, root gives way to a user id that no other process has.
-  L2  All that the program may write lies on file systems made here, whose bytes and inodes are bounded. They are mounted in
-      a mount namespace of this process, so that nothing is left when it ends. An exception are folders of the host that it is
-      given to write (`writable`): what lies in them is measured while it runs.
-  L3  Files are handed out after the last process of the program is gone, regular files with one link only, opened without
+      environment is the order's, root changes to a user id that no other process has.
+  L2  The program writes only to file systems made here, whose bytes and inodes are limited. They are mounted in a mount
+      namespace of this process, so nothing is left when it ends. Exceptions are writable folders of the host
+      (`writable`): their size is measured while it runs.
+  L3  Files are returned after the last process of the program has ended: regular files with one link only, opened without
       following a link, and no more bytes than allowed.
-  L4  End of input, or the death of the host, is the order to kill the program.
-  L5  What the program reads are inodes of its own, as far as the kernel allows: a lock or a watch on a file of the machine
-      would be seen by programs that run at the same time.
+  L4  End of input, or the death of the host, kills the program.
+  L5  The program reads inodes of its own, as far as the kernel allows: other programs that run at the same time could see a
+      lock or a watch on a file of the machine.
   L6  Where a trusted process talks to the program, this process connects to it before any of the above, with the rights of the
       host, and the program gets the connected socket as descriptor 3. It can reach no other socket of the host.
 
@@ -21,7 +21,7 @@ Messages on descriptor 3, each one line of JSON; a `file` is followed by exactly
 ``started {uid}``, ``ended {code, signal, cpuSeconds, peakBytes, watched, full, ran}``, ``file {path, bytes}``, ``strange {path, kind}``,
 ``done``, or ``unstartable {message}``.
 
-Runs with ``python3 -I -S``, on the standard library and the files beside it alone. It takes no arguments.
+Runs with ``python3 -I -S``, with the standard library and the files next to it. It takes no arguments.
 """
 
 import base64
@@ -34,7 +34,7 @@ import stat
 import sys
 import time
 
-# Isolated mode leaves out the folder of the script. At the end, so that nothing in it can stand for a standard module.
+# Isolated mode leaves out the folder of the script. Appended, so that no file in it can shadow a standard module.
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 from stage import Unstartable, build_stage, call, enter_namespaces, give, write_text
 
@@ -61,7 +61,7 @@ def write_all(data: bytes) -> None:
 
 
 def read_order() -> dict:
-    """The first line of the input. It stays open: its end is an order of its own (L4)."""
+    """The first line of the input, which stays open: its end kills the program (L4)."""
     text = bytearray()
     while not text.endswith(b"\n"):
         chunk = os.read(0, 1)
@@ -108,42 +108,42 @@ def become(order: dict, user: int, pipes: "dict[str, int]", channel: "int | None
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if channel is not None:
-        # In place of the report pipe, which is the parent's alone.
+        # Replaces the report pipe, which belongs to the parent.
         os.dup2(channel, CHANNEL)
-    kept = dict(pipes)
+    descriptors = dict(pipes)
     for name, text in order["contents"].items():
         descriptor = os.memfd_create(name, 0)
         os.write(descriptor, base64.b64decode(text))
         os.lseek(descriptor, 0, os.SEEK_SET)
-        kept[name] = descriptor
+        descriptors[name] = descriptor
     if order["closeDescriptors"]:
         lowest = 3
-        for descriptor in sorted([*kept.values(), *([] if channel is None else [CHANNEL])]):
+        for descriptor in sorted([*descriptors.values(), *([] if channel is None else [CHANNEL])]):
             os.closerange(lowest, descriptor)
             lowest = descriptor + 1
         os.closerange(lowest, 1 << 20)
     os.chdir(order["directory"])
-    command = [str(kept.get(argument, argument)) for argument in order["command"]]
-    os.set_inheritable(kept["@status"], True)
+    command = [str(descriptors.get(argument, argument)) for argument in order["command"]]
+    os.set_inheritable(descriptors["@status"], True)
     os.execve(command[0], command, order["environment"])
 
 
 def start(order: dict, user: int, channel: "int | None") -> "tuple[int, int]":
-    """Forks the child that becomes the program. Answers its process id and where bubblewrap tells its state.
+    """Forks the child that becomes the program. Returns its process id and the descriptor of bubblewrap's status.
 
-    Raises Unstartable with the child's own reason where it cannot become the program.
+    Raises Unstartable with the child's reason if it cannot become the program.
     """
     failed, tell = os.pipe()
-    status, told = os.pipe()
+    status, status_end = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            become(order, user, {"@tell": tell, "@status": told}, channel)
+            become(order, user, {"@tell": tell, "@status": status_end}, channel)
         except BaseException as error:
             os.write(tell, str(error).encode())
         os._exit(127)
     os.close(tell)
-    os.close(told)
+    os.close(status_end)
     if channel is not None:
         os.close(channel)
     # Ends with the exec, which closes the other side.
@@ -163,13 +163,13 @@ def read_all(descriptor: int) -> bytes:
 
 
 def descendants() -> "list[int]":
-    """The processes below this one; those whose parent has died are this one's children (it is their reaper)."""
+    """All descendant processes; those whose parent has died are this process's children (it is their reaper)."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat") as file:
-                    # The name in parentheses may hold anything, a parenthesis included.
+                    # The name in parentheses may contain any character, a parenthesis included.
                     parent = int(file.read().rpartition(")")[2].split()[1])
             except (OSError, ValueError, IndexError):
                 continue
@@ -183,10 +183,10 @@ def descendants() -> "list[int]":
 
 
 def memory_bytes(pids: "list[int]", sandboxed: bool) -> int:
-    """What processes hold beside files in memory.
+    """Memory of processes without files in memory.
 
     In the sandbox: their own pages, and memory that they share without a file, which counts by its size, since its pages stay
-    when they are no longer mapped. Such memory of other kinds is refused by the filter. Without it: all that they map.
+    when they are no longer mapped. The filter refuses other kinds of shared memory. Without the sandbox: all that they map.
     """
     counted = ("RssAnon:", "RssFile:") if sandboxed else ("VmRSS:",)
     own, shared = 0, {}
@@ -208,7 +208,7 @@ def memory_bytes(pids: "list[int]", sandboxed: bool) -> int:
 
 
 def folder_bytes(folder: str) -> int:
-    """What a folder takes on disk; it may change meanwhile."""
+    """Size of a folder on disk; it may change during the count."""
     total, open_ends = 0, [folder]
     while open_ends:
         try:
@@ -223,7 +223,7 @@ def folder_bytes(folder: str) -> int:
 
 
 def file_bytes(mounts: "list[str]") -> int:
-    """What lies on file systems in memory, deleted files that are still open included."""
+    """Bytes on file systems in memory, deleted files that are still open included."""
     used = [os.statvfs(path) for path in mounts]
     return sum((each.f_blocks - each.f_bfree) * each.f_frsize for each in used)
 
@@ -236,7 +236,7 @@ def kill(pid: int) -> None:
 
 
 class Watch:
-    """Waits for the end of a program, which comes by itself, by order (L4), or for want of memory."""
+    """Waits until a program exits, is killed by the host (L4), or exceeds its memory."""
 
     def __init__(self, child: int, order: dict) -> None:
         self.child = child
@@ -249,7 +249,7 @@ class Watch:
         self.watched = False
 
     def until_gone(self) -> int:
-        """The child's wait status, after all that it has started is gone."""
+        """The child's wait status, after all processes that it started have ended."""
         self.until_ended()
         return self.reap_rest()
 
@@ -267,17 +267,17 @@ class Watch:
             if 0 in ready and not os.read(0, 4096):
                 poller.unregister(0)
                 kill(self.child)
-            self.look()
+            self.check()
 
-    def look(self) -> None:
+    def check(self) -> None:
         if any(folder_bytes(each["path"]) > each["bytes"] for each in self.writable):
             self.full = True
             kill(self.child)
         if self.limit is None:
             return
-        held = memory_bytes(descendants(), bool(self.mounts)) + file_bytes(self.mounts)
-        self.peak = max(self.peak, held)
-        if held > self.limit:
+        used = memory_bytes(descendants(), bool(self.mounts)) + file_bytes(self.mounts)
+        self.peak = max(self.peak, used)
+        if used > self.limit:
             self.watched = True
             kill(self.child)
 
@@ -290,7 +290,7 @@ class Watch:
             except ChildProcessError:
                 return status
             if pid == 0:
-                # The namespace dies with its first process; but one that was ended while it was being built has none yet.
+                # A namespace dies with its first process; one that was killed during set-up has none yet.
                 for each in descendants():
                     kill(each)
                 time.sleep(0.002)
@@ -302,7 +302,7 @@ class Watch:
 
 
 class Export:
-    """Hands out a folder's files (L3)."""
+    """Returns a folder's files (L3)."""
 
     def __init__(self, order: dict) -> None:
         self.bytes_left: int = order["maxBytes"]
@@ -353,7 +353,7 @@ class Export:
         while left > 0:
             block = os.read(descriptor, min(left, 1 << 18))
             if not block:
-                raise Unstartable("a file became shorter while it was handed out")
+                raise Unstartable("a file became shorter while it was read")
             write_all(block)
             left -= len(block)
 
@@ -397,7 +397,7 @@ def run(order: dict) -> None:
         peakBytes=watch.peak,
         watched=watch.watched,
         full=watch.full,
-        # Bubblewrap tells the code of a program that ran; where it says none it has failed itself or was killed.
+        # Bubblewrap reports the code of a program that ran; without one it failed itself or was killed.
         ran=order["stage"] is None or b"exit-code" in read_all(status),
     )
     descriptor = os.open(order["export"]["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,6 +1,6 @@
-"""What a program of the sandbox sees and may write, put together in a mount namespace of the launcher's own.
+"""The files that a sandboxed program sees and may write, assembled in a mount namespace of the launcher.
 
-Role: L2 and L5 of launcher.py. Non-role: where it is mounted inside (bubblewrap), and who the program is.
+Role: L2 and L5 of launcher.py. Non-role: where they are mounted inside (bubblewrap), and the program's identity.
 """
 
 import ctypes
@@ -22,11 +22,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Unstartable(Exception):
-    """The program cannot be started on this machine as it was ordered."""
+    """Raised when the program cannot be started on this machine as ordered."""
 
 
 def call(name: str, *arguments: object) -> None:
-    """A function of libc that answers 0. Raises Unstartable with the kernel's reason where it does not."""
+    """Calls a function of libc that returns 0 on success. Raises Unstartable with the kernel's reason otherwise."""
     if getattr(libc, name)(*arguments) != 0:
         code = ctypes.get_errno()
         raise Unstartable(f"{name}: {os.strerror(code)}")
@@ -38,7 +38,7 @@ def write_text(path: str, text: str) -> None:
 
 
 def enter_namespaces(dedicated: bool) -> None:
-    """A mount namespace of this process's own; where it is not root, by way of a user namespace in which it is."""
+    """Enters a new mount namespace; if this process is not root, within a user namespace in which it is."""
     uid, gid = os.getuid(), os.getgid()
     call("unshare", CLONE_NEWNS if dedicated else CLONE_NEWNS | CLONE_NEWUSER)
     if not dedicated:
@@ -57,7 +57,7 @@ def mount(source: "str | None", target: str, kind: "str | None", flags: int, dat
 
 
 def build_stage(order: dict, user: int) -> None:
-    """Puts below the stage what the program may read, and mounts there what it may write (L2)."""
+    """Assembles the readable files below the stage, and mounts the writable file systems there (L2)."""
     stage, private = order["stage"], order["privateFiles"]
     maps = IdMaps(user) if order["dedicated"] else None
     opened = [
@@ -86,8 +86,8 @@ def build_stage(order: dict, user: int) -> None:
 
 
 def show_folder(descriptor: int, target: str, empty: "str | None", maps: "IdMaps | None") -> None:
-    """Mounts a folder read-only: as an overlay with inodes of its own (L5), or as it is, where the kernel has no overlay for it
-    or another mount lies below, which an overlay would not show."""
+    """Mounts a folder read-only: as an overlay with its own inodes (L5), or directly if the kernel supports no overlay for it
+    or if another mount is below it, which an overlay would hide."""
     os.mkdir(target)
     graft(descriptor, target, maps)
     here = f"/proc/self/fd/{descriptor}"
@@ -101,8 +101,8 @@ def show_folder(descriptor: int, target: str, empty: "str | None", maps: "IdMaps
 
 
 class IdMaps:
-    """User namespaces in which an owner of files is the program's user: what a program is given, it can read, whatever the umask
-    was under which it was made. One for each owner."""
+    """User namespaces, one per owner of files, that map the owner to the program's user: so the program can read its files,
+    whatever their umask."""
 
     def __init__(self, user: int) -> None:
         self.user = user
@@ -135,7 +135,7 @@ class IdMaps:
 
 
 def graft(descriptor: int, target: str, maps: "IdMaps | None") -> None:
-    """Mounts a file or folder elsewhere; as the program's own where `maps` is given and the kernel and file system can (5.12)."""
+    """Mounts a file or folder at `target`; owned by the program if `maps` is set and kernel (5.12) and file system support it."""
     found = os.fstat(descriptor)
     try:
         if maps is not None:
@@ -159,7 +159,7 @@ def graft_mapped(descriptor: int, target: str, namespace: int) -> None:
 
 
 def has_mounts_below(folder: str) -> bool:
-    # Mount points are written with octal escapes for blanks and the like.
+    # Mount points are written with octal escapes for blanks and similar characters.
     with open("/proc/self/mountinfo", "rb") as file:
         points = [line.split()[4].decode("unicode_escape").encode("latin-1") for line in file]
     prefix = os.fsencode(folder.rstrip("/") + "/")
@@ -167,7 +167,7 @@ def has_mounts_below(folder: str) -> bool:
 
 
 def show_file(descriptor: int, target: str, private: bool, maps: "IdMaps | None") -> None:
-    """A small file as a copy with an inode of its own (L5); a large one as it is."""
+    """Shows a small file as a copy with its own inode (L5), and mounts a large one directly."""
     here = f"/proc/self/fd/{descriptor}"
     found = os.fstat(descriptor)
     new_file(target)
@@ -175,12 +175,12 @@ def show_file(descriptor: int, target: str, private: bool, maps: "IdMaps | None"
         return graft(descriptor, target, maps)
     with open(here, "rb") as source, open(target, "wb") as copy:
         copy.write(source.read(LARGEST_COPY))
-    # It is meant to be read, whatever the umask was under which it was made.
+    # The program has to be able to read it, whatever its umask.
     os.chmod(target, stat.S_IMODE(found.st_mode) & 0o755 | 0o444)
 
 
 def give(folders: "list[dict]", user: int, group: int) -> None:
-    """Makes somebody the owner of folders of the host and of all in them."""
+    """Changes the owner of folders of the host and of everything in them."""
     for each in folders:
         os.chown(each["path"], user, group)
         for place, inner, files in os.walk(each["path"]):
@@ -193,7 +193,7 @@ def new_file(path: str) -> None:
 
 
 def build_devices(folder: str, private: bool) -> None:
-    """The harmless device nodes: of the program's own (L5) where this process may make some, else those of the machine."""
+    """The harmless device nodes: new ones (L5) if this process may create them, else those of the machine."""
     os.mkdir(folder)
     mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4k,nr_inodes=16,mode=0755")
     private = private and makes_devices(folder)
@@ -208,7 +208,7 @@ def build_devices(folder: str, private: bool) -> None:
 
 
 def makes_devices(folder: str) -> bool:
-    """A container may permit neither to make a node nor to open one that was made."""
+    """Whether this process can create and open device nodes; a container may permit neither."""
     trial = f"{folder}/trial"
     try:
         os.mknod(trial, stat.S_IFCHR | 0o600, os.makedev(*DEVICES["null"]))

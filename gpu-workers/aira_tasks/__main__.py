@@ -2,8 +2,8 @@
 
 Each prints one line of JSON. Status 2 and one sentence when a folder is not of a known format.
 
-`prepare | train | predict | score`: the steps of an evaluation on a task directory of anybody's (chain.py), with the flags
-and ends of `aira_design`, of which they are the counterpart.
+`prepare | train | predict | score`: the steps of an evaluation on a task directory of another harness (chain.py), with the
+flags and exit statuses of `aira_design`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> int:
     made.add_argument("--labelled", type=Path, required=True)
     varied = verbs.add_parser("variants", help="permuted, NaN and truncated submissions of a given one")
     varied.add_argument("--gold", type=Path, required=True)
-    leaks = verbs.add_parser("leaks", help="what of the answers an agent could see")
+    leaks = verbs.add_parser("leaks", help="answers that an agent could see")
     leaks.add_argument("--agent", type=Path, required=True)
     leaks.add_argument("--labelled", type=Path, required=True)
     for verb in (made, leaks):
@@ -63,7 +63,7 @@ def _steps(verbs) -> None:
     prepare.add_argument("--seed", type=int, required=True)
     for verb in (prepare, score):
         verb.add_argument("--data", type=Path, help="folder of imported data")
-        verb.add_argument("--dataset", action="append", default=[], help="what of it the scripts see; without, all")
+        verb.add_argument("--dataset", action="append", default=[], help="data set that the scripts see (default: all)")
     prepare.add_argument("--secret", type=Path, help="file whose bytes decide the order of rows")
     train.add_argument("--seed", type=int, required=True)
     train.add_argument("--train", type=Path, required=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE | re.ASCII)
-# What pandas takes for missing where it is not told otherwise.
+# What pandas reads as missing by default.
 _MISSING_WORDS = frozenset(
     (
         "",
@@ -41,9 +41,9 @@ NUMBER, MISSING, PARTLY, TEXT = "number", "missing", "partly missing", "text"
 
 
 def kind(value: Any) -> str:
-    """NUMBER for a finite number or a list of such, MISSING or PARTLY where some are not, TEXT for all else.
+    """NUMBER for a finite number or a list of them, MISSING or PARTLY if all or some are not finite, TEXT otherwise.
 
-    Of a text the same is asked: it may be a number or a JSON list of numbers.
+    A text is parsed first: it may be a number or a JSON list of numbers.
     """
     if isinstance(value, str):
         return _kind_of_text(value.strip())
@@ -57,7 +57,7 @@ def kind(value: Any) -> str:
 
 
 def are_numbers(values: Iterable[Any]) -> bool:
-    """Whether each of these answers that is there is a number, or a list of numbers."""
+    """Whether every answer that is not missing is a number, or a list of numbers."""
     kinds = set()
     for value in values:
         kinds.add(kind(value))
@@ -85,7 +85,7 @@ def _kind_of_text(text: str) -> str:
 
 
 def _kind_of_list(values: Any) -> str:
-    # A text within a list is text, whatever it spells.
+    # A text within a list is text, even if it spells a number.
     kinds = {TEXT if isinstance(value, str) else kind(value) for value in values}
     if TEXT in kinds:
         return TEXT

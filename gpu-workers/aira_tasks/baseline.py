@@ -1,4 +1,4 @@
-"""The program that a search starts from where a task directory has none of its own."""
+"""The program that a search starts from if the task directory has none."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def default_baseline(values: dict[str, Any]) -> str:
-    """constant_baseline.py with these values of its constants, as the host writes them as well."""
+    """constant_baseline.py with these values of its constants; the host writes the same text."""
     text = (Path(__file__).parent / "constant_baseline.py").read_text(encoding="utf-8")
     for name, value in values.items():
         line = f"{name} = {json.dumps(value, ensure_ascii=False)}"

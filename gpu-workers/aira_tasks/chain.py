@@ -1,16 +1,16 @@
-"""A task directory of anybody's as the four steps of a Design evaluation: prepare, train, predict, score.
+"""A task directory of another harness as the four steps of a Design evaluation: prepare, train, predict, score.
 
 Role: run a task's own prepare.py, evaluate_prepare.py and evaluate.py, which are trusted, around a program, which is not. The
-program is `solution.py`: it finds the agent's data in ./data and leaves ./submission.csv. Invariants:
+program is `solution.py`: it reads the agent's data from ./data and writes ./submission.csv. Invariants:
 
-1. The program's step sees the agent's folder and nothing else of the task; task folder, raw data and answers belong to the
-   trusted steps alone.
-2. A search steers by rows held out of the training split, scored by the task's own evaluate.py. The test split of the task
-   is asked for in a step of its own, and only where the host wants the test figure.
+1. The program's step sees the agent's folder and nothing else of the task; only trusted steps see task folder, raw data and
+   answers.
+2. A search selects by rows held out of the training split, scored by the task's own evaluate.py. The test split of the task
+   is scored in a step of its own, and only when the host requests the test score.
 3. What evaluate.py reads is what was checked (submission.py).
-4. The place of a row says nothing about its answer: a program sees the rows of train and test in an order that a secret of
-   the laboratory decides (roworder.py), and the answers are put in the same order when it is scored.
-5. What no program can mend is Refused before one is trained: scripts, packages, a default baseline that is not valid.
+4. The position of a row reveals nothing about its answer: a program sees the rows of train and test in an order drawn from the
+   lab's secret (roworder.py), and the answers are put in the same order for scoring.
+5. Errors that no program can fix are Refused before one is trained: scripts, packages, a default baseline that is not valid.
 """
 
 import json
@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from . import csvtext
 from .baseline import default_baseline
@@ -46,19 +46,19 @@ _QUIET = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
-    # Data that are small enough are read into memory; else `datasets` writes its caches beside the imported files.
+    # Data up to this size are read into memory; otherwise `datasets` writes its caches next to the imported files.
     "HF_DATASETS_IN_MEMORY_MAX_SIZE": str(4 * 2**30),
 }
 
 
 def prepare(
-    settings: dict[str, Any], seed: int, raw: Path | None, out: Path,
-    secret: bytes | None = None, datasets: Sequence[str] = (),
+    settings: dict[str, Any], seed: int, raw: Optional[Path], out: Path,
+    secret: Optional[bytes] = None, datasets: Sequence[str] = (),
 ) -> dict:  # fmt: skip
     """Write train/ (nothing), validation/ and test/ (the program's ./data) and hidden/. Raises Refused.
 
-    `raw` is the data folder; of it the scripts see `datasets`, or everything where none is named. Nothing that is kept
-    names a place outside `out`, which may be renamed and used by others with the same data.
+    `raw` is the data folder; the scripts see `datasets` of it, or everything if none is named. No file in `out` names a
+    path outside it, since it may be renamed and used by other searches with the same data.
     """
     task = Path(settings["task"])
     agent = out / "test"
@@ -67,29 +67,29 @@ def prepare(
     with _raw(raw, datasets, out / "hidden") as shown:
         _script(task / "prepare.py", ["--global-shared-data-dir", shown, "--agent-data-mount-dir", agent])
     columns = scoring_columns(settings["columns"])
-    # The name of the task and not its path: scores are of the content, wherever it lies.
+    # The task's name and not its path: scores depend on the content, not on its folder.
     order = RowOrder(task.name, seed, secret)
     try:
         with _raw(raw, datasets, out / "hidden") as shown:
             labels = _test_in_order(task, shown, agent, out / "hidden", columns, order)
-        held = hold_out(agent, columns, _SHARE, order.of("validation"), labels, out / "held")
+        sizes = hold_out(agent, columns, _SHARE, order.of("validation"), labels, out / "held-out")
         shuffle(agent / "train", order.of("train"))
     except NoTable as error:
         raise Refused(f"{error}; without validation rows there is nothing to search by") from error
     for extra in sorted(agent.iterdir()):
         if extra.name not in ("train", "test"):
-            (shutil.copytree if extra.is_dir() else shutil.copyfile)(extra, out / "held" / "data" / extra.name)
-    shutil.move(str(out / "held" / "data"), str(out / "validation"))
-    shutil.move(str(out / "held" / "labelled"), str(out / "hidden" / "validation"))
-    shutil.rmtree(out / "held")
+            (shutil.copytree if extra.is_dir() else shutil.copyfile)(extra, out / "held-out" / "data" / extra.name)
+    shutil.move(str(out / "held-out" / "data"), str(out / "validation"))
+    shutil.move(str(out / "held-out" / "labelled"), str(out / "hidden" / "validation"))
+    shutil.rmtree(out / "held-out")
     if settings.get("default") is not None:
         _rehearse(settings, out)
     entry = {"file": ANSWERS, "bytes": MOST_SUBMISSION_BYTES}
-    return {"splits": {"validation": entry, "test": entry}, "held_out": held}
+    return {"splits": {"validation": entry, "test": entry}, "held_out": sizes}
 
 
 def train(candidate: Path, out: Path) -> None:
-    """Only look whether the program is Python: it trains where its data are. Raises ProgramFailed."""
+    """Check only that the program is Python: it trains in `predict`, where its data are. Raises ProgramFailed."""
     try:
         py_compile.compile(str(candidate / PROGRAM), cfile=str(out / "program.pyc"), doraise=True)
     except (py_compile.PyCompileError, OSError, ValueError) as error:
@@ -99,7 +99,7 @@ def train(candidate: Path, out: Path) -> None:
 
 
 def predict(inputs: Path, candidate: Path, out: Path) -> None:
-    """Run the program beside its data and keep its submission. Untrusted. Raises ProgramFailed."""
+    """Run the program next to its data and store its submission. Untrusted. Raises ProgramFailed."""
     out = out.resolve()
     work = Path(tempfile.mkdtemp())
     os.symlink(inputs.resolve(), work / "data")
@@ -114,9 +114,9 @@ def predict(inputs: Path, candidate: Path, out: Path) -> None:
 
 def score(
     settings: dict[str, Any], hidden: Path, answers: Path, split: str,
-    raw: Path | None = None, datasets: Sequence[str] = (),
+    raw: Optional[Path] = None, datasets: Sequence[str] = (),
 ) -> dict[str, float]:  # fmt: skip
-    """Return {metric: score}. Raises ProgramFailed for a submission without one, Refused when a script is broken."""
+    """Return {metric: score}. Raises ProgramFailed for a submission without a score, Refused for a broken script."""
     task, metric = Path(settings["task"]), settings["metric"]
     content = rewritten(plain_file(answers))
     work = Path(tempfile.mkdtemp(prefix="aira-airs-"))
@@ -146,34 +146,34 @@ def score(
 
 
 def failed(out: Path, failure: ProgramFailed) -> int:
-    """Write failure.json and return the status that tells of it."""
-    told = {"reason": failure.reason, "message": str(failure)}
-    (out / "failure.json").write_text(json.dumps(told), encoding="utf-8")
+    """Write failure.json and return the exit status for it."""
+    record = {"reason": failure.reason, "message": str(failure)}
+    (out / "failure.json").write_text(json.dumps(record), encoding="utf-8")
     print(failure, file=sys.stderr)
     return _FAILED
 
 
 def _test_in_order(
     task: Path, raw: Path, agent: Path, hidden: Path, columns: Sequence[str], order: RowOrder
-) -> str | None:
-    """Put the agent's test rows in an order of the laboratory's own and keep that order; return the name of the file with
-    the answers. Raises NoTable and Refused where answers and rows cannot be told to belong together."""
+) -> Optional[str]:
+    """Shuffle the agent's test rows by the lab's secret and store the order; return the name of the file with the answers.
+
+    Raises NoTable, and Refused if answers and rows cannot be matched.
+    """
     test = read_table(agent / "test")
     work = Path(tempfile.mkdtemp(prefix="aira-airs-"))
     try:
         data, log = work / "data", work / "log"
         for folder in (data, log):
             folder.mkdir()
-        # Scripts fetch a submission whether or not there is one.
+        # Scripts copy a submission unconditionally, so there has to be one.
         blank = [csvtext.line(columns)] + [csvtext.line(["0"] * len(columns))] * test.rows
         (log / SUBMISSION).write_text("".join(blank), encoding="utf-8")
         flags = ["--global-shared-data-dir", raw, "--agent-data-mount-dir", data, "--agent-log-dir", log]
         _script(task / "evaluate_prepare.py", flags)
         answers = read_table(data / LABELLED)
         if answers.rows != test.rows:
-            raise Refused(
-                f"{LABELLED} has {answers.rows} rows and test {test.rows}, so that their order cannot be hidden"
-            )
+            raise Refused(f"{LABELLED} has {answers.rows} rows and test {test.rows}, so their order cannot be hidden")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     (hidden / _ORDER).write_text(json.dumps(shuffle(agent / "test", order.of("test"))), encoding="utf-8")
@@ -181,7 +181,7 @@ def _test_in_order(
 
 
 def _reorder(labelled: Path, order: Path) -> None:
-    """Give the answers the order in which the program saw the rows. Raises NoTable, Refused."""
+    """Put the answers in the order in which the program saw the rows. Raises NoTable, Refused."""
     rows, table = json.loads(order.read_text(encoding="utf-8")), read_table(labelled)
     if table.rows != len(rows):
         raise Refused(f"{LABELLED} has {table.rows} rows; when the data were prepared it had {len(rows)}")
@@ -189,7 +189,7 @@ def _reorder(labelled: Path, order: Path) -> None:
 
 
 def _rehearse(settings: dict[str, Any], out: Path) -> None:
-    """Score the default baseline on validation rows. Raises Refused where it is no valid submission."""
+    """Score the default baseline on validation rows. Raises Refused if it is not a valid submission."""
     work = Path(tempfile.mkdtemp(prefix="aira-airs-"))
     try:
         os.symlink((out / "validation").resolve(), work / "data")
@@ -201,14 +201,14 @@ def _rehearse(settings: dict[str, Any], out: Path) -> None:
     except ProgramFailed as failure:
         raise Refused(
             f"write baseline/{PROGRAM} in the task's directory: a search starts from it, and the same answer for all rows is "
-            f"no valid submission here: {failure}"
+            f"not a valid submission here: {failure}"
         ) from failure
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 def _require_packages(script: Path, stderr: str) -> None:
-    """Raise Refused where a script of the task ended because this Python lacks a package: no submission changes that."""
+    """Raise Refused if a script failed because this Python lacks a package: no submission changes that."""
     found = _LACKING.search(stderr)
     if found:
         raise Refused(f"{script.name} of the task needs the Python package {found[1]}, which {sys.executable} lacks")
@@ -220,7 +220,7 @@ def _result(stdout: str, metric: str) -> float:
     try:
         entries = json.loads(after[start : end + 1])
     except ValueError as error:
-        raise Refused("evaluate.py printed no result behind its marker") from error
+        raise Refused("evaluate.py printed no result after its marker") from error
     numbers = {name: value for name, value in entries.items() if isinstance(value, (int, float))}
     if list(numbers) != [metric]:
         raise Refused(f"evaluate.py printed {list(numbers)}; the metadata's metric is {metric}")
@@ -230,7 +230,7 @@ def _result(stdout: str, metric: str) -> float:
 
 
 @contextmanager
-def _raw(raw: Path | None, datasets: Sequence[str], hidden: Path) -> Iterator[Path]:
+def _raw(raw: Optional[Path], datasets: Sequence[str], hidden: Path) -> Iterator[Path]:
     """The folder that a task's scripts read raw data from: the data folder, a view of some of it, or an empty one."""
     if raw is None:
         yield (hidden / NO_DATA).resolve()

@@ -41,7 +41,7 @@ def prepare(task: Path) -> None:
 
 
 def evaluate_prepare(task: Path) -> None:
-    """evaluate_prepare.py: test inputs with targets and the settings to train by; fetches the submission."""
+    """evaluate_prepare.py: test inputs with targets and the training settings; fetches the submission."""
     options = preparation_flags("Write what only the scorer may see, and fetch the submission.")
     settings = load_settings(task, options.profile)
     _data_folder(options.global_shared_data_dir)
@@ -113,9 +113,9 @@ def read_architecture(file: Path, layers: int, primitives: list) -> tuple:
 
 
 def data_sets(settings: dict, seed: int, split: str) -> Arrays:
-    """The arrays `inputs` and `targets` of one split by name: the very sequences that are trained or scored on.
+    """The arrays `inputs` and `targets` of one split by name: exactly the sequences that are trained or scored on.
 
-    Of a training that is repeated those of the first time: the others have seeds, and so sequences, of their own.
+    Of a repeated training those of the first run: the others have their own seeds, and so their own sequences.
     """
     from aira_workers.proxies import LanguageSettings, RepeatedSettings, parse_settings
 
@@ -151,7 +151,7 @@ def _text(settings, seed: int, split: str) -> dict[str, np.ndarray]:
     data = settings.data
     count = data.test_blocks if split == "test" else settings.steps * settings.batch
     found = blocks(data.corpus, data.document_bytes, data.vocabulary, seed, split, count, data.length + 1)
-    # The inputs of a test block hold its targets but one; an agent is shown first halves, as a sample of the text.
+    # The inputs of a test block contain all its targets but one, so an agent sees only first halves, as a sample of the text.
     if split == "test":
         return {"inputs": found[:, : data.length // 2], "targets": found}
     return {"inputs": found[:, :-1], "targets": found[:, 1:]}

@@ -1,13 +1,12 @@
-"""CSV as the csv module and pandas read it, and a form of it that both read alike.
+"""CSV as the csv module and pandas read it, and one form that both read alike.
 
 Role: bytes of a file to a header and rows, and back. Non-role: what the cells mean (answers.py). Invariants:
 
-1. No limit and no rule about lines of our own: fields are as long as they are; a line ends with LF, CR or CRLF and with
-   nothing else (U+2028 and a form feed are text); a byte order mark and blank lines say nothing; short rows end with
-   empty cells.
-2. Where the two libraries read the same bytes differently or not at all, the file is refused with the row that is odd:
+1. No limits on fields. A line ends with LF, CR or CRLF and nothing else (U+2028 and a form feed are text); a byte order mark
+   and blank lines are ignored; short rows end with empty cells.
+2. A file that the two libraries read differently or not at all is refused, with the row:
    rows longer than the header, a quote that is never closed, NUL, bytes that are not UTF-8.
-3. What `line` writes, both read as these cells: cells that one of them would trim, split or skip stand in quotes.
+3. What `line` writes, both read as these cells: cells that one of them would trim, split or skip are quoted.
 """
 
 import csv
@@ -21,13 +20,13 @@ _BLANK = b" \t\r\n"
 
 
 class OddCsv(ValueError):
-    """Thrown where a file is no csv, or one that libraries read differently; one sentence without the file's name."""
+    """Raised when a file is not a csv, or libraries read it differently; one sentence without the file's name."""
 
 
 def rows(content: bytes) -> Iterator[list[str]]:
     """Yield the header, then each row with as many cells as the header. Raises OddCsv."""
     if b"\0" in content:
-        raise OddCsv("it holds NUL characters")
+        raise OddCsv("it contains NUL characters")
     header: list[str] = []
     cells: list[str] = []
     number = 0
@@ -57,12 +56,12 @@ def line(cells: Sequence[str]) -> str:
 
 def _lines(content: bytes) -> Iterator[str]:
     yield from io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-    # A blank line is the last record, unless it is swallowed by a quote that is open.
+    # A blank line is the last record, unless an open quote includes it.
     yield "\n"
 
 
 def _without_blank_end(content: bytes) -> bytes:
-    """Without the lines at the end that hold nothing but spaces, which pandas skips."""
+    """Without trailing lines of spaces only, which pandas skips."""
     filled = len(content.rstrip(_BLANK))
     ends = [place for place in (content.find(b"\n", filled), content.find(b"\r", filled)) if place >= 0]
     return content[: min(ends)] if ends else content

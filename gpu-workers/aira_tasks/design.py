@@ -1,9 +1,9 @@
-"""Scripts of the Design tasks: the submission is a csv that names source files lying beside it.
+"""Scripts of the Design tasks: the submission is a csv that names source files next to it.
 
     submission.csv     header `file`, then one row per file of the task, each exactly once
 
 The agent may see train/, validation/ and test/ (inputs only). Scoring trains the submission with the train split in one
-process, asks it in a second one and computes the figure in a third; `aira_design` says why. These processes are not
+process, predicts in a second one and computes the score in a third; `aira_design` says why. These processes are not
 isolated from each other here: run this script inside the container of a harness, or use `aira launch`, which gives
 each a sandbox of its own.
 """
@@ -35,7 +35,7 @@ from .directory import (
 
 _HIDDEN, _SECRET = "hidden", "secret"
 _SCRIPTS = ("autoresearch",)
-"""Families that are trained and asked by trusted code, which starts the candidate's program itself here."""
+"""Families whose program is a whole script, which trusted code starts here."""
 
 
 def prepare(task: Path, with_literature: bool = False) -> None:
@@ -80,7 +80,7 @@ def evaluate_prepare(task: Path) -> None:
 
 
 def evaluate(task: Path) -> None:
-    """evaluate.py: train, ask and score the submission; status 2 and one sentence when it cannot be scored."""
+    """evaluate.py: train, predict with and score the submission; status 2 and one sentence when it cannot be scored."""
     options = evaluation_flags("Train the submitted files on the train split and score them on the test split.")
     labelled = Path("data") / LABELLED
     evaluation = json.loads((labelled / "evaluation.json").read_text(encoding="utf-8"))
@@ -119,7 +119,7 @@ def read_submission(file: Path, task: Path) -> list[str]:
     for name in names:
         source = file.parent / name
         if source.is_symlink() or not source.is_file():
-            raise BadSubmission(f"{name} does not lie beside {file.name}")
+            raise BadSubmission(f"{name} is not next to {file.name}")
         if source.stat().st_size > wanted[name]:
             raise BadSubmission(f"{name} has {source.stat().st_size} bytes; it may have {wanted[name]}")
     return names
@@ -128,11 +128,11 @@ def read_submission(file: Path, task: Path) -> list[str]:
 def notes() -> list[dict]:
     """This project's own notes on papers and code, without the hints that only its Compose agents can follow."""
     folder = Path(__file__).resolve().parents[2] / "corpus"
-    kept = ("id", "kind", "title", "year", "arxiv", "url", "summary", "findings", "applies")
+    fields = ("id", "kind", "title", "year", "arxiv", "url", "summary", "findings", "applies")
     found = []
     for file in sorted(folder.glob("*.yaml")):
         for note in yaml.safe_load(file.read_text(encoding="utf-8"))["notes"]:
-            found.append({key: note[key] for key in kept if key in note})
+            found.append({key: note[key] for key in fields if key in note})
     if not found:
         stop(f"there are no notes in {folder}")
     return found
@@ -188,11 +188,11 @@ def _score(options, labelled: Path, evaluation: dict, names: list[str]) -> float
 
 
 def _hand_over(state: Path, names: list[str]) -> None:
-    """Leave the files of `names` in what a script's training has left. Raises BadSubmission where it has failed."""
+    """Remove all files but `names` from the state of a script's training. Raises BadSubmission if the training failed."""
     failure = state / "failure.json"
     if failure.is_file() and not failure.is_symlink() and failure.stat().st_size < 65_536:
-        told = json.loads(failure.read_text(encoding="utf-8"))
-        raise BadSubmission(f"{told['reason']}: {told['message']}")
+        record = json.loads(failure.read_text(encoding="utf-8"))
+        raise BadSubmission(f"{record['reason']}: {record['message']}")
     for one in state.iterdir():
         if one.is_symlink() or one.name not in names:
             shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
@@ -215,17 +215,17 @@ def _figure(work: Path, labelled: Path) -> float:
 
 
 def _design(verb: str, work: Path, *arguments: object) -> subprocess.CompletedProcess:
-    # Nothing of this process's environment but what Python needs: the candidate runs in this child.
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "CUDA_VISIBLE_DEVICES") if name in os.environ}
+    # Only what Python needs of this process's environment: the candidate runs in this child.
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "CUDA_VISIBLE_DEVICES") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "aira_design", verb, "--settings", str(work / "settings.json"), *map(str, arguments)],
         capture_output=True, text=True, errors="replace",
-        env={**kept, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"},
+        env={**inherited, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
 
 def _must_host(done: subprocess.CompletedProcess) -> dict:
-    """Return what the host has found. Raises BadSubmission where that is a failure, RuntimeError where it failed itself."""
+    """Return the host's result. Raises BadSubmission if that is a failure, RuntimeError if the host itself failed."""
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     found = json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What all task scripts share: their flags, the profile, and how they end."""
+"""Shared by all task scripts: their flags, the profile, and exit statuses."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ SUBMISSION = "submission.csv"
 
 
 class BadSubmission(Exception):
-    """Thrown when a submission cannot be scored; the message is one sentence for its author. evaluate.py exits 2."""
+    """Raised when a submission cannot be scored; the message is one sentence for its author. evaluate.py exits 2."""
 
 
 def preparation_flags(description: str) -> argparse.Namespace:
@@ -46,7 +46,7 @@ def load_metadata(task: Path) -> dict:
 
 
 def load_settings(task: Path, profile: str) -> dict:
-    """Return the settings of the profile's final rung; exit 1 when there is no such profile."""
+    """Return the settings of the profile's final rung; exit 1 if there is none of that name."""
     profiles = load_metadata(task)["profiles"]
     if profile not in profiles:
         stop(f"unknown profile {profile!r}; there are {', '.join(profiles)}")

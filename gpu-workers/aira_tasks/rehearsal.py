@@ -1,6 +1,6 @@
-"""Submissions whose score is known in advance, and hidden rows made of training rows: what checking a task needs.
+"""Submissions whose score is known in advance, and hidden rows made of training rows, for the check of a task.
 
-Trusted code of the laboratory. It reads folders that a task's own scripts wrote, never a candidate's.
+Trusted code. It reads folders that a task's own scripts wrote, never a candidate's.
 """
 
 import json
@@ -16,7 +16,7 @@ from .answers import are_numbers
 from .tables import NoTable, Table, read_table
 
 Draw = Callable[[int], Sequence[int]]
-"""An order of so many rows."""
+"""An order of N rows."""
 
 Header = Optional[Sequence[str]]
 
@@ -31,7 +31,7 @@ def scoring_columns(value: Any) -> list[str]:
 
 
 def submissions(labelled: Path, columns: Sequence[str], header: Header, out: Path) -> dict[str, Any]:
-    """Write the answers themselves as `variants` does with a given submission, and return the same. Raises NoTable."""
+    """Write the answers as a submission, then its variants; return what `variants` returns. Raises NoTable."""
     table = read_table(labelled)
     missing = [name for name in columns if name not in table.names]
     if missing:
@@ -43,16 +43,16 @@ def submissions(labelled: Path, columns: Sequence[str], header: Header, out: Pat
 
 
 def variants(gold: Path, header: Header, out: Path) -> dict[str, Any]:
-    """Write gold.csv, which is the submission `gold`, and what must score worse than it or be refused.
+    """Write gold.csv, the submission `gold`, and variants that must score worse than it or be refused.
 
-    Columns get the names of `header`, those that an agent is told, where there are as many. Returns the names that they
-    had, the number of rows, and whether all are numbers. permuted-part.csv has a fifth of the rows exchanged among each other, permuted.csv all; nan.csv says NaN everywhere,
-    short.csv lacks the last row. Raises NoTable.
+    Columns get the names of `header`, which the description shows, if their number is equal. Returns the original names,
+    the number of rows, and whether all cells are numbers. permuted-part.csv has a fifth of the rows permuted, permuted.csv all;
+    nan.csv has NaN everywhere, short.csv lacks the last row. Raises NoTable.
     """
     try:
         had, *rows = csvtext.rows(gold.read_bytes())
     except csvtext.OddCsv as error:
-        raise NoTable(f"{gold} is no csv: {error}") from error
+        raise NoTable(f"{gold} is not a csv: {error}") from error
     if len(rows) < 2:
         raise NoTable(f"{gold} has {len(rows)} rows, too few to permute any")
     rng = np.random.default_rng(_SEED)
@@ -72,33 +72,33 @@ def variants(gold: Path, header: Header, out: Path) -> dict[str, Any]:
 
 
 def hold_out(
-    agent: Path, columns: Sequence[str], share: float, draw: Draw, labels: str | None, out: Path
+    agent: Path, columns: Sequence[str], share: float, draw: Draw, labels: Optional[str], out: Path
 ) -> dict[str, Any]:
     """Write out/data/{train,test} as an agent sees them and out/labelled/test_with_labels, all from training rows.
 
-    So a task's own evaluate.py gives a validation figure, and the hidden rows are not looked at. The first rows of the
-    order that `draw` gives are hidden; both parts stand in that order. `labels` is the name of the file with the answers.
-    Raises NoTable when train or test are no tables or the scoring columns are not in train.
+    So a task's own evaluate.py yields a validation score without reading the hidden rows. The first rows of the order that
+    `draw` returns are hidden; both parts are in that order. `labels` is the name of the file with the answers.
+    Raises NoTable if train or test are not tables, or the scoring columns are not in train.
     """
     train, test = read_table(agent / "train"), read_table(agent / "test")
     for name in columns:
         if train.names.count(name) != 1:
             many = "no column" if name not in train.names else "more than one column"
             raise NoTable(f"the training split has {many} {name}, so no validation rows can be held out of it")
-    held = max(1, round(share * train.rows))
-    if held >= train.rows:
+    count = max(1, round(share * train.rows))
+    if count >= train.rows:
         raise NoTable(f"the training split has {train.rows} rows, too few to hold any out")
     order = draw(train.rows)
-    train.take(order[held:]).save(out / "data" / "train")
-    rows: Table = train.take(order[:held])
+    train.take(order[count:]).save(out / "data" / "train")
+    rows: Table = train.take(order[:count])
     asked = rows.without([name for name in rows.names if name not in test.names])
     asked.called(test.file).save(out / "data" / "test")
     rows.called(labels).save(out / "labelled" / "test_with_labels")
-    return {"train": train.rows - held, "validation": held}
+    return {"train": train.rows - count, "validation": count}
 
 
 def visible_answers(agent: Path, labelled: Path, columns: Sequence[str]) -> list[str]:
-    """What of the answers an agent could see in its folder: sentences, none when all is well."""
+    """Answers that an agent could see in its folder, one sentence each; empty if there are none."""
     found = []
     for path in sorted(agent.rglob("*")):
         name = path.relative_to(agent).as_posix()
@@ -123,12 +123,12 @@ def visible_answers(agent: Path, labelled: Path, columns: Sequence[str]) -> list
             continue
         for other in test.names:
             if test.rows == answers.rows and [_cell(value) for value in test.column(other)] == hidden:
-                found.append(f"the column {other} of the agent's test split holds the answers of {name}")
+                found.append(f"the column {other} of the agent's test split contains the answers of {name}")
     return found
 
 
 def _derangement(rng: np.random.Generator, rows: np.ndarray) -> list[int]:
-    """The rows in an order in which none stays where it was."""
+    """A random order of the rows in which none keeps its place."""
     order = rng.permutation(len(rows))
     turned = np.empty(len(rows), dtype=np.int64)
     turned[order] = rows[np.roll(order, 1)]
@@ -140,7 +140,7 @@ def _cell(value: Any) -> str:
 
 
 def _nan(cell: str) -> str:
-    """NaN in the form of `cell`: for a JSON list, a list of as many."""
+    """NaN in the form of `cell`: for a JSON list, a list of equal length."""
     try:
         value = json.loads(cell) if cell.startswith("[") else None
     except ValueError:

@@ -1,12 +1,12 @@
-"""A program's submission, from the file that it left to the bytes that evaluate.py reads.
+"""A program's submission, from its file to the bytes that evaluate.py reads.
 
-Role: one reading of it, for the check and for the evaluator. Non-role: its score (evaluate.py decides). Invariants:
+Role: reads it once, for the check and for the evaluator. Non-role: its score (evaluate.py decides). Invariants:
 
-1. The check and evaluate.py read the same bytes: what is handed on is written anew from the cells that were read, in the
-   one form that libraries read alike (csvtext.py).
-2. A header that libraries may read differently is refused: names that occur twice, or differ in case or spaces alone.
-3. No missing or non-finite answer passes where the answers are numbers: some evaluators leave such rows out, which
-   rewards leaving out the hard ones.
+1. The check and evaluate.py read the same bytes: the cells are written again in the one form that libraries read alike
+   (csvtext.py).
+2. A header that libraries may read differently is refused: names that occur twice, or differ only in case or spaces.
+3. No missing or non-finite answer passes where the answers are numbers: some evaluators skip such rows, which
+   rewards skipping the hard ones.
 """
 
 import os
@@ -25,7 +25,7 @@ MOST_SUBMISSION_BYTES = 256 * 2**20
 
 
 def plain_file(file: Path) -> bytes:
-    """The bytes of what a program left. Raises ProgramFailed unless it is a plain file of a size that is read."""
+    """The bytes of a program's output file. Raises ProgramFailed unless it is a plain file within the size limit."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -35,7 +35,7 @@ def plain_file(file: Path) -> bytes:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(descriptor)
-        raise ProgramFailed("tampered", f"{SUBMISSION} is not a plain file of one name")
+        raise ProgramFailed("tampered", f"{SUBMISSION} is not a plain file with one link")
     with os.fdopen(descriptor, "rb") as stream:
         content = stream.read(MOST_SUBMISSION_BYTES + 1)
     if len(content) > MOST_SUBMISSION_BYTES:
@@ -51,14 +51,14 @@ def rewritten(content: bytes) -> bytes:
         _require_plain_header(header)
         return "".join([csvtext.line(header), *map(csvtext.line, table)]).encode("utf-8")
     except csvtext.OddCsv as error:
-        raise ProgramFailed("invalid", f"{SUBMISSION} is no csv that every reader reads alike: {error}") from error
+        raise ProgramFailed("invalid", f"{SUBMISSION} is not a csv that all libraries read alike: {error}") from error
 
 
 def require_numbers(content: bytes, columns: Sequence[str], answers: Table) -> None:
-    """Raise ProgramFailed `nan` for a cell of `rewritten` bytes that is no finite number where the answers are numbers.
+    """Raise ProgramFailed `nan` for a cell of `rewritten` bytes that is not a finite number where the answers are numbers.
 
-    A column of the submission is checked if it has the name of such a scoring column, or its place where the header has
-    other names and as many. Where it cannot be told which column evaluate.py reads, none may hold a missing number.
+    A column is checked if it has the name of such a scoring column, or its position if the header has different names and the
+    same number of columns. If the column that evaluate.py reads is unknown, no column may contain a missing number.
     """
     numeric = [name for name in columns if name in answers.names and are_numbers(answers.column(name))]
     if not numeric:

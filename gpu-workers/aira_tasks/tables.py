@@ -1,13 +1,13 @@
 """Splits of AIRS-Bench tasks as tables, in the formats that tasks use: csv, npz, and Hugging Face dataset folders.
 
-A split is a folder that holds exactly one table: one `*.csv` with a header, one `*.npz` whose arrays have equally many
-rows, or what `datasets` saved (which needs that package).
+A split is a folder with exactly one table: one `*.csv` with a header, one `*.npz` whose arrays have equally many
+rows, or a dataset saved by `datasets` (which needs that package).
 """
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,13 +16,13 @@ from . import csvtext
 
 
 class NoTable(Exception):
-    """Thrown when a folder is no split of a known format; the message says why in one sentence."""
+    """Raised when a folder is not a split of a known format; the message says why in one sentence."""
 
 
 class Table(Protocol):
     names: list[str]
     rows: int
-    file: str | None
+    file: Optional[str]
     """Name of the one file within its folder; None where the folder is the table."""
 
     def column(self, name: str) -> list[Any]:
@@ -34,15 +34,15 @@ class Table(Protocol):
     def without(self, names: Sequence[str]) -> "Table":
         """All but these columns."""
 
-    def called(self, file: str | None) -> "Table":
-        """The same, in a file of this name where the format is that of the name."""
+    def called(self, file: Optional[str]) -> "Table":
+        """The same table in a file of this name, if the name has the table's format."""
 
     def save(self, folder: Path) -> None:
-        """Write in the format that it was read from."""
+        """Write in the format that the table was read from."""
 
 
 def replace_table(folder: Path, table: Table) -> None:
-    """Write `table` where the table of `folder` was; what else lies there stays."""
+    """Replace the table of `folder` by `table`; other files stay."""
     fresh = folder.with_name(f"{folder.name}.fresh")
     table.save(fresh)
     if table.file is None:
@@ -61,7 +61,7 @@ def read_table(folder: Path) -> Table:
         return _Arrow.read(folder)
     found = sorted([*folder.glob("*.csv"), *folder.glob("*.npz")])
     if len(found) != 1:
-        raise NoTable(f"{folder.name} holds {len(found)} tables; one csv, one npz or one saved dataset is expected")
+        raise NoTable(f"{folder.name} has {len(found)} tables; one csv, one npz or one saved dataset is expected")
     return _Csv.read(found[0]) if found[0].suffix == ".csv" else _Npz.read(found[0])
 
 
@@ -74,7 +74,7 @@ class _Csv:
         try:
             names, *lines = csvtext.rows(file.read_bytes())
         except csvtext.OddCsv as error:
-            raise NoTable(f"{file} is no csv with a header and rows of its width: {error}") from error
+            raise NoTable(f"{file} is not a csv with a header and rows of its width: {error}") from error
         return _Csv(file.name, names, lines)
 
     def column(self, name: str) -> list[Any]:
@@ -85,10 +85,10 @@ class _Csv:
         return _Csv(self.file, self.names, [self._lines[row] for row in rows])
 
     def without(self, names: Sequence[str]) -> "_Csv":
-        kept = [place for place, name in enumerate(self.names) if name not in names]
-        return _Csv(self.file, [self.names[i] for i in kept], [[line[i] for i in kept] for line in self._lines])
+        places = [place for place, name in enumerate(self.names) if name not in names]
+        return _Csv(self.file, [self.names[i] for i in places], [[line[i] for i in places] for line in self._lines])
 
-    def called(self, file: str | None) -> "_Csv":
+    def called(self, file: Optional[str]) -> "_Csv":
         return _Csv(file, self.names, self._lines) if file and file.endswith(".csv") else self
 
     def save(self, folder: Path) -> None:
@@ -123,7 +123,7 @@ class _Npz:
     def without(self, names: Sequence[str]) -> "_Npz":
         return _Npz(self.file, {name: array for name, array in self._arrays.items() if name not in names})
 
-    def called(self, file: str | None) -> "_Npz":
+    def called(self, file: Optional[str]) -> "_Npz":
         return _Npz(file, self._arrays) if file and file.endswith(".npz") else self
 
     def save(self, folder: Path) -> None:
@@ -156,7 +156,7 @@ class _Arrow:
     def without(self, names: Sequence[str]) -> "_Arrow":
         return _Arrow(self._dataset.remove_columns([name for name in names if name in self.names]))
 
-    def called(self, file: str | None) -> "_Arrow":
+    def called(self, file: Optional[str]) -> "_Arrow":
         return self
 
     def save(self, folder: Path) -> None:

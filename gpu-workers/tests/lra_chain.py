@@ -40,7 +40,7 @@ def prepared(tmp_path_factory):
 
 
 def with_program(work, serve):
-    """Give `work` a channel to `serve`, which runs beside it and gets the other end; return what `work` returns."""
+    """Connect `work` to `serve`, which runs in parallel, by a channel; return the result of `work`."""
     ours, theirs = socket.socketpair()
     other = threading.Thread(target=lambda: serve(Channel(theirs, None)) or theirs.close())
     other.start()
@@ -62,13 +62,17 @@ def run(tmp_path, prepared, source, parsed=None, extra=None):
     (candidate / "model.py").write_text(source)
     for name, text in (extra or {}).items():
         (candidate / name).write_text(text)
-    told = out / "manifest.json"
+    manifest_file = out / "manifest.json"
 
     def serve(channel):
         mixers.serve(candidate, channel, torch.device("cpu"))
 
-    with_program(lambda channel: loops.train(parsed, 1, out / "train", told, candidate, channel, state, "cpu"), serve)
-    with_program(lambda channel: loops.predict(parsed, out / "validation", told, state, channel, answers, "cpu"), serve)
+    with_program(
+        lambda channel: loops.train(parsed, 1, out / "train", manifest_file, candidate, channel, state, "cpu"), serve
+    )
+    with_program(
+        lambda channel: loops.predict(parsed, out / "validation", manifest_file, state, channel, answers, "cpu"), serve
+    )
     predictions = read_predictions(answers / "predictions.f32", manifest["splits"]["validation"])
     return host.score(parsed, manifest, out / "hidden", "validation", predictions, state)
 

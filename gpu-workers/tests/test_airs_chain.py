@@ -42,7 +42,7 @@ def prepared(tmp_path_factory):
         for row in range(137):
             writer.writerow([json.dumps([round(10 * row + math.sin(week / 9), 3) for week in range(52)])])
     manifest = chain.prepare(SETTINGS, 3, raw, root / "made", SECRET)
-    # Kept under another name than the one it was made under, as the host keeps it, and used when the raw data have moved.
+    # Renamed after it was made, as the host does, and used after the raw data have moved.
     (root / "made").rename(root / "out")
     raw.rename(root / "moved")
     return root / "out", manifest
@@ -63,10 +63,10 @@ def run(tmp_path, prepared, program, split="validation"):
 def test_validation_rows_are_training_rows_that_the_program_does_not_see(prepared):
     out, manifest = prepared
     assert manifest["held_out"] == {"train": 110, "validation": 27}
-    whole, kept = read_table(out / "test" / "train"), read_table(out / "validation" / "train")
+    whole, visible = read_table(out / "test" / "train"), read_table(out / "validation" / "train")
     hidden = read_table(out / "hidden" / "validation" / "test_with_labels")
-    assert kept.rows == 110 and hidden.rows == 27
-    assert sorted(kept.column("target") + hidden.column("target")) == sorted(whole.column("target"))
+    assert visible.rows == 110 and hidden.rows == 27
+    assert sorted(visible.column("target") + hidden.column("target")) == sorted(whole.column("target"))
     shown = read_table(out / "validation" / "test")
     assert shown.names == ["target"] and shown.column("target") == hidden.column("target")
     assert not list(out.glob("test/*label*")) and not list(out.glob("validation/*label*"))
@@ -113,20 +113,22 @@ def test_scripts_see_the_named_data_set_alone(tmp_path):
     """A task that lists what it was given: `datasets` is all of it, and nothing is an empty folder, at both steps."""
     task = tmp_path / "task"
     shutil.copytree(TASK, task)
-    told = 'import sys; from pathlib import Path; at = Path(sys.argv[sys.argv.index("--global-shared-data-dir") + 1])\n'
-    told += f'open({str(tmp_path / "seen")!r}, "a").write(str(sorted(p.name for p in at.glob("*/*"))))\n'
+    prologue = (
+        'import sys; from pathlib import Path; at = Path(sys.argv[sys.argv.index("--global-shared-data-dir") + 1])\n'
+    )
+    prologue += f'open({str(tmp_path / "seen")!r}, "a").write(str(sorted(p.name for p in at.glob("*/*"))))\n'
     for script in ("prepare.py", "evaluate_prepare.py"):
-        (task / script).write_text(told + _MAKES_ROWS)
+        (task / script).write_text(prologue + _MAKES_ROWS)
     (task / "evaluate.py").write_text("print('--- EVALUATION RESULT ---\\n{\"MAE\": 1.5}')")
     for name in ("one/a", "two/b"):
         (tmp_path / "data" / name).mkdir(parents=True)
     settings = {**SETTINGS, "task": str(task), "columns": "y"}
     (tmp_path / "answers.csv").write_text("y\n1\n2\n")
     for number, (raw, datasets) in enumerate([(tmp_path / "data", ["one/a"]), (tmp_path / "data", []), (None, [])]):
-        made, kept = tmp_path / f"making-{number}", tmp_path / f"kept-{number}"
+        made, stored = tmp_path / f"making-{number}", tmp_path / f"stored-{number}"
         chain.prepare(settings, 1, raw, made, datasets=datasets)
-        made.rename(kept)
-        chain.score(settings, kept / "hidden", tmp_path / "answers.csv", "test", raw, datasets)
+        made.rename(stored)
+        chain.score(settings, stored / "hidden", tmp_path / "answers.csv", "test", raw, datasets)
     # prepare.py, and evaluate_prepare.py twice: for the order of rows, and for the score.
     assert (tmp_path / "seen").read_text() == "['a']" * 3 + "['a', 'b']" * 3 + "[]" * 3
 
@@ -157,15 +159,15 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
     for split, names in (("train", ("x", "y")), ("test", ("x",))):
         (agent / split).mkdir(parents=True)
         columns = {"x": np.arange(20), "y": np.arange(20) % 3}
-        kept = {name: columns[name] for name in names}
+        visible = {name: columns[name] for name in names}
         if kind == "npz":
-            np.savez(agent / split / "rows.npz", **kept)
+            np.savez(agent / split / "rows.npz", **visible)
         else:
             with (agent / split / "rows.csv").open("w", newline="") as stream:
-                csv.writer(stream).writerows([list(kept), *zip(*kept.values())])
+                csv.writer(stream).writerows([list(visible), *zip(*visible.values())])
     backwards = lambda rows: list(range(rows))[::-1]
-    assert hold_out(agent, ["y"], 0.25, backwards, None, tmp_path / "held") == {"train": 15, "validation": 5}
-    assert read_table(tmp_path / "held" / "data" / "test").names == ["x"]
+    assert hold_out(agent, ["y"], 0.25, backwards, None, tmp_path / "held-out") == {"train": 15, "validation": 5}
+    assert read_table(tmp_path / "held-out" / "data" / "test").names == ["x"]
     labelled, made = tmp_path / "labelled", tmp_path / "made"
     shutil.copytree(agent / "train", labelled / "test_with_labels")
     assert submissions(labelled / "test_with_labels", ["y"], None, made) == {
@@ -181,6 +183,6 @@ def test_tables_of_every_format_are_split_and_permuted_alike(tmp_path, kind):
     assert visible_answers(agent, labelled, ["y"]) == []
     shutil.copytree(agent / "train", agent / "test", dirs_exist_ok=True)
     assert visible_answers(agent, labelled, ["y"]) == ["the column y is in the agent's test split",
-                                                       "the column y of the agent's test split holds the answers of y"]  # fmt: skip
+                                                       "the column y of the agent's test split contains the answers of y"]  # fmt: skip
     with pytest.raises(NoTable, match="no column z"):
         submissions(labelled / "test_with_labels", ["z"], None, tmp_path / "none")

@@ -43,7 +43,7 @@ def test_lines_and_fields_are_those_of_the_libraries(content, rows):
 
 
 @pytest.mark.parametrize(
-    "content,told",
+    "content,problem",
     [
         (b"", "no header"),
         (b"\n\n", "no header"),
@@ -53,12 +53,12 @@ def test_lines_and_fields_are_those_of_the_libraries(content, rows):
         (b"a\n\xff\n", "not UTF-8"),
     ],
 )
-def test_what_libraries_read_differently_is_refused(tmp_path, content, told):
-    with pytest.raises(csvtext.OddCsv, match=told):
+def test_what_libraries_read_differently_is_refused(tmp_path, content, problem):
+    with pytest.raises(csvtext.OddCsv, match=problem):
         list(csvtext.rows(content))
-    with pytest.raises(NoTable, match=told):
+    with pytest.raises(NoTable, match=problem):
         table(tmp_path, content)
-    with pytest.raises(ProgramFailed, match=told) as caught:
+    with pytest.raises(ProgramFailed, match=problem) as caught:
         rewritten(content)
     assert caught.value.reason == "invalid"
 

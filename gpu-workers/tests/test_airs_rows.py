@@ -117,7 +117,7 @@ def test_answers_that_do_not_belong_to_the_rows_are_refused(tmp_path, raw):
 def test_a_baseline_that_is_not_valid_is_refused_while_preparing(tmp_path, raw):
     constants = {"HEADER": ["answer"], "ANSWERS": ["label"], "SPREAD": 0}
     prepared(raw, tmp_path / "good", default=constants)
-    with pytest.raises(chain.Refused, match=r"write baseline/solution\.py .* no valid submission here: .*'answer'"):
+    with pytest.raises(chain.Refused, match=r"write baseline/solution\.py .* not a valid submission here: .*'answer'"):
         prepared(raw, tmp_path / "bad", default={**constants, "HEADER": ["said"]})
 
 

@@ -97,7 +97,7 @@ def test_expectation_is_in_units_of_the_score():
 
 
 def test_pending_points_are_not_suggested_again_and_leave_the_expectation():
-    # All scores differ by chance alone, so that uncertainty decides, and the same place would be chosen for ever.
+    # All scores differ by chance alone, so that uncertainty decides, and the same place would be chosen every time.
     noise = [float(each) for each in np.random.default_rng(3).normal(0.5, 0.1, 12)]
     asked = question(scores=noise)
     first = suggest(asked)

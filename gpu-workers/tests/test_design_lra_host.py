@@ -60,8 +60,8 @@ def test_a_state_holds_values_of_parameters_and_no_word_of_the_candidate(tmp_pat
     metrics = run(tmp_path, prepared, source + "\nopen('carried.bin', 'w').close()\n")
     state = tmp_path / "state"
     assert sorted(file.name for file in state.iterdir()) == ["state.f32", "state.json"]
-    told = read_json(state / "state.json")
-    assert set(told) == {"seed", "tensors"} and "carried" not in json.dumps(told)
+    record = read_json(state / "state.json")
+    assert set(record) == {"seed", "tensors"} and "carried" not in json.dumps(record)
     assert metrics["parameters"] * 4 == (state / "state.f32").stat().st_size
     os.remove("carried.bin")
 

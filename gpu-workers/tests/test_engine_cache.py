@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
 
 
 def test_set_up_and_workers_open_the_engine_by_way_of_the_check(tmp_path):
-    """What lies in the cache in place of the engine is told, and not loaded; nothing compiles it anew here."""
+    """A foreign file in the cache is reported and not loaded; this test compiles nothing."""
     found = subprocess.run(
         [sys.executable, "-c", FOREIGN.format(cache=str(tmp_path))],
         env={"PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1", "PATH": "", "XDG_CACHE_HOME": str(tmp_path)},

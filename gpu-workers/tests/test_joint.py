@@ -1,4 +1,4 @@
-"""The joint proxy: its score is what it claims, repeatable, and independent of companions."""
+"""The joint proxy: its score is what it claims, repeatable, and independent of its batch."""
 
 import dataclasses
 
@@ -42,8 +42,8 @@ def plain_training(settings, architecture, seed):
             hidden = model.trunk(inputs + offset, make_frame(inputs.shape[1], settings.model, CPU))
             if name == "compression":
                 hidden = model.decoder(hidden.view(each, 32, -1)[:, -1])
-            kept = asked != IGNORE
-            logits, labels = model.logits(hidden)[kept], asked[kept] + offset
+            scored = asked != IGNORE
+            logits, labels = model.logits(hidden)[scored], asked[scored] + offset
             step_losses.append(F.cross_entropy(logits, labels))
             losses[index] += step_losses[-1].item() / settings.steps
             hits[index] += (logits.argmax(1) == labels).float().mean().item() / settings.steps

@@ -26,8 +26,8 @@ def run(screen, confirm=None, full=EXACT, keep=0.2, finalists=2, same=False, con
 
 def test_a_true_screening_loses_nothing_and_one_that_says_nothing_does():
     true = TRUTH[:, None]
-    mean, between, kept, five, cost = run(true)
-    assert (mean, kept) == (0, 1) and list(between) == [0, 0] and five == pytest.approx(4 / 5)
+    mean, between, best, five, cost = run(true)
+    assert (mean, best) == (0, 1) and list(between) == [0, 0] and five == pytest.approx(4 / 5)
     assert cost == pytest.approx((20 * 100 + 4 * 1000) / (20 * 1000))
     assert run(true, true)[0] == 0
     assert run(true, true)[4] == pytest.approx((20 * 100 + 4 * 200 + 2 * 1000) / (20 * 1000))
@@ -41,7 +41,7 @@ def test_nobody_is_judged_by_the_training_that_chose_it():
     rng = np.random.default_rng(3)
     equals = np.full((40, 1), 0.5)
     luck = 0.5 + 0.1 * rng.standard_normal((40, 8))
-    # All are equal and only lucky: whoever is kept, nothing is lost.
+    # All are equal and scores are chance: any promotion loses nothing.
     assert abs(run(equals + 0.01 * rng.standard_normal((40, 1)), full=luck)[0]) < 0.03
     # A screening that knows more than noisy trainings is better than they are.
     assert run(TRUTH[:, None], full=TRUTH[:, None] + rng.standard_normal((40, 8)))[0] < -0.02

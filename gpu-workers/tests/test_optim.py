@@ -72,9 +72,9 @@ def test_clipping_bounds_the_common_norm_and_leaves_small_gradients_alone(model)
     flat.clip_gradients(1.0)
     assert torch.allclose(flat.gradients, direction, atol=1e-5)
     flat.gradients.mul_(0.1)
-    kept = flat.gradients.clone()
+    before = flat.gradients.clone()
     flat.clip_gradients(1.0)
-    assert torch.equal(flat.gradients, kept)
+    assert torch.equal(flat.gradients, before)
 
 
 def test_adam_on_the_flat_rest_equals_adam_on_the_parameters(nano):

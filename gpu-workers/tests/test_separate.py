@@ -92,7 +92,7 @@ def test_bit_identical_whatever_was_trained_before(tiny_separate):
 def test_stops_early_once_every_task_is_solved(tiny_separate):
     result = run({**tiny_separate, "stop_at": 1e-9, "epochs": 30})
     full = run({**tiny_separate, "epochs": 30})
-    # A task without one right answer goes on; the solved ones have stopped and cost nothing more.
+    # A task without one right answer continues; the solved ones have stopped and cost nothing more.
     assert result.flops < full.flops
 
 

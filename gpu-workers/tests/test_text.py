@@ -15,7 +15,7 @@ def documents(seed, count):
 
 
 def naive(texts, vocabulary):
-    """The same merges by counting everything anew each time."""
+    """The same merges, counting everything again each time."""
     words = Counter(word for one in texts for word in _WORD.findall(one))
     ids = {word: [value + 1 for value in word] for word in words}
     merges = []

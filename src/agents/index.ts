@@ -1,3 +1,27 @@
+/**
+ * Agents: from a view of the search to the next candidate.
+ *
+ * Role: scaffolds (pure functions of a view and a random stream), models that propose, operators (prompts and the parsing of
+ * answers), reading, and the graph of one attempt. Non-role: sending requests to providers (llm), storing attempts (memory).
+ *
+ * One attempt is `recall, analyze, retrieve, propose (read, propose), check (repair, check), submit` (`graph/steps.ts`), the
+ * same steps for local and language models. With a language model LangGraph checkpoints every step in `thoughts.db`, which may
+ * be deleted; local attempts run without it (0.1 ms instead of 13 ms).
+ *
+ * - A decision depends on (seed, agent, attempt), the view and recorded answers alone (I5). A scaffold folds its state from
+ *   the view.
+ * - An unusable answer is requested once more with the reason; then the attempt is stored as rejected. A refusal is not
+ *   repeated.
+ * - A local model draws up to eight times for a candidate that is not a duplicate. An agent has four attempts per evaluation
+ *   and twenty more.
+ * - A system prompt never changes within an agent and operator, so that providers cache it. Text of others is quoted in a
+ *   `<data>` block that it cannot close.
+ * - Presets `aira-*` and `aide-greedy` use the published settings; the policies differ from theirs in this: one candidate at a
+ *   time, never a generation; repairs count as one visit of the idea that they repair; pending attempts count as visits with
+ *   the parent's score (virtual loss); no limits in seconds, since the speed of a machine would decide (I5).
+ * - A bandit passes over a model that is unavailable, and records that, so that a replay does the same.
+ */
+
 export { openThoughts } from './graph/graph.ts';
 export type { PythonOptions } from './models/bayesHelper.ts';
 export { forecast } from './models/forecast.ts';

@@ -1,3 +1,16 @@
+/**
+ * Bus: everything that speaks NATS.
+ *
+ * Role: the embedded server and its credentials, one connection per role, subjects and their schemas (`subjects.ts`), request
+ * and reply, the work queue, results, events, heartbeats. Non-role: what a message means, what is stored.
+ *
+ * - Streams are `WORK` (one durable consumer per device class), `RESULTS` and `EVENTS`. Only the archive creates them; a
+ *   worker asks it to restore `RESULTS` when that is missing.
+ * - Only features of nats-server 2.9 are used. Stream settings are read back and compared.
+ * - Progress is never read off a stream: streams can be deleted, and the archive publishes again (I1).
+ * - A role may publish and hear only what its allow-list names (I12); `docs/nats.md` has the table.
+ */
+
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
 export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
 export { agentSecret, type BusUser, labAccess, labUsers, sealingKey } from './credentials.ts';

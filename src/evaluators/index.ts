@@ -1,3 +1,21 @@
+/**
+ * Evaluators: from a job to its scores.
+ *
+ * Role: trainers of stacks (`stacks`), of programs (`programs`) and of tabular benchmarks (`tabular`), one interface for all
+ * (`evaluator.ts`), the content guard, the worker's own task directories, `aira doctor`. Non-role: which jobs there are,
+ * promotion.
+ *
+ * - One single-threaded trainer process per CPU core, or one per GPU, speaking JSON lines (`protocol.ts`).
+ * - The evaluator version is `<engine>-<hash of the sources that decide a score>`; a worker takes jobs of its own version
+ *   only. Engines therefore never meet in one search (I2). `docs/tasks.md` describes them. The vector width that torch chooses
+ *   is not part of the version: machines of different kinds may differ in the last bits.
+ * - A training depends on (architecture, seed, settings) alone (I6), and on the files that the job names: they are compared
+ *   before and after (I10). A job whose files differ ends as `data`.
+ * - A program is trained and asked for predictions in a fresh sandbox each; a trusted process computes the score (I3).
+ *   `trial.ts` takes one program from files to scores, `preparation.ts` prepares data once per hash of all that decides them,
+ *   `verdicts.ts` maps endings to reason codes, `hosted.ts` runs the trusted process next to a sandbox.
+ */
+
 export { type Check, examineMachine } from './doctor.ts';
 export {
   batchKey,

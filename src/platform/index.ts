@@ -1,3 +1,13 @@
+/**
+ * Platform: what the machine provides and tests replace.
+ *
+ * Role: clock, timers, log, failpoints, child processes, processes and devices, the toolchain, text files, YAML, secrets, and
+ * the one function that makes foreign text printable. Non-role: anything that knows a search, a task or a message.
+ *
+ * - A child process gets an allow-list of environment variables (I7).
+ * - Code that decides reads time from `Clock` and waits by `Timers`, never by itself (I5).
+ */
+
 export {
   allOnPath,
   childEnvironment,

@@ -1,3 +1,17 @@
+/**
+ * Report: what people read of a search, a study and a trace.
+ *
+ * Role: collects figures from the archive and renders them as HTML, text, Markdown and TSV. Non-role: plans, trainings, new
+ * statistics.
+ *
+ * - Nothing of agents or files is trusted as markup: `markup.ts` escapes everything that it did not make itself.
+ * - Figures are the task's metric; a sentence that compares rests on the final rung (I11).
+ * - Test figures come in separately, because reading them is recorded (I4).
+ * - A trace shows per attempt what the view knew, operator and parents with the reason, what was read, the hypothesis, the
+ *   change as text and as difference, predicted and measured score, and the lesson, all from the archive.
+ * - Trees are drawn like the log of a version control system: the child with most descendants stays in its parent's row.
+ */
+
 export { collectReport } from './collect.ts';
 export type {
   ReportAgent,

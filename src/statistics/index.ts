@@ -1,3 +1,14 @@
+/**
+ * Statistics: pure functions; resampling draws from labelled streams, so equal input gives equal figures.
+ *
+ * Role: paired comparisons, intervals, permutation tests, power, rank correlation, acceptance of programs. Non-role: files,
+ * searches.
+ *
+ * - A program is accepted when it beats the best so far on the final rung by more than two standard errors of the paired
+ *   difference, with noise pooled over all that was trained there and Student's t; then it and the baseline are trained on a
+ *   fresh seed, and fresh seed and hidden split have to agree (`acceptance.ts`). Anything less is "not distinguishable".
+ */
+
 export { acceptance, freshSeeds, recordBreakers, type Trial, twoSigma } from './acceptance.ts';
 export { elo, type Rating } from './elo.ts';
 export {

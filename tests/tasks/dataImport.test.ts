@@ -160,9 +160,14 @@ describe('looking into data', () => {
       { 'a.jsonl': Buffer.from('{"text":"\xfc"}\n', 'latin1') },
       /line 1 is not UTF-8 at byte 10/,
     ],
-    ['half a surrogate pair', 'dclm', { 'a.jsonl': '{"text":"\\ud800"}\n' }, /line 1 holds half of a surrogate pair/],
-    ['no text at all', 'dclm', { 'a.txt': '' }, /source holds no document/],
-    ['a broken parquet file', 'dclm', { 'a.parquet': 'PAR1 and no end' }, /a\.parquet is no complete parquet file/],
+    [
+      'half a surrogate pair',
+      'dclm',
+      { 'a.jsonl': '{"text":"\\ud800"}\n' },
+      /line 1 contains half of a surrogate pair/,
+    ],
+    ['no text at all', 'dclm', { 'a.txt': '' }, /source contains no document/],
+    ['a broken parquet file', 'dclm', { 'a.parquet': 'PAR1 and no end' }, /a\.parquet is not a complete parquet file/],
     [
       'a file without rows',
       'listops',
@@ -179,7 +184,7 @@ describe('looking into data', () => {
       'a symbol of no operator',
       'listops',
       { ...listops, 'basic_train.tsv': `Source\tTarget\n[ADD 1 2 ]\t3\n` },
-      /basic_train\.tsv line 2 holds '\[ADD', which is no symbol/,
+      /basic_train\.tsv line 2 contains '\[ADD', which is not a symbol/,
     ],
     [
       'a column that is missing',
@@ -207,7 +212,7 @@ describe('looking into data', () => {
       /a\.csv line 22 has 3 fields where the header has 2/,
     ],
     ['a quote that stays open', 'org/set', { 'a.csv': 'a,b\n1,2\n3,"4\n5,6\n' }, /a\.csv line 3 opens a quote/],
-    ['a NUL', 'org/set', { 'a.csv': 'a,b\n1,\0\n' }, /a\.csv line 2 holds a NUL byte/],
+    ['a NUL', 'org/set', { 'a.csv': 'a,b\n1,\0\n' }, /a\.csv line 2 contains a NUL byte/],
     [
       'arrays cut off',
       'org/set',
@@ -215,7 +220,7 @@ describe('looking into data', () => {
       /deep\/a\.npz cannot be read as arrays/,
     ],
     ['JSON cut off', 'org/set', { 'a.json': '{"a": [1,\n2' }, /a\.json line 2 is not JSON/],
-    ['a zip cut off', 'org/set', { 'a.zip': 'PK\u0003\u0004' }, /a\.zip is no readable zip file/],
+    ['a zip cut off', 'org/set', { 'a.zip': 'PK\u0003\u0004' }, /a\.zip is not a readable zip file/],
   ])('refuses %s, and leaves nothing behind', async (_, name, files, saying) => {
     for (const [path, content] of Object.entries(files)) {
       put(path, '');

@@ -120,7 +120,7 @@ describe('the default baseline', () => {
     const from = 'right = sum(';
     const unequal = changed(wordsTask, 'evaluate.py', from, `if len(set(answers)) < 2: sys.exit('all alike')\n${from}`);
     expect(of(await findings(unequal), 'skipped').search).toMatch(
-      /write baseline\/solution\.py in the task's directory: .* is no valid submission here: .*all alike/,
+      /write baseline\/solution\.py in the task's directory: .* is not a valid submission here: .*all alike/,
     );
   }, 120_000);
 
