@@ -146,7 +146,7 @@ describe('a path', () => {
     writeFileSync(file, 'x');
     for (const home of ['/proc/x', '/proc/x/y', file, join(file, 'below')]) {
       const said = await refused(['launch', toySearch(folder), '--home', home]);
-      expect(said).toMatch(/the lab cannot be kept in .*\n {2}remedy: choose another --home\n$/);
+      expect(said).toMatch(/cannot be used as the lab’s home: it .*\n {2}remedy: choose another --home\n$/);
     }
   });
 
