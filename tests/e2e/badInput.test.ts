@@ -174,6 +174,6 @@ describe('a name that is taken', () => {
     expect(searchesIn(home)).toBe(1);
     const wrong = await aira(['trace', 'mine', 'nobody', '--home', home]);
     expect(wrong).toMatchObject({ code: 2, stdout: '' });
-    expect(wrong.stderr).toMatch(/"nobody" is no agent of "mine"\n {2}remedy: choose one of chance, climber\n/);
+    expect(wrong.stderr).toMatch(/"nobody" is not an agent of "mine"\n {2}remedy: choose one of chance, climber\n/);
   });
 });

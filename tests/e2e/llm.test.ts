@@ -196,7 +196,7 @@ describe('a search with language models', () => {
     const paid = withArchive(home, (db) => db.prepare('SELECT sum(dollars) FROM settlements').pluck().get());
     expect(paid).toBeLessThanOrEqual(0.0015);
     const traced = await aira(['trace', 'toy-1', 'poor', '--home', home]);
-    expect(traced.stdout).toMatch(/ended: spent its money: .*\nspent: \d+ calls, /);
+    expect(traced.stdout).toMatch(/ended: spent its dollar budget: .*\nspent: \d+ calls, /);
   });
 
   it('is forecast without keys and without a trace, as the shipped search of three providers shows', async () => {
