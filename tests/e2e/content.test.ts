@@ -83,7 +83,7 @@ describe('imported data', () => {
     expect(await content('third')).toMatchObject({ holds: true, violations: [] });
     const first = await content('first');
     expect(first).toMatchObject({ holds: true, violations: [] });
-    expect(first?.evidence.join('\n')).toMatch(/since the search was begun: data set babistories has changed/);
+    expect(first?.evidence.join('\n')).toMatch(/since the search started: data set babistories has changed/);
     expect(first?.evidence.join('\n')).toMatch(/compose-babistories-2p is unchanged since the search started/);
     await bring('one two three four five');
     expect((await run('launch', file, '--name', 'fourth')).code).toBe(0);
