@@ -28,12 +28,12 @@ describe('a search file', () => {
     [
       'with a scaffold that is none names the eight',
       { agents: [{ ...agent, scaffold: 'oneshot' }] },
-      /agents\[0\]\.scaffold: no such scaffold; use one-shot, greedy, mcts, evolutionary, aira-greedy, aide-greedy, aira-mcts, aira-evo; did you mean "one-shot"\?/,
+      /agents\[0\]\.scaffold: unknown scaffold; use one-shot, greedy, mcts, evolutionary, aira-greedy, aide-greedy, aira-mcts, aira-evo; did you mean "one-shot"\?/,
     ],
     [
       'with a kind of scaffold that is none names the four',
       { agents: [{ ...agent, scaffold: { kind: 'gredy' } }] },
-      /no such scaffold; use one-shot, greedy, mcts, evolutionary; did you mean "greedy"\?/,
+      /unknown scaffold; use one-shot, greedy, mcts, evolutionary; did you mean "greedy"\?/,
     ],
     ['without a budget shows one', { budget: undefined }, /budget is missing, e\.g\. budget: \{ evaluations: 60 \}/],
     [

@@ -49,7 +49,7 @@ describe('an architecture', () => {
     const space = { kind: 'stack' as const, layers: 3, primitives: ['M' as const, 'mA' as const] };
     expect(parseInSpace('2M+mA', space)).toEqual(['M', 'M', 'mA']);
     expect(() => parseInSpace('2M', space)).toThrow('has 2 layers; this task needs 3');
-    expect(() => parseInSpace('M Mb M', space)).toThrow('layer 1 is Mb, but this task offers M, mA');
+    expect(() => parseInSpace('M Mb M', space)).toThrow('layer 1 is Mb, but this task has only M, mA');
   });
 
   it('has runs that add up to it', () => {
