@@ -241,7 +241,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     inbox: () => createInbox(inboxPrefix(options.role)),
     role: options.role,
     stamp: (traceparent, token) => ({
-      ...{ id: ids(), at: clock.now() },
+      id: ids(), at: clock.now(),
       ...(traceparent !== undefined && { traceparent }),
       ...(token !== undefined && { token }),
     }),

@@ -308,11 +308,11 @@ export function serverConfig({
     accounts: {
       [account]: {
         jetstream: {
-          ...{ max_store: mostFileBytes, max_mem: mostMemoryBytes },
-          ...{ max_streams: 8, max_consumers: mostConsumers },
+          max_store: mostFileBytes, max_mem: mostMemoryBytes,
+          max_streams: 8, max_consumers: mostConsumers,
         },
         users: users.map(({ nkey, publish, subscribe }) => ({
-          ...{ nkey, permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } } },
+          nkey, permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } },
         })),
       },
       SYS: { users: [] },

@@ -83,11 +83,14 @@ export function runs(architecture: Architecture): { primitive: Primitive; length
   return result;
 }
 
-/** The form printed for people: `2mA+5M+2mA`. */
+/** `2Mb` for a run of two, `mA` for a single layer. */
+export function runText({ primitive, length }: { readonly primitive: Primitive; readonly length: number }): string {
+  return length === 1 ? primitive : `${length}${primitive}`;
+}
+
+/** Run-length form for people, as papers write it: `mA+M+2Mb`. */
 export function runLengthText(architecture: Architecture): string {
-  return runs(architecture)
-    .map(({ primitive, length }) => `${length}${primitive}`)
-    .join('+');
+  return runs(architecture).map(runText).join('+');
 }
 
 /** Number of layers of each primitive. */

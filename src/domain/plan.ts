@@ -158,7 +158,7 @@ export function planSearch(
 /** Default references at 16 layers. Sources: Composer (arXiv 2510.00379) and the named models. */
 const knownPatterns = [
   { name: 'llama', architecture: 'mA M mA M mA M mA M mA M mA M mA M mA M' },
-  { name: 'composer', architecture: '2mA+5M+2mA+3M+1mA+3M' },
+  { name: 'composer', architecture: '2mA+5M+2mA+3M+mA+3M' },
   { name: 'sandwich', architecture: '8mA+8M' },
   { name: 'mamba-mlp', architecture: 'Mb M Mb M Mb M Mb M Mb M Mb M Mb M Mb M' },
   // One attention layer per seven Mamba-2 layers, an MLP after each mixer where depth allows.

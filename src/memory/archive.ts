@@ -38,7 +38,7 @@ function repositories(db: Database, live: boolean) {
     evaluations: judged,
     ensemble: seen,
     nodes: nodes(db, {
-      ...{ out, searches: found, evaluations: judged, budget: spent, endings: ended, ensemble: seen, tallies: sums },
+      out, searches: found, evaluations: judged, budget: spent, endings: ended, ensemble: seen, tallies: sums,
     }),
     earlyEnds: earlyEnds(db, { searches: found, budget: spent, endings: ended, tallies: sums }),
     views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),

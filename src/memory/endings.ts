@@ -53,7 +53,7 @@ export function endings(db: Database, out: Outbox) {
     record(search: SearchId | null, ending: z.input<typeof endingSchema>, now: number): boolean {
       const { of, subject, reason, sentence, figures, occurrence }: Ending = endingSchema.parse(ending);
       const { changes } = insert.run(
-        ...[search, of, subject, reason, sentence, JSON.stringify(figures), occurrence, now],
+        search, of, subject, reason, sentence, JSON.stringify(figures), occurrence, now,
       );
       if (changes === 0) return false;
       if (search !== null) out.addEvent({ kind: 'ended-early', search, of, subject, reason, sentence, figures }, now);
@@ -109,7 +109,7 @@ export function earlyEnds(
     const because = objection?.message ?? `all agents have stopped: ${told.join('; ')}`;
     const sentence = `Screening ended early, after ${all - left} of ${all} candidates: ${because}`;
     return {
-      ...{ of: 'search', subject: spec.id, reason: objection?.reason ?? endingReasons.agentsStopped },
+      of: 'search', subject: spec.id, reason: objection?.reason ?? endingReasons.agentsStopped,
       sentence: `${sentence.slice(0, longestSentence - 1)}.`,
       figures: { screened: all - left, evaluations: all, elapsedSeconds: searches.elapsedMs(spec.id) / 1000 },
       occurrence: 0,
@@ -121,7 +121,7 @@ export function earlyEnds(
     const all = pending + evaluated + failed;
     const sentence = `The ${rung} rung ended with ${pending} of ${counted(all, 'evaluation')} missing: the ${spec.budget.minutes} minutes are over.`;
     return {
-      ...{ of: 'rung', subject: rung, reason: endingReasons.minutesOver, sentence },
+      of: 'rung', subject: rung, reason: endingReasons.minutesOver, sentence,
       figures: { missing: pending, asked: all },
       occurrence: 0,
     };

@@ -170,8 +170,8 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       seconds: outcome.seconds,
     };
     insertEvaluation.run(
-      ...[key, row.status, row.validation, row.reason, row.message, evaluator, worker, outcome.device, attempt],
-      ...[row.seconds, JSON.stringify(open), now, ok && outcome.unsafe ? 1 : 0],
+      key, row.status, row.validation, row.reason, row.message, evaluator, worker, outcome.device, attempt,
+      row.seconds, JSON.stringify(open), now, ok && outcome.unsafe ? 1 : 0,
     );
     if (ok && outcome.test !== null) insertTest.run(key, outcome.test, JSON.stringify(testTasks));
     for (const want of wantsOf.all(key)) {

@@ -170,7 +170,7 @@ export function nodes(
       store(search, { id: node, agent, ordinal, origin, candidate, parents: [] }, 'accepted', null, rationale, now);
       out.addEvent(
         {
-          ...{ kind: 'node-submitted', search, node, agent, operator: origin, parents: [] },
+          kind: 'node-submitted', search, node, agent, operator: origin, parents: [],
           short: shortCandidate(candidate),
         },
         now,

@@ -73,8 +73,8 @@ export interface Ended {
 }
 
 const none = (): RungSums => ({
-  ...{ pending: 0, evaluated: 0, failed: 0, saved: 0, owed: 0 },
-  ...{ seconds: 0, okSeconds: 0, ok: 0, knownSeconds: 0, known: 0 },
+  pending: 0, evaluated: 0, failed: 0, saved: 0, owed: 0,
+  seconds: 0, okSeconds: 0, ok: 0, knownSeconds: 0, known: 0,
 });
 const noProposals = (): AgentSums => ({
   proposed: 0,

@@ -77,7 +77,7 @@ export function searchStatus(
       const spec = searches.spec(search);
       const byRung = tallies.rungs(search);
       const on = (count: (sums: RungSums) => number) => ({
-        ...{ screen: count(byRung.screen), confirm: count(byRung.confirm), final: count(byRung.final) },
+        screen: count(byRung.screen), confirm: count(byRung.confirm), final: count(byRung.final),
       });
       const sum = (figure: keyof RungSums) => rungs.reduce((total, rung) => total + byRung[rung][figure], 0);
       // The highest rung that has spoken decides who is best: a longer training overrules a shorter one.

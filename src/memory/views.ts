@@ -175,7 +175,7 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
   const refusal = row.verdict === 'duplicate' ? 'duplicate' : 'invalid';
   const { id, agent, ordinal, operator, candidate, change, message, lesson } = row;
   return {
-    ...{ id, agent, ordinal, operator, parents, candidate, status },
+    id, agent, ordinal, operator, parents, candidate, status,
     ...(foreign ? { foreign } : {}),
     reason: refused ? refusal : status === 'failed' ? row.reason : null,
     fitness: status === 'evaluated' ? row.validation : null,

@@ -64,9 +64,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The only variables of our own that a child may see: keys stay in the process that calls the model (I7). */
 const inherited = [
-  ...['PATH', 'HOME', 'LANG', 'CUDA_VISIBLE_DEVICES', 'LD_LIBRARY_PATH'],
+  'PATH', 'HOME', 'LANG', 'CUDA_VISIBLE_DEVICES', 'LD_LIBRARY_PATH',
   // Where the compiled engine is kept, and by which compiler.
-  ...['XDG_CACHE_HOME', 'CXX'],
+  'XDG_CACHE_HOME', 'CXX',
 ];
 
 /** What a child's environment starts from. */

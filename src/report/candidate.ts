@@ -4,6 +4,7 @@ import {
   parseArchitecture,
   runLengthText,
   runs,
+  runText,
 } from '../domain/architecture.ts';
 import { type Space, shortCandidate } from '../domain/candidate.ts';
 import { strip } from './charts/strip.ts';
@@ -23,7 +24,7 @@ function parseOrNull(candidate: string): Architecture | null {
 /** Run-length text that may break between runs only. */
 export function runsMarkup(architecture: Architecture): Markup {
   return html`<code class="runs">${runs(architecture).map(
-    ({ primitive, length }, index) => html`${index > 0 ? html`+<wbr>` : null}${length}${primitive}`,
+    (run, index) => html`${index > 0 ? html`+<wbr>` : null}${runText(run)}`,
   )}</code>`;
 }
 

@@ -93,7 +93,7 @@ export function planAttribution(reader: ArchiveReader, search: SearchId, wish: A
     ...changes.map(({ label, reference }) => `# ${reference}: ${label}`),
   ].join('\n');
   return {
-    ...{ search, node: node.id, base: base.id, seeds: wish.seeds, source: `${source}\n` },
+    search, node: node.id, base: base.id, seeds: wish.seeds, source: `${source}\n`,
     changes: changes.map(({ label, reference }) => ({ label, reference })),
     spec: { ...decided, id },
   };
@@ -156,7 +156,7 @@ export function conclude(plan: AttributionPlan, records: readonly NodeRecord[]):
   const known = changes.flatMap(({ comparison }) => (comparison.kind === 'measured' ? [comparison.difference] : []));
   const sum = known.reduce((total, each) => total + each, 0);
   return {
-    ...{ search: plan.search, node: plan.node, base: plan.base, seeds: plan.seeds, rung: 'final', gain, changes },
+    search: plan.search, node: plan.node, base: plan.base, seeds: plan.seeds, rung: 'final', gain, changes,
     interplay: gain.kind === 'measured' && known.length === changes.length ? gain.difference - sum : null,
     trainedAs: plan.spec.id,
   };

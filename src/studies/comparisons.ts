@@ -62,7 +62,7 @@ export function comparisonsOf(study: Study, results: readonly RunResult[], value
     const found = {
       arms,
       pairs: pairs.length,
-      ...{ effect, interval, p, adjusted: adjusted[index] as number, verdict },
+      effect, interval, p, adjusted: adjusted[index] as number, verdict,
       ...effectSize(pairs),
       // A difference that was not told although the estimate says it could have been: at least one more seed.
       moreSeeds:

@@ -42,7 +42,7 @@ export function differenceOf(kind: SpaceKind, from: string, to: string): Differe
       const [before, after] = [parseArchitecture(from), parseArchitecture(to)];
       if (before.length !== after.length) return null;
       const layers = changedLayers(before, after).map((layer) => ({
-        ...{ layer, from: before[layer] as Primitive, to: after[layer] as Primitive },
+        layer, from: before[layer] as Primitive, to: after[layer] as Primitive,
       }));
       return { kind: 'layers', layers };
     }

@@ -38,7 +38,7 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
   const rung = { seconds: Math.max(cpuSeconds, 0.001), settings };
   const rungs = { screen: rung, confirm: rung, final: rung };
   const task: Task = {
-    ...{ name, directory: '', description: '', metric: 'validation', lowerIsBetter: false },
+    name, directory: '', description: '', metric: 'validation', lowerIsBetter: false,
     space: { kind: 'stack', ...space },
     profiles: { [profile]: { rungs } },
   };

@@ -23,6 +23,16 @@ describe('an architecture', () => {
     );
   });
 
+  it('is printed as papers write it: a run of one has no number', () => {
+    expect(runLengthText(parseArchitecture('mA M Mb Mb'))).toBe('mA+M+2Mb');
+    expect(runLengthText(['mA'])).toBe('mA');
+  });
+
+  it('is read with and without the number of a single layer', () => {
+    expect(parseArchitecture('1mA+1M+2Mb')).toEqual(['mA', 'M', 'Mb', 'Mb']);
+    expect(parseArchitecture('mA+M+2Mb')).toEqual(['mA', 'M', 'Mb', 'Mb']);
+  });
+
   it('is read from mixtures of the forms', () => {
     const expected = ['mA', 'mA', 'M', 'Mb', 'Mb', 'Mb'];
     for (const text of ['2mA+1M+3Mb', 'mA mA M 3Mb', '2mA,M,Mb\nMb Mb', '2*mA + M + 3*Mb']) {

@@ -62,7 +62,7 @@ describe('a program', () => {
     expect(shortCandidate(canonicalCandidate(JSON.stringify(files), space))).toMatch(
       /^config\.json 1 lines, model\.py 1 lines #[0-9a-f]{8}$/,
     );
-    expect(shortCandidate('M M mA')).toBe('2M+1mA');
+    expect(shortCandidate('M M mA')).toBe('2M+mA');
     expect(shortCandidate('{"model.py": 3}')).toBe('{"model.py": 3}');
   });
 

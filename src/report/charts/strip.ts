@@ -1,5 +1,5 @@
 import type { Pattern } from '../../aggregation/index.ts';
-import { type Architecture, primitives, runLengthText, runs } from '../../domain/architecture.ts';
+import { type Architecture, primitives, runLengthText, runs, runText } from '../../domain/architecture.ts';
 import { html, type Markup } from '../markup.ts';
 import { primitiveClass, primitiveName } from '../style.ts';
 import { px, type Scale } from './scale.ts';
@@ -20,7 +20,7 @@ export function strip(architecture: Architecture): Markup {
   const cells = blocks.map(({ primitive, length }) => {
     const x = at;
     at += length * unit;
-    const text = length > 1 ? `${length}${primitive}` : primitive;
+    const text = runText({ primitive, length });
     const fits = length * unit >= text.length * 7;
     return html`<rect class="${primitiveClass[primitive]}" x="${x.toFixed(1)}" y="0" width="${(length * unit).toFixed(1)}" height="${height}"/>${
       fits
