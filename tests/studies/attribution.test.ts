@@ -86,8 +86,8 @@ describe('the plan of an attribution', () => {
 
   it.each([
     [{ node: id('walker-9') }, /no node "walker-9"/],
-    [{ node: id('walker-1') }, /walker-1 was drafted and has no parent/],
-    [{ node: id('walker-4'), against: id('walker-1') }, /walker-4 was no candidate/],
+    [{ node: id('walker-1') }, /walker-1 is a draft without a parent/],
+    [{ node: id('walker-4'), against: id('walker-1') }, /walker-4 is not a candidate/],
     [{ against: id('walker-2') }, /does not differ from walker-2/],
   ])('is refused with a reason: %j', (given, message) => {
     expect(() => plan(given)).toThrow(message);
