@@ -60,7 +60,7 @@ function vote(members: readonly Member[], chosen: Architecture, conditioning: Co
  * preceding c layers equal those already chosen. The source leaves ties open; here the primitive wins whose voters have
  * the higher mean score, then the earlier of M, mA, Mb.
  *
- * There are always voters: whoever voted for the winner of layer i shared the c layers before it, so shares with the
+ * There are always voters: those that voted for the winner of layer i shared the c layers before it, so shares with the
  * choice layers i - c to i, and hence may vote on layer i + 1. No rule for an empty condition is needed.
  */
 export function layerwise(electorate: Electorate, conditioning: Conditioning): Pattern {

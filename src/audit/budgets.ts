@@ -189,7 +189,7 @@ const account = `
   ORDER BY 1`;
 
 /**
- * Replays the account as the ledger kept it: before each request, used seconds, outstanding requests (at the mean of their
+ * Replays the ledger's account: before each request, used seconds, outstanding requests (at the mean of their
  * rung, or the profile's estimate) and the new training must be within the limit.
  */
 export function checkDeviceSeconds(subject: Subject, report: CheckReport): void {

@@ -6,7 +6,7 @@ import { type Rung, rungs } from '../domain/task.ts';
 import type { SearchStats } from './searchStats.ts';
 
 /**
- * Limits attempts, because an agent whose attempts are nearly all refused would use no budget and never end: so many per
+ * Limits attempts, because an agent whose attempts are nearly all refused would use no budget and never end: a number per
  * budgeted evaluation, plus a constant.
  */
 export const attemptsPerProposal = 4;

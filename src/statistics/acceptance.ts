@@ -41,7 +41,7 @@ function first(scores: readonly SeedScore[], count: number): SeedScore[] {
   return scores.toSorted((a, b) => a.seed - b.seed).slice(0, count);
 }
 
-/** Whoever beats the incumbent on the seeds of the rung, and so has to show it on fresh ones. */
+/** Beats the incumbent on the seeds of the rung, and must repeat it on fresh ones. */
 export function recordBreakers(challengers: readonly Trial[], incumbent: Trial, seeds: number): Trial[] {
   const cut = (trial: Trial) => first(trial.validation, seeds);
   const all = [...challengers, incumbent].map(cut);
@@ -56,7 +56,7 @@ export interface Challenge {
   readonly heldOut: Comparison;
   /** The difference on the fresh seeds alone; null where it was not trained on any. */
   readonly fresh: number | null;
-  /** `even` is told as not distinguishable. */
+  /** `even` is reported as not distinguishable. */
   readonly outcome: 'accepted' | 'behind' | 'even';
   /** What was missing where it was not accepted. */
   readonly missing: string | null;

@@ -5,7 +5,7 @@ export interface Question {
   readonly power: number;
 }
 
-/** Beyond so many degrees of freedom Student's t is taken as it is there: within 0.3 % of the normal distribution. */
+/** Bound on degrees of freedom, where Student's t is within 0.3 % of the normal distribution. */
 const mostDegrees = 1000;
 /** Above this number of pairs a study is impractical. */
 const mostPairs = 1_000_000;
