@@ -10,11 +10,11 @@ import {
   trainingFlopsPerToken,
 } from './sizes.ts';
 
-/** How a small pattern becomes a deep one. */
+/** How a small pattern is deepened. */
 export const scalingRules = ['stretch', 'stack'] as const;
 export type ScalingRule = (typeof scalingRules)[number];
 
-/** A product that is meant to be an integer may miss it by rounding; up to this much it still counts as that integer. */
+/** Rounding tolerance for products that should be integers. */
 const tolerance = 1e-9;
 const ceil = (value: number) => Math.ceil(value - tolerance);
 const floor = (value: number) => Math.floor(value + tolerance);
@@ -49,7 +49,7 @@ export function stack(pattern: Architecture, factor: number): Architecture {
   return rest > tolerance ? [...whole, ...stretch(pattern, rest)] : whole;
 }
 
-/** A pattern at a target size and what it would cost there. */
+/** A pattern at a target size, and its cost. */
 export interface Extrapolation {
   readonly size: string;
   /** `reference` is the Llama stack whose parameters the others were scaled to. */

@@ -2,7 +2,7 @@ import { type Architecture, type Primitive, primitives } from '../domain/archite
 import type { AgentName, NodeId } from '../domain/ids.ts';
 import { clusterCount, type Electorate, elect, type Member, provenance, type ScoredNode } from './pool.ts';
 
-/** How many already chosen layers a member must share to vote on the next: N0, N1, N2, or all of them. */
+/** Number of previous layers that a voter must share to vote on the next: N0, N1, N2, or all. */
 export const conditionings = [0, 1, 2, 'all'] as const;
 export type Conditioning = (typeof conditionings)[number];
 
@@ -12,9 +12,9 @@ export interface LayerVote {
   /** Votes per primitive; their sum is `voters`. */
   readonly votes: Readonly<Record<Primitive, number>>;
   readonly voters: number;
-  /** Preceding layers a voter had to share; below the conditioning asked for only near the input. */
+  /** Preceding layers that a voter had to share; fewer than the conditioning only near the input. */
   readonly condition: number;
-  /** Several primitives had most votes, and the mean score of their voters decided. */
+  /** A tie between primitives, decided by the voters' mean score. */
   readonly tied: boolean;
 }
 
@@ -22,7 +22,7 @@ export interface LayerVote {
 export interface Pattern {
   readonly conditioning: Conditioning;
   readonly architecture: Architecture;
-  /** One vote per layer, from the input upwards. */
+  /** One vote per layer, input first. */
   readonly layers: readonly LayerVote[];
   readonly electorate: Electorate;
   /** Node ids of the electorate, per agent. */
@@ -50,7 +50,7 @@ function vote(members: readonly Member[], chosen: Architecture, conditioning: Co
   const most = Math.max(...primitives.map((primitive) => votes[primitive]));
   const leaders = primitives.filter((primitive) => votes[primitive] === most);
   const meanScore = (primitive: Primitive) => sums[primitive] / votes[primitive];
-  // `reduce` keeps the earlier on equal means: the order of `primitives` is the last word.
+  // `reduce` keeps the earlier on equal means: the order of `primitives` breaks the last tie.
   const winner = leaders.reduce((best, other) => (meanScore(other) > meanScore(best) ? other : best));
   return { winner, votes, voters: voters.length, condition, tied: leaders.length > 1 };
 }
@@ -60,7 +60,7 @@ function vote(members: readonly Member[], chosen: Architecture, conditioning: Co
  * preceding c layers equal those already chosen. The source leaves ties open; here the primitive wins whose voters have
  * the higher mean score, then the earlier of M, mA, Mb.
  *
- * There are always voters: whoever voted for the winner of layer i shared the c layers before it, so shares with the
+ * There are always voters: those that voted for the winner of layer i shared the c layers before it, so shares with the
  * choice layers i - c to i, and hence may vote on layer i + 1. No rule for an empty condition is needed.
  */
 export function layerwise(electorate: Electorate, conditioning: Conditioning): Pattern {

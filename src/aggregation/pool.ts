@@ -10,7 +10,7 @@ export interface ScoredNode {
   readonly score: number;
 }
 
-/** An architecture of the pool, once, however many nodes proposed it. */
+/** A distinct architecture of the pool. */
 export interface Member {
   readonly architecture: Architecture;
   /** Mean over its nodes. */
@@ -72,7 +72,7 @@ export const clusterCount = 5;
  * @throws AggregationError without nodes, or for nodes of different depths.
  */
 export function elect(nodes: readonly ScoredNode[], clusters: number = clusterCount): Electorate {
-  if (nodes.length === 0) throw new AggregationError('nothing was evaluated, so there is nothing to aggregate');
+  if (nodes.length === 0) throw new AggregationError('no evaluated nodes to aggregate');
   const pool = distinctMembers(nodes);
   const found = kmeans(
     pool.map(({ score }) => score),
@@ -89,7 +89,7 @@ export function elect(nodes: readonly ScoredNode[], clusters: number = clusterCo
   };
 }
 
-/** Which nodes of which agent stand behind these members. */
+/** The nodes of each agent behind these members. */
 export function provenance(members: readonly Member[]): ReadonlyMap<AgentName, readonly NodeId[]> {
   const byAgent = new Map<AgentName, NodeId[]>();
   for (const { node, agent } of members.flatMap((member) => member.nodes)) {
@@ -120,8 +120,8 @@ function distinct(scores: readonly number[]): Point[] {
     if (!Number.isFinite(score))
       throw new RangeError(`score ${position} is ${score}; only finite scores can be clustered`);
     // -0 and 0 are one key of a Map, so they fall together here as they should.
-    const known = points.get(score);
-    if (known) known.push(position);
+    const existing = points.get(score);
+    if (existing) existing.push(position);
     else points.set(score, [position]);
   }
   return [...points].map(([value, positions]) => ({ value, positions })).sort((a, b) => a.value - b.value);
@@ -164,7 +164,7 @@ function segmentCost(points: readonly Point[]): (from: number, to: number) => nu
  * @throws RangeError for a score that is not finite, or a k that is not a positive integer.
  */
 export function kmeans(scores: readonly number[], k: number): Cluster[] {
-  if (!Number.isInteger(k) || k < 1) throw new RangeError(`${k} is no number of clusters`);
+  if (!Number.isInteger(k) || k < 1) throw new RangeError(`${k} is not a number of clusters`);
   const points = distinct(scores);
   if (points.length === 0) return [];
   const clusters = Math.min(k, points.length);

@@ -1,13 +1,12 @@
 /**
- * The audit of a search: does its archive keep the invariants?
+ * The audit of a search: does its archive satisfy the invariants?
  *
- * Role: asks each check for its finding, on one unchanging state of the archive. Non-role: mending anything, deciding what
- * a person does with the findings.
+ * Role: collects a finding from each check, on one snapshot of the archive. Non-role: repairs.
  *
- *   A1  Nothing is written: neither archive nor home.
- *   A2  All queries see the archive as it was at the start, even while a search goes on. I6, for which trainings
- *       may be repeated, comes after, because it compares rows that never change.
- *   A3  Damage never ends an audit: what cannot be read is a violation of the invariant that needed it.
+ *   AUD-1  Nothing is written, neither to the archive nor to the home.
+ *   AUD-2  All queries see the archive as it was at the start, also of a running search. I6, which may retrain, runs
+ *          afterwards, on rows that never change.
+ *   AUD-3  Damage does not end an audit: unreadable records violate the invariant that needs them.
  */
 
 import { SqliteError } from 'better-sqlite3';
@@ -20,26 +19,26 @@ import { budgets } from './budgets.ts';
 import { completeness } from './completeness.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
-import { type Again, replayable } from './replay.ts';
+import { type ReplayDeps, replayable } from './replay.ts';
 import { scoreProvenance } from './scoreProvenance.ts';
 import { type Secret, secretsContained } from './secrets.ts';
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 import { testScores } from './testScores.ts';
 import { uniqueness } from './uniqueness.ts';
 
-export interface AuditOptions extends Again {
+export interface AuditOptions extends ReplayDeps {
   readonly reader: ArchiveReader;
   readonly search: SearchId;
   readonly home: string;
-  /** Values that must be found nowhere. */
+  /** Values that must not occur anywhere. */
   readonly secrets: readonly Secret[];
-  /** Candidates to train again, alone; null for none. */
+  /** Candidates to retrain alone; null for none. */
   readonly retraining: Retraining | null;
-  /** What the files of a search are on this machine now. */
+  /** Compares a search's files with those on this machine. */
   readonly files: FilesOf;
 }
 
-/** @throws TerminalError `unknown-search`, `search-unreadable` when there is no specification to audit against. */
+/** @throws TerminalError `unknown-search`; `search-unreadable` without a specification to audit against. */
 function subjectOf({ reader, search }: AuditOptions): Subject {
   try {
     return { reader, search, spec: reader.searches.spec(search) };
@@ -51,7 +50,7 @@ function subjectOf({ reader, search }: AuditOptions): Subject {
   }
 }
 
-async function sound(invariant: Invariant, check: () => Finding | Promise<Finding>): Promise<Finding> {
+async function runCheck(invariant: Invariant, check: () => Finding | Promise<Finding>): Promise<Finding> {
   try {
     return await check();
   } catch (thrown) {
@@ -62,27 +61,27 @@ async function sound(invariant: Invariant, check: () => Finding | Promise<Findin
   }
 }
 
-/** One finding per invariant, in their order. */
-export async function audit(setting: AuditOptions): Promise<Finding[]> {
-  const { reader, home, secrets, retraining } = setting;
-  const subject = subjectOf(setting);
-  const found: Finding[] = [];
+/** One finding per invariant, in order. */
+export async function audit(options: AuditOptions): Promise<Finding[]> {
+  const { reader, home, secrets, retraining } = options;
+  const subject = subjectOf(options);
+  const findings: Finding[] = [];
   reader.db.exec('BEGIN');
   try {
-    found.push(await sound('I1', () => ledgerFirst(subject)));
-    found.push(await sound('I2', () => uniqueness(subject)));
-    found.push(await sound('I3', () => scoreProvenance(subject)));
-    found.push(await sound('I4', () => testScores(subject)));
-    found.push(await sound('I5', () => replayable(subject, setting)));
-    found.push(await sound('I7', () => secretsContained(subject, home, secrets)));
-    found.push(await sound('I8', () => completeness(subject)));
-    found.push(await sound('I9', () => budgets(subject)));
-    found.push(await sound('I10', () => namedContent(subject, setting.files)));
+    findings.push(await runCheck('I1', () => ledgerFirst(subject)));
+    findings.push(await runCheck('I2', () => uniqueness(subject)));
+    findings.push(await runCheck('I3', () => scoreProvenance(subject)));
+    findings.push(await runCheck('I4', () => testScores(subject)));
+    findings.push(await runCheck('I5', () => replayable(subject, options)));
+    findings.push(await runCheck('I7', () => secretsContained(subject, home, secrets)));
+    findings.push(await runCheck('I8', () => completeness(subject)));
+    findings.push(await runCheck('I9', () => budgets(subject)));
+    findings.push(await runCheck('I10', () => namedContent(subject, options.files)));
   } finally {
-    // A reader that stayed would keep a running lab from tidying up its write-ahead log.
+    // An open read transaction would keep a running lab from checkpointing its write-ahead log.
     if (reader.db.inTransaction) reader.db.exec('ROLLBACK');
   }
-  found.push(await sound('I6', () => batchIndependence(subject, retraining)));
+  findings.push(await runCheck('I6', () => batchIndependence(subject, retraining)));
   const order = Object.keys(invariants);
-  return found.sort((a, b) => order.indexOf(a.invariant) - order.indexOf(b.invariant));
+  return findings.sort((a, b) => order.indexOf(a.invariant) - order.indexOf(b.invariant));
 }

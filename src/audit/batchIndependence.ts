@@ -4,16 +4,16 @@ import type { DeviceClass } from '../domain/task.ts';
 import { CheckReport, counted, type Finding, rowsOf, type Subject, short } from './subject.ts';
 
 /**
- * How far two trainings of one candidate may lie apart. On a CPU one thread adds in one order, and not a bit may differ.
- * On a GPU the order of sums depends on what runs beside: a hundredth is about the noise between two seeds.
+ * Allowed difference between two trainings of one candidate. On a CPU sums have one order, so results are bit-equal. On a
+ * GPU the order depends on the batch; 0.01 is about the noise between two seeds.
  */
 export const tolerance: Readonly<Record<DeviceClass, number>> = { cpu: 0, cuda: 0.01 };
 
-/** Trains a job's candidate alone. @throws AiraError when it cannot be trained here. */
+/** Trains a job's candidate alone. @throws AiraError if it cannot be trained here. */
 export type TrainAlone = (job: Job) => Promise<Outcome>;
 
-/** Ends that two trainings of one candidate must share, because nothing but the candidate decides them. */
-const decidedByCandidate = ['invalid', 'nan'];
+/** Failures that depend on the candidate only, so two trainings must share them. */
+const candidateFailures = ['invalid', 'nan'];
 
 interface Surplus {
   key: string;
@@ -26,8 +26,8 @@ interface Surplus {
   countedReason: string | null;
 }
 
-/** A training that was delivered after another one of the same key had been counted is a second measurement. */
-function compareSurplus(subject: Subject, inquiry: CheckReport): number {
+/** A result delivered after another one for its key was counted is a second measurement. */
+function compareSurplus(subject: Subject, report: CheckReport): number {
   const allowed = tolerance[subject.spec.deviceClass];
   const rows = rowsOf<Surplus>(
     subject,
@@ -42,33 +42,33 @@ function compareSurplus(subject: Subject, inquiry: CheckReport): number {
     const { key, worker, validation, countedValidation } = row;
     if (row.status === 'ok' && row.countedStatus === 'ok') {
       compared++;
-      const apart =
+      const difference =
         validation === countedValidation ? 0 : Math.abs((validation ?? Infinity) - (countedValidation ?? 0));
-      if (apart <= allowed) continue;
-      inquiry.broken(`${short(key)} was counted with ${countedValidation}, and ${worker} measured ${validation}`);
+      if (difference <= allowed) continue;
+      report.violation(`${short(key)} counted ${countedValidation}, but ${worker} measured ${validation}`);
     } else if (row.status !== row.countedStatus) {
       const reason = row.status === 'failed' ? row.reason : row.countedReason;
-      if (!decidedByCandidate.includes(reason ?? '')) continue;
+      if (!candidateFailures.includes(reason ?? '')) continue;
       compared++;
-      inquiry.broken(`${short(key)} ended as ${reason} in one training and with a score in another`);
+      report.violation(`${short(key)} ended as ${reason} in one training and scored in another`);
     }
   }
-  inquiry.saw(
-    `${counted(rows.length, 'surplus delivery', 'surplus deliveries')}, ${compared} with an end to compare ` +
+  report.pass(
+    `${counted(rows.length, 'surplus delivery', 'surplus deliveries')}, ${compared} comparable ` +
       `(allowed difference ${allowed})`,
   );
   return compared;
 }
 
-/** So many candidates, spread over the search from its first result to its last. */
+/** `count` items, spread evenly from the first to the last. */
 function sample<T>(items: readonly T[], count: number): T[] {
   if (items.length <= count) return [...items];
   const last = items.length - 1;
-  const chosen = Array.from({ length: count }, (_, index) => Math.round((index * last) / Math.max(1, count - 1)));
-  return chosen.flatMap((index) => items[index] as T);
+  const indices = Array.from({ length: count }, (_, index) => Math.round((index * last) / Math.max(1, count - 1)));
+  return indices.flatMap((index) => items[index] as T);
 }
 
-async function retrain(subject: Subject, count: number, train: TrainAlone, inquiry: CheckReport): Promise<number> {
+async function retrain(subject: Subject, count: number, train: TrainAlone, report: CheckReport): Promise<number> {
   const allowed = tolerance[subject.spec.deviceClass];
   interface Scored {
     key: string;
@@ -87,7 +87,7 @@ async function retrain(subject: Subject, count: number, train: TrainAlone, inqui
   for (const { key, body, validation, worker } of sample(scored, count)) {
     const job = jobSchema.safeParse(JSON.parse(body));
     if (!job.success) {
-      inquiry.unchecked(`${short(key)} was not trained again, because its job cannot be read`);
+      report.skipped(`${short(key)} was not retrained: its job cannot be read`);
       continue;
     }
     let outcome: Outcome;
@@ -95,22 +95,22 @@ async function retrain(subject: Subject, count: number, train: TrainAlone, inqui
       outcome = await train(job.data);
     } catch (thrown) {
       if (!(thrown instanceof AiraError)) throw thrown;
-      inquiry.unchecked(`nothing was trained again: ${errorMessage(thrown)}`);
+      report.skipped(`not retrained: ${errorMessage(thrown)}`);
       return compared;
     }
-    if (outcome.status === 'failed' && !decidedByCandidate.includes(outcome.reason)) {
-      inquiry.unchecked(`${short(key)} trained alone came to no end: ${outcome.message}`);
+    if (outcome.status === 'failed' && !candidateFailures.includes(outcome.reason)) {
+      report.skipped(`${short(key)} had no result when trained alone: ${outcome.message}`);
       continue;
     }
     compared++;
     const again = outcome.status === 'ok' ? outcome.validation : null;
-    const apart = again === null ? Infinity : Math.abs(again - validation);
-    if (apart <= allowed) inquiry.saw(`${short(key)} trained alone: ${again}, as ${worker} measured it`);
+    const difference = again === null ? Infinity : Math.abs(again - validation);
+    if (difference <= allowed) report.pass(`${short(key)} trained alone: ${again}, equal to ${worker}`);
     else {
-      const said = outcome.status === 'ok' ? `${again}` : outcome.reason;
-      inquiry.broken(
-        `${short(key)} scored ${validation} on ${worker}, and alone on this machine ${said} (allowed difference ${allowed}; ` +
-          'processors of another kind may differ in the last digits)',
+      const alone = outcome.status === 'ok' ? `${again}` : outcome.reason;
+      report.violation(
+        `${short(key)} scored ${validation} on ${worker}, but ${alone} alone on this machine (allowed difference ${allowed}; ` +
+          'other processors may differ in the last digits)',
       );
     }
   }
@@ -118,25 +118,25 @@ async function retrain(subject: Subject, count: number, train: TrainAlone, inqui
 }
 
 export interface Retraining {
-  /** How many candidates to train again. */
+  /** Number of candidates to retrain. */
   readonly count: number;
   readonly train: TrainAlone;
 }
 
 /**
- * I6: a candidate gets the score that it gets alone. The archive itself knows second measurements only where a training
- * was repeated, so that the rest is trained again on demand.
+ * I6: a candidate's score does not depend on its batch. The archive has second measurements only of repeated trainings;
+ * --retrain adds more.
  */
 export async function batchIndependence(subject: Subject, retraining: Retraining | null): Promise<Finding> {
-  const inquiry = new CheckReport('I6');
-  let compared = compareSurplus(subject, inquiry);
-  if (retraining) compared += await retrain(subject, retraining.count, retraining.train, inquiry);
+  const report = new CheckReport('I6');
+  let compared = compareSurplus(subject, report);
+  if (retraining) compared += await retrain(subject, retraining.count, retraining.train, report);
   if (compared === 0) {
-    inquiry.unchecked(
+    report.skipped(
       retraining
-        ? 'there was no second measurement of any candidate'
-        : 'no candidate was measured twice; --retrain trains some of them again, alone',
+        ? 'no candidate has a second measurement'
+        : 'no candidate was measured twice; retrain some with --retrain',
     );
   }
-  return inquiry.finding();
+  return report.finding();
 }

@@ -4,30 +4,30 @@ import { type Rung, rungs } from '../domain/task.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, isOwnNode, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
-/** A search accounts for its wall time when it looks at its status, twice a second; on a busy machine less often. */
-const looksMs = 5000;
+/** A search checks its wall time with its status, twice a second; less often on a busy machine. */
+const statusIntervalMs = 5000;
 
-function checkProposals(subject: Subject, inquiry: CheckReport): void {
+function checkProposals(subject: Subject, report: CheckReport): void {
   const { reader, search, spec } = subject;
   let sum = 0;
   for (const { name, evaluations } of spec.agents) {
     const accepted = reader.budget.accepted(search, name);
     const attempted = reader.budget.attempted(search, name);
-    const most = evaluations * attemptsPerProposal + spareAttempts;
+    const maxAttempts = evaluations * attemptsPerProposal + spareAttempts;
     sum += accepted;
-    if (accepted > evaluations) inquiry.broken(`${name} had ${accepted} proposals taken up, of ${evaluations}`);
-    if (attempted > most) inquiry.broken(`${name} made ${attempted} attempts, of at most ${most}`);
-    inquiry.saw(
-      `${name}: ${accepted} of ${counted(evaluations, 'evaluation')}, ${attempted} of at most ${most} attempts`,
+    if (accepted > evaluations) report.violation(`${name} had ${accepted} proposals accepted, limit ${evaluations}`);
+    if (attempted > maxAttempts) report.violation(`${name} made ${attempted} attempts, limit ${maxAttempts}`);
+    report.pass(
+      `${name}: ${accepted} of ${counted(evaluations, 'evaluation')}, ${attempted} of at most ${maxAttempts} attempts`,
     );
   }
   const { evaluations } = spec.budget;
-  if (sum > evaluations) inquiry.broken(`${counted(sum, 'proposal')} taken up, and the search has ${evaluations}`);
-  else inquiry.saw(`the search: ${sum} of ${counted(evaluations, 'evaluation')}`);
+  if (sum > evaluations) report.violation(`${counted(sum, 'proposal')} accepted, and the search has ${evaluations}`);
+  else report.pass(`the search: ${sum} of ${counted(evaluations, 'evaluation')}`);
 }
 
-/** What was begun, decided or asked for, each with its moment. */
-const beginnings = `
+/** Everything that was started, decided or requested, with its time. */
+const starts = `
   SELECT 'proposal ' || id AS what, created_at AS at FROM nodes n
   WHERE search = @search AND verdict = 'accepted' AND NOT ${isOwnNode('n')}
   UNION ALL
@@ -35,10 +35,10 @@ const beginnings = `
   UNION ALL
   SELECT 'attempt ' || a.attempt || ' at ' || substr(a.key, 1, 12) || ' on ' || a.worker, a.at FROM attempts a
   WHERE a.key IN (SELECT key FROM evaluation_requests WHERE search = @search)
-    -- Others may go on wanting what this search does not want any more.
+    -- Other searches may still need what this search no longer needs.
     AND NOT EXISTS (SELECT 1 FROM evaluation_requests w WHERE w.key = a.key AND w.search <> @search)`;
 
-function checkWallTime(subject: Subject, inquiry: CheckReport): void {
+function checkWallTime(subject: Subject, report: CheckReport): void {
   const { reader, search, spec } = subject;
   const clock = new WallClock(subject);
   const elapsed = reader.searches.elapsedMs(search);
@@ -46,22 +46,22 @@ function checkWallTime(subject: Subject, inquiry: CheckReport): void {
   const spent = `${seconds(elapsed)} s of wall time in ${counted(clock.sessions, 'session')}`;
   const { minutes } = spec.budget;
   if (minutes === undefined) {
-    inquiry.saw(`${spent}; no limit was set`);
+    report.pass(`${spent}; no limit was set`);
     return;
   }
   const limit = minutes * 60_000;
   const over = clock.momentOf(limit);
   if (over === null || elapsed <= limit) {
-    inquiry.saw(`${spent}, of ${seconds(limit)} s`);
+    report.pass(`${spent}, of ${seconds(limit)} s`);
     return;
   }
-  const begun = reader.db.prepare<{ search: string }, { what: string; at: number }>(beginnings).all({ search });
-  const late = begun.filter(({ at }) => at > over + looksMs);
-  inquiry.none(
+  const started = reader.db.prepare<{ search: string }, { what: string; at: number }>(starts).all({ search });
+  const late = started.filter(({ at }) => at > over + statusIntervalMs);
+  report.none(
     late,
-    ({ what, at }) => `${what} was begun ${seconds(at - over)} s after the wall time was over`,
-    `${counted(begun.length, 'proposal, request or training', 'proposals, requests and trainings')}, none begun after the ` +
-      `wall time was over (known to ${looksMs / 1000} s)`,
+    ({ what, at }) => `${what} started ${seconds(at - over)} s after the wall time was used`,
+    `${counted(started.length, 'proposal, request or training', 'proposals, requests and trainings')}, none started after the ` +
+      `wall time was used (resolution ${statusIntervalMs / 1000} s)`,
   );
   const ends = rowsOf<{ key: string; at: number }>(
     subject,
@@ -69,27 +69,27 @@ function checkWallTime(subject: Subject, inquiry: CheckReport): void {
     search,
   );
   const lastEnd = ends[0]?.at ?? over;
-  // Each phase looks at its status once more before it sees that the time is over, and so does each resume.
-  const allowed = Math.max(limit + graceMs, clock.elapsedAt(lastEnd)) + looksMs * (clock.sessions + 4);
+  // Each phase, and each resume, checks its status once more before it notices that the time is used.
+  const allowed = Math.max(limit + graceMs, clock.elapsedAt(lastEnd)) + statusIntervalMs * (clock.sessions + 4);
   if (elapsed > allowed)
-    inquiry.broken(`the search lasted ${seconds(elapsed - limit)} s longer than its ${minutes} minutes`);
-  inquiry.saw(
-    `${spent}, of ${seconds(limit)} s: ${seconds(elapsed - limit)} s over, while trainings that had begun came to their end` +
+    report.violation(`the search lasted ${seconds(elapsed - limit)} s longer than its ${minutes} minutes`);
+  report.pass(
+    `${spent}, of ${seconds(limit)} s: ${seconds(elapsed - limit)} s over, to finish running trainings` +
       (ends[0]?.key ? ` (the last was ${short(ends[0].key)})` : ''),
   );
 }
 
-/** I9: evaluations, wall time, device seconds, tokens and dollars, checked before each spending. */
+/** I9: evaluations, wall time, device seconds, tokens and dollars, checked before each use. */
 export function budgets(subject: Subject): Finding {
-  const inquiry = new CheckReport('I9');
-  checkProposals(subject, inquiry);
-  checkWallTime(subject, inquiry);
-  checkDeviceSeconds(subject, inquiry);
-  checkCalls(subject, inquiry);
-  return inquiry.finding();
+  const report = new CheckReport('I9');
+  checkProposals(subject, report);
+  checkWallTime(subject, report);
+  checkDeviceSeconds(subject, report);
+  checkCalls(subject, report);
+  return report.finding();
 }
 
-/** Sums of many floats differ by their order. */
+/** Float sums depend on their order. */
 const rounding = 1e-9;
 
 interface Limits {
@@ -97,25 +97,25 @@ interface Limits {
   readonly tokens?: number | undefined;
 }
 
-function compare(inquiry: CheckReport, whose: string, { dollars, tokens }: Limits, spend: Spend): void {
+function compare(report: CheckReport, whose: string, { dollars, tokens }: Limits, spend: Spend): void {
   if (dollars !== undefined && spend.dollars > dollars + rounding) {
-    inquiry.broken(`${whose} spent $${spend.dollars} on calls of language models, of $${dollars}`);
+    report.violation(`${whose} spent $${spend.dollars} on LLM calls, limit $${dollars}`);
   }
   if (tokens !== undefined && spend.tokens > tokens) {
-    inquiry.broken(`${whose} used ${spend.tokens} tokens of language models, of ${tokens}`);
+    report.violation(`${whose} used ${spend.tokens} LLM tokens, limit ${tokens}`);
   }
 }
 
-/** Dollars and tokens of the search and of each agent: what was settled, and what was reserved and is not settled yet. */
-export function checkCalls({ reader, search, spec }: Subject, inquiry: CheckReport): void {
+/** Dollars and tokens of the search and each agent: settled, or reserved and not yet settled. */
+export function checkCalls({ reader, search, spec }: Subject, report: CheckReport): void {
   const calls = reader.calls.of(search);
-  compare(inquiry, 'the search', spec.budget, reader.calls.spend(search));
-  for (const agent of spec.agents) compare(inquiry, agent.name, agent, reader.calls.spend(search, agent.name));
+  compare(report, 'the search', spec.budget, reader.calls.spend(search));
+  for (const agent of spec.agents) compare(report, agent.name, agent, reader.calls.spend(search, agent.name));
   const over = calls.filter(({ dollars, reservedDollars }) => (dollars ?? 0) > reservedDollars + rounding);
-  inquiry.none(
+  report.none(
     over,
-    ({ id, dollars, reservedDollars }) => `call ${id} cost $${dollars}, and $${reservedDollars} were reserved for it`,
-    `${counted(calls.length, 'call')} of language models, none dearer than what was reserved before it`,
+    ({ id, dollars, reservedDollars }) => `call ${id} cost $${dollars}, more than the reserved $${reservedDollars}`,
+    `${counted(calls.length, 'LLM call')}, each within its reservation`,
   );
 }
 
@@ -124,7 +124,7 @@ interface Session {
   seenAt: number;
 }
 
-/** The wall time of a search: the sum of its sessions, not the time between its first and its last. */
+/** The wall time of a search: the sum of its sessions, not the time from the first to the last. */
 export class WallClock {
   readonly #sessions: readonly Session[];
 
@@ -140,7 +140,7 @@ export class WallClock {
     return this.#sessions.length;
   }
 
-  /** Wall time at a moment, in milliseconds. Between sessions it stands still. */
+  /** Wall time at a moment, in milliseconds; constant between sessions. */
   elapsedAt(moment: number): number {
     return this.#sessions.reduce(
       (sum, { openedAt, seenAt }) => sum + Math.max(0, Math.min(moment, seenAt) - openedAt),
@@ -148,9 +148,7 @@ export class WallClock {
     );
   }
 
-  /**
-   * The moment at which so many milliseconds of wall time were over, or null if they never were.
-   */
+  /** The moment when `elapsedMs` of wall time were used; null if never. */
   momentOf(elapsedMs: number): number | null {
     let rest = elapsedMs;
     for (const { openedAt, seenAt } of this.#sessions) {
@@ -161,7 +159,7 @@ export class WallClock {
   }
 }
 
-/** Sums of many floats may differ in their last digits. */
+/** Float sums may differ in their last digits. */
 const roundingOfDeviceSeconds = 1e-6;
 
 interface Step {
@@ -174,8 +172,8 @@ interface Step {
 }
 
 /**
- * What the search's paid trainings did to its account, in the order of the decisions: each was asked for when its job
- * entered the outbox, and ended when the outcome of its payer did.
+ * The account of the search's paid trainings, in order: each was requested when its job entered the outbox, and ended with
+ * its payer's outcome.
  */
 const account = `
   SELECT o.seq, 'asked' AS kind, w.node, w.rung, w.seed, NULL AS status, NULL AS seconds
@@ -191,10 +189,10 @@ const account = `
   ORDER BY 1`;
 
 /**
- * Goes through the account as the ledger did: before a training is asked for, what is spent, what is asked for and not
- * ended yet (at the mean of its rung, or the profile's estimate) and the training itself must lie within the limit.
+ * Replays the ledger's account: before each request, used seconds, outstanding requests (at the mean of their
+ * rung, or the profile's estimate) and the new training must be within the limit.
  */
-export function checkDeviceSeconds(subject: Subject, inquiry: CheckReport): void {
+export function checkDeviceSeconds(subject: Subject, report: CheckReport): void {
   const { reader, search, spec } = subject;
   const limit = spec.budget.deviceSeconds;
   const steps = reader.db.prepare<{ search: string }, Step>(account).all({ search });
@@ -221,18 +219,18 @@ export function checkDeviceSeconds(subject: Subject, inquiry: CheckReport): void
     const reserved = rungs.reduce((sum, each) => sum + open[each] * price(each), 0);
     const after = spent + reserved + price(rung);
     if (limit !== undefined && after > limit * (1 + roundingOfDeviceSeconds)) {
-      inquiry.broken(
-        `${requestOf(step)} was asked for when ${after.toFixed(1)} of ${limit} device seconds were spent or reserved`,
+      report.violation(
+        `${requestOf(step)} was requested when ${after.toFixed(1)} of ${limit} device seconds were used or reserved`,
       );
     }
     open[rung]++;
   }
-  const asked = steps.filter(({ kind }) => kind === 'asked').length;
-  const sum = `${spent.toFixed(1)} device seconds for ${counted(asked, 'training')}`;
-  inquiry.saw(
+  const requests = steps.filter(({ kind }) => kind === 'asked').length;
+  const sum = `${spent.toFixed(1)} device seconds for ${counted(requests, 'training')}`;
+  report.pass(
     limit === undefined
       ? `${sum}; no limit was set`
-      : `${sum}, of ${limit}: at each the sum of spent and reserved was within the limit` +
-          (spent > limit ? `; trainings under way then took ${(spent - limit).toFixed(1)} s longer than foreseen` : ''),
+      : `${sum}, of ${limit}: used plus reserved was within the limit at each request` +
+          (spent > limit ? `; running trainings then took ${(spent - limit).toFixed(1)} s longer than estimated` : ''),
   );
 }

@@ -27,7 +27,7 @@ interface Proposal {
   asked: number;
 }
 
-/** Why the candidate is not one of the task, or null. */
+/** Why the candidate is invalid for the task; null if it is valid. */
 function problemOf({ spec }: Subject, candidate: string): string | null {
   try {
     const canonical = canonicalCandidate(candidate, spec.space);
@@ -37,49 +37,49 @@ function problemOf({ spec }: Subject, candidate: string): string | null {
   }
 }
 
-/** What an attempt was to differ from: what its agent remembered at the time and had been taken up. */
-function remembered(subject: Subject, self: AgentSpec, ordinal: number, all: readonly Proposal[]): Proposal[] {
+/** What an attempt must differ from: the accepted candidates in its agent's memory at the time. */
+function memoryOf(subject: Subject, self: AgentSpec, ordinal: number, all: readonly Proposal[]): Proposal[] {
   const horizons = new Map(subject.reader.ensemble.of(subject.spec, self, ordinal)).set(self.name, ordinal - 1);
   return all.filter(
     (each) => each.verdict === 'accepted' && each.ordinal <= (horizons.get(each.agent as AgentName) ?? 0),
   );
 }
 
-/** The attempts of an agent are numbered without gaps, and each says what became of it. */
-function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[], inquiry: CheckReport): void {
+/** An agent's attempts are numbered without gaps, and each has an outcome. */
+function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[], report: CheckReport): void {
   const { name, novelty } = self;
   const proposals = all.filter(({ agent }) => agent === name);
-  let refused = 0;
+  let declined = 0;
   for (const [index, proposal] of proposals.entries()) {
     const { id, ordinal, candidate, verdict, message } = proposal;
     const before = proposals[index - 1]?.ordinal ?? 0;
     if (ordinal !== before + 1) {
       const lost = ordinal - before - 1;
-      inquiry.broken(
+      report.violation(
         `${name} lacks ${lost === 1 ? `attempt ${before + 1}` : `attempts ${before + 1} to ${ordinal - 1}`}`,
       );
     }
     const problem = problemOf(subject, candidate);
     const close =
-      problem === null ? findNearDuplicate(candidate, remembered(subject, self, ordinal, all), novelty) : null;
+      problem === null ? findNearDuplicate(candidate, memoryOf(subject, self, ordinal, all), novelty) : null;
     if (verdict === 'accepted') {
-      if (problem !== null) inquiry.broken(`${id} was accepted, and ${problem}`);
-      if (close) inquiry.broken(`${id} was accepted, and ${describeNearDuplicate(close, novelty)}`);
-      if (proposal.asked === 0) inquiry.broken(`${id} was accepted, and nobody asked for its evaluation`);
+      if (problem !== null) report.violation(`${id} was accepted, but ${problem}`);
+      if (close) report.violation(`${id} was accepted, but ${describeNearDuplicate(close, novelty)}`);
+      if (proposal.asked === 0) report.violation(`${id} was accepted, but its evaluation was not requested`);
       continue;
     }
-    refused += 1;
-    if (message === null || message === '') inquiry.broken(`${id} was refused without a reason`);
+    declined += 1;
+    if (message === null || message === '') report.violation(`${id} was refused without a reason`);
     if (verdict === 'rejected' && problem === null)
-      inquiry.broken(`${id} was refused as invalid, and it is a candidate`);
-    if (verdict === 'duplicate' && !close) inquiry.broken(`${id} was refused as a duplicate, and repeats nothing`);
+      report.violation(`${id} was refused as invalid, but is a valid candidate`);
+    if (verdict === 'duplicate' && !close) report.violation(`${id} was refused as a duplicate, but repeats nothing`);
   }
-  inquiry.saw(
-    `${name}: ${counted(proposals.length, 'attempt')} up to number ${proposals.at(-1)?.ordinal ?? 0}, ${refused} of them refused`,
+  report.pass(
+    `${name}: ${counted(proposals.length, 'attempt')} up to number ${proposals.at(-1)?.ordinal ?? 0}, ${declined} refused`,
   );
 }
 
-function checkProposals(subject: Subject, inquiry: CheckReport): void {
+function checkProposals(subject: Subject, report: CheckReport): void {
   const { search, spec } = subject;
   const proposals = rowsOf<Proposal>(
     subject,
@@ -88,17 +88,19 @@ function checkProposals(subject: Subject, inquiry: CheckReport): void {
      FROM nodes n WHERE search = ? AND NOT ${isOwnNode('n')} ORDER BY agent, ordinal`,
     search,
   );
-  for (const self of spec.agents) checkAgent(subject, self, proposals, inquiry);
-  const known = new Set<string>(spec.agents.map(({ name }) => name));
-  for (const { id, agent } of proposals) if (!known.has(agent)) inquiry.broken(`${id} is by ${agent}, who is no agent`);
+  for (const self of spec.agents) checkAgent(subject, self, proposals, report);
+  const agents = new Set<string>(spec.agents.map(({ name }) => name));
+  for (const { id, agent } of proposals)
+    if (!agents.has(agent)) report.violation(`${id} is by ${agent}, which is not an agent of the search`);
   const refused = proposals.filter(({ verdict }) => verdict !== 'accepted').length;
-  const told = ofKind(publishedEventsOf(subject).told, 'node-refused').length;
-  if (told !== refused) inquiry.broken(`${counted(refused, 'proposal')} refused, and ${told} refusals announced`);
+  const announced = ofKind(publishedEventsOf(subject).events, 'node-refused').length;
+  if (announced !== refused)
+    report.violation(`${counted(refused, 'proposal')} refused, but ${announced} refusals announced`);
 }
 
-/** A training without a score says why, in a word that programs know and a sentence that people read. */
-function checkFailures(subject: Subject, inquiry: CheckReport): void {
-  interface Wanted {
+/** A training without a score has a reason code for programs and a sentence for people. */
+function checkFailures(subject: Subject, report: CheckReport): void {
+  interface RequestRow {
     node: string;
     rung: string;
     seed: number;
@@ -107,32 +109,32 @@ function checkFailures(subject: Subject, inquiry: CheckReport): void {
     reason: string | null;
     message: string | null;
   }
-  const wanted = rowsOf<Wanted>(
+  const requests = rowsOf<RequestRow>(
     subject,
     `SELECT w.node, w.rung, w.seed, e.status, e.validation, e.reason, e.message FROM evaluation_requests w
      LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ?`,
     subject.search,
   );
   const reasons = new Map<string, number>();
-  for (const each of wanted.filter(({ status }) => status === 'failed')) {
+  for (const each of requests.filter(({ status }) => status === 'failed')) {
     const reason = each.reason ?? '';
     if (!(failureReasons as readonly string[]).includes(reason)) {
-      inquiry.broken(`${requestOf(each)} failed for "${reason}", which is no reason code`);
+      report.violation(`${requestOf(each)} failed for "${reason}", which is not a reason code`);
     } else reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-    if (!each.message) inquiry.broken(`${requestOf(each)} failed as ${reason} without a message`);
-    if (each.validation !== null) inquiry.broken(`${requestOf(each)} failed as ${reason}, and has a score`);
+    if (!each.message) report.violation(`${requestOf(each)} failed as ${reason} without a message`);
+    if (each.validation !== null) report.violation(`${requestOf(each)} failed as ${reason}, but has a score`);
   }
   const listed = [...reasons].map(([reason, count]) => `${count} ${reason}`).join(', ');
-  const failed = wanted.filter(({ status }) => status === 'failed').length;
-  const open = wanted.filter(({ status }) => status === null).length;
-  inquiry.saw(
-    `${counted(wanted.length, 'evaluation')} asked for: ${wanted.length - failed - open} scored, ` +
+  const failed = requests.filter(({ status }) => status === 'failed').length;
+  const open = requests.filter(({ status }) => status === null).length;
+  report.pass(
+    `${counted(requests.length, 'evaluation')} requested: ${requests.length - failed - open} scored, ` +
       `${failed} failed${listed === '' ? '' : ` (${listed})`}, ${open} without a result yet`,
   );
 }
 
-/** A training that was begun has an end, or was begun again, or is still waited for. */
-function checkTrainings(subject: Subject, inquiry: CheckReport): void {
+/** A training that was started has ended, was restarted, or is still pending. */
+function checkTrainings(subject: Subject, report: CheckReport): void {
   interface Attempt {
     key: string;
     seq: number;
@@ -152,38 +154,37 @@ function checkTrainings(subject: Subject, inquiry: CheckReport): void {
      WHERE a.key IN (SELECT key FROM evaluation_requests WHERE search = ?)`,
     subject.search,
   );
-  const lost = { again: 0, settled: 0, open: 0 };
+  const unfinished = { again: 0, settled: 0, open: 0 };
   for (const { key, seq, worker, at, endedAt, last, settled } of attempts) {
     if (endedAt !== null) {
-      if (endedAt < at) inquiry.broken(`the training of ${short(key)} on ${worker} ended before it was begun`);
-    } else if (seq < last) lost.again++;
-    else if (settled === 1) lost.settled++;
-    else lost.open++;
+      if (endedAt < at) report.violation(`the training of ${short(key)} on ${worker} ended before it started`);
+    } else if (seq < last) unfinished.again++;
+    else if (settled === 1) unfinished.settled++;
+    else unfinished.open++;
   }
-  const { again, settled, open } = lost;
-  inquiry.saw(
-    `${counted(attempts.length, 'training')} begun: ${attempts.length - again - settled - open} with an end, ` +
-      `${again} lost and begun again, ${settled} lost after another one had ended, ${open} not heard of since`,
+  const { again, settled, open } = unfinished;
+  report.pass(
+    `${counted(attempts.length, 'training')} started: ${attempts.length - again - settled - open} ended,  ` +
+      `${again} lost and restarted, ${settled} lost after another had ended, ${open} still pending`,
   );
-  const unbegun = rowsOf<{ key: string; worker: string }>(
+  const unstarted = rowsOf<{ key: string; worker: string }>(
     subject,
     `SELECT key, worker FROM deliveries d WHERE key IN (SELECT key FROM evaluation_requests WHERE search = ?) AND NOT EXISTS (
        SELECT 1 FROM attempts a WHERE a.key = d.key AND a.worker = d.worker AND a.attempt = d.attempt)`,
     subject.search,
   );
-  inquiry.none(
-    unbegun,
-    ({ key, worker }) =>
-      `${worker} delivered a result for ${short(key)}, and no beginning of that training is recorded`,
-    'every delivered result ends a training whose beginning is recorded',
+  report.none(
+    unstarted,
+    ({ key, worker }) => `${worker} delivered a result for ${short(key)}, but no start of that training is recorded`,
+    'every delivered result belongs to a training whose start is recorded',
   );
 }
 
-/** I8: failed, rejected, duplicate, lost: a row with a reason. */
+/** I8: failed, rejected, duplicate or lost: every attempt is a row with a reason. */
 export function completeness(subject: Subject): Finding {
-  const inquiry = new CheckReport('I8');
-  checkProposals(subject, inquiry);
-  checkFailures(subject, inquiry);
-  checkTrainings(subject, inquiry);
-  return inquiry.finding();
+  const report = new CheckReport('I8');
+  checkProposals(subject, report);
+  checkFailures(subject, report);
+  checkTrainings(subject, report);
+  return report.finding();
 }

@@ -15,15 +15,15 @@ import {
   short,
 } from './subject.ts';
 
-/** Whether the figures of a row are shares of right answers: those of layers are, unless they fall as things improve. */
+/** Whether a row's scores are shares of correct answers: those of stacks, unless lower is better. */
 const isShare = (table: string) =>
   `(SELECT json_extract(j.body, '$.candidate.kind') = 'stack' AND NOT json_extract(j.body, '$.lowerIsBetter')
     FROM jobs j WHERE j.key = ${table}.key)`;
 const infinite = (figure: string) => `abs(${figure}) > 1.7976931348623157e308`;
 
 /**
- * What the tables' CHECK constraints or the evaluators refuse, as far as no other check looks at it: SQLite does not examine them where it
- * may only read.
+ * Values that the tables' CHECK constraints or the evaluators refuse and no other check covers: on a read-only archive
+ * SQLite does not verify CHECK constraints.
  */
 const ranges = [
   {
@@ -39,33 +39,33 @@ const ranges = [
   { table: 'jobs', beyond: 'epoch < 1' },
 ] as const;
 
-/** SQLite's own examination, and whether rows have left the tables from which nothing is ever removed. */
-function checkFile(subject: Subject, inquiry: CheckReport): void {
+/** SQLite's integrity check, and whether rows are missing from append-only tables. */
+function checkFile(subject: Subject, report: CheckReport): void {
   const { db } = subject.reader;
   const integrity = db.pragma('integrity_check(20)') as { integrity_check: string }[];
-  const damages = integrity.filter((row) => row.integrity_check !== 'ok');
-  inquiry.none(damages, (row) => `integrity_check: ${row.integrity_check}`, 'integrity_check: ok');
+  const damage = integrity.filter((row) => row.integrity_check !== 'ok');
+  report.none(damage, (row) => `integrity_check: ${row.integrity_check}`, 'integrity_check: ok');
   const strays = db.pragma('foreign_key_check') as { table: string; rowid: number | null; parent: string }[];
-  inquiry.none(
+  report.none(
     strays,
     ({ table, rowid, parent }) =>
-      `a row of ${table}${rowid === null ? '' : ` (${rowid})`} refers to no row of ${parent}`,
-    'foreign_key_check: every reference has its row',
+      `a row of ${table}${rowid === null ? '' : ` (${rowid})`} refers to a missing row of ${parent}`,
+    'foreign_key_check: ok',
   );
   for (const { table, beyond } of ranges) {
     const rows = countOf(subject, `SELECT count(*) FROM ${table} WHERE ${beyond}`);
-    if (rows > 0) inquiry.broken(`${counted(rows, 'row')} of ${table} with a value beyond its range (${beyond})`);
+    if (rows > 0) report.violation(`${counted(rows, 'row')} of ${table} with a value out of range (${beyond})`);
   }
-  // Their numbers are given out without gaps, because no insertion into them is ever ignored.
+  // Their sequence numbers have no gaps, because no insert into them is ever ignored.
   for (const table of ['phases', 'nodes', 'outbox', 'test_reads']) {
     const rows = countOf(subject, `SELECT count(*) FROM ${table}`);
-    const given = countOf(subject, 'SELECT seq FROM sqlite_sequence WHERE name = ?', table);
-    if (rows !== given) inquiry.broken(`${table} holds ${counted(rows, 'row')}, and ${given} were written`);
+    const written = countOf(subject, 'SELECT seq FROM sqlite_sequence WHERE name = ?', table);
+    if (rows !== written) report.violation(`${table} has ${counted(rows, 'row')}, but ${written} were written`);
   }
 }
 
-/** Every job that was committed is in the outbox once per epoch, and the outbox holds nothing that was not committed. */
-function checkJobs(subject: Subject, inquiry: CheckReport): void {
+/** Every committed job is in the outbox once per epoch, and the outbox has no other jobs. */
+function checkJobs(subject: Subject, report: CheckReport): void {
   interface Entry {
     key: string;
     epoch: number;
@@ -83,180 +83,182 @@ function checkJobs(subject: Subject, inquiry: CheckReport): void {
     for (let each = 1; each <= epoch; each++) {
       const entry = published.get(`${key}:${each}`);
       published.delete(`${key}:${each}`);
-      if (!entry) inquiry.broken(`job ${short(key)} has no outbox row for its epoch ${each} of ${epoch}`);
-      else if (entry.body !== body)
-        inquiry.broken(`the outbox tells of job ${short(key)} something else than the ledger`);
+      if (!entry) report.violation(`job ${short(key)} has no outbox row for its epoch ${each} of ${epoch}`);
+      else if (entry.body !== body) report.violation(`job ${short(key)} differs between outbox and ledger`);
     }
   }
   for (const { key, epoch } of published.values()) {
-    inquiry.broken(`the outbox holds job ${short(key)}, epoch ${epoch}, which the ledger does not know`);
+    report.violation(`the outbox has job ${short(key)}, epoch ${epoch}, which is not in the ledger`);
   }
   const waiting = entries.filter((entry) => entry.sentAt === null).length;
   const requeued = jobs.reduce((sum, job) => sum + job.epoch - 1, 0);
-  inquiry.saw(
+  report.pass(
     `${counted(jobs.length, 'job')} in ${counted(entries.length, 'outbox row')}, one per job and epoch ` +
-      `(${requeued} queued again, ${waiting} not yet published)`,
+      `(${requeued} requeued, ${waiting} not yet published)`,
   );
   const early = rowsOf<{ seq: number }>(subject, 'SELECT seq FROM outbox WHERE sent_at < created_at');
-  inquiry.none(
+  report.none(
     early,
     ({ seq }) => `outbox row ${seq} was published before it was committed`,
-    'only outbox rows are ever published, and each is a row of the transaction that decided it: ' +
-      'so what was published is what the ledger holds',
+    'only outbox rows are published, and each was committed with its decision: everything published is in the ledger',
   );
 }
 
-/** Every result was committed with the delivery that brought it and the attempt that it ends. */
-function checkResults(subject: Subject, inquiry: CheckReport): void {
+/** Every result was committed with its delivery and its attempt. */
+function checkResults(subject: Subject, report: CheckReport): void {
   const evaluations = countOf(subject, 'SELECT count(*) FROM evaluations');
   const orphans = rowsOf<{ key: string }>(
     subject,
     'SELECT key FROM evaluations e WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = e.key)',
   );
-  for (const { key } of orphans) inquiry.broken(`evaluation ${short(key)} belongs to no job`);
-  // Given up after too many attempts, a candidate is judged by the ledger itself: there is no result to deliver.
+  for (const { key } of orphans) report.violation(`evaluation ${short(key)} has no job`);
+  // After too many failed attempts the ledger itself ends an evaluation, without a delivered result.
   const undelivered = rowsOf<{ key: string }>(
     subject,
     `SELECT key FROM evaluations e WHERE reason IS NOT 'poison' AND NOT EXISTS (SELECT 1 FROM deliveries d
        WHERE d.key = e.key AND d.worker = e.worker AND d.attempt = e.attempt AND d.verdict = 'counted')`,
   );
-  for (const { key } of undelivered) inquiry.broken(`evaluation ${short(key)} was not delivered by anybody`);
-  const unbegun = rowsOf<{ key: string }>(
+  for (const { key } of undelivered) report.violation(`evaluation ${short(key)} has no counted delivery`);
+  const unstarted = rowsOf<{ key: string }>(
     subject,
     'SELECT key FROM evaluations e WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE a.key = e.key)',
   );
-  for (const { key } of unbegun) inquiry.broken(`evaluation ${short(key)} was never begun`);
+  for (const { key } of unstarted) report.violation(`evaluation ${short(key)} has no attempt`);
   const dropped = rowsOf<{ key: string }>(
     subject,
     `SELECT key FROM deliveries d WHERE verdict = 'counted' AND NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = d.key)`,
   );
-  for (const { key } of dropped)
-    inquiry.broken(`the result of ${short(key)} was counted, and there is no evaluation of it`);
-  if (orphans.length + undelivered.length + unbegun.length + dropped.length === 0) {
+  for (const { key } of dropped) report.violation(`the result of ${short(key)} was counted, but has no evaluation`);
+  if (orphans.length + undelivered.length + unstarted.length + dropped.length === 0) {
     const poisoned = countOf(subject, `SELECT count(*) FROM evaluations WHERE reason = 'poison'`);
-    const given = poisoned === 0 ? '' : ` (${poisoned} given up by the ledger itself)`;
-    inquiry.saw(`${counted(evaluations, 'evaluation')}, each with a job, an attempt and a counted delivery${given}`);
+    const note = poisoned === 0 ? '' : ` (${poisoned} ended by the ledger after repeated crashes)`;
+    report.pass(`${counted(evaluations, 'evaluation')}, each with a job, an attempt and a counted delivery${note}`);
   }
 }
 
-function compareTold(inquiry: CheckReport, what: string, expected: readonly string[], told: readonly string[]): void {
-  const left = new Map<string, number>();
-  for (const each of told) left.set(each, (left.get(each) ?? 0) + 1);
+function compareAnnounced(
+  report: CheckReport,
+  what: string,
+  expected: readonly string[],
+  announced: readonly string[],
+): void {
+  const unmatched = new Map<string, number>();
+  for (const each of announced) unmatched.set(each, (unmatched.get(each) ?? 0) + 1);
   for (const each of expected) {
-    const count = left.get(each) ?? 0;
-    if (count === 0) inquiry.broken(`${what} ${each} was never announced`);
-    if (count <= 1) left.delete(each);
-    else left.set(each, count - 1);
+    const count = unmatched.get(each) ?? 0;
+    if (count === 0) report.violation(`${what} ${each} was never announced`);
+    if (count <= 1) unmatched.delete(each);
+    else unmatched.set(each, count - 1);
   }
-  for (const each of left.keys()) inquiry.broken(`${what} ${each} was announced, and the ledger does not hold it`);
+  for (const each of unmatched.keys()) report.violation(`${what} ${each} was announced, but is not in the ledger`);
 }
 
-/** A change and the message that tells of it are one transaction: each has the other. */
-function checkAnnouncements(subject: Subject, inquiry: CheckReport): void {
+/** A change and its announcement are one transaction: each has the other. */
+function checkAnnouncements(subject: Subject, report: CheckReport): void {
   const { reader, search } = subject;
-  const { told, unreadable } = publishedEventsOf(subject);
-  for (const { seq } of unreadable) inquiry.broken(`outbox row ${seq} is no announcement that anybody could read`);
+  const { events, unreadable } = publishedEventsOf(subject);
+  for (const { seq } of unreadable) report.violation(`outbox row ${seq} is not a readable announcement`);
   const nodes = rowsOf<{ id: string }>(
     subject,
     `SELECT id FROM nodes WHERE search = ? AND verdict = 'accepted'`,
     search,
   );
-  compareTold(
-    inquiry,
+  compareAnnounced(
+    report,
     'node',
     nodes.map(({ id }) => id),
-    ofKind(told, 'node-submitted').map(({ node }) => node),
+    ofKind(events, 'node-submitted').map(({ node }) => node),
   );
-  interface Answered {
+  interface OutcomeRow {
     node: string;
     rung: string;
     seed: number;
     status: 'ok' | 'failed';
   }
-  const answered = rowsOf<Answered>(
+  const outcomes = rowsOf<OutcomeRow>(
     subject,
     'SELECT w.node, w.rung, w.seed, e.status FROM evaluation_requests w JOIN evaluations e ON e.key = w.key WHERE w.search = ?',
     search,
   );
   const kinds = { ok: 'node-evaluated', failed: 'node-failed' } as const satisfies Record<string, LabEvent['kind']>;
   for (const status of ['ok', 'failed'] as const) {
-    compareTold(
-      inquiry,
+    compareAnnounced(
+      report,
       `the outcome "${status}" of`,
-      answered.filter((each) => each.status === status).map(requestOf),
-      ofKind(told, kinds[status]).map(requestOf),
+      outcomes.filter((each) => each.status === status).map(requestOf),
+      ofKind(events, kinds[status]).map(requestOf),
     );
   }
   const phases = reader.searches.phaseTimes(search).slice(1);
-  compareTold(
-    inquiry,
+  compareAnnounced(
+    report,
     'phase',
     phases.map(({ phase }) => phase),
-    ofKind(told, 'phase-changed').map(({ phase }) => phase),
+    ofKind(events, 'phase-changed').map(({ phase }) => phase),
   );
   const endingOf = ({ of, subject, reason }: Pick<Ending, 'of' | 'subject' | 'reason'>) => `${of} ${subject} ${reason}`;
-  compareTold(
-    inquiry,
+  compareAnnounced(
+    report,
     'the early end of',
     reader.endings.of(search).map(endingOf),
-    ofKind(told, 'ended-early').map(endingOf),
+    ofKind(events, 'ended-early').map(endingOf),
   );
-  inquiry.saw(
-    `${counted(nodes.length, 'node')}, ${counted(answered.length, 'outcome')} and ${counted(phases.length, 'change')} of ` +
-      `phase of this search, compared with ${counted(told.length, 'announcement')} in the outbox`,
+  report.pass(
+    `${counted(nodes.length, 'node')}, ${counted(outcomes.length, 'outcome')} and ${counted(phases.length, 'change')} of ` +
+      `phase of this search, compared with ${counted(events.length, 'announcement')} in the outbox`,
   );
 }
 
 /**
- * I1: what was decided is in the ledger, and all that was told came out of it. Looks at the whole archive, since jobs and
- * evaluations are shared by its searches.
+ * I1: every decision is in the ledger, and everything announced comes from it. Covers the whole archive, since its searches
+ * share jobs and evaluations.
  */
 export function ledgerFirst(subject: Subject): Finding {
-  const inquiry = new CheckReport('I1');
-  checkFile(subject, inquiry);
-  checkSchema(subject, inquiry);
-  checkJobs(subject, inquiry);
-  checkResults(subject, inquiry);
-  checkAnnouncements(subject, inquiry);
-  return inquiry.finding();
+  const report = new CheckReport('I1');
+  checkFile(subject, report);
+  checkSchema(subject, report);
+  checkJobs(subject, report);
+  checkResults(subject, report);
+  checkAnnouncements(subject, report);
+  return report.finding();
 }
 
-interface Part {
+interface SchemaObject {
   type: string;
   name: string;
   sql: string | null;
 }
 
-const parts = `SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name`;
+const schemaQuery = `SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name`;
 
 /**
- * Tables, indices and triggers are those that the migrations make. The uniqueness of evaluations and the permanence of
- * facts rest on them, so that a schema that was altered for a moment is the first thing to look for.
+ * Tables, indices and triggers match the migrations. The uniqueness of evaluations and the immutability of facts rest on
+ * them, so an altered schema is checked first.
  */
-export function checkSchema(subject: Subject, inquiry: CheckReport): void {
+export function checkSchema(subject: Subject, report: CheckReport): void {
   const version = subject.reader.db.pragma('user_version', { simple: true });
   if (version !== schemaVersion) {
-    inquiry.unchecked(
-      `the schema is of version ${version}, and this Aira knows the details of version ${schemaVersion}`,
-    );
+    report.skipped(`the archive has schema version ${version}, and this Aira has version ${schemaVersion}`);
     return;
   }
   const fresh = new Database(':memory:');
   try {
     migrate(fresh, ':memory:', 0);
-    const expected = fresh.prepare<[], Part>(parts).all();
-    const found = new Map(rowsOf<Part>(subject, parts).map((part) => [`${part.type} ${part.name}`, part.sql]));
+    const expected = fresh.prepare<[], SchemaObject>(schemaQuery).all();
+    const actual = new Map(
+      rowsOf<SchemaObject>(subject, schemaQuery).map((part) => [`${part.type} ${part.name}`, part.sql]),
+    );
     for (const { type, name, sql } of expected) {
       const label = `${type} ${name}`;
-      if (!found.has(label)) inquiry.broken(`the archive lacks its ${label}`);
-      else if (found.get(label) !== sql) inquiry.broken(`the ${label} is not as the migrations made it`);
-      found.delete(label);
+      if (!actual.has(label)) report.violation(`the archive lacks its ${label}`);
+      else if (actual.get(label) !== sql) report.violation(`the ${label} differs from the migrations`);
+      actual.delete(label);
     }
-    for (const label of found.keys()) inquiry.broken(`the archive has a ${label} that no migration made`);
+    for (const label of actual.keys()) report.violation(`the archive has a ${label} that no migration creates`);
     const triggers = expected.filter(({ type }) => type === 'trigger').length;
-    inquiry.saw(
+    report.pass(
       `schema version ${version}: ${counted(expected.length, 'table, index or trigger', 'tables, indices and triggers')}, ` +
-        `${triggers} of which refuse changes to facts`,
+        `${triggers} of them triggers against changes of facts`,
     );
   } finally {
     fresh.close();

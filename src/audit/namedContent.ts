@@ -3,77 +3,75 @@ import { evaluationKey, identityOf, identitySchema, jobSchema } from '../domain/
 import type { SearchSpec } from '../domain/search.ts';
 import { CheckReport, counted, type Finding, rowsOf, type Subject, short } from './subject.ts';
 
-/** What the files of a search are on this machine now, as sentences. */
+/** A search's files compared with this machine's, as sentences. */
 export interface FilesNow {
-  /** Imported data and task directory that are as the search recorded them. */
+  /** Data sets and task directory that are unchanged. */
   readonly same: readonly string[];
-  /** What has been changed or is gone since: a reason to train anew, not a fault of the scores. */
+  /** Changed or missing since: a reason to retrain, not a fault of the scores. */
   readonly changed: readonly string[];
 }
-/** Answers for a search, given its specification and its file. */
+/** Compares the files of a search, given its specification and search file. */
 export type FilesOf = (spec: SearchSpec, source: string) => Promise<FilesNow>;
 
-interface Judged {
+interface EvaluationRow {
   key: string;
   body: string;
   identity: string | null;
   components: string | null;
 }
 
-/** Of every evaluation the search has: the parts recorded, their digest, and the key that is made of it. */
-function checkIdentities(subject: Subject, inquiry: CheckReport): void {
-  const rows = rowsOf<Judged>(
+/** For every evaluation of the search: the recorded components, their digest, and the key derived from it. */
+function checkIdentities(subject: Subject, report: CheckReport): void {
+  const rows = rowsOf<EvaluationRow>(
     subject,
     `SELECT DISTINCT e.key, j.body, j.identity, i.components FROM evaluation_requests w
      JOIN evaluations e ON e.key = w.key JOIN jobs j ON j.key = e.key LEFT JOIN identities i ON i.digest = j.identity
      WHERE w.search = ?`,
     subject.search,
   );
-  let [named, unknown, wrong] = [0, 0, 0];
-  const broken = (problem: string): void => {
+  let [verified, unknown, wrong] = [0, 0, 0];
+  const fail = (problem: string): void => {
     wrong++;
-    inquiry.broken(problem);
+    report.violation(problem);
   };
   for (const { key, body, identity, components } of rows) {
     const what = `evaluation ${short(key)}`;
     const job = jobSchema.safeParse(JSON.parse(body));
     if (!job.success) {
-      broken(`${what} is of a job that cannot be read`);
+      fail(`${what} has an unreadable job`);
       continue;
     }
     const expected = identityOf(job.data);
     if (identity === null) {
-      if (expected) broken(`${what} names no identity, although its job names data and task directory`);
+      if (expected) fail(`${what} has no identity, although its job has data and a task directory`);
       else unknown++;
       continue;
     }
     const recorded = components === null ? null : identitySchema.safeParse(JSON.parse(components));
-    if (!recorded?.success) broken(`${what} names identity ${short(identity)}, whose parts are not recorded`);
+    if (!recorded?.success) fail(`${what} has identity ${short(identity)}, whose components are not recorded`);
     else if (contentHash(recorded.data as Json) !== identity) {
-      broken(`identity ${short(identity)} of ${what} is not the digest of the parts recorded for it`);
+      fail(`identity ${short(identity)} of ${what} is not the digest of its recorded components`);
     } else if (!expected || contentHash(expected) !== identity) {
-      broken(`${what} names identity ${short(identity)}, and its job is decided by other parts`);
-    } else if (evaluationKey(job.data) !== key) broken(`${what} does not have the key that its identity gives`);
-    else named++;
+      fail(`${what} has identity ${short(identity)}, but its job has other components`);
+    } else if (evaluationKey(job.data) !== key) fail(`${what} does not have the key derived from its identity`);
+    else verified++;
   }
   if (wrong === 0) {
-    inquiry.saw(`${counted(named, 'evaluation')} of this search, each with a key derived again from recorded parts`);
+    report.pass(`${counted(verified, 'evaluation')} of this search, each key recomputed from its recorded components`);
   }
   if (unknown > 0) {
-    inquiry.unchecked(
-      `${counted(unknown, 'evaluation')} made before data and task directories were recorded: what they were is unknown`,
-    );
+    report.skipped(`${counted(unknown, 'evaluation')} older than the record of data and task directories`);
   }
 }
 
-/** I10: each score's key is made of recorded parts: data, task directory, profile, evaluator, device class. */
+/** I10: each key is derived from recorded components: data, task directory, profile, evaluator, device class. */
 export async function namedContent(subject: Subject, files: FilesOf): Promise<Finding> {
-  const inquiry = new CheckReport('I10');
-  checkIdentities(subject, inquiry);
+  const report = new CheckReport('I10');
+  checkIdentities(subject, report);
   if (subject.spec.content) {
     const { same, changed } = await files(subject.spec, subject.reader.searches.source(subject.search));
-    for (const each of same) inquiry.saw(each);
-    for (const each of changed) inquiry.saw(`on this machine, since the search was begun: ${each}`);
+    for (const each of same) report.pass(each);
+    for (const each of changed) report.pass(`on this machine, since the search started: ${each}`);
   }
-  return inquiry.finding();
+  return report.finding();
 }

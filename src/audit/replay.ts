@@ -7,54 +7,54 @@ import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, type Subject } from './subject.ts';
 
-/** Two fits of one surrogate may differ in the last bits where their libraries do. */
+/** Fits of one surrogate may differ in the last bits between library versions. */
 const expectationTolerance = 1e-6;
 
-/** Gives the model of that name. @throws PrerequisiteError when it cannot be had on this machine. */
+/** Opens a local model. @throws PrerequisiteError if it is unavailable on this machine. */
 export type OpenModel = (name: LocalModelName) => Promise<AnyModel>;
 
-/** Gives the recorded answers of language models. @throws PrerequisiteError when there is no usable recording. */
+/** Opens the recorded model replies. @throws PrerequisiteError without a usable recording. */
 export type OpenRecording = () => ChatThinking;
 
-/** What agents are thought again with. */
-export interface Again {
+/** What replayed agents need. */
+export interface ReplayDeps {
   readonly openModel: OpenModel;
   readonly openRecording: OpenRecording;
 }
 
-type Equipment = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever'>;
+type ThinkerDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever'>;
 
-/** What language models were shown is in the recording; an audit looks nothing up. */
+/** The recording contains what language models were shown; an audit does no retrieval. */
 const recordingOnly = (): never => {
-  throw new TerminalError('replay-only', 'what was read is not in the recording');
+  throw new TerminalError('replay-only', 'the recording has no retrieved texts');
 };
 
-async function equip({ model }: AgentSpec, { openModel, openRecording }: Again): Promise<Equipment> {
+async function openDeps({ model }: AgentSpec, { openModel, openRecording }: ReplayDeps): Promise<ThinkerDeps> {
   const models: Partial<Record<LocalModelName, AnyModel>> = {};
   for (const arm of armsOf(model)) if (isLocal(arm)) models[arm] = await openModel(arm);
   return chatArms(model).length > 0 ? { models, chat: openRecording(), openRetriever: recordingOnly } : { models };
 }
 
-function sameExpectation(recorded: number | null, thought: number | null): boolean {
-  if (recorded === null || thought === null) return recorded === thought;
-  return Math.abs(recorded - thought) <= expectationTolerance;
+function sameExpectation(recorded: number | null, replayed: number | null): boolean {
+  if (recorded === null || replayed === null) return recorded === replayed;
+  return Math.abs(recorded - replayed) <= expectationTolerance;
 }
 
-/** In what the attempt that was thought again differs from the recorded one; null where in nothing. */
-function difference(recorded: NodeRecord, thought: Thought): string | null {
-  if (recorded.origin !== thought.operator) return `operator ${recorded.origin}, now ${thought.operator}`;
-  if (recorded.parents.join() !== thought.parents.join()) {
-    return `parents ${recorded.parents.join(', ') || 'none'}, now ${thought.parents.join(', ') || 'none'}`;
+/** The first difference between a replayed attempt and the recorded one; null if they are equal. */
+function difference(recorded: NodeRecord, replayed: Thought): string | null {
+  if (recorded.origin !== replayed.operator) return `operator ${recorded.origin}, now ${replayed.operator}`;
+  if (recorded.parents.join() !== replayed.parents.join()) {
+    return `parents ${recorded.parents.join(', ') || 'none'}, now ${replayed.parents.join(', ') || 'none'}`;
   }
-  if (recorded.candidate !== thought.candidate) return `candidate ${recorded.candidate}, now ${thought.candidate}`;
+  if (recorded.candidate !== replayed.candidate) return `candidate ${recorded.candidate}, now ${replayed.candidate}`;
   const { expected, retrieved, evidence, model } = recorded.rationale;
-  if (model !== thought.rationale.model) return `proposed by ${model}, now by ${thought.rationale.model}`;
+  if (model !== replayed.rationale.model) return `proposed by ${model}, now by ${replayed.rationale.model}`;
   const read = [retrieved.join(), evidence.join()];
-  const now = [thought.rationale.retrieved.join(), thought.rationale.evidence.join()];
-  if (read[0] !== now[0]) return `what it was shown: ${read[0] || 'nothing'}, now ${now[0] || 'nothing'}`;
+  const now = [replayed.rationale.retrieved.join(), replayed.rationale.evidence.join()];
+  if (read[0] !== now[0]) return `retrieved  ${read[0] || 'nothing'}, now ${now[0] || 'nothing'}`;
   if (read[1] !== now[1]) return `evidence ${read[1] || 'none'}, now ${now[1] || 'none'}`;
-  if (!sameExpectation(expected, thought.rationale.expected)) {
-    return `an expectation of ${expected}, now ${thought.rationale.expected}`;
+  if (!sameExpectation(expected, replayed.rationale.expected)) {
+    return `expectation ${expected}, now ${replayed.rationale.expected}`;
   }
   return null;
 }
@@ -63,71 +63,71 @@ async function replayAgent(
   { reader, search, spec }: Subject,
   self: AgentSpec,
   attempts: readonly NodeRecord[],
-  equipment: Equipment,
-  inquiry: CheckReport,
+  deps: ThinkerDeps,
+  report: CheckReport,
 ): Promise<void> {
   const { space, seed, task, metric, lowerIsBetter, brief } = spec;
   const topic = { task, metric, lowerIsBetter, brief };
   let same = 0;
   for (const recorded of attempts) {
     const { id, ordinal } = recorded;
-    if (id !== nodeId(self.name, ordinal)) inquiry.broken(`attempt ${ordinal} of ${self.name} is called ${id}`);
+    if (id !== nodeId(self.name, ordinal)) report.violation(`attempt ${ordinal} of ${self.name} has the id ${id}`);
     try {
       const view = reader.views.past(search, self.name, ordinal);
-      const strangers = recorded.parents.filter((parent) => !view.nodes.some((node) => node.id === parent));
-      if (strangers.length > 0) inquiry.broken(`${id} has parents that it could not know: ${strangers.join(', ')}`);
-      const thought = await think({ spec: self, view, space, seed, topic, ...equipment });
-      const found = difference(recorded, thought);
-      if (found === null) same++;
-      else inquiry.broken(`${id} was recorded with ${found}`);
+      const unknownParents = recorded.parents.filter((parent) => !view.nodes.some((node) => node.id === parent));
+      if (unknownParents.length > 0)
+        report.violation(`${id} has parents outside its view: ${unknownParents.join(', ')}`);
+      const replayed = await think({ spec: self, view, space, seed, topic, ...deps });
+      const mismatch = difference(recorded, replayed);
+      if (mismatch === null) same++;
+      else report.violation(`${id} was recorded with ${mismatch}`);
     } catch (thrown) {
       if (thrown instanceof PrerequisiteError || !(thrown instanceof AiraError)) throw thrown;
-      inquiry.broken(`${id} cannot be thought again: ${errorMessage(thrown)}`);
+      report.violation(`${id} cannot be re-executed: ${errorMessage(thrown)}`);
     }
   }
   const { name, scaffold, pending } = self;
-  inquiry.saw(
-    `${name}: ${same} of ${counted(attempts.length, 'attempt')} thought again with ${self.model}, ${scaffold.kind}, ` +
-      `${pending} pending and seed ${spec.seed} gave the same operator, parents and candidate`,
+  report.pass(
+    `${name}: ${same} of ${counted(attempts.length, 'attempt')} re-executed with ${self.model}, ${scaffold.kind}, ` +
+      `${pending} pending and seed ${spec.seed} had the same operator, parents and candidate`,
   );
 }
 
 /**
- * I5: equal specification and seed, equal nodes. Every attempt of every agent is thought again on the view that it had;
- * the laboratory's own references are compared with the specification.
+ * I5: equal specification and seed give equal nodes. Every attempt of every agent is re-executed on the view it had; the
+ * references are compared with the specification.
  */
-export async function replayable(subject: Subject, again: Again): Promise<Finding> {
-  const inquiry = new CheckReport('I5');
+export async function replayable(subject: Subject, deps: ReplayDeps): Promise<Finding> {
+  const report = new CheckReport('I5');
   const { reader, search, spec } = subject;
   const nodes = reader.records.nodes(search);
-  // Answers of language models, and what they were shown, are in the recording; local models read the notes again.
-  const notes = spec.corpus === undefined ? undefined : loadCorpus().version;
-  if (notes !== undefined && notes === spec.corpus)
-    inquiry.saw(`the notes are of version ${notes}, as the agents read them`);
+  // The recording has the language models' replies and what they were shown; local models read the corpus again.
+  const corpus = spec.corpus === undefined ? undefined : loadCorpus().version;
+  if (corpus !== undefined && corpus === spec.corpus) report.pass(`the corpus has version ${corpus}, as in the search`);
   for (const self of spec.agents) {
     const attempts = nodes.filter((node) => node.agent === self.name);
     if (attempts.length === 0) {
-      inquiry.saw(`${self.name}: no attempt`);
+      report.pass(`${self.name}: no attempts`);
       continue;
     }
-    if (notes !== spec.corpus && armsOf(self.model).some(isLocal) && usesCorpus(self)) {
-      inquiry.unchecked(`${self.name} read version ${spec.corpus} of the notes, and those here are ${notes}`);
+    if (corpus !== spec.corpus && armsOf(self.model).some(isLocal) && usesCorpus(self)) {
+      report.skipped(`${self.name} read corpus ${spec.corpus}, but this version has ${corpus}`);
       continue;
     }
     try {
-      await replayAgent(subject, self, attempts, await equip(self, again), inquiry);
+      await replayAgent(subject, self, attempts, await openDeps(self, deps), report);
     } catch (thrown) {
       if (!(thrown instanceof PrerequisiteError)) throw thrown;
-      inquiry.unchecked(`${self.name} with ${self.model}: ${thrown.message}`);
+      report.skipped(`${self.name} with ${self.model}: ${thrown.message}`);
     }
   }
-  const stated = new Map(spec.references.map(({ name, candidate }) => [`reference-${name}-1`, candidate]));
+  const specified = new Map(spec.references.map(({ name, candidate }) => [`reference-${name}-1`, candidate]));
   const references = nodes.filter(({ origin }) => origin === 'reference');
-  const altered = references.filter(({ id, candidate }) => stated.get(id) !== candidate);
-  inquiry.none(
+  const altered = references.filter(({ id, candidate }) => specified.get(id) !== candidate);
+  report.none(
     altered,
-    ({ id }) => `${id} is not the reference that the specification names`,
-    `${counted(references.length, 'reference')} as the specification names them`,
+    ({ id }) => `${id} is not the reference in the specification`,
+    `${counted(references.length, 'reference')} as specified`,
   );
-  return inquiry.finding();
+  return report.finding();
 }

@@ -3,12 +3,13 @@ import { join, relative } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
 import { CheckReport, counted, type Finding, rowsOf, type Subject } from './subject.ts';
 
+/** Files are read in pieces of this size. */
 const pieceBytes = 4 * 1024 * 1024;
 
-/** Where a lab keeps its own keys, by path below its home. They belong there and nowhere else. */
+/** The lab's own key files, relative to its home. Their contents must not occur in any other file. */
 const keyFile = /^credentials\/(?:[a-z]+\.nk|sealing\.pem|agents\.secret)$/;
 
-/** The lab's own keys, which must stand in no other file. */
+/** The lab's own keys. */
 function ownKeys(home: string): Secret[] {
   const paths = filesBelow(home).files.map((path) => relative(home, path));
   return paths
@@ -19,15 +20,15 @@ function ownKeys(home: string): Secret[] {
         const value = lines.find((line) => line !== '' && !line.startsWith('-----'))?.trim();
         return value ? [{ name: path, value }] : [];
       } catch {
-        // One that cannot be read is told of where all files are read.
+        // The scan of all files reports an unreadable file.
         return [];
       }
     });
 }
 
-/** Reads a file piece by piece, so that its size does not matter. Bytes are read as characters 0 to 255. */
+/** Scans a file in pieces, so that its size does not matter. Bytes are decoded as latin1, characters 0 to 255. */
 function scanFile(path: string, secrets: readonly Secret[]): Set<string> {
-  // Secrets beyond ASCII stand in files as UTF-8.
+  // Files contain secrets beyond ASCII as UTF-8.
   const asBytes = secrets.map(({ name, value }) => ({ name, value: Buffer.from(value).toString('latin1') }));
   const found = new Set<string>();
   const file = openSync(path, 'r');
@@ -37,8 +38,8 @@ function scanFile(path: string, secrets: readonly Secret[]): Set<string> {
       const length = readSync(file, buffer, 0, pieceBytes, null);
       if (length === 0) return found;
       const text = rest + buffer.toString('latin1', 0, length);
-      for (const name of givenAway(text, asBytes)) found.add(name);
-      rest = text.slice(-longestSecret);
+      for (const name of leaked(text, asBytes)) found.add(name);
+      rest = text.slice(-maxSecretChars);
     }
   } finally {
     closeSync(file);
@@ -67,7 +68,7 @@ function filesBelow(folder: string): { files: string[]; skipped: string[] } {
   return { files, skipped };
 }
 
-function scanArchive(subject: Subject, secrets: readonly Secret[], inquiry: CheckReport): void {
+function scanArchive(subject: Subject, secrets: readonly Secret[], report: CheckReport): void {
   const { db } = subject.reader;
   const columns = rowsOf<{ tableName: string; columnName: string }>(
     subject,
@@ -82,71 +83,71 @@ function scanArchive(subject: Subject, secrets: readonly Secret[], inquiry: Chec
       .pluck();
     for (const text of texts.iterate()) {
       values++;
-      for (const name of givenAway(text, secrets)) {
-        const hit = `${name} stands in ${tableName}.${columnName}`;
+      for (const name of leaked(text, secrets)) {
+        const hit = `${name} occurs in ${tableName}.${columnName}`;
         hits.set(hit, (hits.get(hit) ?? 0) + 1);
       }
     }
   }
-  for (const [hit, count] of hits) inquiry.broken(`${hit}, in ${counted(count, 'row')}`);
-  inquiry.saw(`${counted(values, 'text')} in ${counted(columns.length, 'column')} of the archive read`);
+  for (const [hit, count] of hits) report.violation(`${hit}, in ${counted(count, 'row')}`);
+  report.pass(`${counted(values, 'text')} in ${counted(columns.length, 'column')} of the archive scanned`);
 }
 
-function scanHome(home: string, secrets: readonly Secret[], inquiry: CheckReport): void {
+function scanHome(home: string, secrets: readonly Secret[], report: CheckReport): void {
   const { files, skipped } = filesBelow(home);
   for (const path of files) {
-    const place = relative(home, path);
+    const name = relative(home, path);
     try {
-      if (keyFile.test(place)) continue;
-      for (const name of scanFile(path, secrets)) inquiry.broken(`${name} stands in the file ${place}`);
+      if (keyFile.test(name)) continue;
+      for (const secret of scanFile(path, secrets)) report.violation(`${secret} occurs in the file ${name}`);
     } catch (thrown) {
-      // A file of a running lab may go while the home is read.
+      // A running lab may delete a file during the scan.
       if ((thrown as { code?: string }).code === 'ENOENT') continue;
-      inquiry.unchecked(`the file ${place} cannot be read: ${errorMessage(thrown)}`);
+      report.skipped(`the file ${name} cannot be read: ${errorMessage(thrown)}`);
     }
   }
   for (const path of skipped)
-    inquiry.unchecked(`${relative(home, path) || home} is no file, or a folder that cannot be read`);
-  inquiry.saw(`${counted(files.length, 'file')} of the home read: archive, streams, reports, logs`);
+    report.skipped(`${relative(home, path) || home} is not a file, or a folder that cannot be read`);
+  report.pass(`${counted(files.length, 'file')} of the home scanned: archive, streams, reports, logs`);
 }
 
-/** I7: keys live in the process that calls a model, and leave no trace in archive or home. */
+/** I7: keys exist only in the process that calls a model, and occur neither in the archive nor in the home. */
 export function secretsContained(subject: Subject, home: string, secrets: readonly Secret[]): Finding {
-  const inquiry = new CheckReport('I7');
+  const report = new CheckReport('I7');
   const names = secrets.map(({ name }) => name);
-  inquiry.saw(
-    `looked for ${counted(shapes.length, 'known form')} of keys, and for the values of ` +
-      (names.length === 0 ? 'no variable, because none here looks like a key' : names.join(', ')),
+  report.pass(
+    `searched for ${counted(shapes.length, 'known form')} of keys, and the values of ` +
+      (names.length === 0 ? 'no variable (none is named like a key)' : names.join(', ')),
   );
   const all = [...secrets, ...ownKeys(home)];
-  scanArchive(subject, all, inquiry);
-  scanHome(home, all, inquiry);
-  return inquiry.finding();
+  scanArchive(subject, all, report);
+  scanHome(home, all, report);
+  return report.finding();
 }
 
-/** Something that must not be found, and what it may be called. Its value is never printed. */
+/** A value that must not occur, and a name for it. The value is never printed. */
 export interface Secret {
   readonly name: string;
   readonly value: string;
 }
 
-/** Shorter values are words that stand everywhere. */
-const shortestSecret = 12;
+/** Shorter values are ordinary words. */
+const minSecretChars = 12;
 
 const secretName = /(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$/i;
 
-/** The variables of an environment that look like keys. */
+/** The variables of an environment that are named like keys. */
 export function secretsOf(env: Readonly<Record<string, string | undefined>>): Secret[] {
   return Object.entries(env).flatMap(([name, value]) =>
-    secretName.test(name) && value !== undefined && value.length >= shortestSecret ? [{ name, value }] : [],
+    secretName.test(name) && value !== undefined && value.length >= minSecretChars ? [{ name, value }] : [],
   );
 }
 
-/** Forms that providers give their keys, so that a key is found whose variable is not set here. */
+/** Key formats of providers, which find keys that are not set in this environment. */
 export const shapes: readonly { readonly name: string; readonly pattern: RegExp }[] = [
   { name: 'an Anthropic key', pattern: /(?<![A-Za-z0-9])sk-ant-[A-Za-z0-9_-]{16,}/ },
-  // A digit and a capital tell it from words joined by hyphens. Looked for within a key's length: a text of nothing but
-  // beginnings of keys would otherwise take the square of its length.
+  // A digit and a capital distinguish a key from words joined by hyphens. The lookaheads are bounded: a text of repeated
+  // key prefixes would otherwise take quadratic time.
   {
     name: 'a key of the form sk-...',
     pattern: /(?<![A-Za-z0-9])sk-(?!ant-)(?=[\w-]{0,100}\d)(?=[\w-]{0,100}[A-Z])[\w-]{20,}/,
@@ -159,12 +160,12 @@ export const shapes: readonly { readonly name: string; readonly pattern: RegExp 
   { name: 'a private key', pattern: /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/ },
 ];
 
-/** No shape and hardly any key is longer. Texts that are read in pieces overlap by so much. */
-export const longestSecret = 4096;
+/** Upper bound on the length of a key; pieces of a file overlap by it. */
+export const maxSecretChars = 4096;
 
-/** The names of what a text gives away. */
-export function givenAway(text: string, secrets: readonly Secret[]): string[] {
+/** Names of the secrets that occur in a text. */
+export function leaked(text: string, secrets: readonly Secret[]): string[] {
   const values = secrets.filter(({ value }) => text.includes(value)).map(({ name }) => `the value of ${name}`);
-  const found = shapes.filter(({ pattern }) => pattern.test(text)).map(({ name }) => name);
-  return [...values, ...found];
+  const formats = shapes.filter(({ pattern }) => pattern.test(text)).map(({ name }) => name);
+  return [...values, ...formats];
 }

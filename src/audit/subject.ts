@@ -4,19 +4,19 @@ import type { originSchema } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 
-/** A search whose records are audited, and the archive that holds them. */
+/** The audited search and its archive. */
 export interface Subject {
   readonly reader: ArchiveReader;
   readonly search: SearchId;
   readonly spec: SearchSpec;
 }
 
-/** The rows of a query. The tables are strict, so that the columns' types hold even where the values were altered. */
+/** The rows of a query. Tables are strict, so column types hold even for altered values. */
 export function rowsOf<Row>(subject: Subject, sql: string, ...parameters: readonly (string | number)[]): Row[] {
   return subject.reader.db.prepare<unknown[], Row>(sql).all(...parameters);
 }
 
-/** The one number that a query answers. */
+/** The single number that a query returns. */
 export function countOf(subject: Subject, sql: string, ...parameters: readonly (string | number)[]): number {
   return (
     subject.reader.db
@@ -26,7 +26,7 @@ export function countOf(subject: Subject, sql: string, ...parameters: readonly (
   );
 }
 
-/** When proposals were no longer taken: the first step up the ladder. Null while the search screens. */
+/** When proposals were closed: the first step beyond screening. Null while the search screens. */
 export function screeningClosedAt({ reader, search }: Subject): number | null {
   const onwards = reader.searches.phaseTimes(search).find(({ phase }) => phase !== 'screening' && phase !== 'stopped');
   return onwards?.at ?? null;
@@ -34,24 +34,24 @@ export function screeningClosedAt({ reader, search }: Subject): number | null {
 
 const ownOrigins = ['reference', 'aggregate'] as const satisfies (typeof originSchema.options)[number][];
 
-/** SQL: is the node the laboratory's own, rather than an agent's? */
+/** SQL: whether the node is a reference or aggregate, not an agent's. */
 export const isOwnNode = (table: string): string =>
   `${table}.origin IN (${ownOrigins.map((each) => `'${each}'`).join(', ')})`;
 
-/** An announcement as it stands in the outbox. */
+/** An announcement in the outbox. */
 export interface PublishedEvents {
   readonly seq: number;
   readonly event: LabEvent;
 }
 
-/** An entry that is no announcement. */
+/** An outbox row that is not a valid announcement. */
 export interface Unreadable {
   readonly seq: number;
 }
 
-/** All that was announced of a search, in the order of the decisions. */
-export function publishedEventsOf(subject: Subject): { told: PublishedEvents[]; unreadable: Unreadable[] } {
-  const told: PublishedEvents[] = [];
+/** All announcements of a search, in order. */
+export function publishedEventsOf(subject: Subject): { events: PublishedEvents[]; unreadable: Unreadable[] } {
+  const events: PublishedEvents[] = [];
   const unreadable: Unreadable[] = [];
   const rows = rowsOf<{ seq: number; body: string }>(
     subject,
@@ -60,51 +60,51 @@ export function publishedEventsOf(subject: Subject): { told: PublishedEvents[]; 
   );
   for (const { seq, body } of rows) {
     const parsed = eventSchema.safeParse(JSON.parse(body));
-    if (parsed.success) told.push({ seq, event: parsed.data });
+    if (parsed.success) events.push({ seq, event: parsed.data });
     else unreadable.push({ seq });
   }
-  return { told, unreadable };
+  return { events, unreadable };
 }
 
 /** The announcements of one kind. */
 export function ofKind<K extends LabEvent['kind']>(
-  told: readonly PublishedEvents[],
+  events: readonly PublishedEvents[],
   kind: K,
 ): Extract<LabEvent, { kind: K }>[] {
-  return told.flatMap(({ event }) => (event.kind === kind ? [event as Extract<LabEvent, { kind: K }>] : []));
+  return events.flatMap(({ event }) => (event.kind === kind ? [event as Extract<LabEvent, { kind: K }>] : []));
 }
 
-/** Names the wish that an outcome answers. */
+/** Identifies a request and its outcome. */
 export const requestOf = ({ node, rung, seed }: { node: string; rung: string; seed: number }): string =>
   `${node} on ${rung} with seed ${seed}`;
 
-/** The invariants of the design, by number. */
+/** The invariants that an audit checks, by number. */
 export const invariants = {
-  I1: 'ledger first',
-  I2: 'counted once',
-  I3: 'nobody states their own score',
-  I4: 'the test score stays out of the search',
+  I1: 'write-ahead',
+  I2: 'every evaluation counts once',
+  I3: 'scores come from the evaluator only',
+  I4: 'test scores do not steer the search',
   I5: 'replayable',
-  I6: 'companions do not matter',
-  I7: 'secrets stay home',
-  I8: 'every attempt is kept',
+  I6: 'batch-independence',
+  I7: 'no secret leakage',
+  I8: 'every attempt is recorded',
   I9: 'budgets are hard',
-  I10: 'a score names what decided it',
+  I10: 'scores identify their inputs',
 } as const;
 export type Invariant = keyof typeof invariants;
 
-/** What the audit of one invariant came to. */
+/** The result of checking one invariant. */
 export interface Finding {
   readonly invariant: Invariant;
   readonly title: string;
-  /** Null where it could not be checked completely; the evidence says why. */
+  /** Null if the check was incomplete; the evidence says why. */
   readonly holds: boolean | null;
-  /** What was looked at, with counts: why a person may believe the verdict. */
+  /** What was checked, with counts. */
   readonly evidence: readonly string[];
   readonly violations: readonly string[];
 }
 
-/** Gathers what the check of one invariant sees. */
+/** Collects the evidence and violations of one invariant. */
 export class CheckReport {
   readonly #invariant: Invariant;
   readonly #evidence: string[] = [];
@@ -115,24 +115,24 @@ export class CheckReport {
     this.#invariant = invariant;
   }
 
-  saw(evidence: string): void {
+  pass(evidence: string): void {
     this.#evidence.push(evidence);
   }
 
-  broken(violation: string): void {
-    this.#violations.push(violation);
+  violation(text: string): void {
+    this.#violations.push(text);
   }
 
-  /** Something that the invariant promises could not be looked at. */
-  unchecked(why: string): void {
+  /** Part of the invariant could not be checked. */
+  skipped(why: string): void {
     this.#complete = false;
     this.#evidence.push(`not checked: ${why}`);
   }
 
-  /** One violation per row; else `evidence`. */
-  none<Row>(rows: readonly Row[], violation: (row: Row) => string, evidence: string): void {
-    for (const row of rows) this.broken(violation(row));
-    if (rows.length === 0) this.saw(evidence);
+  /** One violation per row; passes with `evidence` if there are none. */
+  none<Row>(rows: readonly Row[], violationOf: (row: Row) => string, evidence: string): void {
+    for (const row of rows) this.violation(violationOf(row));
+    if (rows.length === 0) this.pass(evidence);
   }
 
   finding(): Finding {
@@ -151,5 +151,5 @@ export function counted(count: number, noun: string, plural = `${noun}s`): strin
   return `${count} ${count === 1 ? noun : plural}`;
 }
 
-/** Keys are 64 digits; the first twelve tell them apart for a person. */
+/** Keys have 64 digits; the first twelve identify one for a person. */
 export const short = (key: string): string => key.slice(0, 12);

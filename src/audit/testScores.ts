@@ -10,20 +10,20 @@ import {
   short,
 } from './subject.ts';
 
-/** Every purpose for which a person may look at test figures, none of which leads back into a search. */
+/** Purposes for which people may read test scores; none leads back into a search. */
 const allowedPurposes = ['report', 'nodes --with-test'];
 
-/** Test figures exist for final trainings alone, and in one table alone. */
-function checkPlace(subject: Subject, inquiry: CheckReport): void {
+/** Test scores exist for final trainings only, and in one table only. */
+function checkPlace(subject: Subject, report: CheckReport): void {
   const misplaced = rowsOf<{ key: string; rung: string | null; measure: string | null }>(
     subject,
     `SELECT t.key, json_extract(j.body, '$.rung') AS rung, json_extract(j.body, '$.measure') AS measure
      FROM test_scores t LEFT JOIN jobs j ON j.key = t.key WHERE rung IS NOT 'final' OR measure IS NOT 'test'`,
   );
-  inquiry.none(
+  report.none(
     misplaced,
-    ({ key, rung }) => `there is a test figure for ${short(key)}, a training of the ${rung ?? 'unknown'} rung`,
-    `${counted(countOf(subject, 'SELECT count(*) FROM test_scores'), 'test figure')}, all of final trainings`,
+    ({ key, rung }) => `${short(key)}, a training of the ${rung ?? 'unknown'} rung, has a test score`,
+    `${counted(countOf(subject, 'SELECT count(*) FROM test_scores'), 'test score')}, all of final trainings`,
   );
   const early = rowsOf<{ key: string; rung: string }>(
     subject,
@@ -31,20 +31,20 @@ function checkPlace(subject: Subject, inquiry: CheckReport): void {
      WHERE (json_extract(j.body, '$.measure') = 'test') <> (w.rung = 'final')`,
   );
   for (const { key, rung } of early)
-    inquiry.broken(`training ${short(key)} of the ${rung} rung measures the wrong set`);
-  const open = rowsOf<{ key: string }>(
+    report.violation(`training ${short(key)} of the ${rung} rung measures the wrong set`);
+  const exposed = rowsOf<{ key: string }>(
     subject,
     `SELECT DISTINCT e.key FROM evaluations e, json_tree(e.measurement) t WHERE t.key LIKE 'test%'`,
   );
-  inquiry.none(
-    open,
-    ({ key }) => `the open measurement of ${short(key)} has a test figure in it`,
-    `${counted(countOf(subject, 'SELECT count(*) FROM evaluations'), 'open measurement')}, none with a test figure`,
+  report.none(
+    exposed,
+    ({ key }) => `the public measurement of ${short(key)} contains a test score`,
+    `${counted(countOf(subject, 'SELECT count(*) FROM evaluations'), 'public measurement')}, none with a test score`,
   );
 }
 
-/** Finals of agents' candidates are asked for, and proposals taken, on different sides of the end of screening. */
-function checkOrder(subject: Subject, inquiry: CheckReport): void {
+/** Proposals are accepted before the end of screening, and final trainings of candidates requested after it. */
+function checkOrder(subject: Subject, report: CheckReport): void {
   const closed = screeningClosedAt(subject);
   const { search } = subject;
   const finals = rowsOf<{ node: string; at: number }>(
@@ -54,12 +54,12 @@ function checkOrder(subject: Subject, inquiry: CheckReport): void {
     search,
   );
   const premature = finals.filter(({ at }) => closed === null || at < closed);
-  inquiry.none(
+  report.none(
     premature,
-    ({ node }) => `a final training of ${node} was asked for before the screening was over`,
+    ({ node }) => `a final training of ${node} was requested before the end of screening`,
     closed === null
-      ? 'the screening goes on; no candidate has been asked for a final training'
-      : `${counted(finals.length, 'final training')} of candidates, all asked for after the screening was over`,
+      ? 'screening is not over, and no final training was requested'
+      : `${counted(finals.length, 'final training')} of candidates, all requested after the end of screening`,
   );
   if (closed === null) return;
   const late = rowsOf<{ id: string }>(
@@ -68,15 +68,15 @@ function checkOrder(subject: Subject, inquiry: CheckReport): void {
     search,
     closed,
   );
-  inquiry.none(
+  report.none(
     late,
-    ({ id }) => `${id} was proposed after the screening was over`,
-    'no candidate was proposed after the screening was over',
+    ({ id }) => `${id} was proposed after the end of screening`,
+    'no candidate was proposed after the end of screening',
   );
 }
 
-/** Looks are recorded; none may lie where it could have steered. */
-function checkReads(subject: Subject, inquiry: CheckReport): void {
+/** Accesses are recorded; none may precede a decision. */
+function checkReads(subject: Subject, report: CheckReport): void {
   const { reader, search } = subject;
   const phases = reader.searches.phaseTimes(search);
   const reads = rowsOf<{ purpose: string; at: number }>(
@@ -90,11 +90,11 @@ function checkReads(subject: Subject, inquiry: CheckReport): void {
     const entered = phases.filter((phase) => phase.at <= at);
     const phase = entered.at(-1)?.phase;
     const ended = phase === 'finished' || phase === 'stopped';
-    if (!ended) inquiry.broken(`test figures were looked at while the search was ${phase ?? 'not yet begun'}`);
-    if (!allowedPurposes.includes(purpose)) inquiry.broken(`test figures were looked at for "${purpose}"`);
+    if (!ended) report.violation(`test scores were read while the search was ${phase ?? 'not yet started'}`);
+    if (!allowedPurposes.includes(purpose)) report.violation(`test scores were read for "${purpose}"`);
     if (!ended || !allowedPurposes.includes(purpose)) wrong++;
     if (phases.length > entered.length) resumed++;
-    const shown = countOf(
+    const readable = countOf(
       subject,
       `SELECT count(*) FROM evaluation_requests w JOIN test_scores t ON t.key = w.key JOIN evaluations e ON e.key = w.key
        WHERE w.search = ? AND e.finished_at <= ?`,
@@ -107,36 +107,36 @@ function checkReads(subject: Subject, inquiry: CheckReport): void {
       search,
       at,
     );
-    if (shown > 0 && after > 0) {
-      inquiry.broken(`${counted(after, 'candidate')} came after a look at ${counted(shown, 'test figure')}`);
+    if (readable > 0 && after > 0) {
+      report.violation(`${counted(after, 'candidate')} followed an access to ${counted(readable, 'test score')}`);
     }
   }
   if (wrong > 0) return;
   const purposes = [...new Set(reads.map(({ purpose }) => purpose))].join(', ');
-  const before = resumed === 0 ? '' : `; ${resumed} of them while it was stopped, before it was resumed`;
-  inquiry.saw(
+  const before = resumed === 0 ? '' : `; ${resumed} of them while it was stopped, before a resume`;
+  report.pass(
     reads.length === 0
-      ? 'nobody has looked at a test figure of this search'
-      : `${counted(reads.length, 'look')} at test figures (${purposes}), all after the search had ended${before}`,
+      ? 'no test score of this search was read'
+      : `${counted(reads.length, 'access', 'accesses')} to test scores (${purposes}), all after the search had ended${before}`,
   );
 }
 
-/** I4: validation steers; the test set is recorded apart, and nothing that steers can have read it. */
+/** I4: validation steers; test scores are stored separately, and no decision can have used them. */
 export function testScores(subject: Subject): Finding {
-  const inquiry = new CheckReport('I4');
-  checkPlace(subject, inquiry);
-  checkOrder(subject, inquiry);
-  checkReads(subject, inquiry);
-  checkTexts(subject, inquiry);
-  return inquiry.finding();
+  const report = new CheckReport('I4');
+  checkPlace(subject, report);
+  checkOrder(subject, report);
+  checkReads(subject, report);
+  checkTexts(subject, report);
+  return report.finding();
 }
 
-/** A figure with fewer significant digits says nothing: 0.5 stands for a thousand other things. */
-const tellingDigits = 6;
-/** Beyond these, two prints of one float differ by rounding. */
-const mostDigits = 15;
+/** Numbers with fewer significant digits, such as 0.5, occur by chance. */
+const minDigits = 6;
+/** Beyond this, two texts of one float may differ by rounding. */
+const maxDigits = 15;
 
-/** Every place in which a test figure could have reached an agent, or a person while the search went on. */
+/** Every text that could have carried a test score to an agent, or to a person during the search. */
 const texts = `
   SELECT 'the rationale of ' || id AS place, rationale AS text FROM nodes WHERE search = @search
   UNION ALL SELECT 'the candidate of ' || id, candidate FROM nodes WHERE search = @search
@@ -150,29 +150,26 @@ const texts = `
 
 const number = /(?<![\w.])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]\d)/g;
 
-/** How many significant digits a number was written with. */
+/** Number of significant digits of a number as written. */
 function significantDigits(written: string): number {
   const [mantissa = ''] = written.split(/[eE]/);
   return mantissa.replace('.', '').replace(/^0+/, '').length;
 }
 
-/**
- * Figures that stand for themselves at the precision they were written with. A number of n digits is the figure if it is
- * the figure rounded, or cut off, to n digits.
- */
+/** Matches a number of n digits that equals a score rounded or truncated to n digits. */
 function matcher(figures: readonly number[]): (written: string) => boolean {
-  const known = new Set(figures.flatMap(precisions));
+  const allTexts = new Set(figures.flatMap(precisions));
   return (written) => {
-    const digits = Math.min(significantDigits(written), mostDigits);
-    return digits >= tellingDigits && known.has(Number(written).toPrecision(digits));
+    const digits = Math.min(significantDigits(written), maxDigits);
+    return digits >= minDigits && allTexts.has(Number(written).toPrecision(digits));
   };
 }
 
-/** The figure at each telling precision, rounded and cut off. Figures that end early are not telling. */
+/** The score at each precision, rounded and truncated. Scores with few digits are skipped. */
 function precisions(figure: number): string[] {
-  if (significantDigits(String(figure)) < tellingDigits) return [];
+  if (significantDigits(String(figure)) < minDigits) return [];
   const all: string[] = [];
-  for (let digits = tellingDigits; digits <= mostDigits; digits++) {
+  for (let digits = minDigits; digits <= maxDigits; digits++) {
     all.push(figure.toPrecision(digits));
     const exponent = Math.floor(Math.log10(Math.abs(figure)));
     const step = 10 ** (digits - 1 - exponent);
@@ -182,10 +179,10 @@ function precisions(figure: number): string[] {
 }
 
 /**
- * No test figure stands in a text that anybody could have read before the end. A number that is also a validation score
- * of the archive is no evidence: trainings on few samples have few possible scores.
+ * No test score occurs in a text readable before the end. A number that is also a validation score of the archive is no
+ * evidence: trainings on few samples have few possible scores.
  */
-export function checkTexts(subject: Subject, inquiry: CheckReport): void {
+export function checkTexts(subject: Subject, report: CheckReport): void {
   const { db } = subject.reader;
   const figures = rowsOf<{ figure: number }>(
     subject,
@@ -213,15 +210,15 @@ export function checkTexts(subject: Subject, inquiry: CheckReport): void {
         continue;
       }
       hits++;
-      // Which figure it is stays unsaid: an audit is read by those who must not know it.
-      inquiry.broken(`a test figure stands in ${place}`);
+      // The score is not printed: an audit may be read by people who must not know it.
+      report.violation(`a test score occurs in ${place}`);
     }
   }
   if (hits > 0) return;
-  const telling = figures.filter((figure) => significantDigits(String(figure)) >= tellingDigits).length;
-  const same = shared === 0 ? '' : `; ${counted(shared, 'number')} are validation scores or durations as well`;
-  inquiry.saw(
-    `${counted(telling, 'test figure')} of ${tellingDigits} and more digits looked for in ${counted(read, 'text')} ` +
-      `(rationales, candidates, messages, jobs, announcements): none was found${same}`,
+  const searched = figures.filter((figure) => significantDigits(String(figure)) >= minDigits).length;
+  const same = shared === 0 ? '' : `; ${counted(shared, 'number')} are also validation scores or durations`;
+  report.pass(
+    `searched ${counted(read, 'text')} (rationales, candidates, messages, jobs, announcements) for ` +
+      `${counted(searched, 'test score')} of ${minDigits} or more digits: none found${same}`,
   );
 }

@@ -14,25 +14,25 @@ import { type WorkQueue, workQueueOn } from './work.ts';
 
 export interface BusOptions extends Omit<LinkOptions, 'log'> {
   readonly log?: Logger | undefined;
-  /** The figures of the streams; all who share a server must use the same. */
+  /** Stream limits; all processes on a server must use the same. */
   readonly limits?: Partial<StreamLimits> | undefined;
 }
 
-/** All that passes between the parts. One per process. */
+/** Communication between components. One per process. */
 export interface Bus extends Requests, Publisher, WorkQueue, Heartbeats {
   /**
-   * Creates the streams and the workers' consumers, or brings them to the wanted configuration. Publishers and the
-   * consumer of results do so by themselves when they find them missing; workers and watchers wait for them.
+   * Creates or updates the streams and the workers' consumers. Publishers and the results consumer call this themselves when
+   * streams are missing; workers and watchers wait for them.
    */
   ensureStreams(): Promise<void>;
-  /** Deletes the streams with all that is in them. The ledger can publish everything again (I1). */
+  /** Deletes the streams and their contents. The ledger can publish everything again (I1). */
   deleteAllStreams(): Promise<void>;
-  /** Delivers results to an idempotent handler, at least once each. Consumers of one name share the results. */
+  /** Delivers results to an idempotent handler, at least once. Consumers of one name share the results. */
   consumeResults(durable: string, handler: ResultHandler): Promise<BusSubscription>;
   consumeEvents(selection: EventSelection, handler: EventHandler): Promise<BusSubscription>;
-  /** Does the server keep this connection from what is meant for the archive? */
+  /** Whether the server restricts this connection to its role. */
   separatesRoles(): Promise<boolean>;
-  /** Lets handlers at work finish, sends what is still to be sent, and closes. */
+  /** Waits for running handlers, flushes, and closes. */
   close(): Promise<void>;
 }
 
@@ -61,11 +61,11 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
 }
 
 /**
- * Does the server let this connection hear a subject? Its refusal is on the line before the answer to the flush.
+ * Whether the server permits subscribing to a subject. A refusal arrives before the reply to the flush.
  *
  * @throws TerminalError `bus-closed`.
  */
-async function mayHear(link: Link, subject: string): Promise<boolean> {
+async function maySubscribe(link: Link, subject: string): Promise<boolean> {
   let refused = false;
   const subscription = link.nc.subscribe(subject, {
     callback(error) {
@@ -78,16 +78,17 @@ async function mayHear(link: Link, subject: string): Promise<boolean> {
   return !refused;
 }
 
-/** Does the server keep this connection from hearing what is meant for the archive? Tried with a subject that nobody uses. */
-export const separatesRoles = async (link: Link): Promise<boolean> => !(await mayHear(link, subjects.separationProbe));
+/** Whether the server keeps this connection from the archive's subjects; tested with an unused subject. */
+export const separatesRoles = async (link: Link): Promise<boolean> =>
+  !(await maySubscribe(link, subjects.separationProbe));
 
 /**
- * Credentials of another role would be let in, and then wait for replies that the server keeps from them.
+ * Rejects credentials of another role: they would connect, but never receive replies.
  *
  * @throws PrerequisiteError `nats-role`.
  */
 export async function requireInbox(link: Link, role: Role, url: string): Promise<void> {
-  if (await mayHear(link, link.inbox())) return;
+  if (await maySubscribe(link, link.inbox())) return;
   throw new PrerequisiteError(
     'nats-role',
     `The NATS server at ${withoutCredentials(url)} does not let these credentials act as the ${role} of a lab.`,

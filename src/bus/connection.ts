@@ -1,14 +1,12 @@
 /**
  * The connection of a role to NATS; a process with several roles has one for each.
  *
- * Role: connects, reconnects for ever, tells the rest of the room when the line is cut and when it is back, and closes.
- * Not here: subjects, schemas, streams.
+ * Role: connects, reconnects without limit, reports disconnects and reconnects, closes. Non-role: subjects, schemas, streams.
  *
- * Invariants
- *  1. A link that was opened never gives up: it ends by `close` alone.
- *  2. `closing` is aborted before anything is torn down, and what was `keep`-ed is awaited before the line is cut, so
- *     that a handler at work can still answer and acknowledge.
- *  3. Credentials in the URL reach neither messages nor logs.
+ *   CON-1  An open link never gives up; only `close` ends it.
+ *   CON-2  `closing` is aborted first, and work passed to `keep` is awaited before the connection closes, so that running
+ *          handlers can still reply and acknowledge.
+ *   CON-3  Credentials in the URL appear neither in messages nor in logs.
  */
 
 import { setMaxListeners } from 'node:events';
@@ -39,15 +37,15 @@ export interface LinkOptions {
   /** `nats://host:port`; credentials are `access`, because the client ignores those in a URL. */
   readonly url: string;
   readonly access?: Access | undefined;
-  /** As what this connection speaks; decides where it receives replies. Without it, wherever the client likes. */
+  /** The role of this connection; determines its inbox prefix. Default: the client's own. */
   readonly role?: Role | undefined;
-  /** How this process is called in the server's own listings. */
+  /** Name of this process in the server's listings. */
   readonly name: string;
   readonly clock: Clock;
   /** A fresh id per message. */
   readonly ids: () => string;
   readonly log: Logger;
-  /** How long the first connection may take. Default 4 s. */
+  /** Timeout of the first connection. Default 4 s. */
   readonly connectWithinMs?: number | undefined;
 }
 
@@ -59,26 +57,26 @@ export interface Link {
   readonly log: Logger;
   readonly closing: AbortSignal;
   readonly connected: boolean;
-  /** Calls back at each loss of the line, until disposed of. */
+  /** Calls back on each disconnect until disposed of. */
   onDisconnect(listener: () => void): () => void;
-  /** Resolves when the line is up, or when one of the signals is aborted. */
+  /** Resolves when connected, or when one of the signals is aborted. */
   whenConnected(signals: readonly AbortSignal[]): Promise<void>;
   /**
-   * Resolves when the server knows of the subscriptions made so far. A line that is lost meanwhile is waited for: the
-   * client makes its subscriptions again by itself. @throws TerminalError `bus-closed`.
+   * Resolves when the server has registered all subscriptions. Waits through a disconnect, because the client resubscribes
+   * by itself. @throws TerminalError `bus-closed`.
    */
   subscribed(): Promise<void>;
-  /** Has `close` wait for this. */
+  /** `close` waits for this. */
   keep(work: Promise<void>): void;
-  /** A fresh subject below this role's own prefix. */
+  /** A new subject below this role's inbox prefix. */
   inbox(): string;
-  /** As what this connection speaks, where roles are separated. */
+  /** The role of this connection, if roles are separated. */
   readonly role: Role | undefined;
   stamp(traceparent?: string, token?: string): Meta;
   close(): Promise<void>;
 }
 
-/** How long each question to the JetStream API may take. */
+/** Timeout of each JetStream API request. */
 const apiTimeoutMs = 5_000;
 
 export function withoutCredentials(url: string): string {
@@ -93,7 +91,7 @@ async function connectFirst({
   clock,
   connectWithinMs = 4_000,
 }: LinkOptions): Promise<NatsConnection> {
-  const shown = withoutCredentials(url);
+  const safeUrl = withoutCredentials(url);
   const deadline = clock.monotonic() + connectWithinMs;
   for (;;) {
     const left = deadline - clock.monotonic();
@@ -107,7 +105,7 @@ async function connectFirst({
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
         reconnectJitter: 100,
-        // A peer that vanished without closing is noticed after three unanswered pings.
+        // A peer that vanished without closing is detected after three unanswered pings.
         pingInterval: 10_000,
         maxPingOut: 2,
         ignoreAuthErrorAbort: true,
@@ -117,8 +115,8 @@ async function connectFirst({
       if (cause instanceof NatsError && cause.isAuthError()) {
         throw new PrerequisiteError(
           'nats-refused',
-          `The NATS server at ${shown} refused the credentials.`,
-          'For the lab of this machine give its --home; for another server --nats-creds or --nats-nkey with a file, or AIRA_NATS_USER and AIRA_NATS_PASSWORD.',
+          `The NATS server at ${safeUrl} refused the credentials.`,
+          'For a lab on this machine give its --home; for another server --nats-creds or --nats-nkey with a file, or AIRA_NATS_USER and AIRA_NATS_PASSWORD.',
           { cause },
         );
       }
@@ -126,8 +124,8 @@ async function connectFirst({
       if (!mayComeUp || deadline - clock.monotonic() <= 0) {
         throw new PrerequisiteError(
           'nats-unreachable',
-          `No NATS server answers at ${shown} (${withoutCredentials(errorMessage(cause))}).`,
-          'Start one there, or correct the URL.',
+          `No NATS server responds at ${safeUrl} (${withoutCredentials(errorMessage(cause))}).`,
+          'Start one, or correct the URL.',
           { cause },
         );
       }
@@ -151,11 +149,11 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     );
   }
   const closing = new AbortController();
-  // One listener per pull, request loop and consumer: no leak, but more than Node expects.
+  // One listener per pull, request loop and consumer: more than Node's default limit, but not a leak.
   setMaxListeners(0, closing.signal);
   const cut = new Set<() => void>();
   const back = new Set<() => void>();
-  const kept = new Set<Promise<void>>();
+  const pendingWork = new Set<Promise<void>>();
   let connected = true;
   let closed: Promise<void> | undefined;
 
@@ -163,7 +161,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     for await (const status of nc.status()) {
       if (status.type === Events.Disconnect) {
         connected = false;
-        log.warn('lost the NATS server; reconnecting');
+        log.warn('disconnected from the NATS server; reconnecting');
         for (const listener of [...cut]) listener();
       } else if (status.type === Events.Reconnect) {
         connected = true;
@@ -173,15 +171,15 @@ export async function openLink(options: LinkOptions): Promise<Link> {
         const { operation, subject } = status.permissionContext ?? {};
         if (subject === subjects.separationProbe) continue;
         log.warn({ error: status.data, operation, subject }, 'the NATS server reported an error');
-      } else if (status.type === DebugEvents.StaleConnection) log.warn('the NATS server stopped answering');
+      } else if (status.type === DebugEvents.StaleConnection) log.warn('the NATS server stopped responding');
     }
   }
   void watch();
 
   async function shut(): Promise<void> {
     closing.abort();
-    await Promise.allSettled(kept);
-    // Draining waits for the server's answer, which does not come while the line is down.
+    await Promise.allSettled(pendingWork);
+    // Draining waits for the server's reply, which does not come while disconnected.
     const drained = connected ? nc.drain() : nc.close();
     await Promise.race([drained.catch(() => undefined), delay(5_000, undefined, { ref: false })]);
     if (!nc.isClosed()) await nc.close();
@@ -217,7 +215,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     whenConnected,
     async subscribed() {
       const { signal } = closing;
-      // The client leaves a flush without an answer when it is closed while the line is down.
+      // The client never settles a flush if it is closed while disconnected.
       const closed = new Promise<'closed'>((resolve) => {
         signal.addEventListener('abort', () => resolve('closed'), { once: true });
       });
@@ -225,23 +223,24 @@ export async function openLink(options: LinkOptions): Promise<Link> {
         const flushed = nc.flush().then(
           () => 'known' as const,
           (thrown) => {
-            log.debug({ error: errorMessage(thrown) }, 'the line was lost while subscribing; the client does it again');
+            log.debug({ error: errorMessage(thrown) }, 'disconnected while subscribing; the client resubscribes');
             return 'lost' as const;
           },
         );
         if ((await Promise.race([flushed, closed])) === 'known') return;
         await whenConnected([signal]);
       }
-      throw new TerminalError('bus-closed', 'subscribing came after the bus was closed');
+      throw new TerminalError('bus-closed', 'cannot subscribe: the bus is closed');
     },
     keep(work) {
-      const settled = work.finally(() => kept.delete(settled));
-      kept.add(settled);
+      const settled = work.finally(() => pendingWork.delete(settled));
+      pendingWork.add(settled);
     },
     inbox: () => createInbox(inboxPrefix(options.role)),
     role: options.role,
     stamp: (traceparent, token) => ({
-      ...{ id: ids(), at: clock.now() },
+      id: ids(),
+      at: clock.now(),
       ...(traceparent !== undefined && { traceparent }),
       ...(token !== undefined && { token }),
     }),
@@ -249,7 +248,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   };
 }
 
-/** What a connection shows to a NATS server, and how it knows the server. At most one kind of credentials. */
+/** Credentials for a NATS server, and how to verify the server. At most one kind of credentials. */
 export interface Access {
   /** The seed of an nkey, as `SU...`. */
   readonly nkeySeed?: Uint8Array | undefined;
@@ -261,7 +260,7 @@ export interface Access {
   readonly tls?: Readonly<TlsOptions> | undefined;
 }
 
-/** The same in the client's terms. */
+/** The same as options of the client. */
 export function connectionAccess(access: Access | undefined): Partial<ConnectionOptions> {
   if (access === undefined) return {};
   const { nkeySeed, creds, user, password, token, tls } = access;
@@ -276,6 +275,6 @@ export function connectionAccess(access: Access | undefined): Partial<Connection
   };
 }
 
-/** Does it say nothing of who we are? A client's certificate may say it, but not to the servers of labs. */
+/** Whether it contains no credentials. A client certificate could identify us, but labs' servers ignore it. */
 export const isAnonymous = ({ nkeySeed, creds, user, token }: Access): boolean =>
   nkeySeed === undefined && creds === undefined && user === undefined && token === undefined;

@@ -1,11 +1,11 @@
 /**
- * The keys of a lab: one nkey per role, the archive's key for sealed figures, the secret behind the tokens of agents.
+ * The keys of a lab: one nkey per role, the archive's key for sealed scores, the secret behind agents' tokens.
  *
- * Role: keeps them in `<home>/credentials`, where they are made when a part of the lab first needs them. The server learns
- * public halves alone. Not here: permissions, credentials for servers of others.
+ * Role: stores them in `<home>/credentials`, created on first use. The server sees public halves only. Non-role: permissions,
+ * credentials for external servers.
  *
- * Invariant: a secret is in its file, of mode 0600 in a folder of mode 0700, and in the memory of the processes that use it;
- * never in arguments or an environment.
+ *   CRE-1  A secret exists in its file (mode 0600, folder 0700) and in the memory of processes that use it; never in
+ *          arguments or an environment.
  */
 
 import { join } from 'node:path';
@@ -24,15 +24,15 @@ export interface BusUser extends Permissions {
 export const credentialsFolder = (home: string): string => join(home, 'credentials');
 const seedFile = (home: string, role: Role): string => join(credentialsFolder(home), `${role}.nk`);
 
-/** @throws PrerequisiteError `credentials` for whatever the action throws. */
+/** @throws PrerequisiteError `credentials` for any error of the action. */
 function usable<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
     throw new PrerequisiteError(
       'credentials',
-      `the lab's ${path} cannot be used (${errorMessage(cause)})`,
-      'make it a readable file of this user, or delete it while the lab is stopped to have a new one made',
+      `cannot use ${path} (${errorMessage(cause)})`,
+      'make the file readable for this user, or stop the lab and delete it to create a new one',
       { cause },
     );
   }
@@ -41,7 +41,7 @@ function usable<T>(path: string, action: () => T): T {
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const newSeed = (): string => new TextDecoder().decode(nkeys.createUser().getSeed());
 
-/** The users of a lab's own server, whose keys are made where there are none. @throws PrerequisiteError `credentials`. */
+/** The users of a lab's own server; creates missing keys. @throws PrerequisiteError `credentials`. */
 export function labUsers(home: string): BusUser[] {
   return roles.map((role) => {
     const path = seedFile(home, role);
@@ -51,7 +51,7 @@ export function labUsers(home: string): BusUser[] {
 }
 
 /**
- * What a role of this home's lab shows to the server; null where the home has no key for it.
+ * Credentials of a role for this home's lab; null if the home has no key for it.
  *
  * @throws PrerequisiteError `credentials`.
  */
@@ -63,7 +63,7 @@ export function labAccess(home: string, role: Role): Access | null {
   return { nkeySeed: bytesOf(text) };
 }
 
-/** The archive's private key for sealed figures, as PEM. @throws PrerequisiteError `credentials`. */
+/** The archive's private key for sealed scores, as PEM. @throws PrerequisiteError `credentials`. */
 export function sealingKey(home: string): string {
   const path = join(credentialsFolder(home), 'sealing.pem');
   return usable(path, () => {
@@ -74,8 +74,8 @@ export function sealingKey(home: string): string {
 }
 
 /**
- * The secret from which a process derives the tokens of its agents. Kept, so that an agent that is started again after a
- * crash proves to be the one that joined. @throws PrerequisiteError `credentials`.
+ * The secret from which a process derives its agents' tokens. Stored, so that an agent restarted after a crash can prove
+ * that it is the one that joined. @throws PrerequisiteError `credentials`.
  */
 export function agentSecret(home: string): string {
   const path = join(credentialsFolder(home), 'agents.secret');

@@ -1,13 +1,12 @@
 /**
- * What happened, for those who watch.
+ * Event subscriptions.
  *
- * Role: delivers events to a handler in the order of the stream, from the beginning or from now on.
- * Not here: what the events mean. Watchers leave nothing behind on the server.
+ * Role: delivers events to a handler in stream order, from the beginning or from now on. Non-role: the meaning of events.
+ * Subscriptions leave nothing on the server.
  *
- * Invariants
- *  1. In order and without gaps: whatever cuts the delivery, it goes on after the last event that was handed over.
- *  2. Each event is handed over once per stream. When the stream was deleted, its successor is read from its beginning,
- *     and events that were published again come again.
+ *   EVE-1  In order and without gaps: after an interruption, delivery resumes after the last event handled.
+ *   EVE-2  Each event is delivered once per stream. If the stream was deleted, its successor is read from the beginning, and
+ *          republished events are delivered again.
  */
 import { AckPolicy, DeliverPolicy, type Msg, nanos } from 'nats';
 import { errorMessage, RetryableError } from '../domain/errors.ts';
@@ -21,7 +20,7 @@ import { deliveredInfo, pull } from './pull.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 
 export interface EventSelection {
-  /** Only this search's. Without it, all. */
+  /** Default: all searches. */
   readonly search?: SearchId | undefined;
   readonly from: 'new' | 'all';
 }
@@ -31,19 +30,19 @@ export type EventHandler = (event: LabEvent, meta: Meta) => void | Promise<void>
 const batch = 100;
 const pullMs = 30_000;
 
-/** @throws RetryableError when the stream cannot be reached, or is not there yet, at first; later it is tried for ever. */
+/** @throws RetryableError if the stream cannot be reached or is missing at first; later it is retried without limit. */
 export async function consumeEventsOn(
   link: Link,
   { search, from }: EventSelection,
   handler: EventHandler,
 ): Promise<BusSubscription> {
   const { jsm, log } = link;
-  /** The last event that was handed over, and the stream it came from. */
+  /** The last event handled, and its stream. */
   let cursor: { readonly created: string; readonly seq: number } | undefined;
   let consumer: string | undefined;
   let delivered = 0;
 
-  async function setUp(): Promise<string> {
+  async function createConsumer(): Promise<string> {
     try {
       const { created, state } = await jsm.streams.info(streamNames.events);
       if (cursor === undefined) cursor = { created, seq: from === 'new' ? state.last_seq : 0 };
@@ -61,37 +60,37 @@ export async function consumeEventsOn(
     } catch (cause) {
       if (isStreamMissing(cause))
         throw new RetryableError('bus-unready', 'the streams are not set up yet', 250, { cause });
-      throw busFailure(cause, 'setting up a watcher of events');
+      throw busFailure(cause, 'creating an event subscription');
     }
   }
 
-  async function hand(message: Msg): Promise<void> {
+  async function handle(message: Msg): Promise<void> {
     const { streamSeq } = deliveredInfo(message);
     try {
       const { meta, body } = decodeEnvelope(bodies.event, message.data);
       await handler(body, meta);
     } catch (thrown) {
-      log.warn({ subject: message.subject, error: errorMessage(thrown) }, 'an event could not be taken in; going on');
+      log.warn({ subject: message.subject, error: errorMessage(thrown) }, 'handling an event failed; continuing');
     }
     if (cursor !== undefined) cursor = { ...cursor, seq: streamSeq };
   }
 
-  consumer = await setUp();
-  const running = runLoop(link, 'the watcher of events', async (signals) => {
-    consumer ??= await setUp();
-    let handing = Promise.resolve();
+  consumer = await createConsumer();
+  const running = runLoop(link, 'the event subscription', async (signals) => {
+    consumer ??= await createConsumer();
+    let handling = Promise.resolve();
     let gap = false;
     const request = { stream: streamNames.events, consumer, batch, expiresMs: pullMs, signals };
     const end = await pull(link, request, (message) => {
       delivered += 1;
       gap ||= deliveredInfo(message).deliverySeq !== delivered;
-      if (!gap) handing = handing.then(() => hand(message));
+      if (!gap) handling = handling.then(() => handle(message));
     });
-    await handing;
+    await handling;
     if (gap || (end !== 'full' && end !== 'expired')) {
       const old = consumer;
       consumer = undefined;
-      // Best effort: the server removes idle ones by itself.
+      // Best effort: the server removes idle consumers.
       if (link.connected) await jsm.consumers.delete(streamNames.events, old).catch(() => undefined);
     }
     if (end === 'refused') throw new RetryableError('bus-refused', 'the server refused to deliver events', 1_000);

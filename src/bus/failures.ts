@@ -2,7 +2,7 @@ import { ErrorCode, NatsError } from 'nats';
 import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 
-/** Numbers of the JetStream API's own errors: https://github.com/nats-io/nats-server/blob/v2.9.10/server/errors.json */
+/** Error codes of the JetStream API: https://github.com/nats-io/nats-server/blob/v2.9.10/server/errors.json */
 const api = {
   consumerNotFound: 10014,
   insufficientResources: 10023,
@@ -16,11 +16,11 @@ const api = {
 const apiCode = (thrown: unknown): number | undefined =>
   thrown instanceof NatsError ? thrown.api_error?.err_code : undefined;
 
-/** The client's own message may be no more than the number. */
+/** The client's own message may be only the code. */
 const textOf = (thrown: unknown): string =>
   (thrown instanceof NatsError ? thrown.api_error?.description : undefined) ?? errorMessage(thrown);
 
-/** Nobody listens on the subject: no archivist, no stream, or JetStream is away. */
+/** No subscriber on the subject: no archivist, no stream, or no JetStream. */
 export function isNoResponders(thrown: unknown): boolean {
   return thrown instanceof NatsError && thrown.code === ErrorCode.NoResponders && thrown.api_error === undefined;
 }
@@ -28,8 +28,8 @@ export const isStreamMissing = (thrown: unknown): boolean => apiCode(thrown) ===
 export const isConsumerMissing = (thrown: unknown): boolean =>
   apiCode(thrown) === api.consumerNotFound || isStreamMissing(thrown);
 /**
- * The files of a stream are gone from under it, so that it takes nothing any more. Happens when nats-server 2.9 is asked
- * to create a stream while it is still deleting the one of that name.
+ * The files of a stream are missing, so that it accepts nothing. Happens if nats-server 2.9 is asked to create a stream while
+ * it is still deleting one of the same name.
  */
 export const isStreamBroken = (thrown: unknown): boolean =>
   apiCode(thrown) !== undefined && /no such file or directory/.test(textOf(thrown));
@@ -39,8 +39,8 @@ export function isMessageMissing(thrown: unknown): boolean {
 }
 
 /**
- * Whatever the client threw, as an error of the house. All but a closed bus is worth another try; a timeout says nothing
- * about whether the thing happened, so that only idempotent calls may be repeated, and all of ours are.
+ * Converts an error of the client. All but a closed bus are retryable; after a timeout the call may have taken effect, so
+ * only idempotent calls may be repeated, and all of ours are.
  */
 export function busFailure(thrown: unknown, what: string): AiraError {
   if (thrown instanceof AiraError) return thrown;
@@ -50,34 +50,39 @@ export function busFailure(thrown: unknown, what: string): AiraError {
   }
   switch (apiCode(thrown)) {
     case api.streamStoreFailed:
-      // One number for a limit that was reached and for a disk that failed; only the text tells them apart.
+      // One code for a full stream and for a failed disk; only the text distinguishes them.
       if (!/maximum/.test(textOf(thrown))) break;
       return new RetryableError('queue-full', `${what} was refused: the stream is full`, 2_000, options);
     case api.insufficientResources:
     case api.storageExceeded:
       return new PrerequisiteError(
         'nats-store-full',
-        `${what} was refused: the NATS server has no room left for its streams.`,
-        'Free disk space where the server keeps its store, or give it a larger one.',
+        `${what} was refused: the NATS server has no space left for its streams.`,
+        'Free disk space for the store of the server, or use a larger one.',
         options,
       );
   }
   switch (thrown.code) {
     case ErrorCode.ConnectionClosed:
     case ErrorCode.ConnectionDraining:
-      return new TerminalError('bus-closed', `${what} came after the bus was closed`, options);
+      return new TerminalError('bus-closed', `${what} failed: the bus is closed`, options);
     case ErrorCode.MaxPayloadExceeded:
       return new TerminalError('message-too-large', `${what} exceeds the server's limit on messages`, options);
     case ErrorCode.Timeout:
-      return new RetryableError('bus-timeout', `${what} was not confirmed in time; it may have happened`, 500, options);
+      return new RetryableError(
+        'bus-timeout',
+        `${what} was not confirmed in time; it may have taken effect`,
+        500,
+        options,
+      );
     case ErrorCode.NoResponders:
-      return new RetryableError('bus-away', `${what} found nobody to answer`, 500, options);
+      return new RetryableError('bus-away', `${what} failed: no responders`, 500, options);
     default:
       return new RetryableError('bus-failed', `${what} failed: ${textOf(thrown)}`, 1_000, options);
   }
 }
 
-/** How an error travels in a reply. */
+/** An error in a reply. */
 export const wireErrorSchema = z.strictObject({
   code: z.string(),
   message: z.string(),
@@ -87,7 +92,7 @@ export const wireErrorSchema = z.strictObject({
 });
 export type WireError = z.infer<typeof wireErrorSchema>;
 
-/** A fault that nobody threw on purpose is a defect of the handler: trying again will not mend it. */
+/** An unexpected exception is a defect of the handler: not retryable. */
 export function toWire(thrown: unknown): WireError {
   if (!(thrown instanceof AiraError)) return { code: 'internal', message: errorMessage(thrown), retryable: false };
   const { code, message } = thrown;
@@ -96,7 +101,7 @@ export function toWire(thrown: unknown): WireError {
   return { code, message, retryable: false };
 }
 
-/** The error as its thrower made it. */
+/** Restores the error of the sender. */
 export function fromWire({ code, message, retryable, retryAfterMs = 1_000, remedy }: WireError): AiraError {
   if (retryable) return new RetryableError(code, message, retryAfterMs);
   return remedy === undefined ? new TerminalError(code, message) : new PrerequisiteError(code, message, remedy);

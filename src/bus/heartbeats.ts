@@ -7,17 +7,17 @@ import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
 import type { BusSubscription } from './loop.ts';
 import { bodies, subjects } from './subjects.ts';
 
-/** A sign of life: not stored, not confirmed, and lost on those who do not listen just then. */
+/** A heartbeat: not stored, not confirmed, received by current subscribers only. */
 export type Heartbeat =
   | { readonly kind: 'worker'; readonly state: WorkerState; readonly meta: Meta }
   | { readonly kind: 'agent'; readonly state: AgentState; readonly meta: Meta };
 
 export interface Heartbeats {
-  /** @throws TerminalError for a state that is not of the schema; never because nobody can be reached. */
+  /** @throws TerminalError for a state that does not match the schema; never for a missing connection. */
   announceWorker(state: WorkerState): void;
   announceAgent(state: AgentState): void;
-  /** Resolves when the server knows of the listener. */
-  watchHeartbeats(handler: (sign: Heartbeat) => void): Promise<BusSubscription>;
+  /** Resolves when the server has registered the subscription. */
+  watchHeartbeats(handler: (heartbeat: Heartbeat) => void): Promise<BusSubscription>;
 }
 
 export function heartbeatsOn(link: Link): Heartbeats {
@@ -26,16 +26,13 @@ export function heartbeatsOn(link: Link): Heartbeats {
     if (link.connected && !link.nc.isClosed() && !link.nc.isDraining()) link.nc.publish(subject, bytes);
   }
 
-  function listen<T>(subject: string, schema: z.ZodType<T>, heard: (state: T, meta: Meta) => void) {
+  function listen<T>(subject: string, schema: z.ZodType<T>, onState: (state: T, meta: Meta) => void) {
     const callback = (_error: unknown, message: Msg) => {
       try {
         const { meta, body } = decodeEnvelope(schema, message.data);
-        heard(body, meta);
+        onState(body, meta);
       } catch (thrown) {
-        link.log.warn(
-          { subject: message.subject, error: errorMessage(thrown) },
-          'a sign of life could not be taken in',
-        );
+        link.log.warn({ subject: message.subject, error: errorMessage(thrown) }, 'a heartbeat could not be decoded');
       }
     };
     return link.nc.subscribe(subject, { callback });

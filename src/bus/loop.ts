@@ -1,24 +1,23 @@
 /**
- * A task that goes on until it is stopped or the bus closes.
+ * A task that repeats until it is stopped or the bus closes.
  *
- * Role: repeats a step, one at a time, while the line is up; a step that throws is logged and tried again after a pause.
- * Not here: what the step does.
+ * Role: repeats a step, one at a time, while connected; a failed step is logged and retried after a pause. Non-role: the
+ * step itself.
  *
- * Invariants
- *  1. `stop` resolves after the step under way has ended, and no step starts after it was called.
- *  2. The bus does not close before the step under way has ended.
+ *   LOO-1  `stop` resolves after the running step has ended, and no step starts after the call.
+ *   LOO-2  The bus does not close before the running step has ended.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, RetryableError } from '../domain/errors.ts';
 import type { Link } from './connection.ts';
 
-/** Something that goes on until it is stopped. */
+/** A running subscription. */
 export interface BusSubscription {
-  /** Resolves once nothing of it is under way any more. */
+  /** Resolves once nothing is running. */
   stop(): Promise<void>;
 }
 
-/** Waits, unless one of the signals is or gets aborted. */
+/** Waits, unless one of the signals is aborted. */
 export async function pause(milliseconds: number, signals: readonly AbortSignal[]): Promise<void> {
   if (signals.some((signal) => signal.aborted)) return;
   const wake = new AbortController();
@@ -45,7 +44,7 @@ export function runLoop(
         await step(signals);
       } catch (thrown) {
         if (over()) return;
-        link.log.warn({ error: errorMessage(thrown) }, `${what} stumbled; trying again`);
+        link.log.warn({ error: errorMessage(thrown) }, `${what} failed; retrying`);
         await pause(thrown instanceof RetryableError ? thrown.retryAfterMs : 1_000, signals);
       }
     }

@@ -11,24 +11,24 @@ import { bodies, streamNames, subjects } from './subjects.ts';
 
 export interface SendOptions {
   readonly traceparent?: string | undefined;
-  /** Proves that the sender holds what it speaks of. */
+  /** Proves ownership of an agent or a claim. */
   readonly token?: string | undefined;
-  /** How long the server may take to confirm. Default 5 s. */
+  /** Timeout of the server's confirmation. Default 5 s. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** The server has the message in its file. */
+/** The server has stored the message. */
 export interface Published {
   readonly seq: number;
-  /** The stream had a message of this id already, and kept that one. */
+  /** The stream already had a message with this id. */
   readonly duplicate: boolean;
 }
 
 /**
- * Publishing to the streams. Each call resolves when the server has confirmed; a call that was not confirmed may have
- * happened, and is repeated with the same message id.
+ * Publishing to the streams. Each call resolves when the server has confirmed; an unconfirmed call may have taken effect and
+ * is repeated with the same message id.
  *
- * @throws RetryableError `bus-timeout`, `bus-away`, `queue-full`; TerminalError for a body that is not of the schema.
+ * @throws RetryableError `bus-timeout`, `bus-away`, `queue-full`; TerminalError for a body that does not match the schema.
  */
 export interface Publisher {
   publishJob(device: DeviceClass, job: Job, messageId: string, options?: SendOptions): Promise<Published>;
@@ -36,11 +36,11 @@ export interface Publisher {
   publishEvent(event: LabEvent, messageId?: string, options?: SendOptions): Promise<Published>;
 }
 
-/** Streams are made by the archive's connection alone, where roles are separated. */
+/** If roles are separated, only the archive's connection creates streams. */
 const mayAdminister = ({ role }: Link): boolean => role === undefined || role === 'archive';
 
-/** Has the archive look after the stream of results. @throws NatsError when no archive listens. */
-async function restored(link: Link, isBroken: boolean): Promise<void> {
+/** Asks the archive to restore the stream of results. @throws NatsError without an archive. */
+async function restoreResults(link: Link, isBroken: boolean): Promise<void> {
   await link.nc.request(subjects.restoreResults, isBroken ? 'broken' : 'missing', { timeout: 5_000 });
 }
 
@@ -56,7 +56,7 @@ export function publisherOn(link: Link, streams: Streams): Publisher {
     const send = (): Promise<PubAck> =>
       link.js.publish(target.subject, bytes, {
         timeout: timeoutMs,
-        // A stream of someone else that covers our subjects must not swallow the message.
+        // A foreign stream that covers our subjects must not swallow the message.
         expect: { streamName: target.stream },
         ...(messageId !== undefined && { msgID: messageId }),
       });
@@ -64,7 +64,7 @@ export function publisherOn(link: Link, streams: Streams): Publisher {
       const { seq, duplicate } = await send().catch(async (thrown) => {
         const isBroken = isStreamBroken(thrown);
         if (!isBroken && !isNoResponders(thrown)) throw thrown;
-        if (!mayAdminister(link)) await restored(link, isBroken);
+        if (!mayAdminister(link)) await restoreResults(link, isBroken);
         else if (isBroken) await streams.replace(target.stream);
         else await streams.recover();
         return send();

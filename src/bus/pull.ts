@@ -1,16 +1,15 @@
 /**
  * One request to a pull consumer for its next messages.
  *
- * Role: asks for up to `batch` messages and hands each over as it comes, until the batch is full, the time is up, the
- * caller aborts, or the line is cut. It stands in for the client's own `next` and `consume`, which cannot be aborted
- * without losing what is on its way, keep silent when the consumer is gone, and prefetch.
- * Not here: decoding, acknowledging, trying again.
+ * Role: requests up to `batch` messages and passes each on as it arrives, until the batch is full, the request expires, the
+ * caller aborts, or the connection is lost. Used instead of the client's `next` and `consume`, which cannot be aborted
+ * without losing messages in flight, stay silent if the consumer is missing, and prefetch. Non-role: decoding,
+ * acknowledging, retrying.
  *
- * Invariants
- *  1. At most `batch` messages are handed over, all before the promise resolves.
- *  2. A message that comes after the end is handed back at once, so that it does not wait for its acknowledgement timer.
- *  3. A server that says nothing for a few heartbeats ends the pull: nats-server 2.9 does not answer at all when the
- *     consumer or its stream does not exist.
+ *   PUL-1  At most `batch` messages are passed on, all before the promise resolves.
+ *   PUL-2  A message that arrives after the end is returned at once, so that it does not wait for its acknowledgement timer.
+ *   PUL-3  A server that is silent for several heartbeats ends the pull: nats-server 2.9 does not reply at all if the
+ *          consumer or its stream does not exist.
  */
 import { type Msg, nanos } from 'nats';
 import { TerminalError } from '../domain/errors.ts';
@@ -18,8 +17,8 @@ import type { Link } from './connection.ts';
 import { busFailure } from './failures.ts';
 
 /**
- * `full`: the batch has been handed over. `expired`: the server says that the time is up. `missing`: the consumer is
- * gone. `silent`: it may be. `interrupted`: the line was cut. `refused`: the server will not serve this request now.
+ * `full`: the batch is complete. `expired`: the request expired. `missing`: the consumer does not exist. `silent`: it may not
+ * exist. `interrupted`: disconnected. `refused`: the server refuses this request for now.
  */
 export type PullEnd = 'full' | 'expired' | 'missing' | 'silent' | 'interrupted' | 'refused' | 'aborted';
 
@@ -31,7 +30,7 @@ export interface PullRequest {
   readonly signals: readonly AbortSignal[];
 }
 
-const longestHeartbeatMs = 1_000;
+const maxHeartbeatMs = 1_000;
 
 export function pull(link: Link, request: PullRequest, receive: (message: Msg) => void): Promise<PullEnd> {
   const { nc } = link;
@@ -40,7 +39,7 @@ export function pull(link: Link, request: PullRequest, receive: (message: Msg) =
   if (!link.connected) return Promise.resolve('interrupted');
 
   const expiresMs = Math.max(20, Math.ceil(request.expiresMs));
-  const heartbeatMs = Math.min(longestHeartbeatMs, Math.floor(expiresMs / 2));
+  const heartbeatMs = Math.min(maxHeartbeatMs, Math.floor(expiresMs / 2));
   const inbox = link.inbox();
 
   return new Promise((resolve) => {
@@ -81,7 +80,7 @@ export function pull(link: Link, request: PullRequest, receive: (message: Msg) =
       clearTimeout(silence);
       forget();
       for (const signal of signals) signal.removeEventListener('abort', abort);
-      // Draining keeps the callback until the server has confirmed that nothing more can come; nothing can after these.
+      // Draining keeps the callback until the server confirms that nothing follows; after these ends nothing can.
       const settled = how === 'full' || how === 'expired' || how === 'missing' || nc.isClosed();
       if (settled) subscription.unsubscribe();
       else subscription.drain().catch(() => undefined);
@@ -97,22 +96,22 @@ export function pull(link: Link, request: PullRequest, receive: (message: Msg) =
 }
 
 /**
- * What may be said to the server about a message that it delivered. The last three await the server's confirmation and
- * may be repeated when that stays away; once confirmed, another one is a mistake.
+ * Replies to the server about a delivered message. The last three await confirmation and may be repeated without it; once
+ * confirmed, another one is an error.
  *
- * @throws RetryableError when the server did not confirm; TerminalError `delivery-settled`.
+ * @throws RetryableError without confirmation; TerminalError `delivery-settled`.
  */
 export interface Settlement {
-  /** Restarts the acknowledgement timer. May be lost on the way, so it is sent several times per timer. */
+  /** Restarts the acknowledgement timer. May be lost, so it is sent several times per timer. */
   working(): void;
   ack(): Promise<void>;
-  /** Gives the message back, to be delivered again after a while. */
+  /** Returns the message for redelivery after a delay. */
   nak(delayMs: number): Promise<void>;
-  /** Removes a message that nobody can use. */
+  /** Removes an unusable message. */
   term(reason: string): Promise<void>;
 }
 
-/** How often a message was delivered, this time included, and its place in the stream. */
+/** Delivery count, including this one, and position in the stream. */
 export interface Delivered {
   readonly attempt: number;
   readonly streamSeq: number;
@@ -120,17 +119,17 @@ export interface Delivered {
 }
 
 /**
- * Reads `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<delivery seq>.<time>.<pending>`; newer servers put two
- * tokens more after ACK and one at the end.
+ * Parses `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<delivery seq>.<time>.<pending>`; newer servers add two tokens
+ * after ACK and one at the end.
  *
- * @throws TerminalError `not-delivered` for a message that comes from no stream.
+ * @throws TerminalError `not-delivered` for a message that is not from a stream.
  */
 export function deliveredInfo(message: Msg): Delivered {
   const tokens = (message.reply ?? '').split('.');
   const first = tokens.length >= 11 ? 6 : 4;
   const [attempt = 0, streamSeq = 0, deliverySeq = 0] = tokens.slice(first, first + 3).map(Number);
   if (tokens[1] !== 'ACK' || !(attempt >= 1 && streamSeq >= 1 && deliverySeq >= 1)) {
-    throw new TerminalError('not-delivered', `a message on ${message.subject} comes from no stream`);
+    throw new TerminalError('not-delivered', `a message on ${message.subject} is not from a stream`);
   }
   return { attempt, streamSeq, deliverySeq };
 }
@@ -142,7 +141,7 @@ export function settlementOf(link: Link, message: Msg, timeoutMs = confirmationM
   let settled = false;
 
   async function settle(payload: string, what: string): Promise<void> {
-    if (settled) throw new TerminalError('delivery-settled', `${what} of a message that was settled before`);
+    if (settled) throw new TerminalError('delivery-settled', `${what} of a message that is already settled`);
     try {
       await link.nc.request(subject, payload, { timeout: timeoutMs });
       settled = true;
@@ -155,12 +154,12 @@ export function settlementOf(link: Link, message: Msg, timeoutMs = confirmationM
     working() {
       if (!settled && !link.nc.isClosed()) link.nc.publish(subject, '+WPI');
     },
-    ack: () => settle('+ACK', 'acknowledging'),
-    nak: (delayMs) => settle(`-NAK {"delay":${nanos(Math.max(0, Math.round(delayMs)))}}`, 'giving back'),
+    ack: () => settle('+ACK', 'acknowledging a message'),
+    nak: (delayMs) => settle(`-NAK {"delay":${nanos(Math.max(0, Math.round(delayMs)))}}`, 'returning a message'),
     term(reason) {
-      link.log.warn({ subject: message.subject, reason }, 'removing a message that nobody can use');
-      // nats-server 2.9 confirms a `+TERM` that carries a reason, and ignores it.
-      return settle('+TERM', 'removing');
+      link.log.warn({ subject: message.subject, reason }, 'removing an unusable message');
+      // nats-server 2.9 confirms a `+TERM` with a reason, but ignores it.
+      return settle('+TERM', 'removing a message');
     },
   };
 }

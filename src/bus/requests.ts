@@ -1,15 +1,13 @@
 /**
- * Questions to the archivist and its answers.
+ * Requests to the archivist and its replies.
  *
- * Role: typed request and reply over the verbs of the domain; errors travel and are thrown again as they were.
- * Not here: what a verb does.
+ * Role: typed requests and replies over the domain's verbs; errors are transferred and rethrown. Non-role: what a verb does.
  *
- * Invariants
- *  1. Requests and replies are validated on both sides.
- *  2. Handlers are called in the order in which requests came, over all verbs. One that takes its time keeps no other from
- *     being called, so that a handler may gather what comes and answer it together.
- *  3. Every request that was decoded gets a reply: an answer, or the error.
- *  4. An answer may be lost after the handler ran, and the request then comes again: handlers are idempotent.
+ *   REQ-1  Requests and replies are validated on both sides.
+ *   REQ-2  Handlers are called in the order of requests, over all verbs. A slow one does not block the next, so a handler may
+ *          collect requests and answer them together.
+ *   REQ-3  Every decoded request gets a reply: a result or an error.
+ *   REQ-4  A reply may be lost after the handler ran, and the request is then repeated: handlers are idempotent.
  */
 import type { Msg } from 'nats';
 import * as z from 'zod';
@@ -22,12 +20,12 @@ import { type BusSubscription, pause } from './loop.ts';
 import { archiveQueue, lastToken, subjects } from './subjects.ts';
 
 export interface AskOptions {
-  /** How long one attempt may take. Default 5 s. */
+  /** Timeout per attempt. Default 5 s. */
   readonly timeoutMs?: number | undefined;
-  /** How often to ask while the failures are retryable ones. Default 1. */
+  /** Number of attempts while errors are retryable. Default 1. */
   readonly attempts?: number | undefined;
   readonly traceparent?: string | undefined;
-  /** Proves that the asker holds what it speaks of. */
+  /** Proves ownership of an agent or a claim. */
   readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -38,11 +36,11 @@ export type Handlers = {
 
 export interface Requests {
   /**
-   * @throws RetryableError `archive-away` when no archivist listens, `archive-timeout` when it did not answer in time;
-   * whatever error of the house the handler threw; TerminalError for bodies that are not of the schema.
+   * @throws RetryableError `archive-away` without an archivist, `archive-timeout` without a reply in time; any error of the
+   * handler; TerminalError for bodies that do not match the schema.
    */
   ask<V extends Verb>(verb: V, body: RequestOf<V>, options?: AskOptions): Promise<ReplyOf<V>>;
-  /** Answers requests until stopped; resolves when the server knows of it. */
+  /** Serves requests until stopped; resolves when the server has registered the subscription. */
   serve(handlers: Handlers): Promise<BusSubscription>;
 }
 
@@ -50,7 +48,7 @@ const verbSchema = z.enum(Object.keys(requests) as [Verb, ...Verb[]]);
 
 const requestSchema = <V extends Verb>(verb: V) => requests[verb].request as unknown as z.ZodType<RequestOf<V>>;
 
-/** An answer, or the error in its place. */
+/** A result or an error. */
 type Answer<V extends Verb> = { answer: ReplyOf<V> } | { error: WireError };
 const answerSchema = <V extends Verb>(verb: V) =>
   z.union([
@@ -70,8 +68,8 @@ export function requestsOn(link: Link): Requests {
       reply = await nc.request(subjects.request(verb), bytes, { timeout: timeoutMs });
     } catch (cause) {
       if (isNoResponders(cause))
-        throw new RetryableError('archive-away', 'no archivist answers on the bus', 250, { cause });
-      const failure = busFailure(cause, `asking ${verb}`);
+        throw new RetryableError('archive-away', 'no archivist responds on the bus', 250, { cause });
+      const failure = busFailure(cause, `request ${verb}`);
       if (failure.code !== 'bus-timeout') throw failure;
       throw new RetryableError('archive-timeout', `the archivist did not answer ${verb} in ${timeoutMs} ms`, 250, {
         cause,
@@ -93,8 +91,7 @@ export function requestsOn(link: Link): Requests {
     let bytes: Uint8Array;
     try {
       const verb = verbSchema.safeParse(lastToken(message.subject));
-      if (!verb.success)
-        throw new TerminalError('verb-unknown', `the archivist does not know ${lastToken(message.subject)}`);
+      if (!verb.success) throw new TerminalError('verb-unknown', `unknown request ${lastToken(message.subject)}`);
       bytes = await answerTo(verb.data, message, handlers);
     } catch (thrown) {
       if (!(thrown instanceof AiraError))
@@ -113,7 +110,7 @@ export function requestsOn(link: Link): Requests {
           return await askOnce(verb, body, options);
         } catch (thrown) {
           if (!(thrown instanceof RetryableError) || attempt >= attempts) throw thrown;
-          log.debug({ verb, attempt, error: errorMessage(thrown) }, 'asking again');
+          log.debug({ verb, attempt, error: errorMessage(thrown) }, 'retrying a request');
           await pause(thrown.retryAfterMs, signals);
           if (signals.some((each) => each.aborted)) throw thrown;
         }
@@ -122,15 +119,15 @@ export function requestsOn(link: Link): Requests {
     async serve(handlers) {
       const subscription = nc.subscribe(subjects.anyRequest, { queue: archiveQueue });
       async function answerAll(): Promise<void> {
-        const underWay = new Set<Promise<void>>();
+        const running = new Set<Promise<void>>();
         for await (const message of subscription) {
           const answered: Promise<void> = respond(message, handlers)
-            // A reply that cannot be sent is asked for again.
+            // The requester repeats a request whose reply was not sent.
             .catch((thrown) => log.warn({ error: errorMessage(thrown) }, 'a reply was lost'))
-            .finally(() => underWay.delete(answered));
-          underWay.add(answered);
+            .finally(() => running.delete(answered));
+          running.add(answered);
         }
-        await Promise.all(underWay);
+        await Promise.all(running);
       }
       const answering = answerAll();
       const stop = async (): Promise<void> => {

@@ -1,17 +1,15 @@
 /**
- * The way of results to whoever records them.
+ * Delivery of results to their recorder.
  *
- * Role: delivers each result to a handler, in order, and acknowledges it after the handler has resolved. The next ones are
- * handed over meanwhile, so that a handler may take several in together.
- * Not here: recording, and telling a first result from a repeated one.
+ * Role: passes each result to a handler, in order, and acknowledges it after the handler resolves. Further results are passed
+ * on meanwhile, so a handler may record several together. Non-role: recording, detecting duplicates.
  *
- * Invariants
- *  1. At least once: a result is acknowledged after its handler resolved, never before. Handlers must be idempotent,
- *     because even a confirmed acknowledgement is forgotten by a server that dies within the next moments.
- *  2. A handler that throws has its result back later.
- *  3. The consumer and its stream are set up anew whenever they are found missing, or owe results twice in a row without
- *     bringing any: their files are gone then, and whoever wants the results has them made again. So they are when a worker,
- *     who may not make streams, asks for it; one that works is not deleted more than once a minute at a worker's word.
+ *   RES-1  At least once: a result is acknowledged only after its handler resolved. Handlers must be idempotent, because a
+ *          server that dies may forget even a confirmed acknowledgement.
+ *   RES-2  If a handler throws, its result is redelivered.
+ *   RES-3  Consumer and stream are recreated if they are missing, or twice in a row report pending results without
+ *          delivering any: their files are missing then, and the ledger requests the results again. Workers, which may not
+ *          create streams, may request this; a working stream is replaced at most once a minute on such a request.
  */
 
 import type { Msg, Subscription } from 'nats';
@@ -32,7 +30,7 @@ import { pull, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 
-/** `ack`: recorded, or known already. `term`: never to be recorded. Throwing: not yet. */
+/** `ack`: recorded, or a duplicate. `term`: will never be recorded. Throwing: not yet. */
 export type ResultHandler = (result: ResultMessage, meta: Meta) => 'ack' | 'term' | Promise<'ack' | 'term'>;
 
 const pullMs = 5_000;
@@ -40,7 +38,7 @@ const batch = 64;
 const secondLookMs = 1_000;
 const betweenReplacementsMs = 60_000;
 
-/** Answers workers that find the stream of results missing, or broken. */
+/** Answers workers that find the stream of results missing or broken. */
 function restoreWhenAsked(link: Link, streams: Streams): Subscription {
   let replaced = Number.NEGATIVE_INFINITY;
   async function restore(message: Msg): Promise<void> {
@@ -61,7 +59,7 @@ function restoreWhenAsked(link: Link, streams: Streams): Subscription {
   });
 }
 
-/** @throws RetryableError, PrerequisiteError when the consumer cannot be set up at first; later it is tried for ever. */
+/** @throws RetryableError, PrerequisiteError if the consumer cannot be created at first; later it is retried without limit. */
 export async function consumeResultsOn(
   link: Link,
   streams: Streams,
@@ -83,7 +81,7 @@ export async function consumeResultsOn(
     } catch (thrown) {
       link.log.warn(
         { error: errorMessage(thrown), key: decoded.body.key },
-        'a result could not be taken in; it comes again',
+        'recording a result failed; it will be redelivered',
       );
       await nak(thrown instanceof RetryableError ? thrown.retryAfterMs : 1_000);
       return;
@@ -91,13 +89,13 @@ export async function consumeResultsOn(
     await (verdict === 'ack' ? ack() : term('refused by its handler'));
   }
 
-  /** Whether results are said to wait which the last pull should have brought. */
+  /** Whether the server reports pending results that the last pull should have delivered. */
   async function isOwed(): Promise<boolean> {
     try {
       return (await link.jsm.consumers.info(streamNames.results, durable)).num_pending > 0;
     } catch (thrown) {
       if (isConsumerMissing(thrown)) return false;
-      throw busFailure(thrown, 'looking after the consumer of results');
+      throw busFailure(thrown, 'checking the results consumer');
     }
   }
 
@@ -106,7 +104,7 @@ export async function consumeResultsOn(
   let ready = true;
   let owed = false;
   const restoring = restoreWhenAsked(link, streams);
-  const running = runLoop(link, 'the consumer of results', async (signals) => {
+  const running = runLoop(link, 'the results consumer', async (signals) => {
     if (!ready) {
       await streams.recover();
       await streams.ensureResultsDurable(durable);
@@ -124,8 +122,8 @@ export async function consumeResultsOn(
         ),
       );
     });
-    const stumbled = (await Promise.all(handling)).find((each) => each !== null);
-    if (stumbled) throw stumbled.failure;
+    const failed = (await Promise.all(handling)).find((each) => each !== null);
+    if (failed) throw failed.failure;
     if (end === 'missing' || end === 'silent') ready = false;
     else if (end === 'refused') throw new RetryableError('bus-refused', 'the server refused to deliver results', 1_000);
     else if (end !== 'expired' || handling.length > 0) owed = false;
@@ -143,26 +141,26 @@ export async function consumeResultsOn(
   };
 }
 
-/** A seal opens for the training that it was made for. */
+/** A seal is bound to one training. */
 const contextOf = ({ key, worker, attempt }: Pick<EvaluationResult, 'key' | 'worker' | 'attempt'>): string =>
   `${key} ${worker} ${attempt}`;
 
 /**
- * The result as it travels: hidden figures can be read by the archive alone.
+ * Seals the hidden scores of a result, so that only the archive can read them.
  *
- * @param publicKey the archive's, as the answer to the claim brought it.
- * @throws TerminalError `no-seal` for hidden figures without a key.
+ * @param publicKey the archive's, from the reply to the claim.
+ * @throws TerminalError `no-seal` for hidden scores without a key.
  */
 export function sealResult(result: EvaluationResult, publicKey: string | undefined): ResultMessage {
   if (result.outcome.status !== 'ok') return result;
   const { open, hidden } = splitHidden(result.outcome);
   if (hidden === null) return result;
   if (publicKey === undefined)
-    throw new TerminalError('no-seal', 'the archive gave no key to seal hidden figures with');
+    throw new TerminalError('no-seal', 'hidden scores cannot be sealed without the archive’s key');
   return { ...result, outcome: open, sealed: seal(JSON.stringify(hidden), publicKey, contextOf(result)) };
 }
 
-/** The result as it was sealed; null where the seal does not open or holds something else. */
+/** Opens a sealed result; null if the seal does not open or has other contents. */
 export function openResult({ sealed, ...result }: ResultMessage, privateKey: string): EvaluationResult | null {
   if (sealed === undefined) return result;
   const text = unseal(sealed, privateKey, contextOf(result));

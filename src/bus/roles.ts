@@ -1,19 +1,18 @@
 /**
- * Who may say and hear what on the bus (I12).
+ * Permissions of roles on the bus (I12).
  *
- * Role: the subjects of each role, as allow-lists for the server. Not here: keys and files (credentials), what a request of
- * an allowed kind may do (the archive).
+ * Role: the subjects of each role, as allow-lists for the server. Non-role: keys and files (credentials), authorisation of
+ * single requests (the archive).
  *
- * Invariants
- *  1. Only `archive` hears requests and results, publishes jobs and events, replies, and administers streams.
- *  2. A role hears replies below its own inbox prefix alone.
- *  3. Lists allow; none denies: nats-server has had defects in deny-lists and none known in these.
+ *   ROL-1  Only `archive` receives requests and results, publishes jobs and events, replies, and administers streams.
+ *   ROL-2  A role receives replies below its own inbox prefix only.
+ *   ROL-3  Lists allow; none denies: nats-server has had defects in deny-lists and none known in these.
  */
 import type { Verb } from '../domain/messages.ts';
 import { deviceClasses } from '../domain/task.ts';
 import { streamNames, subjects, workersDurable } from './subjects.ts';
 
-/** `search` leads the life of a search: opens it, moves it along its ladder, adds the laboratory's own nodes. */
+/** `search` runs a search: opens it, moves it up its ladder, adds references and the aggregate. */
 export const roles = ['archive', 'search', 'worker', 'agent', 'viewer'] as const;
 export type Role = (typeof roles)[number];
 
@@ -22,20 +21,27 @@ export interface Permissions {
   readonly subscribe: readonly string[];
 }
 
-/** Below this a connection of the role receives its replies. */
+/** Prefix of the reply subjects of a role's connections. */
 export const inboxPrefix = (role: Role | undefined): string => (role === undefined ? '_INBOX' : `_INBOX.${role}`);
 
 const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
   search: [
-    ...(['search-open', 'search-name', 'search-spec', 'search-status', 'search-phase', 'search-ranking'] as const),
-    ...(['search-tests', 'node-add', 'node-evaluate'] as const),
+    'search-open',
+    'search-name',
+    'search-spec',
+    'search-status',
+    'search-phase',
+    'search-ranking',
+    'search-tests',
+    'node-add',
+    'node-evaluate',
   ],
   worker: ['job-claim'],
   agent: ['agent-join', 'agent-view', 'agent-submit', 'agent-retire', 'call-reserve', 'call-settle'],
   viewer: ['search-status'],
 };
 
-/** An event watcher makes a consumer that the server removes by itself. */
+/** An event subscription creates a consumer that the server removes when idle. */
 const watching: readonly string[] = [
   `$JS.API.STREAM.INFO.${streamNames.events}`,
   `$JS.API.CONSUMER.CREATE.${streamNames.events}`,
@@ -70,9 +76,9 @@ const hearing: Readonly<Record<Role, readonly string[]>> = {
 };
 
 export function permissionsOf(role: Role): Permissions {
-  const asked = role === 'archive' ? [] : verbs[role].map(subjects.request);
+  const requestSubjects = role === 'archive' ? [] : verbs[role].map(subjects.request);
   return {
-    publish: [...asked, ...publishing[role]],
+    publish: [...requestSubjects, ...publishing[role]],
     subscribe: [...hearing[role], `${inboxPrefix(role)}.>`],
   };
 }

@@ -1,18 +1,16 @@
 /**
  * The embedded nats-server.
  *
- * Role: starts it on a store directory, tells its URL once it listens, stops it, and sees that it does not outlive us.
- * Not here: starting it again after it died, which is its owner's decision; the clients.
+ * Role: starts it on a store directory, returns its URL once it listens, stops it, and ensures that it does not outlive this
+ * process. Non-role: restarting it (its owner's decision), clients.
  *
- * Invariants
- *  1. At most one server per store directory (see the store's claim).
- *  2. The server does not outlive this process for long, however that dies: a watchdog holds the reading end of a pipe
- *     of which only this process has the writing end, and stops the server when that closes. Should the watchdog be
- *     killed as well, the next start on the same directory stops the server.
- *  3. Interrupts of the terminal do not reach the server: it has a process group of its own, so that clients can still
- *     say what they have to say while the program shuts down.
- *  4. Nothing of our environment but PATH reaches it (I7).
- *  5. Nobody is let in without the key of a user, from the loopback neither (I12).
+ *   SRV-1  At most one server per store directory (see the store's claim).
+ *   SRV-2  The server does not outlive this process for long: a watchdog has the read end of a pipe whose write end only
+ *          this process has, and stops the server when it closes. If the watchdog is killed as well, the next start on the
+ *          directory stops the server.
+ *   SRV-3  Terminal interrupts do not reach the server: it has its own process group, so that clients can finish.
+ *   SRV-4  Only PATH of our environment reaches it (I7).
+ *   SRV-5  Every connection needs a user's key, also from the loopback interface (I12).
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -31,11 +29,11 @@ import { claimStore, type StoreClaim } from './storeClaim.ts';
 export interface ServerOptions {
   /** A path, or a name to be found on PATH. */
   readonly binary: string;
-  /** Where streams are kept; created if missing, readable by its owner alone. */
+  /** Stream store; created if missing, private to its owner. */
   readonly storeDir: string;
-  /** Default: whichever is free. */
+  /** Default: any free port. */
   readonly port?: number | undefined;
-  /** Who is let in. */
+  /** Users that may connect. */
   readonly users: readonly BusUser[];
   readonly log: Logger;
 }
@@ -44,7 +42,7 @@ export interface NatsServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** Resolves when the server has ended, wanted or not, and the store may be claimed again. */
+  /** Resolves when the server has ended for any reason and the store may be claimed again. */
   readonly closed: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   stop(): Promise<void>;
 }
@@ -57,7 +55,7 @@ const portsSchema = z.looseObject({ nats: z.array(z.url()).min(1) });
 function unwritable(storeDir: string, cause: unknown): PrerequisiteError {
   return new PrerequisiteError(
     'nats-store-unwritable',
-    `The bus cannot keep its streams in ${storeDir} (${errorMessage(cause)}).`,
+    `The stream store ${storeDir} is not writable (${errorMessage(cause)}).`,
     'Make the directory writable, or use another one.',
     { cause },
   );
@@ -79,7 +77,7 @@ function configure(storeDir: string, port: number, users: readonly BusUser[]): {
   const jetstream = join(storeDir, 'jetstream');
   try {
     rmSync(strayStreams(jetstream), { recursive: true, force: true });
-    // Files of servers that were killed stay behind.
+    // Killed servers leave their files behind.
     rmSync(ports, { recursive: true, force: true });
     mkdirSync(ports);
     writeFileSync(config, serverConfig({ port, ports, jetstream, users }), { mode: 0o600 });
@@ -90,9 +88,9 @@ function configure(storeDir: string, port: number, users: readonly BusUser[]): {
   return { config, ports };
 }
 
-/** Ends with the pipe's writing end, or when it is killed because the server has ended before. */
+/** Ends when the pipe closes, or is killed after the server has ended. */
 function watchOver(serverPid: number): ChildProcess {
-  // A server whose disk is full does not heed a polite request.
+  // A server with a full disk ignores SIGTERM.
   const script = 'read -r _; kill -TERM "$1" && sleep 5 && kill -KILL "$1"';
   const watchdog = spawn('/bin/sh', ['-c', script, 'watchdog', String(serverPid)], {
     detached: true,
@@ -108,14 +106,14 @@ function failedStart(binary: string, port: number, lines: readonly string[]): Pr
     return new PrerequisiteError(
       'port-taken',
       `Port ${port} of 127.0.0.1 is taken by another program.`,
-      'Choose another port, or none to have a free one.',
+      'Choose another port, or omit --port to use a free one.',
     );
   }
-  const reason = lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? 'it said nothing';
+  const reason = lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? 'no output';
   return new PrerequisiteError(
     'nats-start-failed',
     `${binary} did not start (${reason.replace(/^.*\[(FTL|ERR)\] /, '')}).`,
-    'Try it by hand with the nats.conf in the store directory; nats-server 2.9 or newer is needed.',
+    'Run it with the nats.conf in the store directory; nats-server 2.9 or newer is required.',
   );
 }
 
@@ -123,19 +121,19 @@ function missingBinary(binary: string, cause: unknown): PrerequisiteError {
   return new PrerequisiteError(
     'nats-missing',
     `The program ${binary} cannot be run (${errorMessage(cause)}).`,
-    'Install nats-server (Debian: apt install nats-server), or use a server that runs elsewhere.',
+    'Install nats-server (Debian: apt install nats-server), or use an external server.',
     { cause },
   );
 }
 
-/** The file that the server writes when it listens: `<program>_<pid>.ports`. */
+/** URL from the file that the server writes when it listens: `<program>_<pid>.ports`. */
 function readUrl(ports: string, pid: number): string | undefined {
   const file = readdirSync(ports).find((name) => name.endsWith(`_${pid}.ports`));
   if (file === undefined) return undefined;
   try {
     return portsSchema.parse(JSON.parse(readFileSync(join(ports, file), 'utf8'))).nats[0];
   } catch {
-    // Not yet written to its end.
+    // Not completely written yet.
     return undefined;
   }
 }
@@ -158,14 +156,14 @@ async function launch(
   claim.record(pid);
   const watchdog = watchOver(pid);
   watchdog.on('error', (cause) =>
-    log.warn({ error: cause.message }, 'no watchdog: a crash would leave the server behind'),
+    log.warn({ error: cause.message }, 'no watchdog: a crash would leave the server running'),
   );
 
   const lines: string[] = [];
   let listening = false;
   createInterface({ input: server.stderr }).on('line', (line) => {
     const [, level = 'INF', text = line] = /\[(INF|WRN|ERR|FTL)\] (.*)$/.exec(line) ?? [];
-    // What keeps it from starting is told by the error.
+    // Startup errors are reported by the exception.
     if (level === 'INF' || !listening) log.debug(text);
     else log.warn(text);
     lines.push(line);
@@ -183,13 +181,13 @@ async function launch(
   });
   async function stop(): Promise<void> {
     if (!ended) server.kill('SIGTERM');
-    const patience = new AbortController();
-    const late = delay(stopWithinMs, undefined, { signal: patience.signal }).then(
+    const timeout = new AbortController();
+    const late = delay(stopWithinMs, undefined, { signal: timeout.signal }).then(
       () => server.kill('SIGKILL'),
       () => undefined,
     );
     await closed;
-    patience.abort();
+    timeout.abort();
     await late;
   }
 
@@ -222,18 +220,18 @@ export async function startServer(options: ServerOptions): Promise<NatsServer> {
   }
 }
 
-/** An embedded nats-server that is started again, on its port and with its streams, when it dies. */
+/** An embedded nats-server that is restarted on its port, with its streams, when it dies. */
 export interface EmbeddedServer {
   readonly url: string;
-  /** Rejects when the server died and could not be brought back; stays open otherwise. */
+  /** Rejects if the server died and could not be restarted; otherwise stays pending. */
   readonly gone: Promise<never>;
   stop(): Promise<void>;
 }
 
-/** More restarts than this, and something is wrong that another one does not mend. */
-const mostRestarts = 20;
+/** Beyond this another restart will not help. */
+const maxRestarts = 20;
 
-/** @throws PrerequisiteError when it cannot be started at first. */
+/** @throws PrerequisiteError if the first start fails. */
 export async function embedServer(
   binary: string,
   home: string,
@@ -244,13 +242,13 @@ export async function embedServer(
   let server: NatsServer = await startServer({ ...common, port });
   let stopping = false;
   const watch = async (): Promise<void> => {
-    for (let restarts = 0; restarts < mostRestarts; restarts++) {
+    for (let restarts = 0; restarts < maxRestarts; restarts++) {
       const { signal, code } = await server.closed;
       if (stopping) return;
-      log.warn({ signal, code }, 'nats-server ended; starting it again');
+      log.warn({ signal, code }, 'nats-server exited; restarting it');
       server = await startServer({ ...common, port: server.port });
     }
-    throw new AiraError('nats-dies', `nats-server died ${mostRestarts} times`);
+    throw new AiraError('nats-dies', `nats-server died ${maxRestarts} times`);
   };
   const gone = deferred<never>();
   const watching = watch().catch((thrown) => gone.reject(toError(thrown)));
@@ -265,26 +263,26 @@ export async function embedServer(
   };
 }
 
-/** The account of the lab. Streams lie below a folder of this name. */
+/** The lab's account. Streams are stored in a folder of this name. */
 const account = 'AIRA';
 
-/** What the server may keep on disk and in memory, and what it takes. Streams have limits of their own within these. */
-const mostFileBytes = 1024 ** 3;
-const mostMemoryBytes = 64 * 1024 ** 2;
-const mostConnections = 4096;
-const mostConsumers = 4096;
+/** Limits of the server's disk, memory and clients. Streams have their own limits within these. */
+const maxFileBytes = 1024 ** 3;
+const maxMemoryBytes = 64 * 1024 ** 2;
+const maxConnections = 4096;
+const maxConsumers = 4096;
 
 /**
- * Streams from the time when a lab's server knew no accounts. They can be read by nobody now and are not deleted by
- * themselves; the ledger publishes again what is still to be done.
+ * Streams of versions whose server had no accounts. They are unreachable now and not deleted by the server; the ledger
+ * republishes what is pending.
  */
 export const strayStreams = (jetstream: string): string => join(jetstream, 'jetstream', '$G');
 
 /**
- * The configuration of an embedded server: the loopback alone, and users by public nkey alone.
+ * The configuration of an embedded server: loopback only, users by public nkey only.
  *
- * All users are within an account: where nats-server before 2.9.23 finds a block \`authorization\` beside a system account, it
- * lets in whoever shows nothing (CVE-2023-47090).
+ * All users are in an account: nats-server before 2.9.23 admits clients without credentials if a block \`authorization\` is
+ * combined with a system account (CVE-2023-47090).
  */
 export function serverConfig({
   port,
@@ -293,7 +291,7 @@ export function serverConfig({
   users,
 }: {
   readonly port: number;
-  /** Folder for the file that says where the server listens. */
+  /** Folder for the file with the server's address. */
   readonly ports: string;
   readonly jetstream: string;
   readonly users: readonly BusUser[];
@@ -303,16 +301,19 @@ export function serverConfig({
     port,
     ports_file_dir: ports,
     max_payload: 2 * maxEnvelopeBytes,
-    max_connections: mostConnections,
-    jetstream: { store_dir: jetstream, max_file_store: mostFileBytes, max_memory_store: mostMemoryBytes },
+    max_connections: maxConnections,
+    jetstream: { store_dir: jetstream, max_file_store: maxFileBytes, max_memory_store: maxMemoryBytes },
     accounts: {
       [account]: {
         jetstream: {
-          ...{ max_store: mostFileBytes, max_mem: mostMemoryBytes },
-          ...{ max_streams: 8, max_consumers: mostConsumers },
+          max_store: maxFileBytes,
+          max_mem: maxMemoryBytes,
+          max_streams: 8,
+          max_consumers: maxConsumers,
         },
         users: users.map(({ nkey, publish, subscribe }) => ({
-          ...{ nkey, permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } } },
+          nkey,
+          permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } },
         })),
       },
       SYS: { users: [] },

@@ -1,15 +1,14 @@
 /**
- * Who may run a server on a store directory.
+ * Exclusive ownership of a stream store.
  *
- * Role: two servers on one store destroy it, and nats-server itself does not look. A file in the directory names the
- * process that started the server and the server; it is created by one system call that only one process can win.
- * Not here: starting the server.
+ * Role: two servers on one store destroy it, and nats-server does not check. A file in the directory names the process that
+ * started the server, and the server; it is created by a system call that only one process can win. Non-role: starting the
+ * server.
  *
- * Invariants
- *  1. While its owner lives, a claim is refused to everyone else.
- *  2. A claim whose owner is gone is taken over; a server that it left behind is stopped first, and only a process of the
- *     recorded number *and* start time is ever signalled.
- *  3. The file is complete whenever it exists: it is written aside and then linked or renamed into place.
+ *   STR-1  While its owner lives, a claim is refused to everyone else.
+ *   STR-2  A claim of a dead owner is taken over; its server is stopped first, and only a process with the recorded number
+ *          and start time is ever signalled.
+ *   STR-3  The file is complete whenever it exists: it is written aside, then linked or renamed into place.
  */
 
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +22,7 @@ const claimSchema = z.strictObject({ v: z.literal(1), owner: processSchema, serv
 type Claim = z.infer<typeof claimSchema>;
 
 export interface StoreClaim {
-  /** Notes which process is the server, so that the next owner can stop it if this one dies. */
+  /** Records the server process, so that the next owner can stop it if this process dies. */
   record(serverPid: number): void;
   release(): void;
 }
@@ -41,8 +40,8 @@ function read(path: string): { text: string; claim: Claim } | undefined {
   } catch (cause) {
     throw new PrerequisiteError(
       'nats-storeClaim',
-      `The file ${path} is not a claim that this version of Aira understands.`,
-      'Make sure that no nats-server uses the directory, then delete the file.',
+      `The file ${path} is not a valid claim for this version of Aira.`,
+      'Check that no nats-server uses the directory, then delete the file.',
       { cause },
     );
   }
@@ -51,7 +50,7 @@ function read(path: string): { text: string; claim: Claim } | undefined {
 async function stopOrphan(server: ProcessIdentity, storeDir: string, log: Logger): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     if (!isAlive(server)) return;
-    log.warn({ pid: server.pid, storeDir, signal }, 'stopping a nats-server whose owner is gone');
+    log.warn({ pid: server.pid, storeDir, signal }, 'stopping a nats-server whose owner has died');
     try {
       process.kill(server.pid, signal);
     } catch (cause) {
@@ -62,22 +61,22 @@ async function stopOrphan(server: ProcessIdentity, storeDir: string, log: Logger
   if (isAlive(server)) {
     throw new PrerequisiteError(
       'nats-orphan',
-      `A nats-server (process ${server.pid}) was left behind on ${storeDir} and cannot be stopped.`,
-      `Stop process ${server.pid}, then start again.`,
+      `A nats-server (process ${server.pid}) is still running on ${storeDir} and cannot be stopped.`,
+      `Stop process ${server.pid}, then retry.`,
     );
   }
 }
 
 /**
- * Claims the directory for this process, stopping a server that a dead owner left behind.
+ * Claims the directory for this process; stops the server of a dead owner.
  *
- * @throws PrerequisiteError `nats-store-in-use` while another owner lives, `nats-orphan` when its server survives.
+ * @throws PrerequisiteError `nats-store-in-use` while another owner lives, `nats-orphan` if its server survives.
  */
 export async function claimStore(storeDir: string, log: Logger): Promise<StoreClaim> {
   const path = join(storeDir, 'owner.json');
   const aside = join(storeDir, `owner.${process.pid}.tmp`);
   const owner = identify(process.pid);
-  if (owner === undefined) throw new Error('cannot tell when this process was started: neither /proc nor ps answers');
+  if (owner === undefined) throw new Error('cannot determine the start time of this process from /proc or ps');
   const write = (claim: Claim) => writeFileSync(aside, JSON.stringify(claim), { mode: 0o600, flush: true });
 
   for (;;) {
@@ -95,21 +94,21 @@ export async function claimStore(storeDir: string, log: Logger): Promise<StoreCl
     if (isAlive(found.claim.owner)) {
       throw new PrerequisiteError(
         'nats-store-in-use',
-        `The bus's store ${storeDir} is in use by process ${found.claim.owner.pid}.`,
+        `Another aira process (PID ${found.claim.owner.pid}) is using ${storeDir}.`,
         'Stop that process, or use another directory.',
       );
     }
     if (found.claim.server !== null) await stopOrphan(found.claim.server, storeDir, log);
-    // Several may have come to this conclusion: what is moved away must still be what was judged, or it goes back.
-    const judged = join(storeDir, `owner.${process.pid}.stale`);
+    // Several processes may reach this point: the moved file must still be the one inspected, or it is moved back.
+    const stale = join(storeDir, `owner.${process.pid}.stale`);
     try {
-      renameSync(path, judged);
+      renameSync(path, stale);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
       continue;
     }
-    if (readFileSync(judged, 'utf8') !== found.text) renameSync(judged, path);
-    rmSync(judged, { force: true });
+    if (readFileSync(stale, 'utf8') !== found.text) renameSync(stale, path);
+    rmSync(stale, { force: true });
   }
 
   let released = false;
@@ -119,7 +118,7 @@ export async function claimStore(storeDir: string, log: Logger): Promise<StoreCl
       renameSync(aside, path);
     },
     release() {
-      // Once only: afterwards the file may be someone else's.
+      // Once only: afterwards the file may belong to another process.
       if (!released) rmSync(path, { force: true });
       released = true;
     },

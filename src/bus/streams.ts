@@ -19,13 +19,13 @@ import { maxEnvelopeBytes } from './envelope.ts';
 import { busFailure, isStreamBroken, isStreamMissing } from './failures.ts';
 import { streamNames, subjects, workersDurable } from './subjects.ts';
 
-/** The figures of the streams. All who share a server must use the same. */
+/** Stream limits; all processes on a server must use the same. */
 export interface StreamLimits {
-  /** A job whose worker is silent for so long goes to another. */
+  /** A job is redelivered after this silence of its worker. */
   readonly jobAckWaitMs: number;
-  /** A result that its consumer has not acknowledged for so long is delivered again. */
+  /** An unacknowledged result is redelivered after this time. */
   readonly resultAckWaitMs: number;
-  /** Jobs that may wait; publishing more is refused, so that a runaway producer fills no disk. */
+  /** Maximum number of pending jobs; beyond it publishing is refused, so a runaway producer cannot fill the disk. */
   readonly maxJobs: number;
 }
 
@@ -35,7 +35,7 @@ export const defaultLimits: StreamLimits = {
   maxJobs: 100_000,
 };
 
-/** The server says that a stream is gone a little before its files are. */
+/** The server reports a stream as deleted slightly before its files are. */
 const deletionMs = 250;
 
 /** How long a stream remembers message ids. */
@@ -62,14 +62,14 @@ function streamConfigs(limits: StreamLimits): readonly (Partial<StreamConfig> & 
       max_bytes: 192 * mebibyte,
     },
     {
-      // Limits rather than work queue: its memory of message ids then survives a restart of the server, because that is
-      // rebuilt from the messages that are still there.
+      // Limits retention rather than work queue: the deduplication window then survives a server restart, because it is
+      // rebuilt from the stored messages.
       ...common,
       name: streamNames.results,
       subjects: [subjects.result],
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
-      // Recorded results need not stay; those that wait for an archive to come back are trained again after this.
+      // Recorded results may expire; unrecorded ones are retrained after this time.
       max_age: nanos(day),
       max_bytes: 128 * mebibyte,
     },
@@ -87,7 +87,7 @@ function streamConfigs(limits: StreamLimits): readonly (Partial<StreamConfig> & 
 
 type DurableConfig = Partial<ConsumerConfig> & { durable_name: string };
 
-/** `max_deliver` is unlimited because the server hides what exceeded it; the ledger counts attempts itself. */
+/** `max_deliver` is unlimited because the server hides messages that exceed it; the ledger counts attempts itself. */
 const durable = {
   ack_policy: AckPolicy.Explicit,
   deliver_policy: DeliverPolicy.All,
@@ -95,31 +95,31 @@ const durable = {
   max_deliver: -1,
 };
 
-/** Old servers take unknown settings without a word: only what they give back counts. */
-function compare(what: string, wanted: object, found: object, cause?: unknown): void {
-  const have = found as Record<string, unknown>;
-  const differences = Object.entries(wanted)
+/** Old servers silently ignore unknown settings: only the returned configuration counts. */
+function compare(what: string, expected: object, actual: object, cause?: unknown): void {
+  const have = actual as Record<string, unknown>;
+  const differences = Object.entries(expected)
     .filter(([key, value]) => !isDeepStrictEqual(have[key], value))
     .map(([key, value]) => `${key} ${JSON.stringify(have[key])} instead of ${JSON.stringify(value)}`);
   if (differences.length === 0) return;
   throw new PrerequisiteError(
     'nats-stream-config',
     `${what} on the NATS server has ${differences.join(', ')}.`,
-    'Use nats-server 2.9 or newer, and a server of which no other program or version of Aira uses these names.',
+    'Use nats-server 2.9 or newer, on which no other program or version of Aira uses these names.',
     { cause },
   );
 }
 
 export interface Streams {
   /**
-   * Creates what is missing and brings the rest to the wanted configuration.
+   * Creates missing streams and updates the others.
    *
-   * @throws PrerequisiteError `nats-stream-config` when the server cannot or will not have it so.
+   * @throws PrerequisiteError `nats-stream-config` if the server does not apply the configuration.
    */
   ensure(): Promise<void>;
-  /** As `ensure`, for streams that were just found missing: leaves a deletion that may be under way time to end. */
+  /** As `ensure`, for streams just actual missing: waits for a deletion in progress. */
   recover(): Promise<void>;
-  /** Makes a stream anew whose files are gone; nothing is lost that was not lost before. */
+  /** Recreates a stream whose files are missing; loses nothing more. */
   replace(stream: string): Promise<void>;
   /** Creates or finds a durable consumer of RESULTS. */
   ensureResultsDurable(name: string): Promise<void>;
@@ -128,19 +128,21 @@ export interface Streams {
 
 export function streamsOn(link: Link, limits: StreamLimits): Streams {
   const { jsm } = link;
-  let underWay: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
 
-  async function ensureStream(wanted: Partial<StreamConfig> & { name: string }): Promise<void> {
-    const what = `The stream ${wanted.name}`;
+  async function ensureStream(expected: Partial<StreamConfig> & { name: string }): Promise<void> {
+    const what = `The stream ${expected.name}`;
     let refusal: unknown;
-    const info = await jsm.streams.info(wanted.name).catch((thrown) => {
+    const info = await jsm.streams.info(expected.name).catch((thrown) => {
       if (!isStreamMissing(thrown)) throw thrown;
-      return jsm.streams.add(wanted);
+      return jsm.streams.add(expected);
     });
     let config: StreamConfig = info.config;
-    if (!Object.entries(wanted).every(([key, value]) => isDeepStrictEqual(config[key as keyof StreamConfig], value))) {
-      link.log.info({ stream: wanted.name }, 'bringing a stream to the wanted configuration');
-      config = await jsm.streams.update(wanted.name, wanted).then(
+    if (
+      !Object.entries(expected).every(([key, value]) => isDeepStrictEqual(config[key as keyof StreamConfig], value))
+    ) {
+      link.log.info({ stream: expected.name }, 'updating the configuration of a stream');
+      config = await jsm.streams.update(expected.name, expected).then(
         (updated) => updated.config,
         (thrown) => {
           if (!(thrown instanceof NatsError) || thrown.api_error === undefined) throw thrown;
@@ -149,24 +151,24 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
         },
       );
     }
-    compare(what, wanted, config, refusal);
+    compare(what, expected, config, refusal);
   }
 
-  async function ensureDurable(stream: string, wanted: DurableConfig): Promise<void> {
-    const info = await jsm.consumers.add(stream, wanted);
-    compare(`The consumer ${wanted.durable_name} of ${stream}`, wanted, info.config);
+  async function ensureDurable(stream: string, expected: DurableConfig): Promise<void> {
+    const info = await jsm.consumers.add(stream, expected);
+    compare(`The consumer ${expected.durable_name} of ${stream}`, expected, info.config);
   }
 
-  async function setUp(wanted: Partial<StreamConfig> & { name: string }): Promise<void> {
-    await ensureStream(wanted);
-    if (wanted.name !== streamNames.work) return;
+  async function setUp(expected: Partial<StreamConfig> & { name: string }): Promise<void> {
+    await ensureStream(expected);
+    if (expected.name !== streamNames.work) return;
     for (const device of deviceClasses) {
-      await ensureDurable(wanted.name, {
+      await ensureDurable(expected.name, {
         ...durable,
         durable_name: workersDurable(device),
         filter_subject: subjects.work(device),
         ack_wait: nanos(limits.jobAckWaitMs),
-        // Each worker holds one job, so that the number of workers is the limit.
+        // Each worker has one job, so the number of workers is the limit.
         max_ack_pending: -1,
       });
     }
@@ -188,10 +190,10 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
   }
 
   function ensure(): Promise<void> {
-    underWay ??= ensureAll().finally(() => {
-      underWay = undefined;
+    running ??= ensureAll().finally(() => {
+      running = undefined;
     });
-    return underWay;
+    return running;
   }
 
   async function remove(stream: string): Promise<void> {
@@ -207,7 +209,7 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
       await ensure();
     },
     async replace(stream) {
-      link.log.warn({ stream }, 'the files of a stream are gone; making it anew');
+      link.log.warn({ stream }, 'stream files are missing; recreating the stream');
       await remove(stream);
       await ensure();
     },
@@ -217,7 +219,7 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
           ...durable,
           durable_name: name,
           ack_wait: nanos(limits.resultAckWaitMs),
-          // Results keep coming while one that was taken before a crash waits for its timer.
+          // Results keep arriving while one taken before a crash waits for its timer.
           max_ack_pending: 256,
         });
       } catch (thrown) {

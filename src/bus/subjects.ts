@@ -3,22 +3,19 @@ import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import { agentStateSchema, eventSchema, type LabEvent, type Verb, workerStateSchema } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
 
-/**
- * Every name on the bus, and the schema of what travels under it. Ids are slugs, so that none can carry a separator or
- * a wildcard into a subject.
- */
+/** All subjects, and the schemas of their messages. Ids are slugs, so none can add a separator or wildcard to a subject. */
 
 export const streamNames = { work: 'WORK', results: 'RESULTS', events: 'EVENTS' } as const;
 
-/** Requests to the archivist are answered by one process of this queue group, however many listen. */
+/** Requests to the archivist are answered by one process of this queue group. */
 export const archiveQueue = 'archive';
 
 export const subjects = {
   request: (verb: Verb) => `aira.archive.${verb}`,
   anyRequest: 'aira.archive.*',
-  /** Nobody says anything there; whoever may listen to it may listen to requests. */
+  /** Unused subject; a connection that may subscribe to it may also receive requests. */
   separationProbe: 'aira.archive.separation-probe',
-  /** Asked by a worker that finds the stream of results missing or broken, which it may not make itself. */
+  /** Request of a worker that finds the stream of results missing or broken, which it may not create. */
   restoreResults: 'aira.restore.results',
   work: (deviceClass: DeviceClass) => `aira.work.${deviceClass}`,
   anyWork: 'aira.work.*',
@@ -32,7 +29,7 @@ export const subjects = {
   anyAgentSign: 'aira.sign.agent.*.*',
 } as const;
 
-/** What the bodies are; requests and replies have theirs in the domain's `requests`. */
+/** Message bodies; requests and replies are in the domain's `requests`. */
 export const bodies = {
   work: jobSchema,
   result: resultMessageSchema,
@@ -41,10 +38,10 @@ export const bodies = {
   agentSign: agentStateSchema,
 } as const;
 
-/** Each kind of device has a durable consumer of its own, because on a work queue filters must not overlap. */
+/** Each device class has its own durable consumer, because filters on a work queue must not overlap. */
 export const workersDurable = (deviceClass: DeviceClass) => `workers-${deviceClass}`;
 
-/** The verb or class that a subject ends in. */
+/** The last token of a subject: a verb or class. */
 export function lastToken(subject: string): string {
   return subject.slice(subject.lastIndexOf('.') + 1);
 }

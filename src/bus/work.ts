@@ -1,14 +1,13 @@
 /**
- * The work queue, seen from a worker and from the reconciler.
+ * The work queue, for workers and for the reconciler.
  *
- * Role: hands out one job at a time, and tells what is in the stream.
- * Not here: whether a job is still wanted, and how often it may be tried: the ledger decides both.
+ * Role: delivers one job at a time, and lists the stream. Non-role: whether a job is still needed, and how often it may be
+ * attempted: the ledger decides both.
  *
- * Invariants
- *  1. Nothing is prefetched: a worker holds exactly the jobs that it asked for.
- *  2. A job is handed to one worker at a time while that worker says `working` more often than the acknowledgement timer,
- *     but an acknowledgement is no fence: a worker that was superseded can still acknowledge.
- *  3. A message that is no job is removed and logged, and never reaches a worker.
+ *   WQU-1  No prefetching: a worker has exactly the jobs that it requested.
+ *   WQU-2  A job is delivered to one worker at a time while that worker sends `working` more often than the acknowledgement
+ *          timer, but an acknowledgement is not a fence: a superseded worker can still acknowledge.
+ *   WQU-3  A message that is not a job is removed and logged, and never reaches a worker.
  */
 import type { Msg } from 'nats';
 import { errorMessage, RetryableError } from '../domain/errors.ts';
@@ -23,13 +22,13 @@ import { deliveredInfo, pull, type Settlement, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
 import { bodies, lastToken, streamNames, subjects, workersDurable } from './subjects.ts';
 
-/** How often to look for streams that are not there. */
-const lookAgainMs = 250;
+/** Poll interval for missing streams. */
+const pollMs = 250;
 
-/** A job in this worker's hands, until it is settled or the acknowledgement timer runs out. */
+/** A job of this worker, until it is settled or the acknowledgement timer expires. */
 export interface Delivery extends Settlement {
   readonly job: Job;
-  /** How often this message was delivered, this time included. A server that was killed forgets its last deliveries. */
+  /** Delivery count, including this one. A killed server forgets its last deliveries. */
   readonly attempt: number;
   readonly meta: Meta;
 }
@@ -44,13 +43,13 @@ export interface TakeOptions {
 export interface WorkEntry {
   readonly seq: number;
   readonly jobClass: DeviceClass | null;
-  /** Null for a message that is no job. */
+  /** Null for a message that is not a job. */
   readonly key: EvaluationKey | null;
 }
 
 /**
- * What is in the WORK stream. After a crash of the server it may hold messages that were acknowledged and will never be
- * delivered: the class then has more entries than `waiting` and `held` account for.
+ * Contents of the WORK stream. After a server crash it may contain acknowledged messages that are never delivered: the class
+ * then has more entries than `waiting` plus `held`.
  */
 export interface WorkInspection {
   readonly entries: readonly WorkEntry[];
@@ -59,25 +58,25 @@ export interface WorkInspection {
 
 export interface WorkQueue {
   /**
-   * The next job of a class, or null when none came in time, the signal was aborted, or the bus closed. Waits for a
-   * server that is away, and for streams that are not set up.
+   * The next job of a class, or null if none came in time, the signal was aborted, or the bus closed. Waits for an
+   * unreachable server and for missing streams.
    *
-   * @throws TerminalError when the server refuses for good.
+   * @throws TerminalError if the server refuses permanently.
    */
   takeJob(device: DeviceClass, options: TakeOptions): Promise<Delivery | null>;
   /**
-   * What is in the stream, which is made anew when its files turn out to be gone.
+   * Contents of the stream, which is recreated if its files are missing.
    *
-   * @throws RetryableError when the server does not answer, or does not have the streams yet.
+   * @throws RetryableError if the server does not respond, or has no streams yet.
    */
   inspectWork(): Promise<WorkInspection>;
-  /** Removes one message of the WORK stream. @returns false when it was gone already. */
+  /** Removes one message of the WORK stream. @returns false if it was already removed. */
   purgeJob(seq: number): Promise<boolean>;
 }
 
 /**
- * Jobs are said to wait, and none is there: the files are gone. The server goes on to confirm what it is given and
- * delivers nothing, without a word. Traffic during one look can give the same picture, but hardly during two.
+ * Jobs are reported as pending but none exists: the files are missing. The server then confirms messages and delivers
+ * nothing. Traffic during one inspection can look the same, but hardly during two.
  */
 function isHollow({ entries, classes }: WorkInspection): boolean {
   return entries.length === 0 && deviceClasses.some((device) => classes[device].waiting > 0);
@@ -123,9 +122,9 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
         continue;
       }
       try {
-        // A pull of a consumer that does not exist is not answered.
+        // A pull from a missing consumer gets no reply.
         if (!(await isReady(device))) {
-          await pause(Math.min(lookAgainMs, left), signals);
+          await pause(Math.min(pollMs, left), signals);
           continue;
         }
         let message: Msg | undefined;
@@ -144,9 +143,9 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
         if (end === 'refused') await pause(Math.min(1_000, left), signals);
       } catch (thrown) {
         if (link.closing.aborted) return null;
-        const failure = busFailure(thrown, 'taking a job');
+        const failure = busFailure(thrown, 'fetching a job');
         if (!(failure instanceof RetryableError)) throw failure;
-        link.log.warn({ error: failure.message }, 'taking a job stumbled; trying again');
+        link.log.warn({ error: failure.message }, 'fetching a job failed; retrying');
         await pause(Math.min(failure.retryAfterMs, left), signals);
       }
     }
@@ -155,7 +154,7 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
   async function entries(): Promise<WorkEntry[]> {
     const found: WorkEntry[] = [];
     for (let seq = 1; ; ) {
-      // Asking for the next of a subject steps over gaps, which in an old queue are far longer than what is left in it.
+      // Query the next message of a subject, which skips gaps; in an old queue they are far longer than its contents.
       const query = { seq, next_by_subj: subjects.anyWork };
       const stored = await jsm.streams.getMessage(streamNames.work, query).catch((thrown) => {
         if (isMessageMissing(thrown)) return null;
@@ -166,7 +165,7 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
       try {
         key = decodeEnvelope(bodies.work, stored.data).body.key;
       } catch (thrown) {
-        link.log.debug({ seq: stored.seq, error: errorMessage(thrown) }, 'no job in the work stream');
+        link.log.debug({ seq: stored.seq, error: errorMessage(thrown) }, 'a message in the work stream is not a job');
       }
       found.push({
         seq: stored.seq,
@@ -178,7 +177,7 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
   }
 
   async function inspect(): Promise<WorkInspection> {
-    // The larger figures of before and after: what comes or goes meanwhile must not look like what never will.
+    // Use the larger count of before and after, so that traffic during the inspection does not look like stuck messages.
     const before = await classes();
     const found = await entries();
     const after = await classes();

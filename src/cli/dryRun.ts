@@ -4,7 +4,7 @@ import { chatModels, type Keyring, type Prices } from '../llm/index.ts';
 
 const dollars = (amount: number | null): string => (amount === null ? 'no price' : `$${amount.toFixed(2)}`);
 
-/** What a search would do and cost, for people; nothing is started, recorded or asked, so that it needs no keys. */
+/** The plan and cost of a search, for people. Starts and records nothing and makes no calls, so it needs no keys. */
 export function dryRun(spec: SearchSpec, prices: Prices, keys: Pick<Keyring, 'lacks'>): string {
   const { evaluations, minutes, dollars: limit, tokens } = spec.budget;
   const limits = [
@@ -22,11 +22,11 @@ export function dryRun(spec: SearchSpec, prices: Prices, keys: Pick<Keyring, 'la
   );
   const total =
     rows.length === 0
-      ? ['No language models: nothing to pay.']
+      ? ['No LLM calls, no cost.']
       : [
           ...rows,
-          `  in all about ${dollars(sum('likely'))}, at most ${dollars(sum('most'))} without repairs and repeated tries`,
-          `  prices as of ${prices.asOf}${limit === undefined ? '' : `; no call is made that could exceed $${limit}`}`,
+          `  estimated total ${dollars(sum('likely'))}; worst case ${dollars(sum('most'))} (excluding repairs and retries)`,
+          `  prices as of ${prices.asOf}${limit === undefined ? '' : `; calls that could exceed $${limit} are not made`}`,
         ];
   const lacking = [...new Set(spec.agents.flatMap(chatModels).flatMap((model) => keys.lacks(model) ?? []))];
   if (lacking.length > 0) total.push(`  to run it, set ${lacking.join(' and ')}`);

@@ -4,8 +4,8 @@ import { asPrerequisite, coloursFor, printable } from '../platform/index.ts';
 const colours = coloursFor(process.stderr);
 
 /**
- * Exit statuses, as documented in the README. `noResult`: a search has ended without a score on its final rung. `agentLost`:
- * it has one, and lost an agent on the way.
+ * Exit statuses, documented in the README. `noResult`: a search ended without a score on its final rung. `agentLost`: it
+ * has one, but lost an agent.
  */
 export const exitCodes = {
   ok: 0,
@@ -17,13 +17,13 @@ export const exitCodes = {
   terminated: 143,
 } as const;
 
-/** Longer sentences are cut: they repeat what was given to Aira. */
-const longestSentence = 1500;
-const sentence = (text: string): string => printable(text, { width: longestSentence });
+/** Longer sentences are cut; they quote user input. */
+const maxSentenceChars = 1500;
+const sentence = (text: string): string => printable(text, { width: maxSentenceChars });
 
 /**
- * Says what went wrong and answers the exit status. A prerequisite is one sentence with its remedy and no stack; anything
- * that was not foreseen keeps its stack, because somebody will have to find it.
+ * Prints an error and returns the exit status. A prerequisite error is one sentence with its remedy; an unexpected error
+ * prints its stack.
  */
 export function report(thrown: unknown): number {
   const error = asPrerequisite(thrown) ?? toError(thrown);
@@ -43,17 +43,14 @@ export function report(thrown: unknown): number {
   return exitCodes.failed;
 }
 
-/**
- * The first Ctrl-C (or SIGTERM) asks for a gentle end, the second one ends at once: nothing that was recorded is lost
- * either way.
- */
-export function onInterrupt(gently: () => void): { readonly code: () => number | null; dispose(): void } {
+/** The first Ctrl-C (or SIGTERM) drains, the second exits at once; either way nothing that was recorded is lost. */
+export function onInterrupt(drain: () => void): { readonly code: () => number | null; dispose(): void } {
   let received: NodeJS.Signals | null = null;
   const statusOf = (signal: NodeJS.Signals) => (signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
   const handle = (signal: NodeJS.Signals): void => {
     if (received !== null) process.exit(statusOf(signal));
     received = signal;
-    gently();
+    drain();
   };
   process.on('SIGINT', handle);
   process.on('SIGTERM', handle);
@@ -67,33 +64,35 @@ export function onInterrupt(gently: () => void): { readonly code: () => number |
 }
 
 /**
- * What happens when stdout can no longer be written: its reader has left, as with `| head`, or the disk is full.
+ * Handles a stdout that can no longer be written: its reader exited, as with `| head`, or the disk is full.
  *
- * A command that only prints has nothing left to do and ends: quietly where the reader left, with a sentence where the
- * output is lost. One that runs a search goes on, since the search is worth more than its display, and says so once.
+ * A command that only prints then exits: silently if the reader exited, with a message if output is lost. A command that
+ * runs a search continues and says so once.
  */
 
-let goesOn = false;
+let survivesOutput = false;
 
-/** From now on this process outlives its output; called by commands that run a search. */
+/** From now on this process continues without stdout; called by commands that run a search. */
 export function outliveOutput(): void {
-  goesOn = true;
+  survivesOutput = true;
 }
 
-/** Takes care of errors of stdout, which Node would throw. */
+/** Handles errors of stdout, which Node would otherwise throw. */
 export function watchOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): void {
-  let said = false;
+  let reported = false;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    const left = error.code === 'EPIPE';
-    if (goesOn) {
-      if (!said)
-        stderr.write(`aira: ${left ? 'the reader of the output has left' : error.message}; the search goes on\n`);
-      said = true;
+    const readerExited = error.code === 'EPIPE';
+    if (survivesOutput) {
+      if (!reported)
+        stderr.write(
+          `aira: ${readerExited ? 'the reader of the output has exited' : error.message}; the search continues\n`,
+        );
+      reported = true;
       return;
     }
-    if (!left) stderr.write(`aira: the output cannot be written: ${error.message}\n`);
-    process.exit(left ? exitCodes.ok : exitCodes.failed);
+    if (!readerExited) stderr.write(`aira: the output cannot be written: ${error.message}\n`);
+    process.exit(readerExited ? exitCodes.ok : exitCodes.failed);
   });
-  // Nothing can be said about what becomes of what is said.
+  // There is no channel left to report this on.
   stderr.on('error', () => undefined);
 }

@@ -3,7 +3,7 @@ import { type Access, withoutCredentials } from '../bus/index.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { option } from './options.ts';
 
-/** Where to meet, and files that hold what to show there. */
+/** Address of a NATS server, and files with the credentials for it. */
 export interface NatsOptions {
   nats?: string;
   natsCreds?: string;
@@ -13,21 +13,21 @@ export interface NatsOptions {
   natsKey?: string;
 }
 
-/** Secrets come in files or in the environment: everybody on the machine can read arguments. */
+/** Secrets come from files or the environment: every user of the machine can read arguments. */
 export const natsOptions = () => {
-  const url = option('--nats <url>', 'meet at this NATS server instead of embedding one (also NATS_URL)');
+  const url = option('--nats <url>', 'connect to this NATS server instead of embedding one (also NATS_URL)');
   return [
-    // NATS_URL is what NATS's own tools read; ours comes first. It may hold a password, which help must not print.
+    // NATS_URL is the variable of NATS's own tools; ours wins. It may contain a password, which help must not print.
     process.env.NATS_URL ? url.default(process.env.NATS_URL, 'NATS_URL') : url,
-    option('--nats-creds <file>', 'credentials of a user of that server, as nsc writes them'),
-    option('--nats-nkey <file>', 'the seed of an nkey that the server knows'),
-    option('--nats-ca <file>', 'the authority that the server’s TLS certificate comes from'),
-    option('--nats-cert <file>', 'a certificate of our own to show to the server'),
-    option('--nats-key <file>', 'its private key'),
+    option('--nats-creds <file>', 'user credentials, as written by nsc'),
+    option('--nats-nkey <file>', 'file with the seed of an nkey known to the server'),
+    option('--nats-ca <file>', 'CA certificate of the server (TLS)'),
+    option('--nats-cert <file>', 'client certificate (TLS)'),
+    option('--nats-key <file>', 'private key of the client certificate'),
   ];
 };
 
-const wrong = (message: string, remedy: string, cause?: unknown) =>
+const invalid = (message: string, remedy: string, cause?: unknown) =>
   new PrerequisiteError('nats-credentials', message, remedy, { cause });
 
 function read(path: string | undefined, flag: string): Buffer | undefined {
@@ -35,7 +35,7 @@ function read(path: string | undefined, flag: string): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch (thrown) {
-    throw wrong(`the file of ${flag} cannot be read: ${errorMessage(thrown)}`, 'correct the path or its permissions');
+    throw invalid(`the file of ${flag} cannot be read: ${errorMessage(thrown)}`, 'correct the path or its permissions');
   }
 }
 
@@ -45,7 +45,7 @@ function parse(url: string): URL {
   } catch (thrown) {
     const remedy =
       'give nats://host:port or tls://host:port; write special characters of a password as %40 and the like';
-    throw wrong(`"${withoutCredentials(url)}" is no address of a NATS server`, remedy, thrown);
+    throw invalid(`"${withoutCredentials(url)}" is not the address of a NATS server`, remedy, thrown);
   }
 }
 
@@ -53,15 +53,15 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (thrown) {
-    throw wrong('user or password in the NATS address are not encoded as a URL wants it', 'write % as %25', thrown);
+    throw invalid('the user or password in the NATS address is not URL-encoded', 'write % as %25', thrown);
   }
 }
 
 /**
- * The address without credentials, and what was given to show there: a file, `AIRA_NATS_USER` with `AIRA_NATS_PASSWORD`,
- * `AIRA_NATS_TOKEN`, or user and password (a token where there is only one word) in the address.
+ * The address without credentials, and the credentials: from a file, `AIRA_NATS_USER` with `AIRA_NATS_PASSWORD`,
+ * `AIRA_NATS_TOKEN`, or the address (user and password, or a token if there is only one word).
  *
- * @throws PrerequisiteError `nats-credentials` for a file that cannot be read, or credentials of two kinds.
+ * @throws PrerequisiteError `nats-credentials` for a file that cannot be read, or two kinds of credentials.
  */
 export function natsAccess(
   options: NatsOptions,
@@ -69,10 +69,10 @@ export function natsAccess(
 ): { url: string | null; access: Access | null } {
   const { nats, natsCreds, natsNkey, natsCa, natsCert, natsKey } = options;
   if (nats === undefined) {
-    const given = Object.entries({ natsCreds, natsNkey, natsCa, natsCert, natsKey }).find(([, path]) => path);
-    if (!given) return { url: null, access: null };
-    const flag = given[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw wrong(`--${flag} is for a server that runs elsewhere, and none is named`, 'give --nats as well');
+    const credential = Object.entries({ natsCreds, natsNkey, natsCa, natsCert, natsKey }).find(([, path]) => path);
+    if (!credential) return { url: null, access: null };
+    const flag = credential[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw invalid(`--${flag} needs an external NATS server`, 'give --nats as well');
   }
   const parsed = parse(nats);
   const [name, password] = [decoded(parsed.username), decoded(parsed.password)];
@@ -86,9 +86,9 @@ export function natsAccess(
   else if (name !== '') kinds.push({ token: name });
   else if (AIRA_NATS_USER) kinds.push({ user: AIRA_NATS_USER, password: AIRA_NATS_PASSWORD ?? '' });
   else if (AIRA_NATS_TOKEN) kinds.push({ token: AIRA_NATS_TOKEN });
-  if (kinds.length > 1) throw wrong('credentials of two kinds are given for the NATS server', 'give one of them');
+  if (kinds.length > 1) throw invalid('two kinds of credentials for the NATS server', 'give one of them');
   if ((natsCert === undefined) !== (natsKey === undefined)) {
-    throw wrong('--nats-cert and --nats-key go together, and one is missing', 'give both, or none');
+    throw invalid('--nats-cert and --nats-key must be given together', 'give both or neither');
   }
   const files = {
     ca: read(natsCa, '--nats-ca'),
@@ -102,6 +102,6 @@ export function natsAccess(
   return { url, access: Object.keys(access).length > 0 ? access : null };
 }
 
-/** One line for a server that lets every part hear and say everything. */
+/** Warning for a server without per-role permissions. */
 export const unseparated = (url: string): string =>
-  `the NATS server at ${url} does not separate the roles of a lab: whoever may use it may speak in the name of any part`;
+  `the NATS server at ${url} does not separate the roles of a lab: any client can impersonate any component`;

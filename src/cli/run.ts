@@ -14,22 +14,22 @@ import { traceCommand } from './commands/trace.ts';
 import { exitCodes, report } from './fail.ts';
 import { airaVersion } from './writeReport.ts';
 
-/** Commander repeats what it did not understand; a list of choices may be longer than that. */
-const longestComplaint = 1500;
+/** Commander quotes unknown input and lists the choices, which may be long. */
+const maxUsageErrorChars = 1500;
 
-/** Settings of the program hold for its commands and for theirs: a usage error anywhere is status 2, not commander's 1. */
-function settle(command: Command, parent: Command): void {
+/** Copies settings to nested commands, so that every usage error exits with status 2 instead of commander's 1. */
+function copySettings(command: Command, parent: Command): void {
   command.copyInheritedSettings(parent);
-  for (const each of command.commands) settle(each, command);
+  for (const each of command.commands) copySettings(each, command);
 }
 
 function program(done: (code: number) => void): Command {
   const aira = new Command('aira')
-    .description('A laboratory in which an ensemble of agents discovers neural architectures.')
+    .description('Searches for neural architectures with an ensemble of agents.')
     .version(airaVersion)
     .showSuggestionAfterError()
     .configureOutput({
-      outputError: (text, write) => write(`${printable(text, { lines: true, width: longestComplaint }).trimEnd()}\n`),
+      outputError: (text, write) => write(`${printable(text, { lines: true, width: maxUsageErrorChars }).trimEnd()}\n`),
     })
     .exitOverride();
   for (const command of [
@@ -45,13 +45,13 @@ function program(done: (code: number) => void): Command {
     dataCommand(done),
     ...partCommands(done),
   ]) {
-    settle(command, aira);
+    copySettings(command, aira);
     aira.addCommand(command);
   }
   return aira;
 }
 
-/** Runs one command line, without the names of node and script, and answers the exit status. Never throws. */
+/** Runs one command line (without node and script) and returns the exit status. Never throws. */
 export async function run(args: readonly string[]): Promise<number> {
   let status: number = exitCodes.ok;
   const done = (code: number): void => {
@@ -61,7 +61,7 @@ export async function run(args: readonly string[]): Promise<number> {
     await program(done).parseAsync(args, { from: 'user' });
     return status;
   } catch (thrown) {
-    // Commander has said already what it did not understand; help and version are no failure.
+    // Commander has already printed its usage error; help and version are not errors.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     return report(thrown);
   }

@@ -19,44 +19,48 @@ import { type NatsOptions, natsAccess } from './nats.ts';
 import { airaVersion } from './writeReport.ts';
 
 /**
- * `AIRA_ACK_WAIT_SECONDS`: after how long the silence of a worker means that it is gone. All processes that share a NATS
- * server must be given the same. Default 30 s; shorter where parts are expected to die often, as in tests.
+ * `AIRA_ACK_WAIT_SECONDS`: after this long without a heartbeat a worker counts as lost. All processes on a NATS server
+ * must use the same value. Default 30 s; tests that kill components use less.
  *
- * @throws PrerequisiteError `ack-wait` for anything but a number of at least 1.
+ * @throws PrerequisiteError `ack-wait` for anything but a number from 1 to 3600.
  */
 function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
   if (text === undefined || text === '') return 30_000;
   const seconds = Number(text);
   if (seconds >= 1 && seconds <= 3600) return Math.round(seconds * 1000);
-  const message = `AIRA_ACK_WAIT_SECONDS is ${JSON.stringify(text)}, which is not between 1 and 3600`;
+  const message = `AIRA_ACK_WAIT_SECONDS must be a number from 1 to 3600, got ${JSON.stringify(text)}`;
   throw new PrerequisiteError('ack-wait', message, 'correct or unset it');
 }
 
 export interface SystemOptions extends NatsOptions {
   home: string;
   port?: number;
-  /** A price file of the user's own. */
+  /** Price file of the user. */
   prices?: string;
   /** A recording to answer from. */
   replay?: string;
-  /** Ask no literature service. */
+  /** Use cached literature only. */
   offline?: boolean;
   /** Run programs of agents without a sandbox. */
   unsafe?: boolean;
-  /** Task directories by others that workers of this process may run. */
+  /** Third-party task directories that workers of this process may run. */
   task?: readonly string[];
-  /** Addresses at which language models may be asked. */
+  /** Allowed endpoints of language models. */
   baseUrl?: readonly string[];
 }
 
-/** What the parts of a lab are given when they run for real. @throws PrerequisiteError without a usable Python. */
+/** Dependencies of a lab in production. @throws PrerequisiteError without a usable Python. */
 export async function labOptions(options: SystemOptions): Promise<LabOptions> {
   const python = await findPython();
   await probeEngine(python);
   const log = createLogger('aira');
   const room = retrievers({
-    ...{ environment: process.env, version: airaVersion, offline: options.offline === true },
-    ...{ clock: systemClock, timers: systemTimers, log },
+    environment: process.env,
+    version: airaVersion,
+    offline: options.offline === true,
+    clock: systemClock,
+    timers: systemTimers,
+    log,
   });
   return {
     home: options.home,
@@ -66,12 +70,16 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
     ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
     workers: {
-      ...{ python, data: dataFolder(options.home), unsafe: options.unsafe === true },
+      python,
+      data: dataFolder(options.home),
+      unsafe: options.unsafe === true,
       tasks: [...(options.task ?? []), ...registeredTasks(options.home)],
     },
     chat: {
-      ...{ environment: process.env, addresses: options.baseUrl ?? [] },
-      ...{ prices: options.prices, replay: options.replay },
+      environment: process.env,
+      addresses: options.baseUrl ?? [],
+      prices: options.prices,
+      replay: options.replay,
     },
     clock: systemClock,
     timers: systemTimers,
@@ -81,11 +89,11 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
   };
 }
 
-/** The addresses of language models that the agents of a search name. */
+/** Endpoints of language models that agents name. */
 export const addressesOf = (agents: readonly Pick<SearchSpec['agents'][number], 'baseUrl'>[]): string[] =>
   agents.flatMap(({ baseUrl }) => baseUrl ?? []);
 
-/** The same for a search of this home's own ledger; none for a search that is recorded elsewhere. */
+/** The same for a search in this home's archive; none for a search recorded elsewhere. */
 export function recordedAddresses(home: string, search: SearchId): string[] {
   if (!isThere(archivePath(home), home)) return [];
   const reader = readArchive(home);

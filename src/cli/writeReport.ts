@@ -14,8 +14,8 @@ export const airaVersion = manifestSchema.parse(
 ).version;
 
 /**
- * Writes the report of a search into its home and answers where it is, with the summary for a terminal, and whether
- * anything that the search found has a score on the final rung.
+ * Writes the report of a search into its home. Returns its path, a summary for the terminal, and whether a candidate of
+ * the search has a score on the final rung.
  */
 export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
   const reader = readArchive(home);
@@ -46,7 +46,7 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
 
 type Piece = ReplyOf<'search-tests'>;
 
-/** All pieces of an answer. */
+/** All pages of a reply. */
 export async function allTestScores(ask: (from: number) => Promise<Piece>): Promise<Piece['scores']> {
   const scores: Piece['scores'] = [];
   for (;;) {
@@ -57,10 +57,9 @@ export async function allTestScores(ask: (from: number) => Promise<Piece>): Prom
 }
 
 /**
- * Test figures of a search that has ended; the look is recorded, which takes the archive for writing (I4).
+ * Test scores of a finished search. The access is recorded, which opens the archive for writing (I4).
  *
- * @throws PrerequisiteError while the lab is being written by somebody else, or where there is none; TerminalError while
- * the search is still going on.
+ * @throws PrerequisiteError if another process writes to the lab, or there is none; TerminalError while the search runs.
  */
 export async function hiddenScores(home: string, search: SearchId, purpose: TestPurpose) {
   openForReading(home).close();

@@ -5,38 +5,38 @@ import { formatZodError } from '../domain/explain.ts';
 import { type SearchFile, searchFileSchema } from '../domain/search.ts';
 import { parseYaml, readTextFile, YamlError, yamlBounds } from '../platform/index.ts';
 
-/** A file that a person wrote, as it was given and as it was meant. */
+/** A file that a person wrote: parsed, and as text. */
 export interface ReadFile<T> {
   readonly file: T;
   readonly source: string;
-  /** What its runs are called, a number added: the file's own name as a slug. */
+  /** File name as a slug; runs are named after it, with a number. */
   readonly family: string;
 }
 
 /**
  * Reads a YAML file strictly.
  *
- * @param kind what such a file is called, `search` or `study`; errors have the code `<kind>-file`.
- * @throws PrerequisiteError naming the first mistakes of the file.
+ * @param kind `search` or `study`; errors have the code `<kind>-file`.
+ * @throws PrerequisiteError with the first mistakes in the file.
  */
 export function readYamlFile<S extends z.ZodType>(path: string, schema: S, kind: string): ReadFile<z.output<S>> {
   const code = `${kind}-file`;
   const source = readTextFile(path, { code, remedy: `give the path of a ${kind} file`, mostBytes: yamlBounds.bytes });
-  let given: unknown;
+  let parsedYaml: unknown;
   try {
-    given = parseYaml(source);
+    parsedYaml = parseYaml(source);
   } catch (thrown) {
     if (!(thrown instanceof YamlError)) throw thrown;
-    throw new PrerequisiteError(code, `${path} is not YAML: ${thrown.message}`, 'fix the file; nothing was started');
+    throw new PrerequisiteError(code, `${path} is not YAML: ${thrown.message}`, 'fix the file');
   }
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    const message = `${path} is not a ${kind} file: it holds no settings such as "task: compose-mad-3p"`;
+  if (typeof parsedYaml !== 'object' || parsedYaml === null || Array.isArray(parsedYaml)) {
+    const message = `${path} is not a ${kind} file: it has no settings such as "task: compose-mad-3p"`;
     throw new PrerequisiteError(code, message, `give the path of a ${kind} file`);
   }
-  const parsed = schema.safeParse(given);
+  const parsed = schema.safeParse(parsedYaml);
   if (!parsed.success) {
     const mistakes = formatZodError(parsed.error, schema);
-    throw new PrerequisiteError(code, `${path}: ${mistakes.join('; ')}`, 'fix the file; nothing was started');
+    throw new PrerequisiteError(code, `${path}: ${mistakes.join('; ')}`, 'fix the file');
   }
   const slug = basename(path)
     .replace(/\.[^.]*$/, '')
@@ -49,7 +49,7 @@ export function readYamlFile<S extends z.ZodType>(path: string, schema: S, kind:
 
 export type ReadSearchFile = ReadFile<SearchFile>;
 
-/** @throws PrerequisiteError naming every mistake of the file. */
+/** @throws PrerequisiteError with the mistakes in the file. */
 export function readSearchFile(path: string): ReadSearchFile {
   return readYamlFile(path, searchFileSchema, 'search');
 }

@@ -18,26 +18,26 @@ import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export type { ModelName } from './model.ts';
 
-/** What can be said of an agent that thinks with a language model; each of these makes agents of one model differ. */
+/** Options of an agent with a language model; each makes agents of one model differ. */
 const chatOptions = {
-  /** Who it is and how it goes about things, in its own words; goes before every question. */
+  /** The agent's role, in the user's words; prefixed to every prompt. */
   role: z.string().min(1).max(4000).optional(),
   effort: effortSchema.optional(),
-  /** Only for `compatible/` models: current models of the others take none. */
+  /** Only for `compatible/` models; current models of the other providers have no temperature. */
   temperature: z.number().min(0).max(2).optional(),
-  /** Where a `compatible/` model is served, up to and including `/v1`. */
+  /** Endpoint of a `compatible/` model, up to and including `/v1`. */
   baseUrl: z
     .url({ protocol: /^https?$/ })
     .refine(
       (url) => !/^[^/]*\/\/[^/]*@/.test(url),
-      'keep user names and passwords out of addresses; use AIRA_COMPATIBLE_API_KEY',
+      'remove user name and password from the URL; use AIRA_COMPATIBLE_API_KEY',
     )
     .optional(),
-  /** Another model for some of its operators, such as a cheap one to analyze. */
+  /** Other models for single purposes, such as a cheap one for `analyze`. */
   models: z.partialRecord(purposeSchema, chatModelSchema).optional(),
-  /** Most output tokens of one call, thinking included. */
+  /** Output tokens per call, including thinking. */
   maxTokens: z.int().min(256).max(200_000).optional(),
-  /** At most so many dollars, or tokens read and written, of the search's. */
+  /** The agent's limits of dollars and tokens (input and output), within those of the search. */
   dollars: z.number().nonnegative().optional(),
   tokens: z.int().positive().optional(),
 };
@@ -52,77 +52,77 @@ interface ChatChoices {
   readonly literature?: unknown;
 }
 
-/** Options that the agent's models cannot heed are errors, since a setting without effect would be believed. */
+/** Rejects options that the agent's models cannot use: a setting without effect would mislead. */
 function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
   const { model, models, baseUrl, temperature, bandit, literature } = context.value;
-  const object = (key: string, message: string) =>
+  const reject = (key: string, message: string) =>
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
-  if (bandit && !isBandit(model)) object('bandit', `${model} chooses among no models and takes no bandit`);
+  if (bandit && !isBandit(model)) reject('bandit', `${model} is a single model and takes no bandit options`);
   if (chatArms(model).length === 0) {
     for (const key of chatKeys) {
       if ((context.value[key as keyof ChatChoices] ?? null) === null) continue;
       const why =
-        key === 'literature' && model === 'local/prior' ? 'reads the notes in any case' : 'is no language model';
-      object(key, `${model} ${why} and takes no ${key}`);
+        key === 'literature' && model === 'local/prior' ? 'always reads the corpus' : 'is not a language model';
+      reject(key, `${model} ${why} and takes no ${key}`);
     }
     return;
   }
   if (literature && chatArms(model).length < armsOf(model).length) {
-    object('literature', 'a choice among models reads only where all of them are language models');
+    reject('literature', 'a bandit can read only if all its models are language models');
   }
   const others = Object.keys(models ?? {}).filter((purpose) => purpose !== 'analyze');
   if (isBandit(model) && others.length > 0) {
-    object('models', `the bandit chooses who is to ${others[0]}; only analyze may have a model of its own`);
+    reject('models', `the bandit chooses the model for ${others[0]}; only analyze may have its own model`);
   }
   const used = [...chatArms(model), ...Object.values(models ?? {})].map((each) => splitModel(each).provider);
   if (used.includes('compatible') && baseUrl === undefined) {
-    object('baseUrl', 'a compatible/ model needs baseUrl, such as http://localhost:11434/v1');
+    reject('baseUrl', 'a compatible/ model needs baseUrl, such as http://localhost:11434/v1');
   }
   if (!used.includes('compatible') && baseUrl !== undefined)
-    object('baseUrl', 'only compatible/ models have a baseUrl');
+    reject('baseUrl', 'only compatible/ models have a baseUrl');
   if (!used.includes('compatible') && temperature !== undefined) {
-    object('temperature', 'only compatible/ models take a temperature; use role, effort or another model');
+    reject('temperature', 'only compatible/ models take a temperature; use role, effort or another model');
   }
 }
 
-/** An agent as a search file states it. */
+/** An agent in a search file. */
 export const agentEntrySchema = z
   .strictObject({
     name: agentNameSchema,
     model: modelSchema,
     scaffold: scaffoldSchema,
-    /** How many such agents; more than one are called `<name>-1`, `<name>-2`, ... */
+    /** Number of such agents; several are named `<name>-1`, `<name>-2`, ... */
     count: z.int().min(1).max(64).default(1),
-    /** Proposals in flight at once. Also how far decisions lag behind results, which is what makes a search replayable. */
+    /** Maximum concurrency of proposals. Decisions lag behind results by as many, which makes a search replayable. */
     pending: z.int().min(1).max(64).default(2),
-    /** At most so many of the search's evaluations. Without it the search's budget is shared out evenly. */
+    /** Limit of the search's evaluations for this agent; by default the rest of the budget is split evenly. */
     evaluations: z.int().positive().optional(),
-    /** How a `bandit/[...]` weighs what its models gave and cost. */
+    /** How a `bandit/[...]` weighs reward and cost of its models. */
     bandit: banditOptionsSchema.optional(),
     /**
-     * Whose attempts it remembers, as far as a decision may know them: its own (the default), or the ensemble's. With the
-     * latter it keeps pace with the others, whose attempts it waits for.
+     * Whose attempts it remembers, as far as a decision may know them: its own (default), or those of the ensemble. The
+     * latter synchronises it with the other agents, as it waits for their attempts.
      */
     memory: memorySchema.optional(),
     novelty: noveltySchema.optional(),
     ...chatOptions,
-    /** What it may read before it proposes; without it, nothing. */
+    /** What it may read before it proposes; by default nothing. */
     literature: literatureEntrySchema.optional(),
   })
   .check(checkChatOptions);
 export type AgentEntry = z.infer<typeof agentEntrySchema>;
 
-/** One agent of one search: names are unique and the budget is decided. */
+/** One agent of one search: unique name, resolved budget. */
 export const agentSpecSchema = z
   .strictObject({
     name: agentNameSchema,
     model: modelSchema,
     scaffold: scaffoldSpecSchema,
     pending: z.int().positive(),
-    /** Proposals this agent may have evaluated (I9). */
+    /** Budget of evaluated proposals (I9). */
     evaluations: z.int().nonnegative(),
     bandit: banditOptionsSchema.optional(),
-    /** Absent: its own. */
+    /** Default: its own. */
     memory: memorySchema.optional(),
     novelty: noveltySchema.optional(),
     ...chatOptions,
@@ -131,7 +131,7 @@ export const agentSpecSchema = z
   .check(checkChatOptions);
 export type AgentSpec = z.infer<typeof agentSpecSchema>;
 
-/** Does what the agent proposes depend on Aira's notes? */
+/** Whether the agent's proposals depend on the corpus. */
 export function usesCorpus({ model, literature }: Pick<AgentEntry, 'model' | 'literature'>): boolean {
   return armsOf(model).includes('local/prior') || literature?.sources.includes('corpus') === true;
 }

@@ -6,35 +6,35 @@ export const primitives = ['M', 'mA', 'Mb'] as const;
 export const primitiveSchema = z.enum(primitives);
 export type Primitive = z.infer<typeof primitiveSchema>;
 
-/** One primitive per layer, from the input upwards. */
+/** One primitive per layer, input first. */
 export type Architecture = readonly Primitive[];
 
-/** What a task lets an agent arrange: exactly `layers` layers, each drawn from `primitives`. */
+/** The space of a Compose task: exactly `layers` layers, each one of `primitives`. */
 export const stackSpecSchema = z.strictObject({
   layers: z.int().positive().max(512),
   primitives: z.array(primitiveSchema).min(1),
 });
 export type StackSpec = z.infer<typeof stackSpecSchema>;
 
-/** The same as one kind of space among others. */
+/** The same as a member of the union of spaces. */
 export const stackSpaceSchema = z.strictObject({ kind: z.literal('stack'), ...stackSpecSchema.shape });
 export type StackSpace = z.infer<typeof stackSpaceSchema>;
 
-/** Thrown when a text is not an architecture, or not one of the space. Never succeeds by repetition. */
+/** Thrown for a text that is not an architecture, or not one of the space. Not retryable. */
 export class ArchitectureError extends CandidateError {
   constructor(message: string) {
     super('architecture', message);
   }
 }
 
-// Longest name first: `mA` and `Mb` both contain what could be read as a shorter token.
+// Longest name first: `mA` and `Mb` both contain `M` or start like a shorter token.
 const run = /^(\d*)\*?(mA|Mb|M)$/;
 
 /**
- * Reads an architecture from tokens (`mA M Mb`), run-length form (`2mA+5M+1mA`), or a mixture; separators are spaces,
- * commas, plus signs and line breaks.
+ * Parses tokens (`mA M Mb`), run-length form (`mA+M+2Mb`, also `1mA`), or a mixture; separators are spaces, commas, plus
+ * signs and line breaks.
  *
- * @throws ArchitectureError naming the first token that is no primitive.
+ * @throws ArchitectureError naming the first invalid token.
  */
 export function parseArchitecture(text: string): Architecture {
   const tokens = text.split(/[\s,+]+/).filter((token) => token !== '');
@@ -52,13 +52,13 @@ export function parseArchitecture(text: string): Architecture {
   return layers;
 }
 
-/** Reads an architecture of this space. @throws ArchitectureError for a wrong depth or a primitive outside the pool. */
+/** Parses an architecture of this space. @throws ArchitectureError for a wrong depth or a primitive of another space. */
 export function parseInSpace(text: string, space: StackSpec): Architecture {
   const architecture = parseArchitecture(text);
-  const stranger = architecture.findIndex((layer) => !space.primitives.includes(layer));
-  if (stranger >= 0) {
+  const foreign = architecture.findIndex((layer) => !space.primitives.includes(layer));
+  if (foreign >= 0) {
     throw new ArchitectureError(
-      `layer ${stranger} is ${architecture[stranger]}, but this task offers ${space.primitives.join(', ')}`,
+      `layer ${foreign} is ${architecture[foreign]}, but this task has only ${space.primitives.join(', ')}`,
     );
   }
   if (architecture.length !== space.layers) {
@@ -67,7 +67,7 @@ export function parseInSpace(text: string, space: StackSpec): Architecture {
   return architecture;
 }
 
-/** The canonical text: one token per layer, separated by single spaces. Equal architectures give equal bytes. */
+/** Canonical text: one token per layer, single spaces. Equal architectures give equal bytes. */
 export function canonicalText(architecture: Architecture): string {
   return architecture.join(' ');
 }
@@ -83,21 +83,24 @@ export function runs(architecture: Architecture): { primitive: Primitive; length
   return result;
 }
 
-/** The form printed for people: `2mA+5M+2mA`. */
-export function runLengthText(architecture: Architecture): string {
-  return runs(architecture)
-    .map(({ primitive, length }) => `${length}${primitive}`)
-    .join('+');
+/** `2Mb` for a run of two, `mA` for a single layer. */
+export function runText({ primitive, length }: { readonly primitive: Primitive; readonly length: number }): string {
+  return length === 1 ? primitive : `${length}${primitive}`;
 }
 
-/** How many layers are of each primitive. */
+/** Run-length form for people, as papers write it: `mA+M+2Mb`. */
+export function runLengthText(architecture: Architecture): string {
+  return runs(architecture).map(runText).join('+');
+}
+
+/** Number of layers of each primitive. */
 export function composition(architecture: Architecture): Record<Primitive, number> {
   const counts = { M: 0, mA: 0, Mb: 0 };
   for (const layer of architecture) counts[layer]++;
   return counts;
 }
 
-/** The layers in which two architectures of one depth differ. */
+/** Indices of the layers in which two architectures of equal depth differ. */
 export function changedLayers(from: Architecture, to: Architecture): number[] {
   return to.flatMap((layer, index) => (layer === from[index] ? [] : [index]));
 }

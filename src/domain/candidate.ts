@@ -11,21 +11,21 @@ import {
 import { CandidateError, TerminalError } from './errors.ts';
 import { filesSchema, parseProgram, programInSpace, programSpaceSchema, programText, shortProgram } from './program.ts';
 
-/** What is trained: layers in order, or the texts of source files. */
+/** What is trained: layers in order, or source files. */
 export const candidateSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('stack'), architecture: z.array(primitiveSchema).min(1) }),
   z.strictObject({ kind: z.literal('program'), files: filesSchema }),
 ]);
 export type Candidate = z.infer<typeof candidateSchema>;
 
-/** Reads a candidate of this space. @throws CandidateError saying what is wrong with it. */
+/** Parses a candidate of this space. @throws CandidateError with the problem. */
 export function parseCandidate(text: string, space: Space): Candidate {
   return space.kind === 'stack'
     ? { kind: 'stack', architecture: [...parseInSpace(text, space)] }
     : { kind: 'program', files: { ...programInSpace(parseProgram(text), space) } };
 }
 
-/** The canonical text, by which the ledger knows a candidate: equal candidates give equal bytes. */
+/** Canonical text, by which the ledger identifies a candidate: equal candidates give equal bytes. */
 export function candidateText(candidate: Candidate): string {
   return candidate.kind === 'stack' ? canonicalText(candidate.architecture) : programText(candidate.files);
 }
@@ -35,12 +35,12 @@ export function canonicalCandidate(text: string, space: Space): string {
   return candidateText(parseCandidate(text, space));
 }
 
-/** What of a candidate enters the identity of its evaluation. */
+/** The part of a candidate that enters its evaluation key. */
 export function candidateIdentity(candidate: Candidate) {
   return candidate.kind === 'stack' ? { architecture: candidate.architecture } : { files: candidate.files };
 }
 
-/** The form printed for people, of a candidate of any space; a text that is none is cut. */
+/** Short form for people; a text that is not a candidate is cut. */
 export function shortCandidate(text: string): string {
   try {
     return text.startsWith('{') ? shortProgram(parseProgram(text)) : runLengthText(parseArchitecture(text));
@@ -50,13 +50,13 @@ export function shortCandidate(text: string): string {
   }
 }
 
-/** What a task lets an agent do: arrange known layers (Compose), or write source files (Design). */
+/** A task's search space: arrange known layers (Compose), or write source files (Design). */
 export const spaceSchema = z.discriminatedUnion('kind', [stackSpaceSchema, programSpaceSchema]);
 export type Space = z.infer<typeof spaceSchema>;
 export type SpaceKind = Space['kind'];
 
-/** @throws TerminalError for any other space: a mistake of whoever asked, not of a candidate. */
+/** @throws TerminalError for another space: a mistake of the caller, not of a candidate. */
 export function stackSpace(space: Space): StackSpace {
-  if (space.kind !== 'stack') throw new TerminalError('space', 'layers are asked for where a program is to be written');
+  if (space.kind !== 'stack') throw new TerminalError('space', 'expected a stack space, got a program space');
   return space;
 }

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 
-/** Values that JSON can carry without loss. */
+/** Values that JSON represents without loss. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /**
- * One text per value: object keys sorted by code unit, no spaces. Two values that are equal give the same bytes on every
- * machine, so that their hash can stand for them.
+ * One text per value: object keys sorted by code unit, no spaces. Equal values give equal bytes on every machine, so a hash
+ * identifies them.
  *
  * @throws TypeError for a number that is not finite, which JSON would silently turn into null.
  */
 export function canonicalJson(value: Json): string {
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new TypeError(`${value} has no place in canonical JSON`);
+    throw new TypeError(`${value} is not finite and has no canonical JSON`);
   }
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

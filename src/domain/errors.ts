@@ -1,9 +1,9 @@
 /**
- * The errors of the house. The class decides what the caller may do: a retryable failure says when to try again,
- * a terminal one never succeeds by repetition, and a prerequisite is something the person at the keyboard must mend.
+ * Error classes. The class decides what the caller may do: a retryable error says when to retry, a terminal one never
+ * succeeds by repetition, and a prerequisite is something the user must fix.
  */
 
-/** Base of every error that Aira throws on purpose. `code` is stable and may be searched for and matched on. */
+/** Base of every error that Aira throws on purpose. `code` is stable: match on it. */
 export class AiraError extends Error {
   readonly code: string;
 
@@ -14,15 +14,15 @@ export class AiraError extends Error {
   }
 }
 
-/** Thrown when repeating the same call cannot succeed: invalid input, a refused budget, a broken contract. */
+/** Thrown if repeating the call cannot succeed: invalid input, an exhausted budget, a broken contract. */
 export class TerminalError extends AiraError {}
 
-/** Thrown when a text is not a candidate of the space: what an agent proposed, or a user stated, has to change. */
+/** Thrown for a text that is not a candidate of the space: an agent's proposal, or a user's reference, must change. */
 export class CandidateError extends TerminalError {}
 
 /**
- * Thrown when the next spending could exceed a budget (I9), or comes after the search stopped taking proposals
- * (`search-closed`). Nothing is wrong: the spender is done.
+ * Thrown if the next expense could exceed a budget (I9), or the search is closed for proposals (`search-closed`). Not a
+ * failure: the agent is done.
  */
 export class BudgetError extends TerminalError {
   constructor(message: string, code: 'budget-spent' | 'search-closed' = 'budget-spent') {
@@ -30,9 +30,9 @@ export class BudgetError extends TerminalError {
   }
 }
 
-/** Thrown when the same call may succeed later: a server that is away, a lock that is held. */
+/** Thrown if the same call may succeed later: an unreachable server, a busy lock. */
 export class RetryableError extends AiraError {
-  /** How long to wait before the next try, in milliseconds. */
+  /** Delay before the next attempt, in milliseconds. */
   readonly retryAfterMs: number;
 
   constructor(code: string, message: string, retryAfterMs: number, options?: ErrorOptions) {
@@ -42,8 +42,8 @@ export class RetryableError extends AiraError {
 }
 
 /**
- * Thrown when the user must change something before the command can work: a file, an option, a missing program, a full
- * disk. The command line prints the message and the remedy, no stack, and exits with 2.
+ * Thrown if the user must change something first: a file, an option, a missing program, a full disk. The command line prints
+ * message and remedy without a stack and exits with 2.
  */
 export class PrerequisiteError extends TerminalError {
   readonly remedy: string;
@@ -54,12 +54,12 @@ export class PrerequisiteError extends TerminalError {
   }
 }
 
-/** Whatever was thrown, as an Error. */
+/** Any thrown value as an Error. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** The message of whatever was thrown. */
+/** The message of any thrown value. */
 export function errorMessage(thrown: unknown): string {
   return toError(thrown).message;
 }

@@ -7,78 +7,78 @@ import { deviceClassSchema, type Rung, rungSchema } from './task.ts';
 /** SHA-256 as 64 hexadecimal digits. */
 export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** Stands for all imported data, where a task by others does not say which of them it reads. */
+/** All imported data, for a third-party task that does not say which data it reads. */
 export const allData = '.';
 
-/** A folder below the data folder, such as `climbmix` or `org/set/default`: no part of it leads out. */
+/** A folder below the data folder, such as `climbmix` or `org/set/default`; cannot escape it. */
 export const dataNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){0,3}$/;
 const dataNameSchema = z.union([z.literal(allData), z.string().max(256).regex(dataNamePattern)]);
 
-/** The files that decide a score, by their content (I10). */
+/** Digests of the files that determine a score (I10). */
 export const taskContentSchema = z.strictObject({
-  /** Of the task's directory as it was when the search was planned. */
+  /** Of the task's directory when the search was planned. */
   directory: digestSchema,
-  /** Of the imported data that a rung of the profile reads, by name; empty where everything is generated. */
+  /** Of the imported data that the profile's rungs read, by name; empty if all data are generated. */
   data: z.record(dataNameSchema, digestSchema),
 });
 export type TaskContent = z.infer<typeof taskContentSchema>;
 
-/** Why an attempt gave no score. Every attempt that gave none carries exactly one of these (I8). */
+/** Why an attempt has no score. Every attempt without a score has exactly one of these (I8). */
 export const failureReasons = [
-  'invalid', // the candidate is not one of the space
-  'nan', // loss or score left the finite numbers
-  'oom', // memory ran out
-  'timeout', // the deadline passed
-  'crash', // the program ended itself, or the trainer threw
-  'lost', // the laboratory lost the training: its trainer died, or could not be started
+  'invalid', // not a candidate of the space
+  'nan', // loss or score is not finite
+  'oom', // out of memory
+  'timeout', // deadline exceeded
+  'crash', // the program exited, or the trainer threw
+  'lost', // infrastructure: the trainer died, or did not start
   'data', // the task's data could not be prepared
-  'cancelled', // stopped before it was done
-  'poison', // took its worker down more often than is forgiven
-  'tampered', // a program touched what is not its own, or its predictions are not what was asked for
+  'cancelled', // stopped early
+  'poison', // crashed its worker too often
+  'tampered', // a program interfered with files of others, or returned malformed predictions
   'noncausal', // predictions depend on later positions, or on other samples
-  'over-budget', // a program used more processor time than the task allows
-  'toobig', // more parameters than the task's rule of equal size allows
+  'over-budget', // processor time above the task's limit
+  'toobig', // more parameters than the task's size rule allows
   'refused', // needs a sandbox that this machine lacks
 ] as const;
 export const failureReasonSchema = z.enum(failureReasons);
 export type FailureReason = z.infer<typeof failureReasonSchema>;
 
-/** Ends of the laboratory's own making: whoever asks later for the same evaluation is not given them. */
+/** Failures of the infrastructure: a later request for the same evaluation is not answered with them. */
 export const laboratoryFailures: readonly FailureReason[] = ['data', 'cancelled', 'refused', 'lost'];
 
-/** What is to be trained, and all that decides its outcome. Self-contained: a worker needs no file of the task. */
+/** A training and everything that determines its outcome. Self-contained: a worker needs no task file. */
 export const jobSchema = z.strictObject({
   key: evaluationKeySchema,
   task: z.string(),
   taskVersion: z.string(),
-  /** Engine and source hash of the trainer; a worker with another one must not take the job (I2). */
+  /** Engine and source hash of the trainer; a worker with another one must not train the job (I2). */
   evaluator: z.string(),
   deviceClass: deviceClassSchema,
-  /** Absent in jobs made before content was recorded, and where a table is measured. */
+  /** Absent in jobs older than content digests, and for tables. */
   content: taskContentSchema.optional(),
   rung: rungSchema,
   space: spaceSchema,
   settings: z.record(z.string(), z.json()),
   candidate: candidateSchema,
-  /** Seeds initialisation, data and order. Seeds are the same for all candidates, so that differences are paired. */
+  /** Seeds initialisation, data and order; equal for all candidates, so that differences are paired. */
   seed: z.int().nonnegative(),
-  /** `test` also scores the hidden test set, after training on all of the train split. */
+  /** `test` also scores the hidden test set, after training on the full train split. */
   measure: z.enum(['validation', 'test']),
-  /** Whether the trainer's figures fall as things improve; its host turns them into fitness. */
+  /** Whether lower is better in the trainer's metric; the host converts it to fitness. */
   lowerIsBetter: z.boolean(),
   /** Wall-clock limit of one training, enforced by the host. */
   timeoutSeconds: z.number().positive(),
-  /** So many times the laboratory failed at the same training before, for others who asked. */
+  /** Number of earlier infrastructure failures of the same training, for other requesters. */
   again: z.int().positive().optional(),
 });
 export type Job = z.infer<typeof jobSchema>;
 
-/** All that decides a score beside the candidate, the seed and the part of the data that is scored (I10). */
+/** Everything that determines a score except the candidate, the seed and the scored split (I10). */
 export const identitySchema = z.strictObject({
   v: z.literal(1),
   task: z.string(),
   taskVersion: z.string(),
-  /** Of the rung: its settings, the space, and the direction of the metric. */
+  /** Digest of the rung's settings, the space, and the direction of the metric. */
   profile: digestSchema,
   evaluator: z.string(),
   deviceClass: deviceClassSchema,
@@ -87,10 +87,10 @@ export const identitySchema = z.strictObject({
 });
 export type Identity = z.infer<typeof identitySchema>;
 
-type Decisive = Omit<Job, 'key' | 'timeoutSeconds'>;
+type KeyedJob = Omit<Job, 'key' | 'timeoutSeconds'>;
 
-/** Null for a job that was made before content was recorded: what data it was for is unknown. */
-export function identityOf(job: Decisive): Identity | null {
+/** Null for a job older than content digests: its data are unknown. */
+export function identityOf(job: KeyedJob): Identity | null {
   const { content, task, taskVersion, evaluator, deviceClass, rung, space, settings, lowerIsBetter } = job;
   if (!content) return null;
   const profile = contentHash({ space, settings: settings as Json, lowerIsBetter });
@@ -98,37 +98,37 @@ export function identityOf(job: Decisive): Identity | null {
 }
 
 /**
- * The key of an evaluation (I2): the same key is never trained twice, in whichever search it is asked for. It hashes the
- * digest of the identity, so that the archive can show from what parts it was made.
+ * The key of an evaluation (I2): a key is never trained twice, whichever search requests it. It hashes the digest of the
+ * identity, so that the archive can prove its components.
  */
-export function evaluationKey(job: Decisive): EvaluationKey {
+export function evaluationKey(job: KeyedJob): EvaluationKey {
   const { task, taskVersion, evaluator, deviceClass, rung, candidate, seed, measure, again } = job;
   const identity = identityOf(job);
-  // Without content: the rule of the versions before, so that their keys can still be derived.
-  const decided = identity ? { identity: contentHash(identity) } : { task, taskVersion, evaluator, deviceClass, rung };
+  // Without content: the rule of earlier versions, so that their keys can still be derived.
+  const base = identity ? { identity: contentHash(identity) } : { task, taskVersion, evaluator, deviceClass, rung };
   const repeated = again === undefined ? {} : { again };
   return evaluationKeySchema.parse(
-    contentHash({ ...decided, ...candidateIdentity(candidate), seed, measure, ...repeated }),
+    contentHash({ ...base, ...candidateIdentity(candidate), seed, measure, ...repeated }),
   );
 }
 
-/** The same training for whoever asks after the laboratory has failed at it `again` times. */
+/** The same training for a new requester, after `again` infrastructure failures. */
 export function repeatedJob(job: Job, again: number): Job {
   const repeated = { ...job, again };
   return { ...repeated, key: evaluationKey(repeated) };
 }
 
-/** Finite, and more is better: the metric itself, or its negation where the metric falls as things improve. */
+/** Finite, more is better: the metric, or its negation if lower is better. */
 const score = z.number();
 
-/** A training that ended with a number. */
+/** A training with a score. */
 export const measurementSchema = z.strictObject({
   status: z.literal('ok'),
-  /** What steers the search, higher is better; null only where a `test` training has no validation part left. */
+  /** The score that steers the search, higher is better; null only for `test` trainings without a validation split. */
   validation: score.nullable(),
-  /** The hidden figure; null unless it was asked for. Recorded apart from everything that agents can read (I4). */
+  /** The hidden score; null unless requested. Recorded apart from everything agents can read (I4). */
   test: score.nullable(),
-  /** Per sub-task figures, for people. */
+  /** Scores per sub-task, for people. */
   tasks: z.record(z.string(), z.record(z.string(), z.number())),
   /** Score over training: pairs (step, score). */
   curve: z.array(z.tuple([z.number(), z.number()])).max(64),
@@ -139,16 +139,16 @@ export const measurementSchema = z.strictObject({
   flops: z.number().nonnegative(),
   peakMemoryBytes: z.int().nonnegative(),
   device: z.string(),
-  /** The program ran without a sandbox, by the user's own choice: it may have done anything to this figure. */
+  /** The program ran without a sandbox, at the user's request, and may have tampered with its score. */
   unsafe: z.literal(true).optional(),
 });
 export type Measurement = z.infer<typeof measurementSchema>;
 
-/** A training that ended without one. */
+/** A training without a score. */
 export const failureSchema = z.strictObject({
   status: z.literal('failed'),
   reason: failureReasonSchema,
-  /** One sentence; the text that a debug operator will read. */
+  /** One sentence; debug operators read it. */
   message: z.string().max(2000),
   seconds: z.number().nonnegative(),
   device: z.string(),
@@ -163,25 +163,28 @@ export const evaluationResultSchema = z.strictObject({
   worker: workerIdSchema,
   evaluator: z.string(),
   /**
-   * The worker's own number for this training, counted from 1. With the worker's id it tells a result that was delivered
-   * twice from that of another training; the queue's delivery count would not, because a killed server forgets it.
+   * The worker's own number for this training, from 1. With the worker's id it distinguishes a redelivered result from
+   * another training; the queue's delivery count does not, because a killed server forgets it.
    */
   attempt: z.int().positive(),
   outcome: outcomeSchema,
 });
 export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
 
-/** What was measured on the hidden test set, by which it travels sealed. */
+/** Scores on the hidden test set; sealed on the bus. */
 export const hiddenFiguresSchema = z.strictObject({ test: score.nullable(), tasks: z.record(z.string(), z.number()) });
 export type HiddenFigures = z.infer<typeof hiddenFiguresSchema>;
 
-/** A result on the bus: hidden figures are sealed for the archive and stand nowhere else (I4). */
+/** A result on the bus: hidden scores are sealed for the archive and appear nowhere else (I4). */
 export const resultMessageSchema = evaluationResultSchema
   .extend({ sealed: z.string().max(65_536).optional() })
-  .refine(({ outcome }) => outcome.status === 'failed' || splitHidden(outcome).hidden === null, 'an open test figure');
+  .refine(
+    ({ outcome }) => outcome.status === 'failed' || splitHidden(outcome).hidden === null,
+    'an unsealed test score',
+  );
 export type ResultMessage = z.infer<typeof resultMessageSchema>;
 
-/** A measurement without its hidden figures, and these. */
+/** Splits a measurement into its visible part and its hidden scores. */
 export function splitHidden(measured: Measurement): { open: Measurement; hidden: HiddenFigures | null } {
   const hidden: Record<string, number> = {};
   const tasks: Measurement['tasks'] = {};
@@ -193,7 +196,7 @@ export function splitHidden(measured: Measurement): { open: Measurement; hidden:
   return { open: { ...measured, test: null, tasks }, hidden: { test: measured.test, tasks: hidden } };
 }
 
-/** The measurement that `splitHidden` has taken apart. */
+/** Inverse of `splitHidden`. */
 export function joinHidden(open: Measurement, { test, tasks: hidden }: HiddenFigures): Measurement {
   const tasks = Object.fromEntries(
     Object.entries(open.tasks).map(([task, figures]) => {
@@ -205,8 +208,8 @@ export function joinHidden(open: Measurement, { test, tasks: hidden }: HiddenFig
 }
 
 /**
- * The seeds of a rung, the same in every search: so that results can be reused across searches, and so that no rung
- * repeats a seed on which the rung below selected.
+ * The seeds of a rung, equal in every search: results can be reused across searches, and no rung repeats a seed on which the
+ * rung below selected.
  */
 export function rungSeeds(rung: Rung, count: number): number[] {
   const first: Record<Rung, number> = { screen: 1, confirm: 1_001, final: 2_001 };

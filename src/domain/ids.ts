@@ -1,8 +1,8 @@
 import * as z from 'zod';
 
 /**
- * Names that reach NATS subjects, file names and SQL. All are lower-case words joined by hyphens, so that none can carry
- * a wildcard, a separator or a path (`*`, `>`, `.`, `/`).
+ * Names used in NATS subjects, file names and SQL: lower-case words joined by hyphens, without wildcards, separators or
+ * paths (`*`, `>`, `.`, `/`).
  */
 const slug = z
   .string()
@@ -15,21 +15,21 @@ export type SearchId = z.infer<typeof searchIdSchema>;
 export const agentNameSchema = slug.brand<'AgentName'>();
 export type AgentName = z.infer<typeof agentNameSchema>;
 
-/** `<agent>-<ordinal>`: unique within its search, equal for equal searches (I5). */
+/** `<agent>-<ordinal>`: unique in its search, equal in equal searches (I5). */
 export const nodeIdSchema = slug.brand<'NodeId'>();
 export type NodeId = z.infer<typeof nodeIdSchema>;
 
 export const workerIdSchema = slug.brand<'WorkerId'>();
 export type WorkerId = z.infer<typeof workerIdSchema>;
 
-/** SHA-256 over everything that decides the outcome of an evaluation (I2). */
+/** SHA-256 over everything that determines the outcome of an evaluation (I2). */
 export const evaluationKeySchema = z
   .string()
   .regex(/^[0-9a-f]{64}$/)
   .brand<'EvaluationKey'>();
 export type EvaluationKey = z.infer<typeof evaluationKeySchema>;
 
-/** The id of an agent's `ordinal`-th attempt, counted from 1. */
+/** The id of an agent's attempt, `ordinal` counted from 1. */
 export function nodeId(agent: AgentName, ordinal: number): NodeId {
   return nodeIdSchema.parse(`${agent}-${ordinal}`);
 }

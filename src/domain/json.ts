@@ -1,16 +1,16 @@
 import { TerminalError } from './errors.ts';
 
-/** How large a JSON text may be before anything is built from it. */
+/** Bounds on a JSON text, checked before parsing. */
 export interface JsonBounds {
   /** UTF-16 units. */
   readonly characters: number;
-  /** Objects and lists within each other. */
+  /** Nesting of objects and lists. */
   readonly depth: number;
-  /** Values in all lists and objects together. */
+  /** Values in all lists and objects. */
   readonly items: number;
 }
 
-/** Thrown for a text that is not JSON, or exceeds its bounds. The message is short and safe to repeat to its author. */
+/** Thrown for a text that is not JSON or exceeds its bounds. The message is short and safe to show to the text's author. */
 export class JsonError extends TerminalError {
   constructor(message: string, options?: ErrorOptions) {
     super('json', message, options);
@@ -19,7 +19,7 @@ export class JsonError extends TerminalError {
 
 const code = { quote: 34, comma: 44, openList: 91, backslash: 92, closeList: 93, openObject: 123, closeObject: 125 };
 
-/** One pass over the characters. Up to the first syntax error, where parsing stops, it counts what the parser would build. */
+/** One pass over the text; counts what the parser would build, up to the first syntax error. */
 function excess(text: string, bounds: JsonBounds): string | null {
   let depth = 0;
   let items = 1;
@@ -33,23 +33,23 @@ function excess(text: string, bounds: JsonBounds): string | null {
       }
     } else if (unit === code.openList || unit === code.openObject) {
       items++;
-      if (++depth > bounds.depth) return `it is nested more than ${bounds.depth} deep`;
+      if (++depth > bounds.depth) return `nesting is deeper than ${bounds.depth}`;
     } else if (unit === code.closeList || unit === code.closeObject) depth--;
     else if (unit === code.comma) items++;
-    if (items > bounds.items) return `it holds more than ${bounds.items} values`;
+    if (items > bounds.items) return `it has more than ${bounds.items} values`;
   }
   return null;
 }
 
 /**
- * Parses JSON written by someone else: size first, then depth and number of values in one linear pass, then the parser. Deep
- * or wide texts cost the parser and everything after it far more than their length suggests.
+ * Parses untrusted JSON: checks the length, then depth and number of values in one linear pass, then parses. Deep or wide
+ * texts cost the parser far more than their length suggests.
  *
  * @throws JsonError
  */
 export function parseJson(text: string, bounds: JsonBounds): unknown {
   if (text.length > bounds.characters) {
-    throw new JsonError(`it has ${text.length} characters, and at most ${bounds.characters} are read`);
+    throw new JsonError(`it has ${text.length} characters; the limit is ${bounds.characters}`);
   }
   const problem = excess(text, bounds);
   if (problem !== null) throw new JsonError(problem);

@@ -2,13 +2,13 @@ import * as z from 'zod';
 import { hintSchema } from './hints.ts';
 
 /**
- * What agents read, and the tool with which they read it. The text of an item was written by strangers: it is data to
- * judge, never an instruction, and no part of a decision may be read out of it except by a model that is shown it as data.
+ * What agents read, and the tool they read it with. Item texts are untrusted data, never instructions; only a model that is
+ * shown a text as data may derive decisions from it.
  */
 
 export const literatureSources = [
-  'corpus', // the notes that come with Aira
-  'archive', // what the laboratory's own agents concluded
+  'corpus', // Aira's own notes
+  'archive', // results and lessons of the lab's agents
   'arxiv',
   'semantic-scholar',
   'openalex',
@@ -17,20 +17,20 @@ export const literatureSources = [
 export const literatureSourceSchema = z.enum(literatureSources);
 export type LiteratureSource = z.infer<typeof literatureSourceSchema>;
 
-/** How an item is cited: `<source>:<id at the source>`. */
+/** Citation key: `<source>:<id at the source>`. */
 export const evidenceIdSchema = z
   .string()
   .max(300)
-  .regex(/^(corpus|archive|arxiv|semantic-scholar|openalex|github):\S+$/, 'an item is cited as <source>:<id>');
+  .regex(/^(corpus|archive|arxiv|semantic-scholar|openalex|github):\S+$/, 'expected <source>:<id>');
 export type EvidenceId = z.infer<typeof evidenceIdSchema>;
 
-/** Where an item came from. Every item carries this, whatever else is known of it. */
+/** Origin of an item. */
 export const provenanceSchema = z.strictObject({
   source: literatureSourceSchema,
   id: evidenceIdSchema,
   url: z.string().max(2000).nullable(),
   retrievedAt: z.iso.datetime(),
-  /** SPDX expression or a short phrase; what the text, not the work behind it, may be used under. */
+  /** Licence of the text (not of the cited work): SPDX expression or a short phrase. */
   licence: z.string().max(200),
 });
 export type Provenance = z.infer<typeof provenanceSchema>;
@@ -41,21 +41,21 @@ export const itemSchema = z.strictObject({
   title: z.string().max(1000),
   authors: z.array(z.string().max(200)).max(100),
   year: z.int().min(1900).max(2100).nullable(),
-  /** The passage that matched, or the beginning of the abstract. */
+  /** Matching passage, or the start of the abstract. */
   snippet: z.string().max(2000),
-  /** Only Aira's own notes carry hints; an item from anywhere else has none, whatever its text says. */
+  /** Only corpus notes carry hints; other items have none, whatever their text claims. */
   hints: z.array(hintSchema),
   certainty: z.enum(['sure', 'likely', 'unverified']),
 });
 export type Item = z.infer<typeof itemSchema>;
 
 export interface LiteratureQuery {
-  /** Free text; nothing in it can break the query. */
+  /** Free text; needs no escaping. */
   readonly text: string;
-  /** Words of which each must occur. */
+  /** Each word must occur. */
   readonly must?: readonly string[];
   readonly limit?: number;
-  /** Only these sources; otherwise all that the retriever has. */
+  /** Default: all sources of the retriever. */
   readonly sources?: readonly LiteratureSource[];
   readonly since?: number;
   readonly topic?: string;
@@ -63,117 +63,117 @@ export interface LiteratureQuery {
   readonly hinted?: boolean;
 }
 
-/** The whole text of one item, normalised and capped. */
+/** Full text of one item, normalised and truncated. */
 export interface ReadText extends Provenance {
   readonly title: string;
   readonly text: string;
   readonly truncated: boolean;
 }
 
-/** How an agent came to see something. */
+/** How an agent came across something. */
 export const readingKinds = ['search-literature', 'search-code', 'search-archive', 'read'] as const;
 export const readingKindSchema = z.enum(readingKinds);
 export type ReadingKind = z.infer<typeof readingKindSchema>;
 
-/** That an item was shown to an agent: how the funnel from retrieved to improved begins. */
+/** An item that was shown to an agent: the start of the funnel from retrieved to improved. */
 export const retrievalSchema = z.strictObject({
   ...provenanceSchema.shape,
   title: z.string().max(1000),
   how: readingKindSchema,
   /** The query, or the id that was read. */
   query: z.string().max(500),
-  /** Place among the answers, counted from 1. */
+  /** Rank in the results, from 1. */
   rank: z.int().positive(),
 });
 export type Retrieval = z.infer<typeof retrievalSchema>;
 
-/** What was asked in one go, and what was shown in answer; nothing where nothing was found. */
+/** One query and the items shown for it. */
 export const readingSchema = z.strictObject({
   how: readingKindSchema,
   query: z.string().max(500),
   found: z.array(evidenceIdSchema).max(32),
-  /** What went wrong, wholly or in part: a call that could not be carried out, services that did not answer. */
+  /** Full or partial failure: an invalid call, or services that did not answer. */
   failed: z.string().max(300).optional(),
 });
 export type Reading = z.infer<typeof readingSchema>;
 
-/** What a thought may read. */
+/** Reading limits of one thought. */
 export const readingBudgetSchema = z.strictObject({
   searches: z.int().nonnegative(),
   reads: z.int().nonnegative(),
-  /** Items that one search may show. */
+  /** Items per search. */
   itemsPerSearch: z.int().positive().max(32),
 });
 export type ReadingBudget = z.infer<typeof readingBudgetSchema>;
 
-/** The reading of one thought: budgeted, and recorded item by item. */
+/** The retriever of one thought: budgeted, and recorded item by item. */
 export interface Retriever {
-  /** Papers. @throws TerminalError `reading-budget` when this thought has read as much as it may. */
+  /** Papers. @throws TerminalError `reading-budget` if the budget is used. */
   searchLiterature(query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]>;
-  /** Code bases. @throws TerminalError `reading-budget` when this thought has read as much as it may. */
+  /** Code bases. @throws TerminalError `reading-budget` if the budget is used. */
   searchCode(query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]>;
-  /** The laboratory's own results and lessons. @throws TerminalError `reading-budget` when nothing is left to read. */
+  /** The lab's own results and lessons. @throws TerminalError `reading-budget` if the budget is used. */
   searchArchive(query: LiteratureQuery, signal?: AbortSignal): Promise<Item[]>;
-  /** Null when nobody knows the id. @throws TerminalError `reading-budget` when this thought has read as much as it may. */
+  /** Null for an unknown id. @throws TerminalError `reading-budget` if the budget is used. */
   read(id: EvidenceId, signal?: AbortSignal): Promise<ReadText | null>;
-  /** Everything shown so far, in order. */
+  /** All items shown so far, in order. */
   readonly retrieved: readonly Retrieval[];
-  /** Everything asked so far, in order. */
+  /** All queries so far, in order. */
   readonly readings: readonly Reading[];
-  /** What may still be read. */
+  /** Remaining budget. */
   readonly left: ReadingBudget;
 }
 
-/** A result of the laboratory's own, as it can be found: what was tried, how it went, and what that taught. */
+/** One of the lab's own results, as retrievable text: what was tried, the outcome, and the lesson. */
 export interface OwnResult {
-  /** The node's id, by which it is cited as `archive:<id>`. */
+  /** Node id, cited as `archive:<id>`. */
   readonly id: string;
   readonly title: string;
   readonly text: string;
   readonly author: string;
 }
 
-/** Who reads, as far as it decides what can be found. */
-export interface ReadingOccasion {
-  /** Only these sources; without it, all that are at hand. */
+/** What a thought may retrieve. */
+export interface RetrieverOptions {
+  /** Default: all available sources. */
   readonly sources?: readonly LiteratureSource[];
-  /** Without it, the usual one. */
+  /** Default: the standard budget. */
   readonly budget?: ReadingBudget;
-  /** What the reader may know of the laboratory's own results, and no more (I5). */
+  /** The results of the lab that the reader may know (I5). */
   readonly results?: readonly OwnResult[];
 }
 
-/** Opens the reading of one thought, or goes on with it with what is left of its budget. */
-export type OpenRetriever = (occasion?: ReadingOccasion) => Retriever;
+/** Opens the retriever of a thought, or resumes it with its remaining budget. */
+export type OpenRetriever = (options?: RetrieverOptions) => Retriever;
 
 /** Sources that need a network. */
 export const onlineSources = ['arxiv', 'semantic-scholar', 'openalex', 'github'] as const;
 export const isOnline = (source: LiteratureSource): boolean =>
   (onlineSources as readonly LiteratureSource[]).includes(source);
 
-/** The source of an item, which its id begins with. */
+/** The source of an item, from its id. */
 export function sourceOf(id: EvidenceId): LiteratureSource {
   return literatureSourceSchema.parse(id.slice(0, id.indexOf(':')));
 }
 
-/** How an agent with a language model reads: everything that decides it, as the archive records it. */
+/** Reading options of an agent with a language model, as recorded in the archive. */
 export const literatureSpecSchema = z.strictObject({
   sources: z.array(literatureSourceSchema).min(1),
-  /** Of one thought. */
+  /** Per thought. */
   searches: z.int().nonnegative(),
   reads: z.int().nonnegative(),
-  /** Items that one search may show. */
+  /** Items per search. */
   items: z.int().positive(),
-  /** With `tools` the model asks for what it wants; `before` shows it what the laboratory looks up, without asking it. */
+  /** `tools`: the model queries by tool calls; `before`: Aira retrieves and includes items in the prompt. */
   how: z.enum(['tools', 'before']),
 });
 export type LiteratureSpec = z.infer<typeof literatureSpecSchema>;
 
 const optionsSchema = z
   .strictObject({
-    /** Where to look: without it Aira's notes and the search's own results, and all services where `online` is said. */
+    /** Default: the corpus and the search's own results, plus all services if `online`. */
     sources: z.array(literatureSourceSchema).min(1).optional(),
-    /** May services be asked? What is found is recorded, so that a replay needs no network. */
+    /** Whether services may be queried. Results are recorded, so a replay needs no network. */
     online: z.boolean().default(false),
     searches: z.int().min(1).max(16).default(4),
     reads: z.int().min(0).max(16).optional(),
@@ -182,28 +182,27 @@ const optionsSchema = z
   })
   .check((context) => {
     const { sources = [], online, how, reads } = context.value;
-    const object = (path: string, message: string) =>
+    const reject = (path: string, message: string) =>
       context.issues.push({ code: 'custom', input: context.value, path: [path], message });
     const service = sources.find(isOnline);
-    if (service !== undefined && !online) object('sources', `${service} is a service: say online: true as well`);
-    if (online && sources.length > 0 && service === undefined) object('online', 'none of the sources is a service');
-    if (how === 'before' && reads !== undefined) object('reads', 'with how: before nothing is read in full');
+    if (service !== undefined && !online) reject('sources', `${service} is an online service: add online: true`);
+    if (online && sources.length > 0 && service === undefined)
+      reject('online', 'none of the sources is an online service');
+    if (how === 'before' && reads !== undefined) reject('reads', 'how: before includes no full texts');
   });
 
-const usual = { searches: 4, reads: 2, items: 5 } as const;
+const defaults = { searches: 4, reads: 2, items: 5 } as const;
 
-function sourcesOf(stated: readonly LiteratureSource[] | undefined, online: boolean): LiteratureSource[] {
-  if (stated) return [...new Set(stated)];
+function sourcesOf(entry: readonly LiteratureSource[] | undefined, online: boolean): LiteratureSource[] {
+  if (entry) return [...new Set(entry)];
   return literatureSources.filter((source) => online || !isOnline(source));
 }
 
-/** `literature: true` is short for the usual budget on Aira's notes and the search's own results. */
-export const literatureEntrySchema = z
-  .union([z.boolean(), optionsSchema])
-  .transform((stated): LiteratureSpec | null => {
-    if (stated === false) return null;
-    if (stated === true) return { sources: sourcesOf(undefined, false), ...usual, how: 'tools' };
-    const { sources, online, searches, reads, items, how } = stated;
-    const inFull = how === 'before' ? 0 : (reads ?? usual.reads);
-    return { sources: sourcesOf(sources, online), searches, reads: inFull, items, how };
-  });
+/** `literature: true` means the default budget on the corpus and the search's own results. */
+export const literatureEntrySchema = z.union([z.boolean(), optionsSchema]).transform((entry): LiteratureSpec | null => {
+  if (entry === false) return null;
+  if (entry === true) return { sources: sourcesOf(undefined, false), ...defaults, how: 'tools' };
+  const { sources, online, searches, reads, items, how } = entry;
+  const inFull = how === 'before' ? 0 : (reads ?? defaults.reads);
+  return { sources: sourcesOf(sources, online), searches, reads: inFull, items, how };
+});

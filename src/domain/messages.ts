@@ -18,27 +18,27 @@ import { phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
 
 /**
- * What the parts say to each other. Requests go to the archivist and are answered; events are announced by it. All
- * requests are idempotent, because an answer that was lost on the way is asked for again.
+ * Messages between components. Requests go to the archivist, which replies and announces events. All requests are
+ * idempotent, so that a lost reply can be requested again.
  */
 
-/** What test figures may be looked at for. */
+/** Purposes for which test scores may be read. */
 const testPurposeSchema = z.enum(['report', 'nodes --with-test']);
 export type TestPurpose = z.infer<typeof testPurposeSchema>;
 
-/** So many nodes are named in one request. */
+/** Maximum number of nodes per request. */
 export const maxNodes = 1_000;
 
 const accepted = z.strictObject({
   verdict: z.literal('accepted'),
   node: nodeIdSchema,
-  /** The result was known already: nothing is trained. */
+  /** Cache hit: nothing is trained. */
   saved: z.boolean(),
 });
 const refused = z.strictObject({
   verdict: z.literal('refused'),
   node: nodeIdSchema.nullable(),
-  /** `invalid`: not a candidate of the task; `duplicate`: too close to a candidate in the agent's memory; `budget`, `closed`: no more. */
+  /** `invalid`: not a candidate of the task; `duplicate`: too close to one in the agent's memory; `budget`, `closed`: no more proposals. */
   reason: z.enum(['invalid', 'duplicate', 'budget', 'closed']),
   message: z.string(),
 });
@@ -46,84 +46,84 @@ const refused = z.strictObject({
 const scored = z.strictObject({
   node: nodeIdSchema,
   origin: originSchema,
-  /** Mean validation over the seeds known on that rung, higher is better. */
+  /** Mean validation over the scored seeds of the rung, higher is better. */
   validation: z.number(),
 });
 
 const leading = scored.extend({
-  /** The candidate in the form for people. */
+  /** Short form of the candidate. */
   short: z.string(),
 });
 
 const ranked = scored.extend({
-  /** Its text, where it was asked for. */
+  /** Canonical text, if requested. */
   candidate: z.string().optional(),
   /** Validation by seed. */
   seeds: z.array(z.strictObject({ seed: z.int(), score: z.number() })),
 });
 
-const agentStanding = proposalCountsSchema.extend({
+const agentStatus = proposalCountsSchema.extend({
   agent: agentNameSchema,
   best: z.number().nullable(),
-  /** It may propose no more: its budget is used. */
+  /** Its budget is used: it may not propose. */
   done: z.boolean(),
   /** Null while it may still propose. */
   end: agentEndSchema.nullable(),
-  /** Calls of language models. */
+  /** LLM calls. */
   spend: spendSchema,
 });
 
 const byRungSchema = z.strictObject({ screen: z.int(), confirm: z.int(), final: z.int() });
 
-/** What a person, or the search's own life cycle, wants to know at a glance. */
+/** Status of a search, for people and for the search machine. */
 export const searchStatusSchema = z.strictObject({
   phase: phaseSchema,
-  /** Of all agents. */
+  /** Over all agents. */
   proposals: proposalCountsSchema,
-  /** Trainings of this search, over all rungs, seeds and kinds of nodes. */
+  /** Trainings over all rungs, seeds and kinds of nodes. */
   trainings: z.strictObject({
     pending: z.int(),
-    /** Ended with a score. */
+    /** With a score. */
     done: z.int(),
     failed: z.int(),
-    /** Of all of these: the result was known, or on its way for another node. */
+    /** Of all these: cache hits, or already running for another node. */
     cached: z.int(),
   }),
   /** Pending evaluations by rung. */
   pendingOn: byRungSchema,
   /** Evaluations with an outcome, by rung. */
   doneOn: byRungSchema,
-  /** Trainings of this search that ended with a score, by rung. */
+  /** Scored trainings by rung. */
   timedOn: byRungSchema,
-  /** Pending evaluations that a worker has begun. */
+  /** Pending evaluations that a worker has claimed. */
   training: z.int(),
-  /** Training seconds paid by this search. */
+  /** Training seconds charged to this search. */
   deviceSeconds: z.number(),
-  /** Mean seconds of a training on each rung, where one has ended; else of the earlier results that this search was given. */
+  /** Mean seconds per training on each rung, measured in this search, else from cached results. */
   meanSeconds: z.partialRecord(rungSchema, z.number()),
-  /** Wall time spent so far, over all sessions, in milliseconds. */
+  /** Wall time over all sessions, in milliseconds. */
   elapsedMs: z.number(),
-  /** By the highest rung on which anything was scored. */
+  /** On the highest rung with scores. */
   best: leading.extend({ rung: rungSchema }).nullable(),
-  /** Calls of language models. */
+  /** LLM calls. */
   spend: spendSchema,
-  agents: z.array(agentStanding),
+  agents: z.array(agentStatus),
 });
 export type SearchStatus = z.infer<typeof searchStatusSchema>;
 
-/** Every question the archivist answers, by verb. */
+/** All requests to the archivist, by verb. */
 export const requests = {
-  /** Records a search, or finds it as it was left. */
+  /** Records a search, or reopens it. */
   'search-open': {
     request: z.strictObject({ spec: searchSpecSchema, source: z.string().max(100_000) }),
     reply: z.strictObject({ resumed: z.boolean(), phase: phaseSchema }),
   },
-  /** The first free name of a family: `quickstart-1`, `quickstart-2`, ... */
+  /** The first unused name of a family: `quickstart-1`, `quickstart-2`, ... */
   'search-name': {
     request: z.strictObject({ family: agentNameSchema }),
     reply: z.strictObject({ search: searchIdSchema }),
   },
-  /** The specification of a search, for whoever takes it up again. */
+  /** The specification of a search, to resume it. */
   'search-spec': {
     request: z.strictObject({ search: searchIdSchema }),
     reply: z.strictObject({ spec: searchSpecSchema, source: z.string(), phase: phaseSchema }),
@@ -133,27 +133,27 @@ export const requests = {
     reply: searchStatusSchema,
   },
   'search-phase': {
-    /** With an ending where the phase before ends before its work is done: both are recorded together (I13). */
+    /** With an ending if the previous phase ends early: both are recorded together (I13). */
     request: z.strictObject({ search: searchIdSchema, phase: phaseSchema, ending: endingSchema.optional() }),
     reply: z.strictObject({ phase: phaseSchema }),
   },
-  /** Nodes with a score on a rung, best first. A long ranking comes in pieces: with `more`, the next one is to be asked for. */
+  /** Nodes with a score on a rung, best first, in pages: `more` says that another page follows. */
   'search-ranking': {
     request: z.strictObject({
       search: searchIdSchema,
       rung: rungSchema,
       candidates: z.boolean().optional(),
-      /** So many nodes of this ranking have been received. */
+      /** Number of nodes already received. */
       from: z.int().nonnegative().optional(),
     }),
     reply: z.strictObject({ nodes: z.array(ranked), more: z.boolean() }),
   },
-  /** Hidden figures, in pieces. Refused while anything of the search is undecided; each look is recorded (I4). */
+  /** Hidden scores, in pages. Refused until the search has ended; each access is recorded (I4). */
   'search-tests': {
     request: z.strictObject({
       search: searchIdSchema,
       purpose: testPurposeSchema,
-      /** So many figures have been received. */
+      /** Number of scores already received. */
       from: z.int().nonnegative().optional(),
     }),
     reply: z.strictObject({
@@ -161,7 +161,7 @@ export const requests = {
       more: z.boolean(),
     }),
   },
-  /** Adds a node of the laboratory's own: a reference or the aggregate. */
+  /** Adds a reference or the aggregate. */
   'node-add': {
     request: z.strictObject({
       search: searchIdSchema,
@@ -172,19 +172,19 @@ export const requests = {
     }),
     reply: z.strictObject({ node: nodeIdSchema }),
   },
-  /** Asks for nodes to be evaluated on a rung with its first `seeds` seeds; many nodes in several requests. */
+  /** Requests evaluations of nodes on a rung with its first `seeds` seeds; split many nodes over several requests. */
   'node-evaluate': {
     request: z.strictObject({
       search: searchIdSchema,
       nodes: z.array(nodeIdSchema).max(maxNodes),
       rung: rungSchema,
       seeds: z.int().positive(),
-      /** Only evaluations whose outcome is known: nothing is trained. */
+      /** Cache hits only: nothing is trained. */
       known: z.literal(true).optional(),
     }),
     reply: z.strictObject({ asked: z.int(), saved: z.int(), refused: z.int() }),
   },
-  /** What an agent needs to begin, or to go on after a restart. */
+  /** What an agent needs to start or restart. */
   'agent-join': {
     request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema }),
     reply: z.strictObject({
@@ -195,28 +195,25 @@ export const requests = {
       metric: z.string(),
       lowerIsBetter: z.boolean(),
       brief: briefSchema.optional(),
-      /** The attempt to decide next, counted from 1. */
+      /** The next attempt to decide, from 1. */
       next: z.int().positive(),
     }),
   },
-  /**
-   * The tree as the decision `ordinal` may see it; not ready while a result that it must know is still out. A long one comes
-   * in pieces.
-   */
+  /** The tree as decision `ordinal` may see it, in pages; not ready while a result that it must know is pending. */
   'agent-view': {
     request: z.strictObject({
       search: searchIdSchema,
       agent: agentNameSchema,
       ordinal: z.int().positive(),
-      /** The view of this earlier attempt is at hand: only nodes that differ from it are wanted. */
+      /** The caller has the view of this earlier attempt: return only nodes that differ. */
       since: z.int().positive().optional(),
-      /** So many nodes of this view have been received. */
+      /** Number of nodes already received. */
       from: z.int().nonnegative().optional(),
     }),
     reply: z.discriminatedUnion('state', [
-      /** With `more`, the next piece is to be asked for. */
+      /** `more`: another page follows. */
       z.strictObject({ state: z.literal('ready'), view: viewSchema, more: z.boolean() }),
-      /** For the outcomes of nodes, some of them named, and for attempts that other agents have not made yet. */
+      /** Waiting for outcomes of nodes (some are listed), and for attempts of other agents. */
       z.strictObject({ state: z.literal('waiting'), nodes: z.array(nodeIdSchema), agents: z.array(agentNameSchema) }),
       z.strictObject({
         state: z.literal('closed'),
@@ -225,7 +222,7 @@ export const requests = {
       }),
     ]),
   },
-  /** The agent ends, for this reason; agents that remember it no longer wait for its attempts. It may come back. */
+  /** The agent ends for this reason; agents with ensemble memory no longer wait for it. It may rejoin. */
   'agent-retire': {
     request: agentEndSchema.extend({ search: searchIdSchema, agent: agentNameSchema }),
     reply: z.strictObject({}),
@@ -239,31 +236,31 @@ export const requests = {
       parents: z.array(nodeIdSchema).max(2),
       candidate: z.string().max(400_000),
       rationale: rationaleSchema,
-      /** What earlier results taught; recorded with the proposal that was made after them. */
+      /** Lessons of earlier results, recorded with the proposal. */
       lessons: z.array(lessonSchema).max(256).optional(),
     }),
     reply: z.discriminatedUnion('verdict', [accepted, refused]),
   },
-  /** Asked before each call of a language model: may it cost as much as that (I9)? */
+  /** Sent before each LLM call: may it cost this much (I9)? */
   'call-reserve': {
     request: callReservationSchema,
     reply: z.discriminatedUnion('state', [
       z.strictObject({ state: z.literal('granted') }),
-      /** Calls under way hold what is left; when they are settled some of it may be free again. */
+      /** Running calls reserve the rest of the budget; some may be released when they settle. */
       z.strictObject({ state: z.literal('held'), reason: z.string() }),
       z.strictObject({ state: z.literal('spent'), reason: z.string() }),
-      /** No proposals are taken any more, at least for now: it may be otherwise when the search is resumed. */
+      /** Closed for proposals; a resume may reopen the search. */
       z.strictObject({ state: z.literal('closed'), reason: z.string() }),
     ]),
   },
   'call-settle': { request: callSettlementSchema, reply: z.strictObject({ recorded: z.boolean() }) },
-  /** Asked by a worker before it trains: is this still wanted? Records the attempt. */
+  /** Sent by a worker before it trains: is the job still needed? Records the attempt. */
   'job-claim': {
     request: z.strictObject({ key: evaluationKeySchema, worker: workerIdSchema, attempt: z.int().positive() }),
     reply: z.strictObject({
       go: z.boolean(),
       reason: z.enum(['wanted', 'done', 'unknown', 'withdrawn']),
-      /** The archive's public key, for hidden figures (I4): 32 bytes of X25519 as base64url. With `go`. */
+      /** The archive's public key for hidden scores (I4): 32 bytes of X25519 as base64url. With `go`. */
       seal: z
         .string()
         .regex(/^[\w-]{43}$/)
@@ -275,7 +272,7 @@ export type Verb = keyof typeof requests;
 export type RequestOf<V extends Verb> = z.infer<(typeof requests)[V]['request']>;
 export type ReplyOf<V extends Verb> = z.infer<(typeof requests)[V]['reply']>;
 
-/** What happened, in the order in which the archive recorded it. Carries no test figure (I4). */
+/** Events, in the archive's order. Contain no test scores (I4). */
 export const eventSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('node-submitted'),
@@ -284,7 +281,7 @@ export const eventSchema = z.discriminatedUnion('kind', [
     agent: agentNameSchema,
     operator: originSchema,
     parents: z.array(nodeIdSchema),
-    /** The candidate in the form for people. */
+    /** Short form of the candidate. */
     short: z.string(),
   }),
   z.strictObject({
@@ -320,21 +317,21 @@ export const eventSchema = z.discriminatedUnion('kind', [
 ]);
 export type LabEvent = z.infer<typeof eventSchema>;
 
-/** A worker's sign of life: what it is, what it does, how far it is. Not kept. */
+/** A worker's heartbeat. Not stored. */
 export const workerStateSchema = z.strictObject({
   worker: workerIdSchema,
   device: z.string(),
   deviceName: z.string(),
-  /** One per kind of candidate that it judges. */
+  /** One per kind of candidate that it trains. */
   evaluators: z.array(z.string()),
   state: z.enum(['starting', 'idle', 'training', 'draining', 'stopped']),
   key: evaluationKeySchema.nullable(),
-  /** Share of the training that is done, 0 to 1. */
+  /** Fraction of the training, 0 to 1. */
   progress: z.number().min(0).max(1).nullable(),
 });
 export type WorkerState = z.infer<typeof workerStateSchema>;
 
-/** An agent's sign of life. Not kept. */
+/** An agent's heartbeat. Not stored. */
 export const agentStateSchema = z.strictObject({
   search: searchIdSchema,
   agent: agentNameSchema,

@@ -2,21 +2,21 @@ import * as z from 'zod';
 import type { AgentName, NodeId } from './ids.ts';
 import { parseProgram } from './program.ts';
 
-/** Whose attempts an agent remembers: its own, or those of the whole ensemble as well. */
+/** Whose attempts an agent remembers: its own, or also those of the ensemble. */
 export const memorySchema = z.enum(['own', 'ensemble']);
 export type MemoryScope = z.infer<typeof memorySchema>;
 
-/** What counts as new. Without it everything is that is not a candidate of the agent's memory already. */
+/** What counts as new; by default every candidate that is not yet in the agent's memory. */
 export const noveltySchema = z.strictObject({
   /**
-   * A candidate closer than this to one in the agent's memory is not evaluated. Counted in edits of layers, or of lines of
-   * programs, blanks and comments apart. 1 refuses equals alone.
+   * Minimum edit distance to the candidates in the agent's memory, counted in layers, or in program lines without blank
+   * lines and comments. 1 rejects equal candidates only.
    */
   distance: z.int().min(1).max(512),
 });
 export type Novelty = z.infer<typeof noveltySchema>;
 
-/** What an agent's choice of memory says; the rest of its specification does not matter here. */
+/** The part of an agent's specification that concerns its memory. */
 export interface DuplicateRules {
   readonly name: AgentName;
   readonly pending: number;
@@ -24,11 +24,11 @@ export interface DuplicateRules {
   readonly novelty?: Novelty | undefined;
 }
 
-/** The last attempt, of whichever agent, whose outcome attempt `ordinal` of an agent may know (V1 of memory/views.ts). */
+/** The last attempt of any agent whose outcome attempt `ordinal` may know (VIE-1 of memory/views.ts). */
 export const horizonOf = (ordinal: number, { pending }: Pick<DuplicateRules, 'pending'>): number =>
   Math.max(0, ordinal - pending);
 
-/** A candidate that was taken up before. */
+/** An accepted candidate. */
 export interface Known {
   readonly id: NodeId;
   readonly candidate: string;
@@ -36,11 +36,11 @@ export interface Known {
 
 export interface NearDuplicate {
   readonly id: NodeId;
-  /** Edits of layers or lines from one to the other. */
+  /** Edits of layers or lines. */
   readonly distance: number;
 }
 
-/** What an edit changes one of: a layer, or a line of a program that says something. */
+/** The units of an edit: layers, or program lines that are neither blank nor comments. */
 function partsOf(candidate: string): readonly string[] {
   if (!candidate.startsWith('{')) return candidate.split(' ');
   return Object.entries(parseProgram(candidate)).flatMap(([name, text]) =>
@@ -52,25 +52,25 @@ function partsOf(candidate: string): readonly string[] {
   );
 }
 
-/** Lists of codes that are at hand, and how many codes they may hold together: 16 MiB. */
-const mostCodes = 4 * 2 ** 20;
+/** Total length of cached code lists: 16 MiB. */
+const maxCachedCodes = 4 * 2 ** 20;
 
 /**
- * A number for each different part, so that lists of numbers stand for candidates.
+ * Integer codes of layers and lines, so that candidates compare as integer lists.
  *
- * Role: reads a candidate once, although every later one is compared with it. Non-role: what is close.
+ * Role: encodes each candidate once, although every later one is compared with it. Non-role: deciding what is close.
  *
- * C1. Equal parts have equal numbers as long as no list is forgotten; all are forgotten together.
- * C2. Memory is bounded, whatever is asked.
+ * COD-1  Equal parts have equal codes as long as no list is dropped; all lists are dropped together.
+ * COD-2  Memory is bounded.
  */
 class PartCodes {
   #codes = new Map<string, number>();
   #lists = new Map<string, Int32Array>();
   #size = 0;
 
-  /** The lists of two candidates, by one numbering. */
+  /** The code lists of two candidates, under one encoding. */
   pair(one: string, other: string): readonly [Int32Array, Int32Array] {
-    if (this.#size > mostCodes) {
+    if (this.#size > maxCachedCodes) {
       this.#codes = new Map();
       this.#lists = new Map();
       this.#size = 0;
@@ -79,8 +79,8 @@ class PartCodes {
   }
 
   #list(candidate: string): Int32Array {
-    const known = this.#lists.get(candidate);
-    if (known) return known;
+    const cached = this.#lists.get(candidate);
+    if (cached) return cached;
     const list = Int32Array.from(partsOf(candidate), (part) => {
       const code = this.#codes.get(part) ?? this.#codes.size;
       this.#codes.set(part, code);
@@ -95,43 +95,41 @@ class PartCodes {
 const partCodes = new PartCodes();
 
 /**
- * The first of `known` that is closer to `candidate` than novelty asks for, an equal one before any other; null where the
- * candidate is new. Distance is Levenshtein's over layers or lines: shifting a block by one layer costs two edits, however long
- * the block is.
+ * The first of `known` closer to `candidate` than the required novelty, an equal one before any other; null for a new
+ * candidate. The distance is Levenshtein's over layers or lines: shifting a block by one layer costs two edits.
  *
- * The work is bounded by a number of steps: where a memory full of very long programs uses them up, the rest of it counts as far
- * away.
+ * The work is bounded by a step count; if a memory of very long programs exhausts it, the rest counts as distant.
  */
 export function findNearDuplicate(candidate: string, known: readonly Known[], novelty?: Novelty): NearDuplicate | null {
   const equal = known.find((each) => each.candidate === candidate);
   if (equal) return { id: equal.id, distance: 0 };
-  const least = novelty?.distance ?? 1;
-  if (least <= 1) return null;
+  const minDistance = novelty?.distance ?? 1;
+  if (minDistance <= 1) return null;
   const steps: Steps = { left: defaultSteps };
   for (const each of known) {
-    const distance = editsBelow(least, ...partCodes.pair(candidate, each.candidate), steps);
+    const distance = editsBelow(minDistance, ...partCodes.pair(candidate, each.candidate), steps);
     if (distance !== null) return { id: each.id, distance };
     if (steps.left < 0) break;
   }
   return null;
 }
 
-/** Why a candidate is not new, in words. */
+/** Why a candidate is not new. */
 export function describeNearDuplicate({ id, distance }: NearDuplicate, novelty?: Novelty): string {
   if (distance === 0) return `${id} is the same candidate`;
-  return `${id} differs by ${distance === 1 ? '1 edit' : `${distance} edits`}, and ${novelty?.distance ?? 1} are asked for`;
+  return `${id} differs by only ${distance === 1 ? '1 edit' : `${distance} edits`}; ${novelty?.distance ?? 1} are required`;
 }
 
-/** Comparison steps that one decision may take: some 20 ms on one core. */
+/** Comparison steps per decision: some 20 ms on one core. */
 export const defaultSteps = 10_000_000;
 
-/** What is left of the steps of a decision; counted, not timed, so that the decision is the same on every machine (I5). */
+/** Remaining steps; counted, not timed, so that decisions are equal on every machine (I5). */
 export interface Steps {
   left: number;
 }
 
-/** How often each code occurs in one list more than in the other: neither insertions nor replacements can be fewer. */
-function leastEdits(one: Int32Array, other: Int32Array): number {
+/** Lower bound on the edits: the larger surplus of codes of either list. */
+function minEdits(one: Int32Array, other: Int32Array): number {
   let highest = 0;
   for (const code of one) if (code > highest) highest = code;
   for (const code of other) if (code > highest) highest = code;
@@ -147,18 +145,16 @@ function leastEdits(one: Int32Array, other: Int32Array): number {
 }
 
 /**
- * Levenshtein's distance of two lists of small whole numbers where it is below `limit`, else null. Ukkonen's furthest-reaching diagonals: time grows
- * with length times `limit`, not with the product of the lengths.
- *
- * Null as well where the steps run out.
+ * Levenshtein distance of two lists of small integers if it is below `limit`, else null; null also if the steps run out.
+ * Ukkonen's furthest-reaching diagonals: time grows with length times `limit`, not with the product of the lengths.
  */
 export function editsBelow(limit: number, one: Int32Array, other: Int32Array, steps: Steps): number | null {
-  if (Math.abs(one.length - other.length) >= limit || leastEdits(one, other) >= limit) return null;
+  if (Math.abs(one.length - other.length) >= limit || minEdits(one, other) >= limit) return null;
   const goal = other.length - one.length;
   const width = 2 * limit + 3;
   const middle = limit + 1;
   const unreached = -2;
-  // By diagonal: the furthest position in `one` that so many edits reach.
+  // Per diagonal: the furthest position in `one` reachable with this number of edits.
   let before = new Int32Array(width).fill(unreached);
   let now = new Int32Array(width).fill(unreached);
   for (let edits = 0; edits < limit; edits++) {

@@ -5,65 +5,65 @@ import { evidenceIdSchema, provenanceSchema, readingSchema } from './literature.
 import { soleModelSchema } from './model.ts';
 
 /**
- * What an agent did to obtain a candidate. `improve` varies one scored parent, `crossover` joins two, `debug` mends a
- * candidate that gave no score.
+ * How an agent obtained a candidate. `improve` varies one scored parent, `crossover` combines two, `debug` repairs a
+ * candidate without a score.
  */
 export const operators = ['draft', 'improve', 'crossover', 'debug'] as const;
 export const operatorSchema = z.enum(operators);
 export type Operator = z.infer<typeof operatorSchema>;
 
-/** Nodes that the laboratory itself adds beside those of the agents. */
+/** Operators, and the nodes that Aira adds itself. */
 export const originSchema = z.enum([...operators, 'reference', 'aggregate']);
 export type Origin = z.infer<typeof originSchema>;
 
-/** Why a candidate is what it is: what the trace tells, and what later agents may read. */
+/** Why a candidate was proposed, for the trace and for later agents. */
 export const rationaleSchema = z.strictObject({
   /** Why this operator and these parents. */
   choice: z.string().max(2000),
-  /** What changed relative to the parents, or how the draft arose. */
+  /** Change relative to the parents, or how the draft arose. */
   change: z.string().max(2000),
-  /** What the proposer expects of it, where it has an expectation: a fitness. */
+  /** Expected fitness; null if the proposer states none. */
   expected: z.number().nullable(),
   /** Why it should work. */
   hypothesis: z.string().max(2000).optional(),
-  /** What was shown to the agent while it thought. Older nodes have read nothing. */
+  /** Items shown to the agent during the thought. Empty in older nodes. */
   retrieved: z.array(evidenceIdSchema).max(64).default([]),
-  /** What it asked for to see that, in order. */
+  /** Queries for these items, in order. */
   readings: z.array(readingSchema).max(40).optional(),
-  /** Of what was shown, the works that no note of Aira's describes: what they are and where they were found. */
+  /** Works among these items that are not in the corpus: what they are and where they were found. */
   works: z
     .array(provenanceSchema.omit({ source: true }).extend({ title: z.string().max(1000) }))
     .max(64)
     .optional(),
-  /** What the proposal relies on: ids of nodes and of what was shown. */
+  /** Evidence for the proposal: ids of nodes and of shown items. */
   evidence: z.array(z.string().max(200)).max(32).default([]),
-  /** Which model proposed it, where the agent chooses among several, and what its answers cost. */
+  /** Model and cost of the proposal, if the agent chooses among several models. */
   model: soleModelSchema.optional(),
   dollars: z.number().nonnegative().optional(),
 });
 export type Rationale = z.infer<typeof rationaleSchema>;
 
-/** Where a node stands. A `duplicate` repeats a candidate of the same agent and is never evaluated again. */
+/** A `duplicate` repeats a candidate in its agent's memory and is never evaluated. */
 export const nodeStatusSchema = z.enum(['pending', 'evaluated', 'failed', 'rejected', 'duplicate']);
 export type NodeStatus = z.infer<typeof nodeStatusSchema>;
 
 /**
- * Proposals of agents by status: the one meaning that these words have in reports, summaries, displays and JSON. Each
- * proposal has exactly one status, decided by its screening, so `proposed` is the sum of the five that follow it. References
- * and the aggregate are not proposals.
+ * Proposals by status: these words mean the same in reports, summaries, displays and JSON. Each proposal has exactly one
+ * status, decided by its screening, so `proposed` is the sum of the five after it. References and the aggregate are not
+ * proposals.
  */
 export const proposalCountsSchema = z.strictObject({
   proposed: z.int(),
-  /** It has a screening score. */
+  /** Has a screening score. */
   evaluated: z.int(),
-  /** It was trained, or tried, and has no score. */
+  /** Trained or attempted, without a score. */
   failed: z.int(),
-  /** The answer was not a candidate of the task. */
+  /** Not a candidate of the task. */
   rejected: z.int(),
-  /** It repeats, or nearly repeats, what its agent knew. */
+  /** Equal or too close to a candidate in the agent's memory. */
   duplicate: z.int(),
   pending: z.int(),
-  /** Cache hits among `evaluated` and `failed`: the screening result was known, and nothing was trained. */
+  /** Cache hits among `evaluated` and `failed`: nothing was trained. */
   cached: z.int(),
 });
 export type ProposalCounts = z.infer<typeof proposalCountsSchema>;
@@ -95,13 +95,13 @@ export function sumProposals(each: readonly ProposalCounts[]): ProposalCounts {
   return counts;
 }
 
-/** A node as agents and scaffolds may see it: never a test figure (I4). */
+/** A node as agents and scaffolds see it: never with a test score (I4). */
 export const viewNodeSchema = z.strictObject({
   id: nodeIdSchema,
   agent: agentNameSchema,
-  /** Made by another agent than the one that looks. */
+  /** By another agent than the viewer. */
   foreign: z.literal(true).optional(),
-  /** The attempt of its agent that made it, counted from 1. */
+  /** The agent's attempt number, from 1. */
   ordinal: z.int().positive(),
   operator: operatorSchema,
   parents: z.array(nodeIdSchema),
@@ -109,45 +109,45 @@ export const viewNodeSchema = z.strictObject({
   candidate: z.string(),
   status: nodeStatusSchema,
   reason: failureReasonSchema.or(z.literal('duplicate')).or(z.literal('budget')).nullable(),
-  /** Validation score of the screening rung, higher is better; null until evaluated. */
+  /** Screening score, higher is better; null until evaluated. */
   fitness: z.number().nullable(),
-  /** What it changed, from its rationale. */
+  /** The change, from its rationale. */
   change: z.string().max(2000).optional(),
-  /** Why it was refused or failed, in words; unknown while pending. */
+  /** Why it was rejected or failed; absent while pending. */
   message: z.string().max(2000).optional(),
-  /** What its result taught, once the agent has thought about it. */
+  /** Lesson of its result, once the agent has analysed it. */
   lesson: z.string().max(2000).optional(),
-  /** Which model proposed it and what that cost, where the agent chooses among several. */
+  /** Model and cost, if the agent chooses among several models. */
   model: soleModelSchema.optional(),
   dollars: z.number().nonnegative().optional(),
 });
 export type ViewNode = z.infer<typeof viewNodeSchema>;
 
-/** What an agent has learned from the result of one of its nodes. */
+/** What an agent learned from the result of one of its nodes. */
 export const lessonSchema = z.strictObject({ node: nodeIdSchema, text: z.string().min(1).max(2000) });
 export type Lesson = z.infer<typeof lessonSchema>;
 
 /**
- * The tree as one decision sees it. Results that arrived earlier than the decision may know of are shown as pending, so
- * that a decision depends on the seed alone and not on which worker was faster (I5).
+ * The tree as one decision sees it. Results that arrived before the decision may know them are shown as pending, so that
+ * decisions depend on the seed only, not on the speed of workers (I5).
  */
 export const viewSchema = z.strictObject({
-  /** The attempt to be decided, counted from 1. */
+  /** The attempt to decide, from 1. */
   ordinal: z.int().positive(),
-  /** Attempts left in the agent's budget, this one included. */
+  /** Attempts left in the agent's budget, including this one. */
   remaining: z.int().nonnegative(),
   nodes: z.array(viewNodeSchema),
-  /** What is left of the limits that the search has, as of the moment of asking; shown to models, decided upon by none. */
+  /** What is left of the search's limits at the time of the request; shown to models, used by no decision. */
   left: z.strictObject({ minutes: z.number().optional(), dollars: z.number().optional() }).optional(),
 });
 export type View = z.infer<typeof viewSchema>;
 
-/** The order in which a view shows nodes: by attempt, then by agent. A parent stands before its children. */
+/** Order of a view: by attempt, then by agent. A parent precedes its children. */
 export function byAge(a: ViewNode, b: ViewNode): number {
   return a.ordinal - b.ordinal || (a.agent < b.agent ? -1 : a.agent > b.agent ? 1 : 0);
 }
 
-/** The nodes of a view, from those of an earlier one and what differs since. */
+/** Merges an earlier view with the nodes that have changed. */
 export function mergeNodes(before: readonly ViewNode[], changed: readonly ViewNode[]): ViewNode[] {
   const nodes = new Map(before.map((node) => [node.id, node]));
   for (const node of changed) nodes.set(node.id, node);

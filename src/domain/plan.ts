@@ -9,7 +9,7 @@ import { type Brief, programText } from './program.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
 import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
 
-/** What a search file leaves open and the place where it runs decides. */
+/** What a search file leaves open: decided by the task and the machine. */
 export interface PlanContext {
   readonly id: SearchId;
   readonly task: Task;
@@ -17,49 +17,44 @@ export interface PlanContext {
   /** Engine and source hash of the trainers. */
   readonly evaluator: string;
   readonly deviceClass: DeviceClass;
-  /** The task's files and data; absent where scores are looked up in a table. */
+  /** Digests of the task's files and data; absent for tabular benchmarks. */
   readonly content?: TaskContent;
-  /** The version of the notes, which a search with agents that read them records. */
+  /** Corpus version, recorded for searches with agents that read it. */
   readonly corpus?: string | undefined;
 }
 
-/** Splits `total` into `parts` shares that differ by at most one, the larger ones first. */
+/** Splits `total` into shares that differ by at most one, larger ones first. */
 function shares(total: number, parts: number): number[] {
   return Array.from({ length: parts }, (_, index) => Math.floor(total / parts) + (index < total % parts ? 1 : 0));
 }
 
 /**
- * The agents of a search: entries with a count are multiplied, and the budget is shared out. An entry's own limit applies
- * to each of its agents; what the limits leave is shared evenly among the others.
+ * The agents of a search: expands entries with a count and splits the budget. An entry's own limit applies to each of its
+ * agents; the others split the rest evenly.
  *
- * @throws PrerequisiteError for two agents of one name, a reserved name, or limits beyond the search's budget.
+ * @throws PrerequisiteError for duplicate or reserved names, or limits above the search's budget.
  */
-function shareOut(file: SearchFile, { space }: Task): AgentSpec[] {
+function expandAgents(file: SearchFile, { space }: Task): AgentSpec[] {
   const single = file.agents.flatMap((entry) =>
     Array.from({ length: entry.count }, (_, index) => ({
       ...entry,
       name: agentNameSchema.parse(entry.count === 1 ? entry.name : `${entry.name}-${index + 1}`),
     })),
   );
-  const seen = new Set<string>();
+  const names = new Set<string>();
   for (const { name } of single) {
-    if (seen.has(name))
-      throw new PrerequisiteError('agents', `two agents are called "${name}"`, 'give each a name of its own');
+    if (names.has(name)) throw new PrerequisiteError('agents', `two agents are named "${name}"`, 'rename one of them');
     if (reservedNames.some((word) => name === word || name.startsWith(`${word}-`))) {
-      throw new PrerequisiteError(
-        'agents',
-        `"${name}" is a name that Aira keeps for its own nodes`,
-        'choose another name',
-      );
+      throw new PrerequisiteError('agents', `"${name}" is a reserved name`, 'choose another name');
     }
-    seen.add(name);
+    names.add(name);
   }
   const misfit = single.find(({ model }) => !supportsSpace(model, space.kind));
   if (misfit) {
     const use = localModels.filter((model) => supportsSpace(model, space.kind)).join(', ');
     throw new PrerequisiteError(
       'agents',
-      `"${misfit.name}" thinks with ${misfit.model}, which ${space.kind === 'stack' ? 'arranges no layers' : 'writes no programs'}`,
+      `"${misfit.name}" uses ${misfit.model}, which cannot propose ${space.kind === 'stack' ? 'layers' : 'programs'}`,
       `use ${use}, or a language model`,
     );
   }
@@ -68,8 +63,8 @@ function shareOut(file: SearchFile, { space }: Task): AgentSpec[] {
   if (limited > total) {
     throw new PrerequisiteError(
       'budget',
-      `the agents' own limits add up to ${limited} evaluations, and the search has ${total}`,
-      'raise budget.evaluations or lower the agents’ limits',
+      `the agents' limits add up to ${limited} evaluations, but the search has ${total}`,
+      'raise budget.evaluations, or lower the agents’ limits',
     );
   }
   const open = shares(total - limited, single.filter((entry) => entry.evaluations === undefined).length);
@@ -77,48 +72,48 @@ function shareOut(file: SearchFile, { space }: Task): AgentSpec[] {
     ...entry,
     ...(literature ? { literature } : {}),
     evaluations: entry.evaluations ?? open.shift() ?? 0,
-    // Written out, so that a later version of the program resumes with the same settings.
+    // Defaults are written out, so that a later version resumes with the same settings.
     ...(isBandit(entry.model) ? { bandit: entry.bandit ?? banditOptionsSchema.parse({}) } : {}),
   }));
 }
 
-/** What a search has to beat: known patterns of layers, or the task's own baseline program. */
+/** References: known patterns, or the task's baseline program. */
 function referencesOf(file: SearchFile, { space, brief }: Task): { name: string; text: string }[] {
   if (space.kind === 'stack') {
     return (file.references ?? referencesFor(space)).map(({ name, architecture }) => ({ name, text: architecture }));
   }
   if (file.references !== undefined) {
-    const message = 'references are patterns of layers, and this task asks for a program';
-    throw new PrerequisiteError('references', message, 'remove them: the task brings its baseline');
+    const message = 'references are patterns of layers, but this task has a program space';
+    throw new PrerequisiteError('references', message, 'remove references: the task has its own baseline');
   }
   return brief ? [{ name: 'baseline', text: programText(brief.baseline) }] : [];
 }
 
-/** The task's description, and what the screening rung of the profile allows and asks. */
+/** The task's description, with the settings of the screening rung. */
 function contractOf({ contract }: Brief, name: string, { rungs }: Profile): string {
   const settings = JSON.stringify(rungs.screen.settings, null, 1);
   return `${contract.trimEnd()}\n\n## Settings\n\nThe first rung of the profile "${name}", limits included:\n\n${settings}\n`;
 }
 
-/** A specification travels in one message with its source. */
-const mostSpecBytes = 480_000;
+/** A specification and its source must fit into one message. */
+const maxSpecBytes = 480_000;
 export const maxSourceCharacters = 100_000;
 
-/** @throws PrerequisiteError where a specification and its source do not fit a message. */
+/** @throws PrerequisiteError if a specification and its source do not fit into one message. */
 export function checkSize(spec: SearchSpec, source: string): void {
   const bytes = Buffer.byteLength(JSON.stringify({ spec, source }));
-  if (bytes <= mostSpecBytes && source.length <= maxSourceCharacters) return;
+  if (bytes <= maxSpecBytes && source.length <= maxSourceCharacters) return;
   throw new PrerequisiteError(
     'spec-size',
-    `the search with its task takes ${Math.ceil(bytes / 1000)} kB; it may take ${mostSpecBytes / 1000} kB`,
+    `the search with its task takes ${Math.ceil(bytes / 1000)} kB; the limit is ${maxSpecBytes / 1000} kB`,
     'shorten the search file, the task description or its example programs',
   );
 }
 
 /**
- * Decides everything that a search file leaves open. Equal files in equal settings give equal specifications (I5).
+ * Resolves everything that a search file leaves open. Equal files in equal contexts give equal specifications (I5).
  *
- * @throws PrerequisiteError for agents that do not go together, or a reference outside the task's space.
+ * @throws PrerequisiteError for incompatible agents, or a reference outside the task's space.
  */
 export function planSearch(
   file: SearchFile,
@@ -129,12 +124,15 @@ export function planSearch(
       return { name, candidate: canonicalCandidate(text, task.space) };
     } catch (cause) {
       const message = `reference "${name}": ${errorMessage(cause)}`;
-      throw new PrerequisiteError('references', message, 'mend or remove it', { cause });
+      throw new PrerequisiteError('references', message, 'fix or remove the reference', { cause });
     }
   });
-  const twice = references.find(({ name }, index) => references.findIndex((other) => other.name === name) !== index);
-  if (twice) throw new PrerequisiteError('references', `two references are called "${twice.name}"`, 'rename one');
-  const agents = shareOut(file, task);
+  const duplicate = references.find(
+    ({ name }, index) => references.findIndex((other) => other.name === name) !== index,
+  );
+  if (duplicate)
+    throw new PrerequisiteError('references', `two references are named "${duplicate.name}"`, 'rename one');
+  const agents = expandAgents(file, task);
   return searchSpecSchema.parse({
     id,
     task: task.name,
@@ -157,19 +155,19 @@ export function planSearch(
   });
 }
 
-/** Known patterns for 16 layers: what a search has to beat. Sources: Composer (arXiv 2510.00379) and the named models. */
-const known = [
+/** Default references at 16 layers. Sources: Composer (arXiv 2510.00379) and the named models. */
+const knownPatterns = [
   { name: 'llama', architecture: 'mA M mA M mA M mA M mA M mA M mA M mA M' },
-  { name: 'composer', architecture: '2mA+5M+2mA+3M+1mA+3M' },
+  { name: 'composer', architecture: '2mA+5M+2mA+3M+mA+3M' },
   { name: 'sandwich', architecture: '8mA+8M' },
   { name: 'mamba-mlp', architecture: 'Mb M Mb M Mb M Mb M Mb M Mb M Mb M Mb M' },
-  // One attention layer to seven Mamba-2 layers, an MLP after each mixer where depth allows.
+  // One attention layer per seven Mamba-2 layers, an MLP after each mixer where depth allows.
   { name: 'hybrid-1-7', architecture: 'Mb M Mb M mA M Mb M Mb M Mb M Mb M Mb M' },
 ] as const;
 
-/** The known patterns that a task's space can hold. */
+/** The known patterns that fit a task's space. */
 export function referencesFor(space: StackSpec): { name: string; architecture: string }[] {
-  return known.flatMap(({ name, architecture }) => {
+  return knownPatterns.flatMap(({ name, architecture }) => {
     const layers = parseArchitecture(architecture);
     const fits = layers.length === space.layers && layers.every((layer) => space.primitives.includes(layer));
     return fits ? [{ name, architecture: canonicalText(layers) }] : [];

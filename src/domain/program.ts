@@ -3,115 +3,115 @@ import { canonicalJson, contentHash } from './canonical.ts';
 import { CandidateError } from './errors.ts';
 import { type JsonBounds, JsonError, parseJson } from './json.ts';
 
-/** A file of a program: a name without folders, so that it can only lie beside the others. */
+/** A file of a program: a name without folders, so all files are in one folder. */
 export const fileNameSchema = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,39}\.[a-z]{1,8}$/, 'use a name such as model.py: lower-case letters, digits, underscores');
 
-/** More than this and messages that carry a program and what belongs to it no longer fit the bus. */
-const mostBytes = 128 * 1024;
+/** Above this, messages with a program no longer fit the bus. */
+const maxProgramBytes = 128 * 1024;
 
 /**
- * A program travels as a JSON text within JSON: each quotation mark takes four bytes there, each control character seven.
- * Together with its rationale it has to fit into a message of 512 KiB.
+ * A program travels as JSON text within JSON, where a quotation mark takes four bytes and a control character seven. With
+ * its rationale it must fit into a message of 512 KiB.
  */
-const mostWireBytes = 380_000;
+const maxWireBytes = 380_000;
 
-/** What a task lets an agent write: these files, all of them, each of at most so many bytes of UTF-8. */
+/** The space of a Design task: exactly these files, each with a limit of UTF-8 bytes. */
 export const programSpaceSchema = z.strictObject({
   kind: z.literal('program'),
   files: z
     .array(z.strictObject({ name: fileNameSchema, maxBytes: z.int().positive() }))
     .min(1)
-    .refine((files) => new Set(files.map(({ name }) => name)).size === files.length, 'a file is named twice')
+    .refine((files) => new Set(files.map(({ name }) => name)).size === files.length, 'a file is listed twice')
     .refine(
-      (files) => files.reduce((sum, { maxBytes }) => sum + maxBytes, 0) <= mostBytes,
-      `the files may have at most ${mostBytes} bytes in all`,
+      (files) => files.reduce((sum, { maxBytes }) => sum + maxBytes, 0) <= maxProgramBytes,
+      `the files may have at most ${maxProgramBytes} bytes in total`,
     ),
 });
 export type ProgramSpace = z.infer<typeof programSpaceSchema>;
 
-/** Texts of source files by name. */
+/** Source texts by file name. */
 export const filesSchema = z.record(fileNameSchema, z.string());
 export type Files = Readonly<Record<string, string>>;
 
 /**
- * What the author of a program is told beside its space. It decides no score; it is recorded with the search so that an
- * agent on another machine needs no file of the task.
+ * What authors of programs are shown in addition to the space. It determines no score; it is recorded with the search, so
+ * that an agent on another machine needs no task files.
  */
 export const briefSchema = z.strictObject({
-  /** The task's description: what the files have to define, and what they are allowed. */
+  /** The task's description: what the files must define, and their limits. */
   contract: z.string(),
   /** The submission to beat: node 0. */
   baseline: filesSchema,
-  /** The task's own further submissions, to start from or to pick among. */
+  /** Further submissions of the task, to start from or combine. */
   library: z.array(z.strictObject({ name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/), files: filesSchema })),
 });
 export type Brief = z.infer<typeof briefSchema>;
 
-/** Thrown when a text is not a program, or not one of the space. */
+/** Thrown for a text that is not a program, or not one of the space. */
 export class ProgramError extends CandidateError {
   constructor(message: string) {
     super('program', message);
   }
 }
 
-// What an editor would refuse to show is refused: NUL, and halves of surrogate pairs, which UTF-8 cannot carry.
+// Text that an editor would not show: NUL, and unpaired surrogates, which UTF-8 cannot encode.
 const unwritable = /\0|\p{Cs}/u;
 
-/** Line ends of two characters and blanks at the end are removed, so that what is given may be longer than what is kept. */
-const mostGiven = 2 * mostBytes;
+/** Bound before normalisation, which shortens line ends and removes trailing blanks. */
+const maxInputChars = 2 * maxProgramBytes;
 
-/** A program of `mostBytes` as JSON, each byte escaped. */
-const canonicalBounds: JsonBounds = { characters: 6 * mostBytes + 4096, depth: 2, items: 4096 };
+/** A program of `maxProgramBytes` as JSON with each byte escaped. */
+const canonicalBounds: JsonBounds = { characters: 6 * maxProgramBytes + 4096, depth: 2, items: 4096 };
 
-/** One form per text: line feeds alone, and exactly one at the end. */
+/** One form per text: LF line ends, exactly one at the end. */
 function normalised(text: string): string {
   return `${text.replace(/\r\n?/g, '\n').trimEnd()}\n`;
 }
 
 /**
- * Takes files as a program of this space.
+ * Normalises files into a program of this space.
  *
- * @throws ProgramError for a file that is missing, not asked for, empty, too long or not text.
+ * @throws ProgramError for a file that is missing, unexpected, empty, too long or not text.
  */
 export function programInSpace(files: Files, space: ProgramSpace): Files {
-  const wanted = new Map(space.files.map(({ name, maxBytes }) => [name, maxBytes]));
-  const stranger = Object.keys(files).find((name) => !wanted.has(name));
-  if (stranger !== undefined) {
+  const limits = new Map(space.files.map(({ name, maxBytes }) => [name, maxBytes]));
+  const unexpected = Object.keys(files).find((name) => !limits.has(name));
+  if (unexpected !== undefined) {
     throw new ProgramError(
-      `"${stranger.slice(0, 60)}" is no file of this task; it takes ${[...wanted.keys()].join(', ')}`,
+      `"${unexpected.slice(0, 60)}" is not a file of this task; the files are ${[...limits.keys()].join(', ')}`,
     );
   }
   const program = Object.fromEntries(
-    [...wanted].map(([name, maxBytes]) => {
-      const given = files[name];
-      if (given !== undefined && given.length > mostGiven) {
-        throw new ProgramError(`the file ${name} has ${given.length} characters; it may have ${maxBytes} bytes`);
+    [...limits].map(([name, maxBytes]) => {
+      const input = files[name];
+      if (input !== undefined && input.length > maxInputChars) {
+        throw new ProgramError(`the file ${name} has ${input.length} characters; the limit is ${maxBytes} bytes`);
       }
-      if (given === undefined || given.trim() === '') throw new ProgramError(`the file ${name} is missing or empty`);
-      if (unwritable.test(given)) throw new ProgramError(`the file ${name} holds characters that are no text`);
-      const text = normalised(given);
+      if (input === undefined || input.trim() === '') throw new ProgramError(`the file ${name} is missing or empty`);
+      if (unwritable.test(input)) throw new ProgramError(`the file ${name} contains characters that are not text`);
+      const text = normalised(input);
       const bytes = Buffer.byteLength(text);
-      if (bytes > maxBytes) throw new ProgramError(`the file ${name} has ${bytes} bytes; it may have ${maxBytes}`);
+      if (bytes > maxBytes) throw new ProgramError(`the file ${name} has ${bytes} bytes; the limit is ${maxBytes}`);
       return [name, text];
     }),
   );
   const bytes = Buffer.byteLength(JSON.stringify(programText(program)));
-  if (bytes > mostWireBytes) {
-    throw new ProgramError(`the program takes ${bytes} bytes as JSON; it may take ${mostWireBytes}`);
+  if (bytes > maxWireBytes) {
+    throw new ProgramError(`the program takes ${bytes} bytes as JSON; the limit is ${maxWireBytes}`);
   }
   return program;
 }
 
-/** Reads a program from its canonical text, or any other JSON object of texts. @throws ProgramError */
+/** Parses a program from its canonical text, or any JSON object of texts. @throws ProgramError */
 export function parseProgram(text: string): Files {
   let value: unknown;
   try {
     value = parseJson(text, canonicalBounds);
   } catch (thrown) {
     if (!(thrown instanceof JsonError)) throw thrown;
-    throw new ProgramError('a program is a JSON object of file names and texts, and this is no such JSON');
+    throw new ProgramError('a program is a JSON object of file names and texts; this is not valid JSON');
   }
   const parsed = filesSchema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -123,7 +123,7 @@ export function programText(files: Files): string {
   return canonicalJson(files);
 }
 
-/** The form printed for people: `model.py 84 lines #3f2a91c4`. */
+/** Short form for people: `model.py 84 lines #3f2a91c4`. */
 export function shortProgram(files: Files): string {
   const sizes = Object.entries(files).map(([name, text]) => `${name} ${text.split('\n').length - 1} lines`);
   return `${sizes.join(', ')} #${contentHash(files).slice(0, 8)}`;

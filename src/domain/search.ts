@@ -8,18 +8,18 @@ import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { briefSchema } from './program.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
-/** Limits that hold however the search goes; each is checked before the spending it limits (I9). */
+/** Hard limits; each is checked before the expense that it limits (I9). */
 export const budgetSchema = z.strictObject(
   {
-    /** Candidates that agents may have screened, whether trained now or reused. */
+    /** Candidates that agents may have screened, trained or cached. */
     evaluations: z.int().positive(),
-    /** Wall-clock time of the whole search, upper rungs included. */
+    /** Wall-clock time of the search, including the upper rungs. */
     minutes: z.number().positive().optional(),
-    /** Training seconds, summed over all devices. */
+    /** Training seconds over all devices. */
     deviceSeconds: z.number().positive().optional(),
-    /** Paid for calls of language models, at the prices of the price file. */
+    /** Cost of LLM calls, at the prices of the price file. */
     dollars: z.number().nonnegative().optional(),
-    /** Read and written by language models, thinking included. */
+    /** Input and output tokens of language models, including thinking. */
     tokens: z.int().positive().optional(),
   },
   {
@@ -29,15 +29,15 @@ export const budgetSchema = z.strictObject(
 );
 export type Budget = z.infer<typeof budgetSchema>;
 
-/** How the field is narrowed after screening. */
+/** Promotion after screening. */
 export const ladderSchema = z.strictObject({
-  /** Share of the screened candidates that is re-scored with longer training. */
+  /** Share of the screened candidates that is promoted to the confirm rung. */
   promote: z.number().min(0).max(1).default(0.2),
   /** Fresh seeds on the confirm rung. */
   confirmSeeds: z.int().positive().default(1),
-  /** How many of the best confirmed candidates become finalists, beside the references and the aggregate. */
+  /** Number of best confirmed candidates that become finalists, in addition to the references and the aggregate. */
   finalists: z.int().positive().default(2),
-  /** Fresh seeds on the final rung, for finalists, references and the aggregate alike. */
+  /** Fresh seeds on the final rung, for finalists, references and the aggregate. */
   finalSeeds: z.int().min(2).default(2),
 });
 export type Ladder = z.infer<typeof ladderSchema>;
@@ -63,52 +63,52 @@ export const searchFileSchema = z.strictObject({
   budget: budgetSchema,
   agents: z.array(agentEntrySchema).min(1).max(64),
   ladder: ladderSchema.prefault({}),
-  /** Known patterns to compare with; without the key, those that fit the task's space. For layers only. */
+  /** Known patterns to compare with; default: those that fit the space. Compose tasks only. */
   references: z.array(referenceSchema).optional(),
-  /** `auto`: one per visible GPU, else one per CPU core. A number: so many. */
+  /** `auto`: one per visible GPU, else one per CPU core. */
   workers: z.union([z.literal('auto'), z.int().min(0).max(256)]).default('auto'),
 });
 export type SearchFile = z.infer<typeof searchFileSchema>;
 
-/** Names the laboratory keeps for its own nodes. */
+/** Names of Aira's own nodes. */
 export const reservedNames: readonly string[] = ['reference', 'aggregate'];
 
-/** A search with everything decided: what the archive records, and all that a resume or a remote agent needs. */
+/** A search with every choice resolved: what the archive records, and all that a resume or a remote agent needs. */
 export const searchSpecSchema = z.strictObject({
   id: searchIdSchema,
   task: z.string(),
   taskVersion: z.string(),
   metric: z.string(),
-  /** The metric falls as things improve: fitness is its negation. */
+  /** Lower is better in the metric: fitness is its negation. */
   lowerIsBetter: z.boolean(),
   space: spaceSchema,
-  /** For a space of programs. */
+  /** Program spaces only. */
   brief: briefSchema.optional(),
   profile: z.string(),
-  /** The profile's settings as they were at the start; later edits of the task do not touch a running search. */
+  /** The profile's settings at the start; later edits of the task do not affect a running search. */
   rungs: profileSchema.shape.rungs,
   evaluator: z.string(),
   deviceClass: deviceClassSchema,
-  /** What the files of the task and its data were at the start (I10); absent in searches of before. */
+  /** Digests of the task's files and data at the start (I10); absent in older searches. */
   content: taskContentSchema.optional(),
   seed: z.int().nonnegative(),
   budget: budgetSchema,
   ladder: ladderSchema,
-  /** None where known candidates are compared with each other. */
+  /** Empty for a comparison of known candidates. */
   agents: z.array(agentSpecSchema),
-  /** What the search has to beat, by canonical text. */
+  /** The references, as canonical text. */
   references: z.array(z.strictObject({ name: agentNameSchema, candidate: z.string() })),
-  /** The version of Aira's notes, where an agent reads them. */
+  /** Corpus version, if an agent reads it. */
   corpus: z.string().optional(),
 });
 export type SearchSpec = z.infer<typeof searchSpecSchema>;
 
-/** Where a search is on its ladder. Proposals are taken while `screening` only. */
+/** Phase of a search. Proposals are accepted only while `screening`. */
 export const phases = ['screening', 'confirming', 'aggregating', 'finalising', 'finished', 'stopped'] as const;
 export const phaseSchema = z.enum(phases);
 export type Phase = z.infer<typeof phaseSchema>;
 
-/** The JSON Schema of search files, as published in `schemas/search.schema.json` for editors. */
+/** The JSON Schema of search files, published as `schemas/search.schema.json` for editors. */
 export function searchFileJsonSchema(): object {
   return { title: 'An Aira search file', ...z.toJSONSchema(searchFileSchema, { io: 'input', unrepresentable: 'any' }) };
 }

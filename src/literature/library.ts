@@ -10,10 +10,10 @@ import {
   type Reading,
   type ReadingBudget,
   type ReadingKind,
-  type ReadingOccasion,
   type ReadText,
   type Retrieval,
   type Retriever,
+  type RetrieverOptions,
 } from '../domain/literature.ts';
 import type { Logger } from '../platform/index.ts';
 import { type Corpus, type IndexedDocument, noteDocument, wholeText } from './corpus.ts';
@@ -89,7 +89,7 @@ export class Library {
   }
 
   /** The reading of one thought. */
-  open({ sources, budget = this.#budget, results = [] }: ReadingOccasion = {}): Retriever {
+  open({ sources, budget = this.#budget, results = [] }: RetrieverOptions = {}): Retriever {
     const left = { ...budget };
     const retrieved: Retrieval[] = [];
     const readings: Reading[] = [];

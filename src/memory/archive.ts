@@ -23,31 +23,37 @@ import { views } from './views.ts';
 function repositories(db: Database, live: boolean) {
   const sums = searchStats(db, live);
   const out = outbox(db);
-  const ended = endings(db, out);
-  const found = searches(db, out);
-  const spent = budget(db, sums);
-  const judged = evaluations(db, out, ended, sums);
-  const called = calls(db);
-  const seen = ensemble(db, spent);
+  const endingLedger = endings(db, out);
+  const searchLedger = searches(db, out);
+  const budgetLedger = budget(db, sums);
+  const evaluationLedger = evaluations(db, out, endingLedger, sums);
+  const callLedger = calls(db);
+  const horizons = ensemble(db, budgetLedger);
   return {
     out,
-    endings: ended,
-    searches: found,
-    budget: spent,
-    calls: called,
-    evaluations: judged,
-    ensemble: seen,
+    endings: endingLedger,
+    searches: searchLedger,
+    budget: budgetLedger,
+    calls: callLedger,
+    evaluations: evaluationLedger,
+    ensemble: horizons,
     nodes: nodes(db, {
-      ...{ out, searches: found, evaluations: judged, budget: spent, endings: ended, ensemble: seen, tallies: sums },
+      out,
+      searches: searchLedger,
+      evaluations: evaluationLedger,
+      budget: budgetLedger,
+      endings: endingLedger,
+      ensemble: horizons,
+      tallies: sums,
     }),
-    earlyEnds: earlyEnds(db, { searches: found, budget: spent, endings: ended, tallies: sums }),
-    views: views(db, { searches: found, budget: spent, calls: called, ensemble: seen }),
+    earlyEnds: earlyEnds(db, { searches: searchLedger, budget: budgetLedger, endings: endingLedger, tallies: sums }),
+    views: views(db, { searches: searchLedger, budget: budgetLedger, calls: callLedger, ensemble: horizons }),
     searchStatus: searchStatus(db, {
-      searches: found,
-      budget: spent,
-      calls: called,
-      ensemble: seen,
-      endings: ended,
+      searches: searchLedger,
+      budget: budgetLedger,
+      calls: callLedger,
+      ensemble: horizons,
+      endings: endingLedger,
       tallies: sums,
     }),
     tallies: sums,
@@ -58,23 +64,23 @@ function repositories(db: Database, live: boolean) {
 }
 
 /**
- * The ledger of a home, open for writing: what is true.
+ * The ledger of a home, open for writing: the source of truth.
  *
- * Role: every change of it, each in one transaction that is on disk before the method returns. Non-role: publishing
- * (the archivist does that from `unsent`), deciding anything about a search.
+ * Role: every change, each in one transaction that is on disk before the method returns. Non-role: publishing (the archivist
+ * publishes `unsent`), decisions about a search.
  *
- * L1. A change and the messages that tell of it are one transaction (I1).
- * L2. Every method may be repeated: the second call changes nothing and answers as the first did (I2).
- * L3. Nothing here waits but for the disk, once per transaction; changes that come together share one (`together`).
- * L4. What says how far the transport has got may be lost with the machine's power, but never with a process: it is
- *     published again then, which every reader tolerates. All else is on disk before anybody is told.
+ * LED-1  A change and its announcement are one transaction (I1).
+ * LED-2  Every method is idempotent: a second call changes nothing and returns the same (I2).
+ * LED-3  Only the disk blocks, once per transaction; changes that arrive together share one (`together`).
+ * LED-4  Publishing progress may be lost in a power failure, but not with a process: entries are then published again, which
+ *        every reader tolerates. Everything else is on disk before it is announced.
  */
 export class Archive {
   readonly #db: Database;
   readonly #close: () => void;
   readonly #clock: Clock;
   readonly #parts: ReturnType<typeof repositories>;
-  /** Places to die at once the transaction under way is on disk. */
+  /** Failpoints to run after the current transaction is on disk. */
   readonly #passed: Failpoint[] = [];
 
   private constructor(db: Database, close: () => void, clock: Clock) {
@@ -84,7 +90,7 @@ export class Archive {
     this.#parts = repositories(db, true);
   }
 
-  /** @throws PrerequisiteError when the home is in use, the disk is full, or the file is newer, foreign or damaged. */
+  /** @throws PrerequisiteError if the home is in use, the disk is full, or the file is newer, foreign or damaged. */
   static open(home: string, clock: Clock): Archive {
     const { db, close } = openForWriting(home, clock.now());
     return new Archive(db, close, clock);
@@ -106,8 +112,8 @@ export class Archive {
   }
 
   /**
-   * Runs actions on this archive in order, all of them in one transaction: a disk that takes long to confirm is waited for
-   * once. Each stands or falls by itself; what it answers may be told when this returns.
+   * Runs actions in order in one transaction, so that a slow disk is waited for once. Each succeeds or fails on its own;
+   * results may be sent once this returns.
    */
   together<T>(actions: readonly (() => T)[]): PromiseSettledResult<T>[] {
     const outcomes: PromiseSettledResult<T>[] = [];
@@ -119,7 +125,7 @@ export class Archive {
             try {
               outcomes.push({ status: 'fulfilled', value: this.#db.transaction(action)() });
             } catch (reason) {
-              // SQLite has given up the whole transaction, as it does on a full disk: nothing that came before is kept.
+              // SQLite has rolled back the whole transaction, as on a full disk: no earlier action is committed.
               if (!this.#db.inTransaction) throw reason;
               if (this.#parts.tallies.touches !== before) this.#parts.tallies.forget();
               outcomes.push({ status: 'rejected', reason });
@@ -138,17 +144,14 @@ export class Archive {
     return outcomes;
   }
 
-  /**
-   * A search that was stopped, whose process died, or whose wall time is over, has nothing trained any more (I9): its jobs
-   * must not take the workers of others.
-   */
+  /** A search that was stopped, lost its process, or has used its wall time trains nothing (I9): workers stay free. */
   #mayTrain(search: SearchId, now: number): boolean {
     const { searches } = this.#parts;
     const { minutes } = searches.spec(search).budget;
     return searches.isLive(search, now) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
   }
 
-  /** The answers to all requests, by verb. */
+  /** The handlers of all requests, by verb. */
   readonly handlers: { [V in Verb]: (request: RequestOf<V>) => ReplyOf<V> } = {
     'search-open': ({ spec, source }) => this.#commit((now) => this.#parts.searches.open(spec, source, now)),
     'search-name': ({ family }) => ({ search: this.#parts.searches.freeName(family) }),
@@ -167,16 +170,16 @@ export class Archive {
         searches.touch(search, now);
         const before = searches.phase(search);
         const entered = searches.enter(search, phase, now);
-        // A request that comes again finds the phase entered, and its ending recorded.
+        // A repeated request finds the phase entered and its ending recorded.
         earlyEnds.record(searches.spec(search), before, entered, ending, now);
         return { phase: entered };
       }),
     'search-ranking': (request) => this.#parts.searchStatus.ranking(request),
     'search-tests': ({ search, purpose, from = 0 }) => {
       if (this.#parts.searches.isOpen(search)) {
-        throw new TerminalError('test-hidden', `the test figures of "${search}" stay hidden until it has ended`);
+        throw new TerminalError('test-hidden', `the test scores of "${search}" stay hidden until it has ended`);
       }
-      // All pieces of one answer are one look.
+      // All pages of one reply count as one access.
       const all = this.#commit((now) => this.#parts.testScores.read(search, from === 0 ? purpose : null, now));
       const scores = pieceOf(all, from, (score) => score);
       return { scores, more: from + scores.length < all.length };
@@ -201,10 +204,10 @@ export class Archive {
         const phase = searches.phase(search);
         const self = searches.spec(search).agents.find(({ name }) => name === agent);
         const isDone = budget.accepted(search, agent) >= (self?.evaluations ?? 0);
-        // An agent that is stopped with its search comes back when the search is resumed: others still wait for it.
-        const comesBack = phase === 'stopped' || (phase === 'screening' && end.code === 'stopped');
-        if (comesBack) return {};
-        // What others do not wait for is decided while the search takes proposals; later it only has to be said.
+        // An agent that stops with its search returns on resume: others still wait for it.
+        const willReturn = phase === 'stopped' || (phase === 'screening' && end.code === 'stopped');
+        if (willReturn) return {};
+        // During screening, also record that others need not wait for it.
         if (phase === 'screening') ensemble.retire(search, agent, end.reason, now);
         if (endedEarly(end) && !isDone) {
           const occurrence = ensemble.lastOf(search, agent);
@@ -229,9 +232,9 @@ export class Archive {
       const { searches, calls } = this.#parts;
       const { search } = request;
       const { minutes } = searches.spec(search).budget;
-      if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'the screening is over' };
+      if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'screening is over' };
       if (minutes !== undefined && searches.elapsedMs(search) >= minutes * 60_000) {
-        return { state: 'closed', reason: `the ${minutes} minutes are over` };
+        return { state: 'closed', reason: `the ${minutes} minutes are used` };
       }
       return this.#commit((now) => calls.reserve(request, searches.spec(search), now));
     },
@@ -246,36 +249,36 @@ export class Archive {
   };
 
   /**
-   * The answer to a request off the bus, whose sender proves by a token that it is the agent that it speaks as, or binds its
-   * claim to one (I12).
+   * Replies to a request from the bus, whose sender proves by a token that it is the agent it claims to be, or binds its
+   * claim to a token (I12).
    *
-   * @throws TerminalError `unproven`, `not-the-agent`, `claim-held`; PrerequisiteError `agent-held`; all that the handler throws.
+   * @throws TerminalError `unproven`, `not-the-agent`, `claim-held`; PrerequisiteError `agent-held`; errors of the handler.
    */
   answer<V extends Verb>(verb: V, request: RequestOf<V>, token: string | undefined): ReplyOf<V> {
     const { holdings } = this.#parts;
     const handler = this.handlers[verb] as (request: RequestOf<V>) => ReplyOf<V>;
-    const asked = { verb, request } as Asked;
-    switch (asked.verb) {
+    const typedRequest = { verb, request } as TypedRequest;
+    switch (typedRequest.verb) {
       case 'agent-join': {
         const reply = handler(request);
-        this.#commit((now) => holdings.joinAs(asked.request.search, asked.request.agent, token, now));
+        this.#commit((now) => holdings.joinAs(typedRequest.request.search, typedRequest.request.agent, token, now));
         return reply;
       }
       case 'agent-view':
       case 'agent-submit':
       case 'agent-retire':
       case 'call-reserve':
-        holdings.speaksAs(asked.request.search, asked.request.agent, token, this.#clock.now());
+        holdings.speaksAs(typedRequest.request.search, typedRequest.request.agent, token, this.#clock.now());
         return handler(request);
       case 'call-settle': {
-        const agent = holdings.callerOf(asked.request.search, asked.request.call);
-        if (agent !== undefined) holdings.speaksAs(asked.request.search, agent, token, this.#clock.now());
+        const agent = holdings.callerOf(typedRequest.request.search, typedRequest.request.call);
+        if (agent !== undefined) holdings.speaksAs(typedRequest.request.search, agent, token, this.#clock.now());
         return handler(request);
       }
       case 'job-claim':
         return this.#commit(() => {
           const reply = handler(request);
-          if ((reply as ReplyOf<'job-claim'>).go) holdings.bindClaim(asked.request, token);
+          if ((reply as ReplyOf<'job-claim'>).go) holdings.bindClaim(typedRequest.request, token);
           return reply;
         });
       default:
@@ -283,19 +286,19 @@ export class Archive {
     }
   }
 
-  /** Takes a result off the bus if its sender holds the claim (I12); keeps it as a refusal if not. */
+  /** Records a result from the bus if its sender holds the claim (I12); otherwise records a refusal. */
   take(result: EvaluationResult, token: string | undefined): ReturnType<Archive['record']> | 'unheld' {
     if (this.#parts.holdings.holdsClaim(result, token)) return this.record(result);
     this.refuse(result, 'unheld');
     return 'unheld';
   }
 
-  /** Keeps that a result was not taken. */
+  /** Records that a result was refused. */
   refuse(result: EvaluationResult, reason: 'unheld' | 'unreadable'): void {
     this.#commit((now) => this.#parts.holdings.refuse(result, reason, now));
   }
 
-  /** Takes a result off the bus. Only after this returns may the message be acknowledged (I1). */
+  /** Records a result from the bus. Acknowledge the message only after this returns (I1). */
   record(result: EvaluationResult): 'counted' | 'surplus' | 'retry' | 'unknown' {
     failpoint('archive.before-commit');
     const verdict = this.#commit((now) => this.#parts.evaluations.record(result, now));
@@ -303,12 +306,12 @@ export class Archive {
     return verdict;
   }
 
-  /** What has been decided and not yet published, oldest first. */
+  /** Committed entries that are not yet published, oldest first. */
   unsent(limit: number) {
     return this.#parts.out.unsent(limit);
   }
 
-  /** Notes that entries are published (L4). */
+  /** Records that entries are published (LED-4). */
   markSent(entries: readonly number[]): void {
     this.#db.pragma('synchronous = NORMAL');
     try {
@@ -320,7 +323,7 @@ export class Archive {
     }
   }
 
-  /** Jobs without a result that a search wants on which somebody works. */
+  /** Jobs without a result that a running search needs. */
   openJobs() {
     const { evaluations, searches } = this.#parts;
     const now = this.#clock.now();
@@ -331,7 +334,7 @@ export class Archive {
     return this.#parts.evaluations.result(key) !== undefined;
   }
 
-  /** Queues a job again under a new epoch, so that neither stream nor deduplication can hold it back. */
+  /** Requeues a job under a new epoch, so that the stream does not deduplicate it. */
   requeue(key: EvaluationKey): void {
     this.#commit((now) => this.#parts.evaluations.requeue(key, now));
   }
@@ -341,12 +344,12 @@ export class Archive {
   }
 }
 
-/** A request with its verb, so that each can be told from the others. */
-type Asked = { [V in Verb]: { readonly verb: V; readonly request: RequestOf<V> } }[Verb];
+/** A request with its verb, as a discriminated union. */
+type TypedRequest = { [V in Verb]: { readonly verb: V; readonly request: RequestOf<V> } }[Verb];
 
 type Repositories = ReturnType<typeof repositories>;
 
-/** A home's archive for reading, beside whoever writes it. Test figures are not among what it reads (I4). */
+/** A home's archive for reading, concurrently with its writer. Test scores are not readable (I4). */
 export interface ArchiveReader
   extends Pick<
     Repositories,
@@ -356,7 +359,7 @@ export interface ArchiveReader
   close(): void;
 }
 
-/** @throws PrerequisiteError `archive-missing` where there is none, `archive-damaged` where it cannot be read. */
+/** @throws PrerequisiteError `archive-missing` without an archive, `archive-damaged` if it cannot be read. */
 export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {

@@ -6,13 +6,13 @@ import { type Rung, rungs } from '../domain/task.ts';
 import type { SearchStats } from './searchStats.ts';
 
 /**
- * An agent whose attempts are nearly all refused would otherwise go on for ever without spending anything: so many
- * attempts per accepted proposal, and so many on top, are its lot.
+ * Limits attempts, because an agent whose attempts are nearly all refused would use no budget and never end: a number per
+ * budgeted evaluation, plus a constant.
  */
 export const attemptsPerProposal = 4;
 export const spareAttempts = 20;
 
-/** Why a training may not be paid for. */
+/** Why a training cannot be charged. */
 export interface Objection {
   readonly reason: (typeof endingReasons)['minutesOver' | 'deviceSecondsSpent'];
   readonly message: string;
@@ -20,12 +20,12 @@ export interface Objection {
 
 const minutesOver = (minutes: number): Objection => ({
   reason: endingReasons.minutesOver,
-  message: `the ${minutes} minutes are over`,
+  message: `the ${minutes} minutes are used`,
 });
 
-/** What a search has spent. Always a sum over rows, never a counter (I2); tallies remember sums already made. */
+/** Use of a search's budget: always sums over rows, never counters (I2); `tallies` caches them. */
 export function budget(db: Database, tallies: SearchStats) {
-  // Two counts that indexes answer: attempts, and those among them that were refused.
+  // Two indexed counts: attempts, and refused attempts.
   const attempted = db.prepare<[string, string, number], { n: number }>(
     'SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ?',
   );
@@ -33,14 +33,14 @@ export function budget(db: Database, tallies: SearchStats) {
     `SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ? AND verdict <> 'accepted'`,
   );
   const repository = {
-    /** Proposals of an agent that were taken up, among its attempts up to `last`. */
+    /** Accepted proposals of an agent among its attempts up to `last`. */
     accepted: (search: SearchId, agent: AgentName, last: number = Number.MAX_SAFE_INTEGER) =>
       (attempted.get(search, agent, last)?.n ?? 0) - (refused.get(search, agent, last)?.n ?? 0),
-    /** All its attempts, refused ones included. */
+    /** All attempts, including refused ones. */
     attempted: (search: SearchId, agent: AgentName) => attempted.get(search, agent, Number.MAX_SAFE_INTEGER)?.n ?? 0,
-    /** Training seconds paid so far. */
+    /** Training seconds charged so far. */
     deviceSeconds: (search: SearchId) => rungs.reduce((sum, rung) => sum + tallies.rungs(search)[rung].seconds, 0),
-    /** Mean seconds of a training per rung, where one has ended. */
+    /** Mean seconds per training on each rung with results. */
     meanSeconds(search: SearchId): Partial<Record<Rung, number>> {
       const sums = tallies.rungs(search);
       const ended = rungs.filter((rung) => sums[rung].ok > 0);
@@ -48,8 +48,8 @@ export function budget(db: Database, tallies: SearchStats) {
     },
 
     /**
-     * Why one more training on this rung would break the budget, or null where it would not. What is queued is charged at
-     * the measured mean of its rung, or at the profile's estimate until one has ended.
+     * Why one more training on this rung would exceed the budget, or null. Queued trainings are charged at the measured
+     * mean of their rung, or at the profile's estimate.
      */
     objection(spec: SearchSpec, rung: Rung, elapsedMs: number): Objection | null {
       const { minutes, deviceSeconds } = spec.budget;
@@ -61,7 +61,7 @@ export function budget(db: Database, tallies: SearchStats) {
       const reserved = rungs.reduce((sum, each) => sum + sums[each].owed * (price[each] ?? 0), 0);
       const after = repository.deviceSeconds(spec.id) + reserved + (price[rung] ?? 0);
       if (after <= deviceSeconds) return null;
-      const message = `the ${deviceSeconds} device seconds are spent or reserved`;
+      const message = `the ${deviceSeconds} device seconds are used or reserved`;
       return { reason: endingReasons.deviceSecondsSpent, message };
     },
   };

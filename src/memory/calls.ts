@@ -12,7 +12,7 @@ import { type AgentName, agentNameSchema, type SearchId } from '../domain/ids.ts
 import type { ReplyOf } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 
-/** A reservation so old belongs to no call under way any more: callers give up earlier. It counts as spent. */
+/** An older reservation is not of a running call, because callers time out earlier; it counts as spent. */
 const oldestCallMs = 15 * 60_000;
 
 const recordSchema = z.object({
@@ -36,7 +36,7 @@ const recordSchema = z.object({
   message: z.string().nullable(),
   at: z.number(),
 });
-/** A call with its settlement, null throughout while it has none. */
+/** A call with its settlement, which is null if it has none. */
 export type CallRecord = z.infer<typeof recordSchema>;
 
 interface Sums {
@@ -48,19 +48,19 @@ interface Sums {
 }
 
 /**
- * What calls of language models may cost and have cost (I9).
+ * Reservations and costs of LLM calls (I9).
  *
- * C1. Settled plus reserved never exceeds a limit of the search or of the agent: a reservation is made in the transaction
- *     that looks, so any number of agents may ask at once.
- * C2. An agent has one call under way. Where it asks for another, whatever it left unsettled was lost with its process
- *     and is charged in full, since it may have been billed.
+ * CAL-1  Settled plus reserved never exceeds a limit of the search or the agent: checking and reserving is one transaction,
+ *        so any number of agents may reserve concurrently.
+ * CAL-2  An agent has one running call. If it reserves another, its unsettled call was lost with its process and is charged
+ *        in full, since it may have been billed.
  */
 export function calls(db: Database) {
   const insert = db.prepare(
     `INSERT INTO calls (search, id, agent, ordinal, purpose, model, request, dollars, tokens, at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const known = db.prepare<[string, string], { dollars: number; tokens: number }>(
+  const byId = db.prepare<[string, string], { dollars: number; tokens: number }>(
     'SELECT dollars, tokens FROM calls WHERE search = ? AND id = ?',
   );
   const settle = db.prepare(
@@ -92,49 +92,49 @@ export function calls(db: Database) {
     whose: string,
     limits: { dollars?: number | undefined; tokens?: number | undefined },
     sum: Sums,
-    wanted: CallReservation,
+    reservation: CallReservation,
   ): ReplyOf<'call-reserve'> | null => {
     for (const unit of ['dollars', 'tokens'] as const) {
       const limit = limits[unit];
-      if (limit === undefined || sum[unit] + wanted[unit] <= limit) continue;
-      const held = unit === 'dollars' ? sum.heldDollars : sum.heldTokens;
+      if (limit === undefined || sum[unit] + reservation[unit] <= limit) continue;
+      const reserved = unit === 'dollars' ? sum.heldDollars : sum.heldTokens;
       const amount = unit === 'dollars' ? `$${limit}` : `${limit} tokens`;
-      // What is held may come back when it is settled; what is spent does not.
-      const state = held > 0 && sum[unit] - held + wanted[unit] <= limit ? 'held' : 'spent';
+      // Reserved amounts may be released on settlement; spent ones are not.
+      const state = reserved > 0 && sum[unit] - reserved + reservation[unit] <= limit ? 'held' : 'spent';
       return { state, reason: `the next call could exceed the ${amount} of ${whose}` };
     }
     return null;
   };
 
   const repository = {
-    reserve(wanted: CallReservation, spec: SearchSpec, now: number): ReplyOf<'call-reserve'> {
-      const { search, agent, call } = wanted;
+    reserve(reservation: CallReservation, spec: SearchSpec, now: number): ReplyOf<'call-reserve'> {
+      const { search, agent, call } = reservation;
       const self = spec.agents.find((each) => each.name === agent);
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
-      if (known.get(search, call)) return { state: 'granted' };
+      if (byId.get(search, call)) return { state: 'granted' };
       for (const lost of unsettled.all(search, agent)) {
         settle.run(search, lost.id, 'lost', null, lost.tokens, 0, 0, 0, lost.dollars, 1, 0, null, now);
       }
       const since = now - oldestCallMs;
       const refused =
-        objection(agent, self, sums.get({ search, agent, since }) as Sums, wanted) ??
-        objection('the search', spec.budget, sums.get({ search, agent: null, since }) as Sums, wanted);
+        objection(agent, self, sums.get({ search, agent, since }) as Sums, reservation) ??
+        objection('the search', spec.budget, sums.get({ search, agent: null, since }) as Sums, reservation);
       if (refused) return refused;
-      const { ordinal, purpose, model, request, dollars, tokens } = wanted;
+      const { ordinal, purpose, model, request, dollars, tokens } = reservation;
       insert.run(search, call, agent, ordinal, purpose, model, request, dollars, tokens, now);
       return { state: 'granted' };
     },
 
-    /** The first settlement of a call counts; a later one changes nothing. @throws TerminalError for an unknown call. */
+    /** The first settlement of a call counts; later ones change nothing. @throws TerminalError for an unknown call. */
     settle(settlement: CallSettlement, now: number): { recorded: boolean } {
       const { search, call, outcome, served, usage, dollars, estimated, latencyMs, message } = settlement;
-      if (!known.get(search, call)) throw new TerminalError('unknown-call', `"${call}" was never reserved`);
+      if (!byId.get(search, call)) throw new TerminalError('unknown-call', `"${call}" was never reserved`);
       const { input, cached, written, output } = usage;
       const figures = [input, cached, written, output, dollars, estimated ? 1 : 0, latencyMs];
       return { recorded: settle.run(search, call, outcome, served, ...figures, message, now).changes > 0 };
     },
 
-    /** What calls have cost, those under way at their reservation; of one agent or of all. */
+    /** Cost of calls of one agent or all; running ones at their reservation. */
     spend(search: SearchId, agent: AgentName | null = null): Spend {
       const { n, tokens, dollars } = sums.get({ search, agent, since: 0 }) as Sums;
       return { calls: n, tokens, dollars };

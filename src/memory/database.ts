@@ -8,15 +8,15 @@ import { migrate, schemaVersion } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
 
-/** What a full disk looks like to whoever writes; undefined for any other failure. */
+/** The error for a full disk; undefined for any other error. */
 export function diskFull(path: string, thrown: unknown): PrerequisiteError | undefined {
   const { code } = toError(thrown) as { code?: string };
   if (code !== 'SQLITE_FULL' && code !== 'ENOSPC') return undefined;
-  const message = `the disk that holds ${path} is full; nothing that was recorded is lost`;
+  const message = `the disk of ${path} is full; no recorded data is lost`;
   return new PrerequisiteError('disk-full', message, 'free some space, then resume', { cause: thrown });
 }
 
-/** What the user has to know of a file that SQLite refuses. */
+/** Converts SQLite errors of an archive file to errors with a remedy. */
 export const explainOpen = (path: string, thrown: unknown): Error => {
   const error = toError(thrown);
   const code = (error as { code?: string }).code ?? '';
@@ -39,14 +39,14 @@ export const explainOpen = (path: string, thrown: unknown): Error => {
 };
 
 /**
- * One writer per home. The lock is SQLite's own on a file beside the archive: the kernel drops it with its holder, so that
- * a killed writer never leaves a stale lock and two successors never both believe that they broke it.
+ * One writer per home. The lock is SQLite's own, on a file next to the archive: the kernel releases it with its process, so
+ * a killed writer leaves no stale lock and two successors cannot both break it.
  *
  * @throws PrerequisiteError `archive-in-use` while another process writes this archive.
  */
 function lock(home: string): () => void {
   const holder = join(home, 'archive.pid');
-  ours(join(home, 'archive.lock'));
+  createPrivate(join(home, 'archive.lock'));
   const guard = new Database(join(home, 'archive.lock'), { timeout: 0 });
   try {
     guard.exec('BEGIN EXCLUSIVE');
@@ -56,7 +56,7 @@ function lock(home: string): () => void {
     const pid = existsSync(holder) ? readFileSync(holder, 'utf8').trim() : 'unknown';
     throw new PrerequisiteError(
       'archive-in-use',
-      `the lab in ${home} is being written by process ${pid}`,
+      `the lab in ${home} is in use by process ${pid}`,
       'wait for it, stop it, or choose another --home',
     );
   }
@@ -67,22 +67,22 @@ function lock(home: string): () => void {
   };
 }
 
-/** Makes a file that nobody else can read, where there is none: SQLite would ask the umask. */
-function ours(path: string): void {
+/** Creates a file that only its owner can read; SQLite would use the umask. */
+function createPrivate(path: string): void {
   closeSync(openSync(path, 'a', 0o600));
 }
 
-/** An open archive and what closes it. */
+/** An open archive and its close function. */
 export interface OpenDatabase {
   readonly db: Database.Database;
   close(): void;
 }
 
 /**
- * Opens a home's archive for writing, creating both where they do not exist. Every commit reaches the disk
- * (`synchronous=FULL`) before anything is told to anybody (I1).
+ * Opens a home's archive for writing, creating both if missing. Every commit reaches the disk (`synchronous=FULL`) before
+ * it is announced (I1).
  *
- * @throws PrerequisiteError when the home is in use, the disk is full, or the file is newer, foreign or damaged.
+ * @throws PrerequisiteError if the home is in use, the disk is full, or the file is newer, foreign or damaged.
  */
 export function openForWriting(home: string, now: number): OpenDatabase {
   const path = archivePath(home);
@@ -99,7 +99,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
       );
     }
     unlock = lock(home);
-    ours(path);
+    createPrivate(path);
     db = new Database(path, { timeout: 5000 });
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
@@ -122,7 +122,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
       try {
         opened.pragma('wal_checkpoint(TRUNCATE)');
       } catch (thrown) {
-        // What does not fit now stays in the write-ahead log, which the next opening reads.
+        // Frames that do not fit remain in the write-ahead log, which the next opening reads.
         if ((thrown as { code?: string }).code !== 'SQLITE_FULL') throw thrown;
       } finally {
         opened.close();
@@ -132,7 +132,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   };
 }
 
-/** Brings an archive of before to the present schema, since queries name what only the present one has. */
+/** Migrates an older archive before reading, since queries use the current schema. */
 function migrateFirst(home: string, path: string): void {
   const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
   let version: number;
@@ -141,10 +141,10 @@ function migrateFirst(home: string, path: string): void {
   } finally {
     db.close();
   }
-  // A file without a version is no archive yet, and none is made of it by looking.
+  // A file without a version is not an archive yet; reading must not create one.
   if (version > 0 && version < schemaVersion) openForWriting(home, systemClock.now()).close();
 }
-/** A lab belongs to who made it. */
+/** A lab belongs to the user who created it. */
 const forbidden = (home: string, cause: unknown) =>
   new PrerequisiteError(
     'archive-forbidden',
@@ -154,9 +154,9 @@ const forbidden = (home: string, cause: unknown) =>
   );
 
 /**
- * Opens a home's archive for reading only, beside whoever writes it. One of an earlier version is migrated first.
+ * Opens a home's archive read-only, concurrently with its writer. An older version is migrated first.
  *
- * @throws PrerequisiteError `archive-missing` where there is none.
+ * @throws PrerequisiteError `archive-missing` without an archive.
  */
 export function openForReading(home: string): OpenDatabase {
   const path = archivePath(home);

@@ -10,7 +10,7 @@ import type { Searches } from './searches.ts';
 import type { SearchStats } from './searchStats.ts';
 
 const rowSchema = endingSchema.extend({ seq: z.int(), at: z.int() });
-/** An ending as the ledger has it, in the order in which endings were recorded. */
+/** A recorded ending. */
 export type RecordedEnding = z.infer<typeof rowSchema>;
 
 interface Row {
@@ -24,7 +24,7 @@ interface Row {
   at: number;
 }
 
-/** Why searches, agents, workers, rungs and jobs ended before their work was done (I13). */
+/** Early endings of searches, agents, workers, rungs and jobs (I13). */
 export function endings(db: Database, out: Outbox) {
   const insert = db.prepare(
     `INSERT INTO endings (search, kind, subject, reason, sentence, figures, occurrence, at)
@@ -45,31 +45,29 @@ export function endings(db: Database, out: Outbox) {
   );
   return {
     /**
-     * Records an ending and announces it; one that is recorded already changes nothing. Expects to be called inside a
-     * transaction. `search` is null for a worker that belongs to no search.
+     * Records an ending and announces it; a repeated one changes nothing. Call inside a transaction. `search` is null for a
+     * worker without a search.
      *
      * @returns whether it is new.
      */
     record(search: SearchId | null, ending: z.input<typeof endingSchema>, now: number): boolean {
       const { of, subject, reason, sentence, figures, occurrence }: Ending = endingSchema.parse(ending);
-      const { changes } = insert.run(
-        ...[search, of, subject, reason, sentence, JSON.stringify(figures), occurrence, now],
-      );
+      const { changes } = insert.run(search, of, subject, reason, sentence, JSON.stringify(figures), occurrence, now);
       if (changes === 0) return false;
       if (search !== null) out.addEvent({ kind: 'ended-early', search, of, subject, reason, sentence, figures }, now);
       return true;
     },
 
-    /** Why an agent ended after its attempt `occurrence`, or undefined where it did not say so. */
+    /** Why an agent ended after its attempt `occurrence`; undefined if it reported no reason. */
     ofAgent: (search: SearchId, agent: AgentName, occurrence: number): AgentEnd | undefined => {
       const row = latest.get({ search, agent, occurrence });
       return row && agentEndSchema.parse(row);
     },
 
-    /** Whether the search began when early ends were recorded already: then a missing record says something. */
+    /** Whether the search started in a version that records endings, so that a missing record is meaningful. */
     isRecorded: (search: SearchId): boolean => recorded.get(search) !== undefined,
 
-    /** What ended early in a search; with null, what belongs to none. */
+    /** Early endings of a search; with null, those without a search. */
     of: (search: SearchId | null): RecordedEnding[] =>
       rows.all(search).map((row) => rowSchema.parse({ ...row, figures: JSON.parse(row.figures) })),
   };
@@ -80,8 +78,8 @@ const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? ''
 const longestSentence = 1000;
 
 /**
- * Early ends that follow from the ledger (I13): what a search gives up when it goes from one phase to the next. Expects to
- * be called inside the transaction that changes the phase.
+ * Early endings that follow from the ledger (I13): what a search gives up between phases. Call inside the transaction that
+ * changes the phase.
  */
 export function earlyEnds(
   db: Database,
@@ -92,7 +90,7 @@ export function earlyEnds(
     'SELECT reason FROM retirements WHERE search = ? AND agent = ? ORDER BY "after" DESC LIMIT 1',
   );
 
-  /** Why screening ends although agents have evaluations left; null where none have. */
+  /** Why screening ends with unused evaluations; null if there are none. */
   const screeningEnd = (spec: SearchSpec): Ending | null => {
     const unused = spec.agents.flatMap(({ name, evaluations }) => {
       const left = evaluations - budget.accepted(spec.id, name);
@@ -102,14 +100,16 @@ export function earlyEnds(
     const all = spec.agents.reduce((sum, { evaluations }) => sum + evaluations, 0);
     const left = unused.reduce((sum, agent) => sum + agent.left, 0);
     const objection = budget.objection(spec, 'screen', searches.elapsedMs(spec.id));
-    const told = unused.map(({ name, left }) => {
+    const stopped = unused.map(({ name, left }) => {
       const reason = retired.get(spec.id, name)?.reason;
       return `${name} with ${counted(left, 'evaluation')} left${reason ? ` (${reason})` : ''}`;
     });
-    const because = objection?.message ?? `all agents have stopped: ${told.join('; ')}`;
+    const because = objection?.message ?? `all agents have stopped: ${stopped.join('; ')}`;
     const sentence = `Screening ended early, after ${all - left} of ${all} candidates: ${because}`;
     return {
-      ...{ of: 'search', subject: spec.id, reason: objection?.reason ?? endingReasons.agentsStopped },
+      of: 'search',
+      subject: spec.id,
+      reason: objection?.reason ?? endingReasons.agentsStopped,
       sentence: `${sentence.slice(0, longestSentence - 1)}.`,
       figures: { screened: all - left, evaluations: all, elapsedSeconds: searches.elapsedMs(spec.id) / 1000 },
       occurrence: 0,
@@ -119,26 +119,29 @@ export function earlyEnds(
   const rungEnd = (spec: SearchSpec, rung: Rung, pending: number): Ending => {
     const { evaluated, failed } = tallies.rungs(spec.id)[rung];
     const all = pending + evaluated + failed;
-    const sentence = `The ${rung} rung ended with ${pending} of ${counted(all, 'evaluation')} missing: the ${spec.budget.minutes} minutes are over.`;
+    const sentence = `The ${rung} rung ended with ${pending} of ${counted(all, 'evaluation')} missing: the ${spec.budget.minutes} minutes are used.`;
     return {
-      ...{ of: 'rung', subject: rung, reason: endingReasons.minutesOver, sentence },
+      of: 'rung',
+      subject: rung,
+      reason: endingReasons.minutesOver,
+      sentence,
       figures: { missing: pending, asked: all },
       occurrence: 0,
     };
   };
 
   return {
-    /** Records what the step from one phase to the next gives up; `given` is the search's own reason, where it has one. */
-    record(spec: SearchSpec, from: Phase, to: Phase, given: Ending | undefined, now: number): void {
+    /** Records what a phase change gives up; `stated` is the search's own reason, if any. */
+    record(spec: SearchSpec, from: Phase, to: Phase, stated: Ending | undefined, now: number): void {
       if (from === to) return;
-      if (given) endings.record(spec.id, given, now);
+      if (stated) endings.record(spec.id, stated, now);
       else if (from === 'screening' && to !== 'stopped') {
         const end = screeningEnd(spec);
         if (end) endings.record(spec.id, end, now);
       }
       if (to === 'stopped') {
         const occurrence = searches.sessions(spec.id);
-        const sentence = `The search was interrupted while ${from}; continue it with: aira launch --resume ${spec.id}`;
+        const sentence = `The search was interrupted while ${from}; resume with: aira launch --resume ${spec.id}`;
         endings.record(
           spec.id,
           { of: 'search', subject: spec.id, reason: endingReasons.interrupted, sentence, occurrence },

@@ -23,17 +23,17 @@ import type { Outbox } from './outbox.ts';
 import type { SearchStats } from './searchStats.ts';
 
 /**
- * A candidate whose trainings were begun so often without an end, since the archive was opened, is not tried again. What was
- * under way when the archive itself ended says nothing about a candidate: whoever killed it killed the workers as well.
+ * Unfinished trainings of a key, since the archive was opened, after which it is not retried. Trainings that were running
+ * when the archive died do not count: their workers probably died for the same reason.
  */
 export const maxAttempts = 5;
-/** So many over all sessions are too many in any case. */
-const mostAttempts = 25;
-/** Losses of the laboratory. An end that a program causes itself counts: it must not draw its luck again. */
+/** Bound over all sessions. */
+const maxAttemptsEver = 25;
+/** Infrastructure failures. Failures that a program causes count: it must not get a second draw. */
 const worthRetrying: readonly FailureReason[] = ['lost', 'cancelled'];
 const retries = 2;
 
-/** What the trainer measured of the test set stays out of the row that everybody reads (I4). */
+/** Test scores stay out of the row that everyone reads (I4). */
 function withoutTest(measurement: Measurement): {
   open: Omit<Measurement, 'test' | 'status' | 'unsafe'>;
   testTasks: object;
@@ -43,7 +43,7 @@ function withoutTest(measurement: Measurement): {
   return { open: rest, testTasks: hidden?.tasks ?? {} };
 }
 
-interface WantRow {
+interface RequestRow {
   search: SearchId;
   node: NodeId;
   agent: AgentName;
@@ -61,9 +61,9 @@ export interface EvaluationRow {
 }
 
 /**
- * Jobs, attempts and results. All methods expect to be called inside a transaction.
+ * Jobs, attempts and results. Call all methods inside a transaction.
  *
- * I2 is held twice: by the primary key of `evaluations`, and by asking before any training whether the key is known.
+ * I2 is enforced twice: by the primary key of `evaluations`, and by a lookup of the key before any training.
  */
 export function evaluations(db: Database, out: Outbox, endings: Endings, tallies: SearchStats) {
   const job = db.prepare<[string], { body: string; epoch: number }>('SELECT body, epoch FROM jobs WHERE key = ?');
@@ -75,18 +75,18 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
   const evaluation = db.prepare<[string], EvaluationRow>(
     'SELECT status, validation, reason, message, seconds FROM evaluations WHERE key = ?',
   );
-  const wanted = db.prepare<[string, string, string], { one: number }>(
+  const requested = db.prepare<[string, string, string], { one: number }>(
     'SELECT 1 AS one FROM evaluation_requests WHERE search = ? AND node = ? AND key = ?',
   );
-  const insertWant = db.prepare(
+  const insertRequest = db.prepare(
     'INSERT INTO evaluation_requests (search, node, key, rung, seed, saved, at) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
-  const wantsOf = db.prepare<[string], WantRow>(
+  const requestsOf = db.prepare<[string], RequestRow>(
     `SELECT w.search, w.node, n.agent, w.rung, w.seed, w.saved FROM evaluation_requests w
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.key = ? ORDER BY w.search, n.seq`,
   );
   const insertAttempt = db.prepare('INSERT OR IGNORE INTO attempts (key, worker, attempt, at) VALUES (?, ?, ?, ?)');
-  /** Trainings of a key without an end: those since this archive was opened, and all. */
+  /** Unfinished trainings of a key: since this archive was opened, and in total. */
   const unheard = db.prepare<[number, string], { recent: number; n: number }>(
     `SELECT coalesce(sum(a.seq > ?), 0) AS recent, count(*) AS n FROM attempts a WHERE a.key = ? AND NOT EXISTS
        (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)`,
@@ -110,28 +110,28 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
      FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key) ORDER BY j.created_at, j.key`,
   );
 
-  /** The training that answers a request: not one at which the laboratory failed, unless it was for the one who asks. */
-  const answering = (wantedJob: Job, isOwn: (key: EvaluationKey) => boolean): Job => {
-    let found = wantedJob;
-    for (let again = 1; !isOwn(found.key); again++) {
-      const reason = evaluation.get(found.key)?.reason;
+  /** The job that answers a request: not one with an infrastructure failure, unless this node requested it. */
+  const answering = (newJob: Job, isOwn: (key: EvaluationKey) => boolean): Job => {
+    let job = newJob;
+    for (let again = 1; !isOwn(job.key); again++) {
+      const reason = evaluation.get(job.key)?.reason;
       if (!reason || !laboratoryFailures.includes(reason)) break;
-      found = repeatedJob(wantedJob, again);
+      job = repeatedJob(newJob, again);
     }
-    return found;
+    return job;
   };
 
-  /** Records from what parts a key is made, and answers their digest; null for a job without content. */
-  const identify = (wantedJob: Job, now: number): string | null => {
-    const identity = identityOf(wantedJob);
+  /** Records the components of a key and returns their digest; null for a job without content. */
+  const identify = (newJob: Job, now: number): string | null => {
+    const identity = identityOf(newJob);
     if (!identity) return null;
     const digest = contentHash(identity);
     insertIdentity.run(digest, canonicalJson(identity), now);
     return digest;
   };
 
-  const announce = (want: WantRow, row: EvaluationRow, now: number): void => {
-    const { search, node, agent, rung, seed } = want;
+  const announce = (request: RequestRow, row: EvaluationRow, now: number): void => {
+    const { search, node, agent, rung, seed } = request;
     const event: LabEvent =
       row.status === 'ok'
         ? {
@@ -143,7 +143,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
             seed,
             validation: row.validation,
             seconds: row.seconds,
-            saved: want.saved === 1,
+            saved: request.saved === 1,
           }
         : {
             kind: 'node-failed',
@@ -170,13 +170,24 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       seconds: outcome.seconds,
     };
     insertEvaluation.run(
-      ...[key, row.status, row.validation, row.reason, row.message, evaluator, worker, outcome.device, attempt],
-      ...[row.seconds, JSON.stringify(open), now, ok && outcome.unsafe ? 1 : 0],
+      key,
+      row.status,
+      row.validation,
+      row.reason,
+      row.message,
+      evaluator,
+      worker,
+      outcome.device,
+      attempt,
+      row.seconds,
+      JSON.stringify(open),
+      now,
+      ok && outcome.unsafe ? 1 : 0,
     );
     if (ok && outcome.test !== null) insertTest.run(key, outcome.test, JSON.stringify(testTasks));
-    for (const want of wantsOf.all(key)) {
-      tallies.addOutcome({ ...want, saved: want.saved === 1 }, row);
-      announce(want, row, now);
+    for (const request of requestsOf.all(key)) {
+      tallies.addOutcome({ ...request, saved: request.saved === 1 }, row);
+      announce(request, row, now);
     }
     tallies.settle(key);
   };
@@ -188,7 +199,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
   };
 
   return {
-    /** The job that judges a candidate on a rung with one seed. @throws CandidateError for a text outside the space. */
+    /** The job for a candidate on a rung with one seed. @throws CandidateError for a text outside the space. */
     jobFor(spec: SearchSpec, candidate: string, rung: Rung, seed: number): Job {
       const identity = {
         task: spec.task,
@@ -204,38 +215,38 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
         measure: rung === 'final' ? ('test' as const) : ('validation' as const),
         lowerIsBetter: spec.lowerIsBetter,
       };
-      // Thirty times the estimate: far beyond a slow machine, well below a hang that would cost the search its time.
+      // Thirty times the estimate: slower than any machine, but well below a hang that would cost the search its time.
       const timeoutSeconds = Math.max(60, 30 * spec.rungs[rung].seconds);
       return jobSchema.parse({ ...identity, key: evaluationKey(identity), timeoutSeconds });
     },
 
-    /** Would asking for this job train anything, or is it known, or asked for already? */
+    /** Whether requesting this job trains nothing new: it is cached or already requested. */
     isKnown(search: SearchId, node: NodeId, asked: Job): boolean {
-      const { key } = answering(asked, (each) => wanted.get(search, node, each) !== undefined);
+      const { key } = answering(asked, (each) => requested.get(search, node, each) !== undefined);
       return job.get(key) !== undefined;
     },
 
-    /** Notes that a node wants an evaluation, and queues the training unless one is known or under way. */
+    /** Records a node's request, and queues the training unless it is cached or running. */
     ask(search: SearchId, node: NodeId, agent: AgentName, asked: Job, now: number): { saved: boolean } {
-      const wantedJob = answering(asked, (key) => wanted.get(search, node, key) !== undefined);
-      const { key, rung, seed } = wantedJob;
-      if (wanted.get(search, node, key)) return { saved: true };
+      const newJob = answering(asked, (key) => requested.get(search, node, key) !== undefined);
+      const { key, rung, seed } = newJob;
+      if (requested.get(search, node, key)) return { saved: true };
       const known = job.get(key) !== undefined;
-      const body = JSON.stringify(wantedJob);
-      if (!known) insertJob.run(key, body, now, identify(wantedJob, now));
-      insertWant.run(search, node, key, rung, seed, known ? 1 : 0, now);
-      const wish = { search, node, agent, rung, saved: known };
-      tallies.addWish(wish);
+      const body = JSON.stringify(newJob);
+      if (!known) insertJob.run(key, body, now, identify(newJob, now));
+      insertRequest.run(search, node, key, rung, seed, known ? 1 : 0, now);
+      const addedRequest = { search, node, agent, rung, saved: known };
+      tallies.addRequest(addedRequest);
       if (!known) out.addJob(key, 1, body, now);
       const result = evaluation.get(key);
       if (result) {
-        tallies.addOutcome(wish, result);
+        tallies.addOutcome(addedRequest, result);
         announce({ search, node, agent, rung, seed, saved: 1 }, result, now);
       }
       return { saved: known };
     },
 
-    /** Is this training still wanted? Records that it begins. A candidate that keeps taking workers down is given up. */
+    /** Whether the training is still needed; records its start. A candidate that keeps crashing workers is ended. */
     claim(
       key: EvaluationKey,
       worker: WorkerId,
@@ -246,15 +257,15 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       const row = job.get(key);
       if (!row) return 'unknown';
       if (evaluation.get(key)) return 'done';
-      if (!wantsOf.all(key).some((want) => mayTrain(want.search))) return 'withdrawn';
+      if (!requestsOf.all(key).some((request) => mayTrain(request.search))) return 'withdrawn';
       const silent = unheard.get(opened, key);
-      if (silent && (silent.recent >= maxAttempts || silent.n >= mostAttempts)) {
+      if (silent && (silent.recent >= maxAttempts || silent.n >= maxAttemptsEver)) {
         const { evaluator } = jobSchema.parse(JSON.parse(row.body));
-        const message = `took its worker down ${silent.n} times`;
+        const message = `crashed its worker ${silent.n} times`;
         const outcome = { status: 'failed', reason: 'poison', message, seconds: 0, device: 'none' } as const;
         conclude({ key, worker, evaluator, attempt, outcome }, now);
-        for (const { search, node, rung } of wantsOf.all(key)) {
-          const sentence = `The evaluation of ${node} on the ${rung} rung was given up: it ${message}.`;
+        for (const { search, node, rung } of requestsOf.all(key)) {
+          const sentence = `The evaluation of ${node} on the ${rung} rung was ended: it ${message}.`;
           const end = { of: 'job', subject: key, reason: endingReasons.poison, sentence } as const;
           endings.record(search, { ...end, figures: { attempts: silent.n } }, now);
         }
@@ -264,10 +275,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       return 'wanted';
     },
 
-    /**
-     * Takes a result. The first that ends the matter is counted; whatever comes later for the same key is kept as
-     * surplus and changes nothing.
-     */
+    /** Records a result. The first final one counts; later ones for the key are surplus and change nothing. */
     record(result: EvaluationResult, now: number): 'counted' | 'surplus' | 'retry' | 'unknown' {
       const { key, worker, attempt, outcome } = result;
       const row = job.get(key);
@@ -282,12 +290,12 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
         note('surplus');
         return 'surplus';
       }
-      const again =
+      const retry =
         outcome.status === 'failed' &&
         worthRetrying.includes(outcome.reason) &&
         (failedTries.get(key)?.n ?? 0) < retries;
-      if (again) {
-        // A repeated delivery of the same end must not queue the job twice.
+      if (retry) {
+        // A redelivered failure must not queue the job twice.
         if (note('retry')) {
           tallies.endAttempt(key, worker, attempt);
           requeue(key, now);
@@ -301,16 +309,16 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
 
     requeue,
 
-    /** The searches that want an evaluation. */
-    wantedBy: (key: EvaluationKey): SearchId[] => [...new Set(wantsOf.all(key).map(({ search }) => search))],
+    /** The searches that need an evaluation. */
+    wantedBy: (key: EvaluationKey): SearchId[] => [...new Set(requestsOf.all(key).map(({ search }) => search))],
 
-    /** Jobs without a result, and whether the present epoch of each has been published. */
+    /** Jobs without a result, and whether the current epoch of each is published. */
     open: () =>
       openJobs.all().map((row) => ({
         key: row.key as EvaluationKey,
         epoch: row.epoch,
         published: row.sent === 1,
-        wantedBy: wantsOf.all(row.key).map((want) => want.search),
+        wantedBy: requestsOf.all(row.key).map((request) => request.search),
       })),
 
     result: (key: EvaluationKey) => evaluation.get(key),

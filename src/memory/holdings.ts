@@ -5,8 +5,8 @@ import type { AgentName, EvaluationKey, SearchId, WorkerId } from '../domain/ids
 import { isToken, tokenDigest } from '../platform/index.ts';
 import { silenceLimitMs } from './ensemble.ts';
 
-/** Beyond so many, refused results are no longer recorded: their sender decides how many there are. */
-const mostRefusals = 10_000;
+/** Refused results beyond this are not recorded, because their sender controls the number. */
+const maxRefusals = 10_000;
 
 interface Claim {
   readonly key: EvaluationKey;
@@ -15,14 +15,13 @@ interface Claim {
 }
 
 /**
- * Who holds the name of an agent, and who the claim of a training.
+ * Ownership of agents and claims.
  *
- * Role: binds tokens, recognises them. Non-role: what their holders may do. All methods expect to be called inside a
- * transaction.
+ * Role: binds and recognises tokens. Non-role: what their owners may do. Call all methods inside a transaction.
  *
- * H1. A claim belongs to the token that it was made with, for ever.
- * H2. An agent of a search belongs to the first token that joins as it. Another one takes it over only after the holder has
- *     been silent for `patienceMs`, after which nobody waits for that agent either (E2).
+ * OWN-1  A claim permanently belongs to the token that made it.
+ * OWN-2  An agent of a search belongs to the first token that joins as it. Another token may take over only after the owner
+ *        has been silent for `silenceLimitMs`, after which no other agent waits for it (HOR-2).
  */
 export function holdings(db: Database) {
   const claim = db.prepare<[string, string, number], { token: string }>(
@@ -40,67 +39,67 @@ export function holdings(db: Database) {
   const insertRefusal = db.prepare(
     'INSERT OR IGNORE INTO refusals (key, worker, attempt, reason, at) VALUES (?, ?, ?, ?, ?)',
   );
-  /** When each holder was last heard. Forgotten with the process, which begins to wait anew. */
+  /** When each owner was last heard. In memory only: a new process starts the wait again. */
   const heard = new Map<string, number>();
 
   const required = (token: string | undefined, who: string): string => {
     if (token !== undefined) return token;
-    throw new TerminalError('unproven', `a message in the name of ${who} came without a proof`);
+    throw new TerminalError('unproven', `a message of ${who} has no token`);
   };
 
   return {
     /** @throws TerminalError `unproven`, `claim-held`. */
     bindClaim({ key, worker, attempt }: Claim, token: string | undefined): void {
-      const shown = required(token, worker);
-      const known = claim.get(key, worker, attempt);
-      if (!known) insertClaim.run(key, worker, attempt, tokenDigest(shown));
-      else if (!isToken(shown, known.token)) {
+      const proof = required(token, worker);
+      const owner = claim.get(key, worker, attempt);
+      if (!owner) insertClaim.run(key, worker, attempt, tokenDigest(proof));
+      else if (!isToken(proof, owner.token)) {
         throw new TerminalError('claim-held', `training ${attempt} of ${worker} is claimed by another process`);
       }
     },
 
     holdsClaim({ key, worker, attempt }: Claim, token: string | undefined): boolean {
-      const known = claim.get(key, worker, attempt);
-      return known !== undefined && isToken(token, known.token);
+      const owner = claim.get(key, worker, attempt);
+      return owner !== undefined && isToken(token, owner.token);
     },
 
     /** @throws TerminalError `unproven`; PrerequisiteError `agent-held` while another process holds the agent. */
     joinAs(search: SearchId, agent: AgentName, token: string | undefined, now: number): void {
-      const shown = required(token, agent);
-      const place = `${search} ${agent}`;
-      const known = holder.get(search, agent);
-      const isHolder = known !== undefined && isToken(shown, known.token);
-      if (known && !isHolder) {
-        const silentSince = heard.get(place) ?? now;
-        heard.set(place, silentSince);
+      const proof = required(token, agent);
+      const slot = `${search} ${agent}`;
+      const owner = holder.get(search, agent);
+      const isHolder = owner !== undefined && isToken(proof, owner.token);
+      if (owner && !isHolder) {
+        const silentSince = heard.get(slot) ?? now;
+        heard.set(slot, silentSince);
         if (now - silentSince < silenceLimitMs) {
           throw new PrerequisiteError(
             'agent-held',
             `"${agent}" of "${search}" is run by another process`,
-            `stop that one, or start this one with its --home; after ${silenceLimitMs / 60_000} minutes of its silence another may take over`,
+            `stop that process, or use its --home; another may take over after ${silenceLimitMs / 60_000} minutes of silence`,
           );
         }
       }
-      if (!isHolder) setHolder.run(search, agent, tokenDigest(shown), now);
-      heard.set(place, now);
+      if (!isHolder) setHolder.run(search, agent, tokenDigest(proof), now);
+      heard.set(slot, now);
     },
 
     /** @throws TerminalError `unproven`, `not-the-agent`. */
     speaksAs(search: SearchId, agent: AgentName, token: string | undefined, now: number): void {
-      const shown = required(token, agent);
-      const known = holder.get(search, agent);
-      if (!known || !isToken(shown, known.token)) {
-        throw new TerminalError('not-the-agent', `"${agent}" of "${search}" is run by another process than this one`);
+      const proof = required(token, agent);
+      const owner = holder.get(search, agent);
+      if (!owner || !isToken(proof, owner.token)) {
+        throw new TerminalError('not-the-agent', `"${agent}" of "${search}" is run by another process`);
       }
       heard.set(`${search} ${agent}`, now);
     },
 
-    /** The agent that made a call; undefined for a call that is not known. */
+    /** The agent that made a call; undefined for an unknown call. */
     callerOf: (search: SearchId, call: string): AgentName | undefined => callerOf.get(search, call)?.agent,
 
-    /** Keeps that a result was not taken. */
+    /** Records that a result was refused. */
     refuse({ key, worker, attempt }: EvaluationResult, reason: 'unheld' | 'unreadable', now: number): void {
-      if ((countRefusals.get()?.n ?? 0) < mostRefusals) insertRefusal.run(key, worker, attempt, reason, now);
+      if ((countRefusals.get()?.n ?? 0) < maxRefusals) insertRefusal.run(key, worker, attempt, reason, now);
     },
   };
 }

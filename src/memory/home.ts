@@ -1,7 +1,7 @@
 /**
- * The home of a lab is its user's alone.
+ * The home of a lab is private to its user.
  *
- * Role: makes it, and sees at every start that nobody else may enter it or read what is in it. Non-role: what the files hold.
+ * Role: creates it, and checks at every start that no other user can enter it or read its contents. Non-role: file contents.
  */
 
 import { accessSync, chmodSync, constants, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
@@ -9,34 +9,34 @@ import { join } from 'node:path';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { makeFolder } from '../platform/index.ts';
 
-/** What holds scores, keys, prompts or code: files, and folders with all that lies directly in them. */
+/** Files with scores, keys, prompts or code, and folders whose direct contents are private. */
 const privateNames = /^(archive\.(db|lock|pid)|thoughts\.db)(-wal|-shm|-journal)?$|^tasks\.json$/;
 const privateFolders: readonly string[] = ['credentials', 'calls', 'nats'];
 
-/** The bits of a mode that let others in. */
+/** Mode bits of other users. */
 const others = 0o077;
 
 function foreign(path: string, { uid }: Stats): PrerequisiteError {
   return new PrerequisiteError(
     'home-foreign',
     `${path} belongs to another user of this machine (number ${uid})`,
-    'choose a --home of your own',
+    'choose another --home',
   );
 }
 
-/** Corrects the mode of what is ours. @throws PrerequisiteError `home-foreign` for what is not. */
+/** Corrects the mode of our own files. @throws PrerequisiteError `home-foreign` for those of another user. */
 function close(path: string, mode: number): void {
   const stats = lstatSync(path);
   const own = process.getuid?.();
   if (own !== undefined && stats.uid !== own) throw foreign(path, stats);
-  // Modes of a link mean nothing, and what it points to may be anybody's.
+  // The mode of a link is meaningless, and its target may belong to another user.
   if (!stats.isSymbolicLink() && (stats.mode & others) !== 0) chmodSync(path, mode);
 }
 
 /**
- * Makes the home where there is none, and closes it to others.
+ * Creates the home if it is missing, and makes it private.
  *
- * @throws PrerequisiteError `home-foreign` where it, or anything private in it, belongs to somebody else; `home-unusable`.
+ * @throws PrerequisiteError `home-foreign` if it, or a private file in it, belongs to another user; `home-unusable`.
  */
 export function privateHome(home: string): void {
   try {
@@ -57,7 +57,7 @@ export function privateHome(home: string): void {
     }
   } catch (thrown) {
     if (thrown instanceof PrerequisiteError) throw thrown;
-    // Another process of this lab may tidy up meanwhile.
+    // Another process of this lab may delete files meanwhile.
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT' && homeIsThere(home)) {
       privateHome(home);
       return;
@@ -78,9 +78,9 @@ function homeIsThere(home: string): boolean {
 }
 
 /**
- * Is there a file that we may read?
+ * Whether a readable file exists.
  *
- * @throws PrerequisiteError `home-denied` where somebody else's home keeps us from looking.
+ * @throws PrerequisiteError `home-denied` if another user's home prevents the check.
  */
 export function isThere(path: string, home: string): boolean {
   try {
@@ -92,7 +92,7 @@ export function isThere(path: string, home: string): boolean {
       throw new PrerequisiteError(
         'home-denied',
         `permission denied: the lab in ${home} belongs to another user of this machine`,
-        'ask that user for a report, or give a --home of your own',
+        'ask that user for a report, or choose another --home',
         { cause: thrown },
       );
     }

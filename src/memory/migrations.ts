@@ -10,10 +10,10 @@ import { identities } from './migrations/006-identities.ts';
 import { holdings } from './migrations/007-holdings.ts';
 import { names } from './migrations/008-names.ts';
 
-/** "AIRA" as a 32-bit integer: tells an archive from any other SQLite file. */
+/** "AIRA" as a 32-bit integer: distinguishes an archive from other SQLite files. */
 export const applicationId = 0x41495241;
 
-/** Forward only; an entry is never edited after a release, which the stored checksums enforce. */
+/** Forward only; entries are never edited after a release, which the stored checksums enforce. */
 const migrations: readonly { name: string; sql: string }[] = [
   { name: '001-ledger', sql: ledger },
   { name: '002-calls', sql: calls },
@@ -30,11 +30,11 @@ export const schemaVersion = migrations.length;
 const checksum = (sql: string) => createHash('sha256').update(sql).digest('hex');
 
 /**
- * Brings an archive to the present schema, each step in a transaction of its own, so that a kill in the middle leaves a
- * consistent older version.
+ * Migrates an archive to the current schema, each step in its own transaction, so that a kill leaves a consistent older
+ * version.
  *
- * @throws PrerequisiteError `archive-newer` for an archive written by a later Aira, `archive-foreign` for a file that is
- * no archive, `archive-altered` where an applied migration is not the one this version knows.
+ * @throws PrerequisiteError `archive-newer` for an archive of a later Aira, `archive-foreign` for another kind of file,
+ * `archive-altered` if an applied migration differs from this version's.
  */
 export function migrate(db: Database, path: string, now: number): void {
   const version = db.pragma('user_version', { simple: true }) as number;
@@ -46,7 +46,7 @@ export function migrate(db: Database, path: string, now: number): void {
   if (version > schemaVersion) {
     throw new PrerequisiteError(
       'archive-newer',
-      `${path} was written by a newer Aira (archive version ${version}, this one knows ${schemaVersion})`,
+      `${path} was written by a newer Aira (archive version ${version}, this version reads up to ${schemaVersion})`,
       'update Aira, or choose another --home',
     );
   }
@@ -55,11 +55,11 @@ export function migrate(db: Database, path: string, now: number): void {
       .prepare<[], { version: number; name: string; checksum: string }>('SELECT * FROM migrations')
       .all();
     for (const row of applied) {
-      const known = migrations[row.version - 1];
-      if (known && checksum(known.sql) !== row.checksum) {
+      const migration = migrations[row.version - 1];
+      if (migration && checksum(migration.sql) !== row.checksum) {
         throw new PrerequisiteError(
           'archive-altered',
-          `${path} was made with another form of migration ${row.name}`,
+          `${path} was created with a different migration ${row.name}`,
           'restore the archive from a backup, or choose another --home',
         );
       }

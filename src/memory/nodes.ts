@@ -26,7 +26,7 @@ interface NodeRow {
   message: string | null;
 }
 
-/** Proposals, and the laboratory's own nodes. All methods expect to be called inside a transaction. */
+/** Proposals, references and the aggregate. Call all methods inside a transaction. */
 export function nodes(
   db: Database,
   parts: {
@@ -48,7 +48,7 @@ export function nodes(
   const byId = db.prepare<[string, string], NodeRow>(
     'SELECT id, agent, candidate, verdict, message FROM nodes WHERE search = ? AND id = ?',
   );
-  const twins = db.prepare<[string, string], Known & { agent: AgentName; ordinal: number }>(
+  const sameCandidate = db.prepare<[string, string], Known & { agent: AgentName; ordinal: number }>(
     `SELECT id, candidate, agent, ordinal FROM nodes WHERE search = ? AND candidate = ? AND verdict = 'accepted'
      ORDER BY ordinal, agent`,
   );
@@ -85,13 +85,13 @@ export function nodes(
     for (const [position, parent] of node.parents.entries()) insertParent.run(search, node.id, position, parent);
   };
 
-  /** The candidates that a proposal is to differ from: as many as its attempt may know, so that speed has no say (I5). */
-  const remembered = (spec: SearchSpec, self: AgentSpec, ordinal: number, candidate: string): Known[] => {
-    const known = new Map(ensemble.of(spec, self, ordinal)).set(self.name, ordinal - 1);
+  /** Candidates that a proposal must differ from: those its attempt may know, independent of timing (I5). */
+  const memoryOf = (spec: SearchSpec, self: AgentSpec, ordinal: number, candidate: string): Known[] => {
+    const horizons = new Map(ensemble.of(spec, self, ordinal)).set(self.name, ordinal - 1);
     if ((self.novelty?.distance ?? 1) <= 1) {
-      return twins.all(spec.id, candidate).filter((twin) => twin.ordinal <= (known.get(twin.agent) ?? 0));
+      return sameCandidate.all(spec.id, candidate).filter((node) => node.ordinal <= (horizons.get(node.agent) ?? 0));
     }
-    return [...known].flatMap(([agent, last]) => acceptedBy.all(spec.id, agent, last));
+    return [...horizons].flatMap(([agent, last]) => acceptedBy.all(spec.id, agent, last));
   };
 
   const refuse = (
@@ -101,10 +101,7 @@ export function nodes(
   ): ReplyOf<'agent-submit'> => ({ verdict: 'refused', node, reason, message });
 
   return {
-    /**
-     * Takes an agent's proposal: node, job and announcement together. Asking again with the same ordinal gives the answer
-     * that was given before and changes nothing.
-     */
+    /** Records a proposal: node, job and announcement in one transaction. A repeated ordinal returns the first reply. */
     submit(request: RequestOf<'agent-submit'>, now: number): ReplyOf<'agent-submit'> {
       const { search, agent, ordinal, operator, parents, rationale } = request;
       const spec = searches.spec(search);
@@ -118,14 +115,14 @@ export function nodes(
       if (before) {
         return refuse(before.verdict === 'duplicate' ? 'duplicate' : 'invalid', before.message ?? '', id);
       }
-      if (searches.phase(search) !== 'screening') return refuse('closed', 'proposals are no longer taken', null);
+      if (searches.phase(search) !== 'screening') return refuse('closed', 'the search is closed for proposals', null);
       const limit =
         budget.accepted(search, agent) >= self.evaluations ? `the ${self.evaluations} evaluations are used` : null;
       const objection = limit ?? budget.objection(spec, 'screen', searches.elapsedMs(search))?.message ?? null;
       if (objection) return refuse('budget', objection, null);
       for (const { node, text } of request.lessons ?? []) {
         const about = byId.get(search, node);
-        if (about?.agent !== agent) throw new TerminalError('lesson', `"${node}" is no node of ${agent}`);
+        if (about?.agent !== agent) throw new TerminalError('lesson', `"${node}" is not a node of ${agent}`);
         insertLesson.run(search, node, ordinal, text);
       }
 
@@ -137,9 +134,7 @@ export function nodes(
         problem = errorMessage(thrown);
       }
       const close =
-        problem === null
-          ? findNearDuplicate(candidate, remembered(spec, self, ordinal, candidate), self.novelty)
-          : null;
+        problem === null ? findNearDuplicate(candidate, memoryOf(spec, self, ordinal, candidate), self.novelty) : null;
       const node = { id, agent, ordinal, origin: operator, candidate, parents };
       if (problem !== null || close) {
         const reason = close ? 'duplicate' : 'invalid';
@@ -170,7 +165,12 @@ export function nodes(
       store(search, { id: node, agent, ordinal, origin, candidate, parents: [] }, 'accepted', null, rationale, now);
       out.addEvent(
         {
-          ...{ kind: 'node-submitted', search, node, agent, operator: origin, parents: [] },
+          kind: 'node-submitted',
+          search,
+          node,
+          agent,
+          operator: origin,
+          parents: [],
           short: shortCandidate(candidate),
         },
         now,
@@ -178,12 +178,12 @@ export function nodes(
       return { node };
     },
 
-    /** Asks for nodes to be judged on a rung, as far as the budget reaches. */
+    /** Requests evaluations of nodes on a rung, within the budget. */
     evaluate(request: RequestOf<'node-evaluate'>, now: number): ReplyOf<'node-evaluate'> {
       const { search, rung, seeds } = request;
       const spec = searches.spec(search);
       const counts = { asked: 0, saved: 0, refused: 0 };
-      let because: Objection | null = null;
+      let firstObjection: Objection | null = null;
       for (const id of request.nodes) {
         const node = byId.get(search, id);
         if (!node) throw new TerminalError('unknown-node', `search "${search}" has no node "${id}"`);
@@ -194,16 +194,16 @@ export function nodes(
           const objection = free ? null : budget.objection(spec, rung, searches.elapsedMs(search));
           if (objection) {
             counts.refused++;
-            because ??= objection;
+            firstObjection ??= objection;
             continue;
           }
           counts[evaluations.ask(search, id, node.agent, job, now).saved ? 'saved' : 'asked']++;
         }
       }
-      if (because) {
-        const sentence = `Not all evaluations on the ${rung} rung were started: ${because.message}.`;
+      if (firstObjection) {
+        const sentence = `Not all evaluations on the ${rung} rung were started: ${firstObjection.message}.`;
         const figures = { refused: counts.refused, wanted: request.nodes.length * seeds };
-        endings.record(search, { of: 'rung', subject: rung, reason: because.reason, sentence, figures }, now);
+        endings.record(search, { of: 'rung', subject: rung, reason: firstObjection.reason, sentence, figures }, now);
       }
       return counts;
     },

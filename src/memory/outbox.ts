@@ -8,7 +8,7 @@ const entrySchema = z.discriminatedUnion('kind', [
   z.strictObject({ seq: z.int(), kind: z.literal('job'), messageId: z.string(), body: jobSchema }),
   z.strictObject({ seq: z.int(), kind: z.literal('event'), messageId: z.string(), body: eventSchema }),
 ]);
-/** Something that was decided and has to be published. */
+/** A committed entry that must be published. */
 export type OutboxEntry = z.infer<typeof entrySchema>;
 
 interface Row {
@@ -18,7 +18,7 @@ interface Row {
   body: string;
 }
 
-/** The queue of things to be published. Entries are added by the transactions that decide them. */
+/** The publishing queue. Entries are added by the transactions that decide them. */
 export function outbox(db: Database) {
   const insert = db.prepare('INSERT INTO outbox (kind, message_id, body, created_at) VALUES (?, ?, ?, ?)');
   const unsent = db.prepare<[number], Row>(
@@ -28,7 +28,7 @@ export function outbox(db: Database) {
   const lastSeq = db.prepare<[], { seq: number }>(`SELECT coalesce(max(seq), 0) AS seq FROM outbox`);
 
   return {
-    /** The epoch in the message id lets a later publication of the same job pass the stream's own deduplication. */
+    /** The epoch in the message id lets a republished job pass the stream's deduplication. */
     addJob(key: EvaluationKey, epoch: number, body: string, now: number): void {
       insert.run('job', `${key}:${epoch}`, body, now);
     },

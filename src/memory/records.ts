@@ -24,10 +24,10 @@ const evaluationRecordSchema = z.object({
   finishedAt: z.number().nullable(),
   /** Measured without a sandbox. */
   unsafe: z.int().transform((flag) => flag === 1),
-  /** Trainings that were begun for it. */
+  /** Trainings started for it. */
   attempts: z.int(),
 });
-/** One evaluation that a node asked for, with its outcome where there is one. */
+/** One requested evaluation of a node, with its outcome if any. */
 export type EvaluationRecord = z.infer<typeof evaluationRecordSchema>;
 
 const nodeRecordSchema = z.object({
@@ -41,7 +41,7 @@ const nodeRecordSchema = z.object({
   rationale: z.string().transform((text) => rationaleSchema.parse(JSON.parse(text))),
   createdAt: z.number(),
 });
-/** Everything recorded of a node, its evaluations on all rungs included; no test figure. */
+/** Everything recorded of a node, including evaluations on all rungs; no test scores. */
 export type NodeRecord = z.infer<typeof nodeRecordSchema> & {
   parents: z.infer<typeof nodeIdSchema>[];
   evaluations: EvaluationRecord[];
@@ -50,7 +50,7 @@ export type NodeRecord = z.infer<typeof nodeRecordSchema> & {
 const lessonRecordSchema = z.object({ node: nodeIdSchema, ordinal: z.int(), text: z.string() });
 export type LessonRecord = z.infer<typeof lessonRecordSchema>;
 
-/** Whole histories, for reports, exports and audits. */
+/** Full histories, for reports, exports and audits. */
 export function records(db: Database) {
   const nodeRows = db.prepare<[string], unknown>(
     `SELECT id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at AS createdAt
@@ -71,10 +71,10 @@ export function records(db: Database) {
     'SELECT node, ordinal, text FROM lessons WHERE search = ? ORDER BY node',
   );
   return {
-    /** What agents took from results, each with the attempt before which it did so. */
+    /** Lessons of agents, each with the attempt that submitted it. */
     lessons: (search: SearchId): LessonRecord[] => lessonRows.all(search).map((row) => lessonRecordSchema.parse(row)),
 
-    /** Nodes in the order in which they were recorded. */
+    /** Nodes in recorded order. */
     nodes(search: SearchId): NodeRecord[] {
       const parents = new Map<string, NodeRecord['parents']>();
       for (const { node, parent } of parentRows.all(search)) {
@@ -95,38 +95,35 @@ export function records(db: Database) {
   };
 }
 
-/** What a message may carry beside its frame, in bytes of JSON: below the bus's limit, with room for what is not a list. */
+/** Bytes of JSON per page of a list: below the bus's limit, with room for the rest of the message. */
 export const pieceBytes = 400_000;
 
 /**
- * As many of `items` from `from` on as go into one message, at least one. Sizes are bytes on the wire, not characters.
+ * As many of `items` from `from` on as fit into one message, at least one. Sizes are bytes on the wire.
  *
- * @param whole makes of an item what is sent; called for the items of the piece and the one after it.
+ * @param whole expands an item to what is sent; called for the items of the page and the next one.
  */
 export function pieceOf<T, U>(items: readonly T[], from: number, whole: (item: T) => U): U[] {
-  const piece: U[] = [];
+  const page: U[] = [];
   let room = pieceBytes;
   for (let at = from; at < items.length; at++) {
     const item = whole(items[at] as T);
-    // A comma follows.
+    // Plus a comma.
     room -= Buffer.byteLength(JSON.stringify(item)) + 1;
-    if (room < 0 && piece.length > 0) break;
-    piece.push(item);
+    if (room < 0 && page.length > 0) break;
+    page.push(item);
   }
-  return piece;
+  return page;
 }
 
-/** A hidden figure of a node. */
+/** A hidden score of a node. */
 export interface TestScore {
   node: NodeId;
   seed: number;
   score: number;
 }
 
-/**
- * The only door to test figures. Whoever looks says why, and the look is recorded, so that an audit can prove that none
- * steered the search (I4).
- */
+/** The only access to test scores. Each access records its purpose, so that an audit can prove that none steered the search (I4). */
 export function testScores(db: Database) {
   const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
   const all = db.prepare<[string], TestScore>(
@@ -134,7 +131,7 @@ export function testScores(db: Database) {
      WHERE w.search = ? ORDER BY w.node, w.seed`,
   );
   return {
-    /** A look that was recorded already, of which another piece is read, has no purpose of its own. */
+    /** A further page of a recorded access has no purpose. */
     read(search: SearchId, purpose: TestPurpose | null, now: number): TestScore[] {
       if (purpose !== null) note.run(search, purpose, now);
       return all.all(search);

@@ -3,31 +3,31 @@ import type { AgentName, EvaluationKey, NodeId, SearchId } from '../domain/ids.t
 import type { Origin } from '../domain/node.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 
-/** What one rung of a search comes to. Seconds are those of trainings that this search paid for. */
+/** Sums over one rung of a search. Seconds are those charged to this search. */
 export interface RungSums {
   pending: number;
   evaluated: number;
   failed: number;
   saved: number;
-  /** Pending trainings that this search pays for. */
+  /** Pending trainings charged to this search. */
   owed: number;
   seconds: number;
-  /** Of those that ended well. */
+  /** Of scored trainings. */
   okSeconds: number;
   ok: number;
-  /** Of results that were known before and ended well. */
+  /** Of scored cache hits. */
   knownSeconds: number;
   known: number;
 }
 
-/** The proposals of one agent by status; each counts once, by its screening. */
+/** An agent's proposals by status; each counts once, by its screening. */
 export interface AgentSums {
   proposed: number;
   evaluated: number;
   failed: number;
   rejected: number;
   duplicate: number;
-  /** Of `evaluated` and `failed`: the screening result was known before, so nothing was trained. */
+  /** Of `evaluated` and `failed`: cache hits in screening. */
   cached: number;
   best: number | null;
 }
@@ -41,7 +41,7 @@ export interface Leader {
   readonly validation: number;
 }
 
-/** Before the other in the ranking: best first, then by agent and attempt. */
+/** Order of the ranking: best first, then by agent and attempt. */
 const leads = (a: Leader, b: Leader): boolean =>
   a.validation !== b.validation
     ? a.validation > b.validation
@@ -52,11 +52,11 @@ const leads = (a: Leader, b: Leader): boolean =>
 interface Sums {
   readonly rungs: Record<Rung, RungSums>;
   readonly agents: Map<AgentName, AgentSums>;
-  /** The best on each rung but references; undefined where it has to be looked up. */
+  /** The best non-reference on each rung; undefined if not computed yet. */
   readonly leaders: Map<Rung, Leader | null>;
 }
 
-/** A node's wish for an evaluation, as the sums need it. */
+/** A request for an evaluation, as far as the sums need it. */
 export interface EvaluationRequest {
   readonly search: SearchId;
   readonly node: NodeId;
@@ -65,16 +65,24 @@ export interface EvaluationRequest {
   readonly saved: boolean;
 }
 
-/** How an evaluation ended, as the sums need it. */
-export interface Ended {
+/** Outcome of an evaluation, as far as the sums need it. */
+export interface EvaluationEnd {
   readonly status: 'ok' | 'failed';
   readonly validation: number | null;
   readonly seconds: number;
 }
 
 const none = (): RungSums => ({
-  ...{ pending: 0, evaluated: 0, failed: 0, saved: 0, owed: 0 },
-  ...{ seconds: 0, okSeconds: 0, ok: 0, knownSeconds: 0, known: 0 },
+  pending: 0,
+  evaluated: 0,
+  failed: 0,
+  saved: 0,
+  owed: 0,
+  seconds: 0,
+  okSeconds: 0,
+  ok: 0,
+  knownSeconds: 0,
+  known: 0,
 });
 const noProposals = (): AgentSums => ({
   proposed: 0,
@@ -87,14 +95,13 @@ const noProposals = (): AgentSums => ({
 });
 
 /**
- * Sums over the rows of a search, remembered so that asking for them does not read all rows again.
+ * Sums over the rows of a search, cached so that status requests do not scan all rows.
  *
- * Role: a memo of sums and nothing else: what a search has spent and where it stands are still sums over rows (I2). Non-role:
- * being kept; deciding anything.
+ * Role: a cache of sums; use and status of a search remain sums over rows (I2). Non-role: persistence, decisions.
  *
- * T1. The memo of a search is made from its rows when it is first asked for, and follows every row that this process adds.
- * T2. A transaction that is undone takes the memos that it touched with it: they are made anew.
- * T3. Without `live` nothing is remembered, because another process is the one that adds rows.
+ * SUM-1  The sums of a search are computed from its rows on first use, and updated with every row that this process adds.
+ * SUM-2  A rolled-back transaction invalidates the sums that it touched.
+ * SUM-3  Without `live` nothing is cached, because another process adds rows.
  */
 export function searchStats(db: Database, live: boolean) {
   const rungRows = db.prepare<[string], RungSums & { rung: Rung }>(
@@ -134,13 +141,13 @@ export function searchStats(db: Database, live: boolean) {
      LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt
      WHERE e.key IS NULL AND d.key IS NULL`,
   );
-  const wishesOf = db.prepare<[string, string], { n: number }>(
+  const countRequests = db.prepare<[string, string], { n: number }>(
     'SELECT count(*) AS n FROM evaluation_requests WHERE key = ? AND search = ?',
   );
 
   const memos = new Map<SearchId, Sums>();
-  /** Trainings without an end, of keys without an outcome. */
-  let begun: Map<EvaluationKey, Set<string>> | null = null;
+  /** Unfinished trainings of keys without an outcome. */
+  let running: Map<EvaluationKey, Set<string>> | null = null;
   let touches = 0;
 
   const read = (search: SearchId): Sums => {
@@ -154,7 +161,7 @@ export function searchStats(db: Database, live: boolean) {
     if (live) memos.set(search, sums);
     return sums;
   };
-  /** The memo to be brought up to date, where there is one. */
+  /** The cached sums to update, if any. */
   const touch = (search: SearchId): Sums | undefined => {
     touches += 1;
     return memos.get(search);
@@ -170,47 +177,47 @@ export function searchStats(db: Database, live: boolean) {
     else found.set(key, new Set([training]));
   };
   const open = (): Map<EvaluationKey, Set<string>> => {
-    if (begun) return begun;
+    if (running) return running;
     const found = new Map<EvaluationKey, Set<string>>();
     for (const { key, worker, attempt } of openAttempts.all()) note(found, key, `${worker} ${attempt}`);
-    if (live) begun = found;
+    if (live) running = found;
     return found;
   };
 
   const repository = {
-    /** Grows with each row that is added: tells whether a transaction that was undone has added any. */
+    /** Increases with each added row; shows whether a rolled-back transaction had added any. */
     get touches() {
       return touches;
     },
     forget(): void {
       memos.clear();
-      begun = null;
+      running = null;
     },
 
     rungs: (search: SearchId): Readonly<Record<Rung, Readonly<RungSums>>> => of(search).rungs,
     agent: (search: SearchId, agent: AgentName): Readonly<AgentSums> => of(search).agents.get(agent) ?? noProposals(),
 
-    /** Mean seconds of the earlier results that this search was given, by rung. */
+    /** Mean seconds of the cache hits of this search, by rung. */
     knownSeconds(search: SearchId): Partial<Record<Rung, number>> {
       const sums = of(search).rungs;
-      const given = rungs.filter((rung) => sums[rung].known > 0);
-      return Object.fromEntries(given.map((rung) => [rung, sums[rung].knownSeconds / sums[rung].known]));
+      const withHits = rungs.filter((rung) => sums[rung].known > 0);
+      return Object.fromEntries(withHits.map((rung) => [rung, sums[rung].knownSeconds / sums[rung].known]));
     },
 
-    /** The best on a rung, by the mean over its seeds; no reference. */
+    /** The best non-reference on a rung, by the mean over its seeds. */
     leader(search: SearchId, rung: Rung): Leader | null {
       const { leaders } = of(search);
-      const known = leaders.get(rung);
-      if (known !== undefined) return known;
+      const cached = leaders.get(rung);
+      if (cached !== undefined) return cached;
       const found = leader.get(search, rung) ?? null;
       leaders.set(rung, found);
       return found;
     },
 
-    /** Pending evaluations of the search that a worker has begun and not ended. */
+    /** Pending evaluations of the search that a worker is training. */
     training(search: SearchId): number {
       let count = 0;
-      for (const key of open().keys()) count += wishesOf.get(key, search)?.n ?? 0;
+      for (const key of open().keys()) count += countRequests.get(key, search)?.n ?? 0;
       return count;
     },
 
@@ -222,7 +229,7 @@ export function searchStats(db: Database, live: boolean) {
       if (verdict !== 'accepted') own[verdict] += 1;
     },
 
-    addWish({ search, rung, saved }: EvaluationRequest): void {
+    addRequest({ search, rung, saved }: EvaluationRequest): void {
       const sums = touch(search)?.rungs[rung];
       if (!sums) return;
       sums.pending += 1;
@@ -230,8 +237,11 @@ export function searchStats(db: Database, live: boolean) {
       else sums.owed += 1;
     },
 
-    /** An evaluation that was wished for has its outcome: the row is there, or was there when the wish came. */
-    addOutcome({ search, node, agent, rung, saved }: EvaluationRequest, { status, validation, seconds }: Ended): void {
+    /** A requested evaluation has its outcome, or had it at the time of the request. */
+    addOutcome(
+      { search, node, agent, rung, saved }: EvaluationRequest,
+      { status, validation, seconds }: EvaluationEnd,
+    ): void {
       const memo = touch(search);
       if (!memo) return;
       const sums = memo.rungs[rung];
@@ -259,26 +269,26 @@ export function searchStats(db: Database, live: boolean) {
       const before = memo.leaders.get(rung);
       const now = scoreOf.get(search, node, rung);
       if (before === undefined || !now || now.origin === 'reference') return;
-      // A leader that fell back may not be one any more.
+      // A leader whose mean fell may no longer lead.
       if (before?.node === node && now.validation < before.validation) memo.leaders.delete(rung);
       else if (before === null || before.node === node || leads(now, before)) memo.leaders.set(rung, now);
     },
 
     addAttempt(key: EvaluationKey, worker: string, attempt: number): void {
       touches += 1;
-      if (begun) note(begun, key, `${worker} ${attempt}`);
+      if (running) note(running, key, `${worker} ${attempt}`);
     },
-    /** One training of the key has ended, and another one is to follow. */
+    /** One training of the key has ended and another follows. */
     endAttempt(key: EvaluationKey, worker: string, attempt: number): void {
       touches += 1;
-      const list = begun?.get(key);
+      const list = running?.get(key);
       list?.delete(`${worker} ${attempt}`);
-      if (list?.size === 0) begun?.delete(key);
+      if (list?.size === 0) running?.delete(key);
     },
-    /** The key has its outcome: whatever is still trained for it does not matter. */
+    /** The key has its outcome; trainings still running for it do not matter. */
     settle(key: EvaluationKey): void {
       touches += 1;
-      begun?.delete(key);
+      running?.delete(key);
     },
   };
   return repository;

@@ -13,7 +13,7 @@ import { pieceOf } from './records.ts';
 import type { Searches } from './searches.ts';
 import type { RungSums, SearchStats } from './searchStats.ts';
 
-/** A node of a ranking, with what its mean is the mean of. */
+/** A node of a ranking, with its scores by seed. */
 interface Ranked {
   node: NodeId;
   origin: Origin;
@@ -21,7 +21,7 @@ interface Ranked {
   seeds: { seed: number; score: number }[];
 }
 
-/** Where a search stands, by counting. Reads no test figure (I4). */
+/** Status of a search, computed from counts. Reads no test scores (I4). */
 export function searchStatus(
   db: Database,
   parts: {
@@ -46,13 +46,13 @@ export function searchStatus(
     const recorded = endings.ofAgent(search, agent, ensemble.lastOf(search, agent));
     if (recorded) return recorded;
     if (searches.phase(search) !== 'finished' || !endings.isRecorded(search)) return null;
-    return { code: 'silent', reason: 'it recorded no end: its process is gone, or never joined' };
+    return { code: 'silent', reason: 'it reported no end: its process died, or never joined' };
   };
 
   const candidateOf = db.prepare<[string, string], { candidate: string }>(
     'SELECT candidate FROM nodes WHERE search = ? AND id = ?',
   );
-  /** The ranking whose pieces are being asked for: one query for all of them, and one order. */
+  /** The ranking whose pages are being requested: one query and one order for all pages. */
   let latest: { search: SearchId; rung: Rung; nodes: readonly Ranked[] } | null = null;
 
   const ranked = (search: SearchId, rung: Rung, from: number): readonly Ranked[] => {
@@ -64,7 +64,7 @@ export function searchStatus(
   };
 
   const repository = {
-    /** A piece of a ranking. Candidates are read for the nodes of the piece alone: all of them may not fit into memory. */
+    /** A page of a ranking. Candidates are read for this page only: all of them may not fit into memory. */
     ranking({ search, rung, candidates, from = 0 }: RequestOf<'search-ranking'>): ReplyOf<'search-ranking'> {
       const nodes = ranked(search, rung, from);
       const piece = pieceOf(nodes, from, (node) =>
@@ -77,10 +77,12 @@ export function searchStatus(
       const spec = searches.spec(search);
       const byRung = tallies.rungs(search);
       const on = (count: (sums: RungSums) => number) => ({
-        ...{ screen: count(byRung.screen), confirm: count(byRung.confirm), final: count(byRung.final) },
+        screen: count(byRung.screen),
+        confirm: count(byRung.confirm),
+        final: count(byRung.final),
       });
       const sum = (figure: keyof RungSums) => rungs.reduce((total, rung) => total + byRung[rung][figure], 0);
-      // The highest rung that has spoken decides who is best: a longer training overrules a shorter one.
+      // The highest rung with scores determines the best: longer trainings take precedence.
       const [best = null] = [...rungs].reverse().flatMap((rung) => {
         const leader = tallies.leader(search, rung);
         return leader ? [{ ...leader, rung }] : [];

@@ -5,16 +5,12 @@ import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 import { type Phase, phaseSchema, phases, type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import type { Outbox } from './outbox.ts';
 
-const unknown = (id: SearchId) =>
-  new PrerequisiteError(
-    'unknown-search',
-    `there is no search "${id}" in this lab`,
-    'list what it holds with: aira nodes',
-  );
+const unknownSearch = (id: SearchId) =>
+  new PrerequisiteError('unknown-search', `there is no search "${id}" in this lab`, 'list searches with: aira nodes');
 
 const isOpen = (phase: Phase) => phase !== 'finished' && phase !== 'stopped';
 
-/** Which searches there are, how far each is, and how long each has been worked on. */
+/** Searches, their phases and running times. */
 export function searches(db: Database, out: Outbox) {
   const insert = db.prepare('INSERT INTO searches (id, spec, source, created_at) VALUES (?, ?, ?, ?)');
   const spec = db.prepare<[string], { spec: string; source: string }>('SELECT spec, source FROM searches WHERE id = ?');
@@ -37,7 +33,7 @@ export function searches(db: Database, out: Outbox) {
       const cached = specs.get(id);
       if (cached) return cached;
       const row = spec.get(id);
-      if (!row) throw unknown(id);
+      if (!row) throw unknownSearch(id);
       const parsed = searchSpecSchema.parse(JSON.parse(row.spec));
       specs.set(id, parsed);
       return parsed;
@@ -45,10 +41,10 @@ export function searches(db: Database, out: Outbox) {
 
     exists: (id: SearchId) => spec.get(id) !== undefined,
 
-    /** The search file as it was given. */
+    /** Text of the search file. */
     source: (id: SearchId) => spec.get(id)?.source ?? '',
 
-    /** The first free name of a family. */
+    /** The first unused name of a family. */
     freeName(family: string): SearchId {
       for (let number = 1; ; number++) {
         const id = `${family}-${number}`;
@@ -61,28 +57,28 @@ export function searches(db: Database, out: Outbox) {
     },
 
     /**
-     * Records a search, or takes up one that was left unfinished; either way a new session begins.
+     * Records a search, or resumes an unfinished one; either way a new session starts.
      *
-     * @throws TerminalError `search-differs` when the id is taken by a search with another specification.
+     * @throws TerminalError `search-differs` if the id belongs to a search with another specification.
      */
-    open(wanted: SearchSpec, source: string, now: number): { resumed: boolean; phase: Phase } {
-      const existing = spec.get(wanted.id);
-      const text = canonicalJson(wanted as unknown as Json);
+    open(search: SearchSpec, source: string, now: number): { resumed: boolean; phase: Phase } {
+      const existing = spec.get(search.id);
+      const text = canonicalJson(search as unknown as Json);
       if (!existing) {
-        insert.run(wanted.id, text, source, now);
-        insertPhase.run(wanted.id, 'screening', now);
+        insert.run(search.id, text, source, now);
+        insertPhase.run(search.id, 'screening', now);
       } else if (canonicalJson(searchSpecSchema.parse(JSON.parse(existing.spec)) as unknown as Json) !== text) {
-        throw new TerminalError('search-differs', `"${wanted.id}" is the name of another search`);
+        throw new TerminalError('search-differs', `"${search.id}" names another search`);
       }
-      time.open(wanted.id, now);
-      const before = repository.phase(wanted.id);
-      if (before === 'stopped') repository.enter(wanted.id, repository.phaseBeforeStop(wanted.id), now);
-      return { resumed: existing !== undefined, phase: repository.phase(wanted.id) };
+      time.open(search.id, now);
+      const before = repository.phase(search.id);
+      if (before === 'stopped') repository.enter(search.id, repository.phaseBeforeStop(search.id), now);
+      return { resumed: existing !== undefined, phase: repository.phase(search.id) };
     },
 
     phase(id: SearchId): Phase {
       const row = lastPhase.get(id);
-      if (!row) throw unknown(id);
+      if (!row) throw unknownSearch(id);
       return phaseSchema.parse(row.phase);
     },
 
@@ -91,7 +87,7 @@ export function searches(db: Database, out: Outbox) {
       return phaseSchema.parse(reached.at(-1)?.phase ?? 'screening');
     },
 
-    /** Moves forward on the ladder; a step back is ignored, because a repeated request must change nothing. */
+    /** Moves up the ladder; a step back is ignored, so that repeated requests change nothing. */
     enter(id: SearchId, phase: Phase, now: number): Phase {
       const current = repository.phase(id);
       const onwards = phases.indexOf(phase) > phases.indexOf(current) || (current === 'stopped' && isOpen(phase));
@@ -101,38 +97,38 @@ export function searches(db: Database, out: Outbox) {
       return phase;
     },
 
-    /** Phases in the order in which they were entered, with the time of each. */
+    /** Phases in order, with the time each was entered. */
     phaseTimes(id: SearchId): { phase: Phase; at: number }[] {
       return phaseTimes.all(id).map((row) => ({ phase: phaseSchema.parse(row.phase), at: row.at }));
     },
 
-    /** After a transaction that was undone: what was read in it may not be so. */
+    /** After a rollback: cached specifications may not exist. */
     forget: () => specs.clear(),
 
     isOpen: (id: SearchId) => isOpen(repository.phase(id)),
 
-    /** Says that the search is being worked on; running time counts up to here. */
+    /** Records that the search is running; running time counts up to here. */
     touch: time.touch,
 
-    /** Says that a training for the search begins. */
+    /** Records the start of a training for the search. */
     train: time.train,
 
-    /** Whether somebody works on it: a search whose process died is open, and not live. */
+    /** Whether a process runs it: a search whose process died is open, but not live. */
     isLive: (id: SearchId, now: number) => repository.isOpen(id) && time.isLive(id, now),
 
-    /** Running time so far, in milliseconds, over all sessions. */
+    /** Running time over all sessions, in milliseconds. */
     elapsedMs: time.elapsedMs,
 
-    /** How often it was taken up. */
+    /** Number of sessions. */
     sessions: time.count,
   };
   return repository;
 }
 export type Searches = ReturnType<typeof searches>;
 
-/** A search that was not looked at for longer lay still: its machine slept, or its process was held. */
-const restMs = 60_000;
-/** The start of workers in a session that resumes is free for so long. */
+/** A longer gap between updates is a pause: the machine slept, or the process was suspended. */
+const pauseMs = 60_000;
+/** Free start-up time of workers in a resumed session. */
 const startUpMs = 60_000;
 
 interface Session {
@@ -142,15 +138,14 @@ interface Session {
 }
 
 /**
- * The running time of searches: what `budget.minutes` counts.
+ * Running time of searches, as limited by `budget.minutes`.
  *
- * Role: sessions of work on a search and the sum of their lengths. Non-role: what a limit does (budget, search machine).
+ * Role: sessions of a search and the sum of their lengths. Non-role: enforcing a limit (budget, search machine).
  *
- * W1. Time in which nobody works on a search does not count: between sessions, and where a session was not looked at for
- *     longer than a minute.
- * W2. A kill costs a search nothing, so that one that was killed and resumed has the minutes of one that was not (I5): the
- *     time of trainings that were cut off is taken back, shared among the workers; in a session that resumes, time counts
- *     from the first training that begins, or after a minute.
+ * TIM-1  Time in which no process runs a search does not count: between sessions, and gaps of more than a minute.
+ * TIM-2  A kill costs a search nothing, so that a resumed search has the minutes of an uninterrupted one (I5): the time of
+ *        trainings that were cut off is refunded, divided by the workers; in a resumed session time counts from the first
+ *        training, or after a minute.
  */
 export function sessions(db: Database) {
   const last = db.prepare<[string], Session>(
@@ -161,7 +156,7 @@ export function sessions(db: Database) {
   const sum = db.prepare<[string], { ms: number; n: number }>(
     'SELECT coalesce(sum(seen_at - opened_at), 0) AS ms, count(*) AS n FROM sessions WHERE search = ?',
   );
-  /** Trainings for a search that began in a session: how many workers trained, and the time of those without an end. */
+  /** Trainings that started in a session: number of workers, and total time of unfinished trainings. */
   const cutOff = db.prepare<{ search: string; from: number; to: number }, { workers: number; ms: number }>(
     `SELECT count(DISTINCT a.worker) AS workers, coalesce(sum(max(0, @to - a.at)) FILTER (
        WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = a.key)
@@ -169,11 +164,11 @@ export function sessions(db: Database) {
      ), 0) AS ms
      FROM attempts a WHERE a.at >= @from AND a.key IN (SELECT key FROM evaluation_requests WHERE search = @search)`,
   );
-  /** Sessions in which a training has begun. */
-  const begun = new Set<number>();
+  /** Sessions in which a training has started. */
+  const sessionsWithTraining = new Set<number>();
 
   return {
-    /** A session begins. */
+    /** Starts a session. */
     open(search: SearchId, now: number): void {
       const before = last.get(search);
       if (before) {
@@ -184,33 +179,33 @@ export function sessions(db: Database) {
       insert.run(search, now, now);
     },
 
-    /** The search is being worked on; time counts up to here. */
+    /** Records that the search is running; time counts up to here. */
     touch(search: SearchId, now: number): void {
       const session = last.get(search);
       if (!session || now <= session.seenAt) return;
-      if (now - session.seenAt > restMs) insert.run(search, now, now);
+      if (now - session.seenAt > pauseMs) insert.run(search, now, now);
       else set.run(session.openedAt, now, session.seq);
     },
 
-    /** A training for the search begins. */
+    /** Records the start of a training for the search. */
     train(search: SearchId, now: number): void {
       const session = last.get(search);
-      if (!session || begun.has(session.seq)) return;
-      begun.add(session.seq);
+      if (!session || sessionsWithTraining.has(session.seq)) return;
+      sessionsWithTraining.add(session.seq);
       if ((sum.get(search)?.n ?? 0) < 2) return;
       const from = Math.max(session.openedAt, Math.min(now, session.openedAt + startUpMs));
       set.run(from, Math.max(from, session.seenAt), session.seq);
     },
 
-    /** Whether somebody works on it now. */
+    /** Whether a process runs it now. */
     isLive(search: SearchId, now: number): boolean {
       const session = last.get(search);
-      return session !== undefined && now - session.seenAt <= restMs;
+      return session !== undefined && now - session.seenAt <= pauseMs;
     },
 
     elapsedMs: (search: SearchId): number => sum.get(search)?.ms ?? 0,
 
-    /** Sessions so far. */
+    /** Number of sessions. */
     count: (search: SearchId): number => sum.get(search)?.n ?? 0,
   };
 }

@@ -13,10 +13,10 @@ import type { Ensemble, Horizons } from './ensemble.ts';
 import { pieceOf } from './records.ts';
 import type { Searches } from './searches.ts';
 
-/** Of the nodes that a decision waits for, so many are named: enough to know when to look again. */
-const mostNamed = 64;
+/** Awaited nodes listed in a reply: enough to know when to ask again. */
+const maxListed = 64;
 
-/** The attempts of one agent that a view shows: up to `to`, with outcomes up to `horizon` and lessons up to `lessons`. */
+/** The attempts of one agent in a view: up to `to`, outcomes up to `horizon`, lessons up to `lessons`. */
 interface ViewWindow {
   readonly agent: AgentName;
   readonly to: number;
@@ -27,45 +27,45 @@ interface ViewWindow {
 /**
  * What an agent may know when it decides.
  *
- * Role: the tree of an agent as of a decision. Non-role: how far it sees others (ensemble), choosing (scaffolds), test
- * figures (never read here, I4).
+ * Role: the tree as of a decision. Non-role: horizons over other agents (ensemble), choosing (scaffolds), test scores (never
+ * read here, I4).
  *
- * V1. The view of decision n is a function of the search's specification alone: it shows the outcome of every own node up
- *     to n - pending, and shows later ones as pending even when their result is in. It is not ready before those outcomes
- *     are. So the order in which workers finish cannot change a decision (I5), and up to `pending` trainings overlap.
- * V2. Refusals (duplicate, invalid) are known at once, because they do not depend on any training.
- * V3. With `memory: ensemble` it also shows the nodes of every other agent up to n - pending, all with their outcome, and is
- *     not ready before all of those have one; of later ones it shows nothing, since whether they exist depends on speed. For
- *     agents that end early see ensemble.ts.
- * V4. Lessons are part of the attempt with which they were submitted, and are shown as far as that attempt is.
+ * VIE-1  The view of decision n is a function of the specification only: it shows the outcome of every own node up to
+ *        n - pending, and later ones as pending even if their result has arrived. It is not ready before those outcomes are.
+ *        So the order in which workers finish cannot change a decision (I5), and up to `pending` trainings overlap.
+ * VIE-2  Refusals (duplicate, invalid) are visible at once, because they do not depend on trainings.
+ * VIE-3  With `memory: ensemble` it also shows every other agent's nodes up to n - pending, all with outcomes, and is not
+ *        ready before they have one; later ones are invisible, since their existence depends on timing. For agents that end
+ *        early see ensemble.ts.
+ * VIE-4  A lesson belongs to the attempt that submitted it, and is visible like that attempt.
  */
 export function views(
   db: Database,
   parts: { searches: Searches; budget: BudgetLedger; calls: Calls; ensemble: Ensemble },
 ) {
   const { searches, budget, calls, ensemble } = parts;
-  const { rows, taught, unresolved } = viewRows(db);
+  const { rows, withLessons, unresolved } = viewRows(db);
 
-  const sights = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
+  const windowsOf = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
     [...horizons].map(([agent, horizon]) =>
       agent === self.name
         ? { agent, to: ordinal - 1, horizon, lessons: ordinal - 1 }
         : { agent, to: horizon, horizon, lessons: horizon },
     );
 
-  /** What the view of one attempt shows and that of an earlier one did not; all of it without an earlier one. */
+  /** What a view shows beyond an earlier one; everything without an earlier one. */
   const difference = (
     spec: SearchSpec,
     self: AgentSpec,
     now: readonly ViewWindow[],
     before: readonly ViewWindow[],
   ): ViewNode[] => {
-    const nodes = now.flatMap((sight) => {
-      const { agent, to, horizon, lessons } = sight;
+    const nodes = now.flatMap((window) => {
+      const { agent, to, horizon, lessons } = window;
       const earlier = before.find((each) => each.agent === agent);
       const span: Span = { search: spec.id, agent, after: earlier?.horizon ?? 0, to, horizon, lessons };
       const foreign = agent !== self.name;
-      const late = earlier ? taught({ ...span, to: span.after, since: earlier.lessons }, foreign) : [];
+      const late = earlier ? withLessons({ ...span, to: span.after, since: earlier.lessons }, foreign) : [];
       return [...late, ...rows(span, foreign)];
     });
     return nodes.sort(byAge);
@@ -78,21 +78,21 @@ export function views(
     return { spec, self };
   };
 
-  /** As things stand now; unlike the rest of a view it depends on the clock. */
+  /** Remaining limits at this moment; unlike the rest of a view they depend on the clock. */
   const left = (spec: SearchSpec, self: AgentSpec): NonNullable<View['left']> => {
     const { minutes, dollars } = spec.budget;
-    const purse = [
+    const dollarsLeft = [
       ...(dollars === undefined ? [] : [dollars - calls.spend(spec.id).dollars]),
       ...(self.dollars === undefined ? [] : [self.dollars - calls.spend(spec.id, self.name).dollars]),
     ];
     return {
       ...(minutes === undefined ? {} : { minutes: Math.max(0, minutes - searches.elapsedMs(spec.id) / 60_000) }),
-      ...(purse.length === 0 ? {} : { dollars: Math.max(0, Math.min(...purse)) }),
+      ...(dollarsLeft.length === 0 ? {} : { dollars: Math.max(0, Math.min(...dollarsLeft)) }),
     };
   };
 
   return {
-    /** Expects to be called inside a transaction: the horizons of a decision may have to be recorded. */
+    /** Call inside a transaction: the horizons of the decision may have to be recorded. */
     view({ search, agent, ordinal, since, from = 0 }: RequestOf<'agent-view'>, now: number): ReplyOf<'agent-view'> {
       const { spec, self } = specOf(search, agent);
       const remaining = self.evaluations - budget.accepted(search, agent, ordinal - 1);
@@ -100,42 +100,42 @@ export function views(
         return { state: 'closed', code: 'budget-used', reason: `its ${self.evaluations} evaluations are used` };
       }
       if (searches.phase(search) !== 'screening')
-        return { state: 'closed', code: 'search-closed', reason: 'the screening is over' };
+        return { state: 'closed', code: 'search-closed', reason: 'screening is over' };
       if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
         return { state: 'closed', code: 'attempts-used', reason: 'too many of its attempts were refused' };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return { state: 'closed', code: 'search-closed', reason: objection.message };
 
-      const earlier = since === undefined ? [] : sights(self, since, ensemble.of(spec, self, since));
+      const earlier = since === undefined ? [] : windowsOf(self, since, ensemble.of(spec, self, since));
       const open = [...ensemble.of(spec, self, ordinal)].flatMap(([other, horizon]) => {
-        const after = earlier.find((sight) => sight.agent === other)?.horizon ?? 0;
+        const after = earlier.find((window) => window.agent === other)?.horizon ?? 0;
         return unresolved({ search, agent: other, after, to: horizon });
       });
       const horizons = ensemble.settle(spec, self, ordinal, now);
       const awaited = 'agents' in horizons ? [...horizons.agents] : [];
       if (open.length > 0 || 'agents' in horizons) {
-        return { state: 'waiting', nodes: open.slice(0, mostNamed), agents: awaited };
+        return { state: 'waiting', nodes: open.slice(0, maxListed), agents: awaited };
       }
-      const nodes = difference(spec, self, sights(self, ordinal, horizons), earlier);
-      const shown = pieceOf(nodes, from, (node) => node);
-      const view = { ordinal, remaining, nodes: shown, left: left(spec, self) };
-      return { state: 'ready', view, more: from + shown.length < nodes.length };
+      const nodes = difference(spec, self, windowsOf(self, ordinal, horizons), earlier);
+      const page = pieceOf(nodes, from, (node) => node);
+      const view = { ordinal, remaining, nodes: page, left: left(spec, self) };
+      return { state: 'ready', view, more: from + page.length < nodes.length };
     },
 
-    /** The view that a decision had when it was made, for a replay: all outcomes up to its horizon are in. */
+    /** The view at decision time, for a replay: all outcomes up to its horizon are known. */
     past(search: SearchId, agent: AgentName, ordinal: number): Omit<View, 'left'> {
       const { spec, self } = specOf(search, agent);
-      const nodes = difference(spec, self, sights(self, ordinal, ensemble.of(spec, self, ordinal)), []);
+      const nodes = difference(spec, self, windowsOf(self, ordinal, ensemble.of(spec, self, ordinal)), []);
       return { ordinal, remaining: self.evaluations - budget.accepted(search, agent, ordinal - 1), nodes };
     },
 
-    /** The attempt that comes next: one after the last that was recorded. */
+    /** The next attempt: one after the last recorded. */
     next: (search: SearchId, agent: AgentName) => ensemble.lastOf(search, agent) + 1,
   };
 }
 
-/** Attempts of one agent: those in (after, to], with outcomes up to `horizon` and lessons of attempts up to `lessons`. */
+/** Attempts of one agent in (after, to], with outcomes up to `horizon` and lessons of attempts up to `lessons`. */
 export interface Span {
   readonly search: string;
   readonly agent: string;
@@ -163,9 +163,9 @@ const rowSchema = z.object({
 });
 type Row = z.infer<typeof rowSchema>;
 
-const longestText = 2000;
+const maxTextChars = 2000;
 
-/** The node as the view shows it. */
+/** A node as the view shows it. */
 function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean): ViewNode {
   const refused = row.verdict !== 'accepted';
   const known = row.ordinal <= horizon && row.status !== null;
@@ -174,19 +174,25 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
   const refusal = row.verdict === 'duplicate' ? 'duplicate' : 'invalid';
   const { id, agent, ordinal, operator, candidate, change, message, lesson } = row;
   return {
-    ...{ id, agent, ordinal, operator, parents, candidate, status },
+    id,
+    agent,
+    ordinal,
+    operator,
+    parents,
+    candidate,
+    status,
     ...(foreign ? { foreign } : {}),
     reason: refused ? refusal : status === 'failed' ? row.reason : null,
     fitness: status === 'evaluated' ? row.validation : null,
-    ...(change ? { change: change.slice(0, longestText) } : {}),
-    ...(message && (refused || status === 'failed') ? { message: message.slice(0, longestText) } : {}),
+    ...(change ? { change: change.slice(0, maxTextChars) } : {}),
+    ...(message && (refused || status === 'failed') ? { message: message.slice(0, maxTextChars) } : {}),
     ...(lesson === null ? {} : { lesson }),
     ...(row.model === null ? {} : { model: row.model }),
     ...(row.dollars === null ? {} : { dollars: row.dollars }),
   };
 }
 
-/** The queries behind views: nodes of one agent over a span of its attempts. */
+/** Queries of views: one agent's nodes over a span of attempts. */
 export function viewRows(db: Database) {
   const columns = `n.id, n.agent, n.ordinal, n.origin AS operator, n.candidate, n.verdict,
     e.status, e.validation, e.reason, json_extract(n.rationale, '$.change') AS change,
@@ -200,7 +206,7 @@ export function viewRows(db: Database) {
      LEFT JOIN lessons l ON l.search = n.search AND l.node = n.id AND l.ordinal <= @lessons ${judged}
      WHERE ${within} ORDER BY n.ordinal`,
   );
-  // Few attempts teach anything about an earlier span, and the index finds them.
+  // Few lessons concern an earlier span, and the index finds them.
   const lessonsSince = db.prepare<Span & { since: number }, unknown>(
     `SELECT ${columns} FROM lessons l JOIN nodes n ON n.search = l.search AND n.id = l.node ${judged}
      WHERE l.search = @search AND l.ordinal > @since AND l.ordinal <= @lessons AND n.agent = @agent AND n.ordinal <= @to
@@ -234,7 +240,7 @@ export function viewRows(db: Database) {
     },
 
     /** Nodes up to `to` with a lesson of an attempt after `since`. */
-    taught(span: Span & { since: number }, foreign: boolean): ViewNode[] {
+    withLessons(span: Span & { since: number }, foreign: boolean): ViewNode[] {
       return lessonsSince.all(span).map((raw) => {
         const row = rowSchema.parse(raw);
         const parents = parentsOf.all(span.search, row.id).map(({ parent }) => parent);

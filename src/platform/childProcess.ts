@@ -8,35 +8,35 @@ export interface ExecOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly cwd?: string;
-  /** Longest output that is read, of each stream; 1 MiB otherwise. */
+  /** Output limit per stream; default 1 MiB. */
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
-  /** Called with each piece of its standard output, while it runs. */
+  /** Called with each chunk of stdout while the program runs. */
   readonly onOutput?: (text: string) => void;
 }
 
-/** The end of a program that ran for what it prints. */
+/** Result of a program. */
 export interface ExecEnd {
-  /** Null where it did not exit by itself, or was not started. */
+  /** Null if it did not exit by itself, or did not start. */
   readonly code: number | null;
   readonly stdout: string;
-  /** What it said, or why it ended where it said nothing. */
+  /** Its stderr, or why it ended if that is empty. */
   readonly stderr: string;
 }
 
-/** Why a program failed that said nothing itself; Node's own message would repeat its whole command line. */
+/** Why a program failed without output; Node's own message would repeat the whole command line. */
 function failure({ killed, signal, code, message }: ExecFileException, timeoutMs: number): string {
-  // A program that could not be started, or said too much: Node's sentence is about that alone.
+  // A program that did not start, or exceeded the output limit: Node's message is about that alone.
   if (typeof code === 'string') return message;
   if (killed) return `it did not end within ${timeoutMs / 1000} s`;
   if (signal) return `it was killed by ${signal}`;
   return `it exited with ${code}`;
 }
 
-/** Runs a program without input and gathers what it prints. Never rejects. */
+/** Runs a program without input and collects its output. Never rejects. */
 export function exec(program: string, args: readonly string[], options: ExecOptions): Promise<ExecEnd> {
   const { env, timeoutMs, cwd, signal, onOutput, maxBytes = 2 ** 20 } = options;
-  const given = {
+  const execOptions = {
     env,
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
@@ -47,14 +47,14 @@ export function exec(program: string, args: readonly string[], options: ExecOpti
   } as const;
   return new Promise((resolve) => {
     try {
-      const child = execFile(program, [...args], given, (error, stdout, stderr) => {
+      const child = execFile(program, [...args], execOptions, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
         resolve({ code, stdout, stderr: stderr === '' && error ? failure(error, timeoutMs) : stderr });
       });
       if (onOutput) child.stdout?.on('data', onOutput);
       child.stdin?.end();
     } catch (thrown) {
-      // Refused before anything ran, for instance a NUL in a path.
+      // Rejected before the start, for instance NUL in a path.
       resolve({ code: null, stdout: '', stderr: String(thrown) });
     }
   });
@@ -62,14 +62,19 @@ export function exec(program: string, args: readonly string[], options: ExecOpti
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The only variables of our own that a child may see: keys stay in the process that calls the model (I7). */
+/** The only variables a child sees: keys stay in the process that calls the model (I7). */
 const inherited = [
-  ...['PATH', 'HOME', 'LANG', 'CUDA_VISIBLE_DEVICES', 'LD_LIBRARY_PATH'],
-  // Where the compiled engine is kept, and by which compiler.
-  ...['XDG_CACHE_HOME', 'CXX'],
+  'PATH',
+  'HOME',
+  'LANG',
+  'CUDA_VISIBLE_DEVICES',
+  'LD_LIBRARY_PATH',
+  // Cache folder and compiler of the engine.
+  'XDG_CACHE_HOME',
+  'CXX',
 ];
 
-/** What a child's environment starts from. */
+/** Base environment of a child. */
 export function childEnvironment(env: Environment): Record<string, string> {
   return Object.fromEntries(
     inherited.flatMap((name) => {
@@ -94,15 +99,15 @@ export function allOnPath(name: string, env: Environment): string[] {
   return folders.map((folder) => join(folder, name)).filter(isExecutable);
 }
 
-/** The end of a program that ran for what it prints. */
+/** Result of a program. */
 export interface ProgramOutput {
-  /** Exited with 0, in time. */
+  /** Exited with 0 in time. */
   readonly ok: boolean;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a program in a child's environment and gathers what it prints. Never rejects. */
+/** Runs a program in a child's environment and collects its output. Never rejects. */
 export async function runProgram(
   program: string,
   args: readonly string[],
@@ -114,8 +119,8 @@ export async function runProgram(
 }
 
 /**
- * What a child wrote to stderr: its first bytes, which often name the cause, and its last, which tell how it ended. What
- * lies between is counted and dropped, so that a child which never stops writing costs `limit` bytes and no more.
+ * A child's stderr: its first bytes, which often name the cause, and its last, which show how it ended. The middle is counted
+ * and dropped, so a child that writes endlessly costs `limit` bytes.
  */
 export class OutputLog {
   readonly #half: number;
@@ -125,7 +130,7 @@ export class OutputLog {
   #tailBytes = 0;
   #total = 0;
 
-  /** @param limit bytes kept, half of them at either end. */
+  /** @param limit bytes stored, half of them at either end. */
   constructor(limit = 256 * 1024) {
     this.#half = Math.floor(limit / 2);
   }
@@ -142,15 +147,15 @@ export class OutputLog {
     if (rest.length === 0) return;
     this.#tail.push(rest);
     this.#tailBytes += rest.length;
-    // Compacted only when twice as much has gathered, so that many small writes cost a copy each and not a tail each.
+    // Compact only at twice the size, so that many small writes do not copy the tail each time.
     if (this.#tailBytes > 2 * this.#half) {
-      const kept = Buffer.from(Buffer.concat(this.#tail).subarray(-this.#half));
-      this.#tail = [kept];
-      this.#tailBytes = kept.length;
+      const tail = Buffer.from(Buffer.concat(this.#tail).subarray(-this.#half));
+      this.#tail = [tail];
+      this.#tailBytes = tail.length;
     }
   }
 
-  /** Everything that was kept, with a note where something is missing. */
+  /** Everything stored, with a note if bytes were dropped. */
   text(): string {
     const head = Buffer.concat(this.#head).toString('utf8');
     const tail = Buffer.concat(this.#tail).subarray(-this.#half);
@@ -159,7 +164,7 @@ export class OutputLog {
     return `${head}${gap}${tail.toString('utf8')}`;
   }
 
-  /** The last `count` lines that say anything, joined by ` | `, at most `limit` characters, cut at the beginning. */
+  /** The last `count` non-empty lines joined by ` | `, at most `limit` characters, cut at the start. */
   lastLines(count: number, limit: number): string {
     const lines = this.text()
       .split(/\r?\n/)
@@ -170,10 +175,7 @@ export class OutputLog {
   }
 }
 
-/**
- * Cuts a stream of bytes into lines. A line longer than `limit` characters is handed over as what there is of it, once,
- * and the rest is dropped: a child that never ends a line must not fill the host's memory.
- */
+/** Splits a byte stream into lines. Of a line longer than `limit` characters the rest is dropped, so that a child cannot fill the host's memory. */
 export class LineReader {
   readonly #limit: number;
   readonly #onLine: (line: string) => void;

@@ -4,10 +4,7 @@ export type Colours = ReturnType<typeof pc.createColors>;
 
 export const noColours: Colours = pc.createColors(false);
 
-/**
- * Colours are for a person at a terminal: a pipe, a file and the log of a build server get plain text.
- * NO_COLOR and FORCE_COLOR (not empty) decide over that, NO_COLOR first.
- */
+/** Colours on terminals only: pipes, files and CI logs get plain text. NO_COLOR and FORCE_COLOR (not empty) override, NO_COLOR first. */
 export function coloursFor(
   stream: { readonly isTTY?: boolean },
   environment: Readonly<Record<string, string | undefined>> = process.env,

@@ -2,19 +2,19 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { DeviceClass } from '../domain/task.ts';
 import { allOnPath, type Environment, runProgram } from './childProcess.ts';
 
-/** Something that a worker process trains on. */
+/** A device that a worker trains on. */
 export interface Device {
-  /** As torch names it: `cpu`, `cuda:0`. */
+  /** Torch's name: `cpu`, `cuda:0`. */
   readonly name: string;
   readonly class: DeviceClass;
   /** Resident host memory above which the device's worker is stopped. */
   readonly memoryLimitBytes: number;
 }
 
-/** The class of a device by its name. */
+/** Device class of a name. */
 export const deviceClassOf = (name: string): DeviceClass => (name === 'cpu' ? 'cpu' : 'cuda');
 
-/** What the choice of devices depends on. */
+/** Machine facts behind the choice of devices. */
 export interface Machine {
   readonly cores: number;
   readonly memoryBytes: number;
@@ -22,10 +22,10 @@ export interface Machine {
   readonly gpus: number;
 }
 
-/** Host memory that the workers together may hold; the rest is for the system and the other parts. */
+/** Share of host memory for all workers; the rest is for the system and other components. */
 const memoryShare = 0.8;
 
-/** How many GPUs the NVIDIA driver lists; none where it is not installed. */
+/** GPUs listed by the NVIDIA driver; none if it is not installed. */
 export async function listedGpus(env: Environment = process.env): Promise<readonly string[]> {
   const [smi] = allOnPath('nvidia-smi', env);
   if (smi === undefined) return [];
@@ -36,8 +36,8 @@ export async function listedGpus(env: Environment = process.env): Promise<readon
 const countUsable = 'import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)';
 
 /**
- * How many GPUs torch can use. The driver is asked first, since importing torch takes seconds; torch has the last word,
- * since it may be built without CUDA, and CUDA_VISIBLE_DEVICES hides GPUs from it and not from the driver.
+ * GPUs that torch can use. The driver is queried first, since importing torch takes seconds; torch decides, since it may be
+ * built without CUDA, and CUDA_VISIBLE_DEVICES hides GPUs from torch only.
  */
 async function usableGpus(python: string, env: Environment): Promise<number> {
   if ((await listedGpus(env)).length === 0) return 0;
@@ -57,10 +57,7 @@ export async function inspectMachine(python: string, env: Environment = process.
   };
 }
 
-/**
- * The devices to put a worker on. `auto`: one per GPU that torch can use, else one per core. A number: so many workers,
- * dealt out to the GPUs in turn where there are any.
- */
+/** Devices of the workers. `auto`: one per usable GPU, else one per core. A number of workers is spread over the GPUs in turn. */
 export function chooseDevices(workers: 'auto' | number, machine: Machine): Device[] {
   const count = workers === 'auto' ? (machine.gpus > 0 ? machine.gpus : machine.cores) : workers;
   const memoryLimitBytes = Math.floor((machine.memoryBytes * memoryShare) / Math.max(1, count));

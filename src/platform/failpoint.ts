@@ -1,7 +1,7 @@
 /**
- * Named places at which a process can be made to die, so that tests reach the windows between two durable steps which
- * random kills almost never hit. `AIRA_FAILPOINT=name` dies at the first pass, `name:3` at the third. Without the
- * variable a failpoint is one comparison.
+ * Named places where a process can be made to die, so that tests reach the windows between two durable steps, which random
+ * kills almost never hit. `AIRA_FAILPOINT=name` dies at the first pass, `name:3` at the third. Otherwise a failpoint costs
+ * one comparison.
  */
 export const failpoints = [
   'submit.before-commit',
@@ -22,7 +22,7 @@ export type Failpoint = (typeof failpoints)[number];
 const [armed, nth = '1'] = (process.env.AIRA_FAILPOINT ?? '').split(':');
 let passes = 0;
 
-/** Kills this process without any clean-up if the test has armed this place. */
+/** Kills this process without clean-up if a test has armed this place. */
 export function failpoint(name: Failpoint): void {
   if (name !== armed) return;
   passes += 1;

@@ -7,10 +7,10 @@ import type { Timers } from './timers.ts';
 const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /**
- * Makes a folder with all that it lies in. `mkdirSync({ recursive: true })` never returns where the file system answers that a
- * folder does not exist while it is being made, as /proc does.
+ * Creates a folder and its parents. `mkdirSync({ recursive: true })` never returns if the file system reports a folder as
+ * missing while creating it, as /proc does.
  *
- * @param mode of the folders that are made; those that are there stay as they are.
+ * @param mode of new folders; existing ones are unchanged.
  */
 export function makeFolder(path: string, mode = 0o777): void {
   const missing: string[] = [];
@@ -22,22 +22,22 @@ export function makeFolder(path: string, mode = 0o777): void {
     try {
       mkdirSync(each, { mode });
     } catch (thrown) {
-      // Another process may have made it in between.
+      // Another process may have created it meanwhile.
       if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST' || !isDirectory(each)) throw thrown;
     }
   }
 }
 
-/** What a file is for, for the sentence that says why it cannot be used. */
+/** The purpose of a file, for error messages. */
 export interface TextFileOptions {
-  /** Of the error. */
+  /** Error code. */
   readonly code: string;
-  /** What to do about it. */
+  /** What to do about the error. */
   readonly remedy: string;
   readonly mostBytes: number;
 }
 
-/** At most `most` bytes of an open file: a device or a pipe may go on for ever. */
+/** At most `most` bytes of an open file: a device or a pipe may be endless. */
 function readSome(file: number, most: number): Buffer {
   const parts: Buffer[] = [];
   let length = 0;
@@ -52,9 +52,9 @@ function readSome(file: number, most: number): Buffer {
 }
 
 /**
- * The text of a file that a person named, without a byte order mark. Its size is looked at before it is read.
+ * Text of a user's file, without a byte order mark. Checks the size before reading.
  *
- * @throws PrerequisiteError in one sentence: it is missing, a directory, not allowed, too large, or not UTF-8 text.
+ * @throws PrerequisiteError: missing, a directory, not permitted, too large, or not UTF-8 text.
  */
 export function readTextFile(path: string, { code, remedy, mostBytes }: TextFileOptions): string {
   const refuse = (why: string, cause?: unknown) =>
@@ -65,7 +65,7 @@ export function readTextFile(path: string, { code, remedy, mostBytes }: TextFile
     try {
       const status = fstatSync(file);
       if (status.isDirectory()) throw refuse('is a directory');
-      if (status.size > mostBytes) throw refuse(`has ${status.size} bytes, and at most ${mostBytes} are read`);
+      if (status.size > mostBytes) throw refuse(`has ${status.size} bytes; the limit is ${mostBytes}`);
       bytes = readSome(file, mostBytes + 1);
     } finally {
       closeSync(file);
@@ -83,13 +83,10 @@ export function readTextFile(path: string, { code, remedy, mostBytes }: TextFile
   }
 }
 
-/**
- * Below so many free bytes no search is begun: SQLite, NATS and logs all fail badly on a full disk. The streams alone
- * reserve 384 MB, and nats-server takes no more than three quarters of what is free.
- */
+/** Minimum free bytes to start a search: SQLite, NATS and logs fail badly on a full disk. The streams alone reserve 384 MB, and nats-server uses at most three quarters of the free space. */
 export const leastFreeBytes = 512 * 1024 * 1024;
 
-/** Free bytes of the file system that holds a folder, as far as this user may fill it. */
+/** Free bytes of a folder's file system, as available to this user. */
 export function freeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize;
@@ -97,7 +94,7 @@ export function freeBytes(folder: string): number {
 
 const lookEveryMs = 2000;
 
-/** Calls back once when fewer bytes than `least` are free where a folder lies. The answer ends the watch. */
+/** Calls back once when less than `least` bytes are free. The returned function stops the watch. */
 export function watchDisk(folder: string, least: number, timers: Timers, onFull: (free: number) => void): () => void {
   const stop = timers.every(lookEveryMs, () => {
     const free = freeBytes(folder);

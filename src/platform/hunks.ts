@@ -1,6 +1,6 @@
 import { structuredPatch } from 'diff';
 
-/** A stretch of lines that differ, with what stands around them; each line begins with `+`, `-`, a blank or `\`. */
+/** Changed lines with their context; each line starts with `+`, `-`, a blank or `\`. */
 export interface Hunk {
   readonly oldStart: number;
   readonly oldLines: number;
@@ -9,13 +9,10 @@ export interface Hunk {
   readonly lines: readonly string[];
 }
 
-/**
- * Lines that may be removed and added before a file counts as written anew. The cost of a difference grows with the square of
- * this number: 20 to 40 ms at this one.
- */
+/** Changed lines beyond which a file counts as rewritten. The cost of a diff grows with the square of this number: 20 to 40 ms here. */
 const mostEdits = 400;
 
-/** Common lines at either end stay; what lies between is replaced as a whole. */
+/** Keeps common lines at both ends and replaces everything between them. */
 function replaced(from: readonly string[], to: readonly string[], context: number): Hunk[] {
   let [head, tail] = [0, 0];
   const least = Math.min(from.length, to.length);
@@ -25,7 +22,7 @@ function replaced(from: readonly string[], to: readonly string[], context: numbe
   const after = from.slice(from.length - tail, from.length - tail + context);
   const removed = from.slice(head, from.length - tail);
   const added = to.slice(head, to.length - tail);
-  // As the library has it: an empty stretch is named by the line that follows it.
+  // As in the library: an empty range is numbered by the line after it.
   const start = head - before.length + 1;
   return [
     {
@@ -45,7 +42,7 @@ function replaced(from: readonly string[], to: readonly string[], context: numbe
 
 const linesOf = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'));
 
-/** What differs between two texts, in the order of their lines; none where they are equal. */
+/** Differences of two texts, in order; none if they are equal. */
 export function hunksOf(name: string, from: string, to: string, context: number): readonly Hunk[] {
   if (from === to) return [];
   const patch = structuredPatch(name, name, from, to, undefined, undefined, { context, maxEditLength: mostEdits });

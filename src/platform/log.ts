@@ -5,17 +5,17 @@ export type { Logger } from 'pino';
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
-/** @throws PrerequisiteError `log-level` for a word that is no level. */
-function levelOf(wanted: string | undefined): string {
-  if (wanted === undefined || wanted === '') return 'warn';
-  if (levels.includes(wanted)) return wanted;
-  const message = `AIRA_LOG is "${wanted.slice(0, 40)}", which is not a level of the log`;
-  throw new PrerequisiteError('log-level', message, `set it to ${levels.join(', ')}, or not at all`);
+/** @throws PrerequisiteError `log-level` for an unknown level. */
+function levelOf(level: string | undefined): string {
+  if (level === undefined || level === '') return 'warn';
+  if (levels.includes(level)) return level;
+  const message = `AIRA_LOG is "${level.slice(0, 40)}", which is not a log level`;
+  throw new PrerequisiteError('log-level', message, `set it to ${levels.join(', ')}, or unset it`);
 }
 
 /**
- * Diagnostics for those who look for them: JSON lines on stderr, silent below warnings unless `AIRA_LOG` says otherwise
- * (`debug`, `info`, `warn`, `error`, `silent`). What users are told goes through the command line's own printer.
+ * Diagnostics: JSON lines on stderr, warnings and above unless `AIRA_LOG` says otherwise (`debug`, `info`, `warn`, `error`,
+ * `silent`). Messages for users are printed by the command line.
  */
 export function createLogger(name: string): Logger {
   return pino(
@@ -25,7 +25,7 @@ export function createLogger(name: string): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: ['*.apiKey', '*.authorization', 'headers.authorization'], censor: '[redacted]' },
     },
-    // Synchronous, so that the last words before a crash are not lost.
+    // Synchronous, so that the last lines before a crash are not lost.
     pino.destination({ dest: 2, sync: true }),
   );
 }

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import * as z from 'zod';
 
-/** A process that cannot be mistaken for a later one of the same number. */
+/** Identifies a process, even if its number is reused. */
 export const processSchema = z.strictObject({
   pid: z.int().positive(),
-  /** When it was started, in whatever form the system tells it. */
+  /** Start time, in the system's format. */
   started: z.string(),
 });
 export type ProcessIdentity = z.infer<typeof processSchema>;
@@ -18,7 +18,7 @@ function linuxStart(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-  // The command's name stands in parentheses and may hold spaces; the fields after it start with the state.
+  // The command's name is in parentheses and may contain spaces; the following fields start with the state.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -34,7 +34,7 @@ function portableStart(pid: number): string | undefined {
   }
 }
 
-/** The process that has this number now, or undefined when there is none; one that ended and was not reaped is none. */
+/** The process with this number, or undefined; a zombie does not count. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const started = existsSync('/proc/self/stat') ? linuxStart(pid) : portableStart(pid);
   return started === undefined ? undefined : { pid, started };
@@ -44,11 +44,11 @@ export function isAlive(process: ProcessIdentity): boolean {
   return identify(process.pid)?.started === process.started;
 }
 
-/** What the kernel knows about memory. Null wherever it does not tell, as outside Linux. */
+/** Kernel facts about memory. Null if unavailable, as outside Linux. */
 export interface MemoryProbe {
   /** Resident bytes of a process. */
   residentBytes(pid: number): number | null;
-  /** How many processes the kernel has killed for want of memory since boot, in any control group. */
+  /** Processes killed by the OOM killer since boot, in any control group. */
   outOfMemoryKills(): number | null;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Sealing: what everybody may close and only the holder of the private key can open.
+ * Sealed boxes: anyone can seal, only the private key opens.
  *
  * X25519 with a fresh key per message, HKDF-SHA-256 over the shared secret and both public keys, AES-256-GCM. `context` is
- * authenticated and not contained: what was sealed for one purpose opens for no other.
+ * authenticated but not contained: a seal opens only in the context it was made for.
  */
 import {
   createCipheriv,
@@ -43,7 +43,7 @@ export function publicSealingKey(privatePem: string): string {
 const secretOf = (shared: Buffer, ephemeral: Buffer, recipient: Buffer): Buffer =>
   Buffer.from(hkdfSync('sha256', shared, Buffer.concat([ephemeral, recipient]), 'aira seal v1', keyBytes));
 
-/** Closes a text for the holder of `publicKey`. */
+/** Seals a text for the owner of `publicKey`. */
 export function seal(text: string, publicKey: string, context: string): string {
   const recipient = Buffer.from(publicKey, 'base64url');
   const { privateKey, publicKey: own } = generateKeyPairSync('x25519');
@@ -56,7 +56,7 @@ export function seal(text: string, publicKey: string, context: string): string {
   return Buffer.concat([ephemeral, iv, cipher.getAuthTag(), body]).toString('base64url');
 }
 
-/** The sealed text; null for what was sealed for another key or context, was altered, or is no seal. */
+/** Opens a seal; null for another key or context, altered data, or text that is not a seal. */
 export function unseal(sealed: string, privatePem: string, context: string): string | null {
   const bytes = Buffer.from(sealed, 'base64url');
   if (bytes.length < keyBytes + ivBytes + tagBytes) return null;
@@ -80,13 +80,13 @@ export function unseal(sealed: string, privatePem: string, context: string): str
 }
 
 /**
- * Secrets in files of their own: mode 0600, in a folder of mode 0700.
+ * Secrets in their own files: mode 0600, in a folder of mode 0700.
  *
- * Of several processes that make the same secret at once one wins, and all take that one's; a file is complete whenever it
- * exists, because it is written aside and then linked into place.
+ * If several processes create the same secret, one wins and all use it; a file is complete whenever it exists, because it is
+ * written aside and then linked into place.
  */
 
-/** The text of a secret; null where there is none. */
+/** The text of a secret; null if it does not exist. */
 export function readSecret(path: string): string | null {
   try {
     return readFileSync(path, 'utf8').trim();
@@ -96,7 +96,7 @@ export function readSecret(path: string): string | null {
   }
 }
 
-/** The text of a secret, made where there is none yet. */
+/** The text of a secret, created if it does not exist. */
 export function keptSecret(path: string, make: () => string): string {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -116,14 +116,14 @@ export function keptSecret(path: string, make: () => string): string {
   return readSecret(path) ?? keptSecret(path, make);
 }
 
-/** A token that nobody can guess: 24 random bytes as base64url. */
+/** A random token: 24 bytes as base64url. */
 export const newToken = (): string => randomBytes(24).toString('base64url');
 
-/** A token for one purpose, the same whenever it is derived from this secret. */
+/** A token for one purpose, derived from the secret. */
 export const derivedToken = (secret: string, purpose: string): string =>
   createHmac('sha256', secret).update(purpose).digest('base64url');
 
-/** What is kept of a token by whoever has to recognise it. */
+/** Digest of a token, stored to recognise it. */
 export const tokenDigest = (token: string): string => createHash('sha256').update(token).digest('hex');
 
 export function isToken(token: string | undefined, digest: string): boolean {

@@ -1,13 +1,13 @@
-/** Waiting as a dependency, so that tests reach a deadline without waiting for it (I5). */
+/** Timers as a dependency, so that tests reach deadlines without waiting (I5). */
 
 export interface Timers {
-  /** Runs `action` once, `ms` milliseconds from now. The answer calls it off. */
+  /** Runs `action` once after `ms` milliseconds. The returned function cancels it. */
   after(ms: number, action: () => void): () => void;
-  /** Runs `action` each `ms` milliseconds until it is called off. */
+  /** Runs `action` every `ms` milliseconds until cancelled. */
   every(ms: number, action: () => void): () => void;
 }
 
-/** The longest delay that Node keeps; a longer one fires at once. */
+/** Node's maximum delay; a longer one fires at once. */
 const longestDelayMs = 2 ** 31 - 1;
 
 export const systemTimers: Timers = {
@@ -21,7 +21,7 @@ export const systemTimers: Timers = {
   },
 };
 
-/** Resolves after `ms` milliseconds; rejects with the signal's reason as soon as it aborts. */
+/** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts. */
 export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
@@ -37,11 +37,11 @@ export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<
   });
 }
 
-/** Time as a dependency, so that decisions and tests do not depend on the machine's own (I5). */
+/** Clocks as a dependency, so that decisions and tests do not depend on the machine's time (I5). */
 export interface Clock {
   /** Milliseconds since the epoch: for records, never for durations. */
   now(): number;
-  /** Milliseconds that only grow: for deadlines and durations, untouched by clock changes. */
+  /** Monotonic milliseconds, for deadlines and durations. */
   monotonic(): number;
 }
 
@@ -50,14 +50,14 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
 };
 
-/** A promise together with the functions that settle it. */
+/** A promise with its settling functions. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   resolve(value: T): void;
   reject(error: Error): void;
 }
 
-/** `Promise.withResolvers`, which Node 20 does not have. A rejection that nobody awaits is not an error of the process. */
+/** `Promise.withResolvers`, which Node 20 lacks. An unawaited rejection is not an error of the process. */
 export function deferred<T>(): Deferred<T> {
   let settle: Pick<Deferred<T>, 'resolve' | 'reject'> | undefined;
   const promise = new Promise<T>((resolve, reject) => {

@@ -5,11 +5,11 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { allOnPath, type Environment, isExecutable, runProgram } from './childProcess.ts';
 import { packageRoot } from './paths.ts';
 
-/** Where to look for the programs that Aira starts. */
+/** Where to find the programs that Aira starts. */
 export interface ToolchainPlaces {
   readonly env: Environment;
   readonly packageRoot: string;
-  /** Programs outside PATH that are tried last. */
+  /** Programs outside PATH, tried last. */
   readonly systemPython: readonly string[];
   readonly systemNatsServer: readonly string[];
 }
@@ -18,7 +18,7 @@ export const machinePlaces = (env: Environment = process.env): ToolchainPlaces =
   env,
   packageRoot,
   systemPython: ['/usr/bin/python3'],
-  // Debian's place, which an ordinary user's PATH leaves out.
+  // Debian's location, which is not on an ordinary user's PATH.
   systemNatsServer: ['/usr/sbin/nats-server', '/usr/local/sbin/nats-server'],
 });
 
@@ -26,7 +26,7 @@ const remedy = 'run `npm run setup`';
 
 const recordedSchema = z.object({ python: z.string().optional(), natsServer: z.string().optional() });
 
-/** What set-up has found, as far as it can be read: a damaged record is as good as none, since all is looked for anyway. */
+/** The findings of set-up; an unreadable record counts as missing, since everything is searched for anyway. */
 function recorded({ packageRoot }: ToolchainPlaces): z.infer<typeof recordedSchema> {
   try {
     return recordedSchema.parse(JSON.parse(readFileSync(join(packageRoot, 'dist', 'toolchain.json'), 'utf8')));
@@ -35,7 +35,7 @@ function recorded({ packageRoot }: ToolchainPlaces): z.infer<typeof recordedSche
   }
 }
 
-/** Looks for the modules without importing them: 0.1 s instead of the 2 s that torch takes. */
+/** Finds modules without importing them: 0.1 s instead of torch's 2 s. */
 const probe = `
 import importlib.util, json, sys
 missing = [name for name in ("torch", "numpy") if importlib.util.find_spec(name) is None]

@@ -1,28 +1,25 @@
 import { CST, isAlias, isMap, isNode, isPair, isScalar, isSeq, Lexer, type Node, parseDocument, visit } from 'yaml';
 import { TerminalError } from '../domain/errors.ts';
 
-/** What a file that a person or another project wrote may hold. Aira's own files have a hundredth of it. */
+/** Bounds on untrusted YAML. Aira's own files are a hundred times smaller. */
 export const yamlBounds = {
   bytes: 128 * 1024,
-  /** Lists and mappings within each other: beyond some thousands the parser exhausts the stack, and the process with it. */
+  /** Nesting of lists and mappings: beyond some thousands the parser overflows the stack. */
   depth: 48,
   /** Anchors and aliases. */
   names: 500,
-  /** Values after every alias has been replaced by what it stands for. */
+  /** Values after expanding all aliases. */
   values: 50_000,
 } as const;
 
-/** Thrown for a text that is not YAML, or more of it than {@link yamlBounds} allows. The message is one short sentence. */
+/** Thrown for a text that is not YAML or exceeds {@link yamlBounds}. The message is one short sentence. */
 export class YamlError extends TerminalError {
   constructor(message: string) {
     super('yaml', message);
   }
 }
 
-/**
- * The deepest nesting, from tokens alone. A token that begins a line, or follows the mark of a list item or a key, opens a level
- * where it stands further to the right than what encloses it.
- */
+/** The deepest nesting, from tokens. A token that starts a line, or follows a list or key mark, opens a level if it is further right than its parent. */
 function depthOf(text: string): number {
   const columns: number[] = [];
   let [flow, column, deepest] = [0, 0, 0];
@@ -50,24 +47,24 @@ function depthOf(text: string): number {
   return deepest;
 }
 
-/** Refuses keys that stand twice in one mapping: the parser's own check compares every key with every other. */
+/** Rejects duplicate keys in a mapping: the parser's own check is quadratic. */
 function doubledKey(document: Node | null): string | null {
-  let doubled: string | null = null;
+  let duplicate: string | null = null;
   visit(document, {
     Map(_, { items }) {
       const seen = new Set<unknown>();
       for (const { key } of items) {
         const name = isScalar(key) ? key.value : key;
-        if (seen.has(name) && name !== '<<') doubled ??= String(isScalar(key) ? key.value : 'a key').slice(0, 60);
+        if (seen.has(name) && name !== '<<') duplicate ??= String(isScalar(key) ? key.value : 'a key').slice(0, 60);
         seen.add(name);
       }
-      return doubled === null ? undefined : visit.BREAK;
+      return duplicate === null ? undefined : visit.BREAK;
     },
   });
-  return doubled;
+  return duplicate;
 }
 
-/** How many values a document stands for, aliases replaced; stops counting beyond the bound. */
+/** Number of values with aliases expanded; stops counting beyond the bound. */
 function valuesIn(document: Node | null): number {
   const sizes = new Map<string, number>();
   const sizeOf = (node: unknown): number => {
@@ -83,23 +80,23 @@ function valuesIn(document: Node | null): number {
 }
 
 /**
- * Reads YAML that somebody else wrote, with merge keys. Size first, then depth, then the parser, then what aliases stand for.
+ * Parses untrusted YAML, with merge keys. Checks size, then depth, then parses, then expands aliases.
  *
  * @throws YamlError
  */
 export function parseYaml(text: string): unknown {
   const bytes = Buffer.byteLength(text);
-  if (bytes > yamlBounds.bytes) throw new YamlError(`it has ${bytes} bytes, and at most ${yamlBounds.bytes} are read`);
-  if (depthOf(text) > yamlBounds.depth) throw new YamlError(`it is nested more than ${yamlBounds.depth} deep`);
+  if (bytes > yamlBounds.bytes) throw new YamlError(`it has ${bytes} bytes; the limit is ${yamlBounds.bytes}`);
+  if (depthOf(text) > yamlBounds.depth) throw new YamlError(`nesting is deeper than ${yamlBounds.depth}`);
   const document = parseDocument(text, { merge: true, uniqueKeys: false, prettyErrors: false });
   const [broken] = document.errors;
   if (broken) {
-    // The parser's own way of saying where costs as much again for each of its errors, and shows the file.
+    // The parser's own error location is slow to compute and quotes the file.
     const line = text.slice(0, broken.pos[0]).split('\n').length;
     throw new YamlError(`line ${line}: ${broken.message.slice(0, 200)}`);
   }
-  const doubled = doubledKey(document.contents);
-  if (doubled !== null) throw new YamlError(`the key "${doubled}" stands twice in one mapping`);
+  const duplicate = doubledKey(document.contents);
+  if (duplicate !== null) throw new YamlError(`the key "${duplicate}" occurs twice in one mapping`);
   let names = 0;
   visit(document, {
     Node(_, node) {
@@ -109,7 +106,7 @@ export function parseYaml(text: string): unknown {
   });
   if (names > yamlBounds.names) throw new YamlError(`it has more than ${yamlBounds.names} anchors and aliases`);
   if (valuesIn(document.contents) > yamlBounds.values) {
-    throw new YamlError(`it stands for more than ${yamlBounds.values} values once its aliases are replaced`);
+    throw new YamlError(`it has more than ${yamlBounds.values} values after expanding aliases`);
   }
   try {
     return document.toJS({ maxAliasCount: -1 });

@@ -4,6 +4,7 @@ import {
   parseArchitecture,
   runLengthText,
   runs,
+  runText,
 } from '../domain/architecture.ts';
 import { type Space, shortCandidate } from '../domain/candidate.ts';
 import { strip } from './charts/strip.ts';
@@ -11,7 +12,7 @@ import type { ReportNode } from './data.ts';
 import { shortened } from './format.ts';
 import { html, type Markup } from './markup.ts';
 
-function parsed(candidate: string): Architecture | null {
+function parseOrNull(candidate: string): Architecture | null {
   try {
     return parseArchitecture(candidate);
   } catch (error) {
@@ -20,25 +21,25 @@ function parsed(candidate: string): Architecture | null {
   }
 }
 
-/** Run-length text that may be broken between runs, and nowhere else. */
+/** Run-length text that may break between runs only. */
 export function runsMarkup(architecture: Architecture): Markup {
   return html`<code class="runs">${runs(architecture).map(
-    ({ primitive, length }, index) => html`${index > 0 ? html`+<wbr>` : null}${length}${primitive}`,
+    (run, index) => html`${index > 0 ? html`+<wbr>` : null}${runText(run)}`,
   )}</code>`;
 }
 
-/** A candidate as a picture over its run-length text, or as plain text where it is no architecture. */
+/** An architecture as a strip over its run-length text; any other candidate as plain text. */
 export function candidateMarkup(candidate: string): Markup {
-  const architecture = parsed(candidate);
+  const architecture = parseOrNull(candidate);
   return architecture
     ? html`${strip(architecture)}${runsMarkup(architecture)}`
     : html`<code>${shortened(candidate, 200)}</code>`;
 }
 
-/** What a column of candidates is called. */
+/** Column head for candidates. */
 export const candidateHead = (space: Space): string => (space.kind === 'stack' ? 'architecture' : 'program');
 
-/** A candidate in a table: a picture of its layers, or for a program what it changed, since the code would fill the page. */
+/** A candidate in a table cell: the strip of an architecture; for a program its change, since the code is too long. */
 export function candidateCell(node: ReportNode): Markup {
   if (!node.candidate.startsWith('{')) return candidateMarkup(node.candidate);
   const unsafe = node.unsafe ? html` <b class="unsafe">without sandbox</b>` : null;
@@ -47,7 +48,7 @@ export function candidateCell(node: ReportNode): Markup {
 
 /** A candidate in one line of text. */
 export function candidateText(candidate: string): string {
-  const architecture = parsed(candidate);
+  const architecture = parseOrNull(candidate);
   if (architecture) return runLengthText(architecture);
   return candidate.startsWith('{') ? shortCandidate(candidate) : shortened(candidate, 60);
 }

@@ -21,7 +21,7 @@ import type {
 } from './data.ts';
 import { findingsOf } from './findings.ts';
 
-/** Facts that only the process that writes the report knows. */
+/** Facts known only to the process that writes the report. */
 export interface ReportOptions {
   readonly airaVersion: string;
   readonly machine: ReportData['provenance']['machine'];
@@ -31,7 +31,7 @@ export interface ReportOptions {
 /** The conditioning whose pattern a search evaluates: Composer found N0 best (arXiv 2510.00379). */
 const evaluatedConditioning = 0;
 
-/** Where a node stands, by its screening. */
+/** Status of a node after screening. */
 export function statusOf({ verdict, evaluations }: NodeRecord): NodeStatus {
   if (verdict !== 'accepted') return verdict;
   const screen = evaluations.find(({ rung }) => rung === 'screen')?.status;
@@ -87,12 +87,12 @@ function aggregation(records: readonly NodeRecord[], spec: SearchSpec): ReportAg
   };
 }
 
-/** Gathers what a report shows. Test figures come in separately, because reading them is recorded (I4). */
+/** Collects what a report shows. Test scores are passed in, because reading them is recorded (I4). */
 export function collectReport(
   reader: ArchiveReader,
   search: SearchId,
   tests: readonly TestScore[],
-  setting: ReportOptions,
+  options: ReportOptions,
 ): ReportData {
   const spec = reader.searches.spec(search);
   const records = reader.records.nodes(search);
@@ -102,7 +102,7 @@ export function collectReport(
   const endedAt = times.at(-1)?.at ?? startedAt;
   const evaluations = records.flatMap((record) => record.evaluations);
   const saved = evaluations.filter((each) => each.saved);
-  const found = aggregation(records, spec);
+  const aggregated = aggregation(records, spec);
 
   const data: ReportData = {
     search: {
@@ -147,40 +147,40 @@ export function collectReport(
       saved: { evaluations: saved.length, deviceSeconds: saved.reduce((sum, each) => sum + (each.seconds ?? 0), 0) },
     },
     devices: devicesOf(records, searchStatus.elapsedMs),
-    aggregation: found,
+    aggregation: aggregated,
     extrapolations: [],
     funnel: funnelOf(records),
     provenance: {
-      airaVersion: setting.airaVersion,
+      airaVersion: options.airaVersion,
       taskVersion: spec.taskVersion,
       evaluator: spec.evaluator,
-      machine: setting.machine,
+      machine: options.machine,
       startedAt: new Date(startedAt).toISOString(),
       searchFile: reader.searches.source(search),
-      commands: setting.commands,
+      commands: options.commands,
     },
   };
-  return { ...data, extrapolations: extrapolations(data, found) };
+  return { ...data, extrapolations: extrapolations(data, aggregated) };
 }
 
-/** A search that was taken up again tells of its last interruption only while it has not finished. */
+/** A resumed search lists its last interruption only until it has finished. */
 function endingsOf(reader: ArchiveReader, search: SearchId): ReportEnding[] {
   const all = reader.endings.of(search);
-  const passing: readonly string[] = [endingReasons.interrupted, endingReasons.failed];
-  const isPassing = (each: (typeof all)[number]) => each.of === 'search' && passing.includes(each.reason);
+  const temporary: readonly string[] = [endingReasons.interrupted, endingReasons.failed];
+  const isTemporary = (each: (typeof all)[number]) => each.of === 'search' && temporary.includes(each.reason);
   const last = reader.searches.phase(search) === 'finished' ? null : all.at(-1);
   return (
     all
-      // Agents carry their own end, with what they used and spent.
-      .filter((each) => each.of !== 'agent' && (!isPassing(each) || each === last))
+      // Each agent carries its own ending, with what it used and spent.
+      .filter((each) => each.of !== 'agent' && (!isTemporary(each) || each === last))
       .map(({ of, subject, reason, sentence }) => ({ of, subject, reason, sentence }))
   );
 }
 
-/** The aggregate and the search's own best, carried to the target sizes beside the published pattern. */
-function extrapolations(data: ReportData, found: ReportAggregation | null): ReportExtrapolation[] {
+/** The aggregate and the search's own best at the target sizes, next to the published pattern. */
+function extrapolations(data: ReportData, aggregated: ReportAggregation | null): ReportExtrapolation[] {
   const { lead } = findingsOf(data);
-  const pattern = found?.patterns.find(({ conditioning }) => conditioning === evaluatedConditioning);
+  const pattern = aggregated?.patterns.find(({ conditioning }) => conditioning === evaluatedConditioning);
   const sources: { label: string; pattern: Architecture }[] = [];
   if (pattern) sources.push({ label: 'aggregate N0', pattern: pattern.architecture });
   if (lead && data.search.space.kind === 'stack') {
@@ -195,8 +195,8 @@ function extrapolations(data: ReportData, found: ReportAggregation | null): Repo
 }
 
 /**
- * How many workers trained for a search, and which share of the time from the first training to the last they spent
- * training. A pause of the search does not count: no more time is looked at than it went on. Null where nothing was trained.
+ * How many workers trained for a search, and the share of time between its first and last training that they were busy.
+ * Time during which the search was paused does not count. Null without trainings.
  */
 export function devicesOf(records: readonly NodeRecord[], elapsedMs: number): ReportDevices | null {
   const trained = records
@@ -205,20 +205,20 @@ export function devicesOf(records: readonly NodeRecord[], elapsedMs: number): Re
       saved || worker === null || seconds === null || finishedAt === null ? [] : [{ worker, seconds, finishedAt }],
     );
   if (trained.length === 0) return null;
-  const begun = Math.min(...trained.map(({ finishedAt, seconds }) => finishedAt - 1000 * seconds));
-  const span = Math.min(elapsedMs, Math.max(...trained.map(({ finishedAt }) => finishedAt)) - begun);
+  const firstStart = Math.min(...trained.map(({ finishedAt, seconds }) => finishedAt - 1000 * seconds));
+  const span = Math.min(elapsedMs, Math.max(...trained.map(({ finishedAt }) => finishedAt)) - firstStart);
   const count = new Set(trained.map(({ worker }) => worker)).size;
   const training = trained.reduce((sum, { seconds }) => sum + seconds, 0);
-  // Clocks of several machines differ a little.
+  // Clocks of different machines may differ slightly, hence the bound.
   return { count, busy: span > 0 ? Math.min(1, (1000 * training) / (count * span)) : 1 };
 }
 
-/** What became of an attempt. */
+/** Outcome of an attempt. */
 interface Attempt {
   readonly record: NodeRecord;
   /** Accepted as a candidate that the agent had not tried. */
   readonly changed: boolean;
-  /** Better than its first parent, or, for a draft, than all that the agent had before; null where there is nothing to compare. */
+  /** Better than its first parent, or for a draft than all its agent's earlier results; null without a comparison. */
   readonly improved: boolean | null;
 }
 
@@ -244,19 +244,19 @@ function attemptsOf(records: readonly NodeRecord[]): Attempt[] {
     });
 }
 
-/** Cited ids that name a work or a lesson; others name attempts of the view. */
+/** Evidence ids of works and lessons (with a colon); the others are nodes of the view. */
 const cites = ({ rationale }: NodeRecord): EvidenceId[] =>
   rationale.evidence.filter((id): id is EvidenceId => id.includes(':'));
 
-const count = <T>(items: readonly T[], holds: (item: T) => boolean): number => items.filter(holds).length;
+const count = <T>(items: readonly T[], test: (item: T) => boolean): number => items.filter(test).length;
 
-/** The works that were cited most, with their titles as far as they are known here. */
+/** The most cited works, with their titles if known. */
 function worksOf(attempts: readonly Attempt[]): ReportFunnel['works'] {
-  const found = new Map<EvidenceId, { shown: number; cited: number; improved: number; title: string | null }>();
+  const entries = new Map<EvidenceId, { shown: number; cited: number; improved: number; title: string | null }>();
   const entry = (id: EvidenceId) => {
-    const known = found.get(id) ?? { shown: 0, cited: 0, improved: 0, title: null };
-    found.set(id, known);
-    return known;
+    const work = entries.get(id) ?? { shown: 0, cited: 0, improved: 0, title: null };
+    entries.set(id, work);
+    return work;
   };
   for (const { record, improved } of attempts) {
     for (const id of record.rationale.retrieved) entry(id).shown++;
@@ -267,10 +267,10 @@ function worksOf(attempts: readonly Attempt[]): ReportFunnel['works'] {
     }
   }
   const titles = new Map<string, string>();
-  if ([...found.keys()].some((id) => sourceOf(id) === 'corpus')) {
+  if ([...entries.keys()].some((id) => sourceOf(id) === 'corpus')) {
     for (const { id, title } of loadCorpus().notes) titles.set(`corpus:${id}`, title);
   }
-  return [...found]
+  return [...entries]
     .filter(([, { cited }]) => cited > 0)
     .sort(([a, one], [b, two]) => two.cited - one.cited || two.improved - one.improved || (a < b ? -1 : 1))
     .slice(0, 12)
@@ -278,8 +278,8 @@ function worksOf(attempts: readonly Attempt[]): ReportFunnel['works'] {
 }
 
 /**
- * What became of what was read: shown, cited, turned into a new candidate, turned into a better one; by agent and source.
- * Null where nobody read.
+ * Use of the literature by agent and source: shown, cited, led to a new candidate, led to a better one. Null if no agent
+ * read.
  */
 export function funnelOf(records: readonly NodeRecord[]): ReportFunnel | null {
   const all = attemptsOf(records.filter(({ origin }) => origin !== 'reference' && origin !== 'aggregate'));

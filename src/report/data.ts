@@ -10,23 +10,23 @@ import type { Rung } from '../domain/task.ts';
 import type { SeedScore } from '../statistics/index.ts';
 
 /**
- * Everything a report shows, read from the archive by whoever asks for the report. Nothing in it is trusted to be harmless
- * as markup or on a terminal: names, candidates and messages come from agents and from files.
+ * Everything a report shows, read from the archive. Nothing in it is safe as markup or terminal output: names, candidates
+ * and messages come from agents and files.
  */
 export interface ReportData {
   readonly search: ReportSearch;
   readonly agents: readonly ReportAgent[];
-  /** In the order in which the archive recorded them. */
+  /** In the archive's order. */
   readonly nodes: readonly ReportNode[];
-  /** What ended before its work was done, in the order in which it was recorded (I13). */
+  /** Endings before the work was done, in the archive's order (I13). */
   readonly endings: readonly ReportEnding[];
   readonly phases: readonly { readonly phase: Phase; readonly seconds: number }[];
   readonly budget: ReportBudget;
-  /** Null where nothing was trained. */
+  /** Null without trainings. */
   readonly devices: ReportDevices | null;
   readonly aggregation: ReportAggregation | null;
   readonly extrapolations: readonly ReportExtrapolation[];
-  /** Null where no agent read. */
+  /** Null if no agent read. */
   readonly funnel: ReportFunnel | null;
   readonly provenance: ReportProvenance;
 }
@@ -34,15 +34,15 @@ export interface ReportData {
 export interface ReportSearch {
   readonly id: string;
   readonly task: string;
-  /** What the scores measure. Scores in here are fitness, of which more is better; people are shown the metric. */
+  /** What the scores measure. Scores in this structure are fitness (more is better); pages show the metric. */
   readonly metric: string;
   readonly lowerIsBetter: boolean;
-  /** Seeds of the final rung that decide who is a record-breaker; later ones are fresh. */
+  /** Seeds of the final rung that rank finalists; later ones are fresh. */
   readonly finalSeeds: number;
   readonly profile: string;
   readonly space: Space;
   readonly seed: number;
-  /** Where the search stands now; a report may be written before it has ended. */
+  /** Current phase; a report may be written while the search runs. */
   readonly phase: Phase;
 }
 
@@ -58,13 +58,13 @@ export interface ReportAgent {
   readonly name: string;
   readonly model: string;
   readonly scaffold: string;
-  /** Whose attempts it remembers; absent: its own. */
+  /** Whose attempts it remembers (default: its own). */
   readonly memory?: 'own' | 'ensemble' | undefined;
-  /** Edits by which its candidates have to differ from those in its memory; absent: 1. */
+  /** Minimum edit distance of its candidates to those in its memory (default 1). */
   readonly distance?: number | undefined;
-  /** Evaluations that it may use. */
+  /** Budget of evaluations. */
   readonly evaluations: number;
-  /** Null while it may still propose, and where an earlier version recorded nothing. */
+  /** Null while it may still propose, and for searches of versions that did not record it. */
   readonly end: AgentEnd | null;
   readonly spend: Spend;
 }
@@ -73,31 +73,31 @@ export interface ReportNode {
   readonly id: string;
   /** The agent, or `reference` or `aggregate`. */
   readonly agent: string;
-  /** The agent's attempt that made it, counted from 1. */
+  /** The agent's attempt number, from 1. */
   readonly ordinal: number;
   readonly origin: Origin;
-  /** What a reference is called; null for other nodes. */
+  /** Name of a reference; null for other nodes. */
   readonly name: string | null;
   readonly parents: readonly string[];
   readonly candidate: string;
-  /** What it changed, in its proposer's words. */
+  /** The change, in its proposer's words. */
   readonly change: string;
-  /** A score of it was had without a sandbox. */
+  /** One of its scores was measured without a sandbox. */
   readonly unsafe: boolean;
   readonly status: NodeStatus;
-  /** Reason code and message of the attempt that gave no score. */
+  /** Reason code and message of an attempt without a score. */
   readonly reason: string | null;
   readonly message: string | null;
   readonly validation: Readonly<Record<Rung, readonly SeedScore[]>>;
-  /** Trainings that were begun on each rung, those that the laboratory lost included. */
+  /** Trainings started on each rung, including lost ones. */
   readonly attempts: Readonly<Record<Rung, number>>;
   /** Test scores of the final rung. */
   readonly test: readonly SeedScore[];
-  /** Training seconds over all rungs and seeds, whoever paid for them. */
+  /** Training seconds over all rungs and seeds, including those of cached results. */
   readonly seconds: number;
-  /** The screening result was known before: nothing was trained for it. */
+  /** The screening result was a cache hit. */
   readonly saved: boolean;
-  /** When the screening result came, in milliseconds since the search began; null until then. */
+  /** When the screening result arrived, in milliseconds since the search started; null before. */
   readonly finishedAt: number | null;
 }
 
@@ -110,11 +110,11 @@ export interface ReportBudget {
     /** Calls of language models. */
     readonly calls: Spend;
   };
-  /** Evaluations answered from earlier results, over all rungs, and the training seconds that those results had cost. */
+  /** Cache hits over all rungs, and the training seconds that they avoided. */
   readonly saved: { readonly evaluations: number; readonly deviceSeconds: number };
 }
 
-/** The workers that trained for a search, and the share of the time that they spent training. */
+/** Workers that trained for a search, and the share of time they were busy. */
 export interface ReportDevices {
   readonly count: number;
   readonly busy: number;
@@ -123,29 +123,29 @@ export interface ReportDevices {
 export interface ReportAggregation {
   /** Over all agents' nodes. */
   readonly patterns: readonly Pattern[];
-  /** Over each agent's own nodes, by its name, all under `conditioning`. */
+  /** Over each agent's own nodes, by agent name, all under `conditioning`. */
   readonly byAgent: ReadonlyMap<string, Pattern>;
-  /** The conditioning whose pattern was evaluated as a node of its own, and which the patterns by agent use. */
+  /** Conditioning of the pattern that was evaluated as a node, and of the patterns by agent. */
   readonly conditioning: Conditioning;
 }
 
 export interface ReportExtrapolation {
-  /** Whose pattern it is, such as `aggregate N0`. */
+  /** Source of the pattern, such as `aggregate N0`. */
   readonly label: string;
   readonly pattern: Architecture;
   readonly rows: readonly Extrapolation[];
 }
 
-/** What became of what one agent was shown of one source, counted in attempts, each figure a part of the one before. */
+/** How one agent used one source, counted in attempts; each count is a subset of the previous one. */
 export interface FunnelRow {
   readonly source: LiteratureSource;
-  /** Distinct works among what was shown. */
+  /** Distinct works shown. */
   readonly works: number;
   readonly retrieved: number;
   readonly cited: number;
   /** Accepted as a candidate that the agent had not tried. */
   readonly changed: number;
-  /** With a score, and one to compare it with; of these so many are better. */
+  /** Scored, with a baseline score to compare with; `improved` of these are better. */
   readonly compared: number;
   readonly improved: number;
 }
@@ -158,7 +158,7 @@ export interface ReportFunnel {
     readonly failed: number;
     readonly failure: string | null;
     readonly sources: readonly FunnelRow[];
-    /** The same agent's attempts that cite no work and no lesson. */
+    /** The agent's attempts that cite no work and no lesson. */
     readonly withoutCitation: { readonly compared: number; readonly improved: number };
   }[];
   /** Most cited first. */
@@ -176,12 +176,12 @@ export interface ReportProvenance {
   readonly taskVersion: string;
   /** Engine and source hash of the trainer. */
   readonly evaluator: string;
-  /** Facts about the machines, such as `CPU` and its name, in the order in which they are to be shown. */
+  /** Machine facts such as `CPU` and its name, in display order. */
   readonly machine: readonly { readonly fact: string; readonly value: string }[];
-  /** ISO 8601, from the archive: when the search began. */
+  /** ISO 8601: when the search started. */
   readonly startedAt: string;
-  /** The search file as it was given. */
+  /** Text of the search file. */
   readonly searchFile: string;
-  /** Shell commands that repeat the search and its report. */
+  /** Shell commands that reproduce the search and its report. */
   readonly commands: readonly string[];
 }

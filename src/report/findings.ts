@@ -17,7 +17,7 @@ import {
 } from '../statistics/index.ts';
 import type { ReportData, ReportNode } from './data.ts';
 
-/** A set of scores that may be compared with each other: one rung, one measure. */
+/** Scores that are comparable with each other: one rung, one split. */
 export type Basis = Rung | 'test';
 export const bases = ['screen', 'confirm', 'final', 'test'] as const satisfies readonly Basis[];
 
@@ -42,7 +42,7 @@ export const proposalsOf = ({ nodes }: Pick<ReportData, 'nodes'>, agent?: string
 
 export const isProposal = (node: ReportNode): boolean => node.origin !== 'reference' && node.origin !== 'aggregate';
 
-/** What a person would call a node. */
+/** Display name of a node. */
 export const nodeName = (node: ReportNode): string => node.name ?? node.id;
 
 /** A contender against a reference. */
@@ -57,31 +57,31 @@ export interface ComparisonRows {
   readonly basis: Basis;
   /** Highest mean first. */
   readonly contests: readonly ComparisonRow[];
-  /** Coverage of each interval: such that all hold together in 95 % of searches (Bonferroni); of programs, two standard errors. */
+  /** Coverage of each interval: Bonferroni for simultaneous 95 %; for programs, two standard errors. */
   readonly level: number;
   readonly noise: Noise | null;
 }
 
 export type Acceptance = ReturnType<typeof acceptance>;
 
-/** What the data allow to say; everything the sections show beside the data themselves. */
+/** Conclusions that the data support. */
 export interface Findings {
   /** Noise between seeds, pooled over all architectures of the basis. */
   readonly noise: Readonly<Record<Basis, Noise | null>>;
-  /** The finalist that stands for the search: best on the rung below the one that judges it, so chosen without it. */
+  /** The search's finalist: best on the rung below the judging one, so selected without the scores that judge it. */
   readonly lead: ReportNode | null;
   readonly aggregate: ReportNode | null;
   readonly references: readonly ReportNode[];
-  /** On the highest validation rung that supports a comparison, and on the test set; null where none does. */
+  /** On the highest validation rung with a comparison, and on the test set; null without one. */
   readonly validation: ComparisonRows | null;
   readonly test: ComparisonRows | null;
   readonly screenToConfirm: Agreement;
   readonly screenToFinal: Agreement;
-  /** Who may be called best, of programs; null for layers, or where nothing was judged. */
+  /** Acceptance of programs; null for stacks, or without finalists. */
   readonly acceptance: Acceptance | null;
 }
 
-/** The evidence that chose who reached a basis. */
+/** Scores that selected the nodes of each basis. */
 const chosenBy: Readonly<Record<Basis, readonly Basis[]>> = {
   screen: ['screen'],
   confirm: ['screen'],
@@ -138,7 +138,7 @@ function agreementOf(data: ReportData, lower: Rung, upper: Rung): Agreement {
   );
 }
 
-/** Finalists in the order in which the rung below had them, against the baseline. */
+/** Finalists in the order of the rung below, against the baseline. */
 function acceptanceOf(data: ReportData): Acceptance | null {
   if (data.search.space.kind !== 'program') return null;
   const judged = data.nodes.filter((node) => scoresOn(node, 'final').length > 0);
@@ -169,14 +169,14 @@ export function findingsOf(data: ReportData): Findings {
   };
 }
 
-/** The best proposal of an agent, or of all agents, by its screening score. */
+/** The best proposal of an agent, or of all agents, by screening score. */
 export function bestScreened(nodes: readonly ReportNode[], agent?: string): ReportNode | null {
   const own = nodes.filter((node) => isProposal(node) && (agent === undefined || node.agent === agent));
   const best = max(own, (node) => meanOn(node, 'screen') ?? Number.NEGATIVE_INFINITY);
   return own.find((node) => meanOn(node, 'screen') === best) ?? null;
 }
 
-/** Mean over nodes of their mean on a basis; null where none has one. */
+/** Mean over nodes of their mean on a basis; null without scores. */
 export function meanOf(nodes: readonly ReportNode[], basis: Basis): number | null {
   return mean(nodes.flatMap((node) => meanOn(node, basis) ?? [])) ?? null;
 }

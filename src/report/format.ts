@@ -4,38 +4,38 @@ import { metricValue } from '../domain/task.ts';
 import type { ReportData } from './data.ts';
 import { proposalsOf } from './findings.ts';
 
-/** Numbers and texts as people read them. All functions are pure and give the same text on every machine. */
+/** Numbers and texts for people. All functions are pure and independent of the locale. */
 
 const missing = '–';
 const minus = (text: string) => text.replace('-', '−');
-const known = (value: number | null | undefined): value is number =>
+const isKnown = (value: number | null | undefined): value is number =>
   typeof value === 'number' && Number.isFinite(value);
 
-/** A spread of scores, or a score of which more is better. */
-export const score = (value: number | null | undefined): string => (known(value) ? minus(value.toFixed(4)) : missing);
+/** A score of which more is better, or a spread of scores. */
+export const score = (value: number | null | undefined): string => (isKnown(value) ? minus(value.toFixed(4)) : missing);
 
-/** How fitness is turned into what people read. */
+/** Direction of a metric. */
 export interface MetricDirection {
   readonly lowerIsBetter: boolean;
 }
 
-/** The metric that a fitness stands for. */
+/** Fitness as the metric. */
 export const metric = (fitness: number | null | undefined, { lowerIsBetter }: MetricDirection): string =>
-  score(known(fitness) ? metricValue(fitness, lowerIsBetter) : fitness);
+  score(isKnown(fitness) ? metricValue(fitness, lowerIsBetter) : fitness);
 
-/** A difference of fitness as one of the metric, always with its sign. */
+/** A difference of fitness as one of the metric, always signed. */
 export const change = (difference: number, { lowerIsBetter }: MetricDirection): string =>
   signed(metricValue(difference, lowerIsBetter));
 
-/** A difference of scores, always with its sign. */
+/** A difference of scores, always signed. */
 export const signed = (value: number): string =>
-  known(value) ? `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}` : missing;
+  isKnown(value) ? `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}` : missing;
 
-export const percent = (share: number): string => (known(share) ? `${(100 * share).toFixed(0)} %` : missing);
+export const percent = (share: number): string => (isKnown(share) ? `${(100 * share).toFixed(0)} %` : missing);
 
-/** A whole number in groups of three. */
+/** A whole number with thousands separators. */
 export const count = (value: number): string =>
-  known(value) ? minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')) : missing;
+  isKnown(value) ? minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')) : missing;
 
 /** `21 of 24 proposed: 16 evaluated (2 cached), 5 rejected`; zeros are left out. */
 export function proposalText(counts: ProposalCounts, limit?: number): string {
@@ -51,7 +51,7 @@ export function proposalText(counts: ProposalCounts, limit?: number): string {
 
 /** A duration: seconds below two minutes, then minutes, then hours. */
 export function duration(seconds: number): string {
-  if (!known(seconds)) return missing;
+  if (!isKnown(seconds)) return missing;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 119.5) return `${seconds.toFixed(0)} s`;
   if (seconds < 7170) return `${(seconds / 60).toFixed(1)} min`;
@@ -62,7 +62,7 @@ export const millions = (value: number): string => minus((value / 1e6).toFixed(1
 export const billions = (value: number): string => minus((value / 1e9).toFixed(2));
 export const mebibytes = (value: number): string => minus((value / 2 ** 20).toFixed(1));
 
-/** At most so many characters, with the true length told where some are left out. */
+/** At most `length` characters; appends the full length if the text is cut. */
 export function shortened(text: string, length: number): string {
   const characters = [...text.slice(0, 2 * length + 2)];
   if (characters.length <= length && text.length <= 2 * length) return text;
@@ -71,21 +71,21 @@ export function shortened(text: string, length: number): string {
 
 const phrases: Readonly<Record<AgentEnd['code'], string>> = {
   'budget-used': 'used its budget',
-  'attempts-used': 'used up its attempts',
-  'money-used': 'spent its money',
+  'attempts-used': 'used all its attempts',
+  'money-used': 'spent its dollar budget',
   'search-closed': 'cut off by the end of the search',
-  stopped: 'stopped while it still worked',
+  stopped: 'stopped while working',
   failed: 'failed',
-  silent: 'vanished',
+  silent: 'stopped responding',
 };
 
-/** How one agent ended: `failed: 404 model not found`. Null while it has not. */
+/** How an agent ended: `failed: 404 model not found`. Null before. */
 export function agentEndText(end: AgentEnd | null): string | null {
   if (end === null) return null;
   return end.code === 'budget-used' ? phrases[end.code] : `${phrases[end.code]}: ${end.reason}`;
 }
 
-/** One sentence for each agent that ended before its budget was used, lost ones first; none where all went well. */
+/** One sentence per agent that ended before its budget was used, lost ones first. */
 export function agentEndSentences(data: Pick<ReportData, 'agents' | 'nodes'>): string[] {
   const early = data.agents.flatMap(({ end, ...agent }) =>
     end !== null && endedEarly(end) ? [{ ...agent, end }] : [],

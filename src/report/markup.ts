@@ -1,4 +1,4 @@
-/** Text that is markup already. Only {@link html} makes it, so that whatever else reaches a page has been escaped. */
+/** Text that is already markup. Only {@link html} creates it, so everything else on a page has been escaped. */
 import { printable } from '../platform/index.ts';
 export class Markup {
   readonly text: string;
@@ -12,7 +12,7 @@ export class Markup {
   }
 }
 
-/** What may stand in a page: markup, or anything that is escaped into it. Null, undefined and false leave nothing. */
+/** Content of a page: markup, or anything that is escaped into it. Null, undefined and false render as nothing. */
 export type Content = Markup | string | number | null | undefined | false | readonly Content[];
 
 const entities: Readonly<Record<string, string>> = {
@@ -24,7 +24,7 @@ const entities: Readonly<Record<string, string>> = {
   '`': '&#96;',
 };
 
-/** Safe between tags and inside quoted attribute values; an unquoted attribute may not be written at all. */
+/** Safe between tags and inside quoted attribute values, but not in unquoted attributes. */
 function escaped(text: string): string {
   return printable(text, { lines: true }).replace(/[&<>"'`]/g, (character) => entities[character] as string);
 }
@@ -36,19 +36,19 @@ function render(value: Content): string {
   return escaped(String(value));
 }
 
-/** A template of HTML or SVG in which every value is escaped unless it is markup itself. */
+/** A template of HTML or SVG in which every value is escaped unless it is markup. */
 export function html(strings: TemplateStringsArray, ...values: readonly Content[]): Markup {
   return Markup.joined(strings, values);
 }
 
-/** A column of a table: what its head says and how its cells are set. */
+/** A table column: its head and how its cells are set. */
 export interface Column {
   readonly head: Content;
-  /** Figures are set flush right so that their digits align; names stay on one line. */
+  /** Numbers are right-aligned so that their digits line up; names do not wrap. */
   readonly kind?: 'number' | 'name' | 'wide';
 }
 
-/** A table that scrolls within its own width where the page is narrow. A row that is markup already is set as it is. */
+/** A table that scrolls horizontally on a narrow page. A row that is markup is inserted as is. */
 export function table(columns: readonly Column[], rows: readonly (readonly Content[] | Markup)[]): Markup {
   const cells = (row: readonly Content[]) =>
     columns.map(({ kind }, index) => html`<td class="${kind ?? ''}">${row[index]}</td>`);
@@ -57,12 +57,12 @@ export function table(columns: readonly Column[], rows: readonly (readonly Conte
   )}</tr></thead><tbody>${rows.map((row) => ('text' in row ? row : html`<tr>${cells(row)}</tr>`))}</tbody></table></div>`;
 }
 
-/** A row across all columns that names the rows under it. */
+/** A full-width row that titles the rows below it. */
 export function groupRow(columns: number, text: string): Markup {
   return html`<tr class="group"><th scope="rowgroup" colspan="${columns}">${text}</th></tr>`;
 }
 
-/** A section of the page; `anchor` is a fixed word of this program, never data. */
+/** A section of the page; `anchor` must be a constant, never data. */
 export function section(anchor: string, title: string, content: Content): Markup {
   return html`<section id="${anchor}"><h2>${title}</h2>${content}</section>`;
 }

@@ -15,7 +15,7 @@ import {
 } from './findings.ts';
 import { change, count, type MetricDirection, metric, score } from './format.ts';
 
-const place: Readonly<Record<Basis, string>> = {
+const basisPhrase: Readonly<Record<Basis, string>> = {
   screen: 'On the screen rung',
   confirm: 'On the confirm rung',
   final: 'On the final rung',
@@ -23,7 +23,7 @@ const place: Readonly<Record<Basis, string>> = {
 };
 
 /**
- * What a comparison allows to say, without the contender's name: `beats llama by 2.3 sd`.
+ * A comparison as a predicate, without the contender's name: `beats llama by 2.3 sd`.
  *
  * @param apposition words on the reference, between commas, such as `, the strongest of 4 references,`.
  */
@@ -35,20 +35,20 @@ export function contestSentence({ reference, comparison }: ComparisonRow, apposi
   return `${verdict === 'better' ? 'beats' : 'is behind'} ${name}${apposition} by ${Math.abs(effect).toFixed(1)} sd`;
 }
 
-function figures({ comparison }: ComparisonRow, reading: MetricDirection): string {
+function figures({ comparison }: ComparisonRow, direction: MetricDirection): string {
   if (comparison.kind === 'unmeasured') return '';
   const { difference, interval, n } = comparison;
   const seeds = `${n} paired ${n === 1 ? 'seed' : 'seeds'}`;
-  return ` (${change(difference, reading)}, interval ${change(interval[0], reading)} to ${change(interval[1], reading)}, ${seeds})`;
+  return ` (${change(difference, direction)}, interval ${change(interval[0], direction)} to ${change(interval[1], direction)}, ${seeds})`;
 }
 
-/** How a contender stands to further references: `Among the other 3 references it beats 2, is behind 1.` */
-function searchStatus(contests: readonly ComparisonRow[]): string {
+/** The contender against further references: `Among the other 3 references it beats 2, is behind 1.` */
+function otherReferences(contests: readonly ComparisonRow[]): string {
   const among = (verdict: string) =>
     contests.filter(({ comparison }) => comparison.kind === 'measured' && comparison.verdict === verdict).length;
   const parts = [
     { n: among('better'), text: 'beats' },
-    { n: among('even'), text: 'cannot be told from' },
+    { n: among('even'), text: 'is not distinguishable from' },
     { n: among('worse'), text: 'is behind' },
   ].filter(({ n }) => n > 0);
   if (parts.length === 0) return '';
@@ -57,22 +57,22 @@ function searchStatus(contests: readonly ComparisonRow[]): string {
   return ` Among ${others} it ${parts.map(({ n, text }) => `${text} ${n}`).join(', ')}.`;
 }
 
-/** The lead contender's result against the strongest reference, and its rank among the others. */
-export function contestVerdict({ basis, contests }: ComparisonRows, reading: MetricDirection): string | null {
+/** The lead contender against the strongest reference, and its results against the others. */
+export function contestVerdict({ basis, contests }: ComparisonRows, direction: MetricDirection): string | null {
   const strongest = contests[0];
   if (!strongest) return null;
   const { contender } = strongest;
   const others = contests.filter((contest) => contest.contender === contender && contest !== strongest);
   const apposition = others.length > 0 ? `, the strongest of ${others.length + 1} references,` : '';
-  // Another may stand above it in the leaderboard: who leads is chosen before the scores that judge it are seen.
-  const chosen = isProposal(contender) && basis !== 'test' ? ', the choice of the rung below,' : '';
-  const said = `${nodeName(contender)}${chosen} ${contestSentence(strongest, apposition)}${figures(strongest, reading)}`;
-  return `${place[basis]} ${said}.${searchStatus(others)}`;
+  // Another node may rank above it in the leaderboard: the lead is selected before the scores that judge it.
+  const selection = isProposal(contender) && basis !== 'test' ? ', selected on the rung below,' : '';
+  const sentence = `${nodeName(contender)}${selection} ${contestSentence(strongest, apposition)}${figures(strongest, direction)}`;
+  return `${basisPhrase[basis]} ${sentence}.${otherReferences(others)}`;
 }
 
-/** Best and challenges in the words of the rule of acceptance: what is not accepted is not distinguishable, or behind. */
+/** Best and challengers under the acceptance rule: what is not accepted is not distinguishable, or behind. */
 function acceptanceVerdict(data: ReportData, { best, challenges }: Acceptance): string[] {
-  const called = (id: string) => {
+  const nameOf = (id: string) => {
     const node = data.nodes.find((each) => each.id === id);
     return node ? nodeName(node) : id;
   };
@@ -84,11 +84,11 @@ function acceptanceVerdict(data: ReportData, { best, challenges }: Acceptance): 
     comparison.kind === 'measured'
       ? `${change(comparison.difference, data.search)}, margin ${score(marginOf(comparison))}, ${comparison.n} paired seeds`
       : comparison.why;
-  const won = challenges.findLast(({ challenger }) => challenger === best);
-  const sentences = won
+  const success = challenges.findLast(({ challenger }) => challenger === best);
+  const sentences = success
     ? [
-        `${called(best)} improves on ${called(won.incumbent)}: ${data.search.metric} ${level(won.incumbent, 'final')} to ${level(best, 'final')} on validation (${measured(won.validation)}), ` +
-          `${level(won.incumbent, 'test')} to ${level(best, 'test')} on the held-out split (${measured(won.heldOut)}), and again on a fresh seed.`,
+        `${nameOf(best)} improves on ${nameOf(success.incumbent)}: ${data.search.metric} ${level(success.incumbent, 'final')} to ${level(best, 'final')} on validation (${measured(success.validation)}), ` +
+          `${level(success.incumbent, 'test')} to ${level(best, 'test')} on the held-out split (${measured(success.heldOut)}), and again on a fresh seed.`,
       ]
     : [];
   const others = challenges.filter(({ outcome }) => outcome !== 'accepted');
@@ -96,15 +96,15 @@ function acceptanceVerdict(data: ReportData, { best, challenges }: Acceptance): 
     ...sentences,
     ...others.map(({ challenger, incumbent, outcome, missing, deciding }) =>
       outcome === 'behind'
-        ? `${called(challenger)} is behind ${called(incumbent)} (${measured(deciding)}).`
-        : `${called(challenger)} is not distinguishable from ${called(incumbent)}: ${missing} (${measured(deciding)}).`,
+        ? `${nameOf(challenger)} is behind ${nameOf(incumbent)} (${measured(deciding)}).`
+        : `${nameOf(challenger)} is not distinguishable from ${nameOf(incumbent)}: ${missing} (${measured(deciding)}).`,
     ),
   ];
 }
 
 /**
- * The sentences at the head of the report, strongest evidence first. Whatever was measured only on the screen rung, or
- * against nothing, is told as that.
+ * The sentences at the top of the report, strongest evidence first. Results from the screen rung only, or without a
+ * reference, are stated as such.
  */
 export function verdict(data: ReportData, findings: Findings): string[] {
   if (findings.acceptance) return acceptanceVerdict(data, findings.acceptance);
@@ -120,15 +120,13 @@ export function verdict(data: ReportData, findings: Findings): string[] {
       const summary = summarise(scoresOn(lead, basis));
       if (summary) {
         return [
-          `${lead.id} leads with ${metric(summary.mean, data.search)} [${basisName[basis]}]; there is no reference to compare it with.`,
+          `${lead.id} leads with ${metric(summary.mean, data.search)} [${basisName[basis]}]; no reference to compare with.`,
         ];
       }
     }
     const test = summarise(scoresOn(lead, 'test'));
     if (test)
-      return [
-        `${lead.id} scores ${metric(test.mean, data.search)} [${basisName.test}]; there is no reference to compare it with.`,
-      ];
+      return [`${lead.id} scores ${metric(test.mean, data.search)} [${basisName.test}]; no reference to compare with.`];
   }
   const best = bestScreened(proposals);
   if (best) {
@@ -138,13 +136,13 @@ export function verdict(data: ReportData, findings: Findings): string[] {
     ];
   }
   if (proposals.length === 0) return ['No claim: no agent has proposed anything yet.'];
-  return [`No claim: none of ${count(proposals.length)} attempts gave a score; the failures are listed below.`];
+  return [`No claim: none of ${count(proposals.length)} attempts has a score; see the failures below.`];
 }
 
-/** Where the search stood when the report was written, unless it had finished. */
+/** The status of an unfinished search when the report was written. */
 export function unfinished(data: ReportData): string | null {
   const { phase } = data.search;
   if (phase === 'finished') return null;
-  if (phase === 'stopped') return 'The search was stopped before its end; the figures are those reached by then.';
-  return `The search is still ${phase}; the figures are those so far.`;
+  if (phase === 'stopped') return 'The search was stopped early; the figures are partial.';
+  return `The search is still ${phase}; the figures are partial.`;
 }

@@ -2,9 +2,9 @@ import type { Primitive } from '../domain/architecture.ts';
 import { printable } from '../platform/index.ts';
 import { html, type Markup } from './markup.ts';
 
-/** Colours are names of CSS classes here; the style sheet gives each its light and dark value. */
+/** Colours are CSS class names here; the style sheet defines each for light and dark mode. */
 
-/** Pale, dark and middle: M, mA and Mb stay apart without colour, and each carries its letter. */
+/** Light, dark and medium: M, mA and Mb are distinguishable without colour, and each cell shows its letters. */
 export const primitiveClass: Readonly<Record<Primitive, string>> = { M: 'p-m', mA: 'p-a', Mb: 'p-b' };
 
 export const primitiveName: Readonly<Record<Primitive, string>> = { M: 'MLP', mA: 'attention', Mb: 'Mamba-2' };
@@ -12,7 +12,7 @@ export const primitiveName: Readonly<Record<Primitive, string>> = { M: 'MLP', mA
 export const seriesColours = 8;
 const dashes = ['', '7 3', '2 3', '10 3 2 3', '5 2 1 2 1 2', '1 2'] as const;
 
-/** How a line is told from others: 8 colours x 6 dash patterns repeat together only after 24 lines. */
+/** Style of a line: 8 colours x 6 dash patterns repeat only after 24 lines. */
 export interface SeriesStyle {
   readonly className: string;
   /** SVG `stroke-dasharray`; empty for a solid line. */
@@ -23,7 +23,7 @@ export function seriesStyle(index: number): SeriesStyle {
   return { className: `s-${index % seriesColours}`, dash: dashes[index % dashes.length] as string };
 }
 
-/** The whole style of the page; system fonts, figures of equal width, colours by `prefers-color-scheme`. */
+/** Style of all pages: system fonts, tabular figures, colours by `prefers-color-scheme`. */
 export const styleSheet = html`<style>
 :root {
   color-scheme: light dark;
@@ -74,8 +74,8 @@ td.wide { min-width: 210px; }
 .group th { font-weight: 600; padding-top: 14px; }
 .ends { display: flex; justify-content: space-between; width: 140px; font-size: 11px; }
 .runs { display: block; color: var(--soft); font-size: 11.5px; }
-.said.better { color: var(--good); }
-.said.worse { color: var(--bad); }
+.outcome.better { color: var(--good); }
+.outcome.worse { color: var(--bad); }
 svg { display: inline-block; vertical-align: middle; max-width: 100%; }
 svg text { font-family: inherit; fill: var(--ink); }
 .chart { height: auto; display: block; overflow: visible; }
@@ -136,8 +136,8 @@ figcaption { font-size: 13px; margin: 4px 0 6px; }
 </style>`;
 
 /**
- * A page as one HTML file: no script, no request to anywhere, readable in light and dark, on paper and in greyscale.
- * The content policy forbids what the escaping already prevents.
+ * A self-contained HTML page: no scripts, no requests, readable in light and dark mode, on paper and in greyscale. The
+ * content policy is a second line of defence behind the escaping.
  */
 export function htmlDocument(title: string, body: Markup, ...styles: readonly Markup[]): string {
   const page = html`<!doctype html>

@@ -5,28 +5,25 @@ import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName, prop
 import { agentEndSentences, count, duration, metric, proposalText, shortened } from './format.ts';
 import { unfinished, verdict } from './sentences.ts';
 
-/** One line, whatever was in it. */
+/** Always a single line. */
 const line = (text: string): string => printable(text);
 
 const isScreenOnly = (node: ReportNode): boolean => meanOn(node, 'confirm') === null && meanOn(node, 'final') === null;
 
-/** Early ends that are named one by one. */
-const mostEnds = 4;
+/** Early endings listed individually. */
+const maxEndings = 4;
 
-/** What ended early, the search and its rungs first, then agents. */
+/** Early endings: the search and its rungs first, then agents. */
 function earlyEnds(data: ReportData): string[] {
   const weight = { search: 0, rung: 1, agent: 2, worker: 3, job: 4 } as const;
   const sorted = data.endings.toSorted((a, b) => weight[a.of] - weight[b.of]);
   const ends = [...sorted.map(({ sentence }) => sentence), ...agentEndSentences(data)];
-  const more = ends.length - mostEnds;
-  const rest = more > 0 ? [`${count(more)} more early ${more === 1 ? 'end' : 'ends'}: see the report.`] : [];
-  return [...ends.slice(0, mostEnds).map((sentence) => shortened(sentence, 200)), ...rest];
+  const more = ends.length - maxEndings;
+  const rest = more > 0 ? [`${count(more)} more early ${more === 1 ? 'ending' : 'endings'}: see the report.`] : [];
+  return [...ends.slice(0, maxEndings).map((sentence) => shortened(sentence, 200)), ...rest];
 }
 
-/**
- * The end of a search in at most twenty lines.
- *
- */
+/** The result of a search in at most twenty lines. */
 export function summary(data: ReportData, colours: Colours): string {
   const findings = findingsOf(data);
   const proposals = data.nodes.filter(isProposal);
@@ -54,6 +51,6 @@ export function summary(data: ReportData, colours: Colours): string {
     ...earlyEnds(data).map((sentence) => colours.yellow(line(sentence))),
     ...highlights,
     line(proposalText(proposalsOf(data))),
-    line(`${duration(spent.minutes * 60)} wall time, ${duration(spent.deviceSeconds)} of training`),
+    line(`${duration(spent.minutes * 60)} wall time, ${duration(spent.deviceSeconds)} training time`),
   ].join('\n');
 }

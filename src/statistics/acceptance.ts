@@ -1,12 +1,11 @@
 import { type Comparison, comparePaired, pairedNoise, type SeedScore } from './seeds.ts';
 
 /**
- * When a program may be called better than the one before it.
+ * When a program counts as better than the previous best.
  *
- * A search looks at many candidates and reports the best: by chance alone, some will score well. Therefore an improvement
- * counts only beyond two standard errors of the difference on paired seeds; whoever breaks the record by that measure is
- * trained once more on seeds that had no part in it; and the figure on the hidden split, which steered nothing, has to say
- * the same. Anything less is told as not distinguishable.
+ * A search reports the best of many candidates, some of which score well by chance. Therefore an improvement counts only
+ * beyond two standard errors of the difference on paired seeds; such a challenger is trained again on fresh seeds; and the
+ * score on the hidden split, which steered nothing, must agree. Anything less is reported as not distinguishable.
  */
 
 /**
@@ -15,7 +14,7 @@ import { type Comparison, comparePaired, pairedNoise, type SeedScore } from './s
  */
 export const twoSigma = 0.9545;
 
-/** Seeds that a record-breaker is trained on beyond those on which it broke the record. */
+/** Fresh seeds of a challenger, beyond those on which it won. */
 export const freshSeeds = 1;
 
 /** Figures of one program on the rung that judges, by seed; more is better. */
@@ -42,7 +41,7 @@ function first(scores: readonly SeedScore[], count: number): SeedScore[] {
   return scores.toSorted((a, b) => a.seed - b.seed).slice(0, count);
 }
 
-/** Whoever beats the incumbent on the seeds of the rung, and so has to show it on fresh ones. */
+/** Beats the incumbent on the seeds of the rung, and must repeat it on fresh ones. */
 export function recordBreakers(challengers: readonly Trial[], incumbent: Trial, seeds: number): Trial[] {
   const cut = (trial: Trial) => first(trial.validation, seeds);
   const all = [...challengers, incumbent].map(cut);
@@ -57,7 +56,7 @@ export interface Challenge {
   readonly heldOut: Comparison;
   /** The difference on the fresh seeds alone; null where it was not trained on any. */
   readonly fresh: number | null;
-  /** `even` is told as not distinguishable. */
+  /** `even` is reported as not distinguishable. */
   readonly outcome: 'accepted' | 'behind' | 'even';
   /** What was missing where it was not accepted. */
   readonly missing: string | null;

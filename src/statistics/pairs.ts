@@ -56,23 +56,23 @@ export function pairedBootstrap(pairs: readonly Pair[], { rng, resamples, level 
         second[at] = pair.second;
       }
     }
-    // Sorted in place: both are filled anew for the next resample.
+    // Sorted in place: both are refilled for the next resample.
     return sortedMiddle(first.sort()) - sortedMiddle(second.sort());
   }).sort();
   return { low: quantileOf(found, (1 - level) / 2), high: quantileOf(found, (1 + level) / 2) };
 }
 
-/** Up to so many pairs every assignment of labels is looked at: 4096 of them. */
+/** Up to this many pairs, all assignments of labels are enumerated: 4096. */
 const exactUpTo = 12;
 
-/** Differences that rounding alone makes are no differences. */
+/** Differences below rounding error count as zero. */
 const negligible = 1e-12;
 
 /**
  * Two-sided permutation test: were the two arms the same, the labels within each pair could as well be the other way
  * round. The share of assignments whose difference of interquartile means is at least the observed one; of all
  * assignments for up to twelve pairs, else of `permutations` random ones and the observed one (Phipson & Smyth 2010, which
- * keeps p above zero and the test valid). Below six pairs no difference whatever reaches p = 0.05.
+ * keeps p above zero and the test valid). Below six pairs no difference reaches p = 0.05.
  */
 export function permutationTest(
   pairs: readonly Pair[],
@@ -113,7 +113,7 @@ export function effectSize(pairs: readonly Pair[]): EffectSize {
   return { standardised: sd > negligible ? mean / sd : null, ahead: ahead / pairs.length };
 }
 
-/** Mean of the paired differences, and their standard deviation within tasks; 0 where it cannot be told. */
+/** Mean of the paired differences, and their standard deviation within tasks; 0 if it cannot be estimated. */
 export function differences(pairs: readonly Pair[]): { readonly mean: number; readonly sd: number } {
   let squares = 0;
   let degrees = 0;

@@ -5,12 +5,12 @@ export interface Question {
   readonly power: number;
 }
 
-/** Beyond so many degrees of freedom Student's t is taken as it is there: within 0.3 % of the normal distribution. */
+/** Bound on degrees of freedom, where Student's t is within 0.3 % of the normal distribution. */
 const mostDegrees = 1000;
-/** More pairs than this are no answer that anybody could act on. */
+/** Above this number of pairs a study is impractical. */
 const mostPairs = 1_000_000;
 
-/** Standard errors by which a true difference must exceed zero to be seen with that power in a two-sided paired t test. */
+/** Standard errors by which a true difference must exceed zero to be detected with this power in a two-sided paired t test. */
 function reach(pairs: number, { alpha, power }: Question): number {
   const degrees = Math.min(mostDegrees, Math.max(1, pairs - 1));
   // The one-sided quantile at `power` is the two-sided one that covers 2 power - 1.
@@ -23,8 +23,8 @@ export function fewestPairs(alpha: number): number {
 }
 
 /**
- * Pairs needed to tell a true difference of `difference` from none, when paired differences scatter by `sd`. Student's t
- * approximation, and never below what the permutation test needs. Null where no number up to a million would do.
+ * Pairs needed to detect a true difference of `difference` if paired differences have SD `sd`. Student's t approximation,
+ * at least what the permutation test needs. Null if a million would not suffice.
  */
 export function pairsNeeded(difference: number, sd: number, question: Question): number | null {
   const fewest = Math.max(2, fewestPairs(question.alpha));
@@ -40,7 +40,7 @@ export function pairsNeeded(difference: number, sd: number, question: Question):
   return high;
 }
 
-/** The smallest true difference that so many pairs would show with that power. */
+/** The minimum detectable effect of this many pairs at this power. */
 export function detectable(sd: number, pairs: number, question: Question): number {
   return (reach(pairs, question) * sd) / Math.sqrt(pairs);
 }
@@ -50,7 +50,8 @@ export function detectable(sd: number, pairs: number, question: Question): numbe
  * Abramowitz & Stegun, Handbook of Mathematical Functions, 26.7.3 (odd) and 26.7.4 (even).
  */
 export function centralProbability(t: number, degrees: number): number {
-  if (!Number.isInteger(degrees) || degrees < 1) throw new RangeError(`${degrees} are no degrees of freedom`);
+  if (!Number.isInteger(degrees) || degrees < 1)
+    throw new RangeError(`${degrees} is not a number of degrees of freedom`);
   const angle = Math.atan(Math.abs(t) / Math.sqrt(degrees));
   const cosine = Math.cos(angle);
   const odd = degrees % 2 === 1;
@@ -70,7 +71,7 @@ export function centralProbability(t: number, degrees: number): number {
  * @param degrees degrees of freedom of the standard error, a positive integer.
  */
 export function criticalValue(level: number, degrees: number): number {
-  if (!(level > 0 && level < 1)) throw new RangeError(`${level} is no coverage between 0 and 1`);
+  if (!(level > 0 && level < 1)) throw new RangeError(`${level} is not a coverage between 0 and 1`);
   let low = 0;
   let high = 1;
   while (centralProbability(high, degrees) < level) high *= 2;

@@ -6,7 +6,7 @@ export type Pair = readonly [lower: number, upper: number];
 /** Fewer pairs than this say nothing about a rank correlation. */
 export const leastPairs = 5;
 
-/** Whether a cheap rung orders candidates as a dear one does. */
+/** Whether a cheap rung ranks candidates like an expensive one. */
 export interface Agreement {
   readonly n: number;
   /** Kendall's tau-b and Spearman's rho; null for too few pairs, or where a rung gave all the same score. */

@@ -48,7 +48,7 @@ export interface Curve {
 }
 
 /**
- * The course of many runs: at each step the interquartile mean, and its percentile interval when runs are drawn anew with
+ * Curve of many runs: at each step the interquartile mean, and its percentile interval when runs are redrawn with
  * replacement within each task. A resample is the same set of runs at every step.
  *
  * @param strata runs by task; each run has `steps` values.

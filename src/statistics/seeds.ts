@@ -66,7 +66,7 @@ export function pairedNoise(architectures: readonly (readonly SeedScore[])[]): N
 const bySeed = (scores: readonly SeedScore[]): ReadonlyMap<number, number> =>
   new Map(scores.map(({ seed, score }) => [seed, score]));
 
-/** Whether a difference can be told from noise: its interval lies above zero, below zero, or on both sides. */
+/** Significance of a difference: whether its interval is above, below, or includes zero. */
 export type Verdict = 'better' | 'worse' | 'even';
 
 /** Two architectures on the seeds they share. */
@@ -113,7 +113,7 @@ export function comparePaired(
   if (n === 0) return { kind: 'unmeasured', n, why: 'they share no seed' };
   const own = deviation(differences);
   const basis = shared ?? (own === undefined ? null : noise((own * own * (n - 1)) / 2, n - 1, 2));
-  if (basis === null) return { kind: 'unmeasured', n, why: 'one paired seed says nothing about the noise' };
+  if (basis === null) return { kind: 'unmeasured', n, why: 'one paired seed cannot show the noise' };
   if (basis.sd === 0) return { kind: 'unmeasured', n, why: 'all seeds agree exactly, which leaves the noise unknown' };
   const difference = mean(differences) as number;
   const standardError = basis.sd * Math.sqrt(2 / n);

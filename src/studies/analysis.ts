@@ -25,7 +25,7 @@ export interface ArmSummary {
   readonly interval: Interval;
   readonly mean: number;
   readonly validRate: number;
-  /** Mean normalised score; null where a task has no scale. */
+  /** Mean normalised score; null if a task has no scale. */
   readonly normalised: number | null;
   readonly elo: Rating;
   readonly rejected: number;
@@ -35,22 +35,22 @@ export interface ArmSummary {
 
 export interface TaskCurves {
   readonly task: TaskFacts;
-  /** Regret where the best is known, else the score. */
+  /** Regret if the optimum is known, else the score. */
   readonly shows: 'regret' | 'score';
   readonly arms: readonly { readonly name: string; readonly curve: Curve }[];
 }
 
 export interface Analysis {
-  /** `worth` in the task's own unit, or normalised where there are several tasks. */
+  /** `worth` in the task's metric, or normalised over several tasks. */
   readonly unit: 'worth' | 'normalised';
   readonly arms: readonly ArmSummary[];
   readonly comparisons: readonly Comparison[];
-  /** What went wrong in the runs, and may stand behind a difference or its absence. */
+  /** Problems in the runs that may explain a difference or its absence. */
   readonly cautions: readonly string[];
   readonly curves: readonly TaskCurves[];
 }
 
-/** A run without a candidate is worth as little as the worst run of its task. */
+/** A run without a candidate counts as the worst run of its task. */
 function worstOf(results: readonly RunResult[]): ReadonlyMap<string, number> {
   const tasks = new Set(results.map(({ task }) => task));
   return new Map(
@@ -64,21 +64,21 @@ function worstOf(results: readonly RunResult[]): ReadonlyMap<string, number> {
   );
 }
 
-/** Scales for normalised scores: the task's own best where it is known, else the best of all runs. Null without a range. */
+/** Scales of normalised scores: the task's optimum if known, else the best run. Null without a range. */
 function scalesOf(tasks: readonly TaskFacts[], results: readonly RunResult[], worst: ReadonlyMap<string, number>) {
   return new Map(
     tasks.map(({ label, best }) => {
-      const known =
+      const optimum =
         best ??
         max(
           results.filter(({ task }) => task === label),
           ({ worth }) => worth ?? undefined,
         );
       const low = worst.get(label);
-      const scale = { optimum: 1, worst: low ?? 0, best: known ?? 0 };
+      const scale = { optimum: 1, worst: low ?? 0, best: optimum ?? 0 };
       return [
         label,
-        known !== undefined && low !== undefined && known > low && low >= 0 && known <= 1 ? scale : null,
+        optimum !== undefined && low !== undefined && optimum > low && low >= 0 && optimum <= 1 ? scale : null,
       ] as const;
     }),
   );
@@ -99,7 +99,7 @@ function cautionsOf(arm: string, runs: readonly RunResult[]): string[] {
   ];
 }
 
-/** What a study's runs say. A function of study and runs: chance in resampling is drawn from labels. */
+/** Analyses the runs of a study. A pure function of study and runs: resampling is seeded by labels. */
 export function analyse(study: Study, tasks: readonly TaskFacts[], results: readonly RunResult[]): Analysis {
   const worst = worstOf(results);
   const scales = scalesOf(tasks, results, worst);

@@ -7,18 +7,18 @@ import { type Comparison, comparePaired, pairedNoise, type SeedScore } from '../
 import { elementaryChanges } from './difference.ts';
 
 /**
- * Which change earned the gain of a node over another: each change is undone alone, and everything is trained on the same
- * fresh seeds, as an ordinary search without agents whose references are the node, the other, and the undone ones. So every
- * training is a job like any other: counted once, within a budget, resumable, audited.
+ * Attribution of a node's gain over another: each change is undone alone, and all variants are trained on the same fresh
+ * seeds, as an ordinary search without agents whose references are the node, the other one, and the variants. So every
+ * training is an ordinary job: counted once, budgeted, resumable, audited.
  */
 
 export interface AttributionRequest {
   readonly node: NodeId;
-  /** Relative to this node; without it to its first parent. */
+  /** Compare with this node; default: the first parent. */
   readonly against: NodeId | null;
-  /** Paired seeds of the final rung, on which nothing was selected. */
+  /** Paired seeds of the final rung, which selected nothing. */
   readonly seeds: number;
-  /** Neighbouring changes are taken together where there are more. */
+  /** Beyond this, adjacent changes are merged. */
   readonly mostChanges: number;
   readonly minutes: number | null;
 }
@@ -28,7 +28,7 @@ export interface AttributionPlan {
   readonly node: NodeId;
   readonly base: NodeId;
   readonly seeds: number;
-  /** Which reference stands for which change. */
+  /** The reference of each change. */
   readonly changes: readonly { readonly label: string; readonly reference: AgentName }[];
   /** The search that trains them. */
   readonly spec: SearchSpec;
@@ -45,65 +45,72 @@ function recordOf(records: readonly NodeRecord[], id: NodeId): NodeRecord {
 }
 
 /**
- * What has to be trained. The same wish is the same search, so that asked again it costs nothing.
+ * Plans the trainings. Equal requests give the same search, so a repetition costs nothing.
  *
- * @throws PrerequisiteError for a node that is not there, was refused, has no parent, or does not differ.
+ * @throws PrerequisiteError for a node that does not exist, was rejected, has no parent, or does not differ.
  */
-export function planAttribution(reader: ArchiveReader, search: SearchId, wish: AttributionRequest): AttributionPlan {
+export function planAttribution(reader: ArchiveReader, search: SearchId, request: AttributionRequest): AttributionPlan {
   const spec = reader.searches.spec(search);
   const records = reader.records.nodes(search);
-  const node = recordOf(records, wish.node);
-  const other = wish.against ?? node.parents[0];
+  const node = recordOf(records, request.node);
+  const other = request.against ?? node.parents[0];
   if (other === undefined) {
-    const remedy = 'say what to compare it with: --against <node>';
-    throw new PrerequisiteError('no-parent', `${node.id} was drafted and has no parent`, remedy);
+    const remedy = 'name a node to compare with: --against <node>';
+    throw new PrerequisiteError('no-parent', `${node.id} is a draft without a parent`, remedy);
   }
   const base = recordOf(records, other);
   const refused = [node, base].find(({ verdict }) => verdict === 'rejected');
-  if (refused) throw new PrerequisiteError('rejected', `${refused.id} was no candidate`, 'choose another node');
-  const found = elementaryChanges(spec.space.kind, base.candidate, node.candidate, wish.mostChanges);
-  if (found.length === 0) {
+  if (refused) throw new PrerequisiteError('rejected', `${refused.id} is not a candidate`, 'choose another node');
+  const differences = elementaryChanges(spec.space.kind, base.candidate, node.candidate, request.mostChanges);
+  if (differences.length === 0) {
     throw new PrerequisiteError('no-change', `${node.id} does not differ from ${base.id}`, 'choose another --against');
   }
-  const changes = found.map(({ label, without }, index) => ({
+  const changes = differences.map(({ label, without }, index) => ({
     label,
     without,
-    // Where there is but one change, the node without it is the other.
+    // With a single change, the node without it is the base.
     reference: without === base.candidate ? basis : agentNameSchema.parse(`without-${index + 1}`),
   }));
   const variants = changes.filter(({ reference }) => reference !== basis);
   const { corpus: _, ...rest } = spec;
-  const budget = { evaluations: spec.budget.evaluations, ...(wish.minutes === null ? {} : { minutes: wish.minutes }) };
-  const decided = {
+  const budget = {
+    evaluations: spec.budget.evaluations,
+    ...(request.minutes === null ? {} : { minutes: request.minutes }),
+  };
+  const draft = {
     ...rest,
     agents: [],
     budget,
-    ladder: { ...spec.ladder, finalSeeds: wish.seeds },
+    ladder: { ...spec.ladder, finalSeeds: request.seeds },
     references: [
       { name: whole, candidate: node.candidate },
       { name: basis, candidate: base.candidate },
       ...variants.map(({ reference, without }) => ({ name: reference, candidate: without })),
     ],
   };
-  const { id: __, ...identity } = decided;
+  const { id: __, ...identity } = draft;
   const tag = contentHash(identity as unknown as Json).slice(0, 8);
   const id = searchIdSchema.parse(`why-${node.id.slice(0, 40)}-${tag}`);
   const source = [
-    `# Which change of ${node.id} of ${search}, relative to ${base.id}, earned its gain: each undone alone.`,
+    `# Attribution of ${node.id} of ${search} against ${base.id}: each change undone alone.`,
     ...changes.map(({ label, reference }) => `# ${reference}: ${label}`),
   ].join('\n');
   return {
-    ...{ search, node: node.id, base: base.id, seeds: wish.seeds, source: `${source}\n` },
+    search,
+    node: node.id,
+    base: base.id,
+    seeds: request.seeds,
+    source: `${source}\n`,
     changes: changes.map(({ label, reference }) => ({ label, reference })),
-    spec: { ...decided, id },
+    spec: { ...draft, id },
   };
 }
 
-/** What one change is worth: the fitness of the node above that of the node without it. */
+/** Contribution of one change: fitness of the node minus that of the node without it. */
 export interface ChangeEffect {
   readonly label: string;
   readonly comparison: Comparison;
-  /** Why the node without the change gave no score, where it gave none. */
+  /** Why the node without the change has no score; null if it has one. */
   readonly failed: string | null;
 }
 
@@ -113,16 +120,16 @@ export interface Attribution {
   readonly base: NodeId;
   readonly seeds: number;
   readonly rung: 'final';
-  /** The node above the other. */
+  /** The node against the other one. */
   readonly gain: Comparison;
   readonly changes: readonly ChangeEffect[];
-  /** What the gain is more, or less, than the sum of the changes: their interplay, and noise. Null where one has no figure. */
+  /** Gain minus the sum of the contributions: interaction and noise. Null if a contribution is missing. */
   readonly interplay: number | null;
   /** The search that trained them. */
   readonly trainedAs: SearchId;
 }
 
-/** Coverage of each interval before it is widened for their number. */
+/** Coverage of each interval before the correction for their number. */
 const level = 0.95;
 
 function scoresOf(records: readonly NodeRecord[], reference: AgentName) {
@@ -137,8 +144,8 @@ function scoresOf(records: readonly NodeRecord[], reference: AgentName) {
 }
 
 /**
- * What the trainings say. The noise is estimated from all candidates together (seeds as blocks), and the intervals of the
- * changes are widened so that all of them hold together with 95 % (Bonferroni).
+ * Concludes from the trainings. The noise is pooled over all candidates (seeds as blocks); the intervals of the changes have
+ * simultaneous 95 % coverage (Bonferroni).
  */
 export function conclude(plan: AttributionPlan, records: readonly NodeRecord[]): Attribution {
   const of = (reference: AgentName) => scoresOf(records, reference);
@@ -153,11 +160,19 @@ export function conclude(plan: AttributionPlan, records: readonly NodeRecord[]):
     comparison: comparePaired(node.scores, scores, noise, together),
   }));
   const gain = comparePaired(node.scores, base.scores, noise, level);
-  const known = changes.flatMap(({ comparison }) => (comparison.kind === 'measured' ? [comparison.difference] : []));
-  const sum = known.reduce((total, each) => total + each, 0);
+  const differences = changes.flatMap(({ comparison }) =>
+    comparison.kind === 'measured' ? [comparison.difference] : [],
+  );
+  const sum = differences.reduce((total, each) => total + each, 0);
   return {
-    ...{ search: plan.search, node: plan.node, base: plan.base, seeds: plan.seeds, rung: 'final', gain, changes },
-    interplay: gain.kind === 'measured' && known.length === changes.length ? gain.difference - sum : null,
+    search: plan.search,
+    node: plan.node,
+    base: plan.base,
+    seeds: plan.seeds,
+    rung: 'final',
+    gain,
+    changes,
+    interplay: gain.kind === 'measured' && differences.length === changes.length ? gain.difference - sum : null,
     trainedAs: plan.spec.id,
   };
 }

@@ -4,13 +4,13 @@ import { CandidateError } from '../domain/errors.ts';
 import { type Files, parseProgram, programText } from '../domain/program.ts';
 import { hunksOf } from '../platform/index.ts';
 
-/** What differs between two candidates: which layers, or which lines of which files. */
+/** Difference of two candidates: layers, or lines of files. */
 export type Difference =
   | { readonly kind: 'layers'; readonly layers: readonly LayerChange[] }
   | { readonly kind: 'lines'; readonly files: readonly FileChange[] };
 
 export interface LayerChange {
-  /** Counted from 0, from the input upwards. */
+  /** Layer index from 0, input first. */
   readonly layer: number;
   readonly from: Primitive;
   readonly to: Primitive;
@@ -20,29 +20,31 @@ export interface FileChange {
   readonly name: string;
   readonly added: number;
   readonly removed: number;
-  /** Unified, with three lines around each change. */
+  /** Unified diff with three lines of context. */
   readonly patch: string;
 }
 
-/** One change that can be undone by itself. */
+/** A change that can be undone alone. */
 export interface ElementaryChange {
   /** For people: `layer 3: M -> mA`, `model.py lines 10-14`. */
   readonly label: string;
-  /** The candidate without it, by canonical text. */
+  /** Canonical text of the candidate without it. */
   readonly without: string;
 }
 
 const programs = (from: string, to: string): [Files, Files] => [parseProgram(from), parseProgram(to)];
 const namesOf = (...files: Files[]): string[] => [...new Set(files.flatMap((each) => Object.keys(each)))].sort();
 
-/** Null where one of the two is no candidate of its kind, such as an answer that was rejected. */
+/** Null if one of the texts is not a candidate of its kind, such as a rejected reply. */
 export function differenceOf(kind: SpaceKind, from: string, to: string): Difference | null {
   try {
     if (kind === 'stack') {
       const [before, after] = [parseArchitecture(from), parseArchitecture(to)];
       if (before.length !== after.length) return null;
       const layers = changedLayers(before, after).map((layer) => ({
-        ...{ layer, from: before[layer] as Primitive, to: after[layer] as Primitive },
+        layer,
+        from: before[layer] as Primitive,
+        to: after[layer] as Primitive,
       }));
       return { kind: 'layers', layers };
     }
@@ -65,12 +67,12 @@ export function differenceOf(kind: SpaceKind, from: string, to: string): Differe
   }
 }
 
-/** Share of layers, or of lines, in which two candidates differ: 0 for the same, 1 for nothing in common. Null as above. */
+/** Share of layers or lines that differ: 0 for equal, 1 for nothing in common. Null as above. */
 export function distanceOf(kind: SpaceKind, from: string, to: string): number | null {
-  const found = differenceOf(kind, from, to);
-  if (!found) return null;
-  if (found.kind === 'layers') return found.layers.length / parseArchitecture(to).length;
-  const changed = found.files.reduce((sum, { added, removed }) => sum + added + removed, 0);
+  const difference = differenceOf(kind, from, to);
+  if (!difference) return null;
+  if (difference.kind === 'layers') return difference.layers.length / parseArchitecture(to).length;
+  const changed = difference.files.reduce((sum, { added, removed }) => sum + added + removed, 0);
   const lines = programs(from, to).flatMap((files) => Object.values(files).map((text) => text.split('\n').length - 1));
   return (
     changed /
@@ -81,7 +83,7 @@ export function distanceOf(kind: SpaceKind, from: string, to: string): number | 
   );
 }
 
-/** In one line. */
+/** A difference in one line. */
 export function differenceText(difference: Difference): string {
   if (difference.kind === 'layers') {
     const { layers } = difference;
@@ -93,7 +95,7 @@ export function differenceText(difference: Difference): string {
   return difference.files.map(({ name, added, removed }) => `${name}: +${added} -${removed} lines`).join('; ');
 }
 
-/** Neighbouring items of a list in so many groups at most, as equal in size as can be. */
+/** Splits a list into at most `most` groups of adjacent items, of nearly equal size. */
 function grouped<T>(items: readonly T[], most: number): T[][] {
   const groups = Math.min(most, items.length);
   return Array.from({ length: groups }, (_, index) =>
@@ -102,10 +104,9 @@ function grouped<T>(items: readonly T[], most: number): T[][] {
 }
 
 /**
- * The changes by which `to` arose from `base`, each with the candidate that lacks it alone. Where there are more than `most`,
- * neighbouring ones are taken together.
+ * The changes from `base` to `to`, each with the candidate without it. Beyond `most`, adjacent changes are merged.
  *
- * @throws CandidateError where one of the two is none of its kind.
+ * @throws CandidateError if a text is not a candidate of its kind.
  */
 export function elementaryChanges(kind: SpaceKind, base: string, to: string, most: number): ElementaryChange[] {
   if (kind === 'stack') {
@@ -122,7 +123,7 @@ export function elementaryChanges(kind: SpaceKind, base: string, to: string, mos
   );
   return grouped(hunks, most).map((group) => {
     const files: Record<string, string> = { ...after };
-    // From the end of a file to its beginning, so that what is put back does not move what comes next.
+    // From the end of a file to its start, so that restored lines do not shift later hunks.
     for (const { name, hunk } of [...group].reverse()) {
       const lines = (files[name] ?? '').split('\n');
       const old = hunk.lines.flatMap((line) => (line.startsWith('-') ? [line.slice(1)] : []));
@@ -132,7 +133,7 @@ export function elementaryChanges(kind: SpaceKind, base: string, to: string, mos
     const label = group
       .map(({ name, hunk: { newStart, newLines } }) =>
         newLines === 0
-          ? `${name}: lines left out after line ${newStart - 1}`
+          ? `${name}: lines removed after line ${newStart - 1}`
           : `${name}: line${newLines === 1 ? ` ${newStart}` : `s ${newStart}-${newStart + newLines - 1}`}`,
       )
       .join(', ');

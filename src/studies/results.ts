@@ -11,50 +11,44 @@ export const runResultSchema = z.strictObject({
   /** Label of the task. */
   task: z.string(),
   seed: z.int(),
-  /** What the run's candidate is worth, on trainings by which it was not chosen; null where the run has none. */
+  /** Score of the run's final candidate on trainings that did not select it; null without a candidate. */
   worth: z.number().nullable(),
   candidate: z.string().nullable(),
-  /** After each evaluation, how good the candidate is that the run would hand in then, if any; see the task's `course`. */
+  /** Score of the current candidate after each evaluation; see the task's `course`. */
   course: z.array(z.number().nullable()),
-  /** Its proposals by status, as everywhere (domain/node.ts, `proposalCountsSchema`). */
+  /** Its proposals by status (domain/node.ts, `proposalCountsSchema`). */
   evaluated: z.int().nonnegative(),
   failed: z.int().nonnegative(),
   rejected: z.int().nonnegative(),
   duplicate: z.int().nonnegative(),
-  /** Agents that failed or vanished before their budget was used. */
+  /** Agents that failed or stopped responding before their budget was used. */
   lostAgents: z.int().nonnegative(),
-  /** Literature searches and reads, and those of them that failed. */
+  /** Literature searches and reads, and how many failed. */
   readings: z.int().nonnegative(),
   failedReadings: z.int().nonnegative(),
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 
-/** What is known of a task beyond its runs. */
+/** Facts about a task. */
 export const taskFactsSchema = z.strictObject({
   label: z.string(),
   kind: z.enum(['trained', 'table']),
   metric: z.string(),
-  /** The best there is, where everything is known. */
+  /** The optimum, if known. */
   best: z.number().nullable(),
-  /**
-   * What the courses show: `worth` of the present candidate on trainings that it was not chosen by, or the score that it
-   * was chosen `by`, which is flattered by luck.
-   */
+  /** Meaning of `course`: `worth` on trainings that did not select the candidate, or the (optimistically biased) selecting score. */
   course: z.enum(['worth', 'chosen-by']),
-  /** What the scores rest on: task, trainer, table. */
+  /** Versions behind the scores: task, trainer, table. */
   versions: z.record(z.string(), z.string()),
 });
 export type TaskFacts = z.infer<typeof taskFactsSchema>;
 
-const longestName = 64;
+const maxNameChars = 64;
 
-/**
- * What the search of a run is called: readable, and another name where anything of its specification differs. So a study
- * that is run again finds its runs, and one whose file was changed makes new ones.
- */
+/** Name of a run's search: readable, and different for different specifications. So a repeated study finds its runs, and an edited one creates new ones. */
 export function runName(family: string, arm: string, { id: _, ...spec }: SearchSpec): SearchId {
   const tag = `-s${spec.seed}-${contentHash(spec as unknown as Json).slice(0, 6)}`;
-  const name = `${family}-${arm}`.slice(0, longestName - tag.length).replace(/-+$/, '');
+  const name = `${family}-${arm}`.slice(0, maxNameChars - tag.length).replace(/-+$/, '');
   return searchIdSchema.parse(`${name}${tag}`);
 }
 
@@ -76,8 +70,8 @@ const scoresOn = (node: NodeRecord, rung: EvaluationRecord['rung']): number[] =>
   node.evaluations.flatMap((each) => (each.rung === rung && each.validation !== null ? [each.validation] : []));
 
 /**
- * What a search in the laboratory came to. It hands in the candidate that its ladder let through, and is worth what that
- * one scored on the fresh seeds of the final rung. Its course is the best screening score so far, agents taking turns.
+ * Result of a trained search: its final candidate, scored on the fresh seeds of the final rung. The course is the best
+ * screening score so far, with agents interleaved.
  */
 export function trainedResult(
   spec: SearchSpec,
@@ -90,8 +84,8 @@ export function trainedResult(
       .filter(({ agent, verdict }) => agent === name && verdict === 'accepted')
       .sort((a, b) => a.ordinal - b.ordinal),
   );
-  const longest = Math.max(0, ...lanes.map((lane) => lane.length));
-  const order = Array.from({ length: longest }, (_, turn) => lanes.flatMap((lane) => lane[turn] ?? [])).flat();
+  const rounds = Math.max(0, ...lanes.map((lane) => lane.length));
+  const order = Array.from({ length: rounds }, (_, turn) => lanes.flatMap((lane) => lane[turn] ?? [])).flat();
   let best: number | null = null;
   const course = order.map((node) => {
     const score = mean(scoresOn(node, 'screen'));

@@ -7,7 +7,7 @@ import { agentNameSchema } from '../domain/ids.ts';
 import { isLocal } from '../domain/model.ts';
 import { budgetSchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
 
-/** The options of an agent, all of them optional and none filled in. */
+/** An agent's option, optional and without its default. */
 const optional = (option: z.ZodType): z.ZodType =>
   (option instanceof z.ZodDefault || option instanceof z.ZodOptional
     ? (option.unwrap() as z.ZodType)
@@ -18,8 +18,8 @@ const { name: _, ...agentOptions } = agentEntrySchema.shape;
 const { finalists: __, ...ladderOptions } = ladderSchema.shape;
 
 /**
- * What an arm changes in every agent. `literature` is understood for local agents as well: of `local/mutate` it makes
- * `local/prior`, which varies as the former does and follows what it reads.
+ * What an arm changes in every agent. `literature` also works for local agents: it turns `local/mutate` into `local/prior`,
+ * which mutates likewise and follows what it reads.
  */
 const overridesSchema = z.strictObject({
   literature: z.boolean().optional(),
@@ -31,60 +31,60 @@ const overridesSchema = z.strictObject({
 
 const armSchema = z.strictObject({
   name: agentNameSchema,
-  /** Options that replace those of every agent of the study. */
+  /** Options that override those of every agent of the study. */
   set: overridesSchema.optional(),
-  /** Agents of this arm alone, instead of those of the study. */
+  /** Agents of this arm only, instead of the study's. */
   agents: z.array(agentEntrySchema).min(1).max(64).optional(),
 });
 export type Arm = z.infer<typeof armSchema>;
 
 const studyTaskSchema = z.union([
-  /** Evaluated by training, in the ordinary laboratory. */
+  /** Evaluated by training. */
   z.strictObject({ task: z.string().min(1), profile: z.string().min(1).default('nano') }),
-  /** Answered from a table in which everything was measured before; local agents only. */
+  /** Looked up in a tabular benchmark; local agents only. */
   z.strictObject({ table: z.string().min(1) }),
 ]);
 
-/** A study file: arms that differ in one thing, compared on the same tasks, seeds and budgets. Strict. */
+/** A study file: arms that differ in one thing, on the same tasks, seeds and budgets. Strict. */
 export const studySchema = z
   .strictObject({
     $schema: z.string().optional(),
-    /** What it is to answer, for people. */
+    /** The question, for people. */
     question: z.string().min(1).max(300),
     tasks: z.array(studyTaskSchema).min(1).max(16),
-    /** How many: each arm runs on each task with the seeds 1, 2, ... */
+    /** Number of seeds: each arm runs on each task with seeds 1, 2, ... */
     seeds: z.int().min(2).max(10_000),
-    /** Of one run: the same for every arm. */
+    /** Per run, equal for all arms. */
     budget: budgetSchema,
-    /** How a run's candidates are narrowed down, where they are trained, to the one that it hands in. */
+    /** Promotion of trained candidates. */
     ladder: z.strictObject(ladderOptions).prefault({}),
     agents: z.array(agentEntrySchema).min(1).max(64).optional(),
     arms: z.array(armSchema).min(2).max(32),
-    /** The arm that the others are compared with; the first without it. */
+    /** The arm that others are compared with; default: the first. */
     baseline: agentNameSchema.optional(),
     /** `baseline`: every other arm with the baseline. `all`: every arm with every other. */
     pairs: z.enum(['baseline', 'all']).default('baseline'),
-    /** Chance of finding any difference where there is none, over all comparisons together. */
+    /** Family-wise error rate over all comparisons. */
     alpha: z.number().min(0.0001).max(0.5).default(0.05),
-    /** Chance of seeing a difference that is there, for the number of seeds that is told. */
+    /** Power behind the stated number of seeds. */
     power: z.number().min(0.5).max(0.99).default(0.8),
     /** As in a search file. */
     workers: searchFileSchema.shape.workers,
   })
   .check(({ value, issues }) => {
     const names = value.arms.map(({ name }) => name);
-    const object = (path: PropertyKey[], message: string) =>
+    const reject = (path: PropertyKey[], message: string) =>
       issues.push({ code: 'custom', input: value, path, message });
     for (const [index, name] of names.entries()) {
-      if (names.indexOf(name) !== index) object(['arms', index, 'name'], `two arms are called "${name}"`);
+      if (names.indexOf(name) !== index) reject(['arms', index, 'name'], `two arms are named "${name}"`);
     }
     for (const [index, { agents, set, name }] of value.arms.entries()) {
-      if (!agents && !value.agents) object(['arms', index], `"${name}" has no agents, and the study has none either`);
+      if (!agents && !value.agents) reject(['arms', index], `"${name}" has no agents, and neither has the study`);
       if (agents && set)
-        object(['arms', index], `"${name}" has agents of its own: put the options there instead of in set`);
+        reject(['arms', index], `"${name}" has its own agents: put the options there instead of in set`);
     }
     if (value.baseline !== undefined && !names.includes(value.baseline)) {
-      object(['baseline'], `there is no arm "${value.baseline}"; the arms are ${names.join(', ')}`);
+      reject(['baseline'], `there is no arm "${value.baseline}"; the arms are ${names.join(', ')}`);
     }
   });
 export type Study = z.infer<typeof studySchema>;
@@ -94,10 +94,10 @@ export function studyJsonSchema(): object {
   return { title: 'An Aira study file', ...z.toJSONSchema(studySchema, { io: 'input', unrepresentable: 'any' }) };
 }
 
-/** Local models that read, by the model that does the same without reading. */
+/** The reading counterpart of each local model. */
 const readers: Readonly<Record<string, string>> = { 'local/mutate': 'local/prior', 'local/prior': 'local/prior' };
 
-/** The agent that reads, or does not, as the arm wants it. */
+/** Switches reading on or off in an agent. */
 function withLiterature(entry: Record<string, unknown>, arm: string): Record<string, unknown> {
   const { literature, ...rest } = entry;
   if (literature === undefined || !isLocal(rest.model as AgentEntry['model'])) return entry;
@@ -106,31 +106,31 @@ function withLiterature(entry: Record<string, unknown>, arm: string): Record<str
     throw new PrerequisiteError(
       'study-literature',
       `arm "${arm}": ${rest.model} cannot read`,
-      'use local/mutate or a language model for agents that are to read',
+      'use local/mutate or a language model for agents that read',
     );
   }
   return { ...rest, model: reader };
 }
 
-/** The agents of an arm. @throws PrerequisiteError for options that do not go together. */
+/** The agents of an arm. @throws PrerequisiteError for incompatible options. */
 export function agentsOf(study: Study, arm: Arm): AgentEntry[] {
   return (arm.agents ?? study.agents ?? []).map((entry) => {
     const merged = withLiterature({ ...entry, ...(arm.set ?? {}) }, arm.name);
     const parsed = agentEntrySchema.safeParse(merged);
     if (parsed.success) return parsed.data;
     const mistakes = formatZodError(parsed.error, agentEntrySchema).join('; ');
-    throw new PrerequisiteError('study-arm', `arm "${arm.name}", agent "${entry.name}": ${mistakes}`, 'mend the arm');
+    throw new PrerequisiteError('study-arm', `arm "${arm.name}", agent "${entry.name}": ${mistakes}`, 'fix the arm');
   });
 }
 
-/** The task of a run, as far as a search file names it. */
+/** The task of a run, as named in a search file. */
 export interface NamedTask {
   readonly name: string;
   readonly profile: string;
   readonly kind: SpaceKind;
 }
 
-/** The search that one run of an arm is. No known patterns run beside it: the arms are compared with each other. */
+/** The search of one run. It has no references: arms are compared with each other. */
 export function searchFileOf(study: Study, arm: Arm, task: NamedTask, seed: number): SearchFile {
   return searchFileSchema.parse({
     task: task.name,
@@ -139,13 +139,13 @@ export function searchFileOf(study: Study, arm: Arm, task: NamedTask, seed: numb
     budget: study.budget,
     agents: agentsOf(study, arm),
     ladder: { ...study.ladder, finalists: 1 },
-    // Programs bring their baseline, which cannot be left out.
+    // Programs always have their baseline.
     ...(task.kind === 'stack' ? { references: [] } : {}),
     workers: study.workers,
   });
 }
 
-/** Which arms are compared, the arm in question first. */
+/** Compared pairs of arms, the arm in question first. */
 export function comparedPairs(study: Study): (readonly [string, string])[] {
   const names = study.arms.map(({ name }) => name);
   if (study.pairs === 'all') {
@@ -155,7 +155,7 @@ export function comparedPairs(study: Study): (readonly [string, string])[] {
   return names.filter((name) => name !== baseline).map((name) => [name, baseline] as const);
 }
 
-/** One run before it is run. */
+/** A planned run. */
 export interface PlannedRun<T> {
   readonly arm: Arm;
   readonly task: T;
@@ -163,9 +163,8 @@ export interface PlannedRun<T> {
 }
 
 /**
- * The runs of a study in the order in which they are made: seed by seed, and within a seed task by task with the arms side
- * by side, another arm first each time. What changes while a study runs, such as a machine that grows slower or a model
- * that is replaced, then meets all arms alike; and a study that is cut short has whole pairs.
+ * The runs of a study in order: by seed, then task, with arms interleaved and rotated. Drift during a study, such as a
+ * slowing machine or an updated model, then affects all arms alike, and an interrupted study has complete pairs.
  */
 export function interleaved<T>(study: Study, tasks: readonly T[]): PlannedRun<T>[] {
   return Array.from({ length: study.seeds }, (_, index) => index).flatMap((index) =>

@@ -14,7 +14,7 @@ import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import { type Arm, interleaved, type Study, searchFileOf } from './spec.ts';
 
-/** What a table is called in figures and results: the task that it was measured on, and how deep. */
+/** Facts about a tabular benchmark; its label is task and depth. */
 export function tableFacts(table: Table): TaskFacts {
   const { task, space, profile, rung, evaluator, torch, python, device, measured, seeds } = table.file;
   return {
@@ -32,13 +32,17 @@ export function tableFacts(table: Table): TaskFacts {
   };
 }
 
-/** The search that a run of an arm is on a table. @throws PrerequisiteError for agents that a table cannot serve. */
+/** The search of a run on a table. @throws PrerequisiteError for agents without local models. */
 export function tableSearch(study: Study, arm: Arm, table: Table, seed: number): SearchSpec {
   const { task: name, profile, space, settings, cpuSeconds } = table.file;
   const rung = { seconds: Math.max(cpuSeconds, 0.001), settings };
   const rungs = { screen: rung, confirm: rung, final: rung };
   const task: Task = {
-    ...{ name, directory: '', description: '', metric: 'validation', lowerIsBetter: false },
+    name,
+    directory: '',
+    description: '',
+    metric: 'validation',
+    lowerIsBetter: false,
     space: { kind: 'stack', ...space },
     profiles: { [profile]: { rungs } },
   };
@@ -55,8 +59,8 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
     if (!armsOf(model).every(isLocal)) {
       throw new PrerequisiteError(
         'study-table-model',
-        `arm "${arm.name}": ${agent} thinks with ${model}, and a table serves local models only`,
-        'name a task instead of the table, so that the search runs in the laboratory',
+        `arm "${arm.name}": ${agent} uses ${model}, but tables work with local models only`,
+        'use a task instead of the table',
       );
     }
   }
@@ -66,15 +70,15 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
 export interface TabulatedOptions {
   readonly study: Study;
   readonly table: Table;
-  /** A model of its own for each lane, since one that starts a process answers one question at a time. */
+  /** Creates a model per lane, since one with a subprocess answers one question at a time. */
   readonly createModel: (name: LocalModelName) => LocalModel;
-  /** Runs at once; pays where models think in processes of their own. */
+  /** Parallel runs; helps if models run in subprocesses. */
   readonly lanes: number;
   readonly onRun: (result: RunResult) => void;
   readonly signal: AbortSignal;
 }
 
-/** All runs of a study on a table, in the study's order. The same study gives the same results (I5). */
+/** All runs of a study on a table, in order. Equal studies give equal results (I5). */
 export async function runTabulated(setting: TabulatedOptions): Promise<RunResult[]> {
   const { study, table, createModel, lanes, onRun, signal } = setting;
   const task = tableFacts(table).label;
@@ -100,7 +104,7 @@ export async function runTabulated(setting: TabulatedOptions): Promise<RunResult
       const result = { arm: arm.name, task, seed, ...trajectoryOf(runs) };
       results[index] = result;
       onRun(result);
-      // A long run of cheap thoughts would otherwise leave no turn for signals and timers.
+      // Yield: a long run of cheap thoughts would starve signals and timers.
       await new Promise((resolve) => setImmediate(resolve));
     }
   };
@@ -113,30 +117,29 @@ export async function runTabulated(setting: TabulatedOptions): Promise<RunResult
 }
 
 /**
- * A search without a laboratory around it: where every answer is known beforehand, server, ledger and workers would take
- * a thousand times longer than the thoughts.
+ * A search in memory: with tabulated scores, server, ledger and workers would take a thousand times longer than the thoughts.
  *
- * Role: the archivist's rules of submission and view, in memory, around the ordinary `think`. Non-role: thinking,
- * statistics, the upper rungs.
+ * Role: the archivist's rules of submission and view around the ordinary `think`. Non-role: thinking, statistics, the upper
+ * rungs.
  *
- * M1. An agent sees what the ledger would show it (V1 and V2 of memory/views.ts), spends as the ledger would have it
- *     spend, and so makes the nodes that the laboratory would have made. A test holds the two against each other.
- * M2. A run is a function of the specification and of the answers (I5); nothing in it is random or takes time.
+ * SIM-1  An agent sees what the ledger would show (VIE-1 and VIE-2 of memory/views.ts) and spends as the ledger would charge,
+ *        so it makes the same nodes as in a lab. A test compares the two.
+ * SIM-2  A run is a function of the specification and the table (I5); nothing in it is random or timed.
  */
 
-/** An agent's attempt with the answer that it got, whether or not the agent may know it yet. */
+/** An attempt with its outcome, whether or not its agent may know it yet. */
 export interface Attempt {
-  /** As the agent sees it once the outcome is known to it. */
+  /** As the agent sees it once it may know the outcome. */
   readonly node: ViewNode;
   readonly look: TableQuery | null;
 }
 
 const accepted = ({ node }: Attempt): boolean => node.status !== 'duplicate' && node.status !== 'rejected';
 
-/** The attempts of every agent so far. */
+/** Attempts of every agent so far. */
 export type Runs = ReadonlyMap<AgentSpec, readonly Attempt[]>;
 
-/** What attempt `ordinal` of an agent knows of the others: all up to its horizon, with their outcomes. */
+/** Nodes of other agents visible to attempt `ordinal`: all up to its horizon, with outcomes. */
 function foreign(self: AgentSpec, ordinal: number, runs: Runs): ViewNode[] {
   if (self.memory !== 'ensemble') return [];
   const horizon = horizonOf(ordinal, self);
@@ -145,7 +148,7 @@ function foreign(self: AgentSpec, ordinal: number, runs: Runs): ViewNode[] {
   );
 }
 
-/** The tree as the agent's next attempt may know it, or null where the agent may make no further attempt. */
+/** The view of the agent's next attempt; null if it may make none. */
 export function viewOf(self: AgentSpec, runs: Runs): View | null {
   const { pending, evaluations } = self;
   const attempts = runs.get(self) ?? [];
@@ -163,7 +166,7 @@ export function viewOf(self: AgentSpec, runs: Runs): View | null {
 
 export interface SimulationDeps {
   readonly models: ThinkDeps['models'];
-  /** Answers what is known of a candidate. */
+  /** Looks up a candidate. */
   readonly look: (candidate: string) => TableQuery;
   readonly signal?: AbortSignal | undefined;
 }
@@ -173,7 +176,7 @@ async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: Sim
   const topic = { task: spec.task, metric: spec.metric };
   const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, topic, models, signal });
   const { operator, parents, rationale } = thought;
-  const made = {
+  const proposal = {
     id: nodeId(self.name, view.ordinal),
     agent: self.name,
     ordinal: view.ordinal,
@@ -190,31 +193,28 @@ async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: Sim
   } catch (thrown) {
     const message = errorMessage(thrown).slice(0, 2000);
     return {
-      node: { ...made, candidate, status: 'rejected', reason: 'invalid', message },
+      node: { ...proposal, candidate, status: 'rejected', reason: 'invalid', message },
       look: null,
     } satisfies Attempt;
   }
-  const remembered = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
-  const close = findNearDuplicate(candidate, remembered, self.novelty);
+  const memory = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
+  const close = findNearDuplicate(candidate, memory, self.novelty);
   if (close) {
     const message = describeNearDuplicate(close, self.novelty);
     return {
-      node: { ...made, candidate, status: 'duplicate', reason: 'duplicate', message },
+      node: { ...proposal, candidate, status: 'duplicate', reason: 'duplicate', message },
       look: null,
     } satisfies Attempt;
   }
-  const seen = look(candidate);
+  const outcome = look(candidate);
   const node: ViewNode =
-    seen.score === null
-      ? { ...made, candidate, status: 'failed', reason: 'nan', message: 'the measured training gave no score' }
-      : { ...made, candidate, status: 'evaluated', reason: null, fitness: seen.score };
-  return { node, look: seen } satisfies Attempt;
+    outcome.score === null
+      ? { ...proposal, candidate, status: 'failed', reason: 'nan', message: 'the measured training gave no score' }
+      : { ...proposal, candidate, status: 'evaluated', reason: null, fitness: outcome.score };
+  return { node, look: outcome } satisfies Attempt;
 }
 
-/**
- * All attempts of all agents, in rounds: whatever an attempt may know of others was made in an earlier round, whichever
- * agents remember the ensemble.
- */
+/** All attempts of all agents, in rounds, so that whatever an attempt may know of other agents was proposal earlier. */
 export async function simulate(spec: SearchSpec, parts: SimulationDeps): Promise<Map<AgentSpec, Attempt[]>> {
   const runs = new Map<AgentSpec, Attempt[]>(spec.agents.map((self) => [self, []]));
   for (let going = true; going; ) {
@@ -231,15 +231,15 @@ export async function simulate(spec: SearchSpec, parts: SimulationDeps): Promise
 }
 
 /**
- * What a simulated search hands in, and would have handed in after each evaluation: the candidate with the best score
- * that it saw, the earlier among equals. Agents take turns in the order of the specification.
+ * The final candidate of a simulated search, and the current one after each evaluation: the best score seen, earliest among
+ * equals. Agents are interleaved in the order of the specification.
  */
 export function trajectoryOf(
   runs: ReadonlyMap<AgentSpec, readonly Attempt[]>,
 ): Omit<RunResult, 'arm' | 'task' | 'seed'> {
   const lanes = [...runs.values()].map((attempts) => attempts.filter(accepted));
-  const longest = Math.max(0, ...lanes.map((lane) => lane.length));
-  const order = Array.from({ length: longest }, (_, turn) => lanes.flatMap((lane) => lane[turn] ?? [])).flat();
+  const rounds = Math.max(0, ...lanes.map((lane) => lane.length));
+  const order = Array.from({ length: rounds }, (_, turn) => lanes.flatMap((lane) => lane[turn] ?? [])).flat();
   let best: { id: NodeId; score: number; candidate: string; worth: number | null } | null = null;
   const course: (number | null)[] = [];
   for (const { node, look } of order) {

@@ -113,7 +113,7 @@ describe('a result', () => {
     const { seal } = await as('worker').ask('job-claim', { key: job.key, worker, attempt: 1 }, { token });
     const tasks = { recall: { validation: 0.5, test: 0.7654321 } };
     const measured = resultOf(job, measurement(0.5, { test: 0.87654321, tasks }));
-    await expect(as('worker').publishResult(measured, 'open', { token })).rejects.toThrow('an open test figure');
+    await expect(as('worker').publishResult(measured, 'open', { token })).rejects.toThrow('an unsealed test score');
     const message = sealResult(measured, seal);
     await as('worker').publishResult(message, 'sealed', { token });
     await until(() => evaluations().length === 1);

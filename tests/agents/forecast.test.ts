@@ -46,10 +46,10 @@ describe('a forecast', () => {
     expect(text).toContain('30 evaluations, $3');
     expect(text).toMatch(/thinker +analyze +openai\/gpt-6-luna +10 calls {2}about +\$0\.0\d/);
     expect(text).toContain('no price');
-    expect(text).toContain('prices as of 2026-11-20; no call is made that could exceed $3');
+    expect(text).toContain('prices as of 2026-11-20; calls that could exceed $3 are not made');
     expect(text).toContain('to run it, set ANTHROPIC_API_KEY and OPENAI_API_KEY\n');
     expect(dryRun(spec, prices, keyring({ ANTHROPIC_API_KEY: 'any' }))).toContain('to run it, set OPENAI_API_KEY\n');
-    expect(dryRun(searchSpec(), prices, keyring({}))).toContain('nothing to pay');
+    expect(dryRun(searchSpec(), prices, keyring({}))).toContain('No LLM calls, no cost');
   });
 
   it('takes equal shares of several models for the likely and the dearest of them for the most', () => {

@@ -41,7 +41,7 @@ describe('published figures', () => {
 
   it('stacks the 6-layer Composer pattern to 27 layers', () => {
     const result = extrapolate(short, billion, 'stack');
-    expect(runLengthText(result.architecture)).toBe('2mA+4M+2mA+4M+2mA+4M+2mA+4M+1mA+2M');
+    expect(runLengthText(result.architecture)).toBe('2mA+4M+2mA+4M+2mA+4M+2mA+4M+mA+2M');
     expect(result.architecture).toHaveLength(27);
     expect(result.layers).toEqual({ mA: 9, M: 18, Mb: 0 });
   });

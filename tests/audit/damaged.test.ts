@@ -42,7 +42,7 @@ describe('a damaged archive', () => {
     for (const [sql, saying] of [
       ['DROP TRIGGER evaluations_are_facts', /lacks its trigger evaluations_are_facts/],
       ['DROP INDEX evaluation_requests_paid_once', /lacks its index evaluation_requests_paid_once/],
-      ['CREATE TABLE scores (node TEXT)', /has a table scores that no migration made/],
+      ['CREATE TABLE scores (node TEXT)', /has a table scores that no migration creates/],
     ] as const) {
       const copy = join(temporaryFolder(), 'home');
       cpSync(home, copy, { recursive: true });

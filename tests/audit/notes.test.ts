@@ -55,13 +55,13 @@ describe('a search whose agents read the notes', () => {
     const { version } = loadCorpus();
     const found = await replayed(version);
     expect(found).toMatchObject({ holds: true, violations: [] });
-    expect(found?.evidence.join('\n')).toContain(`the notes are of version ${version}`);
-    expect(found?.evidence.join('\n')).toMatch(/reader: 3 of 3 attempts thought again/);
+    expect(found?.evidence.join('\n')).toContain(`the corpus has version ${version}`);
+    expect(found?.evidence.join('\n')).toMatch(/reader: 3 of 3 attempts re-executed/);
   });
 
   it('is not judged by other notes, and the audit says so', async () => {
     const found = await replayed('elsewhere');
     expect(found).toMatchObject({ holds: null, violations: [] });
-    expect(JSON.stringify(found)).toContain('reader read version elsewhere of the notes');
+    expect(JSON.stringify(found)).toContain('reader read corpus elsewhere, but');
   });
 });

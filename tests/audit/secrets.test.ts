@@ -58,7 +58,7 @@ describe('a secret', () => {
   it.each(forms)('is found in a file of the home: %s', async (what, text) => {
     writeFileSync(join(home, 'worker.log'), `before "${text}" after`);
     const { holds, violations } = await secretsFinding();
-    expect(violations).toEqual([`${what} stands in the file worker.log`]);
+    expect(violations).toEqual([`${what} occurs in the file worker.log`]);
     expect(holds).toBe(false);
   });
 
@@ -68,7 +68,7 @@ describe('a secret', () => {
     writeFileSync(join(home, 'nats', 'jetstream', '1.blk'), Buffer.from(`\0\u00ff${canary}\0`));
     const finding = await secretsFinding([{ name: 'LAB_TOKEN', value: canary }]);
     expect(finding.violations).toEqual([
-      `the value of LAB_TOKEN stands in the file ${join('nats', 'jetstream', '1.blk')}`,
+      `the value of LAB_TOKEN occurs in the file ${join('nats', 'jetstream', '1.blk')}`,
     ]);
     expect(JSON.stringify(finding)).not.toContain(canary);
   });
@@ -79,7 +79,7 @@ describe('a secret', () => {
     writeFileSync(path, Buffer.alloc(4 * 1024 * 1024 - 10, 'x'));
     appendFileSync(path, canary);
     const { violations } = await secretsFinding([{ name: 'LAB_TOKEN', value: canary }]);
-    expect(violations).toEqual(['the value of LAB_TOKEN stands in the file large.log']);
+    expect(violations).toEqual(['the value of LAB_TOKEN occurs in the file large.log']);
   });
 
   it('is not seen in words that only look like one', async () => {
@@ -101,7 +101,7 @@ describe('a secret', () => {
     symlinkSync('/etc/hostname', join(home, 'link'));
     const { holds, evidence } = await secretsFinding();
     expect(holds).toBeNull();
-    expect(evidence.join('\n')).toContain('not checked: link is no file');
+    expect(evidence.join('\n')).toContain('not checked: link is not a file');
   });
 
   it('of the lab itself is looked for outside of the folder that is for it', async () => {
@@ -113,9 +113,9 @@ describe('a secret', () => {
     writeFileSync(join(home, 'worker.log'), `the secret is ${seed}`);
     writeFileSync(join(home, 'credentials/copy.pem'), readFileSync(join(home, 'credentials/sealing.pem')));
     expect([...(await secretsFinding()).violations].sort()).toEqual([
-      'a private key stands in the file credentials/copy.pem',
-      'the value of credentials/agents.secret stands in the file worker.log',
-      'the value of credentials/sealing.pem stands in the file credentials/copy.pem',
+      'a private key occurs in the file credentials/copy.pem',
+      'the value of credentials/agents.secret occurs in the file worker.log',
+      'the value of credentials/sealing.pem occurs in the file credentials/copy.pem',
     ]);
   });
 });

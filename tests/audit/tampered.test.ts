@@ -54,12 +54,12 @@ describe('refusals that were altered', () => {
     [
       'a repetition of nothing',
       `UPDATE nodes SET verdict = 'rejected' WHERE id = 'walker-9'`,
-      /refused as invalid, and it is a candidate/,
+      /refused as invalid, but is a valid candidate/,
     ],
     [
       'a repetition taken up',
       `UPDATE nodes SET verdict = 'accepted' WHERE id = 'walker-9'`,
-      /walker-9 was accepted, and walker-\d is the same candidate/,
+      /walker-9 was accepted, but walker-\d is the same candidate/,
     ],
   ])('with %s are found out', async (_, sql, saying) => {
     const findings = await auditOf(tampered(home, sql));

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-/** What the audit says of I4 when a rationale tells of a test figure in this way. */
+/** What the audit says of I4 when a rationale tells of a test score in this way. */
 async function told(expression: string) {
   const change = `UPDATE nodes SET rationale = json_set(rationale, '$.change', 'well, ' || ${expression} || ' it was')
     WHERE id = 'climber-3'`;
@@ -21,13 +21,13 @@ async function told(expression: string) {
 const figure = '(SELECT max(score) FROM test_scores)';
 const taskFigure = `(SELECT max(json_extract(tasks, '$.recall')) FROM test_scores)`;
 
-describe('a test figure in a text', () => {
+describe('a test score in a text', () => {
   it.each([6, 7, 9, 12, 15])('is recognised with %i digits, rounded', async (digits) => {
     for (const each of [figure, taskFigure]) {
       const finding = await told(`printf('%.${digits}f', ${each})`);
       expect(finding).toMatchObject({
         holds: false,
-        violations: ['a test figure stands in the rationale of climber-3'],
+        violations: ['a test score occurs in the rationale of climber-3'],
       });
     }
   });

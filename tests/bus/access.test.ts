@@ -197,9 +197,9 @@ describe('a server with TLS', () => {
 describe('credentials that do not go together', () => {
   const wrong: readonly [string, NatsOptions, Environment, RegExp][] = [
     ['of two kinds', { nats: 'nats://me:secret@h', natsNkey: 'NKEY' }, {}, /two kinds/],
-    ['without a server', { natsCreds: 'NKEY' }, {}, /--nats-creds is for a server/],
+    ['without a server', { natsCreds: 'NKEY' }, {}, /--nats-creds needs an external NATS server/],
     ['in a file that is not there', { nats: 'h', natsCreds: '/nowhere' }, {}, /--nats-creds cannot be read/],
-    ['of half a certificate', { nats: 'h', natsCert: 'NKEY' }, {}, /go together/],
+    ['of half a certificate', { nats: 'h', natsCert: 'NKEY' }, {}, /must be given together/],
     ['with half an escape', { nats: 'nats://me:100%@h' }, {}, /encoded/],
   ];
 

@@ -47,6 +47,6 @@ describe('a result with hidden figures', () => {
 
   it('is no message while they are open, and is not sent without a key', () => {
     expect(resultMessageSchema.safeParse(result).success).toBe(false);
-    expect(() => sealResult(result, undefined)).toThrow('no key to seal');
+    expect(() => sealResult(result, undefined)).toThrow('without the archive’s key');
   });
 });

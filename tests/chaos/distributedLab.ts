@@ -123,7 +123,7 @@ export class DistributedLab {
       if (name === 'launcher') this.told.push(...program.events);
       const isLongLived = name === 'archive' || name.startsWith('worker');
       if (this.#stopping || (code === 0 && !isLongLived)) return;
-      const foundNoServer = code === 2 && /No NATS server answers/.test(stderr);
+      const foundNoServer = code === 2 && /No NATS server responds/.test(stderr);
       if (signal !== 'SIGKILL' && !foundNoServer) this.strange.push(`${name} ended with ${code ?? signal}: ${stderr}`);
       if ((this.starts.get(name) ?? 0) > 60) return void this.strange.push(`${name} was started 60 times`);
       // As a service manager does, and for the watchdog of a killed archive to stop its server.

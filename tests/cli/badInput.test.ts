@@ -28,12 +28,12 @@ describe('a search file', () => {
     [
       'with a scaffold that is none names the eight',
       { agents: [{ ...agent, scaffold: 'oneshot' }] },
-      /agents\[0\]\.scaffold: no such scaffold; use one-shot, greedy, mcts, evolutionary, aira-greedy, aide-greedy, aira-mcts, aira-evo; did you mean "one-shot"\?/,
+      /agents\[0\]\.scaffold: unknown scaffold; use one-shot, greedy, mcts, evolutionary, aira-greedy, aide-greedy, aira-mcts, aira-evo; did you mean "one-shot"\?/,
     ],
     [
       'with a kind of scaffold that is none names the four',
       { agents: [{ ...agent, scaffold: { kind: 'gredy' } }] },
-      /no such scaffold; use one-shot, greedy, mcts, evolutionary; did you mean "greedy"\?/,
+      /unknown scaffold; use one-shot, greedy, mcts, evolutionary; did you mean "greedy"\?/,
     ],
     ['without a budget shows one', { budget: undefined }, /budget is missing, e\.g\. budget: \{ evaluations: 60 \}/],
     [
@@ -63,17 +63,17 @@ describe('a search file', () => {
     ['that is a list', '- a\n- b\n', /is not a search file/],
     ['that is binary', Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1, 2, 3]), /it is not a text file/],
     ['that is Latin-1', Buffer.from('task: gr\xfcn\n', 'latin1'), /it is not UTF-8 text/],
-    ['that is too large', 'a'.repeat(10 * 1024 * 1024), /it has 10485760 bytes, and at most 131072 are read/],
-    ['that is nested deep', '['.repeat(20_000), /nested more than 48 deep/],
-    ['that is nested deep in blocks', '- '.repeat(20_000), /nested more than 48 deep/],
+    ['that is too large', 'a'.repeat(10 * 1024 * 1024), /it has 10485760 bytes; the limit is 131072/],
+    ['that is nested deep', '['.repeat(20_000), /nesting is deeper than 48/],
+    ['that is nested deep in blocks', '- '.repeat(20_000), /nesting is deeper than 48/],
     [
       'whose aliases multiply',
       `a: &a [x,x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh'].map((c, at) => `${c}: &${c} [${Array(10).fill(`*${'abcdefgh'[at]}`).join(',')}]`).join('\n')}\n`,
-      /stands for more than 50000 values/,
+      /more than 50000 values after expanding aliases/,
     ],
     ['whose alias names itself', 'task: &a [*a]\n', /alias|task/i],
     ['whose alias names nothing', 'task: *nothing\n', /not YAML.*nothing/i],
-    ['with a key that stands twice', 'task: a\ntask: b\n', /the key "task" stands twice/],
+    ['with a key that stands twice', 'task: a\ntask: b\n', /the key "task" occurs twice/],
     ['of two documents', 'task: a\n---\ntask: b\n', /not YAML/],
     ['with a tag that makes something', 'task: !!js/function "x"\n', /budget is missing|not YAML/],
   ])('%s', async (_, content, wanted) => {
@@ -119,7 +119,7 @@ describe('a path', () => {
     expect(await refused(args(join(folder, 'none'), folder))).toMatch(/does not exist/);
     expect(await refused(args(folder, folder))).toMatch(/is a directory|is not a file/);
     symlinkSync('loop', join(folder, 'loop'));
-    expect(await refused(args(join(folder, 'loop'), folder))).toMatch(/circle of links/);
+    expect(await refused(args(join(folder, 'loop'), folder))).toMatch(/loop of links/);
     writeFileSync(join(folder, 'file'), 'x');
     expect(await refused(args(join(folder, 'file', 'below'), folder))).toMatch(
       /below something that is not a directory/,
@@ -146,7 +146,7 @@ describe('a path', () => {
     writeFileSync(file, 'x');
     for (const home of ['/proc/x', '/proc/x/y', file, join(file, 'below')]) {
       const said = await refused(['launch', toySearch(folder), '--home', home]);
-      expect(said).toMatch(/the lab cannot be kept in .*\n {2}remedy: choose another --home\n$/);
+      expect(said).toMatch(/cannot be used as the lab’s home: it .*\n {2}remedy: choose another --home\n$/);
     }
   });
 

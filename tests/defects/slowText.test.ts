@@ -11,7 +11,7 @@ import { describe, expect, it } from 'vitest';
 import { knobsOf, skeleton } from '../../src/agents/models/tuner/tuner.ts';
 import { applyEdits, programForms } from '../../src/agents/operators/programs/answers.ts';
 import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
-import { givenAway } from '../../src/audit/secrets.ts';
+import { leaked } from '../../src/audit/secrets.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { shortCandidate } from '../../src/domain/candidate.ts';
 import { formatZodError, nearest } from '../../src/domain/explain.ts';
@@ -149,7 +149,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(kilobytes64, (text) => quotedCode('x', text)),
     on(kilobytes64, (text) => oneLine(text, 200)),
   ],
-  'audit/secrets.ts': [on(kilobytes64, (text) => givenAway(text, []))],
+  'audit/secrets.ts': [on(kilobytes64, (text) => leaked(text, []))],
   'domain/architecture.ts': [on(kilobytes64, (text) => parseArchitecture(text))],
   'domain/candidate.ts': [on(kilobytes64, (text) => shortCandidate(text))],
   'domain/program.ts': [

@@ -37,12 +37,12 @@ describe('a choice among models', () => {
   });
 
   it.each([
-    ['bandit/[local/mutate]', /a choice needs two models/],
-    ['bandit/[local/mutate, local/mutate]', /named twice/],
-    ['bandit/[local/mutate, gpt-6]', /"gpt-6" cannot be chosen from/],
-    ['bandit/[local/mutate, bandit/[local/random, local/prior]]', /cannot be chosen from/],
-    ['bandit/local/mutate', /write it as bandit\/\[/],
-    ['bandit/[]', /cannot be chosen from/],
+    ['bandit/[local/mutate]', /a bandit needs at least two models/],
+    ['bandit/[local/mutate, local/mutate]', /listed twice/],
+    ['bandit/[local/mutate, gpt-6]', /"gpt-6" is not a model/],
+    ['bandit/[local/mutate, bandit/[local/random, local/prior]]', /is not a model/],
+    ['bandit/local/mutate', /expected bandit\/\[/],
+    ['bandit/[]', /is not a model/],
   ])('is not %s', (model, message) => {
     expect(wrong({ model })[0]).toMatch(message);
   });
@@ -53,7 +53,7 @@ describe('a choice among models', () => {
     expect(wrong({ model, baseUrl, bandit: { thrift: 0.2 }, models: { analyze: 'openai/gpt-6-luna' } })).toEqual([]);
     expect(wrong({ model })[0]).toMatch(/^baseUrl: /);
     expect(wrong({ model, baseUrl, models: { draft: 'openai/gpt-6-luna' } })[0]).toMatch(/^models: the bandit chooses/);
-    expect(wrong({ bandit: {} })[0]).toMatch(/^bandit: local\/random chooses among no models/);
+    expect(wrong({ bandit: {} })[0]).toMatch(/^bandit: local\/random is a single model/);
     expect(wrong({ model: 'bandit/[local/random, local/mutate]', effort: 'low' })[0]).toMatch(/takes no effort/);
   });
 });
@@ -77,15 +77,15 @@ describe('an agent', () => {
   });
 
   it.each([
-    [{ effort: 'low' }, 'effort: local/random is no language model and takes no effort'],
-    [{ models: { draft: 'openai/gpt-6-sol' } }, 'models: local/random is no language model and takes no models'],
+    [{ effort: 'low' }, 'effort: local/random is not a language model and takes no effort'],
+    [{ models: { draft: 'openai/gpt-6-sol' } }, 'models: local/random is not a language model and takes no models'],
     [{ model: 'openai/gpt-6-sol', temperature: 1 }, /^temperature: only compatible/],
     [{ model: 'openai/gpt-6-sol', baseUrl: 'http://x/v1' }, /^baseUrl: only compatible/],
     [{ model: 'compatible/qwen3' }, /^baseUrl: a compatible\/ model needs baseUrl/],
     [{ model: 'openai/gpt-6-sol', models: { analyze: 'compatible/qwen3' } }, /^baseUrl: a compatible/],
     [{ ...compatible, baseUrl: 'localhost:11434' }, /^baseUrl: /],
     [{ ...compatible, baseUrl: 'file:///etc/passwd' }, /^baseUrl: /],
-    [{ ...compatible, baseUrl: 'http://me:secret@host/v1' }, /^baseUrl: keep user names and passwords out/],
+    [{ ...compatible, baseUrl: 'http://me:secret@host/v1' }, /^baseUrl: remove user name and password/],
     [{ model: 'openai/gpt-6-sol', efort: 'low' }, /unknown key "efort"; did you mean "effort"/],
     [{ model: 'openai/gpt-6-sol', models: { dream: 'openai/gpt-6-sol' } }, /^models/],
   ])('is told what is wrong with %o', (given, message) => {
@@ -111,17 +111,17 @@ describe('what an agent may read', () => {
   });
 
   it.each([
-    [{ sources: ['arxiv'] }, /arxiv is a service: say online: true/],
-    [{ sources: ['corpus'], online: true }, /none of the sources is a service/],
-    [{ how: 'before', reads: 3 }, /nothing is read in full/],
+    [{ sources: ['arxiv'] }, /arxiv is an online service: add online: true/],
+    [{ sources: ['corpus'], online: true }, /none of the sources is an online service/],
+    [{ how: 'before', reads: 3 }, /how: before includes no full texts/],
     [{ depth: 3 }, /depth/],
   ])('%j is an error, since it would have no effect', (stated, message) => {
     expect(literature(stated)).toMatch(message);
   });
 
   it('is no affair of local models', () => {
-    expect(literature(true, 'local/mutate')).toMatch(/local\/mutate is no language model and takes no literature/);
-    expect(literature(true, 'local/prior')).toMatch(/local\/prior reads the notes in any case/);
+    expect(literature(true, 'local/mutate')).toMatch(/local\/mutate is not a language model and takes no literature/);
+    expect(literature(true, 'local/prior')).toMatch(/local\/prior always reads the corpus/);
     expect(literature(false, 'local/mutate')).toBeNull();
   });
 });

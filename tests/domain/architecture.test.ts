@@ -23,6 +23,16 @@ describe('an architecture', () => {
     );
   });
 
+  it('is printed as papers write it: a run of one has no number', () => {
+    expect(runLengthText(parseArchitecture('mA M Mb Mb'))).toBe('mA+M+2Mb');
+    expect(runLengthText(['mA'])).toBe('mA');
+  });
+
+  it('is read with and without the number of a single layer', () => {
+    expect(parseArchitecture('1mA+1M+2Mb')).toEqual(['mA', 'M', 'Mb', 'Mb']);
+    expect(parseArchitecture('mA+M+2Mb')).toEqual(['mA', 'M', 'Mb', 'Mb']);
+  });
+
   it('is read from mixtures of the forms', () => {
     const expected = ['mA', 'mA', 'M', 'Mb', 'Mb', 'Mb'];
     for (const text of ['2mA+1M+3Mb', 'mA mA M 3Mb', '2mA,M,Mb\nMb Mb', '2*mA + M + 3*Mb']) {
@@ -49,7 +59,7 @@ describe('an architecture', () => {
     const space = { kind: 'stack' as const, layers: 3, primitives: ['M' as const, 'mA' as const] };
     expect(parseInSpace('2M+mA', space)).toEqual(['M', 'M', 'mA']);
     expect(() => parseInSpace('2M', space)).toThrow('has 2 layers; this task needs 3');
-    expect(() => parseInSpace('M Mb M', space)).toThrow('layer 1 is Mb, but this task offers M, mA');
+    expect(() => parseInSpace('M Mb M', space)).toThrow('layer 1 is Mb, but this task has only M, mA');
   });
 
   it('has runs that add up to it', () => {

@@ -26,12 +26,12 @@ describe('a program', () => {
 
   it.each([
     [{ 'model.py': 'x' }, 'config.json is missing'],
-    [{ ...files, 'other.py': 'x' }, '"other.py" is no file of this task; it takes model.py, config.json'],
+    [{ ...files, 'other.py': 'x' }, '"other.py" is not a file of this task; the files are model.py, config.json'],
     [{ ...files, '../model.py': 'x' }, 'a program is a JSON object'],
     [{ ...files, 'model.py': ' \n ' }, 'model.py is missing or empty'],
-    [{ ...files, 'model.py': `# ${'é'.repeat(100)}` }, 'has 203 bytes; it may have 200'],
-    [{ ...files, 'model.py': 'a\0b' }, 'no text'],
-    [{ ...files, 'model.py': '\ud800' }, 'no text'],
+    [{ ...files, 'model.py': `# ${'é'.repeat(100)}` }, 'has 203 bytes; the limit is 200'],
+    [{ ...files, 'model.py': 'a\0b' }, 'not text'],
+    [{ ...files, 'model.py': '\ud800' }, 'not text'],
     [{ ...files, 'model.py': 3 }, 'a program is a JSON object'],
     [['model.py'], 'a program is a JSON object'],
   ])('is refused: %j', (value, message) => {
@@ -62,7 +62,7 @@ describe('a program', () => {
     expect(shortCandidate(canonicalCandidate(JSON.stringify(files), space))).toMatch(
       /^config\.json 1 lines, model\.py 1 lines #[0-9a-f]{8}$/,
     );
-    expect(shortCandidate('M M mA')).toBe('2M+1mA');
+    expect(shortCandidate('M M mA')).toBe('2M+mA');
     expect(shortCandidate('{"model.py": 3}')).toBe('{"model.py": 3}');
   });
 

@@ -78,9 +78,9 @@ describe('planning a search', () => {
   });
 
   it.each([
-    [{ agents: [walker, walker] }, 'two agents are called "walker"'],
-    [{ agents: [{ ...walker, name: 'reference-x' }] }, 'keeps for its own nodes'],
-    [{ agents: [{ ...walker, evaluations: 11 }] }, 'add up to 11 evaluations, and the search has 10'],
+    [{ agents: [walker, walker] }, 'two agents are named "walker"'],
+    [{ agents: [{ ...walker, name: 'reference-x' }] }, 'is a reserved name'],
+    [{ agents: [{ ...walker, evaluations: 11 }] }, 'add up to 11 evaluations, but the search has 10'],
     [{ references: [{ name: 'short', architecture: '3M' }] }, 'reference "short": the architecture has 3 layers'],
     [
       {

@@ -62,7 +62,7 @@ describe('aira audit', () => {
     expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
     expect(code).toBe(0);
     // On a busy machine a training may come to be done twice: then there are two to compare, and I6 is checked as well.
-    const compared = !/ 0 with an end to compare/.test(finding(findings, 'I6')?.evidence.join('\n') ?? '');
+    const compared = !/ 0 comparable/.test(finding(findings, 'I6')?.evidence.join('\n') ?? '');
     const unchecked = findings.filter(({ holds }) => holds === null).map(({ invariant }) => invariant);
     expect(unchecked).toEqual(compared ? [] : ['I6']);
     for (const { name } of fiveAgents) {
@@ -70,7 +70,7 @@ describe('aira audit', () => {
     }
     const { code: told, stdout } = await aira(['audit', 'toy-1', '--home', home]);
     expect(told).toBe(0);
-    expect(stdout).toContain('I2 counted once: holds\n');
+    expect(stdout).toContain('I2 every evaluation counts once: holds\n');
     expect(stdout).toContain(
       compared ? '10 hold, 0 not checked completely, 0 broken\n' : '9 hold, 1 not checked completely, 0 broken\n',
     );
@@ -99,7 +99,9 @@ describe('aira audit', () => {
     expect(finding(findings, 'I3')?.holds).toBe(false);
     const { code: told, stdout } = await aira(['audit', 'toy-1', '--home', copy]);
     expect(told).toBe(1);
-    expect(stdout).toMatch(/I3 nobody states their own score: broken\n {3}broken: evaluation \w+ differs from what/);
+    expect(stdout).toMatch(
+      /I3 scores come from the evaluator only: broken\n {3}broken: evaluation \w+ differs from what/,
+    );
   });
 
   it('says where a key is, and never what it is', async () => {
@@ -110,7 +112,7 @@ describe('aira audit', () => {
     const env = { OPENAI_API_KEY: canary };
     const { code, stdout, stderr } = await aira(['audit', 'toy-1', '--home', copy], { env });
     expect(code).toBe(1);
-    expect(stdout).toContain('the value of OPENAI_API_KEY stands in the file reports/notes.log');
+    expect(stdout).toContain('the value of OPENAI_API_KEY occurs in the file reports/notes.log');
     expect(stdout + stderr).not.toContain(canary);
     expect((await aira(['audit', 'toy-1', '--home', home], { env })).code).toBe(0);
   });
@@ -167,6 +169,6 @@ Server._run = _die_once
     const { code: audited, findings } = await audit(home);
     expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
     expect(audited).toBe(0);
-    expect(finding(findings, 'I2')?.evidence.join()).toContain('1 tried again');
+    expect(finding(findings, 'I2')?.evidence.join()).toContain('1 retried');
   });
 });

@@ -167,13 +167,13 @@ describe('a name that is taken', () => {
     expect(first.stdout).not.toMatch(/finished before/);
     const again = await aira(['launch', file, '--home', home, '--name', 'mine']);
     expect(again.code, again.stderr).toBe(0);
-    expect(again.stdout).toMatch(/"mine" was finished before: nothing is trained/);
+    expect(again.stdout).toMatch(/"mine" has already finished: nothing is trained/);
     const other = toySearch(folder, { budget: { evaluations: 3 }, references: [] }, 'other');
     const said = await refusal([other, '--home', home, '--name', 'mine']);
-    expect(said).toMatch(/"mine" is the name of another search in this lab.*\n.*--resume mine/);
+    expect(said).toMatch(/"mine" names another search in this lab.*\n.*--resume mine/);
     expect(searchesIn(home)).toBe(1);
     const wrong = await aira(['trace', 'mine', 'nobody', '--home', home]);
     expect(wrong).toMatchObject({ code: 2, stdout: '' });
-    expect(wrong.stderr).toMatch(/"nobody" is no agent of "mine"\n {2}remedy: choose one of chance, climber\n/);
+    expect(wrong.stderr).toMatch(/"nobody" is not an agent of "mine"\n {2}remedy: choose one of chance, climber\n/);
   });
 });

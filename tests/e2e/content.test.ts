@@ -83,15 +83,15 @@ describe('imported data', () => {
     expect(await content('third')).toMatchObject({ holds: true, violations: [] });
     const first = await content('first');
     expect(first).toMatchObject({ holds: true, violations: [] });
-    expect(first?.evidence.join('\n')).toMatch(/since the search was begun: data set babistories has changed/);
-    expect(first?.evidence.join('\n')).toMatch(/compose-babistories-2p is as it was when the search was begun/);
+    expect(first?.evidence.join('\n')).toMatch(/since the search started: data set babistories has changed/);
+    expect(first?.evidence.join('\n')).toMatch(/compose-babistories-2p is unchanged since the search started/);
     await bring('one two three four five');
     expect((await run('launch', file, '--name', 'fourth')).code).toBe(0);
     expect(trained('fourth')).toMatchObject({ paid: 0 });
     const resumed = await run('launch', '--resume', 'third');
     expect([resumed.code, resumed.stderr]).toEqual([
       2,
-      expect.stringContaining('the imported data babistories have changed since "third" was begun'),
+      expect.stringContaining('the imported data babistories have changed since "third" started'),
     ]);
   });
 

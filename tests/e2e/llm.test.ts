@@ -196,7 +196,7 @@ describe('a search with language models', () => {
     const paid = withArchive(home, (db) => db.prepare('SELECT sum(dollars) FROM settlements').pluck().get());
     expect(paid).toBeLessThanOrEqual(0.0015);
     const traced = await aira(['trace', 'toy-1', 'poor', '--home', home]);
-    expect(traced.stdout).toMatch(/ended: spent its money: .*\nspent: \d+ calls, /);
+    expect(traced.stdout).toMatch(/ended: spent its dollar budget: .*\nspent: \d+ calls, /);
   });
 
   it('is forecast without keys and without a trace, as the shipped search of three providers shows', async () => {
@@ -215,7 +215,7 @@ describe('a search with language models', () => {
     [{ model: 'openai/unheard-of' }, { dollars: 1 }, /no price is known for openai\/unheard-of/],
     [{ model: 'anthropic/claude-opus-5-5', temperature: 1 }, {}, /only compatible\/ models take a temperature/],
     [{ model: 'compatible/qwen3:8b' }, {}, /needs baseUrl/],
-    [{ model: 'local/random', effort: 'low' }, {}, /local\/random is no language model and takes no effort/],
+    [{ model: 'local/random', effort: 'low' }, {}, /local\/random is not a language model and takes no effort/],
     [{ model: 'gpt-6-sol' }, {}, /not a model; use local\/random/],
   ])('that cannot work is refused before it begins: %o %o', async (agent, budget, message) => {
     const folder = temporaryFolder();

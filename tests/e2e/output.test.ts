@@ -28,7 +28,7 @@ it('a reader that leaves ends no search, and ends a list quietly', async () => {
   const launched = await shell(`aira launch ${toySearch(folder)} --home ${home} --json | head -1`);
   expect(launched.stdout).toContain('"event":"started"');
   expect(launched, launched.stderr).toMatchObject({ status: 0 });
-  expect(launched.stderr).toContain('the reader of the output has left; the search goes on');
+  expect(launched.stderr).toContain('the reader of the output has exited; the search continues');
   expect(phase(home)).toEqual({ phase: 'finished' });
 
   const listed = await shell(`aira nodes toy-1 --home ${home} --json | head -1`);

@@ -108,7 +108,7 @@ describe('an outsider', () => {
     const archive = start(['archive', '--home', home]);
     const url = await archive.until(() => /at (nats:\S+)/.exec(archive.stderr)?.[1], 'the address of the archive');
     const worker = start(['worker', '--nats', url, '--home', home, '--workers', '1']);
-    await worker.until(() => / workers at /.test(worker.stderr), 'the worker');
+    await worker.until(() => / workers? at /.test(worker.stderr), 'the worker');
     expectShutOut(await intrude(portOf(home), home, isRoot ? stranger : undefined));
     const parts: readonly (readonly string[])[] = [
       ['worker'],

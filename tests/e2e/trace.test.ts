@@ -68,9 +68,9 @@ describe('aira trace', () => {
     const home = join(folder, 'home');
     await aira(['launch', toySearch(folder, { budget: { evaluations: 2 } }), '--home', home, '--json']);
     const wrong: [string[], RegExp, number][] = [
-      [['toy-1', 'nobody'], /"nobody" is no agent of "toy-1"/, 2],
-      [['toy-1', '--attribute', 'chance-1'], /chance-1 was drafted and has no parent/, 2],
-      [['toy-1', '--attribute', 'chance-1', '--seeds', '1'], /one seed says nothing about noise/, 2],
+      [['toy-1', 'nobody'], /"nobody" is not an agent of "toy-1"/, 2],
+      [['toy-1', '--attribute', 'chance-1'], /chance-1 is a draft without a parent/, 2],
+      [['toy-1', '--attribute', 'chance-1', '--seeds', '1'], /one seed cannot show the noise between seeds/, 2],
     ];
     for (const [args, message, code] of wrong) {
       const ended = await aira(['trace', ...args, '--home', home]);

@@ -44,7 +44,7 @@ describe('submitting', () => {
     expect(events(archive).map((event) => event.kind)).toEqual(['node-submitted']);
   });
 
-  it('answers a repeated request as the first time and changes nothing (L2)', () => {
+  it('answers a repeated request as the first time and changes nothing (LED-2)', () => {
     const { archive, ask } = openArchive();
     ask['search-open']({ spec: searchSpec(), source: '' });
     const first = ask['agent-submit'](proposal(1, 'M M M M'));
@@ -88,7 +88,7 @@ describe('submitting', () => {
       ask['search-status']({ search: spec.id });
     }
     const rival = proposal(1, '4mA', { agent: 'rival' as AgentName });
-    expect(ask['agent-submit'](rival)).toMatchObject({ reason: 'budget', message: 'the 1 minutes are over' });
+    expect(ask['agent-submit'](rival)).toMatchObject({ reason: 'budget', message: 'the 1 minutes are used' });
     ask['search-phase']({ search: spec.id, phase: 'confirming' });
     expect(ask['agent-submit'](rival)).toMatchObject({ reason: 'closed' });
   });
@@ -301,8 +301,6 @@ describe('a search', () => {
   it('does not share its name with another specification', () => {
     const { ask } = openArchive();
     ask['search-open']({ spec: searchSpec(), source: '' });
-    expect(() => ask['search-open']({ spec: searchSpec({ seed: 2 }), source: '' })).toThrow(
-      'is the name of another search',
-    );
+    expect(() => ask['search-open']({ spec: searchSpec({ seed: 2 }), source: '' })).toThrow('names another search');
   });
 });

@@ -94,7 +94,7 @@ describe('calls', () => {
     expect(() => settle('never')).toThrow('never reserved');
   });
 
-  it('that were lost with their process are charged in full, as soon as the agent asks for another (C2)', () => {
+  it('that were lost with their process are charged in full, as soon as the agent asks for another (CAL-2)', () => {
     const { reserve, home, search } = opened();
     reserve({ call: 'one' });
     reserve({ call: 'two' });
@@ -186,7 +186,7 @@ describe('a view', () => {
     const earlier = ask['agent-view']({ search, agent: walker, ordinal: 2 });
     expect(earlier.state === 'ready' && earlier.view.nodes[0]).not.toHaveProperty('lesson');
     expect(() => submit(4, 'mA mA M M', [{ node: 'rival-1' as NodeId, text: 'not mine' }])).toThrow(
-      'no node of walker',
+      'not a node of walker',
     );
   });
 });

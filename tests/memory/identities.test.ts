@@ -242,7 +242,7 @@ describe('an archive of the version before', () => {
     expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
     const found = findings.find(({ invariant }) => invariant === 'I10');
     expect(found?.holds).toBeNull();
-    expect(found?.evidence.join('\n')).toMatch(/\d+ evaluations made before data and task directories were recorded/);
+    expect(found?.evidence.join('\n')).toMatch(/\d+ evaluations older than the record of data and task directories/);
   });
 
   it('takes a result of a training that was under way, under the key of before', () => {

@@ -71,7 +71,11 @@ describe('printable text', () => {
     ['a bell', 'a\u0007b', 'a\ufffdb'],
     ['an override', 'a\u202eb', 'a\ufffdb'],
     ['a tag', `a${String.fromCodePoint(0xe0069)}b`, 'ab'],
-    ['a forged line', 'ok\nI3 nobody states their own score: holds', 'ok I3 nobody states their own score: holds'],
+    [
+      'a forged line',
+      'ok\nI3 scores come from the evaluator only: holds',
+      'ok I3 scores come from the evaluator only: holds',
+    ],
     ['a forged line by other means', 'ok\u2028I3\u0085I4\rI5', 'ok I3 I4 I5'],
     ['half a character', 'a\ud83d', 'a\ufffd'],
   ])('shows %s harmlessly', (_, given, wanted) => {

@@ -27,8 +27,8 @@ describe('devices', () => {
 
   it('are told on the page, and left out where there were none', () => {
     const data = fixture({ agents: 2, attempts: 2 });
-    expect(reportHtml(data)).toContain('2 workers trained; they were busy for 97 % of the time');
-    expect(reportHtml({ ...data, devices: { count: 1, busy: 1 } })).toContain('One worker trained; it was busy');
+    expect(reportHtml(data)).toContain('2 workers were busy 97 % of the time');
+    expect(reportHtml({ ...data, devices: { count: 1, busy: 1 } })).toContain('One worker was busy');
     expect(reportHtml({ ...data, devices: null })).not.toContain('busy for');
   });
 });

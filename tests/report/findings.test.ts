@@ -72,7 +72,7 @@ describe('findings', () => {
       );
     const say = (offset: number) => verdict(field(offset), findingsOf(field(offset)))[0];
     expect(say(0.1)).toMatch(
-      /^On the final rung a-1, the choice of the rung below, beats llama, the strongest of 2 references, by \d+\.\d sd \(\+0\.1000, interval/,
+      /^On the final rung a-1, selected on the rung below, beats llama, the strongest of 2 references, by \d+\.\d sd \(\+0\.1000, interval/,
     );
     expect(say(0.1)).toMatch(/3 paired seeds\)\. It beats the other reference\.$/);
     expect(say(0)).toMatch(/is not distinguishable from llama, the strongest of 2 references, at this budget/);
@@ -98,10 +98,10 @@ describe('findings', () => {
   it('says when there is nothing to compare with, nothing above the screen, and nothing at all', () => {
     const say = (...nodes: ReportNode[]) => verdict(withNodes(...nodes), findingsOf(withNodes(...nodes)));
     expect(say(node('a-1', 'draft', { final: scores(2001, 0.7, 0.8) }))).toEqual([
-      'a-1 leads with 0.7500 [validation, final rung]; there is no reference to compare it with.',
+      'a-1 leads with 0.7500 [validation, final rung]; no reference to compare with.',
     ]);
     expect(say(node('a-1', 'draft', { screen: scores(1, 0.7) }))[0]).toMatch(/^No claim: .*a-1 with 0.7000/);
-    expect(say(node('a-1', 'draft', {}))[0]).toMatch(/none of 1 attempts gave a score/);
+    expect(say(node('a-1', 'draft', {}))[0]).toMatch(/none of 1 attempts has a score/);
     expect(say()).toEqual(['No claim: no agent has proposed anything yet.']);
   });
 

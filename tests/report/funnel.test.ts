@@ -80,10 +80,10 @@ describe('the funnel from retrieved to improved', () => {
 
   it('is a section of the report where somebody read, and escapes what it names', () => {
     const page = reportHtml({ ...fixture(), funnel });
-    expect(page).toContain('What became of what was read');
+    expect(page).toContain('Use of the literature');
     expect(page).toContain('of 6 attempts: retrieved 5, cited 3, changed 2, improved 1');
     expect(page).toContain('Zebra &lt;b&gt;mixers&lt;/b&gt;');
     expect(funnelOf([attempt(1, { score: 0.5 })])).toBeNull();
-    expect(reportHtml(fixture())).not.toContain('What became of what was read');
+    expect(reportHtml(fixture())).not.toContain('Use of the literature');
   });
 });

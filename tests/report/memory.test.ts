@@ -47,9 +47,9 @@ describe('memory across agents', () => {
 
   it('is told side by side, and only where there is more than one agent', () => {
     const page = reportHtml(data);
-    expect(page).toContain('Memory across agents');
+    expect(page).toContain('Reuse across agents');
     expect(page).toMatch(/with a parent of another agent, 1 of 2 \(50 %\)/);
     const [only] = data.agents;
-    expect(reportHtml({ ...data, agents: only ? [only] : [] })).not.toContain('Memory across agents');
+    expect(reportHtml({ ...data, agents: only ? [only] : [] })).not.toContain('Reuse across agents');
   });
 });

@@ -93,7 +93,7 @@ describe('the report of a search for programs', () => {
     const parent = node('climber-1', '0.01', 2.4);
     const child = node('climber-2', '0.02', 2.3, { origin: 'improve', parents: ['climber-1'] });
     const page = text(programs([baseline, parent, child]));
-    expect(page).toContain('Against its parent climber-1.');
+    expect(page).toContain('Compared with its parent climber-1.');
     expect(page).toContain('<span class="removed">-RATE = 0.01  # tune: 0.001..0.1 log</span>');
     expect(page).toContain('<span class="added">+RATE = 0.02  # tune: 0.001..0.1 log</span>');
     expect(page).toContain('<span class="removed">-RATE = 0.003  # tune');

@@ -30,23 +30,23 @@ describe('summary', () => {
     const data = fixture();
     const text = summary(data, noColours);
     expect(text).toMatch(
-      /^quickstart-7: compose-mad-3p, nano\nOn the final rung composer-11, the choice of the rung below, /,
+      /^quickstart-7: compose-mad-3p, nano\nOn the final rung composer-11, selected on the rung below, /,
     );
     expect(text).toContain('96 proposed: 80 evaluated (7 cached), 5 failed');
-    expect(summary(barren(), noColours)).toContain('No claim: none of 4 attempts gave a score');
+    expect(summary(barren(), noColours)).toContain('No claim: none of 4 attempts has a score');
   });
 
   it('names the agents that were lost, with the reason and the money', () => {
     const text = summary(lost(fixture({ agents: 13, attempts: 3 })), noColours);
     expect(text).toContain('agent composer-1 failed: 404 no such model (3 of 3 evaluations, $0.0125)');
-    expect(text).toContain('9 more early ends: see the report.');
+    expect(text).toContain('9 more early endings: see the report.');
   });
 
   it('tells that a search has not finished', () => {
     const data = fixture();
     const at = (phase: ReportData['search']['phase']) =>
       summary({ ...data, search: { ...data.search, phase } }, noColours);
-    expect(at('stopped')).toContain('stopped before its end');
+    expect(at('stopped')).toContain('stopped early');
     expect(at('confirming')).toContain('still confirming');
     expect(at('finished')).not.toMatch(/stopped|still/);
   });

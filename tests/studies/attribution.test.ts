@@ -86,8 +86,8 @@ describe('the plan of an attribution', () => {
 
   it.each([
     [{ node: id('walker-9') }, /no node "walker-9"/],
-    [{ node: id('walker-1') }, /walker-1 was drafted and has no parent/],
-    [{ node: id('walker-4'), against: id('walker-1') }, /walker-4 was no candidate/],
+    [{ node: id('walker-1') }, /walker-1 is a draft without a parent/],
+    [{ node: id('walker-4'), against: id('walker-1') }, /walker-4 is not a candidate/],
     [{ against: id('walker-2') }, /does not differ from walker-2/],
   ])('is refused with a reason: %j', (given, message) => {
     expect(() => plan(given)).toThrow(message);
@@ -137,12 +137,12 @@ describe('the conclusion of an attribution', () => {
     ]);
     const sentence = attributionSentence(found);
     expect(sentence).toMatch(/^walker-2 is better than walker-1 at 5 paired seeds \(\+0\.(09|1)/);
-    expect(sentence).toMatch(/The gain was earned by layer 0: M -> mA \(\+0\.0\d+\)\./);
-    expect(sentence).toMatch(/lessened by layer 3: M -> mA \(−0\.0\d+\)/);
-    expect(sentence).toContain('One other change is not distinguishable from none.');
+    expect(sentence).toMatch(/The gain is due to layer 0: M -> mA \(\+0\.0\d+\)\./);
+    expect(sentence).toMatch(/reduced by layer 3: M -> mA \(−0\.0\d+\)/);
+    expect(sentence).toContain('One other change is not distinguishable from zero.');
     expect(attributionText(found)).toMatch(/layer 2: M -> Mb +not distinguishable +/);
     const page = storyHtml({ search: 's', task: 't', metric: 'm', lowerIsBetter: false, agents: [] }, found);
-    expect(page).toContain('Which change earned the gain of walker-2');
+    expect(page).toContain('Attribution of walker-2');
   });
 
   it('says so where noise hides everything', () => {
@@ -150,7 +150,7 @@ describe('the conclusion of an attribution', () => {
     expect(
       found.changes.every(({ comparison }) => comparison.kind === 'measured' && comparison.verdict === 'even'),
     ).toBe(true);
-    expect(attributionSentence(found)).toContain('No change can be told from noise by itself at 5 seeds.');
+    expect(attributionSentence(found)).toContain('No single change is distinguishable from noise at 5 seeds.');
   });
 
   it('errs about a change that does nothing in few of many repetitions', () => {
@@ -170,7 +170,7 @@ describe('the conclusion of an attribution', () => {
 
   it('tells a change without which nothing trains', () => {
     const found = concluded((name) => (name === 'without-2' ? null : (truths[name] ?? null)), 0.004);
-    expect(attributionSentence(found)).toContain('Without layer 2: M -> Mb nothing trains.');
+    expect(attributionSentence(found)).toContain('Without layer 2: M -> Mb training fails.');
     expect(attributionText(found)).toMatch(/cannot be undone alone +nan: the loss is not a number/);
     expect(found.interplay).toBeNull();
   });

@@ -71,7 +71,7 @@ describe('a study file', () => {
   });
 
   it('refuses what makes no sense, by name', () => {
-    expect(mistakes({ arms: [{ name: 'plain' }, { name: 'plain' }] })).toContain('two arms are called "plain"');
+    expect(mistakes({ arms: [{ name: 'plain' }, { name: 'plain' }] })).toContain('two arms are named "plain"');
     expect(mistakes({ baseline: 'nobody' })).toContain('no arm "nobody"');
     expect(mistakes({ agents: undefined })).toContain('"plain" has no agents');
     expect(mistakes({ arms: [{ name: 'a' }, { name: 'b', set: {}, agents: [searcher] }] })).toContain(

@@ -23,24 +23,25 @@ interface AblateOptions {
   json?: boolean;
 }
 
-/** What a study would do and cost: the first run of each arm on each task, and how many there are of it. */
+/** What a study would run and cost: the first run of each arm on each task, times the number of seeds. */
 function forecastText(study: Study, { trained, tables }: StudyPlan, prices: string | undefined): string {
   const firsts = trained.filter(({ spec }) => spec.seed === 1);
   const keys = keyring(process.env);
   const each = firsts.map(({ arm, spec }) => `${arm}, ${study.seeds} times: ${dryRun(spec, loadPrices(prices), keys)}`);
-  const looked = tables.length * study.arms.length * study.seeds;
-  return `${each.join('')}${looked > 0 ? `${looked} runs are answered from tables and cost nothing\n` : ''}`;
+  const tableRuns = tables.length * study.arms.length * study.seeds;
+  return `${each.join('')}${tableRuns > 0 ? `${tableRuns} runs are table lookups and cost nothing\n` : ''}`;
 }
 
 async function ablate(path: string, options: AblateOptions): Promise<number> {
   const { file, source, family } = readYamlFile(path, studySchema, 'study');
   const { seeds = file.seeds, workers = file.workers } = options;
   const study: Study = { ...file, seeds, workers };
-  if (seeds < 2) throw new PrerequisiteError('study-seeds', 'a study needs two seeds', 'give --seeds 2 or more');
-  // All that can be wrong with the file is found before anything is started.
+  if (seeds < 2)
+    throw new PrerequisiteError('study-seeds', 'a study needs at least two seeds', 'give --seeds 2 or more');
+  // Find every mistake in the file before anything starts.
   const plan = await planStudy(family, study, path, findPython, dataFolder(options.home));
-  const asks = plan.trained.filter(({ spec }) => spec.seed === 1);
-  for (const { spec } of asks)
+  const firstRuns = plan.trained.filter(({ spec }) => spec.seed === 1);
+  for (const { spec } of firstRuns)
     checkModels(
       spec,
       options.dryRun ? null : keyring(process.env, addressesOf(spec.agents)),
@@ -52,17 +53,17 @@ async function ablate(path: string, options: AblateOptions): Promise<number> {
   }
 
   const display = options.json ? studyJson((line) => process.stdout.write(line)) : studyDisplay(process.stdout);
-  const ending = new AbortController();
-  const interrupts = onInterrupt(() => ending.abort());
+  const stop = new AbortController();
+  const interrupts = onInterrupt(() => stop.abort());
   try {
     display.started(family, study, plan.runs);
-    const results = await makeRuns(study, plan, source, options, { display, signal: ending.signal });
-    if (ending.signal.aborted) {
-      process.stderr.write('stopped; the same command goes on where it was\n');
+    const results = await makeRuns(study, plan, source, options, { display, signal: stop.signal });
+    if (stop.signal.aborted) {
+      process.stderr.write('stopped; run the same command again to resume\n');
       return interrupts.code() ?? exitCodes.failed;
     }
-    const chosen = options.seeds === undefined ? '' : ` --seeds ${options.seeds}`;
-    const command = `aira ablate ${shownPath(path)}${chosen}`;
+    const seedsFlag = options.seeds === undefined ? '' : ` --seeds ${options.seeds}`;
+    const command = `aira ablate ${shownPath(path)}${seedsFlag}`;
     const finished = { name: family, study, source, tasks: plan.tasks, results, command };
     const { analysis, paths } = writeStudy(options.home, finished, options.markdown);
     display.ended(analysis, paths);
@@ -74,16 +75,16 @@ async function ablate(path: string, options: AblateOptions): Promise<number> {
 
 export function ablateCommand(done: (code: number) => void): Command {
   const command = new Command('ablate')
-    .description('compare arms on paired seeds at equal budget, with statistics; goes on where it was stopped')
+    .description('compare arms on paired seeds at equal budget; resumes if interrupted')
     .addArgument(new Argument('<file>', 'a study file'))
     .action(async (path: string, options: AblateOptions) => done(await ablate(path, options)));
   return withOptions(
     command,
     homeOption(),
-    option('--seeds <number>', 'so many seeds, instead of what the file says').argParser(numberWithin(0, 10_000)),
-    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(workerNumber),
-    option('--markdown <file>', 'write the figures into the section of this document that bears the name of the study'),
-    option('--dry-run', 'say what the study would do and cost, and start nothing'),
+    option('--seeds <number>', 'number of seeds (overrides the file)').argParser(numberWithin(0, 10_000)),
+    option('--workers <number>', 'parallel trainings (overrides the file)').argParser(workerNumber),
+    option('--markdown <file>', 'write the results into the section of this document named after the study'),
+    option('--dry-run', 'print the plan and its cost without starting anything'),
     pricesOption(),
     jsonOption(),
   );

@@ -37,14 +37,14 @@ interface AuditOptions {
   retrain: number;
 }
 
-/** Models that are opened when an agent first needs them. */
+/** Local models, each opened on first use. */
 function localModels() {
   const opened = new Map<LocalModelName, AnyModel>();
   return {
     async open(name: LocalModelName): Promise<AnyModel> {
-      const known = opened.get(name);
-      if (known) return known;
-      // The other models are arithmetic of this process.
+      const open = opened.get(name);
+      if (open) return open;
+      // Only local/bayes needs Python; the others run in this process.
       const python = name === 'local/bayes' ? await findPython() : '';
       const model = createModel(
         name,
@@ -60,8 +60,8 @@ function localModels() {
   };
 }
 
-/** A trainer of the search's kind of device, started with the first candidate. */
-function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
+/** A trainer on the search's device class, started on first use. */
+function soloWorker(): { train: TrainAlone; stop(): Promise<void> } {
   let worker: NativeWorker | null = null;
   const start = async (deviceClass: DeviceClass): Promise<NativeWorker> => {
     const python = await findPython();
@@ -70,8 +70,8 @@ function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
     if (device?.class !== deviceClass) {
       throw new PrerequisiteError(
         'no-device',
-        `the search was trained on ${deviceClass}`,
-        'audit it where there is such a device',
+        `the search was trained on ${deviceClass}, and this machine has no such device`,
+        'run the audit on a machine with that device',
       );
     }
     const command = workerCommand({ python, device: device.name });
@@ -83,7 +83,7 @@ function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
       const outcomes: Outcome[] = [];
       await worker.evaluate([job], { onOutcome: (_, outcome) => outcomes.push(outcome) });
       const [outcome] = outcomes;
-      if (!outcome) throw new AiraError('no-outcome', 'the trainer ended without an outcome');
+      if (!outcome) throw new AiraError('no-outcome', 'the trainer exited without an outcome');
       return outcome;
     },
     stop: async () => worker?.stop(),
@@ -93,21 +93,21 @@ function lonelyWorker(): { train: TrainAlone; stop(): Promise<void> } {
 const verdict = ({ holds }: Finding): string =>
   holds === null ? colours.yellow('not checked completely') : holds ? colours.green('holds') : colours.red('broken');
 
-/** A finding may quote what a model or a program wrote. */
-const shown = (text: string): string => printable(text, { width: 1000 });
+/** Findings may quote text that a model or a program wrote. */
+const safeText = (text: string): string => printable(text, { width: 1000 });
 
-/** So many violations are printed for people; --json has all. */
-const mostShown = 20;
+/** Violations printed per invariant; --json prints all. */
+const maxViolations = 20;
 
 function print(findings: readonly Finding[]): void {
   const lines = findings.flatMap((finding) => {
     const { invariant, title, evidence, violations } = finding;
-    const more = violations.length - mostShown;
+    const more = violations.length - maxViolations;
     return [
       `${colours.bold(`${invariant} ${title}`)}: ${verdict(finding)}`,
-      ...violations.slice(0, mostShown).map((violation) => `   ${colours.red('broken:')} ${shown(violation)}`),
+      ...violations.slice(0, maxViolations).map((violation) => `   ${colours.red('broken:')} ${safeText(violation)}`),
       ...(more > 0 ? [`   ${colours.red('broken:')} and ${more} more (all with --json)`] : []),
-      ...evidence.map((each) => `   ${colours.dim(shown(each))}`),
+      ...evidence.map((each) => `   ${colours.dim(safeText(each))}`),
     ];
   });
   const count = (holds: boolean | null) => findings.filter((finding) => finding.holds === holds).length;
@@ -118,7 +118,7 @@ function print(findings: readonly Finding[]): void {
 async function run(search: SearchId, { home, json, retrain }: AuditOptions): Promise<number> {
   const reader = readArchive(home);
   const models = localModels();
-  const worker = lonelyWorker();
+  const worker = soloWorker();
   try {
     const findings = await audit({
       reader,
@@ -142,14 +142,14 @@ async function run(search: SearchId, { home, json, retrain }: AuditOptions): Pro
 
 export function auditCommand(done: (code: number) => void): Command {
   const command = new Command('audit')
-    .description('check the invariants on the archive of a search, with the evidence; exits with 1 where one is broken')
+    .description('check the invariants of a search and print the evidence; exits with 1 if one is broken')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
     .action(async (search: SearchId, options: AuditOptions) => done(await run(search, options)));
   return withOptions(
     command,
     homeOption(),
     jsonOption(),
-    option('--retrain <number>', 'train so many candidates again, alone, and compare their scores (I6)')
+    option('--retrain <number>', 'retrain N candidates alone and compare their scores (I6)')
       .argParser(numberWithin(0, 100_000))
       .default(0),
   );
@@ -157,7 +157,7 @@ export function auditCommand(done: (code: number) => void): Command {
 
 const sourceSchema = z.looseObject({ task: z.string() });
 
-/** What a search file calls its task; null for a file that cannot be read. */
+/** The task named by a search file; null if the file cannot be parsed. */
 function taskOf(source: string): string | null {
   try {
     return sourceSchema.parse(parseYaml(source)).task;
@@ -166,7 +166,7 @@ function taskOf(source: string): string | null {
   }
 }
 
-/** Directories that may be the one that a search was begun with: as its settings or its file say, or by its task's name. */
+/** Directories that may hold the search's task: from its settings, its file, or its task's name. */
 function candidates({ rungs, task }: SearchSpec, source: string): string[] {
   const names = [readingOf(rungs.screen.settings).directory, taskOf(source), task];
   const found = new Set<string>();
@@ -174,14 +174,14 @@ function candidates({ rungs, task }: SearchSpec, source: string): string[] {
     try {
       if (name !== null) found.add(loadTask(name).directory);
     } catch (thrown) {
-      // It may have been launched elsewhere.
+      // The task may exist on another machine only.
       if (!(thrown instanceof PrerequisiteError)) throw thrown;
     }
   }
   return [...found];
 }
 
-/** Compares what a search recorded of its data and its task's directory with what this machine has now. */
+/** Compares the recorded digests of a search's data and task directory with the files on this machine. */
 export async function filesNow(spec: SearchSpec, source: string, data: string): Promise<FilesNow> {
   const { content, rungs, task } = spec;
   const same: string[] = [];
@@ -196,18 +196,18 @@ export async function filesNow(spec: SearchSpec, source: string, data: string): 
     }
   };
   await attempt('the task’s directory', async () => {
-    const places = candidates(spec, source);
-    const found = places.find((directory) => directoryDigest({ directory }, { rungs }) === content.directory);
-    if (found !== undefined) same.push(`${found} is as it was when the search was begun`);
-    else if (places.length === 0) changed.push(`the directory of task ${task} is not on this machine`);
-    else changed.push(`${places.join(' and ')}: changed, or another directory of this name`);
+    const directories = candidates(spec, source);
+    const unchanged = directories.find((directory) => directoryDigest({ directory }, { rungs }) === content.directory);
+    if (unchanged !== undefined) same.push(`${unchanged} is unchanged since the search started`);
+    else if (directories.length === 0) changed.push(`the directory of task ${task} is not on this machine`);
+    else changed.push(`${directories.join(' and ')}: changed, or a different directory of the same name`);
   });
   await attempt('the imported data', async () => {
     const now = await dataOf({ rungs }, data);
     for (const name of Object.keys({ ...content.data, ...now }).sort()) {
       const what = `data set ${name}`;
-      if (now[name] === content.data[name]) same.push(`${what} is as it was when the search was begun`);
-      else changed.push(`${what} ${now[name] === undefined ? 'is gone' : 'has changed'}`);
+      if (now[name] === content.data[name]) same.push(`${what} is unchanged since the search started`);
+      else changed.push(`${what} ${now[name] === undefined ? 'is missing' : 'has changed'}`);
     }
   });
   return { same, changed };

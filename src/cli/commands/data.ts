@@ -18,42 +18,46 @@ function describe({ name, files, bytes }: DataRecord): string {
   return `${name}: ${count} ${count === 1 ? 'file' : 'files'}, ${size(bytes)}`;
 }
 
-/** Tables and columns of a data set that are shown; the record has more. */
-const mostTables = 8;
-const mostColumns = 8;
+/** Tables and columns printed per data set; the record lists all. */
+const maxTables = 8;
+const maxColumns = 8;
 
-/** What was found in a data set, a line each. */
+/** The contents of a data set, one line each. */
 function contents(record: DataRecord): string {
   if (record.v === 1) return '';
   const { documents, tables, notes } = record;
-  const lines = tables.slice(0, mostTables).map(({ file, rows, encoding, columns }) => {
-    const shown = columns
-      .slice(0, mostColumns)
+  const lines = tables.slice(0, maxTables).map(({ file, rows, encoding, columns }) => {
+    const columnTexts = columns
+      .slice(0, maxColumns)
       .map(({ name, type, nulls }) => `${name} ${type}${nulls > 0 ? ` (${nulls} empty)` : ''}`);
-    const more = columns.length > mostColumns ? `, ${columns.length - mostColumns} more` : '';
-    return `${file}: ${rows} rows, ${encoding}${shown.length > 0 ? `: ${shown.join(', ')}${more}` : ''}`;
+    const more = columns.length > maxColumns ? `, ${columns.length - maxColumns} more` : '';
+    return `${file}: ${rows} rows, ${encoding}${columnTexts.length > 0 ? `: ${columnTexts.join(', ')}${more}` : ''}`;
   });
-  if (tables.length > mostTables) lines.push(`${tables.length - mostTables} more tables`);
+  if (tables.length > maxTables) lines.push(`${tables.length - maxTables} more tables`);
   if (documents > 0) lines.push(`${documents} ${documents === 1 ? 'document' : 'documents'}`);
   lines.push(...notes.map((note) => `note: ${note}`));
   return lines.map((line) => `  ${printable(line, { width: 500 })}\n`).join('');
 }
 
-async function bring(name: string, source: string, options: { home: string; replace?: boolean }): Promise<number> {
+async function importFolder(
+  name: string,
+  source: string,
+  options: { home: string; replace?: boolean },
+): Promise<number> {
   const record = await importData({
     name,
     source,
     folder: dataFolder(options.home),
     replace: options.replace ?? false,
   });
-  process.stdout.write(`${describe(record)}, in ${dataFolder(options.home)}\n${contents(record)}`);
+  process.stdout.write(`${describe(record)}in ${dataFolder(options.home)}\n${contents(record)}`);
   return exitCodes.ok;
 }
 
 async function list(options: { home: string; verify?: boolean }): Promise<number> {
   const folder = dataFolder(options.home);
   const records = importedData(folder);
-  if (records.length === 0) process.stdout.write(`nothing has been imported into ${folder}\n`);
+  if (records.length === 0) process.stdout.write(`no data sets in ${folder}\n`);
   let changed = false;
   for (const record of records) {
     process.stdout.write(`${describe(record)}\n`);
@@ -67,19 +71,16 @@ async function list(options: { home: string; verify?: boolean }): Promise<number
 
 export function dataCommand(done: (code: number) => void): Command {
   const importing = new Command('import')
-    .description('copy a data set into the data folder, with the checksum of every file')
-    .argument(
-      '<name>',
-      `${dataSetNames.join(', ')}, a task that reads one, or a name of your own such as org/name/config`,
-    )
-    .argument('<folder>', 'where the files are')
+    .description('copy a data set into the data folder and record checksums')
+    .argument('<name>', `${dataSetNames.join(', ')}, a task that reads one, or any name such as org/name/config`)
+    .argument('<folder>', 'folder with the files')
     .action(async (name: string, source: string, options: { home: string; replace?: boolean }) =>
-      done(await bring(name, source, options)),
+      done(await importFolder(name, source, options)),
     );
-  withOptions(importing, homeOption()).option('--replace', 'take the place of what is there');
+  withOptions(importing, homeOption()).option('--replace', 'overwrite an existing import');
   const listing = new Command('list')
-    .description('what has been imported')
+    .description('list imported data sets')
     .action(async (options: { home: string; verify?: boolean }) => done(await list(options)));
-  withOptions(listing, homeOption()).option('--verify', 'read every file and compare its checksum');
-  return new Command('data').description('data sets from elsewhere').addCommand(importing).addCommand(listing);
+  withOptions(listing, homeOption()).option('--verify', 'recompute and compare every checksum');
+  return new Command('data').description('import and list data sets').addCommand(importing).addCommand(listing);
 }

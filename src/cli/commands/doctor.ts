@@ -22,7 +22,7 @@ async function doctor(options: { home: string; json?: boolean }): Promise<number
 
 export function doctorCommand(done: (code: number) => void): Command {
   const command = new Command('doctor')
-    .description('check this machine: programs, libraries, speed, space')
+    .description('check this machine: programs, libraries, speed, disk space')
     .action(async (options: { home: string; json?: boolean }) => done(await doctor(options)));
   return withOptions(command, homeOption(), jsonOption());
 }

@@ -63,7 +63,7 @@ interface LaunchOptions extends NatsOptions {
   json?: boolean;
 }
 
-/** A search that is about to run: a new one, or one that the archive knows. */
+/** A search about to run: new, or already in the archive. */
 interface Prepared {
   readonly spec: SearchSpec;
   readonly source: string;
@@ -76,70 +76,71 @@ function chooseDisplay(json: boolean | undefined): Display {
   return plainDisplay((line) => process.stdout.write(line));
 }
 
-/** @throws PrerequisiteError where trainers, data or the notes that agents read are not those that the search began with. */
+/** @throws PrerequisiteError if trainers, data or corpus differ from those that the search started with. */
 async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass, home: string): Promise<Prepared> {
   const { spec, source } = await bus.ask('search-spec', { search });
   const evaluator = versionFor(spec.space.kind, deviceClass);
   if (spec.evaluator !== evaluator) {
     throw new PrerequisiteError(
       'evaluator-changed',
-      `"${search}" was begun with evaluator ${spec.evaluator}, and the trainers here are ${evaluator}: their scores do not compare`,
-      'check out the version it was begun with, or launch its file as a new search',
+      `"${search}" started with evaluator ${spec.evaluator}, but this machine has ${evaluator}: their scores are not comparable`,
+      'check out the version it started with, or launch its file as a new search',
     );
   }
   await requireSameContent(spec, dataFolder(home));
-  const notes = spec.corpus === undefined ? undefined : loadCorpus().version;
-  if (notes !== spec.corpus) {
+  const corpus = spec.corpus === undefined ? undefined : loadCorpus().version;
+  if (corpus !== spec.corpus) {
     throw new PrerequisiteError(
       'corpus-changed',
-      `the agents of "${search}" began with version ${spec.corpus} of the notes, and those here are ${notes}`,
-      'check out the version it was begun with, or launch its file as a new search',
+      `the agents of "${search}" started with corpus ${spec.corpus}, but this version has ${corpus}`,
+      'check out the version it started with, or launch its file as a new search',
     );
   }
   return { spec, source, resumed: true };
 }
 
-/** What a replay answers from is looked at first, by a dry run as well. @throws PrerequisiteError `recording` */
+/** Checks that a recording can be read, also for a dry run. @throws PrerequisiteError `recording` */
 function requireRecording(path: string | undefined): void {
   if (path === undefined) return;
   try {
-    if (!statSync(path).isFile()) throw new PrerequisiteError('recording', `${path} is not a file`, 'give a recording');
+    if (!statSync(path).isFile())
+      throw new PrerequisiteError('recording', `${path} is not a file`, 'give the path of a recording');
     accessSync(path, constants.R_OK);
   } catch (thrown) {
     if (thrown instanceof PrerequisiteError) throw thrown;
     const remedy = 'give the path of a recording, such as .aira/calls/<search>.jsonl';
-    throw new PrerequisiteError('recording', `there is no recording ${path}: it ${whyNot(thrown)}`, remedy);
+    throw new PrerequisiteError('recording', `the recording ${path} ${whyNot(thrown)}`, remedy);
   }
 }
 
 /**
- * Has a search of this name ended before?
+ * Whether this search is in the archive and has finished.
  *
- * @throws PrerequisiteError `search-differs` where the name belongs to another search.
+ * @throws PrerequisiteError `search-differs` if the name belongs to another search.
  */
 async function isFinished(bus: Bus, spec: SearchSpec): Promise<boolean> {
-  let known: ReplyOf<'search-spec'>;
+  let recorded: ReplyOf<'search-spec'>;
   try {
-    known = await bus.ask('search-spec', { search: spec.id });
+    recorded = await bus.ask('search-spec', { search: spec.id });
   } catch (thrown) {
     if (thrown instanceof AiraError && thrown.code === 'unknown-search') return false;
     throw thrown;
   }
   const text = (each: SearchSpec) => canonicalJson(each as unknown as Json);
-  if (text(known.spec) !== text(spec)) {
+  if (text(recorded.spec) !== text(spec)) {
     throw new PrerequisiteError(
       'search-differs',
-      `"${spec.id}" is the name of another search in this lab`,
-      `choose another --name, or continue that one with: aira launch --resume ${spec.id}`,
+      `"${spec.id}" names another search in this lab`,
+      `choose another --name, or resume that search with: aira launch --resume ${spec.id}`,
     );
   }
-  return known.phase === 'finished';
+  return recorded.phase === 'finished';
 }
 
 async function launch(path: string | undefined, options: LaunchOptions): Promise<number> {
   if ((path === undefined) === (options.resume === undefined)) {
-    const message = 'launch needs a search file, or --resume with the name of a search';
-    throw new PrerequisiteError('usage', message, 'give one of them');
+    const message = 'launch needs either a search file or --resume <search>';
+    throw new PrerequisiteError('usage', message, 'give exactly one');
   }
   const read = path === undefined ? null : readSearchFile(path);
   const task = read && loadTask(read.file.task);
@@ -153,7 +154,8 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   requireRecording(options.replay);
   const setting = await labOptions({
     ...options,
-    ...{ task: [...(options.task ?? []), ...directories], baseUrl: addresses },
+    task: [...(options.task ?? []), ...directories],
+    baseUrl: addresses,
   });
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
@@ -164,21 +166,26 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     read && task && profile && content
       ? {
           spec: planSearch(read.file, {
-            ...{ id, task, profile, deviceClass, content, corpus },
+            id,
+            task,
+            profile,
+            deviceClass,
+            content,
+            corpus,
             evaluator: versionFor(task.space.kind, deviceClass),
           }),
           source: read.source,
           resumed: false,
         }
       : null;
-  // All that can be wrong with the file is found before anything is started or recorded.
+  // Find every mistake in the file before anything starts or is recorded.
   const planned = plan(options.name ?? searchIdSchema.parse('new'));
   if (planned) checkSize(planned.spec, planned.source);
-  const asks = options.replay === undefined && !options.without.includes('agents');
+  const usesModels = options.replay === undefined && !options.without.includes('agents');
   const keys = keyring(process.env, addresses);
-  if (planned && asks) checkModels(planned.spec, options.dryRun ? null : keys, loadPrices(options.prices));
+  if (planned && usesModels) checkModels(planned.spec, options.dryRun ? null : keys, loadPrices(options.prices));
   if (options.dryRun) {
-    if (!planned) throw new PrerequisiteError('usage', '--dry-run needs a search file', 'give one');
+    if (!planned) throw new PrerequisiteError('usage', '--dry-run needs a search file', 'give a search file');
     process.stdout.write(dryRun(planned.spec, loadPrices(options.prices), keys));
     return exitCodes.ok;
   }
@@ -190,11 +197,11 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   try {
     for (const directory of directories) registerTask(options.home, directory);
     const family = agentNameSchema.parse(read?.family ?? 'search');
-    // Asked in any case: an archive that answers has set up the streams.
+    // Ask even if --name is given: once the archive has answered, the streams exist.
     const { search: freeName } = await lab.bus.ask('search-name', { family });
     const fresh = plan(options.name ?? freeName);
     if (fresh && options.name && (await isFinished(lab.bus, fresh.spec))) {
-      display.notice(`"${options.name}" was finished before: nothing is trained, and its results are shown again`);
+      display.notice(`"${options.name}" has already finished: nothing is trained, showing its results`);
     }
     const prepared = options.resume ? await resume(lab.bus, options.resume, deviceClass, options.home) : fresh;
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
@@ -207,16 +214,16 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   }
 }
 
-/** @throws PrerequisiteError where the task's directory is not here, or its data cannot be prepared here. */
+/** @throws PrerequisiteError if the task's directory is missing on this machine or its data cannot be prepared. */
 async function checkData(source: WorkerOptions & { sandbox: Sandbox }, spec: SearchSpec): Promise<void> {
   const { evaluator, content, rungs } = spec;
-  const found = localSettings({ settings: rungs.screen.settings, content }, source.tasks);
-  if ('problem' in found) {
-    const remedy = 'put back what was there, or launch the file as a new search';
-    throw new PrerequisiteError('task-missing', found.problem, remedy);
+  const settings = localSettings({ settings: rungs.screen.settings, content }, source.tasks);
+  if ('problem' in settings) {
+    const remedy = 'restore the directory, or launch the file as a new search';
+    throw new PrerequisiteError('task-missing', settings.problem, remedy);
   }
   const [seed = 1] = rungSeeds('screen', 1);
-  await prepareTask(source, { evaluator, settings: found.settings, seed });
+  await prepareTask(source, { evaluator, settings: settings.settings, seed });
 }
 
 async function show(
@@ -227,9 +234,9 @@ async function show(
   display: Display,
 ): Promise<number> {
   const search = spec.id;
-  const signs = await lab.viewer.watchHeartbeats((sign) => {
-    if (sign.kind === 'worker') display.worker(sign.state);
-    else if (sign.state.search === search) display.agent(sign.state);
+  const heartbeats = await lab.viewer.watchHeartbeats((heartbeat) => {
+    if (heartbeat.kind === 'worker') display.worker(heartbeat.state);
+    else if (heartbeat.state.search === search) display.agent(heartbeat.state);
   });
   const events = await lab.viewer.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
   display.started(spec, resumed);
@@ -237,14 +244,14 @@ async function show(
   const { reason } = engineFor(spec.deviceClass);
   if (reason && spec.space.kind === 'stack') display.notice(`CPU workers train with torch, which is slower: ${reason}`);
   if (spec.space.kind === 'program' && options.unsafe) {
-    display.notice('programs run without a sandbox, with your rights; what they score is marked as unsafe');
+    display.notice('programs run without a sandbox, with your permissions; their scores are marked as unsafe');
   }
   const running = lab.runSearch(spec, source, { devices, without: options.without });
   const interrupts = onInterrupt(() => {
-    display.notice('stopping after the trainings under way; interrupt again to stop at once');
+    display.notice('stopping after the running trainings; interrupt again to stop at once');
     running.drain();
   });
-  const stopLooking = systemTimers.every(500, () => {
+  const stopPolling = systemTimers.every(500, () => {
     const searchStatus = running.searchStatus();
     if (searchStatus) display.searchStatus(searchStatus);
   });
@@ -271,9 +278,9 @@ async function show(
       ? exitCodes.agentLost
       : exitCodes.ok;
   } finally {
-    stopLooking();
+    stopPolling();
     interrupts.dispose();
-    await signs.stop();
+    await heartbeats.stop();
   }
 }
 
@@ -286,21 +293,23 @@ export function launchCommand(done: (code: number) => void): Command {
     command,
     homeOption(),
     ...natsOptions(),
-    option('--port <number>', 'port of the embedded NATS server; any free one without').argParser(portNumber),
-    option('--resume <search>', 'continue a search where it stood').argParser(searchArgument),
-    option('--name <search>', 'call the search so instead of after its file').argParser(searchArgument),
-    option('--workers <number>', 'trainings at once, instead of what the file says').argParser(workerNumber),
-    new Option('--without <parts...>', 'parts that other processes bring')
+    option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
+    option('--resume <search>', 'resume a search').argParser(searchArgument),
+    option('--name <search>', 'name of the search (default: file name)').argParser(searchArgument),
+    option('--workers <number>', 'parallel trainings (overrides the file)').argParser(workerNumber),
+    new Option('--without <parts...>', 'components that run in other processes')
       .choices(components)
       .env('AIRA_WITHOUT')
       .default([]),
-    option('--dry-run', 'say what the search would do and cost, and start nothing'),
+    option('--dry-run', 'print the plan and its cost without starting anything'),
     pricesOption(),
     offlineOption(),
     taskOption(),
     baseUrlOption(),
     unsafeOption(),
-    option('--replay <recording>', 'answer from a recording of language models and ask none').argParser(pathArgument),
+    option('--replay <recording>', 'answer from recorded model replies, without any model calls').argParser(
+      pathArgument,
+    ),
     jsonOption(),
   );
 }

@@ -19,7 +19,7 @@ interface NodesOptions {
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 
-/** What `aira nodes --json` says of a node: a contract that scripts rely on. */
+/** One node in `aira nodes --json`. Scripts rely on this format. */
 function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIsBetter'>) {
   const metric = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
   const screen = node.evaluations.find(({ rung }) => rung === 'screen');
@@ -38,11 +38,11 @@ function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIs
     ...(node.candidate.startsWith('{') ? { program: node.candidate } : { architecture: node.candidate }),
     status,
     reason: screen?.reason ?? null,
-    /** The task's metric, as are the figures of the upper rungs. */
+    /** In the task's metric, as are `confirm` and `final`. */
     validation: metric(screen?.validation ?? null),
     confirm: onRung('confirm'),
     final: onRung('final'),
-    /** Trainings begun for each evaluation: more than one where the laboratory lost some. */
+    /** Training attempts per evaluation; above one after a worker was lost. */
     attempts: { screen: attempts('screen'), confirm: attempts('confirm'), final: attempts('final') },
     seconds: node.evaluations.reduce((sum, each) => sum + (each.seconds ?? 0), 0),
   };
@@ -96,7 +96,7 @@ export function nodesCommand(done: (code: number) => void): Command {
     command,
     homeOption(),
     jsonOption(),
-    option('--results-tsv', 'in the form of results.tsv, as autoresearch keeps it; for tasks scored in bits per byte'),
-    option('--with-test', 'hidden test figures as well, once the search has ended; the look is recorded'),
+    option('--results-tsv', 'print results.tsv as in autoresearch (tasks scored in bits per byte)'),
+    option('--with-test', 'add hidden test scores of a finished search; the access is recorded'),
   );
 }

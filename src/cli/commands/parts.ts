@@ -42,7 +42,7 @@ import {
 } from '../options.ts';
 import { labOptions } from '../setting.ts';
 
-/** The parts of a lab as processes of their own, meeting at a NATS server. */
+/** The components of a lab as separate processes, connected to one NATS server. */
 
 interface PartOptions extends NatsOptions {
   home: string;
@@ -56,7 +56,7 @@ interface PartOptions extends NatsOptions {
 
 const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
 
-/** Runs parts until they end by themselves or are interrupted. */
+/** Runs components until they end or are interrupted. */
 async function untilEnded(parts: readonly Component[]): Promise<number> {
   const interrupts = onInterrupt(() => {
     for (const part of parts) part.drain();
@@ -68,24 +68,24 @@ async function untilEnded(parts: readonly Component[]): Promise<number> {
   return interrupts.code() ?? exitCodes.ok;
 }
 
-interface Met {
+interface Connection {
   readonly setting: Awaited<ReturnType<typeof labOptions>>;
   readonly lab: ComponentDeps;
-  /** Where the parts meet. */
+  /** Address of the server. */
   readonly url: string;
 }
 
-async function meet(options: PartOptions, role: Role): Promise<Met> {
+async function connect(options: PartOptions, role: Role): Promise<Connection> {
   const setting = await labOptions(options);
   const { url, access, home, ackWaitMs, clock, timers, log } = setting;
   if (url === null) {
     throw new PrerequisiteError(
       'nats-url',
-      'a part on its own needs a NATS server to meet at',
-      'give --nats or set NATS_URL',
+      'a separate component needs the address of a NATS server',
+      'give --nats, or set NATS_URL',
     );
   }
-  // A worker needs none, and its machine may have no place for one.
+  // A worker needs no home, and its machine may have no room for one.
   if (role !== 'worker' || existsSync(home)) privateHome(home);
   const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
   const bus = await buses.open(role);
@@ -95,7 +95,7 @@ async function meet(options: PartOptions, role: Role): Promise<Met> {
 
 async function serveArchive(options: PartOptions & { port?: number }): Promise<number> {
   if (options.nats !== undefined) {
-    const { lab, url } = await meet(options, 'archive');
+    const { lab, url } = await connect(options, 'archive');
     try {
       const archivist = startArchivist(options.home, lab);
       say(`archive of ${options.home} at ${url}`);
@@ -104,7 +104,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
       await lab.bus.close();
     }
   }
-  // Without a server to meet at, the archive brings one: the whole of what the other parts need.
+  // Without --nats this process starts the server that the other components connect to.
   const setting = await labOptions(options);
   requireHome(setting.home);
   const lab = await openLab(setting, ['workers', 'agents']);
@@ -123,19 +123,19 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
   }
 }
 
-/** What this machine's workers can take. Layers always; programs where they can be run. */
+/** Space kinds that this machine's workers train: always stacks; programs if the sandbox works. */
 async function workerKinds(workers: WorkerOptions): Promise<SpaceKind[]> {
   try {
     await probeSandbox(workers);
     return ['stack', 'program'];
   } catch (thrown) {
-    say(`no programs of agents are taken: ${errorMessage(thrown)}`);
+    say(`no programs will run on this worker: ${errorMessage(thrown)}`);
     return ['stack'];
   }
 }
 
 async function work(options: PartOptions): Promise<number> {
-  const { setting, lab, url } = await meet(options, 'worker');
+  const { setting, lab, url } = await connect(options, 'worker');
   try {
     const machine = await inspectMachine(setting.helpers.python);
     const devices = chooseDevices(options.workers ?? 'auto', machine);
@@ -145,7 +145,7 @@ async function work(options: PartOptions): Promise<number> {
       const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${tag}`);
       return startWorker(id, device, setting.workers, kinds, lab);
     });
-    say(`${workers.length} ${devices[0]?.class ?? ''} workers at ${url}`);
+    say(`${workers.length} ${devices[0]?.class ?? ''} ${workers.length === 1 ? 'worker' : 'workers'} at ${url}`);
     return await untilEnded(workers);
   } finally {
     await lab.bus.close();
@@ -153,7 +153,7 @@ async function work(options: PartOptions): Promise<number> {
 }
 
 async function serveAgents(search: SearchId, names: readonly AgentName[], options: PartOptions): Promise<number> {
-  const { setting, lab, url } = await meet(options, 'agent');
+  const { setting, lab, url } = await connect(options, 'agent');
   const { helpers, openRetriever } = setting;
   const chat = openChat(search, setting.home, setting.chat, lab);
   const models = Object.fromEntries(
@@ -173,16 +173,16 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
 
 export function partCommands(done: (code: number) => void): Command[] {
   const archive = new Command('archive')
-    .description('keep the archive of a lab; brings a NATS server unless one is given')
+    .description('run the archive service (starts a NATS server unless --nats)')
     .action(async (options: PartOptions & { port?: number }) => done(await serveArchive(options)));
   const worker = new Command('worker')
-    .description('train candidates for whoever meets at a NATS server')
+    .description('run training workers connected to a NATS server')
     .action(async (options: PartOptions) => done(await work(options)));
   const agent = new Command('agent')
-    .description('run agents of a search that is launched elsewhere')
+    .description('run agents of a search launched elsewhere')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
     .addArgument(
-      new Argument('<names...>', 'the agents, as the search file names them').argParser(
+      new Argument('<names...>', 'agent names from the search file').argParser(
         (text: string, before: AgentName[] | undefined) => [...(before ?? []), agentArgument(text)],
       ),
     )
@@ -194,13 +194,13 @@ export function partCommands(done: (code: number) => void): Command[] {
       archive,
       homeOption(),
       ...natsOptions(),
-      option('--port <number>', 'port of the server it brings').argParser(portNumber),
+      option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
     ),
     withOptions(
       worker,
       homeOption(),
       ...natsOptions(),
-      option('--workers <number>', 'trainings at once').argParser(workerNumber),
+      option('--workers <number>', 'parallel trainings').argParser(workerNumber),
       taskOption(),
       unsafeOption(),
     ),

@@ -10,10 +10,10 @@ async function report(search: SearchId, { home }: { home: string }): Promise<num
   reader.searches.spec(search);
   const isOpen = reader.searches.isOpen(search);
   reader.close();
-  // A report on a search that is still going on shows no test figure (I4).
+  // The report on a running search has no test scores (I4).
   const tests = isOpen ? [] : await hiddenScores(home, search, 'report');
-  const written = writeReport(home, search, tests);
-  process.stdout.write(`${written.summary}report: ${written.path}\n`);
+  const page = writeReport(home, search, tests);
+  process.stdout.write(`${page.summary}report: ${page.path}\n`);
   return exitCodes.ok;
 }
 

@@ -27,14 +27,14 @@ interface BuildOptions {
   json?: boolean;
 }
 
-/** More architectures than this take days, and a file that nobody would commit. */
-const mostArchitectures = 20_000;
+/** Beyond this size a table takes days and its file is too large to commit. */
+const maxArchitectures = 20_000;
 
 const plainEveryMs = 15_000;
 
-function showing(json: boolean | undefined): (progress: BuildProgress) => void {
+function progressPrinter(json: boolean | undefined): (progress: BuildProgress) => void {
   const live = !json && process.stderr.isTTY && !process.env.CI ? createLogUpdate(process.stderr) : null;
-  let told = Number.NEGATIVE_INFINITY;
+  let lastPrintedMs = Number.NEGATIVE_INFINITY;
   return ({ done, total, meanSeconds, last }) => {
     if (json) {
       process.stdout.write(`${JSON.stringify({ event: 'table-progress', v: 1, done, total, meanSeconds, ...last })}\n`);
@@ -44,8 +44,8 @@ function showing(json: boolean | undefined): (progress: BuildProgress) => void {
     const pace = meanSeconds === null ? '' : `; ${meanSeconds.toFixed(2)} s each`;
     const text = `${done} of ${total} trainings (${((100 * done) / total).toFixed(1)} %)${left}${pace}`;
     if (live) live(text);
-    else if (systemClock.monotonic() - told > plainEveryMs || done === total) {
-      told = systemClock.monotonic();
+    else if (systemClock.monotonic() - lastPrintedMs > plainEveryMs || done === total) {
+      lastPrintedMs = systemClock.monotonic();
       process.stderr.write(`${text}\n`);
     }
   };
@@ -57,45 +57,53 @@ async function build(options: BuildOptions): Promise<number> {
   if (task.space.kind !== 'stack') {
     throw new PrerequisiteError(
       'table-task',
-      `${task.name} asks for programs, which cannot all be measured`,
-      'choose a task of layers',
+      `${task.name} has a program space, which cannot be enumerated`,
+      'choose a Compose task',
     );
   }
   const space = { primitives: task.space.primitives, layers: options.layers };
   const size = space.primitives.length ** space.layers;
-  if (options.layers < 1 || size > mostArchitectures) {
+  if (options.layers < 1 || size > maxArchitectures) {
     throw new PrerequisiteError(
       'table-size',
       `${options.layers} layers of ${space.primitives.length} primitives are ${size} architectures`,
-      `choose --layers so that there are at most ${mostArchitectures}`,
+      `reduce --layers; the limit is ${maxArchitectures} architectures`,
     );
   }
   if (options.seeds < 2)
-    throw new PrerequisiteError('table-seeds', 'one seed shows no noise', 'give --seeds 2 or more');
+    throw new PrerequisiteError(
+      'table-seeds',
+      'one seed cannot show the noise between seeds',
+      'give --seeds 2 or more',
+    );
   const path = resolve(options.out ?? join('tables', `${task.name}-${options.layers}.json`));
   makeFolder(dirname(path));
 
   const python = await findPython();
-  // One core: the figures of a table come from one kind of device, and its trainings one after the other.
+  // One core: all scores of a table come from one device class, trained one after the other.
   const [device] = chooseDevices(1, { ...(await inspectMachine(python)), gpus: 0 });
-  if (!device) throw new PrerequisiteError('table-device', 'there is no core to train on', 'look at: aira doctor');
+  if (!device) throw new PrerequisiteError('table-device', 'no core to train on', 'run: aira doctor');
   const native = new NativeWorker({
     command: workerCommand({ python, device: device.name }),
     memoryLimitBytes: device.memoryLimitBytes,
   });
-  const ending = new AbortController();
-  const interrupts = onInterrupt(() => ending.abort());
+  const stop = new AbortController();
+  const interrupts = onInterrupt(() => stop.abort());
   try {
     const settings = profile.rungs.screen;
     const subject = { task: task.name, profile: options.profile, rung: 'screen', space, settings } as const;
     const { provenance, train } = await tableTrainer(subject, native);
     const file = await buildTable({
-      ...{ path, provenance, clock: systemClock, onProgress: showing(options.json), signal: ending.signal },
+      path,
+      provenance,
+      clock: systemClock,
+      onProgress: progressPrinter(options.json),
+      signal: stop.signal,
       seeds: Array.from({ length: options.seeds }, (_, index) => index + 1),
-      train: (candidate, seed) => train(candidate, seed, ending.signal),
+      train: (candidate, seed) => train(candidate, seed, stop.signal),
     });
     if (!file) {
-      process.stderr.write('stopped; the same command goes on where it was\n');
+      process.stderr.write('stopped; run the same command again to resume\n');
       return interrupts.code() ?? exitCodes.failed;
     }
     process.stdout.write(options.json ? `${JSON.stringify({ event: 'table', v: 1, path })}\n` : `${path}\n`);
@@ -120,25 +128,25 @@ function describe(table: Table): string {
 }
 
 export function tableCommand(done: (code: number) => void): Command {
-  const group = new Command('table').description('spaces in which every architecture has been measured');
-  const making = new Command('build')
-    .description('train every architecture of a small space on several seeds; goes on where it was stopped')
+  const group = new Command('table').description('tabular benchmarks: every architecture of a space, trained');
+  const buildCommand = new Command('build')
+    .description('train every architecture of a small space on several seeds; resumes if interrupted')
     .action(async (options: BuildOptions) => done(await build(options)));
-  const telling = new Command('show')
-    .description('what a table holds, and how much its scores move between seeds')
+  const showCommand = new Command('show')
+    .description('print what a table covers and the noise between its seeds')
     .addArgument(new Argument('<file>', 'a table'))
     .action((path: string) => {
       process.stdout.write(describe(readTable(resolve(path))));
       done(exitCodes.ok);
     });
   withOptions(
-    making,
-    option('--task <task>', 'the task, or the path of its directory').default('compose-mad-3p'),
-    option('--profile <profile>', 'whose screening settings are used').default('nano'),
-    option('--layers <number>', 'layers of every architecture').default(6).argParser(numberWithin(1, 12)),
-    option('--seeds <number>', 'trainings of every architecture').default(4).argParser(numberWithin(2, 1000)),
-    option('--out <file>', 'where the table is written; tables/<task>-<layers>.json without'),
+    buildCommand,
+    option('--task <task>', 'task name, or path of its directory').default('compose-mad-3p'),
+    option('--profile <profile>', 'profile whose screening settings are used').default('nano'),
+    option('--layers <number>', 'layers per architecture').default(6).argParser(numberWithin(1, 12)),
+    option('--seeds <number>', 'seeds per architecture').default(4).argParser(numberWithin(2, 1000)),
+    option('--out <file>', 'output file (default: tables/<task>-<layers>.json)'),
     jsonOption(),
   );
-  return group.addCommand(making).addCommand(telling);
+  return group.addCommand(buildCommand).addCommand(showCommand);
 }

@@ -18,7 +18,7 @@ function say(finding: TaskFinding, json: boolean | undefined): void {
     );
 }
 
-/** A path stands for itself, whatever it holds; a name for one of Aira's own tasks. */
+/** Text with a slash is a path; any other is the name of a shipped task. */
 function directoryOf(task: string): string {
   if (!task.includes('/')) return loadTask(task, taskRoots).directory;
   try {
@@ -51,16 +51,16 @@ async function check(task: string, { home, seconds, unsafe = false, ...options }
 }
 
 export function taskCommand(done: (code: number) => void): Command {
-  const checking = new Command('check')
-    .description('check a task directory of AIRS-Bench: what it says, and what its scripts do')
-    .argument('<task>', 'one of the tasks, or the path of a directory')
+  const checkCommand = new Command('check')
+    .description('check an AIRS-Bench task directory: its metadata and what its scripts do')
+    .argument('<task>', 'a task, or the path of a task directory')
     .action(async (task: string, options: CheckOptions) => done(await check(task, options)));
   withOptions(
-    checking,
+    checkCommand,
     homeOption(),
-    option('--seconds <n>', 'longest that one script may take').default(3600).argParser(numberWithin(1, 1_000_000)),
-    option('--unsafe', "run the task's scripts with your own rights, without a sandbox"),
+    option('--seconds <n>', 'timeout per script').default(3600).argParser(numberWithin(1, 1_000_000)),
+    option('--unsafe', "run the task's scripts with your own permissions, without a sandbox"),
     jsonOption(),
   );
-  return new Command('task').description('task directories').addCommand(checking);
+  return new Command('task').description('check task directories').addCommand(checkCommand);
 }

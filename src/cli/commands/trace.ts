@@ -59,11 +59,12 @@ const nodeArgument = (text: string): NodeId => {
   return parsed.data;
 };
 
-/** Trains what is needed, outside of any reader: a lab writes to the same archive. */
-async function attributed(search: SearchId, options: TraceOptions): Promise<Attribution | null> {
+/** Trains what the attribution needs. No reader may be open: the lab writes to the same archive. */
+async function runAttribution(search: SearchId, options: TraceOptions): Promise<Attribution | null> {
   const { attribute: node, against = null, seeds, changes: mostChanges, minutes = null } = options;
   if (node === undefined) return null;
-  if (seeds < 2) throw new PrerequisiteError('usage', 'one seed says nothing about noise', 'give --seeds 2 or more');
+  if (seeds < 2)
+    throw new PrerequisiteError('usage', 'one seed cannot show the noise between seeds', 'give --seeds 2 or more');
   const reader = readArchive(options.home);
   let plan: AttributionPlan;
   try {
@@ -74,7 +75,7 @@ async function attributed(search: SearchId, options: TraceOptions): Promise<Attr
   return attribute(plan, options, (line) => process.stderr.write(`${line}\n`));
 }
 
-/** Writes a page into the reports of a home, and answers where it is. */
+/** Writes a page into the reports of a home and returns its path. */
 function writePage(home: string, name: string, text: string): string {
   const folder = join(home, 'reports');
   makeFolder(folder);
@@ -86,7 +87,7 @@ function writePage(home: string, name: string, text: string): string {
 }
 
 async function trace(search: SearchId, agent: AgentName | undefined, options: TraceOptions): Promise<number> {
-  const attribution = await attributed(search, options);
+  const attribution = await runAttribution(search, options);
   const reader = readArchive(options.home);
   try {
     const story = storyOf(reader, search, agent ?? null);
@@ -94,9 +95,9 @@ async function trace(search: SearchId, agent: AgentName | undefined, options: Tr
       const path = writePage(options.home, `${search}-trace${agent ? `-${agent}` : ''}`, storyHtml(story, attribution));
       process.stdout.write(options.json ? `${jsonLine({ event: 'page', v: 1, path })}\n` : `trace: ${path}\n`);
     } else if (attribution) {
-      const told = { ...attribution, sentence: attributionSentence(attribution) };
+      const result = { ...attribution, sentence: attributionSentence(attribution) };
       const changes = attribution.changes.map((change) => ({ ...change, verdict: changeVerdict(change) }));
-      const line = jsonLine({ event: 'attribution', v: 1, ...told, changes });
+      const line = jsonLine({ event: 'attribution', v: 1, ...result, changes });
       process.stdout.write(`${options.json ? line : printable(attributionText(attribution), { lines: true })}\n`);
     } else if (options.json) {
       for (const { steps, ...self } of story.agents) {
@@ -114,7 +115,7 @@ async function trace(search: SearchId, agent: AgentName | undefined, options: Tr
 
 export function traceCommand(done: (code: number) => void): Command {
   const command = new Command('trace')
-    .description('tell why each agent did what it did: what it knew, chose, read, changed, expected, and learned')
+    .description('explain each agent’s decisions: what it knew, chose, read, changed, expected and learned')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
     .addArgument(new Argument('[agent]', 'one of its agents').argParser(agentArgument))
     .action(async (search: SearchId, agent: AgentName | undefined, options: TraceOptions) =>
@@ -126,17 +127,17 @@ export function traceCommand(done: (code: number) => void): Command {
     jsonOption(),
     option(
       '--attribute <node>',
-      'undo each change of this node alone, train all on paired seeds, and say which earned the gain',
+      'undo each change of this node alone, retrain on paired seeds, and report what each contributed',
     ).argParser(nodeArgument),
     option('--against <node>', 'attribute relative to this node instead of the first parent').argParser(nodeArgument),
-    option('--seeds <number>', 'paired seeds of an attribution').argParser(numberWithin(0, 10_000)).default(5),
-    option('--changes <number>', 'changes told apart at most; where there are more, neighbours are taken together')
+    option('--seeds <number>', 'paired seeds per attribution').argParser(numberWithin(0, 10_000)).default(5),
+    option('--changes <number>', 'maximum number of changes; adjacent ones are merged beyond that')
       .argParser(numberWithin(0, 512))
       .default(8),
-    option('--minutes <number>', 'wall time of an attribution at most').argParser(numberWithin(1, 1_000_000)),
-    option('--workers <number>', 'trainings at once').argParser(workerNumber),
+    option('--minutes <number>', 'time limit of an attribution').argParser(numberWithin(1, 1_000_000)),
+    option('--workers <number>', 'parallel trainings').argParser(workerNumber),
     unsafeOption(),
-    option('--html', 'write a page with the tree of each agent, its operators, and how far it explored'),
+    option('--html', 'write a page with each agent’s tree, operators and exploration'),
   );
 }
 
@@ -144,14 +145,13 @@ export interface AttributeOptions extends SystemOptions {
   workers?: number;
 }
 
-/** How often progress is told. */
-const everyMs = 5000;
+/** Interval between progress lines. */
+const progressEveryMs = 5000;
 
 /**
- * Trains what an attribution needs, in a lab of its own on this home, and says what came out. Interrupted, it goes on where it
- * was when it is asked again.
+ * Trains what an attribution needs in its own lab on this home, and evaluates it. Resumes if interrupted.
  *
- * @throws PrerequisiteError where this machine has other trainers than the search had, or the home is in use.
+ * @throws PrerequisiteError if this machine's trainers differ from the search's, or the home is in use.
  */
 export async function attribute(
   plan: AttributionPlan,
@@ -167,14 +167,15 @@ export async function attribute(
   if (evaluator !== spec.evaluator) {
     throw new PrerequisiteError(
       'evaluator-changed',
-      `"${plan.search}" was trained by ${spec.evaluator}, and the trainers here are ${evaluator}: their scores do not compare`,
-      'check out the version it was made with',
+      `"${plan.search}" was trained by ${spec.evaluator}, but this machine has ${evaluator}: their scores are not comparable`,
+      'check out the version it was trained with',
     );
   }
   await requireSameContent(spec, dataFolder(options.home));
   if (spec.space.kind === 'program') await probeSandbox(setting.workers);
   const trainings = spec.references.length * (seeds + 1);
-  say(`${plan.changes.length} changes, ${trainings} trainings at most, as ${spec.id}`);
+  const changes = `${plan.changes.length} ${plan.changes.length === 1 ? 'change' : 'changes'}`;
+  say(`${changes}, at most ${trainings} trainings, as ${spec.id}`);
   outliveOutput();
   requireHome(setting.home);
   const lab = await openLab(setting, []);
@@ -185,22 +186,26 @@ export async function attribute(
       stopped = true;
       running.drain();
     });
-    const stopTelling = systemTimers.every(everyMs, () => {
+    const stopReporting = systemTimers.every(progressEveryMs, () => {
       const searchStatus = running.searchStatus();
       if (searchStatus) {
         const { done, failed, pending } = searchStatus.trainings;
-        say(`${done + failed} trained, ${pending} to go`);
+        say(`${done + failed} trained, ${pending} left`);
       }
     });
     const end = await running.ended;
-    stopTelling();
+    stopReporting();
     interrupts.dispose();
     if (end.how === 'failed') throw end.error;
   } finally {
     await lab.close();
   }
   if (stopped) {
-    throw new PrerequisiteError('interrupted', 'stopped before all was trained', 'ask again, and it goes on');
+    throw new PrerequisiteError(
+      'interrupted',
+      'stopped before all trainings were done',
+      'run the same command again to resume',
+    );
   }
   const reader = readArchive(options.home);
   try {

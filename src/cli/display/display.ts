@@ -4,26 +4,26 @@ import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
 import type { ReportEnding } from '../../report/index.ts';
 
-/** How a search ended, for whoever watched it. */
+/** How a search ended, for its display. */
 export interface Ending {
   readonly how: 'finished' | 'stopped' | 'failed';
   readonly searchStatus: SearchStatus | null;
-  /** Path of the report, where one was written. */
+  /** Path of the report; null if none was written. */
   readonly report: string | null;
-  /** What ended before its work was done. */
+  /** Searches, rungs and agents that ended before their work was done. */
   readonly endings: readonly ReportEnding[];
-  /** A few lines for a terminal. */
+  /** A few lines for the terminal. */
   readonly summary: string | null;
 }
 
-/** Something that shows a search while it runs. */
+/** Shows a search while it runs. */
 export interface Display {
   started(spec: SearchSpec, resumed: boolean): void;
   event(event: LabEvent): void;
   agent(state: AgentState): void;
   worker(state: WorkerState): void;
   searchStatus(searchStatus: SearchStatus): void;
-  /** A sentence about what is going on outside the search: a drain, a wait. */
+  /** A sentence about something outside the search: a drain, a wait. */
   notice(sentence: string): void;
   ended(ending: Ending): void;
 }
@@ -38,21 +38,21 @@ export function clockTime(milliseconds: number): string {
 
 export const score = (value: number | null | undefined): string => (value == null ? '  –  ' : value.toFixed(3));
 
-/** A fitness as people read it: as the metric that it stands for. */
+/** A fitness converted to the task's metric. */
 export function metricText(fitness: number | null | undefined, { lowerIsBetter }: Pick<SearchSpec, 'lowerIsBetter'>) {
   return score(fitness == null ? fitness : metricValue(fitness, lowerIsBetter));
 }
 
 /**
- * What language models have cost, and what they will have cost at the end if the rest of the proposals cost as much as
- * those so far. Null where none were asked.
+ * The cost of language models so far, and at the end if the remaining proposals cost as much on average. Null without
+ * calls.
  */
 export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }: SearchStatus): string | null {
   if (spend.calls === 0) return null;
-  const asks = agents.filter(({ model }) => chatArms(model).length > 0);
-  const done = rows.filter(({ agent }) => asks.some(({ name }) => name === agent));
+  const callers = agents.filter(({ model }) => chatArms(model).length > 0);
+  const done = rows.filter(({ agent }) => callers.some(({ name }) => name === agent));
   const proposed = done.reduce((sum, row) => sum + row.proposed, 0);
-  const all = asks.reduce((sum, agent) => sum + agent.evaluations, 0);
+  const all = callers.reduce((sum, agent) => sum + agent.evaluations, 0);
   const atEnd =
     proposed > 0 ? Math.min((spend.dollars / proposed) * all, budget.dollars ?? Number.POSITIVE_INFINITY) : null;
   const of = budget.dollars === undefined ? '' : ` of $${budget.dollars}`;

@@ -2,7 +2,7 @@ import { metricValue } from '../../domain/task.ts';
 import { jsonLine } from '../../platform/index.ts';
 import type { Display } from './display.ts';
 
-/** Version of the lines; raised when a line changes its meaning. */
+/** Version of the lines; incremented when a line changes its meaning. */
 export const eventVersion = 2;
 
 /** One JSON object per line on stdout; the last one is `finished`. */
@@ -42,7 +42,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
             }
           : null,
         agents: (searchStatus?.agents ?? []).map(({ agent, best: _, done: __, ...row }) => ({ agent, ...row })),
-        /** What ended before its work was done: the search, a rung, an agent. */
+        /** The search, rungs and agents that ended before their work was done. */
         endings,
         report,
       });

@@ -13,16 +13,15 @@ const colours = coloursFor(process.stdout);
 const redrawEveryMs = 250;
 const barWidth = 20;
 
-/** What others wrote, as part of a line. */
-const shown = (text: string): string => printable(text, { width: 400 });
+/** Text of models and programs, made safe for one line. */
+const safeText = (text: string): string => printable(text, { width: 400 });
 
-/** What the block shows, gathered from events and signs of life. */
-interface Seen {
+/** What the block shows, collected from events and heartbeats. */
+interface Snapshot {
   spec: SearchSpec | null;
   searchStatus: SearchStatus | null;
   agents: Map<string, AgentState>;
   workers: Map<string, WorkerState>;
-  /** Candidates by evaluation key, so that a worker's line can say what it trains. */
   notice: string;
 }
 
@@ -31,7 +30,7 @@ const bar = (share: number): string => {
   return `${'█'.repeat(full)}${colours.dim('░'.repeat(barWidth - full))}`;
 };
 
-/** Wall-clock milliseconds until the end of the search, from measured trainings. An estimate, and shown as one. */
+/** Estimated wall-clock milliseconds until the end of the search, from measured training times. */
 export function timeLeftMs(spec: SearchSpec, searchStatus: SearchStatus, slots: number): number {
   const proposed = searchStatus.agents.reduce((sum, agent) => sum + agent.proposed, 0);
   const screened = searchStatus.phase === 'screening' ? spec.budget.evaluations : proposed;
@@ -46,7 +45,7 @@ export function timeLeftMs(spec: SearchSpec, searchStatus: SearchStatus, slots: 
   return minutes === undefined ? estimate : Math.min(estimate, minutes * 60_000 - searchStatus.elapsedMs);
 }
 
-function draw({ spec, searchStatus, agents, workers, notice }: Seen): string {
+function draw({ spec, searchStatus, agents, workers, notice }: Snapshot): string {
   if (!spec) return '';
   const width = Math.max(...spec.agents.map(({ name }) => name.length), 8);
   const lines = [
@@ -74,7 +73,7 @@ function draw({ spec, searchStatus, agents, workers, notice }: Seen): string {
     const state = agents.get(name);
     const accepted = row ? row.proposed - row.rejected - row.duplicate : 0;
     const used = `${accepted}/${evaluations}`.padStart(7);
-    const doing = state ? `${state.state} ${colours.dim(shown(state.note))}` : colours.dim('starting');
+    const doing = state ? `${state.state} ${colours.dim(safeText(state.note))}` : colours.dim('starting');
     lines.push(
       `  ${name.padEnd(width)} ${colours.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`,
     );
@@ -88,22 +87,22 @@ function draw({ spec, searchStatus, agents, workers, notice }: Seen): string {
     const { validation, node, short, rung } = searchStatus.best;
     lines.push(
       '',
-      `best ${colours.bold(metricText(validation, spec))} on the ${rung} rung: ${node} ${colours.green(shown(short))}`,
+      `best ${colours.bold(metricText(validation, spec))} on the ${rung} rung: ${node} ${colours.green(safeText(short))}`,
     );
   }
-  if (notice !== '') lines.push(colours.yellow(shown(notice)));
+  if (notice !== '') lines.push(colours.yellow(safeText(notice)));
   return lines.join('\n');
 }
 
-/** One block that is redrawn in place, for a terminal. */
+/** One block, redrawn in place on a terminal. */
 export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display {
   const update = createLogUpdate(stream);
-  const seen: Seen = { spec: null, searchStatus: null, agents: new Map(), workers: new Map(), notice: '' };
-  const redraw = () => update(draw(seen));
+  const snapshot: Snapshot = { spec: null, searchStatus: null, agents: new Map(), workers: new Map(), notice: '' };
+  const redraw = () => update(draw(snapshot));
   let stopRedrawing: (() => void) | undefined;
   return {
     started(spec) {
-      seen.spec = spec;
+      snapshot.spec = spec;
       stopRedrawing = timers.every(redrawEveryMs, redraw);
       redraw();
     },
@@ -116,22 +115,22 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
             : null;
       if (text === null) return;
       update.clear();
-      stream.write(colours.yellow(`${shown(text)}\n`));
+      stream.write(colours.yellow(`${safeText(text)}\n`));
     },
-    agent: (state) => void seen.agents.set(state.agent, state),
-    worker: (state) => void seen.workers.set(state.worker, state),
+    agent: (state) => void snapshot.agents.set(state.agent, state),
+    worker: (state) => void snapshot.workers.set(state.worker, state),
     searchStatus(searchStatus) {
-      seen.searchStatus = searchStatus;
+      snapshot.searchStatus = searchStatus;
     },
     notice(sentence) {
-      seen.notice = sentence;
+      snapshot.notice = sentence;
     },
     ended({ how, searchStatus, report, summary }) {
       stopRedrawing?.();
-      seen.searchStatus = searchStatus ?? seen.searchStatus;
+      snapshot.searchStatus = searchStatus ?? snapshot.searchStatus;
       update.clear();
       if (summary !== null) stream.write(summary);
-      if (how === 'stopped') stream.write(`stopped; continue with: aira launch --resume ${seen.spec?.id}\n`);
+      if (how === 'stopped') stream.write(`stopped; resume with: aira launch --resume ${snapshot.spec?.id}\n`);
       if (report !== null) stream.write(`report: ${report}\n`);
     },
   };

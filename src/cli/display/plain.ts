@@ -5,18 +5,18 @@ import { printable } from '../../platform/index.ts';
 import { proposalText } from '../../report/index.ts';
 import { clockTime, type Display, metricText, spending } from './display.ts';
 
-/** How often a line of progress appears beside the events. */
+/** Interval between progress lines. */
 const progressEveryMs = 15_000;
-/** A message of a program that failed may have thousands of characters; `aira trace` shows more of it. */
-const longestLine = 1000;
+/** The message of a failed program may have thousands of characters; `aira trace` shows more. */
+const maxLineChars = 1000;
 
 /** One line per event, for logs and pipes. */
 export function plainDisplay(write: (line: string) => void): Display {
   let spec: SearchSpec | null = null;
   let last: SearchStatus | null = null;
-  let told = Number.NEGATIVE_INFINITY;
+  let lastPrintedMs = Number.NEGATIVE_INFINITY;
   const say = (text: string): void =>
-    write(`[${clockTime(last?.elapsedMs ?? 0)}] ${printable(text, { width: longestLine })}\n`);
+    write(`[${clockTime(last?.elapsedMs ?? 0)}] ${printable(text, { width: maxLineChars })}\n`);
   return {
     started(started, resumed) {
       spec = started;
@@ -28,14 +28,14 @@ export function plainDisplay(write: (line: string) => void): Display {
       if (event.kind === 'node-submitted') {
         say(`${event.node} ${event.operator} ${event.short}`);
       } else if (event.kind === 'node-evaluated') {
-        const how = event.saved ? 'known before' : `${event.seconds.toFixed(1)} s`;
+        const how = event.saved ? 'cache hit' : `${event.seconds.toFixed(1)} s`;
         say(
           `${event.node} ${event.rung} seed ${event.seed}: ${spec ? metricText(event.validation, spec) : ''} (${how})`,
         );
       } else if (event.kind === 'node-failed') {
         say(`${event.node} ${event.rung} seed ${event.seed} failed: ${event.reason}: ${event.message}`);
       } else if (event.kind === 'node-refused') {
-        say(`${event.agent}: refused as ${event.reason}: ${event.message}`);
+        say(`${event.agent}: rejected as ${event.reason}: ${event.message}`);
       } else if (event.kind === 'ended-early') {
         say(endingText(event));
       } else {
@@ -46,8 +46,8 @@ export function plainDisplay(write: (line: string) => void): Display {
     worker() {},
     searchStatus(searchStatus) {
       last = searchStatus;
-      if (searchStatus.elapsedMs - told < progressEveryMs) return;
-      told = searchStatus.elapsedMs;
+      if (searchStatus.elapsedMs - lastPrintedMs < progressEveryMs) return;
+      lastPrintedMs = searchStatus.elapsedMs;
       const minutes = spec?.budget.minutes;
       const left =
         minutes === undefined ? '' : `, ${clockTime(minutes * 60_000 - searchStatus.elapsedMs)} of the budget left`;
@@ -61,7 +61,7 @@ export function plainDisplay(write: (line: string) => void): Display {
     notice: say,
     ended({ how, report, summary }) {
       if (summary !== null) write(summary);
-      if (how === 'stopped') say(`stopped; continue with: aira launch --resume ${spec?.id}`);
+      if (how === 'stopped') say(`stopped; resume with: aira launch --resume ${spec?.id}`);
       if (report !== null) say(`report: ${report}`);
     },
   };

@@ -7,19 +7,19 @@ import { eventVersion } from './json.ts';
 
 const colours = coloursFor(process.stdout);
 
-/** How far a study is. */
+/** Progress of a study. */
 export interface StudyProgress {
-  /** Runs that have ended, of all. */
+  /** Runs that have ended, out of `total`. */
   readonly done: number;
   readonly total: number;
   readonly elapsedMs: number;
-  /** Estimated from the runs that have ended in this session; null before the first. */
+  /** Estimated from the runs that ended in this session; null before the first. */
   readonly leftMs: number | null;
-  /** What is going on, where a run takes longer than a glance. */
+  /** What a long run is doing. */
   readonly now: string;
 }
 
-/** Something that shows a study while it runs. */
+/** Shows a study while it runs. */
 export interface StudyDisplay {
   started(name: string, study: Study, total: number): void;
   run(result: RunResult): void;
@@ -37,21 +37,21 @@ const line = ({ done, total, elapsedMs, leftMs, now }: StudyProgress): string =>
 const coloured = ({ verdict, sentence }: Comparison): string =>
   verdict === 'better' ? colours.green(sentence) : verdict === 'worse' ? colours.red(sentence) : sentence;
 
-/** For people: one line that is redrawn on a terminal, now and then a line elsewhere. */
+/** For people: one line redrawn on a terminal, a line every ten seconds elsewhere. */
 export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
   const live = stream.isTTY && !process.env.CI ? createLogUpdate(stream) : null;
-  let told = Number.NEGATIVE_INFINITY;
+  let lastPrintedMs = Number.NEGATIVE_INFINITY;
   return {
     started(name, study, total) {
       stream.write(`${colours.bold(name)}: ${printable(study.question)}\n`);
       const arms = study.arms.map((arm) => arm.name).join(', ');
-      stream.write(`${arms}; ${study.seeds} seeds, ${study.budget.evaluations} evaluations a run, ${total} runs\n`);
+      stream.write(`${arms}; ${study.seeds} seeds, ${study.budget.evaluations} evaluations per run, ${total} runs\n`);
     },
     run() {},
     progress(progress) {
       if (live) live(line(progress));
-      else if (progress.elapsedMs - told >= plainEveryMs || progress.done === progress.total) {
-        told = progress.elapsedMs;
+      else if (progress.elapsedMs - lastPrintedMs >= plainEveryMs || progress.done === progress.total) {
+        lastPrintedMs = progress.elapsedMs;
         stream.write(`${line(progress)}\n`);
       }
     },

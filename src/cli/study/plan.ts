@@ -21,27 +21,27 @@ import {
 } from '../../studies/index.ts';
 import { contentOf, loadTask, profileOf } from '../../tasks/index.ts';
 
-/** A study with everything decided: what is looked up in tables, and what is trained on which devices. */
+/** A study with every choice resolved: table lookups, trained runs, devices. */
 export interface StudyPlan {
   readonly tables: readonly Table[];
   readonly trained: readonly TrainedRun[];
   readonly devices: readonly Device[];
   readonly tasks: readonly TaskFacts[];
-  /** Task directories by others among them. */
+  /** Directories of its tasks that run scripts. */
   readonly directories: readonly string[];
   readonly runs: number;
 }
 
-/** A bare word is a table that comes with Aira; anything else a path, as seen from the study file. */
+/** A bare word is a shipped table; anything else a path relative to the study file. */
 function findTable(table: string, studyPath: string): Table {
   const shipped = /^[a-z0-9-]+$/.test(table);
   return readTable(shipped ? join(packageRoot, 'tables', `${table}.json`) : resolve(dirname(studyPath), table));
 }
 
 /**
- * Decides everything that a study leaves open, without starting anything.
+ * Resolves every choice of a study without starting anything.
  *
- * @throws PrerequisiteError for whatever is wrong with its arms, tasks or tables.
+ * @throws PrerequisiteError for a mistake in its arms, tasks or tables.
  */
 export async function planStudy(
   family: string,
@@ -83,7 +83,10 @@ export async function planStudy(
     return trainedFacts(label, first.spec);
   });
   return {
-    ...{ tables, trained, devices, tasks: [...tables.map(tableFacts), ...facts] },
+    tables,
+    trained,
+    devices,
+    tasks: [...tables.map(tableFacts), ...facts],
     directories: planned.flatMap(({ directories }) => directories),
     runs: tables.length * study.arms.length * study.seeds + trained.length,
   };

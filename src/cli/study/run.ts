@@ -16,29 +16,29 @@ import { addressesOf, labOptions, type SystemOptions } from '../setting.ts';
 import { airaVersion } from '../writeReport.ts';
 import type { StudyPlan } from './plan.ts';
 
-/** Counts runs, and estimates what is left from those that were made in this session. */
-function accountant(total: number, display: StudyDisplay) {
-  const began = systemClock.monotonic();
+/** Counts runs and estimates the remaining time from the runs of this session. */
+function progressTracker(total: number, display: StudyDisplay) {
+  const startMs = systemClock.monotonic();
   let done = 0;
-  let made = 0;
-  const tell = (share: number, now: string): void => {
-    const elapsedMs = systemClock.monotonic() - began;
-    const worked = made + share;
+  let trained = 0;
+  const onProgress = (share: number, now: string): void => {
+    const elapsedMs = systemClock.monotonic() - startMs;
+    const worked = trained + share;
     const leftMs = worked > 0.05 ? (elapsedMs / worked) * (total - done - share) : null;
     display.progress({ done, total, elapsedMs, leftMs, now });
   };
   return {
-    tell,
-    onRun(result: RunResult, known = false) {
+    onProgress,
+    onRun(result: RunResult, cached = false) {
       done += 1;
-      if (!known) made += 1;
+      if (!cached) trained += 1;
       display.run(result);
-      tell(0, '');
+      onProgress(0, '');
     },
   };
 }
 
-/** Makes all runs of a study. Answers fewer where it was told to stop. */
+/** Runs a study. Returns fewer results if the signal aborts it. */
 export async function makeRuns(
   study: Study,
   plan: StudyPlan,
@@ -46,7 +46,7 @@ export async function makeRuns(
   options: SystemOptions,
   { display, signal }: { display: StudyDisplay; signal: AbortSignal },
 ): Promise<RunResult[]> {
-  const { tell, onRun } = accountant(plan.runs, display);
+  const { onProgress, onRun } = progressTracker(plan.runs, display);
   const results: RunResult[] = [];
   const baseUrl = plan.trained.flatMap(({ spec }) => addressesOf(spec.agents));
   const setting = await labOptions({ ...options, task: plan.directories, baseUrl });
@@ -71,11 +71,18 @@ export async function makeRuns(
   const lab = await openLab(setting, []);
   try {
     for (const directory of plan.directories) registerTask(options.home, directory);
-    const made = await runStudy({
-      ...{ lab, home: options.home, devices: plan.devices, runs: plan.trained, source, timers: systemTimers },
-      ...{ onRun, onProgress: tell, signal },
+    const trained = await runStudy({
+      lab,
+      home: options.home,
+      devices: plan.devices,
+      runs: plan.trained,
+      source,
+      timers: systemTimers,
+      onRun,
+      onProgress,
+      signal,
     });
-    return [...results, ...made];
+    return [...results, ...trained];
   } finally {
     await lab.close();
   }
@@ -87,17 +94,20 @@ export interface FinishedStudy {
   readonly source: string;
   readonly tasks: readonly TaskFacts[];
   readonly results: readonly RunResult[];
-  /** The command that makes these figures, as a person would type it. */
+  /** The command that reproduces these figures. */
   readonly command: string;
 }
 
-/** Writes results and page of a study into its home and, where asked for, its figures into a document. */
+/** Writes results and page of a study into its home, and its figures into a document if one is named. */
 export function writeStudy(home: string, finished: FinishedStudy, document: string | undefined) {
   const { name, study, tasks, results, command } = finished;
   const analysis = analyse(study, tasks, results);
   const processors = cpus();
   const report: StudyReport = {
-    ...{ ...finished, analysis, airaVersion, commands: [command] },
+    ...finished,
+    analysis,
+    airaVersion,
+    commands: [command],
     machine: [
       { fact: 'CPU', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
       { fact: 'Node', value: process.version },
@@ -112,7 +122,7 @@ export function writeStudy(home: string, finished: FinishedStudy, document: stri
   return { analysis, paths };
 }
 
-/** A path as somebody elsewhere would type it, where it lies within Aira. */
+/** A path inside Aira relative to the package; any other path unchanged. */
 export function shownPath(path: string): string {
   const within = relative(packageRoot, resolve(path));
   return within.startsWith('..') ? path : within;
@@ -124,13 +134,13 @@ function replaceFile(path: string, text: string): void {
   renameSync(`${path}.part`, path);
 }
 
-/** Replaces what stands between the markers of a study in a document. @throws PrerequisiteError without the markers. */
+/** Replaces the text between a study's markers in a document. @throws PrerequisiteError if the markers are missing. */
 function writeSection(path: string, name: string, text: string): void {
   const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
   const document = readFileSync(path, 'utf8');
   const [from, to] = [document.indexOf(begin), document.indexOf(end)];
   if (from < 0 || to < from) {
-    throw new PrerequisiteError('markers', `${path} has no section "${name}"`, `put ${begin} and ${end} into it`);
+    throw new PrerequisiteError('markers', `${path} has no section "${name}"`, `add ${begin} and ${end} to it`);
   }
   replaceFile(path, `${document.slice(0, from + begin.length)}\n\n${text}\n${document.slice(to)}`);
 }

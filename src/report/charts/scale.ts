@@ -4,26 +4,25 @@ import type { MetricDirection } from '../format.ts';
 import { type Content, html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 
-/** A linear map from data to pixels, and the round values at which an axis is marked. */
+/** A linear map from data to pixels, with the round values marked on its axis. */
 export interface Scale {
   (value: number): number;
   readonly domain: readonly [number, number];
   readonly ticks: readonly number[];
-  /** Decimals at which neighbouring ticks differ. */
+  /** Decimals needed to distinguish neighbouring ticks. */
   readonly decimals: number;
-  /** What stands at a tick. */
+  /** Text at a tick. */
   readonly label: (tick: number) => string;
 }
 
-/** Closer than this, values are the same to the eye, and marks between them would need more digits than there are. */
-const indistinct = 1e-9;
+/** Values closer than this count as equal: ticks between them would need more digits than a double has. */
+const minRange = 1e-9;
 
 /**
- * A scale over all finite values given, rounded outwards to whole ticks. Values that are all the same get some
- * room on each side.
+ * A scale over all finite values, rounded outwards to whole ticks. Equal values get a margin on each side.
  *
- * @param range pixels of the domain's ends; may run downwards.
- * @param whole the values count something: only integers are marked.
+ * @param range pixels of the domain's ends; may be descending.
+ * @param whole mark integers only, for counts.
  */
 export function scale(
   values: readonly number[],
@@ -34,8 +33,8 @@ export function scale(
   const [low, high] = extent(values.filter(Number.isFinite));
   const bottom = low ?? 0;
   const top = high ?? 1;
-  const room = top - bottom < indistinct ? Math.max(Math.abs(bottom) * 0.05, 0.01) : 0;
-  const domain = nice(bottom - room, top + room, tickCount);
+  const margin = top - bottom < minRange ? Math.max(Math.abs(bottom) * 0.05, 0.01) : 0;
+  const domain = nice(bottom - margin, top + margin, tickCount);
   const marks = ticks(domain[0], domain[1], tickCount).filter((tick) => !whole || Number.isInteger(tick));
   const step = (marks[1] ?? domain[1]) - (marks[0] ?? domain[0]);
   const decimals = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
@@ -44,8 +43,8 @@ export function scale(
   return Object.assign(map, { domain: [domain[0], domain[1]] as const, ticks: marks, decimals, label });
 }
 
-/** The same scale of fitness, marked with the metric that it stands for. */
-export function read(fitness: Scale, { lowerIsBetter }: MetricDirection): Scale {
+/** The same scale, labelled with the metric instead of fitness. */
+export function metricScale(fitness: Scale, { lowerIsBetter }: MetricDirection): Scale {
   const label = (tick: number) => metricValue(tick, lowerIsBetter).toFixed(fitness.decimals);
   const { domain, ticks: marks, decimals } = fitness;
   return Object.assign((value: number) => fitness(value), { domain, ticks: marks, decimals, label });
@@ -55,27 +54,29 @@ export function read(fitness: Scale, { lowerIsBetter }: MetricDirection): Scale 
 export const px = (value: number): string => String(Number(value.toFixed(2)));
 
 /**
- * Moves labels apart that would overlap: keeps their order and every gap of at least `gap`, stays within [low, high] as
- * long as they fit at all, and moves each no further than its neighbours push it.
+ * Moves labels apart that would overlap: preserves their order, leaves at least `gap` between them, and stays within
+ * [low, high] if they fit.
  *
- * @returns positions in the order of the wishes.
+ * @returns positions in the order of `targets`.
  */
-export function spread(wishes: readonly number[], gap: number, low: number, high: number): number[] {
-  const order = wishes.map((wish, index) => ({ wish, index })).sort((a, b) => a.wish - b.wish || a.index - b.index);
+export function spread(targets: readonly number[], gap: number, low: number, high: number): number[] {
+  const order = targets
+    .map((target, index) => ({ target, index }))
+    .sort((a, b) => a.target - b.target || a.index - b.index);
   const placed: number[] = [];
-  for (const [rank, { wish }] of order.entries()) {
-    placed.push(Math.max(wish, low, rank === 0 ? low : (placed[rank - 1] as number) + gap));
+  for (const [rank, { target }] of order.entries()) {
+    placed.push(Math.max(target, low, rank === 0 ? low : (placed[rank - 1] as number) + gap));
   }
   for (let rank = placed.length - 1; rank >= 0; rank--) {
     const ceiling = rank === placed.length - 1 ? high : (placed[rank + 1] as number) - gap;
     placed[rank] = Math.min(placed[rank] as number, ceiling);
   }
-  const result = new Array<number>(wishes.length);
+  const result = new Array<number>(targets.length);
   for (const [rank, { index }] of order.entries()) result[index] = placed[rank] as number;
   return result;
 }
 
-/** Where the plot area lies within a chart, in pixels. */
+/** The plot area within a chart, in pixels. */
 export interface Frame {
   readonly width: number;
   readonly height: number;
@@ -85,7 +86,7 @@ export interface Frame {
   readonly bottom: number;
 }
 
-/** Axes with horizontal grid lines, both labelled; `content` is drawn over them. */
+/** Labelled axes with horizontal grid lines, under `content`. */
 export function framed(
   frame: Frame,
   x: Scale,
@@ -112,7 +113,7 @@ ${content}
 </svg>`;
 }
 
-/** A curve over evaluations with its band; `style` keeps an arm's colour the same in every chart of a page. */
+/** A curve over evaluations with its band; `style` fixes an arm's colour in every chart of a page. */
 export interface BandedSeries {
   readonly name: string;
   readonly style: number;
@@ -122,13 +123,13 @@ export interface BandedSeries {
 }
 
 const frame = { width: 920, height: 400, left: 58, right: 210, top: 34, bottom: 42 } as const;
-/** Bands of more curves than this would hide each other. */
-const banded = 12;
+/** With more curves than this, bands would hide each other. */
+const maxBands = 12;
 
 /**
- * Curves over 1, 2, ... evaluations with pointwise bands, each named at its end.
+ * Curves over 1, 2, ... evaluations with pointwise bands, each labelled at its end.
  *
- * @param words what the chart is and what its vertical axis says.
+ * @param words title and label of the vertical axis.
  */
 export function bandedCurves(series: readonly BandedSeries[], words: { title: string; y: string }): Markup {
   const longest = Math.max(1, ...series.map(({ middle }) => middle.length));
@@ -139,11 +140,11 @@ export function bandedCurves(series: readonly BandedSeries[], words: { title: st
   const line = (values: readonly number[]) => `M${points(values).join('L')}`;
   const band = ({ low, high }: BandedSeries) => `${line(high)}L${points(low).toReversed().join('L')}Z`;
   const ends = series.map(({ middle }) => y(middle.at(-1) as number));
-  const places = spread(ends, 15, frame.top - 4, frame.height - frame.bottom + 4);
+  const labelPositions = spread(ends, 15, frame.top - 4, frame.height - frame.bottom + 4);
   const labelLeft = frame.width - frame.right + 22;
   const short = (text: string) => (text.length > 22 ? `${text.slice(0, 13)}…${text.slice(-8)}` : text);
   return framed(frame, x, y, { title: words.title, x: 'evaluations', y: words.y }, [
-    series.length > banded
+    series.length > maxBands
       ? null
       : series.map((each) => html`<path class="band ${seriesStyle(each.style).className}" d="${band(each)}"/>`),
     series.map((each) => {
@@ -153,8 +154,8 @@ export function bandedCurves(series: readonly BandedSeries[], words: { title: st
     series.map(({ name, style, middle }, index) => {
       const at = x(middle.length);
       const text = `${name} ${(middle.at(-1) as number).toFixed(4)}`;
-      return html`<path class="leader" d="M${px(at + 4)} ${px(ends[index] as number)}H${px(labelLeft - 14)}L${px(labelLeft - 3)} ${px(places[index] as number)}"/>
-<text class="direct ${seriesStyle(style).className}" x="${labelLeft}" y="${px(places[index] as number)}" dy="0.32em">${short(name)} ${(middle.at(-1) as number).toFixed(4)}<title>${text}</title></text>`;
+      return html`<path class="leader" d="M${px(at + 4)} ${px(ends[index] as number)}H${px(labelLeft - 14)}L${px(labelLeft - 3)} ${px(labelPositions[index] as number)}"/>
+<text class="direct ${seriesStyle(style).className}" x="${labelLeft}" y="${px(labelPositions[index] as number)}" dy="0.32em">${short(name)} ${(middle.at(-1) as number).toFixed(4)}<title>${text}</title></text>`;
     }),
   ]);
 }

@@ -1,5 +1,5 @@
 import type { Pattern } from '../../aggregation/index.ts';
-import { type Architecture, primitives, runLengthText, runs } from '../../domain/architecture.ts';
+import { type Architecture, primitives, runLengthText, runs, runText } from '../../domain/architecture.ts';
 import { html, type Markup } from '../markup.ts';
 import { primitiveClass, primitiveName } from '../style.ts';
 import { px, type Scale } from './scale.ts';
@@ -7,12 +7,12 @@ import { px, type Scale } from './scale.ts';
 const height = 20;
 const cell = 20;
 /** Deeper stacks are drawn by runs, each as wide as its depth. */
-const deepest = 24;
+const maxCells = 24;
 const deepWidth = 480;
 
-/** An architecture from the input (left) to the output, one coloured cell per layer or, where it is deep, per run. */
+/** An architecture from input (left) to output: one coloured cell per layer, or per run if it is deep. */
 export function strip(architecture: Architecture): Markup {
-  const deep = architecture.length > deepest;
+  const deep = architecture.length > maxCells;
   const unit = deep ? deepWidth / architecture.length : cell;
   const width = architecture.length * unit;
   const blocks = deep ? runs(architecture) : architecture.map((primitive) => ({ primitive, length: 1 }));
@@ -20,7 +20,7 @@ export function strip(architecture: Architecture): Markup {
   const cells = blocks.map(({ primitive, length }) => {
     const x = at;
     at += length * unit;
-    const text = length > 1 ? `${length}${primitive}` : primitive;
+    const text = runText({ primitive, length });
     const fits = length * unit >= text.length * 7;
     return html`<rect class="${primitiveClass[primitive]}" x="${x.toFixed(1)}" y="0" width="${(length * unit).toFixed(1)}" height="${height}"/>${
       fits
@@ -37,8 +37,8 @@ const barHeight = 72;
 const chosenHeight = 20;
 
 /**
- * The vote on every layer: a column of shares per primitive, stacked in one order throughout, over the winner's letters.
- * A tie that the scores decided is marked by a dot.
+ * The vote on every layer: a stacked column of shares per primitive over the winner's letters. A dot marks a tie decided
+ * by mean score.
  */
 export function votes(pattern: Pattern): Markup {
   const width = pattern.layers.length * columnWidth;
@@ -56,7 +56,7 @@ export function votes(pattern: Pattern): Markup {
     const below = barHeight + 8;
     return html`${bars}<rect class="${primitiveClass[winner]}" x="${x}" y="${below}" width="${columnWidth}" height="${chosenHeight}"/>
 <text class="on-${primitiveClass[winner]}" x="${x + columnWidth / 2}" y="${below + 14}" text-anchor="middle">${winner}</text>
-${tied ? html`<circle class="tie" cx="${x + columnWidth / 2}" cy="${below - 4}" r="2"><title>a tie, decided by the voters' scores</title></circle>` : null}
+${tied ? html`<circle class="tie" cx="${x + columnWidth / 2}" cy="${below - 4}" r="2"><title>a tie, decided by the voters' mean score</title></circle>` : null}
 ${layer % 5 === 0 ? html`<text class="tick" x="${x + columnWidth / 2}" y="${height - 2}" text-anchor="middle">${layer}</text>` : null}`;
   });
   const title = `votes per layer, N${pattern.conditioning}`;
@@ -66,9 +66,9 @@ ${layer % 5 === 0 ? html`<text class="tick" x="${x + columnWidth / 2}" y="${heig
 export const whiskerWidth = 140;
 
 /**
- * A mean with its error bar over the scores of single seeds, on a scale that all rows of a table share.
+ * A mean with its error bar and the scores of single seeds, on the scale shared by the table.
  *
- * @param reach length of the bar on each side, in units of the score; null where the noise is unknown.
+ * @param reach half-length of the bar, in score units; null if the noise is unknown.
  */
 export function whisker(scale: Scale, mean: number, reach: number | null, seeds: readonly number[]): Markup {
   const within = (value: number) => px(Math.min(whiskerWidth - 4, Math.max(4, scale(value))));

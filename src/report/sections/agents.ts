@@ -11,7 +11,7 @@ function key(index: number): Markup {
   return html`<svg class="key" viewBox="0 0 28 8" width="28" height="8" aria-hidden="true"><path class="line ${className}" stroke-dasharray="${dash}" d="M0 4H28"/></svg>`;
 }
 
-/** What each agent did and how far it came. */
+/** What each agent did and achieved. */
 export function agentSection(data: ReportData): Markup {
   const row = ({ name, model, scaffold, end }: ReportAgent, index: number) => {
     const proposals = proposalsOf(data, name);
@@ -76,66 +76,72 @@ const sum = (figures: readonly MemoryFigures[], kind: 'own' | 'foreign'): Offspr
 function sentence(memory: 'own' | 'ensemble', figures: readonly MemoryFigures[]): Markup | null {
   const those = figures.filter((each) => each.memory === memory);
   if (those.length === 0) return null;
-  const refused = total(those, ({ equal, close }) => equal + close);
+  const duplicates = total(those, ({ equal, close }) => equal + close);
   const foreign = memory === 'own' ? '' : `; with a parent of another agent, ${success(sum(those, 'foreign'))}`;
   const reused = total(those, (each) => each.reused);
-  return html`<li>${count(those.length)} with the memory <b>${memory}</b>. Trainings avoided: ${count(refused)} because a candidate was
-not new, ${count(reused)} because a result was at hand. Children that outdid the better parent: of own parents, ${success(
+  return html`<li>${count(those.length)} with the memory <b>${memory}</b>. Trainings avoided: ${count(duplicates)} because a candidate was
+not new, ${count(reused)} because a result was cached. Children better than their better parent: from own parents, ${success(
     sum(those, 'own'),
   )}${foreign}.</li>`;
 }
 
-/** What agents remember of each other, and what came of it. A single agent has nobody to remember. */
+/** Reuse across agents. Null for a single agent. */
 export function memorySection(data: ReportData): Markup | null {
   if (data.agents.length < 2) return null;
   const figures = memoryFigures(data);
   return section(
     'memory',
-    'Memory across agents',
+    'Reuse across agents',
     html`<ul>${sentence('own', figures)}${sentence('ensemble', figures)}</ul>
-<p>Improvement is counted on the one seed of the screening, so that some of it is noise, for either kind of parent alike.</p>
+<p>Improvement is measured on the single screening seed, so part of it is noise, equally for both kinds of parents.</p>
 ${table(
   [
     { head: 'agent', kind: 'name' },
-    { head: 'remembers' },
-    { head: 'novelty, edits', kind: 'number' },
-    { head: 'equal, refused', kind: 'number' },
-    { head: 'too close, refused', kind: 'number' },
-    { head: 'results reused', kind: 'number' },
-    { head: 'own parents outdone', kind: 'number' },
-    { head: 'foreign parents outdone', kind: 'number' },
+    { head: 'memory' },
+    { head: 'novelty (min edits)', kind: 'number' },
+    { head: 'rejected, equal', kind: 'number' },
+    { head: 'rejected, too close', kind: 'number' },
+    { head: 'cache hits', kind: 'number' },
+    { head: 'improved on own parent', kind: 'number' },
+    { head: 'improved on another agent’s parent', kind: 'number' },
   ],
   figures.map(({ agent, memory, distance, equal, close, reused, own, foreign }) => [
-    ...[agent, memory, count(distance), count(equal), count(close), count(reused)],
-    ...[success(own), success(foreign)],
+    agent,
+    memory,
+    count(distance),
+    count(equal),
+    count(close),
+    count(reused),
+    success(own),
+    success(foreign),
   ]),
 )}`,
   );
 }
 
-/** Children of parents of one kind, and how many of them outdid the better parent on the screening rung. */
+/** Children of one kind of parents, and how many beat the better parent on the screening rung. */
 export interface Offspring {
   readonly judged: number;
   readonly improved: number;
 }
 
-/** What an agent took from the memory that it had. */
+/** What an agent gained from its memory. */
 export interface MemoryFigures {
   readonly agent: string;
   readonly memory: 'own' | 'ensemble';
-  /** Edits by which a candidate has to differ from those in memory; 1 where only equals are refused. */
+  /** Minimum edits to the candidates in memory; 1 rejects equal ones only. */
   readonly distance: number;
-  /** Refused before any training: equal to a candidate in memory, or too close to one. */
+  /** Rejected before training: equal to a candidate in memory, or too close to one. */
   readonly equal: number;
   readonly close: number;
-  /** Evaluated without a training, because somebody's result was at hand. */
+  /** Evaluated by a cache hit. */
   readonly reused: number;
-  /** Children of its own nodes alone, and those with a parent of another agent. */
+  /** Children of its own nodes only, and those with a parent of another agent. */
   readonly own: Offspring;
   readonly foreign: Offspring;
 }
 
-/** What every agent's memory was worth, from the nodes alone. */
+/** The effect of every agent's memory, computed from the nodes. */
 export function memoryFigures(data: ReportData): MemoryFigures[] {
   const byId = new Map(data.nodes.map((node) => [node.id, node]));
   const accepted = new Set(
@@ -154,14 +160,15 @@ export function memoryFigures(data: ReportData): MemoryFigures[] {
   };
   return data.agents.map(({ name, memory = 'own', distance = 1 }) => {
     const own = data.nodes.filter((node) => node.agent === name && isProposal(node));
-    const refused = own.filter(({ status }) => status === 'duplicate');
+    const duplicates = own.filter(({ status }) => status === 'duplicate');
     const children = own.filter(({ parents }) => parents.length > 0);
     const isForeign = (child: ReportNode) => parentsOf(child).some(({ agent }) => agent !== name);
     return {
       agent: name,
-      ...{ memory, distance },
-      equal: refused.filter(({ candidate }) => accepted.has(candidate)).length,
-      close: refused.filter(({ candidate }) => !accepted.has(candidate)).length,
+      memory,
+      distance,
+      equal: duplicates.filter(({ candidate }) => accepted.has(candidate)).length,
+      close: duplicates.filter(({ candidate }) => !accepted.has(candidate)).length,
       reused: own.filter(({ saved }) => saved).length,
       own: offspring(children.filter((child) => !isForeign(child))),
       foreign: offspring(children.filter(isForeign)),
@@ -171,7 +178,7 @@ export function memoryFigures(data: ReportData): MemoryFigures[] {
 
 const bar = { width: 150, row: 5, height: 22 } as const;
 
-/** Four bars below each other, each a part of the one above: retrieved, cited, changed, improved. */
+/** Four bars, each a subset of the one above: retrieved, cited, changed, improved. */
 function funnel({ retrieved, cited, changed, improved }: FunnelRow, attempts: number): Markup {
   const steps = [retrieved, cited, changed, improved];
   const label = `of ${attempts} attempts: retrieved ${retrieved}, cited ${cited}, changed ${changed}, improved ${improved}`;
@@ -183,7 +190,7 @@ function funnel({ retrieved, cited, changed, improved }: FunnelRow, attempts: nu
 
 const share = (part: number, whole: number): string => (whole === 0 ? '–' : `${count(part)} of ${count(whole)}`);
 
-/** What became of what was read; nothing where nobody read. */
+/** Use of the literature; null if no agent read. */
 export function funnelSection({ funnel: data }: ReportData): Markup | null {
   if (data === null) return null;
   const columns = [
@@ -220,13 +227,13 @@ export function funnelSection({ funnel: data }: ReportData): Markup | null {
   ]);
   return section(
     'reading',
-    'What became of what was read',
+    'Use of the literature',
     html`${table(columns, rows)}
-<p class="note">In attempts: shown something of the source; citing it; of these, accepted as a candidate that the agent had not tried; of these, better than the parent, or for a draft better than all the agent had before, by one training each, noise included. Whether reading helped is a question for paired searches (aira ablate), not for this table.</p>
+<p class="note">Counted in attempts: the source was shown; it was cited; of these, the candidate was new to the agent; of these, it beat its parent (for a draft, all the agent's earlier results), on one training each, noise included. Whether reading helps is a question for paired searches (aira ablate), not for this table.</p>
 ${
   works.length === 0
     ? null
-    : html`<h3>Works that were cited most</h3>${table(
+    : html`<h3>Most cited works</h3>${table(
         [
           { head: 'work', kind: 'wide' },
           { head: 'shown', kind: 'number' },

@@ -23,23 +23,23 @@ function overall(pattern: Pattern): Markup {
 function evaluated(aggregation: ReportAggregation, findings: Findings): Markup {
   const node = findings.aggregate;
   const name = conditioningName(aggregation.conditioning);
-  if (!node) return html`<p>The ${name} pattern has not been evaluated as an architecture of its own.</p>`;
+  if (!node) return html`<p>The ${name} pattern has not been evaluated.</p>`;
   const figures = (['screen', 'confirm', 'final'] as const).flatMap((basis) => {
     const summary = summarise(scoresOn(node, basis));
     return summary
       ? [`${score(summary.mean)} over ${summary.n} ${summary.n === 1 ? 'seed' : 'seeds'} (${basisName[basis]})`]
       : [];
   });
-  const source = meanOn(node, 'final') === null ? '' : ' Its comparisons with the references stand above.';
+  const source = meanOn(node, 'final') === null ? '' : ' See above for its comparisons with the references.';
   return html`<p>The ${name} pattern was evaluated as node ${node.id}: ${figures.length > 0 ? `${figures.join('; ')}.${source}` : `no score (${node.reason ?? node.status}).`}</p>`;
 }
 
-/** What the best architectures of the whole ensemble have in common, layer by layer. */
+/** What the best architectures of all agents have in common, layer by layer. */
 export function aggregationSection(data: ReportData, findings: Findings): Markup {
   const { aggregation } = data;
   const first = aggregation?.patterns[0];
   if (!aggregation || !first)
-    return section('aggregation', 'Aggregation', html`<p>There was nothing to aggregate.</p>`);
+    return section('aggregation', 'Aggregation', html`<p>There are no scored architectures to aggregate.</p>`);
   const { electorate } = first;
   const agents = [...aggregation.byAgent];
   return section(
@@ -47,16 +47,16 @@ export function aggregationSection(data: ReportData, findings: Findings): Markup
     'Aggregation',
     html`<p class="lead">Of ${count(electorate.pool)} distinct architectures with a screening score, ${count(electorate.members.length)} form the best of ${electorate.clusterSizes.length} ${electorate.clusterSizes.length === 1 ? 'cluster' : 'clusters'} (scores ${score(electorate.lowest)} to ${score(electorate.highest)}, mean ${score(electorate.mean)}). They come from ${first.provenance.size} ${first.provenance.size === 1 ? 'agent' : 'agents'}.</p>
 <div class="patterns">${aggregation.patterns.map(overall)}</div>
-<p class="note">Columns: share of the votes for each primitive, from the first layer on the left; below them the winner. N0 votes on each layer by itself; N1, N2 and N-all let only those vote who share the 1, 2 or all layers chosen before. A dot marks a tie that the voters' mean score decided.</p>
+<p class="note">Columns: share of votes per primitive, input layer on the left; below them the winner. N0 votes on each layer independently; in N1, N2 and N-all only those vote that share the previous 1, 2 or all chosen layers. A dot marks a tie decided by the voters' mean score.</p>
 ${evaluated(aggregation, findings)}
 <h3>By agent, ${conditioningName(aggregation.conditioning)}</h3>
 ${table(
   [
     { head: 'agent', kind: 'name' },
-    { head: 'pattern of its own nodes', kind: 'wide' },
+    { head: 'pattern of the agent’s nodes', kind: 'wide' },
     { head: 'voters', kind: 'number' },
-    { head: 'of', kind: 'number' },
-    { head: 'their mean', kind: 'number' },
+    { head: 'pool', kind: 'number' },
+    { head: 'voters’ mean', kind: 'number' },
   ],
   agents.map(([agent, pattern]) => [
     agent,
@@ -89,10 +89,10 @@ function row(each: Extrapolation) {
   ];
 }
 
-/** What the patterns become at sizes worth training, and what they would cost there. */
+/** The patterns at sizes worth training, and their cost there. */
 export function extrapolationSection(data: ReportData): Markup {
   if (data.extrapolations.length === 0) {
-    return section('extrapolation', 'At full size', html`<p>There is no pattern to extrapolate.</p>`);
+    return section('extrapolation', 'At full size', html`<p>No pattern to extrapolate.</p>`);
   }
   return section(
     'extrapolation',
@@ -114,6 +114,6 @@ export function extrapolationSection(data: ReportData): Markup {
         sizes.flatMap((size) => [groupRow(9, size), ...rows.filter((each) => each.size === size).map(row)]),
       )}`;
     })}
-<p class="note">Stretching lengthens every run; stacking repeats the pattern and stretches the remainder. Both aim at the non-embedding parameters of the Llama stack of that size and round layers up, so they come out somewhat larger. Training FLOPs and inference cache (bfloat16, one sequence) are for ${count(data.extrapolations[0]?.rows[0]?.context ?? 0)} tokens. Nothing here has been trained at these sizes.</p>`,
+<p class="note">Stretching lengthens every run; stacking repeats the pattern and stretches the remainder. Both target the non-embedding parameters of the Llama stack of that size and round layers up, so they are slightly larger. Training FLOPs and inference cache (bfloat16, one sequence) are for ${count(data.extrapolations[0]?.rows[0]?.context ?? 0)} tokens. Nothing here has been trained at these sizes.</p>`,
   );
 }

@@ -2,7 +2,7 @@ import { descending, group } from 'd3-array';
 import type { Rung } from '../../domain/task.ts';
 import { agreementSentence, twoSigma } from '../../statistics/index.ts';
 import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
-import { framed, px, read, scale } from '../charts/scale.ts';
+import { framed, metricScale, px, scale } from '../charts/scale.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
 import { change, count, type MetricDirection, metric, score, shortened } from '../format.ts';
@@ -10,40 +10,40 @@ import { groupRow, html, type Markup, section, table } from '../markup.ts';
 import { contestSentence } from '../sentences.ts';
 import { axisHead, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
-/** The ends of an interval of differences, the lower of the metric first. */
-function intervalText([low, high]: readonly [number, number], reading: MetricDirection): string {
-  const ends = [change(low, reading), change(high, reading)];
-  return (reading.lowerIsBetter ? ends.reverse() : ends).join(' … ');
+/** The ends of an interval of differences, the lower metric first. */
+function intervalText([low, high]: readonly [number, number], direction: MetricDirection): string {
+  const ends = [change(low, direction), change(high, direction)];
+  return (direction.lowerIsBetter ? ends.reverse() : ends).join(' … ');
 }
 
-function contestTable({ basis, contests }: ComparisonRows, reading: MetricDirection): Markup {
+function contestTable({ basis, contests }: ComparisonRows, direction: MetricDirection): Markup {
   const contenders = [...new Set(contests.map(({ contender }) => contender))];
   return table(
     [
       { head: 'reference', kind: 'name' },
-      { head: 'what can be said', kind: 'wide' },
+      { head: 'result', kind: 'wide' },
       { head: 'difference', kind: 'number' },
       { head: 'interval', kind: 'number' },
       { head: 'std. error', kind: 'number' },
-      { head: 'in sd', kind: 'number' },
-      { head: 'its mean', kind: 'number' },
+      { head: 'effect size (SD)', kind: 'number' },
+      { head: 'reference mean', kind: 'number' },
     ],
     contenders.flatMap((contender) => [
-      groupRow(7, `${nodeName(contender)} (${contender.agent}), mean ${metric(meanOn(contender, basis), reading)}`),
+      groupRow(7, `${nodeName(contender)} (${contender.agent}), mean ${metric(meanOn(contender, basis), direction)}`),
       ...contests
         .filter((contest) => contest.contender === contender)
         .map((contest) => {
           const { comparison, reference } = contest;
           const name = nodeName(reference);
-          const mean = metric(meanOn(reference, basis), reading);
+          const mean = metric(meanOn(reference, basis), direction);
           const sentence = contestSentence(contest);
           if (comparison.kind === 'unmeasured') return [name, sentence, '–', '–', '–', '–', mean];
           const { difference, standardError, effect, interval, verdict } = comparison;
           return [
             name,
-            html`<span class="said ${verdict}">${sentence}</span>`,
-            change(difference, reading),
-            intervalText(interval, reading),
+            html`<span class="outcome ${verdict}">${sentence}</span>`,
+            change(difference, direction),
+            intervalText(interval, direction),
             score(standardError),
             `${effect < 0 ? '−' : '+'}${Math.abs(effect).toFixed(1)}`,
             mean,
@@ -55,24 +55,24 @@ function contestTable({ basis, contests }: ComparisonRows, reading: MetricDirect
 
 function method({ level, noise, contests }: ComparisonRows): Markup {
   const n = contests.length;
-  return html`<p class="note">The finalist was chosen on a lower rung, so this rung judges it on fresh seeds. Seeds are the same for both sides and differences are taken seed by seed. ${
+  return html`<p class="note">The finalist was selected on a lower rung and is judged here on fresh seeds. Both sides use the same seeds; differences are paired by seed. ${
     noise
-      ? `One training moves by ${score(noise.sd)} (sd) beside what its seed does to all candidates, estimated over ${noise.architectures} candidates with ${noise.degrees} degrees of freedom.`
-      : 'The noise is that of the differences of each pair, for want of more candidates on the same seeds.'
-  } Intervals are Student t at ${(100 * level).toFixed(2)} % each${level === twoSigma ? ', two standard errors where the noise is well known' : `, so that all ${n} hold together with 95 %`}; a difference counts where its interval excludes zero.</p>`;
+      ? `Residual SD ${score(noise.sd)} after removing seed effects, estimated over ${noise.architectures} candidates with ${noise.degrees} degrees of freedom.`
+      : 'The noise is estimated from the paired differences, as too few candidates share these seeds.'
+  } Intervals are Student t at ${(100 * level).toFixed(2)} % each${level === twoSigma ? ' (two standard errors for known noise)' : `, for simultaneous 95 % coverage of all ${n} (Bonferroni)`}; a difference is significant if its interval excludes zero.</p>`;
 }
 
-/** Finalist and aggregate against the known architectures, on validation. */
+/** Finalist and aggregate against the references, on validation. */
 export function comparisonSection(data: ReportData, findings: Findings): Markup {
   const { validation, references } = findings;
   const title = 'Against the references';
   if (references.length === 0)
-    return section('references', title, html`<p>The search had nothing to compare with.</p>`);
+    return section('references', title, html`<p>The search has no references to compare with.</p>`);
   if (!validation) {
     return section(
       'references',
       title,
-      html`<p>No finalist and reference were scored on the same upper rung, so nothing can be compared.</p>`,
+      html`<p>No comparison: no finalist and reference have scores on the same upper rung.</p>`,
     );
   }
   return section(
@@ -82,13 +82,13 @@ export function comparisonSection(data: ReportData, findings: Findings): Markup 
   );
 }
 
-/** The hidden test set, which nothing in the search could see. */
+/** Scores on the hidden test set, which the search cannot see. */
 export function testSection(data: ReportData, findings: Findings): Markup {
   const tested = data.nodes
     .filter((node) => scoresOn(node, 'test').length > 0)
     .toSorted((a, b) => (meanOn(b, 'test') as number) - (meanOn(a, 'test') as number));
   const title = 'Hidden test set';
-  if (tested.length === 0) return section('test', title, html`<p>Nothing was scored on the test set.</p>`);
+  if (tested.length === 0) return section('test', title, html`<p>No test scores.</p>`);
   const noise = findings.noise.test;
   const axis = sharedAxis(tested, 'test', noise);
   const row = (node: ReportNode) => [
@@ -99,7 +99,7 @@ export function testSection(data: ReportData, findings: Findings): Markup {
   return section(
     'test',
     title,
-    html`<p class="lead">These figures steered nothing: no agent, scaffold or promotion could read them. They were made on the final rung, after training on all of the train split.</p>
+    html`<p class="lead">No agent, scaffold or promotion could read these scores. They come from the final rung, after training on the full train split.</p>
 ${table(
   [
     { head: 'node', kind: 'name' },
@@ -114,11 +114,11 @@ ${findings.test ? html`${contestTable(findings.test, data.search)}${method(findi
   );
 }
 
-/** Every attempt that gave no score, by reason. */
+/** Every attempt without a score, by reason. */
 export function failureSection(data: ReportData): Markup {
-  const lost = data.nodes.filter(({ status }) => status !== 'evaluated' && status !== 'pending');
-  if (lost.length === 0) return section('failures', 'Failures', html`<p>Every attempt gave a score.</p>`);
-  const reasons = [...group(lost, ({ status, reason }) => reason ?? status)].sort(([, a], [, b]) =>
+  const unscored = data.nodes.filter(({ status }) => status !== 'evaluated' && status !== 'pending');
+  if (unscored.length === 0) return section('failures', 'Failures', html`<p>Every attempt has a score.</p>`);
+  const reasons = [...group(unscored, ({ status, reason }) => reason ?? status)].sort(([, a], [, b]) =>
     descending(a.length, b.length),
   );
   return section(
@@ -129,7 +129,7 @@ export function failureSection(data: ReportData): Markup {
         { head: 'reason', kind: 'name' },
         { head: 'attempts', kind: 'number' },
         { head: 'agents' },
-        { head: 'for example', kind: 'wide' },
+        { head: 'example', kind: 'wide' },
       ],
       reasons.map(([reason, nodes]) => {
         const example = nodes.find(({ message }) => message !== null) ?? nodes[0];
@@ -156,9 +156,9 @@ function pointsOf(data: ReportData, lower: Rung, upper: Rung): ScatterPoint[] {
   });
 }
 
-const note = html`<p class="note">Of the proposals only the best are promoted, and within so narrow a range noise weighs more: the figures tend to understate how well a rung orders all candidates. Circles: proposals; squares: references; diamond: aggregate.</p>`;
+const note = html`<p class="note">Only the best proposals are promoted, and within a narrow range noise dominates: the figures tend to understate how well a rung ranks all candidates. Circles: proposals; squares: references; diamond: aggregate.</p>`;
 
-/** Whether the cheap rungs order candidates as the dear ones do, which is what a search on cheap rungs relies on. */
+/** How well cheap rungs predict the ranking on expensive ones, which the search relies on. */
 export function rungSection(data: ReportData, findings: Findings): Markup {
   const steps = [
     { lower: 'screen', upper: 'confirm', agreement: findings.screenToConfirm },
@@ -175,7 +175,7 @@ ${steps.some(({ agreement }) => agreement.n > 0) ? note : null}`,
   );
 }
 
-/** One architecture on two rungs. */
+/** A candidate's scores on two rungs. */
 export interface ScatterPoint {
   readonly name: string;
   readonly x: number;
@@ -195,12 +195,12 @@ function mark({ name, kind }: ScatterPoint, x: number, y: number): Markup {
   return html`<circle class="dot" cx="${px(x)}" cy="${px(y)}" r="4">${title}</circle>`;
 }
 
-/** Scores on a cheap rung against those on a dear one: circles for proposals, squares for references, a diamond for the aggregate. */
+/** Scores on a cheap rung against an expensive one: circles for proposals, squares for references, a diamond for the aggregate. */
 export function scatter(
   points: readonly ScatterPoint[],
   lower: string,
   upper: string,
-  reading: MetricDirection = { lowerIsBetter: false },
+  direction: MetricDirection = { lowerIsBetter: false },
 ): Markup {
   const x = scale(
     points.map((point) => point.x),
@@ -214,8 +214,8 @@ export function scatter(
   );
   return framed(
     frame,
-    read(x, reading),
-    read(y, reading),
+    metricScale(x, direction),
+    metricScale(y, direction),
     { title: `${upper} against ${lower}`, x: `score on the ${lower} rung`, y: `${upper} rung` },
     points.map((point) => mark(point, x(point.x), y(point.y))),
   );

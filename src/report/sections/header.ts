@@ -9,13 +9,13 @@ function figure(value: string, label: string, note = ''): Markup {
   return html`<div><dt>${label}</dt><dd>${value}${note === '' ? null : html` <small>${note}</small>`}</dd></div>`;
 }
 
-function whatIsSought(space: Space): string {
+function spaceText(space: Space): string {
   return space.kind === 'stack'
     ? `${space.layers} layers of ${space.primitives.join(', ')}`
     : `programs of ${space.files.map(({ name }) => name).join(', ')}`;
 }
 
-/** What was searched, what came of it in a sentence or two, and the figures that size the effort. */
+/** What was searched, the result in a sentence or two, and the effort. */
 export function header(data: ReportData, findings: Findings): Markup {
   const { search, budget } = data;
   const proposals = proposalsOf(data);
@@ -25,7 +25,7 @@ export function header(data: ReportData, findings: Findings): Markup {
   return html`<header>
 <p class="kicker">Aira search report</p>
 <h1>${search.id}</h1>
-<p class="facts">task ${search.task} · profile ${search.profile} · ${whatIsSought(search.space)} · ${search.metric}, ${search.lowerIsBetter ? 'lower' : 'higher'} is better</p>
+<p class="facts">task ${search.task} · profile ${search.profile} · ${spaceText(search.space)} · ${search.metric}, ${search.lowerIsBetter ? 'lower' : 'higher'} is better</p>
 <div class="verdict">${verdict(data, findings).map((sentence) => html`<p>${sentence}</p>`)}${open === null ? null : html`<p class="open">${open}</p>`}${data.endings.map(({ sentence }) => html`<p class="open">${sentence}</p>`)}${agentEndSentences(data).map((sentence) => html`<p class="open">${sentence}.</p>`)}</div>
 <dl class="figures">
 ${figure(count(proposals.proposed), 'proposed')}
@@ -35,12 +35,12 @@ ${figure(count(proposals.rejected + proposals.duplicate), 'rejected or duplicate
 ${figure(count(data.agents.length), data.agents.length === 1 ? 'agent' : 'agents')}
 ${figure(duration(budget.spent.minutes * 60), 'wall time')}
 ${figure(duration(budget.spent.deviceSeconds), 'training time')}
-${figure(noise ? score(noise.sd) : '–', 'seed noise (sd)', noise && basis ? `${basisName[basis]}, ${noise.degrees} df` : 'nothing has two seeds')}
+${figure(noise ? score(noise.sd) : '–', 'std across seeds', noise && basis ? `${basisName[basis]}, ${noise.degrees} df` : 'no node has two seeds')}
 </dl>
 </header>`;
 }
 
-/** What made these figures, and how to make them again. */
+/** Versions, machine and commands behind these figures. */
 export function provenanceSection(data: ReportData): Markup {
   const { airaVersion, taskVersion, evaluator, machine, startedAt, searchFile, commands } = data.provenance;
   const facts = [
@@ -48,14 +48,14 @@ export function provenanceSection(data: ReportData): Markup {
     { fact: 'task version', value: taskVersion },
     { fact: 'evaluator', value: evaluator },
     { fact: 'search seed', value: String(data.search.seed) },
-    { fact: 'begun', value: startedAt },
+    { fact: 'started', value: startedAt },
     ...machine,
   ];
   return section(
     'provenance',
     'Provenance',
     html`<dl class="sources">${facts.map(({ fact, value }) => html`<dt>${fact}</dt><dd><code>${value}</code></dd>`)}</dl>
-<h3>To repeat it</h3>
+<h3>To reproduce</h3>
 <pre>${commands.join('\n')}</pre>
 <h3>Search file</h3>
 <pre>${searchFile}</pre>`,
@@ -73,20 +73,20 @@ function meter(share: number): Markup {
 
 function savedSentence({ budget: { saved } }: ReportData): string {
   const { evaluations, deviceSeconds } = saved;
-  if (evaluations === 0) return 'No evaluation was answered from earlier results.';
-  const what = evaluations === 1 ? 'evaluation was' : 'evaluations were';
-  return `${count(evaluations)} ${what} answered from earlier results, which had taken ${duration(deviceSeconds)} of training.`;
+  if (evaluations === 0) return 'No cache hits.';
+  const what = evaluations === 1 ? 'cache hit' : 'cache hits';
+  return `${count(evaluations)} ${what} avoided ${duration(deviceSeconds)} of training.`;
 }
 
-/** Whether agents kept the devices at work. */
+/** Utilisation of the devices. */
 function devicesSentence({ devices }: ReportData): string {
   if (!devices) return '';
   const { count: of, busy } = devices;
-  const who = of === 1 ? 'One worker trained; it was' : `${count(of)} workers trained; they were`;
-  return ` ${who} busy for ${percent(busy)} of the time from the first training to the last.`;
+  const who = of === 1 ? 'One worker was' : `${count(of)} workers were`;
+  return ` ${who} busy ${percent(busy)} of the time from the first training to the last.`;
 }
 
-/** What the search was allowed, what it took, and what it did not have to pay. */
+/** Limits, use, and what cache hits avoided. */
 export function budgetSection(data: ReportData): Markup {
   const { limit, spent } = data.budget;
   const lines = [
@@ -102,12 +102,12 @@ export function budgetSection(data: ReportData): Markup {
       ? []
       : [
           {
-            what: `${count(spent.calls.calls)} calls of language models`,
+            what: `${count(spent.calls.calls)} LLM calls`,
             used: spent.calls.dollars,
             limit: limit.dollars,
             text: money,
           },
-          { what: 'their tokens, read and written', used: spent.calls.tokens, limit: limit.tokens, text: count },
+          { what: 'LLM tokens, input and output', used: spent.calls.tokens, limit: limit.tokens, text: count },
         ]),
   ];
   const total = data.phases.reduce((sum, { seconds }) => sum + seconds, 0);
@@ -117,7 +117,7 @@ export function budgetSection(data: ReportData): Markup {
     html`<div class="pair"><div>${table(
       [
         { head: 'what', kind: 'name' },
-        { head: 'spent', kind: 'number' },
+        { head: 'used', kind: 'number' },
         { head: 'limit', kind: 'number' },
         { head: 'share', kind: 'number' },
         { head: '' },
@@ -137,7 +137,7 @@ export function budgetSection(data: ReportData): Markup {
         : table(
             [
               { head: 'phase', kind: 'name' },
-              { head: 'took', kind: 'number' },
+              { head: 'time', kind: 'number' },
               { head: 'share', kind: 'number' },
               { head: '' },
             ],

@@ -9,19 +9,19 @@ import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, sco
 import { type MetricDirection, metric, score } from '../format.ts';
 import { type Content, groupRow, html, type Markup, section, table } from '../markup.ts';
 
-/** Rows of a rung beyond this are left to the archive. */
-const longest = 20;
+/** Rows shown per rung; the archive has all. */
+const maxRows = 20;
 
 /** Standard error of the mean of n trainings, from the pooled noise. */
 const standardError = (noise: Noise | null, n: number): number | null => (noise ? noise.sd / Math.sqrt(n) : null);
 
-/** Mean, error and seeds of a node on a basis, for any table: three cells. */
+/** Mean, error and seeds of a node on a basis: three table cells. */
 export function scoreCells(
   node: ReportNode,
   basis: Basis,
   noise: Noise | null,
   axis: Scale,
-  reading: MetricDirection,
+  direction: MetricDirection,
 ): Content[] {
   const scores = scoresOn(node, basis);
   const summary = summarise(scores);
@@ -29,7 +29,7 @@ export function scoreCells(
   const error = standardError(noise, summary.n);
   const attempts = node.attempts[basis === 'test' ? 'final' : basis];
   return [
-    html`${metric(summary.mean, reading)}${error === null ? null : html` <small>± ${score(error)}</small>`}`,
+    html`${metric(summary.mean, direction)}${error === null ? null : html` <small>± ${score(error)}</small>`}`,
     attempts > summary.n ? html`${summary.n} <small>${attempts} attempts</small>` : summary.n,
     whisker(
       axis,
@@ -40,7 +40,7 @@ export function scoreCells(
   ];
 }
 
-/** One scale for all scores of some nodes on a basis, error bars included. */
+/** One scale for all scores of the nodes on a basis, including error bars. */
 export function sharedAxis(nodes: readonly ReportNode[], basis: Basis, noise: Noise | null): Scale {
   const values = nodes.flatMap((node) => {
     const scores = scoresOn(node, basis).map((each) => each.score);
@@ -54,10 +54,10 @@ export function sharedAxis(nodes: readonly ReportNode[], basis: Basis, noise: No
 export const axisHead = (basis: string, axis: Scale, { lowerIsBetter }: MetricDirection): Content =>
   html`${basis}<span class="ends">${axis.domain.map((end) => html`<span>${metricValue(end, lowerIsBetter).toFixed(2)}</span>`)}</span>`;
 
-/** What a node is called, over where it came from. */
+/** Name of a node over its origin. */
 export function nameCell(node: ReportNode): Markup {
-  const made = isProposal(node) ? `${node.agent}, ${node.origin}` : node.origin;
-  return html`${nodeName(node)}<br><small>${made}</small>`;
+  const source = isProposal(node) ? `${node.agent}, ${node.origin}` : node.origin;
+  return html`${nodeName(node)}<br><small>${source}</small>`;
 }
 
 function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', findings: Findings): Markup {
@@ -66,7 +66,7 @@ function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', find
   const ranked = nodes
     .filter((node) => scoresOn(node, basis).length > 0)
     .toSorted((a, b) => descending(meanOn(a, basis) as number, meanOn(b, basis) as number));
-  const shown = ranked.slice(0, longest);
+  const shown = ranked.slice(0, maxRows);
   const axis = sharedAxis(shown, basis, noise);
   return table(
     [
@@ -90,7 +90,7 @@ function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', find
   );
 }
 
-/** Who scored what, on the rungs on which a ranking means something. */
+/** Scores on the rungs whose ranking is meaningful. */
 export function leaderboardSection(data: ReportData, findings: Findings): Markup {
   const reached = (basis: Basis) => data.nodes.some((node) => scoresOn(node, basis).length > 0);
   const upper = (['final', 'confirm'] as const).filter(reached);
@@ -99,14 +99,14 @@ export function leaderboardSection(data: ReportData, findings: Findings): Markup
       'leaderboard',
       'Leaderboard',
       reached('screen')
-        ? html`<p>Nothing reached an upper rung. These are the screening scores, one cheap training each: a list of what to look at, not a ranking.</p>${rungTable(data, 'screen', findings)}`
-        : html`<p>Nothing has a score.</p>`,
+        ? html`<p>No node reached an upper rung. These are screening scores from one cheap training each: candidates to inspect, not a ranking.</p>${rungTable(data, 'screen', findings)}`
+        : html`<p>No node has a score.</p>`,
     );
   }
   return section(
     'leaderboard',
     'Leaderboard',
     html`${upper.map((basis) => rungTable(data, basis, findings))}
-<p class="note">Dot: mean. Bar: ± 1 standard error, from the noise between seeds pooled over all candidates of the rung. Ticks: single seeds. Where bars overlap, the order is not established; the comparisons below say what is.</p>`,
+<p class="note">Dot: mean. Bar: ± 1 standard error, from the noise between seeds pooled over all candidates of the rung. Ticks: single seeds. Where bars overlap, the order is not established; see the comparisons below.</p>`,
   );
 }

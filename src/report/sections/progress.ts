@@ -1,5 +1,5 @@
 import { ascending, greatest } from 'd3-array';
-import { framed, px, read, scale, spread } from '../charts/scale.ts';
+import { framed, metricScale, px, scale, spread } from '../charts/scale.ts';
 import type { ReportData } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
 import { type MetricDirection, metric } from '../format.ts';
@@ -15,11 +15,11 @@ export function progressSection(data: ReportData, findings: Findings): Markup {
       .toSorted((a, b) => ascending(a.finishedAt as number, b.finishedAt as number) || a.ordinal - b.ordinal)
       .flatMap((node) => meanOn(node, 'screen') ?? []),
   }));
-  const known = findings.references.flatMap((node) => {
+  const scoredReferences = findings.references.flatMap((node) => {
     const level = meanOn(node, 'screen');
     return level === null ? [] : [{ name: nodeName(node), score: level }];
   });
-  const best = greatest(known, (a, b) => ascending(a.score, b.score)) ?? null;
+  const best = greatest(scoredReferences, (a, b) => ascending(a.score, b.score)) ?? null;
   if (series.every(({ scores }) => scores.length === 0)) {
     return section('progress', 'Progress', html`<p>No agent has a screening score yet.</p>`);
   }
@@ -28,21 +28,21 @@ export function progressSection(data: ReportData, findings: Findings): Markup {
     'progress',
     'Progress',
     html`${progress(series, best, data.search)}
-<p class="note">Screen rung, one training each: the best of many noisy scores is flattered by chance, so no claim rests on this picture.${
-      best ? ` The level line is ${best.name}, the best reference on the same rung.` : ''
-    }${unlabelled > 0 ? ` ${unlabelled} more agents are drawn thin and grey; the table of agents has their figures.` : ''}</p>`,
+<p class="note">Screen rung, one training each: the best of many noisy scores is optimistically biased, so no claim rests on this chart.${
+      best ? ` The dotted line is ${best.name}, the best reference on the same rung.` : ''
+    }${unlabelled > 0 ? ` ${unlabelled} more agents are drawn thin and grey; see the agents table.` : ''}</p>`,
   );
 }
 
-/** Scores of one agent in the order in which it received them. */
+/** Scores of one agent, in the order in which it received them. */
 export interface ProgressSeries {
   readonly name: string;
   readonly scores: readonly number[];
 }
 
 const frame = { width: 760, height: 360, left: 52, right: 190, top: 34, bottom: 42 } as const;
-/** More lines than this are drawn without colour and label, behind the best ones. */
-const labelled = 10;
+/** Further lines are drawn without colour and label, behind the best ones. */
+const maxLabelled = 10;
 
 interface Line {
   readonly name: string;
@@ -60,15 +60,15 @@ function runningBest(scores: readonly number[]): number[] {
 }
 
 /**
- * Best score so far against the agent's own evaluations, as steps: agents are compared at equal effort, whichever of them
- * was given the faster workers.
+ * Best score so far against the agent's own evaluations, as steps: agents are compared at equal effort, whatever the speed
+ * of their workers.
  *
- * @param reference score of a known architecture on the same rung, drawn as a level; null for none.
+ * @param reference score of a known architecture on the same rung, drawn as a horizontal line; null for none.
  */
 export function progress(
   series: readonly ProgressSeries[],
   reference: { readonly name: string; readonly score: number } | null,
-  reading: MetricDirection = { lowerIsBetter: false },
+  direction: MetricDirection = { lowerIsBetter: false },
 ): Markup {
   const lines = series
     .map(({ name, scores }, style): Line => ({ name, best: runningBest(scores), style }))
@@ -79,15 +79,15 @@ export function progress(
   const levels = [...lines.flatMap(({ best }) => best), ...(reference ? [reference.score] : [])];
   const y = scale(levels, [frame.height - frame.bottom, frame.top], 5);
 
-  // One evaluation is the first that there can be, and its level holds until the next.
+  // Steps: a level starts at an evaluation and lasts until the next.
   const path = ({ best }: Line) =>
     best
       .map((value, index) => (index === 0 ? `M${px(x(1))} ${px(y(value))}` : `H${px(x(index + 1))}V${px(y(value))}`))
       .join('');
-  const front = lines.slice(0, labelled);
+  const front = lines.slice(0, maxLabelled);
   const texts = [
     ...front.map((line) => ({
-      text: `${line.name} ${metric(line.best.at(-1) as number, reading)}`,
+      text: `${line.name} ${metric(line.best.at(-1) as number, direction)}`,
       y: y(line.best.at(-1) as number),
       x: x(line.best.length),
       className: seriesStyle(line.style).className,
@@ -95,7 +95,7 @@ export function progress(
     ...(reference
       ? [
           {
-            text: `${reference.name} ${metric(reference.score, reading)}`,
+            text: `${reference.name} ${metric(reference.score, direction)}`,
             y: y(reference.score),
             x: frame.width - frame.right,
             className: 's-reference',
@@ -114,10 +114,10 @@ export function progress(
   return framed(
     frame,
     x,
-    read(y, reading),
+    metricScale(y, direction),
     { title: 'best score so far by agent', x: "the agent's own evaluations", y: 'best so far' },
     [
-      lines.slice(labelled).map((line) => html`<path class="line behind" d="${path(line)}"/>`),
+      lines.slice(maxLabelled).map((line) => html`<path class="line behind" d="${path(line)}"/>`),
       reference
         ? html`<line class="level" x1="${frame.left}" x2="${frame.width - frame.right}" y1="${px(y(reference.score))}" y2="${px(y(reference.score))}"/>`
         : null,

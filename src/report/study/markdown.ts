@@ -5,7 +5,7 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
 
-/** The figures of a study for a document: sentences, arms, comparisons, and what they rest on. */
+/** A study's results for a document: sentences, arms, comparisons and provenance. */
 export function studyMarkdown(report: StudyReport): string {
   const { study, analysis, tasks, results } = report;
   const arms = analysis.arms.toSorted((a, b) => b.middle - a.middle);
@@ -30,15 +30,15 @@ export function studyMarkdown(report: StudyReport): string {
     ),
     '',
     table(
-      ['comparison', 'verdict', 'difference', '95 % interval', 'p, corrected', 'in sd', 'ahead in'],
-      analysis.comparisons.map(({ arms: [one, other], ...found }) => [
+      ['comparison', 'verdict', 'difference', '95 % interval', 'p, corrected', 'effect size (SD)', 'win rate'],
+      analysis.comparisons.map(({ arms: [one, other], ...comparison }) => [
         `${one} against ${other}`,
-        found.verdict,
-        signed(found.effect),
-        `${signed(found.interval.low)} … ${signed(found.interval.high)}`,
-        found.adjusted < 0.0001 ? '< 0.0001' : found.adjusted.toPrecision(2),
-        found.standardised === null ? '–' : found.standardised.toFixed(2),
-        percent(found.ahead),
+        comparison.verdict,
+        signed(comparison.effect),
+        `${signed(comparison.interval.low)} … ${signed(comparison.interval.high)}`,
+        comparison.adjusted < 0.0001 ? '< 0.0001' : comparison.adjusted.toPrecision(2),
+        comparison.standardised === null ? '–' : comparison.standardised.toFixed(2),
+        percent(comparison.ahead),
       ]),
     ),
     '',
@@ -46,7 +46,7 @@ export function studyMarkdown(report: StudyReport): string {
       Object.entries(task.versions).map(([fact, value]) => `- ${task.label}, ${fact}: ${value}`),
     ),
     ...report.machine.map(({ fact, value }) => `- ${fact}: ${value}`),
-    `- Aira ${report.airaVersion}; made by \`${report.commands[0] ?? ''}\``,
+    `- Aira ${report.airaVersion}; produced by \`${report.commands[0] ?? ''}\``,
     '',
   ].join('\n');
 }

@@ -4,11 +4,11 @@ import { count, percent, score, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
 
-/** Everything that the page of a study shows. */
+/** Everything a study page shows. */
 export interface StudyReport {
   readonly name: string;
   readonly study: Study;
-  /** The study file as it was given. */
+  /** Text of the study file. */
   readonly source: string;
   readonly tasks: readonly TaskFacts[];
   readonly results: readonly RunResult[];
@@ -18,7 +18,7 @@ export interface StudyReport {
   readonly commands: readonly string[];
 }
 
-const said: Readonly<Record<Comparison['verdict'], string>> = {
+const verdictClass: Readonly<Record<Comparison['verdict'], string>> = {
   better: 'better',
   worse: 'worse',
   'not distinguishable': '',
@@ -29,32 +29,32 @@ const unitName = ({ analysis, tasks }: StudyReport): string =>
 
 function header(report: StudyReport): Markup {
   const { study, results, analysis, tasks } = report;
-  const told = analysis.comparisons.filter(({ verdict }) => verdict !== 'not distinguishable').length;
+  const distinguished = analysis.comparisons.filter(({ verdict }) => verdict !== 'not distinguishable').length;
   return html`<header>
 <p class="kicker">Aira study: ${report.name}</p>
 <h1>${study.question}</h1>
-<p class="facts">${tasks.map(({ label }) => label).join(', ')} · ${count(study.arms.length)} arms · ${count(study.seeds)} paired seeds · ${count(study.budget.evaluations)} evaluations a run · ${unitName(report)}, higher is better</p>
+<p class="facts">${tasks.map(({ label }) => label).join(', ')} · ${count(study.arms.length)} arms · ${count(study.seeds)} paired seeds · ${count(study.budget.evaluations)} evaluations per run · ${unitName(report)}, higher is better</p>
 <div class="verdict">${analysis.comparisons.slice(0, 12).map(({ sentence }) => html`<p>${sentence}</p>`)}${analysis.cautions.map((caution) => html`<p class="open">${caution}</p>`)}</div>
 <dl class="figures">
 <div><dt>runs</dt><dd>${count(results.length)}</dd></div>
 <div><dt>evaluations</dt><dd>${count(results.reduce((sum, run) => sum + run.evaluated + run.failed, 0))}</dd></div>
 <div><dt>comparisons</dt><dd>${count(analysis.comparisons.length)}</dd></div>
-<div><dt>told apart</dt><dd>${count(told)}</dd></div>
+<div><dt>distinguishable</dt><dd>${count(distinguished)}</dd></div>
 </dl>
 </header>`;
 }
 
 function comparisonTable(report: StudyReport): Markup {
   const { analysis, study } = report;
-  const row = ({ arms, sentence: _, ...found }: Comparison) => [
+  const row = ({ arms, sentence: _, ...comparison }: Comparison) => [
     html`${arms[0]} <small>against ${arms[1]}</small>`,
-    html`<span class="said ${said[found.verdict]}">${found.verdict}</span>`,
-    signed(found.effect),
-    `${signed(found.interval.low)} … ${signed(found.interval.high)}`,
-    found.adjusted < 0.0001 ? '< 0.0001' : found.adjusted.toPrecision(2),
-    found.standardised === null ? '–' : found.standardised.toFixed(2).replace('-', '−'),
-    percent(found.ahead),
-    found.moreSeeds === null ? '–' : count(found.moreSeeds),
+    html`<span class="outcome ${verdictClass[comparison.verdict]}">${comparison.verdict}</span>`,
+    signed(comparison.effect),
+    `${signed(comparison.interval.low)} … ${signed(comparison.interval.high)}`,
+    comparison.adjusted < 0.0001 ? '< 0.0001' : comparison.adjusted.toPrecision(2),
+    comparison.standardised === null ? '–' : comparison.standardised.toFixed(2).replace('-', '−'),
+    percent(comparison.ahead),
+    comparison.moreSeeds === null ? '–' : count(comparison.moreSeeds),
   ];
   return section(
     'comparisons',
@@ -66,13 +66,13 @@ function comparisonTable(report: StudyReport): Markup {
         { head: 'difference', kind: 'number' },
         { head: '95 % interval', kind: 'number' },
         { head: 'p, corrected', kind: 'number' },
-        { head: 'in sd', kind: 'number' },
-        { head: 'ahead in', kind: 'number' },
+        { head: 'effect size (SD)', kind: 'number' },
+        { head: 'win rate', kind: 'number' },
         { head: 'more seeds', kind: 'number' },
       ],
       analysis.comparisons.map(row),
     )}
-<p class="note">Both arms of a pair ran with the same seed, task and budget. The difference is that of the interquartile means of ${unitName(report)}. Its interval is a percentile bootstrap over seeds, paired and within tasks; p is that of a paired permutation test of the same difference, after Holm's correction for ${count(analysis.comparisons.length)} ${analysis.comparisons.length === 1 ? 'comparison' : 'comparisons'}, and decides the verdict at ${study.alpha}. "In sd" is the mean difference in standard deviations of the paired differences. "More seeds" is how many it would take to tell a difference as large as the observed one with a chance of ${percent(study.power)}.</p>`,
+<p class="note">Both arms of a pair ran with the same seed, task and budget. The difference is between the interquartile means of ${unitName(report)}. Its interval is a percentile bootstrap over seeds, paired and within tasks; p is from a paired permutation test of the same difference with Holm's correction for ${count(analysis.comparisons.length)} ${analysis.comparisons.length === 1 ? 'comparison' : 'comparisons'}, and decides the verdict at ${study.alpha}. The effect size is the mean paired difference in standard deviations of the paired differences, a different estimator. "More seeds": seeds needed in addition to detect a difference of the observed size with ${percent(study.power)} power.</p>`,
   );
 }
 
@@ -113,7 +113,7 @@ function armTable(report: StudyReport): Markup {
       ],
       best.map(row),
     )}
-<p class="note">What a run is worth is the score of the candidate that it hands in, on trainings by which it was not chosen. The normalised score is that of AIRS-Bench: 0 for the worst run of the study, 1 for the best ${report.tasks.every(({ best: known }) => known !== null) ? 'that there is' : 'that was found'}, on a logarithmic scale of the distance to a perfect score. Elo lets every run of an arm meet every run of every other; an arm that never lost has none.</p>`,
+<p class="note">The score of a run is that of its final candidate, on trainings that did not select it. The normalised score follows AIRS-Bench: 0 for the worst run of the study, 1 for the best ${report.tasks.every(({ best: known }) => known !== null) ? 'possible' : 'observed'}, on a logarithmic scale of the distance to a perfect score. Elo pairs every run of an arm with every run of every other arm; an arm that never lost has none.</p>`,
   );
 }
 
@@ -125,13 +125,13 @@ function curveSection({ task, shows, arms }: TaskCurves, report: StudyReport): M
     shows === 'regret'
       ? {
           title: `simple regret by evaluations on ${task.label}`,
-          y: 'simple regret (best there is − present candidate)',
+          y: 'simple regret (best possible − current candidate)',
         }
-      : { title: `score by evaluations on ${task.label}`, y: `${task.metric} of the present candidate` };
+      : { title: `score by evaluations on ${task.label}`, y: `${task.metric} of the current candidate` };
   const note =
     shows === 'regret'
-      ? `The best architecture of the table has a mean of ${score(task.best)}. A run's present candidate is the one with the best score that it saw; it is judged by its other trainings, so that a curve can rise where a search was deceived by luck.`
-      : 'Scores are those by which candidates were chosen, so that luck flatters them; the comparison above rests on fresh trainings.';
+      ? `The best architecture of the table has a mean of ${score(task.best)}. A run's current candidate has the best score that the run saw; it is judged by its other trainings, so a curve can rise where the search picked a lucky score.`
+      : 'These scores selected the candidates and are optimistically biased; the comparisons use fresh trainings.';
   return html`<figure>${bandedCurves(series, words)}<figcaption>${task.label}: interquartile mean over ${count(study.seeds)} seeds, with pointwise 95 % bands. ${note}</figcaption></figure>`;
 }
 
@@ -147,14 +147,14 @@ function provenance(report: StudyReport): Markup {
     'provenance',
     'Provenance',
     html`<dl class="sources">${facts.map(({ fact, value }) => html`<dt>${fact}</dt><dd><code>${value}</code></dd>`)}</dl>
-<h3>To repeat it</h3>
+<h3>To reproduce</h3>
 <pre>${report.commands.join('\n')}</pre>
 <h3>Study file</h3>
 <pre>${report.source}</pre>`,
   );
 }
 
-/** A study as one HTML file. */
+/** A study as one self-contained HTML file. */
 export function studyHtml(report: StudyReport): string {
   return htmlDocument(
     `${report.name}: Aira study`,

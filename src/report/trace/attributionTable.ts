@@ -10,21 +10,23 @@ const figures = (comparison: Comparison): string => {
   return `${signed(comparison.difference)}, interval ${signed(low)} to ${signed(high)}`;
 };
 
-/** What can be said of one change. */
+/** Result of one change. */
 export function changeVerdict({ comparison, failed }: ChangeEffect): string {
   if (failed !== null && comparison.kind === 'unmeasured') return 'cannot be undone alone';
   if (comparison.kind === 'unmeasured') return 'not measured';
   return { better: 'earned', worse: 'cost', even: 'not distinguishable' }[comparison.verdict];
 }
 
-/** The outcome in a sentence or two that a person can trust. */
+/** The outcome in a sentence or two. */
 export function attributionSentence({ node, base, seeds, gain, changes, interplay }: Attribution): string {
   if (gain.kind === 'unmeasured') return `${node} cannot be compared with ${base}: ${gain.why}.`;
-  const said = { better: 'is better than', worse: 'is worse than', even: 'is not distinguishable from' }[gain.verdict];
-  const first = `${node} ${said} ${base} at ${seeds} paired seeds (${figures(gain)}).`;
+  const relation = { better: 'is better than', worse: 'is worse than', even: 'is not distinguishable from' }[
+    gain.verdict
+  ];
+  const first = `${node} ${relation} ${base} at ${seeds} paired seeds (${figures(gain)}).`;
   const by = (verdict: string) => changes.filter((change) => changeVerdict(change) === verdict);
-  const list = (found: readonly ChangeEffect[]) =>
-    found
+  const list = (effects: readonly ChangeEffect[]) =>
+    effects
       .map(
         ({ label, comparison }) => `${label} (${comparison.kind === 'measured' ? signed(comparison.difference) : '–'})`,
       )
@@ -35,29 +37,29 @@ export function attributionSentence({ node, base, seeds, gain, changes, interpla
   const lost = by('cannot be undone alone');
   const parts = [
     earned.length > 0
-      ? `The gain was earned by ${list(earned)}.`
-      : `No change can be told from noise by itself at ${seeds} seeds.`,
-    ...(cost.length > 0 ? [`It was lessened by ${list(cost)}.`] : []),
+      ? `The gain is due to ${list(earned)}.`
+      : `No single change is distinguishable from noise at ${seeds} seeds.`,
+    ...(cost.length > 0 ? [`It is reduced by ${list(cost)}.`] : []),
     ...(earned.length > 0 && even.length > 0
       ? [
-          `${even.length === 1 ? 'One other change is' : `${even.length} other changes are`} not distinguishable from none.`,
+          `${even.length === 1 ? 'One other change is' : `${even.length} other changes are`} not distinguishable from zero.`,
         ]
       : []),
-    ...(lost.length > 0 ? [`Without ${lost.map(({ label }) => label).join('; ')} nothing trains.`] : []),
+    ...(lost.length > 0 ? [`Without ${lost.map(({ label }) => label).join('; ')} training fails.`] : []),
     ...(interplay !== null && changes.length > 1 && gain.verdict !== 'even'
-      ? [`Undone one by one the changes account for all but ${signed(interplay)} of the difference.`]
+      ? [`Interaction of the changes: ${signed(interplay)} beyond their single contributions.`]
       : []),
   ];
   return [first, ...parts].join(' ');
 }
 
-export function attributionText(found: Attribution): string {
-  const width = Math.min(60, Math.max(...found.changes.map(({ label }) => label.length)));
-  const rows = found.changes.map(
+export function attributionText(attribution: Attribution): string {
+  const width = Math.min(60, Math.max(...attribution.changes.map(({ label }) => label.length)));
+  const rows = attribution.changes.map(
     (change) =>
       `  ${change.label.padEnd(width)}  ${changeVerdict(change).padEnd(19)}  ${change.failed !== null && change.comparison.kind === 'unmeasured' ? change.failed.slice(0, 100) : figures(change.comparison)}`,
   );
-  return [attributionSentence(found), ...rows, `  trained as ${found.trainedAs}`].join('\n');
+  return [attributionSentence(attribution), ...rows, `  trained as ${attribution.trainedAs}`].join('\n');
 }
 
 const frame = { width: 320, height: 18 } as const;
@@ -69,9 +71,9 @@ function bar(comparison: Comparison, x: ReturnType<typeof scale>): Markup | null
   return html`<svg class="whisker" viewBox="0 0 ${frame.width} ${frame.height}" width="${frame.width}" height="${frame.height}" aria-hidden="true"><line class="axis" x1="${px(x(0))}" x2="${px(x(0))}" y1="0" y2="${frame.height}"/><line class="bar" x1="${px(x(low))}" x2="${px(x(high))}" y1="9" y2="9"/><line class="bar" x1="${px(x(low))}" x2="${px(x(low))}" y1="6" y2="12"/><line class="bar" x1="${px(x(high))}" x2="${px(x(high))}" y1="6" y2="12"/><circle class="mean" cx="${at}" cy="9" r="3.5"/></svg>`;
 }
 
-/** Each change with what it is worth, on one scale. */
-export function attributionSection(found: Attribution): Markup {
-  const all = [found.gain, ...found.changes.map(({ comparison }) => comparison)];
+/** Each change with its contribution, on one scale. */
+export function attributionSection(attribution: Attribution): Markup {
+  const all = [attribution.gain, ...attribution.changes.map(({ comparison }) => comparison)];
   const ends = all.flatMap((each) => (each.kind === 'measured' ? each.interval : []));
   const x = scale([0, ...ends], [6, frame.width - 6], 4);
   const row = (
@@ -84,30 +86,32 @@ export function attributionSection(found: Attribution): Markup {
     bar(comparison, x),
     comparison.kind === 'measured' ? signed(comparison.difference) : '–',
     comparison.kind === 'measured' ? `${signed(comparison.interval[0])} … ${signed(comparison.interval[1])}` : '–',
-    html`<span class="said ${verdict === 'earned' ? 'better' : verdict === 'cost' ? 'worse' : ''}">${verdict}</span>${note === null ? null : html`<br><small>${note.slice(0, 200)}</small>`}`,
+    html`<span class="outcome ${verdict === 'earned' ? 'better' : verdict === 'cost' ? 'worse' : ''}">${verdict}</span>${note === null ? null : html`<br><small>${note.slice(0, 200)}</small>`}`,
   ];
   return section(
     'attribution',
-    `Which change earned the gain of ${found.node}`,
-    html`<div class="verdict"><p>${attributionSentence(found)}</p></div>${table(
+    `Attribution of ${attribution.node}`,
+    html`<div class="verdict"><p>${attributionSentence(attribution)}</p></div>${table(
       [
-        { head: 'change, undone alone' },
-        { head: 'what it is worth' },
+        { head: 'change (undone alone)' },
+        { head: 'contribution' },
         { head: 'difference', kind: 'number' },
         { head: 'interval', kind: 'number' },
-        { head: '' },
+        { head: 'result' },
       ],
       [
         row(
-          `all of them: ${found.node} above ${found.base}`,
-          found.gain,
-          found.gain.kind === 'measured'
-            ? { better: 'better', worse: 'worse', even: 'not distinguishable' }[found.gain.verdict]
+          `all: ${attribution.node} against ${attribution.base}`,
+          attribution.gain,
+          attribution.gain.kind === 'measured'
+            ? { better: 'better', worse: 'worse', even: 'not distinguishable' }[attribution.gain.verdict]
             : '',
           null,
         ),
-        ...found.changes.map((change) => row(change.label, change.comparison, changeVerdict(change), change.failed)),
+        ...attribution.changes.map((change) =>
+          row(change.label, change.comparison, changeVerdict(change), change.failed),
+        ),
       ],
-    )}<p class="note">Fitness of ${found.node} above that of the same candidate without the change, on ${found.seeds} paired seeds of the final rung on which nothing was selected. One noise for all, estimated from all of them with seeds as blocks; intervals of the changes hold together with 95 %. Trained as ${found.trainedAs}.</p>`,
+    )}<p class="note">Fitness of ${attribution.node} minus that of the same candidate without the change, on ${attribution.seeds} paired seeds of the final rung, which selected nothing. One noise estimate from all trainings, with seeds as blocks; simultaneous 95 % coverage over the changes. Trained as ${attribution.trainedAs}.</p>`,
   );
 }

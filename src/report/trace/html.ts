@@ -36,22 +36,22 @@ details.step summary { cursor: pointer; display: grid; grid-template-columns: 14
 details.step summary i { width: 9px; height: 9px; border-radius: 5px; align-self: center; }
 details.step summary .number { text-align: right; }
 details.step[open] summary { font-weight: 600; }
-.told { display: grid; grid-template-columns: 92px 1fr; gap: 3px 14px; margin: 8px 0 12px 24px; font-size: 13.5px; }
-.told dt { color: var(--soft); }
-.told dd { margin: 0; overflow-wrap: anywhere; }
-.told pre { font-size: 11.5px; max-height: 420px; overflow: auto; }
+.facts-list { display: grid; grid-template-columns: 92px 1fr; gap: 3px 14px; margin: 8px 0 12px 24px; font-size: 13.5px; }
+.facts-list dt { color: var(--soft); }
+.facts-list dd { margin: 0; overflow-wrap: anywhere; }
+.facts-list pre { font-size: 11.5px; max-height: 420px; overflow: auto; }
 .plus { color: var(--good); } .minus { color: var(--bad); }
 .up { color: var(--good); } .down { color: var(--bad); }
-@media (max-width: 760px) { details.step summary { grid-template-columns: 14px 1fr 70px; } details.step summary .wide { display: none; } .told { margin-left: 8px; grid-template-columns: 1fr; } }
+@media (max-width: 760px) { details.step summary { grid-template-columns: 14px 1fr 70px; } details.step summary .wide { display: none; } .facts-list { margin-left: 8px; grid-template-columns: 1fr; } }
 </style>`;
 
-/** The story of a search as one HTML file. */
+/** The trace of a search as one HTML file. */
 export function storyHtml(story: Story, attribution: Attribution | null = null): string {
   return htmlDocument(
     `${story.search}: what its agents did, and why`,
     html`<p class="kicker">Trace of a search</p>
 <h1>${story.search}</h1>
-<p class="facts">${story.task}; scores are ${story.metric}${story.lowerIsBetter ? ', lower is better' : ', higher is better'}, of the screening rung unless another is named.</p>
+<p class="facts">${story.task}; scores are ${story.metric}${story.lowerIsBetter ? ', lower is better' : ', higher is better'}, on the screening rung unless stated otherwise.</p>
 ${attribution ? attributionSection(attribution) : null}
 ${overviewSection(story)}
 ${story.agents.map((agent) => agentStorySection(agent, story))}`,
@@ -59,17 +59,16 @@ ${story.agents.map((agent) => agentStorySection(agent, story))}`,
   );
 }
 
-/** What agents have of each other: rows take from columns. */
-function takings({ agents }: Story): Markup | null {
-  const taken = agents.flatMap(({ agent, steps }) =>
+/** Use of other agents' work: rows take from columns. */
+function reuseTable({ agents }: Story): Markup | null {
+  const reuses = agents.flatMap(({ agent, steps }) =>
     steps.flatMap((step) =>
       step.taken.map((each) => ({ by: agent, from: each.agent, how: each.how, node: step.node, other: each.node })),
     ),
   );
-  if (taken.length === 0)
-    return html`<p>No agent has taken anything from another: no parents, no citations, no candidate twice.</p>`;
-  const pairs = new Map<string, typeof taken>();
-  for (const each of taken)
+  if (reuses.length === 0) return html`<p>No reuse across agents: no parents, citations or candidates in common.</p>`;
+  const pairs = new Map<string, typeof reuses>();
+  for (const each of reuses)
     pairs.set(`${each.by} ${each.from}`, [...(pairs.get(`${each.by} ${each.from}`) ?? []), each]);
   const rows = [...pairs.values()]
     .sort((a, b) => b.length - a.length)
@@ -81,17 +80,17 @@ function takings({ agents }: Story): Markup | null {
   return table(
     [
       { head: 'agent', kind: 'name' },
-      { head: 'took from', kind: 'name' },
+      { head: 'reused from', kind: 'name' },
       { head: 'parents', kind: 'number' },
       { head: 'cited results', kind: 'number' },
       { head: 'same candidate', kind: 'number' },
-      { head: 'such as' },
+      { head: 'examples' },
     ],
     rows,
   );
 }
 
-/** All agents side by side, and what went from one to another. */
+/** All agents, and reuse among them. */
 export function overviewSection(story: Story): Markup {
   const rows = story.agents.map(({ agent, model, scaffold, reads, steps, end }) => {
     const scored = steps.filter(({ measured }) => measured.screen !== null);
@@ -132,7 +131,7 @@ export function overviewSection(story: Story): Markup {
         { head: 'end' },
       ],
       rows,
-    )}<p class="note">A child is better than its parent by one training each, noise included. Distance: the share of layers, or of lines, in which a candidate differs from the nearest of the agent's earlier ones.</p><h3>What was taken from other agents</h3>${takings(story)}`,
+    )}<p class="note">Children are compared with their parents on one training each, noise included. Distance: the share of layers (or lines) in which a candidate differs from the agent's nearest earlier candidate.</p><h3>Reuse across agents</h3>${reuseTable(story)}`,
   );
 }
 
@@ -161,10 +160,10 @@ function differenceMarkup({ difference }: Step): Markup | null {
 
 function readingMarkup({ readings, evidence, works }: Step): Markup | null {
   if (readings.length === 0 && evidence.length === 0) return null;
-  const known = new Map(works.map((work) => [work.id as string, work]));
+  const workById = new Map(works.map((work) => [work.id as string, work]));
   const item = (id: string) => {
     const cited = evidence.includes(id);
-    const title = known.get(id)?.title;
+    const title = workById.get(id)?.title;
     const text = title === undefined ? id : `${id} (${shortened(title, 90)})`;
     return cited ? html`<strong>${text}</strong>` : html`${text}`;
   };
@@ -188,7 +187,7 @@ function outcome(step: Step): Markup {
     ...(measured.confirm.length > 0 ? [`confirm ${measured.confirm.map(score).join(', ')}`] : []),
     ...(measured.final.length > 0 ? [`final ${measured.final.map(score).join(', ')}`] : []),
   ];
-  return html`${score(measured.screen)}${effect === null ? null : html`, ${effectMarkup(step)} against the parent`}${more.map((text) => `; ${text}`)}`;
+  return html`${score(measured.screen)}${effect === null ? null : html`, ${effectMarkup(step)} against its parent`}${more.map((text) => `; ${text}`)}`;
 }
 
 function stepMarkup(step: Step): Markup {
@@ -197,7 +196,7 @@ function stepMarkup(step: Step): Markup {
   const best = view.best ? html`; the best, ${mention(view.best)}` : null;
   const others = view.others > 0 ? `, ${count(view.others)} by other agents` : '';
   return html`<details class="step" id="${node}"><summary><i class="${className}"></i><span>${node}</span><span class="wide">${operator}</span><span class="wide">${step.short}</span><span class="number">${measured.screen === null ? step.status : score(measured.screen)}</span><span class="number wide">${effectMarkup(step)}</span></summary>
-<dl class="told">
+<dl class="facts-list">
 ${row('view', html`${count(view.known)} results and ${count(view.pending)} pending${others}${best}`)}
 ${row('choice', choice)}
 ${row('model', step.model)}
@@ -209,19 +208,19 @@ ${row('difference', differenceMarkup(step))}
 ${row('candidate', candidateMarkup(step.candidate))}
 ${row('outcome', outcome(step))}
 ${row('lesson', lesson === null ? null : html`${lesson.text} <small>before attempt ${count(lesson.learnedBefore)}</small>`)}
-${row('taken', taken.length === 0 ? null : taken.map(({ node: other, how }) => `${other} (${how})`).join(', '))}
+${row('reuse', taken.length === 0 ? null : taken.map(({ node: other, how }) => `${other} (${how})`).join(', '))}
 ${row('cost', calls.calls === 0 ? null : `${count(calls.calls)} calls, ${count(calls.tokens)} tokens, $${calls.dollars.toFixed(4)}`)}
 </dl></details>`;
 }
 
-/** One agent: its tree, its operators, how far it explored, and its attempts one by one. */
+/** One agent: its tree, operators, novelty, and attempts one by one. */
 export function agentStorySection(story: AgentStory, { lowerIsBetter }: Story): Markup {
   const { agent, model, scaffold, reads, steps, end, spend } = story;
   const anchor = `agent-${agent}`;
-  const used = operators.filter((operator) => steps.some((step) => step.operator === operator));
-  const keys = html`<p class="keys">${used.map((operator) => html`<span><i class="${operatorMark[operator]?.className ?? ''}"></i>${operator}</span>`)}<span><i class="dashed"></i>no score</span><span><i class="ring"></i>best of the agent</span><span>larger is better; numbers are attempts</span></p>`;
+  const usedOperators = operators.filter((operator) => steps.some((step) => step.operator === operator));
+  const keys = html`<p class="keys">${usedOperators.map((operator) => html`<span><i class="${operatorMark[operator]?.className ?? ''}"></i>${operator}</span>`)}<span><i class="dashed"></i>no score</span><span><i class="ring"></i>best of the agent</span><span>dot size = score; numbers = attempt index</span></p>`;
   const facts = html`<p class="facts">${model}, ${scaffold}${reads === null ? null : `, reads ${reads}`}${spend.calls === 0 ? null : `; ${count(spend.calls)} calls, $${spend.dollars.toFixed(4)}`}</p>${end === null ? null : html`<p>Ended: ${agentEndText(end)}.</p>`}`;
-  if (steps.length === 0) return section(anchor, agent, html`${facts}<p>No attempt.</p>`);
+  if (steps.length === 0) return section(anchor, agent, html`${facts}<p>No attempts.</p>`);
   return section(
     anchor,
     agent,

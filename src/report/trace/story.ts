@@ -10,19 +10,19 @@ import type { ArchiveReader, NodeRecord } from '../../memory/index.ts';
 import { type Difference, differenceOf, distanceOf } from '../../studies/index.ts';
 import { statusOf } from '../collect.ts';
 
-/** A node as a story mentions it. Figures are the task's metric, as people know it. */
+/** A node as mentioned in a trace. Scores are in the task's metric. */
 export interface Mention {
   readonly node: string;
   readonly agent: string;
   readonly screen: number | null;
 }
 
-/** One attempt, in the order in which it came about. */
+/** One attempt. */
 export interface Step {
   readonly node: string;
   readonly ordinal: number;
   readonly operator: Origin;
-  /** What the agent knew: outcomes that its view showed, attempts that it showed as pending, and the best of the outcomes. */
+  /** What the agent knew: results and pending attempts in its view, and the best result. */
   readonly view: {
     readonly known: number;
     readonly pending: number;
@@ -31,24 +31,24 @@ export interface Step {
   };
   /** Why this operator and these parents. */
   readonly choice: string;
-  /** Who proposed, where the agent chooses among models. */
+  /** Model that proposed, if the agent chooses among several. */
   readonly model: string | null;
   readonly parents: readonly Mention[];
   readonly readings: NonNullable<Rationale['readings']>;
   readonly works: NonNullable<Rationale['works']>;
   readonly retrieved: readonly string[];
   readonly evidence: readonly string[];
-  /** What was asked of language models for it. */
+  /** LLM calls of this attempt. */
   readonly calls: { readonly calls: number; readonly tokens: number; readonly dollars: number };
   readonly hypothesis: string | null;
-  /** The change in the proposer's own words. */
+  /** The change in the proposer's words. */
   readonly change: string;
   readonly candidate: string;
   readonly short: string;
   readonly status: NodeStatus;
-  /** Against the first parent; null for a draft, and where the answer was no candidate. */
+  /** Against the first parent; null for a draft, or if the reply was not a candidate. */
   readonly difference: Difference | null;
-  /** Share in which it differs from its first parent, and from the nearest of the agent's earlier candidates. */
+  /** Share of layers or lines that differ from the first parent, and from the agent's nearest earlier candidate. */
   readonly distance: { readonly parent: number | null; readonly nearest: number | null };
   readonly predicted: number | null;
   readonly measured: {
@@ -56,15 +56,15 @@ export interface Step {
     readonly confirm: readonly number[];
     readonly final: readonly number[];
   };
-  /** The metric less that of the first parent, on the screening rung; null where one of them has none. */
+  /** Metric minus that of the first parent, on the screening rung; null if either is missing. */
   readonly effect: number | null;
-  /** Whether that is a gain. */
+  /** Whether the effect is a gain. */
   readonly improved: boolean | null;
   /** Why there is no score. */
   readonly reason: string | null;
   readonly message: string | null;
   readonly lesson: { readonly text: string; readonly learnedBefore: number } | null;
-  /** What it has of other agents: parents, cited results, or the very candidate that another had proposed before. */
+  /** Reuse of other agents' work: parents, cited results, or a candidate that another agent proposed first. */
   readonly taken: readonly {
     readonly node: string;
     readonly agent: string;
@@ -77,9 +77,9 @@ export interface AgentStory {
   readonly model: string;
   readonly scaffold: string;
   readonly reads: string | null;
-  /** Null while it may still propose, and where an earlier version recorded nothing. */
+  /** Null while it may still propose, and for searches of versions that did not record it. */
   readonly end: AgentEnd | null;
-  /** Of all its calls of language models, lost ones included. */
+  /** All its LLM calls, including lost ones. */
   readonly spend: Spend;
   readonly steps: readonly Step[];
 }
@@ -95,11 +95,11 @@ export interface Story {
 const screenOf = (record: NodeRecord): number | null =>
   record.evaluations.find(({ rung }) => rung === 'screen')?.validation ?? null;
 
-/** The node that a cited id names, `walker-3` or `archive:walker-3`; null for a work. */
+/** The node of an evidence id, `walker-3` or `archive:walker-3`; null for a work. */
 const citedNode = (id: string): string | null =>
   id.startsWith('archive:') ? id.slice('archive:'.length) : id.includes(':') ? null : id;
 
-function teller(reader: ArchiveReader, spec: SearchSpec) {
+function agentStories(reader: ArchiveReader, spec: SearchSpec) {
   const { id: search, lowerIsBetter, space } = spec;
   const records = reader.records.nodes(search);
   const byId = new Map(records.map((record) => [record.id as string, record]));
@@ -109,7 +109,7 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
   const searchStatus = reader.searchStatus.of(search);
   const figure = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
 
-  /** The first time that each candidate was accepted, and by whom. */
+  /** The first accepted node of each candidate. */
   const firsts = new Map<string, NodeRecord>();
   for (const record of records) {
     if (record.verdict === 'accepted' && !firsts.has(record.candidate)) firsts.set(record.candidate, record);
@@ -121,24 +121,24 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
   };
 
   const taken = (record: NodeRecord): Step['taken'] => {
-    const found: Step['taken'][number][] = [];
+    const reuses: Step['taken'][number][] = [];
     const add = (id: string | null, how: Step['taken'][number]['how']) => {
       const other = id === null ? undefined : byId.get(id);
-      if (other && other.agent !== record.agent && !found.some(({ node }) => node === other.id)) {
-        found.push({ node: other.id, agent: other.agent, how });
+      if (other && other.agent !== record.agent && !reuses.some(({ node }) => node === other.id)) {
+        reuses.push({ node: other.id, agent: other.agent, how });
       }
     };
     for (const parent of record.parents) add(parent, 'parent');
     for (const cited of record.rationale.evidence) add(citedNode(cited), 'cited');
     const first = firsts.get(record.candidate);
     if (first && (order.get(first.id) ?? 0) < (order.get(record.id) ?? 0)) add(first.id, 'same candidate');
-    return found;
+    return reuses;
   };
 
   const step = (record: NodeRecord, before: readonly NodeRecord[]): Step => {
     const { rationale, parents, candidate, ordinal } = record;
-    const { nodes: seen } = reader.views.past(search, record.agent, ordinal);
-    const known = seen.filter(({ fitness }) => fitness !== null);
+    const { nodes: viewed } = reader.views.past(search, record.agent, ordinal);
+    const known = viewed.filter(({ fitness }) => fitness !== null);
     const best = known.reduce<(typeof known)[number] | null>(
       (top, node) => ((node.fitness ?? 0) > (top?.fitness ?? Number.NEGATIVE_INFINITY) ? node : top),
       null,
@@ -163,8 +163,8 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
       operator: record.origin,
       view: {
         known: known.length,
-        pending: seen.filter(({ status }) => status === 'pending').length,
-        others: seen.filter(({ agent }) => agent !== record.agent).length,
+        pending: viewed.filter(({ status }) => status === 'pending').length,
+        others: viewed.filter(({ agent }) => agent !== record.agent).length,
         best: best ? mention(best.id) : null,
       },
       choice: rationale.choice,
@@ -216,18 +216,18 @@ function teller(reader: ArchiveReader, spec: SearchSpec) {
 }
 
 /**
- * Why each agent did what it did, from the ledger alone: nothing is thought again.
+ * Why each agent did what it did, from the archive only; nothing is re-executed.
  *
  * @throws PrerequisiteError `unknown-search`; PrerequisiteError `unknown-agent`.
  */
 export function storyOf(reader: ArchiveReader, search: SearchId, agent: AgentName | null): Story {
   const spec = reader.searches.spec(search);
-  const wanted = spec.agents.filter(({ name }) => agent === null || name === agent);
-  if (wanted.length === 0) {
+  const selected = spec.agents.filter(({ name }) => agent === null || name === agent);
+  if (selected.length === 0) {
     const names = spec.agents.map(({ name }) => name).join(', ');
-    const remedy = names === '' ? 'leave the agent out' : `choose one of ${names}`;
-    throw new PrerequisiteError('unknown-agent', `"${agent}" is no agent of "${search}"`, remedy);
+    const remedy = names === '' ? 'omit the agent' : `choose one of ${names}`;
+    throw new PrerequisiteError('unknown-agent', `"${agent}" is not an agent of "${search}"`, remedy);
   }
   const { task, metric, lowerIsBetter } = spec;
-  return { search, task, metric, lowerIsBetter, agents: wanted.map(teller(reader, spec)) };
+  return { search, task, metric, lowerIsBetter, agents: selected.map(agentStories(reader, spec)) };
 }

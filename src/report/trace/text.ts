@@ -3,8 +3,8 @@ import { differenceText } from '../../studies/index.ts';
 import { agentEndText, score, signed } from '../format.ts';
 import type { AgentStory, Step, Story } from './story.ts';
 
-const most = 600;
-const line = (text: string): string => printable(text, { width: most });
+const maxChars = 600;
+const line = (text: string): string => printable(text, { width: maxChars });
 const percent = (share: number | null) => (share === null ? '–' : `${Math.round(100 * share)} %`);
 
 function viewText({ view }: Step): string {
@@ -18,8 +18,8 @@ function readingText({ readings, evidence }: Step): string[] {
     const cited = found.filter((id) => evidence.includes(id));
     const what =
       how === 'read' ? `read ${query}` : `${how.replace('-', ' ')} "${query}": ${found.join(', ') || 'nothing'}`;
-    const said = failed === undefined ? what : `${what}; failed: ${failed}`;
-    return cited.length > 0 && how !== 'read' ? `${said}; cites ${cited.join(', ')}` : said;
+    const text = failed === undefined ? what : `${what}; failed: ${failed}`;
+    return cited.length > 0 && how !== 'read' ? `${text}; cites ${cited.join(', ')}` : text;
   });
   const results = evidence.filter((id) => !id.includes(':'));
   return [...rows, ...(results.length > 0 ? [`cites results ${results.join(', ')}`] : [])];
@@ -58,7 +58,7 @@ function stepText(step: Step, colours: Colours): string[] {
     label('candidate', step.short),
     label('outcome', good ? colours.green(outcomeText(step)) : outcomeText(step)),
     ...(lesson === null ? [] : [label('lesson', `${lesson.text} (before attempt ${lesson.learnedBefore})`)]),
-    ...taken.map(({ node: other, how }) => label('taken', `${other}: ${how}`)),
+    ...taken.map(({ node: other, how }) => label('reuse', `${other}: ${how}`)),
     ...(calls.calls === 0
       ? []
       : [label('cost', `${calls.calls} calls, ${calls.tokens} tokens, $${calls.dollars.toFixed(4)}`)]),
@@ -73,13 +73,13 @@ function agentText({ agent, model, scaffold, reads, steps, end, spend }: AgentSt
     ...(spend.calls === 0
       ? []
       : [line(`spent: ${spend.calls} calls, ${spend.tokens} tokens, $${spend.dollars.toFixed(4)}`)]),
-    ...(steps.length === 0 ? ['no attempt'] : []),
+    ...(steps.length === 0 ? ['no attempts'] : []),
     '',
     ...steps.flatMap((step) => [...stepText(step, colours), '']),
   ];
 }
 
-/** The story of a search's agents for a terminal, attempt by attempt. */
+/** The trace of a search's agents for a terminal, attempt by attempt. */
 export function storyText(story: Story, colours: Colours): string {
   const head = `${story.search}: ${story.task}, ${story.metric}${story.lowerIsBetter ? ' (lower is better)' : ''}`;
   return [line(head), '', ...story.agents.flatMap((each) => agentText(each, colours))].join('\n');

@@ -8,7 +8,7 @@ const frame = { left: 16, right: 16, top: 16, bottom: 26, row: 26, least: 16, mo
 /** Radii in pixels, of the worst and of the best score. */
 const radius = { worst: 3.5, best: 9, none: 4.5 } as const;
 
-/** Which operator it is, as a class; each has a letter beside its colour. */
+/** Class and letter of each operator. */
 export const operatorMark: Readonly<Record<string, { readonly className: string; readonly letter: string }>> = {
   draft: { className: 'op-draft', letter: 'D' },
   improve: { className: 'op-improve', letter: 'I' },
@@ -30,7 +30,7 @@ function titleOf({ node, operator, short, measured, status, reason }: Step): str
 }
 
 function edge(from: Placed, to: Placed, className: string): Markup {
-  // Down or up within half a column beside the parent, then straight.
+  // Curve within half a column next to the parent, then straight.
   const turn = Math.min(from.x + 14, (from.x + to.x) / 2);
   const d =
     from.y === to.y
@@ -47,15 +47,17 @@ function mark({ step, x, y, r }: Placed, isBest: boolean): Markup {
 }
 
 /**
- * The tree of one agent: attempts from left to right, a child in the row of its parent or beside it. Larger is better;
- * colour says the operator; dashed circles gave no score; the best is ringed. Second parents, and parents that other agents
- * made, are thin lines.
+ * The tree of one agent: attempts from left to right, a child in its parent's row or another one. Dot size shows the
+ * score, colour the operator; dashed circles have no score; the best is ringed. Thin lines lead from second parents and
+ * from parents of other agents.
  */
 export function treeChart({ agent, steps }: AgentStory, lowerIsBetter: boolean): Markup {
   const own = new Set(steps.map(({ node }) => node));
   const lanes = lanesOf(
     steps.map(({ node, ordinal, parents: [first] }) => ({
-      ...{ id: node, at: ordinal, parent: first && own.has(first.node) ? first.node : null },
+      id: node,
+      at: ordinal,
+      parent: first && own.has(first.node) ? first.node : null,
     })),
   );
   const count = Math.max(1, steps.at(-1)?.ordinal ?? 1);
@@ -108,25 +110,25 @@ ${[...placed.values()].map((each) => mark(each, each.step === best))}
 </svg></div>`;
 }
 
-/** A node of a tree, in the order in which the nodes came about. */
+/** A node of a tree. */
 export interface TreeEntry {
   readonly id: string;
-  /** Place in time, counted from 1; each is taken once. */
+  /** Position in time, from 1; unique. */
   readonly at: number;
-  /** Null for a root, and where the parent is of another tree. */
+  /** Null for a root, or if the parent belongs to another tree. */
   readonly parent: string | null;
 }
 
 /**
- * Rows for a tree whose columns are moments, as logs of versions are drawn: a node shares the row of its parent if it is the
- * heir, the child with the most descendants; every other child opens a row, the free one nearest to its parent's. A row is
- * free where nothing is drawn in it between its first and its last node, so that drafts without children stand in one row.
+ * Rows for a tree whose columns are times, drawn like a version log: a node shares its parent's row if it is the heir, the
+ * child with the most descendants; every other child takes the nearest free row. A row is free if nothing is drawn in it
+ * between the branch's first and last node, so drafts without children share rows.
  */
 export function lanesOf(nodes: readonly TreeEntry[]): Map<string, number> {
-  const known = new Map(nodes.map((node) => [node.id, node]));
+  const byId = new Map(nodes.map((node) => [node.id, node]));
   const children = new Map<string, TreeEntry[]>();
   for (const node of nodes) {
-    if (node.parent !== null && known.has(node.parent)) {
+    if (node.parent !== null && byId.has(node.parent)) {
       children.set(node.parent, [...(children.get(node.parent) ?? []), node]);
     }
   }
@@ -140,15 +142,15 @@ export function lanesOf(nodes: readonly TreeEntry[]): Map<string, number> {
       null,
     );
   const isHeir = (node: TreeEntry) =>
-    node.parent !== null && known.has(node.parent) && heirOf(node.parent)?.id === node.id;
+    node.parent !== null && byId.has(node.parent) && heirOf(node.parent)?.id === node.id;
 
   const lanes = new Map<string, number>();
   const busy: { from: number; to: number }[][] = [];
   for (const start of nodes.filter((node) => !isHeir(node)).sort((a, b) => a.at - b.at)) {
     const chain = [start];
     for (let next = heirOf(start.id); next; next = heirOf(next.id)) chain.push(next);
-    // The branch begins at its parent: its line may not cross another row's nodes in between.
-    const origin = start.parent === null ? undefined : known.get(start.parent);
+    // A branch starts at its parent; its line must not cross nodes of another row.
+    const origin = start.parent === null ? undefined : byId.get(start.parent);
     const span = { from: origin ? origin.at + 0.5 : start.at, to: (chain.at(-1) ?? start).at };
     const near = origin ? (lanes.get(origin.id) ?? 0) : 0;
     const order = [...busy.keys(), busy.length].sort((a, b) => Math.abs(a - near) - Math.abs(b - near) || a - b);
@@ -162,14 +164,14 @@ export function lanesOf(nodes: readonly TreeEntry[]): Map<string, number> {
 
 const bar = { width: 110, height: 12 } as const;
 
-/** How often each operator was used, and how often its child was better than the parent: the dark part of the bar. */
+/** Uses of each operator, and how many of its children beat the parent (dark part of the bar). */
 export function operatorTable({ steps }: AgentStory): Markup {
-  const used = operators
+  const rowsByOperator = operators
     .map((operator) => ({ operator, own: steps.filter((step) => step.operator === operator) }))
     .filter(({ own }) => own.length > 0);
-  const most = Math.max(...used.map(({ own }) => own.length));
+  const most = Math.max(...rowsByOperator.map(({ own }) => own.length));
   const width = (n: number) => px((bar.width * n) / most);
-  const rows = used.map(({ operator, own }) => {
+  const rows = rowsByOperator.map(({ operator, own }) => {
     const scored = own.filter(({ measured }) => measured.screen !== null);
     const compared = own.flatMap(({ effect }) => (effect === null ? [] : [effect]));
     const better = own.filter(({ improved }) => improved);
@@ -186,7 +188,7 @@ export function operatorTable({ steps }: AgentStory): Markup {
   return table(
     [
       { head: 'operator', kind: 'name' },
-      { head: 'better of used' },
+      { head: 'success rate' },
       { head: 'used', kind: 'number' },
       { head: 'scored', kind: 'number' },
       { head: 'better', kind: 'number' },
@@ -198,7 +200,7 @@ export function operatorTable({ steps }: AgentStory): Markup {
 
 const frameOfOperators = { width: 480, height: 220, left: 46, right: 14, top: 34, bottom: 40 } as const;
 
-/** How far each candidate lies from the nearest of the agent's earlier ones, over its attempts. */
+/** Novelty of each candidate over the agent's attempts. */
 export function explorationChart({ agent, steps }: AgentStory): Markup | null {
   const points = steps.flatMap((step): { step: Step; y: number }[] =>
     step.distance.nearest === null ? [] : [{ step, y: 100 * step.distance.nearest }],
@@ -220,7 +222,7 @@ export function explorationChart({ agent, steps }: AgentStory): Markup | null {
     frameOfOperators,
     x,
     y,
-    { title: `Exploration of ${agent}`, x: 'attempt', y: 'distance from the nearest earlier candidate, %' },
+    { title: `Exploration of ${agent}`, x: 'attempt', y: 'novelty: edit distance to nearest earlier candidate, %' },
     html`<path class="away" d="${line.join('')}"/>${points.map(({ step, y: value }) => {
       const { className } = operatorMark[step.operator] ?? { className: '' };
       const lost = step.measured.screen === null ? ' lost' : '';

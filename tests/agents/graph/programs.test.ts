@@ -95,7 +95,7 @@ describe('a language model that writes programs', () => {
     [
       'a file too long',
       { edits: null, files: [{ name: 'model.py', text: 'x'.repeat(700) }] },
-      /has 701 bytes; it may have 600/,
+      /has 701 bytes; the limit is 600/,
     ],
     [
       'what was tried',

@@ -51,7 +51,7 @@ describe('the story of a search', () => {
       const one = storyOf(reader, spec.id, agentNameSchema.parse('climber'));
       expect(one.agents).toEqual(story.agents.filter(({ agent }) => agent === 'climber'));
       expect(() => storyOf(reader, spec.id, agentNameSchema.parse('nobody'))).toThrow(
-        /"nobody" is no agent of "trial-1"/,
+        /"nobody" is not an agent of "trial-1"/,
       );
     } finally {
       reader.close();
