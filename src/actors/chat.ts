@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type ChatThinking, openThoughts } from '../agents/index.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
-import { Cassette, Gateway, keyring, loadPrices, providersOf, usualPatience, usualRetries } from '../llm/index.ts';
+import { Cassette, defaultRetries, defaultTimeouts, Gateway, keyring, loadPrices, providersOf } from '../llm/index.ts';
 import type { ComponentDeps } from './buses.ts';
 import { retryTransient } from './machines.ts';
 
@@ -37,7 +37,7 @@ export function openChat(
   { bus, tokenOf, clock, timers, log }: Pick<ComponentDeps, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
 ): OpenChat {
   const keys = keyring(environment, addresses);
-  const watch = { timers, clock, patience: usualPatience };
+  const watch = { timers, clock, timeouts: defaultTimeouts };
   const retrying = (signal: AbortSignal) => ({ signal, timers, log });
   const as = (agent: AgentName) => ({ token: tokenOf(search, agent) });
   const cassette =
@@ -54,7 +54,7 @@ export function openChat(
     },
     prices: loadPrices(prices),
     redact: keys.redact,
-    retries: usualRetries,
+    retries: defaultRetries,
     ids: randomUUID,
     notice: (line) => log.warn(line),
   });

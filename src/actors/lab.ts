@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type AnyModel, createModel, type PythonSetting, type Thinker, think } from '../agents/index.ts';
+import { type AnyModel, createModel, type PythonOptions, type ThinkDeps, think } from '../agents/index.ts';
 import {
   type Access,
   agentSecret,
@@ -18,7 +18,7 @@ import type { OpenRetriever } from '../domain/literature.ts';
 import type { SearchStatus } from '../domain/messages.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { type EvaluatorSetting, openEvaluator } from '../evaluators/index.ts';
+import { type EvaluatorOptions, openEvaluator } from '../evaluators/index.ts';
 import { Archive, privateHome } from '../memory/index.ts';
 import {
   type Clock,
@@ -75,7 +75,7 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
 }
 
 /** What workers of any device are given. */
-export type WorkerOptions = Pick<EvaluatorSetting, 'python' | 'data' | 'tasks' | 'unsafe'>;
+export type WorkerOptions = Pick<EvaluatorOptions, 'python' | 'data' | 'tasks' | 'unsafe'>;
 
 /** Starts the worker of one device, for candidates of these kinds. */
 export function startWorker(
@@ -100,7 +100,7 @@ export function startWorker(
 }
 
 /** What agents think with; it belongs to the caller, who closes it. */
-export type ThinkingDeps = Pick<Thinker, 'models' | 'chat' | 'openRetriever'>;
+export type ThinkingDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever'>;
 
 /** Starts one agent of a search. */
 export function startAgent(
@@ -150,7 +150,7 @@ export interface LabOptions {
   /** After how long the silence of a worker means that it is gone. */
   readonly ackWaitMs: number;
   /** What helper processes are started with. */
-  readonly helpers: PythonSetting;
+  readonly helpers: PythonOptions;
   readonly workers: WorkerOptions;
   /** What the models that read, read with. */
   readonly openRetriever: OpenRetriever;

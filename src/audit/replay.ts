@@ -1,4 +1,4 @@
-import { type AnyModel, type ChatThinking, type Thinker, type Thought, think } from '../agents/index.ts';
+import { type AnyModel, type ChatThinking, type ThinkDeps, type Thought, think } from '../agents/index.ts';
 import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
@@ -22,7 +22,7 @@ export interface Again {
   readonly openRecording: OpenRecording;
 }
 
-type Equipment = Pick<Thinker, 'models' | 'chat' | 'openRetriever'>;
+type Equipment = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever'>;
 
 /** What language models were shown is in the recording; an audit looks nothing up. */
 const recordingOnly = (): never => {

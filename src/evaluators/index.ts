@@ -7,7 +7,7 @@ export {
   type OnOutcome,
   type Progress,
 } from './evaluator.ts';
-export { type EvaluatorOptions as EvaluatorSetting, openEvaluator, versionFor } from './openEvaluator.ts';
+export { type EvaluatorOptions, openEvaluator, versionFor } from './openEvaluator.ts';
 export { localSettings, runsScripts } from './ownTasks.ts';
 export { prepareTask } from './programs/commands.ts';
 export type { Hello } from './protocol.ts';
@@ -22,7 +22,7 @@ export {
   readTable,
   Table,
   type TableFile,
-  type TableQuery as TableLook,
+  type TableQuery,
   tableSchema,
 } from './tabular/table.ts';
 export { tableTrainer } from './tabular/trainer.ts';

@@ -4,8 +4,8 @@ export {
   answerSchema,
   type ChatMessage,
   type ChatRequest,
-  defaultMaxTokens as usualMaxTokens,
-  type ProviderState as Carried,
+  defaultMaxTokens,
+  type ProviderState,
   readAnswer,
   type ToolCall,
   type ToolForm,
@@ -13,14 +13,14 @@ export {
 } from './chat.ts';
 export {
   type Answer,
-  BudgetExhaustedError as SpentError,
+  BudgetExhaustedError,
   Gateway,
-  type LlmClient as Interlocutor,
-  ProviderUnavailableError as AwayError,
-  RequestRejectedError as TurnedDownError,
+  type LlmClient,
+  ProviderUnavailableError,
+  RequestRejectedError,
   replayedGateway,
 } from './gateway.ts';
 export { chatModels, checkModels, type Keyring, keyring, providersOf } from './keys.ts';
 export { cost, loadPrices, mostUsage, type Prices } from './prices.ts';
-export { defaultRetries as usualRetries } from './retry.ts';
-export { defaultTimeouts as usualPatience } from './stream.ts';
+export { defaultRetries } from './retry.ts';
+export { defaultTimeouts } from './stream.ts';

@@ -1,4 +1,4 @@
-import { type LocalModel, type Thinker, think } from '../agents/index.ts';
+import { type LocalModel, type ThinkDeps, think } from '../agents/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
@@ -9,7 +9,7 @@ import { byAge, type NodeStatus, type View, type ViewNode } from '../domain/node
 import { planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
-import type { Table, TableLook } from '../evaluators/index.ts';
+import type { Table, TableQuery } from '../evaluators/index.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import { type Arm, interleaved, type Study, searchFileOf } from './spec.ts';
@@ -96,7 +96,7 @@ export async function runTabulated(setting: TabulatedOptions): Promise<RunResult
         opened.push(models[model]);
       }
       const look = (candidate: string) => table.look(candidate, seed);
-      const runs = await simulate(spec, { models: models as Thinker['models'], look, signal });
+      const runs = await simulate(spec, { models: models as ThinkDeps['models'], look, signal });
       const result = { arm: arm.name, task, seed, ...trajectoryOf(runs) };
       results[index] = result;
       onRun(result);
@@ -128,7 +128,7 @@ export async function runTabulated(setting: TabulatedOptions): Promise<RunResult
 export interface Attempt {
   /** As the agent sees it once the outcome is known to it. */
   readonly node: ViewNode;
-  readonly look: TableLook | null;
+  readonly look: TableQuery | null;
 }
 
 const accepted = ({ node }: Attempt): boolean => node.status !== 'duplicate' && node.status !== 'rejected';
@@ -162,9 +162,9 @@ export function viewOf(self: AgentSpec, runs: Runs): View | null {
 }
 
 export interface SimulationDeps {
-  readonly models: Thinker['models'];
+  readonly models: ThinkDeps['models'];
   /** Answers what is known of a candidate. */
-  readonly look: (candidate: string) => TableLook;
+  readonly look: (candidate: string) => TableQuery;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -8,7 +8,7 @@ const brain = () => '{"one": 1}';
 const failing = (...faults: (Fault | null)[]) => startLlmServer({ brain, fault: (number) => faults[number] ?? null });
 
 describe.each(models)('%s', (model) => {
-  it('is asked as its provider wants to be asked, and its answer, usage and price are kept', async () => {
+  it("is asked in its provider's format; answer, usage and price are recorded", async () => {
     const server = await failing();
     const { gateway, home, spec } = bench(server);
     const provider = model.split('/')[0] as keyof typeof canaries;
@@ -79,7 +79,7 @@ describe.each(models)('%s', (model) => {
     expect(server.served).toHaveLength(2);
   });
 
-  it.each(['truncated', 'refused', 'empty'] as const)('has its %s answer told apart', async (kind) => {
+  it.each(['truncated', 'refused', 'empty'] as const)('has its %s answer recognised', async (kind) => {
     const server = await failing({ kind });
     const { gateway } = bench(server);
     expect((await gateway.ask(question(server, model), patient())).outcome).toBe(kind);
@@ -96,13 +96,13 @@ describe.each(models)('%s', (model) => {
     const server = await failing({ kind: 'status', status, body });
     const { gateway, timers } = bench(server);
     const error = await gateway.ask(question(server, model), patient()).catch((thrown) => thrown);
-    expect(error).toMatchObject({ name: 'TurnedDownError', code: 'provider-rejected' });
+    expect(error).toMatchObject({ name: 'RequestRejectedError', code: 'provider-rejected' });
     for (const key of Object.values(canaries)) expect(String(error.stack)).not.toContain(key);
     expect(server.served).toHaveLength(1);
     expect(timers.waits).toEqual([]);
   });
 
-  it('is let go when the caller no longer wants it', async () => {
+  it("is aborted with the caller's signal", async () => {
     const server = await failing({ kind: 'hang' });
     const { gateway } = bench(server);
     const caller = new AbortController();
@@ -134,7 +134,7 @@ describe('compatible servers', () => {
 });
 
 describe('a provider that is down', () => {
-  it('is left alone after five failures, and probed once in a while', async () => {
+  it('is blocked after five failures, and probed at intervals', async () => {
     const server = await startLlmServer({
       brain,
       fault: (number) =>
@@ -142,7 +142,7 @@ describe('a provider that is down', () => {
     });
     const { gateway, clock } = bench(server);
     const asked = question(server, 'openai/gpt-5.6-luna');
-    const away = { name: 'AwayError', code: 'provider-away' };
+    const away = { name: 'ProviderUnavailableError', code: 'provider-away' };
     await expect(gateway.ask(asked, patient())).rejects.toMatchObject(away);
     expect(server.served).toHaveLength(5);
     const refused = await gateway.ask(asked, patient()).catch((thrown) => thrown);
