@@ -3,7 +3,7 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { probeEngine } from '../evaluators/index.ts';
-import { readingRoom } from '../literature/index.ts';
+import { retrievers } from '../literature/index.ts';
 import { archivePath, isThere, readArchive } from '../memory/index.ts';
 import {
   childEnvironment,
@@ -54,7 +54,7 @@ export async function labOptions(options: SystemOptions): Promise<EnsembleSettin
   const python = await findPython();
   await probeEngine(python);
   const log = createLogger('aira');
-  const room = readingRoom({
+  const room = retrievers({
     ...{ environment: process.env, version: airaVersion, offline: options.offline === true },
     ...{ clock: systemClock, timers: systemTimers, log },
   });

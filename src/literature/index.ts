@@ -2,10 +2,10 @@ export { type Corpus, type CorpusNote, corpusDirectory, loadCorpus } from './cor
 export { defaultReadingBudget, Library } from './library.ts';
 export {
   literatureCache,
-  memoized as remembering,
+  memoized,
   notesRetriever,
-  type OnlineOptions as OnlineSetting,
-  openOnlineLibrary as openLibrary,
-  type Retrievers as ReadingRoom,
-  retrievers as readingRoom,
+  type OnlineOptions,
+  openOnlineLibrary,
+  type Retrievers,
+  retrievers,
 } from './openRetrievers.ts';

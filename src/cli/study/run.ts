@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { openLab, runStudy } from '../../actors/index.ts';
 import { createModel } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { notesRetriever, remembering } from '../../literature/index.ts';
+import { memoized, notesRetriever } from '../../literature/index.ts';
 import { createLogger, makeFolder, packageRoot, systemClock, systemTimers } from '../../platform/index.ts';
 import { type StudyReport, studyHtml, studyMarkdown } from '../../report/index.ts';
 import { analyse, type RunResult, runTabulated, type Study, type TaskFacts } from '../../studies/index.ts';
@@ -50,7 +50,7 @@ export async function makeRuns(
   const results: RunResult[] = [];
   const baseUrl = plan.trained.flatMap(({ spec }) => addressesOf(spec.agents));
   const setting = await labOptions({ ...options, task: plan.directories, baseUrl });
-  const openRetriever = remembering(notesRetriever(createLogger('aira')));
+  const openRetriever = memoized(notesRetriever(createLogger('aira')));
   try {
     for (const table of plan.tables) {
       const createNamed = (name: Parameters<typeof createModel>[0]) =>
