@@ -5,7 +5,7 @@ export {
   type OutputFile,
   outputFolder,
   type ReadOnlyMount,
-  type RejectedEntry as StrangeEntry,
+  type RejectedEntry,
   type SandboxEnd,
   type SandboxLimits,
   type SandboxResult,

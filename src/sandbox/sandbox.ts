@@ -1,14 +1,14 @@
 /**
- * Runs one untrusted program at a time per call, and answers how it ended and what it left.
+ * Runs untrusted programs, one per call, and returns how each ended and what it left.
  *
- * Role: the order to the launcher, the deadline, the limits of the control group, the reading of streams and files. Non-role:
- * what the program is for, what its output means, whether this machine can do it (`probe.ts`).
+ * Role: the launcher's input, the deadline, the limits of the control group, reading streams and files. Non-role: the purpose
+ * of the program, the meaning of its output, whether this machine supports it (`probe.ts`).
  *
- *   S1  `run` answers when no process of the program is left, however it ended. The clock and the kill are the host's.
- *   S2  The program's text is kept up to a bound and never read for results; beyond a further bound the program is ended.
- *   S3  Files are in the output directory only where the program ended by itself, and then were copied after its end.
- *   S4  The launcher and everything below it end with this process, however this process ends (L4 of launcher.py).
- *   S5  Nothing of this process's environment reaches the launcher or the program (I7).
+ * SBX-1. `run` resolves when no process of the program is left, however it ended. The host owns the clock and the kill.
+ * SBX-2. The program's text is stored up to a bound and never parsed for results; beyond a further bound the program is killed.
+ * SBX-3. Files are in the output directory only if the program exited by itself; they are copied after its end.
+ * SBX-4. The launcher and everything below it end with this process, however this process ends (L4 of launcher.py).
+ * SBX-5. Nothing of this process's environment reaches the launcher or the program (I7).
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -30,10 +30,10 @@ import {
 } from './spec.ts';
 import type { SandboxCapability } from './systemRoot.ts';
 
-/** Thrown when a program could not be started, although this machine can as a rule. Worth another try. */
+/** Thrown if a program failed to start although the sandbox works on this machine. Worth a retry. */
 export class SandboxStartError extends RetryableError {
   constructor(message: string) {
-    super('sandbox-start', `the sandbox could not be started: ${message}`, 2000);
+    super('sandbox-start', `failed to start the sandbox: ${message}`, 2000);
   }
 }
 
@@ -41,18 +41,18 @@ export interface SandboxOptions {
   readonly capability: SandboxCapability;
   readonly clock?: Clock;
   readonly timers?: Timers;
-  /** From the order to end to SIGKILL of the launcher and its group. */
+  /** From the request to end to SIGKILL of the launcher and its group. */
   readonly graceMs?: number;
-  /** For the attack suite; see `defences.ts`. */
+  /** For the attack suite; see `defences` of spec.ts. */
   readonly defences?: Defences;
-  /** What starts the launcher, for the attack suite; Python otherwise. */
+  /** Command that starts the launcher, for the attack suite; default: Python. */
   readonly launcher?: readonly [string, ...string[]];
 }
 
-/** Not below TMPDIR, which may lie where only its owner can enter. */
+/** Not below TMPDIR, which may be in a folder that only its owner can enter. */
 const stages = '/tmp/aira-stage-';
 
-/** Numbers groups; with the process id in their names they are unique on the machine. */
+/** Numbers groups; together with the process id their names are unique on the machine. */
 let groups = 0;
 
 export class Sandbox {
@@ -77,19 +77,19 @@ export class Sandbox {
   /**
    * Runs the program to its end.
    *
-   * @throws SandboxStartError when it could not be started; LauncherProtocolError; RetryableError `cgroup`.
+   * @throws SandboxStartError if it failed to start; LauncherProtocolError; RetryableError `cgroup`.
    */
   async run(spec: SandboxSpec, signal?: AbortSignal): Promise<SandboxResult> {
     const { capability, defences } = this.#options;
-    const group = this.#makeGroup(spec);
+    const group = this.#createGroup(spec);
     const work = mkdtempSync(stages);
     try {
       if (capability.mode === 'sandboxed') chmodSync(work, 0o755);
-      const order =
+      const launchSpec =
         capability.mode === 'unsafe'
           ? unsafeLaunchSpec(spec, work, capability, group)
           : sandboxLaunchSpec(spec, work, capability, group, defences);
-      return await this.#supervise(spec, order, group, signal);
+      return await this.#supervise(spec, launchSpec, group, signal);
     } finally {
       rmSync(work, { recursive: true, force: true });
       group?.kill();
@@ -97,7 +97,7 @@ export class Sandbox {
     }
   }
 
-  #makeGroup({ limits }: SandboxSpec): Cgroup | null {
+  #createGroup({ limits }: SandboxSpec): Cgroup | null {
     const { capability, defences } = this.#options;
     if (capability.groups === null) return null;
     groups += 1;
@@ -108,7 +108,7 @@ export class Sandbox {
     });
   }
 
-  /** The kernel empties a group a moment after its last process was reaped. */
+  /** The kernel empties a group shortly after its last process was reaped. */
   async #removeGroup(group: Cgroup | null): Promise<void> {
     for (let tries = 0; group && !group.remove() && tries < 100; tries++) {
       await new Promise<void>((resolve) => this.#options.timers.after(10, resolve));
@@ -117,7 +117,7 @@ export class Sandbox {
 
   async #supervise(
     spec: SandboxSpec,
-    order: LaunchSpec,
+    launchSpec: LaunchSpec,
     group: Cgroup | null,
     signal: AbortSignal | undefined,
   ): Promise<SandboxResult> {
@@ -134,17 +134,17 @@ export class Sandbox {
     const closed = deferred<void>();
     let startedAt = clock.monotonic();
     let endedAt: number | null = null;
-    let ended: Ended | null = null;
+    let endReport: Ended | null = null;
     let interrupted: Exclude<SandboxEnd, 'exited'> | null = null;
-    let broken: Error | null = null;
-    const callOff: (() => void)[] = [];
+    let failure: Error | null = null;
+    const cancellers: (() => void)[] = [];
 
     const end = (why: Exclude<SandboxEnd, 'exited'> | Error): void => {
-      if (interrupted !== null || broken !== null || ended !== null) return;
-      if (why instanceof Error) broken = why;
+      if (interrupted !== null || failure !== null || endReport !== null) return;
+      if (why instanceof Error) failure = why;
       else interrupted = why;
       (child.stdin as Writable).end();
-      callOff.push(timers.after(graceMs, () => killGroup(child)));
+      cancellers.push(timers.after(graceMs, () => killGroup(child)));
     };
     const reader = new ReportReader(
       { ...spec.output, maxFiles: spec.output.maxFiles ?? defaultFiles },
@@ -153,7 +153,7 @@ export class Sandbox {
           startedAt = clock.monotonic();
         },
         onEnded: (each) => {
-          ended = each;
+          endReport = each;
           endedAt = clock.monotonic();
         },
       },
@@ -171,57 +171,57 @@ export class Sandbox {
     listen(child.stderr as Readable, stderr);
     (child.stdio[3] as Readable).on('data', (chunk: Buffer) => {
       try {
-        if (broken === null) reader.push(chunk);
+        if (failure === null) reader.push(chunk);
       } catch (thrown) {
-        broken = thrown as Error;
+        failure = thrown as Error;
         killGroup(child);
       }
     });
     for (const stream of child.stdio) stream?.on('error', () => {});
     child.on('error', (error) => {
-      broken ??= new SandboxStartError(error.message);
+      failure ??= new SandboxStartError(error.message);
       if (child.pid === undefined) closed.resolve();
     });
-    // Whoever outlives the launcher would keep the streams open: those in its group are ended, others not waited for.
+    // Processes that outlive the launcher could hold the streams open: kill those in its group, do not wait for others.
     child.on('exit', () => {
       killGroup(child);
-      callOff.push(timers.after(graceMs, () => closed.resolve()));
+      cancellers.push(timers.after(graceMs, () => closed.resolve()));
     });
     child.on('close', () => closed.resolve());
     const cancel = () => end('cancelled');
-    if (defences.has('deadline')) callOff.push(timers.after(spec.limits.seconds * 1000, () => end('timeout')));
+    if (defences.has('deadline')) cancellers.push(timers.after(spec.limits.seconds * 1000, () => end('timeout')));
     signal?.addEventListener('abort', cancel);
-    callOff.push(() => signal?.removeEventListener('abort', cancel));
+    cancellers.push(() => signal?.removeEventListener('abort', cancel));
     if (signal?.aborted) cancel();
-    else (child.stdin as Writable).write(`${JSON.stringify(order)}\n`);
+    else (child.stdin as Writable).write(`${JSON.stringify(launchSpec)}\n`);
 
     await closed.promise;
-    for (const each of callOff) each();
+    for (const each of cancellers) each();
     reader.close();
     for (const stream of child.stdio) stream?.destroy();
     const usage = group?.usage() ?? null;
-    const told = ended as Ended | null;
-    const problem = broken as Error | null;
-    const cut = interrupted as Exclude<SandboxEnd, 'exited'> | null;
+    const report = endReport as Ended | null;
+    const problem = failure as Error | null;
+    const interruption = interrupted as Exclude<SandboxEnd, 'exited'> | null;
     if (problem) throw problem;
     if (reader.startFailed !== null) throw new SandboxStartError(reader.startFailed);
-    const left = (spec.writable ?? []).flatMap(({ source }) => makePlain(source));
-    const starved = (usage?.outOfMemoryKills ?? 0) > 0 && told?.code !== 0;
-    if (cut === null && !starved && !told?.watched && !told?.full) {
-      if (!told || !reader.done) throw new SandboxStartError(`the launcher ended early; ${stderr.lastLines(4, 500)}`);
-      if (!told.ran) throw new SandboxStartError(stderr.lastLines(4, 500) || 'bubblewrap gave no reason');
+    const rejected = (spec.writable ?? []).flatMap(({ source }) => makePlain(source));
+    const starved = (usage?.outOfMemoryKills ?? 0) > 0 && report?.code !== 0;
+    if (interruption === null && !starved && !report?.watched && !report?.full) {
+      if (!report || !reader.done) throw new SandboxStartError(`the launcher ended early; ${stderr.lastLines(4, 500)}`);
+      if (!report.ran) throw new SandboxStartError(stderr.lastLines(4, 500) || 'bubblewrap gave no reason');
     }
-    const how: SandboxEnd = cut ?? (told?.full ? 'full' : starved || told?.watched ? 'oom' : 'exited');
+    const how: SandboxEnd = interruption ?? (report?.full ? 'full' : starved || report?.watched ? 'oom' : 'exited');
     return {
       end: how,
-      exitCode: how === 'exited' && told ? (told.code ?? 128 + (told.signal ?? 0)) : null,
+      exitCode: how === 'exited' && report ? (report.code ?? 128 + (report.signal ?? 0)) : null,
       stdout: stdout.text(),
       stderr: stderr.text(),
       seconds: ((endedAt ?? clock.monotonic()) - startedAt) / 1000,
-      cpuSeconds: usage?.cpuSeconds ?? told?.cpuSeconds ?? 0,
-      peakMemoryBytes: usage?.peakMemoryBytes ?? told?.peakBytes ?? 0,
+      cpuSeconds: usage?.cpuSeconds ?? report?.cpuSeconds ?? 0,
+      peakMemoryBytes: usage?.peakMemoryBytes ?? report?.peakBytes ?? 0,
       files: how === 'exited' ? reader.files : [],
-      strange: how === 'exited' ? [...reader.strange, ...left] : [],
+      strange: how === 'exited' ? [...reader.strange, ...rejected] : [],
       unsafe: capability.mode === 'unsafe',
     };
   }
@@ -232,6 +232,6 @@ function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // Nobody is left in it.
+    // The group is empty.
   }
 }
