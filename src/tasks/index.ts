@@ -6,9 +6,4 @@ export { changedData, dataFolder, importData } from './data/import.ts';
 export { dataSetNames } from './data/inspect.ts';
 export { type DataRecord, importedData } from './data/records.ts';
 export { scriptMemoryBytes } from './taskScripts.ts';
-export {
-  type DesignPackage,
-  pythonStart as start,
-  runTrustedModule as runTrusted,
-  type TrustedOptions,
-} from './trustedModule.ts';
+export { type DesignPackage, pythonStart, runTrustedModule, type TrustedOptions } from './trustedModule.ts';
