@@ -37,7 +37,7 @@ export function openChat(
   { bus, tokenOf, clock, timers, log }: Pick<ComponentDeps, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
 ): OpenChat {
   const keys = keyring(environment, addresses);
-  const watch = { timers, clock, patience: defaultTimeouts };
+  const watch = { timers, clock, timeouts: defaultTimeouts };
   const retrying = (signal: AbortSignal) => ({ signal, timers, log });
   const as = (agent: AgentName) => ({ token: tokenOf(search, agent) });
   const cassette =

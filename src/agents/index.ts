@@ -30,8 +30,8 @@ export type { AnyModel, LocalModel } from './models/model.ts';
 
 export {
   type ChatThinking,
+  type TaskDescription,
   type ThinkDeps,
   type Thought,
-  type ThoughtTopic,
   think,
 } from './think.ts';

@@ -16,52 +16,51 @@ import type { AnyModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';
 
-/** What language-model agents think with, beside what every agent is given. */
+/** What language-model agents need in addition. */
 export interface ChatThinking {
-  /** The one way to language models. */
+  /** The only path to language models. */
   readonly gateway: Gateway;
   readonly search: SearchId;
-  /** Where a thought is kept while it lasts, so that a killed agent goes on within it; without it nothing is kept. */
+  /** Checkpoints of thoughts, so that a killed agent resumes within one; without them a thought restarts. */
   readonly thoughts?: Thoughts | undefined;
 }
 
-/** What the search is about, in the words of its task. */
-export interface ThoughtTopic {
+/** The task of the search, in its own words. */
+export interface TaskDescription {
   readonly task: string;
   readonly metric: string;
-  /** The metric falls as things improve; without it, it rises. */
+  /** Whether a lower metric is better. Default: higher is. */
   readonly lowerIsBetter?: boolean | undefined;
   readonly brief?: Brief | undefined;
 }
 
 export interface ThinkDeps {
   readonly spec: AgentSpec;
-  /** The nodes of the agent's memory as the attempt `view.ordinal` may know them. */
+  /** The nodes that the attempt `view.ordinal` may know. */
   readonly view: View;
   readonly space: Space;
   /** The search's seed. */
   readonly seed: number;
-  readonly topic: ThoughtTopic;
-  /** The local models that are at hand; they belong to the caller, who closes them. */
+  readonly topic: TaskDescription;
+  /** The open local models; the caller owns and closes them. */
   readonly models: Readonly<Partial<Record<LocalModelName, AnyModel>>>;
-  /** Needed by agents with a language model. */
+  /** Required by agents with a language model. */
   readonly chat?: ChatThinking | undefined;
-  /** Needed by agents that read with a language model. */
+  /** Required by agents that read with a language model. */
   readonly openRetriever?: OpenRetriever | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-function mindOf({ spec, space, topic, models, chat, openRetriever }: ThinkDeps): Proposer {
+function proposerFor({ spec, space, topic, models, chat, openRetriever }: ThinkDeps): Proposer {
   if (spec.literature && !openRetriever)
-    throw new TerminalError('reading', `${spec.name} reads, and nothing to read was opened`);
+    throw new TerminalError('reading', `${spec.name} has literature tools, but no retriever is open`);
   const sole = (model: SoleModelName, gateway: LlmClient | null): Proposer => {
     if (!isLocal(model)) {
-      if (!gateway)
-        throw new TerminalError('model', `${spec.name} thinks with ${model}, and no language models are open`);
+      if (!gateway) throw new TerminalError('model', `${spec.name} uses ${model}, but no LLM gateway is open`);
       return chatProposer({ ...spec, model }, space, { gateway, openRetriever: openRetriever ?? null, ...topic });
     }
     const local = models[model];
-    if (!local) throw new TerminalError('model', `${spec.name} thinks with ${model}, which was not opened`);
+    if (!local) throw new TerminalError('model', `${spec.name} uses ${model}, which is not open`);
     return localProposer(local);
   };
   const gateway = chat?.gateway ?? null;
@@ -69,14 +68,14 @@ function mindOf({ spec, space, topic, models, chat, openRetriever }: ThinkDeps):
 }
 
 /**
- * One thought of one agent: decide, learn, read, propose, check. A function of its input and of what models answer (I5):
- * every chance is drawn from the seed, the agent's name and the number of the attempt.
+ * One thought of one agent: choose operator and parents, learn, read, propose, check. A function of its input and of the
+ * models' answers (I5): all randomness derives from the seed, the agent's name and the attempt number.
  *
- * A thought that costs money is kept step by step; called again for the same attempt, it goes on where it was. Thoughts of
- * local models are cheaper to have again than to keep.
+ * A thought that costs money is checkpointed after each step and resumes there. Thoughts of local models are cheaper to
+ * repeat than to store.
  *
- * @throws TerminalError when the view is not this agent's, the model is not at hand, or a local model breaks its contract;
- * BudgetError when a question would exceed the budget; RetryableError when a provider is away; and whatever the model throws.
+ * @throws TerminalError if the view belongs to another agent, the model is not open, or a local model breaks its contract;
+ * BudgetError if a question would exceed the budget; RetryableError if a provider is unavailable; and the model's own errors.
  */
 export async function think(thinker: ThinkDeps): Promise<Thought> {
   const { spec, view, space, seed, chat, signal } = thinker;
@@ -85,16 +84,19 @@ export async function think(thinker: ThinkDeps): Promise<Thought> {
     ({ agent, foreign }) => (agent !== spec.name) !== (foreign ?? false) || (foreign && !mayBeForeign),
   );
   if (stranger)
-    throw new TerminalError('view', `the view of ${spec.name} holds ${stranger.id}, made by ${stranger.agent}`);
-  const mind = mindOf(thinker);
-  const setting: ThoughtDeps = {
-    ...{ spec, space, seed, mind },
+    throw new TerminalError('view', `the view of ${spec.name} contains ${stranger.id} of agent ${stranger.agent}`);
+  const proposer = proposerFor(thinker);
+  const deps: ThoughtDeps = {
+    spec,
+    space,
+    seed,
+    proposer,
     brief: thinker.topic.brief,
     lowerIsBetter: thinker.topic.lowerIsBetter,
     signal: signal ?? new AbortController().signal,
   };
-  if (!mind.canRepair || !chat?.thoughts) return runSteps(setting, view);
-  // Loaded when it is needed: LangGraph takes longer to load than most commands take.
+  if (!proposer.canRepair || !chat?.thoughts) return runSteps(deps, view);
+  // Loaded on demand: LangGraph takes longer to load than most commands take to run.
   const { runWithCheckpoints: thinkDurably } = await import('./graph/graph.ts');
-  return thinkDurably(setting, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
+  return thinkDurably(deps, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
 }

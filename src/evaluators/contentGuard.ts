@@ -1,12 +1,12 @@
 /**
- * An evaluator whose scores are of the files that its jobs name (I10).
+ * An evaluator that guarantees that scores belong to the files that its jobs name (I10).
  *
- * Role: compares imported data and scripts with what a job names, before it is trained and again before its outcome is
- * given. Non-role: training, what becomes of a job that could not be trained.
+ * Role: compares imported data and scripts with those of the job, before the training and again before the outcome is
+ * reported. Non-role: training, and the handling of jobs that could not be trained.
  *
- *   G1  No outcome of a job leaves here unless its files were as named before and after its training.
- *   G2  A trainer that has read other data is replaced first: trainers keep what they have read in memory.
- *   G3  A job whose files are not as named ends as `data`, whatever its training came to: that says nothing of the candidate.
+ * GRD-1. No outcome of a job is reported unless its files matched before and after its training.
+ * GRD-2. A trainer that has read other data is replaced first, because trainers cache data in memory.
+ * GRD-3. A job whose files do not match ends as `data`, whatever its training returned: that says nothing about the candidate.
  */
 
 import { canonicalJson } from '../domain/canonical.ts';
@@ -33,7 +33,7 @@ export class ContentGuard implements Evaluator {
   #stopped = false;
   #device = 'none';
 
-  /** @param data the data folder; null where there is none. */
+  /** @param data the data folder, or null. */
   constructor(open: () => Evaluator, data: string | null) {
     this.#open = open;
     this.#data = data;
@@ -46,16 +46,16 @@ export class ContentGuard implements Evaluator {
     return hello;
   }
 
-  /** @throws all that the evaluator within throws. */
+  /** @throws the errors of the inner evaluator. */
   async evaluate(jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void> {
     if (!jobs.some(readsFiles)) return this.#inner.evaluate(jobs, handlers);
     const problems = await this.#problems(jobs);
-    const sound = jobs.filter(({ key }) => !problems.has(key));
+    const valid = jobs.filter(({ key }) => !problems.has(key));
     const outcomes = new Map<EvaluationKey, Outcome>();
-    if (sound.length > 0) {
-      await this.#renew(sound);
-      await this.#inner.evaluate(sound, { ...handlers, onOutcome: (key, outcome) => outcomes.set(key, outcome) });
-      for (const [key, problem] of await this.#problems(sound)) problems.set(key, problem);
+    if (valid.length > 0) {
+      await this.#renew(valid);
+      await this.#inner.evaluate(valid, { ...handlers, onOutcome: (key, outcome) => outcomes.set(key, outcome) });
+      for (const [key, problem] of await this.#problems(valid)) problems.set(key, problem);
     }
     for (const { key } of jobs) {
       const outcome = this.#outcome(problems.get(key)) ?? outcomes.get(key);
@@ -68,14 +68,14 @@ export class ContentGuard implements Evaluator {
     return this.#inner.stop();
   }
 
-  /** What is wrong with the files of each job, as far as anything is. */
+  /** Jobs whose files do not match, with the reason. */
   async #problems(jobs: readonly Job[]): Promise<Map<EvaluationKey, string>> {
     const problems = new Map<EvaluationKey, string>();
     for (const { key, content, settings } of jobs) {
       if (!content) continue;
       try {
         const [change] = changesSince(content, settings, await filesRead(settings, this.#data));
-        if (change !== undefined) problems.set(key, `${change} since the search was begun`);
+        if (change !== undefined) problems.set(key, `${change} since the search was started`);
       } catch (thrown) {
         if (!(thrown instanceof PrerequisiteError)) throw thrown;
         problems.set(key, `${thrown.message}; ${thrown.remedy}`);
@@ -94,7 +94,7 @@ export class ContentGuard implements Evaluator {
     const read = canonicalJson(jobs.map(({ content }) => content?.data ?? null));
     if (this.#read !== null && this.#read !== read) {
       await this.#inner.stop();
-      // What was stopped meanwhile stays so, and says so when it is asked.
+      // An evaluator stopped in the meantime stays stopped and reports it.
       if (!this.#stopped) this.#inner = this.#open();
     }
     this.#read = read;

@@ -19,7 +19,7 @@ import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
 import { workerCommand } from './stacks/workerCommand.ts';
 
-/** One thing that was looked at. */
+/** One item of the diagnosis. */
 export interface Check {
   readonly name: string;
   readonly ok: boolean;
@@ -28,7 +28,7 @@ export interface Check {
 }
 
 export interface ExamineOptions {
-  /** The directory that is to hold the archive. */
+  /** The archive's directory. */
   readonly home: string;
   readonly places?: ToolchainPlaces;
   readonly nodeVersion?: string;
@@ -46,7 +46,7 @@ const gigaflops = (flops: number) => `${(flops / 1e9).toFixed(1)} GFLOP/s`;
 const megabytes = (bytes: number) => `${Math.floor(bytes / 1024 / 1024)} MB`;
 const firstLine = (text: string) => text.trim().split('\n')[0] ?? '';
 
-/** A failed check from whatever was thrown. */
+/** A failed check for an error. */
 function failed(name: string, thrown: unknown, remedy: string): Check {
   const own = thrown instanceof PrerequisiteError ? thrown.remedy : remedy;
   return { name, ok: false, detail: errorMessage(thrown), remedy: own };
@@ -59,7 +59,7 @@ function checkNode(version: string): Check {
   return { name: 'node', ok, detail: version, ...(ok ? {} : { remedy }) };
 }
 
-/** Imports each module, since one that is found may still fail to load. */
+/** Imports each module, because an installed one may still fail to load. */
 const importProbe = `
 import importlib, json, platform
 found = {"python": platform.python_version()}
@@ -83,16 +83,16 @@ const importSchema = z.object({
   gpus: z.int(),
 });
 
-/** @param listed what the driver lists. @param usable how many of them torch can use. */
+/** @param listed GPUs of the driver. @param usable number of them that torch can use. */
 function gpuCheck(listed: readonly string[], usable: number): Check {
-  if (listed.length === 0) return { name: 'gpu', ok: true, detail: 'none visible; CPU workers will train' };
+  if (listed.length === 0) return { name: 'gpu', ok: true, detail: 'none visible; trainings use the CPU' };
   const names = listed.join('; ');
   if (usable > 0) return { name: 'gpu', ok: true, detail: `${names}; torch can use ${usable} of ${listed.length}` };
   return {
     name: 'gpu',
     ok: false,
-    detail: `${names}; torch can use none, so that CPU workers will train`,
-    remedy: 'install a torch built with CUDA, and name its Python in AIRA_PYTHON',
+    detail: `${names}; torch can use none, so trainings use the CPU`,
+    remedy: 'install a torch build with CUDA, and set AIRA_PYTHON to its Python',
   };
 }
 
@@ -110,7 +110,7 @@ async function checkPython(python: string, env: Environment): Promise<Check[]> {
   return [{ name: 'python', ok: true, detail: `${found.python} (${python})` }, ...modules, gpu];
 }
 
-/** Runs a program of ours in the sandbox, which tries its doors. */
+/** Runs the probe program in the sandbox, which tries to escape. */
 async function checkSandbox(python: string, env: Environment): Promise<Check> {
   try {
     return { name: 'sandbox', ok: true, detail: describeSandbox(await probeSandbox({ python, env })) };
@@ -119,7 +119,7 @@ async function checkSandbox(python: string, env: Environment): Promise<Check> {
   }
 }
 
-/** Starts a real trainer, which measures its matrix product in the environment in which it will train. */
+/** Starts a real trainer, which measures its matrix product in the training environment. */
 async function checkTrainer(python: string, env: Environment): Promise<Check[]> {
   const worker = new NativeWorker({
     command: workerCommand({ python, device: 'cpu', env }),
@@ -135,7 +135,7 @@ async function checkTrainer(python: string, env: Environment): Promise<Check[]> 
         ? {
             name: 'blas',
             ok: false,
-            detail: `${speed}: this looks like the reference BLAS, with which training takes about ten times as long`,
+            detail: `${speed}: probably the reference BLAS, with which training takes about ten times as long`,
             remedy: 'run `npm run setup`, or install OpenBLAS (on Debian: apt install libopenblas0-pthread)',
           }
         : { name: 'blas', ok: true, detail: speed },
@@ -161,13 +161,13 @@ async function checkNatsServer(places: ToolchainPlaces): Promise<Check> {
 async function checkCompiler(env: Environment): Promise<Check> {
   const remedy = 'install one (on Debian: apt install g++)';
   const [compiler] = ['c++', 'g++', 'clang++'].flatMap((name) => allOnPath(name, env));
-  if (compiler === undefined) return failed('c++ compiler', new Error('there is none on PATH'), remedy);
+  if (compiler === undefined) return failed('c++ compiler', new Error('none on PATH'), remedy);
   const { ok, stdout, stderr } = await runProgram(compiler, ['--version'], env, 20_000);
   if (!ok) return failed('c++ compiler', new Error(`${compiler}: ${firstLine(stderr)}`), remedy);
   return { name: 'c++ compiler', ok: true, detail: firstLine(stdout) };
 }
 
-/** Writes to the home as a search would, and leaves nothing behind in it. */
+/** Writes to the home as a search would, and removes what it wrote. */
 function checkHome(home: string): Check[] {
   try {
     makeFolder(home, 0o700);
@@ -175,7 +175,7 @@ function checkHome(home: string): Check[] {
     const free = freeBytes(home);
     const enough = free >= leastFreeBytes;
     return [
-      { name: 'home', ok: true, detail: `${home} can be written` },
+      { name: 'home', ok: true, detail: `${home} is writable` },
       {
         name: 'disk',
         ok: enough,
@@ -188,7 +188,7 @@ function checkHome(home: string): Check[] {
   }
 }
 
-/** Looks at everything that a search needs of this machine. Never throws: what is wrong is a failed check. */
+/** Checks everything that a search needs on this machine. Never throws: a problem is a failed check. */
 export async function examineMachine(options: ExamineOptions): Promise<Check[]> {
   const { home, places = machinePlaces(), nodeVersion = process.versions.node } = options;
   const { env } = places;

@@ -8,14 +8,14 @@ import { fitnessOf } from '../domain/task.ts';
 import { type Clock, printable } from '../platform/index.ts';
 import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './protocol.ts';
 
-/** What an evaluator says of itself before it is given work. */
+/** An evaluator's self-description, before it gets work. */
 export interface EvaluatorHello {
-  /** What decides a score, as `<name>-<hash>`: equal to that of every job it takes (I2). */
+  /** Version of everything that determines a score, as `<name>-<hash>`: equal to that of every job it takes (I2). */
   readonly evaluator: string;
-  /** As torch names it: `cpu`, `cuda:0`. */
+  /** Torch's name: `cpu`, `cuda:0`. */
   readonly device: string;
   readonly deviceName: string;
-  /** How many jobs with equal `batchKey` it trains together; default: one after the other. */
+  /** Number of jobs with equal `batchKey` to train together; default: one at a time. */
   readonly populationSize?: number;
 }
 
@@ -36,40 +36,40 @@ export interface EvaluateHandlers {
 }
 
 /**
- * One device's judge of one kind of candidate: give it jobs, get outcomes. Nothing of it knows queues or deliveries.
+ * Evaluates one kind of candidate on one device: takes jobs, returns outcomes. It knows no queues or deliveries.
  *
- *   E1  `evaluate` resolves when every job has got exactly one outcome, whatever the candidate does. It rejects only
- *       while no job has begun.
- *   E2  When `evaluate` resolves, nothing of its candidates runs any more. After `stop` nothing at all does.
- *   E3  Figures of an outcome are fitness: more is better (`fitnessOf` of domain/metric.ts).
+ * EVL-1. `evaluate` resolves when every job has exactly one outcome, whatever the candidate does. It rejects only while no job
+ *        has started.
+ * EVL-2. When `evaluate` resolves, nothing of its candidates runs any more. After `stop`, nothing at all does.
+ * EVL-3. Scores of an outcome are fitness: more is better (`fitnessOf` of domain/task.ts).
  */
 export interface Evaluator {
   /**
-   * The hello; starts what has to be started. May be asked again at no cost.
+   * Starts what is needed and returns the hello. Repeated calls are free.
    *
-   * @throws RetryableError where another try may succeed; PrerequisiteError where a person has to mend something.
+   * @throws RetryableError if a retry may succeed; PrerequisiteError if a person must fix something.
    */
   start(): Promise<EvaluatorHello>;
-  /** @throws all that `start` throws; TerminalError for jobs that are not for this evaluator. */
+  /** @throws the errors of `start`; TerminalError for jobs of another evaluator. */
   evaluate(jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void>;
-  /** Ends what is under way. Never rejects. */
+  /** Ends the current request. Never rejects. */
   stop(): Promise<void>;
 }
 
 /**
- * The candidates of one request and who of them still owes an outcome.
+ * The candidates of one request, and which of them still lack an outcome.
  *
- * Role: turns what the worker says about a member into the member's outcome. Not its role: the process, deadlines.
+ * Role: turns the worker's events for a member into the member's outcome. Non-role: the process, deadlines.
  *
- *   M1  Each member gets exactly one outcome.
- *   M2  The worker decides a number only by a complete, finite result for a member that was asked for. A test figure
- *       where none was asked for is refused, as is a result without the figure that was (I3, I4).
- *   M3  The seconds of failures and the gaps between results add up to the wall-clock time of the request.
+ * POP-1. Each member gets exactly one outcome.
+ * POP-2. The worker determines a score only by a complete, finite result for a requested member. A test score that was not
+ *        requested is rejected, as is a result without the requested score (I3, I4).
+ * POP-3. The seconds of failures and the gaps between results add up to the wall-clock time of the request.
  */
 
 const longestMessage = 2000;
 
-/** Why members get no score. */
+/** Why members have no score. */
 export interface Verdict {
   readonly reason: FailureReason;
   readonly message: string;
@@ -77,7 +77,7 @@ export interface Verdict {
 
 export type OnOutcome = (key: EvaluationKey, outcome: Outcome) => void;
 
-/** Jobs with equal texts can be trained by one request: they share space, settings and data, and differ in candidate and seed. */
+/** Equal for jobs that one request can train: they share space, settings and data, and differ in candidate and seed. */
 export function batchKey({
   evaluator,
   space,
@@ -88,12 +88,11 @@ export function batchKey({
 }
 
 function layersOf(candidate: Candidate): Architecture {
-  if (candidate.kind !== 'stack')
-    throw new TerminalError('population', 'this trainer arranges layers; it runs no programs');
+  if (candidate.kind !== 'stack') throw new TerminalError('population', 'expected a stack candidate, got a program');
   return candidate.architecture;
 }
 
-/** Sub-task figures without those that were not measured. */
+/** Sub-task scores without those that were not measured. */
 function measured(tasks: ResultEvent['tasks']): Measurement['tasks'] {
   const present = (entry: [string, number | null]): entry is [string, number] => entry[1] !== null;
   return Object.fromEntries(
@@ -107,12 +106,12 @@ export class Population {
   readonly #device: string;
   readonly #clock: Clock;
   readonly #onOutcome: OnOutcome;
-  /** How far each member was when it was last heard of. */
+  /** Last reported progress of each member. */
   readonly #reached = new Map<EvaluationKey, string>();
-  /** Up to when the request's time has been attributed to members. */
+  /** Time up to which the request's wall-clock time is attributed to members. */
   #attributed: number;
 
-  /** @throws TerminalError for an empty population, a repeated key, or jobs that cannot be trained by one request. */
+  /** @throws TerminalError for an empty population, a repeated key, or jobs that one request cannot train. */
   constructor(id: string, jobs: readonly Job[], device: string, clock: Clock, onOutcome: OnOutcome) {
     const [first] = jobs;
     if (!first) throw new TerminalError('population', 'a request needs at least one job');
@@ -148,27 +147,27 @@ export class Population {
     return this.#pending.size;
   }
 
-  /** Takes a sign of how far a member is. Answers what is wrong with it, if anything is. */
+  /** Handles a progress event. Returns its problem, if any. */
   progress({ key, step, steps, score }: ProgressEvent): string | null {
     const job = this.#pending.get(key);
-    if (!job) return 'progress of a candidate that is not in training';
-    const figure = score === null || job.measure === 'test' ? '' : `, its score then ${Number(score.toPrecision(3))}`;
-    this.#reached.set(key, `it had reached step ${step} of ${steps}${figure}`);
+    if (!job) return 'progress of a candidate that is not training';
+    const figure = score === null || job.measure === 'test' ? '' : `, score ${Number(score.toPrecision(3))}`;
+    this.#reached.set(key, `reached step ${step} of ${steps}${figure}`);
     return null;
   }
 
-  /** Takes a result. Answers what is wrong with it, if anything is (M2). */
+  /** Handles a result. Returns its problem, if any (POP-2). */
   result({ event: _, id: __, key, ...figures }: ResultEvent): string | null {
     const job = this.#pending.get(key);
-    if (!job) return 'a result for a candidate that owes none';
+    if (!job) return 'a result for a candidate without a pending training';
     const tasks = measured(figures.tasks);
     const testFigures = [figures.test, ...Object.values(tasks).map((task) => task.test)].some((test) => test != null);
-    if (job.measure === 'validation' && testFigures) return 'a test figure that was not asked for';
-    if (job.measure === 'validation' && figures.validation === null) return 'a result without a validation figure';
-    if (job.measure === 'test' && figures.test === null) return 'a result without the test figure';
-    // Figures of which more is better are shares of right answers.
+    if (job.measure === 'validation' && testFigures) return 'a test score that was not requested';
+    if (job.measure === 'validation' && figures.validation === null) return 'a result without a validation score';
+    if (job.measure === 'test' && figures.test === null) return 'a result without the test score';
+    // Metrics of which more is better are fractions of correct answers.
     const outside = (figure: number | null) => figure !== null && !job.lowerIsBetter && (figure < 0 || figure > 1);
-    if (outside(figures.validation) || outside(figures.test)) return 'a score that is no share';
+    if (outside(figures.validation) || outside(figures.test)) return 'a score outside [0, 1]';
     this.#take(1);
     const fitness = (figure: number | null) => (figure === null ? null : fitnessOf(figure, job.lowerIsBetter));
     const scores = { validation: fitness(figures.validation), test: fitness(figures.test) };
@@ -176,21 +175,21 @@ export class Population {
     return null;
   }
 
-  /** Takes a failure that the worker reports. What it calls cancelled was so for the host's own reason. */
+  /** Handles a failure event. A cancellation gets the host's reason for it. */
   failed(event: FailedEvent, interrupted: Verdict | null): string | null {
-    if (!this.#pending.has(event.key)) return 'a failure of a candidate that owes no result';
+    if (!this.#pending.has(event.key)) return 'a failure of a candidate without a pending training';
     const verdict = event.reason === 'cancelled' && interrupted ? interrupted : event;
     this.#fail(event.key, verdict, this.#take(1));
     return null;
   }
 
-  /** Gives every member that still owes an outcome the same one. Their time is shared out evenly. */
+  /** Gives all members without an outcome this one, with equal shares of the time. */
   settle(verdict: Verdict): void {
     const seconds = this.#take(this.#pending.size);
     for (const key of [...this.#pending.keys()]) this.#fail(key, verdict, seconds);
   }
 
-  /** The wall-clock seconds not yet attributed to anybody, per head. */
+  /** Attributes the remaining wall-clock time to `heads` members; returns the seconds of each. */
   #take(heads: number): number {
     const now = this.#clock.monotonic();
     const seconds = (now - this.#attributed) / 1000 / Math.max(1, heads);
@@ -199,7 +198,7 @@ export class Population {
   }
 
   #fail(key: EvaluationKey, { reason, message }: Verdict, seconds: number): void {
-    // Whoever is to mend what took too long needs to know how far it came.
+    // The progress helps to debug a timeout.
     const reached = reason === 'timeout' ? this.#reached.get(key) : undefined;
     const text = printable(reached ? `${message}; ${reached}` : message, { lines: true, width: longestMessage }).trim();
     this.#give(key, failureSchema.parse({ status: 'failed', reason, message: text, seconds, device: this.#device }));

@@ -14,9 +14,9 @@ export interface EvaluatorOptions {
   readonly device: Device;
   /** The interpreter, absolute. */
   readonly python: string;
-  /** Imported data; null where there are none. */
+  /** Folder of imported data, or null. */
   readonly data: string | null;
-  /** Task directories by others that this machine runs, beside the shipped ones. Absolute. */
+  /** Third-party task directories on this machine, in addition to the shipped ones. Absolute. */
   readonly tasks: readonly string[];
   /** Run programs without a sandbox, with this user's rights. */
   readonly unsafe: boolean;
@@ -25,20 +25,20 @@ export interface EvaluatorOptions {
   readonly log: Logger;
 }
 
-/** The evaluator of a device for candidates of that kind. Nothing is started before `start`. */
-export function openEvaluator(kind: SpaceKind, setting: EvaluatorOptions): Evaluator {
-  const guarded = new ContentGuard(() => openTrainer(kind, setting), setting.data);
-  return kind === 'program' ? new OwnTasks(guarded, setting.tasks) : guarded;
+/** Opens the evaluator of a device for one kind of candidate. Nothing starts before `start`. */
+export function openEvaluator(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
+  const guarded = new ContentGuard(() => openTrainer(kind, options), options.data);
+  return kind === 'program' ? new OwnTasks(guarded, options.tasks) : guarded;
 }
 
-function openTrainer(kind: SpaceKind, setting: EvaluatorOptions): Evaluator {
-  if (kind === 'program') return new ProgramEvaluator(setting);
-  const { device, python, data, clock, timers, log } = setting;
+function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
+  if (kind === 'program') return new ProgramEvaluator(options);
+  const { device, python, data, clock, timers, log } = options;
   const command = workerCommand({ python, device: device.name, data });
   return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });
 }
 
-/** The version that evaluators of that kind have here, known before one is started. */
+/** The version of this machine's evaluators of that kind, without starting one. */
 export function versionFor(kind: SpaceKind, deviceClass: DeviceClass): string {
   if (kind === 'program') return designVersion();
   return evaluatorVersion(engineFor(deviceClass).engine);

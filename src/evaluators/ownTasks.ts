@@ -1,12 +1,12 @@
 /**
- * Which task directories of this machine a job may have run.
+ * Resolves the task directories of jobs on this machine.
  *
- * Role: a job names a task directory by name and digest; this finds the worker's own directory of that name and content, and
- * gives the job on with its place. Non-role: judging.
+ * Role: a job names a task directory by name and digest; this finds the worker's own directory with that name and content, and
+ * passes the job on with its path. Non-role: evaluating.
  *
- *   T1  A directory comes from the shipped tasks, this worker's command line or its home, never from a job (I12).
- *   T2  Its content is digested again for each request, so that what runs is what the job was made for.
- *   T3  A job whose directory is not here gets an outcome that says so; the others of its request are judged.
+ * OWN-1. A directory comes from the shipped tasks, this worker's command line or its home, never from a job (I12).
+ * OWN-2. Its content is digested again for each request, so that the scripts that run are those of the job.
+ * OWN-3. A job whose directory is missing gets an outcome that says so; the others of its request are evaluated.
  */
 
 import { basename } from 'node:path';
@@ -17,17 +17,17 @@ import { taskRoots } from '../platform/index.ts';
 import { digestTaskDirectory, listTasks } from '../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
 
-/** Settings that have a task directory's scripts run. */
+/** Settings that run a task directory's scripts. */
 const foreignSchema = z.looseObject({ family: z.literal('airs') });
-/** Do these settings have the scripts of a task directory run, which each machine has to have of its own? */
+/** Whether these settings run the scripts of a task directory, of which each machine needs its own copy. */
 export const runsScripts = (settings: unknown): boolean => foreignSchema.safeParse(settings).success;
 
 const namedSchema = z.looseObject({ task: z.string().regex(/^[^/\\\0]{1,200}$/) });
 
-/** Settings with the place of this machine's own directory, or a sentence that says why there is none. */
+/** Settings with the path of this machine's directory, or the reason why it has none. */
 export type Localised = { readonly settings: Job['settings'] } | { readonly problem: string };
 
-/** The settings of a job for this machine: where they have a task's scripts run, with the directory to run them from. */
+/** The settings of a job for this machine: with the path of the task directory if its scripts run. */
 export function localSettings(
   { settings, content }: Pick<Job, 'settings' | 'content'>,
   directories: readonly string[],
@@ -35,38 +35,38 @@ export function localSettings(
   if (!runsScripts(settings)) return { settings };
   const named = namedSchema.safeParse(settings);
   if (!named.success || !content) {
-    return { problem: 'the job names no task directory by name and content; launch the search file again' };
+    return { problem: 'the job has no task name or content digest; launch the search file again' };
   }
   const found = findOwnTask(named.data.task, content.directory, directories);
   return 'directory' in found ? { settings: { ...settings, task: found.directory } } : found;
 }
 
-/** The place of a task directory, or a sentence that says why there is none. */
+/** The path of a task directory, or the reason why there is none. */
 type Found = { readonly directory: string } | { readonly problem: string };
 
-/** Looks for a task among these directories, and the shipped ones. */
+/** Searches these directories, then the shipped ones. */
 function findOwnTask(name: string, digest: string, directories: readonly string[]): Found {
   const shipped = listTasks(taskRoots).map((task) => task.directory);
   const places = [...new Set([...directories, ...shipped])].filter((place) => basename(place) === name);
   if (places.length === 0) {
-    return { problem: `this worker has no task directory "${name}"; start it with --task and the path of one` };
+    return { problem: `this worker has no task directory "${name}"; start it with --task <path>` };
   }
   const problems: string[] = [];
   for (const place of places) {
     try {
       if (digestTaskDirectory(place) === digest) return { directory: place };
-      problems.push(`${place} has other content`);
+      problems.push(`${place} has different content`);
     } catch (thrown) {
       problems.push(errorMessage(thrown));
     }
   }
   const found = problems.join('; ').slice(0, 1000);
   return {
-    problem: `this worker's task directory "${name}" is not the one that the search was started with: ${found}; give it the same files`,
+    problem: `this worker's task directory "${name}" differs from the one that the search was started with: ${found}; copy the same files here`,
   };
 }
 
-/** Puts an evaluator behind the choice of this machine's own task directories. */
+/** An evaluator with paths of this machine's task directories filled in. */
 export class OwnTasks implements Evaluator {
   readonly #inner: Evaluator;
   readonly #directories: readonly string[];

@@ -5,35 +5,34 @@ import { type Job, measurementSchema } from '../domain/evaluation.ts';
 import { type EvaluationKey, evaluationKeySchema } from '../domain/ids.ts';
 
 /**
- * Version 1 of what host and worker process say to each other: one JSON object per line, requests on the worker's stdin,
- * events on its stdout. `gpu-workers/aira_workers/worker` is the other side. Both are installed together, so that every
- * shape is strict and nothing is guessed.
+ * Version 1 of the protocol between host and worker process: one JSON object per line, requests on the worker's stdin, events
+ * on its stdout. `gpu-workers/aira_workers/worker` is the other side. Both are installed together, so every shape is strict.
  */
 export const protocolVersion = 1;
 
-/** The longest line that a worker may write; a result with a full curve stays below 10 kB. */
+/** Maximum length of a line; a result with a full curve stays below 10 kB. */
 export const longestLine = 1_000_000;
 
 export const helloSchema = z.strictObject({
   event: z.literal('hello'),
   v: z.literal(protocolVersion),
-  /** Engine and source hash, to be equal to a job's own (I2). */
+  /** Engine and source hash; must equal the job's (I2). */
   evaluator: z.string().regex(/^[a-z0-9-]+-[0-9a-f]{12}$/),
   engine: z.string(),
-  /** How many candidates one request may bring to be trained together; 1 where they train one by one. */
+  /** Maximum number of candidates that one request trains together. */
   populationSize: z.int().positive(),
   device: z.string(),
   deviceName: z.string(),
   torch: z.string(),
   python: z.string(),
-  /** Memory of the device. */
+  /** Memory of the device in bytes. */
   memoryBytes: z.int().nonnegative(),
   /** Measured float32 matrix multiplication, FLOP/s. */
   calibratedFlops: z.number().nonnegative(),
 });
 export type Hello = z.infer<typeof helloSchema>;
 
-/** Tells a worker of another protocol version from one that talks nonsense. */
+/** Distinguishes another protocol version from an invalid line. */
 export const anyHelloSchema = z.looseObject({ event: z.literal('hello'), v: z.int() });
 
 const ofMember = { id: z.string(), key: evaluationKeySchema };
@@ -50,7 +49,7 @@ const progressSchema = z.strictObject({
 const resultSchema = measurementSchema.omit({ status: true }).extend({
   event: z.literal('result'),
   ...ofMember,
-  /** Per sub-task; null for a figure that this training does not measure. */
+  /** Per sub-task; null for a score that this training does not measure. */
   tasks: z.record(z.string(), z.record(z.string(), z.number().nullable())),
 });
 
@@ -62,10 +61,10 @@ const failedSchema = z.strictObject({
 });
 
 const doneSchema = z.strictObject({ event: z.literal('done'), id: z.string() });
-/** A request that the worker could not read. */
+/** An invalid request. */
 const errorSchema = z.strictObject({ event: z.literal('error'), message: z.string() });
 
-/** All that may follow the hello. */
+/** The events after the hello. */
 export const workerEventSchema = z.discriminatedUnion('event', [
   progressSchema,
   resultSchema,

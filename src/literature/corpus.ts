@@ -8,20 +8,20 @@ import { formatZodError } from '../domain/explain.ts';
 import { hintSchema } from '../domain/hints.ts';
 import { evidenceIdSchema, itemSchema } from '../domain/literature.ts';
 
-/** Where Aira's own notes lie. `src/literature` and `dist/literature` are equally deep below the package. */
+/** Directory of the corpus. `src/literature` and `dist/literature` are equally deep below the package root. */
 export const corpusDirectory = resolve(import.meta.dirname, '../../corpus');
 
-/** A note with what its file says of all its notes. */
+/** A note with the fields of its file. */
 export type CorpusNote = Note & { readonly topic: string; readonly written: string };
 
 export interface Corpus {
   readonly notes: readonly CorpusNote[];
-  /** Changes whenever a note does: part of what decides a proposal that was made by reading. */
+  /** Changes with every note: part of what determines a proposal that was based on reading. */
   readonly version: string;
 }
 
-const broken = (path: string, problem: string, cause?: unknown) =>
-  new PrerequisiteError('corpus-malformed', `${path}: ${problem}`, 'correct the note, then try again', { cause });
+const malformed = (path: string, problem: string, cause?: unknown) =>
+  new PrerequisiteError('corpus-malformed', `${path}: ${problem}`, 'fix the note, then retry', { cause });
 
 function readNotes(path: string): CorpusNote[] {
   let raw: unknown;
@@ -31,20 +31,21 @@ function readNotes(path: string): CorpusNote[] {
     if (error) throw error;
     raw = document.toJS();
   } catch (thrown) {
-    throw broken(path, errorMessage(thrown).split('\n')[0] ?? 'cannot be read', thrown);
+    throw malformed(path, errorMessage(thrown).split('\n')[0] ?? 'cannot be read', thrown);
   }
   const parsed = noteFileSchema.safeParse(raw);
-  if (!parsed.success) throw broken(path, formatZodError(parsed.error, noteFileSchema).join('; '), parsed.error);
+  if (!parsed.success) throw malformed(path, formatZodError(parsed.error, noteFileSchema).join('; '), parsed.error);
   const { topic, written, notes } = parsed.data;
-  if (`${topic}.yaml` !== basename(path)) throw broken(path, `its topic is "${topic}", so it belongs in ${topic}.yaml`);
+  if (`${topic}.yaml` !== basename(path))
+    throw malformed(path, `its topic is "${topic}", so the file must be named ${topic}.yaml`);
   return notes.map((note) => ({ ...note, topic, written }));
 }
 
 /**
- * Reads every `*.yaml` of the directory, in order of their names.
+ * Reads every `*.yaml` of the directory, in order of names.
  *
- * @throws PrerequisiteError `corpus-malformed` naming the file and what is wrong there; also where two notes share an id
- * or an arXiv id.
+ * @throws PrerequisiteError `corpus-malformed` with file and problem; also if two notes share an id, an arXiv id or a
+ * repository.
  */
 export function loadCorpus(directory: string = corpusDirectory): Corpus {
   let names: string[];
@@ -53,7 +54,7 @@ export function loadCorpus(directory: string = corpusDirectory): Corpus {
       .filter((name) => name.endsWith('.yaml'))
       .sort();
   } catch (thrown) {
-    throw broken(directory, errorMessage(thrown), thrown);
+    throw malformed(directory, errorMessage(thrown), thrown);
   }
   const notes = names.flatMap((name) => readNotes(join(directory, name)));
   const seen = new Map<string, string>();
@@ -63,21 +64,21 @@ export function loadCorpus(directory: string = corpusDirectory): Corpus {
     if (note.kind === 'code') keys.push(`repository ${note.repository.toLowerCase()}`);
     for (const key of keys) {
       const other = seen.get(key);
-      if (other) throw broken(join(directory, `${note.topic}.yaml`), `${key} is in ${other}.yaml already`);
+      if (other) throw malformed(join(directory, `${note.topic}.yaml`), `${key} is already in ${other}.yaml`);
       seen.set(key, note.topic);
     }
   }
   return { notes, version: contentHash(notes as unknown as Json).slice(0, 12) };
 }
 
-/** A note as the index holds it. */
+/** A note as a document of the index. */
 export function noteDocument(note: CorpusNote): IndexedDocument {
   return {
     id: evidenceIdSchema.parse(`corpus:${note.id}`),
     source: 'corpus',
     url: noteUrl(note),
     retrievedAt: `${note.written}T00:00:00Z`,
-    // The note is Aira's; for code, what its author allows is what matters.
+    // The note itself is part of Aira; for code, the licence of the repository matters.
     licence: note.kind === 'code' ? note.licence : 'notes of the Aira project',
     kind: note.kind,
     topic: note.topic,
@@ -91,10 +92,7 @@ export function noteDocument(note: CorpusNote): IndexedDocument {
   };
 }
 
-/**
- * The notes that come with Aira: `corpus/<topic>.yaml`. Written for this project; a fact that the writer could not be sure
- * of says so.
- */
+/** The notes of `corpus/<topic>.yaml`, written for this project. A fact that the author could not verify says so. */
 
 const words = (text: string): number => text.split(/\s+/).filter(Boolean).length;
 
@@ -106,7 +104,7 @@ const findingSchema = z.union([
 ]);
 
 const common = {
-  /** Lower-case words and digits, joined by hyphens; unique in the corpus, and what agents cite. */
+  /** Lower-case words and digits, joined by hyphens; unique in the corpus. Agents cite it. */
   id: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/),
   title: z.string().min(3).max(300),
   authors: z.array(z.string().min(2).max(120)).min(1).max(30),
@@ -135,7 +133,7 @@ const paperSchema = z.strictObject({
     .string()
     .regex(/^10\.\d{4,9}\/\S+$/, 'a DOI, such as 10.1162/neco.1997.9.8.1735')
     .optional(),
-  /** Where it can be read when it has neither id. */
+  /** Where to read it if it has neither id. */
   url: z.url({ protocol: /^https$/ }).optional(),
 });
 
@@ -144,7 +142,7 @@ const codeSchema = z.strictObject({
   ...common,
   /** `owner/name` on GitHub. */
   repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
-  /** SPDX id of the code, or `NOASSERTION` where it is not certain. */
+  /** SPDX id of the code's licence, or `NOASSERTION` if unknown. */
   licence: z.string().regex(/^[A-Za-z0-9.+-]+$/),
 });
 
@@ -153,12 +151,12 @@ export type Note = z.infer<typeof noteSchema>;
 
 export const noteFileSchema = z.strictObject({
   topic: z.string().regex(/^[a-z]+(-[a-z]+)*$/),
-  /** When its notes were last checked. */
+  /** Date of the last check of the notes. */
   written: z.iso.date(),
   notes: z.array(noteSchema).min(1),
 });
 
-/** Where the work itself can be read; null where the note names no place. */
+/** URL of the work itself; null if the note has none. */
 export function noteUrl(note: Note): string | null {
   if (note.kind === 'code') return `https://github.com/${note.repository}`;
   if (note.arxiv) return `https://arxiv.org/abs/${note.arxiv}`;
@@ -166,7 +164,7 @@ export function noteUrl(note: Note): string | null {
   return note.url ?? null;
 }
 
-/** Findings as lines, those that are not certain marked. */
+/** Findings as lines; uncertain ones are marked. */
 export function findingLines(note: Note): string[] {
   return note.findings.map((finding) => {
     if (typeof finding === 'string') return finding;
@@ -174,7 +172,7 @@ export function findingLines(note: Note): string[] {
   });
 }
 
-/** What an index holds of a work: an item with its whole text. */
+/** A document of the index: an item with its whole text. */
 export const indexedDocumentSchema = itemSchema.omit({ snippet: true }).extend({
   topic: z.string().nullable(),
   abstract: z.string(),
@@ -182,7 +180,7 @@ export const indexedDocumentSchema = itemSchema.omit({ snippet: true }).extend({
 });
 export type IndexedDocument = z.infer<typeof indexedDocumentSchema>;
 
-/** What a reader is given: title, abstract and body. */
+/** Title, abstract and body. */
 export function wholeText({ title, abstract, body }: IndexedDocument): string {
   return [title, abstract, body].filter((part) => part !== '').join('\n\n');
 }

@@ -22,13 +22,13 @@ import type { OnlineSource } from './sources/source.ts';
 import { capText, cleanLine, cleanText, contentWords } from './text.ts';
 
 /**
- * All that agents can read, behind one door: Aira's notes, the laboratory's own results, and online services.
+ * Everything that agents can read: the corpus, the search's own results, and online services.
  *
- * L1 Notes are ranked among themselves: nothing that comes from elsewhere changes which notes are found, or their order.
- * L2 Hints come from notes alone. Whatever a text from elsewhere claims to be, it is text.
- * L3 A service that fails costs its own answers and a line in the log, not the thought.
- * L4 Each thought reads within its budget, and everything it is shown is recorded.
- * L5 Of the laboratory's own results a thought can find those that it brings along, and no others (I4, I5).
+ * LIB-1. Notes are ranked among themselves: no other source changes which notes are found, or their order.
+ * LIB-2. Hints come from notes only. Text from other sources stays text, whatever it claims to be.
+ * LIB-3. A failing service costs its own results and a line in the log, not the thought.
+ * LIB-4. Each thought reads within its budget, and everything that it is shown is recorded.
+ * LIB-5. Of the search's own results, a thought can find only those that it passes in (I4, I5).
  */
 
 export const defaultReadingBudget: ReadingBudget = { searches: 6, reads: 4, itemsPerSearch: 8 };
@@ -37,10 +37,10 @@ export interface LibraryOptions {
   readonly corpus: Corpus;
   readonly log: Logger;
   readonly sources?: readonly OnlineSource[];
-  /** File of the index of what was found online; in memory without one. */
-  readonly shelfPath?: string;
+  /** File of the index of online finds; in memory without one. */
+  readonly onlineIndexPath?: string;
   readonly budget?: ReadingBudget;
-  /** Called when the library closes: ends what its sources use. */
+  /** Called on close: releases the resources of the sources. */
   readonly onClose?: () => void;
 }
 
@@ -51,12 +51,12 @@ interface Ranked extends Candidate {
 
 type Shown = Pick<Item, 'source' | 'id' | 'url' | 'retrievedAt' | 'licence' | 'title'>;
 
-/** How far one reader's arm reaches. */
-interface Reach {
+/** What one reader may find. */
+interface SearchScope {
   readonly limit: number;
   readonly allowed: (source: LiteratureSource) => boolean;
   readonly archive: () => OwnResults;
-  /** Services that did not answer, and why; filled while searching. */
+  /** Services that failed, with the reason; filled by the search. */
   readonly failures: string[];
 }
 
@@ -65,7 +65,7 @@ const snippetCap = 600;
 export class Library {
   readonly corpusVersion: string;
   readonly #notes = new SearchIndex();
-  readonly #shelf: SearchIndex;
+  readonly #onlineIndex: SearchIndex;
   readonly #sources: readonly OnlineSource[];
   readonly #budget: ReadingBudget;
   readonly #log: Logger;
@@ -75,47 +75,47 @@ export class Library {
     corpus,
     log,
     sources = [],
-    shelfPath,
+    onlineIndexPath,
     budget = defaultReadingBudget,
     onClose = () => {},
   }: LibraryOptions) {
     this.#onClose = onClose;
     this.corpusVersion = corpus.version;
     this.#notes.put(corpus.notes.map(noteDocument));
-    this.#shelf = new SearchIndex(shelfPath);
+    this.#onlineIndex = new SearchIndex(onlineIndexPath);
     this.#sources = sources;
     this.#budget = budget;
     this.#log = log;
   }
 
-  /** The reading of one thought. */
+  /** The retriever of one thought. */
   open({ sources, budget = this.#budget, results = [] }: RetrieverOptions = {}): Retriever {
     const left = { ...budget };
     const retrieved: Retrieval[] = [];
     const readings: Reading[] = [];
-    // Most thoughts do not look there.
+    // Created on demand: most thoughts do not search the archive.
     let own: OwnResults | null = null;
     const archive = (): OwnResults => {
       own ??= new OwnResults(results);
       return own;
     };
-    const reach: Omit<Reach, 'failures'> = {
+    const searchScope: Omit<SearchScope, 'failures'> = {
       limit: budget.itemsPerSearch,
       allowed: (source) => sources === undefined || sources.includes(source),
       archive,
     };
     const spend = (what: 'searches' | 'reads') => {
       if (left[what] === 0) {
-        throw new TerminalError('reading-budget', `this thought has used its ${what}; propose with what was read`);
+        throw new TerminalError('reading-budget', `no ${what} left in this attempt; propose with what you have read`);
       }
       left[what] -= 1;
     };
-    const note = (how: ReadingKind, query: string, shown: readonly Shown[], failures: readonly string[] = []) => {
-      const asked = cleanLine(query, 500);
+    const note = (how: ReadingKind, query: string, items: readonly Shown[], failures: readonly string[] = []) => {
+      const recordedQuery = cleanLine(query, 500);
       const failed = failures.length === 0 ? {} : { failed: cleanLine(failures.join('; '), 300) };
-      readings.push({ how, query: asked, found: shown.map(({ id }) => id), ...failed });
-      for (const [index, { source, id, url, retrievedAt, licence, title }] of shown.entries()) {
-        retrieved.push({ source, id, url, retrievedAt, licence, title, how, query: asked, rank: index + 1 });
+      readings.push({ how, query: recordedQuery, found: items.map(({ id }) => id), ...failed });
+      for (const [index, { source, id, url, retrievedAt, licence, title }] of items.entries()) {
+        retrieved.push({ source, id, url, retrievedAt, licence, title, how, query: recordedQuery, rank: index + 1 });
       }
     };
     const search = async (
@@ -126,7 +126,7 @@ export class Library {
     ) => {
       spend('searches');
       const failures: string[] = [];
-      const items = await this.#search(kinds, query, { ...reach, failures }, signal);
+      const items = await this.#search(kinds, query, { ...searchScope, failures }, signal);
       note(how, query.text, items, failures);
       return items;
     };
@@ -139,7 +139,7 @@ export class Library {
       searchArchive: (query, signal) => search('search-archive', ['lesson'], query, signal),
       read: async (id) => {
         spend('reads');
-        const text = this.#read(id, reach);
+        const text = this.#read(id, searchScope);
         note('read', id, text ? [text] : []);
         return text;
       },
@@ -149,11 +149,11 @@ export class Library {
   close(): void {
     this.#onClose();
     this.#notes.close();
-    this.#shelf.close();
+    this.#onlineIndex.close();
   }
 
-  #read(id: EvidenceId, { allowed, archive }: Omit<Reach, 'failures'>): ReadText | null {
-    const document = this.#notes.get(id) ?? this.#shelf.get(id) ?? archive().get(id);
+  #read(id: EvidenceId, { allowed, archive }: Omit<SearchScope, 'failures'>): ReadText | null {
+    const document = this.#notes.get(id) ?? this.#onlineIndex.get(id) ?? archive().get(id);
     if (!document || !allowed(document.source)) return null;
     const { source, url, retrievedAt, licence, title } = document;
     return { source, id, url, retrievedAt, licence, title, ...capText(cleanText(wholeText(document))) };
@@ -162,32 +162,32 @@ export class Library {
   async #search(
     kinds: readonly Item['kind'][],
     query: LiteratureQuery,
-    { limit: most, allowed, archive, failures }: Reach,
+    { limit: most, allowed, archive, failures }: SearchScope,
     signal?: AbortSignal,
   ): Promise<Item[]> {
     const { text, must, since, topic, hinted, sources } = query;
     const limit = Math.max(1, Math.min(query.limit ?? most, most));
-    const wanted = (name: Item['source']) => allowed(name) && (sources === undefined || sources.includes(name));
-    const asked = { text, must, limit: 3 * limit, kinds, since, topic, hinted };
+    const isIncluded = (name: Item['source']) => allowed(name) && (sources === undefined || sources.includes(name));
+    const indexQuery = { text, must, limit: 3 * limit, kinds, since, topic, hinted };
 
-    // Online works carry no topic and no hints: a search for those would be in vain.
+    // Online works have no topic and no hints, so a search for those skips the services.
     const online =
       hinted || topic !== undefined
         ? []
-        : this.#sources.filter(({ name, kind }) => wanted(name) && kinds.includes(kind));
+        : this.#sources.filter(({ name, kind }) => isIncluded(name) && kinds.includes(kind));
     const answers = await Promise.all(
       online.map((source) => this.#ask(source, { ...query, limit: 2 * limit }, failures, signal)),
     );
     signal?.throwIfAborted();
-    this.#shelf.put(answers.flat());
+    this.#onlineIndex.put(answers.flat());
 
-    const notes = wanted('corpus') ? this.#notes.search(asked) : [];
-    const shelved = this.#shelf.search({ ...asked, sources: onlineSources.filter(wanted) });
-    const own = kinds.includes('lesson') && wanted('archive') ? archive().search({ ...asked, limit }) : [];
+    const notes = isIncluded('corpus') ? this.#notes.search(indexQuery) : [];
+    const indexed = this.#onlineIndex.search({ ...indexQuery, sources: onlineSources.filter(isIncluded) });
+    const own = kinds.includes('lesson') && isIncluded('archive') ? archive().search({ ...indexQuery, limit }) : [];
     const lists = [
       notes,
       own,
-      shelved,
+      indexed,
       ...answers.map((found) => found.map((document) => ({ document, snippet: '' }))),
     ];
     const candidates = new Map<string, Ranked>();
@@ -199,7 +199,7 @@ export class Library {
           document,
           snippet: snippet || document.abstract,
           source: document.source,
-          // By rank: scores of different indexes and services do not compare.
+          // Ranks, because scores of different indexes and services are not comparable.
           relevance: 1 - index / list.length,
           text: `${document.title} ${document.abstract}`,
         });
@@ -220,14 +220,14 @@ export class Library {
       if (signal?.aborted) throw signal.reason;
       const code = thrown instanceof AiraError ? thrown.code : 'unknown';
       failures.push(`${source.name}: ${errorMessage(thrown)}`);
-      // That there is no network is said once, by the client.
+      // The client reports a missing network once.
       if (code !== 'literature-offline') this.#log.warn({ source: source.name, code }, errorMessage(thrown));
       return [];
     }
   }
 }
 
-/** Two services, or a service and a note, may know the same work: by its arXiv id, or by its title. */
+/** Key of a work across services and notes: papers by title, else by URL. */
 function sameWork({ url, title, kind, id }: IndexedDocument): string {
   if (kind !== 'paper') return id;
   const words = contentWords(title).join(' ');
@@ -239,16 +239,16 @@ function itemOf({ document, snippet }: Ranked): Item {
   return { ...item, snippet: capText(cleanText(snippet), snippetCap).text };
 }
 
-/** Equal results give equal answers whenever they are asked, so that no clock enters them. */
-const noMoment = '1970-01-01T00:00:00Z';
+/** Constant, so that equal results give equal answers at any time. */
+const epoch = '1970-01-01T00:00:00Z';
 
 function documentOf({ id, title, text, author }: OwnResult): IndexedDocument {
   return {
     id: evidenceIdSchema.parse(`archive:${id}`),
     source: 'archive',
     url: null,
-    retrievedAt: noMoment,
-    licence: "the laboratory's own",
+    retrievedAt: epoch,
+    licence: "Aira's own",
     kind: 'lesson',
     topic: null,
     title,
@@ -262,8 +262,8 @@ function documentOf({ id, title, text, author }: OwnResult): IndexedDocument {
 }
 
 /**
- * The laboratory's own results as one thought may know them: an index in memory, made of what the thought brings along and
- * dropped with it, so that no other thought's knowledge can be found in it or move its ranking (I5).
+ * The search's own results as one thought may know them: an index in memory, filled with the results that the thought passes
+ * in and dropped with it, so that other thoughts' knowledge is neither found nor affects the ranking (I5).
  */
 export class OwnResults {
   readonly #index = new SearchIndex();
@@ -281,24 +281,21 @@ export class OwnResults {
   }
 }
 
-/**
- * A choice among ranked works that neither repeats itself nor comes from one place alone: maximal marginal relevance
- * (Carbonell and Goldstein 1998), with a cap per source.
- */
+/** Selection of ranked works by maximal marginal relevance (Carbonell and Goldstein 1998), with a cap per source. */
 
 export interface Candidate {
   readonly source: LiteratureSource;
   /** In [0, 1], comparable between sources. */
   readonly relevance: number;
-  /** What the likeness of two works is judged by. */
+  /** Text for the similarity of two works. */
   readonly text: string;
 }
 
 /** Weight of relevance against novelty. */
 const lambda = 0.7;
 
-/** Share of words that two works have in common, of all that either has. */
-function likeness(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
+/** Jaccard similarity of two sets of words. */
+function jaccard(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
   if (a.size === 0 || b.size === 0) return 0;
   let common = 0;
   for (const word of a) if (b.has(word)) common++;
@@ -306,8 +303,8 @@ function likeness(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
 }
 
 /**
- * At most `limit` of them, best first. No source fills more than `share` of the places while others have something to
- * offer. Among equals the earlier one wins.
+ * At most `limit` candidates, best first, ties to the earlier. No source takes more than `share` of the places while others
+ * have candidates left.
  */
 export function diversify<T extends Candidate>(candidates: readonly T[], limit: number, share = 0.6): T[] {
   const bags = new Map(candidates.map((candidate) => [candidate, new Set(contentWords(candidate.text))]));
@@ -316,21 +313,21 @@ export function diversify<T extends Candidate>(candidates: readonly T[], limit: 
   const cap = sources > 1 ? Math.max(1, Math.ceil(limit * share)) : limit;
   const rest = [...candidates];
   const chosen: T[] = [];
-  const taken = new Map<LiteratureSource, number>();
+  const counts = new Map<LiteratureSource, number>();
   while (chosen.length < limit && rest.length > 0) {
-    const open = rest.filter(({ source }) => (taken.get(source) ?? 0) < cap);
-    // Where only capped sources are left, a full answer is worth more than a mixed one.
+    const open = rest.filter(({ source }) => (counts.get(source) ?? 0) < cap);
+    // If only capped sources are left, a full list is better than a mixed one.
     const pool = open.length > 0 ? open : rest;
     let best = pool[0] as T;
     let bestValue = Number.NEGATIVE_INFINITY;
     for (const candidate of pool) {
-      const nearest = chosen.reduce((most, other) => Math.max(most, likeness(bag(candidate), bag(other))), 0);
+      const nearest = chosen.reduce((most, other) => Math.max(most, jaccard(bag(candidate), bag(other))), 0);
       const value = lambda * candidate.relevance - (1 - lambda) * nearest;
       if (value > bestValue) [best, bestValue] = [candidate, value];
     }
     chosen.push(best);
     rest.splice(rest.indexOf(best), 1);
-    taken.set(best.source, (taken.get(best.source) ?? 0) + 1);
+    counts.set(best.source, (counts.get(best.source) ?? 0) + 1);
   }
   return chosen;
 }

@@ -22,11 +22,11 @@ import { openAlexSource } from './sources/openAlex.ts';
 import { semanticScholarSource } from './sources/semanticScholar.ts';
 
 export interface OnlineOptions {
-  /** Answers of services and what was found in them; shared by all labs of a user. */
+  /** Responses of services and an index of them; shared by all labs of a user. */
   readonly cacheDirectory: string;
   /** `aira/0.1.0 (+https://...)`. */
   readonly userAgent: string;
-  /** Without a key a service is asked as far as it answers strangers; GitHub's code search does not. */
+  /** Without a key a service has stricter limits; GitHub's code search requires one. */
   readonly keys: { readonly semanticScholar?: string; readonly openAlex?: string; readonly github?: string };
   readonly offline: boolean;
   /** Whether code under copyleft or unknown licences may be shown to agents. */
@@ -36,18 +36,18 @@ export interface OnlineOptions {
   readonly log: Logger;
   readonly corpus?: string;
   readonly budget?: ReadingBudget;
-  /** Where the services are, if not where they usually are. */
+  /** Base URLs of the services; default: the public ones. */
   readonly bases?: Readonly<Partial<Record<'arxiv' | 'semanticScholar' | 'openAlex' | 'github', string>>>;
 }
 
 /**
- * Everything that agents can read, services included. One such library serves all agents of a process, so that they share
- * its rates and its cache.
+ * Everything that agents can read, services included. One library serves all agents of a process, so that they share rates
+ * and cache.
  *
  * @throws PrerequisiteError `corpus-malformed`.
  */
-export function openOnlineLibrary(setting: OnlineOptions): Library {
-  const { cacheDirectory, userAgent, keys, offline, codeLicences, clock, timers, log, budget, bases = {} } = setting;
+export function openOnlineLibrary(options: OnlineOptions): Library {
+  const { cacheDirectory, userAgent, keys, offline, codeLicences, clock, timers, log, budget, bases = {} } = options;
   const cache = new ResponseCache(join(cacheDirectory, 'answers'));
   const client = new LiteratureClient({ clock, timers, log, cache, userAgent, offline });
   const sources = [
@@ -59,22 +59,21 @@ export function openOnlineLibrary(setting: OnlineOptions): Library {
     const base = bases.github === undefined ? {} : { base: bases.github };
     sources.push(githubCodeSource(client, { token: keys.github, licences: codeLicences, ...base }));
   }
-  const given = { corpus: loadCorpus(setting.corpus ?? corpusDirectory), log, sources, ...(budget ? { budget } : {}) };
+  const common = { corpus: loadCorpus(options.corpus ?? corpusDirectory), log, sources, ...(budget ? { budget } : {}) };
   const onClose = () => client.close();
   try {
     makeFolder(cacheDirectory, 0o700);
-    return new Library({ ...given, onClose, shelfPath: join(cacheDirectory, 'shelf.db') });
+    return new Library({ ...common, onClose, onlineIndexPath: join(cacheDirectory, 'shelf.db') });
   } catch (thrown) {
-    log.warn({ why: errorMessage(thrown) }, 'what is found online is not kept for the next time');
-    return new Library({ ...given, onClose });
+    log.warn({ why: errorMessage(thrown) }, 'cannot write the literature cache; online finds are not stored');
+    return new Library({ ...common, onClose });
   }
 }
 
 /**
- * Reading for those who need nothing but Aira's own notes: no network, no key, no file but the notes. They are read when
- * the first thought opens them.
+ * A retriever for the corpus only: no network, no key, no files but the notes, which are read on first use.
  *
- * @throws PrerequisiteError `corpus-malformed`, when first opened.
+ * @throws PrerequisiteError `corpus-malformed`, on first use.
  */
 export function notesRetriever(log: Logger, directory: string = corpusDirectory): OpenRetriever {
   let library: Library | undefined;
@@ -85,10 +84,10 @@ export function notesRetriever(log: Logger, directory: string = corpusDirectory)
 }
 
 export interface RetrieversOptions {
-  /** Where keys of services and the place of caches are looked up. */
+  /** Source of service keys and the cache location. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly version: string;
-  /** Answer from what was found before and ask nobody, whoever may read online. */
+  /** Answer from the cache only, for all agents. */
   readonly offline: boolean;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -98,18 +97,18 @@ export interface RetrieversOptions {
 
 export interface Retrievers {
   readonly open: OpenRetriever;
-  /** Gives up what services are being asked; nothing can be read online afterwards. */
+  /** Aborts requests to services; nothing can be read online afterwards. */
   close(): void;
 }
 
-/** Where answers of services are kept, for all labs of a user. */
+/** Cache of service responses, for all labs of a user. */
 export function literatureCache({ XDG_CACHE_HOME }: RetrieversOptions['environment']): string {
   return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'aira', 'literature');
 }
 
 /**
- * What the agents of a process read with. Those that name no service are given the notes alone, so that nothing anybody
- * found online can move what they find; services are opened when the first agent that names one reads.
+ * The retrievers of a process's agents. Agents that name no service get the corpus only, so that online finds cannot affect
+ * their results; services are opened when the first agent that names one reads.
  */
 export function retrievers({
   environment,
@@ -128,7 +127,7 @@ export function retrievers({
     const semanticScholar = value('S2_API_KEY', 'SEMANTIC_SCHOLAR_API_KEY');
     const openAlex = value('OPENALEX_API_KEY');
     const github = value('GITHUB_TOKEN', 'GH_TOKEN');
-    if (!github) log.warn("GitHub's code search wants GITHUB_TOKEN: code is looked up in the notes alone");
+    if (!github) log.warn("GitHub's code search needs GITHUB_TOKEN: searching code in the corpus only");
     online = openOnlineLibrary({
       cacheDirectory: literatureCache(environment),
       userAgent: `aira/${version}`,
@@ -138,7 +137,10 @@ export function retrievers({
         ...(github ? { github } : {}),
       },
       codeLicences: 'permissive',
-      ...{ offline, clock, timers, log },
+      offline,
+      clock,
+      timers,
+      log,
       ...(bases ? { bases } : {}),
     });
     return online;
@@ -157,13 +159,12 @@ interface Answer {
   readonly readings: readonly Reading[];
 }
 
-const spent = () =>
-  new TerminalError('reading-budget', 'this thought has used its searches; propose with what was read');
+const exhausted = () =>
+  new TerminalError('reading-budget', 'no searches left in this attempt; propose with what you have read');
 
 /**
- * A retriever that answers a question that was asked before as it was answered then. For shelves that do not change, as
- * Aira's own notes: a study's thousands of thoughts ask the same few questions of them. What a thought is shown, and what
- * is recorded of it, is the same.
+ * A retriever that answers a repeated question from memory. For sources that do not change, such as the corpus: the
+ * thousands of thoughts of a study ask it the same few questions. Answers and records are identical.
  */
 export function memoized(open: OpenRetriever): OpenRetriever {
   const known = new Map<string, Promise<Answer>>();
@@ -173,7 +174,7 @@ export function memoized(open: OpenRetriever): OpenRetriever {
     const retrieved: Retrieval[] = [];
     const readings: Reading[] = [];
     const search = (kind: Search) => async (query: LiteratureQuery) => {
-      if (searches === 0) throw spent();
+      if (searches === 0) throw exhausted();
       searches -= 1;
       const key = JSON.stringify([kind, query, occasion]);
       let answer = known.get(key);

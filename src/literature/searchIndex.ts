@@ -7,18 +7,18 @@ import { capText, cleanLine, cleanText, matchExpression } from './text.ts';
 /**
  * A full-text index in SQLite's FTS5, ranked by BM25.
  *
- * It is a cache: whatever it holds can be had again, so a file of another version or a damaged one is replaced, never mended.
+ * It is a cache: everything in it can be fetched again, so a file of another version or a damaged one is replaced.
  *
- * T1 No text of a query or a document becomes SQL or FTS5 syntax: queries are quoted words, all else is bound.
- * T2 Documents of different trust live in different indexes: BM25 weighs a word by how many documents hold it, so
- *    whoever adds documents to an index can move its ranking.
- * T3 Equal documents and queries give equal answers in equal order: ties are broken by id.
+ * IDX-1. No text of a query or a document becomes SQL or FTS5 syntax: queries are quoted words, all else is bound.
+ * IDX-2. Documents of different trust are in different indexes: BM25 weighs a word by its document frequency, so anyone who
+ *        adds documents to an index can change its ranking.
+ * IDX-3. Equal documents and queries give equal answers in equal order: ties are broken by id.
  */
 
-/** Raised whenever the tables change. */
+/** Increment when the tables change. */
 const formatVersion = 1;
 
-/** A word in the title tells more of what a work is about than one in the abstract, and that more than one in the body. */
+/** BM25 weights: a word in the title says more about a work than one in the abstract, and that more than one in the body. */
 const weights = { title: 8, abstract: 3, body: 1 };
 
 const schema = `
@@ -58,7 +58,7 @@ export interface IndexQuery {
   readonly hinted?: boolean | undefined;
 }
 
-/** A document that matched, best first. */
+/** A matching document. */
 export interface Hit {
   readonly document: IndexedDocument;
   readonly snippet: string;
@@ -108,7 +108,7 @@ export class SearchIndex {
   readonly #find;
   readonly #search;
 
-  /** In memory, or in a cache file of its own. */
+  /** In memory, or in a cache file. */
   constructor(path = ':memory:') {
     this.#db = open(path);
     const db = this.#db;
@@ -134,13 +134,13 @@ export class SearchIndex {
     );
   }
 
-  /** Adds documents; one whose id is known replaces the older. Their text is cleaned and capped on the way in. */
+  /** Adds documents, replacing those with the same id. Text is cleaned and capped. */
   put(documents: readonly IndexedDocument[]): void {
     this.#db.transaction(() => {
-      for (const given of documents) {
+      for (const document of documents) {
         const { title, abstract, body, ...meta } = indexedDocumentSchema.parse({
-          ...given,
-          title: cleanLine(given.title, 1000),
+          ...document,
+          title: cleanLine(document.title, 1000),
         });
         this.#remove.run(meta.id);
         this.#insert.run({
@@ -159,7 +159,7 @@ export class SearchIndex {
     })();
   }
 
-  /** The documents that match, best first. Free text with no word in it matches nothing. */
+  /** The matching documents, best first. Text without words matches nothing. */
   search({ text, must, limit, kinds, sources, since, topic, hinted }: IndexQuery): Hit[] {
     const match = matchExpression(text, must);
     if (match === null) return [];

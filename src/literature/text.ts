@@ -1,20 +1,20 @@
 /**
- * Text from outside, made fit to be shown: what is invisible to a reader is invisible to a model too, and no item is long
- * enough to crowd out the rest.
+ * Cleans text from outside: removes what a reader cannot see, because a model would, and caps each item, so that none crowds
+ * out the rest.
  */
 
-/** Bytes of UTF-8 that one item may bring. */
+/** Maximum bytes of UTF-8 per item. */
 import { normalised, printable } from '../platform/index.ts';
 export const textCap = 8 * 1024;
 
-// Marks of direction may stand within a word, which must be found all the same.
-const shown = (text: string): string => printable(text.replace(/\p{Bidi_Control}/gu, ''), { lines: true, mark: ' ' });
+// Direction marks are removed without a gap, because they may occur within a word.
+const visible = (text: string): string => printable(text.replace(/\p{Bidi_Control}/gu, ''), { lines: true, mark: ' ' });
 const comment = /<!--[\s\S]*?(?:-->|$)/g;
 
-/** NFKC, without invisible characters, control characters and HTML comments; runs of blanks become one. Idempotent. */
+/** NFKC without invisible characters, control characters and HTML comments; runs of blanks become one. Idempotent. */
 export function cleanText(raw: string): string {
-  // Twice, since composing may bring forth what is not to be shown.
-  return normalised(shown(normalised(shown(raw.replaceAll('\r', '\n')))))
+  // Twice, because normalisation may produce invisible characters.
+  return normalised(visible(normalised(visible(raw.replaceAll('\r', '\n')))))
     .replace(comment, ' ')
     .replace(/[^\S\n]+/g, ' ')
     .replace(/ ?\n ?/g, '\n')
@@ -22,7 +22,7 @@ export function cleanText(raw: string): string {
     .trim();
 }
 
-/** The longest beginning of at most `cap` bytes of UTF-8 that splits no character. */
+/** The longest prefix of at most `cap` bytes of UTF-8 that splits no character. */
 export function capText(text: string, cap: number = textCap): { text: string; truncated: boolean } {
   const bytes = Buffer.from(text, 'utf8');
   if (bytes.length <= cap) return { text, truncated: false };
@@ -36,7 +36,7 @@ export function cleanLine(raw: string, cap: number): string {
   return capText(cleanText(raw).replace(/\s+/g, ' '), cap).text;
 }
 
-/** More words than this make a query slow and no better. */
+/** More words make a query slower and not better. */
 const mostWords = 32;
 const longestWord = 64;
 
@@ -48,7 +48,7 @@ const commonWords = new Set(
 
 /** The words of a text, lower-case, each once, in order of appearance. */
 export function words(text: string): string[] {
-  // Letters carry their combining marks along: a script that writes vowels as marks would otherwise fall apart.
+  // Combining marks stay with their letters: scripts that write vowels as marks would be split otherwise.
   const found =
     cleanText(text)
       .toLowerCase()
@@ -56,7 +56,7 @@ export function words(text: string): string[] {
   return [...new Set(found.map((word) => word.slice(0, longestWord)))];
 }
 
-/** Words without those that every text has. */
+/** Words without stop words. */
 export function contentWords(text: string): string[] {
   return words(text).filter((word) => !commonWords.has(word));
 }
@@ -65,16 +65,16 @@ const quoted = (word: string): string => `"${word.replaceAll('"', '""')}"`;
 
 /**
  * An FTS5 expression for free text: each word a quoted string, joined by OR, so that no operator, column name or special
- * character of the text can reach FTS5; words of `must` are joined by AND. Null when there is nothing to look for.
+ * character of the text reaches FTS5; words of `must` are joined by AND. Null without words.
  */
 export function matchExpression(text: string, must: readonly string[] = []): string | null {
   const all = words(text);
   const content = all.filter((word) => !commonWords.has(word));
-  const wanted = (content.length > 0 ? content : all).slice(0, mostWords).map(quoted);
+  const optional = (content.length > 0 ? content : all).slice(0, mostWords).map(quoted);
   const required = must.flatMap(words).slice(0, mostWords).map(quoted);
-  if (required.length === 0) return wanted.length === 0 ? null : wanted.join(' OR ');
-  // The words that need not occur still rank what has all of those that must.
-  const extra = wanted.filter((word) => !required.includes(word));
+  if (required.length === 0) return optional.length === 0 ? null : optional.join(' OR ');
+  // Optional words still rank the documents that have all required ones.
+  const extra = optional.filter((word) => !required.includes(word));
   const every = required.join(' AND ');
   return extra.length === 0 ? every : `(${every}) AND (${[...required, ...extra].join(' OR ')})`;
 }

@@ -19,12 +19,14 @@ import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { readStream, type Watch } from './stream.ts';
 
-/** A message in the words of the Messages API: thoughts go back, signed, before the calls that they led to. */
+/** A message in the form of the Messages API: signed thoughts are returned before the calls that they led to. */
 function paramOf(message: ChatMessage): MessageParam {
   if (message.role === 'user') return { role: 'user', content: message.text };
   if (message.role === 'tools') {
     const content = message.results.map(({ id, text, failed }) => ({
-      ...{ type: 'tool_result' as const, tool_use_id: id, content: text },
+      type: 'tool_result' as const,
+      tool_use_id: id,
+      content: text,
       ...(failed ? { is_error: true } : {}),
     }));
     return { role: 'user', content };
@@ -39,18 +41,18 @@ function paramOf(message: ChatMessage): MessageParam {
   return { role: 'assistant', content };
 }
 
-/** A block that is being received: a call, or a thought that its provider signs. */
+/** A block in transit: a call, or a thought that its provider signs. */
 type Block =
   | { readonly kind: 'call'; readonly id: string; readonly name: string; text: string }
   | { readonly kind: 'thought'; text: string; signature: string }
   | { readonly kind: 'hidden'; readonly data: string };
 
-/** Adds up the events of one answer. Input figures come with the first, output figures with the last but one. */
+/** Collects the events of one answer. Input counts come with the first event, output counts with the last but one. */
 function collector() {
   let text = '';
   let served: string | null = null;
   let stop: string | null = null;
-  let ended = false;
+  let isComplete = false;
   const blocks = new Map<number, Block>();
   const usage = { fresh: 0, cached: 0, written: 0, output: 0 };
   return {
@@ -63,10 +65,10 @@ function collector() {
           usage.written = event.message.usage.cache_creation_input_tokens ?? 0;
           break;
         case 'content_block_start': {
-          const { index, content_block: begun } = event;
-          if (begun.type === 'tool_use') blocks.set(index, { kind: 'call', id: begun.id, name: begun.name, text: '' });
-          if (begun.type === 'thinking') blocks.set(index, { kind: 'thought', text: '', signature: '' });
-          if (begun.type === 'redacted_thinking') blocks.set(index, { kind: 'hidden', data: begun.data });
+          const { index, content_block: start } = event;
+          if (start.type === 'tool_use') blocks.set(index, { kind: 'call', id: start.id, name: start.name, text: '' });
+          if (start.type === 'thinking') blocks.set(index, { kind: 'thought', text: '', signature: '' });
+          if (start.type === 'redacted_thinking') blocks.set(index, { kind: 'hidden', data: start.data });
           break;
         }
         case 'content_block_delta': {
@@ -83,16 +85,16 @@ function collector() {
           usage.output = event.usage.output_tokens;
           break;
         case 'message_stop':
-          ended = true;
+          isComplete = true;
           break;
       }
     },
     reply(): ChatReply {
-      if (!ended) throw new ChatFault('dropped', 'the answer broke off before its end');
+      if (!isComplete) throw new ChatFault('dropped', 'the answer isComplete prematurely');
       const cut = stop === 'max_tokens' || stop === 'model_context_window_exceeded';
       const { fresh, cached, written, output } = usage;
       const inOrder = [...blocks].sort(([a], [b]) => a - b).map(([, block]) => block);
-      // Without arguments nothing is sent for them.
+      // A call without arguments has no deltas.
       const calls = inOrder.flatMap((block) =>
         block.kind === 'call' ? [{ id: block.id, name: block.name, arguments: block.text || '{}' }] : [],
       );
@@ -106,21 +108,21 @@ function collector() {
         served,
         ...(stop === 'tool_use' && calls.length > 0 ? { calls, carried } : {}),
         finish: stop === 'refusal' ? 'refused' : cut ? 'truncated' : finished(text, calls),
-        // This API counts what is read from and written to the cache beside the input, not within it.
+        // This API counts cache reads and writes in addition to the input, not as parts of it.
         usage: { input: fresh + cached + written, cached, written, output },
       };
     },
   };
 }
 
-/** Anthropic's Messages API, streamed; the system prompt is marked for the prompt cache. It takes no temperature. */
+/** Anthropic's Messages API, streamed; the system prompt is marked for the prompt cache. It supports no temperature. */
 export function anthropicModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel {
   const client = new Anthropic({
     apiKey: key.reveal(),
     authToken: null,
     baseURL: baseUrl ?? 'https://api.anthropic.com',
     maxRetries: 0,
-    timeout: watch.patience.totalMs,
+    timeout: watch.timeouts.totalMs,
     logLevel: 'off',
   });
   return {

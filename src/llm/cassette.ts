@@ -7,7 +7,7 @@ import { formatZodError } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { makeFolder } from '../platform/index.ts';
 
-/** Which question of a search this is. Two agents that ask the same get answers of their own. */
+/** Identifies a question of a search. Two agents that ask the same question get separate answers. */
 export const scopeSchema = z.strictObject({
   agent: agentNameSchema,
   ordinal: z.int().positive(),
@@ -21,7 +21,7 @@ const answered = z.strictObject({
   kind: z.literal('answer'),
   text: z.string(),
   finish: callOutcomeSchema.extract(['complete', 'truncated', 'refused', 'empty']),
-  /** What the model wants to know before it answers, and what its provider wants back with that. */
+  /** The tool calls of the answer, and the state that its provider expects back with their results. */
   calls: z.array(z.strictObject({ id: z.string(), name: z.string(), arguments: z.string() })).optional(),
   carried: z.array(z.record(z.string(), z.json())).optional(),
   served: z.string().nullable(),
@@ -32,14 +32,14 @@ const answered = z.strictObject({
   estimated: z.boolean(),
   latencyMs: z.number().nonnegative(),
 });
-/** The budget refused the question: a replay has to end there as well. */
+/** The budget refused the question: a replay ends there as well. */
 const refused = z.strictObject({ kind: z.literal('budget'), reason: z.string() });
 
-/** The server takes no tools: asked again it would say so again. */
+/** The server supports no tools; asking again would fail again. */
 const toolless = z.strictObject({ kind: z.literal('toolless'), reason: z.string() });
-/** What was found and shown to the model when it asked for it. */
+/** The findings that were shown to the model for its tool calls. */
 const read = z.strictObject({ kind: z.literal('read'), found: z.json() });
-/** The model was away or turned the question down, and the thought went on without it: so does a replay. */
+/** The model was unavailable or rejected the request, and the thought continued without it; a replay does the same. */
 const away = z.strictObject({ kind: z.literal('away'), reason: z.string() });
 
 const entrySchema = z.strictObject({
@@ -47,14 +47,14 @@ const entrySchema = z.strictObject({
   /** SHA-256 over scope and request. */
   key: z.string().regex(/^[0-9a-f]{64}$/),
   scope: scopeSchema,
-  /** As it was sent, for people; the key stands for it. */
+  /** As sent, for readers; lookups use the key. */
   request: z.json(),
   result: z.discriminatedUnion('kind', [answered, refused, toolless, read, away]),
 });
 export type Entry = z.infer<typeof entrySchema>;
 export type Answered = z.infer<typeof answered>;
 
-/** Complete lines only: a line without its end was being written when the process died, and nobody has seen its answer. */
+/** Complete lines only: the process died while writing an incomplete last line, and its answer was not used. */
 function load(path: string): { entries: Map<string, Entry>; bytes: number } {
   const content = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
   const bytes = content.lastIndexOf(10) + 1;
@@ -68,22 +68,27 @@ function load(path: string): { entries: Map<string, Entry>; bytes: number } {
       const why =
         cause instanceof z.ZodError ? formatZodError(cause, entrySchema).join('; ') : errorMessage(cause).slice(0, 200);
       const message = `line ${index + 1} of the recording ${path} cannot be read: ${why}`;
-      throw new PrerequisiteError('recording', message, 'restore the file, or do without it', { cause });
+      throw new PrerequisiteError(
+        'recording',
+        message,
+        'restore the file from a backup, or delete it to buy the answers again',
+        { cause },
+      );
     }
   }
   return { entries, bytes };
 }
 
 /**
- * The recorded answers of a search: JSON lines, one per finished call, and what was read in between.
+ * The recorded answers of a search: JSON lines, one per finished call and per lookup.
  *
- * Role: gives the answer to a question that was answered before, so that a resume buys nothing twice and a replay needs no
- * network (I5). Non-role: budgets, retries; failed tries are not recorded, since a repetition may do better, unless a
- * thought went on without the answer.
+ * Role: returns the recorded answer of a question, so that a resume buys nothing twice and a replay needs no network (I5).
+ * Non-role: budgets and retries. Failed tries are not recorded, because a repetition may succeed, unless a thought continued
+ * without the answer.
  *
- * R1. An entry is on disk before its answer is given to anybody.
- * R2. The first answer to a question stays its answer.
- * R3. Nothing but the key decides: no clock, no order, no search name.
+ * CAS-1. An entry is on disk before its answer is used.
+ * CAS-2. The first answer to a question stays its answer.
+ * CAS-3. Lookups depend on the key only: not on time, order or the name of the search.
  */
 export class Cassette {
   readonly #entries: Map<string, Entry>;
@@ -99,7 +104,7 @@ export class Cassette {
     this.#redact = redact;
   }
 
-  /** Takes up a recording, or begins one. @throws PrerequisiteError when it cannot be read or written. */
+  /** Opens or creates a recording. @throws PrerequisiteError if it cannot be read or written. */
   static record(path: string, redact: (text: string) => string): Cassette {
     const { entries, bytes } = load(path);
     const cassette = new Cassette(path, entries, false, redact);
@@ -118,17 +123,16 @@ export class Cassette {
     return cassette;
   }
 
-  /** Opens a finished recording for reading. @throws PrerequisiteError when it is missing or damaged. */
+  /** Opens a finished recording for reading. @throws PrerequisiteError if it is missing or damaged. */
   static replay(path: string): Cassette {
-    if (!existsSync(path))
-      throw new PrerequisiteError('recording', `there is no recording ${path}`, 'give the path of one');
+    if (!existsSync(path)) throw new PrerequisiteError('recording', `no recording at ${path}`, 'check the path');
     return new Cassette(path, load(path).entries, true, (text) => text);
   }
 
   /**
-   * What was recorded under a key, or null where the question is to be asked.
+   * The entry of a key; null if the question must be asked.
    *
-   * @throws TerminalError `replay-miss` in a replay, where nothing may be asked.
+   * @throws TerminalError `replay-miss` in a replay, which may ask nothing.
    */
   find(key: string, scope: Scope): Entry | null {
     const entry = this.#entries.get(key) ?? null;
@@ -136,7 +140,7 @@ export class Cassette {
       const what = `${scope.purpose} of attempt ${scope.ordinal} of ${scope.agent}`;
       throw new TerminalError(
         'replay-miss',
-        `the recording ${this.#path} holds no answer to the ${what}: the search differs`,
+        `the recording ${this.#path} has no answer for ${what}: the search differs from the recorded one`,
       );
     }
     return entry;

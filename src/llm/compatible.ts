@@ -14,7 +14,7 @@ import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { readStream, type Watch } from './stream.ts';
 
-/** Some servers send their reasoning in the answer, between these tags, and some lose the opening one. */
+/** Removes reasoning that some servers send in the answer, between these tags; some omit the opening one. */
 function withoutReasoning(text: string): string {
   const end = text.lastIndexOf('</think>');
   return end < 0 ? text : text.slice(end + '</think>'.length).trimStart();
@@ -27,15 +27,16 @@ function paramsOf(message: ChatMessage): ChatCompletionMessageParam[] {
   }
   const { text, calls = [] } = message;
   const called = calls.map(({ id, name, arguments: given }) => ({
-    ...{ id, type: 'function' as const },
+    id,
+    type: 'function' as const,
     function: { name, arguments: given },
   }));
   return [{ role: 'assistant', content: text, ...(called.length > 0 ? { tool_calls: called } : {}) }];
 }
 
-/** Where the grammar of the answer would keep a model from calling, the form is asked for in words. */
+/** States the schema in the prompt, because a grammar for the answer would keep the model from calling tools. */
 const formInWords = ({ json }: AnswerSchema): string =>
-  `\n\nThe JSON Schema of the answer, once you need no tool any more:\n${JSON.stringify(json)}`;
+  `\n\nWhen you need no more tools, answer with JSON that matches this JSON Schema:\n${JSON.stringify(json)}`;
 
 function collector() {
   const called = new Map<number, { id: string; name: string; arguments: string }>();
@@ -65,30 +66,30 @@ function collector() {
       }
     },
     reply(): ChatReply {
-      if (finish === null) throw new ChatFault('dropped', 'the answer broke off before its end');
-      const said = withoutReasoning(text);
+      if (finish === null) throw new ChatFault('dropped', 'the answer ended prematurely');
+      const answer = withoutReasoning(text);
       if (refusal !== '' || finish === 'content_filter')
-        return { text: refusal || said, finish: 'refused', usage, served };
-      // Some servers give no id, and some say "stop" where they call.
+        return { text: refusal || answer, finish: 'refused', usage, served };
+      // Some servers send no id, and some finish calls with "stop".
       const calls = [...called]
         .sort(([a], [b]) => a - b)
         .map(([index, call]) => ({ ...call, id: call.id || `call-${index}`, arguments: call.arguments || '{}' }));
-      if (finish === 'length') return { text: said, finish: 'truncated', usage, served };
-      return { text: said, finish: finished(said, calls), ...(calls.length > 0 ? { calls } : {}), usage, served };
+      if (finish === 'length') return { text: answer, finish: 'truncated', usage, served };
+      return { text: answer, finish: finished(answer, calls), ...(calls.length > 0 ? { calls } : {}), usage, served };
     },
   };
 }
 
 /**
- * Any server of the Chat Completions API. Schemas are asked for; many servers ignore them, so answers are checked. While
- * tools may be called no schema is sent: servers that enforce one would let nothing else through.
+ * Any server of the Chat Completions API. Schemas are requested, but many servers ignore them, so answers are checked. While
+ * tools may be called, no schema is sent: servers that enforce one would prevent the calls.
  */
 export function compatibleModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel {
   const client = new OpenAI({
     apiKey: key.reveal(),
     baseURL: baseUrl ?? null,
     maxRetries: 0,
-    timeout: watch.patience.totalMs,
+    timeout: watch.timeouts.totalMs,
     logLevel: 'off',
   });
   return {
@@ -104,7 +105,7 @@ export function compatibleModel({ key, baseUrl }: Endpoint, watch: Watch): ChatM
               { role: 'system', content: calling && schema ? system + formInWords(schema) : system },
               ...messages.flatMap(paramsOf),
             ],
-            // The older of the two names is the one that local servers know.
+            // Local servers know the older of the two names.
             max_tokens: maxTokens,
             stream: true,
             stream_options: { include_usage: true },

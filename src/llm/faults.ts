@@ -3,29 +3,26 @@ import { AiraError, errorMessage } from '../domain/errors.ts';
 
 export type FaultKind = Extract<CallOutcome, 'rejected' | 'busy' | 'unavailable' | 'timeout' | 'dropped'>;
 
-/** Longest pause that a provider may ask for. A header may say a month; an agent does not wait so long. */
+/** Longest wait that a provider may request. A header may say a month; an agent does not wait that long. */
 const longestRetryAfterMs = 120_000;
 
-/**
- * Thrown when a request got no answer. Every kind but `rejected` may succeed when it is repeated: the retry policy does
- * that, callers see what is left.
- */
+/** Thrown when a request got no answer. Every kind but `rejected` may succeed on retry, which the retry policy does. */
 export class ChatFault extends AiraError {
   readonly kind: FaultKind;
-  /** How long the provider asks to wait, capped; null where it does not say. */
+  /** The wait that the provider requests, capped; null if it states none. */
   readonly retryAfterMs: number | null;
-  /** The provider may have worked, and charged, although nothing came back. */
+  /** The provider may have computed, and charged for, an answer that did not arrive. */
   readonly billable: boolean;
 
-  constructor(kind: FaultKind, message: string, given: { retryAfterMs?: number | null; cause?: unknown } = {}) {
-    super(`chat-${kind}`, message, { cause: given.cause });
+  constructor(kind: FaultKind, message: string, options: { retryAfterMs?: number | null; cause?: unknown } = {}) {
+    super(`chat-${kind}`, message, { cause: options.cause });
     this.kind = kind;
-    this.retryAfterMs = given.retryAfterMs ?? null;
+    this.retryAfterMs = options.retryAfterMs ?? null;
     this.billable = kind === 'timeout' || kind === 'dropped';
   }
 }
 
-/** Milliseconds of `retry-after-ms`, or of `retry-after` in seconds or as a date; null for anything that is no wait. */
+/** Milliseconds from `retry-after-ms`, or from `retry-after` as seconds or a date; null if invalid. */
 export function retryAfter(headers: Headers | undefined, now: number): number | null {
   const precise = Number.parseFloat(headers?.get('retry-after-ms') ?? '');
   const text = headers?.get('retry-after') ?? '';
@@ -35,10 +32,10 @@ export function retryAfter(headers: Headers | undefined, now: number): number | 
   return wait === undefined ? null : Math.min(wait, longestRetryAfterMs);
 }
 
-/** Words by which providers say that money, not pace, is what is lacking: waiting does not help. */
+/** Phrases by which providers signal exhausted funds rather than a rate limit: waiting does not help. */
 const spendLimit = /insufficient_quota|spend.?limit|credit balance|billing|quota.{0,20}exceeded|payment/i;
 
-/** What a status and a body mean. @param text code, type and message of the error as far as they are known. */
+/** Classifies a status and a body. @param text code, type and message of the error, as far as known. */
 export function faultOf(
   status: number,
   text: string,
@@ -47,17 +44,17 @@ export function faultOf(
   cause?: unknown,
 ): ChatFault {
   const message = `the provider answered ${status}: ${text.slice(0, 300)}`;
-  const given = { retryAfterMs: retryAfter(headers, now), cause };
+  const options = { retryAfterMs: retryAfter(headers, now), cause };
   if (status === 402 || ((status === 429 || status === 400 || status === 403) && spendLimit.test(text))) {
     return new ChatFault('rejected', message, { cause });
   }
-  if (status === 429 || status === 529) return new ChatFault('busy', message, given);
-  if (status === 408) return new ChatFault('timeout', message, given);
-  if (status >= 500 || status === 409) return new ChatFault('unavailable', message, given);
+  if (status === 429 || status === 529) return new ChatFault('busy', message, options);
+  if (status === 408) return new ChatFault('timeout', message, options);
+  if (status >= 500 || status === 409) return new ChatFault('unavailable', message, options);
   return new ChatFault('rejected', message, { cause });
 }
 
-/** The errors of both SDKs, by shape: they share it, since one generator made them. */
+/** The errors of both SDKs, by shape: one generator produced them. */
 interface SdkError {
   readonly status?: number;
   readonly headers?: Headers;
@@ -66,7 +63,7 @@ interface SdkError {
   readonly code?: string | null;
 }
 
-/** Statuses of errors that arrive inside a stream which began with 200. */
+/** Statuses of errors that arrive inside a stream that began with 200. */
 const streamStatus: Readonly<Record<string, number>> = {
   overloaded_error: 529,
   rate_limit_error: 429,
@@ -87,7 +84,7 @@ function bodyText(error: unknown): string {
   }
 }
 
-/** Whatever an SDK threw, as a fault. @param begun the answer had begun to arrive. */
+/** Converts an SDK's error to a fault. @param begun the answer had started to arrive. */
 export function asFault(thrown: unknown, begun: boolean, now: number): ChatFault {
   if (thrown instanceof ChatFault) return thrown;
   const { status, headers, error, type, code } = (thrown ?? {}) as SdkError;
@@ -97,8 +94,9 @@ export function asFault(thrown: unknown, begun: boolean, now: number): ChatFault
   if (named) return faultOf(streamStatus[named] ?? 500, text, headers, now, thrown);
   if (error !== undefined && error !== null) return faultOf(500, text, headers, now, thrown);
   if ((thrown as Error)?.constructor?.name === 'APIConnectionTimeoutError') {
-    return new ChatFault('timeout', 'the provider did not answer in time', { cause: thrown });
+    return new ChatFault('timeout', 'the request to the provider timed out', { cause: thrown });
   }
-  if (begun) return new ChatFault('dropped', `the answer broke off: ${errorMessage(thrown)}`, { cause: thrown });
+  if (begun)
+    return new ChatFault('dropped', `the answer ended prematurely: ${errorMessage(thrown)}`, { cause: thrown });
   return new ChatFault('unavailable', `no connection to the provider: ${errorMessage(thrown)}`, { cause: thrown });
 }

@@ -13,10 +13,10 @@ import { redacted } from './keys.ts';
 import { cost, likelyUsage, loadPrices, mostUsage, type Prices } from './prices.ts';
 import { type Breaker, defaultRetries, ProviderDownError, type RetryPolicy, retrying } from './retry.ts';
 
-/** Where calls are reserved and settled: the ledger, over whatever leads there. Both may be repeated without harm. */
+/** Reserves and settles calls in the ledger, whatever the transport. Both are idempotent. */
 export interface CallLedger {
   reserve(reservation: CallReservation, signal: AbortSignal): Promise<ReplyOf<'call-reserve'>>;
-  /** `agent` is whose call it was. */
+  /** @param agent the agent that made the call. */
   settle(settlement: CallSettlement, signal: AbortSignal, agent: AgentName): Promise<unknown>;
 }
 
@@ -24,29 +24,29 @@ export interface Question {
   readonly scope: Scope;
   readonly request: ChatRequest;
   /**
-   * What depends on the moment, such as the time that is left: sent at the end of the last message and no part of the
-   * question's identity, since a replay could not repeat it.
+   * Text that depends on the time, such as the remaining time: appended to the last message and excluded from the question's
+   * identity, because a replay could not repeat it.
    */
   readonly remainingBudget: string;
-  /** What is wrong with an answer's form, or null; decides whether the call counts as malformed. */
+  /** The problem with an answer's form, or null; decides whether the call counts as malformed. */
   readonly problem: (text: string) => string | null;
 }
 
 export interface Answer {
   readonly text: string;
-  /** `toolless`: nothing was asked, because the server takes no request with tools. */
+  /** `toolless`: nothing was asked, because the server rejects requests with tools. */
   readonly outcome: Extract<CallOutcome, 'complete' | 'malformed' | 'truncated' | 'refused' | 'empty'> | 'toolless';
   readonly problem: string | null;
-  /** Where there are any, the model waits for their results, and the text is what it said beside them. */
+  /** If any, the model waits for their results, and the text is its comment on them. */
   readonly calls: readonly ToolCall[];
   readonly carried: readonly ProviderState[];
-  /** What it cost. */
+  /** Cost in dollars. */
   readonly dollars: number;
 }
 
 export interface GatewayDeps {
   readonly search: SearchId;
-  /** The model behind a request, made when it is first needed. @throws PrerequisiteError without a key. */
+  /** The model for a request, created on first use. @throws PrerequisiteError without a key. */
   readonly model: (request: ChatRequest) => { readonly chat: ChatModel; readonly breaker: Breaker };
   readonly ledger: CallLedger;
   readonly cassette: Cassette;
@@ -56,22 +56,22 @@ export interface GatewayDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly ids: () => string;
-  /** Told once of what a user should know, in one line. */
+  /** Receives each notice for the user once, as one line. */
   readonly notice?: (line: string) => void;
 }
 
-/** Reservations of other agents are settled within seconds. */
-const heldPauseMs = 1000;
-/** When a provider is away after all tries, the thought is taken up again no sooner than after so long. */
-const awayMs = 30_000;
+/** Pause before another try while other agents' reservations hold the budget; these are settled within seconds. */
+const reservePauseMs = 1000;
+/** Earliest retry of a thought after all tries of a request failed. */
+const unavailableMs = 30_000;
 
-/** Thrown when dollars or tokens are used up, which they stay: a replay ends at the same question. */
+/** Thrown when dollars or tokens are used up. This is permanent: a replay ends at the same question. */
 export class BudgetExhaustedError extends BudgetError {}
 
-/** The question that was not answered, as the recording knows it. */
+/** The unanswered question, as in the recording. */
 type Unanswered = Omit<Entry, 'result'>;
 
-/** Thrown when a provider is away: worth another try later, or with another model. */
+/** Thrown when a provider is unavailable: retry later or use another model. */
 export class ProviderUnavailableError extends RetryableError {
   readonly question: Unanswered;
 
@@ -81,7 +81,7 @@ export class ProviderUnavailableError extends RetryableError {
   }
 }
 
-/** Thrown when a provider turned the request down: only another model may answer it. */
+/** Thrown when a provider rejected the request: only another model may answer it. */
 export class RequestRejectedError extends TerminalError {
   readonly question: Unanswered;
 
@@ -91,59 +91,61 @@ export class RequestRejectedError extends TerminalError {
   }
 }
 
-/** What a mind needs of the gateway. */
+/** The part of the gateway that a proposer uses. */
 export type LlmClient = Pick<Gateway, 'ask' | 'recall'>;
 
-/** By these words servers turn down a request because of its tools and not because of the rest of it. */
+/** Matches errors of servers that reject a request because of its tools. */
 const takesNoTools = /tool|function.?call/i;
 
 const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
 
 /**
- * The one way to a language model.
+ * The only path to a language model.
  *
- * Role: answers from the recording, else reserves, asks, repeats, settles, records. Non-role: what is asked and what
- * becomes of the answer.
+ * Role: answers from the recording, or else reserves, asks, retries, settles and records. Non-role: the content of questions
+ * and the handling of answers.
  *
- * W1. No request leaves before the ledger has granted the most that it can cost (I9).
- * W2. A question that was answered is never asked again (I5).
- * W3. Every try is a call of its own in the ledger; one that may have been billed is charged in full.
- * W4. Nothing that leaves here holds a key, whichever field a provider put it into, errors included (I7).
- * W5. What a model was shown because it asked for it is recorded like an answer: a replay shows the same (I5).
+ * GTW-1. No request is sent before the ledger has granted its maximum cost (I9).
+ * GTW-2. An answered question is never asked again (I5).
+ * GTW-3. Every try is a separate call in the ledger; one that may have been billed is charged in full.
+ * GTW-4. No output contains a key, errors included, whichever field a provider put it into (I7).
+ * GTW-5. Findings shown to a model are recorded like answers: a replay shows the same (I5).
  */
 export class Gateway {
-  readonly #parts: GatewayDeps;
-  readonly #told = new Set<string>();
+  readonly #deps: GatewayDeps;
+  readonly #noticed = new Set<string>();
 
-  constructor(parts: GatewayDeps) {
-    this.#parts = parts;
+  constructor(deps: GatewayDeps) {
+    this.#deps = deps;
   }
 
   /**
-   * @throws BudgetError when the budget does not reach, AwayError when the provider is away, TurnedDownError when it
-   * turned the request down, PrerequisiteError without a key, the signal's reason once it is aborted.
+   * @throws BudgetError if the budget is insufficient, ProviderUnavailableError if the provider is unavailable,
+   * RequestRejectedError if it rejected the request, PrerequisiteError without a key, the signal's reason on abort.
    */
   async ask(question: Question, signal: AbortSignal): Promise<Answer> {
-    const { cassette, redact } = this.#parts;
+    const { cassette, redact } = this.#deps;
     const { scope, request } = question;
-    // Once through JSON, which leaves out what is undefined.
+    // Round-trip through JSON, which drops undefined values.
     const sent = JSON.parse(JSON.stringify(request)) as z.core.util.JSONType;
     const key = contentHash({ scope, request: sent } as Json);
     const entry = { v: 1 as const, key, scope, request: sent };
-    const found = cassette.find(key, scope)?.result;
-    if (found?.kind === 'budget') throw new BudgetExhaustedError(found.reason);
-    if (found?.kind === 'toolless') return this.#withoutTools(found.reason, request.model);
-    if (found?.kind === 'read') throw new TerminalError('recording', 'the recording holds a reading for an answer');
-    if (found?.kind === 'away') throw new ProviderUnavailableError('provider-away', found.reason, awayMs, entry);
-    if (found) {
-      await this.#settleAgain(found, question, signal);
-      return judged(found, question);
+    const recorded = cassette.find(key, scope)?.result;
+    if (recorded?.kind === 'budget') throw new BudgetExhaustedError(recorded.reason);
+    if (recorded?.kind === 'toolless') return this.#withoutTools(recorded.reason, request.model);
+    if (recorded?.kind === 'read')
+      throw new TerminalError('recording', 'the recording has a lookup under this answer key');
+    if (recorded?.kind === 'away')
+      throw new ProviderUnavailableError('provider-away', recorded.reason, unavailableMs, entry);
+    if (recorded) {
+      await this.#settleAgain(recorded, question, signal);
+      return toAnswer(recorded, question);
     }
     try {
       const result = await this.#buy(key, question, signal);
       cassette.add({ ...entry, result });
       await this.#settleAnswered(result, question, signal);
-      return judged(result, question);
+      return toAnswer(result, question);
     } catch (thrown) {
       if (thrown instanceof BudgetExhaustedError)
         cassette.add({ ...entry, result: { kind: 'budget', reason: thrown.message } });
@@ -158,23 +160,28 @@ export class Gateway {
         return this.#withoutTools(reason, request.model);
       }
       if (thrown.kind === 'rejected') throw new RequestRejectedError(message, entry);
-      throw new ProviderUnavailableError('provider-away', message, Math.max(awayMs, thrown.retryAfterMs ?? 0), entry);
+      throw new ProviderUnavailableError(
+        'provider-away',
+        message,
+        Math.max(unavailableMs, thrown.retryAfterMs ?? 0),
+        entry,
+      );
     }
   }
 
-  /** Records that a thought went on without this answer, so that a resume and a replay do so too (I5). */
+  /** Records that a thought continued without this answer, so that a resume and a replay do the same (I5). */
   recordUnavailable({ question, message }: ProviderUnavailableError | RequestRejectedError): void {
-    this.#parts.cassette.add({ ...question, result: { kind: 'away', reason: message } });
+    this.#deps.cassette.add({ ...question, result: { kind: 'away', reason: message } });
   }
 
   /**
-   * What was found, from the recording where it was looked for before, else looked up and recorded.
+   * The recorded findings of a lookup; without a record, looks up and records them.
    *
-   * @param sought what decides what is found, beside the moment.
+   * @param lookup what determines the findings, apart from the time.
    */
-  async recall<T extends Json>(scope: Scope, sought: Json, find: () => Promise<T>): Promise<T> {
-    const { cassette, redact } = this.#parts;
-    const request = JSON.parse(JSON.stringify({ read: sought })) as z.core.util.JSONType;
+  async recall<T extends Json>(scope: Scope, lookup: Json, find: () => Promise<T>): Promise<T> {
+    const { cassette, redact } = this.#deps;
+    const request = JSON.parse(JSON.stringify({ read: lookup })) as z.core.util.JSONType;
     const key = contentHash({ scope, request } as Json);
     const known = cassette.find(key, scope)?.result;
     if (known?.kind === 'read') return known.found as T;
@@ -184,19 +191,19 @@ export class Gateway {
   }
 
   #withoutTools(reason: string, model: string): Answer {
-    if (!this.#told.has(model)) {
-      this.#told.add(model);
-      this.#parts.notice?.(
-        `${model} is served without tools: what it reads is looked up before it is asked (${reason})`,
+    if (!this.#noticed.has(model)) {
+      this.#noticed.add(model);
+      this.#deps.notice?.(
+        `the server of ${model} supports no tools: literature is looked up before each question instead (${reason})`,
       );
     }
     return { text: '', outcome: 'toolless', problem: null, calls: [], carried: [], dollars: 0 };
   }
 
-  /** One answer, after as many tries as it takes; settled only where a try failed. */
+  /** Buys one answer, with retries; settles failed tries only. */
   async #buy(key: string, { scope, request, remainingBudget }: Question, signal: AbortSignal): Promise<Answered> {
-    const { search, ledger, prices, clock, timers, ids, retries, redact } = this.#parts;
-    const { chat, breaker } = this.#parts.model(request);
+    const { search, ledger, prices, clock, timers, ids, retries, redact } = this.#deps;
+    const { chat, breaker } = this.#deps.model(request);
     const sent = withRemainingBudget(request, remainingBudget);
     const most = mostUsage(sent);
     const price = prices.of(request.model) ?? { input: 0, output: 0 };
@@ -208,26 +215,26 @@ export class Gateway {
         const dollars = cost(most, price);
         const reservation = { search, agent, call, ordinal, purpose, model: request.model, request: key, dollars };
         await this.#reserve({ ...reservation, tokens: most.input + most.output }, signal);
-        const begun = clock.monotonic();
-        const latency = () => Math.max(0, clock.monotonic() - begun);
+        const startedAt = clock.monotonic();
+        const latency = () => Math.max(0, clock.monotonic() - startedAt);
         try {
-          // All of it, once: what is kept, settled, recorded and asked again must be the same (I5, I7).
+          // Redact the whole reply once: what is stored, settled, recorded and re-sent must be identical (I5, I7).
           const reply = redacted(await chat.complete(sent, signal), redact);
           const { text, finish, calls = [], carried = [] } = reply;
           const served = reply.served === null ? null : printable(reply.served, { width: 200 });
-          const said = text + calls.map((each) => each.arguments).join('');
-          const usage = reply.usage ?? likelyUsage(sent, said);
+          const output = text + calls.map((each) => each.arguments).join('');
+          const usage = reply.usage ?? likelyUsage(sent, output);
           const asks = calls.length === 0 ? {} : { calls: [...calls], carried: [...carried] };
           const paid = { usage, dollars: cost(usage, price), estimated: reply.usage === null, latencyMs: latency() };
           return { kind: 'answer', text, finish, ...(asks as object), served, call, ...paid };
         } catch (thrown) {
           const fault = thrown instanceof ChatFault ? thrown : null;
-          // A request that was called off may have been billed as well.
+          // A cancelled request may have been billed as well.
           const billable = fault === null || fault.billable;
           const usage = billable ? { ...most, written: 0 } : nothing;
           const outcome: CallOutcome = fault?.kind ?? 'lost';
-          const message = redact(fault?.message ?? 'called off').slice(0, 500);
-          const settled = {
+          const message = redact(fault?.message ?? 'cancelled').slice(0, 500);
+          const settlement = {
             outcome,
             served: null,
             usage,
@@ -235,7 +242,7 @@ export class Gateway {
             estimated: billable,
             message,
           };
-          const settling = ledger.settle({ search, call, ...settled, latencyMs: latency() }, signal, scope.agent);
+          const settling = ledger.settle({ search, call, ...settlement, latencyMs: latency() }, signal, scope.agent);
           if (fault === null) settling.catch(() => undefined);
           else await settling;
           throw thrown;
@@ -248,25 +255,25 @@ export class Gateway {
 
   async #reserve(reservation: CallReservation, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const reply = await this.#parts.ledger.reserve(reservation, signal);
+      const reply = await this.#deps.ledger.reserve(reservation, signal);
       if (reply.state === 'granted') return;
       if (reply.state === 'spent') throw new BudgetExhaustedError(reply.reason);
       if (reply.state === 'closed') throw new BudgetError(reply.reason, 'search-closed');
-      await pause(this.#parts.timers, heldPauseMs, signal);
+      await pause(this.#deps.timers, reservePauseMs, signal);
     }
   }
 
   async #settleAnswered(answer: Answered, question: Question, signal: AbortSignal): Promise<void> {
-    const { search, ledger } = this.#parts;
-    const { outcome, problem } = judged(answer, question);
+    const { search, ledger } = this.#deps;
+    const { outcome, problem } = toAnswer(answer, question);
     if (outcome === 'toolless') return;
     const { call, served, usage, dollars, estimated, latencyMs } = answer;
     const message = problem?.slice(0, 500) ?? null;
-    const settled = { search, call, outcome, served, usage, dollars, estimated, latencyMs, message };
-    await ledger.settle(settled, signal, question.scope.agent);
+    const settlement = { search, call, outcome, served, usage, dollars, estimated, latencyMs, message };
+    await ledger.settle(settlement, signal, question.scope.agent);
   }
 
-  /** The process may have died between recording and settling. In a replay the ledger knows nothing of the call. */
+  /** The process may have died between recording and settling. In a replay the ledger does not know the call. */
   async #settleAgain(answer: Answered, question: Question, signal: AbortSignal): Promise<void> {
     try {
       await this.#settleAnswered(answer, question, signal);
@@ -276,7 +283,7 @@ export class Gateway {
   }
 }
 
-function judged({ text, finish, dollars, calls = [], carried = [] }: Answered, { problem }: Question): Answer {
+function toAnswer({ text, finish, dollars, calls = [], carried = [] }: Answered, { problem }: Question): Answer {
   const asks = { calls, carried: carried as readonly ProviderState[], dollars };
   if (finish !== 'complete' || calls.length > 0) return { text, outcome: finish, problem: null, ...asks };
   const wrong = problem(text);
@@ -296,13 +303,13 @@ function withRemainingBudget(request: ChatRequest, remainingBudget: string): Cha
 }
 
 /**
- * A gateway that can answer from a recording and do nothing else: for audits, which must change neither ledger nor bill.
+ * A gateway that answers from a recording only: for audits, which must change neither ledger nor bill.
  *
- * @throws PrerequisiteError when the recording is missing or damaged.
+ * @throws PrerequisiteError if the recording is missing or damaged.
  */
 export function replayedGateway(search: SearchId, recording: string): Gateway {
   const never = (): never => {
-    throw new TerminalError('replay-only', 'a recording asks nobody');
+    throw new TerminalError('replay-only', 'a replay cannot send requests');
   };
   return new Gateway({
     search,

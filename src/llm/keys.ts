@@ -10,7 +10,7 @@ import type { Watch } from './stream.ts';
 
 const mask = '[redacted]';
 
-/** A key. It shows itself to whoever asks for it by `reveal` and to nothing that prints, joins or serialises (I7). */
+/** A key. Only `reveal` returns it; printing, joining and serialising do not (I7). */
 export class Secret {
   readonly #value: string;
 
@@ -35,7 +35,7 @@ export class Secret {
   }
 }
 
-/** Where a provider is and what opens it. */
+/** Address and key of a provider. */
 export interface Endpoint {
   readonly key: Secret;
   readonly baseUrl: string | undefined;
@@ -44,21 +44,21 @@ export interface Endpoint {
 const variables: Readonly<Record<Provider, { key: string; baseUrl: string | null }>> = {
   openai: { key: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
   anthropic: { key: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
-  // The address is the agent's own setting, because several servers may be used at once; but see `addresses`.
+  // The address comes from the agent's specification, because several servers may be in use; see `addresses`.
   compatible: { key: 'AIRA_COMPATIBLE_API_KEY', baseUrl: null },
 };
 
-/** The keys of this process, and what hides them. */
+/** The keys of this process, and their redaction. */
 export interface Keyring {
-  /** The environment variable that a model needs and that is not set; null where nothing is lacking. */
+  /** The unset environment variable that a model needs; null if none is missing. */
   lacks(model: ChatModelName): string | null;
-  /** @throws PrerequisiteError `key` where there is none for it; `address` for one that nobody here has named. */
+  /** @throws PrerequisiteError `key` without a key; `address` for an address that this machine has not allowed. */
   endpoint(model: ChatModelName, baseUrl: string | undefined): Endpoint;
-  /** The text with every known key masked: providers quote keys in their errors. */
+  /** The text with every known key masked, because providers quote keys in their errors. */
   redact(text: string): string;
 }
 
-/** A key as it stands, and as JSON may write it: each character may be escaped, and is itself again once it is parsed. */
+/** Matches a key verbatim and in JSON escapes, in which any character may be escaped. */
 function formsOf(key: string): RegExp {
   const units = Array.from({ length: key.length }, (_, at) => {
     const hex = key.charCodeAt(at).toString(16).padStart(4, '0');
@@ -69,7 +69,7 @@ function formsOf(key: string): RegExp {
   return new RegExp(units.join(''), 'g');
 }
 
-/** Whatever a provider sent, with every text in it redacted, names included. */
+/** A provider's reply with every text redacted, property names included. */
 export function redacted<T>(value: T, redact: (text: string) => string): T {
   if (typeof value === 'string') return redact(value) as T;
   if (Array.isArray(value)) return value.map((each) => redacted(each, redact)) as T;
@@ -77,15 +77,15 @@ export function redacted<T>(value: T, redact: (text: string) => string): T {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [redact(key), redacted(each, redact)])) as T;
 }
 
-/** Two spellings of one address are one. */
+/** Normalises spellings of one address. */
 const normal = (address: string): string =>
   (URL.canParse(address) ? new URL(address).href : address).replace(/\/+$/, '');
 
 /**
- * Reads the keys from an environment. Local servers usually want none; the SDK wants a word, so they get one.
+ * Reads the keys from an environment. Local servers usually need none; the SDK requires a value, so it gets a dummy.
  *
- * @param addresses where \`compatible/\` models may be asked, beside those in AIRA_COMPATIBLE_BASE_URL: from this machine's
- * own files and arguments, because an address that came in a message would have the key sent to whoever wrote it (I12).
+ * @param addresses where \`compatible/\` models may be served, in addition to AIRA_COMPATIBLE_BASE_URL. They must come from
+ * this machine's files and arguments: an address from a message would send the key to the message's author (I12).
  */
 export function keyring(
   environment: Readonly<Record<string, string | undefined>>,
@@ -109,13 +109,13 @@ export function keyring(
       const names = variables[provider];
       const key = keyOf(provider);
       if (key === null) {
-        throw new PrerequisiteError('key', `${model} needs a key`, `set ${names.key}, or use another model`);
+        throw new PrerequisiteError('key', `${model} needs an API key`, `set ${names.key}, or use another model`);
       }
       if (provider === 'compatible' && (baseUrl === undefined || !trusted.has(normal(baseUrl)))) {
         throw new PrerequisiteError(
           'address',
-          `the search has ${model} served at ${baseUrl ?? 'no address'}, which nobody on this machine has named`,
-          'if you trust that address, give it with --base-url or in AIRA_COMPATIBLE_BASE_URL',
+          `the search uses ${model} at ${baseUrl ?? 'no address'}, which is not allowed on this machine`,
+          'if you trust that address, pass it with --base-url or set AIRA_COMPATIBLE_BASE_URL',
         );
       }
       return { key: new Secret(key), baseUrl: provider === 'compatible' ? baseUrl : value(names.baseUrl) };
@@ -126,7 +126,7 @@ export function keyring(
 
 type Adapter = (endpoint: Endpoint, watch: Watch) => ChatModel;
 
-/** The SDKs are loaded with the first question to their provider: they take longer to load than most commands take. */
+/** The SDKs are loaded on the first question to their provider: they take longer to load than most commands take to run. */
 const adapters: Readonly<Record<Provider, () => Promise<Adapter>>> = {
   openai: async () => (await import('./openai.ts')).openaiModel,
   anthropic: async () => (await import('./anthropic.ts')).anthropicModel,
@@ -143,7 +143,7 @@ function lazily(load: () => Promise<ChatModel>): ChatModel {
   };
 }
 
-/** The providers of this process: one client and one breaker for each address, made when it is first needed. */
+/** The providers of this process: one client and one breaker per address, created on first use. */
 export function providersOf(keys: Keyring, watch: Watch, clock: Clock) {
   const open = new Map<string, { chat: ChatModel; breaker: Breaker }>();
   return (request: Pick<ChatRequest, 'model' | 'baseUrl'>) => {
@@ -153,9 +153,9 @@ export function providersOf(keys: Keyring, watch: Watch, clock: Clock) {
     if (known) return known;
     const endpoint = keys.endpoint(request.model, request.baseUrl);
     const chat = lazily(async () => (await adapters[provider]())(endpoint, watch));
-    const made = { chat, breaker: new Breaker(place, clock) };
-    open.set(place, made);
-    return made;
+    const created = { chat, breaker: new Breaker(place, clock) };
+    open.set(place, created);
+    return created;
   };
 }
 
@@ -165,10 +165,10 @@ export function chatModels(agent: AgentSpec): ChatModelName[] {
 }
 
 /**
- * Finds before anything is started what would stop the agents of a search later.
+ * Checks before a search starts what would stop its agents later.
  *
- * @param keys null where nobody will be asked, as in a dry run.
- * @throws PrerequisiteError for a model without a key, or one without a price where dollars are limited.
+ * @param keys null if no model will be asked, as in a dry run.
+ * @throws PrerequisiteError for a model without a key, or without a price under a dollar limit.
  */
 export function checkModels(spec: Pick<SearchSpec, 'agents' | 'budget'>, keys: Keyring | null, prices: Prices): void {
   for (const agent of spec.agents) {
@@ -176,8 +176,8 @@ export function checkModels(spec: Pick<SearchSpec, 'agents' | 'budget'>, keys: K
       keys?.endpoint(model, agent.baseUrl);
       const limited = spec.budget.dollars !== undefined || agent.dollars !== undefined;
       if (limited && prices.of(model) === null) {
-        const remedy = 'state its price in a file of your own and give it with --prices, or limit tokens instead';
-        throw new PrerequisiteError('price', `no price is known for ${model}, and dollars are limited`, remedy);
+        const remedy = 'add its price to a price file and pass it with --prices, or limit tokens instead of dollars';
+        throw new PrerequisiteError('price', `no price for ${model}, but dollars are limited`, remedy);
       }
     }
   }

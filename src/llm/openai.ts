@@ -17,7 +17,7 @@ import { asFault, ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { readStream, type Watch } from './stream.ts';
 
-/** A message as items of the Responses API: reasoning goes back, encrypted, beside the calls that it led to. */
+/** A message as items of the Responses API: encrypted reasoning is returned before the calls that it led to. */
 function itemsOf(message: ChatMessage): ResponseInputItem[] {
   if (message.role === 'tools') {
     return message.results.map(({ id, text }) => ({ type: 'function_call_output', call_id: id, output: text }));
@@ -28,8 +28,10 @@ function itemsOf(message: ChatMessage): ResponseInputItem[] {
     ...(carried as unknown as ResponseInputItem[]),
     ...(text === '' ? [] : [{ role: 'assistant' as const, content: text }]),
     ...calls.map(({ id, name, arguments: given }) => ({
-      ...{ type: 'function_call' as const, call_id: id },
-      ...{ name, arguments: given },
+      type: 'function_call' as const,
+      call_id: id,
+      name,
+      arguments: given,
     })),
   ];
 }
@@ -68,7 +70,7 @@ export function openaiModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel
     apiKey: key.reveal(),
     baseURL: baseUrl ?? 'https://api.openai.com/v1',
     maxRetries: 0,
-    timeout: watch.patience.totalMs,
+    timeout: watch.timeouts.totalMs,
     logLevel: 'off',
   });
   return {
@@ -100,8 +102,11 @@ export function openaiModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel
             ...(tools
               ? {
                   tools: tools.map(({ name, description, json }) => ({
-                    ...{ type: 'function' as const, name, description },
-                    ...{ parameters: { ...json }, strict: true },
+                    type: 'function' as const,
+                    name,
+                    description,
+                    parameters: { ...json },
+                    strict: true,
                   })),
                   tool_choice: toolsClosed ? ('none' as const) : ('auto' as const),
                 }
@@ -110,7 +115,7 @@ export function openaiModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel
           { signal: inner },
         );
       await readStream(open, take, watch, signal);
-      if (answer === null) throw new ChatFault('dropped', 'the answer broke off before its end');
+      if (answer === null) throw new ChatFault('dropped', 'the answer ended prematurely');
       return replyOf(answer);
     },
   };

@@ -9,7 +9,7 @@ import { readTextFile } from '../platform/index.ts';
 import { type ChatRequest, textsOf } from './chat.ts';
 
 const dollars = z.number().nonnegative();
-/** US dollars per million tokens. Without figures of their own, cached and written tokens cost what input costs. */
+/** US dollars per million tokens. `cached` and `written` default to `input`. */
 const priceSchema = z.strictObject({
   input: dollars,
   cached: dollars.optional(),
@@ -19,27 +19,27 @@ const priceSchema = z.strictObject({
 export type Price = z.infer<typeof priceSchema>;
 
 const priceFileSchema = z.strictObject({
-  /** The day on which the prices were looked up. */
+  /** Date of the prices. */
   asOf: z.iso.date(),
   unit: z.string().optional(),
-  /** By `provider/name`; `provider/*` stands for all other models of a provider. */
+  /** By `provider/name`; `provider/*` applies to all other models of a provider. */
   models: z.record(z.string().regex(/^(openai|anthropic|compatible)\/.+$/), priceSchema),
 });
 export type PriceFile = z.infer<typeof priceFileSchema>;
 
 export interface Prices {
   readonly asOf: string;
-  /** Null where nobody stated a price. A dated name (`gpt-6-sol-2026-09-22`) costs what its family costs. */
+  /** Null without a price. A dated name (`gpt-6-sol-2026-09-22`) has the price of its family. */
   of(model: ChatModelName): Price | null;
 }
 
-/** `src/agents/models/llm` and `dist/agents/models/llm` are equally deep below the root of the package. */
+/** `src/llm` and `dist/llm` are equally deep below the package root. */
 const shipped = join(resolve(import.meta.dirname, '../..'), 'prices/prices.json');
 
 const bounds: JsonBounds = { characters: 1024 * 1024, depth: 8, items: 50_000 };
 
 function read(path: string): PriceFile {
-  const remedy = 'correct the file, or leave --prices out';
+  const remedy = 'fix the file, or omit --prices';
   const text = readTextFile(path, { code: 'prices', remedy, mostBytes: bounds.characters });
   let raw: unknown;
   try {
@@ -50,10 +50,10 @@ function read(path: string): PriceFile {
   const parsed = priceFileSchema.safeParse(raw);
   if (parsed.success) return parsed.data;
   const why = formatZodError(parsed.error, priceFileSchema).join('; ');
-  throw new PrerequisiteError('prices', `the price file ${path} cannot be used: ${why}`, remedy);
+  throw new PrerequisiteError('prices', `invalid price file ${path}: ${why}`, remedy);
 }
 
-/** The shipped prices, overridden entry by entry by those of the user's file. @throws PrerequisiteError for a bad file. */
+/** The shipped prices, overridden per model by the user's file. @throws PrerequisiteError for an invalid file. */
 export function loadPrices(override?: string): Prices {
   const files = [read(shipped), ...(override === undefined ? [] : [read(override)])];
   const models = Object.assign({}, ...files.map((file) => file.models)) as Record<string, Price>;
@@ -66,7 +66,7 @@ export function loadPrices(override?: string): Prices {
   };
 }
 
-/** What a call costs, in dollars. */
+/** Cost of a call in dollars. */
 export function cost({ input, cached, written, output }: Usage, price: Price): number {
   const fresh = Math.max(0, input - cached - written);
   const perMillion =
@@ -85,12 +85,12 @@ const bytesOf = ({ system, messages, schema, tools = [] }: ChatRequest): number[
     ...tools.map((tool) => JSON.stringify(tool)),
   ].map((text) => Buffer.byteLength(text));
 
-/** Tokens by which providers frame a message, at most. */
+/** Maximum tokens of a provider's message framing. */
 const framing = 16;
 
 /**
- * The most that a request can use: a token is at least one byte in every tokenizer, and all input is taken as written to
- * the cache, its dearest form. Two to four times what our prompts really need; the settlement gives the rest back.
+ * Upper bound of a request's usage: a token is at least one byte in every tokenizer, and all input is counted as cache
+ * writes, its most expensive form. Two to four times the actual usage of our prompts; the settlement releases the rest.
  */
 export function mostUsage(request: ChatRequest): Usage {
   const bytes = bytesOf(request);
@@ -98,7 +98,7 @@ export function mostUsage(request: ChatRequest): Usage {
   return { input, cached: 0, written: input, output: request.maxTokens };
 }
 
-/** About what an answered request has used, for servers that do not say: three bytes to a token. */
+/** Estimated usage of an answered request, for servers that do not report it: three bytes per token. */
 export function likelyUsage(request: ChatRequest, answer: string): Usage {
   const input = Math.ceil(bytesOf(request).reduce((sum, each) => sum + each, 0) / 3);
   return {

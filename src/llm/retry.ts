@@ -13,8 +13,8 @@ export interface RetryPolicy {
 export const defaultRetries: RetryPolicy = { tries: 5, firstPauseMs: 1000, longestPauseMs: 60_000 };
 
 /**
- * How long to wait after the `failed`-th failed try: full jitter below a doubling ceiling, so that agents which failed
- * together do not come back together; never less than what the provider asked for.
+ * Milliseconds to wait after the `failed`-th failed try: full jitter below a doubling ceiling, so that agents that failed
+ * together do not return together; never less than the provider requests.
  */
 export function backoff(policy: RetryPolicy, failed: number, askedMs: number | null, rng: Rng): number {
   const ceiling = Math.min(policy.longestPauseMs, policy.firstPauseMs * 2 ** (failed - 1));
@@ -22,9 +22,9 @@ export function backoff(policy: RetryPolicy, failed: number, askedMs: number | n
 }
 
 /**
- * Repeats a request until it is answered, turned down, or has failed too often.
+ * Repeats a request until it is answered or rejected, or the tries are used up.
  *
- * @throws ChatFault the last one; whatever else `attempt` throws, at once.
+ * @throws ChatFault the last one; any other error of `attempt` immediately.
  */
 export async function retrying<T>(
   attempt: (number: number) => Promise<T>,
@@ -50,33 +50,33 @@ export async function retrying<T>(
   return retry(tried, { timers, signal, tries: policy.tries, delayMs });
 }
 
-/** So many failures within the window, and a provider is left alone until the next probe. */
+/** This many failures within the window block a provider until the next probe. */
 const mostFailures = 5;
 const windowMs = 60_000;
 const probeEveryMs = 30_000;
 
-/** Thrown when a provider failed so often that it is left alone for a while. Worth another try after that. */
+/** Thrown while a provider is blocked after repeated failures. Worth a retry later. */
 export class ProviderDownError extends RetryableError {
   constructor(provider: string, retryAfterMs: number, last: string) {
-    super('provider-down', `${provider} is left alone for a while after repeated failures: ${last}`, retryAfterMs);
+    super('provider-down', `${provider} is blocked for a while after repeated failures: ${last}`, retryAfterMs);
   }
 }
 
 /**
  * The circuit breaker of one provider at one address, shared by all agents of this process.
  *
- * Role: keeps a provider that is down from being asked again and again by everybody. Non-role: pausing, repeating.
+ * Role: keeps the agents from hammering a provider that is down. Non-role: pauses and retries.
  *
- * K1. Closed it lets everything pass; `mostFailures` failures within `windowMs` open it; any success closes it.
- * K2. Open it lets one probe pass each `probeEveryMs`, and refuses everything else at once.
- * K3. A request that was turned down is no failure of the provider: it answered.
+ * BRK-1. Closed, it passes everything; `mostFailures` failures within `windowMs` open it; any success closes it.
+ * BRK-2. Open, it passes one probe per `probeEveryMs` and refuses everything else at once.
+ * BRK-3. A rejected request is not a failure of the provider: it answered.
  */
 export class Breaker {
   readonly #provider: string;
   readonly #clock: Clock;
   #failures: number[] = [];
   #nextProbeAt: number | null = null;
-  /** The kind and no more: messages of providers may quote keys. */
+  /** The kind only: messages of providers may quote keys. */
   #last = '';
 
   constructor(provider: string, clock: Clock) {
@@ -88,7 +88,7 @@ export class Breaker {
     return this.#nextProbeAt !== null;
   }
 
-  /** @throws ProviderDownError while it is open, except for the probe whose turn it is. */
+  /** @throws ProviderDownError while open, except for the probe that is due. */
   enter(): void {
     if (this.#nextProbeAt === null) return;
     const wait = this.#nextProbeAt - this.#clock.monotonic();
@@ -101,7 +101,7 @@ export class Breaker {
     this.#nextProbeAt = null;
   }
 
-  /** The request was called off by its caller: says nothing about the provider. */
+  /** The caller cancelled the request, which says nothing about the provider. */
   abandoned(): void {
     if (this.#nextProbeAt !== null) this.#nextProbeAt = this.#clock.monotonic();
   }

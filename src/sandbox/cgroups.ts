@@ -1,9 +1,9 @@
 /**
- * Control groups: the kernel's account of, and limit on, what a set of processes takes together.
+ * Control groups: the kernel's accounting of, and limit on, the resources of a set of processes.
  *
- * Two layouts are served. Version 2 has one tree; a group can be limited where its parent passes the controllers on. Version 1
- * has a tree per controller. In both the nearest place at or above this process's own group is taken in which a group with
- * memory and process limits can be made. Where there is none, as for most ordinary users, the sandbox falls back on limits
+ * Two layouts are supported. Version 2 has one tree; a group can be limited if its parent delegates the controllers. Version 1
+ * has a tree per controller. In both, the nearest place at or above this process's own group is used in which a group with
+ * memory and process limits can be created. If there is none, as for most ordinary users, the sandbox falls back on limits
  * per process and a watch on their sum.
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { errorMessage, RetryableError } from '../domain/errors.ts';
 
 export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuacct';
 
-/** Where groups can be made. */
+/** Where groups can be created. */
 export type CgroupPlace =
   | { readonly version: 2; readonly folder: string }
   | { readonly version: 1; readonly folders: Readonly<Partial<Record<Controller, string>>> };
@@ -26,11 +26,11 @@ export interface CgroupLimits {
 export interface CgroupUsage {
   readonly cpuSeconds: number | null;
   readonly peakMemoryBytes: number | null;
-  /** Processes that the kernel has ended for want of memory. */
+  /** Processes that the kernel killed for lack of memory. */
   readonly outOfMemoryKills: number;
 }
 
-/** What is read of the machine; tests hold a tree of their own. */
+/** The machine's cgroup files; tests use their own. */
 export interface CgroupSource {
   /** `/proc/self/mountinfo` and `/proc/self/cgroup`. */
   readonly mountinfo: string;
@@ -71,7 +71,7 @@ function hierarchies({ mountinfo }: CgroupSource): Hierarchy[] {
   });
 }
 
-/** This process's own group in a hierarchy: `number:controllers:path`, with no controllers named for version 2. */
+/** This process's own group in a hierarchy: `number:controllers:path`, without controllers for version 2. */
 function ownPath({ cgroup }: CgroupSource, hierarchy: Hierarchy): string {
   for (const line of cgroup.split('\n')) {
     const [, names = '', ...path] = line.split(':');
@@ -82,14 +82,14 @@ function ownPath({ cgroup }: CgroupSource, hierarchy: Hierarchy): string {
   return '/';
 }
 
-/** The own group and those above it up to the mount, nearest first. */
+/** The own group and its ancestors up to the mount, nearest first. */
 function upwards(root: string, path: string): string[] {
   const folders = [];
   for (let at = path; at !== '/' && at !== '.' && at !== ''; at = dirname(at)) folders.push(join(root, at));
   return [...folders, root];
 }
 
-/** The first of the folders in which a group can be made that has all of the files. */
+/** The first folder in which a group with all of these files can be created. */
 function usable(folders: readonly string[], files: readonly string[]): string | null {
   for (const folder of folders) {
     const trial = join(folder, `${prefix}trial-${process.pid}`);
@@ -108,7 +108,7 @@ function usable(folders: readonly string[], files: readonly string[]): string | 
   return null;
 }
 
-/** Where groups with a limit on memory and processes can be made; null where nowhere. */
+/** Where groups with memory and process limits can be created, or null. */
 export function findCgroups(source: CgroupSource = machineCgroups()): CgroupPlace | null {
   const all = hierarchies(source);
   for (const hierarchy of all.filter(({ version }) => version === 2)) {
@@ -126,7 +126,7 @@ export function findCgroups(source: CgroupSource = machineCgroups()): CgroupPlac
   return folders.memory !== undefined && folders.pids !== undefined ? { version: 1, folders } : null;
 }
 
-/** rmdir, which the kernel refuses while a process is left in the group. */
+/** rmdir, which the kernel refuses while the group has a process. */
 function removeFolder(folder: string): boolean {
   try {
     rmdirSync(folder);
@@ -144,15 +144,15 @@ export class Cgroup {
   readonly #name: string;
 
   /**
-   * Makes the group with its limits.
+   * Creates the group with its limits.
    *
-   * @throws RetryableError `cgroup` when the kernel does not let it be made or limited.
+   * @throws RetryableError `cgroup` if the kernel refuses to create or limit it.
    */
   constructor(place: CgroupPlace, id: string, limits: CgroupLimits) {
     this.#place = place;
     this.#name = `${prefix}${id}`;
-    const inside = place.version === 2 ? [place.folder] : Object.values(place.folders);
-    this.folders = [...new Set(inside.map((folder) => join(folder, this.#name)))];
+    const parents = place.version === 2 ? [place.folder] : Object.values(place.folders);
+    this.folders = [...new Set(parents.map((folder) => join(folder, this.#name)))];
     try {
       for (const folder of this.folders) mkdirSync(folder);
       for (const [controller, file, value, optional] of limitFiles(place.version, limits)) {
@@ -161,11 +161,11 @@ export class Cgroup {
       }
     } catch (thrown) {
       this.remove();
-      throw new RetryableError('cgroup', `no control group could be made: ${errorMessage(thrown)}`, 1000);
+      throw new RetryableError('cgroup', `cannot create a control group: ${errorMessage(thrown)}`, 1000);
     }
   }
 
-  /** What a process writes `0` to in order to enter. */
+  /** Files to which a process writes `0` to enter the group. */
   get entrances(): readonly string[] {
     return this.folders.map((folder) => join(folder, 'cgroup.procs'));
   }
@@ -173,8 +173,8 @@ export class Cgroup {
   usage(): CgroupUsage {
     const number = (controller: Controller, file: string, pattern: RegExp): number | null => {
       const folder = this.#folder(controller);
-      const found = pattern.exec((folder === null ? null : read(join(folder, file))) ?? '')?.[1];
-      return found === undefined ? null : Number(found);
+      const value = pattern.exec((folder === null ? null : read(join(folder, file))) ?? '')?.[1];
+      return value === undefined ? null : Number(value);
     };
     if (this.#place.version === 2) {
       const micros = number('cpu', 'cpu.stat', /^usage_usec (\d+)$/m);
@@ -193,7 +193,7 @@ export class Cgroup {
     };
   }
 
-  /** Ends every process in the group, several times over for those that fork meanwhile. */
+  /** Kills every process in the group, once per folder, which also catches some processes forked meanwhile. */
   kill(): void {
     for (const folder of this.folders) {
       try {
@@ -206,7 +206,7 @@ export class Cgroup {
         try {
           process.kill(pid, 'SIGKILL');
         } catch {
-          // Gone already.
+          // Already dead.
         }
       }
     }
@@ -216,14 +216,14 @@ export class Cgroup {
     return this.folders.every((folder) => processesOf(folder).length === 0);
   }
 
-  /** Takes the group away. Answers whether that could be done: not while a process is left in it. */
+  /** Removes the group. Returns false while a process is left in it. */
   remove(): boolean {
-    return this.folders.map(removeFolder).every((gone) => gone);
+    return this.folders.map(removeFolder).every((removed) => removed);
   }
 
   #folder(controller: Controller): string | null {
-    const inside = this.#place.version === 2 ? this.#place.folder : this.#place.folders[controller];
-    return inside === undefined ? null : join(inside, this.#name);
+    const parent = this.#place.version === 2 ? this.#place.folder : this.#place.folders[controller];
+    return parent === undefined ? null : join(parent, this.#name);
   }
 }
 
@@ -235,7 +235,7 @@ const processesOf = (folder: string): number[] =>
 
 type LimitFile = readonly [controller: Controller, file: string, value: string, optional: boolean];
 
-/** The files by which a group is limited. Optional ones are absent where a kernel has no swap account or CPU controller. */
+/** The limit files of a group. Optional ones are absent in kernels without swap accounting or CPU controller. */
 function limitFiles(version: 1 | 2, { memoryBytes, processes, cores }: CgroupLimits): LimitFile[] {
   const files: LimitFile[] = [];
   const quota = cores === undefined ? null : String(Math.round(cores * period));
@@ -261,25 +261,25 @@ function limitFiles(version: 1 | 2, { memoryBytes, processes, cores }: CgroupLim
 
 function writeLimit(path: string, value: string, optional: boolean): void {
   try {
-    // Never creating: a file that the kernel does not have would otherwise become one that limits nothing.
+    // Never create: a file that the kernel does not provide would limit nothing.
     writeFileSync(path, value, { flag: 'r+' });
   } catch (thrown) {
     if (!optional) throw thrown;
   }
 }
 
-/** Takes away groups whose makers have died. Their names end in the maker's process id and a count. */
+/** Removes groups whose creators have died. Their names end in the creator's process id and a count. */
 export function sweepCgroups(place: CgroupPlace, isAlive: (pid: number) => boolean): void {
   const folders = place.version === 2 ? [place.folder] : Object.values(place.folders);
   for (const folder of new Set(folders)) {
     for (const name of readdirSync(folder)) {
-      const maker = /^aira-(\d+)-\d+$/.exec(name)?.[1];
-      if (maker === undefined || isAlive(Number(maker))) continue;
+      const creator = /^aira-(\d+)-\d+$/.exec(name)?.[1];
+      if (creator === undefined || isAlive(Number(creator))) continue;
       for (const pid of processesOf(join(folder, name))) {
         try {
           process.kill(pid, 'SIGKILL');
         } catch {
-          // Gone already.
+          // Already dead.
         }
       }
       removeFolder(join(folder, name));

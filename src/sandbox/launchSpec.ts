@@ -1,4 +1,4 @@
-/** What the launcher is told; `gpu-workers/aira_sandbox/launcher.py` is the other side, installed together with this one. */
+/** The launcher's input; `gpu-workers/aira_sandbox/launcher.py` is the other side, installed together with this one. */
 
 import { existsSync, readdirSync } from 'node:fs';
 import type { Cgroup } from './cgroups.ts';
@@ -16,32 +16,32 @@ import {
 import type { SandboxCapability, SystemRoot } from './systemRoot.ts';
 
 export interface LaunchSpec {
-  /** Program and arguments; those that name one of `contents` become the number of a descriptor that holds it. */
+  /** Program and arguments; an argument that names one of `contents` is replaced by the number of a descriptor with it. */
   readonly command: readonly string[];
   readonly contents: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
   readonly directory: string;
-  /** The socket of a trusted process, which the program gets connected as descriptor 3; null without one. */
+  /** The socket of a trusted process, connected as descriptor 3 of the program; null without one. */
   readonly channel: string | null;
-  /** Null: no namespaces of the launcher's own. */
+  /** Null: no namespaces created by the launcher. */
   readonly stage: string | null;
   readonly sources: readonly { path: string; given: boolean }[];
-  /** What is read are inodes of the program's own, as far as the kernel allows. */
+  /** Files that the program reads get private inodes, as far as the kernel allows. */
   readonly privateFiles: boolean;
-  /** Folders of the host that the program may write. */
+  /** Host folders that the program may write. */
   readonly writable: readonly { path: string; bytes: number }[];
   readonly scratch: readonly { name: string; bytes: number; inodes: number; exec: boolean }[];
-  /** Root gives way to a user id of the program's own. */
+  /** Root switches to a dedicated user id for the program. */
   readonly dedicated: boolean;
   readonly groups: readonly string[];
   readonly closeDescriptors: boolean;
   readonly dieWithParent: boolean;
-  /** Resident bytes above which the launcher ends the program; null where a control group bounds it. */
+  /** Resident bytes above which the launcher kills the program; null if a control group limits it. */
   readonly watchBytes: number | null;
   readonly export: { folder: string; maxBytes: number; maxFiles: number; strict: boolean };
 }
 
-/** File systems in memory hold this many entries beyond the files that are asked for. */
+/** File systems in memory have this many inodes in addition to the requested files. */
 const scratchInodes = 10_000;
 
 const writableFolders = ({ writable = [] }: SandboxSpec): LaunchSpec['writable'] =>
@@ -50,21 +50,24 @@ const writableFolders = ({ writable = [] }: SandboxSpec): LaunchSpec['writable']
 const largestOutput = ({ output, writable = [] }: SandboxSpec): number =>
   Math.max(output.maxBytes, ...writable.map(({ maxBytes }) => maxBytes));
 
-/** Limits of each process, which prlimit sets inside, where the count of processes is the program's own. */
+/** Limits per process, which prlimit sets inside the sandbox, where the program has its own process count. */
 function processLimits(limits: SandboxLimits, maxBytes: number, groups: boolean, defences: Defences): string[] {
-  // One second beyond what is measured outside, so that a program that is killed for it has visibly used too much.
+  // One second above the limit measured outside, so that a program killed by it has verifiably exceeded that limit.
   const seconds = limits.cpuSeconds === undefined ? [] : [`--cpu=${Math.ceil(limits.cpuSeconds) + 1}`];
   const largest = Math.max(maxBytes, limits.scratchBytes ?? defaultScratchBytes);
   return [
-    ...['--core=0', '--nofile=1024', '--memlock=8388608', ...seconds],
+    '--core=0',
+    '--nofile=1024',
+    '--memlock=8388608',
+    ...seconds,
     ...(defences.has('file-size') ? [`--fsize=${largest}`] : []),
     ...(defences.has('processes') ? [`--nproc=${limits.processes}`] : []),
-    // Without a control group, the only bound that holds between two looks of the launcher's watch.
+    // Without a control group, the only limit between two checks of the launcher's watch.
     ...(!groups && defences.has('memory') ? [`--data=${limits.memoryBytes}`] : []),
   ];
 }
 
-/** @param stage an empty folder that everybody may enter; what is mounted on it is seen by the launcher alone. */
+/** @param stage an empty folder that everyone may enter; its mounts are visible to the launcher only. */
 export function sandboxLaunchSpec(
   spec: SandboxSpec,
   stage: string,
@@ -83,7 +86,13 @@ export function sandboxLaunchSpec(
   const options = bwrapArguments(spec, capability.root, stage, defences);
   return {
     command: [
-      ...[capability.bwrap, '--json-status-fd', '@status', ...filter, '--args', 'aira:arguments', '--'],
+      capability.bwrap,
+      '--json-status-fd',
+      '@status',
+      ...filter,
+      '--args',
+      'aira:arguments',
+      '--',
       ...limited,
       ...spec.argv,
     ],
@@ -120,7 +129,7 @@ export function sandboxLaunchSpec(
 const environmentOf = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
-/** The same program with this user's own rights. Paths inside become those of the host. */
+/** The same program with this user's rights. Paths inside become those of the host. */
 export function unsafeLaunchSpec(
   spec: SandboxSpec,
   work: string,
@@ -134,7 +143,7 @@ export function unsafeLaunchSpec(
   const outside = (text: string): string => {
     for (const [inside, path] of places) {
       if (text === inside || text.startsWith(`${inside}/`)) return `${path}${text.slice(inside.length)}`;
-      // A folder above what is given, where it lies above it outside as well.
+      // A folder above a mounted one, if it is above it outside as well.
       const rest = inside.startsWith(`${text}/`) ? inside.slice(text.length) : null;
       if (rest !== null && path.endsWith(rest)) return path.slice(0, path.length - rest.length);
     }
@@ -145,7 +154,9 @@ export function unsafeLaunchSpec(
   const environment = { ...baseEnvironment, ...spec.env };
   return {
     command: [
-      ...[capability.prlimit, ...processLimits(limits, largestOutput(spec), group !== null, every), '--'],
+      capability.prlimit,
+      ...processLimits(limits, largestOutput(spec), group !== null, every),
+      '--',
       ...spec.argv.map(outside),
     ],
     contents: {},
@@ -167,24 +178,24 @@ export function unsafeLaunchSpec(
 }
 
 /**
- * What bubblewrap is told. It is a toolkit: the protection is wholly decided here, and the order of the options counts, since
- * each is carried out after the other.
+ * Arguments of bubblewrap. It is a toolkit: the protection depends entirely on these options, and on their order, because they
+ * are applied one after the other.
  */
 
-/** Top-level folders that are the sandbox's own whatever else is shown. */
+/** Top-level folders that the sandbox provides itself. */
 const ownFolders = ['proc', 'dev', 'tmp', 'box'];
 
-/** The user inside; which one it is outside is the launcher's affair. */
+/** The user id inside; the launcher determines the one outside. */
 const innerUser = '1000';
 
 const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
 export interface StagedMount extends ReadOnlyMount {
-  /** Meant for the program, which can read it whoever its owner is; the system's own files stay as they are. */
+  /** For the program, readable by it under any owner; the system's own files keep their permissions. */
   readonly given: boolean;
 }
 
-/** What the launcher puts below its stage, as `in0`, `in1` and so on. */
+/** The mounts that the launcher puts below its stage, as `in0`, `in1` and so on. */
 export const stagedMounts = (spec: SandboxSpec, { binds, interpreter }: SystemRoot): readonly StagedMount[] => [
   ...binds.map((path) => ({ source: path, target: path, given: false })),
   ...interpreter.binds.map((path) => ({ source: path, target: path, given: true })),
@@ -192,9 +203,9 @@ export const stagedMounts = (spec: SandboxSpec, { binds, interpreter }: SystemRo
 ];
 
 /**
- * @param stage where the launcher has put what is to be bound, in its own mount namespace.
+ * Options only; the command follows separately. Strings may contain anything but NUL, because they are NUL-separated.
  *
- * Options only; the command follows apart. Strings may hold anything but NUL, since they travel NUL-separated.
+ * @param stage where the launcher has put the mounts, in its own mount namespace.
  */
 export function bwrapArguments(spec: SandboxSpec, root: SystemRoot, stage: string, defences: Defences): string[] {
   const when = (defence: Parameters<Defences['has']>[0], ...options: string[]) =>
@@ -212,7 +223,13 @@ export function bwrapArguments(spec: SandboxSpec, root: SystemRoot, stage: strin
         .filter((name) => !ownFolders.includes(name))
         .flatMap((name) => ['--ro-bind', `/${name}`, `/${name}`]);
   return [
-    ...['--unshare-user', '--unshare-cgroup-try', '--uid', innerUser, '--gid', innerUser, '--new-session'],
+    '--unshare-user',
+    '--unshare-cgroup-try',
+    '--uid',
+    innerUser,
+    '--gid',
+    innerUser,
+    '--new-session',
     ...when('network-namespace', '--unshare-net'),
     ...when('process-namespace', '--unshare-pid'),
     ...when('ipc-namespace', '--unshare-ipc'),
@@ -223,28 +240,40 @@ export function bwrapArguments(spec: SandboxSpec, root: SystemRoot, stage: strin
     ...when('empty-environment', '--clearenv'),
     ...Object.entries(environment).flatMap(([name, value]) => ['--setenv', name, value]),
     ...system,
-    // Process 1 is bubblewrap's own and runs as the same user: its memory and descriptors would be the program's.
-    ...['--proc', '/proc', ...when('hidden-init', '--ro-bind', `${stage}/empty`, '/proc/1')],
-    ...['--dev', '/dev', '--bind', `${stage}/shm`, '/dev/shm'],
+    // Process 1 is bubblewrap's own and runs as the same user: the program could access its memory and descriptors.
+    '--proc',
+    '/proc',
+    ...when('hidden-init', '--ro-bind', `${stage}/empty`, '/proc/1'),
+    '--dev',
+    '/dev',
+    '--bind',
+    `${stage}/shm`,
+    '/dev/shm',
     ...devices.flatMap((name) => ['--dev-bind', `${stage}/dev/${name}`, `/dev/${name}`]),
     ...(spec.gpu === undefined ? [] : gpuArguments(spec.gpu)),
     ...when('sealed-root', '--remount-ro', '/dev'),
-    ...['--bind', `${stage}/tmp`, '/tmp'],
-    // A Python may lie below /tmp or /dev/shm, which are the program's own.
+    '--bind',
+    `${stage}/tmp`,
+    '/tmp',
+    // A Python may be below /tmp or /dev/shm, which the program has its own of.
     ...when('chosen-root', ...link(root.interpreter.links), ...bind('--ro-bind', staged.slice(ownAt, inputsAt))),
     ...bind(defences.has('read-only-inputs') ? '--ro-bind' : '--bind', staged.slice(inputsAt)),
     ...(spec.writable ?? []).flatMap(({ target }, index) => ['--bind', `${stage}/rw${index}`, target]),
-    ...['--bind', `${stage}/out`, outputFolder, '--chdir', spec.directory ?? outputFolder],
+    '--bind',
+    `${stage}/out`,
+    outputFolder,
+    '--chdir',
+    spec.directory ?? outputFolder,
     ...when('sealed-root', '--remount-ro', '/'),
   ];
 }
 
 /**
- * What a program needs of one NVIDIA GPU, as options of bubblewrap; they must follow the one that makes /dev.
+ * Bubblewrap options for one NVIDIA GPU; they must follow the one that creates /dev.
  *
- * The nodes are bound as devices, since a plain bind is mounted without devices and the driver then says "insufficient
- * permissions". The driver reads /sys while it starts. Only the one GPU's node is there, which becomes number 0 inside.
- * Weaker than a sandbox without: the driver's interface is large, and no control group bounds a GPU's memory.
+ * The nodes are bound as devices, because a plain bind mounts without devices and the driver then reports "insufficient
+ * permissions". The driver reads /sys at start. Only the node of this GPU is bound; it becomes number 0 inside. Weaker than a
+ * sandbox without a GPU: the driver's interface is large, and no control group limits a GPU's memory.
  */
 export function gpuArguments(index: number, exists: (path: string) => boolean = existsSync): string[] {
   const needed = ['/dev/nvidiactl', '/dev/nvidia-uvm', `/dev/nvidia${index}`];
@@ -252,7 +281,7 @@ export function gpuArguments(index: number, exists: (path: string) => boolean = 
   return [...needed, ...optional].flatMap((node) => ['--dev-bind', node, node]).concat(['--ro-bind', '/sys', '/sys']);
 }
 
-/** Caches of compiled kernels go where the program may write, and are gone with it. */
+/** Caches of compiled kernels are in a folder that the program may write, and are deleted with it. */
 export const gpuEnvironment: Readonly<Record<string, string>> = {
   CUDA_VISIBLE_DEVICES: '0',
   CUDA_CACHE_PATH: '/tmp/cuda',

@@ -1,6 +1,6 @@
 /**
- * Whether this machine can run code that nobody vouches for, and how. Asked once, when a worker starts: by running the
- * sandbox on a program of ours that tries its doors, since a version number says nothing about what a container permits.
+ * Whether and how this machine can run untrusted code. Probed once, when a worker starts, by running a test program in the
+ * sandbox that tries to escape: a version number says nothing about what a container permits.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,33 +18,33 @@ export interface ProbeOptions {
   readonly env?: Environment;
   /** Run without a sandbox. */
   readonly unsafe?: boolean;
-  /** For tests: look no further than this. */
+  /** For tests: use these instead of searching. */
   readonly groups?: CgroupPlace | null;
   readonly bwrap?: string | null;
   readonly uid?: number;
 }
 
 const launcher = join(trainersDirectory, 'aira_sandbox', 'launcher.py');
-const doors = join(trainersDirectory, 'aira_sandbox', 'doors.py');
+const escapeTest = join(trainersDirectory, 'aira_sandbox', 'doors.py');
 
 const remedy =
   'install bubblewrap and permit user namespaces, or pass --unsafe to run untrusted code with your own rights';
-/** Of doors.py: all doors are closed, but Python lacks inside what it has outside. */
+/** Exit code of doors.py: no escape found, but Python lacks modules inside that it has outside. */
 const lacksModules = 3;
 const modulesRemedy =
-  'install the packages as files rather than links (uv: --link-mode copy), or name another Python in AIRA_PYTHON';
+  'install the packages as files rather than links (uv: --link-mode copy), or set AIRA_PYTHON to another Python';
 const unavailable = (problem: string, cause?: unknown, how = remedy) =>
   new PrerequisiteError('sandbox', `this machine cannot run untrusted code in a sandbox: ${problem}`, how, { cause });
 
-/** Whatever is in the root of a program by itself, beside what was chosen. */
+/** Entries that the root of every program has, in addition to the chosen ones. */
 const ownEntries = ['/proc', '/dev', outputFolder];
 
 const megabyte = 2 ** 20;
 
-/** @throws PrerequisiteError `sandbox` with why not, where it cannot be done and `unsafe` was not asked for. */
+/** @throws PrerequisiteError `sandbox` with the reason if no sandbox works and `unsafe` is not set. */
 export async function probeSandbox(options: ProbeOptions): Promise<SandboxCapability> {
   const { python, env = process.env, unsafe = false, uid = process.getuid?.() ?? -1 } = options;
-  if (process.platform !== 'linux') throw unavailable(`it needs Linux, and this is ${process.platform}`);
+  if (process.platform !== 'linux') throw unavailable(`it needs Linux, not ${process.platform}`);
   const prlimit = allOnPath('prlimit', { PATH: '/usr/bin:/bin' })[0];
   if (prlimit === undefined) throw unavailable('prlimit (util-linux) is not installed');
   const groups = options.groups === undefined ? findCgroups() : options.groups;
@@ -62,7 +62,7 @@ export async function probeSandbox(options: ProbeOptions): Promise<SandboxCapabi
   const problems: Problem[] = [];
   for (const identity of uid === 0 ? (['dedicated', 'own'] as const) : (['own'] as const)) {
     const capability: SandboxCapability = { ...common, mode: 'sandboxed', identity, bwrap, root };
-    const problem = await tryDoors(capability);
+    const problem = await testEscapes(capability);
     if (problem === null) return capability;
     problems.push(problem);
   }
@@ -84,8 +84,8 @@ interface Problem {
   readonly remedy: string;
 }
 
-/** Null where every door is closed; else what is wrong. */
-async function tryDoors(capability: SandboxCapability): Promise<Problem | null> {
+/** Null if every escape fails; else the problem. */
+async function testEscapes(capability: SandboxCapability): Promise<Problem | null> {
   const directory = mkdtempSync(join(tmpdir(), 'aira-probe-'));
   try {
     const sandbox = new Sandbox({ capability });
@@ -93,7 +93,7 @@ async function tryDoors(capability: SandboxCapability): Promise<Problem | null> 
     const linked = [...links, ...interpreter.links].map(([, path]) => path);
     const shown = JSON.stringify([...ownEntries, ...binds, ...interpreter.binds, ...linked]);
     const { end, exitCode, files, stderr } = await sandbox.run({
-      argv: [capability.python, '-I', '-c', readFileSync(doors, 'utf8'), shown, ...interpreter.modules],
+      argv: [capability.python, '-I', '-c', readFileSync(escapeTest, 'utf8'), shown, ...interpreter.modules],
       readOnly: [],
       output: { directory, maxBytes: megabyte, maxFiles: 4 },
       limits: { seconds: 20, memoryBytes: 256 * megabyte, processes: 16, scratchBytes: megabyte },
@@ -101,10 +101,10 @@ async function tryDoors(capability: SandboxCapability): Promise<Problem | null> 
     if (end === 'exited' && exitCode === 0 && files.length === 1) return null;
     const last = stderr.trim().split('\n').at(-1) ?? '';
     if (end === 'exited' && exitCode === lacksModules) return { text: last, remedy: modulesRemedy };
-    const how = `a trial of it ended with ${end === 'exited' ? `code ${exitCode}` : end}`;
+    const how = `its test run ended with ${end === 'exited' ? `code ${exitCode}` : end}`;
     return { text: `${how}${last === '' ? '' : ` (${last})`}`, remedy };
   } catch (thrown) {
-    return { text: errorMessage(thrown).replace('the sandbox could not be started: ', ''), remedy };
+    return { text: errorMessage(thrown).replace('failed to start the sandbox: ', ''), remedy };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -1,10 +1,10 @@
 /**
- * Reads what the launcher says on its report pipe, and stores the files that it hands out.
+ * Reads the launcher's report pipe, and stores the files that it exports.
  *
- * Role: the framing, and the last check of names and sizes before anything is written. Non-role: what a report means.
+ * Role: the framing, and the final check of names and sizes before anything is written. Non-role: the meaning of a report.
  *
- *   R1  A file is written only below the output directory, under a new name, as a plain file of the announced size.
- *   R2  No more bytes and files are written than allowed, whatever the launcher says.
+ * RPT-1. A file is written only below the output directory, under a new name, as a regular file of the announced size.
+ * RPT-2. No more bytes and files are written than allowed, whatever the launcher announces.
  */
 
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
@@ -13,14 +13,14 @@ import * as z from 'zod';
 import { AiraError } from '../domain/errors.ts';
 import type { OutputFile, RejectedEntry } from './spec.ts';
 
-/** Thrown when the launcher does not keep to its own language: a defect, or a damaged installation. */
+/** Thrown if the launcher violates its protocol: a bug, or a damaged installation. */
 export class LauncherProtocolError extends AiraError {
   constructor(problem: string) {
-    super('launcher-protocol', `the launcher of the sandbox broke its protocol: ${problem}`);
+    super('launcher-protocol', `the sandbox launcher violated its protocol: ${problem}`);
   }
 }
 
-/** Plain names joined by slashes: none hidden behind `..`, none absolute. */
+/** Plain names joined by slashes: no `..`, not absolute. */
 const path = z
   .string()
   .max(1024)
@@ -57,7 +57,7 @@ export interface ReportHandlers {
 export class ReportReader {
   readonly files: OutputFile[] = [];
   readonly strange: RejectedEntry[] = [];
-  /** Why the program could not be started. */
+  /** Why the program failed to start. */
   startFailed: string | null = null;
   done = false;
   readonly #directory: string;
@@ -96,7 +96,7 @@ export class ReportReader {
     }
   }
 
-  /** Closes a file that was cut off. */
+  /** Closes a truncated file. */
   close(): void {
     if (this.#file) closeSync(this.#file.descriptor);
     this.#file = null;
@@ -130,7 +130,7 @@ export class ReportReader {
     this.#filesLeft -= 1;
     if (this.#bytesLeft < 0 || this.#filesLeft < 0) throw new LauncherProtocolError('more files than are allowed');
     const target = join(this.#directory, name);
-    // Readable by others: the next program may run as another user. The directory above keeps strangers out.
+    // Readable by others: the next program may run as another user. The directory above keeps other users out.
     mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
     const descriptor = openSync(target, 'wx', 0o644);
     this.files.push({ path: name, bytes });
@@ -155,26 +155,26 @@ function parse(line: string): Message {
   }
 }
 
-/** S_ISUID and S_ISGID: its owner becomes the laboratory. */
+/** S_ISUID and S_ISGID: the file's owner becomes this process's user. */
 const setId = 0o6000;
 
 /**
- * Takes everything out of a folder that is no plain file or folder: what untrusted code has left there must not lead whoever
- * reads or chmods it elsewhere.
+ * Deletes everything in a folder that is neither a regular file nor a folder: entries left by untrusted code must not redirect
+ * anyone who reads or chmods them.
  *
- * @returns what was taken out.
+ * @returns the deleted entries.
  */
 export function makePlain(folder: string, above = ''): RejectedEntry[] {
   return readdirSync(folder).flatMap((name): RejectedEntry[] => {
     const path = join(folder, name);
-    const found = lstatSync(path);
-    if (found.isDirectory()) return makePlain(path, `${above}${name}/`);
-    if (found.isFile() && found.nlink === 1) {
-      if ((found.mode & setId) !== 0) chmodSync(path, found.mode & 0o777);
+    const stat = lstatSync(path);
+    if (stat.isDirectory()) return makePlain(path, `${above}${name}/`);
+    if (stat.isFile() && stat.nlink === 1) {
+      if ((stat.mode & setId) !== 0) chmodSync(path, stat.mode & 0o777);
       return [];
     }
     rmSync(path);
-    const kind = found.isFile() ? 'linked' : found.isSymbolicLink() ? 'link' : 'other';
+    const kind = stat.isFile() ? 'linked' : stat.isSymbolicLink() ? 'link' : 'other';
     return [{ path: `${above}${name}`, kind }];
   });
 }

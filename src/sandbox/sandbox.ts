@@ -1,14 +1,14 @@
 /**
- * Runs one untrusted program at a time per call, and answers how it ended and what it left.
+ * Runs untrusted programs, one per call, and returns how each ended and what it left.
  *
- * Role: the order to the launcher, the deadline, the limits of the control group, the reading of streams and files. Non-role:
- * what the program is for, what its output means, whether this machine can do it (`probe.ts`).
+ * Role: the launcher's input, the deadline, the limits of the control group, reading streams and files. Non-role: the purpose
+ * of the program, the meaning of its output, whether this machine supports it (`probe.ts`).
  *
- *   S1  `run` answers when no process of the program is left, however it ended. The clock and the kill are the host's.
- *   S2  The program's text is kept up to a bound and never read for results; beyond a further bound the program is ended.
- *   S3  Files are in the output directory only where the program ended by itself, and then were copied after its end.
- *   S4  The launcher and everything below it end with this process, however this process ends (L4 of launcher.py).
- *   S5  Nothing of this process's environment reaches the launcher or the program (I7).
+ * SBX-1. `run` resolves when no process of the program is left, however it ended. The host owns the clock and the kill.
+ * SBX-2. The program's text is stored up to a bound and never parsed for results; beyond a further bound the program is killed.
+ * SBX-3. Files are in the output directory only if the program exited by itself; they are copied after its end.
+ * SBX-4. The launcher and everything below it end with this process, however this process ends (L4 of launcher.py).
+ * SBX-5. Nothing of this process's environment reaches the launcher or the program (I7).
  */
 
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -21,10 +21,10 @@ import { makePlain } from './report.ts';
 import { type Defences, everyDefence, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
 import type { SandboxCapability } from './systemRoot.ts';
 
-/** Thrown when a program could not be started, although this machine can as a rule. Worth another try. */
+/** Thrown if a program failed to start although the sandbox works on this machine. Worth a retry. */
 export class SandboxStartError extends RetryableError {
   constructor(message: string) {
-    super('sandbox-start', `the sandbox could not be started: ${message}`, 2000);
+    super('sandbox-start', `failed to start the sandbox: ${message}`, 2000);
   }
 }
 
@@ -32,18 +32,18 @@ export interface SandboxOptions {
   readonly capability: SandboxCapability;
   readonly clock?: Clock;
   readonly timers?: Timers;
-  /** From the order to end to SIGKILL of the launcher and its group. */
+  /** From the request to end to SIGKILL of the launcher and its group. */
   readonly graceMs?: number;
-  /** For the attack suite; see `defences.ts`. */
+  /** For the attack suite; see `defences` of spec.ts. */
   readonly defences?: Defences;
-  /** What starts the launcher, for the attack suite; Python otherwise. */
+  /** Command that starts the launcher, for the attack suite; default: Python. */
   readonly launcher?: readonly [string, ...string[]];
 }
 
-/** Not below TMPDIR, which may lie where only its owner can enter. */
+/** Not below TMPDIR, which may be in a folder that only its owner can enter. */
 const stages = '/tmp/aira-stage-';
 
-/** Numbers groups; with the process id in their names they are unique on the machine. */
+/** Numbers groups; together with the process id their names are unique on the machine. */
 let groups = 0;
 
 export class Sandbox {
@@ -68,11 +68,11 @@ export class Sandbox {
   /**
    * Runs the program to its end.
    *
-   * @throws SandboxStartError when it could not be started; LauncherProtocolError; RetryableError `cgroup`.
+   * @throws SandboxStartError if it failed to start; LauncherProtocolError; RetryableError `cgroup`.
    */
   async run(spec: SandboxSpec, signal?: AbortSignal): Promise<SandboxResult> {
     const { capability, defences } = this.#options;
-    const group = this.#makeGroup(spec);
+    const group = this.#createGroup(spec);
     const work = mkdtempSync(stages);
     try {
       if (capability.mode === 'sandboxed') chmodSync(work, 0o755);
@@ -88,7 +88,7 @@ export class Sandbox {
     }
   }
 
-  #makeGroup({ limits }: SandboxSpec): Cgroup | null {
+  #createGroup({ limits }: SandboxSpec): Cgroup | null {
     const { capability, defences } = this.#options;
     if (capability.groups === null) return null;
     groups += 1;
@@ -99,7 +99,7 @@ export class Sandbox {
     });
   }
 
-  /** The kernel empties a group a moment after its last process was reaped. */
+  /** The kernel empties a group shortly after its last process was reaped. */
   async #removeGroup(group: Cgroup | null): Promise<void> {
     for (let tries = 0; group && !group.remove() && tries < 100; tries++) {
       await new Promise<void>((resolve) => this.#options.timers.after(10, resolve));

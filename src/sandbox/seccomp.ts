@@ -1,15 +1,15 @@
 /**
- * Which system calls untrusted code may not make. Everything else is allowed: torch and numpy use several hundred, and the
- * namespaces have taken away what the ordinary ones could reach. Refused is what would give code a way round the
- * namespaces (new namespaces, mounts, other processes' memory, sockets of a family that knows no network namespace, such as
- * vsock), what has often been a way into the kernel (bpf, io_uring, userfaultfd, performance events, keys), and what tells of other
- * programs' use of a file (inotify, fanotify, dnotify, leases). Locks stay: sqlite needs them, and they are taken on private inodes.
+ * The system calls that untrusted code may not make. Everything else is allowed: torch and numpy use several hundred, and the
+ * namespaces already contain the ordinary ones. Refused are calls that could bypass the namespaces (new namespaces, mounts,
+ * other processes' memory, sockets of a family without network namespaces, such as vsock), frequent sources of kernel
+ * vulnerabilities (bpf, io_uring, userfaultfd, performance events, keys), and calls that reveal other programs' use of a file
+ * (inotify, fanotify, dnotify, leases). Locks are allowed: sqlite needs them, and they apply to private inodes.
  */
 import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 
 /**
- * Numbers of the system calls that the filter names, from the kernel's own tables (`arch/x86/entry/syscalls/syscall_64.tbl`
- * and `include/uapi/asm-generic/unistd.h`). Null where the processor's table has no such call.
+ * Numbers of the system calls in the filter, from the kernel's tables (`arch/x86/entry/syscalls/syscall_64.tbl` and
+ * `include/uapi/asm-generic/unistd.h`). Null if the processor's table has no such call.
  */
 export const syscalls = {
   clone: { x64: 56, arm64: 220 },
@@ -104,38 +104,45 @@ export const errnos = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const;
 /** Offsets in `struct seccomp_data`; an argument's low word comes first. */
 const offsets = { number: 0, architecture: 4, argument: (index: number): number => 16 + 8 * index } as const;
 
-/** Calls of the x32 interface carry this bit and would pass a list of numbers without it. */
+/** Calls of the x32 interface have this bit set and would bypass a list of numbers without it. */
 const x32Bit = 0x40000000;
-/** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET; clone cannot ask for NEWTIME. */
+/** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET; clone does not support NEWTIME. */
 const newNamespaces = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000;
 const unixFamily = 1;
-/** TIOCSTI and TIOCLINUX put characters into the terminal of whoever started the laboratory. */
+/** TIOCSTI and TIOCLINUX inject characters into the user's terminal. */
 const terminalInput = [0x5412, 0x541c];
 
 /** F_SETLEASE and F_NOTIFY of linux/fcntl.h. */
 const fileWatches = [1024, 1026];
-/** Memory that belongs to no process and to no file system of ours; permitted where a control group counts it. */
+/** Memory that belongs to no process and no file system of the sandbox; allowed if a control group counts it. */
 const uncountedMemory: readonly Syscall[] = ['memfd_create', 'shmget'];
 
-/** Judged by their arguments, or by who counts memory; all others of the table are refused whatever they ask. */
-const judged: ReadonlySet<Syscall> = new Set<Syscall>([
-  ...(['clone', 'clone3', 'socket', 'socketpair', 'ioctl', 'fcntl'] as const),
+/** Calls that depend on their arguments or on memory accounting; all others of the table are always refused. */
+const conditional: ReadonlySet<Syscall> = new Set<Syscall>([
+  'clone',
+  'clone3',
+  'socket',
+  'socketpair',
+  'ioctl',
+  'fcntl',
   ...uncountedMemory,
 ]);
-export const refused: readonly Syscall[] = (Object.keys(syscalls) as Syscall[]).filter((name) => !judged.has(name));
+export const refused: readonly Syscall[] = (Object.keys(syscalls) as Syscall[]).filter(
+  (name) => !conditional.has(name),
+);
 
 export interface FilterOptions {
-  /** Memory is added up from outside, over processes and file systems, rather than by a control group. */
+  /** Memory is summed from outside, over processes and file systems, rather than by a control group. */
   readonly memoryWatched?: boolean;
 }
 
-/** What the filter says of a call, as instructions; the order is that of frequency. */
+/** The filter's instructions, the most frequent calls first. */
 export function filterInstructions(processor: Processor, { memoryWatched = false }: FilterOptions = {}): Instruction[] {
   const number = (name: Syscall): number | null => syscalls[name][processor];
-  const given = (name: Syscall): number => {
-    const found = number(name);
-    if (found === null) throw new PrerequisiteError('seccomp', `${processor} has no call ${name}`, 'report this');
-    return found;
+  const requiredNumber = (name: Syscall): number => {
+    const value = number(name);
+    if (value === null) throw new PrerequisiteError('seccomp', `${processor} has no call ${name}`, 'report this bug');
+    return value;
   };
   return [
     load(offsets.architecture),
@@ -146,10 +153,10 @@ export function filterInstructions(processor: Processor, { memoryWatched = false
     ...(processor === 'x64' ? [jump('atLeast', x32Bit, { no: 'native' }), returns(verdicts.errno(errnos.ENOSYS))] : []),
     label('native'),
 
-    ...refuseArguments('ioctl', given('ioctl'), terminalInput),
-    ...refuseArguments('fcntl', given('fcntl'), fileWatches),
+    ...refuseArguments('ioctl', requiredNumber('ioctl'), terminalInput),
+    ...refuseArguments('fcntl', requiredNumber('fcntl'), fileWatches),
 
-    jump('equal', given('clone'), { no: 'not-clone' }),
+    jump('equal', requiredNumber('clone'), { no: 'not-clone' }),
     load(offsets.argument(0)),
     jump('anyBit', newNamespaces, { no: 'plain-clone' }),
     returns(verdicts.errno(errnos.EPERM)),
@@ -157,13 +164,13 @@ export function filterInstructions(processor: Processor, { memoryWatched = false
     returns(verdicts.allow),
     label('not-clone'),
 
-    // Its flags lie in memory, which no filter can read. The C library falls back to clone.
-    jump('equal', given('clone3'), { no: 'not-clone3' }),
+    // Its flags are in memory, which a filter cannot read. The C library falls back to clone.
+    jump('equal', requiredNumber('clone3'), { no: 'not-clone3' }),
     returns(verdicts.errno(errnos.ENOSYS)),
     label('not-clone3'),
 
     ...(['socket', 'socketpair'] as const).flatMap((name) => [
-      jump('equal', given(name), { no: `not-${name}` }),
+      jump('equal', requiredNumber(name), { no: `not-${name}` }),
       load(offsets.argument(0)),
       jump('equal', unixFamily, { yes: `unix-${name}` }),
       returns(verdicts.errno(errnos.EAFNOSUPPORT)),
@@ -173,21 +180,21 @@ export function filterInstructions(processor: Processor, { memoryWatched = false
     ]),
 
     ...(memoryWatched ? uncountedMemory : []).flatMap((name) => [
-      jump('equal', given(name), { no: `not-${name}` }),
+      jump('equal', requiredNumber(name), { no: `not-${name}` }),
       returns(verdicts.errno(errnos.ENOSYS)),
       label(`not-${name}`),
     ]),
 
     ...refused.flatMap((name) => {
-      const found = number(name);
-      if (found === null) return [];
-      return [jump('equal', found, { no: `not-${name}` }), returns(verdicts.errno(errnos.EPERM)), label(`not-${name}`)];
+      const value = number(name);
+      if (value === null) return [];
+      return [jump('equal', value, { no: `not-${name}` }), returns(verdicts.errno(errnos.EPERM)), label(`not-${name}`)];
     }),
     returns(verdicts.allow),
   ];
 }
 
-/** Refuses a call for some values of its second argument, and permits it for all others. */
+/** Refuses a call for some values of its second argument, and allows it for all others. */
 function refuseArguments(name: string, number: number, values: readonly number[]): Instruction[] {
   return [
     jump('equal', number, { no: `not-${name}` }),
@@ -203,15 +210,15 @@ function refuseArguments(name: string, number: number, values: readonly number[]
 }
 
 /**
- * The filter as the kernel takes it.
+ * The filter in the kernel's format.
  *
- * @throws PrerequisiteError `seccomp` for a processor whose table of calls is not known here.
+ * @throws PrerequisiteError `seccomp` for a processor whose system call table is unknown.
  */
 export function seccompFilter(processor: string = process.arch, options: FilterOptions = {}): Buffer {
   if (processor !== 'x64' && processor !== 'arm64') {
     throw new PrerequisiteError(
       'seccomp',
-      `there is no filter of system calls for ${processor} processors`,
+      `no system call filter for ${processor} processors`,
       'run untrusted code on an x86-64 or ARM64 machine, or pass --unsafe',
     );
   }
@@ -221,18 +228,18 @@ export function seccompFilter(processor: string = process.arch, options: FilterO
 /**
  * The part of classic BPF that a seccomp filter needs: load a word of `struct seccomp_data`, compare, return.
  *
- * Encoding: `struct sock_filter { u16 code; u8 jt; u8 jf; u32 k; }`, little endian on both processors that are served
- * (linux/filter.h). Jumps are written with labels and resolved here, since a distance that is off by one silently permits.
+ * Encoding: `struct sock_filter { u16 code; u8 jt; u8 jf; u32 k; }`, little endian on both supported processors
+ * (linux/filter.h). Jumps are written with labels and resolved here, because an off-by-one distance silently allows a call.
  */
 
 export type Instruction =
   | { readonly op: 'load'; readonly offset: number }
   | {
       readonly op: 'jump';
-      /** What is asked of the loaded word: equal, at least, or any bit in common. */
+      /** The test of the loaded word: equal, at least, or any bit in common. */
       readonly test: 'equal' | 'atLeast' | 'anyBit';
       readonly value: number;
-      /** Labels to go to; the next instruction where one is left out. */
+      /** Jump targets; default: the next instruction. */
       readonly yes?: string;
       readonly no?: string;
     }
@@ -271,7 +278,7 @@ export function assemble(program: readonly Instruction[]): Buffer {
     if (name === undefined) return 0;
     const place = places.get(name);
     const steps = place === undefined ? -1 : place - index - 1;
-    if (steps < 0 || steps > furthestJump) throw new TerminalError('bpf', `no jump of a filter can reach "${name}"`);
+    if (steps < 0 || steps > furthestJump) throw new TerminalError('bpf', `jump target "${name}" is out of reach`);
     return steps;
   };
   const put = (code: number, yes: number, no: number, value: number): void => {

@@ -1,68 +1,68 @@
-/** A folder or file of the host, and where the program finds it: an absolute path below `box`. */
+/** A folder or file of the host, and its absolute path inside, below `box`. */
 
 export interface ReadOnlyMount {
   readonly source: string;
   readonly target: string;
 }
 
-/** A folder of the host that the program may write. What it leaves there that is no plain file or folder is taken away. */
+/** A host folder that the program may write. Entries that are neither regular files nor folders are deleted afterwards. */
 export interface WritableMount {
   readonly source: string;
   readonly target: string;
-  /** What may lie in it before the program is ended; measured five times a second. */
+  /** Maximum size before the program is killed; measured five times per second. */
   readonly maxBytes: number;
 }
 
 export interface SandboxLimits {
-  /** Wall-clock time of the program, from its start to the last of its processes. */
+  /** Wall-clock time of the program, from its start to the end of its last process. */
   readonly seconds: number;
-  /** Processor seconds of any one process; without it, none beyond what `seconds` and the cores give. */
+  /** Processor seconds per process; default: limited by `seconds` and the cores only. */
   readonly cpuSeconds?: number;
-  /** Of all processes together, files in memory included. */
+  /** Sum over all processes, files in memory included. */
   readonly memoryBytes: number;
   /** Processes and threads. */
   readonly processes: number;
-  /** Whole cores the processes may keep busy together; without it, all. */
+  /** Whole cores for all processes together; default: all. */
   readonly cores?: number;
-  /** What it may write to its output streams before it is stopped. */
+  /** Output stream bytes before the program is killed. */
   readonly logBytes?: number;
-  /** Files in memory below /tmp and /dev/shm, each. */
+  /** Size of each file system in memory: /tmp and /dev/shm. */
   readonly scratchBytes?: number;
 }
 
-/** One untrusted program: what it may see, where it may write, how much it may take. */
+/** One untrusted program: what it sees, where it may write, and its limits. */
 export interface SandboxSpec {
-  /** Program and arguments. Paths are those inside. */
+  /** Program and arguments, with paths inside the sandbox. */
   readonly argv: readonly [program: string, ...args: string[]];
   readonly readOnly: readonly ReadOnlyMount[];
   /** For scripts whose output is too large for memory. */
   readonly writable?: readonly WritableMount[];
-  /** Where it starts; `outputFolder` otherwise. */
+  /** Working directory; default: `outputFolder`. */
   readonly directory?: string;
-  /** What it leaves in `outputFolder` is copied to `directory`, which must exist and be empty. */
+  /** Files in `outputFolder` are copied to `directory`, which must exist and be empty. */
   readonly output: { readonly directory: string; readonly maxBytes: number; readonly maxFiles?: number };
   readonly limits: SandboxLimits;
-  /** All of its environment, beside `baseEnvironment`. */
+  /** The complete environment, in addition to `baseEnvironment`. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The GPU it may use, by index; none where it is left out. */
+  /** Index of the GPU that it may use; default: none. */
   readonly gpu?: number;
   /**
    * A Unix socket of the host, in a folder that only this user can enter, on which a trusted process listens. The program gets
-   * one connection to it as descriptor 3 and cannot make another.
+   * one connection to it as descriptor 3 and cannot open another.
    */
   readonly channel?: string;
 }
 
-/** Everything of ours lies below it inside. */
+/** Root of all of Aira's paths inside. */
 export const box = '/box';
-/** Where the program starts and may leave files. */
+/** The program's working directory, where it may write files. */
 export const outputFolder = `${box}/out`;
 
 export const defaultLogBytes = 64 * 2 ** 20;
 export const defaultScratchBytes = 256 * 2 ** 20;
 export const defaultFiles = 2000;
 
-/** Set for every program: no user's settings, no bytecode written, hashing that repeats, one thread unless it says so. */
+/** Set for every program: no user settings, no bytecode, reproducible hashing, one thread by default. */
 export const baseEnvironment: Readonly<Record<string, string>> = {
   PATH: '/usr/bin:/bin',
   HOME: '/tmp',
@@ -76,29 +76,29 @@ export const baseEnvironment: Readonly<Record<string, string>> = {
 
 /** How a program ended. */
 export type SandboxEnd =
-  | 'exited' // by itself, whatever its exit code
+  | 'exited' // by itself, with any exit code
   | 'timeout'
   | 'oom'
-  | 'flooded' // wrote more to its output streams than is read
-  | 'full' // wrote more into a folder of the host than it may
+  | 'flooded' // exceeded the limit of its output streams
+  | 'full' // exceeded the size limit of a host folder
   | 'cancelled';
 
 export interface SandboxResult {
   readonly end: SandboxEnd;
-  /** Null unless it exited by itself; 128 and more where a signal ended it. */
+  /** Null unless it exited by itself; 128 and more if a signal killed it. */
   readonly exitCode: number | null;
-  /** The first and last of what it wrote. Text of an untrusted program: never read for results. */
+  /** The beginning and end of its output. Untrusted text: never parsed for results. */
   readonly stdout: string;
   readonly stderr: string;
   /** Wall-clock and processor time, measured outside. */
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakMemoryBytes: number;
-  /** What lies in the output directory now. Empty unless it exited by itself. */
+  /** Files in the output directory. Empty unless it exited by itself. */
   readonly files: readonly OutputFile[];
-  /** Entries that were left behind: links, devices, names or sizes that are not allowed. */
+  /** Entries that were not copied: links, devices, disallowed names or sizes. */
   readonly strange: readonly RejectedEntry[];
-  /** It ran with the rights of this user, without a sandbox. */
+  /** It ran without a sandbox, with this user's rights. */
   readonly unsafe: boolean;
 }
 
@@ -113,41 +113,40 @@ export interface RejectedEntry {
 }
 
 /**
- * The defences by name. All of them stand wherever the laboratory runs untrusted code; that a defence can be left out serves
- * one purpose: the attack suite leaves out each in turn and shows that an attack then gets through, so that none is there for
- * show and no test passes by luck.
+ * The defences by name. Aira always uses all of them for untrusted code. They can be disabled for one purpose: the attack suite
+ * disables each in turn and shows that an attack then succeeds, which proves that every defence is effective.
  */
 export const defences = [
-  'chosen-root', // a root that holds what Python needs, and not the host's
+  'chosen-root', // a root with what Python needs, not the host's
   'network-namespace',
   'process-namespace',
   'ipc-namespace',
   'host-name',
-  'nested-namespaces', // no user namespace can be made inside
+  'nested-namespaces', // no user namespace can be created inside
   'system-calls', // the filter
-  'capabilities', // none are kept
+  'capabilities', // all are dropped
   'empty-environment',
   'closed-descriptors',
-  'sealed-root', // the root and /dev cannot be written
+  'sealed-root', // the root and /dev are read-only
   'read-only-inputs',
-  'private-files', // no inode that is read is shared with the machine or with another program
-  'hidden-init', // the first process of the namespace cannot be reached by /proc
-  'bounded-bytes', // every place that can be written has a size
+  'private-files', // no readable inode is shared with the machine or with another program
+  'hidden-init', // the first process of the namespace is not accessible through /proc
+  'bounded-bytes', // every writable place has a size limit
   'bounded-inodes',
   'file-size',
   'memory',
   'processes',
   'deadline',
-  'strict-export', // files leave without following links
+  'strict-export', // files are copied without following links
   'bounded-log',
   'die-with-parent',
-  'own-user', // where the laboratory runs as root
+  'own-user', // if Aira runs as root
 ] as const;
 export type Defence = (typeof defences)[number];
 export type Defences = ReadonlySet<Defence>;
 
 export const everyDefence: Defences = new Set(defences);
 
-/** All defences but these. */
+/** All defences except these. */
 export const without = (...left: readonly Defence[]): Defences =>
   new Set(defences.filter((each) => !left.includes(each)));

@@ -6,32 +6,32 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { type Environment, preparedFolder, runProgram, secretFile } from '../platform/index.ts';
 import type { CgroupPlace } from './cgroups.ts';
 
-/** What of the host's system a program sees: folders and files at their own places, and links. */
+/** The part of the host's system that a program sees: folders and files at their own paths, and links. */
 export interface SystemRoot extends ShownPaths {
-  /** What Python needs beside these. */
+  /** What Python needs in addition. */
   readonly interpreter: Interpreter;
 }
 
-/** For programs that are run without a sandbox. */
+/** For programs without a sandbox. */
 export const wholeRoot: SystemRoot = { binds: [], links: [], interpreter: { binds: [], links: [], modules: [] } };
 
-/** Top-level folders that hold programs and libraries; where a system has merged them into /usr they are links. */
+/** Top-level folders of programs and libraries; on systems that have merged them into /usr they are links. */
 const systemFolders = ['/bin', '/sbin', '/lib', '/lib64', '/lib32', '/libx32'];
-/** The linker's cache; and the links by which Debian chooses a BLAS, without which torch cannot be loaded. */
+/** The linker's cache, and the links by which Debian selects a BLAS, without which torch cannot load. */
 const systemFiles = ['/etc/ld.so.cache', '/etc/alternatives'];
 
 /**
- * What Python needs of this machine.
+ * The files that Python needs on this machine.
  *
- * @throws PrerequisiteError `sandbox` when the interpreter does not run, or its own folders hold the laboratory's secrets.
+ * @throws PrerequisiteError `sandbox` if the interpreter does not run, or its own folders contain Aira's secrets.
  */
 export async function systemRoot(python: string, env: Environment = process.env): Promise<SystemRoot> {
   const links: [string, string][] = [];
   const binds = ['/usr'];
   for (const folder of systemFolders) {
-    const found = lstatSync(folder, { throwIfNoEntry: false });
-    if (found?.isSymbolicLink()) links.push([readlinkSync(folder), folder]);
-    else if (found) binds.push(folder);
+    const stat = lstatSync(folder, { throwIfNoEntry: false });
+    if (stat?.isSymbolicLink()) links.push([readlinkSync(folder), folder]);
+    else if (stat) binds.push(folder);
   }
   const system = [...binds, ...links.map(([, path]) => path)];
   const own = await interpreter(python, system, [secretFile(env), preparedFolder(env)], env);
@@ -39,34 +39,36 @@ export async function systemRoot(python: string, env: Environment = process.env)
 }
 
 /**
- * Which files and folders of this machine a Python needs, wherever it lies: a virtual environment below a home, conda, pyenv, uv,
- * a chain of links.
+ * The files and folders that a Python installation needs: a virtual environment below a home, conda, pyenv, uv, a
+ * chain of links.
  *
- * Role: the paths to show to a program, as few as possible. Non-role: how they are shown (`bwrapArguments.ts`).
+ * Role: the paths to expose to a program, as few as possible. Non-role: how they are mounted (`launchSpec.ts`).
  *
- *   N1  A prefix is never shown whole, but by the entries that an installation has (`prefixEntries`): a virtual environment
- *       may lie in the middle of somebody's project.
- *   N2  Of a prefix that is somebody's home, or `~/.local`, only the standard library, the package folders and the executable.
- *   N3  Every link on the way to a needed path is a link inside as well, so that `..` and relative targets lead where they do outside.
+ * ROT-1. A prefix is never exposed as a whole, but by the entries of an installation (`prefixEntries`): a virtual environment
+ *        may be inside a user's project.
+ * ROT-2. Of a prefix that is a user's home, or `~/.local`, only the standard library, the package folders and the executable
+ *        are exposed.
+ * ROT-3. Every link on the way to a needed path is a link inside as well, so that `..` and relative targets resolve as they do
+ *        outside.
  */
 
-/** Files and folders at their own real places, and links. */
+/** Files and folders at their real paths, and links. */
 export interface ShownPaths {
   readonly binds: readonly string[];
   readonly links: readonly (readonly [target: string, path: string])[];
 }
 
 export interface Interpreter extends ShownPaths {
-  /** Those of `requiredModules` that it finds in isolated mode, which is how programs are run. */
+  /** The `requiredModules` that it finds in isolated mode, in which programs run. */
   readonly modules: readonly string[];
 }
 
-/** Modules that the probe looks for inside, where they are found outside. */
+/** Modules that the probe requires inside if they exist outside. */
 const requiredModules = ['torch', 'numpy'];
 
-/** What of a prefix is shown, where it exists. */
+/** The entries of a prefix to expose, if they exist. */
 const prefixEntries = ['pyvenv.cfg', 'bin', 'include', 'lib', 'lib32', 'lib64', 'libexec', 'share'];
-/** What Python itself needs of a prefix that holds more than Python. */
+/** What Python itself needs of a prefix that contains more than Python. */
 const narrowEntries = ['pyvenv.cfg'];
 
 const answerSchema = z.strictObject({
@@ -74,7 +76,7 @@ const answerSchema = z.strictObject({
   prefixes: z.array(z.string()),
   /** Standard library and package folders. */
   folders: z.array(z.string()),
-  /** Files that the loader has mapped: the executable and its libraries. */
+  /** Files mapped by the loader: the executable and its libraries. */
   mapped: z.array(z.string()),
   modules: z.array(z.string()),
 });
@@ -91,14 +93,14 @@ print(json.dumps({
     "modules": [name for name in sys.argv[1:] if importlib.util.find_spec(name)],
 }))`;
 
-const otherPython = 'name another Python in AIRA_PYTHON';
+const otherPython = 'set AIRA_PYTHON to another Python';
 
 async function ask(python: string, env: Environment): Promise<z.infer<typeof answerSchema>> {
   const { ok, stdout, stderr } = await runProgram(python, ['-I', '-c', question, ...requiredModules], env, 20_000);
   if (!ok) throw new PrerequisiteError('sandbox', `${python} does not run: ${stderr.trim()}`, 'run `npm run setup`');
-  const found = answerSchema.safeParse(parse(stdout)).data;
-  if (!found) throw new PrerequisiteError('sandbox', `${python} does not behave like Python`, 'run `npm run setup`');
-  return found;
+  const answer = answerSchema.safeParse(parse(stdout)).data;
+  if (!answer) throw new PrerequisiteError('sandbox', `${python} does not behave like Python`, 'run `npm run setup`');
+  return answer;
 }
 
 function parse(text: string): unknown {
@@ -112,13 +114,13 @@ function parse(text: string): unknown {
 export const isBelow = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`);
 
-/** None of them inside another. */
+/** The paths that are not inside another one. */
 const outermost = (paths: readonly string[]): string[] => {
   const unique = [...new Set(paths)];
   return unique.filter((path) => !unique.some((other) => other !== path && isBelow(path, other)));
 };
 
-/** Homes of the people of this machine; system accounts have theirs below /usr, /var and the like. */
+/** Home folders of the machine's users; those of system accounts are below /usr, /var and the like. */
 function homes(): string[] {
   let listed: string[] = [];
   try {
@@ -126,7 +128,7 @@ function homes(): string[] {
       .split('\n')
       .map((line) => line.split(':')[5] ?? '');
   } catch {
-    // Without the file, this user's own home is the one that is known.
+    // Without the file, only this user's own home is known.
   }
   const own = [homedir(), ...listed, '/root', '/home'].filter((path) => path.startsWith('/') && path !== '/');
   return own.map(real).filter((path) => !/^\/(usr|var|bin|sbin|dev|proc|run|nonexistent)(\/|$)/.test(path));
@@ -140,19 +142,19 @@ const real = (path: string): string => {
   }
 };
 
-/** Whether a prefix holds more than Python: a home or what lies above one, or the folder where `pip --user` installs. */
+/** Whether a prefix contains more than Python: a home or a folder above one, or the folder of `pip --user`. */
 const isWide = (prefix: string, people: readonly string[]): boolean =>
   people.some((home) => isBelow(home, prefix) || prefix === join(home, '.local')) || dirname(prefix) === '/home';
 
 /**
- * Follows a path from the root as the kernel does, and notes the links on the way.
+ * Resolves a path from the root as the kernel does, and records the links on the way.
  *
- * @returns the real path, or null where it leads nowhere.
+ * @returns the real path, or null if it does not exist.
  */
 function follow(path: string, links: Map<string, string>, covered: (path: string) => boolean): string | null {
   let at = '/';
   let rest = path.split(sep).filter((part) => part !== '');
-  // As many links as the kernel follows (MAXSYMLINKS).
+  // The kernel's limit on links (MAXSYMLINKS).
   for (let left = 40; rest.length > 0; ) {
     const [part = '', ...after] = rest;
     rest = after;
@@ -162,9 +164,9 @@ function follow(path: string, links: Map<string, string>, covered: (path: string
       continue;
     }
     const next = join(at, part);
-    const found = lstatSync(next, { throwIfNoEntry: false });
-    if (!found) return null;
-    if (!found.isSymbolicLink()) {
+    const stat = lstatSync(next, { throwIfNoEntry: false });
+    if (!stat) return null;
+    if (!stat.isSymbolicLink()) {
       at = next;
       continue;
     }
@@ -179,11 +181,11 @@ function follow(path: string, links: Map<string, string>, covered: (path: string
 }
 
 /**
- * What a Python needs beside the system's own folders.
+ * What a Python needs in addition to the system's own folders.
  *
- * @param system folders that are shown anyway.
- * @param secrets paths of the laboratory that no program may see.
- * @throws PrerequisiteError `sandbox` when it does not run, or what it needs holds one of the laboratory's secrets.
+ * @param system folders that are exposed anyway.
+ * @param secrets paths of Aira that no program may see.
+ * @throws PrerequisiteError `sandbox` if it does not run, or its files include one of Aira's secrets.
  */
 export async function interpreter(
   python: string,
@@ -197,7 +199,7 @@ export async function interpreter(
   const entries = [...new Set(prefixes)].flatMap((prefix) =>
     (isWide(real(prefix), people) ? narrowEntries : prefixEntries).map((name) => join(prefix, name)),
   );
-  // Folders that a .pth file adds from elsewhere, such as a project that is being worked on, are not shown.
+  // Folders that a .pth file adds from elsewhere, such as a project under development, are not exposed.
   const packages = answer.folders.filter(
     (path) =>
       path !== '' && (/[\\/](site|dist)-packages$/.test(path) || prefixes.some((prefix) => isBelow(path, prefix))),
@@ -215,7 +217,7 @@ export async function interpreter(
   if (secret !== undefined) {
     throw new PrerequisiteError(
       'sandbox',
-      `Python's own folders hold ${basename(secret)} of the laboratory (${secret}), which no program may see`,
+      `Python's own folders contain Aira's ${basename(secret)} (${secret}), which no program may see`,
       `move it elsewhere, or ${otherPython}`,
     );
   }
@@ -226,26 +228,26 @@ export async function interpreter(
   };
 }
 
-/** How programs can be run here. */
+/** How programs run on this machine. */
 export interface SandboxCapability {
-  /** `unsafe`: with this user's own rights, because a person has said so. */
+  /** `unsafe`: with this user's rights, because the user opted out of the sandbox. */
   readonly mode: 'sandboxed' | 'unsafe';
-  /** Whom the program is outside: a user id of its own (where the laboratory is root), or the laboratory's. */
+  /** The program's user outside: a dedicated user id (if Aira runs as root), or Aira's own. */
   readonly identity: 'dedicated' | 'own';
-  /** The interpreter that programs run with; the launcher too. */
+  /** The interpreter of programs and launcher. */
   readonly python: string;
   readonly launcher: string;
   readonly bwrap: string;
   readonly prlimit: string;
   readonly root: SystemRoot;
-  /** Where control groups can be made; null: limits per process and a watch on their sum. */
+  /** Where control groups can be created; null: limits per process and a watch on their sum. */
   readonly groups: CgroupPlace | null;
 }
 
-/** One line for people. */
+/** A one-line description for users. */
 export function describeSandbox({ mode, identity, groups }: SandboxCapability): string {
   if (mode === 'unsafe') return 'none: programs run with the rights of this user';
-  const who = identity === 'dedicated' ? 'a user of its own' : 'this user, in a namespace';
+  const user = identity === 'dedicated' ? 'a dedicated user' : 'this user, in a namespace';
   const memory = groups === null ? 'limits per process and a watch' : `control groups (version ${groups.version})`;
-  return `bubblewrap, ${who}, seccomp, ${memory}`;
+  return `bubblewrap, ${user}, seccomp, ${memory}`;
 }

@@ -166,7 +166,7 @@ export function viewOf(self: AgentSpec, runs: Runs): View | null {
 
 export interface SimulationDeps {
   readonly models: ThinkDeps['models'];
-  /** Looks up a candidate. */
+  /** Answers what is known of a candidate. */
   readonly look: (candidate: string) => TableQuery;
   readonly signal?: AbortSignal | undefined;
 }

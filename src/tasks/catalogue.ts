@@ -16,20 +16,20 @@ import { type Profile, profileSchema, type Task } from '../domain/task.ts';
 import { parseYaml, readTextFile, taskRoots, YamlError, yamlBounds } from '../platform/index.ts';
 import { foreignTask } from './airs/task.ts';
 
-/** What a Design task asks to be written, and what it starts from. */
+/** The files of a Design task and its starting points. */
 const designSchema = z.strictObject({
-  /** Which runner trains and scores it; of the profiles' settings, too. */
+  /** The runner that trains and scores it; also in the profiles' settings. */
   family: z.string().min(1),
   files: programSpaceSchema.shape.files,
-  /** Where files of the baseline lie, relative to the task; `baseline/<name>` where nothing is said. */
+  /** Paths of baseline files, relative to the task; default `baseline/<name>`. */
   baseline: z.record(z.string().min(1), z.string().min(1)).default({}),
-  /** Folder with further submissions, relative to the task: one folder, or one first file, each. */
+  /** Folder of further submissions, relative to the task: one folder, or one first file, each. */
   library: z.string().min(1).default('mixers'),
 });
 
 /**
- * `metadata.yaml` of an AIRS-Bench task directory. Keys of AIRS-Bench that are not used here pass unread, since other
- * harnesses own them; what lies below our own two keys is strict.
+ * `metadata.yaml` of an AIRS-Bench task directory. Unused keys of AIRS-Bench are allowed, because other harnesses own them;
+ * Aira's own keys are strict.
  */
 const metadataSchema = z.looseObject({
   metric_lower_is_better: z.boolean(),
@@ -49,16 +49,16 @@ const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFi
 const isDirectory = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 const malformed = (path: string, problem: string, cause?: unknown) =>
-  new PrerequisiteError('task-malformed', `${path}: ${problem}`, 'correct the file, then try again', { cause });
+  new PrerequisiteError('task-malformed', `${path}: ${problem}`, 'fix the file, then retry', { cause });
 
-/** A task that can be named. */
+/** A known task. */
 export interface TaskEntry {
   readonly name: string;
   /** Absolute. */
   readonly directory: string;
 }
 
-/** The tasks below these roots by name. Where two roots hold the same name, the earlier root's is meant. */
+/** The tasks below these roots by name. If several roots have a name, the earliest wins. */
 export function listTasks(roots: readonly string[] = taskRoots): TaskEntry[] {
   const found = new Map<string, string>();
   for (const root of roots.filter(isDirectory)) {
@@ -79,26 +79,26 @@ function directoryOf(nameOrPath: string, roots: readonly string[]): string {
   if (isDirectory(directory)) {
     throw new PrerequisiteError(
       'task-unknown',
-      `${directory} is no task: it has no ${metadataFile}`,
-      'name a directory with the layout of an AIRS-Bench task',
+      `${directory} is not a task: it has no ${metadataFile}`,
+      'give a directory with the layout of an AIRS-Bench task',
     );
   }
   const names = known.map(({ name }) => name);
-  const meant = nearest(nameOrPath, names);
+  const suggestion = nearest(nameOrPath, names);
   throw new PrerequisiteError(
     'task-unknown',
-    `there is no task "${nameOrPath}"${meant ? `; did you mean "${meant}"?` : ''}`,
+    `unknown task "${nameOrPath}"${suggestion ? `; did you mean "${suggestion}"?` : ''}`,
     names.length > 0
-      ? `name one of ${names.join(', ')}, or the path of a task directory`
-      : 'name the path of a task directory',
+      ? `choose one of ${names.join(', ')}, or give the path of a task directory`
+      : 'give the path of a task directory',
   );
 }
 
-/** Longest file of a task that is read whole: descriptions and baselines have some kilobytes. */
+/** Size limit for a task's text files; descriptions and baselines have a few kilobytes. */
 const mostBytes = 1024 * 1024;
 
 const readText = (path: string, most = mostBytes): string =>
-  readTextFile(path, { code: 'task-malformed', remedy: 'correct the task, then try again', mostBytes: most });
+  readTextFile(path, { code: 'task-malformed', remedy: 'fix the task, then retry', mostBytes: most });
 
 function readYaml(path: string): unknown {
   try {
@@ -109,19 +109,19 @@ function readYaml(path: string): unknown {
   }
 }
 
-/** Hints for keys that are missing although a similar one is there: foreign keys pass, so a mistyped one is not refused. */
+/** Hints on missing keys with a similar key present: unknown keys are allowed, so a typo is not an error by itself. */
 function mistypedKeys(raw: unknown): string[] {
   if (typeof raw !== 'object' || raw === null) return [];
-  const strangers = Object.keys(raw).filter((key) => !metadataKeys.includes(key));
+  const unknownKeys = Object.keys(raw).filter((key) => !metadataKeys.includes(key));
   return metadataKeys
     .filter((key) => !(key in raw))
     .flatMap((key) => {
-      const meant = nearest(key, strangers);
-      return meant ? [`did you mean "${key}" where it says "${meant}"?`] : [];
+      const typo = nearest(key, unknownKeys);
+      return typo ? [`did you mean "${key}" instead of "${typo}"?`] : [];
     });
 }
 
-/** Written by others: no key of ours, nor one that looks like a mistyped one of ours. */
+/** A third-party task: none of Aira's keys, nor a likely typo of one. */
 function isForeign(raw: unknown): boolean {
   if (typeof raw !== 'object' || raw === null) return false;
   const ours = ['compose', 'design', 'profiles'];
@@ -130,14 +130,13 @@ function isForeign(raw: unknown): boolean {
 
 function requireOwnName(path: string, name: string, directory: string): void {
   if (name === basename(directory)) return;
-  throw malformed(path, `logging_info.name is "${name}", but the directory is called "${basename(directory)}"`);
+  throw malformed(path, `logging_info.name is "${name}", but the directory is named "${basename(directory)}"`);
 }
 
 /**
  * Reads a task: by its name below one of the roots, or by the path of its directory.
  *
- * @throws PrerequisiteError `task-unknown` where there is none, naming those there are; `task-malformed` naming the file,
- * the place in it and what is wrong there.
+ * @throws PrerequisiteError `task-unknown`, listing the known ones; `task-malformed` with file, place and problem.
  */
 export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoots): Task {
   const directory = directoryOf(nameOrPath, roots);
@@ -159,19 +158,19 @@ export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoot
   const { logging_info: info, metric_lower_is_better, compose, design, profiles } = parsed.data;
   requireOwnName(path, info.name, directory);
   if ((compose === undefined) === (design === undefined)) {
-    throw malformed(path, 'a task has either "compose", layers to arrange, or "design", files to write');
+    throw malformed(path, 'a task needs exactly one of "compose" (layers to arrange) and "design" (files to write)');
   }
   const description = readText(join(directory, descriptionFile));
   const common = { directory, description, metric: info.metric, lowerIsBetter: metric_lower_is_better, profiles };
   if (compose) return { name: info.name, ...common, space: { kind: 'stack', ...compose } };
   const { files, ...starts } = design as z.infer<typeof designSchema>;
   const space: ProgramSpace = { kind: 'program', files };
-  const stranger = Object.keys(starts.baseline).find((name) => files.every((file) => file.name !== name));
-  if (stranger !== undefined) throw malformed(path, `design.baseline names ${stranger}, which is none of design.files`);
+  const unknown = Object.keys(starts.baseline).find((name) => files.every((file) => file.name !== name));
+  if (unknown !== undefined) throw malformed(path, `design.baseline names ${unknown}, which is not in design.files`);
   return { name: info.name, ...common, space, brief: briefOf(directory, description, space, starts) };
 }
 
-/** Reads the submissions that a Design task brings. @throws PrerequisiteError `task-malformed` for one that is none. */
+/** Reads the submissions of a Design task. @throws PrerequisiteError `task-malformed` for an invalid one. */
 function briefOf(
   directory: string,
   contract: string,
@@ -195,43 +194,43 @@ function briefOf(
   const library = entries.flatMap((entry) => {
     const path = join(root, entry);
     const name = entry.replace(/\.[a-z]+$/, '').replaceAll('_', '-');
-    // A file stands for a submission that differs from the baseline in its first file alone.
+    // A file is a submission that differs from the baseline in its first file only.
     const read = isDirectory(path)
       ? (file: string) => (isFile(join(path, file)) ? readText(join(path, file)) : (baseline[file] ?? ''))
       : (file: string) => (file === first?.name ? readText(path) : (baseline[file] ?? ''));
-    const meant = isDirectory(path)
+    const isSubmission = isDirectory(path)
       ? isFile(join(path, first?.name ?? ''))
       : extname(entry) === extname(first?.name ?? '');
-    return meant && !entry.startsWith('_') ? [{ name, files: submission(path, read) }] : [];
+    return isSubmission && !entry.startsWith('_') ? [{ name, files: submission(path, read) }] : [];
   });
   return briefSchema.parse({ contract, baseline, library });
 }
 
-/** A profile of a task by name. @throws PrerequisiteError `profile-unknown`, naming those there are. */
+/** A profile of a task by name. @throws PrerequisiteError `profile-unknown`, listing the known ones. */
 export function profileOf(task: Pick<Task, 'name' | 'profiles'>, name: string): Profile {
   const profile = Object.hasOwn(task.profiles, name) ? task.profiles[name] : undefined;
   if (profile) return profile;
   const names = Object.keys(task.profiles);
-  const meant = nearest(name, names);
+  const suggestion = nearest(name, names);
   throw new PrerequisiteError(
     'profile-unknown',
-    `task ${task.name} has no profile "${name}"${meant ? `; did you mean "${meant}"?` : ''}`,
+    `task ${task.name} has no profile "${name}"${suggestion ? `; did you mean "${suggestion}"?` : ''}`,
     `choose one of ${names.join(', ')}`,
   );
 }
 
-/** `<home>/tasks.json`: task directories by others that searches of this home were launched with, for a resume to find. */
+/** `<home>/tasks.json`: third-party task directories of this home's searches, so that a resume finds them. */
 const registrySchema = z.strictObject({ v: z.literal(1), directories: z.array(z.string()).max(10_000) });
 const registryPath = (home: string): string => join(home, 'tasks.json');
 
-/** Absolute paths. @throws PrerequisiteError `tasks-malformed`. */
+/** The registered directories as absolute paths. @throws PrerequisiteError `tasks-malformed`. */
 export function registeredTasks(home: string): string[] {
   const path = registryPath(home);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (thrown) {
-    // A home that is no folder is told by whoever makes it.
+    // A home that is not a folder is reported where it is created.
     if (['ENOENT', 'ENOTDIR'].includes((thrown as NodeJS.ErrnoException).code ?? '')) return [];
     throw unusable(path, thrown);
   }
@@ -242,24 +241,24 @@ export function registeredTasks(home: string): string[] {
   }
 }
 
-/** Notes a task directory, for workers of this home. @throws PrerequisiteError `tasks-malformed`. */
+/** Registers a task directory for workers of this home. @throws PrerequisiteError `tasks-malformed`. */
 export function registerTask(home: string, directory: string): void {
   const known = registeredTasks(home);
   const place = resolve(directory);
   if (known.includes(place)) return;
   const path = registryPath(home);
-  const aside = `${path}.${process.pid}`;
+  const temporary = `${path}.${process.pid}`;
   try {
-    writeFileSync(aside, JSON.stringify({ v: 1, directories: [...known, place] }), { mode: 0o600 });
-    renameSync(aside, path);
+    writeFileSync(temporary, JSON.stringify({ v: 1, directories: [...known, place] }), { mode: 0o600 });
+    renameSync(temporary, path);
   } catch (thrown) {
     throw unusable(path, thrown);
   }
 }
 
 function unusable(path: string, cause: unknown): PrerequisiteError {
-  const message = `${path}, the list of task directories, cannot be used: ${errorMessage(cause).split('\n')[0]}`;
-  return new PrerequisiteError('tasks-malformed', message, 'correct or delete it, then launch the search file again', {
+  const message = `cannot use ${path}, the list of task directories: ${errorMessage(cause).split('\n')[0]}`;
+  return new PrerequisiteError('tasks-malformed', message, 'fix or delete it, then launch the search file again', {
     cause,
   });
 }

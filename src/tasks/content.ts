@@ -7,29 +7,29 @@ import { type Profile, rungs, type Task } from '../domain/task.ts';
 import { digestOfData, digestTaskDirectory } from './data/digests.ts';
 import { importedData } from './data/records.ts';
 
-/** Text that is generated, so that no import decides it. */
+/** Generated text, which needs no import. */
 const generatedCorpus = 'stories';
-/** Folders of the published benchmark's files, by their task. */
+/** Folders of the published benchmark's files, by task. */
 const benchmarkFolders: Readonly<Record<string, string>> = { listops: 'listops', text: 'imdb', retrieval: 'aan' };
 
-/** The keys of a rung's settings that name files; the rest is the trainer's. */
+/** The keys of a rung's settings that name files. */
 const readingSchema = z.looseObject({
   family: z.string().optional(),
-  /** A task by others: its directory, and the data set that its metadata names. */
+  /** A third-party task: its directory, and the data set of its metadata. */
   task: z.string().optional(),
   dataset: z.string().optional(),
   data: z.looseObject({ corpus: z.string(), source: z.string(), task: z.string() }).partial().optional(),
 });
 
-/** What a training with these settings reads beside what is in the job. */
+/** What a training with these settings reads in addition to its job. */
 export interface Reading {
-  /** Scripts of the task's directory are run; else the trainer reads no file of it. */
+  /** Whether scripts of the task's directory run; else the trainer reads no file of it. */
   readonly runsScripts: boolean;
-  /** Where that directory lies, as far as the settings say so. */
+  /** Path of that directory, if the settings state it. */
   readonly directory: string | null;
-  /** Names of imported data that have to be there. */
+  /** Names of required imported data. */
   readonly data: readonly string[];
-  /** A task by others reads its raw data by scripts of its own: the data set that it names, or all there are. */
+  /** The data set that a third-party task's scripts read, or all; null for Aira's own tasks. */
   readonly dataset: string | null;
 }
 
@@ -49,23 +49,22 @@ export function readingOf(settings: unknown): Reading {
   };
 }
 
-/** @throws PrerequisiteError `data-malformed` for data that were imported under a name of their own, and are no text. */
+/** @throws PrerequisiteError `data-malformed` for custom-named data that are not text. */
 function requireText(folder: string, name: string): void {
   const record = importedData(folder).find((each) => each.name === name);
   if (record?.v !== 2 || record.kind !== 'raw') return;
-  const [problem = 'no trainer can read them'] = record.notes;
+  const [problem = 'no trainer can read it'] = record.notes;
   throw new PrerequisiteError(
     'data-malformed',
-    `the data set ${name} is no text: ${problem}`,
-    'correct it, and import it again',
+    `the data set ${name} is not text: ${problem}`,
+    'fix it, then import it again',
   );
 }
 
 /**
- * Which imported data these settings read, by name, with their digests as they are now.
+ * The imported data that these settings read: current digests by name.
  *
- * @throws PrerequisiteError `data-missing` naming the command that imports what is not there; `data-unreadable`,
- * `data-link`.
+ * @throws PrerequisiteError `data-missing` with the command to import it; `data-unreadable`, `data-link`.
  */
 async function dataRead(settings: unknown, folder: string | null): Promise<Record<string, string>> {
   const { data, dataset } = readingOf(settings);
@@ -91,29 +90,29 @@ async function dataRead(settings: unknown, folder: string | null): Promise<Recor
   return found;
 }
 
-/** Trainers of our own tasks are given space and settings, and read no text for people. */
-const decides = (path: string): boolean => !path.endsWith('.md');
+/** Trainers of Aira's own tasks receive space and settings, and read no prose. */
+const isNotProse = (path: string): boolean => !path.endsWith('.md');
 
 const settingsOf = (profile: Profile) => rungs.map((rung) => profile.rungs[rung].settings);
 
 /**
- * Stands for the directory of a task: every file counts where its scripts are run, else all but `*.md`.
+ * Digest of a task's directory: all files if its scripts run, else all but `*.md`.
  *
- * @throws PrerequisiteError where a file cannot be read, or is a link.
+ * @throws PrerequisiteError for an unreadable file, or a link.
  */
 export function directoryDigest({ directory }: Pick<Task, 'directory'>, profile: Profile): string {
   const runsScripts = settingsOf(profile).some((settings) => readingOf(settings).runsScripts);
-  return digestTaskDirectory(directory, runsScripts ? undefined : decides);
+  return digestTaskDirectory(directory, runsScripts ? undefined : isNotProse);
 }
 
-/** Which imported data the rungs of a profile read, by name, with their digests as they are now. @throws as `dataRead`. */
+/** The imported data that the rungs of a profile read: current digests by name. @throws as `dataRead`. */
 export async function dataOf(profile: Profile, folder: string | null): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const settings of settingsOf(profile)) Object.assign(found, await dataRead(settings, folder));
   return found;
 }
 
-/** What decides the scores of a task under a profile, as its files are now. @throws as `directoryDigest` and `dataOf`. */
+/** Current digests of everything that determines a task's scores under a profile. @throws as `directoryDigest`, `dataOf`. */
 export async function contentOf(
   task: Pick<Task, 'directory'>,
   profile: Profile,
@@ -122,27 +121,27 @@ export async function contentOf(
   return { directory: directoryDigest(task, profile), data: await dataOf(profile, folder) };
 }
 
-/** What a training with these settings reads, by content. */
+/** Digests of what a training with these settings reads. */
 export interface FilesRead {
   readonly directory: string | null;
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** The files that a training with these settings would read now. @throws all that `dataRead` throws; `task-malformed`. */
+/** Current digests of what a training with these settings reads. @throws as `dataRead`; `task-malformed`. */
 export async function filesRead(settings: unknown, folder: string | null): Promise<FilesRead> {
   const { directory } = readingOf(settings);
   const data = await dataRead(settings, folder);
   return { directory: directory === null ? null : digestTaskDirectory(directory), data };
 }
 
-/** Sentences about what differs from `content`, of the files that are read; none where all is as it was. */
+/** Differences between the files that are read and `content`, as sentences; none if nothing changed. */
 export function changesSince(content: TaskContent, settings: unknown, { directory, data }: FilesRead): string[] {
   const reading = readingOf(settings);
-  const named = (name: string) => (name === allData ? 'the imported data' : `the imported data ${name}`);
+  const label = (name: string) => (name === allData ? 'the imported data' : `the imported data ${name}`);
   const expected = reading.dataset === null ? reading.data : Object.keys({ ...content.data, ...data });
   const changed = expected
     .filter((name) => content.data[name] !== data[name])
-    .map((name) => `${named(name)} ${data[name] === undefined ? 'are gone' : 'have changed'}`);
+    .map((name) => `${label(name)} ${data[name] === undefined ? 'are missing' : 'have changed'}`);
   const scripts = directory === null || directory === content.directory ? [] : [`${reading.directory} has changed`];
   return [...changed, ...scripts];
 }

@@ -1,14 +1,14 @@
 /**
- * Runs scripts of tasks by others: in the sandbox and with limits, like programs, since a task directory is brought by whoever
- * found it, and its scorer reads what a program wrote.
+ * Runs third-party task scripts: in the sandbox and with limits, like programs, because task directories are untrusted, and a
+ * scorer reads what a program wrote.
  *
- * Role: which paths a script sees, what it may take. Non-role: what it says.
+ * Role: the paths and resources of a script. Non-role: the meaning of its output.
  *
- *   T1  It sees Python, its task's directory, and the paths that its arguments name, under the names that they have outside.
- *   T2  It writes into the folders that follow the flags of `writing`, the folder where it starts if it is given one, and a
- *       temporary folder of its own; into nothing else. What it leaves is plain files and folders.
- *   T3  It never sees the secret of the hidden rows; in its place it gets one that is drawn from it.
- *   T4  It has no network and no keys, and memory, time, processes and what it writes are limited.
+ * SCR-1. It sees Python, its task's directory, and the paths in its arguments, under their names outside the sandbox.
+ * SCR-2. It writes only into the folders that follow the flags of `writing`, its working folder if given, and a temporary
+ *        folder. It may leave only regular files and folders.
+ * SCR-3. It never sees the secret of the hidden rows; it gets one derived from it.
+ * SCR-4. It has no network and no keys, and limited memory, time, processes and output.
  */
 
 import { createHash } from 'node:crypto';
@@ -22,10 +22,10 @@ import { box, type Sandbox, type SandboxEnd } from '../sandbox/index.ts';
 export interface ScriptOptions {
   /** Python and its arguments. */
   readonly argv: readonly [python: string, ...args: string[]];
-  /** Where it starts, and may write; a temporary folder otherwise. */
+  /** Its working folder, which is writable; default: a temporary folder. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** What it sees beside what its arguments name, where it exists. */
+  /** Further readable paths, if they exist. */
   readonly reads?: readonly string[];
   readonly seconds: number;
   readonly memoryBytes: number;
@@ -36,29 +36,29 @@ export interface ScriptEnd extends ExecEnd {
   readonly end: SandboxEnd;
 }
 
-/** Flags of prepare.py and its like, and of `aira_tasks`, that name a folder to write into. */
+/** Flags of prepare.py, its siblings and `aira_tasks` that name a folder to write into. */
 const writing = ['--out', '--agent-data-mount-dir', '--output-directory'];
-/** That of them which a verb makes itself. */
-const made = '--out';
+/** The one whose folder the command creates itself. */
+const createdFolderFlag = '--out';
 const secretFlag = '--secret';
 const settingsFlag = '--settings';
 
-/** Prepared data are copies of what was imported, some of them twice. */
+/** Limit on writes: prepared data are copies of imported data, some of them twice. */
 const mostWritten = 64 * 2 ** 30;
 const mostProcesses = 256;
 const temporary = `${box}/tmp`;
 
-/** What a script may take where nothing says how much: most of the machine, since it runs beside nothing of its own kind. */
+/** Default memory limit of a script: most of the machine, because scripts run one at a time. */
 export const scriptMemoryBytes = (): number => Math.floor(totalmem() * 0.75);
 
-/** Runs a script to its end. @throws all that `Sandbox.run` throws. */
-export async function runTaskScript(sandbox: Sandbox, order: ScriptOptions): Promise<ScriptEnd> {
+/** Runs a script to its end. @throws the errors of `Sandbox.run`. */
+export async function runTaskScript(sandbox: Sandbox, options: ScriptOptions): Promise<ScriptEnd> {
   const work = mkdtempSync(join(tmpdir(), 'aira-script-'));
   try {
     const [out, scratch] = [join(work, 'out'), join(work, 'tmp')];
     for (const folder of [out, scratch]) mkdirSync(folder);
-    const argv = withDrawnSecret(order.argv, work);
-    const { reads, writes } = shownPaths(argv, order);
+    const argv = withDerivedSecret(options.argv, work);
+    const { reads, writes } = visiblePaths(argv, options);
     const { end, exitCode, stdout, stderr, strange } = await sandbox.run(
       {
         argv,
@@ -67,38 +67,38 @@ export async function runTaskScript(sandbox: Sandbox, order: ScriptOptions): Pro
           ...writes.map((path) => ({ source: path, target: path, maxBytes: mostWritten })),
           { source: scratch, target: temporary, maxBytes: mostWritten },
         ],
-        directory: order.cwd ?? temporary,
+        directory: options.cwd ?? temporary,
         output: { directory: out, maxBytes: 2 ** 20, maxFiles: 1 },
-        env: { ...order.env, HOME: temporary, TMPDIR: temporary, HF_DATASETS_OFFLINE: '1' },
+        env: { ...options.env, HOME: temporary, TMPDIR: temporary, HF_DATASETS_OFFLINE: '1' },
         limits: {
-          seconds: order.seconds,
-          cpuSeconds: order.seconds * cpus().length,
-          memoryBytes: order.memoryBytes,
+          seconds: options.seconds,
+          cpuSeconds: options.seconds * cpus().length,
+          memoryBytes: options.memoryBytes,
           processes: mostProcesses,
         },
       },
-      order.signal,
+      options.signal,
     );
-    const odd = strange.find(({ kind }) => kind === 'link' || kind === 'linked');
-    if (end === 'exited' && exitCode === 0 && odd && writes.length > 0) {
-      return { end, code: null, stdout, stderr: `it left ${odd.path}, which is a link; files are copied, not linked` };
+    const link = strange.find(({ kind }) => kind === 'link' || kind === 'linked');
+    if (end === 'exited' && exitCode === 0 && link && writes.length > 0) {
+      return { end, code: null, stdout, stderr: `left the link ${link.path}; copy files instead of linking them` };
     }
-    return { end, code: exitCode, stdout, stderr: end === 'exited' ? stderr : `it ${reasons(order)[end]}` };
+    return { end, code: exitCode, stdout, stderr: end === 'exited' ? stderr : reasons(options)[end] };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
 const reasons = ({ seconds, memoryBytes }: ScriptOptions): Readonly<Record<Exclude<SandboxEnd, 'exited'>, string>> => ({
-  timeout: `did not end within ${seconds} s`,
-  oom: `took more than ${Math.round(memoryBytes / 2 ** 20)} MB of memory`,
-  flooded: 'wrote more text than is read',
+  timeout: `timed out after ${seconds} s`,
+  oom: `exceeded ${Math.round(memoryBytes / 2 ** 20)} MB of memory`,
+  flooded: 'exceeded the limit of output text',
   full: `wrote more than ${mostWritten / 2 ** 30} GB`,
   cancelled: 'was cancelled',
 });
 
-/** The paths that a script needs, outermost only (T1, T2). */
-function shownPaths(
+/** The paths that a script needs, outermost only (SCR-1, SCR-2). */
+function visiblePaths(
   argv: readonly string[],
   { cwd, reads: further = [] }: ScriptOptions,
 ): { reads: string[]; writes: string[] } {
@@ -107,10 +107,10 @@ function shownPaths(
   for (const [index, argument] of argv.entries()) {
     const flag = argv[index - 1] ?? '';
     if (index === 0 || !isAbsolute(argument)) continue;
-    if (flag === made) mkdirSync(argument, { recursive: true });
+    if (flag === createdFolderFlag) mkdirSync(argument, { recursive: true });
     if (!existsSync(argument)) continue;
     if (writing.includes(flag)) writes.push(argument);
-    // A script needs what lies beside it.
+    // A script needs the files next to it.
     else reads.push(argument.endsWith('.py') ? dirname(argument) : argument);
     if (flag === settingsFlag) reads.push(...taskDirectory(argument));
   }
@@ -119,8 +119,8 @@ function shownPaths(
 }
 
 const isInside = (path: string, folder: string): boolean => {
-  const way = relative(folder, path);
-  return way === '' || (way !== '..' && !way.startsWith('../') && !isAbsolute(way));
+  const relativePath = relative(folder, path);
+  return relativePath === '' || (relativePath !== '..' && !relativePath.startsWith('../') && !isAbsolute(relativePath));
 };
 
 const outermost = (paths: readonly string[]): string[] => {
@@ -130,19 +130,19 @@ const outermost = (paths: readonly string[]): string[] => {
 
 const settingsSchema = z.looseObject({ task: z.string() });
 
-/** The directory of the task that settings are for. */
+/** The task directory in a settings file. */
 function taskDirectory(settings: string): string[] {
   const found = settingsSchema.safeParse(JSON.parse(readFileSync(settings, 'utf8')));
   return found.success && existsSync(found.data.task) ? [found.data.task] : [];
 }
 
-/** The arguments with another secret in place of the laboratory's (T3). */
-function withDrawnSecret(argv: ScriptOptions['argv'], work: string): ScriptOptions['argv'] {
+/** The arguments with a derived secret in place of the lab's (SCR-3). */
+function withDerivedSecret(argv: ScriptOptions['argv'], work: string): ScriptOptions['argv'] {
   const [python, ...args] = argv;
   const at = args.indexOf(secretFlag);
   const path = args[at + 1];
   if (at < 0 || path === undefined || !existsSync(path)) return argv;
-  const drawn = join(work, 'secret');
-  writeFileSync(drawn, createHash('sha256').update('task scripts\0').update(readFileSync(path)).digest());
-  return [python, ...args.slice(0, at + 1), drawn, ...args.slice(at + 2)];
+  const derived = join(work, 'secret');
+  writeFileSync(derived, createHash('sha256').update('task scripts\0').update(readFileSync(path)).digest());
+  return [python, ...args.slice(0, at + 1), derived, ...args.slice(at + 2)];
 }

@@ -1,11 +1,11 @@
-/** Runs a verb of a Python package of ours: outside the sandbox, or inside where it runs scripts of others. */
+/** Runs a command of one of Aira's Python packages: outside the sandbox, or inside it if it runs third-party scripts. */
 
 import { TerminalError } from '../domain/errors.ts';
 import { exec } from '../platform/index.ts';
 import type { Sandbox, SandboxEnd } from '../sandbox/index.ts';
 import { runTaskScript } from './taskScripts.ts';
 
-/** `-I` leaves out PYTHONPATH, the working directory and the user's packages; the library's folder is named instead. */
+/** `-I` ignores PYTHONPATH, the working directory and the user's packages; the library's folder is passed instead. */
 export const pythonStart = (library: string, module: string): string[] => [
   '-I',
   '-c',
@@ -14,44 +14,44 @@ export const pythonStart = (library: string, module: string): string[] => [
   module,
 ];
 
-/** The package that trains, asks and scores; tests have one of their own. */
+/** The package that trains, predicts and scores; tests have their own. */
 export interface DesignPackage {
-  /** The folder that holds the packages, and which of them are needed inside the sandbox. */
+  /** The folder of the packages, and the packages that the sandbox needs. */
   readonly folder: string;
   readonly packages: readonly string[];
   readonly module: string;
-  /** It runs scripts of others: its trusted verbs run in the sandbox too. */
+  /** It runs third-party scripts: its trusted commands run in the sandbox as well. */
   readonly byOthers?: true;
-  /** Families whose data, loops and files are a trusted process's, which talks to the program (`hosted.ts`). */
+  /** Families whose data, loops and files stay in a trusted process, which drives the program (`hosted.ts`). */
   readonly hosted?: readonly string[];
   /** Families of scripts that train and predict by themselves: a trusted process serves batches and asks (`hosted.ts`). */
   readonly scripts?: readonly string[];
 }
 
-/** The end of a trusted verb. */
+/** The end of a trusted command. */
 export interface ModuleEnd {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** How the sandbox ended it, where it ran in one. */
+  /** The sandbox's outcome, if it ran in one. */
   readonly end?: SandboxEnd;
 }
 
 export interface TrustedOptions {
   readonly seconds: number;
   readonly signal?: AbortSignal;
-  /** For packages that run scripts of others. */
+  /** For packages that run third-party scripts. */
   readonly sandbox?: Sandbox;
   readonly memoryBytes?: number;
-  /** Beside what every trusted verb gets. */
+  /** In addition to the default environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Called with each piece of its output, while it runs. */
+  /** Called with each chunk of output while it runs. */
   readonly onOutput?: (text: string) => void;
 }
 
 const longestText = 2 ** 22;
 
-/** Runs a trusted verb with an environment of nothing but what it needs (I7). @throws SandboxStartError. */
+/** Runs a trusted command with a minimal environment (I7). @throws SandboxStartError. */
 export function runTrustedModule(
   python: string,
   design: DesignPackage,
@@ -61,7 +61,7 @@ export function runTrustedModule(
   const cancellable = signal ? { signal } : {};
   const call = [...pythonStart(design.folder, design.module), ...args];
   if (design.byOthers) {
-    if (!sandbox || memoryBytes === undefined) throw new TerminalError('sandbox', 'scripts of others need a sandbox');
+    if (!sandbox || memoryBytes === undefined) throw new TerminalError('sandbox', 'third-party scripts need a sandbox');
     return runTaskScript(sandbox, { argv: [python, ...call], seconds, memoryBytes, ...cancellable });
   }
   const env = {
@@ -72,7 +72,7 @@ export function runTrustedModule(
     PYTHONHASHSEED: '0',
     ...further,
   };
-  const heard = onOutput ? { onOutput } : {};
+  const output = onOutput ? { onOutput } : {};
   const limits = { timeoutMs: seconds * 1000, maxBytes: longestText };
-  return exec(python, call, { cwd: '/', env, ...limits, ...cancellable, ...heard });
+  return exec(python, call, { cwd: '/', env, ...limits, ...cancellable, ...output });
 }

@@ -22,7 +22,7 @@ const nodesFor = (pulls: readonly Pull[]) =>
 const best = (pulls: readonly Pull[], models: readonly SoleModelName[], given = options) =>
   rankedArms(models, viewOf(nodesFor(pulls)), given)[0]?.model;
 
-/** Plays so many attempts; `gives` is what an attempt of a model scores. */
+/** Plays N attempts; `gives` returns the score of a model's attempt. */
 function play(
   attempts: number,
   models: readonly SoleModelName[],
@@ -43,7 +43,7 @@ describe('a choice among models', () => {
     expect(pulls.map(({ model }) => model)).toEqual([dear, bad, good]);
   });
 
-  it('comes to prefer the better one, and never forgets the other', () => {
+  it('learns to prefer the better one, and never drops the other', () => {
     const noise = rngFor('noise');
     const { count } = play(60, [bad, good], (model) => {
       return { model, fitness: (model === good ? 0.6 : 0.5) + 0.3 * noise.float() };
@@ -52,7 +52,7 @@ describe('a choice among models', () => {
     expect(count(bad)).toBeGreaterThan(4);
   });
 
-  it('is not deceived by scores that grow as the search goes on', () => {
+  it('is not biased by scores that grow during the search', () => {
     // Every attempt beats the earlier ones; the better model is the one that is ahead of its time.
     const { count } = play(60, [bad, good], (model, number) => {
       return { model, fitness: (number + (model === good ? 6 : 0)) / 100 };
@@ -121,7 +121,7 @@ describe('a choice among models', () => {
     expect(whyArm(arms[0] as never, arms)).toBe(
       'local/mutate proposes by confidence bound 1.83 (reward 0.5 after 1, price 0.5) against local/random 0.278 (reward 0 after 1, price 1.5)',
     );
-    expect(whyArm({ ...(arms[0] as never as object), pulls: 0 } as never, arms)).toMatch(/has not been tried yet$/);
+    expect(whyArm({ ...(arms[0] as never as object), pulls: 0 } as never, arms)).toMatch(/not tried yet$/);
   });
 
   it('hangs on nothing but the view: neither its order nor what comes later', () => {

@@ -87,7 +87,7 @@ describe('local/bayes', () => {
     const drafted = await nowhere.propose({ ...improve(), operator: 'draft', parents: [] });
     expect(drafted.change).toMatch(/^random draft [^;]*$/);
     const early = await nowhere.propose(improve({ view: viewOf([best]) }));
-    expect(early.change).toMatch(/^random draft .*; 1 of the 3 scores that learning needs$/);
+    expect(early.change).toMatch(/^random draft .*; 1 of the 3 scores that the surrogate needs$/);
     await nowhere.close();
   });
 
@@ -102,7 +102,7 @@ describe('local/bayes', () => {
     });
     expect(last.candidate).toBe('mA mA');
     const none = await bayes.propose({ ...improve({ view: viewOf(all), space }), parents: all.slice(0, 1) });
-    expect(none.change).toContain('nothing unseen');
+    expect(none.change).toContain('no unseen candidate');
   });
 
   it('learns from at most 500 of many scores, and still answers', async () => {
@@ -162,7 +162,7 @@ os.execv(sys.executable, [sys.executable, "-m", "aira_workers.bayes"])
     expect(lives(root)).toHaveLength(2);
   });
 
-  it('is not started a third time: the search is told what to do', async () => {
+  it('is not started a third time: the error says what to do', async () => {
     const { root, model } = impostor(`${hello}sys.stdin.readline()\nsys.exit("out of luck")\n`);
     const error = await model.propose(improve()).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(TerminalError);
@@ -184,7 +184,7 @@ print('{"kind": "suggestion", "id": 99, "index": 0, "expected": 0, "std": 1, "ac
 print('{"kind": "suggestion", "id": 1, "index": 400, "expected": 0, "std": 1, "acquisition": 0}', flush=True)`,
     ],
     [
-      'answers with something that is no number',
+      'answers with a value that is not a number',
       `${hello}sys.stdin.readline()
 print('{"kind": "suggestion", "id": 1, "index": 0, "expected": NaN, "std": 1, "acquisition": 0}', flush=True)`,
     ],

@@ -101,7 +101,7 @@ describe('an ensemble, whatever its policies and outcomes', () => {
   });
 
   it.each(scaffoldPresetNames)(
-    '%s starves nothing: what can be improved is, and what fails is mended so often and no more',
+    '%s starves nothing: candidates are improved, and failures are repaired up to the limit',
     async (name) => {
       const scaffold = { ...scaffoldPresets[name], debugDepth: 2 };
       const spec = searchSpec({

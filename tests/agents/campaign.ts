@@ -18,7 +18,7 @@ export interface CampaignSetting {
   readonly judge: (architecture: Architecture) => number | FailureReason;
   /** Decides who is next and which result arrives; no search may depend on it. */
   readonly schedule: Rng;
-  /** How often everything is killed and started anew, per step. */
+  /** Probability per step that everything is killed and restarted. */
   readonly deaths?: number;
 }
 
@@ -32,7 +32,7 @@ export interface Campaign {
 
 /**
  * The screening of a search with a real ledger and real agents, in any order: agents and results take turns as the
- * schedule has it, and everything may be killed between two steps. Ends when every agent has been told that it is over.
+ * schedule has it, and everything may be killed between two steps. Ends when every agent has ended.
  */
 export async function campaign({ spec, models, judge, schedule, deaths = 0 }: CampaignSetting): Promise<Campaign> {
   const home = temporaryFolder();

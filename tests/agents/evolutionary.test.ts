@@ -28,7 +28,7 @@ describe('islands', () => {
     ]);
   });
 
-  // D7: a failure changes nobody's island.
+  // D7: a failure moves no node to another island.
   it('keeps every node on its island when others fail', () => {
     const failing = founders.map((node) =>
       node.ordinal % 4 === 1 ? viewNode(node.ordinal, { status: 'failed' }) : node,
@@ -153,7 +153,7 @@ describe('evolutionary', () => {
     expect(share(1)).toBe(1);
   });
 
-  it('mends the failures of the island whose turn it is, and of no other', () => {
+  it('repairs the failures of the current island, and of no other', () => {
     const nodes = founders.map((node) => (node.ordinal === 4 ? viewNode(4, { status: 'failed' }) : node));
     expect(decide({ islands: 3 }, nodes, 13, 1)).toMatchObject({ operator: 'debug', parents: ['walker-4'] });
     for (const ordinal of [14, 15]) expect(decide({ islands: 3 }, nodes, ordinal, 1).operator).not.toBe('debug');

@@ -41,7 +41,7 @@ describe('a forecast', () => {
     expect(proposing?.likely).toBeLessThan((proposing?.most ?? 0) / 4);
   });
 
-  it('is told to people with the limit that holds whatever the forecast says', () => {
+  it('is shown with the limit that applies in any case', () => {
     const text = dryRun(spec, prices, keyring({}));
     expect(text).toContain('30 evaluations, $3');
     expect(text).toMatch(/thinker +analyze +openai\/gpt-6-luna +10 calls {2}about +\$0\.0\d/);

@@ -27,7 +27,7 @@ describe('greedy', () => {
     expect(reason).toBe('best so far: walker-2 (2.663)');
   });
 
-  // D2: what counts as a draft is written in the node, so a resumed search does not start drafting anew.
+  // D2: what counts as a draft is written in the node, so a resumed search does not start drafting again.
   it('counts drafts that failed, were refused or are pending, and no others', () => {
     const nodes = [
       viewNode(1, { fitness: 0.4 }),
@@ -59,7 +59,7 @@ describe('greedy', () => {
     expect(chosen).toEqual([best, best, second, best, second, best, second, best]);
   });
 
-  it('goes on with the best alone however many of its improvements are pending', () => {
+  it('continues with the best only, however many of its improvements are pending', () => {
     const nodes = [
       viewNode(1, { fitness: 0.5 }),
       ...[2, 3, 4, 5].map((ordinal) => viewNode(ordinal, { parents: [1] })),
@@ -67,7 +67,7 @@ describe('greedy', () => {
     expect(decide(nodes, 1)).toMatchObject({ operator: 'improve', parents: ['walker-1'] });
   });
 
-  it('mends open failures as often as it is told to, whichever of them', () => {
+  it('repairs random open failures at the given rate', () => {
     const nodes = [
       viewNode(1, { fitness: 0.5 }),
       viewNode(2, { status: 'failed' }),

@@ -102,7 +102,7 @@ describe('mcts', () => {
     );
   });
 
-  it('mends a failure before anything else, the oldest first, as often as it may', () => {
+  it('repairs a failure before anything else, the oldest first, up to its limit', () => {
     const debugOf = (ordinal: number, parent: number, given: object = {}) =>
       viewNode(ordinal, { operator: 'debug', parents: [parent], status: 'failed', ...given });
     const nodes = [...small, viewNode(4, { status: 'failed' }), viewNode(5, { status: 'failed', parents: [2] })];
@@ -117,7 +117,7 @@ describe('mcts', () => {
     expect(mends(hopeless).operator).not.toBe('debug');
   });
 
-  it('takes a repaired candidate for the idea that it mends: one visit, and open to improvements', () => {
+  it('treats a repaired candidate as its original idea: one visit, and open to improvements', () => {
     const mended = [
       viewNode(1, { status: 'failed' }),
       viewNode(2, { operator: 'debug', parents: [1], status: 'failed' }),

@@ -11,11 +11,11 @@ const [first, second] = ['6M 4mA 6Mb', '2mA 5M 2mA 3M 1mA 3M'].map((text, index)
 const view = viewOf([first, second]);
 
 describe('local/random', () => {
-  it('drafts whatever it is asked for, and says so', async () => {
+  it('drafts for every operator, and says so', async () => {
     const rng = rngFor(1);
     const asked = await randomModel().propose({ operator: 'improve', parents: [first], view, space: space16, rng });
     parseInSpace(asked.candidate, space16);
-    expect(asked.change).toContain('improve was asked for, but this model ignores parents');
+    expect(asked.change).toContain('improve was requested, but this model ignores parents');
     const drafted = await randomModel().propose({
       operator: 'draft',
       parents: [],

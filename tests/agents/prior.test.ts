@@ -155,7 +155,7 @@ describe('local/prior', () => {
     const { candidate, evidence, change } = await priorModel(foreign).propose({ ...drafting, rng: rngFor(1) });
     expect(candidate).not.toBe(followed.candidate);
     expect(evidence).toEqual([]);
-    expect(change).toContain('none of what was read could be followed');
+    expect(change).toContain('no hint could be followed');
   });
 
   it('prefers works that results speak for', async () => {

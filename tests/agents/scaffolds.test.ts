@@ -11,7 +11,7 @@ const wanted = { draft: 0, improve: 1, crossover: 2, debug: 1 } as const;
 const everyScaffold = scaffoldKinds.map((kind) => scaffoldSpecSchema.parse({ kind }));
 
 describe('every scaffold', () => {
-  it('answers any view with earlier parents, as many as the operator wants: failed ones to mend, else scored ones', () => {
+  it('answers any view with earlier parents, as many as the operator takes: failed ones to debug, else scored ones', () => {
     fc.assert(
       fc.property(anyScaffold, anyView, fc.nat(), (spec, view, seed) => {
         const { operator, parents, reason } = scaffoldFor(spec)(view, rngFor(seed));
@@ -58,7 +58,7 @@ describe('every scaffold', () => {
   });
 
   // D9: no valid node is a case, not a crash.
-  it('drafts or mends while nothing has a score', () => {
+  it('drafts or repairs while nothing has a score', () => {
     fc.assert(
       fc.property(anyScaffold, anyView, fc.nat(), (spec, view, seed) => {
         const rng = rngFor('unscored', seed);
@@ -89,7 +89,7 @@ describe('a resumed search', () => {
       (ordinal) => ordinal % 5 === 0,
     );
 
-  // D2, D3, D4: resuming is replaying. Each decision is made anew, by a scaffold that has seen none of the others.
+  // D2, D3, D4: resuming is replaying. Each decision is made by a new scaffold that has seen none of the others.
   it.each([
     ...everyScaffold,
     scaffoldSpecSchema.parse({ kind: 'evolutionary', islands: 3, founders: 2, capacity: 3, migration: 0.4 }),

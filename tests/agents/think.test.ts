@@ -16,7 +16,7 @@ const thinker = {
   models: { 'local/mutate': mutateModel() },
 };
 
-/** The contract that any model shares, kept or broken. */
+/** The contract of all models, observed or violated. */
 const saying = (
   candidate: string,
   change = 'said so',
@@ -59,20 +59,26 @@ describe('think', () => {
   });
 
   it.each([
-    ['leaves the space', saying('15M'), /local\/mutate left the space: the architecture has 15 layers/],
-    ['invents a primitive', saying('16X'), /local\/mutate left the space: "16X" is not a layer/],
-    ['talks too much', saying('16M', 'x'.repeat(2001)), /local\/mutate gave no proper rationale/],
-    ['expects nothing finite', saying('16M', 'well', Number.NaN), /local\/mutate gave no proper rationale/],
+    [
+      'leaves the space',
+      saying('15M'),
+      /local\/mutate proposed a candidate outside the space: the architecture has 15 layers/,
+    ],
+    [
+      'invents a primitive',
+      saying('16X'),
+      /local\/mutate proposed a candidate outside the space: "16X" is not a layer/,
+    ],
+    ['talks too much', saying('16M', 'x'.repeat(2001)), /local\/mutate returned an invalid rationale/],
+    ['expects nothing finite', saying('16M', 'well', Number.NaN), /local\/mutate returned an invalid rationale/],
   ])('stops an agent whose model %s', async (_, models, message) => {
     await expect(think({ ...thinker, models })).rejects.toMatchObject({ name: 'TerminalError', message });
   });
 
-  it('refuses the view of another agent, and a model that is not at hand', async () => {
+  it('refuses the view of another agent, and a model that is not open', async () => {
     const stranger = { ...parent, agent: agentNameSchema.parse('stranger') };
-    await expect(think({ ...thinker, view: viewOf([stranger]) })).rejects.toThrow('made by stranger');
-    await expect(think({ ...thinker, models: {} })).rejects.toThrow(
-      'walker thinks with local/mutate, which was not opened',
-    );
+    await expect(think({ ...thinker, view: viewOf([stranger]) })).rejects.toThrow('of agent stranger');
+    await expect(think({ ...thinker, models: {} })).rejects.toThrow('walker uses local/mutate, which is not open');
   });
 
   it('searches a tiny space to its end without a crash or a useless repetition', async () => {

@@ -132,13 +132,13 @@ describe('declared constants', () => {
 });
 
 describe('local/tuner', () => {
-  it('drafts the library first, and after it constants drawn anew; never node 0', async () => {
+  it('drafts the library first, and after it redrawn constants; never node 0', async () => {
     const nodes: ViewNode[] = [];
     for (let index = 0; index < 8; index++) {
       const { candidate, change } = await propose('draft', [], nodes, index);
       expect(candidate).not.toBe(programText(brief.baseline));
       if (index < 2) expect(brief.library.map(({ files }) => programText(files))).toContain(candidate);
-      else expect(change).toMatch(/constants drawn anew/);
+      else expect(change).toMatch(/redrawn constants/);
       nodes.push(viewNode(index + 1, { candidate, fitness: index }));
     }
     expect(new Set(nodes.map(({ candidate }) => candidate)).size).toBe(8);
@@ -172,7 +172,7 @@ describe('local/tuner', () => {
     expect([...widths]).toEqual(expect.arrayContaining(['3e-3', '0.01']));
   });
 
-  it('mends by putting constants back', async () => {
+  it('repairs by resetting constants', async () => {
     const values = new Map([
       ['train.py:WIDTH', '128'],
       ['train.py:RATE', '0.1'],
@@ -223,6 +223,6 @@ describe('local/tuner', () => {
     const parent = viewNode(1, { candidate: programText(plain.baseline), fitness: 1 });
     const { candidate, change } = await propose('improve', [parent], [parent], 1, plain);
     expect(candidate).toBe(programText(plain.baseline));
-    expect(change).toMatch(/no constant differs/);
+    expect(change).toMatch(/no constant changed/);
   });
 });

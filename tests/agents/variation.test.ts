@@ -137,7 +137,7 @@ describe('the pool of the surrogate', () => {
     expect(origins).toContain('a two-point crossover of walker-1 and walker-2');
   });
 
-  it('stays near what is to be mended', () => {
+  it('stays near the candidate under repair', () => {
     const pool = candidatePool({ sources: sources.slice(0, 1), pair: [], near: true }, space16, seen, rngFor('near'));
     expect(pool.length).toBeGreaterThan(100);
     expect(new Set(pool.map(({ origin }) => origin))).toEqual(new Set(['a mutation of walker-1']));
@@ -157,7 +157,7 @@ describe('descriptions', () => {
   it('name the layers from 0', () => {
     const change = describeChange(parseArchitecture('M M mA Mb'), parseArchitecture('M mA mA M'));
     expect(change).toBe('layer 1: M -> mA; layer 3: Mb -> M');
-    expect(describeChange(parseArchitecture('M mA'), parseArchitecture('M mA'))).toBe('no layer differs');
+    expect(describeChange(parseArchitecture('M mA'), parseArchitecture('M mA'))).toBe('no layer changed');
   });
 
   it('stay short at any depth', () => {

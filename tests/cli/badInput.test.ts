@@ -101,7 +101,7 @@ describe('a search file', () => {
     const text =
       'task: nowhere\nbudget: { evaluations: 4 }\nagents: [{ name: a, model: local/random, scaffold: greedy }]\n';
     writeFileSync(file, `\ufeff${text.replaceAll('\n', '\r\n')}`);
-    expect(await planned(file, folder)).toMatch(/there is no task "nowhere"/);
+    expect(await planned(file, folder)).toMatch(/unknown task "nowhere"/);
   });
 });
 

@@ -53,7 +53,7 @@ describe('A3 a review that is no review ends nothing', () => {
     });
     const spec = agentSpec({ model: 'openai/gpt-5.6-luna', scaffold: { kind: 'greedy', drafts: 1 } });
     const { chat } = bench(server, {
-      patience: defaultTimeouts,
+      timeouts: defaultTimeouts,
       spec: searchSpec({ agents: [spec], space: space16 }),
     });
     const view = viewOf([viewNode(1, { fitness: 0.5, candidate: canonicalText(parseArchitecture('8mA+8M')) })]);

@@ -61,7 +61,7 @@ describe('D14 every call has its price, and money is a limit', () => {
   it('charges what the price file says of the tokens that the provider counted', async () => {
     const server = await startLlmServer({ brain: () => '{"answer": 1}' });
     const at = bench(server, {
-      patience: defaultTimeouts,
+      timeouts: defaultTimeouts,
       spec: searchSpec({ agents: [agentSpec({ model: 'openai/gpt-5.6-luna' })], space: space16 }),
     });
     const answer = await at.gateway.ask(question(server, 'openai/gpt-5.6-luna'), patient());
@@ -81,7 +81,7 @@ describe('D14 every call has its price, and money is a limit', () => {
       agents: [agentSpec({ model: 'openai/gpt-5.6-luna' })],
       budget: { evaluations: 4, dollars: 1e-6 },
     });
-    const at = bench(server, { patience: defaultTimeouts, spec });
+    const at = bench(server, { timeouts: defaultTimeouts, spec });
     await expect(at.gateway.ask(question(server, 'openai/gpt-5.6-luna'), patient())).rejects.toThrow(BudgetError);
     expect(server.served).toEqual([]);
   });
@@ -133,7 +133,7 @@ describe('D16c a call that fails ends no search', () => {
     });
     const spec = agentSpec({ model: 'openai/gpt-5.6-luna' });
     const at = bench(server, {
-      patience: defaultTimeouts,
+      timeouts: defaultTimeouts,
       spec: searchSpec({ agents: [spec], space: space16 }),
     });
     const topic = { task: 'compose-mad-3p', metric: 'accuracy' };

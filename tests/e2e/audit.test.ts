@@ -88,7 +88,7 @@ describe('aira audit', () => {
     const sql = `UPDATE jobs SET body = json_set(body, '$.evaluator', 'torch-ffffffffffff')`;
     const { findings } = await audit(tampered(home, sql), '--retrain', '1');
     expect(finding(findings, 'I6')?.holds).toBeNull();
-    expect(finding(findings, 'I6')?.evidence.join()).toContain('a job is for torch-ffffffffffff on cpu');
+    expect(finding(findings, 'I6')?.evidence.join()).toContain('job for torch-ffffffffffff on cpu');
   });
 
   it('exits with 1 where an invariant is broken', async () => {

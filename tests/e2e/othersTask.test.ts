@@ -34,7 +34,7 @@ describe('a task by others', () => {
 
   it('passes its check without its data, and says what is missing', async () => {
     const { code, stdout } = await aira(['task', 'check', wordsTask, '--home', join(folder, 'empty')]);
-    expect(stdout).toMatch(/prepare\s+skipped: data not imported: bring synthetic\/text-labels with `aira data import/);
+    expect(stdout).toMatch(/prepare\s+skipped: data not imported; run `aira data import synthetic\/text-labels/);
     expect(code).toBe(0);
   });
 

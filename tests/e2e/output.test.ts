@@ -66,7 +66,7 @@ it('a task whose data cannot be prepared is refused before anything is recorded,
   const agents = [{ name: 'tuner', model: 'local/tuner', scaffold: 'greedy' }];
   const broken = toySearch(folder, { task, agents, references: undefined, budget: { evaluations: 1 } }, 'broken');
   const { code, stderr } = await aira(['launch', broken, '--home', home]);
-  expect(stderr).toContain('data cannot be prepared');
+  expect(stderr).toContain("cannot prepare the task's data");
   expect(code, stderr).toBe(2);
   expect(withArchive(home, (db) => db.prepare('SELECT count(*) AS n FROM searches').get())).toEqual({ n: 0 });
   expect(await aira(['launch', toySearch(folder), '--home', home, '--json'])).toMatchObject({ code: 0 });

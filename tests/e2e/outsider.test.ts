@@ -195,7 +195,7 @@ describe('an archive that is not ours', () => {
     await until(() => retired !== '' || received.length > 0 || agent.isOver);
     expect(received).toEqual([]);
     const { stderr } = await agent.ended;
-    expect(stderr).toMatch(/nobody on this machine has named/);
+    expect(stderr).toMatch(/not allowed on this machine/);
     expect(stderr).toMatch(/AIRA_COMPATIBLE_BASE_URL/);
     expect(stderr).toMatch(/does not separate the roles/);
   });

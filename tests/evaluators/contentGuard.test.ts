@@ -121,7 +121,7 @@ describe('what decides a score', () => {
     expect(after.directory).not.toBe(before.directory);
   });
 
-  it('is told apart by what has changed and what is gone', async () => {
+  it('is reported as changed or as missing', async () => {
     const content = await now();
     const { settings } = profile.rungs.screen;
     expect(changesSince(content, settings, await filesRead(settings, folder))).toEqual([]);
@@ -206,7 +206,7 @@ describe('a trainer', () => {
     await bring('red green blue black white grey brown');
     expect(await train(first, 2)).toMatchObject({
       ...{ status: 'failed', reason: 'data' },
-      message: 'the imported data babistories have changed since the search was begun',
+      message: 'the imported data babistories have changed since the search was started',
     });
     // The same process would give what it keeps in memory of the data before.
     const other = await train(await contentOf(task, profile, folder), 3);

@@ -52,7 +52,7 @@ describe('the examination of the machine', () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  it('tells of each lack with its remedy, and goes on', async () => {
+  it('reports each missing part with its remedy, and continues', async () => {
     const file = join(root, 'file');
     writeFileSync(file, '');
     const places = {
@@ -113,7 +113,7 @@ esac`,
     expect(named(checks, 'trainer')).toMatchObject({ ok: true });
     expect(named(checks, 'blas')).toMatchObject({
       ok: false,
-      detail: expect.stringMatching(/^2\.4 GFLOP\/s on one core: this looks like the reference BLAS/),
+      detail: expect.stringMatching(/^2\.4 GFLOP\/s on one core: probably the reference BLAS/),
     });
     expect(named(checks, 'sandbox')).toMatchObject({ ok: false, remedy: 'run `npm run setup`' });
     expect(named(checks, 'nats-server')).toMatchObject({

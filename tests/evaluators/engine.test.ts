@@ -44,7 +44,7 @@ describe('the engine of CPU workers', () => {
     for (const engine of ['native', 'native-bf16', 'torch']) {
       expect(engineFor('cpu', root, { AIRA_ENGINE: engine })).toEqual({ engine, reason: null });
     }
-    expect(() => engineFor('cpu', root, { AIRA_ENGINE: 'abacus' })).toThrow('AIRA_ENGINE=abacus names no engine');
+    expect(() => engineFor('cpu', root, { AIRA_ENGINE: 'abacus' })).toThrow('unknown engine AIRA_ENGINE=abacus');
     expect(engineFor('cuda', root, { AIRA_ENGINE: 'native-bf16' }).engine).toBe('population');
   });
 

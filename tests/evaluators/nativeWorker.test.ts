@@ -85,7 +85,7 @@ describe('a deadline', () => {
     ]);
     expect(outcomes[1]?.[1]).toMatchObject({
       reason: 'timeout',
-      message: 'the training did not end within 30 s; it had reached step 1 of 4, its score then 0.25',
+      message: 'the training timed out after 30 s; reached step 1 of 4, score 0.25',
     });
     const { pid } = worker;
     await expectUsable(worker);
@@ -142,10 +142,10 @@ describe('memory', () => {
     const failure = await failureOf(worker, standInJob('hang'), { onProgress: () => stage.time.advance(500) });
     expect(failure.reason).toBe('oom');
     // A bare Node holds some 40 MB.
-    expect(failure.message).toMatch(/^the trainer process held \d\d MB of memory; its limit is 10 MB$/);
+    expect(failure.message).toMatch(/^the trainer process used \d\d MB of memory; its limit is 10 MB$/);
   });
 
-  it('below the limit is nobody’s business', async () => {
+  it('below the limit has no effect', async () => {
     const worker = workerOf('politely', { memoryLimitBytes: 1024 ** 3 });
     const abort = new AbortController();
     const failure = await failureOf(worker, standInJob('hang'), {

@@ -16,7 +16,7 @@ describe('a child that dies', () => {
     const failure = await failureOf(worker, standInJob('exit'));
     expect(failure.reason).toBe('lost');
     expect(failure.message).toBe(
-      'the trainer process exited with code 3; its last words: Traceback (most recent call last): | RuntimeError: the matrix is singular',
+      'the trainer process exited with code 3; stderr: Traceback (most recent call last): | RuntimeError: the matrix is singular',
     );
     await expectUsable(worker);
   });
@@ -97,15 +97,15 @@ describe('a child that dies', () => {
 
 describe('a child that breaks the protocol', () => {
   it.each([
-    ['garbage', /broke the protocol \(no event\): Warning: x{190}…$/],
-    ['endlessLine', /broke the protocol \(no event\): y{199}…$/],
-    ['unknownKey', /no event/],
-    ['notANumber', /no event/],
-    ['tooGood', /a score that is no share/],
-    ['stranger', /a result for a candidate that owes none/],
-    ['leakTest', /a test figure that was not asked for/],
-    ['leakTaskTest', /a test figure that was not asked for/],
-    ['forget', /a result without a validation figure/],
+    ['garbage', /violated the protocol \(not an event\): Warning: x{190}…$/],
+    ['endlessLine', /violated the protocol \(not an event\): y{199}…$/],
+    ['unknownKey', /not an event/],
+    ['notANumber', /not an event/],
+    ['tooGood', /a score outside \[0, 1\]/],
+    ['stranger', /a result for a candidate without a pending training/],
+    ['leakTest', /a test score that was not requested/],
+    ['leakTaskTest', /a test score that was not requested/],
+    ['forget', /a result without a validation score/],
     ['earlyDone', /the end of a request with candidates left/],
     ['otherRequest', /an event of another request/],
     ['refuse', /a request was refused.*unknown key \\"proxi\\"/],
@@ -146,13 +146,13 @@ describe('a child that breaks the protocol', () => {
 });
 
 describe('a start', () => {
-  it('that ends before the hello is told with the last words, and may be tried again', async () => {
+  it('that ends before the hello is reported with its stderr, and may be retried', async () => {
     const worker = workerOf('exit');
     const error = await worker.start().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(WorkerStartError);
     expect(error).toMatchObject({
       message:
-        "the trainer process exited with code 1 before its hello; its last words: ModuleNotFoundError: No module named 'torch'",
+        "the trainer process exited with code 1 before its hello; stderr: ModuleNotFoundError: No module named 'torch'",
     });
     // No job is to blame for it.
     await expect(outcomesOf(worker, [standInJob('score')])).rejects.toBeInstanceOf(WorkerStartError);
@@ -163,12 +163,12 @@ describe('a start', () => {
     const starting = worker.start();
     const pid = worker.pid as number;
     stage.time.advance(60_000);
-    await expect(starting).rejects.toThrow('the trainer process did not greet within 60 s');
+    await expect(starting).rejects.toThrow("the trainer's handshake timed out after 60 s");
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 10_000, interval: 5 });
   });
 
   it('with another first line quotes it', async () => {
-    await expect(workerOf('rudely').start()).rejects.toThrow('(no hello): Welcome to the trainer!');
+    await expect(workerOf('rudely').start()).rejects.toThrow('(not a hello): Welcome to the trainer!');
   });
 
   it('with another protocol version is not worth repeating', async () => {

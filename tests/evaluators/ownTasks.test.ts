@@ -78,7 +78,7 @@ describe('a job for a task directory by others', { timeout: 120_000 }, () => {
     expect(existsSync(mark)).toBe(false);
   });
 
-  it('that nobody has registered here is refused with what to do', async () => {
+  it('that is not registered here is refused with a remedy', async () => {
     const outcome = await judge(settingsOf(foreign), [], foreign);
     expect(outcome).toMatchObject({ status: 'failed', reason: 'refused', message: expect.stringContaining('--task') });
     expect(existsSync(mark)).toBe(false);
@@ -100,7 +100,7 @@ describe('a job for a task directory by others', { timeout: 120_000 }, () => {
     expect(existsSync(mark)).toBe(false);
   });
 
-  it('is known by its content alone, wherever it lies', () => {
+  it('is identified by its content only, at any path', () => {
     const elsewhere = join(root, 'elsewhere', name);
     cpSync(own, elsewhere, { recursive: true });
     expect(settingsOf(elsewhere)).toEqual(settingsOf(own));
@@ -117,6 +117,6 @@ describe('the list of a home', () => {
     registerTask(home, own);
     expect(registeredTasks(home)).toEqual([own, foreign]);
     writeFileSync(join(home, 'tasks.json'), '{"v":9}');
-    expect(() => registeredTasks(home)).toThrow(/tasks\.json.*cannot be used/);
+    expect(() => registeredTasks(home)).toThrow(/cannot use .*tasks\.json/);
   });
 });

@@ -102,7 +102,7 @@ describe('the real trainer', () => {
     expect(alone).toMatchObject({ status: 'ok', test: null, device: 'cpu' });
   });
 
-  it('brings a test figure only where it is asked for', async () => {
+  it('returns a test score only if requested', async () => {
     const [outcome] = await outcomesOf([job('test', { measure: 'test' }, { steps: 3, test_samples: 8 })]);
     expect(measurementSchema.parse(outcome).test).not.toBeNull();
   });

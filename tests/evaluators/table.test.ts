@@ -42,7 +42,7 @@ describe('building a table', () => {
     expect(existsSync(`${path}.journal`)).toBe(false);
   });
 
-  it('goes on where it was killed, even within a line, and gives the same table', async () => {
+  it('resumes after a kill, even within a line, and returns the same table', async () => {
     const path = join(temporaryFolder(), 'table.json');
     const whole = await buildTable(setting(`${path}.whole`, counting().train));
     const dying = counting((_, seed) => {
@@ -78,7 +78,7 @@ describe('building a table', () => {
     }
   });
 
-  it('keeps a training without a score as such, and stops when it is told to without counting the cancelled one', async () => {
+  it('stores a training without a score as such, and stops on request without counting the cancelled one', async () => {
     const path = join(temporaryFolder(), 'table.json');
     const failure = { status: 'failed', message: 'lost', seconds: 1, device: 'cpu' } as const;
     const ending = new AbortController();

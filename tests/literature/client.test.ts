@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { GetRequest } from '../../src/literature/http/client.ts';
 import { ResponseCache } from '../../src/literature/http/responseCache.ts';
-import { patienceMs, retryAfterMs } from '../../src/literature/http/retryAfter.ts';
+import { requestedWaitMs, retryAfterMs } from '../../src/literature/http/retryAfter.ts';
 import { clientOf, json, ManualTime, service } from './support.ts';
 
 const rate = { burst: 1, everyMs: 3000 };
@@ -17,7 +17,7 @@ const asking = (url: string, more: Partial<GetRequest> = {}): GetRequest => ({
 });
 
 describe('the client', () => {
-  it('says who it is, and asks a host no faster than it may (H2)', async () => {
+  it('says who it is, and asks a host no faster than it may (LIT-2)', async () => {
     const time = new ManualTime();
     const { url, asked } = await service(time, (_, response) => json(response, 'yes'));
     const { client } = clientOf(time);
@@ -32,7 +32,7 @@ describe('the client', () => {
     expect(asked[0]?.headers['user-agent']).toBe('aira/test (+https://example.org)');
   });
 
-  it('asks once for equal questions, at once and later, until the answer is old (H1)', async () => {
+  it('asks once for equal questions, at once and later, until the answer is old (LIT-1)', async () => {
     const time = new ManualTime();
     const { url, asked } = await service(time, (_, response) => json(response, 'yes'));
     const { client } = clientOf(time);
@@ -64,7 +64,7 @@ describe('the client', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('keeps nothing that is not in the format of its service (H5)', async () => {
+  it('keeps nothing that is not in the format of its service (LIT-5)', async () => {
     const time = new ManualTime();
     const { url, asked } = await service(time, (_, response, nth) => json(response, nth === 1 ? 'busy page' : 'fine'));
     const { client } = clientOf(time);
@@ -74,7 +74,7 @@ describe('the client', () => {
     await expect(time.drive(client.get(asking(url, { check })))).rejects.toThrow('not fine');
     expect((await time.drive(client.get(asking(url, { check })))).from).toBe('network');
     expect((await client.get(asking(url, { check }))).from).toBe('cache');
-    // A stricter reader does not take what a laxer one kept.
+    // A stricter reader rejects what a laxer one cached.
     const stricter = () => {
       throw new Error('too lax');
     };
@@ -82,7 +82,7 @@ describe('the client', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('waits as a 429 asks, and so do all others of that host (H3)', async () => {
+  it('waits as a 429 requests, and so do all other requests to that host (LIT-3)', async () => {
     const time = new ManualTime();
     const { url, asked } = await service(time, (_, response, nth) => {
       if (nth === 1) response.writeHead(429, { 'retry-after': '11' }).end();
@@ -100,7 +100,7 @@ describe('the client', () => {
     ]);
   });
 
-  it('gives up on a host that asks for too much patience, and on one that keeps failing (H3)', async () => {
+  it('fails for a host that requests too long a wait, and for one that keeps failing (LIT-3)', async () => {
     const time = new ManualTime();
     const busy = await service(time, (_, response) => response.writeHead(429, { 'retry-after': '86400' }).end());
     const broken = await service(time, (_, response) => response.writeHead(503).end());
@@ -111,7 +111,7 @@ describe('the client', () => {
     });
     await expect(time.drive(client.get(asking(broken.url)))).rejects.toMatchObject({ code: 'literature-busy' });
     expect([busy.asked.length, broken.asked.length]).toEqual([1, 3]);
-    // Whoever comes next waits as long as the host asked.
+    // The next request waits as long as the host requested.
     const before = time.now();
     await expect(time.drive(client.get(asking(`${busy.url}/next`)))).rejects.toMatchObject({ code: 'literature-busy' });
     expect((busy.asked[1]?.at ?? 0) - before).toBe(60_000 - (before - (busy.asked[0]?.at ?? 0)));
@@ -144,7 +144,7 @@ describe('the client', () => {
     expect(await time.drive(client.get(asking(url)))).toMatchObject({ body: '"old"', from: 'stale-cache' });
   });
 
-  it('ends a request that is not answered in time, and leaves the host alone for a while (H4)', async () => {
+  it('times out a request, and does not ask the host again for a while (LIT-4)', async () => {
     const time = new ManualTime();
     let arrived = () => {};
     const here = new Promise<void>((resolve) => {
@@ -190,7 +190,7 @@ describe('the client', () => {
     await expect(time.drive(client.get(asking(url)))).rejects.toMatchObject({ code: 'literature-malformed' });
   });
 
-  it('without a network says so in one line and reads the cache (H4)', async () => {
+  it('without a network says so in one line and reads the cache (LIT-4)', async () => {
     const time = new ManualTime();
     const { client, lines } = clientOf(time);
     for (const path of ['a', 'b', 'c']) {
@@ -199,11 +199,11 @@ describe('the client', () => {
       });
     }
     expect(lines.map(({ msg }) => msg)).toEqual([
-      'no literature service can be asked; reading goes on with the notes and earlier answers',
+      'no literature service is reachable; continuing with the corpus and the cache',
     ]);
   });
 
-  it('offline by choice asks nobody (H4)', async () => {
+  it('sends no request in offline mode (LIT-4)', async () => {
     const time = new ManualTime();
     const { url, asked } = await service(time, (_, response) => json(response, 'seen'));
     const online = clientOf(time);
@@ -216,7 +216,7 @@ describe('the client', () => {
     expect([asked.length, lines.length]).toEqual([1, 1]);
   });
 
-  it('keeps keys out of the cache, messages, logs and other hosts (H6)', async () => {
+  it('keeps keys out of the cache, messages, logs and other hosts (LIT-6)', async () => {
     const time = new ManualTime();
     const key = 'sk-canary-1234';
     const other = await service(time, (_, response) => json(response, 'stolen'));
@@ -290,13 +290,15 @@ describe('Retry-After', () => {
 
   it('may be said by a count that is renewed at a time, as GitHub does', () => {
     const reset = String(now / 1000 + 30);
-    expect(patienceMs(new Headers({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset }), now)).toBe(30_000);
-    expect(patienceMs(new Headers({ 'x-ratelimit-remaining': '3', 'x-ratelimit-reset': reset }), now)).toBeNull();
+    expect(requestedWaitMs(new Headers({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset }), now)).toBe(
+      30_000,
+    );
+    expect(requestedWaitMs(new Headers({ 'x-ratelimit-remaining': '3', 'x-ratelimit-reset': reset }), now)).toBeNull();
   });
 });
 
 describe('the cache on disk', () => {
-  it('takes a damaged or foreign entry for none (C2)', async () => {
+  it('takes a damaged or foreign entry for none (CAC-2)', async () => {
     const time = new ManualTime();
     const { url, asked } = await service(time, (_, response) => json(response, 'yes'));
     const { client, directory } = clientOf(time);
@@ -309,7 +311,7 @@ describe('the cache on disk', () => {
     expect(asked).toHaveLength(5);
   });
 
-  it('costs nothing but requests where it cannot write (C2)', async () => {
+  it('costs nothing but requests where it cannot write (CAC-2)', async () => {
     const time = new ManualTime();
     const { url } = await service(time, (_, response) => json(response, 'yes'));
     const { client } = clientOf(time, { cache: new ResponseCache('/dev/null/nowhere') });

@@ -132,7 +132,7 @@ describe('a note that is not right', () => {
     [
       'the same work twice',
       (text) => text.replace('"2108.12409"', '"2104.09864"'),
-      /arXiv 2104\.09864 is in position\.yaml already/,
+      /arXiv 2104\.09864 is already in position\.yaml/,
     ],
   ])('with %s is refused, by file and place', (_, change, message) => {
     expect(change(good)).not.toBe(good);

@@ -59,7 +59,7 @@ describe('reading the notes', () => {
     expect(papers.every(({ kind }) => kind === 'paper')).toBe(true);
   });
 
-  it('reads a whole note, and nothing that nobody knows', async () => {
+  it('reads a whole note, and returns nothing for an unknown id', async () => {
     const reading = libraryOf().library.open();
     const text = await reading.read('corpus:jamba');
     expect(text?.text).toContain('256k context');
@@ -79,7 +79,7 @@ describe('reading the notes', () => {
 });
 
 describe('a thought', () => {
-  it('reads within its budget, and no other pays for it (L4)', async () => {
+  it('reads within its budget, and no other pays for it (LIB-4)', async () => {
     const { library } = libraryOf({ budget: { searches: 2, reads: 1, itemsPerSearch: 3 } });
     const reading = library.open();
     expect(await reading.searchLiterature({ text: 'attention', limit: 50 })).toHaveLength(3);
@@ -90,7 +90,7 @@ describe('a thought', () => {
     expect(await library.open().searchLiterature({ text: 'mamba' })).not.toHaveLength(0);
   });
 
-  it('has all that it was shown recorded, with where it came from (L4)', async () => {
+  it('has all that it was shown recorded, with where it came from (LIB-4)', async () => {
     const reading = libraryOf().library.open();
     const found = await reading.searchLiterature({ text: 'hybrid ratio', limit: 3 });
     await reading.searchCode({ text: 'hybrid', limit: 1 });
@@ -115,7 +115,7 @@ describe('a thought', () => {
   });
 });
 
-describe('beside the notes', () => {
+describe('in addition to the notes', () => {
   const query: LiteratureQuery = { text: 'mamba hybrid attention ratio', limit: 6 };
 
   it('stand what services find, mixed, and later without them', async () => {
@@ -145,7 +145,7 @@ describe('beside the notes', () => {
     expect(items.filter(({ title }) => /jamba: a hybrid/i.test(title)).map(({ id }) => id)).toEqual(['corpus:jamba']);
   });
 
-  it('stand the results that the reader brings along, and no others (L5)', async () => {
+  it('stand the results that the reader brings along, and no others (LIB-5)', async () => {
     const { library } = libraryOf();
     const result = { id: 'climber-7', title: 'improve 8M+8mA', text: 'Moving zebra layers helped.', author: 'climber' };
     const reading = library.open({ results: [result] });
@@ -171,7 +171,7 @@ describe('beside the notes', () => {
     expect(reading.left).toEqual({ searches: 1, reads: 0, itemsPerSearch: 3 });
   });
 
-  it('a service that fails costs its own answers and a line (L3)', async () => {
+  it('a service that fails costs its own answers and a line (LIB-3)', async () => {
     const failing = (thrown: Error): OnlineSource => ({
       name: 'openalex',
       kind: 'paper',
@@ -179,7 +179,7 @@ describe('beside the notes', () => {
     });
     const { library, lines } = libraryOf({
       sources: [
-        failing(new MalformedAnswerError('OpenAlex', 'no JSON')),
+        failing(new MalformedAnswerError('OpenAlex', 'not JSON')),
         failing(new OfflineError('api.openalex.org', 1)),
         failing(new Error('bug')),
       ],
@@ -280,10 +280,10 @@ describe('the whole library', () => {
     expect(silent.asked.map(({ path }) => path)).toContain('/search/code');
   });
 
-  it('works where nothing can be kept, and says so', async () => {
+  it('works without a writable cache, and says so', async () => {
     const { time, open, lines } = await opened({ cacheDirectory: '/dev/null/nowhere' });
     const found = await time.drive(open().open().searchLiterature(query));
     expect(found.map(({ id }) => id)).toContain('arxiv:2401.00001');
-    expect(lines[0]?.msg).toBe('what is found online is not kept for the next time');
+    expect(lines[0]?.msg).toBe('cannot write the literature cache; online finds are not stored');
   });
 });

@@ -1,4 +1,4 @@
-/** Texts that try to make whoever reads them do something else. None of them may change what is proposed. */
+/** Prompt injections. None of them may change a proposal. */
 const tags = (text: string) => [...text].map((char) => String.fromCodePoint(0xe0000 + char.charCodeAt(0))).join('');
 
 export const payloads: readonly (readonly [name: string, text: string])[] = [

@@ -24,7 +24,7 @@ async function room(given: { offline?: boolean; environment?: Record<string, str
 }
 
 describe('a reading room', () => {
-  it('asks services for those who name them, with the keys of the environment, and for nobody else', async () => {
+  it('asks services only for agents that name them, with the keys of the environment', async () => {
     const { open, time, arxiv, papers, code, cache, lines } = await room({
       environment: { S2_API_KEY: 's2-secret', OPENALEX_API_KEY: 'oa-secret', GH_TOKEN: 'gh-secret' },
     });
@@ -47,7 +47,7 @@ describe('a reading room', () => {
     expect(await open({ sources: ['corpus'] }).searchLiterature({ text: 'zebra' })).toEqual([]);
   });
 
-  it('says in one line that it is offline, and goes on with the notes', async () => {
+  it('says in one line that it is offline, and continues with the notes', async () => {
     const { open, time, arxiv, lines } = await room({ offline: true, environment: { GITHUB_TOKEN: 'gh-secret' } });
     const reading = open({ sources: ['corpus', 'arxiv', 'openalex'] });
     for (const text of ['jamba hybrid', 'mamba']) {
@@ -58,7 +58,7 @@ describe('a reading room', () => {
     expect(JSON.stringify(lines)).toMatch(/offline/);
   });
 
-  it('says once that code search wants a token', async () => {
+  it('says once that code search needs a token', async () => {
     const { open, time, lines } = await room();
     for (const _ of [1, 2]) await time.drive(open({ sources: ['github'] }).searchCode({ text: 'mamba' }));
     expect(lines.filter(({ msg }) => /GITHUB_TOKEN/.test(String(msg)))).toHaveLength(1);

@@ -140,7 +140,7 @@ describe('the index', () => {
     expect(hit?.snippet.length).toBeLessThan(600);
   });
 
-  it('in a file outlives its process, and is begun anew where it is damaged or of another version', () => {
+  it('in a file outlives its process, and is recreated if it is damaged or of another version', () => {
     const path = join(temporaryFolder(), 'literature.db');
     const first = new SearchIndex(path);
     first.put([documentOf('arxiv:1', { title: 'kept' })]);

@@ -103,7 +103,7 @@ describe('arXiv', () => {
       `<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>${feed(entry('2405.00001v1', '&b;', 'x')).slice(38)}`,
     ],
   ])('that answers with %s is malformed', (_, body) => {
-    expect(() => parseArxivFeed(body, '2026-11-20T00:00:00Z')).toThrow(/arXiv answered something else/);
+    expect(() => parseArxivFeed(body, '2026-11-20T00:00:00Z')).toThrow(/unexpected response from arXiv/);
   });
 });
 

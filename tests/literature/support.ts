@@ -67,7 +67,7 @@ export class ManualTime implements Clock, Timers {
 /** The default limit of a request; no pause of a test is as long. */
 const deadlineMs = 20_000;
 
-/** A log that keeps what it is told. */
+/** A log that records its messages. */
 export function listeningLog() {
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) });

@@ -6,7 +6,7 @@ import { ManualTime } from './support.ts';
 const never = new AbortController().signal;
 
 describe('a token bucket', () => {
-  it('lets a burst through, then one at each interval, in the order of asking (R1)', async () => {
+  it('lets a burst through, then one at each interval, in the order of asking (TOK-1)', async () => {
     const time = new ManualTime(0);
     const bucket = new TokenBucket({ burst: 2, everyMs: 1000 }, time, time);
     const begun: [number, number][] = [];
@@ -24,7 +24,7 @@ describe('a token bucket', () => {
     ]);
   });
 
-  it('never exceeds burst + t / everyMs in any span, whenever requests come (R1)', async () => {
+  it('never exceeds burst + t / everyMs in any span, whenever requests come (TOK-1)', async () => {
     const cases = fc.record({
       burst: fc.integer({ min: 1, max: 4 }),
       everyMs: fc.integer({ min: 1, max: 3000 }),
@@ -60,7 +60,7 @@ describe('a token bucket', () => {
     expect(time.now()).toBe(7000);
   });
 
-  it('forgets a request that was given up, and holds nobody up for it (R2)', async () => {
+  it('drops an aborted request without delaying others (TOK-2)', async () => {
     const time = new ManualTime(0);
     const bucket = new TokenBucket({ burst: 1, everyMs: 1000 }, time, time);
     await bucket.acquire(never);

@@ -44,12 +44,12 @@ describe('the key of compatible servers', () => {
   );
 
   it('is not needed for a refusal: prompts go to no unknown address either', () => {
-    expect(() => keyring({}).endpoint(model, there)).toThrow('nobody on this machine has named');
+    expect(() => keyring({}).endpoint(model, there)).toThrow('not allowed on this machine');
   });
 
-  it('is asked for before a search starts', () => {
+  it('is required before a search starts', () => {
     const spec = searchSpec({ agents: [agentSpec({ model, baseUrl: there })] });
-    expect(() => checkModels(spec, keyring({}, [here]), loadPrices())).toThrow('nobody on this machine has named');
+    expect(() => checkModels(spec, keyring({}, [here]), loadPrices())).toThrow('not allowed on this machine');
     expect(() => checkModels(spec, keyring({}, [there]), loadPrices())).not.toThrow();
   });
 });

@@ -11,7 +11,7 @@ import { bench, models, patient, question } from './support.ts';
 const numbered = (_: unknown, number: number) => `{"answer": ${number}}`;
 
 describe('what was answered once', () => {
-  it('is never asked again, by this process or by the next (W2)', async () => {
+  it('is never asked again, by this process or by the next (GTW-2)', async () => {
     const server = await startLlmServer({ brain: numbered });
     const first = bench(server);
     const asked = question(server, models[0] as never);
@@ -103,7 +103,7 @@ describe('a replay', () => {
 });
 
 describe('a recording', () => {
-  it('that was cut off in the middle of a line goes on after the last whole one', async () => {
+  it('that was truncated in the middle of a line continues after the last complete one', async () => {
     const server = await startLlmServer({ brain: numbered });
     const first = bench(server);
     const model = models[0] as never;
@@ -117,7 +117,7 @@ describe('a recording', () => {
 
   it('that is damaged or missing is refused by its line or its name', () => {
     const path = join(temporaryFolder(), 'broken.jsonl');
-    expect(() => Cassette.replay(path)).toThrow('there is no recording');
+    expect(() => Cassette.replay(path)).toThrow('no recording at');
     writeFileSync(path, '{"v":2}\n');
     expect(() => Cassette.replay(path)).toThrow(/line 1 of the recording/);
   });

@@ -52,7 +52,7 @@ describe('before a search', () => {
   it('a missing key is found, of the models for single operators too', () => {
     const keys = keyring({ ANTHROPIC_API_KEY: 'a' });
     const agent = { model: 'anthropic/claude-opus-5-5', models: { analyze: 'openai/gpt-6-luna' } };
-    expect(() => checkModels(spec(agent), keys, prices)).toThrow('openai/gpt-6-luna needs a key');
+    expect(() => checkModels(spec(agent), keys, prices)).toThrow('openai/gpt-6-luna needs an API key');
     expect(() => checkModels(spec({ model: 'anthropic/claude-opus-5-5' }), keys, prices)).not.toThrow();
     expect(() => checkModels(spec({ model: 'local/mutate' }), keyring({}), prices)).not.toThrow();
   });
@@ -61,8 +61,8 @@ describe('before a search', () => {
     const keys = keyring({ OPENAI_API_KEY: 'a' });
     const agent = { model: 'openai/unheard-of' };
     expect(() => checkModels(spec(agent), keys, prices)).not.toThrow();
-    expect(() => checkModels(spec(agent, { dollars: 1 }), keys, prices)).toThrow('no price is known');
-    expect(() => checkModels(spec({ ...agent, dollars: 1 }), keys, prices)).toThrow('no price is known');
+    expect(() => checkModels(spec(agent, { dollars: 1 }), keys, prices)).toThrow('no price for');
+    expect(() => checkModels(spec({ ...agent, dollars: 1 }), keys, prices)).toThrow('no price for');
   });
 });
 

@@ -8,7 +8,7 @@ const brain = () => '{"one": 1}';
 const failing = (...faults: (Fault | null)[]) => startLlmServer({ brain, fault: (number) => faults[number] ?? null });
 
 describe.each(models)('%s', (model) => {
-  it('is asked as its provider wants to be asked, and its answer, usage and price are kept', async () => {
+  it("is asked in its provider's format; answer, usage and price are recorded", async () => {
     const server = await failing();
     const { gateway, home, spec } = bench(server);
     const provider = model.split('/')[0] as keyof typeof canaries;
@@ -79,7 +79,7 @@ describe.each(models)('%s', (model) => {
     expect(server.served).toHaveLength(2);
   });
 
-  it.each(['truncated', 'refused', 'empty'] as const)('has its %s answer told apart', async (kind) => {
+  it.each(['truncated', 'refused', 'empty'] as const)('has its %s answer recognised', async (kind) => {
     const server = await failing({ kind });
     const { gateway } = bench(server);
     expect((await gateway.ask(question(server, model), patient())).outcome).toBe(kind);
@@ -102,7 +102,7 @@ describe.each(models)('%s', (model) => {
     expect(timers.waits).toEqual([]);
   });
 
-  it('is let go when the caller no longer wants it', async () => {
+  it("is aborted with the caller's signal", async () => {
     const server = await failing({ kind: 'hang' });
     const { gateway } = bench(server);
     const caller = new AbortController();
@@ -134,7 +134,7 @@ describe('compatible servers', () => {
 });
 
 describe('a provider that is down', () => {
-  it('is left alone after five failures, and probed once in a while', async () => {
+  it('is blocked after five failures, and probed at intervals', async () => {
     const server = await startLlmServer({
       brain,
       fault: (number) =>

@@ -91,7 +91,7 @@ describe('a server that repeats the key in every field', () => {
     for (const { arguments: given } of answer.calls) expect(JSON.stringify(JSON.parse(given))).not.toContain(key);
     expect(JSON.stringify(answer)).not.toContain(key);
 
-    // The conversation goes on with what was kept, as it would be found again in a recording.
+    // The conversation continues with the redacted text, as a recording would return it.
     const { text, calls, carried } = answer;
     const results = calls.map(({ id }) => ({ id, text: 'Nothing.', failed: false }));
     const messages = [

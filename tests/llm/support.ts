@@ -56,7 +56,7 @@ export function instantTimers(): Timers & { readonly waits: number[] } {
 }
 
 /** For tests of silence, one question at a time: short enough to wait for. */
-export const patience: Timeouts = { firstMs: 400, betweenMs: 400, totalMs: 5000 };
+export const timeouts: Timeouts = { firstMs: 400, betweenMs: 400, totalMs: 5000 };
 
 export interface Bench {
   readonly gateway: Gateway;
@@ -80,7 +80,7 @@ export function bench(
     replay?: string;
     ledger?: (ledger: CallLedger) => CallLedger;
     prices?: string;
-    patience?: Timeouts;
+    timeouts?: Timeouts;
     notice?: (line: string) => void;
   } = {},
 ): Bench {
@@ -108,7 +108,7 @@ export function bench(
   let id = 0;
   const gateway = new Gateway({
     ...{ search: spec.id, cassette, clock, timers },
-    model: providersOf(keys, { timers: systemTimers, clock, patience: given.patience ?? patience }, clock),
+    model: providersOf(keys, { timers: systemTimers, clock, timeouts: given.timeouts ?? timeouts }, clock),
     ledger: given.ledger?.(ledger) ?? ledger,
     prices: loadPrices(given.prices),
     redact: keys.redact,

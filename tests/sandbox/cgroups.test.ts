@@ -56,7 +56,7 @@ describe('control groups of version 2', () => {
     expect(readdirSync(join(root, 'unified/user/me'))).toEqual([]);
   });
 
-  it('are not used where the controllers are kept back', () => {
+  it('are not used without delegated controllers', () => {
     mkdirSync(join(root, 'bare'));
     expect(findCgroups({ mountinfo: mountLine('cgroup2', 'bare', ''), cgroup: '0::/\n' })).toBeNull();
   });
@@ -110,7 +110,7 @@ describe('control groups of version 1', () => {
   });
 });
 
-describe('what a dead laboratory left', () => {
+describe('groups of a dead process', () => {
   it('is taken away, and that of a living one is not', () => {
     mkdirSync(join(root, 'unified'));
     const place = { version: 2, folder: join(root, 'unified') } as const;
@@ -124,6 +124,6 @@ describe('what a dead laboratory left', () => {
 it('a limit that cannot be written is an error and leaves no group', () => {
   mkdirSync(join(root, 'bare'));
   const place = { version: 2, folder: join(root, 'bare') } as const;
-  expect(() => new Cgroup(place, '7-4', { memoryBytes: 1000 })).toThrow(/no control group could be made/);
+  expect(() => new Cgroup(place, '7-4', { memoryBytes: 1000 })).toThrow(/cannot create a control group/);
   expect(readdirSync(join(root, 'bare'))).toEqual([]);
 });

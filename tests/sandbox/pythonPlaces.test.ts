@@ -115,7 +115,7 @@ describe('what is refused is what a Python holds, in one sentence', () => {
     const secret = join(home, 'venv', 'lib', 'hidden-rows.secret');
     writeFileSync(secret, 'x');
     const { message, remedy } = await refusal(python, { AIRA_SECRET_FILE: secret });
-    expect(message).toMatch(/hold hidden-rows\.secret of the laboratory/);
+    expect(message).toMatch(/contain Aira's hidden-rows\.secret/);
     expect(remedy).toMatch(/^move it elsewhere/);
     expect(remedy).not.toContain('unsafe');
   });

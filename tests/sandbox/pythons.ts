@@ -22,7 +22,7 @@ afterAll(() => {
   for (const folder of made) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A home with things that nobody else should see, which only its owner can enter. */
+/** A home with private files, which only its owner can enter. */
 export function privateHome(parent: string, owner?: number): string {
   const home = mkdtempSync(join(parent, 'aira-places-'));
   made.push(home);
@@ -51,7 +51,7 @@ export function venv(folder: string, base = systemPython): string {
 
 const copied = (path: string): boolean => !/\/(test|tests|__pycache__|idlelib|lib2to3)$/.test(path);
 
-/** A Python of its own, as conda, uv and pyenv install it: no pyvenv.cfg, found by its library beside it. */
+/** A standalone Python, as conda, uv and pyenv install it: no pyvenv.cfg, found by the library next to it. */
 export function ownInstallation(prefix: string): string {
   const program = realpathSync(systemPython);
   const version = basename(program);

@@ -8,7 +8,7 @@ import { deferred } from '../../src/platform/timers.ts';
 import { probeSandbox, type SandboxOptions } from '../../src/sandbox/index.ts';
 import { openFolder, ordinaryUser, python, runText } from './support.ts';
 
-/** As whoever runs the tests; as root in a namespace only; as an ordinary user without control groups; and without any. */
+/** As the current user; as root in a namespace only; as an ordinary user without control groups; and without a sandbox. */
 const ways = ['this user', 'own identity', 'ordinary user', 'unsafe'] as const;
 
 describe.each(ways)('a program run as %s', (way) => {
@@ -64,7 +64,7 @@ while True: time.sleep(1)`;
     expect({ end, exitCode, files }).toEqual({ end: 'timeout', exitCode: null, files: [] });
   });
 
-  it('is ended when it is called off', async () => {
+  it('is killed when it is cancelled', async () => {
     const abort = new AbortController();
     const running = runText(options, 'import time; time.sleep(60)', {}, abort.signal);
     abort.abort();
@@ -198,7 +198,7 @@ print(channel.recv(100), sorted(int(name) for name in os.listdir("/proc/self/fd"
 
   it.each(ways)('is descriptor 3 of a program run as %s', async (way) => {
     const capability = await probeSandbox({ python, unsafe: way === 'unsafe' });
-    // The launcher connects with the rights of whoever starts it, so that a folder of mode 0700 does where that is this user.
+    // The launcher connects with the rights of the user who starts it, so a folder of this user with mode 0700 is enough.
     const server = await listen(way === 'ordinary user' ? 0o755 : 0o700);
     const options: SandboxOptions =
       way === 'ordinary user'
@@ -225,7 +225,7 @@ except OSError as error:
   it('is refused in one sentence where no process listens', async () => {
     const nowhere = join(openFolder(), 'socket');
     await expect(runText({ capability: await probeSandbox({ python }) }, speak, { channel: nowhere })).rejects.toThrow(
-      /could not be started: channel: No such file/,
+      /failed to start the sandbox: channel: No such file/,
     );
   });
 

@@ -95,7 +95,7 @@ describe('the filters', () => {
   });
 
   it('are not made for a processor whose numbers are not known', () => {
-    expect(() => seccompFilter('riscv64')).toThrow(/no filter of system calls for riscv64/);
+    expect(() => seccompFilter('riscv64')).toThrow(/no system call filter for riscv64/);
   });
 
   const headers = {

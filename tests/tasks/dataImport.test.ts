@@ -58,7 +58,7 @@ describe('importing data', () => {
     rmSync(join(folder, 'climbmix', 'deep'), { recursive: true });
     expect(await changedData(folder, record)).toEqual([
       expect.stringContaining('a.txt has changed since it was imported'),
-      expect.stringContaining('b.jsonl is gone'),
+      expect.stringContaining('b.jsonl is missing'),
     ]);
     writeFileSync(join(folder, 'climbmix', 'more.txt'), 'not imported, and read all the same');
     expect(await changedData(folder, record)).toContainEqual(expect.stringContaining('more.txt was not imported'));
@@ -72,7 +72,7 @@ describe('importing data', () => {
     expect(existsSync(join(folder, 'org', 'set', 'default', 'part.txt'))).toBe(true);
   });
 
-  it('does not take the place of what is there, unless it is told to', async () => {
+  it('does not overwrite existing data without --replace', async () => {
     put('a.txt', 'one');
     await bring('dclm');
     put('a.txt', 'two');
@@ -93,14 +93,14 @@ describe('importing data', () => {
     rmSync(join(source, 'train'), { recursive: true });
     expect((await refusal('climbmix')).message).toContain('is empty');
     put('notes.md', 'x');
-    expect((await refusal('climbmix')).message).toContain('holds no text');
+    expect((await refusal('climbmix')).message).toContain('contains no text');
     expect(existsSync(folder)).toBe(false);
   });
 
   it('copies no link', async () => {
     put('a.txt', 'one');
     symlinkSync('/etc/hostname', join(source, 'b.txt'));
-    expect((await refusal('climbmix')).message).toContain('b.txt is no plain file');
+    expect((await refusal('climbmix')).message).toContain('b.txt is not a regular file');
     expect(existsSync(folder)).toBe(false);
   });
 });
@@ -148,7 +148,7 @@ describe('looking into data', () => {
       /a\.jsonl line 2 is not an object/,
     ],
     [
-      'a line that is no JSON',
+      'a line that is not JSON',
       'dclm',
       { 'a.jsonl': `${lines(3, '{"text":"x"}')}{"text":\n` },
       /a\.jsonl line 4 is not JSON/,
@@ -258,7 +258,7 @@ describe('looking into data', () => {
     put('a.jsonl', '{"question":"x"}\n');
     const record = await bring('other');
     expect(record).toMatchObject({ kind: 'raw' });
-    expect(record.v === 2 && record.notes[0]).toMatch(/no text to train on: .*a\.jsonl line 1/);
+    expect(record.v === 2 && record.notes[0]).toMatch(/not usable as training text: .*a\.jsonl line 1/);
   });
 });
 
@@ -269,7 +269,7 @@ describe('names', () => {
     ['a.b', 'a-b'],
     ['org/set', 'org/set/default'],
     ['org/set/default', 'org/set'],
-  ])('that can be taken for each other are refused: %s, then %s', async (first, second) => {
+  ])('that are too similar are refused: %s, then %s', async (first, second) => {
     put('a.txt', 'one');
     const record = await bring(first);
     const error = await refusal(second);
@@ -310,6 +310,6 @@ describe('names', () => {
     put('a.txt', 'one');
     await bring('dclm');
     writeFileSync(join(folder, '.imported', 'dclm.json'), '{');
-    expect(() => importedData(folder)).toThrow(/dclm\.json, the record of an import, cannot be read/);
+    expect(() => importedData(folder)).toThrow(/cannot read .*dclm\.json, the record of an import/);
   });
 });

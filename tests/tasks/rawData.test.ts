@@ -1,4 +1,4 @@
-/** Tasks by others and their raw data: what is prepared once holds wherever the data lie, and where there are none. */
+/** Third-party tasks and their raw data: prepared data stay valid when the raw data move or are removed. */
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';

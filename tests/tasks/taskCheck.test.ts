@@ -61,7 +61,7 @@ describe('the check of a task by others', () => {
     ['metric_lower_is_better: true', 'metric_lower_is_better: up', 'metric_lower_is_better'],
     ['  optimal_score: 0.0\n', '', 'logging_info.optimal_score'],
     ['shape: (137, 5)', 'shape: many', 'logging_info.shape'],
-    ['  - submission.csv\ncont', '  - ../labels.csv\ncont', 'leads out'],
+    ['  - submission.csv\ncont', '  - ../labels.csv\ncont', 'is outside'],
     ['- numpy\nlogging', '- numpy or so!\nlogging', 'not a requirement'],
     ['sota_score: 0.5', 'sota_score: good', 'sota_score'],
   ] as const;
@@ -76,8 +76,8 @@ describe('the check of a task by others', () => {
     writeFileSync(join(directory, 'project_description.md'), '# Something\n');
     symlinkSync('/etc/passwd', join(directory, 'notes'));
     const found = failures(await findings(directory));
-    expect(found.files).toContain('no evaluate.py');
-    expect(found.name).toContain('the directory is called');
+    expect(found.files).toContain('missing: evaluate.py');
+    expect(found.name).toContain('the directory is named');
     expect(found.description).toContain('submission.csv, MAE, data/');
     expect(found.folder).toContain('notes is a link');
   });
@@ -101,29 +101,29 @@ describe('the check of a task by others', () => {
       { separation: 'the column label_target is in the agent' },
     ],
     ['prepare.py', 'print(f', 'raise SystemExit(f', { prepare: 'status 1: 137 series' }],
-    ['prepare.py', '/ "test"', '/ "tset"', { prepare: 'it wrote no test' }],
-    ['evaluate_prepare.py', '"test_with_labels"', '"labels"', { evaluate_prepare: 'no test_with_labels' }],
+    ['prepare.py', '/ "test"', '/ "tset"', { prepare: 'did not write test' }],
+    ['evaluate_prepare.py', '"test_with_labels"', '"labels"', { evaluate_prepare: 'did not write test_with_labels' }],
     [
       'evaluate_prepare.py',
       'if options.agent_log_dir is not None',
       'if False',
-      { fetch: 'does not bring submission.csv' },
+      { fetch: 'does not copy submission.csv' },
     ],
     [
       'evaluate.py',
       'if not np.isfinite(forecasts).all()',
       'forecasts = np.nan_to_num(forecasts)\n    if False',
-      { nan: 'it was scored' },
+      { nan: 'scored' },
     ],
-    ['evaluate.py', '"MAE":', '"Error":', { gold: 'it printed "Error"; the metadata\'s metric is "MAE"' }],
-    ['evaluate.py', '{"MAE":', '{"rows": 1, "MAE":', { gold: 'it printed 2 numbers' }],
+    ['evaluate.py', '"MAE":', '"Error":', { gold: 'printed "Error", but the metadata\'s metric is "MAE"' }],
+    ['evaluate.py', '{"MAE":', '{"rows": 1, "MAE":', { gold: 'printed 2 numbers' }],
     ['evaluate.py', 'np.abs(forecasts - labels).mean()', 'np.abs(forecasts).mean()', { gold: 'the optimum is 0' }],
-    ['evaluate.py', 'np.abs(forecasts - labels).mean()', '0.0', { permuted: 'as good as the answers themselves' }],
+    ['evaluate.py', 'np.abs(forecasts - labels).mean()', '0.0', { permuted: 'as good as the gold submission' }],
     [
       'evaluate.py',
       'if forecasts.shape != labels.shape',
       'labels = labels[: len(forecasts)]\n    if False',
-      { short: 'it was scored 0' },
+      { short: 'scored 0' },
     ],
     [
       'evaluate.py',

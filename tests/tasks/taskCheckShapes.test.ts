@@ -46,19 +46,20 @@ describe('a directory whose answers are words', () => {
     const found = await findings(wordsTask);
     expect(of(found, 'failed')).toEqual({});
     expect(of(found, 'skipped')).toEqual({
-      header: 'the answers of the directory are under answers; the description says answer, which is taken',
+      header:
+        "the directory's answers have the header answers, but the description says answer; the description's header is used",
     });
     expect(of(found, 'ok')).toMatchObject({
       gold: 'exactly the optimum, 1',
       nan: expect.stringMatching(/^0\.2: missing answers count as wrong$|^0: missing answers count as wrong$/),
-      search: expect.stringContaining('a baseline to start from'),
+      search: expect.stringContaining('a baseline exists'),
     });
   }, 120_000);
 
   it('is at fault where missing answers score better than wrong ones', async () => {
     const from = 'right = sum(answer.upper() == label.upper()';
     const lenient = changed(wordsTask, 'evaluate.py', from, "right = sum(answer.upper() in ('NAN', label.upper())");
-    expect(of(await findings(lenient), 'failed').nan).toContain('it must be refused, or count as wrong');
+    expect(of(await findings(lenient), 'failed').nan).toContain('must be refused or count as wrong');
   }, 120_000);
 
   it('has the lists of its metadata', () => {
@@ -79,7 +80,7 @@ describe('what is not on this machine', () => {
     const found = await findings(wordsTask, join(root, 'nothing'));
     expect(of(found, 'failed')).toEqual({});
     expect(of(found, 'skipped').prepare).toMatch(
-      /^data not imported: .*aira data import synthetic\/text-labels\/default/,
+      /^data not imported; run .*aira data import synthetic\/text-labels\/default/,
     );
   });
 

@@ -91,6 +91,6 @@ describe('the digest of a task directory', () => {
   it.skipIf(process.getuid?.() === 0)('refuses what cannot be read', () => {
     const directory = directoryOf(task);
     chmodSync(join(directory, 'metadata.yaml'), 0);
-    expect(() => digestTaskDirectory(directory)).toThrow('cannot be read');
+    expect(() => digestTaskDirectory(directory)).toThrow('cannot read');
   });
 });

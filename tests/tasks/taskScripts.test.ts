@@ -104,7 +104,7 @@ print(found)`;
     expect(stdout.trim()).toBe(`{'private': False, 'place': ['out', 'task'], ${none}}`);
   });
 
-  it('leaves no link by which the laboratory would read or change another file', async () => {
+  it('leaves no link through which Aira would read or change another file', async () => {
     const victim = join(root, 'victim');
     writeFileSync(victim, 'x');
     chmodSync(victim, 0o600);
@@ -114,7 +114,7 @@ out = dict(zip(sys.argv[1::2], sys.argv[2::2]))["--agent-data-mount-dir"]
 os.symlink(${JSON.stringify(victim)}, out + "/train"); socket.socket(socket.AF_UNIX).bind(out + "/socket"); open(out + "/plain", "w"); os.chmod(out + "/plain", 0o6755)`;
     const { code, stderr, out } = await run(text);
     expect(code).toBeNull();
-    expect(stderr).toBe('it left train, which is a link; files are copied, not linked');
+    expect(stderr).toBe('left the link train; copy files instead of linking them');
     expect(readdirSync(out)).toEqual(['plain']);
     expect(lstatSync(join(out, 'plain')).mode & 0o7777).toBe(0o755);
     expect(lstatSync(victim).mode & 0o777).toBe(0o600);
@@ -122,9 +122,9 @@ os.symlink(${JSON.stringify(victim)}, out + "/train"); socket.socket(socket.AF_U
 
   it.each([
     ['memory', 'held = bytearray(2 ** 30); print(len(held))', { memoryBytes: 2 ** 28 }, /MB of memory|MemoryError/],
-    ['time', 'while True: pass', { seconds: 1 }, /did not end within 1 s/],
-    ['text', 'while True: print("x" * 10000)', {}, /wrote more text than is read/],
-  ] as const)('takes no more %s than it may', async (_, text, limits, wanted) => {
+    ['time', 'while True: pass', { seconds: 1 }, /timed out after 1 s/],
+    ['text', 'while True: print("x" * 10000)', {}, /exceeded the limit of output text/],
+  ] as const)('is limited in %s', async (_, text, limits, wanted) => {
     const { code, stderr } = await run(text, limits);
     expect(code).not.toBe(0);
     expect(stderr).toMatch(wanted);

@@ -44,7 +44,7 @@ function refusal(nameOrPath: string, roots = [root]): PrerequisiteError {
 }
 
 describe('a task', () => {
-  it('is found by its name and by its path, with what AIRS-Bench says beside', () => {
+  it('is found by its name and by its path, with the other keys of AIRS-Bench', () => {
     const directory = writeTask('tiny');
     const task = loadTask('tiny', [root]);
     expect(task).toEqual({
@@ -92,9 +92,9 @@ profiles:
     writeTask('compose-three');
     const error = refusal('compose-twoo');
     expect(error.code).toBe('task-unknown');
-    expect(error.message).toBe('there is no task "compose-twoo"; did you mean "compose-two"?');
+    expect(error.message).toBe('unknown task "compose-twoo"; did you mean "compose-two"?');
     expect(error.remedy).toContain('compose-three, compose-two');
-    expect(refusal('nothing', []).remedy).toBe('name the path of a task directory');
+    expect(refusal('nothing', []).remedy).toBe('give the path of a task directory');
     expect(refusal(root, []).message).toContain('it has no metadata.yaml');
   });
 });
@@ -112,15 +112,15 @@ describe('malformed metadata names the file, the place and the mistake', () => {
     ['a missing rung', { profiles: screenOnly }, /profiles\.nano\.rungs\.confirm is missing/],
     ['no profile', { profiles: {} }, /at least one profile/],
     [
-      'a mistyped key beside foreign ones',
+      'a mistyped key among unknown ones',
       { profiles: undefined, profile: metadata.profiles },
-      /did you mean "profiles" where it says "profile"\?/,
+      /did you mean "profiles" instead of "profile"\?/,
     ],
     ['text for a truth value', { metric_lower_is_better: 'no' }, /metric_lower_is_better: /],
     [
       'another name than its directory',
       { logging_info: metadata.logging_info },
-      /logging_info\.name is "tiny", but the directory is called "broken"/,
+      /logging_info\.name is "tiny", but the directory is named "broken"/,
     ],
   ])('%s', (_, change, message) => {
     const directory = writeTask('broken', change);
@@ -168,7 +168,7 @@ describe('a Design task', () => {
     expect(loadTask('written', [root]).brief?.baseline).toEqual({ 'model.py': 'x = 1\n', 'config.toml': 'y = 3\n' });
   });
 
-  it('may not name a baseline for a file that nobody writes, or one that is not there', () => {
+  it('may not name a baseline for a file outside design.files, or a missing one', () => {
     writeTask('broken', design({ 'modle.py': '../shared/linear.py' }));
     expect(refusal('broken').message).toContain('design.baseline names modle.py');
     writeTask('broken', design({ 'model.py': '../shared/none.py' }));

@@ -1,5 +1,5 @@
 import { assign, fromPromise, setup } from 'xstate';
-import type { Thought, ThoughtTopic } from '../../agents/index.ts';
+import type { TaskDescription, Thought } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Space } from '../../domain/candidate.ts';
@@ -17,7 +17,7 @@ export type Think = (input: {
   view: View;
   space: Space;
   seed: number;
-  topic: ThoughtTopic;
+  topic: TaskDescription;
   signal: AbortSignal;
 }) => Promise<Thought>;
 

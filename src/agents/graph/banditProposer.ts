@@ -11,10 +11,10 @@ import {
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
 import type { ProposalResult, ProposeInput, Proposer } from './proposer.ts';
 
-/** The mind of one of the models. A language model asks through the gateway that is given here. */
+/** The proposer of one model. A language model asks through the given gateway. */
 export type ProposerFor = (model: SoleModelName, gateway: LlmClient | null) => Proposer;
 
-/** Why a model did not answer where another one may. */
+/** Errors after which another model may answer instead. */
 type Absence = ProviderUnavailableError | RequestRejectedError | BudgetExhaustedError;
 function absence(thrown: unknown): Absence {
   if (
@@ -26,7 +26,7 @@ function absence(thrown: unknown): Absence {
   throw thrown;
 }
 
-/** Adds up what is asked through it. */
+/** Sums the cost of the calls that pass through it. */
 function metered(gateway: Gateway | null): { readonly gateway: LlmClient | null; readonly dollars: () => number } {
   let dollars = 0;
   if (!gateway) return { gateway, dollars: () => dollars };
@@ -37,36 +37,36 @@ function metered(gateway: Gateway | null): { readonly gateway: LlmClient | null;
         dollars += answer.dollars;
         return answer;
       },
-      recall: (...sought) => gateway.recall(...sought),
+      recall: (...query) => gateway.recall(...query),
     },
     dollars: () => dollars,
   };
 }
 
 /**
- * Several models as one mind: for each attempt the one of highest confidence bound proposes, and the next one where it is
- * away, turns the question down or is beyond what is left of the budget.
+ * Several models as one proposer: the model with the highest confidence bound proposes; if it is unavailable, rejects the
+ * request or would exceed the remaining budget, the next one does.
  *
- * N1. The choice is folded from the view (models/bandit.ts); this keeps nothing between questions (I5).
- * N2. That a thought went on without a model is recorded once another one has answered, so that a resume and a replay go
- *     the same way; where nobody answers nothing is recorded, and all are asked again later.
- * N3. Who began an attempt goes on with it: repairs go to the model whose answer they are about, and so does what it asked to
- *     read. Another one takes over for a repair only, since what a provider wants carried along is its own.
+ * BND-1. The choice is computed from the view (models/bandit.ts); no state survives between calls (I5).
+ * BND-2. That a model was skipped is recorded once another one has answered, so that a resume and a replay take the same
+ *        path. If no model answers, nothing is recorded and all are asked again later.
+ * BND-3. The model that started an attempt continues it: it gets the repairs of its own answers and the results of its own
+ *        tool calls. Another model takes over for a repair only, because provider state cannot move between providers.
  */
-export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Gateway | null): Proposer {
+export function banditProposer(spec: AgentSpec, proposerFor: ProposerFor, gateway: Gateway | null): Proposer {
   const models = armsOf(spec.model);
-  const talker = models.find((model) => !isLocal(model));
+  const chatModel = models.find((model) => !isLocal(model));
   const options = spec.bandit ?? banditOptionsSchema.parse({});
   const recordUnavailable = (thrown: Absence): void => {
-    // What was refused by the budget is in the recording already.
+    // Refusals by the budget are already recorded.
     if (!(thrown instanceof BudgetExhaustedError)) gateway?.recordUnavailable(thrown);
   };
 
   return {
     name: spec.model,
-    canRepair: talker !== undefined,
-    // All of them read with the same: the specification allows reading only where every model can be shown what was read.
-    reader: spec.literature && talker !== undefined ? mindOf(talker, gateway).reader : null,
+    canRepair: chatModel !== undefined,
+    // One reader serves all: the specification allows reading only if every model can be shown the passages.
+    reader: spec.literature && chatModel !== undefined ? proposerFor(chatModel, gateway).reader : null,
 
     async propose(input: ProposeInput): Promise<ProposalResult> {
       const arms = rankedArms(models, input.view, options);
@@ -78,18 +78,18 @@ export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Ga
       for (const arm of order) {
         const meter = metered(gateway);
         try {
-          const offer = await mindOf(arm.model, meter.gateway).propose(input);
+          const offer = await proposerFor(arm.model, meter.gateway).propose(input);
           for (const each of absent) recordUnavailable(each);
           const why = [...skipped, whyArm(arm, arms)].join('; ');
           const dollars = (begun?.dollars ?? 0) + meter.dollars();
           return { ...offer, made: { model: arm.model, dollars, reason: why.slice(0, 1400) } };
         } catch (thrown) {
           absent.push(absence(thrown));
-          // In a replay nothing is known of the reason.
-          skipped.push(`${arm.model} was away`);
+          // A replay does not know the reason.
+          skipped.push(`${arm.model} was unavailable`);
         }
       }
-      // The most hopeful: who is away may come back, and a budget ends an agent in good order.
+      // The most recoverable error first: a provider may come back, and an exhausted budget ends an agent cleanly.
       throw (
         absent.find((each) => each instanceof ProviderUnavailableError) ??
         absent.find((each) => each instanceof BudgetExhaustedError) ??
@@ -97,13 +97,13 @@ export function banditProposer(spec: AgentSpec, mindOf: ProposerFor, gateway: Ga
       );
     },
 
-    /** Lessons come from the model for analysis, else from the one that will propose; a classical searcher has none. */
+    /** Lessons come from the analysis model, else from the model that will propose; a classical searcher has none. */
     async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
       const [first] = rankedArms(models, view, options);
-      const teacher = spec.models?.analyze ? talker : first?.model;
+      const teacher = spec.models?.analyze ? chatModel : first?.model;
       if (teacher === undefined || isLocal(teacher)) return [];
       try {
-        return await mindOf(teacher, gateway).learn(view, results, signal);
+        return await proposerFor(teacher, gateway).learn(view, results, signal);
       } catch (thrown) {
         recordUnavailable(absence(thrown));
         return [];

@@ -21,26 +21,23 @@ import { readerOf } from '../reading/reader.ts';
 import { mayCall, type ReadingState, toolsFor } from '../reading/tools.ts';
 import type { Problem, ProposalResult, ProposeInput, Proposer } from './proposer.ts';
 
-/** What a language-model agent needs beside its specification. */
+/** What a language-model agent needs in addition to its specification. */
 export interface ChatProposerDeps {
   readonly gateway: LlmClient;
   readonly task: string;
   readonly metric: string;
   readonly lowerIsBetter?: boolean | undefined;
-  /** Needed where programs are asked for. */
+  /** Required for program spaces. */
   readonly brief?: Brief | undefined;
-  /** Needed where the specification says that it reads. */
+  /** Required if the specification has `literature`. */
   readonly openRetriever: OpenRetriever | null;
 }
 
-/**
- * The messages of a question: what was looked up since it was asked, and where it was answered unusably before, each answer
- * and what was wrong with it.
- */
+/** The messages of a question: the prompt, then the tool calls and results, then each unusable answer with its problem. */
 function conversation(prompt: string, turns: readonly ChatMessage[], problems: readonly Problem[]): ChatMessage[] {
   const messages: ChatMessage[] = [{ role: 'user', text: prompt }, ...turns];
-  const tell = (text: string): void => {
-    // Some servers refuse two messages of one role in a row, and to them results of tools are the user's.
+  const append = (text: string): void => {
+    // Some servers reject two consecutive messages of one role, and they count tool results as the user's.
     if (messages.at(-1)?.role === 'tools') messages.push({ role: 'assistant', text: '(no usable answer)' });
     const last = messages.at(-1);
     if (last?.role === 'user') messages[messages.length - 1] = { role: 'user', text: `${last.text}\n\n${text}` };
@@ -48,7 +45,7 @@ function conversation(prompt: string, turns: readonly ChatMessage[], problems: r
   };
   for (const { kind, message, text } of problems) {
     if (kind !== 'truncated' && text.trim() !== '') messages.push({ role: 'assistant', text });
-    tell(kind === 'truncated' ? shorterPrompt() : repairPrompt(message));
+    append(kind === 'truncated' ? shorterPrompt() : repairPrompt(message));
   }
   return messages;
 }
@@ -59,7 +56,7 @@ function problemOf({ outcome, problem, text }: Answer): Problem | null {
     case 'toolless':
       return null;
     case 'malformed':
-      return { kind: outcome, message: problem ?? 'the answer does not have the form', text };
+      return { kind: outcome, message: problem ?? 'the answer does not match the schema', text };
     case 'truncated':
       return { kind: outcome, message: 'the answer was cut off at the limit of output tokens', text };
     case 'refused':
@@ -69,8 +66,8 @@ function problemOf({ outcome, problem, text }: Answer): Problem | null {
   }
 }
 
-/** What a request says of reading: whether there are tools, and whether they may be called. */
-interface Told {
+/** Whether a request offers tools, and whether they may be called. */
+interface ToolAccess {
   readonly how: ReadingState['how'];
   readonly open: boolean;
 }
@@ -78,19 +75,19 @@ interface Told {
 interface Asking {
   readonly view: View;
   readonly round: number;
-  /** Times the usual limit of output tokens. */
+  /** Factor on the output token limit. */
   readonly room: number;
-  readonly reading: Told | null;
+  readonly reading: ToolAccess | null;
   readonly signal: AbortSignal;
 }
 
-/** A language model as a mind. It keeps nothing between questions (I5). */
+/** A language model as a proposer. No state survives between calls (I5). */
 export function chatProposer(
   spec: AgentSpec,
   space: Space,
-  { gateway, openRetriever, ...topic }: ChatProposerDeps,
+  { gateway, openRetriever, ...shared }: ChatProposerDeps,
 ): Proposer {
-  const dialect = promptsFor({ ...topic, space, role: spec.role ?? '' });
+  const prompts = promptsFor({ ...shared, space, role: spec.role ?? '' });
   const reader = spec.literature && openRetriever ? readerOf(spec.literature, openRetriever, gateway) : null;
   const tools = reader ? toolsFor(reader.spec) : [];
 
@@ -98,23 +95,23 @@ export function chatProposer(
     purpose: Purpose,
     form: AnswerForm<unknown>,
     messages: readonly ChatMessage[],
-    { room, reading }: { room: number; reading: Told | null },
+    { room, reading }: { room: number; reading: ToolAccess | null },
   ): ChatRequest => {
     const withTools = reader && reading?.how === 'tools' ? reader.spec : undefined;
     const model = spec.models?.[purpose] ?? spec.model;
-    if (isLocal(model) || isBandit(model)) throw new TerminalError('model', `${model} is no language model`);
-    const own = splitModel(model).provider === 'compatible';
+    if (isLocal(model) || isBandit(model)) throw new TerminalError('model', `${model} is not a language model`);
+    const compatible = splitModel(model).provider === 'compatible';
     return {
       model,
-      system: dialect.system(purpose, withTools),
+      system: prompts.system(purpose, withTools),
       messages,
       schema: form.wire,
       ...(withTools && reading ? { tools } : {}),
       ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
       maxTokens: (spec.maxTokens ?? defaultMaxTokens) * room,
       ...(spec.effort ? { effort: spec.effort } : {}),
-      ...(own && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
-      ...(own ? { baseUrl: spec.baseUrl } : {}),
+      ...(compatible && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
+      ...(compatible ? { baseUrl: spec.baseUrl } : {}),
     };
   };
 
@@ -143,9 +140,9 @@ export function chatProposer(
     reader,
 
     async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<ProposalResult> {
-      const form = dialect.form(operator);
+      const form = prompts.form(operator);
       const { passages, turns, retrieved } = reading;
-      const prompt = dialect.question(operator, { view, parents, passages });
+      const prompt = prompts.question(operator, { view, parents, passages });
       const open = reader !== null && problems.length === 0 && mayCall(reading, reader.spec);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
       const round = { view, round: problems.length, room, reading: { how: reading.how, open }, signal };
@@ -154,7 +151,7 @@ export function chatProposer(
       if (answer.outcome === 'toolless') return { toolless: true };
       if (calls.length > 0 && open) return { asks: { text, calls, carried } };
       if (calls.length > 0) {
-        const message = 'no tool can be called any more: answer with what is known';
+        const message = 'tool calls are no longer allowed: answer with what you know';
         return { problem: { kind: 'malformed', message, text } };
       }
       const problem = problemOf(answer);
@@ -173,12 +170,10 @@ export function chatProposer(
       }
     },
 
-    /** Lessons are worth one question and no repair: without them the agent still sees the results themselves. */
+    /** Lessons get one question and no repair: without them the agent still sees the results. */
     async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
-      const messages = conversation(dialect.analysis(view, results), [], []);
-      const answer = await ask('analyze', lessonForm, messages, {
-        ...{ view, round: 0, room: 1, reading: null, signal },
-      });
+      const messages = conversation(prompts.analysis(view, results), [], []);
+      const answer = await ask('analyze', lessonForm, messages, { view, round: 0, room: 1, reading: null, signal });
       const read = answer.outcome === 'complete' ? readAnswer(answer.text, lessonForm.schema) : null;
       if (!read?.ok) return [];
       return results.flatMap(({ id }) => {

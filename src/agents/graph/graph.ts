@@ -18,7 +18,7 @@ const State = Annotation.Root({
   thought: Annotation<ThoughtState['thought']>(),
 });
 
-/** One saver per file: it makes its tables when it is first read. */
+/** One saver per file: a saver creates its tables on first use. */
 const savers = new WeakMap<Thoughts, SqliteSaver>();
 function saverOf(thoughts: Thoughts): SqliteSaver {
   const saver = savers.get(thoughts) ?? new SqliteSaver(thoughts.db);
@@ -27,9 +27,9 @@ function saverOf(thoughts: Thoughts): SqliteSaver {
 }
 
 /** The steps and their order as LangGraph runs and checkpoints them. */
-function stateGraph(setting: ThoughtDeps) {
+function stateGraph(deps: ThoughtDeps) {
   switchOffTracing(process.env);
-  const steps = thoughtSteps(setting);
+  const steps = thoughtSteps(deps);
   return new StateGraph(State)
     .addNode(steps)
     .addEdge(START, 'recall')
@@ -43,54 +43,51 @@ function stateGraph(setting: ThoughtDeps) {
     .addEdge('submit', END);
 }
 
-/** A thought that reads takes two steps for each round of calls; one that needs more than these runs in a circle. */
+/** Recursion limit. A reading attempt takes two steps per round of calls; more than this is an endless loop. */
 const mostSteps = 150;
 
-/** Which thought it is: of which attempt of which agent of which search. */
+/** Identifies a thought by search, agent and attempt. */
 export interface ThoughtKey {
   readonly search: string;
   readonly agent: string;
   readonly ordinal: number;
 }
 
-/**
- * One thought that is written down after each step. Asked again for the same attempt, by this process or by the next one,
- * it goes on after the last step that was finished.
- */
+/** Runs one thought with a checkpoint after each step. A repeated call resumes after the last finished step. */
 export async function runWithCheckpoints(
-  setting: ThoughtDeps,
+  deps: ThoughtDeps,
   view: View,
   thoughts: Thoughts,
-  occasion: ThoughtKey,
+  key: ThoughtKey,
 ): Promise<Thought> {
   const saver = saverOf(thoughts);
-  const graph = stateGraph(setting).compile({ checkpointer: saver });
-  const { search, agent, ordinal } = occasion;
+  const graph = stateGraph(deps).compile({ checkpointer: saver });
+  const { search, agent, ordinal } = key;
   const configurable = { thread_id: thoughts.thread(search, agent, ordinal) };
   const before = await graph.getState({ configurable });
-  // Whoever asks for this attempt has submitted the one before.
+  // A request for this attempt implies that the previous one was submitted.
   await saver.deleteThread(thoughts.thread(search, agent, ordinal - 1));
   const done = before.values.thought as Thought | undefined;
   if (done) return done;
-  const config = { configurable, durability: 'sync' as const, signal: setting.signal, recursionLimit: mostSteps };
+  const config = { configurable, durability: 'sync' as const, signal: deps.signal, recursionLimit: mostSteps };
   return (await graph.invoke(before.next.length > 0 ? null : { view }, config)).thought;
 }
 
-/** Variables by which LangChain's libraries decide to send what passes through them to a tracing service. */
+/** Variables that make LangChain's libraries send their inputs and outputs to a tracing service. */
 const tracing = ['LANGSMITH_TRACING', 'LANGSMITH_TRACING_V2', 'LANGCHAIN_TRACING', 'LANGCHAIN_TRACING_V2'] as const;
 
-/** Prompts and answers stay in this process, whatever other programs on this machine want traced (I7). */
+/** Disables LangChain tracing: prompts and answers stay in this process, whatever the environment says (I7). */
 export function switchOffTracing(environment: Record<string, string | undefined>): void {
   for (const name of tracing) delete environment[name];
 }
 
-/** Changes with the graph: a thought that was begun by another form of it starts again, and finds its answers recorded. */
+/** Increment when the graph changes: a thought checkpointed by another version restarts and finds its answers recorded. */
 const graphVersion = 2;
 
-/** Where unfinished thoughts are kept. A file of its own: it can be deleted without loss, since answers are recorded. */
+/** Checkpoints of unfinished thoughts. In a separate file that can be deleted without loss: answers are recorded elsewhere. */
 export interface Thoughts {
   readonly db: Database.Database;
-  /** The name of the thought of one attempt. */
+  /** Thread id of one attempt's checkpoints. */
   thread(search: string, agent: string, ordinal: number): string;
   close(): void;
 }
@@ -100,13 +97,13 @@ export function openThoughts(path: string): Thoughts {
   let db: Database.Database;
   try {
     makeFolder(dirname(path), 0o700);
-    // Prompts and answers: made readable for this user alone, where SQLite would ask the umask.
+    // Holds prompts and answers: create it readable by this user only; SQLite would apply the umask.
     closeSync(openSync(path, 'a', 0o600));
     db = new Database(path, { timeout: 5000 });
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = NORMAL');
   } catch (cause) {
-    const remedy = 'delete the file: nothing is lost by that';
+    const remedy = 'delete the file; no results are lost';
     throw new PrerequisiteError('thoughts', `cannot use ${path}: ${errorMessage(cause)}`, remedy, { cause });
   }
   return {
@@ -116,9 +113,9 @@ export function openThoughts(path: string): Thoughts {
   };
 }
 
-/** One thought, step after step, with nothing written down: a hundredth of the time that keeping it takes. */
-export async function runSteps(setting: ThoughtDeps, view: View): Promise<Thought> {
-  const steps = thoughtSteps(setting);
+/** Runs one thought without checkpoints, which takes a hundredth of the time. */
+export async function runSteps(deps: ThoughtDeps, view: View): Promise<Thought> {
+  const steps = thoughtSteps(deps);
   let state = { view } as ThoughtState;
   for (let step: Step | null = 'recall'; step; ) {
     state = { ...state, ...(await steps[step](state)) };

@@ -10,57 +10,57 @@ import type { Asks, ReadingState } from '../reading/tools.ts';
 export interface Problem {
   readonly kind: 'malformed' | 'truncated' | 'refused' | 'empty' | 'invalid' | 'duplicate';
   readonly message: string;
-  /** What was answered, as far as there was anything. */
+  /** The answer's text; may be empty. */
   readonly text: string;
-  /** The candidate that was tried before, where that is the problem. */
+  /** The duplicate candidate, for kind `duplicate`. */
   readonly candidate?: string;
 }
 
-/** Who made an offer, where there was a choice. */
+/** Which model made a proposal, if several could. */
 export interface ProposalRecord {
   readonly model: SoleModelName;
-  /** What the answers to this thought's question have cost so far. */
+  /** Cost of this thought's proposal answers so far. */
   readonly dollars: number;
-  /** Why it was this one. */
+  /** Why this model was chosen. */
   readonly reason: string;
 }
 
 export type ProposalResult = { readonly made?: ProposalRecord } & (
   | { readonly proposal: Proposal; readonly text: string }
   | { readonly problem: Problem }
-  /** First it wants to know something. */
+  /** The model calls tools first. */
   | { readonly asks: Asks }
-  /** It cannot ask, although it may: its server takes no tools. */
+  /** The server supports no tools. */
   | { readonly toolless: true }
 );
 
-/** All that an offer may depend on. */
+/** The complete input of a proposal. */
 export interface ProposeInput extends ProposalInput<Space> {
-  /** What was read in this thought so far. */
+  /** What this thought has read so far. */
   readonly reading: ReadingState;
   /** What was wrong with earlier answers to this question, oldest first. */
   readonly problems: readonly Problem[];
-  /** Who answered last in this thought, where there is a choice and somebody has. */
+  /** The last model that answered in this thought, if several could. */
   readonly begun?: ProposalRecord | undefined;
   readonly signal: AbortSignal;
 }
 
-/** The part of a thought that differs between kinds of agents; everything else is the same graph. */
+/** The part of a thought that differs between kinds of agents; everything else is one graph. */
 export interface Proposer {
   readonly name: ModelName;
   /**
-   * Whether it may be told what was wrong and be asked again. A mind that may not keeps a contract: breaking it is a defect
-   * of the laboratory and not an attempt that failed.
+   * Whether it can repair an answer when given the problem. For a proposer that cannot, an invalid proposal is a bug in
+   * Aira and not a failed attempt.
    */
   readonly canRepair: boolean;
-  /** What it reads with; null where it reads nothing, or does so by itself. */
+  /** Its reader; null if it reads nothing or reads by itself. */
   readonly reader: Reader | null;
   propose(input: ProposeInput): Promise<ProposalResult>;
-  /** What results teach; none where it does not learn in words. */
+  /** Lessons from results; none if it does not learn in words. */
   learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]>;
 }
 
-/** A classical searcher as a mind: it reads by itself or not at all, learns no lessons, and is right the first time. */
+/** A classical searcher as a proposer: it reads by itself or not at all, learns no lessons and needs no repair. */
 export function localProposer(model: AnyModel): Proposer {
   return {
     name: model.name,
@@ -68,7 +68,7 @@ export function localProposer(model: AnyModel): Proposer {
     reader: null,
     async propose({ reading: _reading, problems: _problems, begun: _begun, ...input }) {
       if (!supportsSpace(model.name, input.space.kind)) {
-        throw new TerminalError('model', `${model.name} knows nothing of a ${input.space.kind}`);
+        throw new TerminalError('model', `${model.name} does not support ${input.space.kind} spaces`);
       }
       const proposal = await model.propose(input);
       return { proposal, text: proposal.candidate };

@@ -19,11 +19,11 @@ import type { Decision } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { Problem, ProposalResult, Proposer } from './proposer.ts';
 
-/** An attempt, ready to be submitted. */
+/** An attempt, ready for submission. */
 export interface Thought {
   readonly operator: Operator;
   readonly parents: NodeId[];
-  /** Canonical text, of the space; where no usable answer was had, what was answered instead, to be kept as rejected. */
+  /** Canonical text in the space; without a usable answer, the answer itself, to be stored as rejected. */
   readonly candidate: string;
   readonly rationale: Rationale;
   readonly lessons?: Lesson[];
@@ -34,20 +34,20 @@ export interface ThoughtDeps {
   readonly space: Space;
   readonly seed: number;
   readonly brief?: Brief | undefined;
-  /** The task's metric falls as things improve. */
+  /** Whether a lower metric is better. */
   readonly lowerIsBetter?: boolean | undefined;
-  readonly mind: Proposer;
+  readonly proposer: Proposer;
   readonly signal: AbortSignal;
 }
 
-/** Answers that are asked for again with the reason why they could not be used. */
+/** Repairs per attempt. */
 const mostRepairs = 1;
-/** Draws of a local model beyond the first, where novelty is asked for and the drawn candidate is not new. */
+/** Extra draws of a local model when novelty is required and the draw is not new. */
 const mostRetries = 7;
-/** Results that one analysis looks at; more than come in between two attempts only after a pause. */
+/** Results per analysis; more arrive between two attempts only after a pause. */
 const mostResults = 4;
 
-/** What passes between the steps of a thought; plain data, because it is written down between them. */
+/** State that passes between steps; plain data, because it is checkpointed. */
 export interface ThoughtState {
   readonly view: View;
   readonly decision: Decision;
@@ -59,7 +59,7 @@ export interface ThoughtState {
 }
 type Update = Promise<Partial<ThoughtState>>;
 
-/** The view with the lessons that were learned in this thought. */
+/** The view with the lessons learned in this thought. */
 function informed({ view, lessons }: ThoughtState): View {
   if (!lessons?.length) return view;
   const texts = new Map(lessons.map(({ node, text }) => [node, text]));
@@ -69,55 +69,60 @@ function informed({ view, lessons }: ThoughtState): View {
   };
 }
 
-/** Results of late that nothing was learned from yet, oldest first. */
+/** Recent results without a lesson, oldest first. */
 function freshResults(view: View, pending: number): ViewNode[] {
   const since = view.ordinal - pending - mostResults;
-  // Each agent learns from its own results: the others read its lessons, where they remember them.
+  // Each agent learns from its own results; others read its lessons if they share memory.
   const fresh = view.nodes.filter(({ ordinal, status, lesson, foreign }) => {
     return !foreign && ordinal >= since && lesson === undefined && (status === 'evaluated' || status === 'failed');
   });
   return fresh.sort((a, b) => a.ordinal - b.ordinal).slice(-mostResults);
 }
 
-/** What in the agent's memory keeps a candidate from being new. The ledger refuses it by the same rule. */
+/** The nearest earlier candidate that makes this one a duplicate. The ledger applies the same rule. */
 function closest(candidate: string, view: View, { novelty }: AgentSpec): NearDuplicate | null {
-  // Whatever was tried is not worth trying again; of what was refused, only an equal says so.
+  // An exact repeat always counts; a rejected or duplicate node counts for nothing else.
   const tried = view.nodes.find((node) => node.candidate === candidate);
   if (tried) return { id: tried.id, distance: 0 };
   const accepted = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
   return findNearDuplicate(candidate, accepted, novelty);
 }
 
-/** An offer that is no question. */
-type Judged = Extract<ProposalResult, { proposal: unknown } | { problem: unknown }>;
+/** A result without tool calls. */
+type FinalResult = Extract<ProposalResult, { proposal: unknown } | { problem: unknown }>;
 
-/** What keeps an offer from becoming a candidate, or null. */
-function objection(offer: Judged, view: View, { spec, space, mind }: ThoughtDeps): Problem | null {
+/** The problem that keeps an offer from becoming a candidate, or null. */
+function objection(offer: FinalResult, view: View, { spec, space, proposer }: ThoughtDeps): Problem | null {
   if ('problem' in offer) return offer.problem;
   const { proposal, text } = offer;
   try {
     const candidate = canonicalCandidate(proposal.candidate, space);
-    if (!mind.canRepair) return null;
+    if (!proposer.canRepair) return null;
     const close = closest(candidate, view, spec);
     if (!close) return null;
-    const message = `${describeNearDuplicate(close, spec.novelty)}: propose another`;
+    const message = `${describeNearDuplicate(close, spec.novelty)}: propose a different candidate`;
     return { kind: 'duplicate', message, text, candidate };
   } catch (error) {
     if (!(error instanceof CandidateError)) throw error;
-    if (mind.canRepair) return { kind: 'invalid', message: error.message, text };
-    throw new TerminalError('proposal', `${mind.name} left the space: ${error.message}`, { cause: error });
+    if (proposer.canRepair) return { kind: 'invalid', message: error.message, text };
+    throw new TerminalError('proposal', `${proposer.name} proposed a candidate outside the space: ${error.message}`, {
+      cause: error,
+    });
   }
 }
 
-function checkedRationale(rationale: Rationale, mind: Proposer): Rationale {
+function checkedRationale(rationale: Rationale, proposer: Proposer): Rationale {
   const checked = rationaleSchema.safeParse(rationale);
   if (checked.success) return checked.data;
-  throw new TerminalError('proposal', `${mind.name} gave no proper rationale: ${checked.error.issues[0]?.message}`);
+  throw new TerminalError(
+    'proposal',
+    `${proposer.name} returned an invalid rationale: ${checked.error.issues[0]?.message}`,
+  );
 }
 
 export type Step = 'recall' | 'analyze' | 'retrieve' | 'propose' | 'read' | 'check' | 'repair' | 'submit';
 
-/** Which step follows which; after the last comes null. */
+/** The next step after each; null after the last. */
 export const transitions: Readonly<Record<Step, Step | null | ((state: ThoughtState) => Step)>> = {
   recall: 'analyze',
   analyze: 'retrieve',
@@ -125,7 +130,7 @@ export const transitions: Readonly<Record<Step, Step | null | ((state: ThoughtSt
   propose: ({ offer }) => ('asks' in offer ? 'read' : 'toolless' in offer ? 'retrieve' : 'check'),
   read: 'propose',
   check: ({ offer, problems }) => {
-    // Who declined once declines again; the budget is better spent on the next attempt.
+    // A model that declined once declines again; the budget is better spent on the next attempt.
     const hopeless = 'problem' in offer && offer.problem.kind === 'refused';
     return 'problem' in offer && !hopeless && problems.length <= mostRepairs ? 'repair' : 'submit';
   },
@@ -134,22 +139,23 @@ export const transitions: Readonly<Record<Step, Step | null | ((state: ThoughtSt
 };
 
 /**
- * The steps of one thought: recall, analyze, retrieve, propose, read (and propose again), check, repair,
- * submit.
+ * The steps of one thought: recall, analyze, retrieve, propose, read (and propose again), check, repair, submit.
  *
- * Role: what each step does, and which follows. Non-role: running them (graph), the life cycle (the agent actor), the
- * choice (scaffold), words (operators), money (gateway). The last step hands the attempt to its caller, who takes it to
- * the ledger.
+ * Role: what each step does and which one follows. Non-role: running them (graph), the life cycle (the agent actor), the
+ * choice of operator and parents (scaffold), wording (operators), cost (gateway). The last step returns the attempt to the
+ * caller, who submits it to the ledger.
  *
- * T1. A step is a function of the state, the specification and the recorded answers (I5): it may be run again.
- * T2. Every thought ends in an attempt. Where no usable answer was had, the attempt says so and is kept (I8).
- * T3. All chance is drawn from (seed, agent, attempt, step).
+ * STP-1. A step is a function of the state, the specification and the recorded answers (I5): it may run again.
+ * STP-2. Every thought ends in an attempt. Without a usable answer the attempt says so and is stored (I8).
+ * STP-3. All randomness derives from (seed, agent, attempt, step).
  */
-export function thoughtSteps(setting: ThoughtDeps): Readonly<Record<Step, (state: ThoughtState) => Update>> {
-  const { spec, space, brief, seed, mind, signal } = setting;
+export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: ThoughtState) => Update>> {
+  const { spec, space, brief, seed, proposer, signal } = deps;
   const scopeOf = ({ view, decision, problems }: ThoughtState) => ({
-    ...{ agent: spec.name, ordinal: view.ordinal },
-    ...{ purpose: decision.operator, round: problems?.length ?? 0 },
+    agent: spec.name,
+    ordinal: view.ordinal,
+    purpose: decision.operator,
+    round: problems?.length ?? 0,
   });
   const parentsOf = ({ view, decision }: ThoughtState): ViewNode[] => {
     const byId = new Map(view.nodes.map((node) => [node.id, node]));
@@ -163,41 +169,41 @@ export function thoughtSteps(setting: ThoughtDeps): Readonly<Record<Step, (state
     const input = { operator, parents: parentsOf({ ...state, view }), view, space, brief, signal };
     const begun = state.offer?.made;
     const propose = (chance: typeof rng) =>
-      mind.propose({ ...input, rng: chance, reading: state.reading ?? noReading, problems, begun });
+      proposer.propose({ ...input, rng: chance, reading: state.reading ?? noReading, problems, begun });
     let offered = await propose(rng);
-    // A mind that cannot be told what was wrong may draw again, a few times; then the ledger keeps what it refuses.
+    // A proposer that cannot repair may draw again a few times; then the ledger stores the proposal as a duplicate.
     for (let retry = 1; retry <= mostRetries && isStale(offered, view); retry++) {
       offered = await propose(rngFor(seed, spec.name, view.ordinal, 'model', `again ${retry}`));
     }
     return { offer: offered };
   };
   const isStale = (offered: ProposalResult, view: View): boolean =>
-    !mind.canRepair &&
+    !proposer.canRepair &&
     spec.novelty !== undefined &&
     'proposal' in offered &&
     closest(offered.proposal.candidate, view, spec) !== null;
 
   return {
     recall: async ({ view }) => ({
-      decision: scaffoldFor(spec.scaffold, setting)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold')),
+      decision: scaffoldFor(spec.scaffold, deps)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold')),
     }),
     analyze: async ({ view }) => {
-      // One-shot agents are the baseline that learns nothing from results.
-      const results = mind.canRepair && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
-      return { lessons: results.length > 0 ? await mind.learn(view, results, signal) : [] };
+      // One-shot agents are the baseline that does not learn from results.
+      const results = proposer.canRepair && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
+      return { lessons: results.length > 0 ? await proposer.learn(view, results, signal) : [] };
     },
     retrieve: async (state) => {
-      if (!mind.reader) return { reading: noReading };
+      if (!proposer.reader) return { reading: noReading };
       const toolless = state.offer !== undefined && 'toolless' in state.offer;
       const about = { operator: state.decision.operator, view: informed(state), scope: scopeOf(state), toolless };
-      return { reading: await mind.reader.begin(about, signal) };
+      return { reading: await proposer.reader.begin(about, signal) };
     },
     propose: offer,
     read: async (state) => {
-      if (!mind.reader) throw new TerminalError('reading', `${mind.name} reads, and has nothing to read with`);
+      if (!proposer.reader) throw new TerminalError('reading', `${proposer.name} has literature tools but no reader`);
       const { asks } = state.offer as { asks: Asks };
       return {
-        reading: await mind.reader.answer(
+        reading: await proposer.reader.answer(
           asks,
           state.reading,
           { view: informed(state), scope: scopeOf(state) },
@@ -206,16 +212,16 @@ export function thoughtSteps(setting: ThoughtDeps): Readonly<Record<Step, (state
       };
     },
     check: async ({ offer: offered, view, problems }) => {
-      const problem = objection(offered as Judged, view, setting);
+      const problem = objection(offered as FinalResult, view, deps);
       const made = offered.made ? { made: offered.made } : {};
       return problem ? { offer: { problem, ...made }, problems: [...(problems ?? []), problem] } : {};
     },
     repair: offer,
-    submit: async (state) => ({ thought: conclusion(state, setting) }),
+    submit: async (state) => ({ thought: conclusion(state, deps) }),
   };
 }
 
-/** What was read, as the node's rationale keeps it. */
+/** What was read, in the form of the node's rationale. */
 function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pick<ReadingState, 'retrieved'>) {
   const works = retrieved.filter(({ source }) => isOnline(source));
   const known = new Map(
@@ -228,10 +234,10 @@ function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pick<Read
   };
 }
 
-/** The attempt that a thought has come to. */
-function conclusion(state: ThoughtState, { space, mind }: ThoughtDeps): Thought {
+/** The attempt that a finished thought submits. */
+function conclusion(state: ThoughtState, { space, proposer }: ThoughtDeps): Thought {
   const { decision, lessons, problems } = state;
-  const offer = state.offer as Judged;
+  const offer = state.offer as FinalResult;
   const read = readOf({ retrieved: state.reading.retrieved, readings: [...state.reading.readings] });
   const { operator, parents, reason } = decision;
   const { made } = offer;
@@ -242,15 +248,15 @@ function conclusion(state: ThoughtState, { space, mind }: ThoughtDeps): Thought 
     const { kind, message, text, candidate } = offer.problem;
     const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;
     const rationale = { choice, change: change.slice(0, 2000), expected: null, ...read, evidence: [], ...maker };
-    // A repeated candidate is kept as a duplicate; anything else is marked, so that no accident makes a candidate of it.
-    const said = candidate ?? `(${kind}) ${text.slice(0, 4000)}`;
-    return { operator, parents: [...parents], candidate: said, rationale, ...learned };
+    // A repeated candidate is stored as a duplicate; anything else gets a prefix, so that it never parses as a candidate.
+    const answer = candidate ?? `(${kind}) ${text.slice(0, 4000)}`;
+    return { operator, parents: [...parents], candidate: answer, rationale, ...learned };
   }
   const { candidate, change, expected, hypothesis, retrieved, readings, evidence = [] } = offer.proposal;
-  const said = {
+  const statement = {
     ...(hypothesis === undefined ? {} : { hypothesis }),
     ...read,
-    // Local models that read, read by themselves.
+    // Local models that read do so by themselves.
     ...(retrieved ? { retrieved: [...retrieved], readings: [...(readings ?? [])] } : {}),
     evidence: [...evidence],
     ...maker,
@@ -259,7 +265,7 @@ function conclusion(state: ThoughtState, { space, mind }: ThoughtDeps): Thought 
     operator,
     parents: [...parents],
     candidate: canonicalCandidate(candidate, space),
-    rationale: checkedRationale({ choice, change, expected, ...said }, mind),
+    rationale: checkedRationale({ choice, change, expected, ...statement }, proposer),
     ...learned,
   };
 }

@@ -15,34 +15,34 @@ import {
   seenCandidates,
 } from './variation.ts';
 
-/** Below so many scores a surrogate knows nothing that chance does not. */
+/** A surrogate with fewer scores is no better than chance. */
 const fewest = 3;
-/** The fit costs the cube of the observations: a second at 500 on one core. Beyond, the best and the newest halves stay. */
+/** The fit is cubic in the observations: one second at 500 on one core. Beyond that, keep the best and the newest halves. */
 const mostObservations = 500;
-/** Of how many of the best, beside the decision's own parents, mutations enter the pool. */
+/** How many of the best nodes, in addition to the decision's parents, are mutated for the pool. */
 const bestSources = 5;
 
 /** At most `mostObservations` nodes, in order of attempts. */
 function observed(nodes: readonly ScoredNode[]): ScoredNode[] {
   if (nodes.length <= mostObservations) return [...nodes];
-  const kept = new Set(nodes.slice(-mostObservations / 2));
+  const selected = new Set(nodes.slice(-mostObservations / 2));
   for (const node of ranked(nodes)) {
-    if (kept.size === mostObservations) break;
-    kept.add(node);
+    if (selected.size === mostObservations) break;
+    selected.add(node);
   }
-  return nodes.filter((node) => kept.has(node));
+  return nodes.filter((node) => selected.has(node));
 }
 
 /**
- * Composer's search engine: a Gaussian process over the layers, and noisy expected improvement over a pool of mutations
- * of the best, of the parents, and of chance; a repair is chosen among mutations of what failed. A draft, and anything before three scores are known, is random: a draft
- * learns nothing from results, whichever the model.
+ * Composer's search engine: a Gaussian process over the layers, and noisy expected improvement over a pool of random
+ * architectures and mutations of the best nodes and the parents. Repairs are chosen among mutations of the failed candidate.
+ * Drafts, and anything before three scores, are random: drafts learn nothing from results, whatever the model.
  *
- * When the helper dies it is started once more and asked again; after that the search is told. It never becomes a random
- * search in silence.
+ * If the helper dies it is restarted once for the same question; a second death is an error. The model never falls back to
+ * random search silently.
  */
-export function bayesModel(setting: PythonOptions): LocalModel {
-  const helper = new BayesHelper(setting);
+export function bayesModel(python: PythonOptions): LocalModel {
+  const helper = new BayesHelper(python);
 
   async function ask(question: Question, signal: AbortSignal | undefined): Promise<Suggestion> {
     try {
@@ -56,7 +56,7 @@ export function bayesModel(setting: PythonOptions): LocalModel {
       if (!(error instanceof RetryableError)) throw error;
       throw new TerminalError(
         'bayes-died',
-        `${error.message}, twice on the same question: check memory and the Python installation, then resume the search, or give the agent the model local/mutate`,
+        `${error.message}, twice on the same question: check memory and the Python installation, then resume the search, or set the agent's model to local/mutate`,
         { cause: error },
       );
     }
@@ -72,16 +72,16 @@ export function bayesModel(setting: PythonOptions): LocalModel {
       if (scored.length < fewest)
         return (
           (near ? vary(input) : null) ??
-          randomProposal(input, `; ${scored.length} of the ${fewest} scores that learning needs`)
+          randomProposal(input, `; ${scored.length} of the ${fewest} scores that the surrogate needs`)
         );
 
       const sources = [...new Set([...parents, ...(near ? [] : ranked(scored).slice(0, bestSources))])];
       const pair = operator === 'crossover' ? parents : [];
       const pool = candidatePool({ sources, pair, near }, space, seenCandidates(view), rng);
-      if (pool.length === 0) return randomProposal(input, '; nothing unseen was found near the best or by chance');
+      if (pool.length === 0) return randomProposal(input, '; no unseen candidate near the best or by chance');
 
       const observations = observed(scored);
-      const waiting = view.nodes.filter((node) => node.status === 'pending').sort((a, b) => a.ordinal - b.ordinal);
+      const pending = view.nodes.filter((node) => node.status === 'pending').sort((a, b) => a.ordinal - b.ordinal);
       const question: Question = {
         layers: space.layers,
         primitives: [...new Set(space.primitives)],
@@ -89,7 +89,7 @@ export function bayesModel(setting: PythonOptions): LocalModel {
           architecture: parseInSpace(candidate, space),
           score: fitness,
         })),
-        pending: waiting.map((node) => parseInSpace(node.candidate, space)),
+        pending: pending.map((node) => parseInSpace(node.candidate, space)),
         candidates: pool.map(({ architecture }) => architecture),
         seed: rng.below(2 ** 31),
       };
@@ -120,22 +120,22 @@ function randomProposal({ view, space, rng }: ProposalInput, why: string): Propo
   return { candidate: canonicalText(architecture), change: `${describeDraft(architecture)}${why}`, expected: null };
 }
 
-/** How many candidates the surrogate chooses from, and which share of them is varied from good ones. */
+/** Size of the pool that the surrogate chooses from, and the share that is varied from good nodes. */
 const poolSize = 400;
 const variedShare = 0.75;
 
 export interface PoolEntry {
   readonly architecture: Architecture;
-  /** `a mutation of composer-3`: what the trace tells of where it came from. */
+  /** Provenance for the trace: `a mutation of composer-3`. */
   readonly origin: string;
 }
 
 interface Sources {
-  /** What is mutated. */
+  /** Nodes to mutate. */
   readonly sources: readonly ViewNode[];
-  /** What is crossed, if there are two. */
+  /** Nodes to cross, if there are two. */
   readonly pair: readonly ViewNode[];
-  /** Nothing from elsewhere: no candidates by chance. */
+  /** No random candidates. */
   readonly near: boolean;
 }
 
@@ -161,16 +161,16 @@ function entry({ sources, pair, near }: Sources, space: StackSpace, rng: Rng): P
 }
 
 /**
- * What the surrogate may choose from: mutations of `sources`, crossovers of `pair` if there are two of them, and, unless
- * it shall stay near, random architectures, all different and none seen. Fewer than asked for where the space is nearly exhausted: the number of
- * tries is bounded.
+ * The candidates that the surrogate chooses from: mutations of `sources`, crossovers of `pair` if it has two nodes, and,
+ * unless `near`, random architectures; all different and unseen. The number of tries is bounded, so the pool is smaller in a
+ * nearly exhausted space.
  */
 export function candidatePool(from: Sources, space: StackSpace, seen: ReadonlySet<string>, rng: Rng): PoolEntry[] {
   const pool = new Map<string, PoolEntry>();
   for (let attempt = 0; attempt < 3 * poolSize && pool.size < poolSize; attempt++) {
-    const made = entry(from, space, rng);
-    const text = canonicalText(made.architecture);
-    if (!seen.has(text) && !pool.has(text)) pool.set(text, made);
+    const drawn = entry(from, space, rng);
+    const text = canonicalText(drawn.architecture);
+    if (!seen.has(text) && !pool.has(text)) pool.set(text, drawn);
   }
   return [...pool.values()];
 }

@@ -6,21 +6,22 @@ import type { Architecture, Primitive } from '../../domain/architecture.ts';
 import { PrerequisiteError, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
 
 /**
- * The conversation with one helper process, `python3 -m aira_workers.bayes`, over JSON lines.
+ * Client of one helper process, `python3 -m aira_workers.bayes`, over JSON lines.
  *
- * Not its role: to decide what to do when the helper dies. Invariants:
- * 1. The process starts with the first question, and a question after its death starts another one.
- * 2. Questions are answered one at a time, in the order in which they were asked.
- * 3. Each question settles exactly once: with the answer, or with an error when the helper dies, breaks the protocol,
- *    or the question is withdrawn.
- * 4. The helper keeps nothing between questions, so it may be killed at any time; `close` returns when it is gone.
+ * Role: starts the helper, asks and answers. Non-role: deciding what to do when the helper dies.
+ *
+ * BAY-1. The process starts with the first question, and a question after its death starts another one.
+ * BAY-2. Questions are answered one at a time, in order.
+ * BAY-3. Each question settles exactly once: with the answer, or with an error if the helper dies, breaks the protocol, or
+ *        the question is aborted.
+ * BAY-4. The helper has no state between questions, so it may be killed at any time; `close` returns after its exit.
  */
 
-/** How to run the helper. The environment is complete: nothing is inherited beside it. */
+/** How to run the helper. The environment is complete: nothing is inherited in addition. */
 export interface PythonOptions {
   readonly python: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aira's own directory: the one that holds `gpu-workers/`. */
+  /** The package directory, which contains `gpu-workers/`. */
   readonly packageRoot: string;
 }
 
@@ -50,7 +51,7 @@ const replySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('refused'), id: z.int().nullable(), message: z.string() }),
 ]);
 type Reply = z.infer<typeof replySchema>;
-/** The answer, and which engine gave it. */
+/** The answer and the engine that computed it. */
 export type Suggestion = Omit<z.infer<typeof suggestionSchema>, 'kind' | 'id'> & { readonly engine: string };
 
 /** Characters of the helper's stderr that an error message quotes. */
@@ -58,21 +59,21 @@ const quoted = 600;
 
 interface HelperProcess {
   readonly child: ChildProcessWithoutNullStreams;
-  readonly gone: Promise<void>;
+  readonly exited: Promise<void>;
   engine: string | null;
   /** Killed on purpose. */
   closing: boolean;
   stderrTail: string;
-  /** Takes what the helper says, or why it never will. */
-  listener: ((heard: Reply | Error) => void) | null;
+  /** Receives the next reply, or the error that replaces it. */
+  listener: ((reply: Reply | Error) => void) | null;
 }
 
 export class BayesHelper {
   readonly #setting: PythonOptions;
   #running: HelperProcess | null = null;
   #queue: Promise<unknown> = Promise.resolve();
-  #asked = 0;
-  /** How often it was closed: what was asked before the last time is not answered. */
+  #lastId = 0;
+  /** Number of calls to `close`: questions asked before the last one are not answered. */
   #closed = 0;
 
   constructor(setting: PythonOptions) {
@@ -80,10 +81,10 @@ export class BayesHelper {
   }
 
   /**
-   * Which candidate is worth the next evaluation?
+   * The candidate that is worth the next evaluation.
    *
-   * @throws RetryableError when the helper died; PrerequisiteError when it cannot start at all; TerminalError when it
-   * refuses the question, answers out of protocol or was closed; the signal's reason when the question is withdrawn.
+   * @throws RetryableError if the helper died; PrerequisiteError if it cannot start; TerminalError if it refuses the
+   * question, violates the protocol or was closed; the signal's reason if the question is aborted.
    */
   suggest(question: Question, signal?: AbortSignal): Promise<Suggestion> {
     const age = this.#closed;
@@ -105,7 +106,7 @@ export class BayesHelper {
     if (!running) return;
     running.closing = true;
     running.child.kill('SIGKILL');
-    await running.gone;
+    await running.exited;
   }
 
   async #ask(question: Question, signal?: AbortSignal): Promise<Suggestion> {
@@ -114,22 +115,22 @@ export class BayesHelper {
     signal?.addEventListener('abort', withdraw, { once: true });
     try {
       const running = this.#running ?? this.#start();
-      const engine = running.engine ?? (await this.#greet(running));
-      this.#asked += 1;
-      const id = this.#asked;
-      const reply = await hear(running, `${JSON.stringify({ kind: 'suggest', id, ...question })}\n`);
+      const engine = running.engine ?? (await this.#handshake(running));
+      this.#lastId += 1;
+      const id = this.#lastId;
+      const reply = await exchange(running, `${JSON.stringify({ kind: 'suggest', id, ...question })}\n`);
       if (reply.kind === 'refused') {
         throw new TerminalError('bayes-refused', `the Bayesian helper refused its question: ${reply.message}`);
       }
       if (reply.kind !== 'suggestion' || reply.id !== id || reply.index >= question.candidates.length) {
         await this.#kill();
-        throw new TerminalError('bayes-protocol', `the Bayesian helper answered question ${id} with something else`);
+        throw new TerminalError('bayes-protocol', `the Bayesian helper gave an invalid answer to question ${id}`);
       }
       const { index, expected, std, acquisition } = reply;
       return { index, expected, std, acquisition, engine };
     } catch (error) {
       if (signal?.aborted) {
-        await this.#running?.gone;
+        await this.#running?.exited;
         throw toError(signal.reason);
       }
       throw error;
@@ -142,29 +143,29 @@ export class BayesHelper {
     const { python, env, packageRoot } = this.#setting;
     const path = [join(packageRoot, 'gpu-workers'), env.PYTHONPATH].filter(Boolean).join(delimiter);
     const child = spawn(python, ['-m', 'aira_workers.bayes'], { env: { ...env, PYTHONPATH: path }, stdio: 'pipe' });
-    let buried = () => {};
-    const gone = new Promise<void>((resolve) => {
-      buried = resolve;
+    let resolveExit = () => {};
+    const exited = new Promise<void>((resolve) => {
+      resolveExit = resolve;
     });
-    const running: HelperProcess = { child, gone, engine: null, closing: false, stderrTail: '', listener: null };
+    const running: HelperProcess = { child, exited, engine: null, closing: false, stderrTail: '', listener: null };
     this.#running = running;
 
-    const tell = (heard: Reply | Error) => {
+    const deliver = (reply: Reply | Error) => {
       const { listener } = running;
       running.listener = null;
-      listener?.(heard);
+      listener?.(reply);
     };
     let ended = false;
     const end = (why: string) => {
       if (ended) return;
       ended = true;
       if (this.#running === running) this.#running = null;
-      tell(this.#death(running, why));
-      buried();
+      deliver(this.#death(running, why));
+      resolveExit();
     };
     child.on('error', (error) => end(error.message));
     child.on('close', (code, killedBy) => end(killedBy ? `killed by ${killedBy}` : `exit status ${code}`));
-    // Writing to a helper that has just died; `close` says so in better words.
+    // A write to a helper that has just died; `close` reports it with a better message.
     child.stdin.on('error', () => {});
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       running.stderrTail = (running.stderrTail + text).slice(-quoted);
@@ -172,29 +173,31 @@ export class BayesHelper {
     createInterface({ input: child.stdout }).on('line', (line) => {
       const reply = parseReply(line);
       if (reply === null) child.kill('SIGKILL');
-      tell(reply ?? new TerminalError('bayes-protocol', `the Bayesian helper said "${line.slice(0, 80)}"`));
+      deliver(
+        reply ?? new TerminalError('bayes-protocol', `invalid line from the Bayesian helper: "${line.slice(0, 80)}"`),
+      );
     });
     return running;
   }
 
-  async #greet(running: HelperProcess): Promise<string> {
-    const hello = await hear(running, '');
-    if (hello.kind !== 'hello') throw new TerminalError('bayes-protocol', 'the Bayesian helper did not say hello');
+  async #handshake(running: HelperProcess): Promise<string> {
+    const hello = await exchange(running, '');
+    if (hello.kind !== 'hello') throw new TerminalError('bayes-protocol', 'no hello from the Bayesian helper');
     running.engine = hello.engine;
     return hello.engine;
   }
 
-  /** A helper that spoke before it died may do better next time; one that never did lacks something. */
+  /** Death after the handshake is transient; death before it means that a prerequisite is missing. */
   #death(running: HelperProcess, why: string): Error {
     if (running.closing) return closedError();
-    // Of a traceback the last line says what happened.
+    // The last line of a traceback names the error.
     const words = running.stderrTail.trim().split('\n').at(-1);
     const detail = words ? `${why}: ${words}` : why;
     if (running.engine !== null) return new RetryableError('bayes-died', `the Bayesian helper died (${detail})`, 0);
     return new PrerequisiteError(
       'bayes-start',
-      `the Bayesian helper does not start with ${this.#setting.python} (${detail})`,
-      'install scikit-learn for that Python (`pip install scikit-learn`, on Debian `apt install python3-sklearn`), or give the agent the model local/mutate',
+      `the Bayesian helper failed to start with ${this.#setting.python} (${detail})`,
+      "install scikit-learn for that Python (`pip install scikit-learn`, on Debian `apt install python3-sklearn`), or set the agent's model to local/mutate",
     );
   }
 }
@@ -203,10 +206,10 @@ function closedError(): TerminalError {
   return new TerminalError('bayes-closed', 'the Bayesian helper was closed before it answered');
 }
 
-/** Sends a line, unless it is empty, and waits for the next thing that the helper says. */
-function hear(running: HelperProcess, line: string): Promise<Reply> {
+/** Sends a line, unless it is empty, and waits for the next reply. */
+function exchange(running: HelperProcess, line: string): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    running.listener = (heard) => (heard instanceof Error ? reject(heard) : resolve(heard));
+    running.listener = (reply) => (reply instanceof Error ? reject(reply) : resolve(reply));
     if (line !== '') running.child.stdin.write(line);
   });
 }

@@ -7,17 +7,18 @@ import { mutateModel, randomModel } from './mutate.ts';
 import { priorModel } from './prior.ts';
 import { tunerModel } from './tuner/tuner.ts';
 
-export type { AnyModel } from './model.ts';
+export type { PythonOptions } from './bayesHelper.ts';
+export type { AnyModel, LocalModel, Proposal, ProposalInput } from './model.ts';
 
-/** The model of that name. Nothing is started before its first question. */
-export function createModel(name: LocalModelName, setting: PythonOptions, openRetriever: OpenRetriever): AnyModel {
+/** Creates the model of that name. Nothing starts before its first question. */
+export function createModel(name: LocalModelName, python: PythonOptions, openRetriever: OpenRetriever): AnyModel {
   switch (name) {
     case 'local/random':
       return randomModel();
     case 'local/mutate':
       return mutateModel();
     case 'local/bayes':
-      return bayesModel(setting);
+      return bayesModel(python);
     case 'local/prior':
       return priorModel(openRetriever);
     case 'local/tuner':

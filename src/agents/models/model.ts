@@ -6,17 +6,17 @@ import { byAge, type Operator, type View, type ViewNode } from '../../domain/nod
 import type { Brief } from '../../domain/program.ts';
 import type { Rng } from '../../domain/rng.ts';
 
-/** Everything a proposal may depend on. */
+/** The complete input of a proposal. */
 export interface ProposalInput<S extends Space = StackSpace> {
   readonly operator: Operator;
-  /** As many as the operator wants, in the order in which the scaffold chose them. */
+  /** As many as the operator takes, in the scaffold's order. */
   readonly parents: readonly ViewNode[];
   readonly view: View;
   readonly space: S;
-  /** What the author of a program is told; for a space of programs. */
+  /** The task's brief, for program spaces. */
   readonly brief?: Brief | undefined;
   readonly rng: Rng;
-  /** Aborted when the answer is no longer wanted; the call then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,40 +25,40 @@ export interface Proposal {
   readonly candidate: string;
   /** What it changes relative to its parents, or how it arose; at most 2000 characters. */
   readonly change: string;
-  /** The fitness that the proposer expects, or null where it has no opinion. */
+  /** The expected fitness, or null. */
   readonly expected: number | null;
-  /** What the proposer was shown, and what its candidate rests on; absent where nothing was read. */
+  /** Ids of everything that was read; absent without reading. */
   readonly retrieved?: readonly EvidenceId[];
-  /** What it asked for to be shown that. */
+  /** The queries that returned it. */
   readonly readings?: readonly Reading[];
-  /** Ids of nodes and of what was shown. */
+  /** Ids of the nodes and documents that the proposal is based on. */
   readonly evidence?: readonly string[];
   /** Why it should work. */
   readonly hypothesis?: string;
 }
 
 /**
- * What turns a decision into a candidate. One model may serve several agents at once: it knows no agent by name. It is only
- * asked about spaces of its kind, which the plan of a search sees to (`proposes` of domain/model.ts).
+ * Turns a decision into a candidate. One model may serve several agents at once, because it has no state per agent. It is
+ * only asked about spaces that it supports, which the plan of a search checks (`supportsSpace` of domain/model.ts).
  */
 export interface LocalModel<S extends Space = StackSpace> {
   readonly name: LocalModelName;
   propose(input: ProposalInput<S>): Promise<Proposal>;
-  /** Ends what the model started. Idempotent; the model can be asked again afterwards and then starts anew. */
+  /** Stops what the model started. Idempotent; the next question starts it again. */
   close(): Promise<void>;
 }
 
-/** A local model of whichever space; `proposes` of domain/model.ts says of which. */
+/** A local model for any space; see `supportsSpace` of domain/model.ts. */
 export type AnyModel = LocalModel<Space>;
 
-/** A node whose candidate was judged: the only kind that may become a parent, and the only one to learn from. */
+/** An evaluated node with a score: the only kind that may become a parent or train a surrogate. */
 export type ScoredNode = ViewNode & { readonly fitness: number };
 
 export function isScored(node: ViewNode): node is ScoredNode {
   return node.status === 'evaluated' && node.fitness !== null;
 }
 
-/** Best first; among equals the earlier one, so that a repeated score never displaces its discoverer. */
+/** Best first; ties go to the earlier node, so that a repeated score never displaces the first one. */
 export function ranked(nodes: readonly ViewNode[]): ScoredNode[] {
   return nodes.filter(isScored).sort((a, b) => b.fitness - a.fitness || byAge(a, b));
 }

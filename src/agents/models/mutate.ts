@@ -11,13 +11,13 @@ import {
   substitute,
 } from './variation.ts';
 
-/** Share of recombinations that are followed by a point substitution even though the recombination alone is new. */
+/** Probability of a point substitution after a recombination that is new by itself. */
 const substitutionRate = 0.3;
 
 /**
- * Variation without a model of the space: mutation for improve and debug (no classical searcher can read why a candidate
- * failed; its neighbours may still train), recombination for crossover, chance for drafts. Where the
- * neighbourhood of the parents has been seen, it varies more strongly, and at last drafts an unseen candidate.
+ * Variation without a model of the space: mutation for improve and debug (a classical searcher cannot read why a candidate
+ * failed, but its neighbours may train), recombination for crossover, random architectures for drafts. In an exhausted
+ * neighbourhood it varies more strongly, and finally drafts an unseen candidate.
  */
 export function mutateModel(): LocalModel {
   return {
@@ -31,11 +31,11 @@ export function mutateModel(): LocalModel {
 
 function freshDraft({ operator, view, space, rng }: ProposalInput): Proposal {
   const architecture = randomUnseen(space, seenCandidates(view), rng);
-  const why = operator === 'draft' ? '' : '; what could be made of the parents has been seen';
+  const why = operator === 'draft' ? '' : '; all variations of the parents are already known';
   return { candidate: canonicalText(architecture), change: `${describeDraft(architecture)}${why}`, expected: null };
 }
 
-/** An unseen variation of the parents, the smallest that is found; null for a draft and where none is found. */
+/** The smallest unseen variation of the parents that it finds; null for a draft and in an exhausted neighbourhood. */
 export function vary({ operator, parents, view, space, rng }: ProposalInput): Proposal | null {
   const [first, second] = parents;
   if (operator === 'draft' || !first) return null;
@@ -56,13 +56,13 @@ export function vary({ operator, parents, view, space, rng }: ProposalInput): Pr
   };
 }
 
-/** Uniform random search without replacement. Asked for anything but a draft, it drafts all the same and says so. */
+/** Uniform random search without replacement. It drafts for every operator and says so. */
 export function randomModel(): LocalModel {
   return {
     name: 'local/random',
     async propose({ operator, view, space, rng }) {
       const architecture = randomUnseen(space, seenCandidates(view), rng);
-      const ignored = operator === 'draft' ? '' : `; ${operator} was asked for, but this model ignores parents`;
+      const ignored = operator === 'draft' ? '' : `; ${operator} was requested, but this model ignores parents`;
       return {
         candidate: canonicalText(architecture),
         change: `${describeDraft(architecture)}${ignored}`,

@@ -6,19 +6,19 @@ import { isScored, type LocalModel, type Proposal, type ProposalInput } from './
 import { describeChange, mutate, randomArchitecture, randomUnseen, recombine, seenCandidates } from './variation.ts';
 
 /**
- * A model that reads: it follows what published work says about the order and number of layers.
+ * A model that reads: it follows published results on the order and number of layers.
  *
- * It reads Aira's own notes only, and of these only the hints. The prose of a note, and everything that comes from
- * elsewhere, cannot reach a proposal; so the same notes and the same seed give the same proposals, online or offline (I5).
+ * It reads the corpus only, and only the hints of its notes. Prose and online sources cannot reach a proposal, so that equal
+ * notes and seeds give equal proposals, online or offline (I5).
  */
 
-/** Candidates from which the one that follows the hints best is taken. */
+/** Random candidates, of which the one that follows the hints best is taken. */
 const pool = 64;
 /** Steps of hill climbing after a draft was chosen. */
 const climbs = 120;
-/** Works followed at once: fewer leave too much open, more contradict each other. */
+/** Number of works to follow: fewer leave too much open, more contradict each other. */
 const followed = 3;
-/** Scores below which results do not speak for or against a hint. */
+/** With fewer scores, results do not weigh a hint. */
 const fewestScores = 6;
 
 interface Advice {
@@ -27,7 +27,7 @@ interface Advice {
   readonly weight: number;
 }
 
-/** What a query asks for, per operator: the same words each time, so that no result of the search steers the reading. */
+/** The query per operator: constant, so that no result of the search steers the reading. */
 const questions: Record<ProposalInput['operator'], string> = {
   draft: 'hybrid language model ratio of attention to state space layers and MLP placement',
   improve: 'placement and share of attention, Mamba and MLP layers in depth, ordering of sublayers',
@@ -66,10 +66,10 @@ export function priorModel(open: OpenRetriever): LocalModel {
   };
 }
 
-/** A work that may be followed: its hints that concern the space, which together count as much as the work does. */
+/** A work to follow: the hints that apply to the space, whose weights sum to the work's weight. */
 interface Work {
   readonly advice: readonly Advice[];
-  /** Correlation of following it with fitness so far; 0 where too little is known. */
+  /** Correlation of following it with fitness so far; 0 with too few scores. */
   readonly support: number;
 }
 
@@ -84,7 +84,7 @@ function workOf(item: Item, { view, space }: ProposalInput): Work {
   return { advice: equal.map((each) => ({ ...each, weight })), support };
 }
 
-/** The works that this proposal follows: by chance, but rather those found first and those that results speak for. */
+/** Draws the works that this proposal follows, weighted by search rank and by the support of results. */
 function chooseWorks(items: readonly Item[], input: ProposalInput): Work[] {
   const { space, rng } = input;
   const rest = items
@@ -107,7 +107,7 @@ function follow(advice: readonly Advice[], input: ProposalInput): Proposal {
   if (operator === 'draft' || !first) {
     const drawn = Array.from({ length: pool }, () => randomArchitecture(space, rng));
     const best = climb(bestOf(drawn, advice), advice, space, rng);
-    return told(novel(best, advice, seen, space, rng), null, advice, 'draft');
+    return toProposal(novel(best, advice, seen, space, rng), null, advice, 'draft');
   }
   const base = parseInSpace(first.candidate, space);
   const partner = operator === 'crossover' && second ? parseInSpace(second.candidate, space) : null;
@@ -116,7 +116,7 @@ function follow(advice: readonly Advice[], input: ProposalInput): Proposal {
   ).filter((each) => !seen.has(canonicalText(each)));
   const best = varied.length > 0 ? bestOf(varied, advice) : novel(base, advice, seen, space, rng);
   const how = partner ? `crossover with ${second?.id}` : 'change';
-  return told(best, { id: first.id, layers: base }, advice, how);
+  return toProposal(best, { id: first.id, layers: base }, advice, how);
 }
 
 const meanFit = (architecture: Architecture, advice: readonly Advice[]): number => {
@@ -125,7 +125,7 @@ const meanFit = (architecture: Architecture, advice: readonly Advice[]): number 
   return advice.reduce((sum, { hint, weight }) => sum + weight * hintFit(architecture, hint), 0) / total;
 };
 
-/** The earliest of those that follow the advice best. */
+/** The candidate that follows the advice best; ties go to the earliest. */
 function bestOf(candidates: readonly Architecture[], advice: readonly Advice[]): Architecture {
   const fits = candidates.map((candidate) => meanFit(candidate, advice));
   return candidates[fits.indexOf(Math.max(...fits))] as Architecture;
@@ -137,7 +137,7 @@ function climb(start: Architecture, advice: readonly Advice[], space: StackSpace
   return best;
 }
 
-/** The architecture itself, or else an unseen one near it, or else any unseen one. */
+/** The architecture itself if unseen, else an unseen neighbour, else any unseen architecture. */
 function novel(
   architecture: Architecture,
   advice: readonly Advice[],
@@ -151,10 +151,10 @@ function novel(
   return unseen.length > 0 ? bestOf(unseen, advice) : randomUnseen(space, seen, rng);
 }
 
-/** A hint is cited when the candidate follows it well, and at least as well as its parent did. */
-const wellFollowed = 0.75;
+/** A hint is cited if the candidate fits it at least this well, and at least as well as its parent. */
+const citationFit = 0.75;
 
-function told(
+function toProposal(
   architecture: Architecture,
   parent: { id: string; layers: Architecture } | null,
   advice: readonly Advice[],
@@ -162,10 +162,10 @@ function told(
 ): Proposal {
   const met = advice.filter(({ hint }) => {
     const fit = hintFit(architecture, hint);
-    return fit >= wellFollowed && (parent === null || fit >= hintFit(parent.layers, hint));
+    return fit >= citationFit && (parent === null || fit >= hintFit(parent.layers, hint));
   });
   const reasons = met.map(({ id, hint }) => `${describeHint(hint)} (${id})`);
-  const why = reasons.length > 0 ? ` that follows ${reasons.join('; ')}` : '; none of what was read could be followed';
+  const why = reasons.length > 0 ? ` that follows ${reasons.join('; ')}` : '; no hint could be followed';
   const relative = parent ? `, relative to ${parent.id}: ${describeChange(parent.layers, architecture)}` : '';
   return {
     candidate: canonicalText(architecture),
@@ -175,7 +175,7 @@ function told(
   };
 }
 
-/** Pearson's correlation; 0 where either side does not vary. */
+/** Pearson's correlation; 0 if either side is constant. */
 function correlation(xs: readonly number[], ys: readonly number[]): number {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [mx, my] = [mean(xs), mean(ys)];

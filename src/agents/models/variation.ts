@@ -11,15 +11,15 @@ import type { View } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 
 /**
- * Variations of architectures: pure functions that keep the depth and stay in the space. A variation may return its
- * input where nothing can be varied (a single primitive, a single layer); the caller looks for novelty.
+ * Variations of architectures: pure functions that preserve the depth and the space. A variation may return its input if
+ * nothing can vary (a single primitive, a single layer); the caller checks for novelty.
  */
 
 export function randomArchitecture(space: StackSpace, rng: Rng): Architecture {
   return Array.from({ length: space.layers }, () => rng.pick(space.primitives));
 }
 
-/** `count` different layers (all of them, if there are fewer) are each given another primitive. */
+/** Gives `count` different layers (or all, if there are fewer) another primitive. */
 export function substitute(architecture: Architecture, space: StackSpace, rng: Rng, count: number): Architecture {
   const result = [...architecture];
   const untouched = result.map((_, layer) => layer);
@@ -31,7 +31,7 @@ export function substitute(architecture: Architecture, space: StackSpace, rng: R
   return result;
 }
 
-/** Two layers that differ change places. */
+/** Swaps two layers that differ. */
 export function swapLayers(architecture: Architecture, rng: Rng): Architecture {
   const first = rng.below(architecture.length);
   const partners = architecture.flatMap((layer, index) => (layer === architecture[first] ? [] : [index]));
@@ -40,7 +40,7 @@ export function swapLayers(architecture: Architecture, rng: Rng): Architecture {
   return architecture.with(first, architecture[second] as Primitive).with(second, architecture[first] as Primitive);
 }
 
-/** A block of up to half of the layers is cut out and put back elsewhere. */
+/** Moves a block of up to half of the layers. */
 export function moveBlock(architecture: Architecture, rng: Rng): Architecture {
   const length = 1 + rng.below(Math.max(1, Math.floor(architecture.length / 2)));
   const start = rng.below(architecture.length - length + 1);
@@ -48,7 +48,7 @@ export function moveBlock(architecture: Architecture, rng: Rng): Architecture {
   return rest.toSpliced(rng.below(rest.length + 1), 0, ...architecture.slice(start, start + length));
 }
 
-/** One run of equal layers grows at the expense of another, which may vanish. */
+/** Grows one run of equal layers at the expense of another, which may vanish. */
 export function resizeRuns(architecture: Architecture, rng: Rng): Architecture {
   const pieces = runs(architecture);
   if (pieces.length < 2) return architecture;
@@ -62,7 +62,7 @@ export function resizeRuns(architecture: Architecture, rng: Rng): Architecture {
   return pieces.flatMap(({ primitive, length }) => Array<Primitive>(length).fill(primitive));
 }
 
-/** One to three point substitutions, the commonest; a swap; a move; or a resize: `strength` of them in a row. */
+/** Applies `strength` random variations: one to three point substitutions (most often), a swap, a move or a resize. */
 export function mutate(architecture: Architecture, space: StackSpace, rng: Rng, strength: number): Architecture {
   let result = architecture;
   for (let step = 0; step < strength; step++) {
@@ -103,30 +103,30 @@ export function recombine(first: Architecture, second: Architecture, rng: Rng): 
   return { kind, architecture: from((layer) => layer >= low && layer < high) };
 }
 
-/** Changes listed one by one before the rest is only counted; keeps every text below the 2000 characters of a rationale. */
+/** Changes listed individually; the rest is counted. Stays below the 2000 characters of a rationale. */
 const listed = 32;
 
 /** `layer 3: mA -> Mb; layer 7: M -> mA`, layers counted from 0. */
 export function describeChange(from: Architecture, to: Architecture): string {
   const layers = changedLayers(from, to);
-  if (layers.length === 0) return 'no layer differs';
+  if (layers.length === 0) return 'no layer changed';
   const parts = layers.slice(0, listed).map((layer) => `layer ${layer}: ${from[layer]} -> ${to[layer]}`);
   if (layers.length > listed) parts.push(`and ${layers.length - listed} more layers`);
   return parts.join('; ');
 }
 
-/** A candidate without parents, in run-length form. */
+/** Describes a candidate without parents, in run-length form. */
 export function describeDraft(architecture: Architecture): string {
   const text = runLengthText(architecture);
   return `random draft ${text.length > 500 ? `${text.slice(0, 500)}...` : text}`;
 }
 
-/** Canonical texts of all candidates in the view, whatever became of them: none is worth another attempt. */
+/** Canonical texts of all candidates in the view, whatever their status: none is worth another attempt. */
 export function seenCandidates(view: View): ReadonlySet<string> {
   return new Set(view.nodes.map((node) => node.candidate));
 }
 
-/** The architecture that follows in the order of counting, first layer fastest; after the last comes the first. */
+/** The next architecture in counting order, first layer fastest, with wrap-around. */
 function successor(architecture: Architecture, digits: readonly Primitive[]): Architecture {
   const next = [...architecture];
   for (const [layer, primitive] of next.entries()) {
@@ -138,9 +138,8 @@ function successor(architecture: Architecture, digits: readonly Primitive[]): Ar
 }
 
 /**
- * A random architecture that was not seen. From a random start it counts onwards to the first unseen one: at most
- * |seen| + 1 steps, because so many different architectures cannot all have been seen. Only where the whole space was
- * seen does it return a seen one; the archivist refuses that as a duplicate.
+ * A random unseen architecture. It counts up from a random start to the first unseen one: at most |seen| + 1 steps, by the
+ * pigeonhole principle. Only in an exhausted space it returns a seen one, which the archivist rejects as a duplicate.
  */
 export function randomUnseen(space: StackSpace, seen: ReadonlySet<string>, rng: Rng): Architecture {
   const digits = [...new Set(space.primitives)];

@@ -8,40 +8,36 @@ const statement = z.string().trim().min(1).max(1500);
 export const reasons = {
   hypothesis: statement.describe('Why this should work, in two or three sentences.'),
   change: statement.describe(
-    'What is changed relative to the parents, or the idea of the draft, in one or two sentences.',
+    'What you change relative to the parents, or the idea of the draft, in one or two sentences.',
   ),
   expected_fitness: z.number().nullable().describe('The fitness you expect, or null.'),
-  evidence: z.array(z.string().max(200)).max(16).describe('Ids of the attempts and passages shown that this rests on.'),
+  evidence: z.array(z.string().max(200)).max(16).describe('Ids of the attempts and passages that support this.'),
 };
 
 const whole = z.strictObject({
   ...reasons,
-  architecture: z.string().max(8000).describe('All layers from the input upwards, as tokens or runs: 2mA+5M+1Mb.'),
+  architecture: z.string().max(8000).describe('All layers from input to output, as tokens or runs: 2mA+5M+1Mb.'),
 });
 
-/** Beside a whole candidate an improvement may be a few substitutions, so that its effect has a cause one can name. */
+/** An improvement may be a few substitutions instead of a whole candidate, so that its effect has an identifiable cause. */
 const edited = z.strictObject({
   ...reasons,
-  architecture: z
-    .string()
-    .max(8000)
-    .nullable()
-    .describe('All layers from the input upwards, or null when edits are given.'),
+  architecture: z.string().max(8000).nullable().describe('All layers from input to output, or null if you give edits.'),
   edits: z
     .array(z.strictObject({ layer: z.number(), primitive: primitiveSchema }))
     .max(64)
     .nullable()
-    .describe('Layers to substitute in the parent, counted from 0, or null when a whole architecture is given.'),
+    .describe('Layers to substitute in the parent, counted from 0, or null if you give a whole architecture.'),
 });
 
 const lessons = z.strictObject({
   lessons: z
     .array(z.strictObject({ node: z.string().max(64), text: z.string().trim().min(1).max(1000) }))
     .max(16)
-    .describe('One lesson for each result that was asked about.'),
+    .describe('One lesson per listed result.'),
 });
 
-/** A proposal as a model states it; `architecture` or `edits` is null, and exactly one of them. */
+/** A proposal as a model states it; exactly one of `architecture` and `edits` is null. */
 export interface StatedProposal {
   readonly hypothesis: string;
   readonly change: string;
@@ -51,7 +47,7 @@ export interface StatedProposal {
   readonly edits: { layer: number; primitive: Primitive }[] | null;
 }
 
-/** What the answers of an operator look like. */
+/** The answer schema of an operator. */
 export interface AnswerForm<T> {
   readonly schema: z.ZodType<T>;
   readonly wire: AnswerSchema;

@@ -10,7 +10,7 @@ function outcome(node: ViewNode): string {
   return `no score: ${node.reason ?? node.status}`;
 }
 
-/** An attempt in one line: the same node, the same bytes. */
+/** An attempt in one line; deterministic. */
 export function nodeLine(node: ViewNode): string {
   const made = node.parents.length > 0 ? `${node.operator} of ${node.parents.join(' and ')}` : node.operator;
   const parts = [
@@ -25,8 +25,8 @@ export function nodeLine(node: ViewNode): string {
 }
 
 /**
- * A list of attempts within `most` characters. Where not all fit, the best and the most recent take turns; all that are
- * kept stand in the order in which they were made, and how many are left out is said.
+ * A list of attempts within `most` characters. If not all fit, the best and the most recent alternate; the list is in order
+ * of creation and ends with the number of omitted attempts.
  */
 export function nodeList(nodes: readonly ViewNode[], most: number): string {
   if (nodes.length === 0) return '(none)';
@@ -54,7 +54,7 @@ export function siblings(view: View, parents: readonly ViewNode[]): ViewNode[] {
   return view.nodes.filter((node) => (first ? node.parents[0] === first.id : node.parents.length === 0));
 }
 
-/** From a node to its first parent and so on, the node itself first. */
+/** The node, its first parent, that one's first parent, and so on. */
 export function lineage(view: View, node: ViewNode): ViewNode[] {
   const byId = new Map(view.nodes.map((each) => [each.id, each]));
   const chain: ViewNode[] = [];

@@ -5,8 +5,8 @@ import type { CandidatePrompts } from './candidatePrompts.ts';
 import { programPrompts } from './programs/prompts.ts';
 import { stackPrompts } from './stackPrompts.ts';
 
-/** What the questions of one agent have in common. */
-export interface Subject {
+/** What the questions of one agent share. */
+export interface PromptDeps {
   readonly task: string;
   readonly metric: string;
   readonly lowerIsBetter?: boolean | undefined;
@@ -15,9 +15,9 @@ export interface Subject {
   readonly role: string;
 }
 
-/** @throws TerminalError for a space of programs without a brief. */
-export function promptsFor({ space, brief, lowerIsBetter = false, ...topic }: Subject): CandidatePrompts {
-  if (space.kind === 'stack') return stackPrompts({ ...topic, space });
-  if (!brief) throw new TerminalError('brief', 'a program cannot be asked for without a brief');
-  return programPrompts({ ...topic, space, brief, lowerIsBetter });
+/** @throws TerminalError for a program space without a brief. */
+export function promptsFor({ space, brief, lowerIsBetter = false, ...shared }: PromptDeps): CandidatePrompts {
+  if (space.kind === 'stack') return stackPrompts({ ...shared, space });
+  if (!brief) throw new TerminalError('brief', 'a program space needs a brief');
+  return programPrompts({ ...shared, space, brief, lowerIsBetter });
 }

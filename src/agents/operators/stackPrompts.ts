@@ -9,9 +9,9 @@ import { TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
 import { proposalForms, type StatedProposal } from './answers.ts';
 import type { CandidatePrompts, Statement } from './candidatePrompts.ts';
-import { analysisPrompt, longestQuestion, proposalPrompt, type StackTopic, systemPrompt } from './prompts.ts';
+import { analysisPrompt, longestQuestion, proposalPrompt, type StackPromptDeps, systemPrompt } from './prompts.ts';
 
-/** The candidate that a statement means. @throws ArchitectureError, or TerminalError for an edit outside the parent. */
+/** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
 function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
   if (architecture !== null) return canonicalText(parseArchitecture(architecture));
   const [parent] = parents;
@@ -26,11 +26,11 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
   return canonicalText(layers satisfies Architecture);
 }
 
-/** How arrangements of layers are talked about. */
-export function stackPrompts(topic: Omit<StackTopic, 'tools'>): CandidatePrompts {
-  const { space } = topic;
+/** Prompts for stacks of layers. */
+export function stackPrompts(deps: Omit<StackPromptDeps, 'tools'>): CandidatePrompts {
+  const { space } = deps;
   return {
-    system: (purpose, tools) => systemPrompt(purpose, { ...topic, tools }),
+    system: (purpose, tools) => systemPrompt(purpose, { ...deps, tools }),
     question: proposalPrompt,
     analysis: analysisPrompt,
     longestQuestion,

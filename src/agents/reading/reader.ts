@@ -29,25 +29,30 @@ import {
 /**
  * The reading of an agent with a language model.
  *
- * Role: looks up what the model asks for, or what the laboratory asks for in its place. Non-role: the question itself, and
- * what becomes of its answer.
+ * Role: runs the lookups that the model requests, or that Aira makes on its behalf. Non-role: the question itself and the
+ * handling of its answer.
  *
- * Q1. What was found is recorded before it is shown, and a thought that is had again is shown the same (I5).
- * Q2. A thought finds, of the laboratory's own results, those that its view knows (I4, I5).
- * Q3. What was found is data: it goes into frames of its own, and into no query.
+ * RDR-1. Findings are recorded before they are shown, and a repeated thought gets the same ones (I5).
+ * RDR-2. Of the search's own results, a thought finds only those in its view (I4, I5).
+ * RDR-3. Findings are data: they go into frames and into no query.
  */
 export interface Reader {
   readonly spec: LiteratureSpec;
-  /** The reading of a thought before its question. @param toolless the model's server takes no tools. */
+  /** The reading before the question. @param toolless the server supports no tools. */
   begin(
     about: { operator: Operator; view: View; scope: Scope; toolless: boolean },
     signal: AbortSignal,
   ): Promise<ReadingState>;
   /** The reading after one more round of calls. */
-  answer(asks: Asks, so: ReadingState, about: { view: View; scope: Scope }, signal: AbortSignal): Promise<ReadingState>;
+  answer(
+    asks: Asks,
+    state: ReadingState,
+    about: { view: View; scope: Scope },
+    signal: AbortSignal,
+  ): Promise<ReadingState>;
 }
 
-/** What is looked up for a model that is not asked: the same words each time, so that no result steers the reading. */
+/** Queries for a model without tools: constant, state that no result steers the reading. */
 const questions: Readonly<Record<Operator, string>> = {
   draft: 'hybrid sequence model layer ratio and placement of attention, state space and MLP layers',
   improve: 'placement and share of attention, Mamba and MLP layers in depth, ordering of sublayers',
@@ -55,8 +60,8 @@ const questions: Readonly<Record<Operator, string>> = {
   debug: 'training instability of deep stacks, normalisation, initialisation, causality',
 };
 
-/** What one round has found. As JSON, because that is how it is recorded. */
-interface Found {
+/** The findings of one round. Plain JSON, because they are recorded. */
+interface Findings {
   readonly results: ToolResult[];
   readonly passages: Passage[];
   readonly retrieved: Retrieval[];
@@ -71,7 +76,7 @@ const toolReadings: Readonly<Record<ToolName, ReadingKind>> = {
   read: 'read',
 };
 
-/** Calls that could not be carried out, as readings that found nothing: so that a failed search does not look like none. */
+/** Failed calls as readings without findings, state that a failed search differs from no search. */
 function failedReadings(calls: readonly ToolCall[], results: readonly ToolResult[]): Reading[] {
   return results.flatMap(({ failed, text }, index) => {
     const call = calls[index];
@@ -89,16 +94,16 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Llm
 
   const recalled = (
     scope: Scope,
-    sought: Json,
+    request: Json,
     { view, budget }: { view: View; budget: ReadingBudget },
-    find: (retriever: ReturnType<OpenRetriever>) => Promise<Pick<Found, 'results' | 'passages'>>,
-  ): Promise<Found> =>
-    gateway.recall(scope, sought, async () => {
+    find: (retriever: ReturnType<OpenRetriever>) => Promise<Pick<Findings, 'results' | 'passages'>>,
+  ): Promise<Findings> =>
+    gateway.recall(scope, request, async () => {
       const retriever = open({ sources, budget, results: ownResults(view) });
       const { retrieved, readings, left } = retriever;
-      // Through JSON, as a replay will have it.
+      // Round-trip through JSON, because a replay sees the JSON.
       return JSON.parse(JSON.stringify({ ...(await find(retriever)), retrieved, readings, left }));
-    }) as Promise<Found & Json> as Promise<Found>;
+    }) as Promise<Findings & Json> as Promise<Findings>;
 
   return {
     spec,
@@ -121,51 +126,51 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Llm
       return { ...noReading, how: 'before', passages, retrieved, readings, left };
     },
 
-    async answer({ text, calls, carried }, so, { view, scope }, signal) {
+    async answer({ text, calls, carried }, state, { view, scope }, signal) {
       const stated = calls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given }));
       const { results, retrieved, readings, left } = await recalled(
         scope,
-        { calls: stated, round: so.turns.length / 2 },
-        { view, budget: so.left },
+        { calls: stated, round: state.turns.length / 2 },
+        { view, budget: state.left },
         async (retriever) => ({ results: await runToolCalls(calls, retriever, toolsFor(spec), signal), passages: [] }),
       );
       return {
-        ...so,
-        turns: [...so.turns, { role: 'assistant', text, calls, carried }, { role: 'tools', results }],
-        retrieved: [...so.retrieved, ...retrieved],
-        readings: [...so.readings, ...readings, ...failedReadings(calls, results)],
+        ...state,
+        turns: [...state.turns, { role: 'assistant', text, calls, carried }, { role: 'tools', results }],
+        retrieved: [...state.retrieved, ...retrieved],
+        readings: [...state.readings, ...readings, ...failedReadings(calls, results)],
         left,
       };
     },
   };
 }
 
-/** Calls of one answer beyond this number are not carried out. */
+/** Maximum calls per answer; later ones are not run. */
 const mostAtOnce = 6;
 
 /** Arguments are a query and a year. */
 const argumentBounds: JsonBounds = { characters: 16 * 1024, depth: 4, items: 64 };
 
-/** Thrown for a call that cannot be carried out; its message is what the model reads. */
-class WrongCall extends Error {}
+/** Thrown for a call that cannot run; the message goes to the model. */
+class InvalidCall extends Error {}
 
 function argumentsFor<N extends ToolName>(name: N, text: string): z.infer<(typeof toolSchemas)[N]> {
   let value: unknown;
   try {
     value = parseJson(text, argumentBounds);
   } catch (thrown) {
-    throw new WrongCall(`the arguments of ${name} are not JSON: ${errorMessage(thrown)}`);
+    throw new InvalidCall(`the arguments of ${name} are not valid JSON: ${errorMessage(thrown)}`);
   }
   const schema = toolSchemas[name];
-  // A key that may be null may be left out: servers that enforce no schema let models do so.
+  // A nullable key may be absent: servers without schema enforcement let models omit it.
   const optional = Object.entries(schema.shape).flatMap(([key, each]) => (each.safeParse(null).success ? [key] : []));
   const nulls = Object.fromEntries(optional.map((key) => [key, null]));
-  const given = z.record(z.string(), z.unknown()).safeParse(value);
-  const parsed = schema.safeParse(given.success ? { ...nulls, ...given.data } : value);
+  const record = z.record(z.string(), z.unknown()).safeParse(value);
+  const parsed = schema.safeParse(record.success ? { ...nulls, ...record.data } : value);
   if (parsed.success) return parsed.data as z.infer<(typeof toolSchemas)[N]>;
   const [issue] = parsed.error.issues;
-  throw new WrongCall(
-    `the arguments of ${name} are wrong: ${issue?.path.join('.').slice(0, 100) || 'object'}: ${issue?.message.slice(0, 200)}`,
+  throw new InvalidCall(
+    `invalid arguments for ${name}: ${issue?.path.join('.').slice(0, 100) || 'object'}: ${issue?.message.slice(0, 200)}`,
   );
 }
 
@@ -183,18 +188,15 @@ async function answerTo(call: ToolCall, reading: Retriever, signal: AbortSignal)
     }
     case 'read': {
       const id = evidenceIdSchema.safeParse(argumentsFor('read', call.arguments).id);
-      if (!id.success) throw new WrongCall('that is no id; ids look like corpus:jamba and stand in what searches show');
+      if (!id.success) throw new InvalidCall('not a document id; use an id from a search result, such as corpus:jamba');
       const text = await reading.read(id.data, signal);
-      if (!text) throw new WrongCall(`nobody here knows ${id.data}; read what a search has shown`);
+      if (!text) throw new InvalidCall(`unknown document id ${id.data}; use an id from a search result`);
       return shownText(text);
     }
   }
 }
 
-/**
- * Carries out the calls of one answer, one after the other. Each gets a result: one that is wrong, or beyond the budget, is
- * told so in words, since the model can do better with the next.
- */
+/** Runs the calls of one answer in order. Every call gets a result: an invalid one, or one beyond the budget, an error text. */
 export async function runToolCalls(
   calls: readonly ToolCall[],
   reading: Retriever,
@@ -205,13 +207,13 @@ export async function runToolCalls(
   const results: ToolResult[] = [];
   for (const [index, call] of calls.entries()) {
     try {
-      if (index >= mostAtOnce) throw new WrongCall(`no more than ${mostAtOnce} calls are carried out at once`);
-      if (!names.includes(call.name)) throw new WrongCall(`there is no such tool; there are ${names.join(', ')}`);
+      if (index >= mostAtOnce) throw new InvalidCall(`at most ${mostAtOnce} calls per answer; this one was not run`);
+      if (!names.includes(call.name)) throw new InvalidCall(`unknown tool; the tools are ${names.join(', ')}`);
       results.push({ id: call.id, text: await answerTo(call, reading, signal), failed: false });
     } catch (thrown) {
       signal.throwIfAborted();
-      const spent = thrown instanceof TerminalError && thrown.code === 'reading-budget';
-      if (!(thrown instanceof WrongCall) && !spent) throw thrown;
+      const exhausted = thrown instanceof TerminalError && thrown.code === 'reading-budget';
+      if (!(thrown instanceof InvalidCall) && !exhausted) throw thrown;
       results.push({ id: call.id, text: `Error: ${thrown.message}`, failed: true });
     }
   }

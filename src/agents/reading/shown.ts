@@ -4,12 +4,12 @@ import type { View } from '../../domain/node.ts';
 import { nodeLine } from '../operators/nodeText.ts';
 import { quoted } from '../operators/quote.ts';
 
-/** Most characters of an item that was found, and of one that is read. */
+/** Maximum characters of a search hit, and of a document that is read. */
 export const longestShown = { found: 900, read: 8200 } as const;
 
-/** Items as a model is shown them: each a frame of data that it cannot close, named by its id. */
+/** Search hits for a model: each in a data frame that it cannot close, named by its id. */
 export function shownItems(items: readonly Item[]): string {
-  if (items.length === 0) return 'Nothing was found. Other words may find more.';
+  if (items.length === 0) return 'No results. Try other words.';
   return items
     .map(({ id, title, authors, year, licence, snippet }) => {
       const by = [authors.slice(0, 3).join(', ') + (authors.length > 3 ? ' and others' : ''), year ?? ''];
@@ -23,7 +23,7 @@ export function shownText({ id, title, text, truncated }: ReadText): string {
   return quoted(id, `${title}\n\n${text}${truncated ? '\n(cut off here)' : ''}`, longestShown.read);
 }
 
-/** The results that a view knows, as they can be searched: so that nobody finds what the attempt may not know (I4, I5). */
+/** The view's results in searchable form: a search finds nothing that the attempt may not know (I4, I5). */
 export function ownResults(view: View): OwnResult[] {
   return view.nodes
     .filter(({ status }) => status !== 'pending')

@@ -9,7 +9,7 @@ import {
 } from '../../domain/literature.ts';
 import { answerSchema, type ChatMessage, type ProviderState, type ToolCall, type ToolForm } from '../../llm/index.ts';
 
-/** The tools with which a language model reads. Queries are free text: no syntax, and nothing in them can break a search. */
+/** The tools with which a language model reads. Queries are free text without syntax, so that none can fail to parse. */
 
 const query = z.string().trim().min(1).max(400).describe('What to look for, in a few words; no syntax.');
 const searchSchema = z.strictObject({ query });
@@ -18,13 +18,13 @@ const sinceSchema = z.strictObject({
   since: z.int().min(1900).max(2100).nullable().describe('Only works of this year or later, or null.'),
 });
 const readSchema = z.strictObject({
-  id: z.string().min(1).max(300).describe('The id of an item, as a search showed it.'),
+  id: z.string().min(1).max(300).describe('The id of an item from a search result.'),
 });
 
 export const toolNames = ['search_literature', 'search_code', 'search_archive', 'read'] as const;
 export type ToolName = (typeof toolNames)[number];
 
-/** What the arguments of each have to be. */
+/** The schema of each tool's arguments. */
 export const toolSchemas = {
   search_literature: sinceSchema,
   search_code: searchSchema,
@@ -33,17 +33,17 @@ export const toolSchemas = {
 } as const satisfies Record<ToolName, z.ZodType>;
 
 const descriptions: Readonly<Record<ToolName, string>> = {
-  search_literature: 'Finds papers: title, authors, year and the passage that matches, each with an id.',
-  search_code: 'Finds code bases and what they do: title, licence and the passage that matches, each with an id.',
+  search_literature: 'Find papers. Returns title, authors, year and the matching passage, each with an id.',
+  search_code: 'Find code bases. Returns title, licence and the matching passage, each with an id.',
   search_archive:
-    "Finds results of this laboratory's own search that you may know: what was tried, how it went, what it taught.",
-  read: 'Gives the whole text that is at hand of one item.',
+    'Find results of this search that you may know: what was tried, how it scored and the lesson drawn from it.',
+  read: 'Read the full available text of one item.',
 };
 
 const holdsPapers = (source: LiteratureSource) => source === 'corpus' || (isOnline(source) && source !== 'github');
 const holdsCode = (source: LiteratureSource) => source === 'corpus' || source === 'github';
 
-/** The tools that are of use with these sources and this budget. */
+/** The tools that are useful with these sources and this budget. */
 export function toolsFor({ sources, searches, reads }: LiteratureSpec): ToolForm[] {
   const offered = toolNames.filter((name) => {
     if (name === 'read') return reads > 0;
@@ -65,19 +65,19 @@ export interface Passage {
   readonly text: string;
 }
 
-/** What a model wants to know before it answers. */
+/** The tool calls of an answer. */
 export interface Asks {
   readonly text: string;
   readonly calls: readonly ToolCall[];
   readonly carried: readonly ProviderState[];
 }
 
-/** The reading of one thought so far; plain data, because it is written down between steps. */
+/** The reading of one thought so far; plain data, because it is checkpointed between steps. */
 export interface ReadingState {
   readonly how: 'nothing' | LiteratureSpec['how'];
-  /** What was looked up before the question. */
+  /** Passages looked up before the question. */
   readonly passages: readonly Passage[];
-  /** What was asked for and answered since, as the model is told it: calls and results in turn. */
+  /** Tool calls and results since, alternating, as messages to the model. */
   readonly turns: readonly ChatMessage[];
   readonly retrieved: readonly Retrieval[];
   readonly readings: readonly Reading[];
@@ -85,14 +85,18 @@ export interface ReadingState {
 }
 
 export const noReading: ReadingState = {
-  ...{ how: 'nothing', passages: [], turns: [], retrieved: [], readings: [] },
+  how: 'nothing',
+  passages: [],
+  turns: [],
+  retrieved: [],
+  readings: [],
   left: { searches: 0, reads: 0, itemsPerSearch: 1 },
 };
 
-/** Rounds in which every call was wrong, beyond those that a model may need. */
+/** Extra rounds for models whose calls fail. */
 const spareRounds = 2;
 
-/** May the model call once more, or has it to answer now? */
+/** Whether the model may call tools again. */
 export function mayCall({ how, turns, left }: ReadingState, { searches, reads }: LiteratureSpec): boolean {
   return how === 'tools' && left.searches + left.reads > 0 && turns.length / 2 < searches + reads + spareRounds;
 }

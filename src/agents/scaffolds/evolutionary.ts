@@ -20,15 +20,15 @@ import {
 export type EvolutionarySpec = Extract<ScaffoldSpec, { kind: 'evolutionary' }>;
 
 export interface Island {
-  /** Every attempt made for this island, whatever became of it, in order. */
+  /** Every attempt for this island, whatever its status, in order. */
   readonly members: readonly ViewNode[];
-  /** At most `capacity` of the admitted scored members, best first: the worst leave, the best never does. */
+  /** At most `capacity` of the admitted scored members, best first. */
   readonly survivors: readonly ScoredNode[];
 }
 
 /**
- * The islands, folded from the view: a draft lives on island (ordinal mod islands), any other node with its first parent.
- * Membership hangs on the node itself, so one that fails or is late never moves another.
+ * The islands, computed from the view: a draft belongs to island (ordinal mod islands), any other node to its first parent's.
+ * Membership depends on the node alone, so that a failed or late node never moves another.
  */
 export function islandsOf(view: View, spec: EvolutionarySpec): Island[] {
   const members: ViewNode[][] = Array.from({ length: spec.islands }, () => []);
@@ -42,7 +42,7 @@ export function islandsOf(view: View, spec: EvolutionarySpec): Island[] {
   return members.map((each) => ({ members: each, survivors: survivorsOf(each, spec) }));
 }
 
-/** Whoever is less fit than the survivors on average may be kept out (`admission: mean`); members come in order. */
+/** Survivors of `members`, in order of attempts. With `admission: mean`, a node below the survivors' mean is not admitted. */
 function survivorsOf(members: readonly ViewNode[], { admission, capacity }: EvolutionarySpec): readonly ScoredNode[] {
   if (admission === 'all') return ranked(members).slice(0, capacity);
   let survivors: ScoredNode[] = [];
@@ -54,7 +54,7 @@ function survivorsOf(members: readonly ViewNode[], { admission, capacity }: Evol
   return survivors;
 }
 
-/** The survivors of every other agent, each of which is as an island of its own. */
+/** The survivors of the other agents, each treated as an island. */
 function foreignSurvivors(view: View, spec: EvolutionarySpec): ScoredNode[] {
   const abroad = history(view).filter(({ foreign }) => foreign);
   const agents = [...new Set(abroad.map(({ agent }) => agent))].sort();
@@ -66,18 +66,18 @@ function foreignSurvivors(view: View, spec: EvolutionarySpec): ScoredNode[] {
   );
 }
 
-/** From `temperature` to `finalTemperature`, in a straight line over the attempts that the budget allows. */
+/** Linear from `temperature` to `finalTemperature` over the attempts that the budget allows. */
 function temperatureAt({ ordinal, remaining }: View, { temperature, finalTemperature }: EvolutionarySpec): number {
   const share = Math.min(1, (ordinal - 1) / Math.max(1, ordinal - 1 + remaining - 1));
-  // Two parts that are never negative: a difference of them may be lost in rounding, and a temperature of 0 is none.
+  // A sum of non-negative parts: a difference could round to 0, which is not a valid temperature.
   return Math.max(Number.MIN_VALUE, (1 - share) * temperature + share * (finalTemperature ?? temperature));
 }
 
-/** Draws by softmax(normalised fitness / temperature), normalised within the pool: the pressure is the same in each. */
+/** Draws by softmax(normalised fitness / temperature), normalised within the pool: equal selection pressure in each. */
 function drawParent(pool: readonly ScoredNode[], temperature: number, rng: Rng): ScoredNode {
   const normalise = normaliser(pool.map((node) => node.fitness));
   const merits = pool.map((node) => normalise(node.fitness));
-  // Relative to the best, whose weight is 1: no temperature makes the sum vanish or overflow.
+  // Relative to the best, whose weight is 1: the sum can neither vanish nor overflow.
   const top = Math.max(...merits);
   return rng.weighted(
     pool,
@@ -86,12 +86,13 @@ function drawParent(pool: readonly ScoredNode[], temperature: number, rng: Rng):
 }
 
 /**
- * Islands that take turns: attempt k breeds on island (k mod islands), which gives each the same share without an index
- * that a resume could lose. A failure of the island that is open is mended first, the oldest before the others. Until
- * `founders` drafts were made for the island, and whenever it has no survivor, it drafts.
+ * Islands in turn: attempt k breeds on island (k mod islands), so that each gets an equal share without a counter that a
+ * resume could lose. An open failure of the island is repaired first, the oldest before the others. The island drafts until
+ * it has `founders` drafts, and whenever it has no survivor.
  *
- * Rates are per proposal. A migrating proposal is a crossover whose second parent lives on another island, or survives with
- * another agent, where the agent remembers the ensemble; the child stays with its first parent. With a single survivor on the island a crossover becomes an improvement.
+ * Rates are per proposal. A migrating proposal is a crossover whose second parent is a survivor of another island or, with
+ * ensemble memory, of another agent; the child stays with its first parent. A crossover on an island with a single survivor
+ * becomes an improvement.
  */
 export function evolutionary(spec: EvolutionarySpec, named: Named): Scaffold {
   return (view, rng) => {

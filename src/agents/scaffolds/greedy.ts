@@ -5,7 +5,7 @@ import { chains, debug, draft, history, improve, type Named, openFailures, ownOf
 
 export type GreedySpec = Extract<ScaffoldSpec, { kind: 'greedy' }>;
 
-/** So many more unanswered improvements than the runner-up has, and the best node gives way to it once. */
+/** The best node yields to the runner-up once when it has this many more pending improvements. */
 const lead = 2;
 
 function pendingChildren(nodes: readonly ViewNode[], parent: ViewNode): number {
@@ -13,13 +13,13 @@ function pendingChildren(nodes: readonly ViewNode[], parent: ViewNode): number {
 }
 
 /**
- * `drafts` drafts, then always the best scored node, whoever made it. An attempt counts as a draft whatever became of it, so failures
- * cannot keep a search drafting while there is something to improve. While failures are open, one of them, whichever, is
- * mended with probability `debugProbability`.
+ * `drafts` drafts, then always improve the best scored node of any agent. An attempt counts as a draft whatever its status,
+ * so that failures cannot keep a search drafting. While failures are open, a random one is repaired with probability
+ * `debugProbability`.
  *
- * With many proposals in flight they would all be children of one node whose worth may be luck. Therefore the best gives
- * way to the second best whenever it has `lead` more pending improvements; never to anything below that, so that a
- * search with `pending` up to `lead` is plain greedy.
+ * With many proposals in flight, all would be children of one node whose score may be luck. Therefore the best yields to the
+ * second best whenever it has `lead` more pending improvements; never to a lower one, so that a search with `pending` up to
+ * `lead` is plain greedy.
  */
 export function greedy(spec: GreedySpec, named: Named): Scaffold {
   return (view, rng) => {
@@ -38,7 +38,7 @@ export function greedy(spec: GreedySpec, named: Named): Scaffold {
     if (second && waiting - pendingChildren(nodes, second) >= lead) {
       return improve(
         second,
-        `second best ${named(second)}, because the best ${named(best)} has ${waiting} results pending`,
+        `second best ${named(second)}, because the best ${named(best)} has ${waiting} pending results`,
       );
     }
     return improve(best, `best so far: ${named(best)}`);

@@ -17,9 +17,9 @@ import {
 
 export type MctsSpec = Extract<ScaffoldSpec, { kind: 'mcts' }>;
 
-/** An idea in the search tree with what was backed up to it. The root stands for the empty candidate: it has no node. */
+/** An idea in the search tree and its statistics. The root is the empty candidate and has no node. */
 export interface Branch {
-  /** The candidate that stands for the idea: where it was mended, the last repair. */
+  /** The candidate that represents the idea: the last repair, if it was repaired. */
   readonly node: ViewNode | null;
   readonly parent: Branch | null;
   readonly children: Branch[];
@@ -29,10 +29,10 @@ export interface Branch {
 }
 
 /**
- * The tree and its statistics, folded from the view in order of attempts. Each idea is one visit of itself and of all its
- * ancestors, worth its normalised fitness; a repair takes the place of what it mends and is no visit of its own. An idea
- * that gave no score is worth 0, the worst. One that is pending is worth what its parent scored, and 0 without a parent:
- * the visit alone makes later decisions look elsewhere (virtual loss).
+ * The tree and its statistics, computed from the view in order of attempts. Each idea is one visit of itself and of all its
+ * ancestors, with its normalised fitness as value; a repair replaces the failed node and adds no visit. An idea without a
+ * score has value 0, the worst. A pending one has its parent's value, or 0 without a parent: the visit alone makes later
+ * decisions explore elsewhere (virtual loss).
  */
 export function searchTree(view: View): Branch {
   const nodes = history(view);
@@ -44,11 +44,11 @@ export function searchTree(view: View): Branch {
     const parent = (origin === undefined ? undefined : byId.get(origin)) ?? root;
     const branch: Branch = { node, parent, children: [], visits: 0, value: 0 };
     parent.children.push(branch);
-    // What was improved is the one link of the chain that has a score: the last.
+    // Only the last link of a chain can have a score, so improvements refer to it.
     byId.set(node.id, branch);
 
-    const judged = node.status === 'pending' ? parent.node : node;
-    const value = judged && isScored(judged) ? normalise(judged.fitness) : 0;
+    const source = node.status === 'pending' ? parent.node : node;
+    const value = source && isScored(source) ? normalise(source.fitness) : 0;
     for (let at: Branch | null = branch; at; at = at.parent) {
       at.visits += 1;
       at.value += value;
@@ -63,7 +63,7 @@ export function uct(branch: Branch, exploration: number): number {
   return branch.value / branch.visits + exploration * Math.sqrt(Math.log(around) / branch.visits);
 }
 
-/** The branches below `root`, itself included, that can still lead to a new child; deepest decisions first. */
+/** The branches below `root`, itself included, that can still lead to a new child. */
 function openBranches(root: Branch, width: number): Set<Branch> {
   const open = new Set<Branch>();
   const order: Branch[] = [root];
@@ -77,13 +77,13 @@ function openBranches(root: Branch, width: number): Set<Branch> {
 }
 
 /**
- * Upper-confidence tree search, one child per decision. From the root, whose children are the drafts: a node with fewer
- * than `children` children, pending and failed ones included, gets another one (the unvisited child comes first);
- * otherwise the search descends to the child of highest UCT that leads anywhere, ties to the earlier. Only scored nodes
- * are expanded. A failure of its own that is open is mended before anything else, the oldest first. Where every way is
- * closed, because all that is left failed or is pending, the root is widened by a draft: each call ends in a decision.
+ * Upper-confidence tree search, one child per decision. From the root, whose children are the drafts: a node with fewer than
+ * `children` children, pending and failed ones included, gets another one (the unvisited child comes first); otherwise the
+ * search descends to the expandable child with the highest UCT, ties to the earlier. Only scored nodes are expanded. An open
+ * failure of the agent's own is repaired first, the oldest before the others. If no branch is open, because the rest failed
+ * or is pending, the root is widened by a draft: each call ends in a decision.
  *
- * Where the agent remembers the ensemble the tree is everybody's: what others explored counts as explored.
+ * With ensemble memory the tree is shared: exploration by other agents counts.
  */
 export function mcts(spec: MctsSpec, named: Named): Scaffold {
   return (view) => {
@@ -101,15 +101,15 @@ export function mcts(spec: MctsSpec, named: Named): Scaffold {
       return draft(
         count < spec.children
           ? `child ${count + 1} of ${spec.children} of the root`
-          : `no node can be expanded: the ${view.nodes.length} attempts so far failed, are pending or are exhausted`,
+          : `no node can be expanded: all ${view.nodes.length} attempts failed, are pending or are exhausted`,
       );
     }
-    // Open and not the root: scored.
+    // Open and not the root, therefore scored.
     const node = at.node as ScoredNode;
     const bound = Number(uct(at, spec.exploration).toPrecision(4));
     return improve(
       node,
-      `child ${at.children.length + 1} of ${spec.children} of ${named(node)}, reached by UCT ${bound}`,
+      `child ${at.children.length + 1} of ${spec.children} of ${named(node)}, selected by UCT ${bound}`,
     );
   };
 }

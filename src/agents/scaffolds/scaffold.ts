@@ -6,7 +6,7 @@ import { mcts } from './mcts.ts';
 
 export type { Scaffold } from './decision.ts';
 
-/** The policy that a specification names, with its parameters bound. Its reasons state the metric; it decides by fitness. */
+/** The policy of a specification with its parameters bound. Reasons state the metric; decisions use fitness. */
 export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}): Scaffold {
   const named = namedBy(lowerIsBetter);
   switch (spec.kind) {
@@ -21,5 +21,5 @@ export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}):
   }
 }
 
-/** Draft every time: nothing is learned from results, which is what the other policies are measured against. */
+/** Always draft: the policy that learns nothing from results, as a baseline for the others. */
 export const oneShot: Scaffold = (view) => draft(`attempt ${view.ordinal}, one-shot: every attempt is a fresh draft`);

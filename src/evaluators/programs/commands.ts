@@ -1,4 +1,4 @@
-/** How the verbs of `gpu-workers/aira_design` are called: what each zone sees and is asked, and the hosts beside them. */
+/** Arguments and mounts for the commands of `gpu-workers/aira_design`, per sandbox stage and for their hosts. */
 
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -14,125 +14,146 @@ const library = `${box}/lib`;
 const settings = `${box}/settings.json`;
 const candidate = `${box}/candidate`;
 
-export interface ZoneFolders {
+export interface StageFolders {
   readonly settings: string;
   readonly candidate: string;
 }
 
-export interface Zone {
+export interface Stage {
   readonly argv: readonly [string, ...string[]];
   readonly readOnly: readonly ReadOnlyMount[];
 }
 
-function zone(
+function stage(
   python: string,
   design: DesignPackage,
-  given: ZoneFolders,
+  folders: StageFolders,
   own: readonly ReadOnlyMount[],
   args: string[],
-): Zone {
+): Stage {
   return {
     argv: [
       python,
       ...pythonStart(library, design.module),
       ...args,
-      ...['--settings', settings, '--candidate', candidate, '--out', outputFolder],
+      '--settings',
+      settings,
+      '--candidate',
+      candidate,
+      '--out',
+      outputFolder,
     ],
     readOnly: [
       ...design.packages.map((name) => ({ source: join(design.folder, name), target: `${library}/${name}` })),
-      { source: given.settings, target: settings },
-      { source: given.candidate, target: candidate },
+      { source: folders.settings, target: settings },
+      { source: folders.candidate, target: candidate },
       ...own,
     ],
   };
 }
 
-/** Zone 1: sees the train split, leaves a state. */
-export function trainZone(
+/** Stage 1: reads the train split, writes a state. */
+export function trainStage(
   python: string,
   design: DesignPackage,
-  given: ZoneFolders & { readonly train: string; readonly seed: number; readonly device: string },
-): Zone {
+  folders: StageFolders & { readonly train: string; readonly seed: number; readonly device: string },
+): Stage {
   const train = `${box}/train`;
-  const args = ['train', '--seed', String(given.seed), '--train', train, '--device', given.device];
-  return zone(python, design, given, [{ source: given.train, target: train }], args);
+  const args = ['train', '--seed', String(folders.seed), '--train', train, '--device', folders.device];
+  return stage(python, design, folders, [{ source: folders.train, target: train }], args);
 }
 
-/** Zone 2: sees inputs and the state, leaves predictions. */
-export function predictZone(
+/** Stage 2: reads inputs and the state, writes predictions. */
+export function predictStage(
   python: string,
   design: DesignPackage,
-  given: ZoneFolders & { readonly inputs: string; readonly state: string; readonly device: string },
-): Zone {
+  folders: StageFolders & { readonly inputs: string; readonly state: string; readonly device: string },
+): Stage {
   const [inputs, state] = [`${box}/inputs`, `${box}/state`];
   const mounts = [
-    { source: given.inputs, target: inputs },
-    { source: given.state, target: state },
+    { source: folders.inputs, target: inputs },
+    { source: folders.state, target: state },
   ];
-  return zone(python, design, given, mounts, [
+  return stage(python, design, folders, mounts, [
     'predict',
     '--inputs',
     inputs,
     '--state',
     state,
     '--device',
-    given.device,
+    folders.device,
   ]);
 }
 
-/** Both zones of a hosted family: sees the candidate's files, and what its host sends. */
-export const hostedZone = (
+/** Both stages of a hosted family: sees the candidate's files, and what its host sends. */
+export const hostedStage = (
   python: string,
   design: DesignPackage,
-  given: ZoneFolders & { readonly device: string },
-): Zone => zone(python, design, given, [], ['mixers', '--device', given.device]);
+  folders: StageFolders & { readonly device: string },
+): Stage => stage(python, design, folders, [], ['mixers', '--device', folders.device]);
 
-/** Zone 1 of a script: sees its own files, and the batches that its host serves. */
-export const scriptTrainZone = (
+/** Stage 1 of a script: sees its own files, and the batches that its host serves. */
+export const scriptTrainStage = (
   python: string,
   design: DesignPackage,
-  given: ZoneFolders & { readonly seed: number; readonly device: string },
-): Zone => zone(python, design, given, [], ['train', '--seed', String(given.seed), '--device', given.device]);
+  folders: StageFolders & { readonly seed: number; readonly device: string },
+): Stage => stage(python, design, folders, [], ['train', '--seed', String(folders.seed), '--device', folders.device]);
 
-/** Zone 2 of a script: sees its own files, the state, and what its host shows of hidden rows. */
-export function scriptPredictZone(
+/** Stage 2 of a script: sees its own files, the state, and what its host shows of hidden rows. */
+export function scriptPredictStage(
   python: string,
   design: DesignPackage,
-  given: ZoneFolders & { readonly state: string; readonly device: string },
-): Zone {
+  folders: StageFolders & { readonly state: string; readonly device: string },
+): Stage {
   const state = `${box}/state`;
-  const args = ['predict', '--state', state, '--device', given.device];
-  return zone(python, design, given, [{ source: given.state, target: state }], args);
+  const args = ['predict', '--state', state, '--device', folders.device];
+  return stage(python, design, folders, [{ source: folders.state, target: state }], args);
 }
 
-/** The host of zone 1: trains around the program, and writes the state into `out`; or serves a script. */
+/** The host of stage 1: trains around the program and writes the state into `out`, or serves a script. */
 export const hostTrainArgs = (
-  given: ZoneFolders & { readonly prepared: string; readonly seed: number; readonly device: string; out: string },
+  folders: StageFolders & { readonly prepared: string; readonly seed: number; readonly device: string; out: string },
 ): string[] => [
-  ...['host-train', '--seed', String(given.seed), '--train', join(given.prepared, 'train')],
-  ...hostArgs(given),
+  'host-train',
+  '--seed',
+  String(folders.seed),
+  '--train',
+  join(folders.prepared, 'train'),
+  ...hostArgs(folders),
 ];
 
-/** The host of zone 2: asks the program about hidden rows, and writes the predictions into `out`, or scores them. */
+/** The host of stage 2: queries the program about hidden rows, and writes the predictions into `out`, or scores them. */
 export const hostPredictArgs = (
-  given: ZoneFolders & { readonly prepared: string; split: string; state: string; device: string; out: string },
+  folders: StageFolders & { readonly prepared: string; split: string; state: string; device: string; out: string },
 ): string[] => [
-  ...['host-predict', '--inputs', join(given.prepared, given.split), '--state', given.state],
-  ...hostArgs(given),
+  'host-predict',
+  '--inputs',
+  join(folders.prepared, folders.split),
+  '--state',
+  folders.state,
+  ...hostArgs(folders),
 ];
 
-const hostArgs = (given: ZoneFolders & { readonly prepared: string; device: string; out: string }): string[] => [
-  ...['--manifest', join(given.prepared, 'manifest.json'), '--settings', given.settings],
-  ...['--candidate', given.candidate, '--out', given.out, '--device', given.device],
+const hostArgs = (folders: StageFolders & { readonly prepared: string; device: string; out: string }): string[] => [
+  '--manifest',
+  join(folders.prepared, 'manifest.json'),
+  '--settings',
+  folders.settings,
+  '--candidate',
+  folders.candidate,
+  '--out',
+  folders.out,
+  '--device',
+  folders.device,
 ];
 
-/** What a rung's settings say to the host. The rest is the Python package's, which refuses what it does not know. */
+/** The budget in a rung's settings. The Python package validates the rest. */
 const budgetSchema = z.looseObject({
   /** Wall-clock and processor seconds of training. */
   seconds: z.number().positive(),
   cpu_seconds: z.number().positive(),
   memory_mb: z.number().positive(),
-  /** Wall-clock and processor seconds of one prediction: too few to learn anything in. */
+  /** Wall-clock and processor seconds of one prediction: too few to train in. */
   predict_seconds: z.number().positive(),
 });
 export type TrialBudget = z.infer<typeof budgetSchema>;
@@ -145,11 +166,11 @@ export function budgetOf(settings: unknown): TrialBudget {
   if (parsed.success) return parsed.data.budget;
   throw new TerminalError(
     'settings',
-    `these settings run no program: ${formatZodError(parsed.error, settingsSchema).join('; ')}`,
+    `invalid program settings: ${formatZodError(parsed.error, settingsSchema).join('; ')}`,
   );
 }
 
-/** Which runner these settings are for. @throws TerminalError `settings`. */
+/** The runner of these settings. @throws TerminalError `settings`. */
 export function familyOf(settings: unknown): string {
   budgetOf(settings);
   return settingsSchema.parse(settings).family;
@@ -163,7 +184,7 @@ const ourPackage: DesignPackage = {
   scripts: ['autoresearch'],
 };
 
-/** The same steps for tasks by others, whose own scripts prepare and score. */
+/** The same steps for third-party tasks, whose own scripts prepare and score. */
 const taskPackage: DesignPackage = {
   folder: trainersDirectory,
   packages: ['aira_tasks'],
@@ -176,18 +197,18 @@ export const packageFor = (settings: unknown): DesignPackage =>
   familyOf(settings) === 'airs' ? taskPackage : ourPackage;
 
 /** Where data come from on this machine. */
-export interface DataSource {
+export interface PrepareTaskDeps {
   /** The interpreter, absolute. */
   readonly python: string;
-  /** Imported data; null where there are none. */
+  /** Folder of imported data, or null. */
   readonly data: string | null;
   readonly env?: Environment | undefined;
-  /** Where scripts of tasks by others run. */
+  /** Runs third-party task scripts. */
   readonly sandbox: Sandbox;
 }
 
-/** Which data are meant. */
-export interface DataRequest {
+/** Which data to prepare. */
+export interface PrepareTaskOptions {
   readonly evaluator: string;
   readonly settings: unknown;
   readonly seed: number;
@@ -195,14 +216,14 @@ export interface DataRequest {
 }
 
 /**
- * The data of a task's rung and seed, prepared unless they are there. A launch does this before anything is recorded, so that
- * missing data are told to the person who launches and not charged to candidates.
+ * The data of a task's rung and seed; prepared unless they exist. A launch calls this before anything is recorded, so that
+ * missing data are reported to the user and not charged to candidates.
  *
- * @throws PrerequisiteError `design-data` when settings or data are wrong; AiraError when the package fails.
+ * @throws PrerequisiteError `design-data` for invalid settings or data; AiraError if the package fails.
  */
-export async function prepareTask(source: DataSource, order: DataRequest): Promise<Prepared> {
-  const { python, data, sandbox, env = process.env } = source;
-  const { evaluator, settings, seed, design = packageFor(settings) } = order;
-  const places = { secret: secretFile(env), keep: preparedFolder(env) };
+export async function prepareTask(deps: PrepareTaskDeps, options: PrepareTaskOptions): Promise<Prepared> {
+  const { python, data, sandbox, env = process.env } = deps;
+  const { evaluator, settings, seed, design = packageFor(settings) } = options;
+  const places = { secret: secretFile(env), cacheDirectory: preparedFolder(env) };
   return prepared({ python, design, evaluator, data, seed, settings: settings as Json, sandbox, ...places });
 }

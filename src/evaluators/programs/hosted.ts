@@ -1,12 +1,12 @@
 /**
- * A program in its sandbox and the trusted process that talks to it, as one run.
+ * Runs a program in its sandbox together with the trusted process that talks to it.
  *
- * Role: the socket between them, and that neither outlives the other. Non-role: what they say (`gpu-workers/aira_design/channel.py`),
- * limits and endings of the program (`sandbox`).
+ * Role: the socket between them, and that neither outlives the other. Non-role: their protocol
+ * (`gpu-workers/aira_design/channel.py`), limits and end of the program (`sandbox`).
  *
- *   H1  The program is started once the host listens, and connects before it is in its sandbox (L5 of launcher.py).
- *   H2  What the host has found is the result; the program can only fail to answer. Once the host has found it, the program is ended.
- *   H3  When `runHosted` answers, both are gone, and so is the socket.
+ * HST-1. The program starts once the host listens, and connects before it enters its sandbox (L5 of launcher.py).
+ * HST-2. The host's result counts; the program can only fail to answer. Once the host has a result, the program is killed.
+ * HST-3. When `runHosted` resolves, both have exited, and the socket is removed.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -18,19 +18,20 @@ import type { SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule } from '../../tasks/index.ts';
 import type { Verdict } from '../evaluator.ts';
 
-/** Not below TMPDIR, whose length is unbounded where a socket's path is not. The folder is made with mode 0700. */
+/** Not below TMPDIR, whose length is unbounded while a socket's path is limited. The folder gets mode 0700. */
 const folders = `/tmp/aira-channel-${process.pid}-`;
 /** The first line of a host (`LISTENING` of peer.py). */
 const listening = 'listening\n';
-/** What the host may need to finish once the program is gone. */
+/** Time for the host to finish after the program has exited. */
 const graceSeconds = 300;
 
-/** The last line of a host. */
+/** The last line of a host's output. */
 const cpuSeconds = z.number().nonnegative();
-const foundSchema = z.discriminatedUnion('status', [
+const resultSchema = z.discriminatedUnion('status', [
   z.strictObject({
-    ...{ status: z.literal('ok'), cpuSeconds },
-    /** Of a training that is served: what it got, and what processor time it had; of a prediction that is asked: the figures. */
+    status: z.literal('ok'),
+    cpuSeconds,
+    /** Of a served training: tokens and batches, and its processor time; of a prediction with a host: the scores. */
     served: z.strictObject({ tokens: z.int().nonnegative(), batches: z.int().nonnegative() }).optional(),
     processor: z.strictObject({ start: z.number().nonnegative(), work: z.number().positive() }).optional(),
     score: z.number().optional(),
@@ -42,39 +43,39 @@ const foundSchema = z.discriminatedUnion('status', [
     message: z.string(),
     cpuSeconds,
   }),
-  // The program went away or fell silent: how its sandbox ended says why.
+  // The program exited or stopped answering: the end of its sandbox tells why.
   z.strictObject({ status: z.literal('gone'), message: z.string(), cpuSeconds }),
 ]);
-export type Found = Extract<z.infer<typeof foundSchema>, { status: 'ok' }>;
+export type HostSuccess = Extract<z.infer<typeof resultSchema>, { status: 'ok' }>;
 
 export interface HostedOptions {
   readonly python: string;
   readonly design: DesignPackage;
-  /** The host's verb and arguments; `--socket` is added. */
+  /** The host's command and arguments; `--socket` is added. */
   readonly args: readonly string[];
-  /** Wall-clock seconds that the program may take. */
+  /** Wall-clock limit of the program in seconds. */
   readonly seconds: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** The program ends by itself: the host is done when it has hung up, and it may still be writing. */
+  /** The program ends by itself: the host is done at hang-up, but the program may still be writing. */
   readonly waits?: true;
-  /** Runs the program, connected to `channel`, until it ends or `signal` ends it. */
+  /** Runs the program, connected to `channel`, until it exits or `signal` aborts. */
   readonly program: (channel: string, signal: AbortSignal) => Promise<SandboxResult>;
 }
 
 export interface HostedResult {
   readonly program: SandboxResult;
-  /** `ok`: all that was wanted is there. A verdict: what the host found wrong. */
+  /** `ok`: the result is complete. A verdict: the problem that the host found. */
   readonly host: 'ok' | 'gone' | Verdict;
-  /** All of what it found; null unless `ok`. */
-  readonly found: Found | null;
-  /** Of the host itself. */
+  /** The host's result; null unless `ok`. */
+  readonly result: HostSuccess | null;
+  /** Processor time of the host itself. */
   readonly cpuSeconds: number;
 }
 
-/** @throws AiraError `design-host` when the host itself fails; all that the program's run throws. */
-export async function runHosted(order: HostedOptions): Promise<HostedResult> {
-  const { python, design, args, seconds, env, signal, program, waits = false } = order;
+/** @throws AiraError `design-host` if the host itself fails; and the errors of the program's run. */
+export async function runHosted(options: HostedOptions): Promise<HostedResult> {
+  const { python, design, args, seconds, env, signal, program, waits = false } = options;
   const folder = mkdtempSync(folders);
   const channel = join(folder, 'socket');
   const [endHost, endProgram, ready] = [new AbortController(), new AbortController(), deferred<void>()];
@@ -82,38 +83,42 @@ export async function runHosted(order: HostedOptions): Promise<HostedResult> {
   signal?.addEventListener('abort', cancel);
   if (signal?.aborted) cancel();
   let output = '';
-  const said = runTrustedModule(python, design, [...args, '--socket', channel], {
-    ...{ seconds: seconds + graceSeconds, signal: endHost.signal, ...(env ? { env } : {}) },
+  const hostEnd = runTrustedModule(python, design, [...args, '--socket', channel], {
+    seconds: seconds + graceSeconds,
+    signal: endHost.signal,
+    ...(env ? { env } : {}),
     onOutput: (text) => {
       output = (output + text).slice(0, listening.length);
       if (output === listening) ready.resolve();
     },
   });
   try {
-    await Promise.race([ready.promise, said]);
-    if (output !== listening) throw failed((await said).stderr);
+    await Promise.race([ready.promise, hostEnd]);
+    if (output !== listening) throw failed((await hostEnd).stderr);
     const running = program(channel, endProgram.signal);
-    // A host that is done or has failed needs no program; one whose program is gone waits for how it ended.
-    const done = said.then((found) => {
-      const status = statusOf(found.stdout)?.status;
+    // A host that is done or has failed needs no program; one whose program has exited waits for the sandbox's outcome.
+    const done = hostEnd.then((end) => {
+      const status = statusOf(end.stdout)?.status;
       if (status !== 'gone' && !(waits && status === 'ok')) endProgram.abort();
-      return found;
+      return end;
     });
-    const result = await running;
+    const programResult = await running;
     if (endProgram.signal.aborted && signal?.aborted) endHost.abort();
     const { stdout, stderr } = await done;
-    const found = statusOf(stdout);
-    if (!found && !signal?.aborted) throw failed(stderr);
-    const { status, cpuSeconds } = found ?? { status: 'gone', cpuSeconds: 0 };
-    const host = found?.status === 'failed' ? { reason: found.reason, message: found.message } : status;
+    const result = statusOf(stdout);
+    if (!result && !signal?.aborted) throw failed(stderr);
+    const { status, cpuSeconds } = result ?? { status: 'gone', cpuSeconds: 0 };
+    const host = result?.status === 'failed' ? { reason: result.reason, message: result.message } : status;
     return {
-      ...{ program: result, host: host as HostedResult['host'], cpuSeconds },
-      found: found?.status === 'ok' ? found : null,
+      program: programResult,
+      host: host as HostedResult['host'],
+      cpuSeconds,
+      result: result?.status === 'ok' ? result : null,
     };
   } finally {
     endHost.abort();
     endProgram.abort();
-    await said;
+    await hostEnd;
     signal?.removeEventListener('abort', cancel);
     rmSync(folder, { recursive: true, force: true });
   }
@@ -125,9 +130,9 @@ const failed = (stderr: string) =>
     `the host of a program failed: ${printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 })}`,
   );
 
-function statusOf(stdout: string): z.infer<typeof foundSchema> | undefined {
+function statusOf(stdout: string): z.infer<typeof resultSchema> | undefined {
   try {
-    return foundSchema.parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
+    return resultSchema.parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
   } catch {
     return undefined;
   }

@@ -1,13 +1,13 @@
 /**
- * The data of a rung and seed, made once and kept.
+ * Prepares the data of a rung and seed once, and caches them.
  *
- * Role: a folder per set of everything that decides the data, made whole or not at all. Non-role: what the data are.
+ * Role: one folder per set of inputs that determine the data, created completely or not at all. Non-role: the data themselves.
  *
- *   D1  A folder under its final name is complete: it is made beside it and renamed.
- *   D2  Two that make the same at once both end with the same folder.
- *   D3  Nobody but this user can enter the folders above; inputs below are readable by all, since a program may run as
- *       another user. Which of them a program sees is decided by what is mounted for it.
- *   D4  What is kept holds for every home: it is found by content, and names no place outside its folder.
+ * PRE-1. A folder under its final name is complete: it is created under a temporary name and renamed.
+ * PRE-2. Two processes that prepare the same data concurrently end with the same folder.
+ * PRE-3. Only this user can enter the folders above; inputs below are readable by all, because a program may run as another
+ *        user. Its mounts determine which of them a program sees.
+ * PRE-4. Cached data are valid for every home: they are found by content and contain no path outside their folder.
  */
 
 import {
@@ -40,22 +40,22 @@ import {
 } from '../../tasks/index.ts';
 
 const splitSchema = z.looseObject({
-  /** Of the file of predictions, where one is handed over. */
+  /** Size of the predictions file, if the program writes one. */
   bytes: z.int().positive().optional(),
-  /** Its size in terms of the validation split, by which the time of a prediction is measured out. */
+  /** Size relative to the validation split; scales the time of a prediction. */
   share: z.number().positive().optional(),
 });
 const manifestSchema = z.looseObject({
   splits: z.strictObject({ validation: splitSchema, test: splitSchema }),
-  /** The files that pass from training to prediction; all where it is left out. */
+  /** The files that pass from training to prediction; default: all. */
   state: z.array(z.string()).optional(),
 });
 
 export interface Prepared {
-  /** Holds train, validation, test and hidden, and manifest.json. */
+  /** Contains train, validation, test, hidden and manifest.json. */
   readonly folder: string;
   readonly manifest: z.infer<typeof manifestSchema>;
-  /** Further arguments of the scorer: where the raw data lie now that it reads once more. */
+  /** Further arguments of the scorer: the location of the raw data that it reads. */
   readonly scoring: readonly string[];
 }
 
@@ -65,45 +65,45 @@ export interface PrepareOptions {
   readonly evaluator: string;
   readonly settings: Json;
   readonly seed: number;
-  /** Imported data; null where there are none. */
+  /** Folder of imported data, or null. */
   readonly data: string | null;
   readonly secret: string;
-  /** Where scripts of tasks by others run. */
+  /** Runs third-party task scripts. */
   readonly sandbox: Sandbox;
-  /** Where prepared data are kept. */
-  readonly keep: string;
+  /** Cache of prepared data. */
+  readonly cacheDirectory: string;
 }
 
-/** Longest that drawing or reading data may take. */
+/** Timeout for generating or reading data. */
 const longestSeconds = 3600;
-/** Beyond so many, those that were not used for longest go. */
-const mostKept = 64;
+/** Cache size in entries; the least recently used are deleted. */
+const cacheSize = 64;
 
-const underWay = new Map<string, Promise<Prepared>>();
+const inFlight = new Map<string, Promise<Prepared>>();
 
 /**
- * @throws PrerequisiteError `design-data` when settings or data are wrong, `data-missing`, `data-unreadable`; RetryableError
- * `data-changed` where they were replaced meanwhile; AiraError when the package fails.
+ * @throws PrerequisiteError `design-data` for invalid settings or data, `data-missing`, `data-unreadable`; RetryableError
+ * `data-changed` if they were replaced meanwhile; AiraError if the package fails.
  */
-export async function prepared(order: PrepareOptions): Promise<Prepared> {
-  const files = await filesRead(order.settings, order.data);
-  const folder = join(order.keep, keyOf(order, files));
-  const known = underWay.get(folder);
+export async function prepared(options: PrepareOptions): Promise<Prepared> {
+  const files = await filesRead(options.settings, options.data);
+  const folder = join(options.cacheDirectory, keyOf(options, files));
+  const known = inFlight.get(folder);
   if (known) return known;
-  const made = find(order, folder, files) ?? make(order, folder, files);
-  const found = Promise.resolve(made).finally(() => underWay.delete(folder));
-  underWay.set(folder, found);
-  return found;
+  const entry = find(options, folder, files) ?? make(options, folder, files);
+  const result = Promise.resolve(entry).finally(() => inFlight.delete(folder));
+  inFlight.set(folder, result);
+  return result;
 }
 
-/** Whatever decides the data, by content: neither where they lie nor when they were written (D4). */
+/** Hash of everything that determines the data, by content: neither paths nor timestamps (PRE-4). */
 function keyOf({ evaluator, settings, seed }: PrepareOptions, files: FilesRead): string {
   const portable = files.directory === null ? settings : { ...(settings as object), task: files.directory };
-  const decides = { evaluator, settings: portable, seed, data: files.data };
-  return contentHash(decides as Json).slice(0, 32);
+  const determinants = { evaluator, settings: portable, seed, data: files.data };
+  return contentHash(determinants as Json).slice(0, 32);
 }
 
-/** How the package is told of imported data; scripts of others are shown nothing but what counts as theirs. */
+/** Arguments for imported data; third-party scripts see only the data sets that they read. */
 function importedArguments({ settings, data }: PrepareOptions, files: FilesRead): string[] {
   if (data === null || !existsSync(data)) return [];
   if (readingOf(settings).dataset === null) return ['--data', data];
@@ -112,57 +112,57 @@ function importedArguments({ settings, data }: PrepareOptions, files: FilesRead)
   return ['--data', data, ...names.filter((name) => name !== allData).flatMap((name) => ['--dataset', name])];
 }
 
-function find(order: PrepareOptions, folder: string, files: FilesRead): Prepared | null {
+function find(options: PrepareOptions, folder: string, files: FilesRead): Prepared | null {
   if (!existsSync(folder)) return null;
   const now = new Date();
   utimesSync(folder, now, now);
-  return read(order, folder, files);
+  return read(options, folder, files);
 }
 
-function read(order: PrepareOptions, folder: string, files: FilesRead): Prepared {
+function read(options: PrepareOptions, folder: string, files: FilesRead): Prepared {
   const manifest = manifestSchema.safeParse(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')));
-  if (!manifest.success) throw new AiraError('design-manifest', `${folder}/manifest.json is not what was expected`);
-  // Scorers of our own were given all they need when the data were prepared.
-  const scoring = readingOf(order.settings).dataset === null ? [] : importedArguments(order, files);
+  if (!manifest.success) throw new AiraError('design-manifest', `${folder}/manifest.json is invalid`);
+  // Aira's own scorers got everything when the data were prepared.
+  const scoring = readingOf(options.settings).dataset === null ? [] : importedArguments(options, files);
   return { folder, manifest: manifest.data, scoring };
 }
 
-async function make(order: PrepareOptions, folder: string, files: FilesRead): Promise<Prepared> {
-  const { python, design, settings, seed, data, secret, keep, sandbox } = order;
-  mkdirSync(keep, { recursive: true, mode: 0o700 });
-  chmodSync(keep, 0o700);
-  const making = mkdtempSync(join(keep, 'making-'));
+async function make(options: PrepareOptions, folder: string, files: FilesRead): Promise<Prepared> {
+  const { python, design, settings, seed, data, secret, cacheDirectory, sandbox } = options;
+  mkdirSync(cacheDirectory, { recursive: true, mode: 0o700 });
+  chmodSync(cacheDirectory, 0o700);
+  const staging = mkdtempSync(join(cacheDirectory, 'making-'));
   try {
-    const settingsFile = join(making, 'settings.json');
+    const settingsFile = join(staging, 'settings.json');
     writeFileSync(settingsFile, JSON.stringify(settings));
-    const out = join(making, 'out');
+    const out = join(staging, 'out');
     const args = ['prepare', '--settings', settingsFile, '--seed', String(seed), '--secret', secret, '--out', out];
     const limits = { seconds: longestSeconds, memoryBytes: scriptMemoryBytes() };
-    const call = [...args, ...importedArguments(order, files)];
+    const call = [...args, ...importedArguments(options, files)];
     const { code, stderr } = await runTrustedModule(python, design, call, { ...limits, sandbox });
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
     if (code === 2)
       throw new PrerequisiteError(
         'design-data',
-        `the task's data cannot be prepared: ${last}`,
-        'fix that; imported data are listed by: aira data list',
+        `cannot prepare the task's data: ${last}`,
+        'fix the problem; to list imported data, run: aira data list',
       );
     if (code !== 0) throw new AiraError('design-prepare', `preparing the task's data failed: ${last}`);
     if (canonicalJson({ ...(await filesRead(settings, data)) }) !== canonicalJson({ ...files })) {
-      throw new RetryableError('data-changed', 'the task’s data were replaced while they were prepared', 1000);
+      throw new RetryableError('data-changed', 'the task’s data changed during preparation', 1000);
     }
     openToAll(out);
-    read(order, out, files);
-    prune(keep);
+    read(options, out, files);
+    prune(cacheDirectory);
     try {
       renameSync(out, folder);
     } catch (thrown) {
-      // Another has made it meanwhile, from the same inputs.
+      // Another process has prepared it meanwhile, from the same inputs.
       if (!existsSync(folder)) throw thrown;
     }
-    return read(order, folder, files);
+    return read(options, folder, files);
   } finally {
-    rmSync(making, { recursive: true, force: true });
+    rmSync(staging, { recursive: true, force: true });
   }
 }
 
@@ -174,10 +174,12 @@ function openToAll(folder: string): void {
   }
 }
 
-function prune(keep: string): void {
-  const kept = readdirSync(keep)
+function prune(cacheDirectory: string): void {
+  const entries = readdirSync(cacheDirectory)
     .filter((name) => /^[0-9a-f]{32}$/.test(name))
-    .map((name) => ({ name, used: statSync(join(keep, name)).mtimeMs }))
+    .map((name) => ({ name, used: statSync(join(cacheDirectory, name)).mtimeMs }))
     .sort((one, other) => other.used - one.used);
-  for (const { name } of kept.slice(mostKept - 1)) rmSync(join(keep, name), { recursive: true, force: true });
+  for (const { name } of entries.slice(cacheSize - 1)) {
+    rmSync(join(cacheDirectory, name), { recursive: true, force: true });
+  }
 }

@@ -1,12 +1,12 @@
 /**
- * The judge of programs (Design tasks): the evaluator of candidates that are source files.
+ * The evaluator of programs (Design tasks): candidates that are source files.
  *
- * Role: is this machine able to, which data, which outcome. Non-role: the zones of one program (`trial.ts`), the sandbox,
- * queues and deliveries.
+ * Role: checks the machine, prepares the data, reports the outcome. Non-role: the stages of one program (`trial.ts`), the
+ * sandbox, queues and deliveries.
  *
- *   P1  Each job gets exactly one outcome, whatever its program does (E1).
- *   P2  One program at a time. When `evaluate` resolves, nothing of its programs runs (S1 of sandbox.ts).
- *   P3  Without a sandbox nothing is run, unless a person has asked for that; what is measured then says so.
+ * PRG-1. Each job gets exactly one outcome, whatever its program does (EVL-1).
+ * PRG-2. One program at a time. When `evaluate` resolves, nothing of its programs runs (SBX-1).
+ * PRG-3. Without a sandbox nothing runs, unless the user opted out of it; measurements then say so.
  */
 
 import { cpus } from 'node:os';
@@ -43,13 +43,13 @@ export interface ProgramEvaluatorOptions {
   readonly python: string;
   /** Run programs without a sandbox, with this user's rights. */
   readonly unsafe?: boolean;
-  /** Imported data; null where there are none. */
+  /** Folder of imported data, or null. */
   readonly data?: string | null;
   readonly env?: Environment;
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly log?: Logger;
-  /** For tests: another package, and other ways to run the sandbox. */
+  /** For tests: another package and sandbox. */
   readonly design?: DesignPackage;
   readonly sandbox?: Partial<SandboxOptions>;
 }
@@ -87,27 +87,27 @@ export class ProgramEvaluator implements Evaluator {
   }
 
   /**
-   * Finds out whether this machine can run programs nobody vouches for.
+   * Checks whether this machine can run untrusted programs.
    *
-   * @throws PrerequisiteError `sandbox` where it cannot, `secret`, `trainers-missing`; TerminalError `worker-stopped`.
+   * @throws PrerequisiteError `sandbox` if it cannot, `secret`, `trainers-missing`; TerminalError `worker-stopped`.
    */
   async start(): Promise<EvaluatorHello> {
     return (await this.#prepare()).hello;
   }
 
-  /** How programs are run here. @throws all that `start` throws. */
+  /** How programs run here. @throws the errors of `start`. */
   async capability(): Promise<SandboxCapability> {
     return (await this.#prepare()).sandbox.capability;
   }
 
   /**
-   * Judges one program after the other.
+   * Evaluates the programs one after the other.
    *
-   * @throws all that `start` throws; TerminalError for a second call at a time (`worker-busy`) or jobs that are not for this
-   * evaluator (`evaluator-mismatch`). No job has then got an outcome.
+   * @throws the errors of `start`; TerminalError for a concurrent call (`worker-busy`) or jobs of another evaluator
+   * (`evaluator-mismatch`). No job has an outcome then.
    */
   async evaluate(jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void> {
-    if (this.#current) throw new TerminalError('worker-busy', 'this worker is running a program already');
+    if (this.#current) throw new TerminalError('worker-busy', 'this worker is already running a program');
     const run = this.#evaluate(jobs, handlers);
     this.#current = run.then(
       () => undefined,
@@ -120,7 +120,7 @@ export class ProgramEvaluator implements Evaluator {
     }
   }
 
-  /** Ends what runs; jobs without an outcome are `cancelled`. Never rejects. */
+  /** Ends the current program; jobs without an outcome are `cancelled`. Never rejects. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#current;
@@ -150,21 +150,22 @@ export class ProgramEvaluator implements Evaluator {
     const { hello, sandbox } = await this.#prepare();
     const own = `${hello.evaluator} on ${deviceClassOf(hello.device)}`;
     const programs = jobs.map((job) => {
-      const wanted = `${job.evaluator} on ${job.deviceClass}`;
-      if (job.candidate.kind !== 'program') throw new TerminalError('evaluator-mismatch', 'a job is for no program');
-      if (wanted !== own)
-        throw new TerminalError('evaluator-mismatch', `a job is for ${wanted}; this worker is ${own}`);
+      const required = `${job.evaluator} on ${job.deviceClass}`;
+      if (job.candidate.kind !== 'program')
+        throw new TerminalError('evaluator-mismatch', 'expected a program candidate');
+      if (required !== own)
+        throw new TerminalError('evaluator-mismatch', `job for ${required}, but this worker is ${own}`);
       return { job, files: job.candidate.files, budget: budgetOf(job.settings) };
     });
     const signal = AbortSignal.any([this.#stopping.signal, ...(handlers.signal ? [handlers.signal] : [])]);
     for (const { job, files, budget } of programs) {
-      const found = await this.#data(job, hello, sandbox).catch((thrown) => this.#noData(thrown));
-      if ('status' in found) {
-        handlers.onOutcome(job.key, found);
+      const data = await this.#data(job, hello, sandbox).catch((thrown) => this.#noData(thrown));
+      if ('status' in data) {
+        handlers.onOutcome(job.key, data);
         continue;
       }
-      const order = { ...this.#common(job, sandbox, files, signal), prepared: found, budget };
-      handlers.onOutcome(job.key, await this.#outcome(job, order, handlers));
+      const options = { ...this.#common(job, sandbox, files, signal), prepared: data, budget };
+      handlers.onOutcome(job.key, await this.#outcome(job, options, handlers));
     }
   }
 
@@ -182,7 +183,7 @@ export class ProgramEvaluator implements Evaluator {
     });
   }
 
-  /** Data that cannot be prepared are the outcome of the job that needs them; what may pass is tried again. */
+  /** The outcome of a job whose data cannot be prepared; a transient problem is `lost`, which is retried. */
   #noData(thrown: unknown): Outcome {
     const reason = thrown instanceof PrerequisiteError ? 'data' : 'lost';
     return this.#failure({ reason, message: errorMessage(thrown) }, 0);
@@ -194,23 +195,32 @@ export class ProgramEvaluator implements Evaluator {
     const splits: readonly Split[] = job.measure === 'test' ? ['validation', 'test'] : ['validation'];
     const gpu = device.name === 'cpu' ? null : Number(/:(\d+)$/.exec(device.name)?.[1] ?? 0);
     return {
-      ...{ python, design, sandbox, files, splits, gpu, signal, seed: job.seed, settings: job.settings },
-      ...{ timeoutSeconds: job.timeoutSeconds, memoryLimitBytes: device.memoryLimitBytes },
+      python,
+      design,
+      sandbox,
+      files,
+      splits,
+      gpu,
+      signal,
+      seed: job.seed,
+      settings: job.settings,
+      timeoutSeconds: job.timeoutSeconds,
+      memoryLimitBytes: device.memoryLimitBytes,
       env: trainerVariables(device.name),
     };
   }
 
-  /** The outcome of one job. A sandbox that fails to start is tried once more; what fails again is lost (P1). */
-  async #outcome(job: Job, order: TrialOptions, handlers: EvaluateHandlers): Promise<Outcome> {
+  /** The outcome of one job. A sandbox that fails to start is retried once; then the job is lost (PRG-1). */
+  async #outcome(job: Job, options: TrialOptions, handlers: EvaluateHandlers): Promise<Outcome> {
     const { clock, timers, log } = this.#options;
-    const begun = clock.monotonic();
-    const seconds = () => (clock.monotonic() - begun) / 1000;
-    let zone = { number: 0, of: 1 };
-    const onZone = (number: number, of: number) => {
-      zone = { number, of };
+    const startedAt = clock.monotonic();
+    const seconds = () => (clock.monotonic() - startedAt) / 1000;
+    let stage = { number: 0, of: 1 };
+    const onStage = (number: number, of: number) => {
+      stage = { number, of };
     };
-    // A program says nothing that is believed, so that progress is the share of its time that is gone.
-    const share = () => Math.min(1, (zone.number + Math.min(0.99, seconds() / order.budget.seconds)) / zone.of);
+    // Program output is untrusted, so progress is the elapsed share of its time.
+    const share = () => Math.min(1, (stage.number + Math.min(0.99, seconds() / options.budget.seconds)) / stage.of);
     const stop = timers.every(progressEveryMs, () => {
       const step = Math.floor(progressSteps * share());
       handlers.onProgress?.({ key: job.key, step, steps: progressSteps, score: null });
@@ -218,15 +228,15 @@ export class ProgramEvaluator implements Evaluator {
     try {
       for (let tries = 1; ; tries++) {
         try {
-          const result = await runTrial({ ...order, onZone });
-          return this.#translate(job, result, order, seconds());
+          const result = await runTrial({ ...options, onStage });
+          return this.#translate(job, result, options, seconds());
         } catch (thrown) {
           if (tries > 1 || !(thrown instanceof RetryableError)) throw thrown;
-          log.warn({ error: errorMessage(thrown) }, 'a program could not be started; trying again');
+          log.warn({ error: errorMessage(thrown) }, 'failed to start a program; retrying');
         }
       }
     } catch (thrown) {
-      log.error({ error: errorMessage(thrown) }, 'a program could not be judged');
+      log.error({ error: errorMessage(thrown) }, 'failed to evaluate a program');
       return this.#failure({ reason: 'lost', message: errorMessage(thrown) }, seconds());
     } finally {
       stop();
@@ -237,13 +247,21 @@ export class ProgramEvaluator implements Evaluator {
     if (result.status === 'failed') return this.#failure(result.verdict, seconds);
     const { scores, costs } = result;
     const fitness = (split: Split) => {
-      const found = scores[split];
-      return found === undefined ? null : fitnessOf(found.score, job.lowerIsBetter);
+      const scored = scores[split];
+      return scored === undefined ? null : fitnessOf(scored.score, job.lowerIsBetter);
     };
     return {
-      ...{ status: 'ok', validation: fitness('validation'), test: fitness('test'), tasks: bySplit(scores), curve: [] },
-      ...{ seconds, cpuSeconds: costs.cpuSeconds, peakMemoryBytes: costs.peakMemoryBytes },
-      ...{ params: parameters(scores, costs), flops: 0, device: this.#options.device.name },
+      status: 'ok',
+      validation: fitness('validation'),
+      test: fitness('test'),
+      tasks: bySplit(scores),
+      curve: [],
+      seconds,
+      cpuSeconds: costs.cpuSeconds,
+      peakMemoryBytes: costs.peakMemoryBytes,
+      params: parameters(scores, costs),
+      flops: 0,
+      device: this.#options.device.name,
       ...(sandbox.capability.mode === 'unsafe' ? { unsafe: true } : {}),
     } satisfies Measurement;
   }
@@ -254,7 +272,7 @@ export class ProgramEvaluator implements Evaluator {
   }
 }
 
-/** Each metric with its figure per split. */
+/** Each metric's value per split. */
 function bySplit(scores: Extract<TrialResult, { status: 'ok' }>['scores']): Measurement['tasks'] {
   const tasks: Record<string, Record<string, number>> = {};
   for (const [split, scored] of Object.entries(scores)) {
@@ -265,8 +283,8 @@ function bySplit(scores: Extract<TrialResult, { status: 'ok' }>['scores']): Meas
   return tasks;
 }
 
-/** As the scorer has measured them; where it does not, as many float32 numbers as training has handed over. */
+/** The scorer's parameter count; without one, the size of the state in float32 numbers. */
 function parameters(scores: Extract<TrialResult, { status: 'ok' }>['scores'], { stateBytes }: TrialCosts): number {
-  const said = scores.validation?.metrics.parameters ?? scores.test?.metrics.parameters;
-  return Math.round(said ?? stateBytes / 4);
+  const reported = scores.validation?.metrics.parameters ?? scores.test?.metrics.parameters;
+  return Math.round(reported ?? stateBytes / 4);
 }

@@ -8,8 +8,8 @@ import type { Prepared } from './preparation.ts';
 
 export type Split = 'validation' | 'test';
 
-/** What the trusted scorer prints: one line of JSON. */
-const saidSchema = z.discriminatedUnion('status', [
+/** The trusted scorer's output: one line of JSON. */
+const outputSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('ok'), score: z.number(), metrics: z.record(z.string(), z.number()) }),
   z.strictObject({
     status: z.literal('failed'),
@@ -19,7 +19,7 @@ const saidSchema = z.discriminatedUnion('status', [
 ]);
 
 export interface Scored {
-  /** In the metric's own direction. */
+  /** In the metric's direction. */
   readonly score: number;
   readonly metrics: Readonly<Record<string, number>>;
 }
@@ -27,30 +27,40 @@ export interface Scored {
 const longestSeconds = 600;
 
 /**
- * Computes the number from predictions and hidden targets, in a process that never saw the program (zone 3).
+ * Computes the score from predictions and hidden targets, in a process that never saw the program (stage 3).
  *
- * @throws AiraError `design-score` when the scorer itself fails, which no predictions may make it do.
+ * @throws AiraError `design-score` if the scorer itself fails, which no predictions may cause.
  */
 export async function score(
   python: string,
   design: DesignPackage,
   prepared: Prepared,
-  given: { readonly settings: string; readonly predictions: string; readonly state: string; readonly split: Split },
+  files: { readonly settings: string; readonly predictions: string; readonly state: string; readonly split: Split },
   limits: Pick<TrustedOptions, 'sandbox' | 'memoryBytes'>,
   signal?: AbortSignal,
 ): Promise<Scored | Verdict> {
   const args = [
-    ...['score', '--settings', given.settings, '--manifest', join(prepared.folder, 'manifest.json')],
-    ...['--hidden', join(prepared.folder, 'hidden'), '--predictions', given.predictions],
-    ...['--state', given.state, '--split', given.split],
+    'score',
+    '--settings',
+    files.settings,
+    '--manifest',
+    join(prepared.folder, 'manifest.json'),
+    '--hidden',
+    join(prepared.folder, 'hidden'),
+    '--predictions',
+    files.predictions,
+    '--state',
+    files.state,
+    '--split',
+    files.split,
     ...prepared.scoring,
   ];
   const options = { ...limits, seconds: longestSeconds, ...(signal ? { signal } : {}) };
   const { code, stdout, stderr, end } = await runTrustedModule(python, design, args, options);
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
-  // The scorer of a task by others is not ours to mend: what it cannot take has no score.
+  // Aira cannot fix a third-party scorer: a submission that it cannot process has no score.
   if (end === 'oom' || end === 'timeout') return { reason: end, message: `scoring the submission failed: ${stderr}` };
-  const parsed = code === 0 ? saidSchema.safeParse(parse(stdout)) : null;
+  const parsed = code === 0 ? outputSchema.safeParse(parse(stdout)) : null;
   if (!parsed?.success) {
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
     throw new AiraError('design-score', `scoring failed: ${last || printable(stdout, { width: 200 })}`);

@@ -1,13 +1,13 @@
 /**
- * One program from its files to its figures, through three zones.
+ * Takes one program from its files to its scores, through three stages.
  *
- *   Z1  Training sees the train split alone; prediction sees inputs and what training left, in a fresh sandbox; scoring runs in a
- *       trusted process that reads sizes and one file of exactly the expected size.
- *   Z2  What a program prints or writes beside its predictions can change why it has no score, and never what its score is.
- *   Z3  Time, processor time and memory are measured outside.
- *   Z4  In a hosted family both zones have a trusted end as well, which writes the state and the predictions; the program
- *       answers that end over a channel, and nothing that it writes is read.
- *   Z5  Nothing of a trial is left on disk when it has ended.
+ * TRL-1. Training sees the train split only; prediction sees inputs and the training's state, in a fresh sandbox; scoring runs
+ *        in a trusted process that reads sizes and one file of exactly the expected size.
+ * TRL-2. Whatever a program prints or writes in addition to its predictions can change why it has no score, never its score.
+ * TRL-3. Time, processor time and memory are measured outside the sandbox.
+ * TRL-4. In a hosted family both stages have a trusted host, which writes the state and the predictions; the program answers
+ *        the host over a channel, and no file that it writes is read.
+ * TRL-5. A trial leaves nothing on disk.
  */
 
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -20,20 +20,20 @@ import type { DesignPackage } from '../../tasks/index.ts';
 import type { Verdict } from '../evaluator.ts';
 import {
   familyOf,
-  hostedZone,
+  hostedStage,
   hostPredictArgs,
   hostTrainArgs,
-  predictZone,
-  scriptPredictZone,
-  scriptTrainZone,
+  predictStage,
+  type Stage,
+  scriptPredictStage,
+  scriptTrainStage,
   type TrialBudget,
-  trainZone,
-  type Zone,
+  trainStage,
 } from './commands.ts';
 import { type HostedResult, runHosted } from './hosted.ts';
 import type { Prepared } from './preparation.ts';
 import { type Scored, type Split, score } from './score.ts';
-import { hostedVerdict, scriptVerdict, withoutWords, type ZoneLimits, zoneVerdict } from './verdicts.ts';
+import { hostedVerdict, type StageLimits, scriptVerdict, stageVerdict, withoutDetails } from './verdicts.ts';
 
 export interface TrialOptions {
   readonly python: string;
@@ -45,21 +45,21 @@ export interface TrialOptions {
   readonly files: Files;
   readonly seed: number;
   readonly splits: readonly Split[];
-  /** Wall-clock seconds of the whole. */
+  /** Wall-clock limit of the whole trial in seconds. */
   readonly timeoutSeconds: number;
   readonly memoryLimitBytes: number;
   /** The GPU to use, by index; null for the CPU. */
   readonly gpu: number | null;
   readonly env: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Called when the next zone begins: its number and how many there are. */
-  readonly onZone?: (zone: number, zones: number) => void;
+  /** Called when a stage starts, with its number from 0 and the number of stages. */
+  readonly onStage?: (stage: number, stages: number) => void;
 }
 
 export interface TrialCosts {
   readonly cpuSeconds: number;
   readonly peakMemoryBytes: number;
-  /** What training handed over: every byte that passes to the prediction. */
+  /** Size of the state that training passes to the prediction. */
   readonly stateBytes: number;
 }
 
@@ -67,27 +67,27 @@ export type TrialResult =
   | { readonly status: 'ok'; readonly scores: Readonly<Partial<Record<Split, Scored>>>; readonly costs: TrialCosts }
   | { readonly status: 'failed'; readonly verdict: Verdict };
 
-/** Processes and threads: data loaders and the pools of numerical libraries are honest users of dozens. */
+/** Processes and threads: data loaders and thread pools of numerical libraries use dozens. */
 const mostProcesses = 256;
-/** What training may hand over, as a share of the memory it may take: it lies in memory while it is written. */
+/** Maximum size of the state relative to the memory limit: it is in memory while it is written. */
 const stateShare = 1 / 4;
 const predictionsFile = 'predictions.f32';
 
-const isVerdict = (found: Scored | Verdict): found is Verdict => 'reason' in found;
+const isVerdict = (result: Scored | Verdict): result is Verdict => 'reason' in result;
 
-export async function runTrial(order: TrialOptions): Promise<TrialResult> {
+export async function runTrial(options: TrialOptions): Promise<TrialResult> {
   const work = mkdtempSync(join(tmpdir(), 'aira-trial-'));
   try {
-    return await new Trial(order, work).run();
+    return await new Trial(options, work).run();
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
 class Trial {
-  readonly #order: TrialOptions;
+  readonly #options: TrialOptions;
   readonly #work: string;
-  readonly #given: { settings: string; candidate: string; device: string };
+  readonly #inputs: { settings: string; candidate: string; device: string };
   #cpuSeconds = 0;
   #peakMemoryBytes = 0;
   #stateBytes = 0;
@@ -95,29 +95,30 @@ class Trial {
   #trainedSeconds = 0;
   #served = 0;
   #secondsLeft: number;
-  #zone = 0;
+  #stage = 0;
 
-  constructor(order: TrialOptions, work: string) {
-    this.#order = order;
+  constructor(options: TrialOptions, work: string) {
+    this.#options = options;
     this.#work = work;
-    this.#secondsLeft = order.timeoutSeconds;
+    this.#secondsLeft = options.timeoutSeconds;
     const candidate = this.#folder('candidate');
-    for (const [name, text] of Object.entries(order.files)) writeFileSync(join(candidate, name), text, { mode: 0o644 });
+    for (const [name, text] of Object.entries(options.files))
+      writeFileSync(join(candidate, name), text, { mode: 0o644 });
     const settings = join(work, 'settings.json');
-    writeFileSync(settings, JSON.stringify(order.settings), { mode: 0o644 });
-    this.#given = { settings, candidate, device: order.gpu === null ? 'cpu' : 'cuda:0' };
+    writeFileSync(settings, JSON.stringify(options.settings), { mode: 0o644 });
+    this.#inputs = { settings, candidate, device: options.gpu === null ? 'cpu' : 'cuda:0' };
   }
 
   async run(): Promise<TrialResult> {
-    const { splits } = this.#order;
+    const { splits } = this.#options;
     const state = this.#folder('state');
     const failure = await this.#train(state);
     if (failure) return { status: 'failed', verdict: failure };
     const scores: Partial<Record<Split, Scored>> = {};
     for (const split of splits) {
-      const found = await this.#judge(split, state);
-      if (isVerdict(found)) return { status: 'failed', verdict: withoutWords(found) };
-      scores[split] = found;
+      const result = await this.#score(split, state);
+      if (isVerdict(result)) return { status: 'failed', verdict: withoutDetails(result) };
+      scores[split] = result;
     }
     const costs = {
       cpuSeconds: this.#cpuSeconds,
@@ -128,70 +129,72 @@ class Trial {
   }
 
   async #train(state: string): Promise<Verdict | null> {
-    const { python, design, prepared, seed, budget } = this.#order;
+    const { python, design, prepared, seed, budget } = this.#options;
     if (this.#isScript) return this.#trainScript(state);
     if (this.#isHosted) {
-      const given = { ...this.#given, prepared: prepared.folder, seed, out: state };
+      const args = { ...this.#inputs, prepared: prepared.folder, seed, out: state };
       const limits = { seconds: budget.seconds, cpuSeconds: budget.cpu_seconds };
-      const verdict = await this.#hosted('training', hostTrainArgs(given), limits);
+      const verdict = await this.#hosted('training', hostTrainArgs(args), limits);
       this.#stateBytes = readdirSync(state).reduce((sum, name) => sum + statSync(join(state, name)).size, 0);
       return verdict;
     }
-    const zone = trainZone(python, design, { ...this.#given, train: join(prepared.folder, 'train'), seed });
+    const stage = trainStage(python, design, { ...this.#inputs, train: join(prepared.folder, 'train'), seed });
     const own = { seconds: budget.seconds, cpuSeconds: budget.cpu_seconds };
-    const { result, limits } = await this.#inZone(zone, state, own, stateShare * budget.memory_mb * 2 ** 20);
-    // Links and the like are simply not carried over: honest scripts leave some. What is, is counted.
+    const { result, limits } = await this.#runStage(stage, state, own, stateShare * budget.memory_mb * 2 ** 20);
+    // Links and other special files are dropped: honest scripts may leave some. The rest counts.
     this.#stateBytes = result.files.reduce((sum, { bytes }) => sum + bytes, 0);
-    return zoneVerdict('training', result, limits, state);
+    return stageVerdict('training', result, limits, state);
   }
 
-  async #judge(split: Split, state: string): Promise<Scored | Verdict> {
-    const { python, design, prepared, budget, signal, sandbox, memoryLimitBytes } = this.#order;
-    if (this.#isScript) return this.#askScript(split, state);
+  async #score(split: Split, state: string): Promise<Scored | Verdict> {
+    const { python, design, prepared, budget, signal, sandbox, memoryLimitBytes } = this.#options;
+    if (this.#isScript) return this.#predictScript(split, state);
     const bytes = prepared.manifest.splits[split].bytes ?? 0;
     const out = this.#folder(`predictions-${split}`);
     const scored = () => {
-      const given = { settings: this.#given.settings, predictions: join(out, predictionsFile), state, split };
+      const files = { settings: this.#inputs.settings, predictions: join(out, predictionsFile), state, split };
       const memoryBytes = Math.min(memoryLimitBytes, budget.memory_mb * 2 ** 20);
-      return score(python, design, prepared, given, { sandbox, memoryBytes }, signal);
+      return score(python, design, prepared, files, { sandbox, memoryBytes }, signal);
     };
     if (this.#isHosted) {
-      const given = { ...this.#given, prepared: prepared.folder, split, state, out };
+      const args = { ...this.#inputs, prepared: prepared.folder, split, state, out };
       const limits = { seconds: budget.predict_seconds, cpuSeconds: budget.predict_seconds };
-      return (await this.#hosted('prediction', hostPredictArgs(given), limits)) ?? scored();
+      return (await this.#hosted('prediction', hostPredictArgs(args), limits)) ?? scored();
     }
-    const zone = predictZone(python, design, { ...this.#given, inputs: join(prepared.folder, split), state });
+    const stage = predictStage(python, design, { ...this.#inputs, inputs: join(prepared.folder, split), state });
     const own = { seconds: budget.predict_seconds, cpuSeconds: budget.predict_seconds };
-    const { result, limits } = await this.#inZone(zone, out, own, bytes + 2 ** 20);
-    const verdict = zoneVerdict('prediction', result, limits, out);
+    const { result, limits } = await this.#runStage(stage, out, own, bytes + 2 ** 20);
+    const verdict = stageVerdict('prediction', result, limits, out);
     if (verdict) return verdict;
-    const odd = result.strange.find(({ path }) => path === predictionsFile);
-    if (odd)
-      return { reason: 'tampered', message: `the predictions are no plain file of the expected size (${odd.kind})` };
+    const rejected = result.strange.find(({ path }) => path === predictionsFile);
+    if (rejected) {
+      const message = `the predictions are not a regular file of the expected size (${rejected.kind})`;
+      return { reason: 'tampered', message };
+    }
     return scored();
   }
 
   get #isHosted(): boolean {
-    return this.#order.design.hosted?.includes(familyOf(this.#order.settings)) ?? false;
+    return this.#options.design.hosted?.includes(familyOf(this.#options.settings)) ?? false;
   }
 
   get #isScript(): boolean {
-    return this.#order.design.scripts?.includes(familyOf(this.#order.settings)) ?? false;
+    return this.#options.design.scripts?.includes(familyOf(this.#options.settings)) ?? false;
   }
 
   async #trainScript(state: string): Promise<Verdict | null> {
-    const { python, design, prepared, seed, budget } = this.#order;
-    const args = hostTrainArgs({ ...this.#given, prepared: prepared.folder, seed, out: this.#folder('served') });
-    const zone = scriptTrainZone(python, design, { ...this.#given, seed });
+    const { python, design, prepared, seed, budget } = this.#options;
+    const args = hostTrainArgs({ ...this.#inputs, prepared: prepared.folder, seed, out: this.#folder('served') });
+    const stage = scriptTrainStage(python, design, { ...this.#inputs, seed });
     const own = { seconds: budget.seconds, cpuSeconds: budget.cpu_seconds };
     const most = stateShare * budget.memory_mb * 2 ** 20;
-    const { hosted, limits } = await this.#withHost(args, zone, own, state, most, true);
-    this.#allowance = hosted.found?.processor;
-    this.#served = hosted.found?.served?.tokens ?? 0;
+    const { hosted, limits } = await this.#withHost(args, stage, own, state, most, true);
+    this.#allowance = hosted.result?.processor;
+    this.#served = hosted.result?.served?.tokens ?? 0;
     this.#trainedSeconds = hosted.program.cpuSeconds;
     const cpuSeconds = forTraining(limits.cpuSeconds, this.#allowance);
     const verdict = scriptVerdict('training', hosted, { ...limits, cpuSeconds }, state);
-    // What is not carried over is simply left behind: honest scripts leave logs and checkpoints.
+    // Other files are dropped: honest scripts leave logs and checkpoints.
     const { state: names } = prepared.manifest;
     for (const name of readdirSync(state)) {
       if (names && !names.includes(name)) rmSync(join(state, name), { recursive: true });
@@ -200,70 +203,72 @@ class Trial {
     return verdict;
   }
 
-  async #askScript(split: Split, state: string): Promise<Scored | Verdict> {
-    const { python, design, prepared, budget } = this.#order;
+  async #predictScript(split: Split, state: string): Promise<Scored | Verdict> {
+    const { python, design, prepared, budget } = this.#options;
     const out = this.#folder(`asked-${split}`);
-    const args = hostPredictArgs({ ...this.#given, prepared: prepared.folder, split, state, out });
-    const zone = scriptPredictZone(python, design, { ...this.#given, state });
+    const args = hostPredictArgs({ ...this.#inputs, prepared: prepared.folder, split, state, out });
+    const stage = scriptPredictStage(python, design, { ...this.#inputs, state });
     const seconds = budget.predict_seconds * (prepared.manifest.splits[split].share ?? 1);
     const cpuSeconds = forPrediction(seconds, this.#allowance, this.#trainedSeconds);
     const directory = this.#folder(`left-${split}`);
-    const { hosted, limits } = await this.#withHost(args, zone, { seconds, cpuSeconds }, directory, 2 ** 20, false);
+    const { hosted, limits } = await this.#withHost(args, stage, { seconds, cpuSeconds }, directory, 2 ** 20, false);
     const verdict = scriptVerdict('prediction', hosted, limits, directory);
     if (verdict) return verdict;
-    const { score, metrics } = hosted.found ?? {};
-    if (score === undefined || metrics === undefined) throw new AiraError('design-score', 'a host found no score');
+    const { score, metrics } = hosted.result ?? {};
+    if (score === undefined || metrics === undefined) throw new AiraError('design-score', 'a host returned no score');
     return { score, metrics: { ...metrics, trained_tokens: this.#served } };
   }
 
-  /** One zone with its host. What the program leaves is in `directory`. */
+  /** Runs one stage with its host. The program's output is in `directory`. */
   async #withHost(
     args: readonly string[],
-    zone: Zone,
+    stage: Stage,
     own: { seconds: number; cpuSeconds: number },
     directory: string,
     maxBytes: number,
     waits: boolean,
-  ): Promise<{ hosted: HostedResult; limits: ZoneLimits }> {
-    const { python, design, env, signal } = this.#order;
-    let limits: ZoneLimits = { ...own, memoryBytes: 0 };
+  ): Promise<{ hosted: HostedResult; limits: StageLimits }> {
+    const { python, design, env, signal } = this.#options;
+    let limits: StageLimits = { ...own, memoryBytes: 0 };
     const hosted = await runHosted({
-      ...{
-        python,
-        design,
-        args,
-        env,
-        seconds: own.seconds,
-        ...(signal ? { signal } : {}),
-        ...(waits ? { waits } : {}),
-      },
+      python,
+      design,
+      args,
+      env,
+      seconds: own.seconds,
+      ...(signal ? { signal } : {}),
+      ...(waits ? { waits } : {}),
       program: async (channel, end) => {
-        const ran = await this.#inZone(zone, directory, own, maxBytes, { channel, signal: end });
-        limits = ran.limits;
-        return ran.result;
+        const run = await this.#runStage(stage, directory, own, maxBytes, { channel, signal: end });
+        limits = run.limits;
+        return run.result;
       },
     });
     this.#cpuSeconds += hosted.cpuSeconds;
     return { hosted, limits };
   }
 
-  /** One zone of a hosted family. */
+  /** Runs one stage of a hosted family. */
   async #hosted(
     what: 'training' | 'prediction',
     args: readonly string[],
     own: { seconds: number; cpuSeconds: number },
   ): Promise<Verdict | null> {
-    const { python, design, gpu, env, signal } = this.#order;
+    const { python, design, gpu, env, signal } = this.#options;
     const directory = this.#folder(what);
-    const zone = hostedZone(python, design, this.#given);
-    let limits: ZoneLimits | null = null;
+    const stage = hostedStage(python, design, this.#inputs);
+    let limits: StageLimits | null = null;
     const hosted = await runHosted({
-      ...{ python, design, args, seconds: own.seconds, ...(signal ? { signal } : {}) },
+      python,
+      design,
+      args,
+      seconds: own.seconds,
+      ...(signal ? { signal } : {}),
       env: gpu === null ? env : { ...env, CUDA_VISIBLE_DEVICES: String(gpu) },
       program: async (channel, end) => {
-        const ran = await this.#inZone(zone, directory, own, 2 ** 20, { channel, signal: end });
-        limits = ran.limits;
-        return ran.result;
+        const run = await this.#runStage(stage, directory, own, 2 ** 20, { channel, signal: end });
+        limits = run.limits;
+        return run.result;
       },
     });
     rmSync(directory, { recursive: true });
@@ -271,17 +276,17 @@ class Trial {
     return limits && hostedVerdict(what, hosted, limits);
   }
 
-  async #inZone(
-    { argv, readOnly }: Zone,
+  async #runStage(
+    { argv, readOnly }: Stage,
     directory: string,
     own: { seconds: number; cpuSeconds: number },
     maxBytes: number,
-    { channel, signal }: { readonly channel?: string; readonly signal?: AbortSignal | undefined } = this.#order,
-  ): Promise<{ result: SandboxResult; limits: ZoneLimits }> {
-    const { sandbox, budget, memoryLimitBytes, gpu, env, onZone, splits } = this.#order;
-    onZone?.(this.#zone, 1 + splits.length);
-    this.#zone += 1;
-    const limits: ZoneLimits = {
+    { channel, signal }: { readonly channel?: string; readonly signal?: AbortSignal | undefined } = this.#options,
+  ): Promise<{ result: SandboxResult; limits: StageLimits }> {
+    const { sandbox, budget, memoryLimitBytes, gpu, env, onStage, splits } = this.#options;
+    onStage?.(this.#stage, 1 + splits.length);
+    this.#stage += 1;
+    const limits: StageLimits = {
       seconds: Math.max(0.001, Math.min(own.seconds, this.#secondsLeft)),
       cpuSeconds: own.cpuSeconds,
       memoryBytes: Math.min(memoryLimitBytes, budget.memory_mb * 2 ** 20),
@@ -312,19 +317,19 @@ class Trial {
   }
 }
 
-/** Processor seconds that a script may use, in all its processes, where its host has measured what they are worth here. */
+/** Processor seconds that a script may use in all its processes, as calibrated by its host on this machine. */
 export interface Allowance {
-  /** Each zone starts an interpreter. */
+  /** Start of the interpreter, per stage. */
   readonly start: number;
-  /** Training and one prediction together: what is used up in the one is missing in the other. */
+  /** Training and one prediction together: what training uses is not available for the prediction. */
   readonly work: number;
 }
 
-/** What a training may use. */
+/** Processor seconds for training. */
 export const forTraining = (limit: number, allowance: Allowance | undefined): number =>
   allowance ? Math.min(limit, allowance.start + allowance.work) : limit;
 
-/** What each prediction may use after a training that has used `trained` seconds. */
+/** Processor seconds for each prediction after a training that used `trained` seconds. */
 export function forPrediction(limit: number, allowance: Allowance | undefined, trained: number): number {
   if (!allowance) return limit;
   const left = allowance.work - Math.max(0, trained - allowance.start);

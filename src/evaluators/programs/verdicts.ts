@@ -1,6 +1,6 @@
 /**
- * Why a program got no score, from how its process ended. What the process itself says about the reason is believed as far
- * as it only chooses among the reasons for having none: no text of it can become a number.
+ * Why a program has no score, derived from how its process ended. The process's own report only selects among the failure
+ * reasons: none of its text can become a score.
  */
 
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import type { SandboxResult } from '../../sandbox/index.ts';
 import type { Verdict } from '../evaluator.ts';
 import type { HostedResult } from './hosted.ts';
 
-/** `failure.json`, which the untrusted verbs leave. */
+/** `failure.json`, which the untrusted commands write. */
 const failureSchema = z.strictObject({
   reason: z.enum(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered']),
   message: z.string(),
@@ -19,19 +19,19 @@ const failureSchema = z.strictObject({
 const failureFile = 'failure.json';
 const candidateFailed = 3;
 const longestFailure = 64 * 1024;
-const longestWords = 1500;
+const longestStderr = 1500;
 
-export interface ZoneLimits {
+export interface StageLimits {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly memoryBytes: number;
 }
 
-/** What is wrong with how a zone ended; null where nothing is. */
-export function zoneVerdict(
+/** The problem with the end of a stage, or null. */
+export function stageVerdict(
   what: string,
   result: SandboxResult,
-  limits: ZoneLimits,
+  limits: StageLimits,
   directory: string,
 ): Verdict | null {
   const megabytes = Math.round(limits.memoryBytes / 2 ** 20);
@@ -39,82 +39,82 @@ export function zoneVerdict(
     case 'cancelled':
       return { reason: 'cancelled', message: `the ${what} was cancelled` };
     case 'timeout':
-      return { reason: 'timeout', message: `the ${what} did not end within ${limits.seconds} s` };
+      return { reason: 'timeout', message: `the ${what} timed out after ${limits.seconds} s` };
     case 'oom':
-      return { reason: 'oom', message: `the ${what} took more than ${megabytes} MB of memory` };
+      return { reason: 'oom', message: `the ${what} exceeded its limit of ${megabytes} MB of memory` };
     case 'flooded':
-      return { reason: 'crash', message: `the ${what} wrote more text than is read` };
+      return { reason: 'crash', message: `the ${what} exceeded the limit of output text` };
     case 'full':
-      return { reason: 'crash', message: `the ${what} wrote more files than it may` };
+      return { reason: 'crash', message: `the ${what} exceeded the limit of output files` };
     case 'exited':
       break;
   }
-  const late = overtime(what, result, limits);
+  const late = cpuOverrun(what, result, limits);
   if (late) return late;
   if (result.exitCode === 0) return null;
   if (result.exitCode === candidateFailed) return ownVerdict(result, directory) ?? crash(what, result);
   return crash(what, result);
 }
 
-/** Measured outside, over all its processes; the kernel's own limit is per process. */
-function overtime(what: string, { cpuSeconds }: SandboxResult, limits: ZoneLimits): Verdict | null {
+/** Processor time over all processes, measured outside; the kernel's own limit is per process. */
+function cpuOverrun(what: string, { cpuSeconds }: SandboxResult, limits: StageLimits): Verdict | null {
   if (cpuSeconds <= limits.cpuSeconds) return null;
   const [used, most] = [cpuSeconds.toFixed(1), limits.cpuSeconds.toFixed(1)];
-  return { reason: 'over-budget', message: `the ${what} used ${used} s of processor time; it may use ${most}` };
+  return { reason: 'over-budget', message: `the ${what} used ${used} s of processor time; the limit is ${most} s` };
 }
 
 /**
- * The same for a zone with a host. What the host has found comes first; where its program has left it, how that ended says
- * why. Of a program that has seen something of hidden rows no word is kept.
+ * The verdict of a stage with a host. The host's finding comes first; if its program exited, the end of that tells why. No
+ * text of a program that has seen hidden rows is stored.
  */
 export function hostedVerdict(
   what: 'training' | 'prediction',
   { program, host }: HostedResult,
-  limits: ZoneLimits,
+  limits: StageLimits,
 ): Verdict | null {
-  if (host === 'ok') return overtime(what, program, limits);
+  if (host === 'ok') return cpuOverrun(what, program, limits);
   if (host !== 'gone') return host;
   const mute = { ...program, files: [], stderr: what === 'prediction' ? '' : program.stderr };
-  const early: Verdict = { reason: 'crash', message: `the program left the ${what} before its end` };
-  return zoneVerdict(what, mute, limits, '') ?? early;
+  const early: Verdict = { reason: 'crash', message: `the program exited before the end of the ${what}` };
+  return stageVerdict(what, mute, limits, '') ?? early;
 }
 
-/** The same for a script: its host has served it, or asked and scored it. */
+/** The verdict of a script, which its host has served, or queried and scored. */
 export function scriptVerdict(
   what: 'training' | 'prediction',
   { program, host }: HostedResult,
-  limits: ZoneLimits,
+  limits: StageLimits,
   directory: string,
 ): Verdict | null {
   if (typeof host === 'object') return host;
-  if (what === 'prediction' && host === 'ok') return overtime(what, program, limits);
-  const early: Verdict = { reason: 'crash', message: `the program left the ${what} before its end` };
-  return zoneVerdict(what, program, limits, directory) ?? (host === 'ok' ? null : early);
+  if (what === 'prediction' && host === 'ok') return cpuOverrun(what, program, limits);
+  const early: Verdict = { reason: 'crash', message: `the program exited before the end of the ${what}` };
+  return stageVerdict(what, program, limits, directory) ?? (host === 'ok' ? null : early);
 }
 
-const silent: Readonly<Partial<Record<Verdict['reason'], string>>> = {
-  invalid: 'the answers to hidden rows are not what was asked for',
+const redactedMessages: Readonly<Partial<Record<Verdict['reason'], string>>> = {
+  invalid: 'the answers to hidden rows do not have the required form',
   nan: 'an answer to a hidden row is not a finite number',
-  oom: 'the program took more memory than it may while it saw hidden rows',
-  timeout: 'the answers to hidden rows took longer than they may',
-  crash: 'the program failed while it saw hidden rows',
-  tampered: 'the program did something else than answer while it saw hidden rows',
-  noncausal: 'an answer to a hidden row depends on what it may not depend on',
-  'over-budget': 'the answers to hidden rows took more processor time than the training has left',
+  oom: 'the program exceeded its memory limit on hidden rows',
+  timeout: 'the answers to hidden rows timed out',
+  crash: 'the program crashed on hidden rows',
+  tampered: 'the program did something other than answer on hidden rows',
+  noncausal: 'an answer to a hidden row depends on inputs that it must not depend on',
+  'over-budget': 'the answers to hidden rows exceeded the processor time that training left',
 };
 
 /**
- * A verdict on a program that has seen hidden rows: its reason alone. Words, numbers and the names of files could carry
- * hidden rows to whoever reads them, and into the next prompt.
+ * A verdict on a program that has seen hidden rows, reduced to its reason. Text, numbers and file names could leak hidden rows
+ * to readers and into the next prompt.
  */
-export function withoutWords(verdict: Verdict): Verdict {
-  const message = silent[verdict.reason];
-  return message === undefined ? verdict : { ...verdict, message: `${message}; what it says of them is not kept` };
+export function withoutDetails(verdict: Verdict): Verdict {
+  const message = redactedMessages[verdict.reason];
+  return message === undefined ? verdict : { ...verdict, message: `${message}; details are withheld` };
 }
 
 function ownVerdict({ files }: SandboxResult, directory: string): Verdict | null {
-  const found = files.find(({ path }) => path === failureFile);
-  if (!found || found.bytes > longestFailure) return null;
+  const file = files.find(({ path }) => path === failureFile);
+  if (!file || file.bytes > longestFailure) return null;
   const descriptor = openSync(join(directory, failureFile), constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     return failureSchema.parse(JSON.parse(readFileSync(descriptor, 'utf8')));
@@ -126,9 +126,10 @@ function ownVerdict({ files }: SandboxResult, directory: string): Verdict | null
 }
 
 function crash(what: string, { exitCode, stderr }: SandboxResult): Verdict {
-  const lines = printable(stderr.slice(-longestWords), { lines: true }).split('\n');
-  const said = lines.map((line) => line.trim()).filter((line) => line !== '');
-  const words = cut(said.join(' | '), longestWords);
-  const how = exitCode !== null && exitCode > 128 ? `was ended by signal ${exitCode - 128}` : `exited with ${exitCode}`;
-  return { reason: 'crash', message: `the ${what} ${how}${words === '' ? '' : `; its last words: ${words}`}` };
+  const lines = printable(stderr.slice(-longestStderr), { lines: true }).split('\n');
+  const nonEmpty = lines.map((line) => line.trim()).filter((line) => line !== '');
+  const tail = cut(nonEmpty.join(' | '), longestStderr);
+  const how =
+    exitCode !== null && exitCode > 128 ? `was killed by signal ${exitCode - 128}` : `exited with ${exitCode}`;
+  return { reason: 'crash', message: `the ${what} ${how}${tail === '' ? '' : `; stderr: ${tail}`}` };
 }

@@ -4,15 +4,15 @@ import { dirname, join, sep } from 'node:path';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { secretFile, trainersDirectory } from '../../platform/index.ts';
 
-/** What decides a score: folders of sources, and single ones. `aira_tasks` runs the scripts of tasks by others. */
+/** The sources that determine a score: folders and single files. `aira_tasks` runs the scripts of third-party tasks. */
 const deciding = ['aira_design', 'aira_tasks', 'aira_workers/text'];
 const decidingFiles = ['aira_workers/strict.py'];
 
 /**
- * `design-<12 hex digits>`: a hash over the Python sources that decide a score, and the fingerprint of the
- * secret that decides which rows are hidden.
+ * `design-<12 hex digits>`: a hash over the Python sources that determine a score, and the fingerprint of the secret that
+ * selects the hidden rows.
  *
- * @throws PrerequisiteError `trainers-missing` when the package is not complete; `secret`.
+ * @throws PrerequisiteError `trainers-missing` if the package is incomplete; `secret`.
  */
 export function designVersion(secret: string = secretFile(), trainers: string = trainersDirectory): string {
   const hash = createHash('sha256');
@@ -29,31 +29,31 @@ export function designVersion(secret: string = secretFile(), trainers: string = 
         .update('\0');
     }
   } catch (thrown) {
-    throw new PrerequisiteError('trainers-missing', errorMessage(thrown), 'install Aira again', { cause: thrown });
+    throw new PrerequisiteError('trainers-missing', errorMessage(thrown), 'reinstall Aira', { cause: thrown });
   }
   hash.update(fingerprint(hiddenRowsSecret(secret)));
   return `design-${hash.digest('hex').slice(0, 12)}`;
 }
 
 /**
- * The secret that decides which rows are hidden.
+ * The secret that selects the hidden rows.
  *
- * Generators and seeds of the tasks are public, so that a program could contain a generator and draw the very rows that it
- * will be asked about. A secret of the laboratory goes into those draws. It is made once per user; machines that share a
- * search need the same file. Its fingerprint is part of the evaluator's version, so that scores on different rows never meet.
+ * Generators and seeds of the tasks are public, so a program could contain a generator and reproduce the rows that it will be
+ * asked about. The secret is an input of those draws. It is created once per user; machines that share a search need the
+ * same file. Its fingerprint is part of the evaluator's version, so that scores on different rows are never compared.
  */
 
 const bytes = 32;
 
-/** @throws PrerequisiteError `secret` where it can neither be read nor made. */
+/** @throws PrerequisiteError `secret` if it can neither be read nor created. */
 export function hiddenRowsSecret(path: string): Buffer {
   try {
     return existing(path) ?? make(path);
   } catch (thrown) {
     throw new PrerequisiteError(
       'secret',
-      `the secret of the hidden rows cannot be kept in ${path}: ${errorMessage(thrown)}`,
-      'name another file in AIRA_SECRET_FILE',
+      `cannot use ${path} for the secret of the hidden rows: ${errorMessage(thrown)}`,
+      'set AIRA_SECRET_FILE to another file',
       { cause: thrown },
     );
   }
@@ -61,16 +61,16 @@ export function hiddenRowsSecret(path: string): Buffer {
 
 function existing(path: string): Buffer | null {
   try {
-    const found = readFileSync(path);
-    if (found.length >= 16) return found;
-    throw new Error('it is too short to be one');
+    const secret = readFileSync(path);
+    if (secret.length >= 16) return secret;
+    throw new Error('too short for a secret');
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw thrown;
   }
 }
 
-/** Of several that make one at the same moment, one wins and all take that one's. */
+/** Of several processes that create one at the same time, the first wins and all use its secret. */
 function make(path: string): Buffer {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}`;
@@ -85,6 +85,6 @@ function make(path: string): Buffer {
   return readFileSync(path);
 }
 
-/** What may be told of a secret. */
+/** A public identifier of a secret. */
 export const fingerprint = (secret: Buffer): string =>
   createHash('sha256').update('fingerprint\0').update(secret).digest('hex').slice(0, 12);

@@ -6,28 +6,28 @@ import { PrerequisiteError } from '../../domain/errors.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { type Environment, packageRoot, printable, runProgram, trainersDirectory } from '../../platform/index.ts';
 
-/** What set-up can find for CPUs. */
+/** The CPU engines that set-up chooses from. */
 const cpuEngineSchema = z.enum(['native', 'torch']);
 
-/** What a person can ask for by `AIRA_ENGINE`, for CPUs. */
-const wantedSchema = z.enum(['native', 'native-bf16', 'torch']);
+/** The CPU engines that `AIRA_ENGINE` may select. */
+const selectableSchema = z.enum(['native', 'native-bf16', 'torch']);
 
 /**
- * Whose code runs the arithmetic of a training: our compiled engine, the same with dense products of operands rounded to
- * bfloat16, torch one candidate at a time, or torch with many candidates in one loop.
+ * The implementation of a training's arithmetic: the compiled engine, the same with operands of dense products rounded to
+ * bfloat16, torch with one candidate at a time, or torch with many candidates in one loop.
  */
-export type Engine = z.infer<typeof wantedSchema> | 'population';
+export type Engine = z.infer<typeof selectableSchema> | 'population';
 
 export interface EngineChoice {
   readonly engine: Engine;
-  /** Why a CPU trains with torch; null where nothing is amiss. */
+  /** Why a CPU trains with torch; null if no problem was found. */
   readonly reason: string | null;
 }
 
-/** Why this process does without the engine that set-up chose. */
+/** Why this process does not use the engine that set-up chose. */
 let declined: string | null = null;
 
-/** From now on CPU workers of this process train with torch (see engineProbe.ts). */
+/** Makes CPU workers of this process train with torch from now on. */
 export function declineNative(reason: string): void {
   declined = reason;
 }
@@ -35,11 +35,11 @@ export function declineNative(reason: string): void {
 const recordSchema = z.object({ engine: cpuEngineSchema, reason: z.string().nullable() });
 
 /**
- * The engine that workers of a device class use. For CPUs it is what set-up found by compiling the engine and testing it
- * against torch, unless it cannot be loaded now; the evaluator version, which must be known before a worker starts, depends
- * on it. A worker that then cannot use the engine refuses to start rather than train with another one. `AIRA_ENGINE` overrules what was found.
+ * The engine of a device class. For CPUs, set-up chose it by compiling the engine and testing it against torch, unless it
+ * cannot be loaded now; the evaluator version, which must be known before a worker starts, depends on it. A worker that
+ * cannot use the engine refuses to start rather than train with another one. `AIRA_ENGINE` overrides the choice.
  *
- * @throws PrerequisiteError `engine` where `AIRA_ENGINE` names none.
+ * @throws PrerequisiteError `engine` for an unknown `AIRA_ENGINE`.
  */
 export function engineFor(
   deviceClass: DeviceClass,
@@ -48,23 +48,23 @@ export function engineFor(
 ): EngineChoice {
   if (deviceClass !== 'cpu') return { engine: 'population', reason: null };
   if (env.AIRA_ENGINE) {
-    const wanted = wantedSchema.safeParse(env.AIRA_ENGINE);
-    if (wanted.success) return { engine: wanted.data, reason: null };
-    const remedy = `set it to ${wantedSchema.options.join(', ')}, or not at all`;
-    throw new PrerequisiteError('engine', `AIRA_ENGINE=${env.AIRA_ENGINE} names no engine`, remedy);
+    const selected = selectableSchema.safeParse(env.AIRA_ENGINE);
+    if (selected.success) return { engine: selected.data, reason: null };
+    const remedy = `set it to ${selectableSchema.options.join(', ')}, or unset it`;
+    throw new PrerequisiteError('engine', `unknown engine AIRA_ENGINE=${env.AIRA_ENGINE}`, remedy);
   }
   try {
     const found = recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'engine.json'), 'utf8')));
     return declined !== null && found.engine === 'native' ? { engine: 'torch', reason: declined } : found;
   } catch {
-    return { engine: 'torch', reason: 'set-up has not tried the native engine here: run `npm run setup`' };
+    return { engine: 'torch', reason: 'set-up has not tested the native engine here: run `npm run setup`' };
   }
 }
 
-/** Compiling takes 300 s at most, which the builder sees to itself. */
+/** Compiling takes at most 300 s, which the builder enforces. */
 const longestMs = 330_000;
 
-/** Without the package, which imports torch: the builder needs the standard library alone. */
+/** Runs the builder without its package, which imports torch; it needs the standard library only. */
 const load = `
 import ctypes, runpy, sys
 build = runpy.run_path(sys.argv[1])
@@ -75,9 +75,8 @@ except (build["Unavailable"], OSError) as error:
 `;
 
 /**
- * Whether the engine that set-up chose can be loaded by this user, here and now: the cache folder may be another one than
- * set-up's, not writable, or on a file system from which nothing may be run. Where it cannot, CPU workers of this process
- * train with torch, and `engineFor` says why.
+ * Checks whether this user can load the engine that set-up chose: the cache folder may differ from set-up's, be read-only, or
+ * be on a noexec file system. If it fails, CPU workers of this process train with torch, and `engineFor` tells why.
  */
 export async function probeEngine(python: string, env: Environment = process.env): Promise<void> {
   if (env.AIRA_ENGINE || engineFor('cpu').engine !== 'native') return;
@@ -86,15 +85,15 @@ export async function probeEngine(python: string, env: Environment = process.env
   if (ok) return;
   const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 300 });
   declineNative(
-    `the compiled engine cannot be used: ${last}; set XDG_CACHE_HOME to a folder that can be written and run from`,
+    `cannot load the compiled engine: ${last}; set XDG_CACHE_HOME to a writable folder on a file system without noexec`,
   );
 }
 
-/** The parts of `aira_workers` that decide a score. The rest, such as the protocol, may change and keep every result. */
+/** The parts of `aira_workers` that determine a score. Changes of the rest, such as the protocol, keep results valid. */
 const decisiveFolders = ['mad', 'optim', 'primitives', 'proxies', 'text'];
 const decisiveFiles = ['model.py'];
 
-/** A source that decides: its name in the hash, and where it lies. */
+/** A source that determines scores: its name in the hash, and its path. */
 type Source = readonly [name: string, path: string];
 
 function sourcesOf(engine: Engine, trainers: string): Source[] {
@@ -117,11 +116,11 @@ function sourcesOf(engine: Engine, trainers: string): Source[] {
 }
 
 /**
- * `<engine>-<12 hexadecimal digits>`: SHA-256 over every deciding source in the order of its path, each as its path
- * relative to `aira_workers` (of the compiled engine: to the folder of both), a NUL, its bytes, a NUL. `aira_workers/version.py` states the same rule; a worker announces
- * what it computed itself, and a job is only given to a worker of the job's own version (I2).
+ * `<engine>-<12 hexadecimal digits>`: SHA-256 over every such source in order of its path, each as its path relative to
+ * `aira_workers` (for the compiled engine: to the parent of both), a NUL, its bytes, a NUL. `aira_workers/version.py`
+ * implements the same rule; a worker announces the version that it computed itself, and gets only jobs of that version (I2).
  *
- * @throws PrerequisiteError `trainers-missing` when the sources cannot be read.
+ * @throws PrerequisiteError `trainers-missing` if the sources cannot be read.
  */
 export function evaluatorVersion(engine: Engine, trainers: string = trainersDirectory): string {
   const hash = createHash('sha256');
@@ -130,14 +129,9 @@ export function evaluatorVersion(engine: Engine, trainers: string = trainersDire
       hash.update(`${name}\0`).update(readFileSync(path)).update('\0');
     }
   } catch (thrown) {
-    throw new PrerequisiteError(
-      'trainers-missing',
-      `the trainers in ${trainers} are incomplete`,
-      'install Aira again',
-      {
-        cause: thrown,
-      },
-    );
+    throw new PrerequisiteError('trainers-missing', `the trainers in ${trainers} are incomplete`, 'reinstall Aira', {
+      cause: thrown,
+    });
   }
   return `${engine}-${hash.digest('hex').slice(0, 12)}`;
 }

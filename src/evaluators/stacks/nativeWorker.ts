@@ -1,18 +1,18 @@
 /**
- * A device's trainer as the rest of the house sees it: give it jobs, get outcomes.
+ * The trainer of a device: takes jobs, returns outcomes.
  *
- * Role: the host's side of the worker protocol. It keeps one long-lived child, gives it one population at a time, enforces
- * deadlines, and turns every way of ending into outcomes. Not its role: queues and deliveries, how often a job that kills
- * its worker is tried again, what a score means.
+ * Role: the host's side of the worker protocol. It owns one long-lived child, gives it one population at a time, enforces
+ * deadlines, and turns every way of ending into outcomes. Non-role: queues and deliveries, retries of a job that kills its
+ * worker, the meaning of a score.
  *
- *   W1  `evaluate` resolves when every job has got exactly one outcome, whatever the child does. It rejects only while no
- *       job has begun: the child cannot be started, or the jobs are not for this worker.
- *   W2  At most one child lives, and at most one request is under way.
- *   W3  A training ends at its deadline: `cancel`, and after a grace SIGKILL to the process group. Nothing that the child
- *       does or ignores moves the deadline.
- *   W4  When `evaluate` resolves, the child trains none of its candidates any more: it is idle, or has been killed.
- *   W5  A child that has ended is replaced by the next `evaluate` or `start`, and not before. After `stop` there is no other.
- *   W6  The child ends with this process, however this process ends (P4 of workerProcess.ts).
+ * NAT-1. `evaluate` resolves when every job has exactly one outcome, whatever the child does. It rejects only while no job has
+ *        started: the child cannot start, or the jobs are not for this worker.
+ * NAT-2. At most one child is alive, and at most one request is in progress.
+ * NAT-3. A training ends at its deadline: `cancel`, and after a grace period SIGKILL to the process group. Nothing that the
+ *        child does or ignores moves the deadline.
+ * NAT-4. When `evaluate` resolves, the child trains none of its candidates any more: it is idle or dead.
+ * NAT-5. A dead child is replaced by the next `evaluate` or `start`, not before. After `stop` there is no other.
+ * NAT-6. The child ends with this process, however this process ends (PRC-4).
  */
 
 import { TerminalError } from '../../domain/errors.ts';
@@ -41,7 +41,7 @@ export interface NativeWorkerOptions {
   readonly memoryLimitBytes: number;
   /** From start to hello; importing torch from a cold disk takes tens of seconds. */
   readonly helloTimeoutMs?: number;
-  /** From a polite order to SIGKILL, and from SIGKILL to giving the process up. */
+  /** From a shutdown request to SIGKILL, and from SIGKILL to abandoning the process. */
   readonly graceMs?: number;
   readonly clock?: Clock;
   readonly timers?: Timers;
@@ -53,10 +53,10 @@ interface Run {
   readonly population: Population;
   readonly handlers: EvaluateHandlers;
   readonly finished: Deferred<void>;
-  /** Calls off timers and listeners. */
-  readonly callOff: (() => void)[];
+  /** Cancels timers and listeners. */
+  readonly cancellers: (() => void)[];
   readonly outOfMemoryKills: number | null;
-  /** Why the host asked for an early end. */
+  /** Why the host requested an early end. */
   interrupted: Verdict | null;
 }
 
@@ -82,16 +82,16 @@ export class NativeWorker implements Evaluator {
     };
   }
 
-  /** The process id of the living child. */
+  /** The process id of the live child. */
   get pid(): number | undefined {
     return this.#trainer?.process.pid;
   }
 
   /**
-   * The hello of the living child; starts one where there is none.
+   * The hello of the live child; starts one if necessary.
    *
-   * @throws WorkerStartError when the child ends, hangs or talks nonsense before its hello; PrerequisiteError when the
-   * program cannot be run or speaks another protocol version; TerminalError `worker-stopped` after `stop`.
+   * @throws WorkerStartError if the child exits, hangs or violates the protocol before its hello; PrerequisiteError if the
+   * program cannot run or has another protocol version; TerminalError `worker-stopped` after `stop`.
    */
   async start(): Promise<Hello> {
     const { hello } = await this.#ready();
@@ -99,22 +99,22 @@ export class NativeWorker implements Evaluator {
   }
 
   /**
-   * Trains the jobs' candidates together and hands over the outcome of each as soon as there is one (W1, W4). The time
-   * allowed is the sum of the jobs' own, since a device may train them one after the other.
+   * Trains the jobs' candidates together and reports each outcome as soon as it is known (NAT-1, NAT-4). The time limit is the
+   * sum of the jobs' limits, because a device may train them one after the other.
    *
-   * @throws all that `start` throws; TerminalError for a second call at a time (`worker-busy`), jobs of another evaluator
-   * or device class (`evaluator-mismatch`) or jobs that do not go together (`population`). No job has then got an outcome.
+   * @throws the errors of `start`; TerminalError for a concurrent call (`worker-busy`), jobs of another evaluator or device
+   * class (`evaluator-mismatch`) or jobs that cannot train together (`population`). No job has an outcome then.
    */
   async evaluate(jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void> {
-    if (this.#busy) throw new TerminalError('worker-busy', 'this worker is training already');
+    if (this.#busy) throw new TerminalError('worker-busy', 'this worker is already training');
     this.#busy = true;
     try {
       const { trainer, hello } = await this.#ready();
       const own = `${hello.evaluator} on ${deviceClassOf(hello.device)}`;
       for (const { evaluator, deviceClass } of jobs) {
-        const wanted = `${evaluator} on ${deviceClass}`;
-        if (wanted !== own)
-          throw new TerminalError('evaluator-mismatch', `a job is for ${wanted}; this worker is ${own}`);
+        const required = `${evaluator} on ${deviceClass}`;
+        if (required !== own)
+          throw new TerminalError('evaluator-mismatch', `job for ${required}, but this worker is ${own}`);
       }
       this.#requests += 1;
       const id = `r${this.#requests}`;
@@ -125,18 +125,18 @@ export class NativeWorker implements Evaluator {
     }
   }
 
-  /** Ends the child: politely, and after a grace by SIGKILL. Jobs without an outcome are `cancelled`. Never rejects. */
+  /** Asks the child to exit, and kills it after a grace period. Jobs without an outcome are `cancelled`. Never rejects. */
   async stop(): Promise<void> {
     this.#stopped = true;
     if (!this.#trainer) return;
     const verdict: Verdict = { reason: 'cancelled', message: 'the worker was stopped' };
     this.#interrupt(verdict);
-    this.#trainer.dismiss(verdict, stoppedError());
+    this.#trainer.shutdown(verdict, stoppedError());
     await this.#trainer.ended;
   }
 
   async #ready(): Promise<{ trainer: Trainer; hello: Hello }> {
-    while (this.#trainer?.condemned) await this.#trainer.ended;
+    while (this.#trainer?.terminated) await this.#trainer.ended;
     if (this.#stopped) throw stoppedError();
     this.#trainer ??= this.#spawn();
     const trainer = this.#trainer;
@@ -144,8 +144,8 @@ export class NativeWorker implements Evaluator {
       throw this.#stopped ? stoppedError() : error;
     });
     if (this.#stopped) throw stoppedError();
-    if (this.#trainer !== trainer || trainer.condemned) {
-      throw new WorkerStartError('the trainer process ended as soon as it had started');
+    if (this.#trainer !== trainer || trainer.terminated) {
+      throw new WorkerStartError('the trainer process exited immediately after its start');
     }
     return { trainer, hello };
   }
@@ -153,23 +153,23 @@ export class NativeWorker implements Evaluator {
   #spawn(): Trainer {
     const trainer: Trainer = new Trainer(this.#options, {
       onEvent: (event) => this.#take(event),
-      onEnd: (end) => this.#lose(trainer, end),
+      onEnd: (end) => this.#onExit(trainer, end),
     });
     return trainer;
   }
 
-  /** Sends the request and answers when all its members have an outcome. */
+  /** Sends the request; resolves when all its members have an outcome. */
   #begin(trainer: Trainer, population: Population, jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void> {
     const { timers, memory } = this.#options;
     const { signal } = handlers;
     const seconds = jobs.reduce((sum, job) => sum + job.timeoutSeconds, 0);
-    const timeout: Verdict = { reason: 'timeout', message: `the training did not end within ${seconds} s` };
+    const timeout: Verdict = { reason: 'timeout', message: `the training timed out after ${seconds} s` };
     const cancel = () => this.#interrupt({ reason: 'cancelled', message: 'the training was cancelled' });
     const run: Run = {
       population,
       handlers,
       finished: deferred(),
-      callOff: [
+      cancellers: [
         timers.after(seconds * 1000, () => this.#interrupt(timeout)),
         () => signal?.removeEventListener('abort', cancel),
       ],
@@ -183,17 +183,17 @@ export class NativeWorker implements Evaluator {
     return run.finished.promise;
   }
 
-  /** Asks for an early end of the request under way; the first to ask decides the reason. */
+  /** Requests an early end of the current request; the first reason counts. */
   #interrupt(verdict: Verdict): void {
     const run = this.#run;
     const trainer = this.#trainer;
     if (!run || !trainer || run.interrupted) return;
     run.interrupted = verdict;
     trainer.process.send({ op: 'cancel', id: run.population.request.id });
-    run.callOff.push(this.#options.timers.after(this.#options.graceMs, () => trainer.terminate(verdict)));
+    run.cancellers.push(this.#options.timers.after(this.#options.graceMs, () => trainer.terminate(verdict)));
   }
 
-  /** Takes an event of the child. Answers what is wrong with it, if anything is. */
+  /** Handles an event of the child. Returns its problem, if any. */
   #take(event: WorkerEvent): string | null {
     const run = this.#run;
     if (!run) return 'an event without a request';
@@ -201,8 +201,8 @@ export class NativeWorker implements Evaluator {
     if (event.id !== run.population.request.id) return 'an event of another request';
     switch (event.event) {
       case 'progress': {
-        const wrong = run.population.progress(event);
-        if (wrong) return wrong;
+        const problem = run.population.progress(event);
+        if (problem) return problem;
         run.handlers.onProgress?.({ key: event.key, step: event.step, steps: event.steps, score: event.score });
         return null;
       }
@@ -217,24 +217,24 @@ export class NativeWorker implements Evaluator {
     }
   }
 
-  /** The child has ended: whoever still owes an outcome gets one. */
-  #lose(trainer: Trainer, end: ProcessEnd): void {
+  /** The child has exited: members without an outcome get one. */
+  #onExit(trainer: Trainer, end: ProcessEnd): void {
     this.#trainer = null;
     const { stderr } = trainer.process;
     if (!this.#stopped) {
-      const context = { end: describeEnd(end), condemned: trainer.condemned, stderr: stderr.text() };
-      this.#options.log.info(context, 'the trainer process ended');
+      const context = { end: describeEnd(end), terminated: trainer.terminated, stderr: stderr.text() };
+      this.#options.log.info(context, 'the trainer process exited');
     }
     const run = this.#run;
     if (!run) return;
     const kills = this.#options.memory.outOfMemoryKills();
-    const grown = kills === null || run.outOfMemoryKills === null ? null : kills - run.outOfMemoryKills;
-    this.#finish(run, trainer.condemned ?? run.interrupted ?? diagnose(end, stderr, grown));
+    const increase = kills === null || run.outOfMemoryKills === null ? null : kills - run.outOfMemoryKills;
+    this.#finish(run, trainer.terminated ?? run.interrupted ?? diagnose(end, stderr, increase));
   }
 
   #finish(run: Run, verdict: Verdict | null): void {
     this.#run = null;
-    for (const callOff of run.callOff) callOff();
+    for (const cancel of run.cancellers) cancel();
     if (verdict) run.population.settle(verdict);
     run.finished.resolve();
   }

@@ -1,13 +1,12 @@
 /**
- * One child that has to introduce itself before it is given work, and may be condemned.
+ * One child that must complete a handshake before it gets work, and may be terminated.
  *
- * Role: the handshake, the reading of events, the memory limit. Not its role: what an event means for a candidate, when a
- * training has lasted long enough.
+ * Role: the handshake, parsing events, the memory limit. Non-role: the meaning of an event for a candidate, deadlines.
  *
- *   T1  `hello` settles: with the hello, or with why there is none.
- *   T2  The first line is a hello of our protocol version, each later one an event that the owner accepts. A child that
- *       writes anything else is condemned, for nothing that it says later can be trusted.
- *   T3  A condemned child is killed at once, is not listened to any more, and keeps the first verdict.
+ * TRN-1. `hello` settles: with the hello, or with the reason why there is none.
+ * TRN-2. The first line is a hello of our protocol version, each later one an event that the owner accepts. A child that
+ *        writes anything else is terminated, because nothing that it writes later can be trusted.
+ * TRN-3. A terminated child is killed at once, its output is ignored, and its first verdict stays.
  */
 
 import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
@@ -30,7 +29,7 @@ import {
 } from '../protocol.ts';
 import { type ProcessEnd, type WorkerCommand, WorkerProcess } from './workerProcess.ts';
 
-/** Thrown when a child ends, hangs or talks nonsense before its hello. Worth another try: memory may have been short. */
+/** Thrown if a child exits, hangs or violates the protocol before its hello. Worth a retry: memory may have been short. */
 export class WorkerStartError extends RetryableError {
   constructor(message: string) {
     super('worker-start', message, 5000);
@@ -47,12 +46,12 @@ export interface TrainerOptions {
 }
 
 export interface TrainerHandlers {
-  /** Answers what is wrong with the event, or null. */
+  /** Returns the problem with the event, or null. */
   onEvent(event: WorkerEvent): string | null;
   onEnd(end: ProcessEnd): void;
 }
 
-/** How often resident memory is looked at. */
+/** Interval of memory checks. */
 const memoryEveryMs = 500;
 
 const megabytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MB`;
@@ -63,9 +62,9 @@ export class Trainer {
   readonly #handlers: TrainerHandlers;
   readonly #hello: Deferred<Hello> = deferred();
   readonly #ended: Deferred<void> = deferred();
-  readonly #callOff: (() => void)[];
+  readonly #cancellers: (() => void)[];
   #handshakeDone = false;
-  #condemned: Verdict | null = null;
+  #terminated: Verdict | null = null;
 
   constructor(options: TrainerOptions, handlers: TrainerHandlers) {
     this.#options = options;
@@ -74,79 +73,79 @@ export class Trainer {
       onLine: (line) => this.#read(line),
       onEnd: (end) => this.#end(end),
     });
-    this.#callOff = [
-      options.timers.after(options.helloTimeoutMs, () => this.#missHello()),
+    this.#cancellers = [
+      options.timers.after(options.helloTimeoutMs, () => this.#onHelloTimeout()),
       options.timers.every(memoryEveryMs, () => this.#watchMemory()),
     ];
   }
 
-  /** @throws WorkerStartError; PrerequisiteError when the program cannot be run or speaks another protocol version. */
+  /** @throws WorkerStartError; PrerequisiteError if the program cannot run or has another protocol version. */
   get hello(): Promise<Hello> {
     return this.#hello.promise;
   }
 
-  /** Resolves when the child is gone. */
+  /** Resolves when the child has exited. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
-  /** Why it was killed; null while it was not. */
-  get condemned(): Verdict | null {
-    return this.#condemned;
+  /** Why it was killed, or null. */
+  get terminated(): Verdict | null {
+    return this.#terminated;
   }
 
-  /** Kills the child. `startError` is what `hello` rejects with if it is still awaited. */
+  /** Kills the child. A pending `hello` rejects with `startError`. */
   terminate(verdict: Verdict, startError: Error = new WorkerStartError(verdict.message)): void {
-    if (this.#condemned) return;
-    this.#condemned = verdict;
+    if (this.#terminated) return;
+    this.#terminated = verdict;
     this.#hello.reject(startError);
     this.process.kill();
   }
 
-  /** Asks the child to exit, and kills it after the grace. */
-  dismiss(verdict: Verdict, startError: Error): void {
+  /** Asks the child to exit, and kills it after the grace period. */
+  shutdown(verdict: Verdict, startError: Error): void {
     this.process.send({ op: 'shutdown' });
     this.process.endInput();
-    this.#callOff.push(this.#options.timers.after(this.#options.graceMs, () => this.terminate(verdict, startError)));
+    this.#cancellers.push(this.#options.timers.after(this.#options.graceMs, () => this.terminate(verdict, startError)));
   }
 
   #crash(sentence: string, startError?: Error): void {
     this.terminate({ reason: 'lost', message: withStderrTail(sentence, this.process.stderr) }, startError);
   }
 
-  #missHello(): void {
+  #onHelloTimeout(): void {
     if (!this.#handshakeDone)
-      this.#crash(`the trainer process did not greet within ${this.#options.helloTimeoutMs / 1000} s`);
+      this.#crash(`the trainer's handshake timed out after ${this.#options.helloTimeoutMs / 1000} s`);
   }
 
   #watchMemory(): void {
     const { memory, memoryLimitBytes } = this.#options;
     const resident = this.process.pid === undefined ? null : memory.residentBytes(this.process.pid);
     if (resident === null || resident <= memoryLimitBytes) return;
-    const message = `the trainer process held ${megabytes(resident)} of memory; its limit is ${megabytes(memoryLimitBytes)}`;
+    const message = `the trainer process used ${megabytes(resident)} of memory; its limit is ${megabytes(memoryLimitBytes)}`;
     this.terminate({ reason: 'oom', message });
   }
 
   #read(line: string): void {
-    if (this.#condemned) return;
+    if (this.#terminated) return;
     const problem = this.#handshakeDone ? this.#readEvent(line) : this.#readHello(line);
     if (problem !== null)
-      this.#crash(`the trainer process broke the protocol (${problem}): ${printable(line, { width: 200 })}`);
+      this.#crash(`the trainer process violated the protocol (${problem}): ${printable(line, { width: 200 })}`);
   }
 
   #readHello(line: string): string | null {
     const message = parseJson(line);
-    const greeting = anyHelloSchema.safeParse(message);
-    if (greeting.success && greeting.data.v !== protocolVersion) {
-      const sentence = `the trainers speak version ${greeting.data.v} of the worker protocol, not ${protocolVersion}`;
+    const versioned = anyHelloSchema.safeParse(message);
+    if (versioned.success && versioned.data.v !== protocolVersion) {
+      const sentence = `the trainers use version ${versioned.data.v} of the worker protocol, expected ${protocolVersion}`;
       this.#crash(
         sentence,
-        new PrerequisiteError('worker-protocol', sentence, 'install one version of Aira completely'),
+        new PrerequisiteError('worker-protocol', sentence, 'reinstall Aira, so that all parts have one version'),
       );
       return null;
     }
     const hello = helloSchema.safeParse(message);
-    if (!hello.success) return 'no hello';
+    if (!hello.success) return 'not a hello';
     this.#handshakeDone = true;
     this.#hello.resolve(hello.data);
     return null;
@@ -154,11 +153,11 @@ export class Trainer {
 
   #readEvent(line: string): string | null {
     const event = workerEventSchema.safeParse(parseJson(line));
-    return event.success ? this.#handlers.onEvent(event.data) : 'no event';
+    return event.success ? this.#handlers.onEvent(event.data) : 'not an event';
   }
 
   #end(end: ProcessEnd): void {
-    for (const callOff of this.#callOff) callOff();
+    for (const cancel of this.#cancellers) cancel();
     const text = `the trainer process ${describeEnd(end)}`;
     this.#hello.reject(
       end.error
@@ -170,7 +169,7 @@ export class Trainer {
   }
 }
 
-/** Undefined, which no schema accepts, for text that is no JSON. */
+/** Undefined, which no schema accepts, for text that is not JSON. */
 function parseJson(line: string): unknown {
   try {
     return JSON.parse(line);
@@ -182,24 +181,24 @@ function parseJson(line: string): unknown {
 const lastLines = 8;
 const lastCharacters = 1500;
 
-/** `text`, and what the child said last where it said anything. */
+/** `text` with the tail of the child's stderr, if any. */
 export function withStderrTail(text: string, stderr: OutputLog): string {
-  const words = stderr.lastLines(lastLines, lastCharacters);
-  return words === '' ? text : `${text}; its last words: ${words}`;
+  const tail = stderr.lastLines(lastLines, lastCharacters);
+  return tail === '' ? text : `${text}; stderr: ${tail}`;
 }
 
-/** How an unexpected end reads: `exited with code 3`. */
+/** An unexpected end in words: `exited with code 3`. */
 export function describeEnd({ code, signal, error }: ProcessEnd): string {
-  if (error) return `could not be started: ${error.message}`;
+  if (error) return `failed to start: ${error.message}`;
   if (signal) return `was killed by ${signal}`;
-  return code === null ? 'could not be ended' : `exited with code ${code}`;
+  return code === null ? 'could not be killed' : `exited with code ${code}`;
 }
 
 /**
- * Why a child died that nobody here has killed.
+ * Why a child died that this process did not kill.
  *
- * @param outOfMemoryKills by how much the kernel's count of such kills has grown meanwhile; null where it is not known. The
- * count is the machine's, so that with an unexplained SIGKILL at the same time `oom` is plausible and not proven.
+ * @param outOfMemoryKills increase of the kernel's count of OOM kills meanwhile; null if unknown. The count is machine-wide, so
+ * that together with an unexplained SIGKILL `oom` is plausible but not proven.
  */
 export function diagnose(end: ProcessEnd, stderr: OutputLog, outOfMemoryKills: number | null): Verdict {
   if (end.signal === 'SIGKILL' && (outOfMemoryKills ?? 0) > 0) {

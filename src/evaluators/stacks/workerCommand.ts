@@ -9,19 +9,19 @@ import type { WorkerCommand } from './workerProcess.ts';
 
 const variables = z.record(z.string(), z.string());
 
-/** `gpu-workers/worker-env.json`: settings that a process reads once, before its own first line runs. */
+/** `gpu-workers/worker-env.json`: variables that libraries read once, before the program's first line. */
 const workerEnvSchema = z.strictObject({
   description: z.string(),
   cpu: variables,
   cuda: variables,
-  /** The first whose flag the processor has; torch 1.13 chooses a lower one by itself. */
+  /** The first entry whose flag the processor has; torch 1.13 by itself chooses a lower one. */
   atenCpuCapability: z.array(z.strictObject({ cpuFlag: z.string(), value: z.string() })),
 });
 
 function readWorkerEnv(trainers: string): z.infer<typeof workerEnvSchema> {
   const path = join(trainers, 'worker-env.json');
   const refuse = (problem: string, cause: unknown) =>
-    new PrerequisiteError('trainers-missing', `${path}: ${problem}`, 'install Aira again', { cause });
+    new PrerequisiteError('trainers-missing', `${path}: ${problem}`, 'reinstall Aira', { cause });
   let raw: unknown;
   try {
     raw = JSON.parse(readFileSync(path, 'utf8'));
@@ -33,7 +33,7 @@ function readWorkerEnv(trainers: string): z.infer<typeof workerEnvSchema> {
   return parsed.data;
 }
 
-/** The instruction sets of the processor as Linux names them; none where it does not say. */
+/** The processor's instruction sets by Linux's names; empty if unknown. */
 export function cpuFlags(): ReadonlySet<string> {
   try {
     const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
@@ -46,18 +46,18 @@ export function cpuFlags(): ReadonlySet<string> {
 export interface WorkerCommandOptions {
   /** The interpreter, absolute. */
   readonly python: string;
-  /** As torch names it: `cpu`, `cuda`, `cuda:1`. */
+  /** Torch's name: `cpu`, `cuda`, `cuda:1`. */
   readonly device: string;
   readonly env?: Environment;
   readonly trainers?: string;
   readonly flags?: ReadonlySet<string>;
-  /** Imported data. */
+  /** Folder of imported data. */
   readonly data?: string | null;
-  /** Default: what set-up found for the device's class. */
+  /** Default: the choice of set-up for the device's class. */
   readonly engine?: Engine;
 }
 
-/** What `worker-env.json` says for a device. @throws PrerequisiteError `trainers-missing`. */
+/** The variables of `worker-env.json` for a device. @throws PrerequisiteError `trainers-missing`. */
 export function trainerVariables(
   device: string,
   flags = cpuFlags(),
@@ -72,10 +72,10 @@ export function trainerVariables(
 }
 
 /**
- * How to start the trainer of a device. Its environment is what `worker-env.json` says and the few inherited variables of
- * `childEnvironment`, nothing else (I7).
+ * The command that starts the trainer of a device. Its environment consists of `worker-env.json` and the few inherited
+ * variables of `childEnvironment` (I7).
  *
- * @throws PrerequisiteError `trainers-missing` when the Python package is not complete.
+ * @throws PrerequisiteError `trainers-missing` if the Python package is incomplete.
  */
 export function workerCommand(options: WorkerCommandOptions): WorkerCommand {
   const { python, device, env = process.env, trainers = trainersDirectory, flags = cpuFlags() } = options;

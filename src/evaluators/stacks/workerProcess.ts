@@ -1,16 +1,15 @@
 /**
- * One child process in a process group of its own.
+ * One child process in its own process group.
  *
- * Role: its start, its lines, what it says on stderr, its end. Not its role: what the lines mean, how long anything may
- * take, whether there is a successor.
+ * Role: its start, its lines, its stderr, its end. Non-role: the meaning of the lines, deadlines, successors.
  *
- *   P1  `onEnd` is called exactly once, and nothing is called after it. Lines that were written before the end come first.
- *   P2  When the end is reported, the group has been killed: nothing that the child started in it goes on.
- *   P3  The end is reported at most `lingerMs` after the child's exit or after `kill`, even where a stranger holds its
- *       pipes open or the kernel cannot end it.
- *   P4  The only writer of the child's stdin is this process. If this process dies, in whatever way, the child reads the
- *       end of its input, which is its order to exit. Obeying it is the child's part.
- *   P5  The child's environment is the one given, with nothing of this process's own (I7).
+ * PRC-1. `onEnd` is called exactly once, and nothing is called after it. Lines that were written before the end come first.
+ * PRC-2. When the end is reported, the group has been killed: nothing that the child started in it survives.
+ * PRC-3. The end is reported at most `lingerMs` after the child's exit or after `kill`, even if another process has its pipes
+ *        open or the kernel cannot end it.
+ * PRC-4. This process is the only writer of the child's stdin. If it dies in any way, the child reads the end of its input,
+ *        which is its signal to exit. Obeying it is the child's part.
+ * PRC-5. The child's environment is exactly the given one, without variables of this process (I7).
  */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
@@ -18,12 +17,12 @@ import type { Readable, Writable } from 'node:stream';
 import { LineReader, OutputLog, type Timers } from '../../platform/index.ts';
 import { longestLine, type WorkerRequest } from '../protocol.ts';
 
-/** How to start a child. */
+/** The command of a child. */
 export interface WorkerCommand {
   readonly program: string;
   readonly args: readonly string[];
   readonly cwd: string;
-  /** All of its environment. */
+  /** The complete environment. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -31,7 +30,7 @@ export interface WorkerCommand {
 export interface ProcessEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Why it could not even be started. */
+  /** Why it failed to start. */
   readonly error: Error | null;
 }
 
@@ -41,7 +40,7 @@ export interface ProcessHandlers {
 }
 
 export class WorkerProcess {
-  /** What it wrote to stderr, as far as it was kept. */
+  /** The stored part of its stderr. */
   readonly stderr = new OutputLog();
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #timers: Timers;
@@ -66,7 +65,7 @@ export class WorkerProcess {
     });
     this.#child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
     this.#child.stderr.on('data', (chunk: Buffer) => this.stderr.push(chunk));
-    // Writing to a child that has just died fails; that it died is told by its exit.
+    // A write to a child that has just died fails; its exit is reported separately.
     this.#child.stdin.on('error', () => {});
     this.#child.on('error', (error) => {
       if (this.#child.pid !== undefined) return;
@@ -81,7 +80,7 @@ export class WorkerProcess {
     this.#child.on('close', () => this.#finish());
   }
 
-  /** Undefined when the program could not be started. */
+  /** Undefined if the program failed to start. */
   get pid(): number | undefined {
     return this.#child.pid;
   }
@@ -90,12 +89,12 @@ export class WorkerProcess {
     if (this.#child.stdin.writable) this.#child.stdin.write(`${JSON.stringify(request)}\n`);
   }
 
-  /** Ends the child's input, which it takes as the order to exit. */
+  /** Closes the child's input, its signal to exit. */
   endInput(): void {
     this.#child.stdin.end();
   }
 
-  /** Ends the whole group at once. No process can refuse. */
+  /** Kills the whole group. */
   kill(): void {
     if (this.#ended) return;
     this.#killGroup();
@@ -107,7 +106,7 @@ export class WorkerProcess {
     try {
       process.kill(-this.#child.pid, 'SIGKILL');
     } catch {
-      // ESRCH: nobody is left in the group.
+      // ESRCH: the group is empty.
     }
   }
 

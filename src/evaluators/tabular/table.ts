@@ -17,13 +17,13 @@ import { rngFor } from '../../domain/rng.ts';
 import { rungSchema } from '../../domain/task.ts';
 import { type Clock, readTextFile } from '../../platform/index.ts';
 
-/** Everything that decides what a table's figures are: two tables with equal provenance may be joined. */
+/** Everything that determines a table's scores: tables with equal provenance may be merged. */
 export const tableProvenanceSchema = z.strictObject({
   task: z.string().min(1),
   profile: z.string().min(1),
   rung: rungSchema,
   space: stackSpecSchema,
-  /** What the trainer was asked, as the task's profile had it on that day. */
+  /** The trainer's settings, from the task's profile at that time. */
   settings: z.record(z.string(), z.json()),
   /** Engine and source hash of the trainer. */
   evaluator: z.string(),
@@ -41,12 +41,12 @@ export const tableSchema = z.strictObject({
   /** Mean processor seconds of one training. */
   cpuSeconds: z.number().nonnegative(),
   seeds: z.array(z.int().nonnegative()).min(2),
-  /** Validation by canonical text, in the order of `seeds`; null where a training gave no score. */
+  /** Validation score by canonical text, in the order of `seeds`; null for a training without a score. */
   scores: z.record(z.string(), z.array(z.number().nullable())),
 });
 export type TableFile = z.infer<typeof tableSchema>;
 
-/** Identity of the figures for those who quote them: 16 hexadecimal digits over settings, space and trainer. */
+/** Version for citing the table: 16 hexadecimal digits over settings, space and trainer. */
 export function tableVersion({ space, settings, evaluator, device }: TableProvenance): string {
   return contentHash({ space, settings: settings as Json, evaluator, device }).slice(0, 16);
 }
@@ -63,29 +63,29 @@ export function* allArchitectures(space: StackSpec): Generator<string> {
   }
 }
 
-/** What one look at a candidate shows, and what it is worth. */
+/** The result of one query. */
 export interface TableQuery {
-  /** One of the measured scores; null where that training gave none. */
+  /** One of the measured scores; null if that training has none. */
   readonly score: number | null;
-  /** Mean score over the trainings that were not shown: free of the luck by which the shown one was chosen. */
+  /** Mean score of the other trainings: unbiased by the choice of the one shown. */
   readonly worth: number | null;
 }
 
 /**
- * A space in which everything has been measured: the evaluator that answers in microseconds.
+ * A tabular benchmark: a space in which every candidate has been trained, so that evaluation takes microseconds.
  *
- * A look shows one of the candidate's measured trainings, drawn by (draw, candidate): so the noise is the measured noise,
- * two searchers with the same draw see the same score for the same candidate, and another draw is another day in the
- * laboratory. What a candidate is worth is told from the other trainings, as a re-training on fresh seeds would.
+ * A query returns one of the candidate's measured trainings, drawn by (draw, candidate): the noise is the measured noise, two
+ * searchers with the same draw see the same score for the same candidate, and another draw is an independent repetition. The
+ * held-out score comes from the other trainings, as a re-training on fresh seeds would.
  */
 export class Table {
   readonly file: TableFile;
   readonly version: string;
-  /** The largest mean over all seeds: what an unlimited search would find. */
+  /** The largest mean over all seeds: the result of an unlimited search. */
   readonly best: { readonly candidate: string; readonly mean: number };
-  readonly #looks = new Map<string, TableQuery[]>();
+  readonly #queries = new Map<string, TableQuery[]>();
 
-  /** @throws PrerequisiteError `table-malformed` when it does not hold its whole space. */
+  /** @throws PrerequisiteError `table-malformed` if it does not cover its whole space. */
   constructor(file: TableFile) {
     this.file = file;
     this.version = tableVersion(file);
@@ -93,24 +93,24 @@ export class Table {
     for (const candidate of allArchitectures(file.space)) {
       const scores = file.scores[candidate];
       if (scores?.length !== file.seeds.length) {
-        throw malformed(`it has ${scores?.length ?? 0} of ${file.seeds.length} scores of "${candidate}"`);
+        throw malformed(`${scores?.length ?? 0} of ${file.seeds.length} scores of "${candidate}"`);
       }
       const whole = meanOf(scores);
       if (whole !== null && whole > best.mean) best = { candidate, mean: whole };
-      this.#looks.set(
+      this.#queries.set(
         candidate,
         scores.map((score, shown) => ({ score, worth: meanOf(scores.filter((_, seed) => seed !== shown)) })),
       );
     }
-    if (best.candidate === '') throw malformed('no training in it gave a score');
+    if (best.candidate === '') throw malformed('no training has a score');
     this.best = best;
   }
 
   get size(): number {
-    return this.#looks.size;
+    return this.#queries.size;
   }
 
-  /** Of single scores: between architectures, the seeds' share taken out, and between the seeds of one architecture. */
+  /** Variance of single scores: between architectures (corrected for the seeds), and within one architecture. */
   get variance(): { readonly between: number; readonly within: number } {
     const rows = Object.values(this.file.scores).map((row) => row.filter((score) => score !== null));
     const repeated = rows.filter((row) => row.length >= 2);
@@ -125,9 +125,9 @@ export class Table {
   /** @throws ArchitectureError for a candidate outside the space. */
   look(candidate: string, draw: string | number): TableQuery {
     const text = canonicalText(parseInSpace(candidate, this.file.space));
-    const looks = this.#looks.get(text);
-    if (!looks) throw new ArchitectureError(`"${text}" is not in the table`);
-    return looks[rngFor(draw, 'table', text).below(looks.length)] as TableQuery;
+    const queries = this.#queries.get(text);
+    if (!queries) throw new ArchitectureError(`"${text}" is not in the table`);
+    return queries[rngFor(draw, 'table', text).below(queries.length)] as TableQuery;
   }
 }
 
@@ -136,11 +136,11 @@ function meanOf(scores: readonly (number | null)[]): number | null {
 }
 
 const malformed = (problem: string, cause?: unknown) =>
-  new PrerequisiteError('table-malformed', `the table cannot be used: ${problem}`, 'build it with: aira table build', {
+  new PrerequisiteError('table-malformed', `invalid table: ${problem}`, 'build it with: aira table build', {
     cause,
   });
 
-/** The shipped tables have a hundredth of it. */
+/** A hundred times the size of the shipped tables. */
 const bounds: JsonBounds = { characters: 256 * 1024 * 1024, depth: 8, items: 20_000_000 };
 
 /** @throws PrerequisiteError `table-malformed` */
@@ -159,7 +159,7 @@ export function readTable(path: string): Table {
   return new Table(parsed.data);
 }
 
-/** One architecture per line, so that a later measurement is a readable change. */
+/** One architecture per line, so that a later measurement gives a readable diff. */
 export function tableText(file: TableFile): string {
   const { scores, ...head } = tableSchema.parse(file);
   const lines = Object.entries(scores).map(
@@ -168,7 +168,7 @@ export function tableText(file: TableFile): string {
   return `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "scores": {\n${lines.join(',\n')}\n  }\n}\n`;
 }
 
-/** Digits kept of a score: a tenth of what a single token of the whole training weighs. */
+/** Decimal digits of a stored score: a tenth of the weight of a single token in the whole training. */
 const digits = 6;
 
 const headSchema = z.strictObject({ journal: z.literal(1), from: z.iso.datetime(), ...tableProvenanceSchema.shape });
@@ -193,7 +193,7 @@ export interface BuildOptions {
   readonly path: string;
   readonly provenance: TableProvenance;
   readonly seeds: readonly number[];
-  /** Trains one candidate to an outcome; anything but an outcome of the candidate's own is thrown. */
+  /** Trains one candidate to an outcome; throws for anything that is not the candidate's own outcome. */
   readonly train: (candidate: string, seed: number) => Promise<Outcome>;
   readonly clock: Clock;
   readonly onProgress: (progress: BuildProgress) => void;
@@ -205,29 +205,29 @@ const journalPath = (path: string) => `${path}.journal`;
 const differs = (what: string) =>
   new PrerequisiteError(
     'table-differs',
-    `${what} was measured with other settings, another trainer or another processor, and its figures do not mix`,
-    'choose another --out, or remove it to begin anew',
+    `${what} was measured with other settings, another trainer or another processor; its scores are not comparable`,
+    'choose another --out, or remove the file to start again',
   );
 
-/** Figures of the table or the journal that lies there, which this build continues. */
+/** Scores of an existing table or journal, which this build continues. */
 function readBack(path: string, provenance: TableProvenance): { from: string; lines: Line[] } | null {
-  const wanted = canonicalJson(provenance as Json);
+  const expected = canonicalJson(provenance as Json);
   const journal = journalPath(path);
   if (existsSync(journal)) {
     const text = readFileSync(journal, 'utf8');
-    // The last line may be half written: whoever was killed had not counted it yet.
+    // The last line may be incomplete: a killed build has not counted it yet.
     const complete = text.slice(0, text.lastIndexOf('\n') + 1);
     if (complete.length < text.length) truncateSync(journal, Buffer.byteLength(complete));
     const [first, ...rest] = complete.split('\n').filter((line) => line !== '');
     if (first !== undefined) {
       const { journal: _, from, ...head } = headSchema.parse(JSON.parse(first));
-      if (canonicalJson(head as Json) !== wanted) throw differs(journal);
+      if (canonicalJson(head as Json) !== expected) throw differs(journal);
       return { from, lines: rest.map((line) => lineSchema.parse(JSON.parse(line))) };
     }
   }
   if (!existsSync(path)) return null;
   const { file } = readTable(path);
-  if (canonicalJson(tableProvenanceSchema.parse(pick(file)) as Json) !== wanted) throw differs(path);
+  if (canonicalJson(tableProvenanceSchema.parse(pick(file)) as Json) !== expected) throw differs(path);
   const lines = Object.entries(file.scores).flatMap(([candidate, scores]) =>
     scores.map((score, index) => ({
       candidate,
@@ -245,16 +245,16 @@ const pick = (file: TableFile): TableProvenance => {
 };
 
 /**
- * Trains every architecture of a space on every seed, one after the other, seed by seed: a build that is cut short has
- * whole seeds. Each outcome is written to a journal beside the table before the next training begins; a build that was
- * killed goes on after the last line. A table that is there already is continued with further seeds.
+ * Trains every architecture of a space on every seed, seed by seed, so that an interrupted build has complete seeds. Each
+ * outcome is appended to a journal next to the table before the next training starts; a killed build resumes after the last
+ * line. An existing table is continued with further seeds.
  *
- * Answers the table, or null when it was told to stop.
+ * Returns the table, or null if it was stopped.
  *
- * @throws PrerequisiteError `table-differs` when what lies there was measured under other conditions.
+ * @throws PrerequisiteError `table-differs` if existing scores were measured under other conditions.
  */
-export async function buildTable(setting: BuildOptions): Promise<TableFile | null> {
-  const { path, provenance, seeds, train, clock, onProgress, signal } = setting;
+export async function buildTable(options: BuildOptions): Promise<TableFile | null> {
+  const { path, provenance, seeds, train, clock, onProgress, signal } = options;
   const candidates = [...allArchitectures(provenance.space)];
   const earlier = readBack(path, provenance);
   const from = earlier?.from ?? new Date(clock.now()).toISOString();
@@ -264,10 +264,10 @@ export async function buildTable(setting: BuildOptions): Promise<TableFile | nul
   writeFileSync(`${journalPath(path)}.part`, text);
   renameSync(`${journalPath(path)}.part`, journalPath(path));
 
-  const wanted = seeds.flatMap((seed) => candidates.map((candidate) => ({ seed, candidate })));
-  const open = wanted.filter(({ seed, candidate }) => !known.has(`${seed} ${candidate}`));
-  const total = wanted.length;
-  const began = clock.monotonic();
+  const trainings = seeds.flatMap((seed) => candidates.map((candidate) => ({ seed, candidate })));
+  const open = trainings.filter(({ seed, candidate }) => !known.has(`${seed} ${candidate}`));
+  const total = trainings.length;
+  const startedAt = clock.monotonic();
   onProgress({ done: total - open.length, total, meanSeconds: null, last: null });
   for (const [index, { candidate, seed }] of open.entries()) {
     const outcome = await train(candidate, seed);
@@ -284,7 +284,7 @@ export async function buildTable(setting: BuildOptions): Promise<TableFile | nul
           };
     known.set(`${seed} ${candidate}`, line);
     appendFileSync(journalPath(path), `${JSON.stringify(line)}\n`);
-    const meanSeconds = (clock.monotonic() - began) / 1000 / (index + 1);
+    const meanSeconds = (clock.monotonic() - startedAt) / 1000 / (index + 1);
     const last = { candidate, seed, score: line.score };
     onProgress({ done: total - open.length + index + 1, total, meanSeconds, last });
   }

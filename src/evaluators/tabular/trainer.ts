@@ -6,8 +6,8 @@ import type { RungSettings } from '../../domain/task.ts';
 import type { NativeWorker } from '../stacks/nativeWorker.ts';
 import type { TableProvenance } from './table.ts';
 
-/** What a table is to be measured of. */
-export interface TableSubject {
+/** The subject of a table. */
+export interface TableTrainerOptions {
   readonly task: string;
   readonly profile: string;
   readonly rung: 'screen';
@@ -15,25 +15,38 @@ export interface TableSubject {
   readonly settings: RungSettings;
 }
 
-/** How much longer than the profile says a training may take: machines differ, and shared ones more so. */
-const patience = 40;
+/** Factor on the profile's training time: machines differ, and shared ones more so. */
+const timeoutFactor = 40;
 
-/** Starts the trainer and answers what its figures will rest on, and how to have one. */
-export async function tableTrainer(subject: TableSubject, native: NativeWorker) {
-  const { task, profile, rung, space, settings } = subject;
+/** Starts the trainer; returns the provenance of its scores, and a function that trains one candidate. */
+export async function tableTrainer(options: TableTrainerOptions, native: NativeWorker) {
+  const { task, profile, rung, space, settings } = options;
   const hello = await native.start();
   const provenance: TableProvenance = {
-    ...{ task, profile, rung, space, settings: settings.settings },
-    ...{ evaluator: hello.evaluator, torch: hello.torch, python: hello.python, device: hello.deviceName },
+    task,
+    profile,
+    rung,
+    space,
+    settings: settings.settings,
+    evaluator: hello.evaluator,
+    torch: hello.torch,
+    python: hello.python,
+    device: hello.deviceName,
   };
   const train = async (candidate: string, seed: number, signal: AbortSignal): Promise<Outcome> => {
     const job: Omit<Job, 'key'> = {
       task,
       taskVersion: contentHash({ space, settings: settings.settings as Json }).slice(0, 16),
-      ...{ evaluator: hello.evaluator, deviceClass: 'cpu', rung, settings: settings.settings, lowerIsBetter: false },
+      evaluator: hello.evaluator,
+      deviceClass: 'cpu',
+      rung,
+      settings: settings.settings,
+      lowerIsBetter: false,
       space: { kind: 'stack', ...space },
       candidate: { kind: 'stack', architecture: [...parseInSpace(candidate, space)] },
-      ...{ seed, measure: 'validation', timeoutSeconds: patience * settings.seconds },
+      seed,
+      measure: 'validation',
+      timeoutSeconds: timeoutFactor * settings.seconds,
     };
     let outcome: Outcome | null = null;
     const handlers = {

@@ -3,26 +3,26 @@ import { type Clock, type Logger, pause, type Timers } from '../../platform/inde
 import { BusyError, OfflineError, RefusedError } from './errors.ts';
 import { readCapped } from './readCapped.ts';
 import type { CachedResponse, ResponseCache } from './responseCache.ts';
-import { longestRetryMs, patienceMs } from './retryAfter.ts';
+import { longestRetryMs, requestedWaitMs } from './retryAfter.ts';
 import { type Rate, TokenBucket } from './tokenBucket.ts';
 
 /**
- * The one door to literature services, shared by all agents of a process.
+ * The only HTTP client for literature services, shared by all agents of a process.
  *
- * It knows rates, caching and patience; what the answers mean is the sources' business.
+ * Role: rates, caching and retries. Non-role: the meaning of answers, which the sources parse.
  *
- * H1 A fresh answer of the cache costs no request; equal requests under way at once cost one.
- * H2 Requests to one lane of a host begin one after the other, within its rate, and end before the next begins.
- * H3 A host that asks for patience gets it, up to a minute; then the caller is told instead of kept waiting.
- * H4 Offline, only the cache answers. A network that is found missing is spoken of once, and tried again after a while.
- * H5 What is not in its service's format is not kept: a page that says "try again" is no answer for a week.
- * H6 Keys go to the host they belong to and nowhere else: not into the cache, messages, logs or redirections.
+ * LIT-1. A fresh cache entry costs no request; concurrent equal requests cost one.
+ * LIT-2. Requests to one lane of a host are sequential and within its rate.
+ * LIT-3. A wait that a host requests is observed, up to a minute; beyond that the caller gets an error instead.
+ * LIT-4. Offline, only the cache answers. A missing network is reported once, and retried after a while.
+ * LIT-5. A response that is not in its service's format is not cached: an error page must not persist for a week.
+ * LIT-6. Keys go to their own host only: not into the cache, messages, logs or redirects.
  */
 
 const attempts = 3;
 const firstBackoffMs = 1_000;
-/** How long a host that could not be reached is left alone. */
-const awayMs = 60_000;
+/** How long an unreachable host is not asked again. */
+const unreachableMs = 60_000;
 const mostBytes = 4 * 1024 * 1024;
 
 export interface ClientOptions {
@@ -33,30 +33,30 @@ export interface ClientOptions {
   /** `aira/0.1.0 (+https://...)`. */
   readonly userAgent: string;
   readonly offline: boolean;
-  /** Per attempt, from the request to the last byte. */
+  /** Milliseconds per attempt, from the request to the last byte. */
   readonly timeoutMs?: number;
   readonly fetch?: typeof fetch;
 }
 
 export interface GetRequest {
-  /** Without secrets: this is what is logged and what keys the cache. */
+  /** Without secrets: logged, and the key of the cache. */
   readonly url: URL;
   readonly rate: Rate;
-  /** Hosts that count some kinds of requests apart have a lane for each; requests of one lane share one rate. */
+  /** Requests of one lane share one rate; hosts that rate some requests separately have several. */
   readonly lane?: string;
-  /** How long an answer is good without asking again. */
+  /** How long a response stays fresh. */
   readonly ttlMs: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly secretHeaders?: Readonly<Record<string, string>>;
   readonly secretQuery?: Readonly<Record<string, string>>;
-  /** Throws what is wrong with an answer; such an answer is not kept. */
+  /** Throws if a response is invalid; such a response is not cached. */
   readonly check: (body: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Answer {
   readonly body: string;
-  /** When it was known to be current: ISO 8601. */
+  /** When the response was last known to be current: ISO 8601. */
   readonly retrievedAt: string;
   readonly from: 'network' | 'cache' | 'stale-cache';
 }
@@ -64,56 +64,56 @@ export interface Answer {
 interface Host {
   readonly bucket: TokenBucket;
   turn: Promise<void>;
-  awayUntil: number;
+  unreachableUntil: number;
 }
 
 export class LiteratureClient {
-  readonly #setting: ClientOptions;
+  readonly #options: ClientOptions;
   readonly #hosts = new Map<string, Host>();
-  readonly #underWay = new Map<string, Promise<Answer>>();
+  readonly #inFlight = new Map<string, Promise<Answer>>();
   readonly #closing = new AbortController();
-  #saidOffline = false;
+  #offlineReported = false;
 
-  constructor(setting: ClientOptions) {
-    this.#setting = setting;
+  constructor(options: ClientOptions) {
+    this.#options = options;
   }
 
   /**
-   * @throws OfflineError without network and cache; BusyError when the host keeps refusing for now; RefusedError when it
-   * refuses for good; the signal's reason when it aborts.
+   * @throws OfflineError without network and cache; BusyError if the host keeps failing temporarily; RefusedError if it
+   * refuses permanently; the signal's reason on abort.
    */
   async get(request: GetRequest): Promise<Answer> {
     const { signal } = request;
     signal?.throwIfAborted();
     const key = cacheKey(request);
-    const { cache, clock, offline } = this.#setting;
+    const { cache, clock, offline } = this.#options;
     const cached = passing(cache.read(key), request);
     if (cached && clock.now() - cached.retrievedAt < request.ttlMs) return answerOf(cached, 'cache');
     if (offline) {
-      this.#sayOffline('offline by choice');
+      this.#reportOffline('offline mode');
       if (cached) return answerOf(cached, 'stale-cache');
       throw new OfflineError(request.url.host, longestRetryMs);
     }
-    let shared = this.#underWay.get(key);
+    let shared = this.#inFlight.get(key);
     if (!shared) {
-      // Not tied to one caller's signal: others may be waiting for the same answer.
-      shared = this.#fetch(request, key, cached).finally(() => this.#underWay.delete(key));
-      this.#underWay.set(key, shared);
+      // Independent of one caller's signal: others may wait for the same response.
+      shared = this.#fetch(request, key, cached).finally(() => this.#inFlight.delete(key));
+      this.#inFlight.set(key, shared);
     }
     return abandonable(shared, signal);
   }
 
-  /** Gives up what is under way and waits for nothing more. */
+  /** Aborts requests in flight. */
   close(): void {
-    this.#closing.abort(new TerminalError('literature-closed', 'reading has ended'));
+    this.#closing.abort(new TerminalError('literature-closed', 'the literature client is closed'));
   }
 
   #host({ url, rate, lane = '' }: GetRequest): Host {
     const name = `${url.host} ${lane}`;
     let host = this.#hosts.get(name);
     if (!host) {
-      const { clock, timers } = this.#setting;
-      host = { bucket: new TokenBucket(rate, clock, timers), turn: Promise.resolve(), awayUntil: 0 };
+      const { clock, timers } = this.#options;
+      host = { bucket: new TokenBucket(rate, clock, timers), turn: Promise.resolve(), unreachableUntil: 0 };
       this.#hosts.set(name, host);
     }
     return host;
@@ -121,7 +121,7 @@ export class LiteratureClient {
 
   async #fetch(request: GetRequest, key: string, cached: CachedResponse | null): Promise<Answer> {
     const host = this.#host(request);
-    const turn = host.turn.then(() => this.#persist(request, host, key, cached));
+    const turn = host.turn.then(() => this.#fetchWithRetries(request, host, key, cached));
     host.turn = turn.then(
       () => {},
       () => {},
@@ -129,17 +129,22 @@ export class LiteratureClient {
     try {
       return await turn;
     } catch (thrown) {
-      const lasting = thrown instanceof RefusedError;
-      if (cached && !lasting) return answerOf(cached, 'stale-cache');
+      const isPermanent = thrown instanceof RefusedError;
+      if (cached && !isPermanent) return answerOf(cached, 'stale-cache');
       throw thrown;
     }
   }
 
-  async #persist(request: GetRequest, host: Host, key: string, cached: CachedResponse | null): Promise<Answer> {
-    const { clock, timers, cache } = this.#setting;
+  async #fetchWithRetries(
+    request: GetRequest,
+    host: Host,
+    key: string,
+    cached: CachedResponse | null,
+  ): Promise<Answer> {
+    const { clock, timers, cache } = this.#options;
     const closing = this.#closing.signal;
-    if (clock.monotonic() < host.awayUntil)
-      throw new OfflineError(request.url.host, host.awayUntil - clock.monotonic());
+    if (clock.monotonic() < host.unreachableUntil)
+      throw new OfflineError(request.url.host, host.unreachableUntil - clock.monotonic());
     for (let attempt = 1; ; attempt++) {
       await host.bucket.acquire(closing);
       const outcome = await this.#once(request, host, cached);
@@ -160,10 +165,10 @@ export class LiteratureClient {
         cache.write(entry);
         return answerOf(entry, 'network');
       }
-      const mayPass = outcome.status === 429 || outcome.status >= 500 || outcome.retryAfter !== null;
-      if (!mayPass) throw new RefusedError(request.url.host, outcome.status);
+      const isTransient = outcome.status === 429 || outcome.status >= 500 || outcome.retryAfter !== null;
+      if (!isTransient) throw new RefusedError(request.url.host, outcome.status);
       const wait = outcome.retryAfter ?? firstBackoffMs * 2 ** (attempt - 1);
-      // The next caller, too, has to wait it out.
+      // Applies to the next caller as well.
       host.bucket.hold(wait);
       if (attempt === attempts || wait >= longestRetryMs) throw new BusyError(request.url.host, outcome.status, wait);
       await pause(timers, wait, closing);
@@ -171,9 +176,9 @@ export class LiteratureClient {
   }
 
   async #once(request: GetRequest, host: Host, cached: CachedResponse | null) {
-    const { clock, timers, userAgent, timeoutMs = 20_000, fetch: send = fetch } = this.#setting;
+    const { clock, timers, userAgent, timeoutMs = 20_000, fetch: send = fetch } = this.#options;
     const deadline = new AbortController();
-    const cancel = timers.after(timeoutMs, () => deadline.abort(new Error(`no answer within ${timeoutMs} ms`)));
+    const cancel = timers.after(timeoutMs, () => deadline.abort(new Error(`no response within ${timeoutMs} ms`)));
     const url = new URL(request.url);
     for (const [name, value] of Object.entries(request.secretQuery ?? {})) url.searchParams.set(name, value);
     try {
@@ -185,45 +190,42 @@ export class LiteratureClient {
           ...(cached?.etag ? { 'if-none-match': cached.etag } : {}),
           ...(cached?.lastModified ? { 'if-modified-since': cached.lastModified } : {}),
         },
-        // A redirection could carry a key to another host.
+        // A redirect could carry a key to another host.
         redirect: 'manual',
         signal: AbortSignal.any([deadline.signal, this.#closing.signal]),
       });
       const ok = response.status === 200;
       const body = ok ? await readCapped(response, mostBytes) : '';
       if (!ok) await response.body?.cancel();
-      this.#saidOffline = false;
+      this.#offlineReported = false;
       return {
         status: response.status,
         body,
         etag: response.headers.get('etag'),
         lastModified: response.headers.get('last-modified'),
-        retryAfter: patienceMs(response.headers, clock.now()),
+        retryAfter: requestedWaitMs(response.headers, clock.now()),
       };
     } catch (thrown) {
       if (thrown instanceof AiraError) throw thrown;
       this.#closing.signal.throwIfAborted();
-      host.awayUntil = clock.monotonic() + awayMs;
-      this.#sayOffline(
+      host.unreachableUntil = clock.monotonic() + unreachableMs;
+      this.#reportOffline(
         `${request.url.host}: ${errorMessage(deadline.signal.aborted ? deadline.signal.reason : causeOf(thrown))}`,
       );
-      throw new OfflineError(request.url.host, awayMs, { cause: withoutSecrets(thrown) });
+      throw new OfflineError(request.url.host, unreachableMs, { cause: withoutSecrets(thrown) });
     } finally {
       cancel();
     }
   }
 
-  #sayOffline(why: string): void {
-    if (this.#saidOffline) return;
-    this.#saidOffline = true;
-    this.#setting.log.warn(
-      { why },
-      'no literature service can be asked; reading goes on with the notes and earlier answers',
-    );
+  #reportOffline(why: string): void {
+    if (this.#offlineReported) return;
+    this.#offlineReported = true;
+    this.#options.log.warn({ why }, 'no literature service is reachable; continuing with the corpus and the cache');
   }
 }
 
-/** The public URL with its parameters in one order: equal questions have equal keys. */
+/** The public URL with sorted parameters: equal questions have equal keys. */
 function cacheKey({ url, headers }: GetRequest): string {
   const sorted = new URL(url);
   sorted.searchParams.sort();
@@ -235,7 +237,7 @@ function answerOf({ body, retrievedAt }: CachedResponse, from: Answer['from']): 
   return { body, retrievedAt: new Date(retrievedAt).toISOString(), from };
 }
 
-/** An answer that an earlier version kept may not pass any more. */
+/** A response cached by an earlier version may be invalid now. */
 function passing(cached: CachedResponse | null, { check }: GetRequest): CachedResponse | null {
   if (!cached) return null;
   try {
@@ -246,12 +248,12 @@ function passing(cached: CachedResponse | null, { check }: GetRequest): CachedRe
   }
 }
 
-/** Node's fetch hides what went wrong one level down. */
+/** Node's fetch nests the actual error in `cause`. */
 function causeOf(thrown: unknown): unknown {
   return (thrown as { cause?: unknown } | null)?.cause ?? thrown;
 }
 
-/** The message alone: what fetch throws may carry the request, and with it a key. */
+/** The message only: an error of fetch may contain the request, and with it a key. */
 function withoutSecrets(thrown: unknown): Error {
   return new Error(errorMessage(causeOf(thrown)).slice(0, 200));
 }

@@ -1,6 +1,6 @@
 import { MalformedAnswerError } from './errors.ts';
 
-/** The whole body as text. @throws MalformedAnswerError as soon as it is longer than `mostBytes`. */
+/** The whole body as text. @throws MalformedAnswerError if it is longer than `mostBytes`, without reading the rest. */
 export async function readCapped(response: Response, mostBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;

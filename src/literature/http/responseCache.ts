@@ -7,7 +7,7 @@ import { makeFolder } from '../../platform/index.ts';
 const entrySchema = z.strictObject({
   version: z.literal(1),
   key: z.string(),
-  /** When the answer was last known to be current, in milliseconds since the epoch. */
+  /** When the response was last known to be current, in milliseconds since the epoch. */
   retrievedAt: z.int().nonnegative(),
   etag: z.string().nullable(),
   lastModified: z.string().nullable(),
@@ -15,17 +15,17 @@ const entrySchema = z.strictObject({
 });
 export type CachedResponse = Omit<z.infer<typeof entrySchema>, 'version'>;
 
-/** Bytes that the folder may hold; the oldest answers leave first. */
+/** Size limit of the folder in bytes; the oldest entries are deleted first. */
 const defaultLimit = 256 * 1024 * 1024;
-/** Writings between two looks at the size of the folder. */
+/** Writes between two checks of the folder's size. */
 const writesPerSweep = 64;
 
 /**
- * Answers of literature services on disk, one file each, shared by all processes of a user.
+ * Responses of literature services on disk, one file each, shared by all processes of a user.
  *
- * C1 An entry is whole or absent: it is written aside and renamed.
- * C2 An entry that cannot be read is as good as absent. The cache never fails a request.
- * C3 Keys are public URLs; no secret is part of one.
+ * CAC-1. An entry is complete or absent: it is written to a temporary file and renamed.
+ * CAC-2. An unreadable entry counts as absent. The cache never fails a request.
+ * CAC-3. Keys are public URLs without secrets.
  */
 export class ResponseCache {
   readonly #directory: string;
@@ -48,15 +48,15 @@ export class ResponseCache {
 
   write(entry: CachedResponse): void {
     const path = this.#path(entry.key);
-    const aside = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+    const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
     try {
       makeFolder(this.#directory, 0o700);
-      writeFileSync(aside, JSON.stringify({ version: 1, ...entry }), { mode: 0o600 });
-      renameSync(aside, path);
+      writeFileSync(temporary, JSON.stringify({ version: 1, ...entry }), { mode: 0o600 });
+      renameSync(temporary, path);
       if (this.#writes++ % writesPerSweep === 0) this.#sweep();
     } catch {
-      // A full or read-only disk costs the next process a request, not this one its answer.
-      discard(aside);
+      // A full or read-only disk costs the next process a request, not this one its response.
+      discard(temporary);
     }
   }
 
@@ -83,6 +83,6 @@ function discard(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // Where nothing can be removed nothing was written.
+    // If nothing can be removed, nothing was written.
   }
 }

@@ -1,17 +1,16 @@
 import { type Clock, pause, type Timers } from '../../platform/index.ts';
 export interface Rate {
-  /** Requests that may follow each other at once after a rest. */
+  /** Requests that may start at once after a pause. */
   readonly burst: number;
-  /** Milliseconds in which one more request becomes allowed. */
+  /** Milliseconds per additional request. */
   readonly everyMs: number;
 }
 
 /**
- * The rate of one host. Requests are let through in the order in which they asked, one at a time, and a host that asks
- * for patience is left alone until then.
+ * The rate limit of one host. Requests pass one at a time in order of arrival; a wait that the host requests applies to all.
  *
- * R1 In any span of t ms at most burst + t / everyMs requests begin.
- * R2 A request whose signal aborts while it waits spends nothing and holds nobody up.
+ * TOK-1. In any span of t ms at most burst + t / everyMs requests start.
+ * TOK-2. A request that is aborted while it waits takes no token and delays no other.
  */
 export class TokenBucket {
   readonly #rate: Rate;
@@ -30,14 +29,14 @@ export class TokenBucket {
     this.#filledAt = clock.monotonic();
   }
 
-  /** Resolves when the next request may begin. @throws the signal's reason when it aborts first. */
+  /** Resolves when the next request may start. @throws the signal's reason if it aborts first. */
   acquire(signal: AbortSignal): Promise<void> {
     const turn = this.#queue.then(() => this.#take(signal));
     this.#queue = turn.catch(() => {});
     return turn;
   }
 
-  /** Lets nothing through for so long, whatever tokens there are. */
+  /** Blocks all requests for this time, whatever tokens are available. */
   hold(ms: number): void {
     this.#notBefore = Math.max(this.#notBefore, this.#clock.monotonic() + ms);
   }
@@ -57,9 +56,9 @@ export class TokenBucket {
     const { burst, everyMs } = this.#rate;
     this.#tokens = Math.min(burst, this.#tokens + (now - this.#filledAt) / everyMs);
     this.#filledAt = now;
-    const held = this.#notBefore - now;
-    // A hair below one whole token counts as one: fractions of a millisecond do not add up exactly.
+    const blocked = this.#notBefore - now;
+    // Slightly less than one token counts as one: fractions of a millisecond do not add up exactly.
     const short = this.#tokens >= 1 - 1e-9 ? 0 : (1 - this.#tokens) * everyMs;
-    return Math.ceil(Math.max(held, short));
+    return Math.ceil(Math.max(blocked, short));
   }
 }

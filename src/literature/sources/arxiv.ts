@@ -6,7 +6,7 @@ import { MalformedAnswerError } from '../http/errors.ts';
 import { contentWords, words } from '../text.ts';
 import { foundDocument, type OnlineSource, searchTtlMs } from './source.ts';
 
-/** arXiv asks for no more than one request in three seconds, over one connection. */
+/** arXiv's terms: at most one request in three seconds, over one connection. */
 const rate = { burst: 1, everyMs: 3_000 };
 const mostWords = 12;
 
@@ -14,13 +14,13 @@ const elements = (parent: XmlElement, name: string): XmlElement[] =>
   parent.children.filter((child): child is XmlElement => child instanceof XmlElement && child.name === name);
 const textOf = (parent: XmlElement, name: string): string => elements(parent, name)[0]?.text.trim() ?? '';
 
-/** `all:` looks in all fields; quotes keep AND, OR and ANDNOT from being read as operators. */
+/** `all:` searches all fields; quotes keep AND, OR and ANDNOT from acting as operators. */
 function searchQuery(text: string, must: readonly string[]): string | null {
   const field = (word: string) => `all:"${word}"`;
   const required = must.flatMap(words).slice(0, mostWords).map(field);
-  const wanted = contentWords(text).slice(0, mostWords).map(field);
-  if (wanted.length === 0 && required.length === 0) return null;
-  const any = wanted.length > 0 ? [`(${wanted.join(' OR ')})`] : [];
+  const optional = contentWords(text).slice(0, mostWords).map(field);
+  if (optional.length === 0 && required.length === 0) return null;
+  const any = optional.length > 0 ? [`(${optional.join(' OR ')})`] : [];
   return [...required, ...any].join(' AND ');
 }
 
@@ -45,11 +45,11 @@ function parseEntry(entry: XmlElement, retrievedAt: string): IndexedDocument {
   });
 }
 
-/** A feed of twenty works has some sixty thousand. The parser takes a third of a millisecond for a thousand. */
+/** A feed of twenty works has about sixty thousand. The parser takes a third of a millisecond per thousand. */
 const mostCharacters = 128 * 1024;
 const mostDepth = 16;
 
-/** Elements within each other exhaust the parser's stack; comments and the like can only make a feed look deeper. */
+/** Deep nesting exhausts the parser's stack. Comments and the like can only make a feed seem deeper than it is. */
 function isShallow(body: string): boolean {
   let depth = 0;
   for (let at = body.indexOf('<'); at >= 0; at = body.indexOf('<', at + 1)) {
@@ -65,7 +65,7 @@ function isShallow(body: string): boolean {
   return true;
 }
 
-/** The Atom feed of the arXiv API. @throws MalformedAnswerError when it is none, or reports an error. */
+/** Parses the Atom feed of the arXiv API. @throws MalformedAnswerError if it is invalid, or reports an error. */
 export function parseArxivFeed(body: string, retrievedAt: string): IndexedDocument[] {
   if (body.length > mostCharacters) throw new MalformedAnswerError('arXiv', `more than ${mostCharacters} characters`);
   if (!isShallow(body)) throw new MalformedAnswerError('arXiv', 'nested too deep');
@@ -74,11 +74,11 @@ export function parseArxivFeed(body: string, retrievedAt: string): IndexedDocume
     root = parseXml(body).root;
   } catch (cause) {
     if (!(cause instanceof XmlError)) throw cause;
-    throw new MalformedAnswerError('arXiv', 'no XML', { cause });
+    throw new MalformedAnswerError('arXiv', 'not XML', { cause });
   }
-  if (root?.name !== 'feed') throw new MalformedAnswerError('arXiv', 'no Atom feed');
+  if (root?.name !== 'feed') throw new MalformedAnswerError('arXiv', 'not an Atom feed');
   const entries = elements(root, 'entry');
-  // An error comes as a feed, too: with one entry that bears its title and message.
+  // An error is a feed, too, whose only entry has its title and message.
   const [first] = entries;
   if (first && textOf(first, 'title') === 'Error') {
     throw new MalformedAnswerError('arXiv', textOf(first, 'summary').slice(0, 200));

@@ -5,10 +5,10 @@ import { RefusedError } from '../http/errors.ts';
 import { cleanLine } from '../text.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
-/** Code search allows ten requests a minute; looking up a repository is counted apart. */
+/** Code search allows ten requests a minute; repository lookups are rated separately. */
 const searchRate = { burst: 1, everyMs: 6_000 };
 const repositoryRate = { burst: 5, everyMs: 1_000 };
-/** GitHub refuses longer queries than 256 characters. */
+/** GitHub rejects queries of more than 256 characters. */
 const longestQuery = 200;
 const licenceTtlMs = 30 * 24 * 60 * 60 * 1000;
 
@@ -27,7 +27,7 @@ const searchSchema = z.object({
 });
 const repositorySchema = z.object({ license: z.object({ spdx_id: z.string().nullable() }).nullable() });
 
-/** Licences under which an idea may be taken up without further thought. */
+/** Licences under which agents may reuse an idea without further checks. */
 const permissive = new Set([
   '0BSD',
   'Apache-2.0',
@@ -44,7 +44,7 @@ const permissive = new Set([
 
 export interface GithubOptions {
   readonly token: string;
-  /** `permissive` leaves out what is copyleft, or under no known licence. */
+  /** `permissive` omits code under copyleft or unknown licences. */
   readonly licences: 'permissive' | 'any';
   readonly base?: string;
 }
@@ -56,7 +56,7 @@ export function githubCodeSource(
   const headers = { accept: 'application/vnd.github.text-match+json', 'x-github-api-version': '2022-11-28' };
   const secretHeaders = { authorization: `Bearer ${token}` };
 
-  /** The repository's SPDX id, `NOASSERTION` where it states none that GitHub knows. */
+  /** The repository's SPDX id, `NOASSERTION` if GitHub knows none. */
   async function licenceOf(repository: string, signal: AbortSignal | undefined): Promise<string> {
     const url = new URL(`/repos/${repository}`, base);
     try {
@@ -72,7 +72,7 @@ export function githubCodeSource(
       });
       return answer.license?.spdx_id ?? 'NOASSERTION';
     } catch (thrown) {
-      // Renamed or gone since it was indexed: nothing is known of what its author allows.
+      // Renamed or deleted since it was indexed: the licence is unknown.
       if (thrown instanceof RefusedError) return 'NOASSERTION';
       throw thrown;
     }
@@ -83,13 +83,13 @@ export function githubCodeSource(
     kind: 'code',
     async search(query) {
       const { limit, signal } = query;
-      let wanted = 'language:python';
+      let terms = 'language:python';
       for (const word of plainWords(query, 6)) {
-        if (wanted.length + word.length + 1 <= longestQuery) wanted = `${word} ${wanted}`;
+        if (terms.length + word.length + 1 <= longestQuery) terms = `${word} ${terms}`;
       }
-      if (wanted === 'language:python') return [];
+      if (terms === 'language:python') return [];
       const url = new URL('/search/code', base);
-      url.searchParams.set('q', wanted);
+      url.searchParams.set('q', terms);
       url.searchParams.set('per_page', String(Math.min(100, limit)));
       const rate = searchRate;
       const {

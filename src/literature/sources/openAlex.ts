@@ -3,10 +3,10 @@ import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
-/** Far below the hundred a second that OpenAlex allows: each search is paid for out of a daily credit. */
+/** Far below OpenAlex's limit of a hundred per second: each search uses up a daily credit. */
 const rate = { burst: 2, everyMs: 1_000 };
 
-/** An abstract may not be longer than so many words; positions beyond that are an error or an attack. */
+/** Maximum words of an abstract; higher positions are an error or an attack. */
 const mostWords = 20_000;
 
 const answerSchema = z.object({
@@ -21,7 +21,7 @@ const answerSchema = z.object({
   ),
 });
 
-/** OpenAlex gives abstracts as positions per word; this puts the words back in their places. */
+/** Rebuilds an abstract from OpenAlex's index of positions per word. */
 export function rebuildAbstract(inverted: Readonly<Record<string, readonly number[]>>): string {
   const placed = Object.entries(inverted).flatMap(([word, places]) => places.map((place) => ({ word, place })));
   return placed

@@ -3,12 +3,12 @@ import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
-/** One request a second with a key; without one all anonymous callers share a pool, and more would only be refused. */
+/** One request per second with a key; without one all anonymous callers share a pool, which rejects more. */
 const rate = { burst: 1, everyMs: 1_000 };
 
 const answerSchema = z.object({
   total: z.number().optional(),
-  // Left out when nothing was found.
+  // Absent if nothing was found.
   data: z
     .array(
       z.object({
@@ -32,7 +32,7 @@ export function semanticScholarSource(
     kind: 'paper',
     async search(query) {
       const { since, limit, signal } = query;
-      // A hyphen makes the service find nothing.
+      // The service finds nothing for words with hyphens.
       const words = plainWords(query, 16);
       if (words.length === 0) return [];
       const url = new URL('/graph/v1/paper/search', base);

@@ -14,30 +14,30 @@ export interface SourceQuery {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A service that knows works which the notes do not. */
+/** A literature service. */
 export interface OnlineSource {
   readonly name: LiteratureSource;
   readonly kind: Item['kind'];
   /**
-   * Works in the service's own order of relevance, none with hints. @throws MalformedAnswerError when the service does not
-   * answer in its format; and whatever the client throws.
+   * Works in the service's order of relevance, without hints. @throws MalformedAnswerError for an invalid response; and the
+   * client's errors.
    */
   search(query: SourceQuery): Promise<IndexedDocument[]>;
 }
 
 const day = 24 * 60 * 60 * 1000;
-/** How long an answer is used without asking again: new works appear daily, and searches are repeated within days. */
+/** How long a search result stays fresh: new works appear daily, and searches are repeated within days. */
 export const searchTtlMs = 7 * day;
 
-/** The first telling words of a query, for services that look for plain words; empty when there are none. */
+/** The first content words of a query, for services that search plain words; may be empty. */
 export function plainWords({ text, must = [] }: SourceQuery, most: number): string[] {
   return contentWords([...must, text].join(' ')).slice(0, most);
 }
 
 /**
- * What a service that speaks JSON answers, and when that was known to be current (ISO 8601).
+ * The parsed answer of a JSON service, and when it was last known to be current (ISO 8601).
  *
- * @throws MalformedAnswerError when it is not what `schema` says; and whatever the client throws.
+ * @throws MalformedAnswerError if it does not match `schema`; and the client's errors.
  */
 export async function askService<T>(
   client: LiteratureClient,
@@ -50,16 +50,16 @@ export async function askService<T>(
   return { answer: parse(body), retrievedAt };
 }
 
-/** OpenAlex sends each abstract word by word, with the places of each. */
+/** OpenAlex sends each abstract as words with their positions. */
 const answerBounds: JsonBounds = { characters: 2 * 1024 * 1024, depth: 24, items: 200_000 };
 
-/** An answer as this schema. @throws MalformedAnswerError naming the first thing that is wrong. */
+/** Parses an answer by the schema. @throws MalformedAnswerError naming the first problem. */
 function parseAnswer<T>(service: string, body: string, schema: z.ZodType<T>): T {
   let raw: unknown;
   try {
     raw = parseJson(body, answerBounds);
   } catch (cause) {
-    throw new MalformedAnswerError(service, 'no JSON', { cause });
+    throw new MalformedAnswerError(service, 'not JSON', { cause });
   }
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
@@ -67,18 +67,18 @@ function parseAnswer<T>(service: string, body: string, schema: z.ZodType<T>): T 
   throw new MalformedAnswerError(service, `${z.core.toDotPath(issue?.path ?? [])} ${issue?.message}`.slice(0, 200));
 }
 
-/** What all documents of online sources have in common: nobody of Aira has checked them, and they carry no hints. */
+/** An online document with its common fields: unverified and without hints. */
 export function foundDocument(
-  given: Pick<IndexedDocument, 'id' | 'source' | 'kind' | 'url' | 'retrievedAt' | 'licence' | 'title' | 'abstract'> & {
+  found: Pick<IndexedDocument, 'id' | 'source' | 'kind' | 'url' | 'retrievedAt' | 'licence' | 'title' | 'abstract'> & {
     authors: readonly string[];
     year: number | null;
     body?: string;
   },
 ): IndexedDocument {
-  const { authors, year, body = '', ...rest } = given;
+  const { authors, year, body = '', ...rest } = found;
   return {
     ...rest,
-    title: cleanLine(given.title, 1000),
+    title: cleanLine(found.title, 1000),
     authors: authors.slice(0, 100).map((name) => cleanLine(name, 200)),
     year: year !== null && Number.isInteger(year) && year >= 1900 && year <= 2100 ? year : null,
     body,

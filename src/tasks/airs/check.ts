@@ -1,12 +1,12 @@
 /**
- * Checks a task directory of AIRS-Bench: what it says of itself, and what its scripts do.
+ * Checks a task directory of AIRS-Bench: its metadata, and the behaviour of its scripts.
  *
- * Role: one finding after the other, each naming what is wrong. Non-role: a search; how scripts are run (`scripts.ts`).
+ * Role: yields findings, each naming a problem. Non-role: searching; running scripts (`scripts.ts`).
  *
- *   K1  Nothing is written into the directory; all scripts work in a temporary folder that is removed.
- *   K2  The agent's folder and the scorer's are different, and neither script sees the other's.
- *   K3  A check that cannot be made is told as skipped with the reason, never as passed: data that were not imported and
- *       packages that this Python lacks are no faults of a directory.
+ * TCK-1. Nothing is written into the directory; all scripts work in a temporary folder that is removed.
+ * TCK-2. The agent's folder and the scorer's are separate, and neither script sees the other's.
+ * TCK-3. A check that cannot run is reported as skipped with the reason, never as passed: data that were not imported and
+ *        missing Python packages are not faults of a directory.
  */
 
 import {
@@ -56,13 +56,11 @@ export interface CheckOptions {
   readonly host: ScriptHost;
 }
 
-/** Yields findings in a fixed order, until one makes those behind it impossible. */
-export async function* checkTask(order: CheckOptions): AsyncGenerator<TaskFinding> {
-  const directory = resolve(order.directory);
+/** Yields findings in a fixed order, until one makes the following checks impossible. */
+export async function* checkTask(options: CheckOptions): AsyncGenerator<TaskFinding> {
+  const directory = resolve(options.directory);
   const missing = missingFiles(directory);
-  yield missing.length === 0
-    ? ok('files', 'all five are there')
-    : failed('files', `there is no ${missing.join(', no ')}`);
+  yield missing.length === 0 ? ok('files', 'all five files exist') : failed('files', `missing: ${missing.join(', ')}`);
   if (missing.includes('metadata.yaml')) return;
 
   const read = readAirsMetadata(directory);
@@ -71,7 +69,7 @@ export async function* checkTask(order: CheckOptions): AsyncGenerator<TaskFindin
     return;
   }
   const { metadata } = read;
-  yield ok('metadata', 'every key of the format is there and of its type');
+  yield ok('metadata', 'all keys exist and have the right type');
   yield nameFinding(directory, metadata);
   yield* descriptionFindings(directory, metadata);
   yield shippedAnswers(directory);
@@ -79,16 +77,16 @@ export async function* checkTask(order: CheckOptions): AsyncGenerator<TaskFindin
   if (own.finding) yield own.finding;
   if (missing.length > 0 || own.finding?.outcome === 'failed') return;
 
-  const lacking = await missingRequirements(scorerRequirements(metadata), order.host);
+  const lacking = await missingRequirements(scorerRequirements(metadata), options.host);
   if (lacking !== null) {
     yield skipped('requirements', lacking);
     return;
   }
-  yield ok('requirements', 'this Python has what preparing and scoring need');
+  yield ok('requirements', 'this Python has all packages for preparing and scoring');
 
   const work = mkdtempSync(join(tmpdir(), 'aira-task-'));
   try {
-    yield* scriptFindings({ ...order, directory }, metadata, own.task, work);
+    yield* scriptFindings({ ...options, directory }, metadata, own.task, work);
   } catch (thrown) {
     if (!(thrown instanceof PackageMissing)) throw thrown;
     yield skipped('requirements', thrown.message);
@@ -100,23 +98,23 @@ export async function* checkTask(order: CheckOptions): AsyncGenerator<TaskFindin
 function nameFinding(directory: string, { logging_info: { name } }: AirsMetadata): TaskFinding {
   return name === basename(directory)
     ? ok('name', name)
-    : failed('name', `logging_info.name is "${name}", but the directory is called "${basename(directory)}"`);
+    : failed('name', `logging_info.name is "${name}", but the directory is named "${basename(directory)}"`);
 }
 
 function* descriptionFindings(directory: string, metadata: AirsMetadata): Generator<TaskFinding> {
   const path = join(directory, 'project_description.md');
   if (!existsSync(path)) return;
   const text = readFileSync(path, 'utf8');
-  const wanted = ['submission.csv', metadata.logging_info.metric, 'data/'];
-  // Descriptions write a metric with spaces, or the path with a dot and a slash.
+  const required = ['submission.csv', metadata.logging_info.metric, 'data/'];
+  // Descriptions may write the metric with spaces, or the path as ./data.
   const plain = (part: string) => part.toLowerCase().replace(/[\s_-]/g, '');
-  const absent = wanted.filter((part) => !plain(text).includes(plain(part)));
+  const absent = required.filter((part) => !plain(text).includes(plain(part)));
   yield absent.length === 0
-    ? ok('description', 'it names the submission, the metric and the data')
-    : failed('description', `project_description.md says nothing of ${absent.join(', ')}`);
+    ? ok('description', 'mentions the submission, the metric and the data')
+    : failed('description', `project_description.md does not mention ${absent.join(', ')}`);
 }
 
-/** Answers that lie in the directory are allowed; the directory is never shown to a program. */
+/** Answers in the directory are allowed; no program ever sees the directory. */
 function shippedAnswers(directory: string): TaskFinding {
   const entries = readdirSync(directory, { withFileTypes: true });
   const link = entries.find((entry) => lstatSync(join(directory, entry.name)).isSymbolicLink());
@@ -124,11 +122,11 @@ function shippedAnswers(directory: string): TaskFinding {
   const gold = entries.filter(({ name }) => name.startsWith('gold_submission'));
   return ok(
     'folder',
-    gold.length === 0 ? 'no answers lie in it' : `${gold.length} with answers: never show this folder`,
+    gold.length === 0 ? 'contains no answers' : `${gold.length} files with answers: never expose this folder`,
   );
 }
 
-/** Our own tasks have keys beside those of AIRS-Bench. */
+/** Aira's own tasks have further keys in addition to those of AIRS-Bench. */
 function ownTask(directory: string): { task: Task | null; finding: TaskFinding | null } {
   const text = readFileSync(join(directory, 'metadata.yaml'), 'utf8');
   if (!/^(compose|design|profiles):/m.test(text)) return { task: null, finding: null };
@@ -140,16 +138,10 @@ function ownTask(directory: string): { task: Task | null; finding: TaskFinding |
   }
 }
 
-/** What the scripts of a task directory do, up to the scorer's data; its submissions are scored in `scoreChecks.ts`. */
-
-interface Order {
-  readonly directory: string;
-  readonly host: ScriptHost;
-}
-
+/** Runs the scripts of a task directory up to the scorer's data; `scoreChecks.ts` scores submissions. */
 /** @throws PackageMissing */
 export async function* scriptFindings(
-  { directory, host }: Order,
+  { directory, host }: CheckOptions,
   metadata: AirsMetadata,
   task: Task | null,
   work: string,
@@ -159,7 +151,7 @@ export async function* scriptFindings(
   const data = join(scorer, 'data');
   const log = join(work, 'log');
   for (const folder of [agent, data, log]) mkdirSync(folder, { recursive: true });
-  // Scripts of tasks without raw data want the folder all the same.
+  // Scripts of tasks without raw data need the folder as well.
   const raw = existsSync(host.data) ? host.data : join(work, 'raw');
   mkdirSync(raw, { recursive: true });
   const run = script(directory, host);
@@ -167,8 +159,8 @@ export async function* scriptFindings(
   for (const name of ['prepare.py', 'evaluate_prepare.py']) {
     const end = await run(name, prepareArguments({ raw, mount: join(work, 'nowhere') }), work);
     yield end.code === 1
-      ? ok('refusal', `${name} ends with 1 where a folder is missing`)
-      : failed('refusal', `${name} ends with ${end.code ?? 'a signal'} where a folder is missing; 1 is expected`);
+      ? ok('refusal', `${name} exits with 1 if a folder is missing`)
+      : failed('refusal', `${name} exits with ${end.code ?? 'a signal'} if a folder is missing; expected 1`);
   }
 
   const prepared = await run('prepare.py', prepareArguments({ raw, mount: agent }), work);
@@ -178,11 +170,11 @@ export async function* scriptFindings(
   }
   const without = ['train', 'test'].filter((split) => !existsSync(join(agent, split)));
   yield without.length === 0
-    ? ok('prepare', `it wrote ${readdirSync(agent).sort().join(', ')}`)
-    : failed('prepare', `it wrote no ${without.join(', no ')}`);
+    ? ok('prepare', `wrote ${readdirSync(agent).sort().join(', ')}`)
+    : failed('prepare', `did not write ${without.join(', ')}`);
   if (without.length > 0) return;
 
-  // Scripts of others fetch a submission whether or not there is one; ours say which of its files are missing.
+  // Published scripts fetch a submission even if there is none; Aira's name the missing files.
   if (task === null) writeFileSync(join(log, 'submission.csv'), `${scoringColumns(metadata).join(',')}\n`);
   const unsubmitted = prepareArguments({ raw, mount: data, ...(task === null ? { log } : {}) });
   const scorerPrepared = await run('evaluate_prepare.py', unsubmitted, work);
@@ -192,8 +184,8 @@ export async function* scriptFindings(
   }
   const labelled = join(data, 'test_with_labels');
   yield existsSync(labelled)
-    ? ok('evaluate_prepare', 'it wrote test_with_labels')
-    : failed('evaluate_prepare', 'it wrote no test_with_labels');
+    ? ok('evaluate_prepare', 'wrote test_with_labels')
+    : failed('evaluate_prepare', 'did not write test_with_labels');
   if (!existsSync(labelled)) return;
   yield await separation(metadata, agent, data, host);
   const scoring: Scorer = { directory, host, run, raw, log, scorer, data };
@@ -203,14 +195,15 @@ export async function* scriptFindings(
 
 const scoringColumns = ({ logging_info: { scoring_column: columns } }: AirsMetadata): string[] => [columns].flat();
 
-/** A script that found no data is no fault of the directory as long as nothing is imported under the name of its data set. */
-function lacksData(raw: string, { logging_info: { dataset, config } }: AirsMetadata, said: string): TaskFinding | null {
+/** A script that found no data is not a fault of the directory unless its data set has been imported. */
+function lacksData(
+  raw: string,
+  { logging_info: { dataset, config } }: AirsMetadata,
+  stderr: string,
+): TaskFinding | null {
   const imported = [join(raw, dataset), join(raw, dataset, config)].some(existsSync);
-  if (imported || !/no such file|not found|does not exist|isn't there/i.test(said)) return null;
-  return skipped(
-    'prepare',
-    `data not imported: bring ${dataset} with \`aira data import ${dataset}/${config} <folder>\``,
-  );
+  if (imported || !/no such file|not found|does not exist|isn't there/i.test(stderr)) return null;
+  return skipped('prepare', `data not imported; run \`aira data import ${dataset}/${config} <folder>\``);
 }
 
 async function separation(
@@ -221,14 +214,14 @@ async function separation(
 ): Promise<TaskFinding> {
   const columns = JSON.stringify(metadata.logging_info.scoring_column);
   const args = ['leaks', '--agent', agent, '--labelled', labelled, '--columns', columns];
-  const asked = await askTasks(z.array(z.string()), args, host);
-  if ('problem' in asked) return failed('separation', asked.problem);
-  return asked.answer.length === 0
+  const leaks = await askTasks(z.array(z.string()), args, host);
+  if ('problem' in leaks) return failed('separation', leaks.problem);
+  return leaks.answer.length === 0
     ? ok('separation', 'the agent sees no answers')
-    : failed('separation', asked.answer.slice(0, 3).join('; '));
+    : failed('separation', leaks.answer.slice(0, 3).join('; '));
 }
 
-/** Whether a search can begin: validation rows, and a baseline that is scored on them. */
+/** Whether a search can start: validation rows, and a baseline that scores on them. */
 async function searchable(directory: string, host: ScriptHost, raw: string, work: string): Promise<TaskFinding> {
   const settings = join(work, 'settings.json');
   const { profiles } = foreignTask(directory, readFileSync(join(directory, 'project_description.md'), 'utf8'));
@@ -238,6 +231,6 @@ async function searchable(directory: string, host: ScriptHost, raw: string, work
   const end = await runTasks(args, host);
   rmSync(out, { recursive: true, force: true });
   return 'problem' in end
-    ? skipped('search', `the directory is not searched as it is: ${end.problem}`)
-    : ok('search', 'validation rows can be held out, and there is a baseline to start from');
+    ? skipped('search', `the directory cannot be searched as it is: ${end.problem}`)
+    : ok('search', 'validation rows can be held out, and a baseline exists');
 }

@@ -6,7 +6,7 @@ import { parseYaml, readTextFile, yamlBounds } from '../../platform/index.ts';
 
 const text = z.string().min(1);
 
-/** Some of the published directories write a list as one text, with commas or with its dash alone, or leave it empty. */
+/** Some published directories write a list as one text, with commas or dashes, or leave it empty. */
 const listed = (value: unknown): unknown => {
   if (value === null) return [];
   if (typeof value !== 'string') return value;
@@ -18,7 +18,7 @@ const requirement = z
   .regex(/^[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]+\])?\s*([=<>!~]=?[^\s]*)?$/, 'not a requirement such as datasets==4.0.0');
 const requirements = list(requirement);
 
-/** What AIRS-Bench asks of `logging_info`. */
+/** AIRS-Bench's `logging_info`. */
 const loggingInfoSchema = z.looseObject({
   name: text,
   dataset: text,
@@ -56,12 +56,12 @@ export const airsMetadataSchema = z.looseObject({
 });
 export type AirsMetadata = z.infer<typeof airsMetadataSchema>;
 
-/** The metadata of any AIRS-Bench directory, or sentences about what is wrong with it. */
+/** The metadata of any AIRS-Bench directory, or its problems as sentences. */
 export function readAirsMetadata(directory: string): { metadata: AirsMetadata } | { problems: string[] } {
   const path = join(directory, 'metadata.yaml');
   let raw: unknown;
   try {
-    const read = { code: 'task-malformed', remedy: 'correct the task', mostBytes: yamlBounds.bytes };
+    const read = { code: 'task-malformed', remedy: 'fix the task', mostBytes: yamlBounds.bytes };
     raw = parseYaml(readTextFile(path, read));
   } catch (thrown) {
     if (!(thrown instanceof TerminalError)) throw thrown;
@@ -72,13 +72,13 @@ export function readAirsMetadata(directory: string): { metadata: AirsMetadata } 
   const { logging_info: info, file_export_globs: globs } = parsed.data;
   const problems: string[] = [];
   if (globs.includes('submission.csv') && info.shape === undefined) {
-    problems.push('logging_info.shape: needed where submission.csv is exported');
+    problems.push('logging_info.shape: required if submission.csv is exported');
   }
   if (info.shape !== undefined && shapeOf(info.shape) === null) {
-    problems.push('logging_info.shape: neither whole numbers nor a text such as (4906,)');
+    problems.push('logging_info.shape: expected whole numbers or a text such as (4906,)');
   }
   const outside = globs.find((glob) => glob.startsWith('/') || glob.split('/').includes('..'));
-  if (outside !== undefined) problems.push(`file_export_globs: ${outside} leads out of the agent's folder`);
+  if (outside !== undefined) problems.push(`file_export_globs: ${outside} is outside the agent's folder`);
   return problems.length > 0 ? { problems } : { metadata: parsed.data };
 }
 
@@ -89,11 +89,11 @@ export function requireAirsMetadata(directory: string): AirsMetadata {
   throw new PrerequisiteError(
     'task-malformed',
     `${join(directory, 'metadata.yaml')}: ${read.problems.join('; ')}`,
-    'run `aira task check` on the directory, and correct what it says',
+    'run `aira task check` on the directory, and fix what it reports',
   );
 }
 
-/** Rows and further sizes of a submission; null where they cannot be read. The published tasks write them in three ways. */
+/** Rows and further sizes of a submission; null if invalid. The published tasks write them in three ways. */
 export function shapeOf(shape: string | number | readonly number[]): number[] | null {
   const written = typeof shape === 'number' ? [shape] : shape;
   const parts = typeof written === 'string' ? written.replace(/^[([]|[)\]]$/g, '').split(',') : written.map(String);
@@ -113,8 +113,8 @@ const finding =
 
 export const ok = finding('ok');
 export const failed = finding('failed');
-/** Where a check cannot be made: never reported as passed. */
+/** For a check that cannot run: never reported as passed. */
 export const skipped = finding('skipped');
 
-/** Thrown by a script that cannot run on this machine: the checks behind it cannot be made. */
+/** Thrown when a script cannot run on this machine, which blocks the checks that follow. */
 export class PackageMissing extends Error {}

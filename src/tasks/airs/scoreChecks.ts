@@ -1,4 +1,4 @@
-/** Submissions whose score is known in advance, through the task's own evaluate.py. */
+/** Scores submissions of known quality with the task's evaluate.py. */
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,22 +17,22 @@ export async function* submissionFindings(
   work: string,
 ): AsyncGenerator<TaskFinding> {
   const labelled = join(scorer.data, 'test_with_labels');
-  const made: Awaited<ReturnType<typeof answerSubmissions>> = task
+  const set: Awaited<ReturnType<typeof answerSubmissions>> = task
     ? { submissions: designSubmissions(task, join(work, 'submissions')) }
     : await answerSubmissions(scorer, metadata, labelled, join(work, 'submissions'));
-  if ('problem' in made) {
-    yield failed('submissions', `no gold submission can be made: ${made.problem}`);
+  if ('problem' in set) {
+    yield failed('submissions', `cannot make a gold submission: ${set.problem}`);
     return;
   }
-  if (made.note !== undefined) yield skipped('header', `${made.note}, which is taken`);
+  if (set.note !== undefined) yield skipped('header', `${set.note}; the description's header is used`);
   if (task) yield skipped('gold', `the best ${task.space.kind === 'stack' ? 'order' : 'program'} is unknown`);
   yield await missingSubmission(scorer);
-  const [first] = made.submissions;
+  const [first] = set.submissions;
   if (first) yield await fetching(scorer, first);
-  yield* scoreFindings(made.submissions, metadata, scorer);
+  yield* scoreFindings(set.submissions, metadata, scorer);
 }
 
-/** Hands a submission in as an agent does and has evaluate_prepare.py fetch it. */
+/** Submits as an agent does and has evaluate_prepare.py fetch the submission. */
 async function fetching({ run, raw, log, scorer, data }: Scorer, { folder }: Submission): Promise<TaskFinding> {
   for (const place of [log, data]) rmSync(place, { recursive: true, force: true });
   for (const place of [log, data]) mkdirSync(place);
@@ -41,11 +41,11 @@ async function fetching({ run, raw, log, scorer, data }: Scorer, { folder }: Sub
   const lacking = readdirSync(folder).find((file) => !existsSync(join(data, file)));
   if (end.code !== 0) return failed('fetch', `evaluate_prepare.py: ${howItEnded(end)}`);
   return lacking === undefined
-    ? ok('fetch', 'evaluate_prepare.py brings the submission to the scorer')
-    : failed('fetch', `evaluate_prepare.py does not bring ${lacking} to the scorer`);
+    ? ok('fetch', 'evaluate_prepare.py copies the submission to the scorer')
+    : failed('fetch', `evaluate_prepare.py does not copy ${lacking} to the scorer`);
 }
 
-/** Runs evaluate.py where the scorer's data are visible as ./data. */
+/** Runs evaluate.py with the scorer's data as ./data. */
 const evaluate = ({ run, scorer }: Scorer): Promise<ScriptEnd> =>
   run('evaluate.py', ['--submission-file', './data/submission.csv'], scorer);
 
@@ -58,8 +58,8 @@ async function missingSubmission(scorer: Scorer): Promise<TaskFinding> {
   rmSync(join(scorer.data, 'submission.csv'), { force: true });
   const end = await evaluate(scorer);
   return end.code === 0 || end.code === null
-    ? failed('missing', 'evaluate.py does not refuse where there is no submission')
-    : ok('missing', `refused with status ${end.code} where there is no submission`);
+    ? failed('missing', 'evaluate.py accepts a missing submission')
+    : ok('missing', `a missing submission is refused with status ${end.code}`);
 }
 
 async function* scoreFindings(
@@ -77,23 +77,21 @@ async function* scoreFindings(
       const refusable = submission.expects === 'refused' || submission.expects === 'wrong';
       yield refusable ? ok(check, `refused: ${result.problem}`) : failed(check, result.problem);
     } else if (submission.expects === 'refused') {
-      yield failed(check, `it was scored ${result.score}; it must be refused`);
+      yield failed(check, `scored ${result.score}, but must be refused`);
     } else if (submission.expects === 'wrong') {
       yield countedAsWrong(submission, result.score, worse, metadata);
     } else {
       if (submission.expects === 'worse') worse.push(result.score);
-      yield judged(submission, result.score, metadata);
+      yield scoreFinding(submission, result.score, metadata);
     }
   }
   const [one, other] = worse;
   if (one !== undefined && other !== undefined) {
-    yield one === other
-      ? failed('permutations', `both score ${one}`)
-      : ok('permutations', 'their scores differ from each other');
+    yield one === other ? failed('permutations', `both have score ${one}`) : ok('permutations', 'their scores differ');
   }
 }
 
-/** Answers that are missing may be counted as wrong ones: then no submission gains by them. */
+/** Missing answers may count as wrong, as long as no submission gains by them. */
 function countedAsWrong(
   { name, numbers }: Submission,
   score: number,
@@ -105,13 +103,13 @@ function countedAsWrong(
   const lower = metadata.metric_lower_is_better;
   return bounds.some((bound) => (lower ? score >= bound : score <= bound))
     ? ok(name, `${score}: missing answers count as wrong`)
-    : failed(name, `it was scored ${score}; it must be refused, or count as wrong`);
+    : failed(name, `scored ${score}, but must be refused or count as wrong`);
 }
 
 /** Scorers compute in floating point. */
 const rounding = 1e-9;
 
-function judged({ name, expects }: Submission, score: number, metadata: AirsMetadata): TaskFinding {
+function scoreFinding({ name, expects }: Submission, score: number, metadata: AirsMetadata): TaskFinding {
   const { optimal_score: optimal, estimated_worst_score: worst } = metadata.logging_info;
   const lower = metadata.metric_lower_is_better;
   const off = lower ? score - optimal : optimal - score;
@@ -121,13 +119,13 @@ function judged({ name, expects }: Submission, score: number, metadata: AirsMeta
       ? ok(name, `exactly the optimum, ${optimal}`)
       : failed(name, `${score}; the optimum is ${optimal}`);
   }
-  if (expects === 'worse' && off <= rounding) return failed(name, `${score}, as good as the answers themselves`);
+  if (expects === 'worse' && off <= rounding) return failed(name, `${score}, as good as the gold submission`);
   const below = expects === 'valid' && worst != null && (lower ? score > worst : score < worst);
-  // An estimate: what was hardly trained may stay short of it.
-  return ok(name, below ? `${score}, short of the estimated worst score, ${worst}` : String(score));
+  // The worst score is an estimate: a model with little training may miss it.
+  return ok(name, below ? `${score}, below the estimated worst score, ${worst}` : String(score));
 }
 
-/** What a submission must come to. */
+/** The expected result of a submission. */
 export type Expectation =
   | 'optimal' // exactly the best score there is
   | 'worse' // valid, and below the optimum
@@ -139,7 +137,7 @@ const gold = 'gold_submission.csv';
 
 export interface Submission {
   readonly name: string;
-  /** Holds submission.csv and whatever it names. */
+  /** Contains submission.csv and the files that it names. */
   readonly folder: string;
   readonly expects: Expectation;
   /** Whether its answers are numbers. */
@@ -149,8 +147,8 @@ export interface Submission {
 const variantsSchema = z.object({ header: z.array(z.string()), rows: z.int(), numbers: z.boolean() });
 
 /**
- * Where the answers are rows of a table: the answers themselves, permuted, missing, and none. The answers are those that the
- * directory ships, those that its custom_labels.py makes, or the scoring columns of `labelled`.
+ * Submissions of table rows: the answers themselves, permuted, missing, and none. The answers come from the directory, from
+ * its custom_labels.py, or from the scoring columns of `labelled`.
  */
 export async function answerSubmissions(
   { directory, host, run, raw, scorer }: Pick<Scorer, 'directory' | 'host' | 'run' | 'raw' | 'scorer'>,
@@ -158,44 +156,46 @@ export async function answerSubmissions(
   labelled: string,
   out: string,
 ): Promise<{ submissions: Submission[]; note?: string } | { problem: string }> {
-  const made = join(out, 'made');
-  mkdirSync(made, { recursive: true });
+  const generated = join(out, 'made');
+  mkdirSync(generated, { recursive: true });
   let shipped = directory;
   if (!existsSync(join(directory, gold)) && existsSync(join(directory, 'custom_labels.py'))) {
-    const args = ['--global-shared-data-dir', raw, '--output-directory', made];
+    const args = ['--global-shared-data-dir', raw, '--output-directory', generated];
     const end = await run('custom_labels.py', args, scorer);
     if (end.code !== 0) return { problem: `custom_labels.py: ${howItEnded(end)}` };
-    if (!existsSync(join(made, gold))) return { problem: `custom_labels.py made no ${gold}` };
-    shipped = made;
+    if (!existsSync(join(generated, gold))) return { problem: `custom_labels.py did not write ${gold}` };
+    shipped = generated;
   }
-  const given = existsSync(join(shipped, gold)) ? join(shipped, gold) : null;
+  const goldPath = existsSync(join(shipped, gold)) ? join(shipped, gold) : null;
   const columns = JSON.stringify(metadata.logging_info.scoring_column);
-  const source = given ? ['variants', '--gold', given] : ['submissions', '--labelled', labelled, '--columns', columns];
+  const source = goldPath
+    ? ['variants', '--gold', goldPath]
+    : ['submissions', '--labelled', labelled, '--columns', columns];
   const header = submissionHeader(readFileSync(join(directory, 'project_description.md'), 'utf8'));
-  const named = header ? ['--header', JSON.stringify(header)] : [];
-  const asked = await askTasks(variantsSchema, [...source, ...named, '--out', made], host);
-  if ('problem' in asked) return asked;
-  const { numbers, header: had } = asked.answer;
-  const renamed = given !== null && header?.length === had.length && header.join() !== had.join();
+  const headerArguments = header ? ['--header', JSON.stringify(header)] : [];
+  const variants = await askTasks(variantsSchema, [...source, ...headerArguments, '--out', generated], host);
+  if ('problem' in variants) return variants;
+  const { numbers, header: goldHeader } = variants.answer;
+  const renamed = goldPath !== null && header?.length === goldHeader.length && header.join() !== goldHeader.join();
   const place = (name: string, file: string, expects: Expectation) => placed(out, name, file, expects, numbers);
-  // Where a score does not hang on the order of rows, the directory's own permutations tell more than ours.
+  // If scores are independent of the order of rows, the directory's own permutations are better than ours.
   const permuted = (own: string, ours: string) =>
-    !renamed && existsSync(join(shipped, own)) ? join(shipped, own) : join(made, ours);
+    !renamed && existsSync(join(shipped, own)) ? join(shipped, own) : join(generated, ours);
   return {
     submissions: [
-      place('gold', join(made, 'gold.csv'), 'optimal'),
+      place('gold', join(generated, 'gold.csv'), 'optimal'),
       place('permuted-part', permuted('gold_submission_permuted_1.csv', 'permuted-part.csv'), 'worse'),
       place('permuted', permuted('gold_submission_permuted_2.csv', 'permuted.csv'), 'worse'),
-      place('nan', join(made, 'nan.csv'), numbers && metadata.metric_lower_is_better ? 'refused' : 'wrong'),
-      place('short', join(made, 'short.csv'), 'refused'),
+      place('nan', join(generated, 'nan.csv'), numbers && metadata.metric_lower_is_better ? 'refused' : 'wrong'),
+      place('short', join(generated, 'short.csv'), 'refused'),
     ],
     ...(renamed
-      ? { note: `the answers of the directory are under ${had.join()}; the description says ${header}` }
+      ? { note: `the directory's answers have the header ${goldHeader.join()}, but the description says ${header}` }
       : {}),
   };
 }
 
-/** Where a submission is an architecture or a program, whose best is unknown: a good one, and broken ones. */
+/** Submissions that are architectures or programs, whose optimum is unknown: a good one, and broken ones. */
 export function designSubmissions(task: Task, out: string): Submission[] {
   const { header, rows, files } = reference(task);
   const write = (name: string, lines: readonly string[], expects: Expectation): Submission => {
@@ -222,7 +222,7 @@ function reference(task: Task): { header: string; rows: string[]; files: Readonl
   return { header: 'layer,primitive', rows: alternating(task.space), files: {} };
 }
 
-/** Layers that take turns in the order of the space's primitives. */
+/** Layers that cycle through the space's primitives. */
 function alternating(space: Extract<Space, { kind: 'stack' }>): string[] {
   return Array.from({ length: space.layers }, (_, layer) => {
     const primitive = space.primitives[layer % space.primitives.length];

@@ -6,20 +6,20 @@ import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
 import { type AirsMetadata, PackageMissing } from './metadata.ts';
 
-/** Where a task's scripts run. */
+/** The environment of a task's scripts. */
 export interface ScriptHost {
   readonly python: string;
   readonly env: Environment;
   /** Imported data. */
   readonly data: string;
-  /** Longest that one script may take. */
+  /** Timeout per script. */
   readonly seconds: number;
-  /** Scripts of others run with this user's rights. */
+  /** Run third-party scripts with this user's rights. */
   readonly unsafe?: boolean;
 }
 
 export interface ScriptEnd {
-  /** Null where it did not end by itself in time. */
+  /** Null if it was killed or timed out. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -27,7 +27,7 @@ export interface ScriptEnd {
 
 const mostText = 64 * 2 ** 20;
 
-/** A sandbox per Python: whether this machine has one is asked once. */
+/** One sandbox per Python, so that the machine is probed once. */
 const sandboxes = new Map<string, Promise<Sandbox>>();
 
 function sandboxFor({ python, env, unsafe = false }: ScriptHost): Promise<Sandbox> {
@@ -39,37 +39,36 @@ function sandboxFor({ python, env, unsafe = false }: ScriptHost): Promise<Sandbo
   return opened;
 }
 
-/** Aira's own tasks are installed with it and need what it needs: the compiled engine, its cache. */
+/** Aira's own tasks are installed with it and need its resources: the compiled engine and its cache. */
 const isOurs = (script: string): boolean => isAbsolute(script) && !relative(packageRoot, script).startsWith('..');
 
 /**
- * Runs a script of a task with these arguments: one of others in the sandbox (`taskScripts.ts`), starting in `cwd`, where it
- * may write.
+ * Runs a task's script: a third-party one in the sandbox (`taskScripts.ts`), in `cwd`, which is writable.
  *
- * @throws PrerequisiteError `sandbox` where this machine has none and `unsafe` was not asked for.
+ * @throws PrerequisiteError `sandbox` if this machine has none and `unsafe` is not set.
  */
 export async function runPython(args: readonly string[], cwd: string, host: ScriptHost): Promise<ScriptEnd> {
   const { python, data, seconds } = host;
   const env = {
     AIRA_WORKERS_DIR: trainersDirectory,
     AIRA_DATA: data,
-    // Nothing is left in the directories of others.
+    // Leave nothing in third-party directories.
     PYTHONDONTWRITEBYTECODE: '1',
     OMP_NUM_THREADS: '1',
     HF_HUB_OFFLINE: '1',
     HF_DATASETS_OFFLINE: '1',
-    // Data that are small enough are read into memory; else `datasets` writes its caches beside the imported files.
+    // Read small data into memory; otherwise `datasets` writes its caches next to the imported files.
     HF_DATASETS_IN_MEMORY_MAX_SIZE: String(4 * 2 ** 30),
   };
   const [script = ''] = args;
   if (isOurs(script)) {
-    const given = {
+    const options = {
       cwd,
       env: { ...childEnvironment(host.env), ...env },
       timeoutMs: seconds * 1000,
       maxBytes: mostText,
     };
-    return exec(python, args, given);
+    return exec(python, args, options);
   }
   return runTaskScript(await sandboxFor(host), {
     argv: [python, ...args],
@@ -77,12 +76,12 @@ export async function runPython(args: readonly string[], cwd: string, host: Scri
     reads: [trainersDirectory, data],
     seconds,
     memoryBytes: scriptMemoryBytes(),
-    // Verbs of ours start in our own folder, which is not to be written.
+    // Aira's commands start in its own folder, which must stay read-only.
     ...(cwd === trainersDirectory ? {} : { cwd }),
   });
 }
 
-/** A verb of `aira_tasks`, whose answer is one line of JSON. Throws where it gives none. */
+/** Runs a command of `aira_tasks` whose answer is one line of JSON. Throws on invalid output. */
 export async function askTasks<T>(
   answer: z.ZodType<T>,
   args: readonly string[],
@@ -92,7 +91,7 @@ export async function askTasks<T>(
   return 'problem' in end ? end : { answer: answer.parse(JSON.parse(end.stdout)) };
 }
 
-/** A verb of `aira_tasks`, and what it prints. */
+/** Runs a command of `aira_tasks` and returns its output. */
 export async function runTasks(
   args: readonly string[],
   host: ScriptHost,
@@ -106,16 +105,19 @@ export interface TaskFolders {
   readonly raw: string;
   /** The agent's data, or the scorer's: never the same folder. */
   readonly mount: string;
-  /** Where the agent left its submission. */
+  /** Where the agent writes its submission. */
   readonly log?: string;
 }
 
 export const prepareArguments = ({ raw, mount, log }: TaskFolders): string[] => [
-  ...['--global-shared-data-dir', raw, '--agent-data-mount-dir', mount],
+  '--global-shared-data-dir',
+  raw,
+  '--agent-data-mount-dir',
+  mount,
   ...(log === undefined ? [] : ['--agent-log-dir', log]),
 ];
 
-/** Runs one of the task's scripts by its name. @throws PackageMissing where it needs a package that this Python lacks; PrerequisiteError `sandbox`. */
+/** Runs a script of the task by name. @throws PackageMissing for a missing Python package; PrerequisiteError `sandbox`. */
 export type RunScript = (name: string, args: readonly string[], cwd: string) => Promise<ScriptEnd>;
 
 export interface Scorer {
@@ -124,11 +126,11 @@ export interface Scorer {
   readonly run: RunScript;
   /** Imported data, or an empty folder. */
   readonly raw: string;
-  /** Where an agent leaves its submission. */
+  /** Where an agent writes its submission. */
   readonly log: string;
   /** Where evaluate.py runs. */
   readonly scorer: string;
-  /** `data` below it. */
+  /** `<scorer>/data`. */
   readonly data: string;
 }
 
@@ -139,41 +141,41 @@ export const script =
     const lacking = end.code === 0 ? undefined : /^ModuleNotFoundError: No module named '(\w+)/m.exec(end.stderr)?.[1];
     if (lacking === undefined) return end;
     throw new PackageMissing(
-      `package ${lacking} missing, which ${name} imports: add it to ${host.python}, or name another Python in AIRA_PYTHON`,
+      `package ${lacking} missing, which ${name} imports: install it for ${host.python}, or set AIRA_PYTHON to another Python`,
     );
   };
 
 const marker = '--- EVALUATION RESULT ---';
 
-/** The figure that evaluate.py printed: the first object behind the marker, which must hold exactly one finite number. */
+/** The score that evaluate.py printed: the first object after the marker, which must contain exactly one finite number. */
 export function parseResult(stdout: string, metric: string): { score: number } | { problem: string } {
   const at = stdout.indexOf(marker);
-  if (at < 0) return { problem: `it printed no line "${marker}"` };
+  if (at < 0) return { problem: `no line "${marker}" in the output` };
   const after = stdout.slice(at + marker.length);
   const object = /\{[^{}]*\}/.exec(after)?.[0];
-  if (object === undefined) return { problem: 'no object stands behind the marker' };
-  if (/\b(NaN|-?Infinity)\b/.test(object)) return { problem: 'the figure is not a finite number' };
+  if (object === undefined) return { problem: 'no object after the marker' };
+  if (/\b(NaN|-?Infinity)\b/.test(object)) return { problem: 'the score is not a finite number' };
   let parsed: unknown;
   try {
     parsed = JSON.parse(object);
   } catch {
-    return { problem: 'what stands behind the marker is not JSON' };
+    return { problem: 'the text after the marker is not JSON' };
   }
   const entries = Object.entries(z.record(z.string(), z.unknown()).parse(parsed));
   const numbers = entries.filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
   const [only] = numbers;
   if (numbers.length !== 1 || only === undefined) {
-    return { problem: `it printed ${numbers.length} numbers; exactly one is expected` };
+    return { problem: `printed ${numbers.length} numbers; expected exactly one` };
   }
-  if (only[0] !== metric) return { problem: `it printed "${only[0]}"; the metadata's metric is "${metric}"` };
+  if (only[0] !== metric) return { problem: `printed "${only[0]}", but the metadata's metric is "${metric}"` };
   return { score: only[1] };
 }
 
 export const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 500) ?? '';
 
-/** What a script that failed said last, or that it took too long. */
+/** The last line of a failed script's stderr, or that it timed out. */
 export const howItEnded = ({ code, stderr }: ScriptEnd): string =>
-  code === null ? `it did not end by itself: ${lastLine(stderr)}` : `status ${code}: ${lastLine(stderr)}`;
+  code === null ? `did not exit by itself: ${lastLine(stderr)}` : `status ${code}: ${lastLine(stderr)}`;
 
 export const requiredFiles = [
   'metadata.yaml',
@@ -186,7 +188,7 @@ export const requiredFiles = [
 export const missingFiles = (directory: string): string[] =>
   requiredFiles.filter((file) => !existsSync(join(directory, file)));
 
-/** Projects whose module is called otherwise; the rest are called like their project, with underscores. */
+/** Projects whose module has another name; the others use their project's name with underscores. */
 const modules: Readonly<Record<string, string>> = {
   'scikit-learn': 'sklearn',
   pyyaml: 'yaml',
@@ -204,24 +206,24 @@ const modules: Readonly<Record<string, string>> = {
 
 const projectOf = (requirement: string): string => /^[A-Za-z0-9._-]+/.exec(requirement)?.[0]?.toLowerCase() ?? '';
 
-/** The module that a requirement is imported by. */
+/** The module name of a requirement. */
 export const moduleOf = (requirement: string): string => {
   const project = projectOf(requirement);
   return modules[project] ?? project.replaceAll('-', '_').replaceAll('.', '_');
 };
 
-/** One sentence with a remedy about what of these requirements this Python lacks; null when all is there. */
+/** One sentence with a remedy on the requirements that this Python lacks; null if none. */
 export async function missingRequirements(requirements: readonly string[], host: ScriptHost): Promise<string | null> {
   const unique = [...new Set(requirements)];
-  const asked = await askTasks(z.array(z.string()), ['modules', ...unique.map(moduleOf)], host);
-  if ('problem' in asked) return asked.problem;
-  const lacking = unique.filter((requirement) => asked.answer.includes(moduleOf(requirement)));
+  const answer = await askTasks(z.array(z.string()), ['modules', ...unique.map(moduleOf)], host);
+  if ('problem' in answer) return answer.problem;
+  const lacking = unique.filter((requirement) => answer.answer.includes(moduleOf(requirement)));
   if (lacking.length === 0) return null;
   const quoted = lacking.map((each) => (/[<>=!~]/.test(each) ? `'${each}'` : each)).join(' ');
-  return `package ${lacking.join(', ')} missing; install with \`${host.python} -m pip install ${quoted}\`, or name another Python in AIRA_PYTHON`;
+  return `package ${lacking.join(', ')} missing; install with \`${host.python} -m pip install ${quoted}\`, or set AIRA_PYTHON to another Python`;
 }
 
-/** What preparing and scoring need. */
+/** The requirements of preparing and scoring. */
 export const scorerRequirements = (metadata: AirsMetadata): string[] => [
   ...(metadata.prepare_code_python_requirements ?? []),
   ...metadata.evaluate_container_python_requirements,

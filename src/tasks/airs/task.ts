@@ -5,23 +5,23 @@ import type { Profile, Task } from '../../domain/task.ts';
 import { trainersDirectory } from '../../platform/index.ts';
 import { type AirsMetadata, requireAirsMetadata } from './metadata.ts';
 
-/** The one file that an agent writes; it finds ./data and leaves ./submission.csv. */
+/** The only file that an agent writes; it reads ./data and writes ./submission.csv. */
 const program = 'solution.py';
 const space: ProgramSpace = { kind: 'program', files: [{ name: program, maxBytes: 65_536 }] };
 
-/** Seconds that a program may take, and what it may hold. The published agents had a day and one GPU. */
+/** Time and memory limits of a program. The published agents had a day and one GPU. */
 const scales = {
   nano: { seconds: 60, memoryMb: 4096 },
   small: { seconds: 900, memoryMb: 16_384 },
   paper: { seconds: 86_400, memoryMb: 131_072 },
 } as const;
 
-/** Training happens where the data are, in the step that answers; the step before only looks at the program. */
-const lookSeconds = 60;
+/** Training happens in the prediction step, which has the data; the step before only checks the program. */
+const checkSeconds = 60;
 
 /**
- * A task directory by others, which says nothing of how to search: the agent writes one program, and its validation
- * figure comes from rows held out of the training split, scored by the task's own evaluate.py.
+ * A third-party task directory without search settings: the agent writes one program, and its validation score comes from
+ * rows held out of the training split, scored by the task's own evaluate.py.
  *
  * @throws PrerequisiteError `task-malformed`.
  */
@@ -32,7 +32,12 @@ export function foreignTask(directory: string, description: string): Task {
   const { text, constants } = baselineOf(directory, program, metadata, description);
   const profiles = Object.keys(scales).map((scale) => [scale, profile(metadata, constants, scale)]);
   return {
-    ...{ name, directory, description, metric, lowerIsBetter: metadata.metric_lower_is_better, space },
+    name,
+    directory,
+    description,
+    metric,
+    lowerIsBetter: metadata.metric_lower_is_better,
+    space,
     brief: { contract, baseline: { [program]: text }, library: [] },
     profiles: Object.fromEntries(profiles),
   };
@@ -43,17 +48,19 @@ function profile(metadata: AirsMetadata, constants: Baseline['constants'], scale
   const { metric, scoring_column } = metadata.logging_info;
   const settings = {
     family: 'airs',
-    /** Each worker finds its own directory of this name, with the content that the job names. */
+    /** Each worker finds its own directory of this name, with the content hash of the job. */
     task: metadata.logging_info.name,
-    /** Which of the imported data the scripts are shown. */
+    /** The imported data that the scripts see. */
     dataset: metadata.logging_info.dataset,
     columns: scoring_column,
     metric,
-    /** Rehearsed before anything is trained. */
+    /** Checked before any training. */
     default: constants,
     budget: {
-      ...{ seconds: lookSeconds, cpu_seconds: lookSeconds },
-      ...{ predict_seconds: seconds, memory_mb: memoryMb },
+      seconds: checkSeconds,
+      cpu_seconds: checkSeconds,
+      predict_seconds: seconds,
+      memory_mb: memoryMb,
     },
   };
   const rung = { seconds, settings };
@@ -62,27 +69,27 @@ function profile(metadata: AirsMetadata, constants: Baseline['constants'], scale
 
 const programContract = `## The program
 
-Write ${program}. It is run once, without a network, with the data above in ./data (read-only), and has to leave
-./submission.csv in the directory where it is started. It may use the Python packages of the machine. A submission in which
-an answer is missing or not a finite number, where numbers are asked for, is invalid. While a search goes on, part of the
-training split takes the place of the test split, so read what is there and assume no number of rows. The rows of train and
-test stand in an order that says nothing about them; answer in the order of ./data/test.
+Write ${program}. It runs once, without a network, with the data above in ./data (read-only), and must write
+./submission.csv to its working directory. It may use the machine's Python packages. A submission with a missing answer, or
+with a non-finite number where numbers are required, is invalid. During a search, part of the training split replaces the
+test split: read the rows that are there and assume no number of rows. The order of the rows of train and test carries no
+information; answer in the order of ./data/test.
 `;
 
-/** The program that a search on a task by others starts from. */
+/** The starting program of a search on a third-party task. */
 
 export interface Baseline {
   readonly text: string;
-  /** Values of the constants of the default baseline, for the settings; null where the directory brings its own. */
+  /** The default baseline's constants, for the settings; null if the directory has its own baseline. */
   readonly constants: Record<string, string[] | number> | null;
 }
 
-/** Metrics that are undefined where all answers are equal. */
+/** Metrics that are undefined for constant answers. */
 const undefinedForConstants = /correlation|spearman|pearson|kendall|\bccc\b/i;
-/** Standard deviations of the noise on a constant under such a metric. */
+/** Standard deviation of the noise on a constant under such a metric. */
 const spread = 0.001;
 
-/** The directory's own `baseline/<program>`, or one that answers every row alike in the columns that the task asks for. */
+/** The directory's own `baseline/<program>`, or one that answers every row with a constant in the required columns. */
 export function baselineOf(directory: string, program: string, metadata: AirsMetadata, description: string): Baseline {
   const own = join(directory, 'baseline', program);
   if (existsSync(own)) return { text: readFileSync(own, 'utf8'), constants: null };
@@ -103,8 +110,8 @@ export function baselineOf(directory: string, program: string, metadata: AirsMet
 }
 
 /**
- * The header that a description shows: the first quoted or fenced line behind the word, as AIRS-Bench writes it. Null where
- * it shows none.
+ * The header that a description shows: the first quoted or fenced line after the word, as in AIRS-Bench. Null if there is
+ * none.
  */
 export function submissionHeader(description: string): string[] | null {
   const line = /\bheaders?\b[^\n`]{0,40}\s{0,4}(`{1,3})[ \t]*(?:csv[ \t]*)?\n?[ \t]*([^\n`]{1,400})\n?[ \t]*\1/i.exec(

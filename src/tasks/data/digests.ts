@@ -15,18 +15,18 @@ import { pipeline } from 'node:stream/promises';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { allData } from '../../domain/evaluation.ts';
 
-/** What the import keeps for itself at the top of the data folder; data sets never begin with a dot. */
+/** The importer's own entries in the data folder; names of data sets never begin with a dot. */
 const isOwn = (name: string): boolean => name.startsWith('.');
 
 const unreadable = (path: string, thrown: unknown) =>
   new PrerequisiteError(
     'data-unreadable',
-    `${path} cannot be read: ${errorMessage(thrown)}`,
+    `cannot read ${path}: ${errorMessage(thrown)}`,
     'make it readable, or import the data again with --replace',
     { cause: thrown },
   );
 
-/** Below this size a file is read each time: its times may be too coarse to show a change. */
+/** Smaller files are read every time: their timestamps may be too coarse to show a change. */
 const cachedFromBytes = 1 << 16;
 const known = new Map<string, { readonly state: string; readonly digest: string }>();
 const stateOf = ({ dev, ino, size, mtimeMs, ctimeMs }: Stats) => [dev, ino, size, mtimeMs, ctimeMs].join(' ');
@@ -67,14 +67,18 @@ export function plainFiles(folder: string): string[] {
     const full = join(entry.parentPath, entry.name);
     if (entry.isDirectory()) continue;
     if (!entry.isFile()) {
-      throw new PrerequisiteError('data-link', `${full} is no plain file`, 'put the file itself there, then try again');
+      throw new PrerequisiteError(
+        'data-link',
+        `${full} is not a regular file`,
+        'replace it by the file itself, then retry',
+      );
     }
     found.push(relative(folder, full).split(sep).join('/'));
   }
   return found.sort();
 }
 
-/** Stands for a set of files by their contents: SHA-256 over each path, a NUL, its digest, a newline. */
+/** Digest of a set of files: SHA-256 over each path, a NUL, its digest, a newline. */
 export function digestOfFiles(files: Readonly<Record<string, string>>): string {
   const hash = createHash('sha256');
   for (const path of Object.keys(files).sort()) hash.update(`${path}\0${files[path]}\n`);
@@ -82,8 +86,8 @@ export function digestOfFiles(files: Readonly<Record<string, string>>): string {
 }
 
 /**
- * What stands for imported data of that name as they are now, whatever the record of their import says; null where there
- * is not one file. The name `.` stands for everything in the data folder.
+ * Current digest of imported data, independent of their import record; null without files. The name `.` means everything in
+ * the data folder.
  *
  * @throws PrerequisiteError `data-unreadable`, `data-link`.
  */
@@ -99,13 +103,13 @@ export async function digestOfData(folder: string, name: string): Promise<string
 }
 
 /**
- * SHA-256, as 64 hexadecimal digits, over every file of a task directory at any depth: in the order of their relative
- * paths (by UTF-16 unit, `/` between parts), each as its path, a NUL, the SHA-256 of its bytes, a newline. Left out is what
- * programs leave behind on their own: `__pycache__`, `*.pyc` and folders whose name begins with a dot; and paths that `counts`
- * turns down. Empty folders do not count.
+ * SHA-256, as 64 hexadecimal digits, over every file of a task directory at any depth: in the order of their relative paths
+ * (by UTF-16 unit, `/` between parts), each as its path, a NUL, the SHA-256 of its bytes, a newline. Excluded are
+ * by-products of programs (`__pycache__`, `*.pyc` and folders whose name begins with a dot) and paths that `counts` rejects.
+ * Empty folders do not count.
  *
- * @throws PrerequisiteError `task-link` for anything that is neither file nor folder, since what a link points to may change
- * without notice; `task-malformed` for what cannot be read.
+ * @throws PrerequisiteError `task-link` for anything that is neither file nor folder, because the target of a link may change
+ * unnoticed; `task-malformed` for an unreadable file.
  */
 export function digestTaskDirectory(directory: string, counts: (path: string) => boolean = () => true): string {
   const hash = createHash('sha256');
@@ -114,7 +118,7 @@ export function digestTaskDirectory(directory: string, counts: (path: string) =>
   return hash.digest('hex');
 }
 
-/** Relative paths of the files that count, sorted. */
+/** Relative paths of the included files, sorted. */
 function filesBelow(directory: string): string[] {
   const found: string[] = [];
   const walk = (folder: string): void => {
@@ -125,8 +129,8 @@ function filesBelow(directory: string): string[] {
       } else if (!entry.isFile()) {
         throw new PrerequisiteError(
           'task-link',
-          `${join(directory, path)} is no plain file`,
-          'put the file itself into the task directory, then try again',
+          `${join(directory, path)} is not a regular file`,
+          'replace it by the file itself, then retry',
         );
       } else if (!entry.name.endsWith('.pyc')) found.push(path);
     }
@@ -138,8 +142,8 @@ function filesBelow(directory: string): string[] {
 const unreadableOfTaskDigest = (path: string, thrown: unknown) =>
   new PrerequisiteError(
     'task-malformed',
-    `${path}: cannot be read: ${errorMessage(thrown)}`,
-    'make it readable, then try again',
+    `${path}: cannot read: ${errorMessage(thrown)}`,
+    'make it readable, then retry',
     { cause: thrown },
   );
 
@@ -151,7 +155,7 @@ function entriesOf(folder: string) {
   }
 }
 
-/** Larger files are read once per process and state: by device, inode, size and times. Small ones are read each time. */
+/** Larger files are read once per process and state (device, inode, size and times); smaller ones every time. */
 const cachedFromBytesOfTaskDigest = 1 << 20;
 const knownOfTaskDigest = new Map<string, { readonly state: string; readonly digest: string }>();
 

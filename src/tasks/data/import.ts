@@ -1,10 +1,10 @@
 /**
- * Brings data from elsewhere into the data folder.
+ * Imports data into the data folder.
  *
- *   I1  A data set under its own name is complete: it is copied beside it, checked, and renamed.
- *   I2  Every file's SHA-256 is recorded, of what was read and again of what was written, so that a later change shows.
- *   I3  Only plain files are copied; a link is refused, since what it points to may change or be private.
- *   I4  What is imported can be read: each file was, as trainers read it, before the data set has its name.
+ * IMP-1. A data set under its own name is complete: it is copied to a temporary folder, checked, and renamed.
+ * IMP-2. The SHA-256 of every file is recorded, as read and verified as written, so that a later change shows.
+ * IMP-3. Only regular files are copied; a link is refused, because its target may change or be private.
+ * IMP-4. Imported data are readable: each file is read as trainers do, before the data set gets its name.
  */
 
 import { createHash } from 'node:crypto';
@@ -41,13 +41,13 @@ export interface ImportOptions {
   readonly source: string;
   /** The data folder. */
   readonly folder: string;
-  /** Take the place of what is there under this name. */
+  /** Replace existing data of this name. */
   readonly replace: boolean;
 }
 
 /**
- * @throws PrerequisiteError `data-unknown`, `data-malformed` naming file, row and remedy, `data-exists`, `data-name`, or
- * `data-link` naming the file; all that `findPython` throws.
+ * @throws PrerequisiteError `data-unknown`, `data-malformed` with file, row and remedy, `data-exists`, `data-name`, or
+ * `data-link` with the file; and the errors of `findPython`.
  */
 export async function importData({ name, source, folder, replace }: ImportOptions): Promise<DataRecord> {
   const set = dataSetOf(name);
@@ -57,51 +57,51 @@ export async function importData({ name, source, folder, replace }: ImportOption
   requireOwnName(folder, set);
   const target = join(folder, set);
   if (existsSync(target) && !replace) {
-    throw new PrerequisiteError('data-exists', `${target} is there already`, 'add --replace to put this in its place');
+    throw new PrerequisiteError('data-exists', `${target} already exists`, 'add --replace to overwrite it');
   }
   const python = await findPython();
   makeFolder(recordsFolder(folder));
-  const making = mkdtempSync(join(folder, '.importing-'));
+  const staging = mkdtempSync(join(folder, '.importing-'));
   try {
-    const { files, bytes } = await copyAll(from, join(making, 'data'));
-    // The copy is looked into: it is what trainers will read, whatever becomes of the source.
-    const { kind, inspection } = await inspectAs(set, python, join(making, 'data'), from);
+    const { files, bytes } = await copyAll(from, join(staging, 'data'));
+    // Inspect the copy: it is what trainers will read, whatever happens to the source.
+    const { kind, inspection } = await inspectAs(set, python, join(staging, 'data'), from);
     const { documents, tables, notes } = inspection;
     const record: DataRecord = { v: 2, name: set, bytes, files, kind, documents, tables, notes };
     mkdirSync(dirname(target), { recursive: true });
-    if (existsSync(target)) renameSync(target, join(making, 'old'));
-    renameSync(join(making, 'data'), target);
-    writeRecord(folder, record, making);
+    if (existsSync(target)) renameSync(target, join(staging, 'old'));
+    renameSync(join(staging, 'data'), target);
+    writeRecord(folder, record, staging);
     return record;
   } finally {
-    rmSync(making, { recursive: true, force: true });
+    rmSync(staging, { recursive: true, force: true });
   }
 }
 
-/** Looks into data as what they are; shards under a name of the user's own may be a corpus, or raw data of a task. */
+/** Inspects data by kind; shards under a custom name may be a corpus, or raw data of a task. */
 async function inspectAs(
   set: string,
   python: string,
   copy: string,
   named: string,
 ): Promise<{ kind: DataKind; inspection: Inspection }> {
-  const look = async (kind: DataKind) => ({ kind, inspection: await inspectData(python, kind, copy, named) });
+  const inspect = async (kind: DataKind) => ({ kind, inspection: await inspectData(python, kind, copy, named) });
   const kind = kindOf(set);
-  if (kind !== null) return look(kind);
-  if (set.includes('/') || !holdsShards(copy)) return look('raw');
+  if (kind !== null) return inspect(kind);
+  if (set.includes('/') || !holdsShards(copy)) return inspect('raw');
   try {
-    return await look('corpus');
+    return await inspect('corpus');
   } catch (thrown) {
     if (!(thrown instanceof PrerequisiteError)) throw thrown;
-    const found = await look('raw');
-    const note = `no text to train on: ${thrown.message}`;
-    return { ...found, inspection: { ...found.inspection, notes: [note, ...found.inspection.notes] } };
+    const raw = await inspect('raw');
+    const note = `not usable as training text: ${thrown.message}`;
+    return { ...raw, inspection: { ...raw.inspection, notes: [note, ...raw.inspection.notes] } };
   }
 }
 
-/** @throws PrerequisiteError `data-file-name` for a name that terminals, records or other systems would show as another. */
+/** @throws PrerequisiteError `data-file-name` for a name that terminals, records or other systems would show differently. */
 function requirePlainName(folder: string, path: string): void {
-  // Controls, formats such as direction marks, line separators, and what stands for bytes that are no text.
+  // Control and format characters such as direction marks, line separators, and replacements for bytes that are not text.
   if (!/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\ufffd]/u.test(path)) return;
   const shown = JSON.stringify(path).replaceAll(
     /[^\x20-\x7e]/g,
@@ -109,7 +109,7 @@ function requirePlainName(folder: string, path: string): void {
   );
   throw new PrerequisiteError(
     'data-file-name',
-    `a file below ${folder} has a name with characters that cannot be shown: ${shown.slice(0, 300)}`,
+    `a file below ${folder} has a name with unprintable characters: ${shown.slice(0, 300)}`,
     'rename the file, then import again',
   );
 }
@@ -133,8 +133,8 @@ async function copyAll(from: string, to: string): Promise<Pick<DataRecord, 'file
     if ((await digestOfFile(target)) !== digest) {
       throw new PrerequisiteError(
         'data-copy',
-        `${path} was not written as it was read`,
-        'look after the disk, and import again',
+        `the copy of ${path} differs from the original`,
+        'check the disk, then import again',
       );
     }
     files[path] = digest;
@@ -142,23 +142,23 @@ async function copyAll(from: string, to: string): Promise<Pick<DataRecord, 'file
   return { files, bytes };
 }
 
-/** Sentences about files that are not as they were imported; none when all is well. */
+/** Differences between the files and their import record, as sentences; none if unchanged. */
 export async function changedData(folder: string, { name, files }: DataRecord): Promise<string[]> {
   const root = join(folder, name);
-  if (!existsSync(root)) return [`${root} is gone`];
+  if (!existsSync(root)) return [`${root} is missing`];
   const problems: string[] = [];
   for (const [path, digest] of Object.entries(files)) {
     const file = join(root, path);
     const found = lstatSync(file, { throwIfNoEntry: false });
-    if (!found?.isFile()) problems.push(`${file} is gone`);
+    if (!found?.isFile()) problems.push(`${file} is missing`);
     else if ((await digestOfFile(file)) !== digest) problems.push(`${file} has changed since it was imported`);
   }
-  // Trainers read whatever lies there.
+  // Trainers read every file in the folder.
   for (const path of plainFiles(root)) {
     if (!Object.hasOwn(files, path)) problems.push(`${join(root, path)} was not imported`);
   }
   return problems;
 }
 
-/** Where the imported data of a lab lie: absolute, since those that read them start elsewhere. */
+/** A lab's folder of imported data: absolute, because its readers start elsewhere. */
 export const dataFolder = (home: string): string => resolve(home, 'data');

@@ -6,7 +6,7 @@ import { dataNamePattern } from '../../domain/evaluation.ts';
 import { printable, trainersDirectory } from '../../platform/index.ts';
 import { runTrustedModule } from '../trustedModule.ts';
 
-/** How a data set is read: as which of the published files, as shards of text, or by scripts of others. */
+/** How a data set is read: as a published benchmark, as shards of text, or by third-party scripts. */
 export const dataKinds = ['listops', 'imdb', 'aan', 'corpus', 'raw'] as const;
 export type DataKind = (typeof dataKinds)[number];
 
@@ -18,14 +18,14 @@ const tableSchema = z.strictObject({
   columns: z.array(columnSchema),
 });
 
-/** What was seen in a data set: of large ones, the first tables and notes. */
+/** The result of an inspection; for large data sets, the first tables and notes. */
 export const inspectionSchema = z.strictObject({
   files: z.int().positive(),
   bytes: z.int().nonnegative(),
-  /** Texts that a trainer or a script reads one by one. */
+  /** Texts that a trainer or a script reads individually. */
   documents: z.int().nonnegative(),
   tables: z.array(tableSchema),
-  /** What is odd and not wrong. */
+  /** Anomalies that are not errors. */
   notes: z.array(z.string()),
 });
 export type Inspection = z.infer<typeof inspectionSchema>;
@@ -36,9 +36,9 @@ const wrongSchema = z.strictObject({
   problem: z.string(),
   remedy: z.string(),
 });
-const saidSchema = z.union([z.strictObject({ wrong: wrongSchema }), inspectionSchema]);
+const outputSchema = z.union([z.strictObject({ wrong: wrongSchema }), inspectionSchema]);
 
-/** Reading a corpus takes hours on a slow disk; a hang must end some day. */
+/** Reading a corpus takes hours on a slow disk; a hang must end eventually. */
 const longestSeconds = 48 * 3600;
 
 const module = { folder: trainersDirectory, packages: [], module: 'aira_data' };
@@ -47,16 +47,16 @@ const module = { folder: trainersDirectory, packages: [], module: 'aira_data' };
  * Reads every file of a folder as a trainer would.
  *
  * @param named the folder as the user knows it, for messages.
- * @throws PrerequisiteError `data-malformed` naming file, row, problem and remedy; AiraError where the look itself fails.
+ * @throws PrerequisiteError `data-malformed` with file, row, problem and remedy; AiraError if the inspection itself fails.
  */
 export async function inspectData(python: string, kind: DataKind, folder: string, named: string): Promise<Inspection> {
-  const said = await runTrustedModule(python, module, ['--kind', kind, '--folder', folder], {
+  const end = await runTrustedModule(python, module, ['--kind', kind, '--folder', folder], {
     seconds: longestSeconds,
   });
-  const parsed = said.code === 0 ? saidSchema.safeParse(JSON.parse(said.stdout)) : null;
+  const parsed = end.code === 0 ? outputSchema.safeParse(JSON.parse(end.stdout)) : null;
   if (!parsed?.success) {
-    const last = printable(said.stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
-    throw new AiraError('data-inspection', `${named} could not be looked into: ${last}`);
+    const last = printable(end.stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
+    throw new AiraError('data-inspection', `cannot inspect ${named}: ${last}`);
   }
   if (!('wrong' in parsed.data)) return parsed.data;
   const { file, row, problem, remedy } = parsed.data.wrong;
@@ -64,19 +64,19 @@ export async function inspectData(python: string, kind: DataKind, folder: string
   throw new PrerequisiteError('data-malformed', printable(`${place} ${problem}`, { width: 1000 }), remedy);
 }
 
-/** What a data set has to consist of, so that a wrong folder is refused before it is copied. */
+/** Required contents of a data set, so that a wrong folder is refused before it is copied. */
 interface Kind {
-  /** For people. */
+  /** Description for messages. */
   readonly what: string;
   readonly needs: readonly string[];
   readonly kind: DataKind;
-  /** The tasks whose data it is. */
+  /** The tasks that read it. */
   readonly tasks: RegExp;
 }
 
 const text: Omit<Kind, 'tasks' | 'what'> = { needs: [], kind: 'corpus' };
 
-/** Data sets whose form is known. Any other name is taken for shards of text, or for the raw data of a task by others. */
+/** Data sets of known form. Any other name means shards of text, or raw data of a third-party task. */
 const kinds: Readonly<Record<string, Kind>> = {
   listops: {
     what: 'the published ListOps files',
@@ -103,46 +103,46 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 export const dataSetNames: readonly string[] = Object.keys(kinds);
 
-/** Endings of the shards that the trainers read. */
+/** File extensions of the shards that trainers read. */
 const shard = /\.(txt|jsonl|parquet)$/;
 
-/** The data set that is meant: its own name, or that of a task that reads it. @throws PrerequisiteError `data-unknown`. */
+/** A data set by its own name, or by that of a task that reads it. @throws PrerequisiteError `data-unknown`. */
 export function dataSetOf(nameOrTask: string): string {
   const ofTask = Object.entries(kinds).find(([, { tasks }]) => tasks.test(nameOrTask));
   if (ofTask) return ofTask[0];
   if (dataNamePattern.test(nameOrTask) && !/^(compose|design)-/.test(nameOrTask)) return nameOrTask;
   throw new PrerequisiteError(
     'data-unknown',
-    `"${nameOrTask}" is no data set and no task that reads one`,
-    `name one of ${dataSetNames.join(', ')}, a task, or a name of your own such as org/name/config`,
+    `"${nameOrTask}" is neither a data set nor a task that reads one`,
+    `choose one of ${dataSetNames.join(', ')}, a task, or a custom name such as org/name/config`,
   );
 }
 
-/** How a data set of that name is read; null for a name of the user's own. */
+/** The kind of a known data set; null for a custom name. */
 export const kindOf = (name: string): DataKind | null =>
   Object.hasOwn(kinds, name) ? (kinds[name]?.kind ?? null) : null;
 
-/** Is there a file that a trainer would take for text? */
+/** Whether the folder contains a file that a trainer would read as text. */
 export const holdsShards = (folder: string): boolean =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).some((path) => shard.test(path));
 
-/** @throws PrerequisiteError `data-malformed` naming what of the data set the folder lacks. */
+/** @throws PrerequisiteError `data-malformed` naming a missing part of the data set. */
 export function requireShape(name: string, folder: string): void {
   const refuse = (problem: string, remedy: string): never => {
     throw new PrerequisiteError('data-malformed', `${folder} ${problem}`, remedy);
   };
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    refuse('is not a directory', 'name the folder that holds the files');
+    refuse('is not a directory', 'give the folder of the files');
   }
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
   const missing = kind?.needs.find((path) => !statSync(join(folder, path), { throwIfNoEntry: false }));
-  if (missing !== undefined) refuse(`has no ${missing}`, `name the folder of ${kind?.what}`);
+  if (missing !== undefined) refuse(`has no ${missing}`, `give the folder of ${kind?.what}`);
   const entries = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  if (entries.length === 0) refuse('is empty', 'name the folder that holds the files');
+  if (entries.length === 0) refuse('is empty', 'give the folder of the files');
   if (kind && kind.needs.length === 0 && !entries.some((path) => shard.test(path))) {
     refuse(
-      'holds no text',
-      'give files that end in .txt, .jsonl (with a key "text") or .parquet (with a column "text")',
+      'contains no text',
+      'provide files that end in .txt, .jsonl (with a key "text") or .parquet (with a column "text")',
     );
   }
 }

@@ -11,7 +11,7 @@ const commonShape = {
   files: z.record(z.string(), digestSchema),
 };
 const recordSchema = z.discriminatedUnion('v', [
-  /** Of a version that did not look into what it imported. */
+  /** Written by a version without inspection. */
   z.strictObject({ v: z.literal(1), ...commonShape }),
   z.strictObject({
     v: z.literal(2),
@@ -22,9 +22,9 @@ const recordSchema = z.discriminatedUnion('v', [
 ]);
 export type DataRecord = z.infer<typeof recordSchema>;
 
-/** Records lie in a folder of their own, where no reader of data looks for data. */
+/** Records are in a separate folder that readers of data skip. */
 export const recordsFolder = (folder: string): string => join(folder, '.imported');
-/** One file per name: no two names are encoded alike. */
+/** One file per name; the encoding is injective. */
 const recordFile = (folder: string, name: string) => join(recordsFolder(folder), `${encodeURIComponent(name)}.json`);
 
 function recordsIn(folder: string): { path: string; record: DataRecord }[] {
@@ -38,18 +38,18 @@ function recordsIn(folder: string): { path: string; record: DataRecord }[] {
       try {
         return { path, record: recordSchema.parse(JSON.parse(readFileSync(path, 'utf8'))) };
       } catch (thrown) {
-        const message = `${path}, the record of an import, cannot be read: ${errorMessage(thrown).split('\n')[0]}`;
-        throw new PrerequisiteError('data-record', message, 'delete it, and import the data again', { cause: thrown });
+        const message = `cannot read ${path}, the record of an import: ${errorMessage(thrown).split('\n')[0]}`;
+        throw new PrerequisiteError('data-record', message, 'delete it, then import the data again', { cause: thrown });
       }
     });
 }
 
-/** What has been imported, by name. @throws PrerequisiteError `data-record`. */
+/** Records of all imported data. @throws PrerequisiteError `data-record`. */
 export const importedData = (folder: string): DataRecord[] => recordsIn(folder).map(({ record }) => record);
 
-/** Puts a record in the place of any other of its name, by way of a file in `aside`. */
-export function writeRecord(folder: string, record: DataRecord, aside: string): void {
-  const written = join(aside, 'record');
+/** Replaces the record of the same name, by way of a file in `staging`. */
+export function writeRecord(folder: string, record: DataRecord, staging: string): void {
+  const written = join(staging, 'record');
   writeFileSync(written, `${JSON.stringify(record, null, 2)}\n`);
   const target = recordFile(folder, record.name);
   renameSync(written, target);
@@ -58,7 +58,7 @@ export function writeRecord(folder: string, record: DataRecord, aside: string): 
   }
 }
 
-/** Names that are alike but for case, or for what stands between their parts. */
+/** Equal for names that differ only in case or separators. */
 const normalForm = (name: string): string =>
   name
     .normalize('NFKC')
@@ -66,8 +66,8 @@ const normalForm = (name: string): string =>
     .replaceAll(/[/._-]+/g, '-');
 
 /**
- * @throws PrerequisiteError `data-name` where another data set has nearly the same name, or lies inside of this one or around
- * it: people, file systems and records would take one for the other.
+ * @throws PrerequisiteError `data-name` if another data set has nearly the same name, or is nested in this one or around it:
+ * people, file systems and records would confuse them.
  */
 export function requireOwnName(folder: string, name: string): void {
   for (const { name: other } of importedData(folder)) {
@@ -76,7 +76,7 @@ export function requireOwnName(folder: string, name: string): void {
     if (!nested && normalForm(other) !== normalForm(name)) continue;
     throw new PrerequisiteError(
       'data-name',
-      `"${name}" ${nested ? 'shares a folder with' : 'can be taken for'} "${other}", which has been imported into ${folder}`,
+      `"${name}" ${nested ? 'shares a folder with' : 'is too similar to'} "${other}", which is already imported into ${folder}`,
       'choose another name',
     );
   }

@@ -62,7 +62,7 @@ const formats = ({ served }: LlmServer) => new Set(served.map(({ asked }) => ask
 describe('an agent that chooses among language models and local ones', () => {
   it('tries all, writes down what each attempt cost, and is replayed without a network', async () => {
     const server = await serving();
-    const live = bench(server, { patience: defaultTimeouts, spec: chooser() });
+    const live = bench(server, { timeouts: defaultTimeouts, spec: chooser() });
     const thoughts = await search(live);
     expect(new Set(modelsOf(thoughts)).size).toBe(3);
     for (const { rationale } of thoughts) {
@@ -80,7 +80,7 @@ describe('an agent that chooses among language models and local ones', () => {
     );
 
     await server.stop();
-    const replay = bench({ urls: server.urls }, { patience: defaultTimeouts, spec: live.spec, replay: live.recording });
+    const replay = bench({ urls: server.urls }, { timeouts: defaultTimeouts, spec: live.spec, replay: live.recording });
     await search(replay);
     expect(nodesOf(replay)).toEqual(nodesOf(live));
   });
@@ -90,15 +90,15 @@ describe('an agent that chooses among language models and local ones', () => {
     ['turns everything down', { kind: 'status', status: 401 }],
   ] as const)('goes on with the others while one of them %s, and a replay does the same', async (_, fault) => {
     const server = await serving((format) => (format === 'messages' ? fault : null));
-    const live = bench(server, { patience: defaultTimeouts, spec: chooser() });
+    const live = bench(server, { timeouts: defaultTimeouts, spec: chooser() });
     const thoughts = await search(live);
     expect(thoughts.length).toBeGreaterThanOrEqual(12);
     expect(new Set(modelsOf(thoughts))).toEqual(new Set(['openai/gpt-6-luna', 'local/mutate']));
-    expect(thoughts[0]?.rationale.choice).toMatch(/claude-haiku-5-5 was away; openai\/gpt-6-luna proposes/);
+    expect(thoughts[0]?.rationale.choice).toMatch(/claude-haiku-5-5 was unavailable; openai\/gpt-6-luna proposes/);
 
     // The provider is back; what was recorded stands all the same.
     const back = await serving();
-    const resumed = bench(back, { patience: defaultTimeouts, spec: live.spec, replay: live.recording });
+    const resumed = bench(back, { timeouts: defaultTimeouts, spec: live.spec, replay: live.recording });
     await search(resumed);
     expect(nodesOf(resumed)).toEqual(nodesOf(live));
     expect(back.served).toEqual([]);
@@ -108,7 +108,7 @@ describe('an agent that chooses among language models and local ones', () => {
     let down = true;
     const server = await serving(() => (down ? { kind: 'status', status: 500 } : null));
     const model = 'bandit/[anthropic/claude-haiku-5-5, openai/gpt-6-luna]';
-    const live = bench(server, { patience: defaultTimeouts, spec: chooser({ model, evaluations: 1 }) });
+    const live = bench(server, { timeouts: defaultTimeouts, spec: chooser({ model, evaluations: 1 }) });
     await expect(search(live)).rejects.toThrow(RetryableError);
     expect(formats(server)).toEqual(new Set(['messages', 'responses']));
     down = false;
@@ -116,26 +116,26 @@ describe('an agent that chooses among language models and local ones', () => {
     expect(modelsOf(await search(live))).toEqual(['anthropic/claude-haiku-5-5']);
   });
 
-  it('goes on with what costs nothing when the money is gone', async () => {
+  it('continues with free models when the budget is used up', async () => {
     const server = await serving();
-    const live = bench(server, { patience: defaultTimeouts, spec: chooser({ dollars: 0.0005 }) });
+    const live = bench(server, { timeouts: defaultTimeouts, spec: chooser({ dollars: 0.0005 }) });
     const thoughts = await search(live);
     expect(thoughts.length).toBeGreaterThanOrEqual(12);
     expect(new Set(modelsOf(thoughts).slice(-4))).toEqual(new Set(['local/mutate']));
     expect(live.archive.handlers['search-status']({ search: live.spec.id }).spend.dollars).toBeLessThanOrEqual(0.0005);
     const poor = bench(server, {
-      patience: defaultTimeouts,
+      timeouts: defaultTimeouts,
       spec: chooser({ model: 'bandit/[anthropic/claude-haiku-5-5, openai/gpt-6-luna]', dollars: 0.0005 }),
     });
     await expect(search(poor)).rejects.toThrow(BudgetError);
   });
 
-  it('has the one that answered mend its answer', async () => {
+  it('lets the model that answered repair its answer', async () => {
     const server = await startLlmServer({
       brain: proposer,
       fault: (number) => (number === 0 ? { kind: 'malformed' } : null),
     });
-    const live = bench(server, { patience: defaultTimeouts, spec: chooser({ evaluations: 1 }) });
+    const live = bench(server, { timeouts: defaultTimeouts, spec: chooser({ evaluations: 1 }) });
     const [thought] = await search(live);
     expect(server.served.map(({ asked }) => asked.format)).toEqual(['messages', 'messages']);
     const charged = live.archive.handlers['search-status']({ search: live.spec.id }).spend.dollars;

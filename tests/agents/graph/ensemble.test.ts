@@ -166,7 +166,7 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
     timeout: 180_000,
   }, async () => {
     const server = await startLlmServer({ brain: proposer, fault: (number) => tenPerCent(number) });
-    const live = bench(server, { spec: ensemble(server), patience: defaultTimeouts });
+    const live = bench(server, { spec: ensemble(server), timeouts: defaultTimeouts });
     await search(live);
     expect(server.wrong).toEqual([]);
     expect(server.served.filter(({ fault }) => fault !== null).length).toBeGreaterThan(5);
@@ -212,18 +212,18 @@ describe('a mixed ensemble of eleven agents, while one call in ten fails', () =>
     expect(nodesOf(replay)).toEqual(nodes);
   });
 
-  it('goes on without the agents of a provider that is down for good', async () => {
+  it('continues without the agents of a provider that is permanently down', async () => {
     const down = (_: number, { format }: { format: string }): Fault | null =>
       format === 'messages' ? { kind: 'status', status: 401 } : null;
     const server = await startLlmServer({ brain: proposer, fault: down });
-    const live = bench(server, { spec: ensemble(server), patience: defaultTimeouts });
+    const live = bench(server, { spec: ensemble(server), timeouts: defaultTimeouts });
     await expect(search(live)).rejects.toMatchObject({ code: 'provider-rejected' });
   });
 
   it('ends by itself when the money ends, below the limit', async () => {
     const server = await startLlmServer({ brain: proposer });
     const dollars = 0.1;
-    const live = bench(server, { spec: ensemble(server, { dollars }), patience: defaultTimeouts });
+    const live = bench(server, { spec: ensemble(server, { dollars }), timeouts: defaultTimeouts });
     await search(live);
     const { spend } = live.archive.handlers['search-status']({ search: live.spec.id });
     expect(spend.dollars).toBeLessThanOrEqual(dollars);

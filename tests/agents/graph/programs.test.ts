@@ -75,12 +75,12 @@ describe('a language model that writes programs', () => {
     [
       'an edit that fits nowhere',
       { edits: [{ file: 'model.py', search: 'width *2', replace: '' }], files: null },
-      /does not stand in model\.py/,
+      /does not occur in model\.py/,
     ],
     [
       'an edit that fits twice',
       { edits: [{ file: 'model.py', search: 'width', replace: 'w' }], files: null },
-      /stands 2 times in model\.py/,
+      /occurs 2 times in model\.py/,
     ],
     [
       'an edit of another file',
@@ -110,7 +110,7 @@ describe('a language model that writes programs', () => {
     expect(parseProgram(made.candidate)['model.py']).toBe('a = 1\n');
   });
 
-  it('mends what failed, with what running it gave', async () => {
+  it('repairs a failed program, given its output', async () => {
     const message = `Traceback: ${'x'.repeat(20_000)} ZeroDivisionError`;
     const broken = viewNode(1, {
       candidate: programText(files),

@@ -30,7 +30,7 @@ const learned = viewOf([first]);
 const fresh = viewOf([viewNode(1, { fitness: 0.5, candidate: arranged('8mA+8M') })]);
 const empty = viewOf([]);
 
-/** A server that gives these answers in turn, and the last one for ever. */
+/** A server that gives these answers in turn, then repeats the last one. */
 const answering = (answers: string[], fault: (number: number) => Fault | null = () => null) =>
   startLlmServer({ brain: (_, number) => answers[Math.min(number, answers.length - 1)] ?? '', fault });
 
@@ -93,7 +93,7 @@ describe('a thought of a language model', () => {
       JSON.stringify({ ...reasons, architecture: '8mA+8M', edits: null }),
       /walker-1 is the same candidate/,
     ],
-  ])('is mended once when its answer %s', async (_, answer, problem) => {
+  ])('is repaired once when its answer %s', async (_, answer, problem) => {
     const good = JSON.stringify({ ...reasons, architecture: '16Mb', edits: null });
     const drafting = !/edits/.test(answer);
     const server = await answering([answer, drafting ? whole('16Mb') : good]);
@@ -106,7 +106,7 @@ describe('a thought of a language model', () => {
     expect(server.served).toHaveLength(2);
   });
 
-  it('that cannot be mended is kept as an attempt that failed', async () => {
+  it('that cannot be repaired is stored as a failed attempt', async () => {
     const server = await answering(['hm']);
     const spec = searchSpec({ agents: [chatting()], space: space16 });
     const at = bench(server, { spec });
@@ -122,7 +122,7 @@ describe('a thought of a language model', () => {
     expect(reply).toMatchObject({ verdict: 'refused', reason: 'invalid', node: 'walker-1' });
   });
 
-  it('that only repeats what was tried is kept as a duplicate', async () => {
+  it('that only repeats an earlier candidate is stored as a duplicate', async () => {
     const server = await answering([whole('8mA+8M')]);
     const spec = chatting({ scaffold: { kind: 'one-shot' } });
     const at = bench(server, { spec: searchSpec({ agents: [spec], space: space16 }) });
@@ -149,7 +149,7 @@ describe('a thought of a language model', () => {
     else expect(thought.candidate).toBe(arranged('16Mb'));
   });
 
-  it('begins with what new results teach, asked of the model for that, and goes on from there', async () => {
+  it('begins with lessons from new results, by the analysis model, and uses them', async () => {
     const server = await startLlmServer({ brain: proposer });
     const spec = chatting({ models: { analyze: 'anthropic/claude-haiku-5-5' }, role: 'You doubt everything.' });
     const thought = await has(server, { spec, view: fresh });
@@ -171,12 +171,12 @@ describe('a thought of a language model', () => {
     expect(server.served).toHaveLength(2);
   });
 
-  it('is told what is left, at the end and outside of what identifies the question', async () => {
+  it('gets the remaining budget at the end, outside the identity of the question', async () => {
     const server = await startLlmServer({ brain: proposer });
     const at = bench(server, { spec: searchSpec({ agents: [chatting()], space: space16 }) });
     const before = await has(server, { at, view: { ...empty, left: { minutes: 9.5, dollars: 0.5 } } });
     expect(server.served[0]?.asked.messages.at(-1)?.text).toMatch(
-      /Left of the budget: 5 evaluations, 9.5 minutes, \$0.500/,
+      /Remaining budget: 5 evaluations, 9.5 minutes, \$0.500/,
     );
     rmSync(join(at.home, 'thoughts.db'));
     const again = bench(server, { home: at.home, archive: at.archive, spec: at.spec });
@@ -209,7 +209,7 @@ describe('a killed agent', () => {
   }
   const lessons = [{ node: 'walker-1', text: 'attention helps less than thought in walker-1' }];
 
-  it('goes on within the thought: finished steps are not taken again', async () => {
+  it('resumes within the thought: finished steps are not repeated', async () => {
     // Without the recording only the checkpoint can know of the lesson.
     const { server, thought } = await killed((home) => rmSync(join(home, 'calls'), { recursive: true }));
     expect(thought.lessons).toEqual(lessons);

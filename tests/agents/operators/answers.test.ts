@@ -47,7 +47,7 @@ describe('the form of a proposal', () => {
     expect(read('draft', { ...reasons, hypothesis: ' ', architecture: '16M' })).toBe(false);
   });
 
-  it('is told to providers in what all of them understand', () => {
+  it('uses only keywords that all providers support', () => {
     const allowed = new Set([
       'type',
       'enum',

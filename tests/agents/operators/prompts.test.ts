@@ -126,9 +126,9 @@ describe('a prompt', () => {
   });
 
   it('names what is left, and nothing that is not limited', () => {
-    expect(remainingBudgetText(view)).toBe('Left of the budget: 5 evaluations.');
+    expect(remainingBudgetText(view)).toBe('Remaining budget: 5 evaluations.');
     expect(remainingBudgetText({ ...view, left: { minutes: 7.31, dollars: 0.12345 } })).toBe(
-      'Left of the budget: 5 evaluations, 7.3 minutes, $0.123 for questions like this one.',
+      'Remaining budget: 5 evaluations, 7.3 minutes, $0.123 for LLM calls.',
     );
   });
 });
@@ -137,7 +137,7 @@ describe('text of others', () => {
   it('is cut in the middle', () => {
     const cut = trimmed(`${'a'.repeat(5000)}${'b'.repeat(5000)}`, 1000);
     expect(cut.length).toBeLessThanOrEqual(1000);
-    expect(cut).toMatch(/^a+\n\[\.\.\. 9000 characters left out \.\.\.\]\nb+$/);
+    expect(cut).toMatch(/^a+\n\[\.\.\. 9000 characters omitted \.\.\.\]\nb+$/);
     expect(trimmed('short', 10)).toBe('short');
   });
 
@@ -158,7 +158,7 @@ describe('text of others', () => {
 describe('a template', () => {
   it('puts values in once, and refuses what does not fit', () => {
     expect(fill('{{a}} and {{b}}', { a: '{{b}}', b: '$&' })).toBe('{{b}} and $&');
-    expect(() => fill('{{a}}', {})).toThrow('asks for "a"');
-    expect(() => fill('none', { a: '1' })).toThrow('no place for a');
+    expect(() => fill('{{a}}', {})).toThrow('no value for "a"');
+    expect(() => fill('none', { a: '1' })).toThrow('no slot for a');
   });
 });

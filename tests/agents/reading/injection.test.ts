@@ -14,7 +14,7 @@ import { benchFor, call, find, has, proposal, reader, told } from './support.ts'
 const corpus = loadCorpus();
 const frame = /<data source="[^"\n]*">\n[\s\S]*?\n<\/data>/g;
 
-/** All that a model is told outside of frames of data, and which tools it is told it with. */
+/** All text that a model gets outside data frames, and its tools. */
 const outside = ({ system, messages, tools }: Asked): string =>
   JSON.stringify([system, tools, messages.map(({ role, text }) => [role, text.replace(frame, '(data)')])]);
 
@@ -49,10 +49,10 @@ async function attacked(text: string, model: string) {
   return { thought, asked: server.served.map(({ asked }) => asked) };
 }
 
-describe('a text that attacks whoever reads it', () => {
+describe('a text that attacks its reader', () => {
   const control = 'An ordinary abstract on sequence models.';
 
-  it.each(payloads)('stays data in what tools give back, and changes no selection: %s', async (name, text) => {
+  it.each(payloads)('stays data in tool results, and changes no selection: %s', async (name, text) => {
     const model = models[payloads.findIndex(([each]) => each === name) % models.length] as string;
     const before = await attacked(control, model);
     const { thought, asked } = await attacked(text, model);
@@ -61,7 +61,7 @@ describe('a text that attacks whoever reads it', () => {
     expect(results.join()).toContain('<data source="arxiv:2401.00001">');
     for (const result of results) {
       const rest = result.replace(frame, '').trim();
-      expect(rest.split('\n').filter((line) => line !== '' && !line.startsWith('Left of the budget'))).toEqual([]);
+      expect(rest.split('\n').filter((line) => line !== '' && !line.startsWith('Remaining budget'))).toEqual([]);
       expect(result).not.toMatch(/(?!\n)[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Cc}]/u);
     }
     expect(asked.map(outside)).toEqual(before.asked.map(outside));

@@ -26,7 +26,7 @@ export const proposal = (evidence: string[], architecture = '2mA+14M') =>
     ...{ hypothesis: 'mixing early helps', change: 'attention first', expected_fitness: 0.7, evidence, architecture },
   });
 
-/** What the model was told in answer to its calls, all rounds together. */
+/** The tool results that the model got, over all rounds. */
 export const told = ({ messages }: Asked): string[] =>
   messages.flatMap(({ results }) => results?.map(({ text }) => text) ?? []);
 
@@ -49,7 +49,7 @@ export function reader(server: Pick<LlmServer, 'urls'>, model: string, given: ob
 }
 
 export const benchFor = (server: Pick<LlmServer, 'urls'>, spec: AgentSpec, given: Parameters<typeof bench>[1] = {}) =>
-  bench(server, { spec: searchSpec({ agents: [spec], space: space16 }), patience: defaultTimeouts, ...given });
+  bench(server, { spec: searchSpec({ agents: [spec], space: space16 }), timeouts: defaultTimeouts, ...given });
 
 /** One thought of that agent. */
 export const has = (

@@ -15,7 +15,7 @@ const never: OpenRetriever = () => {
 };
 
 describe.each(models)('%s reads with tools', (model) => {
-  it('searches, reads and cites what it was shown; all of it is kept and replayed byte for byte', async () => {
+  it('searches, reads and cites what it was shown; everything is recorded and replayed byte for byte', async () => {
     const brain = playing(
       [find('jamba hybrid attention ratio'), call('search_code', { query: 'mamba' })],
       [call('read', { id: 'corpus:jamba' })],
@@ -39,11 +39,11 @@ describe.each(models)('%s reads with tools', (model) => {
 
     const [first, second, third] = server.served.map(({ asked }) => asked);
     expect(first?.tools).toEqual(['search_literature', 'search_code', 'search_archive', 'read']);
-    expect(first?.system).toContain('at most 3 searches and 2 texts read in full');
+    expect(first?.system).toContain('at most 3 searches and 2 full texts');
     expect(told(second as never)).toHaveLength(2);
     expect(told(third as never)[2]).toMatch(/^<data source="corpus:jamba">\nJamba/);
-    // What depends on the moment is said last, wherever the conversation stands.
-    for (const { asked } of server.served) expect(asked.messages.at(-1)?.text).toMatch(/Left of the budget: [^\n]*$/);
+    // Time-dependent text comes last at every point of the conversation.
+    for (const { asked } of server.served) expect(asked.messages.at(-1)?.text).toMatch(/Remaining budget: [^\n]*$/);
 
     const ledger = readArchive(live.home);
     const calls = ledger.calls.of(live.spec.id);
@@ -60,7 +60,7 @@ describe.each(models)('%s reads with tools', (model) => {
     expect(readFileSync(live.recording, 'utf8')).toBe(recording);
   });
 
-  it('is told what is wrong with a call, in words, and goes on', async () => {
+  it('gets an error text for an invalid call and continues', async () => {
     const brain = playing(
       [
         call('launch_missiles', {}),
@@ -80,14 +80,14 @@ describe.each(models)('%s reads with tools', (model) => {
     expect(thought.rationale.readings?.map(({ failed }) => failed !== undefined)).toContain(true);
     expect(thought.rationale.readings?.filter(({ failed }) => failed !== undefined)).toHaveLength(5);
     const [unknown, broken, shape, id, nobody] = told(server.served[1]?.asked as never);
-    expect(unknown).toBe(
-      'Error: there is no such tool; there are search_literature, search_code, search_archive, read',
-    );
+    expect(unknown).toBe('Error: unknown tool; the tools are search_literature, search_code, search_archive, read');
     // A provider that parses arguments itself cannot hand on those that are no JSON.
-    expect(broken).toMatch(/^Error: the arguments of search_literature are (not JSON|wrong)/);
-    expect(shape).toMatch(/^Error: the arguments of search_code are wrong: /);
-    expect(id).toMatch(/^Error: that is no id/);
-    expect(nobody).toMatch(/^Error: nobody here knows corpus:nobody-knows/);
+    expect(broken).toMatch(
+      /^Error: (the arguments of search_literature are not valid JSON|invalid arguments for search_literature)/,
+    );
+    expect(shape).toMatch(/^Error: invalid arguments for search_code: /);
+    expect(id).toMatch(/^Error: not a document id/);
+    expect(nobody).toMatch(/^Error: unknown document id corpus:nobody-knows/);
   });
 
   it('may leave out an argument that may be null', async () => {
@@ -99,7 +99,7 @@ describe.each(models)('%s reads with tools', (model) => {
     expect(rationale.readings?.[0]?.failed).toBeUndefined();
   });
 
-  it('is told when it has read as much as it may, and then has to answer', async () => {
+  it('gets an error when its reading budget is used up, and must answer then', async () => {
     const brain = playing(
       [find('attention'), find('mamba'), find('mlp'), find('position')],
       [call('read', { id: 'corpus:jamba' }), call('read', { id: 'corpus:mamba' })],
@@ -109,7 +109,7 @@ describe.each(models)('%s reads with tools', (model) => {
     const spec = reader(server, model);
     const thought = await has(spec, benchFor(server, spec));
     expect(server.wrong).toEqual([]);
-    expect(told(server.served[1]?.asked as never)[3]).toMatch(/^Error: this thought has used its searches/);
+    expect(told(server.served[1]?.asked as never)[3]).toMatch(/^Error: no searches left in this attempt/);
     expect(server.served.map(({ asked }) => asked.toolsOpen)).toEqual([true, true, false]);
     expect(server.served[2]?.asked.schemaName).not.toBeNull();
     expect(thought.rationale.evidence).toEqual(['corpus:mamba']);
@@ -125,7 +125,7 @@ describe.each(models)('%s reads with tools', (model) => {
     expect(server.served).toHaveLength(3);
   });
 
-  it('that calls for ever is made to answer', async () => {
+  it('that never stops calling tools is made to answer', async () => {
     const server = await startLlmServer({
       brain: ({ toolsOpen }) => (toolsOpen ? { calls: [call('nothing', {})] } : proposal([])),
     });
@@ -155,7 +155,7 @@ describe('a thought that reads', () => {
     expect(told(server.served.at(-1)?.asked as never)[0]).toContain('zebra stripes help');
   });
 
-  it('that was killed between two rounds goes on there, and buys and looks up nothing twice', async () => {
+  it('that was killed between two rounds resumes there, and neither buys nor looks up anything twice', async () => {
     const brain = playing([find('attention')], [find('mamba')], proposal([]));
     const server = await startLlmServer({ brain, fault: (number) => (number === 1 ? { kind: 'hang' } : null) });
     const spec = reader(server, model);
@@ -180,14 +180,14 @@ describe('a thought that reads', () => {
     expect(thought.rationale.readings?.map(({ query }) => query)).toEqual(['attention', 'mamba']);
   });
 
-  it('is shown what the laboratory looks up where its server takes no tools, and one line says so', async () => {
+  it('gets lookups in advance if its server supports no tools, and one line says so', async () => {
     const server = await startLlmServer({ brain: () => proposal(['corpus:jamba']), toolless: true });
     const spec = reader(server, models[2] as string);
     const notices: string[] = [];
     const live = benchFor(server, spec, { notice: (line) => notices.push(line) });
     const thought = await has(spec, live);
     expect(notices).toEqual([
-      expect.stringMatching(/^compatible\/qwen3:8b is served without tools: .*does not support tools/),
+      expect.stringMatching(/^the server of compatible\/qwen3:8b supports no tools: .*does not support tools/),
     ]);
     expect(thought.rationale.readings?.map(({ how }) => how)).toEqual([
       'search-literature',
@@ -201,7 +201,7 @@ describe('a thought that reads', () => {
     expect(await has(spec, benchFor(server, spec, { replay: live.recording }), { open: never })).toEqual(thought);
   });
 
-  it('may be told to look up before it asks', async () => {
+  it('may be configured to look up before it asks', async () => {
     const server = await startLlmServer({ brain: () => proposal([]) });
     const literature = { sources: ['corpus'], searches: 1, reads: 0, items: 2, how: 'before' };
     const spec = reader(server, model, { literature });

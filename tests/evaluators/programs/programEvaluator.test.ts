@@ -38,7 +38,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const open = (more: object = {}) =>
   new ProgramEvaluator({ python, device: { name: 'cpu', memoryLimitBytes: 4e9 }, env, ...more });
 
-/** A job of this test's own laboratory, whose secret is another. */
+/** A job of this test's own lab, which has a different secret. */
 const job = (more: Partial<Job> = {}): Job => ({
   ...jobFor(honestScript),
   evaluator: designVersion(secretFile(env)),
@@ -83,7 +83,7 @@ describe('the judge of programs', () => {
     ]);
   });
 
-  it('ends when it is called off, with an outcome', async () => {
+  it('ends with an outcome when it is cancelled', async () => {
     const abort = new AbortController();
     const evaluator = open();
     await evaluator.start();
@@ -104,10 +104,10 @@ describe('the judge of programs', () => {
   it('refuses jobs of other evaluators, layers, and settings without a budget, before anything runs', async () => {
     const evaluator = open();
     await expect(outcomesOf(evaluator, [job({ evaluator: 'design-000000000000' })])).rejects.toThrow(
-      /is for design-0{12}/,
+      /job for design-0{12}/,
     );
     const layers = job({ candidate: { kind: 'stack', architecture: ['M'] } });
-    await expect(outcomesOf(evaluator, [layers])).rejects.toThrow('no program');
+    await expect(outcomesOf(evaluator, [layers])).rejects.toThrow('expected a program candidate');
     const { budget: _, ...free } = tinyText;
     await expect(outcomesOf(evaluator, [job({ settings: free })])).rejects.toThrow(/budget/);
   });
@@ -143,7 +143,7 @@ describe('the secret of the hidden rows', () => {
     expect(readFileSync(path, 'utf8')).toBe('short');
   });
 
-  it('and a place that cannot be written is told', () => {
+  it('reports a path that is not writable', () => {
     mkdirSync(join(folder, 'dir'));
     expect(() => hiddenRowsSecret(join(folder, 'dir'))).toThrow(PrerequisiteError);
   });

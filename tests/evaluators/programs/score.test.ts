@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { score } from '../../../src/evaluators/programs/score.ts';
 import { probeSandbox, Sandbox } from '../../../src/sandbox/index.ts';
 
-/** A scorer that prints what it is told to. */
+/** A scorer that prints a given text. */
 const python = '/usr/bin/python3';
 let folder = '';
 let sandbox: Sandbox;

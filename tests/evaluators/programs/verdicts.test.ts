@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failureReasons, laboratoryFailures } from '../../../src/domain/evaluation.ts';
 import { forPrediction, forTraining } from '../../../src/evaluators/programs/trial.ts';
-import { scriptVerdict, withoutWords, zoneVerdict } from '../../../src/evaluators/programs/verdicts.ts';
+import { scriptVerdict, stageVerdict, withoutDetails } from '../../../src/evaluators/programs/verdicts.ts';
 import type { SandboxResult } from '../../../src/sandbox/index.ts';
 
 const limits = { seconds: 10, cpuSeconds: 5, memoryBytes: 2 ** 30 };
@@ -11,7 +11,7 @@ const ended = (more: Partial<SandboxResult>): SandboxResult => ({
   ...{ files: [], strange: [], unsafe: false, ...more },
 });
 const hosted = (program: Partial<SandboxResult>, host: Parameters<typeof scriptVerdict>[1]['host']) => ({
-  ...{ program: ended(program), host, found: null, cpuSeconds: 0 },
+  ...{ program: ended(program), host, result: null, cpuSeconds: 0 },
 });
 
 describe('a verdict on a program that has seen hidden rows', () => {
@@ -19,35 +19,33 @@ describe('a verdict on a program that has seen hidden rows', () => {
     const words = fc.tuple(fc.string(), fc.string());
     fc.assert(
       fc.property(fc.constantFrom(...failureReasons), words, (reason, [one, other]) => {
-        // The laboratory's own words: it failed, gave up, or counted parameters of the training.
+        // Aira's own messages: it failed, was cancelled, or counted parameters of the training.
         if (laboratoryFailures.includes(reason) || reason === 'toobig' || reason === 'poison') return;
-        expect(withoutWords({ reason, message: one })).toEqual(withoutWords({ reason, message: other }));
+        expect(withoutDetails({ reason, message: one })).toEqual(withoutDetails({ reason, message: other }));
       }),
     );
   });
 
   it('keeps neither last words nor the exit status', () => {
     const last = (exitCode: number, stderr: string) =>
-      withoutWords(
+      withoutDetails(
         scriptVerdict('prediction', hosted({ exitCode, stderr }, 'gone'), limits, '') ?? { reason: 'nan', message: '' },
       );
     expect(last(1, 'row 7 is 1 2 3')).toEqual(last(42, ''));
-    expect(last(1, 'row 7 is 1 2 3').message).toBe(
-      'the program failed while it saw hidden rows; what it says of them is not kept',
-    );
+    expect(last(1, 'row 7 is 1 2 3').message).toBe('the program crashed on hidden rows; details are withheld');
   });
 
   it('which the training keeps', () => {
     expect(scriptVerdict('training', hosted({ exitCode: 1, stderr: 'ValueError: 3' }, 'ok'), limits, '')).toEqual({
       reason: 'crash',
-      message: 'the training exited with 1; its last words: ValueError: 3',
+      message: 'the training exited with 1; stderr: ValueError: 3',
     });
   });
 });
 
 it('more processor time than is allowed has a reason of its own, before how the program ended', () => {
-  const late = { reason: 'over-budget', message: 'the training used 6.0 s of processor time; it may use 5.0' };
-  expect(zoneVerdict('training', ended({ cpuSeconds: 6 }), limits, '')).toEqual(late);
+  const late = { reason: 'over-budget', message: 'the training used 6.0 s of processor time; the limit is 5.0 s' };
+  expect(stageVerdict('training', ended({ cpuSeconds: 6 }), limits, '')).toEqual(late);
   expect(scriptVerdict('training', hosted({ cpuSeconds: 6, exitCode: 152 }, 'ok'), limits, '')).toEqual(late);
   expect(scriptVerdict('prediction', hosted({ cpuSeconds: 6, end: 'cancelled' }, 'ok'), limits, '')?.reason).toBe(
     'over-budget',

@@ -10,7 +10,7 @@ import { ManualTime } from './manualTime.ts';
 export const key = (name: string): EvaluationKey =>
   evaluationKeySchema.parse(createHash('sha256').update(name).digest('hex'));
 
-/** A job for the stand-in, which is told by `act` what to do. */
+/** A job for the stand-in; `act` selects its behaviour. */
 export function standInJob(act: string, overrides: Partial<Job> = {}): Job {
   return {
     key: key(act),

@@ -23,7 +23,7 @@ afterEach(async () => {
   rmSync(stage.directory, { recursive: true, force: true });
 });
 
-/** Stops a worker whose time stands still: the grace passes as soon as it is asked for. */
+/** Stops a worker with a simulated clock: the grace period elapses at once. */
 async function finish(worker: NativeWorker): Promise<void> {
   const { pid } = worker;
   const stopped = worker.stop();

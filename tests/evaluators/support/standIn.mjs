@@ -102,7 +102,7 @@ const acts = {
   earlyDone: (id) => say({ event: 'done', id }),
   otherRequest: (_, [member]) => say(result('r999', member)),
   refuse: () => say({ event: 'error', message: 'evaluate: unknown key "proxi"' }),
-  /** Says everything right and goes on talking, all in one breath. */
+  /** Sends correct events and then more, in a single write. */
   chatter(id, [member]) {
     sayAtOnce(result(id, member), { event: 'done', id }, progress(id, member));
   },
@@ -110,7 +110,7 @@ const acts = {
   recant(id, [member]) {
     sayAtOnce('nonsense', result(id, member), { event: 'done', id });
   },
-  /** Comes to another end than the one that it is asked for. */
+  /** Ends with another result than requested. */
   hangUntilNan(id, [member]) {
     hanging = { id, members: [member], reason: 'nan' };
     say(progress(id, member));

@@ -32,7 +32,7 @@ export function proposer(asked: Asked): string | { calls: Called[] } {
   const layers = Number(/arrange (\d+) layers/.exec(asked.system)?.[1]);
   const primitives = [...asked.system.matchAll(/^- (mA|Mb|M):/gm)].map(([, name]) => name as string);
   // What is sent at the end depends on the moment; a brain that answers by it would not be replayable.
-  const question = asked.messages.map(({ text }) => text.split('Left of the budget')[0]).join('\n');
+  const question = asked.messages.map(({ text }) => text.split('Remaining budget')[0]).join('\n');
   const rng = rngFor(
     'brain',
     asked.model,

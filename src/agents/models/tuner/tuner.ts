@@ -10,13 +10,13 @@ interface Start {
   readonly files: Files;
 }
 
-/** A program and how it came about. */
+/** A program and its provenance. */
 interface TunedProposal {
   readonly files: Files;
   readonly how: string;
 }
 
-/** Share of improvements that carry a parent's values over to another program of the library. */
+/** Share of improvements that carry the parent's values over to another program of the library. */
 const switchRate = 0.15;
 /** Share of crossovers that also step one constant. */
 const stepRate = 0.3;
@@ -34,7 +34,7 @@ function startsOf({ baseline, library }: Brief): Start[] {
   });
 }
 
-/** Some of `items`, all different, in their order. */
+/** `count` different random items, in their original order. */
 function some<T>(items: readonly T[], count: number, rng: Rng): T[] {
   const left = items.map((_, index) => index);
   const chosen = new Set<number>();
@@ -52,7 +52,7 @@ function drawn(files: Files, count: number, rng: Rng): Files {
   return withValues(files, new Map(chosen.map((knob) => [keyOf(knob), drawValue(knob, rng)])));
 }
 
-/** Values of constants that bear the same name in another program. */
+/** Values of constants that have the same name in the other program. */
 function carried(from: Files, to: Files): Values {
   const values = valuesOf(from);
   const known = valuesOf(to);
@@ -62,18 +62,18 @@ function carried(from: Files, to: Files): Values {
 const other = (starts: readonly Start[], files: Files): Start[] =>
   starts.filter((start) => skeleton(start.files) !== skeleton(files));
 
-/** A program of the library, or one of them with constants drawn anew. */
+/** An untried program of the library, or one of the library with redrawn constants. */
 function draft(starts: readonly Start[], strength: number, rng: Rng, isSeen: (files: Files) => boolean): TunedProposal {
-  // The baseline itself is node 0 already.
+  // The baseline itself is already node 0.
   const fresh = starts.filter(({ name, files }) => name !== 'baseline' && !isSeen(files));
   if (fresh.length > 0) {
     const start = rng.pick(fresh);
-    return { files: start.files, how: `${start.name} of the library as it is` };
+    return { files: start.files, how: `${start.name} of the library, unchanged` };
   }
   const start = rng.pick(starts);
   return {
     files: drawn(start.files, 1 + rng.below(2 + strength), rng),
-    how: `${start.name} with constants drawn anew`,
+    how: `${start.name} with redrawn constants`,
   };
 }
 
@@ -83,7 +83,7 @@ function improve(parent: Files, starts: readonly Start[], strength: number, rng:
   if (switches && others.length > 0) {
     const start = rng.pick(others);
     const files = withValues(start.files, carried(parent, start.files));
-    // Where nothing is carried over the program itself may have been tried: constants move as the search goes on.
+    // If no value carries over, the program itself may be known: step constants as strength grows.
     const moved = strength > 1 ? stepped(files, strength - 1, strength, rng) : files;
     return { files: moved, how: `changed to ${start.name} of the library` };
   }
@@ -98,11 +98,11 @@ function join(first: ViewNode, second: ViewNode, strength: number, rng: Rng): Tu
   const steps = strength - 1 + (rng.float() < stepRate ? 1 : 0);
   return {
     files: steps > 0 ? stepped(files, steps, strength, rng) : files,
-    how: `constants of ${second.id} taken over`,
+    how: `with constants of ${second.id}`,
   };
 }
 
-/** Half of what differs from the program that it came from goes back; and where nothing differs, another program is tried. */
+/** Resets half of the constants that differ from the library program; if none differs, tries another program. */
 function repairValues(parent: Files, starts: readonly Start[], strength: number, rng: Rng): TunedProposal {
   const origin = starts.find((start) => skeleton(start.files) === skeleton(parent));
   if (!origin) return improve(parent, starts, strength, rng);
@@ -114,7 +114,7 @@ function repairValues(parent: Files, starts: readonly Start[], strength: number,
   const files = withValues(parent, new Map(back.map(([key]) => [key, original.get(key) ?? ''])));
   return {
     files: strength > 1 ? stepped(files, strength - 1, 1, rng) : files,
-    how: `constants put back to those of ${origin.name}`,
+    how: `constants reset to those of ${origin.name}`,
   };
 }
 
@@ -125,19 +125,18 @@ export function describeValues(from: Files, to: Files): string {
     const old = before.get(keyOf({ file, name }));
     return old === undefined || old === value ? [] : [`${name} ${old} -> ${value}`];
   });
-  if (changes.length === 0) return 'no constant differs';
+  if (changes.length === 0) return 'no constant changed';
   const rest = changes.length - listed;
   return [...changes.slice(0, listed), ...(rest > 0 ? [`and ${rest} more`] : [])].join('; ');
 }
 
 /**
- * A classical searcher of programs: it edits the constants that a program declares (`knobs.ts`) and picks among the task's
- * own submissions. It writes no code, so that what it proposes stays within what the authors of the task have declared.
+ * A classical searcher of programs: it edits the constants that a program declares (see `Domain`) and picks among the task's
+ * library. It writes no code, so its proposals stay within the declarations of the task's authors.
  *
- * Draft: a submission of the library as it is while there is an untried one, then one with a few constants drawn anew.
- * Improve: steps of one to three constants, now and then the same constants in another program of the library. Crossover:
- * constants of the second parent in the first. Debug: half of what was changed goes back. Where all that is seen, the
- * steps grow.
+ * Draft: an untried library program, else one with a few redrawn constants. Improve: steps of one to three constants, or at
+ * times the same constants in another library program. Crossover: constants of the second parent in the first. Debug: reset
+ * half of the changes. Steps grow while the result is already known.
  */
 export function tunerModel(): LocalModel<ProgramSpace> {
   return {
@@ -150,7 +149,8 @@ export function tunerModel(): LocalModel<ProgramSpace> {
 }
 
 function propose({ operator, parents, view, brief, rng }: ProposalInput<ProgramSpace>): Proposal {
-  if (!brief) throw new TerminalError('brief', 'local/tuner edits what a task brings, and this search has no brief');
+  if (!brief)
+    throw new TerminalError('brief', 'local/tuner needs the brief of a program task, and this search has none');
   const starts = startsOf(brief);
   const seen = new Set([programText(brief.baseline), ...view.nodes.map((node) => node.candidate)]);
   const isSeen = (files: Files) => seen.has(programText(files));
@@ -161,32 +161,32 @@ function propose({ operator, parents, view, brief, rng }: ProposalInput<ProgramS
     if (operator === 'crossover' && second) return join(first, second, strength, rng);
     return operator === 'debug' ? repairValues(parent, starts, strength, rng) : improve(parent, starts, strength, rng);
   };
-  let made = make(1);
-  for (let attempt = 1; isSeen(made.files) && attempt < strongest * triesPerStrength; attempt++) {
-    made = make(1 + Math.floor(attempt / triesPerStrength));
+  let proposal = make(1);
+  for (let attempt = 1; isSeen(proposal.files) && attempt < strongest * triesPerStrength; attempt++) {
+    proposal = make(1 + Math.floor(attempt / triesPerStrength));
   }
-  // Of a program that is taken as it is there is nothing to tell.
-  const asIs = !parent && starts.some(({ files }) => files === made.files);
+  // An unchanged library program has no differences to list.
+  const asIs = !parent && starts.some(({ files }) => files === proposal.files);
   const from = asIs
     ? undefined
-    : (parent ?? starts.find(({ files }) => skeleton(files) === skeleton(made.files))?.files);
-  const differs = from ? `: ${describeValues(from, made.files)}` : '';
+    : (parent ?? starts.find(({ files }) => skeleton(files) === skeleton(proposal.files))?.files);
+  const differs = from ? `: ${describeValues(from, proposal.files)}` : '';
   return {
-    candidate: programText(made.files),
-    change: `${made.how}${first ? `, relative to ${first.id}` : ''}${differs}`.slice(0, 2000),
+    candidate: programText(proposal.files),
+    change: `${proposal.how}${first ? `, relative to ${first.id}` : ''}${differs}`.slice(0, 2000),
     expected: null,
   };
 }
 
 /**
- * Constants that a program declares to be variable, one per line, in any language whose comments begin with #:
+ * Tunable constants as a program declares them, one per line, in any language whose comments begin with #:
  *
  *     LEARNING_RATE = 0.003  # tune: 0.0003..0.03 log
  *     WIDTH = 64  # tune: 32|64|96
  *     POSITIONS = "learned"  # tune: learned|rotary
  *
- * The first value of a range is its lower end, and both ends may be taken. `log` spaces steps by ratio. A range of whole
- * numbers with a whole value stays whole. A line that does not parse is no declaration, and stays as it is.
+ * A range is low..high, both ends included. `log` spaces steps by ratio. A range of integers with an integer value stays
+ * integer. A line that does not parse is not a declaration and stays unchanged.
  */
 export type Domain =
   | {
@@ -201,12 +201,12 @@ export type Domain =
 export interface Knob {
   readonly file: string;
   readonly name: string;
-  /** As it stands in the source, without quotes. */
+  /** As in the source, without quotes. */
   readonly value: string;
   readonly domain: Domain;
 }
 
-// Every expression here takes time that grows with the text alone: no two parts of one can share out a run of characters.
+// Every expression here runs in linear time: no two parts of one can match the same run of characters.
 const assignment = /^[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*/;
 const tag = 'tune:';
 const number = String.raw`[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?`;
@@ -225,7 +225,7 @@ function domainOf(text: string, value: string): Domain | null {
     return { kind: 'range', low, high, log, whole };
   }
   const options = text.split('|').map((option) => option.trim());
-  // What is written into a source must not be able to end its line or its string.
+  // A value written into a source must not end its line or its string.
   if (options.length < 2 || !options.every((option) => /^[\w.+-]+$/.test(option))) return null;
   return { kind: 'choice', options };
 }
@@ -239,21 +239,21 @@ interface Line {
 
 const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t';
 
-/** Where the blanks before `end` begin. */
+/** Start of the blanks before `end`. */
 function blanksBefore(text: string, end: number, from: number): number {
   let at = end;
   while (at > from && isBlank(text[at - 1])) at--;
   return at;
 }
 
-/** Where the blanks that begin at `from` end. */
+/** End of the blanks that start at `from`. */
 function blanksAfter(text: string, from: number): number {
   let at = from;
   while (isBlank(text[at])) at++;
   return at;
 }
 
-/** Where the first comment that declares a domain begins, and where its text does. */
+/** Start of the first comment that declares a domain, and of its text. */
 function comment(line: string, from: number): { hash: number; text: number } | null {
   for (let hash = line.indexOf('#', from); hash >= 0; hash = line.indexOf('#', hash + 1)) {
     const word = blanksAfter(line, hash + 1);
@@ -263,7 +263,7 @@ function comment(line: string, from: number): { hash: number; text: number } | n
 }
 
 function readLine(file: string, line: string): Line | null {
-  // Most lines are none; and what ends a line in some editor cannot stand in one.
+  // Most lines declare nothing; a declaration contains no character that some editor treats as a line end.
   if (!line.includes(tag) || /[\r\u2028\u2029]/.test(line)) return null;
   const match = assignment.exec(line);
   if (!match) return null;
@@ -279,10 +279,10 @@ function readLine(file: string, line: string): Line | null {
   return { before, quote: string?.[1] ?? '', after: line.slice(end), knob: { file, name, value, domain } };
 }
 
-/** Calls `change` with each declaration, the first of its name in a file, and puts its answer in the value's place. */
+/** Calls `change` with the first declaration of each name in a file, and replaces the value by the result. */
 function rewritten(files: Files, change: (knob: Knob) => string): Files {
   return Object.fromEntries(
-    // In the order of the canonical text: what is drawn must not depend on who wrote the object down.
+    // In the order of the canonical text: draws must not depend on the key order of the object.
     Object.keys(files)
       .sort()
       .map((file) => {
@@ -315,58 +315,58 @@ export const keyOf = ({ file, name }: Pick<Knob, 'file' | 'name'>) => `${file}:$
 export const valuesOf = (files: Files): Map<string, string> =>
   new Map(knobsOf(files).map((knob) => [keyOf(knob), knob.value]));
 
-/** The program with these values where it declares them; a value that a domain does not hold is left out. */
+/** The program with these values; a value outside its domain is ignored. */
 export function withValues(files: Files, values: Values): Files {
   return rewritten(files, (knob) => {
-    const wanted = values.get(keyOf(knob));
-    return wanted !== undefined && holds(knob.domain, wanted) ? wanted : knob.value;
+    const value = values.get(keyOf(knob));
+    return value !== undefined && contains(knob.domain, value) ? value : knob.value;
   });
 }
 
-/** What is left of a program without the values: equal for two settings of one program. */
+/** A program without its values: equal for two settings of one program. */
 export function skeleton(files: Files): string {
   return programText(rewritten(files, () => '?'));
 }
 
-function holds(domain: Domain, value: string): boolean {
+function contains(domain: Domain, value: string): boolean {
   if (domain.kind === 'choice') return domain.options.includes(value);
   const at = Number(value);
   return onlyNumber.test(value) && at >= domain.low && at <= domain.high && (!domain.whole || isWhole(value));
 }
 
-/** Where a value lies in its range, 0 to 1. */
+/** Position of a value in its range, 0 to 1. */
 function position({ low, high, log }: Extract<Domain, { kind: 'range' }>, value: number): number {
-  const held = Math.min(high, Math.max(low, value));
-  return log ? Math.log(held / low) / Math.log(high / low) : (held - low) / (high - low);
+  const clamped = Math.min(high, Math.max(low, value));
+  return log ? Math.log(clamped / low) / Math.log(high / low) : (clamped - low) / (high - low);
 }
 
 function valueAt({ low, high, log, whole }: Extract<Domain, { kind: 'range' }>, at: number): string {
   const exact = log ? low * (high / low) ** at : low + at * (high - low);
   if (whole) return `${Math.min(high, Math.max(low, Math.round(exact)))}`;
-  // Three digits are more than an experiment tells apart, and make texts that people can read.
+  // Three digits are finer than an experiment can distinguish, and readable.
   const short = Math.min(high, Math.max(low, Number(exact.toPrecision(3))));
   return Number.isInteger(short) ? `${short}.0` : `${short}`;
 }
 
-/** Any value of the domain. */
+/** A random value of the domain. */
 export function drawValue({ domain }: Knob, rng: Rng): string {
   return domain.kind === 'choice' ? rng.pick(domain.options) : valueAt(domain, rng.float());
 }
 
-/** Another value near the present one; the farther, the greater the strength. The same where there is no other. */
+/** Another value near the present one, farther with more strength; the same value if there is no other. */
 export function stepValue({ domain, value }: Knob, rng: Rng, strength: number): string {
   if (domain.kind === 'choice') {
     const others = domain.options.filter((option) => option !== value);
     const at = domain.options.indexOf(value);
-    const beside = [domain.options[at - 1], domain.options[at + 1]].filter((option) => option !== undefined);
-    // Numbers are listed in order, and a neighbour is the smaller step.
+    const neighbours = [domain.options[at - 1], domain.options[at + 1]].filter((option) => option !== undefined);
+    // Numeric options are listed in order: the neighbours are the smallest steps.
     const ordered = at >= 0 && domain.options.every((option) => onlyNumber.test(option));
-    const pool = ordered && strength === 1 && rng.float() < 0.7 ? beside : others;
+    const pool = ordered && strength === 1 && rng.float() < 0.7 ? neighbours : others;
     return pool.length > 0 ? rng.pick(pool) : value;
   }
   const from = position(domain, Number(value));
   const width = Math.min(1, 0.12 * strength);
-  // The sum of uniform draws: mostly near, now and then far, and never beyond three widths.
+  // A sum of uniform draws: mostly near, sometimes far, at most three widths.
   const offset = width * 2 * (rng.float() + rng.float() + rng.float() - 1.5);
   const reflected = Math.abs(from + offset);
   const at = Math.min(1, Math.max(0, reflected > 1 ? 2 - reflected : reflected));

@@ -5,7 +5,7 @@ import type { Files } from '../../../domain/program.ts';
 import { answerSchema } from '../../../llm/index.ts';
 import { type AnswerForm, reasons } from '../answers.ts';
 
-/** Longer than any program that a space allows; what is too long for the space is told with its limit. */
+/** Longer than any program that a space allows; the space's own limit gives a better message. */
 const longestText = 200_000;
 
 const file = z.strictObject({
@@ -18,31 +18,27 @@ const edit = z.strictObject({
   search: z
     .string()
     .max(longestText)
-    .describe('Lines of the present file, copied exactly, with enough around them to stand in it only once.'),
-  replace: z.string().max(longestText).describe('What takes their place.'),
+    .describe('Lines of the current file, copied exactly, with enough context to occur only once.'),
+  replace: z.string().max(longestText).describe('The replacement text.'),
 });
 
 const whole = z.strictObject({
   ...reasons,
-  files: z.array(file).min(1).max(8).describe('Whole files; one that is not given stays as the baseline has it.'),
+  files: z.array(file).min(1).max(8).describe('Whole files; a file that you omit stays as in the baseline.'),
 });
 
-/** An improvement is a few edits where it can be: they leave alone what they do not name, and its effect has a cause. */
+/** Prefer edits for improvements: they leave everything else unchanged, so that the effect has an identifiable cause. */
 const changed = z.strictObject({
   ...reasons,
   edits: z
     .array(edit)
     .max(32)
     .nullable()
-    .describe('Replacements in the parent, applied in order, or null when whole files are given.'),
-  files: z
-    .array(file)
-    .max(8)
-    .nullable()
-    .describe('Whole files in place of the parent’s, or null when edits are given.'),
+    .describe('Replacements in the parent, applied in order, or null if you give whole files.'),
+  files: z.array(file).max(8).nullable().describe('Whole files that replace the parent’s, or null if you give edits.'),
 });
 
-/** A program as a model states it: whole files, or edits of the parent's. */
+/** A program as a model states it: whole files, or edits of the parent's files. */
 export type StatedProgram = z.infer<typeof changed>;
 
 const isGiven = (list: readonly unknown[] | null) => list !== null && list.length > 0;
@@ -65,34 +61,33 @@ export const programForms: Readonly<Record<Operator, AnswerForm<StatedProgram>>>
   debug: changedForm,
 };
 
-/** Longer than any program that a space allows: edits may not make a text grow without end before its size is looked at. */
+/** Longer than any program that a space allows: bounds the growth of a text by edits before its size is checked. */
 const longestTextOfEdits = 200_000;
 
-/** A piece of a file and what stands in its place afterwards. */
+/** A fragment of a file and its replacement. */
 export interface Edit {
   readonly file: string;
   readonly search: string;
   readonly replace: string;
 }
 
-/** Thrown when an edit does not say where it applies. The message is what the author is told. */
+/** Thrown for an edit that does not apply. The message goes to the model. */
 export class EditError extends TerminalError {
   constructor(message: string) {
     super('edit', message);
   }
 }
 
-/** The first line of a piece, for a message. */
+/** The first line of a fragment, for messages. */
 function named(piece: string): string {
   const [line = ''] = piece.trimStart().split('\n', 1);
   return `"${line.trimEnd().slice(0, 80)}"`;
 }
 
 /**
- * Applies edits in their order, each to what the ones before it have left.
+ * Applies edits in order, each to the result of the previous ones.
  *
- * @throws EditError for a file that is not there, and for a piece that stands in it never, or more than once: which of
- * several places was meant is not guessed.
+ * @throws EditError for an unknown file, and for a fragment that does not occur exactly once: ambiguity is not guessed away.
  */
 export function applyEdits(files: Files, edits: readonly Edit[]): Files {
   const result: Record<string, string> = { ...files };
@@ -100,30 +95,32 @@ export function applyEdits(files: Files, edits: readonly Edit[]): Files {
     const which = `edit ${index + 1}`;
     const text = result[file];
     if (text === undefined || !Object.hasOwn(result, file)) {
-      throw new EditError(`${which} is for ${file.slice(0, 60)}; the files are ${Object.keys(files).join(', ')}`);
+      throw new EditError(
+        `${which} names the unknown file ${file.slice(0, 60)}; the files are ${Object.keys(files).join(', ')}`,
+      );
     }
-    if (search === '') throw new EditError(`${which} searches for nothing: quote the lines that it replaces`);
+    if (search === '') throw new EditError(`${which} has an empty "search": quote the lines to replace`);
     const { first, count } = findFragment(text, search);
     if (count === 0) {
       throw new EditError(
-        `${which}: what it searches for, beginning with ${named(search)}, does not stand in ${file}; copy it exactly, with its spaces`,
+        `${which}: the "search" text beginning with ${named(search)} does not occur in ${file}; copy it exactly, including spaces`,
       );
     }
     if (count > 1) {
       throw new EditError(
-        `${which}: what it searches for, beginning with ${named(search)}, stands ${count} times in ${file}; quote more lines around it`,
+        `${which}: the "search" text beginning with ${named(search)} occurs ${count} times in ${file}; quote more lines around it`,
       );
     }
     const length = text.length - search.length + replace.length;
     if (length > longestTextOfEdits) {
-      throw new EditError(`${which} would give ${file} ${length} characters; at most ${longestTextOfEdits} are read`);
+      throw new EditError(`${which} would grow ${file} to ${length} characters; the limit is ${longestTextOfEdits}`);
     }
     result[file] = text.slice(0, first) + replace + text.slice(first + search.length);
   }
   return result;
 }
 
-/** For each position of a piece: the length of the longest proper beginning that ends there. */
+/** Failure function: for each position of a fragment, the length of the longest proper prefix that ends there. */
 function borders(piece: string): Int32Array {
   const table = new Int32Array(piece.length);
   let length = 0;
@@ -137,8 +134,8 @@ function borders(piece: string): Int32Array {
 }
 
 /**
- * Where a piece first stands in a text, -1 where it does not, and how often. Overlapping places count too: each could be
- * meant. Knuth, Morris and Pratt's search: time grows with the lengths alone, while `indexOf` may take their product.
+ * First position of a fragment in a text (-1 if absent) and its number of occurrences, overlapping ones included.
+ * Knuth-Morris-Pratt: linear in the sum of the lengths, where `indexOf` may take their product.
  */
 export function findFragment(text: string, piece: string): { readonly first: number; readonly count: number } {
   if (piece === '' || piece.length > text.length) return { first: -1, count: 0 };

@@ -9,16 +9,16 @@ import { quoted, quotedCode, trimmed } from '../quote.ts';
 import { fill, shown } from '../template.ts';
 import { applyEdits, programForms, type StatedProgram } from './answers.ts';
 
-/** Most characters of a task's own description. */
+/** Maximum characters of a task's description. */
 const longestContract = 14_000;
 
-export interface ProgramTopic {
+export interface ProgramPromptDeps {
   readonly task: string;
   readonly metric: string;
   readonly lowerIsBetter: boolean;
   readonly space: ProgramSpace;
   readonly brief: Brief;
-  /** The agent's own role, or an empty text. */
+  /** The agent's role, or ''. */
   readonly role: string;
 }
 
@@ -30,7 +30,7 @@ function filesOf(node: ViewNode): Files | null {
   }
 }
 
-/** Source files as data, each in a frame of its own: it was written by somebody else, whoever that was. */
+/** Source files as data, each in its own frame: the text is untrusted. */
 function code(source: string, files: Files | null): string {
   if (files === null) return '(no program)';
   return Object.entries(files)
@@ -38,24 +38,24 @@ function code(source: string, files: Files | null): string {
     .join('\n');
 }
 
-/** The files that a statement means. @throws EditError; TerminalError where there is nothing to edit. */
-function filesMeant(stated: StatedProgram, parents: readonly ViewNode[], { baseline }: Brief): Files {
+/** The files that a statement results in. @throws EditError; TerminalError if there is nothing to edit. */
+function resolveFiles(stated: StatedProgram, parents: readonly ViewNode[], { baseline }: Brief): Files {
   const [parent] = parents;
   const base = parent ? filesOf(parent) : null;
   if (stated.edits && stated.edits.length > 0) {
     if (!base) throw new TerminalError('edit', 'there is no program to edit: give whole files');
     return applyEdits(base, stated.edits);
   }
-  const given = Object.fromEntries((stated.files ?? []).map(({ name, text }) => [name, text]));
-  return { ...(base ?? baseline), ...given };
+  const wholeFiles = Object.fromEntries((stated.files ?? []).map(({ name, text }) => [name, text]));
+  return { ...(base ?? baseline), ...wholeFiles };
 }
 
-/** How programs are talked about. */
-export function programPrompts(topic: ProgramTopic): CandidatePrompts {
-  const { task, metric, lowerIsBetter, space, brief, role } = topic;
+/** Prompts for programs. */
+export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
+  const { task, metric, lowerIsBetter, space, brief, role } = deps;
   const bytes = space.files.reduce((sum, { maxBytes }) => sum + maxBytes, 0);
   return {
-    // The most that two parents can take.
+    // Two parents at their maximum size.
     longestQuestion: longestQuestion + 2 * bytes,
 
     system(purpose, tools) {
@@ -88,8 +88,12 @@ export function programPrompts(topic: ProgramTopic): CandidatePrompts {
           });
         case 'improve':
           return fill(improve, {
-            ...{ attempts, parents: shown, code: sources },
-            ...{ siblings: near, lineage: ancestors, literature: read },
+            attempts,
+            parents: shown,
+            code: sources,
+            siblings: near,
+            lineage: ancestors,
+            literature: read,
           });
         case 'crossover':
           return fill(crossover, { attempts, parents: shown, code: sources, literature: read });
@@ -107,7 +111,7 @@ export function programPrompts(topic: ProgramTopic): CandidatePrompts {
       const stated = schema.transform(
         (reasons): Statement => ({
           reasons,
-          candidate: (parents) => programText(filesMeant(reasons, parents, brief)),
+          candidate: (parents) => programText(resolveFiles(reasons, parents, brief)),
         }),
       );
       return { schema: stated, wire };
@@ -115,11 +119,11 @@ export function programPrompts(topic: ProgramTopic): CandidatePrompts {
   };
 }
 
-/** The same for all questions about one operator, so that providers can cache it. */
+/** Identical for all questions about one operator, so that providers can cache it. */
 export const system = `
-You are a researcher in a laboratory that looks for better learning programs by experiment. You write source files; the
-laboratory runs them in a sandbox, without a network, and scores what they predict for data that they have not seen. You
-never see or state a score of your own making, and what a program prints decides nothing.
+You are a researcher who searches for better learning programs by experiment. You write source files. They run in a sandbox
+without a network and are scored on how well they predict data that they have not seen. You never see or state scores of
+your own, and what a program prints has no effect on its score.
 
 {{role}}
 
@@ -129,29 +133,29 @@ never see or state a score of your own making, and what a program prints decides
 
 {{contract}}
 
-The fitness of a program is {{fitness}} on validation data after a short training; higher is better. Small differences
-between fitnesses may be noise of the training: only what exceeds it counts.
+The fitness of a program is {{fitness}} on validation data after a short training; higher is better. Small differences in
+fitness may be training noise: count only differences larger than that.
 
 ${shown}`;
 
 export const instructions: Readonly<Record<Purpose, string>> = {
   draft: `
-Write one new program that follows one clear idea, and an idea that differs from those of the attempts shown. The baseline
-below is valid: keep to its interface. Say in "hypothesis" why the idea should work and in "change" what characterises it.
-Give whole "files"; one that you do not give stays as the baseline has it.`,
+Write one new program that follows one clear idea, different from the ideas of the attempts shown. The baseline below is
+valid: keep its interface. In "hypothesis", say why the idea should work; in "change", what characterises it. Give whole
+"files"; a file that you omit stays as in the baseline.`,
   improve: `
-Improve the parent. Change one thing for one reason, so that the effect can be told from the result: prefer a few "edits" to
-whole "files", and use the lessons of earlier attempts on the same parent. The text of "search" has to stand exactly once in
-the parent's file, spaces included. Do not repeat a program that was tried.`,
+Improve the parent. Change one thing for one reason, so that the result shows the effect: prefer a few "edits" to whole
+"files", and use the lessons of earlier attempts on the same parent. The text of "search" must occur exactly once in the
+parent's file, spaces included. Do not repeat a program from the list of attempts.`,
   crossover: `
-Combine the two parents into one program that keeps what makes each of them good: say in "hypothesis" which part of which
-parent does what. Give whole "files". The result must differ from both and from every program that was tried.`,
+Combine the two parents into one program that keeps the strengths of both: say in "hypothesis" what each contributes. Give
+whole "files". The result must differ from both parents and from every earlier program.`,
   debug: `
-The program below gave no score. Mend it so that it runs, changing as little as possible and keeping its idea. Say in
-"hypothesis" what you think went wrong. Prefer "edits" to whole "files"; the text of "search" has to stand exactly once.`,
+The program below gave no score. Fix it so that it runs: change as little as possible and keep its idea. In "hypothesis",
+say what you think went wrong. Prefer "edits" to whole "files"; the text of "search" must occur exactly once.`,
   analyze: `
 For each result listed, state in one or two sentences what it teaches about this task: compare it with its parents and with
-what was expected, name the change that you think made the difference, and say how sure one can be. Do not propose a new
+the expected fitness, name the change that you think made the difference, and say how certain this is. Do not propose a new
 program. Use the id of the attempt as "node".`,
 };
 
@@ -190,7 +194,7 @@ export const improve = `
 
 {{siblings}}
 
-# How the parent came about
+# Lineage of the parent
 
 {{lineage}}
 
@@ -226,11 +230,11 @@ export const debug = `
 
 {{code}}
 
-What running it gave:
+Output of the run:
 
 {{output}}
 
-# How the program came about
+# Lineage of the program
 
 {{lineage}}
 
