@@ -35,7 +35,7 @@ class ProgramChannel(Channel):
     def __init__(self, connected: socket.socket, seconds: float, ended: Callable[[float], bool]) -> None:
         super().__init__(connected, seconds)
         self.ended = ended
-        """Waits so many seconds at most; whether all processes of the program are gone."""
+        """Waits at most this many seconds. Returns whether all processes of the program are gone."""
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def stream(purpose: str, seed: int, secret: bytes | None = None) -> np.random.Ge
 
 
 def fingerprint(secret: bytes | None) -> str | None:
-    """What may be told of the secret: by it, scores on different hidden rows are kept apart."""
+    """A public fingerprint of the secret: it separates scores on different hidden rows."""
     return None if secret is None else hashlib.sha256(b"fingerprint\0" + secret).hexdigest()[:12]
 
 

@@ -121,7 +121,7 @@ class TextData:
     """Where text comes from: `corpus` is "stories", the generator of this project, or the name of imported shards.
 
     `train_bytes` of text are for training; `validation_rows` and `test_rows` rows of `length` tokens are hidden, and at
-    `asked_per_row` positions of each the next token is asked for, `rows_at_once` rows side by side. `document_bytes` is
+    `asked_per_row` positions of each the next token is requested, `rows_at_once` rows side by side. `document_bytes` is
     the longest generated document. vocabulary 257 is bytes and a begin-of-text mark; above, byte pair encoding learned
     from the training text. `packing` is how documents become rows (autoresearch/packing.py).
     """
@@ -151,9 +151,9 @@ class TextData:
 class ScriptBudget:
     """What `train.py` may use. Batches are served until `tokens` tokens are, or `seconds` after the first, as published.
 
-    `reference_costs`: training and one prediction together may take so many times the processor seconds that a model of
+    `reference_costs`: training and one prediction together may take this many times the processor seconds that a model of
     the baseline's sizes needs for all those tokens, measured on the machine (autoresearch/reference.py), and start-up; 0
-    where a GPU trains and wall-clock time bounds it. `flops` is what a script is told to plan with.
+    where a GPU trains and wall-clock time bounds it. `flops` is what a script plans with.
     """
 
     tokens: int

@@ -4,7 +4,7 @@
                                        meta.json    position, SHA-256 of state.pt, identity of the job, curve, seconds
 
 Invariants:
-C1  A folder without the suffix `.partial` is complete: it is written beside its place, synced, and renamed.
+C1  A folder without the suffix `.partial` is complete: it is written next to its place, synced, and renamed.
 C2  `newest` answers the furthest checkpoint whose state.pt has its SHA-256; a damaged one is passed over.
 C3  A checkpoint of another job (by identity) or another trainer version is refused, never continued.
 """

@@ -15,7 +15,7 @@ def sha256_of(file: Path) -> str:
 
 
 def write_synced(path: Path, text: str) -> None:
-    """Write `text` whole: beside its place, synced, renamed."""
+    """Write `text` whole: next to its place, synced, renamed."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8") as stream:
         stream.write(text)

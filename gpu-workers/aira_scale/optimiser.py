@@ -65,7 +65,7 @@ class ScaleOptimiser:
             matrix.sub_(split_like(update * scale, matrix))
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on beside the weights; tensors only, so that a checkpoint loads as data."""
+        """Everything that the next step depends on next to the weights; tensors only, so that a checkpoint loads as data."""
         return {
             "adam": self._adam.state_dict()["state"],
             "momenta": [momentum for group in self._momenta for momentum in group],

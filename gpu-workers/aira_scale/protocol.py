@@ -16,11 +16,11 @@ and no infinity, at most LONGEST_LINE bytes each; whatever else prints lands on 
                 flopsPerToken {layers, head}, steps (of the whole run, branches included)
     result      budget, steps, tokens, flops, validationLoss, lossBeforeDecay (nats per token), parameters, nonEmbedding,
                 curve [[step, training loss], ...] (at most 200), seconds, sessions, tokensPerSecond, mfu | null,
-                peakMemoryBytes, weightsSha256, folder      once per budget; told again, unchanged, by every later start
+                peakMemoryBytes, weightsSha256, folder      once per budget; repeated, unchanged, by every later start
     progress    budget ("" on the trunk), step, done, steps, loss, lr, tokensPerSecond      at most one a second, and at the end of a segment
     checkpoint  path, budget, step, done, bytes, sha256
     done        after the results of all budgets; exit status 0
-    stopped     reason (asked | closed | signal); the run goes on from its newest checkpoint when started again; exit status 0
+    stopped     reason (asked | closed | signal); the run continues from its newest checkpoint when restarted; exit status 0
     failed      reason (invalid | nan | oom | crash), message; exit status 1
 
 Every start tells exactly one of done, stopped and failed, as its last line, unless it is killed. Starting `run` again with the same job

@@ -1,7 +1,7 @@
 """Warm-up, stable, decay (WSD) with branches: one run serves several budgets.
 
 The trunk keeps the peak rate after its warm-up. A budget of n steps leaves it at its fork, round(n (1 - decay)), and falls linearly to
-zero at n; then the trunk goes on from the fork towards the next budget, as if there had been no branch. So the losses of a budget equal
+zero at n; then the trunk continues from the fork towards the next budget, as if there had been no branch. So the losses of a budget equal
 those of a run with that budget alone (tested bit for bit on the CPU), and the price of B budgets is the longest one plus the others' decays.
 """
 

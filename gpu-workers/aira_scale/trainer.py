@@ -144,7 +144,7 @@ class Training:
         self._optimiser.load(state["optimiser"])
 
     def _enter(self, number: int, segment: Segment) -> None:
-        """Begin a segment that does not follow in time from the state at hand: the trunk after a branch."""
+        """Begin a segment that does not follow in time from the current state: the trunk after a branch."""
         fork = self._checkpoints.at((number - 1, segment.start))
         self._load(fork)
         self._meta.segment, self._meta.step, self._meta.curve = number, segment.start, fork.curve

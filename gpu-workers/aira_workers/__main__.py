@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def check_engine() -> int:
-    """Print {"engine": "native" | "torch", "reason": why not native, or null} for whoever starts CPU workers later."""
+    """Print {"engine": "native" | "torch", "reason": why not native, or null} for the launcher of CPU workers."""
     import torch
 
     from .native import Unavailable

@@ -4,7 +4,7 @@
 
 over the files that decide a score: every `*.py` under the sub-packages primitives/, mad/, proxies/, optim/ and text/ (at
 any depth) and the file model.py; for the engines "native" and "native-bf16" also every `*.py` under native/ and every `*.cpp` and `*.hpp` in
-the folder engine/ beside the package; for "population" every `*.py` under population/. For each, in the order of the
+the folder engine/ next to the package; for "population" every `*.py` under population/. For each, in the order of the
 sorted paths, the digest takes
 
     the path relative to the package directory `aira_workers` (of engine/: to the folder that holds both), with "/"

@@ -2,8 +2,8 @@
 //
 // Two passes over the same code: without a base the arena only counts, with one it hands out. Invariants:
 // 1. Every piece starts on a cache line and is followed by a spare one, so a full vector may be read at its end. Under
-//    the address sanitizer whoever goes further is caught.
-// 2. The memory starts as zeros; padding columns that nobody writes therefore stay zero.
+//    the address sanitizer catches reads and writes past it.
+// 2. The memory starts as zeros; padding columns, which are never written, stay zero.
 #pragma once
 
 #include <cstddef>

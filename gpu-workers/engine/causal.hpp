@@ -1,8 +1,9 @@
 // Products with a causal square, shared by attention and state space duality.
 //
-// The square is held transposed, at[source][target] with targets along the lanes, so everything that runs over sources
-// of one target is a vertical operation. Work is skipped in blocks of 16: block (s, t) exists for t >= s. Entries of a
-// diagonal block with target < source must be zero where the square is used as a factor. Lengths are multiples of 16.
+// The square is stored transposed, at[source][target] with targets along the lanes, so everything that runs over
+// sources of one target is a vertical operation. Work is skipped in blocks of 16: block (s, t) exists for t >= s.
+// Entries of a diagonal block with target < source must be zero where the square is used as a factor. Lengths are
+// multiples of 16.
 #pragma once
 
 #include "product.hpp"

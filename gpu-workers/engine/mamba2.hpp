@@ -217,9 +217,9 @@ struct Mamba2 {
     const float mean = sum_lanes(along) / static_cast<float>(inner);
     for (long c = 0; c < inner; c += kLanes) {
       const Vec through = r * (load(d + c) - load(g + c) * mean);
-      const Vec kept = load(silu + c);
-      store(d + c, through * kept);
-      store(dz + c, through * load(yi + c) * silu_slope(kept, load(open + c)));
+      const Vec gate = load(silu + c);
+      store(d + c, through * gate);
+      store(dz + c, through * load(yi + c) * silu_slope(gate, load(open + c)));
     }
   }
 

@@ -1,6 +1,6 @@
 // Muon (Jordan et al. 2024): Nesterov momentum whose update is made nearly orthogonal by Newton-Schulz steps.
 //
-// The iterate is held tall, (long side, short side): then x'x, the polynomial and the next x are all products whose
+// The iterate is stored tall, (long side, short side): then x'x, the polynomial and the next x are all products whose
 // operands are read by rows. A matrix stored wide is transposed once on the way in and once on the way out.
 #pragma once
 

@@ -73,8 +73,8 @@ def measure(settings: LraSettings, mixer: str, seed: int, control: bool) -> dict
     with tempfile.TemporaryDirectory() as place:
         out = Path(place)
         manifest = host.prepare(settings, seed, _SECRET, None, out / "data")
-        told, candidate, state, answers = (out / name for name in ("manifest.json", "candidate", "state", "answers"))
-        write_json(told, manifest)
+        record, candidate, state, answers = (out / name for name in ("manifest.json", "candidate", "state", "answers"))
+        write_json(record, manifest)
         for folder in (candidate, state, answers):
             folder.mkdir()
         shutil.copy(REPOSITORY / "tasks" / "mixers" / f"{mixer}.py", candidate / "model.py")
@@ -86,11 +86,15 @@ def measure(settings: LraSettings, mixer: str, seed: int, control: bool) -> dict
         start = time.process_time()
         _meet(
             candidate,
-            lambda channel: loops.train(settings, seed, out / "data" / "train", told, candidate, channel, state, "cpu"),
+            lambda channel: loops.train(
+                settings, seed, out / "data" / "train", record, candidate, channel, state, "cpu"
+            ),
         )
         _meet(
             candidate,
-            lambda channel: loops.predict(settings, out / "data" / "validation", told, state, channel, answers, "cpu"),
+            lambda channel: loops.predict(
+                settings, out / "data" / "validation", record, state, channel, answers, "cpu"
+            ),
         )
         seconds = time.process_time() - start
         predictions = read_predictions(answers / "predictions.f32", manifest["splits"]["validation"])

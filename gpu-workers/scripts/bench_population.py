@@ -24,7 +24,7 @@ NEVER = 2.0  # an accuracy that nothing reaches
 
 
 def settings_of(profile: str, epochs: int):
-    """The confirming rung of a profile, cut to so many epochs, and how many it has."""
+    """The confirming rung of a profile, cut to a number of epochs, and how many it has."""
     from aira_workers.proxies import parse_settings
 
     metadata = yaml.safe_load((PACKAGE.parent / "tasks" / "compose-mad-3p" / "metadata.yaml").read_text())

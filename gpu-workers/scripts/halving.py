@@ -8,11 +8,11 @@ The files are learning curves (learning_curves.py) under the settings of each ru
 seeds; what all rungs have in common is compared. A candidate's score on a rung is its mean accuracy over the training, on
 one seed of the screen, `--confirm-seeds` of the confirming rung (others than the screen's, where both are one file). In each
 of many draws of `--draw` architectures (default: half), half of the seeds of the full training choose, and the other half,
-by which nobody was chosen, says what the chosen one is worth:
+by which none was chosen, says what the chosen one is worth:
 
 * agreement: rank correlation of a rung with the mean of all full trainings;
 * regret: what is lost in worth by choosing among those whom the ladder trained fully instead of among all;
-* best kept: share of draws in which the choice among all is trained fully by the ladder too, and how many of their best five;
+* best retained: share of draws in which the choice among all is trained fully by the ladder too, and how many of their best five;
 * cost: steps spent, relative to training everybody fully.
 """
 
@@ -57,7 +57,7 @@ def load(paths: list[str]) -> Rung:
 
 
 class Plan(NamedTuple):
-    """Share of the screened that is kept; how many of them are trained fully; seeds of the rung between, 0 without one."""
+    """Share of the screened that is promoted; how many of them are trained fully; seeds of the rung between, 0 without one."""
 
     keep: float
     finalists: int | None
@@ -66,9 +66,9 @@ class Plan(NamedTuple):
 
 def ladder(rng, count: int, steps: dict, scores: dict[str, np.ndarray], same: bool, plan: Plan) -> tuple:
     """scores: rung -> (architectures, seeds). One rule: mean regret, between which 95 % of the draws of architectures
-    lie, share that keeps the best, best five kept, cost."""
+    lie, share that retains the best, best five retained, cost."""
     screen, full = scores["screen"], scores["full"]
-    regrets, kept, five, costs = [], [], [], []
+    regrets, retained, five, costs = [], [], [], []
     for _ in range(DRAWS):
         draw, lost = rng.permutation(len(full))[:count], []
         for _ in range(SPLITS):
@@ -88,18 +88,18 @@ def ladder(rng, count: int, steps: dict, scores: dict[str, np.ndarray], same: bo
             best = draw[np.argsort(-choosing[draw])]
             winner = chosen[np.argmax(choosing[chosen])]
             lost.append(worth[best[0]] - worth[winner])
-            kept.append(best[0] in chosen)
+            retained.append(best[0] in chosen)
             five.append(np.isin(best[:5], chosen).mean())
             costs.append((spent + len(chosen) * fully) / (len(draw) * fully))
         regrets.append(np.mean(lost))
-    return np.mean(regrets), np.quantile(regrets, (0.025, 0.975)), np.mean(kept), np.mean(five), np.mean(costs)
+    return np.mean(regrets), np.quantile(regrets, (0.025, 0.975)), np.mean(retained), np.mean(five), np.mean(costs)
 
 
 def early_stops(accuracy: np.ndarray) -> list:
     """accuracy (architectures, seeds, bins) -> (share of the training, share of trainings that could end there) without losing any of the best fifth.
 
     At each share of the training the bar is the worst running accuracy of a later winner (best fifth by whole training),
-    lowered by half a standard deviation of the winners; whoever is below would be stopped.
+    lowered by half a standard deviation of the winners; those below would be stopped.
     """
     found = []
     for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.8):
@@ -145,22 +145,24 @@ def main() -> None:
         ]
         print(f"{rung}: {steps[rung]} steps, {found.shape[1]} seeds; ", end="")
         if found.shape[1] > 1:
-            told, best = separation(found), separation(found[np.argsort(-final)[: len(final) // 3]])
-            print(f"ratio {told.ratio:.1f}, within the best third {best.ratio:.1f}; ", end="")
+            record, best = separation(found), separation(found[np.argsort(-final)[: len(final) // 3]])
+            print(f"ratio {record.ratio:.1f}, within the best third {best.ratio:.1f}; ", end="")
         said = ", ".join(f"{one:.2f}" for one in agreement)
         print(f"rank correlation with the full training by seeds averaged (1 to {len(agreement)}): {said}")
-    print("| screened | kept | trained fully | regret, mean | 95 % of draws | best kept | of the best five | cost |")
+    print(
+        "| screened | retained | trained fully | regret, mean | 95 % of draws | best retained | of the best five | cost |"
+    )
     print("|" + " --- |" * 8)
     count = options.draw or len(common) // 2
     plans = [Plan(keep, None, 0) for keep in (0.05, 0.1, 0.2, 0.3, 0.5)]
     if "confirm" in scores:
         plans = [Plan(keep, few, options.confirm_seeds) for keep in (0.1, 0.2, 0.3, 0.5) for few in (2, 3, 5)]
     for plan in plans:
-        mean, between, kept, five, cost = ladder(rng, count, steps, scores, same, plan)
-        few = plan.finalists or "all kept"
+        mean, between, retained, five, cost = ladder(rng, count, steps, scores, same, plan)
+        few = plan.finalists or "all retained"
         spread = f"{between[0]:.4f} ... {between[1]:.4f}"
         print(
-            f"| {count} | best {plan.keep:.0%} | {few} | {mean:.4f} | {spread} | {kept:.0%} | {five:.0%} | {cost:.0%} |"
+            f"| {count} | best {plan.keep:.0%} | {few} | {mean:.4f} | {spread} | {retained:.0%} | {five:.0%} | {cost:.0%} |"
         )
     for name, rung in rungs.items():
         if rung.curves:

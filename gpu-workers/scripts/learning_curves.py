@@ -98,13 +98,13 @@ def drawn(pool: str) -> list:
 
 def save(options, pool: dict, curves: np.ndarray, seconds: np.ndarray, settings: dict) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = {
+    retained = {
         "names": list(pool),
         "letters": list(pool.values()),
         "changes": options.set,
         "settings": json.dumps(settings),
     }
-    np.savez_compressed(options.out, curves=curves, seconds=seconds, **kept)
+    np.savez_compressed(options.out, curves=curves, seconds=seconds, **retained)
 
 
 def main() -> None:

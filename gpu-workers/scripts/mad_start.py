@@ -56,14 +56,14 @@ def main() -> None:
         for seed in range(options.seeds):
             for start in options.starts:
                 found = held_out_accuracy(options.task, pattern, seed, settings, engine, start)
-                told = {
+                record = {
                     "task": options.task,
                     "epochs": settings.epochs,
                     "pattern": pattern,
                     "seed": seed,
                     "start": start,
                 }
-                print(json.dumps({**told, "accuracy": round(found, 4)}), flush=True)
+                print(json.dumps({**record, "accuracy": round(found, 4)}), flush=True)
 
 
 def _parse() -> argparse.Namespace:

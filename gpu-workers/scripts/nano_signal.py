@@ -66,7 +66,7 @@ POOLS = {
     "3p-prototype": {**REFERENCES, **HYBRIDS, **{letters: letters for letters in PROTOTYPE}},
     "2p": {**REFERENCES, **{letters: letters for letters in RANDOM_2P}},
 }
-# For dearer rungs: the first references, hybrids, and seven of the random draws.
+# For more expensive rungs: the first references, hybrids, and seven of the random draws.
 SUBSET = [*list(REFERENCES)[:2], *list(HYBRIDS)[:3], *RANDOM_3P[:7]]
 
 

@@ -45,14 +45,14 @@ double microseconds(const std::function<void()>& action) {
 
 // Numbers of a layer's own size, small and of both signs.
 struct Numbers {
-  std::vector<float*> held;
+  std::vector<float*> owned;
   ~Numbers() {
-    for (float* one : held) std::free(one);
+    for (float* one : owned) std::free(one);
   }
   float* operator()(long count) {
     auto* fresh = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(count + 64) * 4 / 64 * 64 + 64));
     for (long i = 0; i < count; ++i) fresh[i] = 0.01f * static_cast<float>(i * 7919 % 41 - 20);
-    held.push_back(fresh);
+    owned.push_back(fresh);
     return fresh;
   }
 };

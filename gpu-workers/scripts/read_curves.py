@@ -58,7 +58,7 @@ def main() -> None:
         if curves.shape[1] < 2:
             continue
 
-        def told(scores):
+        def record(scores):
             every, random = separation(scores), separation(scores[drawn]) if len(drawn) > 2 else None
             inner = f" ({random.ratio:.1f} / {random.rho:.2f})" if random else ""
             return f"{every.ratio:.1f} / {every.rho:.2f}{inner}"
@@ -67,9 +67,9 @@ def main() -> None:
             bins = round(share * curves.shape[-1])
             part = curves[..., :bins]
             accuracy, loss = part[:, :, 0], -part[:, :, 1]
-            tasks = "; ".join(f"{name} {told(accuracy[:, :, index].mean(-1))}" for index, name in enumerate(TASKS))
-            print(f"  {bins * width:5d} steps: accuracy {told(accuracy.mean((2, 3)))}, ", end="")
-            print(f"loss {told(loss.mean((2, 3)))}, last half {told(accuracy[..., bins // 2 :].mean((2, 3)))}")
+            tasks = "; ".join(f"{name} {record(accuracy[:, :, index].mean(-1))}" for index, name in enumerate(TASKS))
+            print(f"  {bins * width:5d} steps: accuracy {record(accuracy.mean((2, 3)))}, ", end="")
+            print(f"loss {record(loss.mean((2, 3)))}, last half {record(accuracy[..., bins // 2 :].mean((2, 3)))}")
             print(f"        {tasks}")
 
 

@@ -86,7 +86,7 @@ export function llama(size: ModelSize): Architecture {
  * - attention: 2 d^2 (query, output) + 2 d d_head N_kv (key, value)
  * - SwiGLU: 3 d d_ff
  * - Mamba-2: d (2 d_ssm + 2 d_state + N_head) in, d_ssm d out, d_ssm N_conv convolution, 2 N_head for A and dt. The
- *   printed formula is partly illegible; this form gives the 25M quoted beside it at 1B.
+ *   printed formula is partly illegible; this form gives the 25M quoted with it at 1B.
  */
 export function layerParameters(primitive: Primitive, size: ModelSize): number {
   const { dModel, dFf, kvHeads, headDim, dSsm, ssmHeadDim, dState, convolution } = size;

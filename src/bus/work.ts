@@ -49,11 +49,11 @@ export interface WorkEntry {
 
 /**
  * Contents of the WORK stream. After a server crash it may contain acknowledged messages that are never delivered: the class
- * then has more entries than `waiting` plus `held`.
+ * then has more entries than `waiting` plus `unacknowledged`.
  */
 export interface WorkInspection {
   readonly entries: readonly WorkEntry[];
-  readonly classes: Readonly<Record<DeviceClass, { readonly waiting: number; readonly held: number }>>;
+  readonly classes: Readonly<Record<DeviceClass, { readonly waiting: number; readonly unacknowledged: number }>>;
 }
 
 export interface WorkQueue {
@@ -183,17 +183,20 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
     const after = await classes();
     for (const device of deviceClasses) {
       before[device].waiting = Math.max(before[device].waiting, after[device].waiting);
-      before[device].held = Math.max(before[device].held, after[device].held);
+      before[device].unacknowledged = Math.max(before[device].unacknowledged, after[device].unacknowledged);
     }
     return { entries: found, classes: before };
   }
 
-  async function classes(): Promise<Record<DeviceClass, { waiting: number; held: number }>> {
+  async function classes(): Promise<Record<DeviceClass, { waiting: number; unacknowledged: number }>> {
     const figures = deviceClasses.map(async (device) => {
       const info = await jsm.consumers.info(streamNames.work, workersDurable(device));
-      return [device, { waiting: info.num_pending, held: info.num_ack_pending }] as const;
+      return [device, { waiting: info.num_pending, unacknowledged: info.num_ack_pending }] as const;
     });
-    return Object.fromEntries(await Promise.all(figures)) as Record<DeviceClass, { waiting: number; held: number }>;
+    return Object.fromEntries(await Promise.all(figures)) as Record<
+      DeviceClass,
+      { waiting: number; unacknowledged: number }
+    >;
   }
 
   return {

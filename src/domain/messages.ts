@@ -247,7 +247,7 @@ export const requests = {
     reply: z.discriminatedUnion('state', [
       z.strictObject({ state: z.literal('granted') }),
       /** Running calls reserve the rest of the budget; some may be released when they settle. */
-      z.strictObject({ state: z.literal('held'), reason: z.string() }),
+      z.strictObject({ state: z.literal('waiting'), reason: z.string() }),
       z.strictObject({ state: z.literal('spent'), reason: z.string() }),
       /** Closed for proposals; a resume may reopen the search. */
       z.strictObject({ state: z.literal('closed'), reason: z.string() }),

@@ -100,7 +100,7 @@ export function calls(db: Database) {
       const reserved = unit === 'dollars' ? sum.heldDollars : sum.heldTokens;
       const amount = unit === 'dollars' ? `$${limit}` : `${limit} tokens`;
       // Reserved amounts may be released on settlement; spent ones are not.
-      const state = reserved > 0 && sum[unit] - reserved + reservation[unit] <= limit ? 'held' : 'spent';
+      const state = reserved > 0 && sum[unit] - reserved + reservation[unit] <= limit ? 'waiting' : 'spent';
       return { state, reason: `the next call could exceed the ${amount} of ${whose}` };
     }
     return null;

@@ -60,7 +60,7 @@ export interface Challenge {
   readonly outcome: 'accepted' | 'behind' | 'even';
   /** What was missing where it was not accepted. */
   readonly missing: string | null;
-  /** The comparison that the outcome rests on: its figures are the ones to print beside it. */
+  /** The comparison that the outcome rests on: print its figures with it. */
   readonly deciding: Comparison;
 }
 

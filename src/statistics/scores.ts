@@ -2,7 +2,7 @@ import { mean } from 'd3-array';
 import type { Rng } from '../domain/rng.ts';
 import { quantileOf, sortedMiddle } from './pairs.ts';
 
-/** What a task's scores are held against. */
+/** Reference values of a task's scores. */
 export interface Scale {
   /** The best that is possible: 1 for an accuracy, 0 for an error. */
   readonly optimum: number;

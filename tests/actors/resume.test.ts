@@ -73,7 +73,7 @@ describe.each(files)('%s', (name) => {
   // A search of programs has few trainings, each a large part of its minutes.
   const on = machine(spec, spec.space.kind === 'program' ? 0.6 : 0.75);
 
-  it('ends the same, wherever it is killed', { timeout: 120_000 }, async () => {
+  it('ends the same at any kill point', { timeout: 120_000 }, async () => {
     const calmHome = temporaryFolder();
     const calm = await runIn(calmHome, spec, on, 0, []);
     expect(endingsOf(calmHome, spec)).toEqual([]);

@@ -116,7 +116,7 @@ describe('a worker whose evaluator trains populations', () => {
 });
 
 describe('a job that cannot be trained', () => {
-  it('has that as its outcome, and the worker goes on with the next (W5)', async () => {
+  it('has that as its outcome, and the worker continues with the next (WRK-5)', async () => {
     const results: EvaluationResult[] = [];
     const service = await archive.serve(handlers({ 'job-claim': () => ({ go: true, reason: 'wanted' }) }));
     const consuming = await archive.consumeResults('test', (result) => {

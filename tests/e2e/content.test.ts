@@ -71,7 +71,7 @@ describe('imported data', () => {
     expect(stderr).not.toMatch(/ at .*\.js:\d+/);
   });
 
-  it('that are replaced are trained on anew, and that come back are known', { timeout: 240_000 }, async () => {
+  it('that are replaced are trained on again, and that come back are known', { timeout: 240_000 }, async () => {
     await bring('one two three four five');
     expect((await run('launch', file, '--name', 'first')).code).toBe(0);
     expect((await run('launch', file, '--name', 'second')).code).toBe(0);

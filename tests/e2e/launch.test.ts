@@ -108,7 +108,7 @@ describe('a search with local agents of every kind', () => {
     expect(jsonLines(searches.stdout)).toEqual([{ search: 'toy-1', phase: 'finished' }]);
   });
 
-  it('shows no test score unless it is asked for, and records who looked', async () => {
+  it('shows no test score unless it is requested, and records each read', async () => {
     const looks = () =>
       withArchive(home, (db) =>
         db.prepare('SELECT purpose FROM test_reads WHERE search = ? ORDER BY seq').all('toy-1'),

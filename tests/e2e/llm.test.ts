@@ -134,7 +134,7 @@ describe('a search with language models', () => {
     expect(contentsOf(home, 'toy-1').nodes).toEqual(contentsOf(undisturbed, 'toy-1').nodes);
   });
 
-  it('goes on without the agents whose provider turns them down', async () => {
+  it('continues without the agents whose provider rejects them', async () => {
     const server = await startLlmServer({
       brain: proposer,
       fault: (_, { format }) => (format === 'messages' ? { kind: 'status', status: 401 } : null),

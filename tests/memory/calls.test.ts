@@ -60,7 +60,7 @@ describe('calls', () => {
     expect(searchStatus().spend).toEqual({ calls: 2, dollars: 2, tokens: 200 });
     settle('one');
     // 0.25 spent and 1 held: another dollar does not fit, but would if the other came out cheaper.
-    expect(reserve({ call: 'three' })).toMatchObject({ state: 'held' });
+    expect(reserve({ call: 'three' })).toMatchObject({ state: 'waiting' });
     settle('two', { agent: rival } as never);
     expect(searchStatus().spend).toEqual({ calls: 2, dollars: 0.5, tokens: 50 });
     expect(reserve({ call: 'three' })).toEqual({ state: 'granted' });
@@ -109,7 +109,7 @@ describe('calls', () => {
   it('of an agent that never came back do not hold the others up for ever', () => {
     const { reserve, clock } = opened({ dollars: 1.5 });
     reserve({ call: 'one' });
-    expect(reserve({ agent: rival }).state).toBe('held');
+    expect(reserve({ agent: rival }).state).toBe('waiting');
     clock.advance(16 * 60_000);
     expect(reserve({ agent: rival }).state).toBe('spent');
   });

@@ -6,7 +6,7 @@ Role: what is shown when, and the figure. Non-role: where the rows come from (ro
   Q2  Logits are normalised here, in float64, and the figure is computed here; of all that the program says only its logits
       have any influence on it.
   Q3  Memory is that of one group of rows, however many rows there are.
-  Q4  Some rows are asked a second time, among other neighbours: the answer to a row must not depend on the rows beside it. This
+  Q4  Some rows are asked a second time, among other neighbours: the answer to a row must not depend on the rows next to it. This
       finds mistakes and simple adaptation; a program that knows a row again can answer as before. It gains no look ahead by that.
 
 val_bpb = sum of the nats of the asked tokens / (ln 2 x the UTF-8 bytes they stand for), begin-of-text marks left out.
@@ -24,7 +24,7 @@ from .. import peer
 from ..channel import Channel, Message, Shapes
 from ..failures import CandidateFailure
 
-_TOLERANCE = 1e-3  # of a logit, beside the largest of its row; float32 sums in another order differ by some 1e-6
+_TOLERANCE = 1e-3  # of a logit, next to the largest of its row; float32 sums in another order differ by some 1e-6
 
 
 class Tally:

@@ -102,7 +102,7 @@ class Batches:
 
 
 def make_dataloader(batch: int, length: int = 0, tokens: float = 0) -> Batches:
-    """Batches of `batch` rows; with `tokens`, at most so many tokens of the budget."""
+    """Batches of `batch` rows; with `tokens`, at most this many tokens of the budget."""
     return Batches(batch, length or MAX_SEQ_LEN, int(tokens) or TOKEN_BUDGET)
 
 

@@ -56,7 +56,7 @@ def pack(texts: Iterator[bytes], tokens: Tokenizer, rows: int, width: int, packi
 
 
 def positions(data: TextData, rows: int, rng: np.random.Generator) -> np.ndarray:
-    """(groups, asked_per_row) int64, ascending in each group of `rows_at_once` rows: after which tokens the next is asked for.
+    """(groups, asked_per_row) int64, ascending in each group of `rows_at_once` rows: after which tokens the next is requested.
 
     The rows of a group are asked at the same positions, so that a program receives the same number of tokens for each.
     """

@@ -6,7 +6,7 @@ measures; what the program does with a batch.
   F1  No more than `tokens` tokens are served, counted here; the first request that does not fit ends the serving for good.
   F2  Nothing is served later than `seconds` after the first batch, by this process's clock.
   F3  The program is gone, all its processes, `seconds` and `ending` after the first batch, by the same clock: whatever it does
-      with batches that it kept. What is before the first batch is bounded by the sandbox's own limit.
+      with batches that it stored. What is before the first batch is bounded by the sandbox's own limit.
   F4  The rows depend on the seed and on the sizes asked for, and on nothing else that the program says.
 
 Messages: the program sends `want {rows, length}`; the answer is `batch {seconds, cpu_seconds}`, how long ago the first batch was
@@ -59,8 +59,8 @@ def serve(
                 channel.send("spent")
                 continue
             tokens, batches = tokens + rows * length, batches + 1
-            told = {"seconds": elapsed, "cpu_seconds": cpu_seconds()}
-            channel.send("batch", told, {"rows": text.rows(rows, length + 1)})
+            record = {"seconds": elapsed, "cpu_seconds": cpu_seconds()}
+            channel.send("batch", record, {"rows": text.rows(rows, length + 1)})
     except PeerSilent:
         if began is None:
             raise

@@ -15,7 +15,7 @@ from . import listops
 
 _FOLDERS = {"listops": "listops", "text": "imdb", "retrieval": "aan"}
 _MOST_BYTES = 10_000  # of an AAN text, as the published pipeline cuts it
-_HELD_OUT = 10  # one training review in so many is for validation
+_HELD_OUT = 10  # one in this many training reviews is for validation
 
 
 def read(task: str, root: Path | None) -> dict[str, list[tuple[tuple[bytes, ...], int]]]:
@@ -67,6 +67,6 @@ def _reviews(folder: Path) -> dict[str, list[tuple[tuple[bytes, ...], int]]]:
                 text = file.read_bytes()
                 keyed.append((hashlib.sha256(text).digest(), text, label))
         for digest, text, label in sorted(keyed):
-            held = source == "train" and digest[-1] % _HELD_OUT == 0
-            rows["validation" if held else source].append(((text,), label))
+            hidden = source == "train" and digest[-1] % _HELD_OUT == 0
+            rows["validation" if hidden else source].append(((text,), label))
     return rows

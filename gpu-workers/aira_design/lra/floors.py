@@ -1,4 +1,4 @@
-"""What a task of the Arena yields without a mixer that reads far: floors, beside which a score has to be seen.
+"""What a task of the Arena yields without a mixer that reads far: floors, which a score has to be compared with.
 
     majority   the commonest class of the training rows
     bag        a linear classifier over how often each token occurs or, for texts, each word: the better of the two

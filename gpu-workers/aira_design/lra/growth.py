@@ -44,11 +44,11 @@ def growth(build: Build, width: int, heads: int, lengths: tuple[int, int] = LENG
 def _cost(mixer: torch.nn.Module, length: int, width: int) -> tuple[float, int]:
     x = torch.randn(1, length, width, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(1, length, dtype=torch.bool)
-    kept: dict[int, int] = {}
+    retained: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        retained[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
@@ -59,4 +59,4 @@ def _cost(mixer: torch.nn.Module, length: int, width: int) -> tuple[float, int]:
         start = time.process_time()
         mixer(x.clone().requires_grad_(), mask).sum().backward()
         seconds.append(time.process_time() - start)
-    return min(seconds), sum(kept.values())
+    return min(seconds), sum(retained.values())

@@ -10,7 +10,7 @@ from ..randomness import shuffled_apart, stream
 from ..settings import LraSettings
 from .data import Split, splits
 
-_TOLERANCE = 1e-3  # of a logit, beside the largest of its row; float32 sums in another order differ by some 1e-6
+_TOLERANCE = 1e-3  # of a logit, next to the largest of its row; float32 sums in another order differ by some 1e-6
 
 
 def prepare(settings: LraSettings, seed: int, secret: bytes | None, root: Path | None, out: Path) -> dict:

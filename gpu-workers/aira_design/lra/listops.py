@@ -3,7 +3,7 @@
 An expression starts as a node at depth 1. Below `max_depth` a node is an operator with probability 1/4, else a digit;
 at `max_depth` it is a digit. An operator is MIN, MAX, MED (integer part of the median) or SM (sum modulo 10), each
 equally likely, over 2 to `max_args` nodes. Its length is 1 for a digit, else 2 + that of its arguments; expressions of
-min_length < length < max_length are kept, each once.
+min_length < length < max_length are used, each once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,13 +34,13 @@ def expressions(
 
 def distinct(found: Iterator[tuple[bytes, int]], count: int, seen: set[bytes]) -> list[tuple[bytes, int]]:
     """Take `count` expressions that are not in `seen`, adding them to it."""
-    kept: list[tuple[bytes, int]] = []
-    while len(kept) < count:
+    retained: list[tuple[bytes, int]] = []
+    while len(retained) < count:
         tokens, value = next(found)
         if tokens not in seen:
             seen.add(tokens)
-            kept.append((tokens, value))
-    return kept
+            retained.append((tokens, value))
+    return retained
 
 
 def encode(source: str) -> bytes:
@@ -58,7 +58,7 @@ def apply(operator: int, values: Sequence[int]) -> int:
 
 
 def _node(draw: "_Draws", tokens: list[int], depth: int, max_length: int, max_depth: int, max_args: int):
-    """Append one node to `tokens` and return its value; None once the expression is too long to be kept."""
+    """Append one node to `tokens` and return its value; None once the expression is too long to be used."""
     if depth == max_depth or draw.uniform() >= _OPERATOR_SHARE:
         digit = int(draw.uniform() * 10)
         tokens.append(digit + 1)

@@ -37,17 +37,17 @@ def train(
     device: str,
 ) -> None:
     """Train the program's mixers in the encoder and leave the state in `out`. Raises CandidateFailure and ChannelError."""
-    chosen, told = chosen_training(settings, candidate), read_json(manifest)
+    chosen, record = chosen_training(settings, candidate), read_json(manifest)
     on = settle(device)
-    encoder = _encoder(settings, seed, told, channel).to(on)
+    encoder = _encoder(settings, seed, record, channel).to(on)
     inputs, targets = load(data, "inputs"), torch.from_numpy(load(data, "targets"))
     optimiser = torch.optim.AdamW(encoder.parameters(), 1.0, _BETAS, _EPSILON, weight_decay=chosen.weight_decay)
-    order = np.random.default_rng([told["start"], seed])
+    order = np.random.default_rng([record["start"], seed])
     rows = np.concatenate(
         [order.permutation(len(targets)) for _ in range(-(-chosen.batch * chosen.steps // len(targets)))]
     )
     encoder.train()
-    torch.manual_seed(told["start"])
+    torch.manual_seed(record["start"])
     for step in range(1, chosen.steps + 1):
         picked = np.sort(rows[(step - 1) * chosen.batch : step * chosen.batch])
         loss = torch.nn.functional.cross_entropy(encoder(_batch(inputs, picked, on)), targets[picked].to(on))

@@ -35,7 +35,7 @@ class _Program:
     def __init__(self, candidate: Path, channel: Channel, device: torch.device) -> None:
         self._candidate, self._channel, self._device = candidate, channel, device
         self._mixers: list[nn.Module] = []
-        self._kept: dict[int, tuple[int, torch.Tensor, torch.Tensor]] = {}
+        self._retained: dict[int, tuple[int, torch.Tensor, torch.Tensor]] = {}
 
     def do(self, message: Message) -> None:
         do = {"build": self._build, "values": self._values, "forward": self._forward, "backward": self._backward}
@@ -57,14 +57,14 @@ class _Program:
             self._mixers.append(mixer.to(self._device))
         _check(self._mixers)
         named = [list(mixer.named_parameters()) for mixer in self._mixers]
-        told = [[[list(one.shape), one.requires_grad] for _, one in mixer] for mixer in named]
-        self._channel.send("built", {"layers": told})
+        record = [[[list(one.shape), one.requires_grad] for _, one in mixer] for mixer in named]
+        self._channel.send("built", {"layers": record})
         for mixer in named:
             self._channel.send("start", {}, {str(index): _plain(one) for index, (_, one) in enumerate(mixer)})
 
     def _values(self, arrays: dict[str, np.ndarray], layer: int) -> None:
-        # Passes whose gradient nobody has asked for are not asked for once their parameters have changed.
-        self._kept = {call: kept for call, kept in self._kept.items() if kept[0] != layer}
+        # A pass whose gradient was not requested is dropped once its parameters have changed.
+        self._retained = {call: retained for call, retained in self._retained.items() if retained[0] != layer}
         with torch.no_grad():
             for index, one in enumerate(self._mixers[layer].parameters()):
                 one.copy_(torch.from_numpy(arrays[str(index)]))
@@ -79,11 +79,11 @@ class _Program:
             got = (tuple(y.shape), y.dtype) if isinstance(y, torch.Tensor) else type(y).__name__
             raise CandidateFailure("invalid", f"the mixer returned {got}; expected {(tuple(x.shape), x.dtype)}")
         if training:
-            self._kept[call] = (layer, x, y)
+            self._retained[call] = (layer, x, y)
         self._channel.send("mixed", {}, {"y": _plain(y)})
 
     def _backward(self, arrays: dict[str, np.ndarray], call: int) -> None:
-        layer, x, y = self._kept.pop(call)
+        layer, x, y = self._retained.pop(call)
         wanted = {
             "x": x,
             **{str(index): one for index, one in enumerate(self._mixers[layer].parameters()) if one.requires_grad},

@@ -2,7 +2,7 @@
 
 It is not AAN, and scores on it say nothing about AAN. Every text has one field of research, whose terms are scattered
 among general phrases; a related pair shares the field. Each encoder pass sees one text, so a mixer has to find the terms
-wherever they stand and carry them to the summary.
+at any position and carry them to the summary.
 """
 
 import numpy as np

@@ -2,10 +2,10 @@
 
 Role: a torch module per layer whose passes are answered by the program. Non-role: the encoder, the optimiser, the loops.
 
-  M1  Parameters and the only optimiser are here. The program is told values and answers gradients; how many passes there
-      are, and of what, is decided here. What it trains beside that reaches no score but through these gradients.
+  M1  Parameters and the only optimiser are here. The program receives values and returns gradients; how many passes there
+      are, and of what, is decided here. Anything else that it trains reaches no score but through these gradients.
   M2  The program sees activations, masks, its own parameters and the gradients of its output: no tokens, no targets.
-  M3  How many numbers a candidate has is known before it has seen anything. Names are not kept, so nothing passes from training to
+  M3  How many numbers a candidate has is known before it has seen anything. Names are not stored, so nothing passes from training to
       prediction but the values of parameters.
   M4  Every answer has exactly the expected arrays; anything else ends the run (C1 to C5 of channel.py).
 
@@ -116,7 +116,7 @@ def _layers(fields: dict[str, Any], count: int) -> "list[list[tuple[tuple[int, .
         raise PeerBroke("the program does not say what its mixers hold")
     if sum(map(len, layers)) > _MOST_TENSORS:
         raise CandidateFailure(
-            "toobig", f"the mixers hold {sum(map(len, layers))} parameters; at most {_MOST_TENSORS} are kept"
+            "toobig", f"the mixers hold {sum(map(len, layers))} parameters; at most {_MOST_TENSORS} are stored"
         )
     return [[_tensor_of(one) for one in layer] for layer in layers]
 

@@ -31,6 +31,6 @@ def main(arguments: list[str]) -> int:
         print(f"aira_scale: {error}", file=sys.stderr)
         return 1
     tokens = {split: sum(shard.tokens for shard in getattr(index, split)) for split in ("train", "validation")}
-    told = {"digest": index.digest, "vocabulary": index.vocabulary, "tokens": tokens, "documents": index.documents}
-    print(json.dumps(told))
+    record = {"digest": index.digest, "vocabulary": index.vocabulary, "tokens": tokens, "documents": index.documents}
+    print(json.dumps(record))
     return 0

@@ -35,13 +35,13 @@ def main(arguments: list[str]) -> int:
         from ..export.write import export
 
         provenance = _provenance(options.provenance)
-        told = export(
+        record = export(
             options.model, options.data / "tokenizer.json", options.out, options.form, options.context, provenance
         )
     except (InvalidCandidate, OSError) as error:
         print(f"aira_scale: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(told, allow_nan=False))
+    print(json.dumps(record, allow_nan=False))
     return 0
 
 
@@ -53,8 +53,8 @@ def configuration(model: Path) -> dict[str, Any]:
     from ..model import ModelSpec
 
     try:
-        told = json.loads((model / "model.json").read_text(encoding="utf-8"))
-        spec = parse(ModelSpec, told["model"], "model")
+        record = json.loads((model / "model.json").read_text(encoding="utf-8"))
+        spec = parse(ModelSpec, record["model"], "model")
     except (ValueError, KeyError) as error:
         raise InvalidCandidate(f"{model} is no trained model: {error}") from error
     counted = parameters(spec.pattern, spec.family, spec.shape, spec.vocabulary)
@@ -64,9 +64,9 @@ def configuration(model: Path) -> dict[str, Any]:
         "parameters": counted.total,
         "nonEmbedding": counted.layers,
         "flopsPerTokenWithoutLength": {"layers": flops.layers, "head": flops.head},
-        "data": told["data"],
-        "seed": told["seed"],
-        "outcome": told["outcome"],
+        "data": record["data"],
+        "seed": record["seed"],
+        "outcome": record["outcome"],
     }
 
 

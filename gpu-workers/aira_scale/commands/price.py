@@ -7,7 +7,7 @@ flops                                 of the whole run, branches included
 budgets [{name, steps, tokens, flops}]
 cacheBytes                            bfloat16 inference cache of one sequence of the training length
 stateBytes                            float32 weights, gradients, Muon momentum or two Adam moments: what all devices need together
-                                      beside activations
+                                      next to activations
 checkpointBytes                       of one checkpoint on the disk; up to four are there at a time
 """
 

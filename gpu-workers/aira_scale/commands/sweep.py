@@ -35,13 +35,13 @@ def main(arguments: list[str]) -> int:
     except (InvalidCandidate, OSError, UnicodeDecodeError) as error:
         print(f"aira_scale: {error}", file=sys.stderr)
         return 1
-    told = {
+    record = {
         "rates": [job["optimiser"]["lr"] * factor for factor in FACTORS],
         "losses": [None if math.isinf(loss) else loss for loss in losses],
         "verdict": verdict.kind,
         "factor": verdict.factor,
     }
-    print(json.dumps(told, allow_nan=False))
+    print(json.dumps(record, allow_nan=False))
     return 0
 
 

@@ -8,7 +8,7 @@
 A document belongs to validation when the first eight bytes of its SHA-256 fall below `validation_share` of their range: by content
 alone, so that neither order nor number of files moves it, and equal documents are never on both sides.
 
-The folder appears whole or not at all: it is written beside its place and renamed.
+The folder appears whole or not at all: it is written next to its place and renamed.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 REFERENCE is a .pt file {tokens (batch, length) int64, logits (batch, length, vocabulary)} of the trained model in float32. Prints one line
 of JSON: {"difference", "scale", "missing", "unexpected"}; the difference is the largest absolute one, the scale the largest absolute
-logit. A process of its own, so that nothing of this package's model is at hand when transformers builds its own.
+logit. A process of its own, so that nothing of this package's model is loaded when transformers builds its own.
 """
 
 import json
@@ -17,18 +17,18 @@ def main(arguments: list[str]) -> int:
     directory, reference = arguments
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    told = torch.load(reference, weights_only=True)
+    record = torch.load(reference, weights_only=True)
     model, found = AutoModelForCausalLM.from_pretrained(
         directory, dtype=torch.float32, output_loading_info=True, local_files_only=True
     )
     model.eval()
     with torch.no_grad():
-        logits = model(told["tokens"]).logits
+        logits = model(record["tokens"]).logits
     print(
         json.dumps(
             {
-                "difference": (logits - told["logits"]).abs().max().item(),
-                "scale": told["logits"].abs().max().item(),
+                "difference": (logits - record["logits"]).abs().max().item(),
+                "scale": record["logits"].abs().max().item(),
                 "missing": sorted(found["missing_keys"]),
                 "unexpected": sorted(found["unexpected_keys"]),
             }

@@ -41,7 +41,7 @@ def export(
         import safetensors.torch as safetensors
     except ImportError as error:
         raise InvalidCandidate("export needs the Python packages safetensors and transformers; install them") from error
-    told, model = load_trained(source)
+    record, model = load_trained(source)
     codec = Codec(tokenizer.read_text(encoding="utf-8"))
     if codec.vocabulary != model.spec.vocabulary:
         raise InvalidCandidate(f"the tokenizer has {codec.vocabulary} tokens, the model {model.spec.vocabulary}")
@@ -73,7 +73,7 @@ def export(
         )
         found = _check(partial, model)
         counted = parameters(model.spec.pattern, model.spec.family, model.spec.shape, model.spec.vocabulary)
-        described = {**told, "format": form, "check": found, "provenance": provenance, "context": context}
+        described = {**record, "format": form, "check": found, "provenance": provenance, "context": context}
         described["exportedParameters"] = sum(tensor.numel() for tensor in weights.values())
         _write_json(partial / "aira.json", described)
         (partial / "README.md").write_text(model_card(described, model.spec, counted), encoding="utf-8")
@@ -86,15 +86,15 @@ def export(
 def load_trained(source: Path):
     """(model.json, the model with its weights) of <run>/models/<budget>; raises InvalidCandidate when they do not belong together."""
     try:
-        told = json.loads((source / "model.json").read_text(encoding="utf-8"))
+        record = json.loads((source / "model.json").read_text(encoding="utf-8"))
         weights = source / "weights.pt"
-        if sha256_of(weights) != told["outcome"]["weightsSha256"]:
+        if sha256_of(weights) != record["outcome"]["weightsSha256"]:
             raise InvalidCandidate(f"{weights} was changed after training: its SHA-256 does not match")
-        model = ScaleModel(parse(ModelSpec, told["model"], "model"))
+        model = ScaleModel(parse(ModelSpec, record["model"], "model"))
         model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except (OSError, ValueError, KeyError) as error:
         raise InvalidCandidate(f"{source} is no trained model: {error}") from error
-    return told, model.eval()
+    return record, model.eval()
 
 
 def _check(directory: Path, model: ScaleModel) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from .surrogate import suggest
 
 
 def main() -> None:
-    # A terminal interrupts the whole process group; the host closes stdin when it wants this to end.
+    # A terminal interrupts the whole process group; the host closes stdin to end this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     sys.stdout = sys.stderr

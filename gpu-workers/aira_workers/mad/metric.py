@@ -12,8 +12,8 @@ def macro_accuracy(predictions: torch.Tensor, targets: torch.Tensor, classes: in
     left out; one that is only predicted counts with accuracy 0 (torchmetrics MulticlassAccuracy, average="macro").
     Raises ValueError when no position has a target.
     """
-    kept = targets != IGNORE
-    predictions, targets = predictions[kept].cpu(), targets[kept].cpu()
+    retained = targets != IGNORE
+    predictions, targets = predictions[retained].cpu(), targets[retained].cpu()
     if targets.numel() == 0:
         raise ValueError("macro accuracy needs at least one target")
     asked = torch.bincount(targets, minlength=classes).double()

@@ -1,4 +1,4 @@
-"""The native CPU engine: compiled training steps for the stacks of this package, beside torch as their reference."""
+"""The native CPU engine: compiled training steps for the stacks of this package, next to torch as their reference."""
 
 from .engine import NativeEngine, Unavailable, open_engine
 

@@ -117,7 +117,7 @@ def _hash(*parts: str) -> str:
 
 
 def _compile(compiler: str, flags: Sequence[str], target: Path) -> None:
-    """Compile beside the target and rename, so that two processes at once and an interrupted one do no harm."""
+    """Compile next to the target and rename, so that two processes at once and an interrupted one do no harm."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:

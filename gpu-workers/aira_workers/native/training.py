@@ -76,7 +76,7 @@ class NativeTraining:
         offsets = np.array(_offsets(model, flat), dtype=np.int64)
         code = np.zeros(0, np.float32) if decoder is None or learned else decoder.code.numpy()
         # What C points into must outlive it.
-        self._kept = (model, flat, frame.rotary_cos.numpy(), frame.rotary_sin.numpy(), code)
+        self._retained = (model, flat, frame.rotary_cos.numpy(), frame.rotary_sin.numpy(), code)
         self._library = library
         self._handle = library.aira_open(
             ctypes.byref(shape),
@@ -86,8 +86,8 @@ class NativeTraining:
             pointer(offsets, Int64s),
             flat.values.numel(),
             flat.values.numel() - flat.rest.numel(),
-            pointer(self._kept[2], Floats),
-            pointer(self._kept[3], Floats),
+            pointer(self._retained[2], Floats),
+            pointer(self._retained[3], Floats),
             pointer(code, Floats),
         )
         if not self._handle:

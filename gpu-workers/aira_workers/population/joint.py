@@ -52,7 +52,7 @@ def measure_joint_together(
     members = [by_seed[one.seed] for one in candidates]
     tokens, labels, weights = (torch.stack(part, dim=1).to(device) for part in list(zip(*members))[:3])
     tasks, rows = len(TASK_NAMES), each * length
-    # (steps, members, tasks), kept on the device until the end.
+    # (steps, members, tasks), on the device until the end.
     losses = torch.zeros(steps, len(members), tasks, device=device)
     hits = torch.zeros_like(losses)
     for step in range(steps):
@@ -60,8 +60,8 @@ def measure_joint_together(
             raise Cancelled("the training was cancelled")
         questions = Questions(tokens[step], labels[step], weights[step], True, (_COMPRESSION * each, each))
         found = trainer.step(questions, warmup_cosine(step, steps, chosen.warmup, chosen.floor))
-        for kept, quantity in zip((losses, hits), found):
-            kept[step] = _by_task(quantity * weights[step], rows) * tasks
+        for retained, quantity in zip((losses, hits), found):
+            retained[step] = _by_task(quantity * weights[step], rows) * tasks
         done = step + 1
         if due(done, steps, PROGRESS_EVENTS):
             for hook, score in zip(hooks, hits[:done].mean((0, 2)).tolist()):

@@ -11,7 +11,7 @@ import torch
 from ..proxies import Candidate, JointSettings, Settings
 
 _SHARE = 0.5  # of the memory that is free: whole and last batch of an epoch are recorded with a pool each
-_COPIES = 2.5  # intermediate results beside the tensors counted here
+_COPIES = 2.5  # intermediate results next to the tensors counted here
 _FLOAT = 4
 
 

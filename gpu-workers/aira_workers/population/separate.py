@@ -23,7 +23,7 @@ from ..proxies.separate import ADAM_EPS, ORDER_STREAM, projection_dtype, start_o
 from .outcome import Outcome
 from .trainer import PopulationTrainer, Questions
 
-# Members that have left are trained on, unheard, until so small a share is left that packing the rest anew pays.
+# Members that have left are trained on, unread, until so few are left that packing the rest again pays.
 _REPACK_BELOW = 0.75
 
 
@@ -171,7 +171,7 @@ class _TaskTraining:
         return ends
 
     def _epoch(self, epoch: int, here: list[int], hook: Hooks) -> tuple[list[float], list[float]]:
-        """One pass over the sequences: each held member's mean loss and share of right answers."""
+        """One pass over the sequences: each remaining member's mean loss and share of right answers."""
         chosen = self.settings.optimiser
         factor = cosine_per_epoch(epoch, self.settings.epochs, chosen.lr, chosen.lr_min) / chosen.lr
         orders = np.stack([self.orders[member].permutation(self.inputs.shape[1]) for member in here])
@@ -188,7 +188,7 @@ class _TaskTraining:
         return torch.stack(losses).double().mean(0).tolist(), (right / rows).tolist()
 
     def _questions(self, chunk: torch.Tensor) -> tuple[Questions, torch.Tensor]:
-        """The mean loss over the asked positions of each member's sequences `chunk` (held members, batch)."""
+        """The mean loss over the asked positions of each member's sequences `chunk` (remaining members, batch)."""
         own = torch.arange(len(chunk), device=self.device)[:, None]
         targets = self.targets[own, chunk].flatten(1)
         asked = (targets != IGNORE).to(torch.float32)
@@ -223,8 +223,8 @@ class _TaskTraining:
             return here
         if staying:
             self.trainer.keep(staying)
-            kept = torch.tensor(staying, device=self.device)
-            self.inputs, self.targets = self.inputs[kept], self.targets[kept]
+            retained = torch.tensor(staying, device=self.device)
+            self.inputs, self.targets = self.inputs[retained], self.targets[retained]
         return [here[place] for place in staying]
 
     def _stacked(self, arrays: Sequence[np.ndarray]) -> torch.Tensor:

@@ -37,7 +37,7 @@ class Stacks:
         kinds: dict[str, list[Row]] = {}
         for row in rows:
             kinds.setdefault(row.kind, []).append(row)
-        # Sorted, so that a member's numbers stand in the same order whoever else is there.
+        # Sorted, so that a member's numbers have the same order in any population.
         shapes: dict[tuple[int, ...], list[str]] = {}
         for kind in sorted(set(matrices) & set(kinds), key=lambda kind: (tuple(kinds[kind][0].tensor.shape), kind)):
             shapes.setdefault(tuple(kinds[kind][0].tensor.shape), []).append(kind)

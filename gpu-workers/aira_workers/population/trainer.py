@@ -2,7 +2,7 @@
 
 Role: answers one question per member and improves all members, on one device. Not its role: data, schedules, scores, who
 has stopped. Invariants:
-1. A member's losses, hits and parameters are a function of its own questions: companions, and how many, do not matter
+1. A member's losses, hits and parameters are a function of its own questions: the other members, and how many, do not matter
    (up to the rounding that a batched product of another size may have on CUDA).
 2. Nothing inside a step waits for the device. On CUDA the step is recorded once per shape of question and replayed.
 """

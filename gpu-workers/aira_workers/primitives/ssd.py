@@ -74,10 +74,10 @@ def _carried(u, running, b, c, batch: int, chunks: int) -> torch.Tensor:
     last = running[..., -1:]
     to_end = (last - running).exp()
     written = torch.einsum("nqs,nhqp->nhsp", b, u * to_end[..., None]).view(batch, chunks, heads, state, p)
-    kept = last.exp().view(batch, chunks, heads, 1, 1)
+    retained = last.exp().view(batch, chunks, heads, 1, 1)
     carry = [torch.zeros_like(written[:, 0])]
     for index in range(chunks - 1):
-        carry.append(carry[-1] * kept[:, index] + written[:, index])
+        carry.append(carry[-1] * retained[:, index] + written[:, index])
     before = torch.stack(carry, dim=1).view(n, heads, state, p)
     return torch.einsum("nqs,nhsp->nhqp", c, before) * running.exp()[..., None]
 

@@ -1,6 +1,6 @@
 """The language proxy: a stack predicts the next token of text; the score is cross-entropy in nats, lower is better.
 
-Role: the second kind of small-scale judgement beside the six synthetic tasks. Invariants:
+Role: the second kind of small-scale judgement next to the six synthetic tasks. Invariants:
 1. Every training block is seen once, so the loss on a batch before the update from it is an unbiased held-out loss.
 2. measure "test" scores the test blocks once, after the last update; otherwise they are not drawn.
 3. The result is a function of (architecture, seed, settings, imported shards, arithmetic of the device).

@@ -1,7 +1,7 @@
 """The mean of several joint trainings of one candidate that differ in their seed alone.
 
 Role: a score with less noise where single trainings part by chance: among stacks of attention and MLP alone, seeds differ
-most in *when* a look-up forms, and a longer training does not mend that. Invariants:
+most in *when* a look-up forms, and a longer training does not change that. Invariants:
 1. The first training is the joint proxy's own of the same seed; the others have seeds that no rung gives out.
 2. The result is a function of (architecture, seed, settings): one training that fails is the candidate's failure.
 """

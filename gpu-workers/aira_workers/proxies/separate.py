@@ -147,7 +147,7 @@ class _TaskTraining:
         return TaskScore(validation=None, loss=self.loss, test=self._accuracy(test.inputs, test.targets))
 
     def _question(self, chunk: torch.Tensor) -> Question:
-        """The mean loss over the asked positions of the sequences `chunk`; the decoder is asked for all of them."""
+        """The mean loss over the asked positions of the sequences `chunk`; the decoder runs for all of them."""
         targets = self.targets[chunk].reshape(-1)
         if self.decoded:
             rows, labels, decoded = targets[:0], targets, (0, len(chunk))

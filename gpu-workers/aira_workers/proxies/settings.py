@@ -55,7 +55,7 @@ class JointSettings:
 
 @dataclass(frozen=True)
 class RepeatedSettings:
-    """The mean of so many joint trainings that differ in their seed alone; see `repeated.py`."""
+    """The mean of several joint trainings that differ in their seed alone; see `repeated.py`."""
 
     proxy: Literal["repeated"]
     trainings: int

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _LONGEST = 100_000  # bytes of a document that are used
-_HELD_OUT = 20  # of a corpus in one shard, one document in so many is hidden
+_HELD_OUT = 20  # of a corpus in one shard, one in this many documents is hidden
 
 
 def documents(root: Path | None, corpus: str, split: str) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
 """A generator of small English-like documents: the offline stand-in for natural text.
 
-It is no natural language, and figures on it say nothing about any corpus. It has something to learn at several ranges,
+It is not natural language, and figures on it say nothing about any corpus. It has something to learn at several ranges,
 so that a better model or a better recipe shows:
 
     letters      the spelling of some 150 words, with frequencies that fall like 1 / rank

@@ -1,10 +1,10 @@
 """Sees to it that the compiled engine that is loaded is the one that was compiled.
 
-Role: a SHA-256 beside each library of the cache, written when it is compiled and compared before it is loaded. Non-role: finding,
+Role: a SHA-256 next to each library of the cache, written when it is compiled and compared before it is loaded. Non-role: finding,
 compiling and testing the library (`native`), whose sources are part of every score's version.
 
 A library without a record, with another hash, that others may write or that somebody else owns is removed, one line says so, and
-it is compiled anew. Whoever may write the cache folder itself may write both files: the folder is its owner's alone.
+it is compiled again. A process that may write the cache folder may write both files: only the owner can.
 """
 
 import fcntl
@@ -70,7 +70,7 @@ def _fault(path: Path) -> str | None:
 
 def _record(path: Path) -> None:
     try:
-        # Whatever the umask is, nobody else may write it.
+        # Writable for the owner alone, whatever the umask.
         path.chmod(0o755)
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(hashlib.sha256(path.read_bytes()).hexdigest() + "\n", encoding="ascii")

@@ -6,7 +6,7 @@ Role: turn requests into events. Not its role: deadlines, memory limits, killing
 2. Requests are served in the order of arrival; members in the order of the population, or together where the engine
    trains populations; each result is written as soon as there is one.
 3. Training happens on one thread only. One by one, members share no mutable state; together (population/), each has
-   arithmetic of its own. So companions do not change scores.
+   arithmetic of its own. So other candidates of the batch do not change scores.
 4. `cancel`, `shutdown` and the end of standard input take effect between two training steps.
 """
 
@@ -159,7 +159,7 @@ class Server:
             return measure(candidate, settings, self._device, hooks, self._engine)
         except EvaluationError:
             raise
-        except Exception as error:  # the candidate's failure must not end the process or its companions
+        except Exception as error:  # the candidate's failure must not end the process or the other candidates
             if _is_out_of_memory(error):
                 raise OutOfMemory(f"the device ran out of memory: {error}") from error
             traceback.print_exc(file=sys.stderr)

@@ -18,7 +18,7 @@ const most = 256;
  * request does.
  *
  * K1. Actions run in the order in which they came; each stands or falls by itself.
- * K2. Nobody hears of an action before its transaction is on disk (I1).
+ * K2. An action is announced only after its transaction is on disk (I1).
  */
 export class Committer {
   readonly #archive: Archive;

@@ -152,7 +152,7 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
   });
 }
 
-/** What a reconciliation mended. */
+/** What a reconciliation changed. */
 export interface ReconcileResult {
   /** Jobs that the ledger holds open and the queue would not have delivered. */
   republished: number;
@@ -164,17 +164,17 @@ export interface ReconcileResult {
  * Makes the work queue agree with the ledger (I1): the queue may have lost messages (a power failure, a deleted stream),
  * hold some it believes acknowledged and will never deliver (seen after a kill of nats-server), or hold work that is done.
  *
- * Progress is never read off the queue; only this function looks into it, and the ledger is right wherever they differ.
+ * Progress is never read off the queue; only this function looks into it, and the ledger is right where they differ.
  */
 export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promise<ReconcileResult> {
   // Read before the queue and after it: what is published in between must look neither lost nor withdrawn.
   const open = archive.openJobs();
   const { entries, classes } = await bus.inspectWork();
   const wanted = new Set(archive.openJobs().map(({ key }) => key));
-  const mended: ReconcileResult = { republished: 0, purged: 0 };
+  const changes: ReconcileResult = { republished: 0, purged: 0 };
   const deliverable = new Set<EvaluationKey>();
   const purge = async (seq: number): Promise<void> => {
-    if (await bus.purgeJob(seq)) mended.purged++;
+    if (await bus.purgeJob(seq)) changes.purged++;
   };
   for (const { seq, key } of entries.filter((entry) => entry.jobClass === null || entry.key === null)) {
     log.warn({ seq, key }, 'no job in the work queue');
@@ -182,9 +182,9 @@ export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promis
   }
   for (const device of deviceClasses) {
     const queued = entries.filter((entry) => entry.jobClass === device && entry.key !== null);
-    const { waiting, held } = classes[device];
+    const { waiting, unacknowledged } = classes[device];
     // A queue that is not empty, but has delivered nothing and will deliver nothing, stores messages that it takes for done.
-    const orphaned = waiting + held === 0;
+    const orphaned = waiting + unacknowledged === 0;
     for (const { seq, key } of queued) {
       if (key === null) continue;
       // Of a search whose process died nothing is left in the way of others; when it is resumed its jobs are queued again.
@@ -195,15 +195,15 @@ export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promis
   for (const job of open) {
     if (archive.isDone(job.key) || !job.published || deliverable.has(job.key)) continue;
     archive.requeue(job.key);
-    mended.republished++;
+    changes.republished++;
   }
-  if (mended.republished + mended.purged > 0) log.info({ ...mended }, 'queue and ledger differed');
-  return mended;
+  if (changes.republished + changes.purged > 0) log.info({ ...changes }, 'queue and ledger differed');
+  return changes;
 }
 
 const batch = 64;
 const pauseAfterFailureMs = 1000;
-/** What no repetition mends: the entry itself is no message. */
+/** Errors that no retry cures: the entry itself is not a valid message. */
 const unsendable = ['message-too-large', 'message-invalid'];
 
 /**

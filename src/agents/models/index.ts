@@ -8,7 +8,7 @@ import { priorModel } from './prior.ts';
 import { tunerModel } from './tuner/tuner.ts';
 
 export type { PythonOptions } from './bayesHelper.ts';
-export type { AnyModel, LocalModel, Proposal, ProposalInput } from './model.ts';
+export type { AnyModel } from './model.ts';
 
 /** Creates the model of that name. Nothing starts before its first question. */
 export function createModel(name: LocalModelName, python: PythonOptions, openRetriever: OpenRetriever): AnyModel {
