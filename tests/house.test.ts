@@ -65,6 +65,21 @@ describe('the house', () => {
     ]);
   });
 
+  it('labels each invariant once', () => {
+    const owners = new Map<string, Set<string>>();
+    for (const path of sources) {
+      for (const [, label = ''] of readFileSync(join('src', path), 'utf8').matchAll(/^ \*\s+([A-Z]{3})-\d+/gm)) {
+        owners.set(label, (owners.get(label) ?? new Set()).add(path));
+      }
+    }
+    expect(owners.size).toBeGreaterThan(40);
+    expect([...owners].filter(([, paths]) => paths.size > 1).map(([label, paths]) => [label, ...paths])).toEqual([]);
+  });
+
+  it('has fewer than 300 files', () => {
+    expect(sources.length).toBeLessThan(300);
+  });
+
   it('has no circles', () => {
     const state = new Map<string, 'open' | 'done'>();
     const circles: string[] = [];

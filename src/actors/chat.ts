@@ -44,7 +44,10 @@ export function openChat(
     replay === undefined ? Cassette.record(recordingPath(home, search), keys.redact) : Cassette.replay(replay);
   const thoughts = openThoughts(join(home, 'thoughts.db'));
   const gateway = new Gateway({
-    ...{ search, cassette, clock, timers },
+    search,
+    cassette,
+    clock,
+    timers,
     model: providersOf(keys, watch, clock),
     ledger: {
       reserve: (reservation, signal) =>

@@ -64,7 +64,11 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
   const archive = Archive.open(home, clock);
   const part = startMachine(
     archivistMachine({
-      ...{ archive, bus, timers, log, sealingKey: sealingKey(home) },
+      archive,
+      bus,
+      timers,
+      log,
+      sealingKey: sealingKey(home),
       reconcileEveryMs: waitsPerReconciliation * ackWaitMs,
     }),
     log,

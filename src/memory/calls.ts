@@ -58,7 +58,7 @@ interface Sums {
 export function calls(db: Database) {
   const insert = db.prepare(
     `INSERT INTO calls (search, id, agent, ordinal, purpose, model, request, dollars, tokens, at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (@search, @call, @agent, @ordinal, @purpose, @model, @request, @dollars, @tokens, @now)`,
   );
   const byId = db.prepare<[string, string], { dollars: number; tokens: number }>(
     'SELECT dollars, tokens FROM calls WHERE search = ? AND id = ?',
@@ -66,7 +66,8 @@ export function calls(db: Database) {
   const settle = db.prepare(
     `INSERT INTO settlements
        (search, call, outcome, served, input, cached, written, output, dollars, estimated, latency_ms, message, at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (search, call) DO NOTHING`,
+     VALUES (@search, @call, @outcome, @served, @input, @cached, @written, @output, @dollars, @estimated, @latencyMs,
+       @message, @now) ON CONFLICT (search, call) DO NOTHING`,
   );
   const unsettled = db.prepare<[string, string], { id: string; dollars: number; tokens: number }>(
     `SELECT c.id, c.dollars, c.tokens FROM calls c WHERE c.search = ? AND c.agent = ?
@@ -113,7 +114,21 @@ export function calls(db: Database) {
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
       if (byId.get(search, call)) return { state: 'granted' };
       for (const lost of unsettled.all(search, agent)) {
-        settle.run(search, lost.id, 'lost', null, lost.tokens, 0, 0, 0, lost.dollars, 1, 0, null, now);
+        settle.run({
+          search,
+          call: lost.id,
+          outcome: 'lost',
+          served: null,
+          input: lost.tokens,
+          cached: 0,
+          written: 0,
+          output: 0,
+          dollars: lost.dollars,
+          estimated: 1,
+          latencyMs: 0,
+          message: null,
+          now,
+        });
       }
       const since = now - oldestCallMs;
       const refused =
@@ -121,17 +136,16 @@ export function calls(db: Database) {
         objection('the search', spec.budget, sums.get({ search, agent: null, since }) as Sums, reservation);
       if (refused) return refused;
       const { ordinal, purpose, model, request, dollars, tokens } = reservation;
-      insert.run(search, call, agent, ordinal, purpose, model, request, dollars, tokens, now);
+      insert.run({ search, call, agent, ordinal, purpose, model, request, dollars, tokens, now });
       return { state: 'granted' };
     },
 
     /** The first settlement of a call counts; later ones change nothing. @throws TerminalError for an unknown call. */
     settle(settlement: CallSettlement, now: number): { recorded: boolean } {
-      const { search, call, outcome, served, usage, dollars, estimated, latencyMs, message } = settlement;
+      const { search, call, usage, estimated, ...rest } = settlement;
       if (!byId.get(search, call)) throw new TerminalError('unknown-call', `"${call}" was never reserved`);
-      const { input, cached, written, output } = usage;
-      const figures = [input, cached, written, output, dollars, estimated ? 1 : 0, latencyMs];
-      return { recorded: settle.run(search, call, outcome, served, ...figures, message, now).changes > 0 };
+      const row = { ...rest, ...usage, search, call, estimated: estimated ? 1 : 0, now };
+      return { recorded: settle.run(row).changes > 0 };
     },
 
     /** Cost of calls of one agent or all; running ones at their reservation. */

@@ -28,7 +28,7 @@ interface Row {
 export function endings(db: Database, out: Outbox) {
   const insert = db.prepare(
     `INSERT INTO endings (search, kind, subject, reason, sentence, figures, occurrence, at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+     VALUES (@search, @of, @subject, @reason, @sentence, @figures, @occurrence, @now) ON CONFLICT DO NOTHING`,
   );
   const rows = db.prepare<[string | null], Row>(
     `SELECT seq, kind AS "of", subject, reason, sentence, figures, occurrence, at FROM endings
@@ -52,7 +52,16 @@ export function endings(db: Database, out: Outbox) {
      */
     record(search: SearchId | null, ending: z.input<typeof endingSchema>, now: number): boolean {
       const { of, subject, reason, sentence, figures, occurrence }: Ending = endingSchema.parse(ending);
-      const { changes } = insert.run(search, of, subject, reason, sentence, JSON.stringify(figures), occurrence, now);
+      const { changes } = insert.run({
+        search,
+        of,
+        subject,
+        reason,
+        sentence,
+        figures: JSON.stringify(figures),
+        occurrence,
+        now,
+      });
       if (changes === 0) return false;
       if (search !== null) out.addEvent({ kind: 'ended-early', search, of, subject, reason, sentence, figures }, now);
       return true;

@@ -32,12 +32,13 @@ export function ensemble(db: Database, budget: BudgetLedger) {
   const recorded = db.prepare<[string, string, number], { other: AgentName; last: number }>(
     'SELECT other, last FROM horizons WHERE search = ? AND agent = ? AND ordinal = ?',
   );
-  const record = db.prepare('INSERT INTO horizons (search, agent, ordinal, other, last, at) VALUES (?, ?, ?, ?, ?, ?)');
+  const record = db.prepare(`INSERT INTO horizons (search, agent, ordinal, other, last, at)
+     VALUES (@search, @agent, @ordinal, @other, @last, @now)`);
   const retired = db.prepare<[string, string, number], { one: number }>(
     'SELECT 1 AS one FROM retirements WHERE search = ? AND agent = ? AND after = ?',
   );
   const insertRetirement = db.prepare(
-    'INSERT OR IGNORE INTO retirements (search, agent, after, reason, at) VALUES (?, ?, ?, ?, ?)',
+    'INSERT OR IGNORE INTO retirements (search, agent, after, reason, at) VALUES (@search, @agent, @after, @reason, @now)',
   );
   const last = db.prepare<[string, string], { n: number }>(
     'SELECT coalesce(max(ordinal), 0) AS n FROM nodes WHERE search = ? AND agent = ?',
@@ -90,13 +91,13 @@ export function ensemble(db: Database, budget: BudgetLedger) {
       }
       if (awaited.length > 0) return { agents: awaited };
       waiting.delete(waiter);
-      for (const { other, last } of cuts) record.run(spec.id, self.name, ordinal, other, last, now);
+      for (const { other, last } of cuts) record.run({ search: spec.id, agent: self.name, ordinal, other, last, now });
       return cuts.length > 0 ? repository.of(spec, self, ordinal) : horizons;
     },
 
     /** The agent makes no further attempts for now. */
     retire(search: SearchId, agent: AgentName, reason: string, now: number): void {
-      insertRetirement.run(search, agent, lastOf(search, agent), reason, now);
+      insertRetirement.run({ search, agent, after: lastOf(search, agent), reason, now });
     },
   };
   return repository;

@@ -79,7 +79,8 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
     'SELECT 1 AS one FROM evaluation_requests WHERE search = ? AND node = ? AND key = ?',
   );
   const insertRequest = db.prepare(
-    'INSERT INTO evaluation_requests (search, node, key, rung, seed, saved, at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    `INSERT INTO evaluation_requests (search, node, key, rung, seed, saved, at)
+     VALUES (@search, @node, @key, @rung, @seed, @saved, @now)`,
   );
   const requestsOf = db.prepare<[string], RequestRow>(
     `SELECT w.search, w.node, n.agent, w.rung, w.seed, w.saved FROM evaluation_requests w
@@ -97,11 +98,13 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
   );
   const insertDelivery = db.prepare(
     `INSERT OR IGNORE INTO deliveries (key, worker, attempt, verdict, status, validation, reason, message, at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (@key, @worker, @attempt, @verdict, @status, @validation, @reason, @message, @now)`,
   );
   const insertEvaluation = db.prepare(
     `INSERT INTO evaluations (key, status, validation, reason, message, evaluator, worker, device, attempt, seconds,
-       measurement, finished_at, unsafe) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       measurement, finished_at, unsafe)
+     VALUES (@key, @status, @validation, @reason, @message, @evaluator, @worker, @device, @attempt, @seconds,
+       @measurement, @now, @unsafe)`,
   );
   const insertTest = db.prepare('INSERT INTO test_scores (key, score, tasks) VALUES (?, ?, ?)');
   const openJobs = db.prepare<[], { key: string; body: string; epoch: number; sent: number }>(
@@ -169,21 +172,17 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       message: ok ? null : outcome.message,
       seconds: outcome.seconds,
     };
-    insertEvaluation.run(
+    insertEvaluation.run({
+      ...row,
       key,
-      row.status,
-      row.validation,
-      row.reason,
-      row.message,
       evaluator,
       worker,
-      outcome.device,
+      device: outcome.device,
       attempt,
-      row.seconds,
-      JSON.stringify(open),
+      measurement: JSON.stringify(open),
       now,
-      ok && outcome.unsafe ? 1 : 0,
-    );
+      unsafe: ok && outcome.unsafe ? 1 : 0,
+    });
     if (ok && outcome.test !== null) insertTest.run(key, outcome.test, JSON.stringify(testTasks));
     for (const request of requestsOf.all(key)) {
       tallies.addOutcome({ ...request, saved: request.saved === 1 }, row);
@@ -234,7 +233,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       const known = job.get(key) !== undefined;
       const body = JSON.stringify(newJob);
       if (!known) insertJob.run(key, body, now, identify(newJob, now));
-      insertRequest.run(search, node, key, rung, seed, known ? 1 : 0, now);
+      insertRequest.run({ search, node, key, rung, seed, saved: known ? 1 : 0, now });
       const addedRequest = { search, node, agent, rung, saved: known };
       tallies.addRequest(addedRequest);
       if (!known) out.addJob(key, 1, body, now);
@@ -282,9 +281,18 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       if (!row) return 'unknown';
       const note = (verdict: 'counted' | 'surplus' | 'retry') => {
         const failed = outcome.status === 'failed';
-        const figures = [failed ? null : outcome.validation, failed ? outcome.reason : null];
-        const message = failed ? outcome.message : null;
-        return insertDelivery.run(key, worker, attempt, verdict, outcome.status, ...figures, message, now).changes > 0;
+        const row = {
+          key,
+          worker,
+          attempt,
+          verdict,
+          status: outcome.status,
+          validation: failed ? null : outcome.validation,
+          reason: failed ? outcome.reason : null,
+          message: failed ? outcome.message : null,
+          now,
+        };
+        return insertDelivery.run(row).changes > 0;
       };
       if (evaluation.get(key)) {
         note('surplus');

@@ -19,8 +19,8 @@ interface Claim {
  *
  * Role: binds and recognises tokens. Non-role: what their owners may do. Call all methods inside a transaction.
  *
- * OWN-1  A claim permanently belongs to the token that made it.
- * OWN-2  An agent of a search belongs to the first token that joins as it. Another token may take over only after the owner
+ * HOL-1  A claim permanently belongs to the token that made it.
+ * HOL-2  An agent of a search belongs to the first token that joins as it. Another token may take over only after the owner
  *        has been silent for `silenceLimitMs`, after which no other agent waits for it (HOR-2).
  */
 export function holdings(db: Database) {
@@ -37,7 +37,7 @@ export function holdings(db: Database) {
   );
   const countRefusals = db.prepare<[], { n: number }>('SELECT count(*) AS n FROM refusals');
   const insertRefusal = db.prepare(
-    'INSERT OR IGNORE INTO refusals (key, worker, attempt, reason, at) VALUES (?, ?, ?, ?, ?)',
+    'INSERT OR IGNORE INTO refusals (key, worker, attempt, reason, at) VALUES (@key, @worker, @attempt, @reason, @now)',
   );
   /** When each owner was last heard. In memory only: a new process starts the wait again. */
   const heard = new Map<string, number>();
@@ -99,7 +99,7 @@ export function holdings(db: Database) {
 
     /** Records that a result was refused. */
     refuse({ key, worker, attempt }: EvaluationResult, reason: 'unheld' | 'unreadable', now: number): void {
-      if ((countRefusals.get()?.n ?? 0) < maxRefusals) insertRefusal.run(key, worker, attempt, reason, now);
+      if ((countRefusals.get()?.n ?? 0) < maxRefusals) insertRefusal.run({ key, worker, attempt, reason, now });
     },
   };
 }

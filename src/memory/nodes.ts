@@ -42,7 +42,7 @@ export function nodes(
   const { out, searches, evaluations, budget, endings, ensemble, tallies } = parts;
   const insert = db.prepare(
     `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (@search, @id, @agent, @ordinal, @origin, @candidate, @verdict, @message, @rationale, @now)`,
   );
   const insertParent = db.prepare('INSERT INTO parents (search, node, position, parent) VALUES (?, ?, ?, ?)');
   const byId = db.prepare<[string, string], NodeRow>(
@@ -80,7 +80,18 @@ export function nodes(
     now: number,
   ): void => {
     const text = JSON.stringify(rationale);
-    insert.run(search, node.id, node.agent, node.ordinal, node.origin, node.candidate, verdict, message, text, now);
+    insert.run({
+      search,
+      id: node.id,
+      agent: node.agent,
+      ordinal: node.ordinal,
+      origin: node.origin,
+      candidate: node.candidate,
+      verdict,
+      message,
+      rationale: text,
+      now,
+    });
     tallies.addNode(search, node.agent, verdict);
     for (const [position, parent] of node.parents.entries()) insertParent.run(search, node.id, position, parent);
   };

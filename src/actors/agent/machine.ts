@@ -182,8 +182,15 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
     id: 'agent',
     initial: 'joining',
     context: {
-      ...{ joined: null, ordinal: 0, view: null, awaited: [], stale: false },
-      ...{ thought: null, end: null, consecutiveFailures: 0, error: null },
+      joined: null,
+      ordinal: 0,
+      view: null,
+      awaited: [],
+      stale: false,
+      thought: null,
+      end: null,
+      consecutiveFailures: 0,
+      error: null,
     },
     invoke: { src: 'listen' },
     on: {

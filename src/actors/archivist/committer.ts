@@ -17,8 +17,8 @@ const most = 256;
  * the next group gathers by itself, so that a slower disk makes larger groups and not a longer queue. Non-role: what a
  * request does.
  *
- * K1. Actions run in the order in which they came; each stands or falls by itself.
- * K2. An action is announced only after its transaction is on disk (I1).
+ * COM-1. Actions run in the order in which they came; each stands or falls by itself.
+ * COM-2. An action is announced only after its transaction is on disk (I1).
  */
 export class Committer {
   readonly #archive: Archive;

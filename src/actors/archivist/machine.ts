@@ -35,10 +35,10 @@ type ArchivistEvent = { type: 'STOP' } | SubscriptionFailed;
  * Role: answers requests, takes results off the bus, publishes what was decided, keeps queue and ledger in agreement.
  * Non-role: deciding what a search does next (the search actor), judging candidates (workers).
  *
- * A1. A result is acknowledged only after its transaction is on disk (I1).
- * A2. A request or a result that arrives twice changes nothing the second time (I2).
- * A3. Everything it knows is in the ledger: a new archivist on the same home continues where a killed one stood.
- * A4. A request counts as its sender's and a result as its claimant's only with the token that proves it (I12).
+ * ARC-1. A result is acknowledged only after its transaction is on disk (I1).
+ * ARC-2. A request or a result that arrives twice changes nothing the second time (I2).
+ * ARC-3. Everything it knows is in the ledger: a new archivist on the same home continues where a killed one stood.
+ * ARC-4. A request counts as its sender's and a result as its claimant's only with the token that proves it (I12).
  */
 export function archivistMachine({ archive, bus, sealingKey, timers, log, reconcileEveryMs }: ArchivistDeps) {
   const pump = new OutboxPublisher({ archive, bus, timers, log });
@@ -211,10 +211,10 @@ const unsendable = ['message-too-large', 'message-invalid'];
  *
  * Role: from outbox to bus, in order, each entry until the bus has confirmed it. Non-role: deciding what to publish.
  *
- * P1. An entry is published after its transaction is on disk, and marked after its publication is confirmed (I1), as many
+ * PUB-1. An entry is published after its transaction is on disk, and marked after its publication is confirmed (I1), as many
  *     as there are at once. A crash between the two publishes some twice under one message id each, which the stream
  *     recognises and every reader tolerates.
- * P2. One publication at a time: entries reach the bus in the order of the decisions.
+ * PUB-2. One publication at a time: entries reach the bus in the order of the decisions.
  */
 export class OutboxPublisher {
   readonly #archive: Archive;

@@ -62,7 +62,11 @@ const longestMessage = 2000;
 
 /** The outcome of a job that could not be trained, through no fault of its candidate. */
 const lost = (message: string): Outcome => ({
-  ...{ status: 'failed', reason: 'lost', message: message.slice(0, longestMessage), seconds: 0, device: 'none' },
+  status: 'failed',
+  reason: 'lost',
+  message: message.slice(0, longestMessage),
+  seconds: 0,
+  device: 'none',
 });
 
 const startTries = 3;
