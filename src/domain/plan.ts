@@ -78,7 +78,7 @@ function expandAgents(file: SearchFile, { space }: Task): AgentSpec[] {
 }
 
 /** References: known patterns, or the task's baseline program. */
-function referencesOf(file: SearchFile, { space, brief }: Task): { name: string; text: string }[] {
+function referencesOf(file: SearchFile, { space }: Task, brief: Brief | undefined): { name: string; text: string }[] {
   if (space.kind === 'stack') {
     return (file.references ?? referencesFor(space)).map(({ name, architecture }) => ({ name, text: architecture }));
   }
@@ -119,7 +119,8 @@ export function planSearch(
   file: SearchFile,
   { id, task, profile, evaluator, deviceClass, content, corpus }: PlanContext,
 ): SearchSpec {
-  const references = referencesOf(file, task).map(({ name, text }) => {
+  const brief = task.briefs?.[file.profile] ?? task.brief;
+  const references = referencesOf(file, task, brief).map(({ name, text }) => {
     try {
       return { name, candidate: canonicalCandidate(text, task.space) };
     } catch (cause) {
@@ -140,7 +141,7 @@ export function planSearch(
     metric: task.metric,
     lowerIsBetter: task.lowerIsBetter,
     space: task.space,
-    ...(task.brief ? { brief: { ...task.brief, contract: contractOf(task.brief, file.profile, profile) } } : {}),
+    ...(brief ? { brief: { ...brief, contract: contractOf(brief, file.profile, profile) } } : {}),
     profile: file.profile,
     rungs: profile.rungs,
     evaluator,

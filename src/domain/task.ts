@@ -26,6 +26,8 @@ export type RungSettings = z.infer<typeof rungSettingsSchema>;
 
 export const profileSchema = z.strictObject({
   rungs: z.strictObject({ screen: rungSettingsSchema, confirm: rungSettingsSchema, final: rungSettingsSchema }),
+  /** For program spaces: baseline files of this profile, by name, where they are not the task's. Paths relative to the task. */
+  baseline: z.record(z.string().min(1), z.string().min(1)).optional(),
 });
 export type Profile = z.infer<typeof profileSchema>;
 
@@ -40,6 +42,8 @@ export interface Task {
   readonly space: Space;
   /** For program spaces: what authors are shown. */
   readonly brief?: Brief;
+  /** The same for profiles with a baseline of their own. */
+  readonly briefs?: Readonly<Record<string, Brief>>;
   readonly profiles: Readonly<Record<string, Profile>>;
 }
 

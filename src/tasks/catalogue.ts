@@ -165,9 +165,17 @@ export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoot
   if (compose) return { name: info.name, ...common, space: { kind: 'stack', ...compose } };
   const { files, ...starts } = design as z.infer<typeof designSchema>;
   const space: ProgramSpace = { kind: 'program', files };
-  const unknown = Object.keys(starts.baseline).find((name) => files.every((file) => file.name !== name));
-  if (unknown !== undefined) throw malformed(path, `design.baseline names ${unknown}, which is not in design.files`);
-  return { name: info.name, ...common, space, brief: briefOf(directory, description, space, starts) };
+  const own = Object.entries(profiles).flatMap(([name, { baseline }]) => (baseline ? [[name, baseline] as const] : []));
+  for (const [place, baseline] of [['design', starts.baseline] as const, ...own]) {
+    const unknown = Object.keys(baseline).find((name) => files.every((file) => file.name !== name));
+    if (unknown !== undefined) {
+      throw malformed(path, `${place}.baseline names ${unknown}, which is not in design.files`);
+    }
+  }
+  const briefFor = (baseline: Readonly<Record<string, string>>): Brief =>
+    briefOf(directory, description, space, { ...starts, baseline: { ...starts.baseline, ...baseline } });
+  const briefs = Object.fromEntries(own.map(([name, baseline]) => [name, briefFor(baseline)]));
+  return { name: info.name, ...common, space, brief: briefFor({}), ...(own.length > 0 ? { briefs } : {}) };
 }
 
 /** Reads the submissions of a Design task. @throws PrerequisiteError `task-malformed` for an invalid one. */

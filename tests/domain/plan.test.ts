@@ -121,6 +121,23 @@ describe('planning a search', () => {
   });
 });
 
+describe('a program task whose profile has a baseline of its own', () => {
+  const brief = (text: string) => ({ contract: 'Write x.', baseline: { 'train.py': text }, library: [] });
+  const space = { kind: 'program' as const, files: [{ name: 'train.py', maxBytes: 100 }] };
+  const task = { ...setting.task, space, brief: brief('x = 1\n'), briefs: { paper: brief('x = 8\n') } };
+  const tuner = { name: 'tuner', model: 'local/tuner', scaffold: 'greedy' };
+
+  it.each([
+    ['nano', 'x = 1\n'],
+    ['paper', 'x = 8\n'],
+  ])('starts from that of the profile, and compares with it: %s', (profile, text) => {
+    const file = searchFileSchema.parse({ task: 'toy', profile, budget: { evaluations: 1 }, agents: [tuner] });
+    const spec = planSearch(file, { ...setting, task });
+    expect(spec.brief?.baseline).toEqual({ 'train.py': text });
+    expect(spec.references).toEqual([{ name: 'baseline', candidate: JSON.stringify({ 'train.py': text }) }]);
+  });
+});
+
 describe('the ladder', () => {
   const ladder = { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2 };
 

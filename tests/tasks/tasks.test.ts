@@ -135,7 +135,7 @@ describe('malformed metadata names the file, the place and the mistake', () => {
     write('broken', 'compose: {layers: 4\n  primitives: [M\n');
     expect(refusal('broken').message).toMatch(/metadata\.yaml: line \d+: ./);
     write('broken', 'compose: 1\ncompose: 2\n');
-    expect(refusal('broken').message).toMatch(/"compose" stands twice/);
+    expect(refusal('broken').message).toMatch(/the key "compose" occurs twice/);
     write('broken', '- a list\n');
     expect(refusal('broken').code).toBe('task-malformed');
     write('broken', '');
@@ -166,6 +166,13 @@ describe('a Design task', () => {
     put(directory, 'baseline/model.py', 'x = 2\n');
     put(directory, 'baseline/config.toml', 'y = 3\n');
     expect(loadTask('written', [root]).brief?.baseline).toEqual({ 'model.py': 'x = 1\n', 'config.toml': 'y = 3\n' });
+  });
+
+  it('may have a baseline of its own in a profile', () => {
+    const { brief, briefs } = loadTask('autoresearch');
+    expect(Object.keys(briefs ?? {})).toEqual(['paper']);
+    expect(briefs?.paper?.baseline['train.py']).toMatch(/^DEPTH = 8\b/m);
+    expect(brief?.baseline['train.py']).toMatch(/^DEPTH = 2\b/m);
   });
 
   it('may not name a baseline for a file outside design.files, or a missing one', () => {
