@@ -16,7 +16,11 @@ it('a search of stacks, killed four times', { timeout: 900_000 }, async () => {
 it('a search of programs, killed twice', { timeout: 900_000 }, async () => {
   const folder = temporaryFolder();
   const task = smallListops(folder);
-  const file = withTime('searches/design-listops.yaml', folder, { task, budget: { evaluations: 4, minutes: 120 } });
+  const file = withTime('searches/design-listops.yaml', folder, {
+    task,
+    budget: { evaluations: 4, minutes: 120 },
+    ladder: { promote: 0.2, finalists: 1, finalSeeds: 1 },
+  });
   const subject = { file, search: 'killed', workers: 2 };
   const calm = await calmRun(subject, join(folder, 'calm'));
   expect(await killedRun(subject, join(folder, 'home'), calm, 2, 1)).toBeGreaterThan(0);
