@@ -80,7 +80,7 @@ export async function consumeEventsOn(
     consumer ??= await createConsumer();
     let handling = Promise.resolve();
     let gap = false;
-    const request = { stream: streamNames.events, consumer, batch, expiresMs: pullMs, signals };
+    const request = { stream: streamNames.events, consumer, batch, expiresMs: pullMs, signals, acknowledged: false };
     const end = await pull(link, request, (message) => {
       delivered += 1;
       gap ||= deliveredInfo(message).deliverySeq !== delivered;

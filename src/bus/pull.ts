@@ -7,7 +7,8 @@
  * acknowledging, retrying.
  *
  *   PUL-1  At most `batch` messages are passed on, all before the promise resolves.
- *   PUL-2  A message that arrives after the end is returned at once, so that it does not wait for its acknowledgement timer.
+ *   PUL-2  A message that arrives after the end is returned at once, so that it does not wait for its acknowledgement timer. A
+ *          consumer without acknowledgements waits for none: its late messages are dropped.
  *   PUL-3  A server that is silent for several heartbeats ends the pull: nats-server 2.9 does not reply at all if the
  *          consumer or its stream does not exist.
  */
@@ -28,13 +29,15 @@ export interface PullRequest {
   readonly batch: number;
   readonly expiresMs: number;
   readonly signals: readonly AbortSignal[];
+  /** The consumer waits for acknowledgements; only then may this connection send any. */
+  readonly acknowledged: boolean;
 }
 
 const maxHeartbeatMs = 1_000;
 
 export function pull(link: Link, request: PullRequest, receive: (message: Msg) => void): Promise<PullEnd> {
   const { nc } = link;
-  const { stream, consumer, batch, signals } = request;
+  const { stream, consumer, batch, signals, acknowledged } = request;
   if (signals.some((signal) => signal.aborted) || nc.isClosed()) return Promise.resolve('aborted');
   if (!link.connected) return Promise.resolve('interrupted');
 
@@ -50,8 +53,9 @@ export function pull(link: Link, request: PullRequest, receive: (message: Msg) =
       callback(_error, message) {
         silence.refresh();
         if (message.subject !== inbox) {
-          if (ended) message.respond('-NAK');
-          else {
+          if (ended) {
+            if (acknowledged) message.respond('-NAK');
+          } else {
             received += 1;
             receive(message);
             if (received === batch) end('full');

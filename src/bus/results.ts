@@ -113,7 +113,7 @@ export async function consumeResultsOn(
     }
     const handling: Promise<{ failure: unknown } | null>[] = [];
     const expiresMs = owed ? secondLookMs : pullMs;
-    const request = { stream: streamNames.results, consumer: durable, batch, expiresMs, signals };
+    const request = { stream: streamNames.results, consumer: durable, batch, expiresMs, signals, acknowledged: true };
     const end = await pull(link, request, (message) => {
       handling.push(
         handle(message).then(

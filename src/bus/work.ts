@@ -134,6 +134,7 @@ export function workQueueOn(link: Link, streams: Streams): WorkQueue {
           batch: 1,
           expiresMs: left,
           signals,
+          acknowledged: true,
         };
         const end = await pull(link, request, (received) => {
           message = received;

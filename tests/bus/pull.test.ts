@@ -33,11 +33,34 @@ afterEach(() => lab.clear());
 
 const never = new AbortController().signal;
 
-function begin(options: { consumer?: string; batch?: number; expiresMs?: number; signal?: AbortSignal } = {}) {
-  const { consumer = 'c', batch = 1, expiresMs = 600_000, signal = never } = options;
+interface Options {
+  consumer?: string;
+  batch?: number;
+  expiresMs?: number;
+  signal?: AbortSignal;
+  acknowledged?: boolean;
+}
+
+function begin(options: Options = {}) {
+  const { consumer = 'c', batch = 1, expiresMs = 600_000, signal = never, acknowledged = true } = options;
   const messages: Msg[] = [];
-  const request = { stream: 'S', consumer, batch, expiresMs, signals: [never, signal] };
+  const request = { stream: 'S', consumer, batch, expiresMs, signals: [never, signal], acknowledged };
   return { messages, end: pull(link, request, (message) => void messages.push(message)) };
+}
+
+/** While this process is blocked, another one publishes, and sees that the server has sent the message here. */
+function publishWhileBlocked(consumer: string, notSentYet: string): void {
+  const program = `
+    const { connect, nkeyAuthenticator } = require('nats');
+    (async () => {
+      const nc = await connect({ servers: process.argv[1], authenticator: nkeyAuthenticator(Buffer.from(process.argv[2])) });
+      await nc.jetstream().publish('s', 'late');
+      const jsm = await nc.jetstreamManager();
+      while ((await jsm.consumers.info('S', '${consumer}')).${notSentYet});
+      await nc.close();
+    })();`;
+  const secret = Buffer.from(everyAccess.nkeySeed ?? []).toString();
+  execFileSync(process.execPath, ['-e', program, server.url, secret], { cwd: join(import.meta.dirname, '../..') });
 }
 
 describe('a pull', () => {
@@ -76,24 +99,30 @@ describe('a pull', () => {
     const abort = new AbortController();
     const { messages, end } = begin({ signal: abort.signal });
     await link.nc.flush();
-    // While this process stands still, another one publishes, and sees that the server has sent the message here.
-    const program = `
-      const { connect, nkeyAuthenticator } = require('nats');
-      (async () => {
-        const nc = await connect({ servers: process.argv[1], authenticator: nkeyAuthenticator(Buffer.from(process.argv[2])) });
-        await nc.jetstream().publish('s', 'late');
-        const jsm = await nc.jetstreamManager();
-        while ((await jsm.consumers.info('S', 'c')).num_ack_pending === 0);
-        await nc.close();
-      })();`;
-    execFileSync(process.execPath, ['-e', program, server.url, Buffer.from(everyAccess.nkeySeed ?? []).toString()], {
-      cwd: join(import.meta.dirname, '../..'),
-    });
+    publishWhileBlocked('c', 'num_ack_pending === 0');
     abort.abort();
     expect(await end).toBe('aborted');
     const next = begin();
     expect(await next.end).toBe('full');
     expect([messages.length, next.messages[0]?.string()]).toEqual([0, 'late']);
     expect(await begin({ signal: abort.signal }).end).toBe('aborted');
+  });
+
+  it('says nothing about late messages of a consumer without acknowledgements, which its role may not', async () => {
+    await link.jsm.consumers.add('S', { name: 'n', ack_policy: AckPolicy.None });
+    const replies: string[] = [];
+    raw.subscribe('$JS.ACK.>', { callback: (_, message) => replies.push(message.string()) });
+    await raw.flush();
+    const abort = new AbortController();
+    const { messages, end } = begin({ consumer: 'n', signal: abort.signal, acknowledged: false });
+    await link.nc.flush();
+    publishWhileBlocked('n', 'delivered.consumer_seq === 0');
+    abort.abort();
+    expect(await end).toBe('aborted');
+    // The late message arrives before the reply to this, and so would an answer to it.
+    await link.nc.flush();
+    await raw.flush();
+    expect(messages).toEqual([]);
+    expect(replies).toEqual([]);
   });
 });
