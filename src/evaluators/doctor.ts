@@ -10,10 +10,10 @@ import {
   freeBytes,
   leastFreeBytes,
   listedGpus,
-  machinePlaces,
+  machinePaths,
   makeFolder,
   runProgram,
-  type ToolchainPlaces,
+  type ToolchainPaths,
 } from '../platform/index.ts';
 import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
@@ -30,7 +30,7 @@ export interface Check {
 export interface ExamineOptions {
   /** The archive's directory. */
   readonly home: string;
-  readonly places?: ToolchainPlaces;
+  readonly places?: ToolchainPaths;
   readonly nodeVersion?: string;
 }
 
@@ -147,7 +147,7 @@ async function checkTrainer(python: string, env: Environment): Promise<Check[]> 
   }
 }
 
-async function checkNatsServer(places: ToolchainPlaces): Promise<Check> {
+async function checkNatsServer(places: ToolchainPaths): Promise<Check> {
   try {
     const program = findNatsServer(places);
     const { ok, stdout, stderr } = await runProgram(program, ['--version'], places.env, 20_000);
@@ -190,7 +190,7 @@ function checkHome(home: string): Check[] {
 
 /** Checks everything that a search needs on this machine. Never throws: a problem is a failed check. */
 export async function examineMachine(options: ExamineOptions): Promise<Check[]> {
-  const { home, places = machinePlaces(), nodeVersion = process.versions.node } = options;
+  const { home, places = machinePaths(), nodeVersion = process.versions.node } = options;
   const { env } = places;
   const checks = [checkNode(nodeVersion)];
   try {

@@ -42,5 +42,5 @@ export {
 } from './secrets.ts';
 export { asPrerequisite, whyNot } from './systemErrors.ts';
 export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
-export { findNatsServer, findPython, machinePlaces, type ToolchainPlaces } from './toolchain.ts';
+export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
 export { parseYaml, YamlError, yamlBounds } from './yaml.ts';

@@ -6,7 +6,7 @@ import { allOnPath, type Environment, isExecutable, runProgram } from './childPr
 import { packageRoot } from './paths.ts';
 
 /** Where to find the programs that Aira starts. */
-export interface ToolchainPlaces {
+export interface ToolchainPaths {
   readonly env: Environment;
   readonly packageRoot: string;
   /** Programs outside PATH, tried last. */
@@ -14,7 +14,7 @@ export interface ToolchainPlaces {
   readonly systemNatsServer: readonly string[];
 }
 
-export const machinePlaces = (env: Environment = process.env): ToolchainPlaces => ({
+export const machinePaths = (env: Environment = process.env): ToolchainPaths => ({
   env,
   packageRoot,
   systemPython: ['/usr/bin/python3'],
@@ -27,7 +27,7 @@ const remedy = 'run `npm run setup`';
 const recordedSchema = z.object({ python: z.string().optional(), natsServer: z.string().optional() });
 
 /** The findings of set-up; an unreadable record counts as missing, since everything is searched for anyway. */
-function recorded({ packageRoot }: ToolchainPlaces): z.infer<typeof recordedSchema> {
+function recorded({ packageRoot }: ToolchainPaths): z.infer<typeof recordedSchema> {
   try {
     return recordedSchema.parse(JSON.parse(readFileSync(join(packageRoot, 'dist', 'toolchain.json'), 'utf8')));
   } catch {
@@ -75,7 +75,7 @@ const unique = (paths: readonly (string | undefined)[]) => [
  *
  * @throws PrerequisiteError `toolchain` naming those that were tried and what each lacks.
  */
-export async function findPython(places: ToolchainPlaces = machinePlaces()): Promise<string> {
+export async function findPython(places: ToolchainPaths = machinePaths()): Promise<string> {
   const { env } = places;
   if (env.AIRA_PYTHON) {
     const found = await examinePython(explicitProgram('AIRA_PYTHON', env.AIRA_PYTHON, env), env);
@@ -107,7 +107,7 @@ export async function findPython(places: ToolchainPlaces = machinePlaces()): Pro
  *
  * @throws PrerequisiteError `toolchain` when there is none.
  */
-export function findNatsServer(places: ToolchainPlaces = machinePlaces()): string {
+export function findNatsServer(places: ToolchainPaths = machinePaths()): string {
   const { env } = places;
   if (env.AIRA_NATS_SERVER) return explicitProgram('AIRA_NATS_SERVER', env.AIRA_NATS_SERVER, env);
   const [found] = unique([recorded(places).natsServer, ...allOnPath('nats-server', env), ...places.systemNatsServer]);

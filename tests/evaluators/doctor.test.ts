@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Check, examineMachine } from '../../src/evaluators/index.ts';
-import { machinePlaces } from '../../src/platform/toolchain.ts';
+import { machinePaths } from '../../src/platform/toolchain.ts';
 
 let root: string;
 
@@ -56,7 +56,7 @@ describe('the examination of the machine', () => {
     const file = join(root, 'file');
     writeFileSync(file, '');
     const places = {
-      ...machinePlaces({ PATH: join(root, 'bin') }),
+      ...machinePaths({ PATH: join(root, 'bin') }),
       packageRoot: root,
       systemPython: [],
       systemNatsServer: [],
@@ -106,7 +106,7 @@ esac`,
     );
     program('bin/nvidia-smi', `echo 'GPU 0: NVIDIA H200 (UUID: GPU-1)'`);
     program('bin/nats-server', 'echo "cannot execute" >&2; exit 1');
-    const places = { ...machinePlaces({ PATH: join(root, 'bin') }), packageRoot: root, systemNatsServer: [] };
+    const places = { ...machinePaths({ PATH: join(root, 'bin') }), packageRoot: root, systemNatsServer: [] };
     const checks = await examineMachine({ home: root, places });
     expect(named(checks, 'sklearn')).toMatchObject({ ok: false, detail: 'ImportError: no BLAS' });
     expect(named(checks, 'gpu')).toMatchObject({ ok: false, detail: expect.stringContaining('torch can use none') });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import type { ToolchainPlaces } from '../../src/platform/toolchain.ts';
+import type { ToolchainPaths } from '../../src/platform/toolchain.ts';
 import { findNatsServer, findPython } from '../../src/platform/toolchain.ts';
 
 let root: string;
@@ -23,7 +23,7 @@ function python(path: string, missing: string[] = []): string {
   return file;
 }
 
-const places = (env: Record<string, string>, more: Partial<ToolchainPlaces> = {}): ToolchainPlaces => ({
+const places = (env: Record<string, string>, more: Partial<ToolchainPaths> = {}): ToolchainPaths => ({
   env,
   packageRoot: root,
   systemPython: [],
