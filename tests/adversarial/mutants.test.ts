@@ -40,6 +40,8 @@ describe('an attack that a defence contains gets through without it', () => {
 describe('a budget that a line of the host keeps is broken without it', () => {
   it.each(budgetMutants.filter(({ short }) => short).map((mutant) => [budgetTitle(mutant), mutant] as const))(
     '%s',
+    // Two whole trainings, of processor seconds that are measured.
+    { timeout: 300_000 },
     async (_, mutant) => {
       expect(await compareBudget(mutant, world)).toEqual({ with: false, without: true });
     },

@@ -24,7 +24,7 @@ describe('local/random', () => {
       rng: rngFor(1),
     });
     expect(drafted.candidate).toBe(asked.candidate);
-    expect(drafted.change).toMatch(/^random draft \d+\w+(\+\d+\w+)*$/);
+    expect(drafted.change).toMatch(/^random draft \d*(M|mA|Mb)(\+\d*(M|mA|Mb))*$/);
   });
 });
 

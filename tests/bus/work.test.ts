@@ -49,12 +49,12 @@ describe('the work queue', () => {
     const second = await take(other);
     expect([first.job, first.attempt]).toEqual([job(1), 1]);
     expect(second.job).toEqual(job(2));
-    expect((await bus.inspectWork()).classes.cpu).toEqual({ waiting: 1, held: 2 });
+    expect((await bus.inspectWork()).classes.cpu).toEqual({ waiting: 1, unacknowledged: 2 });
     await first.ack();
     await second.ack();
     const { entries, classes } = await bus.inspectWork();
     expect(entries.map(({ key }) => key)).toEqual([job(3).key]);
-    expect(classes.cpu).toEqual({ waiting: 1, held: 0 });
+    expect(classes.cpu).toEqual({ waiting: 1, unacknowledged: 0 });
   });
 
   it('wakes a waiting worker when a job comes', async () => {
@@ -232,7 +232,7 @@ describe('the streams', () => {
     await publish(2);
     expect(await bus.takeJob('cpu', { expiresMs: 500 })).toBeNull();
     const { entries, classes } = await bus.inspectWork();
-    expect([entries, classes.cpu]).toEqual([[], { waiting: 0, held: 0 }]);
+    expect([entries, classes.cpu]).toEqual([[], { waiting: 0, unacknowledged: 0 }]);
     await publish(1);
     expect((await take()).job.key).toBe(job(1).key);
   });

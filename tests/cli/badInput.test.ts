@@ -50,7 +50,7 @@ describe('a search file', () => {
     ['with a number beyond all whole ones', { seed: 1e300 }, /seed/],
     ['with a path for a name', { agents: [{ ...agent, name: '../../x' }] }, /agents\[0\]\.name: use lower-case/],
     ['with controls in a name', { agents: [{ ...agent, name: 'a\u001b[2J' }] }, /agents\[0\]\.name: use lower-case/],
-    ['with controls in the name of its task', { task: 'a\u001b[2J\u202e\nb' }, /there is no task "a\ufffd b"/],
+    ['with controls in the name of its task', { task: 'a\u001b[2J\u202e\nb' }, /unknown task "a\ufffd b"/],
     ['with a task of a thousand letters', { task: 'x'.repeat(100_000) }, /has a name that is too long/],
   ])('%s', async (_, changes, wanted) => {
     const folder = temporaryFolder();

@@ -58,7 +58,7 @@ it('trains the runs of a study in one laboratory, goes on where it was interrupt
         interval: [expect.any(Number), expect.any(Number)],
         p: expect.any(Number),
         verdict: 'not distinguishable',
-        sentence: expect.stringContaining('fewer than 6 pairs'),
+        sentence: expect.stringContaining('at least 6 pairs are needed'),
       },
     ],
   });

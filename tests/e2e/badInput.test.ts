@@ -125,7 +125,7 @@ describe('a place that will not do', () => {
     const file = toySearch(folder, { profile: 'long' });
     const first = start(['launch', file, '--home', home, '--json']);
     await first.event(({ event }) => event === 'node-submitted', 'a first proposal');
-    expect(await refusal([file, '--home', home])).toContain(`process ${first.pid}`);
+    expect(await refusal([file, '--home', home])).toContain(`(PID ${first.pid}`);
     expect(first.isOver).toBe(false);
     expect(searchesIn(home)).toBe(1);
   });
