@@ -19,7 +19,7 @@ it('a search of programs, killed twice', { timeout: 900_000 }, async () => {
   const file = withTime('searches/design-listops.yaml', folder, {
     task,
     budget: { evaluations: 4, minutes: 120 },
-    ladder: { promote: 0.2, finalists: 1, finalSeeds: 1 },
+    ladder: { promote: 0.2, finalists: 1, finalSeeds: 2 },
   });
   const subject = { file, search: 'killed', workers: 2 };
   const calm = await calmRun(subject, join(folder, 'calm'));
