@@ -1,7 +1,6 @@
 // What Biome does not read: Python by Ruff (ruff.toml) and the C++ of the engine by clang-format (.clang-format).
 // `node scripts/lint.mjs` checks, `--write` formats; both come as WebAssembly, so no machine needs them installed.
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,11 +13,16 @@ const { PositionEncoding, Workspace } = createRequire(import.meta.url)('@astral-
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const write = process.argv.includes('--write');
 
-/** @param {string[]} patterns @returns {string[]} */
-const listed = (patterns) =>
-  execFileSync('git', ['ls-files', '-co', '--exclude-standard', ...patterns], { cwd: root, encoding: 'utf8' })
-    .split('\n')
-    .filter(Boolean);
+const folders = ['gpu-workers', 'scripts', 'tasks', 'tests'];
+
+/** Source files with one of these endings; hidden folders and caches hold none. @param {RegExp} ending @returns {string[]} */
+const listed = (ending) =>
+  folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .map((path) => join(folder, path))
+      .filter((path) => ending.test(path) && !/(^|\/)(\.|__pycache__|node_modules)/.test(path))
+      .sort(),
+  );
 
 /** @type {string[]} */
 const problems = [];
@@ -35,7 +39,7 @@ const { 'extend-exclude': excluded = [], ...settings } = /** @type {any} */ (
 );
 const { 'per-file-ignores': ignoredIn = {}, ...lint } = settings.lint;
 const ruff = new Workspace({ ...settings, lint }, PositionEncoding.UTF16);
-for (const path of listed(['*.py'])) {
+for (const path of listed(/\.py$/)) {
   if (excluded.some((/** @type {string} */ folder) => path.startsWith(`${folder}/`))) continue;
   const text = readFileSync(join(root, path), 'utf8');
   // Patterns are files, or folders with a star.
@@ -49,7 +53,7 @@ for (const path of listed(['*.py'])) {
 }
 
 const style = readFileSync(join(root, '.clang-format'), 'utf8');
-for (const path of listed(['gpu-workers/*.hpp', 'gpu-workers/*.cpp'])) {
+for (const path of listed(/\.(hpp|cpp)$/)) {
   const text = readFileSync(join(root, path), 'utf8');
   compare(path, text, formatCpp(text, path, style));
 }
