@@ -13,25 +13,21 @@ import sys
 import threading
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from aira_design import peer
-from aira_design.autoresearch import flops, host, lab, loops, steps
+from aira_design.autoresearch import host, lab, loops, steps
 from aira_design.autoresearch.asking import ask
 from aira_design.autoresearch.batches import TrainingText
-from aira_design.autoresearch.packing import WAITING, Packer
-from aira_design.autoresearch.reference import Gauge
-from aira_design.autoresearch.rows import pack, positions
+from aira_design.autoresearch.rows import positions
 from aira_design.autoresearch.serving import Served, serve
 from aira_design.channel import Channel, ChannelError, PeerBroke, PeerGone
 from aira_design.failures import CandidateFailure
 from aira_design.layout import load, write_json
 from aira_design.settings import ScriptBudget, parse_settings
-from aira_workers.text.tokenizers import BEGIN, Tokenizer
+from aira_workers.text.tokenizers import BEGIN
 from conftest import REPOSITORY
 
 TASK = REPOSITORY / "tasks" / "autoresearch"
@@ -85,56 +81,6 @@ def both(trusted, untrusted, goes_on=False):
     if problems:
         raise problems[0]
     return found
-
-
-def test_rows_are_whole_documents_behind_marks():
-    packed = pack(iter([b"abc", b"defgh", b"ijklmnopq"]), Tokenizer([]), 2, 6, "in-order")
-    assert packed.tolist() == [[BEGIN, 98, 99, 100, BEGIN, 101], [BEGIN, 106, 107, 108, 109, 110]]
-    with pytest.raises(ValueError, match="fills 1 rows of 6 tokens; 2 are wanted"):
-        pack(iter([b"abc", b"defgh"]), Tokenizer([]), 2, 6, "in-order")
-
-
-def packed_by_a_plain_search(documents, rows, width):
-    """The published rule written down as it is said: look through all that wait."""
-    waiting, coming, packed = [], iter(documents), []
-    for _ in range(rows):
-        row = []
-        while len(row) < width:
-            waiting += islice(coming, WAITING - len(waiting))
-            room = width - len(row)
-            fitting = [one for one in waiting if 1 + len(one) <= room]
-            chosen = max(fitting, key=len) if fitting else min(waiting, key=len)
-            waiting.pop(next(place for place, one in enumerate(waiting) if one is chosen))
-            row += [BEGIN, *chosen][:room]
-        packed.append(row)
-    return packed
-
-
-class TestBestFit:
-    def test_is_the_published_rule(self):
-        rng = np.random.default_rng(0)
-        documents = [rng.integers(1, 257, rng.integers(1, 60)).astype(np.uint16) for _ in range(4000)]
-        packer, rows = Packer(iter(documents), "best-fit"), np.zeros((60, 64), dtype=np.uint16)
-        assert all([packer.fill(row) for row in rows])
-        assert rows.tolist() == packed_by_a_plain_search(documents, 60, 64)
-
-    def test_cuts_fewer_documents_than_taking_them_as_they_come(self):
-        """Documents of one letter each and a last letter of their own: that is missing where one was cut."""
-        rng, lost = np.random.default_rng(1), {}
-        documents = [np.append(np.ones(rng.integers(1, 60), np.uint16), np.uint16(2)) for _ in range(4000)]
-        for packing in ("in-order", "best-fit"):
-            packer, rows = Packer(iter(documents), packing), np.zeros((100, 64), dtype=np.uint16)
-            assert all([packer.fill(row) for row in rows]) and (rows[:, 0] == BEGIN).all()
-            lost[packing] = int((rows == BEGIN).sum() - (rows == 2).sum())
-        assert lost["in-order"] > 90 and lost["best-fit"] < 0.6 * lost["in-order"]
-
-    def test_ends_with_the_documents(self):
-        packer, row = (
-            Packer(iter([np.ones(3, np.uint16), np.ones(9, np.uint16)]), "best-fit"),
-            np.zeros(6, dtype=np.uint16),
-        )
-        assert packer.fill(row) and row.tolist() == [BEGIN, 1, 1, 1, BEGIN, 1]
-        assert not packer.fill(row)
 
 
 def test_positions_are_drawn_per_group_and_ascend():
@@ -230,69 +176,6 @@ class TestServing:
                 lambda channel: serve(budget, text(1), channel, lambda: 0.0, 5.0),
                 lambda channel: channel.send("want", fields),
             )
-
-
-class TestFlops:
-    def test_a_weight_that_is_used_ten_times_costs_ten_times(self):
-        class Tied(torch.nn.Module):
-            def __init__(self, turns):
-                super().__init__()
-                self.table, self.inner, self.head = (
-                    torch.nn.Embedding(257, 8),
-                    torch.nn.Linear(8, 8),
-                    torch.nn.Linear(8, 257),
-                )
-                self.turns = turns
-
-            def forward(self, tokens):
-                x = self.table(tokens)
-                for _ in range(self.turns):
-                    x = x + self.inner(x)
-                return self.head(x)
-
-        on = torch.device("cpu")
-        for turns in (1, 10):
-            assert flops.flops_per_token(Tied(turns), 40, on) == 6 * (8 * 257 + turns * 64)
-
-    def test_leaves_neither_gradients_nor_a_trace_in_chance(self):
-        model = torch.nn.Sequential(torch.nn.Embedding(257, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 257))
-        torch.manual_seed(0)
-        flops.flops_per_token(model, 40, torch.device("cpu"))
-        after = torch.rand(1)
-        torch.manual_seed(0)
-        assert torch.equal(after, torch.rand(1)) and all(one.grad is None for one in model.parameters())
-
-    @pytest.mark.parametrize("groups", [1, 8])
-    def test_counts_convolutions_by_their_filters(self, groups):
-        conv, x = torch.nn.Conv1d(8, 8, 3, groups=groups, padding=1), torch.randn(2, 8, 10, requires_grad=True)
-        assert flops.flops_of(lambda: conv(x).sum().backward()) == 3 * 2 * (2 * 8 * 10) * (8 // groups * 3)
-
-    def test_counts_batched_products_and_fused_attention(self):
-        q = torch.randn(2, 4, 16, 8, requires_grad=True)
-        assert flops.flops_of(lambda: q @ q.transpose(2, 3)) == 2 * (2 * 4 * 16 * 16) * 8
-        fused = getattr(torch.nn.functional, "scaled_dot_product_attention", None)
-        if fused is not None:
-            assert (
-                flops.flops_of(lambda: fused(q, q, q, is_causal=True).sum().backward()) == 7 * 2 * (2 * 4 * 16 * 16) * 8
-            )
-
-
-def test_the_gauge_follows_the_machine_but_not_without_end():
-    now, cost = [0.0], [1.0]
-    gauge = Gauge(lambda: cost[0], lambda: now[0])
-    assert gauge.token_seconds() == 1.0
-    cost[0] = 3.0
-    assert gauge.token_seconds() == 1.0, "one sample a second"
-    now[0] = 1.5
-    assert gauge.token_seconds() == 2.0
-    for second in range(2, 100):
-        now[0], cost[0] = float(second) + 2, 1000.0
-        assert gauge.token_seconds() <= 4.0
-    quiet = Gauge(lambda: cost[0], lambda: now[0])
-    cost[0] = 1.0
-    for second in range(200, 220):
-        now[0] = float(second)
-        assert quiet.token_seconds() == 1000.0, "never less than at first"
 
 
 class TestAsking:
