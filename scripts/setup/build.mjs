@@ -52,7 +52,7 @@ export function isBuilt(host) {
 /** Compiles src/ to dist/. @param {Host} host */
 export async function build(host) {
   const hash = sourceHash(host);
-  host.say('compiling src/ to dist/: the sources are newer');
+  host.say(`compiling src/ to dist/: ${existsSync(stampPath(host)) ? 'the sources are newer' : 'it is not built yet'}`);
   removeOrphans(host);
   const compiler = join(host.root, 'node_modules/typescript/bin/tsc');
   const finished = await run(host, 'tsc', host.execPath, [compiler, '-p', 'tsconfig.build.json', '--pretty', 'false']);

@@ -15,7 +15,7 @@ describe('a machine that has everything', () => {
   it('is found complete without a word and without starting a program, after the first look', async () => {
     const first = await machine.setUp({ dev: true });
     expect(first.code).toBe(0);
-    expect(first.said).toEqual(['compiling src/ to dist/: the sources are newer']);
+    expect(first.said).toEqual(['compiling src/ to dist/: it is not built yet']);
     expect(first.calls.filter((call) => !call.startsWith('python'))).toEqual([]);
 
     expect(await machine.setUp({ dev: true })).toEqual({ code: 0, said: [], calls: [] });
