@@ -153,3 +153,15 @@ export function mergeNodes(before: readonly ViewNode[], changed: readonly ViewNo
   for (const node of changed) nodes.set(node.id, node);
   return [...nodes.values()].sort(byAge);
 }
+
+/** An evaluated node with a score: the only kind that may become a parent or train a surrogate. */
+export type ScoredNode = ViewNode & { readonly fitness: number };
+
+export function isScored(node: ViewNode): node is ScoredNode {
+  return node.status === 'evaluated' && node.fitness !== null;
+}
+
+/** Best first; ties go to the earlier node, so that a repeated score never displaces the first one. */
+export function ranked(nodes: readonly ViewNode[]): ScoredNode[] {
+  return nodes.filter(isScored).sort((a, b) => b.fitness - a.fitness || byAge(a, b));
+}

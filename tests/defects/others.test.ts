@@ -1,10 +1,10 @@
 /** Defects of AIDE, MLGym and AIRS-Bench that bear on this laboratory; docs/defects.md lists them with those of other tests. */
 import { describe, expect, it } from 'vitest';
 import { think } from '../../src/agents/index.ts';
-import { ranked } from '../../src/agents/models/model.ts';
 import { lessonForm, proposalForms } from '../../src/agents/operators/answers.ts';
 import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
 import { requests } from '../../src/domain/messages.ts';
+import { ranked } from '../../src/domain/node.ts';
 import { defaultTimeouts } from '../../src/llm/stream.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';

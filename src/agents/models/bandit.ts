@@ -1,6 +1,5 @@
 import type { BanditOptions, SoleModelName } from '../../domain/model.ts';
-import type { View, ViewNode } from '../../domain/node.ts';
-import { isScored } from './model.ts';
+import { isScored, type View, type ViewNode } from '../../domain/node.ts';
 
 /** Statistics of one model as a bandit arm. */
 export interface Arm {

@@ -1,9 +1,9 @@
 import { type Architecture, canonicalText, parseInSpace, type StackSpace } from '../../domain/architecture.ts';
 import { RetryableError, TerminalError } from '../../domain/errors.ts';
-import type { ViewNode } from '../../domain/node.ts';
+import { isScored, ranked, type ScoredNode, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { BayesHelper, type PythonOptions, type Question, type Suggestion } from './bayesHelper.ts';
-import { isScored, type LocalModel, type Proposal, type ProposalInput, ranked, type ScoredNode } from './model.ts';
+import type { LocalModel, Proposal, ProposalInput } from './model.ts';
 import { vary } from './mutate.ts';
 import {
   describeChange,

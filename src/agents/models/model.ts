@@ -2,7 +2,7 @@ import type { StackSpace } from '../../domain/architecture.ts';
 import type { Space } from '../../domain/candidate.ts';
 import type { EvidenceId, Reading } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
-import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
+import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Rng } from '../../domain/rng.ts';
 
@@ -50,15 +50,3 @@ export interface LocalModel<S extends Space = StackSpace> {
 
 /** A local model for any space; see `supportsSpace` of domain/model.ts. */
 export type AnyModel = LocalModel<Space>;
-
-/** An evaluated node with a score: the only kind that may become a parent or train a surrogate. */
-export type ScoredNode = ViewNode & { readonly fitness: number };
-
-export function isScored(node: ViewNode): node is ScoredNode {
-  return node.status === 'evaluated' && node.fitness !== null;
-}
-
-/** Best first; ties go to the earlier node, so that a repeated score never displaces the first one. */
-export function ranked(nodes: readonly ViewNode[]): ScoredNode[] {
-  return nodes.filter(isScored).sort((a, b) => b.fitness - a.fitness || byAge(a, b));
-}

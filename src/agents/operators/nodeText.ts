@@ -1,7 +1,6 @@
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { NodeId } from '../../domain/ids.ts';
-import type { View, ViewNode } from '../../domain/node.ts';
-import { isScored, ranked } from '../models/model.ts';
+import { isScored, ranked, type View, type ViewNode } from '../../domain/node.ts';
 import { oneLine } from './quote.ts';
 
 function outcome(node: ViewNode): string {

@@ -1,8 +1,7 @@
 import type { NodeId } from '../../domain/ids.ts';
-import { byAge, type Operator, type View, type ViewNode } from '../../domain/node.ts';
+import { byAge, type Operator, type ScoredNode, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { metricValue } from '../../domain/task.ts';
-import type { ScoredNode } from '../models/model.ts';
 
 /** What an agent does with its next attempt. */
 export interface Decision {

@@ -1,8 +1,7 @@
 import type { NodeId } from '../../domain/ids.ts';
-import type { View, ViewNode } from '../../domain/node.ts';
+import { isScored, ranked, type ScoredNode, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
-import { isScored, ranked, type ScoredNode } from '../models/model.ts';
 import {
   chains,
   crossover,

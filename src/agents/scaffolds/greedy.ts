@@ -1,6 +1,5 @@
-import type { ViewNode } from '../../domain/node.ts';
+import { ranked, type ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
-import { ranked } from '../models/model.ts';
 import { chains, debug, draft, history, improve, type Named, openFailures, ownOf, type Scaffold } from './decision.ts';
 
 export type GreedySpec = Extract<ScaffoldSpec, { kind: 'greedy' }>;

@@ -1,7 +1,6 @@
 import type { NodeId } from '../../domain/ids.ts';
-import type { View, ViewNode } from '../../domain/node.ts';
+import { isScored, type ScoredNode, type View, type ViewNode } from '../../domain/node.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
-import { isScored, type ScoredNode } from '../models/model.ts';
 import {
   chains,
   debug,
