@@ -70,18 +70,28 @@ const places = [
 ] as const;
 
 describe.each(places)('a Python in %s', (_, parent, make) => {
-  it('runs the program of a candidate, and shows nothing else of the place', { timeout: 120_000 }, async () => {
+  it('trains, and shows nothing else of the place', { timeout: 120_000 }, async () => {
     const home = privateHome(parent());
     const python = make(home);
     const capability = await probeSandbox({ python, env });
     expect(capability).toMatchObject({ mode: 'sandboxed', identity: isRoot ? 'dedicated' : 'own' });
-    expect(await judge(python, { capability })).toMatchObject({ status: 'ok' });
+    const trained = await runText({ capability }, '', {
+      argv: [python, '-I', '-c', trainStep],
+      limits: { memoryBytes: 2 ** 30 },
+    });
+    expect(trained).toMatchObject({ end: 'exited', exitCode: 0, stdout: 'trained\n' });
     const files = secretFiles(home);
     expect(files.length).toBeGreaterThanOrEqual(2);
     const text = 'import os, sys; print([path for path in sys.argv[1:] if os.path.lexists(path)])';
     const { stdout } = await runText({ capability }, '', { argv: [python, '-I', '-c', text, ...files] });
     expect(stdout.trim()).toBe('[]');
   });
+});
+
+it('the program of a candidate is trained and scored there', { timeout: 120_000 }, async () => {
+  const python = closed(venv(join(privateHome(homes()), 'venv')));
+  const capability = await probeSandbox({ python, env });
+  expect(await judge(python, { capability })).toMatchObject({ status: 'ok' });
 });
 
 describe.skipIf(!isRoot)('an ordinary user', () => {
