@@ -59,7 +59,7 @@ describe('the house', () => {
   it('opens the archive in one room', () => {
     const openers = sources.filter((path) => readFileSync(join('src', path), 'utf8').includes('new Database('));
     expect(openers.filter((path) => roomOf(path) !== 'memory').sort()).toEqual([
-      'agents/graph/graph.ts', // checkpoints of thoughts
+      'agents/graph/thoughts.ts', // checkpoints of thoughts
       'audit/ledgerFirst.ts', // an empty schema, to compare with
       'literature/searchIndex.ts', // the full-text index
     ]);
@@ -77,7 +77,10 @@ describe('the house', () => {
   });
 
   it('has files of one subject each, not fragments: 120 lines on average', () => {
-    const lines = sources.reduce((sum, path) => sum + readFileSync(join('src', path), 'utf8').split('\n').length - 1, 0);
+    const lines = sources.reduce(
+      (sum, path) => sum + readFileSync(join('src', path), 'utf8').split('\n').length - 1,
+      0,
+    );
     expect(lines / sources.length).toBeGreaterThan(120);
   });
 
@@ -96,6 +99,23 @@ describe('the house', () => {
     };
     for (const path of sources) visit(path, []);
     expect(circles).toEqual([]);
+  });
+
+  it('loads the libraries of language models only when one is asked', () => {
+    const reached = new Set<string>();
+    const visit = (path: string): void => {
+      if (reached.has(path)) return;
+      reached.add(path);
+      // Static imports alone: `import()` is how a library waits until it is needed.
+      const text = readFileSync(join('src', path), 'utf8');
+      for (const [, target = ''] of text.matchAll(/^(?:import|export)(?! type)[^;]*? from '(\.[^']+)';/gms)) {
+        visit(relative('src', join('src', dirname(path), target)));
+      }
+    };
+    visit('cli/main.ts');
+    expect(reached.size).toBeGreaterThan(200);
+    const heavy = /^import (?!type)[^;]*from '(@langchain|openai|@anthropic)/ms;
+    expect([...reached].filter((path) => heavy.test(readFileSync(join('src', path), 'utf8')))).toEqual([]);
   });
 
   it('imports only files that are there', () => {

@@ -22,7 +22,7 @@
  * - A bandit passes over a model that is unavailable, and records that, so that a replay does the same.
  */
 
-export { openThoughts } from './graph/graph.ts';
+export { openThoughts } from './graph/thoughts.ts';
 export type { PythonOptions } from './models/bayesHelper.ts';
 export { forecast } from './models/forecast.ts';
 export { createModel } from './models/index.ts';

@@ -9,9 +9,9 @@ import type { Brief } from '../domain/program.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
 import { banditProposer } from './graph/banditProposer.ts';
 import { chatProposer } from './graph/chatProposer.ts';
-import { runSteps, type Thoughts } from './graph/graph.ts';
 import { localProposer, type Proposer } from './graph/proposer.ts';
 import type { Thought, ThoughtDeps } from './graph/steps.ts';
+import { runSteps, type Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
 
 export type { Thought } from './graph/steps.ts';
@@ -97,6 +97,10 @@ export async function think(thinker: ThinkDeps): Promise<Thought> {
   };
   if (!proposer.canRepair || !chat?.thoughts) return runSteps(deps, view);
   // Loaded on demand: LangGraph takes longer to load than most commands take to run.
-  const { runWithCheckpoints: thinkDurably } = await import('./graph/graph.ts');
-  return thinkDurably(deps, view, chat.thoughts, { search: chat.search, agent: spec.name, ordinal: view.ordinal });
+  const { runWithCheckpoints } = await import('./graph/graph.ts');
+  return runWithCheckpoints(deps, view, chat.thoughts, {
+    search: chat.search,
+    agent: spec.name,
+    ordinal: view.ordinal,
+  });
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { openThoughts, type Thoughts } from '../../src/agents/graph/graph.ts';
+import { openThoughts, type Thoughts } from '../../src/agents/graph/thoughts.ts';
 import type { ChatThinking } from '../../src/agents/index.ts';
 import type { ChatModelName } from '../../src/domain/model.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';

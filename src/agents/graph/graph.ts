@@ -1,12 +1,8 @@
-import { closeSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { Annotation, END, START, StateGraph } from '@langchain/langgraph';
 import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
-import Database from 'better-sqlite3';
-import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { View } from '../../domain/node.ts';
-import { makeFolder } from '../../platform/index.ts';
 import { type Step, type Thought, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
+import type { Thoughts } from './thoughts.ts';
 
 const State = Annotation.Root({
   view: Annotation<ThoughtState['view']>(),
@@ -79,48 +75,4 @@ const tracing = ['LANGSMITH_TRACING', 'LANGSMITH_TRACING_V2', 'LANGCHAIN_TRACING
 /** Disables LangChain tracing: prompts and answers stay in this process, whatever the environment says (I7). */
 export function switchOffTracing(environment: Record<string, string | undefined>): void {
   for (const name of tracing) delete environment[name];
-}
-
-/** Increment when the graph changes: a thought checkpointed by another version restarts and finds its answers recorded. */
-const graphVersion = 2;
-
-/** Checkpoints of unfinished thoughts. In a separate file that can be deleted without loss: answers are recorded elsewhere. */
-export interface Thoughts {
-  readonly db: Database.Database;
-  /** Thread id of one attempt's checkpoints. */
-  thread(search: string, agent: string, ordinal: number): string;
-  close(): void;
-}
-
-/** @throws PrerequisiteError when the file cannot be used. */
-export function openThoughts(path: string): Thoughts {
-  let db: Database.Database;
-  try {
-    makeFolder(dirname(path), 0o700);
-    // Holds prompts and answers: create it readable by this user only; SQLite would apply the umask.
-    closeSync(openSync(path, 'a', 0o600));
-    db = new Database(path, { timeout: 5000 });
-    db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = NORMAL');
-  } catch (cause) {
-    const remedy = 'delete the file; no results are lost';
-    throw new PrerequisiteError('thoughts', `cannot use ${path}: ${errorMessage(cause)}`, remedy, { cause });
-  }
-  return {
-    db,
-    thread: (search, agent, ordinal) => `${search}/${agent}/${ordinal}/v${graphVersion}`,
-    close: () => db.close(),
-  };
-}
-
-/** Runs one thought without checkpoints, which takes a hundredth of the time. */
-export async function runSteps(deps: ThoughtDeps, view: View): Promise<Thought> {
-  const steps = thoughtSteps(deps);
-  let state = { view } as ThoughtState;
-  for (let step: Step | null = 'recall'; step; ) {
-    state = { ...state, ...(await steps[step](state)) };
-    const next: (typeof transitions)[Step] = transitions[step];
-    step = typeof next === 'function' ? next(state) : next;
-  }
-  return state.thought;
 }
