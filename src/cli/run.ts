@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../platform/index.ts';
 import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
+import { backupCommands } from './commands/backup.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { launchCommand } from './commands/launch.ts';
@@ -43,6 +44,7 @@ function program(done: (code: number) => void): Command {
     doctorCommand(done),
     taskCommand(done),
     dataCommand(done),
+    ...backupCommands(done),
     ...partCommands(done),
   ]) {
     copySettings(command, aira);
