@@ -5,6 +5,7 @@ import { auditCommand } from './commands/audit.ts';
 import { backupCommands } from './commands/backup.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { exportCommand } from './commands/export.ts';
 import { launchCommand } from './commands/launch.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
@@ -40,6 +41,7 @@ function program(done: (code: number) => void): Command {
     traceCommand(done),
     auditCommand(done),
     ablateCommand(done),
+    exportCommand(done),
     tableCommand(done),
     doctorCommand(done),
     taskCommand(done),

@@ -23,7 +23,7 @@ import { rungSchema } from './task.ts';
  */
 
 /** Purposes for which test scores may be read. */
-const testPurposeSchema = z.enum(['report', 'nodes --with-test']);
+const testPurposeSchema = z.enum(['report', 'nodes --with-test', 'export --with-test']);
 export type TestPurpose = z.infer<typeof testPurposeSchema>;
 
 /** Maximum number of nodes per request. */

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import { agentNameSchema, evaluationKeySchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import type { TestPurpose } from '../domain/messages.ts';
-import { originSchema, rationaleSchema } from '../domain/node.ts';
+import { type NodeStatus, originSchema, rationaleSchema } from '../domain/node.ts';
 import { rungSchema } from '../domain/task.ts';
 
 const evaluationRecordSchema = z.object({
@@ -46,6 +46,13 @@ export type NodeRecord = z.infer<typeof nodeRecordSchema> & {
   parents: z.infer<typeof nodeIdSchema>[];
   evaluations: EvaluationRecord[];
 };
+
+/** Status of a node after screening. */
+export function statusOf({ verdict, evaluations }: NodeRecord): NodeStatus {
+  if (verdict !== 'accepted') return verdict;
+  const screen = evaluations.find(({ rung }) => rung === 'screen')?.status;
+  return screen === 'ok' ? 'evaluated' : screen === 'failed' ? 'failed' : 'pending';
+}
 
 const lessonRecordSchema = z.object({ node: nodeIdSchema, ordinal: z.int(), text: z.string() });
 export type LessonRecord = z.infer<typeof lessonRecordSchema>;

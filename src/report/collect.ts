@@ -4,11 +4,10 @@ import { endingReasons } from '../domain/ending.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import { type EvidenceId, type LiteratureSource, literatureSources, sourceOf } from '../domain/literature.ts';
-import type { NodeStatus } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import { loadCorpus } from '../literature/index.ts';
-import type { ArchiveReader, NodeRecord, TestScore } from '../memory/index.ts';
+import { type ArchiveReader, type NodeRecord, statusOf, type TestScore } from '../memory/index.ts';
 import type { SeedScore } from '../statistics/index.ts';
 import type {
   ReportAggregation,
@@ -30,13 +29,6 @@ export interface ReportOptions {
 
 /** The conditioning whose pattern a search evaluates: Composer found N0 best (arXiv 2510.00379). */
 const evaluatedConditioning = 0;
-
-/** Status of a node after screening. */
-export function statusOf({ verdict, evaluations }: NodeRecord): NodeStatus {
-  if (verdict !== 'accepted') return verdict;
-  const screen = evaluations.find(({ rung }) => rung === 'screen')?.status;
-  return screen === 'ok' ? 'evaluated' : screen === 'failed' ? 'failed' : 'pending';
-}
 
 function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestScore[]): ReportNode {
   const screen = record.evaluations.find(({ rung }) => rung === 'screen');

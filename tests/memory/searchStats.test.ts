@@ -4,7 +4,7 @@ import type { Job } from '../../src/domain/evaluation.ts';
 import { type AgentName, type NodeId, workerIdSchema } from '../../src/domain/ids.ts';
 import { countProposals } from '../../src/domain/node.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
-import { statusOf } from '../../src/report/collect.ts';
+import { statusOf } from '../../src/memory/records.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, searchSpec } from '../support/specs.ts';
 

@@ -6,9 +6,8 @@ import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
-import type { ArchiveReader, NodeRecord } from '../../memory/index.ts';
+import { type ArchiveReader, type NodeRecord, statusOf } from '../../memory/index.ts';
 import { type Difference, differenceOf, distanceOf } from '../../studies/index.ts';
-import { statusOf } from '../collect.ts';
 
 /** A node as mentioned in a trace. Scores are in the task's metric. */
 export interface Mention {

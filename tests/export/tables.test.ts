@@ -1,0 +1,137 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parquetReadObjects } from 'hyparquet';
+import { describe, expect, it } from 'vitest';
+import { workerIdSchema } from '../../src/domain/ids.ts';
+import { type TableFormat, tablesPage, writeTables } from '../../src/export/index.ts';
+import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { manualClock, temporaryFolder } from '../support/home.ts';
+import { agentSpec, measurement, searchSpec } from '../support/specs.ts';
+
+/** What an agent may write to break a table: separators, quotes, line ends, a formula, an escape sequence, other scripts. */
+const hostile = 'a,"b"\r\nc\n=1+1\t\u001b[31m 環境 😀 \u202e';
+
+/** A lab with an evaluated node, a failed one, a rejected one and a reading. */
+function lab(): string {
+  const home = temporaryFolder();
+  const archive = Archive.open(home, manualClock(1_700_000_000_000));
+  const spec = searchSpec({ agents: [agentSpec({ name: 'ada', evaluations: 8 })], lowerIsBetter: true });
+  const ask = archive.handlers;
+  ask['search-open']({ spec, source: '' });
+  const submit = (ordinal: number, candidate: string) =>
+    ask['agent-submit']({
+      search: spec.id,
+      agent: 'ada' as never,
+      ordinal,
+      operator: 'draft',
+      parents: [],
+      candidate,
+      rationale: {
+        choice: hostile,
+        change: '',
+        expected: -0.25,
+        retrieved: [],
+        evidence: [],
+        readings: [{ how: 'search-literature', query: hostile, found: [], failed: 'no service answered' }],
+      },
+    });
+  submit(1, 'M mA Mb M');
+  submit(2, 'M M M M');
+  submit(3, 'nonsense');
+  const jobs = archive.unsent(100).flatMap((entry) => (entry.kind === 'job' ? [entry.body] : []));
+  for (const [index, { key, evaluator }] of jobs.entries()) {
+    const holder = { worker: workerIdSchema.parse('w-1'), attempt: index + 1 };
+    ask['job-claim']({ key, ...holder });
+    const outcome =
+      index === 0
+        ? { ...measurement(-0.5), tasks: { recall: { validation: 0.5 } }, curve: [[10, -0.75] as [number, number]] }
+        : ({ status: 'failed', reason: 'nan', message: hostile, seconds: 2, device: 'cpu' } as const);
+    archive.record({ key, ...holder, evaluator, outcome });
+  }
+  archive.close();
+  return home;
+}
+
+function written(home: string, format: TableFormat): (table: string) => string {
+  const folder = join(temporaryFolder(), 'tables');
+  const reader = readArchive(home);
+  try {
+    writeTables(reader, searchSpec({}).id, { format, folder, tests: [] });
+  } finally {
+    reader.close();
+  }
+  return (table) => join(folder, `${table}.${format}`);
+}
+
+async function parquetRows(path: string): Promise<Record<string, unknown>[]> {
+  const bytes = readFileSync(path);
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+  return parquetReadObjects({ file });
+}
+
+describe('the tables of a search', () => {
+  it('hold the same in every format, in the metric, with hostile text unchanged', async () => {
+    const home = lab();
+    const [jsonl, csv, parquet] = (['jsonl', 'csv', 'parquet'] as const).map((format) => written(home, format));
+    const lines = (table: string) =>
+      readFileSync(jsonl?.(table) ?? '', 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line));
+    const nodes = lines('nodes');
+    expect(nodes.map(({ status }) => status)).toEqual(['evaluated', 'failed', 'rejected']);
+    expect(nodes[0]).toMatchObject({ score: 0.5, expected: 0.25, choice: hostile, change: '', parents: [] });
+    expect(nodes[1]).toMatchObject({ score: null, reason: 'nan', message: hostile });
+    expect(nodes[0].created_at).toBe('2023-11-14T22:13:20.000Z');
+    expect(lines('evaluations')[0]).toMatchObject({
+      score: 0.5,
+      test_score: null,
+      task_scores: { recall: { validation: 0.5 } },
+      curve: [[10, -0.75]],
+    });
+    expect(lines('readings')[0]).toMatchObject({ position: 1, query: hostile, failed: 'no service answered' });
+
+    const rows = await parquetRows(parquet?.('nodes') ?? '');
+    expect(rows).toHaveLength(3);
+    expect(rows[0]).toMatchObject({ score: 0.5, choice: hostile, change: '', attempt: 1n, cached: false });
+    expect(rows[0]?.created_at).toEqual(new Date(1_700_000_000_000));
+    expect(rows[2]).toMatchObject({ status: 'rejected', score: null, cached: null });
+
+    const text = readFileSync(csv?.('nodes') ?? '', 'utf8');
+    expect(text).toContain(`"${hostile.replaceAll('"', '""')}","",`);
+    expect(text.split('\r\n')[0]).toBe(Object.keys(nodes[0]).join(','));
+  });
+
+  it('are read by pandas and polars', { timeout: 120_000 }, async ({ skip }) => {
+    const python = process.env.AIRA_TABLES_PYTHON ?? 'python3';
+    if (spawnSync(python, ['-c', 'import pandas, polars, pyarrow']).status !== 0) {
+      skip('needs a Python with pandas, polars and pyarrow: set AIRA_TABLES_PYTHON');
+    }
+    const home = lab();
+    const [csv, parquet] = (['csv', 'parquet'] as const).map((format) => written(home, format)('nodes'));
+    const script = `
+import json, sys, pandas, polars
+csv, parquet = sys.argv[1:]
+frames = [pandas.read_csv(csv), pandas.read_parquet(parquet)]
+rows = [[list(f.status), f.choice[0], None if f.score.isna()[1] else 1, f.score[0], str(pandas.to_datetime(f.created_at)[0])] for f in frames]
+p = polars.read_parquet(parquet)
+rows.append([list(p['status']), p['choice'][0], p['score'][1], p['score'][0], str(p['created_at'][0])])
+q = polars.read_csv(csv)
+rows.append([list(q['status']), q['choice'][0], q['score'][1], q['score'][0], q['created_at'][0]])
+print(json.dumps(rows))`;
+    const { stdout, stderr } = spawnSync(python, ['-c', script, csv ?? '', parquet ?? ''], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    const rows = JSON.parse(stdout) as unknown[][];
+    expect(rows).toHaveLength(4);
+    for (const [status, choice, missing, score, at] of rows) {
+      expect(status).toEqual(['evaluated', 'failed', 'rejected']);
+      expect([choice, missing, score]).toEqual([hostile, null, 0.5]);
+      expect(at).toMatch(/^2023-11-14[ T]22:13:20/);
+    }
+  });
+
+  it('are described on a page made from their definition', () => {
+    expect(readFileSync('docs/export.md', 'utf8')).toBe(tablesPage());
+  });
+});
