@@ -10,6 +10,7 @@ import { launchCommand } from './commands/launch.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
 import { reportCommand } from './commands/report.ts';
+import { lsCommand, showCommand } from './commands/show.ts';
 import { tableCommand } from './commands/table.ts';
 import { taskCommand } from './commands/task.ts';
 import { traceCommand } from './commands/trace.ts';
@@ -36,7 +37,9 @@ function program(done: (code: number) => void): Command {
     .exitOverride();
   for (const command of [
     launchCommand(done),
+    lsCommand(done),
     nodesCommand(done),
+    showCommand(done),
     reportCommand(done),
     traceCommand(done),
     auditCommand(done),

@@ -50,6 +50,27 @@ describe('a search for programs', () => {
     }
   });
 
+  it('is listed with its best score, and a node shows its scores and yields its files', async () => {
+    const [row] = jsonLines<{ search: string; phase: string; best: number; node: string }>(
+      (await aira(['ls', '--home', home, '--json'])).stdout,
+    );
+    expect(row).toMatchObject({ search: 'toy-program-1', phase: 'finished', rung: 'final', evaluated: 2 });
+    const shown = await aira(['show', 'toy-program-1', row?.node ?? '', '--home', home]);
+    expect(shown.stdout).toContain('program:      train.py (');
+    expect(shown.stdout).toContain('final seed 2001');
+    expect(shown.stdout).toContain(row?.best.toFixed(4).slice(0, 3));
+    const files = join(folder, 'files');
+    const write = () => aira(['show', 'toy-program-1', row?.node ?? '', '--home', home, '--files', files]);
+    expect((await write()).code).toBe(0);
+    const node = withArchive(home, (db) => db.prepare('SELECT candidate FROM nodes WHERE id = ?').get(row?.node));
+    const { candidate } = node as { candidate: string };
+    expect(readFileSync(join(files, 'train.py'), 'utf8')).toBe(JSON.parse(candidate)['train.py']);
+    const again = await write();
+    expect(again.code).toBe(2);
+    expect(again.stderr).toContain('exists already');
+    expect((await aira(['show', 'toy-program-1', 'none', '--home', home])).code).toBe(2);
+  });
+
   it('judges finalist and baseline on the same seeds, with the held-out split', () => {
     const seeds = withArchive(home, (db) =>
       db
