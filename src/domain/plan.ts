@@ -1,11 +1,11 @@
 import { type AgentSpec, usesCorpus } from './agent.ts';
-import { canonicalText, parseArchitecture, type StackSpec } from './architecture.ts';
 import { canonicalCandidate } from './candidate.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import type { TaskContent } from './evaluation.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
 import { banditOptionsSchema, isBandit, localModels, supportsSpace } from './model.ts';
 import { type Brief, programText } from './program.ts';
+import { referencesFor } from './references.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
 import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
 
@@ -153,24 +153,5 @@ export function planSearch(
     agents,
     references,
     ...(corpus !== undefined && agents.some(usesCorpus) ? { corpus } : {}),
-  });
-}
-
-/** Default references at 16 layers. Sources: Composer (arXiv 2510.00379) and the named models. */
-const knownPatterns = [
-  { name: 'llama', architecture: 'mA M mA M mA M mA M mA M mA M mA M mA M' },
-  { name: 'composer', architecture: '2mA+5M+2mA+3M+mA+3M' },
-  { name: 'sandwich', architecture: '8mA+8M' },
-  { name: 'mamba-mlp', architecture: 'Mb M Mb M Mb M Mb M Mb M Mb M Mb M Mb M' },
-  // One attention layer per seven Mamba-2 layers, an MLP after each mixer where depth allows.
-  { name: 'hybrid-1-7', architecture: 'Mb M Mb M mA M Mb M Mb M Mb M Mb M Mb M' },
-] as const;
-
-/** The known patterns that fit a task's space. */
-export function referencesFor(space: StackSpec): { name: string; architecture: string }[] {
-  return knownPatterns.flatMap(({ name, architecture }) => {
-    const layers = parseArchitecture(architecture);
-    const fits = layers.length === space.layers && layers.every((layer) => space.primitives.includes(layer));
-    return fits ? [{ name, architecture: canonicalText(layers) }] : [];
   });
 }

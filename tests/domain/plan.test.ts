@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { searchIdSchema } from '../../src/domain/ids.ts';
 import { expectedSeconds, promoted, upperRungSeconds } from '../../src/domain/ladder.ts';
-import { planSearch, referencesFor } from '../../src/domain/plan.ts';
+import { planSearch } from '../../src/domain/plan.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
 import type { Task } from '../../src/domain/task.ts';
 
@@ -93,22 +93,6 @@ describe('planning a search', () => {
     ],
   ])('refuses what does not go together', (overrides, sentence) => {
     expect(() => plan(overrides)).toThrow(sentence);
-  });
-
-  it('compares with the known patterns that the space can hold', () => {
-    expect(plan({}).references.map(({ name }) => name)).toEqual([
-      'llama',
-      'composer',
-      'sandwich',
-      'mamba-mlp',
-      'hybrid-1-7',
-    ]);
-    expect(referencesFor({ layers: 16, primitives: ['M', 'mA'] }).map(({ name }) => name)).toEqual([
-      'llama',
-      'composer',
-      'sandwich',
-    ]);
-    expect(referencesFor({ layers: 6, primitives: ['M', 'mA', 'Mb'] })).toEqual([]);
   });
 
   it('gives another task version to other settings of the profile', () => {
