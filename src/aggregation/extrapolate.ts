@@ -3,16 +3,23 @@ import { AggregationError } from './pool.ts';
 import {
   cacheBytes,
   contextLength,
+  layerParameters,
   llama,
+  llama32At3B,
   type ModelSize,
   modelSizes,
   parameters,
+  type SizeName,
   trainingFlopsPerToken,
 } from './sizes.ts';
 
 /** How a small pattern is deepened. */
 export const scalingRules = ['stretch', 'stack'] as const;
 export type ScalingRule = (typeof scalingRules)[number];
+
+/** How fractions of a layer are rounded: up, as published, or to the whole layers nearest to the target. */
+export const roundings = ['up', 'nearest'] as const;
+export type Rounding = (typeof roundings)[number];
 
 /** Rounding tolerance for products that should be integers. */
 const tolerance = 1e-9;
@@ -42,23 +49,68 @@ export function stretch(pattern: Architecture, factor: number): Architecture {
  * @throws AggregationError for a factor that is not positive.
  */
 export function stack(pattern: Architecture, factor: number): Architecture {
+  const { whole, rest } = copies(pattern, factor);
+  return rest > 0 ? [...whole, ...stretch(pattern, rest)] : whole;
+}
+
+function copies(pattern: Architecture, factor: number): { whole: Architecture; rest: number } {
   checkFactor(factor);
-  const copies = floor(factor);
-  const rest = factor - copies;
-  const whole = Array.from({ length: copies }, () => pattern).flat();
-  return rest > tolerance ? [...whole, ...stretch(pattern, rest)] : whole;
+  const count = floor(factor);
+  const rest = factor - count;
+  return { whole: Array.from({ length: count }, () => pattern).flat(), rest: rest > tolerance ? rest : 0 };
+}
+
+/**
+ * Stretches to the whole layers nearest to `target` parameters, by largest remainders: every run of h layers gets
+ * floor(factor x h), then the runs in order of their remainders, largest first, one layer more where that brings the sum
+ * nearer to the target. From a factor of one the result is within half a layer of the target: a run is left out only if its
+ * layer would overshoot by more than the sum falls short, and no layer is added that does.
+ *
+ * @param keepRuns whether a run has at least one layer; below a factor of one the sum may then exceed the target.
+ */
+function nearestStretch(
+  pattern: Architecture,
+  { factor, target, size, keepRuns }: { factor: number; target: number; size: ModelSize; keepRuns: boolean },
+): Architecture {
+  const rows = runs(pattern).map(({ primitive, length }) => {
+    const layers = Math.max(keepRuns ? 1 : 0, floor(factor * length));
+    return { primitive, layers, remainder: factor * length - layers, each: layerParameters(primitive, size) };
+  });
+  let sum = rows.reduce((total, { layers, each }) => total + layers * each, 0);
+  // The sort is stable: of equal remainders the run nearer to the input is first.
+  for (const row of rows.toSorted((a, b) => b.remainder - a.remainder)) {
+    if (row.remainder <= tolerance || Math.abs(sum + row.each - target) >= Math.abs(sum - target)) continue;
+    row.layers++;
+    sum += row.each;
+  }
+  return rows.flatMap(({ primitive, layers }) => new Array<Primitive>(layers).fill(primitive));
+}
+
+function scaled(pattern: Architecture, factor: number, size: ModelSize, rule: ScalingRule, rounding: Rounding) {
+  if (rounding === 'up') return rule === 'stretch' ? stretch(pattern, factor) : stack(pattern, factor);
+  const { whole, rest } = rule === 'stack' ? copies(pattern, factor) : { whole: [], rest: factor };
+  if (rest === 0) return whole;
+  const target = parameters(llama(size), size) - parameters(whole, size);
+  const part = { factor: rest, target, size, keepRuns: whole.length === 0 };
+  return [...whole, ...nearestStretch(pattern, part)];
 }
 
 /** A pattern at a target size, and its cost. */
 export interface Extrapolation {
   readonly size: string;
-  /** `reference` is the Llama stack whose parameters the others were scaled to. */
+  /** `reference`: a known stack of that size, the first of which has the target's parameters. */
   readonly rule: ScalingRule | 'reference';
+  /** Null for a reference. */
+  readonly rounding: Rounding | null;
+  /** Whose shape a reference has; null for others. */
+  readonly reference: string | null;
   readonly architecture: Architecture;
   readonly layers: Readonly<Record<Primitive, number>>;
   /** M / m: target over pattern, both in non-embedding parameters at the target's widths. */
   readonly factor: number;
   readonly parameters: number;
+  /** Parameters over those of the target, minus one. */
+  readonly overTarget: number;
   readonly trainingFlopsPerToken: number;
   readonly cacheBytes: number;
   /** Tokens of a sample, and in the cache. */
@@ -66,8 +118,8 @@ export interface Extrapolation {
 }
 
 /**
- * A pattern scaled to the parameters of the Llama model of a size. Rounding up whole layers overshoots: the result has at
- * least as many parameters as the target.
+ * A pattern scaled to the parameters of the Llama-like model of a size. The published rule rounds every run up, so a
+ * pattern of many short runs overshoots: `overTarget` says by how much.
  *
  * @throws AggregationError for an empty pattern.
  */
@@ -75,42 +127,51 @@ export function extrapolate(
   pattern: Architecture,
   size: ModelSize,
   rule: ScalingRule,
+  rounding: Rounding = 'up',
   context: number = contextLength,
 ): Extrapolation {
   if (pattern.length === 0) throw new AggregationError('an empty pattern cannot be extrapolated');
   const factor = parameters(llama(size), size) / parameters(pattern, size);
-  return priced(rule === 'stretch' ? stretch(pattern, factor) : stack(pattern, factor), size, rule, factor, context);
+  return priced(scaled(pattern, factor, size, rule, rounding), size, {
+    rule,
+    rounding,
+    reference: null,
+    factor,
+    context,
+  });
 }
 
-/** A pattern at all target sizes under both rules, each size after its reference model. */
+/** A pattern at all target sizes under both rules and roundings, each size after its reference models. */
 export function extrapolateAll(pattern: Architecture, context: number = contextLength): Extrapolation[] {
   return Object.values(modelSizes).flatMap((size) => [
-    referenceModel(size, context),
-    ...scalingRules.map((rule) => extrapolate(pattern, size, rule, context)),
+    ...referenceModels(size, context),
+    ...scalingRules.flatMap((rule) => roundings.map((rounding) => extrapolate(pattern, size, rule, rounding, context))),
   ]);
 }
 
-/** The Llama stack of a size, in the same units. */
-export function referenceModel(size: ModelSize, context: number = contextLength): Extrapolation {
-  return priced(llama(size), size, 'reference', 1, context);
+/** The Llama-like stack that sets the parameters of a size; at 3B, Llama 3.2 3B as well, which has other heads. */
+export function referenceModels(size: ModelSize, context: number = contextLength): Extrapolation[] {
+  const models: readonly ModelSize[] = size.name === llama32At3B.name ? [size, llama32At3B] : [size];
+  return models.map((model) =>
+    priced(llama(model), model, { rule: 'reference', rounding: null, reference: model.reference, factor: 1, context }),
+  );
 }
 
 function priced(
   architecture: Architecture,
   size: ModelSize,
-  rule: Extrapolation['rule'],
-  factor: number,
-  context: number,
+  given: Pick<Extrapolation, 'rule' | 'rounding' | 'reference' | 'factor' | 'context'>,
 ): Extrapolation {
+  const target: ModelSize = modelSizes[size.name as SizeName] ?? size;
+  const own = parameters(architecture, size);
   return {
+    ...given,
     size: size.name,
-    rule,
     architecture,
     layers: composition(architecture),
-    factor,
-    parameters: parameters(architecture, size),
-    trainingFlopsPerToken: trainingFlopsPerToken(architecture, size, context),
-    cacheBytes: cacheBytes(architecture, size, context),
-    context,
+    parameters: own,
+    overTarget: own / parameters(llama(target), target) - 1,
+    trainingFlopsPerToken: trainingFlopsPerToken(architecture, size, given.context),
+    cacheBytes: cacheBytes(architecture, size, given.context),
   };
 }

@@ -15,13 +15,19 @@ export interface ModelSize {
   readonly ssmHeadDim: number;
   readonly dState: number;
   readonly convolution: number;
-  /** Attention-MLP pairs of the Llama 3.2 model that sets the parameter budget of this size. */
+  /** Attention-MLP pairs of the Llama-like model that sets the parameter budget of this size. */
   readonly llamaBlocks: number;
+  /** Whose shape that model has. */
+  readonly reference: string;
 }
 
+/** The sister paper of AIRA, from the same group: "Hybrid Architectures for Language Models". */
+const sisterPaper = 'Llama-like, arXiv 2510.04800';
+
 /**
- * Target sizes of "Hybrid Architectures for Language Models" (arXiv 2510.04800), whose 1B widths are those of Llama 3.2.
- * AIRA's own table of primitive configurations is not public.
+ * Target sizes of arXiv 2510.04800. Only 1B has the shape of a published model, Llama 3.2 1B; there is no Llama 3.2 of 350M,
+ * and the 3B of the paper has 32 heads of 96 where Llama 3.2 3B has 24 of 128. AIRA's own table of primitive configurations
+ * is not public.
  */
 export const modelSizes = {
   '350M': {
@@ -36,6 +42,7 @@ export const modelSizes = {
     dState: 128,
     convolution: 4,
     llamaBlocks: 14,
+    reference: sisterPaper,
   },
   '1B': {
     name: '1B',
@@ -49,6 +56,7 @@ export const modelSizes = {
     dState: 128,
     convolution: 4,
     llamaBlocks: 16,
+    reference: 'Llama 3.2 1B',
   },
   '3B': {
     name: '3B',
@@ -62,15 +70,22 @@ export const modelSizes = {
     dState: 256,
     convolution: 4,
     llamaBlocks: 28,
+    reference: sisterPaper,
   },
 } as const satisfies Record<string, ModelSize>;
 export type SizeName = keyof typeof modelSizes;
 export const sizeNames = Object.keys(modelSizes) as SizeName[];
 
+/**
+ * Llama 3.2 3B as published (config of meta-llama/Llama-3.2-3B): 24 query and 8 key-value heads of 128. Shown next to the
+ * sister paper's 3B; its Mamba-2 widths are that size's and are not used.
+ */
+export const llama32At3B: ModelSize = { ...modelSizes['3B'], heads: 24, headDim: 128, reference: 'Llama 3.2 3B' };
+
 /** Context of one training sample and of the inference cache, in tokens: the packing length of arXiv 2510.04800. */
 export const contextLength = 8192;
 
-/** The Llama 3.2 stack of a size: attention and MLP in turn. Its parameters are the budget that extrapolation fills. */
+/** The Llama-like stack of a size: attention and MLP in turn. Its parameters are the budget that extrapolation fills. */
 export function llama(size: ModelSize): Architecture {
   return Array.from({ length: size.llamaBlocks }, () => ['mA', 'M'] as const).flat();
 }

@@ -33,6 +33,10 @@ export const signed = (value: number): string =>
 
 export const percent = (share: number): string => (isKnown(share) ? `${(100 * share).toFixed(0)} %` : missing);
 
+/** A relative difference, always signed, to a tenth of a percent. */
+export const signedPercent = (share: number): string =>
+  isKnown(share) ? `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(1)} %` : missing;
+
 /** A whole number with thousands separators. */
 export const count = (value: number): string =>
   isKnown(value) ? minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')) : missing;

@@ -220,11 +220,14 @@ describe('the page', () => {
     }
     const rows = rowsOf(sectionOf(page, 'extrapolation')).slice(1);
     const expected = data.extrapolations.flatMap((each) => each.rows);
-    expect(rows).toHaveLength(9);
-    for (const [index, { architecture, layers, parameters, trainingFlopsPerToken, cacheBytes }] of expected.entries()) {
+    expect(rows).toHaveLength(3 * 4 + 4);
+    for (const [index, each] of expected.entries()) {
+      const { architecture, layers, parameters, overTarget, trainingFlopsPerToken, cacheBytes } = each;
+      const over = `${overTarget < 0 ? '−' : '[+]'}${Math.abs(100 * overTarget).toFixed(1)} %`;
+      if (each.reference) expect(rows[index]).toMatch(new RegExp(`^${each.reference} `));
       expect(rows[index]).toMatch(
         new RegExp(
-          `${architecture.length} ${layers.M} ${layers.mA} ${layers.Mb} ${(parameters / 1e6).toFixed(1)} ${(trainingFlopsPerToken / 1e9).toFixed(2)} ${(cacheBytes / 2 ** 20).toFixed(1)}$`,
+          `${architecture.length} ${layers.M} ${layers.mA} ${layers.Mb} ${(parameters / 1e6).toFixed(1)} ${over} ${(trainingFlopsPerToken / 1e9).toFixed(2)} ${(cacheBytes / 2 ** 20).toFixed(1)}$`,
         ),
       );
     }

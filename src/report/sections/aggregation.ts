@@ -5,7 +5,7 @@ import { runsMarkup } from '../candidate.ts';
 import { strip, votes } from '../charts/strip.ts';
 import type { ReportAggregation, ReportData } from '../data.ts';
 import { basisName, type Findings, meanOn, scoresOn } from '../findings.ts';
-import { billions, count, mebibytes, millions, score } from '../format.ts';
+import { billions, count, mebibytes, millions, score, signedPercent } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
 
 const conditioningName = (conditioning: Conditioning): string =>
@@ -69,21 +69,24 @@ ${table(
   );
 }
 
-const ruleName: Readonly<Record<Extrapolation['rule'], string>> = {
-  reference: 'Llama 3.2',
+const ruleName: Readonly<Record<Exclude<Extrapolation['rule'], 'reference'>, string>> = {
   stretch: 'stretched',
   stack: 'stacked',
 };
 
+const rowName = ({ rule, rounding, reference }: Extrapolation): string =>
+  rule === 'reference' ? (reference ?? '') : `${ruleName[rule]}${rounding === 'nearest' ? ', nearest fit' : ''}`;
+
 function row(each: Extrapolation) {
   return [
-    ruleName[each.rule],
+    rowName(each),
     html`${strip(each.architecture)}${each.rule === 'reference' ? null : runsMarkup(each.architecture)}`,
     count(each.architecture.length),
     count(each.layers.M),
     count(each.layers.mA),
     count(each.layers.Mb),
     millions(each.parameters),
+    signedPercent(each.overTarget),
     billions(each.trainingFlopsPerToken),
     mebibytes(each.cacheBytes),
   ];
@@ -108,12 +111,13 @@ export function extrapolationSection(data: ReportData): Markup {
           { head: 'mA', kind: 'number' },
           { head: 'Mb', kind: 'number' },
           { head: 'params, M', kind: 'number' },
+          { head: 'over target', kind: 'number' },
           { head: 'train GFLOP/token', kind: 'number' },
           { head: 'cache, MiB', kind: 'number' },
         ],
-        sizes.flatMap((size) => [groupRow(9, size), ...rows.filter((each) => each.size === size).map(row)]),
+        sizes.flatMap((size) => [groupRow(10, size), ...rows.filter((each) => each.size === size).map(row)]),
       )}`;
     })}
-<p class="note">Stretching lengthens every run; stacking repeats the pattern and stretches the remainder. Both target the non-embedding parameters of the Llama stack of that size and round layers up, so they are slightly larger. Training FLOPs and inference cache (bfloat16, one sequence) are for ${count(data.extrapolations[0]?.rows[0]?.context ?? 0)} tokens. Nothing here has been trained at these sizes.</p>`,
+<p class="note">Stretching lengthens every run; stacking repeats the pattern and stretches the remainder. The target is the non-embedding parameters of the first row of each size. Both published rules round every run up, so patterns of many short runs overshoot it; the nearest fit rounds by largest remainders. Compare architectures of equal parameters. Training FLOPs and inference cache (bfloat16, one sequence) are for ${count(data.extrapolations[0]?.rows[0]?.context ?? 0)} tokens. Nothing here has been trained at these sizes.</p>`,
   );
 }
