@@ -16,6 +16,7 @@ import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import { batchIndependence, type Retraining } from './batchIndependence.ts';
 import { budgets } from './budgets.ts';
+import { type ClaimsOf, claims } from './claims.ts';
 import { completeness } from './completeness.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
@@ -36,6 +37,8 @@ export interface AuditOptions extends ReplayDeps {
   readonly retraining: Retraining | null;
   /** Compares a search's files with those on this machine. */
   readonly files: FilesOf;
+  /** The claims of the search's report, written and derived. */
+  readonly claims: ClaimsOf;
 }
 
 /** @throws TerminalError `unknown-search`; `search-unreadable` without a specification to audit against. */
@@ -77,6 +80,7 @@ export async function audit(options: AuditOptions): Promise<Finding[]> {
     findings.push(await runCheck('I8', () => completeness(subject)));
     findings.push(await runCheck('I9', () => budgets(subject)));
     findings.push(await runCheck('I10', () => namedContent(subject, options.files)));
+    findings.push(await runCheck('I11', () => claims(subject, options.claims)));
   } finally {
     // An open read transaction would keep a running lab from checkpointing its write-ahead log.
     if (reader.db.inTransaction) reader.db.exec('ROLLBACK');

@@ -1,7 +1,7 @@
 /**
  * Audit: does the archive of a search keep the invariants?
  *
- * Role: one check per invariant, I1 to I10, each with its evidence. Non-role: repair.
+ * Role: one check per invariant, I1 to I11, each with its evidence. Non-role: repair.
  *
  * - Nothing is written, and all queries see one state of the archive.
  * - Every attempt is executed again (I5); with `--retrain`, candidates are trained again, alone (I6).
@@ -10,6 +10,7 @@
 
 export { type AuditOptions, audit } from './audit.ts';
 export type { TrainAlone } from './batchIndependence.ts';
+export type { ClaimsNow } from './claims.ts';
 export type { FilesNow } from './namedContent.ts';
 export { type Secret, secretsOf } from './secrets.ts';
 export type { Finding } from './subject.ts';

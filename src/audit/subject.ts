@@ -90,6 +90,7 @@ export const invariants = {
   I8: 'every attempt is recorded',
   I9: 'budgets are hard',
   I10: 'scores identify their inputs',
+  I11: 'claims follow from the archive',
 } as const;
 export type Invariant = keyof typeof invariants;
 

@@ -1,21 +1,37 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
+import type { ClaimsNow } from '../audit/index.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../domain/messages.ts';
-import { Archive, openForReading, readArchive } from '../memory/index.ts';
+import { Archive, type ArchiveReader, openForReading, readArchive, type TestScore } from '../memory/index.ts';
 import { coloursFor, makeFolder, packageRoot, systemClock } from '../platform/index.ts';
-import { collectReport, reportHtml, summary } from '../report/index.ts';
+import { claimRecord, collectReport, readClaims, reportHtml, summary } from '../report/index.ts';
 
 const manifestSchema = z.object({ version: z.string() });
 export const airaVersion = manifestSchema.parse(
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')),
 ).version;
 
+const pagePath = (home: string, search: SearchId): string => join(home, 'reports', `${search}.html`);
+
+/** What the written report of a search claims, and what its archive gives (I11); null without a report. */
+export function claimsNow(
+  reader: ArchiveReader,
+  home: string,
+  search: SearchId,
+  tests: readonly TestScore[],
+): ClaimsNow | null {
+  const path = pagePath(home, search);
+  if (!existsSync(path)) return null;
+  const data = collectReport(reader, search, tests, { airaVersion, machine: [], commands: [] });
+  return { written: readClaims(readFileSync(path, 'utf8')), derived: claimRecord(data) };
+}
+
 /**
- * Writes the report of a search into its home. Returns its path, a summary for the terminal, and whether a candidate of
- * the search has a score on the final rung.
+ * Writes the report of a search into its home. Returns its path, a summary for the terminal, its claims and
+ * extrapolations for machines, and whether a candidate of the search has a score on the final rung.
  */
 export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
   const reader = readArchive(home);
@@ -31,14 +47,21 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
     });
     const folder = join(home, 'reports');
     makeFolder(folder);
-    const path = join(folder, `${search}.html`);
+    const path = pagePath(home, search);
     // Renamed into place, so that a reader never sees half a page.
     writeFileSync(`${path}.part`, reportHtml(data));
     renameSync(`${path}.part`, path);
+    const machineReadable = { ...claimRecord(data), extrapolations: data.extrapolations, report: path };
     const hasResult = data.nodes.some(
       ({ origin, validation, test }) => origin !== 'reference' && validation.final.length + test.length > 0,
     );
-    return { path, hasResult, endings: data.endings, summary: `${summary(data, coloursFor(process.stdout))}\n` };
+    return {
+      path,
+      hasResult,
+      machineReadable,
+      endings: data.endings,
+      summary: `${summary(data, coloursFor(process.stdout))}\n`,
+    };
   } finally {
     reader.close();
   }

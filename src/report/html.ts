@@ -1,3 +1,4 @@
+import { claimSection } from './claims.ts';
 import type { ReportData } from './data.ts';
 import { findingsOf } from './findings.ts';
 import { html } from './markup.ts';
@@ -32,6 +33,7 @@ ${agentSection(data)}
 ${memorySection(data)}
 ${funnelSection(data)}
 ${failureSection(data)}
+${claimSection(data)}
 ${provenanceSection(data)}`,
   );
 }

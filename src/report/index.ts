@@ -12,6 +12,7 @@
  * - Trees are drawn like the log of a version control system: the child with most descendants stays in its parent's row.
  */
 
+export { claimRecord, readClaims } from './claims.ts';
 export { collectReport } from './collect.ts';
 export type {
   ReportAgent,

@@ -92,10 +92,11 @@ export function marginOf({ interval: [low, high] }: Extract<Comparison, { kind: 
 }
 
 /**
- * Compares two architectures on paired seeds. The standard error is that of the shared noise, sd sqrt(2 / n), or, without
- * it, that of the differences themselves, sd_d / sqrt(n).
+ * Compares two architectures on paired seeds. The standard error is that of the differences themselves, sd_d / sqrt(n) with
+ * n - 1 degrees of freedom, which holds however much the two differ in noise; or, where candidates share it, that of the
+ * shared noise, sd sqrt(2 / n).
  *
- * @param shared noise of paired differences on that rung, see {@link pairedNoise}.
+ * @param shared noise of paired differences on that rung, see {@link pairedNoise}; null for the pair's own.
  * @param level coverage of the interval; the verdict is the side of zero on which it lies.
  */
 export function comparePaired(

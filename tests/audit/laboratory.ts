@@ -5,6 +5,7 @@ import { ladderSteps } from '../../src/actors/search/ladder.ts';
 import { createModel, type LocalModel, think } from '../../src/agents/index.ts';
 import { type AuditOptions, audit, type Finding } from '../../src/audit/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
+import { claimsNow } from '../../src/cli/writeReport.ts';
 import type { ModelName } from '../../src/domain/agent.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { candidateText, stackSpace } from '../../src/domain/candidate.ts';
@@ -167,7 +168,8 @@ export async function auditOf(home: string, given: Partial<AuditOptions> = {}): 
     };
     const parts = { reader, search: trial().id, home, openModel, openRecording };
     const files = async () => ({ same: [], changed: [] });
-    return await audit({ ...parts, secrets: [], retraining: null, files, ...given });
+    const claims: AuditOptions['claims'] = (tests) => claimsNow(reader, home, parts.search, tests);
+    return await audit({ ...parts, secrets: [], retraining: null, files, claims, ...given });
   } finally {
     reader.close();
   }

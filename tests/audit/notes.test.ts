@@ -40,6 +40,7 @@ async function replayed(corpus: string) {
       secrets: [],
       retraining: null,
       files: async () => ({ same: [], changed: [] }),
+      claims: () => null,
       openModel: async () => model,
     },
     openRecording: () => {

@@ -58,6 +58,7 @@ describe('aira audit', () => {
       'I8',
       'I9',
       'I10',
+      'I11',
     ]);
     expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
     expect(code).toBe(0);
@@ -72,7 +73,7 @@ describe('aira audit', () => {
     expect(told).toBe(0);
     expect(stdout).toContain('I2 every evaluation counts once: holds\n');
     expect(stdout).toContain(
-      compared ? '10 hold, 0 not checked completely, 0 broken\n' : '9 hold, 1 not checked completely, 0 broken\n',
+      compared ? '11 hold, 0 not checked completely, 0 broken\n' : '10 hold, 1 not checked completely, 0 broken\n',
     );
   });
 

@@ -81,6 +81,6 @@ it('runs compose-mad-3p at nano for 60 evaluations, with a clean audit', async (
   const cents = count('SELECT round(100 * sum(dollars), 1) AS n FROM settlements');
   console.info(
     `60 evaluations; ${asked} calls, ${failed} of them failed (${Math.round((100 * failed) / asked)} %), ${tries} settled; ` +
-      `${refused} attempts refused, ${lessons} lessons, ${cents} cents; I1 to I10 hold`,
+      `${refused} attempts refused, ${lessons} lessons, ${cents} cents; I1 to I11 hold`,
   );
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { findingsOf } from '../../src/report/findings.ts';
 import type { ReportData, ReportNode } from '../../src/report/index.ts';
 import { verdict } from '../../src/report/sentences.ts';
-import type { SeedScore } from '../../src/statistics/seeds.ts';
+import { comparePaired, pairedNoise, type SeedScore } from '../../src/statistics/seeds.ts';
 import { fixture } from './fixture.ts';
 
 const scores = (first: number, ...values: number[]): SeedScore[] =>
@@ -57,7 +57,28 @@ describe('findings', () => {
     const contests = findingsOf(data).validation;
     expect(contests?.contests).toHaveLength(8);
     expect(contests?.level).toBeCloseTo(1 - 0.05 / 8, 12);
-    expect(contests?.noise?.degrees).toBe(7 * 3);
+  });
+
+  it('judges each pair by its own noise: quiet references make no noisy finalist certain', () => {
+    const steady = [0.6, 0.601, 0.599, 0.6];
+    const data = withNodes(
+      node('a-1', 'draft', { confirm: scores(1001, 0.8), final: scores(2001, 0.62, 0.72, 0.6, 0.7) }),
+      node('b-1', 'draft', { final: scores(2001, ...steady) }),
+      ...['llama', 'composer', 'mamba'].map((name) => node(name, 'reference', { final: scores(2001, ...steady) })),
+    );
+    const { noise, contests = [] } = findingsOf(data).validation ?? {};
+    expect(noise).toBeNull();
+    for (const { comparison } of contests) expect(comparison).toMatchObject({ verdict: 'even', degrees: 3 });
+    // One figure for all of them would have said better.
+    const [first] = contests;
+    const rows = data.nodes.map(({ validation }) => validation.final);
+    const pooled = comparePaired(
+      first?.contender.validation.final ?? [],
+      first?.reference.validation.final ?? [],
+      pairedNoise(rows),
+      0.95,
+    );
+    expect(pooled).toMatchObject({ verdict: 'better' });
   });
 
   it('claims a clear gain, an unclear one and a loss as what they are', () => {

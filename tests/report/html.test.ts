@@ -164,6 +164,7 @@ describe('the page', () => {
       'agents',
       'memory',
       'failures',
+      'claims',
       'provenance',
     ];
     for (const each of [data, barren(), fixture({ references: false, finalSeeds: 0 })]) {
@@ -187,13 +188,16 @@ describe('the page', () => {
     }
   });
 
-  it('keeps test figures in their own section and in the sentence at the head', () => {
+  it('keeps test figures in their own section, in the record of claims and in the sentence at the head', () => {
     const tested = data.nodes.filter(({ test }) => test.length > 0);
     expect(tested).toHaveLength(8);
+    const elsewhere = ['test', 'claims']
+      .reduce((rest, id) => rest.replace(sectionOf(page, id), ''), page)
+      .replace(/<header>.*<\/header>/s, '');
     for (const { test } of tested) {
       const figure = (mean(test, ({ score }) => score) ?? 0).toFixed(4);
       expect(sectionOf(page, 'test')).toContain(figure);
-      expect(page.replace(sectionOf(page, 'test'), '').replace(/<header>.*<\/header>/s, '')).not.toContain(figure);
+      expect(elsewhere).not.toContain(figure);
     }
   });
 

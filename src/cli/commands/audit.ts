@@ -28,6 +28,7 @@ import {
 import { dataFolder, dataOf, directoryDigest, loadTask, readingOf } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, searchArgument, withOptions } from '../options.ts';
+import { claimsNow } from '../writeReport.ts';
 
 const colours = coloursFor(process.stdout);
 
@@ -128,6 +129,7 @@ async function run(search: SearchId, { home, json, retrain }: AuditOptions): Pro
       openModel: models.open,
       openRecording: () => ({ search, gateway: replayedGateway(search, recordingPath(home, search)) }),
       files: (spec, source) => filesNow(spec, source, dataFolder(home)),
+      claims: (tests) => claimsNow(reader, home, search, tests),
       retraining: retrain > 0 ? { count: retrain, train: worker.train } : null,
     });
     if (json) for (const finding of findings) process.stdout.write(`${jsonLine(finding)}\n`);

@@ -1,11 +1,12 @@
 import { Argument, Command } from 'commander';
 import type { SearchId } from '../../domain/ids.ts';
 import { readArchive } from '../../memory/index.ts';
+import { jsonLine } from '../../platform/index.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, searchArgument, withOptions } from '../options.ts';
+import { homeOption, jsonOption, searchArgument, withOptions } from '../options.ts';
 import { hiddenScores, writeReport } from '../writeReport.ts';
 
-async function report(search: SearchId, { home }: { home: string }): Promise<number> {
+async function report(search: SearchId, { home, json }: { home: string; json?: boolean }): Promise<number> {
   const reader = readArchive(home);
   reader.searches.spec(search);
   const isOpen = reader.searches.isOpen(search);
@@ -13,7 +14,7 @@ async function report(search: SearchId, { home }: { home: string }): Promise<num
   // The report on a running search has no test scores (I4).
   const tests = isOpen ? [] : await hiddenScores(home, search, 'report');
   const page = writeReport(home, search, tests);
-  process.stdout.write(`${page.summary}report: ${page.path}\n`);
+  process.stdout.write(json ? `${jsonLine(page.machineReadable)}\n` : `${page.summary}report: ${page.path}\n`);
   return exitCodes.ok;
 }
 
@@ -21,6 +22,6 @@ export function reportCommand(done: (code: number) => void): Command {
   const command = new Command('report')
     .description('write the report of a search')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
-    .action(async (search: SearchId, options: { home: string }) => done(await report(search, options)));
-  return withOptions(command, homeOption());
+    .action(async (search: SearchId, options: { home: string; json?: boolean }) => done(await report(search, options)));
+  return withOptions(command, homeOption(), jsonOption());
 }

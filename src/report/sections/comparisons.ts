@@ -1,20 +1,14 @@
 import { descending, group } from 'd3-array';
 import type { Rung } from '../../domain/task.ts';
-import { agreementSentence, twoSigma } from '../../statistics/index.ts';
+import { agreementSentence, marginOf, twoSigma } from '../../statistics/index.ts';
 import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
 import { framed, metricScale, px, scale } from '../charts/scale.ts';
+import { contestCells } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { change, count, type MetricDirection, metric, score, shortened } from '../format.ts';
+import { count, type MetricDirection, metric, score, shortened } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
-import { contestSentence } from '../sentences.ts';
 import { axisHead, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
-
-/** The ends of an interval of differences, the lower metric first. */
-function intervalText([low, high]: readonly [number, number], direction: MetricDirection): string {
-  const ends = [change(low, direction), change(high, direction)];
-  return (direction.lowerIsBetter ? ends.reverse() : ends).join(' … ');
-}
 
 function contestTable({ basis, contests }: ComparisonRows, direction: MetricDirection): Markup {
   const contenders = [...new Set(contests.map(({ contender }) => contender))];
@@ -33,24 +27,23 @@ function contestTable({ basis, contests }: ComparisonRows, direction: MetricDire
       ...contests
         .filter((contest) => contest.contender === contender)
         .map((contest) => {
-          const { comparison, reference } = contest;
-          const name = nodeName(reference);
-          const mean = metric(meanOn(reference, basis), direction);
-          const sentence = contestSentence(contest);
-          if (comparison.kind === 'unmeasured') return [name, sentence, '–', '–', '–', '–', mean];
-          const { difference, standardError, effect, interval, verdict } = comparison;
-          return [
-            name,
-            html`<span class="outcome ${verdict}">${sentence}</span>`,
-            change(difference, direction),
-            intervalText(interval, direction),
-            score(standardError),
-            `${effect < 0 ? '−' : '+'}${Math.abs(effect).toFixed(1)}`,
-            mean,
-          ];
+          const { comparison } = contest;
+          const verdict = comparison.kind === 'measured' ? comparison.verdict : '';
+          const [name, sentence, ...figures] = contestCells(contest, basis, direction);
+          const cells = figures.map((cell) => html`<td class="number">${cell}</td>`);
+          return html`<tr class="contest"><td class="name">${name}</td><td class="wide"><span class="outcome ${verdict}">${sentence}</span></td>${cells}</tr>`;
         }),
     ]),
   );
+}
+
+/** What few seeds cost: with two, an interval of ten comparisons reaches 127 standard errors. */
+function reachSentence(contests: ComparisonRows['contests']): string {
+  const measured = contests.flatMap(({ comparison }) => (comparison.kind === 'measured' ? [comparison] : []));
+  const [fewest] = measured.toSorted((a, b) => a.n - b.n);
+  if (!fewest) return '';
+  const reach = marginOf(fewest) / fewest.standardError;
+  return ` With ${fewest.n} paired seeds an interval reaches ${reach.toFixed(1)} standard errors; more seeds on the rung narrow it.`;
 }
 
 function method({ level, noise, contests }: ComparisonRows): Markup {
@@ -58,8 +51,8 @@ function method({ level, noise, contests }: ComparisonRows): Markup {
   return html`<p class="note">The finalist was selected on a lower rung and is judged here on fresh seeds. Both sides use the same seeds; differences are paired by seed. ${
     noise
       ? `Residual SD ${score(noise.sd)} after removing seed effects, estimated over ${noise.architectures} candidates with ${noise.degrees} degrees of freedom.`
-      : 'The noise is estimated from the paired differences, as too few candidates share these seeds.'
-  } Intervals are Student t at ${(100 * level).toFixed(2)} % each${level === twoSigma ? ' (two standard errors for known noise)' : `, for simultaneous 95 % coverage of all ${n} (Bonferroni)`}; a difference is significant if its interval excludes zero.</p>`;
+      : 'Each comparison has the noise of its own paired differences, since candidates differ in noise.'
+  } Intervals are Student t at ${(100 * level).toFixed(2)} % each${level === twoSigma ? ' (two standard errors for known noise)' : `, for simultaneous 95 % coverage of all ${n} (Bonferroni)`}; a difference is significant if its interval excludes zero.${noise === null ? reachSentence(contests) : ''}</p>`;
 }
 
 /** Finalist and aggregate against the references, on validation. */

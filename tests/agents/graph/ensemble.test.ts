@@ -149,6 +149,7 @@ async function audited({ home, spec }: Bench, recording: string): Promise<Findin
     secrets: Object.values(canaries).map((value) => ({ name: 'a canary', value })),
     openModel: async (name) => localModels[name] as LocalModel,
     files: async () => ({ same: [], changed: [] }),
+    claims: () => null,
     openRecording: () => ({ search: spec.id, gateway: replayedGateway(spec.id, recording) }),
   });
   reader.close();
