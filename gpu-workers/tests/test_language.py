@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from aira_workers.errors import InvalidCandidate
-from aira_workers.proxies import Candidate, measure, parse_settings
+from aira_workers.proxies import Candidate, language, measure, parse_settings
 from aira_workers.proxies.blocks import blocks
 from aira_workers.text.tokenizers import BEGIN
 from conftest import REPOSITORY, tokens
@@ -64,6 +64,33 @@ def test_both_engines_agree():
     other = measure(Candidate(STACK, 1, "test"), settings(), CPU, engine=engine)
     assert other.validation == pytest.approx(one.validation, abs=0.01)
     assert other.test == pytest.approx(one.test, abs=0.02)
+
+
+def test_the_seed_of_an_imported_corpus_varies_the_order_of_its_blocks_and_not_the_blocks(tmp_path, monkeypatch):
+    folder = tmp_path / "babistories"
+    folder.mkdir()
+    words = np.random.default_rng(1).integers(97, 123, size=(400, 60), dtype=np.uint8)
+    documents = [bytes(row).decode() for row in words]
+    for part, name in enumerate(("000", "001", "002")):
+        lines = documents[part * 100 : part * 100 + 200]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
+    monkeypatch.setenv("AIRA_DATA", str(tmp_path))
+    seen: list[bytes] = []
+    plain = language._question
+    monkeypatch.setattr(language, "_question", lambda block, device: seen.append(block.tobytes()) or plain(block, device))
+    chosen = settings(data={**vars(settings().data), "corpus": "babistories"}, score="prequential", batch=2, steps=12)
+
+    def batches(seed):
+        seen.clear()
+        measure(Candidate(STACK, seed, "validation"), chosen, CPU)
+        return [np.frombuffer(each, dtype=np.int64).reshape(2, -1) for each in seen]
+
+    first, second, again = batches(1), batches(2), batches(1)
+    rows = [np.concatenate(each) for each in (first, second, again)]
+    assert np.array_equal(rows[0], rows[2])
+    assert not np.array_equal(rows[0], rows[1])
+    as_set = lambda found: {bytes(row) for row in found}
+    assert as_set(rows[0]) == as_set(rows[1]) and len(as_set(rows[0])) == 24
 
 
 def test_imported_shards_are_read_and_missed_in_one_sentence(tmp_path, monkeypatch):
