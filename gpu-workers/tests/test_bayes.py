@@ -10,8 +10,15 @@ import sys
 import numpy as np
 import pytest
 from aira_workers.bayes.protocol import Observation, RefusedQuestion, Suggest, read_request
-from aira_workers.bayes.surrogate import log_expected_improvement, one_hot, suggest
+from aira_workers.bayes.surrogate import (
+    log_expected_improvement,
+    log_noisy_expected_improvement,
+    one_hot,
+    suggest,
+)
 from scipy.stats import norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 POOL = ["M", "mA", "Mb"]
 
@@ -114,17 +121,72 @@ def test_pending_points_are_not_suggested_again_and_leave_the_expectation():
     assert suggest(waiting).std < suggest(alone).std
 
 
-def test_improvement_is_of_the_function_over_the_best_mean_not_of_a_lucky_measurement():
-    # Forty noisy measurements of two architectures: both means are known well, however far single scores scatter.
-    pair = [["M"] * 8, ["mA"] * 8]
-    noise = np.random.default_rng(5).normal(0, 0.1, 40)
-    observations = [Observation(pair[index % 2], float(0.5 + error)) for index, error in enumerate(noise)]
-    scale = np.std([observation.score for observation in observations])
-    best = max(pair, key=lambda each: suggest(question(observations=observations, candidates=[each])).expected)
-    chosen = suggest(question(observations=observations, candidates=[best]))
-    assert chosen.std < 0.04
-    # At the incumbent itself z = 0, and EI = std phi(0).
-    assert chosen.acquisition == pytest.approx(np.log(chosen.std / scale * norm.pdf(0)), abs=1e-6)
+def belief(observations, candidates, noise=0.25, length=0.7):
+    """Kernel of the function, inputs, values, noise and encoded candidates of a small noisy case."""
+    x = one_hot([architecture for architecture, _ in observations], POOL)
+    y = np.array([score for _, score in observations])
+    return RBF(length), x, y, noise, one_hot(candidates, POOL)
+
+
+def plug_in(kernel, x, y, noise, candidates):
+    """Log EI over the largest posterior mean, as if that were known."""
+    process = GaussianProcessRegressor(kernel + WhiteKernel(noise), optimizer=None).fit(x, y)
+    mean, cov = process.predict(candidates, return_cov=True)
+    std = np.sqrt(np.maximum(np.diag(cov) - noise, 1e-12))
+    return log_expected_improvement(mean, std, float(process.predict(x).max()))
+
+
+def by_sampling(kernel, x, y, noise, candidates, draws=400_000):
+    """NEI by its definition: joint draws of the function at x and at the candidates, given the noisy values."""
+    points = np.concatenate([x, candidates])
+    gain = np.linalg.solve(kernel(x) + noise * np.eye(len(x)), kernel(x, points)).T
+    mean, cov = gain @ y, kernel(points) - gain @ kernel(x, points)
+    root = np.linalg.cholesky(cov + 1e-10 * np.eye(len(points)))
+    f = mean + np.random.default_rng(0).standard_normal((draws, len(points))) @ root.T
+    return np.maximum(f[:, len(x) :] - f[:, : len(x)].max(axis=1, keepdims=True), 0).mean(axis=0)
+
+
+# One lucky measurement, two poor ones far away. `near` differs from the lucky one in one of eight layers: its mean is
+# high and its spread large, but nearly all of that it shares with the incumbent. `far` is uncertain on its own.
+LUCKY = ["mA"] * 8
+NEAR = ["mA"] * 7 + ["M"]
+FAR = ["mA"] * 4 + ["Mb"] * 4
+SEEN = [(LUCKY, 1.0), (["M"] * 8, -0.6), (["M"] * 7 + ["Mb"], -0.4)]
+
+
+def test_noisy_improvement_is_its_definition():
+    case = belief(SEEN, [NEAR, FAR, LUCKY, ["Mb"] * 8])
+    found = np.exp(log_noisy_expected_improvement(*case, seed=5))
+    assert found == pytest.approx(by_sampling(*case), rel=0.04, abs=2e-4)
+    assert found[2] < 1e-3, "what is observed already cannot improve on itself"
+
+
+def test_plug_in_improvement_prefers_the_shadow_of_a_lucky_measurement_and_noisy_improvement_does_not():
+    case = belief(SEEN, [NEAR, FAR], noise=0.5, length=1.5)
+    near, far = plug_in(*case)
+    assert near > far, "the case must be one in which plug-in EI misbehaves"
+    truth = by_sampling(*case)
+    assert truth[1] > 1.5 * truth[0], "in truth the other one improves more"
+    noisy = log_noisy_expected_improvement(*case, seed=5)
+    assert noisy[1] > noisy[0]
+
+
+def test_noisy_improvement_without_noise_is_expected_improvement():
+    case = belief([*SEEN], [NEAR, FAR, ["Mb"] * 8], noise=1e-9)
+    assert log_noisy_expected_improvement(*case, seed=5) == pytest.approx(plug_in(*case), abs=1e-3)
+
+
+def test_repeated_measurements_of_one_architecture_are_one_point_of_the_function():
+    twice = belief([(LUCKY, 0.9), (LUCKY, 1.1), *SEEN[1:]], [NEAR, FAR])
+    kernel, x, y, noise, candidates = twice
+    once = belief(SEEN, [NEAR, FAR])
+    # Two measurements with variance v are one of their mean with v / 2; the poor ones are repeated as well.
+    doubled = (kernel, np.concatenate([once[1]] * 2), np.concatenate([once[2]] * 2), noise, candidates)
+    halved = (kernel, once[1], once[2], noise / 2, candidates)
+    assert log_noisy_expected_improvement(*doubled, seed=5) == pytest.approx(
+        log_noisy_expected_improvement(*halved, seed=5), abs=0.05
+    )
+    assert np.isfinite(log_noisy_expected_improvement(*twice, seed=5)).all()
 
 
 @pytest.mark.parametrize("observed", [1, 2, 3])

@@ -77,7 +77,9 @@ def test_the_seed_of_an_imported_corpus_varies_the_order_of_its_blocks_and_not_t
     monkeypatch.setenv("AIRA_DATA", str(tmp_path))
     seen: list[bytes] = []
     plain = language._question
-    monkeypatch.setattr(language, "_question", lambda block, device: seen.append(block.tobytes()) or plain(block, device))
+    monkeypatch.setattr(
+        language, "_question", lambda block, device: seen.append(block.tobytes()) or plain(block, device)
+    )
     chosen = settings(data={**vars(settings().data), "corpus": "babistories"}, score="prequential", batch=2, steps=12)
 
     def batches(seed):

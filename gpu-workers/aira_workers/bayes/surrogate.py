@@ -1,15 +1,17 @@
 """The surrogate: a Gaussian process over one-hot encoded layer sequences, and noisy expected improvement.
 
-Composer searches with a Gaussian process, an RBF kernel and a noisy expected-improvement acquisition; this is that,
-in scikit-learn. Sources: Frazier 2018 (arXiv 1807.02811) for the posterior and expected improvement; Ginsbourger, Le
-Riche and Carraro 2010 for pending points ("kriging believer"); Ament et al. 2023 (arXiv 2310.20708) for log EI.
+Composer searches with a Gaussian process, an RBF kernel and qLogNEI; this is that acquisition for one candidate at a
+time (q = 1), in scikit-learn. Sources: Frazier 2018 (arXiv 1807.02811) for the posterior and expected improvement;
+Letham et al. 2019 (arXiv 1706.07094) for noisy EI and its integration by quasi-Monte Carlo; Ament et al. 2023 (arXiv
+2310.20708) for log EI; Ginsbourger, Le Riche and Carraro 2010 for pending points ("kriging believer").
 """
 
 import dataclasses
 import warnings
 
 import numpy as np
-from scipy.special import erfcx, log_ndtr
+from scipy.special import erfcx, log_ndtr, logsumexp, ndtri
+from scipy.stats import qmc
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
@@ -19,7 +21,7 @@ from .protocol import Suggest
 
 @dataclasses.dataclass(frozen=True)
 class Suggestion:
-    """The chosen candidate: posterior mean and standard deviation in units of the score, log EI in standard units."""
+    """The chosen candidate: posterior mean and standard deviation in units of the score, log NEI in standard units."""
 
     index: int
     expected: float
@@ -35,7 +37,7 @@ def one_hot(architectures: "list[list[str]]", primitives: "list[str]") -> np.nda
     return np.eye(len(primitives))[digits].reshape(len(architectures), -1) / np.sqrt(digits.shape[1])
 
 
-def log_expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
+def log_expected_improvement(mean: np.ndarray, std: np.ndarray, best: "np.ndarray | float") -> np.ndarray:
     """Return log E[max(f - best, 0)] for f ~ N(mean, std^2), elementwise; finite where EI itself underflows to zero.
 
     With z = (mean - best) / std: EI = std * h(z), h(z) = phi(z) + z Phi(z). Raises nothing; std must be positive.
@@ -63,12 +65,43 @@ def fitted_kernel(x: np.ndarray, y: np.ndarray, seed: int):
     return process.kernel_
 
 
-def suggest(question: Suggest) -> Suggestion:
-    """Return the candidate of largest log EI over the best posterior mean at the known points, ties to the earlier.
+SAMPLES = 128  # a power of two, as Sobol points need
+_RANK = 1e-9  # directions of less variance than this share of the largest are numerical noise
 
-    Scores are noisy, so the incumbent is a posterior mean and not the largest score. A pending point counts as observed
-    at its posterior mean: that leaves the mean as it is and takes away the uncertainty around the point, so that no two
-    workers are sent to the same place.
+
+def log_noisy_expected_improvement(
+    kernel, x: np.ndarray, y: np.ndarray, noise: float, candidates: np.ndarray, seed: int
+) -> np.ndarray:
+    """Return log NEI, NEI(c) = E_f[EI(c | f)], for candidates [m, d] after noisy values y [n] at x [n, d].
+
+    f are the noiseless values at x, drawn from their posterior; EI(c | f) = E[max(f(c) - max f, 0) | f] is that of a
+    process that has observed f without noise. So the best value is as uncertain as it is, and what a candidate shares
+    with it is no improvement. Plug-in EI, with the largest posterior mean for max f, has neither.
+
+    With K = U diag(l) U' and variance v of the noise, the posterior of f is N(K (K + v)^-1 y, v K (K + v)^-1), hence
+    U'f = l / (l + v) U'y + sqrt(v l / (l + v)) z, z ~ N(0, 1); and f(c) given f is N(k'K^-1 f, k(c, c) - k'K^-1 k).
+    `kernel` is that of the function, without the noise; x may repeat points. Deterministic in `seed`.
+    """
+    values, vectors = np.linalg.eigh(kernel(x))
+    kept = values > _RANK * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    uniform = qmc.Sobol(len(values), scramble=True, seed=seed).random(SAMPLES)
+    z = ndtri(np.clip(uniform, 1e-12, 1 - 1e-12)).T  # (rank, samples)
+    centre = values / (values + noise) * (vectors.T @ y)
+    rotated = centre[:, None] + np.sqrt(noise * values / (values + noise))[:, None] * z
+    best = (vectors @ rotated).max(axis=0)  # (samples,)
+    cross = kernel(candidates, x) @ vectors  # (m, rank)
+    mean = cross @ (rotated / values[:, None])  # (m, samples)
+    variance = kernel.diag(candidates) - (cross**2 / values).sum(axis=1)
+    std = np.sqrt(np.maximum(variance, 1e-12))[:, None]
+    return logsumexp(log_expected_improvement(mean, std, best), axis=1) - np.log(SAMPLES)
+
+
+def suggest(question: Suggest) -> Suggestion:
+    """Return the candidate of largest log noisy EI, ties to the earlier.
+
+    A pending point counts as observed at its posterior mean: that leaves the mean as it is and takes away the
+    uncertainty around the point, so that no two workers are sent to the same place.
     """
     scores = np.array([observation.score for observation in question.observations])
     offset = scores.mean()
@@ -82,16 +115,17 @@ def suggest(question: Suggest) -> Suggestion:
         x, y = np.concatenate([x, waiting]), np.concatenate([y, process.predict(waiting)])
         process = GaussianProcessRegressor(kernel, optimizer=None).fit(x, y)
 
-    incumbent = float(process.predict(x).max())
-    mean, spread = process.predict(one_hot(question.candidates, question.primitives), return_std=True)
-    # The spread of scikit-learn is that of a measurement; improvement is of the function, without the noise.
-    std = np.sqrt(np.maximum(spread**2 - kernel.k2.noise_level, 1e-12))
+    candidates = one_hot(question.candidates, question.primitives)
+    function, noise = kernel.k1, kernel.k2.noise_level
     # Rounded, so that candidates which are equal but for the last bits go to the earlier one on every machine.
-    acquisition = np.round(log_expected_improvement(mean, std, incumbent), 9)
+    acquisition = np.round(log_noisy_expected_improvement(function, x, y, noise, candidates, question.seed), 6)
     index = int(np.argmax(acquisition))
+    mean, spread = process.predict(candidates[index : index + 1], return_std=True)
+    # The spread of scikit-learn is that of a measurement; the belief is of the function, without the noise.
+    std = np.sqrt(np.maximum(spread**2 - noise, 1e-12))
     return Suggestion(
         index=index,
-        expected=float(offset + scale * mean[index]),
-        std=float(scale * std[index]),
+        expected=float(offset + scale * mean[0]),
+        std=float(scale * std[0]),
         acquisition=float(acquisition[index]),
     )

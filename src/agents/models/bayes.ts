@@ -34,8 +34,8 @@ function observed(nodes: readonly ScoredNode[]): ScoredNode[] {
 }
 
 /**
- * Composer's search engine: a Gaussian process over the layers, and noisy expected improvement over a pool of random
- * architectures and mutations of the best nodes and the parents. Repairs are chosen among mutations of the failed candidate.
+ * Composer's search engine, "one-shot": a Gaussian process over the layers, and noisy expected improvement (Letham et al. 2019,
+ * arXiv 1706.07094; `aira_workers/bayes/surrogate.py`) over a pool of random architectures and mutations of the best nodes and the parents. Repairs are chosen among mutations of the failed candidate.
  * Drafts, and anything before three scores, are random: drafts learn nothing from results, whatever the model.
  *
  * If the helper dies it is restarted once for the same question; a second death is an error. The model never falls back to
@@ -102,7 +102,7 @@ export function bayesModel(python: PythonOptions): LocalModel {
       return {
         candidate: canonicalText(chosen.architecture),
         change:
-          `largest expected improvement of ${pool.length} candidates after ${observations.length} scores ` +
+          `largest noisy expected improvement of ${pool.length} candidates after ${observations.length} scores ` +
           `(${suggestion.engine}, ${describeBelief(suggestion)}): ${chosen.origin}${relative}`,
         expected: suggestion.expected,
       };
