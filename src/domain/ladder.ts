@@ -9,6 +9,9 @@ export function promoted(screened: number, ladder: Ladder): number {
   return Math.max(0, Math.min(screened, Math.ceil(screened * ladder.promote - 1e-9)));
 }
 
+/** Aggregates that are trained, N0 first. */
+export const aggregatesOf = ({ aggregates = 1 }: Pick<Ladder, 'aggregates'>): number => aggregates;
+
 /** Measured and estimated costs of a running search. */
 export interface Costs {
   /** Mean seconds per training on each rung: measured, else the profile's estimate. */
@@ -27,8 +30,9 @@ export function upperRungSeconds(screened: number, references: number, ladder: L
   const rounds = (trainings: number) => Math.ceil(trainings / Math.max(1, costs.slots));
   const planned = trainings(screened, references, ladder);
   const finals = Math.max(0, planned.final - (costs.finalsDone ?? 0));
-  // The aggregate is screened first, like every node.
-  return rounds(planned.confirm) * costs.seconds.confirm + costs.seconds.screen + rounds(finals) * costs.seconds.final;
+  // Aggregates are screened first, like every node.
+  const aggregates = rounds(aggregatesOf(ladder)) * costs.seconds.screen;
+  return rounds(planned.confirm) * costs.seconds.confirm + aggregates + rounds(finals) * costs.seconds.final;
 }
 
 /**
@@ -55,8 +59,8 @@ export function expectedSeconds(
 /** Trainings per rung of a search with `screened` candidates. */
 export function trainings(screened: number, references: number, ladder: Ladder): Record<Rung, number> {
   return {
-    screen: screened + references + 1,
+    screen: screened + references + aggregatesOf(ladder),
     confirm: promoted(screened, ladder) * ladder.confirmSeeds,
-    final: (Math.min(ladder.finalists, screened) + references + 1) * ladder.finalSeeds,
+    final: (Math.min(ladder.finalists, screened) + references + aggregatesOf(ladder)) * ladder.finalSeeds,
   };
 }

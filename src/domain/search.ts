@@ -39,6 +39,11 @@ export const ladderSchema = z.strictObject({
   finalists: z.int().positive().default(2),
   /** Fresh seeds on the final rung, for finalists, references and the aggregate. */
   finalSeeds: z.int().min(2).default(2),
+  /**
+   * How many aggregates are trained: N0 (the default), N0 and N1, or N0, N1 and N2. Absent where not given, so that
+   * specifications of earlier versions stay as they are.
+   */
+  aggregates: z.int().min(1).max(3).optional(),
 });
 export type Ladder = z.infer<typeof ladderSchema>;
 

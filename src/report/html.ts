@@ -23,7 +23,7 @@ ${comparisonSection(data, findings)}
 ${rungSection(data, findings)}
 ${
   data.search.space.kind === 'stack'
-    ? html`${aggregationSection(data, findings)}
+    ? html`${aggregationSection(data)}
 ${extrapolationSection(data)}`
     : codeSection(data, findings)
 }

@@ -107,6 +107,20 @@ describe('the aggregate', () => {
     expect(evaluations()).toEqual([{ nodes: ['aggregate-1'], rung: 'screen', seeds: 1 }]);
   });
 
+  it('has further conditionings where the ladder asks for them, each pattern once', async () => {
+    // Layer 2 is M over all, but mA among those that begin with mA; N2 is the same as N1.
+    const candidates = ['mA mA M M', 'mA mA M mA', 'mA M M M', 'M M M M', 'M M M mA'];
+    const screen = candidates.map((candidate, at) => node(`a-${at + 1}`, { candidate }));
+    const ladder = { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 2, aggregates: 3 };
+    const { ladder: own, scripted, evaluations } = steps({ screen }, searchSpec({ ladder }));
+    expect(await own.aggregate()).toBe(true);
+    expect(scripted.of('node-add')).toMatchObject([
+      { node: 'aggregate-1', candidate: 'mA M M M', rationale: { choice: expect.stringMatching(/^N0 /) } },
+      { node: 'aggregate-2', candidate: 'mA mA M M', rationale: { choice: expect.stringMatching(/^N1 /) } },
+    ]);
+    expect(evaluations()).toEqual([{ nodes: ['aggregate-1', 'aggregate-2'], rung: 'screen', seeds: 1 }]);
+  });
+
   it('is left out where there are no nodes, and for programs', async () => {
     const program = { kind: 'program', files: [{ name: 'model.py', maxBytes: 10 }] };
     for (const [screen, spec] of [
@@ -121,6 +135,13 @@ describe('the aggregate', () => {
 });
 
 describe('finals', () => {
+  it('train every aggregate that the ladder has', async () => {
+    const screen = [...agents(1), node('aggregate-3', { origin: 'aggregate' }), node('aggregate-1', { origin: 'aggregate' })];
+    const { ladder, evaluations } = steps({ confirm: agents(1), screen });
+    await ladder.finalise();
+    expect(evaluations()).toEqual([{ nodes: ['walker-1', 'aggregate-1', 'aggregate-3'], rung: 'final', seeds: 2 }]);
+  });
+
   it('train finalists, aggregate and references on the same seeds', async () => {
     const spec = searchSpec({ references: [reference('llama')] });
     const screen = [...agents(3), node('aggregate-1', { origin: 'aggregate' })];

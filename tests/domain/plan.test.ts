@@ -135,6 +135,8 @@ describe('the ladder', () => {
     const costs = { seconds: { screen: 5, confirm: 15, final: 20 }, slots: 2 };
     // 9 promoted take 5 rounds of 15 s, the aggregate's screening 5 s, (2 + 5 + 1) x 2 finals 8 rounds of 20 s.
     expect(upperRungSeconds(45, 5, ladder, costs)).toBe(5 * 15 + 5 + 8 * 20);
+    // Three aggregates are screened in 2 rounds, and (2 + 5 + 3) x 2 finals are 10.
+    expect(upperRungSeconds(45, 5, { ...ladder, aggregates: 3 }, costs)).toBe(5 * 15 + 2 * 5 + 10 * 20);
   });
 
   it('corrects what it has not measured by what it has', () => {

@@ -76,15 +76,15 @@ def log_noisy_expected_improvement(
 
     f are the noiseless values at x, drawn from their posterior; EI(c | f) = E[max(f(c) - max f, 0) | f] is that of a
     process that has observed f without noise. So the best value is as uncertain as it is, and what a candidate shares
-    with it is no improvement. Plug-in EI, with the largest posterior mean for max f, has neither.
+    with it improves nothing. Plug-in EI, with the largest posterior mean for max f, has neither.
 
     With K = U diag(l) U' and variance v of the noise, the posterior of f is N(K (K + v)^-1 y, v K (K + v)^-1), hence
     U'f = l / (l + v) U'y + sqrt(v l / (l + v)) z, z ~ N(0, 1); and f(c) given f is N(k'K^-1 f, k(c, c) - k'K^-1 k).
     `kernel` is that of the function, without the noise; x may repeat points. Deterministic in `seed`.
     """
     values, vectors = np.linalg.eigh(kernel(x))
-    kept = values > _RANK * values[-1]
-    values, vectors = values[kept], vectors[:, kept]
+    used = values > _RANK * values[-1]
+    values, vectors = values[used], vectors[:, used]
     uniform = qmc.Sobol(len(values), scramble=True, seed=seed).random(SAMPLES)
     z = ndtri(np.clip(uniform, 1e-12, 1 - 1e-12)).T  # (rank, samples)
     centre = values / (values + noise) * (vectors.T @ y)

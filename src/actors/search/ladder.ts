@@ -1,8 +1,8 @@
-import { AggregationError, aggregate, type ScoredNode } from '../../aggregation/index.ts';
+import { AggregationError, aggregate, conditionings, type Pattern, type ScoredNode } from '../../aggregation/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { canonicalText, parseInSpace, runLengthText } from '../../domain/architecture.ts';
 import { type AgentName, type NodeId, nodeId, nodeIdSchema } from '../../domain/ids.ts';
-import { promoted } from '../../domain/ladder.ts';
+import { aggregatesOf, promoted } from '../../domain/ladder.ts';
 import { maxNodes, type ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { leastFinals } from '../../domain/shortage.ts';
@@ -16,7 +16,8 @@ import { freshSeeds, recordBreakers, type Trial } from '../../statistics/index.t
 export function ladderSteps(spec: SearchSpec, bus: Bus) {
   const search = spec.id;
   const references = spec.references.map(({ name }) => nodeId(`reference-${name}` as AgentName, 1));
-  const aggregateNode = nodeId('aggregate' as AgentName, 1);
+  /** N0 is aggregate-1, N1 aggregate-2, N2 aggregate-3. */
+  const aggregateNode = (place: number): NodeId => nodeId('aggregate' as AgentName, place + 1);
 
   const evaluate = async (nodes: readonly NodeId[], rung: Rung, seeds: number, known?: true) => {
     for (let from = 0; from < nodes.length; from += maxNodes) {
@@ -64,7 +65,10 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       if (references.length > 0) await evaluate(references, 'final', spec.ladder.finalSeeds);
     },
 
-    /** What all agents' nodes agree on becomes a node of its own. False where there is nothing to aggregate. */
+    /**
+     * What all agents' nodes agree on becomes a node of its own, under each conditioning that the ladder trains; a pattern that an
+     * earlier one has already is not added again. False where there is nothing to aggregate.
+     */
     async aggregate(): Promise<boolean> {
       const { space } = spec;
       // Programs have no layers to vote about.
@@ -75,31 +79,40 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
         architecture: parseInSpace(candidate, space),
         score: validation,
       }));
+      let patterns: Pattern[];
       try {
-        const pattern = aggregate(nodes, 0);
-        const rationale = {
-          choice: `N0 over the best of five clusters: ${pattern.electorate.members.length} of ${nodes.length} nodes`,
-          change: `per layer the most frequent primitive: ${runLengthText(pattern.architecture)}`,
-          expected: null,
-          retrieved: [],
-          evidence: [],
-        };
-        const candidate = canonicalText(pattern.architecture);
-        await bus.ask('node-add', { search, node: aggregateNode, origin: 'aggregate', candidate, rationale });
+        patterns = conditionings.slice(0, aggregatesOf(spec.ladder)).map((each) => aggregate(nodes, each));
       } catch (thrown) {
         if (thrown instanceof AggregationError) return false;
         throw thrown;
       }
-      await evaluate([aggregateNode], 'screen', 1);
+      const candidates = patterns.map(({ architecture }) => canonicalText(architecture));
+      const added: NodeId[] = [];
+      for (const [place, { electorate, architecture, conditioning }] of patterns.entries()) {
+        const candidate = candidates[place] as string;
+        if (candidates.indexOf(candidate) < place) continue;
+        const given = conditioning === 0 ? '' : `, of those that share the ${conditioning === 1 ? 'layer' : '2 layers'} before`;
+        const rationale = {
+          choice: `N${conditioning} over the best of five clusters: ${electorate.members.length} of ${nodes.length} nodes`,
+          change: `per layer the most frequent primitive${given}: ${runLengthText(architecture)}`,
+          expected: null,
+          retrieved: [],
+          evidence: [],
+        };
+        const node = aggregateNode(place);
+        await bus.ask('node-add', { search, node, origin: 'aggregate', candidate, rationale });
+        added.push(node);
+      }
+      await evaluate(added, 'screen', 1);
       return true;
     },
 
-    /** Finalists, references and the aggregate on the same fresh seeds, with the hidden test set. */
+    /** Finalists, references and aggregates on the same fresh seeds, with the hidden test set. */
     async finalise(): Promise<void> {
       const confirmed = await ofAgents('confirm');
       const finalists = confirmed.slice(0, spec.ladder.finalists).map(({ node }) => node);
-      const hasAggregate = (await ranking('screen')).some(({ node }) => node === aggregateNode);
-      const nodes = [...finalists, ...(hasAggregate ? [aggregateNode] : []), ...references];
+      const aggregates = (await ranking('screen')).flatMap(({ node, origin }) => (origin === 'aggregate' ? node : []));
+      const nodes = [...finalists, ...aggregates.sort(), ...references];
       if (nodes.length > 0) await evaluate(nodes, 'final', spec.ladder.finalSeeds);
     },
 

@@ -3,8 +3,8 @@ import { composition, runLengthText } from '../../domain/architecture.ts';
 import { summarise } from '../../statistics/index.ts';
 import { runsMarkup } from '../candidate.ts';
 import { strip, votes } from '../charts/strip.ts';
-import type { ReportAggregation, ReportData } from '../data.ts';
-import { basisName, type Findings, meanOn, scoresOn } from '../findings.ts';
+import type { ReportAggregation, ReportData, ReportNode } from '../data.ts';
+import { basisName, meanOn, scoresOn } from '../findings.ts';
 import { billions, count, mebibytes, millions, score, signedPercent } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
 
@@ -20,10 +20,9 @@ function overall(pattern: Pattern): Markup {
   return html`<figure><figcaption><b>${conditioningName(pattern.conditioning)}</b> <code>${runLengthText(pattern.architecture)}</code> ${layerCounts(pattern)}</figcaption>${votes(pattern)}</figure>`;
 }
 
-function evaluated(aggregation: ReportAggregation, findings: Findings): Markup {
-  const node = findings.aggregate;
-  const name = conditioningName(aggregation.conditioning);
-  if (!node) return html`<p>The ${name} pattern has not been evaluated.</p>`;
+/** The scores of one aggregate. */
+function evaluated(conditioning: Conditioning, node: ReportNode): Markup {
+  const name = conditioningName(conditioning);
   const figures = (['screen', 'confirm', 'final'] as const).flatMap((basis) => {
     const summary = summarise(scoresOn(node, basis));
     return summary
@@ -34,8 +33,18 @@ function evaluated(aggregation: ReportAggregation, findings: Findings): Markup {
   return html`<p>The ${name} pattern was evaluated as node ${node.id}: ${figures.length > 0 ? `${figures.join('; ')}.${source}` : `no score (${node.reason ?? node.status}).`}</p>`;
 }
 
+/** Which patterns were trained, and what they scored. */
+function trained({ patterns, conditioning: basic }: ReportAggregation, { nodes }: ReportData): Markup[] {
+  const aggregates = nodes.filter(({ origin }) => origin === 'aggregate');
+  const lines = patterns.flatMap(({ conditioning }, place) => {
+    const node = aggregates.find(({ id }) => id === `aggregate-${place + 1}`);
+    return node ? [evaluated(conditioning, node)] : [];
+  });
+  return lines.length > 0 ? lines : [html`<p>The ${conditioningName(basic)} pattern has not been evaluated.</p>`];
+}
+
 /** What the best architectures of all agents have in common, layer by layer. */
-export function aggregationSection(data: ReportData, findings: Findings): Markup {
+export function aggregationSection(data: ReportData): Markup {
   const { aggregation } = data;
   const first = aggregation?.patterns[0];
   if (!aggregation || !first)
@@ -47,8 +56,8 @@ export function aggregationSection(data: ReportData, findings: Findings): Markup
     'Aggregation',
     html`<p class="lead">Of ${count(electorate.pool)} distinct architectures with a screening score, ${count(electorate.members.length)} form the best of ${electorate.clusterSizes.length} ${electorate.clusterSizes.length === 1 ? 'cluster' : 'clusters'} (scores ${score(electorate.lowest)} to ${score(electorate.highest)}, mean ${score(electorate.mean)}). They come from ${first.provenance.size} ${first.provenance.size === 1 ? 'agent' : 'agents'}.</p>
 <div class="patterns">${aggregation.patterns.map(overall)}</div>
-<p class="note">Columns: share of votes per primitive, input layer on the left; below them the winner. N0 votes on each layer independently; in N1, N2 and N-all only those vote that share the previous 1, 2 or all chosen layers. A dot marks a tie decided by the voters' mean score.</p>
-${evaluated(aggregation, findings)}
+<p class="note">Columns: share of votes per primitive, input layer on the left; below them the winner. N0 votes on each layer independently; in N1, N2 and N-all only those vote that share the previous 1, 2 or all chosen layers. <code>ladder.aggregates</code> says how many of N0, N1 and N2 are trained; a pattern that an earlier one has already is not trained again. A dot marks a tie decided by the voters' mean score.</p>
+${trained(aggregation, data)}
 <h3>By agent, ${conditioningName(aggregation.conditioning)}</h3>
 ${table(
   [
