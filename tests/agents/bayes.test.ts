@@ -64,15 +64,21 @@ describe('local/bayes', () => {
 
   // Both views hold the same candidates; only the pending ones take uncertainty away from where they are.
   it('looks elsewhere while neighbours are pending', async () => {
-    const first = await bayes.propose(improve());
+    // Scores of attention's share alone, so that the process learns a length over which neighbours inform each other.
+    const share = (candidate: string) => candidate.split(' ').filter((layer) => layer === 'mA').length / 16;
+    const learned = Array.from({ length: 24 }, (_, index) => {
+      const candidate = canonicalText(randomArchitecture(space16, rngFor('learned', index)));
+      return viewNode(index + 1, { candidate, fitness: share(candidate) });
+    });
+    const first = await bayes.propose(improve({ view: viewOf(learned) }));
     const rng = rngFor('neighbours');
-    const near = [9, 10, 11, 12, 13, 14].map((ordinal) => {
+    const near = Array.from({ length: 6 }, (_, index) => {
       const neighbour = substitute(parseInSpace(first.candidate, space16), space16, rng, 1);
-      return viewNode(ordinal, { candidate: canonicalText(neighbour), parents: [best.ordinal] });
+      return viewNode(25 + index, { candidate: canonicalText(neighbour), parents: [best.ordinal] });
     });
     const failed = near.map((node) => ({ ...node, status: 'failed' as const }));
-    const beside = await bayes.propose(improve({ view: viewOf([...nodes, ...near]) }));
-    expect(beside).not.toEqual(await bayes.propose(improve({ view: viewOf([...nodes, ...failed]) })));
+    const elsewhere = await bayes.propose(improve({ view: viewOf([...learned, ...near]) }));
+    expect(elsewhere).not.toEqual(await bayes.propose(improve({ view: viewOf([...learned, ...failed]) })));
   });
 
   it('answers several agents that ask at once as it answers each alone', async () => {
