@@ -3,6 +3,7 @@
 import torch
 
 from .joint import measure_joint
+from .ladder import measure_ladder
 from .language import measure_language
 from .learner import TORCH, Engine
 from .repeated import measure_repeated
@@ -10,6 +11,7 @@ from .run import Candidate, Hooks, Measurement, TaskScore
 from .separate import measure_separate
 from .settings import (
     JointSettings,
+    LadderSettings,
     LanguageSettings,
     RepeatedSettings,
     SeparateSettings,
@@ -23,6 +25,7 @@ __all__ = [
     "Engine",
     "Hooks",
     "JointSettings",
+    "LadderSettings",
     "LanguageSettings",
     "Measurement",
     "RepeatedSettings",
@@ -46,6 +49,8 @@ def measure(
         return measure_joint(candidate, settings, device, hooks, engine)
     if isinstance(settings, RepeatedSettings):
         return measure_repeated(candidate, settings, device, hooks, engine)
+    if isinstance(settings, LadderSettings):
+        return measure_ladder(candidate, settings, device, hooks, engine)
     if isinstance(settings, LanguageSettings):
         return measure_language(candidate, settings, device, hooks, engine)
     return measure_separate(candidate, settings, device, hooks, engine)

@@ -36,7 +36,7 @@ def measure_separate(
     engine: Engine = TORCH,
 ) -> Measurement:
     """Train six models and return their scores. Raises Cancelled, Diverged, or what torch raises when memory ends."""
-    trainings = [_TaskTraining(name, candidate, settings, device, engine) for name in TASK_NAMES]
+    trainings = [TaskTraining(name, candidate, settings, device, engine) for name in TASK_NAMES]
     steps = settings.epochs * len(trainings)
     curve: list[tuple[int, float]] = []
     for epoch in range(settings.epochs):
@@ -65,7 +65,7 @@ def measure_separate(
     )
 
 
-class _TaskTraining:
+class TaskTraining:
     """One task's model, data and optimiser. `score` is the accuracy last measured: held-out, or on training batches."""
 
     def __init__(

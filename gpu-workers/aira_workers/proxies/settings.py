@@ -112,6 +112,23 @@ class SeparateSettings:
 
 
 @dataclass(frozen=True)
+class LadderSettings:
+    """Every task at its baseline and along its difficulty ladders, each trained as `training` says; see `ladder.py`.
+
+    `training.tasks` are the baselines and `training.train_samples` their sequences; `depth` is how many values of each
+    ladder are taken, easiest first: 5 are all.
+    """
+
+    proxy: Literal["ladder"]
+    training: SeparateSettings
+    depth: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.depth <= 5:
+            raise ValueError("depth must be in 1..5")
+
+
+@dataclass(frozen=True)
 class BlockData:
     """`corpus` is "stories", the generator of this project, or the name of imported shards. Blocks hold `length` tokens.
 
@@ -154,12 +171,13 @@ class LanguageSettings:
         positive(self, "steps", "batch")
 
 
-Settings = Union[JointSettings, RepeatedSettings, SeparateSettings, LanguageSettings]
+Settings = Union[JointSettings, RepeatedSettings, SeparateSettings, LadderSettings, LanguageSettings]
 
 _KINDS = {
     "joint": JointSettings,
     "repeated": RepeatedSettings,
     "separate": SeparateSettings,
+    "ladder": LadderSettings,
     "language": LanguageSettings,
 }
 
