@@ -1,4 +1,5 @@
 import type { ClaimRecord, WrittenClaims } from '../domain/claim.ts';
+import { AiraError } from '../domain/errors.ts';
 import type { TestScore } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, rowsOf, type Subject } from './subject.ts';
 
@@ -67,7 +68,15 @@ export function claims(subject: Subject, given: ClaimsOf): Finding {
      WHERE w.search = ? ORDER BY w.node, w.seed`,
     subject.search,
   );
-  const now = given(tests);
+  let now: ClaimsNow | null;
+  try {
+    now = given(tests);
+  } catch (thrown) {
+    // Damaged records end a report, not the audit (AUD-3).
+    if (!(thrown instanceof AiraError || thrown instanceof RangeError)) throw thrown;
+    report.violation(`the archive gives no report: ${thrown.message}`);
+    return report.finding();
+  }
   if (now === null) {
     report.pass('no report has been written, so nothing is claimed');
     return report.finding();

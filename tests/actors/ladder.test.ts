@@ -136,7 +136,11 @@ describe('the aggregate', () => {
 
 describe('finals', () => {
   it('train every aggregate that the ladder has', async () => {
-    const screen = [...agents(1), node('aggregate-3', { origin: 'aggregate' }), node('aggregate-1', { origin: 'aggregate' })];
+    const screen = [
+      ...agents(1),
+      node('aggregate-3', { origin: 'aggregate' }),
+      node('aggregate-1', { origin: 'aggregate' }),
+    ];
     const { ladder, evaluations } = steps({ confirm: agents(1), screen });
     await ladder.finalise();
     expect(evaluations()).toEqual([{ nodes: ['walker-1', 'aggregate-1', 'aggregate-3'], rung: 'final', seeds: 2 }]);

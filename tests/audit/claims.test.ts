@@ -12,10 +12,11 @@ import { auditOf, runSearch, tampered, trial } from './laboratory.ts';
 describe('the claims of a report', () => {
   const spec = trial({
     references: [
-      { name: 'sandwich', candidate: 'mA mA M M' },
-      { name: 'llama', candidate: 'mA M mA M' },
+      { name: 'sandwich', candidate: 'mA mA mA M mA M M M' },
+      { name: 'llama', candidate: 'mA M mA M mA M mA M' },
     ],
-    ladder: { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 6 },
+    space: { kind: 'stack', layers: 8, primitives: ['M', 'mA', 'Mb'] },
+    ladder: { promote: 0.2, confirmSeeds: 1, finalists: 2, finalSeeds: 6, aggregates: 3 },
     budget: { evaluations: 17, minutes: 10 },
   });
   const page = (of: string) => join(of, 'reports', `${spec.id}.html`);
@@ -135,6 +136,11 @@ describe('the claims of a report', () => {
         /the report says of \S+ against reference-llama-1 on (final|test)/,
       );
     }
+  });
+
+  it('are violated, and the audit goes on, where the archive is too damaged for a report', async () => {
+    const finding = await claimsOf(tampered(home, `UPDATE nodes SET candidate = 'Z' WHERE id = 'climber-6'`));
+    expect(finding?.violations).toEqual([expect.stringMatching(/^the archive gives no report: "Z" is not a layer/)]);
   });
 
   it('of a search that went on are reported as not checked', async () => {

@@ -77,6 +77,31 @@ describe('aira audit', () => {
     );
   });
 
+  it('derives the claims of the report again, which `aira report --json` prints', async () => {
+    const { code, stdout } = await aira(['report', 'toy-1', '--home', home, '--json']);
+    expect(code).toBe(0);
+    const [printed, ...more] = stdout.trimEnd().split('\n');
+    expect(more).toEqual([]);
+    const { sentences, comparisons, extrapolations } = JSON.parse(printed ?? '');
+    expect(sentences.length).toBeGreaterThan(0);
+    expect(extrapolations[0].rows[0]).toMatchObject({ size: '350M', rule: 'reference', overTarget: 0 });
+    const { findings } = await audit(home);
+    expect(finding(findings, 'I11')?.evidence).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `^${sentences.length} sentences? and ${comparisons.length} comparisons? of the report, each derived again`,
+        ),
+      ),
+    ]);
+    const page = join(home, 'reports', 'toy-1.html');
+    const html = readFileSync(page, 'utf8');
+    writeFileSync(page, html.replace(/<p class="claim">[^<]*/, '<p class="claim">walker-1 beats llama by 9.9 sd.'));
+    const doctored = await audit(home);
+    writeFileSync(page, html);
+    expect(doctored.code).toBe(1);
+    expect(finding(doctored.findings, 'I11')?.violations.join()).toContain('walker-1 beats llama by 9.9 sd.');
+  });
+
   it('trains candidates again, alone, and finds the same scores', async () => {
     const { code, findings } = await audit(home, '--retrain', '3');
     expect(code).toBe(0);

@@ -91,7 +91,8 @@ export function ladderSteps(spec: SearchSpec, bus: Bus) {
       for (const [place, { electorate, architecture, conditioning }] of patterns.entries()) {
         const candidate = candidates[place] as string;
         if (candidates.indexOf(candidate) < place) continue;
-        const given = conditioning === 0 ? '' : `, of those that share the ${conditioning === 1 ? 'layer' : '2 layers'} before`;
+        const given =
+          conditioning === 0 ? '' : `, of those that share the ${conditioning === 1 ? 'layer' : '2 layers'} before`;
         const rationale = {
           choice: `N${conditioning} over the best of five clusters: ${electorate.members.length} of ${nodes.length} nodes`,
           change: `per layer the most frequent primitive${given}: ${runLengthText(architecture)}`,
