@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Reason = Literal["invalid", "nan", "oom", "crash", "toobig", "noncausal", "tampered"]
+Reason = Literal["invalid", "nan", "oom", "crash", "toobig", "noncausal", "tampered", "over-budget"]
 
 
 def is_memory(error: BaseException) -> bool:

@@ -137,7 +137,7 @@ class TestServing:
         assert self.serve([(1, 10)])[0] == Served(10, 1)
         with pytest.raises(CandidateFailure, match=r"more than 5.0 s after its 10 s") as caught:
             self.serve([(1, 10)], goes_on=True)
-        assert caught.value.reason == "tampered"
+        assert caught.value.reason == "over-budget"
 
     def test_who_goes_on_without_a_word_has_no_score(self):
         """The time of saving is over while the line is still open."""
@@ -158,7 +158,7 @@ class TestServing:
 
         with pytest.raises(CandidateFailure, match="went on") as caught:
             both(host, program)
-        assert caught.value.reason == "tampered"
+        assert caught.value.reason == "over-budget"
 
     def test_rows_are_documents_in_an_order_that_the_seed_decides(self):
         _, [first] = self.serve([(4, 30)])

@@ -36,7 +36,7 @@ export const failureReasons = [
   'poison', // crashed its worker too often
   'tampered', // a program interfered with files of others, or returned malformed predictions
   'noncausal', // predictions depend on later positions, or on other samples
-  'over-budget', // processor time above the task's limit
+  'over-budget', // more processor time than the task allows, or training after its time was over
   'toobig', // more parameters than the task's size rule allows
   'refused', // needs a sandbox that this machine lacks
 ] as const;
@@ -205,6 +205,20 @@ export function joinHidden(open: Measurement, { test, tasks: hidden }: HiddenFig
     }),
   );
   return { ...open, test, tasks };
+}
+
+const floorPrefix = 'floor_';
+
+/**
+ * The floors among figures by name: what the rows of a score yield without what the task asks for, as the evaluator
+ * computed it (`aira_design/lra/floors.py`), in the task's metric. Empty for tasks without floors.
+ */
+export function floorsIn(figures: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(figures).flatMap(([name, figure]) =>
+      name.startsWith(floorPrefix) ? [[name.slice(floorPrefix.length), figure] as const] : [],
+    ),
+  );
 }
 
 /**

@@ -2,7 +2,14 @@ import type { Architecture } from '../domain/architecture.ts';
 import { type Candidate, stackSpace } from '../domain/candidate.ts';
 import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { TerminalError } from '../domain/errors.ts';
-import { type FailureReason, failureSchema, type Job, type Measurement, type Outcome } from '../domain/evaluation.ts';
+import {
+  type FailureReason,
+  failureReasonSchema,
+  failureSchema,
+  type Job,
+  type Measurement,
+  type Outcome,
+} from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { fitnessOf } from '../domain/task.ts';
 import { type Clock, printable } from '../platform/index.ts';
@@ -74,6 +81,11 @@ export interface Verdict {
   readonly reason: FailureReason;
   readonly message: string;
 }
+
+/** Reasons that the processes around a program may give (`gpu-workers/aira_design/failures.py`). */
+export const programReasonSchema = failureReasonSchema.extract([
+  ...(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered', 'over-budget'] as const),
+]);
 
 export type OnOutcome = (key: EvaluationKey, outcome: Outcome) => void;
 

@@ -23,7 +23,7 @@ export interface Attack {
 /** Processor time is bounded by what the reference costs, as in the nano profile. */
 const measured = { endings: ['over-budget'], fewBatches: true, script: { reference_costs: 1.5 } } as const;
 /** Wall-clock time bounds a training, as where a GPU trains. */
-const timed = { endings: ['tampered'], fewBatches: true, script: { seconds: 2 }, budget: { seconds: 110 } } as const;
+const timed = { endings: ['over-budget'], fewBatches: true, script: { seconds: 2 }, budget: { seconds: 110 } } as const;
 
 /** Malicious submissions. Groups are those of docs/sandbox.md. */
 export const attacks: readonly Attack[] = [

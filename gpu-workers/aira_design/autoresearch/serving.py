@@ -69,7 +69,7 @@ def serve(
         over = began is not None and not channel.ended(left())
     if over:
         raise CandidateFailure(
-            "tampered", f"the training went on for more than {ending:.1f} s after its {budget.seconds:g} s"
+            "over-budget", f"the training went on for more than {ending:.1f} s after its {budget.seconds:g} s"
         )
     return Served(tokens, batches)
 

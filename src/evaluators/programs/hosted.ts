@@ -16,7 +16,7 @@ import { AiraError } from '../../domain/errors.ts';
 import { deferred, printable } from '../../platform/index.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule } from '../../tasks/index.ts';
-import type { Verdict } from '../evaluator.ts';
+import { programReasonSchema, type Verdict } from '../evaluator.ts';
 
 /** Not below TMPDIR, whose length is unbounded while a socket's path is limited. The folder gets mode 0700. */
 const folders = `/tmp/aira-channel-${process.pid}-`;
@@ -39,7 +39,7 @@ const resultSchema = z.discriminatedUnion('status', [
   }),
   z.strictObject({
     status: z.literal('failed'),
-    reason: z.enum(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered']),
+    reason: programReasonSchema,
     message: z.string(),
     cpuSeconds,
   }),

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
 import { printable } from '../../platform/index.ts';
 import { type DesignPackage, runTrustedModule, type TrustedOptions } from '../../tasks/index.ts';
-import type { Verdict } from '../evaluator.ts';
+import { programReasonSchema, type Verdict } from '../evaluator.ts';
 import type { Prepared } from './preparation.ts';
 
 export type Split = 'validation' | 'test';
@@ -13,7 +13,7 @@ const outputSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('ok'), score: z.number(), metrics: z.record(z.string(), z.number()) }),
   z.strictObject({
     status: z.literal('failed'),
-    reason: z.enum(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered']),
+    reason: programReasonSchema,
     message: z.string(),
   }),
 ]);

@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { cut, printable } from '../../platform/index.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
-import type { Verdict } from '../evaluator.ts';
+import { programReasonSchema, type Verdict } from '../evaluator.ts';
 import type { HostedResult } from './hosted.ts';
 
 /** `failure.json`, which the untrusted commands write. */
 const failureSchema = z.strictObject({
-  reason: z.enum(['invalid', 'nan', 'oom', 'crash', 'toobig', 'noncausal', 'tampered']),
+  reason: programReasonSchema,
   message: z.string(),
 });
 const failureFile = 'failure.json';
