@@ -7,7 +7,7 @@ import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../domain/messages.ts';
 import { Archive, type ArchiveReader, openForReading, readArchive, type TestScore } from '../memory/index.ts';
 import { coloursFor, makeFolder, packageRoot, systemClock } from '../platform/index.ts';
-import { claimRecord, collectReport, readClaims, reportHtml, summary } from '../report/index.ts';
+import { claimRecord, collectReport, readClaims, reportHtml, resultOf, summary } from '../report/index.ts';
 
 const manifestSchema = z.object({ version: z.string() });
 export const airaVersion = manifestSchema.parse(
@@ -31,7 +31,7 @@ export function claimsNow(
 
 /**
  * Writes the report of a search into its home. Returns its path, a summary for the terminal, its claims and
- * extrapolations for machines, and whether a candidate of the search has a score on the final rung.
+ * extrapolations for machines, its result for scripts, and whether a candidate of the search has a score on the final rung.
  */
 export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
   const reader = readArchive(home);
@@ -61,6 +61,7 @@ export function writeReport(home: string, search: SearchId, tests: ReplyOf<'sear
       machineReadable,
       endings: data.endings,
       summary: `${summary(data, coloursFor(process.stdout))}\n`,
+      result: resultOf(data),
     };
   } finally {
     reader.close();

@@ -157,7 +157,15 @@ export const requests = {
       from: z.int().nonnegative().optional(),
     }),
     reply: z.strictObject({
-      scores: z.array(z.strictObject({ node: nodeIdSchema, seed: z.int(), score: z.number() })),
+      scores: z.array(
+        z.strictObject({
+          node: nodeIdSchema,
+          seed: z.int(),
+          score: z.number(),
+          /** Floors of the same rows, in the metric; see `floorsIn`. */
+          floors: z.record(z.string(), z.number()),
+        }),
+      ),
       more: z.boolean(),
     }),
   },

@@ -134,11 +134,13 @@ export function planSearch(
   if (duplicate)
     throw new PrerequisiteError('references', `two references are named "${duplicate.name}"`, 'rename one');
   const agents = expandAgents(file, task);
+  const names = task.metrics?.[file.profile];
   return searchSpecSchema.parse({
     id,
     task: task.name,
     taskVersion: taskVersion(task, profile),
-    metric: task.metric,
+    metric: names?.validation ?? task.metric,
+    ...(names && names.test !== names.validation ? { testMetric: names.test } : {}),
     lowerIsBetter: task.lowerIsBetter,
     space: task.space,
     ...(brief ? { brief: { ...brief, contract: contractOf(brief, file.profile, profile) } } : {}),

@@ -83,7 +83,10 @@ export const searchSpecSchema = z.strictObject({
   id: searchIdSchema,
   task: z.string(),
   taskVersion: z.string(),
+  /** What validation scores measure. */
   metric: z.string(),
+  /** What test scores measure, where that has another name. */
+  testMetric: z.string().optional(),
   /** Lower is better in the metric: fitness is its negation. */
   lowerIsBetter: z.boolean(),
   space: spaceSchema,

@@ -31,6 +31,10 @@ export const profileSchema = z.strictObject({
 });
 export type Profile = z.infer<typeof profileSchema>;
 
+/** Names of the quantities that a profile measures. */
+export const metricNamesSchema = z.strictObject({ validation: z.string().min(1), test: z.string().min(1) });
+export type MetricNames = z.infer<typeof metricNamesSchema>;
+
 /** A task: arrange primitives, or write a program; fitness is measured by training a small model. */
 export interface Task {
   readonly name: string;
@@ -38,6 +42,8 @@ export interface Task {
   readonly directory: string;
   readonly description: string;
   readonly metric: string;
+  /** Per profile, where validation or test scores are quantities of names of their own. */
+  readonly metrics?: Readonly<Record<string, MetricNames>>;
   readonly lowerIsBetter: boolean;
   readonly space: Space;
   /** For program spaces: what authors are shown. */

@@ -1,9 +1,21 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
+import { floorsIn } from '../domain/evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import type { TestPurpose } from '../domain/messages.ts';
 import { type NodeStatus, originSchema, rationaleSchema } from '../domain/node.ts';
 import { rungSchema } from '../domain/task.ts';
+
+const tasksSchema = z.record(z.string(), z.looseObject({ validation: z.number().optional() }));
+
+/** The floors among a measurement's figures per sub-task. */
+function validationFloors(tasks: string | null): Readonly<Record<string, number>> {
+  if (tasks === null) return {};
+  const figures = Object.entries(tasksSchema.parse(JSON.parse(tasks)));
+  return floorsIn(
+    Object.fromEntries(figures.flatMap(([name, { validation: v }]) => (v === undefined ? [] : [[name, v]]))),
+  );
+}
 
 const evaluationRecordSchema = z.object({
   node: nodeIdSchema,
@@ -26,6 +38,8 @@ const evaluationRecordSchema = z.object({
   unsafe: z.int().transform((flag) => flag === 1),
   /** Trainings started for it. */
   attempts: z.int(),
+  /** Floors of its validation rows, in the metric; see `floorsIn`. */
+  floors: z.string().nullable().transform(validationFloors),
 });
 /** One requested evaluation of a node, with its outcome if any. */
 export type EvaluationRecord = z.infer<typeof evaluationRecordSchema>;
@@ -71,6 +85,7 @@ export function records(db: Database) {
        e.validation, e.reason, e.message, e.seconds, e.worker, e.device, e.finished_at AS finishedAt,
        json_extract(e.measurement, '$.params') AS params,
        json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes, coalesce(e.unsafe, 0) AS unsafe,
+       json_extract(e.measurement, '$.tasks') AS floors,
        (SELECT count(*) FROM attempts a WHERE a.key = w.key) AS attempts
      FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
   );
@@ -128,20 +143,26 @@ export interface TestScore {
   node: NodeId;
   seed: number;
   score: number;
+  /** Floors of the same rows, in the metric; see `floorsIn`. */
+  floors: Readonly<Record<string, number>>;
 }
+
+const hiddenFigures = z.record(z.string(), z.number());
 
 /** The only access to test scores. Each access records its purpose, so that an audit can prove that none steered the search (I4). */
 export function testScores(db: Database) {
   const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
-  const all = db.prepare<[string], TestScore>(
-    `SELECT w.node, w.seed, t.score FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
+  const all = db.prepare<[string], Omit<TestScore, 'floors'> & { tasks: string }>(
+    `SELECT w.node, w.seed, t.score, t.tasks FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
      WHERE w.search = ? ORDER BY w.node, w.seed`,
   );
   return {
     /** A further page of a recorded access has no purpose. */
     read(search: SearchId, purpose: TestPurpose | null, now: number): TestScore[] {
       if (purpose !== null) note.run(search, purpose, now);
-      return all.all(search);
+      return all
+        .all(search)
+        .map(({ tasks, ...score }) => ({ ...score, floors: floorsIn(hiddenFigures.parse(JSON.parse(tasks))) }));
     },
   };
 }

@@ -29,7 +29,7 @@ export function contestCells(contest: ComparisonRow, basis: Basis, direction: Me
   const { comparison, reference } = contest;
   const name = nodeName(reference);
   const mean = metric(meanOn(reference, basis), direction);
-  const sentence = contestSentence(contest);
+  const sentence = contestSentence(contest, direction);
   if (comparison.kind === 'unmeasured') return [name, sentence, '–', '–', '–', '–', mean];
   const { difference, standardError, effect, interval } = comparison;
   return [

@@ -5,10 +5,16 @@ import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import { type EvidenceId, type LiteratureSource, literatureSources, sourceOf } from '../domain/literature.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import type { Rung } from '../domain/task.ts';
+import { fitnessOf, type Rung, rungs } from '../domain/task.ts';
 import { loadCorpus } from '../literature/index.ts';
-import { type ArchiveReader, type NodeRecord, statusOf, type TestScore } from '../memory/index.ts';
-import type { SeedScore } from '../statistics/index.ts';
+import {
+  type ArchiveReader,
+  type EvaluationRecord,
+  type NodeRecord,
+  statusOf,
+  type TestScore,
+} from '../memory/index.ts';
+import type { Floor, SeedScore } from '../statistics/index.ts';
 import type {
   ReportAggregation,
   ReportData,
@@ -101,6 +107,7 @@ export function collectReport(
       id: search,
       task: spec.task,
       metric: spec.metric,
+      testMetric: spec.testMetric ?? spec.metric,
       lowerIsBetter: spec.lowerIsBetter,
       finalSeeds: spec.ladder.finalSeeds,
       profile: spec.profile,
@@ -124,6 +131,7 @@ export function collectReport(
       };
     }),
     nodes: records.map((record) => reportNode(record, startedAt, tests)),
+    floors: floorsOf(evaluations, tests, spec),
     endings: endingsOf(reader, search),
     phases: times
       .map(({ phase, at }, index) => ({ phase, seconds: ((times[index + 1]?.at ?? endedAt) - at) / 1000 }))
@@ -153,6 +161,27 @@ export function collectReport(
     },
   };
   return { ...data, extrapolations: extrapolations(data, aggregated) };
+}
+
+/** One row per floor: the rows of a seed, and with them their floors, are the same for all candidates. */
+function floorsOf(
+  evaluations: readonly EvaluationRecord[],
+  tests: readonly TestScore[],
+  { lowerIsBetter }: Pick<SearchSpec, 'lowerIsBetter'>,
+): ReportData['floors'] {
+  const collected = (rows: readonly { seed: number; floors: Readonly<Record<string, number>> }[]): Floor[] => {
+    const bySeed = new Map(rows.map(({ seed, floors }) => [seed, floors]));
+    const names = [...new Set(rows.flatMap(({ floors }) => Object.keys(floors)))];
+    return names.map((name) => ({
+      name,
+      scores: [...bySeed].flatMap(([seed, floors]) =>
+        floors[name] === undefined ? [] : [{ seed, score: fitnessOf(floors[name], lowerIsBetter) }],
+      ),
+    }));
+  };
+  const scored = evaluations.filter(({ validation }) => validation !== null);
+  const [screen, confirm, final] = rungs.map((rung) => collected(scored.filter((each) => each.rung === rung)));
+  return { screen: screen ?? [], confirm: confirm ?? [], final: final ?? [], test: collected(tests) };
 }
 
 /** A resumed search lists its last interruption only until it has finished. */

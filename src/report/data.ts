@@ -7,7 +7,7 @@ import type { LiteratureSource } from '../domain/literature.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
 import type { Budget, Phase } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
-import type { SeedScore } from '../statistics/index.ts';
+import type { Floor, SeedScore } from '../statistics/index.ts';
 
 /**
  * Everything a report shows, read from the archive. Nothing in it is safe as markup or terminal output: names, candidates
@@ -18,6 +18,8 @@ export interface ReportData {
   readonly agents: readonly ReportAgent[];
   /** In the archive's order. */
   readonly nodes: readonly ReportNode[];
+  /** What the rows of each basis yield without what the task asks for; empty for tasks without floors. */
+  readonly floors: Readonly<Record<Rung | 'test', readonly Floor[]>>;
   /** Endings before the work was done, in the archive's order (I13). */
   readonly endings: readonly ReportEnding[];
   readonly phases: readonly { readonly phase: Phase; readonly seconds: number }[];
@@ -34,8 +36,10 @@ export interface ReportData {
 export interface ReportSearch {
   readonly id: string;
   readonly task: string;
-  /** What the scores measure. Scores in this structure are fitness (more is better); pages show the metric. */
+  /** What validation scores measure. Scores in this structure are fitness (more is better); pages show the metric. */
   readonly metric: string;
+  /** What test scores measure. */
+  readonly testMetric: string;
   readonly lowerIsBetter: boolean;
   /** Seeds of the final rung that rank finalists; later ones are fresh. */
   readonly finalSeeds: number;

@@ -7,6 +7,9 @@ import {
   agreement,
   type Comparison,
   comparePaired,
+  type FloorLevel,
+  floorAbove,
+  floorLevels,
   type Noise,
   pairedNoise,
   pooledNoise,
@@ -36,6 +39,15 @@ export function meanOn(node: ReportNode, basis: Basis): number | null {
   return summarise(scoresOn(node, basis))?.mean ?? null;
 }
 
+/** The highest floor of a node's rows where its mean does not exceed it; null otherwise, and for tasks without floors. */
+export function floorOn({ floors }: Pick<ReportData, 'floors'>, node: ReportNode, basis: Basis): FloorLevel | null {
+  return floorAbove(scoresOn(node, basis), floors[basis]);
+}
+
+/** The mean of each floor of a basis over all its seeds. */
+export const floorsOn = ({ floors }: Pick<ReportData, 'floors'>, basis: Basis): FloorLevel[] =>
+  floorLevels(floors[basis][0]?.scores ?? [], floors[basis]);
+
 /** The proposals of a search, or of one agent, by status. */
 export const proposalsOf = ({ nodes }: Pick<ReportData, 'nodes'>, agent?: string): ProposalCounts =>
   countProposals(nodes.filter((node) => isProposal(node) && (agent === undefined || node.agent === agent)));
@@ -50,6 +62,8 @@ export interface ComparisonRow {
   readonly contender: ReportNode;
   readonly reference: ReportNode;
   readonly comparison: Comparison;
+  /** The floor that the contender does not exceed: a score below it beats nothing. */
+  readonly floor: FloorLevel | null;
 }
 
 /** All comparisons on one basis. */
@@ -119,6 +133,7 @@ function contestsOn(data: ReportData, basis: Basis): ComparisonRows | null {
         contender,
         reference,
         comparison: comparePaired(scoresOn(contender, basis), scoresOn(reference, basis), noise, level),
+        floor: floorOn(data, contender, basis),
       }))
       .sort(
         (a, b) =>
@@ -152,7 +167,8 @@ function acceptanceOf(data: ReportData): Acceptance | null {
     .toSorted((a, b) => descending(meanOn(a, 'confirm') ?? 0, meanOn(b, 'confirm') ?? 0));
   if (!baseline || finalists.length === 0) return null;
   const trial = (node: ReportNode): Trial => ({ id: node.id, validation: node.validation.final, heldOut: node.test });
-  return acceptance(finalists.map(trial), trial(baseline), data.search.finalSeeds);
+  const floors = { validation: data.floors.final, heldOut: data.floors.test };
+  return acceptance(finalists.map(trial), trial(baseline), data.search.finalSeeds, floors);
 }
 
 export function findingsOf(data: ReportData): Findings {

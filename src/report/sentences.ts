@@ -1,5 +1,5 @@
-import { type Comparison, marginOf, summarise } from '../statistics/index.ts';
-import type { ReportData } from './data.ts';
+import { type Comparison, type FloorLevel, marginOf, summarise } from '../statistics/index.ts';
+import type { ReportData, ReportNode } from './data.ts';
 import {
   type Acceptance,
   type Basis,
@@ -8,6 +8,8 @@ import {
   type ComparisonRow,
   type ComparisonRows,
   type Findings,
+  floorOn,
+  floorsOn,
   isProposal,
   meanOn,
   nodeName,
@@ -22,17 +24,53 @@ const basisPhrase: Readonly<Record<Basis, string>> = {
   test: 'On the hidden test set',
 };
 
+/** `the floor of 0.4380 (shortcut)`. */
+export const floorText = ({ name, level }: FloorLevel, direction: MetricDirection): string =>
+  `the floor of ${metric(level, direction)} (${name})`;
+
+/** `, below the floor of 0.4380 (shortcut)` where a node does not exceed it. */
+export function floorClause(data: ReportData, node: ReportNode, basis: Basis): string {
+  const floor = floorOn(data, node, basis);
+  return floor ? `, below ${floorText(floor, data.search)}` : '';
+}
+
+/** The floors of a basis: `majority 0.1205, bag 0.2625, shortcut 0.4380`. Null for tasks without floors. */
+export function floorsText({ floors, search }: Pick<ReportData, 'floors' | 'search'>, basis: Basis): string | null {
+  const levels = floorsOn({ floors }, basis);
+  return levels.length === 0 ? null : levels.map(({ name, level }) => `${name} ${metric(level, search)}`).join(', ');
+}
+
+/** The floors of the highest rung and of the test set, with the references there. */
+export function floorSentences(data: ReportData): string[] {
+  const scored = (basis: Basis) => data.floors[basis].length > 0;
+  const rung = (['final', 'confirm', 'screen'] as const).find(scored);
+  return [...(rung ? [rung] : []), ...(scored('test') ? (['test'] as const) : [])].map((basis) => {
+    const references = data.nodes
+      .filter((node) => node.origin === 'reference' && scoresOn(node, basis).length > 0)
+      .map(
+        (node) => `; ${nodeName(node)} ${metric(meanOn(node, basis), data.search)}${floorClause(data, node, basis)}`,
+      );
+    return `Floors [${basisName[basis]}]: ${floorsText(data, basis)}${references.join('')}.`;
+  });
+}
+
 /**
  * A comparison as a predicate, without the contender's name: `beats llama by 2.3 sd`.
  *
  * @param apposition words on the reference, between commas, such as `, the strongest of 4 references,`.
  */
-export function contestSentence({ reference, comparison }: ComparisonRow, apposition = ''): string {
+export function contestSentence(
+  { reference, comparison, floor }: ComparisonRow,
+  direction: MetricDirection,
+  apposition = '',
+): string {
   const name = nodeName(reference);
   if (comparison.kind === 'unmeasured') return `cannot be compared with ${name}: ${comparison.why}`;
   const { verdict, effect } = comparison;
   if (verdict === 'even') return `is not distinguishable from ${name}${apposition} at this budget`;
-  return `${verdict === 'better' ? 'beats' : 'is behind'} ${name}${apposition} by ${Math.abs(effect).toFixed(1)} sd`;
+  const by = `${name}${apposition} by ${Math.abs(effect).toFixed(1)} sd`;
+  if (verdict === 'worse') return `is behind ${by}`;
+  return floor ? `is ahead of ${by} but below ${floorText(floor, direction)}` : `beats ${by}`;
 }
 
 function figures({ comparison }: ComparisonRow, direction: MetricDirection): string {
@@ -47,7 +85,7 @@ function otherReferences(contests: readonly ComparisonRow[]): string {
   const among = (verdict: string) =>
     contests.filter(({ comparison }) => comparison.kind === 'measured' && comparison.verdict === verdict).length;
   const parts = [
-    { n: among('better'), text: 'beats' },
+    { n: among('better'), text: contests.some(({ floor }) => floor) ? 'is ahead of' : 'beats' },
     { n: among('even'), text: 'is not distinguishable from' },
     { n: among('worse'), text: 'is behind' },
   ].filter(({ n }) => n > 0);
@@ -66,7 +104,7 @@ export function contestVerdict({ basis, contests }: ComparisonRows, direction: M
   const apposition = others.length > 0 ? `, the strongest of ${others.length + 1} references,` : '';
   // Another node may rank above it in the leaderboard: the lead is selected before the scores that judge it.
   const selection = isProposal(contender) && basis !== 'test' ? ', selected on the rung below,' : '';
-  const sentence = `${nodeName(contender)}${selection} ${contestSentence(strongest, apposition)}${figures(strongest, direction)}`;
+  const sentence = `${nodeName(contender)}${selection} ${contestSentence(strongest, direction, apposition)}${figures(strongest, direction)}`;
   return `${basisPhrase[basis]} ${sentence}.${otherReferences(others)}`;
 }
 
@@ -84,29 +122,40 @@ function acceptanceVerdict(data: ReportData, { best, challenges }: Acceptance): 
     comparison.kind === 'measured'
       ? `${change(comparison.difference, data.search)}, margin ${score(marginOf(comparison))}, ${comparison.n} paired seeds`
       : comparison.why;
+  const testMetric = data.search.testMetric === data.search.metric ? '' : `${data.search.testMetric} `;
   const success = challenges.findLast(({ challenger }) => challenger === best);
   const sentences = success
     ? [
         `${nameOf(best)} improves on ${nameOf(success.incumbent)}: ${data.search.metric} ${level(success.incumbent, 'final')} to ${level(best, 'final')} on validation (${measured(success.validation)}), ` +
-          `${level(success.incumbent, 'test')} to ${level(best, 'test')} on the held-out split (${measured(success.heldOut)}), and again on a fresh seed.`,
+          `${testMetric}${level(success.incumbent, 'test')} to ${level(best, 'test')} on the held-out split (${measured(success.heldOut)}), and again on a fresh seed.`,
       ]
     : [];
   const others = challenges.filter(({ outcome }) => outcome !== 'accepted');
   return [
     ...sentences,
-    ...others.map(({ challenger, incumbent, outcome, missing, deciding }) =>
-      outcome === 'behind'
-        ? `${nameOf(challenger)} is behind ${nameOf(incumbent)} (${measured(deciding)}).`
-        : `${nameOf(challenger)} is not distinguishable from ${nameOf(incumbent)}: ${missing} (${measured(deciding)}).`,
-    ),
+    ...others.map(({ challenger, incumbent, outcome, floor, missing, deciding }) => {
+      const name = nameOf(challenger);
+      if (outcome === 'behind') return `${name} is behind ${nameOf(incumbent)} (${measured(deciding)}).`;
+      if (outcome === 'even' || floor === null) {
+        return `${name} is not distinguishable from ${nameOf(incumbent)}: ${missing} (${measured(deciding)}).`;
+      }
+      const split = { validation: ['validation', 'final'], heldOut: ['the held-out split', 'test'] } as const;
+      const [where, basis] = split[floor.split];
+      const own = level(challenger, basis);
+      return `${name} is below ${floorText(floor, data.search)} with ${own} on ${where}: ahead of ${nameOf(incumbent)} (${measured(deciding)}), but a rule without what the task asks for has as much.`;
+    }),
   ];
 }
 
 /**
- * The sentences at the top of the report, strongest evidence first. Results from the screen rung only, or without a
- * reference, are stated as such.
+ * The sentences at the top of the report, strongest evidence first, and the floors that they stand on. Results from the
+ * screen rung only, or without a reference, are stated as such.
  */
 export function verdict(data: ReportData, findings: Findings): string[] {
+  return [...conclusions(data, findings), ...floorSentences(data)];
+}
+
+function conclusions(data: ReportData, findings: Findings): string[] {
   if (findings.acceptance) return acceptanceVerdict(data, findings.acceptance);
   const sentences = [findings.validation, findings.test].flatMap((contests) =>
     contests ? (contestVerdict(contests, data.search) ?? []) : [],
@@ -120,19 +169,21 @@ export function verdict(data: ReportData, findings: Findings): string[] {
       const summary = summarise(scoresOn(lead, basis));
       if (summary) {
         return [
-          `${lead.id} leads with ${metric(summary.mean, data.search)} [${basisName[basis]}]; no reference to compare with.`,
+          `${lead.id} leads with ${metric(summary.mean, data.search)} [${basisName[basis]}]${floorClause(data, lead, basis)}; no reference to compare with.`,
         ];
       }
     }
     const test = summarise(scoresOn(lead, 'test'));
     if (test)
-      return [`${lead.id} scores ${metric(test.mean, data.search)} [${basisName.test}]; no reference to compare with.`];
+      return [
+        `${lead.id} scores ${metric(test.mean, data.search)} [${basisName.test}]${floorClause(data, lead, 'test')}; no reference to compare with.`,
+      ];
   }
   const best = bestScreened(proposals);
   if (best) {
     return [
       `No claim: nothing was scored above the screen rung. The best of ${count(proposals.length)} attempts is ${best.id} ` +
-        `with ${metric(meanOn(best, 'screen'), data.search)}, a single cheap training.`,
+        `with ${metric(meanOn(best, 'screen'), data.search)}, a single cheap training${floorClause(data, best, 'screen')}.`,
     ];
   }
   if (proposals.length === 0) return ['No claim: no agent has proposed anything yet.'];

@@ -1,9 +1,20 @@
+import { metricValue } from '../domain/task.ts';
 import { type Colours, printable } from '../platform/index.ts';
 import { candidateText } from './candidate.ts';
 import type { ReportData, ReportNode } from './data.ts';
-import { basisName, bestScreened, findingsOf, isProposal, meanOn, nodeName, proposalsOf } from './findings.ts';
+import {
+  bases,
+  basisName,
+  bestScreened,
+  findingsOf,
+  floorsOn,
+  isProposal,
+  meanOn,
+  nodeName,
+  proposalsOf,
+} from './findings.ts';
 import { agentEndSentences, count, duration, metric, proposalText, shortened } from './format.ts';
-import { unfinished, verdict } from './sentences.ts';
+import { floorClause, unfinished, verdict } from './sentences.ts';
 
 /** Always a single line. */
 const line = (text: string): string => printable(text);
@@ -23,6 +34,24 @@ function earlyEnds(data: ReportData): string[] {
   return [...ends.slice(0, maxEndings).map((sentence) => shortened(sentence, 200)), ...rest];
 }
 
+/** The result of a search for scripts. */
+export interface Result {
+  readonly verdict: readonly string[];
+  /** Per basis with floors, each floor by name, in the metric. */
+  readonly floors: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+export function resultOf(data: ReportData): Result {
+  const floors = bases.flatMap((basis) => {
+    const levels = floorsOn(data, basis).map(({ name, level }) => [
+      name,
+      metricValue(level, data.search.lowerIsBetter),
+    ]);
+    return levels.length === 0 ? [] : [[basis, Object.fromEntries(levels)] as const];
+  });
+  return { verdict: verdict(data, findingsOf(data)), floors: Object.fromEntries(floors) };
+}
+
 /** The result of a search in at most twenty lines. */
 export function summary(data: ReportData, colours: Colours): string {
   const findings = findingsOf(data);
@@ -39,7 +68,9 @@ export function summary(data: ReportData, colours: Colours): string {
   ].flatMap(({ role, node }) => {
     if (!node) return [];
     const basis = (['final', 'confirm', 'screen'] as const).find((each) => meanOn(node, each) !== null);
-    const figure = basis ? `${metric(meanOn(node, basis), data.search)} (${basisName[basis]})` : 'no score';
+    const figure = basis
+      ? `${metric(meanOn(node, basis), data.search)} (${basisName[basis]})${floorClause(data, node, basis)}`
+      : 'no score';
     return [
       `  ${role.padEnd(15)}${line(`${nodeName(node)}  ${node.candidate.startsWith('{') ? shortened(node.change, 80) : candidateText(node.candidate)}  ${figure}`)}`,
     ];

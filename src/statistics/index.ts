@@ -6,10 +6,21 @@
  *
  * - A program is accepted when it beats the best so far on the final rung by more than two standard errors of the paired
  *   difference, with noise pooled over all that was trained there and Student's t; then it and the baseline are trained on a
- *   fresh seed, and fresh seed and hidden split have to agree (`acceptance.ts`). Anything less is "not distinguishable".
+ *   fresh seed, and fresh seed and hidden split have to agree (`acceptance.ts`). Anything less is "not distinguishable", and
+ *   what does not exceed the floors of its rows is not accepted at all.
  */
 
-export { acceptance, freshSeeds, recordBreakers, type Trial, twoSigma } from './acceptance.ts';
+export {
+  acceptance,
+  type Floor,
+  type FloorLevel,
+  floorAbove,
+  floorLevels,
+  freshSeeds,
+  recordBreakers,
+  type Trial,
+  twoSigma,
+} from './acceptance.ts';
 export { elo, type Rating } from './elo.ts';
 export {
   effectSize,

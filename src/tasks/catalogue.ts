@@ -12,7 +12,7 @@ import {
   programInSpace,
   programSpaceSchema,
 } from '../domain/program.ts';
-import { type Profile, profileSchema, type Task } from '../domain/task.ts';
+import { metricNamesSchema, type Profile, profileSchema, type Task } from '../domain/task.ts';
 import { parseYaml, readTextFile, taskRoots, YamlError, yamlBounds } from '../platform/index.ts';
 import { foreignTask } from './airs/task.ts';
 
@@ -36,6 +36,7 @@ const metadataSchema = z.looseObject({
   logging_info: z.looseObject({ name: z.string().min(1), metric: z.string().min(1) }),
   compose: stackSpecSchema.optional(),
   design: designSchema.optional(),
+  metrics: z.record(z.string().min(1), metricNamesSchema).optional(),
   profiles: z
     .record(z.string().min(1), profileSchema)
     .refine((profiles) => Object.keys(profiles).length > 0, 'a task needs at least one profile'),
@@ -155,13 +156,18 @@ export function loadTask(nameOrPath: string, roots: readonly string[] = taskRoot
       parsed.error,
     );
   }
-  const { logging_info: info, metric_lower_is_better, compose, design, profiles } = parsed.data;
+  const { logging_info: info, metric_lower_is_better, compose, design, metrics, profiles } = parsed.data;
   requireOwnName(path, info.name, directory);
   if ((compose === undefined) === (design === undefined)) {
     throw malformed(path, 'a task needs exactly one of "compose" (layers to arrange) and "design" (files to write)');
   }
+  const unnamed = Object.keys(metrics ?? {}).find((name) => !Object.hasOwn(profiles, name));
+  if (unnamed !== undefined) throw malformed(path, `metrics names the profile "${unnamed}", which does not exist`);
   const description = readText(join(directory, descriptionFile));
-  const common = { directory, description, metric: info.metric, lowerIsBetter: metric_lower_is_better, profiles };
+  const common = {
+    ...{ directory, description, metric: info.metric, lowerIsBetter: metric_lower_is_better, profiles },
+    ...(metrics ? { metrics } : {}),
+  };
   if (compose) return { name: info.name, ...common, space: { kind: 'stack', ...compose } };
   const { files, ...starts } = design as z.infer<typeof designSchema>;
   const space: ProgramSpace = { kind: 'program', files };

@@ -49,6 +49,16 @@ describe('planning a search', () => {
     );
   });
 
+  it('names what the profile measures, on validation and on the test set', () => {
+    const named = (validation: string, test: string) =>
+      planSearch(searchFileSchema.parse({ task: 'toy', budget: { evaluations: 1 }, agents: [walker] }), {
+        ...{ ...setting, task: { ...task, metrics: { nano: { validation, test } } } },
+      });
+    expect(named('A', 'B')).toMatchObject({ metric: 'A', testMetric: 'B' });
+    expect(named('A', 'A').testMetric).toBeUndefined();
+    expect(plan({})).toMatchObject({ metric: 'accuracy' });
+  });
+
   it('records the version of the notes where an agent reads them', () => {
     const planned = (agent: object) =>
       planSearch(

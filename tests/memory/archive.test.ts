@@ -194,15 +194,21 @@ describe('results', () => {
     ask['node-evaluate']({ search, nodes: ['walker-1' as never], rung: 'final', seeds: 1 });
     const final = jobs(archive).find((job) => job.rung === 'final');
     if (!final) throw new Error('no final job');
-    const outcome = measurement(0.5, { test: 0.77, tasks: { recall: { validation: 0.5, test: 0.77 } } });
+    const outcome = measurement(0.5, {
+      test: 0.77,
+      tasks: { recall: { validation: 0.5, test: 0.77 }, floor_bag: { validation: 0.25, test: 0.771 } },
+    });
     archive.record(resultOf(final, outcome));
     expect(JSON.stringify(archive.unsent(100))).not.toContain('0.77');
     expect(() => ask['search-tests']({ search, purpose: 'report' })).toThrow('stay hidden');
     ask['search-phase']({ search, phase: 'finished' });
     const { scores } = ask['search-tests']({ search, purpose: 'report' });
-    expect(scores).toEqual([{ node: 'walker-1', seed: 2001, score: 0.77 }]);
+    expect(scores).toEqual([{ node: 'walker-1', seed: 2001, score: 0.77, floors: { bag: 0.771 } }]);
     const reader = readArchive(home);
-    expect(JSON.stringify(reader.records.nodes(search))).not.toContain('0.77');
+    const recorded = reader.records.nodes(search);
+    expect(JSON.stringify(recorded)).not.toContain('0.77');
+    const evaluation = recorded.flatMap((node) => node.evaluations).find(({ rung }) => rung === 'final');
+    expect(evaluation?.floors).toEqual({ bag: 0.25 });
     expect(reader.db.prepare('SELECT purpose FROM test_reads').all()).toEqual([{ purpose: 'report' }]);
     const open = reader.db.prepare('SELECT * FROM evaluations').all();
     expect(JSON.stringify(open)).not.toContain('0.77');

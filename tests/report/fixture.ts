@@ -219,6 +219,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
       id: 'quickstart-7',
       task: 'compose-mad-3p',
       metric: 'MeanAccuracy',
+      testMetric: 'MeanAccuracy',
       lowerIsBetter: false,
       finalSeeds,
       profile: 'nano',
@@ -228,6 +229,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
     },
     agents: roster,
     nodes,
+    floors: { screen: [], confirm: [], final: [], test: [] },
     endings: [],
     phases: [
       { phase: 'screening', seconds: clock / 1000 },

@@ -3,7 +3,7 @@ import { programText } from '../../src/domain/program.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { noColours } from '../../src/platform/colours.ts';
 import type { ReportData, ReportNode } from '../../src/report/data.ts';
-import { reportHtml, summary } from '../../src/report/index.ts';
+import { reportHtml, resultOf, summary } from '../../src/report/index.ts';
 import { fixture, reportAgent } from './fixture.ts';
 
 const source = (rate: string, extra = '') =>
@@ -46,6 +46,7 @@ function programs(nodes: readonly ReportNode[]): ReportData {
     search: {
       ...data.search,
       ...{ id: 'autoresearch-1', task: 'autoresearch', metric: 'BitsPerByte', lowerIsBetter: true, finalSeeds: 4 },
+      testMetric: 'BitsPerByte',
       space: { kind: 'program', files: [{ name: 'train.py', maxBytes: 4000 }] },
     },
     agents: [reportAgent({ name: 'climber', model: 'local/tuner' })],
@@ -87,6 +88,53 @@ describe('the report of a search for programs', () => {
     );
     expect(page).toMatch(/climber-2 is behind baseline \(\+0\.[23]/);
     expect(page).not.toContain('improves on');
+  });
+
+  describe('beside floors', () => {
+    const fitness = (level: number, count: number, first: number) =>
+      Array.from({ length: count }, (_, index) => ({ seed: first + index, score: -level }));
+    const floors = (level: number) => [
+      { name: 'majority', scores: [...fitness(5, 1, 1), ...fitness(5, 5, 2001)] },
+      { name: 'shortcut', scores: [...fitness(level, 1, 1), ...fitness(level, 5, 2001)] },
+    ];
+    const at = (level: number, nodes = [baseline, node('climber-1', '0.01', 2.3)]): ReportData => ({
+      ...programs(nodes),
+      floors: { screen: floors(level), confirm: [], final: floors(level), test: floors(level) },
+    });
+
+    it('says of a gain below the highest one no more than that, wherever it is shown', () => {
+      const data = at(2.1);
+      const claim =
+        /climber-1 is below the floor of 2\.1000 \(shortcut\) with 2\.3\d+ on validation: ahead of baseline \(−0\.[23]/;
+      for (const shown of [text(data), summary(data, noColours), resultOf(data).verdict.join(' ')]) {
+        expect(shown).toMatch(claim);
+        expect(shown).not.toMatch(/improves|beats/);
+      }
+      expect(text(data)).toMatch(/is ahead of baseline by \d+\.\d sd but below the floor of 2\.1000 \(shortcut\)/);
+      expect(summary(data, noColours)).toMatch(/finalist +climber-1 .*, below the floor of 2\.1000 \(shortcut\)/);
+    });
+
+    it('names a gain above all of them, with the floors and the baseline beside it', () => {
+      const data = at(2.5);
+      const beside =
+        /Floors \[validation, final rung\]: majority 5\.0000, shortcut 2\.5000; baseline 2\.6\d+, below the floor of 2\.5000 \(shortcut\)\./;
+      for (const shown of [text(data), summary(data, noColours)]) {
+        expect(shown).toContain('climber-1 improves on baseline');
+        expect(shown).toMatch(beside);
+      }
+      expect(text(data)).toContain('floors: majority 5.0000, shortcut 2.5000');
+      expect(text(data)).toContain('Floors of the same rows: majority 5.0000, shortcut 2.5000.');
+      expect(resultOf(data).floors).toEqual({
+        ...{ screen: { majority: 5, shortcut: 2.5 }, final: { majority: 5, shortcut: 2.5 } },
+        test: { majority: 5, shortcut: 2.5 },
+      });
+    });
+
+    it('says so where nothing was scored above the screen rung', () => {
+      const only = node('climber-1', '0.01', 2.3, { test: [] });
+      const screened = { ...only, validation: { ...only.validation, confirm: [], final: [] } };
+      expect(summary(at(2.1, [screened]), noColours)).toMatch(/a single cheap training, below the floor of 2\.1000/);
+    });
   });
 
   it('shows code as a difference from the parent, as text', () => {

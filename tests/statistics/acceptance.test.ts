@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { acceptance, freshSeeds, recordBreakers, type Trial } from '../../src/statistics/acceptance.ts';
+import { acceptance, floorAbove, freshSeeds, recordBreakers, type Trial } from '../../src/statistics/acceptance.ts';
 
 const seeds = 4;
 
@@ -66,6 +66,41 @@ describe('an improvement', () => {
     expect(challenges[0]?.missing).toBe(
       'on the held-out split all seeds agree exactly, which leaves the noise unknown',
     );
+  });
+
+  it('below a floor of its rows is none, on either split, and does not move the mark', () => {
+    const floor = (level: number) =>
+      [
+        { name: 'majority', scores: trial('m', -9, again).validation },
+        { name: 'shortcut', scores: trial('s', level, again, 0).validation },
+      ] as const;
+    const challengers = [trial('a', -1.9, again), trial('b', -1.5, again)];
+    const judged = (validation: number, heldOut: number) =>
+      acceptance(challengers, trial('baseline', -2, again), seeds, {
+        ...{ validation: floor(validation), heldOut: floor(heldOut) },
+      });
+    expect(judged(-1.7, -3)).toMatchObject({
+      best: 'b',
+      challenges: [
+        { outcome: 'floored', floor: { name: 'shortcut', split: 'validation' }, missing: null },
+        { incumbent: 'baseline', outcome: 'accepted', floor: null },
+      ],
+    });
+    expect(judged(-3, -1.4)).toMatchObject({
+      best: 'baseline',
+      challenges: [
+        { outcome: 'floored', floor: { split: 'heldOut' } },
+        { outcome: 'floored', floor: { split: 'heldOut' } },
+      ],
+    });
+    expect(judged(-3, -3).best).toBe('b');
+  });
+
+  it('at exactly a floor is below it, and a floor of other seeds says nothing', () => {
+    const scores = [{ seed: 1, score: 0.5 }];
+    expect(floorAbove(scores, [{ name: 'bag', scores }])).toEqual({ name: 'bag', level: 0.5 });
+    expect(floorAbove(scores, [{ name: 'bag', scores: [{ seed: 1, score: 0.49 }] }])).toBeNull();
+    expect(floorAbove(scores, [{ name: 'bag', scores: [{ seed: 2, score: 0.9 }] }])).toBeNull();
   });
 
   it('that is behind is told so', () => {

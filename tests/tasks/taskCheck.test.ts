@@ -142,6 +142,17 @@ describe('the check of a task by others', () => {
   );
 });
 
+it('shows the floors that evaluate.py prints beside the score', { timeout: 120_000 }, async () => {
+  const floors = ['majority: 9.5', 'bag: 0.0001'].map((floor) => `    print("floor on the same rows, ${floor}")\n`);
+  const result = '    print("--- EVALUATION RESULT ---")';
+  const found = await findings(mutated(syntheticTask, 'evaluate.py', result, floors.join('') + result));
+  expect(failures(found)).toEqual({});
+  const detail = (name: string) => found.find(({ check }) => check === name)?.detail;
+  expect(detail('permuted')).toMatch(
+    /^[\d.]+; floors: majority 9\.5, bag 0\.0001; below the floor of 0\.0001 \(bag\)$/,
+  );
+});
+
 describe('the tasks of Aira', () => {
   it('are the twelve', () => {
     const names = listTasks(taskRoots).map(({ name }) => name);

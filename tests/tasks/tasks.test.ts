@@ -60,6 +60,12 @@ describe('a task', () => {
     expect(loadTask(`${directory}/`, [])).toEqual(task);
   });
 
+  it('may measure quantities of other names in a profile', () => {
+    const names = { validation: 'PrequentialAccuracy', test: 'MacroAccuracy' };
+    writeTask('tiny', { metrics: { nano: names } });
+    expect(loadTask('tiny', [root]).metrics).toEqual({ nano: names });
+  });
+
   it('may be written with YAML anchors and merge keys', () => {
     write(
       'merged',
@@ -110,6 +116,8 @@ describe('malformed metadata names the file, the place and the mistake', () => {
       /compose: unknown key "layer"; did you mean "layers"\?/,
     ],
     ['a missing rung', { profiles: screenOnly }, /profiles\.nano\.rungs\.confirm is missing/],
+    ['names of measures of no profile', { metrics: { nan: { validation: 'A', test: 'B' } } }, /profile "nan"/],
+    ['no name for what the test set measures', { metrics: { nano: { validation: 'A' } } }, /metrics\.nano\.test/],
     ['no profile', { profiles: {} }, /at least one profile/],
     [
       'a mistyped key among unknown ones',

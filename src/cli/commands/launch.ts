@@ -258,7 +258,14 @@ async function show(
   try {
     const end = await running.ended;
     if (end.how === 'failed') {
-      display.ended({ how: 'failed', searchStatus: running.searchStatus(), report: null, endings: [], summary: null });
+      display.ended({
+        how: 'failed',
+        searchStatus: running.searchStatus(),
+        report: null,
+        endings: [],
+        summary: null,
+        result: null,
+      });
       throw end.error;
     }
     const searchStatus = await lab.bus.ask('search-status', { search }, { attempts: 5 });
@@ -267,8 +274,8 @@ async function show(
     );
     const report = writeReport(options.home, search, scores);
     await events.stop();
-    const { path, endings, summary } = report;
-    const ending: Ending = { how: end.how, searchStatus, report: path, endings, summary };
+    const { path, endings, summary, result } = report;
+    const ending: Ending = { how: end.how, searchStatus, report: path, endings, summary, result };
     display.ended(ending);
     const code = interrupts.code();
     if (code !== null) return code;

@@ -2,7 +2,7 @@ import type { AgentState, LabEvent, SearchStatus, WorkerState } from '../../doma
 import { chatArms } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
-import type { ReportEnding } from '../../report/index.ts';
+import type { ReportEnding, Result } from '../../report/index.ts';
 
 /** How a search ended, for its display. */
 export interface Ending {
@@ -14,6 +14,8 @@ export interface Ending {
   readonly endings: readonly ReportEnding[];
   /** A few lines for the terminal. */
   readonly summary: string | null;
+  /** What may be concluded, in sentences, with the floors; null without a report. */
+  readonly result: Result | null;
 }
 
 /** Shows a search while it runs. */

@@ -26,7 +26,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
     worker() {},
     searchStatus() {},
     notice: (sentence) => say('notice', { search, message: sentence }),
-    ended({ how, searchStatus, report, endings }) {
+    ended({ how, searchStatus, report, endings, result }) {
       const best = searchStatus?.best;
       say(how, {
         search,
@@ -44,6 +44,9 @@ export function jsonDisplay(write: (line: string) => void): Display {
         agents: (searchStatus?.agents ?? []).map(({ agent, best: _, done: __, ...row }) => ({ agent, ...row })),
         /** The search, rungs and agents that ended before their work was done. */
         endings,
+        /** The sentences of the report, and per rung and test set what its rows yield without what the task asks for. */
+        verdict: result?.verdict ?? [],
+        floors: result?.floors ?? {},
         report,
       });
     },

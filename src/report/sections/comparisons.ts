@@ -8,6 +8,7 @@ import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
 import { count, type MetricDirection, metric, score, shortened } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
+import { floorsText } from '../sentences.ts';
 import { axisHead, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
 function contestTable({ basis, contests }: ComparisonRows, direction: MetricDirection): Markup {
@@ -28,7 +29,7 @@ function contestTable({ basis, contests }: ComparisonRows, direction: MetricDire
         .filter((contest) => contest.contender === contender)
         .map((contest) => {
           const { comparison } = contest;
-          const verdict = comparison.kind === 'measured' ? comparison.verdict : '';
+          const verdict = contest.floor ? 'even' : comparison.kind === 'measured' ? comparison.verdict : '';
           const [name, sentence, ...figures] = contestCells(contest, basis, direction);
           const cells = figures.map((cell) => html`<td class="number">${cell}</td>`);
           return html`<tr class="contest"><td class="name">${name}</td><td class="wide"><span class="outcome ${verdict}">${sentence}</span></td>${cells}</tr>`;
@@ -84,6 +85,7 @@ export function testSection(data: ReportData, findings: Findings): Markup {
   if (tested.length === 0) return section('test', title, html`<p>No test scores.</p>`);
   const noise = findings.noise.test;
   const axis = sharedAxis(tested, 'test', noise);
+  const floors = floorsText(data, 'test');
   const row = (node: ReportNode) => [
     nameCell(node),
     candidateCell(node),
@@ -92,7 +94,8 @@ export function testSection(data: ReportData, findings: Findings): Markup {
   return section(
     'test',
     title,
-    html`<p class="lead">No agent, scaffold or promotion could read these scores. They come from the final rung, after training on the full train split.</p>
+    html`<p class="lead">No agent, scaffold or promotion could read these scores${data.search.testMetric === data.search.metric ? '' : `, ${data.search.testMetric}`}. They come from the final rung, after training on the full train split.</p>
+${floors === null ? null : html`<p>Floors of the same rows: ${floors}.</p>`}
 ${table(
   [
     { head: 'node', kind: 'name' },

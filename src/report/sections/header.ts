@@ -25,7 +25,7 @@ export function header(data: ReportData, findings: Findings): Markup {
   return html`<header>
 <p class="kicker">Aira search report</p>
 <h1>${search.id}</h1>
-<p class="facts">task ${search.task} · profile ${search.profile} · ${spaceText(search.space)} · ${search.metric}, ${search.lowerIsBetter ? 'lower' : 'higher'} is better</p>
+<p class="facts">task ${search.task} · profile ${search.profile} · ${spaceText(search.space)} · ${search.metric}${search.testMetric === search.metric ? '' : ` on validation, ${search.testMetric} on the hidden test set`}, ${search.lowerIsBetter ? 'lower' : 'higher'} is better</p>
 <div class="verdict">${verdict(data, findings).map((sentence) => html`<p class="claim">${sentence}</p>`)}${open === null ? null : html`<p class="open">${open}</p>`}${data.endings.map(({ sentence }) => html`<p class="open">${sentence}</p>`)}${agentEndSentences(data).map((sentence) => html`<p class="open">${sentence}.</p>`)}</div>
 <dl class="figures">
 ${figure(count(proposals.proposed), 'proposed')}

@@ -8,6 +8,7 @@ import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
 import { type MetricDirection, metric, score } from '../format.ts';
 import { type Content, groupRow, html, type Markup, section, table } from '../markup.ts';
+import { floorsText } from '../sentences.ts';
 
 /** Rows shown per rung; the archive has all. */
 const maxRows = 20;
@@ -68,6 +69,7 @@ function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', find
     .toSorted((a, b) => descending(meanOn(a, basis) as number, meanOn(b, basis) as number));
   const shown = ranked.slice(0, maxRows);
   const axis = sharedAxis(shown, basis, noise);
+  const floors = floorsText(data, basis);
   return table(
     [
       { head: '#', kind: 'number' },
@@ -79,6 +81,7 @@ function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', find
     ],
     [
       groupRow(6, basisName[basis]),
+      ...(floors === null ? [] : [groupRow(6, `floors: ${floors}`)]),
       ...shown.map((node, index) => [
         index + 1,
         nameCell(node),

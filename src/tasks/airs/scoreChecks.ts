@@ -82,7 +82,7 @@ async function* scoreFindings(
       yield countedAsWrong(submission, result.score, worse, metadata);
     } else {
       if (submission.expects === 'worse') worse.push(result.score);
-      yield scoreFinding(submission, result.score, metadata);
+      yield scoreFinding(submission, result.score, metadata, againstFloors(result.score, end.stdout, metadata));
     }
   }
   const [one, other] = worse;
@@ -109,7 +109,12 @@ function countedAsWrong(
 /** Scorers compute in floating point. */
 const rounding = 1e-9;
 
-function scoreFinding({ name, expects }: Submission, score: number, metadata: AirsMetadata): TaskFinding {
+function scoreFinding(
+  { name, expects }: Submission,
+  score: number,
+  metadata: AirsMetadata,
+  floors: string,
+): TaskFinding {
   const { optimal_score: optimal, estimated_worst_score: worst } = metadata.logging_info;
   const lower = metadata.metric_lower_is_better;
   const off = lower ? score - optimal : optimal - score;
@@ -122,7 +127,7 @@ function scoreFinding({ name, expects }: Submission, score: number, metadata: Ai
   if (expects === 'worse' && off <= rounding) return failed(name, `${score}, as good as the gold submission`);
   const below = expects === 'valid' && worst != null && (lower ? score > worst : score < worst);
   // The worst score is an estimate: a model with little training may miss it.
-  return ok(name, below ? `${score}, below the estimated worst score, ${worst}` : String(score));
+  return ok(name, `${score}${below ? `, below the estimated worst score, ${worst}` : ''}${floors}`);
 }
 
 /** The expected result of a submission. */
@@ -134,6 +139,18 @@ export type Expectation =
   | 'refused'; // no score
 
 const gold = 'gold_submission.csv';
+
+const floorLine = /^floor on the same rows, ([a-z]+): ([0-9.]+)$/gm;
+
+/** What the submission's rows yield without what the task asks for, where evaluate.py prints that, and how the score stands to it. */
+function againstFloors(score: number, output: string, { metric_lower_is_better: lower }: AirsMetadata): string {
+  const floors = [...output.matchAll(floorLine)].map(([, name = '', value]) => ({ name, value: Number(value) }));
+  const [highest] = floors.toSorted((a, b) => (lower ? a.value - b.value : b.value - a.value));
+  if (!highest) return '';
+  const all = floors.map(({ name, value }) => `${name} ${value}`).join(', ');
+  const isAbove = lower ? score < highest.value : score > highest.value;
+  return `; floors: ${all}${isAbove ? '' : `; below the floor of ${highest.value} (${highest.name})`}`;
+}
 
 export interface Submission {
   readonly name: string;
