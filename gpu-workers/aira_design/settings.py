@@ -28,12 +28,13 @@ class LraData:
     """One task of the Long Range Arena. `length` is in tokens, per document for retrieval.
 
     source "generated": ListOps as published; for text and retrieval a stand-in of this project in the same format.
+    source "distant": rows of this project whose class only an order over a distance decides (listops.py, papers.py).
     source "files": the benchmark's own, imported; `train`, `validation` and `test` are then upper bounds (0: all).
-    `min_length`, `max_depth` and `max_args` shape ListOps expressions and are 0 for the other tasks.
+    `min_length`, `max_depth` and `max_args` shape ListOps expressions, and are 0 for other tasks and for distant rows.
     """
 
     task: Literal["listops", "text", "retrieval"]
-    source: Literal["generated", "files"]
+    source: Literal["generated", "distant", "files"]
     train: int
     validation: int
     test: int
@@ -44,13 +45,16 @@ class LraData:
 
     def __post_init__(self) -> None:
         positive(self, "length")
-        if self.source == "generated":
+        if self.source != "files":
             positive(self, "train", "validation", "test")
         shape = (self.min_length, self.max_depth, self.max_args)
-        if self.task == "listops" and not (0 < self.min_length < self.length and self.max_depth > 1 < self.max_args):
+        if (self.task, self.source) == ("text", "distant"):
+            raise ValueError("text has no distant rows; its generated ones are such already")
+        shaped = self.task == "listops" and self.source != "distant"
+        if shaped and not (0 < self.min_length < self.length and self.max_depth > 1 < self.max_args):
             raise ValueError("listops needs 0 < min_length < length, max_depth > 1 and max_args > 1")
-        if self.task != "listops" and any(shape):
-            raise ValueError("min_length, max_depth and max_args belong to listops; set them to 0")
+        if not shaped and any(shape):
+            raise ValueError("min_length, max_depth and max_args belong to listops as published; set them to 0")
 
     @property
     def classes(self) -> int:

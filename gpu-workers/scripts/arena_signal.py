@@ -34,7 +34,7 @@ sys.path.insert(0, str(PACKAGE / "scripts"))
 
 from aira_design.candidate import import_file
 from aira_design.channel import Channel
-from aira_design.layout import load, read_predictions, save, write_json
+from aira_design.layout import load, read_json, read_predictions, save, write_json
 from aira_design.lra import host, loops, mixers
 from aira_design.lra.data import splits
 from aira_design.lra.floors import NAMES, floors
@@ -68,13 +68,19 @@ def shuffled(inputs: np.ndarray, window: int = WINDOW) -> np.ndarray:
     return found
 
 
-def measure(settings: LraSettings, mixer: str, seed: int, control: bool) -> dict[str, float]:
-    """The metrics of one training on validation rows, with `cpu_seconds` of both sides of training and prediction."""
+def measure(settings: LraSettings, mixer: str, seed: int, control: bool, data: Path | None = None) -> dict[str, float]:
+    """The metrics of one training on validation rows, with `cpu_seconds` of both sides of training and prediction.
+
+    `data` is a preparation of these settings and this seed; without one the rows are drawn here.
+    """
     with tempfile.TemporaryDirectory() as place:
         out = Path(place)
-        manifest = host.prepare(settings, seed, _SECRET, None, out / "data")
+        if data is None:
+            write_json(out / "manifest.json", host.prepare(settings, seed, _SECRET, None, out / "data"))
+        else:
+            shutil.copytree(data, out, dirs_exist_ok=True)
+        manifest = read_json(out / "manifest.json")
         record, candidate, state, answers = (out / name for name in ("manifest.json", "candidate", "state", "answers"))
-        write_json(record, manifest)
         for folder in (candidate, state, answers):
             folder.mkdir()
         shutil.copy(REPOSITORY / "tasks" / "mixers" / f"{mixer}.py", candidate / "model.py")
@@ -134,18 +140,28 @@ def train(raw: dict, tasks: list[str], names: list[str], seeds: list[int], contr
     for task in tasks:
         settings, digest = settings_of(task)
         for seed in seeds:
-            for mixer in names:
-                key = f"{task} {mixer} {seed}{' control' if control else ''}"
-                known = raw["trainings"].get(key)
-                if known and (known["evaluator"], known["settings"]) == (evaluator, digest):
-                    continue
-                metrics = {name: round(value, 4) for name, value in measure(settings, mixer, seed, control).items()}
-                raw["trainings"][key] = {
-                    "task": task, "mixer": mixer, "seed": seed, "control": control, "evaluator": evaluator, "settings": digest,
-                    "torch": torch.__version__, "metrics": metrics,
-                }  # fmt: skip
-                _write(raw)
-                print(f"{key}: {metrics['accuracy']:.3f}, {metrics['cpu_seconds']:.0f} s", flush=True)
+            wanted = {mixer: f"{task} {mixer} {seed}{' control' if control else ''}" for mixer in names}
+            known = {mixer: raw["trainings"].get(key, {}) for mixer, key in wanted.items()}
+            missing = [
+                mixer
+                for mixer, one in known.items()
+                if (one.get("evaluator"), one.get("settings")) != (evaluator, digest)
+            ]
+            if not missing:
+                continue
+            with tempfile.TemporaryDirectory() as place:
+                write_json(
+                    Path(place) / "manifest.json", host.prepare(settings, seed, _SECRET, None, Path(place) / "data")
+                )
+                for mixer in missing:
+                    found = measure(settings, mixer, seed, control, Path(place))
+                    metrics = {name: round(value, 4) for name, value in found.items()}
+                    raw["trainings"][wanted[mixer]] = {
+                        "task": task, "mixer": mixer, "seed": seed, "control": control, "evaluator": evaluator,
+                        "settings": digest, "torch": torch.__version__, "metrics": metrics,
+                    }  # fmt: skip
+                    _write(raw)
+                    print(f"{wanted[mixer]}: {metrics['accuracy']:.3f}, {metrics['cpu_seconds']:.0f} s", flush=True)
 
 
 def measure_floors(raw: dict, seed: int) -> None:

@@ -44,7 +44,7 @@ def test_training_through_the_channel_equals_training_in_one_process(tmp_path, p
         )
         optimiser.zero_grad()
         loss.backward()
-        optimiser.param_groups[0]["lr"] = loops.rate(0.01, 30, step)
+        optimiser.param_groups[0]["lr"] = loops.rate(parsed.training.learning_rate, parsed.training.warmup, step)
         optimiser.step()
     assert seed == 1 and len(found) == len(encoder.state_dict())
     for (name, one), other in zip(encoder.state_dict().items(), found.values()):
@@ -152,7 +152,8 @@ def test_a_program_cannot_ask_for_more_steps_or_set_its_parameters(tmp_path, pre
         scripted(*answers),
     )
     own = [one for name, one in read_state(tmp_path)[0].items() if "mixer.values" in name]
-    most = sum(loops.rate(0.01, 30, step) for step in range(1, 7))
+    chosen = parse_settings(settings()).training
+    most = sum(loops.rate(chosen.learning_rate, chosen.warmup, step) for step in range(1, 7))
     assert len(own) == 2 and all(float((one - 1).abs().max()) <= 1.01 * most for one in own)
 
 

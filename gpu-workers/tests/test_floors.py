@@ -15,6 +15,7 @@ from aira_design.settings import LraData, parse_settings
 from conftest import PACKAGE, REPOSITORY
 from lra_chain import FULL, prepared, run  # noqa: F401
 from lra_chain import settings as small
+from test_design_lra import evaluate
 
 
 def row(text):
@@ -22,10 +23,10 @@ def row(text):
 
 
 @pytest.mark.parametrize("text,expected", [
-    ("[MAX 3 [MIN 9 9 ] 5 ]", (1, 5)), ("[SM 9 8 [MAX 2 ] ]", (3, 7)), ("[MED 1 2 9 ]", (2, 2)),
-    ("[MIN [MIN 1 2 ] [MAX 3 ] ]", (0, -1)), ("7", (-1, 7)),
+    ("[MAX 3 [MIN 9 9 ] 5 ]", (1, 5, 9)), ("[SM 9 8 [MAX 2 ] ]", (3, 7, 9)), ("[MED 1 2 9 ]", (2, 2, 2)),
+    ("[MIN [MIN 1 2 ] [MAX 3 ] ]", (0, -1, 1)), ("7", (-1, 7, 7)),
 ])  # fmt: skip
-def test_the_outermost_operator_is_read_over_its_own_digits(text, expected):
+def test_the_outermost_operator_is_read_over_its_own_digits_and_over_all(text, expected):
     padded = np.concatenate([row(text), np.zeros(5, np.uint16)])
     assert outermost_value(padded) == expected
 
@@ -72,10 +73,59 @@ def nano(task):
     return parse_settings(metadata["profiles"]["nano"]["rungs"]["screen"]["settings"])
 
 
-def test_the_floor_of_nano_listops_is_that_of_its_outermost_operator():
-    settings = nano("listops")
-    found = floors(settings.data, splits(settings.data, 1, b"s" * 16, None))
+def test_the_floor_of_short_published_listops_is_that_of_its_outermost_operator():
+    data = LraData("listops", "generated", 6000, 2000, 2000, 96, 8, 4, 6)
+    found = floors(data, splits(data, 1, b"s" * 16, None))
     assert 0.4 < found["test"]["shortcut"] < 0.5 and 0.1 < found["test"]["majority"] < 0.15
+
+
+def test_nano_listops_is_one_of_two_digits_to_whoever_does_not_read_which_list_it_is_in():
+    settings = nano("listops")
+    found = splits(settings.data, 1, b"s" * 16, None)
+    below = floors(settings.data, found)["test"]
+    assert 0.44 < below["bag"] < 0.56 and below["shortcut"] < 0.56 and below["majority"] < 0.2
+    shares = np.bincount(found["train"].targets, minlength=10) / len(found["train"].targets)
+    assert shares[:2].max() == 0 and shares[2:].min() > 0.1
+    for row, value in zip(found["train"].inputs[:500, 0], found["train"].targets):
+        tokens = row[row > 0]
+        assert evaluate(bytes(tokens.tolist())) == value
+        heads = [at for at, token in enumerate(tokens) if listops.SYMBOLS[token - 1].startswith("[")][1:]
+        assert {listops.SYMBOLS[tokens[head] - 1] for head in heads} == {"[MAX", "[MIN"} and len(heads) == 2
+        zones = [at for at, token in enumerate(tokens) if 2 < token < 11]
+        assert min(abs(zone - head) for zone in zones for head in heads) >= 16, "no window of 16 shows both"
+
+
+def test_nano_retrieval_cannot_be_counted_and_no_window_shows_an_order():
+    settings = nano("retrieval")
+    found = splits(settings.data, 1, b"s" * 16, None)
+    assert max(floors(settings.data, found)["test"].values()) < 0.56
+    for documents, label in zip(found["train"].inputs[:500], found["train"].targets):
+        texts_read = [bytes((one[one > 0] - 1).astype(np.uint8)).decode() for one in documents]
+        turns = []
+        for text in texts_read:
+            objects, agrees = text.index("-"), text.index("+")
+            assert text.count("-") == text.count("+") == 1 and len(text) <= 80
+            assert min(objects, agrees, abs(objects - agrees), len(text) - max(objects, agrees)) >= 16
+            turns.append(agrees > objects)
+        assert label == all(turns)
+
+
+@pytest.mark.parametrize("task,length", [("listops", 24), ("listops", 63), ("retrieval", 48)])
+def test_distant_rows_fit_their_length_and_are_refused_below_the_least(task, length):
+    data = LraData(task, "distant", 40, 20, 20, length, 0, 0, 0)
+    assert splits(data, 1, None, None)["train"].inputs.shape == (40, 2 if task == "retrieval" else 1, length)
+    least = {"listops": 24, "retrieval": 48}[task]
+    with pytest.raises(ValueError, match=f"need(s)? {least}"):
+        splits(LraData(task, "distant", 40, 20, 20, least - 1, 0, 0, 0), 1, None, None)
+
+
+@pytest.mark.parametrize("fields,message", [
+    (("text", "distant", 4, 4, 4, 80, 0, 0, 0), "no distant rows"), (("listops", "distant", 4, 4, 4, 80, 8, 4, 6), "set them to 0"),
+    (("listops", "generated", 4, 4, 4, 80, 0, 0, 0), "0 < min_length"), (("retrieval", "distant", 0, 4, 4, 80, 0, 0, 0), "train"),
+])  # fmt: skip
+def test_settings_of_distant_rows_are_strict(fields, message):
+    with pytest.raises(ValueError, match=message):
+        LraData(*fields)
 
 
 def test_nano_text_cannot_be_read_from_words_clauses_or_shuffled_windows():

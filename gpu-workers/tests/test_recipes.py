@@ -77,6 +77,13 @@ def test_every_rung_decays_its_learning_rate(task, profile, rung):
     assert shares[-1] < 0.7 or (task, profile) == ("compose-mad-2p", "nano")
 
 
+@pytest.mark.parametrize("task", [name for name in TASKS if name.startswith("design-lra-retrieval")])
+def test_the_published_retrieval_matches_plain_summaries(task):
+    """[a, b] as the benchmark trains it, without their product and difference, on every rung."""
+    for rung in TASKS[task]["profiles"]["paper"]["rungs"]:
+        assert settings_of(task, "paper", rung)["model"]["interaction"] == "plain"
+
+
 def test_a_shorter_look_at_the_published_arena_reaches_the_published_rate():
     def highest(task, rung):
         chosen = parse_design(settings_of(f"design-lra-{task}-fixed", "paper", rung)).training

@@ -24,7 +24,7 @@ export function smallTask(name: string, below: string): string {
 function shrunk(settings: Settings): unknown {
   const { family, proxy, data, training, script } = settings as Record<string, Record<string, unknown>>;
   if ((family as unknown) === 'lra') {
-    Object.assign(data as object, { train: 128, validation: 64, test: 64, length: 40 });
+    Object.assign(data as object, { train: 128, validation: 64, test: 64, length: 48 });
     Object.assign(training as object, { steps: 3 });
     return { ...settings, probes: 8 };
   }

@@ -14,6 +14,13 @@ Row = tuple[tuple[bytes, ...], int]
 """The documents of one example (one, or two for retrieval) as raw token ids, and its class."""
 
 
+_MAKERS: dict[tuple[str, str], Callable[[np.random.Generator, int], Row]] = {
+    ("text", "generated"): reviews.review,
+    ("retrieval", "generated"): papers.pair,
+    ("retrieval", "distant"): papers.turning_pair,
+}
+
+
 class Split(NamedTuple):
     """inputs (rows, documents, length) uint16, 0 = padding; targets (rows,) int64."""
 
@@ -26,7 +33,7 @@ def splits(data: LraData, seed: int, secret: bytes | None, root: Path | None) ->
 
     Raises FileNotFoundError or ValueError, with one sentence, when imported files are missing or not as they should be.
     """
-    rows = _generated(data, seed, secret) if data.source == "generated" else _imported(data, root)
+    rows = _imported(data, root) if data.source == "files" else _generated(data, seed, secret)
     return {name: _arrays(found, data) for name, found in rows.items()}
 
 
@@ -41,9 +48,12 @@ def _generated(data: LraData, seed: int, secret: bytes | None) -> dict[str, list
 
 def _draw(data: LraData, rng: np.random.Generator, count: int, seen: set[bytes]) -> list[Row]:
     if data.task == "listops":
-        found = listops.expressions(rng, data.min_length, data.length, data.max_depth, data.max_args)
+        if data.source == "distant":
+            found = listops.distant(rng, data.length)
+        else:
+            found = listops.expressions(rng, data.min_length, data.length, data.max_depth, data.max_args)
         return [((tokens,), value) for tokens, value in listops.distinct(found, count, seen)]
-    make: Callable[[np.random.Generator, int], Row] = reviews.review if data.task == "text" else papers.pair
+    make = _MAKERS[data.task, data.source]
     rows: list[Row] = []
     while len(rows) < count:
         row = make(rng, data.length)

@@ -3,8 +3,8 @@
     majority   the commonest class of the training rows
     bag        a linear classifier over how often each token occurs or, for texts, each word: the better of the two
     shortcut   the best rule known to us that ignores most of a row, fitted to the training rows:
-               ListOps    the value of the outermost operator over the digits that stand directly in it; else the commonest class
-                          for that operator, whichever is right more often for it
+               ListOps    the value of the outermost operator over the digits that stand directly in it, or over all digits; else
+                          the commonest class for that operator, whichever is right more often for it
                text       a linear classifier over the words of the last clause and the pairs of neighbours in it, or over those
                           of the first: the better of the two
                retrieval  a linear classifier over pairs of words, one of each text; or over the words of the first 16 bytes of
@@ -34,7 +34,7 @@ _BUCKETS = 2**16
 _MOST_ROWS, _BATCH, _PASSES, _RATE = 20_000, 64, 8, 0.02
 _MOST_WORDS = 32  # of a text, in pairs
 _FIRST_BYTES = 16
-_WORD = re.compile(rb"[A-Za-z]+")
+_WORD = re.compile(rb"[A-Za-z]+|[^\sA-Za-z.!?]")
 _FIRST_OPERATOR, _CLOSE = 1 + listops.SYMBOLS.index("[MIN"), 1 + listops.SYMBOLS.index("]")
 
 
@@ -59,14 +59,13 @@ def floors(data: LraData, splits: dict[str, Split]) -> dict[str, dict[str, float
     return found
 
 
-def outermost_value(tokens: np.ndarray) -> tuple[int, int]:
-    """Of a ListOps row: the outermost operator (0 to 3; -1 of a digit alone) and its value over the digits directly in it.
-
-    The value is -1 where there are no such digits.
+def outermost_value(tokens: np.ndarray) -> tuple[int, int, int]:
+    """Of a ListOps row: the outermost operator (0 to 3; -1 of a digit alone), its value over the digits directly in it (-1 without
+    such digits), and over all digits.
     """
     ids = tokens[tokens > 0].tolist()
     if len(ids) == 1:
-        return -1, ids[0] - 1
+        return -1, ids[0] - 1, ids[0] - 1
     depth, digits = 0, []
     for token in ids:
         if token >= _FIRST_OPERATOR and token != _CLOSE:
@@ -76,7 +75,8 @@ def outermost_value(tokens: np.ndarray) -> tuple[int, int]:
         elif depth == 1:
             digits.append(token - 1)
     operator = ids[0] - _FIRST_OPERATOR
-    return operator, listops.apply(operator, digits) if digits else -1
+    everything = [token - 1 for token in ids if token < _FIRST_OPERATOR]
+    return operator, listops.apply(operator, digits) if digits else -1, listops.apply(operator, everything)
 
 
 def _majority(splits: dict[str, Split]) -> _Rule:
@@ -86,16 +86,21 @@ def _majority(splits: dict[str, Split]) -> _Rule:
 
 def _outermost(splits: dict[str, Split]) -> _Rule:
     read = {name: np.array([outermost_value(row[0]) for row in split.inputs]) for name, split in splits.items()}
-    operators, values = read["train"].T
     targets = splits["train"].targets
-    answers = {name: found[:, 1].copy() for name, found in read.items()}
-    for operator in np.unique(operators):
-        mine = operators == operator
-        commonest = int(np.bincount(targets[mine]).argmax())
-        by_value = (values[mine] == targets[mine]).mean() > (targets[mine] == commonest).mean()
+    commonest = int(np.bincount(targets).argmax())
+    answers = {name: np.full(len(found), commonest) for name, found in read.items()}
+    for operator in np.unique(read["train"][:, 0]):
+        mine = read["train"][:, 0] == operator
+        guess = int(np.bincount(targets[mine]).argmax())
+        rules: list[Callable[[np.ndarray], np.ndarray]] = [
+            lambda found, guess=guess: np.full(len(found), guess),
+            lambda found, guess=guess: np.where(found[:, 1] < 0, guess, found[:, 1]),
+            lambda found: found[:, 2],
+        ]
+        rule = max(rules, key=lambda rule: (rule(read["train"][mine]) == targets[mine]).mean())
         for name, found in read.items():
-            guessed = (found[:, 0] == operator) & ((found[:, 1] < 0) | (not by_value))
-            answers[name][guessed] = commonest
+            same = found[:, 0] == operator
+            answers[name][same] = rule(found[same])
     return _Rule("shortcut", answers)
 
 
