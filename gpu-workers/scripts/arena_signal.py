@@ -1,7 +1,7 @@
 """What the nano tasks of the Arena can tell apart: floors, baseline, mixers of the library, noise, growth; and what long range is worth.
 
     python3 gpu-workers/scripts/arena_signal.py train [--tasks listops] [--mixers full ssd] [--seeds 101 102] [--control]
-    python3 gpu-workers/scripts/arena_signal.py floors
+    python3 gpu-workers/scripts/arena_signal.py floors [--tasks listops]
     python3 gpu-workers/scripts/arena_signal.py growth
     python3 gpu-workers/scripts/arena_signal.py page
 
@@ -164,9 +164,9 @@ def train(raw: dict, tasks: list[str], names: list[str], seeds: list[int], contr
                     print(f"{wanted[mixer]}: {metrics['accuracy']:.3f}, {metrics['cpu_seconds']:.0f} s", flush=True)
 
 
-def measure_floors(raw: dict, seed: int) -> None:
-    raw["floors"] = {}
-    for task in TASKS:
+def measure_floors(raw: dict, tasks: list[str], seed: int) -> None:
+    raw.setdefault("floors", {})
+    for task in tasks:
         settings, digest = settings_of(task)
         found = floors(settings.data, splits(settings.data, seed, _SECRET, None))["validation"]
         raw["floors"][task] = {
@@ -281,7 +281,7 @@ def main() -> None:
     training.add_argument("--mixers", nargs="+", default=MIXERS, choices=MIXERS)
     training.add_argument("--seeds", nargs="+", type=int, default=[101, 102, 103])
     training.add_argument("--control", action="store_true")
-    verbs.add_parser("floors")
+    verbs.add_parser("floors").add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
     verbs.add_parser("growth")
     verbs.add_parser("page")
     options = parser.parse_args()
@@ -290,7 +290,7 @@ def main() -> None:
     if options.verb == "train":
         train(raw, options.tasks, options.mixers, options.seeds, options.control)
     elif options.verb == "floors":
-        measure_floors(raw, 101)
+        measure_floors(raw, options.tasks, 101)
     elif options.verb == "growth":
         measure_growth(raw)
     else:

@@ -95,19 +95,15 @@ def test_nano_listops_is_one_of_two_digits_to_whoever_does_not_read_which_list_i
         assert min(abs(zone - head) for zone in zones for head in heads) >= 16, "no window of 16 shows both"
 
 
-def test_nano_retrieval_cannot_be_counted_and_no_window_shows_an_order():
+def test_nano_retrieval_cannot_be_counted_and_is_an_order_in_both_texts():
     settings = nano("retrieval")
     found = splits(settings.data, 1, b"s" * 16, None)
-    assert max(floors(settings.data, found)["test"].values()) < 0.56
+    below = floors(settings.data, found)["test"]
+    assert below["bag"] < 0.56 and below["majority"] < 0.56 and below["shortcut"] < 0.7
     for documents, label in zip(found["train"].inputs[:500], found["train"].targets):
         texts_read = [bytes((one[one > 0] - 1).astype(np.uint8)).decode() for one in documents]
-        turns = []
-        for text in texts_read:
-            objects, agrees = text.index("-"), text.index("+")
-            assert text.count("-") == text.count("+") == 1 and len(text) <= 80
-            assert min(objects, agrees, abs(objects - agrees), len(text) - max(objects, agrees)) >= 16
-            turns.append(agrees > objects)
-        assert label == all(turns)
+        assert all(text.count("-") == text.count("+") == 1 and len(text) <= 64 for text in texts_read)
+        assert label == all(text.index("+") > text.index("-") for text in texts_read)
 
 
 @pytest.mark.parametrize("task,length", [("listops", 24), ("listops", 63), ("retrieval", 48)])

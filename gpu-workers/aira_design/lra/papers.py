@@ -8,6 +8,8 @@ says anything.
 
 import numpy as np
 
+from .reviews import review
+
 _FIELDS = (
     ("parser", "grammar", "treebank", "syntax"),
     ("phoneme", "speech", "accent", "vowel"),
@@ -19,7 +21,6 @@ _PHRASES = (
     "large corpora", "the baseline", "an error rate", "future work", "table two", "significant gains", "training set",
 )  # fmt: skip
 _TERM_SHARE = 0.6
-_TOPICS = ("data", "proof", "model", "claim", "scope", "cost", "code")
 
 
 def pair(rng: np.random.Generator, length: int) -> tuple[tuple[bytes, bytes], int]:
@@ -31,38 +32,22 @@ def pair(rng: np.random.Generator, length: int) -> tuple[tuple[bytes, bytes], in
 
 
 def turning_pair(rng: np.random.Generator, length: int) -> tuple[tuple[bytes, bytes], int]:
-    """Return ((text, text), class), each text with at most `length` bytes, at least 48: class 1 where both turn to agreement.
+    """Return ((text, text), class), each text with 48 to `length` bytes: class 1 where both turn to praise.
 
-    A text objects once (`cast -`) and agrees once (`plot +`), in either order, among general phrases; it turns to agreement
-    where that comes last. The two places are at least a fifth of `length` apart, and as far from both ends. So every text
-    holds the same evidence: counts of terms, or of pairs of them, say nothing, nor does a stretch of so few bytes. Half of the
-    pairs are of class 1.
+    The texts are those of reviews.py, which hold the same words whatever they turn to, so no count of terms or of pairs of terms
+    says anything of the class. A text turns to praise with probability 0.5 ** 0.5, which makes half of the pairs class 1: one text alone
+    is right of 0.79 of them, for a mixer that reads its order.
     """
-    if length < 48:
-        raise ValueError(f"a text that turns needs 48 bytes; it may have {length}")
-    turns = [bool(rng.random() < 0.5**0.5) for _ in range(2)]
-    return tuple(_turning(rng, length, turn) for turn in turns), int(all(turns))
+    turns = [int(rng.random() < 0.5**0.5) for _ in range(2)]
+    first, second = (_turning(rng, length, turn) for turn in turns)
+    return (first, second), int(all(turns))
 
 
-def _turning(rng: np.random.Generator, length: int, turn: bool) -> bytes:
-    apart = length // 5
-    objects, agrees = (f"{_TOPICS[topic]} {mark}" for topic, mark in zip(rng.integers(len(_TOPICS), size=2), "-+"))
-    first, second = (objects, agrees) if turn else (agrees, objects)
+def _turning(rng: np.random.Generator, length: int, turn: int) -> bytes:
     while True:
-        room = int(rng.integers(length * 4 // 5, length + 1)) - len(first) - len(second) - 1
-        parts: list[list[str]] = [[], [], []]
-        sizes = [0, 0, 0]
-        # One draw for a text, of more phrases than it can hold: a call for each would take most of the time.
-        for phrase, place in zip(rng.integers(len(_PHRASES), size=length), rng.integers(3, size=length)):
-            short = [part for part in range(3) if sizes[part] < apart]
-            part = short[0] if short else int(place)
-            room -= len(_PHRASES[phrase]) + 1
-            if room < 0:
-                break
-            sizes[part] += len(_PHRASES[phrase]) + 1
-            parts[part].append(_PHRASES[phrase])
-        if min(sizes) >= apart:
-            return " ".join([*parts[0], first, *parts[1], second, *parts[2]]).encode()
+        (text,), label = review(rng, length)
+        if label == turn:
+            return text
 
 
 def _text(rng: np.random.Generator, field: int, length: int) -> bytes:
