@@ -9,6 +9,8 @@ type Settings = Record<string, Record<string, unknown> & number>;
 export function smallTask(name: string, below: string): string {
   const directory = join(below, name);
   cpSync(join(taskRoots[0] as string, name), directory, { recursive: true });
+  // Tasks with a baseline from the common library refer to it as their neighbour.
+  cpSync(join(taskRoots[0] as string, 'mixers'), join(below, 'mixers'), { recursive: true });
   const file = join(directory, 'metadata.yaml');
   const metadata = parse(readFileSync(file, 'utf8'), { merge: true });
   for (const rung of Object.values(metadata.profiles.nano.rungs) as { settings: Settings }[]) {
