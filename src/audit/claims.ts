@@ -1,7 +1,8 @@
+import { ZodError } from 'zod';
 import type { ClaimRecord, WrittenClaims } from '../domain/claim.ts';
 import { AiraError } from '../domain/errors.ts';
-import type { TestScore } from '../memory/index.ts';
-import { CheckReport, counted, type Finding, rowsOf, type Subject } from './subject.ts';
+import { storedTestScores, type TestScore } from '../memory/index.ts';
+import { CheckReport, counted, type Finding, type Subject } from './subject.ts';
 
 /** The claims of a search's report: as its page says, and as the archive gives them now. */
 export interface ClaimsNow {
@@ -62,18 +63,12 @@ function compareFigures(written: ClaimRecord, derived: ClaimRecord, report: Chec
  */
 export function claims(subject: Subject, given: ClaimsOf): Finding {
   const report = new CheckReport('I11');
-  const tests = rowsOf<TestScore>(
-    subject,
-    `SELECT w.node, w.seed, t.score FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
-     WHERE w.search = ? ORDER BY w.node, w.seed`,
-    subject.search,
-  );
   let now: ClaimsNow | null;
   try {
-    now = given(tests);
+    now = given(storedTestScores(subject.reader.db, subject.search));
   } catch (thrown) {
     // Damaged records end a report, not the audit (AUD-3).
-    if (!(thrown instanceof AiraError || thrown instanceof RangeError)) throw thrown;
+    if (!(thrown instanceof AiraError || thrown instanceof RangeError || thrown instanceof ZodError)) throw thrown;
     report.violation(`the archive gives no report: ${thrown.message}`);
     return report.finding();
   }

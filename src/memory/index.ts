@@ -24,4 +24,4 @@ export { maxAttempts } from './evaluations.ts';
 export { isThere, privateHome } from './home.ts';
 export { migrate, schemaVersion } from './migrations.ts';
 export { attemptsPerProposal, spareAttempts } from './nodes.ts';
-export { type EvaluationRecord, type NodeRecord, statusOf, type TestScore } from './records.ts';
+export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';

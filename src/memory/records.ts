@@ -149,20 +149,25 @@ export interface TestScore {
 
 const hiddenFigures = z.record(z.string(), z.number());
 
+/** Test scores without a recorded access: for {@link testScores} and for audits, which steer nothing. */
+export function storedTestScores(db: Database, search: SearchId): TestScore[] {
+  return db
+    .prepare<[string], Omit<TestScore, 'floors'> & { tasks: string }>(
+      `SELECT w.node, w.seed, t.score, t.tasks FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
+       WHERE w.search = ? ORDER BY w.node, w.seed`,
+    )
+    .all(search)
+    .map(({ tasks, ...score }) => ({ ...score, floors: floorsIn(hiddenFigures.parse(JSON.parse(tasks))) }));
+}
+
 /** The only access to test scores. Each access records its purpose, so that an audit can prove that none steered the search (I4). */
 export function testScores(db: Database) {
   const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
-  const all = db.prepare<[string], Omit<TestScore, 'floors'> & { tasks: string }>(
-    `SELECT w.node, w.seed, t.score, t.tasks FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
-     WHERE w.search = ? ORDER BY w.node, w.seed`,
-  );
   return {
     /** A further page of a recorded access has no purpose. */
     read(search: SearchId, purpose: TestPurpose | null, now: number): TestScore[] {
       if (purpose !== null) note.run(search, purpose, now);
-      return all
-        .all(search)
-        .map(({ tasks, ...score }) => ({ ...score, floors: floorsIn(hiddenFigures.parse(JSON.parse(tasks))) }));
+      return storedTestScores(db, search);
     },
   };
 }
