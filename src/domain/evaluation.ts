@@ -220,12 +220,15 @@ export function floorsIn(figures: Readonly<Record<string, number>>): Readonly<Re
     ),
   );
 }
+/** Seeds from one block to the next. */
+const blockSize = 10_000;
 
 /**
- * The seeds of a rung, equal in every search: results can be reused across searches, and no rung repeats a seed on which the
- * rung below selected.
+ * The seeds of a rung, equal in all searches of one block: results can be reused across them, and no rung repeats a seed on
+ * which the rung below selected. Runs of a study have a block per paired seed, so that what is trained for one pair shares
+ * nothing with what is trained for another.
  */
-export function rungSeeds(rung: Rung, count: number): number[] {
+export function rungSeeds(rung: Rung, count: number, block = 0): number[] {
   const first: Record<Rung, number> = { screen: 1, confirm: 1_001, final: 2_001 };
-  return Array.from({ length: count }, (_, index) => first[rung] + index);
+  return Array.from({ length: count }, (_, index) => block * blockSize + first[rung] + index);
 }

@@ -44,6 +44,8 @@ export const ladderSchema = z.strictObject({
    * specifications of earlier versions stay as they are.
    */
   aggregates: z.int().min(1).max(3).optional(),
+  /** Which block of training seeds all rungs use; searches of different blocks share no training. */
+  seedBlock: z.int().min(0).max(100_000).optional(),
 });
 export type Ladder = z.infer<typeof ladderSchema>;
 

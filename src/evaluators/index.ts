@@ -35,6 +35,7 @@ export type { WorkerCommand } from './stacks/workerProcess.ts';
 export {
   type BuildProgress,
   buildTable,
+  fewestTrainingSeeds,
   readTable,
   Table,
   type TableFile,

@@ -155,7 +155,7 @@ export function nodes(
         return refuse(reason, message, id);
       }
       store(search, node, 'accepted', null, rationale, now);
-      const [seed = 1] = rungSeeds('screen', 1);
+      const [seed = 1] = rungSeeds('screen', 1, spec.ladder.seedBlock);
       const job = evaluations.jobFor(spec, candidate, 'screen', seed);
       out.addEvent(
         { kind: 'node-submitted', search, node: id, agent, operator, parents, short: shortCandidate(candidate) },
@@ -198,7 +198,7 @@ export function nodes(
       for (const id of request.nodes) {
         const node = byId.get(search, id);
         if (!node) throw new TerminalError('unknown-node', `search "${search}" has no node "${id}"`);
-        for (const seed of rungSeeds(rung, seeds)) {
+        for (const seed of rungSeeds(rung, seeds, spec.ladder.seedBlock)) {
           const job = evaluations.jobFor(spec, node.candidate, rung, seed);
           if (request.known && !evaluations.result(job.key)) continue;
           const free = evaluations.isKnown(search, id, job);

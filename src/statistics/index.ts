@@ -4,6 +4,8 @@
  * Role: paired comparisons, intervals, permutation tests, power, rank correlation, acceptance of programs. Non-role: files,
  * searches.
  *
+ * - The unit of inference is what varies when trainings are repeated: a paired seed that has training seeds of its own
+ *   (`pairs.ts`), or a training seed that many searches share (`crossed.ts`).
  * - A program is accepted when it beats the best so far on the final rung by more than two standard errors of the paired
  *   difference, with noise pooled over all that was trained there and Student's t; then it and the baseline are trained on a
  *   fresh seed, and fresh seed and hidden split have to agree (`acceptance.ts`). Anything less is "not distinguishable", and
@@ -21,6 +23,12 @@ export {
   type Trial,
   twoSigma,
 } from './acceptance.ts';
+export {
+  type CrossedPair,
+  crossedEstimate,
+  crossedInterval,
+  type Judged,
+} from './crossed.ts';
 export { elo, type Rating } from './elo.ts';
 export {
   effectSize,
@@ -31,7 +39,7 @@ export {
   pairedBootstrap,
   permutationTest,
 } from './pairs.ts';
-export { detectable, fewestPairs, holm, pairsNeeded } from './power.ts';
+export { criticalValue, detectable, fewestPairs, holm, pairsNeeded } from './power.ts';
 export { type Agreement, agreement, agreementSentence } from './rankCorrelation.ts';
 export { bandedCurve, type Curve, normalisedScore, validRate } from './scores.ts';
 export {

@@ -5,13 +5,11 @@ import {
   type Curve,
   elo,
   type Interval,
-  interquartileMean,
   normalisedScore,
-  pairedBootstrap,
   type Rating,
   validRate,
 } from '../statistics/index.ts';
-import { type Comparison, comparisonsOf, level, resamples, type Value } from './comparisons.ts';
+import { type Comparison, comparisonsOf, estimate, level, type Unit, unitOf, type Value } from './comparisons.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import type { Study } from './spec.ts';
 
@@ -21,6 +19,8 @@ const eloRounds = 100;
 export interface ArmSummary {
   readonly name: string;
   readonly runs: number;
+  /** Distinct candidates that its runs handed in. */
+  readonly candidates: number;
   readonly middle: number;
   readonly interval: Interval;
   readonly mean: number;
@@ -43,6 +43,8 @@ export interface TaskCurves {
 export interface Analysis {
   /** `worth` in the task's metric, or normalised over several tasks. */
   readonly unit: 'worth' | 'normalised';
+  /** What varies when trainings are repeated; intervals and p are over these. */
+  readonly inference: { readonly unit: Unit; readonly units: number };
   readonly arms: readonly ArmSummary[];
   readonly comparisons: readonly Comparison[];
   /** Problems in the runs that may explain a difference or its absence. */
@@ -129,13 +131,19 @@ export function analyse(study: Study, tasks: readonly TaskFacts[], results: read
   const arms = study.arms.map(({ name }, index): ArmSummary => {
     const runs = of(name);
     const values = runs.map(value);
-    const alone = runs.map((run) => ({ stratum: run.task, first: value(run), second: 0 }));
+    const found = estimate(
+      runs.map((run) => [run, null]),
+      value,
+      rngFor('study', study.question, 'arm', name),
+    );
     const scaled = runs.map(normalised);
     return {
       name,
       runs: runs.length,
-      middle: interquartileMean(values),
-      interval: pairedBootstrap(alone, { rng: rngFor('study', study.question, 'arm', name), resamples, level }),
+      candidates: new Set(runs.flatMap(({ task, candidate }) => (candidate === null ? [] : `${task} ${candidate}`)))
+        .size,
+      middle: found.effect,
+      interval: found.interval,
       mean: mean(values) as number,
       validRate: validRate(
         tasks.map(({ label }) => runs.filter((run) => run.task === label).map(({ worth }) => worth)),
@@ -147,10 +155,12 @@ export function analyse(study: Study, tasks: readonly TaskFacts[], results: read
       failed: total(runs, ({ failed }) => failed),
     };
   });
+  const comparisons = comparisonsOf(study, results, value);
   return {
     unit,
+    inference: { unit: unitOf(results), units: Math.max(0, ...comparisons.map(({ units }) => units)) },
     arms,
-    comparisons: comparisonsOf(study, results, value),
+    comparisons,
     cautions: study.arms.flatMap(({ name }) => cautionsOf(name, of(name))),
     curves: curvesOf(study, tasks, results, worst),
   };

@@ -14,7 +14,7 @@
 
 export { type Analysis, type ArmSummary, analyse, type TaskCurves } from './analysis.ts';
 export { type Attribution, type AttributionPlan, type ChangeEffect, conclude, planAttribution } from './attribution.ts';
-export type { Comparison } from './comparisons.ts';
+export { type Comparison, inferenceSentence } from './comparisons.ts';
 export { type Difference, differenceOf, differenceText, distanceOf } from './difference.ts';
 export {
   type RunResult,

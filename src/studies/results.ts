@@ -14,6 +14,11 @@ export const runResultSchema = z.strictObject({
   /** Score of the run's final candidate on trainings that did not select it; null without a candidate. */
   worth: z.number().nullable(),
   candidate: z.string().nullable(),
+  /**
+   * Of a run on a table: the index of the training seed that it saw, and its candidate's score on each training seed of the
+   * table, null for the one that it saw. Null for a trained run: its seed has training seeds of its own.
+   */
+  crossed: z.strictObject({ seen: z.int().nonnegative(), judged: z.array(z.number().nullable()) }).nullable(),
   /** Score of the current candidate after each evaluation; see the task's `course`. */
   course: z.array(z.number().nullable()),
   /** Its proposals by status (domain/node.ts, `proposalCountsSchema`). */
@@ -29,6 +34,12 @@ export const runResultSchema = z.strictObject({
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 
+/** The run's score when one training seed does not judge; unchanged for a trained run, and for the seed that the run saw. */
+export function worthWithout({ worth, crossed }: RunResult, unit: number): number | null {
+  if (crossed === null || unit === crossed.seen) return worth;
+  return mean(crossed.judged.filter((score, seed) => score !== null && seed !== unit) as number[]) ?? null;
+}
+
 /** Facts about a task. */
 export const taskFactsSchema = z.strictObject({
   label: z.string(),
@@ -38,6 +49,8 @@ export const taskFactsSchema = z.strictObject({
   best: z.number().nullable(),
   /** Meaning of `course`: `worth` on trainings that did not select the candidate, or the (optimistically biased) selecting score. */
   course: z.enum(['worth', 'chosen-by']),
+  /** Training seeds of a table; null where every paired seed has training seeds of its own. */
+  trainingSeeds: z.int().positive().nullable(),
   /** Versions behind the scores: task, trainer, table. */
   versions: z.record(z.string(), z.string()),
 });
@@ -59,6 +72,7 @@ export function trainedFacts(label: string, spec: SearchSpec): TaskFacts {
     metric: spec.lowerIsBetter ? `−${spec.metric}` : spec.metric,
     best: null,
     course: 'chosen-by',
+    trainingSeeds: null,
     versions: {
       task: `${spec.task}, profile ${spec.profile}, version ${spec.taskVersion}`,
       evaluator: `${spec.evaluator} on ${spec.deviceClass}`,
@@ -98,6 +112,7 @@ export function trainedResult(
   return {
     worth: finalist ? (mean(scoresOn(finalist, 'final')) ?? null) : null,
     candidate: finalist?.candidate ?? null,
+    crossed: null,
     course,
     evaluated: order.length - failed,
     failed,

@@ -15,7 +15,7 @@ const optional = (option: z.ZodType): z.ZodType =>
   ).optional();
 
 const { name: _, ...agentOptions } = agentEntrySchema.shape;
-const { finalists: __, ...ladderOptions } = ladderSchema.shape;
+const { finalists: __, seedBlock: ___, ...ladderOptions } = ladderSchema.shape;
 
 /**
  * What an arm changes in every agent. `literature` also works for local agents: it turns `local/mutate` into `local/prior`,
@@ -33,6 +33,11 @@ const armSchema = z.strictObject({
   name: agentNameSchema,
   /** Options that override those of every agent of the study. */
   set: overridesSchema.optional(),
+  /**
+   * What a run hands in: its best candidate by the scores that it saw, or the pattern that aggregating all its nodes results
+   * in, conditioned on 0, 1 or 2 earlier layers. Aggregates on a table only.
+   */
+  handsIn: z.enum(['best', 'N0', 'N1', 'N2']).default('best'),
   /** Agents of this arm only, instead of the study's. */
   agents: z.array(agentEntrySchema).min(1).max(64).optional(),
 });
@@ -83,6 +88,10 @@ export const studySchema = z
       if (agents && set)
         reject(['arms', index], `"${name}" has its own agents: put the options there instead of in set`);
     }
+    const aggregated = value.arms.findIndex(({ handsIn }) => handsIn !== 'best');
+    if (aggregated >= 0 && !value.tasks.every((task) => 'table' in task)) {
+      reject(['arms', aggregated, 'handsIn'], 'a trained run hands in its best candidate: use a table');
+    }
     if (value.baseline !== undefined && !names.includes(value.baseline)) {
       reject(['baseline'], `there is no arm "${value.baseline}"; the arms are ${names.join(', ')}`);
     }
@@ -130,7 +139,10 @@ export interface NamedTask {
   readonly kind: SpaceKind;
 }
 
-/** The search of one run. It has no references: arms are compared with each other. */
+/**
+ * The search of one run. It has no references: arms are compared with each other. Each paired seed has a block of training
+ * seeds of its own: pairs share no training, neither of what they see nor of what judges them, so they are independent.
+ */
 export function searchFileOf(study: Study, arm: Arm, task: NamedTask, seed: number): SearchFile {
   return searchFileSchema.parse({
     task: task.name,
@@ -138,7 +150,7 @@ export function searchFileOf(study: Study, arm: Arm, task: NamedTask, seed: numb
     seed,
     budget: study.budget,
     agents: agentsOf(study, arm),
-    ladder: { ...study.ladder, finalists: 1 },
+    ladder: { ...study.ladder, finalists: 1, seedBlock: seed },
     // Programs always have their baseline.
     ...(task.kind === 'stack' ? { references: [] } : {}),
     workers: study.workers,

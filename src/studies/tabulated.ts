@@ -1,15 +1,18 @@
+import { mean } from 'd3-array';
 import { type LocalModel, type ThinkDeps, think } from '../agents/index.ts';
+import { aggregate, type ScoredNode } from '../aggregation/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
+import { canonicalText, parseArchitecture } from '../domain/architecture.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { type NodeId, nodeId, searchIdSchema } from '../domain/ids.ts';
+import { nodeId, searchIdSchema } from '../domain/ids.ts';
 import { armsOf, isLocal, type LocalModelName } from '../domain/model.ts';
 import { describeNearDuplicate, findNearDuplicate, horizonOf } from '../domain/nearDuplicates.ts';
 import { byAge, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
 import { planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
-import type { Table, TableQuery } from '../evaluators/index.ts';
+import { fewestTrainingSeeds, type Table, type TableQuery } from '../evaluators/index.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import { type Arm, interleaved, type Study, searchFileOf } from './spec.ts';
@@ -23,18 +26,26 @@ export function tableFacts(table: Table): TaskFacts {
     metric: 'validation',
     best: table.best.mean,
     course: 'worth',
+    trainingSeeds: seeds.length,
     versions: {
       table: table.version,
-      space: `all ${table.size} architectures of ${space.layers} layers of ${space.primitives.join(', ')}, ${seeds.length} seeds each`,
+      space: `all ${table.size} architectures of ${space.layers} layers of ${space.primitives.join(', ')}, ${seeds.length} training seeds each`,
       settings: `${task}, profile ${profile}, rung ${rung}`,
       measured: `${measured.from.slice(0, 10)} with ${evaluator}, torch ${torch}, Python ${python}, ${device}`,
     },
   };
 }
 
-/** The search of a run on a table. @throws PrerequisiteError for agents without local models. */
+/** The search of a run on a table. @throws PrerequisiteError for agents without local models, or too few training seeds. */
 export function tableSearch(study: Study, arm: Arm, table: Table, seed: number): SearchSpec {
   const { task: name, profile, space, settings, cpuSeconds } = table.file;
+  if (table.file.seeds.length < fewestTrainingSeeds) {
+    throw new PrerequisiteError(
+      'study-table-seeds',
+      `the table has ${table.file.seeds.length} training seeds: one that a run sees, and too few to judge it`,
+      `build it with: aira table build --seeds ${fewestTrainingSeeds} or more`,
+    );
+  }
   const rung = { seconds: Math.max(cpuSeconds, 0.001), settings };
   const rungs = { screen: rung, confirm: rung, final: rung };
   const task: Task = {
@@ -99,9 +110,10 @@ export async function runTabulated(setting: TabulatedOptions): Promise<RunResult
         models[model] = createModel(model);
         opened.push(models[model]);
       }
-      const look = (candidate: string) => table.look(candidate, seed);
+      const seen = (seed - 1) % table.file.seeds.length;
+      const look = (candidate: string) => table.look(candidate, seen);
       const runs = await simulate(spec, { models: models as ThinkDeps['models'], look, signal });
-      const result = { arm: arm.name, task, seed, ...trajectoryOf(runs) };
+      const result = { arm: arm.name, task, seed, ...runOf(runs, { seen, look, handsIn: arm.handsIn }) };
       results[index] = result;
       onRun(result);
       // Yield: a long run of cheap thoughts would starve signals and timers.
@@ -230,30 +242,58 @@ export async function simulate(spec: SearchSpec, parts: SimulationDeps): Promise
   return runs;
 }
 
+const worthOf = (query: TableQuery | null): number | null =>
+  mean(query?.judged.filter((score) => score !== null) ?? []) ?? null;
+
+export interface HandIn {
+  /** Index of the training seed that the run saw. */
+  readonly seen: number;
+  readonly look: SimulationDeps['look'];
+  readonly handsIn: Arm['handsIn'];
+}
+
+/** The pattern on which all evaluated nodes agree; null without nodes. */
+function aggregateOf(runs: ReadonlyMap<AgentSpec, readonly Attempt[]>, conditioning: 0 | 1 | 2): string | null {
+  const nodes = [...runs].flatMap(([{ name }, attempts]) =>
+    attempts.flatMap(({ node }): ScoredNode[] =>
+      node.status === 'evaluated' && node.fitness !== null
+        ? [{ node: node.id, agent: name, architecture: parseArchitecture(node.candidate), score: node.fitness }]
+        : [],
+    ),
+  );
+  return nodes.length === 0 ? null : canonicalText(aggregate(nodes, conditioning).architecture);
+}
+
 /**
- * The final candidate of a simulated search, and the current one after each evaluation: the best score seen, earliest among
- * equals. Agents are interleaved in the order of the specification.
+ * What a simulated search hands in, judged by the training seeds that it did not see. `best` is the best score seen, earliest
+ * among equals, and has a course: the current candidate after each evaluation, agents interleaved in the order of the
+ * specification. An aggregate is made once, at the end, and costs no evaluation.
  */
-export function trajectoryOf(
+export function runOf(
   runs: ReadonlyMap<AgentSpec, readonly Attempt[]>,
+  { seen, look, handsIn }: HandIn,
 ): Omit<RunResult, 'arm' | 'task' | 'seed'> {
   const lanes = [...runs.values()].map((attempts) => attempts.filter(accepted));
   const rounds = Math.max(0, ...lanes.map((lane) => lane.length));
   const order = Array.from({ length: rounds }, (_, turn) => lanes.flatMap((lane) => lane[turn] ?? [])).flat();
-  let best: { id: NodeId; score: number; candidate: string; worth: number | null } | null = null;
+  let best: { score: number; candidate: string; query: TableQuery } | null = null;
   const course: (number | null)[] = [];
-  for (const { node, look } of order) {
-    if (look && look.score !== null && (best === null || look.score > best.score)) {
-      best = { id: node.id, score: look.score, candidate: node.candidate, worth: look.worth };
+  for (const { node, look: query } of order) {
+    if (query && query.score !== null && (best === null || query.score > best.score)) {
+      best = { score: query.score, candidate: node.candidate, query };
     }
-    course.push(best?.worth ?? null);
+    course.push(worthOf(best?.query ?? null));
   }
+  const pattern = handsIn === 'best' ? null : aggregateOf(runs, conditioningOf[handsIn]);
+  const candidate = handsIn === 'best' ? (best?.candidate ?? null) : pattern;
+  const query = handsIn === 'best' ? (best?.query ?? null) : pattern === null ? null : look(pattern);
   const all = [...runs.values()].flat();
   const count = (status: NodeStatus) => all.filter(({ node }) => node.status === status).length;
   return {
-    worth: best?.worth ?? null,
-    candidate: best?.candidate ?? null,
-    course,
+    worth: worthOf(query),
+    candidate,
+    crossed: { seen, judged: [...(query?.judged ?? [])] },
+    course: handsIn === 'best' ? course : [],
     evaluated: count('evaluated'),
     failed: count('failed'),
     rejected: count('rejected'),
@@ -263,3 +303,5 @@ export function trajectoryOf(
     failedReadings: 0,
   };
 }
+
+const conditioningOf = { N0: 0, N1: 1, N2: 2 } as const;

@@ -16,7 +16,7 @@ import {
 } from '../../src/studies/index.ts';
 import { plantedTable } from '../support/table.ts';
 
-const table = new Table(plantedTable({ layers: 5, primitives: [...primitives] }));
+const table = new Table(plantedTable({ layers: 5, primitives: [...primitives] }, 10));
 const create = (name: Parameters<typeof createModel>[0]) =>
   createModel(name, { python: 'none', env: {}, packageRoot: '.' }, () => {
     throw new Error('nobody reads here');
@@ -50,7 +50,7 @@ const runs = (of: Study) =>
 const given = (worths: Readonly<Record<string, readonly (number | null)[]>>, task = 'task'): RunResult[] =>
   Object.entries(worths).flatMap(([arm, row]) =>
     row.map((worth, index) => ({
-      ...{ arm, task, seed: index + 1, worth, candidate: null, course: [worth, worth] },
+      ...{ arm, task, seed: index + 1, worth, candidate: null, crossed: null, course: [worth, worth] },
       ...{ evaluated: 2, failed: 0, rejected: 0, duplicate: 0 },
       ...{ lostAgents: 0, readings: 0, failedReadings: 0 },
     })),
@@ -61,6 +61,7 @@ const facts = (label = 'task'): TaskFacts => ({
   metric: 'accuracy',
   best: null,
   course: 'chosen-by',
+  trainingSeeds: null,
   versions: {},
 });
 

@@ -1,12 +1,15 @@
+import { mean } from 'd3-array';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createModel, think } from '../../src/agents/index.ts';
-import { primitives } from '../../src/domain/architecture.ts';
+import { aggregate } from '../../src/aggregation/index.ts';
+import type { AgentSpec } from '../../src/domain/agent.ts';
+import { canonicalText, parseArchitecture, primitives } from '../../src/domain/architecture.ts';
 import { candidateText } from '../../src/domain/candidate.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { Table } from '../../src/evaluators/index.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
-import { simulate, trajectoryOf } from '../../src/studies/tabulated.ts';
+import { type Attempt, runOf, simulate } from '../../src/studies/tabulated.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 import { plantedTable } from '../support/table.ts';
@@ -21,6 +24,12 @@ const models = {
   'local/mutate': createModel('local/mutate', setting, noReading),
 };
 
+const seenBy = (seed: number) => seed % table.file.seeds.length;
+/** What a run hands in that saw the training seed with index 1. */
+const handedIn = (runs: ReadonlyMap<AgentSpec, readonly Attempt[]>, of = table) =>
+  runOf(runs, { seen: 1, look: (candidate) => of.look(candidate, 1), handsIn: 'best' });
+const worthOf = (look: Attempt['look'] | undefined) => mean(look?.judged.filter((score) => score !== null) ?? []);
+
 /** The search in a real ledger, its results recorded in an order that `shuffle` decides. */
 async function inTheLedger(spec: SearchSpec, shuffle: (bound: number) => number) {
   const home = temporaryFolder();
@@ -33,7 +42,7 @@ async function inTheLedger(spec: SearchSpec, shuffle: (bound: number) => number)
   const recordOne = () => {
     const [entry] = open.splice(shuffle(open.length), 1);
     if (!entry) return;
-    const { score } = table.look(candidateText(entry.body.candidate), spec.seed);
+    const { score } = table.look(candidateText(entry.body.candidate), seenBy(spec.seed));
     archive.record(resultOf(entry.body, measurement(score as number)));
   };
   for (const self of spec.agents) {
@@ -96,7 +105,7 @@ describe('a simulated search', () => {
               agentSpec({ ...second, name: 'two', model: 'local/random' }),
             ],
           });
-          const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, seed) });
+          const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, seenBy(seed)) });
           const nodes = await inTheLedger(spec, (bound) => (order.pop() ?? 0) % Math.max(1, bound));
           const said = (id: string, candidate: string, parents: readonly string[], verdict: string) => ({
             id,
@@ -125,11 +134,11 @@ describe('a simulated search', () => {
         }),
         {
           models,
-          look: (candidate) => table.look(candidate, seed),
+          look: (candidate) => table.look(candidate, seenBy(seed)),
         },
       );
     expect(await run(3)).toEqual(await run(3));
-    expect(trajectoryOf(await run(3))).not.toEqual(trajectoryOf(await run(4)));
+    expect(handedIn(await run(3))).not.toEqual(handedIn(await run(4)));
   });
 
   it('hands in what it saw to be best, and is judged by trainings that it did not see', async () => {
@@ -138,26 +147,52 @@ describe('a simulated search', () => {
       agents: [agentSpec({ name: 'one', evaluations: 6 }), agentSpec({ name: 'two', evaluations: 3 })],
     });
     const runs = await simulate(spec, { models, look: (candidate) => table.look(candidate, 1) });
-    const { course, candidate, worth, evaluated } = trajectoryOf(runs);
+    const { course, candidate, worth, evaluated, crossed } = handedIn(runs);
     expect(evaluated).toBe(9);
     expect(course).toHaveLength(9);
     const shown = [...runs.values()].flat().map(({ node, look }) => ({ node, look }));
     const best = shown.reduce((a, b) => ((b.look?.score as number) > (a.look?.score as number) ? b : a));
     expect(candidate).toBe(best.node.candidate);
-    expect(worth).toBe(best.look?.worth);
+    expect(worth).toBe(worthOf(best.look));
+    expect(crossed).toEqual({ seen: 1, judged: table.file.scores[best.node.candidate]?.with(1, null as never) });
     // Turns: one, two, one, two, one, two, then the rest of one.
-    expect(course[1]).toBe(
-      [0, 6]
-        .map((index) => shown[index])
-        .reduce((a, b) => ((b?.look?.score as number) > (a?.look?.score as number) ? b : a))?.look?.worth,
+    const turns = [0, 6].map((index) => shown[index]);
+    const ahead = turns.reduce((a, b) => ((b?.look?.score as number) > (a?.look?.score as number) ? b : a));
+    expect(course[1]).toBe(worthOf(ahead?.look));
+  });
+
+  it('hands in what its nodes agree on where the arm says so, judged by trainings that it did not see', async () => {
+    const spec = searchSpec({
+      space: { kind: 'stack', ...table.file.space },
+      agents: [agentSpec({ name: 'one', evaluations: 12 }), agentSpec({ name: 'two', evaluations: 12 })],
+    });
+    const look = (candidate: string) => table.look(candidate, 2);
+    const runs = await simulate(spec, { models, look });
+    const nodes = [...runs].flatMap(([{ name }, attempts]) =>
+      attempts.flatMap(({ node }) =>
+        node.status === 'evaluated' && node.fitness !== null
+          ? [{ node: node.id, agent: name, architecture: parseArchitecture(node.candidate), score: node.fitness }]
+          : [],
+      ),
     );
+    for (const [handsIn, conditioning] of [
+      ['N0', 0],
+      ['N1', 1],
+      ['N2', 2],
+    ] as const) {
+      const pattern = canonicalText(aggregate(nodes, conditioning).architecture);
+      const run = runOf(runs, { seen: 2, look, handsIn });
+      expect(run).toMatchObject({ candidate: pattern, evaluated: 24, course: [] });
+      expect(run.worth).toBe(worthOf(look(pattern) as Attempt['look']));
+      expect(run.crossed?.judged[2]).toBeNull();
+    }
   });
 
   it('spends what an agent has, where the space holds as much, and ends where it does not', async () => {
     const tiny = new Table(plantedTable({ layers: 1, primitives: [...primitives] }));
     const spec = searchSpec({ space: { kind: 'stack', ...tiny.file.space }, agents: [agentSpec({ evaluations: 5 })] });
     const runs = await simulate(spec, { models, look: (candidate) => tiny.look(candidate, 1) });
-    const { evaluated, rejected, duplicate } = trajectoryOf(runs);
+    const { evaluated, rejected, duplicate } = handedIn(runs, tiny);
     expect(evaluated).toBe(3);
     expect(rejected + duplicate).toBe(5 * 4 + 20 - 3);
   });

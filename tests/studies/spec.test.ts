@@ -66,7 +66,8 @@ describe('a study file', () => {
       seed: 7,
       budget: { evaluations: 10 },
       references: [],
-      ladder: { finalists: 1 },
+      // Its trainings are shared with the other arm of the pair, and with no other pair.
+      ladder: { finalists: 1, seedBlock: 7 },
     });
   });
 
@@ -83,6 +84,10 @@ describe('a study file', () => {
     expect(mistakes({ seed: 3 })).toContain('did you mean "seeds"');
     expect(mistakes({ arms: [{ name: 'a' }] })).not.toBe('');
     expect(mistakes({ ladder: { finalists: 2 } })).toContain('unknown key "finalists"');
+    expect(mistakes({ ladder: { seedBlock: 2 } })).toContain('unknown key "seedBlock"');
+    expect(mistakes({ tasks: [{ task: 'x' }], arms: [{ name: 'a' }, { name: 'b', handsIn: 'N0' }] })).toContain(
+      'use a table',
+    );
     expect(mistakes({ tasks: [{ table: 'x', profile: 'nano' }] })).not.toBe('');
   });
 

@@ -77,15 +77,16 @@ export function studyJson(write: (text: string) => void): StudyDisplay {
       const arms = study.arms.map((arm) => arm.name);
       say('study', { name, question: study.question, arms, seeds: study.seeds, budget: study.budget, runs: total });
     },
-    run({ course: _, candidate, ...result }) {
+    run({ course: _, crossed: __, candidate, ...result }) {
       say('run', { ...result, architecture: candidate === null ? null : shortCandidate(candidate) });
     },
     progress({ now: _, ...progress }) {
       say('progress', progress);
     },
-    ended({ unit, comparisons, cautions }, { report, results }) {
+    ended({ unit, inference, comparisons, cautions }, { report, results }) {
       say('verdict', {
         unit,
+        inference,
         cautions,
         comparisons: comparisons.map(({ interval, ...rest }) => ({ ...rest, interval: [interval.low, interval.high] })),
         report,

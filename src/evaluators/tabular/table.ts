@@ -13,7 +13,6 @@ import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
 import { formatZodError } from '../../domain/explain.ts';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
-import { rngFor } from '../../domain/rng.ts';
 import { rungSchema } from '../../domain/task.ts';
 import { type Clock, readTextFile } from '../../platform/index.ts';
 
@@ -65,18 +64,22 @@ export function* allArchitectures(space: StackSpec): Generator<string> {
 
 /** The result of one query. */
 export interface TableQuery {
-  /** One of the measured scores; null if that training has none. */
+  /** Score on the training seed that the search sees; null if that training has none. */
   readonly score: number | null;
-  /** Mean score of the other trainings: unbiased by the choice of the one shown. */
-  readonly worth: number | null;
+  /** Scores on the other training seeds, in the order of the table's seeds; null for the one that the search sees. */
+  readonly judged: readonly (number | null)[];
 }
+
+/** The fewest training seeds of a study: one that a search sees, one that judges, and one that may be left out. */
+export const fewestTrainingSeeds = 3;
 
 /**
  * A tabular benchmark: a space in which every candidate has been trained, so that evaluation takes microseconds.
  *
- * A query returns one of the candidate's measured trainings, drawn by (draw, candidate): the noise is the measured noise, two
- * searchers with the same draw see the same score for the same candidate, and another draw is an independent repetition. The
- * held-out score comes from the other trainings, as a re-training on fresh seeds would.
+ * A search sees the trainings of one training seed, as in a lab, where all candidates are screened on the same seed: the
+ * noise is the measured noise, with its dependence between similar candidates. The trainings of all other seeds judge what the
+ * search hands in. Trainings that some searches see judge others, so the training seed, not the search, is the unit of
+ * inference (statistics/crossed.ts).
  */
 export class Table {
   readonly file: TableFile;
@@ -99,7 +102,7 @@ export class Table {
       if (whole !== null && whole > best.mean) best = { candidate, mean: whole };
       this.#queries.set(
         candidate,
-        scores.map((score, shown) => ({ score, worth: meanOf(scores.filter((_, seed) => seed !== shown)) })),
+        scores.map((score, seen) => ({ score, judged: scores.map((other, seed) => (seed === seen ? null : other)) })),
       );
     }
     if (best.candidate === '') throw malformed('no training has a score');
@@ -122,12 +125,16 @@ export class Table {
     };
   }
 
-  /** @throws ArchitectureError for a candidate outside the space. */
-  look(candidate: string, draw: string | number): TableQuery {
+  /**
+   * @param seen index of the training seed that the search sees.
+   *
+   * @throws ArchitectureError for a candidate outside the space.
+   */
+  look(candidate: string, seen: number): TableQuery {
     const text = canonicalText(parseInSpace(candidate, this.file.space));
-    const queries = this.#queries.get(text);
-    if (!queries) throw new ArchitectureError(`"${text}" is not in the table`);
-    return queries[rngFor(draw, 'table', text).below(queries.length)] as TableQuery;
+    const query = this.#queries.get(text)?.[seen];
+    if (!query) throw new ArchitectureError(`"${text}" is not in the table`);
+    return query;
   }
 }
 

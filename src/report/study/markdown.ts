@@ -1,3 +1,4 @@
+import { inferenceSentence } from '../../studies/index.ts';
 import { count, percent, score, signed } from '../format.ts';
 import type { StudyReport } from './page.ts';
 
@@ -16,27 +17,40 @@ export function studyMarkdown(report: StudyReport): string {
     ...analysis.comparisons.map(({ sentence }) => `- ${sentence}`),
     ...analysis.cautions.map((caution) => `- ${caution}`),
     '',
+    inferenceSentence(analysis.inference.unit, analysis.inference.units),
+    '',
     table(
-      ['arm', 'interquartile mean', '95 % interval', 'mean', 'normalised', 'valid', 'Elo'],
+      ['arm', 'interquartile mean', '95 % interval', 'mean', 'normalised', 'candidates', 'valid', 'Elo'],
       arms.map((arm) => [
         arm.name,
         score(arm.middle),
         `${score(arm.interval.low)} … ${score(arm.interval.high)}`,
         score(arm.mean),
         arm.normalised === null ? '–' : arm.normalised.toFixed(3),
+        count(arm.candidates),
         percent(arm.validRate),
         arm.elo.rating === null ? '–' : arm.elo.rating.toFixed(0),
       ]),
     ),
     '',
     table(
-      ['comparison', 'verdict', 'difference', '95 % interval', 'p, corrected', 'effect size (SD)', 'win rate'],
+      [
+        'comparison',
+        'verdict',
+        'difference',
+        '95 % interval',
+        'p, corrected',
+        'minimum detectable effect',
+        'effect size (SD)',
+        'win rate',
+      ],
       analysis.comparisons.map(({ arms: [one, other], ...comparison }) => [
         `${one} against ${other}`,
         comparison.verdict,
         signed(comparison.effect),
         `${signed(comparison.interval.low)} … ${signed(comparison.interval.high)}`,
         comparison.adjusted < 0.0001 ? '< 0.0001' : comparison.adjusted.toPrecision(2),
+        comparison.detectable === null ? '–' : score(comparison.detectable),
         comparison.standardised === null ? '–' : comparison.standardised.toFixed(2),
         percent(comparison.ahead),
       ]),

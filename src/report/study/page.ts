@@ -1,4 +1,13 @@
-import type { Analysis, ArmSummary, Comparison, RunResult, Study, TaskCurves, TaskFacts } from '../../studies/index.ts';
+import {
+  type Analysis,
+  type ArmSummary,
+  type Comparison,
+  inferenceSentence,
+  type RunResult,
+  type Study,
+  type TaskCurves,
+  type TaskFacts,
+} from '../../studies/index.ts';
 import { type BandedSeries, bandedCurves } from '../charts/scale.ts';
 import { count, percent, score, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
@@ -35,9 +44,11 @@ function header(report: StudyReport): Markup {
 <h1>${study.question}</h1>
 <p class="facts">${tasks.map(({ label }) => label).join(', ')} · ${count(study.arms.length)} arms · ${count(study.seeds)} paired seeds · ${count(study.budget.evaluations)} evaluations per run · ${unitName(report)}, higher is better</p>
 <div class="verdict">${analysis.comparisons.slice(0, 12).map(({ sentence }) => html`<p>${sentence}</p>`)}${analysis.cautions.map((caution) => html`<p class="open">${caution}</p>`)}</div>
+<p class="note">${inferenceSentence(analysis.inference.unit, analysis.inference.units)}</p>
 <dl class="figures">
 <div><dt>runs</dt><dd>${count(results.length)}</dd></div>
 <div><dt>evaluations</dt><dd>${count(results.reduce((sum, run) => sum + run.evaluated + run.failed, 0))}</dd></div>
+<div><dt>${analysis.inference.unit}s</dt><dd>${count(analysis.inference.units)}</dd></div>
 <div><dt>comparisons</dt><dd>${count(analysis.comparisons.length)}</dd></div>
 <div><dt>distinguishable</dt><dd>${count(distinguished)}</dd></div>
 </dl>
@@ -52,6 +63,7 @@ function comparisonTable(report: StudyReport): Markup {
     signed(comparison.effect),
     `${signed(comparison.interval.low)} … ${signed(comparison.interval.high)}`,
     comparison.adjusted < 0.0001 ? '< 0.0001' : comparison.adjusted.toPrecision(2),
+    comparison.detectable === null ? '–' : score(comparison.detectable),
     comparison.standardised === null ? '–' : comparison.standardised.toFixed(2).replace('-', '−'),
     percent(comparison.ahead),
     comparison.moreSeeds === null ? '–' : count(comparison.moreSeeds),
@@ -66,13 +78,14 @@ function comparisonTable(report: StudyReport): Markup {
         { head: 'difference', kind: 'number' },
         { head: '95 % interval', kind: 'number' },
         { head: 'p, corrected', kind: 'number' },
+        { head: 'minimum detectable effect', kind: 'number' },
         { head: 'effect size (SD)', kind: 'number' },
         { head: 'win rate', kind: 'number' },
-        { head: 'more seeds', kind: 'number' },
+        { head: `more ${analysis.inference.unit}s`, kind: 'number' },
       ],
       analysis.comparisons.map(row),
     )}
-<p class="note">Both arms of a pair ran with the same seed, task and budget. The difference is between the interquartile means of ${unitName(report)}. Its interval is a percentile bootstrap over seeds, paired and within tasks; p is from a paired permutation test of the same difference with Holm's correction for ${count(analysis.comparisons.length)} ${analysis.comparisons.length === 1 ? 'comparison' : 'comparisons'}, and decides the verdict at ${study.alpha}. The effect size is the mean paired difference in standard deviations of the paired differences, a different estimator. "More seeds": seeds needed in addition to detect a difference of the observed size with ${percent(study.power)} power.</p>`,
+<p class="note">Both arms of a pair ran with the same seed, task and budget. The difference is between the interquartile means of ${unitName(report)}. ${analysis.inference.unit === 'training seed' ? "Its standard error is a jackknife over training seeds: without one, the runs that saw it are left out, and it judges none of the others. Interval and p are Student's, p with" : 'Its interval is a percentile bootstrap over seeds, paired and within tasks; p is from a paired permutation test of the same difference with'} Holm's correction for ${count(analysis.comparisons.length)} ${analysis.comparisons.length === 1 ? 'comparison' : 'comparisons'}, and decides the verdict at ${study.alpha}. The effect size is the mean paired difference in standard deviations of the paired differences, a different estimator. "More ${analysis.inference.unit}s": needed in addition to detect a difference of the observed size with ${percent(study.power)} power.</p>`,
   );
 }
 
@@ -85,6 +98,7 @@ function armTable(report: StudyReport): Markup {
     `${score(arm.interval.low)} … ${score(arm.interval.high)}`,
     score(arm.mean),
     arm.normalised === null ? '–' : arm.normalised.toFixed(3),
+    count(arm.candidates),
     percent(arm.validRate),
     arm.elo.rating === null
       ? '–'
@@ -104,6 +118,7 @@ function armTable(report: StudyReport): Markup {
         { head: '95 % interval', kind: 'number' },
         { head: 'mean', kind: 'number' },
         { head: 'normalised', kind: 'number' },
+        { head: 'candidates', kind: 'number' },
         { head: 'valid', kind: 'number' },
         { head: 'Elo', kind: 'number' },
         { head: 'runs', kind: 'number' },
@@ -113,7 +128,7 @@ function armTable(report: StudyReport): Markup {
       ],
       best.map(row),
     )}
-<p class="note">The score of a run is that of its final candidate, on trainings that did not select it. The normalised score follows AIRS-Bench: 0 for the worst run of the study, 1 for the best ${report.tasks.every(({ best: known }) => known !== null) ? 'possible' : 'observed'}, on a logarithmic scale of the distance to a perfect score. Elo pairs every run of an arm with every run of every other arm; an arm that never lost has none.</p>`,
+<p class="note">The score of a run is that of its final candidate, on trainings that did not select it. The normalised score follows AIRS-Bench: 0 for the worst run of the study, 1 for the best ${report.tasks.every(({ best: known }) => known !== null) ? 'possible' : 'observed'}, on a logarithmic scale of the distance to a perfect score. Elo pairs every run of an arm with every run of every other arm; an arm that never lost has none. "Candidates" are the distinct ones that the arm's runs handed in. Elo intervals and the bands of the curves are over searches alone.</p>`,
   );
 }
 
@@ -130,7 +145,7 @@ function curveSection({ task, shows, arms }: TaskCurves, report: StudyReport): M
       : { title: `score by evaluations on ${task.label}`, y: `${task.metric} of the current candidate` };
   const note =
     shows === 'regret'
-      ? `The best architecture of the table has a mean of ${score(task.best)}. A run's current candidate has the best score that the run saw; it is judged by its other trainings, so a curve can rise where the search picked a lucky score.`
+      ? `The best architecture of the table has a mean of ${score(task.best)}. A run's current candidate has the best score that the run saw; it is judged by the training seeds that the run did not see, so a curve can rise where the search picked a lucky score.`
       : 'These scores selected the candidates and are optimistically biased; the comparisons use fresh trainings.';
   return html`<figure>${bandedCurves(series, words)}<figcaption>${task.label}: interquartile mean over ${count(study.seeds)} seeds, with pointwise 95 % bands. ${note}</figcaption></figure>`;
 }
