@@ -55,7 +55,7 @@ const searches = Number(given.searches);
 const trainingSeeds = Number(given.seeds ?? file.seeds.length);
 /** Search seeds whose proposals are recorded; a study draws its searches from them. */
 const recorded = 120;
-const permutations = 299;
+const permutations = 99;
 
 const mean = (values) => values.reduce((sum, each) => sum + each, 0) / values.length;
 const names = Object.keys(file.scores);
@@ -146,7 +146,7 @@ function judge(study, results, shift, repetition) {
     found,
     alone: {
       p: statistics.permutationTest(pairs, { rng, permutations }),
-      interval: statistics.pairedBootstrap(pairs, { rng, resamples: 300, level: 0.95 }),
+      interval: statistics.pairedBootstrap(pairs, { rng, resamples: 200, level: 0.95 }),
     },
   };
 }

@@ -55,34 +55,73 @@ const negligible = 1e-12;
 
 const middle = (values: readonly number[]): number => sortedMiddle(Float64Array.from(values).sort());
 
-/** Difference of the interquartile means when `unit` of a task neither showed nor judged anything; of all for null. */
-function difference(pairs: readonly CrossedPair[], left: { readonly stratum: string; readonly unit: number } | null) {
-  const rows = pairs.filter(({ stratum, seen }) => stratum !== left?.stratum || seen !== left.unit);
-  const worthOf = ({ stratum }: CrossedPair, { value, without }: Judged) =>
-    left !== null && stratum === left.stratum ? without(left.unit) : value;
-  return middle(rows.map((pair) => worthOf(pair, pair.first))) - middle(rows.map((pair) => worthOf(pair, pair.second)));
+/** The training seed that does not judge a pair; null for none; `out` for a pair that is left out. */
+type LeaveOut = (pair: CrossedPair) => number | null | 'out';
+
+/** Difference of the interquartile means of what is left. */
+function difference(pairs: readonly CrossedPair[], leaveOut: LeaveOut): number {
+  const first: number[] = [];
+  const second: number[] = [];
+  for (const pair of pairs) {
+    const unit = leaveOut(pair);
+    if (unit === 'out') continue;
+    first.push(unit === null ? pair.first.value : pair.first.without(unit));
+    second.push(unit === null ? pair.second.value : pair.second.without(unit));
+  }
+  return middle(first) - middle(second);
 }
 
 /**
- * The difference between two arms, with a standard error over training seeds: for each task, (K - 1) / K times the squared
- * deviations of its K estimates without one training seed each (Tukey 1958; Efron & Stein 1981, by which it errs upwards).
+ * Variance of the effect over the training seeds of one task.
+ *
+ * Write D(k, l) for the effect among runs that saw seed k when seed l alone judges them: a mean, an effect of k, one of l, and a
+ * rest of variance c. The jackknife has the first two right and counts the rest 2 (K - 1) / (K - 2) times, since D(k, l)
+ * goes with k and with l (Efron & Stein 1981: it errs upwards). c is estimated from the K (K - 1) estimates in which l does not judge
+ * the runs that saw k, less the effects of rows and columns, and the excess c / ((K - 1) (K - 2)) is taken off; what remains is at
+ * least the share of the rest, c / (K (K - 1)).
+ */
+function varianceOver(pairs: readonly CrossedPair[], stratum: string, seeds: number, effect: number): number {
+  const indices = Array.from({ length: seeds }, (_, index) => index);
+  const estimates = indices.map((unit) =>
+    difference(pairs, (pair) => (pair.stratum !== stratum ? null : pair.seen === unit ? 'out' : unit)),
+  );
+  const centre = mean(estimates) as number;
+  const jackknife = ((seeds - 1) / seeds) * sum(estimates, (each) => (each - centre) ** 2);
+  // D(k, l) less the mean of its row, from the change of the effect when l leaves the K - 1 judges of one run in K.
+  const scale = -seeds * (seeds - 2);
+  const rows = indices.map((seen) =>
+    indices.map((unit) => {
+      if (unit === seen) return 0;
+      const left = difference(pairs, (pair) => (pair.stratum === stratum && pair.seen === seen ? unit : null));
+      return scale * (left - effect);
+    }),
+  );
+  const columns = indices.map(
+    (unit) => (sum(rows, (row) => row[unit] as number) * (seeds - 1)) / (seeds * (seeds - 2)),
+  );
+  const squares = sum(indices, (seen) =>
+    sum(indices, (unit) => {
+      const fit = (columns[unit] as number) + (columns[seen] as number) / (seeds - 1);
+      return unit === seen ? 0 : (((rows[seen] as number[])[unit] as number) - fit) ** 2;
+    }),
+  );
+  const rest = squares / (seeds * seeds - 3 * seeds + 1);
+  return Math.max(rest / (seeds * (seeds - 1)), jackknife - rest / ((seeds - 1) * (seeds - 2)));
+}
+
+/**
+ * The difference between two arms, with a standard error over training seeds.
  *
  * @throws RangeError for no pairs; for fewer than three training seeds: with one that a run saw and one left out, none judges.
  */
 export function crossedEstimate(pairs: readonly CrossedPair[]): CrossedEstimate {
   if (pairs.length === 0) throw new RangeError('no pairs have no difference');
-  let variance = 0;
-  let units = 0;
+  const effect = difference(pairs, () => null);
   const tasks = new Map(pairs.map((pair) => [pair.stratum, pair.units]));
-  for (const [stratum, count] of tasks) {
-    if (count < 3) throw new RangeError(`${count} training seeds cannot be seen, judge and be left out`);
-    const estimates = Array.from({ length: count }, (_, unit) => difference(pairs, { stratum, unit }));
-    const centre = mean(estimates) as number;
-    variance += ((count - 1) / count) * sum(estimates, (each) => (each - centre) ** 2);
-    units += count;
-  }
-  const effect = difference(pairs, null);
-  const standardError = Math.sqrt(variance);
+  const fewest = Math.min(...tasks.values());
+  if (fewest < 3) throw new RangeError(`${fewest} training seeds cannot be seen, judge and be left out`);
+  const standardError = Math.sqrt(sum(tasks, ([stratum, count]) => varianceOver(pairs, stratum, count, effect)));
+  const units = sum(tasks.values());
   const degrees = units - tasks.size;
   const p = Math.abs(effect) < negligible ? 1 : 1 - centralProbability(Math.abs(effect) / standardError, degrees);
   return { effect, standardError, units, degrees, p: Math.max(0, p) };
