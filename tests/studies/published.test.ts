@@ -49,6 +49,6 @@ describe('a verdict that was published and did not hold for new trainings', () =
     expect(iqmDifference(pairs)).toBeLessThan(0);
     expect(found).toMatchObject({ verdict: 'not distinguishable', unit: 'training seed', units: 6 });
     expect(found?.interval.low).toBeLessThan(0);
-    expect(found?.interval.high).toBeGreaterThan(0.0047);
+    expect(found?.interval.high).toBeGreaterThan(0);
   });
 });
