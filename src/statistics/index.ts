@@ -33,7 +33,6 @@ export { elo, type Rating } from './elo.ts';
 export {
   effectSize,
   type Interval,
-  interquartileMean,
   iqmDifference,
   type Pair,
   pairedBootstrap,
