@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { rungSeeds } from '../../src/domain/evaluation.ts';
 import { formatZodError } from '../../src/domain/explain.ts';
 import { agentsOf, type Study, searchFileOf, studyJsonSchema, studySchema } from '../../src/studies/index.ts';
 import { comparedPairs } from '../../src/studies/spec.ts';
@@ -106,6 +107,15 @@ describe('a study file', () => {
       ['c', 'a'],
       ['c', 'b'],
     ]);
+  });
+});
+
+describe('the training seeds of a trained study', () => {
+  it('are shared by the arms of a pair, and by no two pairs or rungs', () => {
+    const rungs = ['screen', 'confirm', 'final'] as const;
+    const all = [0, 1, 2, 32].flatMap((block) => rungs.flatMap((rung) => rungSeeds(rung, 40, block)));
+    expect(new Set(all).size).toBe(all.length);
+    expect(rungSeeds('final', 2)).toEqual([2001, 2002]);
   });
 });
 
