@@ -6,18 +6,21 @@ Convention of every budget (Bae et al., arXiv 2510.04800, with the head included
     + per attention layer   12 h L (L + 1) / 2        h = heads x head_dim: only pairs that the causal mask lets through
     + per Mamba-2 layer     3 L (9 d_ssm d_state + 2 d_ssm)       the recurrence, whatever the chunk
     + per Mamba-2 layer     6 L x (weights of the convolution)
+    + per own layer         3 L x (its formula of the forward pass; aira_primitives)
 
 Biases, gains, norms, activations, the optimiser and the look-up in the embedding are not counted. The head is, because at small
 sizes it is most of what a model computes; `TrainingFlops.head` says how much that is, for comparison with counts that leave it out.
 
-`executed_forward` is another figure: the multiply-adds that the matrix products of this implementation carry out. It is
-tested against torch's own counter and never decides a budget.
+`executed_forward` is another figure: the multiply-adds that the matrix products of this implementation carry out, for an own layer
+those of its formula. It is tested against torch's own counter and never decides a budget.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .shapes import Family, Shape
+from aira_primitives.own import own
+
+from .shapes import PRIMITIVES, Family, Shape
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class TrainingFlops:
 
 
 def matrices(token: str, family: Family, shape: Shape) -> int:
-    """Weights of the dense matrices of one layer."""
+    """Weights of the dense matrices of one built-in layer."""
     d = shape.width
     if token == "mA":
         return d * shape.head_dim * (2 * shape.heads + 2 * shape.kv_heads)
@@ -57,10 +60,12 @@ def matrices(token: str, family: Family, shape: Shape) -> int:
 
 def layer_parameters(token: str, family: Family, shape: Shape) -> int:
     """All parameters of one layer, its pre-norm included. Mamba-2 adds convolution with bias, A, dt bias, D and gated norm."""
-    own = matrices(token, family, shape) + shape.width
+    if token not in PRIMITIVES:
+        return own(token).parameters(shape.widths()) + shape.width
+    common = matrices(token, family, shape) + shape.width
     if token != "Mb":
-        return own
-    return own + shape.conv_channels * (shape.ssm_conv + 1) + 3 * shape.ssm_heads + shape.ssm_inner
+        return common
+    return common + shape.conv_channels * (shape.ssm_conv + 1) + 3 * shape.ssm_heads + shape.ssm_inner
 
 
 def parameters(pattern: Sequence[str], family: Family, shape: Shape, vocabulary: int) -> Parameters:
@@ -73,6 +78,9 @@ def training_flops(pattern: Sequence[str], family: Family, shape: Shape, vocabul
     """Training FLOPs per token of a sequence of `length` tokens, forward and backward, in the convention above."""
     layers = 0.0
     for token in pattern:
+        if token not in PRIMITIVES:
+            layers += 3 * own(token).flops(shape.widths(), length)
+            continue
         layers += 6 * matrices(token, family, shape)
         if token == "mA":
             layers += 12 * shape.heads * shape.head_dim * (length + 1) / 2
@@ -89,6 +97,9 @@ def executed_forward(pattern: Sequence[str], family: Family, shape: Shape, vocab
     chunks = -(-length // chunk)
     padded = chunks * chunk
     for token in pattern:
+        if token not in PRIMITIVES:
+            flops += round(length * own(token).flops(shape.widths(), length))
+            continue
         flops += 2 * length * matrices(token, family, shape)
         if token == "mA":
             flops += 4 * length * length * shape.heads * shape.head_dim
@@ -109,4 +120,6 @@ def cache_bytes(pattern: Sequence[str], shape: Shape, length: int) -> int:
             total += 4 * shape.head_dim * shape.kv_heads * length
         elif token == "Mb":
             total += 2 * (shape.ssm_inner * shape.ssm_state + shape.ssm_conv * shape.conv_channels)
+        elif token not in PRIMITIVES:
+            total += 2 * own(token).cache(shape.widths(), length)
     return total

@@ -6,6 +6,7 @@
     dt                first step sizes log-uniform in [0.001, 0.1]
     A                 uniform in [0.01, 2] (arXiv 2510.04800)
     gains, D          1
+    own primitives    as their module says (aira_primitives/contract.py), dense matrices as above
 
 Each tensor has a generator of its own, keyed by (seed, depth, primitive, tensor), so two architectures that agree on a layer
 start that layer from the same weights.
@@ -13,12 +14,16 @@ start that layer from the same weights.
 
 import numpy as np
 import torch
+from aira_primitives.bind import number_of
+from aira_primitives.own import OwnLayer
+from aira_workers.primitives.initial import Start
 
 from .model import ScaleModel
 
 _STREAM = 31
 _ENDS = 1_000_000  # stands for "depth" of what lies outside the layers
 _OUTPUTS = ("o_proj.weight", "down_proj.weight", "out_proj.weight")
+_OWN = "mixer.layer."
 _NUMBERS = {"M": 0, "mA": 1, "Mb": 2}
 EMBEDDING_STD = 0.02
 
@@ -31,8 +36,11 @@ def initialise(model: ScaleModel, seed: int) -> None:
     model.norm.weight.fill_(1.0)
     for depth, block in enumerate(model.layers):
         for index, (name, tensor) in enumerate(block.named_parameters()):
-            rng = _generator(seed, depth, _NUMBERS[block.token], index)
-            if name.endswith("conv1d.weight") or name.endswith("conv1d.bias"):
+            own = isinstance(block.mixer, OwnLayer)
+            rng = _generator(seed, depth, number_of(block.token) if own else _NUMBERS[block.token], index)
+            if own and name.startswith(_OWN):
+                block.mixer.start(name[len(_OWN) :], tensor, rng, Start("fan-in", depth_scale))
+            elif name.endswith("conv1d.weight") or name.endswith("conv1d.bias"):
                 bound = model.spec.shape.ssm_conv**-0.5
                 tensor.copy_(_tensor(rng.uniform(-bound, bound, tuple(tensor.shape))))
             elif name.endswith("dt_bias"):

@@ -15,7 +15,7 @@
 
 `steps` of a budget counts from the first step of the run and includes its own decay. `micro_batch` is in sequences per device;
 `peak_flops` is the device's, for the MFU, 0 where unknown. `identity` is the digest of all that decides the losses: everything
-but `machine` and the folder's place.
+but `machine` and the folder's place, and the digests of the user's primitives in the pattern.
 """
 
 import hashlib
@@ -23,10 +23,12 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from aira_primitives.own import own
 from aira_workers.errors import InvalidCandidate
 from aira_workers.strict import parse, positive
 
 from .model import ModelSpec
+from .shapes import PRIMITIVES
 
 PROTOCOL_VERSION = 1
 LARGEST_JOB = 1 << 20  # bytes
@@ -162,6 +164,9 @@ def identity(text: str) -> str:
     value = json.loads(text)
     deciding = {key: part for key, part in value.items() if key != "machine"}
     deciding["data"] = value["data"]["digest"]
+    primitives = {token: own(token).digest for token in value["model"]["pattern"] if token not in PRIMITIVES}
+    if primitives:
+        deciding["primitives"] = primitives
     return hashlib.sha256(json.dumps(deciding, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

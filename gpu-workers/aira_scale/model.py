@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from aira_primitives.own import OwnLayer, own
+from aira_workers.errors import InvalidCandidate
 from torch import nn
 
 from .layers.attention import Attention, Rotary, rotary_tables
@@ -22,7 +24,7 @@ LARGEST_DEPTH = 1024
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model is: `pattern` of the tokens M, mA and Mb, one per layer; `vocabulary` in tokens."""
+    """What a model is: `pattern` of M, mA, Mb and primitives of the user, one per layer; `vocabulary` in tokens."""
 
     family: Family
     pattern: list[str]
@@ -34,7 +36,10 @@ class ModelSpec:
             raise ValueError(f"pattern must have 1 to {LARGEST_DEPTH} layers, got {len(self.pattern)}")
         for depth, token in enumerate(self.pattern):
             if token not in PRIMITIVES:
-                raise ValueError(f"pattern[{depth}] is {token!r}; known are {', '.join(PRIMITIVES)}")
+                try:
+                    own(token)
+                except InvalidCandidate as fault:
+                    raise ValueError(f"pattern[{depth}]: {fault}") from fault
         if self.vocabulary < 2:
             raise ValueError(f"vocabulary must be at least 2, got {self.vocabulary}")
 
@@ -50,6 +55,8 @@ class Block(nn.Module):
             self.mixer: nn.Module = Attention(spec.family, spec.shape, device)
         elif token == "Mb":
             self.mixer = Mamba2(spec.shape, device)
+        elif token not in PRIMITIVES:
+            self.mixer = OwnLayer(own(token), spec.shape.widths(), device)
         else:
             self.mixer = (SwiGlu if spec.family == "llama" else SquaredRelu)(spec.shape, device)
 
@@ -99,4 +106,5 @@ class ScaleModel(nn.Module):
 
     def matrices(self) -> list[nn.Parameter]:
         """The dense matrices inside the layers: what Muon trains."""
-        return [module.weight for module in self.layers.modules() if isinstance(module, nn.Linear)]
+        linear = [module.weight for module in self.layers.modules() if isinstance(module, nn.Linear)]
+        return linear + [matrix for layer in self.layers if isinstance(layer.mixer, OwnLayer) for matrix in layer.mixer.matrices()]

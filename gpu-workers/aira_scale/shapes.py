@@ -11,6 +11,7 @@ two digits and capped at 1e-2, to be checked by the sweep at the smallest size (
 from dataclasses import dataclass
 from typing import Literal
 
+from aira_primitives import Widths
 from aira_workers.strict import positive
 
 Family = Literal["llama", "nemotron"]
@@ -57,6 +58,13 @@ class Shape:
     def ungated_inner(self) -> int:
         """Inner width of the nemotron MLP."""
         return self.ffn_inner * UNGATED[0] // UNGATED[1]
+
+    def widths(self) -> Widths:
+        """What a primitive of the user is given."""
+        return Widths(
+            self.width, self.heads, self.kv_heads, self.head_dim, self.ffn_inner, self.ssm_inner, self.ssm_heads,
+            self.ssm_state, self.ssm_conv, self.rotary_base,
+        )  # fmt: skip
 
     @property
     def conv_channels(self) -> int:

@@ -43,6 +43,9 @@ def main() -> int:
     events = EventWriter(take_stdout())
 
     # torch is imported only now: whatever its libraries print no longer reaches the protocol stream.
+    from aira_primitives.describe import digests
+    from aira_primitives.discover import PrimitiveFault
+
     from .native import Unavailable
     from .population import PopulationEngine
     from .version import PROTOCOL_VERSION, evaluator_version
@@ -54,13 +57,20 @@ def main() -> int:
         device = open_device(options.device)
         described = describe(device)
         engine = choose_engine(options.engine, device, described["calibratedFlops"])
-    except (ValueError, Unavailable) as error:
+        primitives = digests()
+    except (ValueError, Unavailable, PrimitiveFault) as error:
         print(f"aira_workers: {error}", file=sys.stderr)
         return 2
     evaluator = evaluator_version(engine.name)
     together = engine.most if isinstance(engine, PopulationEngine) else 1
     events.write(
-        "hello", v=PROTOCOL_VERSION, evaluator=evaluator, engine=engine.name, populationSize=together, **described
+        "hello",
+        v=PROTOCOL_VERSION,
+        evaluator=evaluator,
+        engine=engine.name,
+        populationSize=together,
+        primitives=primitives,
+        **described,
     )
     requests = io.TextIOWrapper(os.fdopen(os.dup(0), "rb"), encoding="utf-8", errors="replace", newline="\n")
     Server(device, engine, requests, events).serve()

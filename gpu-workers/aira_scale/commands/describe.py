@@ -1,7 +1,11 @@
-"""`describe`: sizes, families and versions as one line of JSON, for a host that plans runs."""
+"""`describe`: sizes, families and versions as one line of JSON, for a host that plans runs; own primitives with their digests."""
 
 import json
+import sys
 from dataclasses import asdict
+
+from aira_primitives.describe import digests
+from aira_workers.errors import InvalidCandidate
 
 from ..job import LARGEST_JOB, PROTOCOL_VERSION
 from ..shapes import PRIMITIVES, SIZES
@@ -11,6 +15,11 @@ from ..version import trainer_version
 def main(arguments: list[str]) -> int:
     if arguments:
         raise SystemExit("aira_scale describe takes no arguments")
+    try:
+        own = digests()
+    except InvalidCandidate as fault:
+        print(f"aira_scale: {fault}", file=sys.stderr)
+        return 1
     sizes = [
         {"name": size.name, "blocks": size.blocks, "lr": size.lr, "shape": asdict(size.shape)}
         for size in SIZES.values()
@@ -20,6 +29,7 @@ def main(arguments: list[str]) -> int:
         "trainer": trainer_version(),
         "families": ["llama", "nemotron"],
         "primitives": list(PRIMITIVES),
+        "ownPrimitives": own,
         "largestJob": LARGEST_JOB,
         "sizes": sizes,
     }

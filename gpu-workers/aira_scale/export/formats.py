@@ -12,6 +12,7 @@ from aira_workers.errors import InvalidCandidate
 
 from ..layers.norm import EPS
 from ..model import ModelSpec
+from ..shapes import PRIMITIVES
 
 Weights = dict[str, torch.Tensor]
 FORMATS = ("nemotron_h", "llama", "granitemoehybrid")
@@ -33,6 +34,9 @@ def convert(
 
     `context` is the training length in tokens, `separator` the token between documents.
     """
+    own = sorted({token for token in spec.pattern if token not in PRIMITIVES})
+    if own:
+        raise InvalidCandidate(f"no Hugging Face format holds {', '.join(own)}: export the configuration with --as config")
     if form not in FORMATS:
         raise InvalidCandidate(f"format must be one of auto, {', '.join(FORMATS)}, got {form!r}")
     if (form == "nemotron_h") != (spec.family == "nemotron"):

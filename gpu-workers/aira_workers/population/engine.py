@@ -49,30 +49,35 @@ def measure_together(
     Raises Cancelled for all that have no outcome yet, and what is not a candidate's fault.
     """
     together = _together(settings)
-    if together is None:
-        for place, candidate in enumerate(candidates):
-            finished(place, _alone(candidate, settings, engine, hooks[place], out_of_memory))
-            settle()
-        return
-    for wave in _waves(candidates, settings, engine):
+    batched = [place for place, candidate in enumerate(candidates) if together and _has_batched_code(candidate)]
+    for place in sorted({*range(len(candidates))} - {*batched}):
+        finished(place, _alone(candidates[place], settings, engine, hooks[place], out_of_memory))
+        settle()
+    for wave in _waves(batched, candidates, settings, engine):
         _run_wave(wave, candidates, settings, engine, hooks, finished, out_of_memory, together)
         settle()
 
 
 def _together(settings: Settings) -> Callable | None:
-    """The population form of the settings' proxy, if there is one and all primitives have batched code."""
-    if any(primitive.layer not in SUPPORTED for primitive in PRIMITIVES.values()):
-        return None
+    """The population form of the settings' proxy, if there is one."""
     if isinstance(settings, JointSettings):
         return measure_joint_together
     return measure_separate_together if isinstance(settings, SeparateSettings) else None
 
 
-def _waves(candidates: Sequence[Candidate], settings: Settings, engine: PopulationEngine) -> list[list[int]]:
+def _has_batched_code(candidate: Candidate) -> bool:
+    return all(PRIMITIVES[token].layer in SUPPORTED for token in candidate.architecture)
+
+
+def _waves(
+    batched: Sequence[int], candidates: Sequence[Candidate], settings: Settings, engine: PopulationEngine
+) -> list[list[int]]:
     by_measure: dict[str, list[int]] = {}
-    for place, candidate in enumerate(candidates):
-        by_measure.setdefault(candidate.measure, []).append(place)
-    size = min(engine.most, members_that_fit(settings, engine.device, candidates))
+    for place in batched:
+        by_measure.setdefault(candidates[place].measure, []).append(place)
+    if not by_measure:
+        return []
+    size = min(engine.most, members_that_fit(settings, engine.device, [candidates[place] for place in batched]))
     return [places[first : first + size] for places in by_measure.values() for first in range(0, len(places), size)]
 
 

@@ -1,12 +1,13 @@
 """Events of protocol version 1, one JSON object a line, on the stream that was standard output at start-up.
 
-    hello     v, evaluator, engine, populationSize, device, deviceName, torch, python, memoryBytes, calibratedFlops
+    hello     v, evaluator, engine, populationSize, primitives, device, deviceName, torch, python, memoryBytes, calibratedFlops
     progress  id, key, step, steps, score                       at most ten per training
     result    id, key, validation, test, tasks, curve, seconds, cpuSeconds, params, flops, peakMemoryBytes, device
     failed    id, key, reason (invalid | nan | oom | cancelled | crash), message
     done      id                                                after every member had its result or failure
     error     message                                           a request that could not be read
 
+primitives is the digest of every primitive of the user, by name (aira_primitives).
 populationSize is how many candidates one request may bring to be trained together, 1 where they train one by one.
 Accuracies are 0..1, losses nats, seconds wall and processor time of the training, calibratedFlops float32 FLOP/s,
 flops as proxies/flops.py counts. `validation` and `test` are null where not measured. No float is NaN or infinite.

@@ -13,8 +13,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
+from aira_primitives.bind import register, require_known
+
 from ..errors import InvalidCandidate, UnreadableRequest
-from ..primitives import PRIMITIVES
 from ..proxies import Candidate
 from ..strict import parse
 
@@ -115,15 +116,17 @@ def _evaluate(value: dict[str, Any]) -> Evaluate:
 
 
 def candidate_of(member: Member, space: Space) -> Candidate:
-    """Return the member as a candidate of `space`; raise InvalidCandidate naming the first thing that does not fit."""
-    for token in space.primitives:
-        if token not in PRIMITIVES:
-            raise InvalidCandidate(f"the space names the primitive {token!r}; known are {', '.join(PRIMITIVES)}")
+    """Return the member as a candidate of `space`; raise InvalidCandidate naming the first thing that does not fit.
+
+    The primitives of its layers, and no others, are known to `StackModel` afterwards.
+    """
+    require_known(space.primitives)
     if len(member.architecture) != space.layers or space.layers < 1:
         raise InvalidCandidate(f"the architecture has {len(member.architecture)} layers; the space asks {space.layers}")
     for depth, token in enumerate(member.architecture):
         if token not in space.primitives:
             raise InvalidCandidate(f"layer {depth} is {token!r}; the space allows {', '.join(space.primitives)}")
+    register(member.architecture)
     return Candidate(tuple(member.architecture), member.seed, member.measure)
 
 

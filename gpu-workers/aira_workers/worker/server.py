@@ -18,10 +18,11 @@ import traceback
 from typing import TextIO
 
 import torch
+from aira_primitives.bind import is_own
 
 from ..errors import Cancelled, EvaluationError, OutOfMemory, UnreadableRequest
 from ..population import Outcome, PopulationEngine, measure_together
-from ..proxies import Candidate, Engine, Hooks, Measurement, Settings, measure, parse_settings
+from ..proxies import TORCH, Candidate, Engine, Hooks, Measurement, Settings, measure, parse_settings
 from .device import UsageMeter
 from .events import EventWriter
 from .requests import Cancel, Evaluate, Member, Shutdown, candidate_of, parse_request
@@ -156,7 +157,9 @@ class Server:
             candidate = candidate_of(member, request.space)
             if hooks.should_stop():
                 raise Cancelled("the request was cancelled before this candidate started")
-            return measure(candidate, settings, self._device, hooks, self._engine)
+            # Compiled code knows the built-in layers alone.
+            engine = TORCH if any(is_own(token) for token in candidate.architecture) else self._engine
+            return measure(candidate, settings, self._device, hooks, engine)
         except EvaluationError:
             raise
         except Exception as error:  # the candidate's failure must not end the process or the other candidates
