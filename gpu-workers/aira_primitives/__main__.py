@@ -1,8 +1,8 @@
 """`python3 -m aira_primitives <command>`; a fault is one line on standard error and status 2.
 
-    describe NAME...   a JSON request on standard input {"sizes": [...], "context": n} -> {"primitives": [...]}, one line
-    list               names, titles and files of all primitives
-    check FILE         the validation of one file
+    describe REQUEST NAME...   {"sizes": [...], "context": n} (describe.py) -> {"primitives": [...]}, one line
+    list                       names, titles and files of all primitives
+    check FILE                 the validation of one file
 """
 
 import argparse
@@ -15,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="aira_primitives", description="Find and check primitives of your own.")
     commands = parser.add_subparsers(dest="command", required=True)
     describing = commands.add_parser("describe", help="print the manifest of primitives as JSON")
+    describing.add_argument("request", type=json.loads)
     describing.add_argument("names", nargs="+")
     commands.add_parser("list", help="list all primitives")
     checking = commands.add_parser("check", help="validate one file")
@@ -30,7 +31,7 @@ def main() -> int:
     answer, sys.stdout = sys.stdout, sys.stderr
     try:
         if options.command == "describe":
-            lines = [_describe(options.names)]
+            lines = [_describe(options.request, options.names)]
         elif options.command == "list":
             lines = _list()
         else:
@@ -43,10 +44,9 @@ def main() -> int:
     return 0
 
 
-def _describe(names: list[str]) -> str:
+def _describe(request: dict, names: list[str]) -> str:
     from .describe import described
 
-    request = json.load(sys.stdin)
     entries = [described(name, request["sizes"], request["context"]) for name in names]
     return json.dumps({"primitives": entries}, allow_nan=False)
 

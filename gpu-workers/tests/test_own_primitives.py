@@ -228,8 +228,8 @@ def test_an_entry_point_of_an_installed_package_is_found_and_hashed_whole(tmp_pa
     def described():
         path = os.pathsep.join([str(PACKAGE), str(tmp_path)])
         done = subprocess.run(
-            [sys.executable, "-m", "aira_primitives", "describe", "mean"],
-            input=json.dumps({"sizes": [], "context": 64}), capture_output=True, text=True,
+            [sys.executable, "-m", "aira_primitives", "describe", '{"sizes":[],"context":64}', "mean"],
+            capture_output=True, text=True,
             env={**os.environ, "PYTHONPATH": path, "AIRA_PRIMITIVES": ""},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -245,8 +245,8 @@ def test_the_manifest_has_costs_at_the_sizes_asked_for(tmp_path):
     size = {"name": "1B", "width": 2048, "heads": 32, "kv_heads": 8, "head_dim": 64, "ffn_inner": 8192, "ssm_inner": 4096,
             "ssm_heads": 32, "ssm_state": 128, "ssm_conv": 4, "rotary_base": 5e5}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "aira_primitives", "describe", "swa"],
-        input=json.dumps({"sizes": [size], "context": 8192}), capture_output=True, text=True,
+        [sys.executable, "-m", "aira_primitives", "describe", json.dumps({"sizes": [size], "context": 8192}), "swa"],
+        capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE), "AIRA_PRIMITIVES": str(SHIPPED)},
     )  # fmt: skip
     (entry,) = json.loads(done.stdout)["primitives"]
@@ -260,11 +260,11 @@ def test_the_manifest_has_costs_at_the_sizes_asked_for(tmp_path):
     }
 
 
-@pytest.mark.parametrize("arguments,said", [(["check", "nowhere.py"], "cannot be read"), (["describe", "nope"], "there is no primitive nope")])  # fmt: skip
+@pytest.mark.parametrize("arguments,said", [(["check", "nowhere.py"], "cannot be read"), (["describe", '{"sizes":[],"context":1}', "nope"], "there is no primitive nope")])  # fmt: skip
 def test_the_command_says_a_fault_in_one_line(arguments, said):
     done = subprocess.run(
-        [sys.executable, "-m", "aira_primitives", *arguments], input='{"sizes":[],"context":1}', capture_output=True,
-        text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        [sys.executable, "-m", "aira_primitives", *arguments], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
     )  # fmt: skip
     assert done.returncode == 2 and done.stdout == ""
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -79,7 +79,7 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
 }
 
 /** What workers of any device are given. */
-export type WorkerOptions = Pick<EvaluatorOptions, 'python' | 'data' | 'tasks' | 'unsafe'>;
+export type WorkerOptions = Pick<EvaluatorOptions, 'python' | 'data' | 'tasks' | 'primitives' | 'unsafe'>;
 
 /** Starts the worker of one device, for candidates of these kinds. */
 export function startWorker(

@@ -5,6 +5,7 @@ import type { SearchId } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
+import type { OwnPrimitive } from '../domain/primitive.ts';
 import type { Brief } from '../domain/program.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
 import { banditProposer } from './graph/banditProposer.ts';
@@ -31,6 +32,8 @@ export interface TaskDescription {
   readonly metric: string;
   /** Whether a lower metric is better. Default: higher is. */
   readonly lowerIsBetter?: boolean | undefined;
+  /** Manifest entries of the user's own primitives in the space. */
+  readonly primitives?: readonly OwnPrimitive[] | undefined;
   readonly brief?: Brief | undefined;
 }
 

@@ -1,17 +1,7 @@
 import { type Architecture, composition, type Primitive, runs } from '../domain/architecture.ts';
+import type { LayerCost, OwnPrimitive } from '../domain/primitive.ts';
 import { AggregationError } from './pool.ts';
-import {
-  cacheBytes,
-  contextLength,
-  layerParameters,
-  llama,
-  llama32At3B,
-  type ModelSize,
-  modelSizes,
-  parameters,
-  type SizeName,
-  trainingFlopsPerToken,
-} from './sizes.ts';
+import { contextLength, llama, llama32At3B, type ModelSize, modelSizes, type SizeName, stackCost } from './sizes.ts';
 
 /** How a small pattern is deepened. */
 export const scalingRules = ['stretch', 'stack'] as const;
@@ -70,11 +60,22 @@ function copies(pattern: Architecture, factor: number): { whole: Architecture; r
  */
 function nearestStretch(
   pattern: Architecture,
-  { factor, target, size, keepRuns }: { factor: number; target: number; size: ModelSize; keepRuns: boolean },
+  {
+    factor,
+    target,
+    size,
+    own,
+    keepRuns,
+  }: Pick<Scaling, 'factor' | 'size' | 'own'> & { target: number; keepRuns: boolean },
 ): Architecture {
   const rows = runs(pattern).map(({ primitive, length }) => {
     const layers = Math.max(keepRuns ? 1 : 0, floor(factor * length));
-    return { primitive, layers, remainder: factor * length - layers, each: layerParameters(primitive, size) };
+    return {
+      primitive,
+      layers,
+      remainder: factor * length - layers,
+      each: stackCost([primitive], size, own).parameters,
+    };
   });
   let sum = rows.reduce((total, { layers, each }) => total + layers * each, 0);
   // The sort is stable: of equal remainders the run nearer to the input is first.
@@ -86,17 +87,25 @@ function nearestStretch(
   return rows.flatMap(({ primitive, layers }) => new Array<Primitive>(layers).fill(primitive));
 }
 
-function scaled(pattern: Architecture, factor: number, size: ModelSize, rule: ScalingRule, rounding: Rounding) {
+interface Scaling {
+  readonly factor: number;
+  readonly size: ModelSize;
+  readonly rule: ScalingRule;
+  readonly rounding: Rounding;
+  readonly own: readonly OwnPrimitive[];
+}
+
+function scaled(pattern: Architecture, { factor, size, rule, rounding, own }: Scaling): Architecture {
   if (rounding === 'up') return rule === 'stretch' ? stretch(pattern, factor) : stack(pattern, factor);
   const { whole, rest } = rule === 'stack' ? copies(pattern, factor) : { whole: [], rest: factor };
   if (rest === 0) return whole;
-  const target = parameters(llama(size), size) - parameters(whole, size);
-  const part = { factor: rest, target, size, keepRuns: whole.length === 0 };
+  const target = stackCost(llama(size), size).parameters - stackCost(whole, size, own).parameters;
+  const part = { factor: rest, target, size, own, keepRuns: whole.length === 0 };
   return [...whole, ...nearestStretch(pattern, part)];
 }
 
 /** A pattern at a target size, and its cost. */
-export interface Extrapolation {
+export interface Extrapolation extends LayerCost {
   readonly size: string;
   /** `reference`: a known stack of that size, the first of which has the target's parameters. */
   readonly rule: ScalingRule | 'reference';
@@ -108,11 +117,8 @@ export interface Extrapolation {
   readonly layers: Readonly<Record<Primitive, number>>;
   /** M / m: target over pattern, both in non-embedding parameters at the target's widths. */
   readonly factor: number;
-  readonly parameters: number;
   /** Parameters over those of the target, minus one. */
   readonly overTarget: number;
-  readonly trainingFlopsPerToken: number;
-  readonly cacheBytes: number;
   /** Tokens of a sample, and in the cache. */
   readonly context: number;
 }
@@ -121,57 +127,53 @@ export interface Extrapolation {
  * A pattern scaled to the parameters of the Llama-like model of a size. The published rule rounds every run up, so a
  * pattern of many short runs overshoots: `overTarget` says by how much.
  *
- * @throws AggregationError for an empty pattern.
+ * @param own manifest entries of the pattern's own primitives.
+ * @throws AggregationError for an empty pattern, or a primitive without known costs.
  */
 export function extrapolate(
   pattern: Architecture,
   size: ModelSize,
   rule: ScalingRule,
   rounding: Rounding = 'up',
-  context: number = contextLength,
+  own: readonly OwnPrimitive[] = [],
 ): Extrapolation {
   if (pattern.length === 0) throw new AggregationError('an empty pattern cannot be extrapolated');
-  const factor = parameters(llama(size), size) / parameters(pattern, size);
-  return priced(scaled(pattern, factor, size, rule, rounding), size, {
-    rule,
-    rounding,
-    reference: null,
-    factor,
-    context,
-  });
+  const factor = stackCost(llama(size), size).parameters / stackCost(pattern, size, own).parameters;
+  const given = { rule, rounding, reference: null, factor };
+  return priced(scaled(pattern, { factor, size, rule, rounding, own }), size, given, own);
 }
 
 /** A pattern at all target sizes under both rules and roundings, each size after its reference models. */
-export function extrapolateAll(pattern: Architecture, context: number = contextLength): Extrapolation[] {
+export function extrapolateAll(pattern: Architecture, own: readonly OwnPrimitive[] = []): Extrapolation[] {
   return Object.values(modelSizes).flatMap((size) => [
-    ...referenceModels(size, context),
-    ...scalingRules.flatMap((rule) => roundings.map((rounding) => extrapolate(pattern, size, rule, rounding, context))),
+    ...referenceModels(size),
+    ...scalingRules.flatMap((rule) => roundings.map((rounding) => extrapolate(pattern, size, rule, rounding, own))),
   ]);
 }
 
 /** The Llama-like stack that sets the parameters of a size; at 3B, Llama 3.2 3B as well, which has other heads. */
-export function referenceModels(size: ModelSize, context: number = contextLength): Extrapolation[] {
+export function referenceModels(size: ModelSize): Extrapolation[] {
   const models: readonly ModelSize[] = size.name === llama32At3B.name ? [size, llama32At3B] : [size];
   return models.map((model) =>
-    priced(llama(model), model, { rule: 'reference', rounding: null, reference: model.reference, factor: 1, context }),
+    priced(llama(model), model, { rule: 'reference', rounding: null, reference: model.reference, factor: 1 }, []),
   );
 }
 
 function priced(
   architecture: Architecture,
   size: ModelSize,
-  given: Pick<Extrapolation, 'rule' | 'rounding' | 'reference' | 'factor' | 'context'>,
+  given: Pick<Extrapolation, 'rule' | 'rounding' | 'reference' | 'factor'>,
+  own: readonly OwnPrimitive[],
 ): Extrapolation {
   const target: ModelSize = modelSizes[size.name as SizeName] ?? size;
-  const own = parameters(architecture, size);
+  const cost = stackCost(architecture, size, own);
   return {
     ...given,
     size: size.name,
     architecture,
     layers: composition(architecture),
-    parameters: own,
-    overTarget: own / parameters(llama(target), target) - 1,
-    trainingFlopsPerToken: trainingFlopsPerToken(architecture, size, given.context),
-    cacheBytes: cacheBytes(architecture, size, given.context),
+    ...cost,
+    overTarget: cost.parameters / stackCost(llama(target), target).parameters - 1,
+    context: contextLength,
   };
 }

@@ -22,3 +22,4 @@ export {
   AggregationError,
   type ScoredNode,
 } from './pool.ts';
+export { contextLength, type ModelSize, modelSizes } from './sizes.ts';

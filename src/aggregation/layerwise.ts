@@ -1,4 +1,4 @@
-import { type Architecture, type Primitive, primitives } from '../domain/architecture.ts';
+import { type Architecture, composition, type Primitive } from '../domain/architecture.ts';
 import type { AgentName, NodeId } from '../domain/ids.ts';
 import { clusterCount, type Electorate, elect, type Member, provenance, type ScoredNode } from './pool.ts';
 
@@ -9,7 +9,7 @@ export type Conditioning = (typeof conditionings)[number];
 /** The vote on one layer. */
 export interface LayerVote {
   readonly winner: Primitive;
-  /** Votes per primitive; their sum is `voters`. */
+  /** Votes as in `composition`; their sum is `voters`. */
   readonly votes: Readonly<Record<Primitive, number>>;
   readonly voters: number;
   /** Preceding layers that a voter had to share; fewer than the conditioning only near the input. */
@@ -40,17 +40,13 @@ function vote(members: readonly Member[], chosen: Architecture, conditioning: Co
   const layer = chosen.length;
   const condition = conditioning === 'all' ? layer : Math.min(conditioning, layer);
   const voters = members.filter((member) => agrees(member, chosen, layer - condition));
-  const votes = { M: 0, mA: 0, Mb: 0 };
-  const sums = { M: 0, mA: 0, Mb: 0 };
-  for (const { architecture, score } of voters) {
-    const primitive = architecture[layer] as Primitive;
-    votes[primitive]++;
-    sums[primitive] += score;
-  }
-  const most = Math.max(...primitives.map((primitive) => votes[primitive]));
-  const leaders = primitives.filter((primitive) => votes[primitive] === most);
-  const meanScore = (primitive: Primitive) => sums[primitive] / votes[primitive];
-  // `reduce` keeps the earlier on equal means: the order of `primitives` breaks the last tie.
+  const layers = voters.map((member) => member.architecture[layer] as Primitive);
+  const votes = composition(layers);
+  const most = Math.max(...Object.values(votes));
+  const leaders = Object.keys(votes).filter((primitive) => votes[primitive] === most);
+  const meanScore = (primitive: Primitive) =>
+    voters.reduce((sum, { score }, index) => (layers[index] === primitive ? sum + score : sum), 0) / most;
+  // `reduce` keeps the earlier on equal means: the order of `inOrder` breaks the last tie.
   const winner = leaders.reduce((best, other) => (meanScore(other) > meanScore(best) ? other : best));
   return { winner, votes, voters: voters.length, condition, tied: leaders.length > 1 };
 }
@@ -58,7 +54,7 @@ function vote(members: readonly Member[], chosen: Architecture, conditioning: Co
 /**
  * Layer-wise clustering N_c (Composer, arXiv 2510.00379): layer i is the most frequent primitive among the members whose
  * preceding c layers equal those already chosen. The source leaves ties open; here the primitive wins whose voters have
- * the higher mean score, then the earlier of M, mA, Mb.
+ * the higher mean score, then the earlier of M, mA, Mb and the user's own by name.
  *
  * There are always voters: those that voted for the winner of layer i shared the c layers before it, so shares with the
  * choice layers i - c to i, and hence may vote on layer i + 1. No rule for an empty condition is needed.

@@ -1,4 +1,6 @@
-import { type Architecture, composition, type Primitive } from '../domain/architecture.ts';
+import { type Architecture, type BuiltIn, composition, isBuiltIn, type Primitive } from '../domain/architecture.ts';
+import type { LayerCost, OwnPrimitive } from '../domain/primitive.ts';
+import { AggregationError } from './pool.ts';
 
 /** Widths of the primitives at a target size. */
 export interface ModelSize {
@@ -103,7 +105,7 @@ export function llama(size: ModelSize): Architecture {
  * - Mamba-2: d (2 d_ssm + 2 d_state + N_head) in, d_ssm d out, d_ssm N_conv convolution, 2 N_head for A and dt. The
  *   printed formula is partly illegible; this form gives the 25M quoted with it at 1B.
  */
-export function layerParameters(primitive: Primitive, size: ModelSize): number {
+export function layerParameters(primitive: BuiltIn, size: ModelSize): number {
   const { dModel, dFf, kvHeads, headDim, dSsm, ssmHeadDim, dState, convolution } = size;
   switch (primitive) {
     case 'mA':
@@ -117,44 +119,64 @@ export function layerParameters(primitive: Primitive, size: ModelSize): number {
   }
 }
 
-function sumOverLayers(architecture: Architecture, cost: (primitive: Primitive) => number): number {
-  const counts = composition(architecture);
-  return (Object.keys(counts) as Primitive[]).reduce((sum, each) => sum + counts[each] * cost(each), 0);
-}
-
-/** Non-embedding parameters of a stack. */
-export function parameters(architecture: Architecture, size: ModelSize): number {
-  return sumOverLayers(architecture, (primitive) => layerParameters(primitive, size));
-}
-
 /**
- * Training FLOPs of one sample of L tokens, forward and backward: 6 L x parameters, plus 12 d L (L + 1) / 2 per attention
- * layer (causal), plus 3 L (9 d_ssm d_state + 2 d_ssm) per Mamba-2 layer.
+ * Training FLOPs per token, forward and backward, averaged over a sample of L tokens: 6 x parameters, plus 12 d (L + 1) / 2
+ * per attention layer (causal), plus 3 (9 d_ssm d_state + 2 d_ssm) per Mamba-2 layer.
  */
-export function trainingFlopsPerSample(architecture: Architecture, size: ModelSize, length: number): number {
+function layerFlopsPerToken(primitive: BuiltIn, size: ModelSize, length: number): number {
   const { dModel, dSsm, dState } = size;
-  return sumOverLayers(architecture, (primitive) => {
-    const weights = 6 * length * layerParameters(primitive, size);
-    if (primitive === 'mA') return weights + (12 * dModel * length * (length + 1)) / 2;
-    if (primitive === 'Mb') return weights + 3 * length * (9 * dSsm * dState + 2 * dSsm);
-    return weights;
-  });
-}
-
-/** Training FLOPs per token, averaged over a sample of L tokens. */
-export function trainingFlopsPerToken(architecture: Architecture, size: ModelSize, length: number): number {
-  return trainingFlopsPerSample(architecture, size, length) / length;
+  const weights = 6 * layerParameters(primitive, size);
+  if (primitive === 'mA') return weights + (12 * dModel * (length + 1)) / 2;
+  if (primitive === 'Mb') return weights + 3 * (9 * dSsm * dState + 2 * dSsm);
+  return weights;
 }
 
 /**
  * Bytes that one sequence of L tokens keeps in memory during inference, in bfloat16: 4 d_head N_kv L per attention layer
  * (keys and values), 2 (d_ssm d_state + N_conv (2 d_state + d_ssm)) per Mamba-2 layer whatever the length.
  */
-export function cacheBytes(architecture: Architecture, size: ModelSize, length: number): number {
+function layerCacheBytes(primitive: BuiltIn, size: ModelSize, length: number): number {
   const { kvHeads, headDim, dSsm, dState, convolution } = size;
-  return sumOverLayers(architecture, (primitive) => {
-    if (primitive === 'mA') return 4 * headDim * kvHeads * length;
-    if (primitive === 'Mb') return 2 * (dSsm * dState + convolution * (2 * dState + dSsm));
-    return 0;
-  });
+  if (primitive === 'mA') return 4 * headDim * kvHeads * length;
+  if (primitive === 'Mb') return 2 * (dSsm * dState + convolution * (2 * dState + dSsm));
+  return 0;
+}
+
+/** Costs of one layer. A user's own are those of its manifest entry, which are for `contextLength` tokens. */
+function layerCost(primitive: Primitive, size: ModelSize, own: readonly OwnPrimitive[], length: number): LayerCost {
+  if (isBuiltIn(primitive)) {
+    return {
+      parameters: layerParameters(primitive, size),
+      trainingFlopsPerToken: layerFlopsPerToken(primitive, size, length),
+      cacheBytes: layerCacheBytes(primitive, size, length),
+    };
+  }
+  const cost = own.find(({ token }) => token === primitive)?.costs[size.name];
+  if (!cost || length !== contextLength) {
+    throw new AggregationError(`the costs of ${primitive} at ${size.name} and ${length} tokens are not known`);
+  }
+  return cost;
+}
+
+/**
+ * Costs of a stack: non-embedding parameters, training FLOPs per token, cache of one sequence.
+ *
+ * @throws AggregationError for a primitive without known costs.
+ */
+export function stackCost(
+  architecture: Architecture,
+  size: ModelSize,
+  own: readonly OwnPrimitive[] = [],
+  length: number = contextLength,
+): LayerCost {
+  const layers = Object.entries(composition(architecture)).map(([primitive, count]) => ({
+    count,
+    cost: layerCost(primitive, size, own, length),
+  }));
+  const sum = (figure: keyof LayerCost) => layers.reduce((total, { count, cost }) => total + count * cost[figure], 0);
+  return {
+    parameters: sum('parameters'),
+    trainingFlopsPerToken: sum('trainingFlopsPerToken'),
+    cacheBytes: sum('cacheBytes'),
+  };
 }

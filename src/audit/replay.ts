@@ -66,8 +66,8 @@ async function replayAgent(
   deps: ThinkerDeps,
   report: CheckReport,
 ): Promise<void> {
-  const { space, seed, task, metric, lowerIsBetter, brief } = spec;
-  const topic = { task, metric, lowerIsBetter, brief };
+  const { space, seed, task, metric, lowerIsBetter, primitives, brief } = spec;
+  const topic = { task, metric, lowerIsBetter, primitives, brief };
   let same = 0;
   for (const recorded of attempts) {
     const { id, ordinal } = recorded;

@@ -54,6 +54,15 @@ export const taskOption = () =>
     ],
   );
 
+/** `AIRA_PRIMITIVES` has one folder, or several separated as in PATH. */
+export const primitivesOption = () =>
+  option('--primitives <dir>', 'folder with primitives of your own; repeatable').argParser(
+    (text: string, before: readonly string[] | undefined) => [
+      ...(before ?? []),
+      ...text.split(delimiter).map((each) => resolve(each)),
+    ],
+  );
+
 export const jsonOption = () => option('--json', 'machine-readable lines on stdout');
 
 export function wholeNumber(text: string): number {

@@ -9,6 +9,7 @@ import { exportCommand } from './commands/export.ts';
 import { launchCommand } from './commands/launch.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
+import { primitiveCommand } from './commands/primitive.ts';
 import { reportCommand } from './commands/report.ts';
 import { lsCommand, showCommand } from './commands/show.ts';
 import { tableCommand } from './commands/table.ts';
@@ -48,6 +49,7 @@ function program(done: (code: number) => void): Command {
     tableCommand(done),
     doctorCommand(done),
     taskCommand(done),
+    primitiveCommand(done),
     dataCommand(done),
     ...backupCommands(done),
     ...partCommands(done),

@@ -45,6 +45,8 @@ export interface SystemOptions extends NatsOptions {
   unsafe?: boolean;
   /** Third-party task directories that workers of this process may run. */
   task?: readonly string[];
+  /** Folders of own primitives that workers of this process may train. */
+  primitives?: readonly string[];
   /** Allowed endpoints of language models. */
   baseUrl?: readonly string[];
 }
@@ -73,6 +75,7 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
       python,
       data: dataFolder(options.home),
       unsafe: options.unsafe === true,
+      primitives: options.primitives ?? [],
       tasks: [...(options.task ?? []), ...registeredTasks(options.home)],
     },
     chat: {

@@ -1,10 +1,27 @@
 import * as z from 'zod';
 import { CandidateError } from './errors.ts';
 
-/** The layer kinds of AIRA-Compose: M = SwiGLU MLP, mA = multi-head attention, Mb = Mamba-2. */
+/** The built-in layer kinds, those of AIRA-Compose: M = SwiGLU MLP, mA = multi-head attention, Mb = Mamba-2. Users add their own. */
 export const primitives = ['M', 'mA', 'Mb'] as const;
-export const primitiveSchema = z.enum(primitives);
+export const builtInSchema = z.enum(primitives);
+export type BuiltIn = z.infer<typeof builtInSchema>;
+
+/** A name that can follow a number: a letter, then letters, digits and underscores. */
+const name = /[A-Za-z][A-Za-z0-9_]{0,15}/;
+
+/** The name of a layer kind. Which kinds there are depends on the space and, for a user's own, on the worker's manifest. */
+export const primitiveSchema = z
+  .string()
+  .regex(new RegExp(`^${name.source}$`), 'use a letter and up to 15 letters, digits and underscores');
 export type Primitive = z.infer<typeof primitiveSchema>;
+
+export const isBuiltIn = (primitive: Primitive): primitive is BuiltIn => builtInSchema.safeParse(primitive).success;
+
+/** The order of primitives in tables and ties: built-in ones first, then by name. */
+export function inOrder(some: Iterable<Primitive>): Primitive[] {
+  const all = new Set(some);
+  return [...primitives.filter((each) => all.has(each)), ...[...all].filter((each) => !isBuiltIn(each)).sort()];
+}
 
 /** One primitive per layer, input first. */
 export type Architecture = readonly Primitive[];
@@ -27,26 +44,42 @@ export class ArchitectureError extends CandidateError {
   }
 }
 
-// Longest name first: `mA` and `Mb` both contain `M` or start like a shorter token.
-const run = /^(\d*)\*?(mA|Mb|M)$/;
+const run = new RegExp(`^(\\d*)\\*?(${name.source})$`);
 
 /**
- * Parses tokens (`mA M Mb`), run-length form (`mA+M+2Mb`, also `1mA`), or a mixture; separators are spaces, commas, plus
- * signs and line breaks.
+ * Reads tokens (`mA M Mb`), run-length form (`mA+M+2Mb`, also `1mA`), or a mixture; separators are spaces, commas, plus
+ * signs and line breaks. Names are not looked up: for texts that a space has accepted before, and for display. Names
+ * without a separator between them (`MmAMb`) are one name, because a name may have several letters.
+ *
+ * @throws ArchitectureError naming the first token that is neither a name nor a run.
+ */
+export function readArchitecture(text: string): Architecture {
+  return parseTokens(text, () => true, 'a name such as mA');
+}
+
+/**
+ * The same, of these primitives only.
  *
  * @throws ArchitectureError naming the first invalid token.
  */
-export function parseArchitecture(text: string): Architecture {
+export function parseArchitecture(text: string, known: readonly Primitive[] = primitives): Architecture {
+  const names = inOrder(known);
+  const choice = names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+  return parseTokens(text, (name) => names.includes(name), choice);
+}
+
+function parseTokens(text: string, isKnown: (name: Primitive) => boolean, choice: string): Architecture {
   const tokens = text.split(/[\s,+]+/).filter((token) => token !== '');
   if (tokens.length === 0) throw new ArchitectureError('an architecture needs at least one layer');
   const layers: Primitive[] = [];
   for (const token of tokens) {
     const match = run.exec(token);
     const repeat = match?.[1] === '' ? 1 : Number(match?.[1]);
-    if (!match || repeat < 1 || repeat > 512) {
-      throw new ArchitectureError(`"${token.slice(0, 40)}" is not a layer; use M, mA or Mb, or a run such as 5M`);
+    const primitive = match?.[2] ?? '';
+    if (!isKnown(primitive) || !match || repeat < 1 || repeat > 512) {
+      throw new ArchitectureError(`"${token.slice(0, 40)}" is not a layer; use ${choice}, or a run such as 5M`);
     }
-    for (let copy = 0; copy < repeat; copy++) layers.push(match[2] as Primitive);
+    for (let copy = 0; copy < repeat; copy++) layers.push(primitive);
     if (layers.length > 512) throw new ArchitectureError('an architecture may have at most 512 layers');
   }
   return layers;
@@ -54,7 +87,7 @@ export function parseArchitecture(text: string): Architecture {
 
 /** Parses an architecture of this space. @throws ArchitectureError for a wrong depth or a primitive of another space. */
 export function parseInSpace(text: string, space: StackSpec): Architecture {
-  const architecture = parseArchitecture(text);
+  const architecture = parseArchitecture(text, [...primitives, ...space.primitives]);
   const foreign = architecture.findIndex((layer) => !space.primitives.includes(layer));
   if (foreign >= 0) {
     throw new ArchitectureError(
@@ -93,10 +126,10 @@ export function runLengthText(architecture: Architecture): string {
   return runs(architecture).map(runText).join('+');
 }
 
-/** Number of layers of each primitive. */
+/** Number of layers of each built-in primitive and of each other that occurs, in the order of `inOrder`. */
 export function composition(architecture: Architecture): Record<Primitive, number> {
-  const counts = { M: 0, mA: 0, Mb: 0 };
-  for (const layer of architecture) counts[layer]++;
+  const counts = Object.fromEntries(inOrder([...primitives, ...architecture]).map((primitive) => [primitive, 0]));
+  for (const layer of architecture) counts[layer] = (counts[layer] ?? 0) + 1;
   return counts;
 }
 

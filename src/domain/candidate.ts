@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import {
   canonicalText,
-  parseArchitecture,
   parseInSpace,
   primitiveSchema,
+  readArchitecture,
   runLengthText,
   type StackSpace,
   stackSpaceSchema,
@@ -40,10 +40,15 @@ export function candidateIdentity(candidate: Candidate) {
   return candidate.kind === 'stack' ? { architecture: candidate.architecture } : { files: candidate.files };
 }
 
+const longestShort = 600;
+
 /** Short form for people; a text that is not a candidate is cut. */
 export function shortCandidate(text: string): string {
   try {
-    return text.startsWith('{') ? shortProgram(parseProgram(text)) : runLengthText(parseArchitecture(text));
+    if (text.startsWith('{')) return shortProgram(parseProgram(text));
+    const short = runLengthText(readArchitecture(text));
+    // A rejected text of plain words reads as layers too.
+    return short.length > longestShort ? `${short.slice(0, longestShort)}...` : short;
   } catch (thrown) {
     if (!(thrown instanceof CandidateError)) throw thrown;
     return text.length > 60 ? `${text.slice(0, 57)}...` : text;

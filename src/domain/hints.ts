@@ -1,15 +1,16 @@
 import * as z from 'zod';
 import {
   type Architecture,
+  builtInSchema,
+  isBuiltIn,
   type Primitive,
   parseArchitecture,
-  primitiveSchema,
   type StackSpec,
 } from './architecture.ts';
 
 /**
  * A published result as a machine-readable rule for the order and number of layers. A hint mentions primitives only, so
- * free text cannot become one.
+ * free text cannot become one. Published results speak of the built-in primitives; a user's own counts as a mixer.
  */
 
 const fraction = z.number().min(0).max(1);
@@ -18,7 +19,7 @@ const fraction = z.number().min(0).max(1);
 const shareHint = z
   .strictObject({
     kind: z.literal('share'),
-    primitive: primitiveSchema,
+    primitive: builtInSchema,
     of: z.enum(['layers', 'mixers']),
     low: fraction,
     high: fraction,
@@ -28,18 +29,18 @@ const shareHint = z
 /** Whether the first or last layer is of this primitive. */
 const placeHint = z.strictObject({
   kind: z.literal('place'),
-  primitive: primitiveSchema,
+  primitive: builtInSchema,
   at: z.enum(['first', 'last']),
   wanted: z.boolean(),
 });
 
 /** The layers of this primitive are spread evenly over the depth. */
-const spreadHint = z.strictObject({ kind: z.literal('spread'), primitive: primitiveSchema });
+const spreadHint = z.strictObject({ kind: z.literal('spread'), primitive: builtInSchema });
 
 /** The layers of this primitive are mostly in this third of the depth. */
 const regionHint = z.strictObject({
   kind: z.literal('region'),
-  primitive: primitiveSchema,
+  primitive: builtInSchema,
   region: z.enum(['lower', 'middle', 'upper']),
 });
 
@@ -51,7 +52,7 @@ const patternHint = z.strictObject({
   kind: z.literal('pattern'),
   layers: z.string().refine((text) => {
     try {
-      return parseArchitecture(text).length > 0;
+      return parseArchitecture(text).every(isBuiltIn);
     } catch {
       return false;
     }

@@ -13,6 +13,7 @@ import {
   rationaleSchema,
   viewSchema,
 } from './node.ts';
+import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
 import { phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
@@ -202,6 +203,7 @@ export const requests = {
       task: z.string(),
       metric: z.string(),
       lowerIsBetter: z.boolean(),
+      primitives: z.array(ownPrimitiveSchema).optional(),
       brief: briefSchema.optional(),
       /** The next attempt to decide, from 1. */
       next: z.int().positive(),

@@ -4,6 +4,7 @@ import { errorMessage, PrerequisiteError } from './errors.ts';
 import type { TaskContent } from './evaluation.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
 import { banditOptionsSchema, isBandit, localModels, supportsSpace } from './model.ts';
+import { type OwnPrimitive, ownTokens } from './primitive.ts';
 import { type Brief, programText } from './program.ts';
 import { referencesFor } from './references.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
@@ -14,8 +15,10 @@ export interface PlanContext {
   readonly id: SearchId;
   readonly task: Task;
   readonly profile: Profile;
-  /** Engine and source hash of the trainers. */
+  /** Version of the evaluator, own primitives included. */
   readonly evaluator: string;
+  /** Manifest entries of the space's own primitives. */
+  readonly primitives?: readonly OwnPrimitive[] | undefined;
   readonly deviceClass: DeviceClass;
   /** Digests of the task's files and data; absent for tabular benchmarks. */
   readonly content?: TaskContent;
@@ -77,6 +80,32 @@ function expandAgents(file: SearchFile, { space }: Task): AgentSpec[] {
   }));
 }
 
+/**
+ * The space of a search: the task's, with the file's primitives if it names any.
+ *
+ * @throws PrerequisiteError `primitives` for a task without layers.
+ */
+export function spaceOf(file: Pick<SearchFile, 'primitives'>, { space }: Pick<Task, 'space'>): Task['space'] {
+  if (file.primitives === undefined) return space;
+  if (space.kind === 'stack') return { ...space, primitives: file.primitives };
+  throw new PrerequisiteError(
+    'primitives',
+    'primitives are layers, but this task has a program space',
+    'remove primitives',
+  );
+}
+
+/** The own primitives of a space, by name. @throws PrerequisiteError `primitives` for one without a manifest entry. */
+function ownOf({ space }: Pick<Task, 'space'>, known: readonly OwnPrimitive[]): OwnPrimitive[] {
+  if (space.kind !== 'stack') return [];
+  return ownTokens(space).map((token) => {
+    const found = known.find((each) => each.token === token);
+    if (found) return found;
+    const remedy = 'give their folder with --primitives, or use M, mA and Mb';
+    throw new PrerequisiteError('primitives', `there is no primitive "${token}"`, remedy);
+  });
+}
+
 /** References: known patterns, or the task's baseline program. */
 function referencesOf(file: SearchFile, { space }: Task, brief: Brief | undefined): { name: string; text: string }[] {
   if (space.kind === 'stack') {
@@ -117,8 +146,10 @@ export function checkSize(spec: SearchSpec, source: string): void {
  */
 export function planSearch(
   file: SearchFile,
-  { id, task, profile, evaluator, deviceClass, content, corpus }: PlanContext,
+  { id, task: planned, profile, evaluator, primitives = [], deviceClass, content, corpus }: PlanContext,
 ): SearchSpec {
+  const task = { ...planned, space: spaceOf(file, planned) };
+  const own = ownOf(task, primitives);
   const brief = task.briefs?.[file.profile] ?? task.brief;
   const references = referencesOf(file, task, brief).map(({ name, text }) => {
     try {
@@ -143,6 +174,7 @@ export function planSearch(
     ...(names && names.test !== names.validation ? { testMetric: names.test } : {}),
     lowerIsBetter: task.lowerIsBetter,
     space: task.space,
+    ...(own.length > 0 ? { primitives: own } : {}),
     ...(brief ? { brief: { ...brief, contract: contractOf(brief, file.profile, profile) } } : {}),
     profile: file.profile,
     rungs: profile.rungs,

@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import { agentEntrySchema, agentSpecSchema } from './agent.ts';
-import { parseArchitecture } from './architecture.ts';
+import { primitiveSchema, readArchitecture } from './architecture.ts';
 import { spaceSchema } from './candidate.ts';
 import { errorMessage } from './errors.ts';
 import { taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
+import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
@@ -53,7 +54,7 @@ export const referenceSchema = z.strictObject({
   name: agentNameSchema,
   architecture: z.string().check(({ value, issues }) => {
     try {
-      parseArchitecture(value);
+      readArchitecture(value);
     } catch (thrown) {
       issues.push({ code: 'custom', input: value, message: errorMessage(thrown) });
     }
@@ -66,6 +67,13 @@ export const searchFileSchema = z.strictObject({
   /** A directory under `tasks/`, or a path. */
   task: z.string().min(1),
   profile: z.string().min(1).default('nano'),
+  /** The layer kinds to arrange, in place of the task's: M, mA, Mb and primitives of your own. Compose tasks only. */
+  primitives: z
+    .array(primitiveSchema)
+    .min(1)
+    .max(32)
+    .refine((names) => new Set(names).size === names.length, 'names a primitive twice')
+    .optional(),
   seed: z.int().nonnegative().default(1),
   budget: budgetSchema,
   agents: z.array(agentEntrySchema).min(1).max(64),
@@ -92,6 +100,8 @@ export const searchSpecSchema = z.strictObject({
   /** Lower is better in the metric: fitness is its negation. */
   lowerIsBetter: z.boolean(),
   space: spaceSchema,
+  /** The user's own primitives of the space, by name; absent if it has none. */
+  primitives: z.array(ownPrimitiveSchema).optional(),
   /** Program spaces only. */
   brief: briefSchema.optional(),
   profile: z.string(),

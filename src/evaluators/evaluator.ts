@@ -17,7 +17,7 @@ import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './p
 
 /** An evaluator's self-description, before it gets work. */
 export interface EvaluatorHello {
-  /** Version of everything that determines a score, as `<name>-<hash>`: equal to that of every job it takes (I2). */
+  /** Version of everything that determines a score, as `<name>-<hash>`: it `serves` every job it takes (I2). */
   readonly evaluator: string;
   /** Torch's name: `cpu`, `cuda:0`. */
   readonly device: string;

@@ -25,6 +25,7 @@ export {
 } from './evaluator.ts';
 export { type EvaluatorOptions, openEvaluator, versionFor } from './openEvaluator.ts';
 export { localSettings, runsScripts } from './ownTasks.ts';
+export { askPrimitives, manifestOf, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/commands.ts';
 
 export { engineFor, evaluatorVersion, probeEngine } from './stacks/engine.ts';

@@ -1,4 +1,5 @@
 import type { SpaceKind } from '../domain/candidate.ts';
+import { type OwnPrimitive, versionWith } from '../domain/primitive.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Clock, Device, Logger, Timers } from '../platform/index.ts';
 import { ContentGuard } from './contentGuard.ts';
@@ -18,6 +19,8 @@ export interface EvaluatorOptions {
   readonly data: string | null;
   /** Third-party task directories on this machine, in addition to the shipped ones. Absolute. */
   readonly tasks: readonly string[];
+  /** Folders of the user's own primitives that it may train. Absolute. */
+  readonly primitives?: readonly string[];
   /** Run programs without a sandbox, with this user's rights. */
   readonly unsafe: boolean;
   readonly clock: Clock;
@@ -33,13 +36,14 @@ export function openEvaluator(kind: SpaceKind, options: EvaluatorOptions): Evalu
 
 function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
   if (kind === 'program') return new ProgramEvaluator(options);
-  const { device, python, data, clock, timers, log } = options;
-  const command = workerCommand({ python, device: device.name, data });
+  const { device, python, data, primitives = [], clock, timers, log } = options;
+  const command = workerCommand({ python, device: device.name, data, primitives });
   return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });
 }
 
-/** The version of this machine's evaluators of that kind, without starting one. */
-export function versionFor(kind: SpaceKind, deviceClass: DeviceClass): string {
+/** The version of this machine's evaluators of that kind, without starting one; `own` are the primitives of the search. */
+export function versionFor(kind: SpaceKind, deviceClass: DeviceClass, own: readonly OwnPrimitive[] = []): string {
   if (kind === 'program') return designVersion();
-  return evaluatorVersion(engineFor(deviceClass).engine);
+  const digests = Object.fromEntries(own.map(({ token, digest }) => [token, digest]));
+  return versionWith(evaluatorVersion(engineFor(deviceClass).engine), digests);
 }

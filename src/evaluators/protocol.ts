@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Architecture, StackSpec } from '../domain/architecture.ts';
+import { type Architecture, primitiveSchema, type StackSpec } from '../domain/architecture.ts';
 import type { Json } from '../domain/canonical.ts';
 import { type Job, measurementSchema } from '../domain/evaluation.ts';
 import { type EvaluationKey, evaluationKeySchema } from '../domain/ids.ts';
@@ -21,6 +21,8 @@ export const helloSchema = z.strictObject({
   engine: z.string(),
   /** Maximum number of candidates that one request trains together. */
   populationSize: z.int().positive(),
+  /** Digests of the user's own primitives that it can train, by name. */
+  primitives: z.record(primitiveSchema, z.string().regex(/^[0-9a-f]{64}$/)),
   device: z.string(),
   deviceName: z.string(),
   torch: z.string(),

@@ -193,8 +193,8 @@ export class Archive {
       const spec = this.#parts.searches.spec(search);
       const self = spec.agents.find((each) => each.name === agent);
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
-      const { space, seed, task, metric, lowerIsBetter, brief } = spec;
-      const topic = { task, metric, lowerIsBetter, ...(brief ? { brief } : {}) };
+      const { space, seed, task, metric, lowerIsBetter, primitives, brief } = spec;
+      const topic = { task, metric, lowerIsBetter, ...(primitives ? { primitives } : {}), ...(brief ? { brief } : {}) };
       return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
     'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),

@@ -1,5 +1,5 @@
 import { aggregate, aggregateByAgent, conditionings, extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
-import { type Architecture, parseArchitecture, parseInSpace, runLengthText } from '../domain/architecture.ts';
+import { type Architecture, parseInSpace, readArchitecture, runLengthText } from '../domain/architecture.ts';
 import { endingReasons } from '../domain/ending.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
@@ -112,6 +112,7 @@ export function collectReport(
       finalSeeds: spec.ladder.finalSeeds,
       profile: spec.profile,
       space: spec.space,
+      primitives: spec.primitives ?? [],
       seed: spec.seed,
       phase: searchStatus.phase,
     },
@@ -206,13 +207,17 @@ function extrapolations(data: ReportData, aggregated: ReportAggregation | null):
   if (pattern) sources.push({ label: 'aggregate N0', pattern: pattern.architecture });
   if (lead && data.search.space.kind === 'stack') {
     const role = lead.validation.confirm.length > 0 ? 'finalist' : 'best screened';
-    sources.push({ label: `${role} ${lead.id}`, pattern: parseArchitecture(lead.candidate) });
+    sources.push({ label: `${role} ${lead.id}`, pattern: readArchitecture(lead.candidate) });
   }
   const distinct = sources.filter(
     (each, index) =>
       sources.findIndex((other) => runLengthText(other.pattern) === runLengthText(each.pattern)) === index,
   );
-  return distinct.map(({ label, pattern: layers }) => ({ label, pattern: layers, rows: extrapolateAll(layers) }));
+  return distinct.map(({ label, pattern: layers }) => ({
+    label,
+    pattern: layers,
+    rows: extrapolateAll(layers, data.search.primitives),
+  }));
 }
 
 /**

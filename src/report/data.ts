@@ -5,6 +5,7 @@ import type { Space } from '../domain/candidate.ts';
 import type { AgentEnd, EndingKind } from '../domain/ending.ts';
 import type { LiteratureSource } from '../domain/literature.ts';
 import type { NodeStatus, Origin } from '../domain/node.ts';
+import type { OwnPrimitive } from '../domain/primitive.ts';
 import type { Budget, Phase } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import type { Floor, SeedScore } from '../statistics/index.ts';
@@ -45,6 +46,8 @@ export interface ReportSearch {
   readonly finalSeeds: number;
   readonly profile: string;
   readonly space: Space;
+  /** Manifest entries of the user's own primitives in the space. */
+  readonly primitives: readonly OwnPrimitive[];
   readonly seed: number;
   /** Current phase; a report may be written while the search runs. */
   readonly phase: Phase;

@@ -9,7 +9,7 @@ import { comparisonSection, failureSection, rungSection, testSection } from './s
 import { budgetSection, header, provenanceSection } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
 import { progressSection } from './sections/progress.ts';
-import { htmlDocument } from './style.ts';
+import { htmlDocument, ownColours } from './style.ts';
 
 /** The report of a search as one HTML file. */
 export function reportHtml(data: ReportData): string {
@@ -35,5 +35,6 @@ ${funnelSection(data)}
 ${failureSection(data)}
 ${claimSection(data)}
 ${provenanceSection(data)}`,
+    ownColours(data.search.primitives),
   );
 }

@@ -1,13 +1,34 @@
-import type { Primitive } from '../domain/architecture.ts';
+import { type BuiltIn, isBuiltIn, type Primitive } from '../domain/architecture.ts';
+import type { OwnPrimitive } from '../domain/primitive.ts';
 import { printable } from '../platform/index.ts';
 import { html, type Markup } from './markup.ts';
 
 /** Colours are CSS class names here; the style sheet defines each for light and dark mode. */
 
 /** Light, dark and medium: M, mA and Mb are distinguishable without colour, and each cell shows its letters. */
-export const primitiveClass: Readonly<Record<Primitive, string>> = { M: 'p-m', mA: 'p-a', Mb: 'p-b' };
+const builtInClass: Readonly<Record<BuiltIn, string>> = { M: 'p-m', mA: 'p-a', Mb: 'p-b' };
 
-export const primitiveName: Readonly<Record<Primitive, string>> = { M: 'MLP', mA: 'attention', Mb: 'Mamba-2' };
+/** CSS class of a primitive's cells; `ownColours` defines those of the user's own. */
+export const primitiveClass = (primitive: Primitive): string =>
+  isBuiltIn(primitive) ? builtInClass[primitive] : `p-own-${primitive}`;
+
+/** Relative luminance of `#rrggbb` (WCAG 2). */
+function luminance(colour: string): number {
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** The cells of a user's own primitives in their colours, with letters in whichever of black and white contrasts more. */
+export function ownColours(own: readonly OwnPrimitive[]): Markup {
+  return html`<style>${own.map(({ token, colour }) => {
+    const letters = luminance(colour) > 0.179 ? '#000000' : '#ffffff';
+    return html`.p-own-${token} { fill: ${colour}; } svg .on-p-own-${token} { fill: ${letters}; }
+`;
+  })}</style>`;
+}
 
 export const seriesColours = 8;
 const dashes = ['', '7 3', '2 3', '10 3 2 3', '5 2 1 2 1 2', '1 2'] as const;
@@ -102,6 +123,7 @@ ${Array.from(
 .strip, .votes { border-radius: 2px; }
 .strip text, .votes text:not(.tick) { font-size: 10px; font-weight: 600; }
 .strip rect, .votes rect { stroke: var(--paper); stroke-width: 1; }
+:where(.strip rect, .votes rect) { fill: var(--rule); } :where(.strip text, .votes text) { fill: var(--ink); }
 .p-m { fill: var(--m); } .p-a { fill: var(--a); } .p-b { fill: var(--b); }
 svg .on-p-m { fill: var(--on-m); } svg .on-p-a { fill: var(--on-a); } svg .on-p-b { fill: var(--on-b); }
 .tie { fill: var(--ink); }

@@ -72,7 +72,7 @@ export function summary(data: ReportData, colours: Colours): string {
       ? `${metric(meanOn(node, basis), data.search)} (${basisName[basis]})${floorClause(data, node, basis)}`
       : 'no score';
     return [
-      `  ${role.padEnd(15)}${line(`${nodeName(node)}  ${node.candidate.startsWith('{') ? shortened(node.change, 80) : candidateText(node.candidate)}  ${figure}`)}`,
+      `  ${role.padEnd(15)}${line(`${nodeName(node)}  ${node.candidate.startsWith('{') ? shortened(node.change, 80) : candidateText(node.candidate, data.search.primitives)}  ${figure}`)}`,
     ];
   });
   return [

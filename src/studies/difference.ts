@@ -1,4 +1,4 @@
-import { canonicalText, changedLayers, type Primitive, parseArchitecture } from '../domain/architecture.ts';
+import { canonicalText, changedLayers, type Primitive, readArchitecture } from '../domain/architecture.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { CandidateError } from '../domain/errors.ts';
 import { type Files, parseProgram, programText } from '../domain/program.ts';
@@ -39,7 +39,7 @@ const namesOf = (...files: Files[]): string[] => [...new Set(files.flatMap((each
 export function differenceOf(kind: SpaceKind, from: string, to: string): Difference | null {
   try {
     if (kind === 'stack') {
-      const [before, after] = [parseArchitecture(from), parseArchitecture(to)];
+      const [before, after] = [readArchitecture(from), readArchitecture(to)];
       if (before.length !== after.length) return null;
       const layers = changedLayers(before, after).map((layer) => ({
         layer,
@@ -71,7 +71,7 @@ export function differenceOf(kind: SpaceKind, from: string, to: string): Differe
 export function distanceOf(kind: SpaceKind, from: string, to: string): number | null {
   const difference = differenceOf(kind, from, to);
   if (!difference) return null;
-  if (difference.kind === 'layers') return difference.layers.length / parseArchitecture(to).length;
+  if (difference.kind === 'layers') return difference.layers.length / readArchitecture(to).length;
   const changed = difference.files.reduce((sum, { added, removed }) => sum + added + removed, 0);
   const lines = programs(from, to).flatMap((files) => Object.values(files).map((text) => text.split('\n').length - 1));
   return (
@@ -110,7 +110,7 @@ function grouped<T>(items: readonly T[], most: number): T[][] {
  */
 export function elementaryChanges(kind: SpaceKind, base: string, to: string, most: number): ElementaryChange[] {
   if (kind === 'stack') {
-    const [before, after] = [parseArchitecture(base), parseArchitecture(to)];
+    const [before, after] = [readArchitecture(base), readArchitecture(to)];
     return grouped(changedLayers(before, after), most).map((layers) => {
       const without = after.map((layer, index) => (layers.includes(index) ? (before[index] ?? layer) : layer));
       const label = layers.map((layer) => `layer ${layer}: ${before[layer]} -> ${after[layer]}`).join(', ');

@@ -106,10 +106,11 @@ describe('novelty', () => {
 
   it('draws every primitive of every layer equally often while nothing is seen', () => {
     const rng = rngFor('uniform');
-    const counts = Array.from({ length: 16 }, () => ({ M: 0, mA: 0, Mb: 0 }));
+    const counts = Array.from({ length: 16 }, (): Record<string, number> => ({ M: 0, mA: 0, Mb: 0 }));
     for (let draw = 0; draw < 3000; draw++) {
       for (const [layer, primitive] of randomUnseen(space16, new Set(), rng).entries()) {
-        (counts[layer] as (typeof counts)[number])[primitive]++;
+        const count = counts[layer] as Record<string, number>;
+        count[primitive] = (count[primitive] ?? 0) + 1;
       }
     }
     // Binomial(3000, 1/3): mean 1000, four standard deviations are 103.

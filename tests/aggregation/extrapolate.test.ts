@@ -3,18 +3,31 @@ import { describe, expect, it } from 'vitest';
 import { extrapolate, extrapolateAll, referenceModels, stack, stretch } from '../../src/aggregation/extrapolate.ts';
 import { AggregationError } from '../../src/aggregation/pool.ts';
 import {
-  cacheBytes,
   layerParameters,
   llama,
   llama32At3B,
+  type ModelSize,
   modelSizes,
-  parameters,
   sizeNames,
-  trainingFlopsPerSample,
-  trainingFlopsPerToken,
+  stackCost,
 } from '../../src/aggregation/sizes.ts';
-import { composition, parseArchitecture, primitives, runLengthText, runs } from '../../src/domain/architecture.ts';
+import {
+  type Architecture,
+  composition,
+  parseArchitecture,
+  primitives,
+  runLengthText,
+  runs,
+} from '../../src/domain/architecture.ts';
 import { rngFor } from '../../src/domain/rng.ts';
+
+const parameters = (layers: Architecture, size: ModelSize) => stackCost(layers, size).parameters;
+const cacheBytes = (layers: Architecture, size: ModelSize, length: number) =>
+  stackCost(layers, size, [], length).cacheBytes;
+const trainingFlopsPerToken = (layers: Architecture, size: ModelSize, length: number) =>
+  stackCost(layers, size, [], length).trainingFlopsPerToken;
+const trainingFlopsPerSample = (layers: Architecture, size: ModelSize, length: number) =>
+  length * trainingFlopsPerToken(layers, size, length);
 
 const billion = modelSizes['1B'];
 const deep = parseArchitecture('2mA+5M+2mA+3M+1mA+3M');

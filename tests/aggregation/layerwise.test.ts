@@ -126,7 +126,7 @@ describe('layerwise, for any pool', () => {
           expect(count).toBe(sharing.length);
           expect(count).toBeGreaterThan(0);
           expect(votes[winner]).toBe(Math.max(...Object.values(votes)));
-          expect(votes.M + votes.mA + votes.Mb).toBe(count);
+          expect(Object.values(votes).reduce((sum, each) => sum + each, 0)).toBe(count);
         }
       }),
     );

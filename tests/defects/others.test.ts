@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { think } from '../../src/agents/index.ts';
 import { lessonForm, proposalForms } from '../../src/agents/operators/answers.ts';
-import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
+import { canonicalText, parseArchitecture, primitives } from '../../src/domain/architecture.ts';
 import { requests } from '../../src/domain/messages.ts';
 import { ranked } from '../../src/domain/node.ts';
 import { defaultTimeouts } from '../../src/llm/stream.ts';
@@ -35,7 +35,9 @@ describe('A1 a score that is an integer is a score', () => {
 
 describe('A2 no model decides what is better, or states a score', () => {
   it('an answer has no place for a metric or a direction, and a submission none for a score', () => {
-    const asked = [...Object.values(proposalForms), lessonForm].map(({ wire }) => JSON.stringify(wire.json));
+    const asked = [...Object.values(proposalForms({ primitives: [...primitives] })), lessonForm].map(({ wire }) =>
+      JSON.stringify(wire.json),
+    );
     for (const form of asked) expect(form).not.toMatch(/lower_is_better|maximi[sz]e|is_bug|"metric"|"score"|"valid/);
     const submitted = Object.keys(requests['agent-submit'].request.shape);
     expect(submitted.filter((key) => /score|fitness|metric|valid/.test(key))).toEqual([]);

@@ -103,7 +103,9 @@ describe('D15 fences of any name are read, and several are not run together', ()
   });
 
   it('a shell snippet is no candidate', () => {
-    expect(readAnswer('```bash\npip install mamba\n```', proposalForms.draft.schema).ok).toBe(false);
+    expect(readAnswer('```bash\npip install mamba\n```', proposalForms({ primitives: ['M'] }).draft.schema).ok).toBe(
+      false,
+    );
     expect(() => parseArchitecture('pip install mamba')).toThrow();
   });
 });

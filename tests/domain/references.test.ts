@@ -15,7 +15,7 @@ const layersOf = (name: string) => parseArchitecture(all.find((each) => each.nam
 /** Published orders in NVIDIA's notation: M Mamba-2, * attention, - MLP. */
 const published = (text: string) =>
   [...text].map((letter): Primitive => (letter === 'M' ? 'Mb' : letter === '*' ? 'mA' : 'M'));
-const attentionShare = (layers: readonly Primitive[]) => composition(layers).mA / layers.length;
+const attentionShare = (layers: readonly Primitive[]) => (composition(layers).mA ?? 0) / layers.length;
 
 describe('the known references', () => {
   it('are those of two and of three primitives', () => {

@@ -224,6 +224,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
       finalSeeds,
       profile: 'nano',
       space: { kind: 'stack', layers: 16, primitives: [...primitives] },
+      primitives: [],
       seed,
       phase: 'finished',
     },

@@ -219,7 +219,7 @@ describe('the page', () => {
     for (const pattern of data.aggregation?.patterns ?? []) {
       expect(aggregation).toContain(`<code>${runLengthText(pattern.architecture)}</code>`);
       for (const [layer, { votes, voters }] of pattern.layers.entries()) {
-        if (votes.Mb > 0) expect(aggregation).toContain(`layer ${layer}: Mamba-2 ${votes.Mb} of ${voters}`);
+        if ((votes.Mb ?? 0) > 0) expect(aggregation).toContain(`layer ${layer}: Mamba-2 ${votes.Mb} of ${voters}`);
       }
     }
     const rows = rowsOf(sectionOf(page, 'extrapolation')).slice(1);

@@ -141,7 +141,10 @@ describe('the conclusion of an attribution', () => {
     expect(sentence).toMatch(/reduced by layer 3: M -> mA \(−0\.0\d+\)/);
     expect(sentence).toContain('One other change is not distinguishable from zero.');
     expect(attributionText(found)).toMatch(/layer 2: M -> Mb +not distinguishable +/);
-    const page = storyHtml({ search: 's', task: 't', metric: 'm', lowerIsBetter: false, agents: [] }, found);
+    const page = storyHtml(
+      { search: 's', task: 't', metric: 'm', lowerIsBetter: false, primitives: [], agents: [] },
+      found,
+    );
     expect(page).toContain('Attribution of walker-2');
   });
 

@@ -23,7 +23,7 @@ export function plantedTable(space: StackSpec = smallSpace, seeds = 4, noise = 0
   const value = (candidate: string) =>
     candidate.split(' ').reduce((sum, layer, index, layers) => {
       const pair = layer === 'mA' && layers[index - 1] === 'Mb' ? 0.2 : 0;
-      return sum + (worth[layer as Primitive] + pair) / (1 + index);
+      return sum + ((worth[layer] ?? 0) + pair) / (1 + index);
     }, 0.2);
   const scores = Object.fromEntries(
     [...allArchitectures(space)].map((candidate) => {

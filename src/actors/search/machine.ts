@@ -4,6 +4,7 @@ import type { Ending } from '../../domain/ending.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
 import { graceMs } from '../../domain/ladder.ts';
 import type { ReplyOf, SearchStatus } from '../../domain/messages.ts';
+import { serves } from '../../domain/primitive.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
 import {
   type Crew,
@@ -153,7 +154,8 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
             } else {
               const { worker, evaluators, state } = heartbeat.state;
               const alive = state !== 'stopped';
-              if (evaluators.includes(spec.evaluator) || !alive) send({ type: 'WORKER', worker, alive });
+              if (evaluators.some((each) => serves(each, spec.evaluator)) || !alive)
+                send({ type: 'WORKER', worker, alive });
             }
           }),
         { timers, log },

@@ -5,6 +5,7 @@ import { errorMessage, PrerequisiteError, RetryableError, TerminalError, toError
 import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { EvaluationKey, WorkerId } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
+import { serves } from '../../domain/primitive.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
 import { failpoint, type Logger, pause, retry, type Timers } from '../../platform/index.ts';
@@ -142,7 +143,7 @@ export function workerMachine(parts: WorkerDeps) {
       }),
       claim: fromPromise(async ({ input: { first, hellos }, signal }: Claim): Promise<ClaimedJob[]> => {
         const { evaluator, candidate } = first.delivery.job;
-        const hello = hellos.find((each) => each.evaluator === evaluator);
+        const hello = hellos.find((each) => serves(each.evaluator, evaluator));
         if (!evaluators.has(candidate.kind) || !hello) {
           log.warn({ job: evaluator, worker: hellos.map((each) => each.evaluator) }, 'a job for another evaluator');
           await retryTransient(() => first.delivery.nak(retryMs), { signal, timers, log });

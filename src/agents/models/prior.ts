@@ -36,7 +36,8 @@ const questions: Record<ProposalInput['operator'], string> = {
   crossover: 'interleaving ratio of layers, recall and memory in hybrid stacks',
 };
 
-const named: Record<StackSpace['primitives'][number], string> = {
+/** A user's own primitive goes by its name, because the corpus does not know it. */
+const named: Readonly<Record<string, string>> = {
   M: 'MLP feed-forward',
   mA: 'attention',
   Mb: 'Mamba state space',
@@ -48,7 +49,7 @@ export function priorModel(open: OpenRetriever): LocalModel {
     async propose(input) {
       const retriever = open();
       const { operator, space, signal } = input;
-      const text = `${questions[operator]} ${space.primitives.map((primitive) => named[primitive]).join(' ')}`;
+      const text = `${questions[operator]} ${space.primitives.map((each) => named[each] ?? each).join(' ')}`;
       const query = { text, sources: ['corpus'], hinted: true } as const;
       const items = await retriever.searchLiterature(query, signal);
       const code = await retriever.searchCode(query, signal);

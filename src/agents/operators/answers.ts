@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type Primitive, primitiveSchema } from '../../domain/architecture.ts';
+import { primitives as builtIn, inOrder, type Primitive, type StackSpec } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import { type AnswerSchema, answerSchema } from '../../llm/index.ts';
 
@@ -20,15 +20,20 @@ const whole = z.strictObject({
 });
 
 /** An improvement may be a few substitutions instead of a whole candidate, so that its effect has an identifiable cause. */
-const edited = z.strictObject({
-  ...reasons,
-  architecture: z.string().max(8000).nullable().describe('All layers from input to output, or null if you give edits.'),
-  edits: z
-    .array(z.strictObject({ layer: z.number(), primitive: primitiveSchema }))
-    .max(64)
-    .nullable()
-    .describe('Layers to substitute in the parent, counted from 0, or null if you give a whole architecture.'),
-});
+const edited = ({ primitives }: Pick<StackSpec, 'primitives'>) =>
+  z.strictObject({
+    ...reasons,
+    architecture: z
+      .string()
+      .max(8000)
+      .nullable()
+      .describe('All layers from input to output, or null if you give edits.'),
+    edits: z
+      .array(z.strictObject({ layer: z.number(), primitive: z.enum(inOrder([...builtIn, ...primitives])) }))
+      .max(64)
+      .nullable()
+      .describe('Layers to substitute in the parent, counted from 0, or null if you give a whole architecture.'),
+  });
 
 const lessons = z.strictObject({
   lessons: z
@@ -59,18 +64,23 @@ const wholeForm: AnswerForm<StatedProposal> = {
   schema: whole.transform((stated) => ({ ...stated, edits: null })),
   wire: answerSchema('proposal', whole),
 };
-const editedForm: AnswerForm<StatedProposal> = form(
-  'improvement',
-  edited.refine(({ architecture, edits }) => (architecture === null) !== (edits === null || edits.length === 0), {
-    error: 'give either architecture or edits, and null for the other',
-  }),
-);
+const editedForm = (space: Pick<StackSpec, 'primitives'>): AnswerForm<StatedProposal> =>
+  form(
+    'improvement',
+    edited(space).refine(
+      ({ architecture, edits }) => (architecture === null) !== (edits === null || edits.length === 0),
+      {
+        error: 'give either architecture or edits, and null for the other',
+      },
+    ),
+  );
 
-export const proposalForms: Readonly<Record<Exclude<Purpose, 'analyze'>, AnswerForm<StatedProposal>>> = {
-  draft: wholeForm,
-  improve: editedForm,
-  crossover: wholeForm,
-  debug: editedForm,
-};
+/** Edits may name any built-in primitive, so that a space without own ones has one form: recordings are found by it. */
+export function proposalForms(
+  space: Pick<StackSpec, 'primitives'>,
+): Readonly<Record<Exclude<Purpose, 'analyze'>, AnswerForm<StatedProposal>>> {
+  const improvement = editedForm(space);
+  return { draft: wholeForm, improve: improvement, crossover: wholeForm, debug: improvement };
+}
 
 export const lessonForm = form('lessons', lessons);

@@ -1,7 +1,8 @@
-import { type Primitive, parseArchitecture, type StackSpace } from '../../domain/architecture.ts';
+import { readArchitecture, type StackSpace } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
+import { type OwnPrimitive, primitiveText } from '../../domain/primitive.ts';
 import type { Passage } from '../reading/tools.ts';
 import { lineage, nodeLine, nodeList, siblings } from './nodeText.ts';
 import { quoted } from './quote.ts';
@@ -20,12 +21,6 @@ export const caps = {
 /** Maximum characters of a question: the sections of the longest operator and the text between them. */
 export const longestQuestion = 28_000;
 
-const meanings: Readonly<Record<Primitive, string>> = {
-  M: 'M: a gated multi-layer perceptron (SwiGLU); mixes channels of one position, sees no other position',
-  mA: 'mA: causal multi-head attention; looks up any earlier position exactly, at quadratic cost',
-  Mb: 'Mb: a Mamba-2 block; carries a compressed state along the sequence, at linear cost',
-};
-
 export const defaultRole = 'Work carefully: one idea at a time, with reasons that a result can falsify.';
 
 /** What all stack questions of a search share. */
@@ -33,6 +28,8 @@ export interface StackPromptDeps {
   readonly task: string;
   readonly metric: string;
   readonly space: StackSpace;
+  /** Manifest entries of the user's own primitives in the space. */
+  readonly primitives?: readonly OwnPrimitive[] | undefined;
   /** The agent's role, or ''. */
   readonly role: string;
   /** What the model may read with tools before it proposes; absent without tools. */
@@ -45,21 +42,24 @@ export function readingRules({ searches, reads }: LiteratureSpec): string {
 }
 
 /** The stable prefix of all questions with one purpose. */
-export function systemPrompt(purpose: Purpose, { task, metric, space, role, tools }: StackPromptDeps): string {
+export function systemPrompt(
+  purpose: Purpose,
+  { task, metric, space, primitives, role, tools }: StackPromptDeps,
+): string {
   const what = instructions[purpose].trim();
   return fill(system, {
     role: role === '' ? defaultRole : role,
     task,
     metric,
     layers: String(space.layers),
-    primitives: space.primitives.map((primitive) => `- ${meanings[primitive]}`).join('\n'),
+    primitives: space.primitives.map((each) => `- ${each}: ${primitiveText(each, primitives).hint}`).join('\n'),
     instructions: tools && purpose !== 'analyze' ? `${what}\n\n${readingRules(tools)}` : what,
   });
 }
 
 function layerByLayer(node: ViewNode): string {
   try {
-    return parseArchitecture(node.candidate)
+    return readArchitecture(node.candidate)
       .map((layer, index) => `${index}:${layer}`)
       .join(' ');
   } catch {

@@ -1,5 +1,6 @@
 import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
+import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { CandidatePrompts } from './candidatePrompts.ts';
 import { programPrompts } from './programs/prompts.ts';
@@ -11,6 +12,7 @@ export interface PromptDeps {
   readonly metric: string;
   readonly lowerIsBetter?: boolean | undefined;
   readonly space: Space;
+  readonly primitives?: readonly OwnPrimitive[] | undefined;
   readonly brief?: Brief | undefined;
   readonly role: string;
 }

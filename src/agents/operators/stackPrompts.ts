@@ -3,6 +3,7 @@ import {
   canonicalText,
   parseArchitecture,
   parseInSpace,
+  primitives,
   type StackSpace,
 } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
@@ -13,7 +14,8 @@ import { analysisPrompt, longestQuestion, proposalPrompt, type StackPromptDeps, 
 
 /** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
 function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
-  if (architecture !== null) return canonicalText(parseArchitecture(architecture));
+  if (architecture !== null)
+    return canonicalText(parseArchitecture(architecture, [...primitives, ...space.primitives]));
   const [parent] = parents;
   if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
   const layers = [...parseInSpace(parent.candidate, space)];
@@ -29,13 +31,14 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
 /** Prompts for stacks of layers. */
 export function stackPrompts(deps: Omit<StackPromptDeps, 'tools'>): CandidatePrompts {
   const { space } = deps;
+  const forms = proposalForms(space);
   return {
     system: (purpose, tools) => systemPrompt(purpose, { ...deps, tools }),
     question: proposalPrompt,
     analysis: analysisPrompt,
     longestQuestion,
     form(operator) {
-      const { schema, wire } = proposalForms[operator];
+      const { schema, wire } = forms[operator];
       const stated = schema.transform(
         (reasons): Statement => ({ reasons, candidate: (parents) => candidateOf(reasons, parents, space) }),
       );

@@ -9,10 +9,19 @@ import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { rungSeeds } from '../../domain/evaluation.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import type { ReplyOf } from '../../domain/messages.ts';
-import { checkSize, planSearch } from '../../domain/plan.ts';
+import { checkSize, planSearch, spaceOf } from '../../domain/plan.ts';
+import { ownTokens } from '../../domain/primitive.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import { engineFor, localSettings, prepareTask, runsScripts, versionFor } from '../../evaluators/index.ts';
+import {
+  engineFor,
+  localSettings,
+  manifestOf,
+  prepareTask,
+  primitiveFolders,
+  runsScripts,
+  versionFor,
+} from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
 import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
 import { chooseDevices, type Device, inspectMachine, systemTimers, whyNot } from '../../platform/index.ts';
@@ -34,6 +43,7 @@ import {
   pathArgument,
   portNumber,
   pricesOption,
+  primitivesOption,
   requireHome,
   searchArgument,
   taskOption,
@@ -58,6 +68,7 @@ interface LaunchOptions extends NatsOptions {
   offline?: boolean;
   unsafe?: boolean;
   task?: readonly string[];
+  primitives?: readonly string[];
   baseUrl?: readonly string[];
   dryRun?: boolean;
   json?: boolean;
@@ -76,10 +87,17 @@ function chooseDisplay(json: boolean | undefined): Display {
   return plainDisplay((line) => process.stdout.write(line));
 }
 
-/** @throws PrerequisiteError if trainers, data or corpus differ from those that the search started with. */
-async function resume(bus: Bus, search: SearchId, deviceClass: DeviceClass, home: string): Promise<Prepared> {
+/** @throws PrerequisiteError if trainers, primitives, data or corpus differ from those that the search started with. */
+async function resume(
+  bus: Bus,
+  search: SearchId,
+  deviceClass: DeviceClass,
+  home: string,
+  { python, primitives }: { readonly python: string; readonly primitives: readonly string[] },
+): Promise<Prepared> {
   const { spec, source } = await bus.ask('search-spec', { search });
-  const evaluator = versionFor(spec.space.kind, deviceClass);
+  const own = await manifestOf(spec.space, python, primitives);
+  const evaluator = versionFor(spec.space.kind, deviceClass, own);
   if (spec.evaluator !== evaluator) {
     throw new PrerequisiteError(
       'evaluator-changed',
@@ -152,8 +170,13 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     ...(options.resume ? recordedAddresses(options.home, options.resume) : []),
   ];
   requireRecording(options.replay);
+  const folders = primitiveFolders(options.primitives ?? [], path);
+  const space = read && task && spaceOf(read.file, task);
+  const usesOwn = space === null || (space.kind === 'stack' && ownTokens(space).length > 0);
   const setting = await labOptions({
     ...options,
+    // A search of built-in primitives alone does not look at folders of others.
+    primitives: usesOwn ? folders : [],
     task: [...(options.task ?? []), ...directories],
     baseUrl: addresses,
   });
@@ -162,6 +185,7 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
   const deviceClass = devices[0]?.class ?? 'cpu';
   const content = task && profile ? await contentOf(task, profile, dataFolder(options.home)) : undefined;
   const corpus = read?.file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
+  const primitives = space ? await manifestOf(space, setting.helpers.python, folders) : [];
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile && content
       ? {
@@ -172,7 +196,8 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
             deviceClass,
             content,
             corpus,
-            evaluator: versionFor(task.space.kind, deviceClass),
+            primitives,
+            evaluator: versionFor(task.space.kind, deviceClass, primitives),
           }),
           source: read.source,
           resumed: false,
@@ -203,7 +228,12 @@ async function launch(path: string | undefined, options: LaunchOptions): Promise
     if (fresh && options.name && (await isFinished(lab.bus, fresh.spec))) {
       display.notice(`"${options.name}" has already finished: nothing is trained, showing its results`);
     }
-    const prepared = options.resume ? await resume(lab.bus, options.resume, deviceClass, options.home) : fresh;
+    const prepared = options.resume
+      ? await resume(lab.bus, options.resume, deviceClass, options.home, {
+          python: setting.helpers.python,
+          primitives: folders,
+        })
+      : fresh;
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
     if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {
       await checkData({ ...setting.workers, sandbox: await openSandbox(setting.workers) }, prepared.spec);
@@ -312,6 +342,7 @@ export function launchCommand(done: (code: number) => void): Command {
     pricesOption(),
     offlineOption(),
     taskOption(),
+    primitivesOption(),
     baseUrlOption(),
     unsafeOption(),
     option('--replay <recording>', 'answer from recorded model replies, without any model calls').argParser(

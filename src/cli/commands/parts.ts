@@ -20,6 +20,7 @@ import type { SpaceKind } from '../../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type SearchId, workerIdSchema } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
+import { primitiveFolders } from '../../evaluators/index.ts';
 import { privateHome } from '../../memory/index.ts';
 import { chooseDevices, inspectMachine } from '../../platform/index.ts';
 import { probeSandbox } from '../../sandbox/index.ts';
@@ -33,6 +34,7 @@ import {
   option,
   portNumber,
   pricesOption,
+  primitivesOption,
   requireHome,
   searchArgument,
   taskOption,
@@ -50,6 +52,7 @@ interface PartOptions extends NatsOptions {
   offline?: boolean;
   unsafe?: boolean;
   task?: readonly string[];
+  primitives?: readonly string[];
   baseUrl?: readonly string[];
   workers?: number;
 }
@@ -76,7 +79,9 @@ interface Connection {
 }
 
 async function connect(options: PartOptions, role: Role): Promise<Connection> {
-  const setting = await labOptions(options);
+  // A worker trains for whichever search has jobs: it offers every primitive that it finds.
+  const primitives = role === 'worker' ? primitiveFolders(options.primitives ?? []) : [];
+  const setting = await labOptions({ ...options, primitives });
   const { url, access, home, ackWaitMs, clock, timers, log } = setting;
   if (url === null) {
     throw new PrerequisiteError(
@@ -202,6 +207,7 @@ export function partCommands(done: (code: number) => void): Command[] {
       ...natsOptions(),
       option('--workers <number>', 'parallel trainings').argParser(workerNumber),
       taskOption(),
+      primitivesOption(),
       unsafeOption(),
     ),
     withOptions(agent, homeOption(), ...natsOptions(), baseUrlOption(), pricesOption(), offlineOption()),

@@ -1,12 +1,13 @@
 import { dirname, join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { createLogUpdate } from 'log-update';
-import { parseArchitecture, runLengthText } from '../../domain/architecture.ts';
+import { readArchitecture, runLengthText } from '../../domain/architecture.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import {
   type BuildProgress,
   buildTable,
   NativeWorker,
+  primitiveFolders,
   readTable,
   type Table,
   tableTrainer,
@@ -84,7 +85,7 @@ async function build(options: BuildOptions): Promise<number> {
   const [device] = chooseDevices(1, { ...(await inspectMachine(python)), gpus: 0 });
   if (!device) throw new PrerequisiteError('table-device', 'no core to train on', 'run: aira doctor');
   const native = new NativeWorker({
-    command: workerCommand({ python, device: device.name }),
+    command: workerCommand({ python, device: device.name, primitives: primitiveFolders([]) }),
     memoryLimitBytes: device.memoryLimitBytes,
   });
   const stop = new AbortController();
@@ -121,7 +122,7 @@ function describe(table: Table): string {
   return [
     `${task}, profile ${profile}, rung ${rung}, ${space.layers} layers: ${size} architectures x ${seeds.length} seeds, version ${version}`,
     `measured ${measured.from} to ${measured.to} with ${evaluator}, torch ${torch}, on ${device}; ${cpuSeconds} core-seconds each`,
-    `best mean ${best.mean.toFixed(4)}: ${runLengthText(parseArchitecture(best.candidate))}`,
+    `best mean ${best.mean.toFixed(4)}: ${runLengthText(readArchitecture(best.candidate))}`,
     `standard deviation between architectures ${Math.sqrt(between).toFixed(4)}, between seeds ${Math.sqrt(within).toFixed(4)}: ratio of variances ${(between / within).toFixed(1)}`,
     '',
   ].join('\n');

@@ -5,11 +5,12 @@ import { openLab } from '../../actors/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type NodeId, nodeIdSchema, type SearchId } from '../../domain/ids.ts';
 import { checkSize } from '../../domain/plan.ts';
-import { versionFor } from '../../evaluators/index.ts';
+import { manifestOf, primitiveFolders, versionFor } from '../../evaluators/index.ts';
 import { readArchive } from '../../memory/index.ts';
 import {
   chooseDevices,
   coloursFor,
+  findPython,
   inspectMachine,
   jsonLine,
   makeFolder,
@@ -34,6 +35,7 @@ import {
   jsonOption,
   numberWithin,
   option,
+  primitivesOption,
   requireHome,
   searchArgument,
   unsafeOption,
@@ -136,6 +138,7 @@ export function traceCommand(done: (code: number) => void): Command {
       .default(8),
     option('--minutes <number>', 'time limit of an attribution').argParser(numberWithin(1, 1_000_000)),
     option('--workers <number>', 'parallel trainings').argParser(workerNumber),
+    primitivesOption(),
     unsafeOption(),
     option('--html', 'write a page with each agent’s tree, operators and exploration'),
   );
@@ -160,10 +163,12 @@ export async function attribute(
 ): Promise<Attribution> {
   const { spec, source, seeds } = plan;
   checkSize(spec, source);
-  const setting = await labOptions(options);
+  const primitives = primitiveFolders(options.primitives ?? []);
+  const own = await manifestOf(spec.space, await findPython(), primitives);
+  const setting = await labOptions({ ...options, primitives: own.length > 0 ? primitives : [] });
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? 'auto', machine);
-  const evaluator = versionFor(spec.space.kind, devices[0]?.class ?? 'cpu');
+  const evaluator = versionFor(spec.space.kind, devices[0]?.class ?? 'cpu', own);
   if (evaluator !== spec.evaluator) {
     throw new PrerequisiteError(
       'evaluator-changed',

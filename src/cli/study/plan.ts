@@ -4,7 +4,14 @@ import { usesCorpus } from '../../domain/agent.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
 import { planSearch } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { readTable, runsScripts, type Table, versionFor } from '../../evaluators/index.ts';
+import {
+  manifestOf,
+  primitiveFolders,
+  readTable,
+  runsScripts,
+  type Table,
+  versionFor,
+} from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
 import { chooseDevices, type Device, inspectMachine, packageRoot } from '../../platform/index.ts';
 import {
@@ -29,6 +36,8 @@ export interface StudyPlan {
   readonly tasks: readonly TaskFacts[];
   /** Directories of its tasks that run scripts. */
   readonly directories: readonly string[];
+  /** Folders of own primitives; empty if its tasks use none. */
+  readonly primitives: readonly string[];
   readonly runs: number;
 }
 
@@ -58,20 +67,23 @@ export async function planStudy(
   const named = study.tasks.flatMap((task) => ('task' in task ? [task] : []));
   const devices = named.length > 0 ? chooseDevices(study.workers, await inspectMachine(await python())) : [];
   const deviceClass = devices[0]?.class ?? 'cpu';
+  const folders = primitiveFolders([], path);
   const planTask = async ({ task: name, profile: profileName }: (typeof named)[number]) => {
     const task = loadTask(name);
     const profile = profileOf(task, profileName);
     const content = await contentOf(task, profile, data);
-    const evaluator = versionFor(task.space.kind, deviceClass);
+    const primitives = await manifestOf(task.space, await python(), folders);
+    const evaluator = versionFor(task.space.kind, deviceClass, primitives);
     const plan = (arm: Arm, seed: number): SearchSpec => {
       const file = searchFileOf(study, arm, { name, profile: profileName, kind: task.space.kind }, seed);
       const corpus = file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
       const id = searchIdSchema.parse('study');
-      const spec = planSearch(file, { id, task, profile, evaluator, deviceClass, content, corpus });
+      const spec = planSearch(file, { id, task, profile, evaluator, primitives, deviceClass, content, corpus });
       return { ...spec, id: runName(family, arm.name, spec) };
     };
     const directories = runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
-    return { label: profileName === 'nano' ? task.name : `${task.name}-${profileName}`, plan, directories };
+    const label = profileName === 'nano' ? task.name : `${task.name}-${profileName}`;
+    return { label, plan, directories, usesOwn: primitives.length > 0 };
   };
   const planned: Awaited<ReturnType<typeof planTask>>[] = [];
   for (const each of named) planned.push(await planTask(each));
@@ -88,6 +100,7 @@ export async function planStudy(
     devices,
     tasks: [...tables.map(tableFacts), ...facts],
     directories: planned.flatMap(({ directories }) => directories),
+    primitives: planned.some(({ usesOwn }) => usesOwn) ? folders : [],
     runs: tables.length * study.arms.length * study.seeds + trained.length,
   };
 }

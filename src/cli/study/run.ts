@@ -49,7 +49,7 @@ export async function makeRuns(
   const { onProgress, onRun } = progressTracker(plan.runs, display);
   const results: RunResult[] = [];
   const baseUrl = plan.trained.flatMap(({ spec }) => addressesOf(spec.agents));
-  const setting = await labOptions({ ...options, task: plan.directories, baseUrl });
+  const setting = await labOptions({ ...options, task: plan.directories, primitives: plan.primitives, baseUrl });
   const openRetriever = memoized(notesRetriever(createLogger('aira')));
   try {
     for (const table of plan.tables) {

@@ -17,6 +17,7 @@
 
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/evaluation.ts';
+import { serves, versionWith } from '../../domain/primitive.ts';
 import {
   type Clock,
   createLogger,
@@ -88,14 +89,14 @@ export class NativeWorker implements Evaluator {
   }
 
   /**
-   * The hello of the live child; starts one if necessary.
+   * The hello of the live child, its evaluator version with all primitives that it can train; starts one if necessary.
    *
    * @throws WorkerStartError if the child exits, hangs or violates the protocol before its hello; PrerequisiteError if the
    * program cannot run or has another protocol version; TerminalError `worker-stopped` after `stop`.
    */
   async start(): Promise<Hello> {
     const { hello } = await this.#ready();
-    return hello;
+    return { ...hello, evaluator: versionWith(hello.evaluator, hello.primitives) };
   }
 
   /**
@@ -110,11 +111,12 @@ export class NativeWorker implements Evaluator {
     this.#busy = true;
     try {
       const { trainer, hello } = await this.#ready();
-      const own = `${hello.evaluator} on ${deviceClassOf(hello.device)}`;
+      const own = versionWith(hello.evaluator, hello.primitives);
+      const ownClass = deviceClassOf(hello.device);
       for (const { evaluator, deviceClass } of jobs) {
-        const required = `${evaluator} on ${deviceClass}`;
-        if (required !== own)
-          throw new TerminalError('evaluator-mismatch', `job for ${required}, but this worker is ${own}`);
+        if (serves(own, evaluator) && deviceClass === ownClass) continue;
+        const message = `job for ${evaluator} on ${deviceClass}, but this worker is ${own} on ${ownClass}`;
+        throw new TerminalError('evaluator-mismatch', message);
       }
       this.#requests += 1;
       const id = `r${this.#requests}`;

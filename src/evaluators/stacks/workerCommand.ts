@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { formatZodError } from '../../domain/explain.ts';
 import { childEnvironment, deviceClassOf, type Environment, trainersDirectory } from '../../platform/index.ts';
+import { primitivesEnvironment } from '../primitives.ts';
 import { type Engine, engineFor } from './engine.ts';
 import type { WorkerCommand } from './workerProcess.ts';
 
@@ -53,6 +54,8 @@ export interface WorkerCommandOptions {
   readonly flags?: ReadonlySet<string>;
   /** Folder of imported data. */
   readonly data?: string | null;
+  /** Folders of the user's own primitives. */
+  readonly primitives?: readonly string[];
   /** Default: the choice of set-up for the device's class. */
   readonly engine?: Engine;
 }
@@ -89,6 +92,7 @@ export function workerCommand(options: WorkerCommandOptions): WorkerCommand {
       ...trainerVariables(device, flags, trainers),
       PYTHONPATH: trainers,
       ...(options.data == null ? {} : { AIRA_DATA: options.data }),
+      ...primitivesEnvironment(options.primitives ?? []),
     },
   };
 }

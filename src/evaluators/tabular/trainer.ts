@@ -2,6 +2,7 @@ import { parseInSpace, type StackSpec } from '../../domain/architecture.ts';
 import { contentHash, type Json } from '../../domain/canonical.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
+import { versionOver } from '../../domain/primitive.ts';
 import type { RungSettings } from '../../domain/task.ts';
 import type { NativeWorker } from '../stacks/nativeWorker.ts';
 import type { TableProvenance } from './table.ts';
@@ -22,13 +23,14 @@ const timeoutFactor = 40;
 export async function tableTrainer(options: TableTrainerOptions, native: NativeWorker) {
   const { task, profile, rung, space, settings } = options;
   const hello = await native.start();
+  const evaluator = versionOver(space, hello.evaluator);
   const provenance: TableProvenance = {
     task,
     profile,
     rung,
     space,
     settings: settings.settings,
-    evaluator: hello.evaluator,
+    evaluator,
     torch: hello.torch,
     python: hello.python,
     device: hello.deviceName,
@@ -37,7 +39,7 @@ export async function tableTrainer(options: TableTrainerOptions, native: NativeW
     const job: Omit<Job, 'key'> = {
       task,
       taskVersion: contentHash({ space, settings: settings.settings as Json }).slice(0, 16),
-      evaluator: hello.evaluator,
+      evaluator,
       deviceClass: 'cpu',
       rung,
       settings: settings.settings,

@@ -1,7 +1,8 @@
 import type { Pattern } from '../../aggregation/index.ts';
-import { type Architecture, primitives, runLengthText, runs, runText } from '../../domain/architecture.ts';
+import { type Architecture, runLengthText, runs, runText } from '../../domain/architecture.ts';
+import { primitiveText } from '../../domain/primitive.ts';
 import { html, type Markup } from '../markup.ts';
-import { primitiveClass, primitiveName } from '../style.ts';
+import { primitiveClass } from '../style.ts';
 import { px, type Scale } from './scale.ts';
 
 const height = 20;
@@ -22,9 +23,9 @@ export function strip(architecture: Architecture): Markup {
     at += length * unit;
     const text = runText({ primitive, length });
     const fits = length * unit >= text.length * 7;
-    return html`<rect class="${primitiveClass[primitive]}" x="${x.toFixed(1)}" y="0" width="${(length * unit).toFixed(1)}" height="${height}"/>${
+    return html`<rect class="${primitiveClass(primitive)}" x="${x.toFixed(1)}" y="0" width="${(length * unit).toFixed(1)}" height="${height}"/>${
       fits
-        ? html`<text class="on-${primitiveClass[primitive]}" x="${(x + (length * unit) / 2).toFixed(1)}" y="14" text-anchor="middle">${text}</text>`
+        ? html`<text class="on-${primitiveClass(primitive)}" x="${(x + (length * unit) / 2).toFixed(1)}" y="14" text-anchor="middle">${text}</text>`
         : null
     }`;
   });
@@ -46,16 +47,16 @@ export function votes(pattern: Pattern): Markup {
   const columns = pattern.layers.map(({ winner, votes: counts, voters, tied }, layer) => {
     const x = layer * columnWidth;
     let top = 0;
-    const bars = primitives.map((primitive) => {
-      const share = counts[primitive] / voters;
+    const bars = Object.entries(counts).map(([primitive, votes]) => {
+      const share = votes / voters;
       if (share === 0) return null;
       const y = top;
       top += share * barHeight;
-      return html`<rect class="${primitiveClass[primitive]}" x="${x}" y="${y.toFixed(2)}" width="${columnWidth}" height="${(share * barHeight).toFixed(2)}"><title>layer ${layer}: ${primitiveName[primitive]} ${counts[primitive]} of ${voters}</title></rect>`;
+      return html`<rect class="${primitiveClass(primitive)}" x="${x}" y="${y.toFixed(2)}" width="${columnWidth}" height="${(share * barHeight).toFixed(2)}"><title>layer ${layer}: ${primitiveText(primitive).title} ${votes} of ${voters}</title></rect>`;
     });
     const below = barHeight + 8;
-    return html`${bars}<rect class="${primitiveClass[winner]}" x="${x}" y="${below}" width="${columnWidth}" height="${chosenHeight}"/>
-<text class="on-${primitiveClass[winner]}" x="${x + columnWidth / 2}" y="${below + 14}" text-anchor="middle">${winner}</text>
+    return html`${bars}<rect class="${primitiveClass(winner)}" x="${x}" y="${below}" width="${columnWidth}" height="${chosenHeight}"/>
+<text class="on-${primitiveClass(winner)}" x="${x + columnWidth / 2}" y="${below + 14}" text-anchor="middle">${winner}</text>
 ${tied ? html`<circle class="tie" cx="${x + columnWidth / 2}" cy="${below - 4}" r="2"><title>a tie, decided by the voters' mean score</title></circle>` : null}
 ${layer % 5 === 0 ? html`<text class="tick" x="${x + columnWidth / 2}" y="${height - 2}" text-anchor="middle">${layer}</text>` : null}`;
   });

@@ -1,5 +1,5 @@
 import type { Conditioning, Extrapolation, Pattern } from '../../aggregation/index.ts';
-import { composition, runLengthText } from '../../domain/architecture.ts';
+import { composition, inOrder, type Primitive, runLengthText } from '../../domain/architecture.ts';
 import { summarise } from '../../statistics/index.ts';
 import { runsMarkup } from '../candidate.ts';
 import { strip, votes } from '../charts/strip.ts';
@@ -12,8 +12,9 @@ const conditioningName = (conditioning: Conditioning): string =>
   conditioning === 'all' ? 'N-all' : `N${conditioning}`;
 
 function layerCounts(pattern: Pattern): string {
-  const { M, mA, Mb } = composition(pattern.architecture);
-  return `${M} M, ${mA} mA, ${Mb} Mb`;
+  return Object.entries(composition(pattern.architecture))
+    .map(([primitive, layers]) => `${layers} ${primitive}`)
+    .join(', ');
 }
 
 function overall(pattern: Pattern): Markup {
@@ -86,14 +87,12 @@ const ruleName: Readonly<Record<Exclude<Extrapolation['rule'], 'reference'>, str
 const rowName = ({ rule, rounding, reference }: Extrapolation): string =>
   rule === 'reference' ? (reference ?? '') : `${ruleName[rule]}${rounding === 'nearest' ? ', nearest fit' : ''}`;
 
-function row(each: Extrapolation) {
+function row(each: Extrapolation, primitives: readonly Primitive[]) {
   return [
     rowName(each),
     html`${strip(each.architecture)}${each.rule === 'reference' ? null : runsMarkup(each.architecture)}`,
     count(each.architecture.length),
-    count(each.layers.M),
-    count(each.layers.mA),
-    count(each.layers.Mb),
+    ...primitives.map((primitive) => count(each.layers[primitive] ?? 0)),
     millions(each.parameters),
     signedPercent(each.overTarget),
     billions(each.trainingFlopsPerToken),
@@ -111,20 +110,22 @@ export function extrapolationSection(data: ReportData): Markup {
     'At full size',
     html`${data.extrapolations.map(({ label, pattern, rows }) => {
       const sizes = [...new Set(rows.map(({ size }) => size))];
+      const primitives = inOrder(rows.flatMap(({ layers }) => Object.keys(layers)));
       return html`<h3>${label} <code>${runLengthText(pattern)}</code></h3>${table(
         [
           { head: 'rule', kind: 'name' },
           { head: 'architecture', kind: 'wide' },
           { head: 'layers', kind: 'number' },
-          { head: 'M', kind: 'number' },
-          { head: 'mA', kind: 'number' },
-          { head: 'Mb', kind: 'number' },
+          ...primitives.map((head) => ({ head, kind: 'number' as const })),
           { head: 'params, M', kind: 'number' },
           { head: 'over target', kind: 'number' },
           { head: 'train GFLOP/token', kind: 'number' },
           { head: 'cache, MiB', kind: 'number' },
         ],
-        sizes.flatMap((size) => [groupRow(10, size), ...rows.filter((each) => each.size === size).map(row)]),
+        sizes.flatMap((size) => [
+          groupRow(7 + primitives.length, size),
+          ...rows.filter((each) => each.size === size).map((each) => row(each, primitives)),
+        ]),
       )}`;
     })}
 <p class="note">Stretching lengthens every run; stacking repeats the pattern and stretches the remainder. The target is the non-embedding parameters of the first row of each size. Both published rules round every run up, so patterns of many short runs overshoot it; the nearest fit rounds by largest remainders. Compare architectures of equal parameters. Training FLOPs and inference cache (bfloat16, one sequence) are for ${count(data.extrapolations[0]?.rows[0]?.context ?? 0)} tokens. Nothing here has been trained at these sizes.</p>`,

@@ -88,7 +88,7 @@ export function testSection(data: ReportData, findings: Findings): Markup {
   const floors = floorsText(data, 'test');
   const row = (node: ReportNode) => [
     nameCell(node),
-    candidateCell(node),
+    candidateCell(node, data.search.primitives),
     ...scoreCells(node, 'test', noise, axis, data.search),
   ];
   return section(
@@ -134,7 +134,7 @@ export function failureSection(data: ReportData): Markup {
           count(nodes.length),
           [...new Set(nodes.map(({ agent }) => agent))].join(', '),
           example
-            ? html`${nodeName(example)} <code>${candidateText(example.candidate)}</code>${example.message === null ? null : html`<br>${shortened(example.message, 300)}`}`
+            ? html`${nodeName(example)} <code>${candidateText(example.candidate, data.search.primitives)}</code>${example.message === null ? null : html`<br>${shortened(example.message, 300)}`}`
             : null,
         ];
       }),

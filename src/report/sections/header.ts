@@ -47,6 +47,7 @@ export function provenanceSection(data: ReportData): Markup {
     { fact: 'Aira', value: airaVersion },
     { fact: 'task version', value: taskVersion },
     { fact: 'evaluator', value: evaluator },
+    ...data.search.primitives.map(({ token, title, digest }) => ({ fact: token, value: `${title}, ${digest}` })),
     { fact: 'search seed', value: String(data.search.seed) },
     { fact: 'started', value: startedAt },
     ...machine,

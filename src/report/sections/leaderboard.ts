@@ -85,7 +85,7 @@ function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', find
       ...shown.map((node, index) => [
         index + 1,
         nameCell(node),
-        candidateCell(node),
+        candidateCell(node, search.primitives),
         ...scoreCells(node, basis, noise, axis, search),
       ]),
       ...(ranked.length > shown.length ? [groupRow(6, `and ${ranked.length - shown.length} more`)] : []),

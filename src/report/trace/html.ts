@@ -3,7 +3,7 @@ import { type Attribution, differenceText } from '../../studies/index.ts';
 import { candidateMarkup } from '../candidate.ts';
 import { agentEndText, count, percent, score, shortened, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
-import { htmlDocument } from '../style.ts';
+import { htmlDocument, ownColours } from '../style.ts';
 import { attributionSection } from './attributionTable.ts';
 import type { AgentStory, Mention, Step, Story } from './story.ts';
 import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';
@@ -56,6 +56,7 @@ ${attribution ? attributionSection(attribution) : null}
 ${overviewSection(story)}
 ${story.agents.map((agent) => agentStorySection(agent, story))}`,
     traceStyle,
+    ownColours(story.primitives),
   );
 }
 
@@ -190,7 +191,7 @@ function outcome(step: Step): Markup {
   return html`${score(measured.screen)}${effect === null ? null : html`, ${effectMarkup(step)} against its parent`}${more.map((text) => `; ${text}`)}`;
 }
 
-function stepMarkup(step: Step): Markup {
+function stepMarkup(step: Step, own: Story['primitives']): Markup {
   const { node, operator, view, choice, parents, hypothesis, change, lesson, taken, calls, measured } = step;
   const { className } = operatorMark[operator] ?? { className: '' };
   const best = view.best ? html`; the best, ${mention(view.best)}` : null;
@@ -205,7 +206,7 @@ ${row('reading', readingMarkup(step))}
 ${row('hypothesis', hypothesis)}
 ${row('change', change)}
 ${row('difference', differenceMarkup(step))}
-${row('candidate', candidateMarkup(step.candidate))}
+${row('candidate', candidateMarkup(step.candidate, own))}
 ${row('outcome', outcome(step))}
 ${row('lesson', lesson === null ? null : html`${lesson.text} <small>before attempt ${count(lesson.learnedBefore)}</small>`)}
 ${row('reuse', taken.length === 0 ? null : taken.map(({ node: other, how }) => `${other} (${how})`).join(', '))}
@@ -214,7 +215,7 @@ ${row('cost', calls.calls === 0 ? null : `${count(calls.calls)} calls, ${count(c
 }
 
 /** One agent: its tree, operators, novelty, and attempts one by one. */
-export function agentStorySection(story: AgentStory, { lowerIsBetter }: Story): Markup {
+export function agentStorySection(story: AgentStory, { lowerIsBetter, primitives }: Story): Markup {
   const { agent, model, scaffold, reads, steps, end, spend } = story;
   const anchor = `agent-${agent}`;
   const usedOperators = operators.filter((operator) => steps.some((step) => step.operator === operator));
@@ -228,6 +229,6 @@ export function agentStorySection(story: AgentStory, { lowerIsBetter }: Story): 
 ${keys}${treeChart(story, lowerIsBetter)}
 <div class="pair"><div>${operatorTable(story)}</div><figure>${explorationChart(story)}</figure></div>
 <h3>Attempt by attempt</h3>
-${steps.map(stepMarkup)}`,
+${steps.map((step) => stepMarkup(step, primitives))}`,
   );
 }

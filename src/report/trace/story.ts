@@ -4,6 +4,7 @@ import type { AgentEnd } from '../../domain/ending.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
+import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
 import { type ArchiveReader, type NodeRecord, statusOf } from '../../memory/index.ts';
@@ -88,6 +89,8 @@ export interface Story {
   readonly task: string;
   readonly metric: string;
   readonly lowerIsBetter: boolean;
+  /** Manifest entries of the user's own primitives in the space. */
+  readonly primitives: readonly OwnPrimitive[];
   readonly agents: readonly AgentStory[];
 }
 
@@ -227,6 +230,6 @@ export function storyOf(reader: ArchiveReader, search: SearchId, agent: AgentNam
     const remedy = names === '' ? 'omit the agent' : `choose one of ${names}`;
     throw new PrerequisiteError('unknown-agent', `"${agent}" is not an agent of "${search}"`, remedy);
   }
-  const { task, metric, lowerIsBetter } = spec;
-  return { search, task, metric, lowerIsBetter, agents: selected.map(agentStories(reader, spec)) };
+  const { task, metric, lowerIsBetter, primitives = [] } = spec;
+  return { search, task, metric, lowerIsBetter, primitives, agents: selected.map(agentStories(reader, spec)) };
 }

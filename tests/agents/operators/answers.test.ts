@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { lessonForm, proposalForms } from '../../../src/agents/operators/answers.ts';
+import { primitives } from '../../../src/domain/architecture.ts';
 import { answerSchema, readAnswer } from '../../../src/llm/chat.ts';
 
 const schema = z.strictObject({ a: z.number() });
@@ -33,8 +34,9 @@ describe('an answer', () => {
 describe('the form of a proposal', () => {
   const reasons = { hypothesis: 'h', change: 'c', expected_fitness: null, evidence: [] };
   const edits = [{ layer: 3, primitive: 'mA' }];
-  const read = (operator: keyof typeof proposalForms, answer: object) =>
-    readAnswer(JSON.stringify(answer), proposalForms[operator].schema).ok;
+  const forms = proposalForms({ primitives: [...primitives] });
+  const read = (operator: keyof typeof forms, answer: object) =>
+    readAnswer(JSON.stringify(answer), forms[operator].schema).ok;
 
   it('of an improvement is either whole or edits', () => {
     expect(read('improve', { ...reasons, architecture: '16M', edits: null })).toBe(true);
@@ -70,7 +72,7 @@ describe('the form of a proposal', () => {
       for (const each of [...Object.values(properties as object), ...(anyOf as unknown[]), ...(items ? [items] : [])])
         visit(each);
     };
-    for (const form of [...Object.values(proposalForms), lessonForm]) visit(form.wire.json);
+    for (const form of [...Object.values(forms), lessonForm]) visit(form.wire.json);
     expect(answerSchema('x', schema).json).toMatchObject({ type: 'object', properties: { a: { type: 'number' } } });
   });
 });
