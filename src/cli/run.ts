@@ -6,6 +6,7 @@ import { backupCommands } from './commands/backup.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
+import { initCommand } from './commands/init.ts';
 import { launchCommand } from './commands/launch.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
@@ -39,6 +40,7 @@ function program(done: (code: number) => void): Command {
   for (const command of [
     launchCommand(done),
     lsCommand(done),
+    initCommand(done),
     nodesCommand(done),
     showCommand(done),
     reportCommand(done),

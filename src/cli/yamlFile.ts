@@ -1,9 +1,41 @@
-import { basename } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import type * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { formatZodError } from '../domain/explain.ts';
+import { formatZodError, nearest } from '../domain/explain.ts';
 import { type SearchFile, searchFileSchema } from '../domain/search.ts';
-import { parseYaml, readTextFile, YamlError, yamlBounds } from '../platform/index.ts';
+import { packageRoot, parseYaml, readTextFile, YamlError, yamlBounds } from '../platform/index.ts';
+
+/** Folders of shipped files, by what they hold. */
+const shippedFolders = { search: 'searches', study: 'studies' } as const;
+
+/**
+ * The file that an argument means: a path, or the name of a shipped file (`quickstart`). The one place where a bare word
+ * becomes a file, for every command; a file of the current folder comes first.
+ *
+ * @throws PrerequisiteError `<kind>-file` for a bare word that is neither, with the names that there are.
+ */
+export function namedFile(given: string, kind: keyof typeof shippedFolders): string {
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(given) || existsSync(given)) return given;
+  const folder = join(packageRoot, shippedFolders[kind]);
+  const shipped = join(folder, `${given}.yaml`);
+  if (existsSync(shipped)) return shipped;
+  const names = existsSync(folder)
+    ? readdirSync(folder).flatMap((name) => (name.endsWith('.yaml') ? [basename(name, '.yaml')] : []))
+    : [];
+  const suggestion = nearest(given, names);
+  throw new PrerequisiteError(
+    `${kind}-file`,
+    `there is no file ${given}, and no shipped ${kind} of that name${suggestion ? `; did you mean "${suggestion}"?` : ''}`,
+    `give the path of a ${kind} file, or one of ${names.sort().join(', ')}`,
+  );
+}
+
+/** A task of a search file: a path next to the file if there is one, else as given. */
+export function taskBeside(task: string, file: string): string {
+  const beside = resolve(dirname(file), task);
+  return task.includes('/') && existsSync(beside) ? beside : task;
+}
 
 /** A file that a person wrote: parsed, and as text. */
 export interface ReadFile<T> {

@@ -41,22 +41,20 @@ function readNotes(path: string): CorpusNote[] {
   return notes.map((note) => ({ ...note, topic, written }));
 }
 
+/** A folder of the user's notes, read next to Aira's own. The version covers both, so a search with other notes is another search. */
+const ownVariable = 'AIRA_CORPUS';
+
 /**
- * Reads every `*.yaml` of the directory, in order of names.
+ * Reads every `*.yaml` of the directory, in order of names, then those of the user's folder, if `AIRA_CORPUS` names one.
  *
  * @throws PrerequisiteError `corpus-malformed` with file and problem; also if two notes share an id, an arXiv id or a
  * repository.
  */
-export function loadCorpus(directory: string = corpusDirectory): Corpus {
-  let names: string[];
-  try {
-    names = readdirSync(directory)
-      .filter((name) => name.endsWith('.yaml'))
-      .sort();
-  } catch (thrown) {
-    throw malformed(directory, errorMessage(thrown), thrown);
-  }
-  const notes = names.flatMap((name) => readNotes(join(directory, name)));
+export function loadCorpus(
+  directory: string = corpusDirectory,
+  own: string | undefined = process.env[ownVariable],
+): Corpus {
+  const notes = [directory, ...(own ? [own] : [])].flatMap(notesIn);
   const seen = new Map<string, string>();
   for (const note of notes) {
     const keys = [`id ${note.id}`];
@@ -64,11 +62,21 @@ export function loadCorpus(directory: string = corpusDirectory): Corpus {
     if (note.kind === 'code') keys.push(`repository ${note.repository.toLowerCase()}`);
     for (const key of keys) {
       const other = seen.get(key);
-      if (other) throw malformed(join(directory, `${note.topic}.yaml`), `${key} is already in ${other}.yaml`);
+      if (other) throw malformed(`${note.topic}.yaml`, `${key} is already in ${other}.yaml`);
       seen.set(key, note.topic);
     }
   }
   return { notes, version: contentHash(notes as unknown as Json).slice(0, 12) };
+}
+
+function notesIn(directory: string): CorpusNote[] {
+  try {
+    const names = readdirSync(directory).filter((name) => name.endsWith('.yaml'));
+    return names.sort().flatMap((name) => readNotes(join(directory, name)));
+  } catch (thrown) {
+    if (thrown instanceof PrerequisiteError) throw thrown;
+    throw malformed(directory, errorMessage(thrown), thrown);
+  }
 }
 
 /** A note as a document of the index. */

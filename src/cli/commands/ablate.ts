@@ -11,7 +11,7 @@ import { homeOption, jsonOption, numberWithin, option, pricesOption, withOptions
 import { addressesOf } from '../setting.ts';
 import { planStudy, type StudyPlan } from '../study/plan.ts';
 import { makeRuns, shownPath, writeStudy } from '../study/run.ts';
-import { readYamlFile } from '../yamlFile.ts';
+import { namedFile, readYamlFile } from '../yamlFile.ts';
 
 interface AblateOptions {
   home: string;
@@ -32,7 +32,8 @@ function forecastText(study: Study, { trained, tables }: StudyPlan, prices: stri
   return `${each.join('')}${tableRuns > 0 ? `${tableRuns} runs are table lookups and cost nothing\n` : ''}`;
 }
 
-async function ablate(path: string, options: AblateOptions): Promise<number> {
+async function ablate(given: string, options: AblateOptions): Promise<number> {
+  const path = namedFile(given, 'study');
   const { file, source, family } = readYamlFile(path, studySchema, 'study');
   const { seeds = file.seeds, workers = file.workers } = options;
   const study: Study = { ...file, seeds, workers };

@@ -54,7 +54,7 @@ import {
 import { requireSameContent } from '../sameContent.ts';
 import { addressesOf, labOptions, recordedAddresses } from '../setting.ts';
 import { allTestScores, writeReport } from '../writeReport.ts';
-import { readSearchFile } from '../yamlFile.ts';
+import { namedFile, readSearchFile, taskBeside } from '../yamlFile.ts';
 
 interface LaunchOptions extends NatsOptions {
   home: string;
@@ -155,13 +155,14 @@ async function isFinished(bus: Bus, spec: SearchSpec): Promise<boolean> {
   return recorded.phase === 'finished';
 }
 
-async function launch(path: string | undefined, options: LaunchOptions): Promise<number> {
-  if ((path === undefined) === (options.resume === undefined)) {
+async function launch(given: string | undefined, options: LaunchOptions): Promise<number> {
+  if ((given === undefined) === (options.resume === undefined)) {
     const message = 'launch needs either a search file or --resume <search>';
     throw new PrerequisiteError('usage', message, 'give exactly one');
   }
+  const path = given === undefined ? undefined : namedFile(given, 'search');
   const read = path === undefined ? null : readSearchFile(path);
-  const task = read && loadTask(read.file.task);
+  const task = read && loadTask(taskBeside(read.file.task, path ?? ''));
   const profile = read && task && profileOf(task, read.file.profile);
   const directories = task && profile && runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
   const addresses = [
@@ -324,7 +325,7 @@ async function show(
 export function launchCommand(done: (code: number) => void): Command {
   const command = new Command('launch')
     .description('run an ensemble search')
-    .addArgument(new Argument('[file]', 'a search file'))
+    .addArgument(new Argument('[file]', 'a search file, or the name of a shipped one'))
     .action(async (path: string | undefined, options: LaunchOptions) => done(await launch(path, options)));
   return withOptions(
     command,
