@@ -80,6 +80,7 @@ describe('the examination of the machine', () => {
       evaluator: 'torch-0123456789ab',
       engine: 'torch',
       populationSize: 1,
+      primitives: {},
       device: 'cpu',
       deviceName: 'slow processor',
       torch: '2.0',

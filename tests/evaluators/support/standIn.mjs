@@ -14,6 +14,7 @@ const hello = {
   evaluator,
   engine: 'torch',
   populationSize: 1,
+  primitives: {},
   device: 'cpu',
   deviceName: 'stand-in',
   torch: '0',

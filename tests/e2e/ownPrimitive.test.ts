@@ -1,0 +1,142 @@
+/** A primitive of the user from its file to an audited search, with the real trainer; and the workspace that shows how. */
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { SearchSpec } from '../../src/domain/search.ts';
+import { packageRoot } from '../../src/platform/index.ts';
+import { temporaryFolder } from '../support/home.ts';
+import { withArchive } from '../support/ledger.ts';
+import { aira, jsonLines } from '../support/program.ts';
+import { toySearch } from '../support/toySearch.ts';
+
+const folder = temporaryFolder();
+const home = join(folder, 'home');
+const primitives = join(folder, 'primitives');
+const gla = join(primitives, 'gla.py');
+const text = readFileSync(join(packageRoot, 'primitives', 'gla.py'), 'utf8');
+const run = (...words: string[]) => aira([...words, '--home', home]);
+
+const specOf = (search: string): SearchSpec =>
+  withArchive(home, (db) =>
+    JSON.parse((db.prepare('SELECT spec FROM searches WHERE id = ?').get(search) as { spec: string }).spec),
+  );
+
+describe('a search over a primitive of the user', () => {
+  let launched: Awaited<ReturnType<typeof aira>>;
+
+  beforeAll(async () => {
+    mkdirSync(primitives);
+    writeFileSync(gla, text);
+    // Present, broken, and not in any space: nothing reads it.
+    writeFileSync(join(primitives, 'broken.py'), 'raise SystemExit("ran")\n');
+    const file = toySearch(folder, {
+      primitives: ['M', 'mA', 'gla'],
+      references: [
+        { name: 'alternating', architecture: 'mA M mA M' },
+        { name: 'linear', architecture: 'gla M gla M' },
+      ],
+    });
+    launched = await run('launch', file, '--json');
+  });
+
+  it('trains them beside the built-in ones and audits clean', async () => {
+    expect(launched).toMatchObject({ code: 0 });
+    const scored = withArchive(home, (db) =>
+      db
+        .prepare("SELECT count(*) AS n FROM nodes JOIN evaluation_requests USING (search) WHERE candidate LIKE '%gla%'")
+        .get(),
+    ) as { n: number };
+    expect(scored.n).toBeGreaterThan(0);
+    const { code, stdout } = await run('audit', 'toy-1', '--json');
+    expect([code, jsonLines(stdout).filter(({ holds }) => holds === false)]).toEqual([0, []]);
+  });
+
+  it('records the manifest entry and the digest in the evaluator version', () => {
+    const spec = specOf('toy-1');
+    const [entry] = spec.primitives ?? [];
+    expect(entry).toMatchObject({ token: 'gla', title: 'gated linear attention', colour: '#7b5ea7' });
+    expect(Object.keys(entry?.costs ?? {})).toEqual(['350M', '1B', '3B']);
+    expect(spec.evaluator).toMatch(new RegExp(`^(native|torch)-[0-9a-f]{12}\\+gla@${entry?.digest.slice(0, 12)}$`));
+  });
+
+  it('is drawn, voted on and extrapolated in the report', async () => {
+    const page = readFileSync(join(home, 'reports', 'toy-1.html'), 'utf8');
+    expect(page).toContain('.p-own-gla { fill: #7b5ea7; }');
+    expect(page).toMatch(/class="p-own-gla"/);
+    expect(page).toMatch(/<th[^>]*>gla<\/th>/);
+    expect(page).toContain('4 layers of M, mA, gla');
+  });
+
+  it('is refused in one sentence where the file is invalid, before anything is recorded', async () => {
+    writeFileSync(gla, text.replace('q * self.key**-0.5', 'q * self.keys**-0.5'));
+    const file = toySearch(folder, { primitives: ['M', 'gla'], references: [] }, 'faulty');
+    const { code, stderr } = await run('launch', file);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/gla\.py, line \d+: AttributeError: 'Layer' object has no attribute 'keys'/);
+    expect(stderr).not.toContain('Traceback');
+    const checked = await aira(['primitive', 'check', gla]);
+    expect([checked.code, checked.stderr]).toEqual([2, expect.stringContaining("no attribute 'keys'")]);
+  });
+
+  it('is another evaluator after a change, so a resume is refused', async () => {
+    writeFileSync(gla, `${text}\n# a comment\n`);
+    const { code, stderr } = await aira(['launch', '--resume', 'toy-1', '--primitives', primitives, '--home', home]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('their scores are not comparable')]);
+  });
+
+  it('leaves a search without it as it was', async () => {
+    expect((await run('launch', toySearch(folder, { budget: { evaluations: 2 } }, 'plain'))).code).toBe(0);
+    const spec = specOf('plain-1');
+    expect(spec.evaluator).toMatch(/^[a-z]+-[0-9a-f]{12}$/);
+    expect('primitives' in spec).toBe(false);
+  });
+});
+
+describe('aira init', () => {
+  const workspace = join(folder, 'workspace');
+
+  it('writes a workspace whose search can be planned, and never writes over one', async () => {
+    const { code, stdout } = await aira(['init', workspace]);
+    expect(code).toBe(0);
+    for (const file of ['search.yaml', 'primitives/ema.py', 'corpus/my-notes.yaml', 'tasks/my-task/metadata.yaml']) {
+      expect(stdout).toContain(file);
+      expect(existsSync(join(workspace, file))).toBe(true);
+    }
+    const planned = await aira(['launch', join(workspace, 'search.yaml'), '--dry-run'], {
+      env: { AIRA_CORPUS: join(workspace, 'corpus') },
+    });
+    expect(planned).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('my-task, profile nano: 24 evaluations'),
+    });
+    const again = await aira(['init', workspace]);
+    expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('exists already')]);
+  });
+
+  it('holds a primitive that is the example of the documentation, and valid', async () => {
+    const page = readFileSync(join(packageRoot, 'docs', 'primitives.md'), 'utf8');
+    const shown = /```python\n([\s\S]*?)```/.exec(page)?.[1];
+    expect(readFileSync(join(workspace, 'primitives', 'ema.py'), 'utf8')).toBe(shown);
+    const { code, stdout } = await aira(['primitive', 'check', join(workspace, 'primitives', 'ema.py')]);
+    expect([code, stdout.split('\n').filter((line) => line.startsWith('ok ')).length]).toEqual([0, 8]);
+  });
+
+  it('notes of the user change the corpus version, and a faulty one is named', async () => {
+    const notes = join(folder, 'notes');
+    cpSync(join(workspace, 'corpus'), notes, { recursive: true });
+    writeFileSync(join(notes, 'my-notes.yaml'), 'topic: my-notes\nwritten: 2026-11-29\nnotes: []\n');
+    const { code, stderr } = await aira(['launch', join(workspace, 'search.yaml'), '--dry-run'], {
+      env: { AIRA_CORPUS: notes },
+    });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('my-notes.yaml')]);
+  });
+});
+
+describe('names of shipped files', () => {
+  it('launch a search and a study; another name says which there are', async () => {
+    const { code, stdout } = await aira(['launch', 'quickstart', '--dry-run']);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('compose-mad-3p')]);
+    const typo = await aira(['launch', 'quickstar', '--dry-run']);
+    expect([typo.code, typo.stderr]).toEqual([2, expect.stringContaining('did you mean "quickstart"')]);
+  });
+});
