@@ -55,7 +55,12 @@ class Layer(nn.Module):
 
     def project(self, x, position):
         """Queries (batch, heads, length, head), keys and values (batch, kv_heads, length, head), turned to their positions."""
-        q, k, v = (x @ self.input).unflatten(-1, (-1, self.head)).transpose(1, 2).split((self.heads, self.kv_heads, self.kv_heads), 1)
+        q, k, v = (
+            (x @ self.input)
+            .unflatten(-1, (-1, self.head))
+            .transpose(1, 2)
+            .split((self.heads, self.kv_heads, self.kv_heads), 1)
+        )
         return rotate(q, position, self.base), rotate(k, position, self.base), v
 
     def attend(self, q, k, v, seen):

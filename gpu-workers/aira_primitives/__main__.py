@@ -1,8 +1,8 @@
 """`python3 -m aira_primitives <command>`; a fault is one line on standard error and status 2.
 
-    describe REQUEST NAME...   {"sizes": [...], "context": n} (describe.py) -> {"primitives": [...]}, one line
-    list                       names, titles and files of all primitives
-    check FILE                 the validation of one file
+describe REQUEST NAME...   {"sizes": [...], "context": n} (describe.py) -> {"primitives": [...]}, one line
+list                       names, titles and files of all primitives
+check FILE                 the validation of one file
 """
 
 import argparse

@@ -49,7 +49,7 @@ def register(tokens: Iterable[str]) -> None:
 
 
 def number_of(token: str) -> int:
-    """Keys the start values of a layer: far from the built-in ones, the same wherever the primitive is installed."""
+    """Keys the start values of a layer: far from the built-in ones, the same on every machine."""
     return 2**32 + int.from_bytes(hashlib.sha256(token.encode()).digest()[:4], "big")
 
 

@@ -96,7 +96,9 @@ def finite(own: Own, widths: Widths) -> str:
         _require(own, bool(torch.isfinite(y).all()), f"forward gives NaN or infinity for inputs of size {scale:g}")
         (slope,) = torch.autograd.grad(y.sum(), x, allow_unused=True)
         _require(own, slope is not None, "the output does not depend on the input")
-        _require(own, bool(torch.isfinite(slope).all()), f"the gradient is NaN or infinite for inputs of size {scale:g}")
+        _require(
+            own, bool(torch.isfinite(slope).all()), f"the gradient is NaN or infinite for inputs of size {scale:g}"
+        )
     return "outputs and gradients, for inputs of size 0, 1 and 30"
 
 
@@ -151,7 +153,11 @@ def gradients(own: Own, widths: Widths) -> str:
             value.copy_(start)
         measured, given = float(above - below) / (2 * step), float((slope * direction).sum())
         scale = max(abs(measured), 1e-3 * float(slope.norm() * direction.norm()))
-        _require(own, abs(measured - given) <= _SLOPE * scale, f"the gradient of {name} is {given:.6g}, measured {measured:.6g}")
+        _require(
+            own,
+            abs(measured - given) <= _SLOPE * scale,
+            f"the gradient of {name} is {given:.6g}, measured {measured:.6g}",
+        )
     return f"of the input and all {len(values) - 1} parameters, against finite differences"
 
 
@@ -171,8 +177,14 @@ def decoding(own: Own, widths: Widths) -> str:
         off = _distance(y, whole[:, position], whole)
         _require(own, off <= _CLOSE, f"step differs from forward by {off:.1e} at position {position}")
         carried, formula = _numbers(state) / BATCH, own.cache(widths, position + 1)
-        _require(own, carried == formula, f"cache gives {formula} numbers after {position + 1} tokens, the state has {carried:g}")
-    return f"step by step as in one pass; {own.cache(widths, length)} numbers after {length} tokens, as the formula says"
+        _require(
+            own,
+            carried == formula,
+            f"cache gives {formula} numbers after {position + 1} tokens, the state has {carried:g}",
+        )
+    return (
+        f"step by step as in one pass; {own.cache(widths, length)} numbers after {length} tokens, as the formula says"
+    )
 
 
 def flops(own: Own, widths: Widths) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import importlib.util
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -78,7 +77,13 @@ def discover(environment: Mapping[str, str] = os.environ) -> Discovery:
             if not file.name.startswith(("_", "test_")):
                 _add(discovery, file.stem, str(file), lambda file=file: ((f"{file.stem}.py", read(file)),), None)
     for point in _entry_points():
-        _add(discovery, point.name, f"{point.value} (entry point)", lambda point=point: _package(point.value), point.value)
+        _add(
+            discovery,
+            point.name,
+            f"{point.value} (entry point)",
+            lambda point=point: _package(point.value),
+            point.value,
+        )
     return discovery
 
 
@@ -109,7 +114,9 @@ def _add(discovery: Discovery, token: str, origin: str, sources, module: str | N
         if token in BUILT_IN:
             raise PrimitiveFault(f"{origin}: {token} is a built-in primitive; give yours another name")
         if not NAME.fullmatch(token):
-            raise PrimitiveFault(f"{origin}: a primitive's name is a letter and up to 15 letters, digits and _, not {token!r}")
+            raise PrimitiveFault(
+                f"{origin}: a primitive's name is a letter and up to 15 letters, digits and _, not {token!r}"
+            )
         discovery.found[token] = Found(token, origin, sources(), module)
     except PrimitiveFault as fault:
         discovery.refused[token] = str(fault)
@@ -134,7 +141,10 @@ def _package(module: str) -> tuple[tuple[str, bytes], ...]:
         raise PrimitiveFault(f"the module {module} is not found")
     origin = Path(spec.origin)
     files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
-    return tuple((file.relative_to(origin.parent.parent if len(files) > 1 else origin.parent).as_posix(), read(file)) for file in files)
+    return tuple(
+        (file.relative_to(origin.parent.parent if len(files) > 1 else origin.parent).as_posix(), read(file))
+        for file in files
+    )
 
 
 def sources_now(found: Found) -> tuple[tuple[str, bytes], ...]:
@@ -157,7 +167,3 @@ def where(error: BaseException, file: str) -> str:
     text = " ".join(str(error).split()) or "no message"
     said = f"{type(error).__name__}: {text}"[:300]
     return said if line is None else f"line {line}: {said}"
-
-
-if sys.version_info < (3, 10):
-    raise ImportError("aira_primitives needs Python 3.10 or later")

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -76,13 +76,17 @@ class OwnLayer(nn.Module):
         self._dense: list[str] = []
         for name, parameter in self.layer.named_parameters():
             if id(parameter) not in made:
-                raise PrimitiveFault(f"{own.origin}: the parameter {name} is not from `draw`, which gives every start value")
+                raise PrimitiveFault(
+                    f"{own.origin}: the parameter {name} is not from `draw`, which gives every start value"
+                )
             recipe, dense = made[id(parameter)]
             self._recipes[name] = recipe
             if dense:
                 self._dense.append(name)
         if len(self._recipes) != len(draw.made):
-            raise PrimitiveFault(f"{own.origin}: {len(draw.made) - len(self._recipes)} parameters were drawn but not assigned to the layer")
+            raise PrimitiveFault(
+                f"{own.origin}: {len(draw.made) - len(self._recipes)} parameters were drawn but not assigned to the layer"
+            )
 
     @torch.no_grad()
     def start(self, name: str, tensor: torch.Tensor, rng: np.random.Generator, start: Start) -> None:
@@ -179,13 +183,13 @@ def _parsed(found: Found, module: ModuleType, file: str) -> Own:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def available() -> Discovery:
     """The primitives of this process, found once: what runs later is what is hashed now."""
     return discover()
 
 
-@lru_cache(maxsize=None)
+@cache
 def own(token: str) -> Own:
     """A primitive of this process by name; raises PrimitiveFault."""
     return load(available().get(token))

@@ -107,4 +107,6 @@ class ScaleModel(nn.Module):
     def matrices(self) -> list[nn.Parameter]:
         """The dense matrices inside the layers: what Muon trains."""
         linear = [module.weight for module in self.layers.modules() if isinstance(module, nn.Linear)]
-        return linear + [matrix for layer in self.layers if isinstance(layer.mixer, OwnLayer) for matrix in layer.mixer.matrices()]
+        return linear + [
+            matrix for layer in self.layers if isinstance(layer.mixer, OwnLayer) for matrix in layer.mixer.matrices()
+        ]

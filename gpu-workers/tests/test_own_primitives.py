@@ -18,7 +18,7 @@ from conftest import PACKAGE, REPOSITORY
 SHIPPED = REPOSITORY / "primitives"
 WIDE = Widths(64, 4, 2, 16, 176, 128, 4, 16, 4, 1e4)
 
-PLAIN = '''
+PLAIN = """
 import torch
 from torch import nn
 
@@ -45,7 +45,7 @@ def flops(w, length):
 
 def cache(w, length):
     return w.width
-'''
+"""
 
 
 def example(name):
@@ -95,7 +95,9 @@ def test_sliding_window_attention_is_masked_full_attention(widths):
     x = noise(2, length, widths.width, dtype=torch.float64)
     heads, shared = widths.heads, widths.kv_heads
     q, k, v = (x @ module.input).split((heads * head, shared * head, shared * head), -1)
-    angle = torch.arange(length)[:, None] * widths.rotary_base ** (-torch.arange(0, head, 2, dtype=torch.float64) / head)
+    angle = torch.arange(length)[:, None] * widths.rotary_base ** (
+        -torch.arange(0, head, 2, dtype=torch.float64) / head
+    )
     turn = torch.polar(torch.ones_like(angle), angle)
 
     def turned(part):

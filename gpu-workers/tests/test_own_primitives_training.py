@@ -111,7 +111,9 @@ def test_the_worker_names_primitives_and_trains_the_others_as_before(nano):
         assert mixed["k0"]["flops"] == pure["k0"]["flops"] and mixed["k0"]["curve"] == pure["k0"]["curve"]
         assert 0 < mixed["k1"]["validation"] < 1
         register(own)
-        assert mixed["k1"]["validation"] == pytest.approx(measure(spec(own), parse_settings(nano), CPU).validation, abs=1e-6)
+        assert mixed["k1"]["validation"] == pytest.approx(
+            measure(spec(own), parse_settings(nano), CPU).validation, abs=1e-6
+        )
         unknown = answers(alone, evaluate(nano, plain, primitives=("M", "mA", "Mb", "nope")))
         assert unknown["k0"]["reason"] == "invalid" and "there is no primitive nope" in unknown["k0"]["message"]
     finally:
@@ -127,7 +129,9 @@ def test_a_fault_in_a_training_is_one_sentence_and_spares_the_others(nano, tmp_p
     worker = Worker("--engine", "torch")
     try:
         worker.read()
-        found = answers(worker, evaluate(nano, ("bad", "M"), ("worse", "M"), ("mA", "M"), primitives=("M", "mA", "bad", "worse")))
+        found = answers(
+            worker, evaluate(nano, ("bad", "M"), ("worse", "M"), ("mA", "M"), primitives=("M", "mA", "bad", "worse"))
+        )
         assert found["k0"]["reason"] == "crash"
         assert found["k0"]["message"] == f"{tmp_path / 'bad.py'}, line 44: NameError: name 'lenght' is not defined"
         assert found["k1"]["reason"] == "invalid" and "line 1: ModuleNotFoundError" in found["k1"]["message"]
@@ -170,7 +174,9 @@ def test_scale_models_hold_own_layers(name):
     widths, gla = size.shape.widths(), installed.own("gla")
     plain = training_flops(["M", "M", "mA", "Mb"], "llama", size.shape, 512, 256)
     both = training_flops(pattern, "llama", size.shape, 512, 256)
-    assert both.layers - plain.layers == pytest.approx(3 * (gla.flops(widths, 256) + installed.own("swa").flops(widths, 256)))
+    assert both.layers - plain.layers == pytest.approx(
+        3 * (gla.flops(widths, 256) + installed.own("swa").flops(widths, 256))
+    )
     assert cache_bytes(["gla"], size.shape, 999) == 2 * gla.cache(widths, 1)
     assert executed_forward(["gla"], "llama", size.shape, 2, 8) > executed_forward([], "llama", size.shape, 2, 8)
 

@@ -32,9 +32,9 @@ export function namedFile(given: string, kind: keyof typeof shippedFolders): str
 }
 
 /** A task of a search file: a path next to the file if there is one, else as given. */
-export function taskBeside(task: string, file: string): string {
-  const beside = resolve(dirname(file), task);
-  return task.includes('/') && existsSync(beside) ? beside : task;
+export function taskNear(task: string, file: string): string {
+  const near = resolve(dirname(file), task);
+  return task.includes('/') && existsSync(near) ? near : task;
 }
 
 /** A file that a person wrote: parsed, and as text. */

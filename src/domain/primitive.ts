@@ -30,7 +30,7 @@ export type LayerCost = z.infer<typeof layerCostSchema>;
 export const ownPrimitiveSchema = z.strictObject({
   token: primitiveSchema,
   title: oneLine(60),
-  /** What agents are told about it. */
+  /** What prompts say about it. */
   hint: oneLine(300),
   /** Of its cells in reports. */
   colour: z.string().regex(/^#[0-9a-fA-F]{6}$/),

@@ -37,8 +37,8 @@ export function primitiveFolders(given: readonly string[], searchFile?: string |
   if (missing !== undefined) {
     throw new PrerequisiteError('primitives', `${missing} is not a folder of primitives`, 'correct --primitives');
   }
-  const beside = searchFile === undefined ? [] : [join(dirname(resolve(searchFile)), 'primitives')];
-  const found = [...beside, resolve('primitives'), join(packageRoot, 'primitives')].filter(isFolder);
+  const near = searchFile === undefined ? [] : [join(dirname(resolve(searchFile)), 'primitives')];
+  const found = [...near, resolve('primitives'), join(packageRoot, 'primitives')].filter(isFolder);
   return [...new Set([...given, ...found])];
 }
 

@@ -1,15 +1,15 @@
 /** A primitive of the user from its file to an audited search, with the real trainer; and the workspace that shows how. */
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { packageRoot } from '../../src/platform/index.ts';
-import { temporaryFolder } from '../support/home.ts';
 import { withArchive } from '../support/ledger.ts';
 import { aira, jsonLines } from '../support/program.ts';
 import { toySearch } from '../support/toySearch.ts';
 
-const folder = temporaryFolder();
+const folder = mkdtempSync(join(tmpdir(), 'aira-own-primitive-'));
 const home = join(folder, 'home');
 const primitives = join(folder, 'primitives');
 const gla = join(primitives, 'gla.py');
@@ -20,6 +20,8 @@ const specOf = (search: string): SearchSpec =>
   withArchive(home, (db) =>
     JSON.parse((db.prepare('SELECT spec FROM searches WHERE id = ?').get(search) as { spec: string }).spec),
   );
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a search over a primitive of the user', () => {
   let launched: Awaited<ReturnType<typeof aira>>;

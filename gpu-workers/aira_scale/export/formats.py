@@ -36,7 +36,9 @@ def convert(
     """
     own = sorted({token for token in spec.pattern if token not in PRIMITIVES})
     if own:
-        raise InvalidCandidate(f"no Hugging Face format holds {', '.join(own)}: export the configuration with --as config")
+        raise InvalidCandidate(
+            f"no Hugging Face format holds {', '.join(own)}: export the configuration with --as config"
+        )
     if form not in FORMATS:
         raise InvalidCandidate(f"format must be one of auto, {', '.join(FORMATS)}, got {form!r}")
     if (form == "nemotron_h") != (spec.family == "nemotron"):

@@ -54,7 +54,7 @@ import {
 import { requireSameContent } from '../sameContent.ts';
 import { addressesOf, labOptions, recordedAddresses } from '../setting.ts';
 import { allTestScores, writeReport } from '../writeReport.ts';
-import { namedFile, readSearchFile, taskBeside } from '../yamlFile.ts';
+import { namedFile, readSearchFile, taskNear } from '../yamlFile.ts';
 
 interface LaunchOptions extends NatsOptions {
   home: string;
@@ -162,7 +162,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
   }
   const path = given === undefined ? undefined : namedFile(given, 'search');
   const read = path === undefined ? null : readSearchFile(path);
-  const task = read && loadTask(taskBeside(read.file.task, path ?? ''));
+  const task = read && loadTask(taskNear(read.file.task, path ?? ''));
   const profile = read && task && profileOf(task, read.file.profile);
   const directories = task && profile && runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
   const addresses = [
