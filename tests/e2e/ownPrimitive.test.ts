@@ -2,7 +2,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { packageRoot } from '../../src/platform/index.ts';
 import { withArchive } from '../support/ledger.ts';
@@ -24,9 +24,7 @@ const specOf = (search: string): SearchSpec =>
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a search over a primitive of the user', () => {
-  let launched: Awaited<ReturnType<typeof aira>>;
-
-  beforeAll(async () => {
+  it('trains them next to the built-in ones and audits clean', async () => {
     mkdirSync(primitives);
     writeFileSync(gla, text);
     // Present, broken, and not in any space: nothing reads it.
@@ -38,11 +36,7 @@ describe('a search over a primitive of the user', () => {
         { name: 'linear', architecture: 'gla M gla M' },
       ],
     });
-    launched = await run('launch', file, '--json');
-  });
-
-  it('trains them beside the built-in ones and audits clean', async () => {
-    expect(launched).toMatchObject({ code: 0 });
+    expect(await run('launch', file, '--json')).toMatchObject({ code: 0 });
     const scored = withArchive(home, (db) =>
       db
         .prepare("SELECT count(*) AS n FROM nodes JOIN evaluation_requests USING (search) WHERE candidate LIKE '%gla%'")
@@ -57,7 +51,7 @@ describe('a search over a primitive of the user', () => {
     const spec = specOf('toy-1');
     const [entry] = spec.primitives ?? [];
     expect(entry).toMatchObject({ token: 'gla', title: 'gated linear attention', colour: '#7b5ea7' });
-    expect(Object.keys(entry?.costs ?? {})).toEqual(['350M', '1B', '3B']);
+    expect(Object.keys(entry?.costs ?? {}).sort()).toEqual(['1B', '350M', '3B']);
     expect(spec.evaluator).toMatch(new RegExp(`^(native|torch)-[0-9a-f]{12}\\+gla@${entry?.digest.slice(0, 12)}$`));
   });
 

@@ -25,12 +25,21 @@ export default function setup(project: TestProject): () => void {
     // Types are checked by `npm run typecheck`.
     const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist'), '--noCheck'];
     execFileSync(process.execPath, [compiler, ...options], { stdio: ['ignore', 'inherit', 'inherit'] });
-    for (const shipped of ['prices', 'corpus']) cpSync(join(root, shipped), join(folder, shipped), { recursive: true });
     copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     const isSource = (path: string) => !['.venv', '__pycache__', '.pytest_cache'].includes(basename(path));
-    cpSync(join(root, 'gpu-workers'), join(folder, 'gpu-workers'), { recursive: true, filter: isSource });
-    cpSync(join(root, 'tasks'), join(folder, 'tasks'), { recursive: true, filter: isSource });
+    for (const shipped of [
+      'prices',
+      'corpus',
+      'searches',
+      'studies',
+      'gpu-workers',
+      'tasks',
+      'primitives',
+      'templates',
+    ]) {
+      cpSync(join(root, shipped), join(folder, shipped), { recursive: true, filter: isSource });
+    }
     // What set-up found on this machine; without the engine every training would be torch's, and five times as long.
     for (const record of ['toolchain.json', 'engine.json']) {
       const path = join(root, 'dist', record);

@@ -5,9 +5,7 @@ from torch import nn
 
 TITLE = "gated moving average"  # reports; one line, 60 characters
 COLOUR = "#b0562f"  # its cells in reports
-HINT = (
-    "an exponential average of earlier positions per channel; cheap, forgets slowly"  # what prompts say; 300 characters
-)
+HINT = "an exponential average of earlier positions per channel; cheap, forgets slowly"  # for prompts; 300 characters
 
 
 class Layer(nn.Module):
