@@ -22,7 +22,7 @@ import {
  */
 
 /** The variable of `gpu-workers/aira_primitives`: folders, separated as in PATH. */
-export const primitivesVariable = 'AIRA_PRIMITIVES';
+const primitivesVariable = 'AIRA_PRIMITIVES';
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 

@@ -39,7 +39,7 @@ describe('a search file', () => {
     [
       'with a reference that is no stack names the layer',
       { references: [{ name: 'odd', architecture: '3mA+2Q' }] },
-      /references\[0\]\.architecture: "2Q" is not a layer; use M, mA or Mb/,
+      /reference "odd": "2Q" is not a layer; use M, mA or Mb/,
     ],
     ['with fewer than no evaluations', { budget: { evaluations: -4 } }, /budget\.evaluations: must be at least 1/],
     ['with no minutes', { budget: { evaluations: 4, minutes: 0 } }, /budget\.minutes: must be more than 0/],

@@ -17,7 +17,7 @@
 
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/evaluation.ts';
-import { serves, versionWith } from '../../domain/primitive.ts';
+import { serves } from '../../domain/primitive.ts';
 import {
   type Clock,
   createLogger,
@@ -96,7 +96,7 @@ export class NativeWorker implements Evaluator {
    */
   async start(): Promise<Hello> {
     const { hello } = await this.#ready();
-    return { ...hello, evaluator: versionWith(hello.evaluator, hello.primitives) };
+    return hello;
   }
 
   /**
@@ -111,7 +111,7 @@ export class NativeWorker implements Evaluator {
     this.#busy = true;
     try {
       const { trainer, hello } = await this.#ready();
-      const own = versionWith(hello.evaluator, hello.primitives);
+      const own = hello.evaluator;
       const ownClass = deviceClassOf(hello.device);
       for (const { evaluator, deviceClass } of jobs) {
         if (serves(own, evaluator) && deviceClass === ownClass) continue;

@@ -10,6 +10,7 @@
  */
 
 import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
+import { versionWith } from '../../domain/primitive.ts';
 import {
   type Deferred,
   deferred,
@@ -147,7 +148,9 @@ export class Trainer {
     const hello = helloSchema.safeParse(message);
     if (!hello.success) return 'not a hello';
     this.#handshakeDone = true;
-    this.#hello.resolve(hello.data);
+    // From here on a version names every primitive that this trainer has.
+    const evaluator = versionWith(hello.data.evaluator, hello.data.primitives);
+    this.#hello.resolve({ ...hello.data, evaluator });
     return null;
   }
 
