@@ -55,6 +55,11 @@ export interface ChatRequest {
   /** The stable prefix: equal for all of an agent's questions about one operator, so that providers can cache it. */
   readonly system: string;
   readonly messages: readonly ChatMessage[];
+  /**
+   * What depends on the moment, such as the remaining budget: sent at the very end, behind the last cache mark. Only in
+   * requests as sent: it is no part of a question's identity.
+   */
+  readonly tail?: string | undefined;
   readonly schema: AnswerSchema | null;
   /** The tools that the model may call before it answers; absent if none. */
   readonly tools?: readonly ToolForm[] | undefined;
@@ -75,22 +80,48 @@ export interface ChatReply {
   readonly finish: Extract<CallOutcome, 'complete' | 'truncated' | 'refused' | 'empty'>;
   /** Null if the provider stated none. */
   readonly usage: Usage | null;
+  /** Cost as billed, if the provider states it. */
+  readonly dollars?: number;
   /** The model that answered, according to the provider. */
   readonly served: string | null;
 }
 
-/** Current models think before they answer and spend output tokens on it; the answer itself takes a few hundred. */
-export const defaultMaxTokens = 16_000;
+/** What is known of a call before its answer is complete; a call without an answer is charged by it. */
+export interface Meter {
+  /** The prompt's tokens as the provider stated them. */
+  stated: Omit<Usage, 'output'> | null;
+  /** Characters of the answer so far, reasoning and arguments included. */
+  received: number;
+}
 
-/** A language model at a provider. One physical request per call: no retries, no budget, no state. */
+/** A language model at a provider. One physical request per call: no retries, no budget. */
 export interface ChatModel {
-  /** @throws ChatFault, or the signal's reason once it is aborted. */
-  complete(request: ChatRequest, signal: AbortSignal): Promise<ChatReply>;
+  /**
+   * @param meter is updated as the answer arrives, and remains valid after a failure.
+   * @throws ChatFault, or the signal's reason once it is aborted.
+   */
+  complete(request: ChatRequest, signal: AbortSignal, meter: Meter): Promise<ChatReply>;
+}
+
+/** A refusal as text: the provider's category first, since it says whether another wording would help. */
+export function refusalText(category: string | null | undefined, explanation: string): string {
+  return [category ?? '', explanation.trim()].filter((part) => part !== '').join(': ');
 }
 
 /** Finish reason of a complete answer: `empty` without text and calls. */
 export function finished(text: string, calls: readonly ToolCall[] = []): 'complete' | 'empty' {
   return text.trim() === '' && calls.length === 0 ? 'empty' : 'complete';
+}
+
+/**
+ * The message at whose end the reusable part of a conversation ends, for providers that cache up to marks: while tools are
+ * open the next round repeats everything so far; the closing round reads what the round before it wrote. Null if no other
+ * request will have this conversation as its beginning: a mark costs a quarter of what it covers.
+ */
+export function cacheMark({ messages, tools, toolsClosed }: ChatRequest): number | null {
+  if (!tools) return null;
+  if (!toolsClosed) return messages.length - 1;
+  return messages.length > 2 ? messages.length - 3 : null;
 }
 
 /** All texts of a message, for counting. */
@@ -110,6 +141,9 @@ export function argumentsOf({ arguments: text }: ToolCall): Record<string, unkno
     return {};
   }
 }
+
+/** The arguments of a call as JSON text, for servers that parse them. */
+export const argumentsText = (call: ToolCall): string => JSON.stringify(argumentsOf(call));
 
 /**
  * The JSON Schema keywords that every provider's grammar supports. Bounds and formats are checked by zod: strict modes reject

@@ -13,12 +13,31 @@ export class ChatFault extends AiraError {
   readonly retryAfterMs: number | null;
   /** The provider may have computed, and charged for, an answer that did not arrive. */
   readonly billable: boolean;
+  /** The status of the reply; null without one. */
+  readonly status: number | null;
+  /** What the server said, in full as far as it was read; may contain keys. */
+  readonly detail: string;
+  /** What the next try does without, because the server refused it: the request is repeated at once in that form. */
+  readonly adapted: string | null;
 
-  constructor(kind: FaultKind, message: string, options: { retryAfterMs?: number | null; cause?: unknown } = {}) {
+  constructor(
+    kind: FaultKind,
+    message: string,
+    options: {
+      retryAfterMs?: number | null;
+      cause?: unknown;
+      status?: number | null;
+      detail?: string;
+      adapted?: string;
+    } = {},
+  ) {
     super(`chat-${kind}`, message, { cause: options.cause });
     this.kind = kind;
     this.retryAfterMs = options.retryAfterMs ?? null;
     this.billable = kind === 'timeout' || kind === 'dropped';
+    this.status = options.status ?? null;
+    this.detail = options.detail ?? message;
+    this.adapted = options.adapted ?? null;
   }
 }
 
@@ -35,7 +54,24 @@ export function retryAfter(headers: Headers | undefined, now: number): number | 
 /** Phrases by which providers signal exhausted funds rather than a rate limit: waiting does not help. */
 const spendLimit = /insufficient_quota|spend.?limit|credit balance|billing|quota.{0,20}exceeded|payment/i;
 
-/** Classifies a status and a body. @param text code, type and message of the error, as far as known. */
+/** The sentence of an error body: servers nest it differently, and proxies answer with pages. */
+function sentenceOf(body: string): string {
+  try {
+    const { error, message, detail } = JSON.parse(body) as Record<string, unknown>;
+    const inner = error !== null && typeof error === 'object' ? (error as Record<string, unknown>) : { message: error };
+    const named = [inner.code, inner.type].filter((each) => typeof each === 'string').join(' ');
+    const said = [inner.message, message, detail].find((each) => typeof each === 'string' && each !== '');
+    if (said !== undefined) return `${named} ${said as string}`.trim();
+  } catch {
+    // Not JSON: a page, or plain words.
+  }
+  return body
+    .replace(/<[^>]{0,400}>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+/** Classifies a status and a body. @param text the body, or code, type and message of the error as far as known. */
 export function faultOf(
   status: number,
   text: string,
@@ -43,15 +79,16 @@ export function faultOf(
   now: number,
   cause?: unknown,
 ): ChatFault {
-  const message = `the provider answered ${status}: ${text.slice(0, 300)}`;
-  const options = { retryAfterMs: retryAfter(headers, now), cause };
+  const message = `the provider answered ${status}: ${sentenceOf(text).slice(0, 300) || 'no reason given'}`;
+  const rejected = { cause, status, detail: text.slice(0, 8000) };
+  const options = { ...rejected, retryAfterMs: retryAfter(headers, now) };
   if (status === 402 || ((status === 429 || status === 400 || status === 403) && spendLimit.test(text))) {
-    return new ChatFault('rejected', message, { cause });
+    return new ChatFault('rejected', message, rejected);
   }
   if (status === 429 || status === 529) return new ChatFault('busy', message, options);
   if (status === 408) return new ChatFault('timeout', message, options);
-  if (status >= 500 || status === 409) return new ChatFault('unavailable', message, options);
-  return new ChatFault('rejected', message, { cause });
+  if (status >= 500 || status === 409 || status === 425) return new ChatFault('unavailable', message, options);
+  return new ChatFault('rejected', message, rejected);
 }
 
 /** The errors of both SDKs, by shape: one generator produced them. */
@@ -60,7 +97,7 @@ interface SdkError {
   readonly headers?: Headers;
   readonly error?: unknown;
   readonly type?: string | null;
-  readonly code?: string | null;
+  readonly code?: string | number | null;
 }
 
 /** Statuses of errors that arrive inside a stream that began with 200. */
@@ -69,6 +106,8 @@ const streamStatus: Readonly<Record<string, number>> = {
   rate_limit_error: 429,
   rate_limit_exceeded: 429,
   invalid_request_error: 400,
+  invalid_prompt: 400,
+  context_length_exceeded: 400,
   authentication_error: 401,
   permission_error: 403,
   not_found_error: 404,
@@ -84,12 +123,20 @@ function bodyText(error: unknown): string {
   }
 }
 
+/** The fault of an error event: a code and a message in a stream that began well. */
+export function eventFault(code: string | null | undefined, message: string, now: number): ChatFault {
+  return faultOf(streamStatus[code ?? ''] ?? 500, `${code ?? 'server_error'} ${message}`, undefined, now);
+}
+
 /** Converts an SDK's error to a fault. @param begun the answer had started to arrive. */
 export function asFault(thrown: unknown, begun: boolean, now: number): ChatFault {
   if (thrown instanceof ChatFault) return thrown;
   const { status, headers, error, type, code } = (thrown ?? {}) as SdkError;
   const text = `${errorMessage(thrown)} ${code ?? ''} ${bodyText(error)}`;
   if (typeof status === 'number') return faultOf(status, text, headers, now, thrown);
+  // Gateways put the status of the model behind them into the error.
+  const stated = Number((error as { code?: unknown } | null | undefined)?.code ?? code);
+  if (stated >= 400 && stated < 600) return faultOf(stated, text, headers, now, thrown);
   const named = Object.keys(streamStatus).find((name) => type === name || code === name || text.includes(name));
   if (named) return faultOf(streamStatus[named] ?? 500, text, headers, now, thrown);
   if (error !== undefined && error !== null) return faultOf(500, text, headers, now, thrown);

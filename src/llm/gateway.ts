@@ -7,10 +7,10 @@ import type { ReplyOf } from '../domain/messages.ts';
 import { type Rng, rngFor } from '../domain/rng.ts';
 import { type Clock, pause, printable, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { type Answered, Cassette, type Entry, type Scope } from './cassette.ts';
-import type { ChatModel, ChatRequest, ProviderState, ToolCall } from './chat.ts';
+import type { ChatModel, ChatRequest, Meter, ProviderState, ToolCall } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import { redacted } from './keys.ts';
-import { cost, likelyUsage, loadPrices, mostUsage, type Prices } from './prices.ts';
+import { cost, countedTokens, countedUsage, loadPrices, mostUsage, type Prices, usualBytesPerToken } from './prices.ts';
 import { type Breaker, defaultRetries, ProviderDownError, type RetryPolicy, retrying } from './retry.ts';
 
 /** Reserves and settles calls in the ledger, whatever the transport. Both are idempotent. */
@@ -99,6 +99,13 @@ const takesNoTools = /tool|function.?call/i;
 
 const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
 
+/** The usage of a call without an answer. A cancelled request was under way, so its input counts. */
+function usageWithout(sent: ChatRequest, meter: Meter, fault: ChatFault | null, bytesPerToken: number): Usage {
+  const began = meter.stated !== null || meter.received > 0;
+  if (fault !== null && !fault.billable && !began) return nothing;
+  return countedUsage(sent, meter, bytesPerToken);
+}
+
 /**
  * The only path to a language model.
  *
@@ -107,13 +114,16 @@ const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
  *
  * GTW-1. No request is sent before the ledger has granted its maximum cost (I9).
  * GTW-2. An answered question is never asked again (I5).
- * GTW-3. Every try is a separate call in the ledger; one that may have been billed is charged in full.
+ * GTW-3. Every try is a separate call in the ledger. One without an answer is charged what is known: its input as stated or
+ *        counted, its output as received. A request that the server turned away costs nothing.
  * GTW-4. No output contains a key, errors included, whichever field a provider put it into (I7).
  * GTW-5. Findings shown to a model are recorded like answers: a replay shows the same (I5).
  */
 export class Gateway {
   readonly #deps: GatewayDeps;
   readonly #noticed = new Set<string>();
+  /** Bytes per token of each model's latest answer, for estimates of calls without one. */
+  readonly #bytesPerToken = new Map<string, number>();
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
@@ -191,22 +201,27 @@ export class Gateway {
   }
 
   #withoutTools(reason: string, model: string): Answer {
-    if (!this.#noticed.has(model)) {
-      this.#noticed.add(model);
-      this.#deps.notice?.(
-        `the server of ${model} supports no tools: literature is looked up before each question instead (${reason})`,
-      );
-    }
+    this.#notice(
+      `${model} tools`,
+      `the server of ${model} supports no tools: literature is looked up before each question instead (${reason})`,
+    );
     return { text: '', outcome: 'toolless', problem: null, calls: [], carried: [], dollars: 0 };
+  }
+
+  #notice(what: string, line: string): void {
+    if (this.#noticed.has(what)) return;
+    this.#noticed.add(what);
+    this.#deps.notice?.(line);
   }
 
   /** Buys one answer, with retries; settles failed tries only. */
   async #buy(key: string, { scope, request, remainingBudget }: Question, signal: AbortSignal): Promise<Answered> {
     const { search, ledger, prices, clock, timers, ids, retries, redact } = this.#deps;
     const { chat, breaker } = this.#deps.model(request);
-    const sent = withRemainingBudget(request, remainingBudget);
+    const sent = remainingBudget === '' ? request : { ...request, tail: remainingBudget };
     const most = mostUsage(sent);
-    const price = prices.of(request.model) ?? { input: 0, output: 0 };
+    const price = prices.of(request.model, request.baseUrl) ?? { input: 0, output: 0 };
+    const perToken = () => this.#bytesPerToken.get(request.model) ?? usualBytesPerToken;
     const { agent, ordinal, purpose } = scope;
     const rng: Rng = rngFor('retry', key);
     return retrying(
@@ -217,29 +232,39 @@ export class Gateway {
         await this.#reserve({ ...reservation, tokens: most.input + most.output }, signal);
         const startedAt = clock.monotonic();
         const latency = () => Math.max(0, clock.monotonic() - startedAt);
+        const meter: Meter = { stated: null, received: 0 };
         try {
           // Redact the whole reply once: what is stored, settled, recorded and re-sent must be identical (I5, I7).
-          const reply = redacted(await chat.complete(sent, signal), redact);
+          const reply = redacted(await chat.complete(sent, signal, meter), redact);
           const { text, finish, calls = [], carried = [] } = reply;
           const served = reply.served === null ? null : printable(reply.served, { width: 200 });
-          const output = text + calls.map((each) => each.arguments).join('');
-          const usage = reply.usage ?? likelyUsage(sent, output);
+          const usage = reply.usage ?? countedUsage(sent, meter, perToken());
+          if (reply.usage !== null && usage.input > 0) {
+            this.#bytesPerToken.set(request.model, countedTokens(sent, 1) / usage.input);
+          }
           const asks = calls.length === 0 ? {} : { calls: [...calls], carried: [...carried] };
-          const paid = { usage, dollars: cost(usage, price), estimated: reply.usage === null, latencyMs: latency() };
+          const billed = reply.dollars ?? cost(usage, price);
+          const paid = { usage, dollars: billed, estimated: reply.usage === null, latencyMs: latency() };
           return { kind: 'answer', text, finish, ...(asks as object), served, call, ...paid };
         } catch (thrown) {
           const fault = thrown instanceof ChatFault ? thrown : null;
-          // A cancelled request may have been billed as well.
-          const billable = fault === null || fault.billable;
-          const usage = billable ? { ...most, written: 0 } : nothing;
+          const usage = usageWithout(sent, meter, fault, perToken());
           const outcome: CallOutcome = fault?.kind ?? 'lost';
           const message = redact(fault?.message ?? 'cancelled').slice(0, 500);
+          const charged = Math.min(dollars, cost(usage, price));
+          if (fault?.adapted) {
+            const { adapted } = fault;
+            this.#notice(
+              `${request.model} ${adapted}`,
+              `the server of ${request.model} refused a part of a request; from now on it gets ${adapted} (${message})`,
+            );
+          }
           const settlement = {
             outcome,
             served: null,
             usage,
-            dollars: billable ? dollars : 0,
-            estimated: billable,
+            dollars: charged,
+            estimated: usage !== nothing,
             message,
           };
           const settling = ledger.settle({ search, call, ...settlement, latencyMs: latency() }, signal, scope.agent);
@@ -268,7 +293,8 @@ export class Gateway {
     const { outcome, problem } = toAnswer(answer, question);
     if (outcome === 'toolless') return;
     const { call, served, usage, dollars, estimated, latencyMs } = answer;
-    const message = problem?.slice(0, 500) ?? null;
+    // A refusal's text begins with the provider's category.
+    const message = (outcome === 'refused' ? answer.text : problem)?.slice(0, 500) || null;
     const settlement = { search, call, outcome, served, usage, dollars, estimated, latencyMs, message };
     await ledger.settle(settlement, signal, question.scope.agent);
   }
@@ -288,18 +314,6 @@ function toAnswer({ text, finish, dollars, calls = [], carried = [] }: Answered,
   if (finish !== 'complete' || calls.length > 0) return { text, outcome: finish, problem: null, ...asks };
   const wrong = problem(text);
   return { text, outcome: wrong === null ? 'complete' : 'malformed', problem: wrong, ...asks };
-}
-
-function withRemainingBudget(request: ChatRequest, remainingBudget: string): ChatRequest {
-  const last = request.messages.at(-1);
-  if (remainingBudget === '' || !last || last.role === 'assistant') return request;
-  const before = request.messages.slice(0, -1);
-  if (last.role === 'user')
-    return { ...request, messages: [...before, { ...last, text: `${last.text}\n\n${remainingBudget}` }] };
-  const end = last.results.at(-1);
-  if (!end) return request;
-  const results = [...last.results.slice(0, -1), { ...end, text: `${end.text}\n\n${remainingBudget}` }];
-  return { ...request, messages: [...before, { ...last, results }] };
 }
 
 /**

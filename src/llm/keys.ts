@@ -136,9 +136,9 @@ const adapters: Readonly<Record<Provider, () => Promise<Adapter>>> = {
 function lazily(load: () => Promise<ChatModel>): ChatModel {
   let loading: Promise<ChatModel> | undefined;
   return {
-    async complete(request, signal) {
+    async complete(request, signal, meter) {
       loading ??= load();
-      return (await loading).complete(request, signal);
+      return (await loading).complete(request, signal, meter);
     },
   };
 }
@@ -175,9 +175,10 @@ export function checkModels(spec: Pick<SearchSpec, 'agents' | 'budget'>, keys: K
     for (const model of chatModels(agent)) {
       keys?.endpoint(model, agent.baseUrl);
       const limited = spec.budget.dollars !== undefined || agent.dollars !== undefined;
-      if (limited && prices.of(model) === null) {
+      if (limited && prices.of(model, agent.baseUrl) === null) {
         const remedy = 'add its price to a price file and pass it with --prices, or limit tokens instead of dollars';
-        throw new PrerequisiteError('price', `no price for ${model}, but dollars are limited`, remedy);
+        const place = splitModel(model).provider === 'compatible' ? ` at ${agent.baseUrl}` : '';
+        throw new PrerequisiteError('price', `no price for ${model}${place}, but dollars are limited`, remedy);
       }
     }
   }

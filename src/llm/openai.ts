@@ -1,37 +1,62 @@
 import OpenAI from 'openai';
 import type {
+  ResponseCreateParamsStreaming,
   ResponseInputItem,
+  ResponseInputText,
   ResponseStreamEvent,
   Response as ResponsesAnswer,
 } from 'openai/resources/responses/responses';
 import { splitModel } from '../domain/model.ts';
 import {
+  argumentsText,
   type ChatMessage,
   type ChatModel,
   type ChatReply,
   type ChatRequest,
+  cacheMark,
   finished,
+  type Meter,
   type ProviderState,
+  refusalText,
 } from './chat.ts';
-import { asFault, ChatFault } from './faults.ts';
+import { ChatFault, eventFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
+import { adaptedFault, formInWords, type Ladder, ladders, type Sent } from './ladder.ts';
+import { countedTokens } from './prices.ts';
 import { readStream, type Watch } from './stream.ts';
 
-/** A message as items of the Responses API: encrypted reasoning is returned before the calls that it led to. */
-function itemsOf(message: ChatMessage): ResponseInputItem[] {
+const breakpoint = { prompt_cache_breakpoint: { mode: 'explicit' as const } };
+const piece = (text: string, marked = false): ResponseInputText => ({
+  type: 'input_text',
+  text,
+  ...(marked ? breakpoint : {}),
+});
+
+/**
+ * A message as items of the Responses API: encrypted reasoning is returned before the calls that it led to.
+ *
+ * @param marked the cached part of the conversation ends with this message.
+ * @param tail text behind the mark.
+ */
+function itemsOf(message: ChatMessage, marked: boolean, tail: string): ResponseInputItem[] {
+  const after = tail === '' ? [] : [piece(tail)];
   if (message.role === 'tools') {
-    return message.results.map(({ id, text }) => ({ type: 'function_call_output', call_id: id, output: text }));
+    return message.results.map(({ id, text }, index) => {
+      const isLast = index === message.results.length - 1;
+      const output = isLast && (marked || tail !== '') ? [piece(text, marked), ...after] : text;
+      return { type: 'function_call_output', call_id: id, output };
+    });
   }
-  if (message.role === 'user') return [{ role: 'user', content: message.text }];
+  if (message.role === 'user') return [{ role: 'user', content: [piece(message.text, marked), ...after] }];
   const { text, calls = [], carried = [] } = message;
   return [
     ...(carried as unknown as ResponseInputItem[]),
     ...(text === '' ? [] : [{ role: 'assistant' as const, content: text }]),
-    ...calls.map(({ id, name, arguments: given }) => ({
+    ...calls.map((call) => ({
       type: 'function_call' as const,
-      call_id: id,
-      name,
-      arguments: given,
+      call_id: call.id,
+      name: call.name,
+      arguments: argumentsText(call),
     })),
   ];
 }
@@ -49,7 +74,7 @@ function replyOf(answer: ResponsesAnswer): ChatReply {
   const { usage, incomplete_details: incomplete } = answer;
   const declined = refusal !== undefined || incomplete?.reason === 'content_filter';
   return {
-    text: declined && refusal?.type === 'refusal' ? refusal.refusal : text,
+    text: declined ? refusalText(incomplete?.reason, refusal?.type === 'refusal' ? refusal.refusal : text) : text,
     finish: declined ? 'refused' : incomplete ? 'truncated' : finished(text, calls),
     ...(declined || incomplete || calls.length === 0 ? {} : { calls, carried }),
     served: answer.model ?? null,
@@ -64,59 +89,112 @@ function replyOf(answer: ResponsesAnswer): ChatReply {
   };
 }
 
-/** OpenAI's Responses API, streamed. Nothing is stored at the provider. */
+/** The body of a request in the form that the server accepts, and what it contains. */
+function bodyOf(request: ChatRequest, ladder: Ladder): { body: ResponseCreateParamsStreaming; sent: Sent } {
+  const { system, messages, schema, effort, tools, toolsClosed, tail = '' } = request;
+  const promptTokens = countedTokens(request);
+  const maxTokens = ladder.limit(request.maxTokens, promptTokens);
+  const form = schema ? ladder.form : null;
+  const caching = ladder.accepts('cache');
+  const withEffort = effort !== undefined && ladder.accepts('effort');
+  const marked = caching ? cacheMark(request) : null;
+  const rules = schema && form !== 'schema' ? system + formInWords(schema, false) : system;
+  const body: ResponseCreateParamsStreaming = {
+    model: splitModel(request.model).name,
+    input: [
+      { role: 'developer', content: [piece(rules, caching)] },
+      ...messages.flatMap((message, index) =>
+        itemsOf(message, index === marked, index === messages.length - 1 ? tail : ''),
+      ),
+    ],
+    max_output_tokens: maxTokens,
+    store: false,
+    stream: true,
+    // The implicit breakpoint is at the last message, which always changes: it would be written each time and never read.
+    ...(caching ? { prompt_cache_options: { mode: 'explicit' } } : {}),
+    ...(withEffort ? { reasoning: { effort } } : {}),
+    ...(form === 'schema' && schema
+      ? { text: { format: { type: 'json_schema', name: schema.name, schema: schema.json, strict: true } } }
+      : {}),
+    ...(form === 'object' ? { text: { format: { type: 'json_object' } } } : {}),
+    ...(tools
+      ? {
+          tools: tools.map(({ name, description, json }) => ({
+            type: 'function' as const,
+            name,
+            description,
+            parameters: { ...json },
+            strict: true,
+          })),
+          tool_choice: toolsClosed ? ('none' as const) : ('auto' as const),
+        }
+      : {}),
+  };
+  const parts = [...(caching ? (['cache'] as const) : []), ...(withEffort ? (['effort'] as const) : [])];
+  return { body, sent: { form, parts, maxTokens, promptTokens } };
+}
+
+/** An answer that came whole, as the last event of a stream. */
+const asEvents = (document: unknown): string =>
+  `data: ${JSON.stringify({ type: 'response.completed', response: document })}\n\n`;
+
+function collector(meter: Meter, now: () => number) {
+  let answer: ResponsesAnswer | null = null;
+  return {
+    take(event: ResponseStreamEvent): void {
+      if ('delta' in event && typeof event.delta === 'string') meter.received += event.delta.length;
+      switch (event.type) {
+        case 'response.completed':
+        case 'response.incomplete':
+          answer = event.response;
+          break;
+        case 'response.failed': {
+          const { code, message } = event.response.error ?? { code: null, message: 'no reason given' };
+          const stated = event.response.usage;
+          if (stated) meter.stated = { input: stated.input_tokens, cached: 0, written: 0 };
+          throw eventFault(code, message, now());
+        }
+        case 'error':
+          throw eventFault(event.code, event.message, now());
+      }
+    },
+    reply(): ChatReply {
+      if (answer === null) throw new ChatFault('dropped', 'the answer ended prematurely');
+      return replyOf(answer);
+    },
+  };
+}
+
+/** OpenAI's Responses API, streamed. Nothing is stored at the provider; what requests share is marked for the prompt cache. */
 export function openaiModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel {
   const client = new OpenAI({
     apiKey: key.reveal(),
     baseURL: baseUrl ?? 'https://api.openai.com/v1',
     maxRetries: 0,
-    timeout: watch.timeouts.totalMs,
+    timeout: 2 ** 31 - 1,
     logLevel: 'off',
   });
+  const ladderOf = ladders();
   return {
-    async complete(request: ChatRequest, signal) {
-      const { system, messages, schema, maxTokens, effort, tools, toolsClosed } = request;
-      let answer: ResponsesAnswer | null = null;
-      const take = (event: ResponseStreamEvent) => {
-        if (event.type === 'response.completed' || event.type === 'response.incomplete') answer = event.response;
-        else if (event.type === 'response.failed') {
-          const { code, message } = event.response.error ?? { code: 'server_error', message: 'no reason given' };
-          throw asFault({ message, code, error: { code } }, true, watch.clock.now());
-        } else if (event.type === 'error') {
-          throw asFault({ message: event.message, code: event.code, error: event }, true, watch.clock.now());
-        }
-      };
-      const open = (inner: AbortSignal) =>
-        client.responses.create(
+    async complete(request, signal, meter) {
+      const ladder = ladderOf(request.model);
+      const { body, sent } = bodyOf(request, ladder);
+      const { take, reply } = collector(meter, watch.clock.now);
+      try {
+        await readStream(
           {
-            model: splitModel(request.model).name,
-            instructions: system,
-            input: messages.flatMap(itemsOf),
-            max_output_tokens: maxTokens,
-            store: false,
-            stream: true,
-            ...(effort ? { reasoning: { effort } } : {}),
-            ...(schema
-              ? { text: { format: { type: 'json_schema', name: schema.name, schema: schema.json, strict: true } } }
-              : {}),
-            ...(tools
-              ? {
-                  tools: tools.map(({ name, description, json }) => ({
-                    type: 'function' as const,
-                    name,
-                    description,
-                    parameters: { ...json },
-                    strict: true,
-                  })),
-                  tool_choice: toolsClosed ? ('none' as const) : ('auto' as const),
-                }
-              : {}),
+            open: (inner, fetch) => client.withOptions({ fetch }).responses.create(body, { signal: inner }),
+            take,
+            asEvents,
+            effort: request.effort,
           },
-          { signal: inner },
+          watch,
+          signal,
         );
-      await readStream(open, take, watch, signal);
-      if (answer === null) throw new ChatFault('dropped', 'the answer ended prematurely');
-      return replyOf(answer);
+        return reply();
+      } catch (thrown) {
+        throw adaptedFault(thrown, ladder, sent);
+      }
     },
   };
 }

@@ -6,7 +6,7 @@ import { formatZodError } from '../domain/explain.ts';
 import { type JsonBounds, parseJson } from '../domain/json.ts';
 import { type ChatModelName, splitModel } from '../domain/model.ts';
 import { readTextFile } from '../platform/index.ts';
-import { type ChatRequest, textsOf } from './chat.ts';
+import { type ChatRequest, type Meter, textsOf } from './chat.ts';
 
 const dollars = z.number().nonnegative();
 /** US dollars per million tokens. `cached` and `written` default to `input`. */
@@ -29,8 +29,13 @@ export type PriceFile = z.infer<typeof priceFileSchema>;
 
 export interface Prices {
   readonly asOf: string;
-  /** Null without a price. A dated name (`gpt-6-sol-2026-09-22`) has the price of its family. */
-  of(model: ChatModelName): Price | null;
+  /**
+   * Null without a price. A dated name (`gpt-6-sol-2026-09-22`) has the price of its family.
+   *
+   * @param baseUrl where a `compatible/` model is served. Off this machine the shipped price of 0 does not apply: the
+   * server may send a bill, and only a price of the user's own file says that it does not.
+   */
+  of(model: ChatModelName, baseUrl?: string): Price | null;
 }
 
 /** `src/llm` and `dist/llm` are equally deep below the package root. */
@@ -53,15 +58,27 @@ function read(path: string): PriceFile {
   throw new PrerequisiteError('prices', `invalid price file ${path}: ${why}`, remedy);
 }
 
+/** Whether an address is of this machine. */
+function isLoopback(baseUrl: string): boolean {
+  if (!URL.canParse(baseUrl)) return false;
+  const host = new URL(baseUrl).hostname.replace(/^\[|\]$/g, '');
+  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
 /** The shipped prices, overridden per model by the user's file. @throws PrerequisiteError for an invalid file. */
 export function loadPrices(override?: string): Prices {
-  const files = [read(shipped), ...(override === undefined ? [] : [read(override)])];
+  const own = override === undefined ? null : read(override);
+  const files = [read(shipped), ...(own ? [own] : [])];
   const models = Object.assign({}, ...files.map((file) => file.models)) as Record<string, Price>;
   return {
     asOf: files.map((file) => file.asOf).sort()[0] as string,
-    of(model) {
+    of(model, baseUrl) {
       const family = model.replace(/-\d{4}-?\d{2}-?\d{2}$/, '');
-      return models[model] ?? models[family] ?? models[`${splitModel(model).provider}/*`] ?? null;
+      const { provider } = splitModel(model);
+      const any = `${provider}/*`;
+      const isRemote = provider === 'compatible' && baseUrl !== undefined && !isLoopback(baseUrl);
+      const general = isRemote ? own?.models[any] : models[any];
+      return models[model] ?? models[family] ?? general ?? null;
     },
   };
 }
@@ -77,10 +94,11 @@ export function cost({ input, cached, written, output }: Usage, price: Price): n
   return perMillion / 1e6;
 }
 
-const bytesOf = ({ system, messages, schema, tools = [] }: ChatRequest): number[] =>
+const bytesOf = ({ system, messages, tail = '', schema, tools = [] }: ChatRequest): number[] =>
   [
     system,
     ...messages.flatMap(textsOf),
+    tail,
     ...(schema ? [JSON.stringify(schema.json)] : []),
     ...tools.map((tool) => JSON.stringify(tool)),
   ].map((text) => Buffer.byteLength(text));
@@ -98,13 +116,21 @@ export function mostUsage(request: ChatRequest): Usage {
   return { input, cached: 0, written: input, output: request.maxTokens };
 }
 
-/** Estimated usage of an answered request, for servers that do not report it: three bytes per token. */
-export function likelyUsage(request: ChatRequest, answer: string): Usage {
-  const input = Math.ceil(bytesOf(request).reduce((sum, each) => sum + each, 0) / 3);
-  return {
-    input,
-    cached: 0,
-    written: 0,
-    output: Math.min(request.maxTokens, Math.ceil(Buffer.byteLength(answer) / 3)),
-  };
+/** Bytes of a token in our prompts, where no answer has stated another figure: counts of several tokenizers are 3 to 4.5. */
+export const usualBytesPerToken = 3;
+
+/** Estimated input tokens of a request. */
+export function countedTokens(request: ChatRequest, bytesPerToken: number = usualBytesPerToken): number {
+  return Math.ceil(bytesOf(request).reduce((sum, each) => sum + each, 0) / bytesPerToken);
+}
+
+/**
+ * Usage where a provider stated none, or the answer did not arrive: input as stated, else counted; output as received.
+ *
+ * @param received characters of the answer.
+ */
+export function countedUsage(request: ChatRequest, { stated, received }: Meter, bytesPerToken: number): Usage {
+  const output = Math.min(request.maxTokens, Math.ceil(received / bytesPerToken));
+  const prompt = stated ?? { input: countedTokens(request, bytesPerToken), cached: 0, written: 0 };
+  return { ...prompt, output };
 }

@@ -22,7 +22,8 @@ export function backoff(policy: RetryPolicy, failed: number, askedMs: number | n
 }
 
 /**
- * Repeats a request until it is answered or rejected, or the tries are used up.
+ * Repeats a request until it is answered or rejected, or the tries are used up. A request that its server accepts in a
+ * smaller form is repeated in that form at once.
  *
  * @throws ChatFault the last one; any other error of `attempt` immediately.
  */
@@ -32,15 +33,19 @@ export async function retrying<T>(
   { breaker, timers, rng, signal }: { breaker: Breaker; timers: Timers; rng: Rng; signal: AbortSignal },
 ): Promise<T> {
   const tried = async (number: number): Promise<T> => {
-    breaker.enter();
-    try {
-      const answer = await attempt(number);
-      breaker.succeeded();
-      return answer;
-    } catch (thrown) {
-      if (thrown instanceof ChatFault) breaker.failed(thrown);
-      else breaker.abandoned();
-      throw thrown;
+    for (;;) {
+      breaker.enter();
+      try {
+        const answer = await attempt(number);
+        breaker.succeeded();
+        return answer;
+      } catch (thrown) {
+        if (thrown instanceof ChatFault) breaker.failed(thrown);
+        else breaker.abandoned();
+        // The server is well and the next form is smaller (LAD-1): no pause, and no try used.
+        if (!(thrown instanceof ChatFault && thrown.adapted !== null)) throw thrown;
+        signal.throwIfAborted();
+      }
     }
   };
   const delayMs = (thrown: unknown, failed: number): number | null =>

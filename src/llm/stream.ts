@@ -1,16 +1,38 @@
+import type { Effort } from '../domain/model.ts';
 import type { Clock, Timers } from '../platform/index.ts';
 import { asFault, ChatFault } from './faults.ts';
+import { type Fetch, watchedFetch } from './transport.ts';
 
-/** Maximum silence of a provider, in milliseconds. */
+/** Limits of one exchange in milliseconds, before they are scaled by effort. */
 export interface Timeouts {
-  /** Until the answer begins; thinking models are silent for a long time. */
-  readonly firstMs: number;
-  /** Between two pieces of the answer. */
-  readonly betweenMs: number;
+  /** Longest silence of the connection: no byte at all, neither an event nor a ping. */
+  readonly silenceMs: number;
   readonly totalMs: number;
 }
 
-export const defaultTimeouts: Timeouts = { firstMs: 120_000, betweenMs: 60_000, totalMs: 600_000 };
+/**
+ * Healthy silences that users of both providers reported: 32 to 79 s at medium effort, above 120 s at the highest, 329 s before
+ * the arguments of a call. Chat Completions sends nothing at all while a model thinks.
+ */
+export const defaultTimeouts: Timeouts = { silenceMs: 300_000, totalMs: 900_000 };
+
+/** Harder thoughts are silent for longer: at most ten minutes, at most half an hour in all. */
+const scales: Readonly<Record<Effort | 'default', number>> = {
+  low: 1,
+  default: 1,
+  medium: 1,
+  high: 1.5,
+  xhigh: 2,
+  max: 2,
+};
+
+/** The longest exchange at any effort, for those who wait for the end of a call. */
+export const longestExchangeMs = defaultTimeouts.totalMs * scales.max;
+
+export function timeoutsFor({ silenceMs, totalMs }: Timeouts, effort: Effort | undefined): Timeouts {
+  const scale = scales[effort ?? 'default'];
+  return { silenceMs: silenceMs * scale, totalMs: totalMs * scale };
+}
 
 export interface Watch {
   readonly timers: Timers;
@@ -18,46 +40,68 @@ export interface Watch {
   readonly timeouts: Timeouts;
 }
 
+/** One request: how to send it, and what its format makes of an answer that is no stream. */
+export interface Exchange<E> {
+  /** Starts the request through the given `fetch`; must stop when the signal is aborted. */
+  open(signal: AbortSignal, fetch: Fetch): Promise<AsyncIterable<E>>;
+  take(event: E): void;
+  /** A whole answer as server-sent events. */
+  asEvents(document: unknown): string;
+  readonly effort: Effort | undefined;
+}
+
 /**
- * Reads a stream of events to its end; times out if it stalls.
+ * Reads a stream of events to its end; times out if the connection is silent.
  *
- * @param open starts the request; must stop when its signal is aborted.
+ * STR-1. Silence is measured on raw bytes: the SDKs swallow pings and comments, which are signs of life.
+ *
+ * @returns whether the server sent its end mark.
  * @throws ChatFault for any failure, and the outer signal's reason on abort.
  */
 export async function readStream<E>(
-  open: (signal: AbortSignal) => Promise<AsyncIterable<E>>,
-  take: (event: E) => void,
+  { open, take, asEvents, effort }: Exchange<E>,
   { timers, clock, timeouts }: Watch,
   outer: AbortSignal,
-): Promise<void> {
+): Promise<{ readonly done: boolean }> {
   outer.throwIfAborted();
+  const { silenceMs, totalMs } = timeoutsFor(timeouts, effort);
   const inner = new AbortController();
   let begun = false;
-  let stall: ChatFault | null = null;
+  let done = false;
+  let failure: ChatFault | null = null;
   const timeOut = (what: string) => () => {
-    stall ??= new ChatFault('timeout', `the provider ${what}`);
-    inner.abort(stall);
+    failure ??= new ChatFault('timeout', `the provider ${what}`);
+    inner.abort(failure);
   };
   const onAbort = () => inner.abort(outer.reason);
   outer.addEventListener('abort', onAbort, { once: true });
-  const cancelTotal = timers.after(timeouts.totalMs, timeOut(`took longer than ${timeouts.totalMs / 1000} s`));
-  let cancelStall = timers.after(timeouts.firstMs, timeOut(`sent nothing for ${timeouts.firstMs / 1000} s`));
-  const silence = timeOut(`paused for more than ${timeouts.betweenMs / 1000} s`);
+  const cancelTotal = timers.after(totalMs, timeOut(`took longer than ${totalMs / 1000} s`));
+  const silence = timeOut(`sent nothing for ${silenceMs / 1000} s`);
+  let cancelSilence = timers.after(silenceMs, silence);
+  const onBytes = (): void => {
+    cancelSilence();
+    cancelSilence = timers.after(silenceMs, silence);
+  };
+  const onFailure = (fault: ChatFault): void => {
+    failure ??= fault;
+  };
+  const onDone = (): void => {
+    done = true;
+  };
   try {
-    for await (const event of await open(inner.signal)) {
+    for await (const event of await open(inner.signal, watchedFetch({ onBytes, onFailure, onDone }, clock, asEvents))) {
       begun = true;
-      cancelStall();
-      cancelStall = timers.after(timeouts.betweenMs, silence);
       take(event);
     }
     // The SDKs end an aborted stream without an error.
-    if (stall) throw stall;
+    if (failure) throw failure;
     outer.throwIfAborted();
+    return { done };
   } catch (thrown) {
     if (outer.aborted) throw outer.reason;
-    throw stall ?? asFault(thrown, begun, clock.now());
+    throw failure ?? asFault(thrown, begun, clock.now());
   } finally {
-    cancelStall();
+    cancelSilence();
     cancelTotal();
     outer.removeEventListener('abort', onAbort);
   }

@@ -56,7 +56,7 @@ export function instantTimers(): Timers & { readonly waits: number[] } {
 }
 
 /** For tests of silence, one question at a time: short enough to wait for. */
-export const timeouts: Timeouts = { firstMs: 400, betweenMs: 400, totalMs: 5000 };
+export const timeouts: Timeouts = { silenceMs: 1000, totalMs: 10_000 };
 
 export interface Bench {
   readonly gateway: Gateway;

@@ -6,17 +6,11 @@ import type { OpenRetriever } from '../../domain/literature.ts';
 import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
-import {
-  type Answer,
-  type ChatMessage,
-  type ChatRequest,
-  defaultMaxTokens,
-  type LlmClient,
-  readAnswer,
-} from '../../llm/index.ts';
+import { type Answer, type ChatMessage, type ChatRequest, type LlmClient, readAnswer } from '../../llm/index.ts';
 import { type AnswerForm, lessonForm } from '../operators/answers.ts';
 import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
+import { outputTokens } from '../operators/sizes.ts';
 import { readerOf } from '../reading/reader.ts';
 import { mayCall, type ReadingState, toolsFor } from '../reading/tools.ts';
 import type { Problem, ProposalResult, ProposeInput, Proposer } from './proposer.ts';
@@ -74,6 +68,7 @@ interface ToolAccess {
 
 interface Asking {
   readonly view: View;
+  readonly parents: readonly ViewNode[];
   readonly round: number;
   /** Factor on the output token limit. */
   readonly room: number;
@@ -95,7 +90,7 @@ export function chatProposer(
     purpose: Purpose,
     form: AnswerForm<unknown>,
     messages: readonly ChatMessage[],
-    { room, reading }: { room: number; reading: ToolAccess | null },
+    { parents, room, reading }: Pick<Asking, 'parents' | 'room' | 'reading'>,
   ): ChatRequest => {
     const withTools = reader && reading?.how === 'tools' ? reader.spec : undefined;
     const model = spec.models?.[purpose] ?? spec.model;
@@ -108,7 +103,9 @@ export function chatProposer(
       schema: form.wire,
       ...(withTools && reading ? { tools } : {}),
       ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
-      maxTokens: (spec.maxTokens ?? defaultMaxTokens) * room,
+      maxTokens: spec.maxTokens
+        ? spec.maxTokens * room
+        : outputTokens(purpose, prompts.answerTokens(purpose, parents), spec.effort, room),
       ...(spec.effort ? { effort: spec.effort } : {}),
       ...(compatible && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
       ...(compatible ? { baseUrl: spec.baseUrl } : {}),
@@ -119,12 +116,12 @@ export function chatProposer(
     purpose: Purpose,
     form: AnswerForm<T>,
     messages: readonly ChatMessage[],
-    { view, round, room, reading, signal }: Asking,
+    { view, parents, round, room, reading, signal }: Asking,
   ): Promise<Answer> =>
     gateway.ask(
       {
         scope: { agent: spec.name, ordinal: view.ordinal, purpose, round },
-        request: request(purpose, form, messages, { room, reading }),
+        request: request(purpose, form, messages, { parents, room, reading }),
         remainingBudget: remainingBudgetText(view),
         problem: (text) => {
           const read = readAnswer(text, form.schema);
@@ -145,7 +142,7 @@ export function chatProposer(
       const prompt = prompts.question(operator, { view, parents, passages });
       const open = reader !== null && problems.length === 0 && mayCall(reading, reader.spec);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
-      const round = { view, round: problems.length, room, reading: { how: reading.how, open }, signal };
+      const round = { view, parents, round: problems.length, room, reading: { how: reading.how, open }, signal };
       const answer = await ask(operator, form, conversation(prompt, turns, problems), round);
       const { text, calls, carried } = answer;
       if (answer.outcome === 'toolless') return { toolless: true };
@@ -173,7 +170,14 @@ export function chatProposer(
     /** Lessons get one question and no repair: without them the agent still sees the results. */
     async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
       const messages = conversation(prompts.analysis(view, results), [], []);
-      const answer = await ask('analyze', lessonForm, messages, { view, round: 0, room: 1, reading: null, signal });
+      const answer = await ask('analyze', lessonForm, messages, {
+        view,
+        parents: [],
+        round: 0,
+        room: 1,
+        reading: null,
+        signal,
+      });
       const read = answer.outcome === 'complete' ? readAnswer(answer.text, lessonForm.schema) : null;
       if (!read?.ok) return [];
       return results.flatMap(({ id }) => {

@@ -9,9 +9,10 @@ import {
   type SoleModelName,
 } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { cost, defaultMaxTokens, mostUsage, type Prices } from '../../llm/index.ts';
+import { cost, mostUsage, type Prices } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
+import { outputTokens } from '../operators/sizes.ts';
 import { longestShown } from '../reading/shown.ts';
 
 /**
@@ -56,12 +57,12 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
     system: prompts.system(purpose),
     messages: [{ role: 'user' as const, text: 'x'.repeat(prompts.longestQuestion + longestReading(agent, purpose)) }],
     schema: (purpose === 'analyze' ? lessonForm : prompts.form(purpose)).wire,
-    maxTokens: agent.maxTokens ?? defaultMaxTokens,
+    maxTokens: agent.maxTokens ?? outputTokens(purpose, prompts.answerTokens(purpose, []), agent.effort, 1),
   };
   const most = mostUsage(request);
   const input = Math.ceil((most.input * likelyShare) / 3);
   const likely: Usage = { input, cached: 0, written: 0, output: Math.min(likelyOutput, request.maxTokens) };
-  const price = prices.of(model);
+  const price = prices.of(model, agent.baseUrl);
   return price && { likely: cost(likely, price), most: cost(most, price) };
 }
 

@@ -30,6 +30,8 @@ export interface CandidatePrompts {
   ): string;
   form(operator: Operator): AnswerForm<Statement>;
   analysis(view: View, results: readonly ViewNode[]): string;
+  /** Tokens of an answer to this question, its thought apart. */
+  answerTokens(purpose: Purpose, parents: readonly ViewNode[]): number;
   /** Maximum characters of a question. */
   readonly longestQuestion: number;
 }

@@ -11,6 +11,7 @@ import type { ViewNode } from '../../domain/node.ts';
 import { proposalForms, type StatedProposal } from './answers.ts';
 import type { CandidatePrompts, Statement } from './candidatePrompts.ts';
 import { analysisPrompt, longestQuestion, proposalPrompt, type StackPromptDeps, systemPrompt } from './prompts.ts';
+import { lessonTokens, reasonTokens } from './sizes.ts';
 
 /** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
 function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
@@ -37,6 +38,8 @@ export function stackPrompts(deps: Omit<StackPromptDeps, 'tools'>): CandidatePro
     question: proposalPrompt,
     analysis: analysisPrompt,
     longestQuestion,
+    // A layer or its edit takes at most eight tokens.
+    answerTokens: (purpose) => (purpose === 'analyze' ? lessonTokens : reasonTokens + 8 * space.layers),
     form(operator) {
       const { schema, wire } = forms[operator];
       const stated = schema.transform(

@@ -28,6 +28,8 @@ export interface Asked {
   readonly effort: string | null;
   readonly temperature: number | null;
   readonly cacheMarked: boolean;
+  /** The text up to each cache mark, shortest first. */
+  readonly prefixes: readonly string[];
 }
 
 /** What the server answers with. */
@@ -74,7 +76,16 @@ export function turns(parts: readonly Turn[]): Turn[] {
   return joined;
 }
 
-export const plain = { effort: null, temperature: null, cacheMarked: false, tools: [], toolsOpen: false };
+export const plain = { effort: null, temperature: null, cacheMarked: false, prefixes: [], tools: [], toolsOpen: false };
+
+/** The texts up to each mark among pieces in order. */
+export function prefixesOf(pieces: readonly { readonly text: string; readonly marked: boolean }[]): string[] {
+  let text = '';
+  return pieces.flatMap((piece) => {
+    text += `${piece.text}\n`;
+    return piece.marked ? [text] : [];
+  });
+}
 
 export const halves = (text: string) => [
   text.slice(0, Math.ceil(text.length / 2)),

@@ -9,6 +9,7 @@ import {
   jsonSchema,
   message,
   plain,
+  prefixesOf,
   type Said,
   say,
   sealed,
@@ -16,7 +17,8 @@ import {
   turns,
 } from './asked.ts';
 
-const textBlock = z.strictObject({ type: z.literal('text'), text: z.string().min(1) });
+const mark = z.strictObject({ type: z.literal('ephemeral') }).optional();
+const textBlock = z.strictObject({ type: z.literal('text'), text: z.string().min(1), cache_control: mark });
 const useBlock = z.strictObject({
   type: z.literal('tool_use'),
   id: z.string(),
@@ -33,6 +35,7 @@ const resultBlock = z.strictObject({
   tool_use_id: z.string(),
   content: z.string(),
   is_error: z.literal(true).optional(),
+  cache_control: mark,
 });
 
 const messagesBody = z.strictObject({
@@ -41,7 +44,7 @@ const messagesBody = z.strictObject({
     z.strictObject({
       type: z.literal('text'),
       text: z.string(),
-      cache_control: z.strictObject({ type: z.literal('ephemeral') }).optional(),
+      cache_control: mark,
     }),
   ),
   messages: z
@@ -52,7 +55,7 @@ const messagesBody = z.strictObject({
           role: z.literal('assistant'),
           content: z.array(z.union([textBlock, useBlock, thoughtBlock])).min(1),
         }),
-        z.strictObject({ role: z.literal('user'), content: z.array(resultBlock).min(1) }),
+        z.strictObject({ role: z.literal('user'), content: z.array(z.union([resultBlock, textBlock])).min(1) }),
       ]),
     )
     .min(1),
@@ -74,8 +77,16 @@ export function messagesAsked(body: unknown): Asked {
   const parts = messages.flatMap(({ role, content }): Turn[] => {
     if (typeof content === 'string') return [say(role, content)];
     let thoughts = 0;
-    const all = content.map((block): Turn | null => {
-      if (block.type === 'text') return say('assistant', block.text);
+    if (role === 'user' && content.every((block) => block.type === 'text')) {
+      return [say('user', content.map((block) => (block.type === 'text' ? block.text : '')).join('\n\n'))];
+    }
+    const all = content.map((block, index): Turn | null => {
+      if (block.type === 'text' && role === 'assistant') return say('assistant', block.text);
+      // The changing line behind the last result.
+      if (block.type === 'text') {
+        if (index < content.length - 1 || index === 0) throw new Error('text may only follow the results');
+        return null;
+      }
       if (block.type === 'tool_use') {
         return called([{ id: block.id, name: block.name, arguments: JSON.stringify(block.input) }]);
       }
@@ -90,9 +101,21 @@ export function messagesAsked(body: unknown): Asked {
   });
   if (parts.some(({ calls }) => calls) && tools === undefined)
     throw new Error('calls need the tools they were made of');
-  const cacheMarked = system.some((block) => block.cache_control !== undefined);
+  const blocks: object[] = [...system];
+  for (const { content } of messages) blocks.push(...(typeof content === 'string' ? [{ text: content }] : content));
+  const prefixes = prefixesOf(
+    blocks.map((block) => {
+      const {
+        text,
+        content,
+        cache_control: mark,
+      } = block as { text?: string; content?: string; cache_control?: object };
+      return { text: text ?? content ?? JSON.stringify(block), marked: mark !== undefined };
+    }),
+  );
+  if (prefixes.length > 4) throw new Error('a maximum of 4 blocks with cache_control may be provided');
   return {
-    ...{ ...plain, format: 'messages', model, messages: turns(parts), cacheMarked },
+    ...{ ...plain, format: 'messages', model, messages: turns(parts), cacheMarked: prefixes.length > 0, prefixes },
     system: system.map((block) => block.text).join('\n'),
     ...{ maxTokens: max_tokens, schemaName: output_config?.format ? 'format' : null },
     effort: output_config?.effort ?? null,

@@ -9,12 +9,21 @@ import {
   jsonSchema,
   message,
   plain,
+  prefixesOf,
   type Said,
   say,
   sealed,
   type Turn,
   turns,
 } from './asked.ts';
+
+const inputText = z.strictObject({
+  type: z.literal('input_text'),
+  text: z.string(),
+  prompt_cache_breakpoint: z.strictObject({ mode: z.literal('explicit') }).optional(),
+});
+const parts = z.array(inputText).min(1);
+const input = z.strictObject({ role: z.enum(['developer', 'user']), content: parts });
 
 const functionCall = z.strictObject({
   type: z.literal('function_call'),
@@ -25,7 +34,7 @@ const functionCall = z.strictObject({
 const functionOutput = z.strictObject({
   type: z.literal('function_call_output'),
   call_id: z.string(),
-  output: z.string(),
+  output: z.union([z.string(), parts]),
 });
 const reasoning = z.strictObject({
   type: z.literal('reasoning'),
@@ -36,8 +45,8 @@ const reasoning = z.strictObject({
 
 const responsesBody = z.strictObject({
   model: z.string(),
-  instructions: z.string(),
-  input: z.array(z.union([message, functionCall, functionOutput, reasoning])).min(1),
+  input: z.array(z.union([input, message, functionCall, functionOutput, reasoning])).min(2),
+  prompt_cache_options: z.strictObject({ mode: z.literal('explicit') }).optional(),
   max_output_tokens: z.int().positive(),
   store: z.literal(false),
   stream: z.literal(true),
@@ -66,22 +75,42 @@ const responsesBody = z.strictObject({
     .optional(),
 });
 
+const joined = (content: string | readonly { readonly text: string }[]): string =>
+  typeof content === 'string' ? content : content.map(({ text }) => text).join('\n\n');
+
 /** @throws when the body is not what the real server would take. */
 export function responsesAsked(body: unknown): Asked {
-  const { model, instructions, input, max_output_tokens, reasoning, text, tools, tool_choice } =
+  const { model, input, max_output_tokens, reasoning, text, tools, tool_choice, prompt_cache_options } =
     responsesBody.parse(body);
+  const [system, ...rest] = input;
+  if (!system || !('role' in system) || system.role !== 'developer') throw new Error('the developer speaks first');
+  const pieces = input.flatMap((item) => {
+    if ('content' in item) return typeof item.content === 'string' ? [{ text: item.content }] : item.content;
+    if (item.type === 'function_call_output')
+      return typeof item.output === 'string' ? [{ text: item.output }] : item.output;
+    return [{ text: JSON.stringify(item) }];
+  });
+  const prefixes = prefixesOf(
+    pieces.map((piece) => ({
+      text: piece.text,
+      marked: 'prompt_cache_breakpoint' in piece && piece.prompt_cache_breakpoint !== undefined,
+    })),
+  );
+  if (prefixes.length > 0 && !prompt_cache_options) throw new Error('breakpoints need prompt_cache_options');
   const thoughts = input.filter((item) => 'type' in item && item.type === 'reasoning').length;
-  const parts = input.flatMap((item): Turn[] => {
-    if (!('type' in item)) return [say(item.role, item.content)];
+  const parts = rest.flatMap((item): Turn[] => {
+    if (!('type' in item)) return [say(item.role as 'user' | 'assistant', joined(item.content))];
     if (item.type === 'function_call')
       return [called([{ id: item.call_id, name: item.name, arguments: item.arguments }])];
-    if (item.type === 'function_call_output') return [answered({ id: item.call_id, text: item.output, failed: false })];
+    if (item.type === 'function_call_output')
+      return [answered({ id: item.call_id, text: joined(item.output), failed: false })];
     return [];
   });
   const messages = turns(parts);
   if (messages.filter(({ calls }) => calls).length !== thoughts) throw new Error('a call came without its reasoning');
   return {
-    ...{ ...plain, format: 'responses', model, system: instructions, messages },
+    ...{ ...plain, format: 'responses', model, system: joined(system.content), messages },
+    ...{ cacheMarked: prefixes.length > 0, prefixes },
     ...{ maxTokens: max_output_tokens, schemaName: text?.format.name ?? null, effort: reasoning?.effort ?? null },
     ...{ tools: tools?.map(({ name }) => name) ?? [], toolsOpen: tools !== undefined && tool_choice === 'auto' },
   };

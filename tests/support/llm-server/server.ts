@@ -85,10 +85,13 @@ export async function startLlmServer({
       (sum, { text: each, calls: made = [] }) => sum + tokens(each + made.map((call) => call.arguments).join('')),
       0,
     );
-    const known = asked.cacheMarked && seenPrefixes.has(asked.system);
-    const marked = asked.cacheMarked && !known;
-    seenPrefixes.add(asked.system);
-    return { input: prefix + rest, cached: known ? prefix : 0, written: marked ? prefix : 0, output: tokens(text) };
+    const input = prefix + rest;
+    const known = asked.prefixes.findLast((each) => seenPrefixes.has(each)) ?? '';
+    const marked = asked.prefixes.at(-1) ?? '';
+    for (const each of asked.prefixes) seenPrefixes.add(each);
+    const cached = Math.min(input, tokens(known));
+    const written = Math.min(input - cached, Math.max(0, tokens(marked) - tokens(known)));
+    return { input, cached, written, output: tokens(text) };
   };
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

@@ -6,6 +6,7 @@ import type { CandidatePrompts, Statement } from '../candidatePrompts.ts';
 import { lineage, nodeLine, nodeList, siblings } from '../nodeText.ts';
 import { analysisPrompt, caps, defaultRole, literature, longestQuestion, readingRules } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
+import { lessonTokens, reasonTokens, tokensOf } from '../sizes.ts';
 import { fill, shown } from '../template.ts';
 import { applyEdits, programForms, type StatedProgram } from './answers.ts';
 
@@ -105,6 +106,17 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
     },
 
     analysis: analysisPrompt,
+
+    answerTokens(purpose, parents) {
+      if (purpose === 'analyze') return lessonTokens;
+      const bases =
+        parents.length === 0 ? [brief.baseline] : parents.map((parent) => filesOf(parent) ?? brief.baseline);
+      const bytes = bases
+        .flatMap((files) => Object.values(files))
+        .reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+      // A draft may be twice as long as the baseline; a change may rewrite its parent.
+      return reasonTokens + tokensOf(purpose === 'draft' ? Math.max(2 * bytes, 12_000) : bytes + 6000);
+    },
 
     form(operator) {
       const { schema, wire } = programForms[operator];
