@@ -43,7 +43,8 @@ const read = z.strictObject({ kind: z.literal('read'), found: z.json() });
 const away = z.strictObject({ kind: z.literal('away'), reason: z.string() });
 
 const entrySchema = z.strictObject({
-  v: z.literal(1),
+  /** 1: recorded with other prompts and read more strictly; see CAS-4. */
+  v: z.union([z.literal(1), z.literal(2)]),
   /** SHA-256 over scope and request. */
   key: z.string().regex(/^[0-9a-f]{64}$/),
   scope: scopeSchema,
@@ -53,6 +54,12 @@ const entrySchema = z.strictObject({
 });
 export type Entry = z.infer<typeof entrySchema>;
 export type Answered = z.infer<typeof answered>;
+
+/** Where a question is asked: attempt, purpose, round, and the model; lookups are apart. */
+function placeOf({ agent, ordinal, purpose, round }: Scope, request: z.core.util.JSONType): string {
+  const { model = '' } = (request ?? {}) as { model?: unknown };
+  return JSON.stringify([agent, ordinal, purpose, round, model]);
+}
 
 /** Complete lines only: the process died while writing an incomplete last line, and its answer was not used. */
 function load(path: string): { entries: Map<string, Entry>; bytes: number } {
@@ -89,9 +96,13 @@ function load(path: string): { entries: Map<string, Entry>; bytes: number } {
  * CAS-1. An entry is on disk before its answer is used.
  * CAS-2. The first answer to a question stays its answer.
  * CAS-3. Lookups depend on the key only: not on time, order or the name of the search.
+ * CAS-4. Answers of version 1, whose prompts were other ones, are found by scope and model in the order of their recording, so
+ *        that older searches still replay and resume. Each stays with the question that it first answered.
  */
 export class Cassette {
   readonly #entries: Map<string, Entry>;
+  /** Answers of version 1 by place, in order of recording. */
+  readonly #older = new Map<string, Entry[]>();
   readonly #path: string;
   readonly #redact: (text: string) => string;
   #file: number | null = null;
@@ -102,6 +113,11 @@ export class Cassette {
     this.#entries = entries;
     this.#strict = strict;
     this.#redact = redact;
+    for (const entry of entries.values()) {
+      if (entry.v !== 1) continue;
+      const place = placeOf(entry.scope, entry.request);
+      this.#older.set(place, [...(this.#older.get(place) ?? []), entry]);
+    }
   }
 
   /** Opens or creates a recording. @throws PrerequisiteError if it cannot be read or written. */
@@ -134,8 +150,8 @@ export class Cassette {
    *
    * @throws TerminalError `replay-miss` in a replay, which may ask nothing.
    */
-  find(key: string, scope: Scope): Entry | null {
-    const entry = this.#entries.get(key) ?? null;
+  find(key: string, scope: Scope, request: z.core.util.JSONType): Entry | null {
+    const entry = this.#entries.get(key) ?? this.#olderEntry(key, scope, request);
     if (!entry && this.#strict) {
       const what = `${scope.purpose} of attempt ${scope.ordinal} of ${scope.agent}`;
       throw new TerminalError(
@@ -143,6 +159,16 @@ export class Cassette {
         `the recording ${this.#path} has no answer for ${what}: the search differs from the recorded one`,
       );
     }
+    return entry;
+  }
+
+  /** The first answer of version 1 at this place that no other question has taken. */
+  #olderEntry(key: string, scope: Scope, request: z.core.util.JSONType): Entry | null {
+    const place = this.#older.get(placeOf(scope, request));
+    const entry = place?.find((each) => this.#entries.get(each.key) === each);
+    if (!entry) return null;
+    this.#entries.delete(entry.key);
+    this.#entries.set(key, entry);
     return entry;
   }
 

@@ -213,6 +213,22 @@ function jsonIn(text: string): unknown {
   throw first ?? new SyntaxError('no JSON object found');
 }
 
+/** Every JSON document in an answer: the whole text, its fences, and what stands between its first and last brace. */
+export function jsonParts(text: string): unknown[] {
+  if (text.length > answerBounds.characters) return [parseJson(text, answerBounds)];
+  const braced = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1);
+  const documents = new Map<string, unknown>();
+  for (const part of [text, ...fencesOf(text), braced].filter(looksLikeJson)) {
+    try {
+      const value = parseJson(part, answerBounds);
+      documents.set(JSON.stringify(value), value);
+    } catch {
+      // Not this one.
+    }
+  }
+  return [...documents.values()];
+}
+
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
 /** Parses an answer by its schema, whatever the provider guarantees about its form. */

@@ -42,6 +42,8 @@ export interface Answer {
   readonly carried: readonly ProviderState[];
   /** Cost in dollars. */
   readonly dollars: number;
+  /** From a recording of an earlier version, which read answers strictly; it must be read the same way again (I5). */
+  readonly isOlder?: boolean;
 }
 
 export interface GatewayDeps {
@@ -139,8 +141,9 @@ export class Gateway {
     // Round-trip through JSON, which drops undefined values.
     const sent = JSON.parse(JSON.stringify(request)) as z.core.util.JSONType;
     const key = contentHash({ scope, request: sent } as Json);
-    const entry = { v: 1 as const, key, scope, request: sent };
-    const recorded = cassette.find(key, scope)?.result;
+    const entry = { v: 2 as const, key, scope, request: sent };
+    const known = cassette.find(key, scope, sent);
+    const recorded = known?.result;
     if (recorded?.kind === 'budget') throw new BudgetExhaustedError(recorded.reason);
     if (recorded?.kind === 'toolless') return this.#withoutTools(recorded.reason, request.model);
     if (recorded?.kind === 'read')
@@ -149,7 +152,8 @@ export class Gateway {
       throw new ProviderUnavailableError('provider-away', recorded.reason, unavailableMs, entry);
     if (recorded) {
       await this.#settleAgain(recorded, question, signal);
-      return toAnswer(recorded, question);
+      const answer = toAnswer(recorded, question);
+      return known?.v === 1 ? { ...answer, isOlder: true } : answer;
     }
     try {
       const result = await this.#buy(key, question, signal);
@@ -193,10 +197,10 @@ export class Gateway {
     const { cassette, redact } = this.#deps;
     const request = JSON.parse(JSON.stringify({ read: lookup })) as z.core.util.JSONType;
     const key = contentHash({ scope, request } as Json);
-    const known = cassette.find(key, scope)?.result;
+    const known = cassette.find(key, scope, request)?.result;
     if (known?.kind === 'read') return known.found as T;
     const found = JSON.parse(redact(JSON.stringify(await find()))) as T;
-    cassette.add({ v: 1, key, scope, request, result: { kind: 'read', found: found as z.core.util.JSONType } });
+    cassette.add({ v: 2, key, scope, request, result: { kind: 'read', found: found as z.core.util.JSONType } });
     return found;
   }
 

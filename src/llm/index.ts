@@ -42,6 +42,7 @@ export {
   replayedGateway,
 } from './gateway.ts';
 export { chatModels, checkModels, type Keyring, keyring, providersOf } from './keys.ts';
+export { readLeniently } from './lenient.ts';
 export { cost, loadPrices, mostUsage, type Prices } from './prices.ts';
 export { defaultRetries } from './retry.ts';
-export { defaultTimeouts, longestExchangeMs } from './stream.ts';
+export { defaultTimeouts } from './stream.ts';

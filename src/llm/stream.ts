@@ -3,20 +3,21 @@ import type { Clock, Timers } from '../platform/index.ts';
 import { asFault, ChatFault } from './faults.ts';
 import { type Fetch, watchedFetch } from './transport.ts';
 
-/** Limits of one exchange in milliseconds, before they are scaled by effort. */
+/** Limits of one exchange in milliseconds. */
 export interface Timeouts {
-  /** Longest silence of the connection: no byte at all, neither an event nor a ping. */
+  /** Longest silence of the connection: no byte at all, neither an event nor a ping. Scaled by effort. */
   readonly silenceMs: number;
   readonly totalMs: number;
 }
 
 /**
  * Healthy silences that users of both providers reported: 32 to 79 s at medium effort, above 120 s at the highest, 329 s before
- * the arguments of a call. Chat Completions sends nothing at all while a model thinks.
+ * the arguments of a call. Chat Completions sends nothing at all while a model thinks. The ledger takes a call that is older
+ * than 15 minutes for lost.
  */
-export const defaultTimeouts: Timeouts = { silenceMs: 300_000, totalMs: 900_000 };
+export const defaultTimeouts: Timeouts = { silenceMs: 300_000, totalMs: 840_000 };
 
-/** Harder thoughts are silent for longer: at most ten minutes, at most half an hour in all. */
+/** Harder thoughts are silent for longer: up to ten minutes. */
 const scales: Readonly<Record<Effort | 'default', number>> = {
   low: 1,
   default: 1,
@@ -26,13 +27,9 @@ const scales: Readonly<Record<Effort | 'default', number>> = {
   max: 2,
 };
 
-/** The longest exchange at any effort, for those who wait for the end of a call. */
-export const longestExchangeMs = defaultTimeouts.totalMs * scales.max;
-
-export function timeoutsFor({ silenceMs, totalMs }: Timeouts, effort: Effort | undefined): Timeouts {
-  const scale = scales[effort ?? 'default'];
-  return { silenceMs: silenceMs * scale, totalMs: totalMs * scale };
-}
+/** Longest silence at an effort. */
+export const silenceAt = ({ silenceMs }: Timeouts, effort: Effort | undefined): number =>
+  silenceMs * scales[effort ?? 'default'];
 
 export interface Watch {
   readonly timers: Timers;
@@ -64,7 +61,8 @@ export async function readStream<E>(
   outer: AbortSignal,
 ): Promise<{ readonly done: boolean }> {
   outer.throwIfAborted();
-  const { silenceMs, totalMs } = timeoutsFor(timeouts, effort);
+  const { totalMs } = timeouts;
+  const silenceMs = silenceAt(timeouts, effort);
   const inner = new AbortController();
   let begun = false;
   let done = false;

@@ -39,6 +39,11 @@ const recordSchema = z.object({
 /** A call with its settlement, which is null if it has none. */
 export type CallRecord = z.infer<typeof recordSchema>;
 
+interface Paid {
+  readonly dollars: number;
+  readonly tokens: number;
+}
+
 interface Sums {
   dollars: number;
   tokens: number;
@@ -52,8 +57,9 @@ interface Sums {
  *
  * CAL-1  Settled plus reserved never exceeds a limit of the search or the agent: checking and reserving is one transaction,
  *        so any number of agents may reserve concurrently.
- * CAL-2  An agent has one running call. If it reserves another, its unsettled call was lost with its process and is charged
- *        in full, since it may have been billed.
+ * CAL-2  An agent has one running call. If it reserves another, its unsettled call was lost with its process. It may have been
+ *        billed, so it is charged what answered calls of this model cost at most, for the same purpose if there are any; in
+ *        full if none was answered yet.
  */
 export function calls(db: Database) {
   const insert = db.prepare(
@@ -69,9 +75,14 @@ export function calls(db: Database) {
      VALUES (@search, @call, @outcome, @served, @input, @cached, @written, @output, @dollars, @estimated, @latencyMs,
        @message, @now) ON CONFLICT (search, call) DO NOTHING`,
   );
-  const unsettled = db.prepare<[string, string], { id: string; dollars: number; tokens: number }>(
-    `SELECT c.id, c.dollars, c.tokens FROM calls c WHERE c.search = ? AND c.agent = ?
+  const unsettled = db.prepare<[string, string], Pick<CallRecord, 'id' | 'model' | 'purpose'> & Paid>(
+    `SELECT c.id, c.model, c.purpose, c.dollars, c.tokens FROM calls c WHERE c.search = ? AND c.agent = ?
        AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.search = c.search AND s.call = c.id)`,
+  );
+  const highest = db.prepare<[string, string, string | null, string | null], { [unit in keyof Paid]: number | null }>(
+    `SELECT max(s.dollars) AS dollars, max(s.input + s.output) AS tokens FROM calls c
+     JOIN settlements s ON s.search = c.search AND s.call = c.id
+     WHERE c.search = ? AND c.model = ? AND (? IS NULL OR c.purpose = ?) AND s.estimated = 0 AND s.input > 0`,
   );
   const sums = db.prepare<{ search: string; agent: string | null; since: number }, Sums>(
     `SELECT coalesce(sum(coalesce(s.dollars, c.dollars)), 0) AS dollars,
@@ -88,6 +99,16 @@ export function calls(db: Database) {
        s.latency_ms AS latencyMs, s.message, c.at
      FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id WHERE c.search = ? ORDER BY c.seq`,
   );
+
+  /** The charge of a call whose outcome is unknown. */
+  const unknownCost = (
+    search: string,
+    { model, purpose, dollars, tokens }: ReturnType<typeof unsettled.all>[number],
+  ): Paid => {
+    const same = highest.get(search, model, purpose, purpose);
+    const paid = same?.tokens ? same : highest.get(search, model, null, null);
+    return { dollars: Math.min(dollars, paid?.dollars ?? dollars), tokens: Math.min(tokens, paid?.tokens ?? tokens) };
+  };
 
   const objection = (
     whose: string,
@@ -114,16 +135,17 @@ export function calls(db: Database) {
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
       if (byId.get(search, call)) return { state: 'granted' };
       for (const lost of unsettled.all(search, agent)) {
+        const charged = unknownCost(search, lost);
         settle.run({
           search,
           call: lost.id,
           outcome: 'lost',
           served: null,
-          input: lost.tokens,
+          input: charged.tokens,
           cached: 0,
           written: 0,
           output: 0,
-          dollars: lost.dollars,
+          dollars: charged.dollars,
           estimated: 1,
           latencyMs: 0,
           message: null,

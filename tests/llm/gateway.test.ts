@@ -115,6 +115,31 @@ describe('a recording', () => {
     Cassette.replay(first.recording).close();
   });
 
+  it('of an earlier version still replays and resumes, though its prompts were other ones (CAS-4)', async () => {
+    const server = await startLlmServer({ brain: numbered });
+    const model = models[0] as never;
+    const places = [{ ordinal: 1 }, { ordinal: 1, round: 1 }, { ordinal: 2 }];
+    const older = bench(server);
+    for (const scope of places) {
+      await older.gateway.ask(question(server, model, { scope, request: { system: 'The old prompt.' } }), patient());
+    }
+    // Twice at one place: the rounds of a thought that reads.
+    await older.gateway.ask(question(server, model, { request: { system: 'The old prompt, continued.' } }), patient());
+    const lines = readFileSync(older.recording, 'utf8').replaceAll('{"v":2,', '{"v":1,');
+    writeFileSync(older.recording, lines);
+    for (const home of [undefined, older.home]) {
+      const now = bench(server, home ? { home, archive: older.archive } : { replay: older.recording });
+      const ask = (scope: object, system: string) =>
+        now.gateway.ask(question(server, model, { scope, request: { system } }), patient());
+      for (const [index, scope] of places.entries()) {
+        expect(await ask(scope, 'The new prompt.')).toMatchObject({ text: `{"answer": ${index}}`, isOlder: true });
+      }
+      expect(await ask({}, 'The new prompt, continued.')).toMatchObject({ text: '{"answer": 3}', isOlder: true });
+      expect(await ask({}, 'The new prompt.')).toMatchObject({ text: '{"answer": 0}' });
+    }
+    expect(server.served).toHaveLength(4);
+  });
+
   it('that is damaged or missing is refused by its line or its name', () => {
     const path = join(temporaryFolder(), 'broken.jsonl');
     expect(() => Cassette.replay(path)).toThrow('no recording at');

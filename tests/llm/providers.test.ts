@@ -6,7 +6,9 @@ import { bench, canaries, models, patient, question } from './support.ts';
 
 const brain = () => '{"one": 1}';
 /** Bytes of a question's system prompt, message and schema. */
-const bytesAsked = 'You answer in JSON.Say one.'.length + JSON.stringify(question({ urls: {} as never }, models[0] as never).request.schema?.json).length;
+const bytesAsked =
+  'You answer in JSON.Say one.'.length +
+  JSON.stringify(question({ urls: {} as never }, models[0] as never).request.schema?.json).length;
 const failing = (...faults: (Fault | null)[]) => startLlmServer({ brain, fault: (number) => faults[number] ?? null });
 
 describe.each(models)('%s', (model) => {

@@ -106,6 +106,22 @@ describe('calls', () => {
     reader.close();
   });
 
+  it('that were lost cost what answered calls of the model cost at most, for the same purpose if there are any', () => {
+    const { reserve, settle, home, search } = opened();
+    reserve({ call: 'draft' });
+    settle('draft', { dollars: 0.02 });
+    reserve({ call: 'lost-1', purpose: 'improve' });
+    reserve({ call: 'improve', purpose: 'improve' });
+    settle('improve', { dollars: 0.05 });
+    reserve({ call: 'lost-2', purpose: 'draft' });
+    reserve({ call: 'lost-3', purpose: 'improve' });
+    reserve({ call: 'last' });
+    const reader = readArchive(home);
+    const charged = reader.calls.of(search).map(({ id, dollars }) => [id, dollars]);
+    reader.close();
+    expect(Object.fromEntries(charged)).toMatchObject({ 'lost-1': 0.02, 'lost-2': 0.02, 'lost-3': 0.05, last: null });
+  });
+
   it('of an agent that never came back do not hold the others up for ever', () => {
     const { reserve, clock } = opened({ dollars: 1.5 });
     reserve({ call: 'one' });

@@ -6,7 +6,14 @@ import type { OpenRetriever } from '../../domain/literature.ts';
 import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
-import { type Answer, type ChatMessage, type ChatRequest, type LlmClient, readAnswer } from '../../llm/index.ts';
+import {
+  type Answer,
+  type ChatMessage,
+  type ChatRequest,
+  type LlmClient,
+  readAnswer,
+  readLeniently,
+} from '../../llm/index.ts';
 import { type AnswerForm, lessonForm } from '../operators/answers.ts';
 import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
@@ -43,6 +50,8 @@ function conversation(prompt: string, turns: readonly ChatMessage[], problems: r
   }
   return messages;
 }
+
+const readingOf = ({ isOlder }: Answer) => (isOlder ? readAnswer : readLeniently);
 
 function problemOf({ outcome, problem, text }: Answer): Problem | null {
   switch (outcome) {
@@ -124,7 +133,7 @@ export function chatProposer(
         request: request(purpose, form, messages, { parents, room, reading }),
         remainingBudget: remainingBudgetText(view),
         problem: (text) => {
-          const read = readAnswer(text, form.schema);
+          const read = readLeniently(text, form.schema);
           return read.ok ? null : read.problem;
         },
       },
@@ -153,7 +162,7 @@ export function chatProposer(
       }
       const problem = problemOf(answer);
       if (problem) return { problem };
-      const read = readAnswer(text, form.schema);
+      const read = readingOf(answer)(text, form.schema);
       if (!read.ok) return { problem: { kind: 'malformed', message: read.problem, text } };
       try {
         const candidate = read.value.candidate(parents);
@@ -178,7 +187,7 @@ export function chatProposer(
         reading: null,
         signal,
       });
-      const read = answer.outcome === 'complete' ? readAnswer(answer.text, lessonForm.schema) : null;
+      const read = answer.outcome === 'complete' ? readingOf(answer)(answer.text, lessonForm.schema) : null;
       if (!read?.ok) return [];
       return results.flatMap(({ id }) => {
         const lesson = read.value.lessons.find(({ node }) => node === id);
