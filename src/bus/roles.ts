@@ -37,7 +37,7 @@ const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
     'node-evaluate',
   ],
   worker: ['job-claim'],
-  agent: ['agent-join', 'agent-view', 'agent-submit', 'agent-retire', 'call-reserve', 'call-settle'],
+  agent: ['agent-join', 'agent-view', 'agent-submit', 'agent-retire', 'agent-away', 'call-reserve', 'call-settle'],
   viewer: ['search-status'],
 };
 

@@ -237,6 +237,11 @@ export const requests = {
     request: agentEndSchema.extend({ search: searchIdSchema, agent: agentNameSchema }),
     reply: z.strictObject({}),
   },
+  /** The agent cannot propose for now, because its provider is away: agents with ensemble memory do not wait for it. */
+  'agent-away': {
+    request: z.strictObject({ search: searchIdSchema, agent: agentNameSchema, reason: z.string().max(500) }),
+    reply: z.strictObject({}),
+  },
   'agent-submit': {
     request: z.strictObject({
       search: searchIdSchema,

@@ -219,6 +219,12 @@ export class Archive {
         }
         return {};
       }),
+    'agent-away': ({ search, agent, reason }) =>
+      this.#commit((now) => {
+        const { searches, ensemble } = this.#parts;
+        if (searches.phase(search) === 'screening') ensemble.retire(search, agent, `was away: ${reason}`, now);
+        return {};
+      }),
     'agent-submit': (request) => {
       failpoint('submit.before-commit');
       const reply = this.#commit((now) => {
@@ -267,6 +273,7 @@ export class Archive {
       case 'agent-view':
       case 'agent-submit':
       case 'agent-retire':
+      case 'agent-away':
       case 'call-reserve':
         holdings.speaksAs(typedRequest.request.search, typedRequest.request.agent, token, this.#clock.now());
         return handler(request);

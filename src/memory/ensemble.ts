@@ -5,7 +5,7 @@ import { horizonOf } from '../domain/nearDuplicates.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
 
-/** After this silence of an agent, others no longer wait for it. Longer than any thought, including provider outages. */
+/** After this silence of an agent, others no longer wait for it. Longer than any call of a language model. */
 export const silenceLimitMs = 15 * 60_000;
 
 /** The last attempt of each agent that a decision knows. */
@@ -24,7 +24,7 @@ export interface Awaited {
  * HOR-1  Attempt n of an agent with ensemble memory knows every agent's attempts up to n - pending, like its own (VIE-1), and
  *        waits for them. It waits for smaller numbers only, so some agent can always proceed: no deadlock.
  * HOR-2  No agent waits for attempts that will not be made: of an agent whose budget or attempts are used, which the nodes
- *        show; of a retired one; of one silent for longer than `silenceLimitMs`.
+ *        show; of a retired one, or one whose provider is away; of one silent for longer than `silenceLimitMs`.
  * HOR-3  In the last two cases, which may depend on time, what the decision does not know is recorded before it is made.
  *        Horizons never change afterwards, even if the agent returns (I5).
  */
@@ -95,7 +95,7 @@ export function ensemble(db: Database, budget: BudgetLedger) {
       return cuts.length > 0 ? repository.of(spec, self, ordinal) : horizons;
     },
 
-    /** The agent makes no further attempts for now. */
+    /** The agent makes no further attempts for now: it ended, or its provider is away. */
     retire(search: SearchId, agent: AgentName, reason: string, now: number): void {
       insertRetirement.run({ search, agent, after: lastOf(search, agent), reason, now });
     },

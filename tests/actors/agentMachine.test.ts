@@ -33,6 +33,7 @@ function begun(answers: Answers = {}, think: Think = async () => thought) {
     'agent-view': ({ ordinal }) => (ordinal <= 2 ? ready(ordinal) : closed),
     'agent-submit': ({ ordinal }) => ({ verdict: 'accepted', node: `walker-${ordinal}` }) as never,
     'agent-retire': () => ({}),
+    'agent-away': () => ({}),
     ...answers,
   });
   const actor = createActor(
@@ -147,6 +148,9 @@ describe('an agent', () => {
     expect(thoughts).toBe(21);
     expect(state()).toBe('failed');
     expect(scripted.of('agent-retire')).toMatchObject([{ code: 'failed' }]);
+    // Others may wait for its attempts: they learn from the first rest that none will come for now.
+    expect(scripted.of('agent-away')).toHaveLength(20);
+    expect(scripted.of('agent-away')[0]).toEqual({ search, agent: name, reason: 'no answer' });
   });
 
   it('counts failures in a row only', async () => {

@@ -80,6 +80,7 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'agent-join': ['agent'],
   'agent-view': ['agent'],
   'agent-retire': ['agent'],
+  'agent-away': ['agent'],
   'agent-submit': ['agent'],
   'call-reserve': ['agent'],
   'call-settle': ['agent'],

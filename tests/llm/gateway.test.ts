@@ -164,7 +164,7 @@ describe('money', () => {
       await gateway.ask(question(server, model, { scope: { ordinal } }), patient());
     }
     const prices = {
-      'gpt-5.6-luna': { input: 0.2, cached: 0.02, written: 0.2, output: 1.2 },
+      'gpt-5.6-luna': { input: 0.2, cached: 0.02, written: 0.25, output: 1.2 },
       'claude-haiku-5-5': { input: 0.1, cached: 0.01, written: 0.125, output: 0.5 },
     };
     const bill = server.served.reduce((sum, { asked, usage }) => {

@@ -66,6 +66,28 @@ describe('before a search', () => {
   });
 });
 
+describe('a compatible server', () => {
+  const model = 'compatible/qwen3:8b';
+  const free = { asOf: '2026-01-02', models: { 'compatible/*': { input: 0, output: 0 } } };
+
+  it.each([
+    ['http://localhost:11434/v1', true],
+    ['http://127.0.0.1:8080/v1', true],
+    ['http://[::1]:8080/v1', true],
+    ['https://openrouter.ai/api/v1', false],
+    ['http://192.168.1.7:8000/v1', false],
+    ['http://localhost.evil.example/v1', false],
+  ])('at %s is free without being asked: %s', (baseUrl, isFree) => {
+    const limited = searchSpec({ agents: [agentSpec({ model, baseUrl })], budget: { evaluations: 4, dollars: 1 } });
+    const check = (prices = loadPrices()) => checkModels(limited, keyring({}, [baseUrl]), prices);
+    if (isFree) expect(() => check()).not.toThrow();
+    else expect(() => check()).toThrow(`no price for ${model} at ${baseUrl}`);
+    expect(() => check(loadPrices(fileOf(free)))).not.toThrow();
+    const open = searchSpec({ agents: [agentSpec({ model, baseUrl })] });
+    expect(() => checkModels(open, keyring({}, [baseUrl]), loadPrices())).not.toThrow();
+  });
+});
+
 describe('a key', () => {
   it('shows itself to nothing that prints', async () => {
     const { inspect } = await import('node:util');

@@ -40,7 +40,7 @@ interface Course {
 interface Leaving {
   readonly agent: string;
   readonly before: number;
-  readonly silently: boolean;
+  readonly word: 'none' | 'retires' | 'away';
 }
 
 /**
@@ -67,7 +67,8 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
     if (self.name === leaving?.agent && ordinal === leaving.before && away === null) {
       away = self;
       going.delete(self.name);
-      if (!leaving.silently)
+      if (leaving.word === 'away') ask['agent-away']({ search: spec.id, agent: self.name, reason: 'no answer' });
+      if (leaving.word === 'retires')
         ask['agent-retire']({ search: spec.id, agent: self.name, code: 'failed', reason: 'tired' });
       return true;
     }
@@ -113,7 +114,7 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
     // Nobody may go on by itself: then something must be in training, or somebody is silent.
     if (queue.length > 0) record();
     else {
-      expect(away !== null && leaving?.silently, 'deadlock').toBe(true);
+      expect(away !== null && leaving?.word === 'none', 'deadlock').toBe(true);
       clock.advance(silenceLimitMs);
     }
     stuck = 0;
@@ -205,7 +206,7 @@ describe('agents that remember the ensemble', () => {
     const leaving = fc.record({
       agent: fc.constant('bob'),
       before: fc.integer({ min: 1, max: 4 }),
-      silently: fc.boolean(),
+      word: fc.constantFrom('none' as const, 'retires' as const, 'away' as const),
     });
     await fc.assert(
       fc.asyncProperty(anySpec, leaving, fc.nat(), async (spec, left, seed) => {

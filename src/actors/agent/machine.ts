@@ -84,7 +84,8 @@ const maxConsecutiveFailures = 20;
  *     (I5).
  * AGT-2. A submission is repeated until it is answered; the ordinal makes the repetition harmless (I2).
  * AGT-3. It waits for the results that its next decision must know, never for its own latest proposal.
- * AGT-4. It announces its end before it ends: other agents may be waiting for its attempts.
+ * AGT-4. It announces its end before it ends, and the absence of its provider when it rests: other agents may be waiting for
+ *     its attempts.
  */
 export function agentMachine({ search, name, token, bus, think, timers, log }: AgentDeps) {
   const announce = (state: AgentState['state'], note = ''): void =>
@@ -135,6 +136,10 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       /** One try: the archive may be ending too. */
       leave: fromPromise(({ input }: { input: AgentEnd }) =>
         bus.ask('agent-retire', { search, agent: name, ...input }, { token, attempts: 1, timeoutMs: leaveMs }),
+      ),
+      /** One try: the next rest says it again. */
+      beAway: fromPromise(({ input }: { input: string }) =>
+        bus.ask('agent-away', { search, agent: name, reason: input.slice(0, 500) }, { token, attempts: 1 }),
       ),
       wait: fromPromise(({ signal }) => pause(timers, refetchMs, signal)),
       think: fromPromise(
@@ -286,12 +291,15 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       /** A provider is unavailable. The view is requested again afterwards, since the search may have ended. */
       resting: {
         entry: ({ context }) => announce('waiting', context.error?.message ?? ''),
-        invoke: {
-          src: 'rest',
-          input: ({ context }) => (context.error instanceof RetryableError ? context.error.retryAfterMs : refetchMs),
-          onDone: { target: 'fetchingView', actions: assign({ error: null }) },
-          onError: { target: 'fetchingView', actions: assign({ error: null }) },
-        },
+        invoke: [
+          { src: 'beAway', input: ({ context }) => context.error?.message ?? '', onError: {} },
+          {
+            src: 'rest',
+            input: ({ context }) => (context.error instanceof RetryableError ? context.error.retryAfterMs : refetchMs),
+            onDone: { target: 'fetchingView', actions: assign({ error: null }) },
+            onError: { target: 'fetchingView', actions: assign({ error: null }) },
+          },
+        ],
       },
       submitting: {
         entry: ({ context }) => announce('submitting', `${context.thought?.operator ?? ''} ${context.ordinal}`),

@@ -22,6 +22,8 @@ export interface Served {
   readonly authorization: string;
   readonly fault: Fault['kind'] | null;
   readonly usage: Usage | null;
+  /** What a real provider would count of it: the prompt once it was read, and the output that was sent. */
+  readonly counted: Usage | null;
 }
 
 export interface LlmServer {
@@ -107,12 +109,12 @@ export async function startLlmServer({
     }
     const trouble = fault(number, asked);
     const authorization = String(request.headers.authorization ?? '');
-    const log = (usage: Usage | null): void => {
-      served.push({ asked, authorization, fault: trouble?.kind ?? null, usage });
+    const log = (usage: Usage | null, counted: Usage | null = usage): void => {
+      served.push({ asked, authorization, fault: trouble?.kind ?? null, usage, counted });
       for (const { count: wanted, resolve } of waiting) if (served.length >= wanted) resolve();
     };
     if (trouble?.kind === 'hang') {
-      log(null);
+      log(null, { ...usageOf(asked, ''), output: 0 });
       return;
     }
     if (trouble?.kind === 'reset') {
@@ -141,20 +143,22 @@ export async function startLlmServer({
     const pieces = streamOf(asked, { ...form, calls, usage }, trouble?.kind !== 'no-usage');
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(pieces[0]);
+    // Half of the text is sent before the stream breaks.
+    const half = { ...usage, output: Math.ceil(usage.output / 2) };
     switch (trouble?.kind) {
       case 'stall':
-        log(null);
+        log(null, { ...usage, output: 0 });
         return;
       case 'cut':
-        log(null);
+        log(null, half);
         response.write(pieces[1], () => response.destroy());
         return;
       case 'short':
-        log(null);
+        log(null, half);
         response.end(pieces[1]);
         return;
       case 'error-event':
-        log(null);
+        log(null, { ...usage, output: 0 });
         response.end(errorEvent(asked));
         return;
       default:

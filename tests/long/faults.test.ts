@@ -1,0 +1,112 @@
+/**
+ * A search in which 15 % of all calls fail in every way: what it spends is what its providers count, and each of its agents
+ * ends with a reason that the user reads.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { rngFor } from '../../src/domain/rng.ts';
+import { cost, loadPrices } from '../../src/llm/prices.ts';
+import { temporaryFolder } from '../support/home.ts';
+import { withArchive } from '../support/ledger.ts';
+import { proposer } from '../support/llm-server/brain.ts';
+import { type Fault, startLlmServer } from '../support/llm-server/server.ts';
+import { aira, jsonLines } from '../support/program.ts';
+
+const kinds: Fault[] = [
+  { kind: 'status', status: 429, headers: { 'retry-after-ms': '100' } },
+  { kind: 'status', status: 500 },
+  { kind: 'status', status: 529 },
+  { kind: 'malformed' },
+  { kind: 'refused' },
+  { kind: 'truncated' },
+  { kind: 'empty' },
+  { kind: 'fenced' },
+  { kind: 'no-usage' },
+  { kind: 'cut' },
+  { kind: 'short' },
+  { kind: 'error-event' },
+  { kind: 'reset' },
+];
+
+it('spends at most 1.1 times what its providers count, and explains the end of every agent', async () => {
+  const fault = (number: number): Fault | null =>
+    rngFor('fault', number).float() < 0.15 ? (kinds[rngFor('kind', number).below(kinds.length)] ?? null) : null;
+  const server = await startLlmServer({ brain: proposer, fault });
+  const agent = (name: string, model: string, rest: object = {}) => ({
+    ...{ name, model, scaffold: { kind: 'greedy', drafts: 2 } },
+    ...(model.startsWith('compatible/') ? { baseUrl: server.urls.compatible } : {}),
+    ...rest,
+  });
+  const agents = [
+    agent('opus', 'anthropic/claude-opus-5-5'),
+    agent('haiku', 'anthropic/claude-haiku-5-5', { memory: 'ensemble' }),
+    agent('sol', 'openai/gpt-6-sol', { effort: 'low' }),
+    agent('luna', 'openai/gpt-5.6-luna', { scaffold: 'one-shot' }),
+    agent('qwen', 'compatible/qwen3:8b'),
+    // Its money is enough for a few calls only.
+    agent('poor', 'anthropic/claude-opus-5-5', { dollars: 0.25 }),
+    agent('rejected', 'compatible/nothing-here', { evaluations: 3 }),
+  ];
+  const folder = temporaryFolder();
+  const file = join(folder, 'faulty.yaml');
+  const budget = { evaluations: 45, dollars: 25 };
+  const ladder = { promote: 0.05, finalists: 1 };
+  writeFileSync(file, stringify({ task: 'compose-mad-3p', profile: 'nano', budget, agents, ladder, references: [] }));
+  const home = join(folder, 'home');
+  const env = {
+    ...{ OPENAI_API_KEY: 'sk-canary-faults-openai', ANTHROPIC_API_KEY: 'sk-ant-canary-faults' },
+    ...{ OPENAI_BASE_URL: server.urls.openai, ANTHROPIC_BASE_URL: server.urls.anthropic },
+  };
+  const { code, stdout, stderr } = await aira(['launch', file, '--home', home, '--json'], { env });
+  expect([0, 3], stderr).toContain(code);
+
+  const prices = loadPrices();
+  const families = { chat: 'compatible', messages: 'anthropic', responses: 'openai' } as const;
+  const bill = server.served.reduce((sum, { asked, counted }) => {
+    const price = prices.of(`${families[asked.format]}/${asked.model}` as never);
+    return counted && price ? sum + cost(counted, price) : sum;
+  }, 0);
+  const spent = withArchive(
+    home,
+    (db) => db.prepare('SELECT sum(dollars) AS n FROM settlements').get() as { n: number },
+  ).n;
+  expect(bill).toBeGreaterThan(0.05);
+  expect(spent / bill).toBeLessThanOrEqual(1.1);
+  expect(spent / bill).toBeGreaterThan(0.9);
+
+  const counts = withArchive(
+    home,
+    (db) =>
+      db
+        .prepare(
+          `SELECT agent, count(*) AS n FROM nodes WHERE verdict = 'accepted' AND origin NOT IN ('aggregate') GROUP BY agent`,
+        )
+        .all() as { agent: string; n: number }[],
+  );
+  const wanted = withArchive(home, (db) =>
+    JSON.parse((db.prepare('SELECT spec FROM searches').get() as { spec: string }).spec),
+  );
+  const early = (wanted.agents as { name: string; evaluations: number }[])
+    .filter(({ name, evaluations }) => (counts.find(({ agent: who }) => who === name)?.n ?? 0) < evaluations)
+    .map(({ name }) => name);
+  expect(early).toContain('poor');
+  const finished = jsonLines<{
+    event: string;
+    endings?: { of: string; subject: string; sentence: string }[];
+    report?: string;
+  }>(stdout).at(-1);
+  const explained = finished?.endings?.filter(({ of }) => of === 'agent') ?? [];
+  expect(explained.map(({ subject }) => subject).sort()).toEqual([...early].sort());
+  const report = readFileSync(String(finished?.report), 'utf8');
+  for (const { sentence } of explained) {
+    expect(sentence.length).toBeGreaterThan(10);
+    expect(report.replaceAll('&#39;', "'").replaceAll('&quot;', '"')).toContain(sentence.slice(0, 40));
+  }
+  const failed = server.served.filter((each) => each.fault !== null).length;
+  console.info(
+    `${server.served.length} calls, ${failed} with a fault; spent $${spent.toFixed(4)} of $${bill.toFixed(4)} counted; ` +
+      explained.map(({ subject, sentence }) => `${subject}: ${sentence}`).join(' | '),
+  );
+});
