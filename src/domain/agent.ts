@@ -37,6 +37,11 @@ const chatOptions = {
   models: z.partialRecord(purposeSchema, chatModelSchema).optional(),
   /** Output tokens per call, including thinking. */
   maxTokens: z.int().min(256).max(200_000).optional(),
+  /**
+   * Refused attempts in a row after which the agent changes its parent or operator; after five such changes without success it
+   * ends. Default 4. Absent in older searches, which do neither.
+   */
+  patience: z.int().min(2).max(20).optional(),
   /** The agent's limits of dollars and tokens (input and output), within those of the search. */
   dollars: z.number().nonnegative().optional(),
   tokens: z.int().positive().optional(),
@@ -84,6 +89,11 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
     reject('temperature', 'only compatible/ models take a temperature; use role, effort or another model');
   }
 }
+
+/** Refused attempts in a row before an agent changes what it asks, unless its file says otherwise. */
+export const defaultPatience = 4;
+/** Changes after which an agent that is refused again and again ends. */
+export const mostChanges = 5;
 
 /** An agent in a search file. */
 export const agentEntrySchema = z

@@ -43,6 +43,16 @@ export const rationaleSchema = z.strictObject({
 });
 export type Rationale = z.infer<typeof rationaleSchema>;
 
+/** Why a language model's answer was no candidate. */
+export const answerProblems = ['malformed', 'truncated', 'refused', 'empty', 'invalid', 'duplicate'] as const;
+export type AnswerProblem = (typeof answerProblems)[number];
+
+const unusable = new RegExp(`^\\((${answerProblems.join('|')})\\) `);
+/** The text that stands for a candidate where an attempt had no usable answer: its kind first, so that it never parses. */
+export const unusableText = (kind: AnswerProblem, answer: string): string => `(${kind}) ${answer}`;
+/** Whether a submitted candidate is such a text. */
+export const unusableAnswer = (candidate: string): boolean => unusable.test(candidate);
+
 /** A `duplicate` repeats a candidate in its agent's memory and is never evaluated. */
 export const nodeStatusSchema = z.enum(['pending', 'evaluated', 'failed', 'rejected', 'duplicate']);
 export type NodeStatus = z.infer<typeof nodeStatusSchema>;

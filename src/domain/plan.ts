@@ -1,9 +1,9 @@
-import { type AgentSpec, usesCorpus } from './agent.ts';
+import { type AgentSpec, defaultPatience, usesCorpus } from './agent.ts';
 import { canonicalCandidate } from './candidate.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import type { TaskContent } from './evaluation.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
-import { banditOptionsSchema, isBandit, localModels, supportsSpace } from './model.ts';
+import { banditOptionsSchema, chatArms, isBandit, localModels, supportsSpace } from './model.ts';
 import { type OwnPrimitive, ownTokens } from './primitive.ts';
 import { type Brief, programText } from './program.ts';
 import { referencesFor } from './references.ts';
@@ -77,6 +77,7 @@ function expandAgents(file: SearchFile, { space }: Task): AgentSpec[] {
     evaluations: entry.evaluations ?? open.shift() ?? 0,
     // Defaults are written out, so that a later version resumes with the same settings.
     ...(isBandit(entry.model) ? { bandit: entry.bandit ?? banditOptionsSchema.parse({}) } : {}),
+    ...(chatArms(entry.model).length > 0 ? { patience: entry.patience ?? defaultPatience } : {}),
   }));
 }
 

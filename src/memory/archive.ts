@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { callsText } from '../domain/call.ts';
 import { endedEarly } from '../domain/ending.ts';
 import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
@@ -200,7 +201,7 @@ export class Archive {
     'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),
     'agent-retire': ({ search, agent, ...end }) =>
       this.#commit((now) => {
-        const { searches, ensemble, endings, budget } = this.#parts;
+        const { searches, ensemble, endings, budget, calls } = this.#parts;
         const phase = searches.phase(search);
         const self = searches.spec(search).agents.find(({ name }) => name === agent);
         const isDone = budget.accepted(search, agent) >= (self?.evaluations ?? 0);
@@ -211,11 +212,10 @@ export class Archive {
         if (phase === 'screening') ensemble.retire(search, agent, end.reason, now);
         if (endedEarly(end) && !isDone) {
           const occurrence = ensemble.lastOf(search, agent);
-          endings.record(
-            search,
-            { of: 'agent', subject: agent, reason: end.code, sentence: end.reason, occurrence },
-            now,
-          );
+          const spend = calls.spend(search, agent);
+          const paid = spend.calls > 0 ? { figures: { ...spend } } : {};
+          const sentence = spend.calls > 0 ? `${end.reason} (${callsText(spend)})` : end.reason;
+          endings.record(search, { of: 'agent', subject: agent, reason: end.code, sentence, occurrence, ...paid }, now);
         }
         return {};
       }),

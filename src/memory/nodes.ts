@@ -6,7 +6,7 @@ import { rungSeeds } from '../domain/evaluation.ts';
 import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { describeNearDuplicate, findNearDuplicate, type Known } from '../domain/nearDuplicates.ts';
-import type { Origin } from '../domain/node.ts';
+import { type Origin, unusableAnswer } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { BudgetLedger, Objection } from './budget.ts';
 import type { Endings } from './endings.ts';
@@ -149,7 +149,9 @@ export function nodes(
       const node = { id, agent, ordinal, origin: operator, candidate, parents };
       if (problem !== null || close) {
         const reason = close ? 'duplicate' : 'invalid';
-        const message = close ? describeNearDuplicate(close, self.novelty) : (problem ?? '');
+        // An attempt without a usable answer carries its reason; its text was never meant as a candidate.
+        const unusable = unusableAnswer(candidate) ? rationale.change : null;
+        const message = close ? describeNearDuplicate(close, self.novelty) : (unusable ?? problem ?? '');
         store(search, node, close ? 'duplicate' : 'rejected', message, rationale, now);
         out.addEvent({ kind: 'node-refused', search, agent, reason, message: message.slice(0, 500) }, now);
         return refuse(reason, message, id);

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
-import type { AgentSpec } from '../domain/agent.ts';
+import { type AgentSpec, mostChanges } from '../domain/agent.ts';
 import { TerminalError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
@@ -44,7 +44,7 @@ export function views(
   parts: { searches: Searches; budget: BudgetLedger; calls: Calls; ensemble: Ensemble },
 ) {
   const { searches, budget, calls, ensemble } = parts;
-  const { rows, withLessons, unresolved } = viewRows(db);
+  const { rows, withLessons, unresolved, allRefused } = viewRows(db);
 
   const windowsOf = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
     [...horizons].map(([agent, horizon]) =>
@@ -103,6 +103,12 @@ export function views(
         return { state: 'closed', code: 'search-closed', reason: 'screening is over' };
       if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
         return { state: 'closed', code: 'attempts-used', reason: 'too many of its attempts were refused' };
+      }
+      const refused = self.patience === undefined ? 0 : self.patience * mostChanges;
+      const why = refused > 0 && ordinal > refused ? allRefused(search, agent, ordinal - refused, ordinal - 1) : null;
+      if (why !== null) {
+        const reason = `its last ${refused} attempts gave no new candidate, the latest because: ${why}`;
+        return { state: 'closed', code: 'attempts-used', reason: reason.slice(0, 500) };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return { state: 'closed', code: 'search-closed', reason: objection.message };
@@ -223,7 +229,17 @@ export function viewRows(db: Database) {
     `SELECT n.id FROM nodes n ${judged} WHERE ${within} AND n.verdict = 'accepted' AND e.key IS NULL ORDER BY n.ordinal`,
   );
 
+  const verdicts = db.prepare<[string, string, number, number], { verdict: string; message: string | null }>(
+    'SELECT verdict, message FROM nodes WHERE search = ? AND agent = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal',
+  );
+
   return {
+    /** Why the last of these attempts was refused; null unless all were. */
+    allRefused(search: SearchId, agent: AgentName, from: number, to: number): string | null {
+      const all = verdicts.all(search, agent, from, to);
+      return all.every(({ verdict }) => verdict !== 'accepted') ? (all.at(-1)?.message ?? '') : null;
+    },
+
     rows(span: Span, foreign: boolean): ViewNode[] {
       if (span.to <= span.after) return [];
       const parents = new Map<string, NodeId[]>();

@@ -1,14 +1,14 @@
 import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { type ModelName, type SoleModelName, supportsSpace } from '../../domain/model.ts';
-import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import type { AnswerProblem, Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
 import type { Reader } from '../reading/reader.ts';
 import type { Asks, ReadingState } from '../reading/tools.ts';
 
 /** Why an answer could not become a candidate. */
 export interface Problem {
-  readonly kind: 'malformed' | 'truncated' | 'refused' | 'empty' | 'invalid' | 'duplicate';
+  readonly kind: AnswerProblem;
   readonly message: string;
   /** The answer's text; may be empty. */
   readonly text: string;

@@ -9,13 +9,15 @@ import {
   type Operator,
   type Rationale,
   rationaleSchema,
+  unusableText,
   type View,
   type ViewNode,
 } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
-import type { Decision } from '../scaffolds/decision.ts';
+import { type Decision, namedBy } from '../scaffolds/decision.ts';
+import { changedAfterRefusals } from '../scaffolds/patience.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { Problem, ProposalResult, Proposer } from './proposer.ts';
 
@@ -184,9 +186,15 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
     closest(offered.proposal.candidate, view, spec) !== null;
 
   return {
-    recall: async ({ view }) => ({
-      decision: scaffoldFor(spec.scaffold, deps)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold')),
-    }),
+    recall: async ({ view }) => {
+      const decision = scaffoldFor(spec.scaffold, deps)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold'));
+      const { patience } = spec;
+      if (patience === undefined) return { decision };
+      const rng = rngFor(seed, spec.name, view.ordinal, 'patience');
+      const isOneShot = spec.scaffold.kind === 'one-shot';
+      const named = namedBy(deps.lowerIsBetter ?? false);
+      return { decision: changedAfterRefusals(decision, view, { patience, isOneShot, named, rng }) };
+    },
     analyze: async ({ view }) => {
       // One-shot agents are the baseline that does not learn from results.
       const results = proposer.canRepair && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
@@ -249,7 +257,7 @@ function conclusion(state: ThoughtState, { space, proposer }: ThoughtDeps): Thou
     const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;
     const rationale = { choice, change: change.slice(0, 2000), expected: null, ...read, evidence: [], ...maker };
     // A repeated candidate is stored as a duplicate; anything else gets a prefix, so that it never parses as a candidate.
-    const answer = candidate ?? `(${kind}) ${text.slice(0, 4000)}`;
+    const answer = candidate ?? unusableText(kind, text.slice(0, 4000));
     return { operator, parents: [...parents], candidate: answer, rationale, ...learned };
   }
   const { candidate, change, expected, hypothesis, retrieved, readings, evidence = [] } = offer.proposal;

@@ -1,0 +1,96 @@
+/** An agent whose answers are refused again and again asks for something else, and ends at last. */
+import { describe, expect, it } from 'vitest';
+import { namedBy } from '../../src/agents/scaffolds/decision.ts';
+import { changedAfterRefusals, refusals } from '../../src/agents/scaffolds/patience.ts';
+import { rngFor } from '../../src/domain/rng.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { manualClock, temporaryFolder } from '../support/home.ts';
+import { agentSpec, searchSpec } from '../support/specs.ts';
+import { viewNode, viewOf } from './support.ts';
+
+const scored = [1, 2, 3].map((ordinal) => viewNode(ordinal, { fitness: ordinal / 10 }));
+const refusedOf = (count: number, after = 3) =>
+  Array.from({ length: count }, (_, index) =>
+    viewNode(after + 1 + index, { status: index % 2 ? 'duplicate' : 'rejected', parents: [3], operator: 'improve' }),
+  );
+const decided = (count: number, isOneShot = false, nodes = scored) => {
+  const view = viewOf([...nodes, ...refusedOf(count, nodes.length)]);
+  const best = { operator: 'improve' as const, parents: [scored[2]?.id as never], reason: 'best' };
+  const rng = rngFor('patience', count);
+  return changedAfterRefusals(best, view, { patience: 4, isOneShot, named: namedBy(false), rng });
+};
+
+describe('refusals in a row', () => {
+  it('are counted back to the last candidate, among own attempts', () => {
+    expect(refusals(viewOf([...scored, ...refusedOf(3)]))).toHaveLength(3);
+    expect(refusals(viewOf([...refusedOf(2), viewNode(9, { fitness: 1 })]))).toEqual([]);
+  });
+
+  it('change nothing while they are few', () => {
+    for (const count of [0, 1, 2, 3]) expect(decided(count)).toMatchObject({ operator: 'improve', reason: 'best' });
+  });
+
+  it('change the parent, then the operator, then to a draft, and so on', () => {
+    for (const count of [4, 5, 6, 7, 16]) {
+      const { operator, parents, reason } = decided(count);
+      expect([operator, reason]).toEqual([
+        'improve',
+        expect.stringMatching(/^\d+ attempts in a row were refused: another parent/),
+      ]);
+      expect(parents).not.toContain(scored[2]?.id);
+    }
+    expect(decided(8)).toMatchObject({ operator: 'crossover', parents: expect.arrayContaining([scored[2]?.id]) });
+    expect(decided(12)).toMatchObject({ operator: 'draft', parents: [] });
+  });
+
+  it('lead to a draft where nothing has a score, and leave a one-shot agent what it is', () => {
+    expect(decided(4, false, [])).toMatchObject({ operator: 'draft' });
+    expect(decided(40, true)).toMatchObject({ reason: 'best' });
+  });
+});
+
+describe('an agent that is refused twenty times in a row', () => {
+  const rationale = {
+    choice: 'c',
+    change: 'no usable answer after 2 tries (malformed): architecture: missing',
+    expected: null,
+    retrieved: [],
+    evidence: [],
+  };
+  const run = (patience: number | undefined) => {
+    const self = agentSpec({ evaluations: 8, ...(patience ? { model: 'openai/gpt-6-luna', patience } : {}) });
+    const spec = searchSpec({ agents: [self], budget: { evaluations: 8 } });
+    const archive = Archive.open(temporaryFolder(), manualClock());
+    const { handlers: ask } = archive;
+    ask['search-open']({ spec, source: '' });
+    const about = { search: spec.id, agent: self.name };
+    let ordinal = 1;
+    for (; ask['agent-view']({ ...about, ordinal }).state === 'ready'; ordinal++) {
+      ask['agent-submit']({
+        ...about,
+        ordinal,
+        operator: 'draft',
+        parents: [],
+        candidate: '(malformed) oops',
+        rationale,
+      });
+    }
+    const end = ask['agent-view']({ ...about, ordinal });
+    archive.close();
+    return { attempts: ordinal - 1, end };
+  };
+
+  it('ends, with the reason of the last refusal in plain words', () => {
+    const { attempts, end } = run(4);
+    expect(attempts).toBe(20);
+    expect(end).toMatchObject({
+      state: 'closed',
+      code: 'attempts-used',
+      reason: expect.stringContaining('(malformed): architecture: missing'),
+    });
+  });
+
+  it('has all its attempts where its search is older than patience', () => {
+    expect(run(undefined).attempts).toBe(52);
+  });
+});
