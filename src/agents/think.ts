@@ -7,6 +7,7 @@ import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../d
 import type { View } from '../domain/node.ts';
 import type { OwnPrimitive } from '../domain/primitive.ts';
 import type { Brief } from '../domain/program.ts';
+import type { Experiment } from '../domain/search.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
 import { banditProposer } from './graph/banditProposer.ts';
 import { chatProposer } from './graph/chatProposer.ts';
@@ -35,6 +36,8 @@ export interface TaskDescription {
   /** Manifest entries of the user's own primitives in the space. */
   readonly primitives?: readonly OwnPrimitive[] | undefined;
   readonly brief?: Brief | undefined;
+  /** The search itself: description, budgets, references. */
+  readonly experiment?: Experiment | undefined;
 }
 
 export interface ThinkDeps {

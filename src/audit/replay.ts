@@ -3,6 +3,7 @@ import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
+import { experimentOf } from '../domain/search.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, type Subject } from './subject.ts';
@@ -67,7 +68,7 @@ async function replayAgent(
   report: CheckReport,
 ): Promise<void> {
   const { space, seed, task, metric, lowerIsBetter, primitives, brief } = spec;
-  const topic = { task, metric, lowerIsBetter, primitives, brief };
+  const topic = { task, metric, lowerIsBetter, primitives, brief, experiment: experimentOf(spec, self) };
   let same = 0;
   for (const recorded of attempts) {
     const { id, ordinal } = recorded;

@@ -15,7 +15,7 @@ import {
 } from './node.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
-import { phaseSchema, searchSpecSchema } from './search.ts';
+import { experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
 
 /**
@@ -205,6 +205,7 @@ export const requests = {
       lowerIsBetter: z.boolean(),
       primitives: z.array(ownPrimitiveSchema).optional(),
       brief: briefSchema.optional(),
+      experiment: experimentSchema.optional(),
       /** The next attempt to decide, from 1. */
       next: z.int().positive(),
     }),

@@ -127,6 +127,16 @@ export const viewNodeSchema = z.strictObject({
   message: z.string().max(2000).optional(),
   /** Lesson of its result, once the agent has analysed it. */
   lesson: z.string().max(2000).optional(),
+  /** The fitness that its author expected, and why it should work. */
+  expected: z.number().optional(),
+  hypothesis: z.string().max(600).optional(),
+  /** Of its training, once known: parameters, scores by sub-task, score by step. No seconds: a replay could not repeat them. */
+  params: z.int().optional(),
+  tasks: z.record(z.string(), z.record(z.string(), z.number())).optional(),
+  curve: z
+    .array(z.tuple([z.number(), z.number()]))
+    .max(6)
+    .optional(),
   /** Model and cost, if the agent chooses among several models. */
   model: soleModelSchema.optional(),
   dollars: z.number().nonnegative().optional(),

@@ -120,7 +120,7 @@ function referencesOf(file: SearchFile, { space }: Task, brief: Brief | undefine
 }
 
 /** The task's description, with the settings of the screening rung. */
-function contractOf({ contract }: Brief, name: string, { rungs }: Profile): string {
+function contractOf(contract: string, name: string, { rungs }: Profile): string {
   const settings = JSON.stringify(rungs.screen.settings, null, 1);
   return `${contract.trimEnd()}\n\n## Settings\n\nThe first rung of the profile "${name}", limits included:\n\n${settings}\n`;
 }
@@ -176,7 +176,8 @@ export function planSearch(
     lowerIsBetter: task.lowerIsBetter,
     space: task.space,
     ...(own.length > 0 ? { primitives: own } : {}),
-    ...(brief ? { brief: { ...brief, contract: contractOf(brief, file.profile, profile) } } : {}),
+    ...(brief ? { brief: { ...brief, contract: contractOf(brief.contract, file.profile, profile) } } : {}),
+    ...(task.space.kind === 'stack' ? { description: contractOf(task.description, file.profile, profile) } : {}),
     profile: file.profile,
     rungs: profile.rungs,
     evaluator,

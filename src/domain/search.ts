@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { agentEntrySchema, agentSpecSchema } from './agent.ts';
+import { type AgentSpec, agentEntrySchema, agentSpecSchema } from './agent.ts';
 import { primitiveSchema, readArchitecture } from './architecture.ts';
 import { spaceSchema } from './candidate.ts';
 import { errorMessage } from './errors.ts';
@@ -102,6 +102,8 @@ export const searchSpecSchema = z.strictObject({
   space: spaceSchema,
   /** The user's own primitives of the space, by name; absent if it has none. */
   primitives: z.array(ownPrimitiveSchema).optional(),
+  /** Stack spaces only: the task's description as published, and the settings of its first rung. */
+  description: z.string().optional(),
   /** Program spaces only. */
   brief: briefSchema.optional(),
   profile: z.string(),
@@ -122,6 +124,41 @@ export const searchSpecSchema = z.strictObject({
   corpus: z.string().optional(),
 });
 export type SearchSpec = z.infer<typeof searchSpecSchema>;
+
+/** What the authors of candidates are shown of the search that they work in. */
+export const experimentSchema = z.strictObject({
+  /** The task's description as published, with the settings of the screening rung; absent in older searches and programs. */
+  description: z.string().optional(),
+  profile: z.string(),
+  deviceClass: deviceClassSchema,
+  /** Estimated core-seconds of one screening training. */
+  trainingSeconds: z.number().nonnegative(),
+  budget: budgetSchema,
+  agents: z.int(),
+  /** The agent's own share. */
+  evaluations: z.int(),
+  /** Proposals in flight: how many results a decision may lack. */
+  pending: z.int(),
+  references: searchSpecSchema.shape.references,
+});
+export type Experiment = z.infer<typeof experimentSchema>;
+
+/** A function of the specification alone, so that a prompt that shows it can be replayed (I5). */
+export function experimentOf(spec: SearchSpec, { evaluations, pending }: AgentSpec): Experiment {
+  const { description, profile, deviceClass, rungs, budget, agents, references, space } = spec;
+  return {
+    ...(description === undefined ? {} : { description }),
+    profile,
+    deviceClass,
+    trainingSeconds: rungs.screen.seconds,
+    budget,
+    agents: agents.length,
+    evaluations,
+    pending,
+    // Programs are shown where they are needed: their texts are long.
+    references: space.kind === 'stack' ? references : [],
+  };
+}
 
 /** Phase of a search. Proposals are accepted only while `screening`. */
 export const phases = ['screening', 'confirming', 'aggregating', 'finalising', 'finished', 'stopped'] as const;

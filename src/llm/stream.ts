@@ -50,7 +50,7 @@ export interface Exchange<E> {
 /**
  * Reads a stream of events to its end; times out if the connection is silent.
  *
- * STR-1. Silence is measured on raw bytes: the SDKs swallow pings and comments, which are signs of life.
+ * SLN-1. Silence is measured on raw bytes: the SDKs swallow pings and comments, which are signs of life.
  *
  * @returns whether the server sent its end mark.
  * @throws ChatFault for any failure, and the outer signal's reason on abort.

@@ -5,6 +5,7 @@ import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
+import { experimentOf } from '../domain/search.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
@@ -195,7 +196,14 @@ export class Archive {
       const self = spec.agents.find((each) => each.name === agent);
       if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
       const { space, seed, task, metric, lowerIsBetter, primitives, brief } = spec;
-      const topic = { task, metric, lowerIsBetter, ...(primitives ? { primitives } : {}), ...(brief ? { brief } : {}) };
+      const topic = {
+        task,
+        metric,
+        lowerIsBetter,
+        ...(primitives ? { primitives } : {}),
+        ...(brief ? { brief } : {}),
+        experiment: experimentOf(spec, self),
+      };
       return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
     'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import { type AgentSpec, mostChanges } from '../domain/agent.ts';
 import { TerminalError } from '../domain/errors.ts';
+import { measurementSchema } from '../domain/evaluation.ts';
 import { type AgentName, agentNameSchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { soleModelSchema } from '../domain/model.ts';
@@ -162,6 +163,9 @@ const rowSchema = z.object({
   validation: z.number().nullable(),
   reason: viewNodeSchema.shape.reason,
   change: z.string().nullable(),
+  expected: z.number().nullable(),
+  hypothesis: z.string().nullable(),
+  measurement: z.string().nullable(),
   message: z.string().nullable(),
   lesson: z.string().nullable(),
   model: soleModelSchema.nullable(),
@@ -170,6 +174,29 @@ const rowSchema = z.object({
 type Row = z.infer<typeof rowSchema>;
 
 const maxTextChars = 2000;
+const maxHypothesisChars = 600;
+
+/** Characters of a long message: its beginning says what ran, its end what went wrong. */
+function bothEnds(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const head = Math.floor(most / 4);
+  const marker = '\n[...]\n';
+  return `${text.slice(0, head)}${marker}${text.slice(text.length - (most - head - marker.length))}`;
+}
+
+const measuredSchema = measurementSchema.pick({ params: true, tasks: true, curve: true }).partial();
+
+/** What a screening training showed beyond its score. It has no hidden scores: those are stored apart (I4). */
+function measured(text: string): Pick<ViewNode, 'params' | 'tasks' | 'curve'> {
+  const { params, tasks = {}, curve = [] } = measuredSchema.parse(JSON.parse(text));
+  const step = Math.max(1, Math.ceil(curve.length / 6));
+  const points = curve.filter((_, index) => (curve.length - 1 - index) % step === 0);
+  return {
+    ...(params === undefined ? {} : { params }),
+    ...(Object.keys(tasks).length > 0 ? { tasks } : {}),
+    ...(points.length > 1 ? { curve: points } : {}),
+  };
+}
 
 /** A node as the view shows it. */
 function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean): ViewNode {
@@ -178,7 +205,7 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
   const judged = row.status === 'ok' ? 'evaluated' : 'failed';
   const status = row.verdict === 'accepted' ? (known ? judged : 'pending') : row.verdict;
   const refusal = row.verdict === 'duplicate' ? 'duplicate' : 'invalid';
-  const { id, agent, ordinal, operator, candidate, change, message, lesson } = row;
+  const { id, agent, ordinal, operator, candidate, change, expected, hypothesis, message, lesson } = row;
   return {
     id,
     agent,
@@ -191,7 +218,10 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
     reason: refused ? refusal : status === 'failed' ? row.reason : null,
     fitness: status === 'evaluated' ? row.validation : null,
     ...(change ? { change: change.slice(0, maxTextChars) } : {}),
-    ...(message && (refused || status === 'failed') ? { message: message.slice(0, maxTextChars) } : {}),
+    ...(expected === null ? {} : { expected }),
+    ...(hypothesis ? { hypothesis: hypothesis.slice(0, maxHypothesisChars) } : {}),
+    ...(status === 'evaluated' && row.measurement ? measured(row.measurement) : {}),
+    ...(message && (refused || status === 'failed') ? { message: bothEnds(message, maxTextChars) } : {}),
     ...(lesson === null ? {} : { lesson }),
     ...(row.model === null ? {} : { model: row.model }),
     ...(row.dollars === null ? {} : { dollars: row.dollars }),
@@ -202,6 +232,8 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
 export function viewRows(db: Database) {
   const columns = `n.id, n.agent, n.ordinal, n.origin AS operator, n.candidate, n.verdict,
     e.status, e.validation, e.reason, json_extract(n.rationale, '$.change') AS change,
+    json_extract(n.rationale, '$.expected') AS expected, json_extract(n.rationale, '$.hypothesis') AS hypothesis,
+    CASE WHEN e.status = 'ok' THEN e.measurement END AS measurement,
     coalesce(n.message, e.message) AS message, l.text AS lesson,
     json_extract(n.rationale, '$.model') AS model, json_extract(n.rationale, '$.dollars') AS dollars`;
   const judged = `LEFT JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'

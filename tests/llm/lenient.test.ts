@@ -5,7 +5,8 @@ import { readAnswer } from '../../src/llm/chat.ts';
 import { readLeniently } from '../../src/llm/lenient.ts';
 
 const whole = { hypothesis: 'h', change: 'c', expected_fitness: 0.55, evidence: ['a-1'], architecture: '16M' };
-const form = proposalForms.draft.schema;
+const forms = proposalForms({ primitives: ['M', 'mA', 'Mb'] });
+const form = forms.draft.schema;
 const said = (value: object) => JSON.stringify(value);
 const { expected_fitness: _, evidence: __, ...bare } = whole;
 
@@ -31,7 +32,7 @@ describe('an answer is read in spite of', () => {
 
   it('unknown keys in a list of edits', () => {
     const edits = [{ layer: '3', primitive: 'mA', why: 'recall' }];
-    const read = readLeniently(said({ ...bare, architecture: null, edits }), proposalForms.improve.schema);
+    const read = readLeniently(said({ ...bare, architecture: null, edits }), forms.improve.schema);
     expect(read).toMatchObject({ ok: true, value: { edits: [{ layer: 3, primitive: 'mA' }] } });
   });
 });

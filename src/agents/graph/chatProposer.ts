@@ -6,6 +6,7 @@ import type { OpenRetriever } from '../../domain/literature.ts';
 import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
+import type { Experiment } from '../../domain/search.ts';
 import {
   type Answer,
   type ChatMessage,
@@ -30,6 +31,7 @@ export interface ChatProposerDeps {
   readonly lowerIsBetter?: boolean | undefined;
   /** Required for program spaces. */
   readonly brief?: Brief | undefined;
+  readonly experiment?: Experiment | undefined;
   /** Required if the specification has `literature`. */
   readonly openRetriever: OpenRetriever | null;
 }
@@ -109,7 +111,7 @@ export function chatProposer(
       model,
       system: prompts.system(purpose, withTools),
       messages,
-      schema: form.wire,
+      schema: form.jsonOf ? null : form.wire,
       ...(withTools && reading ? { tools } : {}),
       ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
       maxTokens: spec.maxTokens
@@ -133,7 +135,7 @@ export function chatProposer(
         request: request(purpose, form, messages, { parents, room, reading }),
         remainingBudget: remainingBudgetText(view),
         problem: (text) => {
-          const read = readLeniently(text, form.schema);
+          const read = readLeniently(form.jsonOf?.(text) ?? text, form.schema);
           return read.ok ? null : read.problem;
         },
       },
@@ -162,7 +164,7 @@ export function chatProposer(
       }
       const problem = problemOf(answer);
       if (problem) return { problem };
-      const read = readingOf(answer)(text, form.schema);
+      const read = readingOf(answer)(form.jsonOf?.(text) ?? text, form.schema);
       if (!read.ok) return { problem: { kind: 'malformed', message: read.problem, text } };
       try {
         const candidate = read.value.candidate(parents);

@@ -8,7 +8,7 @@ import {
   type ModelName,
   type SoleModelName,
 } from '../../domain/model.ts';
-import type { SearchSpec } from '../../domain/search.ts';
+import { experimentOf, type SearchSpec } from '../../domain/search.ts';
 import { cost, mostUsage, type Prices } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
@@ -51,7 +51,7 @@ function longestReading({ literature }: AgentSpec, purpose: Purpose): number {
 /** Cost of one call in dollars; 0 for a local model. */
 function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: SoleModelName, prices: Prices) {
   if (isLocal(model)) return { likely: 0, most: 0 };
-  const prompts = promptsFor({ ...spec, role: agent.role ?? '' });
+  const prompts = promptsFor({ ...spec, experiment: experimentOf(spec, agent), role: agent.role ?? '' });
   const request = {
     model,
     system: prompts.system(purpose),

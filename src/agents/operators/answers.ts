@@ -56,6 +56,8 @@ export interface StatedProposal {
 export interface AnswerForm<T> {
   readonly schema: z.ZodType<T>;
   readonly wire: AnswerSchema;
+  /** For answers that are not JSON as a whole: the JSON in them. No server can enforce their schema. */
+  readonly jsonOf?: ((text: string) => string) | undefined;
 }
 
 const form = <T>(name: string, schema: z.ZodType<T>): AnswerForm<T> => ({ schema, wire: answerSchema(name, schema) });

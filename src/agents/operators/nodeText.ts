@@ -1,10 +1,13 @@
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isScored, ranked, type View, type ViewNode } from '../../domain/node.ts';
-import { oneLine } from './quote.ts';
+import { lastLine, oneLine, quoted } from './quote.ts';
 
-function outcome(node: ViewNode): string {
-  if (isScored(node)) return `fitness ${node.fitness.toPrecision(4)}`;
+export function outcome(node: ViewNode): string {
+  if (isScored(node)) {
+    const { fitness, expected } = node;
+    return `fitness ${fitness.toPrecision(4)}${expected === undefined ? '' : `, expected ${Number(expected.toPrecision(4))}`}`;
+  }
   if (node.status === 'pending') return 'result pending';
   return `no score: ${node.reason ?? node.status}`;
 }
@@ -17,11 +20,47 @@ export function nodeLine(node: ViewNode): string {
     oneLine(shortCandidate(node.candidate), 200),
     outcome(node),
     ...(node.change ? [`change: ${oneLine(node.change, 240)}`] : []),
-    ...(node.message ? [`message: ${oneLine(node.message, 240)}`] : []),
+    ...(node.message ? [`message: ${lastLine(node.message, 240)}`] : []),
     ...(node.lesson ? [`lesson: ${oneLine(node.lesson, 400)}`] : []),
   ];
   return `- ${parts.join(' | ')}`;
 }
+
+const longestError = 1500;
+
+/** What an attempt showed, below its line: why it should have worked, figures of its training, the whole end of its error. */
+export function nodeDetails({
+  hypothesis,
+  expected,
+  fitness,
+  params,
+  tasks = {},
+  curve = [],
+  message,
+}: ViewNode): string[] {
+  const figure = (value: number) => String(Number(value.toPrecision(4)));
+  const bySubtask = Object.entries(tasks).map(
+    ([name, scores]) => `${oneLine(name, 60)} ${Object.values(scores).map(figure).join('/')}`,
+  );
+  const missed = fitness !== null && expected !== undefined ? fitness - expected : null;
+  return [
+    ...(hypothesis ? [`  hypothesis: ${oneLine(hypothesis, 600)}`] : []),
+    ...(missed === null ? [] : [`  measured minus expected: ${missed > 0 ? '+' : ''}${figure(missed)}`]),
+    ...(bySubtask.length > 0 ? [`  by sub-task: ${bySubtask.slice(0, 24).join(', ')}`] : []),
+    ...(curve.length > 0
+      ? [`  score by step: ${curve.map(([step, score]) => `${figure(step)}: ${figure(score)}`).join(', ')}`]
+      : []),
+    ...(params === undefined ? [] : [`  parameters: ${params}`]),
+    // A short message is in the line already.
+    ...(message && message.length > 240 ? [quoted('error', message, longestError)] : []),
+  ];
+}
+
+/** The nodes that are not shown in another section. */
+export const notShown = (nodes: readonly ViewNode[], shown: readonly ViewNode[]): ViewNode[] => {
+  const ids = new Set(shown.map(({ id }) => id));
+  return nodes.filter(({ id }) => !ids.has(id));
+};
 
 /**
  * A list of attempts within `most` characters. If not all fit, the best and the most recent alternate; the list is in order

@@ -3,10 +3,11 @@ import type { Purpose } from '../../domain/call.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import { type OwnPrimitive, primitiveText } from '../../domain/primitive.ts';
+import type { Experiment } from '../../domain/search.ts';
 import type { Passage } from '../reading/tools.ts';
-import { lineage, nodeLine, nodeList, siblings } from './nodeText.ts';
-import { quoted } from './quote.ts';
-import { fill, shown } from './template.ts';
+import { lineage, nodeDetails, nodeLine, nodeList, notShown, outcome, siblings } from './nodeText.ts';
+import { oneLine, quoted } from './quote.ts';
+import { fill, jsonForm, shown } from './template.ts';
 
 /** Maximum characters of each section; together they bound every prompt. */
 export const caps = {
@@ -30,10 +31,47 @@ export interface StackPromptDeps {
   readonly space: StackSpace;
   /** Manifest entries of the user's own primitives in the space. */
   readonly primitives?: readonly OwnPrimitive[] | undefined;
+  readonly experiment?: Experiment | undefined;
   /** The agent's role, or ''. */
   readonly role: string;
   /** What the model may read with tools before it proposes; absent without tools. */
   readonly tools?: LiteratureSpec | undefined;
+}
+
+/** Maximum characters of a task's description. */
+export const longestContract = 14_000;
+
+/** The description as published, budgets as numbers, and the references; empty where nothing of the search is known. */
+export function experimentText(task: string, experiment: Experiment | undefined): string {
+  if (!experiment) return '';
+  const { description, profile, deviceClass, trainingSeconds, budget, agents, evaluations, pending, references } =
+    experiment;
+  const limits = [
+    `${budget.evaluations} evaluations for ${agents} ${agents === 1 ? 'agent' : 'agents'}, ${evaluations} of them yours`,
+    ...(budget.minutes === undefined ? [] : [`${budget.minutes} minutes`]),
+    ...(budget.deviceSeconds === undefined ? [] : [`${budget.deviceSeconds} device seconds`]),
+    ...(budget.dollars === undefined ? [] : [`$${budget.dollars} for calls of language models`]),
+    ...(budget.tokens === undefined ? [] : [`${budget.tokens} tokens`]),
+  ];
+  const described = description
+    ? [
+        '',
+        'The task as published. It is written for people who have its files; here your answer is the submission.',
+        '',
+        quoted(`description of ${task}`, description, longestContract),
+      ]
+    : [];
+  return [
+    ...described,
+    '',
+    '# Experiment',
+    '',
+    `- Profile ${profile}, device class ${deviceClass}; a training takes about ${trainingSeconds} core-seconds.`,
+    `- Budget of the search: ${limits.join('; ')}.`,
+    `- A decision may lack the results of the ${pending} latest proposals.`,
+    ...references.map(({ name, candidate }) => `- Reference ${name}: ${oneLine(candidate, 200)}`),
+    '',
+  ].join('\n');
 }
 
 export function readingRules({ searches, reads }: LiteratureSpec): string {
@@ -44,7 +82,7 @@ export function readingRules({ searches, reads }: LiteratureSpec): string {
 /** The stable prefix of all questions with one purpose. */
 export function systemPrompt(
   purpose: Purpose,
-  { task, metric, space, primitives, role, tools }: StackPromptDeps,
+  { task, metric, space, primitives, experiment, role, tools }: StackPromptDeps,
 ): string {
   const what = instructions[purpose].trim();
   return fill(system, {
@@ -52,6 +90,8 @@ export function systemPrompt(
     task,
     metric,
     layers: String(space.layers),
+    experiment: experimentText(task, experiment),
+    form: jsonForm,
     primitives: space.primitives.map((each) => `- ${each}: ${primitiveText(each, primitives).hint}`).join('\n'),
     instructions: tools && purpose !== 'analyze' ? `${what}\n\n${readingRules(tools)}` : what,
   });
@@ -80,18 +120,40 @@ export function literature(passages: readonly Passage[]): string {
   return shown.join('\n');
 }
 
+/** A parent with its figures. The output of a failed one has a section of its own in a debug question. */
+export function parentText(operator: Operator, parent: ViewNode): string {
+  const { message: _, ...rest } = parent;
+  return [nodeLine(operator === 'debug' ? rest : parent), ...nodeDetails(operator === 'debug' ? rest : parent)].join(
+    '\n',
+  );
+}
+
+/** The lists of a question. Each attempt is in one of them: a line that is repeated costs twice and says nothing more. */
+export function sectionsOf(operator: Operator, view: View, parents: readonly ViewNode[]) {
+  const [first] = parents;
+  const near = operator === 'draft' || operator === 'improve' ? notShown(siblings(view, parents), parents) : [];
+  const ancestors =
+    first && (operator === 'improve' || operator === 'debug')
+      ? notShown(lineage(view, first), [...parents, ...near])
+      : [];
+  const others = operator === 'debug' ? [] : notShown(view.nodes, [...parents, ...near, ...ancestors]);
+  return {
+    attempts: nodeList(others, caps.attempts),
+    siblings: nodeList(near, operator === 'draft' ? caps.attempts : caps.siblings),
+    lineage: nodeList(ancestors, caps.lineage),
+  };
+}
+
 /** The question of an operator. Deterministic: equal inputs give equal bytes. */
 export function proposalPrompt(
   operator: Operator,
   { view, parents, passages }: { view: View; parents: readonly ViewNode[]; passages: readonly Passage[] },
 ): string {
+  const { attempts, siblings: near, lineage: ancestors } = sectionsOf(operator, view, parents);
   const [first] = parents;
-  const attempts = nodeList(view.nodes, caps.attempts);
   const read = literature(passages);
-  const shown = parents.map(nodeLine).join('\n');
+  const shown = parents.map((parent) => parentText(operator, parent)).join('\n');
   const layers = parents.map((parent) => `${parent.id}: ${layerByLayer(parent)}`).join('\n');
-  const ancestors = first ? nodeList(lineage(view, first), caps.lineage) : '';
-  const near = nodeList(siblings(view, parents), caps.siblings);
   switch (operator) {
     case 'draft':
       return fill(draft, { attempts, siblings: near, literature: read });
@@ -113,11 +175,36 @@ export function proposalPrompt(
   }
 }
 
-export function analysisPrompt(view: View, results: readonly ViewNode[]): string {
-  return fill(analyze, {
-    attempts: nodeList(view.nodes, caps.attempts),
-    results: results.map(nodeLine).join('\n'),
+/** @param changeOf what a result changed relative to its first parent, in the terms of its space. */
+export function analysisPrompt(
+  view: View,
+  results: readonly ViewNode[],
+  changeOf: (node: ViewNode, parent: ViewNode) => string = layerChanges,
+): string {
+  const byId = new Map(view.nodes.map((node) => [node.id as string, node]));
+  const described = results.map((node) => {
+    const parent = byId.get(node.parents[0] ?? '');
+    const against = parent ? [`  parent ${parent.id}: ${outcome(parent)}`, changeOf(node, parent)] : [];
+    return [nodeLine(node), ...nodeDetails(node), ...against].join('\n');
   });
+  return fill(analyze, {
+    attempts: nodeList(notShown(view.nodes, results), caps.attempts),
+    results: described.join('\n'),
+  });
+}
+
+/** The layers that differ. */
+function layerChanges(node: ViewNode, parent: ViewNode): string {
+  try {
+    const [after, before] = [readArchitecture(node.candidate), readArchitecture(parent.candidate)];
+    const changes = after.flatMap((layer, index) => {
+      const was = before[index];
+      return layer === was ? [] : [`${index}: ${was ?? 'none'} to ${layer}`];
+    });
+    return `  changed layers: ${changes.join(', ') || 'none'}`;
+  } catch {
+    return '  changed layers: unknown';
+  }
 }
 
 export const repairPrompt = (problem: string) => fill(repair, { problem: quoted('check', problem, 2000) });
@@ -150,7 +237,7 @@ measured for you. You never see or state scores of your own.
 
 Write an architecture as tokens ("mA M mA M") or as runs ("2mA+5M+1mA"), {{layers}} layers in total. Its fitness is
 {{metric}} on validation data after a short training; higher is better. Small differences in fitness may be training noise.
-
+{{experiment}}
 ${shown}`;
 
 /** Instructions per purpose; part of the system prompt. */

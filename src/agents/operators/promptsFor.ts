@@ -2,6 +2,7 @@ import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { Brief } from '../../domain/program.ts';
+import type { Experiment } from '../../domain/search.ts';
 import type { CandidatePrompts } from './candidatePrompts.ts';
 import { programPrompts } from './programs/prompts.ts';
 import { stackPrompts } from './stackPrompts.ts';
@@ -14,6 +15,7 @@ export interface PromptDeps {
   readonly space: Space;
   readonly primitives?: readonly OwnPrimitive[] | undefined;
   readonly brief?: Brief | undefined;
+  readonly experiment?: Experiment | undefined;
   readonly role: string;
 }
 

@@ -16,6 +16,13 @@ export function oneLine(text: string, most: number): string {
   return line.length > most ? `${line.slice(0, most - 3)}...` : line;
 }
 
+/** One line that keeps the end of a long text, where a traceback names its exception. */
+export function lastLine(text: string, most: number): string {
+  const line = oneLine(text, Number.MAX_SAFE_INTEGER);
+  const head = Math.floor(most / 4);
+  return line.length > most ? `${line.slice(0, head)} ... ${line.slice(line.length - (most - head - 5))}` : line;
+}
+
 /**
  * Source code as data. Its characters stay unchanged, because edits must quote them exactly; it cannot close its frame, and
  * invisible characters except tabs are removed.

@@ -4,6 +4,7 @@ import type { Operator } from '../../../domain/node.ts';
 import type { Files } from '../../../domain/program.ts';
 import { answerSchema } from '../../../llm/index.ts';
 import { type AnswerForm, reasons } from '../answers.ts';
+import { withFencedPrograms } from './fences.ts';
 
 /** Longer than any program that a space allows; the space's own limit gives a better message. */
 const longestText = 200_000;
@@ -43,15 +44,19 @@ export type StatedProgram = z.infer<typeof changed>;
 
 const isGiven = (list: readonly unknown[] | null) => list !== null && list.length > 0;
 
+const jsonOf = withFencedPrograms;
+
 const wholeForm: AnswerForm<StatedProgram> = {
   schema: whole.transform((stated) => ({ ...stated, edits: null })),
   wire: answerSchema('program', whole),
+  jsonOf,
 };
 const changedForm: AnswerForm<StatedProgram> = {
   schema: changed.refine(({ edits, files }) => isGiven(edits) !== isGiven(files), {
     error: 'give either edits or files, and null for the other',
   }),
   wire: answerSchema('program_change', changed),
+  jsonOf,
 };
 
 export const programForms: Readonly<Record<Operator, AnswerForm<StatedProgram>>> = {

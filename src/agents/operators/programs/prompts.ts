@@ -2,16 +2,26 @@ import type { Purpose } from '../../../domain/call.ts';
 import { TerminalError } from '../../../domain/errors.ts';
 import type { ViewNode } from '../../../domain/node.ts';
 import { type Brief, type Files, type ProgramSpace, parseProgram, programText } from '../../../domain/program.ts';
+import type { Experiment } from '../../../domain/search.ts';
+import { hunksOf } from '../../../platform/index.ts';
 import type { CandidatePrompts, Statement } from '../candidatePrompts.ts';
-import { lineage, nodeLine, nodeList, siblings } from '../nodeText.ts';
-import { analysisPrompt, caps, defaultRole, literature, longestQuestion, readingRules } from '../prompts.ts';
+import {
+  analysisPrompt,
+  caps,
+  defaultRole,
+  experimentText,
+  literature,
+  longestContract,
+  longestQuestion,
+  parentText,
+  readingRules,
+  sectionsOf,
+} from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
 import { lessonTokens, reasonTokens, tokensOf } from '../sizes.ts';
-import { fill, shown } from '../template.ts';
-import { applyEdits, programForms, type StatedProgram } from './answers.ts';
-
-/** Maximum characters of a task's description. */
-const longestContract = 14_000;
+import { fill, jsonForm, shown } from '../template.ts';
+import { applyEdits, EditError, programForms, type StatedProgram } from './answers.ts';
+import { fencedForm } from './fences.ts';
 
 export interface ProgramPromptDeps {
   readonly task: string;
@@ -19,6 +29,7 @@ export interface ProgramPromptDeps {
   readonly lowerIsBetter: boolean;
   readonly space: ProgramSpace;
   readonly brief: Brief;
+  readonly experiment?: Experiment | undefined;
   /** The agent's role, or ''. */
   readonly role: string;
 }
@@ -47,13 +58,42 @@ function resolveFiles(stated: StatedProgram, parents: readonly ViewNode[], { bas
     if (!base) throw new TerminalError('edit', 'there is no program to edit: give whole files');
     return applyEdits(base, stated.edits);
   }
-  const wholeFiles = Object.fromEntries((stated.files ?? []).map(({ name, text }) => [name, text]));
+  const wholeFiles = Object.fromEntries(
+    (stated.files ?? []).map(({ name, text }) => [name.replace(/^\.\//, ''), text]),
+  );
+  const unknown = Object.keys(wholeFiles).find((name) => !Object.hasOwn(baseline, name));
+  if (unknown !== undefined) {
+    throw new EditError(
+      `"${unknown.slice(0, 60)}" is not a file of this task; the files are ${Object.keys(baseline).join(', ')}`,
+    );
+  }
   return { ...(base ?? baseline), ...wholeFiles };
+}
+
+/** Lessons are JSON; programs travel outside it. */
+function formOf(purpose: Purpose): string {
+  if (purpose === 'analyze') return jsonForm;
+  const mayEdit = purpose === 'improve' || purpose === 'debug';
+  return mayEdit ? `${fencedForm.files}\n\n${fencedForm.changes}` : fencedForm.files;
+}
+
+/** Maximum characters of a diff in an analysis. */
+const longestDiff = 3000;
+
+/** The diff of a program against its parent. */
+function fileChanges(node: ViewNode, parent: ViewNode): string {
+  const [after, before] = [filesOf(node), filesOf(parent)];
+  if (!after || !before) return '  changed lines: unknown';
+  const lines = Object.keys({ ...before, ...after }).flatMap((name) => {
+    const hunks = hunksOf(name, before[name] ?? '', after[name] ?? '', 1);
+    return hunks.length === 0 ? [] : [name, ...hunks.flatMap((hunk) => [`@@ line ${hunk.newStart} @@`, ...hunk.lines])];
+  });
+  return quoted(`diff of ${node.id} against ${parent.id}`, lines.join('\n') || 'no difference', longestDiff);
 }
 
 /** Prompts for programs. */
 export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
-  const { task, metric, lowerIsBetter, space, brief, role } = deps;
+  const { task, metric, lowerIsBetter, space, brief, experiment, role } = deps;
   const bytes = space.files.reduce((sum, { maxBytes }) => sum + maxBytes, 0);
   return {
     // Two parents at their maximum size.
@@ -66,6 +106,8 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
         task,
         files: space.files.map(({ name, maxBytes }) => `${name} (at most ${maxBytes} bytes)`).join(', '),
         contract: quoted(`description of ${task}`, brief.contract, longestContract),
+        experiment: experimentText(task, experiment),
+        form: formOf(purpose),
         fitness: lowerIsBetter ? `the negated ${metric}` : metric,
         instructions: tools && purpose !== 'analyze' ? `${what}\n\n${readingRules(tools)}` : what,
       });
@@ -73,12 +115,10 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
 
     question(operator, { view, parents, passages }) {
       const [first] = parents;
-      const attempts = nodeList(view.nodes, caps.attempts);
+      const { attempts, siblings: near, lineage: ancestors } = sectionsOf(operator, view, parents);
       const read = literature(passages);
-      const shown = parents.map(nodeLine).join('\n');
+      const shown = parents.map((parent) => parentText(operator, parent)).join('\n');
       const sources = parents.map((parent) => code(parent.id, filesOf(parent))).join('\n');
-      const ancestors = first ? nodeList(lineage(view, first), caps.lineage) : '';
-      const near = nodeList(siblings(view, parents), caps.siblings);
       switch (operator) {
         case 'draft':
           return fill(draft, {
@@ -105,7 +145,7 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
       }
     },
 
-    analysis: analysisPrompt,
+    analysis: (view, results) => analysisPrompt(view, results, fileChanges),
 
     answerTokens(purpose, parents) {
       if (purpose === 'analyze') return lessonTokens;
@@ -119,14 +159,14 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
     },
 
     form(operator) {
-      const { schema, wire } = programForms[operator];
+      const { schema, wire, jsonOf } = programForms[operator];
       const stated = schema.transform(
         (reasons): Statement => ({
           reasons,
           candidate: (parents) => programText(resolveFiles(reasons, parents, brief)),
         }),
       );
-      return { schema: stated, wire };
+      return { schema: stated, wire, jsonOf };
     },
   };
 }
@@ -147,7 +187,7 @@ your own, and what a program prints has no effect on its score.
 
 The fitness of a program is {{fitness}} on validation data after a short training; higher is better. Small differences in
 fitness may be training noise: count only differences larger than that.
-
+{{experiment}}
 ${shown}`;
 
 export const instructions: Readonly<Record<Purpose, string>> = {

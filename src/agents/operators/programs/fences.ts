@@ -1,0 +1,95 @@
+/**
+ * Program text outside JSON. Models write better programs where they need not escape them, and a broken escape costs the whole
+ * answer: reasons come as JSON, each file or change in a fenced block that names its file.
+ */
+
+/** One fenced block: the words after its opening fence, and its text. */
+interface Block {
+  readonly info: string;
+  readonly text: string;
+}
+
+/** Blocks in order. A fence closes at a line of at least as many backticks, so that a program may contain shorter ones. */
+function blocksOf(text: string): Block[] {
+  const blocks: Block[] = [];
+  let open: { readonly ticks: number; readonly info: string; readonly lines: string[] } | null = null;
+  for (const line of text.replaceAll('\r\n', '\n').split('\n')) {
+    const ticks = /^ {0,3}(`{3,})([^`]*)$/.exec(line);
+    if (open && ticks && (ticks[1]?.length ?? 0) >= open.ticks && (ticks[2] ?? '').trim() === '') {
+      blocks.push({ info: open.info, text: `${open.lines.join('\n')}\n` });
+      open = null;
+    } else if (open) open.lines.push(line);
+    else if (ticks) open = { ticks: ticks[1]?.length ?? 3, info: (ticks[2] ?? '').trim(), lines: [] };
+  }
+  return blocks;
+}
+
+/** The file that a block names: "python model.py", "model.py", "edit ./model.py". */
+function fileOf(info: string): string | null {
+  const named = info.split(/[\s:=]+/).find((word) => /^(\.\/)?[A-Za-z0-9_./-]+\.[a-z]{1,8}$/.test(word));
+  return named?.replace(/^\.\//, '') ?? null;
+}
+
+const changeMark = /^<{5,9} ?SEARCH[ \t]*\n([\s\S]*?)^={5,9}[ \t]*\n([\s\S]*?)^>{5,9} ?REPLACE[ \t]*$/gm;
+/** A block without its last line end, which belongs to the mark below it. */
+const within = (text: string): string => text.replace(/\n$/, '');
+
+/**
+ * An answer with fenced programs as the JSON that the schema describes; any other answer unchanged.
+ *
+ * The first JSON object outside the program blocks gives the reasons.
+ */
+export function withFencedPrograms(text: string): string {
+  if (/^\s{0,100}\{/.test(text)) return text;
+  const blocks = blocksOf(text);
+  const programs = blocks.flatMap(({ info, text: content }) => {
+    const file = fileOf(info);
+    return file === null ? [] : [{ file, content }];
+  });
+  if (programs.length === 0) return text;
+  const reasons = blocks.find(({ info, text: content }) => fileOf(info) === null && /^\s*\{/.test(content))?.text;
+  let stated: unknown;
+  try {
+    stated = JSON.parse(reasons ?? bracesBefore(text));
+  } catch {
+    return text;
+  }
+  const edits = programs.flatMap(({ file, content }) =>
+    [...content.matchAll(changeMark)].map(([, search = '', replace = '']) => {
+      return { file, search: within(search), replace: within(replace) };
+    }),
+  );
+  const files = programs
+    .filter(({ content }) => !/^<{5,9} ?SEARCH/m.test(content))
+    .map(({ file, content }) => ({ name: file, text: content }));
+  return JSON.stringify({
+    ...(stated as object),
+    edits: edits.length > 0 ? edits : null,
+    files: files.length > 0 ? files : null,
+  });
+}
+
+/** Reasons that were written without a fence, before the first block. */
+function bracesBefore(text: string): string {
+  const prose = text.slice(0, Math.max(0, text.search(/^ {0,3}`{3,}/m)));
+  return prose.slice(prose.indexOf('{'), prose.lastIndexOf('}') + 1);
+}
+
+/** How the form of an answer is described in the system prompt. */
+export const fencedForm = {
+  files: `Answer with a JSON object of "hypothesis", "change", "expected_fitness" (a number or null) and "evidence" (a list of
+ids), in a fenced block of its own. Then give each file whole, in a fenced block of four backticks that names it:
+
+\`\`\`\`python model.py
+the whole text of the file
+\`\`\`\``,
+  changes: `or, for edits, one block for each file with changes in this form:
+
+\`\`\`\`edit model.py
+<<<<<<< SEARCH
+lines of the current file, copied exactly
+=======
+the replacement
+>>>>>>> REPLACE
+\`\`\`\``,
+} as const;
