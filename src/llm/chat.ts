@@ -57,7 +57,7 @@ export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
   /**
    * What depends on the moment, such as the remaining budget: sent at the very end, behind the last cache mark. Only in
-   * requests as sent: it is no part of a question's identity.
+   * requests as sent: it is not part of a question's identity.
    */
   readonly tail?: string | undefined;
   readonly schema: AnswerSchema | null;

@@ -184,7 +184,9 @@ function bothEnds(text: string, most: number): string {
   return `${text.slice(0, head)}${marker}${text.slice(text.length - (most - head - marker.length))}`;
 }
 
-const measuredSchema = measurementSchema.pick({ params: true, tasks: true, curve: true }).partial();
+const { shape } = measurementSchema;
+/** Without its other figures: seconds depend on the machine. */
+const measuredSchema = z.object({ params: shape.params, tasks: shape.tasks, curve: shape.curve }).partial();
 
 /** What a screening training showed beyond its score. It has no hidden scores: those are stored apart (I4). */
 function measured(text: string): Pick<ViewNode, 'params' | 'tasks' | 'curve'> {

@@ -34,9 +34,9 @@ describe('a forecast', () => {
 
   it('charges the stated prices, and the likely is less than the most', () => {
     const [proposing] = forecast(spec, prices);
-    // 16 000 output tokens at $20 a million, ten times, and some input.
-    expect(proposing?.most).toBeGreaterThan(10 * 0.32);
-    expect(proposing?.most).toBeLessThan(10 * 0.6);
+    // 6928 output tokens at $20 a million (reasons, 16 layers, a thought), ten times, and 28 000 characters of input.
+    expect(proposing?.most).toBeGreaterThan(10 * 0.1385);
+    expect(proposing?.most).toBeLessThan(10 * 0.35);
     expect(proposing?.likely).toBeGreaterThan(10 * 0.04);
     expect(proposing?.likely).toBeLessThan((proposing?.most ?? 0) / 4);
   });
@@ -50,6 +50,24 @@ describe('a forecast', () => {
     expect(text).toContain('to run it, set ANTHROPIC_API_KEY and OPENAI_API_KEY\n');
     expect(dryRun(spec, prices, keyring({ ANTHROPIC_API_KEY: 'any' }))).toContain('to run it, set OPENAI_API_KEY\n');
     expect(dryRun(searchSpec(), prices, keyring({}))).toContain('No LLM calls, no cost');
+  });
+
+  it('says how far money reaches, which operators are used, and how long the trainings take', () => {
+    const thinker = { model: 'anthropic/claude-opus-5-5', scaffold: { kind: 'greedy' }, evaluations: 10 };
+    const scarce = searchSpec({
+      ...{ space: space16, budget: { evaluations: 20, dollars: 0.4 } },
+      agents: [
+        agentSpec({ ...thinker, name: 'rich' }),
+        agentSpec({ ...thinker, name: 'poor', dollars: 0.1, evaluations: 4 }),
+      ],
+    });
+    const text = dryRun(scarce, prices, keyring({}));
+    expect(text).toMatch(/rich +5 draft, then 5 improve\n/);
+    expect(text).toMatch(/poor +4 draft\n/);
+    expect(text).toMatch(/\$0\.1 of poor cover about \d of its 4 evaluations/);
+    expect(text).toMatch(/\$0\.4 of the search cover about \d of its 14 evaluations/);
+    expect(text).toMatch(/trainings take about [\d.]+ core-minutes/);
+    expect(dryRun(spec, prices, keyring({}))).not.toContain('cover about');
   });
 
   it('takes equal shares of several models for the likely and the dearest of them for the most', () => {

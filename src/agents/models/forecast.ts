@@ -1,5 +1,6 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Purpose, Usage } from '../../domain/call.ts';
+import { trainings } from '../../domain/ladder.ts';
 import {
   armsOf,
   type ChatModelName,
@@ -83,6 +84,34 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
     likely: all ? (calls * known.reduce((sum, { likely }) => sum + likely, 0)) / known.length : null,
     most: all ? agent.evaluations * asked * Math.max(...known.map(({ most }) => most)) : null,
   };
+}
+
+/** Drafts that an agent makes before its scaffold does anything else. */
+function firstDrafts({ scaffold, evaluations }: AgentSpec): number {
+  switch (scaffold.kind) {
+    case 'one-shot':
+      return evaluations;
+    case 'greedy':
+      return Math.min(evaluations, scaffold.drafts);
+    case 'mcts':
+      return Math.min(evaluations, scaffold.children);
+    case 'evolutionary':
+      return Math.min(evaluations, scaffold.islands * scaffold.founders);
+  }
+}
+
+/** The operators that an agent's budget leads to, failures and repairs apart. */
+export function operatorsText(agent: AgentSpec): string {
+  const drafts = firstDrafts(agent);
+  const later = agent.evaluations - drafts;
+  const others = agent.scaffold.kind === 'evolutionary' ? 'improve or crossover' : 'improve';
+  return `${drafts} draft${later > 0 ? `, then ${later} ${others}` : ''}`;
+}
+
+/** Core-seconds of a search's trainings: each candidate on the first rung, promoted ones, finalists and references. */
+export function trainingSeconds({ budget, ladder, rungs, references }: SearchSpec): number {
+  const planned = trainings(budget.evaluations, references.length, ladder);
+  return (['screen', 'confirm', 'final'] as const).reduce((sum, rung) => sum + planned[rung] * rungs[rung].seconds, 0);
 }
 
 /** Forecast cost of a search's calls by agent. Agents without a language model do not appear. */
