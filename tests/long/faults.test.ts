@@ -49,7 +49,7 @@ it('spends at most 1.1 times what its providers count, and explains the end of e
     agent('luna', 'openai/gpt-5.6-luna', { scaffold: 'one-shot' }),
     agent('qwen', 'compatible/qwen3:8b'),
     // Its money is enough for a few calls only.
-    agent('poor', 'anthropic/claude-opus-5-5', { dollars: 0.2 }),
+    agent('poor', 'anthropic/claude-opus-5-5', { dollars: 0.175 }),
     agent('rejected', 'compatible/nothing-here', { evaluations: 3 }),
   ];
   const folder = temporaryFolder();

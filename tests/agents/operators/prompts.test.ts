@@ -94,6 +94,76 @@ describe('a prompt', () => {
     expect(systemPrompt('draft', { ...topic, role: 'You love attention.' })).toContain('You love attention.');
   });
 
+  it('lists no attempt twice', () => {
+    const nodes = Array.from({ length: 12 }, (_, index) =>
+      viewNode(index + 1, {
+        fitness: index / 20,
+        candidate: arranged(index),
+        parents: index < 3 ? [] : [1 + (index % 3)],
+      }),
+    );
+    const many = viewOf(nodes);
+    const shown = { draft: [], improve: [nodes[5]], crossover: [nodes[1], nodes[5]], debug: [nodes[7]] };
+    for (const operator of operators) {
+      const text = proposalPrompt(operator, { view: many, parents: shown[operator] as never, passages: [] });
+      const ids = [...text.matchAll(/^- (walker-\d+) /gm)].map(([, id]) => id);
+      expect(new Set(ids).size, operator).toBe(ids.length);
+      if (operator !== 'debug') expect(ids).toHaveLength(nodes.length);
+    }
+  });
+
+  it('ends an error with its exception, in lists and in full', () => {
+    const message = `Traceback (most recent call last):\n${'  File "model.py", line 1\n'.repeat(40)}ValueError: heads must divide 96`;
+    const failed = viewNode(4, { status: 'failed', candidate: arranged(11), message });
+    const seen = viewOf([...view.nodes, failed]);
+    const draft = proposalPrompt('draft', { view: seen, parents: [], passages: [] });
+    expect(draft).toMatch(/^- walker-4 .*ValueError: heads must divide 96$/m);
+    const debug = proposalPrompt('debug', { view: seen, parents: [failed], passages: [] });
+    expect(debug.split('ValueError: heads must divide 96')).toHaveLength(2);
+    expect(analysisPrompt(seen, [failed])).toMatch(/^ValueError: heads must divide 96$/m);
+  });
+
+  it('asks for a lesson with expectation, hypothesis, change and outcome', () => {
+    const result = viewNode(4, {
+      ...{ fitness: 0.7, expected: 0.65, hypothesis: 'Recall early.', change: 'Attention first.', parents: [2] },
+      ...{
+        candidate: arranged(5).replace(/^mA/, 'M'),
+        tasks: { recall: { accuracy: 0.8 } },
+        curve: [
+          [10, 0.2],
+          [20, 0.7],
+        ],
+      },
+    });
+    const text = analysisPrompt(viewOf([...view.nodes, result]), [result]);
+    const results = text.split('# Results to learn from')[1] ?? '';
+    for (const part of [
+      'fitness 0.7000, expected 0.65',
+      'change: Attention first.',
+      'hypothesis: Recall early.',
+      'measured minus expected: +0.05',
+      'by sub-task: recall 0.8',
+      'score by step: 10: 0.2, 20: 0.7',
+      'parent walker-2: fitness 0.6000',
+      'changed layers: 0: mA to M',
+    ])
+      expect(results).toContain(part);
+  });
+
+  it('begins with the task as published, budgets as numbers and the references, long enough to be cached', () => {
+    const experiment = {
+      ...{ description: `Recall and compression. ${'x'.repeat(3500)}`, profile: 'nano', deviceClass: 'cpu' as const },
+      ...{ trainingSeconds: 5, budget: { evaluations: 40, dollars: 2 }, agents: 4, evaluations: 10, pending: 2 },
+      references: [{ name: 'sandwich' as never, candidate: '8mA+8M' }],
+    };
+    const prefix = systemPrompt('improve', { ...topic, experiment });
+    expect(prefix).toContain('Recall and compression.');
+    expect(prefix).toContain('40 evaluations for 4 agents, 10 of them yours; $2 for calls of language models');
+    expect(prefix).toContain('Reference sandwich: 8mA+8M');
+    // Providers cache prefixes of at least 1024 tokens.
+    expect(prefix.length).toBeGreaterThan(1024 * 4);
+  });
+
   it('shows what others wrote as data that cannot leave its frame', () => {
     const text = prompt('debug');
     expect(text.match(/<data /g)).toHaveLength(2);
