@@ -1,8 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { forecast } from '../../src/agents/models/forecast.ts';
 import { dryRun } from '../../src/cli/dryRun.ts';
+import { planSearch } from '../../src/domain/plan.ts';
+import { searchFileSchema } from '../../src/domain/search.ts';
+import type { Task } from '../../src/domain/task.ts';
 import { keyring } from '../../src/llm/keys.ts';
 import { loadPrices } from '../../src/llm/prices.ts';
+import { loadTask } from '../../src/tasks/index.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
 import { space16 } from './support.ts';
 
@@ -68,6 +74,16 @@ describe('a forecast', () => {
     expect(text).toMatch(/\$0\.4 of the search cover about \d of its 14 evaluations/);
     expect(text).toMatch(/trainings take about [\d.]+ core-minutes/);
     expect(dryRun(spec, prices, keyring({}))).not.toContain('cover about');
+  });
+
+  it('of three-providers.yaml is the one that the README states', () => {
+    const file = searchFileSchema.parse(parse(readFileSync('searches/three-providers.yaml', 'utf8')));
+    const task = loadTask(file.task, ['tasks']);
+    const profile = task.profiles[file.profile] as Task['profiles'][string];
+    const context = { id: searchSpec().id, task, profile, evaluator: 'e', deviceClass: 'cpu' as const };
+    const total = forecast(planSearch(file, context), prices).reduce((sum, { likely }) => sum + (likely ?? 0), 0);
+    expect(readFileSync('README.md', 'utf8')).toContain(`about $${total.toFixed(2)} without the limit`);
+    expect(total).toBeLessThan(file.budget.dollars ?? 0);
   });
 
   it('takes equal shares of several models for the likely and the dearest of them for the most', () => {

@@ -98,7 +98,7 @@ it('spends at most 1.1 times what its providers count, and explains the end of e
     event: string;
     endings?: { of: string; subject: string; sentence: string }[];
     report?: string;
-  }>(stdout).find(({ event }) => event === 'finished');
+  }>(stdout).findLast(({ endings }) => endings !== undefined);
   const explained = finished?.endings?.filter(({ of }) => of === 'agent') ?? [];
   expect(explained.map(({ subject }) => subject).sort()).toEqual([...early].sort());
   const report = readFileSync(String(finished?.report), 'utf8');
