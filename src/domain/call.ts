@@ -65,7 +65,3 @@ export type CallSettlement = z.infer<typeof callSettlementSchema>;
 /** Cost of calls so far. */
 export const spendSchema = z.strictObject({ calls: tokens, tokens, dollars: z.number().nonnegative() });
 export type Spend = z.infer<typeof spendSchema>;
-
-/** What an agent paid, for people. */
-export const callsText = ({ calls, dollars }: Spend): string =>
-  `${calls} ${calls === 1 ? 'call' : 'calls'} of language models, $${dollars.toFixed(4)}`;

@@ -1,5 +1,4 @@
 import type { Database } from 'better-sqlite3';
-import { callsText } from '../domain/call.ts';
 import { endedEarly } from '../domain/ending.ts';
 import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
@@ -222,8 +221,8 @@ export class Archive {
           const occurrence = ensemble.lastOf(search, agent);
           const spend = calls.spend(search, agent);
           const paid = spend.calls > 0 ? { figures: { ...spend } } : {};
-          const sentence = spend.calls > 0 ? `${end.reason} (${callsText(spend)})` : end.reason;
-          endings.record(search, { of: 'agent', subject: agent, reason: end.code, sentence, occurrence, ...paid }, now);
+          const about = { of: 'agent' as const, subject: agent, reason: end.code, sentence: end.reason };
+          endings.record(search, { ...about, occurrence, ...paid }, now);
         }
         return {};
       }),

@@ -94,21 +94,21 @@ it('spends at most 1.1 times what its providers count, and explains the end of e
     .filter(({ name, evaluations }) => (counts.find(({ agent: who }) => who === name)?.n ?? 0) < evaluations)
     .map(({ name }) => name);
   expect(early).toEqual(expect.arrayContaining(['poor', 'rejected']));
-  const finished = jsonLines<{
-    event: string;
-    endings?: { of: string; subject: string; sentence: string }[];
+  const last = jsonLines<{
+    agents?: { agent: string; end: { code: string; reason: string } | null; spend: { dollars: number } }[];
     report?: string;
-  }>(stdout).findLast(({ endings }) => endings !== undefined);
-  const explained = finished?.endings?.filter(({ of }) => of === 'agent') ?? [];
-  expect(explained.map(({ subject }) => subject).sort()).toEqual([...early].sort());
-  const report = readFileSync(String(finished?.report), 'utf8');
-  for (const { sentence } of explained) {
-    expect(sentence.length).toBeGreaterThan(10);
-    expect(report.replaceAll('&#39;', "'").replaceAll('&quot;', '"')).toContain(sentence.slice(0, 40));
+  }>(stdout).findLast(({ agents: rows }) => rows !== undefined);
+  const explained = (last?.agents ?? []).filter(({ agent: name }) => early.includes(name));
+  expect(explained.map(({ agent: name }) => name).sort()).toEqual([...early].sort());
+  const report = readFileSync(String(last?.report), 'utf8');
+  for (const { end, spend } of explained) {
+    expect(end?.reason.length).toBeGreaterThan(10);
+    expect(report).toContain(end?.reason.slice(0, 40));
+    expect(spend.dollars).toBeGreaterThanOrEqual(0);
   }
   const failed = server.served.filter((each) => each.fault !== null).length;
   console.info(
     `${server.served.length} calls, ${failed} with a fault; spent $${spent.toFixed(4)} of $${bill.toFixed(4)} counted; ` +
-      explained.map(({ subject, sentence }) => `${subject}: ${sentence}`).join(' | '),
+      explained.map(({ agent: name, end }) => `${name}: ${end?.reason}`).join(' | '),
   );
 });
