@@ -12,6 +12,9 @@
  *   the view.
  * - An unusable answer is requested once more with the reason; then the attempt is stored as rejected. A refusal is not
  *   repeated.
+ * - After `patience` refused attempts in a row (four) the agent changes its parent, then its operator, then drafts; after five
+ *   changes without a new candidate it ends and says so.
+ * - Programs travel in fenced blocks, reasons in JSON (`programs/fences.ts`). Each attempt is in one list of a prompt only.
  * - A local model draws up to eight times for a candidate that is not a duplicate. An agent has four attempts per evaluation
  *   and twenty more.
  * - A system prompt never changes within an agent and operator, so that providers cache it. Text of others is quoted in a

@@ -149,20 +149,22 @@ function callCollector() {
   };
 }
 
-/** Calls that a model wrote as text, because its server does not know its template. */
+/** Calls that a model wrote as text, because its server does not know its template. Linear in the length of the text. */
 function callsInText(text: string): { text: string; calls: ToolCall[] } {
   const calls: ToolCall[] = [];
-  const rest = text.replace(/<tool_call>\s*(\{[\s\S]{0,20000}?\})\s*<\/tool_call>/g, (whole, json: string) => {
+  const [rest = '', ...pieces] = text.split('<tool_call>');
+  const others = pieces.map((piece) => {
+    const end = piece.indexOf('</tool_call>');
     try {
-      const { name, arguments: given } = JSON.parse(json) as { name?: unknown; arguments?: unknown };
-      if (typeof name !== 'string') return whole;
+      const { name, arguments: given } = JSON.parse(piece.slice(0, Math.max(0, end))) as Record<string, unknown>;
+      if (typeof name !== 'string') throw new SyntaxError('a call without a name');
       calls.push({ id: `call-${calls.length}`, name, arguments: textual(given) || '{}' });
-      return '';
+      return piece.slice(end + '</tool_call>'.length);
     } catch {
-      return whole;
+      return `<tool_call>${piece}`;
     }
   });
-  return { text: rest, calls };
+  return { text: rest + others.join(''), calls };
 }
 
 function collector(meter: Meter, calling: boolean) {

@@ -30,9 +30,24 @@ function fileOf(info: string): string | null {
   return named?.replace(/^\.\//, '') ?? null;
 }
 
-const changeMark = /^<{5,9} ?SEARCH[ \t]*\n([\s\S]*?)^={5,9}[ \t]*\n([\s\S]*?)^>{5,9} ?REPLACE[ \t]*$/gm;
-/** A block without its last line end, which belongs to the mark below it. */
-const within = (text: string): string => text.replace(/\n$/, '');
+/** The changes of a block, each between its marks. Linear in the length of the block. */
+function changesIn(content: string): { search: string; replace: string }[] {
+  const changes: { search: string; replace: string }[] = [];
+  let side: 'none' | 'search' | 'replace' = 'none';
+  let [search, replace]: [string[], string[]] = [[], []];
+  for (const line of content.split('\n')) {
+    if (side === 'none') {
+      if (/^<{5,9} ?SEARCH\s{0,9}$/.test(line)) [side, search, replace] = ['search', [], []];
+    } else if (side === 'search') {
+      if (/^={5,9}\s{0,9}$/.test(line)) side = 'replace';
+      else search.push(line);
+    } else if (/^>{5,9} ?REPLACE\s{0,9}$/.test(line)) {
+      changes.push({ search: search.join('\n'), replace: replace.join('\n') });
+      side = 'none';
+    } else replace.push(line);
+  }
+  return changes;
+}
 
 /**
  * An answer with fenced programs as the JSON that the schema describes; any other answer unchanged.
@@ -54,11 +69,7 @@ export function withFencedPrograms(text: string): string {
   } catch {
     return text;
   }
-  const edits = programs.flatMap(({ file, content }) =>
-    [...content.matchAll(changeMark)].map(([, search = '', replace = '']) => {
-      return { file, search: within(search), replace: within(replace) };
-    }),
-  );
+  const edits = programs.flatMap(({ file, content }) => changesIn(content).map((change) => ({ file, ...change })));
   const files = programs
     .filter(({ content }) => !/^<{5,9} ?SEARCH/m.test(content))
     .map(({ file, content }) => ({ name: file, text: content }));
