@@ -17,7 +17,9 @@ const host = currentHost(root, true);
 async function findPython() {
   const probes = new PythonProbes(host);
   const recorded = readToolchain(host);
-  const preferred = recorded ? await probes.get(recorded.python) : await choosePython(host, probes);
+  const preferred = recorded?.python
+    ? await probes.get(recorded.python)
+    : await choosePython(host, probes, { names: [], driver: null, hidden: false });
   const chosen = await choosePytestPython(host, probes, preferred);
   if (chosen) return chosen.python;
   throw new SetupError(

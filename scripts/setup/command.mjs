@@ -5,7 +5,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path';
 /** @typedef {import('./host.mjs').Host} Host */
 /** @typedef {{ code: number | null, signal: NodeJS.Signals | null, stdout: string, tail: string[] }} Finished */
 
-const PROGRESS_EVERY_MS = 15_000;
+const PROGRESS_EVERY_MS = 8_000;
 const TAIL_LINES = 25;
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
@@ -41,17 +41,20 @@ export function findProgram(host, given) {
 
 /**
  * Runs a program to its end with its output kept back: `stdout` whole, `tail` the last lines of both streams. While it
- * runs, `label` and the seconds gone by are said every quarter of a minute. Resolves whatever the exit status is; a
- * program that cannot be started has code 127.
+ * runs, `label`, the seconds gone by and what `progress` made of its latest lines are said every eight seconds. Resolves
+ * whatever the exit status is; a program that cannot be started has code 127.
  *
  * @param {Host} host
  * @param {string} label
  * @param {string} program
  * @param {string[]} args
- * @param {{ env?: Record<string, string>, timeoutMs?: number }} [options]
+ * @param {object} [options]
+ * @param {Record<string, string>} [options.env]
+ * @param {number} [options.timeoutMs]
+ * @param {(line: string) => string | null} [options.progress]  what a line of output says of the progress, if anything
  * @returns {Promise<Finished>}
  */
-export function run(host, label, program, args, { env = {}, timeoutMs } = {}) {
+export function run(host, label, program, args, { env = {}, timeoutMs, progress = () => null } = {}) {
   return new Promise((done) => {
     const child = spawn(program, args, {
       cwd: host.root,
@@ -62,16 +65,22 @@ export function run(host, label, program, args, { env = {}, timeoutMs } = {}) {
     });
     running.add(child);
     const started = process.hrtime.bigint();
-    const progress = setInterval(() => {
+    /** @type {string | null} */
+    let latest = null;
+    const ticker = setInterval(() => {
       const seconds = Number((process.hrtime.bigint() - started) / 1_000_000_000n);
-      host.say(`${label}: ${seconds} s so far`);
+      host.say(`${label}: ${seconds} s so far${latest === null ? '' : ` (${latest})`}`);
     }, PROGRESS_EVERY_MS);
 
     let stdout = '';
     let recent = '';
+    let unfinished = '';
     /** @param {string} text */
     const remember = (text) => {
       recent = (recent + text).slice(-20_000);
+      const lines = (unfinished + text).split(/\r?\n|\r/);
+      unfinished = lines.pop() ?? '';
+      for (const line of lines) latest = progress(line) ?? latest;
     };
     child.stdout.setEncoding('utf8').on('data', (text) => {
       stdout += text;
@@ -81,7 +90,7 @@ export function run(host, label, program, args, { env = {}, timeoutMs } = {}) {
 
     /** @param {number | null} code @param {NodeJS.Signals | null} signal */
     const finish = (code, signal) => {
-      clearInterval(progress);
+      clearInterval(ticker);
       running.delete(child);
       const lines = recent.split(/\r?\n/).filter((line) => line.trim() !== '');
       done({ code, signal, stdout, tail: lines.slice(-TAIL_LINES) });

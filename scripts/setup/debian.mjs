@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { allOnPath, run } from './command.mjs';
 import { SetupError } from './errors.mjs';
 import { hasApt, systemPath } from './host.mjs';
+import { isTorchRecentEnough } from './pythonProbe.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
 /** @typedef {{ name: string, why: string }} Package */
@@ -42,7 +43,7 @@ export async function installPackages(host, prefix, packages) {
   const names = packages.map(({ name }) => name);
   for (const { name, why } of packages) host.say(`installing Debian package ${name}: ${why}`);
 
-  const update = () => asRoot(host, prefix, 'apt-get update', ['apt-get', 'update']);
+  const update = () => updateLists(host, prefix);
   const install = () =>
     asRoot(host, prefix, 'apt-get install', [
       ...['apt-get', 'install', '--yes', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=600'],
@@ -90,11 +91,38 @@ async function stopNatsService(host, prefix) {
   await asRoot(host, prefix, 'systemctl', ['systemctl', 'disable', '--now', 'nats-server']);
 }
 
+/** @param {Host} host @param {string[]} prefix */
+function updateLists(host, prefix) {
+  return asRoot(host, prefix, 'apt-get update', ['apt-get', 'update']);
+}
+
+/**
+ * Whether this release has a package of a torch that is recent enough: Debian 12 has 1.13, Ubuntu 22.04 1.8. Where there
+ * are no package lists yet (a fresh container), they are fetched, if that can be done unattended; else the answer is yes.
+ *
+ * @param {Host} host
+ */
+export async function debianOffersTorch(host) {
+  const program = allOnPath(host, 'apt-cache')[0];
+  if (!program) return true;
+  if (!hasPackageLists(host)) {
+    const access = await rootAccess(host);
+    if (access.prefix === null) return true;
+    await updateLists(host, access.prefix);
+  }
+  const { code, stdout } = await run(host, 'apt-cache', program, ['policy', 'python3-torch']);
+  const candidate = /Candidate:\s*(\S+)/.exec(stdout)?.[1];
+  return code === 0 && candidate !== undefined && candidate !== '(none)' && isTorchRecentEnough(candidate);
+}
+
 /** @param {Host} host @param {string[]} prefix @param {string} label @param {string[]} command */
 function asRoot(host, prefix, label, command) {
   // Through env(1), since sudo drops the variables it was started with.
   const [program, ...args] = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', ...command];
-  return run(host, label, /** @type {string} */ (program), args);
+  // apt names each package as it comes: `Get:12 http://deb.debian.org/debian bookworm/main amd64 python3-torch ...`.
+  const progress = (/** @type {string} */ line) =>
+    /^(Get:\d+|Unpacking|Setting up) .*/.exec(line)?.[0].slice(0, 90) ?? null;
+  return run(host, label, /** @type {string} */ (program), args, { progress });
 }
 
 /** @param {Host} host */

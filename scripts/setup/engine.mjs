@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { run } from './command.mjs';
+import { setupCommand } from './host.mjs';
+import { describeNvidia } from './nvidia.mjs';
 import { writeWhole } from './toolchain.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
@@ -64,6 +67,44 @@ export async function tryEngine(host, python) {
   };
   if (reason !== null) host.say(`CPU workers will train with torch, which is slower: ${reason}`);
   writeWhole(recordPath(host), `${JSON.stringify({ engine, reason, stamp: stamp(host, python) }, null, 2)}\n`);
+}
+
+/**
+ * One line: the Python that was chosen, the devices, and what trainings will run on. A GPU is never left idle without a
+ * reason and a remedy.
+ *
+ * @param {Host} host
+ * @param {import('./pythonProbe.mjs').Probe | null} probe
+ * @param {import('./nvidia.mjs').Nvidia} nvidia
+ */
+export function describeTraining(host, probe, nvidia) {
+  if (!probe) return 'no Python was set up (--python none): this machine trains nothing';
+  const { version, cuda, gpus = 0 } = probe.torch ?? {};
+  const build = [version ?? 'of an unknown version', ...(cuda ? [`CUDA ${cuda}`] : [])].join(', ');
+  const python = `Python ${probe.version.join('.')} (${probe.python}) with torch ${build}`;
+  if (nvidia.names.length === 0) return `${python}; no NVIDIA GPU: trainings run on ${cpus(host)}`;
+  const devices = `${describeNvidia(nvidia)}${nvidia.driver ? `, driver ${nvidia.driver}` : ''}`;
+  if (nvidia.hidden) return `${python}; ${devices}, hidden by CUDA_VISIBLE_DEVICES: trainings run on ${cpus(host)}`;
+  if (gpus > 0) return `${python}; ${devices}: trainings run on ${gpus} of ${nvidia.names.length} GPUs`;
+  const fault = cuda ? 'this torch cannot use it (is the driver new enough?)' : 'this torch is built without CUDA';
+  const remedy = host.env.AIRA_PYTHON ? 'unset AIRA_PYTHON' : `run \`${setupCommand(host)} --python venv\``;
+  return `${python}; ${devices} STAYS IDLE: ${fault}; trainings run on ${cpus(host)}; to use it, ${remedy}`;
+}
+
+/** @param {Host} host */
+function cpus(host) {
+  const cores = availableParallelism();
+  return `${cores} CPU ${cores === 1 ? 'core' : 'cores'} with ${engineInUse(host)}`;
+}
+
+/** @param {Host} host */
+function engineInUse(host) {
+  try {
+    const { engine } = JSON.parse(readFileSync(recordPath(host), 'utf8'));
+    return engine === 'native' ? 'the native engine' : 'torch';
+  } catch {
+    return 'torch';
+  }
 }
 
 /** @param {string} stdout @returns {Finding | null} */

@@ -74,13 +74,18 @@ export async function installNpmPackages(host, found) {
   const [label, args] =
     found.action === 'rebuild'
       ? [`npm rebuild ${NATIVE}`, ['rebuild', NATIVE]]
-      : ['npm ci', ['ci', '--include=dev', '--no-audit', '--no-fund']];
+      : ['npm ci', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=http']];
   host.say(
     found.action === 'rebuild'
       ? `compiling ${NATIVE} again: ${found.why}`
       : `installing npm packages (npm ci, one to two minutes): ${found.why}`,
   );
-  const finished = await run(host, label, npm, args, { env });
+  let fetched = 0;
+  const progress = (/** @type {string} */ line) => {
+    if (line.startsWith('npm http fetch') || line.startsWith('npm http cache')) fetched += 1;
+    return fetched === 0 ? null : `${fetched} packages fetched`;
+  };
+  const finished = await run(host, label, npm, args, { env, progress });
   if (finished.code !== 0) {
     const compiler =
       ['c++', 'g++', 'clang++'].some((name) => allOnPath(host, name).length > 0) && allOnPath(host, 'make').length > 0;

@@ -1,43 +1,75 @@
+/**
+ * Which Python trains, and what is missing for it.
+ *
+ * Role: candidates, their order, and what has to be installed. Non-role: installing (`debian.mjs`, `venv.mjs`).
+ *
+ * PYC-1. AIRA_PYTHON is honoured or refused, never replaced.
+ * PYC-2. Only an environment that set-up made is changed by it; what another Python lacks is asked of its owner (PEP 668).
+ * PYC-3. With a visible NVIDIA device, a torch that can use it is preferred to any that cannot.
+ */
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { allOnPath, findProgram, isExecutable } from './command.mjs';
+import { debianOffersTorch } from './debian.mjs';
 import { SetupError } from './errors.mjs';
-import { systemPath } from './host.mjs';
-import { has, isRecentEnough, MIN_PYTHON } from './pythonProbe.mjs';
+import { hasApt, setupCommand, systemPath } from './host.mjs';
+import { canCarryLocks, has, isRecentEnough, isTorchRecentEnough, MIN_PYTHON } from './pythonProbe.mjs';
+import { findUv, isOwnVenv, isVenvCurrent, locksFor, venvPython } from './venv.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
+/** @typedef {import('./host.mjs').PythonChoice} PythonChoice */
+/** @typedef {import('./nvidia.mjs').Nvidia} Nvidia */
 /** @typedef {import('./pythonProbe.mjs').Probe} Probe */
 /** @typedef {import('./pythonProbe.mjs').PythonProbes} PythonProbes */
 /** @typedef {import('./pythonProbe.mjs').Module} Module */
+/** @typedef {import('./venv.mjs').VenvPlan} VenvPlan */
 /**
- * `packages` are Debian's, to be installed; `pip` is what only the owner of an interpreter should install into it.
+ * `packages` are Debian's, `venv` is the environment to make, `pip` is what only the owner of an interpreter should
+ * install into it, `nothing` says that no Python can train and none may be installed unasked.
  *
  * @typedef {object} PythonFindings
  * @property {Probe | null} chosen
  * @property {{ name: string, why: string }[]} packages
+ * @property {VenvPlan | null} venv
  * @property {{ python: string, projects: string[], why: string }[]} pip
+ * @property {boolean} nothing
  */
 
-/** The name of each module's project on PyPI. */
+/** The name of each module's project on the package index. */
 const PROJECTS = /** @type {Record<Module, string>} */ ({
   torch: 'torch',
   numpy: 'numpy',
   sklearn: 'scikit-learn',
+  yaml: 'pyyaml',
   pytest: 'pytest',
 });
 
+/** @type {readonly Module[]} */
+const TRAINING = ['torch', 'numpy', 'sklearn', 'yaml'];
+
+/** @param {Host} host @returns {readonly Module[]} */
+const needed = (host) => (host.dev ? [...TRAINING, 'pytest'] : TRAINING);
+
+const isVisible = (/** @type {Nvidia} */ nvidia) => nvidia.names.length > 0 && !nvidia.hidden;
+
 /**
- * Interpreters to try, best first: an active virtual environment, the repository's own `.venv`, PATH, then the
- * system's. An interpreter reached by two names is listed once; one in a virtual environment is never the same as the
- * one it links to.
+ * Interpreters to try, best first: an active virtual environment or conda environment, PATH, the system's, then the
+ * project's own `.venv`. An interpreter reached by two names is listed once; one in a virtual environment is never the
+ * same as the one it links to.
  *
  * @param {Host} host
  * @returns {string[]} absolute paths
  */
 export function pythonCandidates(host) {
-  const environments = [host.env.VIRTUAL_ENV, join(host.root, '.venv')].filter((folder) => folder !== undefined);
-  const inEnvironments = environments.map((folder) => join(folder, 'bin/python')).filter(isExecutable);
-  const found = [...inEnvironments, ...allOnPath(host, 'python3'), ...systemPythons(host)];
+  const active = [host.env.VIRTUAL_ENV, host.env.CONDA_PREFIX].flatMap((folder) =>
+    folder ? [join(folder, 'bin/python')] : [],
+  );
+  const found = [
+    ...active.filter(isExecutable),
+    ...allOnPath(host, 'python3'),
+    ...systemPythons(host),
+    ...[venvPython(host)].filter(isExecutable),
+  ];
 
   /** @type {Map<string, string>} */
   const byIdentity = new Map();
@@ -61,7 +93,8 @@ function systemPythons(host) {
 
 /** @param {Probe} probe */
 function canTrain(probe) {
-  return isRecentEnough(probe) && has(probe, 'torch') && has(probe, 'numpy');
+  const modules = isRecentEnough(probe) && has(probe, 'torch') && has(probe, 'numpy');
+  return modules && isTorchRecentEnough(probe.torch?.version);
 }
 
 /**
@@ -75,21 +108,33 @@ export function hasDebianTorch(host, probe) {
 }
 
 /**
- * The trainers' Python: AIRA_PYTHON when set, which is honoured or refused but never replaced; else the first candidate
- * that can import torch and numpy.
+ * The trainers' Python: AIRA_PYTHON when set; else the first candidate whose torch can use a GPU, where there is one;
+ * else the first that can train.
  *
  * @param {Host} host
  * @param {PythonProbes} probes
+ * @param {Nvidia} nvidia
+ * @param {PythonChoice} [choice]
  * @returns {Promise<Probe | null>}
  */
-export async function choosePython(host, probes) {
+export async function choosePython(host, probes, nvidia, choice = 'auto') {
   const explicit = host.env.AIRA_PYTHON;
   if (explicit) return chooseExplicit(host, probes, explicit);
-  for (const candidate of pythonCandidates(host)) {
+  /** @type {Probe | null} */
+  let first = null;
+  for (const candidate of candidatesFor(host, choice)) {
     const probe = await probes.get(candidate);
-    if (probe && canTrain(probe)) return probe;
+    if (!probe || !canTrain(probe)) continue;
+    if (!isVisible(nvidia) || (probe.torch?.gpus ?? 0) > 0) return probe;
+    first ??= probe;
   }
-  return null;
+  return first;
+}
+
+/** @param {Host} host @param {PythonChoice} choice */
+function candidatesFor(host, choice) {
+  if (choice === 'venv') return [venvPython(host)].filter(isExecutable);
+  return choice === 'debian' ? systemPythons(host) : pythonCandidates(host);
 }
 
 /** @param {Host} host @param {PythonProbes} probes @param {string} explicit */
@@ -107,11 +152,15 @@ async function chooseExplicit(host, probes, explicit) {
   if (canTrain(probe)) return probe;
   const broken = probe.errors.numpy ?? probe.errors.torch;
   if (broken) throw refuse(`which cannot import torch and numpy (${broken})`, 'repair it');
-  const missing = /** @type {Module[]} */ (['torch', 'numpy', 'sklearn']).filter((module) => !has(probe, module));
-  throw refuse(
-    `which lacks torch or numpy`,
-    `run \`${probe.python} -m pip install ${missing.map((module) => PROJECTS[module]).join(' ')}\``,
-  );
+  if (has(probe, 'torch') && has(probe, 'numpy'))
+    throw refuse(`whose torch is ${probe.torch?.version}`, 'install torch 1.13 or newer there');
+  const missing = TRAINING.filter((module) => !has(probe, module));
+  throw refuse(`which lacks torch or numpy`, `run \`${pipInstall(probe, missing)}\``);
+}
+
+/** @param {Probe} probe @param {readonly Module[]} modules */
+function pipInstall(probe, modules) {
+  return `${probe.python} -m pip install ${modules.map((module) => PROJECTS[module]).join(' ')}`;
 }
 
 /**
@@ -136,38 +185,103 @@ export async function choosePytestPython(host, probes, preferred) {
  *
  * @param {Host} host
  * @param {PythonProbes} probes
+ * @param {Nvidia} nvidia
+ * @param {PythonChoice} choice
  * @returns {Promise<PythonFindings>}
  */
-export async function inspectPython(host, probes) {
-  const chosen = await choosePython(host, probes);
-  if (!chosen) return { chosen, packages: await packagesForSystemPython(host, probes), pip: [] };
+export async function inspectPython(host, probes, nvidia, choice) {
+  /** @type {PythonFindings} */
+  const none = { chosen: null, packages: [], venv: null, pip: [], nothing: false };
+  if (choice === 'none') return none;
+  const chosen = await choosePython(host, probes, nvidia, choice);
+  const isExplicit = Boolean(host.env.AIRA_PYTHON);
+  if (!isExplicit) {
+    const plan = await planVenv(host, probes, nvidia, choice, chosen);
+    if (plan) return { ...none, chosen, ...plan };
+  }
+  if (!chosen) return missingPython(host, probes, choice);
 
   /** @type {Module[]} */
-  const missing = has(chosen, 'sklearn') ? [] : ['sklearn'];
+  const missing = TRAINING.filter((module) => !has(chosen, module));
   if (host.dev && !(await choosePytestPython(host, probes, chosen))) missing.push('pytest');
-  if (missing.length === 0) return { chosen, packages: [], pip: [] };
+  if (missing.length === 0) return { ...none, chosen };
 
   if (hasDebianTorch(host, chosen)) {
     const packages = missing.map((module) => ({ name: `python3-${module}`, why: `${chosen.python} has no ${module}` }));
-    return { chosen, packages, pip: [] };
+    return { ...none, chosen, packages };
   }
   const broken = missing.map((module) => chosen.errors[module]).find((error) => error !== undefined);
   const why = `${chosen.python} has torch but ${broken ? `cannot import all it needs (${broken})` : `no ${missing.join(' and no ')}`}`;
-  return {
-    chosen,
-    packages: [],
-    pip: [{ python: chosen.python, projects: missing.map((module) => PROJECTS[module]), why }],
-  };
+  return { ...none, chosen, pip: [{ python: chosen.python, projects: missing.map((each) => PROJECTS[each]), why }] };
 }
 
-/** Debian's packages for a machine on which no Python can train. @param {Host} host @param {PythonProbes} probes */
-async function packagesForSystemPython(host, probes) {
+/**
+ * The environment to make or to update, with the package of Debian that making it takes; null where none is due.
+ *
+ * @param {Host} host @param {PythonProbes} probes @param {Nvidia} nvidia @param {PythonChoice} choice
+ * @param {Probe | null} chosen
+ * @returns {Promise<Pick<PythonFindings, 'venv' | 'packages'> | null>}
+ */
+async function planVenv(host, probes, nvidia, choice, chosen) {
+  const locks = locksFor(host, nvidia);
+  const uses = chosen?.python === venvPython(host);
+  const idle = choice === 'auto' && isVisible(nvidia) && (chosen?.torch?.gpus ?? 0) === 0;
+  const outdated = (choice === 'venv' || uses) && isOwnVenv(host) && !isVenvCurrent(host, locks);
+  const absent = choice === 'venv' && !chosen;
+  // An environment of these very locks whose torch cannot use the device would not be better the second time.
+  const due = absent || outdated || (idle && !isVenvCurrent(host, locks));
+  if (!due) return null;
+  // What a person put there is not ours to empty (VEN-1).
+  if (existsSync(venvPython(host)) && !isOwnVenv(host)) return refusedVenv(host, chosen, choice);
+  const base = await venvBase(host, probes);
+  const why = idle ? 'no Python has a torch that can use the NVIDIA device here' : `the trainers' Python`;
+  if (base || findUv(host)) return { venv: { base: base?.python ?? null, locks, why }, packages: [] };
+  if (!hasApt(host)) return refusedVenv(host, chosen, choice);
+  const packages = ['python3', 'python3-venv'].map((name) => ({ name, why: `${why}: an environment is made from it` }));
+  return { venv: { base: systemPath(host, 'usr/bin/python3'), locks, why }, packages };
+}
+
+/** @param {Host} host @param {Probe | null} chosen @param {PythonChoice} choice @returns {null} */
+function refusedVenv(host, chosen, choice) {
+  if (chosen && choice === 'auto') return null;
+  const reason = existsSync(venvPython(host))
+    ? `${venvPython(host)} was not made by set-up and cannot train: remove that environment, or complete it`
+    : `no Python ${MIN_PYTHON.join('.')} to 3.14 with the module venv was found: install one, or uv (https://docs.astral.sh/uv)`;
+  throw new SetupError(`${reason}, then start again.`, { exitCode: 2 });
+}
+
+/** An interpreter from which an environment with the locks can be made. @param {Host} host @param {PythonProbes} probes */
+async function venvBase(host, probes) {
+  const uv = findUv(host);
+  for (const candidate of pythonCandidates(host)) {
+    if (candidate === venvPython(host)) continue;
+    const probe = await probes.get(candidate);
+    if (probe && canCarryLocks(probe) && (uv || probe.makesVenvs)) return probe;
+  }
+  return null;
+}
+
+/**
+ * Where no Python can train: Debian's packages are the quickest way, if they have a torch that is recent enough.
+ *
+ * @param {Host} host @param {PythonProbes} probes @param {PythonChoice} choice
+ * @returns {Promise<PythonFindings>}
+ */
+async function missingPython(host, probes, choice) {
+  const none = { chosen: null, venv: null, pip: [] };
+  if (!hasApt(host) || !(await debianOffersTorch(host))) {
+    if (choice === 'debian')
+      throw new SetupError(
+        `this system has no package of torch 1.13 or newer: run \`${setupCommand(host)} --python venv\` instead.`,
+        { exitCode: 2 },
+      );
+    return { ...none, packages: [], nothing: true };
+  }
   const path = systemPath(host, 'usr/bin/python3');
   const system = isExecutable(path) ? await probes.get(path) : null;
-  /** @type {Module[]} */
-  const wanted = host.dev ? ['torch', 'numpy', 'sklearn', 'pytest'] : ['torch', 'numpy', 'sklearn'];
   const why = `no Python ${MIN_PYTHON.join('.')} or newer with torch and numpy was found`;
-  return wanted
+  const packages = needed(host)
     .filter((module) => !system || !has(system, module))
     .map((module) => ({ name: `python3-${module}`, why }));
+  return { ...none, packages, nothing: false };
 }

@@ -13,13 +13,22 @@ import { stateFolder } from './host.mjs';
 import { writeWhole } from './toolchain.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
-/** @typedef {'torch' | 'numpy' | 'sklearn' | 'pytest'} Module */
+/** @typedef {'torch' | 'numpy' | 'sklearn' | 'yaml' | 'pytest'} Module */
 /**
  * @typedef {object} Probe
  * @property {string} python      absolute path to start it by; behind a shim, the interpreter itself
  * @property {[number, number]} version
  * @property {Partial<Record<Module, string>>} origins  the file each module would be loaded from
  * @property {Partial<Record<Module, string>>} errors   why a module that is there could not be imported
+ * @property {Torch | null} torch
+ * @property {boolean} makesVenvs  has the modules that make a virtual environment with pip
+ * @property {boolean} isManaged   belongs to the system's package manager, so pip must not install into it (PEP 668)
+ */
+/**
+ * @typedef {object} Torch
+ * @property {string | null} version
+ * @property {string | null} cuda  version of CUDA it was built for
+ * @property {number} gpus         CUDA devices it can use now
  */
 /**
  * @typedef {{ environment: string, watched: [path: string, mtimeMs: number | null][], probe: Probe | null }} Remembered
@@ -28,11 +37,25 @@ import { writeWhole } from './toolchain.mjs';
 /** The oldest Python the trainers are written for. */
 export const MIN_PYTHON = /** @type {const} */ ([3, 10]);
 
-const CACHE_VERSION = 1;
+/** The youngest Python for which the locked torch has a build. */
+const MAX_LOCKED_PYTHON = /** @type {const} */ ([3, 14]);
+
+/** The oldest torch the trainers run with. */
+const MIN_TORCH = /** @type {const} */ ([1, 13]);
+
+const CACHE_VERSION = 2;
 const IMPORT_TIMEOUT_MS = 180_000;
 
 /** Variables that change what an interpreter finds. */
-const ENVIRONMENT = ['HOME', 'PYTHONPATH', 'PYTHONHOME', 'PYTHONNOUSERSITE', 'PYENV_VERSION', 'LD_LIBRARY_PATH'];
+const ENVIRONMENT = [
+  'HOME',
+  'PYTHONPATH',
+  'PYTHONHOME',
+  'PYTHONNOUSERSITE',
+  'PYENV_VERSION',
+  'LD_LIBRARY_PATH',
+  'CUDA_VISIBLE_DEVICES',
+];
 
 /**
  * Looks for the modules without importing them, and only if this can be the trainers' Python imports them, since a
@@ -40,10 +63,10 @@ const ENVIRONMENT = ['HOME', 'PYTHONPATH', 'PYTHONHOME', 'PYTHONNOUSERSITE', 'PY
  * module may print while it is imported.
  */
 const SCRIPT = `
-import importlib.util, json, sys
+import importlib.util, json, os, sys, sysconfig
 sys.path[:] = [p for p in sys.path if p]
-origins, errors = {}, {}
-for name in ("numpy", "torch", "sklearn", "pytest"):
+origins, errors, found = {}, {}, None
+for name in ("numpy", "torch", "sklearn", "yaml", "pytest"):
     try:
         spec = importlib.util.find_spec(name)
     except Exception:
@@ -56,13 +79,38 @@ if sys.version_info[:2] >= (${MIN_PYTHON.join(', ')}) and "torch" in origins and
             __import__(name)
         except BaseException as error:
             errors[name] = (type(error).__name__ + ": " + str(error)).splitlines()[0]
+    try:
+        import torch
+        version = getattr(torch, "__version__", None)
+        found = {"version": version and str(version), "cuda": getattr(torch.version, "cuda", None), "gpus": 0}
+        if found["cuda"] and torch.cuda.is_available():
+            found["gpus"] = torch.cuda.device_count()
+    except BaseException:
+        pass
+virtual = sys.prefix != getattr(sys, "base_prefix", sys.prefix)
+managed = not virtual and os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"))
+venvs = all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
 print("\\n" + json.dumps({"executable": sys.executable, "version": sys.version_info[:2], "path": sys.path,
-                         "origins": origins, "errors": errors}))
+                         "origins": origins, "errors": errors, "torch": found, "makesVenvs": venvs,
+                         "isManaged": managed}))
 `;
 
 /** Whether the module is there and can be imported. @param {Probe} probe @param {Module} module */
 export function has(probe, module) {
   return probe.origins[module] !== undefined && probe.errors[module] === undefined;
+}
+
+/** Whether the locked packages have builds for it, so that a virtual environment can be made from it. @param {Probe} probe */
+export function canCarryLocks(probe) {
+  const [major, minor] = probe.version;
+  return isRecentEnough(probe) && major === MAX_LOCKED_PYTHON[0] && minor <= MAX_LOCKED_PYTHON[1];
+}
+
+/** A version that cannot be read is taken for a recent one. @param {string | null | undefined} version */
+export function isTorchRecentEnough(version) {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version ?? '') ?? [];
+  if (major === undefined) return true;
+  return Number(major) > MIN_TORCH[0] || (Number(major) === MIN_TORCH[0] && Number(minor) >= MIN_TORCH[1]);
 }
 
 /** @param {Probe} probe */
@@ -115,9 +163,9 @@ async function ask(host, candidate) {
   });
   const line = finished.stdout.trimEnd().split('\n').at(-1) ?? '';
   try {
-    const { executable, version, path, origins, errors } = JSON.parse(line);
+    const { executable, path, ...rest } = JSON.parse(line);
     const python = isShim(candidate) && isAbsolute(executable) ? executable : candidate;
-    return { probe: { python, version, origins, errors }, path };
+    return { probe: { python, ...rest }, path };
   } catch {
     // No answer: it does not start, is no Python 3, or an import killed it.
     return { probe: null, path: [] };

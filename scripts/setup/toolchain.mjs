@@ -2,7 +2,11 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 
 /** @typedef {import('./host.mjs').Host} Host */
-/** @typedef {{ python: string, natsServer: string }} Toolchain  absolute paths of the programs Aira starts */
+/**
+ * Absolute paths of the programs Aira starts; no Python where none is to train.
+ *
+ * @typedef {{ python?: string, natsServer: string }} Toolchain
+ */
 
 /** @param {Host} host */
 function toolchainPath(host) {
@@ -18,8 +22,9 @@ function toolchainPath(host) {
 export function readToolchain(host) {
   try {
     const { python, natsServer } = JSON.parse(readFileSync(toolchainPath(host), 'utf8'));
-    const valid = [python, natsServer].every((path) => typeof path === 'string' && isAbsolute(path));
-    return valid ? { python, natsServer } : null;
+    const isPath = (/** @type {unknown} */ path) => typeof path === 'string' && isAbsolute(path);
+    if (!isPath(natsServer) || (python !== undefined && !isPath(python))) return null;
+    return { natsServer, ...(python === undefined ? {} : { python }) };
   } catch {
     return null;
   }
@@ -28,7 +33,7 @@ export function readToolchain(host) {
 /** @param {Host} host @param {Toolchain} toolchain */
 export function isRecorded(host, toolchain) {
   const written = readToolchain(host);
-  return written?.python === toolchain.python && written.natsServer === toolchain.natsServer;
+  return written !== null && written.python === toolchain.python && written.natsServer === toolchain.natsServer;
 }
 
 /** @param {Host} host @param {Toolchain} toolchain */

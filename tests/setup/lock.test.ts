@@ -73,7 +73,14 @@ describe('two set-ups at once', () => {
     rmSync(join(machine.root, 'node_modules'), { recursive: true });
     // The programs by name, so that the command looks at nothing else of the real machine.
     const library = join(machine.folder, 'lib');
-    machine.env.AIRA_PYTHON = machine.python(join(machine.folder, 'python'), library, 'torch', 'numpy', 'sklearn');
+    machine.env.AIRA_PYTHON = machine.python(
+      join(machine.folder, 'python'),
+      library,
+      'torch',
+      'numpy',
+      'sklearn',
+      'yaml',
+    );
     machine.env.AIRA_NATS_SERVER = machine.program('nats-server');
   });
   afterEach(() => machine.remove());

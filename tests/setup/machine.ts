@@ -28,6 +28,7 @@ interface Host {
   uid: number;
   execPath: string;
   dev: boolean;
+  python?: string;
   say: (line: string) => void;
 }
 
@@ -99,6 +100,8 @@ export class Machine {
     this.engineCheck('print(\'{"engine": "native", "reason": null}\')');
     this.write(join(this.root, 'gpu-workers/engine/norm.hpp'), '');
     this.write(join(this.root, 'gpu-workers/aira_workers/native/build.py'), '');
+    for (const name of ['torch.txt', 'torch-cuda12.txt', 'tests.txt'])
+      this.write(join(this.root, 'requirements', name), `# ${name}\n`);
     this.write(this.npmRecord, this.hiddenLock());
     this.installNodeModules();
   }
@@ -112,7 +115,7 @@ export class Machine {
   static complete(): Machine {
     const machine = new Machine();
     machine.installNatsServer();
-    machine.systemPython('numpy', 'torch', 'sklearn', 'pytest');
+    machine.systemPython('numpy', 'torch', 'sklearn', 'yaml', 'pytest');
     machine.selectBlas('openblas-pthread');
     return machine;
   }
@@ -166,6 +169,59 @@ export class Machine {
     return this.python(join(this.system, 'usr/bin/python3'), this.distPackages, ...modules);
   }
 
+  /** A torch that says which CUDA it was built for and how many devices it can use. */
+  torch(
+    folder: string,
+    { version = '2.14.1', cuda = '13.0', gpus = 0 }: { version?: string; cuda?: string | null; gpus?: number } = {},
+  ): void {
+    this.module(
+      folder,
+      'torch',
+      `from types import SimpleNamespace as Names
+__version__ = ${JSON.stringify(version)}
+version = Names(cuda=${cuda === null ? 'None' : JSON.stringify(cuda)})
+cuda = Names(is_available=lambda: ${gpus > 0 ? 'True' : 'False'}, device_count=lambda: ${gpus})
+`,
+    );
+  }
+
+  /** NVIDIA's kernel module with devices of one kind. */
+  nvidia({ driver = '580.65.06', count = 1 } = {}): void {
+    const folder = join(this.system, 'proc/driver/nvidia');
+    this.write(
+      join(folder, 'version'),
+      `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  ${driver}  Release Build\n`,
+    );
+    for (let index = 0; index < count; index += 1)
+      this.write(join(folder, `gpus/0000:0${index}:00.0/information`), 'Model: \t\t NVIDIA H200\nIRQ: 12\n');
+  }
+
+  /**
+   * Lets an environment be made at `.venv`, by uv or by a Python of this machine with pip, with a torch that can use `gpus`
+   * devices. What either installs is written down in the calls.
+   */
+  makesEnvironments(by: 'uv' | 'pip', { gpus = 1, base = join(this.bin, 'python3') } = {}): string {
+    const folder = join(this.root, '.venv');
+    const packages = join(this.folder, 'index');
+    for (const module of ['numpy', 'sklearn', 'yaml', 'pytest']) this.module(packages, module);
+    this.torch(packages, { gpus });
+    const python = join(this.folder, 'environment-python');
+    this.python(python, join(folder, 'site-packages'));
+    const start = `mkdir -p '${folder}/bin' '${folder}/site-packages' && touch '${folder}/pyvenv.cfg' && cp '${python}' '${folder}/bin/python'`;
+    const install = `cp -r '${packages}'/. '${folder}/site-packages'`;
+    if (by === 'uv') {
+      this.program('uv', `case "$1" in venv) ${start} ;; pip) ${install} ;; esac`);
+    } else {
+      const pip = `case "$2" in pip) echo "pip $*" >> '${this.log}'; ${install}; exit 0 ;; esac`;
+      this.script(
+        python,
+        `${pip}\nPYTHONPATH="\${PYTHONPATH:+$PYTHONPATH:}${folder}/site-packages" exec '${barePython}' -S -B "$@"`,
+      );
+      this.script(base, `case "$2" in venv) ${start}; exit 0 ;; esac\nexec '${barePython}' -S -B "$@"`, 'base');
+    }
+    return join(folder, 'bin/python');
+  }
+
   /** A virtual environment at `folder` with the given modules; returns its interpreter. */
   virtualEnvironment(folder: string, ...modules: string[]): string {
     this.write(join(folder, 'pyvenv.cfg'), '');
@@ -209,7 +265,7 @@ export class Machine {
   }
 
   /** As `npm start` and, with `dev`, `npm test` begin. */
-  async setUp({ dev = false }: { dev?: boolean } = {}): Promise<Outcome> {
+  async setUp({ dev = false, python }: { dev?: boolean; python?: string } = {}): Promise<Outcome> {
     rmSync(this.log, { force: true });
     this.write(this.npmRecord, this.hiddenLock());
     const said: string[] = [];
@@ -222,6 +278,7 @@ export class Machine {
       platform,
       uid,
       dev,
+      ...(python === undefined ? {} : { python }),
       execPath: process.execPath,
       say,
     });

@@ -27,7 +27,7 @@ describe('scripts/pytest.mjs', () => {
 
   function environment(name: string, ...modules: string[]): string {
     const folder = join(machine.folder, name);
-    const python = machine.virtualEnvironment(folder, 'torch', 'numpy', 'sklearn', ...modules);
+    const python = machine.virtualEnvironment(folder, 'torch', 'numpy', 'sklearn', 'yaml', ...modules);
     if (modules.includes('pytest')) machine.write(join(folder, 'site-packages/pytest/__main__.py'), PYTEST);
     return python;
   }

@@ -15,7 +15,7 @@ describe('the choice of the Python', () => {
   afterEach(() => machine.remove());
 
   it('falls on an active virtual environment with torch before the system', async () => {
-    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn');
+    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn', 'yaml');
     machine.env.VIRTUAL_ENV = environment;
     expect((await machine.setUp()).code).toBe(0);
     expect(machine.toolchain()).toMatchObject({ python });
@@ -64,7 +64,7 @@ describe('the choice of the Python', () => {
   it('asks an interpreter with two names once', async () => {
     machine.python(join(machine.system, 'usr/bin/python3'), join(machine.folder, 'bare'));
     symlinkSync('python3', join(machine.system, 'usr/bin/python3.9'));
-    machine.virtualEnvironment(join(machine.root, '.venv'), 'torch', 'numpy', 'sklearn');
+    machine.virtualEnvironment(join(machine.root, '.venv'), 'torch', 'numpy', 'sklearn', 'yaml');
     const { calls } = await machine.setUp({ dev: true });
     expect(calls.filter(isPython)).toHaveLength(2);
   });
@@ -76,8 +76,9 @@ describe('the choice of the Python', () => {
       'torch',
       'numpy',
       'sklearn',
+      'yaml',
     );
-    machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn');
+    machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn', 'yaml');
     machine.env.VIRTUAL_ENV = environment;
     machine.env.AIRA_PYTHON = python;
     expect((await machine.setUp()).code).toBe(0);
@@ -89,7 +90,7 @@ describe('the choice of the Python', () => {
     machine.env.AIRA_PYTHON = python;
     const { code, said } = await machine.setUp();
     expect(code).toBe(2);
-    expect(said[0]).toContain(`run \`${python} -m pip install torch scikit-learn\``);
+    expect(said[0]).toContain(`run \`${python} -m pip install torch scikit-learn pyyaml\``);
   });
 
   it('refuses an AIRA_PYTHON that does not exist', async () => {
@@ -106,6 +107,7 @@ describe('the choice of the Python', () => {
       'torch',
       'numpy',
       'sklearn',
+      'yaml',
     );
     machine.env.PATH = `${join(machine.folder, 'manager/shims')}:${machine.env.PATH}`;
     expect((await machine.setUp()).code).toBe(0);
@@ -124,7 +126,7 @@ describe('what is missing from the chosen Python', () => {
 
   it('is asked of its owner, when it is not the one of Debian', async () => {
     const environment = join(machine.folder, 'env');
-    const python = machine.virtualEnvironment(environment, 'torch', 'numpy');
+    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'yaml');
     machine.env.VIRTUAL_ENV = environment;
     const { code, said, calls } = await machine.setUp();
     expect(code).toBe(2);
@@ -134,7 +136,7 @@ describe('what is missing from the chosen Python', () => {
 
   it('is noticed as soon as the owner has installed it', async () => {
     const environment = join(machine.folder, 'env');
-    const python = machine.virtualEnvironment(environment, 'torch', 'numpy');
+    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'yaml');
     machine.env.VIRTUAL_ENV = environment;
     expect((await machine.setUp()).code).toBe(2);
     machine.module(join(environment, 'site-packages'), 'sklearn');
@@ -154,12 +156,12 @@ describe('what is missing from the chosen Python', () => {
     expect(code).toBe(0);
     const apt = calls.filter((call) => call.startsWith('apt-get'));
     expect(apt).toHaveLength(1);
-    expect(apt[0]).toMatch(/ python3-sklearn python3-pytest$/);
+    expect(apt[0]).toMatch(/ python3-sklearn python3-yaml python3-pytest$/);
   });
 
   it('is not pytest, as long as another Python has all the tests need', async () => {
     const environment = join(machine.folder, 'env');
-    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn');
+    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn', 'yaml');
     machine.env.VIRTUAL_ENV = environment;
     expect((await machine.setUp({ dev: true })).code).toBe(0);
     expect(machine.toolchain()).toMatchObject({ python });
@@ -170,7 +172,7 @@ describe('what is missing from the chosen Python', () => {
     machine = new Machine();
     machine.installNatsServer();
     const environment = join(machine.folder, 'env');
-    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn');
+    const python = machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn', 'yaml');
     machine.env.VIRTUAL_ENV = environment;
     expect((await machine.setUp()).code).toBe(0);
     const { code, said } = await machine.setUp({ dev: true });

@@ -24,7 +24,7 @@ describe('a machine without bubblewrap', () => {
     machine.program('apt-get', "echo 'E: no network' >&2; exit 100");
     const { code, said } = await machine.setUp();
     expect(code).toBe(0);
-    expect(said.at(-1)).toMatch(
+    expect(said.at(-2)).toMatch(
       /^programs that agents write cannot be run here, since there is no bubblewrap \(apt-get/,
     );
     expect(await machine.setUp()).toEqual({ code: 0, said: [], calls: [] });
@@ -35,7 +35,7 @@ describe('a machine without bubblewrap', () => {
     const { code, said, calls } = await machine.setUp();
     expect(code).toBe(0);
     expect(apt(calls)).toEqual([]);
-    expect(said.at(-1)).toContain('this is not root, and there is no sudo');
+    expect(said.at(-2)).toContain('this is not root, and there is no sudo');
   });
 
   it('needs none on a system that is no Debian', async () => {

@@ -15,7 +15,7 @@ describe('a machine that has everything', () => {
   it('is found complete without a word and without starting a program, after the first look', async () => {
     const first = await machine.setUp({ dev: true });
     expect(first.code).toBe(0);
-    expect(first.said).toEqual(['compiling src/ to dist/: it is not built yet']);
+    expect(first.said).toEqual(['compiling src/ to dist/: it is not built yet', expect.stringMatching(/^Python 3/)]);
     expect(first.calls.filter((call) => !call.startsWith('python'))).toEqual([]);
 
     expect(await machine.setUp({ dev: true })).toEqual({ code: 0, said: [], calls: [] });
@@ -70,7 +70,7 @@ describe('a Debian that lacks something', () => {
     machine = new Machine();
     const { code, calls } = await machine.setUp({ dev: true });
     expect(code).toBe(0);
-    const python = 'python3-torch python3-numpy python3-sklearn python3-pytest';
+    const python = 'python3-torch python3-numpy python3-sklearn python3-yaml python3-pytest';
     expect(apt(calls)).toEqual([`${APT} nats-server ${python} libopenblas0-pthread`]);
     expect(machine.toolchain()).toEqual({
       python: join(machine.system, 'usr/bin/python3'),
@@ -152,7 +152,7 @@ describe('a Debian that lacks something', () => {
     machine.uid = 1000;
     const { code, said, calls } = await machine.setUp();
     expect(code).toBe(2);
-    const packages = 'nats-server python3-torch python3-numpy python3-sklearn libopenblas0-pthread';
+    const packages = 'nats-server python3-torch python3-numpy python3-sklearn python3-yaml libopenblas0-pthread';
     expect(said).toContain(`  sudo apt-get install --yes --no-install-recommends ${packages}`);
     expect(calls).toEqual([]);
   });
@@ -182,16 +182,21 @@ describe('a machine that is not a Debian', () => {
     const { code, said, calls } = await machine.setUp({ dev: true });
     expect(code).toBe(2);
     expect(said.some((line) => line.startsWith(nats))).toBe(true);
-    expect(said).toContain(
-      '  python3 -m venv .venv && .venv/bin/python -m pip install torch numpy scikit-learn pytest',
-    );
+    expect(said).toContain('  node scripts/setup.mjs --python venv --dev');
     expect(said.join('\n')).not.toContain('apt-get');
     expect(calls).toEqual([]);
   });
 
   it('is complete once those commands were run', async () => {
     machine.program('nats-server');
-    const python = machine.virtualEnvironment(join(machine.root, '.venv'), 'torch', 'numpy', 'sklearn', 'pytest');
+    const python = machine.virtualEnvironment(
+      join(machine.root, '.venv'),
+      'torch',
+      'numpy',
+      'sklearn',
+      'yaml',
+      'pytest',
+    );
     expect((await machine.setUp({ dev: true })).code).toBe(0);
     expect(machine.toolchain()).toMatchObject({ python });
   });
@@ -243,7 +248,7 @@ describe('the BLAS of a Debian torch', () => {
   it('is none of our business when torch is not the Debian one', async () => {
     machine.selectBlas('blas');
     const environment = join(machine.folder, 'env');
-    machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn');
+    machine.virtualEnvironment(environment, 'torch', 'numpy', 'sklearn', 'yaml');
     machine.env.VIRTUAL_ENV = environment;
     expect((await machine.setUp()).code).toBe(0);
     expect(machine.selectedBlas()).toBe(machine.blasLibrary('blas'));
