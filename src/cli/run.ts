@@ -12,12 +12,13 @@ import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
 import { primitiveCommand } from './commands/primitive.ts';
 import { reportCommand } from './commands/report.ts';
+import { setupCommand } from './commands/setup.ts';
 import { lsCommand, showCommand } from './commands/show.ts';
 import { tableCommand } from './commands/table.ts';
 import { taskCommand } from './commands/task.ts';
 import { traceCommand } from './commands/trace.ts';
 import { exitCodes, report } from './fail.ts';
-import { airaVersion } from './writeReport.ts';
+import { versionLine } from './version.ts';
 
 /** Commander quotes unknown input and lists the choices, which may be long. */
 const maxUsageErrorChars = 1500;
@@ -31,7 +32,7 @@ function copySettings(command: Command, parent: Command): void {
 function program(done: (code: number) => void): Command {
   const aira = new Command('aira')
     .description('Searches for neural architectures with an ensemble of agents.')
-    .version(airaVersion)
+    .option('-V, --version', 'print the version of Aira, its commit and its evaluators')
     .showSuggestionAfterError()
     .configureOutput({
       outputError: (text, write) => write(`${printable(text, { lines: true, width: maxUsageErrorChars }).trimEnd()}\n`),
@@ -49,6 +50,7 @@ function program(done: (code: number) => void): Command {
     ablateCommand(done),
     exportCommand(done),
     tableCommand(done),
+    setupCommand(done),
     doctorCommand(done),
     taskCommand(done),
     primitiveCommand(done),
@@ -64,6 +66,11 @@ function program(done: (code: number) => void): Command {
 
 /** Runs one command line (without node and script) and returns the exit status. Never throws. */
 export async function run(args: readonly string[]): Promise<number> {
+  // Not commander's own `version`, which would need the commit before it is known whether anyone wants it.
+  if (args.length === 1 && ['-V', '--version'].includes(args[0] ?? '')) {
+    process.stdout.write(`${await versionLine()}\n`);
+    return exitCodes.ok;
+  }
   let status: number = exitCodes.ok;
   const done = (code: number): void => {
     status = code;

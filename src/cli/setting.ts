@@ -16,7 +16,7 @@ import {
 } from '../platform/index.ts';
 import { dataFolder, registeredTasks } from '../tasks/index.ts';
 import { type NatsOptions, natsAccess } from './nats.ts';
-import { airaVersion } from './writeReport.ts';
+import { airaVersion } from './version.ts';
 
 /**
  * `AIRA_ACK_WAIT_SECONDS`: after this long without a heartbeat a worker counts as lost. All processes on a NATS server

@@ -1,18 +1,13 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import * as z from 'zod';
 import type { ClaimsNow } from '../audit/index.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../domain/messages.ts';
 import { Archive, type ArchiveReader, openForReading, readArchive, type TestScore } from '../memory/index.ts';
-import { coloursFor, makeFolder, packageRoot, systemClock } from '../platform/index.ts';
+import { coloursFor, makeFolder, systemClock } from '../platform/index.ts';
 import { claimRecord, collectReport, readClaims, reportHtml, resultOf, summary } from '../report/index.ts';
-
-const manifestSchema = z.object({ version: z.string() });
-export const airaVersion = manifestSchema.parse(
-  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')),
-).version;
+import { airaVersion } from './version.ts';
 
 const pagePath = (home: string, search: SearchId): string => join(home, 'reports', `${search}.html`);
 

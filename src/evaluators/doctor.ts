@@ -13,6 +13,7 @@ import {
   machinePaths,
   makeFolder,
   runProgram,
+  setupRemedy,
   type ToolchainPaths,
 } from '../platform/index.ts';
 import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
@@ -98,13 +99,13 @@ function gpuCheck(listed: readonly string[], usable: number): Check {
 
 async function checkPython(python: string, env: Environment): Promise<Check[]> {
   const { ok, stdout, stderr } = await runProgram(python, ['-c', importProbe], env, 120_000);
-  if (!ok) return [failed('python', new Error(`${python}: ${firstLine(stderr)}`), 'run `npm run setup`')];
+  if (!ok) return [failed('python', new Error(`${python}: ${firstLine(stderr)}`), setupRemedy)];
   const found = importSchema.parse(JSON.parse(stdout));
   const modules = (['torch', 'numpy', 'sklearn'] as const).map((name): Check => {
     const version = found[name];
     return typeof version === 'string'
       ? { name, ok: true, detail: version }
-      : { name, ok: false, detail: version.error, remedy: 'run `npm run setup`' };
+      : { name, ok: false, detail: version.error, remedy: setupRemedy };
   });
   const gpu = gpuCheck(await listedGpus(env), found.gpus);
   return [{ name: 'python', ok: true, detail: `${found.python} (${python})` }, ...modules, gpu];
@@ -136,12 +137,12 @@ async function checkTrainer(python: string, env: Environment): Promise<Check[]> 
             name: 'blas',
             ok: false,
             detail: `${speed}: probably the reference BLAS, with which training takes about ten times as long`,
-            remedy: 'run `npm run setup`, or install OpenBLAS (on Debian: apt install libopenblas0-pthread)',
+            remedy: `${setupRemedy}, or install OpenBLAS (on Debian: apt install libopenblas0-pthread)`,
           }
         : { name: 'blas', ok: true, detail: speed },
     ];
   } catch (thrown) {
-    return [failed('trainer', thrown, 'run `npm run setup`')];
+    return [failed('trainer', thrown, setupRemedy)];
   } finally {
     await worker.stop();
   }
@@ -154,7 +155,7 @@ async function checkNatsServer(places: ToolchainPaths): Promise<Check> {
     if (!ok) throw new Error(`${program}: ${firstLine(stderr)}`);
     return { name: 'nats-server', ok: true, detail: `${firstLine(stdout)} (${program})` };
   } catch (thrown) {
-    return failed('nats-server', thrown, 'run `npm run setup`');
+    return failed('nats-server', thrown, setupRemedy);
   }
 }
 
@@ -198,7 +199,7 @@ export async function examineMachine(options: ExamineOptions): Promise<Check[]> 
     checks.push(...(await checkPython(python, env)), ...(await checkTrainer(python, env)));
     checks.push(await checkSandbox(python, env));
   } catch (thrown) {
-    checks.push(failed('python', thrown, 'run `npm run setup`'));
+    checks.push(failed('python', thrown, setupRemedy));
   }
   checks.push(await checkNatsServer(places), await checkCompiler(env), ...checkHome(home));
   return checks;

@@ -24,7 +24,15 @@ export { type Failpoint, failpoint } from './failpoint.ts';
 export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './files.ts';
 export { hunksOf } from './hunks.ts';
 export { createLogger, type Logger } from './log.ts';
-export { packageRoot, preparedFolder, secretFile, taskRoots, trainersDirectory } from './paths.ts';
+export {
+  isCheckout,
+  packageRoot,
+  preparedFolder,
+  secretFile,
+  setupRemedy,
+  taskRoots,
+  trainersDirectory,
+} from './paths.ts';
 export { cut, jsonLine, normalised, printable } from './printable.ts';
 export { identify, isAlive, type MemoryProbe, type ProcessIdentity, processSchema, procMemory } from './processes.ts';
 export { retry } from './retry.ts';

@@ -1,9 +1,16 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Environment } from './childProcess.ts';
 
 /** Aira's installation. `src/evaluators` and `dist/evaluators` are equally deep below it. */
 export const packageRoot = resolve(import.meta.dirname, '../..');
+
+/** Whether this is a checkout with sources, rather than an installed package. */
+export const isCheckout = existsSync(join(packageRoot, 'src'));
+
+/** Remedy for anything that set-up installs. */
+export const setupRemedy = isCheckout ? 'run `npm run setup`' : 'run `npx aira setup`';
 
 /** The trainers' Python package. */
 export const trainersDirectory = join(packageRoot, 'gpu-workers');

@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { allOnPath, type Environment, isExecutable, runProgram } from './childProcess.ts';
-import { packageRoot } from './paths.ts';
+import { packageRoot, setupRemedy } from './paths.ts';
 
 /** Where to find the programs that Aira starts. */
 export interface ToolchainPaths {
@@ -21,8 +21,6 @@ export const machinePaths = (env: Environment = process.env): ToolchainPaths => 
   // Debian's location, which is not on an ordinary user's PATH.
   systemNatsServer: ['/usr/sbin/nats-server', '/usr/local/sbin/nats-server'],
 });
-
-const remedy = 'run `npm run setup`';
 
 const recordedSchema = z.object({ python: z.string().optional(), natsServer: z.string().optional() });
 
@@ -70,8 +68,8 @@ const unique = (paths: readonly (string | undefined)[]) => [
 ];
 
 /**
- * The Python that trains: AIRA_PYTHON, else the first of set-up's record, the active virtual environment, PATH and the
- * system's own which has torch and numpy.
+ * The Python that trains: AIRA_PYTHON, else the first of set-up's record, the active virtual or conda environment, PATH and
+ * the system's own which has torch and numpy.
  *
  * @throws PrerequisiteError `toolchain` naming those that were tried and what each lacks.
  */
@@ -89,6 +87,7 @@ export async function findPython(places: ToolchainPaths = machinePaths()): Promi
   const candidates = unique([
     recorded(places).python,
     env.VIRTUAL_ENV ? join(env.VIRTUAL_ENV, 'bin', 'python3') : undefined,
+    env.CONDA_PREFIX ? join(env.CONDA_PREFIX, 'bin', 'python3') : undefined,
     ...allOnPath('python3', env),
     ...places.systemPython,
   ]);
@@ -99,7 +98,7 @@ export async function findPython(places: ToolchainPaths = machinePaths()): Promi
     problems.push(`${candidate} ${found.problem}`);
   }
   const tried = problems.length > 0 ? ` (${problems.join('; ')})` : '';
-  throw new PrerequisiteError('toolchain', `there is no Python with torch and numpy${tried}`, remedy);
+  throw new PrerequisiteError('toolchain', `there is no Python with torch and numpy${tried}`, setupRemedy);
 }
 
 /**
@@ -112,5 +111,5 @@ export function findNatsServer(places: ToolchainPaths = machinePaths()): string 
   if (env.AIRA_NATS_SERVER) return explicitProgram('AIRA_NATS_SERVER', env.AIRA_NATS_SERVER, env);
   const [found] = unique([recorded(places).natsServer, ...allOnPath('nats-server', env), ...places.systemNatsServer]);
   if (found) return found;
-  throw new PrerequisiteError('toolchain', 'there is no nats-server', remedy);
+  throw new PrerequisiteError('toolchain', 'there is no nats-server', setupRemedy);
 }

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { type Environment, preparedFolder, runProgram, secretFile } from '../platform/index.ts';
+import { type Environment, preparedFolder, runProgram, secretFile, setupRemedy } from '../platform/index.ts';
 import type { CgroupPlace } from './cgroups.ts';
 
 /** The part of the host's system that a program sees: folders and files at their own paths, and links. */
@@ -97,9 +97,9 @@ const otherPython = 'set AIRA_PYTHON to another Python';
 
 async function ask(python: string, env: Environment): Promise<z.infer<typeof answerSchema>> {
   const { ok, stdout, stderr } = await runProgram(python, ['-I', '-c', question, ...requiredModules], env, 20_000);
-  if (!ok) throw new PrerequisiteError('sandbox', `${python} does not run: ${stderr.trim()}`, 'run `npm run setup`');
+  if (!ok) throw new PrerequisiteError('sandbox', `${python} does not run: ${stderr.trim()}`, setupRemedy);
   const answer = answerSchema.safeParse(parse(stdout)).data;
-  if (!answer) throw new PrerequisiteError('sandbox', `${python} does not behave like Python`, 'run `npm run setup`');
+  if (!answer) throw new PrerequisiteError('sandbox', `${python} does not behave like Python`, setupRemedy);
   return answer;
 }
 

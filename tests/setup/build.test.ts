@@ -47,7 +47,7 @@ describe('dist/', () => {
 
   it('comes back when it was deleted', async () => {
     rmSync(join(machine.root, 'dist'), { recursive: true });
-    expect((await machine.setUp()).said).toEqual(['compiling src/ to dist/: it is not built yet']);
+    expect((await machine.setUp()).said).toContain('compiling src/ to dist/: it is not built yet');
     expect(existsSync(output)).toBe(true);
   });
 

@@ -146,10 +146,14 @@ describe('the command line', () => {
     expect(status).toBe(2);
   });
 
-  it('refuses an option it does not know', () => {
+  it.each([
+    [['--devel'], 'unknown option --devel: there are --dev and --python.'],
+    [['--python', 'conda'], '--python takes auto, venv, debian, none, not conda.'],
+    [['--python'], '--python takes auto, venv, debian, none, not nothing.'],
+  ])('refuses %s', (options, message) => {
     const script = join(repository, 'scripts/setup.mjs');
-    const { status, stderr } = spawnSync(process.execPath, [script, '--devel'], { encoding: 'utf8' });
-    expect(stderr).toBe('setup: unknown option --devel: the only one is --dev.\n');
+    const { status, stderr } = spawnSync(process.execPath, [script, ...options], { encoding: 'utf8' });
+    expect(stderr).toBe(`setup: ${message}\n`);
     expect(status).toBe(2);
   });
 

@@ -24,7 +24,7 @@ describe('npm packages', () => {
     machine.env.NODE_ENV = 'production';
     const { code, calls } = await machine.setUp();
     expect(code).toBe(0);
-    expect(npm(calls)).toEqual(['npm ci --include=dev --no-audit --no-fund']);
+    expect(npm(calls)).toEqual(['npm ci --include=dev --no-audit --no-fund --loglevel=http']);
     expect(await machine.setUp()).toEqual({ code: 0, said: [], calls: [] });
   });
 

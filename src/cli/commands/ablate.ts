@@ -12,6 +12,7 @@ import { addressesOf } from '../setting.ts';
 import { planStudy, type StudyPlan } from '../study/plan.ts';
 import { makeRuns, shownPath, writeStudy } from '../study/run.ts';
 import { namedFile, readYamlFile } from '../yamlFile.ts';
+import { ensureSetUp } from './setup.ts';
 
 interface AblateOptions {
   home: string;
@@ -39,6 +40,7 @@ async function ablate(given: string, options: AblateOptions): Promise<number> {
   const study: Study = { ...file, seeds, workers };
   if (seeds < 2)
     throw new PrerequisiteError('study-seeds', 'a study needs at least two seeds', 'give --seeds 2 or more');
+  if (!options.dryRun) await ensureSetUp();
   // Find every mistake in the file before anything starts.
   const plan = await planStudy(family, study, path, findPython, dataFolder(options.home));
   const firstRuns = plan.trained.filter(({ spec }) => spec.seed === 1);

@@ -55,6 +55,7 @@ import { requireSameContent } from '../sameContent.ts';
 import { addressesOf, labOptions, recordedAddresses } from '../setting.ts';
 import { allTestScores, writeReport } from '../writeReport.ts';
 import { namedFile, readSearchFile, taskNear } from '../yamlFile.ts';
+import { ensureSetUp } from './setup.ts';
 
 interface LaunchOptions extends NatsOptions {
   home: string;
@@ -171,6 +172,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
     ...(options.resume ? recordedAddresses(options.home, options.resume) : []),
   ];
   requireRecording(options.replay);
+  if (!options.dryRun) await ensureSetUp();
   const folders = primitiveFolders(options.primitives ?? [], path);
   const space = read && task && spaceOf(read.file, task);
   const usesOwn = space === null || (space.kind === 'stack' && ownTokens(space).length > 0);
@@ -325,7 +327,7 @@ async function show(
 export function launchCommand(done: (code: number) => void): Command {
   const command = new Command('launch')
     .description('run an ensemble search')
-    .addArgument(new Argument('[file]', 'a search file, or the name of a shipped one'))
+    .addArgument(new Argument('[file]', 'a search file, or the name of a shipped one such as quickstart'))
     .action(async (path: string | undefined, options: LaunchOptions) => done(await launch(path, options)));
   return withOptions(
     command,

@@ -43,6 +43,7 @@ import {
   workerNumber,
 } from '../options.ts';
 import { labOptions } from '../setting.ts';
+import { ensureSetUp } from './setup.ts';
 
 /** The components of a lab as separate processes, connected to one NATS server. */
 
@@ -79,6 +80,7 @@ interface Connection {
 }
 
 async function connect(options: PartOptions, role: Role): Promise<Connection> {
+  await ensureSetUp();
   // A worker trains for whichever search has jobs: it offers every primitive that it finds.
   const primitives = role === 'worker' ? primitiveFolders(options.primitives ?? []) : [];
   const setting = await labOptions({ ...options, primitives });

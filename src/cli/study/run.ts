@@ -13,7 +13,7 @@ import type { StudyDisplay } from '../display/study.ts';
 import { outliveOutput } from '../fail.ts';
 import { requireHome } from '../options.ts';
 import { addressesOf, labOptions, type SystemOptions } from '../setting.ts';
-import { airaVersion } from '../writeReport.ts';
+import { airaVersion } from '../version.ts';
 import type { StudyPlan } from './plan.ts';
 
 /** Counts runs and estimates the remaining time from the runs of this session. */

@@ -4,7 +4,14 @@ import { join, sep } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import { type Environment, packageRoot, printable, runProgram, trainersDirectory } from '../../platform/index.ts';
+import {
+  type Environment,
+  packageRoot,
+  printable,
+  runProgram,
+  setupRemedy,
+  trainersDirectory,
+} from '../../platform/index.ts';
 
 /** The CPU engines that set-up chooses from. */
 const cpuEngineSchema = z.enum(['native', 'torch']);
@@ -57,7 +64,7 @@ export function engineFor(
     const found = recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'engine.json'), 'utf8')));
     return declined !== null && found.engine === 'native' ? { engine: 'torch', reason: declined } : found;
   } catch {
-    return { engine: 'torch', reason: 'set-up has not tested the native engine here: run `npm run setup`' };
+    return { engine: 'torch', reason: `set-up has not tested the native engine here: ${setupRemedy}` };
   }
 }
 

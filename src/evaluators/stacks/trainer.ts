@@ -17,6 +17,7 @@ import {
   type MemoryProbe,
   type OutputLog,
   printable,
+  setupRemedy,
   type Timers,
 } from '../../platform/index.ts';
 import type { Verdict } from '../evaluator.ts';
@@ -164,7 +165,7 @@ export class Trainer {
     const text = `the trainer process ${describeEnd(end)}`;
     this.#hello.reject(
       end.error
-        ? new PrerequisiteError('worker-program', text, 'run `npm run setup`', { cause: end.error })
+        ? new PrerequisiteError('worker-program', text, setupRemedy, { cause: end.error })
         : new WorkerStartError(withStderrTail(`${text} before its hello`, this.process.stderr)),
     );
     this.#handlers.onEnd(end);

@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { constants as system } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import { isCheckout, packageRoot } from '../../platform/index.ts';
+import { option, withOptions } from '../options.ts';
+
+const script = join(packageRoot, 'scripts', 'setup.mjs');
+const record = join(packageRoot, 'dist', 'toolchain.json');
+
+/** Runs set-up with this user's environment, and returns its exit status. What it says goes to stderr. */
+function runSetUp(args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? 128 + (signal ? system.signals[signal] : 0)));
+  });
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Runs set-up once before the first search of an installed package, as `npm start` does in a checkout. Skipped where another
+ * user owns the installation: programs are then looked for on PATH, and CPU workers train with torch.
+ *
+ * @throws PrerequisiteError `setup` if it needs something that must be done by hand.
+ */
+export async function ensureSetUp(): Promise<void> {
+  if (isCheckout || existsSync(record) || !existsSync(script) || !isWritable(join(packageRoot, 'dist'))) return;
+  process.stderr.write('aira: first start: looking for Python, nats-server and a compiler\n');
+  const code = await runSetUp([]);
+  if (code === 0) return;
+  throw new PrerequisiteError('setup', 'set-up did not finish', 'do what the lines above say, then start again');
+}
+
+export function setupCommand(done: (code: number) => void): Command {
+  const command = new Command('setup')
+    .description('install what is missing on this machine: nats-server, torch, the compiled engine')
+    .action(async ({ python }: { python?: string }) => {
+      if (!isWritable(join(packageRoot, 'dist'))) {
+        const remedy = 'run it as their owner, or install Aira into a folder of your own';
+        throw new PrerequisiteError('setup', `the files of Aira in ${packageRoot} belong to another user`, remedy);
+      }
+      done(await runSetUp(python === undefined ? [] : ['--python', python]));
+    });
+  return withOptions(
+    command,
+    option('--python <which>', 'the Python that trains (default: as last time, auto at first)').choices([
+      'auto',
+      'venv',
+      'debian',
+      'none',
+    ]),
+  );
+}
