@@ -1,12 +1,23 @@
-// Writes the JSON Schemas of search and study files, for editors, from the zod schemas that Aira itself reads them with.
-import { writeFileSync } from 'node:fs';
+// Writes what describes input files, from the zod schemas that Aira itself reads them with: the JSON Schemas for editors,
+// and the tables of docs/search-file.md.
+import { readFileSync, writeFileSync } from 'node:fs';
 
 /** Imported by address, or the type check of the scripts would read all of what was built. @param {string} path */
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
 const { searchFileJsonSchema } = await built('domain/search.js');
+const { fileReference } = await built('domain/fileReference.js');
 const { studyJsonSchema } = await built('studies/index.js');
 
 const schemas = { search: searchFileJsonSchema(), study: studyJsonSchema() };
 for (const [name, schema] of Object.entries(schemas)) {
   writeFileSync(new URL(`../schemas/${name}.schema.json`, import.meta.url), `${JSON.stringify(schema, null, 2)}\n`);
 }
+
+const page = new URL('../docs/search-file.md', import.meta.url);
+let text = readFileSync(page, 'utf8');
+for (const [name, schema] of Object.entries(schemas)) {
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+  const before = text.slice(0, text.indexOf(begin) + begin.length);
+  text = `${before}\n\n${fileReference(schema)}\n${text.slice(text.indexOf(end))}`;
+}
+writeFileSync(page, text);

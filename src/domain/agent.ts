@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { purposeSchema } from './call.ts';
+import { key } from './described.ts';
 import { agentNameSchema } from './ids.ts';
 import { literatureEntrySchema, literatureSpecSchema } from './literature.ts';
 import {
@@ -20,31 +21,56 @@ export type { ModelName } from './model.ts';
 
 /** Options of an agent with a language model; each makes agents of one model differ. */
 const chatOptions = {
-  /** The agent's role, in the user's words; prefixed to every prompt. */
-  role: z.string().min(1).max(4000).optional(),
-  effort: effortSchema.optional(),
-  /** Only for `compatible/` models; current models of the other providers have no temperature. */
-  temperature: z.number().min(0).max(2).optional(),
-  /** Endpoint of a `compatible/` model, up to and including `/v1`. */
-  baseUrl: z
-    .url({ protocol: /^https?$/ })
-    .refine(
-      (url) => !/^[^/]*\/\/[^/]*@/.test(url),
-      'remove user name and password from the URL; use AIRA_COMPATIBLE_API_KEY',
-    )
-    .optional(),
-  /** Other models for single purposes, such as a cheap one for `analyze`. */
-  models: z.partialRecord(purposeSchema, chatModelSchema).optional(),
-  /** Output tokens per call, including thinking. */
-  maxTokens: z.int().min(256).max(200_000).optional(),
-  /**
-   * Refused attempts in a row after which the agent changes its parent or operator; after five such changes without success it
-   * ends. Default 4. Absent in older searches, which do neither.
-   */
-  patience: z.int().min(2).max(20).optional(),
-  /** The agent's limits of dollars and tokens (input and output), within those of the search. */
-  dollars: z.number().nonnegative().optional(),
-  tokens: z.int().positive().optional(),
+  role: key(z.string().min(1).max(4000).optional(), {
+    does: 'The agent’s role in your words, put before every prompt.',
+    example: 'You change one thing at a time.',
+  }),
+  effort: key(effortSchema.optional(), {
+    does: 'Reasoning effort, for models that have levels of it.',
+    example: 'medium',
+  }),
+  temperature: key(z.number().min(0).max(2).optional(), {
+    does: 'Sampling temperature. Only for compatible/ models; current models of the other providers have none.',
+    example: 0.8,
+    unit: 'none (0 is greedy)',
+  }),
+  baseUrl: key(
+    z
+      .url({ protocol: /^https?$/ })
+      .refine(
+        (url) => !/^[^/]*\/\/[^/]*@/.test(url),
+        'remove user name and password from the URL; use AIRA_COMPATIBLE_API_KEY',
+      )
+      .optional(),
+    {
+      does: 'Endpoint of a compatible/ model, up to and including /v1.',
+      example: 'http://localhost:11434/v1',
+    },
+  ),
+  models: key(z.partialRecord(purposeSchema, chatModelSchema).optional(), {
+    does: 'Other models for single purposes, such as a cheaper one for analyze.',
+    example: { analyze: 'anthropic/claude-haiku-5-5' },
+  }),
+  maxTokens: key(z.int().min(256).max(200_000).optional(), {
+    does: 'Output tokens per call, including thinking.',
+    example: 8000,
+    unit: 'tokens',
+  }),
+  patience: key(z.int().min(2).max(20).optional(), {
+    does: 'Refused attempts in a row after which the agent changes its parent or operator; after five such changes without success it ends. Absent in older searches, which do neither.',
+    example: 4,
+    unit: 'attempts',
+  }),
+  dollars: key(z.number().nonnegative().optional(), {
+    does: 'The agent’s own limit of dollars, within that of the search.',
+    example: 0.8,
+    unit: 'US dollars',
+  }),
+  tokens: key(z.int().positive().optional(), {
+    does: 'The agent’s own limit of input and output tokens, within that of the search.',
+    example: 200000,
+    unit: 'tokens',
+  }),
 };
 const chatKeys = [...(Object.keys(chatOptions) as (keyof typeof chatOptions)[]), 'literature'] as const;
 
@@ -98,26 +124,47 @@ export const mostChanges = 5;
 /** An agent in a search file. */
 export const agentEntrySchema = z
   .strictObject({
-    name: agentNameSchema,
-    model: modelSchema,
-    scaffold: scaffoldSchema,
-    /** Number of such agents; several are named `<name>-1`, `<name>-2`, ... */
-    count: z.int().min(1).max(64).default(1),
-    /** Maximum concurrency of proposals. Decisions lag behind results by as many, which makes a search replayable. */
-    pending: z.int().min(1).max(64).default(2),
-    /** Limit of the search's evaluations for this agent; by default the rest of the budget is split evenly. */
-    evaluations: z.int().positive().optional(),
-    /** How a `bandit/[...]` weighs reward and cost of its models. */
-    bandit: banditOptionsSchema.optional(),
-    /**
-     * Whose attempts it remembers, as far as a decision may know them: its own (default), or those of the ensemble. The
-     * latter synchronises it with the other agents, as it waits for their attempts.
-     */
-    memory: memorySchema.optional(),
-    novelty: noveltySchema.optional(),
+    name: key(agentNameSchema, { does: 'Name of the agent; its nodes are numbered after it.', example: 'greedy' }),
+    model: key(modelSchema, {
+      does: 'What proposes: a local sampler, a language model, or a bandit over several.',
+      example: 'local/mutate',
+    }),
+    scaffold: key(scaffoldSchema, {
+      does: 'How it searches: a policy by its name, a published preset, or a policy with settings.',
+      example: 'greedy',
+    }),
+    count: key(z.int().min(1).max(64).default(1), {
+      does: 'Number of such agents; several are named <name>-1, <name>-2, and so on.',
+      example: 3,
+      unit: 'agents',
+    }),
+    pending: key(z.int().min(1).max(64).default(2), {
+      does: 'Proposals in flight. Decisions lag behind results by this number, which makes a search replayable.',
+      example: 2,
+      unit: 'proposals',
+    }),
+    evaluations: key(z.int().positive().optional(), {
+      does: 'The agent’s own limit; by default the rest of the budget is split evenly.',
+      example: 20,
+      unit: 'candidates',
+    }),
+    bandit: key(banditOptionsSchema.optional(), {
+      does: 'How a bandit/[...] weighs reward and cost of its models.',
+      example: { exploration: 0.5 },
+    }),
+    memory: key(memorySchema.optional(), {
+      does: 'Whose attempts it remembers: its own (default), or those of the ensemble, for which it waits.',
+      example: 'ensemble',
+    }),
+    novelty: key(noveltySchema.optional(), {
+      does: 'What counts as new; by default every candidate that is not yet in its memory.',
+      example: { distance: 2 },
+    }),
     ...chatOptions,
-    /** What it may read before it proposes; by default nothing. */
-    literature: literatureEntrySchema.optional(),
+    literature: key(literatureEntrySchema.optional(), {
+      does: 'What it may read before it proposes; by default nothing. true: the corpus and the results of the search.',
+      example: true,
+    }),
   })
   .check(checkChatOptions);
 export type AgentEntry = z.infer<typeof agentEntrySchema>;

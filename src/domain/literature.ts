@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { key } from './described.ts';
 import { hintSchema } from './hints.ts';
 
 /**
@@ -171,14 +172,29 @@ export type LiteratureSpec = z.infer<typeof literatureSpecSchema>;
 
 const optionsSchema = z
   .strictObject({
-    /** Default: the corpus and the search's own results, plus all services if `online`. */
-    sources: z.array(literatureSourceSchema).min(1).optional(),
-    /** Whether services may be queried. Results are recorded, so a replay needs no network. */
-    online: z.boolean().default(false),
-    searches: z.int().min(1).max(16).default(4),
-    reads: z.int().min(0).max(16).optional(),
-    items: z.int().min(1).max(10).default(5),
-    how: z.enum(['tools', 'before']).default('tools'),
+    sources: key(z.array(literatureSourceSchema).min(1).optional(), {
+      does: 'Where it looks. Default: the corpus and the results of the search, and all services if online.',
+      example: ['corpus'],
+    }),
+    online: key(z.boolean().default(false), {
+      does: 'Whether services may be queried. Results are recorded, so a replay needs no network.',
+      example: true,
+    }),
+    searches: key(z.int().min(1).max(16).default(4), {
+      does: 'Queries before a proposal.',
+      example: 4,
+      unit: 'queries per proposal',
+    }),
+    reads: key(z.int().min(0).max(16).optional(), {
+      does: 'Full texts before a proposal; default 2.',
+      example: 2,
+      unit: 'texts per proposal',
+    }),
+    items: key(z.int().min(1).max(10).default(5), { does: 'Results per query.', example: 5, unit: 'items' }),
+    how: key(z.enum(['tools', 'before']).default('tools'), {
+      does: 'tools: the model queries while it thinks. before: Aira queries and puts the results into the prompt.',
+      example: 'tools',
+    }),
   })
   .check((context) => {
     const { sources = [], online, how, reads } = context.value;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { SpaceKind } from './candidate.ts';
+import { key } from './described.ts';
 
 /** Classical samplers that run in the agent's process: baselines for every claim, and the offline default. */
 export const localModels = ['local/random', 'local/mutate', 'local/bayes', 'local/prior', 'local/tuner'] as const;
@@ -68,13 +69,16 @@ export function chatArms(model: ModelName): ChatModelName[] {
 
 /** How a bandit weighs its models. */
 export const banditOptionsSchema = z.strictObject({
-  /** The constant c of UCB1: mean reward + c sqrt(ln t / n). */
-  exploration: z.number().nonnegative().max(10).default(0.5),
-  /**
-   * Share of money in the price of an attempt; the rest is its evaluation, which costs the same for every model. At 0
-   * dollars do not matter; at 0.9 a model at half the cost may be about half as good.
-   */
-  thrift: z.number().min(0).max(0.9).default(0.5),
+  exploration: key(z.number().nonnegative().max(10).default(0.5), {
+    does: 'The constant c of UCB1: mean reward + c sqrt(ln t / n).',
+    example: 0.5,
+    unit: 'reward',
+  }),
+  thrift: key(z.number().min(0).max(0.9).default(0.5), {
+    does: 'Share of money in the price of an attempt; the rest is its evaluation, which costs the same for every model. At 0 dollars do not matter; at 0.9 a model at half the cost may be about half as good.',
+    example: 0.5,
+    unit: 'fraction',
+  }),
 });
 export type BanditOptions = z.infer<typeof banditOptionsSchema>;
 

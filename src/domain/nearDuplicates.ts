@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { key } from './described.ts';
 import type { AgentName, NodeId } from './ids.ts';
 import { parseProgram } from './program.ts';
 
@@ -8,11 +9,11 @@ export type MemoryScope = z.infer<typeof memorySchema>;
 
 /** What counts as new; by default every candidate that is not yet in the agent's memory. */
 export const noveltySchema = z.strictObject({
-  /**
-   * Minimum edit distance to the candidates in the agent's memory, counted in layers, or in program lines without blank
-   * lines and comments. 1 rejects equal candidates only.
-   */
-  distance: z.int().min(1).max(512),
+  distance: key(z.int().min(1).max(512), {
+    does: 'Minimum edit distance to the candidates in memory. 1 rejects equal candidates only.',
+    example: 2,
+    unit: 'layers, or program lines without blank lines and comments',
+  }),
 });
 export type Novelty = z.infer<typeof noveltySchema>;
 

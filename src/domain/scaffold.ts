@@ -1,50 +1,101 @@
 import * as z from 'zod';
+import { key } from './described.ts';
 import { nearest } from './explain.ts';
 
 const probability = z.number().min(0).max(1);
 
-/** Consecutive repairs of a candidate without a score before it is abandoned; 0: none. */
-const debugDepth = z.int().nonnegative().max(100).default(3);
+const debugDepth = key(z.int().nonnegative().max(100).default(3), {
+  does: 'Repairs in a row of a candidate without a score before it is abandoned; 0: none.',
+  example: 3,
+  unit: 'attempts',
+});
+
+/** The name of a policy. */
+const kind = <Name extends string>(name: Name) => key(z.literal(name), { does: 'The policy.', example: name });
 
 /** Always draft; results are ignored. The baseline for every search policy. */
-const oneShot = z.strictObject({ kind: z.literal('one-shot') });
+const oneShot = z.strictObject({ kind: kind('one-shot') });
 
 /** A few drafts, then improve the best. */
 const greedy = z.strictObject({
-  kind: z.literal('greedy'),
-  drafts: z.int().positive().default(5),
-  /** With an open failure: probability of repairing it instead of improving the best. */
-  debugProbability: probability.default(0.5),
+  kind: kind('greedy'),
+  drafts: key(z.int().positive().default(5), {
+    does: 'Drafts before the best is improved.',
+    example: 5,
+    unit: 'attempts',
+  }),
+  debugProbability: key(probability.default(0.5), {
+    does: 'With an open failure: probability of repairing it instead of improving the best.',
+    example: 0.5,
+    unit: 'probability',
+  }),
   debugDepth,
 });
 
 /** Upper-confidence tree search. `exploration` is the constant c of UCT = q + c sqrt(ln N / n). Failures are repaired first. */
 const mcts = z.strictObject({
-  kind: z.literal('mcts'),
-  children: z.int().min(2).default(5),
-  exploration: z.number().nonnegative().default(0.25),
+  kind: kind('mcts'),
+  children: key(z.int().min(2).default(5), {
+    does: 'Children of a node before its own children may have any.',
+    example: 5,
+    unit: 'attempts',
+  }),
+  exploration: key(z.number().nonnegative().default(0.25), {
+    does: 'The constant c of UCT = q + c sqrt(ln N / n).',
+    example: 0.25,
+    unit: 'normalised fitness',
+  }),
   debugDepth,
 });
 
 /** Islands of individuals with fitness-based selection. Rates are per proposal; an island's failures are repaired first. */
 const evolutionary = z.strictObject({
-  kind: z.literal('evolutionary'),
-  islands: z.int().positive().default(1),
-  /** Drafts per island before breeding starts. */
-  founders: z.int().positive().default(4),
-  /** Survivors per island; the worst are removed first. */
-  capacity: z.int().min(2).default(12),
-  /** Admission to an island with survivors: `all`, or individuals at least as fit as the survivors' `mean`. */
-  admission: z.enum(['all', 'mean']).default('all'),
-  crossover: probability.default(0.5),
-  /** Attempts of the agent before the first crossover, and before the first migration. */
-  crossoverAfter: z.int().nonnegative().default(0),
-  migration: probability.default(0.1),
-  migrationAfter: z.int().nonnegative().default(0),
-  /** Temperature of the softmax over normalised fitness that draws parents. */
-  temperature: z.number().positive().default(0.3),
-  /** Temperature at the end of the agent's budget, linearly interpolated; default: constant. */
-  finalTemperature: z.number().positive().optional(),
+  kind: kind('evolutionary'),
+  islands: key(z.int().positive().default(1), { does: 'Separate populations.', example: 1, unit: 'islands' }),
+  founders: key(z.int().positive().default(4), {
+    does: 'Drafts per island before breeding starts.',
+    example: 4,
+    unit: 'attempts',
+  }),
+  capacity: key(z.int().min(2).default(12), {
+    does: 'Survivors per island; the worst are removed first.',
+    example: 12,
+    unit: 'candidates',
+  }),
+  admission: key(z.enum(['all', 'mean']).default('all'), {
+    does: 'Who joins an island with survivors: all, or those at least as fit as the mean of the survivors.',
+    example: 'all',
+  }),
+  crossover: key(probability.default(0.5), {
+    does: 'Probability of combining two parents instead of changing one.',
+    example: 0.5,
+    unit: 'probability',
+  }),
+  crossoverAfter: key(z.int().nonnegative().default(0), {
+    does: 'Attempts of the agent before the first crossover.',
+    example: 0,
+    unit: 'attempts',
+  }),
+  migration: key(probability.default(0.1), {
+    does: 'Probability of drawing the parents from another island.',
+    example: 0.1,
+    unit: 'probability',
+  }),
+  migrationAfter: key(z.int().nonnegative().default(0), {
+    does: 'Attempts of the agent before the first migration.',
+    example: 0,
+    unit: 'attempts',
+  }),
+  temperature: key(z.number().positive().default(0.3), {
+    does: 'Temperature of the softmax over normalised fitness that draws parents.',
+    example: 0.3,
+    unit: 'normalised fitness',
+  }),
+  finalTemperature: key(z.number().positive().optional(), {
+    does: 'Temperature at the end of the agent’s budget, linearly interpolated; default: constant.',
+    example: 0.1,
+    unit: 'normalised fitness',
+  }),
   debugDepth,
 });
 

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { type AgentSpec, agentEntrySchema, agentSpecSchema } from './agent.ts';
 import { primitiveSchema, readArchitecture } from './architecture.ts';
 import { spaceSchema } from './candidate.ts';
+import { fileJsonSchema, key } from './described.ts';
 import { errorMessage } from './errors.ts';
 import { taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
@@ -30,58 +31,166 @@ export const budgetSchema = z.strictObject(
 );
 export type Budget = z.infer<typeof budgetSchema>;
 
+const duration = z.number().positive().optional();
+
+/** A budget as written in a file: durations in either unit, but not in both. */
+export const budgetEntrySchema = z
+  .strictObject(
+    {
+      evaluations: key(budgetSchema.shape.evaluations, {
+        does: 'Candidates that agents may have screened, whether trained or known from before.',
+        example: 60,
+        unit: 'candidates',
+      }),
+      minutes: key(duration, {
+        does: 'Wall-clock time of the search, including the upper rungs. Screening stops early enough for them.',
+        example: 6,
+        unit: 'minutes',
+      }),
+      hours: key(duration, { does: 'The same in hours; give either.', example: 24, unit: 'hours' }),
+      deviceSeconds: key(duration, {
+        does: 'Training time, added up over all devices.',
+        example: 7200,
+        unit: 'seconds',
+      }),
+      deviceHours: key(duration, { does: 'The same in hours; give either.', example: 48, unit: 'hours' }),
+      dollars: key(budgetSchema.shape.dollars, {
+        does: 'Cost of calls of language models, at the prices of the price file. Each call is reserved at its highest cost first.',
+        example: 2,
+        unit: 'US dollars',
+      }),
+      tokens: key(budgetSchema.shape.tokens, {
+        does: 'Input and output tokens of language models, including thinking.',
+        example: 500000,
+        unit: 'tokens',
+      }),
+    },
+    {
+      error: ({ code, input }) =>
+        code === 'invalid_type' && input === undefined ? 'is missing, e.g. budget: { evaluations: 60 }' : undefined,
+    },
+  )
+  .check(({ value, issues }) => {
+    for (const [one, other] of [
+      ['hours', 'minutes'],
+      ['deviceHours', 'deviceSeconds'],
+    ] as const) {
+      if (value[one] === undefined || value[other] === undefined) continue;
+      issues.push({ code: 'custom', input: value, path: [one], message: `give either ${other} or ${one}` });
+    }
+  })
+  .transform(({ hours, deviceHours, minutes, deviceSeconds, ...rest }): Budget => {
+    const wall = hours === undefined ? minutes : hours * 60;
+    const device = deviceHours === undefined ? deviceSeconds : deviceHours * 3600;
+    return {
+      ...rest,
+      ...(wall === undefined ? {} : { minutes: wall }),
+      ...(device === undefined ? {} : { deviceSeconds: device }),
+    };
+  });
+
 /** Promotion after screening. */
 export const ladderSchema = z.strictObject({
-  /** Share of the screened candidates that is promoted to the confirm rung. */
-  promote: z.number().min(0).max(1).default(0.2),
-  /** Fresh seeds on the confirm rung. */
-  confirmSeeds: z.int().positive().default(1),
-  /** Number of best confirmed candidates that become finalists, in addition to the references and the aggregate. */
-  finalists: z.int().positive().default(2),
-  /** Fresh seeds on the final rung, for finalists, references and the aggregate. */
-  finalSeeds: z.int().min(2).default(2),
-  /**
-   * How many aggregates are trained: N0 (the default), N0 and N1, or N0, N1 and N2. Absent where not given, so that
-   * specifications of earlier versions stay as they are.
-   */
-  aggregates: z.int().min(1).max(3).optional(),
-  /** Which block of training seeds all rungs use; searches of different blocks share no training. */
-  seedBlock: z.int().min(0).max(100_000).optional(),
+  promote: key(z.number().min(0).max(1).default(0.2), {
+    does: 'Share of the screened candidates that is trained on the confirm rung.',
+    example: 0.2,
+    unit: 'fraction',
+  }),
+  confirmSeeds: key(z.int().positive().default(1), {
+    does: 'Fresh seeds per candidate on the confirm rung.',
+    example: 1,
+    unit: 'trainings per candidate',
+  }),
+  finalists: key(z.int().positive().default(2), {
+    does: 'Best confirmed candidates that reach the final rung, in addition to the references and the aggregate.',
+    example: 2,
+    unit: 'candidates',
+  }),
+  finalSeeds: key(z.int().min(2).default(2), {
+    does: 'Fresh seeds per candidate on the final rung, equal for finalists, references and the aggregate. More seeds detect smaller differences.',
+    example: 4,
+    unit: 'trainings per candidate',
+  }),
+  // Absent where not given, so that specifications of earlier versions stay as they are.
+  aggregates: key(z.int().min(1).max(3).optional(), {
+    does: 'How many aggregates are trained: N0 (the default), N0 and N1, or N0, N1 and N2.',
+    example: 3,
+    unit: 'aggregates',
+  }),
+  seedBlock: key(z.int().min(0).max(100_000).optional(), {
+    does: 'Which block of training seeds all rungs use; searches of different blocks share no training.',
+    example: 1,
+    unit: 'block',
+  }),
 });
 export type Ladder = z.infer<typeof ladderSchema>;
 
 export const referenceSchema = z.strictObject({
-  name: agentNameSchema,
-  architecture: z.string().check(({ value, issues }) => {
-    try {
-      readArchitecture(value);
-    } catch (thrown) {
-      issues.push({ code: 'custom', input: value, message: errorMessage(thrown) });
-    }
-  }),
+  name: key(agentNameSchema, { does: 'Name in reports.', example: 'llama' }),
+  architecture: key(
+    z.string().check(({ value, issues }) => {
+      try {
+        readArchitecture(value);
+      } catch (thrown) {
+        issues.push({ code: 'custom', input: value, message: errorMessage(thrown) });
+      }
+    }),
+    { does: 'Its layers in order, with the primitives of the task.', example: '2mA+5M+2mA+3M+mA+3M' },
+  ),
 });
 
 /** A search file. Strict: an unknown key is an error. */
 export const searchFileSchema = z.strictObject({
-  $schema: z.string().optional(),
-  /** A directory under `tasks/`, or a path. */
-  task: z.string().min(1),
-  profile: z.string().min(1).default('nano'),
-  /** The layer kinds to arrange, in place of the task's: M, mA, Mb and primitives of your own. Compose tasks only. */
-  primitives: z
-    .array(primitiveSchema)
-    .min(1)
-    .max(32)
-    .refine((names) => new Set(names).size === names.length, 'names a primitive twice')
-    .optional(),
-  seed: z.int().nonnegative().default(1),
-  budget: budgetSchema,
-  agents: z.array(agentEntrySchema).min(1).max(64),
-  ladder: ladderSchema.prefault({}),
-  /** Known patterns to compare with; default: those that fit the space. Compose tasks only. */
-  references: z.array(referenceSchema).optional(),
-  /** `auto`: one per visible GPU, else one per CPU core. */
-  workers: z.union([z.literal('auto'), z.int().min(0).max(256)]).default('auto'),
+  $schema: key(z.string().optional(), {
+    does: 'Path of this schema, for editors.',
+    example: '../schemas/search.schema.json',
+  }),
+  task: key(z.string().min(1), {
+    does: 'The task: a directory under `tasks/` by its name, or the path of a directory.',
+    example: 'compose-mad-3p',
+  }),
+  profile: key(z.string().min(1).default('nano'), {
+    does: 'Scale of the trainings, as the task defines it: nano takes seconds on a CPU core; small and paper are for GPUs.',
+    example: 'nano',
+  }),
+  primitives: key(
+    z
+      .array(primitiveSchema)
+      .min(1)
+      .max(32)
+      .refine((names) => new Set(names).size === names.length, 'names a primitive twice')
+      .optional(),
+    {
+      does: 'The layer kinds to arrange, in place of the task’s: M, mA, Mb and primitives of your own. Tasks of layers only.',
+      example: ['M', 'mA', 'Mb', 'gla'],
+    },
+  ),
+  seed: key(z.int().nonnegative().default(1), {
+    does: 'Seed of all decisions of the agents. Equal files with equal seeds give equal nodes; seeds of trainings do not depend on it.',
+    example: 1,
+    unit: 'seed',
+  }),
+  budget: key(budgetEntrySchema, {
+    does: 'Limits of the whole search; it ends at the first.',
+    example: { evaluations: 60, minutes: 6 },
+  }),
+  agents: key(z.array(agentEntrySchema).min(1).max(64), {
+    does: 'The agents, which share the evaluations evenly unless they have limits of their own.',
+    example: [{ name: 'greedy', model: 'local/mutate', scaffold: 'greedy' }],
+  }),
+  ladder: key(ladderSchema.prefault({}), {
+    does: 'Promotion after screening.',
+    example: { promote: 0.2, finalSeeds: 4 },
+  }),
+  references: key(z.array(referenceSchema).optional(), {
+    does: 'Known patterns to compare with. By default those that fit the task; an empty list compares with none. Tasks of layers only.',
+    example: [{ name: 'llama', architecture: '2mA+5M+2mA+3M+mA+3M' }],
+  }),
+  workers: key(z.union([z.literal('auto'), z.int().min(0).max(256)]).default('auto'), {
+    does: 'Parallel trainings. auto: one per visible GPU, else one per CPU core.',
+    example: 'auto',
+    unit: 'workers',
+  }),
 });
 export type SearchFile = z.infer<typeof searchFileSchema>;
 
@@ -167,5 +276,5 @@ export type Phase = z.infer<typeof phaseSchema>;
 
 /** The JSON Schema of search files, published as `schemas/search.schema.json` for editors. */
 export function searchFileJsonSchema(): object {
-  return { title: 'An Aira search file', ...z.toJSONSchema(searchFileSchema, { io: 'input', unrepresentable: 'any' }) };
+  return fileJsonSchema('An Aira search file', searchFileSchema);
 }

@@ -1,18 +1,19 @@
 import * as z from 'zod';
 import { type AgentEntry, agentEntrySchema } from '../domain/agent.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
+import { fileJsonSchema, key } from '../domain/described.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { formatZodError } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { isLocal } from '../domain/model.ts';
-import { budgetSchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
+import { budgetEntrySchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
 
 /** An agent's option, optional and without its default. */
-const optional = (option: z.ZodType): z.ZodType =>
-  (option instanceof z.ZodDefault || option instanceof z.ZodOptional
-    ? (option.unwrap() as z.ZodType)
-    : option
-  ).optional();
+const optional = (option: z.ZodType): z.ZodType => {
+  const bare =
+    option instanceof z.ZodDefault || option instanceof z.ZodOptional ? (option.unwrap() as z.ZodType) : option;
+  return bare.optional().meta(option.meta() ?? {});
+};
 
 const { name: _, ...agentOptions } = agentEntrySchema.shape;
 const { finalists: __, seedBlock: ___, ...ladderOptions } = ladderSchema.shape;
@@ -22,7 +23,10 @@ const { finalists: __, seedBlock: ___, ...ladderOptions } = ladderSchema.shape;
  * which mutates likewise and follows what it reads.
  */
 const overridesSchema = z.strictObject({
-  literature: z.boolean().optional(),
+  literature: key(z.boolean().optional(), {
+    does: 'Whether the agents read. Turns local/mutate into local/prior, which mutates likewise and follows what it reads.',
+    example: true,
+  }),
   ...(Object.fromEntries(Object.entries(agentOptions).map(([key, option]) => [key, optional(option)])) as Record<
     string,
     z.ZodType
@@ -30,50 +34,91 @@ const overridesSchema = z.strictObject({
 });
 
 const armSchema = z.strictObject({
-  name: agentNameSchema,
-  /** Options that override those of every agent of the study. */
-  set: overridesSchema.optional(),
-  /**
-   * What a run hands in: its best candidate by the scores that it saw, or the pattern that aggregating all its nodes results
-   * in, conditioned on 0, 1 or 2 earlier layers. Aggregates on a table only.
-   */
-  handsIn: z.enum(['best', 'N0', 'N1', 'N2']).default('best'),
-  /** Agents of this arm only, instead of the study's. */
-  agents: z.array(agentEntrySchema).min(1).max(64).optional(),
+  name: key(agentNameSchema, { does: 'Name of the arm.', example: 'reading' }),
+  set: key(overridesSchema.optional(), {
+    does: 'Options that override those of every agent of the study.',
+    example: { literature: true },
+  }),
+  handsIn: key(z.enum(['best', 'N0', 'N1', 'N2']).default('best'), {
+    does: 'What a run hands in: its best candidate by the scores that it saw, or the pattern that aggregating all its nodes results in, conditioned on 0, 1 or 2 earlier layers. Aggregates on a table only.',
+    example: 'N0',
+  }),
+  agents: key(z.array(agentEntrySchema).min(1).max(64).optional(), {
+    does: 'Agents of this arm, instead of those of the study.',
+    example: [{ name: 'greedy', model: 'local/mutate', scaffold: 'greedy' }],
+  }),
 });
 export type Arm = z.infer<typeof armSchema>;
 
 const studyTaskSchema = z.union([
   /** Evaluated by training. */
-  z.strictObject({ task: z.string().min(1), profile: z.string().min(1).default('nano') }),
+  z.strictObject({
+    task: key(searchFileSchema.shape.task, {
+      does: 'A task that is trained, as in a search file.',
+      example: 'compose-mad-3p',
+    }),
+    profile: key(searchFileSchema.shape.profile, {
+      does: 'Scale of its trainings, as in a search file.',
+      example: 'nano',
+    }),
+  }),
   /** Looked up in a tabular benchmark; local agents only. */
-  z.strictObject({ table: z.string().min(1) }),
+  z.strictObject({
+    table: key(z.string().min(1), {
+      does: 'A tabular benchmark that is looked up: a file of tables/ by its name, or a path. Local agents only.',
+      example: 'compose-mad-3p-nano',
+    }),
+  }),
 ]);
 
 /** A study file: arms that differ in one thing, on the same tasks, seeds and budgets. Strict. */
 export const studySchema = z
   .strictObject({
-    $schema: z.string().optional(),
-    /** The question, for people. */
-    question: z.string().min(1).max(300),
-    tasks: z.array(studyTaskSchema).min(1).max(16),
-    /** Number of seeds: each arm runs on each task with seeds 1, 2, ... */
-    seeds: z.int().min(2).max(10_000),
-    /** Per run, equal for all arms. */
-    budget: budgetSchema,
-    /** Promotion of trained candidates. */
-    ladder: z.strictObject(ladderOptions).prefault({}),
-    agents: z.array(agentEntrySchema).min(1).max(64).optional(),
-    arms: z.array(armSchema).min(2).max(32),
-    /** The arm that others are compared with; default: the first. */
-    baseline: agentNameSchema.optional(),
-    /** `baseline`: every other arm with the baseline. `all`: every arm with every other. */
-    pairs: z.enum(['baseline', 'all']).default('baseline'),
-    /** Family-wise error rate over all comparisons. */
-    alpha: z.number().min(0.0001).max(0.5).default(0.05),
-    /** Power behind the stated number of seeds. */
-    power: z.number().min(0.5).max(0.99).default(0.8),
-    /** As in a search file. */
+    $schema: key(z.string().optional(), {
+      does: 'Path of this schema, for editors.',
+      example: '../schemas/study.schema.json',
+    }),
+    question: key(z.string().min(1).max(300), { does: 'The question, for people.', example: 'Does reading help?' }),
+    tasks: key(z.array(studyTaskSchema).min(1).max(16), {
+      does: 'Where the arms are compared.',
+      example: [{ task: 'compose-mad-3p' }],
+    }),
+    seeds: key(z.int().min(2).max(10_000), {
+      does: 'Each arm runs on each task with seeds 1, 2, and so on.',
+      example: 10,
+      unit: 'runs per arm and task',
+    }),
+    budget: key(budgetEntrySchema, { does: 'Limits of one run, equal for all arms.', example: { evaluations: 40 } }),
+    ladder: key(z.strictObject(ladderOptions).prefault({}), {
+      does: 'Promotion of trained candidates.',
+      example: { finalSeeds: 4 },
+    }),
+    agents: key(z.array(agentEntrySchema).min(1).max(64).optional(), {
+      does: 'The agents of every arm that has none of its own.',
+      example: [{ name: 'greedy', model: 'local/mutate', scaffold: 'greedy' }],
+    }),
+    arms: key(z.array(armSchema).min(2).max(32), {
+      does: 'What is compared.',
+      example: [{ name: 'plain' }, { name: 'reading', set: { literature: true } }],
+    }),
+    baseline: key(agentNameSchema.optional(), {
+      does: 'The arm that others are compared with; default: the first.',
+      example: 'plain',
+    }),
+    pairs: key(z.enum(['baseline', 'all']).default('baseline'), {
+      does: 'baseline: every other arm with the baseline. all: every arm with every other.',
+      example: 'baseline',
+    }),
+    alpha: key(z.number().min(0.0001).max(0.5).default(0.05), {
+      does: 'Family-wise error rate over all comparisons.',
+      example: 0.05,
+      unit: 'probability',
+    }),
+    power: key(z.number().min(0.5).max(0.99).default(0.8), {
+      does: 'Power behind the stated number of seeds.',
+      example: 0.8,
+      unit: 'probability',
+    }),
     workers: searchFileSchema.shape.workers,
   })
   .check(({ value, issues }) => {
@@ -100,7 +145,7 @@ export type Study = z.infer<typeof studySchema>;
 
 /** The JSON Schema of study files, as published in `schemas/study.schema.json` for editors. */
 export function studyJsonSchema(): object {
-  return { title: 'An Aira study file', ...z.toJSONSchema(studySchema, { io: 'input', unrepresentable: 'any' }) };
+  return fileJsonSchema('An Aira study file', studySchema);
 }
 
 /** The reading counterpart of each local model. */
