@@ -27,7 +27,7 @@
 
 export { openThoughts } from './graph/thoughts.ts';
 export type { PythonOptions } from './models/bayesHelper.ts';
-export { type ForecastLine, forecast, operatorsText, trainingSeconds } from './models/forecast.ts';
+export { type ForecastLine, forecast, operatorsText } from './models/forecast.ts';
 export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';
 

@@ -1,15 +1,93 @@
-import { type ForecastLine, forecast, operatorsText, trainingSeconds } from '../agents/index.ts';
+import { type ForecastLine, forecast, operatorsText } from '../agents/index.ts';
+import { expectedSeconds } from '../domain/ladder.ts';
 import type { SearchSpec } from '../domain/search.ts';
+import { type Rung, rungs } from '../domain/task.ts';
+import { workloadOf } from '../domain/workload.ts';
 import { chatModels, type Keyring, type Prices } from '../llm/index.ts';
+import { archivePath, isThere, readArchive } from '../memory/index.ts';
+import type { Device } from '../platform/index.ts';
+import { clockTime } from './display/display.ts';
+
+/** What is known of the machine that would run a search. */
+export interface DryRunFacts {
+  readonly devices: readonly Device[];
+  /** Mean seconds per training of an earlier search in this lab, on each rung that it reached; null without one. */
+  readonly measured: Readonly<Partial<Record<Rung, number>>> | null;
+  /** Why the search could not start: data that have not been imported. */
+  readonly missing: readonly string[];
+}
 
 const dollars = (amount: number | null): string => (amount === null ? 'no price' : `$${amount.toFixed(2)}`);
+const gigabytes = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GB`;
+const counted = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
+
+/**
+ * Mean seconds per training of the latest search of this lab with the same trainings: task, profile, evaluator and kind of
+ * device.
+ */
+export function measuredSeconds(home: string, spec: SearchSpec): DryRunFacts['measured'] {
+  if (!isThere(archivePath(home), home)) return null;
+  const reader = readArchive(home);
+  try {
+    const same = ({ taskVersion, evaluator, deviceClass }: SearchSpec) =>
+      taskVersion === spec.taskVersion && evaluator === spec.evaluator && deviceClass === spec.deviceClass;
+    const before = reader.searches
+      .list()
+      .sort((one, other) => other.createdAt - one.createdAt)
+      .find(({ id }) => same(reader.searches.spec(id)));
+    const means = before && reader.searchStatus.of(before.id).meanSeconds;
+    return means && Object.keys(means).length > 0 ? means : null;
+  } finally {
+    reader.close();
+  }
+}
+
+/** Trainings, time and memory on this machine. */
+function workText(spec: SearchSpec, { devices, measured, missing }: DryRunFacts): string[] {
+  const seconds = expectedSeconds(spec.rungs, measured ?? {});
+  const work = workloadOf(spec, Math.max(1, devices.length), seconds);
+  const rows = rungs.map(
+    (rung) =>
+      `  ${rung.padEnd(8)} ${counted(work.trainings[rung], 'training').padStart(15)} of about ${seconds[rung].toFixed(1)} s`,
+  );
+  const device = rungs.reduce((sum, rung) => sum + work.seconds[rung], 0);
+  const basis = measured
+    ? 'from trainings of an earlier search in this lab'
+    : spec.deviceClass === 'cuda'
+      ? 'rough: the profile’s estimate, not measured on a GPU; the first search in this lab measures it'
+      : 'rough: the profile’s estimate; the first search in this lab measures it';
+  const names = [...new Set(devices.map(({ name }) => name))].join(', ');
+  const [{ memoryLimitBytes } = { memoryLimitBytes: 0 }] = devices;
+  return [
+    ...rows,
+    `  time     about ${clockTime(1000 * work.wallSeconds)} on ${counted(devices.length, 'worker')} (${names || 'none here'}), ` +
+      `${clockTime(1000 * device)} of training; ${basis}`,
+    ...(devices.length > 0
+      ? [
+          `  memory   at most ${gigabytes(memoryLimitBytes)} per worker and ${gigabytes(memoryLimitBytes * devices.length)} in all: a worker beyond it is stopped`,
+        ]
+      : []),
+    ...(work.screened < spec.budget.evaluations
+      ? [
+          `  not reached: the time suffices for about ${work.screened} of ${spec.budget.evaluations} evaluations with the rungs above them`,
+        ]
+      : []),
+    ...missing.map((problem) => `  missing: ${problem}`),
+  ];
+}
 
 /** The plan and cost of a search, for people. Starts and records nothing and makes no calls, so it needs no keys. */
-export function dryRun(spec: SearchSpec, prices: Prices, keys: Pick<Keyring, 'lacks'>): string {
-  const { evaluations, minutes, dollars: limit, tokens } = spec.budget;
+export function dryRun(
+  spec: SearchSpec,
+  prices: Prices,
+  keys: Pick<Keyring, 'lacks'>,
+  facts: DryRunFacts | null,
+): string {
+  const { evaluations, minutes, deviceSeconds, dollars: limit, tokens } = spec.budget;
   const limits = [
     `${evaluations} evaluations`,
     ...(minutes === undefined ? [] : [`${minutes} minutes`]),
+    ...(deviceSeconds === undefined ? [] : [`${deviceSeconds} device seconds`]),
     ...(limit === undefined ? [] : [`$${limit}`]),
     ...(tokens === undefined ? [] : [`${tokens} tokens`]),
   ];
@@ -32,11 +110,8 @@ export function dryRun(spec: SearchSpec, prices: Prices, keys: Pick<Keyring, 'la
         ];
   const lacking = [...new Set(spec.agents.flatMap(chatModels).flatMap((model) => keys.lacks(model) ?? []))];
   if (lacking.length > 0) total.push(`  to run it, set ${lacking.join(' and ')}`);
-  const minutesOfTraining = trainingSeconds(spec) / 60;
-  total.push(
-    `  trainings take about ${minutesOfTraining.toFixed(minutesOfTraining < 10 ? 1 : 0)} core-minutes, divided among the workers`,
-  );
-  return `${spec.task}, profile ${spec.profile}: ${limits.join(', ')}\n${total.join('\n')}\n`;
+  const work = facts === null ? [] : workText(spec, facts);
+  return `${[`${spec.task}, profile ${spec.profile}: ${limits.join(', ')}`, ...work, ...total].join('\n')}\n`;
 }
 
 /** How far limits of dollars reach, at the likely cost; nothing where they reach to the end. */
@@ -46,7 +121,7 @@ function reach({ agents, budget }: SearchSpec, lines: readonly ForecastLine[]): 
   const far = (whose: string, limit: number | undefined, likely: number, evaluations: number): string[] => {
     if (limit === undefined || likely <= limit) return [];
     const covered = Math.floor((evaluations * limit) / likely);
-    return [`  $${limit} of ${whose} cover about ${covered} of its ${evaluations} evaluations`];
+    return [`  not reached: $${limit} of ${whose} cover about ${covered} of its ${evaluations} evaluations`];
   };
   const chatting = agents.filter(({ name }) => lines.some(({ agent }) => agent === name));
   return [

@@ -48,17 +48,19 @@ describe('a forecast', () => {
   });
 
   it('is shown with the limit that applies in any case', () => {
-    const text = dryRun(spec, prices, keyring({}));
+    const text = dryRun(spec, prices, keyring({}), null);
     expect(text).toContain('30 evaluations, $3');
     expect(text).toMatch(/thinker +analyze +openai\/gpt-6-luna +10 calls {2}about +\$0\.0\d/);
     expect(text).toContain('no price');
     expect(text).toContain('prices as of 2026-11-20; calls that could exceed $3 are not made');
     expect(text).toContain('to run it, set ANTHROPIC_API_KEY and OPENAI_API_KEY\n');
-    expect(dryRun(spec, prices, keyring({ ANTHROPIC_API_KEY: 'any' }))).toContain('to run it, set OPENAI_API_KEY\n');
-    expect(dryRun(searchSpec(), prices, keyring({}))).toContain('No LLM calls, no cost');
+    expect(dryRun(spec, prices, keyring({ ANTHROPIC_API_KEY: 'any' }), null)).toContain(
+      'to run it, set OPENAI_API_KEY\n',
+    );
+    expect(dryRun(searchSpec(), prices, keyring({}), null)).toContain('No LLM calls, no cost');
   });
 
-  it('says how far money reaches, which operators are used, and how long the trainings take', () => {
+  it('says how far money reaches and which operators are used', () => {
     const thinker = { model: 'anthropic/claude-opus-5-5', scaffold: { kind: 'greedy' }, evaluations: 10 };
     const scarce = searchSpec({
       ...{ space: space16, budget: { evaluations: 20, dollars: 0.4 } },
@@ -67,13 +69,12 @@ describe('a forecast', () => {
         agentSpec({ ...thinker, name: 'poor', dollars: 0.1, evaluations: 4 }),
       ],
     });
-    const text = dryRun(scarce, prices, keyring({}));
+    const text = dryRun(scarce, prices, keyring({}), null);
     expect(text).toMatch(/rich +5 draft, then 5 improve\n/);
     expect(text).toMatch(/poor +4 draft\n/);
     expect(text).toMatch(/\$0\.1 of poor cover about \d of its 4 evaluations/);
     expect(text).toMatch(/\$0\.4 of the search cover about \d of its 14 evaluations/);
-    expect(text).toMatch(/trainings take about [\d.]+ core-minutes/);
-    expect(dryRun(spec, prices, keyring({}))).not.toContain('cover about');
+    expect(dryRun(spec, prices, keyring({}), null)).not.toContain('cover about');
   });
 
   it('of three-providers.yaml is the one that the README states', () => {

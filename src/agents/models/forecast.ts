@@ -1,6 +1,5 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Purpose, Usage } from '../../domain/call.ts';
-import { trainings } from '../../domain/ladder.ts';
 import {
   armsOf,
   type ChatModelName,
@@ -106,12 +105,6 @@ export function operatorsText(agent: AgentSpec): string {
   const later = agent.evaluations - drafts;
   const others = agent.scaffold.kind === 'evolutionary' ? 'improve or crossover' : 'improve';
   return `${drafts} draft${later > 0 ? `, then ${later} ${others}` : ''}`;
-}
-
-/** Core-seconds of a search's trainings: each candidate on the first rung, promoted ones, finalists and references. */
-export function trainingSeconds({ budget, ladder, rungs, references }: SearchSpec): number {
-  const planned = trainings(budget.evaluations, references.length, ladder);
-  return (['screen', 'confirm', 'final'] as const).reduce((sum, rung) => sum + planned[rung] * rungs[rung].seconds, 0);
 }
 
 /** Forecast cost of a search's calls by agent. Agents without a language model do not appear. */

@@ -28,7 +28,9 @@ interface AblateOptions {
 function forecastText(study: Study, { trained, tables }: StudyPlan, prices: string | undefined): string {
   const firsts = trained.filter(({ spec }) => spec.seed === 1);
   const keys = keyring(process.env);
-  const each = firsts.map(({ arm, spec }) => `${arm}, ${study.seeds} times: ${dryRun(spec, loadPrices(prices), keys)}`);
+  const each = firsts.map(
+    ({ arm, spec }) => `${arm}, ${study.seeds} times: ${dryRun(spec, loadPrices(prices), keys, null)}`,
+  );
   const tableRuns = tables.length * study.arms.length * study.seeds;
   return `${each.join('')}${tableRuns > 0 ? `${tableRuns} runs are table lookups and cost nothing\n` : ''}`;
 }

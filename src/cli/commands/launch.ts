@@ -31,7 +31,7 @@ import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
-import { dryRun } from '../dryRun.ts';
+import { dryRun, measuredSeconds } from '../dryRun.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
@@ -186,18 +186,27 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
   const deviceClass = devices[0]?.class ?? 'cpu';
-  const content = task && profile ? await contentOf(task, profile, dataFolder(options.home)) : undefined;
+  const missing: string[] = [];
+  const content =
+    task && profile
+      ? await contentOf(task, profile, dataFolder(options.home)).catch((thrown: unknown) => {
+          // A plan lists what is missing; a search cannot start without it.
+          if (!options.dryRun || !(thrown instanceof PrerequisiteError) || thrown.code !== 'data-missing') throw thrown;
+          missing.push(`${thrown.message}; ${thrown.remedy}`);
+          return undefined;
+        })
+      : undefined;
   const corpus = read?.file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
   const primitives = space ? await manifestOf(space, setting.helpers.python, folders) : [];
   const plan = (id: SearchId): Prepared | null =>
-    read && task && profile && content
+    read && task && profile && (content || options.dryRun)
       ? {
           spec: planSearch(read.file, {
             id,
             task,
             profile,
             deviceClass,
-            content,
+            ...(content ? { content } : {}),
             corpus,
             primitives,
             evaluator: versionFor(task.space.kind, deviceClass, primitives),
@@ -214,7 +223,8 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
   if (planned && usesModels) checkModels(planned.spec, options.dryRun ? null : keys, loadPrices(options.prices));
   if (options.dryRun) {
     if (!planned) throw new PrerequisiteError('usage', '--dry-run needs a search file', 'give a search file');
-    process.stdout.write(dryRun(planned.spec, loadPrices(options.prices), keys));
+    const facts = { devices, measured: measuredSeconds(options.home, planned.spec), missing };
+    process.stdout.write(dryRun(planned.spec, loadPrices(options.prices), keys, facts));
     return exitCodes.ok;
   }
 
