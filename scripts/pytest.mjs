@@ -1,13 +1,12 @@
 // Runs the Python tests with the Python that set-up chose: `node scripts/pytest.mjs [pytest arguments]`.
 // Prints nothing of its own when they run: pytest's closing line is the last line of `npm test`.
-import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SetupError } from './setup/errors.mjs';
 import { currentHost } from './setup/host.mjs';
 import { choosePytestPython, choosePython } from './setup/python.mjs';
 import { PythonProbes } from './setup/pythonProbe.mjs';
+import { runPytest } from './setup/runPytest.mjs';
 import { readToolchain } from './setup/toolchain.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -28,23 +27,8 @@ async function findPython() {
   );
 }
 
-/** @param {string} python @returns {Promise<number>} */
-function runTests(python) {
-  const path = [join(root, 'gpu-workers'), process.env.PYTHONPATH].filter(Boolean).join(delimiter);
-  const args = ['-m', 'pytest', 'gpu-workers/tests', '-q', ...process.argv.slice(2)];
-  const env = { ...process.env, PYTHONPATH: path, OMP_NUM_THREADS: '1' };
-  const child = spawn(python, args, { cwd: root, env, stdio: 'inherit' });
-  // A terminal interrupts the whole group: pytest says where it was, and its exit status decides.
-  process.on('SIGINT', () => {});
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
-  return new Promise((done, fail) => {
-    child.on('error', fail);
-    child.on('exit', (code, signal) => done(code ?? 128 + (signal ? constants.signals[signal] : 0)));
-  });
-}
-
 try {
-  process.exitCode = await runTests(await findPython());
+  process.exitCode = await runPytest(root, await findPython(), process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   for (const line of [error.message, ...error.details]) host.say(line);

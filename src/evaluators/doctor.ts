@@ -69,11 +69,27 @@ for name in ("torch", "numpy", "sklearn"):
         found[name] = importlib.import_module(name).__version__
     except Exception as error:
         found[name] = {"error": f"{type(error).__name__}: {error}"}
+found["cuda"], found["gpus"], found["fault"] = None, [], None
 try:
-    import torch
-    found["gpus"] = torch.cuda.device_count() if torch.cuda.is_available() else 0
-except Exception:
-    found["gpus"] = 0
+    import time, torch
+    found["cuda"] = torch.version.cuda
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            card = torch.cuda.get_device_properties(index)
+            a = torch.ones(4096, 4096, device=f"cuda:{index}", dtype=torch.bfloat16)
+            a @ a
+            torch.cuda.synchronize(index)
+            best, start = 0.0, time.perf_counter()
+            while time.perf_counter() - start < 0.3:
+                begin = time.perf_counter()
+                for _ in range(8):
+                    a @ a
+                torch.cuda.synchronize(index)
+                best = max(best, 8 * 2 * 4096**3 / (time.perf_counter() - begin))
+            found["gpus"].append({"name": card.name, "capability": f"{card.major}.{card.minor}",
+                                  "memoryBytes": card.total_memory, "flops": best})
+except Exception as error:
+    found["fault"] = f"{type(error).__name__}: {error}".splitlines()[0]
 print(json.dumps(found))`;
 const moduleSchema = z.union([z.string(), z.object({ error: z.string() })]);
 const importSchema = z.object({
@@ -81,20 +97,61 @@ const importSchema = z.object({
   torch: moduleSchema,
   numpy: moduleSchema,
   sklearn: moduleSchema,
-  gpus: z.int(),
+  /** Version of CUDA that torch was built for. */
+  cuda: z.string().nullable(),
+  /** Devices that torch can use; `flops`: measured FLOP/s of a bfloat16 product. */
+  gpus: z.array(
+    z.object({ name: z.string(), capability: z.string(), memoryBytes: z.number(), flops: z.number() }),
+  ),
+  /** Why torch could not use a device that it shows. */
+  fault: z.string().nullable(),
 });
+type Imports = z.infer<typeof importSchema>;
 
-/** @param listed GPUs of the driver. @param usable number of them that torch can use. */
-function gpuCheck(listed: readonly string[], usable: number): Check {
-  if (listed.length === 0) return { name: 'gpu', ok: true, detail: 'none visible; trainings use the CPU' };
-  const names = listed.join('; ');
-  if (usable > 0) return { name: 'gpu', ok: true, detail: `${names}; torch can use ${usable} of ${listed.length}` };
-  return {
-    name: 'gpu',
-    ok: false,
-    detail: `${names}; torch can use none, so trainings use the CPU`,
-    remedy: 'install a torch build with CUDA, and set AIRA_PYTHON to its Python',
-  };
+/** Version of the NVIDIA driver; null if it cannot be asked. */
+async function driverVersion(env: Environment): Promise<string | null> {
+  const [smi] = allOnPath('nvidia-smi', env);
+  if (smi === undefined) return null;
+  const args = ['--query-gpu=driver_version', '--format=csv,noheader'];
+  const { ok, stdout } = await runProgram(smi, args, env, 20_000);
+  return ok ? (/^\d+(\.\d+)+$/.exec(firstLine(stdout))?.[0] ?? null) : null;
+}
+
+/**
+ * What the driver lists, and what torch can do with it.
+ *
+ * @param listed lines of the driver. @param found what torch said.
+ */
+function gpuChecks(
+  listed: readonly string[],
+  found: Pick<Imports, 'cuda' | 'gpus' | 'fault'>,
+  driver: string | null,
+  visible: string | undefined,
+): Check[] {
+  if (listed.length === 0) return [{ name: 'gpu', ok: true, detail: 'none visible; trainings use the CPU' }];
+  const build = found.cuda === null ? 'torch is built without CUDA' : `torch is built for CUDA ${found.cuda}`;
+  const limited = visible === undefined ? '' : `; CUDA_VISIBLE_DEVICES=${visible}`;
+  const summary = `${listed.join('; ')}; driver ${driver ?? 'unknown'}; ${build}${limited}`;
+  if (found.gpus.length === 0) {
+    const why = found.fault === null ? '' : ` (${found.fault})`;
+    const remedy =
+      found.cuda === null
+        ? `${setupRemedy} with --python venv, which installs a torch with CUDA`
+        : 'update the driver (CUDA 13 needs 580 or newer, CUDA 12 needs 525), or correct CUDA_VISIBLE_DEVICES';
+    return [
+      { name: 'gpu', ok: false, detail: `${summary}; torch can use none${why}, so trainings use the CPU`, remedy },
+    ];
+  }
+  const cards = found.gpus.map(
+    ({ name, capability, memoryBytes, flops }, index): Check => ({
+      name: `cuda:${index}`,
+      ok: true,
+      detail:
+        `${name}, compute capability ${capability}, ${(memoryBytes / 1024 ** 3).toFixed(0)} GB, ` +
+        `${(flops / 1e12).toFixed(0)} TFLOP/s measured in bfloat16`,
+    }),
+  );
+  return [{ name: 'gpu', ok: true, detail: `${summary}; torch can use ${found.gpus.length}` }, ...cards];
 }
 
 async function checkPython(python: string, env: Environment): Promise<Check[]> {
@@ -107,8 +164,10 @@ async function checkPython(python: string, env: Environment): Promise<Check[]> {
       ? { name, ok: true, detail: version }
       : { name, ok: false, detail: version.error, remedy: setupRemedy };
   });
-  const gpu = gpuCheck(await listedGpus(env), found.gpus);
-  return [{ name: 'python', ok: true, detail: `${found.python} (${python})` }, ...modules, gpu];
+  const listed = await listedGpus(env);
+  const driver = listed.length > 0 ? await driverVersion(env) : null;
+  const gpus = gpuChecks(listed, found, driver, env.CUDA_VISIBLE_DEVICES);
+  return [{ name: 'python', ok: true, detail: `${found.python} (${python})` }, ...modules, ...gpus];
 }
 
 /** Runs the probe program in the sandbox, which tries to escape. */

@@ -37,7 +37,9 @@ export function openEvaluator(kind: SpaceKind, options: EvaluatorOptions): Evalu
 function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
   if (kind === 'program') return new ProgramEvaluator(options);
   const { device, python, data, primitives = [], clock, timers, log } = options;
-  const command = workerCommand({ python, device: device.name, data, primitives });
+  // A part of a divided GPU is chosen by the environment.
+  const env = device.visible === undefined ? process.env : { ...process.env, CUDA_VISIBLE_DEVICES: device.visible };
+  const command = workerCommand({ python, device: device.name, data, primitives, env });
   return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });
 }
 

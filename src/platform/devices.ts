@@ -7,6 +7,8 @@ export interface Device {
   /** Torch's name: `cpu`, `cuda:0`. */
   readonly name: string;
   readonly class: DeviceClass;
+  /** The part of a divided GPU (MIG) that the worker may see, by its UUID; the worker knows it as `cuda:0`. */
+  readonly visible?: string;
   /** Resident host memory above which the device's worker is stopped. */
   readonly memoryLimitBytes: number;
 }
@@ -20,17 +22,33 @@ export interface Machine {
   readonly memoryBytes: number;
   /** GPUs that torch can use. */
   readonly gpus: number;
+  /** UUIDs of the parts of divided GPUs (MIG); CUDA gives a process only one of them. */
+  readonly parts?: readonly string[];
 }
 
 /** Share of host memory for all workers; the rest is for the system and other components. */
 const memoryShare = 0.8;
 
-/** GPUs listed by the NVIDIA driver; none if it is not installed. */
-export async function listedGpus(env: Environment = process.env): Promise<readonly string[]> {
+async function listing(env: Environment): Promise<readonly string[]> {
   const [smi] = allOnPath('nvidia-smi', env);
   if (smi === undefined) return [];
   const { ok, stdout } = await runProgram(smi, ['-L'], env, 20_000);
-  return ok ? stdout.split('\n').filter((line) => /^GPU \d+:/.test(line)) : [];
+  return ok ? stdout.split('\n') : [];
+}
+
+const isGpu = (line: string): boolean => /^GPU \d+:/.test(line);
+
+/** GPUs listed by the NVIDIA driver; none if it is not installed. */
+export async function listedGpus(env: Environment = process.env): Promise<readonly string[]> {
+  return (await listing(env)).filter(isGpu);
+}
+
+/** UUIDs of the parts of divided GPUs that CUDA_VISIBLE_DEVICES leaves visible. */
+function visibleParts(lines: readonly string[], visible: string | undefined): string[] {
+  const all = lines.flatMap((line) => /^\s+MIG .*\(UUID: (MIG-[^)]+)\)/.exec(line)?.[1] ?? []);
+  if (visible === undefined) return all;
+  const named = visible.split(',').map((entry) => entry.trim());
+  return all.filter((uuid) => named.includes(uuid));
 }
 
 const countUsable = 'import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)';
@@ -40,7 +58,6 @@ const countUsable = 'import torch; print(torch.cuda.device_count() if torch.cuda
  * built without CUDA, and CUDA_VISIBLE_DEVICES hides GPUs from torch only.
  */
 async function usableGpus(python: string, env: Environment): Promise<number> {
-  if ((await listedGpus(env)).length === 0) return 0;
   const { ok, stdout } = await runProgram(python, ['-c', countUsable], env, 120_000);
   const count = Number(stdout.trim());
   return ok && Number.isInteger(count) && count > 0 ? count : 0;
@@ -50,19 +67,30 @@ export async function inspectMachine(python: string, env: Environment = process.
   const memory = totalmem();
   // The container's own limit; 0 where there is none, a huge number where it is unlimited.
   const limit = process.constrainedMemory();
+  const lines = await listing(env);
+  const [first, ...others] = visibleParts(lines, env.CUDA_VISIBLE_DEVICES);
+  const visible = first === undefined ? env : { ...env, CUDA_VISIBLE_DEVICES: first };
+  const gpus = lines.some(isGpu) ? await usableGpus(python, visible) : 0;
   return {
     cores: availableParallelism(),
     memoryBytes: limit > 0 ? Math.min(limit, memory) : memory,
-    gpus: await usableGpus(python, env),
+    gpus,
+    ...(first !== undefined && gpus > 0 ? { parts: [first, ...others] } : {}),
   };
 }
 
-/** Devices of the workers. `auto`: one per usable GPU, else one per core. A number of workers is spread over the GPUs in turn. */
+/**
+ * Devices of the workers. `auto`: one per usable GPU or part of one, else one per core. A number of workers is spread over
+ * them in turn.
+ */
 export function chooseDevices(workers: 'auto' | number, machine: Machine): Device[] {
-  const count = workers === 'auto' ? (machine.gpus > 0 ? machine.gpus : machine.cores) : workers;
+  const { parts = [] } = machine;
+  const units = machine.gpus > 0 ? Math.max(machine.gpus, parts.length) : machine.cores;
+  const count = workers === 'auto' ? units : workers;
   const memoryLimitBytes = Math.floor((machine.memoryBytes * memoryShare) / Math.max(1, count));
   return Array.from({ length: count }, (_, index) => {
-    const name = machine.gpus > 0 ? `cuda:${index % machine.gpus}` : 'cpu';
-    return { name, class: deviceClassOf(name), memoryLimitBytes };
+    const visible = machine.gpus > 0 ? parts[index % parts.length] : undefined;
+    const name = machine.gpus === 0 ? 'cpu' : `cuda:${visible === undefined ? index % machine.gpus : 0}`;
+    return { name, class: deviceClassOf(name), memoryLimitBytes, ...(visible === undefined ? {} : { visible }) };
   });
 }

@@ -93,7 +93,9 @@ describe('the examination of the machine', () => {
       torch: '2.0',
       numpy: '1.24',
       sklearn: { error: 'ImportError: no BLAS' },
-      gpus: 0,
+      cuda: null,
+      gpus: [],
+      fault: null,
     };
     const probe = { executable: join(root, 'bin/python3'), missing: [] };
     // Answers the look for modules, the imports, and a start as trainer, each as the real interpreter would.
@@ -111,6 +113,7 @@ esac`,
     const checks = await examineMachine({ home: root, places });
     expect(named(checks, 'sklearn')).toMatchObject({ ok: false, detail: 'ImportError: no BLAS' });
     expect(named(checks, 'gpu')).toMatchObject({ ok: false, detail: expect.stringContaining('torch can use none') });
+    expect(named(checks, 'gpu')?.remedy).toContain('--python venv');
     expect(named(checks, 'trainer')).toMatchObject({ ok: true });
     expect(named(checks, 'blas')).toMatchObject({
       ok: false,
@@ -121,5 +124,47 @@ esac`,
       ok: false,
       detail: expect.stringContaining('cannot execute'),
     });
+  });
+
+  it('describes each GPU that torch can use: driver, build, capability, memory, measured speed', async () => {
+    const card = { name: 'NVIDIA H200', capability: '9.0', memoryBytes: 139 * 1024 ** 3, flops: 612e12 };
+    const imports = {
+      ...{ python: '3.12.1', torch: '2.14.1', numpy: '2.4', sklearn: '1.9' },
+      ...{ cuda: '13.0', gpus: [card, card], fault: null },
+    };
+    const probe = { executable: join(root, 'bin/python3'), missing: [] };
+    program(
+      'bin/python3',
+      `case "$*" in *find_spec*) echo '${JSON.stringify(probe)}' ;; *import_module*) echo '${JSON.stringify(imports)}' ;; esac`,
+    );
+    program(
+      'bin/nvidia-smi',
+      `case "$1" in
+  -L) echo 'GPU 0: NVIDIA H200 (UUID: GPU-1)'; echo 'GPU 1: NVIDIA H200 (UUID: GPU-2)'; echo 'GPU 2: NVIDIA H200 (UUID: GPU-3)' ;;
+  --query-gpu=driver_version) echo 580.65.06; echo 580.65.06 ;;
+esac`,
+    );
+    const env = { PATH: join(root, 'bin'), CUDA_VISIBLE_DEVICES: '0,2' };
+    const places = { ...machinePaths(env), packageRoot: root, systemNatsServer: [] };
+    const checks = await examineMachine({ home: root, places });
+    expect(named(checks, 'gpu')).toMatchObject({
+      ok: true,
+      detail: expect.stringMatching(
+        /GPU-3\); driver 580\.65\.06; torch is built for CUDA 13\.0; CUDA_VISIBLE_DEVICES=0,2; torch can use 2$/,
+      ),
+    });
+    const detail = 'NVIDIA H200, compute capability 9.0, 139 GB, 612 TFLOP/s measured in bfloat16';
+    expect(named(checks, 'cuda:0')).toMatchObject({ ok: true, detail });
+    expect(named(checks, 'cuda:1')).toMatchObject({ ok: true, detail });
+
+    // A torch with CUDA that cannot use the driver is no torch without CUDA.
+    const fault = { ...imports, gpus: [], fault: 'RuntimeError: The NVIDIA driver on your system is too old' };
+    program(
+      'bin/python3',
+      `case "$*" in *find_spec*) echo '${JSON.stringify(probe)}' ;; *import_module*) echo '${JSON.stringify(fault)}' ;; esac`,
+    );
+    const unusable = named(await examineMachine({ home: root, places }), 'gpu');
+    expect(unusable).toMatchObject({ ok: false, remedy: expect.stringContaining('update the driver') });
+    expect(unusable?.detail).toContain('driver on your system is too old');
   });
 });

@@ -63,6 +63,25 @@ describe('GPUs', () => {
     expect(await gpus(one)).toBe(0);
   });
 
+  it('divided into parts get a worker per visible part, each of which sees only its own', async () => {
+    // Torch shows one device, whatever the number of parts.
+    const python = program('python', 'case "$CUDA_VISIBLE_DEVICES" in MIG-*) echo 1 ;; *) echo 0 ;; esac');
+    program(
+      'nvidia-smi',
+      `echo 'GPU 0: NVIDIA H200 (UUID: GPU-1)'
+echo '  MIG 3g.71gb     Device  0: (UUID: MIG-aaaa)'
+echo '  MIG 3g.71gb     Device  1: (UUID: MIG-bbbb)'`,
+    );
+    const all = await inspectMachine(python, { PATH: bin });
+    expect(all).toMatchObject({ gpus: 1, parts: ['MIG-aaaa', 'MIG-bbbb'] });
+    expect(chooseDevices('auto', all).map(({ name, visible }) => [name, visible])).toEqual([
+      ['cuda:0', 'MIG-aaaa'],
+      ['cuda:0', 'MIG-bbbb'],
+    ]);
+    const one = await inspectMachine(python, { PATH: bin, CUDA_VISIBLE_DEVICES: 'MIG-bbbb' });
+    expect(chooseDevices(2, one).map(({ visible }) => visible)).toEqual(['MIG-bbbb', 'MIG-bbbb']);
+  });
+
   it('apart, the machine has cores and memory', async () => {
     const { cores, memoryBytes } = await inspectMachine('/nonexistent', { PATH: bin });
     expect(cores).toBeGreaterThan(0);

@@ -24,7 +24,7 @@ import {
 } from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
 import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
-import { chooseDevices, type Device, inspectMachine, systemTimers, whyNot } from '../../platform/index.ts';
+import { chooseDevices, type Device, inspectMachine, listedGpus, systemTimers, whyNot } from '../../platform/index.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
 import type { Display, Ending } from '../display/display.ts';
@@ -286,6 +286,9 @@ async function show(
   if (!lab.separated) display.notice(unseparated(lab.url));
   const { reason } = engineFor(spec.deviceClass);
   if (reason && spec.space.kind === 'stack') display.notice(`CPU workers train with torch, which is slower: ${reason}`);
+  if (spec.deviceClass === 'cpu' && !options.without.includes('workers') && (await listedGpus()).length > 0) {
+    display.notice('trainings use the CPU although there is an NVIDIA GPU: `aira doctor` says why');
+  }
   if (spec.space.kind === 'program' && options.unsafe) {
     display.notice('programs run without a sandbox, with your permissions; their scores are marked as unsafe');
   }
