@@ -198,4 +198,18 @@ describe('a user without root and without torch', () => {
       '  node scripts/setup.mjs --python venv   # torch from the package index, about 3 GB',
     ]);
   });
+
+  it('reads how to get a Python where there is none to make an environment from', async () => {
+    machine.remove();
+    machine = new Machine();
+    machine.installNatsServer();
+    machine.uid = 1000;
+    const { code, said } = await machine.setUp({ python: 'venv' });
+    expect(code).toBe(2);
+    expect(said).toContain('  sudo apt-get install --yes --no-install-recommends python3 python3-venv');
+    expect(said.slice(-2)).toEqual([
+      '  curl -LsSf https://astral.sh/uv/install.sh | sh   # uv, which fetches a Python',
+      '  node scripts/setup.mjs --python venv   # torch from the package index, about 3 GB',
+    ]);
+  });
 });
