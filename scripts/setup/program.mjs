@@ -17,7 +17,7 @@ import { isRecorded, recordToolchain, writeWhole } from './toolchain.mjs';
 /** @type {readonly PythonChoice[]} */
 const CHOICES = ['auto', 'venv', 'debian', 'none'];
 
-/** The Python asked for at this call, else at an earlier one. @param {Host} host @returns {PythonChoice} */
+/** The Python asked for at this call, else at the last one that succeeded. @param {Host} host @returns {PythonChoice} */
 function pythonChoice(host) {
   const path = join(stateFolder(host), 'python-choice');
   const before = existsSync(path) ? readFileSync(path, 'utf8').trim() : 'auto';
@@ -34,10 +34,10 @@ function pythonChoice(host) {
  */
 export async function setUp(host) {
   const choice = pythonChoice(host);
-  if (host.python) writeWhole(join(stateFolder(host), 'python-choice'), `${choice}\n`);
   const found = await inspect(host, choice);
-  if (found.isComplete) return;
-  await withLock(join(stateFolder(host), 'lock'), host.say, () => complete(host, choice));
+  if (!found.isComplete) await withLock(join(stateFolder(host), 'lock'), host.say, () => complete(host, choice));
+  // Only now: a choice that could not be carried out must not decide the next start.
+  if (host.python) writeWhole(join(stateFolder(host), 'python-choice'), `${choice}\n`);
 }
 
 /**

@@ -141,7 +141,7 @@ describe('a Python chosen by hand', () => {
     expect(await machine.setUp()).toEqual({ code: 0, said: [], calls: [] });
   });
 
-  it('is not replaced when the installation stops halfway: the next start repeats it', async () => {
+  it('does not decide the next start when it could not be carried out, and is repeated where it stopped', async () => {
     machine.makesEnvironments('uv');
     const whole = readFileSync(join(machine.bin, 'uv'), 'utf8');
     writeFileSync(join(machine.bin, 'uv'), whole.replace('case "$1"', '[ "$1" = pip ] && exit 2; case "$1"'));
@@ -150,6 +150,8 @@ describe('a Python chosen by hand', () => {
     expect(said.join('\n')).toContain('uv pip install failed');
     writeFileSync(join(machine.bin, 'uv'), whole);
     expect((await machine.setUp()).code).toBe(0);
+    expect(machine.toolchain()).toMatchObject({ python: join(machine.system, 'usr/bin/python3') });
+    expect((await machine.setUp({ python: 'venv' })).code).toBe(0);
     expect(machine.toolchain()).toMatchObject({ python: join(machine.root, '.venv/bin/python') });
   });
 });
