@@ -10,7 +10,7 @@ ARG NODE_IMAGE=node:20.20.2-bookworm-slim
 
 # 1. The package, from sources.
 FROM ${NODE_IMAGE} AS package
-ARG SNAPSHOT=20251101T000000Z
+ARG SNAPSHOT=20261101T000000Z
 RUN printf 'deb [check-valid-until=no] http://snapshot.debian.org/archive/debian/%s bookworm main\n' "$SNAPSHOT" > /etc/apt/sources.list \
  && rm -f /etc/apt/sources.list.d/* \
  && apt-get update && apt-get install --yes --no-install-recommends git g++ make python3 && rm -rf /var/lib/apt/lists/*
@@ -22,7 +22,7 @@ RUN npm pack --pack-destination /tmp && npm prune --omit=dev
 
 # 2. What runs: the package with its npm packages, nats-server, Python, the compiled engine.
 FROM ${NODE_IMAGE}
-ARG SNAPSHOT=20251101T000000Z
+ARG SNAPSHOT=20261101T000000Z
 ARG PYTHON=debian
 RUN printf 'deb [check-valid-until=no] http://snapshot.debian.org/archive/debian/%s bookworm main\n' "$SNAPSHOT" > /etc/apt/sources.list \
  && rm -f /etc/apt/sources.list.d/* \

@@ -1,6 +1,6 @@
-import { locksFor, makeVenv, venvPython } from './venv.mjs';
 import { pythonCandidates } from './python.mjs';
 import { has, PythonProbes } from './pythonProbe.mjs';
+import { locksFor, makeVenv, venvPython } from './venv.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
 /** @typedef {import('./pythonProbe.mjs').Module} Module */

@@ -137,7 +137,8 @@ function withoutRoot(host, found) {
     lines.push('  export AIRA_NATS_SERVER=~/.local/nats/usr/sbin/nats-server && cd -');
   }
   // Without a Python to build on, only uv can bring one.
-  if (found.venv !== null) lines.push('  curl -LsSf https://astral.sh/uv/install.sh | sh   # uv, which fetches a Python');
+  if (found.venv !== null)
+    lines.push('  curl -LsSf https://astral.sh/uv/install.sh | sh   # uv, which fetches a Python');
   if (!found.python) lines.push(`${venvCommand(host)}   # torch from the package index, about 3 GB`);
   return lines.length === 0 ? [] : ['or, without root:', ...lines];
 }

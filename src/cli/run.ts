@@ -66,7 +66,7 @@ function program(done: (code: number) => void): Command {
 
 /** Runs one command line (without node and script) and returns the exit status. Never throws. */
 export async function run(args: readonly string[]): Promise<number> {
-  // Not commander's own `version`, which would need the commit before it is known whether anyone wants it.
+  // Not commander's own `version`, which takes the text at every start: the commit costs a process.
   if (args.length === 1 && ['-V', '--version'].includes(args[0] ?? '')) {
     process.stdout.write(`${await versionLine()}\n`);
     return exitCodes.ok;

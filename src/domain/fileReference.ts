@@ -21,7 +21,7 @@ interface Schema {
   readonly oneOf?: readonly Schema[];
 }
 
-/** One key: where it stands in the file, and what the schema says of it. */
+/** One key: its place in the file, and its part of the schema. */
 interface KeyRow {
   readonly path: string;
   readonly required: boolean;

@@ -100,9 +100,7 @@ const importSchema = z.object({
   /** Version of CUDA that torch was built for. */
   cuda: z.string().nullable(),
   /** Devices that torch can use; `flops`: measured FLOP/s of a bfloat16 product. */
-  gpus: z.array(
-    z.object({ name: z.string(), capability: z.string(), memoryBytes: z.number(), flops: z.number() }),
-  ),
+  gpus: z.array(z.object({ name: z.string(), capability: z.string(), memoryBytes: z.number(), flops: z.number() })),
   /** Why torch could not use a device that it shows. */
   fault: z.string().nullable(),
 });

@@ -138,3 +138,27 @@ describe('aira --version', () => {
     }
   });
 });
+
+describe('the container file', () => {
+  const lines = readFileSync(join(repository, 'Dockerfile'), 'utf8').replaceAll('\\\n', ' ').split('\n');
+  const of = (instruction: string) => lines.filter((line) => line.startsWith(`${instruction} `));
+
+  it('pins its base image by version and Debian by a snapshot, and installs npm packages from the lock', () => {
+    expect(of('ARG')[0]).toMatch(/^ARG NODE_IMAGE=node:\d+\.\d+\.\d+-bookworm-slim$/);
+    for (const from of of('FROM')) expect(from).toMatch(/^FROM \$\{NODE_IMAGE\}( AS \w+)?$/);
+    const installing = of('RUN').filter((line) => line.includes('apt-get install'));
+    expect(installing).toHaveLength(2);
+    for (const run of installing) expect(run).toContain('http://snapshot.debian.org/archive/debian/%s');
+    expect(of('RUN').filter((line) => /npm (install|i) |pip install|curl|wget/.test(line))).toEqual([]);
+    expect(of('RUN').filter((line) => line.includes('npm ci'))).toHaveLength(1);
+  });
+
+  it('copies files that exist, and does not run as root', () => {
+    const copied = of('COPY')
+      .filter((line) => !line.includes('--from'))
+      .flatMap((line) => line.split(' ').slice(1, -1));
+    const known = new Set(['.', ...readdirSync(repository)]);
+    expect(copied.filter((name) => !known.has(name))).toEqual([]);
+    expect(lines.indexOf('USER node')).toBeGreaterThan(lines.findLastIndex((line) => line.startsWith('RUN ')));
+  });
+});

@@ -103,12 +103,13 @@ class PopulationTrainer:
 @contextmanager
 def _tensor_cores(allowed: bool) -> Iterator[None]:
     """Whether float32 products on CUDA may be rounded to TF32: where projections are bfloat16 anyway."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = allowed
+    # Not `allow_tf32`, which torch 2.9 deprecated; this call has the same effect on cuBLAS from 1.12 on.
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.set_float32_matmul_precision(before)
 
 
 class _Recording:

@@ -25,7 +25,7 @@ def open_device(name: str) -> torch.device:
     if int(index or 0) >= torch.cuda.device_count():
         raise ValueError(f"--device {name}: this machine shows torch {torch.cuda.device_count()} CUDA devices")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     device = torch.device("cuda", int(index or 0))
     torch.cuda.set_device(device)
     return device
