@@ -5,4 +5,4 @@
  * archive does not hold.
  */
 
-export { type TableFormat, tableFormats, tablesPage, type WrittenTable, writeTables } from './formats.ts';
+export { type TableFormat, tableFormats, tablesPage, writeTables } from './formats.ts';
