@@ -7,17 +7,19 @@ const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href)
 const { searchFileJsonSchema } = await built('domain/search.js');
 const { fileReference } = await built('domain/fileReference.js');
 const { studyJsonSchema } = await built('studies/index.js');
+const { scaleFileJsonSchema } = await built('scale/index.js');
 
-const schemas = { search: searchFileJsonSchema(), study: studyJsonSchema() };
+const schemas = { search: searchFileJsonSchema(), study: studyJsonSchema(), scale: scaleFileJsonSchema() };
 for (const [name, schema] of Object.entries(schemas)) {
   writeFileSync(new URL(`../schemas/${name}.schema.json`, import.meta.url), `${JSON.stringify(schema, null, 2)}\n`);
 }
 
 const page = new URL('../docs/search-file.md', import.meta.url);
 let text = readFileSync(page, 'utf8');
-for (const [name, schema] of Object.entries(schemas)) {
+// Plans of trainings at growing sizes have a page of their own, docs/scale.md.
+for (const name of /** @type {const} */ (['search', 'study'])) {
   const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
   const before = text.slice(0, text.indexOf(begin) + begin.length);
-  text = `${before}\n\n${fileReference(schema)}\n${text.slice(text.indexOf(end))}`;
+  text = `${before}\n\n${fileReference(schemas[name])}\n${text.slice(text.indexOf(end))}`;
 }
 writeFileSync(page, text);

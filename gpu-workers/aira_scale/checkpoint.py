@@ -1,12 +1,14 @@
-"""Checkpoints of one run: a folder each, complete or absent.
+"""Checkpoints of one trunk and its branches: a folder each, complete or absent.
 
-    <run>/checkpoints/<segment>-<step>/state.pt     weights, optimiser
-                                       meta.json    position, SHA-256 of state.pt, identity of the job, curve, seconds
+    <run>/checkpoints/trunk-<step>/state.pt             weights, optimiser
+                                  /meta.json            position, SHA-256 of state.pt, identity of the trunk, curve, seconds
+    <run>/checkpoints/branch-<last step>-<step>/...     the same on the way to the budget of that many steps
 
 Invariants:
 C1  A folder without the suffix `.partial` is complete: it is written next to its place, synced, and renamed.
-C2  `newest` answers the furthest checkpoint whose state.pt has its SHA-256; a damaged one is passed over.
-C3  A checkpoint of another job (by identity) or another trainer version is refused, never continued.
+C2  `best` answers the furthest useful checkpoint whose state.pt has its SHA-256; a damaged one is passed over.
+C3  A checkpoint of another trunk (by identity) or another trainer version is refused, never continued.
+C4  Two trunk checkpoints at or below the newest position stay, so that a later budget continues where the trunk ended.
 """
 
 import json
@@ -29,22 +31,23 @@ Position = tuple[int, int]
 
 @dataclass
 class Meta:
-    """`segment` and `step` are what comes next; `curve` holds [step, training loss] on the way to it; `seconds` spent training so far."""
+    """`branch` is the last step of the budget, 0 on the trunk; `step` is what comes next; `curve` holds [step, training loss] on the
+    way to it; `seconds` spent training on that way."""
 
     identity: str
     trainer: str
-    segment: int
+    branch: int
     step: int
     seconds: float
     sessions: int
-    before_decay: float | None = None  # validation loss at the last fork
+    before_decay: float | None = None  # validation loss at the fork
     sha256: str = ""
     bytes: int = 0
     curve: list[list[float]] = field(default_factory=list)
 
     @property
     def position(self) -> Position:
-        return self.segment, self.step
+        return self.branch, self.step
 
 
 class Checkpoints:
@@ -58,10 +61,11 @@ class Checkpoints:
                 shutil.rmtree(partial)
 
     def path(self, position: Position) -> Path:
-        return self._folder / f"{position[0]:04d}-{position[1]:09d}"
+        branch, step = position
+        return self._folder / (f"branch-{branch:09d}-{step:09d}" if branch else f"trunk-{step:09d}")
 
-    def write(self, meta: Meta, state: dict[str, Any], needed: set[Position]) -> Meta:
-        """Write a checkpoint at its position, then remove what is neither among the newest two nor in `needed`."""
+    def write(self, meta: Meta, state: dict[str, Any]) -> Meta:
+        """Write a checkpoint at its position, then remove what neither this branch nor the trunk will continue from."""
         place = self.path(meta.position)
         partial = place.with_name(place.name + ".partial")
         partial.mkdir()
@@ -77,36 +81,38 @@ class Checkpoints:
         os.rename(partial, place)
         sync_folder(self._folder)
         failpoint("checkpoint-written")
-        keep = {self.path(position) for position in needed}
-        for old in self._complete()[:-_RETAINED]:
-            if old not in keep:
-                shutil.rmtree(old)
+        self._remove(self._places(meta.branch, meta.step)[:-_RETAINED])
         return meta
 
-    def newest(self) -> Meta | None:
-        """Meta of the furthest undamaged checkpoint, None without one."""
-        for place in reversed(self._complete()):
+    def end(self, branch: int) -> None:
+        """Remove the checkpoints of a branch whose outcome is on the disk."""
+        self._remove(self._places(branch, branch))
+
+    def best(self, branch: int, fork: int) -> Meta | None:
+        """Meta of the furthest undamaged checkpoint on the way to the budget of `branch` steps that forks at `fork`; None without one."""
+        for position, place in reversed(self._places(0, fork) + self._places(branch, branch)):
             meta = self._meta(place)
-            if meta is not None:
+            if meta is not None and meta.position == position:
                 return meta
         return None
 
-    def at(self, position: Position) -> Meta:
-        """Meta of the checkpoint at `position`; raises InvalidCandidate when it is not there or damaged."""
-        meta = self._meta(self.path(position))
-        if meta is None:
-            raise InvalidCandidate(
-                f"the checkpoint {self.path(position)} is missing or damaged; begin the run in a new folder"
-            )
-        return meta
-
     def load(self, meta: Meta) -> dict[str, Any]:
-        """The state that `meta` (of `newest` or `at`, so compared with its hash) describes, on the CPU."""
+        """The state that `meta` (of `best`, so compared with its hash) describes, on the CPU."""
         return torch.load(self.path(meta.position) / "state.pt", map_location="cpu", weights_only=True)
 
-    def _complete(self) -> list[Path]:
-        folders = self._folder.iterdir() if self._folder.is_dir() else ()
-        return sorted(path for path in folders if path.is_dir() and path.suffix != ".partial")
+    def _places(self, branch: int, last: int) -> list[tuple[Position, Path]]:
+        """The complete checkpoints of the trunk (0) or a branch at steps up to `last`, ascending."""
+        prefix = f"branch-{branch:09d}-" if branch else "trunk-"
+        found = []
+        for place in sorted(self._folder.glob(prefix + "*")) if self._folder.is_dir() else ():
+            digits = place.name[len(prefix) :]
+            if digits.isdigit() and int(digits) <= last:
+                found.append(((branch, int(digits)), place))
+        return found
+
+    def _remove(self, places: list[tuple[Position, Path]]) -> None:
+        for _, place in places:
+            shutil.rmtree(place)
 
     def _meta(self, place: Path) -> Meta | None:
         try:
@@ -117,7 +123,7 @@ class Checkpoints:
             return None
         if (meta.identity, meta.trainer) != (self._identity, self._trainer):
             raise InvalidCandidate(
-                f"{place} belongs to job {meta.identity[:12]} of {meta.trainer}, not to {self._identity[:12]} of {self._trainer}; "
+                f"{place} belongs to the trunk {meta.identity[:12]} of {meta.trainer}, not to {self._identity[:12]} of {self._trainer}; "
                 "give the run a folder of its own"
             )
         return meta

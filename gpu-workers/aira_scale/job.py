@@ -170,5 +170,12 @@ def identity(text: str) -> str:
     return hashlib.sha256(json.dumps(deciding, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def trunk_identity(text: str) -> str:
+    """The same without the budgets: equal for jobs whose runs share their trunk."""
+    value = json.loads(text)
+    schedule = {key: part for key, part in value["schedule"].items() if key != "budgets"}
+    return identity(json.dumps({**value, "schedule": schedule}))
+
+
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")

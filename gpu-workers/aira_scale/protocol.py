@@ -1,7 +1,7 @@
 """What a host and this package say to each other, version 1.
 
     python3 -m aira_scale describe                                   sizes, families, versions: one line of JSON, ends
-    python3 -m aira_scale price < job.json                           counts and memory of a job, nothing trained: one line, ends
+    python3 -m aira_scale price < jobs.jsonl                         counts and memory of jobs, nothing trained: a line each, ends
     python3 -m aira_scale data --help                                a data folder from text; one line of JSON, ends
     python3 -m aira_scale sweep --job job.json --folder SWEEP         three runs at 1/2, 1 and 2 x the rate; one line of JSON, ends
     python3 -m aira_scale export --help                              a checked Hugging Face directory, or configuration; one line, ends
@@ -16,7 +16,7 @@ and no infinity, at most LONGEST_LINE bytes each; whatever else prints lands on 
                 flopsPerToken {layers, head}, steps (of the whole run, branches included)
     result      budget, steps, tokens, flops, validationLoss, lossBeforeDecay (nats per token), parameters, nonEmbedding,
                 curve [[step, training loss], ...] (at most 200), seconds, sessions, tokensPerSecond, mfu | null,
-                peakMemoryBytes, weightsSha256, folder      once per budget; repeated, unchanged, by every later start
+                peakMemoryBytes, cpuSeconds (of this session), weightsSha256, folder      once per budget; repeated, unchanged, by every later start
     progress    budget ("" on the trunk), step, done, steps, loss, lr, tokensPerSecond      at most one a second, and at the end of a segment
     checkpoint  path, budget, step, done, bytes, sha256
     done        after the results of all budgets; exit status 0

@@ -1,23 +1,28 @@
-"""One training run: all segments of its schedule, checkpoints, validation at forks and at the ends of branches.
+"""One training run: trunk and branches of its schedule, checkpoints, validation at forks and at the ends of branches.
 
 Role: from a job and a folder to losses and weights. Not its role: deadlines, retries, which runs to make; the host owns those. Invariants:
 T1  Killed at any moment and started again, a run ends with the losses and weights of an undisturbed one, bit for bit on the CPU.
 T2  A budget's outcome depends on the deciding part of the job alone, not on other budgets of the run, checkpoints or micro-batches
     (the last up to the order of sums).
 T3  An outcome is written to <run>/outcomes.json only once its weights are on the disk; later starts tell it again.
+T4  Jobs that differ in their budgets alone share a folder, one after the other: each continues the trunk where it is, in any order.
+    One process at a time trains there; another one waits.
 
+    <run>/trunk.json, lock         whose trunk this is, and who trains it
     <run>/checkpoints/             see checkpoint.py
     <run>/models/<budget>/         weights.pt (state dict, float32), model.json (the job's `model`, counts, outcome)
     <run>/outcomes.json
 """
 
+import fcntl
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from aira_workers.errors import Diverged, InvalidCandidate
@@ -37,6 +42,7 @@ from .schedule import Segment, lr_factor, segments, total_steps
 
 _CURVE_POINTS = 200
 _PROGRESS_SECONDS = 1.0
+_LOCK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,16 @@ class Hooks:
     event: Callable[..., None]
     should_stop: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
 
 
 class Training:
     """`run` returns True when every budget has its outcome, False when it stopped early at a checkpoint."""
 
     def __init__(
-        self, job: Job, identity: str, trainer: str, folder: Path, device: torch.device, world: World, hooks: Hooks
+        self, job: Job, trunk: str, trainer: str, folder: Path, device: torch.device, world: World, hooks: Hooks
     ) -> None:
+        """`trunk` is the identity of the job without its budgets (job.trunk_identity)."""
         self._job, self._folder, self._device, self._world, self._hooks = job, folder, device, world, hooks
         schedule = job.schedule
         self._segments = segments(schedule)
@@ -84,8 +92,10 @@ class Training:
         self._summed = wrap(self._model, job, world, device)
         self._plain = SummedLoss(self._model)
         self._optimiser = ScaleOptimiser(self._model, job.optimiser)
-        self._checkpoints = Checkpoints(folder / "checkpoints", identity, trainer, tidy=world.leads)
-        self._meta = Meta(identity, trainer, segment=0, step=0, seconds=0.0, sessions=0)
+        self._trunk, self._trainer = trunk, trainer
+        self._meta = Meta(trunk, trainer, branch=0, step=0, seconds=0.0, sessions=1)
+        self._written: set[tuple[int, int]] = set()  # positions of the checkpoints of this process
+        self._number = 0  # of the segment that `_meta` is in
         self._session_steps = 0
         self._outcomes: list[dict[str, Any]] = []
         self._flops = training_flops(
@@ -103,38 +113,95 @@ class Training:
         }
 
     def run(self) -> bool:
-        self._restore()
-        for outcome in self._outcomes:
-            self._hooks.event("result", **outcome)
-        self._meter = UsageMeter(self._device)
-        self._since_checkpoint = self._since_progress = self._mark = self._session_start = self._hooks.clock()
-        finished = {outcome["budget"] for outcome in self._outcomes}
-        for number in range(self._meta.segment, len(self._segments)):
-            segment = self._segments[number]
-            if segment.budget in finished:
-                continue
-            if self._meta.segment != number:
-                self._enter(number, segment)
-            if not self._train(segment):
-                return False
-            if segment.budget:
-                self._finish(segment)
-            else:
-                # The state at a fork is what the branch and, after it, the trunk start from: always written.
-                self._meta.segment, self._meta.step = number + 1, segment.end
-                self._meta.before_decay = self._validate()
-                self._checkpoint()
-        return True
+        with self._own_folder() as owned:
+            return owned and self._run()
 
-    def _restore(self) -> None:
+    @contextmanager
+    def _own_folder(self) -> Iterator[bool]:
+        """Whether the folder is this process's until the end; False when the host stopped it while another one trains there."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("w") as lock:
+            mine = not self._world.leads or self._wait_for(lock)
+            if mine and self._world.leads:
+                self._claim()
+            # The other ranks read the folder only once the leading one owns it.
+            owned = summed_over(self._world, torch.tensor(float(mine), device=self._device)).item() == self._world.size
+            if owned:
+                self._checkpoints = Checkpoints(
+                    self._folder / "checkpoints", self._trunk, self._trainer, tidy=self._world.leads
+                )
+            yield owned
+
+    def _wait_for(self, lock: TextIO) -> bool:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if self._hooks.should_stop():
+                    return False
+                self._hooks.pause(_LOCK_SECONDS)
+
+    def _claim(self) -> None:
+        """Raise InvalidCandidate when the folder belongs to another trunk."""
+        file = self._folder / "trunk.json"
+        mine = {"identity": self._trunk, "trainer": self._trainer}
+        if not file.exists():
+            return write_synced(file, json.dumps(mine))
+        owner = json.loads(file.read_text())
+        if owner != mine:
+            raise InvalidCandidate(
+                f"{self._folder} belongs to the trunk {owner['identity'][:12]} of {owner['trainer']}, not to {self._trunk[:12]} of "
+                f"{self._trainer}; give the run a folder of its own"
+            )
+        return None
+
+    def _run(self) -> bool:
         file = self._folder / "outcomes.json"
         if file.exists():
             self._outcomes = json.loads(file.read_text())
-        newest = self._checkpoints.newest()
-        if newest is not None:
-            self._load(newest)
-            self._meta = newest
-        self._meta.sessions += 1
+        outcomes = {outcome["steps"]: outcome for outcome in self._outcomes}
+        for budget in self._job.schedule.budgets:
+            if budget.steps in outcomes:
+                self._hooks.event("result", **{**outcomes[budget.steps], "budget": budget.name})
+        self._meter = UsageMeter(self._device)
+        self._since_checkpoint = self._since_progress = self._mark = self._session_start = self._hooks.clock()
+        for number in range(1, len(self._segments), 2):
+            branch = self._segments[number]
+            if branch.end in outcomes:
+                continue
+            self._enter(number, branch)
+            if self._meta.branch == 0:
+                if not self._train(self._segments[number - 1]):
+                    return False
+                self._fork(number, branch)
+            if not self._train(branch):
+                return False
+            self._finish(branch)
+        return True
+
+    def _enter(self, number: int, branch: Segment) -> None:
+        """Go to the furthest state on the way to `branch`: the current one, or that of a checkpoint."""
+        best = self._checkpoints.best(branch.end, branch.start)
+        here = self._meta
+        on_the_way = here.branch == 0 and here.step <= branch.start
+        if best is not None and not (on_the_way and here.step >= best.step and best.branch == 0 and here.step > 0):
+            self._load(best)
+            best.sessions += best.position not in self._written
+            self._meta = best
+        elif not on_the_way:
+            raise InvalidCandidate(
+                f"the checkpoints of the trunk in {self._folder} are missing or damaged; start the run again"
+            )
+        self._number = number if self._meta.branch else number - 1
+
+    def _fork(self, number: int, branch: Segment) -> None:
+        """The trunk has reached the fork: its state is what the branch and, after it, the trunk start from, so it is always written."""
+        if self._meta.before_decay is None:
+            self._meta.before_decay = self._validate()
+            self._checkpoint()
+        self._meta = replace(self._meta, branch=branch.end, curve=list(self._meta.curve))
+        self._number = number
 
     def _load(self, meta: Meta) -> None:
         state = self._checkpoints.load(meta)
@@ -143,17 +210,11 @@ class Training:
                 parameter.copy_(split_like(state["model"][name], parameter))
         self._optimiser.load(state["optimiser"])
 
-    def _enter(self, number: int, segment: Segment) -> None:
-        """Begin a segment that does not follow in time from the current state: the trunk after a branch."""
-        fork = self._checkpoints.at((number - 1, segment.start))
-        self._load(fork)
-        self._meta.segment, self._meta.step, self._meta.curve = number, segment.start, fork.curve
-
     def _done(self) -> int:
         """Steps of the whole run that lie behind, branches included."""
-        before = self._segments[: self._meta.segment]
-        start = self._segments[self._meta.segment].start
-        return sum(part.end - part.start for part in before) + self._meta.step - start
+        before = self._segments[: self._number]
+        start = self._segments[self._number].start
+        return max(0, sum(part.end - part.start for part in before) + self._meta.step - start)
 
     def _train(self, segment: Segment) -> bool:
         """Steps up to the end of the segment; False when the host asked to stop."""
@@ -168,6 +229,7 @@ class Training:
                 raise Diverged(f"the loss is no longer finite at step {meta.step} of {segment.budget or 'the trunk'}")
             failpoint("step")
             meta.step, self._session_steps = meta.step + 1, self._session_steps + 1
+            meta.before_decay = meta.before_decay if meta.branch else None
             self._record(loss)
             now = self._hooks.clock()
             window.append(now)
@@ -189,7 +251,8 @@ class Training:
             due = self._hooks.clock() - self._since_checkpoint >= self._job.machine.checkpoint_seconds
             flags[0], flags[1] = float(self._hooks.should_stop()), float(due)
         stop, due = (flag > 0 for flag in summed_over(self._world, flags).tolist())
-        at_start = self._meta.step == segment.start  # written when the segment before it ended, or nothing to lose
+        # At the start of a segment its state is on the disk already, or nothing is lost.
+        at_start = self._meta.step == segment.start
         if (stop or due) and not at_start:
             self._checkpoint()
         return stop
@@ -233,10 +296,12 @@ class Training:
         return loss
 
     def _record(self, loss: float) -> None:
-        """Keep at most _CURVE_POINTS points of a budget's curve, evenly over the steps of the longest."""
-        every = -(-self._job.schedule.budgets[-1].steps // _CURVE_POINTS)
+        """Keep at most _CURVE_POINTS points, every 2^k-th step: by the step alone, so that branches of one trunk agree (T2)."""
+        every = 1 << ((self._meta.step - 1) // _CURVE_POINTS).bit_length()
         if self._meta.step % every == 0:
             self._meta.curve.append([self._meta.step, loss])
+        if len(self._meta.curve) > _CURVE_POINTS:
+            self._meta.curve = [point for point in self._meta.curve if point[0] % every == 0]
 
     def _checkpoint(self) -> None:
         now = self._hooks.clock()
@@ -244,14 +309,11 @@ class Training:
         self._mark = now
         state = whole({"model": dict(self._model.named_parameters()), "optimiser": self._optimiser.state()})
         if self._world.leads:
-            number = self._meta.segment
-            segment = self._segments[number]
-            # A branch, and the trunk until it has a checkpoint of its own, need the state at the last fork.
-            fork = (number, segment.start) if segment.budget else (number - 1, segment.start)
-            meta = self._checkpoints.write(self._meta, state, {fork})
+            meta = self._checkpoints.write(self._meta, state)
+            self._written.add(meta.position)
             self._hooks.event(
-                "checkpoint", path=str(self._checkpoints.path(meta.position)), budget=segment.budget, step=meta.step,
-                done=self._done(), bytes=meta.bytes, sha256=meta.sha256,
+                "checkpoint", path=str(self._checkpoints.path(meta.position)), budget=self._segments[self._number].budget,
+                step=meta.step, done=self._done(), bytes=meta.bytes, sha256=meta.sha256,
             )  # fmt: skip
         self._since_checkpoint = self._mark = self._hooks.clock()
 
@@ -281,6 +343,7 @@ class Training:
             "tokensPerSecond": rate,
             "mfu": rate * self._flops.total / peak if peak else None,
             "peakMemoryBytes": usage["peakMemoryBytes"],
+            "cpuSeconds": usage["cpuSeconds"],
         }
         weights = whole(dict(self._model.named_parameters()))
         if self._world.leads:
@@ -297,4 +360,5 @@ class Training:
             failpoint("before-outcome")
             write_synced(self._folder / "outcomes.json", json.dumps(self._outcomes, allow_nan=False))
             failpoint("outcome-written")
+            self._checkpoints.end(segment.end)
             self._hooks.event("result", **outcome)

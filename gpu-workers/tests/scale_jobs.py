@@ -65,7 +65,7 @@ def only(events, kind):
 
 
 # What a training came to, without what the machine decides.
-MACHINE_FIGURES = ("seconds", "sessions", "tokensPerSecond", "mfu", "peakMemoryBytes", "folder")
+MACHINE_FIGURES = ("seconds", "sessions", "tokensPerSecond", "mfu", "peakMemoryBytes", "cpuSeconds", "folder")
 
 
 def figures(events):

@@ -1,5 +1,6 @@
 """Training runs through real processes: branches, exact resume after SIGKILL, endings (T1 to T3 of trainer.py, C1 to C3)."""
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -118,7 +119,45 @@ def test_a_damaged_checkpoint_is_passed_over(undisturbed, data, tmp_path):
 def test_another_job_does_not_continue_a_folder(data, tmp_path):
     assert run_job(make_job(data), tmp_path / "run")[0] == 0
     status, events = run_job(make_job(data, seed=2), tmp_path / "run")
-    assert status == 1 and events[-1]["reason"] == "invalid" and "belongs to job" in events[-1]["message"]
+    assert status == 1 and events[-1]["reason"] == "invalid" and "belongs to the trunk" in events[-1]["message"]
+
+
+@pytest.mark.parametrize("order", [("short", "long"), ("long", "short")], ids="-then-".join)
+def test_jobs_of_single_budgets_share_a_trunk_in_any_order(undisturbed, data, tmp_path, order):
+    """T4: the second job continues the first one's trunk where that is of use, and both equal the undisturbed run."""
+    steps = {"short": 8, "long": 16}
+    found, trained = {}, []
+    for name in order:
+        status, events = run_job(make_job(data, budgets=((steps[name], name),)), tmp_path / "run")
+        assert status == 0, events
+        found |= figures(events)
+        trained.append(len({(event["budget"], event["step"]) for event in only(events, "checkpoint")}))
+    assert found == figures(undisturbed[1])
+    long = json.loads((tmp_path / "run" / "outcomes.json").read_text())[order.index("long")]
+    # The trunk below the first fork was trained by the first job alone.
+    assert long["sessions"] == (2 if order[0] == "short" else 1) and trained == [1, 1]
+
+
+def test_a_second_process_waits_for_the_first(undisturbed, data, tmp_path):
+    """T4: with the lock taken the trainer says hello and no more; it trains once the lock is free."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "job.json").write_text(json.dumps(make_job(data)))
+    command = [sys.executable, "-m", "aira_scale", "run", "--job", str(tmp_path / "job.json")]
+    command += ["--folder", str(tmp_path / "run"), "--attached"]
+    with (tmp_path / "run" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, input='{"op":"stop"}\n', capture_output=True, text=True, env=environment())
+        assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["hello", "stopped"], done.stderr
+    status, events = run_job(make_job(data), tmp_path / "run")
+    assert status == 0 and figures(events) == figures(undisturbed[1])
+
+
+def test_a_long_curve_is_thinned_by_its_steps_alone(data, tmp_path):
+    status, events = run_job(
+        make_job(data, budgets=((4, "short"), (450, "long")), schedule__sequence=8), tmp_path / "run"
+    )
+    (_, curve) = (event["curve"] for event in only(events, "result"))
+    assert status == 0 and [step for step, _ in curve] == list(range(4, 451, 4))
 
 
 def test_a_host_stops_a_run_and_goes_on_later(undisturbed, data, tmp_path):

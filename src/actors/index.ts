@@ -1,7 +1,7 @@
 /**
  * Actors: the life cycles of a lab, as XState machines, and the lab that composes them.
  *
- * Role: archivist (the only writer of the archive), worker, agent, search; start, drain and stop of each; connections per role
+ * Role: archivist (the only writer of the archive), worker, agent, search, scale plan; start, drain and stop of each; connections per role
  * (`buses.ts`); runs of a study (`studyRuns.ts`). Non-role: how a candidate is proposed (agents) or trained (evaluators), what
  * a study concludes (studies). A machine gets its dependencies as one `…Deps` object and reads no clock of its own.
  *
@@ -31,4 +31,5 @@ export {
   tokensOf,
   type WorkerOptions,
 } from './lab.ts';
+export type { ScaleProgress } from './scale/machine.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';

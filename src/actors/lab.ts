@@ -35,6 +35,7 @@ import { archivistMachine } from './archivist/machine.ts';
 import { type ComponentDeps, roleConnections } from './buses.ts';
 import { type ChatOptions, openChat } from './chat.ts';
 import { startMachine } from './machines.ts';
+import { type ScaleProgress, scaleMachine } from './scale/machine.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
 
@@ -79,7 +80,7 @@ export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, lo
 }
 
 /** What workers of any device are given. */
-export type WorkerOptions = Pick<EvaluatorOptions, 'python' | 'data' | 'tasks' | 'primitives' | 'unsafe'>;
+export type WorkerOptions = Pick<EvaluatorOptions, 'python' | 'data' | 'tasks' | 'primitives' | 'unsafe' | 'scale'>;
 
 /** Starts the worker of one device, for candidates of these kinds. */
 export function startWorker(
@@ -139,6 +140,21 @@ export function startSearch(spec: SearchSpec, source: string, workers: number, {
   };
 }
 
+/** Starts the runs of a scale plan, or resumes them. */
+export function startScale(
+  spec: SearchSpec,
+  source: string,
+  onProgress: (progress: ScaleProgress) => void,
+  { bus, timers, log }: ComponentDeps,
+) {
+  const part = startMachine(scaleMachine({ spec, source, bus, timers, log, onProgress }), log);
+  const ended: Promise<SearchEnd> = part.ended.then((last) => {
+    if (last.context.error) return { how: 'failed', error: last.context.error };
+    return { how: last.value === 'finished' ? 'finished' : 'stopped' };
+  });
+  return { ended, drain: () => part.send({ type: 'DRAIN' }) };
+}
+
 /** Parts that may run in other processes instead. */
 export const components = ['archive', 'workers', 'agents'] as const;
 export type ComponentName = (typeof components)[number];
@@ -187,6 +203,12 @@ export interface Lab {
   /** Rejects when the server or the archive of this lab fails for good, or its disk is nearly full. */
   readonly failed: Promise<never>;
   runSearch(spec: SearchSpec, source: string, options: RunOptions): RunningSearch;
+  /** The runs of a scale plan; its workers are started apart. */
+  runScale(
+    spec: SearchSpec,
+    source: string,
+    onProgress: (progress: ScaleProgress) => void,
+  ): ReturnType<typeof startScale>;
   /** Workers that outlast a search: they train for whichever search has jobs of these kinds. */
   startWorkers(devices: readonly Device[], kinds: readonly SpaceKind[]): Component[];
   close(): Promise<void>;
@@ -289,11 +311,22 @@ export async function openLab(options: LabOptions, without: readonly ComponentNa
     }
     const run: Lab['runSearch'] = (spec, source, runOptions) =>
       runSearch(as, { ...options, failed: failed.promise }, spec, source, runOptions);
+    const scale: Lab['runScale'] = (spec, source, onProgress) => startScale(spec, source, onProgress, as('search'));
     const startWorkers: Lab['startWorkers'] = (devices, kinds) =>
       workersOn(devices, kinds, options.workers, as('worker'));
     // Our own server does; another is asked.
     const separated = options.url === null || (await viewer.separatesRoles());
-    return { bus, viewer, separated, url, failed: failed.promise, runSearch: run, startWorkers, close };
+    return {
+      bus,
+      viewer,
+      separated,
+      url,
+      failed: failed.promise,
+      runSearch: run,
+      runScale: scale,
+      startWorkers,
+      close,
+    };
   } catch (thrown) {
     await close();
     throw thrown;

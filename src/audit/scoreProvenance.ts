@@ -1,4 +1,8 @@
+import * as z from 'zod';
+import { jobSchema } from '../domain/evaluation.ts';
 import { rationaleSchema } from '../domain/node.ts';
+import { scaleFiguresSchema } from '../domain/scale.ts';
+import { metricValue } from '../domain/task.ts';
 import { maxAttempts } from '../memory/index.ts';
 import {
   CheckReport,
@@ -139,11 +143,50 @@ function checkAnnounced(subject: Subject, report: CheckReport, evaluations: read
   );
 }
 
+const figuresSchema = z.object({ scale: scaleFiguresSchema.optional() });
+
+/** A loss of a run at scale is that of the steps and tokens of its budget; a checkpoint belongs to a claimed training. */
+function checkScaleRuns(subject: Subject, report: CheckReport): void {
+  if (!subject.spec.scale) return;
+  const rows = rowsOf<{ key: string; validation: number; measurement: string; body: string }>(
+    subject,
+    `SELECT DISTINCT e.key, e.validation, e.measurement, j.body FROM evaluation_requests w
+     JOIN evaluations e ON e.key = w.key JOIN jobs j ON j.key = w.key WHERE w.search = ? AND e.status = 'ok'`,
+    subject.search,
+  );
+  const wrong = rows.flatMap(({ key, validation, measurement, body }) => {
+    const { candidate, lowerIsBetter } = jobSchema.parse(JSON.parse(body));
+    const { scale } = figuresSchema.parse(JSON.parse(measurement));
+    if (candidate.kind !== 'scale' || !scale) return [`${short(key)} has no figures of a run at scale`];
+    const { steps, batch_tokens } = candidate.recipe;
+    if (metricValue(validation, lowerIsBetter) !== scale.loss) {
+      return [`${short(key)} scores ${validation}, but its loss is ${scale.loss}`];
+    }
+    if (scale.steps === steps && scale.tokens === steps * batch_tokens) return [];
+    return [`${short(key)} was requested for ${steps} steps, but trained ${scale.steps} on ${scale.tokens} tokens`];
+  });
+  const trained = counted(rows.length, 'loss of a run at scale', 'losses of runs at scale');
+  report.none(wrong, (sentence) => sentence, `${trained}, each of the steps and tokens of its budget`);
+  const checkpoints = `FROM checkpoints c WHERE c.key IN (SELECT key FROM evaluation_requests WHERE search = ?)`;
+  const strays = countOf(
+    subject,
+    `SELECT count(*) ${checkpoints} AND NOT EXISTS (
+       SELECT 1 FROM claims a WHERE a.key = c.key AND a.worker = c.worker AND a.attempt = c.attempt)`,
+    subject.search,
+  );
+  if (strays > 0) report.violation(`${counted(strays, 'checkpoint')} of trainings that no worker had claimed`);
+  else {
+    const all = countOf(subject, `SELECT count(*) ${checkpoints}`, subject.search);
+    report.pass(`${counted(all, 'checkpoint')}, each of a claimed training`);
+  }
+}
+
 /** I3: agents propose, evaluators decide. */
 export function scoreProvenance(subject: Subject): Finding {
   const report = new CheckReport('I3');
   checkProposals(subject, report);
   checkAnnounced(subject, report, checkScores(subject, report));
+  checkScaleRuns(subject, report);
   const unclaimed = countOf(
     subject,
     `SELECT count(*) FROM deliveries d WHERE key IN (SELECT key FROM evaluation_requests WHERE search = ?) AND NOT EXISTS (

@@ -32,11 +32,12 @@ const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
     'search-status',
     'search-phase',
     'search-ranking',
+    'search-evaluations',
     'search-tests',
     'node-add',
     'node-evaluate',
   ],
-  worker: ['job-claim'],
+  worker: ['job-claim', 'job-checkpoint'],
   agent: ['agent-join', 'agent-view', 'agent-submit', 'agent-retire', 'agent-away', 'call-reserve', 'call-settle'],
   viewer: ['search-status'],
 };

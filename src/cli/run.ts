@@ -12,6 +12,7 @@ import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
 import { primitiveCommand } from './commands/primitive.ts';
 import { reportCommand } from './commands/report.ts';
+import { scaleCommand } from './commands/scale.ts';
 import { setupCommand } from './commands/setup.ts';
 import { lsCommand, showCommand } from './commands/show.ts';
 import { tableCommand } from './commands/table.ts';
@@ -48,6 +49,7 @@ function program(done: (code: number) => void): Command {
     traceCommand(done),
     auditCommand(done),
     ablateCommand(done),
+    scaleCommand(done),
     exportCommand(done),
     tableCommand(done),
     setupCommand(done),

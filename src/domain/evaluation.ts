@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { candidateIdentity, candidateSchema, spaceSchema } from './candidate.ts';
 import { contentHash, type Json } from './canonical.ts';
 import { type EvaluationKey, evaluationKeySchema, workerIdSchema } from './ids.ts';
+import { resourcesSchema, scaleFiguresSchema } from './scale.ts';
 import { deviceClassSchema, type Rung, rungSchema } from './task.ts';
 
 /** SHA-256 as 64 hexadecimal digits. */
@@ -70,6 +71,8 @@ export const jobSchema = z.strictObject({
   timeoutSeconds: z.number().positive(),
   /** Number of earlier infrastructure failures of the same training, for other requesters. */
   again: z.int().positive().optional(),
+  /** Of a run at scale: what its worker must have declared. */
+  resources: resourcesSchema.optional(),
 });
 export type Job = z.infer<typeof jobSchema>;
 
@@ -87,7 +90,7 @@ export const identitySchema = z.strictObject({
 });
 export type Identity = z.infer<typeof identitySchema>;
 
-type KeyedJob = Omit<Job, 'key' | 'timeoutSeconds'>;
+type KeyedJob = Omit<Job, 'key' | 'timeoutSeconds' | 'resources'>;
 
 /** Null for a job older than content digests: its data are unknown. */
 export function identityOf(job: KeyedJob): Identity | null {
@@ -141,6 +144,8 @@ export const measurementSchema = z.strictObject({
   device: z.string(),
   /** The program ran without a sandbox, at the user's request, and may have tampered with its score. */
   unsafe: z.literal(true).optional(),
+  /** Of a run at scale. */
+  scale: scaleFiguresSchema.optional(),
 });
 export type Measurement = z.infer<typeof measurementSchema>;
 
@@ -153,6 +158,9 @@ export const failureSchema = z.strictObject({
   seconds: z.number().nonnegative(),
   device: z.string(),
 });
+
+/** Where a requested evaluation is. */
+export const outcomeStatuses = ['pending', 'ok', 'failed'] as const;
 
 export const outcomeSchema = z.discriminatedUnion('status', [measurementSchema, failureSchema]);
 export type Outcome = z.infer<typeof outcomeSchema>;

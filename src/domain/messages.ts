@@ -3,7 +3,7 @@ import { agentSpecSchema } from './agent.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
 import { spaceSchema } from './candidate.ts';
 import { agentEndCodeSchema, agentEndSchema, endingSchema } from './ending.ts';
-import { failureReasonSchema } from './evaluation.ts';
+import { failureReasonSchema, outcomeStatuses } from './evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
 import {
   lessonSchema,
@@ -15,6 +15,7 @@ import {
 } from './node.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
+import { checkpointSchema } from './scale.ts';
 import { experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
 
@@ -61,6 +62,17 @@ const ranked = scored.extend({
   candidate: z.string().optional(),
   /** Validation by seed. */
   seeds: z.array(z.strictObject({ seed: z.int(), score: z.number() })),
+});
+
+const requestedEvaluation = z.strictObject({
+  node: nodeIdSchema,
+  key: evaluationKeySchema,
+  seed: z.int(),
+  status: z.enum(outcomeStatuses),
+  validation: z.number().nullable(),
+  reason: failureReasonSchema.nullable(),
+  message: z.string().nullable(),
+  seconds: z.number().nullable(),
 });
 
 const agentStatus = proposalCountsSchema.extend({
@@ -148,6 +160,11 @@ export const requests = {
       from: z.int().nonnegative().optional(),
     }),
     reply: z.strictObject({ nodes: z.array(ranked), more: z.boolean() }),
+  },
+  /** Requested evaluations of a search with their outcomes, in the order of the requests, in pages. No test scores (I4). */
+  'search-evaluations': {
+    request: z.strictObject({ search: searchIdSchema, from: z.int().nonnegative() }),
+    reply: z.strictObject({ evaluations: z.array(requestedEvaluation), more: z.boolean() }),
   },
   /** Hidden scores, in pages. Refused until the search has ended; each access is recorded (I4). */
   'search-tests': {
@@ -282,6 +299,16 @@ export const requests = {
         .regex(/^[\w-]{43}$/)
         .optional(),
     }),
+  },
+  /** Sent by a worker that trains: a checkpoint is on the user's storage. Counts only with the token of the claim. */
+  'job-checkpoint': {
+    request: z.strictObject({
+      key: evaluationKeySchema,
+      worker: workerIdSchema,
+      attempt: z.int().positive(),
+      checkpoint: checkpointSchema,
+    }),
+    reply: z.strictObject({ recorded: z.boolean() }),
   },
 } as const;
 export type Verb = keyof typeof requests;

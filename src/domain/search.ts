@@ -8,6 +8,7 @@ import { taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
+import { scalePlanSchema } from './scale.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
 /** Hard limits; each is checked before the expense that it limits (I9). */
@@ -231,6 +232,8 @@ export const searchSpecSchema = z.strictObject({
   references: z.array(z.strictObject({ name: agentNameSchema, candidate: z.string() })),
   /** Corpus version, if an agent reads it. */
   corpus: z.string().optional(),
+  /** Scale plans only: what each reference stands for. */
+  scale: scalePlanSchema.optional(),
 });
 export type SearchSpec = z.infer<typeof searchSpecSchema>;
 

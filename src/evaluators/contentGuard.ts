@@ -63,6 +63,10 @@ export class ContentGuard implements Evaluator {
     }
   }
 
+  refuses(job: Job): string | null {
+    return this.#inner.refuses?.(job) ?? null;
+  }
+
   stop(): Promise<void> {
     this.#stopped = true;
     return this.#inner.stop();

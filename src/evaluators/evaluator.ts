@@ -11,6 +11,7 @@ import {
   type Outcome,
 } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
+import type { Checkpoint } from '../domain/scale.ts';
 import { fitnessOf } from '../domain/task.ts';
 import { type Clock, printable } from '../platform/index.ts';
 import type { FailedEvent, ProgressEvent, ResultEvent, WorkerRequest } from './protocol.ts';
@@ -38,6 +39,8 @@ export interface Progress {
 export interface EvaluateHandlers {
   readonly onOutcome: OnOutcome;
   readonly onProgress?: (progress: Progress) => void;
+  /** A training's state is on the user's storage. */
+  readonly onCheckpoint?: (key: EvaluationKey, checkpoint: Checkpoint) => void;
   /** Ends the request early; jobs without an outcome are `cancelled`. */
   readonly signal?: AbortSignal;
 }
@@ -59,6 +62,8 @@ export interface Evaluator {
   start(): Promise<EvaluatorHello>;
   /** @throws the errors of `start`; TerminalError for jobs of another evaluator. */
   evaluate(jobs: readonly Job[], handlers: EvaluateHandlers): Promise<void>;
+  /** Why this device cannot train the job, which then stays in the queue for another one; null if it can. */
+  refuses?(job: Job): string | null;
   /** Ends the current request. Never rejects. */
   stop(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
  * Evaluators: from a job to its scores.
  *
- * Role: trainers of stacks (`stacks`), of programs (`programs`) and of tabular benchmarks (`tabular`), one interface for all
+ * Role: trainers of stacks (`stacks`), of programs (`programs`), of runs at scale (`scale`) and of tabular benchmarks (`tabular`), one interface for all
  * (`evaluator.ts`), the content guard, the worker's own task directories, `aira doctor`. Non-role: which jobs there are,
  * promotion.
  *
@@ -29,6 +29,10 @@ export { type EvaluatorOptions, openEvaluator, versionFor } from './openEvaluato
 export { localSettings, runsScripts } from './ownTasks.ts';
 export { askPrimitives, manifestOf, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/commands.ts';
+export { ScaleEvaluator, type ScaleWorkerOptions, tokenData, trunkOf } from './scale/evaluator.ts';
+export type { Described, Price } from './scale/protocol.ts';
+export { buildTokens, describeScale, priceScale } from './scale/tools.ts';
+export { scaleVersion } from './scale/version.ts';
 
 export { engineFor, evaluatorVersion, probeEngine } from './stacks/engine.ts';
 export { NativeWorker, type NativeWorkerOptions } from './stacks/nativeWorker.ts';

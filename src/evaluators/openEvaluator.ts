@@ -7,6 +7,8 @@ import type { Evaluator } from './evaluator.ts';
 import { OwnTasks } from './ownTasks.ts';
 import { ProgramEvaluator } from './programs/programEvaluator.ts';
 import { designVersion } from './programs/version.ts';
+import { ScaleEvaluator, type ScaleWorkerOptions } from './scale/evaluator.ts';
+import { scaleVersion } from './scale/version.ts';
 import { engineFor, evaluatorVersion } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
 import { workerCommand } from './stacks/workerCommand.ts';
@@ -23,6 +25,8 @@ export interface EvaluatorOptions {
   readonly primitives?: readonly string[];
   /** Run programs without a sandbox, with this user's rights. */
   readonly unsafe: boolean;
+  /** What a worker of runs at scale has declared; without it there is no such worker. */
+  readonly scale?: ScaleWorkerOptions | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -36,6 +40,7 @@ export function openEvaluator(kind: SpaceKind, options: EvaluatorOptions): Evalu
 
 function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
   if (kind === 'program') return new ProgramEvaluator(options);
+  if (kind === 'scale') return new ScaleEvaluator(options);
   const { device, python, data, primitives = [], clock, timers, log } = options;
   // A part of a divided GPU is chosen by the environment.
   const env = device.visible === undefined ? process.env : { ...process.env, CUDA_VISIBLE_DEVICES: device.visible };
@@ -46,6 +51,7 @@ function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
 /** The version of this machine's evaluators of that kind, without starting one; `own` are the primitives of the search. */
 export function versionFor(kind: SpaceKind, deviceClass: DeviceClass, own: readonly OwnPrimitive[] = []): string {
   if (kind === 'program') return designVersion();
+  if (kind === 'scale') return scaleVersion();
   const digests = Object.fromEntries(own.map(({ token, digest }) => [token, digest]));
   return versionWith(evaluatorVersion(engineFor(deviceClass).engine), digests);
 }

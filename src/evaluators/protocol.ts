@@ -48,7 +48,7 @@ const progressSchema = z.strictObject({
   score: z.number().nullable(),
 });
 
-const resultSchema = measurementSchema.omit({ status: true }).extend({
+const resultSchema = measurementSchema.omit({ status: true, scale: true }).extend({
   event: z.literal('result'),
   ...ofMember,
   /** Per sub-task; null for a score that this training does not measure. */

@@ -176,6 +176,7 @@ export class Archive {
         return { phase: entered };
       }),
     'search-ranking': (request) => this.#parts.searchStatus.ranking(request),
+    'search-evaluations': ({ search, from }) => this.#parts.evaluations.requestsOf(search, from),
     'search-tests': ({ search, purpose, from = 0 }) => {
       if (this.#parts.searches.isOpen(search)) {
         throw new TerminalError('test-hidden', `the test scores of "${search}" stay hidden until it has ended`);
@@ -259,6 +260,10 @@ export class Archive {
         if (reason === 'wanted') for (const search of evaluations.wantedBy(key)) searches.train(search, now);
         return { go: reason === 'wanted', reason };
       }),
+    'job-checkpoint': ({ key, worker, attempt, checkpoint }) =>
+      this.#commit((now) => ({
+        recorded: this.#parts.evaluations.checkpoint(key, worker, attempt, checkpoint, now),
+      })),
   };
 
   /**
@@ -295,6 +300,11 @@ export class Archive {
           if ((reply as ReplyOf<'job-claim'>).go) holdings.bindClaim(typedRequest.request, token);
           return reply;
         });
+      case 'job-checkpoint':
+        if (!holdings.holdsClaim(typedRequest.request, token)) {
+          throw new TerminalError('claim-held', 'a checkpoint counts with the token of its claim only');
+        }
+        return handler(request);
       default:
         return handler(request);
     }

@@ -150,7 +150,9 @@ export function earlyEnds(
       }
       if (to === 'stopped') {
         const occurrence = searches.sessions(spec.id);
-        const sentence = `The search was interrupted while ${from}; resume with: aira launch --resume ${spec.id}`;
+        const sentence = spec.scale
+          ? 'The plan was interrupted; resume it with the same command, aira scale and its file'
+          : `The search was interrupted while ${from}; resume with: aira launch --resume ${spec.id}`;
         endings.record(
           spec.id,
           { of: 'search', subject: spec.id, reason: endingReasons.interrupted, sentence, occurrence },

@@ -15,11 +15,13 @@ import {
   splitHidden,
 } from '../domain/evaluation.ts';
 import type { AgentName, EvaluationKey, NodeId, SearchId, WorkerId } from '../domain/ids.ts';
-import type { LabEvent } from '../domain/messages.ts';
+import type { LabEvent, ReplyOf } from '../domain/messages.ts';
+import type { Checkpoint } from '../domain/scale.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Rung } from '../domain/task.ts';
 import type { Endings } from './endings.ts';
 import type { Outbox } from './outbox.ts';
+import { pieceOf } from './records.ts';
 import type { SearchStats } from './searchStats.ts';
 
 /**
@@ -41,6 +43,13 @@ function withoutTest(measurement: Measurement): {
   const { open, hidden } = splitHidden(measurement);
   const { test: _, status: __, unsafe: ___, ...rest } = open;
   return { open: rest, testTasks: hidden?.tasks ?? {} };
+}
+
+/** What the run of a scale plan with this candidate needs; undefined for any other search. */
+function resourcesOf({ scale, references }: SearchSpec, candidate: string): Job['resources'] {
+  if (!scale) return undefined;
+  const name = references.find((reference) => reference.candidate === candidate)?.name;
+  return scale.points.find(({ reference }) => reference === name)?.resources;
 }
 
 interface RequestRow {
@@ -87,10 +96,12 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.key = ? ORDER BY w.search, n.seq`,
   );
   const insertAttempt = db.prepare('INSERT OR IGNORE INTO attempts (key, worker, attempt, at) VALUES (?, ?, ?, ?)');
-  /** Unfinished trainings of a key: since this archive was opened, and in total. */
+  /** Unfinished trainings of a key that left no checkpoint: since this archive was opened, and in total. */
   const unheard = db.prepare<[number, string], { recent: number; n: number }>(
     `SELECT coalesce(sum(a.seq > ?), 0) AS recent, count(*) AS n FROM attempts a WHERE a.key = ? AND NOT EXISTS
-       (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)`,
+       (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)
+     AND NOT EXISTS
+       (SELECT 1 FROM checkpoints c WHERE c.key = a.key AND c.worker = a.worker AND c.attempt = a.attempt)`,
   );
   const opened = db.prepare<[], { seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM attempts').get()?.seq ?? 0;
   const failedTries = db.prepare<[string], { n: number }>(
@@ -105,6 +116,14 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
        measurement, finished_at, unsafe)
      VALUES (@key, @status, @validation, @reason, @message, @evaluator, @worker, @device, @attempt, @seconds,
        @measurement, @now, @unsafe)`,
+  );
+  const insertCheckpoint = db.prepare(
+    `INSERT OR IGNORE INTO checkpoints (key, worker, attempt, step, path, bytes, sha256, at)
+     VALUES (@key, @worker, @attempt, @step, @path, @bytes, @sha256, @now)`,
+  );
+  const requestedRows = db.prepare<[string], ReplyOf<'search-evaluations'>['evaluations'][number]>(
+    `SELECT w.node, w.key, w.seed, coalesce(e.status, 'pending') AS status, e.validation, e.reason, e.message, e.seconds
+     FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.node, w.seed`,
   );
   const insertTest = db.prepare('INSERT INTO test_scores (key, score, tasks) VALUES (?, ?, ?)');
   const openJobs = db.prepare<[], { key: string; body: string; epoch: number; sent: number }>(
@@ -214,9 +233,15 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
         measure: rung === 'final' ? ('test' as const) : ('validation' as const),
         lowerIsBetter: spec.lowerIsBetter,
       };
+      const resources = resourcesOf(spec, candidate);
       // Thirty times the estimate: slower than any machine, but well below a hang that would cost the search its time.
-      const timeoutSeconds = Math.max(60, 30 * spec.rungs[rung].seconds);
-      return jobSchema.parse({ ...identity, key: evaluationKey(identity), timeoutSeconds });
+      const timeoutSeconds = Math.max(60, 30 * (resources?.seconds ?? spec.rungs[rung].seconds));
+      return jobSchema.parse({
+        ...identity,
+        key: evaluationKey(identity),
+        timeoutSeconds,
+        ...(resources ? { resources } : {}),
+      });
     },
 
     /** Whether requesting this job trains nothing new: it is cached or already requested. */
@@ -316,6 +341,26 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
     },
 
     requeue,
+
+    /** Records a checkpoint of a training; a repeated report changes nothing. */
+    checkpoint(
+      key: EvaluationKey,
+      worker: WorkerId,
+      attempt: number,
+      { path, ...rest }: Checkpoint,
+      now: number,
+    ): boolean {
+      if (!job.get(key)) return false;
+      insertCheckpoint.run({ key, worker, attempt, path, ...rest, now });
+      return true;
+    },
+
+    /** A page of the requested evaluations of a search. */
+    requestsOf(search: SearchId, from: number): ReplyOf<'search-evaluations'> {
+      const rows = requestedRows.all(search);
+      const evaluations = pieceOf(rows, from, (row) => row);
+      return { evaluations, more: from + evaluations.length < rows.length };
+    },
 
     /** The searches that need an evaluation. */
     wantedBy: (key: EvaluationKey): SearchId[] => [...new Set(requestsOf.all(key).map(({ search }) => search))],

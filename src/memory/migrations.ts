@@ -9,6 +9,7 @@ import { endings } from './migrations/005-endings.ts';
 import { identities } from './migrations/006-identities.ts';
 import { holdings } from './migrations/007-holdings.ts';
 import { names } from './migrations/008-names.ts';
+import { checkpoints } from './migrations/009-checkpoints.ts';
 
 /** "AIRA" as a 32-bit integer: distinguishes an archive from other SQLite files. */
 export const applicationId = 0x41495241;
@@ -23,6 +24,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '006-identities', sql: identities },
   { name: '007-holdings', sql: holdings },
   { name: '008-names', sql: names },
+  { name: '009-checkpoints', sql: checkpoints },
 ];
 
 export const schemaVersion = migrations.length;

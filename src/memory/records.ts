@@ -4,6 +4,7 @@ import { floorsIn } from '../domain/evaluation.ts';
 import { agentNameSchema, evaluationKeySchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import type { TestPurpose } from '../domain/messages.ts';
 import { type NodeStatus, originSchema, rationaleSchema } from '../domain/node.ts';
+import { scaleFiguresSchema } from '../domain/scale.ts';
 import { rungSchema } from '../domain/task.ts';
 
 const tasksSchema = z.record(z.string(), z.looseObject({ validation: z.number().optional() }));
@@ -33,6 +34,11 @@ const evaluationRecordSchema = z.object({
   device: z.string().nullable(),
   params: z.number().nullable(),
   peakMemoryBytes: z.number().nullable(),
+  /** Of a run at scale. */
+  scale: z
+    .string()
+    .transform((text) => scaleFiguresSchema.parse(JSON.parse(text)))
+    .nullable(),
   finishedAt: z.number().nullable(),
   /** Measured without a sandbox. */
   unsafe: z.int().transform((flag) => flag === 1),
@@ -84,7 +90,8 @@ export function records(db: Database) {
     `SELECT w.node, w.key, w.rung, w.seed, w.saved, w.at AS askedAt, coalesce(e.status, 'pending') AS status,
        e.validation, e.reason, e.message, e.seconds, e.worker, e.device, e.finished_at AS finishedAt,
        json_extract(e.measurement, '$.params') AS params,
-       json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes, coalesce(e.unsafe, 0) AS unsafe,
+       json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes,
+       json_extract(e.measurement, '$.scale') AS scale, coalesce(e.unsafe, 0) AS unsafe,
        json_extract(e.measurement, '$.tasks') AS floors,
        (SELECT count(*) FROM attempts a WHERE a.key = w.key) AS attempts
      FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,

@@ -11,6 +11,8 @@ export interface ExecOptions {
   /** Output limit per stream; default 1 MiB. */
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
+  /** Written to its stdin, which is then closed. */
+  readonly input?: string;
   /** Called with each chunk of stdout while the program runs. */
   readonly onOutput?: (text: string) => void;
 }
@@ -33,9 +35,9 @@ function failure({ killed, signal, code, message }: ExecFileException, timeoutMs
   return `it exited with ${code}`;
 }
 
-/** Runs a program without input and collects its output. Never rejects. */
+/** Runs a program and collects its output. Never rejects. */
 export function exec(program: string, args: readonly string[], options: ExecOptions): Promise<ExecEnd> {
-  const { env, timeoutMs, cwd, signal, onOutput, maxBytes = 2 ** 20 } = options;
+  const { env, timeoutMs, cwd, signal, input, onOutput, maxBytes = 2 ** 20 } = options;
   const execOptions = {
     env,
     timeout: timeoutMs,
@@ -52,7 +54,9 @@ export function exec(program: string, args: readonly string[], options: ExecOpti
         resolve({ code, stdout, stderr: stderr === '' && error ? failure(error, timeoutMs) : stderr });
       });
       if (onOutput) child.stdout?.on('data', onOutput);
-      child.stdin?.end();
+      // A program that exits before it has read its input says so by its status.
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.end(input);
     } catch (thrown) {
       // Rejected before the start, for instance NUL in a path.
       resolve({ code: null, stdout: '', stderr: String(thrown) });

@@ -51,6 +51,17 @@ function visibleParts(lines: readonly string[], visible: string | undefined): st
   return all.filter((uuid) => named.includes(uuid));
 }
 
+/** Memory of the smallest GPU in bytes, as the driver says; null if it does not. */
+export async function gpuMemoryBytes(env: Environment = process.env): Promise<number | null> {
+  const [smi] = allOnPath('nvidia-smi', env);
+  if (smi === undefined) return null;
+  const query = ['--query-gpu=memory.total', '--format=csv,noheader,nounits'];
+  const { ok, stdout } = await runProgram(smi, query, env, 20_000);
+  const mebibytes = stdout.trim().split('\n').map(Number);
+  if (!ok || mebibytes.length === 0 || mebibytes.some((each) => !(each > 0))) return null;
+  return Math.min(...mebibytes) * 1024 * 1024;
+}
+
 const countUsable = 'import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)';
 
 /**

@@ -19,7 +19,15 @@ export {
   runProgram,
 } from './childProcess.ts';
 export { type Colours, coloursFor } from './colours.ts';
-export { chooseDevices, type Device, deviceClassOf, inspectMachine, listedGpus } from './devices.ts';
+export {
+  chooseDevices,
+  type Device,
+  deviceClassOf,
+  gpuMemoryBytes,
+  inspectMachine,
+  listedGpus,
+  type Machine,
+} from './devices.ts';
 export { type Failpoint, failpoint } from './failpoint.ts';
 export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './files.ts';
 export { hunksOf } from './hunks.ts';

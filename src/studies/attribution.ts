@@ -51,6 +51,13 @@ function recordOf(records: readonly NodeRecord[], id: NodeId): NodeRecord {
  */
 export function planAttribution(reader: ArchiveReader, search: SearchId, request: AttributionRequest): AttributionPlan {
   const spec = reader.searches.spec(search);
+  if (spec.scale) {
+    throw new PrerequisiteError(
+      'scale-plan',
+      `"${search}" is a scale plan: its nodes have no changes`,
+      'name a search',
+    );
+  }
   const records = reader.records.nodes(search);
   const node = recordOf(records, request.node);
   const other = request.against ?? node.parents[0];

@@ -160,3 +160,84 @@ describe('a worker whose evaluator trains one candidate at a time', () => {
     expect(seen.map((population) => population.length)).toEqual([1, 1, 1]);
   });
 });
+
+describe('runs at scale', () => {
+  it('a small worker leaves to a larger one what it has not declared, and reports checkpoints under its claim (WRK-4, WRK-6)', async () => {
+    const asked: { verb: string; worker: string; key: string; token: string | undefined }[] = [];
+    const results: EvaluationResult[] = [];
+    const service = await archive.serve(
+      handlers({
+        'job-claim': ({ worker, key }, { token }) => {
+          asked.push({ verb: 'claim', worker, key, token });
+          return { go: true, reason: 'wanted' };
+        },
+        'job-checkpoint': ({ worker, key }, { token }) => {
+          asked.push({ verb: 'checkpoint', worker, key, token });
+          return { recorded: true };
+        },
+      }),
+    );
+    const consuming = await archive.consumeResults('test', (result) => {
+      results.push(result);
+      return 'ack';
+    });
+    const checkpoint = { path: '/storage/trunk-1', step: 1, bytes: 1, sha256: 'a'.repeat(64) };
+    const declaring = (devices: number): Evaluator => ({
+      start: async () => ({ evaluator: 'torch-1', device: 'cpu', deviceName: 'test' }),
+      refuses: ({ resources }) => ((resources?.devices ?? 1) > devices ? 'too many devices' : null),
+      async evaluate([one], { onOutcome, onCheckpoint }) {
+        if (!one) return;
+        onCheckpoint?.(one.key, checkpoint);
+        onOutcome(one.key, failed('trained'));
+      },
+      stop: async () => undefined,
+    });
+    const start = (name: string, devices: number) => {
+      const actor = createActor(
+        workerMachine({
+          id: workerIdSchema.parse(name),
+          deviceClass: 'cpu',
+          bus,
+          evaluators: new Map([['stack', declaring(devices)]]),
+          timers: systemTimers,
+          log: quiet,
+          newToken: () => `a token of ${name}`,
+          heartbeatMs: 1000,
+        }),
+      );
+      actor.start();
+      return actor;
+    };
+    const resources = {
+      devices: 8,
+      parallel: 'fsdp',
+      memoryBytes: 1,
+      seconds: 1,
+      checkpointSeconds: 1,
+      peakFlops: 0,
+    } as const;
+    const large = { ...job(1), resources };
+    await bus.publishJob('cpu', large, large.key);
+    await bus.publishJob('cpu', job(2), job(2).key);
+    const small = start('small-1', 1);
+    // The large job came first: the small worker has seen it and trains what is behind it.
+    await until(() => results.length === 1);
+    expect(asked.map(({ worker, key }) => [worker, key])).not.toContainEqual(['small-1', large.key]);
+    const big = start('big-1', 8);
+    await until(() => results.length === 2 && asked.length === 4);
+    expect(results.map(({ worker, key }) => [worker, key])).toEqual([
+      ['small-1', job(2).key],
+      ['big-1', large.key],
+    ]);
+    for (const { verb, worker, token } of asked) {
+      expect(['claim', 'checkpoint']).toContain(verb);
+      expect(token).toBe(`a token of ${worker}`);
+    }
+    for (const actor of [small, big]) {
+      actor.send({ type: 'DRAIN' });
+      await toPromise(actor);
+    }
+    await consuming.stop();
+    await service.stop();
+  });
+});

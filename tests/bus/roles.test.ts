@@ -74,6 +74,7 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'search-status': ['search', 'viewer'],
   'search-phase': ['search'],
   'search-ranking': ['search'],
+  'search-evaluations': ['search'],
   'search-tests': ['search'],
   'node-add': ['search'],
   'node-evaluate': ['search'],
@@ -85,6 +86,7 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'call-reserve': ['agent'],
   'call-settle': ['agent'],
   'job-claim': ['worker'],
+  'job-checkpoint': ['worker'],
 };
 
 const speakers: Readonly<Record<string, readonly Role[]>> = {

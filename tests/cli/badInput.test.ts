@@ -109,6 +109,7 @@ describe('a path', () => {
   const commands: readonly [string, (path: string, folder: string) => string[]][] = [
     ['launch', (path, folder) => ['launch', path, '--dry-run', '--home', join(folder, 'home')]],
     ['ablate', (path, folder) => ['ablate', path, '--dry-run', '--home', join(folder, 'home')]],
+    ['scale', (path, folder) => ['scale', path, '--dry-run', '--home', join(folder, 'home')]],
     ['table show', (path) => ['table', 'show', path]],
     ['launch --prices', (path, folder) => ['launch', toySearch(folder), '--dry-run', '--prices', path]],
     ['launch --replay', (path, folder) => ['launch', toySearch(folder), '--dry-run', '--replay', path]],
@@ -214,6 +215,10 @@ describe('arguments', () => {
     [['launch', 'a\0b']],
     [['table', 'build', '--layers', '500']],
     [['ablate', '--seeds', 'NaN']],
+    [['scale']],
+    [['scale', '--workers', '1e3']],
+    [['data', 'import', 'web', '.', '--tokenizer', 'bytes', '--validation', '99']],
+    [['worker', '--devices', '0']],
     [['nothing']],
     [[`${'x'.repeat(100_000)}`]],
     [['--nothing\u001b[2J']],

@@ -187,6 +187,7 @@ describe('no stack, no status 1, no long answer, whatever is in', () => {
         'trace',
         'audit',
         'ablate',
+        'scale',
         'table',
         'show',
         'data',

@@ -49,6 +49,7 @@ const samples = (search: RequestOf<'search-status'>['search'], attempts: number)
     'agent-join': { search, agent: walker },
     'agent-view': { ...call, ordinal: attempts + 1 },
     'agent-submit': { ...proposal, ordinal: attempts + 1, candidate: '漢'.repeat(100_000) },
+    'agent-away': { search, agent: walker, reason: '漢'.repeat(500) },
     'agent-retire': { search, agent: walker, code: 'failed', reason: '漢'.repeat(500) },
     'call-reserve': {
       ...call,
@@ -65,6 +66,13 @@ const samples = (search: RequestOf<'search-status'>['search'], attempts: number)
       ...{ dollars: 0, estimated: false, latencyMs: 0, message: null },
     },
     'job-claim': { key: 'f'.repeat(64) as never, worker: 'cpu-1' as never, attempt: 1 },
+    'job-checkpoint': {
+      key: 'f'.repeat(64) as never,
+      worker: 'worker-1' as never,
+      attempt: 1,
+      checkpoint: { path: '/storage/trunk-1', step: 1, bytes: 1, sha256: 'a'.repeat(64) },
+    },
+    'search-evaluations': { search, from: 0 },
     'search-phase': { search, phase: 'finished' },
     'search-tests': { search, purpose: 'report' },
     'search-open': null,

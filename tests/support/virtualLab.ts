@@ -6,7 +6,7 @@ import { createActor } from 'xstate';
 import { agentMachine, type Think } from '../../src/actors/agent/machine.ts';
 import { searchMachine } from '../../src/actors/search/machine.ts';
 import type { Bus, Heartbeat } from '../../src/bus/index.ts';
-import { candidateText } from '../../src/domain/candidate.ts';
+import { candidateText, stackSpace } from '../../src/domain/candidate.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
 import { type WorkerId, workerIdSchema } from '../../src/domain/ids.ts';
 import type { LabEvent, Verb } from '../../src/domain/messages.ts';
@@ -78,10 +78,9 @@ const think: Think = async ({ spec, view, space, seed, topic }) => {
     const start = best ? (JSON.parse(best.candidate) as Record<string, string>) : files;
     return { ...way, candidate: programText({ ...start, [name]: `${start[name]}# ${rng.float()}\n` }), rationale };
   }
-  const start = best
-    ? best.candidate.split(' ')
-    : Array.from({ length: space.layers }, () => rng.pick(space.primitives));
-  start[rng.below(start.length)] = rng.pick(space.primitives);
+  const { layers, primitives } = stackSpace(space);
+  const start = best ? best.candidate.split(' ') : Array.from({ length: layers }, () => rng.pick(primitives));
+  start[rng.below(start.length)] = rng.pick(primitives);
   return { ...way, candidate: start.join(' '), rationale };
 };
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from aira_primitives.describe import digests
 from aira_workers.errors import InvalidCandidate
 
+from ..counts import layer_parameters
 from ..job import LARGEST_JOB, PROTOCOL_VERSION
 from ..shapes import PRIMITIVES, SIZES
 from ..version import trainer_version
@@ -20,14 +21,24 @@ def main(arguments: list[str]) -> int:
     except InvalidCandidate as fault:
         print(f"aira_scale: {fault}", file=sys.stderr)
         return 1
+    families = ("llama", "nemotron")
     sizes = [
-        {"name": size.name, "blocks": size.blocks, "lr": size.lr, "shape": asdict(size.shape)}
+        {
+            "name": size.name,
+            "blocks": size.blocks,
+            "lr": size.lr,
+            "shape": asdict(size.shape),
+            "layerParameters": {
+                family: {token: layer_parameters(token, family, size.shape) for token in PRIMITIVES}
+                for family in families
+            },
+        }
         for size in SIZES.values()
     ]
     described = {
         "v": PROTOCOL_VERSION,
         "trainer": trainer_version(),
-        "families": ["llama", "nemotron"],
+        "families": list(families),
         "primitives": list(PRIMITIVES),
         "ownPrimitives": own,
         "largestJob": LARGEST_JOB,

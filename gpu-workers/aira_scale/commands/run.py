@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 def _train(options: argparse.Namespace, event, stop: StopRequests) -> bool:
     import torch
 
-    from ..job import LARGEST_JOB, PROTOCOL_VERSION, identity, parse_job
+    from ..job import LARGEST_JOB, PROTOCOL_VERSION, identity, parse_job, trunk_identity
     from ..parallel import close_world, open_world
     from ..trainer import Hooks, Training
     from ..version import trainer_version
@@ -60,7 +60,7 @@ def _train(options: argparse.Namespace, event, stop: StopRequests) -> bool:
     try:
         device, title = _open_device(job.machine.device, world.local_rank)
         hooks = Hooks(event, lambda: stop.reason != "")
-        training = Training(job, identity(text), trainer_version(), options.folder, device, world, hooks)
+        training = Training(job, trunk_identity(text), trainer_version(), options.folder, device, world, hooks)
         event(
             "hello", v=PROTOCOL_VERSION, trainer=trainer_version(), identity=identity(text), device=str(device),
             deviceName=title, torch=torch.__version__, python=platform.python_version(), processes=world.size,

@@ -51,6 +51,8 @@ type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; sh
 /** How long one request for a job waits; the queue answers at once when there is one. */
 const pullMs = 5000;
 const retryMs = 1000;
+/** How long a refused job stays out of sight of all workers: short, because another one may be idle. */
+const refusedMs = 2000;
 /** How long to wait for each further job of a population: enough for what is queued, too short to matter. */
 const batchFillMs = 250;
 /** A failure of the worker rather than of a job: its trainer does not start, or it was stopped. */
@@ -83,10 +85,10 @@ const startTries = 3;
  * WRK-2. The outcome is published and confirmed before the job is acknowledged (I1). Killed in between, the job comes again,
  *     and the claim finds it done.
  * WRK-3. While a training runs, its delivery is extended; the heartbeat ends with the training, whose deadline is the host's.
- * WRK-4. A job for another evaluator returns to the queue, never trained (I2).
+ * WRK-4. A job for another evaluator, or one that needs more than this worker has declared, returns to the queue, never trained (I2).
  * WRK-5. A failure of a job is an outcome of that job, and the worker continues. It ends when no job could be trained: its
  *     trainer cannot be started, or it was stopped.
- * WRK-6. Hidden figures leave sealed for the archive, and each result with the token of its claim (I4, I12).
+ * WRK-6. Hidden figures leave sealed for the archive, and each result and checkpoint with the token of its claim (I4, I12).
  */
 export function workerMachine(parts: WorkerDeps) {
   const { id, deviceClass, bus, evaluators, timers, log, newToken, heartbeatMs } = parts;
@@ -149,6 +151,12 @@ export function workerMachine(parts: WorkerDeps) {
           await retryTransient(() => first.delivery.nak(retryMs), { signal, timers, log });
           return [];
         }
+        const refusal = evaluatorOf(first.delivery.job).refuses?.(first.delivery.job) ?? null;
+        if (refusal !== null) {
+          log.info({ job: first.delivery.job.key, refusal }, 'a job that this worker does not take');
+          await retryTransient(() => first.delivery.nak(refusedMs), { signal, timers, log });
+          return [];
+        }
         const claimed = await claim(first, signal);
         const batch = claimed ? [claimed] : [];
         let attempt = first.attempt;
@@ -189,6 +197,16 @@ export function workerMachine(parts: WorkerDeps) {
             signal,
             onOutcome: (key, outcome) => outcomes.set(key, outcome),
             onProgress: ({ step, steps }) => parent.send({ type: 'PROGRESS', share: Math.min(1, step / steps) }),
+            onCheckpoint: (key, checkpoint) => {
+              const claim = batch.find(({ delivery }) => delivery.job.key === key);
+              if (!claim) return;
+              const { attempt, token } = claim;
+              const report = () => bus.ask('job-checkpoint', { key, worker: id, attempt, checkpoint }, { token });
+              // The trainer finds its checkpoints by itself; a lost record costs the ledger a row, not the run its state.
+              retryTransient(report, { signal, timers, log }).catch((thrown) =>
+                log.warn({ error: errorMessage(thrown) }, 'a checkpoint could not be recorded'),
+              );
+            },
           };
           const evaluator = evaluatorOf(assertPresent(jobs[0] ?? null));
           const failure = await retryStart(() => evaluator.evaluate(jobs, handlers), signal).then(

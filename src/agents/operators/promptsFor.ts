@@ -19,9 +19,10 @@ export interface PromptDeps {
   readonly role: string;
 }
 
-/** @throws TerminalError for a program space without a brief. */
+/** @throws TerminalError for a program space without a brief, and for a scale plan, which has no agents. */
 export function promptsFor({ space, brief, lowerIsBetter = false, ...shared }: PromptDeps): CandidatePrompts {
   if (space.kind === 'stack') return stackPrompts({ ...shared, space });
+  if (space.kind === 'scale') throw new TerminalError('space', 'a scale plan has no agents');
   if (!brief) throw new TerminalError('brief', 'a program space needs a brief');
   return programPrompts({ ...shared, space, brief, lowerIsBetter });
 }

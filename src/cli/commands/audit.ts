@@ -1,15 +1,17 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import * as z from 'zod';
 import { recordingPath } from '../../actors/index.ts';
 import { type AnyModel, createModel } from '../../agents/index.ts';
 import { audit, type FilesNow, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
 import { AiraError, errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import type { Outcome } from '../../domain/evaluation.ts';
+import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import type { LocalModelName } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import type { DeviceClass } from '../../domain/task.ts';
-import { NativeWorker, workerCommand } from '../../evaluators/index.ts';
+import { type Evaluator, NativeWorker, ScaleEvaluator, workerCommand } from '../../evaluators/index.ts';
 import { notesRetriever } from '../../literature/index.ts';
 import { replayedGateway } from '../../llm/index.ts';
 import { readArchive } from '../../memory/index.ts';
@@ -24,6 +26,8 @@ import {
   packageRoot,
   parseYaml,
   printable,
+  systemClock,
+  systemTimers,
 } from '../../platform/index.ts';
 import { dataFolder, dataOf, directoryDigest, loadTask, readingOf } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
@@ -62,9 +66,11 @@ function localModels() {
 }
 
 /** A trainer on the search's device class, started on first use. */
-function soloWorker(): { train: TrainAlone; stop(): Promise<void> } {
-  let worker: NativeWorker | null = null;
-  const start = async (deviceClass: DeviceClass): Promise<NativeWorker> => {
+function soloWorker(home: string): { train: TrainAlone; stop(): Promise<void> } {
+  let worker: Evaluator | null = null;
+  /** Runs at scale are trained from their first step, in a folder of their own. */
+  let storage: string | null = null;
+  const start = async ({ deviceClass, candidate, resources }: Job): Promise<Evaluator> => {
     const python = await findPython();
     const machine = await inspectMachine(python);
     const [device] = chooseDevices(1, deviceClass === 'cpu' ? { ...machine, gpus: 0 } : machine);
@@ -75,19 +81,34 @@ function soloWorker(): { train: TrainAlone; stop(): Promise<void> } {
         'run the audit on a machine with that device',
       );
     }
+    if (candidate.kind === 'scale') {
+      storage = mkdtempSync(join(tmpdir(), 'aira-audit-'));
+      return new ScaleEvaluator({
+        device,
+        python,
+        data: dataFolder(home),
+        scale: { storage, devices: resources?.devices ?? 1, memoryBytes: Infinity, longestSeconds: null },
+        clock: systemClock,
+        timers: systemTimers,
+        log: createLogger('audit'),
+      });
+    }
     const command = workerCommand({ python, device: device.name });
     return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes });
   };
   return {
     async train(job) {
-      worker ??= await start(job.deviceClass);
+      worker ??= await start(job);
       const outcomes: Outcome[] = [];
       await worker.evaluate([job], { onOutcome: (_, outcome) => outcomes.push(outcome) });
       const [outcome] = outcomes;
       if (!outcome) throw new AiraError('no-outcome', 'the trainer exited without an outcome');
       return outcome;
     },
-    stop: async () => worker?.stop(),
+    async stop() {
+      await worker?.stop();
+      if (storage !== null) rmSync(storage, { recursive: true, force: true });
+    },
   };
 }
 
@@ -119,7 +140,7 @@ function print(findings: readonly Finding[]): void {
 async function run(search: SearchId, { home, json, retrain }: AuditOptions): Promise<number> {
   const reader = readArchive(home);
   const models = localModels();
-  const worker = soloWorker();
+  const worker = soloWorker(home);
   try {
     const findings = await audit({
       reader,
@@ -198,6 +219,8 @@ export async function filesNow(spec: SearchSpec, source: string, data: string): 
     }
   };
   await attempt('the task’s directory', async () => {
+    // A scale plan has none.
+    if (spec.scale) return;
     const directories = candidates(spec, source);
     const unchanged = directories.find((directory) => directoryDigest({ directory }, { rungs }) === content.directory);
     if (unchanged !== undefined) same.push(`${unchanged} is unchanged since the search started`);

@@ -1,8 +1,19 @@
+import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { coloursFor, printable } from '../../platform/index.ts';
-import { changedData, type DataRecord, dataFolder, dataSetNames, importData, importedData } from '../../tasks/index.ts';
+import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
+import { buildTokens } from '../../evaluators/index.ts';
+import { coloursFor, findPython, printable } from '../../platform/index.ts';
+import {
+  changedData,
+  type DataRecord,
+  dataFolder,
+  dataSetNames,
+  importData,
+  importedData,
+  importTokens,
+} from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, withOptions } from '../options.ts';
+import { homeOption, numberWithin, option, withOptions } from '../options.ts';
 
 const colours = coloursFor(process.stdout);
 
@@ -39,17 +50,49 @@ function contents(record: DataRecord): string {
   return lines.map((line) => `  ${printable(line, { width: 500 })}\n`).join('');
 }
 
-async function importFolder(
-  name: string,
-  source: string,
-  options: { home: string; replace?: boolean },
-): Promise<number> {
-  const record = await importData({
+interface ImportOptions {
+  home: string;
+  replace?: boolean;
+  tokenizer?: string;
+  validation: number;
+}
+
+/** Encodes text for `aira scale`: .txt, .jsonl and .parquet files as shards of tokens. */
+async function importText(name: string, source: string, options: ImportOptions & { tokenizer: string }) {
+  const python = await findPython();
+  const { tokenizer, validation } = options;
+  // A tokenizer.json is named by its path, which the trainer reads from another folder.
+  const known = /^(bytes|bpe:\d+)$/.test(tokenizer) ? tokenizer : resolve(tokenizer);
+  return importTokens({
     name,
-    source,
     folder: dataFolder(options.home),
     replace: options.replace ?? false,
+    build: async (target) => {
+      const from = { folder: resolve(source) };
+      try {
+        const built = await buildTokens(python, { from, tokenizer: known, validation: validation / 100 }, target);
+        const { vocabulary, tokens, documents, digest } = built;
+        const notes = [
+          `${tokens.train} tokens to train on, ${tokens.validation} to validate, ${vocabulary} in the vocabulary of ${tokenizer}`,
+          `digest ${digest}`,
+        ];
+        return { documents: documents.train + documents.validation, notes };
+      } catch (thrown) {
+        if (!(thrown instanceof TerminalError) || thrown.code !== 'scale-request') throw thrown;
+        throw new PrerequisiteError('data-malformed', thrown.message, 'correct the folder or the options', {
+          cause: thrown,
+        });
+      }
+    },
   });
+}
+
+async function importFolder(name: string, source: string, options: ImportOptions): Promise<number> {
+  const { tokenizer } = options;
+  const record =
+    tokenizer === undefined
+      ? await importData({ name, source, folder: dataFolder(options.home), replace: options.replace ?? false })
+      : await importText(name, source, { ...options, tokenizer });
   process.stdout.write(`${describe(record)}in ${dataFolder(options.home)}\n${contents(record)}`);
   return exitCodes.ok;
 }
@@ -74,10 +117,17 @@ export function dataCommand(done: (code: number) => void): Command {
     .description('copy a data set into the data folder and record checksums')
     .argument('<name>', `${dataSetNames.join(', ')}, a task that reads one, or any name such as org/name/config`)
     .argument('<folder>', 'folder with the files')
-    .action(async (name: string, source: string, options: { home: string; replace?: boolean }) =>
+    .action(async (name: string, source: string, options: ImportOptions) =>
       done(await importFolder(name, source, options)),
     );
-  withOptions(importing, homeOption()).option('--replace', 'overwrite an existing import');
+  withOptions(
+    importing,
+    homeOption(),
+    option('--tokenizer <name>', 'for aira scale: encode the text of the folder with bytes, bpe:N or a tokenizer.json'),
+    option('--validation <percent>', 'with --tokenizer: share of the documents that validates')
+      .argParser(numberWithin(1, 50))
+      .default(2),
+  ).option('--replace', 'overwrite an existing import');
   const listing = new Command('list')
     .description('list imported data sets')
     .action(async (options: { home: string; verify?: boolean }) => done(await list(options)));

@@ -97,6 +97,10 @@ async function resume(
   { python, primitives }: { readonly python: string; readonly primitives: readonly string[] },
 ): Promise<Prepared> {
   const { spec, source } = await bus.ask('search-spec', { search });
+  if (spec.scale) {
+    const message = `"${search}" is a scale plan, not a search`;
+    throw new PrerequisiteError('scale-plan', message, 'resume it with the command that started it: aira scale');
+  }
   const own = await manifestOf(spec.space, python, primitives);
   const evaluator = versionFor(spec.space.kind, deviceClass, own);
   if (spec.evaluator !== evaluator) {

@@ -30,8 +30,10 @@ import {
   agentArgument,
   baseUrlOption,
   homeOption,
+  numberWithin,
   offlineOption,
   option,
+  pathArgument,
   portNumber,
   pricesOption,
   primitivesOption,
@@ -42,6 +44,7 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
+import { scaleCrew } from '../scale/machine.ts';
 import { labOptions } from '../setting.ts';
 import { ensureSetUp } from './setup.ts';
 
@@ -56,14 +59,18 @@ interface PartOptions extends NatsOptions {
   primitives?: readonly string[];
   baseUrl?: readonly string[];
   workers?: number;
+  storage?: string;
+  devices?: number;
+  memoryGib?: number;
+  longestHours?: number;
 }
 
 const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
 
-/** Runs components until they end or are interrupted. */
-async function untilEnded(parts: readonly Component[]): Promise<number> {
+/** Runs components until they end or are interrupted, which they answer by `how`. */
+async function untilEnded(parts: readonly Component[], how: 'drain' | 'stop' = 'drain'): Promise<number> {
   const interrupts = onInterrupt(() => {
-    for (const part of parts) part.drain();
+    for (const part of parts) part[how]();
   });
   const ends = await Promise.all(parts.map((part) => part.ended));
   interrupts.dispose();
@@ -145,15 +152,25 @@ async function work(options: PartOptions): Promise<number> {
   const { setting, lab, url } = await connect(options, 'worker');
   try {
     const machine = await inspectMachine(setting.helpers.python);
-    const devices = chooseDevices(options.workers ?? 'auto', machine);
+    const { storage, devices: together = 1, memoryGib, longestHours } = options;
+    const scale = storage === undefined ? null : await scaleCrew(options.workers ?? 'auto', machine, together, storage);
+    const devices = scale?.devices ?? chooseDevices(options.workers ?? 'auto', machine);
     const tag = randomUUID().slice(0, 8);
-    const kinds = await workerKinds(setting.workers);
+    // A worker of runs at scale takes nothing else: its devices are busy for hours.
+    const kinds: SpaceKind[] = scale ? ['scale'] : await workerKinds(setting.workers);
+    const declared = scale && {
+      ...scale.declared,
+      ...(memoryGib === undefined ? {} : { memoryBytes: memoryGib * 2 ** 30 }),
+      longestSeconds: longestHours === undefined ? null : longestHours * 3600,
+    };
+    const own = declared ? { ...setting.workers, scale: declared } : setting.workers;
     const workers = devices.map((device, index) => {
       const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${tag}`);
-      return startWorker(id, device, setting.workers, kinds, lab);
+      return startWorker(id, device, own, kinds, lab);
     });
     say(`${workers.length} ${devices[0]?.class ?? ''} ${workers.length === 1 ? 'worker' : 'workers'} at ${url}`);
-    return await untilEnded(workers);
+    // A run at scale takes hours: its worker writes a checkpoint and returns the job.
+    return await untilEnded(workers, scale ? 'stop' : 'drain');
   } finally {
     await lab.bus.close();
   }
@@ -211,6 +228,16 @@ export function partCommands(done: (code: number) => void): Command[] {
       taskOption(),
       primitivesOption(),
       unsafeOption(),
+      option('--storage <dir>', 'train runs of aira scale only, with checkpoints and weights in this folder').argParser(
+        pathArgument,
+      ),
+      option('--devices <number>', 'with --storage: devices that one run may have').argParser(numberWithin(1, 1024)),
+      option('--memory-gib <number>', 'with --storage: memory of each device, where it is less than found').argParser(
+        numberWithin(1, 100_000),
+      ),
+      option('--longest-hours <number>', 'with --storage: take no training with a longer estimate').argParser(
+        numberWithin(1, 100_000),
+      ),
     ),
     withOptions(agent, homeOption(), ...natsOptions(), baseUrlOption(), pricesOption(), offlineOption()),
   ];

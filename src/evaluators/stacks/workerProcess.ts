@@ -50,7 +50,13 @@ export class WorkerProcess {
   #ended = false;
   #stopLingering: (() => void) | undefined;
 
-  constructor(command: WorkerCommand, timers: Timers, lingerMs: number, handlers: ProcessHandlers) {
+  constructor(
+    command: WorkerCommand,
+    timers: Timers,
+    lingerMs: number,
+    handlers: ProcessHandlers,
+    lineLimit: number = longestLine,
+  ) {
     this.#timers = timers;
     this.#lingerMs = lingerMs;
     this.#handlers = handlers;
@@ -60,7 +66,7 @@ export class WorkerProcess {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
-    const lines = new LineReader(longestLine, (line) => {
+    const lines = new LineReader(lineLimit, (line) => {
       if (!this.#ended) handlers.onLine(line);
     });
     this.#child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
@@ -85,7 +91,7 @@ export class WorkerProcess {
     return this.#child.pid;
   }
 
-  send(request: WorkerRequest): void {
+  send(request: WorkerRequest | { readonly op: 'stop' }): void {
     if (this.#child.stdin.writable) this.#child.stdin.write(`${JSON.stringify(request)}\n`);
   }
 

@@ -10,9 +10,9 @@ function figure(value: string, label: string, note = ''): Markup {
 }
 
 function spaceText(space: Space): string {
-  return space.kind === 'stack'
-    ? `${space.layers} layers of ${space.primitives.join(', ')}`
-    : `programs of ${space.files.map(({ name }) => name).join(', ')}`;
+  if (space.kind === 'stack') return `${space.layers} layers of ${space.primitives.join(', ')}`;
+  if (space.kind === 'scale') return 'runs of a scale plan';
+  return `programs of ${space.files.map(({ name }) => name).join(', ')}`;
 }
 
 /** What was searched, the result in a sentence or two, and the effort. */

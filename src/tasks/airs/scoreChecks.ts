@@ -3,7 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { Space } from '../../domain/candidate.ts';
+import { type Space, stackSpace } from '../../domain/candidate.ts';
 import type { Task } from '../../domain/task.ts';
 import { type AirsMetadata, failed, ok, skipped, type TaskFinding } from './metadata.ts';
 import { askTasks, howItEnded, parseResult, prepareArguments, type Scorer, type ScriptEnd } from './scripts.ts';
@@ -236,7 +236,7 @@ function reference(task: Task): { header: string; rows: string[]; files: Readonl
   if (task.space.kind === 'program') {
     return { header: 'file', rows: task.space.files.map(({ name }) => name), files: task.brief?.baseline ?? {} };
   }
-  return { header: 'layer,primitive', rows: alternating(task.space), files: {} };
+  return { header: 'layer,primitive', rows: alternating(stackSpace(task.space)), files: {} };
 }
 
 /** Layers that cycle through the space's primitives. */

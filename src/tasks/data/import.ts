@@ -22,6 +22,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import { dataNamePattern } from '../../domain/evaluation.ts';
 import { findPython, makeFolder } from '../../platform/index.ts';
 import { digestOfFile, plainFiles } from './digests.ts';
 import {
@@ -71,6 +72,52 @@ export async function importData({ name, source, folder, replace }: ImportOption
     mkdirSync(dirname(target), { recursive: true });
     if (existsSync(target)) renameSync(target, join(staging, 'old'));
     renameSync(join(staging, 'data'), target);
+    writeRecord(folder, record, staging);
+    return record;
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+export interface TokenImport {
+  readonly name: string;
+  /** The data folder. */
+  readonly folder: string;
+  readonly replace: boolean;
+  /** Writes the token shards into a folder that does not exist yet, and says how many documents and what else is worth noting. */
+  readonly build: (target: string) => Promise<{ documents: number; notes: string[] }>;
+}
+
+/**
+ * Writes token shards under a name of the user, as `importData` does for files that are copied.
+ *
+ * @throws PrerequisiteError `data-exists`, `data-name`; the errors of `build`.
+ */
+export async function importTokens({ name, folder, replace, build }: TokenImport): Promise<DataRecord> {
+  if (!dataNamePattern.test(name) || kindOf(name) !== null) {
+    const message = `"${name}" cannot be the name of token shards`;
+    throw new PrerequisiteError('data-name', message, 'use letters, digits, dots and hyphens, such as web-bpe');
+  }
+  requireOwnName(folder, name);
+  const target = join(folder, name);
+  if (existsSync(target) && !replace) {
+    throw new PrerequisiteError('data-exists', `${target} already exists`, 'add --replace to overwrite it');
+  }
+  makeFolder(recordsFolder(folder));
+  const staging = mkdtempSync(join(folder, '.importing-'));
+  try {
+    const place = join(staging, 'data');
+    const { documents, notes } = await build(place);
+    const files: Record<string, string> = {};
+    let bytes = 0;
+    for (const path of plainFiles(place)) {
+      files[path] = await digestOfFile(join(place, path));
+      bytes += lstatSync(join(place, path)).size;
+    }
+    const record: DataRecord = { v: 2, name, bytes, files, kind: 'tokens', documents, tables: [], notes };
+    mkdirSync(dirname(target), { recursive: true });
+    if (existsSync(target)) renameSync(target, join(staging, 'old'));
+    renameSync(place, target);
     writeRecord(folder, record, staging);
     return record;
   } finally {

@@ -6,8 +6,8 @@ import { dataNamePattern } from '../../domain/evaluation.ts';
 import { printable, trainersDirectory } from '../../platform/index.ts';
 import { runTrustedModule } from '../trustedModule.ts';
 
-/** How a data set is read: as a published benchmark, as shards of text, or by third-party scripts. */
-export const dataKinds = ['listops', 'imdb', 'aan', 'corpus', 'raw'] as const;
+/** How a data set is read: as a published benchmark, as shards of text or of tokens, or by third-party scripts. */
+export const dataKinds = ['listops', 'imdb', 'aan', 'corpus', 'raw', 'tokens'] as const;
 export type DataKind = (typeof dataKinds)[number];
 
 const columnSchema = z.strictObject({ name: z.string(), type: z.string(), nulls: z.int().nonnegative() });

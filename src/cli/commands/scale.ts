@@ -1,0 +1,236 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Argument, Command } from 'commander';
+import { openLab } from '../../actors/index.ts';
+import { toError } from '../../domain/errors.ts';
+import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
+import { checkSize } from '../../domain/plan.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import { buildTokens, tokenData } from '../../evaluators/index.ts';
+import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
+import { findPython, inspectMachine, jsonLine, makeFolder, packageRoot } from '../../platform/index.ts';
+import {
+  dataNameOf,
+  forecastText,
+  generatedName,
+  lossTable,
+  planSpec,
+  type ResolvedPlan,
+  resolvePlan,
+  type ScaleFile,
+  scaleFileSchema,
+  scaleObservations,
+  vocabularyOf,
+} from '../../scale/index.ts';
+import { dataFolder, importTokens } from '../../tasks/index.ts';
+import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
+import { type NatsOptions, natsOptions } from '../nats.ts';
+import {
+  homeOption,
+  jsonOption,
+  option,
+  pathArgument,
+  portNumber,
+  requireHome,
+  withOptions,
+  workerNumber,
+} from '../options.ts';
+import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
+import { crewFor, machineOf, requireRoom, type ScaleCrew } from '../scale/machine.ts';
+import { labOptions } from '../setting.ts';
+import { type ReadFile, readYamlFile } from '../yamlFile.ts';
+
+interface ScaleOptions extends NatsOptions {
+  home: string;
+  port?: number;
+  workers?: number;
+  storage?: string;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+/** The plan that a search is scaled with by default, and where its architectures are replaced. */
+const defaultPlan = join(packageRoot, 'scales', 'micro.yaml');
+
+/** A plan file, or the default plan with the patterns of a search. @throws PrerequisiteError with the mistakes in the file. */
+function readPlan(argument: string): ReadFile<ScaleFile> {
+  const search = searchIdSchema.safeParse(argument);
+  if (existsSync(argument) || !search.success) return readYamlFile(argument, scaleFileSchema, 'scale');
+  const { file, source } = readYamlFile(defaultPlan, scaleFileSchema, 'scale');
+  const entry = {
+    search: search.data,
+    aggregates: [0 as const],
+    finalists: 1,
+    references: false,
+    rule: 'nearest-fit' as const,
+  };
+  const baselines = file.architectures.filter((each) => 'name' in each && each.name !== 'found');
+  return {
+    file: { ...file, architectures: [entry, ...baselines] },
+    source: `# ${search.data} with the settings of scales/micro.yaml\n${source}`,
+    family: search.data,
+  };
+}
+
+/** Writes the generated text of a plan into the data folder, unless it is there. */
+async function requireData({ data }: ScaleFile, home: string, python: string): Promise<void> {
+  if (!('generated' in data)) return;
+  const folder = dataFolder(home);
+  const name = generatedName(data);
+  if (existsSync(join(folder, name))) return;
+  const from = { documents: data.generated, seed: data.seed };
+  await importTokens({
+    name,
+    folder,
+    replace: false,
+    build: async (target) => {
+      const built = await buildTokens(python, { from, tokenizer: 'bytes', validation: 0.05 }, target);
+      const notes = [`generated text, seed ${data.seed}: figures on it say nothing about any corpus`];
+      return { documents: built.documents.train + built.documents.validation, notes };
+    },
+  });
+}
+
+async function resolved(file: ScaleFile, home: string, python: string): Promise<ResolvedPlan> {
+  const data = dataFolder(home);
+  const name = dataNameOf(file.data);
+  const imported = () => (existsSync(join(data, name)) ? tokenData(join(data, name)).vocabulary : null);
+  const vocabulary = vocabularyOf(file.data, imported);
+  const machine = await machineOf(file, await inspectMachine(python));
+  let reader: ArchiveReader | null = null;
+  const open = (): ArchiveReader => {
+    reader ??= readArchive(home);
+    return reader;
+  };
+  try {
+    return await resolvePlan(file, { python, machine, vocabulary, open });
+  } finally {
+    (reader as ArchiveReader | null)?.close();
+  }
+}
+
+/** Losses that the archive has already. */
+function knownLosses(home: string, search: SearchId): number {
+  if (!isThere(archivePath(home), home)) return 0;
+  const reader = readArchive(home);
+  try {
+    return reader.searches.exists(search) ? scaleObservations(reader, search).length : 0;
+  } finally {
+    reader.close();
+  }
+}
+
+/** Trains a plan to its end, or until it is interrupted. */
+async function train(
+  spec: SearchSpec,
+  source: string,
+  crew: ScaleCrew,
+  options: ScaleOptions,
+  display: ScaleDisplay,
+): Promise<'finished' | 'stopped'> {
+  const setting = await labOptions(options);
+  const lab = await openLab({ ...setting, workers: { ...setting.workers, scale: crew.declared } }, ['agents']);
+  const heartbeats = await lab.viewer.watchHeartbeats((heartbeat) => {
+    if (heartbeat.kind === 'worker') display.worker(heartbeat.state);
+  });
+  const workers = lab.startWorkers(crew.devices, ['scale']);
+  try {
+    display.started(spec, knownLosses(options.home, spec.id));
+    const running = lab.runScale(spec, source, (progress) => display.progress(progress));
+    // A training takes hours: workers write a checkpoint and return their job, instead of ending it.
+    const interrupts = onInterrupt(() => {
+      for (const worker of workers) worker.stop();
+      running.drain();
+    });
+    const noWorkers = Promise.all(workers.map(({ ended }) => ended)).then((ends) => {
+      const error = ends.find((end) => end !== null);
+      if (workers.length > 0 && error) throw toError(error);
+    });
+    try {
+      const end = await Promise.race([running.ended, lab.failed, noWorkers.then(() => running.ended)]);
+      if (end.how === 'failed') throw end.error;
+      return end.how;
+    } finally {
+      interrupts.dispose();
+    }
+  } finally {
+    for (const worker of workers) worker.stop();
+    await Promise.all(workers.map(({ ended }) => ended));
+    await heartbeats.stop();
+    await lab.close();
+  }
+}
+
+/** What a plan measured, from the archive alone. */
+function conclude(home: string, spec: SearchSpec, json: boolean): number {
+  if (!isThere(archivePath(home), home)) {
+    process.stderr.write(
+      `the losses of ${spec.id} are in the archive of the other machine; give the same command there\n`,
+    );
+    return exitCodes.ok;
+  }
+  const reader = readArchive(home);
+  try {
+    const observations = scaleObservations(reader, spec.id);
+    if (json) {
+      for (const each of observations) process.stdout.write(`${jsonLine({ event: 'observation', ...each })}\n`);
+    } else {
+      const budgets = [...new Set(observations.map(({ budgetFlops }) => budgetFlops))].sort((a, b) => a - b);
+      const heads = [...new Set(budgets.map((budget) => budget.toExponential(2)))];
+      process.stdout.write(
+        `\nvalidation loss in nats per token, by FLOPs of the budget\n${lossTable(observations, heads)}`,
+      );
+      process.stdout.write(`check it with: aira audit ${spec.id}\n`);
+    }
+    return observations.length > 0 ? exitCodes.ok : exitCodes.noResult;
+  } finally {
+    reader.close();
+  }
+}
+
+async function scale(argument: string, options: ScaleOptions): Promise<number> {
+  const { file, source, family } = readPlan(argument);
+  const python = await findPython();
+  const plan = await resolved(file, options.home, python);
+  if (options.dryRun) {
+    process.stdout.write(forecastText(plan));
+    return exitCodes.ok;
+  }
+  outliveOutput();
+  requireHome(options.home);
+  const storage = options.storage ?? resolve(options.home, 'scale');
+  makeFolder(storage);
+  const crew = await crewFor(plan.machine, file, options.workers ?? 'auto', storage, python);
+  requireRoom(
+    plan.points.map(({ point }) => point),
+    crew,
+  );
+  makeFolder(dataFolder(options.home));
+  await requireData(file, options.home, python);
+  const spec = await planSpec(plan, { family, data: dataFolder(options.home) });
+  checkSize(spec, source);
+  const display = scaleDisplay((line) => process.stdout.write(line), options.json === true, crew.devices.length);
+  const how = await train(spec, source, crew, options, display);
+  if (how === 'stopped') {
+    process.stderr.write('stopped at a checkpoint; run the same command again to resume\n');
+    return exitCodes.interrupted;
+  }
+  return conclude(options.home, spec, options.json === true);
+}
+
+export function scaleCommand(done: (code: number) => void): Command {
+  const command = new Command('scale')
+    .description('train patterns at growing sizes and budgets; resumes if interrupted')
+    .addArgument(new Argument('<plan>', 'a scale plan, or a finished search to scale with the default plan'))
+    .action(async (argument: string, options: ScaleOptions) => done(await scale(argument, options)));
+  return withOptions(
+    command,
+    homeOption(),
+    option('--dry-run', 'print models, FLOPs, device time, memory and disk without starting anything'),
+    option('--workers <number>', 'parallel trainings here; 0 if workers run elsewhere').argParser(workerNumber),
+    option('--storage <dir>', 'checkpoints and weights (default: scale/ in the home)').argParser(pathArgument),
+    option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
+    ...natsOptions(),
+    jsonOption(),
+  );
+}

@@ -1,0 +1,132 @@
+import * as z from 'zod';
+import { familySchema, shapeSchema } from '../../domain/scale.ts';
+
+/**
+ * What host and trainer of runs at scale say to each other: version 1 of `gpu-workers/aira_scale/protocol.py`. Lines are JSON
+ * objects; both sides are installed together, so every shape is strict.
+ */
+export const scaleProtocolVersion = 1;
+
+/** Longest line of `run`, in characters; a longer one ends the run. */
+export const longestScaleLine = 64 * 1024;
+
+const count = z.int().nonnegative();
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const flopsPerToken = z.strictObject({ layers: z.number().positive(), head: z.number().positive() });
+
+export const describedSchema = z.strictObject({
+  v: z.literal(scaleProtocolVersion),
+  trainer: z.string(),
+  families: z.array(familySchema),
+  primitives: z.array(z.string()),
+  /** Digests of own primitives in the trainer's reach, by name. */
+  ownPrimitives: z.record(z.string(), z.string()),
+  largestJob: count,
+  sizes: z.array(
+    z.strictObject({
+      name: z.string(),
+      /** Attention-MLP pairs of the Llama stack that names the size. */
+      blocks: z.int().positive(),
+      /** Peak learning rate. */
+      lr: z.number().positive(),
+      shape: shapeSchema,
+      /** Parameters of one layer of each primitive. */
+      layerParameters: z.record(familySchema, z.strictObject({ M: count, mA: count, Mb: count })),
+    }),
+  ),
+});
+export type Described = z.infer<typeof describedSchema>;
+
+export const priceSchema = z.strictObject({
+  parameters: count,
+  nonEmbedding: count,
+  embedding: count,
+  flopsPerToken,
+  steps: count,
+  flops: z.number(),
+  budgets: z.array(z.strictObject({ name: z.string(), steps: count, tokens: count, flops: z.number() })),
+  cacheBytes: count,
+  cacheBytesPerToken: count,
+  activationBytes: count,
+  stateBytes: count,
+  checkpointBytes: count,
+});
+export type Price = z.infer<typeof priceSchema>;
+
+export const builtDataSchema = z.strictObject({
+  digest,
+  vocabulary: z.int().positive(),
+  tokens: z.strictObject({ train: count, validation: count }),
+  documents: z.strictObject({ train: count, validation: count }),
+});
+export type BuiltData = z.infer<typeof builtDataSchema>;
+
+const hello = z.strictObject({
+  event: z.literal('hello'),
+  v: z.literal(scaleProtocolVersion),
+  trainer: z.string(),
+  identity: digest,
+  device: z.string().max(200),
+  deviceName: z.string().max(200),
+  torch: z.string(),
+  python: z.string(),
+  processes: z.int().positive(),
+  parameters: count,
+  nonEmbedding: count,
+  flopsPerToken,
+  steps: count,
+});
+
+const result = z.strictObject({
+  event: z.literal('result'),
+  budget: z.string(),
+  steps: z.int().positive(),
+  tokens: z.int().positive(),
+  flops: z.number().positive(),
+  validationLoss: z.number().nonnegative(),
+  lossBeforeDecay: z.number().nonnegative(),
+  parameters: z.int().positive(),
+  nonEmbedding: z.int().positive(),
+  curve: z.array(z.tuple([z.number(), z.number()])).max(200),
+  seconds: z.number().nonnegative(),
+  sessions: z.int().positive(),
+  tokensPerSecond: z.number().nonnegative(),
+  mfu: z.number().nonnegative().nullable(),
+  peakMemoryBytes: count,
+  cpuSeconds: z.number().nonnegative(),
+  weightsSha256: digest,
+  folder: z.string(),
+});
+export type ScaleResult = z.infer<typeof result>;
+
+export const scaleEventSchema = z.discriminatedUnion('event', [
+  hello,
+  result,
+  z.strictObject({
+    event: z.literal('progress'),
+    budget: z.string(),
+    step: count,
+    done: count,
+    steps: z.int().positive(),
+    loss: z.number(),
+    lr: z.number(),
+    tokensPerSecond: z.number(),
+  }),
+  z.strictObject({
+    event: z.literal('checkpoint'),
+    path: z.string(),
+    budget: z.string(),
+    step: count,
+    done: count,
+    bytes: count,
+    sha256: digest,
+  }),
+  z.strictObject({ event: z.literal('done') }),
+  z.strictObject({ event: z.literal('stopped'), reason: z.enum(['asked', 'closed', 'signal']) }),
+  z.strictObject({
+    event: z.literal('failed'),
+    reason: z.enum(['invalid', 'nan', 'oom', 'crash']),
+    message: z.string(),
+  }),
+]);
+export type ScaleEvent = z.infer<typeof scaleEventSchema>;

@@ -1,0 +1,19 @@
+/**
+ * Scale: plans of trainings at growing sizes, and what their losses show.
+ *
+ * Role: the plan file, its expansion into runs, prices, observations.
+ * Non-role: training (gpu-workers/aira_scale), queue and ledger (actors, memory), pages (report).
+ *
+ * - A plan is stored as a search without agents: each budget of each run is a reference, so its trainings are ordinary evaluations:
+ *   counted once under a key that hashes data, trainer, device class, model, recipe and seed, resumable, audited.
+ * - Budgets of one run share a trunk (warm-up, stable, decay): each is an evaluation of its own, and its loss depends on its own
+ *   budget alone.
+ * - Parameters, FLOPs and memory are what the trainer says (`describe`, `price`); there is no second formula here.
+ */
+
+export type { PlanMachine } from './expand.ts';
+export type { ScaleObservation } from './observation.ts';
+export { scaleObservations } from './observed.ts';
+export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
+export { dataNameOf, generatedName, planSpec, type ResolvedPlan, resolvePlan, vocabularyOf } from './resolve.ts';
+export { duration, forecastText, lossTable } from './tables.ts';

@@ -1,0 +1,43 @@
+import type { SearchId } from '../domain/ids.ts';
+import type { ScalePoint } from '../domain/scale.ts';
+import type { ArchiveReader, EvaluationRecord } from '../memory/index.ts';
+import type { ScaleObservation } from './observation.ts';
+
+/** Node of a point; see actors/scale. */
+const nodeOf = ({ reference }: ScalePoint): string => `reference-${reference}-1`;
+
+function observation(point: ScalePoint, evaluation: EvaluationRecord): ScaleObservation | null {
+  const { key, seed, scale, peakMemoryBytes } = evaluation;
+  if (!scale) return null;
+  return {
+    architecture: point.architecture,
+    pattern: point.pattern,
+    family: point.family,
+    size: point.size,
+    nonEmbedding: point.nonEmbedding,
+    embedding: point.embedding,
+    budgetFlops: point.budgetFlops,
+    trainedFlops: scale.flops,
+    tokens: scale.tokens,
+    seed,
+    loss: scale.loss,
+    seconds: scale.seconds,
+    tokensPerSecond: scale.tokensPerSecond,
+    mfu: scale.mfu,
+    peakMemoryBytes,
+    cacheBytesPerToken: point.cacheBytesPerToken,
+    evaluation: key,
+  };
+}
+
+/** Every loss that the archive has for a plan, in the plan's order; empty for any other search. */
+export function scaleObservations(reader: ArchiveReader, search: SearchId): ScaleObservation[] {
+  const points = reader.searches.spec(search).scale?.points ?? [];
+  const nodes = new Map(reader.records.nodes(search).map((node) => [node.id as string, node]));
+  return points.flatMap((point) => {
+    const evaluations = nodes.get(nodeOf(point))?.evaluations ?? [];
+    return [...evaluations]
+      .sort((a, b) => a.seed - b.seed)
+      .flatMap((evaluation) => observation(point, evaluation) ?? []);
+  });
+}

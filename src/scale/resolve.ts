@@ -1,0 +1,165 @@
+import { contentHash, type Json } from '../domain/canonical.ts';
+import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
+import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { type SearchSpec, searchSpecSchema } from '../domain/search.ts';
+import { describeScale, priceScale, scaleVersion, tokenData } from '../evaluators/index.ts';
+import type { ArchiveReader } from '../memory/index.ts';
+import { digestOfData } from '../tasks/index.ts';
+import {
+  baseRecipe,
+  modelsOf,
+  type PlanMachine,
+  type PlannedPoint,
+  type PlannedRun,
+  patternsOf,
+  pointsOf,
+  priceJob,
+  runOf,
+  tagOf,
+} from './expand.ts';
+import type { PlanData, ScaleFile } from './plan.ts';
+
+/** A plan with every choice resolved and priced; nothing is trained. */
+export interface ResolvedPlan {
+  readonly file: ScaleFile;
+  readonly machine: PlanMachine;
+  readonly runs: readonly PlannedRun[];
+  readonly points: readonly PlannedPoint[];
+  readonly vocabulary: number;
+}
+
+export interface ResolveDeps {
+  readonly python: string;
+  readonly machine: PlanMachine;
+  /** Tokens of the plan's tokenizer. */
+  readonly vocabulary: number;
+  /** The home's archive, for plans that name a search. */
+  readonly open: () => ArchiveReader;
+}
+
+const bytesVocabulary = 257;
+
+/** The name below which generated text is stored: its parameters, so that equal plans share it. */
+export const generatedName = (data: { generated: number; seed: number }): string =>
+  `generated-${data.generated}-${data.seed}`;
+
+/** Name of a plan's data below the data folder. */
+export const dataNameOf = (data: PlanData): string => ('name' in data ? data.name : generatedName(data));
+
+/** Tokens of a plan's tokenizer, before its data exist. @throws PrerequisiteError for an import that the plan says too little about. */
+export function vocabularyOf(data: PlanData, imported: () => number | null): number {
+  if ('generated' in data) return bytesVocabulary;
+  const found = imported() ?? data.vocabulary;
+  if (found !== undefined) return found;
+  throw new PrerequisiteError(
+    'data-missing',
+    `the data set ${data.name} has not been imported`,
+    `run: aira data import ${data.name} <folder> --tokenizer bytes; to price the plan before, give data.vocabulary`,
+  );
+}
+
+/** A refusal of the trainer is a mistake in the plan. */
+async function asPlanMistake<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (!(thrown instanceof TerminalError) || thrown.code !== 'scale-request') throw thrown;
+    throw new PrerequisiteError('scale-file', `the trainer refuses the plan: ${thrown.message}`, 'correct the plan', {
+      cause: thrown,
+    });
+  }
+}
+
+/**
+ * Resolves and prices a plan: patterns at each size, steps of each budget, memory, seconds. Equal plans on equal machines give
+ * equal points.
+ *
+ * @throws PrerequisiteError with the mistake in the plan; `scale-trainer`.
+ */
+export async function resolvePlan(file: ScaleFile, deps: ResolveDeps): Promise<ResolvedPlan> {
+  const { python, machine, vocabulary, open } = deps;
+  const described = await describeScale(python);
+  const models = modelsOf(file, patternsOf(file, open), described, vocabulary);
+  const first = models.map((model) => priceJob(model, baseRecipe(file, model, machine.deviceClass), [10]));
+  const prices = await asPlanMistake(priceScale(python, first));
+  const runs = models.map((model, index) => {
+    const price = prices[index];
+    if (!price) throw new TerminalError('scale-plan', `no price of ${model.run}`);
+    return runOf(file, model, price, machine);
+  });
+  // The steps of a run with its first 1, 2, ... budgets: what each one adds is its part of the trunk and its branch.
+  const prefixes = runs.flatMap(({ planned, recipe, budgets }) =>
+    budgets.map((_, place) =>
+      priceJob(
+        planned,
+        recipe,
+        budgets.slice(0, place + 1).map(({ steps }) => steps),
+      ),
+    ),
+  );
+  const priced = await asPlanMistake(priceScale(python, prefixes));
+  let at = 0;
+  const totals = runs.map(({ budgets }) => budgets.map(() => priced[at++]?.steps ?? 0));
+  return { file, machine, runs, points: pointsOf(file, runs, totals, machine), vocabulary };
+}
+
+/** A scale run has no task directory: the digest of no files. */
+const noDirectory = contentHash('');
+
+export interface SpecDeps {
+  /** The plan's name. */
+  readonly family: string;
+  /** The data folder of the home, with the plan's data in it. */
+  readonly data: string;
+}
+
+/**
+ * The search without agents that trains a plan: its references are the points. Equal plans give equal specifications and names, so
+ * a repeated command finds its runs, and an edited plan shares those that it still has (I2, I5).
+ *
+ * @throws PrerequisiteError for missing data, or data that the plan was not priced for.
+ */
+export async function planSpec(plan: ResolvedPlan, { family, data }: SpecDeps): Promise<SearchSpec> {
+  const name = dataNameOf(plan.file.data);
+  const digest = await digestOfData(data, name);
+  if (digest === null) {
+    throw new PrerequisiteError(
+      'data-missing',
+      `the data set ${name} has not been imported into ${data}`,
+      `run: aira data import ${name} <folder> --tokenizer bytes`,
+    );
+  }
+  const tokens = tokenData(`${data}/${name}`);
+  if (tokens.vocabulary !== plan.vocabulary) {
+    const message = `the data set ${name} has ${tokens.vocabulary} tokens, the plan counts ${plan.vocabulary}`;
+    throw new PrerequisiteError('scale-file', message, 'correct data.vocabulary in the plan');
+  }
+  const space = { kind: 'scale' as const };
+  const settings = { data: { corpus: name, digest: tokens.digest } };
+  const seconds = plan.points.reduce((sum, { point }) => sum + point.resources.seconds, 0) / plan.points.length;
+  const rung = { seconds, settings };
+  const draft = {
+    task: 'scale',
+    taskVersion: contentHash({ space, settings }).slice(0, 16),
+    metric: 'validation loss in nats per token',
+    lowerIsBetter: true,
+    space,
+    profile: 'scale',
+    rungs: { screen: rung, confirm: rung, final: rung },
+    evaluator: scaleVersion(),
+    deviceClass: plan.machine.deviceClass,
+    content: { directory: noDirectory, data: { [name]: digest } },
+    seed: 1,
+    budget: { evaluations: plan.points.reduce((sum, { point }) => sum + point.seeds, 0) },
+    ladder: { promote: 0, confirmSeeds: 1, finalists: 1, finalSeeds: 2 },
+    agents: [],
+    references: plan.points.map(({ point, candidate }) => ({ name: point.reference, candidate })),
+    scale: { points: plan.points.map(({ point }) => point) },
+  };
+  return searchSpecSchema.parse({ id: nameOf(family, draft as unknown as Json), ...draft });
+}
+
+function nameOf(family: string, draft: Json): SearchId {
+  const tag = `-${tagOf(draft)}`;
+  return searchIdSchema.parse(`scale-${family}`.slice(0, 64 - tag.length).replace(/-+$/, '') + tag);
+}

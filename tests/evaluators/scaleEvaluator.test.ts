@@ -1,0 +1,196 @@
+/** The host against the real trainer of runs at scale at the tiniest size, and against trainers that misbehave. */
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Job, Measurement, Outcome } from '../../src/domain/evaluation.ts';
+import type { Checkpoint } from '../../src/domain/scale.ts';
+import { buildTokens, ScaleEvaluator, type ScaleWorkerOptions, trunkOf } from '../../src/evaluators/index.ts';
+import { findPython, systemClock, systemTimers } from '../../src/platform/index.ts';
+import { temporaryFolder } from '../support/home.ts';
+import { resources, scaleJob } from '../support/scaleJobs.ts';
+
+let python: string;
+let data: string;
+let digest: string;
+const opened: ScaleEvaluator[] = [];
+
+beforeAll(async () => {
+  python = await findPython();
+  data = mkdtempSync(join(tmpdir(), 'aira-test-'));
+  const source = { from: { documents: 60, seed: 1 }, tokenizer: 'bytes', validation: 0.2 };
+  ({ digest } = await buildTokens(python, source, join(data, 'text')));
+});
+afterAll(async () => {
+  await Promise.all(opened.map((each) => each.stop()));
+  rmSync(data, { recursive: true, force: true });
+});
+
+function evaluator(storage: string, program = python, declared: Partial<ScaleWorkerOptions> = {}): ScaleEvaluator {
+  const found = new ScaleEvaluator({
+    device: { name: 'cpu', class: 'cpu', memoryLimitBytes: 8 * 1024 ** 3 },
+    python: program,
+    data,
+    scale: { storage, devices: 1, memoryBytes: 8 * 1024 ** 3, longestSeconds: null, ...declared },
+    clock: systemClock,
+    timers: systemTimers,
+    log: pino({ level: 'silent' }),
+    memory: { residentBytes: () => null, outOfMemoryKills: () => 0 },
+  });
+  opened.push(found);
+  return found;
+}
+
+interface Trained {
+  readonly outcome: Outcome | undefined;
+  readonly checkpoints: Checkpoint[];
+}
+
+async function train(
+  worker: ScaleEvaluator,
+  job: Job,
+  signal?: AbortSignal,
+  onStep: (step: number) => void = () => {},
+): Promise<Trained> {
+  const checkpoints: Checkpoint[] = [];
+  let outcome: Outcome | undefined;
+  await worker.evaluate([job], {
+    onOutcome: (_, found) => {
+      outcome = found;
+    },
+    onCheckpoint: (_, checkpoint) => checkpoints.push(checkpoint),
+    onProgress: ({ step }) => onStep(step),
+    ...(signal ? { signal } : {}),
+  });
+  return { outcome, checkpoints };
+}
+
+/** What the machine's speed does not decide. */
+function figures(outcome: Outcome | undefined) {
+  const { validation, params, flops, curve, scale } = outcome as Measurement;
+  const { loss, lossBeforeDecay, steps, tokens, weightsSha256 } = scale ?? {};
+  return { validation, params, flops, curve, loss, lossBeforeDecay, steps, tokens, weightsSha256 };
+}
+
+/** A program in the place of Python that runs it with a failpoint, or says these lines. */
+function standIn(body: string): string {
+  const path = join(temporaryFolder(), 'python');
+  writeFileSync(path, `#!/bin/sh\n${body}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+describe('with the real trainer', { timeout: 240_000 }, () => {
+  it('killed, stopped and continued, a run ends with the loss of an undisturbed one (SCL-1)', async () => {
+    const short = scaleJob(digest);
+    const long = scaleJob(digest, {}, { recipe: { steps: 16 } });
+    const whole = await train(evaluator(temporaryFolder()), long);
+    expect(whole.outcome).toMatchObject({ status: 'ok', scale: { steps: 16, tokens: 16 * 256, sessions: 1 } });
+    const measured = whole.outcome as Measurement;
+    expect(measured.validation).toBe(-(measured.scale?.loss ?? Number.NaN));
+    expect(whole.checkpoints.map(({ step }) => step)).toEqual([...Array(15).keys()].map((step) => step + 1));
+
+    const storage = temporaryFolder();
+    const killed = standIn(`export AIRA_SCALE_FAILPOINT=step:5\nexec ${python} "$@"`);
+    expect((await train(evaluator(storage, killed), short)).outcome).toMatchObject({
+      status: 'failed',
+      reason: 'lost',
+    });
+    const first = await train(evaluator(storage), short);
+    expect(first.outcome).toMatchObject({ status: 'ok', scale: { steps: 8, sessions: 2 } });
+
+    const stop = new AbortController();
+    const stopped = await train(evaluator(storage), long, stop.signal, (step) => step > 0 && stop.abort());
+    // On a fast machine the run may end before the request is read.
+    expect(stopped.outcome?.status === 'ok' || stopped.outcome).toMatchObject(
+      stopped.outcome?.status === 'ok' ? {} : { reason: 'cancelled' },
+    );
+    const last = await train(evaluator(storage), long);
+    expect(figures(last.outcome)).toEqual(figures(whole.outcome));
+    // One trunk for both budgets, and no step of it trained twice.
+    expect(trunkOf(short)).toBe(trunkOf(long));
+    expect(existsSync(join(storage, trunkOf(long), 'outcomes.json'))).toBe(true);
+    const outcomes = JSON.parse(readFileSync(join(storage, trunkOf(long), 'outcomes.json'), 'utf8')) as object[];
+    expect(outcomes).toHaveLength(2);
+  });
+
+  it('gives a diverged run its reason, which is final', async () => {
+    const { recipe } = scaleJob(digest).candidate as { recipe: { optimiser: object } };
+    const optimiser = { ...recipe.optimiser, lr: 1e30 } as never;
+    const { outcome } = await train(evaluator(temporaryFolder()), scaleJob(digest, {}, { recipe: { optimiser } }));
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'nan' });
+  });
+
+  it('says what is wrong about data of another digest', async () => {
+    const { outcome } = await train(evaluator(temporaryFolder()), scaleJob('0'.repeat(64)));
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'invalid' });
+  });
+});
+
+describe('a trainer that misbehaves', () => {
+  const version = scaleJob('0'.repeat(64)).evaluator;
+  const hello = JSON.stringify({
+    event: 'hello',
+    v: 1,
+    trainer: version,
+    identity: 'a'.repeat(64),
+    device: 'cpu',
+    deviceName: 'x',
+    torch: '2',
+    python: '3',
+    processes: 1,
+    parameters: 1,
+    nonEmbedding: 1,
+    flopsPerToken: { layers: 1, head: 1 },
+    steps: 8,
+  });
+  const says = (...lines: string[]) => standIn(lines.map((line) => `echo '${line}'`).join('\n'));
+  const outcomeOf = async (program: string) =>
+    (await train(evaluator(temporaryFolder(), program), scaleJob(digest))).outcome;
+
+  it.each([
+    ['another trainer', () => says(hello.replace(version, 'scale-000000000000')), /the trainer is scale-000000000000/],
+    ['a line that is no event', () => says(hello, '{"event":"dance"}'), /not an event/],
+    ['an event before the hello', () => says('{"event":"done"}'), /before the hello/],
+    ['an end without a result', () => says(hello, '{"event":"done"}'), /the end without a result/],
+    [
+      'a line beyond 64 KiB',
+      () => standIn(`echo '${hello}'\nhead -c 70000 /dev/zero | tr '\\0' x\necho\nsleep 60`),
+      /not an event/,
+    ],
+    ['no word at all', () => standIn('echo broken >&2\nexit 3'), /exited with code 3; stderr: broken/],
+    ['a crash', () => says(hello, '{"event":"failed","reason":"crash","message":"boom"}'), /boom/],
+  ])('%s is lost, which is retried (SCL-2, SCL-3)', async (_, program, message) => {
+    const outcome = await outcomeOf(program());
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'lost', message: expect.stringMatching(message) });
+  });
+
+  it('out of memory is final', async () => {
+    const program = says(hello, '{"event":"failed","reason":"oom","message":"out of memory"}');
+    expect(await outcomeOf(program)).toMatchObject({ status: 'failed', reason: 'oom' });
+  });
+
+  it('a stop that this host did not ask for is no outcome: the job continues', async () => {
+    const program = says(hello, '{"event":"stopped","reason":"signal"}');
+    await expect(outcomeOf(program)).rejects.toMatchObject({ code: 'trainer-stopped', retryAfterMs: 1000 });
+  });
+});
+
+describe('declared limits (SCL-4)', () => {
+  const refusal = (declared: Partial<ScaleWorkerOptions>, own: Partial<typeof resources>) =>
+    evaluator('/nowhere', python, declared).refuses(scaleJob('0'.repeat(64), { resources: { ...resources, ...own } }));
+  it('takes what fits', () => expect(refusal({}, {})).toBeNull());
+  it.each([
+    [
+      'memory',
+      { memoryBytes: 2 ** 20 },
+      { memoryBytes: 2 ** 21 },
+      'needs 2 MB on each device; this worker has declared 1 MB',
+    ],
+    ['devices', {}, { devices: 2 }, 'needs 2 devices; this worker has declared 1'],
+    ['time', { longestSeconds: 60 }, { seconds: 61 }, 'takes about 61 s; this worker takes trainings of up to 60 s'],
+  ])('refuses too much %s', (_, declared, own, sentence) => {
+    expect(refusal(declared, own)).toContain(sentence);
+  });
+});
