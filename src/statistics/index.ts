@@ -1,8 +1,8 @@
 /**
  * Statistics: pure functions; resampling draws from labelled streams, so equal input gives equal figures.
  *
- * Role: paired comparisons, intervals, permutation tests, power, rank correlation, acceptance of programs. Non-role: files,
- * searches.
+ * Role: paired comparisons, intervals, permutation tests, power, rank correlation, acceptance of programs, scaling fits. Non-role:
+ * files, searches.
  *
  * - The unit of inference is what varies when trainings are repeated: a paired seed that has training seeds of its own
  *   (`pairs.ts`), or a training seed that many searches share (`crossed.ts`).
@@ -30,6 +30,7 @@ export {
   type Judged,
 } from './crossed.ts';
 export { elo, type Rating } from './elo.ts';
+export { type AccuracyDifference, compareItems, type ItemScores } from './itemPairs.ts';
 export {
   effectSize,
   type Interval,
@@ -39,7 +40,18 @@ export {
   permutationTest,
 } from './pairs.ts';
 export { criticalValue, detectable, fewestPairs, holm, pairsNeeded } from './power.ts';
+export { auditProxy, type ProxyAudit, type RungScores } from './proxyAudit.ts';
 export { type Agreement, agreement, agreementSentence } from './rankCorrelation.ts';
+export {
+  type ArchitecturePoints,
+  type EqualCompute,
+  type Estimate,
+  type FrontierFit,
+  fitScaling,
+  type ScalingFits,
+} from './scalingBootstrap.ts';
+export type { IsoFlop, ScalingPoint } from './scalingFit.ts';
+export { fitLaw, type LawResult } from './scalingLaw.ts';
 export { bandedCurve, type Curve, normalisedScore, validRate } from './scores.ts';
 export {
   type Comparison,

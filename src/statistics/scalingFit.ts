@@ -1,0 +1,177 @@
+import { ascending, group, mean } from 'd3-array';
+import { projection, straightLine } from './leastSquares.ts';
+
+/**
+ * Compute-optimal sizes by isoFLOP parabolas: approach 2 of Hoffmann et al. 2022 (arXiv 2203.15556), read as the paper on
+ * AIRA's architectures reads it.
+ *
+ * Per budget, a parabola of loss in log10 N; its vertex is the best loss and size that the budget allows. The frontier is a
+ * straight line through the vertices: loss on log10 C. Refused, each with its reason: fewer than three sizes, a parabola
+ * without a minimum, a minimum outside the sizes that were trained.
+ */
+
+/** One trained model at one budget. */
+export interface ScalingPoint {
+  /** Parameters, by whichever convention the caller fits. */
+  readonly parameters: number;
+  /** The budget in training FLOPs: points of equal value form one isoFLOP curve. */
+  readonly budget: number;
+  /** FLOPs that the training took; whole steps make it differ a little from the budget. */
+  readonly flops: number;
+  readonly tokens: number;
+  readonly seed: number;
+  /** Nats per token on validation text. */
+  readonly loss: number;
+}
+
+/** Vertex of a parabola. */
+export interface Minimum {
+  readonly logParameters: number;
+  readonly loss: number;
+  /** log10 of the tokens that the budget buys at that size, between the measured sizes in proportion. */
+  readonly logTokens: number;
+  /** Coefficient of (log10 N)^2, in nats: how sharply the loss rises on either side. */
+  readonly curvature: number;
+}
+
+/** The isoFLOP curve of one architecture at one budget. */
+export interface IsoFlop {
+  readonly budget: number;
+  /** log10 of the FLOPs that the trainings took, on average. */
+  readonly logFlops: number;
+  readonly points: readonly ScalingPoint[];
+  /** Distinct sizes, ascending. */
+  readonly sizes: readonly number[];
+  /** The parabola at log10 N; null where none could be fitted. */
+  readonly curve: ((logParameters: number) => number) | null;
+  /** Points minus three; 0 if the parabola runs through all of them whatever the noise. */
+  readonly degrees: number;
+  readonly minimum: Minimum | null;
+  /** Why there is no minimum. */
+  readonly refused: string | null;
+}
+
+/** What a fit to other losses at the same places needs; see `scalingBootstrap.ts`. */
+export interface ParabolaPlan {
+  readonly centre: number;
+  readonly rows: readonly number[][];
+  readonly leverage: readonly number[];
+}
+
+/** @returns null below three distinct sizes. */
+export function parabolaPlan(points: readonly ScalingPoint[]): ParabolaPlan | null {
+  const x = points.map(({ parameters }) => Math.log10(parameters));
+  if (new Set(x).size < 3) return null;
+  const centre = mean(x) as number;
+  const found = projection(x.map((each) => [1, each - centre, (each - centre) ** 2]));
+  return found && { centre, ...found };
+}
+
+/** Coefficients of 1, (x - centre), (x - centre)^2 for these losses. */
+export function parabolaOf({ rows }: ParabolaPlan, losses: ArrayLike<number>): [number, number, number] {
+  return rows.map((row) => row.reduce((sum, weight, k) => sum + weight * (losses[k] as number), 0)) as [
+    number,
+    number,
+    number,
+  ];
+}
+
+/** Vertex of c0 + c1 u + c2 u^2 with u = x - centre; null for c2 <= 0. */
+export function vertexOf(
+  [c0, c1, c2]: readonly [number, number, number],
+  centre: number,
+): { readonly logParameters: number; readonly loss: number } | null {
+  if (!(c2 > 0)) return null;
+  return { logParameters: centre - c1 / (2 * c2), loss: c0 - (c1 * c1) / (4 * c2) };
+}
+
+/** log10 D by log10 N: between measured sizes in proportion on logarithmic axes; beyond them, from the nearest two. */
+export function tokensBySize(points: readonly ScalingPoint[]): (logParameters: number) => number {
+  const measured = [...group(points, ({ parameters }) => parameters)]
+    .map(([parameters, at]) => ({
+      x: Math.log10(parameters),
+      y: mean(at, ({ tokens }) => Math.log10(tokens)) as number,
+    }))
+    .sort((a, b) => a.x - b.x);
+  return (logParameters) => {
+    const above = measured.findIndex(({ x }) => x >= logParameters);
+    const right = Math.min(measured.length - 1, Math.max(1, above < 0 ? measured.length - 1 : above));
+    const [from, to] = [measured[right - 1], measured[right]] as [{ x: number; y: number }, { x: number; y: number }];
+    return from.y + ((to.y - from.y) * (logParameters - from.x)) / (to.x - from.x);
+  };
+}
+
+function isoFlop(budget: number, points: readonly ScalingPoint[]): IsoFlop {
+  const sizes = [...new Set(points.map(({ parameters }) => parameters))].sort(ascending);
+  const logFlops = Math.log10(mean(points, ({ flops }) => flops) as number);
+  const base = { budget, logFlops, points, sizes, degrees: Math.max(0, points.length - 3) };
+  const refuse = (refused: string, curve: IsoFlop['curve'] = null): IsoFlop => ({
+    ...base,
+    curve,
+    minimum: null,
+    refused,
+  });
+  const plan = parabolaPlan(points);
+  if (plan === null) return refuse(`${sizes.length} distinct sizes; a parabola needs three`);
+  const coefficients = parabolaOf(
+    plan,
+    points.map(({ loss }) => loss),
+  );
+  const [c0, c1, c2] = coefficients;
+  const curve = (x: number) => c0 + c1 * (x - plan.centre) + c2 * (x - plan.centre) ** 2;
+  const vertex = vertexOf(coefficients, plan.centre);
+  if (vertex === null) return refuse('the parabola has no minimum: it bends downwards', curve);
+  const [least, most] = [Math.log10(sizes[0] as number), Math.log10(sizes.at(-1) as number)];
+  if (vertex.logParameters < least) return refuse('the minimum is below the smallest size', curve);
+  if (vertex.logParameters > most) return refuse('the minimum is above the largest size', curve);
+  const minimum = { ...vertex, curvature: c2, logTokens: tokensBySize(points)(vertex.logParameters) };
+  return { ...base, curve, minimum, refused: null };
+}
+
+/** The isoFLOP curves of one architecture, in the order of their budgets. */
+export function isoFlops(points: readonly ScalingPoint[]): IsoFlop[] {
+  return [...group(points, ({ budget }) => budget)]
+    .sort(([a], [b]) => a - b)
+    .map(([budget, at]) =>
+      isoFlop(
+        budget,
+        at.toSorted((a, b) => a.parameters - b.parameters || a.seed - b.seed),
+      ),
+    );
+}
+
+/** How the minima move with compute. */
+export interface Frontier {
+  /** Budgets with a minimum. */
+  readonly budgets: number;
+  /** Nats per decade of compute; negative where compute helps. */
+  readonly slope: number;
+  /** a of N* ~ C^a, and b of D* ~ C^b. */
+  readonly sizeExponent: number;
+  readonly tokenExponent: number;
+  /** Loss of the line at log10 C. */
+  at(logFlops: number): number;
+}
+
+/** Null below two budgets with a minimum. */
+export function frontierOf(curves: readonly IsoFlop[]): Frontier | null {
+  const found = curves.flatMap(({ logFlops, minimum }) => (minimum ? [{ logFlops, ...minimum }] : []));
+  return frontierThrough(found);
+}
+
+/** The same for minima from elsewhere, such as a resample. */
+export function frontierThrough(
+  minima: readonly { readonly logFlops: number; readonly loss: number; logParameters: number; logTokens: number }[],
+): Frontier | null {
+  const x = minima.map(({ logFlops }) => logFlops);
+  if (new Set(x).size < 2) return null;
+  const line = (y: readonly number[]) => straightLine(x, y) as NonNullable<ReturnType<typeof straightLine>>;
+  const loss = line(minima.map((each) => each.loss));
+  return {
+    budgets: minima.length,
+    slope: loss.slope,
+    sizeExponent: line(minima.map(({ logParameters }) => logParameters)).slope,
+    tokenExponent: line(minima.map(({ logTokens }) => logTokens)).slope,
+    at: loss.at,
+  };
+}
