@@ -1,5 +1,5 @@
 /**
- * Report: what people read of a search, a study and a trace.
+ * Report: what people read of a search, a study, a scaling study and a trace.
  *
  * Role: collects figures from the archive and renders them as HTML, text, Markdown and TSV. Non-role: plans, trainings, new
  * statistics.
@@ -23,6 +23,8 @@ export type {
 export { proposalText } from './format.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
+export { type ScaleSource, scaleHtml } from './scale/page.ts';
+export { type ScaleReportOptions, writeScaleReport } from './scale/write.ts';
 export { studyMarkdown } from './study/markdown.ts';
 export { type StudyReport, studyHtml } from './study/page.ts';
 export { type Result, resultOf, summary } from './summary.ts';

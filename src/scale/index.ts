@@ -1,7 +1,7 @@
 /**
  * Scale: plans of trainings at growing sizes, and what their losses show.
  *
- * Role: the plan file, its expansion into runs, prices, observations.
+ * Role: the plan file, its expansion into runs, prices, observations and their analysis, models for export.
  * Non-role: training (gpu-workers/aira_scale), queue and ledger (actors, memory), pages (report).
  *
  * - A plan is stored as a search without agents: each budget of each run is a reference, so its trainings are ordinary evaluations:
@@ -11,6 +11,13 @@
  * - Parameters, FLOPs and memory are what the trainer says (`describe`, `price`); there is no second formula here.
  */
 
+export {
+  analyseScale,
+  type ScaleAnalysis,
+  type ScaleArchitecture,
+  type ScaleComparison,
+  type ScaleQuestion,
+} from './analysis.ts';
 export type { PlanMachine } from './expand.ts';
 export type { ScaleObservation } from './observation.ts';
 export { scaleObservations } from './observed.ts';

@@ -34,24 +34,29 @@ export function solve(matrix: Design, right: readonly number[]): number[] | null
   return found;
 }
 
-/** X^T diag(weights) X. */
-function gram(design: Design, weights?: readonly number[]): number[][] {
+/** X^T diag(weights) X, and the product with y on the right. */
+function normal(design: Design, y: readonly number[], weights?: readonly number[]) {
   const width = design[0]?.length ?? 0;
-  return Array.from({ length: width }, (_, i) =>
-    Array.from({ length: width }, (_, j) =>
-      design.reduce((sum, row, k) => sum + (weights?.[k] ?? 1) * (row[i] as number) * (row[j] as number), 0),
-    ),
-  );
+  const squares = Array.from({ length: width }, () => new Array<number>(width).fill(0));
+  const right = new Array<number>(width).fill(0);
+  for (let k = 0; k < design.length; k++) {
+    const row = design[k] as readonly number[];
+    const weight = weights?.[k] ?? 1;
+    for (let i = 0; i < width; i++) {
+      const weighted = weight * (row[i] as number);
+      const into = squares[i] as number[];
+      for (let j = 0; j < width; j++) into[j] = (into[j] as number) + weighted * (row[j] as number);
+      right[i] = (right[i] as number) + weighted * (y[k] ?? 0);
+    }
+  }
+  return { squares, right };
 }
 
 /** Coefficients that minimise sum w (y - X b)^2; null where the columns are dependent. */
 export function leastSquares(design: Design, y: readonly number[], weights?: readonly number[]): number[] | null {
-  const width = design[0]?.length ?? 0;
-  if (design.length < width) return null;
-  const right = Array.from({ length: width }, (_, j) =>
-    design.reduce((sum, row, k) => sum + (weights?.[k] ?? 1) * (row[j] as number) * (y[k] as number), 0),
-  );
-  return solve(gram(design, weights), right);
+  if (design.length < (design[0]?.length ?? 0)) return null;
+  const { squares, right } = normal(design, y, weights);
+  return solve(squares, right);
 }
 
 /**
@@ -59,7 +64,7 @@ export function leastSquares(design: Design, y: readonly number[], weights?: rea
  * the residual of a fit to noise of variance s^2 has variance s^2 (1 - leverage). Null where the columns are dependent.
  */
 export function projection(design: Design): { readonly rows: readonly number[][]; readonly leverage: number[] } | null {
-  const squares = gram(design);
+  const { squares } = normal(design, []);
   const columns = design.map((row) => solve(squares, row));
   if (design.length === 0 || columns.some((column) => column === null)) return null;
   const known = columns as number[][];
@@ -70,17 +75,22 @@ export function projection(design: Design): { readonly rows: readonly number[][]
   };
 }
 
-/** Slope and intercept of a straight line; null below two distinct places. */
+/** A straight line; null below two distinct places. */
 export function straightLine(
   x: readonly number[],
   y: readonly number[],
 ): { readonly slope: number; at(place: number): number } | null {
-  const centre = x.reduce((sum, each) => sum + each, 0) / x.length;
-  const found = leastSquares(
-    x.map((each) => [1, each - centre]),
-    y,
-  );
-  if (found === null) return null;
-  const [level, slope] = found as [number, number];
+  let [centre, level] = [0, 0];
+  for (let k = 0; k < x.length; k++) {
+    centre += (x[k] as number) / x.length;
+    level += (y[k] as number) / x.length;
+  }
+  let [squares, products] = [0, 0];
+  for (let k = 0; k < x.length; k++) {
+    squares += ((x[k] as number) - centre) ** 2;
+    products += ((x[k] as number) - centre) * (y[k] as number);
+  }
+  if (!(squares > 0)) return null;
+  const slope = products / squares;
   return { slope, at: (place) => level + slope * (place - centre) };
 }

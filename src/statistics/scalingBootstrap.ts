@@ -1,4 +1,4 @@
-import { ascending, group, mean } from 'd3-array';
+import { ascending, mean } from 'd3-array';
 import type { Rng } from '../domain/rng.ts';
 import { type Interval, quantileOf, type Resampling } from './pairs.ts';
 import { criticalValue } from './power.ts';
@@ -82,8 +82,6 @@ export interface ScalingFits {
   } | null;
 }
 
-const runOf = ({ parameters, seed }: ScalingPoint): string => `${parameters} ${seed}`;
-
 /** A curve prepared for many fits at the same places. */
 interface Prepared {
   readonly curve: IsoFlop;
@@ -91,99 +89,113 @@ interface Prepared {
   readonly fitted: readonly number[];
   /** log10 D by log10 N. */
   readonly tokens: (logParameters: number) => number;
+  /** Per point the number of its run, counted over all architectures. */
+  readonly runs: readonly number[];
+  /** Places of the points of each size. */
+  readonly cells: readonly (readonly number[])[];
 }
 
-function prepare(curve: IsoFlop): Prepared | null {
-  const plan = parabolaPlan(curve.points);
-  if (plan === null || curve.curve === null) return null;
-  const at = curve.curve;
-  const fitted = curve.points.map(({ parameters }) => at(Math.log10(parameters)));
-  return { curve, plan, fitted, tokens: tokensBySize(curve.points) };
+/** Curves without three sizes are left out. A run is one architecture at one size with one seed. */
+function prepareAll(architectures: readonly (readonly IsoFlop[])[]): Prepared[][] {
+  const numbers = new Map<string, number>();
+  const numberOf = (key: string): number => numbers.get(key) ?? numbers.set(key, numbers.size).size - 1;
+  return architectures.map((curves, index) =>
+    curves.flatMap((curve) => {
+      const plan = parabolaPlan(curve.points);
+      if (plan === null || curve.curve === null) return [];
+      const at = curve.curve;
+      return {
+        curve,
+        plan,
+        fitted: curve.points.map(({ parameters }) => at(Math.log10(parameters))),
+        tokens: tokensBySize(curve.points),
+        runs: curve.points.map(({ parameters, seed }) => numberOf(`${index} ${parameters} ${seed}`)),
+        cells: curve.sizes.map((size) =>
+          curve.points.flatMap(({ parameters }, place) => (parameters === size ? [place] : [])),
+        ),
+      };
+    }),
+  );
 }
 
-/** Losses of one resample, by architecture and curve, in the order of the curve's points. */
-type Draw = (architecture: number, prepared: Prepared) => number[];
-type Drawing = {
+/** Losses of one curve in one resample, in the order of its points. */
+type Draw = (prepared: Prepared) => ArrayLike<number>;
+
+interface Drawing {
   readonly of: 'seeds' | 'residuals';
   readonly degrees: number;
+  /** By how much a draw understates the noise. */
   readonly spread: number;
   next(rng: Rng): Draw;
-};
-
-const atLeast = (values: readonly number[]): number => (values.length === 0 ? 0 : Math.min(...values));
+}
 
 /** Seeds of each size, the same draw for sizes of equal rank in all architectures. */
 function seedDrawing(all: readonly (readonly Prepared[])[]): Drawing | null {
-  const cells = all.flatMap((curves) =>
-    curves.flatMap(({ curve }) => [...group(curve.points, ({ parameters }) => parameters).values()]),
-  );
-  const fewest = atLeast(cells.map((cell) => cell.length));
-  if (fewest < seedsToRedraw) return null;
-  // Budgets of one run are not independent: the one with most seeds counts.
-  const free = ({ curve }: Prepared) => curve.points.length - curve.sizes.length;
-  const degrees = all.reduce((sum, curves) => sum + Math.max(0, ...curves.map(free)), 0);
+  const curves = all.flat();
+  const counts = curves.flatMap(({ cells }) => cells.map(({ length }) => length));
+  const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
+  if (counts.length === 0 || fewest < seedsToRedraw) return null;
+  const ranks = Math.max(...curves.map(({ cells }) => cells.length));
+  // One draw serves all architectures and budgets, so it has the degrees of freedom of one curve.
+  const degrees = Math.min(...curves.map(({ curve }) => curve.points.length - curve.sizes.length));
   return {
     of: 'seeds',
     degrees,
-    // Redrawing n values underestimates their variance by (n - 1) / n.
+    // Redrawing n values understates their variance by (n - 1) / n.
     spread: Math.sqrt(fewest / (fewest - 1)),
     next(rng) {
-      const draws = new Map<number, number[]>();
-      const draw = (rank: number, place: number): number => {
-        const known = draws.get(rank) ?? [];
-        draws.set(rank, known);
-        while (known.length <= place) known.push(rng.float());
-        return known[place] as number;
+      const draws = Float64Array.from({ length: ranks * most }, () => rng.float());
+      return ({ curve, cells }) => {
+        const losses = new Float64Array(curve.points.length);
+        for (const [rank, places] of cells.entries()) {
+          for (const [at, place] of places.entries()) {
+            const drawn = places[Math.floor((draws[rank * most + at] as number) * places.length)] as number;
+            losses[place] = (curve.points[drawn] as ScalingPoint).loss;
+          }
+        }
+        return losses;
       };
-      return (_, { curve }) =>
-        curve.sizes.flatMap((size, rank) => {
-          const at = curve.points.filter(({ parameters }) => parameters === size);
-          return at.map((_point, place) => (at[Math.floor(draw(rank, place) * at.length)] as ScalingPoint).loss);
-        });
     },
   };
 }
 
 /** Standardised residuals of whole runs, from a pool of all architectures. */
 function residualDrawing(all: readonly (readonly Prepared[])[]): Drawing | null {
-  const runs = new Map<string, Map<number, number>>();
-  for (const [index, curves] of all.entries()) {
-    for (const { curve, plan, fitted } of curves) {
-      for (const [place, point] of curve.points.entries()) {
-        const free = 1 - (plan.leverage[place] as number);
-        if (free < 1e-9) continue;
-        const key = `${index} ${runOf(point)}`;
-        const run = runs.get(key) ?? new Map<number, number>();
-        run.set(curve.budget, (point.loss - (fitted[place] as number)) / Math.sqrt(free));
-        runs.set(key, run);
-      }
+  const budgets = [...new Set(all.flat().map(({ curve }) => curve.budget))];
+  const runs = new Map<number, Float64Array>();
+  for (const { curve, plan, fitted, runs: numbers } of all.flat()) {
+    for (const [place, point] of curve.points.entries()) {
+      const free = 1 - (plan.leverage[place] as number);
+      if (free < 1e-9) continue;
+      const number = numbers[place] as number;
+      const run = runs.get(number) ?? new Float64Array(budgets.length).fill(Number.NaN);
+      run[budgets.indexOf(curve.budget)] = (point.loss - (fitted[place] as number)) / Math.sqrt(free);
+      runs.set(number, run);
     }
   }
+  // Budgets of one run are not independent: of each architecture the budget with most trainings counts.
   const degrees = all.reduce((sum, curves) => sum + Math.max(0, ...curves.map(({ curve }) => curve.degrees)), 0);
   if (degrees === 0 || runs.size === 0) return null;
   const pool = [...runs.values()];
-  const having = new Map<number, { residuals: number[]; centre: number }>();
-  for (const budget of new Set(pool.flatMap((run) => [...run.keys()]))) {
-    const residuals = pool.flatMap((run) => run.get(budget) ?? []);
-    having.set(budget, { residuals, centre: mean(residuals) as number });
-  }
+  const known = budgets.map((_, at) => pool.flatMap((run) => run[at] as number).filter(Number.isFinite));
+  const centres = known.map((residuals) => mean(residuals) ?? 0);
+  const count = 1 + Math.max(...all.flat().flatMap(({ runs: numbers }) => numbers));
   return {
     of: 'residuals',
     degrees,
     spread: 1,
     next(rng) {
-      const donors = new Map<string, Map<number, number>>();
-      return (architecture, { curve, fitted }) =>
-        curve.points.map((point, place) => {
-          const key = `${architecture} ${runOf(point)}`;
-          const donor = donors.get(key) ?? rng.pick(pool);
-          donors.set(key, donor);
-          const known = having.get(curve.budget);
-          if (!known) return fitted[place] as number;
+      const donors = Array.from({ length: count }, () => pool[rng.below(pool.length)] as Float64Array);
+      return ({ curve, fitted, runs: numbers }) => {
+        const at = budgets.indexOf(curve.budget);
+        const residuals = known[at] as number[];
+        if (residuals.length === 0) return fitted;
+        return Float64Array.from(fitted, (value, place) => {
+          const own = (donors[numbers[place] as number] as Float64Array)[at] as number;
           // A donor that was not trained at this budget passes the question to one that was.
-          const residual = donor.get(curve.budget) ?? rng.pick(known.residuals);
-          return (fitted[place] as number) + residual - known.centre;
+          return value + (Number.isNaN(own) ? rng.pick(residuals) : own) - (centres[at] as number);
         });
+      };
     },
   };
 }
@@ -196,12 +208,12 @@ interface Resampled {
 }
 
 function refit(all: readonly (readonly Prepared[])[], draw: Draw): Resampled {
-  const minima = all.map((curves, index) =>
+  const minima = all.map((curves) =>
     curves.flatMap((prepared) => {
       const { curve, plan, tokens } = prepared;
       // Only budgets whose own fit has a minimum enter an estimate.
       if (curve.minimum === null) return [];
-      const vertex = vertexOf(parabolaOf(plan, draw(index, prepared)), plan.centre);
+      const vertex = vertexOf(parabolaOf(plan, draw(prepared)), plan.centre);
       if (vertex === null) return [null];
       const logTokens = tokens(vertex.logParameters);
       return [{ budget: curve.budget, logFlops: curve.logFlops, ...vertex, logTokens }];
@@ -226,7 +238,7 @@ export function fitScaling(
   { rng, resamples, level }: Resampling,
 ): ScalingFits {
   const curves = architectures.map(({ points }) => isoFlops(points));
-  const prepared = curves.map((each) => each.flatMap((curve) => prepare(curve) ?? []));
+  const prepared = prepareAll(curves);
   const drawing = seedDrawing(prepared) ?? residualDrawing(prepared);
   const drawn = drawing ? Array.from({ length: resamples }, () => refit(prepared, drawing.next(rng))) : [];
   const widen = drawing

@@ -69,11 +69,12 @@ export function parabolaPlan(points: readonly ScalingPoint[]): ParabolaPlan | nu
 
 /** Coefficients of 1, (x - centre), (x - centre)^2 for these losses. */
 export function parabolaOf({ rows }: ParabolaPlan, losses: ArrayLike<number>): [number, number, number] {
-  return rows.map((row) => row.reduce((sum, weight, k) => sum + weight * (losses[k] as number), 0)) as [
-    number,
-    number,
-    number,
-  ];
+  const found: [number, number, number] = [0, 0, 0];
+  for (let j = 0; j < 3; j++) {
+    const row = rows[j] as readonly number[];
+    for (let k = 0; k < row.length; k++) found[j] = (found[j] as number) + (row[k] as number) * (losses[k] as number);
+  }
+  return found;
 }
 
 /** Vertex of c0 + c1 u + c2 u^2 with u = x - centre; null for c2 <= 0. */

@@ -32,7 +32,7 @@ export type LawResult = { readonly law: ScalingLaw } | { readonly law: null; rea
 
 const delta = 1e-3;
 const grid = Array.from({ length: 15 }, (_, index) => 0.08 * (index + 1));
-const starts = 4;
+const starts = 3;
 const mostSteps = 200;
 /** Exponents beyond this, or terms below this share of the loss, are not determined by the points. */
 const bounds = { exponent: [0.02, 2.5], share: 1e-4 } as const;

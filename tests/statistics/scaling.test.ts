@@ -216,7 +216,7 @@ describe('architectures at equal compute', () => {
     expect(few.comparisons[0]).toMatchObject({ verdict: 'better', refused: null });
     expect(few.comparisons[0]?.multiplier?.interval?.low).toBeGreaterThan(1);
     const many = compare(better, 5, 'many');
-    expect(many.resampling).toMatchObject({ of: 'seeds', degrees: 40 });
+    expect(many.resampling).toMatchObject({ of: 'seeds', degrees: 20 });
     expect(many.comparisons[0]?.verdict).toBe('better');
     expect(compare(usualLaw, 1, 'same').comparisons[0]?.verdict).toBe('even');
   });
