@@ -70,11 +70,15 @@ def trained(folder, family, pattern, shape=None):
         ("llama", "BMMAABMAMMB", "granitemoehybrid"),
         ("llama", "AAMM", "granitemoehybrid"),
         ("llama", "BBMB", "granitemoehybrid"),
+        ("nemotron", "BMAMBBAM", "custom"),
+        ("llama", "BMMAABMAMMB", "custom"),
+        ("llama", "BBMB", "custom"),
     ],
 )
 def test_exports_equal_the_trained_model(export, tmp_path, family, letters, form):
     source = trained(tmp_path / "model", family, tokens(letters))
-    found = export(source, tmp_path / "tokenizer.json", tmp_path / "out", "auto", 128, {"search": "demo"})
+    asked = form if form == "custom" else "auto"
+    found = export(source, tmp_path / "tokenizer.json", tmp_path / "out", asked, 128, {"search": "demo"})
     assert found["format"] == form and found["difference"] <= 1e-4 * found["scale"] and found["scale"] > 1
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| search | demo |" in card and "2.5000 nats" in card
@@ -83,6 +87,59 @@ def test_exports_equal_the_trained_model(export, tmp_path, family, letters, form
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert tokenizer("Grüße").input_ids == list("Grüße".encode()) and tokenizer.eos_token_id == 256
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "out", "tokenizer.json"]
+
+
+def test_a_custom_directory_generates_and_refuses_padding_on_the_left(export, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    source = trained(tmp_path / "model", "llama", tokens("BAM"))
+    export(source, tmp_path / "tokenizer.json", tmp_path / "out", "custom", 128, {})
+    program = """
+import sys, torch
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], trust_remote_code=True).eval()
+start = torch.tensor([[72, 105, 33]])
+out = model.generate(start, max_new_tokens=5, do_sample=False, attention_mask=torch.ones_like(start))
+best = model(out[:, :-1]).logits.argmax(-1)
+assert torch.equal(out[:, 3:], best[:, 2:]), (out, best)
+padded = torch.cat((start, torch.tensor([[256, 256]])), dim=1)
+assert torch.allclose(model(padded, attention_mask=torch.tensor([[1, 1, 1, 0, 0]])).logits[:, :3], model(start).logits, atol=1e-4)
+try:
+    model(padded, attention_mask=torch.tensor([[0, 1, 1, 1, 1]]))
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "pad on the right: this model has no mask for padding on the left"
+
+
+def test_a_model_that_was_never_trained_is_exported_with_its_start_values(export, tmp_path):
+    from aira_scale.export.write import Fresh
+
+    fresh = Fresh(ModelSpec("llama", list(tokens("BMA")), LLAMA, 257), 3)
+    found = export(fresh, None, tmp_path / "out", "auto", 128, {"pattern": "given"})
+    model = ScaleModel(fresh.model)
+    assert found["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "initialised by Aira and not trained" in card and "validation loss" not in card and "| given |" in card
+    described = json.loads((tmp_path / "out" / "aira.json").read_text())
+    assert described["outcome"] is None and described["seed"] == 3
+    with pytest.raises(InvalidCandidate, match="the tokenizer has 257 tokens, the model 300"):
+        export(Fresh(ModelSpec("llama", ["mA"], LLAMA, 300), 3), None, tmp_path / "other", "auto", 128, {})
+
+
+def test_missing_packages_are_named_in_one_sentence(tmp_path, monkeypatch):
+    from aira_scale.export import write
+
+    find = write.importlib.util.find_spec
+    monkeypatch.setattr(write.importlib.util, "find_spec", lambda name: None if name == "transformers" else find(name))
+    fresh = write.Fresh(ModelSpec("llama", ["mA"], LLAMA, 257), 1)
+    if find("safetensors") is None:
+        match = "packages safetensors and transformers; install them with"
+    else:
+        match = "package transformers; install them with"
+    with pytest.raises(InvalidCandidate, match=match):
+        write.export(fresh, None, tmp_path / "out", "auto", 128, {})
 
 
 def test_a_directory_that_differs_is_not_written(export, tmp_path, monkeypatch):
@@ -146,7 +203,15 @@ def test_the_command_answers_configuration_without_any_library(tmp_path):
     spec = ModelSpec("llama", ["mA", "M", "Mb"], LLAMA, 257)
     assert told["parameters"] == sum(parameter.numel() for parameter in ScaleModel(spec, "meta").parameters())
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
-    assert done.returncode == 1 and "needs --data and --out" in done.stderr
+    assert done.returncode == 1 and "needs --out" in done.stderr
+    (tmp_path / "fresh.json").write_text(json.dumps({"model": asdict(spec), "seed": 7}))
+    command[-2:] = ["--fresh", str(tmp_path / "fresh.json"), "--as", "config"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    fresh = json.loads(done.stdout)
+    assert fresh["parameters"] == told["parameters"] and fresh["seed"] == 7 and fresh["outcome"] is None
+    (tmp_path / "fresh.json").write_text(json.dumps({"model": asdict(spec), "seed": -1}))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == 1 and done.stderr.startswith("aira_scale: fresh: seed must be between")
 
 
 def test_changed_weights_are_refused(export, tmp_path):

@@ -1,6 +1,7 @@
-"""`export`: a trained model as a checked Hugging Face directory, or with `--as config` its sizes, counts and pattern as JSON.
+"""`export`: a model as a checked Hugging Face directory, or with `--as config` its sizes, counts and pattern as JSON.
 
-Prints one line of JSON: {"format", "difference", "scale"} of a directory, or the configuration itself.
+Prints one line of JSON: {"format", "parameters", "difference", "scale"} of a directory, or the configuration itself. `--fresh` takes
+{"model": as in a job, "seed"} instead of a trained model.
 """
 
 import argparse
@@ -17,9 +18,11 @@ from ..export.formats import FORMATS
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="aira_scale export")
-    parser.add_argument("--model", type=Path, required=True, help="a folder models/<budget> of a run")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", type=Path, help="a folder models/<budget> of a run")
+    source.add_argument("--fresh", type=Path, help="a JSON file with a model to initialise")
     parser.add_argument("--as", dest="form", choices=("auto", "config", *FORMATS), default="auto", help="default: auto")
-    parser.add_argument("--data", type=Path, help="the data folder that it was trained on, for its tokenizer")
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json (default: plain bytes)")
     parser.add_argument(
         "--context", type=int, default=2048, help="tokens that the configuration states (default: 2048)"
     )
@@ -27,17 +30,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--provenance", type=Path, help="a JSON object of text, for the model card")
     options = parser.parse_args(arguments)
     try:
+        fresh = _fresh(options.fresh) if options.fresh else None
         if options.form == "config":
-            print(json.dumps(configuration(options.model), allow_nan=False))
+            print(json.dumps(configuration(fresh or options.model), allow_nan=False))
             return 0
-        if options.data is None or options.out is None:
-            raise InvalidCandidate("export needs --data and --out, except with --as config")
+        if options.out is None:
+            raise InvalidCandidate("export needs --out, except with --as config")
         from ..export.write import export
 
         provenance = _provenance(options.provenance)
-        record = export(
-            options.model, options.data / "tokenizer.json", options.out, options.form, options.context, provenance
-        )
+        source = fresh or options.model
+        record = export(source, options.tokenizer, options.out, options.form, options.context, provenance)
     except (InvalidCandidate, OSError) as error:
         print(f"aira_scale: {error}", file=sys.stderr)
         return 1
@@ -45,18 +48,22 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def configuration(model: Path) -> dict[str, Any]:
-    """Pattern, shape, counts and outcome of a trained model, for other trainers."""
+def configuration(source: Any) -> dict[str, Any]:
+    """Pattern, shape, counts and outcome of a trained model's folder or a Fresh one, for other trainers."""
     from aira_workers.strict import parse
 
     from ..counts import parameters, training_flops
     from ..model import ModelSpec
 
-    try:
-        record = json.loads((model / "model.json").read_text(encoding="utf-8"))
-        spec = parse(ModelSpec, record["model"], "model")
-    except (ValueError, KeyError) as error:
-        raise InvalidCandidate(f"{model} is no trained model: {error}") from error
+    if isinstance(source, Path):
+        try:
+            record = json.loads((source / "model.json").read_text(encoding="utf-8"))
+            spec = parse(ModelSpec, record["model"], "model")
+            data, seed, outcome = record["data"], record["seed"], record["outcome"]
+        except (ValueError, KeyError) as error:
+            raise InvalidCandidate(f"{source} is no trained model: {error}") from error
+    else:
+        spec, data, seed, outcome = source.model, None, source.seed, None
     counted = parameters(spec.pattern, spec.family, spec.shape, spec.vocabulary)
     flops = training_flops(spec.pattern, spec.family, spec.shape, spec.vocabulary, 1)
     return {
@@ -64,10 +71,19 @@ def configuration(model: Path) -> dict[str, Any]:
         "parameters": counted.total,
         "nonEmbedding": counted.layers,
         "flopsPerTokenWithoutLength": {"layers": flops.layers, "head": flops.head},
-        "data": record["data"],
-        "seed": record["seed"],
-        "outcome": record["outcome"],
+        "data": data,
+        "seed": seed,
+        "outcome": outcome,
     }
+
+
+def _fresh(file: Path):
+    from aira_workers.strict import parse
+
+    from ..export.write import Fresh
+    from ..job import read_object
+
+    return parse(Fresh, read_object(file.read_text(encoding="utf-8")), "fresh")
 
 
 def _provenance(file: Any) -> dict[str, str]:

@@ -9,6 +9,18 @@ from ..model import ModelSpec
 def model_card(described: dict[str, Any], spec: ModelSpec, counted: Parameters) -> str:
     """Markdown with the front matter that model hubs read."""
     outcome, check = described["outcome"], described["check"]
+    trained = (
+        [
+            f"| training tokens | {outcome['tokens']:,} in {outcome['steps']:,} steps, context {described['context']} |",
+            f"| training FLOPs | {outcome['flops']:.3e} |",
+            f"| validation loss | {outcome['validationLoss']:.4f} nats per token |",
+            f"| data | SHA-256 of the token index {described['data']} |",
+        ]
+        if outcome
+        else ["| training | none: start values only |"]
+    )
+    made = "trained by Aira" if outcome else "initialised by Aira and not trained"
+    loads = " Load it with `trust_remote_code=True`." if described["format"] == "custom" else ""
     family = {
         "llama": "RoPE attention, SwiGLU, Mamba-2",
         "nemotron": "attention without positions, squared-ReLU MLP, Mamba-2 with grouped gated norm",
@@ -22,21 +34,19 @@ def model_card(described: dict[str, Any], spec: ModelSpec, counted: Parameters) 
         "",
         f"# {_runs(spec.pattern)}",
         "",
-        f"A found pattern of {len(spec.pattern)} layers ({family}), trained by Aira and exported as `{described['format']}`.",
+        f"A pattern of {len(spec.pattern)} layers ({family}), {made} and exported as `{described['format']}`.{loads}",
         "",
         "| | |",
         "| --- | --- |",
+        f"| pattern | {' '.join(spec.pattern)} |",
         f"| parameters | {counted.total:,} ({counted.layers:,} without the embedding, which the head shares) |",
         f"| parameters in this directory | {described['exportedParameters']:,} |",
-        f"| training tokens | {outcome['tokens']:,} in {outcome['steps']:,} steps, context {described['context']} |",
-        f"| training FLOPs | {outcome['flops']:.3e} |",
-        f"| validation loss | {outcome['validationLoss']:.4f} nats per token |",
-        f"| data | SHA-256 of the token index {described['data']} |",
+        *trained,
         f"| seed | {described['seed']} |",
         f"| check | re-loaded by transformers in a fresh process: logits differ by {check['difference']:.1e} on a scale of {check['scale']:.1f} |",
         *(f"| {key} | {value} |" for key, value in described["provenance"].items()),
         "",
-        "No safety training. A small research model: what it writes says nothing about facts.",
+        "No safety training. A research model: what it writes says nothing about facts.",
         "",
     ]
     return "\n".join(lines)

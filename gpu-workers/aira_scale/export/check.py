@@ -7,6 +7,7 @@ logit. A process of its own, so that nothing of this package's model is loaded w
 
 import json
 import sys
+from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
@@ -18,8 +19,10 @@ def main(arguments: list[str]) -> int:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     record = torch.load(reference, weights_only=True)
+    # The only code of its own that a directory can have here was written by this package a moment ago.
+    own_code = (Path(directory) / "modeling_aira.py").exists()
     model, found = AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, output_loading_info=True, local_files_only=True
+        directory, dtype=torch.float32, output_loading_info=True, local_files_only=True, trust_remote_code=own_code
     )
     model.eval()
     with torch.no_grad():

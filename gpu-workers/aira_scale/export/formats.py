@@ -15,7 +15,7 @@ from ..model import ModelSpec
 from ..shapes import PRIMITIVES
 
 Weights = dict[str, torch.Tensor]
-FORMATS = ("nemotron_h", "llama", "granitemoehybrid")
+FORMATS = ("nemotron_h", "llama", "granitemoehybrid", "custom")
 _NEMOTRON_LETTERS = {"Mb": "M", "mA": "*", "M": "-"}
 
 
@@ -41,7 +41,7 @@ def convert(
         )
     if form not in FORMATS:
         raise InvalidCandidate(f"format must be one of auto, {', '.join(FORMATS)}, got {form!r}")
-    if (form == "nemotron_h") != (spec.family == "nemotron"):
+    if form != "custom" and (form == "nemotron_h") != (spec.family == "nemotron"):
         raise InvalidCandidate(f"{form} cannot hold the {spec.family} family: its MLP and positions differ")
     if form == "llama" and choose(spec) != "llama":
         raise InvalidCandidate("llama holds the pattern mA M mA M ... only; use granitemoehybrid")
@@ -58,6 +58,8 @@ def convert(
         "dtype": "float32",
         "attention_bias": False,
     }
+    if form == "custom":
+        return _custom(spec, weights, common)
     if form == "nemotron_h":
         return _nemotron(spec, weights, common)
     if form == "llama":
@@ -100,6 +102,36 @@ def _nemotron(spec: ModelSpec, weights: Weights, common: dict[str, Any]) -> tupl
             out[f"backbone.{name}"] = tensor
     out["backbone.norm_f.weight"] = weights["norm.weight"]
     return config, out
+
+
+def _custom(spec: ModelSpec, weights: Weights, common: dict[str, Any]) -> tuple[dict[str, Any], Weights]:
+    """Every layer as it is, for the modelling code in custom/."""
+    shape = spec.shape
+    config = {
+        **{name: value for name, value in common.items() if name != "attention_bias"},
+        "model_type": "aira_stack",
+        "architectures": ["AiraStackForCausalLM"],
+        "auto_map": {
+            "AutoConfig": "configuration_aira.AiraStackConfig",
+            "AutoModelForCausalLM": "modeling_aira.AiraStackForCausalLM",
+        },
+        "family": spec.family,
+        "pattern": list(spec.pattern),
+        "num_hidden_layers": len(spec.pattern),
+        "intermediate_size": shape.ffn_inner if spec.family == "llama" else shape.ungated_inner,
+        "head_dim": shape.head_dim,
+        "ssm_inner": shape.ssm_inner,
+        "ssm_head_dim": shape.ssm_head_dim,
+        "ssm_state": shape.ssm_state,
+        "ssm_groups": shape.ssm_groups,
+        "ssm_conv": shape.ssm_conv,
+        "ssm_chunk": shape.ssm_chunk,
+        "rope_theta": shape.rotary_base,
+        "norm_eps": EPS,
+        "use_cache": False,
+        "tie_word_embeddings": False,
+    }
+    return config, {("embedding.weight" if name == "embedding" else name): tensor for name, tensor in weights.items()}
 
 
 def _llama(spec: ModelSpec, weights: Weights, common: dict[str, Any]) -> tuple[dict[str, Any], Weights]:
