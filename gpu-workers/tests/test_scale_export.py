@@ -1,18 +1,21 @@
 """Exports: each format is re-loaded by transformers in a fresh process and compared on logits before it counts as written."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import asdict
 
 import pytest
 import torch
+from aira_scale.commands.export import configuration
 from aira_scale.data.tokenizer import bytes_tokenizer
 from aira_scale.export.formats import choose, convert, pairs
+from aira_scale.export.write import Fresh
 from aira_scale.files import sha256_of
 from aira_scale.initial import initialise
 from aira_scale.model import ModelSpec, ScaleModel
-from aira_scale.shapes import Shape
+from aira_scale.shapes import SIZES, Shape
 from aira_workers.errors import InvalidCandidate
 from conftest import tokens
 from scale_jobs import environment
@@ -114,8 +117,6 @@ except ValueError as error:
 
 
 def test_a_model_that_was_never_trained_is_exported_with_its_start_values(export, tmp_path):
-    from aira_scale.export.write import Fresh
-
     fresh = Fresh(ModelSpec("llama", list(tokens("BMA")), LLAMA, 257), 3)
     found = export(fresh, None, tmp_path / "out", "auto", 128, {"pattern": "given"})
     model = ScaleModel(fresh.model)
@@ -133,7 +134,7 @@ def test_missing_packages_are_named_in_one_sentence(tmp_path, monkeypatch):
 
     find = write.importlib.util.find_spec
     monkeypatch.setattr(write.importlib.util, "find_spec", lambda name: None if name == "transformers" else find(name))
-    fresh = write.Fresh(ModelSpec("llama", ["mA"], LLAMA, 257), 1)
+    fresh = Fresh(ModelSpec("llama", ["mA"], LLAMA, 257), 1)
     if find("safetensors") is None:
         match = "packages safetensors and transformers; install them with"
     else:
@@ -212,6 +213,25 @@ def test_the_command_answers_configuration_without_any_library(tmp_path):
     (tmp_path / "fresh.json").write_text(json.dumps({"model": asdict(spec), "seed": -1}))
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert done.returncode == 1 and done.stderr.startswith("aira_scale: fresh: seed must be between")
+
+
+@pytest.mark.parametrize("size", ["350M", "1B", "3B"])
+@pytest.mark.parametrize("family", ["llama", "nemotron"])
+def test_configuration_of_an_extrapolated_pattern_has_the_counts_of_the_model_on_no_memory(size, family):
+    """A found pattern of three primitives, stretched to the parameters of the size; the command compares with the meta device."""
+    from aira_scale.counts import layer_parameters
+
+    shape, runs = SIZES[size].shape, (("mA", 2), ("M", 5), ("Mb", 2), ("M", 3), ("mA", 1), ("M", 3))
+
+    def count(pattern):
+        return sum(layer_parameters(token, family, shape) for token in pattern)
+
+    target = count(SIZES[size].llama())
+    factor = target / count([token for token, times in runs for _ in range(times)])
+    pattern = [token for token, times in runs for _ in range(math.ceil(factor * times))]
+    told = configuration(Fresh(ModelSpec(family, pattern, shape, 50257), 1))
+    assert told["nonEmbedding"] == count(pattern) + shape.width >= target
+    assert told["parameters"] == told["nonEmbedding"] + 50257 * shape.width
 
 
 def test_changed_weights_are_refused(export, tmp_path):

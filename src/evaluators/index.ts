@@ -30,8 +30,17 @@ export { localSettings, runsScripts } from './ownTasks.ts';
 export { askPrimitives, manifestOf, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/commands.ts';
 export { ScaleEvaluator, type ScaleWorkerOptions, tokenData, trunkOf } from './scale/evaluator.ts';
-export type { Described, Price } from './scale/protocol.ts';
-export { buildTokens, describeScale, priceScale } from './scale/tools.ts';
+export { type Described, type ExportForm, exportForms, type Price } from './scale/protocol.ts';
+export {
+  buildTokens,
+  describeScale,
+  type Exported,
+  type ExportOrder,
+  exportConfiguration,
+  exportModel,
+  priceScale,
+  scoreItems,
+} from './scale/tools.ts';
 export { scaleVersion } from './scale/version.ts';
 
 export { engineFor, evaluatorVersion, probeEngine } from './stacks/engine.ts';

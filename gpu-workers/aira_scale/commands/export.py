@@ -53,7 +53,7 @@ def configuration(source: Any) -> dict[str, Any]:
     from aira_workers.strict import parse
 
     from ..counts import parameters, training_flops
-    from ..model import ModelSpec
+    from ..model import ModelSpec, ScaleModel
 
     if isinstance(source, Path):
         try:
@@ -65,6 +65,9 @@ def configuration(source: Any) -> dict[str, Any]:
     else:
         spec, data, seed, outcome = source.model, None, source.seed, None
     counted = parameters(spec.pattern, spec.family, spec.shape, spec.vocabulary)
+    built = sum(parameter.numel() for parameter in ScaleModel(spec, "meta").parameters())
+    if built != counted.total:
+        raise AssertionError(f"the formula counts {counted.total} parameters, the model has {built}")
     flops = training_flops(spec.pattern, spec.family, spec.shape, spec.vocabulary, 1)
     return {
         "model": asdict(spec),

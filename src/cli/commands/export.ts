@@ -1,51 +1,159 @@
-import { Argument, Command } from 'commander';
-import type { SearchId } from '../../domain/ids.ts';
-import { type TableFormat, tableFormats, writeTables } from '../../export/index.ts';
-import { readArchive } from '../../memory/index.ts';
-import { jsonLine, printable } from '../../platform/index.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Argument, Command, InvalidArgumentError } from 'commander';
+import { type ScalingRule, scalingRules } from '../../aggregation/index.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import { type Family, families } from '../../domain/scale.ts';
+import {
+  type ExportForm,
+  type ExportOrder,
+  exportConfiguration,
+  exportForms,
+  exportModel,
+  scoreItems,
+  tokenData,
+} from '../../evaluators/index.ts';
+import { type ArchiveReader, readArchive } from '../../memory/index.ts';
+import { findPython, jsonLine } from '../../platform/index.ts';
+import { modelFor } from '../../scale/index.ts';
+import { dataFolder } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, option, pathArgument, searchArgument, withOptions } from '../options.ts';
-import { hiddenScores } from '../writeReport.ts';
+import { homeOption, jsonOption, numberWithin, option, pathArgument, withOptions } from '../options.ts';
 
 interface ExportOptions {
-  home: string;
-  json?: boolean;
-  format: TableFormat;
-  out?: string;
-  withTest?: boolean;
+  readonly home: string;
+  readonly as: ExportForm | 'config';
+  readonly size?: string;
+  readonly family: Family;
+  readonly rule: ScalingRule;
+  readonly aggregate: '0' | '1' | '2';
+  readonly weights?: string;
+  readonly data?: string;
+  readonly out?: string;
+  readonly context: number;
+  readonly seed: number;
+  readonly evaluate?: readonly { readonly task: string; readonly items: string }[];
+  readonly json?: boolean;
 }
 
-async function exportTables(search: SearchId, options: ExportOptions): Promise<number> {
-  const { home, format } = options;
-  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
-  const reader = readArchive(home);
-  try {
-    const folder = pathArgument(options.out ?? search);
-    const written = writeTables(reader, search, { format, folder, tests });
-    for (const { name, path, rows } of written) {
-      process.stdout.write(
-        options.json
-          ? `${jsonLine({ table: name, path, rows })}\n`
-          : `${`${rows}`.padStart(7)} ${name.padEnd(11)} ${printable(path)}\n`,
-      );
-    }
-    return exitCodes.ok;
-  } finally {
-    reader.close();
+/** `piqa=items.jsonl`, repeatable. */
+function taskItems(text: string, before: ExportOptions['evaluate'] = []): ExportOptions['evaluate'] {
+  const [, task, items] = /^([a-z_]{1,32})=(.+)$/s.exec(text) ?? [];
+  if (task === undefined || items === undefined) throw new InvalidArgumentError('expected <task>=<file of JSON lines>');
+  return [...before, { task, items: pathArgument(items) }];
+}
+
+const incomplete = (message: string, remedy: string) => new PrerequisiteError('export-options', message, remedy);
+
+/** What to export, by the options. @throws PrerequisiteError for options that do not go together. */
+async function orderOf(what: string | undefined, options: ExportOptions, python: string): Promise<ExportOrder> {
+  const { home, weights, data, size, family, rule, aggregate, seed, context } = options;
+  const folder = data === undefined ? undefined : join(dataFolder(home), data);
+  const tokenizer = folder === undefined ? {} : { tokenizer: join(folder, 'tokenizer.json') };
+  if (folder !== undefined && !existsSync(folder)) {
+    throw incomplete(
+      `the data set ${data} has not been imported into ${dataFolder(home)}`,
+      'list them with: aira data list',
+    );
   }
+  if (weights !== undefined) {
+    if (what !== undefined)
+      throw incomplete('trained weights have a pattern of their own', 'leave out the pattern or --weights');
+    if (!existsSync(join(weights, 'model.json'))) {
+      throw incomplete(`${weights} holds no trained model`, 'name the folder with its model.json and weights.pt');
+    }
+    return { source: { weights }, ...tokenizer, context, provenance: {} };
+  }
+  if (what === undefined)
+    throw incomplete('there is nothing to export', 'name a search or a pattern, or give --weights');
+  if (size === undefined) throw incomplete('a pattern has no size', 'give --size, such as 350M');
+  const vocabulary = folder === undefined ? 257 : tokenData(folder).vocabulary;
+  let reader: ArchiveReader | null = null;
+  try {
+    const { planned, provenance } = await modelFor(
+      { what, aggregate: Number(aggregate) as 0 | 1 | 2, size, family, rule, vocabulary },
+      {
+        python,
+        open: () => {
+          reader ??= readArchive(home);
+          return reader;
+        },
+      },
+    );
+    return { source: { model: planned.model, seed }, ...tokenizer, context, provenance };
+  } finally {
+    (reader as ArchiveReader | null)?.close();
+  }
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+/** Zero-shot accuracies of the weights, one line per task. */
+async function evaluate(options: ExportOptions, python: string): Promise<void> {
+  const { evaluate: tasks = [], weights, data, home } = options;
+  if (weights === undefined || data === undefined) return;
+  for (const { task, items } of tasks) {
+    const scored = await scoreItems(python, { weights, data: join(dataFolder(home), data), task, items });
+    const norm = scored.accNorm === null ? '' : `, acc_norm ${percent(scored.accNorm)}`;
+    process.stdout.write(
+      options.json
+        ? `${jsonLine({ event: 'scored', ...scored })}\n`
+        : `${task}: acc ${percent(scored.acc)}${norm} on ${scored.items} items\n`,
+    );
+  }
+}
+
+async function exported(what: string | undefined, options: ExportOptions): Promise<number> {
+  const { as: form, out } = options;
+  if (options.evaluate !== undefined && (options.weights === undefined || options.data === undefined)) {
+    throw incomplete('--evaluate scores trained weights with the tokenizer of their data', 'give --weights and --data');
+  }
+  if (form !== 'config' && out === undefined) throw incomplete('an export needs a folder', 'give --out');
+  const python = await findPython();
+  const order = await orderOf(what, options, python);
+  if (form === 'config' || out === undefined) {
+    process.stdout.write(`${JSON.stringify(await exportConfiguration(python, order), null, options.json ? 0 : 2)}\n`);
+  } else {
+    const found = await exportModel(python, order, form, out);
+    process.stdout.write(
+      options.json
+        ? `${jsonLine({ event: 'exported', out, ...found })}\n`
+        : `${out}: ${found.format}, ${found.parameters.toLocaleString('en-US')} parameters; transformers loads it, logits differ by ${found.difference.toExponential(1)} on a scale of ${found.scale.toFixed(1)}\n`,
+    );
+  }
+  await evaluate(options, python);
+  return exitCodes.ok;
 }
 
 export function exportCommand(done: (code: number) => void): Command {
   const command = new Command('export')
-    .description('write the tables of a search, for pandas, polars and other programs')
-    .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
-    .action(async (search: SearchId, options: ExportOptions) => done(await exportTables(search, options)));
+    .description('write a found pattern or trained weights as a Hugging Face directory, checked on logits')
+    .addArgument(new Argument('[pattern]', 'layers such as mA+M+2Mb, or a finished search'))
+    .action(async (what: string | undefined, options: ExportOptions) => done(await exported(what, options)));
   return withOptions(
     command,
     homeOption(),
-    option('--format <format>', 'file format').choices(tableFormats).default('csv'),
-    option('--out <dir>', 'folder of the tables (default: a folder with the name of the search)'),
-    option('--with-test', 'add hidden test scores of a finished search; the access is recorded'),
+    option('--as <form>', 'format of the directory; config prints JSON for other trainers')
+      .choices([...exportForms, 'config'])
+      .default('auto'),
+    option('--out <dir>', 'the directory, which must not exist').argParser(pathArgument),
+    option('--size <name>', 'size of a pattern, such as 350M'),
+    option('--family <name>', 'how layers are built').choices(families).default('llama'),
+    option('--rule <name>', 'how a pattern is carried to the size').choices(scalingRules).default('stretch'),
+    option('--aggregate <n>', 'earlier layers that condition the vote of a search')
+      .choices(['0', '1', '2'])
+      .default('0'),
+    option('--weights <dir>', 'trained weights instead of start values: models/<budget> of a run').argParser(
+      pathArgument,
+    ),
+    option('--data <name>', 'data set whose tokenizer to use (default: plain bytes)'),
+    option('--context <tokens>', 'longest sequence that the configuration states')
+      .default(2048)
+      .argParser(numberWithin(1, 1_000_000_000)),
+    option('--seed <number>', 'of the start values').default(1).argParser(numberWithin(0, Number.MAX_SAFE_INTEGER)),
+    option('--evaluate <task=file>', 'zero-shot accuracy of the weights on rows of a task; repeatable').argParser(
+      taskItems,
+    ),
     jsonOption(),
   );
 }

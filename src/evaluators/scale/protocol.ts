@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { primitiveSchema } from '../../domain/architecture.ts';
 import { familySchema, shapeSchema } from '../../domain/scale.ts';
 
 /**
@@ -130,3 +131,44 @@ export const scaleEventSchema = z.discriminatedUnion('event', [
   }),
 ]);
 export type ScaleEvent = z.infer<typeof scaleEventSchema>;
+
+/** Forms of an export; `config` is JSON for other trainers. */
+export const exportForms = ['auto', 'nemotron_h', 'granitemoehybrid', 'llama', 'custom'] as const;
+export type ExportForm = (typeof exportForms)[number];
+
+export const exportedSchema = z.strictObject({
+  format: z.enum(exportForms).exclude(['auto']),
+  parameters: count,
+  /** Largest absolute difference of logits, and their largest absolute value. */
+  difference: z.number().nonnegative(),
+  scale: z.number().positive(),
+});
+
+export const exportedConfigurationSchema = z.strictObject({
+  model: z.strictObject({
+    family: familySchema,
+    pattern: z.array(primitiveSchema),
+    shape: shapeSchema,
+    vocabulary: z.int().positive(),
+  }),
+  parameters: count,
+  nonEmbedding: count,
+  flopsPerTokenWithoutLength: flopsPerToken,
+  /** Null where nothing was trained. */
+  data: digest.nullable(),
+  seed: count,
+  outcome: z.record(z.string(), z.unknown()).nullable(),
+});
+export type ExportedConfiguration = z.infer<typeof exportedConfigurationSchema>;
+
+const oneOrZero = z.union([z.literal(0), z.literal(1)]);
+export const scoredItemsSchema = z.strictObject({
+  task: z.string(),
+  items: count,
+  acc: z.number().min(0).max(1),
+  /** Null for WinoGrande, whose continuations are equal. */
+  accNorm: z.number().min(0).max(1).nullable(),
+  correct: z.array(oneOrZero),
+  correctNorm: z.array(oneOrZero).nullable(),
+});
+export type ScoredItems = z.infer<typeof scoredItemsSchema>;

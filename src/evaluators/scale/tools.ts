@@ -1,14 +1,25 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type * as z from 'zod';
+import { parseArchitecture } from '../../domain/architecture.ts';
 import type { Json } from '../../domain/canonical.ts';
 import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
+import type { ScaleModel } from '../../domain/scale.ts';
 import { childEnvironment, exec, printable, trainersDirectory } from '../../platform/index.ts';
 import {
   type BuiltData,
   builtDataSchema,
   type Described,
   describedSchema,
+  type ExportedConfiguration,
+  type ExportForm,
+  exportedConfigurationSchema,
+  exportedSchema,
   type Price,
   priceSchema,
+  type ScoredItems,
+  scoredItemsSchema,
 } from './protocol.ts';
 
 /**
@@ -27,9 +38,11 @@ async function run(python: string, args: readonly string[], timeoutMs: number, i
   const options = { env, timeoutMs, cwd: trainersDirectory, input, maxBytes: mostOutput };
   const { code, stdout, stderr } = await exec(python, ['-m', 'aira_scale', ...args], options);
   if (code === 0) return stdout;
-  const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 1000 }).replace(/^aira_scale: /, '');
-  // Status 1 with a sentence: the request was wrong. Anything else is an installation that does not work.
-  if (code === 1 && stderr.startsWith('aira_scale: ')) throw new TerminalError('scale-request', last);
+  const line = stderr.trim().split('\n').at(-1) ?? '';
+  const last = printable(line, { width: 1000 }).replace(/^aira_scale: /, '');
+  // Status 1 with a sentence, after what libraries had to say: the request was wrong. Anything else is an installation that does
+  // not work.
+  if (code === 1 && line.startsWith('aira_scale: ')) throw new TerminalError('scale-request', last);
   throw new PrerequisiteError(
     'scale-trainer',
     `the trainer of runs at scale does not work: ${last}`,
@@ -81,4 +94,90 @@ export async function buildTokens(python: string, source: TokenSource, target: s
     'folder' in from ? ['--from', from.folder] : ['--generate', String(from.documents), '--seed', String(from.seed)];
   const args = ['data', ...origin, '--tokenizer', tokenizer, '--validation', String(validation), '--out', target];
   return parsed(builtDataSchema, await run(python, args, longestBuildMs));
+}
+
+/** What `export` prints of a directory: it was re-loaded in a fresh process, and its logits compared. */
+export type Exported = z.infer<typeof exportedSchema>;
+
+/** A model to export: a trained one by the folder of its weights, or one that is initialised for it. */
+export type ExportSource = { readonly weights: string } | { readonly model: ScaleModel; readonly seed: number };
+
+export interface ExportOrder {
+  readonly source: ExportSource;
+  /** A tokenizer.json; plain bytes without one. */
+  readonly tokenizer?: string;
+  /** Tokens that the configuration states. */
+  readonly context: number;
+  /** Rows of the model card. */
+  readonly provenance: Readonly<Record<string, string>>;
+}
+
+/** Loading and comparing a 3B model on a CPU takes minutes. */
+const longestExportMs = 60 * minute;
+
+/** Writes what the order says into files of a folder, calls `use` with the arguments that name them, and removes the folder. */
+async function withFiles<T>(order: ExportOrder, use: (args: string[]) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'aira-export-'));
+  const file = (name: string, value: unknown): string => {
+    const path = join(folder, name);
+    writeFileSync(path, JSON.stringify(value));
+    return path;
+  };
+  const { source, tokenizer, context, provenance } = order;
+  try {
+    const fresh = (model: ScaleModel) => ({ ...model, pattern: parseArchitecture(model.pattern) });
+    return await use([
+      ...('weights' in source
+        ? ['--model', source.weights]
+        : ['--fresh', file('fresh.json', { model: fresh(source.model), seed: source.seed })]),
+      ...(tokenizer === undefined ? [] : ['--tokenizer', tokenizer]),
+      ...['--context', String(context), '--provenance', file('provenance.json', provenance)],
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Writes a model as a Hugging Face directory, which must not exist.
+ *
+ * @throws PrerequisiteError `export-packages` if transformers is missing; TerminalError `scale-request` with what is wrong, such as
+ *   a format that cannot hold the model, or logits that differ: then nothing is written.
+ */
+export async function exportModel(
+  python: string,
+  order: ExportOrder,
+  form: ExportForm,
+  out: string,
+): Promise<Exported> {
+  try {
+    const text = await withFiles(order, (args) =>
+      run(python, ['export', ...args, '--as', form, '--out', out], longestExportMs),
+    );
+    return parsed(exportedSchema, text);
+  } catch (thrown) {
+    if (!(thrown instanceof TerminalError) || !thrown.message.startsWith('export needs the Python package'))
+      throw thrown;
+    const [message = ''] = thrown.message.split(';');
+    const remedy =
+      'install it for the Python that trains, or name one that has it in AIRA_PYTHON; --as config needs none';
+    throw new PrerequisiteError('export-packages', message, remedy, { cause: thrown });
+  }
+}
+
+/** Pattern, widths and counts of a model as JSON for other trainers; needs no library. */
+export async function exportConfiguration(python: string, order: ExportOrder): Promise<ExportedConfiguration> {
+  return parsed(
+    exportedConfigurationSchema,
+    await withFiles(order, (args) => run(python, ['export', ...args, '--as', 'config'], longestExportMs)),
+  );
+}
+
+/** Zero-shot accuracies of trained weights on rows of one task, by the checked twin of lm-evaluation-harness. */
+export async function scoreItems(
+  python: string,
+  request: { readonly weights: string; readonly data: string; readonly task: string; readonly items: string },
+): Promise<ScoredItems> {
+  const args = Object.entries(request).flatMap(([name, value]) => [`--${name === 'weights' ? 'model' : name}`, value]);
+  return parsed(scoredItemsSchema, await run(python, ['score', ...args], longestExportMs));
 }
