@@ -9,7 +9,7 @@ import { modelsOf, type PlannedModel, patternsOf } from './expand.ts';
 import { scaleFileSchema } from './plan.ts';
 
 /** The one model of `aira export`: a pattern, given or found by a search, carried to a size as a plan would carry it. */
-export interface ModelRequest {
+interface ModelRequest {
   /** An architecture in text, or the name of a finished search. */
   readonly what: string;
   /** Earlier layers that condition the vote of a search's aggregate. */
@@ -63,15 +63,15 @@ export async function modelFor(
   });
   const [planned] = modelsOf(file, patternsOf(file, open), await describeScale(python), vocabulary);
   if (!planned) throw new PrerequisiteError('export-source', `"${what}" has no pattern`, 'name another search');
-  const found = 'pattern' in source ? {} : searched(source.search, open());
+  const found = 'pattern' in source ? {} : searchProvenance(source.search, open());
   return {
     planned,
     provenance: { ...found, 'small pattern': planned.pattern, size: `${size}, by ${rule}`, family },
   };
 }
 
-/** Search, task and nodes behind an aggregate. */
-function searched(search: SearchId, reader: ArchiveReader): Record<string, string> {
+/** Search, task and nodes behind a pattern, for a model card. @throws PrerequisiteError for a search that is not in the archive. */
+export function searchProvenance(search: SearchId, reader: ArchiveReader): Record<string, string> {
   const { task, profile } = reader.searches.spec(search);
   const nodes = reader.records
     .nodes(search)

@@ -19,7 +19,7 @@ export {
   type ScaleQuestion,
 } from './analysis.ts';
 export type { PlanMachine } from './expand.ts';
-export { type ModelRequest, modelFor } from './exported.ts';
+export { modelFor, searchProvenance } from './exported.ts';
 export type { ScaleObservation } from './observation.ts';
 export { scaleObservations } from './observed.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';

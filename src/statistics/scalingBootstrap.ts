@@ -310,11 +310,11 @@ function against(
           const drawnSlope = resample.frontiers[base]?.slope;
           return drawnGap === null || drawnSlope === undefined || drawnSlope >= 0 ? null : drawnGap / -drawnSlope;
         });
-  const own10 = fit.frontier?.slope;
+  const ownSlope = fit.frontier?.slope;
   const slopeRatio =
-    slope === undefined || own10 === undefined
+    slope === undefined || ownSlope === undefined
       ? null
-      : estimate(own10 / slope - 1, ({ frontiers }) => {
+      : estimate(ownSlope / slope - 1, ({ frontiers }) => {
           const [mine, its] = [frontiers[index]?.slope, frontiers[base]?.slope];
           return mine === undefined || its === undefined ? null : mine / its - 1;
         });

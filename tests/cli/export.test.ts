@@ -56,7 +56,7 @@ describe('what does not go together', () => {
     [['mA+M', '--size', '1M'], 'an export needs a folder'],
     [['mA+M', '--as', 'config'], 'a pattern has no size'],
     [['--as', 'config'], 'there is nothing to export'],
-    [['mA+M', '--weights', '/nowhere', '--as', 'config'], 'trained weights have a pattern of their own'],
+    [['mA+M', '--weights', '/nowhere', '--as', 'config'], '/nowhere holds no trained model'],
     [['--weights', '/nowhere', '--as', 'config'], '/nowhere holds no trained model'],
     [['mA+M', '--size', '1M', '--data', 'text', '--as', 'config'], 'the data set text has not been imported'],
     [['mA+M', '--size', '7M', '--as', 'config'], 'there is no size "7M"'],
@@ -150,6 +150,13 @@ outcome = {"weightsSha256": digest, "tokens": 1, "steps": 1, "flops": 1.0, "vali
       `piqa=${items}`,
     );
     expect([code, stderr]).toEqual([0, '']);
+    for (const [what, message] of [
+      ['mA+M', 'trained weights have a pattern of their own'],
+      ['no-such-search', 'there is no archive'],
+    ] as const) {
+      const refused = await run(what, '--weights', weights, '--as', 'config');
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(message)]);
+    }
     const [configuration, scored] = stdout
       .trim()
       .split('\n')

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { type ScalingRule, scalingRules } from '../../aggregation/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import { searchIdSchema } from '../../domain/ids.ts';
 import { type Family, families } from '../../domain/scale.ts';
 import {
   type ExportForm,
@@ -15,7 +16,7 @@ import {
 } from '../../evaluators/index.ts';
 import { type ArchiveReader, readArchive } from '../../memory/index.ts';
 import { findPython, jsonLine } from '../../platform/index.ts';
-import { modelFor } from '../../scale/index.ts';
+import { modelFor, searchProvenance } from '../../scale/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, pathArgument, withOptions } from '../options.ts';
@@ -45,6 +46,24 @@ function taskItems(text: string, before: ExportOptions['evaluate'] = []): Export
 
 const incomplete = (message: string, remedy: string) => new PrerequisiteError('export-options', message, remedy);
 
+/** Rows of the card of trained weights: the search that their pattern comes from. */
+function provenanceOf(what: string | undefined, home: string): Readonly<Record<string, string>> {
+  if (what === undefined) return {};
+  const search = searchIdSchema.safeParse(what);
+  if (!search.success) {
+    throw incomplete(
+      'trained weights have a pattern of their own',
+      'name the search that it comes from, or leave it out',
+    );
+  }
+  const reader = readArchive(home);
+  try {
+    return searchProvenance(search.data, reader);
+  } finally {
+    reader.close();
+  }
+}
+
 /** What to export, by the options. @throws PrerequisiteError for options that do not go together. */
 async function orderOf(what: string | undefined, options: ExportOptions, python: string): Promise<ExportOrder> {
   const { home, weights, data, size, family, rule, aggregate, seed, context } = options;
@@ -57,12 +76,10 @@ async function orderOf(what: string | undefined, options: ExportOptions, python:
     );
   }
   if (weights !== undefined) {
-    if (what !== undefined)
-      throw incomplete('trained weights have a pattern of their own', 'leave out the pattern or --weights');
     if (!existsSync(join(weights, 'model.json'))) {
       throw incomplete(`${weights} holds no trained model`, 'name the folder with its model.json and weights.pt');
     }
-    return { source: { weights }, ...tokenizer, context, provenance: {} };
+    return { source: { weights }, ...tokenizer, context, provenance: provenanceOf(what, home) };
   }
   if (what === undefined)
     throw incomplete('there is nothing to export', 'name a search or a pattern, or give --weights');
@@ -128,7 +145,12 @@ async function exported(what: string | undefined, options: ExportOptions): Promi
 export function exportCommand(done: (code: number) => void): Command {
   const command = new Command('export')
     .description('write a found pattern or trained weights as a Hugging Face directory, checked on logits')
-    .addArgument(new Argument('[pattern]', 'layers such as mA+M+2Mb, or a finished search'))
+    .addArgument(
+      new Argument(
+        '[pattern]',
+        'layers such as mA+M+2Mb, or a finished search; with --weights the search they come from',
+      ),
+    )
     .action(async (what: string | undefined, options: ExportOptions) => done(await exported(what, options)));
   return withOptions(
     command,
