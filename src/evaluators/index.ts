@@ -34,7 +34,6 @@ export { type Described, type ExportForm, exportForms, type Price } from './scal
 export {
   buildTokens,
   describeScale,
-  type Exported,
   type ExportOrder,
   exportConfiguration,
   exportModel,

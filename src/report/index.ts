@@ -23,8 +23,8 @@ export type {
 export { proposalText } from './format.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
-export { type ScaleSource, scaleHtml } from './scale/page.ts';
-export { type ScaleReportOptions, writeScaleReport } from './scale/write.ts';
+export { scaleHtml } from './scale/page.ts';
+export { writeScaleReport } from './scale/write.ts';
 export { studyMarkdown } from './study/markdown.ts';
 export { type StudyReport, studyHtml } from './study/page.ts';
 export { type Result, resultOf, summary } from './summary.ts';

@@ -30,7 +30,7 @@ export {
   type Judged,
 } from './crossed.ts';
 export { elo, type Rating } from './elo.ts';
-export { type AccuracyDifference, compareItems, type ItemScores } from './itemPairs.ts';
+export { compareItems, type ItemScores } from './itemPairs.ts';
 export {
   effectSize,
   type Interval,
@@ -43,14 +43,13 @@ export { criticalValue, detectable, fewestPairs, holm, pairsNeeded } from './pow
 export { auditProxy, type ProxyAudit, type RungScores } from './proxyAudit.ts';
 export { type Agreement, agreement, agreementSentence } from './rankCorrelation.ts';
 export {
-  type ArchitecturePoints,
   type EqualCompute,
   type Estimate,
   type FrontierFit,
   fitScaling,
   type ScalingFits,
 } from './scalingBootstrap.ts';
-export type { IsoFlop, ScalingPoint } from './scalingFit.ts';
+export type { ScalingPoint } from './scalingFit.ts';
 export { fitLaw, type LawResult } from './scalingLaw.ts';
 export { bandedCurve, type Curve, normalisedScore, validRate } from './scores.ts';
 export {

@@ -62,6 +62,7 @@ describe('what does not go together', () => {
     [['mA+M', '--size', '7M', '--as', 'config'], 'there is no size "7M"'],
     [['Not/An Architecture', '--size', '1M', '--as', 'config'], 'is neither an architecture nor the name of a search'],
     [['no-such-search', '--size', '1M', '--as', 'config'], 'there is no archive'],
+    [['--weights', '/nowhere', '--as', 'config', '--against', '/nowhere'], '--against compares accuracies'],
     [['mA', '--size', '0.1M', '--as', 'config', '--evaluate', 'piqa=x.jsonl'], '--evaluate scores trained weights'],
   ] as const)('%j ends with one sentence', async (args, message) => {
     const { code, stderr } = await run(...args);
@@ -148,6 +149,8 @@ outcome = {"weightsSha256": digest, "tokens": 1, "steps": 1, "flops": 1.0, "vali
       '--json',
       '--evaluate',
       `piqa=${items}`,
+      '--against',
+      weights,
     );
     expect([code, stderr]).toEqual([0, '']);
     for (const [what, message] of [
@@ -157,12 +160,13 @@ outcome = {"weightsSha256": digest, "tokens": 1, "steps": 1, "flops": 1.0, "vali
       const refused = await run(what, '--weights', weights, '--as', 'config');
       expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(message)]);
     }
-    const [configuration, scored] = stdout
+    const [configuration, scored, , compared] = stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(configuration).toMatchObject({ seed: 1, outcome: { validationLoss: 5.5 } });
     expect(scored).toMatchObject({ event: 'scored', task: 'piqa', items: 3 });
     expect(new Set(scored.correct).size).toBe(1);
+    expect(compared).toMatchObject({ event: 'compared', difference: 0, interval: { low: 0, high: 0 }, seeds: 1 });
   });
 });

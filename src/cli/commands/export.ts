@@ -4,6 +4,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import { type ScalingRule, scalingRules } from '../../aggregation/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
+import { rngFor } from '../../domain/rng.ts';
 import { type Family, families } from '../../domain/scale.ts';
 import {
   type ExportForm,
@@ -17,6 +18,7 @@ import {
 import { type ArchiveReader, readArchive } from '../../memory/index.ts';
 import { findPython, jsonLine } from '../../platform/index.ts';
 import { modelFor, searchProvenance } from '../../scale/index.ts';
+import { compareItems, type ItemScores } from '../../statistics/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, pathArgument, withOptions } from '../options.ts';
@@ -34,6 +36,7 @@ interface ExportOptions {
   readonly context: number;
   readonly seed: number;
   readonly evaluate?: readonly { readonly task: string; readonly items: string }[];
+  readonly against?: string;
   readonly json?: boolean;
 }
 
@@ -105,19 +108,33 @@ async function orderOf(what: string | undefined, options: ExportOptions, python:
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-/** Zero-shot accuracies of the weights, one line per task. */
+/** Zero-shot accuracies of the weights, one line per task, and their difference from other weights on the same items. */
 async function evaluate(options: ExportOptions, python: string): Promise<void> {
-  const { evaluate: tasks = [], weights, data, home } = options;
-  if (weights === undefined || data === undefined) return;
-  for (const { task, items } of tasks) {
-    const scored = await scoreItems(python, { weights, data: join(dataFolder(home), data), task, items });
-    const norm = scored.accNorm === null ? '' : `, acc_norm ${percent(scored.accNorm)}`;
-    process.stdout.write(
-      options.json
-        ? `${jsonLine({ event: 'scored', ...scored })}\n`
-        : `${task}: acc ${percent(scored.acc)}${norm} on ${scored.items} items\n`,
-    );
-  }
+  const { evaluate: tasks = [], weights, against, data, home, json } = options;
+  if (tasks.length === 0 || weights === undefined || data === undefined) return;
+  const say = (event: object, text: string) => process.stdout.write(json ? `${jsonLine(event)}\n` : `${text}\n`);
+  const scored = async (of: string): Promise<ItemScores[]> => {
+    const found: ItemScores[] = [];
+    for (const { task, items } of tasks) {
+      const each = await scoreItems(python, { weights: of, data: join(dataFolder(home), data), task, items });
+      const norm = each.accNorm === null ? '' : `, acc_norm ${percent(each.accNorm)}`;
+      say(
+        { event: 'scored', weights: of, ...each },
+        `${task}: acc ${percent(each.acc)}${norm} on ${each.items} items (${of})`,
+      );
+      found.push({ task, seed: 0, correct: each.correct });
+    }
+    return found;
+  };
+  const own = await scored(weights);
+  if (against === undefined) return;
+  const result = compareItems(own, await scored(against), { rng: rngFor('items'), resamples: 2000, level: 0.95 });
+  const points = (value: number) => (100 * value).toFixed(1);
+  const { difference, interval } = result;
+  say(
+    { event: 'compared', against, ...result },
+    `difference in mean acc: ${points(difference)} points (95 % interval ${points(interval.low)} to ${points(interval.high)} over the items, of these two trainings)`,
+  );
 }
 
 async function exported(what: string | undefined, options: ExportOptions): Promise<number> {
@@ -126,6 +143,9 @@ async function exported(what: string | undefined, options: ExportOptions): Promi
     throw incomplete('--evaluate scores trained weights with the tokenizer of their data', 'give --weights and --data');
   }
   if (form !== 'config' && out === undefined) throw incomplete('an export needs a folder', 'give --out');
+  if (options.against !== undefined && options.evaluate === undefined) {
+    throw incomplete('--against compares accuracies', 'give --evaluate, such as piqa=rows.jsonl');
+  }
   const python = await findPython();
   const order = await orderOf(what, options, python);
   if (form === 'config' || out === undefined) {
@@ -176,6 +196,7 @@ export function exportCommand(done: (code: number) => void): Command {
     option('--evaluate <task=file>', 'zero-shot accuracy of the weights on rows of a task; repeatable').argParser(
       taskItems,
     ),
+    option('--against <dir>', 'other trained weights to compare with on the same rows').argParser(pathArgument),
     jsonOption(),
   );
 }

@@ -97,7 +97,7 @@ export async function buildTokens(python: string, source: TokenSource, target: s
 }
 
 /** What `export` prints of a directory: it was re-loaded in a fresh process, and its logits compared. */
-export type Exported = z.infer<typeof exportedSchema>;
+type Exported = z.infer<typeof exportedSchema>;
 
 /** A model to export: a trained one by the folder of its weights, or one that is initialised for it. */
 export type ExportSource = { readonly weights: string } | { readonly model: ScaleModel; readonly seed: number };
