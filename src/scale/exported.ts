@@ -1,4 +1,4 @@
-import type { ScalingRule } from '../aggregation/index.ts';
+import type { CarryRule } from '../aggregation/index.ts';
 import { parseArchitecture, runLengthText } from '../domain/architecture.ts';
 import { CandidateError, PrerequisiteError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
@@ -16,7 +16,7 @@ interface ModelRequest {
   readonly aggregate: 0 | 1 | 2;
   readonly size: string;
   readonly family: Family;
-  readonly rule: ScalingRule;
+  readonly rule: CarryRule;
   /** Tokens of the tokenizer. */
   readonly vocabulary: number;
 }

@@ -1,5 +1,5 @@
 /** `aira scale` as a program: trained, killed with its trainers, resumed, audited. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../support/home.ts';
@@ -43,6 +43,8 @@ it('killed on the way, a plan ends with the losses of an undisturbed one; its au
   expect(await alone.ended).toMatchObject({ code: 0 });
   expect(losses(resumed.events)).toHaveLength(2);
   expect(losses(resumed.events)).toEqual(losses(alone.events));
+  const page = resumed.events.find(({ event }) => event === 'report') as { path?: string } | undefined;
+  expect(readFileSync(page?.path ?? '', 'utf8')).toContain('<h1>Does it hold?</h1>');
 
   const search = String(resumed.events[0]?.search);
   const audit = await aira(['audit', search, '--home', join(folder, 'home'), '--retrain', '1']);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
-import { type ScalingRule, scalingRules } from '../../aggregation/index.ts';
+import { type CarryRule, carryRules } from '../../aggregation/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
 import { rngFor } from '../../domain/rng.ts';
@@ -15,6 +15,7 @@ import {
   scoreItems,
   tokenData,
 } from '../../evaluators/index.ts';
+import { type TableFormat, tableFormats } from '../../export/index.ts';
 import { type ArchiveReader, readArchive } from '../../memory/index.ts';
 import { findPython, jsonLine } from '../../platform/index.ts';
 import { modelFor, searchProvenance } from '../../scale/index.ts';
@@ -22,13 +23,14 @@ import { compareItems, type ItemScores } from '../../statistics/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, numberWithin, option, pathArgument, withOptions } from '../options.ts';
+import { exportTables } from './exportTables.ts';
 
 interface ExportOptions {
   readonly home: string;
   readonly as: ExportForm | 'config';
   readonly size?: string;
   readonly family: Family;
-  readonly rule: ScalingRule;
+  readonly rule: CarryRule;
   readonly aggregate: '0' | '1' | '2';
   readonly weights?: string;
   readonly data?: string;
@@ -38,6 +40,8 @@ interface ExportOptions {
   readonly evaluate?: readonly { readonly task: string; readonly items: string }[];
   readonly against?: string;
   readonly json?: boolean;
+  readonly format?: TableFormat;
+  readonly withTest?: boolean;
 }
 
 /** `piqa=items.jsonl`, repeatable. */
@@ -138,7 +142,13 @@ async function evaluate(options: ExportOptions, python: string): Promise<void> {
 }
 
 async function exported(what: string | undefined, options: ExportOptions): Promise<number> {
-  const { as: form, out } = options;
+  const { as: form, out, format } = options;
+  if (format !== undefined) {
+    const search = searchIdSchema.safeParse(what);
+    if (!search.success) throw incomplete('tables are of a search', 'name it, as `aira ls` does');
+    return exportTables(search.data, { ...options, format });
+  }
+  if (options.withTest) throw incomplete('--with-test adds a column to tables', 'give --format');
   if (options.evaluate !== undefined && (options.weights === undefined || options.data === undefined)) {
     throw incomplete('--evaluate scores trained weights with the tokenizer of their data', 'give --weights and --data');
   }
@@ -164,7 +174,9 @@ async function exported(what: string | undefined, options: ExportOptions): Promi
 
 export function exportCommand(done: (code: number) => void): Command {
   const command = new Command('export')
-    .description('write a found pattern or trained weights as a Hugging Face directory, checked on logits')
+    .description(
+      'write the tables of a search (--format), or a pattern or trained weights as a Hugging Face directory, checked on logits',
+    )
     .addArgument(
       new Argument(
         '[pattern]',
@@ -178,10 +190,13 @@ export function exportCommand(done: (code: number) => void): Command {
     option('--as <form>', 'format of the directory; config prints JSON for other trainers')
       .choices([...exportForms, 'config'])
       .default('auto'),
-    option('--out <dir>', 'the directory, which must not exist').argParser(pathArgument),
+    option(
+      '--out <dir>',
+      'the directory: of a model, which must not exist; of tables (default: the name of the search)',
+    ).argParser(pathArgument),
     option('--size <name>', 'size of a pattern, such as 350M'),
     option('--family <name>', 'how layers are built').choices(families).default('llama'),
-    option('--rule <name>', 'how a pattern is carried to the size').choices(scalingRules).default('stretch'),
+    option('--rule <name>', 'how a pattern is carried to the size').choices(carryRules).default('stretch'),
     option('--aggregate <n>', 'earlier layers that condition the vote of a search')
       .choices(['0', '1', '2'])
       .default('0'),
@@ -197,6 +212,10 @@ export function exportCommand(done: (code: number) => void): Command {
       taskItems,
     ),
     option('--against <dir>', 'other trained weights to compare with on the same rows').argParser(pathArgument),
+    option('--format <format>', 'write the tables of the search, for pandas, polars and other programs').choices(
+      tableFormats,
+    ),
+    option('--with-test', 'tables: add hidden test scores of a finished search; the access is recorded'),
     jsonOption(),
   );
 }
