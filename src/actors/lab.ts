@@ -16,7 +16,7 @@ import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts'
 import { type AgentName, agentNameSchema, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import type { SearchStatus } from '../domain/messages.ts';
-import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
+import { armsOf, chatArms, isLocal, isOutside, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type EvaluatorOptions, openEvaluator } from '../evaluators/index.ts';
 import { Archive, privateHome } from '../memory/index.ts';
@@ -373,7 +373,9 @@ function runSearch(
   }
   const equipment = { models: Object.fromEntries(models), chat: talk?.thinking, openRetriever };
   const agents: Component[] = here
-    ? spec.agents.map(({ name }) => startAgent(spec.id, name, equipment, as('agent')))
+    ? spec.agents
+        .filter(({ model }) => !isOutside(model))
+        .map(({ name }) => startAgent(spec.id, name, equipment, as('agent')))
     : [];
 
   const untilEnded = async (): Promise<SearchEnd> => {

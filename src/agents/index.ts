@@ -25,11 +25,14 @@
  * - A bandit passes over a model that is unavailable, and records that, so that a replay does the same.
  */
 
+export { readOf } from './graph/steps.ts';
 export { openThoughts } from './graph/thoughts.ts';
 export type { PythonOptions } from './models/bayesHelper.ts';
 export { type ForecastLine, forecast, operatorsText } from './models/forecast.ts';
 export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';
+export { quoted } from './operators/quote.ts';
+export { ownResults, shownItems, shownText } from './reading/shown.ts';
 
 export {
   type ChatThinking,

@@ -3,7 +3,7 @@ import type { Space } from '../domain/candidate.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
-import { isBandit, isLocal, type LocalModelName, type SoleModelName } from '../domain/model.ts';
+import { isBandit, isLocal, isOutside, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import type { OwnPrimitive } from '../domain/primitive.ts';
 import type { Brief } from '../domain/program.ts';
@@ -69,6 +69,9 @@ function proposerFor({ spec, space, topic, models, chat, openRetriever }: ThinkD
     if (!local) throw new TerminalError('model', `${spec.name} uses ${model}, which is not open`);
     return localProposer(local);
   };
+  if (isOutside(spec.model)) {
+    throw new TerminalError('model', `${spec.name} proposes from outside; connect its client with: aira mcp`);
+  }
   const gateway = chat?.gateway ?? null;
   return isBandit(spec.model) ? banditProposer(spec, sole, gateway) : sole(spec.model, gateway);
 }

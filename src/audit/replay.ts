@@ -2,7 +2,7 @@ import { type AnyModel, type ChatThinking, type ThinkDeps, type Thought, think }
 import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
-import { armsOf, chatArms, isLocal, type LocalModelName } from '../domain/model.ts';
+import { armsOf, chatArms, isLocal, isOutside, type LocalModelName } from '../domain/model.ts';
 import { experimentOf } from '../domain/search.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/index.ts';
@@ -60,24 +60,37 @@ function difference(recorded: NodeRecord, replayed: Thought): string | null {
   return null;
 }
 
+/** What an attempt is checked for whether or not it can be re-executed: its id, and parents that it could know. */
+function pastView({ reader, search }: Subject, self: AgentSpec, recorded: NodeRecord, report: CheckReport) {
+  const { id, ordinal, parents } = recorded;
+  if (id !== nodeId(self.name, ordinal)) report.violation(`attempt ${ordinal} of ${self.name} has the id ${id}`);
+  const view = reader.views.past(search, self.name, ordinal);
+  const unknown = parents.filter((parent) => !view.nodes.some((node) => node.id === parent));
+  if (unknown.length > 0) report.violation(`${id} has parents outside its view: ${unknown.join(', ')}`);
+  return view;
+}
+
+/** The decisions of a client from outside are facts, not functions of a seed. */
+function checkOutside(subject: Subject, self: AgentSpec, attempts: readonly NodeRecord[], report: CheckReport): void {
+  for (const recorded of attempts) pastView(subject, self, recorded, report);
+  report.skipped(`${self.name}: ${counted(attempts.length, 'attempt')} came from outside and cannot be re-executed`);
+}
+
 async function replayAgent(
-  { reader, search, spec }: Subject,
+  subject: Subject,
   self: AgentSpec,
   attempts: readonly NodeRecord[],
   deps: ThinkerDeps,
   report: CheckReport,
 ): Promise<void> {
+  const { spec } = subject;
   const { space, seed, task, metric, lowerIsBetter, primitives, brief } = spec;
   const topic = { task, metric, lowerIsBetter, primitives, brief, experiment: experimentOf(spec, self) };
   let same = 0;
   for (const recorded of attempts) {
-    const { id, ordinal } = recorded;
-    if (id !== nodeId(self.name, ordinal)) report.violation(`attempt ${ordinal} of ${self.name} has the id ${id}`);
+    const { id } = recorded;
     try {
-      const view = reader.views.past(search, self.name, ordinal);
-      const unknownParents = recorded.parents.filter((parent) => !view.nodes.some((node) => node.id === parent));
-      if (unknownParents.length > 0)
-        report.violation(`${id} has parents outside its view: ${unknownParents.join(', ')}`);
+      const view = pastView(subject, self, recorded, report);
       const replayed = await think({ spec: self, view, space, seed, topic, ...deps });
       const mismatch = difference(recorded, replayed);
       if (mismatch === null) same++;
@@ -109,6 +122,10 @@ export async function replayable(subject: Subject, deps: ReplayDeps): Promise<Fi
     const attempts = nodes.filter((node) => node.agent === self.name);
     if (attempts.length === 0) {
       report.pass(`${self.name}: no attempts`);
+      continue;
+    }
+    if (isOutside(self.model)) {
+      checkOutside(subject, self, attempts, report);
       continue;
     }
     if (corpus !== spec.corpus && armsOf(self.model).some(isLocal) && usesCorpus(self)) {

@@ -22,6 +22,6 @@ export type { BusSubscription } from './loop.ts';
 export type { Handlers } from './requests.ts';
 export { openResult, sealResult } from './results.ts';
 export { type Role, roles } from './roles.ts';
-export { type EmbeddedServer, embedServer, type NatsServer, startServer } from './server.ts';
+export { type EmbeddedServer, embeddedUrl, embedServer, type NatsServer, startServer } from './server.ts';
 
 export type { Delivery } from './work.ts';

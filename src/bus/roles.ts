@@ -38,7 +38,16 @@ const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
     'node-evaluate',
   ],
   worker: ['job-claim', 'job-checkpoint'],
-  agent: ['agent-join', 'agent-view', 'agent-submit', 'agent-retire', 'agent-away', 'call-reserve', 'call-settle'],
+  agent: [
+    'agent-join',
+    'agent-view',
+    'agent-submit',
+    'agent-retire',
+    'agent-away',
+    'call-reserve',
+    'call-settle',
+    'search-status',
+  ],
   viewer: ['search-status'],
 };
 

@@ -71,9 +71,12 @@ async function claimDirectory(storeDir: string, log: Logger): Promise<StoreClaim
   }
 }
 
+const storeOf = (home: string): string => join(home, 'nats');
+const portsFolder = (storeDir: string): string => join(storeDir, 'ports');
+
 function configure(storeDir: string, port: number, users: readonly BusUser[]): { config: string; ports: string } {
   const config = join(storeDir, 'nats.conf');
-  const ports = join(storeDir, 'ports');
+  const ports = portsFolder(storeDir);
   const jetstream = join(storeDir, 'jetstream');
   try {
     rmSync(strayStreams(jetstream), { recursive: true, force: true });
@@ -127,16 +130,18 @@ function missingBinary(binary: string, cause: unknown): PrerequisiteError {
 }
 
 /** URL from the file that the server writes when it listens: `<program>_<pid>.ports`. */
-function readUrl(ports: string, pid: number): string | undefined {
-  const file = readdirSync(ports).find((name) => name.endsWith(`_${pid}.ports`));
-  if (file === undefined) return undefined;
+function readUrl(ports: string, end: `_${number}.ports` | '.ports'): string | undefined {
   try {
+    const file = readdirSync(ports).find((name) => name.endsWith(end)) ?? '';
     return portsSchema.parse(JSON.parse(readFileSync(join(ports, file), 'utf8'))).nats[0];
   } catch {
-    // Not completely written yet.
+    // None, or not completely written yet.
     return undefined;
   }
 }
+
+/** Address of the embedded server of a home; after a crash of its process it may be that of a server which is gone. */
+export const embeddedUrl = (home: string): string | null => readUrl(portsFolder(storeOf(home)), '.ports') ?? null;
 
 async function launch(
   { binary, storeDir, port = -1, users, log }: ServerOptions,
@@ -193,7 +198,7 @@ async function launch(
 
   for (let waited = 0; waited < readyWithinMs; waited += pollMs) {
     if (ended) throw failedStart(binary, port, lines);
-    const url = readUrl(ports, pid);
+    const url = readUrl(ports, `_${pid}.ports`);
     if (url !== undefined) {
       listening = true;
       return { url, port: Number(new URL(url).port), pid, closed, stop };
@@ -238,7 +243,7 @@ export async function embedServer(
   port: number | undefined,
   log: Logger,
 ): Promise<EmbeddedServer> {
-  const common = { binary, storeDir: `${home}/nats`, users: labUsers(home), log };
+  const common = { binary, storeDir: storeOf(home), users: labUsers(home), log };
   let server: NatsServer = await startServer({ ...common, port });
   let stopping = false;
   const watch = async (): Promise<void> => {

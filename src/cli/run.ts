@@ -8,6 +8,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { initCommand } from './commands/init.ts';
 import { launchCommand } from './commands/launch.ts';
+import { mcpCommand } from './commands/mcp.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
 import { primitiveCommand } from './commands/primitive.ts';
@@ -59,6 +60,7 @@ function program(done: (code: number) => void): Command {
     dataCommand(done),
     ...backupCommands(done),
     ...partCommands(done),
+    mcpCommand(done),
   ]) {
     copySettings(command, aira);
     aira.addCommand(command);

@@ -51,10 +51,8 @@ export interface SystemOptions extends NatsOptions {
   baseUrl?: readonly string[];
 }
 
-/** Dependencies of a lab in production. @throws PrerequisiteError without a usable Python. */
-export async function labOptions(options: SystemOptions): Promise<LabOptions> {
-  const python = await findPython();
-  await probeEngine(python);
+/** Dependencies of a component that trains nothing. */
+export function partOptions(options: SystemOptions) {
   const log = createLogger('aira');
   const room = retrievers({
     environment: process.env,
@@ -67,9 +65,23 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
   return {
     home: options.home,
     ...natsAccess(options, process.env),
+    ackWaitMs: ackWaitMs(),
+    clock: systemClock,
+    timers: systemTimers,
+    openRetriever: room.open,
+    closeReading: room.close,
+    log,
+  };
+}
+
+/** Dependencies of a lab in production. @throws PrerequisiteError without a usable Python. */
+export async function labOptions(options: SystemOptions): Promise<LabOptions> {
+  const python = await findPython();
+  await probeEngine(python);
+  return {
+    ...partOptions(options),
     natsServer: findNatsServer,
     port: options.port,
-    ackWaitMs: ackWaitMs(),
     helpers: { python, env: childEnvironment(process.env), packageRoot },
     workers: {
       python,
@@ -84,11 +96,6 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
       prices: options.prices,
       replay: options.replay,
     },
-    clock: systemClock,
-    timers: systemTimers,
-    openRetriever: room.open,
-    closeReading: room.close,
-    log,
   };
 }
 

@@ -10,12 +10,13 @@ import {
   chatModelSchema,
   effortSchema,
   isBandit,
+  isOutside,
   type ModelName,
   modelSchema,
   splitModel,
 } from './model.ts';
 import { memorySchema, noveltySchema } from './nearDuplicates.ts';
-import { scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
+import { type ScaffoldSpec, scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export type { ModelName } from './model.ts';
 
@@ -81,16 +82,23 @@ interface ChatChoices {
   readonly temperature?: number | undefined;
   readonly bandit?: z.infer<typeof banditOptionsSchema> | undefined;
   readonly literature?: unknown;
+  readonly scaffold: ScaffoldSpec;
 }
 
 /** Rejects options that the agent's models cannot use: a setting without effect would mislead. */
 function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
-  const { model, models, baseUrl, temperature, bandit, literature } = context.value;
+  const { model, models, baseUrl, temperature, bandit, literature, scaffold } = context.value;
   const reject = (key: string, message: string) =>
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
   if (bandit && !isBandit(model)) reject('bandit', `${model} is a single model and takes no bandit options`);
+  if (isOutside(model) !== (scaffold.kind === 'outside')) {
+    const rule = 'its client chooses operator and parents, so outside/mcp and scaffold: outside need each other';
+    reject('scaffold', rule);
+  }
   if (chatArms(model).length === 0) {
     for (const key of chatKeys) {
+      // Its client reads through a tool.
+      if (key === 'literature' && isOutside(model)) continue;
       if ((context.value[key as keyof ChatChoices] ?? null) === null) continue;
       const why =
         key === 'literature' && model === 'local/prior' ? 'always reads the corpus' : 'is not a language model';

@@ -44,7 +44,8 @@ export const endingText = ({ of, subject, sentence }: Pick<Ending, 'of' | 'subje
 /**
  * Why an agent stopped proposing. `budget-used`: its evaluations are used. `attempts-used`: too many replies were unusable
  * or duplicates. `money-used`: its dollars or tokens are used. `search-closed`: the search closed for proposals first.
- * `stopped`: its process was stopped while it worked. `failed`: a terminal error, or one that lasted too long. `silent`: the
+ * `stopped`: its process, or the client of an agent from outside, stopped while it
+ * worked. `failed`: a terminal error, or one that lasted too long. `silent`: the
  * search continued without it, and it reported no end.
  */
 export const agentEndCodeSchema = z.enum([

@@ -46,10 +46,13 @@ const banditSchema = z
   .overwrite((text) => `bandit/[${parts(text).join(', ')}]`);
 export type BanditName = z.infer<typeof banditSchema>;
 
-export const modelSchema = z.union([localModelSchema, chatModelSchema, banditSchema], {
+/** The proposals come from a client of `aira mcp`, which chooses operator, parents and candidate itself. */
+const outsideModel = 'outside/mcp';
+
+export const modelSchema = z.union([localModelSchema, chatModelSchema, banditSchema, z.literal(outsideModel)], {
   error: ({ input }) =>
     (typeof input === 'string' && input.startsWith('bandit') ? banditMistake(input) : null) ??
-    `not a model; use ${localModels.join(', ')}, openai/<name>, anthropic/<name>, compatible/<name>, or bandit/[<model>, <model>]`,
+    `not a model; use ${localModels.join(', ')}, openai/<name>, anthropic/<name>, compatible/<name>, bandit/[<model>, <model>], or ${outsideModel}`,
 });
 export type ModelName = z.infer<typeof modelSchema>;
 
@@ -57,8 +60,14 @@ export function isBandit(model: ModelName): model is BanditName {
   return model.startsWith('bandit/');
 }
 
-/** The models that may propose: the model itself, or a bandit's arms in order. */
+/** Whether the agent is a program of its own that joins through `aira mcp`. */
+export function isOutside(model: ModelName): model is typeof outsideModel {
+  return model === outsideModel;
+}
+
+/** The models that may propose: the model itself, or a bandit's arms in order; none for an agent from outside. */
 export function armsOf(model: ModelName): SoleModelName[] {
+  if (isOutside(model)) return [];
   return isBandit(model) ? parts(model).map((arm) => soleModelSchema.parse(arm)) : [model as SoleModelName];
 }
 
@@ -86,7 +95,7 @@ export function isLocal(model: ModelName): model is LocalModelName {
   return model.startsWith('local/');
 }
 
-/** Whether a model can propose in a space: language models in any, samplers in their own, a bandit if all arms can. */
+/** Whether a model can propose in a space: language models and outside agents in any, samplers in their own, a bandit if all arms can. */
 export function supportsSpace(model: ModelName, kind: SpaceKind): boolean {
   return armsOf(model).every((arm) => !isLocal(arm) || (arm === 'local/tuner') === (kind === 'program'));
 }

@@ -99,7 +99,10 @@ const evolutionary = z.strictObject({
   debugDepth,
 });
 
-export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary], {
+/** No policy of ours: the client of an outside agent chooses. */
+const outside = z.strictObject({ kind: z.literal('outside') });
+
+export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary, outside], {
   error: ({ input }) => unknownScaffold((input as { kind?: unknown } | undefined)?.kind, scaffoldKinds),
 });
 export type ScaffoldSpec = z.infer<typeof scaffoldSpecSchema>;
@@ -143,6 +146,7 @@ export const scaffoldSchema = z.union(
   [
     z.enum(scaffoldKinds).transform((kind): ScaffoldSpec => scaffoldSpecSchema.parse({ kind })),
     z.enum(scaffoldPresetNames).transform((name): ScaffoldSpec => scaffoldPresets[name]),
+    z.literal('outside').transform((kind): ScaffoldSpec => ({ kind })),
     scaffoldSpecSchema,
   ],
   { error: ({ input }) => unknownScaffold(input, [...scaffoldKinds, ...scaffoldPresetNames]) },

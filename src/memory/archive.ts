@@ -4,6 +4,7 @@ import { RetryableError, TerminalError } from '../domain/errors.ts';
 import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
+import { isOutside } from '../domain/model.ts';
 import { experimentOf } from '../domain/search.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
 import { budget } from './budget.ts';
@@ -213,8 +214,10 @@ export class Archive {
         const phase = searches.phase(search);
         const self = searches.spec(search).agents.find(({ name }) => name === agent);
         const isDone = budget.accepted(search, agent) >= (self?.evaluations ?? 0);
-        // An agent that stops with its search returns on resume: others still wait for it.
-        const willReturn = phase === 'stopped' || (phase === 'screening' && end.code === 'stopped');
+        // An agent that stops with its search returns on resume: others still wait for it. A client from outside that
+        // disconnects may never return.
+        const outside = self !== undefined && isOutside(self.model);
+        const willReturn = phase === 'stopped' || (phase === 'screening' && end.code === 'stopped' && !outside);
         if (willReturn) return {};
         // During screening, also record that others need not wait for it.
         if (phase === 'screening') ensemble.retire(search, agent, end.reason, now);

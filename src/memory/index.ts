@@ -20,6 +20,7 @@
 export { Archive, type ArchiveReader, readArchive } from './archive.ts';
 export { type BackupManifest, backUp, restore } from './backup.ts';
 export { archivePath, openForReading } from './database.ts';
+export { silenceLimitMs } from './ensemble.ts';
 export { maxAttempts } from './evaluations.ts';
 export { isThere, privateHome } from './home.ts';
 export { migrate, schemaVersion } from './migrations.ts';

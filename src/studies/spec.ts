@@ -5,7 +5,7 @@ import { fileJsonSchema, key } from '../domain/described.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { formatZodError } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
-import { isLocal } from '../domain/model.ts';
+import { isLocal, isOutside } from '../domain/model.ts';
 import { budgetEntrySchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
 
 /** An agent's option, optional and without its default. */
@@ -171,6 +171,10 @@ export function agentsOf(study: Study, arm: Arm): AgentEntry[] {
   return (arm.agents ?? study.agents ?? []).map((entry) => {
     const merged = withLiterature({ ...entry, ...(arm.set ?? {}) }, arm.name);
     const parsed = agentEntrySchema.safeParse(merged);
+    if (parsed.success && isOutside(parsed.data.model)) {
+      const message = `arm "${arm.name}": ${entry.name} proposes from outside, and a study repeats its runs`;
+      throw new PrerequisiteError('study-outside', message, 'use local or language models in studies');
+    }
     if (parsed.success) return parsed.data;
     const mistakes = formatZodError(parsed.error, agentEntrySchema).join('; ');
     throw new PrerequisiteError('study-arm', `arm "${arm.name}", agent "${entry.name}": ${mistakes}`, 'fix the arm');

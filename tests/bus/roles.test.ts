@@ -71,7 +71,7 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'search-open': ['search'],
   'search-name': ['search'],
   'search-spec': ['search'],
-  'search-status': ['search', 'viewer'],
+  'search-status': ['search', 'agent', 'viewer'],
   'search-phase': ['search'],
   'search-ranking': ['search'],
   'search-evaluations': ['search'],

@@ -4,6 +4,7 @@ import type { Ending } from '../../domain/ending.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
 import { graceMs } from '../../domain/ladder.ts';
 import type { ReplyOf, SearchStatus } from '../../domain/messages.ts';
+import { isOutside } from '../../domain/model.ts';
 import { serves } from '../../domain/primitive.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
 import {
@@ -16,6 +17,7 @@ import {
   watched,
 } from '../../domain/shortage.ts';
 import type { rungs } from '../../domain/task.ts';
+import { silenceLimitMs } from '../../memory/index.ts';
 import type { Logger, Timers } from '../../platform/index.ts';
 import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../machines.ts';
 import { ladderSteps } from './ladder.ts';
@@ -37,8 +39,12 @@ const pollEveryMs = 500;
 interface Context {
   resumedAt: Phase;
   searchStatus: SearchStatus | null;
-  /** Agents that have announced that they propose no more. */
+  /** Agents that have announced that they propose no more, and have not returned. */
   retired: readonly string[];
+  /** Wall time of the search at its first status in this session, in milliseconds; null before. */
+  startedMs: number | null;
+  /** Wall time at which each agent was last heard. */
+  heardMs: Readonly<Record<string, number>>;
   /** Workers with a heartbeat that have not announced their stop; and those that have. */
   alive: readonly string[];
   stopped: readonly string[];
@@ -48,7 +54,7 @@ interface Context {
 
 type SearchEvent =
   | { type: 'STATUS'; searchStatus: SearchStatus }
-  | { type: 'RETIRED'; agent: string }
+  | { type: 'AGENT'; agent: string; retired: boolean }
   | { type: 'WORKER'; worker: string; alive: boolean }
   | { type: 'DRAIN' }
   | { type: 'STOP' }
@@ -77,10 +83,13 @@ const invokeStep = <S extends string, I>(src: S, target: string, input?: I) => (
  * SRC-2. Screening ends early enough for the upper rungs to fit into the wall time (domain/shortage.ts), and that it ends early
  *     is recorded with its reason and figures in the transaction that ends it (I13).
  * SRC-3. Each step may be repeated (see ladderSteps), and the phase is recorded before its step: a resume repeats the step.
+ * SRC-4. It waits for an agent from outside like for any other, but no longer than `silenceLimitMs` of wall time after the
+ *     start, or after its client's last call: no process of ours can report that a client will not return.
  */
 export function searchMachine({ spec, source, workers, bus, timers, log }: SearchDeps) {
   const search = spec.id;
   const steps = ladderSteps(spec, bus);
+  const outsiders = new Set<string>(spec.agents.flatMap(({ name, model }) => (isOutside(model) ? [name] : [])));
   const enter = (phase: Phase, ending?: Ending) =>
     bus.ask('search-phase', { search, phase, ...(ending && { ending }) });
 
@@ -100,6 +109,12 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
     const forecast = searchStatus && isShortOfTime(context) ? forecastOf(spec, searchStatus, crewOf(context)) : null;
     return searchStatus && forecast ? shortageEnding(spec, searchStatus, forecast) : undefined;
   };
+
+  /** An agent from outside without a client, or whose client calls no tool any more (SRC-4). */
+  const isSilent = ({ searchStatus, startedMs, heardMs }: Context, agent: string): boolean =>
+    searchStatus !== null &&
+    outsiders.has(agent) &&
+    searchStatus.elapsedMs - (heardMs[agent] ?? startedMs ?? 0) >= silenceLimitMs;
 
   const isOver = (searchStatus: SearchStatus): boolean => {
     const { minutes } = spec.budget;
@@ -150,7 +165,8 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
           bus.watchHeartbeats((heartbeat) => {
             if (heartbeat.kind === 'agent') {
               const retired = heartbeat.state.state === 'finished' || heartbeat.state.state === 'failed';
-              if (heartbeat.state.search === search && retired) send({ type: 'RETIRED', agent: heartbeat.state.agent });
+              const { agent } = heartbeat.state;
+              if (heartbeat.state.search === search) send({ type: 'AGENT', agent, retired });
             } else {
               const { worker, evaluators, state } = heartbeat.state;
               const alive = state !== 'stopped';
@@ -179,7 +195,9 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
     },
     guards: {
       agentsAreDone: ({ context }) =>
-        context.searchStatus?.agents.every((agent) => agent.done || context.retired.includes(agent.agent)) === true,
+        context.searchStatus?.agents.every(
+          ({ agent, done }) => done || context.retired.includes(agent) || isSilent(context, agent),
+        ) === true,
       shortOfTime: ({ context }) => isShortOfTime(context),
       screened: ({ context }) => isDone(context, 'screen'),
       confirmed: ({ context }) => isDone(context, 'screen', 'confirm'),
@@ -197,6 +215,8 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
       resumedAt: 'screening',
       searchStatus: null,
       retired: [],
+      startedMs: null,
+      heardMs: {},
       alive: [],
       stopped: [],
       watch: unwatched,
@@ -208,10 +228,20 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
         actions: assign({
           watch: ({ context, event }) => watch(context, event.searchStatus),
           searchStatus: ({ event }) => event.searchStatus,
+          startedMs: ({ context, event }) => context.startedMs ?? event.searchStatus.elapsedMs,
         }),
       },
-      RETIRED: {
-        actions: assign({ retired: ({ context, event }) => [...new Set([...context.retired, event.agent])] }),
+      AGENT: {
+        actions: assign({
+          retired: ({ context, event }) => {
+            const others = context.retired.filter((agent) => agent !== event.agent);
+            return event.retired ? [...others, event.agent] : others;
+          },
+          heardMs: ({ context, event }) => ({
+            ...context.heardMs,
+            [event.agent]: context.searchStatus?.elapsedMs ?? context.startedMs ?? 0,
+          }),
+        }),
       },
       WORKER: {
         actions: assign({

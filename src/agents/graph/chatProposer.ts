@@ -3,7 +3,7 @@ import type { Purpose } from '../../domain/call.ts';
 import type { Space } from '../../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
-import { isBandit, isLocal, splitModel } from '../../domain/model.ts';
+import { isBandit, isLocal, isOutside, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Experiment } from '../../domain/search.ts';
@@ -105,7 +105,8 @@ export function chatProposer(
   ): ChatRequest => {
     const withTools = reader && reading?.how === 'tools' ? reader.spec : undefined;
     const model = spec.models?.[purpose] ?? spec.model;
-    if (isLocal(model) || isBandit(model)) throw new TerminalError('model', `${model} is not a language model`);
+    if (isLocal(model) || isBandit(model) || isOutside(model))
+      throw new TerminalError('model', `${model} is not a language model`);
     const compatible = splitModel(model).provider === 'compatible';
     return {
       model,

@@ -230,7 +230,7 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
 }
 
 /** What was read, in the form of the node's rationale. */
-function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pick<ReadingState, 'retrieved'>) {
+export function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pick<ReadingState, 'retrieved'>) {
   const works = retrieved.filter(({ source }) => isOnline(source));
   const known = new Map(
     works.map(({ id, url, retrievedAt, licence, title }) => [id, { id, url, retrievedAt, licence, title }]),

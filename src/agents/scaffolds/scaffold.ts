@@ -1,3 +1,4 @@
+import { TerminalError } from '../../domain/errors.ts';
 import type { ScaffoldSpec } from '../../domain/scaffold.ts';
 import { draft, namedBy, type Scaffold } from './decision.ts';
 import { evolutionary } from './evolutionary.ts';
@@ -18,6 +19,8 @@ export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}):
       return mcts(spec, named);
     case 'evolutionary':
       return evolutionary(spec, named);
+    case 'outside':
+      throw new TerminalError('scaffold', 'an agent from outside decides in its own client');
   }
 }
 

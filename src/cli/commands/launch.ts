@@ -9,6 +9,7 @@ import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { rungSeeds } from '../../domain/evaluation.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import type { ReplyOf } from '../../domain/messages.ts';
+import { isOutside } from '../../domain/model.ts';
 import { checkSize, planSearch, spaceOf } from '../../domain/plan.ts';
 import { ownTokens } from '../../domain/primitive.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -288,6 +289,10 @@ async function show(
   const events = await lab.viewer.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
   display.started(spec, resumed);
   if (!lab.separated) display.notice(unseparated(lab.url));
+  for (const { name, model } of spec.agents) {
+    if (isOutside(model))
+      display.notice(`${name} waits for a client: aira mcp ${search} ${name} --home ${options.home}`);
+  }
   const { reason } = engineFor(spec.deviceClass);
   if (reason && spec.space.kind === 'stack') display.notice(`CPU workers train with torch, which is slower: ${reason}`);
   if (spec.deviceClass === 'cpu' && !options.without.includes('workers') && (await listedGpus()).length > 0) {

@@ -1,0 +1,60 @@
+import { Argument, Command } from 'commander';
+import { limitsFor, roleConnections, tokensOf } from '../../actors/index.ts';
+import { embeddedUrl } from '../../bus/index.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import type { AgentName, SearchId } from '../../domain/ids.ts';
+import { privateHome } from '../../memory/index.ts';
+import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
+import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
+import { agentArgument, homeOption, offlineOption, searchArgument, withOptions } from '../options.ts';
+import { partOptions } from '../setting.ts';
+import { airaVersion } from '../writeReport.ts';
+
+interface McpOptions extends NatsOptions {
+  home: string;
+  offline?: boolean;
+}
+
+/** Serves one agent to the client on stdin and stdout; what people read goes to stderr. */
+async function serve(search: SearchId, name: AgentName, options: McpOptions): Promise<number> {
+  outliveOutput();
+  const { home, url: given, access, ackWaitMs, ...setting } = partOptions(options);
+  const url = given ?? embeddedUrl(home);
+  if (url === null) {
+    throw new PrerequisiteError(
+      'nats-url',
+      `no lab runs in ${home}`,
+      'launch the search first, or give --home or --nats of the lab',
+    );
+  }
+  privateHome(home);
+  const { clock, log, timers, openRetriever } = setting;
+  const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+  // Loaded on demand: the SDK takes longer to load than most commands take to run.
+  const { Outsider, serveOverStdio } = await import('../../mcp/index.ts');
+  try {
+    const bus = await buses.open('agent');
+    if (!(await bus.separatesRoles())) process.stderr.write(`${unseparated(url)}\n`);
+    const token = tokensOf(home)(search, name);
+    const outsider = new Outsider({ search, name, token, bus, openRetriever, timers, log });
+    const service = await serveOverStdio(outsider, airaVersion, log);
+    const interrupts = onInterrupt(service.stop);
+    await service.ended;
+    interrupts.dispose();
+    return interrupts.code() ?? exitCodes.ok;
+  } finally {
+    setting.closeReading();
+    await buses.close();
+  }
+}
+
+export function mcpCommand(done: (code: number) => void): Command {
+  const command = new Command('mcp')
+    .description('serve an agent of a search to a coding agent, by the Model Context Protocol over stdio')
+    .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
+    .addArgument(
+      new Argument('<agent>', 'an agent of the search file with model: outside/mcp').argParser(agentArgument),
+    )
+    .action(async (search: SearchId, name: AgentName, options: McpOptions) => done(await serve(search, name, options)));
+  return withOptions(command, homeOption(), ...natsOptions(), offlineOption());
+}
