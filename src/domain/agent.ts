@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { key } from './described.ts';
 import { agentNameSchema } from './ids.ts';
-import { literatureEntrySchema, literatureSpecSchema } from './literature.ts';
+import { type LiteratureSpec, literatureEntrySchema, literatureSpecSchema } from './literature.ts';
 import {
   armsOf,
   banditOptionsSchema,
@@ -94,6 +94,9 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
   if (isOutside(model) !== (scaffold.kind === 'outside')) {
     const rule = 'its client chooses operator and parents, so outside/mcp and scaffold: outside need each other';
     reject('scaffold', rule);
+  }
+  if (isOutside(model) && (literature as LiteratureSpec | null | undefined)?.how === 'before') {
+    reject('literature', 'the client of outside/mcp reads by tools; remove how: before');
   }
   if (chatArms(model).length === 0) {
     for (const key of chatKeys) {

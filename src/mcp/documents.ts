@@ -4,7 +4,7 @@ import type { Outsider } from './outsider.ts';
 type Joined = ReplyOf<'agent-join'>;
 
 /** Longest list of documents in the answer about the task; a task has a few example programs. */
-const maxListed = 200;
+const maxListed = 100;
 
 /** What the author of a candidate is given to read, by name: the task's description, its baseline, its example programs. */
 export function documentsOf({ brief }: Joined): Map<string, string> {
@@ -35,6 +35,7 @@ function candidateForm({ space }: Joined): string {
 export function taskOf(joined: Joined, { search, name }: Pick<Outsider, 'search' | 'name'>) {
   const { spec, space, task, metric, lowerIsBetter } = joined;
   const { evaluations, pending, memory = 'own', literature } = spec;
+  const documents = [...documentsOf(joined)].map(([document, text]) => ({ document, characters: text.length }));
   return {
     search,
     agent: name,
@@ -49,9 +50,8 @@ export function taskOf(joined: Joined, { search, name }: Pick<Outsider, 'search'
     literature: literature
       ? { sources: literature.sources, searches: literature.searches, reads: literature.reads }
       : null,
-    documents: [...documentsOf(joined)]
-      .slice(0, maxListed)
-      .map(([document, text]) => ({ document, characters: text.length })),
+    documents: documents.slice(0, maxListed),
+    documents_total: documents.length,
     next: 'get_view',
   };
 }

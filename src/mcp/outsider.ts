@@ -69,15 +69,15 @@ const leaveMs = 2000;
  *     submission gets the same reply, also by a new process; another one for a used view is refused.
  * OUT-2. It shows nothing that an agent of ours could not know: nodes of its view, and outcomes of its own nodes on the
  *     screening rung. Validation scores only (I4).
- * OUT-3. Submissions are decided one after the other; none waits for a training.
- * OUT-4. Each call of a tool is a sign of life, silence is none: the search goes on without a silent agent (SRC-4).
+ * OUT-3. Views and submissions are handled one after the other; none waits for a training.
+ * OUT-4. Each call of a tool is a sign of life, silence is none: the search continues without a silent agent (SRC-4).
  */
 export class Outsider {
   readonly #deps: OutsiderDeps;
   readonly #ending = new AbortController();
   #joining: Promise<Joined> | undefined;
   #view: View | null = null;
-  #submitting: Promise<unknown> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
   #reading: { readonly ordinal: number; readonly retriever: Retriever } | undefined;
   #events: BusSubscription | undefined;
   #ended: AgentEnd | null = null;
@@ -149,8 +149,19 @@ export class Outsider {
     for (const wake of [...this.#waiting]) wake();
   }
 
+  /** Runs an action after those before it, whatever became of them. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(action);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
   /** The view of the next attempt, or why there is none now. */
-  async view(): Promise<ViewReply> {
+  view(): Promise<ViewReply> {
+    return this.#inTurn(() => this.#fetchView());
+  }
+
+  async #fetchView(): Promise<ViewReply> {
     const ordinal = await this.#next();
     const { search, name } = this.#deps;
     const known = this.#view;
@@ -196,9 +207,7 @@ export class Outsider {
 
   /** @throws TerminalError for a submission that cannot count: nothing of it is recorded then. */
   submit(submission: Submission): Promise<Submitted> {
-    const submitted = this.#submitting.then(() => this.#submit(submission));
-    this.#submitting = submitted.catch(() => undefined);
-    return submitted;
+    return this.#inTurn(() => this.#submit(submission));
   }
 
   async #submit(submission: Submission): Promise<Submitted> {
@@ -240,7 +249,7 @@ export class Outsider {
   /** The view that a submission names. @throws RetryableError while it is not ready; TerminalError when there is none. */
   async #viewOf(ordinal: number): Promise<View> {
     if (this.#view?.ordinal === ordinal) return this.#view;
-    const reply = await this.view();
+    const reply = await this.#fetchView();
     if (reply.state === 'ready') return reply.view;
     if (reply.state === 'closed') throw new TerminalError('closed', `no more proposals: ${reply.reason}`);
     const awaited = [...reply.nodes, ...reply.agents].join(', ');
@@ -360,7 +369,7 @@ export class Outsider {
     this.#ended = end;
   }
 
-  /** Ends the session: the search goes on without the agent until a client returns. */
+  /** Ends the session: the search continues without the agent until a client returns. */
   async leave(reason: string): Promise<void> {
     // A client that has called no tool has not joined.
     if (this.#joining !== undefined) await this.#end({ code: 'stopped', reason });

@@ -53,6 +53,18 @@ const failing =
   };
 
 describe('an agent', () => {
+  it('that proposes from outside is not ours to run', async () => {
+    const spec = agentSpec({ model: 'outside/mcp', scaffold: { kind: 'outside' } });
+    const { actor, scripted, state } = begun({ 'agent-join': () => ({ spec, space, seed: 1, next: 1 }) as never });
+    await settle();
+    expect(state()).toBe('failed');
+    expect(actor.getSnapshot().context.error).toMatchObject({
+      code: 'outside',
+      remedy: expect.stringMatching(/aira mcp/),
+    });
+    expect(scripted.of('agent-retire')).toEqual([]);
+  });
+
   it('proposes attempt after attempt, and retires with the reason it was given', async () => {
     const { scripted, state } = begun();
     await settle();

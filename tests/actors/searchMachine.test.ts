@@ -132,6 +132,43 @@ describe('a search', () => {
     expect(state()).toBe('running:awaitingScreen');
   });
 
+  it('waits 15 minutes for a client from outside, from the start or its last call, and no longer (SRC-4)', async () => {
+    const outside = agentSpec({ name: 'guest', model: 'outside/mcp', scaffold: { kind: 'outside' } });
+    const agents = [{ agent: 'guest', done: false }] as unknown as SearchStatus['agents'];
+    const minutes = (elapsed: number) => statusOf({ agents, elapsedMs: elapsed * 60_000 });
+    // A resumed search starts with the time of its earlier sessions.
+    let status = minutes(100);
+    const spec = searchSpec({ agents: [outside] });
+    const { poll: pass, state, scripted } = begun(spec, 'screening', { 'search-status': () => status });
+    const poll = async (now: SearchStatus): Promise<void> => {
+      status = now;
+      await pass(now);
+    };
+    const beat = (word: string) =>
+      scripted.beat({ kind: 'agent', state: { search: 'trial-1', agent: 'guest', state: word } });
+    await settle();
+    await poll(minutes(114));
+    beat('thinking');
+    await poll(minutes(128));
+    expect(state()).toBe('running:screening');
+    await poll(minutes(129));
+    expect(state()).toBe('running:awaitingScreen');
+  });
+
+  it('waits again for an agent that returns', async () => {
+    const { poll, state, scripted } = begun();
+    const beat = (word: string) =>
+      scripted.beat({ kind: 'agent', state: { search: 'trial-1', agent: 'walker', state: word } });
+    await settle();
+    beat('finished');
+    beat('thinking');
+    await poll(statusOf({ elapsedMs: 3_600_000 }));
+    expect(state()).toBe('running:screening');
+    beat('finished');
+    await poll(statusOf());
+    expect(state()).toBe('running:awaitingScreen');
+  });
+
   it('ends its screening when the upper rungs need the time that is left, and records why', async () => {
     const spec = searchSpec({ budget: { evaluations: 40, minutes: 10 } });
     const { poll, scripted, state } = begun(spec);

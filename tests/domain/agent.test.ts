@@ -58,6 +58,25 @@ describe('a choice among models', () => {
   });
 });
 
+describe('an agent from outside', () => {
+  const outside = { model: 'outside/mcp', scaffold: 'outside' };
+
+  it('has a name, a budget and what it may read; its client decides the rest', () => {
+    expect(wrong({ ...outside, evaluations: 3, pending: 1, memory: 'ensemble', literature: true })).toEqual([]);
+    expect(armsOf('outside/mcp')).toEqual([]);
+  });
+
+  it.each([
+    [{ model: 'outside/mcp' }, /^scaffold: .*need each other/],
+    [{ scaffold: 'outside' }, /^scaffold: .*need each other/],
+    [{ ...outside, effort: 'low' }, /^effort: outside\/mcp is not a language model/],
+    [{ ...outside, literature: { how: 'before' } }, /^literature: .*remove how: before/],
+    [{ ...outside, model: 'outside/other' }, /not a model/],
+  ])('does not take %j', (entry, message) => {
+    expect(wrong(entry)[0]).toMatch(message);
+  });
+});
+
 describe('an agent', () => {
   it('may think with a language model, as its options say', () => {
     expect(

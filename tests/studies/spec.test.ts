@@ -92,6 +92,13 @@ describe('a study file', () => {
     expect(mistakes({ tasks: [{ table: 'x', profile: 'nano' }] })).not.toBe('');
   });
 
+  it('takes no agents from outside: a study repeats its runs', () => {
+    const guest = { name: 'guest', model: 'outside/mcp', scaffold: 'outside' };
+    expect(() => agents({ agents: [searcher, guest], arms: [{ name: 'a' }, { name: 'b' }] })).toThrow(
+      'arm "a": guest proposes from outside',
+    );
+  });
+
   it('compares with the baseline, or everything with everything', () => {
     const arms = ['a', 'b', 'c'].map((name) => ({ name }));
     expect(comparedPairs(study({ arms }))).toEqual([

@@ -4,9 +4,17 @@ import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Space } from '../../domain/candidate.ts';
 import type { AgentEnd } from '../../domain/ending.ts';
-import { BudgetError, errorMessage, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
+import {
+  BudgetError,
+  errorMessage,
+  PrerequisiteError,
+  RetryableError,
+  TerminalError,
+  toError,
+} from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../../domain/messages.ts';
+import { isOutside } from '../../domain/model.ts';
 import { mergeNodes, type View, type ViewNode } from '../../domain/node.ts';
 import { type Logger, pause, type Timers } from '../../platform/index.ts';
 import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from '../machines.ts';
@@ -124,9 +132,15 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           }),
         { timers, log },
       ),
-      join: fromPromise<ReplyOf<'agent-join'>>(({ signal }) =>
-        retryTransient(() => bus.ask('agent-join', { search, agent: name }, { token }), retrying(signal)),
-      ),
+      join: fromPromise<ReplyOf<'agent-join'>>(async ({ signal }) => {
+        const joined = await retryTransient(
+          () => bus.ask('agent-join', { search, agent: name }, { token }),
+          retrying(signal),
+        );
+        if (!isOutside(joined.spec.model)) return joined;
+        const message = `${name} of ${search} is an agent from outside`;
+        throw new PrerequisiteError('outside', message, `connect its client with: aira mcp ${search} ${name}`);
+      }),
       fetchView: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
         fetchView(input, signal),
       ),
