@@ -171,6 +171,8 @@ export class Outsider {
       const request = { search, agent: name, ordinal, ...since, from: changed.length };
       const reply = await this.#ask('agent-view', request);
       if (reply.state === 'closed') await this.#end({ code: reply.code, reason: reply.reason });
+      // A stopped search was resumed: its agent is heard again.
+      else this.#ended = null;
       if (reply.state !== 'ready') return reply;
       changed.push(...reply.view.nodes);
       if (reply.more) continue;
@@ -191,11 +193,19 @@ export class Outsider {
     return merged.map((node) => this.node(node.id) ?? node);
   }
 
-  /** The retriever of the current attempt, with one reading budget per attempt. @throws TerminalError `reading`. */
-  async retriever(): Promise<Retriever> {
+  /**
+   * The retriever of the next attempt, with one reading budget per attempt; what it finds is recorded with the submission.
+   *
+   * @throws TerminalError `reading`; RetryableError while the view is not ready.
+   */
+  retriever(): Promise<Retriever> {
+    return this.#inTurn(() => this.#openRetriever());
+  }
+
+  async #openRetriever(): Promise<Retriever> {
     const { spec } = await this.joined();
     if (!spec.literature) throw new TerminalError('reading', `${this.name} may not read: its entry has no literature`);
-    const view = this.#view ?? { ordinal: 1, remaining: 0, nodes: [] };
+    const view = await this.#viewOf(await this.#next());
     if (this.#reading?.ordinal !== view.ordinal) {
       const { sources, searches, reads, items } = spec.literature;
       const budget = { searches, reads, itemsPerSearch: items };

@@ -174,6 +174,8 @@ describe('clients of the SDK', () => {
     const counts = withArchive(home, (db) => db.prepare(count).all());
     expect(counts).toContainEqual({ agent: 'guest', n: 12 });
     expect(counts).toContainEqual({ agent: 'climber', n: 3 });
+    const read = `SELECT json_array_length(rationale, '$.retrieved') AS n FROM nodes WHERE id = 'guest-3'`;
+    expect(withArchive(home, (db) => db.prepare(read).get())).toEqual({ n: expect.toSatisfy((n: number) => n > 0) });
     const ends = 'SELECT subject, reason, sentence FROM endings WHERE kind = ?';
     expect(withArchive(home, (db) => db.prepare(ends).all('agent'))).toEqual([
       { subject: 'mortal', reason: 'stopped', sentence: 'its client disconnected' },

@@ -212,6 +212,25 @@ describe('a submission', () => {
   });
 });
 
+describe('an agent whose search was stopped', () => {
+  it('is heard again after it was resumed', async () => {
+    const { answers } = archive();
+    const open = answers['agent-view'] as NonNullable<Answers['agent-view']>;
+    let stopped = true;
+    const closed = { state: 'closed', code: 'search-closed', reason: 'screening is over' } as const;
+    const { call, scripted } = await connected({
+      ...answers,
+      'agent-view': (request) => (stopped ? closed : open(request)),
+    });
+    expect(await call('get_view')).toMatchObject({ state: 'closed', next: 'stop' });
+    const before = scripted.announced.length;
+    stopped = false;
+    expect(await call('get_view')).toMatchObject({ state: 'ready' });
+    await call('status');
+    expect(scripted.announced.slice(before)).toMatchObject([{ note: 'status' }]);
+  });
+});
+
 describe('a wait', () => {
   const event = {
     kind: 'node-evaluated',
