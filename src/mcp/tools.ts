@@ -3,7 +3,7 @@ import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
 import { quoted, shownItems, shownText } from '../agents/index.ts';
 import { shortCandidate } from '../domain/candidate.ts';
-import { AiraError, errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import { nodeIdSchema } from '../domain/ids.ts';
 import { evidenceIdSchema } from '../domain/literature.ts';
 import type { AgentState } from '../domain/messages.ts';
@@ -174,7 +174,7 @@ function handlersFor(outsider: Outsider): {
       const documents = documentsOf(joined);
       const text = documents.get(document);
       if (text === undefined) {
-        throw new AiraError(
+        throw new TerminalError(
           'unknown-document',
           `no document "${document}"; there are: ${[...documents.keys()].join(', ')}`,
         );
@@ -192,7 +192,7 @@ function handlersFor(outsider: Outsider): {
       }
       const { ordinal, remaining, left = {}, nodes } = reply.view;
       if (cursor > 0 && of !== `v${ordinal}`) {
-        throw new AiraError('view-changed', `the cursor belongs to another view; the view is v${ordinal} now`);
+        throw new TerminalError('view-changed', `the cursor belongs to another view; the view is v${ordinal} now`);
       }
       const limits = left.minutes === undefined ? {} : { minutes_left: Math.round(left.minutes * 10) / 10 };
       // Outcomes that the client has waited for are shown even where an agent of ours would not know them yet.
@@ -203,7 +203,7 @@ function handlersFor(outsider: Outsider): {
     async get_node({ node: id, offset: from }) {
       await outsider.joined();
       const node = outsider.node(id);
-      if (!node) throw new AiraError('unknown-node', `${id} is not in your view; call get_view to renew it`);
+      if (!node) throw new TerminalError('unknown-node', `${id} is not in your view; call get_view to renew it`);
       const form = nodeForm(node, 2000);
       const room = Math.max(1_000, maxAnswerBytes - frameBytes - Buffer.byteLength(jsonLine(form)));
       const { text, next } = textPageOf(node.candidate, from, room);
@@ -238,7 +238,7 @@ function handlersFor(outsider: Outsider): {
     async read_literature({ id }, signal) {
       const retriever = await outsider.retriever();
       const text = await retriever.read(id, signal);
-      if (text === null) throw new AiraError('unknown-item', `there is no item ${id}`);
+      if (text === null) throw new TerminalError('unknown-item', `there is no item ${id}`);
       const { text: start, next } = textPageOf(text.text, 0, maxAnswerBytes - 2 * frameBytes);
       const shown = shownText({ ...text, text: start, truncated: text.truncated || next !== null });
       return { text: shown, reads_left: retriever.left.reads };
@@ -284,7 +284,7 @@ function handlersFor(outsider: Outsider): {
 }
 
 /** An attempt that was refused: an error for the client, with what it used. */
-class RefusedError extends AiraError {
+class RefusedError extends TerminalError {
   readonly node: string | null;
   readonly evaluationsLeft: number;
 

@@ -291,7 +291,9 @@ async function show(
   if (!lab.separated) display.notice(unseparated(lab.url));
   for (const { name, model } of spec.agents) {
     if (isOutside(model))
-      display.notice(`${name} waits for a client: aira mcp ${search} ${name} --home ${options.home}`);
+      display.notice(
+        `${name} proposes from outside; its client starts: aira mcp ${search} ${name} --home ${options.home}`,
+      );
   }
   const { reason } = engineFor(spec.deviceClass);
   if (reason && spec.space.kind === 'stack') display.notice(`CPU workers train with torch, which is slower: ${reason}`);
