@@ -1,3 +1,4 @@
+import { TerminalError } from '../domain/errors.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import type { Outsider } from './outsider.ts';
 
@@ -27,6 +28,7 @@ function candidateForm({ space }: Joined): string {
     );
     return `a text of exactly ${layers} layers separated by blanks, first layer first, such as "${example}${layers > 4 ? ' ...' : ''}"`;
   }
+  if (space.kind === 'scale') throw new TerminalError('scale', 'agents propose nothing in a scale plan');
   const files = space.files.map(({ name, maxBytes }) => `${name} (at most ${maxBytes} bytes)`).join(', ');
   return `an object with the whole text of each file: ${files}; read the document "contract" first`;
 }

@@ -96,11 +96,14 @@ function firstDrafts({ scaffold, evaluations }: AgentSpec): number {
       return Math.min(evaluations, scaffold.children);
     case 'evolutionary':
       return Math.min(evaluations, scaffold.islands * scaffold.founders);
+    case 'outside':
+      return 0;
   }
 }
 
 /** The operators that an agent's budget leads to, failures and repairs apart. */
 export function operatorsText(agent: AgentSpec): string {
+  if (agent.scaffold.kind === 'outside') return 'whatever its client proposes';
   const drafts = firstDrafts(agent);
   const later = agent.evaluations - drafts;
   const others = agent.scaffold.kind === 'evolutionary' ? 'improve or crossover' : 'improve';

@@ -8,7 +8,7 @@ import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import { agentArgument, homeOption, offlineOption, searchArgument, withOptions } from '../options.ts';
 import { partOptions } from '../setting.ts';
-import { airaVersion } from '../writeReport.ts';
+import { airaVersion } from '../version.ts';
 
 interface McpOptions extends NatsOptions {
   home: string;
