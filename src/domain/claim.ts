@@ -23,7 +23,7 @@ export const comparisonClaimSchema = z.strictObject({
   /** Coverage of the interval. */
   level: figure,
   /** Whose noise gives the standard error. */
-  noise: z.enum(['pair', 'shared']),
+  noise: z.enum(['pair', 'moderated', 'shared']),
   /** The row of the table, cell by cell. */
   shown: z.string(),
 });

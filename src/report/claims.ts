@@ -51,7 +51,7 @@ function sharedSeeds(a: ReportNode, b: ReportNode, basis: Basis): number[] {
     .sort((one, other) => one - other);
 }
 
-function comparisonClaims({ basis, contests, level, noise }: ComparisonRows, direction: MetricDirection) {
+function comparisonClaims({ basis, contests, level, noise, prior }: ComparisonRows, direction: MetricDirection) {
   return contests.map((contest): ComparisonClaim => {
     const { contender, reference, comparison } = contest;
     const measured = comparison.kind === 'measured' ? comparison : null;
@@ -64,7 +64,7 @@ function comparisonClaims({ basis, contests, level, noise }: ComparisonRows, dir
       difference: measured?.difference ?? null,
       interval: measured ? [...measured.interval] : null,
       level,
-      noise: noise === null ? 'pair' : 'shared',
+      noise: noise ? 'shared' : prior ? 'moderated' : 'pair',
       shown: rowText(contestCells(contest, basis, direction)),
     };
   });

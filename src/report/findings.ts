@@ -11,6 +11,8 @@ import {
   floorAbove,
   floorLevels,
   type Noise,
+  type NoisePrior,
+  noisePrior,
   pairedNoise,
   pooledNoise,
   type SeedScore,
@@ -75,6 +77,8 @@ export interface ComparisonRows {
   readonly level: number;
   /** Noise shared by all comparisons; null where each pair has its own. */
   readonly noise: Noise | null;
+  /** Noise of all pairs, which moderates that of each; null where none does. */
+  readonly prior: NoisePrior | null;
 }
 
 export type Acceptance = ReturnType<typeof acceptance>;
@@ -119,20 +123,24 @@ function contestsOn(data: ReportData, basis: Basis): ComparisonRows | null {
   const contenders = lead ? [lead, ...aggregates] : aggregates;
   const pairs = contenders.flatMap((contender) => references.map((reference) => ({ contender, reference })));
   if (pairs.length === 0) return null;
-  // Noise differs sixfold between architectures: one pooled figure doubled the false claims (tests/long/familyWise.test.ts).
+  // Noise differs sixfold between architectures: one pooled figure raised the false claims, and that of each pair alone cost more
+  // than half of the power, so a pair's noise is moderated by that of all pairs (tests/long/familyWise.test.ts).
   // Programs stay with the pooled noise of their acceptance rule (statistics/acceptance.ts).
   const isProgram = data.search.space.kind === 'program';
-  const noise = isProgram ? pairedNoise(scored.map((node) => scoresOn(node, basis))) : null;
+  const rows = scored.map((node) => scoresOn(node, basis));
+  const noise = isProgram ? pairedNoise(rows) : null;
+  const prior = isProgram ? null : noisePrior(rows);
   const level = isProgram ? twoSigma : 1 - 0.05 / pairs.length;
   return {
     basis,
     level,
     noise,
+    prior,
     contests: pairs
       .map(({ contender, reference }) => ({
         contender,
         reference,
-        comparison: comparePaired(scoresOn(contender, basis), scoresOn(reference, basis), noise, level),
+        comparison: comparePaired(scoresOn(contender, basis), scoresOn(reference, basis), noise, level, prior),
         floor: floorOn(data, contender, basis),
       }))
       .sort(

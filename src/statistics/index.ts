@@ -31,6 +31,7 @@ export {
 } from './crossed.ts';
 export { elo, type Rating } from './elo.ts';
 export { compareItems, type ItemScores } from './itemPairs.ts';
+export { noisePrior } from './noisePrior.ts';
 export {
   effectSize,
   type Interval,
@@ -57,6 +58,7 @@ export {
   comparePaired,
   marginOf,
   type Noise,
+  type NoisePrior,
   pairedNoise,
   pooledNoise,
   type SeedScore,

@@ -15,6 +15,14 @@ export interface Noise {
   readonly architectures: number;
 }
 
+/** Noise of one training that all pairs of a report have in common; see `noisePrior.ts`. */
+export interface NoisePrior {
+  /** Standard deviation of one training, s0 / sqrt(2): half the variance of a difference. */
+  readonly sd: number;
+  /** d0: how many degrees of freedom the common noise counts for. */
+  readonly degrees: number;
+}
+
 // Below this a spread is rounding, not noise: scores are means of at most some million trials.
 const negligible = 1e-12;
 const noise = (squares: number, degrees: number, architectures: number): Noise => {
@@ -66,6 +74,13 @@ export function pairedNoise(architectures: readonly (readonly SeedScore[])[]): N
 const bySeed = (scores: readonly SeedScore[]): ReadonlyMap<number, number> =>
   new Map(scores.map(({ seed, score }) => [seed, score]));
 
+/** A pair's own noise pulled towards that of all pairs. Degrees of freedom are rounded down. */
+function moderated(own: Noise, prior: NoisePrior): Noise {
+  const total = prior.degrees + own.degrees;
+  const squared = (prior.degrees * prior.sd ** 2 + own.degrees * own.sd ** 2) / total;
+  return { sd: Math.sqrt(squared), degrees: Math.max(1, Math.floor(total + 1e-9)), architectures: own.architectures };
+}
+
 /** Significance of a difference: whether its interval is above, below, or includes zero. */
 export type Verdict = 'better' | 'worse' | 'even';
 
@@ -93,17 +108,19 @@ export function marginOf({ interval: [low, high] }: Extract<Comparison, { kind: 
 
 /**
  * Compares two architectures on paired seeds. The standard error is that of the differences themselves, sd_d / sqrt(n) with
- * n - 1 degrees of freedom, which holds however much the two differ in noise; or, where candidates share it, that of the
+ * n - 1 degrees of freedom, moderated by that of other pairs if there are some; or, where candidates share it, that of the
  * shared noise, sd sqrt(2 / n).
  *
  * @param shared noise of paired differences on that rung, see {@link pairedNoise}; null for the pair's own.
  * @param level coverage of the interval; the verdict is the side of zero on which it lies.
+ * @param prior noise of all pairs, see `noisePrior.ts`; null for the pair's own alone.
  */
 export function comparePaired(
   candidate: readonly SeedScore[],
   reference: readonly SeedScore[],
   shared: Noise | null,
   level: number,
+  prior: NoisePrior | null = null,
 ): Comparison {
   const base = bySeed(reference);
   const differences = candidate.flatMap(({ seed, score }) => {
@@ -113,7 +130,8 @@ export function comparePaired(
   const n = differences.length;
   if (n === 0) return { kind: 'unmeasured', n, why: 'they share no seed' };
   const own = deviation(differences);
-  const basis = shared ?? (own === undefined ? null : noise((own * own * (n - 1)) / 2, n - 1, 2));
+  const ofPair = own === undefined ? null : noise((own * own * (n - 1)) / 2, n - 1, 2);
+  const basis = shared ?? (ofPair && prior ? moderated(ofPair, prior) : ofPair);
   if (basis === null) return { kind: 'unmeasured', n, why: 'one paired seed cannot show the noise' };
   if (basis.sd === 0) return { kind: 'unmeasured', n, why: 'all seeds agree exactly, which leaves the noise unknown' };
   const difference = mean(differences) as number;

@@ -47,12 +47,14 @@ function reachSentence(contests: ComparisonRows['contests']): string {
   return ` With ${fewest.n} paired seeds an interval reaches ${reach.toFixed(1)} standard errors; more seeds on the rung narrow it.`;
 }
 
-function method({ level, noise, contests }: ComparisonRows): Markup {
+function method({ level, noise, prior, contests }: ComparisonRows): Markup {
   const n = contests.length;
   return html`<p class="note">The finalist was selected on a lower rung and is judged here on fresh seeds. Both sides use the same seeds; differences are paired by seed. ${
     noise
       ? `Residual SD ${score(noise.sd)} after removing seed effects, estimated over ${noise.architectures} candidates with ${noise.degrees} degrees of freedom.`
-      : 'Each comparison has the noise of its own paired differences, since candidates differ in noise.'
+      : prior
+        ? `Each comparison has the noise of its own paired differences, moderated by that of all pairs (residual SD ${score(prior.sd)}, which counts for ${prior.degrees.toFixed(1)} degrees of freedom), since candidates differ in noise.`
+        : 'Each comparison has the noise of its own paired differences, since candidates differ in noise.'
   } Intervals are Student t at ${(100 * level).toFixed(2)} % each${level === twoSigma ? ' (two standard errors for known noise)' : `, for simultaneous 95 % coverage of all ${n} (Bonferroni)`}; a difference is significant if its interval excludes zero.${noise === null ? reachSentence(contests) : ''}</p>`;
 }
 
