@@ -6,7 +6,7 @@ import { type Phase, phaseSchema, phases, type SearchSpec, searchSpecSchema } fr
 import type { Outbox } from './outbox.ts';
 
 const unknownSearch = (id: SearchId) =>
-  new PrerequisiteError('unknown-search', `there is no search "${id}" in this lab`, 'list searches with: aira nodes');
+  new PrerequisiteError('unknown-search', `there is no search "${id}" in this lab`, 'list searches with: aira ls');
 
 const isOpen = (phase: Phase) => phase !== 'finished' && phase !== 'stopped';
 
