@@ -100,7 +100,9 @@ const evolutionary = z.strictObject({
 });
 
 /** No policy of ours: the client of an outside agent chooses. */
-const outside = z.strictObject({ kind: z.literal('outside') });
+const outside = z.strictObject({
+  kind: key(z.literal('outside'), { does: 'The client of an agent from outside chooses.', example: 'outside' }),
+});
 
 export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary, outside], {
   error: ({ input }) => unknownScaffold((input as { kind?: unknown } | undefined)?.kind, scaffoldKinds),

@@ -65,7 +65,9 @@ function sentenceOf(body: string): string {
   } catch {
     // Not JSON: a page, or plain words.
   }
+  // Bounded first: of a megabyte of angle brackets each starts a search for its end.
   return body
+    .slice(0, 8000)
     .replace(/<[^>]{0,400}>/g, ' ')
     .replace(/\s+/g, ' ')
     .trim();

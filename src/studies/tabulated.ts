@@ -8,7 +8,7 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { nodeId, searchIdSchema } from '../domain/ids.ts';
 import { armsOf, isLocal, type LocalModelName } from '../domain/model.ts';
 import { describeNearDuplicate, findNearDuplicate, horizonOf } from '../domain/nearDuplicates.ts';
-import { byAge, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
+import { byAge, isScored, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
 import { planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
@@ -256,7 +256,7 @@ export interface HandIn {
 function aggregateOf(runs: ReadonlyMap<AgentSpec, readonly Attempt[]>, conditioning: 0 | 1 | 2): string | null {
   const nodes = [...runs].flatMap(([{ name }, attempts]) =>
     attempts.flatMap(({ node }): ScoredNode[] =>
-      node.status === 'evaluated' && node.fitness !== null
+      isScored(node)
         ? [{ node: node.id, agent: name, architecture: parseArchitecture(node.candidate), score: node.fitness }]
         : [],
     ),

@@ -255,6 +255,8 @@ const harmless: Readonly<Record<string, string>> = {
   'memory/': 'rows of our own',
   'platform/': 'measured above, or no text of others',
   'report/': 'goes through platform/printable.ts; differences through platform/hunks.ts',
+  'mcp/': 'ids within the bounds of the tools’ schemas; the library of the protocol parses its messages',
+  'export/': 'rows of our own, written and not read',
   'studies/': 'figures; differences through platform/hunks.ts',
   'statistics/': 'figures',
   'aggregation/': 'figures',

@@ -71,13 +71,13 @@ it('answers from a table, and writes its figures into a document', async () => {
   writeFileSync(join(home, 'planted.json'), tableText(plantedTable({ layers: 4, primitives: [...primitives] })));
   const path = studyFile(home, { tasks: [{ table: './planted.json' }], seeds: 30, budget: { evaluations: 20 } });
   const document = join(home, 'figures.md');
-  writeFileSync(document, 'before\n<!-- trial: begin -->\nold\n<!-- trial: end -->\nafter\n');
+  writeFileSync(document, 'before\n<!-- trial: begin -->\nfigures of before\n<!-- trial: end -->\nafter\n');
   const { code, stdout } = await aira(['ablate', path, '--home', home, '--markdown', document]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/chance is worse than plain: .* lower over 30 paired runs of 20 evaluations/);
   const text = readFileSync(document, 'utf8');
   expect(text).toMatch(/^before\n.*chance is worse than plain.*\nafter\n$/s);
-  expect(text).not.toContain('old');
+  expect(text).not.toContain('figures of before');
 });
 
 it('says what is wrong before anything is started', async () => {

@@ -29,7 +29,7 @@ const fileMistakes: readonly [string, Record<string, unknown>, RegExp[]][] = [
   ['an unknown key further in', { budget: { evaluation: 4, evaluations: 4 } }, [/budget/, /"evaluations"/]],
   ['a missing budget', { budget: undefined }, [/budget/]],
   ['a reference of another depth', { references: [{ name: 'deep', architecture: '5M' }] }, [/deep/, /5 layers/, /4/]],
-  ['a reference of no layers', { references: [{ name: 'odd', architecture: 'M X M M' }] }, [/references/]],
+  ['a reference of no layers', { references: [{ name: 'odd', architecture: 'M X M M' }] }, [/reference "odd"/, /X/]],
   ['an unknown task', { task: 'compose-mad-3q' }, [/compose-mad-3q/, /did you mean "compose-mad-3p"/]],
   ['an unknown profile', { profile: 'nanno' }, [/nanno/, /did you mean "nano"/]],
   ['two agents of one name', { agents: [twoAgents[0], twoAgents[0]] }, [/two agents/, /"chance"/]],

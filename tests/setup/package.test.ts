@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { versionLine } from '../../src/cli/version.ts';
-import { readSearchFile } from '../../src/cli/yamlFile.ts';
+import { namedFile, readSearchFile } from '../../src/cli/yamlFile.ts';
 import { repository } from './machine.ts';
 
 const planted = join(repository, 'gpu-workers/aira_workers/__pycache__/planted.cpython-311.pyc');
@@ -69,25 +69,19 @@ describe('the package', () => {
     expect([...packed].filter((path) => foreign.test(path))).toEqual([]);
     const tops = [...new Set([...packed].map((path) => path.split('/')[0]))].sort();
     expect(tops).toEqual([
-      ...[
-        'CHANGELOG.md',
-        'README.md',
-        'corpus',
-        'dist',
-        'docs',
-        'gpu-workers',
-        'package.json',
-        'prices',
-        'requirements',
-      ],
-      ...['schemas', 'scripts', 'searches', 'studies', 'tables', 'tasks'],
+      ...['CHANGELOG.md', 'README.md', 'corpus', 'dist', 'docs', 'gpu-workers', 'package.json'],
+      ...['prices', 'primitives', 'requirements', 'scales', 'schemas', 'scripts', 'searches', 'skills', 'studies'],
+      ...['tables', 'tasks', 'templates'],
     ]);
   });
 });
 
 describe('a shipped file', () => {
   it('is found by its name, and a file of that path comes first', () => {
-    expect(readSearchFile('quickstart')).toMatchObject({ family: 'quickstart', file: { task: 'compose-mad-3p' } });
+    expect(readSearchFile(namedFile('quickstart', 'search'))).toMatchObject({
+      family: 'quickstart',
+      file: { task: 'compose-mad-3p' },
+    });
     const folder = mkdtempSync(join(tmpdir(), 'aira-names-'));
     const before = process.cwd();
     try {
@@ -96,7 +90,7 @@ describe('a shipped file', () => {
         'quickstart',
         readFileSync(join(repository, 'searches/quickstart.yaml'), 'utf8').replace('seed: 1', 'seed: 77'),
       );
-      expect(readSearchFile('quickstart').file.seed).toBe(77);
+      expect(readSearchFile(namedFile('quickstart', 'search')).file.seed).toBe(77);
     } finally {
       process.chdir(before);
       rmSync(folder, { recursive: true, force: true });
@@ -107,7 +101,7 @@ describe('a shipped file', () => {
     const names = readdirSync(join(repository, 'searches'))
       .map((name) => name.replace('.yaml', ''))
       .sort();
-    expect(() => readSearchFile('quickstrat')).toThrow(
+    expect(() => namedFile('quickstrat', 'search')).toThrow(
       expect.objectContaining({ remedy: `give the path of a search file, or one of ${names.join(', ')}` }),
     );
   });

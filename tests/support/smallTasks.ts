@@ -17,6 +17,7 @@ export function smallTask(name: string, below: string): string {
     rung.settings = shrunk(structuredClone(rung.settings)) as Settings;
   }
   metadata.profiles = { nano: metadata.profiles.nano };
+  if (metadata.metrics) metadata.metrics = { nano: metadata.metrics.nano };
   // Python's reader takes 1e-8 for a text.
   const text = stringify(metadata, { aliasDuplicateObjects: false }).replaceAll(/: (\d+)e-/g, ': $1.0e-');
   writeFileSync(file, text);

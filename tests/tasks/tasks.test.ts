@@ -108,7 +108,11 @@ profiles:
 describe('malformed metadata names the file, the place and the mistake', () => {
   const screenOnly = { nano: { rungs: { screen: rung } } };
   it.each<[string, object, RegExp]>([
-    ['an unknown primitive', { compose: { layers: 4, primitives: ['M', 'mX'] } }, /compose\.primitives\[1\]: /],
+    [
+      'what cannot be the name of a primitive',
+      { compose: { layers: 4, primitives: ['M', 'm X'] } },
+      /compose\.primitives\[1\]: /,
+    ],
     ['no depth', { compose: { layers: 0, primitives: ['M'] } }, /compose\.layers: /],
     [
       'an unknown key of ours',

@@ -96,7 +96,15 @@ async function search(at: Bench): Promise<void> {
     }
   };
   const live = async (name: AgentName): Promise<void> => {
-    const { spec: self, space, seed, task, metric, next } = ask['agent-join']({ search: spec.id, agent: name });
+    const {
+      spec: self,
+      space,
+      seed,
+      task,
+      metric,
+      experiment,
+      next,
+    } = ask['agent-join']({ search: spec.id, agent: name });
     for (let ordinal = next; ; ) {
       train();
       const reply = ask['agent-view']({ search: spec.id, agent: name, ordinal });
@@ -108,7 +116,7 @@ async function search(at: Bench): Promise<void> {
           view: reply.view,
           space,
           seed,
-          topic: { task, metric },
+          topic: { task, metric, experiment },
           chat,
           openRetriever: notes,
         };

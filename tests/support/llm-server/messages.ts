@@ -77,6 +77,7 @@ export function messagesAsked(body: unknown): Asked {
   const parts = messages.flatMap(({ role, content }): Turn[] => {
     if (typeof content === 'string') return [say(role, content)];
     let thoughts = 0;
+    let tail = '';
     if (role === 'user' && content.every((block) => block.type === 'text')) {
       return [say('user', content.map((block) => (block.type === 'text' ? block.text : '')).join('\n\n'))];
     }
@@ -85,6 +86,7 @@ export function messagesAsked(body: unknown): Asked {
       // The changing line behind the last result.
       if (block.type === 'text') {
         if (index < content.length - 1 || index === 0) throw new Error('text may only follow the results');
+        tail = `\n\n${block.text}`;
         return null;
       }
       if (block.type === 'tool_use') {
@@ -97,7 +99,8 @@ export function messagesAsked(body: unknown): Asked {
       return null;
     });
     if (role === 'assistant' && thoughts !== 1) throw new Error('a call came without the thought before it');
-    return all.filter((turn) => turn !== null);
+    const turns = all.filter((turn) => turn !== null);
+    return turns.map((turn, index) => (index === turns.length - 1 ? { ...turn, text: turn.text + tail } : turn));
   });
   if (parts.some(({ calls }) => calls) && tools === undefined)
     throw new Error('calls need the tools they were made of');
