@@ -65,7 +65,8 @@ export function turns(parts: readonly Turn[]): Turn[] {
     if (last?.role === 'assistant' && part.role === 'assistant' && (last.calls || part.calls)) {
       joined[joined.length - 1] = called([...(last.calls ?? []), ...(part.calls ?? [])], last.text + part.text);
     } else if (last?.role === 'tools' && part.role === 'tools') {
-      joined[joined.length - 1] = answered(...(last.results ?? []), ...(part.results ?? []));
+      const results = answered(...(last.results ?? []), ...(part.results ?? []));
+      joined[joined.length - 1] = { ...results, text: `${last.text}\n${part.text}` };
     } else joined.push(part);
   }
   for (const [index, { role, calls = [] }] of joined.entries()) {
