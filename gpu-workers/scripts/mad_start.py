@@ -36,7 +36,7 @@ def held_out_accuracy(task: str, pattern: str, seed: int, settings, engine, star
     separate.start_of = lambda name: start
     try:
         candidate = Candidate(tuple(_TOKENS[letter] for letter in pattern), seed, "validation")
-        training = separate._TaskTraining(task, candidate, settings, torch.device("cpu"), engine)
+        training = separate.TaskTraining(task, candidate, settings, torch.device("cpu"), engine)
         for epoch in range(settings.epochs):
             training.run_epoch(epoch, Hooks())
         return training.score

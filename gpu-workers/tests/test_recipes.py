@@ -48,7 +48,7 @@ def settings_of(task, profile, rung):
 
 def rates(settings):
     """The learning rate of every step as a share of the highest, None where the schedule is the script's own."""
-    if settings["family" if "family" in settings else "proxy"] in ("autoresearch", "separate"):
+    if settings["family" if "family" in settings else "proxy"] in ("autoresearch", "separate", "ladder"):
         return None
     if "family" in settings:
         parsed = parse_design(settings)
@@ -124,7 +124,7 @@ def test_mad_starts_as_published(tiny_separate, task):
     """nn.Linear's uniform +-1/sqrt(fan_in) for the language models, N(0, 0.02) throughout for the autoencoder."""
     tiny_separate["model"].update(width=64, ffn_inner=96, ssm_inner=128, attention_heads=2)
     settings = parse_settings(tiny_separate)
-    model = separate_module._TaskTraining(
+    model = separate_module.TaskTraining(
         task, Candidate(tokens("BAM"), 0, "validation"), settings, CPU, TORCH
     ).learner._model
     matrices = [*model.matrices(), model.head]

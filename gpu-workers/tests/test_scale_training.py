@@ -202,7 +202,7 @@ def test_endings_have_a_reason(data, tmp_path, changes, reason, message):
     [
         ({"v": 2}, "v must be 1"),
         ({"sed": 1}, "unknown key 'sed'; did you mean 'seed'"),
-        ({"model__pattern": ["mA", "X"]}, r"pattern\[1\] is 'X'"),
+        ({"model__pattern": ["mA", "X"]}, r"pattern\[1\]: there is no primitive X"),
         ({"model__pattern": []}, "1 to 1024 layers"),
         ({"model__shape__heads": 3}, "multiple of kv_heads"),
         ({"schedule__batch_tokens": 100}, "multiple of sequence"),

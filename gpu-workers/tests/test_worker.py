@@ -28,7 +28,7 @@ def test_hello_tells_what_the_host_needs(worker):
     hello = worker.hello
     assert set(hello) == {
         "event", "v", "evaluator", "engine", "populationSize", "device", "deviceName", "torch", "python",
-        "memoryBytes", "calibratedFlops",
+        "memoryBytes", "calibratedFlops", "primitives",
     }  # fmt: skip
     assert (hello["event"], hello["v"], hello["device"]) == ("hello", 1, "cpu")
     assert hello["engine"] in ("native", "torch") and hello["populationSize"] == 1
