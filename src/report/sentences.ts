@@ -80,7 +80,7 @@ function figures({ comparison }: ComparisonRow, direction: MetricDirection): str
   return ` (${change(difference, direction)}, interval ${change(interval[0], direction)} to ${change(interval[1], direction)}, ${seeds})`;
 }
 
-/** The contender against further references: `Among the other 3 references it beats 2, is behind 1.` */
+/** The contender against further references: `Among the other 3 references it beats 2 and is behind 1.` */
 function otherReferences(contests: readonly ComparisonRow[]): string {
   const among = (verdict: string) =>
     contests.filter(({ comparison }) => comparison.kind === 'measured' && comparison.verdict === verdict).length;
@@ -92,7 +92,8 @@ function otherReferences(contests: readonly ComparisonRow[]): string {
   if (parts.length === 0) return '';
   const others = contests.length === 1 ? 'the other reference' : `the other ${contests.length} references`;
   if (parts.length === 1) return ` It ${parts[0]?.text} ${others}.`;
-  return ` Among ${others} it ${parts.map(({ n, text }) => `${text} ${n}`).join(', ')}.`;
+  const texts = parts.map(({ n, text }) => `${text} ${n}`);
+  return ` Among ${others} it ${texts.slice(0, -1).join(', ')} and ${texts.at(-1)}.`;
 }
 
 /** The lead contender against the strongest reference, and its results against the others. */
