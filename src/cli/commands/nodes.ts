@@ -4,7 +4,7 @@ import { shortCandidate } from '../../domain/candidate.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { fitnessOf, metricValue, rungs } from '../../domain/task.ts';
-import { type EvaluationRecord, type NodeRecord, readArchive } from '../../memory/index.ts';
+import { type EvaluationRecord, type NodeRecord, readArchive, statusOf } from '../../memory/index.ts';
 import { jsonLine, printable } from '../../platform/index.ts';
 import { resultsTsv } from '../../report/index.ts';
 import { floorAbove } from '../../statistics/index.ts';
@@ -31,8 +31,6 @@ function meanFloors(all: readonly EvaluationRecord['floors'][]): Record<string, 
 function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIsBetter'>) {
   const metric = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
   const screen = node.evaluations.find(({ rung }) => rung === 'screen');
-  const status =
-    node.verdict !== 'accepted' ? node.verdict : screen?.status === 'ok' ? 'evaluated' : (screen?.status ?? 'pending');
   const onRung = (rung: string) =>
     node.evaluations.flatMap((each) =>
       each.rung === rung && each.validation !== null ? [metric(each.validation)] : [],
@@ -48,7 +46,7 @@ function nodeLine(node: NodeRecord, { lowerIsBetter }: Pick<SearchSpec, 'lowerIs
     operator: node.origin,
     parents: node.parents,
     ...(node.candidate.startsWith('{') ? { program: node.candidate } : { architecture: node.candidate }),
-    status,
+    status: statusOf(node),
     reason: screen?.reason ?? null,
     /** In the task's metric, as are `confirm` and `final`. */
     validation: metric(screen?.validation ?? null),
