@@ -1,7 +1,7 @@
 /** What users get wrong, command by command: one sentence, its remedy, status 2, no stack, nothing of a file's contents. */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLogger } from '../../src/platform/log.ts';
 import { cli } from '../support/cli.ts';
 import { temporaryFolder } from '../support/home.ts';
@@ -169,8 +169,12 @@ describe('an environment', () => {
   });
 
   it('with an empty variable is as one without it', async () => {
-    // Nothing below the current folder is taken for the lab.
+    // Nothing below the current folder is taken for the lab; a checkout that has been used has one there.
+    const before = process.cwd();
+    onTestFinished(() => process.chdir(before));
+    process.chdir(temporaryFolder());
     const { code, stderr } = await cli(['nodes'], { AIRA_HOME: '', NO_COLOR: '1' });
+    process.chdir(before);
     expect(code).toBe(2);
     expect(stderr).toContain('there is no archive in .aira\n');
     expect((await cli(['nodes', '--home', ''])).stderr).toMatch(/the path is empty/);
