@@ -51,6 +51,12 @@ def open_world(job: Job) -> World:
     return World(dist.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))
 
 
+def leave_together(world: World) -> None:
+    """Wait until every process is as far."""
+    if world.size > 1:
+        dist.barrier()
+
+
 def close_world() -> None:
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

@@ -12,39 +12,28 @@ from aira_scale.data.build import build, from_generator
 from scale_jobs import environment, figures, make_job, run_job
 
 
-def _started(command, processes, extra):
-    """One process per rank, at a port of their own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), **extra}
-    return [
-        subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **shared),
-        )
-        for rank in range(processes)
-    ]  # fmt: skip
-
-
 def run_ranks(job, folder, processes=2, **extra):
     """As run_job over several ranks, in the environment that torchrun gives them; the exit statuses and the leader's events."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.parent / f"{folder.name}.json"
     file.write_text(json.dumps(job))
     command = [sys.executable, "-m", "aira_scale", "run", "--job", str(file), "--folder", str(folder)]
-    for attempt in range(3):
-        running = _started(command, processes, extra)
-        try:
-            told = [one.communicate(timeout=60) for one in running]
-            break
-        except subprocess.TimeoutExpired:
-            # The rendezvous of gloo hangs at times, before anything of the run has begun; its cause is not known.
-            if attempt == 2:
-                raise
-        finally:
-            for one in running:
-                one.kill()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), **extra}
+    running = [
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **shared),
+        )
+        for rank in range(processes)
+    ]  # fmt: skip
+    try:
+        told = [one.communicate(timeout=120) for one in running]
+    finally:
+        for one in running:
+            one.kill()
     assert all(out == "" for out, _ in told[1:]), "only the leader speaks"
     return [one.returncode for one in running], [json.loads(line) for line in told[0][0].splitlines()]
 

@@ -48,7 +48,7 @@ def _train(options: argparse.Namespace, event, stop: StopRequests) -> bool:
     import torch
 
     from ..job import LARGEST_JOB, PROTOCOL_VERSION, identity, parse_job, trunk_identity
-    from ..parallel import close_world, open_world
+    from ..parallel import close_world, leave_together, open_world
     from ..trainer import Hooks, Training
     from ..version import trainer_version
 
@@ -66,7 +66,12 @@ def _train(options: argparse.Namespace, event, stop: StopRequests) -> bool:
             deviceName=title, torch=torch.__version__, python=platform.python_version(), processes=world.size,
             **training.describe(),
         )  # fmt: skip
-        return training.run()
+        finished = training.run()
+        # What holds the connections goes first, then the connections, on all ranks at once: gloo waits for a peer that has already
+        # gone when it is taken down.
+        del training
+        leave_together(world)
+        return finished
     finally:
         close_world()
 
