@@ -59,6 +59,24 @@ describe('findings', () => {
     expect(contests?.level).toBeCloseTo(1 - 0.05 / 8, 12);
   });
 
+  it('moderates the noise of a pair by that of all pairs, and says so', () => {
+    const data = withNodes(
+      node('a-1', 'draft', { confirm: scores(1001, 0.8), final: scores(2001, 0.65, 0.63, 0.64, 0.66) }),
+      node('llama', 'reference', { final: scores(2001, 0.6, 0.62, 0.59, 0.6) }),
+      node('composer', 'reference', { final: scores(2001, 0.61, 0.6, 0.62, 0.59) }),
+      node('mamba', 'reference', { final: scores(2001, 0.58, 0.6, 0.61, 0.6) }),
+    );
+    const { prior, noise, level, contests = [] } = findingsOf(data).validation ?? {};
+    expect([prior === null, noise]).toEqual([false, null]);
+    for (const { contender, reference, comparison } of contests) {
+      const [own, by] = [contender.validation.final, reference.validation.final];
+      expect(comparison).toEqual(comparePaired(own, by, null, level ?? 0, prior));
+      expect(comparison).toMatchObject({ verdict: 'better', degrees: 9 });
+      // On its own three degrees of freedom each of them is undecided.
+      expect(comparePaired(own, by, null, level ?? 0)).toMatchObject({ degrees: 3, verdict: 'even' });
+    }
+  });
+
   it('judges each pair by its own noise: quiet references make no noisy finalist certain', () => {
     const steady = [0.6, 0.601, 0.599, 0.6];
     const data = withNodes(
