@@ -4,16 +4,8 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { archivePath, openForReading, openForWriting } from '../../src/memory/database.ts';
 import { schemaVersion } from '../../src/memory/migrations.ts';
+import { codeOf } from '../support/errors.ts';
 import { temporaryFolder } from '../support/home.ts';
-
-const codeOf = (action: () => unknown): string => {
-  try {
-    action();
-  } catch (thrown) {
-    return (thrown as { code: string }).code;
-  }
-  return 'no error';
-};
 
 describe('an archive file', () => {
   it('is written with full durability and strict tables', () => {
