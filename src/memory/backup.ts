@@ -44,7 +44,9 @@ const manifestSchema = z.strictObject({
   /** When the copy was begun, milliseconds since 1970. */
   at: z.int().nonnegative(),
   searches: z.array(z.string()),
-  files: z.array(z.strictObject({ name: fileName, bytes: z.int().nonnegative(), sha256: z.string().length(64) })),
+  files: z
+    .array(z.strictObject({ name: fileName, bytes: z.int().nonnegative(), sha256: z.string().length(64) }))
+    .refine((files) => files.some(({ name }) => name === 'archive.db')),
 });
 
 export type BackupManifest = z.infer<typeof manifestSchema>;

@@ -7,16 +7,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { backUp, restore } from '../../src/memory/backup.ts';
 import { openForWriting } from '../../src/memory/database.ts';
 import { schemaVersion } from '../../src/memory/migrations.ts';
+import { codeOf } from '../support/errors.ts';
 import { temporaryFolder } from '../support/home.ts';
-
-const codeOf = (action: () => unknown): string => {
-  try {
-    action();
-  } catch (thrown) {
-    return (thrown as { code: string }).code;
-  }
-  return 'no error';
-};
 
 /** A home whose archive has a table of pairs that are always written together. */
 function labHome(pairs: number) {
@@ -120,6 +112,7 @@ describe('a backup', () => {
     expect(refusal(changeManifest((manifest) => ({ ...manifest, archive: schemaVersion + 1 })))).toBe('archive-newer');
     const outside = [{ name: '../archive.db', bytes: 1, sha256: 'x'.repeat(64) }];
     expect(refusal(changeManifest((manifest) => ({ ...manifest, files: outside })))).toBe('backup-invalid');
+    expect(refusal(changeManifest((manifest) => ({ ...manifest, files: [] })))).toBe('backup-invalid');
     expect(codeOf(() => restore(temporaryFolder(), join(temporaryFolder(), 'h'), 1))).toBe('backup-invalid');
   });
 
