@@ -347,11 +347,11 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       key: EvaluationKey,
       worker: WorkerId,
       attempt: number,
-      { path, ...rest }: Checkpoint,
+      checkpoint: Checkpoint,
       now: number,
     ): boolean {
       if (!job.get(key)) return false;
-      insertCheckpoint.run({ key, worker, attempt, path, ...rest, now });
+      insertCheckpoint.run({ key, worker, attempt, ...checkpoint, now });
       return true;
     },
 
