@@ -1,4 +1,4 @@
-import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BasicType, parquetWriteBuffer } from 'hyparquet-writer';
 import type { SearchId } from '../domain/ids.ts';
@@ -110,13 +110,7 @@ export function writeTables(
   return (Object.keys(tables) as TableName[]).map((name) => {
     const path = join(folder, `${name}.${format}`);
     const contents = encode[format](tables[name], rows[name]);
-    const file = openSync(`${path}.part`, 'w');
-    try {
-      const bytes = typeof contents === 'string' ? Buffer.from(contents) : contents;
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    } finally {
-      closeSync(file);
-    }
+    writeFileSync(`${path}.part`, contents);
     renameSync(`${path}.part`, path);
     return { name, path, rows: rows[name].length };
   });

@@ -192,7 +192,6 @@ export function rowsOf(reader: ArchiveReader, id: SearchId, tests: readonly Test
   for (const record of reader.records.nodes(id)) {
     const { rationale } = record;
     const screen = record.evaluations.find(({ rung }) => rung === 'screen');
-    const failed = record.evaluations.find(({ status }) => status === 'failed');
     rows.nodes.push({
       search: id,
       node: record.id,
@@ -202,8 +201,8 @@ export function rowsOf(reader: ArchiveReader, id: SearchId, tests: readonly Test
       parents: JSON.stringify(record.parents),
       candidate: record.candidate,
       status: statusOf(record),
-      reason: failed?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
-      message: failed?.message ?? record.message,
+      reason: screen?.reason ?? (record.verdict === 'accepted' ? null : record.verdict),
+      message: screen?.message ?? record.message,
       score: metric(screen?.validation ?? null),
       cached: screen?.saved ?? null,
       choice: rationale.choice,

@@ -49,6 +49,15 @@ function lab(): string {
         : ({ status: 'failed', reason: 'nan', message: hostile, seconds: 2, device: 'cpu' } as const);
     archive.record({ key, ...holder, evaluator, outcome });
   }
+  // The scored node fails on the final rung: that does not take its screening score away.
+  ask['node-evaluate']({ search: spec.id, nodes: ['ada-1' as never], rung: 'final', seeds: 1 });
+  for (const entry of archive.unsent(100)) {
+    if (entry.kind !== 'job' || entry.body.rung !== 'final') continue;
+    const holder = { worker: workerIdSchema.parse('w-1'), attempt: 9 };
+    ask['job-claim']({ key: entry.body.key, ...holder });
+    const outcome = { status: 'failed', reason: 'oom', message: 'no memory', seconds: 2, device: 'cpu' } as const;
+    archive.record({ key: entry.body.key, ...holder, evaluator: entry.body.evaluator, outcome });
+  }
   archive.close();
   return home;
 }
@@ -80,11 +89,14 @@ describe('the tables of a search', () => {
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line));
     const nodes = lines('nodes');
+    const onRung = (rung: string) => lines('evaluations').find((each) => each.node === 'ada-1' && each.rung === rung);
     expect(nodes.map(({ status }) => status)).toEqual(['evaluated', 'failed', 'rejected']);
     expect(nodes[0]).toMatchObject({ score: 0.5, expected: 0.25, choice: hostile, change: '', parents: [] });
+    expect(nodes[0]).toMatchObject({ reason: null, message: null });
+    expect(onRung('final')).toMatchObject({ status: 'failed', reason: 'oom' });
     expect(nodes[1]).toMatchObject({ score: null, reason: 'nan', message: hostile });
     expect(nodes[0].created_at).toBe('2023-11-14T22:13:20.000Z');
-    expect(lines('evaluations')[0]).toMatchObject({
+    expect(onRung('screen')).toMatchObject({
       score: 0.5,
       test_score: null,
       task_scores: { recall: { validation: 0.5 } },
