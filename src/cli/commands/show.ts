@@ -48,7 +48,6 @@ function writeProgram(program: Files, folder: string): void {
     throw new PrerequisiteError('files-exist', `${join(folder, taken)} exists already`, 'choose another folder');
   }
   for (const [name, text] of Object.entries(program)) {
-    makeFolder(join(folder, name, '..'));
     writeFileSync(join(folder, name), text, { flag: 'wx' });
     print(`wrote ${printable(join(folder, name))}`);
   }
