@@ -26,6 +26,7 @@ export {
 export {
   type Arm,
   agentsOf,
+  fewestSeeds,
   interleaved,
   type Study,
   searchFileOf,

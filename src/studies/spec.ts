@@ -7,6 +7,7 @@ import { formatZodError } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { isLocal, isOutside } from '../domain/model.ts';
 import { budgetEntrySchema, ladderSchema, type SearchFile, searchFileSchema } from '../domain/search.ts';
+import { fewestTrainingSeeds } from '../evaluators/index.ts';
 
 /** An agent's option, optional and without its default. */
 const optional = (option: z.ZodType): z.ZodType => {
@@ -66,10 +67,19 @@ const studyTaskSchema = z.union([
   z.strictObject({
     table: key(z.string().min(1), {
       does: 'A tabular benchmark that is looked up: a file of tables/ by its name, or a path. Local agents only.',
-      example: 'compose-mad-3p-nano',
+      example: 'compose-mad-3p-6',
     }),
   }),
 ]);
+
+/**
+ * The fewest seeds of a study. Beside a table, the pairs of a trained task are units of the jackknife, as training seeds are
+ * (statistics/crossed.ts), and need as many.
+ */
+export function fewestSeeds(tasks: readonly z.infer<typeof studyTaskSchema>[]): number {
+  const isMixed = tasks.some((task) => 'table' in task) && tasks.some((task) => 'task' in task);
+  return isMixed ? fewestTrainingSeeds : 2;
+}
 
 /** A study file: arms that differ in one thing, on the same tasks, seeds and budgets. Strict. */
 export const studySchema = z
@@ -133,6 +143,8 @@ export const studySchema = z
       if (agents && set)
         reject(['arms', index], `"${name}" has its own agents: put the options there instead of in set`);
     }
+    const fewest = fewestSeeds(value.tasks);
+    if (value.seeds < fewest) reject(['seeds'], `a table beside a trained task needs at least ${fewest} seeds`);
     const aggregated = value.arms.findIndex(({ handsIn }) => handsIn !== 'best');
     if (aggregated >= 0 && !value.tasks.every((task) => 'table' in task)) {
       reject(['arms', aggregated, 'handsIn'], 'a trained run hands in its best candidate: use a table');

@@ -211,6 +211,25 @@ describe('what a study says', () => {
     expect(arms.find(({ name }) => name === 'new')?.mean).toBeCloseTo((0.5 + 0.5 + 0.5 + 0.8) / 4, 12);
   });
 
+  it('takes each pair of a trained task beside a table for a unit, as each training seed of the table', () => {
+    const tabled = (arm: string, above: number) =>
+      [0, 1, 2].map((seen) => {
+        const judged = [0, 1, 2].map((seed) => (seed === seen ? null : 0.5 + 0.1 * seed + above));
+        const worth = judged.reduce((sum: number, each) => sum + (each ?? 0), 0) / 2;
+        return { ...(given({ [arm]: [worth] }, 'table')[0] as RunResult), seed: seen + 1, crossed: { seen, judged } };
+      });
+    const results = [
+      ...given({ old: [0.2, 0.3, 0.25], new: [0.31, 0.4, 0.33] }, 'trained'),
+      ...tabled('old', 0),
+      ...tabled('new', 0.02),
+    ];
+    const { comparisons, inference } = analyse(study(pair), [facts('trained'), facts('table')], results);
+    expect(inference).toEqual({ unit: 'training seed', units: 6 });
+    const { low, high } = comparisons[0]?.interval ?? { low: Number.NaN, high: Number.NaN };
+    expect(high).toBeGreaterThan(low);
+    expect(comparisons[0]?.p).toBeGreaterThan(0);
+  });
+
   it('compares several tasks on one scale', () => {
     const results = [
       ...given({ old: [0.2, 0.3, 0.25], new: [0.3, 0.4, 0.35] }, 'hard'),

@@ -2,7 +2,7 @@ import { Argument, Command } from 'commander';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
 import { findPython } from '../../platform/index.ts';
-import { type Study, studySchema } from '../../studies/index.ts';
+import { fewestSeeds, type Study, studySchema } from '../../studies/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
 import { studyDisplay, studyJson } from '../display/study.ts';
 import { dryRun } from '../dryRun.ts';
@@ -40,8 +40,11 @@ async function ablate(given: string, options: AblateOptions): Promise<number> {
   const { file, source, family } = readYamlFile(path, studySchema, 'study');
   const { seeds = file.seeds, workers = file.workers } = options;
   const study: Study = { ...file, seeds, workers };
-  if (seeds < 2)
-    throw new PrerequisiteError('study-seeds', 'a study needs at least two seeds', 'give --seeds 2 or more');
+  const fewest = fewestSeeds(file.tasks);
+  if (seeds < fewest) {
+    const remedy = `give --seeds ${fewest} or more`;
+    throw new PrerequisiteError('study-seeds', `this study needs at least ${fewest} seeds`, remedy);
+  }
   if (!options.dryRun) await ensureSetUp();
   // Find every mistake in the file before anything starts.
   const plan = await planStudy(family, study, path, findPython, dataFolder(options.home));
