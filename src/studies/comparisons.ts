@@ -45,8 +45,8 @@ export interface Estimate {
   readonly interval: Interval;
   /** What varies when trainings are repeated, and how many there are: see {@link unitOf}. */
   readonly units: number;
-  /** Two-sided p of no difference. */
-  readonly p: number;
+  /** Two-sided p of no difference; only a difference has one. */
+  readonly p: () => number;
 }
 
 /** Paired seeds with training seeds of their own; or the training seeds of a table, which many searches share. */
@@ -71,12 +71,12 @@ function judged(run: RunResult, value: Value): Judged {
   };
 }
 
-/** Estimates an arm against another one, or against zero; p only where another one is given. */
+/** Estimates an arm against another one, or against zero. */
 export function estimate(
   pairs: readonly (readonly [RunResult, RunResult | null])[],
   value: Value,
   rng: Rng,
-): Omit<Estimate, 'p'> & { p: () => number } {
+): Estimate {
   if (unitOf(pairs.map(([run]) => run)) === 'paired seed') {
     const plain = pairs.map(
       ([run, other]): Pair => ({ stratum: run.task, first: value(run), second: other ? value(other) : 0 }),

@@ -37,7 +37,7 @@ export type RunResult = z.infer<typeof runResultSchema>;
 /** The run's score when one training seed does not judge; unchanged for a trained run, and for the seed that the run saw. */
 export function worthWithout({ worth, crossed }: RunResult, unit: number): number | null {
   if (crossed === null || unit === crossed.seen) return worth;
-  return mean(crossed.judged.filter((score, seed) => score !== null && seed !== unit) as number[]) ?? null;
+  return mean(crossed.judged, (score, seed) => (seed === unit ? null : score)) ?? null;
 }
 
 /** Facts about a task. */

@@ -242,8 +242,7 @@ export async function simulate(spec: SearchSpec, parts: SimulationDeps): Promise
   return runs;
 }
 
-const worthOf = (query: TableQuery | null): number | null =>
-  mean(query?.judged.filter((score) => score !== null) ?? []) ?? null;
+const worthOf = (query: TableQuery | null): number | null => mean(query?.judged ?? []) ?? null;
 
 export interface HandIn {
   /** Index of the training seed that the run saw. */
