@@ -125,6 +125,13 @@ describe('the claims of a report', () => {
     expect(finding?.violations.join('\n')).toMatch(saying);
   });
 
+  it('are caught with other words on the page and in its record alike', async () => {
+    const finding = await claimsOf(doctored((html) => html.replaceAll('On the final rung', 'On every rung')));
+    expect(finding?.violations).toEqual([
+      expect.stringMatching(/^the report says "On every rung .*", which does not follow from the archive$/),
+    ]);
+  });
+
   it('are caught where the scores under them were changed, on validation and on the test set', async () => {
     const finals = `(SELECT key FROM evaluation_requests WHERE rung = 'final' AND node LIKE 'reference-llama%')`;
     for (const sql of [

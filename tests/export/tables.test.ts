@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { workerIdSchema } from '../../src/domain/ids.ts';
 import { type TableFormat, tablesPage, writeTables } from '../../src/export/index.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
+import type { TestScore } from '../../src/memory/index.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, searchSpec } from '../support/specs.ts';
 
@@ -62,11 +63,11 @@ function lab(): string {
   return home;
 }
 
-function written(home: string, format: TableFormat): (table: string) => string {
+function written(home: string, format: TableFormat, tests: TestScore[] = []): (table: string) => string {
   const folder = join(temporaryFolder(), 'tables');
   const reader = readArchive(home);
   try {
-    writeTables(reader, searchSpec({}).id, { format, folder, tests: [] });
+    writeTables(reader, searchSpec({}).id, { format, folder, tests });
   } finally {
     reader.close();
   }
@@ -113,6 +114,13 @@ describe('the tables of a search', () => {
     const text = readFileSync(csv?.('nodes') ?? '', 'utf8');
     expect(text).toContain(`"${hostile.replaceAll('"', '""')}","",`);
     expect(text.split('\r\n')[0]).toBe(Object.keys(nodes[0]).join(','));
+  });
+
+  it('have hidden scores in the metric, on the rung that has them, if they are given', () => {
+    const tests = [{ node: 'ada-1' as never, seed: 2001, score: -0.75, floors: {} }];
+    const rows = readFileSync(written(lab(), 'jsonl', tests)('evaluations'), 'utf8').trimEnd().split('\n');
+    const shown = rows.map((row) => JSON.parse(row)).filter(({ test_score }) => test_score !== null);
+    expect(shown).toEqual([expect.objectContaining({ node: 'ada-1', rung: 'final', seed: 2001, test_score: 0.75 })]);
   });
 
   it('are read by pandas and polars', { timeout: 120_000 }, async ({ skip }) => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -78,6 +78,20 @@ describe('a backup', () => {
     backUp(home, folder, 1);
     expect(codeOf(() => backUp(home, folder, 2))).toBe('backup-exists');
     expect(codeOf(() => restore(folder, home, 2))).toBe('home-used');
+  });
+
+  it('leaves no archive in a home where its restore was cut short', () => {
+    const { home, lab } = labHome(1);
+    lab.close();
+    const folder = join(temporaryFolder(), 'backup');
+    backUp(home, folder, 1);
+    const other = temporaryFolder();
+    writeFileSync(join(other, 'calls'), 'in the way');
+    expect(codeOf(() => restore(folder, other, 2))).not.toBe('no error');
+    expect(existsSync(join(other, 'archive.db'))).toBe(false);
+    rmSync(join(other, 'calls'));
+    restore(folder, other, 3);
+    expect(counts(other)).toEqual([1, 1]);
   });
 
   it('is refused whole when a byte of it has changed, a file is missing or its manifest is not one (BAK-3)', () => {

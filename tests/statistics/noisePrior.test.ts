@@ -1,3 +1,4 @@
+import { mean, variance } from 'd3-array';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
@@ -44,6 +45,16 @@ describe('the noise of all pairs', () => {
     expect(noisePrior(drawn('unlike', sds, 6))?.degrees).toBeLessThan(4);
   });
 
+  it('solves the equations of its source', () => {
+    // Two seeds, one degree of freedom: differences of 1, 0.999 and 0.001 between the seeds of the three pairs.
+    const prior = noisePrior([scores(0, 0), scores(0, 1), scores(0, 0.999)]);
+    const logarithms = [1, 0.999, 0.001].map((each) => Math.log(each ** 2 / 2) - digamma(0.5) + Math.log(0.5));
+    const d0 = prior?.degrees ?? Number.NaN;
+    expect(trigamma(d0 / 2)).toBeCloseTo((variance(logarithms) as number) - trigamma(0.5), 6);
+    const common = (mean(logarithms) as number) + digamma(d0 / 2) - Math.log(d0 / 2);
+    expect(Math.log(2 * (prior?.sd ?? Number.NaN) ** 2)).toBeCloseTo(common, 6);
+  });
+
   it('is unknown with two candidates, one seed, no common seed, or a pair without any noise', () => {
     expect(noisePrior([scores(1, 2, 4), scores(2, 2, 3)])).toBeNull();
     expect(noisePrior([scores(1), scores(2), scores(3)])).toBeNull();
@@ -69,10 +80,9 @@ describe('the noise of all pairs', () => {
         const [a = [], b = []] = rows;
         const [own, pulled] = [comparePaired(a, b, null, 0.95), comparePaired(a, b, null, 0.95, prior)];
         if (own.kind !== 'measured' || pulled.kind !== 'measured') throw new Error('not measured');
-        const sd = (of: typeof own) => of.standardError * Math.sqrt(seeds / 2);
-        const [low, high] = [Math.min(sd(own), prior.sd), Math.max(sd(own), prior.sd)];
-        expect(sd(pulled)).toBeGreaterThanOrEqual(low - 1e-12);
-        expect(sd(pulled)).toBeLessThanOrEqual(high + 1e-12);
+        const squared = (of: typeof own) => (of.standardError ** 2 * seeds) / 2;
+        const weighed = prior.degrees * prior.sd ** 2 + (seeds - 1) * squared(own);
+        expect(squared(pulled)).toBeCloseTo(weighed / (prior.degrees + seeds - 1), 12);
         expect(pulled.degrees).toBe(Math.floor(seeds - 1 + prior.degrees + 1e-9));
         expect(pulled.difference).toBe(own.difference);
       }),
