@@ -193,5 +193,8 @@ export const scalePointSchema = z.strictObject({
 });
 export type ScalePoint = z.infer<typeof scalePointSchema>;
 
+/** Points of the largest plan. */
+export const mostPoints = 2000;
+
 /** What a search that is a scale plan carries in addition. */
-export const scalePlanSchema = z.strictObject({ points: z.array(scalePointSchema).min(1).max(2000) });
+export const scalePlanSchema = z.strictObject({ points: z.array(scalePointSchema).min(1).max(mostPoints) });

@@ -18,6 +18,7 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema } from '../domain/ids.ts';
 import {
   type Family,
+  mostPoints,
   type Recipe,
   type Resources,
   type ScaleModel,
@@ -130,7 +131,11 @@ export interface PlannedModel {
   readonly model: ScaleModel;
 }
 
-/** Every model of a plan. @throws PrerequisiteError for a size that the trainer does not have. */
+/**
+ * Every model of a plan.
+ *
+ * @throws PrerequisiteError for a size that the trainer does not have, two equal models, or more than a plan may have.
+ */
 export function modelsOf(
   file: ScaleFile,
   patterns: readonly PlanPattern[],
@@ -144,18 +149,17 @@ export function modelsOf(
     return size;
   });
   const middle = sizes[Math.floor(sizes.length / 2)];
-  return patterns.flatMap(({ name, layers, rules }) =>
+  const models = patterns.flatMap(({ name, layers, rules }) =>
     file.families.flatMap((family) =>
       rules.flatMap((rule) =>
         sizes.map((size): PlannedModel => {
-          const marks = [...(file.families.length > 1 ? [family] : []), ...(rules.length > 1 ? [rule] : [])];
-          const architecture = [name, ...marks].join('-');
+          const architecture = rules.length > 1 ? `${name}-${rule}` : name;
           const llama = Array.from({ length: size.blocks }, (): Primitive[] => ['mA', 'M']).flat();
           const own = size.layerParameters[family];
           if (!own) throw malformed(`the trainer has no family ${family}`);
           const pattern = runLengthText(carryToSize(layers, llama, own, rule));
           return {
-            run: `${architecture} ${size.name}`,
+            run: [architecture, ...(file.families.length > 1 ? [family] : []), size.name].join(' '),
             architecture,
             pattern: runLengthText(layers),
             rule,
@@ -168,6 +172,17 @@ export function modelsOf(
       ),
     ),
   );
+  const runs = models.map(({ run }) => run);
+  const twice = runs.find((run, index) => runs.indexOf(run) !== index);
+  if (twice !== undefined) throw malformed(`the plan has "${twice}" twice`, 'name each size, family and rule once');
+  const points = models.length * file.budgets.length;
+  if (points > mostPoints) {
+    throw malformed(
+      `the plan has ${points} budgets of runs; the limit is ${mostPoints}`,
+      'split it into several plans',
+    );
+  }
+  return models;
 }
 
 /** Figures of the device that a plan is made for. */

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { carryRules } from '../aggregation/index.ts';
 import { parseArchitecture } from '../domain/architecture.ts';
 import { errorMessage } from '../domain/errors.ts';
+import { dataNamePattern } from '../domain/evaluation.ts';
 import { agentNameSchema, searchIdSchema } from '../domain/ids.ts';
 import { familySchema } from '../domain/scale.ts';
 import { deviceClassSchema } from '../domain/task.ts';
@@ -54,7 +55,7 @@ export type PlanBudget = z.infer<typeof budgetSchema>;
 const dataSchema = z.union([
   z.strictObject({
     /** A data set of `aira data import --tokenizer`. */
-    name: z.string().min(1).max(256),
+    name: z.string().max(256).regex(dataNamePattern, 'use letters, digits, dots, hyphens and underscores'),
     /** Tokens of its tokenizer; needed only to price a plan before the import. */
     vocabulary: z.int().positive().optional(),
   }),

@@ -138,7 +138,7 @@ export function forecastText(plan: ResolvedPlan): string {
   ].join('\n');
 }
 
-/** The losses of a plan: a row per architecture and size, a column per budget, the mean over seeds. */
+/** The losses of a plan: a row per architecture, family and size, a column per budget, the mean over seeds. */
 export function lossTable(observations: readonly ScaleObservation[], budgets: readonly string[]): string {
   interface Row {
     readonly cells: string[];
@@ -146,8 +146,8 @@ export function lossTable(observations: readonly ScaleObservation[], budgets: re
   }
   const rows = new Map<string, Row>();
   for (const each of observations) {
-    const name = `${each.architecture} ${each.size}`;
-    const cells = [each.architecture, each.size, short(each.nonEmbedding)];
+    const name = `${each.architecture} ${each.family} ${each.size}`;
+    const cells = [each.architecture, each.family, each.size, short(each.nonEmbedding)];
     const row = rows.get(name) ?? { cells, losses: new Map<string, number[]>() };
     rows.set(name, row);
     const budget = each.budgetFlops.toExponential(2);
@@ -162,6 +162,6 @@ export function lossTable(observations: readonly ScaleObservation[], budgets: re
       return own.length === 1 ? mean.toFixed(4) : `${mean.toFixed(4)} (${own.length})`;
     }),
   ]);
-  const head = ['architecture', 'size', '>parameters', ...budgets.map((budget) => `>${budget}`)];
+  const head = ['architecture', 'family', 'size', '>parameters', ...budgets.map((budget) => `>${budget}`)];
   return `${columns([head, ...body]).join('\n')}\n`;
 }

@@ -7,9 +7,10 @@ import { parseArchitecture, primitives, runLengthText } from '../../src/domain/a
 import { candidateText, parseCandidate, shortCandidate } from '../../src/domain/candidate.ts';
 import { type Job, jobSchema } from '../../src/domain/evaluation.ts';
 import { parseScaleCandidate, type ScalePoint, scalePointSchema, scaleText } from '../../src/domain/scale.ts';
-import { type PlannedModel, patternsOf, stepsOf } from '../../src/scale/expand.ts';
+import type { Described } from '../../src/evaluators/index.ts';
+import { modelsOf, type PlannedModel, patternsOf, stepsOf } from '../../src/scale/expand.ts';
 import { scaleFileJsonSchema, scaleFileSchema } from '../../src/scale/index.ts';
-import { scaleJob } from '../support/scaleJobs.ts';
+import { scaleJob, scaleModel } from '../support/scaleJobs.ts';
 
 const plan = {
   architectures: [{ name: 'llama', pattern: 'mA+M', rule: 'stack' }],
@@ -39,6 +40,7 @@ describe('the plan file', () => {
     ['a budget in two units', { ...plan, budgets: [{ steps: 8, flops: 1e9 }] }],
     ['no sizes', { ...plan, sizes: [] }],
     ['a family that is none', { ...plan, families: ['gpt'] }],
+    ['data outside the data folder', { ...plan, data: { name: '../secrets' } }],
     ['N3', { ...plan, architectures: [{ search: 'quickstart-1', aggregates: [3] }] }],
   ])('refuses %s', (_, file) => {
     expect(scaleFileSchema.safeParse(file).success).toBe(false);
@@ -53,6 +55,55 @@ describe('the plan file', () => {
   it('refuses two architectures of one name', () => {
     const file = scaleFileSchema.parse({ ...plan, architectures: [plan.architectures[0], plan.architectures[0]] });
     expect(() => patternsOf(file, noArchive)).toThrow('two architectures are named "llama"');
+  });
+});
+
+describe('the models of a plan', () => {
+  const layers = { M: 100, mA: 50, Mb: 80 };
+  const { shape } = scaleModel;
+  const sizes = ['0.1M', '1M'].map((name, at) => {
+    return { name, blocks: at + 1, lr: 0.01, shape, layerParameters: { llama: layers, nemotron: layers } };
+  });
+  const models = (change: object) => {
+    const file = scaleFileSchema.parse({ ...plan, sizes: ['0.1M', '1M'], ...change });
+    return modelsOf(file, patternsOf(file, noArchive), { sizes } as unknown as Described, 257);
+  };
+
+  it('have one name in all families, so that each family has its reference', () => {
+    const found = models({ families: ['llama', 'nemotron'] });
+    expect(found.map(({ run, architecture, family }) => [run, architecture, family])).toEqual([
+      ['llama llama 0.1M', 'llama', 'llama'],
+      ['llama llama 1M', 'llama', 'llama'],
+      ['llama nemotron 0.1M', 'llama', 'nemotron'],
+      ['llama nemotron 1M', 'llama', 'nemotron'],
+    ]);
+  });
+
+  it.each([
+    ['a size twice', { sizes: ['1M', '1M'] }, 'the plan has "llama 1M" twice'],
+    ['a family twice', { families: ['llama', 'llama'] }, 'the plan has "llama llama 0.1M" twice'],
+    [
+      'a name that a rule makes of another',
+      {
+        architectures: [
+          { name: 'a', pattern: 'M' },
+          { name: 'a-stack', pattern: 'mA', rule: 'stack' },
+        ],
+        rules: ['stretch', 'stack'],
+      },
+      'the plan has "a-stack 0.1M" twice',
+    ],
+    [
+      'more than the archive takes',
+      {
+        architectures: Array.from({ length: 32 }, (_, at) => ({ name: `a${at}`, pattern: 'M' })),
+        rules: ['stretch', 'stack', 'nearest-fit'],
+        budgets: Array.from({ length: 32 }, (_, at) => ({ steps: 10 + at })),
+      },
+      'the plan has 6144 budgets of runs; the limit is 2000',
+    ],
+  ])('refuses %s', (_, change, sentence) => {
+    expect(() => models(change)).toThrow(sentence);
   });
 });
 

@@ -77,15 +77,15 @@ export function scaleDisplay(write: (line: string) => void, json: boolean, worke
         if (shown.has(key + node) || !point) continue;
         shown.add(key + node);
         shares.delete(key);
-        const { architecture, size, budget } = point;
+        const { run, architecture, family, size, budget } = point;
         const loss = validation === null ? null : -validation;
         if (json) {
           write(
-            `${jsonLine({ event: 'trained', architecture, size, budget, seed, status, loss, reason, message, seconds, key })}\n`,
+            `${jsonLine({ event: 'trained', architecture, family, size, budget, seed, status, loss, reason, message, seconds, key })}\n`,
           );
           continue;
         }
-        const what = `${shown.size}/${planned()} ${architecture} ${size}, ${budget}, seed ${seed}`;
+        const what = `${shown.size}/${planned()} ${run}, ${budget}, seed ${seed}`;
         if (status === 'ok') say(`${what}: loss ${loss?.toFixed(4)} (${duration(seconds ?? 0)})`);
         else say(`${what}: no loss: ${reason}: ${message}`);
       }
