@@ -7,12 +7,17 @@ export interface Timers {
   every(ms: number, action: () => void): () => void;
 }
 
-/** Node's maximum delay; a longer one fires at once. */
+/** Node's maximum delay; a longer one fires at once. A training may take months. */
 const longestDelayMs = 2 ** 31 - 1;
 
 export const systemTimers: Timers = {
   after(ms, action) {
-    const timer = setTimeout(action, Math.min(ms, longestDelayMs));
+    let timer: NodeJS.Timeout;
+    const wait = (left: number) => {
+      const delay = Math.min(left, longestDelayMs);
+      timer = setTimeout(() => (left > delay ? wait(left - delay) : action()), delay);
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
   every(ms, action) {
