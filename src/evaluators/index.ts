@@ -29,7 +29,7 @@ export { type EvaluatorOptions, openEvaluator, versionFor } from './openEvaluato
 export { localSettings, runsScripts } from './ownTasks.ts';
 export { askPrimitives, manifestOf, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/commands.ts';
-export { ScaleEvaluator, type ScaleWorkerOptions, tokenData, trunkOf } from './scale/evaluator.ts';
+export { ScaleEvaluator } from './scale/evaluator.ts';
 export { type Described, type ExportForm, exportForms, type Price } from './scale/protocol.ts';
 export {
   buildTokens,
@@ -39,7 +39,9 @@ export {
   exportModel,
   priceScale,
   scoreItems,
+  tokenData,
 } from './scale/tools.ts';
+export { type ScaleWorkerOptions, trainerJob, trunkOf } from './scale/trainerJob.ts';
 export { scaleVersion } from './scale/version.ts';
 
 export { engineFor, evaluatorVersion, probeEngine } from './stacks/engine.ts';

@@ -26,7 +26,7 @@ import {
   scaleText,
 } from '../domain/scale.ts';
 import type { DeviceClass } from '../domain/task.ts';
-import type { Described, Price } from '../evaluators/index.ts';
+import { type Described, type Price, trainerJob } from '../evaluators/index.ts';
 import type { ArchiveReader, NodeRecord } from '../memory/index.ts';
 import type { PlanBudget, ScaleFile } from './plan.ts';
 
@@ -204,32 +204,15 @@ const budgetText = (budget: PlanBudget): string => {
   return 'tokens' in budget ? `${budget.tokens} tokens` : `${budget.steps} steps`;
 };
 
-/** The job of the trainer (gpu-workers/aira_scale/job.py) of a model with these budgets; the data's place is not part of a price. */
+/** The trainer's job of a model with these budgets, to be priced: the data's place and the seed are no part of a price. */
 export function priceJob(
   { model }: Pick<PlannedModel, 'model'>,
   recipe: Omit<Recipe, 'steps'>,
   steps: readonly number[],
 ): Json {
-  const { micro_batch, optimiser, precision, validation_sequences, ...schedule } = recipe;
-  const onGpu = precision === 'bfloat16';
-  return {
-    v: 1,
-    model: { ...model, pattern: parseArchitecture(model.pattern) },
-    data: { folder: '.', digest: '0'.repeat(64) },
-    schedule: { ...schedule, budgets: steps.map((each) => ({ name: `steps-${each}`, steps: each })) },
-    optimiser,
-    precision,
-    validation_sequences,
-    seed: 1,
-    machine: {
-      device: onGpu ? 'cuda' : 'cpu',
-      threads: 1,
-      micro_batch,
-      parallel: 'none',
-      checkpoint_seconds: 600,
-      peak_flops: 0,
-    },
-  };
+  const data = { folder: '.', digest: '0'.repeat(64) };
+  const device = recipe.precision === 'bfloat16' ? 'cuda' : 'cpu';
+  return trainerJob({ model, recipe, steps, data, seed: 1, device });
 }
 
 /** A recipe without its budget: warm-up of one step, one sequence at a time. What it prices per token holds for any budget. */

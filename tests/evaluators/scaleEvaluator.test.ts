@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Measurement, Outcome } from '../../src/domain/evaluation.ts';
 import type { Checkpoint } from '../../src/domain/scale.ts';
 import { buildTokens, ScaleEvaluator, type ScaleWorkerOptions, trunkOf } from '../../src/evaluators/index.ts';
-import { findPython, systemClock, systemTimers } from '../../src/platform/index.ts';
+import { trainerCommand } from '../../src/evaluators/scale/trainerJob.ts';
+import { findPython, systemClock, systemTimers, type Timers } from '../../src/platform/index.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { resources, scaleJob } from '../support/scaleJobs.ts';
 
@@ -27,14 +28,19 @@ afterAll(async () => {
   rmSync(data, { recursive: true, force: true });
 });
 
-function evaluator(storage: string, program = python, declared: Partial<ScaleWorkerOptions> = {}): ScaleEvaluator {
+function evaluator(
+  storage: string,
+  program = python,
+  declared: Partial<ScaleWorkerOptions> = {},
+  timers: Timers = systemTimers,
+): ScaleEvaluator {
   const found = new ScaleEvaluator({
     device: { name: 'cpu', class: 'cpu', memoryLimitBytes: 8 * 1024 ** 3 },
     python: program,
     data,
     scale: { storage, devices: 1, memoryBytes: 8 * 1024 ** 3, longestSeconds: null, ...declared },
     clock: systemClock,
-    timers: systemTimers,
+    timers,
     log: pino({ level: 'silent' }),
     memory: { residentBytes: () => null, outOfMemoryKills: () => 0 },
   });
@@ -171,6 +177,25 @@ describe('a trainer that misbehaves', () => {
     expect(await outcomeOf(program)).toMatchObject({ status: 'failed', reason: 'oom' });
   });
 
+  it('one that ignores a stop from before its start is killed after the time to write a checkpoint', async () => {
+    const pending = new Map<number, () => void>();
+    const timers: Timers = {
+      after(ms, action) {
+        pending.set(ms, action);
+        return () => pending.delete(ms);
+      },
+      every: () => () => {},
+    };
+    const worker = evaluator(temporaryFolder(), standIn('exec sleep 20'), {}, timers);
+    const ended = train(worker, scaleJob(digest), AbortSignal.abort());
+    await new Promise(setImmediate);
+    const kill = pending.get(600_000);
+    kill?.();
+    pending.clear();
+    expect(kill).toBeDefined();
+    expect((await ended).outcome).toMatchObject({ status: 'failed', reason: 'cancelled' });
+  });
+
   it('a stop that this host did not ask for is no outcome: the job continues', async () => {
     const program = says(hello, '{"event":"stopped","reason":"signal"}');
     await expect(outcomeOf(program)).rejects.toMatchObject({ code: 'trainer-stopped', retryAfterMs: 1000 });
@@ -192,5 +217,31 @@ describe('declared limits (SCL-4)', () => {
     ['time', { longestSeconds: 60 }, { seconds: 61 }, 'takes about 61 s; this worker takes trainings of up to 60 s'],
   ])('refuses too much %s', (_, declared, own, sentence) => {
     expect(refusal(declared, own)).toContain(sentence);
+  });
+});
+
+describe('the command of a trainer', () => {
+  const command = (overrides: Partial<Job>, visible?: string) => {
+    const device = { name: 'cuda:2', class: 'cuda' as const, memoryLimitBytes: 1 };
+    const place = { device, python: 'python3', data: '/data', storage: temporaryFolder() };
+    return trainerCommand(scaleJob('0'.repeat(64), overrides), place, { CUDA_VISIBLE_DEVICES: visible });
+  };
+  const two = { resources: { ...resources, devices: 2, parallel: 'ddp' as const } };
+
+  it('starts a process per GPU on those of its worker, counted among those that the host may use', () => {
+    expect(command(two, '4, 5, 6, 7').env).toMatchObject({ CUDA_VISIBLE_DEVICES: '6,7' });
+    const { args, env } = command(two);
+    expect(env).toMatchObject({ CUDA_VISIBLE_DEVICES: '2,3' });
+    expect(args).toContain('--nproc_per_node=2');
+    const file = args[args.indexOf('--job') + 1] ?? '';
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      data: { folder: '/data/text' },
+      machine: { parallel: 'ddp' },
+    });
+  });
+
+  it('reads nothing outside the data folder', () => {
+    const settings = { data: { corpus: '../text', digest: '0'.repeat(64) } };
+    expect(() => command({ settings })).toThrow('name no data set with its digest');
   });
 });

@@ -2,8 +2,8 @@
  * The trainer of runs at scale: one budget of one run, which may take days and several devices.
  *
  * Role: the host's side of `gpu-workers/aira_scale/protocol.py`. It starts a process (or `torchrun`) per job, passes on progress
- * and checkpoints, enforces deadline, memory and silence, and turns every way of ending into an outcome. Non-role: queues,
- * retries, which budgets there are, the training itself.
+ * and checkpoints, enforces deadline, memory and silence, and turns every way of ending into an outcome. Non-role: what the
+ * trainer is given (`trainerJob.ts`), queues, retries, which budgets there are, the training itself.
  *
  * SCL-1. Jobs that differ in their budget alone share a folder below the worker's storage, named by all that decides the trunk:
  *     a job continues where another one, or an earlier process, has left it. So a kill costs the time since the last checkpoint.
@@ -13,18 +13,11 @@
  * SCL-4. A job that needs more than this worker has declared is refused before its claim.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import * as z from 'zod';
-import { parseArchitecture } from '../../domain/architecture.ts';
-import { contentHash, type Json } from '../../domain/canonical.ts';
-import { errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
+import { PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
 import { failureSchema, type Job, type Measurement } from '../../domain/evaluation.ts';
-import type { ScaleCandidate } from '../../domain/scale.ts';
 import { fitnessOf } from '../../domain/task.ts';
 import {
   type Clock,
-  childEnvironment,
   type Device,
   deferred,
   type Logger,
@@ -32,26 +25,13 @@ import {
   printable,
   procMemory,
   type Timers,
-  trainersDirectory,
 } from '../../platform/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
 import { describeEnd, diagnose, withStderrTail } from '../stacks/trainer.ts';
-import { trainerVariables } from '../stacks/workerCommand.ts';
-import { type ProcessEnd, type WorkerCommand, WorkerProcess } from '../stacks/workerProcess.ts';
+import { type ProcessEnd, WorkerProcess } from '../stacks/workerProcess.ts';
 import { longestScaleLine, type ScaleEvent, type ScaleResult, scaleEventSchema } from './protocol.ts';
+import { candidateOf, megabytes, refusalOf, type ScaleWorkerOptions, trainerCommand } from './trainerJob.ts';
 import { scaleVersion } from './version.ts';
-
-/** What a worker of runs at scale declares. */
-export interface ScaleWorkerOptions {
-  /** Folder of checkpoints and weights, absolute; shared by workers that are to continue each other's runs. */
-  readonly storage: string;
-  /** Devices that one run may have. */
-  readonly devices: number;
-  /** Bytes on each device. */
-  readonly memoryBytes: number;
-  /** Estimated length of the longest training that it takes; null for any. */
-  readonly longestSeconds: number | null;
-}
 
 export interface ScaleEvaluatorOptions {
   readonly device: Device;
@@ -62,8 +42,6 @@ export interface ScaleEvaluatorOptions {
   readonly timers: Timers;
   readonly log: Logger;
   readonly memory?: MemoryProbe;
-  /** Environment of the host, of which a trainer inherits a few variables. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** A trainer without an event for this long hangs; building the data's hashes and compiling are silent. */
@@ -74,31 +52,6 @@ const lingerMs = 5000;
 const memoryEveryMs = 500;
 const maxCurvePoints = 64;
 const longestMessage = 2000;
-
-const settingsSchema = z.looseObject({ data: z.looseObject({ corpus: z.string(), digest: z.string() }) });
-
-function candidateOf({ candidate }: Job): ScaleCandidate {
-  if (candidate.kind !== 'scale')
-    throw new TerminalError('scale-job', `expected a run at scale, got a ${candidate.kind}`);
-  return candidate;
-}
-
-const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
-
-/** The folder name of a run: all that decides its trunk, so that equal trunks meet and others never do (SCL-1). */
-export function trunkOf(job: Job): string {
-  const { model, recipe } = candidateOf(job);
-  const { steps: _, ...trunk } = recipe;
-  const { data } = settingsSchema.parse(job.settings);
-  return contentHash({
-    evaluator: job.evaluator,
-    deviceClass: job.deviceClass,
-    data: data.digest,
-    model,
-    recipe: trunk,
-    seed: job.seed,
-  } as Json).slice(0, 32);
-}
 
 /** Curves of the trainer have up to 200 points. */
 function thinned(curve: ScaleResult['curve']): ScaleResult['curve'] {
@@ -112,6 +65,8 @@ interface Run {
   readonly process: WorkerProcess;
   readonly startMs: number;
   readonly outOfMemoryKills: number | null;
+  /** Called when the trainer has ended. */
+  readonly cancellers: (() => void)[];
   device: string;
   /** The trainer has said hello. */
   handshakeDone: boolean;
@@ -144,17 +99,7 @@ export class ScaleEvaluator implements Evaluator {
 
   refuses({ resources, evaluator }: Job): string | null {
     if (!resources || evaluator !== this.#version) return null;
-    const { devices, memoryBytes, longestSeconds } = this.#declared().scale;
-    if (resources.devices > devices)
-      return `it needs ${resources.devices} devices; this worker has declared ${devices}`;
-    if (resources.memoryBytes > memoryBytes) {
-      const has = megabytes(memoryBytes);
-      return `it needs ${megabytes(resources.memoryBytes)} on each device; this worker has declared ${has}`;
-    }
-    if (longestSeconds !== null && resources.seconds > longestSeconds) {
-      return `it takes about ${Math.ceil(resources.seconds)} s; this worker takes trainings of up to ${longestSeconds} s`;
-    }
-    return null;
+    return refusalOf(resources, this.#declared().scale);
   }
 
   /**
@@ -193,10 +138,11 @@ export class ScaleEvaluator implements Evaluator {
   }
 
   async #train(job: Job, handlers: EvaluateHandlers): Promise<void> {
-    const { clock, timers } = this.#options;
+    const { clock, timers, device, python } = this.#options;
+    const { scale, data } = this.#declared();
     const ended = deferred<ProcessEnd>();
     const process = new WorkerProcess(
-      this.#command(job),
+      trainerCommand(job, { device, python, data, storage: scale.storage }),
       timers,
       lingerMs,
       { onLine: (line) => this.#read(line), onEnd: ended.resolve },
@@ -208,7 +154,8 @@ export class ScaleEvaluator implements Evaluator {
       process,
       startMs: clock.monotonic(),
       outOfMemoryKills: this.#memory.outOfMemoryKills(),
-      device: this.#options.device.name,
+      cancellers: [],
+      device: device.name,
       handshakeDone: false,
       result: null,
       last: null,
@@ -218,81 +165,19 @@ export class ScaleEvaluator implements Evaluator {
     this.#run = run;
     const cancel = () => this.#stopTrainer({ reason: 'cancelled', message: 'the training was stopped' });
     const timeout = `the training timed out after ${job.timeoutSeconds} s`;
-    const cancellers = [
+    run.cancellers.push(
       timers.every(memoryEveryMs, () => this.#watch(run)),
-      this.#deadline(job.timeoutSeconds * 1000, () => this.#kill({ reason: 'timeout', message: timeout })),
+      timers.after(job.timeoutSeconds * 1000, () => this.#kill({ reason: 'timeout', message: timeout })),
       () => handlers.signal?.removeEventListener('abort', cancel),
-    ];
+    );
     handlers.signal?.addEventListener('abort', cancel);
     if (handlers.signal?.aborted || this.#stopped) cancel();
     try {
       this.#conclude(run, await ended.promise);
     } finally {
       this.#run = null;
-      for (const each of cancellers) each();
+      for (const each of run.cancellers) each();
     }
-  }
-
-  /** Timers of the platform are those of Node, whose longest is 2^31 - 1 ms; a training may take weeks. */
-  #deadline(delayMs: number, action: () => void): () => void {
-    const longest = 2 ** 31 - 1;
-    if (delayMs <= longest) return this.#options.timers.after(delayMs, action);
-    let cancel = this.#options.timers.after(longest, () => {
-      cancel = this.#deadline(delayMs - longest, action);
-    });
-    return () => cancel();
-  }
-
-  /** Writes the trainer's job and returns the command that runs it. */
-  #command(job: Job): WorkerCommand {
-    const { python, device, env = process.env } = this.#options;
-    const { scale, data } = this.#declared();
-    const { model, recipe } = candidateOf(job);
-    const { steps, micro_batch, optimiser, precision, validation_sequences, ...schedule } = recipe;
-    const { corpus, digest } = settingsSchema.parse(job.settings).data;
-    const devices = job.resources?.devices ?? 1;
-    const folder = join(scale.storage, trunkOf(job));
-    const file = join(folder, `${job.key.slice(0, 16)}.json`);
-    const trainerJob = {
-      v: 1,
-      model: { ...model, pattern: [...parseArchitecture(model.pattern)] },
-      data: { folder: join(data, corpus), digest },
-      schedule: { ...schedule, budgets: [{ name: `steps-${steps}`, steps }] },
-      optimiser,
-      precision,
-      validation_sequences,
-      seed: job.seed,
-      machine: {
-        device: job.deviceClass,
-        threads: 1,
-        micro_batch,
-        parallel: job.resources?.parallel ?? 'none',
-        checkpoint_seconds: job.resources?.checkpointSeconds ?? 600,
-        peak_flops: job.resources?.peakFlops ?? 0,
-      },
-    };
-    try {
-      mkdirSync(folder, { recursive: true });
-      writeFileSync(file, JSON.stringify(trainerJob));
-    } catch (thrown) {
-      const message = `${folder} cannot be written: ${errorMessage(thrown)}`;
-      throw new PrerequisiteError('scale-storage', message, 'free space or choose another storage folder', {
-        cause: thrown,
-      });
-    }
-    const launcher = devices > 1 ? ['-m', 'torch.distributed.run', '--standalone', `--nproc_per_node=${devices}`] : [];
-    const variables = childEnvironment(env);
-    return {
-      program: python,
-      args: [...launcher, '-m', 'aira_scale', 'run', '--job', file, '--folder', folder, '--attached'],
-      cwd: trainersDirectory,
-      env: {
-        ...variables,
-        ...trainerVariables(device.name),
-        ...visibleDevices(device, devices, variables.CUDA_VISIBLE_DEVICES),
-        PYTHONPATH: trainersDirectory,
-      },
-    };
   }
 
   #read(line: string): void {
@@ -363,8 +248,7 @@ export class ScaleEvaluator implements Evaluator {
     if (!run || run.verdict) return;
     run.verdict = verdict;
     run.process.send({ op: 'stop' });
-    const cancel = this.#options.timers.after(graceMs, () => run.process.kill());
-    void this.#ended.finally(cancel);
+    run.cancellers.push(this.#options.timers.after(graceMs, () => run.process.kill()));
   }
 
   #kill(verdict: Verdict): void {
@@ -447,31 +331,5 @@ function parseEvent(line: string): ScaleEvent | null {
     return parsed.success ? parsed.data : null;
   } catch {
     return null;
-  }
-}
-
-/** The GPUs of a worker, of those that its host may use: `cuda:2` with two devices has the third and the fourth. */
-function visibleDevices(device: Device, count: number, inherited: string | undefined): Record<string, string> {
-  if (device.class === 'cpu') return {};
-  const first = Number(device.name.split(':')[1] ?? 0);
-  const all = inherited?.split(',').map((each) => each.trim()) ?? [];
-  const chosen = Array.from({ length: count }, (_, index) => all[first + index] ?? String(first + index));
-  return { CUDA_VISIBLE_DEVICES: chosen.join(',') };
-}
-
-const indexSchema = z.looseObject({ digest: z.string().regex(/^[0-9a-f]{64}$/), vocabulary: z.int().positive() });
-
-/** Digest and vocabulary of a folder of token shards. @throws PrerequisiteError `data-malformed`. */
-export function tokenData(folder: string): { digest: string; vocabulary: number } {
-  try {
-    const { digest, vocabulary } = indexSchema.parse(JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')));
-    return { digest, vocabulary };
-  } catch (thrown) {
-    throw new PrerequisiteError(
-      'data-malformed',
-      `${folder} has no token shards: its index.json is missing or unreadable`,
-      'import text with: aira data import <name> <folder> --tokenizer bytes',
-      { cause: thrown },
-    );
   }
 }

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type * as z from 'zod';
+import * as z from 'zod';
 import { parseArchitecture } from '../../domain/architecture.ts';
 import type { Json } from '../../domain/canonical.ts';
 import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
@@ -94,6 +94,23 @@ export async function buildTokens(python: string, source: TokenSource, target: s
     'folder' in from ? ['--from', from.folder] : ['--generate', String(from.documents), '--seed', String(from.seed)];
   const args = ['data', ...origin, '--tokenizer', tokenizer, '--validation', String(validation), '--out', target];
   return parsed(builtDataSchema, await run(python, args, longestBuildMs));
+}
+
+const indexSchema = z.looseObject({ digest: z.string().regex(/^[0-9a-f]{64}$/), vocabulary: z.int().positive() });
+
+/** Digest and vocabulary of a folder of token shards. @throws PrerequisiteError `data-malformed`. */
+export function tokenData(folder: string): { digest: string; vocabulary: number } {
+  try {
+    const { digest, vocabulary } = indexSchema.parse(JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')));
+    return { digest, vocabulary };
+  } catch (thrown) {
+    throw new PrerequisiteError(
+      'data-malformed',
+      `${folder} has no token shards: its index.json is missing or unreadable`,
+      'import text with: aira data import <name> <folder> --tokenizer bytes',
+      { cause: thrown },
+    );
+  }
 }
 
 /** What `export` prints of a directory: it was re-loaded in a fresh process, and its logits compared. */
