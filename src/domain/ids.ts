@@ -33,3 +33,6 @@ export type EvaluationKey = z.infer<typeof evaluationKeySchema>;
 export function nodeId(agent: AgentName, ordinal: number): NodeId {
   return nodeIdSchema.parse(`${agent}-${ordinal}`);
 }
+
+/** The node of a reference, by its name in the specification. */
+export const referenceNode = (name: AgentName): NodeId => nodeId(`reference-${name}` as AgentName, 1);

@@ -17,6 +17,7 @@ import {
   type SeedScore,
 } from '../statistics/index.ts';
 import type { ScaleObservation } from './observation.ts';
+import { duration, powerText } from './tables.ts';
 
 /**
  * What trainings at growing sizes show: fits per architecture, comparisons with the reference of the same family, proxy audit,
@@ -250,21 +251,9 @@ export function analyseScale(question: ScaleQuestion): ScaleAnalysis {
 
 const nats = (value: number): string => Math.abs(value).toFixed(4);
 const signed = (value: number): string => `${value < 0 ? '−' : ''}${nats(value)}`;
-const flopsText = (value: number): string =>
-  value
-    .toExponential(value === 0 ? 0 : 1)
-    .replace('e+', 'e')
-    .replace('.0e', 'e');
 
-function costText({ runs, flops, seconds }: ScaleCost): string {
-  const time =
-    seconds < 120
-      ? `${seconds.toFixed(0)} s`
-      : seconds < 7200
-        ? `${(seconds / 60).toFixed(1)} min`
-        : `${(seconds / 3600).toFixed(1)} h`;
-  return `${runs} ${runs === 1 ? 'run' : 'runs'}, ${flopsText(flops)} FLOPs and ${time} of training`;
-}
+const costText = ({ runs, flops, seconds }: ScaleCost): string =>
+  `${runs} ${runs === 1 ? 'run' : 'runs'}, ${powerText(flops)} FLOPs and ${duration(seconds)} of training`;
 
 /** Where a loss is against another's: `0.0450 nats below that of llama (95 % interval 0.0200 to 0.0700)`. */
 function gapText(
@@ -292,8 +281,8 @@ function judged(comparison: ScaleComparison): { readonly verdict: ScaleVerdict; 
   const budgets = gaps.map(({ budget }) => budget);
   const over =
     budgets.length === 1
-      ? `at one budget of ${flopsText(budgets[0] as number)} FLOPs`
-      : `over ${budgets.length} budgets of ${flopsText(min(budgets) as number)} to ${flopsText(max(budgets) as number)} FLOPs`;
+      ? `at one budget of ${powerText(budgets[0] as number)} FLOPs`
+      : `over ${budgets.length} budgets of ${powerText(min(budgets) as number)} to ${powerText(max(budgets) as number)} FLOPs`;
   const times =
     multiplier === null
       ? ''
@@ -314,7 +303,7 @@ function judged(comparison: ScaleComparison): { readonly verdict: ScaleVerdict; 
 function cautionsOf(architectures: readonly ScaleArchitecture[], resampling: ScalingFits['resampling']): string[] {
   const curves = architectures.flatMap(({ label, fit }) => fit.curves.map((curve) => ({ label, curve })));
   const refused = curves.flatMap(({ label, curve }) =>
-    curve.refused === null ? [] : [`${label} at ${flopsText(curve.budget)} FLOPs: ${curve.refused}`],
+    curve.refused === null ? [] : [`${label} at ${powerText(curve.budget)} FLOPs: ${curve.refused}`],
   );
   const exact = curves.filter(({ curve }) => curve.curve !== null && curve.degrees === 0).length;
   const off = architectures

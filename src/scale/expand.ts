@@ -330,7 +330,6 @@ export interface PlannedPoint {
   readonly candidate: string;
   /** FLOPs that it adds to those of the smaller budgets of its run: its part of the trunk, and its branch. */
   readonly addedFlops: number;
-  readonly checkpointBytes: number;
 }
 
 /** The points of runs, numbered in the plan's order. `totals` are the steps of each run with its first 1, 2, ... budgets. */
@@ -374,7 +373,7 @@ export function pointsOf(
         },
       };
       const candidate = scaleText({ model: planned.model, recipe: { ...recipe, steps } });
-      return { point, candidate, addedFlops, checkpointBytes: price.checkpointBytes };
+      return { point, candidate, addedFlops };
     }),
   );
 }

@@ -24,4 +24,4 @@ export type { ScaleObservation } from './observation.ts';
 export { scaleObservations } from './observed.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export { dataNameOf, generatedName, planSpec, type ResolvedPlan, resolvePlan, vocabularyOf } from './resolve.ts';
-export { duration, forecastText, lossTable } from './tables.ts';
+export { duration, forecastText, lossTable, powerText, shortNumber } from './tables.ts';

@@ -1,10 +1,7 @@
-import type { SearchId } from '../domain/ids.ts';
+import { referenceNode, type SearchId } from '../domain/ids.ts';
 import type { ScalePoint } from '../domain/scale.ts';
 import type { ArchiveReader, EvaluationRecord } from '../memory/index.ts';
 import type { ScaleObservation } from './observation.ts';
-
-/** Node of a point; see actors/scale. */
-const nodeOf = ({ reference }: ScalePoint): string => `reference-${reference}-1`;
 
 function observation(point: ScalePoint, evaluation: EvaluationRecord): ScaleObservation | null {
   const { key, seed, scale, peakMemoryBytes } = evaluation;
@@ -33,9 +30,9 @@ function observation(point: ScalePoint, evaluation: EvaluationRecord): ScaleObse
 /** Every loss that the archive has for a plan, in the plan's order; empty for any other search. */
 export function scaleObservations(reader: ArchiveReader, search: SearchId): ScaleObservation[] {
   const points = reader.searches.spec(search).scale?.points ?? [];
-  const nodes = new Map(reader.records.nodes(search).map((node) => [node.id as string, node]));
+  const nodes = new Map(reader.records.nodes(search).map((node) => [node.id, node]));
   return points.flatMap((point) => {
-    const evaluations = nodes.get(nodeOf(point))?.evaluations ?? [];
+    const evaluations = nodes.get(referenceNode(point.reference))?.evaluations ?? [];
     return [...evaluations]
       .sort((a, b) => a.seed - b.seed)
       .flatMap((evaluation) => observation(point, evaluation) ?? []);

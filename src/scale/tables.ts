@@ -22,15 +22,22 @@ const units = [
   [1e12, 'T'],
   [1e9, 'B'],
   [1e6, 'M'],
-  [1e3, 'K'],
+  [1e3, 'k'],
 ] as const;
 
-/** `1.24B`, `973M`, `512`. */
-export function short(value: number): string {
-  const [size, unit] = units.find(([each]) => Math.abs(value) >= each) ?? [1, ''];
-  const scaled = value / size;
-  return unit === '' ? String(Math.round(value)) : `${scaled.toPrecision(3)}${unit}`;
+/** 350000000 as `350M`; three digits at most. */
+export function shortNumber(value: number): string {
+  const rounded = Number(value.toPrecision(3));
+  const [size, unit] = units.find(([each]) => Math.abs(rounded) >= each) ?? [1, ''];
+  return `${Number((rounded / size).toPrecision(3))}${unit}`.replace('-', '−');
 }
+
+/** FLOPs as `3e17`; two digits at most. */
+export const powerText = (value: number): string =>
+  value
+    .toExponential(value === 0 ? 0 : 1)
+    .replace('e+', 'e')
+    .replace('.0e', 'e');
 
 const bytes = (value: number): string =>
   value >= 2 ** 40
@@ -39,10 +46,12 @@ const bytes = (value: number): string =>
       ? `${(value / 2 ** 30).toFixed(1)} GiB`
       : `${Math.ceil(value / 2 ** 20)} MiB`;
 
+/** `45 s`, `33 min`, `2.3 h`, `1.97k h`. */
 export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${short(seconds / 3600)} h`;
+  const hours = seconds / 3600;
+  return hours < 10 ? `${hours.toFixed(1)} h` : `${shortNumber(Math.round(hours))} h`;
 }
 
 /** An H200 at 40 % of its 989 TFLOP/s of dense bfloat16. */
@@ -59,14 +68,11 @@ export interface PlanTotals {
   readonly trainings: number;
 }
 
-export function planTotals({ points }: ResolvedPlan): PlanTotals {
+export function planTotals({ points, runs }: ResolvedPlan): PlanTotals {
   const sum = (figure: (planned: ResolvedPlan['points'][number]) => number) =>
     points.reduce((total, planned) => total + planned.point.seeds * figure(planned), 0);
-  const firsts = points.filter(
-    ({ point }, index) => points.findIndex((each) => each.point.run === point.run) === index,
-  );
-  const checkpoints = firsts.reduce(
-    (total, { point, checkpointBytes }) => total + point.seeds * checkpointsAtOnce * checkpointBytes,
+  const checkpoints = runs.reduce(
+    (total, { planned, price }) => total + planned.seeds * checkpointsAtOnce * price.checkpointBytes,
     0,
   );
   return {
@@ -130,7 +136,7 @@ export function forecastText(plan: ResolvedPlan): string {
     '',
     ...columns([['size', '>trainings', '>FLOPs', '>on one H200'], ...bySize]),
     '',
-    `${trainings} trainings in ${new Set(points.map(({ point }) => point.run)).size} runs, ${flops.toExponential(2)} FLOPs with shared trunks`,
+    `${trainings} trainings in ${runs.length} runs, ${flops.toExponential(2)} FLOPs with shared trunks`,
     `device time: ${duration(deviceSeconds)} of a ${kind} at ${machine.flopsPerSecond.toExponential(1)} FLOP/s`,
     `on H200s at 40 % of 989 TFLOP/s: ${duration(flops / h200FlopsPerSecond)} of one`,
     `disk: ${bytes(diskBytes)} of weights and checkpoints`,
@@ -139,15 +145,17 @@ export function forecastText(plan: ResolvedPlan): string {
 }
 
 /** The losses of a plan: a row per architecture, family and size, a column per budget, the mean over seeds. */
-export function lossTable(observations: readonly ScaleObservation[], budgets: readonly string[]): string {
+export function lossTable(observations: readonly ScaleObservation[]): string {
   interface Row {
     readonly cells: string[];
     readonly losses: Map<string, number[]>;
   }
+  const flops = observations.map(({ budgetFlops }) => budgetFlops).sort((a, b) => a - b);
+  const budgets = [...new Set(flops.map((each) => each.toExponential(2)))];
   const rows = new Map<string, Row>();
   for (const each of observations) {
     const name = `${each.architecture} ${each.family} ${each.size}`;
-    const cells = [each.architecture, each.family, each.size, short(each.nonEmbedding)];
+    const cells = [each.architecture, each.family, each.size, shortNumber(each.nonEmbedding)];
     const row = rows.get(name) ?? { cells, losses: new Map<string, number[]>() };
     rows.set(name, row);
     const budget = each.budgetFlops.toExponential(2);

@@ -1,6 +1,13 @@
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { type AgentName, agentNameSchema, type NodeId, nodeId, type SearchId, searchIdSchema } from '../domain/ids.ts';
+import {
+  type AgentName,
+  agentNameSchema,
+  type NodeId,
+  referenceNode,
+  type SearchId,
+  searchIdSchema,
+} from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { ArchiveReader, NodeRecord } from '../memory/index.ts';
 import { type Comparison, comparePaired, pairedNoise, type SeedScore } from '../statistics/index.ts';
@@ -140,7 +147,7 @@ export interface Attribution {
 const level = 0.95;
 
 function scoresOf(records: readonly NodeRecord[], reference: AgentName) {
-  const id = nodeId(agentNameSchema.parse(`reference-${reference}`), 1);
+  const id = referenceNode(reference);
   const record = records.find((each) => each.id === id);
   const evaluations = record?.evaluations.filter(({ rung }) => rung === 'final') ?? [];
   const scores: SeedScore[] = evaluations.flatMap(({ seed, validation }) =>

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { logScale, powerText, shortNumber } from '../../src/report/charts/plane.ts';
+import { logScale } from '../../src/report/charts/plane.ts';
 import { scaleHtml, writeScaleReport } from '../../src/report/index.ts';
-import { analyseScale, type ScaleObservation } from '../../src/scale/index.ts';
+import { analyseScale, powerText, type ScaleObservation, shortNumber } from '../../src/scale/index.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { observationsOf } from '../support/observations.ts';
 
@@ -161,6 +161,6 @@ describe('logarithmic axes', () => {
 
   it('print short numbers', () => {
     expect([0, 250, 1000, 350e6, 2.8e9, 999_999.9].map(shortNumber)).toEqual(['0', '250', '1k', '350M', '2.8B', '1M']);
-    expect([1e13, 3e17, 1.25e20].map(powerText)).toEqual(['1e13', '3e17', '1.3e20']);
+    expect([0, 1e13, 3e17, 1.25e20, 9.96e12].map(powerText)).toEqual(['0e0', '1e13', '3e17', '1.3e20', '1e13']);
   });
 });

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nextOf, nodeOf, type RequestedEvaluation } from '../../src/actors/scale/machine.ts';
+import { nextOf, type RequestedEvaluation } from '../../src/actors/scale/machine.ts';
 import { carryToSize } from '../../src/aggregation/carry.ts';
 import { parseArchitecture, primitives, runLengthText } from '../../src/domain/architecture.ts';
 import { candidateText, parseCandidate, shortCandidate } from '../../src/domain/candidate.ts';
 import { type Job, jobSchema } from '../../src/domain/evaluation.ts';
+import { referenceNode } from '../../src/domain/ids.ts';
 import { parseScaleCandidate, type ScalePoint, scalePointSchema, scaleText } from '../../src/domain/scale.ts';
 import type { Described } from '../../src/evaluators/index.ts';
 import { modelsOf, type PlannedModel, patternsOf, stepsOf } from '../../src/scale/expand.ts';
@@ -221,7 +222,7 @@ describe('the order of a plan (PLN-1, PLN-3)', () => {
     });
   const points = [point(1, 'one', 2), point(2, 'one', 2), point(3, 'two'), point(4, 'two')];
   const seen = (at: number, status: RequestedEvaluation['status'], seed = 1) =>
-    ({ node: nodeOf(points[at - 1] as ScalePoint), seed, status }) as RequestedEvaluation;
+    ({ node: referenceNode((points[at - 1] as ScalePoint).reference), seed, status }) as RequestedEvaluation;
   const next = (...evaluations: RequestedEvaluation[]) => {
     const { points: found, done } = nextOf(points, evaluations);
     return [...found.map(({ reference }) => reference as string), ...(done ? ['done'] : [])];

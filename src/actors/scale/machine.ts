@@ -1,7 +1,7 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
 import { RetryableError, TerminalError, toError } from '../../domain/errors.ts';
-import { type AgentName, type NodeId, nodeId } from '../../domain/ids.ts';
+import { referenceNode } from '../../domain/ids.ts';
 import type { ReplyOf, SearchStatus } from '../../domain/messages.ts';
 import type { ScalePoint } from '../../domain/scale.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
@@ -35,9 +35,6 @@ type ScaleEvent = { type: 'DRAIN' } | { type: 'ALL_ENDED' } | { type: 'FAILED'; 
 
 const pollEveryMs = 500;
 
-/** The node that trains a point. */
-export const nodeOf = ({ reference }: ScalePoint): NodeId => nodeId(`reference-${reference}` as AgentName, 1);
-
 /** What to request next, and whether nothing is left. */
 export interface NextRequests {
   readonly points: readonly ScalePoint[];
@@ -57,7 +54,7 @@ export function nextOf(points: readonly ScalePoint[], evaluations: readonly Requ
   let done = true;
   for (const run of runs.values()) {
     for (const point of run) {
-      const requested = byNode.get(nodeOf(point)) ?? [];
+      const requested = byNode.get(referenceNode(point.reference)) ?? [];
       if (requested.length < point.seeds) next.push(point);
       const pending = requested.length < point.seeds || requested.some(({ status }) => status === 'pending');
       if (pending) done = false;
@@ -109,7 +106,7 @@ export function scaleMachine({ spec, source, bus, timers, log, onProgress }: Sca
       if (candidate === undefined) throw new TerminalError('scale-plan', `"${point.reference}" is not a reference`);
       const change = `${point.pattern} by ${point.rule} to ${point.size} of ${point.family}, ${point.budget}`;
       const rationale = { choice: 'a point of a scale plan', change: change.slice(0, 2000), expected: null };
-      const request = { search, node: nodeOf(point), origin: 'reference' as const, candidate };
+      const request = { search, node: referenceNode(point.reference), origin: 'reference' as const, candidate };
       await bus.ask('node-add', { ...request, rationale: { ...rationale, retrieved: [], evidence: [] } });
     }
   };
@@ -121,10 +118,15 @@ export function scaleMachine({ spec, source, bus, timers, log, onProgress }: Sca
     onProgress({ status, evaluations });
     const next = nextOf(points, evaluations);
     for (const point of next.points) {
-      await bus.ask('node-evaluate', { search, nodes: [nodeOf(point)], rung: 'screen', seeds: point.seeds });
+      await bus.ask('node-evaluate', {
+        search,
+        nodes: [referenceNode(point.reference)],
+        rung: 'screen',
+        seeds: point.seeds,
+      });
     }
     const scored = new Set(evaluations.filter(({ status }) => status === 'ok').map(({ node }) => node));
-    missing = points.filter((point) => !scored.has(nodeOf(point))).length;
+    missing = points.filter((point) => !scored.has(referenceNode(point.reference))).length;
     return next.done;
   };
 

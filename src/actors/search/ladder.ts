@@ -1,7 +1,7 @@
 import { AggregationError, aggregate, conditionings, type Pattern, type ScoredNode } from '../../aggregation/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { canonicalText, parseInSpace, runLengthText } from '../../domain/architecture.ts';
-import { type AgentName, type NodeId, nodeId, nodeIdSchema } from '../../domain/ids.ts';
+import { type AgentName, type NodeId, nodeId, nodeIdSchema, referenceNode } from '../../domain/ids.ts';
 import { aggregatesOf, promoted } from '../../domain/ladder.ts';
 import { maxNodes, type ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -15,7 +15,7 @@ import { freshSeeds, recordBreakers, type Trial } from '../../statistics/index.t
  */
 export function ladderSteps(spec: SearchSpec, bus: Bus) {
   const search = spec.id;
-  const references = spec.references.map(({ name }) => nodeId(`reference-${name}` as AgentName, 1));
+  const references = spec.references.map(({ name }) => referenceNode(name));
   /** N0 is aggregate-1, N1 aggregate-2, N2 aggregate-3. */
   const aggregateNode = (place: number): NodeId => nodeId('aggregate' as AgentName, place + 1);
 

@@ -207,11 +207,7 @@ function conclude(home: string, spec: SearchSpec, source: string, json: boolean)
       for (const each of observations) process.stdout.write(`${jsonLine({ event: 'observation', ...each })}\n`);
       if (page) process.stdout.write(`${jsonLine({ event: 'report', path: page })}\n`);
     } else {
-      const budgets = [...new Set(observations.map(({ budgetFlops }) => budgetFlops))].sort((a, b) => a - b);
-      const heads = [...new Set(budgets.map((budget) => budget.toExponential(2)))];
-      process.stdout.write(
-        `\nvalidation loss in nats per token, by FLOPs of the budget\n${lossTable(observations, heads)}`,
-      );
+      process.stdout.write(`\nvalidation loss in nats per token, by FLOPs of the budget\n${lossTable(observations)}`);
       if (page) process.stdout.write(`does it hold? ${page}\n`);
       process.stdout.write(`check it with: aira audit ${spec.id}\n`);
     }

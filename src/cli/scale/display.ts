@@ -1,4 +1,5 @@
 import type { ScaleProgress } from '../../actors/index.ts';
+import { referenceNode } from '../../domain/ids.ts';
 import type { WorkerState } from '../../domain/messages.ts';
 import type { ScalePoint } from '../../domain/scale.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -63,7 +64,7 @@ export function scaleDisplay(write: (line: string) => void, json: boolean, worke
   return {
     started(started, known) {
       spec = started;
-      for (const point of started.scale?.points ?? []) points.set(`reference-${point.reference}-1`, point);
+      for (const point of started.scale?.points ?? []) points.set(referenceNode(point.reference), point);
       if (json) return write(`${jsonLine({ event: 'started', search: started.id, trainings: planned(), known })}\n`);
       say(
         `plan ${started.id}: ${planned()} trainings${known > 0 ? `, ${known} known` : ''}; resume it with the same command`,

@@ -1,4 +1,5 @@
 import { extent } from 'd3-array';
+import { powerText } from '../../scale/index.ts';
 import { html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 import { type Frame, framed, px, type Scale, scale } from './scale.ts';
@@ -64,25 +65,6 @@ export function logScale(
     label: text,
   });
 }
-
-/** 350000000 as 350M; three digits at most. */
-export function shortNumber(value: number): string {
-  const rounded = Number(value.toPrecision(3));
-  const units = [
-    [1e12, 'T'],
-    [1e9, 'B'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-  ] as const;
-  const [unit, letter] = units.find(([size]) => Math.abs(rounded) >= size) ?? [1, ''];
-  return `${Number((rounded / unit).toPrecision(3))}${letter}`.replace('-', '−');
-}
-
-/** 2e13 as 2e13, 1e13 as 1e13: FLOPs. */
-export const powerText = (value: number): string => {
-  const power = Math.floor(Math.log10(value) + 1e-9);
-  return `${Number((value / 10 ** power).toPrecision(2))}e${power}`;
-};
 
 /** Six shapes, so that series are distinguishable without colour. */
 function shape(style: number, x: number, y: number): string {

@@ -1,6 +1,12 @@
 import { group, max, min } from 'd3-array';
-import type { ScaleAnalysis, ScaleArchitecture, ScaleObservation } from '../../scale/index.ts';
-import { type Axis, legend, type Place, type PlaneSeries, plane, powerText, shortNumber } from '../charts/plane.ts';
+import {
+  powerText,
+  type ScaleAnalysis,
+  type ScaleArchitecture,
+  type ScaleObservation,
+  shortNumber,
+} from '../../scale/index.ts';
+import { type Axis, legend, type Place, type PlaneSeries, plane } from '../charts/plane.ts';
 import { html, type Markup, section } from '../markup.ts';
 
 /** The figures of a scaling study, one architecture in one colour throughout; in isoFLOP panels, one budget in one colour. */

@@ -1,6 +1,11 @@
-import type { ScaleAnalysis, ScaleArchitecture, ScaleComparison } from '../../scale/index.ts';
+import {
+  powerText,
+  type ScaleAnalysis,
+  type ScaleArchitecture,
+  type ScaleComparison,
+  shortNumber,
+} from '../../scale/index.ts';
 import type { Estimate } from '../../statistics/index.ts';
-import { powerText, shortNumber } from '../charts/plane.ts';
 import { count, duration, signed } from '../format.ts';
 import { type Content, html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
