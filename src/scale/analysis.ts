@@ -33,8 +33,6 @@ export interface ScaleQuestion {
   readonly observations: readonly ScaleObservation[];
   /** Name of the architecture that others are compared with. */
   readonly reference: string;
-  /** Architectures that the question is about, the first in the first sentence; by default all but the reference. */
-  readonly contenders?: readonly string[];
   /** Cheaper rungs of the same architectures, by their names: nano, small. More is better. */
   readonly proxies?: readonly RungScores[];
 }
@@ -58,7 +56,6 @@ export interface ScaleComparison extends EqualCompute {
   readonly lawGap: number | null;
   /** Losses at equal size, budget and seed; per run, averaged over its budgets. Above zero where the loss is lower. */
   readonly matched: Comparison;
-  readonly contender: boolean;
 }
 
 export interface ScaleCost {
@@ -182,7 +179,6 @@ export function analyseScale(question: ScaleQuestion): ScaleAnalysis {
   const families = [...new Set(observations.map(({ family }) => family))];
   const label = ({ architecture, family }: Pick<ScaleObservation, 'architecture' | 'family'>) =>
     families.length === 1 ? architecture : `${architecture} (${family})`;
-  const asked = question.contenders ?? observations.map(({ architecture }) => architecture);
   const results = families.map((family) => {
     const named = group(
       observations.filter((each) => each.family === family),
@@ -220,16 +216,17 @@ export function analyseScale(question: ScaleQuestion): ScaleAnalysis {
             ? null
             : (mean(budgets, (budget) => other.optimum(budget).loss - own.optimum(budget).loss) ?? null),
         matched: matchedRuns(named.get(comparison.name) ?? [], named.get(base) ?? []),
-        contender: asked.some((name) => label({ architecture: name, family }) === comparison.name),
       };
     });
     return { architectures, comparisons, resampling: published.resampling };
   });
-  const rank = ({ name, contender }: ScaleComparison) => {
-    const place = asked.findIndex((each) => name === each || name.startsWith(`${each} (`));
-    return contender && place >= 0 ? place : asked.length;
-  };
-  const comparisons = results.flatMap((each) => each.comparisons).sort((a, b) => rank(a) - rank(b));
+  // In the order of the plan, the families of an architecture next to each other: the first one gives the first sentence.
+  const labels = [...new Set(observations.map(({ architecture }) => architecture))].flatMap((architecture) =>
+    families.map((family) => label({ architecture, family })),
+  );
+  const comparisons = results
+    .flatMap((each) => each.comparisons)
+    .sort((a, b) => labels.indexOf(a.name) - labels.indexOf(b.name));
   const cost = costOf(observations);
   const [first, ...others] = comparisons.map((comparison) => ({ comparison, ...judged(comparison) }));
   const architectures = results.flatMap((each) => each.architectures);

@@ -11,20 +11,10 @@ import { type Content, html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
 import { costSection, frontierSection, isoFlopSection, proxyFigures, tokenSection } from './figures.ts';
 
-/** Where an architecture of the study comes from. */
-export interface ScaleSource {
-  readonly architecture: string;
-  /** Search and nodes, or "reference". */
-  readonly text: string;
-  /** A page next to this one; anything else is printed as text. */
-  readonly href?: string;
-}
-
 /** Everything that the page shows. */
 export interface ScaleReport {
   readonly name: string;
   readonly analysis: ScaleAnalysis;
-  readonly sources?: readonly ScaleSource[];
   /** Text of the plan. */
   readonly plan?: string;
   readonly facts: readonly { readonly fact: string; readonly value: string }[];
@@ -40,13 +30,6 @@ function estimate(of: Estimate | null, digits: number, sign = false): Content {
   if (of === null) return missing;
   const text = (value: number) => (sign && value >= 0 ? `+${number(value, digits)}` : number(value, digits));
   return html`${text(of.value)}${of.interval === null ? null : html`<span class="runs">${text(of.interval.low)} … ${text(of.interval.high)}</span>`}`;
-}
-
-/** Relative paths to a file below the page, without scheme, host, query or way up. */
-const safeHref = /^(?![./])[\w-]+(?:[./][\w-]+)*(?:#[\w.-]+)?$/;
-
-function sourceOf({ text, href }: ScaleSource): Content {
-  return href !== undefined && safeHref.test(href) ? html`<a href="${href}">${text}</a>` : text;
 }
 
 function header({ name, analysis }: ScaleReport): Markup {
@@ -199,19 +182,14 @@ ${proxyFigures(report.analysis)}`,
   );
 }
 
-function runs({ analysis, sources = [] }: ScaleReport): Markup {
-  const bySource = new Map(sources.map((source) => [source.architecture, source]));
+function runs({ analysis }: ScaleReport): Markup {
   const names = table(
     [
       { head: 'architecture', kind: 'name' },
       { head: 'pattern', kind: 'wide' },
       { head: 'family', kind: 'name' },
-      { head: 'from', kind: 'wide' },
     ],
-    analysis.architectures.map(({ label, pattern, family, observations }) => {
-      const source = bySource.get(observations[0]?.architecture ?? '');
-      return [label, html`<code>${pattern}</code>`, family, source ? sourceOf(source) : missing];
-    }),
+    analysis.architectures.map(({ label, pattern, family }) => [label, html`<code>${pattern}</code>`, family]),
   );
   const outcomes = analysis.architectures.flatMap(({ label, observations }) =>
     observations

@@ -20,14 +20,8 @@ export function writeScaleReport(options: ScaleReportOptions): {
   readonly path: string;
   readonly analysis: ScaleAnalysis;
 } {
-  const { folder, observations, reference, contenders, proxies, ...page } = options;
-  const question = {
-    observations,
-    reference,
-    ...(contenders === undefined ? {} : { contenders }),
-    ...(proxies === undefined ? {} : { proxies }),
-  };
-  const analysis = analyseScale(question);
+  const { folder, observations, reference, proxies, ...page } = options;
+  const analysis = analyseScale({ observations, reference, ...(proxies && { proxies }) });
   makeFolder(folder);
   const write = (name: string, text: string): string => {
     const path = join(folder, name);
