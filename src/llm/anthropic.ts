@@ -22,9 +22,10 @@ import {
 } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
-import { adaptedFault, formInWords, type Ladder, ladders, type Sent } from './ladder.ts';
-import { countedTokens } from './prices.ts';
-import { readStream, type Watch } from './stream.ts';
+import { formInWords, type Ladder, type Sent } from './ladder.ts';
+import type { Watch } from './stream.ts';
+import type { Fetch } from './transport.ts';
+import { type Collector, sdkOptions, wireModel } from './wire.ts';
 
 const mark = { cache_control: { type: 'ephemeral' as const } };
 
@@ -103,7 +104,7 @@ type Block =
   | { readonly kind: 'hidden'; readonly data: string };
 
 /** Collects the events of one answer. Input counts come with the first event, output counts with the last but one. */
-function collector(meter: Meter) {
+function collector(_request: ChatRequest, meter: Meter): Collector<RawMessageStreamEvent> {
   let text = '';
   let served: string | null = null;
   let stop: string | null = null;
@@ -187,10 +188,11 @@ function collector(meter: Meter) {
 }
 
 /** The body of a request in the form that the server accepts, and what it contains. */
-function bodyOf(request: ChatRequest, ladder: Ladder): { body: MessageCreateParamsStreaming; sent: Sent } {
-  const { system, messages, schema, effort, tools, toolsClosed, tail = '' } = request;
-  const promptTokens = countedTokens(request);
-  const maxTokens = ladder.limit(request.maxTokens, promptTokens);
+function bodyOf(
+  request: ChatRequest,
+  ladder: Ladder,
+): { body: MessageCreateParamsStreaming } & Pick<Sent, 'form' | 'parts'> {
+  const { system, messages, maxTokens, schema, effort, tools, toolsClosed, tail = '' } = request;
   const form = schema ? (ladder.form === 'schema' ? 'schema' : 'words') : null;
   const withEffort = effort !== undefined && ladder.accepts('effort');
   const marked = cacheMark(request);
@@ -223,7 +225,7 @@ function bodyOf(request: ChatRequest, ladder: Ladder): { body: MessageCreatePara
         }
       : {}),
   };
-  return { body, sent: { form, parts: withEffort ? ['effort'] : [], maxTokens, promptTokens } };
+  return { body, form, parts: withEffort ? ['effort'] : [] };
 }
 
 /** Anthropic's Messages API, streamed; what requests share is marked for the prompt cache. It supports no temperature. */
@@ -232,31 +234,9 @@ export function anthropicModel({ key, baseUrl }: Endpoint, watch: Watch): ChatMo
     apiKey: key.reveal(),
     authToken: null,
     baseURL: baseUrl ?? 'https://api.anthropic.com',
-    maxRetries: 0,
-    timeout: 2 ** 31 - 1,
-    logLevel: 'off',
+    ...sdkOptions,
   });
-  const ladderOf = ladders();
-  return {
-    async complete(request, signal, meter) {
-      const ladder = ladderOf(request.model);
-      const { body, sent } = bodyOf(request, ladder);
-      const { take, reply } = collector(meter);
-      try {
-        await readStream(
-          {
-            open: (inner, fetch) => client.withOptions({ fetch }).messages.create(body, { signal: inner }),
-            take,
-            asEvents,
-            effort: request.effort,
-          },
-          watch,
-          signal,
-        );
-        return reply();
-      } catch (thrown) {
-        throw adaptedFault(thrown, ladder, sent);
-      }
-    },
-  };
+  const send = (body: MessageCreateParamsStreaming, signal: AbortSignal, fetch: Fetch) =>
+    client.withOptions({ fetch }).messages.create(body, { signal });
+  return wireModel({ bodyOf, send, collector, asEvents }, watch);
 }

@@ -16,9 +16,10 @@ import {
 } from './chat.ts';
 import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
-import { adaptedFault, formInWords, type Ladder, ladders, type OptionalPart, type Sent } from './ladder.ts';
-import { countedTokens } from './prices.ts';
-import { readStream, type Watch } from './stream.ts';
+import { formInWords, type Ladder, type OptionalPart, type Sent } from './ladder.ts';
+import type { Watch } from './stream.ts';
+import type { Fetch } from './transport.ts';
+import { type Collector, sdkOptions, wireModel } from './wire.ts';
 
 /** Removes reasoning that some servers send in the answer, between these tags; some omit the opening one. */
 function withoutReasoning(text: string): string {
@@ -167,7 +168,11 @@ function callsInText(text: string): { text: string; calls: ToolCall[] } {
   return { text: rest + others.join(''), calls };
 }
 
-function collector(meter: Meter, calling: boolean) {
+/** Tools that the model may call now. */
+const openTools = ({ tools = [], toolsClosed }: ChatRequest) => (toolsClosed ? [] : tools);
+
+function collector(request: ChatRequest, meter: Meter): Collector<ChatCompletionChunk> {
+  const calling = openTools(request).length > 0;
   const called = callCollector();
   let text = '';
   let refusal = '';
@@ -214,8 +219,8 @@ function collector(meter: Meter, calling: boolean) {
       if (typeof choice?.finish_reason === 'string' && choice.finish_reason !== '') finish = choice.finish_reason;
       if (chunk.usage) readUsage(chunk.usage);
     },
-    /** @param done the server sent its end mark; some send no reason with it. */
     reply(done: boolean): ChatReply {
+      // Some servers send no reason with their end mark.
       if (finish === null && !done) throw new ChatFault('dropped', 'the answer ended prematurely');
       if (finish === 'error') throw new ChatFault('unavailable', 'the model behind the provider failed');
       const inText = calling ? callsInText(withoutReasoning(text)) : { text: withoutReasoning(text), calls: [] };
@@ -239,11 +244,13 @@ function collector(meter: Meter, calling: boolean) {
 }
 
 /** The body of a request in the form that the server accepts, and what it contains. */
-function bodyOf(request: ChatRequest, ladder: Ladder): { body: ChatCompletionCreateParamsStreaming; sent: Sent } {
-  const { schema, effort, temperature, tools, toolsClosed } = request;
-  const calling = tools !== undefined && !toolsClosed;
-  const promptTokens = countedTokens(request);
-  const maxTokens = ladder.limit(request.maxTokens, promptTokens);
+function bodyOf(
+  request: ChatRequest,
+  ladder: Ladder,
+): { body: ChatCompletionCreateParamsStreaming } & Pick<Sent, 'form' | 'parts'> {
+  const { maxTokens, schema, effort, temperature } = request;
+  const tools = openTools(request);
+  const calling = tools.length > 0;
   // A grammar for the answer would keep the model from calling tools.
   const form = schema && !calling ? ladder.form : null;
   const inWords = schema && (calling || form !== 'schema') ? formInWords(schema, calling) : '';
@@ -268,7 +275,7 @@ function bodyOf(request: ChatRequest, ladder: Ladder): { body: ChatCompletionCre
       ];
   if (ladder.accepts('system')) parts.add('system');
   if (ladder.accepts('max_tokens')) parts.add('max_tokens');
-  const functions = tools?.map(({ name, description, json }) => ({
+  const functions = tools.map(({ name, description, json }) => ({
     type: 'function' as const,
     function: { name, description, parameters: { ...json } },
   }));
@@ -294,7 +301,8 @@ function bodyOf(request: ChatRequest, ladder: Ladder): { body: ChatCompletionCre
   };
   return {
     body: body as unknown as ChatCompletionCreateParamsStreaming,
-    sent: { form, parts: [...parts], maxTokens, promptTokens },
+    form,
+    parts: [...parts],
   };
 }
 
@@ -321,31 +329,9 @@ export function compatibleModel({ key, baseUrl }: Endpoint, watch: Watch): ChatM
   const client = new OpenAI({
     apiKey: key.reveal(),
     baseURL: baseUrl ?? null,
-    maxRetries: 0,
-    timeout: 2 ** 31 - 1,
-    logLevel: 'off',
+    ...sdkOptions,
   });
-  const ladderOf = ladders();
-  return {
-    async complete(request, signal, meter) {
-      const ladder = ladderOf(request.model);
-      const { body, sent } = bodyOf(request, ladder);
-      const { take, reply } = collector(meter, (body.tools?.length ?? 0) > 0);
-      try {
-        const { done } = await readStream(
-          {
-            open: (inner, fetch) => client.withOptions({ fetch }).chat.completions.create(body, { signal: inner }),
-            take,
-            asEvents,
-            effort: request.effort,
-          },
-          watch,
-          signal,
-        );
-        return reply(done);
-      } catch (thrown) {
-        throw adaptedFault(thrown, ladder, sent);
-      }
-    },
-  };
+  const send = (body: ChatCompletionCreateParamsStreaming, signal: AbortSignal, fetch: Fetch) =>
+    client.withOptions({ fetch }).chat.completions.create(body, { signal });
+  return wireModel({ bodyOf, send, collector, asEvents }, watch);
 }

@@ -54,6 +54,9 @@ export function retryAfter(headers: Headers | undefined, now: number): number | 
 /** Phrases by which providers signal exhausted funds rather than a rate limit: waiting does not help. */
 const spendLimit = /insufficient_quota|spend.?limit|credit balance|billing|quota.{0,20}exceeded|payment/i;
 
+/** Matches errors of servers that reject a request because of its tools. */
+export const namesTools = /tool|function.?call/i;
+
 /** The sentence of an error body: servers nest it differently, and proxies answer with pages. */
 function sentenceOf(body: string): string {
   try {

@@ -8,7 +8,7 @@ import { type Rng, rngFor } from '../domain/rng.ts';
 import { type Clock, pause, printable, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { type Answered, Cassette, type Entry, type Scope } from './cassette.ts';
 import type { ChatModel, ChatRequest, Meter, ProviderState, ToolCall } from './chat.ts';
-import { ChatFault } from './faults.ts';
+import { ChatFault, namesTools } from './faults.ts';
 import { redacted } from './keys.ts';
 import { cost, countedTokens, countedUsage, loadPrices, mostUsage, type Prices, usualBytesPerToken } from './prices.ts';
 import { type Breaker, defaultRetries, ProviderDownError, type RetryPolicy, retrying } from './retry.ts';
@@ -96,9 +96,6 @@ export class RequestRejectedError extends TerminalError {
 /** The part of the gateway that a proposer uses. */
 export type LlmClient = Pick<Gateway, 'ask' | 'recall'>;
 
-/** Matches errors of servers that reject a request because of its tools. */
-const takesNoTools = /tool|function.?call/i;
-
 const nothing: Usage = { input: 0, cached: 0, written: 0, output: 0 };
 
 /** The usage of a call without an answer. A cancelled request was under way, so its input counts. */
@@ -168,7 +165,7 @@ export class Gateway {
       }
       if (!(thrown instanceof ChatFault)) throw thrown;
       const message = redact(`${request.model}: ${thrown.message}`);
-      if (thrown.kind === 'rejected' && request.tools !== undefined && takesNoTools.test(thrown.message)) {
+      if (thrown.kind === 'rejected' && request.tools !== undefined && namesTools.test(thrown.message)) {
         const reason = message.slice(0, 500);
         cassette.add({ ...entry, result: { kind: 'toolless', reason } });
         return this.#withoutTools(reason, request.model);

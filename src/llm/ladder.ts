@@ -1,21 +1,21 @@
 import type { AnswerSchema } from './chat.ts';
-import { ChatFault } from './faults.ts';
+import { type ChatFault, namesTools } from './faults.ts';
 
 /** How the form of an answer is requested: enforced by the server, JSON of any form, or words alone. */
 const answerForms = ['schema', 'object', 'words'] as const;
 export type AnswerFormKind = (typeof answerForms)[number];
 
-/** Parts of a request that a server may refuse and that an answer does not depend on. */
-export const optionalParts = [
-  'stream_options',
-  'temperature',
-  'effort',
-  'reasoning',
-  'cache',
-  'system',
-  'max_tokens',
-] as const;
-export type OptionalPart = (typeof optionalParts)[number];
+/** Parts of a request that a server may refuse and that an answer does not depend on, and what a request without one gets. */
+const without = {
+  stream_options: 'no stream_options: usage may be estimated',
+  temperature: 'no temperature: its own default applies',
+  effort: 'no effort: its own default applies',
+  reasoning: 'no reasoning of earlier answers',
+  cache: 'no marks for its prompt cache',
+  system: 'the system prompt in the first message',
+  max_tokens: 'max_completion_tokens for max_tokens',
+} as const;
+export type OptionalPart = keyof typeof without;
 
 /** What one request contained, so that a refusal of something else is not misread. */
 export interface Sent {
@@ -142,7 +142,7 @@ export class Ladder {
   /** What the next request does without, in words; null if the refusal concerns nothing that could be left out. */
   learn({ status, detail }: ChatFault, sent: Sent): string | null {
     const refusing = status !== null && [400, 404, 405, 413, 415, 422, 500, 501].includes(status);
-    if (!refusing || /tool|function.?call/i.test(detail)) return null;
+    if (!refusing || namesTools.test(detail)) return null;
     const lengths = status === 500 ? null : lengthsIn(detail, sent.maxTokens);
     if (lengths) return this.#shrink(lengths, sent);
     for (const { part, words } of rules) {
@@ -180,35 +180,8 @@ export class Ladder {
     }
     if (!parts.includes(part)) return null;
     this.#refused.add(part);
-    const meanings: Readonly<Record<OptionalPart, string>> = {
-      stream_options: 'no stream_options: usage may be estimated',
-      temperature: 'no temperature: its own default applies',
-      effort: 'no effort: its own default applies',
-      reasoning: 'no reasoning of earlier answers',
-      cache: 'no marks for its prompt cache',
-      system: 'the system prompt in the first message',
-      max_tokens: 'max_completion_tokens for max_tokens',
-    };
-    return meanings[part];
+    return without[part];
   }
-}
-
-/** A fault, or the same one marked for an immediate repetition in a smaller form. */
-export function adaptedFault(thrown: unknown, ladder: Ladder, sent: Sent): unknown {
-  if (!(thrown instanceof ChatFault)) return thrown;
-  const { message, status, detail, cause } = thrown;
-  const adapted = ladder.learn(thrown, sent);
-  return adapted === null ? thrown : new ChatFault('rejected', message, { status, detail, cause, adapted });
-}
-
-/** The ladders of one server, by model. */
-export function ladders(): (model: string) => Ladder {
-  const known = new Map<string, Ladder>();
-  return (model) => {
-    const ladder = known.get(model) ?? new Ladder();
-    known.set(model, ladder);
-    return ladder;
-  };
 }
 
 /** The schema in the prompt, for a server that does not enforce it or while a grammar would keep a model from calling tools. */

@@ -21,9 +21,10 @@ import {
 } from './chat.ts';
 import { ChatFault, eventFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
-import { adaptedFault, formInWords, type Ladder, ladders, type Sent } from './ladder.ts';
-import { countedTokens } from './prices.ts';
-import { readStream, type Watch } from './stream.ts';
+import { formInWords, type Ladder, type Sent } from './ladder.ts';
+import type { Watch } from './stream.ts';
+import type { Fetch } from './transport.ts';
+import { type Collector, sdkOptions, wireModel } from './wire.ts';
 
 const breakpoint = { prompt_cache_breakpoint: { mode: 'explicit' as const } };
 const piece = (text: string, marked = false): ResponseInputText => ({
@@ -90,10 +91,11 @@ function replyOf(answer: ResponsesAnswer): ChatReply {
 }
 
 /** The body of a request in the form that the server accepts, and what it contains. */
-function bodyOf(request: ChatRequest, ladder: Ladder): { body: ResponseCreateParamsStreaming; sent: Sent } {
-  const { system, messages, schema, effort, tools, toolsClosed, tail = '' } = request;
-  const promptTokens = countedTokens(request);
-  const maxTokens = ladder.limit(request.maxTokens, promptTokens);
+function bodyOf(
+  request: ChatRequest,
+  ladder: Ladder,
+): { body: ResponseCreateParamsStreaming } & Pick<Sent, 'form' | 'parts'> {
+  const { system, messages, maxTokens, schema, effort, tools, toolsClosed, tail = '' } = request;
   const form = schema ? ladder.form : null;
   const caching = ladder.accepts('cache');
   const withEffort = effort !== undefined && ladder.accepts('effort');
@@ -131,14 +133,14 @@ function bodyOf(request: ChatRequest, ladder: Ladder): { body: ResponseCreatePar
       : {}),
   };
   const parts = [...(caching ? (['cache'] as const) : []), ...(withEffort ? (['effort'] as const) : [])];
-  return { body, sent: { form, parts, maxTokens, promptTokens } };
+  return { body, form, parts };
 }
 
 /** An answer that came whole, as the last event of a stream. */
 const asEvents = (document: unknown): string =>
   `data: ${JSON.stringify({ type: 'response.completed', response: document })}\n\n`;
 
-function collector(meter: Meter, now: () => number) {
+function collector(_request: ChatRequest, meter: Meter, now: () => number): Collector<ResponseStreamEvent> {
   let answer: ResponsesAnswer | null = null;
   return {
     take(event: ResponseStreamEvent): void {
@@ -170,31 +172,9 @@ export function openaiModel({ key, baseUrl }: Endpoint, watch: Watch): ChatModel
   const client = new OpenAI({
     apiKey: key.reveal(),
     baseURL: baseUrl ?? 'https://api.openai.com/v1',
-    maxRetries: 0,
-    timeout: 2 ** 31 - 1,
-    logLevel: 'off',
+    ...sdkOptions,
   });
-  const ladderOf = ladders();
-  return {
-    async complete(request, signal, meter) {
-      const ladder = ladderOf(request.model);
-      const { body, sent } = bodyOf(request, ladder);
-      const { take, reply } = collector(meter, watch.clock.now);
-      try {
-        await readStream(
-          {
-            open: (inner, fetch) => client.withOptions({ fetch }).responses.create(body, { signal: inner }),
-            take,
-            asEvents,
-            effort: request.effort,
-          },
-          watch,
-          signal,
-        );
-        return reply();
-      } catch (thrown) {
-        throw adaptedFault(thrown, ladder, sent);
-      }
-    },
-  };
+  const send = (body: ResponseCreateParamsStreaming, signal: AbortSignal, fetch: Fetch) =>
+    client.withOptions({ fetch }).responses.create(body, { signal });
+  return wireModel({ bodyOf, send, collector, asEvents }, watch);
 }
