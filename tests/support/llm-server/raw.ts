@@ -3,9 +3,29 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** The body of a request as it came, whatever its format. */
-// biome-ignore lint/suspicious/noExplicitAny: servers with quirks read what they like
-export type Body = any;
+/** The fields that servers with quirks read of a request's body, in any of the three formats. */
+export interface Body {
+  readonly system?: unknown;
+  readonly input?: unknown;
+  readonly messages?: readonly BodyMessage[];
+  readonly response_format?: { readonly type?: string };
+  readonly output_config?: { readonly format?: object; readonly effort?: string };
+  readonly stream_options?: object;
+  readonly prompt_cache_options?: object;
+  readonly reasoning?: object;
+  readonly reasoning_effort?: string;
+  readonly temperature?: number;
+  readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
+}
+
+interface BodyMessage {
+  readonly role?: string;
+  readonly content?: unknown;
+  readonly reasoning?: string;
+  readonly reasoning_content?: string;
+  readonly tool_calls?: readonly { readonly function: { readonly arguments: string } }[];
+}
 
 /** Answers one request; `number` counts from 0. */
 export type Serve = (response: ServerResponse, body: Body, number: number) => void | Promise<void>;
@@ -22,7 +42,7 @@ export async function startRawServer(serve: Serve): Promise<RawServer> {
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body: Body = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Body;
     await serve(response, body, bodies.push(body) - 1);
   });
   server.listen(0, '127.0.0.1');
@@ -54,7 +74,8 @@ export function stream(response: ServerResponse, pieces: readonly string[]): voi
 
 export const data = (value: unknown): string =>
   `data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`;
-export const named = (value: { type: string }): string => `event: ${value.type}\n${data(value)}`;
+export const named = (value: { readonly type: string; readonly [field: string]: unknown }): string =>
+  `event: ${value.type}\n${data(value)}`;
 
 /** A chunk of Chat Completions. */
 export const chunk = (delta: object, finish: unknown = null, rest: object = {}): string =>
@@ -94,11 +115,11 @@ export function messages(
         content: [],
         usage: { input_tokens: 50, output_tokens: 1 },
       },
-    } as never),
-    named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } } as never),
-    named({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } } as never),
-    named({ type: 'content_block_stop', index: 0 } as never),
-    named({ type: 'message_delta', delta: { stop_reason: stop, ...rest }, usage } as never),
+    }),
+    named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
+    named({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }),
+    named({ type: 'content_block_stop', index: 0 }),
+    named({ type: 'message_delta', delta: { stop_reason: stop, ...rest }, usage }),
     named({ type: 'message_stop' }),
   ];
 }
@@ -119,7 +140,7 @@ export const response = (text: string, rest: object = {}): object => ({
   ...rest,
 });
 export const responses = (text: string, rest: object = {}): string[] => [
-  named({ type: 'response.created', response: { ...response(text), output: [], usage: null } } as never),
-  named({ type: 'response.output_text.delta', item_id: 'o', delta: text } as never),
-  named({ type: 'response.completed', response: response(text, rest) } as never),
+  named({ type: 'response.created', response: { ...response(text), output: [], usage: null } }),
+  named({ type: 'response.output_text.delta', item_id: 'o', delta: text }),
+  named({ type: 'response.completed', response: response(text, rest) }),
 ];
