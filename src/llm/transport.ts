@@ -45,7 +45,7 @@ async function textOf(body: AsyncIterable<Uint8Array>, most: number, onBytes: ()
 /** Some servers answer 200 with a page of a proxy, or with one JSON document although a stream was requested. */
 type Opening = 'stream' | 'document' | 'page';
 function openingOf(text: string): Opening | null {
-  const first = text.replace(/^\uFEFF/, '').trimStart()[0];
+  const first = text.trimStart()[0];
   if (first === undefined) return null;
   return first === '{' || first === '[' ? 'document' : first === '<' ? 'page' : 'stream';
 }
@@ -66,6 +66,8 @@ export function watchedFetch(line: Line, clock: Clock, asEvents: (document: unkn
 
   async function* watched(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const head: Uint8Array[] = [];
+    const decoder = new TextDecoder();
+    let bytes = 0;
     let opening: Opening | null = null;
     let tail = '';
     const passed = (chunk: Uint8Array): Uint8Array => {
@@ -81,9 +83,11 @@ export function watchedFetch(line: Line, clock: Clock, asEvents: (document: unkn
         continue;
       }
       head.push(chunk);
-      opening ??= openingOf(decode(head));
+      bytes += chunk.length;
+      // Chunk by chunk: a server that sends blanks without end must not make each chunk cost more than the one before.
+      opening ??= openingOf(decoder.decode(chunk, { stream: true }));
       if (opening === 'stream') yield passed(Buffer.concat(head));
-      if (head.reduce((sum, { length }) => sum + length, 0) > longestDocumentBytes) {
+      else if (bytes > longestDocumentBytes) {
         throw failed(new ChatFault('unavailable', 'the provider answered with too long a document'));
       }
     }
