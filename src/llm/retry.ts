@@ -21,6 +21,9 @@ export function backoff(policy: RetryPolicy, failed: number, askedMs: number | n
   return (askedMs ?? 0) + rng.float() * ceiling;
 }
 
+/** Forms of one request, the first included: more than there are parts to leave out, fewer than a server's moving limits. */
+const mostForms = 12;
+
 /**
  * Repeats a request until it is answered or rejected, or the tries are used up. A request that its server accepts in a
  * smaller form is repeated in that form at once.
@@ -33,7 +36,7 @@ export async function retrying<T>(
   { breaker, timers, rng, signal }: { breaker: Breaker; timers: Timers; rng: Rng; signal: AbortSignal },
 ): Promise<T> {
   const tried = async (number: number): Promise<T> => {
-    for (;;) {
+    for (let forms = 1; ; forms++) {
       breaker.enter();
       try {
         const answer = await attempt(number);
@@ -43,7 +46,8 @@ export async function retrying<T>(
         if (thrown instanceof ChatFault) breaker.failed(thrown);
         else breaker.abandoned();
         // The server is well and the next form is smaller (LAD-1): no pause, and no try used.
-        if (!(thrown instanceof ChatFault && thrown.adapted !== null)) throw thrown;
+        const isAdapted = thrown instanceof ChatFault && thrown.adapted !== null;
+        if (!isAdapted || forms === mostForms) throw thrown;
         signal.throwIfAborted();
       }
     }

@@ -175,6 +175,14 @@ const lengths: Quirk[] = [
       outcomes: ['rejected'],
     },
   ),
+  {
+    name: 'a limit that is always one below the request is not followed for ever',
+    format: 'chat',
+    given: { maxTokens: 1000 },
+    serve: (to, { max_tokens = 0 }) => status(to, 400, says(`max_tokens must be at most ${max_tokens - 1}`)),
+    gives: rejected,
+    outcomes: Array(12).fill('rejected'),
+  },
 ];
 
 describe('refused fields', () => testQuirks(fields));
