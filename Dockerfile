@@ -37,7 +37,7 @@ RUN tar --extract --gzip --file /tmp/aira-*.tgz --directory /opt/aira --strip-co
  && mkdir /lab && chown node:node /lab
 # The engine is compiled for the processor of the build into a cache that all users read; on another one it is compiled again.
 ENV XDG_DATA_HOME=/opt/data XDG_CACHE_HOME=/opt/cache
-RUN aira setup --python "$PYTHON" && chown -R node:node /opt/cache /opt/data
+RUN mkdir -p /opt/cache /opt/data && aira setup --python "$PYTHON" && chown -R node:node /opt/cache /opt/data
 USER node
 WORKDIR /lab
 ENTRYPOINT ["aira"]

@@ -147,6 +147,12 @@ describe('the container file', () => {
     expect(of('RUN').filter((line) => line.includes('npm ci'))).toHaveLength(1);
   });
 
+  it('makes the folders whose owner it changes, since what it runs there may not', () => {
+    const chowned = of('RUN').flatMap((line) => /chown -R \S+ (\/[^&]+)/.exec(line)?.[1]?.trim().split(' ') ?? []);
+    expect(chowned).toHaveLength(2);
+    for (const folder of chowned) expect(of('RUN').join('\n')).toMatch(new RegExp(`mkdir -p [^&]*${folder}\\b`));
+  });
+
   it('copies files that exist, and does not run as root', () => {
     const copied = of('COPY')
       .filter((line) => !line.includes('--from'))
