@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SetupError } from './setup/errors.mjs';
 import { currentHost } from './setup/host.mjs';
+import { NO_NVIDIA } from './setup/nvidia.mjs';
 import { choosePytestPython, choosePython } from './setup/python.mjs';
 import { PythonProbes } from './setup/pythonProbe.mjs';
 import { runPytest } from './setup/runPytest.mjs';
@@ -16,9 +17,7 @@ const host = currentHost(root, true);
 async function findPython() {
   const probes = new PythonProbes(host);
   const recorded = readToolchain(host);
-  const preferred = recorded?.python
-    ? await probes.get(recorded.python)
-    : await choosePython(host, probes, { names: [], driver: null, hidden: false });
+  const preferred = recorded?.python ? await probes.get(recorded.python) : await choosePython(host, probes, NO_NVIDIA);
   const chosen = await choosePytestPython(host, probes, preferred);
   if (chosen) return chosen.python;
   throw new SetupError(

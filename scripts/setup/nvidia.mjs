@@ -14,7 +14,7 @@ import { systemPath } from './host.mjs';
  */
 
 /** @type {Nvidia} */
-const NONE = { names: [], driver: null, hidden: false };
+export const NO_NVIDIA = { names: [], driver: null, hidden: false };
 
 /**
  * Reads what the kernel module publishes below /proc, which costs no process; asks nvidia-smi only where there is no
@@ -50,10 +50,10 @@ function fromKernel(host) {
 /** @param {Host} host @returns {Promise<Nvidia>} */
 async function fromProgram(host) {
   const program = allOnPath(host, 'nvidia-smi')[0];
-  if (!program) return NONE;
+  if (!program) return NO_NVIDIA;
   const args = ['--query-gpu=name,driver_version', '--format=csv,noheader'];
   const { code, stdout } = await run(host, 'asking nvidia-smi', program, args, { timeoutMs: 30_000 });
-  if (code !== 0) return NONE;
+  if (code !== 0) return NO_NVIDIA;
   const rows = stdout
     .split('\n')
     .map((line) => line.split(',').map((cell) => cell.trim()))

@@ -13,8 +13,15 @@ import { allOnPath, findProgram, isExecutable } from './command.mjs';
 import { debianOffersTorch } from './debian.mjs';
 import { SetupError } from './errors.mjs';
 import { hasApt, setupCommand, systemPath } from './host.mjs';
-import { canCarryLocks, has, isRecentEnough, isTorchRecentEnough, MIN_PYTHON } from './pythonProbe.mjs';
-import { findUv, isOwnVenv, isVenvCurrent, locksFor, venvPython } from './venv.mjs';
+import {
+  canCarryLocks,
+  has,
+  isRecentEnough,
+  isTorchRecentEnough,
+  MAX_LOCKED_PYTHON,
+  MIN_PYTHON,
+} from './pythonProbe.mjs';
+import { findUv, foreignVenv, isOwnVenv, isVenvCurrent, locksFor, venvPython } from './venv.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
 /** @typedef {import('./host.mjs').PythonChoice} PythonChoice */
@@ -231,34 +238,44 @@ async function planVenv(host, probes, nvidia, choice, chosen) {
   // An environment of these very locks whose torch cannot use the device would not be better the second time.
   const due = absent || outdated || (idle && !isVenvCurrent(host, locks));
   if (!due) return null;
-  // What a person put there is not ours to empty (VEN-1).
-  if (existsSync(venvPython(host)) && !isOwnVenv(host)) return refusedVenv(host, chosen, choice);
+  const isOptional = chosen !== null && choice === 'auto';
+  const foreign = foreignVenv(host);
+  if (foreign && isOptional) return null;
+  if (foreign) throw foreign;
   const base = await venvBase(host, probes);
   const why = idle ? 'no Python has a torch that can use the NVIDIA device here' : `the trainers' Python`;
-  if (base || findUv(host)) return { venv: { base: base?.python ?? null, locks, why }, packages: [] };
-  if (!hasApt(host)) return refusedVenv(host, chosen, choice);
+  if (base !== undefined) return { venv: { base, locks, why }, packages: [] };
+  if (!hasApt(host)) {
+    if (isOptional) return null;
+    throw noVenvBase();
+  }
   const packages = ['python3', 'python3-venv'].map((name) => ({ name, why: `${why}: an environment is made from it` }));
   return { venv: { base: systemPath(host, 'usr/bin/python3'), locks, why }, packages };
 }
 
-/** @param {Host} host @param {Probe | null} chosen @param {PythonChoice} choice @returns {null} */
-function refusedVenv(host, chosen, choice) {
-  if (chosen && choice === 'auto') return null;
-  const reason = existsSync(venvPython(host))
-    ? `${venvPython(host)} was not made by set-up and cannot train: remove that environment, or complete it`
-    : `no Python ${MIN_PYTHON.join('.')} to 3.14 with the module venv was found: install one, or uv (https://docs.astral.sh/uv)`;
-  throw new SetupError(`${reason}, then start again.`, { exitCode: 2 });
+export function noVenvBase() {
+  const range = `${MIN_PYTHON.join('.')} to ${MAX_LOCKED_PYTHON.join('.')}`;
+  return new SetupError(
+    `no Python ${range} with the module venv was found: install one, or uv (https://docs.astral.sh/uv), then start again.`,
+    { exitCode: 2 },
+  );
 }
 
-/** An interpreter from which an environment with the locks can be made. @param {Host} host @param {PythonProbes} probes */
-async function venvBase(host, probes) {
+/**
+ * The interpreter from which an environment with the locks can be made: null where uv fetches one, undefined where
+ * nothing can.
+ *
+ * @param {Host} host @param {PythonProbes} probes
+ * @returns {Promise<string | null | undefined>}
+ */
+export async function venvBase(host, probes) {
   const uv = findUv(host);
   for (const candidate of pythonCandidates(host)) {
     if (candidate === venvPython(host)) continue;
     const probe = await probes.get(candidate);
-    if (probe && canCarryLocks(probe) && (uv || probe.makesVenvs)) return probe;
+    if (probe && canCarryLocks(probe) && (uv || probe.makesVenvs)) return probe.python;
   }
-  return null;
+  return uv ? null : undefined;
 }
 
 /**

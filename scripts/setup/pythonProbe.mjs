@@ -38,7 +38,7 @@ import { writeWhole } from './toolchain.mjs';
 export const MIN_PYTHON = /** @type {const} */ ([3, 10]);
 
 /** The youngest Python for which the locked torch has a build. */
-const MAX_LOCKED_PYTHON = /** @type {const} */ ([3, 14]);
+export const MAX_LOCKED_PYTHON = /** @type {const} */ ([3, 14]);
 
 /** The oldest torch the trainers run with. */
 const MIN_TORCH = /** @type {const} */ ([1, 13]);

@@ -8,7 +8,7 @@
  * VEN-2. It names the locks only after the last package is installed, so an interrupted installation is repeated.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { allOnPath, run } from './command.mjs';
 import { SetupError } from './errors.mjs';
@@ -69,6 +69,15 @@ export function isOwnVenv(host) {
   return existsSync(stampPath(host));
 }
 
+/** Why the environment may not be changed: a person made it (VEN-1); null where it may. @param {Host} host */
+export function foreignVenv(host) {
+  if (!existsSync(venvPython(host)) || isOwnVenv(host)) return null;
+  return new SetupError(
+    `${venvPython(host)} was not made by set-up and lacks packages: remove that environment, or complete it, then start again.`,
+    { exitCode: 2 },
+  );
+}
+
 /** Whether it contains all of these locks as they are now. @param {Host} host @param {string[]} locks */
 export function isVenvCurrent(host, locks) {
   if (!isOwnVenv(host)) return false;
@@ -91,6 +100,8 @@ export function findUv(host) {
  * @throws {SetupError}
  */
 export async function makeVenv(host, plan) {
+  const foreign = foreignVenv(host);
+  if (foreign) throw foreign;
   const folder = venvFolder(host);
   requireSpace(host, folder);
   const uv = findUv(host);
@@ -129,6 +140,8 @@ function lastWords(line) {
 
 /** @param {Host} host @param {string} folder */
 function requireSpace(host, folder) {
+  // The data folder of a user who has just installed the package does not exist yet.
+  mkdirSync(dataFolder(host), { recursive: true });
   const { bavail, bsize } = statfsSync(existsSync(folder) ? folder : dataFolder(host));
   if (bavail * bsize >= LEAST_FREE_BYTES) return;
   const gigabytes = (/** @type {number} */ bytes) => `${(bytes / 1e9).toFixed(1)} GB`;

@@ -156,6 +156,19 @@ describe('a Python chosen by hand', () => {
   });
 });
 
+describe('an installed package', () => {
+  it('has its environment in the data folder of the user, which is made', async () => {
+    rmSync(join(machine.root, 'src'), { recursive: true });
+    machine.env.XDG_DATA_HOME = join(machine.folder, 'data');
+    const python = machine.makesEnvironments('uv', { folder: join(machine.env.XDG_DATA_HOME, 'aira/.venv') });
+    rmSync(machine.env.XDG_DATA_HOME, { recursive: true });
+    const { code, said } = await machine.setUp({ python: 'venv' });
+    expect(said.join('\n')).toContain(`with torch 2.14.1`);
+    expect(code).toBe(0);
+    expect(machine.toolchain()).toMatchObject({ python });
+  });
+});
+
 describe('a Debian whose torch is too old', () => {
   beforeEach(() => {
     machine.remove();

@@ -20,7 +20,7 @@ import { dirname, join } from 'node:path';
 
 export const repository = dirname(dirname(import.meta.dirname));
 
-interface Host {
+export interface Host {
   root: string;
   systemRoot: string;
   env: Record<string, string>;
@@ -197,11 +197,13 @@ cuda = Names(is_available=lambda: ${gpus > 0 ? 'True' : 'False'}, device_count=l
   }
 
   /**
-   * Lets an environment be made at `.venv`, by uv or by a Python of this machine with pip, with a torch that can use `gpus`
+   * Lets an environment be made at `folder`, by uv or by a Python of this machine with pip, with a torch that can use `gpus`
    * devices. What either installs is written down in the calls.
    */
-  makesEnvironments(by: 'uv' | 'pip', { gpus = 1, base = join(this.bin, 'python3') } = {}): string {
-    const folder = join(this.root, '.venv');
+  makesEnvironments(
+    by: 'uv' | 'pip',
+    { gpus = 1, base = join(this.bin, 'python3'), folder = join(this.root, '.venv') } = {},
+  ): string {
     const packages = join(this.folder, 'index');
     for (const module of ['numpy', 'sklearn', 'yaml', 'pytest']) this.module(packages, module);
     this.torch(packages, { gpus });
@@ -264,24 +266,20 @@ cuda = Names(is_available=lambda: ${gpus > 0 ? 'True' : 'False'}, device_count=l
     }
   }
 
+  /** What set-up knows of this machine; what it says is added to `said`. */
+  host({ dev = false, python }: { dev?: boolean; python?: string } = {}, said: string[] = []): Host {
+    const { root, system: systemRoot, env, platform, uid } = this;
+    const say = (line: string) => said.push(line);
+    const chosen = python === undefined ? {} : { python };
+    return { root, systemRoot, env, platform, uid, dev, ...chosen, execPath: process.execPath, say };
+  }
+
   /** As `npm start` and, with `dev`, `npm test` begin. */
-  async setUp({ dev = false, python }: { dev?: boolean; python?: string } = {}): Promise<Outcome> {
+  async setUp(options: { dev?: boolean; python?: string } = {}): Promise<Outcome> {
     rmSync(this.log, { force: true });
     this.write(this.npmRecord, this.hiddenLock());
     const said: string[] = [];
-    const { root, system: systemRoot, env, platform, uid } = this;
-    const say = (line: string) => said.push(line);
-    const code = await reportingErrors({
-      root,
-      systemRoot,
-      env,
-      platform,
-      uid,
-      dev,
-      ...(python === undefined ? {} : { python }),
-      execPath: process.execPath,
-      say,
-    });
+    const code = await reportingErrors(this.host(options, said));
     return { code, said, calls: this.calls() };
   }
 

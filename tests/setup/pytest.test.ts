@@ -1,8 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Machine, repository } from './machine.ts';
+import { type Host, Machine, repository, setupModule } from './machine.ts';
+
+const { newestTorch } = await setupModule<{
+  newestTorch: (host: Host) => Promise<{ python: string; torch: string }>;
+}>('newestTorch.mjs');
 
 /** A pytest that says how it was started and fails with a status of its own. */
 const PYTEST = `
@@ -70,5 +74,58 @@ describe('scripts/pytest.mjs', () => {
     machine.env.VIRTUAL_ENV = join(machine.folder, 'active');
     environment('active', 'pytest');
     expect(pytest().status).toBe(5);
+  });
+});
+
+describe('npm run test:torch', () => {
+  let machine: Machine;
+  beforeEach(() => {
+    machine = new Machine();
+  });
+  afterEach(() => machine.remove());
+
+  const found = () => newestTorch(machine.host({ dev: true }));
+
+  function environment(folder: string, version: string, ...modules: string[]): string {
+    const python = machine.virtualEnvironment(folder, 'numpy', 'sklearn', 'yaml', ...modules);
+    machine.torch(join(folder, 'site-packages'), { version });
+    return python;
+  }
+
+  it('takes the newest torch of the candidates, by both numbers of the version', async () => {
+    machine.env.VIRTUAL_ENV = join(machine.folder, 'active');
+    machine.env.CONDA_PREFIX = join(machine.folder, 'conda');
+    const active = environment(machine.env.VIRTUAL_ENV, '3.0.1', 'pytest');
+    environment(machine.env.CONDA_PREFIX, '2.14.1', 'pytest');
+    expect(await found()).toEqual({ python: active, torch: '3.0.1' });
+  });
+
+  it('takes AIRA_TEST_PYTHON or refuses it, and puts nothing in its place', async () => {
+    machine.makesEnvironments('uv');
+    machine.env.VIRTUAL_ENV = join(machine.folder, 'active');
+    environment(machine.env.VIRTUAL_ENV, '2.14.1', 'pytest');
+    machine.env.AIRA_TEST_PYTHON = environment(join(machine.folder, 'own'), '2.3.0');
+    await expect(found()).rejects.toThrow(/^AIRA_TEST_PYTHON is .*own\/bin\/python, which lacks torch 2 or/);
+    expect(machine.calls().filter((call) => call.startsWith('uv'))).toEqual([]);
+    environment(join(machine.folder, 'own'), '2.3.0', 'pytest');
+    expect(await found()).toEqual({ python: machine.env.AIRA_TEST_PYTHON, torch: '2.3.0' });
+  });
+
+  it('makes an environment from the locks where there is none, and leaves one made by hand alone', async () => {
+    const python = machine.makesEnvironments('uv');
+    expect(await found()).toEqual({ python, torch: '2.14.1' });
+    expect(machine.calls().at(-2)).toContain(`-r ${join(machine.root, 'requirements/tests.txt')}`);
+
+    machine.remove();
+    machine = new Machine();
+    machine.makesEnvironments('uv');
+    environment(join(machine.root, '.venv'), '2.14.1');
+    await expect(found()).rejects.toThrow('was not made by set-up');
+    expect(readdirSync(join(machine.root, '.venv/site-packages')).sort()).toEqual([
+      'numpy',
+      'sklearn',
+      'torch',
+      'yaml',
+    ]);
   });
 });
