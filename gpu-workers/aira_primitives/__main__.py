@@ -7,6 +7,7 @@ check FILE                 the validation of one file
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -27,8 +28,9 @@ def main() -> int:
     from .discover import PrimitiveFault
 
     torch.set_num_threads(1)
-    # What a module prints must not reach the answer.
-    answer, sys.stdout = sys.stdout, sys.stderr
+    # What a module prints, C code included, must not reach the answer.
+    answer, sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8"), sys.stderr
+    os.dup2(2, 1)
     try:
         if options.command == "describe":
             lines = [_describe(options.request, options.names)]

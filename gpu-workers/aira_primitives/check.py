@@ -53,7 +53,7 @@ def validate(own: Own) -> Iterator[tuple[str, str]]:
                 raise PrimitiveFault(f"{fault} (check: {name}, width {widths.width})") from fault
             except EvaluationError as error:
                 raise PrimitiveFault(f"{error} (check: {name}, width {widths.width})") from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PrimitiveFault(f"{own.origin}, {where(error, own.file)} (check: {name})") from error
         yield name, found
 

@@ -133,7 +133,7 @@ def load(found: Found) -> Own:
         file = file or str(module.__file__)
     except PrimitiveFault:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PrimitiveFault(f"{found.origin}, {where(error, file)}") from error
     return _parsed(found, module, file)
 

@@ -129,6 +129,8 @@ FAULTS = {
     "start": ("draw.output(w.width, w.width)", "nn.Parameter(torch.zeros(w.width, w.width))", "m is not from `draw`"),
     "drawn": ("super().__init__()", "super().__init__(); draw.constant(3, value=1.0)", "1 parameters were drawn but not assigned"),
     "crash": ("x.cumsum(1) / count", "x.cumsum(1) / cuont", "line 14: NameError: name 'cuont' is not defined"),
+    "exit": ("import torch\nfrom", "raise SystemExit\nimport torch\nfrom", "line 2: SystemExit"),
+    "exit later": ("x.cumsum(1) / count", "exit()", "line 14: SystemExit"),
     "title": ('"running mean"', '""', "TITLE must be one line"),
     "colour": ("#336699", "blue", "COLOUR must be like #7b5ea7"),
     "formula": ("def cache(w, length)", "def cash(w, length)", "the function cache is missing"),
@@ -260,6 +262,15 @@ def test_the_manifest_has_costs_at_the_sizes_asked_for(tmp_path):
         "trainingFlopsPerToken": pytest.approx(3 * (2 * parameters + 4 * 2048 * seen)),
         "cacheBytes": 2 * 2 * 8 * 64 * 512,
     }
+
+
+def test_what_a_module_prints_is_no_part_of_the_answer(tmp_path):
+    written(tmp_path, f"import os\nos.write(1, b'hello')\nprint('hello')\n{PLAIN}")
+    done = subprocess.run(
+        [sys.executable, "-m", "aira_primitives", "describe", '{"sizes":[],"context":1}', "mean"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE), "AIRA_PRIMITIVES": str(tmp_path)},
+    )  # fmt: skip
+    assert [entry["token"] for entry in json.loads(done.stdout)["primitives"]] == ["mean"]
 
 
 @pytest.mark.parametrize("arguments,said", [(["check", "nowhere.py"], "cannot be read"), (["describe", '{"sizes":[],"context":1}', "nope"], "there is no primitive nope")])  # fmt: skip
