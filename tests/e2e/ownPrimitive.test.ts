@@ -107,6 +107,16 @@ describe('aira init', () => {
     });
     const again = await aira(['init', workspace]);
     expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('exists already')]);
+    const metadata = readFileSync(join(workspace, 'tasks/my-task/metadata.yaml'), 'utf8');
+    expect(metadata).toMatch(/^ {2}shape: \(8, 2\)$/m);
+    expect(metadata).toMatch(/^ {2}layers: 8$/m);
+
+    const other = join(folder, 'other');
+    mkdirSync(join(other, 'tasks/my-task'), { recursive: true });
+    writeFileSync(join(other, 'tasks/my-task/prepare.py'), '# mine\n');
+    const refused = await aira(['init', other]);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('my-task exists already')]);
+    expect(readFileSync(join(other, 'tasks/my-task/prepare.py'), 'utf8')).toBe('# mine\n');
   });
 
   it('holds a primitive that is the example of the documentation, and valid', async () => {

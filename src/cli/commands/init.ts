@@ -18,6 +18,7 @@ const metadata = 'metadata.yaml';
 const changes: readonly (readonly [RegExp, string])[] = [
   [new RegExp(`^( +name: )${pattern}$`, 'm'), `$1${ownTask}`],
   [/^( +layers: )16$/m, '$18'],
+  [/^( +shape: )\(16, 2\)$/m, '$1(8, 2)'],
   [/^( +research_problem: ).*$/m, '$1Arrange 8 layers so that the stack learns the six MAD tasks best'],
 ];
 
@@ -37,7 +38,8 @@ export function writeWorkspace(folder: string): string[] {
       .sort(),
     join('tasks', ownTask, metadata),
   ];
-  const existing = files.find((file) => existsSync(join(folder, file)));
+  // The task is copied as a whole folder, so any such folder would be written over.
+  const existing = [...files, join('tasks', ownTask)].find((file) => existsSync(join(folder, file)));
   if (existing !== undefined) {
     throw new PrerequisiteError(
       'init',
