@@ -55,20 +55,34 @@ export async function importData({ name, source, folder, replace }: ImportOption
   const from = resolve(source);
   requireShape(set, from);
   for (const path of plainFiles(from)) requirePlainName(from, path);
-  requireOwnName(folder, set);
-  const target = join(folder, set);
+  return place({ name: set, folder, replace }, async (target) => {
+    const python = await findPython();
+    const copied = await copyAll(from, target);
+    // Inspect the copy: it is what trainers will read, whatever happens to the source.
+    const { kind, inspection } = await inspectAs(set, python, target, from);
+    const { documents, tables, notes } = inspection;
+    return { ...copied, kind, documents, tables, notes };
+  });
+}
+
+/**
+ * Lets `fill` write a data set into a folder that does not exist yet, gives it its name and records it (IMP-1).
+ *
+ * @throws PrerequisiteError `data-exists`, `data-name`; the errors of `fill`.
+ */
+async function place(
+  { name, folder, replace }: Omit<ImportOptions, 'source'>,
+  fill: (target: string) => Promise<Omit<Extract<DataRecord, { v: 2 }>, 'v' | 'name'>>,
+): Promise<DataRecord> {
+  requireOwnName(folder, name);
+  const target = join(folder, name);
   if (existsSync(target) && !replace) {
     throw new PrerequisiteError('data-exists', `${target} already exists`, 'add --replace to overwrite it');
   }
-  const python = await findPython();
   makeFolder(recordsFolder(folder));
   const staging = mkdtempSync(join(folder, '.importing-'));
   try {
-    const { files, bytes } = await copyAll(from, join(staging, 'data'));
-    // Inspect the copy: it is what trainers will read, whatever happens to the source.
-    const { kind, inspection } = await inspectAs(set, python, join(staging, 'data'), from);
-    const { documents, tables, notes } = inspection;
-    const record: DataRecord = { v: 2, name: set, bytes, files, kind, documents, tables, notes };
+    const record: DataRecord = { v: 2, name, ...(await fill(join(staging, 'data'))) };
     mkdirSync(dirname(target), { recursive: true });
     if (existsSync(target)) renameSync(target, join(staging, 'old'));
     renameSync(join(staging, 'data'), target);
@@ -79,11 +93,7 @@ export async function importData({ name, source, folder, replace }: ImportOption
   }
 }
 
-export interface TokenImport {
-  readonly name: string;
-  /** The data folder. */
-  readonly folder: string;
-  readonly replace: boolean;
+export interface TokenImport extends Omit<ImportOptions, 'source'> {
   /** Writes the token shards into a folder that does not exist yet, and says how many documents and what else is worth noting. */
   readonly build: (target: string) => Promise<{ documents: number; notes: string[] }>;
 }
@@ -98,31 +108,16 @@ export async function importTokens({ name, folder, replace, build }: TokenImport
     const message = `"${name}" cannot be the name of token shards`;
     throw new PrerequisiteError('data-name', message, 'use letters, digits, dots and hyphens, such as web-bpe');
   }
-  requireOwnName(folder, name);
-  const target = join(folder, name);
-  if (existsSync(target) && !replace) {
-    throw new PrerequisiteError('data-exists', `${target} already exists`, 'add --replace to overwrite it');
-  }
-  makeFolder(recordsFolder(folder));
-  const staging = mkdtempSync(join(folder, '.importing-'));
-  try {
-    const place = join(staging, 'data');
-    const { documents, notes } = await build(place);
+  return place({ name, folder, replace }, async (target) => {
+    const { documents, notes } = await build(target);
     const files: Record<string, string> = {};
     let bytes = 0;
-    for (const path of plainFiles(place)) {
-      files[path] = await digestOfFile(join(place, path));
-      bytes += lstatSync(join(place, path)).size;
+    for (const path of plainFiles(target)) {
+      files[path] = await digestOfFile(join(target, path));
+      bytes += lstatSync(join(target, path)).size;
     }
-    const record: DataRecord = { v: 2, name, bytes, files, kind: 'tokens', documents, tables: [], notes };
-    mkdirSync(dirname(target), { recursive: true });
-    if (existsSync(target)) renameSync(target, join(staging, 'old'));
-    renameSync(place, target);
-    writeRecord(folder, record, staging);
-    return record;
-  } finally {
-    rmSync(staging, { recursive: true, force: true });
-  }
+    return { files, bytes, kind: 'tokens', documents, tables: [], notes };
+  });
 }
 
 /** Inspects data by kind; shards under a custom name may be a corpus, or raw data of a task. */
