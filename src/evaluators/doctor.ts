@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import {
   allOnPath,
+  driverVersion,
   type Environment,
   findNatsServer,
   findPython,
@@ -105,15 +106,6 @@ const importSchema = z.object({
   fault: z.string().nullable(),
 });
 type Imports = z.infer<typeof importSchema>;
-
-/** Version of the NVIDIA driver; null if it cannot be asked. */
-async function driverVersion(env: Environment): Promise<string | null> {
-  const [smi] = allOnPath('nvidia-smi', env);
-  if (smi === undefined) return null;
-  const args = ['--query-gpu=driver_version', '--format=csv,noheader'];
-  const { ok, stdout } = await runProgram(smi, args, env, 20_000);
-  return ok ? (/^\d+(\.\d+)+$/.exec(firstLine(stdout))?.[0] ?? null) : null;
-}
 
 /**
  * What the driver lists, and what torch can do with it.

@@ -29,12 +29,16 @@ export interface Machine {
 /** Share of host memory for all workers; the rest is for the system and other components. */
 const memoryShare = 0.8;
 
-async function listing(env: Environment): Promise<readonly string[]> {
+/** What nvidia-smi answers; null without it, or where it fails. */
+async function askNvidia(args: readonly string[], env: Environment): Promise<string | null> {
   const [smi] = allOnPath('nvidia-smi', env);
-  if (smi === undefined) return [];
-  const { ok, stdout } = await runProgram(smi, ['-L'], env, 20_000);
-  return ok ? stdout.split('\n') : [];
+  if (smi === undefined) return null;
+  const { ok, stdout } = await runProgram(smi, args, env, 20_000);
+  return ok ? stdout : null;
 }
+
+const listing = async (env: Environment): Promise<readonly string[]> =>
+  (await askNvidia(['-L'], env))?.split('\n') ?? [];
 
 const isGpu = (line: string): boolean => /^GPU \d+:/.test(line);
 
@@ -53,27 +57,31 @@ function visibleParts(lines: readonly string[], visible: string | undefined): st
 
 /** Memory of the smallest GPU in bytes, as the driver says; null if it does not. */
 export async function gpuMemoryBytes(env: Environment = process.env): Promise<number | null> {
-  const [smi] = allOnPath('nvidia-smi', env);
-  if (smi === undefined) return null;
-  const query = ['--query-gpu=memory.total', '--format=csv,noheader,nounits'];
-  const { ok, stdout } = await runProgram(smi, query, env, 20_000);
-  const mebibytes = stdout.trim().split('\n').map(Number);
-  if (!ok || mebibytes.length === 0 || mebibytes.some((each) => !(each > 0))) return null;
+  const answer = await askNvidia(['--query-gpu=memory.total', '--format=csv,noheader,nounits'], env);
+  const mebibytes = (answer ?? '').trim().split('\n').map(Number);
+  if (mebibytes.some((each) => !(each > 0))) return null;
   return Math.min(...mebibytes) * 1024 * 1024;
+}
+
+/** Version of the NVIDIA driver; null if it cannot be asked. */
+export async function driverVersion(env: Environment): Promise<string | null> {
+  const answer = await askNvidia(['--query-gpu=driver_version', '--format=csv,noheader'], env);
+  return /^\d+(\.\d+)+$/m.exec(answer ?? '')?.[0] ?? null;
 }
 
 const countUsable = 'import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)';
 
-/**
- * GPUs that torch can use. The driver is queried first, since importing torch takes seconds; torch decides, since it may be
- * built without CUDA, and CUDA_VISIBLE_DEVICES hides GPUs from torch only.
- */
+/** GPUs that torch can use. */
 async function usableGpus(python: string, env: Environment): Promise<number> {
   const { ok, stdout } = await runProgram(python, ['-c', countUsable], env, 120_000);
   const count = Number(stdout.trim());
   return ok && Number.isInteger(count) && count > 0 ? count : 0;
 }
 
+/**
+ * Cores, memory and devices. The driver is queried first, since importing torch takes seconds; torch decides, since it may be
+ * built without CUDA, and CUDA_VISIBLE_DEVICES hides GPUs from torch only.
+ */
 export async function inspectMachine(python: string, env: Environment = process.env): Promise<Machine> {
   const memory = totalmem();
   // The container's own limit; 0 where there is none, a huge number where it is unlimited.

@@ -23,6 +23,7 @@ export {
   chooseDevices,
   type Device,
   deviceClassOf,
+  driverVersion,
   gpuMemoryBytes,
   inspectMachine,
   listedGpus,
