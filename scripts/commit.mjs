@@ -1,9 +1,9 @@
 // Records the commit of the sources in dist/commit.json, for `aira --version` of the package: npm runs it before packing.
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { rmSync, writeFileSync } from 'node:fs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const args = ['-C', root, 'describe', '--always', '--abbrev=12', '--exclude=*', '--dirty=+changes'];
-const commit = execFileSync('git', args, { encoding: 'utf8' }).trim();
-writeFileSync(new URL('../dist/commit.json', import.meta.url), `${JSON.stringify({ commit })}\n`);
+/** Imported by address, or the type check of the scripts would read all of what was built. @type {{ checkoutCommit(): Promise<string | null> }} */
+const { checkoutCommit } = await import(new URL('../dist/cli/version.js', import.meta.url).href);
+const record = new URL('../dist/commit.json', import.meta.url);
+const commit = await checkoutCommit();
+if (commit === null) rmSync(record, { force: true });
+else writeFileSync(record, `${JSON.stringify({ commit })}\n`);

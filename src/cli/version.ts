@@ -11,14 +11,16 @@ export const airaVersion = manifestSchema.parse(
 
 const recordSchema = z.object({ commit: z.string().regex(/^[0-9a-f]{7,40}(\+changes)?$/) });
 
-/** The commit of the sources: git's word in a checkout, the record that packing left in a package; null if unknown. */
-async function commitOf(root: string, checkout: boolean): Promise<string | null> {
-  if (checkout) {
-    const args = ['-C', root, 'describe', '--always', '--abbrev=12', '--exclude=*', '--dirty=+changes'];
-    const { code, stdout } = await exec('git', args, { env: childEnvironment(process.env), timeoutMs: 10_000 });
-    const parsed = recordSchema.safeParse({ commit: stdout.trim() });
-    return code === 0 && parsed.success ? parsed.data.commit : null;
-  }
+/** The commit of a checkout, as git describes it; null if git cannot. */
+export async function checkoutCommit(root = packageRoot): Promise<string | null> {
+  const args = ['-C', root, 'describe', '--always', '--abbrev=12', '--exclude=*', '--dirty=+changes'];
+  const { code, stdout } = await exec('git', args, { env: childEnvironment(process.env), timeoutMs: 10_000 });
+  const parsed = recordSchema.safeParse({ commit: stdout.trim() });
+  return code === 0 && parsed.success ? parsed.data.commit : null;
+}
+
+/** The commit that packing recorded (`scripts/commit.mjs`); null if it was unknown. */
+function packedCommit(root: string): string | null {
   try {
     return recordSchema.parse(JSON.parse(readFileSync(join(root, 'dist', 'commit.json'), 'utf8'))).commit;
   } catch {
@@ -28,7 +30,7 @@ async function commitOf(root: string, checkout: boolean): Promise<string | null>
 
 /** `aira 0.1.0, commit 0123456789ab, evaluator native-0123456789ab (CPU), population-0123456789ab (GPU)`. */
 export async function versionLine(root = packageRoot, checkout = isCheckout): Promise<string> {
-  const commit = (await commitOf(root, checkout)) ?? 'unknown';
+  const commit = (checkout ? await checkoutCommit(root) : packedCommit(root)) ?? 'unknown';
   const gpu = evaluatorVersion('population');
   return `aira ${airaVersion}, commit ${commit}, evaluator ${versionFor('stack', 'cpu')} (CPU), ${gpu} (GPU)`;
 }
