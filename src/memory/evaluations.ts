@@ -343,13 +343,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
     requeue,
 
     /** Records a checkpoint of a training; a repeated report changes nothing. */
-    checkpoint(
-      key: EvaluationKey,
-      worker: WorkerId,
-      attempt: number,
-      checkpoint: Checkpoint,
-      now: number,
-    ): boolean {
+    checkpoint(key: EvaluationKey, worker: WorkerId, attempt: number, checkpoint: Checkpoint, now: number): boolean {
       if (!job.get(key)) return false;
       insertCheckpoint.run({ key, worker, attempt, ...checkpoint, now });
       return true;

@@ -72,11 +72,7 @@ function judged(run: RunResult, value: Value): Judged {
 }
 
 /** Estimates an arm against another one, or against zero. */
-export function estimate(
-  pairs: readonly (readonly [RunResult, RunResult | null])[],
-  value: Value,
-  rng: Rng,
-): Estimate {
+export function estimate(pairs: readonly (readonly [RunResult, RunResult | null])[], value: Value, rng: Rng): Estimate {
   if (unitOf(pairs.map(([run]) => run)) === 'paired seed') {
     const plain = pairs.map(
       ([run, other]): Pair => ({ stratum: run.task, first: value(run), second: other ? value(other) : 0 }),

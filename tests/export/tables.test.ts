@@ -118,7 +118,9 @@ describe('the tables of a search', () => {
 
   it('have hidden scores in the metric, on the rung that has them, if they are given', () => {
     const tests = [{ node: 'ada-1' as never, seed: 2001, score: -0.75, floors: {} }];
-    const rows = readFileSync(written(lab(), 'jsonl', tests)('evaluations'), 'utf8').trimEnd().split('\n');
+    const rows = readFileSync(written(lab(), 'jsonl', tests)('evaluations'), 'utf8')
+      .trimEnd()
+      .split('\n');
     const shown = rows.map((row) => JSON.parse(row)).filter(({ test_score }) => test_score !== null);
     expect(shown).toEqual([expect.objectContaining({ node: 'ada-1', rung: 'final', seed: 2001, test_score: 0.75 })]);
   });
