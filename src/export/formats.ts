@@ -1,6 +1,6 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BasicType, parquetWriteBuffer } from 'hyparquet-writer';
+import type { BasicType } from 'hyparquet-writer';
 import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader, TestScore } from '../memory/index.ts';
 import { makeFolder } from '../platform/index.ts';
@@ -62,7 +62,8 @@ function jsonLines(table: Table, rows: readonly Row[]): string {
     .join('');
 }
 
-function parquet(table: Table, rows: readonly Row[]): Uint8Array {
+async function parquet(table: Table, rows: readonly Row[]): Promise<Uint8Array> {
+  const { parquetWriteBuffer } = await import('hyparquet-writer');
   const cell = (value: Cell, type: ColumnType): unknown => {
     if (value === null) return null;
     if (type === 'time') return new Date(value as number);
@@ -81,7 +82,8 @@ function parquet(table: Table, rows: readonly Row[]): Uint8Array {
   return new Uint8Array(parquetWriteBuffer({ columnData, kvMetadata, createdBy: 'aira' }));
 }
 
-const encode: Readonly<Record<TableFormat, (table: Table, rows: readonly Row[]) => string | Uint8Array>> = {
+type Encoder = (table: Table, rows: readonly Row[]) => string | Promise<Uint8Array>;
+const encode: Readonly<Record<TableFormat, Encoder>> = {
   csv,
   jsonl: jsonLines,
   parquet,
@@ -99,21 +101,22 @@ export interface WrittenTable {
  *
  * @throws the errors of the file system.
  */
-export function writeTables(
+export async function writeTables(
   reader: ArchiveReader,
   search: SearchId,
   options: { readonly format: TableFormat; readonly folder: string; readonly tests: readonly TestScore[] },
-): WrittenTable[] {
+): Promise<WrittenTable[]> {
   const { format, folder, tests } = options;
   const rows = rowsOf(reader, search, tests);
   makeFolder(folder);
-  return (Object.keys(tables) as TableName[]).map((name) => {
+  const written: WrittenTable[] = [];
+  for (const name of Object.keys(tables) as TableName[]) {
     const path = join(folder, `${name}.${format}`);
-    const contents = encode[format](tables[name], rows[name]);
-    writeFileSync(`${path}.part`, contents);
+    writeFileSync(`${path}.part`, await encode[format](tables[name], rows[name]));
     renameSync(`${path}.part`, path);
-    return { name, path, rows: rows[name].length };
-  });
+    written.push({ name, path, rows: rows[name].length });
+  }
+  return written;
 }
 
 /** The page that describes the tables, from their definition. */

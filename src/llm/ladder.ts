@@ -79,7 +79,7 @@ const numberIn = (text: string, patterns: readonly RegExp[], fits: (value: numbe
 };
 
 const outputLimits = [
-  /(?:at most|maximum (?:allowed )?(?:number of )?(?:output|completion) tokens[^\d]{0,40}|> ?)(\d[\d,]*)/i,
+  /(?:at most |maximum (?:allowed )?(?:number of )?(?:output|completion) tokens[^\d]{0,40}|> ?)(\d[\d,]*)/i,
   /max(?:_completion|_output)?_tokens[^\d]{0,60}(?:less than or equal to|<=|up to)[^\d]{0,20}(\d[\d,]*)/i,
 ];
 const contextLimits = [

@@ -1,4 +1,4 @@
-import { Agent, type RequestInit as SendInit, fetch as send } from 'undici';
+import type { Agent, RequestInit as SendInit } from 'undici';
 import { errorMessage } from '../domain/errors.ts';
 import type { Clock } from '../platform/index.ts';
 import { ChatFault, faultOf } from './faults.ts';
@@ -17,11 +17,8 @@ export interface Line {
 }
 
 /** `stream.ts` measures silence; undici's own limits of 300 s would end healthy thoughts of ten minutes. */
-let patientAgent: Agent | undefined;
-const agent = (): Agent => {
-  patientAgent ??= new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 });
-  return patientAgent;
-};
+const agentOptions = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 } as const;
+let agent: Agent | undefined;
 
 /** Longest error body that is read; the rest cannot matter. */
 const longestErrorBytes = 64 * 1024;
@@ -114,7 +111,9 @@ export function watchedFetch(line: Line, clock: Clock, asEvents: (document: unkn
   };
 
   return async (url, init) => {
-    const response = await send(url as string, { ...(init as unknown as SendInit), dispatcher: agent() });
+    const undici = await import('undici');
+    agent ??= new undici.Agent(agentOptions);
+    const response = await undici.fetch(url as string, { ...(init as unknown as SendInit), dispatcher: agent });
     line.onBytes();
     const headers = new Headers([...response.headers]);
     const body: AsyncIterable<Uint8Array> = response.body ?? (async function* () {})();

@@ -63,11 +63,11 @@ function lab(): string {
   return home;
 }
 
-function written(home: string, format: TableFormat, tests: TestScore[] = []): (table: string) => string {
+async function written(home: string, format: TableFormat, tests: TestScore[] = []): Promise<(table: string) => string> {
   const folder = join(temporaryFolder(), 'tables');
   const reader = readArchive(home);
   try {
-    writeTables(reader, searchSpec({}).id, { format, folder, tests });
+    await writeTables(reader, searchSpec({}).id, { format, folder, tests });
   } finally {
     reader.close();
   }
@@ -83,7 +83,8 @@ async function parquetRows(path: string): Promise<Record<string, unknown>[]> {
 describe('the tables of a search', () => {
   it('hold the same in every format, in the metric, with hostile text unchanged', async () => {
     const home = lab();
-    const [jsonl, csv, parquet] = (['jsonl', 'csv', 'parquet'] as const).map((format) => written(home, format));
+    const formats = ['jsonl', 'csv', 'parquet'] as const;
+    const [jsonl, csv, parquet] = await Promise.all(formats.map((format) => written(home, format)));
     const lines = (table: string) =>
       readFileSync(jsonl?.(table) ?? '', 'utf8')
         .split('\n')
@@ -116,11 +117,10 @@ describe('the tables of a search', () => {
     expect(text.split('\r\n')[0]).toBe(Object.keys(nodes[0]).join(','));
   });
 
-  it('have hidden scores in the metric, on the rung that has them, if they are given', () => {
+  it('have hidden scores in the metric, on the rung that has them, if they are given', async () => {
     const tests = [{ node: 'ada-1' as never, seed: 2001, score: -0.75, floors: {} }];
-    const rows = readFileSync(written(lab(), 'jsonl', tests)('evaluations'), 'utf8')
-      .trimEnd()
-      .split('\n');
+    const evaluations = (await written(lab(), 'jsonl', tests))('evaluations');
+    const rows = readFileSync(evaluations, 'utf8').trimEnd().split('\n');
     const shown = rows.map((row) => JSON.parse(row)).filter(({ test_score }) => test_score !== null);
     expect(shown).toEqual([expect.objectContaining({ node: 'ada-1', rung: 'final', seed: 2001, test_score: 0.75 })]);
   });
@@ -131,7 +131,8 @@ describe('the tables of a search', () => {
       skip('needs a Python with pandas, polars and pyarrow: set AIRA_TABLES_PYTHON');
     }
     const home = lab();
-    const [csv, parquet] = (['csv', 'parquet'] as const).map((format) => written(home, format)('nodes'));
+    const tables = await Promise.all((['csv', 'parquet'] as const).map((format) => written(home, format)));
+    const [csv, parquet] = tables.map((path) => path('nodes'));
     const script = `
 import json, sys, pandas, polars
 csv, parquet = sys.argv[1:]

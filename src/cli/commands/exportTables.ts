@@ -22,7 +22,7 @@ export async function exportTables(
   const reader = readArchive(home);
   try {
     const folder = pathArgument(options.out ?? search);
-    const written = writeTables(reader, search, { format, folder, tests });
+    const written = await writeTables(reader, search, { format, folder, tests });
     for (const { name, path, rows } of written) {
       process.stdout.write(
         options.json
