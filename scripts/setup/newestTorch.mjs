@@ -9,7 +9,7 @@ import { locksFor, makeVenv, venvPython } from './venv.mjs';
 /** @typedef {import('./pythonProbe.mjs').Probe} Probe */
 
 /** @type {readonly Module[]} */
-const NEEDED = ['torch', 'numpy', 'sklearn', 'yaml', 'pytest'];
+const NEEDED = ['torch', 'numpy', 'sklearn', 'yaml', 'pytest', 'xdist'];
 
 /** Of a probe that can run the Python tests: its torch as a number that grows with the version, if that is 2 or later. @param {Probe | null} probe */
 function torchOf(probe) {

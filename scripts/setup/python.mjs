@@ -49,13 +49,23 @@ const PROJECTS = /** @type {Record<Module, string>} */ ({
   sklearn: 'scikit-learn',
   yaml: 'pyyaml',
   pytest: 'pytest',
+  xdist: 'pytest-xdist',
 });
+
+/** @param {Module} module */
+const debianPackage = (module) => `python3-${module === 'xdist' ? PROJECTS.xdist : module}`;
 
 /** @type {readonly Module[]} */
 const TRAINING = ['torch', 'numpy', 'sklearn', 'yaml'];
 
+/** @type {readonly Module[]} */
+const TESTS = ['pytest', 'xdist'];
+
+/** @param {Probe} probe */
+const canTest = (probe) => TESTS.every((module) => has(probe, module));
+
 /** @param {Host} host @returns {readonly Module[]} */
-const needed = (host) => (host.dev ? [...TRAINING, 'pytest'] : TRAINING);
+const needed = (host) => (host.dev ? [...TRAINING, ...TESTS] : TRAINING);
 
 const isVisible = (/** @type {Nvidia} */ nvidia) => nvidia.names.length > 0 && !nvidia.hidden;
 
@@ -171,7 +181,7 @@ function pipInstall(probe, modules) {
 }
 
 /**
- * The Python for the Python tests: `preferred` when it has pytest too, else the first candidate that has everything.
+ * The Python for the Python tests: `preferred` when it has pytest and pytest-xdist too, else the first candidate that has everything.
  *
  * @param {Host} host
  * @param {PythonProbes} probes
@@ -179,10 +189,10 @@ function pipInstall(probe, modules) {
  * @returns {Promise<Probe | null>}
  */
 export async function choosePytestPython(host, probes, preferred) {
-  if (preferred && has(preferred, 'pytest')) return preferred;
+  if (preferred && canTest(preferred)) return preferred;
   for (const candidate of pythonCandidates(host)) {
     const probe = await probes.get(candidate);
-    if (probe && canTrain(probe) && has(probe, 'sklearn') && has(probe, 'pytest')) return probe;
+    if (probe && canTrain(probe) && has(probe, 'sklearn') && canTest(probe)) return probe;
   }
   return null;
 }
@@ -210,11 +220,16 @@ export async function inspectPython(host, probes, nvidia, choice) {
 
   /** @type {Module[]} */
   const missing = TRAINING.filter((module) => !has(chosen, module));
-  if (host.dev && !(await choosePytestPython(host, probes, chosen))) missing.push('pytest');
+  if (host.dev && !(await choosePytestPython(host, probes, chosen))) {
+    missing.push(...TESTS.filter((module) => !has(chosen, module)));
+  }
   if (missing.length === 0) return { ...none, chosen };
 
   if (hasDebianTorch(host, chosen)) {
-    const packages = missing.map((module) => ({ name: `python3-${module}`, why: `${chosen.python} has no ${module}` }));
+    const packages = missing.map((module) => ({
+      name: debianPackage(module),
+      why: `${chosen.python} has no ${module}`,
+    }));
     return { ...none, chosen, packages };
   }
   const broken = missing.map((module) => chosen.errors[module]).find((error) => error !== undefined);
@@ -299,6 +314,6 @@ async function missingPython(host, probes, choice) {
   const why = `no Python ${MIN_PYTHON.join('.')} or newer with torch and numpy was found`;
   const packages = needed(host)
     .filter((module) => !system || !has(system, module))
-    .map((module) => ({ name: `python3-${module}`, why }));
+    .map((module) => ({ name: debianPackage(module), why }));
   return { ...none, packages, nothing: false };
 }

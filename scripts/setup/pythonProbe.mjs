@@ -13,7 +13,7 @@ import { stateFolder } from './host.mjs';
 import { writeWhole } from './toolchain.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
-/** @typedef {'torch' | 'numpy' | 'sklearn' | 'yaml' | 'pytest'} Module */
+/** @typedef {'torch' | 'numpy' | 'sklearn' | 'yaml' | 'pytest' | 'xdist'} Module */
 /**
  * @typedef {object} Probe
  * @property {string} python      absolute path to start it by; behind a shim, the interpreter itself
@@ -66,7 +66,7 @@ const SCRIPT = `
 import importlib.util, json, os, sys, sysconfig
 sys.path[:] = [p for p in sys.path if p]
 origins, errors, found = {}, {}, None
-for name in ("numpy", "torch", "sklearn", "yaml", "pytest"):
+for name in ("numpy", "torch", "sklearn", "yaml", "pytest", "xdist"):
     try:
         spec = importlib.util.find_spec(name)
     except Exception:

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /**
- * Runs the Python tests with one interpreter and this process's streams. Resolves to the exit status.
+ * Runs the Python tests with one interpreter in two processes, a file in one of them, and this process's streams. Resolves to the exit status.
  *
  * @param {string} root the repository
  * @param {string} python
@@ -13,7 +13,7 @@ import { delimiter, join } from 'node:path';
 export function runPytest(root, python, args) {
   const path = [join(root, 'gpu-workers'), process.env.PYTHONPATH].filter(Boolean).join(delimiter);
   const env = { ...process.env, PYTHONPATH: path, OMP_NUM_THREADS: '1' };
-  const command = ['-m', 'pytest', 'gpu-workers/tests', '-q', ...args];
+  const command = ['-m', 'pytest', 'gpu-workers/tests', '-q', '-n', '2', '--dist', 'loadfile', ...args];
   const child = spawn(python, command, { cwd: root, env, stdio: 'inherit' });
   // A terminal interrupts the whole group: pytest says where it was, and its exit status decides.
   process.on('SIGINT', () => {});

@@ -115,7 +115,7 @@ export class Machine {
   static complete(): Machine {
     const machine = new Machine();
     machine.installNatsServer();
-    machine.systemPython('numpy', 'torch', 'sklearn', 'yaml', 'pytest');
+    machine.systemPython('numpy', 'torch', 'sklearn', 'yaml', 'pytest', 'xdist');
     machine.selectBlas('openblas-pthread');
     return machine;
   }
@@ -205,7 +205,7 @@ cuda = Names(is_available=lambda: ${gpus > 0 ? 'True' : 'False'}, device_count=l
     { gpus = 1, base = join(this.bin, 'python3'), folder = join(this.root, '.venv') } = {},
   ): string {
     const packages = join(this.folder, 'index');
-    for (const module of ['numpy', 'sklearn', 'yaml', 'pytest']) this.module(packages, module);
+    for (const module of ['numpy', 'sklearn', 'yaml', 'pytest', 'xdist']) this.module(packages, module);
     this.torch(packages, { gpus });
     const python = join(this.folder, 'environment-python');
     this.python(python, join(folder, 'site-packages'));
@@ -318,8 +318,9 @@ cuda = Names(is_available=lambda: ${gpus > 0 ? 'True' : 'False'}, device_count=l
       for package in "$@"; do
         case "$package" in
           nats-server) touch '${nats}' && chmod 755 '${nats}' ;;
-          python3-*) mkdir -p '${this.distPackages}'/"\${package#python3-}"
-            touch '${this.distPackages}'/"\${package#python3-}"/__init__.py
+          python3-*) module="\${package#python3-}"; module="\${module#pytest-}"
+            mkdir -p '${this.distPackages}'/"$module"
+            touch '${this.distPackages}'/"$module"/__init__.py
             [ -e '${python}' ] || cat > '${python}' <<'END'
 #!/bin/sh
 PYTHONPATH='${this.distPackages}' exec '${barePython}' -S -B "$@"

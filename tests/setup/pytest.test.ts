@@ -46,10 +46,10 @@ describe('scripts/pytest.mjs', () => {
   }
 
   it('runs the tests with the recorded Python, and its closing line and status are the last word', () => {
-    record(environment('recorded', 'pytest'));
+    record(environment('recorded', 'pytest', 'xdist'));
     const { status, stdout, stderr } = pytest('-k', 'muon');
     expect(stdout.split('\n')).toEqual([
-      'arguments gpu-workers/tests -q -k muon',
+      'arguments gpu-workers/tests -q -n 2 --dist loadfile -k muon',
       `folder ${machine.root}`,
       'threads 1',
       'trainer found',
@@ -63,7 +63,7 @@ describe('scripts/pytest.mjs', () => {
   it('takes another Python when the recorded one has no pytest', () => {
     record(environment('recorded'));
     machine.env.VIRTUAL_ENV = join(machine.folder, 'other');
-    const other = environment('other', 'pytest');
+    const other = environment('other', 'pytest', 'xdist');
     const { status, stdout } = pytest();
     expect(stdout).toContain('1 failed in 0.01s');
     expect(status).toBe(5);
@@ -72,7 +72,7 @@ describe('scripts/pytest.mjs', () => {
 
   it('finds a Python by itself when none is recorded', () => {
     machine.env.VIRTUAL_ENV = join(machine.folder, 'active');
-    environment('active', 'pytest');
+    environment('active', 'pytest', 'xdist');
     expect(pytest().status).toBe(5);
   });
 });
@@ -95,19 +95,19 @@ describe('npm run test:torch', () => {
   it('takes the newest torch of the candidates, by both numbers of the version', async () => {
     machine.env.VIRTUAL_ENV = join(machine.folder, 'active');
     machine.env.CONDA_PREFIX = join(machine.folder, 'conda');
-    const active = environment(machine.env.VIRTUAL_ENV, '3.0.1', 'pytest');
-    environment(machine.env.CONDA_PREFIX, '2.14.1', 'pytest');
+    const active = environment(machine.env.VIRTUAL_ENV, '3.0.1', 'pytest', 'xdist');
+    environment(machine.env.CONDA_PREFIX, '2.14.1', 'pytest', 'xdist');
     expect(await found()).toEqual({ python: active, torch: '3.0.1' });
   });
 
   it('takes AIRA_TEST_PYTHON or refuses it, and puts nothing in its place', async () => {
     machine.makesEnvironments('uv');
     machine.env.VIRTUAL_ENV = join(machine.folder, 'active');
-    environment(machine.env.VIRTUAL_ENV, '2.14.1', 'pytest');
+    environment(machine.env.VIRTUAL_ENV, '2.14.1', 'pytest', 'xdist');
     machine.env.AIRA_TEST_PYTHON = environment(join(machine.folder, 'own'), '2.3.0');
     await expect(found()).rejects.toThrow(/^AIRA_TEST_PYTHON is .*own\/bin\/python, which lacks torch 2 or/);
     expect(machine.calls().filter((call) => call.startsWith('uv'))).toEqual([]);
-    environment(join(machine.folder, 'own'), '2.3.0', 'pytest');
+    environment(join(machine.folder, 'own'), '2.3.0', 'pytest', 'xdist');
     expect(await found()).toEqual({ python: machine.env.AIRA_TEST_PYTHON, torch: '2.3.0' });
   });
 

@@ -156,7 +156,7 @@ describe('what is missing from the chosen Python', () => {
     expect(code).toBe(0);
     const apt = calls.filter((call) => call.startsWith('apt-get'));
     expect(apt).toHaveLength(1);
-    expect(apt[0]).toMatch(/ python3-sklearn python3-yaml python3-pytest$/);
+    expect(apt[0]).toMatch(/ python3-sklearn python3-yaml python3-pytest python3-pytest-xdist$/);
   });
 
   it('is not pytest, as long as another Python has all the tests need', async () => {
@@ -177,6 +177,6 @@ describe('what is missing from the chosen Python', () => {
     expect((await machine.setUp()).code).toBe(0);
     const { code, said } = await machine.setUp({ dev: true });
     expect(code).toBe(2);
-    expect(said).toContain(`  ${python} -m pip install pytest`);
+    expect(said).toContain(`  ${python} -m pip install pytest pytest-xdist`);
   });
 });

@@ -70,7 +70,7 @@ describe('a Debian that lacks something', () => {
     machine = new Machine();
     const { code, calls } = await machine.setUp({ dev: true });
     expect(code).toBe(0);
-    const python = 'python3-torch python3-numpy python3-sklearn python3-yaml python3-pytest';
+    const python = 'python3-torch python3-numpy python3-sklearn python3-yaml python3-pytest python3-pytest-xdist';
     expect(apt(calls)).toEqual([`${APT} nats-server ${python} libopenblas0-pthread`]);
     expect(machine.toolchain()).toEqual({
       python: join(machine.system, 'usr/bin/python3'),
@@ -196,6 +196,7 @@ describe('a machine that is not a Debian', () => {
       'sklearn',
       'yaml',
       'pytest',
+      'xdist',
     );
     expect((await machine.setUp({ dev: true })).code).toBe(0);
     expect(machine.toolchain()).toMatchObject({ python });
