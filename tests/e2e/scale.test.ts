@@ -47,6 +47,8 @@ it('killed on the way, a plan ends with the losses of an undisturbed one; its au
   expect(readFileSync(page?.path ?? '', 'utf8')).toContain('<h1>Does it hold?</h1>');
 
   const search = String(resumed.events[0]?.search);
+  const report = await aira(['report', search, '--home', join(folder, 'home')]);
+  expect(report.stdout).toContain(`does it hold? ${page?.path}\n`);
   const audit = await aira(['audit', search, '--home', join(folder, 'home'), '--retrain', '1']);
   expect(audit.code, audit.stdout).toBe(0);
   expect(audit.stdout).toMatch(/I6 batch-independence: holds[\s\S]*, 0 broken\n$/);

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { openLab } from '../../actors/index.ts';
@@ -9,18 +8,15 @@ import { checkSize } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { buildTokens, tokenData } from '../../evaluators/index.ts';
 import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
-import { findPython, inspectMachine, jsonLine, makeFolder, packageRoot } from '../../platform/index.ts';
-import { writeScaleReport } from '../../report/index.ts';
+import { findPython, inspectMachine, makeFolder, packageRoot } from '../../platform/index.ts';
 import {
   dataNameOf,
   forecastText,
   generatedName,
-  lossTable,
   planSpec,
   type ResolvedPlan,
   resolvePlan,
   type ScaleFile,
-  type ScaleObservation,
   scaleFileSchema,
   scaleObservations,
   vocabularyOf,
@@ -40,8 +36,8 @@ import {
 } from '../options.ts';
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
 import { crewFor, machineOf, requireRoom, type ScaleCrew } from '../scale/machine.ts';
+import { showScaleResults } from '../scale/results.ts';
 import { labOptions } from '../setting.ts';
-import { airaVersion } from '../version.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
 
 interface ScaleOptions extends NatsOptions {
@@ -165,58 +161,6 @@ async function train(
   }
 }
 
-/** The architecture that others are compared with: the one named llama, or else the last of the plan. */
-function referenceOf(observations: readonly ScaleObservation[]): string {
-  const names = observations.map(({ architecture }) => architecture);
-  return names.find((name) => name === 'llama') ?? names.at(-1) ?? '';
-}
-
-/** Writes the page of a plan, with the losses so far. */
-function writePage(home: string, spec: SearchSpec, source: string, observations: readonly ScaleObservation[]): string {
-  const processors = cpus();
-  const { path } = writeScaleReport({
-    folder: join(home, 'reports', spec.id),
-    name: spec.id,
-    observations,
-    reference: referenceOf(observations),
-    plan: source,
-    facts: [
-      { fact: 'Aira', value: airaVersion },
-      { fact: 'trainer', value: spec.evaluator },
-      { fact: 'devices', value: spec.deviceClass },
-      { fact: 'machine of this page', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
-    ],
-    commands: [`aira audit ${spec.id} --retrain 1`, `aira export ${spec.id} --format csv`],
-  });
-  return path;
-}
-
-/** What a plan measured, from the archive alone. */
-function conclude(home: string, spec: SearchSpec, source: string, json: boolean): number {
-  if (!isThere(archivePath(home), home)) {
-    process.stderr.write(
-      `the losses of ${spec.id} are in the archive of the other machine; give the same command there\n`,
-    );
-    return exitCodes.ok;
-  }
-  const reader = readArchive(home);
-  try {
-    const observations = scaleObservations(reader, spec.id);
-    const page = observations.length > 0 ? writePage(home, spec, source, observations) : null;
-    if (json) {
-      for (const each of observations) process.stdout.write(`${jsonLine({ event: 'observation', ...each })}\n`);
-      if (page) process.stdout.write(`${jsonLine({ event: 'report', path: page })}\n`);
-    } else {
-      process.stdout.write(`\nvalidation loss in nats per token, by FLOPs of the budget\n${lossTable(observations)}`);
-      if (page) process.stdout.write(`does it hold? ${page}\n`);
-      process.stdout.write(`check it with: aira audit ${spec.id}\n`);
-    }
-    return observations.length > 0 ? exitCodes.ok : exitCodes.noResult;
-  } finally {
-    reader.close();
-  }
-}
-
 async function scale(argument: string, options: ScaleOptions): Promise<number> {
   const { file, source, family } = readPlan(argument);
   const python = await findPython();
@@ -244,7 +188,7 @@ async function scale(argument: string, options: ScaleOptions): Promise<number> {
     process.stderr.write('stopped at a checkpoint; run the same command again to resume\n');
     return exitCodes.interrupted;
   }
-  return conclude(options.home, spec, source, options.json === true);
+  return showScaleResults(options.home, spec, source, options.json === true);
 }
 
 export function scaleCommand(done: (code: number) => void): Command {
