@@ -20,6 +20,7 @@ but `machine` and the folder's place, and the digests of the user's primitives i
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -164,10 +165,15 @@ def identity(text: str) -> str:
     value = json.loads(text)
     deciding = {key: part for key, part in value.items() if key != "machine"}
     deciding["data"] = value["data"]["digest"]
-    primitives = {token: own(token).digest for token in value["model"]["pattern"] if token not in PRIMITIVES}
+    primitives = own_digests(value["model"]["pattern"])
     if primitives:
         deciding["primitives"] = primitives
     return hashlib.sha256(json.dumps(deciding, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def own_digests(pattern: Iterable[str]) -> dict[str, str]:
+    """Digests of the user's primitives in a pattern, by name."""
+    return {token: own(token).digest for token in pattern if token not in PRIMITIVES}
 
 
 def trunk_identity(text: str) -> str:

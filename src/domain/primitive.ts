@@ -70,9 +70,12 @@ export function primitiveText(primitive: Primitive, own: readonly OwnPrimitive[]
   return own.find(({ token }) => token === primitive) ?? { title: primitive, hint: primitive };
 }
 
-/** The primitives of a space that only a user's module can provide. */
-export const ownTokens = ({ primitives }: StackSpec): Primitive[] =>
+/** Of these primitives, the ones that only a user's module can provide. */
+export const ownAmong = (primitives: Iterable<Primitive>): Primitive[] =>
   [...new Set(primitives)].filter((primitive) => !isBuiltIn(primitive)).sort();
+
+/** The primitives of a space that only a user's module can provide. */
+export const ownTokens = ({ primitives }: StackSpec): Primitive[] => ownAmong(primitives);
 
 /** Digits of a digest in an evaluator version. */
 const digits = 12;
@@ -85,6 +88,9 @@ export function versionWith(evaluator: string, digests: Readonly<Record<Primitiv
   const parts = Object.entries(digests).map(([token, digest]) => `+${token}@${digest.slice(0, digits)}`);
   return `${evaluator}${parts.sort().join('')}`;
 }
+
+/** Whether an evaluator version names primitives of the user. */
+export const hasOwn = (version: string): boolean => version.includes('+');
 
 /** The version for a search over `space` on an evaluator of version `has`: without the primitives that it does not use. */
 export function versionOver(space: StackSpec, has: string): string {

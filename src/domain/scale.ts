@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { parseArchitecture, runLengthText } from './architecture.ts';
+import { readArchitecture, runLengthText } from './architecture.ts';
 import { canonicalJson, contentHash } from './canonical.ts';
 import { CandidateError, errorMessage } from './errors.ts';
 import { agentNameSchema } from './ids.ts';
@@ -38,11 +38,11 @@ export const scaleModelSchema = z.strictObject({
   /** Every layer, in run-length form: `mA+M+2Mb`. */
   pattern: z.string().check(({ value, issues }) => {
     try {
-      if (runLengthText(parseArchitecture(value)) === value) return;
+      if (runLengthText(readArchitecture(value)) === value) return;
       issues.push({
         code: 'custom',
         input: value,
-        message: `is not in the form ${runLengthText(parseArchitecture(value))}`,
+        message: `is not in the form ${runLengthText(readArchitecture(value))}`,
       });
     } catch (thrown) {
       issues.push({ code: 'custom', input: value, message: errorMessage(thrown) });
@@ -116,7 +116,7 @@ export const scaleText = ({ model, recipe }: ScaleCandidate): string => canonica
 /** Short form for people: `llama 24 layers of 64, 1200 steps #3f2a91c4`. */
 export function shortScale({ model, recipe }: ScaleCandidate): string {
   const hash = contentHash({ model, recipe }).slice(0, 8);
-  const layers = parseArchitecture(model.pattern).length;
+  const layers = readArchitecture(model.pattern).length;
   return `${model.family} ${layers} layers of ${model.shape.width}, ${recipe.steps} steps #${hash}`;
 }
 

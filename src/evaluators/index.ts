@@ -27,7 +27,7 @@ export {
 } from './evaluator.ts';
 export { type EvaluatorOptions, openEvaluator, versionFor } from './openEvaluator.ts';
 export { localSettings, runsScripts } from './ownTasks.ts';
-export { askPrimitives, manifestOf, primitiveFolders } from './primitives.ts';
+export { askPrimitives, manifestOf, manifestWith, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/commands.ts';
 export { ScaleEvaluator } from './scale/evaluator.ts';
 export { type Described, type ExportForm, exportForms, type Price } from './scale/protocol.ts';

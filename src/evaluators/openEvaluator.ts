@@ -52,7 +52,6 @@ function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
 /** The version of this machine's evaluators of that kind, without starting one; `own` are the primitives of the search. */
 export function versionFor(kind: SpaceKind, deviceClass: DeviceClass, own: readonly OwnPrimitive[] = []): string {
   if (kind === 'program') return designVersion();
-  if (kind === 'scale') return scaleVersion();
   const digests = Object.fromEntries(own.map(({ token, digest }) => [token, digest]));
-  return versionWith(evaluatorVersion(engineFor(deviceClass).engine), digests);
+  return versionWith(kind === 'scale' ? scaleVersion() : evaluatorVersion(engineFor(deviceClass).engine), digests);
 }

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { contextLength, type ModelSize, modelSizes } from '../aggregation/index.ts';
+import type { Primitive } from '../domain/architecture.ts';
 import type { Space } from '../domain/candidate.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { manifestSchema, type OwnPrimitive, ownTokens } from '../domain/primitive.ts';
@@ -101,7 +102,15 @@ export async function askPrimitives(
  * @throws PrerequisiteError `primitives` for a missing or invalid one, or Python without torch.
  */
 export async function manifestOf(space: Space, python: string, folders: readonly string[]): Promise<OwnPrimitive[]> {
-  const tokens = space.kind === 'stack' ? ownTokens(space) : [];
+  return manifestWith(space.kind === 'stack' ? ownTokens(space) : [], python, folders);
+}
+
+/** Manifest entries of own primitives by name, each validated; no process for none. @throws as `manifestOf`. */
+export async function manifestWith(
+  tokens: readonly Primitive[],
+  python: string,
+  folders: readonly string[],
+): Promise<OwnPrimitive[]> {
   if (tokens.length === 0) return [];
   const request = JSON.stringify({ sizes: Object.values(modelSizes).map(widthsOf), context: contextLength });
   const answer = await askPrimitives(python, folders, ['describe', request, ...tokens]);

@@ -9,8 +9,8 @@ import {
 import {
   type Architecture,
   type Primitive,
-  parseArchitecture,
   parseInSpace,
+  readArchitecture,
   runLengthText,
 } from '../domain/architecture.ts';
 import { contentHash, type Json } from '../domain/canonical.ts';
@@ -110,7 +110,7 @@ export function patternsOf(file: ScaleFile, open: () => ArchiveReader): PlanPatt
       return searchedPatterns(entry, file.rules, reader);
     }
     const { name, pattern, rule } = entry;
-    return [{ name, layers: parseArchitecture(pattern), rules: rule ? [rule] : file.rules }];
+    return [{ name, layers: readArchitecture(pattern), rules: rule ? [rule] : file.rules }];
   });
   const names = patterns.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);

@@ -1,7 +1,8 @@
 import type { CarryRule } from '../aggregation/index.ts';
-import { parseArchitecture, runLengthText } from '../domain/architecture.ts';
+import { parseArchitecture, readArchitecture, runLengthText } from '../domain/architecture.ts';
 import { CandidateError, PrerequisiteError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { ownAmong } from '../domain/primitive.ts';
 import type { Family } from '../domain/scale.ts';
 import { describeScale } from '../evaluators/index.ts';
 import type { ArchiveReader } from '../memory/index.ts';
@@ -23,7 +24,9 @@ interface ModelRequest {
 
 function sourceOf(what: string): { readonly pattern: string } | { readonly search: SearchId } {
   try {
-    return { pattern: runLengthText(parseArchitecture(what)) };
+    // One name alone may be that of a search; own primitives are known by what stands around them.
+    const layers = /[+\s]/.test(what) ? readArchitecture(what) : parseArchitecture(what);
+    return { pattern: runLengthText(layers) };
   } catch (thrown) {
     if (!(thrown instanceof CandidateError)) throw thrown;
     const search = searchIdSchema.safeParse(what);
@@ -40,12 +43,17 @@ function sourceOf(what: string): { readonly pattern: string } | { readonly searc
 /**
  * The model and where its pattern comes from, for a model card.
  *
+ * @param primitives folders of own primitives.
  * @param open reads the home's archive; called only for a search.
  * @throws PrerequisiteError for a text that is neither, a search without an aggregate, or a size that the trainer does not have.
  */
 export async function modelFor(
   request: ModelRequest,
-  { python, open }: { readonly python: string; readonly open: () => ArchiveReader },
+  {
+    python,
+    primitives,
+    open,
+  }: { readonly python: string; readonly primitives: readonly string[]; readonly open: () => ArchiveReader },
 ): Promise<{ readonly planned: PlannedModel; readonly provenance: Readonly<Record<string, string>> }> {
   const { what, aggregate, size, family, rule, vocabulary } = request;
   const source = sourceOf(what);
@@ -61,7 +69,10 @@ export async function modelFor(
     budgets: [{ steps: 1 }],
     data: { generated: 10 },
   });
-  const [planned] = modelsOf(file, patternsOf(file, open), await describeScale(python), vocabulary);
+  const patterns = patternsOf(file, open);
+  const tokens = ownAmong(patterns.flatMap(({ layers }) => layers));
+  const described = await describeScale(python, { tokens, folders: tokens.length > 0 ? primitives : [] });
+  const [planned] = modelsOf(file, patterns, described, vocabulary);
   if (!planned) throw new PrerequisiteError('export-source', `"${what}" has no pattern`, 'name another search');
   const found = 'pattern' in source ? {} : searchProvenance(source.search, open());
   return {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { carryRules } from '../aggregation/index.ts';
-import { parseArchitecture } from '../domain/architecture.ts';
+import { readArchitecture } from '../domain/architecture.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { dataNamePattern } from '../domain/evaluation.ts';
 import { agentNameSchema, searchIdSchema } from '../domain/ids.ts';
@@ -14,7 +14,7 @@ import { deviceClassSchema } from '../domain/task.ts';
 
 const architectureText = z.string().check(({ value, issues }) => {
   try {
-    parseArchitecture(value);
+    readArchitecture(value);
   } catch (thrown) {
     issues.push({ code: 'custom', input: value, message: errorMessage(thrown) });
   }

@@ -1,8 +1,9 @@
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { ownAmong } from '../domain/primitive.ts';
 import { type SearchSpec, searchSpecSchema } from '../domain/search.ts';
-import { describeScale, priceScale, scaleVersion, tokenData } from '../evaluators/index.ts';
+import { describeScale, manifestWith, priceScale, tokenData, versionFor } from '../evaluators/index.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import { digestOfData } from '../tasks/index.ts';
 import {
@@ -26,10 +27,16 @@ export interface ResolvedPlan {
   readonly runs: readonly PlannedRun[];
   readonly points: readonly PlannedPoint[];
   readonly vocabulary: number;
+  /** Version of the trainer, with the plan's own primitives. */
+  readonly evaluator: string;
+  /** Folders of own primitives that its workers need; none for a plan of built-in ones. */
+  readonly primitives: readonly string[];
 }
 
 export interface ResolveDeps {
   readonly python: string;
+  /** Folders of own primitives. */
+  readonly primitives: readonly string[];
   readonly machine: PlanMachine;
   /** Tokens of the plan's tokenizer. */
   readonly vocabulary: number;
@@ -77,11 +84,15 @@ async function asPlanMistake<T>(work: Promise<T>): Promise<T> {
  * @throws PrerequisiteError with the mistake in the plan; `scale-trainer`.
  */
 export async function resolvePlan(file: ScaleFile, deps: ResolveDeps): Promise<ResolvedPlan> {
-  const { python, machine, vocabulary, open } = deps;
-  const described = await describeScale(python);
-  const models = modelsOf(file, patternsOf(file, open), described, vocabulary);
+  const { python, primitives, machine, vocabulary, open } = deps;
+  const patterns = patternsOf(file, open);
+  const tokens = ownAmong(patterns.flatMap(({ layers }) => layers));
+  // A plan of built-in primitives alone does not look at folders of others.
+  const folders = tokens.length > 0 ? primitives : [];
+  const own = await manifestWith(tokens, python, folders);
+  const models = modelsOf(file, patterns, await describeScale(python, { tokens, folders }), vocabulary);
   const first = models.map((model) => priceJob(model, baseRecipe(file, model, machine.deviceClass), [10]));
-  const prices = await asPlanMistake(priceScale(python, first));
+  const prices = await asPlanMistake(priceScale(python, first, folders));
   const runs = models.map((model, index) => {
     const price = prices[index];
     if (!price) throw new TerminalError('scale-plan', `no price of ${model.run}`);
@@ -97,10 +108,12 @@ export async function resolvePlan(file: ScaleFile, deps: ResolveDeps): Promise<R
       ),
     ),
   );
-  const priced = await asPlanMistake(priceScale(python, prefixes));
+  const priced = await asPlanMistake(priceScale(python, prefixes, folders));
   let at = 0;
   const totals = runs.map(({ budgets }) => budgets.map(() => priced[at++]?.steps ?? 0));
-  return { file, machine, runs, points: pointsOf(file, runs, totals, machine), vocabulary };
+  const evaluator = versionFor('scale', machine.deviceClass, own);
+  const points = pointsOf(file, runs, totals, machine);
+  return { file, machine, runs, points, vocabulary, evaluator, primitives: folders };
 }
 
 /** A scale run has no task directory: the digest of no files. */
@@ -146,7 +159,7 @@ export async function planSpec(plan: ResolvedPlan, { family, data }: SpecDeps): 
     space,
     profile: 'scale',
     rungs: { screen: rung, confirm: rung, final: rung },
-    evaluator: scaleVersion(),
+    evaluator: plan.evaluator,
     deviceClass: plan.machine.deviceClass,
     content: { directory: noDirectory, data: { [name]: digest } },
     seed: 1,

@@ -1,4 +1,4 @@
-import { parseArchitecture } from '../domain/architecture.ts';
+import { readArchitecture } from '../domain/architecture.ts';
 import type { ScaleObservation } from './observation.ts';
 import type { ResolvedPlan } from './resolve.ts';
 
@@ -90,7 +90,7 @@ export function forecastText(plan: ResolvedPlan): string {
     planned.architecture,
     planned.family,
     planned.size.name,
-    String(parseArchitecture(planned.model.pattern).length),
+    String(readArchitecture(planned.model.pattern).length),
     price.nonEmbedding.toLocaleString('en-US'),
     price.embedding.toLocaleString('en-US'),
     bytes(memoryBytes),

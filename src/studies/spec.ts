@@ -73,7 +73,7 @@ const studyTaskSchema = z.union([
 ]);
 
 /**
- * The fewest seeds of a study. Beside a table, the pairs of a trained task are units of the jackknife, as training seeds are
+ * The fewest seeds of a study. With a table, the pairs of a trained task are units of the jackknife, as training seeds are
  * (statistics/crossed.ts), and need as many.
  */
 export function fewestSeeds(tasks: readonly z.infer<typeof studyTaskSchema>[]): number {
@@ -144,7 +144,7 @@ export const studySchema = z
         reject(['arms', index], `"${name}" has its own agents: put the options there instead of in set`);
     }
     const fewest = fewestSeeds(value.tasks);
-    if (value.seeds < fewest) reject(['seeds'], `a table beside a trained task needs at least ${fewest} seeds`);
+    if (value.seeds < fewest) reject(['seeds'], `a table and a trained task need at least ${fewest} seeds`);
     const aggregated = value.arms.findIndex(({ handsIn }) => handsIn !== 'best');
     if (aggregated >= 0 && !value.tasks.every((task) => 'table' in task)) {
       reject(['arms', aggregated, 'handsIn'], 'a trained run hands in its best candidate: use a table');

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { packageRoot } from '../../src/platform/index.ts';
 import { withArchive } from '../support/ledger.ts';
@@ -43,8 +44,8 @@ describe('a search over a primitive of the user', () => {
         .get(),
     ) as { n: number };
     expect(scored.n).toBeGreaterThan(0);
-    const { code, stdout } = await run('audit', 'toy-1', '--json');
-    expect([code, jsonLines(stdout).filter(({ holds }) => holds === false)]).toEqual([0, []]);
+    const { code, stdout } = await run('audit', 'toy-1', '--retrain', '2', '--primitives', primitives, '--json');
+    expect([code, jsonLines(stdout).filter(({ holds }) => holds !== true)]).toEqual([0, []]);
   });
 
   it('records the manifest entry and the digest in the evaluator version', () => {
@@ -61,6 +62,23 @@ describe('a search over a primitive of the user', () => {
     expect(page).toMatch(/class="p-own-gla"/);
     expect(page).toMatch(/<th[^>]*>gla<\/th>/);
     expect(page).toContain('4 layers of M, mA, gla');
+  });
+
+  it('is trained at scale, with its digest in the trainer version', async () => {
+    const plan = join(folder, 'own.yaml');
+    const layers = [{ name: 'own', pattern: 'gla+M', rule: 'nearest-fit' }];
+    const training = { sequence: 32, batchTokens: 256, validationSequences: 8 };
+    const seeds = { each: 1, middle: 1 };
+    const rest = { sizes: ['0.1M'], budgets: [{ steps: 6 }], data: { generated: 100 }, machine: { device: 'cpu' } };
+    writeFileSync(plan, stringify({ architectures: layers, training, seeds, ...rest }));
+    const { code, stdout } = await run('scale', plan, '--workers', '1', '--json');
+    expect(code).toBe(0);
+    const lines = jsonLines(stdout);
+    expect(lines.filter(({ event }) => event === 'observation')).toMatchObject([{ architecture: 'own', size: '0.1M' }]);
+    const search = String(lines[0]?.search);
+    expect(specOf(search).evaluator).toMatch(/^scale-[0-9a-f]{12}\+gla@[0-9a-f]{12}$/);
+    const audit = await run('audit', search, '--retrain', '1', '--primitives', primitives);
+    expect([audit.code, audit.stdout]).toEqual([0, expect.stringMatching(/I6 batch-independence: holds/)]);
   });
 
   it('is refused in one sentence where the file is invalid, before anything is recorded', async () => {

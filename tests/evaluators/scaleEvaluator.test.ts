@@ -1,7 +1,7 @@
 /** The host against the real trainer of runs at scale at the tiniest size, and against trainers that misbehave. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Measurement, Outcome } from '../../src/domain/evaluation.ts';
@@ -33,11 +33,13 @@ function evaluator(
   program = python,
   declared: Partial<ScaleWorkerOptions> = {},
   timers: Timers = systemTimers,
+  primitives: readonly string[] = [],
 ): ScaleEvaluator {
   const found = new ScaleEvaluator({
     device: { name: 'cpu', class: 'cpu', memoryLimitBytes: 8 * 1024 ** 3 },
     python: program,
     data,
+    primitives,
     scale: { storage, devices: 1, memoryBytes: 8 * 1024 ** 3, longestSeconds: null, ...declared },
     clock: systemClock,
     timers,
@@ -128,6 +130,19 @@ describe('with the real trainer', { timeout: 240_000 }, () => {
     expect(outcome).toMatchObject({ status: 'failed', reason: 'nan' });
   });
 
+  it("trains a layer of the user's own, and refuses jobs for another version of it", async () => {
+    const worker = evaluator(temporaryFolder(), python, {}, systemTimers, [resolve('primitives')]);
+    const { evaluator: has } = await worker.start();
+    expect(has).toMatch(/^scale-[0-9a-f]{12}\+gla@[0-9a-f]{12}\+swa@[0-9a-f]{12}$/);
+    const wanted = has.replace(/\+gla@[0-9a-f]+/, '');
+    const job = scaleJob(digest, { evaluator: wanted }, { model: { pattern: 'swa+M' } });
+    expect((await train(worker, job)).outcome).toMatchObject({ status: 'ok', scale: { steps: 8 } });
+    const changed = scaleJob(digest, { evaluator: wanted.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')) });
+    await expect(train(worker, changed)).rejects.toThrow(/job for scale-.*, but this worker is scale-/);
+    const elsewhere = evaluator(temporaryFolder());
+    await expect(train(elsewhere, job)).rejects.toThrow(/job for scale-.*\+swa@/);
+  });
+
   it('says what is wrong about data of another digest', async () => {
     const { outcome } = await train(evaluator(temporaryFolder()), scaleJob('0'.repeat(64)));
     expect(outcome).toMatchObject({ status: 'failed', reason: 'invalid' });
@@ -146,6 +161,7 @@ describe('a trainer that misbehaves', () => {
     torch: '2',
     python: '3',
     processes: 1,
+    primitives: {},
     parameters: 1,
     nonEmbedding: 1,
     flopsPerToken: { layers: 1, head: 1 },
@@ -157,6 +173,11 @@ describe('a trainer that misbehaves', () => {
 
   it.each([
     ['another trainer', () => says(hello.replace(version, 'scale-000000000000')), /the trainer is scale-000000000000/],
+    [
+      'a layer that the job does not name',
+      () => says(hello.replace('"primitives":{}', `"primitives":{"gla":"${'0'.repeat(64)}"}`)),
+      /the trainer is scale-[0-9a-f]{12}\+gla@0{12}, expected scale-/,
+    ],
     ['a line that is no event', () => says(hello, '{"event":"dance"}'), /not an event/],
     ['an event before the hello', () => says('{"event":"done"}'), /before the hello/],
     ['an end without a result', () => says(hello, '{"event":"done"}'), /the end without a result/],
@@ -223,7 +244,7 @@ describe('declared limits (SCL-4)', () => {
 describe('the command of a trainer', () => {
   const command = (overrides: Partial<Job>, visible?: string) => {
     const device = { name: 'cuda:2', class: 'cuda' as const, memoryLimitBytes: 1 };
-    const place = { device, python: 'python3', data: '/data', storage: temporaryFolder() };
+    const place = { device, python: 'python3', data: '/data', storage: temporaryFolder(), primitives: [] };
     return trainerCommand(scaleJob('0'.repeat(64), overrides), place, { CUDA_VISIBLE_DEVICES: visible });
   };
   const two = { resources: { ...resources, devices: 2, parallel: 'ddp' as const } };

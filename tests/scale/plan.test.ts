@@ -37,7 +37,7 @@ describe('the plan file', () => {
   it.each([
     ['an unknown key', { ...plan, size: ['1M'] }],
     ['an unknown key below', { ...plan, training: { batch: 3 } }],
-    ['a pattern that is none', { ...plan, architectures: [{ name: 'a', pattern: 'mA+X' }] }],
+    ['a pattern that is none', { ...plan, architectures: [{ name: 'a', pattern: 'mA+0X' }] }],
     ['a budget in two units', { ...plan, budgets: [{ steps: 8, flops: 1e9 }] }],
     ['no sizes', { ...plan, sizes: [] }],
     ['a family that is none', { ...plan, families: ['gpt'] }],

@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 def _train(options: argparse.Namespace, event, stop: StopRequests) -> bool:
     import torch
 
-    from ..job import LARGEST_JOB, PROTOCOL_VERSION, identity, parse_job, trunk_identity
+    from ..job import LARGEST_JOB, PROTOCOL_VERSION, identity, own_digests, parse_job, trunk_identity
     from ..parallel import close_world, leave_together, open_world
     from ..trainer import Hooks, Training
     from ..version import trainer_version
@@ -64,7 +64,7 @@ def _train(options: argparse.Namespace, event, stop: StopRequests) -> bool:
         event(
             "hello", v=PROTOCOL_VERSION, trainer=trainer_version(), identity=identity(text), device=str(device),
             deviceName=title, torch=torch.__version__, python=platform.python_version(), processes=world.size,
-            **training.describe(),
+            primitives=own_digests(job.model.pattern), **training.describe(),
         )  # fmt: skip
         finished = training.run()
         # What holds the connections goes first, then the connections, on all ranks at once: gloo waits for a peer that has already

@@ -10,8 +10,15 @@ import { AiraError, errorMessage, PrerequisiteError } from '../../domain/errors.
 import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import type { LocalModelName } from '../../domain/model.ts';
+import { hasOwn } from '../../domain/primitive.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { type Evaluator, NativeWorker, ScaleEvaluator, workerCommand } from '../../evaluators/index.ts';
+import {
+  type Evaluator,
+  NativeWorker,
+  primitiveFolders,
+  ScaleEvaluator,
+  workerCommand,
+} from '../../evaluators/index.ts';
 import { notesRetriever } from '../../literature/index.ts';
 import { replayedGateway } from '../../llm/index.ts';
 import { readArchive } from '../../memory/index.ts';
@@ -31,7 +38,15 @@ import {
 } from '../../platform/index.ts';
 import { dataFolder, dataOf, directoryDigest, loadTask, readingOf } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, numberWithin, option, searchArgument, withOptions } from '../options.ts';
+import {
+  homeOption,
+  jsonOption,
+  numberWithin,
+  option,
+  primitivesOption,
+  searchArgument,
+  withOptions,
+} from '../options.ts';
 import { claimsNow } from '../writeReport.ts';
 
 const colours = coloursFor(process.stdout);
@@ -40,6 +55,7 @@ interface AuditOptions {
   home: string;
   json?: boolean;
   retrain: number;
+  primitives?: readonly string[];
 }
 
 /** Local models, each opened on first use. */
@@ -66,11 +82,11 @@ function localModels() {
 }
 
 /** A trainer on the search's device class, started on first use. */
-function soloWorker(home: string): { train: TrainAlone; stop(): Promise<void> } {
+function soloWorker(home: string, given: readonly string[]): { train: TrainAlone; stop(): Promise<void> } {
   let worker: Evaluator | null = null;
   /** Runs at scale are trained from their first step, in a folder of their own. */
   let storage: string | null = null;
-  const start = async ({ deviceClass, candidate, resources }: Job): Promise<Evaluator> => {
+  const start = async ({ deviceClass, candidate, resources, evaluator }: Job): Promise<Evaluator> => {
     const python = await findPython();
     const machine = await inspectMachine(python);
     const [device] = chooseDevices(1, deviceClass === 'cpu' ? { ...machine, gpus: 0 } : machine);
@@ -81,19 +97,24 @@ function soloWorker(home: string): { train: TrainAlone; stop(): Promise<void> } 
         'run the audit on a machine with that device',
       );
     }
+    // A search of built-in primitives alone does not look at folders of others.
+    const primitives = hasOwn(evaluator) ? primitiveFolders(given) : [];
     if (candidate.kind === 'scale') {
       storage = mkdtempSync(join(tmpdir(), 'aira-audit-'));
-      return new ScaleEvaluator({
+      const runs = new ScaleEvaluator({
         device,
         python,
         data: dataFolder(home),
         scale: { storage, devices: resources?.devices ?? 1, memoryBytes: Infinity, longestSeconds: null },
+        primitives,
         clock: systemClock,
         timers: systemTimers,
         log: createLogger('audit'),
       });
+      await runs.start();
+      return runs;
     }
-    const command = workerCommand({ python, device: device.name });
+    const command = workerCommand({ python, device: device.name, primitives });
     return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes });
   };
   return {
@@ -137,10 +158,10 @@ function print(findings: readonly Finding[]): void {
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-async function run(search: SearchId, { home, json, retrain }: AuditOptions): Promise<number> {
+async function run(search: SearchId, { home, json, retrain, primitives = [] }: AuditOptions): Promise<number> {
   const reader = readArchive(home);
   const models = localModels();
-  const worker = soloWorker(home);
+  const worker = soloWorker(home, primitives);
   try {
     const findings = await audit({
       reader,
@@ -175,6 +196,7 @@ export function auditCommand(done: (code: number) => void): Command {
     option('--retrain <number>', 'retrain N candidates alone and compare their scores (I6)')
       .argParser(numberWithin(0, 100_000))
       .default(0),
+    primitivesOption(),
   );
 }
 

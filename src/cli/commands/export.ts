@@ -12,6 +12,7 @@ import {
   exportConfiguration,
   exportForms,
   exportModel,
+  primitiveFolders,
   scoreItems,
   tokenData,
 } from '../../evaluators/index.ts';
@@ -22,7 +23,15 @@ import { modelFor, searchProvenance } from '../../scale/index.ts';
 import { compareItems, type ItemScores } from '../../statistics/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, jsonOption, numberWithin, option, pathArgument, withOptions } from '../options.ts';
+import {
+  homeOption,
+  jsonOption,
+  numberWithin,
+  option,
+  pathArgument,
+  primitivesOption,
+  withOptions,
+} from '../options.ts';
 import { exportTables } from './exportTables.ts';
 
 interface ExportOptions {
@@ -31,6 +40,7 @@ interface ExportOptions {
   readonly size?: string;
   readonly family: Family;
   readonly rule: CarryRule;
+  readonly primitives?: readonly string[];
   readonly aggregate: '0' | '1' | '2';
   readonly weights?: string;
   readonly data?: string;
@@ -74,6 +84,7 @@ function provenanceOf(what: string | undefined, home: string): Readonly<Record<s
 /** What to export, by the options. @throws PrerequisiteError for options that do not go together. */
 async function orderOf(what: string | undefined, options: ExportOptions, python: string): Promise<ExportOrder> {
   const { home, weights, data, size, family, rule, aggregate, seed, context } = options;
+  const primitives = primitiveFolders(options.primitives ?? []);
   const folder = data === undefined ? undefined : join(dataFolder(home), data);
   const tokenizer = folder === undefined ? {} : { tokenizer: join(folder, 'tokenizer.json') };
   if (folder !== undefined && !existsSync(folder)) {
@@ -86,7 +97,7 @@ async function orderOf(what: string | undefined, options: ExportOptions, python:
     if (!existsSync(join(weights, 'model.json'))) {
       throw incomplete(`${weights} holds no trained model`, 'name the folder with its model.json and weights.pt');
     }
-    return { source: { weights }, ...tokenizer, context, provenance: provenanceOf(what, home) };
+    return { source: { weights }, ...tokenizer, context, primitives, provenance: provenanceOf(what, home) };
   }
   if (what === undefined)
     throw incomplete('there is nothing to export', 'name a search or a pattern, or give --weights');
@@ -98,13 +109,14 @@ async function orderOf(what: string | undefined, options: ExportOptions, python:
       { what, aggregate: Number(aggregate) as 0 | 1 | 2, size, family, rule, vocabulary },
       {
         python,
+        primitives,
         open: () => {
           reader ??= readArchive(home);
           return reader;
         },
       },
     );
-    return { source: { model: planned.model, seed }, ...tokenizer, context, provenance };
+    return { source: { model: planned.model, seed }, ...tokenizer, context, primitives, provenance };
   } finally {
     (reader as ArchiveReader | null)?.close();
   }
@@ -120,7 +132,11 @@ async function evaluate(options: ExportOptions, python: string): Promise<void> {
   const scored = async (of: string): Promise<ItemScores[]> => {
     const found: ItemScores[] = [];
     for (const { task, items } of tasks) {
-      const each = await scoreItems(python, { weights: of, data: join(dataFolder(home), data), task, items });
+      const each = await scoreItems(
+        python,
+        { weights: of, data: join(dataFolder(home), data), task, items },
+        primitiveFolders(options.primitives ?? []),
+      );
       const norm = each.accNorm === null ? '' : `, acc_norm ${percent(each.accNorm)}`;
       say(
         { event: 'scored', weights: of, ...each },
@@ -200,6 +216,7 @@ export function exportCommand(done: (code: number) => void): Command {
     option('--aggregate <n>', 'earlier layers that condition the vote of a search')
       .choices(['0', '1', '2'])
       .default('0'),
+    primitivesOption(),
     option('--weights <dir>', 'trained weights instead of start values: models/<budget> of a run').argParser(
       pathArgument,
     ),

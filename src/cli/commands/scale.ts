@@ -6,7 +6,7 @@ import { toError } from '../../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { checkSize } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { buildTokens, tokenData } from '../../evaluators/index.ts';
+import { buildTokens, primitiveFolders, tokenData } from '../../evaluators/index.ts';
 import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
 import { findPython, inspectMachine, makeFolder, packageRoot } from '../../platform/index.ts';
 import {
@@ -30,6 +30,7 @@ import {
   option,
   pathArgument,
   portNumber,
+  primitivesOption,
   requireHome,
   withOptions,
   workerNumber,
@@ -45,6 +46,7 @@ interface ScaleOptions extends NatsOptions {
   port?: number;
   workers?: number;
   storage?: string;
+  primitives?: readonly string[];
   dryRun?: boolean;
   json?: boolean;
 }
@@ -91,7 +93,10 @@ async function requireData({ data }: ScaleFile, home: string, python: string): P
   });
 }
 
-async function resolved(file: ScaleFile, home: string, python: string): Promise<ResolvedPlan> {
+async function resolved(
+  file: ScaleFile,
+  { home, python, primitives }: { home: string; python: string; primitives: readonly string[] },
+): Promise<ResolvedPlan> {
   const data = dataFolder(home);
   const name = dataNameOf(file.data);
   const imported = () => (existsSync(join(data, name)) ? tokenData(join(data, name)).vocabulary : null);
@@ -103,7 +108,7 @@ async function resolved(file: ScaleFile, home: string, python: string): Promise<
     return reader;
   };
   try {
-    return await resolvePlan(file, { python, machine, vocabulary, open });
+    return await resolvePlan(file, { python, primitives, machine, vocabulary, open });
   } finally {
     (reader as ArchiveReader | null)?.close();
   }
@@ -164,7 +169,8 @@ async function train(
 async function scale(argument: string, options: ScaleOptions): Promise<number> {
   const { file, source, family } = readPlan(argument);
   const python = await findPython();
-  const plan = await resolved(file, options.home, python);
+  const primitives = primitiveFolders(options.primitives ?? [], argument);
+  const plan = await resolved(file, { home: options.home, python, primitives });
   if (options.dryRun) {
     process.stdout.write(forecastText(plan));
     return exitCodes.ok;
@@ -183,7 +189,7 @@ async function scale(argument: string, options: ScaleOptions): Promise<number> {
   const spec = await planSpec(plan, { family, data: dataFolder(options.home) });
   checkSize(spec, source);
   const display = scaleDisplay((line) => process.stdout.write(line), options.json === true, crew.devices.length);
-  const how = await train(spec, source, crew, options, display);
+  const how = await train(spec, source, crew, { ...options, primitives: plan.primitives }, display);
   if (how === 'stopped') {
     process.stderr.write('stopped at a checkpoint; run the same command again to resume\n');
     return exitCodes.interrupted;
@@ -201,6 +207,7 @@ export function scaleCommand(done: (code: number) => void): Command {
     homeOption(),
     option('--dry-run', 'print models, FLOPs, device time, memory and disk without starting anything'),
     option('--workers <number>', 'parallel trainings here; 0 if workers run elsewhere').argParser(workerNumber),
+    primitivesOption(),
     option('--storage <dir>', 'checkpoints and weights (default: scale/ in the home)').argParser(pathArgument),
     option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
     ...natsOptions(),

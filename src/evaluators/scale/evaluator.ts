@@ -15,6 +15,7 @@
 
 import { PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
 import { failureSchema, type Job, type Measurement } from '../../domain/evaluation.ts';
+import { serves, versionWith } from '../../domain/primitive.ts';
 import { fitnessOf } from '../../domain/task.ts';
 import {
   type Clock,
@@ -30,6 +31,7 @@ import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../ev
 import { describeEnd, diagnose, withStderrTail } from '../stacks/trainer.ts';
 import { type ProcessEnd, WorkerProcess } from '../stacks/workerProcess.ts';
 import { longestScaleLine, type ScaleEvent, type ScaleResult, scaleEventSchema } from './protocol.ts';
+import { describeScale } from './tools.ts';
 import { candidateOf, megabytes, refusalOf, type ScaleWorkerOptions, trainerCommand } from './trainerJob.ts';
 import { scaleVersion } from './version.ts';
 
@@ -38,6 +40,8 @@ export interface ScaleEvaluatorOptions {
   readonly python: string;
   readonly data: string | null;
   readonly scale?: ScaleWorkerOptions | undefined;
+  /** Folders of own primitives that it may train. */
+  readonly primitives?: readonly string[];
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -80,7 +84,9 @@ interface Run {
 export class ScaleEvaluator implements Evaluator {
   readonly #options: ScaleEvaluatorOptions;
   readonly #memory: MemoryProbe;
-  readonly #version = scaleVersion();
+  readonly #trainer = scaleVersion();
+  /** With the own primitives of its folders, from the start on. */
+  #version = this.#trainer;
   #run: Run | null = null;
   #ended: Promise<unknown> = Promise.resolve();
   #stopped = false;
@@ -90,15 +96,23 @@ export class ScaleEvaluator implements Evaluator {
     this.#memory = options.memory ?? procMemory;
   }
 
-  /** Starts nothing: each job has a process of its own. @throws PrerequisiteError `scale-storage` without storage or data. */
+  /**
+   * Starts no training: each job has a process of its own.
+   *
+   * @throws PrerequisiteError `scale-storage` without storage or data; `scale-trainer`.
+   */
   async start(): Promise<EvaluatorHello> {
-    const { device } = this.#options;
+    const { device, python, primitives: folders = [] } = this.#options;
     this.#declared();
+    if (folders.length > 0) {
+      const { ownPrimitives } = await describeScale(python, { tokens: [], folders });
+      this.#version = versionWith(this.#trainer, ownPrimitives);
+    }
     return { evaluator: this.#version, device: device.name, deviceName: device.name };
   }
 
   refuses({ resources, evaluator }: Job): string | null {
-    if (!resources || evaluator !== this.#version) return null;
+    if (!resources || !serves(this.#version, evaluator)) return null;
     return refusalOf(resources, this.#declared().scale);
   }
 
@@ -113,7 +127,7 @@ export class ScaleEvaluator implements Evaluator {
     if (this.#stopped) throw new TerminalError('worker-stopped', 'this worker has been stopped');
     if (!job || jobs.length > 1) throw new TerminalError('scale-job', 'a run at scale is trained alone');
     if (this.#run) throw new TerminalError('worker-busy', 'this worker is already training');
-    if (job.evaluator !== this.#version) {
+    if (!serves(this.#version, job.evaluator)) {
       throw new TerminalError('evaluator-mismatch', `job for ${job.evaluator}, but this worker is ${this.#version}`);
     }
     const ending = this.#train(job, handlers);
@@ -138,11 +152,11 @@ export class ScaleEvaluator implements Evaluator {
   }
 
   async #train(job: Job, handlers: EvaluateHandlers): Promise<void> {
-    const { clock, timers, device, python } = this.#options;
+    const { clock, timers, device, python, primitives = [] } = this.#options;
     const { scale, data } = this.#declared();
     const ended = deferred<ProcessEnd>();
     const process = new WorkerProcess(
-      trainerCommand(job, { device, python, data, storage: scale.storage }),
+      trainerCommand(job, { device, python, data, storage: scale.storage, primitives }),
       timers,
       lingerMs,
       { onLine: (line) => this.#read(line), onEnd: ended.resolve },
@@ -200,7 +214,9 @@ export class ScaleEvaluator implements Evaluator {
     const { key } = run.job;
     if (event.event === 'hello') {
       if (run.handshakeDone) return 'a second hello';
-      if (event.trainer !== this.#version) return `the trainer is ${event.trainer}, expected ${this.#version}`;
+      // Every primitive of this run is one of the job's.
+      const version = versionWith(event.trainer, event.primitives);
+      if (!serves(run.job.evaluator, version)) return `the trainer is ${version}, expected ${run.job.evaluator}`;
       run.handshakeDone = true;
       run.device = event.device;
       return null;

@@ -21,7 +21,7 @@ export const describedSchema = z.strictObject({
   families: z.array(familySchema),
   primitives: z.array(z.string()),
   /** Digests of own primitives in the trainer's reach, by name. */
-  ownPrimitives: z.record(z.string(), z.string()),
+  ownPrimitives: z.record(primitiveSchema, digest),
   largestJob: count,
   sizes: z.array(
     z.strictObject({
@@ -32,7 +32,7 @@ export const describedSchema = z.strictObject({
       lr: z.number().positive(),
       shape: shapeSchema,
       /** Parameters of one layer of each primitive. */
-      layerParameters: z.record(familySchema, z.strictObject({ M: count, mA: count, Mb: count })),
+      layerParameters: z.record(familySchema, z.record(primitiveSchema, count)),
     }),
   ),
 });
@@ -72,6 +72,8 @@ const hello = z.strictObject({
   torch: z.string(),
   python: z.string(),
   processes: z.int().positive(),
+  /** Digests of the pattern's own primitives, by name. */
+  primitives: z.record(primitiveSchema, digest),
   parameters: count,
   nonEmbedding: count,
   flopsPerToken,

@@ -2,11 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { parseArchitecture } from '../../domain/architecture.ts';
+import { type Primitive, readArchitecture } from '../../domain/architecture.ts';
 import type { Json } from '../../domain/canonical.ts';
 import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import type { ScaleModel } from '../../domain/scale.ts';
 import { childEnvironment, exec, printable, trainersDirectory } from '../../platform/index.ts';
+import { primitivesEnvironment } from '../primitives.ts';
 import {
   type BuiltData,
   builtDataSchema,
@@ -33,8 +34,21 @@ const longestBuildMs = 24 * 60 * minute;
 const longestPriceMs = 10 * minute;
 const mostOutput = 64 * 1024 * 1024;
 
-async function run(python: string, args: readonly string[], timeoutMs: number, input = ''): Promise<string> {
-  const env = { ...childEnvironment(process.env), PYTHONPATH: trainersDirectory, OMP_NUM_THREADS: '1' };
+interface RunOptions {
+  readonly timeoutMs: number;
+  readonly input?: string;
+  /** Folders of own primitives. */
+  readonly folders?: readonly string[];
+}
+
+async function run(python: string, args: readonly string[], asked: RunOptions): Promise<string> {
+  const { timeoutMs, input = '', folders = [] } = asked;
+  const env = {
+    ...childEnvironment(process.env),
+    ...primitivesEnvironment(folders),
+    PYTHONPATH: trainersDirectory,
+    OMP_NUM_THREADS: '1',
+  };
   const options = { env, timeoutMs, cwd: trainersDirectory, input, maxBytes: mostOutput };
   const { code, stdout, stderr } = await exec(python, ['-m', 'aira_scale', ...args], options);
   if (code === 0) return stdout;
@@ -59,9 +73,15 @@ function parsed<T>(schema: z.ZodType<T>, text: string): T {
   );
 }
 
-/** Sizes, families and versions. @throws PrerequisiteError `scale-trainer` */
-export async function describeScale(python: string): Promise<Described> {
-  return parsed(describedSchema, await run(python, ['describe'], minute));
+/** Own primitives that are asked about, and the folders that have them. */
+interface OwnModules {
+  readonly tokens: readonly Primitive[];
+  readonly folders: readonly string[];
+}
+
+/** Sizes, families and versions, with layers of own primitives. @throws PrerequisiteError `scale-trainer` */
+export async function describeScale(python: string, { tokens, folders }: OwnModules): Promise<Described> {
+  return parsed(describedSchema, await run(python, ['describe', ...tokens], { timeoutMs: minute, folders }));
 }
 
 /**
@@ -69,10 +89,14 @@ export async function describeScale(python: string): Promise<Described> {
  *
  * @throws TerminalError `scale-request` with what is wrong about a job; PrerequisiteError `scale-trainer`.
  */
-export async function priceScale(python: string, jobs: readonly Json[]): Promise<Price[]> {
+export async function priceScale(
+  python: string,
+  jobs: readonly Json[],
+  folders: readonly string[] = [],
+): Promise<Price[]> {
   if (jobs.length === 0) return [];
   const input = jobs.map((job) => `${JSON.stringify(job)}\n`).join('');
-  const lines = (await run(python, ['price'], longestPriceMs, input)).trim().split('\n');
+  const lines = (await run(python, ['price'], { timeoutMs: longestPriceMs, input, folders })).trim().split('\n');
   if (lines.length !== jobs.length)
     throw new TerminalError('scale-protocol', `${jobs.length} jobs have ${lines.length} prices`);
   return lines.map((line) => parsed(priceSchema, line));
@@ -93,7 +117,7 @@ export async function buildTokens(python: string, source: TokenSource, target: s
   const origin =
     'folder' in from ? ['--from', from.folder] : ['--generate', String(from.documents), '--seed', String(from.seed)];
   const args = ['data', ...origin, '--tokenizer', tokenizer, '--validation', String(validation), '--out', target];
-  return parsed(builtDataSchema, await run(python, args, longestBuildMs));
+  return parsed(builtDataSchema, await run(python, args, { timeoutMs: longestBuildMs }));
 }
 
 const indexSchema = z.looseObject({ digest: z.string().regex(/^[0-9a-f]{64}$/), vocabulary: z.int().positive() });
@@ -125,6 +149,8 @@ export interface ExportOrder {
   readonly tokenizer?: string;
   /** Tokens that the configuration states. */
   readonly context: number;
+  /** Folders of own primitives. */
+  readonly primitives: readonly string[];
   /** Rows of the model card. */
   readonly provenance: Readonly<Record<string, string>>;
 }
@@ -142,7 +168,7 @@ async function withFiles<T>(order: ExportOrder, use: (args: string[]) => Promise
   };
   const { source, tokenizer, context, provenance } = order;
   try {
-    const fresh = (model: ScaleModel) => ({ ...model, pattern: parseArchitecture(model.pattern) });
+    const fresh = (model: ScaleModel) => ({ ...model, pattern: readArchitecture(model.pattern) });
     return await use([
       ...('weights' in source
         ? ['--model', source.weights]
@@ -169,7 +195,10 @@ export async function exportModel(
 ): Promise<Exported> {
   try {
     const text = await withFiles(order, (args) =>
-      run(python, ['export', ...args, '--as', form, '--out', out], longestExportMs),
+      run(python, ['export', ...args, '--as', form, '--out', out], {
+        timeoutMs: longestExportMs,
+        folders: order.primitives,
+      }),
     );
     return parsed(exportedSchema, text);
   } catch (thrown) {
@@ -186,7 +215,9 @@ export async function exportModel(
 export async function exportConfiguration(python: string, order: ExportOrder): Promise<ExportedConfiguration> {
   return parsed(
     exportedConfigurationSchema,
-    await withFiles(order, (args) => run(python, ['export', ...args, '--as', 'config'], longestExportMs)),
+    await withFiles(order, (args) =>
+      run(python, ['export', ...args, '--as', 'config'], { timeoutMs: longestExportMs, folders: order.primitives }),
+    ),
   );
 }
 
@@ -194,7 +225,8 @@ export async function exportConfiguration(python: string, order: ExportOrder): P
 export async function scoreItems(
   python: string,
   request: { readonly weights: string; readonly data: string; readonly task: string; readonly items: string },
+  folders: readonly string[],
 ): Promise<ScoredItems> {
   const args = Object.entries(request).flatMap(([name, value]) => [`--${name === 'weights' ? 'model' : name}`, value]);
-  return parsed(scoredItemsSchema, await run(python, ['score', ...args], longestExportMs));
+  return parsed(scoredItemsSchema, await run(python, ['score', ...args], { timeoutMs: longestExportMs, folders }));
 }

@@ -6,13 +6,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { parseArchitecture } from '../../domain/architecture.ts';
+import { readArchitecture } from '../../domain/architecture.ts';
 import { contentHash, type Json } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import { dataNamePattern, type Job } from '../../domain/evaluation.ts';
 import type { Recipe, Resources, ScaleCandidate, ScaleModel } from '../../domain/scale.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { childEnvironment, type Device, trainersDirectory } from '../../platform/index.ts';
+import { primitivesEnvironment } from '../primitives.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
 import type { WorkerCommand } from '../stacks/workerProcess.ts';
 
@@ -96,7 +97,7 @@ export function trainerJob({ model, recipe, steps, data, seed, device, resources
   const { micro_batch, optimiser, precision, validation_sequences, ...schedule } = recipe;
   return {
     v: 1,
-    model: { ...model, pattern: [...parseArchitecture(model.pattern)] },
+    model: { ...model, pattern: [...readArchitecture(model.pattern)] },
     data,
     schedule: { ...schedule, budgets: steps.map((each) => ({ name: `steps-${each}`, steps: each })) },
     optimiser,
@@ -120,6 +121,8 @@ export interface TrainerPlace {
   /** The data folder, and the storage of the worker. */
   readonly data: string;
   readonly storage: string;
+  /** Folders of own primitives. */
+  readonly primitives: readonly string[];
 }
 
 /**
@@ -130,7 +133,7 @@ export interface TrainerPlace {
  */
 export function trainerCommand(
   job: Job,
-  { device, python, data, storage }: TrainerPlace,
+  { device, python, data, storage, primitives }: TrainerPlace,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): WorkerCommand {
   const { model, recipe } = candidateOf(job);
@@ -160,6 +163,7 @@ export function trainerCommand(
     env: {
       ...variables,
       ...trainerVariables(device.name),
+      ...primitivesEnvironment(primitives),
       ...visibleDevices(device, devices, variables.CUDA_VISIBLE_DEVICES),
       PYTHONPATH: trainersDirectory,
     },
