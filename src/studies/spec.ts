@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { type AgentEntry, agentEntrySchema } from '../domain/agent.ts';
+import type { Primitive } from '../domain/architecture.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { fileJsonSchema, key } from '../domain/described.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
@@ -62,6 +63,7 @@ const studyTaskSchema = z.union([
       does: 'Scale of its trainings, as in a search file.',
       example: 'nano',
     }),
+    primitives: searchFileSchema.shape.primitives,
   }),
   /** Looked up in a tabular benchmark; local agents only. */
   z.strictObject({
@@ -198,6 +200,7 @@ export interface NamedTask {
   readonly name: string;
   readonly profile: string;
   readonly kind: SpaceKind;
+  readonly primitives?: readonly Primitive[] | undefined;
 }
 
 /**
@@ -208,6 +211,7 @@ export function searchFileOf(study: Study, arm: Arm, task: NamedTask, seed: numb
   return searchFileSchema.parse({
     task: task.name,
     profile: task.profile,
+    ...(task.primitives && { primitives: task.primitives }),
     seed,
     budget: study.budget,
     agents: agentsOf(study, arm),

@@ -81,6 +81,28 @@ describe('a search over a primitive of the user', () => {
     expect([audit.code, audit.stdout]).toEqual([0, expect.stringMatching(/I6 batch-independence: holds/)]);
   });
 
+  it('is a primitive of the tasks of a study', async () => {
+    const file = join(folder, 'study.yaml');
+    const agents = [{ name: 'ada', model: 'local/mutate', scaffold: 'greedy' }];
+    const study = {
+      question: 'Do drafts alone do?',
+      tasks: [{ task: 'compose-mad-3p', primitives: ['M', 'gla'] }],
+      seeds: 2,
+      budget: { evaluations: 3 },
+      agents,
+      arms: [{ name: 'greedy' }, { name: 'drafts', set: { scaffold: 'one-shot' } }],
+    };
+    const planned = async (changes: object) => {
+      writeFileSync(file, stringify({ ...study, ...changes }));
+      return aira(['ablate', file, '--dry-run', '--home', home]);
+    };
+    const { code, stdout, stderr } = await planned({});
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('greedy, 2 times: ');
+    const unknown = await planned({ tasks: [{ task: 'compose-mad-3p', primitives: ['M', 'glu'] }] });
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('there is no primitive glu')]);
+  });
+
   it('is refused in one sentence where the file is invalid, before anything is recorded', async () => {
     writeFileSync(gla, text.replace('q * self.key**-0.5', 'q * self.keys**-0.5'));
     const file = toySearch(folder, { primitives: ['M', 'gla'], references: [] }, 'faulty');

@@ -7,7 +7,16 @@ import { dataFolder } from '../../tasks/index.ts';
 import { studyDisplay, studyJson } from '../display/study.ts';
 import { dryRun } from '../dryRun.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
-import { homeOption, jsonOption, numberWithin, option, pricesOption, withOptions, workerNumber } from '../options.ts';
+import {
+  homeOption,
+  jsonOption,
+  numberWithin,
+  option,
+  pricesOption,
+  primitivesOption,
+  withOptions,
+  workerNumber,
+} from '../options.ts';
 import { addressesOf } from '../setting.ts';
 import { planStudy, type StudyPlan } from '../study/plan.ts';
 import { makeRuns, shownPath, writeStudy } from '../study/run.ts';
@@ -20,6 +29,7 @@ interface AblateOptions {
   workers?: number;
   markdown?: string;
   prices?: string;
+  primitives?: readonly string[];
   dryRun?: boolean;
   json?: boolean;
 }
@@ -47,7 +57,10 @@ async function ablate(given: string, options: AblateOptions): Promise<number> {
   }
   if (!options.dryRun) await ensureSetUp();
   // Find every mistake in the file before anything starts.
-  const plan = await planStudy(family, study, path, findPython, dataFolder(options.home));
+  const plan = await planStudy(family, study, path, findPython, {
+    data: dataFolder(options.home),
+    given: options.primitives ?? [],
+  });
   const firstRuns = plan.trained.filter(({ spec }) => spec.seed === 1);
   for (const { spec } of firstRuns)
     checkModels(
@@ -94,6 +107,7 @@ export function ablateCommand(done: (code: number) => void): Command {
     option('--markdown <file>', 'write the results into the section of this document named after the study'),
     option('--dry-run', 'print the plan and its cost without starting anything'),
     pricesOption(),
+    primitivesOption(),
     jsonOption(),
   );
 }

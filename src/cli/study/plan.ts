@@ -2,7 +2,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { TrainedRun } from '../../actors/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
-import { planSearch } from '../../domain/plan.ts';
+import { planSearch, spaceOf } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import {
   manifestOf,
@@ -57,8 +57,8 @@ export async function planStudy(
   study: Study,
   path: string,
   python: () => Promise<string>,
-  /** Imported data. */
-  data: string,
+  /** Imported data, and folders of own primitives. */
+  { data, given }: { readonly data: string; readonly given: readonly string[] },
 ): Promise<StudyPlan> {
   for (const arm of study.arms) agentsOf(study, arm);
   const tables = study.tasks.flatMap((task) => ('table' in task ? [findTable(task.table, path)] : []));
@@ -67,22 +67,24 @@ export async function planStudy(
   const named = study.tasks.flatMap((task) => ('task' in task ? [task] : []));
   const devices = named.length > 0 ? chooseDevices(study.workers, await inspectMachine(await python())) : [];
   const deviceClass = devices[0]?.class ?? 'cpu';
-  const folders = primitiveFolders([], path);
-  const planTask = async ({ task: name, profile: profileName }: (typeof named)[number]) => {
+  const folders = primitiveFolders(given, path);
+  const planTask = async (entry: (typeof named)[number]) => {
+    const { task: name, profile: profileName } = entry;
     const task = loadTask(name);
+    const space = spaceOf(entry, task);
     const profile = profileOf(task, profileName);
     const content = await contentOf(task, profile, data);
-    const primitives = await manifestOf(task.space, await python(), folders);
-    const evaluator = versionFor(task.space.kind, deviceClass, primitives);
+    const primitives = await manifestOf(space, await python(), folders);
+    const evaluator = versionFor(space.kind, deviceClass, primitives);
     const plan = (arm: Arm, seed: number): SearchSpec => {
-      const file = searchFileOf(study, arm, { name, profile: profileName, kind: task.space.kind }, seed);
+      const file = searchFileOf(study, arm, { ...entry, name, kind: space.kind }, seed);
       const corpus = file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
       const id = searchIdSchema.parse('study');
       const spec = planSearch(file, { id, task, profile, evaluator, primitives, deviceClass, content, corpus });
       return { ...spec, id: runName(family, arm.name, spec) };
     };
     const directories = runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
-    const label = profileName === 'nano' ? task.name : `${task.name}-${profileName}`;
+    const label = [task.name, ...(profileName === 'nano' ? [] : [profileName]), ...(entry.primitives ?? [])].join('-');
     return { label, plan, directories, usesOwn: primitives.length > 0 };
   };
   const planned: Awaited<ReturnType<typeof planTask>>[] = [];
