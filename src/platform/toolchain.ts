@@ -36,13 +36,28 @@ function recorded({ packageRoot }: ToolchainPaths): z.infer<typeof recordedSchem
 /** Finds modules without importing them: 0.1 s instead of torch's 2 s. */
 const probe = `
 import importlib.util, json, sys
-missing = [name for name in ("torch", "numpy") if importlib.util.find_spec(name) is None]
+missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
 print(json.dumps({"executable": sys.executable, "missing": missing}))`;
 const probedSchema = z.object({ executable: z.string(), missing: z.array(z.string()) });
 
+/** What a Python must have, and the remedy if this one, or none (null), has it. */
+export interface PythonNeeds {
+  readonly modules: readonly string[];
+  readonly remedy: (python: string | null) => string;
+}
+
+const toTrain: PythonNeeds = {
+  modules: ['torch', 'numpy'],
+  remedy: (python) => (python === null ? setupRemedy : 'install torch and numpy there, or unset AIRA_PYTHON'),
+};
+
 /** The interpreter behind `program` (a shim or a link may stand before it), or why it will not do. */
-async function examinePython(program: string, env: Environment): Promise<{ python: string } | { problem: string }> {
-  const { ok, stdout, stderr } = await runProgram(program, ['-c', probe], env, 20_000);
+async function examinePython(
+  program: string,
+  { modules }: PythonNeeds,
+  env: Environment,
+): Promise<{ python: string } | { problem: string }> {
+  const { ok, stdout, stderr } = await runProgram(program, ['-c', probe, ...modules], env, 20_000);
   if (!ok) return { problem: `cannot be run: ${stderr.trim().split('\n').at(-1) ?? ''}` };
   try {
     const { executable, missing } = probedSchema.parse(JSON.parse(stdout));
@@ -69,19 +84,19 @@ const unique = (paths: readonly (string | undefined)[]) => [
 
 /**
  * The Python that trains: AIRA_PYTHON, else the first of set-up's record, the active virtual or conda environment, PATH and
- * the system's own which has torch and numpy.
+ * the system's own which has the modules that are needed: torch and numpy to train.
  *
  * @throws PrerequisiteError `toolchain` naming those that were tried and what each lacks.
  */
-export async function findPython(places: ToolchainPaths = machinePaths()): Promise<string> {
+export async function findPython(places: ToolchainPaths = machinePaths(), needs = toTrain): Promise<string> {
   const { env } = places;
   if (env.AIRA_PYTHON) {
-    const found = await examinePython(explicitProgram('AIRA_PYTHON', env.AIRA_PYTHON, env), env);
+    const found = await examinePython(explicitProgram('AIRA_PYTHON', env.AIRA_PYTHON, env), needs, env);
     if ('python' in found) return found.python;
     throw new PrerequisiteError(
       'toolchain',
       `AIRA_PYTHON is ${env.AIRA_PYTHON}, which ${found.problem}`,
-      'install torch and numpy there, or unset AIRA_PYTHON',
+      needs.remedy(env.AIRA_PYTHON),
     );
   }
   const candidates = unique([
@@ -93,12 +108,16 @@ export async function findPython(places: ToolchainPaths = machinePaths()): Promi
   ]);
   const problems: string[] = [];
   for (const candidate of candidates) {
-    const found = await examinePython(candidate, env);
+    const found = await examinePython(candidate, needs, env);
     if ('python' in found) return found.python;
     problems.push(`${candidate} ${found.problem}`);
   }
   const tried = problems.length > 0 ? ` (${problems.join('; ')})` : '';
-  throw new PrerequisiteError('toolchain', `there is no Python with torch and numpy${tried}`, setupRemedy);
+  throw new PrerequisiteError(
+    'toolchain',
+    `there is no Python with ${needs.modules.join(' and ')}${tried}`,
+    needs.remedy(null),
+  );
 }
 
 /**

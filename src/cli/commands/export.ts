@@ -16,7 +16,7 @@ import {
   scoreItems,
   tokenData,
 } from '../../evaluators/index.ts';
-import { type TableFormat, tableFormats } from '../../export/index.ts';
+import { type TableFormat, type Tracker, tableFormats, trackers } from '../../export/index.ts';
 import { type ArchiveReader, readArchive } from '../../memory/index.ts';
 import { findPython, jsonLine } from '../../platform/index.ts';
 import { modelFor, searchProvenance } from '../../scale/index.ts';
@@ -32,7 +32,7 @@ import {
   primitivesOption,
   withOptions,
 } from '../options.ts';
-import { exportTables } from './exportTables.ts';
+import { exportRuns, exportTables } from './exportTables.ts';
 
 interface ExportOptions {
   readonly home: string;
@@ -51,6 +51,7 @@ interface ExportOptions {
   readonly against?: string;
   readonly json?: boolean;
   readonly format?: TableFormat;
+  readonly to?: Tracker;
   readonly withTest?: boolean;
 }
 
@@ -158,13 +159,19 @@ async function evaluate(options: ExportOptions, python: string): Promise<void> {
 }
 
 async function exported(what: string | undefined, options: ExportOptions): Promise<number> {
-  const { as: form, out, format } = options;
+  const { as: form, out, format, to } = options;
+  if (to !== undefined) {
+    if (format !== undefined) throw incomplete('--to and --format are two exports', 'give one of them');
+    const search = searchIdSchema.safeParse(what);
+    if (!search.success) throw incomplete('runs are of a search', 'name it, as `aira ls` does');
+    return exportRuns(search.data, { ...options, to });
+  }
   if (format !== undefined) {
     const search = searchIdSchema.safeParse(what);
     if (!search.success) throw incomplete('tables are of a search', 'name it, as `aira ls` does');
     return exportTables(search.data, { ...options, format });
   }
-  if (options.withTest) throw incomplete('--with-test adds a column to tables', 'give --format');
+  if (options.withTest) throw incomplete('--with-test adds hidden scores to tables and runs', 'give --format or --to');
   if (options.evaluate !== undefined && (options.weights === undefined || options.data === undefined)) {
     throw incomplete('--evaluate scores trained weights with the tokenizer of their data', 'give --weights and --data');
   }
@@ -191,7 +198,7 @@ async function exported(what: string | undefined, options: ExportOptions): Promi
 export function exportCommand(done: (code: number) => void): Command {
   const command = new Command('export')
     .description(
-      'write the tables of a search (--format), or a pattern or trained weights as a Hugging Face directory, checked on logits',
+      'write a search as tables (--format) or for an experiment tracker (--to), or a pattern or trained weights as a Hugging Face directory, checked on logits',
     )
     .addArgument(
       new Argument(
@@ -208,7 +215,7 @@ export function exportCommand(done: (code: number) => void): Command {
       .default('auto'),
     option(
       '--out <dir>',
-      'the directory: of a model, which must not exist; of tables (default: the name of the search)',
+      'the directory: of a model, which must not exist; of tables or runs (default: the name of the search)',
     ).argParser(pathArgument),
     option('--size <name>', 'size of a pattern, such as 350M'),
     option('--family <name>', 'how layers are built').choices(families).default('llama'),
@@ -232,7 +239,10 @@ export function exportCommand(done: (code: number) => void): Command {
     option('--format <format>', 'write the tables of the search, for pandas, polars and other programs').choices(
       tableFormats,
     ),
-    option('--with-test', 'tables: add hidden test scores of a finished search; the access is recorded'),
+    option('--to <tracker>', 'write the search for an experiment tracker, by its own library; nothing is sent').choices(
+      trackers,
+    ),
+    option('--with-test', 'tables and runs: add hidden test scores of a finished search; the access is recorded'),
     jsonOption(),
   );
 }

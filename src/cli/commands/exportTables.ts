@@ -1,21 +1,41 @@
 import type { SearchId } from '../../domain/ids.ts';
-import { type TableFormat, writeTables } from '../../export/index.ts';
+import { type TableFormat, type Tracker, writeRuns, writeTables } from '../../export/index.ts';
 import { readArchive } from '../../memory/index.ts';
 import { jsonLine, printable } from '../../platform/index.ts';
 import { exitCodes } from '../fail.ts';
 import { pathArgument } from '../options.ts';
 import { hiddenScores } from '../writeReport.ts';
 
+interface Options {
+  readonly home: string;
+  readonly json?: boolean;
+  readonly out?: string;
+  readonly withTest?: boolean;
+}
+
+/** `aira export SEARCH --to …`: the search in the folder of an experiment tracker. */
+export async function exportRuns(search: SearchId, options: Options & { readonly to: Tracker }): Promise<number> {
+  const { home, to: tracker } = options;
+  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
+  const reader = readArchive(home);
+  try {
+    const written = await writeRuns(reader, search, { tracker, folder: pathArgument(options.out ?? search), tests });
+    const { version, runs, show } = written;
+    process.stdout.write(
+      options.json
+        ? `${jsonLine(written)}\n`
+        : `${runs} run${runs === 1 ? '' : 's'} written by ${tracker} ${printable(version)}; show them with: ${printable(show)}\n`,
+    );
+    return exitCodes.ok;
+  } finally {
+    reader.close();
+  }
+}
+
 /** `aira export SEARCH --format …`: the tables of a search, one file each. */
 export async function exportTables(
   search: SearchId,
-  options: {
-    readonly home: string;
-    readonly json?: boolean;
-    readonly format: TableFormat;
-    readonly out?: string;
-    readonly withTest?: boolean;
-  },
+  options: Options & { readonly format: TableFormat },
 ): Promise<number> {
   const { home, format } = options;
   const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
