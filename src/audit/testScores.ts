@@ -1,3 +1,4 @@
+import { testPurposes } from '../domain/messages.ts';
 import {
   CheckReport,
   counted,
@@ -11,7 +12,7 @@ import {
 } from './subject.ts';
 
 /** Purposes for which people may read test scores; none leads back into a search. */
-const allowedPurposes = ['report', 'nodes --with-test'];
+const allowedPurposes: readonly string[] = testPurposes;
 
 /** Test scores exist for final trainings only, and in one table only. */
 function checkPlace(subject: Subject, report: CheckReport): void {

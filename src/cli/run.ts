@@ -3,6 +3,7 @@ import { printable } from '../platform/index.ts';
 import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backupCommands } from './commands/backup.ts';
+import { importCommand } from './commands/crate.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
@@ -52,6 +53,7 @@ function program(done: (code: number) => void): Command {
     ablateCommand(done),
     scaleCommand(done),
     exportCommand(done),
+    importCommand(done),
     tableCommand(done),
     setupCommand(done),
     doctorCommand(done),

@@ -24,6 +24,19 @@ export function claimsNow(
   return { written: readClaims(readFileSync(path, 'utf8')), derived: claimRecord(data) };
 }
 
+/** What a report of a search written here shows. */
+export function reportOf(reader: ArchiveReader, search: SearchId, tests: readonly TestScore[]) {
+  const processors = cpus();
+  return collectReport(reader, search, tests, {
+    airaVersion,
+    machine: [
+      { fact: 'CPU', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
+      { fact: 'Node', value: process.version },
+    ],
+    commands: [`aira report ${search}`, `aira nodes ${search}`, `aira audit ${search}`],
+  });
+}
+
 /**
  * Writes the report of a search into its home. Returns its path, a summary for the terminal, its claims and
  * extrapolations for machines, its result for scripts, and whether a candidate of the search has a score on the final rung.
@@ -31,15 +44,7 @@ export function claimsNow(
 export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
   const reader = readArchive(home);
   try {
-    const processors = cpus();
-    const data = collectReport(reader, search, tests, {
-      airaVersion,
-      machine: [
-        { fact: 'CPU', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
-        { fact: 'Node', value: process.version },
-      ],
-      commands: [`aira report ${search}`, `aira nodes ${search}`, `aira audit ${search}`],
-    });
+    const data = reportOf(reader, search, tests);
     const folder = join(home, 'reports');
     makeFolder(folder);
     const path = pagePath(home, search);

@@ -25,7 +25,8 @@ import { rungSchema } from './task.ts';
  */
 
 /** Purposes for which test scores may be read. */
-const testPurposeSchema = z.enum(['report', 'nodes --with-test', 'export --with-test']);
+export const testPurposes = ['report', 'nodes --with-test', 'export --with-test'] as const;
+const testPurposeSchema = z.enum(testPurposes);
 export type TestPurpose = z.infer<typeof testPurposeSchema>;
 
 /** Maximum number of nodes per request. */

@@ -40,7 +40,8 @@ function csvCell(cell: Cell, type: ColumnType): string {
   return cell === '' ? '""' : csvField(String(cell));
 }
 
-function csv(table: Table, rows: readonly Row[]): string {
+/** RFC 4180, with a header. */
+export function csv(table: Table, rows: readonly Row[]): string {
   const columns = Object.entries(table.columns);
   const lines = rows.map((row) => columns.map(([name, { type }]) => csvCell(row[name] ?? null, type)).join(','));
   return [columns.map(([name]) => name).join(','), ...lines, ''].join('\r\n');

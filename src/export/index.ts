@@ -2,8 +2,10 @@
  * Export: what leaves the lab for other programs.
  *
  * Role: tables of a search for pandas, polars and the like, with a versioned schema; the same as runs of experiment trackers,
- * written by their own libraries. Non-role: reports, and anything that an archive does not hold.
+ * written by their own libraries; a whole search as one file that
+ * others can check (`crate.ts`). Non-role: reports, and anything that an archive does not hold.
  */
 
+export { openCrate, writeCrate } from './crate.ts';
 export { type TableFormat, tableFormats, tablesPage, writeTables } from './formats.ts';
 export { type Tracker, trackers, type WrittenRuns, writeRuns } from './trackers.ts';

@@ -10,6 +10,7 @@ import { identities } from './migrations/006-identities.ts';
 import { holdings } from './migrations/007-holdings.ts';
 import { names } from './migrations/008-names.ts';
 import { checkpoints } from './migrations/009-checkpoints.ts';
+import { imports } from './migrations/014-imports.ts';
 
 /** "AIRA" as a 32-bit integer: distinguishes an archive from other SQLite files. */
 export const applicationId = 0x41495241;
@@ -25,6 +26,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '007-holdings', sql: holdings },
   { name: '008-names', sql: names },
   { name: '009-checkpoints', sql: checkpoints },
+  { name: '014-imports', sql: imports },
 ];
 
 export const schemaVersion = migrations.length;
@@ -35,10 +37,11 @@ const checksum = (sql: string) => createHash('sha256').update(sql).digest('hex')
  * Migrates an archive to the current schema, each step in its own transaction, so that a kill leaves a consistent older
  * version.
  *
+ * @param upTo an earlier version to stop at, into which rows of that version go.
  * @throws PrerequisiteError `archive-newer` for an archive of a later Aira, `archive-foreign` for another kind of file,
  * `archive-altered` if an applied migration differs from this version's.
  */
-export function migrate(db: Database, path: string, now: number): void {
+export function migrate(db: Database, path: string, now: number, upTo = schemaVersion): void {
   const version = db.pragma('user_version', { simple: true }) as number;
   const owner = db.pragma('application_id', { simple: true }) as number;
   const tables = db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM sqlite_schema`).get()?.n ?? 0;
@@ -67,7 +70,7 @@ export function migrate(db: Database, path: string, now: number): void {
       }
     }
   }
-  for (const [index, { name, sql }] of migrations.entries()) {
+  for (const [index, { name, sql }] of migrations.slice(0, upTo).entries()) {
     const target = index + 1;
     if (target <= version) continue;
     db.transaction(() => {

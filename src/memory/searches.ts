@@ -24,6 +24,7 @@ export function searches(db: Database, out: Outbox) {
   const phaseTimes = db.prepare<[string], { phase: string; at: number }>(
     'SELECT phase, at FROM phases WHERE search = ? ORDER BY seq',
   );
+  const imported = db.prepare<[], { search: string }>('SELECT search FROM imports LIMIT 1');
   const time = sessions(db);
   const specs = new Map<SearchId, SearchSpec>();
 
@@ -59,11 +60,17 @@ export function searches(db: Database, out: Outbox) {
     /**
      * Records a search, or resumes an unfinished one; either way a new session starts.
      *
-     * @throws TerminalError `search-differs` if the id belongs to a search with another specification.
+     * @throws TerminalError `search-differs` if the id belongs to a search with another specification; PrerequisiteError
+     * `home-imported` in a home with an imported search, whose scores would answer for trainings of the new one.
      */
     open(search: SearchSpec, source: string, now: number): { resumed: boolean; phase: Phase } {
       const existing = spec.get(search.id);
       const text = canonicalJson(search as unknown as Json);
+      const guest = imported.get()?.search;
+      if (!existing && guest !== undefined) {
+        const message = `this home has the imported search "${guest}", whose scores were measured elsewhere`;
+        throw new PrerequisiteError('home-imported', message, 'choose another --home');
+      }
       if (!existing) {
         insert.run(search.id, text, source, now);
         insertPhase.run(search.id, 'screening', now);

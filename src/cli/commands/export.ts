@@ -32,6 +32,7 @@ import {
   primitivesOption,
   withOptions,
 } from '../options.ts';
+import { exportCrate } from './crate.ts';
 import { exportRuns, exportTables } from './exportTables.ts';
 
 interface ExportOptions {
@@ -50,7 +51,7 @@ interface ExportOptions {
   readonly evaluate?: readonly { readonly task: string; readonly items: string }[];
   readonly against?: string;
   readonly json?: boolean;
-  readonly format?: TableFormat;
+  readonly format?: TableFormat | 'ro-crate';
   readonly to?: Tracker;
   readonly withTest?: boolean;
 }
@@ -169,6 +170,7 @@ async function exported(what: string | undefined, options: ExportOptions): Promi
   if (format !== undefined) {
     const search = searchIdSchema.safeParse(what);
     if (!search.success) throw incomplete('tables are of a search', 'name it, as `aira ls` does');
+    if (format === 'ro-crate') return exportCrate(search.data, options);
     return exportTables(search.data, { ...options, format });
   }
   if (options.withTest) throw incomplete('--with-test adds hidden scores to tables and runs', 'give --format or --to');
@@ -215,7 +217,7 @@ export function exportCommand(done: (code: number) => void): Command {
       .default('auto'),
     option(
       '--out <dir>',
-      'the directory: of a model, which must not exist; of tables or runs (default: the name of the search)',
+      'the directory: of a model, which must not exist; of tables or runs (default: the name of the search); the file of a ro-crate',
     ).argParser(pathArgument),
     option('--size <name>', 'size of a pattern, such as 350M'),
     option('--family <name>', 'how layers are built').choices(families).default('llama'),
@@ -236,9 +238,10 @@ export function exportCommand(done: (code: number) => void): Command {
       taskItems,
     ),
     option('--against <dir>', 'other trained weights to compare with on the same rows').argParser(pathArgument),
-    option('--format <format>', 'write the tables of the search, for pandas, polars and other programs').choices(
-      tableFormats,
-    ),
+    option(
+      '--format <format>',
+      'write the tables of the search, for pandas, polars and other programs; ro-crate: one file with all that others need to check a finished search',
+    ).choices([...tableFormats, 'ro-crate']),
     option('--to <tracker>', 'write the search for an experiment tracker, by its own library; nothing is sent').choices(
       trackers,
     ),

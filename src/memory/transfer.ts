@@ -1,0 +1,214 @@
+/**
+ * One search out of an archive, and into another.
+ *
+ * Role: all rows that belong to a search, table by table, and a new archive of such rows. Non-role: files and their digests
+ * (`export`), what the rows mean (the audit says).
+ *
+ * - TRA-1 All that a search shares with others goes with it, such as the trainings that answered its cache hits; nothing of
+ *   another search does.
+ * - TRA-2 Rows have no sequence numbers: those of the new archive have no gaps, and its next row cannot collide with them.
+ * - TRA-3 Rows from outside are data of known columns, bound as values, into tables whose constraints hold; then everything that
+ *   the commands read is parsed. An archive with one unreadable row does not come to be.
+ * - TRA-4 Only a finished search moves. What is imported can neither be resumed nor answer for a training of a new search.
+ */
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { jobSchema } from '../domain/evaluation.ts';
+import type { SearchId } from '../domain/ids.ts';
+import { eventSchema } from '../domain/messages.ts';
+import { readArchive } from './archive.ts';
+import { archivePath } from './database.ts';
+import { privateHome } from './home.ts';
+import { migrate, schemaVersion } from './migrations.ts';
+
+type Connection = Database.Database;
+
+export type LedgerRow = Readonly<Record<string, string | number | null>>;
+
+export interface LedgerTable {
+  readonly table: string;
+  readonly rows: Iterable<LedgerRow>;
+}
+
+const ofItsKeys = 'key IN (SELECT key FROM evaluation_requests WHERE search = @search)';
+
+/** Tables of this lab alone: who speaks for an agent, what was imported before. */
+const ofTheLab: readonly string[] = ['migrations', 'agent_holders', 'imports', 'paid_elsewhere'];
+
+/** Which rows belong to a search, for tables that have neither its name nor the key of a training. */
+const selections: Readonly<Record<string, string>> = {
+  searches: 'id = @search',
+  identities: `digest IN (SELECT identity FROM jobs WHERE ${ofItsKeys})`,
+  outbox: `CASE kind WHEN 'job' THEN substr(message_id, 1, 64) IN (SELECT key FROM evaluation_requests WHERE search = @search)
+    ELSE json_extract(body, '$.search') = @search END`,
+};
+
+interface TableShape {
+  readonly table: string;
+  /** Without the sequence number. */
+  readonly columns: readonly string[];
+  readonly selection: string;
+  readonly order: string;
+}
+
+/** The tables that move, in the version of this archive. @throws Error for a table of which nobody said whose its rows are. */
+function shapesOf(db: Connection): TableShape[] {
+  const tables = db
+    .prepare<[], { name: string }>(
+      `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
+    )
+    .all()
+    .map(({ name }) => name)
+    .filter((name) => !ofTheLab.includes(name));
+  return tables.map((table) => {
+    const info = db
+      .prepare<[string], { name: string; pk: number }>('SELECT name, pk FROM pragma_table_info(?)')
+      .all(table);
+    const names = info.map(({ name }) => name);
+    const selection =
+      selections[table] ??
+      (names.includes('search') ? 'search = @search' : names.includes('key') ? ofItsKeys : undefined);
+    if (selection === undefined) throw new Error(`no rule says which rows of ${table} belong to a search`);
+    const keys = info.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
+    return {
+      table,
+      columns: names.filter((name) => name !== 'seq'),
+      selection,
+      order: keys.map(({ name }) => name).join(', '),
+    };
+  });
+}
+
+/** All rows of a search, in recorded order. Read them in one transaction if the lab may be running. */
+export function ledgerOf(db: Connection, search: SearchId): LedgerTable[] {
+  return shapesOf(db).map(({ table, columns, selection, order }) => {
+    const rows = db.prepare<{ search: string }, LedgerRow>(
+      `SELECT ${columns.join(', ')} FROM ${table} WHERE ${selection} ORDER BY ${order}`,
+    );
+    return { table, rows: { [Symbol.iterator]: () => rows.iterate({ search }) } };
+  });
+}
+
+const refused = (why: string, cause?: unknown) =>
+  new PrerequisiteError('import-refused', `the search cannot be imported: ${why}`, 'ask for the file again', { cause });
+
+const isValue = (value: unknown): boolean =>
+  value === null || typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value));
+
+/** Inserts rows, whatever order the tables are in. @throws PrerequisiteError `import-refused`. */
+function insertAll(db: Connection, search: SearchId, tables: Iterable<LedgerTable>): void {
+  const shapes = new Map(shapesOf(db).map((shape) => [shape.table, shape]));
+  db.pragma('defer_foreign_keys = ON');
+  let events = 0;
+  for (const { table, rows } of tables) {
+    const shape = shapes.get(table);
+    if (!shape) throw refused(`it has a table "${table}", which this version does not have`);
+    shapes.delete(table);
+    const { columns } = shape;
+    const insert = db.prepare(
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((name) => `@${name}`).join(', ')})`,
+    );
+    let number = 0;
+    for (const row of rows) {
+      number += 1;
+      const names = Object.keys(row);
+      if (names.length !== columns.length || columns.some((name) => !isValue(row[name]))) {
+        throw refused(`row ${number} of ${table} has other columns`);
+      }
+      const owner = table === 'searches' ? row.id : row.search;
+      if (owner !== undefined && owner !== search) throw refused(`row ${number} of ${table} belongs to another search`);
+      if (table === 'outbox') events += 1;
+      // The id of an announcement has its sequence number (TRA-2).
+      const renumbered = table === 'outbox' && row.kind === 'event' ? { ...row, message_id: `event:${events}` } : row;
+      try {
+        insert.run(renumbered);
+      } catch (thrown) {
+        throw refused(`row ${number} of ${table}: ${errorMessage(thrown)}`, thrown);
+      }
+    }
+  }
+  const [missing] = shapes.keys();
+  if (missing !== undefined) throw refused(`the table ${missing} is missing`);
+}
+
+/** Parses what the commands read. @throws PrerequisiteError `import-refused`. */
+function requireReadable(home: string, search: SearchId): void {
+  const reader = readArchive(home);
+  try {
+    if (reader.searches.spec(search).id !== search) throw refused('its specification has another name');
+    if (reader.searches.phase(search) !== 'finished') throw refused('it has not finished');
+    reader.records.nodes(search);
+    reader.records.lessons(search);
+    reader.calls.of(search);
+    reader.endings.of(search);
+    reader.searchStatus.of(search);
+    const parse = (sql: string, schema: { parse(value: unknown): unknown }) => {
+      for (const body of reader.db.prepare<[], string>(sql).pluck().iterate()) schema.parse(JSON.parse(body));
+    };
+    parse('SELECT body FROM jobs', jobSchema);
+    parse(`SELECT body FROM outbox WHERE kind = 'event'`, eventSchema);
+  } catch (thrown) {
+    if (thrown instanceof PrerequisiteError) throw thrown;
+    throw refused(`its rows cannot be read: ${errorMessage(thrown).split('\n')[0]}`, thrown);
+  } finally {
+    reader.close();
+  }
+}
+
+/**
+ * Makes the archive of a home from the rows of one search.
+ *
+ * @param from version of the schema that the rows are of, and digest of the file that they came in.
+ * @throws PrerequisiteError `home-used` for a home with an archive; `archive-newer`; `import-refused`.
+ */
+export function importSearch(
+  home: string,
+  search: SearchId,
+  from: { readonly archive: number; readonly digest: string },
+  tables: Iterable<LedgerTable>,
+  now: number,
+): void {
+  if (existsSync(archivePath(home))) {
+    throw new PrerequisiteError('home-used', `${home} has an archive already`, 'choose a new --home');
+  }
+  if (from.archive > schemaVersion) {
+    throw new PrerequisiteError(
+      'archive-newer',
+      `the search was exported by a newer Aira (archive version ${from.archive}, this version reads up to ${schemaVersion})`,
+      'update Aira',
+    );
+  }
+  privateHome(home);
+  const staging = join(home, '.importing');
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(staging, { mode: 0o700 });
+  try {
+    const path = archivePath(staging);
+    const db = new Database(path);
+    try {
+      db.pragma('journal_mode = WAL');
+      db.pragma('foreign_keys = ON');
+      migrate(db, path, now, from.archive);
+      db.transaction(() => insertAll(db, search, tables)).exclusive();
+      migrate(db, path, now);
+      db.transaction(() => {
+        db.prepare('INSERT INTO imports VALUES (?, ?, ?)').run(search, from.digest, now);
+        db.exec(`INSERT INTO paid_elsewhere SELECT key FROM jobs j WHERE NOT EXISTS (
+          SELECT 1 FROM evaluation_requests w WHERE w.key = j.key AND w.saved = 0)`);
+      })();
+      db.pragma('wal_checkpoint(TRUNCATE)');
+    } catch (thrown) {
+      if (thrown instanceof PrerequisiteError) throw thrown;
+      throw refused(errorMessage(thrown), thrown);
+    } finally {
+      db.close();
+    }
+    requireReadable(staging, search);
+    renameSync(path, archivePath(home));
+    privateHome(home);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
