@@ -45,6 +45,13 @@ export const baseUrlOption = () =>
     return [...(before ?? []), text];
   });
 
+/** Never read from a search file: a stranger's file must not run a command. Also `AIRA_NOTIFY`, for one. */
+export const notifyOption = () =>
+  option(
+    '--notify <target>',
+    'URL, shell command or @file for notices of new bests, stalls, budgets at 80 % and the end; repeatable',
+  ).argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text]);
+
 /** `AIRA_TASK` has one directory, or several separated as in PATH. */
 export const taskOption = () =>
   option('--task <dir>', 'third-party task directory that workers here may run; repeatable').argParser(

@@ -1,6 +1,6 @@
 /** A reader that leaves, a full device, and the exit statuses of a launch. */
 import { execFile } from 'node:child_process';
-import { cpSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, inject, it } from 'vitest';
 import { temporaryFolder } from '../support/home.ts';
@@ -46,6 +46,33 @@ it('a search on a full device of output goes on', async () => {
   expect(stderr).not.toContain('    at ');
   expect(status, stderr).toBe(0);
   expect(phase(home)).toEqual({ phase: 'finished' });
+});
+
+it('notices reach a command, and a target that is away ends nothing', async () => {
+  const folder = temporaryFolder();
+  const [home, out] = [join(folder, 'home'), join(folder, 'notices.jsonl')];
+  const command = `cat >> ${out}`;
+  const args = ['--notify', 'http://127.0.0.1:9/secret', '--notify', command, '--json'];
+  const { code, stdout, stderr } = await aira(['launch', toySearch(folder), '--home', home, ...args]);
+  expect(code, stderr).toBe(0);
+  const notices = readFileSync(out, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(notices.map(({ notice }) => notice)).toEqual(expect.arrayContaining(['best', 'budget', 'end']));
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const last = lines.at(-1);
+  const { best, proposals, how } = notices.at(-1);
+  expect([how, last.event]).toEqual(['finished', 'finished']);
+  // The numbers are those of the last line.
+  expect([best.node, best.validation]).toEqual([last.best.node, last.best.validation]);
+  expect(last).toMatchObject(proposals);
+  expect(lines.filter(({ event }) => event === 'notice').map(({ message }) => message)).toEqual([
+    'a notice did not reach 127.0.0.1:9: it cannot be reached, or is busy; the search continues',
+  ]);
 });
 
 it('without a score on the final rung the status is 3, and the reason is told', async () => {

@@ -25,7 +25,15 @@ import {
 } from '../../evaluators/index.ts';
 import { loadCorpus } from '../../literature/index.ts';
 import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
-import { chooseDevices, type Device, inspectMachine, listedGpus, systemTimers, whyNot } from '../../platform/index.ts';
+import {
+  chooseDevices,
+  type Device,
+  inspectMachine,
+  listedGpus,
+  systemClock,
+  systemTimers,
+  whyNot,
+} from '../../platform/index.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
 import type { Display, Ending } from '../display/display.ts';
@@ -35,10 +43,13 @@ import { plainDisplay } from '../display/plain.ts';
 import { dryRun, measuredSeconds } from '../dryRun.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
+import { nameOf, sender, targetOf } from '../notify/deliver.ts';
+import { Notices } from '../notify/notices.ts';
 import {
   baseUrlOption,
   homeOption,
   jsonOption,
+  notifyOption,
   offlineOption,
   option,
   pathArgument,
@@ -73,6 +84,7 @@ interface LaunchOptions extends NatsOptions {
   primitives?: readonly string[];
   baseUrl?: readonly string[];
   dryRun?: boolean;
+  notify?: readonly string[];
   json?: boolean;
 }
 
@@ -177,6 +189,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
     ...(options.resume ? recordedAddresses(options.home, options.resume) : []),
   ];
   requireRecording(options.replay);
+  const targets = (options.notify ?? []).map((text) => targetOf(text, process.env));
   if (!options.dryRun) await ensureSetUp();
   const folders = primitiveFolders(options.primitives ?? [], path);
   const space = read && task && spaceOf(read.file, task);
@@ -235,6 +248,15 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
 
   outliveOutput();
   const display = chooseDisplay(options.json);
+  const notices = new Notices({
+    targets: targets.map((target) => ({
+      name: nameOf(target),
+      send: sender(target, { env: process.env, timers: systemTimers }),
+    })),
+    clock: systemClock,
+    timers: systemTimers,
+    warn: (sentence) => display.notice(sentence),
+  });
   requireHome(setting.home);
   const lab = await openLab(setting, options.without);
   try {
@@ -256,7 +278,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
     if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {
       await checkData({ ...setting.workers, sandbox: await openSandbox(setting.workers) }, prepared.spec);
     }
-    return await show(lab, prepared, devices, options, display);
+    return await show(lab, prepared, devices, options, display, notices);
   } finally {
     await lab.close();
   }
@@ -280,6 +302,7 @@ async function show(
   devices: readonly Device[],
   options: LaunchOptions,
   display: Display,
+  notices: Notices,
 ): Promise<number> {
   const search = spec.id;
   const heartbeats = await lab.viewer.watchHeartbeats((heartbeat) => {
@@ -288,6 +311,7 @@ async function show(
   });
   const events = await lab.viewer.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
   display.started(spec, resumed);
+  notices.started(spec, resumed);
   if (!lab.separated) display.notice(unseparated(lab.url));
   for (const { name, model } of spec.agents) {
     if (isOutside(model))
@@ -310,19 +334,17 @@ async function show(
   });
   const stopPolling = systemTimers.every(500, () => {
     const searchStatus = running.searchStatus();
-    if (searchStatus) display.searchStatus(searchStatus);
+    if (!searchStatus) return;
+    display.searchStatus(searchStatus);
+    notices.searchStatus(searchStatus);
   });
   try {
     const end = await running.ended;
     if (end.how === 'failed') {
-      display.ended({
-        how: 'failed',
-        searchStatus: running.searchStatus(),
-        report: null,
-        endings: [],
-        summary: null,
-        result: null,
-      });
+      const nothing = { report: null, endings: [], summary: null, result: null };
+      const failed: Ending = { how: 'failed', searchStatus: running.searchStatus(), ...nothing };
+      display.ended(failed);
+      await notices.ended(failed);
       throw end.error;
     }
     const searchStatus = await lab.bus.ask('search-status', { search }, { attempts: 5 });
@@ -333,6 +355,7 @@ async function show(
     await events.stop();
     const { path, endings, summary, result } = report;
     const ending: Ending = { how: end.how, searchStatus, report: path, endings, summary, result };
+    await notices.ended(ending);
     display.ended(ending);
     const code = interrupts.code();
     if (code !== null) return code;
@@ -375,6 +398,7 @@ export function launchCommand(done: (code: number) => void): Command {
     option('--replay <recording>', 'answer from recorded model replies, without any model calls').argParser(
       pathArgument,
     ),
+    notifyOption(),
     jsonOption(),
   );
 }
