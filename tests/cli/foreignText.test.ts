@@ -73,7 +73,8 @@ describe('a node that tries to act on the terminal', () => {
   });
 
   it('is harmless in the lines of a running search', () => {
-    for (const make of [plainDisplay, jsonDisplay]) {
+    const clock = manualClock();
+    for (const make of [(write: (line: string) => void) => plainDisplay(write, clock), jsonDisplay]) {
       let said = '';
       const display = make((line) => {
         said += line;

@@ -65,7 +65,9 @@ describe('notices', () => {
     notices.searchStatus(status(best('ada-2', -0.4)));
     await time.advance(30_000);
     notices.searchStatus(status(best('ada-3', -0.3)));
-    await time.advance(30_000);
+    await time.advance(29_999);
+    expect(told()).toEqual(['best']);
+    await time.advance(1);
     notices.searchStatus(status(best('ada-3', -0.3)));
     notices.searchStatus(status(best('ada-3', -0.3)));
     await time.advance(1);

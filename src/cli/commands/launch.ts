@@ -97,8 +97,8 @@ interface Prepared {
 
 function chooseDisplay(json: boolean | undefined): Display {
   if (json) return jsonDisplay((line) => process.stdout.write(line));
-  if (process.stdout.isTTY && !process.env.CI) return liveDisplay(process.stdout, systemTimers);
-  return plainDisplay((line) => process.stdout.write(line));
+  if (process.stdout.isTTY && !process.env.CI) return liveDisplay(process.stdout, systemTimers, systemClock);
+  return plainDisplay((line) => process.stdout.write(line), systemClock);
 }
 
 /** @throws PrerequisiteError if trainers, primitives, data or corpus differ from those that the search started with. */

@@ -1,7 +1,9 @@
+import { trainings } from '../../domain/ladder.ts';
 import type { AgentState, LabEvent, SearchStatus, WorkerState } from '../../domain/messages.ts';
 import { chatArms } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { metricValue } from '../../domain/task.ts';
+import { metricValue, type Rung, rungs } from '../../domain/task.ts';
+import type { Clock } from '../../platform/index.ts';
 import type { ReportEnding, Result } from '../../report/index.ts';
 
 /** How a search ended, for its display. */
@@ -61,3 +63,80 @@ export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }
   const end = atEnd === null ? '' : `, about $${Math.max(atEnd, spend.dollars).toFixed(2)} at the end`;
   return `$${spend.dollars.toFixed(3)}${of} for ${spend.calls} calls and ${spend.tokens} tokens${end}`;
 }
+
+/** A component that sent no heartbeat for this long is not there. Components send one every few seconds. */
+const silentMs = 30_000;
+/** Components of a launch need this long to appear. */
+const startUpMs = 5000;
+
+/** Who takes part in a search, from heartbeats. */
+export class Crew {
+  readonly #clock: Clock;
+  readonly #agents = new Map<string, { readonly state: AgentState; readonly at: number }>();
+  readonly #workers = new Map<string, { readonly state: WorkerState; readonly at: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  agent(state: AgentState): void {
+    this.#agents.set(state.agent, { state, at: this.#clock.monotonic() });
+  }
+
+  worker(state: WorkerState): void {
+    this.#workers.set(state.worker, { state, at: this.#clock.monotonic() });
+  }
+
+  #isHere = ({ at }: { readonly at: number }): boolean => this.#clock.monotonic() - at < silentMs;
+
+  /** The last that an agent reported; undefined if it is silent. */
+  stateOf(name: string): AgentState | undefined {
+    const heard = this.#agents.get(name);
+    return heard && this.#isHere(heard) ? heard.state : undefined;
+  }
+
+  workers(): WorkerState[] {
+    return [...this.#workers.values()]
+      .filter((heard) => heard.state.state !== 'stopped' && this.#isHere(heard))
+      .map(({ state }) => state);
+  }
+
+  /** Whom the search waits for, in sentences: parts of a distributed launch that have not appeared, or are gone. */
+  missing(spec: SearchSpec, status: SearchStatus): string[] {
+    if (status.elapsedMs < startUpMs || status.phase === 'finished' || status.phase === 'stopped') return [];
+    const silent = spec.agents
+      .map(({ name }) => name)
+      .filter((name) => {
+        const row = status.agents.find(({ agent }) => agent === name);
+        return row?.end == null && row?.done !== true && this.stateOf(name) === undefined;
+      });
+    const waits: string[] = [];
+    if (this.workers().length === 0) waits.push('waiting for a worker; start one with: aira worker');
+    if (status.phase === 'screening' && silent.length > 0) {
+      waits.push(`waiting for ${silent.length === 1 ? 'the agent' : 'agents'} ${silent.join(', ')}`);
+    }
+    return waits;
+  }
+}
+
+/** Trainings on each rung: ended, and planned as far as it is known; and the rung of the phase. */
+export function rungText(spec: SearchSpec, status: SearchStatus): string {
+  const { proposed, rejected, duplicate } = status.proposals;
+  const screened = status.phase === 'screening' ? spec.budget.evaluations : proposed - rejected - duplicate;
+  const planned = trainings(screened, spec.references.length, spec.ladder);
+  const now = rungOf[status.phase];
+  const parts = rungs.map((rung) => {
+    const all = Math.max(planned[rung], status.doneOn[rung] + status.pendingOn[rung]);
+    const text = `${rung} ${status.doneOn[rung]} of ${all}`;
+    return rung === now ? `on the rung ${text}` : text;
+  });
+  return parts.join(', ');
+}
+
+/** The rung that a phase trains on. */
+const rungOf: Readonly<Partial<Record<SearchStatus['phase'], Rung>>> = {
+  screening: 'screen',
+  confirming: 'confirm',
+  aggregating: 'screen',
+  finalising: 'final',
+};

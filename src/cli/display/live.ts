@@ -1,12 +1,16 @@
+import { stripVTControlCharacters } from 'node:util';
+import ansiEscapes from 'ansi-escapes';
 import { createLogUpdate } from 'log-update';
+import sliceAnsi from 'slice-ansi';
+import stringWidth from 'string-width';
 import { endingText } from '../../domain/ending.ts';
 import { expectedSeconds, trainings } from '../../domain/ladder.ts';
-import type { AgentState, SearchStatus, WorkerState } from '../../domain/messages.ts';
+import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
-import { coloursFor, printable, type Timers } from '../../platform/index.ts';
+import { type Clock, coloursFor, printable, type Timers } from '../../platform/index.ts';
 import { proposalText } from '../../report/index.ts';
-import { clockTime, type Display, metricText, spending } from './display.ts';
+import { Crew, clockTime, type Display, metricText, rungText, spending } from './display.ts';
 
 const colours = coloursFor(process.stdout);
 
@@ -20,9 +24,14 @@ const safeText = (text: string): string => printable(text, { width: 400 });
 interface Snapshot {
   spec: SearchSpec | null;
   searchStatus: SearchStatus | null;
-  agents: Map<string, AgentState>;
-  workers: Map<string, WorkerState>;
+  readonly crew: Crew;
   notice: string;
+}
+
+/** Columns and rows of the terminal. */
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
 }
 
 const bar = (share: number): string => {
@@ -45,65 +54,121 @@ export function timeLeftMs(spec: SearchSpec, searchStatus: SearchStatus, slots: 
   return minutes === undefined ? estimate : Math.min(estimate, minutes * 60_000 - searchStatus.elapsedMs);
 }
 
-function draw({ spec, searchStatus, agents, workers, notice }: Snapshot): string {
+/**
+ * The block, fitted to a terminal: a line is cut by the columns that its characters take (two for CJK), and of more lines than
+ * rows those of agents and workers are left out first.
+ */
+export function draw({ spec, searchStatus, crew, notice }: Snapshot, { columns, rows }: Size): string {
   if (!spec) return '';
   const width = Math.max(...spec.agents.map(({ name }) => name.length), 8);
-  const lines = [
+  const head = [
     `${colours.bold(spec.id)}  ${spec.task}, ${spec.profile}  ${colours.cyan(searchStatus?.phase ?? 'starting')}`,
   ];
-  const alive = [...workers.values()].filter(({ state }) => state !== 'stopped');
+  const alive = crew.workers();
   if (searchStatus) {
     const left = clockTime(timeLeftMs(spec, searchStatus, alive.length));
     const { minutes } = spec.budget;
     const of = minutes === undefined ? '' : ` of ${clockTime(minutes * 60_000)}`;
     const { done, pending, failed } = searchStatus.trainings;
     const perMinute = searchStatus.elapsedMs > 0 ? (60_000 * done) / searchStatus.elapsedMs : 0;
-    lines.push(`${clockTime(searchStatus.elapsedMs)}${of}, about ${left} left`);
-    lines.push(proposalText(searchStatus.proposals, spec.budget.evaluations));
+    head.push(`${clockTime(searchStatus.elapsedMs)}${of}, about ${left} left`);
+    head.push(proposalText(searchStatus.proposals, spec.budget.evaluations));
     const lost = failed > 0 ? `, ${failed} failed` : '';
-    lines.push(
+    head.push(
       `${done} trainings done${lost}, ${searchStatus.training} running, ${pending - searchStatus.training} queued; ${perMinute.toFixed(1)} a minute`,
+      rungText(spec, searchStatus),
     );
     const paid = spending(spec, searchStatus);
-    if (paid !== null) lines.push(paid);
+    if (paid !== null) head.push(paid);
   }
-  lines.push('');
-  for (const { name, model, scaffold, evaluations } of spec.agents) {
+  const agents = spec.agents.map(({ name, model, scaffold, evaluations }) => {
     const row = searchStatus?.agents.find((each) => each.agent === name);
-    const state = agents.get(name);
+    const state = crew.stateOf(name);
     const accepted = row ? row.proposed - row.rejected - row.duplicate : 0;
     const used = `${accepted}/${evaluations}`.padStart(7);
-    const doing = state ? `${state.state} ${colours.dim(safeText(state.note))}` : colours.dim('starting');
-    lines.push(
-      `  ${name.padEnd(width)} ${colours.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`,
-    );
-  }
-  lines.push('');
-  for (const { worker, state, progress } of alive) {
+    const silent = row?.end ? `ended: ${safeText(row.end.reason)}` : 'not here';
+    const doing = state ? `${state.state} ${colours.dim(safeText(state.note))}` : colours.dim(silent);
+    return `  ${name.padEnd(width)} ${colours.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`;
+  });
+  const workers = alive.map(({ worker, state, progress }) => {
     const label = worker.replace(/-w[0-9a-f]+$/, '');
-    lines.push(`  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : colours.dim(state)}`);
-  }
+    return `  ${label.padEnd(width)} ${state === 'training' ? bar(progress ?? 0) : colours.dim(state)}`;
+  });
+  const tail: string[] = [];
   if (searchStatus?.best) {
     const { validation, node, short, rung } = searchStatus.best;
-    lines.push(
-      '',
+    tail.push(
       `best ${colours.bold(metricText(validation, spec))} on the ${rung} rung: ${node} ${colours.green(safeText(short))}`,
     );
   }
-  if (notice !== '') lines.push(colours.yellow(safeText(notice)));
-  return lines.join('\n');
+  for (const wait of searchStatus ? crew.missing(spec, searchStatus) : []) tail.push(colours.yellow(safeText(wait)));
+  if (notice !== '') tail.push(colours.yellow(safeText(notice)));
+  // The line on which the cursor waits, and three empty ones between the parts.
+  const room = Math.max(2, rows - 4 - head.length - tail.length);
+  const ofWorkers = Math.min(workers.length, Math.max(1, Math.floor(room / 2), room - agents.length));
+  const lines = [
+    ...head,
+    '',
+    ...fitted(agents, room - ofWorkers, 'agents'),
+    '',
+    ...fitted(workers, ofWorkers, 'workers'),
+    ...(tail.length > 0 ? ['', ...tail] : []),
+  ];
+  // One column is left free: a full line would wrap in some terminals. Of a very low window the first lines remain.
+  return lines
+    .slice(0, Math.max(1, rows - 1))
+    .map((line) => fittedLine(line, columns - 1))
+    .join('\n');
 }
 
-/** One block, redrawn in place on a terminal. */
-export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display {
+/** The line, cut to this many columns. A wide character may reach one column beyond where it is cut. */
+const fittedLine = (line: string, columns: number): string =>
+  stringWidth(line) <= columns ? line : `${sliceAnsi(line, 0, Math.max(1, columns - 2))}…`;
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** Rows that a terminal wraps a line to: a wide character that does not fit moves to the next row. */
+function wrappedRows(line: string, columns: number): number {
+  let [rows, used] = [1, 0];
+  for (const { segment } of graphemes.segment(stripVTControlCharacters(line))) {
+    const width = stringWidth(segment);
+    if (used + width > columns) [rows, used] = [rows + 1, 0];
+    used += width;
+  }
+  return rows;
+}
+
+/** At most `most` of the lines, the last one saying how many there are more. */
+function fitted(lines: readonly string[], most: number, what: string): readonly string[] {
+  if (lines.length <= most) return lines;
+  const shown = lines.slice(0, Math.max(0, most - 1));
+  return [...shown, colours.dim(`  and ${lines.length - shown.length} more ${what}`)];
+}
+
+/** One block, redrawn in place on a terminal, whose size may change. */
+export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers, clock: Clock): Display {
   const update = createLogUpdate(stream);
-  const snapshot: Snapshot = { spec: null, searchStatus: null, agents: new Map(), workers: new Map(), notice: '' };
-  const redraw = () => update(draw(snapshot));
+  const crew = new Crew(clock);
+  const snapshot: Snapshot = { spec: null, searchStatus: null, crew, notice: '' };
+  let drawn = '';
+  const redraw = () => {
+    drawn = draw(snapshot, { columns: stream.columns ?? 80, rows: stream.rows ?? 24 });
+    update(drawn);
+  };
+  /** A narrower terminal has wrapped the lines of the block: they take more rows than `update` knows of. */
+  const resized = () => {
+    const columns = Math.max(1, stream.columns ?? 80);
+    const more = drawn.split('\n').reduce((sum, line) => sum + wrappedRows(line, columns) - 1, 0);
+    stream.write(ansiEscapes.eraseLines(more + 1));
+    update.clear();
+    redraw();
+  };
   let stopRedrawing: (() => void) | undefined;
   return {
     started(spec) {
       snapshot.spec = spec;
       stopRedrawing = timers.every(redrawEveryMs, redraw);
+      stream.on('resize', resized);
       redraw();
     },
     event(event) {
@@ -117,8 +182,8 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
       update.clear();
       stream.write(colours.yellow(`${safeText(text)}\n`));
     },
-    agent: (state) => void snapshot.agents.set(state.agent, state),
-    worker: (state) => void snapshot.workers.set(state.worker, state),
+    agent: (state) => crew.agent(state),
+    worker: (state) => crew.worker(state),
     searchStatus(searchStatus) {
       snapshot.searchStatus = searchStatus;
     },
@@ -127,6 +192,7 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers): Display
     },
     ended({ how, searchStatus, report, summary }) {
       stopRedrawing?.();
+      stream.off('resize', resized);
       snapshot.searchStatus = searchStatus ?? snapshot.searchStatus;
       update.clear();
       if (summary !== null) stream.write(summary);

@@ -1,9 +1,9 @@
 import { endingText } from '../../domain/ending.ts';
 import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { printable } from '../../platform/index.ts';
+import { type Clock, printable } from '../../platform/index.ts';
 import { proposalText } from '../../report/index.ts';
-import { clockTime, type Display, metricText, spending } from './display.ts';
+import { Crew, clockTime, type Display, metricText, rungText, spending } from './display.ts';
 
 /** Interval between progress lines. */
 const progressEveryMs = 15_000;
@@ -11,7 +11,9 @@ const progressEveryMs = 15_000;
 const maxLineChars = 1000;
 
 /** One line per event, for logs and pipes. */
-export function plainDisplay(write: (line: string) => void): Display {
+export function plainDisplay(write: (line: string) => void, clock: Clock): Display {
+  const crew = new Crew(clock);
+  let waits = '';
   let spec: SearchSpec | null = null;
   let last: SearchStatus | null = null;
   let lastPrintedMs = Number.NEGATIVE_INFINITY;
@@ -42,10 +44,13 @@ export function plainDisplay(write: (line: string) => void): Display {
         say(`now ${event.phase}`);
       }
     },
-    agent() {},
-    worker() {},
+    agent: (state) => crew.agent(state),
+    worker: (state) => crew.worker(state),
     searchStatus(searchStatus) {
       last = searchStatus;
+      const missing = spec ? crew.missing(spec, searchStatus).join('; ') : '';
+      if (missing !== waits && missing !== '') say(missing);
+      waits = missing;
       if (searchStatus.elapsedMs - lastPrintedMs < progressEveryMs) return;
       lastPrintedMs = searchStatus.elapsedMs;
       const minutes = spec?.budget.minutes;
@@ -54,7 +59,9 @@ export function plainDisplay(write: (line: string) => void): Display {
       const best = searchStatus.best
         ? `, best ${spec ? metricText(searchStatus.best.validation, spec) : ''} on the ${searchStatus.best.rung} rung: ${searchStatus.best.short}`
         : '';
-      say(`${proposalText(searchStatus.proposals)}; ${searchStatus.trainings.done} trainings done${best}${left}`);
+      say(
+        `${proposalText(searchStatus.proposals)}; ${searchStatus.trainings.done} trainings done${spec ? ` (${rungText(spec, searchStatus)})` : ''}${best}${left}`,
+      );
       const paid = spec && spending(spec, searchStatus);
       if (paid) say(paid);
     },
