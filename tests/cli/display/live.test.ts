@@ -54,15 +54,16 @@ function onTerminal(columns: number, rows: number, agents = 3) {
   const display = liveDisplay(stream as unknown as NodeJS.WriteStream, timers, clock);
   const names = Array.from({ length: agents }, (_, index) => `agent-${index + 1}`);
   const spec = searchSpec({ agents: names.map((name) => agentSpec({ name })), budget: { evaluations: 4 * agents } });
-  /** What is on the screen and above it, without empty lines. */
+  /** What is on the screen, without empty lines. What a smaller window pushes out of it, no program can erase. */
   const lines = async (): Promise<string[]> => {
     const part = text;
     text = '';
     await new Promise<void>((resolve) => terminal.write(part, resolve));
     const { active } = terminal.buffer;
-    return Array.from({ length: active.length }, (_, at) => active.getLine(at)?.translateToString(true) ?? '').filter(
-      (line) => line !== '',
-    );
+    return Array.from(
+      { length: terminal.rows },
+      (_, at) => active.getLine(active.baseY + at)?.translateToString(true) ?? '',
+    ).filter((line) => line !== '');
   };
   const resize = async (cols: number, height: number) => {
     await lines();
