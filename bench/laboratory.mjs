@@ -6,12 +6,12 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { agentMachine } from '../dist/actors/agent/machine.js';
 import { archivistMachine } from '../dist/actors/archivist/machine.js';
-import { run } from '../dist/actors/machines.js';
+import { startMachine } from '../dist/actors/machines.js';
 import { workerMachine } from '../dist/actors/worker/machine.js';
 import { connectBus, labAccess, labUsers, roles, sealingKey, startServer } from '../dist/bus/index.js';
 import { searchSpecSchema } from '../dist/domain/search.js';
-import { findNatsServer } from '../dist/evaluators/index.js';
 import { Archive } from '../dist/memory/archive.js';
+import { findNatsServer } from '../dist/platform/index.js';
 import { createLogger } from '../dist/platform/log.js';
 import { newToken } from '../dist/platform/secrets.js';
 import { systemClock, systemTimers } from '../dist/platform/timers.js';
@@ -79,7 +79,7 @@ export async function openLab(home, watch = () => undefined) {
   const bus = buses.search;
   const archive = Archive.open(home, clock);
   watch(archive);
-  const archivist = run(
+  const archivist = startMachine(
     archivistMachine({
       ...{ archive, bus: buses.archive, sealingKey: sealingKey(home), timers, log },
       reconcileEveryMs: 60_000,
@@ -93,11 +93,11 @@ export async function openLab(home, watch = () => undefined) {
     /** @param {string} id @param {object} judge */
     startWorker(id, judge) {
       const parts = { id, deviceClass: 'cpu', evaluators: new Map([['stack', judge]]), heartbeatMs: 10_000 };
-      workers.push(run(workerMachine({ ...parts, bus: buses.worker, newToken, timers, log }), log));
+      workers.push(startMachine(workerMachine({ ...parts, bus: buses.worker, newToken, timers, log }), log));
     },
     /** @param {string} name @param {Function} think */
     startAgent: (name, think) =>
-      run(agentMachine({ search, name, token: newToken(), bus: buses.agent, think, timers, log }), log),
+      startMachine(agentMachine({ search, name, token: newToken(), bus: buses.agent, think, timers, log }), log),
     async close() {
       for (const worker of workers) worker.send({ type: 'STOP' });
       await Promise.all(workers.map(({ ended }) => ended));

@@ -2,6 +2,7 @@ import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { AiraError } from '../domain/errors.ts';
 import { evaluationKey, type Job, jobSchema, laboratoryFailures, repeatedJob } from '../domain/evaluation.ts';
 import type { Rung } from '../domain/task.ts';
+import { differingTotals } from '../memory/index.ts';
 import { CheckReport, counted, countOf, type Finding, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
 /** Checks keys against job bodies. Returns the readable jobs by key. */
@@ -134,7 +135,7 @@ function checkDeliveries(subject: Subject, report: CheckReport): void {
   );
 }
 
-/** The cost of a search is a sum over rows; there is no counter that could differ from it. */
+/** The cost of a search is a sum over rows; the totals that its status reads are equal to it. */
 function checkSums(subject: Subject, report: CheckReport): void {
   const { reader, search } = subject;
   interface Sum {
@@ -152,6 +153,9 @@ function checkSums(subject: Subject, report: CheckReport): void {
     Sum,
     Sum,
   ];
+  const differing = differingTotals(reader.db, search);
+  for (const sentence of differing) report.violation(sentence);
+  if (differing.length === 0) report.pass('the running totals of rungs, agents and scores are those of the rows');
   const reported = reader.budget.deviceSeconds(search);
   if (Math.abs(reported - paid.seconds) > 1e-6) {
     report.violation(`the reported cost is ${reported} s, but the paid evaluations add up to ${paid.seconds} s`);

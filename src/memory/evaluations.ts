@@ -129,7 +129,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
   const openJobs = db.prepare<[], { key: string; body: string; epoch: number; sent: number }>(
     `SELECT j.key, j.body, j.epoch,
        NOT EXISTS (SELECT 1 FROM outbox o WHERE o.sent_at IS NULL AND o.message_id = j.key || ':' || j.epoch) AS sent
-     FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key) ORDER BY j.created_at, j.key`,
+     FROM open_jobs p CROSS JOIN jobs j ON j.key = p.key ORDER BY j.created_at, j.key`,
   );
 
   /** The job that answers a request: not one with an infrastructure failure, unless this node requested it. */
@@ -213,7 +213,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
   const requeue = (key: EvaluationKey, now: number): void => {
     raiseEpoch.run(key);
     const row = job.get(key);
-    if (row) out.addJob(key, row.epoch, row.body, now);
+    if (row) out.addJob(key, row.epoch, now);
   };
 
   return {
@@ -261,7 +261,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       insertRequest.run({ search, node, key, rung, seed, saved: known ? 1 : 0, now });
       const addedRequest = { search, node, agent, rung, saved: known };
       tallies.addRequest(addedRequest);
-      if (!known) out.addJob(key, 1, body, now);
+      if (!known) out.addJob(key, 1, now);
       const result = evaluation.get(key);
       if (result) {
         tallies.addOutcome(addedRequest, result);

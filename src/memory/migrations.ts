@@ -11,6 +11,7 @@ import { holdings } from './migrations/007-holdings.ts';
 import { names } from './migrations/008-names.ts';
 import { checkpoints } from './migrations/009-checkpoints.ts';
 import { imports } from './migrations/014-imports.ts';
+import { totals } from './migrations/014-totals.ts';
 
 /** "AIRA" as a 32-bit integer: distinguishes an archive from other SQLite files. */
 export const applicationId = 0x41495241;
@@ -26,7 +27,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '007-holdings', sql: holdings },
   { name: '008-names', sql: names },
   { name: '009-checkpoints', sql: checkpoints },
-  { name: '014-imports', sql: imports },
+  { name: '014-imports-and-totals', sql: `${imports}${totals}` },
 ];
 
 export const schemaVersion = migrations.length;

@@ -22,15 +22,17 @@ interface Row {
 export function outbox(db: Database) {
   const insert = db.prepare('INSERT INTO outbox (kind, message_id, body, created_at) VALUES (?, ?, ?, ?)');
   const unsent = db.prepare<[number], Row>(
-    `SELECT seq, kind, message_id AS messageId, body FROM outbox WHERE sent_at IS NULL ORDER BY seq LIMIT ?`,
+    `SELECT seq, kind, message_id AS messageId,
+       CASE kind WHEN 'job' THEN (SELECT j.body FROM jobs j WHERE j.key = substr(message_id, 1, 64)) ELSE body END AS body
+     FROM outbox WHERE sent_at IS NULL ORDER BY seq LIMIT ?`,
   );
   const markSent = db.prepare('UPDATE outbox SET sent_at = ? WHERE seq = ?');
   const lastSeq = db.prepare<[], { seq: number }>(`SELECT coalesce(max(seq), 0) AS seq FROM outbox`);
 
   return {
-    /** The epoch in the message id lets a republished job pass the stream's deduplication. */
-    addJob(key: EvaluationKey, epoch: number, body: string, now: number): void {
-      insert.run('job', `${key}:${epoch}`, body, now);
+    /** The epoch in the message id lets a republished job pass the stream's deduplication. The job has its own row. */
+    addJob(key: EvaluationKey, epoch: number, now: number): void {
+      insert.run('job', `${key}:${epoch}`, '{}', now);
     },
     addEvent(event: LabEvent, now: number): void {
       const next = (lastSeq.get()?.seq ?? 0) + 1;

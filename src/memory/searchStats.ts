@@ -56,6 +56,76 @@ interface Sums {
   readonly leaders: Map<Rung, Leader | null>;
 }
 
+const close = (a: unknown, b: unknown): boolean =>
+  typeof a === 'number' && typeof b === 'number' ? Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a)) : a === b;
+
+/**
+ * The stored totals of a search that differ from a count of its rows, as sentences: none in a sound archive. Seconds may differ in
+ * their last digits, because the order of a sum decides those.
+ */
+export function differingTotals(db: Database, search: SearchId): string[] {
+  type Total = Record<string, unknown>;
+  const compare = (what: string, stored: string, counted: string): string[] => {
+    const rows = (sql: string) =>
+      new Map(
+        db
+          .prepare<{ search: string }, Total>(sql)
+          .all({ search })
+          .map((row) => [String(row.name), row]),
+      );
+    const [written, now] = [rows(stored), rows(counted)];
+    return [...new Set([...written.keys(), ...now.keys()])].flatMap((name) => {
+      const [a = {}, b = {}] = [written.get(name), now.get(name)];
+      const { name: _, ...rest } = { ...a, ...b };
+      const columns = [...Object.keys(rest), 'name'];
+      const different = columns.find((column) => !close(a[column] ?? null, b[column] ?? null));
+      return different === undefined
+        ? []
+        : [
+            `the total ${different} of ${what} ${name} is ${a[different] ?? 'missing'}, its rows give ${b[different] ?? 'none'}`,
+          ];
+    });
+  };
+  return [
+    ...compare(
+      'the rung',
+      'SELECT rung AS name, * FROM rung_totals WHERE search = @search',
+      `SELECT w.rung AS name, w.search, w.rung, sum(e.key IS NULL) AS pending, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
+         coalesce(sum(e.status = 'failed'), 0) AS failed, sum(w.saved) AS saved, sum(e.key IS NULL AND w.saved = 0) AS owed,
+         coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0), 0) AS seconds,
+         coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0 AND e.status = 'ok'), 0) AS ok_seconds,
+         coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok,
+         coalesce(sum(e.seconds) FILTER (WHERE w.saved = 1 AND e.status = 'ok'), 0) AS known_seconds,
+         coalesce(sum(w.saved = 1 AND e.status = 'ok'), 0) AS known
+       FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = @search GROUP BY w.rung`,
+    ),
+    ...compare(
+      'the agent',
+      'SELECT agent AS name, * FROM agent_totals WHERE search = @search',
+      `SELECT n.agent AS name, n.search, n.agent, count(*) AS proposed, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
+         coalesce(sum(e.status = 'failed'), 0) AS failed, sum(n.verdict = 'rejected') AS rejected,
+         sum(n.verdict = 'duplicate') AS duplicate, coalesce(sum(w.saved AND e.key IS NOT NULL), 0) AS cached,
+         max(e.validation) AS best
+       FROM nodes n
+       LEFT JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
+       LEFT JOIN evaluations e ON e.key = w.key WHERE n.search = @search GROUP BY n.agent`,
+    ),
+    ...compare(
+      'the open job',
+      'SELECT key AS name FROM open_jobs WHERE @search IS NOT NULL',
+      `SELECT key AS name FROM jobs j WHERE @search IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key)`,
+    ),
+    ...compare(
+      'the score',
+      `SELECT rung || ' ' || agent || '-' || ordinal AS name, mean FROM rung_scores WHERE search = @search`,
+      `SELECT w.rung || ' ' || n.agent || '-' || n.ordinal AS name, avg(e.validation) AS mean FROM evaluation_requests w
+       JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
+       WHERE w.search = @search AND e.validation IS NOT NULL GROUP BY w.rung, w.node`,
+    ),
+  ];
+}
+
 /** A request for an evaluation, as far as the sums need it. */
 export interface EvaluationRequest {
   readonly search: SearchId;
@@ -97,39 +167,26 @@ const noProposals = (): AgentSums => ({
 /**
  * Sums over the rows of a search, cached so that status requests do not scan all rows.
  *
- * Role: a cache of sums; use and status of a search remain sums over rows (I2). Non-role: persistence, decisions.
+ * Role: a cache of sums. Triggers write the same sums in the transaction of each row (migration 014), so that a process starts
+ * from them; the audit compares them with the rows (I2). Non-role: persistence, decisions.
  *
- * SUM-1  The sums of a search are computed from its rows on first use, and updated with every row that this process adds.
+ * SUM-1  The sums of a search are read on first use, and updated with every row that this process adds.
  * SUM-2  A rolled-back transaction invalidates the sums that it touched.
  * SUM-3  Without `live` nothing is cached, because another process adds rows.
  */
 export function searchStats(db: Database, live: boolean) {
   const rungRows = db.prepare<[string], RungSums & { rung: Rung }>(
-    `SELECT w.rung, sum(e.key IS NULL) AS pending, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
-       coalesce(sum(e.status = 'failed'), 0) AS failed, sum(w.saved) AS saved,
-       sum(e.key IS NULL AND w.saved = 0) AS owed,
-       coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0), 0) AS seconds,
-       coalesce(sum(e.seconds) FILTER (WHERE w.saved = 0 AND e.status = 'ok'), 0) AS okSeconds,
-       coalesce(sum(w.saved = 0 AND e.status = 'ok'), 0) AS ok,
-       coalesce(sum(e.seconds) FILTER (WHERE w.saved = 1 AND e.status = 'ok'), 0) AS knownSeconds,
-       coalesce(sum(w.saved = 1 AND e.status = 'ok'), 0) AS known
-     FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? GROUP BY w.rung`,
+    `SELECT rung, pending, evaluated, failed, saved, owed, seconds, ok_seconds AS okSeconds, ok, known_seconds AS knownSeconds,
+       known FROM rung_totals WHERE search = ?`,
   );
   const agentRows = db.prepare<[string], AgentSums & { agent: AgentName }>(
-    `SELECT n.agent, count(*) AS proposed, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
-       coalesce(sum(e.status = 'failed'), 0) AS failed, sum(n.verdict = 'rejected') AS rejected,
-       sum(n.verdict = 'duplicate') AS duplicate, coalesce(sum(w.saved AND e.key IS NOT NULL), 0) AS cached,
-       max(e.validation) AS best
-     FROM nodes n
-     LEFT JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id AND w.rung = 'screen'
-     LEFT JOIN evaluations e ON e.key = w.key
-     WHERE n.search = ? GROUP BY n.agent`,
+    'SELECT agent, proposed, evaluated, failed, rejected, duplicate, cached, best FROM agent_totals WHERE search = ?',
   );
   const leader = db.prepare<[string, string], Leader>(
-    `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, avg(e.validation) AS validation
-     FROM evaluation_requests w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
-     WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL AND n.origin <> 'reference'
-     GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal LIMIT 1`,
+    `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, s.mean AS validation
+     FROM rung_scores s JOIN nodes n ON n.search = s.search AND n.agent = s.agent AND n.ordinal = s.ordinal
+     WHERE s.search = ? AND s.rung = ? AND n.origin <> 'reference'
+     ORDER BY s.mean DESC, s.agent, s.ordinal LIMIT 1`,
   );
   const scoreOf = db.prepare<[string, string, string], Leader>(
     `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, avg(e.validation) AS validation
@@ -137,9 +194,8 @@ export function searchStats(db: Database, live: boolean) {
      JOIN evaluations e ON e.key = w.key WHERE n.search = ? AND n.id = ? AND w.rung = ? AND e.validation IS NOT NULL`,
   );
   const openAttempts = db.prepare<[], { key: EvaluationKey; worker: string; attempt: number }>(
-    `SELECT a.key, a.worker, a.attempt FROM attempts a LEFT JOIN evaluations e ON e.key = a.key
-     LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt
-     WHERE e.key IS NULL AND d.key IS NULL`,
+    `SELECT a.key, a.worker, a.attempt FROM open_jobs o CROSS JOIN attempts a ON a.key = o.key
+     LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt WHERE d.key IS NULL`,
   );
   const countRequests = db.prepare<[string, string], { n: number }>(
     'SELECT count(*) AS n FROM evaluation_requests WHERE key = ? AND search = ?',

@@ -52,6 +52,11 @@ export function searchStatus(
   const candidateOf = db.prepare<[string, string], { candidate: string }>(
     'SELECT candidate FROM nodes WHERE search = ? AND id = ?',
   );
+  const topOf = db.prepare<[string, string, number], { node: NodeId; origin: Origin; validation: number }>(
+    `SELECT n.id AS node, n.origin, s.mean AS validation
+     FROM rung_scores s JOIN nodes n ON n.search = s.search AND n.agent = s.agent AND n.ordinal = s.ordinal
+     WHERE s.search = ? AND s.rung = ? ORDER BY s.mean DESC, s.agent, s.ordinal LIMIT ?`,
+  );
   /** The ranking whose pages are being requested: one query and one order for all pages. */
   let latest: { search: SearchId; rung: Rung; nodes: readonly Ranked[] } | null = null;
 
@@ -72,6 +77,9 @@ export function searchStatus(
       );
       return { nodes: piece, more: from + piece.length < nodes.length };
     },
+
+    /** The first `count` of a ranking, without computing the rest. */
+    top: (search: SearchId, rung: Rung, count: number) => topOf.all(search, rung, count),
 
     of(search: SearchId): SearchStatus {
       const spec = searches.spec(search);

@@ -34,8 +34,11 @@ export interface LedgerTable {
 
 const ofItsKeys = 'key IN (SELECT key FROM evaluation_requests WHERE search = @search)';
 
-/** Tables of this lab alone: who speaks for an agent, what was imported before. */
-const ofTheLab: readonly string[] = ['migrations', 'agent_holders', 'imports', 'paid_elsewhere'];
+/** Tables of this lab alone: who speaks for an agent, what was imported before; and totals, which triggers make again. */
+const ofTheLab: readonly string[] = [
+  ...['migrations', 'agent_holders', 'imports', 'paid_elsewhere'],
+  ...['rung_totals', 'agent_totals', 'rung_scores', 'open_jobs'],
+];
 
 /** Which rows belong to a search, for tables that have neither its name nor the key of a training. */
 const selections: Readonly<Record<string, string>> = {
@@ -53,7 +56,7 @@ interface TableShape {
   readonly order: string;
 }
 
-/** The tables that move, in the version of this archive. @throws Error for a table of which nobody said whose its rows are. */
+/** The tables that move, in the version of this archive. @throws Error for a table without a rule. */
 function shapesOf(db: Connection): TableShape[] {
   const tables = db
     .prepare<[], { name: string }>(
@@ -102,7 +105,9 @@ function insertAll(db: Connection, search: SearchId, tables: Iterable<LedgerTabl
   const shapes = new Map(shapesOf(db).map((shape) => [shape.table, shape]));
   db.pragma('defer_foreign_keys = ON');
   let events = 0;
-  for (const { table, rows } of tables) {
+  // Totals of evaluations are by agent: their nodes come first.
+  const nodesFirst = [...tables].sort((a, b) => Number(b.table === 'nodes') - Number(a.table === 'nodes'));
+  for (const { table, rows } of nodesFirst) {
     const shape = shapes.get(table);
     if (!shape) throw refused(`it has a table "${table}", which this version does not have`);
     shapes.delete(table);

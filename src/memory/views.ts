@@ -253,7 +253,8 @@ export function viewRows(db: Database) {
      ORDER BY n.ordinal`,
   );
   const parentsWithin = db.prepare<Pick<Span, 'search' | 'agent' | 'after' | 'to'>, { node: NodeId; parent: NodeId }>(
-    `SELECT p.node, p.parent FROM nodes n JOIN parents p ON p.search = n.search AND p.node = n.id
+    // CROSS JOIN fixes the order: the planner would else read all parents of the search, because they are sorted.
+    `SELECT p.node, p.parent FROM nodes n CROSS JOIN parents p ON p.search = n.search AND p.node = n.id
      WHERE ${within} ORDER BY p.node, p.position`,
   );
   const parentsOf = db.prepare<[string, string], { parent: NodeId }>(

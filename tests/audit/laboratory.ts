@@ -17,6 +17,7 @@ import { rngFor } from '../../src/domain/rng.ts';
 import { type SearchSpec, searchSpecSchema } from '../../src/domain/search.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
 import { archivePath } from '../../src/memory/database.ts';
+import { recount } from '../../src/memory/migrations/014-totals.ts';
 import { landscape } from '../agents/support.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, searchSpec } from '../support/specs.ts';
@@ -193,6 +194,12 @@ export function tampered(home: string, sql: string): string {
   const before = changes();
   db.exec(sql);
   if (changes() === before) throw new Error(`nothing was altered by ${sql}`);
+  // Totals follow the rows, so that what is altered in the rows is found in the rows.
+  if (!/rung_totals|rung_scores/.test(sql)) {
+    db.exec(
+      `DELETE FROM rung_totals; DELETE FROM agent_totals; DELETE FROM rung_scores; DELETE FROM open_jobs; ${recount}`,
+    );
+  }
   for (const trigger of triggers) db.exec(trigger.sql);
   db.close();
   return copy;

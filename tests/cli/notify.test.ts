@@ -45,8 +45,8 @@ function watched(
   const options = { clock: time, timers: time, warn: (sentence: string) => void warnings.push(sentence) };
   const notices = new Notices({ targets: [{ name: 'here', send }], ...options });
   notices.started(spec, resumed);
-  const told = () => sent.map(({ notice }) => notice);
-  return { time, sent, warnings, notices, told, options };
+  const kinds = () => sent.map(({ notice }) => notice);
+  return { time, sent, warnings, notices, kinds, options };
 }
 const ending = {
   how: 'finished',
@@ -59,19 +59,19 @@ const ending = {
 
 describe('notices', () => {
   it('of a new best come at most once a minute, with the newest, in the metric', async () => {
-    const { time, notices, sent, told } = watched();
+    const { time, notices, sent, kinds } = watched();
     notices.searchStatus(status());
     notices.searchStatus(status(best('ada-1', -0.5, 'evil\u001b[31m\nname')));
     notices.searchStatus(status(best('ada-2', -0.4)));
     await time.advance(30_000);
     notices.searchStatus(status(best('ada-3', -0.3)));
     await time.advance(29_999);
-    expect(told()).toEqual(['best']);
+    expect(kinds()).toEqual(['best']);
     await time.advance(1);
     notices.searchStatus(status(best('ada-3', -0.3)));
     notices.searchStatus(status(best('ada-3', -0.3)));
     await time.advance(1);
-    expect(told()).toEqual(['best', 'best']);
+    expect(kinds()).toEqual(['best', 'best']);
     expect(sent[0]).toMatchObject({
       v: 1,
       search: 'trial-1',
@@ -95,7 +95,7 @@ describe('notices', () => {
   });
 
   it('of a stall come once per stall, after ten minutes without a proposal or the end of a training', async () => {
-    const { time, notices, told } = watched();
+    const { time, notices, kinds } = watched();
     notices.searchStatus(status());
     const wait = async (ms: number, changes: Partial<SearchStatus> = {}) => {
       await time.advance(ms);
@@ -103,30 +103,30 @@ describe('notices', () => {
       await time.advance(1);
     };
     await wait(599_000);
-    expect(told()).toEqual([]);
+    expect(kinds()).toEqual([]);
     await wait(2_000);
     await wait(600_000);
-    expect(told()).toEqual(['stall']);
+    expect(kinds()).toEqual(['stall']);
     const on = { trainings: { pending: 0, done: 1, failed: 0, cached: 0 } };
     await wait(1, on);
     await wait(601_000, on);
-    expect(told()).toEqual(['stall', 'stall']);
+    expect(kinds()).toEqual(['stall', 'stall']);
     // Trainings of an hour are no stall before three hours.
     const long = { ...on, meanSeconds: { screen: 3600 } };
     await wait(1, { ...long, phase: 'confirming' });
     await wait(2 * 3_600_000, { ...long, phase: 'confirming' });
-    expect(told()).toHaveLength(2);
+    expect(kinds()).toHaveLength(2);
   });
 
   it('of a resumed search do not repeat its earlier session', async () => {
-    const { time, notices, told } = watched(true);
+    const { time, notices, kinds } = watched(true);
     const before = status({ ...best('ada-3', -0.3), elapsedMs: 90 * 60_000 });
     notices.searchStatus(before);
     notices.searchStatus(before);
     await time.advance(1);
-    expect(told()).toEqual([]);
+    expect(kinds()).toEqual([]);
     await notices.ended({ ...ending, searchStatus: before });
-    expect(told()).toEqual(['end']);
+    expect(kinds()).toEqual(['end']);
   });
 
   it('that fail are reported once, and a target that hangs neither holds up the others nor, for long, the end', async () => {

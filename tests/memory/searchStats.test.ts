@@ -5,6 +5,7 @@ import { type AgentName, type NodeId, workerIdSchema } from '../../src/domain/id
 import { countProposals } from '../../src/domain/node.ts';
 import { Archive, readArchive } from '../../src/memory/archive.ts';
 import { statusOf } from '../../src/memory/records.ts';
+import { differingTotals } from '../../src/memory/searchStats.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, searchSpec } from '../support/specs.ts';
 
@@ -85,6 +86,11 @@ it('sums that are remembered are those of the rows, whatever happens and is undo
       for (const { id } of [spec, other]) {
         const searchStatus = ask['search-status']({ search: id });
         expect(searchStatus).toEqual(reader.searchStatus.of(id));
+        expect(differingTotals(reader.db, id)).toEqual([]);
+        const { nodes: ranked } = ask['search-ranking']({ search: id, rung: 'confirm' });
+        expect(reader.searchStatus.top(id, 'confirm', 3).map(({ node, validation }) => [node, validation])).toEqual(
+          ranked.slice(0, 3).map(({ node, validation }) => [node, validation]),
+        );
         // What sums say in a display is what counting nodes says in a report.
         const counted = (agent?: string) =>
           countProposals(

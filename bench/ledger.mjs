@@ -1,0 +1,290 @@
+// The ledger at growing sizes, and the same work by the stores of other projects, side by side in one run. A lab is filled by a
+// generator with copies of the rows that one real node makes; all that is timed runs through the archive's own functions.
+// Rewrites its section of BENCHMARKS.md. Run: npm run bench:ledger [-- largest size]
+// AIRA_PEERS_PYTHON: a Python with optuna and openevolve; without it they are left out.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { Archive, readArchive } from '../dist/memory/archive.js';
+import { recount } from '../dist/memory/migrations/014-totals.js';
+import { systemClock } from '../dist/platform/timers.js';
+import { agent, circumstances, outcome, primitives, rewriteSection, search, searchOf } from './laboratory.mjs';
+
+const largest = Number(process.argv[2] ?? 1e6);
+const sizes = [1e3, 1e4, 1e5, 1e6].filter((size) => size <= largest);
+const peerSizes = [1e3, 1e4].filter((size) => size <= largest);
+const fillers = Array.from({ length: 10 }, (_, index) => `filler-${index + 1}`);
+const steps = 100;
+const draws = 200;
+const spec = searchOf([...fillers.map((name) => agent(name, 1_000_000)), agent('alone', 1_000_000), agent('probe', 9)]);
+
+/** The `index`-th architecture of 16 layers, counted in base 3. @param {number} index */
+const candidate = (index) =>
+  Array.from({ length: 16 }, (_, layer) => primitives[Math.floor(index / 3 ** layer) % 3]).join(' ');
+
+const measured = { ...outcome, curve: Array.from({ length: 8 }, (_, at) => [at * 30, 0.4 + at / 100]) };
+const rationale = {
+  ...{ choice: 'improves the best of its nodes so far', change: 'layer 7: M becomes mA', expected: 0.5 },
+  ...{ hypothesis: 'attention in the middle recalls what the state has forgotten', retrieved: [], evidence: [] },
+};
+
+/** One node by the archive itself: submitted, published, claimed, trained. @param {Archive} archive */
+function oneNode(archive, name, ordinal, text, parents) {
+  const ask = archive.handlers;
+  const proposal = { operator: parents.length > 0 ? 'improve' : 'draft', parents, candidate: text, rationale };
+  ask['agent-submit']({ search, agent: name, ordinal, ...proposal });
+  for (let entries = archive.unsent(100); entries.length > 0; entries = archive.unsent(100)) {
+    archive.markSent(entries.map(({ seq }) => seq));
+    for (const { kind, body } of entries) {
+      if (kind !== 'job') continue;
+      archive.answer('job-claim', { key: body.key, worker: 'worker-1', attempt: 1 }, 'token');
+      archive.take({ key: body.key, worker: 'worker-1', evaluator: 'none', attempt: 1, outcome: measured }, 'token');
+    }
+  }
+}
+
+const tablesOfNode = {
+  nodes: `search = '${search}' AND id = @node`,
+  parents: `search = '${search}' AND node = @node`,
+  jobs: 'key = @key',
+  evaluation_requests: 'key = @key',
+  attempts: 'key = @key',
+  deliveries: 'key = @key',
+  claims: 'key = @key',
+  evaluations: 'key = @key',
+  outbox: `message_id LIKE @key || ':%' OR json_extract(body, '$.node') = @node`,
+};
+
+/**
+ * Copies of one real node with ids, keys, candidates, parents and scores of their own, in transactions of ten thousand.
+ *
+ * @param {string} home @param {number} from @param {number} to
+ */
+function fill(home, from, to) {
+  const db = new Database(join(home, 'archive.db'));
+  db.pragma('synchronous = OFF');
+  const key = db.prepare(`SELECT key FROM evaluation_requests WHERE node = 'probe-2'`).pluck().get();
+  const own = candidate(probeCandidates[1]);
+  // Each text of the real node's rows, split at what is different in a copy.
+  const places = new RegExp(`(${key}|probe-2|probe-1|${own}|0\\.5123)`);
+  const templates = Object.entries(tablesOfNode).flatMap(([table, where]) =>
+    db
+      .prepare(`SELECT * FROM ${table} WHERE ${where}`)
+      .all({ key, node: 'probe-2' })
+      .map(({ seq: _, ...row }) => {
+        const names = Object.keys(row);
+        const values = names.map((name) => (typeof row[name] === 'string' ? row[name].split(places) : row[name]));
+        const insert = db.prepare(`INSERT INTO ${table} (${names}) VALUES (${names.map((name) => `@${name}`)})`);
+        return { table, names, values, insert };
+      }),
+  );
+  // Triggers count row by row; a million rows are counted at once.
+  const triggers = db
+    .prepare(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%AFTER INSERT%'`)
+    .all();
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+  let event = db.prepare('SELECT max(seq) FROM outbox').pluck().get();
+  const some = db.transaction((begin, end) => {
+    for (let index = begin; index < end; index++) {
+      const name = fillers[index % fillers.length];
+      const ordinal = Math.floor(index / fillers.length) + 1;
+      const id = `${name}-${ordinal}`;
+      const parent = `${name}-${Math.max(1, Math.floor(ordinal * 0.7))}`;
+      const score = 0.3 + ((index * 7919) % 1_000_003) / 2_000_006;
+      const mine = new Map([
+        ...[
+          [key, index.toString(16).padStart(64, '0')],
+          ['probe-2', id],
+          ['probe-1', parent],
+        ],
+        ...[
+          [own, candidate(index)],
+          ['0.5123', String(score)],
+        ],
+      ]);
+      for (const { table, names, values, insert } of templates) {
+        if (table === 'parents' && ordinal === 1) continue;
+        const row = {};
+        for (const [at, name] of names.entries()) {
+          const value = values[at];
+          row[name] = Array.isArray(value) ? value.map((part) => mine.get(part) ?? part).join('') : value;
+        }
+        if (row.validation !== undefined) row.validation = score;
+        if (table === 'nodes') Object.assign(row, { agent: name, ordinal });
+        if (table === 'outbox' && row.kind === 'event') {
+          event += 1;
+          row.message_id = `event:x${event}`;
+          row.body = row.body.replace('"agent":"probe"', `"agent":"${name}"`);
+        }
+        insert.run(row);
+      }
+    }
+  });
+  for (let at = from; at < to; at += 10_000) some(at, Math.min(to, at + 10_000));
+  db.exec(
+    `DELETE FROM rung_totals; DELETE FROM agent_totals; DELETE FROM rung_scores; DELETE FROM open_jobs; ${recount}`,
+  );
+  for (const { sql } of triggers) db.exec(sql);
+  db.pragma('wal_checkpoint(TRUNCATE)');
+  db.close();
+}
+
+const probeCandidates = [3 ** 15 + 5, 3 ** 15 + 7];
+measured.validation = 0.5123;
+
+/** @param {number[]} values @param {number} share */
+function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}
+
+/** Processor milliseconds of this process: what others do to the machine meanwhile does not count. */
+function processorTime() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Processor milliseconds that each of `count` calls takes. @param {number} count @param {(index: number) => unknown} action */
+function timed(count, action) {
+  return Array.from({ length: count }, (_, index) => {
+    const begun = processorTime();
+    action(index);
+    return processorTime() - begun;
+  });
+}
+
+/** One size: what a person and an agent wait for. @param {string} home @param {number} size @param {number} nextAttempt */
+function measure(home, size, nextAttempt) {
+  const bytes = statSync(join(home, 'archive.db')).size;
+  let begun = processorTime();
+  const archive = Archive.open(home, systemClock);
+  archive.handlers['search-open']({ spec, source: '' });
+  archive.handlers['search-status']({ search });
+  const resume = processorTime() - begun;
+  const views = [];
+  const took = [];
+  const wall = [];
+  for (let ordinal = nextAttempt; ordinal < nextAttempt + steps; ordinal++) {
+    const start = processorTime();
+    const since = ordinal > 1 ? { since: ordinal - 1 } : {};
+    archive.handlers['agent-view']({ search, agent: 'alone', ordinal, ...since });
+    views.push(processorTime() - start);
+    const [after, onClock] = [processorTime(), performance.now()];
+    oneNode(archive, 'alone', ordinal, candidate(3 ** 15 + 100 + ordinal), ordinal > 1 ? ['alone-1'] : []);
+    took.push(views.at(-1) + processorTime() - after);
+    wall.push(performance.now() - onClock);
+  }
+  const status = timed(draws, () => archive.handlers['search-status']({ search }));
+  archive.close();
+
+  begun = processorTime();
+  const reader = readArchive(home);
+  reader.searchStatus.of(search);
+  const firstPaint = processorTime() - begun;
+  const node = (index) => {
+    const at = (index * 7919 * 31) % size;
+    return `${fillers[at % fillers.length]}-${Math.floor(at / fillers.length) + 1}`;
+  };
+  const lineage = reader.db.prepare(`WITH RECURSIVE line (node) AS (SELECT ? UNION SELECT p.parent FROM line l
+    CROSS JOIN parents p ON p.search = '${search}' AND p.node = l.node) SELECT n.id, n.origin FROM line CROSS JOIN nodes n
+    ON n.search = '${search}' AND n.id = line.node`);
+  const same = reader.db.prepare(
+    `SELECT id FROM nodes WHERE search = '${search}' AND candidate = ? AND verdict = 'accepted'`,
+  );
+  const queries = {
+    top: timed(draws, () => reader.searchStatus.top(search, 'screen', 20)),
+    lineage: timed(draws, (index) => lineage.all(node(index))),
+    duplicate: timed(draws, (index) => same.all(candidate((index * 104_729) % size))),
+  };
+  if (process.env.AIRA_BENCH_TABLES) {
+    for (const { name, bytes } of reader.db
+      .prepare('SELECT name, sum(pgsize) AS bytes FROM dbstat GROUP BY name ORDER BY 2 DESC')
+      .all())
+      console.error(`${(bytes / size).toFixed(0).padStart(6)} ${name}`);
+  }
+  reader.close();
+  return {
+    median: quantile(took, 0.5),
+    p95: quantile(took, 0.95),
+    wall: quantile(wall, 0.5),
+    view: quantile(views, 0.99),
+    status: quantile(status, 0.99),
+    ...Object.fromEntries(Object.entries(queries).map(([name, values]) => [name, quantile(values, 0.99)])),
+    resume,
+    firstPaint,
+    bytes: bytes / size,
+  };
+}
+
+const row = (cells) => `| ${cells.join(' | ')} |`;
+const lines = [];
+/** @param {string} line */
+const say = (line) => {
+  console.log(line);
+  lines.push(line);
+};
+const ms = (value) => value.toFixed(value < 10 ? 2 : 0);
+
+say(circumstances());
+say('');
+say(
+  row([
+    'nodes',
+    'ms/node, median',
+    'p95',
+    'view p99',
+    'status p99',
+    'top 20 p99',
+    'lineage p99',
+    'duplicate p99',
+    'resume, ms',
+    'first paint, ms',
+    'bytes/node',
+  ]),
+);
+say(row(Array.from({ length: 12 }, () => '--:')));
+const home = mkdtempSync(join(tmpdir(), 'aira-bench-'));
+const found = [];
+try {
+  const archive = Archive.open(home, systemClock);
+  archive.handlers['search-open']({ spec, source: '' });
+  oneNode(archive, 'probe', 1, candidate(probeCandidates[0]), []);
+  oneNode(archive, 'probe', 2, candidate(probeCandidates[1]), ['probe-1']);
+  archive.close();
+  let filled = 0;
+  for (const [index, size] of sizes.entries()) {
+    const begun = performance.now();
+    fill(home, filled, size);
+    console.error(`filled ${size - filled} nodes in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+    filled = size;
+    const figures = measure(home, size, index * steps + 1);
+    found.push(figures);
+    const { median, p95, wall, view, status, top, lineage, duplicate, resume, firstPaint, bytes } = figures;
+    say(
+      row([
+        size,
+        ...[median, p95, wall, view, status, top, lineage, duplicate, resume, firstPaint].map(ms),
+        bytes.toFixed(0),
+      ]),
+    );
+  }
+} finally {
+  rmSync(home, { recursive: true, force: true });
+}
+say('');
+say(
+  `Growth of the median from the smallest to the largest size: ${((found.at(-1)?.median ?? 0) / (found[0]?.median ?? 1)).toFixed(2)} x.`,
+);
+
+const python = process.env.AIRA_PEERS_PYTHON;
+if (python === undefined)
+  say('\nOther stores: left out (AIRA_PEERS_PYTHON names no Python with optuna and openevolve).');
+else {
+  const args = [join(import.meta.dirname, 'ledger_peers.py'), ...peerSizes.map(String)];
+  const { stdout, stderr, status } = spawnSync(python, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the other stores could not be measured: ${stderr.slice(-2000)}`);
+  say(`\n${stdout.trim()}`);
+}
+rewriteSection('ledger', lines.join('\n'));
