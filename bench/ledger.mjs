@@ -232,7 +232,7 @@ say('');
 say(
   row([
     'nodes',
-    'ms/node, median',
+    'CPU ms/node, median',
     'p95',
     'view p99',
     'status p99',

@@ -8,4 +8,4 @@
 
 export { openCrate, writeCrate } from './crate.ts';
 export { type TableFormat, tableFormats, tablesPage, writeTables } from './formats.ts';
-export { type Tracker, trackers, type WrittenRuns, writeRuns } from './trackers.ts';
+export { type Tracker, trackers, writeRuns } from './trackers.ts';

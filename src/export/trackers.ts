@@ -26,7 +26,7 @@ const answerSchema = z.union([
 ]);
 
 /** What was written: the library and its version, the number of runs, and a command that shows them. */
-export interface WrittenRuns {
+interface WrittenRuns {
   readonly tracker: Tracker;
   readonly version: string;
   readonly runs: number;
