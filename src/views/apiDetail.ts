@@ -1,0 +1,242 @@
+import * as z from 'zod';
+import {
+  apiVersion,
+  count,
+  longText,
+  nodeRow,
+  operatorSchema,
+  overviewSchema,
+  rungNameSchema,
+  score,
+  spent,
+  statusSchema,
+  time,
+} from './apiSearch.ts';
+
+/** Responses about one node, one agent, and what the agents of a search read. Conventions are those of `apiSearch.ts`. */
+
+/** A candidate as pages show it. */
+const candidateSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('stack'),
+    layers: z.array(z.string()),
+    short: z.string(),
+    /** Canonical text. */
+    text: longText,
+  }),
+  z.strictObject({
+    kind: z.literal('program'),
+    files: z.array(z.strictObject({ name: z.string(), ...longText.shape })),
+  }),
+  /** A run at scale, or a text that is no candidate. */
+  z.strictObject({ kind: z.literal('text'), text: longText }),
+]);
+
+const mention = z.strictObject({
+  node: z.string(),
+  agent: z.string(),
+  operator: operatorSchema,
+  status: statusSchema,
+  score: score,
+});
+
+const readingSchema = z.strictObject({
+  how: z.string(),
+  query: z.string(),
+  found: z.array(
+    z.strictObject({ id: z.string(), title: z.string().nullable(), url: z.string().nullable(), cited: z.boolean() }),
+  ),
+  failed: z.string().nullable(),
+});
+
+const callSchema = z.strictObject({
+  purpose: z.string(),
+  model: z.string(),
+  served: z.string().nullable(),
+  /** Null while it runs. */
+  outcome: z.string().nullable(),
+  message: z.string().nullable(),
+  inputTokens: count.nullable(),
+  cachedTokens: count.nullable(),
+  writtenTokens: count.nullable(),
+  outputTokens: count.nullable(),
+  costUsd: z.number().nullable(),
+  /** For want of a count, the reservation. */
+  estimated: z.boolean(),
+  latencyMs: z.number().nullable(),
+  at: z.number(),
+});
+
+/** One recorded question and its answer. */
+const roundSchema = z.strictObject({
+  purpose: z.string(),
+  round: count,
+  model: z.string().nullable(),
+  /** `answer`, or why there is none: `budget`, `toolless`, `away`; `read` is what a tool returned. */
+  kind: z.enum(['answer', 'budget', 'toolless', 'away', 'read']),
+  messages: z.array(z.strictObject({ role: z.string(), ...longText.shape })),
+  reasoning: longText.nullable(),
+  answer: longText.nullable(),
+  toolCalls: z.array(z.strictObject({ name: z.string(), arguments: longText })),
+  finish: z.string().nullable(),
+});
+
+/** `/api/searches/:id/nodes/:node` */
+export const nodeSchema = z.strictObject({
+  version: z.literal(apiVersion),
+  sequence: count,
+  search: z.string(),
+  metric: z.string(),
+  lowerIsBetter: z.boolean(),
+  node: nodeRow,
+  candidate: candidateSchema,
+  parents: z.array(mention),
+  children: z.array(mention),
+  /** Full texts to compare with: the first parent, and the baseline or first reference. */
+  bases: z.array(z.strictObject({ of: z.enum(['parent', 'baseline']), node: z.string(), candidate: candidateSchema })),
+  rationale: z.strictObject({
+    choice: longText,
+    change: longText,
+    hypothesis: longText.nullable(),
+    expected: score,
+    model: z.string().nullable(),
+    evidence: z.array(z.string()),
+  }),
+  lesson: longText.nullable(),
+  /** Why it was refused. */
+  message: longText.nullable(),
+  rungs: z.array(
+    z.strictObject({
+      rung: rungNameSchema,
+      mean: score,
+      /** Standard deviation over its seeds; null below two. */
+      sd: z.number().nullable(),
+      evaluations: z.array(
+        z.strictObject({
+          key: z.string(),
+          seed: z.int(),
+          status: z.enum(['pending', 'ok', 'failed']),
+          score: score,
+          reason: z.string().nullable(),
+          /** The whole error, up to a limit. */
+          message: longText.nullable(),
+          taskScores: z.record(z.string(), z.record(z.string(), score)),
+          floors: z.record(z.string(), z.number()),
+          /** Pairs of step and score. */
+          curve: z.array(z.tuple([z.number(), z.number()])),
+          parameters: z.number().nullable(),
+          flops: z.number().nullable(),
+          peakMemoryBytes: z.number().nullable(),
+          durationMs: z.number().nullable(),
+          worker: z.string().nullable(),
+          device: z.string().nullable(),
+          cached: z.boolean(),
+          unsafe: z.boolean(),
+          /** Trainings that were started for it. */
+          starts: count,
+          requestedAt: z.number(),
+          finishedAt: time,
+        }),
+      ),
+    }),
+  ),
+  attempt: z.strictObject({
+    /** Null for nodes of the lab. */
+    ordinal: count.nullable(),
+    calls: z.array(callSchema),
+    rounds: z.array(roundSchema),
+    /** Why there are no rounds although there are calls. */
+    roundsMissing: z.string().nullable(),
+    readings: z.array(readingSchema),
+  }),
+});
+
+/** `/api/searches/:id/agents/:agent` */
+export const agentSchema = z.strictObject({
+  version: z.literal(apiVersion),
+  sequence: count,
+  search: z.string(),
+  metric: z.string(),
+  lowerIsBetter: z.boolean(),
+  agent: overviewSchema.shape.agents.element,
+  /** Its settings as recorded, as JSON text. */
+  spec: longText,
+  timeline: z.array(
+    z.strictObject({
+      ...mention.shape,
+      index: count,
+      attempt: count,
+      parents: z.array(z.string()),
+      short: z.string(),
+      change: z.string(),
+      proposedAt: z.number(),
+      evaluatedAt: time,
+      /** Fitness minus that of the first parent on the screen rung; above zero is better. */
+      effect: z.number().nullable(),
+      /** Share of layers or lines that differ from its nearest earlier candidate; null for a refused one. */
+      novelty: z.number().nullable(),
+      costUsd: z.number(),
+    }),
+  ),
+  operators: z.array(
+    z.strictObject({
+      operator: operatorSchema,
+      used: count,
+      scored: count,
+      /** With a parent's score to compare with, and of these better. */
+      compared: count,
+      improved: count,
+      meanEffect: z.number().nullable(),
+    }),
+  ),
+  /** Whose work it took up, and who took up its own. */
+  exchanges: z.array(
+    z.strictObject({
+      node: z.string(),
+      from: z.string(),
+      fromAgent: z.string(),
+      how: z.enum(['parent', 'cited', 'same candidate']),
+      direction: z.enum(['taken', 'given']),
+    }),
+  ),
+  spending: z.array(z.strictObject({ model: z.string(), purpose: z.string(), failed: count, ...spent.shape })),
+});
+
+/** `/api/searches/:id/literature` */
+export const literatureSchema = z.strictObject({
+  version: z.literal(apiVersion),
+  sequence: count,
+  agents: z.array(
+    z.strictObject({
+      agent: z.string(),
+      attempts: count,
+      failed: count,
+      failure: z.string().nullable(),
+      /** Counted in attempts; each count is a part of the one before it. */
+      sources: z.array(
+        z.strictObject({
+          source: z.string(),
+          works: count,
+          retrieved: count,
+          cited: count,
+          changed: count,
+          compared: count,
+          improved: count,
+        }),
+      ),
+      withoutCitation: z.strictObject({ compared: count, improved: count }),
+    }),
+  ),
+  works: z.array(
+    z.strictObject({
+      id: z.string(),
+      title: z.string().nullable(),
+      url: z.string().nullable(),
+      shown: count,
+      cited: count,
+      improved: count,
+      /** Nodes that cite it, with their scores after. */
+      nodes: z.array(mention),
+    }),
+  ),
+});
