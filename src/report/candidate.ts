@@ -9,9 +9,8 @@ import {
 } from '../domain/architecture.ts';
 import { type Space, shortCandidate } from '../domain/candidate.ts';
 import type { OwnPrimitive } from '../domain/primitive.ts';
+import { type ReportNode, shortened } from '../views/index.ts';
 import { strip } from './charts/strip.ts';
-import type { ReportNode } from './data.ts';
-import { shortened } from './format.ts';
 import { html, type Markup } from './markup.ts';
 
 /** An architecture of built-in primitives and these, or null for any other text. */

@@ -1,89 +1,8 @@
-import { type ClaimRecord, type ComparisonClaim, claimRecordSchema, type WrittenClaims } from '../domain/claim.ts';
-import type { ReportData, ReportNode } from './data.ts';
-import {
-  type Basis,
-  type ComparisonRow,
-  type ComparisonRows,
-  findingsOf,
-  meanOn,
-  nodeName,
-  scoresOn,
-} from './findings.ts';
-import { change, type MetricDirection, metric, score } from './format.ts';
+import { type ClaimRecord, claimRecordSchema, type WrittenClaims } from '../domain/claim.ts';
+import { claimRecord, oneLine, type ReportData, rowText } from '../views/index.ts';
 import { html, type Markup, section } from './markup.ts';
-import { contestSentence, verdict } from './sentences.ts';
 
-/**
- * The claims of a report as a record on the page, and the same read back from a page (I11). Everything is a function of the
- * archive, so an audit makes the record again and compares.
- */
-
-/** The ends of an interval of differences, the lower metric first. */
-function intervalText([low, high]: readonly [number, number], direction: MetricDirection): string {
-  const ends = [change(low, direction), change(high, direction)];
-  return (direction.lowerIsBetter ? ends.reverse() : ends).join(' … ');
-}
-
-/** The cells of a comparison: reference, result, difference, interval, standard error, effect, mean of the reference. */
-export function contestCells(contest: ComparisonRow, basis: Basis, direction: MetricDirection): string[] {
-  const { comparison, reference } = contest;
-  const name = nodeName(reference);
-  const mean = metric(meanOn(reference, basis), direction);
-  const sentence = contestSentence(contest, direction);
-  if (comparison.kind === 'unmeasured') return [name, sentence, '–', '–', '–', '–', mean];
-  const { difference, standardError, effect, interval } = comparison;
-  return [
-    name,
-    sentence,
-    change(difference, direction),
-    intervalText(interval, direction),
-    score(standardError),
-    `${effect < 0 ? '−' : '+'}${Math.abs(effect).toFixed(1)}`,
-    mean,
-  ];
-}
-
-function sharedSeeds(a: ReportNode, b: ReportNode, basis: Basis): number[] {
-  const seeds = new Set(scoresOn(b, basis).map(({ seed }) => seed));
-  return scoresOn(a, basis)
-    .map(({ seed }) => seed)
-    .filter((seed) => seeds.has(seed))
-    .sort((one, other) => one - other);
-}
-
-function comparisonClaims({ basis, contests, level, noise, prior }: ComparisonRows, direction: MetricDirection) {
-  return contests.map((contest): ComparisonClaim => {
-    const { contender, reference, comparison } = contest;
-    const measured = comparison.kind === 'measured' ? comparison : null;
-    return {
-      basis,
-      contender: contender.id,
-      reference: reference.id,
-      verdict: measured?.verdict ?? 'unmeasured',
-      seeds: sharedSeeds(contender, reference, basis),
-      difference: measured?.difference ?? null,
-      interval: measured ? [...measured.interval] : null,
-      level,
-      noise: noise ? 'shared' : prior ? 'moderated' : 'pair',
-      shown: rowText(contestCells(contest, basis, direction)),
-    };
-  });
-}
-
-/** All claims of a search's report. */
-export function claimRecord(data: ReportData): ClaimRecord {
-  const findings = findingsOf(data);
-  return {
-    search: data.search.id,
-    command: `aira report ${data.search.id}`,
-    phase: data.search.phase,
-    version: data.provenance.airaVersion,
-    sentences: verdict(data, findings).map(oneLine),
-    comparisons: [findings.validation, findings.test].flatMap((rows) =>
-      rows ? comparisonClaims(rows, data.search) : [],
-    ),
-  };
-}
+/** The record of a report's claims on its page, and the same read back from a page (I11). */
 
 /** The record, for people and for `aira audit`. */
 export function claimSection(data: ReportData): Markup {
@@ -95,9 +14,6 @@ export function claimSection(data: ReportData): Markup {
 <details><summary>${record.comparisons.length} comparisons as JSON</summary><pre class="claim-record">${JSON.stringify(record)}</pre></details>`,
   );
 }
-
-const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
-const rowText = (cells: readonly string[]): string => cells.map(oneLine).join(' | ');
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'", '#96': '`' };
 

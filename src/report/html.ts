@@ -1,6 +1,5 @@
+import { findingsOf, type ReportData } from '../views/index.ts';
 import { claimSection } from './claims.ts';
-import type { ReportData } from './data.ts';
-import { findingsOf } from './findings.ts';
 import { html } from './markup.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection, extrapolationSection } from './sections/aggregation.ts';

@@ -1,8 +1,7 @@
 /**
  * Report: what people read of a search, a study, a scaling study and a trace.
  *
- * Role: collects figures from the archive and renders them as HTML, text, Markdown and TSV. Non-role: plans, trainings, new
- * statistics.
+ * Role: renders what `views` collects as HTML, text, Markdown and TSV. Non-role: plans, trainings, figures.
  *
  * - Nothing of agents or files is trusted as markup: `markup.ts` escapes everything that it did not make itself.
  * - Figures are the task's metric; a sentence that compares rests on the final rung (I11).
@@ -12,15 +11,7 @@
  * - Trees are drawn like the log of a version control system: the child with most descendants stays in its parent's row.
  */
 
-export { claimRecord, readClaims } from './claims.ts';
-export { collectReport } from './collect.ts';
-export type {
-  ReportAgent,
-  ReportData,
-  ReportEnding,
-  ReportNode,
-} from './data.ts';
-export { proposalText } from './format.ts';
+export { readClaims } from './claims.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
 export { scaleHtml } from './scale/page.ts';
@@ -30,5 +21,4 @@ export { type StudyReport, studyHtml } from './study/page.ts';
 export { type Result, resultOf, summary } from './summary.ts';
 export { attributionSentence, attributionText, changeVerdict } from './trace/attributionTable.ts';
 export { storyHtml } from './trace/html.ts';
-export { storyOf } from './trace/story.ts';
 export { storyText } from './trace/text.ts';

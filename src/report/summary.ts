@@ -1,20 +1,28 @@
 import { metricValue } from '../domain/task.ts';
 import { type Colours, printable } from '../platform/index.ts';
-import { candidateText } from './candidate.ts';
-import type { ReportData, ReportNode } from './data.ts';
 import {
+  agentEndSentences,
   bases,
   basisName,
   bestScreened,
+  count,
+  duration,
   findingsOf,
+  floorClause,
   floorsOn,
   isProposal,
   meanOn,
+  metric,
   nodeName,
   proposalsOf,
-} from './findings.ts';
-import { agentEndSentences, count, duration, metric, proposalText, shortened } from './format.ts';
-import { floorClause, unfinished, verdict } from './sentences.ts';
+  proposalText,
+  type ReportData,
+  type ReportNode,
+  shortened,
+  unfinished,
+  verdict,
+} from '../views/index.ts';
+import { candidateText } from './candidate.ts';
 
 /** Always a single line. */
 const line = (text: string): string => printable(text);

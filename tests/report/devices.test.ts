@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EvaluationRecord, NodeRecord } from '../../src/memory/records.ts';
-import { devicesOf } from '../../src/report/collect.ts';
 import { reportHtml } from '../../src/report/html.ts';
+import { devicesOf } from '../../src/views/report/collect.ts';
 import { fixture } from './fixture.ts';
 
 const training = (worker: string, from: number, to: number, more: Partial<EvaluationRecord> = {}) =>

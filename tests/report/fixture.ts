@@ -10,8 +10,8 @@ import { rungSeeds } from '../../src/domain/evaluation.ts';
 import { agentNameSchema, nodeId } from '../../src/domain/ids.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import type { Rung } from '../../src/domain/task.ts';
-import type { ReportAgent, ReportData, ReportNode } from '../../src/report/index.ts';
 import type { SeedScore } from '../../src/statistics/seeds.ts';
+import type { ReportAgent, ReportData, ReportNode } from '../../src/views/index.ts';
 
 /** How large a search to invent, and what went wrong in it. */
 export interface FixtureOptions {

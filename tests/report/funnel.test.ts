@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeRecord } from '../../src/memory/records.ts';
-import { funnelOf } from '../../src/report/collect.ts';
 import { reportHtml } from '../../src/report/index.ts';
+import { funnelOf } from '../../src/views/report/collect.ts';
 import { fixture } from './fixture.ts';
 
 /** An attempt as the ledger has it, as far as the funnel looks. */

@@ -1,8 +1,9 @@
 import { deviation, mean } from 'd3-array';
 import { describe, expect, it } from 'vitest';
 import { runLengthText } from '../../src/domain/architecture.ts';
-import { type ReportData, reportHtml } from '../../src/report/index.ts';
+import { reportHtml } from '../../src/report/index.ts';
 import { html } from '../../src/report/markup.ts';
+import type { ReportData } from '../../src/views/index.ts';
 import { barren, fixture } from './fixture.ts';
 
 /** A tag as a browser would begin one: `<` and a letter, slash, exclamation or question mark. */

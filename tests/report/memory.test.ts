@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { ReportData, ReportNode } from '../../src/report/data.ts';
 import { reportHtml } from '../../src/report/html.ts';
 import { memoryFigures } from '../../src/report/sections/agents.ts';
+import type { ReportData, ReportNode } from '../../src/views/report/data.ts';
 import { fixture, reportAgent } from './fixture.ts';
 
 const base = fixture({ agents: 2, attempts: 2 });

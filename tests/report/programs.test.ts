@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { programText } from '../../src/domain/program.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { noColours } from '../../src/platform/colours.ts';
-import type { ReportData, ReportNode } from '../../src/report/data.ts';
 import { reportHtml, resultOf, summary } from '../../src/report/index.ts';
+import type { ReportData, ReportNode } from '../../src/views/report/data.ts';
 import { fixture, reportAgent } from './fixture.ts';
 
 const source = (rate: string, extra = '') =>

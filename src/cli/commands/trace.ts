@@ -17,17 +17,11 @@ import {
   printable,
   systemTimers,
 } from '../../platform/index.ts';
-import {
-  attributionSentence,
-  attributionText,
-  changeVerdict,
-  storyHtml,
-  storyOf,
-  storyText,
-} from '../../report/index.ts';
+import { attributionSentence, attributionText, changeVerdict, storyHtml, storyText } from '../../report/index.ts';
 import { probeSandbox } from '../../sandbox/index.ts';
 import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
+import { storyOf } from '../../views/index.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import {
   agentArgument,

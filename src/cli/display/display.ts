@@ -4,7 +4,8 @@ import { chatArms } from '../../domain/model.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue, type Rung, rungs } from '../../domain/task.ts';
 import type { Clock } from '../../platform/index.ts';
-import type { ReportEnding, Result } from '../../report/index.ts';
+import type { Result } from '../../report/index.ts';
+import type { ReportEnding } from '../../views/index.ts';
 
 /** How a search ended, for its display. */
 export interface Ending {

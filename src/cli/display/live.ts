@@ -9,7 +9,7 @@ import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { rungs } from '../../domain/task.ts';
 import { type Clock, coloursFor, printable, type Timers } from '../../platform/index.ts';
-import { proposalText } from '../../report/index.ts';
+import { proposalText } from '../../views/index.ts';
 import { Crew, clockTime, type Display, metricText, rungText, spending } from './display.ts';
 
 const colours = coloursFor(process.stdout);

@@ -2,7 +2,7 @@ import { endingText } from '../../domain/ending.ts';
 import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { type Clock, printable } from '../../platform/index.ts';
-import { proposalText } from '../../report/index.ts';
+import { proposalText } from '../../views/index.ts';
 import { Crew, clockTime, type Display, metricText, rungText, spending } from './display.ts';
 
 /** Interval between progress lines. */

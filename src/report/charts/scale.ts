@@ -1,6 +1,6 @@
 import { extent, nice, ticks } from 'd3-array';
 import { metricValue } from '../../domain/task.ts';
-import type { MetricDirection } from '../format.ts';
+import type { MetricDirection } from '../../views/index.ts';
 import { type Content, html, type Markup } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 

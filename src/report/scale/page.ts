@@ -6,7 +6,7 @@ import {
   shortNumber,
 } from '../../scale/index.ts';
 import type { Estimate } from '../../statistics/index.ts';
-import { count, duration, signed } from '../format.ts';
+import { count, duration, signed } from '../../views/index.ts';
 import { type Content, html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
 import { costSection, frontierSection, isoFlopSection, proxyFigures, tokenSection } from './figures.ts';

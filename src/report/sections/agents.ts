@@ -1,8 +1,22 @@
 import { operators } from '../../domain/node.ts';
+import {
+  agentEndText,
+  bestScreened,
+  count,
+  type FunnelRow,
+  isProposal,
+  meanOf,
+  meanOn,
+  metric,
+  percent,
+  proposalsOf,
+  type ReportAgent,
+  type ReportData,
+  type ReportNode,
+  scoresOn,
+  shortened,
+} from '../../views/index.ts';
 import { px } from '../charts/scale.ts';
-import type { FunnelRow, ReportAgent, ReportData, ReportNode } from '../data.ts';
-import { bestScreened, isProposal, meanOf, meanOn, proposalsOf, scoresOn } from '../findings.ts';
-import { agentEndText, count, metric, percent, shortened } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 

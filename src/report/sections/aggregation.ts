@@ -1,11 +1,22 @@
 import type { Conditioning, Extrapolation, Pattern } from '../../aggregation/index.ts';
 import { composition, inOrder, type Primitive, runLengthText } from '../../domain/architecture.ts';
 import { summarise } from '../../statistics/index.ts';
+import {
+  basisName,
+  billions,
+  count,
+  meanOn,
+  mebibytes,
+  millions,
+  type ReportAggregation,
+  type ReportData,
+  type ReportNode,
+  score,
+  scoresOn,
+  signedPercent,
+} from '../../views/index.ts';
 import { runsMarkup } from '../candidate.ts';
 import { strip, votes } from '../charts/strip.ts';
-import type { ReportAggregation, ReportData, ReportNode } from '../data.ts';
-import { basisName, meanOn, scoresOn } from '../findings.ts';
-import { billions, count, mebibytes, millions, score, signedPercent } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
 
 const conditioningName = (conditioning: Conditioning): string =>

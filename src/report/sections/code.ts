@@ -1,9 +1,16 @@
 import { descending } from 'd3-array';
 import { parseProgram } from '../../domain/program.ts';
 import { hunksOf } from '../../platform/index.ts';
-import type { ReportData, ReportNode } from '../data.ts';
-import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
-import { metric, shortened } from '../format.ts';
+import {
+  type Findings,
+  isProposal,
+  meanOn,
+  metric,
+  nodeName,
+  type ReportData,
+  type ReportNode,
+  shortened,
+} from '../../views/index.ts';
 import { html, type Markup, section } from '../markup.ts';
 
 /** Programs whose diff is shown. */
@@ -25,7 +32,7 @@ function diff(before: ReportNode, after: ReportNode): Markup | null {
   if (!old || !now) return null;
   const pieces = Object.keys(now).flatMap((name) => {
     const hunks = hunksOf(name, old[name] ?? '', now[name] ?? '', 3);
-    const lines = hunks.flatMap(({ oldStart, newStart, lines: own }) => [`@@ ${oldStart} to ${newStart} @@`, ...own]);
+    const lines = hunks.flatMap(({ oldStart, newStart, lines: own }) => [` ${oldStart} to ${newStart} `, ...own]);
     if (lines.length === 0) return [];
     const visible = lines.slice(0, maxDiffLines).map((line) => {
       const kind = line.startsWith('+')

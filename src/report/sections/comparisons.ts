@@ -1,14 +1,26 @@
 import { descending, group } from 'd3-array';
 import type { Rung } from '../../domain/task.ts';
 import { agreementSentence, marginOf, twoSigma } from '../../statistics/index.ts';
+import {
+  basisName,
+  type ComparisonRows,
+  contestCells,
+  count,
+  type Findings,
+  floorsText,
+  type MetricDirection,
+  meanOn,
+  metric,
+  nodeName,
+  type ReportData,
+  type ReportNode,
+  score,
+  scoresOn,
+  shortened,
+} from '../../views/index.ts';
 import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
 import { framed, metricScale, px, scale } from '../charts/scale.ts';
-import { contestCells } from '../claims.ts';
-import type { ReportData, ReportNode } from '../data.ts';
-import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { count, type MetricDirection, metric, score, shortened } from '../format.ts';
 import { groupRow, html, type Markup, section, table } from '../markup.ts';
-import { floorsText } from '../sentences.ts';
 import { axisHead, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
 function contestTable({ basis, contests }: ComparisonRows, direction: MetricDirection): Markup {

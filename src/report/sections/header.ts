@@ -1,9 +1,19 @@
 import type { Space } from '../../domain/candidate.ts';
-import type { ReportData } from '../data.ts';
-import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
-import { agentEndSentences, count, duration, percent, score } from '../format.ts';
+import {
+  agentEndSentences,
+  bases,
+  basisName,
+  count,
+  duration,
+  type Findings,
+  percent,
+  proposalsOf,
+  type ReportData,
+  score,
+  unfinished,
+  verdict,
+} from '../../views/index.ts';
 import { html, type Markup, section, table } from '../markup.ts';
-import { unfinished, verdict } from '../sentences.ts';
 
 function figure(value: string, label: string, note = ''): Markup {
   return html`<div><dt>${label}</dt><dd>${value}${note === '' ? null : html` <small>${note}</small>`}</dd></div>`;

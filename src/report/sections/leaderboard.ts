@@ -1,14 +1,25 @@
 import { descending } from 'd3-array';
 import { metricValue } from '../../domain/task.ts';
 import { type Noise, summarise } from '../../statistics/index.ts';
+import {
+  type Basis,
+  basisName,
+  type Findings,
+  floorsText,
+  isProposal,
+  type MetricDirection,
+  meanOn,
+  metric,
+  nodeName,
+  type ReportData,
+  type ReportNode,
+  score,
+  scoresOn,
+} from '../../views/index.ts';
 import { candidateCell, candidateHead } from '../candidate.ts';
 import { type Scale, scale } from '../charts/scale.ts';
 import { whisker, whiskerWidth } from '../charts/strip.ts';
-import type { ReportData, ReportNode } from '../data.ts';
-import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { type MetricDirection, metric, score } from '../format.ts';
 import { type Content, groupRow, html, type Markup, section, table } from '../markup.ts';
-import { floorsText } from '../sentences.ts';
 
 /** Rows shown per rung; the archive has all. */
 const maxRows = 20;

@@ -1,8 +1,14 @@
 import { ascending, greatest } from 'd3-array';
+import {
+  type Findings,
+  isProposal,
+  type MetricDirection,
+  meanOn,
+  metric,
+  nodeName,
+  type ReportData,
+} from '../../views/index.ts';
 import { framed, metricScale, px, scale, spread } from '../charts/scale.ts';
-import type { ReportData } from '../data.ts';
-import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
-import { type MetricDirection, metric } from '../format.ts';
 import { html, type Markup, section } from '../markup.ts';
 import { seriesStyle } from '../style.ts';
 

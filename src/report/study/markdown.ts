@@ -1,5 +1,5 @@
 import { inferenceSentence } from '../../studies/index.ts';
-import { count, percent, score, signed } from '../format.ts';
+import { count, percent, score, signed } from '../../views/index.ts';
 import type { StudyReport } from './page.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');

@@ -8,8 +8,8 @@ import {
   type TaskCurves,
   type TaskFacts,
 } from '../../studies/index.ts';
+import { count, percent, score, signed } from '../../views/index.ts';
 import { type BandedSeries, bandedCurves } from '../charts/scale.ts';
-import { count, percent, score, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument } from '../style.ts';
 

@@ -1,7 +1,7 @@
 import type { Comparison } from '../../statistics/index.ts';
 import type { Attribution, ChangeEffect } from '../../studies/index.ts';
+import { signed } from '../../views/index.ts';
 import { px, scale } from '../charts/scale.ts';
-import { signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 
 const figures = (comparison: Comparison): string => {

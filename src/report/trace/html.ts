@@ -1,11 +1,21 @@
 import { operators } from '../../domain/node.ts';
 import { type Attribution, differenceText } from '../../studies/index.ts';
+import {
+  type AgentStory,
+  agentEndText,
+  count,
+  type Mention,
+  percent,
+  type Step,
+  type Story,
+  score,
+  shortened,
+  signed,
+} from '../../views/index.ts';
 import { candidateMarkup } from '../candidate.ts';
-import { agentEndText, count, percent, score, shortened, signed } from '../format.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument, ownColours } from '../style.ts';
 import { attributionSection } from './attributionTable.ts';
-import type { AgentStory, Mention, Step, Story } from './story.ts';
 import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';
 
 const colours = ['--s0', '--s2', '--s5', '--s1'] as const;

@@ -1,7 +1,6 @@
 import { type Colours, printable } from '../../platform/index.ts';
 import { differenceText } from '../../studies/index.ts';
-import { agentEndText, score, signed } from '../format.ts';
-import type { AgentStory, Step, Story } from './story.ts';
+import { type AgentStory, agentEndText, type Step, type Story, score, signed } from '../../views/index.ts';
 
 const maxChars = 600;
 const line = (text: string): string => printable(text, { width: maxChars });

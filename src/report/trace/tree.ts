@@ -1,8 +1,7 @@
 import { operators } from '../../domain/node.ts';
+import { type AgentStory, count, type Step, score, signed } from '../../views/index.ts';
 import { framed, px, scale } from '../charts/scale.ts';
-import { count, score, signed } from '../format.ts';
 import { html, type Markup, table } from '../markup.ts';
-import type { AgentStory, Step } from './story.ts';
 
 const frame = { left: 16, right: 16, top: 16, bottom: 26, row: 26, least: 16, most: 44, width: 1000 } as const;
 /** Radii in pixels, of the worst and of the best score. */

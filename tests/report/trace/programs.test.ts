@@ -2,8 +2,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeIdSchema } from '../../../src/domain/ids.ts';
 import { Archive, readArchive } from '../../../src/memory/archive.ts';
 import { noColours } from '../../../src/platform/colours.ts';
-import { storyHtml, storyOf, storyText } from '../../../src/report/index.ts';
+import { storyHtml, storyText } from '../../../src/report/index.ts';
 import { planAttribution } from '../../../src/studies/attribution.ts';
+import { storyOf } from '../../../src/views/index.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
 

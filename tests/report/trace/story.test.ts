@@ -3,7 +3,8 @@ import { changedLayers, parseArchitecture } from '../../../src/domain/architectu
 import { agentNameSchema } from '../../../src/domain/ids.ts';
 import { Archive, readArchive } from '../../../src/memory/archive.ts';
 import { noColours } from '../../../src/platform/colours.ts';
-import { storyHtml, storyOf, storyText } from '../../../src/report/index.ts';
+import { storyHtml, storyText } from '../../../src/report/index.ts';
+import { storyOf } from '../../../src/views/index.ts';
 import { runSearch, trial } from '../../audit/laboratory.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';

@@ -1,6 +1,6 @@
 import { ascending, descending, max, mean } from 'd3-array';
-import { countProposals, type ProposalCounts } from '../domain/node.ts';
-import type { Rung } from '../domain/task.ts';
+import { countProposals, type ProposalCounts } from '../../domain/node.ts';
+import type { Rung } from '../../domain/task.ts';
 import {
   type Agreement,
   acceptance,
@@ -19,7 +19,7 @@ import {
   summarise,
   type Trial,
   twoSigma,
-} from '../statistics/index.ts';
+} from '../../statistics/index.ts';
 import type { ReportData, ReportNode } from './data.ts';
 
 /** Scores that are comparable with each other: one rung, one split. */

@@ -1,20 +1,26 @@
-import { aggregate, aggregateByAgent, conditionings, extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
-import { type Architecture, parseInSpace, readArchitecture, runLengthText } from '../domain/architecture.ts';
-import { endingReasons } from '../domain/ending.ts';
-import { TerminalError } from '../domain/errors.ts';
-import type { SearchId } from '../domain/ids.ts';
-import { type EvidenceId, type LiteratureSource, literatureSources, sourceOf } from '../domain/literature.ts';
-import type { SearchSpec } from '../domain/search.ts';
-import { fitnessOf, type Rung, rungs } from '../domain/task.ts';
-import { loadCorpus } from '../literature/index.ts';
+import {
+  aggregate,
+  aggregateByAgent,
+  conditionings,
+  extrapolateAll,
+  type ScoredNode,
+} from '../../aggregation/index.ts';
+import { type Architecture, parseInSpace, readArchitecture, runLengthText } from '../../domain/architecture.ts';
+import { endingReasons } from '../../domain/ending.ts';
+import { TerminalError } from '../../domain/errors.ts';
+import type { SearchId } from '../../domain/ids.ts';
+import { type EvidenceId, type LiteratureSource, literatureSources, sourceOf } from '../../domain/literature.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import { fitnessOf, type Rung, rungs } from '../../domain/task.ts';
+import { loadCorpus } from '../../literature/index.ts';
 import {
   type ArchiveReader,
   type EvaluationRecord,
   type NodeRecord,
   statusOf,
   type TestScore,
-} from '../memory/index.ts';
-import type { Floor, SeedScore } from '../statistics/index.ts';
+} from '../../memory/index.ts';
+import type { Floor, SeedScore } from '../../statistics/index.ts';
 import type {
   ReportAggregation,
   ReportData,

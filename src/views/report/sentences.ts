@@ -1,4 +1,4 @@
-import { type Comparison, type FloorLevel, marginOf, summarise } from '../statistics/index.ts';
+import { type Comparison, type FloorLevel, marginOf, summarise } from '../../statistics/index.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import {
   type Acceptance,

@@ -1,6 +1,6 @@
-import { type AgentEnd, endedEarly, isLost } from '../domain/ending.ts';
-import type { ProposalCounts } from '../domain/node.ts';
-import { metricValue } from '../domain/task.ts';
+import { type AgentEnd, endedEarly, isLost } from '../../domain/ending.ts';
+import type { ProposalCounts } from '../../domain/node.ts';
+import { metricValue } from '../../domain/task.ts';
 import type { ReportData } from './data.ts';
 import { proposalsOf } from './findings.ts';
 
