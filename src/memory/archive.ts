@@ -7,6 +7,7 @@ import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
 import { experimentOf } from '../domain/search.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
+import { type Browse, browse } from './browse.ts';
 import { budget } from './budget.ts';
 import { calls } from './calls.ts';
 import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
@@ -382,6 +383,7 @@ export interface ArchiveReader
     Repositories,
     'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'searchStatus' | 'records' | 'evaluations' | 'endings'
   > {
+  readonly browse: Browse;
   readonly db: Database;
   close(): void;
 }
@@ -392,7 +394,8 @@ export function readArchive(home: string): ArchiveReader {
   try {
     const parts = repositories(db, false);
     const { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings } = parts;
-    return { db, searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings, close };
+    const readable = { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings };
+    return { db, browse: browse(db), ...readable, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

@@ -19,6 +19,7 @@
 
 export { Archive, type ArchiveReader, readArchive } from './archive.ts';
 export { type BackupManifest, backUp, restore } from './backup.ts';
+export type { NodeColumns, OutcomeColumns } from './browse.ts';
 export { archivePath, openForReading } from './database.ts';
 export { silenceLimitMs } from './ensemble.ts';
 export { maxAttempts } from './evaluations.ts';

@@ -79,29 +79,48 @@ export type LessonRecord = z.infer<typeof lessonRecordSchema>;
 
 /** Full histories, for reports, exports and audits. */
 export function records(db: Database) {
-  const nodeRows = db.prepare<[string], unknown>(
-    `SELECT id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at AS createdAt
-     FROM nodes WHERE search = ? ORDER BY seq`,
-  );
+  const nodeColumns = 'id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at AS createdAt';
+  const nodeRows = db.prepare<[string], unknown>(`SELECT ${nodeColumns} FROM nodes WHERE search = ? ORDER BY seq`);
+  const nodeRow = db.prepare<[string, string], unknown>(`SELECT ${nodeColumns} FROM nodes WHERE search = ? AND id = ?`);
   const parentRows = db.prepare<[string], { node: string; parent: string }>(
     'SELECT node, parent FROM parents WHERE search = ? ORDER BY node, position',
   );
-  const evaluationRows = db.prepare<[string], unknown>(
-    `SELECT w.node, w.key, w.rung, w.seed, w.saved, w.at AS askedAt, coalesce(e.status, 'pending') AS status,
+  const parentsOf = db.prepare<[string, string], { parent: string }>(
+    'SELECT parent FROM parents WHERE search = ? AND node = ? ORDER BY position',
+  );
+  const evaluationColumns = `w.node, w.key, w.rung, w.seed, w.saved, w.at AS askedAt, coalesce(e.status, 'pending') AS status,
        e.validation, e.reason, e.message, e.seconds, e.worker, e.device, e.finished_at AS finishedAt,
        json_extract(e.measurement, '$.params') AS params,
        json_extract(e.measurement, '$.peakMemoryBytes') AS peakMemoryBytes,
        json_extract(e.measurement, '$.scale') AS scale, coalesce(e.unsafe, 0) AS unsafe,
        json_extract(e.measurement, '$.tasks') AS floors,
        (SELECT count(*) FROM attempts a WHERE a.key = w.key) AS attempts
-     FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.rung, w.seed`,
+     FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key`;
+  const inOrder = 'ORDER BY w.at, w.rung, w.seed';
+  const evaluationRows = db.prepare<[string], unknown>(`SELECT ${evaluationColumns} WHERE w.search = ? ${inOrder}`);
+  const evaluationsOf = db.prepare<[string, string], unknown>(
+    `SELECT ${evaluationColumns} WHERE w.search = ? AND w.node = ? ${inOrder}`,
   );
   const lessonRows = db.prepare<[string], unknown>(
     'SELECT node, ordinal, text FROM lessons WHERE search = ? ORDER BY node',
   );
+  const lessonOf = db.prepare<[string, string], { text: string }>(
+    'SELECT text FROM lessons WHERE search = ? AND node = ?',
+  );
   return {
     /** Lessons of agents, each with the attempt that submitted it. */
     lessons: (search: SearchId): LessonRecord[] => lessonRows.all(search).map((row) => lessonRecordSchema.parse(row)),
+
+    lessonOf: (search: SearchId, node: string): string | null => lessonOf.get(search, node)?.text ?? null,
+
+    /** One node; undefined if the search has none of this id. */
+    node(search: SearchId, id: string): NodeRecord | undefined {
+      const raw = nodeRow.get(search, id);
+      if (raw === undefined) return undefined;
+      const evaluations = evaluationsOf.all(search, id).map((row) => evaluationRecordSchema.parse(row));
+      const parents = parentsOf.all(search, id).map(({ parent }) => nodeIdSchema.parse(parent));
+      return { ...nodeRecordSchema.parse(raw), parents, evaluations };
+    },
 
     /** Nodes in recorded order. */
     nodes(search: SearchId): NodeRecord[] {

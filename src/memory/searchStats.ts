@@ -172,7 +172,7 @@ const noProposals = (): AgentSums => ({
  *
  * SUM-1  The sums of a search are read on first use, and updated with every row that this process adds.
  * SUM-2  A rolled-back transaction invalidates the sums that it touched.
- * SUM-3  Without `live` nothing is cached, because another process adds rows.
+ * SUM-3  Without `live`, another process adds rows: sums are cached until it has committed (PRAGMA data_version).
  */
 export function searchStats(db: Database, live: boolean) {
   const rungRows = db.prepare<[string], RungSums & { rung: Rung }>(
@@ -212,9 +212,21 @@ export function searchStats(db: Database, live: boolean) {
     const agents = new Map(agentRows.all(search).map(({ agent, ...sums }) => [agent, sums]));
     return { rungs: found, agents, leaders: new Map() };
   };
+  const dataVersion = db.prepare<[], { data_version: number }>('PRAGMA data_version');
+  let version = 0;
+  /** Empties the cache of a reader if another connection has changed the archive. */
+  const refresh = (): void => {
+    if (live) return;
+    const now = dataVersion.get()?.data_version ?? 0;
+    if (now === version) return;
+    version = now;
+    memos.clear();
+    running = null;
+  };
   const of = (search: SearchId): Sums => {
+    refresh();
     const sums = memos.get(search) ?? read(search);
-    if (live) memos.set(search, sums);
+    memos.set(search, sums);
     return sums;
   };
   /** The cached sums to update, if any. */
@@ -233,10 +245,11 @@ export function searchStats(db: Database, live: boolean) {
     else found.set(key, new Set([training]));
   };
   const open = (): Map<EvaluationKey, Set<string>> => {
+    refresh();
     if (running) return running;
     const found = new Map<EvaluationKey, Set<string>>();
     for (const { key, worker, attempt } of openAttempts.all()) note(found, key, `${worker} ${attempt}`);
-    if (live) running = found;
+    running = found;
     return found;
   };
 

@@ -1,0 +1,235 @@
+import { runLengthText } from '../domain/architecture.ts';
+import { shortCandidate } from '../domain/candidate.ts';
+import type { SearchId } from '../domain/ids.ts';
+import { nodeStatusSchema, originSchema } from '../domain/node.ts';
+import { metricValue, type Rung, rungs } from '../domain/task.ts';
+import type { ArchiveReader, NodeColumns, OutcomeColumns } from '../memory/index.ts';
+import { line } from './texts.ts';
+
+export const statuses = nodeStatusSchema.options;
+export const operators = originSchema.options;
+
+const rejected = statuses.indexOf('rejected');
+const duplicate = statuses.indexOf('duplicate');
+const pending = statuses.indexOf('pending');
+const evaluated = statuses.indexOf('evaluated');
+const failed = statuses.indexOf('failed');
+
+/** Distinct values in order of appearance, with the place of each. */
+export class Dictionary {
+  readonly values: string[] = [];
+  readonly #places = new Map<string, number>();
+
+  place(value: string): number {
+    const known = this.#places.get(value);
+    if (known !== undefined) return known;
+    this.#places.set(value, this.values.length);
+    return this.values.push(value) - 1;
+  }
+}
+
+type Scores = (number | null)[];
+
+/**
+ * All nodes of one search as columns of equal length, in memory: what tables sort, filters count and charts draw.
+ *
+ * Role: one pass over the rows on first use, then only what the archive has announced since. Scores are the task's metric, means
+ * over the seeds of a rung. Non-role: texts, which are read for the rows of one page.
+ *
+ * COL-1  `refresh` brings it to the state that the surrounding snapshot sees (BRO-2); positions never change, because nodes are
+ *        only appended.
+ * COL-2  `changedSince` names every node that was added, judged or charged after a sequence.
+ * COL-3  The status of a node is that of `statusOf` (memory/records.ts); a test compares them.
+ */
+export class SearchColumns {
+  readonly ids: string[] = [];
+  readonly agents = new Dictionary();
+  readonly patterns = new Dictionary();
+  /** Index into `agents`. */
+  readonly agent: number[] = [];
+  readonly attempt: number[] = [];
+  /** Index into `operators` and `statuses`. */
+  readonly operator: number[] = [];
+  readonly status: number[] = [];
+  /** Index of a parent, or -1. */
+  readonly parent: number[] = [];
+  readonly secondParent: number[] = [];
+  readonly scores: Readonly<Record<Rung, Scores>> = { screen: [], confirm: [], final: [] };
+  /** Index into `rungs` of the highest rung with a score, or -1; and the score there. */
+  readonly rung: number[] = [];
+  readonly rungScore: Scores = [];
+  /** Index into `patterns`, or -1 for programs and what was rejected. */
+  readonly pattern: number[] = [];
+  readonly parameters: Scores = [];
+  /** Of the screening. */
+  readonly flops: Scores = [];
+  readonly seconds: Scores = [];
+  readonly cached: boolean[] = [];
+  readonly dollars: number[] = [];
+  /** Milliseconds since 1970. */
+  readonly proposedAt: number[] = [];
+  readonly evaluatedAt: Scores = [];
+
+  readonly #reader: ArchiveReader;
+  readonly #search: SearchId;
+  readonly #lowerIsBetter: boolean;
+  readonly #isStack: boolean;
+  readonly #places = new Map<string, number>();
+  /** Sequence of the last change of each node. */
+  readonly #changed: number[] = [];
+  /** When the evaluation that decides the status was requested. */
+  readonly #screenAskedAt: Scores = [];
+  readonly #seeds: Readonly<Record<Rung, number[]>> = { screen: [], confirm: [], final: [] };
+  readonly #accepted: boolean[] = [];
+  #lastNode = 0;
+  #sequence = 0;
+
+  constructor(reader: ArchiveReader, search: SearchId) {
+    this.#reader = reader;
+    this.#search = search;
+    const { lowerIsBetter, space } = reader.searches.spec(search);
+    this.#lowerIsBetter = lowerIsBetter;
+    this.#isStack = space.kind === 'stack';
+  }
+
+  get length(): number {
+    return this.ids.length;
+  }
+
+  /** The archive's sequence that the figures are of. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Position of a node; -1 if the search has none of this id. */
+  placeOf(id: string | undefined): number {
+    return (id === undefined ? undefined : this.#places.get(id)) ?? -1;
+  }
+
+  /** Positions of nodes that have changed after a sequence, ascending. */
+  changedSince(sequence: number): number[] {
+    const found: number[] = [];
+    for (let at = 0; at < this.#changed.length; at++) if ((this.#changed[at] as number) > sequence) found.push(at);
+    return found;
+  }
+
+  /** Call inside a snapshot. */
+  refresh(): void {
+    const now = this.#reader.browse.sequence();
+    if (this.length === 0) this.#load(now);
+    else if (now > this.#sequence) this.#update(now);
+    this.#sequence = now;
+  }
+
+  #load(now: number): void {
+    const { browse } = this.#reader;
+    for (const row of browse.nodes(this.#search, 0)) this.#add(row, now);
+    for (const [node, parent] of browse.parents(this.#search)) this.#link(this.placeOf(node), this.placeOf(parent));
+    for (const outcome of browse.outcomes(this.#search)) this.#judge(this.placeOf(outcome[0]), outcome);
+    for (const [agent, ordinal, dollars] of browse.costs(this.#search)) {
+      const at = this.placeOf(`${agent}-${ordinal}`);
+      if (at >= 0) this.dollars[at] = dollars;
+    }
+  }
+
+  #update(now: number): void {
+    const { browse } = this.#reader;
+    const touched = new Set<number>();
+    for (const row of [...browse.nodes(this.#search, this.#lastNode)]) touched.add(this.#add(row, now));
+    for (const at of touched) {
+      for (const [, parent] of browse.parentsOf(this.#search, this.ids[at] as string))
+        this.#link(at, this.placeOf(parent));
+    }
+    const most = 1000;
+    for (let from = this.#sequence; ; ) {
+      const page = browse.events(from, most);
+      for (const { body } of page) {
+        const event = JSON.parse(body) as { search?: string; node?: string };
+        const at = event.search === this.#search ? this.placeOf(event.node) : -1;
+        if (at >= 0) touched.add(at);
+      }
+      if (page.length < most) break;
+      from = page.at(-1)?.seq ?? from;
+    }
+    for (const at of touched) {
+      const id = this.ids[at] as string;
+      this.#forget(at);
+      for (const outcome of browse.outcomesOf(this.#search, id)) this.#judge(at, outcome);
+      const agent = this.agents.values[this.agent[at] as number] as string;
+      this.dollars[at] = browse.costOf(this.#search, agent, this.attempt[at] as number);
+      this.#changed[at] = now;
+    }
+  }
+
+  #add([seq, id, agent, ordinal, origin, verdict, proposedAt, candidate]: NodeColumns, now: number): number {
+    const at = this.ids.push(id) - 1;
+    this.#places.set(id, at);
+    this.#lastNode = Math.max(this.#lastNode, seq);
+    this.#changed.push(now);
+    this.#accepted.push(verdict === 'accepted');
+    this.agent.push(this.agents.place(agent));
+    this.attempt.push(ordinal);
+    this.operator.push(operators.indexOf(origin));
+    this.status.push(verdict === 'accepted' ? pending : verdict === 'rejected' ? rejected : duplicate);
+    this.parent.push(-1);
+    this.secondParent.push(-1);
+    this.pattern.push(candidate === null || verdict === 'rejected' ? -1 : this.patterns.place(this.#short(candidate)));
+    this.dollars.push(0);
+    this.proposedAt.push(proposedAt);
+    this.#forget(at);
+    return at;
+  }
+
+  /** What the archive has accepted is canonical: names of layers with blanks between. */
+  #short(candidate: string): string {
+    return this.#isStack ? runLengthText(candidate.split(' ')) : line(shortCandidate(candidate), 200);
+  }
+
+  #link(node: number, parent: number): void {
+    if (node < 0) return;
+    if (this.parent[node] === -1) this.parent[node] = parent;
+    else this.secondParent[node] = parent;
+  }
+
+  /** Empties what outcomes decide. */
+  #forget(at: number): void {
+    if (this.#accepted[at]) this.status[at] = pending;
+    for (const rung of rungs) {
+      this.scores[rung][at] = null;
+      this.#seeds[rung][at] = 0;
+    }
+    this.rung[at] = -1;
+    this.rungScore[at] = null;
+    this.parameters[at] = null;
+    this.flops[at] = null;
+    this.seconds[at] = null;
+    this.cached[at] = false;
+    this.evaluatedAt[at] = null;
+    this.#screenAskedAt[at] = null;
+  }
+
+  /** Takes one requested evaluation of a node in. */
+  #judge(at: number, outcome: OutcomeColumns): void {
+    if (at < 0) return;
+    const [, rung, saved, askedAt, status, validation, finishedAt, seconds, parameters, flops] = outcome;
+    if (rung === 'screen' && askedAt < (this.#screenAskedAt[at] ?? Number.POSITIVE_INFINITY)) {
+      this.#screenAskedAt[at] = askedAt;
+      this.cached[at] = saved === 1;
+      this.evaluatedAt[at] = finishedAt;
+      if (this.#accepted[at]) this.status[at] = status === 'ok' ? evaluated : status === 'failed' ? failed : pending;
+    }
+    if (seconds !== null) this.seconds[at] = (this.seconds[at] ?? 0) + seconds;
+    if (parameters !== null) this.parameters[at] = parameters;
+    if (flops !== null && rung === 'screen') this.flops[at] = flops;
+    if (validation === null) return;
+    const value = metricValue(validation, this.#lowerIsBetter);
+    const before = this.#seeds[rung][at] as number;
+    this.#seeds[rung][at] = before + 1;
+    const mean = ((this.scores[rung][at] ?? 0) * before + value) / (before + 1);
+    this.scores[rung][at] = mean;
+    const level = rungs.indexOf(rung);
+    if (level < (this.rung[at] as number)) return;
+    this.rung[at] = level;
+    this.rungScore[at] = mean;
+  }
+}
