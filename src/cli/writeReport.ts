@@ -6,8 +6,8 @@ import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../domain/messages.ts';
 import { Archive, type ArchiveReader, openForReading, readArchive, type TestScore } from '../memory/index.ts';
 import { coloursFor, makeFolder, systemClock } from '../platform/index.ts';
-import { readClaims, reportHtml, resultOf, summary } from '../report/index.ts';
-import { claimRecord, collectReport } from '../views/index.ts';
+import { reportHtml, resultOf, summary } from '../report/index.ts';
+import { claimRecord, collectReport, readClaims } from '../views/index.ts';
 import { airaVersion } from './version.ts';
 
 const pagePath = (home: string, search: SearchId): string => join(home, 'reports', `${search}.html`);

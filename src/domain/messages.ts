@@ -15,6 +15,7 @@ import {
 } from './node.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
+import { rulingKinds } from './ruling.ts';
 import { checkpointSchema } from './scale.ts';
 import { experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
@@ -331,6 +332,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('node-refused'),
     search: searchIdSchema,
+    /** Absent in announcements of earlier versions. */
+    node: nodeIdSchema.optional(),
     agent: agentNameSchema,
     reason: z.string(),
     message: z.string(),
@@ -358,6 +361,14 @@ export const eventSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('phase-changed'), search: searchIdSchema, phase: phaseSchema }),
   endingSchema.omit({ occurrence: true }).extend({ kind: z.literal('ended-early'), search: searchIdSchema }),
+  z.strictObject({
+    kind: z.literal('ruled'),
+    search: searchIdSchema,
+    ruling: z.enum(rulingKinds),
+    /** Node of a veto, agent of a pause; absent for the search. */
+    subject: z.string().max(100).optional(),
+    sentence: z.string().max(1000),
+  }),
 ]);
 export type LabEvent = z.infer<typeof eventSchema>;
 

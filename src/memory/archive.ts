@@ -18,6 +18,7 @@ import { holdings } from './holdings.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
 import { pieceOf, records, testScores } from './records.ts';
+import { rulings } from './rulings.ts';
 import { searches } from './searches.ts';
 import { searchStats } from './searchStats.ts';
 import { searchStatus } from './searchStatus.ts';
@@ -28,6 +29,7 @@ function repositories(db: Database, live: boolean) {
   const out = outbox(db);
   const endingLedger = endings(db, out);
   const searchLedger = searches(db, out);
+  const rulingLedger = rulings(db, out);
   const budgetLedger = budget(db, sums);
   const evaluationLedger = evaluations(db, out, endingLedger, sums);
   const callLedger = calls(db);
@@ -36,6 +38,7 @@ function repositories(db: Database, live: boolean) {
     out,
     endings: endingLedger,
     searches: searchLedger,
+    rulings: rulingLedger,
     budget: budgetLedger,
     calls: callLedger,
     evaluations: evaluationLedger,
@@ -381,7 +384,17 @@ type Repositories = ReturnType<typeof repositories>;
 export interface ArchiveReader
   extends Pick<
     Repositories,
-    'searches' | 'budget' | 'calls' | 'views' | 'ensemble' | 'searchStatus' | 'records' | 'evaluations' | 'endings'
+    | 'searches'
+    | 'budget'
+    | 'calls'
+    | 'views'
+    | 'ensemble'
+    | 'searchStatus'
+    | 'records'
+    | 'evaluations'
+    | 'endings'
+    | 'tallies'
+    | 'rulings'
   > {
   readonly browse: Browse;
   readonly db: Database;
@@ -393,9 +406,10 @@ export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
     const parts = repositories(db, false);
-    const { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings } = parts;
+    const { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings, tallies, rulings } =
+      parts;
     const readable = { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings };
-    return { db, browse: browse(db), ...readable, close };
+    return { db, browse: browse(db), ...readable, tallies, rulings, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

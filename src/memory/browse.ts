@@ -62,17 +62,15 @@ const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, (speci
  *
  * Role: SQL that a page needs and no decision does. Non-role: what a figure means (views), writing, test scores (I4).
  *
- * BRO-1  Nothing scans a table of the ledger, except that a first load reads every node of its search, and a full-text filter
- *        every text of its search: `tests/memory/browse.test.ts` reads the query plans.
+ * BRO-1  What a page asks of one node, or since a sequence, scans no table: `tests/memory/browse.test.ts` reads the query plans.
+ *        A first load, sums over workers and a full-text filter read the rows of their search once.
  * BRO-2  `sequence` orders everything that people are told of: the archive announces each change in the transaction that
  *        makes it (LED-1), so what was read at one sequence is brought up to date by the announcements after it.
  */
 export function browse(db: Database) {
   const version = db.prepare<[], { data_version: number }>('PRAGMA data_version');
   const sequence = db.prepare<[], { seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM outbox');
-  const lastNode = db.prepare<[string], { seq: number }>(
-    'SELECT coalesce(max(seq), 0) AS seq FROM nodes WHERE search = ?',
-  );
+  const countNodes = db.prepare<[string], { n: number }>('SELECT count(*) AS n FROM nodes WHERE search = ?');
   const nodeColumns = `seq, id, agent, ordinal, origin, verdict, created_at,
     CASE WHEN substr(candidate, 1, 1) = '{' THEN NULL ELSE candidate END`;
   const nodes = db
@@ -133,6 +131,12 @@ export function browse(db: Database) {
        WHERE w.search = ? AND w.node = ? AND e.status = 'failed' LIMIT 1`,
     )
     .pluck();
+  const evidence = db.prepare<[string], { node: string; evidence: string }>(
+    `SELECT n.id AS node, v.value AS evidence FROM nodes n, json_each(n.rationale, '$.evidence') v WHERE n.search = ?`,
+  );
+  const hasReadings = db.prepare<[string], { one: number }>(
+    `SELECT 1 AS one FROM nodes WHERE search = ? AND (rationale LIKE '%"readings":[{%' OR rationale LIKE '%"retrieved":["%') LIMIT 1`,
+  );
   const figures = db.prepare<[string], EvaluationFigures>(
     `SELECT json_extract(measurement, '$.tasks') AS tasks, json_extract(measurement, '$.curve') AS curve,
        json_extract(measurement, '$.flops') AS flops FROM evaluations WHERE key = ?`,
@@ -151,6 +155,11 @@ export function browse(db: Database) {
     `SELECT worker, max(device) AS device, count(*) AS trainings, sum(status = 'failed') AS failed, sum(seconds) AS seconds
      FROM evaluations GROUP BY worker ORDER BY worker`,
   );
+  const deviceUse = db.prepare<[string], { count: number; seconds: number; firstStart: number; lastEnd: number }>(
+    `SELECT count(DISTINCT e.worker) AS count, coalesce(sum(e.seconds), 0) AS seconds,
+       coalesce(min(e.finished_at - 1000 * e.seconds), 0) AS firstStart, coalesce(max(e.finished_at), 0) AS lastEnd
+     FROM evaluation_requests w JOIN evaluations e ON e.key = w.key WHERE w.search = ? AND w.saved = 0`,
+  );
   const lastSeen = db.prepare<[string], { at: number }>(
     'SELECT seen_at AS at FROM sessions WHERE search = ? ORDER BY seq DESC LIMIT 1',
   );
@@ -164,7 +173,7 @@ export function browse(db: Database) {
 
     /** Nodes after a position, in recorded order. */
     nodes: (search: SearchId, after: number): IterableIterator<NodeColumns> => nodes.iterate(after, search),
-    lastNode: (search: SearchId): number => lastNode.get(search)?.seq ?? 0,
+    countNodes: (search: SearchId): number => countNodes.get(search)?.n ?? 0,
     outcomes: (search: SearchId): IterableIterator<OutcomeColumns> => outcomes.iterate(search),
     outcomesOf: (search: SearchId, node: string): OutcomeColumns[] => outcomesOf.all(search, node),
     /** Pairs of node and parent, the first parent of a node first. */
@@ -181,6 +190,10 @@ export function browse(db: Database) {
     /** Short texts of one node, for a row of a table. */
     texts: (search: SearchId, node: string) => texts.get(search, node),
     reasonOf: (search: SearchId, node: string): string | null => reasonOf.get(search, node) ?? null,
+    /** Pairs of a node and an id that it cites. */
+    evidence: (search: SearchId): IterableIterator<{ node: string; evidence: string }> => evidence.iterate(search),
+    /** Whether any agent of the search read something. */
+    hasReadings: (search: SearchId): boolean => hasReadings.get(search) !== undefined,
     /** Figures of a measurement that the ledger has as JSON. */
     figures: (key: string): EvaluationFigures => figures.get(key) ?? { tasks: null, curve: null, flops: null },
 
@@ -188,6 +201,8 @@ export function browse(db: Database) {
     events: (after: number, limit: number) => events.all(after, limit),
     openTrainings: (): OpenTraining[] => openTrainings.all(),
     workers: (): WorkerSums[] => workers.all(),
+    /** Trainings that the search paid for. */
+    deviceUse: (search: SearchId) => deviceUse.get(search) ?? { count: 0, seconds: 0, firstStart: 0, lastEnd: 0 },
     /** When a process last ran the search; null if none did. */
     lastSeen: (search: SearchId): number | null => lastSeen.get(search)?.at ?? null,
   };

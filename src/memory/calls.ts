@@ -93,11 +93,13 @@ export function calls(db: Database) {
      FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id
      WHERE c.search = @search AND (@agent IS NULL OR c.agent = @agent)`,
   );
-  const all = db.prepare<[string], unknown>(
-    `SELECT c.id, c.agent, c.ordinal, c.purpose, c.model, c.request, c.dollars AS reservedDollars,
+  const columns = `c.id, c.agent, c.ordinal, c.purpose, c.model, c.request, c.dollars AS reservedDollars,
        c.tokens AS reservedTokens, s.outcome, s.served, s.input, s.cached, s.written, s.output, s.dollars, s.estimated,
        s.latency_ms AS latencyMs, s.message, c.at
-     FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id WHERE c.search = ? ORDER BY c.seq`,
+     FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id`;
+  const all = db.prepare<[string], unknown>(`SELECT ${columns} WHERE c.search = ? ORDER BY c.seq`);
+  const ofAgent = db.prepare<[string, string, number | null, number | null], unknown>(
+    `SELECT ${columns} WHERE c.search = ? AND c.agent = ? AND (? IS NULL OR c.ordinal = ?) ORDER BY c.seq`,
   );
 
   /** The charge of a call whose outcome is unknown. */
@@ -175,6 +177,10 @@ export function calls(db: Database) {
       const { n, tokens, dollars } = sums.get({ search, agent, since: 0 }) as Sums;
       return { calls: n, tokens, dollars };
     },
+
+    /** Calls of one agent, or of one of its attempts. */
+    ofAgent: (search: SearchId, agent: string, ordinal: number | null = null): CallRecord[] =>
+      ofAgent.all(search, agent, ordinal, ordinal).map((row) => recordSchema.parse(row)),
 
     of: (search: SearchId): CallRecord[] => all.all(search).map((row) => recordSchema.parse(row)),
   };

@@ -10,6 +10,7 @@ import { identities } from './migrations/006-identities.ts';
 import { holdings } from './migrations/007-holdings.ts';
 import { names } from './migrations/008-names.ts';
 import { checkpoints } from './migrations/009-checkpoints.ts';
+import { rulings } from './migrations/010-rulings.ts';
 import { imports } from './migrations/014-imports.ts';
 import { totals } from './migrations/014-totals.ts';
 
@@ -27,6 +28,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '007-holdings', sql: holdings },
   { name: '008-names', sql: names },
   { name: '009-checkpoints', sql: checkpoints },
+  { name: '010-rulings', sql: rulings },
   { name: '014-imports-and-totals', sql: `${imports}${totals}` },
 ];
 

@@ -153,7 +153,7 @@ export function nodes(
         const unusable = unusableAnswer(candidate) ? rationale.change : null;
         const message = close ? describeNearDuplicate(close, self.novelty) : (unusable ?? problem ?? '');
         store(search, node, close ? 'duplicate' : 'rejected', message, rationale, now);
-        out.addEvent({ kind: 'node-refused', search, agent, reason, message: message.slice(0, 500) }, now);
+        out.addEvent({ kind: 'node-refused', search, node: id, agent, reason, message: message.slice(0, 500) }, now);
         return refuse(reason, message, id);
       }
       store(search, node, 'accepted', null, rationale, now);

@@ -11,7 +11,6 @@
  * - Trees are drawn like the log of a version control system: the child with most descendants stays in its parent's row.
  */
 
-export { readClaims } from './claims.ts';
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
 export { scaleHtml } from './scale/page.ts';

@@ -21,7 +21,7 @@ export {
 export type { PlanMachine } from './expand.ts';
 export { modelFor, searchProvenance } from './exported.ts';
 export type { ScaleObservation } from './observation.ts';
-export { scaleObservations } from './observed.ts';
+export { referenceOf, scaleObservations } from './observed.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export { dataNameOf, generatedName, planSpec, type ResolvedPlan, resolvePlan, vocabularyOf } from './resolve.ts';
 export { duration, forecastText, lossTable, powerText, shortNumber } from './tables.ts';

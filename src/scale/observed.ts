@@ -38,3 +38,9 @@ export function scaleObservations(reader: ArchiveReader, search: SearchId): Scal
       .flatMap((evaluation) => observation(point, evaluation) ?? []);
   });
 }
+
+/** The architecture that others are compared with: the one named llama, or else the last of the plan. */
+export function referenceOf(observations: readonly ScaleObservation[]): string {
+  const names = observations.map(({ architecture }) => architecture);
+  return names.find((name) => name === 'llama') ?? names.at(-1) ?? '';
+}

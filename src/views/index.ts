@@ -8,7 +8,13 @@
  * - Nothing of agents or files is safe as markup.
  */
 
-export { claimRecord, contestCells, oneLine, rowText } from './report/claims.ts';
+export type { CommandBody, CommandReply, Labs, Problem } from './api.ts';
+export { commandSchema } from './apiHome.ts';
+export { apiVersion, nodesQuerySchema } from './apiSearch.ts';
+export type { Heard } from './heard.ts';
+export { HomeViews, problemOf } from './home.ts';
+export { studiesOf, studyOf } from './homeFiles.ts';
+export { claimRecord, contestCells, readClaims } from './report/claims.ts';
 export { collectReport } from './report/collect.ts';
 export type { FunnelRow, ReportAgent, ReportAggregation, ReportData, ReportEnding, ReportNode } from './report/data.ts';
 export {
@@ -45,4 +51,6 @@ export {
   signedPercent,
 } from './report/format.ts';
 export { floorClause, floorsText, unfinished, verdict } from './report/sentences.ts';
+export { timeLeftMs } from './searchList.ts';
+export { line as printed } from './texts.ts';
 export { type AgentStory, type Mention, type Step, type Story, storyOf } from './trace/story.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hiddenScores, writeReport } from '../../src/cli/writeReport.ts';
 import type { ClaimRecord } from '../../src/domain/claim.ts';
-import { readClaims } from '../../src/report/index.ts';
+import { readClaims } from '../../src/views/index.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { auditOf, runSearch, tampered, trial } from './laboratory.ts';
 

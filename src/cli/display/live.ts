@@ -4,12 +4,10 @@ import { createLogUpdate } from 'log-update';
 import sliceAnsi from 'slice-ansi';
 import stringWidth from 'string-width';
 import { endingText } from '../../domain/ending.ts';
-import { expectedSeconds, trainings } from '../../domain/ladder.ts';
 import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { rungs } from '../../domain/task.ts';
 import { type Clock, coloursFor, printable, type Timers } from '../../platform/index.ts';
-import { proposalText } from '../../views/index.ts';
+import { proposalText, timeLeftMs } from '../../views/index.ts';
 import { Crew, clockTime, type Display, metricText, rungText, spending } from './display.ts';
 
 const colours = coloursFor(process.stdout);
@@ -38,21 +36,6 @@ const bar = (share: number): string => {
   const full = Math.round(Math.min(1, Math.max(0, share)) * barWidth);
   return `${'█'.repeat(full)}${colours.dim('░'.repeat(barWidth - full))}`;
 };
-
-/** Estimated wall-clock milliseconds until the end of the search, from measured training times. */
-export function timeLeftMs(spec: SearchSpec, searchStatus: SearchStatus, slots: number): number {
-  const proposed = searchStatus.agents.reduce((sum, agent) => sum + agent.proposed, 0);
-  const screened = searchStatus.phase === 'screening' ? spec.budget.evaluations : proposed;
-  const planned = trainings(screened, spec.references.length, spec.ladder);
-  const expected = expectedSeconds(spec.rungs, searchStatus.meanSeconds);
-  const seconds = rungs.reduce((sum, rung) => {
-    const outstanding = Math.max(searchStatus.pendingOn[rung], planned[rung] - searchStatus.doneOn[rung]);
-    return sum + outstanding * expected[rung];
-  }, 0);
-  const estimate = (1000 * seconds) / Math.max(1, slots);
-  const { minutes } = spec.budget;
-  return minutes === undefined ? estimate : Math.min(estimate, minutes * 60_000 - searchStatus.elapsedMs);
-}
 
 /**
  * The block, fitted to a terminal: a line is cut by the columns that its characters take (two for CJK), and of more lines than
@@ -177,7 +160,9 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers, clock: C
           ? `${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}`
           : event.kind === 'ended-early'
             ? endingText(event)
-            : null;
+            : event.kind === 'ruled'
+              ? event.sentence
+              : null;
       if (text === null) return;
       update.clear();
       stream.write(colours.yellow(`${safeText(text)}\n`));

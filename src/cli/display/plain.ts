@@ -40,6 +40,8 @@ export function plainDisplay(write: (line: string) => void, clock: Clock): Displ
         say(`${event.agent}: rejected as ${event.reason}: ${event.message}`);
       } else if (event.kind === 'ended-early') {
         say(endingText(event));
+      } else if (event.kind === 'ruled') {
+        say(event.sentence);
       } else {
         say(`now ${event.phase}`);
       }

@@ -4,15 +4,9 @@ import type { SearchSpec } from '../../domain/search.ts';
 import { archivePath, isThere, readArchive } from '../../memory/index.ts';
 import { jsonLine } from '../../platform/index.ts';
 import { writeScaleReport } from '../../report/index.ts';
-import { lossTable, type ScaleObservation, scaleObservations } from '../../scale/index.ts';
+import { lossTable, referenceOf, type ScaleObservation, scaleObservations } from '../../scale/index.ts';
 import { exitCodes } from '../fail.ts';
 import { airaVersion } from '../version.ts';
-
-/** The architecture that others are compared with: the one named llama, or else the last of the plan. */
-function referenceOf(observations: readonly ScaleObservation[]): string {
-  const names = observations.map(({ architecture }) => architecture);
-  return names.find((name) => name === 'llama') ?? names.at(-1) ?? '';
-}
 
 /** Writes the page of a plan, with the losses so far. */
 function writePage(home: string, spec: SearchSpec, source: string, observations: readonly ScaleObservation[]): string {

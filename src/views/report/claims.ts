@@ -1,4 +1,4 @@
-import type { ClaimRecord, ComparisonClaim } from '../../domain/claim.ts';
+import { type ClaimRecord, type ComparisonClaim, claimRecordSchema, type WrittenClaims } from '../../domain/claim.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import {
   type Basis,
@@ -17,8 +17,8 @@ import { contestSentence, verdict } from './sentences.ts';
  * compares.
  */
 
-export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
-export const rowText = (cells: readonly string[]): string => cells.map(oneLine).join(' | ');
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
+const rowText = (cells: readonly string[]): string => cells.map(oneLine).join(' | ');
 
 /** The ends of an interval of differences, the lower metric first. */
 function intervalText([low, high]: readonly [number, number], direction: MetricDirection): string {
@@ -85,4 +85,34 @@ export function claimRecord(data: ReportData): ClaimRecord {
       rows ? comparisonClaims(rows, data.search) : [],
     ),
   };
+}
+
+const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'", '#96': '`' };
+
+/** The text of a piece of a page: without tags, entities resolved. */
+const textOf = (markup: string): string =>
+  markup.replace(/<[^>]*>/g, '').replace(/&(amp|lt|gt|quot|#39|#96);/g, (_, name: string) => entities[name] ?? '');
+
+/** Reads the claims of a page that the report wrote. Never throws. */
+export function readClaims(page: string): WrittenClaims {
+  const all = (pattern: RegExp) => [...page.matchAll(pattern)].map(([, inside = '']) => inside);
+  const [json] = all(/<pre class="claim-record">([^<]*)<\/pre>/g);
+  return {
+    record: parsed(json === undefined ? null : textOf(json)),
+    sentences: all(/<p class="claim">([\s\S]*?)<\/p>/g).map((each) => oneLine(textOf(each))),
+    rows: all(/<tr class="contest">([\s\S]*?)<\/tr>/g).map((row) =>
+      rowText([...row.matchAll(/<td[^>]*>([\s\S]*?)<\/td>/g)].map(([, cell = '']) => textOf(cell))),
+    ),
+  };
+}
+
+function parsed(json: string | null): ClaimRecord | null {
+  if (json === null) return null;
+  try {
+    const result = claimRecordSchema.safeParse(JSON.parse(json));
+    return result.success ? result.data : null;
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return null;
+    throw thrown;
+  }
 }

@@ -91,15 +91,19 @@ function aggregation(records: readonly NodeRecord[], spec: SearchSpec): ReportAg
   };
 }
 
-/** Collects what a report shows. Test scores are passed in, because reading them is recorded (I4). */
+/**
+ * Collects what a report shows. Test scores are passed in, because reading them is recorded (I4).
+ *
+ * @param records all nodes; a page that shows only comparisons passes those with scores above the screen rung.
+ */
 export function collectReport(
   reader: ArchiveReader,
   search: SearchId,
   tests: readonly TestScore[],
   options: ReportOptions,
+  records: readonly NodeRecord[] = reader.records.nodes(search),
 ): ReportData {
   const spec = reader.searches.spec(search);
-  const records = reader.records.nodes(search);
   const searchStatus = reader.searchStatus.of(search);
   const times = reader.searches.phaseTimes(search);
   const startedAt = times[0]?.at ?? 0;
@@ -237,12 +241,31 @@ export function devicesOf(records: readonly NodeRecord[], elapsedMs: number): Re
       saved || worker === null || seconds === null || finishedAt === null ? [] : [{ worker, seconds, finishedAt }],
     );
   if (trained.length === 0) return null;
-  const firstStart = Math.min(...trained.map(({ finishedAt, seconds }) => finishedAt - 1000 * seconds));
-  const span = Math.min(elapsedMs, Math.max(...trained.map(({ finishedAt }) => finishedAt)) - firstStart);
-  const count = new Set(trained.map(({ worker }) => worker)).size;
-  const training = trained.reduce((sum, { seconds }) => sum + seconds, 0);
+  const use = {
+    count: new Set(trained.map(({ worker }) => worker)).size,
+    seconds: trained.reduce((sum, { seconds }) => sum + seconds, 0),
+    firstStart: trained.reduce(
+      (first, each) => Math.min(first, each.finishedAt - 1000 * each.seconds),
+      Number.POSITIVE_INFINITY,
+    ),
+    lastEnd: trained.reduce((last, { finishedAt }) => Math.max(last, finishedAt), 0),
+  };
+  return { count: use.count, busy: busyShare(use, elapsedMs) };
+}
+
+/** The trainings that a search paid for: workers, their seconds, first start and last end in milliseconds. */
+export interface DeviceUse {
+  readonly count: number;
+  readonly seconds: number;
+  readonly firstStart: number;
+  readonly lastEnd: number;
+}
+
+/** Share of the time between first start and last end that workers were busy. */
+export function busyShare({ count, seconds, firstStart, lastEnd }: DeviceUse, elapsedMs: number): number {
+  const span = Math.min(elapsedMs, lastEnd - firstStart);
   // Clocks of different machines may differ slightly, hence the bound.
-  return { count, busy: span > 0 ? Math.min(1, (1000 * training) / (count * span)) : 1 };
+  return span > 0 ? Math.min(1, (1000 * seconds) / (count * span)) : 1;
 }
 
 /** Outcome of an attempt. */

@@ -1,0 +1,172 @@
+import { basename, resolve } from 'node:path';
+import type { Bus, BusSubscription, Heartbeat } from '../bus/index.ts';
+import { errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
+import type { AgentState, WorkerState } from '../domain/messages.ts';
+import type { Clock, Logger, Timers } from '../platform/index.ts';
+import {
+  apiVersion,
+  type CommandBody,
+  type CommandReply,
+  type Heard,
+  HomeViews,
+  type Labs,
+  printed,
+  problemOf,
+} from '../views/index.ts';
+
+/** A running lab as its dashboard reaches it: heartbeats, and a way for people to take part. */
+export interface LiveLab {
+  readonly heartbeats: Pick<Bus, 'watchHeartbeats'>;
+  /** @throws RetryableError if no archivist answers; errors of the archivist. */
+  command(search: string, command: CommandBody): Promise<Omit<CommandReply, 'version'>>;
+  /** Resolves when the connection is lost for good. */
+  readonly ended: Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface LabsDeps {
+  readonly homes: readonly string[];
+  /** Connects to the lab that runs in a home; null if none runs. */
+  readonly connect: (home: string) => Promise<LiveLab | null>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+/** How often a home without a running lab is checked for one. */
+const connectEveryMs = 5_000;
+
+/**
+ * One home behind the server.
+ *
+ * Role: its views, and its lab while one runs. Non-role: HTTP.
+ *
+ * HOS-1  A home that cannot be read is shown with its reason, and read again when asked: other homes are not affected.
+ * HOS-2  The lab is optional: without it everything recorded is shown, and commands are refused with a sentence.
+ */
+export class ServedHome {
+  readonly name: string;
+  readonly home: string;
+  readonly #deps: LabsDeps;
+  #views: HomeViews | null = null;
+  #lab: LiveLab | null = null;
+  #subscription: BusSubscription | null = null;
+  #connecting: Promise<void> | null = null;
+  readonly #workers = new Map<string, { readonly state: WorkerState; readonly at: number }>();
+  readonly #agents = new Map<string, { readonly state: AgentState; readonly at: number }>();
+  #stopConnecting: (() => void) | null = null;
+
+  constructor(name: string, home: string, deps: LabsDeps) {
+    this.name = name;
+    this.home = home;
+    this.#deps = deps;
+  }
+
+  get heard(): Heard {
+    return { workers: this.#workers, agents: this.#agents };
+  }
+
+  /** @throws PrerequisiteError if the home cannot be read. */
+  views(): HomeViews {
+    this.#views ??= HomeViews.open(this.home, () => this.#deps.clock.now());
+    return this.#views;
+  }
+
+  /** Looks for a running lab now, and again while there is none. */
+  async start(): Promise<void> {
+    await this.#connect();
+    this.#stopConnecting = this.#deps.timers.every(connectEveryMs, () => void this.#connect());
+  }
+
+  #connect(): Promise<void> {
+    if (this.#lab !== null) return Promise.resolve();
+    this.#connecting ??= this.#open().finally(() => {
+      this.#connecting = null;
+    });
+    return this.#connecting;
+  }
+
+  async #open(): Promise<void> {
+    try {
+      const lab = await this.#deps.connect(this.home);
+      if (lab === null) return;
+      this.#subscription = await lab.heartbeats.watchHeartbeats((heartbeat: Heartbeat) => {
+        const at = this.#deps.clock.now();
+        if (heartbeat.kind === 'worker') this.#workers.set(heartbeat.state.worker, { state: heartbeat.state, at });
+        else
+          this.#agents.set(`${heartbeat.state.search} ${heartbeat.state.agent}`, {
+            state: heartbeat.state,
+            at,
+          });
+      });
+      this.#lab = lab;
+      lab.ended.then(
+        () => this.#forget(lab),
+        () => this.#forget(lab),
+      );
+    } catch (thrown) {
+      this.#deps.log.info({ home: this.home, error: errorMessage(thrown) }, 'no lab to connect to');
+    }
+  }
+
+  #forget(lab: LiveLab): void {
+    if (this.#lab !== lab) return;
+    this.#lab = null;
+    void lab.close().catch(() => undefined);
+  }
+
+  get live(): boolean {
+    return this.#lab !== null;
+  }
+
+  /** @throws PrerequisiteError `no-lab` where no lab runs; errors of the archivist. */
+  async command(search: string, command: CommandBody): Promise<CommandReply> {
+    const none = () =>
+      new PrerequisiteError('no-lab', `no lab runs in ${this.name}`, `resume it with: aira launch --resume ${search}`);
+    await this.#connect();
+    const lab = this.#lab;
+    if (lab === null) throw none();
+    try {
+      return { version: apiVersion, ...(await lab.command(search, command)) };
+    } catch (thrown) {
+      if (thrown instanceof RetryableError && thrown.code === 'archive-away') throw none();
+      throw thrown;
+    }
+  }
+
+  summary(): Labs['labs'][number] {
+    const folder = printed(basename(resolve(this.home)), 100);
+    try {
+      return { name: this.name, folder, searches: this.views().countSearches(), live: this.live, problem: null };
+    } catch (thrown) {
+      return { name: this.name, folder, searches: 0, live: this.live, problem: problemOf(thrown) };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stopConnecting?.();
+    await this.#connecting;
+    await this.#subscription?.stop();
+    await this.#lab?.close();
+    this.#views?.close();
+  }
+}
+
+/** A name for each home: the last part of its path, or of the folder above a home of the usual name. */
+export function namedHomes(deps: LabsDeps): ServedHome[] {
+  const taken = new Set<string>();
+  return deps.homes.map((home) => {
+    const path = resolve(home);
+    const own = basename(path);
+    const given = own === '.aira' ? basename(resolve(path, '..')) : own;
+    const base =
+      given
+        .toLowerCase()
+        .replace(/[^a-z0-9]+/g, '-')
+        .replace(/^-+|-+$/g, '') || 'lab';
+    let name = base;
+    for (let number = 2; taken.has(name); number++) name = `${base}-${number}`;
+    taken.add(name);
+    return new ServedHome(name, home, deps);
+  });
+}

@@ -1,0 +1,185 @@
+import { deviation, mean } from 'd3-array';
+import * as z from 'zod';
+import { PrerequisiteError } from '../domain/errors.ts';
+import { parseProgram } from '../domain/program.ts';
+import { metricValue, rungs } from '../domain/task.ts';
+import type { EvaluationRecord, NodeRecord } from '../memory/index.ts';
+import type { Call, EvaluationDetail, NodeDetail, Reading } from './api.ts';
+import { apiVersion } from './apiSearch.ts';
+import type { Recording } from './conversation.ts';
+import { type IsVetoed, mentionOf, nodeRowOf } from './nodeTable.ts';
+import type { SearchContext } from './overview.ts';
+import { candidateOf, finite, line, longest, longText, longTextOrNull, metricOf } from './texts.ts';
+
+const taskScoresSchema = z.record(z.string(), z.record(z.string(), z.number().nullable())).catch({});
+const curveSchema = z.array(z.tuple([z.number(), z.number()])).catch([]);
+
+const parsed = <T>(schema: z.ZodType<T>, text: string | null, none: T): T =>
+  text === null ? none : schema.parse(JSON.parse(text));
+
+const unknownNode = (search: string, id: string) =>
+  new PrerequisiteError(
+    'unknown-node',
+    `there is no node "${line(id, 60)}" in search "${search}"`,
+    `list its nodes with: aira nodes ${search}`,
+  );
+
+/** The whole of one node. @throws PrerequisiteError `unknown-node` */
+export function recordOf({ reader, search }: SearchContext, id: string): NodeRecord {
+  const record = reader.records.node(search, id);
+  if (!record) throw unknownNode(search, id);
+  return record;
+}
+
+function evaluationOf(context: SearchContext, node: string, each: EvaluationRecord): EvaluationDetail {
+  const { reader, search } = context;
+  const { lowerIsBetter } = reader.searches.spec(search);
+  const { tasks, curve, flops } = reader.browse.figures(each.key);
+  const error = `raw/nodes/${encodeURIComponent(node)}/errors/${each.key}`;
+  return {
+    key: each.key,
+    seed: each.seed,
+    status: each.status,
+    score: metricOf(each.validation, lowerIsBetter),
+    reason: each.reason,
+    message: longTextOrNull(each.message, error, longest.error),
+    // As the trainer reported them: already in the metric.
+    taskScores: parsed(taskScoresSchema, tasks, {}),
+    floors: { ...each.floors },
+    curve: parsed(curveSchema, curve, []),
+    parameters: finite(each.params),
+    flops: finite(flops),
+    peakMemoryBytes: finite(each.peakMemoryBytes),
+    durationMs: each.seconds === null ? null : Math.round(1000 * each.seconds),
+    worker: each.worker,
+    device: each.device,
+    cached: each.saved,
+    unsafe: each.unsafe,
+    starts: each.attempts,
+    requestedAt: each.askedAt,
+    finishedAt: each.finishedAt,
+  };
+}
+
+/** What an attempt read; works that the corpus or the archive hold have no address. */
+export function readingsOf({ rationale }: NodeRecord): Reading[] {
+  const works = new Map((rationale.works ?? []).map((work) => [work.id as string, work]));
+  const cited = new Set(rationale.evidence);
+  return (rationale.readings ?? []).map(({ how, query, found, failed }) => ({
+    how,
+    query: line(query),
+    found: found.map((id) => {
+      const work = works.get(id);
+      return { id: line(id), title: work ? line(work.title) : null, url: webAddress(work?.url), cited: cited.has(id) };
+    }),
+    failed: failed === undefined ? null : line(failed),
+  }));
+}
+
+/** An address that a page may link to; null for any other scheme. */
+export function webAddress(url: string | null | undefined): string | null {
+  return url && /^https?:\/\//i.test(url) && URL.canParse(url) ? new URL(url).href : null;
+}
+
+function callsOf({ reader, search }: SearchContext, agent: string, ordinal: number): Call[] {
+  return reader.calls.ofAgent(search, agent, ordinal).map((call) => ({
+    purpose: call.purpose,
+    model: line(call.model),
+    served: call.served === null ? null : line(call.served),
+    outcome: call.outcome,
+    message: call.message === null ? null : line(call.message, 500),
+    inputTokens: call.input,
+    cachedTokens: call.cached,
+    writtenTokens: call.written,
+    outputTokens: call.output,
+    costUsd: finite(call.dollars ?? call.reservedDollars),
+    estimated: call.estimated === 1 || call.outcome === null,
+    latencyMs: finite(call.latencyMs),
+    at: call.at,
+  }));
+}
+
+function rungsOf(context: SearchContext, record: NodeRecord): NodeDetail['rungs'] {
+  return rungs.flatMap((rung) => {
+    const own = record.evaluations.filter((each) => each.rung === rung);
+    if (own.length === 0) return [];
+    const evaluations = own.map((each) => evaluationOf(context, record.id, each));
+    const scores = evaluations.flatMap(({ score }) => (score === null ? [] : [score]));
+    return [{ rung, mean: finite(mean(scores)), sd: finite(deviation(scores)), evaluations }];
+  });
+}
+
+/** `/api/searches/:id/nodes/:node`. @throws PrerequisiteError `unknown-node` */
+export function nodeDetailOf(context: SearchContext, id: string, recording: Recording, isVetoed: IsVetoed): NodeDetail {
+  const { reader, search, columns } = context;
+  const record = recordOf(context, id);
+  const { lowerIsBetter, metric, references } = reader.searches.spec(search);
+  const { rationale } = record;
+  const [parent] = record.parents;
+  const first = references[0] ? reader.records.node(search, `reference-${references[0].name}-1`) : undefined;
+  const bases: NodeDetail['bases'] = [];
+  if (parent) {
+    const base = reader.records.node(search, parent);
+    if (base) bases.push({ of: 'parent', node: base.id, candidate: candidateOf(base.candidate, base.id) });
+  }
+  if (first && first.id !== record.id) {
+    bases.push({ of: 'baseline', node: first.id, candidate: candidateOf(first.candidate, first.id) });
+  }
+  const ofLab = record.origin === 'reference' || record.origin === 'aggregate';
+  const calls = ofLab ? [] : callsOf(context, record.agent, record.ordinal);
+  const rounds = ofLab ? [] : recording.rounds(record.agent, record.ordinal);
+  return {
+    version: apiVersion,
+    sequence: columns.sequence,
+    search,
+    metric: line(metric),
+    lowerIsBetter,
+    node: nodeRowOf(reader, search, columns, columns.placeOf(record.id), isVetoed),
+    candidate: candidateOf(record.candidate, record.id),
+    parents: record.parents.map((each) => mentionOf(columns, each)),
+    children: reader.browse.children(search, record.id).map((each) => mentionOf(columns, each)),
+    bases,
+    rationale: {
+      choice: longText(rationale.choice),
+      change: longText(rationale.change),
+      hypothesis: longTextOrNull(rationale.hypothesis),
+      expected: rationale.expected === null ? null : finite(metricValue(rationale.expected, lowerIsBetter)),
+      model: rationale.model === undefined ? null : line(rationale.model),
+      evidence: rationale.evidence.map((each) => line(each)),
+    },
+    lesson: longTextOrNull(reader.records.lessonOf(search, record.id)),
+    message: longTextOrNull(record.message, null, longest.error),
+    rungs: rungsOf(context, record),
+    attempt: {
+      ordinal: ofLab ? null : record.ordinal,
+      calls,
+      rounds,
+      roundsMissing:
+        calls.length > 0 && rounds.length === 0
+          ? 'prompts and answers are recorded where the agent ran; this home has none of this attempt'
+          : null,
+      readings: readingsOf(record),
+    },
+  };
+}
+
+/**
+ * The whole of a text that a page shows cut. `part` is `candidate`, `files/<name>`, `errors/<key>` or `rounds`.
+ *
+ * @throws PrerequisiteError `unknown-node`, `unknown-part`
+ */
+export function rawText(context: SearchContext, id: string, part: readonly string[], recording: Recording): string {
+  const record = recordOf(context, id);
+  const [kind, name] = part;
+  if (kind === 'candidate') return record.candidate;
+  if (kind === 'rounds') return recording.raw(record.agent, record.ordinal);
+  if (kind === 'files' && name !== undefined && record.candidate.startsWith('{')) {
+    const files = parseProgram(record.candidate);
+    if (Object.hasOwn(files, name)) return files[name] as string;
+  }
+  if (kind === 'errors') {
+    const message = record.evaluations.find(({ key }) => key === name)?.message;
+    if (message) return message;
+  }
+  throw new PrerequisiteError('unknown-part', `"${line(id, 60)}" has no such text`, 'follow a link of its page');
+}
