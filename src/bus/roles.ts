@@ -12,8 +12,11 @@ import type { Verb } from '../domain/messages.ts';
 import { deviceClasses } from '../domain/task.ts';
 import { streamNames, subjects, workersDurable } from './subjects.ts';
 
-/** `search` runs a search: opens it, moves it up its ladder, adds references and the aggregate. */
-export const roles = ['archive', 'search', 'worker', 'agent', 'viewer'] as const;
+/**
+ * `search` runs a search: opens it, moves it up its ladder, adds references and the aggregate. `person` rules about one, from a
+ * dashboard; it proposes as an agent.
+ */
+export const roles = ['archive', 'search', 'worker', 'agent', 'viewer', 'person'] as const;
 export type Role = (typeof roles)[number];
 
 export interface Permissions {
@@ -49,6 +52,7 @@ const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
     'search-status',
   ],
   viewer: ['search-status'],
+  person: ['search-rule'],
 };
 
 /** An event subscription creates a consumer that the server removes when idle. */
@@ -75,6 +79,7 @@ const publishing: Readonly<Record<Role, readonly string[]>> = {
   ],
   agent: [subjects.anyAgentSign, ...watching],
   viewer: watching,
+  person: [],
 };
 
 const hearing: Readonly<Record<Role, readonly string[]>> = {
@@ -83,6 +88,7 @@ const hearing: Readonly<Record<Role, readonly string[]>> = {
   worker: [],
   agent: [],
   viewer: [subjects.anyWorkerSign, subjects.anyAgentSign],
+  person: [],
 };
 
 export function permissionsOf(role: Role): Permissions {

@@ -4,6 +4,7 @@ import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backupCommands } from './commands/backup.ts';
 import { importCommand } from './commands/crate.ts';
+import { dashboardCommand } from './commands/dashboard.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
@@ -43,6 +44,7 @@ function program(done: (code: number) => void): Command {
     .exitOverride();
   for (const command of [
     launchCommand(done),
+    dashboardCommand(done),
     lsCommand(done),
     initCommand(done),
     nodesCommand(done),

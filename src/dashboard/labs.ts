@@ -73,8 +73,8 @@ export class ServedHome {
   }
 
   /** Looks for a running lab now, and again while there is none. */
-  async start(): Promise<void> {
-    await this.#connect();
+  start(): void {
+    void this.#connect();
     this.#stopConnecting = this.#deps.timers.every(connectEveryMs, () => void this.#connect());
   }
 

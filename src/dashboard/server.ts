@@ -152,7 +152,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   });
   const listening = await listen(app, host, port);
   ({ port } = listening);
-  await Promise.all(homes.map((home) => home.start()));
+  for (const home of homes) home.start();
   const shown = host.includes(':') ? `[${host}]` : host;
   return {
     url: `http://${shown}:${port}/#token=${token}`,

@@ -15,7 +15,7 @@ import {
 } from './node.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
-import { rulingKinds } from './ruling.ts';
+import { rulingIdSchema, rulingKinds, rulingRequestSchema } from './ruling.ts';
 import { checkpointSchema } from './scale.ts';
 import { experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
@@ -211,6 +211,11 @@ export const requests = {
       known: z.literal(true).optional(),
     }),
     reply: z.strictObject({ asked: z.int(), saved: z.int(), refused: z.int() }),
+  },
+  /** A person vetoes, pauses, resumes or raises a budget; refused once the search has ended. */
+  'search-rule': {
+    request: rulingRequestSchema,
+    reply: z.strictObject({ id: rulingIdSchema, sentence: z.string() }),
   },
   /** What an agent needs to start or restart. */
   'agent-join': {

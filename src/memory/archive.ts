@@ -191,6 +191,17 @@ export class Archive {
       const scores = pieceOf(all, from, (score) => score);
       return { scores, more: from + scores.length < all.length };
     },
+    'search-rule': (request) =>
+      this.#commit((now) => {
+        const { searches, rulings } = this.#parts;
+        const { search } = request;
+        const spec = searches.spec(search);
+        if (!searches.isOpen(search)) throw new TerminalError('ruling', `search "${search}" is not running`);
+        const { id, sentence } = rulings.record(request, spec, now);
+        // Its minutes run again from here.
+        if (request.kind === 'resume') searches.touch(search, now);
+        return { id, sentence };
+      }),
     'node-add': (request) => this.#commit((now) => this.#parts.nodes.add(request, now)),
     'node-evaluate': (request) => this.#commit((now) => this.#parts.nodes.evaluate(request, now)),
     'agent-join': ({ search, agent }) => {

@@ -36,6 +36,7 @@ import {
 } from '../../platform/index.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
+import { openDashboard } from '../dashboard.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
@@ -83,6 +84,7 @@ interface LaunchOptions extends NatsOptions {
   task?: readonly string[];
   primitives?: readonly string[];
   baseUrl?: readonly string[];
+  dashboard?: boolean;
   dryRun?: boolean;
   notify?: readonly string[];
   json?: boolean;
@@ -327,6 +329,10 @@ async function show(
   if (spec.space.kind === 'program' && options.unsafe) {
     display.notice('programs run without a sandbox, with your permissions; their scores are marked as unsafe');
   }
+  const dashboard = options.dashboard
+    ? await openDashboard([options.home], { host: '127.0.0.1', port: 0 }, options)
+    : null;
+  if (dashboard) display.dashboard(dashboard.url);
   const running = lab.runSearch(spec, source, { devices, without: options.without });
   const interrupts = onInterrupt(() => {
     display.notice('stopping after the running trainings; interrupt again to stop at once');
@@ -367,6 +373,7 @@ async function show(
   } finally {
     stopPolling();
     interrupts.dispose();
+    await dashboard?.close();
     await heartbeats.stop();
   }
 }
@@ -388,6 +395,7 @@ export function launchCommand(done: (code: number) => void): Command {
       .choices(components)
       .env('AIRA_WITHOUT')
       .default([]),
+    option('--dashboard', 'show the search in a browser: print the address of its page'),
     option('--dry-run', 'print the plan and its cost without starting anything'),
     pricesOption(),
     offlineOption(),

@@ -30,6 +30,8 @@ export interface Display {
   searchStatus(searchStatus: SearchStatus): void;
   /** A sentence about something outside the search: a drain, a wait. */
   notice(sentence: string): void;
+  /** The address of a dashboard of this search, with its token. */
+  dashboard(url: string): void;
   ended(ending: Ending): void;
 }
 

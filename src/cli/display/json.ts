@@ -26,6 +26,7 @@ export function jsonDisplay(write: (line: string) => void): Display {
     worker() {},
     searchStatus() {},
     notice: (sentence) => say('notice', { search, message: sentence }),
+    dashboard: (url) => say('dashboard', { search, url }),
     ended({ how, searchStatus, report, endings, result }) {
       const best = searchStatus?.best;
       say(how, {

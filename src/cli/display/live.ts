@@ -175,6 +175,12 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers, clock: C
     notice(sentence) {
       snapshot.notice = sentence;
     },
+    dashboard(url) {
+      // Above the block, where nothing is cut: its last part is the token.
+      update.clear();
+      stream.write(`dashboard: ${url}\n`);
+      redraw();
+    },
     ended({ how, searchStatus, report, summary }) {
       stopRedrawing?.();
       stream.off('resize', resized);

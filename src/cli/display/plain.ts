@@ -68,6 +68,7 @@ export function plainDisplay(write: (line: string) => void, clock: Clock): Displ
       if (paid) say(paid);
     },
     notice: say,
+    dashboard: (url) => say(`dashboard: ${url}`),
     ended({ how, report, summary }) {
       if (summary !== null) write(summary);
       if (how === 'stopped') say(`stopped; resume with: aira launch --resume ${spec?.id}`);
