@@ -1,5 +1,6 @@
 import type { Spend } from '../domain/call.ts';
 import { graceMs } from '../domain/ladder.ts';
+import type { Budget } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, isOwnNode, requestOf, rowsOf, type Subject, short } from './subject.ts';
@@ -39,12 +40,13 @@ const starts = `
     AND NOT EXISTS (SELECT 1 FROM evaluation_requests w WHERE w.key = a.key AND w.search <> @search)`;
 
 function checkWallTime(subject: Subject, report: CheckReport): void {
-  const { reader, search, spec } = subject;
+  const { reader, search } = subject;
   const clock = new WallClock(subject);
   const elapsed = reader.searches.elapsedMs(search);
   const seconds = (ms: number) => (ms / 1000).toFixed(1);
   const spent = `${seconds(elapsed)} s of wall time in ${counted(clock.sessions, 'session')}`;
-  const { minutes } = spec.budget;
+  const raises = new Raises(subject);
+  const { minutes } = raises.at(Number.POSITIVE_INFINITY);
   if (minutes === undefined) {
     report.pass(`${spent}; no limit was set`);
     return;
@@ -57,6 +59,11 @@ function checkWallTime(subject: Subject, report: CheckReport): void {
   }
   const started = reader.db.prepare<{ search: string }, { what: string; at: number }>(starts).all({ search });
   const late = started.filter(({ at }) => at > over + statusIntervalMs);
+  for (const { what, at } of started) {
+    const then = (raises.at(at).minutes ?? minutes) * 60_000;
+    if (then < limit && clock.elapsedAt(at) > then + statusIntervalMs)
+      report.violation(`${what} started before a person raised the limit of ${seconds(then)} s, which was used`);
+  }
   report.none(
     late,
     ({ what, at }) => `${what} started ${seconds(at - over)} s after the wall time was used`,
@@ -109,7 +116,7 @@ function compare(report: CheckReport, whose: string, { dollars, tokens }: Limits
 /** Dollars and tokens of the search and each agent: settled, or reserved and not yet settled. */
 export function checkCalls({ reader, search, spec }: Subject, report: CheckReport): void {
   const calls = reader.calls.of(search);
-  compare(report, 'the search', spec.budget, reader.calls.spend(search));
+  compare(report, 'the search', reader.budget.limits(spec), reader.calls.spend(search));
   for (const agent of spec.agents) compare(report, agent.name, agent, reader.calls.spend(search, agent.name));
   const over = calls.filter(({ dollars, reservedDollars }) => (dollars ?? 0) > reservedDollars + rounding);
   report.none(
@@ -159,6 +166,21 @@ export class WallClock {
   }
 }
 
+/** The limits of a search at a moment: as recorded, and with what people had raised by then. */
+class Raises {
+  readonly #subject: Subject;
+
+  constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  at(moment: number): Budget {
+    const { reader, search, spec } = this.#subject;
+    const raised = reader.rulings.of(search).filter(({ at }) => at <= moment);
+    return Object.assign({}, spec.budget, ...raised.map(({ limits }) => limits)) as Budget;
+  }
+}
+
 /** Float sums may differ in their last digits. */
 const roundingOfDeviceSeconds = 1e-6;
 
@@ -169,6 +191,7 @@ interface Step {
   seed: number;
   status: 'ok' | 'failed' | null;
   seconds: number | null;
+  at: number;
 }
 
 /**
@@ -176,10 +199,10 @@ interface Step {
  * its payer's outcome.
  */
 const account = `
-  SELECT o.seq, 'asked' AS kind, w.node, w.rung, w.seed, NULL AS status, NULL AS seconds
+  SELECT o.seq, 'asked' AS kind, w.node, w.rung, w.seed, NULL AS status, NULL AS seconds, o.created_at AS at
   FROM evaluation_requests w JOIN outbox o ON o.kind = 'job' AND o.message_id = w.key || ':1' WHERE w.search = @search AND w.saved = 0
   UNION ALL
-  SELECT o.seq, 'ended', w.node, w.rung, w.seed, e.status, e.seconds
+  SELECT o.seq, 'ended', w.node, w.rung, w.seed, e.status, e.seconds, o.created_at
   FROM outbox o JOIN evaluation_requests w ON w.search = @search AND w.saved = 0
     AND w.node = json_extract(o.body, '$.node') AND w.rung = json_extract(o.body, '$.rung')
     AND w.seed = json_extract(o.body, '$.seed')
@@ -194,7 +217,7 @@ const account = `
  */
 export function checkDeviceSeconds(subject: Subject, report: CheckReport): void {
   const { reader, search, spec } = subject;
-  const limit = spec.budget.deviceSeconds;
+  const raises = new Raises(subject);
   const steps = reader.db.prepare<{ search: string }, Step>(account).all({ search });
   const open: Record<Rung, number> = { screen: 0, confirm: 0, final: 0 };
   const done: Record<Rung, { n: number; seconds: number }> = {
@@ -218,6 +241,7 @@ export function checkDeviceSeconds(subject: Subject, report: CheckReport): void 
     const price = (each: Rung) => (done[each].n > 0 ? done[each].seconds / done[each].n : spec.rungs[each].seconds);
     const reserved = rungs.reduce((sum, each) => sum + open[each] * price(each), 0);
     const after = spent + reserved + price(rung);
+    const limit = raises.at(step.at).deviceSeconds;
     if (limit !== undefined && after > limit * (1 + roundingOfDeviceSeconds)) {
       report.violation(
         `${requestOf(step)} was requested when ${after.toFixed(1)} of ${limit} device seconds were used or reserved`,
@@ -225,6 +249,7 @@ export function checkDeviceSeconds(subject: Subject, report: CheckReport): void 
     }
     open[rung]++;
   }
+  const limit = raises.at(Number.POSITIVE_INFINITY).deviceSeconds;
   const requests = steps.filter(({ kind }) => kind === 'asked').length;
   const sum = `${spent.toFixed(1)} device seconds for ${counted(requests, 'training')}`;
   report.pass(

@@ -117,13 +117,14 @@ function checkResults(subject: Subject, report: CheckReport): void {
   // After too many failed attempts the ledger itself ends an evaluation, without a delivered result.
   const undelivered = rowsOf<{ key: string }>(
     subject,
-    `SELECT key FROM evaluations e WHERE reason IS NOT 'poison' AND NOT EXISTS (SELECT 1 FROM deliveries d
+    `SELECT key FROM evaluations e WHERE coalesce(reason, '') NOT IN ('poison', 'vetoed') AND NOT EXISTS (SELECT 1 FROM deliveries d
        WHERE d.key = e.key AND d.worker = e.worker AND d.attempt = e.attempt AND d.verdict = 'counted')`,
   );
   for (const { key } of undelivered) report.violation(`evaluation ${short(key)} has no counted delivery`);
   const unstarted = rowsOf<{ key: string }>(
     subject,
-    'SELECT key FROM evaluations e WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE a.key = e.key)',
+    `SELECT key FROM evaluations e WHERE coalesce(reason, '') <> 'vetoed'
+       AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.key = e.key)`,
   );
   for (const { key } of unstarted) report.violation(`evaluation ${short(key)} has no attempt`);
   const dropped = rowsOf<{ key: string }>(
@@ -132,8 +133,8 @@ function checkResults(subject: Subject, report: CheckReport): void {
   );
   for (const { key } of dropped) report.violation(`the result of ${short(key)} was counted, but has no evaluation`);
   if (orphans.length + undelivered.length + unstarted.length + dropped.length === 0) {
-    const poisoned = countOf(subject, `SELECT count(*) FROM evaluations WHERE reason = 'poison'`);
-    const note = poisoned === 0 ? '' : ` (${poisoned} ended by the ledger after repeated crashes)`;
+    const poisoned = countOf(subject, `SELECT count(*) FROM evaluations WHERE reason IN ('poison', 'vetoed')`);
+    const note = poisoned === 0 ? '' : ` (${poisoned} ended by the ledger, after repeated crashes or a veto)`;
     report.pass(`${counted(evaluations, 'evaluation')}, each with a job, an attempt and a counted delivery${note}`);
   }
 }

@@ -70,6 +70,7 @@ interface EvaluationRow {
   claims: number;
   delivered: number | null;
   deliveredStatus: string | null;
+  isVetoed: 0 | 1;
 }
 
 /** The search's evaluations, with the claim and the delivery of each. */
@@ -77,7 +78,9 @@ const evaluationsQuery = `SELECT e.key, e.status, e.reason, e.validation, e.eval
     e.finished_at AS finishedAt, json_extract(e.measurement, '$.validation') AS measured,
     json_extract(j.body, '$.evaluator') AS jobEvaluator, a.at AS begunAt,
     (SELECT count(*) FROM attempts c WHERE c.key = e.key) AS claims,
-    d.validation AS delivered, d.status AS deliveredStatus
+    d.validation AS delivered, d.status AS deliveredStatus,
+    EXISTS (SELECT 1 FROM evaluation_requests w JOIN vetoes v ON v.search = w.search AND v.node = w.node
+      WHERE w.key = e.key) AS isVetoed
   FROM evaluations e LEFT JOIN jobs j ON j.key = e.key
   LEFT JOIN attempts a ON a.key = e.key AND a.worker = e.worker AND a.attempt = e.attempt
   LEFT JOIN deliveries d ON d.key = e.key AND d.worker = e.worker AND d.attempt = e.attempt AND d.verdict = 'counted'
@@ -91,6 +94,7 @@ function objection(row: EvaluationRow, evaluator: string, agents: ReadonlySet<st
   if (row.reason === 'poison') {
     return row.claims >= maxAttempts ? null : `was ended after ${row.claims} of ${maxAttempts} attempts`;
   }
+  if (row.reason === 'vetoed') return row.isVetoed === 1 ? null : 'ended as vetoed, but no veto covers it';
   if (row.begunAt === null) return `comes from ${row.worker}, which never claimed the job`;
   if (row.begunAt > row.finishedAt) return 'finished before it started';
   if (row.deliveredStatus === null) return `comes from ${row.worker}, which delivered no result`;
@@ -113,7 +117,9 @@ function checkScores(subject: Subject, report: CheckReport): EvaluationRow[] {
     wrong++;
     report.violation(`evaluation ${short(row.key)} ${problem}`);
   }
-  const workers = new Set(rows.filter((row) => row.reason !== 'poison').map(({ worker }) => worker));
+  const workers = new Set(
+    rows.filter((row) => row.reason !== 'poison' && row.reason !== 'vetoed').map(({ worker }) => worker),
+  );
   if (wrong === 0) {
     report.pass(
       `${counted(rows.length, 'evaluation')} by ${counted(workers.size, 'worker')}, each from the worker that had claimed the job,  ` +

@@ -114,7 +114,9 @@ function checkDeliveries(subject: Subject, report: CheckReport): void {
   }
   const deliveries = rowsOf<Delivery>(subject, 'SELECT key, verdict FROM deliveries ORDER BY seq');
   const settled = new Set<string>(
-    rowsOf<{ key: string }>(subject, `SELECT key FROM evaluations WHERE reason = 'poison'`).map(({ key }) => key),
+    rowsOf<{ key: string }>(subject, `SELECT key FROM evaluations WHERE reason IN ('poison', 'vetoed')`).map(
+      ({ key }) => key,
+    ),
   );
   const poisoned = new Set(settled);
   const totals = { counted: 0, surplus: 0, retry: 0 };

@@ -40,12 +40,13 @@ export const failureReasons = [
   'over-budget', // more processor time than the task allows, or training after its time was over
   'toobig', // more parameters than the task's size rule allows
   'refused', // needs a sandbox that this machine lacks
+  'vetoed', // a person vetoed its branch before its training started
 ] as const;
 export const failureReasonSchema = z.enum(failureReasons);
 export type FailureReason = z.infer<typeof failureReasonSchema>;
 
 /** Failures of the infrastructure: a later request for the same evaluation is not answered with them. */
-export const laboratoryFailures: readonly FailureReason[] = ['data', 'cancelled', 'refused', 'lost'];
+export const laboratoryFailures: readonly FailureReason[] = ['data', 'cancelled', 'refused', 'lost', 'vetoed'];
 
 /** A training and everything that determines its outcome. Self-contained: a worker needs no task file. */
 export const jobSchema = z.strictObject({

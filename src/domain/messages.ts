@@ -17,7 +17,7 @@ import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
 import { rulingIdSchema, rulingKinds, rulingRequestSchema } from './ruling.ts';
 import { checkpointSchema } from './scale.ts';
-import { experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
+import { budgetSchema, experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
 import { rungSchema } from './task.ts';
 
 /**
@@ -118,6 +118,10 @@ export const searchStatusSchema = z.strictObject({
   meanSeconds: z.partialRecord(rungSchema, z.number()),
   /** Wall time over all sessions, in milliseconds. */
   elapsedMs: z.number(),
+  /** The limits of the search where a person has raised one. */
+  raised: budgetSchema.optional(),
+  /** Why the search is paused; absent while it is not. */
+  paused: z.string().max(1000).optional(),
   /** On the highest rung with scores. */
   best: leading.extend({ rung: rungSchema }).nullable(),
   /** LLM calls. */
@@ -248,8 +252,13 @@ export const requests = {
     reply: z.discriminatedUnion('state', [
       /** `more`: another page follows. */
       z.strictObject({ state: z.literal('ready'), view: viewSchema, more: z.boolean() }),
-      /** Waiting for outcomes of nodes (some are listed), and for attempts of other agents. */
-      z.strictObject({ state: z.literal('waiting'), nodes: z.array(nodeIdSchema), agents: z.array(agentNameSchema) }),
+      /** Waiting for outcomes of nodes (some are listed), for attempts of other agents, or for a person to resume it. */
+      z.strictObject({
+        state: z.literal('waiting'),
+        nodes: z.array(nodeIdSchema),
+        agents: z.array(agentNameSchema),
+        paused: z.string().max(1000).optional(),
+      }),
       z.strictObject({
         state: z.literal('closed'),
         code: agentEndCodeSchema.extract(['budget-used', 'attempts-used', 'search-closed']),

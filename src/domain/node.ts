@@ -111,6 +111,8 @@ export const viewNodeSchema = z.strictObject({
   agent: agentNameSchema,
   /** By another agent than the viewer. */
   foreign: z.literal(true).optional(),
+  /** A person vetoed its branch: nothing is built on it. */
+  vetoed: z.literal(true).optional(),
   /** The agent's attempt number, from 1. */
   ordinal: z.int().positive(),
   operator: operatorSchema,
@@ -174,11 +176,11 @@ export function mergeNodes(before: readonly ViewNode[], changed: readonly ViewNo
   return [...nodes.values()].sort(byAge);
 }
 
-/** An evaluated node with a score: the only kind that may become a parent or train a surrogate. */
+/** An evaluated node with a score that was not vetoed: the only kind that may become a parent or train a surrogate. */
 export type ScoredNode = ViewNode & { readonly fitness: number };
 
 export function isScored(node: ViewNode): node is ScoredNode {
-  return node.status === 'evaluated' && node.fitness !== null;
+  return node.status === 'evaluated' && node.fitness !== null && node.vetoed === undefined;
 }
 
 /** Best first; ties go to the earlier node, so that a repeated score never displaces the first one. */

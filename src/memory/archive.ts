@@ -30,8 +30,8 @@ function repositories(db: Database, live: boolean) {
   const endingLedger = endings(db, out);
   const searchLedger = searches(db, out);
   const rulingLedger = rulings(db, out);
-  const budgetLedger = budget(db, sums);
-  const evaluationLedger = evaluations(db, out, endingLedger, sums);
+  const budgetLedger = budget(db, sums, rulingLedger);
+  const evaluationLedger = evaluations(db, out, endingLedger, sums, rulingLedger);
   const callLedger = calls(db);
   const horizons = ensemble(db, budgetLedger);
   return {
@@ -51,9 +51,16 @@ function repositories(db: Database, live: boolean) {
       endings: endingLedger,
       ensemble: horizons,
       tallies: sums,
+      rulings: rulingLedger,
     }),
     earlyEnds: earlyEnds(db, { searches: searchLedger, budget: budgetLedger, endings: endingLedger, tallies: sums }),
-    views: views(db, { searches: searchLedger, budget: budgetLedger, calls: callLedger, ensemble: horizons }),
+    views: views(db, {
+      searches: searchLedger,
+      budget: budgetLedger,
+      calls: callLedger,
+      ensemble: horizons,
+      rulings: rulingLedger,
+    }),
     searchStatus: searchStatus(db, {
       searches: searchLedger,
       budget: budgetLedger,
@@ -61,6 +68,7 @@ function repositories(db: Database, live: boolean) {
       ensemble: horizons,
       endings: endingLedger,
       tallies: sums,
+      rulings: rulingLedger,
     }),
     tallies: sums,
     records: records(db),
@@ -150,11 +158,22 @@ export class Archive {
     return outcomes;
   }
 
-  /** A search that was stopped, lost its process, or has used its wall time trains nothing (I9): workers stay free. */
+  /** Running time counts up to here; that of a paused search does not (RUL-4). */
+  #touch(search: SearchId, now: number): void {
+    const { searches, rulings } = this.#parts;
+    if (rulings.pauseOfSearch(search) === null) searches.touch(search, now);
+  }
+
+  #isRunning(search: SearchId, now: number): boolean {
+    const { searches, rulings } = this.#parts;
+    return searches.isLive(search, now) && rulings.pauseOfSearch(search) === null;
+  }
+
+  /** A search that was stopped or paused, lost its process, or has used its wall time trains nothing (I9): workers stay free. */
   #mayTrain(search: SearchId, now: number): boolean {
-    const { searches } = this.#parts;
-    const { minutes } = searches.spec(search).budget;
-    return searches.isLive(search, now) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
+    const { searches, budget } = this.#parts;
+    const { minutes } = budget.limits(searches.spec(search));
+    return this.#isRunning(search, now) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
   }
 
   /** The handlers of all requests, by verb. */
@@ -167,13 +186,13 @@ export class Archive {
     },
     'search-status': ({ search }) => {
       const { searches, searchStatus } = this.#parts;
-      if (searches.isOpen(search)) this.#commit((now) => searches.touch(search, now));
+      if (searches.isOpen(search)) this.#commit((now) => this.#touch(search, now));
       return searchStatus.of(search);
     },
     'search-phase': ({ search, phase, ending }) =>
       this.#commit((now) => {
         const { searches, earlyEnds } = this.#parts;
-        searches.touch(search, now);
+        this.#touch(search, now);
         const before = searches.phase(search);
         const entered = searches.enter(search, phase, now);
         // A repeated request finds the phase entered and its ending recorded.
@@ -199,7 +218,7 @@ export class Archive {
         if (!searches.isOpen(search)) throw new TerminalError('ruling', `search "${search}" is not running`);
         const { id, sentence } = rulings.record(request, spec, now);
         // Its minutes run again from here.
-        if (request.kind === 'resume') searches.touch(search, now);
+        if (request.kind === 'resume') this.#touch(search, now);
         return { id, sentence };
       }),
     'node-add': (request) => this.#commit((now) => this.#parts.nodes.add(request, now)),
@@ -254,21 +273,23 @@ export class Archive {
     'agent-submit': (request) => {
       failpoint('submit.before-commit');
       const reply = this.#commit((now) => {
-        this.#parts.searches.touch(request.search, now);
+        this.#touch(request.search, now);
         return this.#parts.nodes.submit(request, now);
       });
       this.#afterCommit('submit.after-commit');
       return reply;
     },
     'call-reserve': (request) => {
-      const { searches, calls } = this.#parts;
+      const { searches, calls, budget } = this.#parts;
       const { search } = request;
-      const { minutes } = searches.spec(search).budget;
+      const spec = searches.spec(search);
+      const limits = budget.limits(spec);
+      const { minutes } = limits;
       if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'screening is over' };
       if (minutes !== undefined && searches.elapsedMs(search) >= minutes * 60_000) {
         return { state: 'closed', reason: `the ${minutes} minutes are used` };
       }
-      return this.#commit((now) => calls.reserve(request, searches.spec(search), now));
+      return this.#commit((now) => calls.reserve(request, { ...spec, budget: limits }, now));
     },
     'call-settle': (request) => this.#commit((now) => this.#parts.calls.settle(request, now)),
     'job-claim': ({ key, worker, attempt }) =>
@@ -367,9 +388,9 @@ export class Archive {
 
   /** Jobs without a result that a running search needs. */
   openJobs() {
-    const { evaluations, searches } = this.#parts;
+    const { evaluations } = this.#parts;
     const now = this.#clock.now();
-    return evaluations.open().filter((job) => job.wantedBy.some((search) => searches.isLive(search, now)));
+    return evaluations.open().filter((job) => job.wantedBy.some((search) => this.#isRunning(search, now)));
   }
 
   isDone(key: EvaluationKey): boolean {

@@ -1,8 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import { endingReasons } from '../domain/ending.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
-import type { SearchSpec } from '../domain/search.ts';
+import type { Budget, SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
+import type { Rulings } from './rulings.ts';
 import type { SearchStats } from './searchStats.ts';
 
 /**
@@ -24,7 +25,7 @@ const minutesOver = (minutes: number): Objection => ({
 });
 
 /** Use of a search's budget: always sums over rows, never counters (I2); `tallies` caches them. */
-export function budget(db: Database, tallies: SearchStats) {
+export function budget(db: Database, tallies: SearchStats, rulings: Rulings) {
   // Two indexed counts: attempts, and refused attempts.
   const attempted = db.prepare<[string, string, number], { n: number }>(
     'SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ?',
@@ -33,6 +34,8 @@ export function budget(db: Database, tallies: SearchStats) {
     `SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ? AND verdict <> 'accepted'`,
   );
   const repository = {
+    /** The limits of a search, as recorded or as a person has raised them. */
+    limits: (spec: Pick<SearchSpec, 'id' | 'budget'>): Budget => rulings.budget(spec),
     /** Accepted proposals of an agent among its attempts up to `last`. */
     accepted: (search: SearchId, agent: AgentName, last: number = Number.MAX_SAFE_INTEGER) =>
       (attempted.get(search, agent, last)?.n ?? 0) - (refused.get(search, agent, last)?.n ?? 0),
@@ -52,7 +55,7 @@ export function budget(db: Database, tallies: SearchStats) {
      * mean of their rung, or at the profile's estimate.
      */
     objection(spec: SearchSpec, rung: Rung, elapsedMs: number): Objection | null {
-      const { minutes, deviceSeconds } = spec.budget;
+      const { minutes, deviceSeconds } = repository.limits(spec);
       if (minutes !== undefined && elapsedMs >= minutes * 60_000) return minutesOver(minutes);
       if (deviceSeconds === undefined) return null;
       const mean = repository.meanSeconds(spec.id);

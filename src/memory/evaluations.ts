@@ -22,6 +22,7 @@ import type { Rung } from '../domain/task.ts';
 import type { Endings } from './endings.ts';
 import type { Outbox } from './outbox.ts';
 import { pieceOf } from './records.ts';
+import type { Rulings } from './rulings.ts';
 import type { SearchStats } from './searchStats.ts';
 
 /**
@@ -74,7 +75,7 @@ export interface EvaluationRow {
  *
  * I2 is enforced twice: by the primary key of `evaluations`, and by a lookup of the key before any training.
  */
-export function evaluations(db: Database, out: Outbox, endings: Endings, tallies: SearchStats) {
+export function evaluations(db: Database, out: Outbox, endings: Endings, tallies: SearchStats, rulings: Rulings) {
   const job = db.prepare<[string], { body: string; epoch: number }>('SELECT body, epoch FROM jobs WHERE key = ?');
   const insertIdentity = db.prepare(
     'INSERT INTO identities (digest, components, at) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING',
@@ -103,6 +104,7 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
      AND NOT EXISTS
        (SELECT 1 FROM checkpoints c WHERE c.key = a.key AND c.worker = a.worker AND c.attempt = a.attempt)`,
   );
+  const begun = db.prepare<[string], { at: number | null }>('SELECT min(at) AS at FROM attempts WHERE key = ?');
   const opened = db.prepare<[], { seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM attempts').get()?.seq ?? 0;
   const failedTries = db.prepare<[string], { n: number }>(
     `SELECT count(*) AS n FROM deliveries WHERE key = ? AND verdict = 'retry'`,
@@ -282,6 +284,16 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       if (!row) return 'unknown';
       if (evaluation.get(key)) return 'done';
       if (!requestsOf.all(key).some((request) => mayTrain(request.search))) return 'withdrawn';
+      const vetoed = requestsOf.all(key).map(({ search, node }) => rulings.vetoedAt(search, node));
+      const first = begun.get(key)?.at ?? null;
+      // One that had started before may start again after a kill (RUL-3).
+      if (vetoed.every((at) => at !== null && (first === null || first > at))) {
+        const { evaluator } = jobSchema.parse(JSON.parse(row.body));
+        const message = 'a person vetoed its branch before its training started';
+        const outcome = { status: 'failed', reason: 'vetoed', message, seconds: 0, device: 'none' } as const;
+        conclude({ key, worker, evaluator, attempt, outcome }, now);
+        return 'done';
+      }
       const silent = unheard.get(opened, key);
       if (silent && (silent.recent >= maxAttempts || silent.n >= maxAttemptsEver)) {
         const { evaluator } = jobSchema.parse(JSON.parse(row.body));

@@ -13,6 +13,7 @@ import type { Endings } from './endings.ts';
 import type { Ensemble } from './ensemble.ts';
 import type { Evaluations } from './evaluations.ts';
 import type { Outbox } from './outbox.ts';
+import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
 import type { SearchStats } from './searchStats.ts';
 
@@ -37,9 +38,10 @@ export function nodes(
     endings: Endings;
     ensemble: Ensemble;
     tallies: SearchStats;
+    rulings: Rulings;
   },
 ) {
-  const { out, searches, evaluations, budget, endings, ensemble, tallies } = parts;
+  const { out, searches, evaluations, budget, endings, ensemble, tallies, rulings } = parts;
   const insert = db.prepare(
     `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
      VALUES (@search, @id, @agent, @ordinal, @origin, @candidate, @verdict, @message, @rationale, @now)`,
@@ -139,8 +141,11 @@ export function nodes(
 
       let candidate = request.candidate;
       let problem: string | null = null;
+      // Decided before its view knew of the veto.
+      const vetoed = parents.find((parent) => rulings.vetoedAt(search, parent) !== null);
       try {
         candidate = canonicalCandidate(candidate, spec.space);
+        if (vetoed !== undefined) problem = `a person vetoed the branch of its parent ${vetoed}`;
       } catch (thrown) {
         problem = errorMessage(thrown);
       }

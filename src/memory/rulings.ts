@@ -79,6 +79,10 @@ export function rulings(db: Database, out: Outbox) {
      ORDER BY seq DESC LIMIT 1`,
   );
 
+  const raised = db.prepare<[string], { one: number }>(
+    `SELECT 1 AS one FROM rulings WHERE search = ? AND kind = 'raise-budget' LIMIT 1`,
+  );
+
   const subjectOf = (request: RulingRequest): string | null =>
     request.kind === 'veto' ? request.node : request.kind === 'raise-budget' ? null : (request.agent ?? null);
 
@@ -106,8 +110,11 @@ export function rulings(db: Database, out: Outbox) {
       return ruled?.kind === 'pause' ? ruled.sentence : null;
     },
 
+    hasRaised: (search: SearchId): boolean => raised.get(search) !== undefined,
+
     /** The limits of a search with what was raised. */
     budget(spec: Pick<SearchSpec, 'id' | 'budget'>): Budget {
+      if (!repository.hasRaised(spec.id)) return spec.budget;
       return Object.assign({}, spec.budget, ...repository.of(spec.id).map(({ limits }) => limits)) as Budget;
     },
 

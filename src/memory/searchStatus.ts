@@ -10,10 +10,11 @@ import type { Calls } from './calls.ts';
 import type { Endings } from './endings.ts';
 import type { Ensemble } from './ensemble.ts';
 import { pieceOf } from './records.ts';
+import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
 import type { RungSums, SearchStats } from './searchStats.ts';
 
-/** A node of a ranking, with its scores by seed. */
+/** A node of a ranking, with its scores by seed. Vetoed ones are not ranked: they are promoted nowhere. */
 interface Ranked {
   node: NodeId;
   origin: Origin;
@@ -31,14 +32,16 @@ export function searchStatus(
     ensemble: Ensemble;
     endings: Endings;
     tallies: SearchStats;
+    rulings: Rulings;
   },
 ) {
-  const { searches, budget, calls, ensemble, endings, tallies } = parts;
+  const { searches, budget, calls, ensemble, endings, tallies, rulings } = parts;
   const ranking = db.prepare<[string, string], Omit<Ranked, 'seeds'> & { bySeed: string }>(
     `SELECT n.id AS node, n.origin, avg(e.validation) AS validation,
        json_group_array(json_object('seed', w.seed, 'score', e.validation)) AS bySeed
      FROM evaluation_requests w JOIN evaluations e ON e.key = w.key JOIN nodes n ON n.search = w.search AND n.id = w.node
      WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM vetoes v WHERE v.search = w.search AND v.node = w.node)
      GROUP BY w.node ORDER BY validation DESC, n.agent, n.ordinal`,
   );
   const endOf = (search: SearchId, agent: AgentName, done: boolean): AgentEnd | null => {
@@ -84,6 +87,7 @@ export function searchStatus(
     of(search: SearchId): SearchStatus {
       const spec = searches.spec(search);
       const byRung = tallies.rungs(search);
+      const paused = rulings.pauseOfSearch(search);
       const on = (count: (sums: RungSums) => number) => ({
         screen: count(byRung.screen),
         confirm: count(byRung.confirm),
@@ -130,6 +134,8 @@ export function searchStatus(
         deviceSeconds: budget.deviceSeconds(search),
         meanSeconds: { ...tallies.knownSeconds(search), ...budget.meanSeconds(search) },
         elapsedMs: searches.elapsedMs(search),
+        ...(rulings.hasRaised(search) ? { raised: budget.limits(spec) } : {}),
+        ...(paused === null ? {} : { paused }),
         spend: calls.spend(search),
         best: best && {
           node: best.node,

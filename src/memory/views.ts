@@ -12,6 +12,7 @@ import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.
 import type { Calls } from './calls.ts';
 import type { Ensemble, Horizons } from './ensemble.ts';
 import { pieceOf } from './records.ts';
+import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
 
 /** Awaited nodes listed in a reply: enough to know when to ask again. */
@@ -23,6 +24,12 @@ interface ViewWindow {
   readonly to: number;
   readonly horizon: number;
   readonly lessons: number;
+}
+
+interface Vetoed {
+  readonly all: ReadonlySet<string>;
+  /** Nodes that an earlier view showed without the mark. */
+  readonly newly: readonly string[];
 }
 
 /**
@@ -39,13 +46,15 @@ interface ViewWindow {
  *        ready before they have one; later ones are invisible, since their existence depends on timing. For agents that end
  *        early see ensemble.ts.
  * VIE-4  A lesson belongs to the attempt that submitted it, and is visible like that attempt.
+ * VIE-5  Nodes of vetoed branches are marked from the attempt on that knows of the veto (RUL-2). While an agent or its search is
+ *        paused no view is ready.
  */
 export function views(
   db: Database,
-  parts: { searches: Searches; budget: BudgetLedger; calls: Calls; ensemble: Ensemble },
+  parts: { searches: Searches; budget: BudgetLedger; calls: Calls; ensemble: Ensemble; rulings: Rulings },
 ) {
-  const { searches, budget, calls, ensemble } = parts;
-  const { rows, withLessons, unresolved, allRefused } = viewRows(db);
+  const { searches, budget, calls, ensemble, rulings } = parts;
+  const { rows, rowOf, withLessons, unresolved, allRefused } = viewRows(db);
 
   const windowsOf = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
     [...horizons].map(([agent, horizon]) =>
@@ -60,6 +69,7 @@ export function views(
     self: AgentSpec,
     now: readonly ViewWindow[],
     before: readonly ViewWindow[],
+    vetoed: Vetoed,
   ): ViewNode[] => {
     const nodes = now.flatMap((window) => {
       const { agent, to, horizon, lessons } = window;
@@ -67,9 +77,22 @@ export function views(
       const span: Span = { search: spec.id, agent, after: earlier?.horizon ?? 0, to, horizon, lessons };
       const foreign = agent !== self.name;
       const late = earlier ? withLessons({ ...span, to: span.after, since: earlier.lessons }, foreign) : [];
-      return [...late, ...rows(span, foreign)];
+      const shown = [...late, ...rows(span, foreign)];
+      const newly = vetoed.newly.flatMap((id) => {
+        if (shown.some((node) => node.id === id)) return [];
+        return rowOf({ ...span, after: 0 }, id, foreign);
+      });
+      return [...shown, ...newly];
     });
-    return nodes.sort(byAge);
+    const marked = nodes.map((node) => (vetoed.all.has(node.id) ? { ...node, vetoed: true as const } : node));
+    return marked.sort(byAge);
+  };
+
+  /** The vetoed nodes that an attempt knows, and which of them an earlier one did not. */
+  const vetoedFor = (search: SearchId, agent: AgentName, ordinal: number, since: number | undefined): Vetoed => {
+    const all = new Set(rulings.knownTo(search, agent, ordinal));
+    const before = new Set(since === undefined ? [] : rulings.knownTo(search, agent, since));
+    return { all, newly: since === undefined ? [] : [...all].filter((node) => !before.has(node)) };
   };
 
   const specOf = (search: SearchId, agent: AgentName): { spec: SearchSpec; self: AgentSpec } => {
@@ -81,7 +104,7 @@ export function views(
 
   /** Remaining limits at this moment; unlike the rest of a view they depend on the clock. */
   const left = (spec: SearchSpec, self: AgentSpec): NonNullable<View['left']> => {
-    const { minutes, dollars } = spec.budget;
+    const { minutes, dollars } = budget.limits(spec);
     const dollarsLeft = [
       ...(dollars === undefined ? [] : [dollars - calls.spend(spec.id).dollars]),
       ...(self.dollars === undefined ? [] : [self.dollars - calls.spend(spec.id, self.name).dollars]),
@@ -114,6 +137,8 @@ export function views(
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
       if (objection) return { state: 'closed', code: 'search-closed', reason: objection.message };
 
+      const paused = rulings.pauseOf(search, agent);
+      if (paused !== null) return { state: 'waiting', nodes: [], agents: [], paused };
       const earlier = since === undefined ? [] : windowsOf(self, since, ensemble.of(spec, self, since));
       const open = [...ensemble.of(spec, self, ordinal)].flatMap(([other, horizon]) => {
         const after = earlier.find((window) => window.agent === other)?.horizon ?? 0;
@@ -124,7 +149,8 @@ export function views(
       if (open.length > 0 || 'agents' in horizons) {
         return { state: 'waiting', nodes: open.slice(0, maxListed), agents: awaited };
       }
-      const nodes = difference(spec, self, windowsOf(self, ordinal, horizons), earlier);
+      const vetoed = vetoedFor(search, agent, ordinal, since);
+      const nodes = difference(spec, self, windowsOf(self, ordinal, horizons), earlier, vetoed);
       const page = pieceOf(nodes, from, (node) => node);
       const view = { ordinal, remaining, nodes: page, left: left(spec, self) };
       return { state: 'ready', view, more: from + page.length < nodes.length };
@@ -133,7 +159,8 @@ export function views(
     /** The view at decision time, for a replay: all outcomes up to its horizon are known. */
     past(search: SearchId, agent: AgentName, ordinal: number): Omit<View, 'left'> {
       const { spec, self } = specOf(search, agent);
-      const nodes = difference(spec, self, windowsOf(self, ordinal, ensemble.of(spec, self, ordinal)), []);
+      const vetoed = vetoedFor(search, agent, ordinal, undefined);
+      const nodes = difference(spec, self, windowsOf(self, ordinal, ensemble.of(spec, self, ordinal)), [], vetoed);
       return { ordinal, remaining: self.evaluations - budget.accepted(search, agent, ordinal - 1), nodes };
     },
 
@@ -246,6 +273,11 @@ export function viewRows(db: Database) {
      LEFT JOIN lessons l ON l.search = n.search AND l.node = n.id AND l.ordinal <= @lessons ${judged}
      WHERE ${within} ORDER BY n.ordinal`,
   );
+  const node = db.prepare<Span & { id: string }, unknown>(
+    `SELECT ${columns} FROM nodes n
+     LEFT JOIN lessons l ON l.search = n.search AND l.node = n.id AND l.ordinal <= @lessons ${judged}
+     WHERE ${within} AND n.id = @id`,
+  );
   // Few lessons concern an earlier span, and the index finds them.
   const lessonsSince = db.prepare<Span & { since: number }, unknown>(
     `SELECT ${columns} FROM lessons l JOIN nodes n ON n.search = l.search AND n.id = l.node ${judged}
@@ -288,6 +320,14 @@ export function viewRows(db: Database) {
         const row = rowSchema.parse(raw);
         return viewNode(row, parents.get(row.id) ?? [], span.horizon, foreign);
       });
+    },
+
+    /** One node within the span; none for a node of another agent or outside it. */
+    rowOf(span: Span, id: string, foreign: boolean): ViewNode[] {
+      const raw = node.get({ ...span, id });
+      if (raw === undefined) return [];
+      const parents = parentsOf.all(span.search, id).map(({ parent }) => parent);
+      return [viewNode(rowSchema.parse(raw), parents, span.horizon, foreign)];
     },
 
     /** Nodes up to `to` with a lesson of an attempt after `since`. */

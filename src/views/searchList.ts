@@ -107,9 +107,10 @@ export function searchRow(
     metric: line(spec.metric),
     lowerIsBetter: spec.lowerIsBetter,
     phase,
-    status: phase === 'finished' || phase === 'stopped' ? phase : !isLive ? 'lost' : isPaused ? 'paused' : 'running',
+    // The clock of a paused search stands still, so it is not seen either.
+    status: phase === 'finished' || phase === 'stopped' ? phase : isPaused ? 'paused' : isLive ? 'running' : 'lost',
     startedAt: times[0]?.at ?? null,
-    endedAt: ended ? (times.at(-1)?.at ?? null) : isLive ? null : seen,
+    endedAt: ended ? (times.at(-1)?.at ?? null) : isLive || isPaused ? null : seen,
     elapsedMs: searchStatus.elapsedMs,
     ending: last && !isLive ? { reason: last.reason, sentence: line(last.sentence, 1000) } : null,
     best: bestOf(reader, spec, searchStatus),

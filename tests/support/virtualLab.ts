@@ -9,9 +9,11 @@ import type { Bus, Heartbeat } from '../../src/bus/index.ts';
 import { candidateText, stackSpace } from '../../src/domain/candidate.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
 import { type WorkerId, workerIdSchema } from '../../src/domain/ids.ts';
-import type { LabEvent, Verb } from '../../src/domain/messages.ts';
+import type { LabEvent, ReplyOf, Verb } from '../../src/domain/messages.ts';
+import { isScored } from '../../src/domain/node.ts';
 import { programText } from '../../src/domain/program.ts';
 import { rngFor } from '../../src/domain/rng.ts';
+import type { RulingRequest } from '../../src/domain/ruling.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import type { Rung } from '../../src/domain/task.ts';
 import { Archive } from '../../src/memory/archive.ts';
@@ -67,9 +69,7 @@ const score = (job: Job) => rngFor('score', candidateText(job.candidate), job.se
 /** Proposes what depends on all that it is shown: a change of the best so far. */
 const think: Think = async ({ spec, view, space, seed, topic }) => {
   const rng = rngFor(seed, spec.name, view.ordinal);
-  const best = view.nodes
-    .filter(({ fitness }) => fitness !== null)
-    .toSorted((a, b) => (b.fitness ?? 0) - (a.fitness ?? 0))[0];
+  const best = view.nodes.filter(isScored).toSorted((a, b) => b.fitness - a.fitness)[0];
   const rationale = { choice: 'best', change: 'at random', expected: null, retrieved: [], evidence: [] };
   const way = best ? { operator: 'improve' as const, parents: [best.id] } : { operator: 'draft' as const, parents: [] };
   if (space.kind === 'program') {
@@ -184,6 +184,14 @@ export class VirtualLab {
       this.#pump();
       this.#work(worker, machine, attempt + 1);
     });
+  }
+
+  /** A person rules. The archivist compares queue and ledger when a search is resumed. */
+  rule(request: RulingRequest): ReplyOf<'search-rule'> {
+    const reply = this.archive.handlers['search-rule'](request);
+    if (request.kind === 'resume') for (const { key } of this.archive.openJobs()) this.archive.requeue(key);
+    this.#pump();
+    return reply;
   }
 
   get ended(): string | null {

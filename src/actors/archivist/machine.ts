@@ -61,6 +61,11 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
       if (reply.resumed) compareSoon();
       return reply;
     },
+    'search-rule': async (request: RequestOf<'search-rule'>, meta: Meta) => {
+      const reply = await answered('search-rule', request, meta);
+      if (request.kind === 'pause' || request.kind === 'resume') compareSoon();
+      return reply;
+    },
     'job-claim': async (request: RequestOf<'job-claim'>, meta: Meta) => {
       const reply = await answered('job-claim', request, meta);
       return reply.go ? { ...reply, seal } : reply;

@@ -93,21 +93,25 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
   const enter = (phase: Phase, ending?: Ending) =>
     bus.ask('search-phase', { search, phase, ...(ending && { ending }) });
 
+  /** The specification with the limits that people have raised. */
+  const now = ({ raised }: SearchStatus): SearchSpec => (raised ? { ...spec, budget: raised } : spec);
+
   const crewOf = ({ alive, stopped }: Context): Crew => ({ launched: workers, alive, stopped });
 
   const watch = (context: Context, searchStatus: SearchStatus): Watch =>
-    watched(context.watch, forecastOf(spec, searchStatus, crewOf(context)), searchStatus.elapsedMs);
+    watched(context.watch, forecastOf(now(searchStatus), searchStatus, crewOf(context)), searchStatus.elapsedMs);
 
   const isShortOfTime = (context: Context): boolean => {
     const { searchStatus } = context;
-    return searchStatus !== null && isShort(context.watch, spec, searchStatus.elapsedMs, crewOf(context));
+    return searchStatus !== null && isShort(context.watch, now(searchStatus), searchStatus.elapsedMs, crewOf(context));
   };
 
   /** Why screening ends before its budget is used, where the search decides that; the archive knows the other reasons. */
   const endingOf = (context: Context): Ending | undefined => {
     const { searchStatus } = context;
-    const forecast = searchStatus && isShortOfTime(context) ? forecastOf(spec, searchStatus, crewOf(context)) : null;
-    return searchStatus && forecast ? shortageEnding(spec, searchStatus, forecast) : undefined;
+    const forecast =
+      searchStatus && isShortOfTime(context) ? forecastOf(now(searchStatus), searchStatus, crewOf(context)) : null;
+    return searchStatus && forecast ? shortageEnding(now(searchStatus), searchStatus, forecast) : undefined;
   };
 
   /** An agent from outside without a client, or whose client calls no tool any more (SRC-4). */
@@ -117,7 +121,7 @@ export function searchMachine({ spec, source, workers, bus, timers, log }: Searc
     searchStatus.elapsedMs - (heardMs[agent] ?? startedMs ?? 0) >= silenceLimitMs;
 
   const isOver = (searchStatus: SearchStatus): boolean => {
-    const { minutes } = spec.budget;
+    const { minutes } = now(searchStatus).budget;
     if (minutes === undefined || searchStatus.elapsedMs < minutes * 60_000) return false;
     return searchStatus.training === 0 || searchStatus.elapsedMs > minutes * 60_000 + graceMs;
   };

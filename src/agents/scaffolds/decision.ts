@@ -95,15 +95,16 @@ export function chains(nodes: readonly ViewNode[]): Chain[] {
 }
 
 /** Outcomes that say nothing about the candidate: there is nothing to repair. */
-const notItsFault: readonly ViewNode['reason'][] = ['cancelled', 'lost', 'data'];
+const notItsFault: readonly ViewNode['reason'][] = ['cancelled', 'lost', 'data', 'vetoed'];
 
 /**
  * Failures that are worth another repair, oldest idea first: the last link failed by its own fault after fewer than `depth`
- * repairs. A chain with a pending repair is not open. Rejected answers are not repaired here: their thought has already tried
- * once.
+ * repairs. A chain with a pending repair is not open, nor is a vetoed one. Rejected answers are not repaired here: their thought
+ * has already tried once.
  */
 export function openFailures(all: readonly Chain[], depth: number): Chain[] {
   return all.filter(
-    ({ last, repairs }) => last.status === 'failed' && !notItsFault.includes(last.reason) && repairs < depth,
+    ({ last, repairs }) =>
+      last.status === 'failed' && last.vetoed === undefined && !notItsFault.includes(last.reason) && repairs < depth,
   );
 }

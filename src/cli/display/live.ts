@@ -63,6 +63,7 @@ export function draw({ spec, searchStatus, crew, notice }: Snapshot, { columns, 
     );
     const paid = spending(spec, searchStatus);
     if (paid !== null) head.push(paid);
+    if (searchStatus.paused) head.push(colours.yellow(safeText(searchStatus.paused)));
   }
   const agents = spec.agents.map(({ name, model, scaffold, evaluations }) => {
     const row = searchStatus?.agents.find((each) => each.agent === name);
