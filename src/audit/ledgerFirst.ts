@@ -133,8 +133,11 @@ function checkResults(subject: Subject, report: CheckReport): void {
   );
   for (const { key } of dropped) report.violation(`the result of ${short(key)} was counted, but has no evaluation`);
   if (orphans.length + undelivered.length + unstarted.length + dropped.length === 0) {
-    const poisoned = countOf(subject, `SELECT count(*) FROM evaluations WHERE reason IN ('poison', 'vetoed')`);
-    const note = poisoned === 0 ? '' : ` (${poisoned} ended by the ledger, after repeated crashes or a veto)`;
+    const endedAs = (reason: string, why: string): string => {
+      const count = countOf(subject, `SELECT count(*) FROM evaluations WHERE reason = '${reason}'`);
+      return count === 0 ? '' : ` (${count} ended by the ledger ${why})`;
+    };
+    const note = endedAs('poison', 'after repeated crashes') + endedAs('vetoed', 'as vetoed');
     report.pass(`${counted(evaluations, 'evaluation')}, each with a job, an attempt and a counted delivery${note}`);
   }
 }

@@ -55,7 +55,10 @@ async function connectLab(setting: Setting, home: string): Promise<LiveLab | nul
       proposers.set(search, outsider);
       return outsider;
     };
+    const replies = new Map<string, Awaited<ReturnType<LiveLab['command']>>>();
     const propose = async (search: SearchId, body: Extract<CommandBody, { kind: 'propose' }>) => {
+      const known = replies.get(`${search} ${body.idempotencyKey}`);
+      if (known) return known;
       const outsider = await proposer(search);
       const view = await outsider.view();
       if (view.state === 'closed') throw new TerminalError('closed', `no more proposals: ${view.reason}`);
@@ -79,7 +82,9 @@ async function connectLab(setting: Setting, home: string): Promise<LiveLab | nul
       if (reply.verdict === 'refused' && node === null) throw new TerminalError('closed', reply.message);
       const sentence =
         reply.verdict === 'accepted' ? `${node} was accepted.` : `${node} was ${reply.reason}: ${reply.message}`;
-      return { id: body.idempotencyKey, sentence, node };
+      const answer = { id: body.idempotencyKey, sentence, node };
+      replies.set(`${search} ${body.idempotencyKey}`, answer);
+      return answer;
     };
     return {
       heartbeats: viewer,

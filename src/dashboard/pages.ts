@@ -40,7 +40,7 @@ const notBuilt = `<!doctype html><html lang="en"><head><meta charset="utf-8"><ti
 
 /**
  * The built pages. An address without a file of its own is one of the page's, which reads it itself. Files named by their
- * content never change; the page that names them is asked for each time.
+ * content never change; the page that names them is requested each time.
  */
 export function page(context: Context, folder: string): Response {
   const index = join(folder, 'index.html');

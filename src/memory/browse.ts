@@ -64,7 +64,7 @@ const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, (speci
  *
  * BRO-1  What a page asks of one node, or since a sequence, scans no table: `tests/memory/browse.test.ts` reads the query plans.
  *        A first load, sums over workers and a full-text filter read the rows of their search once.
- * BRO-2  `sequence` orders everything that people are told of: the archive announces each change in the transaction that
+ * BRO-2  `sequence` orders everything that pages show: the archive announces each change in the transaction that
  *        makes it (LED-1), so what was read at one sequence is brought up to date by the announcements after it.
  */
 export function browse(db: Database) {

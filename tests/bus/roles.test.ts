@@ -76,6 +76,7 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'search-ranking': ['search'],
   'search-evaluations': ['search'],
   'search-tests': ['search'],
+  'search-rule': ['person'],
   'node-add': ['search'],
   'node-evaluate': ['search'],
   'agent-join': ['agent'],
@@ -117,6 +118,7 @@ const hearers: Readonly<Record<string, readonly Role[]>> = {
   '_INBOX.worker.>': ['worker'],
   '_INBOX.agent.>': ['agent'],
   '_INBOX.viewer.>': ['viewer'],
+  '_INBOX.person.>': ['person'],
   'aira.sign.worker.*': ['search', 'viewer'],
 };
 

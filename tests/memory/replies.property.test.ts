@@ -73,6 +73,7 @@ const samples = (search: RequestOf<'search-status'>['search'], attempts: number)
       checkpoint: { path: '/storage/trunk-1', step: 1, bytes: 1, sha256: 'a'.repeat(64) },
     },
     'search-evaluations': { search, from: 0 },
+    'search-rule': { search, id: 'pause-0001', kind: 'pause', agent: walker, why: '漢'.repeat(500) },
     'search-phase': { search, phase: 'finished' },
     'search-tests': { search, purpose: 'report' },
     'search-open': null,

@@ -75,6 +75,10 @@ export class Program {
     return this.#over;
   }
 
+  get stdout(): string {
+    return this.#stdout;
+  }
+
   get stderr(): string {
     return this.#stderr;
   }
