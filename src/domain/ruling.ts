@@ -36,4 +36,3 @@ export const rulingRequestSchema = z.discriminatedUnion('kind', [
 export type RulingRequest = z.infer<typeof rulingRequestSchema>;
 
 export const rulingKinds = ['veto', 'pause', 'resume', 'raise-budget'] as const;
-export type RulingKind = (typeof rulingKinds)[number];

@@ -10,7 +10,6 @@ import type * as search from './apiSearch.ts';
 
 /** `GET /api/labs` */
 export type Labs = z.infer<typeof home.labsSchema>;
-export type Lab = Labs['labs'][number];
 /** `GET /api/searches` */
 export type Searches = z.infer<typeof search.searchesSchema>;
 export type SearchRow = z.infer<typeof search.searchRow>;
@@ -22,7 +21,6 @@ export type Ruling = Overview['rulings'][number];
 /** `GET /api/searches/:id/nodes` */
 export type Nodes = z.infer<typeof search.nodesSchema>;
 export type NodeRow = z.infer<typeof search.nodeRow>;
-export type NodesQuery = z.input<typeof search.nodesQuerySchema>;
 /** `GET /api/searches/:id/points` */
 export type Points = z.infer<typeof search.pointsSchema>;
 /** `GET /api/searches/:id/nodes/:node` */
@@ -55,7 +53,6 @@ export type Problem = z.infer<typeof home.problemSchema>;
 
 /** A text cut at a limit: `more` characters are missing, and `raw` is where the whole can be had, below the API's root. */
 export type LongText = z.infer<typeof search.longText>;
-export type Counts = z.infer<typeof search.counts>;
 export type Interval = z.infer<typeof search.interval>;
 export type RungName = z.infer<typeof search.rungNameSchema>;
 export type NodeStatusName = z.infer<typeof search.statusSchema>;

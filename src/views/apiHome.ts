@@ -241,12 +241,10 @@ export const workersSchema = z.strictObject({
   ),
 });
 
-/** Kinds of changes; unknown ones may be added. */
-export const changeKinds = ['node', 'score', 'phase', 'ending', 'ruling'] as const;
-
 /** Data of the event `changed` of `/api/events`; its id is `sequence`. */
 export const changedSchema = z.strictObject({
   search: z.string(),
+  /** `node`, `score`, `phase`, `ending`, `ruling`; others may be added. */
   kinds: z.array(z.string()),
   /** Nodes that changed; at most 500, then `all` is true and every node may have. */
   nodes: z.array(z.string()),

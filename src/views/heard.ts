@@ -7,7 +7,5 @@ export interface Heard {
   readonly agents: ReadonlyMap<string, { readonly state: AgentState; readonly at: number }>;
 }
 
-export const silent: Heard = { workers: new Map(), agents: new Map() };
-
 /** A heartbeat that is older says nothing about now. */
 export const freshMs = 60_000;
