@@ -168,16 +168,17 @@ export class WallClock {
 
 /** The limits of a search at a moment: as recorded, and with what people had raised by then. */
 class Raises {
-  readonly #subject: Subject;
+  readonly #budget: Budget;
+  readonly #raised: readonly { readonly at: number; readonly limits: object }[];
 
-  constructor(subject: Subject) {
-    this.#subject = subject;
+  constructor({ reader, search, spec }: Subject) {
+    this.#budget = spec.budget;
+    this.#raised = reader.rulings.of(search).filter(({ kind }) => kind === 'raise-budget');
   }
 
   at(moment: number): Budget {
-    const { reader, search, spec } = this.#subject;
-    const raised = reader.rulings.of(search).filter(({ at }) => at <= moment);
-    return Object.assign({}, spec.budget, ...raised.map(({ limits }) => limits)) as Budget;
+    const raised = this.#raised.filter(({ at }) => at <= moment).map(({ limits }) => limits);
+    return Object.assign({}, this.#budget, ...raised) as Budget;
   }
 }
 

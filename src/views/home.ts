@@ -30,6 +30,8 @@ import { line } from './texts.ts';
 
 /** Searches whose columns stay in memory; one of 1e5 nodes takes about 50 MB. */
 const mostColumns = 8;
+/** Answers that stay until the archive changes; those of a finished search would otherwise add up. */
+const mostAnswers = 100;
 /** Announcements that are read at once. */
 const eventPage = 5_000;
 /** Nodes named in one change. */
@@ -94,7 +96,7 @@ export class HomeViews {
   /** An answer of this state of the archive. */
   #once<T>(key: string, compute: () => T): T {
     const version = this.version();
-    if (version !== this.#version) {
+    if (version !== this.#version || this.#answers.size >= mostAnswers) {
       this.#answers.clear();
       this.#version = version;
     }

@@ -44,10 +44,10 @@ async function dashboardOf(program: Program) {
 }
 
 describe('a person at the dashboard', () => {
-  it('pauses, resumes after a kill, vetoes and proposes', async () => {
+  it('pauses, resumes after a kill, vetoes and proposes', { timeout: 240_000 }, async () => {
     const home = join(folder, 'home');
     const person = { name: 'person', model: 'outside/mcp', scaffold: 'outside', evaluations: 1 };
-    const file = toySearch(folder, { budget: { evaluations: 16 }, agents: [...twoAgents, person] });
+    const file = toySearch(folder, { budget: { evaluations: 10 }, agents: [...twoAgents, person] });
     const launcher = start(['launch', file, '--name', search, '--home', home, '--json', '--dashboard']);
     const before = await dashboardOf(launcher);
     const scored = await launcher.event(
