@@ -74,8 +74,17 @@ export class ServedHome {
 
   /** Looks for a running lab now, and again while there is none. */
   start(): void {
+    this.#warm();
     void this.#connect();
     this.#stopConnecting = this.#deps.timers.every(connectEveryMs, () => void this.#connect());
+  }
+
+  #warm(): void {
+    try {
+      this.views().warm();
+    } catch (thrown) {
+      this.#deps.log.warn({ home: this.home, error: errorMessage(thrown) }, 'the home cannot be read');
+    }
   }
 
   #connect(): Promise<void> {

@@ -180,6 +180,12 @@ export class HomeViews {
     }));
   }
 
+  /** Reads the nodes of the newest search in advance: the first page of a large one would otherwise wait for them. */
+  warm(): void {
+    const newest = this.#reader.searches.list().at(-1);
+    if (newest) this.#reader.browse.snapshot(() => this.#columnsOf(newest.id));
+  }
+
   countSearches(): number {
     return this.#reader.searches.list().length;
   }
