@@ -9,10 +9,10 @@ import { type Machine, VirtualLab } from '../support/virtualLab.ts';
 
 const spec = searchSpec({
   space: { kind: 'stack', layers: 24, primitives: ['M', 'mA', 'Mb'] },
-  budget: { evaluations: 40 },
+  budget: { evaluations: 24 },
   agents: [
-    agentSpec({ name: 'walker', evaluations: 20 }),
-    agentSpec({ name: 'climber', evaluations: 20, pending: 3, memory: 'ensemble' }),
+    agentSpec({ name: 'walker', evaluations: 12 }),
+    agentSpec({ name: 'climber', evaluations: 12, pending: 3, memory: 'ensemble' }),
   ],
   references: [{ name: 'llama', candidate: 'mA M mA M mA M mA M mA M mA M mA M mA M mA M mA M mA M mA M' }],
 });
@@ -64,7 +64,7 @@ const veto = (home: string): RulingRequest => ({
 describe('a veto', () => {
   it('keeps agents off the branch, trains and promotes nothing of it, and a kill changes nothing', async () => {
     const calm = temporaryFolder();
-    await runWith(calm, [{ at: 30, rule: veto }]);
+    await runWith(calm, [{ at: 20, rule: veto }]);
     const reader = readArchive(calm);
     try {
       const nodes = reader.records.nodes(search);
@@ -77,7 +77,7 @@ describe('a veto', () => {
       ) as { agent: string; ordinal: number }[];
       for (const { agent, ordinal } of holds) {
         const after = nodes.filter((node) => node.agent === agent && node.ordinal >= ordinal);
-        expect(after.length).toBeGreaterThan(3);
+        expect(after.length).toBeGreaterThan(2);
         expect(after.filter(({ parents }) => parents.some((parent) => vetoed.has(parent)))).toEqual([]);
       }
       for (const node of nodes) {
@@ -95,10 +95,10 @@ describe('a veto', () => {
     } finally {
       reader.close();
     }
-    for (const kill of [31, 36, 60]) {
+    for (const kill of [21, 30]) {
       const home = temporaryFolder();
       await runWith(home, [
-        { at: 30, rule: veto },
+        { at: 20, rule: veto },
         { at: kill, kill: true },
       ]);
       expect(contentsOf(home, search)).toEqual(contentsOf(calm, search));
@@ -123,13 +123,13 @@ describe('a pause', () => {
     const home = temporaryFolder();
     const clock = manualClock();
     const lab = new VirtualLab(home, spec, machine, clock);
-    await lab.run(clock.now() + 25_000);
+    await lab.run(clock.now() + 15_000);
     lab.rule(pause);
     expect(lab.rule(pause).sentence).toBe('A person paused the search.');
     await lab.run(clock.now() + 30_000);
     const before = counts(home);
     const { elapsedMs } = lab.archive.handlers['search-status']({ search });
-    await lab.run(clock.now() + 600_000);
+    await lab.run(clock.now() + 180_000);
     expect(counts(home)).toEqual(before);
     const status = lab.archive.handlers['search-status']({ search });
     expect(status.elapsedMs).toBe(elapsedMs);
@@ -149,7 +149,7 @@ describe('a pause', () => {
     const home = temporaryFolder();
     const clock = manualClock();
     const lab = new VirtualLab(home, spec, machine, clock);
-    await lab.run(clock.now() + 25_000);
+    await lab.run(clock.now() + 15_000);
     lab.rule({ ...pause, agent: 'climber' as never });
     await lab.run(clock.now() + 20_000);
     const of = (agent: string) =>
