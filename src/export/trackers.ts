@@ -68,7 +68,7 @@ export async function writeRuns(
   const python = options.python ?? (await pythonWith(tracker));
   const tables = mkdtempSync(join(tmpdir(), 'aira-tables-'));
   try {
-    writeTables(reader, search, { format: 'jsonl', folder: tables, tests });
+    await writeTables(reader, search, { format: 'jsonl', folder: tables, tests });
     const args = ['-c', start, trainersDirectory, '--to', tracker, '--tables', tables, '--out', folder];
     const env = { ...childEnvironment(process.env), PYTHONDONTWRITEBYTECODE: '1', PYTHONIOENCODING: 'utf-8' };
     const { code, stdout, stderr } = await exec(python, args, { env, cwd: '/', timeoutMs: longestMs });

@@ -12,7 +12,7 @@ import { names } from './migrations/008-names.ts';
 import { checkpoints } from './migrations/009-checkpoints.ts';
 import { rulings } from './migrations/010-rulings.ts';
 import { imports } from './migrations/014-imports.ts';
-import { totals } from './migrations/014-totals.ts';
+import { totals } from './migrations/015-totals.ts';
 
 /** "AIRA" as a 32-bit integer: distinguishes an archive from other SQLite files. */
 export const applicationId = 0x41495241;
@@ -29,7 +29,8 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '008-names', sql: names },
   { name: '009-checkpoints', sql: checkpoints },
   { name: '010-rulings', sql: rulings },
-  { name: '014-imports-and-totals', sql: `${imports}${totals}` },
+  { name: '014-imports', sql: imports },
+  { name: '015-totals', sql: totals },
 ];
 
 export const schemaVersion = migrations.length;
