@@ -159,8 +159,11 @@ function checkSums(subject: Subject, report: CheckReport): void {
   for (const sentence of differing) report.violation(sentence);
   if (differing.length === 0) report.pass('the running totals of rungs, agents and scores are those of the rows');
   const reported = reader.budget.deviceSeconds(search);
-  if (Math.abs(reported - paid.seconds) > 1e-6) {
-    report.violation(`the reported cost is ${reported} s, but the paid evaluations add up to ${paid.seconds} s`);
+  const rehearsed = reader.rehearsals.of(search).reduce((sum, { seconds, reserved }) => sum + (seconds ?? reserved), 0);
+  if (Math.abs(reported - paid.seconds - rehearsed) > 1e-6) {
+    report.violation(
+      `the reported cost is ${reported} s, but the paid evaluations and rehearsals add up to ${paid.seconds + rehearsed} s`,
+    );
   }
   report.pass(
     `this search: ${counted(paid.n, 'evaluation')} paid (${paid.seconds.toFixed(1)} s of training), ` +

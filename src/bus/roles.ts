@@ -49,6 +49,8 @@ const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
     'agent-away',
     'call-reserve',
     'call-settle',
+    'rehearsal-reserve',
+    'rehearsal-settle',
     'search-status',
   ],
   viewer: ['search-status'],

@@ -16,6 +16,7 @@ import {
   splitModel,
 } from './model.ts';
 import { memorySchema, noveltySchema } from './nearDuplicates.ts';
+import { multiTurnSpecSchema, operatorsEntrySchema } from './rehearsal.ts';
 import { type ScaffoldSpec, scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export type { ModelName } from './model.ts';
@@ -82,15 +83,20 @@ interface ChatChoices {
   readonly temperature?: number | undefined;
   readonly bandit?: z.infer<typeof banditOptionsSchema> | undefined;
   readonly literature?: unknown;
+  readonly operators?: unknown;
   readonly scaffold: ScaffoldSpec;
 }
 
 /** Rejects options that the agent's models cannot use: a setting without effect would mislead. */
 function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
-  const { model, models, baseUrl, temperature, bandit, literature, scaffold } = context.value;
+  const { model, models, baseUrl, temperature, bandit, literature, operators, scaffold } = context.value;
   const reject = (key: string, message: string) =>
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
   if (bandit && !isBandit(model)) reject('bandit', `${model} is a single model and takes no bandit options`);
+  if (operators && (isBandit(model) || isOutside(model))) {
+    const why = isBandit(model) ? 'is several models, whose thoughts do not mix' : 'has a client with tools of its own';
+    reject('operators', `${model} ${why}: multi-turn operators need a single model`);
+  }
   if (isOutside(model) !== (scaffold.kind === 'outside')) {
     const rule = 'its client chooses operator and parents, so outside/mcp and scaffold: outside need each other';
     reject('scaffold', rule);
@@ -171,6 +177,10 @@ export const agentEntrySchema = z
       does: 'What counts as new; by default every candidate that is not yet in its memory.',
       example: { distance: 2 },
     }),
+    operators: key(operatorsEntrySchema.optional(), {
+      does: 'single-turn (default): the agent proposes at once. multi-turn: it may check candidates, run shortened trainings and look results up first; a local model tries several drafts out and proposes the best.',
+      example: 'multi-turn',
+    }),
     ...chatOptions,
     literature: key(literatureEntrySchema.optional(), {
       does: 'What it may read before it proposes; by default nothing. true: the corpus and the results of the search.',
@@ -193,6 +203,8 @@ export const agentSpecSchema = z
     /** Default: its own. */
     memory: memorySchema.optional(),
     novelty: noveltySchema.optional(),
+    /** Absent for single-turn operators. */
+    operators: multiTurnSpecSchema.optional(),
     ...chatOptions,
     literature: literatureSpecSchema.optional(),
   })

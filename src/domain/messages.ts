@@ -15,6 +15,7 @@ import {
 } from './node.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
+import { rehearsalReservationSchema, rehearsalSettlementSchema, stageSchema } from './rehearsal.ts';
 import { rulingIdSchema, rulingKinds, rulingRequestSchema } from './ruling.ts';
 import { checkpointSchema } from './scale.ts';
 import { budgetSchema, experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
@@ -234,6 +235,8 @@ export const requests = {
       primitives: z.array(ownPrimitiveSchema).optional(),
       brief: briefSchema.optional(),
       experiment: experimentSchema.optional(),
+      /** For multi-turn agents. */
+      stage: stageSchema.optional(),
       /** The next attempt to decide, from 1. */
       next: z.int().positive(),
     }),
@@ -302,6 +305,16 @@ export const requests = {
       z.strictObject({ state: z.literal('closed'), reason: z.string() }),
     ]),
   },
+  /** Sent before each rehearsal: may it take this much device time (I9)? */
+  'rehearsal-reserve': {
+    request: rehearsalReservationSchema,
+    reply: z.discriminatedUnion('state', [
+      z.strictObject({ state: z.literal('granted') }),
+      z.strictObject({ state: z.literal('spent'), reason: z.string() }),
+      z.strictObject({ state: z.literal('closed'), reason: z.string() }),
+    ]),
+  },
+  'rehearsal-settle': { request: rehearsalSettlementSchema, reply: z.strictObject({ recorded: z.boolean() }) },
   'call-settle': { request: callSettlementSchema, reply: z.strictObject({ recorded: z.boolean() }) },
   /** Sent by a worker before it trains: is the job still needed? Records the attempt. */
   'job-claim': {

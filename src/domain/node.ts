@@ -3,6 +3,7 @@ import { failureReasonSchema } from './evaluation.ts';
 import { agentNameSchema, nodeIdSchema } from './ids.ts';
 import { evidenceIdSchema, provenanceSchema, readingSchema } from './literature.ts';
 import { soleModelSchema } from './model.ts';
+import { triedSchema } from './rehearsal.ts';
 
 /**
  * How an agent obtained a candidate. `improve` varies one scored parent, `crossover` combines two, `debug` repairs a
@@ -30,6 +31,8 @@ export const rationaleSchema = z.strictObject({
   retrieved: z.array(evidenceIdSchema).max(64).default([]),
   /** Queries for these items, in order. */
   readings: z.array(readingSchema).max(40).optional(),
+  /** What was tried out before the proposal, in order. */
+  tried: z.array(triedSchema).max(40).optional(),
   /** Works among these items that are not in the corpus: what they are and where they were found. */
   works: z
     .array(provenanceSchema.omit({ source: true }).extend({ title: z.string().max(1000) }))

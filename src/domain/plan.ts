@@ -37,7 +37,7 @@ function shares(total: number, parts: number): number[] {
  *
  * @throws PrerequisiteError for duplicate or reserved names, or limits above the search's budget.
  */
-function expandAgents(file: SearchFile, { space }: Task): AgentSpec[] {
+function expandAgents(file: SearchFile, { space }: Task, { rungs }: Profile): AgentSpec[] {
   const single = file.agents.flatMap((entry) =>
     Array.from({ length: entry.count }, (_, index) => ({
       ...entry,
@@ -71,14 +71,18 @@ function expandAgents(file: SearchFile, { space }: Task): AgentSpec[] {
     );
   }
   const open = shares(total - limited, single.filter((entry) => entry.evaluations === undefined).length);
-  return single.map(({ count: _, literature, ...entry }) => ({
+  return single.map(({ count: _, literature, operators, ...entry }) => {
+    const evaluations = entry.evaluations ?? open.shift() ?? 0;
+    return {
     ...entry,
     ...(literature ? { literature } : {}),
-    evaluations: entry.evaluations ?? open.shift() ?? 0,
+    ...(operators ? { operators: { ...operators, deviceSeconds: operators.deviceSeconds ?? evaluations * rungs.screen.seconds } } : {}),
+    evaluations,
     // Defaults are written out, so that a later version resumes with the same settings.
     ...(isBandit(entry.model) ? { bandit: entry.bandit ?? banditOptionsSchema.parse({}) } : {}),
     ...(chatArms(entry.model).length > 0 ? { patience: entry.patience ?? defaultPatience } : {}),
-  }));
+  };
+  });
 }
 
 /**
@@ -165,7 +169,7 @@ export function planSearch(
   );
   if (duplicate)
     throw new PrerequisiteError('references', `two references are named "${duplicate.name}"`, 'rename one');
-  const agents = expandAgents(file, task);
+  const agents = expandAgents(file, task, profile);
   const names = task.metrics?.[file.profile];
   return searchSpecSchema.parse({
     id,

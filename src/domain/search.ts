@@ -4,10 +4,11 @@ import { primitiveSchema, readArchitecture } from './architecture.ts';
 import { spaceSchema } from './candidate.ts';
 import { fileJsonSchema, key } from './described.ts';
 import { errorMessage } from './errors.ts';
-import { taskContentSchema } from './evaluation.ts';
+import { rungSeeds, taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
+import { type Stage, stageSchema } from './rehearsal.ts';
 import { scalePlanSchema } from './scale.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
@@ -270,6 +271,15 @@ export function experimentOf(spec: SearchSpec, { evaluations, pending }: AgentSp
     // Programs are shown where they are needed: their texts are long.
     references: space.kind === 'stack' ? references : [],
   };
+}
+
+/** What a multi-turn agent's process needs to rehearse a candidate. */
+export function stageOf(spec: SearchSpec): Stage {
+  const { task, taskVersion, evaluator, deviceClass, content, space, rungs, lowerIsBetter, ladder } = spec;
+  const [seed = 1] = rungSeeds('screen', 1, ladder.seedBlock);
+  const { settings, seconds } = rungs.screen;
+  const facts = { task, taskVersion, evaluator, deviceClass, space, settings, seconds, lowerIsBetter, seed };
+  return stageSchema.parse({ ...facts, ...(content ? { content } : {}) });
 }
 
 /** Phase of a search. Proposals are accepted only while `screening`. */

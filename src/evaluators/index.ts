@@ -29,6 +29,7 @@ export { type EvaluatorOptions, openEvaluator, versionFor } from './openEvaluato
 export { localSettings, runsScripts } from './ownTasks.ts';
 export { askPrimitives, manifestOf, manifestWith, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/commands.ts';
+export { openRehearsals } from './rehearsal/rehearsals.ts';
 export { ScaleEvaluator } from './scale/evaluator.ts';
 export { type Described, type ExportForm, exportForms, type Price } from './scale/protocol.ts';
 export {

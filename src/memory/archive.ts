@@ -5,7 +5,7 @@ import type { EvaluationResult } from '../domain/evaluation.ts';
 import type { EvaluationKey, SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
-import { experimentOf } from '../domain/search.ts';
+import { experimentOf, stageOf } from '../domain/search.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
 import { type Browse, browse } from './browse.ts';
 import { budget } from './budget.ts';
@@ -18,6 +18,7 @@ import { holdings } from './holdings.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
 import { pieceOf, records, testScores } from './records.ts';
+import { rehearsalLedger } from './rehearsals.ts';
 import { rulings } from './rulings.ts';
 import { searches } from './searches.ts';
 import { searchStats } from './searchStats.ts';
@@ -41,6 +42,7 @@ function repositories(db: Database, live: boolean) {
     rulings: rulingLedger,
     budget: budgetLedger,
     calls: callLedger,
+    rehearsals: rehearsalLedger(db, budgetLedger.rehearsalObjection),
     evaluations: evaluationLedger,
     ensemble: horizons,
     nodes: nodes(db, {
@@ -176,6 +178,16 @@ export class Archive {
     return this.#isRunning(search, now) && (minutes === undefined || searches.elapsedMs(search) < minutes * 60_000);
   }
 
+  /** Why an agent may spend nothing on thoughts any more, or null. */
+  #closedForThoughts(search: SearchId): string | null {
+    const { searches, budget } = this.#parts;
+    const { minutes } = budget.limits(searches.spec(search));
+    if (searches.phase(search) !== 'screening') return 'screening is over';
+    return minutes !== undefined && searches.elapsedMs(search) >= minutes * 60_000
+      ? `the ${minutes} minutes are used`
+      : null;
+  }
+
   /** The handlers of all requests, by verb. */
   readonly handlers: { [V in Verb]: (request: RequestOf<V>) => ReplyOf<V> } = {
     'search-open': ({ spec, source }) => this.#commit((now) => this.#parts.searches.open(spec, source, now)),
@@ -238,6 +250,7 @@ export class Archive {
         ...(primitives ? { primitives } : {}),
         ...(brief ? { brief } : {}),
         experiment: experimentOf(spec, self),
+        ...(self.operators ? { stage: stageOf(spec) } : {}),
       };
       return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
@@ -280,17 +293,19 @@ export class Archive {
       return reply;
     },
     'call-reserve': (request) => {
+      const closed = this.#closedForThoughts(request.search);
+      if (closed !== null) return { state: 'closed', reason: closed };
       const { searches, calls, budget } = this.#parts;
-      const { search } = request;
-      const spec = searches.spec(search);
-      const limits = budget.limits(spec);
-      const { minutes } = limits;
-      if (searches.phase(search) !== 'screening') return { state: 'closed', reason: 'screening is over' };
-      if (minutes !== undefined && searches.elapsedMs(search) >= minutes * 60_000) {
-        return { state: 'closed', reason: `the ${minutes} minutes are used` };
-      }
-      return this.#commit((now) => calls.reserve(request, { ...spec, budget: limits }, now));
+      const spec = searches.spec(request.search);
+      return this.#commit((now) => calls.reserve(request, { ...spec, budget: budget.limits(spec) }, now));
     },
+    'rehearsal-reserve': (request) => {
+      const closed = this.#closedForThoughts(request.search);
+      if (closed !== null) return { state: 'closed', reason: closed };
+      const { searches, rehearsals } = this.#parts;
+      return this.#commit((now) => rehearsals.reserve(request, searches.spec(request.search), now));
+    },
+    'rehearsal-settle': (request) => this.#commit((now) => this.#parts.rehearsals.settle(request, now)),
     'call-settle': (request) => this.#commit((now) => this.#parts.calls.settle(request, now)),
     'job-claim': ({ key, worker, attempt }) =>
       this.#commit((now) => {
@@ -326,10 +341,16 @@ export class Archive {
       case 'agent-retire':
       case 'agent-away':
       case 'call-reserve':
+      case 'rehearsal-reserve':
         holdings.speaksAs(typedRequest.request.search, typedRequest.request.agent, token, this.#clock.now());
         return handler(request);
       case 'call-settle': {
         const agent = holdings.callerOf(typedRequest.request.search, typedRequest.request.call);
+        if (agent !== undefined) holdings.speaksAs(typedRequest.request.search, agent, token, this.#clock.now());
+        return handler(request);
+      }
+      case 'rehearsal-settle': {
+        const agent = this.#parts.rehearsals.agentOf(typedRequest.request.search, typedRequest.request.run);
         if (agent !== undefined) holdings.speaksAs(typedRequest.request.search, agent, token, this.#clock.now());
         return handler(request);
       }
@@ -419,6 +440,7 @@ export interface ArchiveReader
     | 'searches'
     | 'budget'
     | 'calls'
+    | 'rehearsals'
     | 'views'
     | 'ensemble'
     | 'searchStatus'
@@ -438,9 +460,9 @@ export function readArchive(home: string): ArchiveReader {
   const { db, close } = openForReading(home);
   try {
     const parts = repositories(db, false);
-    const { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings, tallies, rulings } =
-      parts;
-    const readable = { searches, budget, calls, views, ensemble, searchStatus, records, evaluations, endings };
+    const { searches, budget, calls, rehearsals, views, ensemble, searchStatus, records } = parts;
+    const { evaluations, endings, tallies, rulings } = parts;
+    const readable = { searches, budget, calls, rehearsals, views, ensemble, searchStatus, records, evaluations, endings };
     return { db, browse: browse(db), ...readable, tallies, rulings, close };
   } catch (thrown) {
     close();

@@ -3,6 +3,7 @@ import { endingReasons } from '../domain/ending.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { Budget, SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
+import { rehearsalSeconds } from './rehearsals.ts';
 import type { Rulings } from './rulings.ts';
 import type { SearchStats } from './searchStats.ts';
 
@@ -33,6 +34,14 @@ export function budget(db: Database, tallies: SearchStats, rulings: Rulings) {
   const refused = db.prepare<[string, string, number], { n: number }>(
     `SELECT count(*) AS n FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ? AND verdict <> 'accepted'`,
   );
+  const rehearsed = rehearsalSeconds(db);
+  /** Seconds that queued trainings are expected to take. */
+  const owed = (spec: SearchSpec): { readonly reserved: number; readonly price: (rung: Rung) => number } => {
+    const mean = repository.meanSeconds(spec.id);
+    const price = (rung: Rung) => mean[rung] ?? spec.rungs[rung].seconds;
+    const sums = tallies.rungs(spec.id);
+    return { price, reserved: rungs.reduce((sum, each) => sum + sums[each].owed * price(each), 0) };
+  };
   const repository = {
     /** The limits of a search, as recorded or as a person has raised them. */
     limits: (spec: Pick<SearchSpec, 'id' | 'budget'>): Budget => rulings.budget(spec),
@@ -41,8 +50,9 @@ export function budget(db: Database, tallies: SearchStats, rulings: Rulings) {
       (attempted.get(search, agent, last)?.n ?? 0) - (refused.get(search, agent, last)?.n ?? 0),
     /** All attempts, including refused ones. */
     attempted: (search: SearchId, agent: AgentName) => attempted.get(search, agent, Number.MAX_SAFE_INTEGER)?.n ?? 0,
-    /** Training seconds charged so far. */
-    deviceSeconds: (search: SearchId) => rungs.reduce((sum, rung) => sum + tallies.rungs(search)[rung].seconds, 0),
+    /** Training seconds charged so far, and those of rehearsals, running ones at their reservation. */
+    deviceSeconds: (search: SearchId) =>
+      rungs.reduce((sum, rung) => sum + tallies.rungs(search)[rung].seconds, rehearsed(search)),
     /** Mean seconds per training on each rung with results. */
     meanSeconds(search: SearchId): Partial<Record<Rung, number>> {
       const sums = tallies.rungs(search);
@@ -58,14 +68,19 @@ export function budget(db: Database, tallies: SearchStats, rulings: Rulings) {
       const { minutes, deviceSeconds } = repository.limits(spec);
       if (minutes !== undefined && elapsedMs >= minutes * 60_000) return minutesOver(minutes);
       if (deviceSeconds === undefined) return null;
-      const mean = repository.meanSeconds(spec.id);
-      const price = Object.fromEntries(rungs.map((each) => [each, mean[each] ?? spec.rungs[each].seconds]));
-      const sums = tallies.rungs(spec.id);
-      const reserved = rungs.reduce((sum, each) => sum + sums[each].owed * (price[each] ?? 0), 0);
-      const after = repository.deviceSeconds(spec.id) + reserved + (price[rung] ?? 0);
+      const { reserved, price } = owed(spec);
+      const after = repository.deviceSeconds(spec.id) + reserved + price(rung);
       if (after <= deviceSeconds) return null;
       const message = `the ${deviceSeconds} device seconds are used or reserved`;
       return { reason: endingReasons.deviceSecondsSpent, message };
+    },
+
+    /** Why a rehearsal of up to `seconds` would exceed the budget, or null. */
+    rehearsalObjection(spec: SearchSpec, seconds: number): string | null {
+      const { deviceSeconds } = repository.limits(spec);
+      if (deviceSeconds === undefined) return null;
+      const after = repository.deviceSeconds(spec.id) + owed(spec).reserved + seconds;
+      return after <= deviceSeconds ? null : `it could exceed the ${deviceSeconds} device seconds of the search`;
     },
   };
   return repository;

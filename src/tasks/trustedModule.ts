@@ -73,6 +73,6 @@ export function runTrustedModule(
     ...further,
   };
   const output = onOutput ? { onOutput } : {};
-  const limits = { timeoutMs: seconds * 1000, maxBytes: longestText };
+  const limits = { timeoutMs: Math.ceil(seconds * 1000), maxBytes: longestText };
   return exec(python, call, { cwd: '/', env, ...limits, ...cancellable, ...output });
 }

@@ -45,7 +45,7 @@ const splitSchema = z.looseObject({
   /** Size relative to the validation split; scales the time of a prediction. */
   share: z.number().positive().optional(),
 });
-const manifestSchema = z.looseObject({
+export const manifestSchema = z.looseObject({
   splits: z.strictObject({ validation: splitSchema, test: splitSchema }),
   /** The files that pass from training to prediction; default: all. */
   state: z.array(z.string()).optional(),

@@ -1,0 +1,103 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Files } from '../../../src/domain/program.ts';
+import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../../src/domain/rehearsal.ts';
+import { openRehearsals } from '../../../src/evaluators/index.ts';
+import { designVersion } from '../../../src/evaluators/programs/version.ts';
+import { packageRoot, systemClock, systemTimers } from '../../../src/platform/index.ts';
+import { findPython } from '../../../src/platform/toolchain.ts';
+import { fewBatches, jobFor, tinyArena } from '../../adversarial/support/settings.ts';
+import { honestScript } from '../../adversarial/support/submissions.ts';
+import { quiet } from '../../bus/support.ts';
+
+let folder = '';
+let bench: Rehearsing;
+const before = process.env.XDG_CACHE_HOME;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'aira-rehearse-'));
+  process.env.XDG_CACHE_HOME = join(folder, 'cache');
+  bench = openRehearsals({
+    device: { name: 'cpu', class: 'cpu', memoryLimitBytes: 4e9 } as never,
+    python: await findPython(),
+    ...{ data: null, tasks: [], unsafe: false, clock: systemClock, timers: systemTimers, log: quiet },
+  });
+});
+afterAll(async () => {
+  await bench.close();
+  if (before === undefined) delete process.env.XDG_CACHE_HOME;
+  else process.env.XDG_CACHE_HOME = before;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const fullAttention: Files = { 'model.py': readFileSync(join(packageRoot, 'tasks/mixers/full.py'), 'utf8') };
+const arena = { ...tinyArena, data: { ...tinyArena.data, train: 200 }, training: { ...tinyArena.training, steps: 40 } };
+
+const stageOf = (files: Files, settings: object): Stage => {
+  const { task, taskVersion, deviceClass, space, lowerIsBetter, seed } = jobFor(files, settings as never);
+  const evaluator = designVersion();
+  return { task, taskVersion, evaluator, deviceClass, space, settings: settings as never, seconds: 4, lowerIsBetter, seed };
+};
+const rehearse = (files: Files, settings: object, more: Partial<Rehearsal> = {}, signal = new AbortController().signal) =>
+  bench.rehearse(
+    stageOf(files, settings),
+    { tool: 'run_experiment', candidate: { kind: 'program', files: { ...files } }, share: 0.5, limitSeconds: 60, ...more },
+    signal,
+  );
+const okOf = (found: Rehearsed) => {
+  expect(found).toMatchObject({ status: 'ok' });
+  return found as Extract<Rehearsed, { status: 'ok' }>;
+};
+
+describe('rehearsals of programs', () => {
+  it('train a mixer for a share of the steps and score it on training rows that were set apart', async () => {
+    const found = okOf(await rehearse(fullAttention, arena));
+    expect(found.fitness).toBeGreaterThanOrEqual(0);
+    // 30 % of 200 training rows, none of the 160 validation rows.
+    expect(found.figures.rows).toBe(60);
+    expect(found.params).toBeGreaterThan(100);
+    expect(okOf(await rehearse(fullAttention, arena)).fitness).toBe(found.fitness);
+  });
+
+  it('train a script that is served fewer tokens, and score it on training text that was set apart', async () => {
+    const half = okOf(await rehearse(honestScript, fewBatches));
+    const tenth = okOf(await rehearse(honestScript, fewBatches, { share: 0.1 }));
+    expect(half.fitness).toBeLessThan(0);
+    expect(half.fitness ?? 0).toBeGreaterThan(tenth.fitness ?? 0);
+    expect(half.figures.trained_tokens).toBeGreaterThan(tenth.figures.trained_tokens ?? 0);
+  });
+
+  it('check a candidate in a few steps, and say what is wrong with it', async () => {
+    expect(okOf(await rehearse(fullAttention, arena, { tool: 'check_candidate' })).params).toBeGreaterThan(100);
+    const broken = { 'model.py': 'def build(width, length, heads, seed):\n    return 1 / 0\n' };
+    const found = await rehearse(broken, arena, { tool: 'check_candidate' });
+    expect(found).toMatchObject({ status: 'failed' });
+    expect(found.status === 'failed' && found.message).toContain('ZeroDivisionError');
+  });
+
+  it('run a script of the agent on divided training rows, and return the end of what it prints', async () => {
+    const script = `
+import sys, numpy as np
+sys.path.insert(0, "/box/candidate")
+import model
+train, held = (np.load(f"/box/data/{part}/targets.npy") for part in ("train", "held"))
+print("rows", len(train), len(held), callable(model.build))`;
+    const found = okOf(await rehearse(fullAttention, arena, { script }));
+    expect(found).toMatchObject({ fitness: null, output: 'rows 140 60 True' });
+    const failing = await rehearse(fullAttention, arena, { script: 'print("so far")\nraise KeyError("missing")' });
+    expect(failing).toMatchObject({ status: 'failed', reason: 'crash' });
+    expect(failing.status === 'failed' && failing.message).toMatch(/KeyError[\s\S]*so far/);
+  });
+
+  it('never outlive their limit, and end when the agent does', async () => {
+    const script = 'import os, time\nif os.fork() == 0: os.setsid()\ntime.sleep(600)';
+    const found = await rehearse(fullAttention, arena, { script, limitSeconds: 2 });
+    expect(found).toMatchObject({ status: 'failed', reason: 'timeout' });
+    expect(found.seconds).toBeLessThan(10);
+    const stopping = new AbortController();
+    const running = rehearse(fullAttention, arena, { script }, stopping.signal);
+    stopping.abort(new Error('the agent stops'));
+    await expect(running).rejects.toThrow('the agent stops');
+  });
+});
