@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { type ChatThinking, openThoughts } from '../agents/index.ts';
+import { type ChatThinking, openThoughts, type RehearsalDeps } from '../agents/index.ts';
+import type { AgentSpec } from '../domain/agent.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
+import { chatArms } from '../domain/model.ts';
+import type { Rehearsing } from '../domain/rehearsal.ts';
 import { Cassette, defaultRetries, defaultTimeouts, Gateway, keyring, loadPrices, providersOf } from '../llm/index.ts';
 import type { ComponentDeps } from './buses.ts';
 import { retryTransient } from './machines.ts';
@@ -17,16 +20,27 @@ export interface ChatOptions {
   readonly replay?: string | undefined;
 }
 
+/** Whether an agent's thoughts are recorded: its model answers in words, or it uses tools. */
+export const isRecorded = ({ model, operators }: Pick<AgentSpec, 'model' | 'operators'>): boolean =>
+  chatArms(model).length > 0 || operators !== undefined;
+
 /** Where the answers of a search are recorded. */
 export const recordingPath = (home: string, search: SearchId) => join(home, 'calls', `${search}.jsonl`);
 
+/** The time of a rehearsal that is not settled is charged in full later. */
+const settleAttempts = 20;
+
 export interface OpenChat {
   readonly thinking: ChatThinking;
-  close(): void;
+  /** For multi-turn agents. */
+  readonly rehearsing: RehearsalDeps;
+  close(): Promise<void>;
 }
 
 /**
  * Opens the language models for the agents of a search that run in this process.
+ *
+ * @param place where multi-turn agents rehearse; closed with the rest.
  *
  * @throws PrerequisiteError for a price file, a recording or a home that cannot be used.
  */
@@ -34,6 +48,7 @@ export function openChat(
   search: SearchId,
   home: string,
   { environment, addresses, prices, replay }: ChatOptions,
+  place: Rehearsing,
   { bus, tokenOf, clock, timers, log }: Pick<ComponentDeps, 'bus' | 'tokenOf' | 'clock' | 'timers' | 'log'>,
 ): OpenChat {
   const keys = keyring(environment, addresses);
@@ -61,9 +76,16 @@ export function openChat(
     ids: randomUUID,
     notice: (line) => log.warn(line),
   });
+  const ledger: RehearsalDeps['ledger'] = {
+    reserve: (reservation, signal) =>
+      retryTransient(() => bus.ask('rehearsal-reserve', reservation, as(reservation.agent)), retrying(signal)),
+    settle: (settlement, agent) => bus.ask('rehearsal-settle', settlement, { ...as(agent), attempts: settleAttempts }),
+  };
   return {
     thinking: { search, gateway, thoughts },
-    close() {
+    rehearsing: { search, place, ledger, clock, ids: randomUUID },
+    async close() {
+      await place.close();
       cassette.close();
       thoughts.close();
     },

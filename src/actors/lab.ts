@@ -16,9 +16,9 @@ import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts'
 import { type AgentName, agentNameSchema, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import type { SearchStatus } from '../domain/messages.ts';
-import { armsOf, chatArms, isLocal, isOutside, type LocalModelName } from '../domain/model.ts';
+import { armsOf, isLocal, isOutside, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { type EvaluatorOptions, openEvaluator } from '../evaluators/index.ts';
+import { type EvaluatorOptions, openEvaluator, openRehearsals } from '../evaluators/index.ts';
 import { Archive, privateHome } from '../memory/index.ts';
 import {
   type Clock,
@@ -33,7 +33,7 @@ import {
 import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
 import { type ComponentDeps, roleConnections } from './buses.ts';
-import { type ChatOptions, openChat } from './chat.ts';
+import { type ChatOptions, isRecorded, openChat } from './chat.ts';
 import { startMachine } from './machines.ts';
 import { type ScaleProgress, scaleMachine } from './scale/machine.ts';
 import { searchMachine } from './search/machine.ts';
@@ -105,7 +105,7 @@ export function startWorker(
 }
 
 /** What agents think with; it belongs to the caller, who closes it. */
-export type ThinkingDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever'>;
+export type ThinkingDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever' | 'rehearsing'>;
 
 /** Starts one agent of a search. */
 export function startAgent(
@@ -361,8 +361,9 @@ function runSearch(
   { devices, without, crew = 0 }: RunOptions,
 ): RunningSearch {
   const here = !without.includes('agents');
-  const chatting = here && spec.agents.some(({ model }) => chatArms(model).length > 0);
-  const talk = chatting ? openChat(spec.id, home, chat, as('agent')) : null;
+  const { clock, timers, log } = as('agent');
+  const place = openRehearsals({ ...own, clock, timers, log });
+  const talk = here && spec.agents.some(isRecorded) ? openChat(spec.id, home, chat, place, as('agent')) : null;
   const launched = without.includes('workers') ? [] : devices;
   const search = startSearch(spec, source, launched.length + crew, as('search'));
   // A process that brings no workers has no connection as one.
@@ -371,7 +372,12 @@ function runSearch(
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
-  const equipment = { models: Object.fromEntries(models), chat: talk?.thinking, openRetriever };
+  const equipment = {
+    models: Object.fromEntries(models),
+    chat: talk?.thinking,
+    rehearsing: talk?.rehearsing,
+    openRetriever,
+  };
   const agents: Component[] = here
     ? spec.agents
         .filter(({ model }) => !isOutside(model))
@@ -391,7 +397,7 @@ function runSearch(
     for (const part of workers) part.stop();
     await Promise.all([...agents, ...workers].map((part) => part.ended));
     for (const model of models.values()) await model.close();
-    talk?.close();
+    await talk?.close();
     return first;
   };
 

@@ -22,6 +22,9 @@
  * - Presets `aira-*` and `aide-greedy` use the published settings; the policies differ from theirs in this: one candidate at a
  *   time, never a generation; repairs count as one visit of the idea that they repair; pending attempts count as visits with
  *   the parent's score (virtual loss); no limits in seconds, since the speed of a machine would decide (I5).
+ * - Multi-turn operators (`tools/`): between the question and the answer an agent may check candidates, train them for a short
+ *   time on a part of the training data, and read nodes of its view. Each run is reserved in the archive, recorded, and settled;
+ *   a replay runs nothing. A local model trains several draws and proposes the best.
  * - A bandit passes over a model that is unavailable, and records that, so that a replay does the same.
  */
 
@@ -41,3 +44,5 @@ export {
   type Thought,
   think,
 } from './think.ts';
+export type { RehearsalDeps } from './tools/metered.ts';
+export { bestFirst, matchingNodes, nodeDescriptions, wordsSchema } from './tools/nodes.ts';

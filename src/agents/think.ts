@@ -7,14 +7,17 @@ import { isBandit, isLocal, isOutside, type LocalModelName, type SoleModelName }
 import type { View } from '../domain/node.ts';
 import type { OwnPrimitive } from '../domain/primitive.ts';
 import type { Brief } from '../domain/program.ts';
+import type { Stage } from '../domain/rehearsal.ts';
 import type { Experiment } from '../domain/search.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
 import { banditProposer } from './graph/banditProposer.ts';
-import { chatProposer } from './graph/chatProposer.ts';
+import { chatProposer, toolboxOf } from './graph/chatProposer.ts';
 import { localProposer, type Proposer } from './graph/proposer.ts';
+import { rehearsingProposer } from './graph/rehearsingProposer.ts';
 import type { Thought, ThoughtDeps } from './graph/steps.ts';
 import { runSteps, type Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
+import type { RehearsalDeps } from './tools/metered.ts';
 
 export type { Thought } from './graph/steps.ts';
 
@@ -38,6 +41,8 @@ export interface TaskDescription {
   readonly brief?: Brief | undefined;
   /** The search itself: description, budgets, references. */
   readonly experiment?: Experiment | undefined;
+  /** Of multi-turn agents: what they rehearse. */
+  readonly stage?: Stage | undefined;
 }
 
 export interface ThinkDeps {
@@ -50,24 +55,35 @@ export interface ThinkDeps {
   readonly topic: TaskDescription;
   /** The open local models; the caller owns and closes them. */
   readonly models: Readonly<Partial<Record<LocalModelName, AnyModel>>>;
-  /** Required by agents with a language model. */
+  /** Required by agents with a language model, and by those with multi-turn operators, whose findings it records. */
   readonly chat?: ChatThinking | undefined;
   /** Required by agents that read with a language model. */
   readonly openRetriever?: OpenRetriever | undefined;
+  /** Where multi-turn agents rehearse; an audit has none. */
+  readonly rehearsing?: RehearsalDeps | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-function proposerFor({ spec, space, topic, models, chat, openRetriever }: ThinkDeps): Proposer {
+function proposerFor({ spec, space, topic, models, chat, openRetriever, rehearsing }: ThinkDeps): Proposer {
   if (spec.literature && !openRetriever)
     throw new TerminalError('reading', `${spec.name} has literature tools, but no retriever is open`);
   const sole = (model: SoleModelName, gateway: LlmClient | null): Proposer => {
     if (!isLocal(model)) {
       if (!gateway) throw new TerminalError('model', `${spec.name} uses ${model}, but no LLM gateway is open`);
-      return chatProposer({ ...spec, model }, space, { gateway, openRetriever: openRetriever ?? null, ...topic });
+      return chatProposer({ ...spec, model }, space, {
+        gateway,
+        openRetriever: openRetriever ?? null,
+        rehearsing,
+        ...topic,
+      });
     }
     const local = models[model];
     if (!local) throw new TerminalError('model', `${spec.name} uses ${model}, which is not open`);
-    return localProposer(local);
+    if (!spec.operators) return localProposer(local);
+    if (!gateway) throw new TerminalError('model', `${spec.name} has multi-turn operators, but no recording is open`);
+    const { stage, brief } = topic;
+    const toolbox = toolboxOf(spec, { gateway, openRetriever: null, stage, rehearsing, brief });
+    return toolbox ? rehearsingProposer(local, spec.operators, toolbox) : localProposer(local);
   };
   if (isOutside(spec.model)) {
     throw new TerminalError('model', `${spec.name} proposes from outside; connect its client with: aira mcp`);

@@ -3,7 +3,7 @@ import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { armsOf, chatArms, isLocal, isOutside, type LocalModelName } from '../domain/model.ts';
-import { experimentOf } from '../domain/search.ts';
+import { experimentOf, stageOf } from '../domain/search.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, type Subject } from './subject.ts';
@@ -30,10 +30,14 @@ const recordingOnly = (): never => {
   throw new TerminalError('replay-only', 'the recording has no retrieved texts');
 };
 
-async function openDeps({ model }: AgentSpec, { openModel, openRecording }: ReplayDeps): Promise<ThinkerDeps> {
+async function openDeps(
+  { model, operators }: AgentSpec,
+  { openModel, openRecording }: ReplayDeps,
+): Promise<ThinkerDeps> {
   const models: Partial<Record<LocalModelName, AnyModel>> = {};
   for (const arm of armsOf(model)) if (isLocal(arm)) models[arm] = await openModel(arm);
-  return chatArms(model).length > 0 ? { models, chat: openRecording(), openRetriever: recordingOnly } : { models };
+  const recorded = chatArms(model).length > 0 || operators !== undefined;
+  return recorded ? { models, chat: openRecording(), openRetriever: recordingOnly } : { models };
 }
 
 function sameExpectation(recorded: number | null, replayed: number | null): boolean {
@@ -85,7 +89,8 @@ async function replayAgent(
 ): Promise<void> {
   const { spec } = subject;
   const { space, seed, task, metric, lowerIsBetter, primitives, brief } = spec;
-  const topic = { task, metric, lowerIsBetter, primitives, brief, experiment: experimentOf(spec, self) };
+  const stage = self.operators ? { stage: stageOf(spec) } : {};
+  const topic = { task, metric, lowerIsBetter, primitives, brief, experiment: experimentOf(spec, self), ...stage };
   let same = 0;
   for (const recorded of attempts) {
     const { id } = recorded;

@@ -74,14 +74,16 @@ function expandAgents(file: SearchFile, { space }: Task, { rungs }: Profile): Ag
   return single.map(({ count: _, literature, operators, ...entry }) => {
     const evaluations = entry.evaluations ?? open.shift() ?? 0;
     return {
-    ...entry,
-    ...(literature ? { literature } : {}),
-    ...(operators ? { operators: { ...operators, deviceSeconds: operators.deviceSeconds ?? evaluations * rungs.screen.seconds } } : {}),
-    evaluations,
-    // Defaults are written out, so that a later version resumes with the same settings.
-    ...(isBandit(entry.model) ? { bandit: entry.bandit ?? banditOptionsSchema.parse({}) } : {}),
-    ...(chatArms(entry.model).length > 0 ? { patience: entry.patience ?? defaultPatience } : {}),
-  };
+      ...entry,
+      ...(literature ? { literature } : {}),
+      ...(operators
+        ? { operators: { ...operators, deviceSeconds: operators.deviceSeconds ?? evaluations * rungs.screen.seconds } }
+        : {}),
+      evaluations,
+      // Defaults are written out, so that a later version resumes with the same settings.
+      ...(isBandit(entry.model) ? { bandit: entry.bandit ?? banditOptionsSchema.parse({}) } : {}),
+      ...(chatArms(entry.model).length > 0 ? { patience: entry.patience ?? defaultPatience } : {}),
+    };
   });
 }
 

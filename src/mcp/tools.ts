@@ -1,13 +1,21 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
-import { quoted, shownItems, shownText } from '../agents/index.ts';
+import {
+  bestFirst,
+  matchingNodes,
+  nodeDescriptions,
+  quoted,
+  shownItems,
+  shownText,
+  wordsSchema,
+} from '../agents/index.ts';
 import { shortCandidate } from '../domain/candidate.ts';
 import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import { nodeIdSchema } from '../domain/ids.ts';
 import { evidenceIdSchema } from '../domain/literature.ts';
 import type { AgentState } from '../domain/messages.ts';
-import { lessonSchema, nodeStatusSchema, operatorSchema, ranked, type ViewNode } from '../domain/node.ts';
+import { lessonSchema, nodeStatusSchema, operatorSchema, type ViewNode } from '../domain/node.ts';
 import { fileNameSchema } from '../domain/program.ts';
 import { jsonLine } from '../platform/index.ts';
 import { documentsOf, taskOf } from './documents.ts';
@@ -45,7 +53,7 @@ export const argumentsOf = {
   }),
   get_node: z.strictObject({ node: nodeIdSchema, offset: offset.describe('where to go on reading its candidate') }),
   search_archive: z.strictObject({
-    words: words.optional().describe('each must occur in the candidate or the texts of a node'),
+    words: wordsSchema.optional(),
     status: nodeStatusSchema.optional(),
     operator: operatorSchema.optional(),
     cursor: z.int().nonnegative().default(0),
@@ -90,8 +98,7 @@ const descriptions: Readonly<Record<ToolName, string>> = {
     'The task: what a candidate is, its space, the metric, your budget, and the documents to read. Call it first.',
   get_view:
     'What you may know for your next attempt, best nodes first, in pages; carries the view id that submit_candidate needs.',
-  get_node: 'One node of your view in full, with its candidate.',
-  search_archive: 'Nodes of your view by words, status and operator, best first.',
+  ...nodeDescriptions,
   search_literature: 'Notes and papers, or code bases; ids in the answer may be cited as evidence.',
   read_literature: 'The text of one item that search_literature has shown.',
   submit_candidate:
@@ -151,15 +158,8 @@ function rowForm(node: ViewNode) {
   return { ...nodeForm(node, shownInList), ...text };
 }
 
-/** Best first, then the others, latest first. */
-function inOrder(nodes: readonly ViewNode[]): ViewNode[] {
-  const best = ranked(nodes);
-  const listed = new Set(best.map(({ id }) => id));
-  return [...best, ...nodes.filter(({ id }) => !listed.has(id)).reverse()];
-}
-
 function listed(nodes: readonly ViewNode[], cursor: number) {
-  const { items, next } = pageOf(inOrder(nodes).map(rowForm), cursor, maxAnswerBytes - frameBytes);
+  const { items, next } = pageOf(bestFirst(nodes).map(rowForm), cursor, maxAnswerBytes - frameBytes);
   return { total: nodes.length, nodes: items, ...(next === null ? {} : { next_cursor: next }) };
 }
 
@@ -210,17 +210,9 @@ function handlersFor(outsider: Outsider): {
       return { ...form, candidate: text, ...(next === null ? {} : { next_offset: next }) };
     },
 
-    async search_archive({ words: query = '', status, operator, cursor }) {
+    async search_archive({ cursor, ...query }) {
       await outsider.joined();
-      const wanted = query.toLowerCase().split(/\s+/).filter(Boolean);
-      const found = outsider.nodes().filter((node) => {
-        if (status !== undefined && node.status !== status) return false;
-        if (operator !== undefined && node.operator !== operator) return false;
-        const { id, candidate, change = '', message = '', lesson = '' } = node;
-        const text = [id, candidate, shortCandidate(candidate), change, message, lesson].join('\n').toLowerCase();
-        return wanted.every((word) => text.includes(word));
-      });
-      return listed(found, cursor);
+      return listed(matchingNodes(outsider.nodes(), query), cursor);
     },
 
     async search_literature({ query, kind }, signal) {

@@ -47,6 +47,8 @@ export interface Analysis {
   readonly inference: { readonly unit: Unit; readonly units: number };
   readonly arms: readonly ArmSummary[];
   readonly comparisons: readonly Comparison[];
+  /** Device time per run where an arm rehearses candidates; empty otherwise. */
+  readonly spending: readonly string[];
   /** Problems in the runs that may explain a difference or its absence. */
   readonly cautions: readonly string[];
   readonly curves: readonly TaskCurves[];
@@ -99,6 +101,19 @@ function cautionsOf(arm: string, runs: readonly RunResult[]): string[] {
     ...(lost > 0 ? [`Arm ${arm}: ${lost} ${agents} lost, in ${runsWithLoss} of ${runs.length} runs.`] : []),
     ...(failed > 0 ? [`Arm ${arm}: ${failed} of ${readings} literature searches and reads failed.`] : []),
   ];
+}
+
+/** Device time of screening and of rehearsals per run, by arm: what equal budgets came to. */
+function spendingOf(study: Study, results: readonly RunResult[]): string[] {
+  if (!results.some(({ spent }) => (spent?.rehearsals ?? 0) > 0)) return [];
+  return study.arms.map(({ name }) => {
+    const runs = results.filter(({ arm, spent }) => arm === name && spent !== undefined);
+    const perRun = (part: 'screening' | 'rehearsals') =>
+      total(runs, ({ spent }) => spent?.[part] ?? 0) / Math.max(1, runs.length);
+    const [screening, rehearsals] = [perRun('screening'), perRun('rehearsals')];
+    const parts = `${screening.toFixed(1)} of screening and ${rehearsals.toFixed(1)} of checks and experiments`;
+    return `Arm ${name}: ${(screening + rehearsals).toFixed(1)} device seconds per run, ${parts}.`;
+  });
 }
 
 /** Analyses the runs of a study. A pure function of study and runs: resampling is seeded by labels. */
@@ -161,6 +176,7 @@ export function analyse(study: Study, tasks: readonly TaskFacts[], results: read
     inference: { unit: unitOf(results), units: Math.max(0, ...comparisons.map(({ units }) => units)) },
     arms,
     comparisons,
+    spending: spendingOf(study, results),
     cautions: study.arms.flatMap(({ name }) => cautionsOf(name, of(name))),
     curves: curvesOf(study, tasks, results, worst),
   };

@@ -1,4 +1,4 @@
-import { mean } from 'd3-array';
+import { mean, sum } from 'd3-array';
 import * as z from 'zod';
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
@@ -31,6 +31,11 @@ export const runResultSchema = z.strictObject({
   /** Literature searches and reads, and how many failed. */
   readings: z.int().nonnegative(),
   failedReadings: z.int().nonnegative(),
+  /**
+   * Of a trained run: device seconds of its screening trainings, also of those that another run had paid for, and of its
+   * checks and experiments.
+   */
+  spent: z.strictObject({ screening: z.number().nonnegative(), rehearsals: z.number().nonnegative() }).optional(),
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 
@@ -121,5 +126,11 @@ export function trainedResult(
     lostAgents,
     readings: readings.length,
     failedReadings: readings.filter((reading) => reading.failed !== undefined).length,
+    spent: {
+      screening: sum(order, ({ evaluations }) =>
+        sum(evaluations, ({ rung, seconds }) => (rung === 'screen' ? (seconds ?? 0) : 0)),
+      ),
+      rehearsals: sum(proposed, ({ rationale }) => sum(rationale.tried ?? [], ({ seconds }) => seconds)),
+    },
   };
 }

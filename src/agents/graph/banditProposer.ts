@@ -65,8 +65,8 @@ export function banditProposer(spec: AgentSpec, proposerFor: ProposerFor, gatewa
   return {
     name: spec.model,
     canRepair: chatModel !== undefined,
-    // One reader serves all: the specification allows reading only if every model can be shown the passages.
-    reader: spec.literature && chatModel !== undefined ? proposerFor(chatModel, gateway).reader : null,
+    // One toolbox serves all: the specification allows reading only if every model can be shown the passages.
+    toolbox: spec.literature && chatModel !== undefined ? proposerFor(chatModel, gateway).toolbox : null,
 
     async propose(input: ProposeInput): Promise<ProposalResult> {
       const arms = rankedArms(models, input.view, options);

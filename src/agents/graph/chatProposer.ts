@@ -6,6 +6,7 @@ import type { OpenRetriever } from '../../domain/literature.ts';
 import { isBandit, isLocal, isOutside, splitModel } from '../../domain/model.ts';
 import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
+import type { Stage } from '../../domain/rehearsal.ts';
 import type { Experiment } from '../../domain/search.ts';
 import {
   type Answer,
@@ -20,7 +21,10 @@ import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/p
 import { promptsFor } from '../operators/promptsFor.ts';
 import { outputTokens } from '../operators/sizes.ts';
 import { readerOf } from '../reading/reader.ts';
-import { mayCall, type ReadingState, toolsFor } from '../reading/tools.ts';
+import type { ReadingState } from '../reading/tools.ts';
+import { investigation } from '../tools/investigation.ts';
+import type { RehearsalDeps } from '../tools/metered.ts';
+import type { Toolbox } from '../tools/toolbox.ts';
 import type { Problem, ProposalResult, ProposeInput, Proposer } from './proposer.ts';
 
 /** What a language-model agent needs in addition to its specification. */
@@ -34,6 +38,10 @@ export interface ChatProposerDeps {
   readonly experiment?: Experiment | undefined;
   /** Required if the specification has `literature`. */
   readonly openRetriever: OpenRetriever | null;
+  /** Required if the specification has multi-turn `operators`. */
+  readonly stage?: Stage | undefined;
+  /** Absent in an audit. */
+  readonly rehearsing?: RehearsalDeps | undefined;
 }
 
 /** The messages of a question: the prompt, then the tool calls and results, then each unusable answer with its problem. */
@@ -87,15 +95,34 @@ interface Asking {
   readonly signal: AbortSignal;
 }
 
+/** The tools of an agent; null if it uses none. @throws TerminalError for multi-turn operators without what they need. */
+export function toolboxOf(
+  spec: AgentSpec,
+  {
+    gateway,
+    openRetriever,
+    stage,
+    rehearsing,
+    brief,
+  }: Pick<ChatProposerDeps, 'openRetriever' | 'stage' | 'rehearsing' | 'brief'> & {
+    gateway: Pick<LlmClient, 'recall'>;
+  },
+): Toolbox | null {
+  const { literature, operators } = spec;
+  const reader = literature && openRetriever ? readerOf(literature, openRetriever, gateway) : null;
+  if (!operators) return reader;
+  if (!stage) throw new TerminalError('stage', `${spec.name} has multi-turn operators, but the search states no stage`);
+  return investigation({ spec: operators, stage, brief, gateway, rehearsing, reader });
+}
+
 /** A language model as a proposer. No state survives between calls (I5). */
 export function chatProposer(
   spec: AgentSpec,
   space: Space,
-  { gateway, openRetriever, ...shared }: ChatProposerDeps,
+  { gateway, openRetriever, stage, rehearsing, ...shared }: ChatProposerDeps,
 ): Proposer {
   const prompts = promptsFor({ ...shared, space, role: spec.role ?? '' });
-  const reader = spec.literature && openRetriever ? readerOf(spec.literature, openRetriever, gateway) : null;
-  const tools = reader ? toolsFor(reader.spec) : [];
+  const toolbox = toolboxOf(spec, { gateway, openRetriever, stage, rehearsing, brief: shared.brief });
 
   const request = (
     purpose: Purpose,
@@ -103,17 +130,17 @@ export function chatProposer(
     messages: readonly ChatMessage[],
     { parents, room, reading }: Pick<Asking, 'parents' | 'room' | 'reading'>,
   ): ChatRequest => {
-    const withTools = reader && reading?.how === 'tools' ? reader.spec : undefined;
+    const withTools = reading?.how === 'tools' ? toolbox : null;
     const model = spec.models?.[purpose] ?? spec.model;
     if (isLocal(model) || isBandit(model) || isOutside(model))
       throw new TerminalError('model', `${model} is not a language model`);
     const compatible = splitModel(model).provider === 'compatible';
     return {
       model,
-      system: prompts.system(purpose, withTools),
+      system: prompts.system(purpose, withTools?.rules),
       messages,
       schema: form.jsonOf ? null : form.wire,
-      ...(withTools && reading ? { tools } : {}),
+      ...(withTools ? { tools: withTools.tools } : {}),
       ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
       maxTokens: spec.maxTokens
         ? spec.maxTokens * room
@@ -146,13 +173,13 @@ export function chatProposer(
   return {
     name: spec.model,
     canRepair: true,
-    reader,
+    toolbox,
 
     async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<ProposalResult> {
       const form = prompts.form(operator);
       const { passages, turns, retrieved } = reading;
       const prompt = prompts.question(operator, { view, parents, passages });
-      const open = reader !== null && problems.length === 0 && mayCall(reading, reader.spec);
+      const open = toolbox !== null && problems.length === 0 && toolbox.mayCall(reading);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
       const round = { view, parents, round: problems.length, room, reading: { how: reading.how, open }, signal };
       const answer = await ask(operator, form, conversation(prompt, turns, problems), round);

@@ -3,8 +3,8 @@ import { TerminalError } from '../../domain/errors.ts';
 import { type ModelName, type SoleModelName, supportsSpace } from '../../domain/model.ts';
 import type { AnswerProblem, Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
-import type { Reader } from '../reading/reader.ts';
 import type { Asks, ReadingState } from '../reading/tools.ts';
+import type { Toolbox } from '../tools/toolbox.ts';
 
 /** Why an answer could not become a candidate. */
 export interface Problem {
@@ -36,7 +36,7 @@ export type ProposalResult = { readonly made?: ProposalRecord } & (
 
 /** The complete input of a proposal. */
 export interface ProposeInput extends ProposalInput<Space> {
-  /** What this thought has read so far. */
+  /** What this thought has read and tried so far. */
   readonly reading: ReadingState;
   /** What was wrong with earlier answers to this question, oldest first. */
   readonly problems: readonly Problem[];
@@ -53,8 +53,8 @@ export interface Proposer {
    * Aira and not a failed attempt.
    */
   readonly canRepair: boolean;
-  /** Its reader; null if it reads nothing or reads by itself. */
-  readonly reader: Reader | null;
+  /** Its tools; null if it uses none, or reads by itself. */
+  readonly toolbox: Toolbox | null;
   propose(input: ProposeInput): Promise<ProposalResult>;
   /** Lessons from results; none if it does not learn in words. */
   learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]>;
@@ -65,7 +65,7 @@ export function localProposer(model: AnyModel): Proposer {
   return {
     name: model.name,
     canRepair: false,
-    reader: null,
+    toolbox: null,
     async propose({ reading: _reading, problems: _problems, begun: _begun, ...input }) {
       if (!supportsSpace(model.name, input.space.kind)) {
         throw new TerminalError('model', `${model.name} does not support ${input.space.kind} spaces`);

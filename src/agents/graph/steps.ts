@@ -19,6 +19,7 @@ import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
 import { type Decision, namedBy } from '../scaffolds/decision.ts';
 import { changedAfterRefusals } from '../scaffolds/patience.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
+import type { ToolOccasion } from '../tools/toolbox.ts';
 import type { Problem, ProposalResult, Proposer } from './proposer.ts';
 
 /** An attempt, ready for submission. */
@@ -163,6 +164,10 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
     const byId = new Map(view.nodes.map((node) => [node.id, node]));
     return decision.parents.map((id) => byId.get(id) as ViewNode);
   };
+  const occasionOf = (state: ThoughtState): ToolOccasion => {
+    const view = informed(state);
+    return { view, parents: parentsOf({ ...state, view }), scope: scopeOf(state) };
+  };
   const offer = async (state: ThoughtState): Update => {
     const { operator } = state.decision;
     const rng = rngFor(seed, spec.name, state.view.ordinal, 'model');
@@ -201,23 +206,16 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
       return { lessons: results.length > 0 ? await proposer.learn(view, results, signal) : [] };
     },
     retrieve: async (state) => {
-      if (!proposer.reader) return { reading: noReading };
+      if (!proposer.toolbox) return { reading: noReading };
       const toolless = state.offer !== undefined && 'toolless' in state.offer;
-      const about = { operator: state.decision.operator, view: informed(state), scope: scopeOf(state), toolless };
-      return { reading: await proposer.reader.begin(about, signal) };
+      const about = { operator: state.decision.operator, ...occasionOf(state), toolless };
+      return { reading: await proposer.toolbox.begin(about, signal) };
     },
     propose: offer,
     read: async (state) => {
-      if (!proposer.reader) throw new TerminalError('reading', `${proposer.name} has literature tools but no reader`);
+      if (!proposer.toolbox) throw new TerminalError('tools', `${proposer.name} calls tools but has none`);
       const { asks } = state.offer as { asks: Asks };
-      return {
-        reading: await proposer.reader.answer(
-          asks,
-          state.reading,
-          { view: informed(state), scope: scopeOf(state) },
-          signal,
-        ),
-      };
+      return { reading: await proposer.toolbox.answer(asks, state.reading, occasionOf(state), signal) };
     },
     check: async ({ offer: offered, view, problems }) => {
       const problem = objection(offered as FinalResult, view, deps);
@@ -246,7 +244,11 @@ export function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pi
 function conclusion(state: ThoughtState, { space, proposer }: ThoughtDeps): Thought {
   const { decision, lessons, problems } = state;
   const offer = state.offer as FinalResult;
-  const read = readOf({ retrieved: state.reading.retrieved, readings: [...state.reading.readings] });
+  const { tried = [] } = state.reading;
+  const read = {
+    ...readOf({ retrieved: state.reading.retrieved, readings: [...state.reading.readings] }),
+    ...(tried.length > 0 ? { tried: tried.slice(0, 40) } : {}),
+  };
   const { operator, parents, reason } = decision;
   const { made } = offer;
   const choice = made ? `${reason}; ${made.reason}` : reason;

@@ -1,5 +1,4 @@
 import type { Purpose } from '../../domain/call.ts';
-import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Passage } from '../reading/tools.ts';
 import type { AnswerForm } from './answers.ts';
@@ -21,8 +20,8 @@ export interface Statement {
 
 /** Prompts and answer schemas for one kind of candidate. */
 export interface CandidatePrompts {
-  /** The stable prefix of all questions with one purpose. */
-  system(purpose: Purpose, tools?: LiteratureSpec): string;
+  /** The stable prefix of all questions with one purpose. @param rules of the tools, if there are any. */
+  system(purpose: Purpose, rules?: string): string;
   /** Deterministic: equal inputs give equal bytes. */
   question(
     operator: Operator,

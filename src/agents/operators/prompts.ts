@@ -34,8 +34,8 @@ export interface StackPromptDeps {
   readonly experiment?: Experiment | undefined;
   /** The agent's role, or ''. */
   readonly role: string;
-  /** What the model may read with tools before it proposes; absent without tools. */
-  readonly tools?: LiteratureSpec | undefined;
+  /** The rules of the tools that the model may use before it proposes; absent without tools. */
+  readonly rules?: string | undefined;
 }
 
 /** Maximum characters of a task's description. */
@@ -82,7 +82,7 @@ export function readingRules({ searches, reads }: LiteratureSpec): string {
 /** The stable prefix of all questions with one purpose. */
 export function systemPrompt(
   purpose: Purpose,
-  { task, metric, space, primitives, experiment, role, tools }: StackPromptDeps,
+  { task, metric, space, primitives, experiment, role, rules }: StackPromptDeps,
 ): string {
   const what = instructions[purpose].trim();
   return fill(system, {
@@ -93,7 +93,7 @@ export function systemPrompt(
     experiment: experimentText(task, experiment),
     form: jsonForm,
     primitives: space.primitives.map((each) => `- ${each}: ${primitiveText(each, primitives).hint}`).join('\n'),
-    instructions: tools && purpose !== 'analyze' ? `${what}\n\n${readingRules(tools)}` : what,
+    instructions: rules && purpose !== 'analyze' ? `${what}\n\n${rules}` : what,
   });
 }
 

@@ -30,11 +30,11 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
 }
 
 /** Prompts for stacks of layers. */
-export function stackPrompts(deps: Omit<StackPromptDeps, 'tools'>): CandidatePrompts {
+export function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePrompts {
   const { space } = deps;
   const forms = proposalForms(space);
   return {
-    system: (purpose, tools) => systemPrompt(purpose, { ...deps, tools }),
+    system: (purpose, rules) => systemPrompt(purpose, { ...deps, rules }),
     question: proposalPrompt,
     analysis: analysisPrompt,
     longestQuestion,

@@ -15,16 +15,11 @@ import {
 } from '../../domain/literature.ts';
 import type { Operator, View } from '../../domain/node.ts';
 import type { LlmClient, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
+import { readingRules } from '../operators/prompts.ts';
+import { InvalidCall } from '../tools/forms.ts';
+import type { Toolbox } from '../tools/toolbox.ts';
 import { ownResults, shownItems, shownText } from './shown.ts';
-import {
-  type Asks,
-  noReading,
-  type Passage,
-  type ReadingState,
-  type ToolName,
-  toolSchemas,
-  toolsFor,
-} from './tools.ts';
+import { mayCall, noReading, type Passage, type ToolName, toolSchemas, toolsFor } from './tools.ts';
 
 /**
  * The reading of an agent with a language model.
@@ -36,20 +31,18 @@ import {
  * RDR-2. Of the search's own results, a thought finds only those in its view (I4, I5).
  * RDR-3. Findings are data: they go into frames and into no query.
  */
-export interface Reader {
-  readonly spec: LiteratureSpec;
-  /** The reading before the question. @param toolless the server supports no tools. */
-  begin(
-    about: { operator: Operator; view: View; scope: Scope; toolless: boolean },
+export interface LiteratureReader extends Toolbox {
+  readonly literature: LiteratureSpec;
+  /** The budget of a thought, and calls that it covers. */
+  readonly whole: ReadingBudget;
+  readonly most: number;
+  /** Runs calls of one answer within what is left of the budget, unrecorded. */
+  runCalls(
+    calls: readonly ToolCall[],
+    left: ReadingBudget,
+    view: View,
     signal: AbortSignal,
-  ): Promise<ReadingState>;
-  /** The reading after one more round of calls. */
-  answer(
-    asks: Asks,
-    state: ReadingState,
-    about: { view: View; scope: Scope },
-    signal: AbortSignal,
-  ): Promise<ReadingState>;
+  ): Promise<Omit<Findings, 'passages'>>;
 }
 
 /** Queries for a model without tools: constant, state that no result steers the reading. */
@@ -88,9 +81,14 @@ function failedReadings(calls: readonly ToolCall[], results: readonly ToolResult
   });
 }
 
-export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: LlmClient): Reader {
+export function readerOf(
+  spec: LiteratureSpec,
+  open: OpenRetriever,
+  gateway: Pick<LlmClient, 'recall'>,
+): LiteratureReader {
   const { sources, searches, reads, items } = spec;
   const whole: ReadingBudget = { searches, reads, itemsPerSearch: items };
+  const tools = toolsFor(spec);
 
   const recalled = (
     scope: Scope,
@@ -106,7 +104,20 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Llm
     }) as Promise<Findings & Json> as Promise<Findings>;
 
   return {
-    spec,
+    literature: spec,
+    whole,
+    most: searches + reads,
+    tools,
+    rules: readingRules(spec),
+    mayCall: (state) => mayCall(state, spec),
+
+    async runCalls(calls, left, view, signal) {
+      const retriever = open({ sources, budget: left, results: ownResults(view) });
+      const results = await runToolCalls(calls, retriever, tools, signal);
+      const { retrieved, readings } = retriever;
+      const failed = failedReadings(calls, results);
+      return { results, retrieved: [...retrieved], readings: [...readings, ...failed], left: retriever.left };
+    },
 
     async begin({ operator, view, scope, toolless }, signal) {
       if (spec.how === 'tools' && !toolless) return { ...noReading, how: 'tools', left: whole };
@@ -132,7 +143,7 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Llm
         scope,
         { calls: stated, round: state.turns.length / 2 },
         { view, budget: state.left },
-        async (retriever) => ({ results: await runToolCalls(calls, retriever, toolsFor(spec), signal), passages: [] }),
+        async (retriever) => ({ results: await runToolCalls(calls, retriever, tools, signal), passages: [] }),
       );
       return {
         ...state,
@@ -146,13 +157,10 @@ export function readerOf(spec: LiteratureSpec, open: OpenRetriever, gateway: Llm
 }
 
 /** Maximum calls per answer; later ones are not run. */
-const mostAtOnce = 6;
+export const mostAtOnce = 6;
 
 /** Arguments are a query and a year. */
 const argumentBounds: JsonBounds = { characters: 16 * 1024, depth: 4, items: 64 };
-
-/** Thrown for a call that cannot run; the message goes to the model. */
-class InvalidCall extends Error {}
 
 function argumentsFor<N extends ToolName>(name: N, text: string): z.infer<(typeof toolSchemas)[N]> {
   let value: unknown;

@@ -7,6 +7,7 @@ import {
   type ReadingBudget,
   type Retrieval,
 } from '../../domain/literature.ts';
+import type { Tried } from '../../domain/rehearsal.ts';
 import { answerSchema, type ChatMessage, type ProviderState, type ToolCall, type ToolForm } from '../../llm/index.ts';
 
 /** The tools with which a language model reads. Queries are free text without syntax, so that none can fail to parse. */
@@ -82,6 +83,9 @@ export interface ReadingState {
   readonly retrieved: readonly Retrieval[];
   readonly readings: readonly Reading[];
   readonly left: ReadingBudget;
+  /** Of multi-turn operators: what is left, and what was tried out. */
+  readonly uses?: { readonly checks: number; readonly experiments: number; readonly looks: number } | undefined;
+  readonly tried?: readonly Tried[] | undefined;
 }
 
 export const noReading: ReadingState = {

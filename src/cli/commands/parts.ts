@@ -20,7 +20,7 @@ import type { SpaceKind } from '../../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type SearchId, workerIdSchema } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
-import { primitiveFolders } from '../../evaluators/index.ts';
+import { openRehearsals, primitiveFolders } from '../../evaluators/index.ts';
 import { privateHome } from '../../memory/index.ts';
 import { chooseDevices, inspectMachine } from '../../platform/index.ts';
 import { probeSandbox } from '../../sandbox/index.ts';
@@ -179,17 +179,20 @@ async function work(options: PartOptions): Promise<number> {
 async function serveAgents(search: SearchId, names: readonly AgentName[], options: PartOptions): Promise<number> {
   const { setting, lab, url } = await connect(options, 'agent');
   const { helpers, openRetriever } = setting;
-  const chat = openChat(search, setting.home, setting.chat, lab);
+  const { clock, timers, log } = lab;
+  const place = openRehearsals({ ...setting.workers, clock, timers, log });
+  const chat = openChat(search, setting.home, setting.chat, place, lab);
   const models = Object.fromEntries(
     localModels.map((name) => [name, createModel(name, helpers, openRetriever)] as const),
   );
+  const equipment = { models, chat: chat.thinking, rehearsing: chat.rehearsing, openRetriever };
   try {
-    const agents = names.map((name) => startAgent(search, name, { models, chat: chat.thinking, openRetriever }, lab));
+    const agents = names.map((name) => startAgent(search, name, equipment, lab));
     say(`${names.join(', ')} of ${search} at ${url}`);
     return await untilEnded(agents);
   } finally {
     for (const model of Object.values(models)) await model.close();
-    chat.close();
+    await chat.close();
     setting.closeReading();
     await lab.bus.close();
   }
@@ -239,6 +242,16 @@ export function partCommands(done: (code: number) => void): Command[] {
         numberWithin(1, 100_000),
       ),
     ),
-    withOptions(agent, homeOption(), ...natsOptions(), baseUrlOption(), pricesOption(), offlineOption()),
+    withOptions(
+      agent,
+      homeOption(),
+      ...natsOptions(),
+      baseUrlOption(),
+      pricesOption(),
+      offlineOption(),
+      taskOption(),
+      primitivesOption(),
+      unsafeOption(),
+    ),
   ];
 }

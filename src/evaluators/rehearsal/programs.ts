@@ -136,7 +136,8 @@ export class ProgramRehearsals implements RehearsalRunner {
     try {
       const [candidate, directory, script] = [join(work, 'candidate'), join(work, 'out'), join(work, 'script.py')];
       for (const folder of [candidate, directory]) mkdirSync(folder, { mode: 0o755 });
-      for (const [name, text] of Object.entries(given.files)) writeFileSync(join(candidate, name), text, { mode: 0o644 });
+      for (const [name, text] of Object.entries(given.files))
+        writeFileSync(join(candidate, name), text, { mode: 0o644 });
       writeFileSync(script, given.script, { mode: 0o644 });
       const gpu = this.#gpu();
       const { memory_mb } = budgetOf(stage.settings);
@@ -212,7 +213,17 @@ export class ProgramRehearsals implements RehearsalRunner {
     const place = mkdtempSync(join(this.#work, 'data-'));
     const [settings, out] = [join(place, 'settings.json'), join(place, 'out')];
     writeFileSync(settings, JSON.stringify(stage.settings));
-    const args = ['--settings', settings, '--prepared', whole.folder, '--seed', String(splitSeed), '--out', out, ...how];
+    const args = [
+      '--settings',
+      settings,
+      '--prepared',
+      whole.folder,
+      '--seed',
+      String(splitSeed),
+      '--out',
+      out,
+      ...how,
+    ];
     const { code, stderr } = await runTrustedModule(this.#options.python, rehearsalPackage, args, {
       seconds: splitSeconds,
     });

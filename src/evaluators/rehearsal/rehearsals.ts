@@ -13,7 +13,8 @@
 import type { SpaceKind } from '../../domain/candidate.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../domain/rehearsal.ts';
-import { cut, printable } from '../../platform/index.ts';
+import type { DeviceClass } from '../../domain/task.ts';
+import { chooseDevices, cut, type Device, inspectMachine, printable } from '../../platform/index.ts';
 import type { EvaluatorOptions } from '../openEvaluator.ts';
 import { ProgramRehearsals } from './programs.ts';
 import { StackRehearsals } from './stacks.ts';
@@ -37,22 +38,39 @@ export const failedRehearsal = (
   return { status: 'failed', reason, message: text, seconds };
 };
 
+/** As of a worker; the device is chosen when it is first needed. */
+export type RehearsalOptions = Omit<EvaluatorOptions, 'device' | 'scale'> & {
+  /** Default: a device of this machine of the search's class. */
+  readonly device?: Device;
+};
+
 class Rehearsals implements Rehearsing {
-  readonly #options: EvaluatorOptions;
+  readonly #options: RehearsalOptions;
   readonly #runners = new Map<SpaceKind, RehearsalRunner>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(options: EvaluatorOptions) {
+  constructor(options: RehearsalOptions) {
     this.#options = options;
   }
 
-  #runnerFor(kind: SpaceKind): RehearsalRunner {
+  async #runnerFor({ space: { kind }, deviceClass }: Stage): Promise<RehearsalRunner> {
     const known = this.#runners.get(kind);
     if (known) return known;
     if (kind === 'scale') throw new PrerequisiteError('rehearsal', 'a scale plan has no agents', 'launch a search');
-    const runner = kind === 'program' ? new ProgramRehearsals(this.#options) : new StackRehearsals(this.#options);
+    const options = { ...this.#options, device: await this.#device(deviceClass) };
+    const runner = kind === 'program' ? new ProgramRehearsals(options) : new StackRehearsals(options);
     this.#runners.set(kind, runner);
     return runner;
+  }
+
+  /** A device on which figures are comparable with the search's. @throws PrerequisiteError without one. */
+  async #device(deviceClass: DeviceClass): Promise<Device> {
+    const { device, python } = this.#options;
+    const found = device ? [device] : chooseDevices('auto', await inspectMachine(python));
+    const fitting = found.find((each) => each.class === deviceClass);
+    if (fitting) return fitting;
+    const remedy = 'run its agents where there is one, or use single-turn operators';
+    throw new PrerequisiteError('rehearsal', `this machine has no ${deviceClass} device for experiments`, remedy);
   }
 
   rehearse(stage: Stage, rehearsal: Rehearsal, signal: AbortSignal): Promise<Rehearsed> {
@@ -73,7 +91,7 @@ class Rehearsals implements Rehearsing {
       cancel = timers.after(limitSeconds * 1000, () => over.abort());
     };
     try {
-      const runner = this.#runnerFor(stage.space.kind);
+      const runner = await this.#runnerFor(stage);
       const found = await runner.run(stage, rehearsal, started, AbortSignal.any([signal, over.signal]));
       signal.throwIfAborted();
       if (!over.signal.aborted) return found;
@@ -90,4 +108,4 @@ class Rehearsals implements Rehearsing {
 }
 
 /** Opens the place where the agents of this process rehearse. Nothing starts before the first rehearsal. */
-export const openRehearsals = (options: EvaluatorOptions): Rehearsing => new Rehearsals(options);
+export const openRehearsals = (options: RehearsalOptions): Rehearsing => new Rehearsals(options);

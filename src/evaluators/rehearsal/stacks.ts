@@ -56,9 +56,14 @@ export class StackRehearsals implements RehearsalRunner {
     started: () => void,
     signal: AbortSignal,
   ): Promise<Rehearsed> {
-    if (script !== undefined) return failedRehearsal('refused', 'scripts are for tasks whose candidates are programs', 0);
+    if (script !== undefined)
+      return failedRehearsal('refused', 'scripts are for tasks whose candidates are programs', 0);
     if (!generated.safeParse(stage.settings).success) {
-      return failedRehearsal('refused', 'this task reads its validation rows from files; there are no others to try on', 0);
+      return failedRehearsal(
+        'refused',
+        'this task reads its validation rows from files; there are no others to try on',
+        0,
+      );
     }
     const settings = shortened(stage.settings, tool === 'check_candidate' ? checkShare : share);
     if (settings === null) return failedRehearsal('refused', 'this task has no length to shorten', 0);

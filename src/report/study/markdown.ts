@@ -15,6 +15,7 @@ export function studyMarkdown(report: StudyReport): string {
     `**${study.question}** ${count(study.arms.length)} arms x ${count(study.seeds)} paired seeds x ${count(study.budget.evaluations)} evaluations on ${tasks.map(({ label }) => label).join(', ')}; ${count(results.length)} runs, ${count(evaluations)} evaluations.`,
     '',
     ...analysis.comparisons.map(({ sentence }) => `- ${sentence}`),
+    ...analysis.spending.map((sentence) => `- ${sentence}`),
     ...analysis.cautions.map((caution) => `- ${caution}`),
     '',
     inferenceSentence(analysis.inference.unit, analysis.inference.units),

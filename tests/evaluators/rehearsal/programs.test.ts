@@ -37,12 +37,33 @@ const arena = { ...tinyArena, data: { ...tinyArena.data, train: 200 }, training:
 const stageOf = (files: Files, settings: object): Stage => {
   const { task, taskVersion, deviceClass, space, lowerIsBetter, seed } = jobFor(files, settings as never);
   const evaluator = designVersion();
-  return { task, taskVersion, evaluator, deviceClass, space, settings: settings as never, seconds: 4, lowerIsBetter, seed };
+  return {
+    task,
+    taskVersion,
+    evaluator,
+    deviceClass,
+    space,
+    settings: settings as never,
+    seconds: 4,
+    lowerIsBetter,
+    seed,
+  };
 };
-const rehearse = (files: Files, settings: object, more: Partial<Rehearsal> = {}, signal = new AbortController().signal) =>
+const rehearse = (
+  files: Files,
+  settings: object,
+  more: Partial<Rehearsal> = {},
+  signal = new AbortController().signal,
+) =>
   bench.rehearse(
     stageOf(files, settings),
-    { tool: 'run_experiment', candidate: { kind: 'program', files: { ...files } }, share: 0.5, limitSeconds: 60, ...more },
+    {
+      tool: 'run_experiment',
+      candidate: { kind: 'program', files: { ...files } },
+      share: 0.5,
+      limitSeconds: 60,
+      ...more,
+    },
     signal,
   );
 const okOf = (found: Rehearsed) => {

@@ -14,7 +14,6 @@ import {
   longestContract,
   longestQuestion,
   parentText,
-  readingRules,
   sectionsOf,
 } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
@@ -99,7 +98,7 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
     // Two parents at their maximum size.
     longestQuestion: longestQuestion + 2 * bytes,
 
-    system(purpose, tools) {
+    system(purpose, rules) {
       const what = instructions[purpose].trim();
       return fill(system, {
         role: role === '' ? defaultRole : role,
@@ -109,7 +108,7 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
         experiment: experimentText(task, experiment),
         form: formOf(purpose),
         fitness: lowerIsBetter ? `the negated ${metric}` : metric,
-        instructions: tools && purpose !== 'analyze' ? `${what}\n\n${readingRules(tools)}` : what,
+        instructions: rules && purpose !== 'analyze' ? `${what}\n\n${rules}` : what,
       });
     },
 

@@ -1,0 +1,152 @@
+import * as z from 'zod';
+import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
+import { errorMessage } from '../../domain/errors.ts';
+import { nodeIdSchema } from '../../domain/ids.ts';
+import { type JsonBounds, parseJson } from '../../domain/json.ts';
+import { nodeStatusSchema, operatorSchema, type ViewNode } from '../../domain/node.ts';
+import { type Brief, type Files, parseProgram, programText } from '../../domain/program.ts';
+import { longestScript, type MultiTurnSpec, type RehearsalName } from '../../domain/rehearsal.ts';
+import { answerSchema, type ToolForm } from '../../llm/index.ts';
+import { nodeDescriptions, wordsSchema } from './nodes.ts';
+
+/** Tools of multi-turn operators, apart from those of literature. */
+export const ownToolNames = ['check_candidate', 'run_experiment', 'get_node', 'search_archive'] as const;
+export type OwnToolName = (typeof ownToolNames)[number];
+
+/** Thrown for a call that cannot run; the message goes to the model. */
+export class InvalidCall extends Error {}
+
+const nodeQuery = z.strictObject({
+  words: wordsSchema.nullable(),
+  status: nodeStatusSchema.nullable(),
+  operator: operatorSchema.nullable(),
+});
+const oneNode = z.strictObject({ node: nodeIdSchema.describe('The id of the node.') });
+
+const architecture = z
+  .string()
+  .min(1)
+  .max(8000)
+  .describe('All layers from input to output, as tokens or runs: 2mA+5M+1Mb.');
+const ofStack = z.strictObject({ architecture });
+
+const file = z.strictObject({ name: z.string().max(60), text: z.string().max(262_144) });
+const ofProgram = z.strictObject({
+  files: z.array(file).max(16).describe('Whole files; one that you leave out is taken from the base.'),
+  base: nodeIdSchema.nullable().describe('A node of your view; null: the first parent, or the baseline for a draft.'),
+});
+const withScript = ofProgram.extend({
+  script: z
+    .string()
+    .max(longestScript)
+    .nullable()
+    .describe(
+      'null: the built-in training. Or a Python program of yours that is run instead: the candidate is in /box/candidate, divided training data in /box/data, and what it prints comes back.',
+    ),
+});
+
+/** Arguments of a tool that rehearses, by kind of candidate. */
+const rehearsalForms = {
+  stack: { check_candidate: ofStack, run_experiment: ofStack },
+  program: { check_candidate: ofProgram, run_experiment: withScript },
+} as const;
+
+type Described = readonly [name: OwnToolName, description: string, schema: z.ZodType];
+
+/** The tools that a multi-turn agent may call in this space, with these limits. */
+export function ownTools(space: Space, { checks, experiments, looks, share }: MultiTurnSpec): ToolForm[] {
+  if (space.kind === 'scale') return [];
+  const forms = rehearsalForms[space.kind];
+  const score =
+    space.kind === 'stack' ? 'on sequences of its own' : 'on 70 % of the training data, scored on the other 30 %';
+  const offered: Described[] = [
+    ...(checks > 0
+      ? [
+          [
+            'check_candidate',
+            'A few steps of training: is it valid, does it run, is it causal, how many parameters and FLOPs.',
+            forms.check_candidate,
+          ] as const,
+        ]
+      : []),
+    ...(experiments > 0
+      ? [
+          [
+            'run_experiment',
+            `Trains it for ${share} of a screening ${score}. Compare such figures with each other only.`,
+            forms.run_experiment,
+          ] as const,
+        ]
+      : []),
+    ...(looks > 0
+      ? [
+          ['get_node', nodeDescriptions.get_node, oneNode] as const,
+          ['search_archive', nodeDescriptions.search_archive, nodeQuery] as const,
+        ]
+      : []),
+  ];
+  return offered.map(([name, description, schema]) => ({ name, description, json: answerSchema(name, schema).json }));
+}
+
+/** A program and a script as one argument. */
+const argumentBounds: JsonBounds = { characters: 512 * 1024, depth: 6, items: 512 };
+
+/** Arguments by a schema. Nullable keys may be absent: servers without schema enforcement let models omit them. */
+function parsed<S extends z.ZodObject>(name: string, schema: S, text: string): z.infer<S> {
+  let value: unknown;
+  try {
+    value = parseJson(text, argumentBounds);
+  } catch (thrown) {
+    throw new InvalidCall(`the arguments of ${name} are not valid JSON: ${errorMessage(thrown).slice(0, 300)}`);
+  }
+  const optional = Object.entries(schema.shape).filter(([, each]) => (each as z.ZodType).safeParse(null).success);
+  const nulls = Object.fromEntries(optional.map(([key]) => [key, null]));
+  const record = z.record(z.string(), z.unknown()).safeParse(value);
+  const result = schema.safeParse(record.success ? { ...nulls, ...record.data } : value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const where = issue?.path.join('.').slice(0, 100) || 'object';
+  throw new InvalidCall(`invalid arguments for ${name}: ${where}: ${issue?.message.slice(0, 200)}`);
+}
+
+export const nodeQueryOf = (text: string) => parsed('search_archive', nodeQuery, text);
+export const nodeOf = (text: string) => parsed('get_node', oneNode, text).node;
+
+/** What a program's arguments may refer to. */
+export interface CandidateContext {
+  readonly space: Space;
+  readonly brief?: Brief | undefined;
+  readonly parents: readonly ViewNode[];
+  readonly nodes: readonly ViewNode[];
+}
+
+function filesOf(node: ViewNode): Files {
+  try {
+    return parseProgram(node.candidate);
+  } catch {
+    throw new InvalidCall(`${node.id} has no program; give whole files, or another base`);
+  }
+}
+
+/** The canonical candidate, and the script if there is one, of a call that rehearses. @throws InvalidCall; CandidateError. */
+export function candidateOf(
+  tool: RehearsalName,
+  text: string,
+  { space, brief, parents, nodes }: CandidateContext,
+): { candidate: string; script?: string } {
+  if (space.kind === 'stack') {
+    return { candidate: canonicalCandidate(parsed(tool, ofStack, text).architecture, space) };
+  }
+  const given = parsed(tool, tool === 'run_experiment' ? withScript : ofProgram, text);
+  const { files, base } = given;
+  const named = base === null ? parents[0] : nodes.find(({ id }) => id === base);
+  if (base !== null && named === undefined) throw new InvalidCall(`${base} is not in your view`);
+  const below = named ? filesOf(named) : (brief?.baseline ?? {});
+  const own = Object.fromEntries(files.map((each) => [each.name.replace(/^\.\//, ''), each.text]));
+  const script =
+    'script' in given && typeof given.script === 'string' && given.script.trim() !== '' ? given.script : null;
+  return {
+    candidate: canonicalCandidate(programText({ ...below, ...own }), space),
+    ...(script === null ? {} : { script }),
+  };
+}

@@ -1,0 +1,234 @@
+import { shortCandidate } from '../../domain/candidate.ts';
+import type { Json } from '../../domain/canonical.ts';
+import { CandidateError, TerminalError } from '../../domain/errors.ts';
+import type { Reading, ReadingBudget, Retrieval } from '../../domain/literature.ts';
+import type { View } from '../../domain/node.ts';
+import type { Brief } from '../../domain/program.ts';
+import {
+  limitSecondsOf,
+  type MultiTurnSpec,
+  type RehearsalName,
+  type Rehearsed,
+  rehearsalNameSchema,
+  type Stage,
+  type Tried,
+} from '../../domain/rehearsal.ts';
+import type { LlmClient, ToolCall, ToolResult } from '../../llm/index.ts';
+import { investigationRules } from '../operators/investigation.ts';
+import { nodeDetails, nodeLine } from '../operators/nodeText.ts';
+import { oneLine, quoted } from '../operators/quote.ts';
+import { type LiteratureReader, mostAtOnce } from '../reading/reader.ts';
+import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
+import { candidateOf, InvalidCall, nodeOf, nodeQueryOf, type OwnToolName, ownToolNames, ownTools } from './forms.ts';
+import { type MeteredRun, meteredRun, type RehearsalDeps, settleRun } from './metered.ts';
+import { bestFirst, matchingNodes } from './nodes.ts';
+import type { Toolbox, ToolOccasion } from './toolbox.ts';
+
+/** Maximum characters of a result. */
+const longest = { rehearsal: 4200, node: 8200, listing: 6000, line: 700 } as const;
+/** Rounds of calls in one thought, whatever the limits are. */
+const mostRounds = 60;
+/** Extra rounds for models whose calls fail. */
+const spareRounds = 2;
+
+/** What one call came to. Plain JSON, because it is recorded. */
+interface Finding {
+  readonly result: ToolResult;
+  readonly retrieved?: Retrieval[];
+  readonly readings?: Reading[];
+  readonly left?: ReadingBudget;
+  readonly tried?: Tried;
+  readonly rehearsal?: MeteredRun;
+}
+
+export interface InvestigationDeps {
+  readonly spec: MultiTurnSpec;
+  readonly stage: Stage;
+  readonly brief?: Brief | undefined;
+  readonly gateway: Pick<LlmClient, 'recall'>;
+  /** Absent in an audit, which runs nothing. */
+  readonly rehearsing?: RehearsalDeps | undefined;
+  /** Literature tools, if the agent reads. */
+  readonly reader: LiteratureReader | null;
+}
+
+type Uses = NonNullable<ReadingState['uses']>;
+const useOf: Readonly<Record<OwnToolName, keyof Uses>> = {
+  check_candidate: 'checks',
+  run_experiment: 'experiments',
+  get_node: 'looks',
+  search_archive: 'looks',
+};
+const isOwn = (name: string): name is OwnToolName => (ownToolNames as readonly string[]).includes(name);
+
+/** A rehearsal's outcome for a model. Figures are ours; messages and output are the candidate's. */
+function rehearsedText(tool: RehearsalName, found: Rehearsed): string {
+  const took = `${found.seconds.toFixed(1)} device seconds`;
+  if (found.status === 'failed') {
+    return `Failed (${found.reason}) after ${took}.\n${quoted(tool, found.message, longest.rehearsal)}`;
+  }
+  const figure = (value: number) => String(Number(value.toPrecision(5)));
+  const figures = Object.entries(found.figures).slice(0, 32);
+  const lines = [
+    ...(found.fitness === null ? [] : [`fitness ${figure(found.fitness)} (higher is better)`]),
+    ...figures.map(([name, value]) => `${oneLine(name, 60)} ${figure(value)}`),
+    ...(found.params === undefined ? [] : [`parameters ${found.params}`]),
+    ...(found.flops === undefined || found.flops === 0 ? [] : [`FLOPs ${found.flops.toExponential(3)}`]),
+  ];
+  const printed = found.output === undefined ? [] : [quoted('output of the script', found.output, longest.rehearsal)];
+  return [`Ran in ${took}.`, ...lines, ...printed].join('\n');
+}
+
+function listing(view: View, text: string): string {
+  const found = bestFirst(matchingNodes(view.nodes, nodeQueryOf(text)));
+  if (found.length === 0) return 'No node matches.';
+  const lines: string[] = [];
+  let room: number = longest.listing;
+  for (const node of found) {
+    const line = oneLine(nodeLine(node), longest.line);
+    if (line.length > room) break;
+    room -= line.length + 1;
+    lines.push(line);
+  }
+  const left = found.length - lines.length;
+  const rest = left > 0 ? `\n(${left} further nodes are not shown; add words)` : '';
+  return quoted('nodes', lines.join('\n'), longest.listing + longest.line) + rest;
+}
+
+function wholeNode(view: View, text: string): string {
+  const id = nodeOf(text);
+  const node = view.nodes.find((each) => each.id === id);
+  if (!node) throw new InvalidCall(`${id} is not in your view`);
+  return quoted(id, [nodeLine(node), ...nodeDetails(node), node.candidate].join('\n'), longest.node);
+}
+
+/** The tools of a multi-turn agent: rehearsals, nodes of its view, and literature if it reads. */
+export function investigation(deps: InvestigationDeps): Toolbox {
+  const { spec, stage, brief, gateway, rehearsing, reader } = deps;
+  const { space } = stage;
+  // The search of the view's nodes replaces the one of literature, which would count as reading.
+  const own = ownTools(space, spec);
+  const ownNames = new Set(own.map(({ name }) => name));
+  const readTools = (reader?.tools ?? []).filter(({ name }) => !ownNames.has(name));
+  const tools = [...own, ...readTools];
+  const limits: Uses = { checks: spec.checks, experiments: spec.experiments, looks: spec.looks };
+
+  const rehearse = async (
+    call: ToolCall,
+    { view, parents, scope }: ToolOccasion,
+    signal: AbortSignal,
+  ): Promise<Finding> => {
+    const tool = rehearsalNameSchema.parse(call.name);
+    const { candidate, script } = candidateOf(tool, call.arguments, { space, brief, parents, nodes: view.nodes });
+    if (!rehearsing) throw new TerminalError('replay-only', 'a replay runs no rehearsals');
+    const found = await meteredRun(rehearsing, stage, { tool, candidate, script, share: spec.share }, scope, signal);
+    if ('spent' in found) {
+      return {
+        result: { id: call.id, text: `Error: no device time is left: ${found.spent}`, failed: true },
+        rehearsal: found,
+      };
+    }
+    const { rehearsed } = found;
+    const lost = rehearsed.status === 'failed' ? { failed: oneLine(rehearsed.message, 300) } : {};
+    const fitness = rehearsed.status === 'ok' ? rehearsed.fitness : null;
+    return {
+      result: { id: call.id, text: rehearsedText(tool, rehearsed), failed: rehearsed.status === 'failed' },
+      tried: { tool, short: shortCandidate(candidate).slice(0, 300), fitness, seconds: rehearsed.seconds, ...lost },
+      rehearsal: found,
+    };
+  };
+
+  const run = async (
+    call: ToolCall,
+    index: number,
+    state: ReadingState,
+    about: ToolOccasion,
+    signal: AbortSignal,
+  ): Promise<Finding> => {
+    try {
+      if (index >= mostAtOnce) throw new InvalidCall(`at most ${mostAtOnce} calls per answer; this one was not run`);
+      if (!isOwn(call.name) || !ownNames.has(call.name)) {
+        if (reader && readTools.some(({ name }) => name === call.name)) {
+          const { results, ...read } = await reader.runCalls([call], state.left, about.view, signal);
+          return { result: results[0] as ToolResult, ...read };
+        }
+        throw new InvalidCall(`unknown tool; the tools are ${tools.map(({ name }) => name).join(', ')}`);
+      }
+      const use = useOf[call.name];
+      if ((state.uses ?? limits)[use] === 0) {
+        throw new InvalidCall(`the ${limits[use]} ${use} of this question are used: answer with what you know`);
+      }
+      if (call.name === 'get_node')
+        return { result: { id: call.id, text: wholeNode(about.view, call.arguments), failed: false } };
+      if (call.name === 'search_archive') {
+        return { result: { id: call.id, text: listing(about.view, call.arguments), failed: false } };
+      }
+      return await rehearse(call, about, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof InvalidCall) && !(thrown instanceof CandidateError)) throw thrown;
+      return { result: { id: call.id, text: `Error: ${thrown.message.slice(0, 1500)}`, failed: true } };
+    }
+  };
+
+  /** The state after one call; a call that did not run uses nothing. */
+  const after = (state: ReadingState, call: ToolCall, found: Finding): ReadingState => {
+    const { retrieved = [], readings = [], left = state.left, tried, rehearsal } = found;
+    const uses = { ...(state.uses ?? limits) };
+    const spent = rehearsal !== undefined && 'spent' in rehearsal;
+    if (spent) Object.assign(uses, { checks: 0, experiments: 0 });
+    else if (isOwn(call.name) && ownNames.has(call.name) && (!found.result.failed || rehearsal !== undefined)) {
+      const use = useOf[call.name];
+      uses[use] = Math.max(0, uses[use] - 1);
+    }
+    return {
+      ...state,
+      uses,
+      left,
+      retrieved: [...state.retrieved, ...retrieved],
+      readings: [...state.readings, ...readings],
+      tried: [...(state.tried ?? []), ...(tried ? [tried] : [])],
+    };
+  };
+
+  return {
+    tools,
+    rules: investigationRules(spec, limitSecondsOf('run_experiment', stage, spec.share), reader?.rules ?? null),
+
+    mayCall({ how, turns, left, uses = limits }) {
+      const reading = reader === null ? 0 : left.searches + left.reads;
+      const most = limits.checks + limits.experiments + limits.looks + (reader?.most ?? 0) + spareRounds;
+      const any = reading + uses.checks + uses.experiments + uses.looks > 0;
+      return how === 'tools' && any && turns.length / 2 < Math.min(most, mostRounds);
+    },
+
+    async begin(about, signal) {
+      if (!about.toolless) {
+        const left = reader ? reader.whole : noReading.left;
+        return { ...noReading, how: 'tools', left, uses: limits, tried: [] };
+      }
+      return reader ? reader.begin(about, signal) : noReading;
+    },
+
+    async answer({ text, calls, carried }: Asks, before, about, signal) {
+      const { scope } = about;
+      const round = before.turns.length / 2;
+      let state = before;
+      const results: ToolResult[] = [];
+      for (const [index, call] of calls.entries()) {
+        const { id, name, arguments: given } = call;
+        const at = state;
+        const found = (await gateway.recall(scope, { tool: { id, name, arguments: given }, round, index }, async () =>
+          // Round-trip through JSON, because a replay sees the JSON.
+          JSON.parse(JSON.stringify(await run(call, index, at, about, signal))),
+        )) as Json as unknown as Finding;
+        if (found.rehearsal && rehearsing) await settleRun(rehearsing, found.rehearsal, scope.agent);
+        results.push(found.result);
+        state = after(state, call, found);
+      }
+      return {
+        ...state,
+        turns: [...state.turns, { role: 'assistant', text, calls, carried }, { role: 'tools', results }],
+      };
+    },
+  };
+}
