@@ -2,7 +2,7 @@ import type { Spend } from '../domain/call.ts';
 import { graceMs } from '../domain/ladder.ts';
 import type { Budget } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
-import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
+import { attemptsPerProposal, type RehearsalRecord, spareAttempts } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, isOwnNode, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
 /** A search checks its wall time with its status, twice a second; less often on a busy machine. */
@@ -92,6 +92,7 @@ export function budgets(subject: Subject): Finding {
   checkProposals(subject, report);
   checkWallTime(subject, report);
   checkDeviceSeconds(subject, report);
+  checkRehearsals(subject, report);
   checkCalls(subject, report);
   return report.finding();
 }
@@ -123,6 +124,30 @@ export function checkCalls({ reader, search, spec }: Subject, report: CheckRepor
     over,
     ({ id, dollars, reservedDollars }) => `call ${id} cost $${dollars}, more than the reserved $${reservedDollars}`,
     `${counted(calls.length, 'LLM call')}, each within its reservation`,
+  );
+}
+
+/** Device time of rehearsals: each within its reservation, and within the limit of its agent at each reservation. */
+export function checkRehearsals({ reader, search, spec }: Subject, report: CheckReport): void {
+  const runs = reader.rehearsals.of(search);
+  if (runs.length === 0) return;
+  const seconds = ({ seconds: used, reserved }: RehearsalRecord) => used ?? reserved;
+  for (const { name, operators } of spec.agents) {
+    const limit = operators?.deviceSeconds ?? 0;
+    let used = 0;
+    for (const run of runs.filter(({ agent }) => agent === name)) {
+      if (used + run.reserved > limit + roundingOfDeviceSeconds) {
+        report.violation(`rehearsal ${run.id} of ${name} was granted when ${used.toFixed(1)} of ${limit} s were used`);
+      }
+      used += seconds(run);
+    }
+    if (operators) report.pass(`${name}: ${used.toFixed(1)} of ${limit} device seconds of rehearsals`);
+  }
+  const over = runs.filter((run) => seconds(run) > run.reserved + roundingOfDeviceSeconds);
+  report.none(
+    over,
+    ({ id, seconds: used, reserved }) => `rehearsal ${id} took ${used} s, more than the reserved ${reserved} s`,
+    `${counted(runs.length, 'rehearsal')}, each within its reservation`,
   );
 }
 
@@ -226,6 +251,7 @@ export function checkDeviceSeconds(subject: Subject, report: CheckReport): void 
     confirm: { n: 0, seconds: 0 },
     final: { n: 0, seconds: 0 },
   };
+  const rehearsals = reader.rehearsals.of(search);
   let spent = 0;
   for (const step of steps) {
     const { rung } = step;
@@ -241,7 +267,9 @@ export function checkDeviceSeconds(subject: Subject, report: CheckReport): void 
     }
     const price = (each: Rung) => (done[each].n > 0 ? done[each].seconds / done[each].n : spec.rungs[each].seconds);
     const reserved = rungs.reduce((sum, each) => sum + open[each] * price(each), 0);
-    const after = spent + reserved + price(rung);
+    // What a rehearsal took is known later than its reservation, and is not more: this is what was used at least.
+    const rehearsed = rehearsals.reduce((sum, run) => sum + (run.at < step.at ? (run.seconds ?? run.reserved) : 0), 0);
+    const after = spent + rehearsed + reserved + price(rung);
     const limit = raises.at(step.at).deviceSeconds;
     if (limit !== undefined && after > limit * (1 + roundingOfDeviceSeconds)) {
       report.violation(
