@@ -173,12 +173,16 @@ function collector(_request: ChatRequest, meter: Meter): Collector<RawMessageStr
         if (block.kind === 'call' || block.signature === '') return [];
         return [{ type: 'thinking', thinking: block.text, signature: block.signature }];
       });
+      const reasoning = inOrder
+        .flatMap((block) => (block.kind === 'thought' && block.text ? [block.text] : []))
+        .join('\n\n');
       const isRefused = stop === 'refusal';
       const input = fresh + cached + written;
       return {
         text: isRefused ? refusalText(refusal?.category, refusal?.explanation || text) : text,
         served,
         ...(!isRefused && !cut && calls.length > 0 ? { calls, carried } : {}),
+        ...(reasoning === '' ? {} : { reasoning }),
         finish: isRefused ? 'refused' : cut ? 'truncated' : finished(text, calls),
         // This API counts cache reads and writes in addition to the input, not as parts of it.
         usage: input + output > 0 ? { input, cached, written, output } : null,
@@ -195,6 +199,8 @@ function bodyOf(
   const { system, messages, maxTokens, schema, effort, tools, toolsClosed, tail = '' } = request;
   const form = schema ? (ladder.form === 'schema' ? 'schema' : 'words') : null;
   const withEffort = effort !== undefined && ladder.accepts('effort');
+  // A model thinks where an effort is set; its summary is shown only on request.
+  const withSummary = withEffort && ladder.accepts('summary');
   const marked = cacheMark(request);
   const body: MessageCreateParamsStreaming = {
     model: splitModel(request.model).name,
@@ -206,6 +212,7 @@ function bodyOf(
     ),
     max_tokens: maxTokens,
     stream: true,
+    ...(withSummary ? { thinking: { type: 'adaptive' as const, display: 'summarized' as const } } : {}),
     ...(tools
       ? {
           tools: tools.map(({ name, description, json }) => {
@@ -225,7 +232,11 @@ function bodyOf(
         }
       : {}),
   };
-  return { body, form, parts: withEffort ? ['effort'] : [] };
+  return {
+    body,
+    form,
+    parts: [...(withEffort ? (['effort'] as const) : []), ...(withSummary ? (['summary'] as const) : [])],
+  };
 }
 
 /** Anthropic's Messages API, streamed; what requests share is marked for the prompt cache. It supports no temperature. */

@@ -24,6 +24,8 @@ const answered = z.strictObject({
   /** The tool calls of the answer, and the state that its provider expects back with their results. */
   calls: z.array(z.strictObject({ id: z.string(), name: z.string(), arguments: z.string() })).optional(),
   carried: z.array(z.record(z.string(), z.json())).optional(),
+  /** Summary of the thought, if the provider gave one; for readers, no question depends on it. */
+  reasoning: z.string().optional(),
   served: z.string().nullable(),
   /** The settlement of the call, for a resume that finds the answer recorded and the call open. */
   call: z.string(),

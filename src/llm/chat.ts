@@ -77,6 +77,8 @@ export interface ChatReply {
   /** If any, the answer is unfinished: the model waits for their results. */
   readonly calls?: readonly ToolCall[];
   readonly carried?: readonly ProviderState[];
+  /** The model's thought as far as its provider shows it: a summary, or the text of an open model. */
+  readonly reasoning?: string;
   readonly finish: Extract<CallOutcome, 'complete' | 'truncated' | 'refused' | 'empty'>;
   /** Null if the provider stated none. */
   readonly usage: Usage | null;
@@ -135,7 +137,8 @@ export function textsOf(message: ChatMessage): string[] {
 /** The arguments of a call as an object, empty if they are not one, for providers that accept nothing else. */
 export function argumentsOf({ arguments: text }: ToolCall): Record<string, unknown> {
   try {
-    const value = parseJson(text, { characters: 16 * 1024, depth: 8, items: 256 });
+    // A call may carry a whole program.
+    const value = parseJson(text, { characters: 512 * 1024, depth: 8, items: 512 });
     return value !== null && typeof value === 'object' && !Array.isArray(value) ? { ...value } : {};
   } catch {
     return {};

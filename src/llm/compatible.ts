@@ -228,7 +228,9 @@ function collector(request: ChatRequest, meter: Meter): Collector<ChatCompletion
       const calls = structured.length > 0 ? structured : inText.calls;
       const answer = inText.text;
       const ending = finishes[(finish ?? '').toLowerCase()];
-      const paid = { usage, served, ...(dollars === null ? {} : { dollars }) };
+      const shown = reasoning as { text: string } | null;
+      const thought = shown ? { reasoning: shown.text } : {};
+      const paid = { usage, served, ...thought, ...(dollars === null ? {} : { dollars }) };
       if (refusal !== '' || ending === 'refused')
         return { text: refusalText(finish === 'stop' ? null : finish, refusal || answer), finish: 'refused', ...paid };
       if (ending === 'truncated') return { text: answer, finish: 'truncated', ...paid };

@@ -64,6 +64,8 @@ export interface GatewayDeps {
 
 /** Pause before another try while other agents' reservations hold the budget; these are settled within seconds. */
 const reservePauseMs = 1000;
+/** Characters of a recorded thought. */
+const longestReasoning = 60_000;
 /** Earliest retry of a thought after all tries of a request failed. */
 const unavailableMs = 30_000;
 
@@ -246,7 +248,8 @@ export class Gateway {
           const asks = calls.length === 0 ? {} : { calls: [...calls], carried: [...carried] };
           const billed = reply.dollars ?? cost(usage, price);
           const paid = { usage, dollars: billed, estimated: reply.usage === null, latencyMs: latency() };
-          return { kind: 'answer', text, finish, ...(asks as object), served, call, ...paid };
+          const thought = reply.reasoning ? { reasoning: reply.reasoning.slice(0, longestReasoning) } : {};
+          return { kind: 'answer', text, finish, ...(asks as object), ...thought, served, call, ...paid };
         } catch (thrown) {
           const fault = thrown instanceof ChatFault ? thrown : null;
           const usage = usageWithout(sent, meter, fault, perToken());

@@ -10,6 +10,7 @@ const without = {
   stream_options: 'no stream_options: usage may be estimated',
   temperature: 'no temperature: its own default applies',
   effort: 'no effort: its own default applies',
+  summary: 'no request for a summary of its reasoning',
   reasoning: 'no reasoning of earlier answers',
   cache: 'no marks for its prompt cache',
   system: 'the system prompt in the first message',
@@ -29,10 +30,12 @@ export interface Sent {
 /** How servers name what they refuse. The first rule whose part was sent and whose words occur applies. */
 const rules: readonly { readonly part: OptionalPart | 'form'; readonly words: RegExp }[] = [
   { part: 'stream_options', words: /stream_options|include_usage/i },
+  { part: 'summary', words: /summar|adaptive/i },
   { part: 'cache', words: /cache_control|prompt_cache/i },
   { part: 'reasoning', words: /reasoning_content|reasoning_details/i },
   { part: 'temperature', words: /temperature/i },
   { part: 'effort', words: /effort|\breasoning\b|thinking/i },
+  { part: 'summary', words: /\breasoning\b|thinking/i },
   {
     part: 'max_tokens',
     words: /['"`]?max_tokens['"`]?.{0,80}(not supported|unsupported|deprecated|use|unknown)|max_completion_tokens/i,
@@ -53,6 +56,7 @@ const blindOrder: readonly (OptionalPart | 'form')[] = [
   'form',
   'form',
   'stream_options',
+  'summary',
   'effort',
   'temperature',
   'max_tokens',
@@ -180,6 +184,8 @@ export class Ladder {
     }
     if (!parts.includes(part)) return null;
     this.#refused.add(part);
+    // A model that takes no effort does not reason, and has nothing to summarise.
+    if (part === 'effort') this.#refused.add('summary');
     return without[part];
   }
 }

@@ -72,12 +72,16 @@ function replyOf(answer: ResponsesAnswer): ChatReply {
   const parts = answer.output.flatMap((item) => (item.type === 'message' ? item.content : []));
   const text = parts.map((part) => (part.type === 'output_text' ? part.text : '')).join('');
   const refusal = parts.find((part) => part.type === 'refusal');
+  const reasoning = answer.output
+    .flatMap((item) => (item.type === 'reasoning' ? (item.summary ?? []).map((part) => part.text) : []))
+    .join('\n\n');
   const { usage, incomplete_details: incomplete } = answer;
   const declined = refusal !== undefined || incomplete?.reason === 'content_filter';
   return {
     text: declined ? refusalText(incomplete?.reason, refusal?.type === 'refusal' ? refusal.refusal : text) : text,
     finish: declined ? 'refused' : incomplete ? 'truncated' : finished(text, calls),
     ...(declined || incomplete || calls.length === 0 ? {} : { calls, carried }),
+    ...(reasoning === '' ? {} : { reasoning }),
     served: answer.model ?? null,
     usage: usage
       ? {
@@ -99,6 +103,7 @@ function bodyOf(
   const form = schema ? ladder.form : null;
   const caching = ladder.accepts('cache');
   const withEffort = effort !== undefined && ladder.accepts('effort');
+  const withSummary = ladder.accepts('summary');
   const marked = caching ? cacheMark(request) : null;
   const rules = schema && form !== 'schema' ? system + formInWords(schema, false) : system;
   const body: ResponseCreateParamsStreaming = {
@@ -114,7 +119,9 @@ function bodyOf(
     stream: true,
     // The implicit breakpoint is at the last message, which always changes: it would be written each time and never read.
     ...(caching ? { prompt_cache_options: { mode: 'explicit' } } : {}),
-    ...(withEffort ? { reasoning: { effort } } : {}),
+    ...(withEffort || withSummary
+      ? { reasoning: { ...(withEffort ? { effort } : {}), ...(withSummary ? { summary: 'auto' as const } : {}) } }
+      : {}),
     ...(form === 'schema' && schema
       ? { text: { format: { type: 'json_schema', name: schema.name, schema: schema.json, strict: true } } }
       : {}),
@@ -132,7 +139,11 @@ function bodyOf(
         }
       : {}),
   };
-  const parts = [...(caching ? (['cache'] as const) : []), ...(withEffort ? (['effort'] as const) : [])];
+  const parts = [
+    ...(caching ? (['cache'] as const) : []),
+    ...(withEffort ? (['effort'] as const) : []),
+    ...(withSummary ? (['summary'] as const) : []),
+  ];
   return { body, form, parts };
 }
 

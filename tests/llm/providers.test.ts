@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { faultOf, retryAfter } from '../../src/llm/faults.ts';
 import { readArchive } from '../../src/memory/archive.ts';
@@ -45,6 +46,16 @@ describe.each(models)('%s', (model) => {
     expect(call).toMatchObject({ outcome: 'complete', input, cached, written, output, estimated: 0 });
     expect(call?.dollars).toBeLessThanOrEqual(call?.reservedDollars ?? 0);
     expect((call?.input ?? 0) + (call?.output ?? 0)).toBeLessThanOrEqual(call?.reservedTokens ?? 0);
+  });
+
+  it('is asked for a summary of its reasoning where its provider has one, which is stored with the call', async () => {
+    const server = await failing();
+    const { gateway, recording } = bench(server);
+    await gateway.ask(question(server, model, { request: { effort: 'low' } }), patient());
+    const summarised = !model.startsWith('compatible/');
+    expect(server.served[0]?.asked.summary).toBe(summarised);
+    const [entry] = readFileSync(recording, 'utf8').trim().split('\n');
+    expect(JSON.parse(entry ?? '').result.reasoning).toBe(summarised ? 'What is known?' : undefined);
   });
 
   it.each<[Fault, string]>([

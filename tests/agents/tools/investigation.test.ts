@@ -41,7 +41,12 @@ function place(answer: (rehearsal: Rehearsal) => Partial<Rehearsed> = () => ({})
   return { given, where };
 }
 
-function benchFor(server: Parameters<typeof bench>[0], spec: AgentSpec, given: Parameters<typeof bench>[1] = {}, more = {}) {
+function benchFor(
+  server: Parameters<typeof bench>[0],
+  spec: AgentSpec,
+  given: Parameters<typeof bench>[1] = {},
+  more = {},
+) {
   return bench(server, {
     spec: searchSpec({ agents: [spec], space: space16, ...more }),
     timeouts: defaultTimeouts,
@@ -62,7 +67,12 @@ function has(
   spec: AgentSpec,
   live: Bench,
   deps: RehearsalDeps | undefined,
-  { view = viewOf([]), signal, space = space16, brief }: { view?: View; signal?: AbortSignal; space?: Space; brief?: Brief } = {},
+  {
+    view = viewOf([]),
+    signal,
+    space = space16,
+    brief,
+  }: { view?: View; signal?: AbortSignal; space?: Space; brief?: Brief } = {},
 ) {
   const topic = { task: 'toy', metric: 'accuracy', stage: stageOf(live.spec), ...(brief ? { brief } : {}) };
   const local = { 'local/tuner': tunerModel() as never };
@@ -75,7 +85,9 @@ const tried = (name: 'check_candidate' | 'run_experiment', architecture = llama)
 
 describe.each(models)('%s with multi-turn operators', (model) => {
   it('tries candidates out and reads nodes before it proposes; a replay runs nothing and gets the same', async () => {
-    const view = viewOf([viewNode(1, { candidate: canonical('16M'), fitness: 0.4, change: 'only layers of M', lesson: 'weak' })]);
+    const view = viewOf([
+      viewNode(1, { candidate: canonical('16M'), fitness: 0.4, change: 'only layers of M', lesson: 'weak' }),
+    ]);
     const brain = playing(
       [tried('check_candidate'), tried('run_experiment', '4mA+12M'), call('get_node', { node: 'walker-1' })],
       [call('search_archive', { words: 'only layers', status: null, operator: null })],
@@ -201,7 +213,10 @@ describe('the device time of rehearsals', () => {
       async close() {},
     };
     const lost = { ...rehearsing(live, hanging) };
-    const silent = { ...lost, ledger: { ...lost.ledger, settle: () => Promise.reject(new Error('the process is dead')) } };
+    const silent = {
+      ...lost,
+      ledger: { ...lost.ledger, settle: () => Promise.reject(new Error('the process is dead')) },
+    };
     await expect(has(spec, live, silent, { signal: killed.signal })).rejects.toThrow();
     expect(spent(live)).toBe(22);
     const { given, where } = place();

@@ -26,6 +26,8 @@ export interface Asked {
   readonly schemaName: string | null;
   readonly maxTokens: number;
   readonly effort: string | null;
+  /** Whether a summary of the reasoning is requested. */
+  readonly summary: boolean;
   readonly temperature: number | null;
   readonly cacheMarked: boolean;
   /** The text up to each cache mark, shortest first. */
@@ -77,7 +79,18 @@ export function turns(parts: readonly Turn[]): Turn[] {
   return joined;
 }
 
-export const plain = { effort: null, temperature: null, cacheMarked: false, prefixes: [], tools: [], toolsOpen: false };
+/** What a server says of its reasoning where it is asked. */
+export const thought = 'What is known?';
+
+export const plain = {
+  summary: false,
+  effort: null,
+  temperature: null,
+  cacheMarked: false,
+  prefixes: [],
+  tools: [],
+  toolsOpen: false,
+};
 
 /** The texts up to each mark among pieces in order. */
 export function prefixesOf(pieces: readonly { readonly text: string; readonly marked: boolean }[]): string[] {

@@ -14,6 +14,7 @@ import {
   say,
   sealed,
   type Turn,
+  thought,
   turns,
 } from './asked.ts';
 
@@ -63,6 +64,7 @@ const messagesBody = z.strictObject({
   stream: z.literal(true),
   tools: z.array(z.strictObject({ name: z.string(), description: z.string(), input_schema: jsonSchema })).optional(),
   tool_choice: z.strictObject({ type: z.enum(['auto', 'none']) }).optional(),
+  thinking: z.strictObject({ type: z.literal('adaptive'), display: z.literal('summarized') }).optional(),
   output_config: z
     .strictObject({
       effort: z.string().optional(),
@@ -73,7 +75,7 @@ const messagesBody = z.strictObject({
 
 /** @throws when the body is not what the real server would take. */
 export function messagesAsked(body: unknown): Asked {
-  const { model, system, messages, max_tokens, output_config, tools, tool_choice } = messagesBody.parse(body);
+  const { model, system, messages, max_tokens, output_config, tools, tool_choice, thinking } = messagesBody.parse(body);
   const parts = messages.flatMap(({ role, content }): Turn[] => {
     if (typeof content === 'string') return [say(role, content)];
     let thoughts = 0;
@@ -122,12 +124,13 @@ export function messagesAsked(body: unknown): Asked {
     system: system.map((block) => block.text).join('\n'),
     ...{ maxTokens: max_tokens, schemaName: output_config?.format ? 'format' : null },
     effort: output_config?.effort ?? null,
+    summary: thinking !== undefined,
     ...{ tools: tools?.map(({ name }) => name) ?? [], toolsOpen: tools !== undefined && tool_choice?.type === 'auto' },
   };
 }
 
 /** The answer as pieces of a server-sent event stream. */
-export function messagesEvents({ model, messages }: Asked, { text, calls, finish, usage }: Said): string[] {
+export function messagesEvents({ model, messages, summary }: Asked, { text, calls, finish, usage }: Said): string[] {
   const stop =
     calls.length > 0 ? 'tool_use' : { complete: 'end_turn', truncated: 'max_tokens', refused: 'refusal' }[finish];
   const counted = {
@@ -138,10 +141,10 @@ export function messagesEvents({ model, messages }: Asked, { text, calls, finish
   const started = { id: 'msg_1', type: 'message', role: 'assistant', model, content: [], stop_reason: null };
   return [
     event('message_start', { message: { ...started, usage: { ...counted, output_tokens: 1 } } }),
-    ...(calls.length > 0
+    ...(calls.length > 0 || summary
       ? [
           event('content_block_start', { index: 0, content_block: { type: 'thinking', thinking: '', signature: '' } }),
-          event('content_block_delta', { index: 0, delta: { type: 'thinking_delta', thinking: 'What is known?' } }),
+          event('content_block_delta', { index: 0, delta: { type: 'thinking_delta', thinking: thought } }),
           event('content_block_delta', { index: 0, delta: { type: 'signature_delta', signature: sealed } }),
           event('content_block_stop', { index: 0 }),
         ]

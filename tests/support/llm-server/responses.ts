@@ -14,6 +14,7 @@ import {
   say,
   sealed,
   type Turn,
+  thought,
   turns,
 } from './asked.ts';
 
@@ -50,7 +51,7 @@ const responsesBody = z.strictObject({
   max_output_tokens: z.int().positive(),
   store: z.literal(false),
   stream: z.literal(true),
-  reasoning: z.strictObject({ effort: z.string() }).optional(),
+  reasoning: z.strictObject({ effort: z.string().optional(), summary: z.literal('auto').optional() }).optional(),
   tools: z
     .array(
       z.strictObject({
@@ -112,18 +113,20 @@ export function responsesAsked(body: unknown): Asked {
     ...{ ...plain, format: 'responses', model, system: joined(system.content), messages },
     ...{ cacheMarked: prefixes.length > 0, prefixes },
     ...{ maxTokens: max_output_tokens, schemaName: text?.format.name ?? null, effort: reasoning?.effort ?? null },
+    summary: reasoning?.summary !== undefined,
     ...{ tools: tools?.map(({ name }) => name) ?? [], toolsOpen: tools !== undefined && tool_choice === 'auto' },
   };
 }
 
 /** The answer as pieces of a server-sent event stream. */
-export function responsesEvents({ model, messages }: Asked, { text, calls, finish, usage }: Said): string[] {
+export function responsesEvents({ model, messages, summary }: Asked, { text, calls, finish, usage }: Said): string[] {
   const content =
     finish === 'refused'
       ? [{ type: 'refusal', refusal: text }]
       : text === ''
         ? []
         : [{ type: 'output_text', text, annotations: [] }];
+  const said = summary ? [{ type: 'summary_text', text: thought }] : [];
   const response = {
     id: 'resp_1',
     object: 'response',
@@ -132,7 +135,9 @@ export function responsesEvents({ model, messages }: Asked, { text, calls, finis
     incomplete_details: finish === 'truncated' ? { reason: 'max_output_tokens' } : null,
     error: null,
     output: [
-      ...(calls.length > 0 ? [{ id: 'rs_1', type: 'reasoning', summary: [], encrypted_content: sealed }] : []),
+      ...(calls.length > 0 || summary
+        ? [{ id: 'rs_1', type: 'reasoning', summary: said, encrypted_content: sealed }]
+        : []),
       ...(calls.length === 0 || content.length > 0
         ? [{ id: 'msg_1', type: 'message', role: 'assistant', status: 'completed', content }]
         : []),
