@@ -62,6 +62,7 @@ function workText(spec: SearchSpec, { devices, measured, missing }: DryRunFacts)
     ...rows,
     `  time     about ${clockTime(1000 * work.wallSeconds)} on ${counted(devices.length, 'worker')} (${names || 'none here'}), ` +
       `${clockTime(1000 * device)} of training; ${basis}`,
+    ...rehearsalText(spec),
     ...(devices.length > 0
       ? [
           `  memory   at most ${gigabytes(memoryLimitBytes)} per worker and ${gigabytes(memoryLimitBytes * devices.length)} in all: a worker beyond it is stopped`,
@@ -74,6 +75,16 @@ function workText(spec: SearchSpec, { devices, measured, missing }: DryRunFacts)
       : []),
     ...missing.map((problem) => `  missing: ${problem}`),
   ];
+}
+
+/** Device time of multi-turn agents, which is not part of the trainings. */
+function rehearsalText({ agents }: SearchSpec): string[] {
+  return agents.flatMap(({ name, operators }) => {
+    if (!operators) return [];
+    const { checks, experiments, share, deviceSeconds } = operators;
+    const each = `${counted(checks, 'check')} and ${counted(experiments, 'experiment')} of ${share} of a screening per proposal`;
+    return [`  in addition, ${name} may use ${clockTime(1000 * deviceSeconds)} of device time: at most ${each}`];
+  });
 }
 
 /** The plan and cost of a search, for people. Starts and records nothing and makes no calls, so it needs no keys. */

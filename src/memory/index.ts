@@ -26,7 +26,7 @@ export { maxAttempts } from './evaluations.ts';
 export { isThere, privateHome } from './home.ts';
 export { migrate, schemaVersion } from './migrations.ts';
 export { attemptsPerProposal, spareAttempts } from './nodes.ts';
-export type { RehearsalRecord } from './rehearsals.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';
+export type { RehearsalRecord } from './rehearsals.ts';
 export { differingTotals } from './searchStats.ts';
 export { importSearch, type LedgerRow, type LedgerTable, ledgerOf } from './transfer.ts';

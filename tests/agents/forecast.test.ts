@@ -29,6 +29,17 @@ const spec = searchSpec({
   ],
 });
 
+describe('a forecast of multi-turn agents', () => {
+  it('counts a question for each call of a tool, with what tools may return', () => {
+    const operators = { kind: 'multi-turn', checks: 4, experiments: 2, looks: 6, share: 0.25, deviceSeconds: 90 };
+    const chatting = { model: 'anthropic/claude-opus-5-5', scaffold: { kind: 'one-shot' }, evaluations: 10 } as const;
+    const of = (more: object) => forecast({ ...spec, agents: [agentSpec({ ...chatting, ...more })] }, prices)[0];
+    const [single, multi] = [of({}), of({ operators })];
+    expect([single?.calls, multi?.calls]).toEqual([10, 40]);
+    expect(multi?.most ?? 0).toBeGreaterThan(13 * (single?.most ?? 0));
+  });
+});
+
 describe('a forecast', () => {
   it('has a line for each kind of call of each agent that calls', () => {
     expect(forecast(spec, prices)).toMatchObject([

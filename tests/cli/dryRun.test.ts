@@ -26,6 +26,17 @@ const devices = (count: number) =>
 const text = (each: ReturnType<typeof spec>, facts = {}) =>
   dryRun(each, prices, keyring({}), { devices: devices(2), measured: null, missing: [], ...facts });
 
+describe('a dry run of multi-turn agents', () => {
+  it('says how much device time their checks and experiments may take', () => {
+    const operators = { kind: 'multi-turn', checks: 4, experiments: 1, looks: 2, share: 0.2, deviceSeconds: 90 };
+    const found = text(spec({ evaluations: 20 }, { agents: [agentSpec({ evaluations: 20, operators })] }));
+    const sentence =
+      'walker may use 1:30 of device time: at most 4 checks and 1 experiment of 0.2 of a screening per proposal';
+    expect(found).toContain(sentence);
+    expect(text(spec({ evaluations: 20 }))).not.toContain('experiment');
+  });
+});
+
 describe('the workload of a search', () => {
   it('counts candidates, references, the aggregate, promoted and finalists with their seeds', () => {
     // 20 candidates, a reference and the aggregate; a fifth confirmed; two finalists, reference and aggregate on two seeds.

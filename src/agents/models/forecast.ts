@@ -1,5 +1,6 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Purpose, Usage } from '../../domain/call.ts';
+import type { Space } from '../../domain/candidate.ts';
 import {
   armsOf,
   type ChatModelName,
@@ -14,6 +15,7 @@ import { lessonForm } from '../operators/answers.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
 import { outputTokens } from '../operators/sizes.ts';
 import { longestShown } from '../reading/shown.ts';
+import { longestResult } from '../tools/investigation.ts';
 
 /**
  * A typical question, for forecasts only: half of the longest prompt at three bytes per token, and 2000 output tokens, which
@@ -24,6 +26,10 @@ const likelyShare = 0.5;
 const likelyOutput = 2000;
 /** Questions of a typical reading thought: a search, a full text, the answer. */
 const likelyRounds = 3;
+/** Questions of a typical multi-turn thought: a look-up, a check, an experiment, the answer. */
+const likelyMultiTurn = 4;
+/** Characters of a pattern. */
+const longestPattern = 1000;
 
 /** Calls of one kind by one agent and their cost in dollars; null for a model without a price. */
 export interface ForecastLine {
@@ -36,16 +42,27 @@ export interface ForecastLine {
   readonly most: number | null;
 }
 
-/** Questions of one thought if each search and each text takes a call of its own. */
-function rounds({ literature }: AgentSpec, purpose: Purpose): number {
-  const calling = purpose !== 'analyze' && literature?.how === 'tools';
-  return calling ? 1 + literature.searches + literature.reads : 1;
+/** Questions of one thought if each call of a tool takes an answer of its own. */
+function rounds({ literature, operators }: AgentSpec, purpose: Purpose): number {
+  if (purpose === 'analyze') return 1;
+  const read = literature?.how === 'tools' ? literature.searches + literature.reads : 0;
+  const { checks = 0, experiments = 0, looks = 0 } = operators ?? {};
+  return 1 + read + checks + experiments + looks;
 }
 
-/** Characters that reading adds to the last question of a thought. */
-function longestReading({ literature }: AgentSpec, purpose: Purpose): number {
-  if (!literature || purpose === 'analyze' || literature.how === 'before') return 0;
-  return literature.searches * literature.items * longestShown.found + literature.reads * longestShown.read;
+/** Characters that tools add to the last question of a thought: what they return, and the candidates that were tried. */
+function longestTools({ literature, operators }: AgentSpec, space: Space, purpose: Purpose): number {
+  if (purpose === 'analyze') return 0;
+  const { searches = 0, items = 0, reads = 0 } = literature?.how === 'tools' ? literature : {};
+  const { checks = 0, experiments = 0, looks = 0 } = operators ?? {};
+  const candidate =
+    space.kind === 'program' ? space.files.reduce((sum, { maxBytes }) => sum + maxBytes, 0) : longestPattern;
+  return (
+    searches * items * longestShown.found +
+    reads * longestShown.read +
+    (checks + experiments) * (longestResult.rehearsal + candidate) +
+    looks * longestResult.node
+  );
 }
 
 /** Cost of one call in dollars; 0 for a local model. */
@@ -55,7 +72,9 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
   const request = {
     model,
     system: prompts.system(purpose),
-    messages: [{ role: 'user' as const, text: 'x'.repeat(prompts.longestQuestion + longestReading(agent, purpose)) }],
+    messages: [
+      { role: 'user' as const, text: 'x'.repeat(prompts.longestQuestion + longestTools(agent, spec.space, purpose)) },
+    ],
     schema: (purpose === 'analyze' ? lessonForm : prompts.form(purpose)).wire,
     maxTokens: agent.maxTokens ?? outputTokens(purpose, prompts.answerTokens(purpose, []), agent.effort, 1),
   };
@@ -71,7 +90,7 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
   const own: ChatModelName | undefined = agent.models?.[purpose];
   const models = own ? [own] : armsOf(agent.model);
   const asked = rounds(agent, purpose);
-  const calls = agent.evaluations * Math.min(likelyRounds, asked);
+  const calls = agent.evaluations * Math.min(agent.operators ? likelyMultiTurn : likelyRounds, asked);
   const each = models.map((model) => priceOf(spec, agent, purpose, model, prices));
   const known = each.flatMap((price) => price ?? []);
   const all = known.length === each.length;

@@ -25,7 +25,7 @@ import { bestFirst, matchingNodes } from './nodes.ts';
 import type { Toolbox, ToolOccasion } from './toolbox.ts';
 
 /** Maximum characters of a result. */
-const longest = { rehearsal: 4200, node: 8200, listing: 6000, line: 700 } as const;
+export const longestResult = { rehearsal: 4200, node: 8200, listing: 6000, line: 700 } as const;
 /** Rounds of calls in one thought, whatever the limits are. */
 const mostRounds = 60;
 /** Extra rounds for models whose calls fail. */
@@ -65,7 +65,7 @@ const isOwn = (name: string): name is OwnToolName => (ownToolNames as readonly s
 function rehearsedText(tool: RehearsalName, found: Rehearsed): string {
   const took = `${found.seconds.toFixed(1)} device seconds`;
   if (found.status === 'failed') {
-    return `Failed (${found.reason}) after ${took}.\n${quoted(tool, found.message, longest.rehearsal)}`;
+    return `Failed (${found.reason}) after ${took}.\n${quoted(tool, found.message, longestResult.rehearsal)}`;
   }
   const figure = (value: number) => String(Number(value.toPrecision(5)));
   const figures = Object.entries(found.figures).slice(0, 32);
@@ -75,7 +75,8 @@ function rehearsedText(tool: RehearsalName, found: Rehearsed): string {
     ...(found.params === undefined ? [] : [`parameters ${found.params}`]),
     ...(found.flops === undefined || found.flops === 0 ? [] : [`FLOPs ${found.flops.toExponential(3)}`]),
   ];
-  const printed = found.output === undefined ? [] : [quoted('output of the script', found.output, longest.rehearsal)];
+  const printed =
+    found.output === undefined ? [] : [quoted('output of the script', found.output, longestResult.rehearsal)];
   return [`Ran in ${took}.`, ...lines, ...printed].join('\n');
 }
 
@@ -83,23 +84,23 @@ function listing(view: View, text: string): string {
   const found = bestFirst(matchingNodes(view.nodes, nodeQueryOf(text)));
   if (found.length === 0) return 'No node matches.';
   const lines: string[] = [];
-  let room: number = longest.listing;
+  let room: number = longestResult.listing;
   for (const node of found) {
-    const line = oneLine(nodeLine(node), longest.line);
+    const line = oneLine(nodeLine(node), longestResult.line);
     if (line.length > room) break;
     room -= line.length + 1;
     lines.push(line);
   }
   const left = found.length - lines.length;
   const rest = left > 0 ? `\n(${left} further nodes are not shown; add words)` : '';
-  return quoted('nodes', lines.join('\n'), longest.listing + longest.line) + rest;
+  return quoted('nodes', lines.join('\n'), longestResult.listing + longestResult.line) + rest;
 }
 
 function wholeNode(view: View, text: string): string {
   const id = nodeOf(text);
   const node = view.nodes.find((each) => each.id === id);
   if (!node) throw new InvalidCall(`${id} is not in your view`);
-  return quoted(id, [nodeLine(node), ...nodeDetails(node), node.candidate].join('\n'), longest.node);
+  return quoted(id, [nodeLine(node), ...nodeDetails(node), node.candidate].join('\n'), longestResult.node);
 }
 
 /** The tools of a multi-turn agent: rehearsals, nodes of its view, and literature if it reads. */
