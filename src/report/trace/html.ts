@@ -16,6 +16,7 @@ import { candidateMarkup } from '../candidate.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument, ownColours } from '../style.ts';
 import { attributionSection } from './attributionTable.ts';
+import { triedText } from './text.ts';
 import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';
 
 const colours = ['--s0', '--s2', '--s5', '--s1'] as const;
@@ -213,6 +214,7 @@ ${row('choice', choice)}
 ${row('model', step.model)}
 ${row('parents', parents.length === 0 ? null : html`${parents.map((parent, index) => html`${index > 0 ? ' and ' : null}${mention(parent)}`)}`)}
 ${row('reading', readingMarkup(step))}
+${row('tried', step.tried.length === 0 ? null : html`${triedText(step).map((text) => html`<div>${text}</div>`)}`)}
 ${row('hypothesis', hypothesis)}
 ${row('change', change)}
 ${row('difference', differenceMarkup(step))}

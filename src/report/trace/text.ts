@@ -24,6 +24,15 @@ function readingText({ readings, evidence }: Step): string[] {
   return [...rows, ...(results.length > 0 ? [`cites results ${results.join(', ')}`] : [])];
 }
 
+/** What was tried before the proposal, one line each. */
+export function triedText({ tried }: Pick<Step, 'tried'>): string[] {
+  return tried.map(({ tool, short, fitness, seconds, failed }) => {
+    const outcome =
+      failed === undefined ? (fitness === null ? 'ran' : `fitness ${score(fitness)}`) : `failed: ${failed}`;
+    return `${tool === 'check_candidate' ? 'checked' : 'experimented with'} ${short}, ${seconds.toFixed(1)} s: ${outcome}`;
+  });
+}
+
 function outcomeText(step: Step): string {
   const { status, measured, effect, predicted, reason, message } = step;
   if (status === 'pending') return 'no result yet';
@@ -51,6 +60,7 @@ function stepText(step: Step, colours: Colours): string[] {
     label('choice', choice),
     ...(step.model === null ? [] : [label('model', step.model)]),
     ...readingText(step).map((text) => label('reading', text)),
+    ...triedText(step).map((text) => label('tried', text)),
     ...(hypothesis === null ? [] : [label('hypothesis', hypothesis)]),
     label('change', change),
     ...(difference === null ? [] : [label('differs', `${differenceText(difference)} (${percent(distance.parent)})`)]),

@@ -35,6 +35,8 @@ export interface Step {
   readonly model: string | null;
   readonly parents: readonly Mention[];
   readonly readings: NonNullable<Rationale['readings']>;
+  /** What was tried out before the proposal. */
+  readonly tried: NonNullable<Rationale['tried']>;
   readonly works: NonNullable<Rationale['works']>;
   readonly retrieved: readonly string[];
   readonly evidence: readonly string[];
@@ -173,6 +175,7 @@ function agentStories(reader: ArchiveReader, spec: SearchSpec) {
       model: rationale.model ?? null,
       parents: parents.map(mention),
       readings: rationale.readings ?? [],
+      tried: rationale.tried ?? [],
       works: rationale.works ?? [],
       retrieved: rationale.retrieved,
       evidence: rationale.evidence,

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import type { Files } from '../../../src/domain/program.ts';
 import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../../src/domain/rehearsal.ts';
 import { openRehearsals } from '../../../src/evaluators/index.ts';
 import { designVersion } from '../../../src/evaluators/programs/version.ts';
-import { packageRoot, systemClock, systemTimers } from '../../../src/platform/index.ts';
+import { packageRoot, preparedFolder, secretFile, systemClock, systemTimers } from '../../../src/platform/index.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { fewBatches, jobFor, tinyArena } from '../../adversarial/support/settings.ts';
 import { honestScript } from '../../adversarial/support/submissions.ts';
@@ -82,11 +82,11 @@ describe('rehearsals of programs', () => {
   });
 
   it('train a script that is served fewer tokens, and score it on training text that was set apart', async () => {
-    const half = okOf(await rehearse(honestScript, fewBatches));
-    const tenth = okOf(await rehearse(honestScript, fewBatches, { share: 0.1 }));
-    expect(half.fitness).toBeLessThan(0);
-    expect(half.fitness ?? 0).toBeGreaterThan(tenth.fitness ?? 0);
-    expect(half.figures.trained_tokens).toBeGreaterThan(tenth.figures.trained_tokens ?? 0);
+    const found = okOf(await rehearse(honestScript, fewBatches));
+    expect(found.fitness).toBeLessThan(0);
+    // Half of the tokens of the task, in whole batches; rows of other documents.
+    expect(found.figures.trained_tokens).toBeLessThanOrEqual(fewBatches.script.tokens / 2);
+    expect(found.figures.trained_tokens).toBeGreaterThan(0);
   });
 
   it('check a candidate in a few steps, and say what is wrong with it', async () => {
@@ -109,6 +109,43 @@ print("rows", len(train), len(held), callable(model.build))`;
     const failing = await rehearse(fullAttention, arena, { script: 'print("so far")\nraise KeyError("missing")' });
     expect(failing).toMatchObject({ status: 'failed', reason: 'crash' });
     expect(failing.status === 'failed' && failing.message).toMatch(/KeyError[\s\S]*so far/);
+  });
+
+  it('show a hostile script no row of the evaluator, no secret and no network, and leave nothing behind', async () => {
+    const marker = `aira-outlives-${process.pid}`;
+    const script = `
+import os, socket, subprocess, sys
+found = []
+for root, _, files in os.walk("/"):
+    if root.startswith(("/proc", "/sys", "/usr", "/dev")): continue
+    found += [os.path.join(root, name) for name in files if name.endswith((".npy", ".secret", "manifest.json"))]
+print(sorted(name for name in found if not name.startswith("/box/data/")))
+for path in (${JSON.stringify(preparedFolder(process.env))}, ${JSON.stringify(secretFile(process.env))}, "/etc/passwd"):
+    print(path.rsplit("/", 1)[-1], os.path.exists(path))
+try:
+    socket.create_connection(("127.0.0.1", 22), 1)
+except OSError as error:
+    print("no network")
+try:
+    open("/box/data/train/targets.npy", "wb")
+except OSError:
+    print("read-only")
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)", "${marker}"], start_new_session=True)
+print({"fitness": 1.0})`;
+    const found = okOf(await rehearse(fullAttention, arena, { script }));
+    expect(found.fitness).toBeNull();
+    const [files, prepared, secret, passwd, network, written] = (found.output ?? '').split('\n');
+    expect(files).toBe('[]');
+    expect([prepared, secret, passwd].map((line) => line?.endsWith(' False'))).toEqual([true, true, true]);
+    expect([network, written]).toEqual(['no network', 'read-only']);
+    const running = readdirSync('/proc').filter((name) => {
+      try {
+        return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(marker);
+      } catch {
+        return false;
+      }
+    });
+    expect(running).toEqual([]);
   });
 
   it('never outlive their limit, and end when the agent does', async () => {
