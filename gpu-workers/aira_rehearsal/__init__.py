@@ -2,5 +2,5 @@
 
 Trusted code. It reads train/ and the manifest of prepared data, never the hidden rows of the evaluator, and leaves a folder of
 the same layout whose `validation` is a part of the training rows. The evaluator's steps then run on it unchanged.
-It decides no score: it is no part of the evaluator's version.
+It decides no score, so the evaluator's version leaves it out.
 """

@@ -23,10 +23,10 @@ def split(settings: LraSettings, prepared: Path, seed: int, rows: int, out: Path
     rng = np.random.default_rng([seed, len(targets)])
     order = rng.permutation(len(targets))
     first = divided_at(len(targets))
-    train, held = np.sort(order[:first]), np.sort(order[first:][:rows])
+    train, apart = np.sort(order[:first]), np.sort(order[first:][:rows])
     save(out / "train", inputs=inputs[train], targets=targets[train])
-    asked = Split(inputs[held], targets[held])
-    shown, wanted, twins = with_probes(asked, min(settings.probes, len(held)), rng)
+    asked = Split(inputs[apart], targets[apart])
+    shown, wanted, twins = with_probes(asked, min(settings.probes, len(apart)), rng)
     save(out / "validation", inputs=shown)
     save(out / "hidden", validation_targets=wanted, validation_twins=twins)
     shape = expected((len(shown), settings.data.classes))
@@ -44,7 +44,7 @@ def shortened(settings: dict[str, Any], share: float) -> dict[str, Any]:
 
 
 def for_script(settings: LraSettings, prepared: Path, seed: int, out: Path) -> None:
-    """Write train/ and held/ with `inputs` and `targets`: rows of the same kind, drawn apart. Raises ValueError without a generator."""
+    """Write train/ and apart/ with `inputs` and `targets`: rows of the same kind, drawn apart. Raises ValueError without a generator."""
     data = settings.data
     if data.source == "files":
         raise ValueError("the rows of this task are imported, and a script may not read them")
@@ -52,5 +52,5 @@ def for_script(settings: LraSettings, prepared: Path, seed: int, out: Path) -> N
     first = divided_at(total)
     own = dataclasses.replace(data, train=first, validation=total - first, test=1)
     found = splits(own, seed, _SCRIPT_SECRET, None)
-    for folder, name in (("train", "train"), ("held", "validation")):
+    for folder, name in (("train", "train"), ("apart", "validation")):
         save(out / folder, inputs=found[name].inputs, targets=found[name].targets)

@@ -34,10 +34,10 @@ def _divided(prepared: Path, seed: int) -> tuple[list[np.ndarray], list[np.ndarr
 def split(settings: AutoresearchSettings, prepared: Path, seed: int, rows: int, out: Path) -> dict[str, Any]:
     """Write train/, and hidden/ with rows of other training documents; return what the manifest says of them."""
     data = settings.data
-    train, held = _divided(prepared, seed)
+    train, apart = _divided(prepared, seed)
     _save(out / "train", train)
     shutil.copyfile(prepared / "train" / "tokenizer.json", out / "train" / "tokenizer.json")
-    packer = Packer(iter(held), data.packing)
+    packer = Packer(iter(apart), data.packing)
     packed: list[np.ndarray] = []
     while len(packed) < min(rows, data.validation_rows):
         row = np.zeros(data.length + 1, dtype=np.uint16)
@@ -68,7 +68,7 @@ def shortened(settings: dict[str, Any], share: float) -> dict[str, Any]:
 
 
 def for_script(settings: AutoresearchSettings, prepared: Path, seed: int, out: Path) -> None:
-    """Write train/ and held/, each with `tokens` and `documents`, and tokenizer.json: training text, divided."""
-    for folder, documents in zip(("train", "held"), _divided(prepared, seed)):
+    """Write train/ and apart/, each with `tokens` and `documents`, and tokenizer.json: training text, divided."""
+    for folder, documents in zip(("train", "apart"), _divided(prepared, seed)):
         _save(out / folder, documents)
     shutil.copyfile(prepared / "train" / "tokenizer.json", out / "tokenizer.json")

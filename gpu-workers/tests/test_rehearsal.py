@@ -33,11 +33,11 @@ def test_rows_of_the_arena_are_divided_and_none_is_hidden(tmp_path, prepared):
     whole, _ = prepared
     out = tmp_path / "out"
     assert rehearse(out, settings(), whole, *SHORT).returncode == 0
-    train, held = rows(out / "train" / "inputs.npy"), rows(out / "validation" / "inputs.npy")
-    assert len(train) == int(256 * 0.7) and len(held) == 40
-    assert train.isdisjoint(held) and (train | held) <= rows(whole / "train" / "inputs.npy")
+    train, apart = rows(out / "train" / "inputs.npy"), rows(out / "validation" / "inputs.npy")
+    assert len(train) == int(256 * 0.7) and len(apart) == 40
+    assert train.isdisjoint(apart) and (train | apart) <= rows(whole / "train" / "inputs.npy")
     for split in ("validation", "test"):
-        assert (train | held).isdisjoint(rows(whole / split / "inputs.npy"))
+        assert (train | apart).isdisjoint(rows(whole / split / "inputs.npy"))
     shorter = json.loads((out / "settings.json").read_text())
     assert shorter["training"]["steps"] == settings()["training"]["steps"] // 2
     assert json.loads((out / "manifest.json").read_text())["start"] != prepared[1]["start"]
@@ -47,8 +47,8 @@ def test_a_script_gets_rows_that_the_evaluator_does_not_use(tmp_path, prepared):
     whole, _ = prepared
     out = tmp_path / "out"
     assert rehearse(out, settings(), whole, *SHORT, "--script").returncode == 0
-    assert sorted(path.name for path in out.iterdir()) == ["held", "train"]
-    found = rows(out / "train" / "inputs.npy") | rows(out / "held" / "inputs.npy")
+    assert sorted(path.name for path in out.iterdir()) == ["apart", "train"]
+    found = rows(out / "train" / "inputs.npy") | rows(out / "apart" / "inputs.npy")
     assert len(found) == 256
     for split in ("train", "validation", "test"):
         assert found.isdisjoint(rows(whole / split / "inputs.npy"))
@@ -65,11 +65,11 @@ def test_training_text_is_divided_by_document(tmp_path):
     size = len(np.load(whole / "train" / "tokens.npy"))
     train = np.load(out / "train" / "tokens.npy")
     assert 0.6 < len(train) / size < 0.8
-    held = np.load(out / "hidden" / "validation_rows.npy")
+    apart = np.load(out / "hidden" / "validation_rows.npy")
     hidden = np.load(whole / "hidden" / "validation_rows.npy")
-    assert {row.tobytes() for row in held}.isdisjoint({row.tobytes() for row in hidden})
-    # A held row begins with a whole document, which no training document contains.
-    assert held[0][1:40].tobytes() not in train.tobytes()
+    assert {row.tobytes() for row in apart}.isdisjoint({row.tobytes() for row in hidden})
+    # A apart row begins with a whole document, which no training document contains.
+    assert apart[0][1:40].tobytes() not in train.tobytes()
 
 
 @pytest.mark.parametrize("share", ["0", "1.5"])

@@ -16,6 +16,8 @@
  * - A program is trained and asked for predictions in a fresh sandbox each; a trusted process computes the score (I3).
  *   `trial.ts` takes one program from files to scores, `preparation.ts` prepares data once per hash of all that decides them,
  *   `verdicts.ts` maps endings to reason codes, `hosted.ts` runs the trusted process next to a sandbox.
+ * - A rehearsal (`rehearsal/`) is a short training before a proposal: the same stages, on training rows that
+ *   `gpu-workers/aira_rehearsal` divides again, so that no hidden row has a part in it. It gives no score.
  */
 
 export { type Check, examineMachine } from './doctor.ts';

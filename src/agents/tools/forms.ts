@@ -41,7 +41,7 @@ const withScript = ofProgram.extend({
     .max(longestScript)
     .nullable()
     .describe(
-      'null: the built-in training. Or a Python program of yours that is run instead: the candidate is in /box/candidate, divided training data in /box/data, and what it prints comes back.',
+      'null: the built-in training. Or a Python program of yours that is run instead: the candidate is in /box/candidate, training data in /box/data/train and /box/data/apart, and what it prints comes back.',
     ),
 });
 

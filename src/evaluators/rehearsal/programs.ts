@@ -15,7 +15,7 @@ import { manifestSchema, type Prepared } from '../programs/preparation.ts';
 import { runTrial } from '../programs/trial.ts';
 import { stageVerdict } from '../programs/verdicts.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
-import { failedRehearsal, type RehearsalRunner } from './rehearsals.ts';
+import { failedRehearsal, type RehearsalRunner } from './runner.ts';
 
 /** Rows that a rehearsal is scored on. */
 const rows = { check_candidate: 64, run_experiment: 1000 } as const;
@@ -165,7 +165,7 @@ export class ProgramRehearsals implements RehearsalRunner {
         },
         signal,
       );
-      // No file that it leaves is read: its failure is told by how it ended.
+      // No file that it leaves is read: how it ended says why it failed.
       const verdict = stageVerdict('script', { ...result, files: [] }, limits, directory);
       const output = printable(result.stdout, { lines: true }).trimEnd().slice(-longestOutput);
       if (verdict) {

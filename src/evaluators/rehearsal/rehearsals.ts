@@ -14,29 +14,11 @@ import type { SpaceKind } from '../../domain/candidate.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../domain/rehearsal.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import { chooseDevices, cut, type Device, inspectMachine, printable } from '../../platform/index.ts';
+import { chooseDevices, type Device, inspectMachine } from '../../platform/index.ts';
 import type { EvaluatorOptions } from '../openEvaluator.ts';
 import { ProgramRehearsals } from './programs.ts';
+import { failedRehearsal, type RehearsalRunner } from './runner.ts';
 import { StackRehearsals } from './stacks.ts';
-
-/** What runs rehearsals of one kind of candidate. */
-export interface RehearsalRunner {
-  /** @param started is called when the device is in use: from then on the limit counts. */
-  run(stage: Stage, rehearsal: Rehearsal, started: () => void, signal: AbortSignal): Promise<Rehearsed>;
-  close(): Promise<void>;
-}
-
-const longestMessage = 4000;
-
-/** A failure in a form that fits the archive. */
-export const failedRehearsal = (
-  reason: Extract<Rehearsed, { status: 'failed' }>['reason'],
-  message: string,
-  seconds: number,
-): Rehearsed => {
-  const text = cut(printable(message, { lines: true }).trim(), longestMessage);
-  return { status: 'failed', reason, message: text, seconds };
-};
 
 /** As of a worker; the device is chosen when it is first needed. */
 export type RehearsalOptions = Omit<EvaluatorOptions, 'device' | 'scale'> & {

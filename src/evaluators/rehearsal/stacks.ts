@@ -5,7 +5,7 @@ import { evaluationKeySchema } from '../../domain/ids.ts';
 import { checkShare, type Rehearsal, type Rehearsed, type Stage } from '../../domain/rehearsal.ts';
 import type { Evaluator } from '../evaluator.ts';
 import { type EvaluatorOptions, openEvaluator } from '../openEvaluator.ts';
-import { failedRehearsal, type RehearsalRunner } from './rehearsals.ts';
+import { failedRehearsal, type RehearsalRunner } from './runner.ts';
 
 /** Beyond the seeds of every rung and block (`rungSeeds`): a rehearsal shares no row with an evaluation. */
 const rehearsalSeed = 1_500_000_000;

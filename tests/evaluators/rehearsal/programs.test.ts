@@ -102,8 +102,8 @@ describe('rehearsals of programs', () => {
 import sys, numpy as np
 sys.path.insert(0, "/box/candidate")
 import model
-train, held = (np.load(f"/box/data/{part}/targets.npy") for part in ("train", "held"))
-print("rows", len(train), len(held), callable(model.build))`;
+train, apart = (np.load(f"/box/data/{part}/targets.npy") for part in ("train", "apart"))
+print("rows", len(train), len(apart), callable(model.build))`;
     const found = okOf(await rehearse(fullAttention, arena, { script }));
     expect(found).toMatchObject({ fitness: null, output: 'rows 140 60 True' });
     const failing = await rehearse(fullAttention, arena, { script: 'print("so far")\nraise KeyError("missing")' });

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseInSpace, type StackSpace } from '../../../src/domain/architecture.ts';
+import type { Rehearsal, Rehearsing, Stage } from '../../../src/domain/rehearsal.ts';
+import { openRehearsals, versionFor } from '../../../src/evaluators/index.ts';
+import { shortened } from '../../../src/evaluators/rehearsal/stacks.ts';
+import { systemClock, systemTimers } from '../../../src/platform/index.ts';
+import { findPython } from '../../../src/platform/toolchain.ts';
+import { loadTask, profileOf } from '../../../src/tasks/index.ts';
+import { quiet } from '../../bus/support.ts';
+
+const task = loadTask('compose-mad-3p');
+const space = task.space as StackSpace;
+const { screen } = profileOf(task, 'nano').rungs;
+const stage: Stage = {
+  ...{ task: task.name, taskVersion: '1', evaluator: versionFor('stack', 'cpu'), deviceClass: 'cpu', space },
+  ...{ settings: screen.settings, seconds: screen.seconds, lowerIsBetter: false, seed: 1 },
+};
+let bench: Rehearsing;
+beforeAll(async () => {
+  const options = { data: null, tasks: [], unsafe: false, clock: systemClock, timers: systemTimers, log: quiet };
+  bench = openRehearsals({ python: await findPython(), ...options });
+});
+afterAll(() => bench.close());
+
+const rehearse = (architecture: string, more: Partial<Rehearsal> = {}, settings = stage.settings) =>
+  bench.rehearse(
+    { ...stage, settings },
+    {
+      ...{ tool: 'run_experiment', share: 0.05, limitSeconds: 60 },
+      candidate: { kind: 'stack', architecture: [...parseInSpace(architecture, space)] },
+      ...more,
+    },
+    new AbortController().signal,
+  );
+
+describe('rehearsals of stacks', () => {
+  it('train for a share of the steps, with parameters and FLOPs; the same candidate scores the same', async () => {
+    const found = await rehearse('2mA+14M');
+    expect(found).toMatchObject({ status: 'ok' });
+    if (found.status !== 'ok') return;
+    expect(found.fitness).toBeGreaterThan(0);
+    expect(found.params).toBeGreaterThan(1000);
+    expect(found.flops).toBeGreaterThan(0);
+    expect(found.figures.recall).toBeGreaterThanOrEqual(0);
+    expect(await rehearse('2mA+14M')).toMatchObject({ fitness: found.fitness });
+    const check = await rehearse('2mA+14M', { tool: 'check_candidate' });
+    expect(check).toMatchObject({ status: 'ok', params: found.params });
+  });
+
+  it('are refused where the rows come from files, and for a script', async () => {
+    expect(await rehearse('16M', { script: 'print(1)' })).toMatchObject({ status: 'failed', reason: 'refused' });
+    const language = { ...stage.settings, proxy: 'language' };
+    expect(await rehearse('16M', {}, language)).toMatchObject({ status: 'failed', reason: 'refused' });
+  });
+
+  it('shorten every count of steps, and the warm-up with it', () => {
+    const settings = { steps: 240, optimiser: { warmup: 8, newton_schulz_steps: 4 }, part: { steps: 100, rate: 0.5 } };
+    expect(shortened(settings, 0.1)).toEqual({
+      steps: 24,
+      optimiser: { warmup: 2, newton_schulz_steps: 4 },
+      part: { steps: 10, rate: 0.5 },
+    });
+    expect(shortened({ rate: 1 }, 0.1)).toBeNull();
+  });
+});
