@@ -86,6 +86,8 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'agent-submit': ['agent'],
   'call-reserve': ['agent'],
   'call-settle': ['agent'],
+  'rehearsal-reserve': ['agent'],
+  'rehearsal-settle': ['agent'],
   'job-claim': ['worker'],
   'job-checkpoint': ['worker'],
 };

@@ -65,6 +65,8 @@ const samples = (search: RequestOf<'search-status'>['search'], attempts: number)
       },
       ...{ dollars: 0, estimated: false, latencyMs: 0, message: null },
     },
+    'rehearsal-reserve': { ...call, run: 'r1', tool: 'run_experiment', seconds: 1 },
+    'rehearsal-settle': { search, run: 'r1', seconds: 1, outcome: 'ok' },
     'job-claim': { key: 'f'.repeat(64) as never, worker: 'cpu-1' as never, attempt: 1 },
     'job-checkpoint': {
       key: 'f'.repeat(64) as never,
@@ -82,7 +84,11 @@ const samples = (search: RequestOf<'search-status'>['search'], attempts: number)
 
 describe('a search of 100,000 nodes', () => {
   const many = 100_000;
-  const spec = searchSpec({ agents: [agentSpec({ evaluations: 2 * many })], budget: { evaluations: 2 * many } });
+  const operators = { kind: 'multi-turn', checks: 1, experiments: 1, looks: 1, share: 0.5, deviceSeconds: 9 };
+  const spec = searchSpec({
+    agents: [agentSpec({ evaluations: 2 * many, operators })],
+    budget: { evaluations: 2 * many },
+  });
   let archive: Archive;
   beforeAll(() => {
     const home = join(folder, 'many');
