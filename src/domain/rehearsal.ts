@@ -155,11 +155,14 @@ export const rehearsalSettlementSchema = z.strictObject({
 });
 export type RehearsalSettlement = z.infer<typeof rehearsalSettlementSchema>;
 
+/** Characters of the short form of a candidate that was tried. */
+export const longestShort = 300;
+
 /** What an agent tried out before it proposed, as stored with its node. */
 export const triedSchema = z.strictObject({
   tool: rehearsalNameSchema,
   /** Short form of the candidate. */
-  short: z.string().max(300),
+  short: z.string().max(longestShort),
   fitness: z.number().nullable(),
   /** Of device time; not part of a decision. */
   seconds: z.number().nonnegative(),

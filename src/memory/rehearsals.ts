@@ -94,4 +94,3 @@ export function rehearsalLedger(db: Database, objectionOf: (spec: SearchSpec, se
     of: (search: SearchId): RehearsalRecord[] => all.all(search).map((row) => recordSchema.parse(row)),
   };
 }
-export type RehearsalLedger = ReturnType<typeof rehearsalLedger>;

@@ -1,7 +1,7 @@
-import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
+import { canonicalCandidate, type Space, shortCandidate } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { parseProgram } from '../../domain/program.ts';
-import type { MultiTurnSpec } from '../../domain/rehearsal.ts';
+import { longestShort, type MultiTurnSpec } from '../../domain/rehearsal.ts';
 import type { AnyModel, Proposal } from '../models/model.ts';
 import { mostAtOnce } from '../reading/reader.ts';
 import type { Toolbox } from '../tools/toolbox.ts';
@@ -52,10 +52,10 @@ export function rehearsingProposer(model: AnyModel, { experiments }: MultiTurnSp
         });
         return { asks: { text: '', calls, carried: [] } };
       }
-      const tried = reading.tried ?? [];
-      // Refused runs leave no trace in `tried`: then there are fewer of them than candidates, the first ones.
-      const scored = candidates.flatMap((proposal, index) => {
-        const fitness = tried[index]?.fitness ?? null;
+      // By name and not by place: where a draw is too close to a known node, the next pass draws others.
+      const fitnessOf = new Map((reading.tried ?? []).map(({ short, fitness }) => [short, fitness]));
+      const scored = candidates.flatMap((proposal) => {
+        const fitness = fitnessOf.get(shortCandidate(proposal.candidate).slice(0, longestShort)) ?? null;
         return fitness === null ? [] : [{ proposal, fitness }];
       });
       const best = scored.sort((one, other) => other.fitness - one.fitness)[0];

@@ -6,6 +6,7 @@ import type { View } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import {
   limitSecondsOf,
+  longestShort,
   type MultiTurnSpec,
   type RehearsalName,
   type Rehearsed,
@@ -134,7 +135,13 @@ export function investigation(deps: InvestigationDeps): Toolbox {
     const fitness = rehearsed.status === 'ok' ? rehearsed.fitness : null;
     return {
       result: { id: call.id, text: rehearsedText(tool, rehearsed), failed: rehearsed.status === 'failed' },
-      tried: { tool, short: shortCandidate(candidate).slice(0, 300), fitness, seconds: rehearsed.seconds, ...lost },
+      tried: {
+        tool,
+        short: shortCandidate(candidate).slice(0, longestShort),
+        fitness,
+        seconds: rehearsed.seconds,
+        ...lost,
+      },
       rehearsal: found,
     };
   };
