@@ -8,8 +8,14 @@ const { searchFileJsonSchema } = await built('domain/search.js');
 const { fileReference } = await built('domain/fileReference.js');
 const { studyJsonSchema } = await built('studies/index.js');
 const { scaleFileJsonSchema } = await built('scale/index.js');
+const { searcherJsonSchema } = await built('agents/index.js');
 
-const schemas = { search: searchFileJsonSchema(), study: studyJsonSchema(), scale: scaleFileJsonSchema() };
+const schemas = {
+  search: searchFileJsonSchema(),
+  study: studyJsonSchema(),
+  scale: scaleFileJsonSchema(),
+  searcher: searcherJsonSchema(),
+};
 for (const [name, schema] of Object.entries(schemas)) {
   writeFileSync(new URL(`../schemas/${name}.schema.json`, import.meta.url), `${JSON.stringify(schema, null, 2)}\n`);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type AnyModel, createModel, type PythonOptions, type ThinkDeps, think } from '../agents/index.ts';
+import { type AnyModel, createModel, type PythonOptions, Searchers, type ThinkDeps, think } from '../agents/index.ts';
 import {
   type Access,
   agentSecret,
@@ -34,7 +34,7 @@ import { agentMachine } from './agent/machine.ts';
 import { archivistMachine } from './archivist/machine.ts';
 import { type ComponentDeps, roleConnections } from './buses.ts';
 import { type ChatOptions, isRecorded, openChat } from './chat.ts';
-import { startMachine } from './machines.ts';
+import { retryTransient, startMachine } from './machines.ts';
 import { type ScaleProgress, scaleMachine } from './scale/machine.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
@@ -105,7 +105,7 @@ export function startWorker(
 }
 
 /** What agents think with; it belongs to the caller, who closes it. */
-export type ThinkingDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever' | 'rehearsing'>;
+export type ThinkingDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever' | 'searchers' | 'rehearsing'>;
 
 /** Starts one agent of a search. */
 export function startAgent(
@@ -114,8 +114,15 @@ export function startAgent(
   equipment: ThinkingDeps,
   { bus, tokenOf, timers, log }: ComponentDeps,
 ): Component {
-  const thinks = (input: Parameters<Parameters<typeof agentMachine>[0]['think']>[0]) =>
-    think({ ...equipment, ...input });
+  const thinks = (input: Parameters<Parameters<typeof agentMachine>[0]['think']>[0]) => {
+    const { view, signal } = input;
+    const claim: ThinkDeps['claim'] = (candidate) => {
+      const request = { search, agent: name, ordinal: view.ordinal, candidate };
+      const token = tokenOf(search, name);
+      return retryTransient(() => bus.ask('idea-claim', request, { token }), { signal, timers, log });
+    };
+    return think({ ...equipment, ...input, claim });
+  };
   const machine = agentMachine({ search, name, token: tokenOf(search, name), bus, think: thinks, timers, log });
   const part = startMachine(machine, log);
   const stop = () => part.send({ type: 'STOP' });
@@ -372,11 +379,13 @@ function runSearch(
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
+  const searchers = new Searchers(helpers, timers);
   const equipment = {
     models: Object.fromEntries(models),
     chat: talk?.thinking,
     rehearsing: talk?.rehearsing,
     openRetriever,
+    searchers,
   };
   const agents: Component[] = here
     ? spec.agents
@@ -397,6 +406,7 @@ function runSearch(
     for (const part of workers) part.stop();
     await Promise.all([...agents, ...workers].map((part) => part.ended));
     for (const model of models.values()) await model.close();
+    await searchers.close();
     await talk?.close();
     return first;
   };

@@ -22,6 +22,7 @@
  * - Presets `aira-*` and `aide-greedy` use the published settings; the policies differ from theirs in this: one candidate at a
  *   time, never a generation; repairs count as one visit of the idea that they repair; pending attempts count as visits with
  *   the parent's score (virtual loss); no limits in seconds, since the speed of a machine would decide (I5).
+ * - A program of the user proposes by JSON lines (`searchers`, docs/searchers.md); its replies are recorded like a model's.
  * - Multi-turn operators (`tools/`): between the question and the answer an agent may check candidates, train them for a short
  *   time on a part of the training data, and read nodes of its view. Each run is reserved in the archive, recorded, and settled;
  *   a replay runs nothing. A local model trains several draws and proposes the best.
@@ -36,6 +37,8 @@ export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';
 export { quoted } from './operators/quote.ts';
 export { ownResults, shownItems, shownText } from './reading/shown.ts';
+export { searcherJsonSchema } from './searchers/protocol.ts';
+export { requireSameSearcher, Searchers, searcherFiles } from './searchers/searchers.ts';
 
 export {
   type ChatThinking,

@@ -3,22 +3,21 @@ import type { Space } from '../domain/candidate.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
-import { isBandit, isLocal, isOutside, type LocalModelName, type SoleModelName } from '../domain/model.ts';
+import { isBandit, isLocal, isOutside, isProgram, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
-import type { OwnPrimitive } from '../domain/primitive.ts';
-import type { Brief } from '../domain/program.ts';
-import type { Stage } from '../domain/rehearsal.ts';
-import type { Experiment } from '../domain/search.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
 import { banditProposer } from './graph/banditProposer.ts';
 import { chatProposer, toolboxOf } from './graph/chatProposer.ts';
-import { localProposer, type Proposer } from './graph/proposer.ts';
+import { localProposer, type Proposer, type TaskDescription } from './graph/proposer.ts';
 import { rehearsingProposer } from './graph/rehearsingProposer.ts';
-import type { Thought, ThoughtDeps } from './graph/steps.ts';
+import type { Claim, Thought, ThoughtDeps } from './graph/steps.ts';
 import { runSteps, type Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
+import type { Searchers } from './searchers/searchers.ts';
+import { searcherThought } from './searchers/thought.ts';
 import type { RehearsalDeps } from './tools/metered.ts';
 
+export type { TaskDescription } from './graph/proposer.ts';
 export type { Thought } from './graph/steps.ts';
 
 /** What language-model agents need in addition. */
@@ -28,21 +27,6 @@ export interface ChatThinking {
   readonly search: SearchId;
   /** Checkpoints of thoughts, so that a killed agent resumes within one; without them a thought restarts. */
   readonly thoughts?: Thoughts | undefined;
-}
-
-/** The task of the search, in its own words. */
-export interface TaskDescription {
-  readonly task: string;
-  readonly metric: string;
-  /** Whether a lower metric is better. Default: higher is. */
-  readonly lowerIsBetter?: boolean | undefined;
-  /** Manifest entries of the user's own primitives in the space. */
-  readonly primitives?: readonly OwnPrimitive[] | undefined;
-  readonly brief?: Brief | undefined;
-  /** The search itself: description, budgets, references. */
-  readonly experiment?: Experiment | undefined;
-  /** Of multi-turn agents: what they rehearse. */
-  readonly stage?: Stage | undefined;
 }
 
 export interface ThinkDeps {
@@ -59,6 +43,10 @@ export interface ThinkDeps {
   readonly chat?: ChatThinking | undefined;
   /** Required by agents that read with a language model. */
   readonly openRetriever?: OpenRetriever | undefined;
+  /** Claims ideas, for agents with `claims`; without it they do not. */
+  readonly claim?: Claim | undefined;
+  /** The open programs of the user; required by agents with a `program/` model unless their replies are recorded. */
+  readonly searchers?: Pick<Searchers, 'ask'> | undefined;
   /** Where multi-turn agents rehearse; an audit has none. */
   readonly rehearsing?: RehearsalDeps | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -89,7 +77,7 @@ function proposerFor({ spec, space, topic, models, chat, openRetriever, rehearsi
     throw new TerminalError('model', `${spec.name} proposes from outside; connect its client with: aira mcp`);
   }
   const gateway = chat?.gateway ?? null;
-  return isBandit(spec.model) ? banditProposer(spec, sole, gateway) : sole(spec.model, gateway);
+  return isBandit(spec.model) ? banditProposer(spec, sole, gateway) : sole(spec.model as SoleModelName, gateway);
 }
 
 /**
@@ -103,19 +91,26 @@ function proposerFor({ spec, space, topic, models, chat, openRetriever, rehearsi
  * BudgetError if a question would exceed the budget; RetryableError if a provider is unavailable; and the model's own errors.
  */
 export async function think(thinker: ThinkDeps): Promise<Thought> {
-  const { spec, view, space, seed, chat, signal } = thinker;
+  const { spec, view, space, seed, chat, claim, signal } = thinker;
   const mayBeForeign = spec.memory === 'ensemble';
   const stranger = view.nodes.find(
     ({ agent, foreign }) => (agent !== spec.name) !== (foreign ?? false) || (foreign && !mayBeForeign),
   );
   if (stranger)
     throw new TerminalError('view', `the view of ${spec.name} contains ${stranger.id} of agent ${stranger.agent}`);
+  if (isProgram(spec.model)) {
+    const { topic, searchers } = thinker;
+    const abort = signal ?? new AbortController().signal;
+    const recorded = { gateway: chat?.gateway, search: chat?.search };
+    return searcherThought({ spec, view, space, seed, topic, searchers, claim, ...recorded, signal: abort });
+  }
   const proposer = proposerFor(thinker);
   const deps: ThoughtDeps = {
     spec,
     space,
     seed,
     proposer,
+    claim,
     brief: thinker.topic.brief,
     lowerIsBetter: thinker.topic.lowerIsBetter,
     signal: signal ?? new AbortController().signal,

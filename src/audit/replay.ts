@@ -2,7 +2,7 @@ import { type AnyModel, type ChatThinking, type ThinkDeps, type Thought, think }
 import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
-import { armsOf, chatArms, isLocal, isOutside, type LocalModelName } from '../domain/model.ts';
+import { armsOf, chatArms, isLocal, isOutside, isProgram, type LocalModelName } from '../domain/model.ts';
 import { experimentOf, stageOf } from '../domain/search.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/index.ts';
@@ -36,7 +36,7 @@ async function openDeps(
 ): Promise<ThinkerDeps> {
   const models: Partial<Record<LocalModelName, AnyModel>> = {};
   for (const arm of armsOf(model)) if (isLocal(arm)) models[arm] = await openModel(arm);
-  const recorded = chatArms(model).length > 0 || operators !== undefined;
+  const recorded = chatArms(model).length > 0 || isProgram(model) || operators !== undefined;
   return recorded ? { models, chat: openRecording(), openRetriever: recordingOnly } : { models };
 }
 
@@ -96,7 +96,12 @@ async function replayAgent(
     const { id } = recorded;
     try {
       const view = pastView(subject, self, recorded, report);
-      const replayed = await think({ spec: self, view, space, seed, topic, ...deps });
+      const claim: ThinkDeps['claim'] = async (candidate) => {
+        const reply = subject.reader.ideas.replyOf(subject.search, self.name, recorded.ordinal, candidate);
+        if (reply) return reply;
+        throw new TerminalError('replay-miss', `no claim of ${candidate.slice(0, 200)} is recorded`);
+      };
+      const replayed = await think({ spec: self, view, space, seed, topic, claim, ...deps });
       const mismatch = difference(recorded, replayed);
       if (mismatch === null) same++;
       else report.violation(`${id} was recorded with ${mismatch}`);

@@ -47,6 +47,8 @@ const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
     'agent-submit',
     'agent-retire',
     'agent-away',
+    'idea-claim',
+    'insight-post',
     'call-reserve',
     'call-settle',
     'rehearsal-reserve',

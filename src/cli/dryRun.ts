@@ -104,9 +104,10 @@ export function dryRun(
   ];
   const lines = forecast(spec, prices);
   const sum = (key: 'likely' | 'most') => lines.reduce((total, line) => total + (line[key] ?? 0), 0);
+  const width = Math.max(16, ...spec.agents.map(({ name }) => name.length));
   const rows = lines.map(
     ({ agent, purpose, model, calls, likely, most }) =>
-      `  ${agent.padEnd(16)} ${purpose.padEnd(8)} ${model.padEnd(34)} ${String(calls).padStart(5)} calls  ` +
+      `  ${agent.padEnd(width)} ${purpose.padEnd(8)} ${model.padEnd(34)} ${String(calls).padStart(5)} calls  ` +
       `about ${dollars(likely).padStart(8)}, at most ${dollars(most).padStart(8)}`,
   );
   const total =
@@ -114,7 +115,7 @@ export function dryRun(
       ? ['No LLM calls, no cost.']
       : [
           ...rows,
-          ...spec.agents.map((agent) => `  ${agent.name.padEnd(16)} ${operatorsText(agent)}`),
+          ...spec.agents.map((agent) => `  ${agent.name.padEnd(width)} ${operatorsText(agent)}`),
           ...reach(spec, lines),
           `  estimated total ${dollars(sum('likely'))}; worst case ${dollars(sum('most'))} (excluding repairs and retries)`,
           `  prices as of ${prices.asOf}${limit === undefined ? '' : `; calls that could exceed $${limit} are not made`}`,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { purposeSchema } from './call.ts';
 import { key } from './described.ts';
+import { claimsSchema, insightScopeSchema } from './ideas.ts';
 import { agentNameSchema } from './ids.ts';
 import { type LiteratureSpec, literatureEntrySchema, literatureSpecSchema } from './literature.ts';
 import {
@@ -11,6 +12,7 @@ import {
   effortSchema,
   isBandit,
   isOutside,
+  isProgram,
   type ModelName,
   modelSchema,
   splitModel,
@@ -85,22 +87,34 @@ interface ChatChoices {
   readonly literature?: unknown;
   readonly operators?: unknown;
   readonly scaffold: ScaffoldSpec;
+  readonly replySeconds?: number | undefined;
+  readonly insights?: string | undefined;
+  readonly memory?: string | undefined;
 }
 
 /** Rejects options that the agent's models cannot use: a setting without effect would mislead. */
 function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
   const { model, models, baseUrl, temperature, bandit, literature, operators, scaffold } = context.value;
+  const { replySeconds, insights, memory } = context.value;
   const reject = (key: string, message: string) =>
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
   if (bandit && !isBandit(model)) reject('bandit', `${model} is a single model and takes no bandit options`);
-  if (operators && (isBandit(model) || isOutside(model))) {
-    const why = isBandit(model) ? 'is several models, whose thoughts do not mix' : 'has a client with tools of its own';
+  if (operators && (isBandit(model) || isOutside(model) || isProgram(model))) {
+    const why = isBandit(model)
+      ? 'is several models, whose thoughts do not mix'
+      : isProgram(model)
+        ? 'is a program, which tries out what it likes'
+        : 'has a client with tools of its own';
     reject('operators', `${model} ${why}: multi-turn operators need a single model`);
   }
-  if (isOutside(model) !== (scaffold.kind === 'outside')) {
-    const rule = 'its client chooses operator and parents, so outside/mcp and scaffold: outside need each other';
+  if ((isOutside(model) || isProgram(model)) !== (scaffold.kind === 'outside')) {
+    const rule =
+      'its client or program chooses operator and parents, so outside/mcp or program/ and scaffold: outside need each other';
     reject('scaffold', rule);
   }
+  if (insights === 'ensemble' && memory !== 'ensemble')
+    reject('insights', 'insights of the ensemble need memory: ensemble, whose horizon they share');
+  if (replySeconds !== undefined && !isProgram(model)) reject('replySeconds', `${model} is not a program/ model`);
   if (isOutside(model) && (literature as LiteratureSpec | null | undefined)?.how === 'before') {
     reject('literature', 'the client of outside/mcp reads by tools; remove how: before');
   }
@@ -138,12 +152,22 @@ export const defaultPatience = 4;
 /** Changes after which an agent that is refused again and again ends. */
 export const mostChanges = 5;
 
+const replySecondsSchema = z.number().positive().max(86_400).optional();
+
+/** The file behind a `program/` model at the start of its search. */
+export const searcherFileSchema = z.strictObject({
+  /** Absolute, on the machine that launched the search. */
+  path: z.string().min(1).max(4096),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type SearcherFile = z.infer<typeof searcherFileSchema>;
+
 /** An agent in a search file. */
 export const agentEntrySchema = z
   .strictObject({
     name: key(agentNameSchema, { does: 'Name of the agent; its nodes are numbered after it.', example: 'greedy' }),
     model: key(modelSchema, {
-      does: 'What proposes: a local sampler, a language model, or a bandit over several.',
+      does: 'What proposes: a local sampler, a language model, a bandit over several, a program of your own (program/<file>, relative to this file), or a client from outside.',
       example: 'local/mutate',
     }),
     scaffold: key(scaffoldSchema, {
@@ -177,9 +201,22 @@ export const agentEntrySchema = z
       does: 'What counts as new; by default every candidate that is not yet in its memory.',
       example: { distance: 2 },
     }),
+    claims: key(claimsSchema.optional(), {
+      does: 'The agent claims an idea before it submits it, and looks for another one where a claimed or pending candidate of another agent is near. Off by default: what a claim meets depends on timing, and is recorded.',
+      example: { distance: 2 },
+    }),
+    insights: key(insightScopeSchema.optional(), {
+      does: 'The agent writes insights (hypothesis, verdict, evidence) with its lessons and reads its own, those of the ensemble, or those of the lab: of earlier searches on the same task too. Off by default.',
+      example: 'ensemble',
+    }),
     operators: key(operatorsEntrySchema.optional(), {
       does: 'single-turn (default): the agent proposes at once. multi-turn: it may check candidates, run shortened trainings and look results up first; a local model tries several drafts out and proposes the best.',
       example: 'multi-turn',
+    }),
+    replySeconds: key(replySecondsSchema, {
+      does: 'How long a program/ model may take for a reply before it is stopped; by default 60.',
+      example: 120,
+      unit: 'seconds',
     }),
     ...chatOptions,
     literature: key(literatureEntrySchema.optional(), {
@@ -203,6 +240,12 @@ export const agentSpecSchema = z
     /** Default: its own. */
     memory: memorySchema.optional(),
     novelty: noveltySchema.optional(),
+    /** Default: no claims, no insights. */
+    claims: claimsSchema.optional(),
+    insights: insightScopeSchema.optional(),
+    /** Only with a `program/` model, and always then. */
+    program: searcherFileSchema.optional(),
+    replySeconds: replySecondsSchema,
     /** Absent for single-turn operators. */
     operators: multiTurnSpecSchema.optional(),
     ...chatOptions,

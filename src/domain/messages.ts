@@ -4,6 +4,7 @@ import { callReservationSchema, callSettlementSchema, spendSchema } from './call
 import { spaceSchema } from './candidate.ts';
 import { agentEndCodeSchema, agentEndSchema, endingSchema } from './ending.ts';
 import { failureReasonSchema, outcomeStatuses } from './evaluation.ts';
+import { ideaRequests, statedInsightSchema } from './ideas.ts';
 import { agentNameSchema, evaluationKeySchema, nodeIdSchema, searchIdSchema, workerIdSchema } from './ids.ts';
 import {
   lessonSchema,
@@ -290,6 +291,8 @@ export const requests = {
       rationale: rationaleSchema,
       /** Lessons of earlier results, recorded with the proposal. */
       lessons: z.array(lessonSchema).max(256).optional(),
+      /** What the agent concluded from results. */
+      insights: z.array(statedInsightSchema).max(16).optional(),
     }),
     reply: z.discriminatedUnion('verdict', [accepted, refused]),
   },
@@ -339,6 +342,7 @@ export const requests = {
     }),
     reply: z.strictObject({ recorded: z.boolean() }),
   },
+  ...ideaRequests,
 } as const;
 export type Verb = keyof typeof requests;
 export type RequestOf<V extends Verb> = z.infer<(typeof requests)[V]['request']>;
@@ -387,6 +391,14 @@ export const eventSchema = z.discriminatedUnion('kind', [
     message: z.string(),
   }),
   z.strictObject({ kind: z.literal('phase-changed'), search: searchIdSchema, phase: phaseSchema }),
+  /** Its `results` scored results since `best` were not better. */
+  z.strictObject({
+    kind: z.literal('agent-plateaued'),
+    search: searchIdSchema,
+    agent: agentNameSchema,
+    best: nodeIdSchema,
+    results: z.int(),
+  }),
   endingSchema.omit({ occurrence: true }).extend({ kind: z.literal('ended-early'), search: searchIdSchema }),
   z.strictObject({
     kind: z.literal('ruled'),

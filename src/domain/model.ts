@@ -49,10 +49,18 @@ export type BanditName = z.infer<typeof banditSchema>;
 /** The proposals come from a client of `aira mcp`, which chooses operator, parents and candidate itself. */
 const outsideModel = 'outside/mcp';
 
-export const modelSchema = z.union([localModelSchema, chatModelSchema, banditSchema, z.literal(outsideModel)], {
+/** `program/./my_searcher.py`: a program of the user proposes, by the searcher protocol (docs/searchers.md). */
+const programModelSchema = z
+  .templateLiteral(['program/', z.string().regex(/^\S(?:[ \S]{0,398}\S)?$/)])
+  // Control and format characters.
+  .refine((text) => !/\p{C}/u.test(text), 'a program’s path has no control characters');
+export type ProgramModelName = z.infer<typeof programModelSchema>;
+
+const modelSchemas = [localModelSchema, chatModelSchema, banditSchema, z.literal(outsideModel), programModelSchema];
+export const modelSchema = z.union(modelSchemas, {
   error: ({ input }) =>
     (typeof input === 'string' && input.startsWith('bandit') ? banditMistake(input) : null) ??
-    `not a model; use ${localModels.join(', ')}, openai/<name>, anthropic/<name>, compatible/<name>, bandit/[<model>, <model>], or ${outsideModel}`,
+    `not a model; use ${localModels.join(', ')}, openai/<name>, anthropic/<name>, compatible/<name>, bandit/[<model>, <model>], program/<file>, or ${outsideModel}`,
 });
 export type ModelName = z.infer<typeof modelSchema>;
 
@@ -65,9 +73,17 @@ export function isOutside(model: ModelName): model is typeof outsideModel {
   return model === outsideModel;
 }
 
-/** The models that may propose: the model itself, or a bandit's arms in order; none for an agent from outside. */
+/** Whether a program of the user proposes. */
+export function isProgram(model: ModelName): model is ProgramModelName {
+  return model.startsWith('program/');
+}
+
+/** The file of a program, as written in the search file. */
+export const programFile = (model: ProgramModelName): string => model.slice('program/'.length);
+
+/** The models that may propose: the model itself, or a bandit's arms in order; none for a client or program of the user. */
 export function armsOf(model: ModelName): SoleModelName[] {
-  if (isOutside(model)) return [];
+  if (isOutside(model) || isProgram(model)) return [];
   return isBandit(model) ? parts(model).map((arm) => soleModelSchema.parse(arm)) : [model as SoleModelName];
 }
 
@@ -95,7 +111,7 @@ export function isLocal(model: ModelName): model is LocalModelName {
   return model.startsWith('local/');
 }
 
-/** Whether a model can propose in a space: language models and outside agents in any, samplers in their own, a bandit if all arms can. */
+/** Whether a model can propose in a space: language models, programs and outside agents in any, samplers in their own, a bandit if all arms can. */
 export function supportsSpace(model: ModelName, kind: SpaceKind): boolean {
   return armsOf(model).every((arm) => !isLocal(arm) || (arm === 'local/tuner') === (kind === 'program'));
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { failureReasonSchema } from './evaluation.ts';
-import { agentNameSchema, nodeIdSchema } from './ids.ts';
+import { insightSchema } from './ideas.ts';
+import { agentNameSchema, type NodeId, nodeIdSchema } from './ids.ts';
 import { evidenceIdSchema, provenanceSchema, readingSchema } from './literature.ts';
 import { soleModelSchema } from './model.ts';
 import { triedSchema } from './rehearsal.ts';
@@ -46,8 +47,18 @@ export const rationaleSchema = z.strictObject({
 });
 export type Rationale = z.infer<typeof rationaleSchema>;
 
-/** Why a language model's answer was no candidate. */
-export const answerProblems = ['malformed', 'truncated', 'refused', 'empty', 'invalid', 'duplicate'] as const;
+/** Why the answer of a language model or of a user's program was no candidate. */
+export const answerProblems = [
+  'malformed',
+  'truncated',
+  'refused',
+  'empty',
+  'invalid',
+  'duplicate',
+  // Of programs of the user.
+  'crashed',
+  'silent',
+] as const;
 export type AnswerProblem = (typeof answerProblems)[number];
 
 const unusable = new RegExp(`^\\((${answerProblems.join('|')})\\) `);
@@ -162,6 +173,8 @@ export const viewSchema = z.strictObject({
   /** Attempts left in the agent's budget, including this one. */
   remaining: z.int().nonnegative(),
   nodes: z.array(viewNodeSchema),
+  /** What agents concluded before, latest first; only for agents with `insights`. */
+  insights: z.array(insightSchema).optional(),
   /** What is left of the search's limits at the time of the request; shown to models, used by no decision. */
   left: z.strictObject({ minutes: z.number().optional(), dollars: z.number().optional() }).optional(),
 });
@@ -177,6 +190,29 @@ export function mergeNodes(before: readonly ViewNode[], changed: readonly ViewNo
   const nodes = new Map(before.map((node) => [node.id, node]));
   for (const node of changed) nodes.set(node.id, node);
   return [...nodes.values()].sort(byAge);
+}
+
+const parentsOf: Readonly<Record<Operator, number>> = { draft: 0, improve: 1, debug: 1, crossover: 2 };
+
+/** Why these parents do not fit the operator, or are not among the nodes that the attempt knows; null if they do. */
+export function parentsObjection(
+  operator: Operator,
+  parents: readonly NodeId[],
+  nodes: readonly Pick<ViewNode, 'id' | 'status'>[],
+): string | null {
+  const wanted = parentsOf[operator];
+  if (new Set(parents).size !== wanted || parents.length !== wanted) {
+    return `${operator} takes ${wanted === 0 ? 'no parents' : wanted === 1 ? '1 parent' : `${wanted} different parents`}`;
+  }
+  for (const parent of parents) {
+    const status = nodes.find(({ id }) => id === parent)?.status;
+    if (status === undefined) return `the parent ${parent} is not in the view`;
+    const fits = operator === 'debug' ? status === 'failed' || status === 'rejected' : status === 'evaluated';
+    if (fits) continue;
+    const needs = operator === 'debug' ? 'failed or was rejected' : 'has a score';
+    return `${operator} takes a parent that ${needs}; ${parent} is ${status}`;
+  }
+  return null;
 }
 
 /** An evaluated node with a score that was not vetoed: the only kind that may become a parent or train a surrogate. */

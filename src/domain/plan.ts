@@ -1,9 +1,17 @@
-import { type AgentSpec, defaultPatience, usesCorpus } from './agent.ts';
+import { type AgentSpec, defaultPatience, type SearcherFile, usesCorpus } from './agent.ts';
 import { canonicalCandidate } from './candidate.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import type { TaskContent } from './evaluation.ts';
 import { agentNameSchema, type SearchId } from './ids.ts';
-import { banditOptionsSchema, chatArms, isBandit, localModels, supportsSpace } from './model.ts';
+import {
+  banditOptionsSchema,
+  chatArms,
+  isBandit,
+  isProgram,
+  localModels,
+  type ModelName,
+  supportsSpace,
+} from './model.ts';
 import { type OwnPrimitive, ownTokens } from './primitive.ts';
 import { type Brief, programText } from './program.ts';
 import { referencesFor } from './references.ts';
@@ -24,6 +32,8 @@ export interface PlanContext {
   readonly content?: TaskContent;
   /** Corpus version, recorded for searches with agents that read it. */
   readonly corpus?: string | undefined;
+  /** Files of `program/` models. */
+  readonly programs?: ReadonlyMap<ModelName, SearcherFile> | undefined;
 }
 
 /** Splits `total` into shares that differ by at most one, larger ones first. */
@@ -37,7 +47,12 @@ function shares(total: number, parts: number): number[] {
  *
  * @throws PrerequisiteError for duplicate or reserved names, or limits above the search's budget.
  */
-function expandAgents(file: SearchFile, { space }: Task, { rungs }: Profile): AgentSpec[] {
+function expandAgents(
+  file: SearchFile,
+  { space }: Task,
+  { rungs }: Profile,
+  programs: NonNullable<PlanContext['programs']>,
+): AgentSpec[] {
   const single = file.agents.flatMap((entry) =>
     Array.from({ length: entry.count }, (_, index) => ({
       ...entry,
@@ -83,8 +98,15 @@ function expandAgents(file: SearchFile, { space }: Task, { rungs }: Profile): Ag
       // Defaults are written out, so that a later version resumes with the same settings.
       ...(isBandit(entry.model) ? { bandit: entry.bandit ?? banditOptionsSchema.parse({}) } : {}),
       ...(chatArms(entry.model).length > 0 ? { patience: entry.patience ?? defaultPatience } : {}),
+      ...(isProgram(entry.model) ? { program: programOf(entry.model, programs) } : {}),
     };
   });
+}
+
+function programOf(model: ModelName, programs: NonNullable<PlanContext['programs']>): SearcherFile {
+  const file = programs.get(model);
+  if (file) return file;
+  throw new PrerequisiteError('searcher', `${model} cannot run here`, 'use a program in a search file or a study');
 }
 
 /**
@@ -153,7 +175,17 @@ export function checkSize(spec: SearchSpec, source: string): void {
  */
 export function planSearch(
   file: SearchFile,
-  { id, task: planned, profile, evaluator, primitives = [], deviceClass, content, corpus }: PlanContext,
+  {
+    id,
+    task: planned,
+    profile,
+    evaluator,
+    primitives = [],
+    deviceClass,
+    content,
+    corpus,
+    programs = new Map(),
+  }: PlanContext,
 ): SearchSpec {
   const task = { ...planned, space: spaceOf(file, planned) };
   const own = ownOf(task, primitives);
@@ -171,7 +203,7 @@ export function planSearch(
   );
   if (duplicate)
     throw new PrerequisiteError('references', `two references are named "${duplicate.name}"`, 'rename one');
-  const agents = expandAgents(file, task, profile);
+  const agents = expandAgents(file, task, profile, programs);
   const names = task.metrics?.[file.profile];
   return searchSpecSchema.parse({
     id,

@@ -99,9 +99,12 @@ const evolutionary = z.strictObject({
   debugDepth,
 });
 
-/** No policy of ours: the client of an outside agent chooses. */
+/** No policy of ours: the client of an outside agent, or the program of the user, chooses. */
 const outside = z.strictObject({
-  kind: key(z.literal('outside'), { does: 'The client of an agent from outside chooses.', example: 'outside' }),
+  kind: key(z.literal('outside'), {
+    does: 'The client of an agent from outside, or the program of a program/ model, chooses.',
+    example: 'outside',
+  }),
 });
 
 export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary, outside], {

@@ -88,6 +88,9 @@ function load(path: string): { entries: Map<string, Entry>; bytes: number } {
   return { entries, bytes };
 }
 
+/** The entries of a recording in order; none without a file. @throws PrerequisiteError if it is damaged. */
+export const readRecording = (path: string): Entry[] => [...load(path).entries.values()];
+
 /**
  * The recorded answers of a search: JSON lines, one per finished call and per lookup.
  *

@@ -20,7 +20,7 @@
  * - While tools may be called, Chat Completions servers get no schema: a grammar would admit nothing but the answer.
  */
 
-export { Cassette, type Scope } from './cassette.ts';
+export { Cassette, type Entry, readRecording, type Scope } from './cassette.ts';
 export {
   type AnswerSchema,
   answerSchema,

@@ -1,14 +1,15 @@
 /**
  * The server of the Model Context Protocol: a program from outside, such as a coding agent, joins a search as one of its agents.
  *
- * Role: one agent per process over stdio (`outsider.ts`), tools and the form of their answers (`tools.ts`, `documents.ts`),
- * answers in pages (`pages.ts`). Non-role: deciding for the client, judging or storing (the archive does, as for any agent).
+ * Role: one agent per process (`outsider.ts`) over stdio or, on loopback, Streamable HTTP; tools and the form of their answers
+ * (`tools.ts`, `ideas.ts`, `documents.ts`), answers in pages (`pages.ts`). Non-role: deciding for the client, judging or storing (the archive does, as for any agent).
  *
  * - Its name, budget, horizon and memory are those of an agent in the search file with `model: outside/mcp`; it sees
  *   validation scores only, and its text is data for others.
- * - stdout carries messages of the protocol only.
+ * - Over stdio, stdout carries messages of the protocol only.
  * - Tasks, sampling, elicitation and resources of the protocol are not used: clients differ in them.
  */
 
+export { serveOverHttp } from './http.ts';
 export { Outsider } from './outsider.ts';
 export { serveOverStdio } from './stdio.ts';

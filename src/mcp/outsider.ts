@@ -8,7 +8,7 @@ import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/id
 import type { OpenRetriever, Retriever } from '../domain/literature.ts';
 import type { AgentState, LabEvent, ReplyOf, RequestOf, SearchStatus, Verb } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
-import { type Lesson, mergeNodes, type Operator, type View, type ViewNode } from '../domain/node.ts';
+import { type Lesson, mergeNodes, type Operator, parentsObjection, type View, type ViewNode } from '../domain/node.ts';
 import type { Logger, Timers } from '../platform/index.ts';
 
 export interface OutsiderDeps {
@@ -47,8 +47,6 @@ export interface Submitted {
 export type ViewReply = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
 
 type Joined = ReplyOf<'agent-join'>;
-
-const parentsOf: Readonly<Record<Operator, number>> = { draft: 0, improve: 1, debug: 1, crossover: 2 };
 
 /** Tries of a request before the client learns that the lab does not answer; well within its limit of a minute per tool. */
 const attempts = 3;
@@ -279,19 +277,11 @@ export class Outsider {
   /** @throws TerminalError for parents, evidence or lessons that do not fit. */
   #check({ operator, parents, evidence, lessons, ordinal }: Submission, view: View): void {
     const refuse = (message: string) => new TerminalError('submission', message);
-    const wanted = parentsOf[operator];
-    if (new Set(parents).size !== wanted || parents.length !== wanted) {
-      throw refuse(`${operator} takes ${wanted === 0 ? 'no parents' : `${wanted} different parents`}`);
-    }
+    // Outcomes that the client has waited for count, even where the view shows them as pending.
+    const current = view.nodes.map((node) => this.node(node.id) ?? node);
+    const objection = parentsObjection(operator, parents, current);
+    if (objection !== null) throw refuse(`${objection} (view v${ordinal})`);
     const known = new Set(view.nodes.map(({ id }) => id as string));
-    for (const parent of parents) {
-      if (!known.has(parent)) throw refuse(`the parent ${parent} is not in the view v${ordinal}`);
-      const status = this.node(parent)?.status;
-      const fits = operator === 'debug' ? status === 'failed' || status === 'rejected' : status === 'evaluated';
-      if (fits) continue;
-      const needs = operator === 'debug' ? 'failed or was rejected' : 'has a score';
-      throw refuse(`${operator} takes a parent that ${needs}; ${parent} is ${status}`);
-    }
     const retrieved = this.#reading?.ordinal === ordinal ? this.#reading.retriever.retrieved : [];
     const shown = new Set<string>([...known, ...retrieved.map(({ id }) => id)]);
     const uncited = evidence.find((id) => !shown.has(id));
@@ -319,6 +309,25 @@ export class Outsider {
       fitness: null,
       change: submission.change,
       ...(refused ? { message: refused.message.slice(0, 2000) } : {}),
+    });
+  }
+
+  /** Claims an idea for the next attempt. */
+  claim(candidate: string): Promise<ReplyOf<'idea-claim'>> {
+    return this.#inTurn(async () => {
+      const ordinal = await this.#next();
+      return this.#ask('idea-claim', { search: this.search, agent: this.name, ordinal, candidate });
+    });
+  }
+
+  /** Writes an insight and returns its id. @throws TerminalError for evidence that this agent was not shown. */
+  postInsight(insight: RequestOf<'insight-post'>['insight']): Promise<string> {
+    return this.#inTurn(async () => {
+      const ordinal = await this.#next();
+      const unseen = insight.evidence.find((id) => !this.node(id));
+      if (unseen !== undefined) throw new TerminalError('insight', `${unseen} is not in your view; call get_view`);
+      const { id } = await this.#ask('insight-post', { search: this.search, agent: this.name, ordinal, insight });
+      return id;
     });
   }
 

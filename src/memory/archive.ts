@@ -15,8 +15,10 @@ import { earlyEnds, endings } from './endings.ts';
 import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
 import { holdings } from './holdings.ts';
+import { ideas } from './ideas.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
+import { plateaus } from './plateaus.ts';
 import { pieceOf, records, testScores } from './records.ts';
 import { rehearsalLedger } from './rehearsals.ts';
 import { rulings } from './rulings.ts';
@@ -35,6 +37,7 @@ function repositories(db: Database, live: boolean) {
   const evaluationLedger = evaluations(db, out, endingLedger, sums, rulingLedger);
   const callLedger = calls(db);
   const horizons = ensemble(db, budgetLedger);
+  const ideaLedger = ideas(db, { searches: searchLedger });
   return {
     out,
     endings: endingLedger,
@@ -52,15 +55,19 @@ function repositories(db: Database, live: boolean) {
       budget: budgetLedger,
       endings: endingLedger,
       ensemble: horizons,
+      ideas: ideaLedger,
       tallies: sums,
       rulings: rulingLedger,
     }),
+    ideas: ideaLedger,
+    plateaus: plateaus(db, out),
     earlyEnds: earlyEnds(db, { searches: searchLedger, budget: budgetLedger, endings: endingLedger, tallies: sums }),
     views: views(db, {
       searches: searchLedger,
       budget: budgetLedger,
       calls: callLedger,
       ensemble: horizons,
+      ideas: ideaLedger,
       rulings: rulingLedger,
     }),
     searchStatus: searchStatus(db, {
@@ -254,7 +261,16 @@ export class Archive {
       };
       return { spec: self, space, seed, ...topic, next: this.#parts.views.next(search, agent) };
     },
-    'agent-view': (request) => this.#commit((now) => this.#parts.views.view(request, now)),
+    'agent-view': (request) =>
+      this.#commit((now) => {
+        const { searches, views, plateaus } = this.#parts;
+        const reply = views.view(request, now);
+        const self = searches.spec(request.search).agents.find(({ name }) => name === request.agent);
+        if (reply.state === 'ready' && self) plateaus.notice(request.search, self, request.ordinal, now);
+        return reply;
+      }),
+    'idea-claim': (request) => this.#commit((now) => this.#parts.ideas.claim(request, now)),
+    'insight-post': (request) => this.#commit((now) => this.#parts.ideas.post(request, now)),
     'agent-retire': ({ search, agent, ...end }) =>
       this.#commit((now) => {
         const { searches, ensemble, endings, budget, calls } = this.#parts;
@@ -340,6 +356,8 @@ export class Archive {
       case 'agent-submit':
       case 'agent-retire':
       case 'agent-away':
+      case 'idea-claim':
+      case 'insight-post':
       case 'call-reserve':
       case 'rehearsal-reserve':
         holdings.speaksAs(typedRequest.request.search, typedRequest.request.agent, token, this.#clock.now());
@@ -449,6 +467,8 @@ export interface ArchiveReader
     | 'endings'
     | 'tallies'
     | 'rulings'
+    | 'ideas'
+    | 'plateaus'
   > {
   readonly browse: Browse;
   readonly db: Database;
@@ -461,9 +481,20 @@ export function readArchive(home: string): ArchiveReader {
   try {
     const parts = repositories(db, false);
     const { searches, budget, calls, rehearsals, views, ensemble, searchStatus, records } = parts;
-    const { evaluations, endings, tallies, rulings } = parts;
-    const readable = { searches, budget, calls, rehearsals, views, ensemble, searchStatus, records, evaluations, endings };
-    return { db, browse: browse(db), ...readable, tallies, rulings, close };
+    const { evaluations, endings, tallies, rulings, ideas, plateaus } = parts;
+    const readable = {
+      searches,
+      budget,
+      calls,
+      rehearsals,
+      views,
+      ensemble,
+      searchStatus,
+      records,
+      evaluations,
+      endings,
+    };
+    return { db, browse: browse(db), ...readable, tallies, rulings, ideas, plateaus, close };
   } catch (thrown) {
     close();
     throw explainOpen(archivePath(home), thrown);

@@ -11,6 +11,7 @@ import { holdings } from './migrations/007-holdings.ts';
 import { names } from './migrations/008-names.ts';
 import { checkpoints } from './migrations/009-checkpoints.ts';
 import { rulings } from './migrations/010-rulings.ts';
+import { ideas } from './migrations/011-ideas.ts';
 import { rehearsals } from './migrations/013-rehearsals.ts';
 import { imports } from './migrations/014-imports.ts';
 import { totals } from './migrations/015-totals.ts';
@@ -30,6 +31,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '008-names', sql: names },
   { name: '009-checkpoints', sql: checkpoints },
   { name: '010-rulings', sql: rulings },
+  { name: '011-ideas', sql: ideas },
   { name: '013-rehearsals', sql: rehearsals },
   { name: '014-imports', sql: imports },
   { name: '015-totals', sql: totals },

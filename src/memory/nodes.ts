@@ -12,6 +12,7 @@ import type { BudgetLedger, Objection } from './budget.ts';
 import type { Endings } from './endings.ts';
 import type { Ensemble } from './ensemble.ts';
 import type { Evaluations } from './evaluations.ts';
+import type { Ideas } from './ideas.ts';
 import type { Outbox } from './outbox.ts';
 import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
@@ -37,11 +38,12 @@ export function nodes(
     budget: BudgetLedger;
     endings: Endings;
     ensemble: Ensemble;
+    ideas: Ideas;
     tallies: SearchStats;
     rulings: Rulings;
   },
 ) {
-  const { out, searches, evaluations, budget, endings, ensemble, tallies, rulings } = parts;
+  const { out, searches, evaluations, budget, endings, ensemble, ideas, tallies, rulings } = parts;
   const insert = db.prepare(
     `INSERT INTO nodes (search, id, agent, ordinal, origin, candidate, verdict, message, rationale, created_at)
      VALUES (@search, @id, @agent, @ordinal, @origin, @candidate, @verdict, @message, @rationale, @now)`,
@@ -138,6 +140,7 @@ export function nodes(
         if (about?.agent !== agent) throw new TerminalError('lesson', `"${node}" is not a node of ${agent}`);
         insertLesson.run(search, node, ordinal, text);
       }
+      ideas.submitted(request, now);
 
       let candidate = request.candidate;
       let problem: string | null = null;

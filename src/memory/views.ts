@@ -11,6 +11,7 @@ import type { SearchSpec } from '../domain/search.ts';
 import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
 import type { Calls } from './calls.ts';
 import type { Ensemble, Horizons } from './ensemble.ts';
+import type { Ideas } from './ideas.ts';
 import { pieceOf } from './records.ts';
 import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
@@ -51,9 +52,16 @@ interface Vetoed {
  */
 export function views(
   db: Database,
-  parts: { searches: Searches; budget: BudgetLedger; calls: Calls; ensemble: Ensemble; rulings: Rulings },
+  parts: {
+    searches: Searches;
+    budget: BudgetLedger;
+    calls: Calls;
+    ensemble: Ensemble;
+    ideas: Ideas;
+    rulings: Rulings;
+  },
 ) {
-  const { searches, budget, calls, ensemble, rulings } = parts;
+  const { searches, budget, calls, ensemble, ideas, rulings } = parts;
   const { rows, rowOf, withLessons, unresolved, allRefused } = viewRows(db);
 
   const windowsOf = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
@@ -115,6 +123,9 @@ export function views(
     };
   };
 
+  const insights = (spec: SearchSpec, self: AgentSpec, ordinal: number, horizons: Horizons): Pick<View, 'insights'> =>
+    self.insights === undefined ? {} : { insights: ideas.visibleTo(self, spec, ordinal, horizons) };
+
   return {
     /** Call inside a transaction: the horizons of the decision may have to be recorded. */
     view({ search, agent, ordinal, since, from = 0 }: RequestOf<'agent-view'>, now: number): ReplyOf<'agent-view'> {
@@ -152,7 +163,8 @@ export function views(
       const vetoed = vetoedFor(search, agent, ordinal, since);
       const nodes = difference(spec, self, windowsOf(self, ordinal, horizons), earlier, vetoed);
       const page = pieceOf(nodes, from, (node) => node);
-      const view = { ordinal, remaining, nodes: page, left: left(spec, self) };
+      const known = insights(spec, self, ordinal, horizons);
+      const view = { ordinal, remaining, nodes: page, ...known, left: left(spec, self) };
       return { state: 'ready', view, more: from + page.length < nodes.length };
     },
 
@@ -160,8 +172,10 @@ export function views(
     past(search: SearchId, agent: AgentName, ordinal: number): Omit<View, 'left'> {
       const { spec, self } = specOf(search, agent);
       const vetoed = vetoedFor(search, agent, ordinal, undefined);
-      const nodes = difference(spec, self, windowsOf(self, ordinal, ensemble.of(spec, self, ordinal)), [], vetoed);
-      return { ordinal, remaining: self.evaluations - budget.accepted(search, agent, ordinal - 1), nodes };
+      const horizons = ensemble.of(spec, self, ordinal);
+      const nodes = difference(spec, self, windowsOf(self, ordinal, horizons), [], vetoed);
+      const remaining = self.evaluations - budget.accepted(search, agent, ordinal - 1);
+      return { ordinal, remaining, nodes, ...insights(spec, self, ordinal, horizons) };
     },
 
     /** The next attempt: one after the last recorded. */

@@ -14,6 +14,7 @@ export {
   type Environment,
   type ExecEnd,
   exec,
+  isExecutable,
   LineReader,
   OutputLog,
   runProgram,

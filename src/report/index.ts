@@ -8,6 +8,8 @@
  * - Test figures come in separately, because reading them is recorded (I4).
  * - A trace shows per attempt what the view knew, operator and parents with the reason, what was read, the hypothesis, the
  *   change as text and as difference, predicted and measured score, and the lesson, all from the archive.
+ * - `--full` adds the recorded prompts, reasoning, tool rounds, answers and tries of each attempt, whole tracebacks and a timeline per
+ *   agent (`trace/exchanges.ts`); `--against` shows two agents or searches side by side (`trace/compare.ts`).
  * - Trees are drawn like the log of a version control system: the child with most descendants stays in its parent's row.
  */
 
@@ -19,5 +21,7 @@ export { studyMarkdown } from './study/markdown.ts';
 export { type StudyReport, studyHtml } from './study/page.ts';
 export { type Result, resultOf, summary } from './summary.ts';
 export { attributionSentence, attributionText, changeVerdict } from './trace/attributionTable.ts';
+export { confront, confrontationText } from './trace/compare.ts';
+export { exchangesOf, timelineOf } from './trace/exchanges.ts';
 export { storyHtml } from './trace/html.ts';
-export { storyText } from './trace/text.ts';
+export { type FullTrace, storyText } from './trace/text.ts';

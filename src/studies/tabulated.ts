@@ -1,15 +1,15 @@
 import { mean } from 'd3-array';
-import { type LocalModel, type ThinkDeps, think } from '../agents/index.ts';
+import { type LocalModel, type Searchers, type ThinkDeps, think } from '../agents/index.ts';
 import { aggregate, type ScoredNode } from '../aggregation/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../domain/architecture.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { nodeId, searchIdSchema } from '../domain/ids.ts';
-import { armsOf, isLocal, type LocalModelName } from '../domain/model.ts';
+import { armsOf, isLocal, isProgram, type LocalModelName } from '../domain/model.ts';
 import { describeNearDuplicate, findNearDuplicate, horizonOf } from '../domain/nearDuplicates.ts';
 import { byAge, isScored, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
-import { planSearch } from '../domain/plan.ts';
+import { type PlanContext, planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
 import { fewestTrainingSeeds, type Table, type TableQuery } from '../evaluators/index.ts';
@@ -37,7 +37,13 @@ export function tableFacts(table: Table): TaskFacts {
 }
 
 /** The search of a run on a table. @throws PrerequisiteError for agents without local models, or too few training seeds. */
-export function tableSearch(study: Study, arm: Arm, table: Table, seed: number): SearchSpec {
+export function tableSearch(
+  study: Study,
+  arm: Arm,
+  table: Table,
+  seed: number,
+  programs: PlanContext['programs'] = new Map(),
+): SearchSpec {
   const { task: name, profile, space, settings, cpuSeconds } = table.file;
   if (table.file.seeds.length < fewestTrainingSeeds) {
     throw new PrerequisiteError(
@@ -65,12 +71,18 @@ export function tableSearch(study: Study, arm: Arm, table: Table, seed: number):
     profile: { rungs },
     evaluator: `table-${table.version}`,
     deviceClass: 'cpu',
+    programs,
   });
+  for (const { name: agent, claims } of spec.agents) {
+    if (claims === undefined) continue;
+    const message = `arm "${arm.name}": ${agent} makes claims, but agents on a table propose in turn and never at once`;
+    throw new PrerequisiteError('study-table-claims', message, 'remove claims, or use a task instead of the table');
+  }
   for (const { name: agent, model } of spec.agents) {
     if (!armsOf(model).every(isLocal)) {
       throw new PrerequisiteError(
         'study-table-model',
-        `arm "${arm.name}": ${agent} uses ${model}, but tables work with local models only`,
+        `arm "${arm.name}": ${agent} uses ${model}, but tables work with local models and programs only`,
         'use a task instead of the table',
       );
     }
@@ -83,6 +95,9 @@ export interface TabulatedOptions {
   readonly table: Table;
   /** Creates a model per lane, since one with a subprocess answers one question at a time. */
   readonly createModel: (name: LocalModelName) => LocalModel;
+  /** The files of `program/` models, and how their programs are opened: for each run again, since a run is independent. */
+  readonly programs?: PlanContext['programs'];
+  readonly openSearchers?: () => Searchers;
   /** Parallel runs; helps if models run in subprocesses. */
   readonly lanes: number;
   readonly onRun: (result: RunResult) => void;
@@ -91,12 +106,12 @@ export interface TabulatedOptions {
 
 /** All runs of a study on a table, in order. Equal studies give equal results (I5). */
 export async function runTabulated(setting: TabulatedOptions): Promise<RunResult[]> {
-  const { study, table, createModel, lanes, onRun, signal } = setting;
+  const { study, table, createModel, programs, openSearchers, lanes, onRun, signal } = setting;
   const task = tableFacts(table).label;
   const plan = interleaved(study, [table]).map(({ arm, seed }) => ({
     arm,
     seed,
-    spec: tableSearch(study, arm, table, seed),
+    spec: tableSearch(study, arm, table, seed, programs),
   }));
   const results = new Array<RunResult>(plan.length);
   const opened: LocalModel[] = [];
@@ -112,7 +127,10 @@ export async function runTabulated(setting: TabulatedOptions): Promise<RunResult
       }
       const seen = (seed - 1) % table.file.seeds.length;
       const look = (candidate: string) => table.look(candidate, seen);
-      const runs = await simulate(spec, { models: models as ThinkDeps['models'], look, signal });
+      const searchers = spec.agents.some(({ model }) => isProgram(model)) ? openSearchers?.() : undefined;
+      const runs = await simulate(spec, { models: models as ThinkDeps['models'], searchers, look, signal }).finally(
+        () => searchers?.close(),
+      );
       const result = { arm: arm.name, task, seed, ...runOf(runs, { seen, look, handsIn: arm.handsIn }) };
       results[index] = result;
       onRun(result);
@@ -178,15 +196,25 @@ export function viewOf(self: AgentSpec, runs: Runs): View | null {
 
 export interface SimulationDeps {
   readonly models: ThinkDeps['models'];
+  readonly searchers?: ThinkDeps['searchers'];
   /** Answers what is known of a candidate. */
   readonly look: (candidate: string) => TableQuery;
   readonly signal?: AbortSignal | undefined;
 }
 
 async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: SimulationDeps) {
-  const { models, look, signal } = parts;
+  const { models, searchers, look, signal } = parts;
   const topic = { task: spec.task, metric: spec.metric };
-  const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, topic, models, signal });
+  const thought = await think({
+    spec: self,
+    view,
+    space: spec.space,
+    seed: spec.seed,
+    topic,
+    models,
+    searchers,
+    signal,
+  });
   const { operator, parents, rationale } = thought;
   const proposal = {
     id: nodeId(self.name, view.ordinal),

@@ -98,6 +98,33 @@ describe('a forecast', () => {
     expect(total).toBeLessThan(file.budget.dollars ?? 0);
   });
 
+  it.each([
+    ['paper-11', 5, 6],
+    ['paper-20', 8, 12],
+  ])(
+    'of %s has a price for every agent, all of them distinct, within its dollars and 24 hours',
+    (name, oneShot, greedy) => {
+      const file = searchFileSchema.parse(parse(readFileSync(`searches/${name}.yaml`, 'utf8')));
+      const kinds = file.agents.map(({ scaffold }) => scaffold.kind);
+      expect(kinds.filter((kind) => kind === 'one-shot')).toHaveLength(oneShot);
+      expect(kinds.filter((kind) => kind === 'greedy')).toHaveLength(greedy);
+      const different = file.agents.map(({ model, scaffold, effort }) => `${model} ${scaffold.kind} ${effort}`);
+      expect(new Set(different).size).toBe(oneShot + greedy);
+      expect(file.budget.minutes).toBe(24 * 60);
+      const task = loadTask(file.task, ['tasks']);
+      const profile = task.profiles[file.profile] as Task['profiles'][string];
+      const context = { id: searchSpec().id, task, profile, evaluator: 'e', deviceClass: 'cuda' as const };
+      const planned = planSearch(file, context);
+      const lines = forecast(planned, prices);
+      expect(new Set(lines.map(({ agent }) => agent)).size).toBe(oneShot + greedy);
+      expect(lines.filter(({ likely, most }) => likely === null || most === null)).toEqual([]);
+      expect(lines.reduce((sum, { likely }) => sum + (likely ?? 0), 0)).toBeLessThan(file.budget.dollars ?? 0);
+      const text = dryRun(planned, prices, keyring({}), { devices: [], measured: null, missing: [] });
+      expect(text).toMatch(/estimated total \$\d/);
+      expect(text).toMatch(/time +about \d+:\d\d/);
+    },
+  );
+
   it('takes equal shares of several models for the likely and the dearest of them for the most', () => {
     const alone = (model: string) =>
       forecast(searchSpec({ ...spec, agents: [agentSpec({ model, evaluations: 10 })] }), prices)[0];

@@ -83,6 +83,8 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'agent-view': ['agent'],
   'agent-retire': ['agent'],
   'agent-away': ['agent'],
+  'idea-claim': ['agent'],
+  'insight-post': ['agent'],
   'agent-submit': ['agent'],
   'call-reserve': ['agent'],
   'call-settle': ['agent'],

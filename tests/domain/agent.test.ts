@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { agentEntrySchema } from '../../src/domain/agent.ts';
 import { formatZodError } from '../../src/domain/explain.ts';
-import { armsOf, chatArms, isBandit, isLocal, isOutside, modelSchema, splitModel } from '../../src/domain/model.ts';
+import {
+  armsOf,
+  chatArms,
+  isBandit,
+  isLocal,
+  isOutside,
+  isProgram,
+  modelSchema,
+  splitModel,
+} from '../../src/domain/model.ts';
 
 const read = (given: object) =>
   agentEntrySchema.safeParse({ name: 'one', model: 'local/random', scaffold: 'greedy', ...given });
@@ -18,7 +27,7 @@ describe('a model', () => {
     ['compatible/meta-llama/Llama-4:free', 'compatible', 'meta-llama/Llama-4:free'],
   ])('%s has a provider and a name', (text, provider, name) => {
     const model = modelSchema.parse(text);
-    if (isLocal(model) || isBandit(model) || isOutside(model)) throw new Error('a language model');
+    if (isLocal(model) || isBandit(model) || isOutside(model) || isProgram(model)) throw new Error('a language model');
     expect(splitModel(model)).toEqual({ provider, name });
   });
 

@@ -76,9 +76,12 @@ describe('durations of a budget', () => {
 });
 
 describe('the shipped search files', () => {
-  it.each(readdirSync('searches'))('%s is valid and points editors to the schema', (name) => {
-    const text = readFileSync(`searches/${name}`, 'utf8');
-    expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=../schemas/search.schema.json');
-    expect(searchFileSchema.safeParse(parse(text)).success).toBe(true);
-  });
+  it.each(readdirSync('searches').filter((name) => name.endsWith('.yaml')))(
+    '%s is valid and points editors to the schema',
+    (name) => {
+      const text = readFileSync(`searches/${name}`, 'utf8');
+      expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=../schemas/search.schema.json');
+      expect(searchFileSchema.safeParse(parse(text)).success).toBe(true);
+    },
+  );
 });

@@ -1,9 +1,11 @@
 /** A client of the official SDK, over stdio, against a lab that runs a search. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../support/home.ts';
 import { withArchive } from '../support/ledger.ts';
@@ -27,6 +29,33 @@ interface Session {
   close(): Promise<void>;
 }
 
+/** Calls of a connected client. */
+async function sessionOf(client: Client, stray: Error[], pid = 0): Promise<Session> {
+  onTestFinished(() => client.close());
+  const ask = async (name: string, given: Answer = {}) => {
+    const { content, isError } = await client.callTool({ name, arguments: given });
+    const [{ text }] = content as [{ text: string }];
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(24_000);
+    return { text, isError: isError === true };
+  };
+  return {
+    pid,
+    stray,
+    tools: (await client.listTools()).tools.map(({ name }) => name),
+    close: () => client.close(),
+    async call(name, given) {
+      const { text, isError } = await ask(name, given);
+      if (isError) throw new Error(`${name}: ${text}`);
+      return JSON.parse(text) as Answer;
+    },
+    async fails(name, given) {
+      const { text, isError } = await ask(name, given);
+      if (!isError) throw new Error(`${name} succeeded: ${text}`);
+      return text.startsWith('{') ? (JSON.parse(text) as Answer) : { message: text };
+    },
+  };
+}
+
 async function connected(args: readonly string[]): Promise<Session> {
   const { PATH = '', HOME = '' } = process.env;
   const transport = new StdioClientTransport({
@@ -45,29 +74,17 @@ async function connected(args: readonly string[]): Promise<Session> {
   await client.connect(transport).catch((thrown) => {
     throw new Error(`${thrown}: ${complained}`);
   });
-  onTestFinished(() => client.close());
-  const ask = async (name: string, given: Answer = {}) => {
-    const { content, isError } = await client.callTool({ name, arguments: given });
-    const [{ text }] = content as [{ text: string }];
-    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(24_000);
-    return { text, isError: isError === true };
-  };
-  return {
-    pid: transport.pid ?? 0,
-    stray,
-    tools: (await client.listTools()).tools.map(({ name }) => name),
-    close: () => client.close(),
-    async call(name, given) {
-      const { text, isError } = await ask(name, given);
-      if (isError) throw new Error(`${name}: ${text}`);
-      return JSON.parse(text) as Answer;
-    },
-    async fails(name, given) {
-      const { text, isError } = await ask(name, given);
-      if (!isError) throw new Error(`${name} succeeded: ${text}`);
-      return text.startsWith('{') ? (JSON.parse(text) as Answer) : { message: text };
-    },
-  };
+  return sessionOf(client, stray, transport.pid ?? 0);
+}
+
+/** The same over HTTP. */
+async function connectedTo(url: string, token: string): Promise<Session> {
+  const client = new Client({ name: 'a-client', version: '1' });
+  const stray: Error[] = [];
+  client.onerror = (error) => stray.push(error);
+  const requestInit = { headers: { authorization: `Bearer ${token}` } };
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }) as never);
+  return sessionOf(client, stray);
 }
 
 /** A view, after waiting for what it needs. */
@@ -183,5 +200,63 @@ describe('clients of the SDK', () => {
     const audit = await aira(['audit', 'visited', '--home', home]);
     expect(audit.code, audit.stdout).toBe(0);
     expect(audit.stdout).toMatch(/guest: 12 attempts came from outside/);
+  });
+
+  it('over HTTP one is killed, and the next one submits the rest next to an agent that makes claims', async () => {
+    const folder = temporaryFolder();
+    const home = join(folder, 'home');
+    const climber = { ...twoAgents[1], claims: { distance: 1 }, evaluations: 4 };
+    const agents = [climber, { ...guest, evaluations: 12, insights: 'own' }];
+    const launcher = await launched(home, toySearch(folder, { budget: { evaluations: 16 }, agents }));
+    const server = start(['mcp', 'visited', 'guest', '--home', home, '--http']);
+    const [, url = '', file = ''] = await server.until(
+      () => /at (http\S+); its bearer token is in (\S+)/.exec(server.stderr) ?? undefined,
+      'the address',
+    );
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const token = readFileSync(file, 'utf8').trim();
+    expect(server.stderr).not.toContain(token);
+
+    const [first = '', ...rest] = architectures;
+    const mortal = spawn(process.execPath, ['tests/support/mcpHttpClient.mjs', url, file, first], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void mortal.kill('SIGKILL'));
+    const [seen] = await once(mortal.stdout, 'data');
+    expect(JSON.parse(String(seen))).toMatchObject({ node: 'guest-1', evaluations_left: 11 });
+    mortal.kill('SIGKILL');
+
+    const session = await connectedTo(url, token);
+    const { call, fails } = session;
+    expect(await call('claim_idea', { candidate: rest[0] })).toMatchObject({ state: 'granted', lease_seconds: 1800 });
+    expect(await fails('claim_idea', { candidate: 'M what M' })).toMatchObject({
+      message: expect.stringMatching(/what/),
+    });
+    for (const [index, candidate] of rest.entries()) {
+      const view = await viewOf(session);
+      expect(view).toMatchObject({ state: 'ready', view: `v${index + 2}` });
+      const submission = { key: `try-${index}`, view: view.view, operator: 'draft', candidate, ...reasons };
+      expect(await call('submit_candidate', submission)).toMatchObject({ node: `guest-${index + 2}` });
+      if (index !== 1) continue;
+      await call('wait_result', { node: 'guest-1' });
+      const insight = { hypothesis: 'attention first helps', verdict: 'open', evidence: ['guest-1'] };
+      expect(await call('post_insight', insight)).toEqual({ id: 'guest-i4x1' });
+      expect(await fails('post_insight', { ...insight, evidence: ['climber-1'] })).toMatchObject({ error: 'insight' });
+    }
+    expect(await call('get_view')).toMatchObject({ state: 'closed', code: 'budget-used' });
+    const { code, stderr } = await launcher.ended;
+    expect(code, stderr).toBe(0);
+    expect(session.stray).toEqual([]);
+    server.kill('SIGTERM');
+    await server.ended;
+
+    const count = (sql: string) => withArchive(home, (db) => (db.prepare(sql).get() as { n: number }).n);
+    expect(count(`SELECT count(*) AS n FROM nodes WHERE agent = 'guest' AND verdict = 'accepted'`)).toBe(12);
+    expect(count(`SELECT count(*) AS n FROM idea_claims WHERE agent = 'climber'`)).toBeGreaterThanOrEqual(4);
+    expect(count('SELECT count(*) AS n FROM insights')).toBe(1);
+    // The claims of the local agent are repeated with what they got.
+    const audit = await aira(['audit', 'visited', '--home', home]);
+    expect(audit.code, audit.stdout).toBe(0);
+    expect(audit.stdout).toMatch(/climber: (\d+) of \1 attempts re-executed/);
   });
 });

@@ -48,6 +48,11 @@ const samples = (search: RequestOf<'search-status'>['search'], attempts: number)
     'node-evaluate': { search, nodes, rung: 'confirm', seeds: 3 },
     'agent-join': { search, agent: walker },
     'agent-view': { ...call, ordinal: attempts + 1 },
+    'idea-claim': { search, agent: walker, ordinal: attempts + 1, candidate: 'M M M M' },
+    'insight-post': {
+      ...{ search, agent: walker, ordinal: attempts + 1 },
+      insight: { hypothesis: '漢'.repeat(600), verdict: 'open', evidence: ['walker-1' as never], supersedes: null },
+    },
     'agent-submit': { ...proposal, ordinal: attempts + 1, candidate: '漢'.repeat(100_000) },
     'agent-away': { search, agent: walker, reason: '漢'.repeat(500) },
     'agent-retire': { search, agent: walker, code: 'failed', reason: '漢'.repeat(500) },

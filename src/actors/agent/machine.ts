@@ -378,7 +378,7 @@ const cutCharacters = 20_000;
 export function* smallerThoughts(thought: Thought): Generator<Thought> {
   yield thought;
   const { works: _, readings: __, ...rationale } = thought.rationale;
-  const { lessons: ___, ...bare } = { ...thought, rationale };
+  const { lessons: ___, insights: ____, ...bare } = { ...thought, rationale };
   yield bare;
   yield { ...bare, candidate: `${thought.candidate.slice(0, cutCharacters)} ... (cut: too long for a message)` };
 }

@@ -1,6 +1,6 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import { armsOf, banditOptionsSchema, isLocal, type SoleModelName } from '../../domain/model.ts';
-import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import type { View, ViewNode } from '../../domain/node.ts';
 import {
   BudgetExhaustedError,
   type Gateway,
@@ -9,7 +9,8 @@ import {
   RequestRejectedError,
 } from '../../llm/index.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
-import type { ProposalResult, ProposeInput, Proposer } from './proposer.ts';
+import type { Analysis } from '../operators/insights.ts';
+import { noAnalysis, type ProposalResult, type ProposeInput, type Proposer } from './proposer.ts';
 
 /** The proposer of one model. A language model asks through the given gateway. */
 export type ProposerFor = (model: SoleModelName, gateway: LlmClient | null) => Proposer;
@@ -98,15 +99,15 @@ export function banditProposer(spec: AgentSpec, proposerFor: ProposerFor, gatewa
     },
 
     /** Lessons come from the analysis model, else from the model that will propose; a classical searcher has none. */
-    async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
+    async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Analysis> {
       const [first] = rankedArms(models, view, options);
       const teacher = spec.models?.analyze ? chatModel : first?.model;
-      if (teacher === undefined || isLocal(teacher)) return [];
+      if (teacher === undefined || isLocal(teacher)) return noAnalysis;
       try {
         return await proposerFor(teacher, gateway).learn(view, results, signal);
       } catch (thrown) {
         recordUnavailable(absence(thrown));
-        return [];
+        return noAnalysis;
       }
     },
   };

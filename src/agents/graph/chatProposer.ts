@@ -3,8 +3,8 @@ import type { Purpose } from '../../domain/call.ts';
 import type { Space } from '../../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';
-import { isBandit, isLocal, isOutside, splitModel } from '../../domain/model.ts';
-import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import { isBandit, isLocal, isOutside, isProgram, splitModel } from '../../domain/model.ts';
+import type { View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Stage } from '../../domain/rehearsal.ts';
 import type { Experiment } from '../../domain/search.ts';
@@ -16,7 +16,14 @@ import {
   readAnswer,
   readLeniently,
 } from '../../llm/index.ts';
-import { type AnswerForm, lessonForm } from '../operators/answers.ts';
+import type { AnswerForm } from '../operators/answers.ts';
+import {
+  type Analysis,
+  analysisForm,
+  insightInstructions,
+  insightsText,
+  usableInsights,
+} from '../operators/insights.ts';
 import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
 import { outputTokens } from '../operators/sizes.ts';
@@ -25,7 +32,7 @@ import type { ReadingState } from '../reading/tools.ts';
 import { investigation } from '../tools/investigation.ts';
 import type { RehearsalDeps } from '../tools/metered.ts';
 import type { Toolbox } from '../tools/toolbox.ts';
-import type { Problem, ProposalResult, ProposeInput, Proposer } from './proposer.ts';
+import { noAnalysis, type Problem, type ProposalResult, type ProposeInput, type Proposer } from './proposer.ts';
 
 /** What a language-model agent needs in addition to its specification. */
 export interface ChatProposerDeps {
@@ -132,12 +139,12 @@ export function chatProposer(
   ): ChatRequest => {
     const withTools = reading?.how === 'tools' ? toolbox : null;
     const model = spec.models?.[purpose] ?? spec.model;
-    if (isLocal(model) || isBandit(model) || isOutside(model))
+    if (isLocal(model) || isBandit(model) || isOutside(model) || isProgram(model))
       throw new TerminalError('model', `${model} is not a language model`);
     const compatible = splitModel(model).provider === 'compatible';
     return {
       model,
-      system: prompts.system(purpose, withTools?.rules),
+      system: `${prompts.system(purpose, withTools?.rules)}${purpose === 'analyze' && spec.insights ? insightInstructions : ''}`,
       messages,
       schema: form.jsonOf ? null : form.wire,
       ...(withTools ? { tools: withTools.tools } : {}),
@@ -178,7 +185,7 @@ export function chatProposer(
     async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<ProposalResult> {
       const form = prompts.form(operator);
       const { passages, turns, retrieved } = reading;
-      const prompt = prompts.question(operator, { view, parents, passages });
+      const prompt = `${prompts.question(operator, { view, parents, passages })}${insightsText(view)}`;
       const open = toolbox !== null && problems.length === 0 && toolbox.mayCall(reading);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
       const round = { view, parents, round: problems.length, room, reading: { how: reading.how, open }, signal };
@@ -207,9 +214,10 @@ export function chatProposer(
     },
 
     /** Lessons get one question and no repair: without them the agent still sees the results. */
-    async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]> {
-      const messages = conversation(prompts.analysis(view, results), [], []);
-      const answer = await ask('analyze', lessonForm, messages, {
+    async learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Analysis> {
+      const form = analysisForm(spec.insights !== undefined);
+      const messages = conversation(`${prompts.analysis(view, results)}${insightsText(view)}`, [], []);
+      const answer = await ask('analyze', form, messages, {
         view,
         parents: [],
         round: 0,
@@ -217,12 +225,13 @@ export function chatProposer(
         reading: null,
         signal,
       });
-      const read = answer.outcome === 'complete' ? readingOf(answer)(answer.text, lessonForm.schema) : null;
-      if (!read?.ok) return [];
-      return results.flatMap(({ id }) => {
+      const read = answer.outcome === 'complete' ? readingOf(answer)(answer.text, form.schema) : null;
+      if (!read?.ok) return noAnalysis;
+      const lessons = results.flatMap(({ id }) => {
         const lesson = read.value.lessons.find(({ node }) => node === id);
         return lesson ? [{ node: id, text: lesson.text }] : [];
       });
+      return { lessons, insights: usableInsights(read.value.insights, view) };
     },
   };
 }

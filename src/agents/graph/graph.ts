@@ -8,6 +8,7 @@ const State = Annotation.Root({
   view: Annotation<ThoughtState['view']>(),
   decision: Annotation<ThoughtState['decision']>(),
   lessons: Annotation<ThoughtState['lessons']>(),
+  insights: Annotation<ThoughtState['insights']>(),
   reading: Annotation<ThoughtState['reading']>(),
   offer: Annotation<ThoughtState['offer']>(),
   problems: Annotation<ThoughtState['problems']>(),

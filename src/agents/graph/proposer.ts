@@ -1,10 +1,30 @@
 import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { type ModelName, type SoleModelName, supportsSpace } from '../../domain/model.ts';
-import type { AnswerProblem, Lesson, View, ViewNode } from '../../domain/node.ts';
+import type { AnswerProblem, View, ViewNode } from '../../domain/node.ts';
+import type { OwnPrimitive } from '../../domain/primitive.ts';
+import type { Brief } from '../../domain/program.ts';
+import type { Stage } from '../../domain/rehearsal.ts';
+import type { Experiment } from '../../domain/search.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
+import type { Analysis } from '../operators/insights.ts';
 import type { Asks, ReadingState } from '../reading/tools.ts';
 import type { Toolbox } from '../tools/toolbox.ts';
+
+/** The task of the search, in its own words. */
+export interface TaskDescription {
+  readonly task: string;
+  readonly metric: string;
+  /** Whether a lower metric is better. Default: higher is. */
+  readonly lowerIsBetter?: boolean | undefined;
+  /** Manifest entries of the user's own primitives in the space. */
+  readonly primitives?: readonly OwnPrimitive[] | undefined;
+  readonly brief?: Brief | undefined;
+  /** The search itself: description, budgets, references. */
+  readonly experiment?: Experiment | undefined;
+  /** Of multi-turn agents: what they rehearse. */
+  readonly stage?: Stage | undefined;
+}
 
 /** Why an answer could not become a candidate. */
 export interface Problem {
@@ -56,9 +76,11 @@ export interface Proposer {
   /** Its tools; null if it uses none, or reads by itself. */
   readonly toolbox: Toolbox | null;
   propose(input: ProposeInput): Promise<ProposalResult>;
-  /** Lessons from results; none if it does not learn in words. */
-  learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Lesson[]>;
+  /** What results teach; nothing if it does not learn in words. */
+  learn(view: View, results: readonly ViewNode[], signal: AbortSignal): Promise<Analysis>;
 }
+
+export const noAnalysis: Analysis = { lessons: [], insights: [] };
 
 /** A classical searcher as a proposer: it reads by itself or not at all, learns no lessons and needs no repair. */
 export function localProposer(model: AnyModel): Proposer {
@@ -74,7 +96,7 @@ export function localProposer(model: AnyModel): Proposer {
       return { proposal, text: proposal.candidate };
     },
     async learn() {
-      return [];
+      return noAnalysis;
     },
   };
 }

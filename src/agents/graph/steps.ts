@@ -1,6 +1,7 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
+import { type ClaimReply, claimText, type StatedInsight } from '../../domain/ideas.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isOnline } from '../../domain/literature.ts';
 import { describeNearDuplicate, findNearDuplicate, type NearDuplicate } from '../../domain/nearDuplicates.ts';
@@ -20,7 +21,7 @@ import { type Decision, namedBy } from '../scaffolds/decision.ts';
 import { changedAfterRefusals } from '../scaffolds/patience.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { ToolOccasion } from '../tools/toolbox.ts';
-import type { Problem, ProposalResult, Proposer } from './proposer.ts';
+import { noAnalysis, type Problem, type ProposalResult, type Proposer } from './proposer.ts';
 
 /** An attempt, ready for submission. */
 export interface Thought {
@@ -30,7 +31,11 @@ export interface Thought {
   readonly candidate: string;
   readonly rationale: Rationale;
   readonly lessons?: Lesson[];
+  readonly insights?: StatedInsight[];
 }
+
+/** Claims a canonical candidate for the attempt; the reply is recorded by the archive. */
+export type Claim = (candidate: string) => Promise<ClaimReply>;
 
 export interface ThoughtDeps {
   readonly spec: AgentSpec;
@@ -40,6 +45,8 @@ export interface ThoughtDeps {
   /** Whether a lower metric is better. */
   readonly lowerIsBetter?: boolean | undefined;
   readonly proposer: Proposer;
+  /** For agents with `claims`. */
+  readonly claim?: Claim | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -55,6 +62,7 @@ export interface ThoughtState {
   readonly view: View;
   readonly decision: Decision;
   readonly lessons: Lesson[];
+  readonly insights: StatedInsight[];
   readonly reading: ReadingState;
   readonly offer: ProposalResult;
   readonly problems: Problem[];
@@ -83,7 +91,7 @@ function freshResults(view: View, pending: number): ViewNode[] {
 }
 
 /** The nearest earlier candidate that makes this one a duplicate. The ledger applies the same rule. */
-function closest(candidate: string, view: View, { novelty }: AgentSpec): NearDuplicate | null {
+export function closest(candidate: string, view: View, { novelty }: AgentSpec): NearDuplicate | null {
   // An exact repeat always counts; a rejected or duplicate node counts for nothing else.
   const tried = view.nodes.find((node) => node.candidate === candidate);
   if (tried) return { id: tried.id, distance: 0 };
@@ -112,6 +120,24 @@ function objection(offer: FinalResult, view: View, { spec, space, proposer }: Th
       cause: error,
     });
   }
+}
+
+/**
+ * The other agent's idea that an offer is near to, as a problem; null if there is none, or for an agent without claims. It is
+ * raised once: after the repair the candidate is claimed, and submitted whatever the reply, so that a crowded region does not
+ * end an agent.
+ */
+async function crowding(
+  offer: FinalResult,
+  problems: readonly Problem[],
+  { spec, space, proposer, claim }: ThoughtDeps,
+): Promise<Problem | null> {
+  if (!claim || !spec.claims || !proposer.canRepair || 'problem' in offer) return null;
+  const candidate = canonicalCandidate(offer.proposal.candidate, space);
+  const reply = await claim(candidate);
+  if (reply.state !== 'taken' || problems.length > 0) return null;
+  const message = `${claimText(reply)}: propose a different candidate`;
+  return { kind: 'duplicate', message, text: offer.text, candidate };
 }
 
 function checkedRationale(rationale: Rationale, proposer: Proposer): Rationale {
@@ -179,16 +205,19 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
       proposer.propose({ ...input, rng: chance, reading: state.reading ?? noReading, problems, begun });
     let offered = await propose(rng);
     // A proposer that cannot repair may draw again a few times; then the ledger stores the proposal as a duplicate.
-    for (let retry = 1; retry <= mostRetries && isStale(offered, view); retry++) {
+    for (let retry = 1; retry <= mostRetries && (await isUnwanted(offered, view)); retry++) {
       offered = await propose(rngFor(seed, spec.name, view.ordinal, 'model', `again ${retry}`));
     }
     return { offer: offered };
   };
-  const isStale = (offered: ProposalResult, view: View): boolean =>
-    !proposer.canRepair &&
-    spec.novelty !== undefined &&
-    'proposal' in offered &&
-    closest(offered.proposal.candidate, view, spec) !== null;
+  /** A draw of a local model that is not new, or near to what another agent has claimed. */
+  const isUnwanted = async (offered: ProposalResult, view: View): Promise<boolean> => {
+    if (proposer.canRepair || !('proposal' in offered)) return false;
+    const { candidate } = offered.proposal;
+    if (spec.novelty !== undefined && closest(candidate, view, spec) !== null) return true;
+    if (!deps.claim || !spec.claims) return false;
+    return (await deps.claim(canonicalCandidate(candidate, space))).state === 'taken';
+  };
 
   return {
     recall: async ({ view }) => {
@@ -203,7 +232,8 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
     analyze: async ({ view }) => {
       // One-shot agents are the baseline that does not learn from results.
       const results = proposer.canRepair && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
-      return { lessons: results.length > 0 ? await proposer.learn(view, results, signal) : [] };
+      const { lessons, insights } = results.length > 0 ? await proposer.learn(view, results, signal) : noAnalysis;
+      return { lessons: [...lessons], insights: [...insights] };
     },
     retrieve: async (state) => {
       if (!proposer.toolbox) return { reading: noReading };
@@ -218,7 +248,8 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
       return { reading: await proposer.toolbox.answer(asks, state.reading, occasionOf(state), signal) };
     },
     check: async ({ offer: offered, view, problems }) => {
-      const problem = objection(offered as FinalResult, view, deps);
+      const final = offered as FinalResult;
+      const problem = objection(final, view, deps) ?? (await crowding(final, problems ?? [], deps));
       const made = offered.made ? { made: offered.made } : {};
       return problem ? { offer: { problem, ...made }, problems: [...(problems ?? []), problem] } : {};
     },
@@ -242,7 +273,7 @@ export function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pi
 
 /** The attempt that a finished thought submits. */
 function conclusion(state: ThoughtState, { space, proposer }: ThoughtDeps): Thought {
-  const { decision, lessons, problems } = state;
+  const { decision, lessons, insights, problems } = state;
   const offer = state.offer as FinalResult;
   const { tried = [] } = state.reading;
   const read = {
@@ -253,7 +284,7 @@ function conclusion(state: ThoughtState, { space, proposer }: ThoughtDeps): Thou
   const { made } = offer;
   const choice = made ? `${reason}; ${made.reason}` : reason;
   const maker = made ? { model: made.model, dollars: made.dollars } : {};
-  const learned = lessons?.length ? { lessons } : {};
+  const learned = { ...(lessons?.length ? { lessons } : {}), ...(insights?.length ? { insights } : {}) };
   if ('problem' in offer) {
     const { kind, message, text, candidate } = offer.problem;
     const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;

@@ -7,7 +7,7 @@ import { makeFolder } from '../../platform/index.ts';
 import { type Step, type Thought, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
 
 /** Increment when the graph changes: a thought checkpointed by another version restarts and finds its answers recorded. */
-const graphVersion = 2;
+const graphVersion = 3;
 
 /** Checkpoints of unfinished thoughts. In a separate file that can be deleted without loss: answers are recorded elsewhere. */
 export interface Thoughts {

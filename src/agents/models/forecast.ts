@@ -12,6 +12,7 @@ import {
 import { experimentOf, type SearchSpec } from '../../domain/search.ts';
 import { cost, mostUsage, type Prices } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
+import { insightCharacters } from '../operators/insights.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
 import { outputTokens } from '../operators/sizes.ts';
 import { longestShown } from '../reading/shown.ts';
@@ -73,7 +74,12 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
     model,
     system: prompts.system(purpose),
     messages: [
-      { role: 'user' as const, text: 'x'.repeat(prompts.longestQuestion + longestTools(agent, spec.space, purpose)) },
+      {
+        role: 'user' as const,
+        text: 'x'.repeat(
+          prompts.longestQuestion + longestTools(agent, spec.space, purpose) + (agent.insights ? insightCharacters : 0),
+        ),
+      },
     ],
     schema: (purpose === 'analyze' ? lessonForm : prompts.form(purpose)).wire,
     maxTokens: agent.maxTokens ?? outputTokens(purpose, prompts.answerTokens(purpose, []), agent.effort, 1),
@@ -122,7 +128,7 @@ function firstDrafts({ scaffold, evaluations }: AgentSpec): number {
 
 /** The operators that an agent's budget leads to, failures and repairs apart. */
 export function operatorsText(agent: AgentSpec): string {
-  if (agent.scaffold.kind === 'outside') return 'whatever its client proposes';
+  if (agent.scaffold.kind === 'outside') return 'whatever its client or program proposes';
   const drafts = firstDrafts(agent);
   const later = agent.evaluations - drafts;
   const others = agent.scaffold.kind === 'evolutionary' ? 'improve or crossover' : 'improve';

@@ -1,6 +1,8 @@
 import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { type ComponentName, components, openLab, type WorkerOptions } from '../../actors/index.ts';
+import { requireSameSearcher, searcherFiles } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
@@ -126,6 +128,7 @@ async function resume(
     );
   }
   await requireSameContent(spec, dataFolder(home));
+  for (const agent of spec.agents) requireSameSearcher(agent);
   const corpus = spec.corpus === undefined ? undefined : loadCorpus().version;
   if (corpus !== spec.corpus) {
     throw new PrerequisiteError(
@@ -218,6 +221,8 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
       : undefined;
   const corpus = read?.file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
   const primitives = space ? await manifestOf(space, setting.helpers.python, folders) : [];
+  const models = read?.file.agents.map(({ model }) => model) ?? [];
+  const programs = searcherFiles(models, dirname(resolve(path ?? '')));
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile && (content || options.dryRun)
       ? {
@@ -229,6 +234,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
             ...(content ? { content } : {}),
             corpus,
             primitives,
+            programs,
             evaluator: versionFor(task.space.kind, deviceClass, primitives),
           }),
           source: read.source,

@@ -14,7 +14,7 @@ import {
   tokensOf,
   type WorkerOptions,
 } from '../../actors/index.ts';
-import { createModel } from '../../agents/index.ts';
+import { createModel, Searchers } from '../../agents/index.ts';
 import type { Role } from '../../bus/index.ts';
 import type { SpaceKind } from '../../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
@@ -185,13 +185,15 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
   const models = Object.fromEntries(
     localModels.map((name) => [name, createModel(name, helpers, openRetriever)] as const),
   );
-  const equipment = { models, chat: chat.thinking, rehearsing: chat.rehearsing, openRetriever };
+  const searchers = new Searchers(helpers, setting.timers);
+  const equipment = { models, chat: chat.thinking, rehearsing: chat.rehearsing, openRetriever, searchers };
   try {
     const agents = names.map((name) => startAgent(search, name, equipment, lab));
     say(`${names.join(', ')} of ${search} at ${url}`);
     return await untilEnded(agents);
   } finally {
     for (const model of Object.values(models)) await model.close();
+    await searchers.close();
     await chat.close();
     setting.closeReading();
     await lab.bus.close();

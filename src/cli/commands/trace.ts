@@ -1,12 +1,12 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
-import { openLab } from '../../actors/index.ts';
+import { openLab, recordingPath } from '../../actors/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { type AgentName, type NodeId, nodeIdSchema, type SearchId } from '../../domain/ids.ts';
 import { checkSize } from '../../domain/plan.ts';
 import { manifestOf, primitiveFolders, versionFor } from '../../evaluators/index.ts';
-import { readArchive } from '../../memory/index.ts';
+import { type ArchiveReader, readArchive } from '../../memory/index.ts';
 import {
   chooseDevices,
   coloursFor,
@@ -17,11 +17,22 @@ import {
   printable,
   systemTimers,
 } from '../../platform/index.ts';
-import { attributionSentence, attributionText, changeVerdict, storyHtml, storyText } from '../../report/index.ts';
+import {
+  attributionSentence,
+  attributionText,
+  changeVerdict,
+  confront,
+  confrontationText,
+  exchangesOf,
+  type FullTrace,
+  storyHtml,
+  storyText,
+  timelineOf,
+} from '../../report/index.ts';
 import { probeSandbox } from '../../sandbox/index.ts';
 import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
-import { storyOf } from '../../views/index.ts';
+import { agentEndText, type Story, storyOf } from '../../views/index.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import {
   agentArgument,
@@ -44,6 +55,7 @@ interface TraceOptions extends AttributeOptions {
   html?: boolean;
   attribute?: NodeId;
   against?: NodeId;
+  full?: boolean;
   seeds: number;
   changes: number;
   minutes?: number;
@@ -51,7 +63,7 @@ interface TraceOptions extends AttributeOptions {
 
 const nodeArgument = (text: string): NodeId => {
   const parsed = nodeIdSchema.safeParse(text);
-  if (!parsed.success) throw new InvalidArgumentError('not the name of a node');
+  if (!parsed.success) throw new InvalidArgumentError('not the name of a node, an agent or a search');
   return parsed.data;
 };
 
@@ -82,27 +94,68 @@ function writePage(home: string, name: string, text: string): string {
   return path;
 }
 
+/** What `--full` adds: recorded exchanges and timelines. */
+function fullTrace(reader: ArchiveReader, home: string, search: SearchId, { agents }: Story): FullTrace {
+  return {
+    exchanges: exchangesOf(reader, search, recordingPath(home, search)),
+    timelines: new Map(agents.map(({ agent }) => [agent, timelineOf(reader, search, agent as AgentName)])),
+  };
+}
+
+/** The other side: an agent of the same search where one is traced, else a search of this lab. */
+function otherSide(reader: ArchiveReader, search: SearchId, agent: AgentName | undefined, other: string): Story {
+  const isAgent = reader.searches.spec(search).agents.some(({ name }) => name === other);
+  if (agent !== undefined && isAgent) return storyOf(reader, search, other as AgentName);
+  if (reader.searches.exists(other as SearchId)) {
+    const theirs = reader.searches.spec(other as SearchId).agents.some(({ name }) => name === agent);
+    return storyOf(reader, other as SearchId, theirs && agent !== undefined ? agent : null);
+  }
+  const remedy = 'name another search of this lab, or trace an agent and name another agent of its search';
+  throw new PrerequisiteError(
+    'against',
+    `there is nothing called "${other}" to compare ${agent ?? search} with`,
+    remedy,
+  );
+}
+
 async function trace(search: SearchId, agent: AgentName | undefined, options: TraceOptions): Promise<number> {
   const attribution = await runAttribution(search, options);
   const reader = readArchive(options.home);
   try {
     const story = storyOf(reader, search, agent ?? null);
+    const full = options.full ? fullTrace(reader, options.home, search, story) : null;
+    const other = options.attribute === undefined ? options.against : undefined;
+    const endText = ({ end }: Story['agents'][number]) => (end?.code === 'budget-used' ? null : agentEndText(end));
+    const against = other === undefined ? null : confront(story, otherSide(reader, search, agent, other), endText);
     if (options.html) {
-      const path = writePage(options.home, `${search}-trace${agent ? `-${agent}` : ''}`, storyHtml(story, attribution));
+      const path = writePage(
+        options.home,
+        `${search}-trace${agent ? `-${agent}` : ''}`,
+        storyHtml(story, attribution, { full, against }),
+      );
       process.stdout.write(options.json ? `${jsonLine({ event: 'page', v: 1, path })}\n` : `trace: ${path}\n`);
     } else if (attribution) {
       const result = { ...attribution, sentence: attributionSentence(attribution) };
       const changes = attribution.changes.map((change) => ({ ...change, verdict: changeVerdict(change) }));
       const line = jsonLine({ event: 'attribution', v: 1, ...result, changes });
       process.stdout.write(`${options.json ? line : printable(attributionText(attribution), { lines: true })}\n`);
+    } else if (against) {
+      const line = jsonLine({ event: 'against', v: 1, ...against });
+      process.stdout.write(`${options.json ? line : printable(confrontationText(against), { lines: true })}\n`);
     } else if (options.json) {
       for (const { steps, ...self } of story.agents) {
         process.stdout.write(`${jsonLine({ event: 'agent', v: 1, ...self })}\n`);
         for (const step of steps) {
           process.stdout.write(`${jsonLine({ event: 'step', v: 1, agent: self.agent, ...step })}\n`);
+          for (const exchange of full?.exchanges.get(step.node) ?? []) {
+            process.stdout.write(`${jsonLine({ event: 'exchange', v: 1, node: step.node, ...exchange })}\n`);
+          }
+        }
+        for (const moment of full?.timelines.get(self.agent) ?? []) {
+          process.stdout.write(`${jsonLine({ event: 'moment', v: 1, agent: self.agent, ...moment })}\n`);
         }
       }
-    } else process.stdout.write(`${storyText(story, coloursFor(process.stdout))}\n`);
+    } else process.stdout.write(`${storyText(story, coloursFor(process.stdout), full)}\n`);
     return exitCodes.ok;
   } finally {
     reader.close();
@@ -125,7 +178,14 @@ export function traceCommand(done: (code: number) => void): Command {
       '--attribute <node>',
       'undo each change of this node alone, retrain on paired seeds, and report what each contributed',
     ).argParser(nodeArgument),
-    option('--against <node>', 'attribute relative to this node instead of the first parent').argParser(nodeArgument),
+    option(
+      '--against <other>',
+      'compare side by side with another agent or search; with --attribute: relative to this node instead of the first parent',
+    ).argParser(nodeArgument),
+    option(
+      '--full',
+      'with prompts, reasoning, tool rounds, answers, tries, whole tracebacks, and a timeline per agent',
+    ),
     option('--seeds <number>', 'paired seeds per attribution').argParser(numberWithin(0, 10_000)).default(5),
     option('--changes <number>', 'maximum number of changes; adjacent ones are merged beyond that')
       .argParser(numberWithin(0, 512))

@@ -4,6 +4,7 @@ import { createLogUpdate } from 'log-update';
 import sliceAnsi from 'slice-ansi';
 import stringWidth from 'string-width';
 import { endingText } from '../../domain/ending.ts';
+import { plateauText } from '../../domain/ideas.ts';
 import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { type Clock, coloursFor, printable, type Timers } from '../../platform/index.ts';
@@ -161,9 +162,11 @@ export function liveDisplay(stream: NodeJS.WriteStream, timers: Timers, clock: C
           ? `${event.node} failed on the ${event.rung} rung: ${event.reason}: ${event.message}`
           : event.kind === 'ended-early'
             ? endingText(event)
-            : event.kind === 'ruled'
-              ? event.sentence
-              : null;
+            : event.kind === 'agent-plateaued'
+              ? plateauText(event)
+              : event.kind === 'ruled'
+                ? event.sentence
+                : null;
       if (text === null) return;
       update.clear();
       stream.write(colours.yellow(`${safeText(text)}\n`));

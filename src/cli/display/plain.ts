@@ -1,4 +1,5 @@
 import { endingText } from '../../domain/ending.ts';
+import { plateauText } from '../../domain/ideas.ts';
 import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { type Clock, printable } from '../../platform/index.ts';
@@ -40,6 +41,8 @@ export function plainDisplay(write: (line: string) => void, clock: Clock): Displ
         say(`${event.agent}: rejected as ${event.reason}: ${event.message}`);
       } else if (event.kind === 'ended-early') {
         say(endingText(event));
+      } else if (event.kind === 'agent-plateaued') {
+        say(plateauText(event));
       } else if (event.kind === 'ruled') {
         say(event.sentence);
       } else {

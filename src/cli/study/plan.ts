@@ -1,8 +1,9 @@
 import { dirname, join, resolve } from 'node:path';
 import type { TrainedRun } from '../../actors/index.ts';
+import { searcherFiles } from '../../agents/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
-import { planSearch, spaceOf } from '../../domain/plan.ts';
+import { type PlanContext, planSearch, spaceOf } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import {
   manifestOf,
@@ -39,6 +40,8 @@ export interface StudyPlan {
   /** Folders of own primitives; empty if its tasks use none. */
   readonly primitives: readonly string[];
   readonly runs: number;
+  /** Files of `program/` models. */
+  readonly programs: NonNullable<PlanContext['programs']>;
 }
 
 /** A bare word is a shipped table; anything else a path relative to the study file. */
@@ -60,9 +63,10 @@ export async function planStudy(
   /** Imported data, and folders of own primitives. */
   { data, given }: { readonly data: string; readonly given: readonly string[] },
 ): Promise<StudyPlan> {
-  for (const arm of study.arms) agentsOf(study, arm);
+  const models = study.arms.flatMap((arm) => agentsOf(study, arm).map(({ model }) => model));
+  const programs = searcherFiles(models, dirname(resolve(path)));
   const tables = study.tasks.flatMap((task) => ('table' in task ? [findTable(task.table, path)] : []));
-  for (const table of tables) for (const arm of study.arms) tableSearch(study, arm, table, 1);
+  for (const table of tables) for (const arm of study.arms) tableSearch(study, arm, table, 1, programs);
 
   const named = study.tasks.flatMap((task) => ('task' in task ? [task] : []));
   const devices = named.length > 0 ? chooseDevices(study.workers, await inspectMachine(await python())) : [];
@@ -80,7 +84,17 @@ export async function planStudy(
       const file = searchFileOf(study, arm, { ...entry, name, kind: space.kind }, seed);
       const corpus = file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
       const id = searchIdSchema.parse('study');
-      const spec = planSearch(file, { id, task, profile, evaluator, primitives, deviceClass, content, corpus });
+      const spec = planSearch(file, {
+        id,
+        task,
+        profile,
+        evaluator,
+        primitives,
+        deviceClass,
+        content,
+        corpus,
+        programs,
+      });
       return { ...spec, id: runName(family, arm.name, spec) };
     };
     const directories = runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
@@ -104,5 +118,6 @@ export async function planStudy(
     directories: planned.flatMap(({ directories }) => directories),
     primitives: planned.some(({ usesOwn }) => usesOwn) ? folders : [],
     runs: tables.length * study.arms.length * study.seeds + trained.length,
+    programs,
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { openLab, runStudy } from '../../actors/index.ts';
-import { createModel } from '../../agents/index.ts';
+import { createModel, Searchers } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { memoized, notesRetriever } from '../../literature/index.ts';
 import { createLogger, makeFolder, packageRoot, systemClock, systemTimers } from '../../platform/index.ts';
@@ -56,7 +56,10 @@ export async function makeRuns(
       const createNamed = (name: Parameters<typeof createModel>[0]) =>
         createModel(name, setting.helpers, openRetriever);
       const lanes = availableParallelism();
-      results.push(...(await runTabulated({ study, table, createModel: createNamed, lanes, onRun, signal })));
+      const openSearchers = () => new Searchers(setting.helpers, systemTimers);
+      const { programs } = plan;
+      const opened = { createModel: createNamed, programs, openSearchers };
+      results.push(...(await runTabulated({ study, table, ...opened, lanes, onRun, signal })));
     }
   } catch (thrown) {
     if (signal.aborted) return results;

@@ -27,7 +27,7 @@ function key(index: number): Markup {
 
 /** What each agent did and achieved. */
 export function agentSection(data: ReportData): Markup {
-  const row = ({ name, model, scaffold, end }: ReportAgent, index: number) => {
+  const row = ({ name, model, scaffold, end, plateau }: ReportAgent, index: number) => {
     const proposals = proposalsOf(data, name);
     const own = data.nodes.filter((node) => node.agent === name && isProposal(node));
     const best = bestScreened(own);
@@ -49,7 +49,7 @@ export function agentSection(data: ReportData): Markup {
       metric(meanOf(own, 'screen'), data.search),
       count(promoted.length),
       mix.join(', '),
-      shortened(agentEndText(end) ?? '', 200),
+      html`${shortened(agentEndText(end) ?? '', 200)}${plateau ? html`<br><small>plateau: ${count(plateau.results)} results since ${plateau.best} were not better</small>` : null}`,
     ];
   };
   return section(

@@ -1,3 +1,4 @@
+import { plateauText } from '../../domain/ideas.ts';
 import { operators } from '../../domain/node.ts';
 import { type Attribution, differenceText } from '../../studies/index.ts';
 import {
@@ -16,7 +17,9 @@ import { candidateMarkup } from '../candidate.ts';
 import { html, type Markup, section, table } from '../markup.ts';
 import { htmlDocument, ownColours } from '../style.ts';
 import { attributionSection } from './attributionTable.ts';
-import { triedText } from './text.ts';
+import { type Confrontation, confrontationSection } from './compare.ts';
+import { exchangeMarkup, timelineMarkup } from './exchangeText.ts';
+import { costText, type FullTrace, triedText } from './text.ts';
 import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';
 
 const colours = ['--s0', '--s2', '--s5', '--s1'] as const;
@@ -57,15 +60,20 @@ details.step[open] summary { font-weight: 600; }
 </style>`;
 
 /** The trace of a search as one HTML file. */
-export function storyHtml(story: Story, attribution: Attribution | null = null): string {
+export function storyHtml(
+  story: Story,
+  attribution: Attribution | null = null,
+  { full = null, against = null }: { full?: FullTrace | null; against?: Confrontation | null } = {},
+): string {
   return htmlDocument(
     `${story.search}: what its agents did, and why`,
     html`<p class="kicker">Trace of a search</p>
 <h1>${story.search}</h1>
 <p class="facts">${story.task}; scores are ${story.metric}${story.lowerIsBetter ? ', lower is better' : ', higher is better'}, on the screening rung unless stated otherwise.</p>
 ${attribution ? attributionSection(attribution) : null}
+${against ? confrontationSection(against) : null}
 ${overviewSection(story)}
-${story.agents.map((agent) => agentStorySection(agent, story))}`,
+${story.agents.map((agent) => agentStorySection(agent, story, full))}`,
     traceStyle,
     ownColours(story.primitives),
   );
@@ -202,7 +210,7 @@ function outcome(step: Step): Markup {
   return html`${score(measured.screen)}${effect === null ? null : html`, ${effectMarkup(step)} against its parent`}${more.map((text) => `; ${text}`)}`;
 }
 
-function stepMarkup(step: Step, own: Story['primitives']): Markup {
+function stepMarkup(step: Step, own: Story['primitives'], full: FullTrace | null): Markup {
   const { node, operator, view, choice, parents, hypothesis, change, lesson, taken, calls, measured } = step;
   const { className } = operatorMark[operator] ?? { className: '' };
   const best = view.best ? html`; the best, ${mention(view.best)}` : null;
@@ -222,17 +230,33 @@ ${row('candidate', candidateMarkup(step.candidate, own))}
 ${row('outcome', outcome(step))}
 ${row('lesson', lesson === null ? null : html`${lesson.text} <small>before attempt ${count(lesson.learnedBefore)}</small>`)}
 ${row('reuse', taken.length === 0 ? null : taken.map(({ node: other, how }) => `${other} (${how})`).join(', '))}
-${row('cost', calls.calls === 0 ? null : `${count(calls.calls)} calls, ${count(calls.tokens)} tokens, $${calls.dollars.toFixed(4)}`)}
+${row('claims', step.claims.length === 0 ? null : step.claims.map(({ text }) => text).join('; '))}
+${row('cost', calls.calls === 0 ? null : costText(step))}
+${row('traceback', full && step.message !== null && step.message.length > 500 ? html`<pre>${step.message}</pre>` : null)}
+${row('exchanges', exchangeMarkup(full?.exchanges.get(node) ?? []))}
 </dl></details>`;
 }
 
+/** What the agent concluded. */
+const insightList = ({ insights }: AgentStory): Markup | null =>
+  insights.length === 0
+    ? null
+    : html`<h3>Insights</h3><ul>${insights.map(
+        ({ id, verdict, hypothesis, evidence, supersededBy }) =>
+          html`<li><strong>${verdict}</strong>: ${hypothesis} <small>${id}; ${evidence.join(', ')}${supersededBy === null ? null : `; superseded by ${supersededBy}`}</small></li>`,
+      )}</ul>`;
+
 /** One agent: its tree, operators, novelty, and attempts one by one. */
-export function agentStorySection(story: AgentStory, { lowerIsBetter, primitives }: Story): Markup {
+export function agentStorySection(
+  story: AgentStory,
+  { lowerIsBetter, primitives }: Story,
+  full: FullTrace | null = null,
+): Markup {
   const { agent, model, scaffold, reads, steps, end, spend } = story;
   const anchor = `agent-${agent}`;
   const usedOperators = operators.filter((operator) => steps.some((step) => step.operator === operator));
   const keys = html`<p class="keys">${usedOperators.map((operator) => html`<span><i class="${operatorMark[operator]?.className ?? ''}"></i>${operator}</span>`)}<span><i class="dashed"></i>no score</span><span><i class="ring"></i>best of the agent</span><span>dot size = score; numbers = attempt index</span></p>`;
-  const facts = html`<p class="facts">${model}, ${scaffold}${reads === null ? null : `, reads ${reads}`}${spend.calls === 0 ? null : `; ${count(spend.calls)} calls, $${spend.dollars.toFixed(4)}`}</p>${end === null ? null : html`<p>Ended: ${agentEndText(end)}.</p>`}`;
+  const facts = html`<p class="facts">${model}, ${scaffold}${reads === null ? null : `, reads ${reads}`}${spend.calls === 0 ? null : `; ${count(spend.calls)} calls, $${spend.dollars.toFixed(4)}`}</p>${end === null ? null : html`<p>Ended: ${agentEndText(end)}.</p>`}${story.plateaus.map((plateau) => html`<p>${plateauText(plateau)}.</p>`)}${insightList(story)}${full ? timelineMarkup(full.timelines.get(agent) ?? []) : null}`;
   if (steps.length === 0) return section(anchor, agent, html`${facts}<p>No attempts.</p>`);
   return section(
     anchor,
@@ -241,6 +265,6 @@ export function agentStorySection(story: AgentStory, { lowerIsBetter, primitives
 ${keys}${treeChart(story, lowerIsBetter)}
 <div class="pair"><div>${operatorTable(story)}</div><figure>${explorationChart(story)}</figure></div>
 <h3>Attempt by attempt</h3>
-${steps.map((step) => stepMarkup(step, primitives))}`,
+${steps.map((step) => stepMarkup(step, primitives, full))}`,
   );
 }

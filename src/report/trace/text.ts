@@ -1,6 +1,9 @@
+import { plateauText } from '../../domain/ideas.ts';
 import { type Colours, printable } from '../../platform/index.ts';
 import { differenceText } from '../../studies/index.ts';
 import { type AgentStory, agentEndText, type Step, type Story, score, signed } from '../../views/index.ts';
+import type { Exchange, Moment } from './exchanges.ts';
+import { exchangeLines, timelineLines } from './exchangeText.ts';
 
 const maxChars = 600;
 const line = (text: string): string => printable(text, { width: maxChars });
@@ -48,7 +51,33 @@ function outcomeText(step: Step): string {
   return parts.join(', ');
 }
 
-function stepText(step: Step, colours: Colours): string[] {
+/** What an attempt's calls cost, and who answered how fast. */
+export function costText({ calls, effort }: Step): string {
+  const { calls: n, tokens, cached, dollars, failed, latencies, served } = calls;
+  const seconds = latencies.reduce((sum, each) => sum + each, 0) / 1000;
+  return [
+    `${n} calls, ${tokens} tokens${cached > 0 ? ` (${cached} cached)` : ''}, $${dollars.toFixed(4)}`,
+    `${seconds.toFixed(1)} s`,
+    ...(failed > 0 ? [`${failed} without an answer`] : []),
+    ...(served.length > 0 ? [`served by ${served.join(', ')}`] : []),
+    ...(effort === null ? [] : [`effort ${effort}`]),
+  ].join(', ');
+}
+
+/** A message with all its lines, such as a traceback. */
+const wholeLines = (text: string): string[] =>
+  printable(text, { lines: true })
+    .split('\n')
+    .map((each) => `    ${each}`);
+
+/** What a trace shows with `--full`: the recorded exchanges of attempts by node, and the timelines of agents. */
+export interface FullTrace {
+  readonly exchanges: ReadonlyMap<string, readonly Exchange[]>;
+  readonly timelines: ReadonlyMap<string, readonly Moment[]>;
+}
+
+function stepText(step: Step, colours: Colours, full: FullTrace | null): string[] {
+  const exchanges = full?.exchanges.get(step.node) ?? [];
   const { node, operator, parents, choice, hypothesis, change, difference, distance, lesson, calls, taken } = step;
   const of =
     parents.length > 0 ? ` of ${parents.map((each) => `${each.node} (${score(each.screen)})`).join(' and ')}` : '';
@@ -68,28 +97,40 @@ function stepText(step: Step, colours: Colours): string[] {
     label('outcome', good ? colours.green(outcomeText(step)) : outcomeText(step)),
     ...(lesson === null ? [] : [label('lesson', `${lesson.text} (before attempt ${lesson.learnedBefore})`)]),
     ...taken.map(({ node: other, how }) => label('reuse', `${other}: ${how}`)),
-    ...(calls.calls === 0
-      ? []
-      : [label('cost', `${calls.calls} calls, ${calls.tokens} tokens, $${calls.dollars.toFixed(4)}`)]),
+    ...step.claims.filter(({ state }) => state !== 'granted').map(({ text }) => label('claim', text)),
+    ...(calls.calls === 0 ? [] : [label('cost', costText(step))]),
+    ...exchangeLines(exchanges, colours),
+    ...(full && step.message !== null ? wholeLines(step.message) : []),
   ];
 }
 
-function agentText({ agent, model, scaffold, reads, steps, end, spend }: AgentStory, colours: Colours): string[] {
+function agentText(
+  { agent, model, scaffold, reads, steps, end, spend, plateaus, insights }: AgentStory,
+  colours: Colours,
+  full: FullTrace | null,
+): string[] {
   const head = `${agent}: ${model}, ${scaffold}${reads === null ? '' : `, reads ${reads}`}`;
   return [
     colours.bold(colours.underline(line(head))),
     ...(end === null ? [] : [line(`ended: ${agentEndText(end)}`)]),
+    ...plateaus.map((plateau) => line(plateauText(plateau))),
+    ...insights.map(({ id, verdict, hypothesis, supersededBy }) =>
+      line(
+        `insight ${id} (${verdict}${supersededBy === null ? '' : `, superseded by ${supersededBy}`}): ${hypothesis}`,
+      ),
+    ),
     ...(spend.calls === 0
       ? []
       : [line(`spent: ${spend.calls} calls, ${spend.tokens} tokens, $${spend.dollars.toFixed(4)}`)]),
     ...(steps.length === 0 ? ['no attempts'] : []),
     '',
-    ...steps.flatMap((step) => [...stepText(step, colours), '']),
+    ...(full ? ['timeline (UTC)', ...timelineLines(full.timelines.get(agent) ?? []), ''] : []),
+    ...steps.flatMap((step) => [...stepText(step, colours, full), '']),
   ];
 }
 
 /** The trace of a search's agents for a terminal, attempt by attempt. */
-export function storyText(story: Story, colours: Colours): string {
+export function storyText(story: Story, colours: Colours, full: FullTrace | null = null): string {
   const head = `${story.search}: ${story.task}, ${story.metric}${story.lowerIsBetter ? ' (lower is better)' : ''}`;
-  return [line(head), '', ...story.agents.flatMap((each) => agentText(each, colours))].join('\n');
+  return [line(head), '', ...story.agents.flatMap((each) => agentText(each, colours, full))].join('\n');
 }

@@ -111,6 +111,7 @@ export function collectReport(
   const evaluations = records.flatMap((record) => record.evaluations);
   const saved = evaluations.filter((each) => each.saved);
   const aggregated = aggregation(records, spec);
+  const plateaus = reader.plateaus.of(search);
 
   const data: ReportData = {
     search: {
@@ -127,6 +128,7 @@ export function collectReport(
       phase: searchStatus.phase,
     },
     agents: spec.agents.map(({ name, model, scaffold, memory, novelty, evaluations }) => {
+      const plateau = plateaus.filter(({ agent }) => agent === name).at(-1);
       const row = searchStatus.agents.find(({ agent }) => agent === name);
       if (!row) throw new TerminalError('status', `the status of "${search}" lacks agent ${name}`);
       const { end, spend } = row;
@@ -134,6 +136,7 @@ export function collectReport(
         name,
         model,
         scaffold: scaffold.kind,
+        ...(plateau ? { plateau: { best: plateau.best, results: plateau.results } } : {}),
         memory,
         distance: novelty?.distance,
         evaluations,

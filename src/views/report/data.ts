@@ -74,6 +74,8 @@ export interface ReportAgent {
   /** Null while it may still propose, and for searches of versions that did not record it. */
   readonly end: AgentEnd | null;
   readonly spend: Spend;
+  /** The latest plateau that was noticed; absent without one. */
+  readonly plateau?: { readonly best: string; readonly results: number } | undefined;
 }
 
 export interface ReportNode {

@@ -2,12 +2,13 @@ import type { Spend } from '../../domain/call.ts';
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { AgentEnd } from '../../domain/ending.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import { type ClaimReply, claimText } from '../../domain/ideas.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
 import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
-import { type ArchiveReader, type NodeRecord, statusOf } from '../../memory/index.ts';
+import { type ArchiveReader, type InsightRecord, type NodeRecord, type Plateau, statusOf } from '../../memory/index.ts';
 import { type Difference, differenceOf, distanceOf } from '../../studies/index.ts';
 
 /** A node as mentioned in a trace. Scores are in the task's metric. */
@@ -41,7 +42,24 @@ export interface Step {
   readonly retrieved: readonly string[];
   readonly evidence: readonly string[];
   /** LLM calls of this attempt. */
-  readonly calls: { readonly calls: number; readonly tokens: number; readonly dollars: number };
+  readonly calls: {
+    readonly calls: number;
+    readonly tokens: number;
+    readonly dollars: number;
+    readonly input: number;
+    /** Of the input, read from the provider's cache. */
+    readonly cached: number;
+    readonly output: number;
+    /** Calls without a complete answer. */
+    readonly failed: number;
+    /** Of calls that ended, in milliseconds. */
+    readonly latencies: readonly number[];
+    /** Models as the providers report them. */
+    readonly served: readonly string[];
+  };
+  readonly effort: string | null;
+  /** Claims of the attempt, and what they met. */
+  readonly claims: readonly { readonly state: ClaimReply['state']; readonly text: string }[];
   readonly hypothesis: string | null;
   /** The change in the proposer's words. */
   readonly change: string;
@@ -81,6 +99,10 @@ export interface AgentStory {
   readonly reads: string | null;
   /** Null while it may still propose, and for searches of versions that did not record it. */
   readonly end: AgentEnd | null;
+  readonly plateaus: readonly Plateau[];
+  readonly insights: readonly InsightRecord[];
+  /** Claims that another agent's idea stood in the way of. */
+  readonly claimsTaken: number;
   /** All its LLM calls, including lost ones. */
   readonly spend: Spend;
   readonly steps: readonly Step[];
@@ -110,6 +132,10 @@ function agentStories(reader: ArchiveReader, spec: SearchSpec) {
   const order = new Map(records.map(({ id }, index) => [id as string, index]));
   const lessons = new Map(reader.records.lessons(search).map((lesson) => [lesson.node as string, lesson]));
   const calls = reader.calls.of(search);
+  const claims = reader.ideas.claimsOf(search);
+  const insights = reader.ideas.insightsOf(search);
+  const plateaus = reader.plateaus.of(search);
+  const efforts = new Map(spec.agents.map(({ name, effort }) => [name as string, effort ?? null]));
   const searchStatus = reader.searchStatus.of(search);
   const figure = (fitness: number | null) => (fitness === null ? null : metricValue(fitness, lowerIsBetter));
 
@@ -183,7 +209,17 @@ function agentStories(reader: ArchiveReader, spec: SearchSpec) {
         calls: own.length,
         tokens: own.reduce((sum, { input, output }) => sum + (input ?? 0) + (output ?? 0), 0),
         dollars: own.reduce((sum, { dollars }) => sum + (dollars ?? 0), 0),
+        input: own.reduce((sum, { input }) => sum + (input ?? 0), 0),
+        cached: own.reduce((sum, { cached }) => sum + (cached ?? 0), 0),
+        output: own.reduce((sum, { output }) => sum + (output ?? 0), 0),
+        failed: own.filter(({ outcome }) => outcome !== 'complete').length,
+        latencies: own.flatMap(({ latencyMs }) => (latencyMs === null ? [] : [latencyMs])),
+        served: [...new Set(own.flatMap(({ served }) => served ?? []))],
       },
+      effort: efforts.get(record.agent) ?? null,
+      claims: claims
+        .filter((claim) => claim.agent === record.agent && claim.ordinal === ordinal)
+        .map(({ reply }) => ({ state: reply.state, text: reply.state === 'granted' ? 'granted' : claimText(reply) })),
       hypothesis: rationale.hypothesis ?? null,
       change: rationale.change,
       candidate,
@@ -214,6 +250,9 @@ function agentStories(reader: ArchiveReader, spec: SearchSpec) {
       scaffold: self.scaffold.kind,
       reads: self.literature ? self.literature.sources.join(', ') : self.model === 'local/prior' ? 'corpus' : null,
       end: row?.end ?? null,
+      plateaus: plateaus.filter(({ agent }) => agent === self.name),
+      insights: insights.filter(({ agent }) => agent === self.name),
+      claimsTaken: claims.filter(({ agent, reply }) => agent === self.name && reply.state === 'taken').length,
       spend: row?.spend ?? { calls: 0, tokens: 0, dollars: 0 },
       steps: own.map((record, index) => step(record, own.slice(0, index))),
     };

@@ -1,0 +1,178 @@
+import { type AgentStory, count, duration, percent, type Story, score } from '../../views/index.ts';
+import { html, type Markup, section, table } from '../markup.ts';
+
+/** The figures of one side: an agent, or all agents of a search. */
+export interface Side {
+  /** `search` or `search agent`. */
+  readonly name: string;
+  readonly task: string;
+  readonly metric: string;
+  readonly lowerIsBetter: boolean;
+  readonly agents: number;
+  /** Models and scaffolds, each once. */
+  readonly what: readonly string[];
+  readonly attempts: number;
+  readonly scored: number;
+  readonly failed: number;
+  readonly refused: number;
+  /** Best screening score after each quarter of the attempts, in the metric; null before the first score. */
+  readonly course: readonly (number | null)[];
+  readonly best: { readonly node: string; readonly score: number } | null;
+  /** Per operator: children compared with their first parent, and those that were better. */
+  readonly operators: Readonly<Record<string, { readonly compared: number; readonly improved: number }>>;
+  readonly calls: number;
+  readonly failedCalls: number;
+  readonly inputTokens: number;
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+  readonly dollars: number;
+  /** Median latency of calls with an answer. */
+  readonly latencyMs: number | null;
+  readonly claimsTaken: number;
+  readonly insights: number;
+  readonly plateaus: number;
+  /** Why agents ended before their budget was used. */
+  readonly ends: readonly string[];
+}
+
+/** Two sides, and what they have in common. */
+export interface Confrontation {
+  readonly sides: readonly [Side, Side];
+  /** Scores compare: one task, one metric. */
+  readonly comparable: boolean;
+  /** Candidates that both proposed. */
+  readonly common: number;
+}
+
+const median = (values: readonly number[]): number | null =>
+  [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? null;
+
+/** Attempts of several agents as they alternate: first attempts, second attempts, and so on. */
+const interleaved = (agents: readonly AgentStory[]) =>
+  agents.flatMap(({ steps }) => steps).sort((a, b) => a.ordinal - b.ordinal || (a.node < b.node ? -1 : 1));
+
+function sideOf(story: Story, endText: (agent: AgentStory) => string | null): Side {
+  const { search, task, metric, lowerIsBetter, agents } = story;
+  const steps = interleaved(agents);
+  const better = (one: number, other: number) => (lowerIsBetter ? one < other : one > other);
+  let best: Side['best'] = null;
+  const after = steps.map(({ node, measured: { screen } }) => {
+    if (screen !== null && (best === null || better(screen, best.score))) best = { node, score: screen };
+    return best?.score ?? null;
+  });
+  const operators: Record<string, { compared: number; improved: number }> = {};
+  for (const { operator, improved } of steps) {
+    if (improved === null) continue;
+    const row = operators[operator] ?? { compared: 0, improved: 0 };
+    operators[operator] = { compared: row.compared + 1, improved: row.improved + (improved ? 1 : 0) };
+  }
+  const sum = (of: (agent: AgentStory) => number) => agents.reduce((total, agent) => total + of(agent), 0);
+  const calls = steps.map((step) => step.calls);
+  const [only] = agents;
+  return {
+    name: agents.length === 1 && only ? `${search} ${only.agent}` : search,
+    task,
+    metric,
+    lowerIsBetter,
+    agents: agents.length,
+    what: [...new Set(agents.map(({ model, scaffold }) => `${model}, ${scaffold}`))],
+    attempts: steps.length,
+    scored: steps.filter(({ measured }) => measured.screen !== null).length,
+    failed: steps.filter(({ status }) => status === 'failed').length,
+    refused: steps.filter(({ status }) => status === 'rejected' || status === 'duplicate').length,
+    course: [1, 2, 3, 4].map((quarter) => after[Math.ceil((steps.length * quarter) / 4) - 1] ?? null),
+    best,
+    operators,
+    calls: sum(({ spend }) => spend.calls),
+    failedCalls: calls.reduce((total, { failed }) => total + failed, 0),
+    inputTokens: calls.reduce((total, { input }) => total + input, 0),
+    cachedTokens: calls.reduce((total, { cached }) => total + cached, 0),
+    outputTokens: calls.reduce((total, { output }) => total + output, 0),
+    dollars: sum(({ spend }) => spend.dollars),
+    latencyMs: median(calls.flatMap(({ latencies }) => latencies)),
+    claimsTaken: sum(({ claimsTaken }) => claimsTaken),
+    insights: sum(({ insights }) => insights.length),
+    plateaus: sum(({ plateaus }) => plateaus.length),
+    ends: agents.flatMap((agent) => endText(agent) ?? []),
+  };
+}
+
+/** Two agents, or two searches, side by side. Figures are of the screening rung, one training each, noise included. */
+export function confront(one: Story, other: Story, endText: (agent: AgentStory) => string | null): Confrontation {
+  const candidates = (story: Story) =>
+    new Set(story.agents.flatMap(({ steps }) => steps.map(({ candidate }) => candidate)));
+  const [mine, its] = [candidates(one), candidates(other)];
+  return {
+    sides: [sideOf(one, endText), sideOf(other, endText)],
+    comparable: one.task === other.task && one.metric === other.metric,
+    common: [...mine].filter((candidate) => its.has(candidate)).length,
+  };
+}
+
+const share = ({ improved, compared }: { improved: number; compared: number }) =>
+  compared === 0 ? '–' : `${improved} of ${compared} (${percent(improved / compared)})`;
+
+/** One row per figure: its name and the two sides. */
+function rows({ sides, common }: Confrontation): (readonly [string, string, string])[] {
+  const [one, other] = sides;
+  const row = (name: string, text: (side: Side) => string) => [name, text(one), text(other)] as const;
+  const operators = [...new Set([...Object.keys(one.operators), ...Object.keys(other.operators)])];
+  return [
+    row('agents', ({ agents, what }) => (agents === 1 ? (what[0] ?? '') : `${agents}: ${what.join('; ')}`)),
+    row('task', ({ task, metric }) => `${task}, ${metric}`),
+    row('attempts', ({ attempts, scored, failed, refused }) => {
+      return `${count(attempts)}: ${count(scored)} scored, ${count(failed)} failed, ${count(refused)} refused`;
+    }),
+    row('best', ({ best }) => (best === null ? '–' : `${score(best.score)} (${best.node})`)),
+    row('best by quarters', ({ course }) => course.map(score).join(', ')),
+    ...operators.map((name) =>
+      row(`${name} better`, (side) => share(side.operators[name] ?? { compared: 0, improved: 0 })),
+    ),
+    row(
+      'calls',
+      ({ calls, failedCalls }) => `${count(calls)}${failedCalls > 0 ? `, ${count(failedCalls)} failed` : ''}`,
+    ),
+    row('tokens', ({ inputTokens, cachedTokens, outputTokens }) => {
+      const cached = inputTokens === 0 ? '' : ` (${percent(cachedTokens / inputTokens)} cached)`;
+      return `${count(inputTokens)} in${cached}, ${count(outputTokens)} out`;
+    }),
+    row('dollars', ({ dollars, scored }) => {
+      return `$${dollars.toFixed(4)}${scored === 0 ? '' : `, $${(dollars / scored).toFixed(4)} per score`}`;
+    }),
+    row('median latency', ({ latencyMs }) => (latencyMs === null ? '–' : duration(latencyMs / 1000))),
+    row('claims refused', ({ claimsTaken }) => count(claimsTaken)),
+    row('insights', ({ insights }) => count(insights)),
+    row('plateaus', ({ plateaus }) => count(plateaus)),
+    row('ended early', ({ ends }) => ends.join('; ') || '–'),
+    ['candidates in common', count(common), count(common)],
+  ];
+}
+
+const note = (confrontation: Confrontation): string =>
+  confrontation.comparable
+    ? 'Scores are of the screening rung, one training each, noise included: a difference between them is no claim.'
+    : 'The tasks or metrics differ: scores do not compare.';
+
+/** Two columns for a terminal. */
+export function confrontationText(confrontation: Confrontation): string {
+  const all = [['', ...confrontation.sides.map(({ name }) => name)], ...rows(confrontation)];
+  const width = (at: number, most: number) => Math.min(most, Math.max(...all.map((row) => row[at]?.length ?? 0)));
+  const [name, left] = [width(0, 24), width(1, 60)];
+  const lines = all.map((row) =>
+    `${(row[0] ?? '').padEnd(name)}  ${(row[1] ?? '').padEnd(left)}  ${row[2] ?? ''}`.trimEnd(),
+  );
+  return [...lines, '', note(confrontation)].join('\n');
+}
+
+/** Two columns on a page. */
+export function confrontationSection(confrontation: Confrontation): Markup {
+  const [one, other] = confrontation.sides;
+  return section(
+    'against',
+    `${one.name} against ${other.name}`,
+    html`${table(
+      [{ head: '', kind: 'name' }, { head: one.name }, { head: other.name }],
+      rows(confrontation).map((row) => [...row]),
+    )}<p class="note">${note(confrontation)}</p>`,
+  );
+}
