@@ -30,7 +30,9 @@ export function roleConnections(
     async open(role) {
       // A CA certificate identifies the server, not us.
       const own = access === null || isAnonymous(access) ? labAccess(home, role) : null;
-      const shown = { ...own, ...access };
+      // An address of `tls://` names no CA: the home's own certificate is still its lab's.
+      const tls = own?.tls || access?.tls ? { tls: { ...own?.tls, ...access?.tls } } : {};
+      const shown = { ...own, ...access, ...tls };
       const bus = await connectBus({ ...options, url, access: shown, role, name: `aira-${role}`, ids: randomUUID });
       opened.set(role, bus);
       return bus;

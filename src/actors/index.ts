@@ -30,6 +30,8 @@ export {
   startWorker,
   tokensOf,
   type WorkerOptions,
+  type WorkerPart,
 } from './lab.ts';
 export type { ScaleProgress } from './scale/machine.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';
+export type { Stay } from './worker/stay.ts';

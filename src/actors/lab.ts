@@ -38,6 +38,7 @@ import { retryTransient, startMachine } from './machines.ts';
 import { type ScaleProgress, scaleMachine } from './scale/machine.ts';
 import { searchMachine } from './search/machine.ts';
 import { workerMachine } from './worker/machine.ts';
+import type { Departure, Stay } from './worker/stay.ts';
 
 /** Heartbeats per acknowledgement wait: more than one, because one may be lost. */
 const heartbeatsPerWait = 3;
@@ -58,6 +59,14 @@ export interface Component {
   drain(): void;
   /** Ends now, and returns unfinished jobs to the queue. */
   stop(): void;
+}
+
+/** A worker, which may have its machine for a time only. */
+export interface WorkerPart extends Component {
+  /** Ends within this many milliseconds: after the training under way if it fits, else it is returned. */
+  leave(withinMs: number): void;
+  /** Why it left; null while it has not, and where it was drained or stopped. */
+  departure(): Departure | null;
 }
 
 /** Starts the archivist of a home. @throws PrerequisiteError when the home cannot be used. */
@@ -89,18 +98,21 @@ export function startWorker(
   own: WorkerOptions,
   kinds: readonly SpaceKind[],
   options: ComponentDeps,
-): Component {
+  stay?: Stay,
+): WorkerPart {
   const { bus, timers, log, clock, ackWaitMs } = options;
   const evaluators = new Map(
     kinds.map((kind) => [kind, openEvaluator(kind, { device, ...own, clock, timers, log })] as const),
   );
   const heartbeatMs = Math.round(ackWaitMs / heartbeatsPerWait);
-  const parts = { id, deviceClass: device.class, bus, evaluators, timers, log, newToken, heartbeatMs };
+  const parts = { id, deviceClass: device.class, bus, evaluators, stay, clock, timers, log, newToken, heartbeatMs };
   const part = startMachine(workerMachine(parts), log);
   return {
     ended: part.ended.then((last) => last.context.error),
     drain: () => part.send({ type: 'DRAIN' }),
     stop: () => part.send({ type: 'STOP' }),
+    leave: (withinMs) => part.send({ type: 'LEAVE', why: 'notice', withinMs }),
+    departure: () => part.snapshot().context.departure,
   };
 }
 

@@ -25,11 +25,13 @@ import {
   type NatsConnection,
   NatsError,
   nkeyAuthenticator,
+  nkeys,
   type TlsOptions,
 } from 'nats';
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { Clock, Logger } from '../platform/index.ts';
 import type { Meta } from './envelope.ts';
+import { ownInbox } from './issued.ts';
 import { inboxPrefix, type Role } from './roles.ts';
 import { subjects } from './subjects.ts';
 
@@ -99,7 +101,7 @@ async function connectFirst({
       return await connect({
         servers: url,
         name,
-        inboxPrefix: inboxPrefix(role),
+        inboxPrefix: prefixOf(role, access),
         ...connectionAccess(access),
         timeout: Math.max(100, left),
         maxReconnectAttempts: -1,
@@ -236,7 +238,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       const settled = work.finally(() => pendingWork.delete(settled));
       pendingWork.add(settled);
     },
-    inbox: () => createInbox(inboxPrefix(options.role)),
+    inbox: () => createInbox(prefixOf(options.role, options.access)),
     role: options.role,
     stamp: (traceparent, token) => ({
       id: ids(),
@@ -252,12 +254,20 @@ export async function openLink(options: LinkOptions): Promise<Link> {
 export interface Access {
   /** The seed of an nkey, as `SU...`. */
   readonly nkeySeed?: Uint8Array | undefined;
+  /** The key hears replies below its own prefix instead of its role's. */
+  readonly ownInbox?: boolean | undefined;
   /** The text of a `.creds` file: a JWT and the seed of its key. */
   readonly creds?: Uint8Array | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
   readonly token?: string | undefined;
   readonly tls?: Readonly<TlsOptions> | undefined;
+}
+
+/** Prefix of a connection's reply subjects. */
+function prefixOf(role: Role | undefined, access: Access | undefined): string {
+  if (!access?.ownInbox || !access.nkeySeed) return inboxPrefix(role);
+  return ownInbox(nkeys.fromSeed(access.nkeySeed).getPublicKey());
 }
 
 /** The same as options of the client. */

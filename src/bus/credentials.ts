@@ -8,11 +8,14 @@
  *          arguments or an environment.
  */
 
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nkeys } from 'nats';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret } from '../platform/index.ts';
+import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret, systemClock } from '../platform/index.ts';
 import type { Access } from './connection.ts';
+import { issuedUsers, ownInboxMark } from './issued.ts';
+import { listeningOf } from './listening.ts';
 import { type Permissions, permissionsOf, type Role, roles } from './roles.ts';
 
 /** A user of the embedded server. */
@@ -41,13 +44,24 @@ function usable<T>(path: string, action: () => T): T {
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const newSeed = (): string => new TextDecoder().decode(nkeys.createUser().getSeed());
 
-/** The users of a lab's own server; creates missing keys. @throws PrerequisiteError `credentials`. */
-export function labUsers(home: string): BusUser[] {
-  return roles.map((role) => {
+/**
+ * The users of a lab's own server: the roles of this machine, and the credentials of others that are admitted now. Creates
+ * missing keys. @throws PrerequisiteError `credentials`.
+ */
+export function labUsers(home: string, now = systemClock.now()): BusUser[] {
+  const own = roles.map((role) => {
     const path = seedFile(home, role);
     const nkey = usable(path, () => nkeys.fromSeed(bytesOf(keptSecret(path, newSeed))).getPublicKey());
     return { nkey, ...permissionsOf(role) };
   });
+  return [...own, ...issuedUsers(home, now)];
+}
+
+/** The key in a seed file; lines that begin with # are remarks. An issued one has an inbox of its own. */
+export function accessOfSeedFile(text: string): Access {
+  const lines = text.split('\n').map((line) => line.trim());
+  const seed = lines.find((line) => line !== '' && !line.startsWith('#')) ?? '';
+  return { nkeySeed: bytesOf(seed), ...(lines.includes(ownInboxMark) ? { ownInbox: true } : {}) };
 }
 
 /**
@@ -60,7 +74,10 @@ export function labAccess(home: string, role: Role): Access | null {
   const text = usable(path, () => readSecret(path));
   if (text === null) return null;
   usable(path, () => nkeys.fromSeed(bytesOf(text)));
-  return { nkeySeed: bytesOf(text) };
+  const listening = listeningOf(home);
+  if (listening === null) return { nkeySeed: bytesOf(text) };
+  const { ca } = listening.tls;
+  return { nkeySeed: bytesOf(text), tls: { ca: usable(ca, () => readFileSync(ca, 'utf8')) } };
 }
 
 /** The archive's private key for sealed scores, as PEM. @throws PrerequisiteError `credentials`. */

@@ -40,7 +40,7 @@ const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
     'node-add',
     'node-evaluate',
   ],
-  worker: ['job-claim', 'job-checkpoint'],
+  worker: ['job-claim', 'job-checkpoint', 'job-release', 'worker-hello'],
   agent: [
     'agent-join',
     'agent-view',
@@ -95,10 +95,11 @@ const hearing: Readonly<Record<Role, readonly string[]>> = {
   person: [],
 };
 
-export function permissionsOf(role: Role): Permissions {
+/** @param inbox prefix of the replies that this key may hear. */
+export function permissionsOf(role: Role, inbox = inboxPrefix(role)): Permissions {
   const requestSubjects = role === 'archive' ? [] : verbs[role].map(subjects.request);
   return {
     publish: [...requestSubjects, ...publishing[role]],
-    subscribe: [...hearing[role], `${inboxPrefix(role)}.>`],
+    subscribe: [...hearing[role], `${inbox}.>`],
   };
 }

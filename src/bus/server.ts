@@ -15,7 +15,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,6 +24,7 @@ import { AiraError, errorMessage, PrerequisiteError, toError } from '../domain/e
 import { deferred, type Logger } from '../platform/index.ts';
 import { type BusUser, labUsers } from './credentials.ts';
 import { maxEnvelopeBytes } from './envelope.ts';
+import { type Listening, listeningOf } from './listening.ts';
 import { claimStore, type StoreClaim } from './storeClaim.ts';
 
 export interface ServerOptions {
@@ -35,6 +36,8 @@ export interface ServerOptions {
   readonly port?: number | undefined;
   /** Users that may connect. */
   readonly users: readonly BusUser[];
+  /** Where it listens and with which certificate; default: loopback, without TLS. */
+  readonly listening?: Listening | null | undefined;
   readonly log: Logger;
 }
 
@@ -44,6 +47,8 @@ export interface NatsServer {
   readonly pid: number;
   /** Resolves when the server has ended for any reason and the store may be claimed again. */
   readonly closed: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** Admits these users and no others from now on; cuts off those that are connected. */
+  admit(users: readonly BusUser[]): void;
   stop(): Promise<void>;
 }
 
@@ -74,7 +79,12 @@ async function claimDirectory(storeDir: string, log: Logger): Promise<StoreClaim
 const storeOf = (home: string): string => join(home, 'nats');
 const portsFolder = (storeDir: string): string => join(storeDir, 'ports');
 
-function configure(storeDir: string, port: number, users: readonly BusUser[]): { config: string; ports: string } {
+function configure(
+  storeDir: string,
+  port: number,
+  users: readonly BusUser[],
+  listening: Listening | null,
+): { config: string; ports: string; jetstream: string } {
   const config = join(storeDir, 'nats.conf');
   const ports = portsFolder(storeDir);
   const jetstream = join(storeDir, 'jetstream');
@@ -83,12 +93,12 @@ function configure(storeDir: string, port: number, users: readonly BusUser[]): {
     // Killed servers leave their files behind.
     rmSync(ports, { recursive: true, force: true });
     mkdirSync(ports);
-    writeFileSync(config, serverConfig({ port, ports, jetstream, users }), { mode: 0o600 });
+    writeFileSync(config, serverConfig({ port, ports, jetstream, users, listening }), { mode: 0o600 });
     chmodSync(config, 0o600);
   } catch (thrown) {
     throw unwritable(storeDir, thrown);
   }
-  return { config, ports };
+  return { config, ports, jetstream };
 }
 
 /** Ends when the pipe closes, or is killed after the server has ended. */
@@ -140,14 +150,22 @@ function readUrl(ports: string, end: `_${number}.ports` | '.ports'): string | un
   }
 }
 
+/** How components on this machine reach a server that listens for others too. */
+const localUrl = ({ host }: Listening, port: number): string =>
+  `tls://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
+
 /** Address of the embedded server of a home; after a crash of its process it may be that of a server which is gone. */
-export const embeddedUrl = (home: string): string | null => readUrl(portsFolder(storeOf(home)), '.ports') ?? null;
+export function embeddedUrl(home: string): string | null {
+  const url = readUrl(portsFolder(storeOf(home)), '.ports') ?? null;
+  const listening = listeningOf(home);
+  return url === null || listening === null ? url : localUrl(listening, Number(new URL(url).port));
+}
 
 async function launch(
-  { binary, storeDir, port = -1, users, log }: ServerOptions,
+  { binary, storeDir, port = -1, users, listening = null, log }: ServerOptions,
   claim: StoreClaim,
 ): Promise<NatsServer> {
-  const { config, ports } = configure(storeDir, port, users);
+  const { config, ports, jetstream } = configure(storeDir, port, users, listening);
   const server = spawn(binary, ['-c', config], {
     detached: true,
     env: { PATH: process.env.PATH ?? '' },
@@ -165,11 +183,11 @@ async function launch(
   );
 
   const lines: string[] = [];
-  let listening = false;
+  let isListening = false;
   createInterface({ input: server.stderr }).on('line', (line) => {
     const [, level = 'INF', text = line] = /\[(INF|WRN|ERR|FTL)\] (.*)$/.exec(line) ?? [];
     // Startup errors are reported by the exception.
-    if (level === 'INF' || !listening) log.debug(text);
+    if (level === 'INF' || !isListening) log.debug(text);
     else log.warn(text);
     lines.push(line);
     if (lines.length > 50) lines.shift();
@@ -200,8 +218,16 @@ async function launch(
     if (ended) throw failedStart(binary, port, lines);
     const url = readUrl(ports, `_${pid}.ports`);
     if (url !== undefined) {
-      listening = true;
-      return { url, port: Number(new URL(url).port), pid, closed, stop };
+      isListening = true;
+      const { port: bound } = new URL(url);
+      const own = listening === null ? url : localUrl(listening, Number(bound));
+      const admit = (next: readonly BusUser[]): void => {
+        const text = serverConfig({ port: Number(bound), ports, jetstream, users: next, listening });
+        writeFileSync(`${config}.new`, text, { mode: 0o600 });
+        renameSync(`${config}.new`, config);
+        if (!ended) server.kill('SIGHUP');
+      };
+      return { url: own, port: Number(bound), pid, closed, admit, stop };
     }
     await delay(pollMs);
   }
@@ -233,6 +259,7 @@ export interface EmbeddedServer {
   stop(): Promise<void>;
 }
 
+const renewalMs = 1000;
 /** Beyond this another restart will not help. */
 const maxRestarts = 20;
 
@@ -243,15 +270,35 @@ export async function embedServer(
   port: number | undefined,
   log: Logger,
 ): Promise<EmbeddedServer> {
-  const common = { binary, storeDir: storeOf(home), users: labUsers(home), log };
-  let server: NatsServer = await startServer({ ...common, port });
+  const listening = listeningOf(home);
+  const common = { binary, storeDir: storeOf(home), listening, log };
+  let users = labUsers(home);
+  let server: NatsServer = await startServer({ ...common, users, port: port ?? listening?.port });
   let stopping = false;
+  let repeats = false;
+  /** Issued, revoked and expired credentials: compared once a second, since other processes issue them. */
+  const renewal = setInterval(() => {
+    try {
+      const now = labUsers(home);
+      const isNew = JSON.stringify(now) !== JSON.stringify(users);
+      if (!isNew && !repeats) return;
+      server.admit(now);
+      users = now;
+      // A server that is busy may miss a signal; the second one finds nothing to do.
+      repeats = isNew;
+      if (!isNew) return;
+      log.info({ users: users.length }, 'the credentials have changed');
+    } catch (thrown) {
+      log.warn({ error: errorMessage(thrown) }, 'the credentials cannot be read; those of before stay admitted');
+    }
+  }, renewalMs);
+  renewal.unref();
   const watch = async (): Promise<void> => {
     for (let restarts = 0; restarts < maxRestarts; restarts++) {
       const { signal, code } = await server.closed;
       if (stopping) return;
       log.warn({ signal, code }, 'nats-server exited; restarting it');
-      server = await startServer({ ...common, port: server.port });
+      server = await startServer({ ...common, users, port: server.port });
     }
     throw new AiraError('nats-dies', `nats-server died ${maxRestarts} times`);
   };
@@ -262,6 +309,7 @@ export async function embedServer(
     gone: gone.promise,
     async stop() {
       stopping = true;
+      clearInterval(renewal);
       await server.stop();
       await watching;
     },
@@ -283,8 +331,20 @@ const maxConsumers = 4096;
  */
 export const strayStreams = (jetstream: string): string => join(jetstream, 'jetstream', '$G');
 
+/** The block `accounts` of a server's configuration: public keys and permissions. */
+export const accountsOf = (users: readonly BusUser[]) => ({
+  [account]: {
+    jetstream: { max_store: maxFileBytes, max_mem: maxMemoryBytes, max_streams: 8, max_consumers: maxConsumers },
+    users: users.map(({ nkey, publish, subscribe }) => ({
+      nkey,
+      permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } },
+    })),
+  },
+  SYS: { users: [] },
+});
+
 /**
- * The configuration of an embedded server: loopback only, users by public nkey only.
+ * The configuration of an embedded server: loopback unless it has a certificate, users by public nkey only.
  *
  * All users are in an account: nats-server before 2.9.23 admits clients without credentials if a block \`authorization\` is
  * combined with a system account (CVE-2023-47090).
@@ -294,35 +354,24 @@ export function serverConfig({
   ports,
   jetstream,
   users,
+  listening = null,
 }: {
   readonly port: number;
   /** Folder for the file with the server's address. */
   readonly ports: string;
   readonly jetstream: string;
   readonly users: readonly BusUser[];
+  readonly listening?: Listening | null;
 }): string {
   const config = {
-    host: '127.0.0.1',
+    host: listening?.host ?? '127.0.0.1',
     port,
     ports_file_dir: ports,
+    ...(listening && { tls: { cert_file: listening.tls.cert, key_file: listening.tls.key } }),
     max_payload: 2 * maxEnvelopeBytes,
     max_connections: maxConnections,
     jetstream: { store_dir: jetstream, max_file_store: maxFileBytes, max_memory_store: maxMemoryBytes },
-    accounts: {
-      [account]: {
-        jetstream: {
-          max_store: maxFileBytes,
-          max_mem: maxMemoryBytes,
-          max_streams: 8,
-          max_consumers: maxConsumers,
-        },
-        users: users.map(({ nkey, publish, subscribe }) => ({
-          nkey,
-          permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } },
-        })),
-      },
-      SYS: { users: [] },
-    },
+    accounts: accountsOf(users),
     system_account: 'SYS',
   };
   return `${JSON.stringify(config, null, 1)}\n`;

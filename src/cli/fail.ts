@@ -13,6 +13,8 @@ export const exitCodes = {
   usage: 2,
   noResult: 3,
   agentLost: 4,
+  /** Of a worker that had to leave: start it again (EX_TEMPFAIL of sysexits.h). */
+  again: 75,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -43,22 +45,41 @@ export function report(thrown: unknown): number {
   return exitCodes.failed;
 }
 
-/** The first Ctrl-C (or SIGTERM) drains, the second exits at once; either way nothing that was recorded is lost. */
-export function onInterrupt(drain: () => void): { readonly code: () => number | null; dispose(): void } {
+const notices = ['SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/**
+ * The first Ctrl-C (or SIGTERM) drains, the second exits at once; either way nothing that was recorded is lost.
+ *
+ * @param leave of a component on a cluster: SIGTERM, SIGUSR1 and SIGUSR2 are notices, of which the first sets the deadline.
+ * Schedulers send the same one to a process and to its parent, which passes it on.
+ */
+export function onInterrupt(
+  drain: () => void,
+  leave?: (signal: NodeJS.Signals) => void,
+): { readonly code: () => number | null; dispose(): void } {
   let received: NodeJS.Signals | null = null;
-  const statusOf = (signal: NodeJS.Signals) => (signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
+  const statusOf = (signal: NodeJS.Signals) => {
+    if (signal === 'SIGINT') return exitCodes.interrupted;
+    return signal === 'SIGTERM' ? exitCodes.terminated : exitCodes.again;
+  };
   const handle = (signal: NodeJS.Signals): void => {
     if (received !== null) process.exit(statusOf(signal));
     received = signal;
     drain();
   };
-  process.on('SIGINT', handle);
-  process.on('SIGTERM', handle);
+  const notice = (signal: NodeJS.Signals): void => {
+    if (received !== null) return;
+    received = signal;
+    leave?.(signal);
+  };
+  const handlers = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>(
+    leave ? notices.map((signal) => [signal, notice]) : [['SIGTERM', handle]],
+  ).set('SIGINT', handle);
+  for (const [signal, handler] of handlers) process.on(signal, handler);
   return {
     code: () => (received === null ? null : statusOf(received)),
     dispose() {
-      process.off('SIGINT', handle);
-      process.off('SIGTERM', handle);
+      for (const [signal, handler] of handlers) process.off(signal, handler);
     },
   };
 }

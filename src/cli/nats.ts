@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Access, withoutCredentials } from '../bus/index.ts';
+import { type Access, accessOfSeedFile, withoutCredentials } from '../bus/index.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { option } from './options.ts';
 
@@ -81,7 +81,7 @@ export function natsAccess(
   const kinds: Access[] = [];
   const creds = read(natsCreds, '--nats-creds');
   if (creds) kinds.push({ creds });
-  if (nkey) kinds.push({ nkeySeed: new TextEncoder().encode(nkey.toString('utf8').trim()) });
+  if (nkey) kinds.push(accessOfSeedFile(nkey.toString('utf8')));
   if (name !== '' && password !== '') kinds.push({ user: name, password });
   else if (name !== '') kinds.push({ token: name });
   else if (AIRA_NATS_USER) kinds.push({ user: AIRA_NATS_USER, password: AIRA_NATS_PASSWORD ?? '' });

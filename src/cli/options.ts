@@ -88,6 +88,15 @@ export function numberWithin(min: number, max: number): (text: string) => number
   };
 }
 
+/** A positive number, fractions included. */
+export const quantity = (max: number) => (text: string) => {
+  const value = Number(text);
+  if (!/^\d{1,9}(\.\d{1,9})?$/.test(text) || value <= 0 || value > max) {
+    throw new InvalidArgumentError(`expected a number above 0, up to ${max}`);
+  }
+  return value;
+};
+
 export const portNumber = numberWithin(1, 65_535);
 /** As in a search file. */
 export const workerNumber = numberWithin(0, 256);

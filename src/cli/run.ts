@@ -4,6 +4,7 @@ import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backupCommands } from './commands/backup.ts';
 import { importCommand } from './commands/crate.ts';
+import { credentialsCommand } from './commands/credentials.ts';
 import { dashboardCommand } from './commands/dashboard.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -38,6 +39,8 @@ function program(done: (code: number) => void): Command {
     .description('Searches for neural architectures with an ensemble of agents.')
     .option('-V, --version', 'print the version of Aira, its commit and its evaluators')
     .showSuggestionAfterError()
+    // `archive` and `doctor` have options that their subcommands have too: what follows a subcommand is its own.
+    .enablePositionalOptions()
     .configureOutput({
       outputError: (text, write) => write(`${printable(text, { lines: true, width: maxUsageErrorChars }).trimEnd()}\n`),
     })
@@ -64,6 +67,7 @@ function program(done: (code: number) => void): Command {
     dataCommand(done),
     ...backupCommands(done),
     ...partCommands(done),
+    credentialsCommand(done),
     mcpCommand(done),
   ]) {
     copySettings(command, aira);

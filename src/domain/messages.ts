@@ -342,6 +342,16 @@ export const requests = {
     }),
     reply: z.strictObject({ recorded: z.boolean() }),
   },
+  /** Sent by a worker that has to leave: it returns the job unfinished. Counts only with the token of the claim. */
+  'job-release': {
+    request: z.strictObject({ key: evaluationKeySchema, worker: workerIdSchema, attempt: z.int().positive() }),
+    reply: z.strictObject({}),
+  },
+  /** Asked by a machine that may become a worker: the archive's time, and the evaluators that open jobs need. */
+  'worker-hello': {
+    request: z.strictObject({}),
+    reply: z.strictObject({ at: z.int().nonnegative(), evaluators: z.array(z.string()).max(64) }),
+  },
   ...ideaRequests,
 } as const;
 export type Verb = keyof typeof requests;

@@ -34,6 +34,8 @@ export interface ExamineOptions {
   readonly home: string;
   readonly places?: ToolchainPaths;
   readonly nodeVersion?: string;
+  /** Of a machine that only trains: no nats-server, compiler or archive. */
+  readonly trainsOnly?: boolean;
 }
 
 /** As `engines.node` of package.json. */
@@ -240,7 +242,7 @@ function checkHome(home: string): Check[] {
 
 /** Checks everything that a search needs on this machine. Never throws: a problem is a failed check. */
 export async function examineMachine(options: ExamineOptions): Promise<Check[]> {
-  const { home, places = machinePaths(), nodeVersion = process.versions.node } = options;
+  const { home, places = machinePaths(), nodeVersion = process.versions.node, trainsOnly = false } = options;
   const { env } = places;
   const checks = [checkNode(nodeVersion)];
   try {
@@ -250,6 +252,6 @@ export async function examineMachine(options: ExamineOptions): Promise<Check[]> 
   } catch (thrown) {
     checks.push(failed('python', thrown, setupRemedy));
   }
-  checks.push(await checkNatsServer(places), await checkCompiler(env), ...checkHome(home));
+  if (!trainsOnly) checks.push(await checkNatsServer(places), await checkCompiler(env), ...checkHome(home));
   return checks;
 }

@@ -334,6 +334,12 @@ export class Archive {
       this.#commit((now) => ({
         recorded: this.#parts.evaluations.checkpoint(key, worker, attempt, checkpoint, now),
       })),
+    'job-release': ({ key, worker, attempt }) =>
+      this.#commit((now) => {
+        this.#parts.evaluations.release(key, worker, attempt, now);
+        return {};
+      }),
+    'worker-hello': () => ({ at: this.#clock.now(), evaluators: this.#parts.evaluations.openEvaluators() }),
   };
 
   /**
@@ -379,8 +385,9 @@ export class Archive {
           return reply;
         });
       case 'job-checkpoint':
+      case 'job-release':
         if (!holdings.holdsClaim(typedRequest.request, token)) {
-          throw new TerminalError('claim-held', 'a checkpoint counts with the token of its claim only');
+          throw new TerminalError('claim-held', 'a checkpoint or a return counts with the token of its claim only');
         }
         return handler(request);
       default:

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { freeBytes, leastFreeBytes, systemClock, whyNot } from '../platform/index.ts';
 import { isThere, privateHome } from './home.ts';
-import { migrate, schemaVersion } from './migrations.ts';
+import { migrate, refuseNewer, schemaVersion } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
 
@@ -141,6 +141,7 @@ function migrateFirst(home: string, path: string): void {
   } finally {
     db.close();
   }
+  refuseNewer(version, path);
   // A file without a version is not an archive yet; reading must not create one.
   if (version > 0 && version < schemaVersion) openForWriting(home, systemClock.now()).close();
 }

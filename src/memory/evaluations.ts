@@ -32,6 +32,7 @@ import type { SearchStats } from './searchStats.ts';
 export const maxAttempts = 5;
 /** Bound over all sessions. */
 const maxAttemptsEver = 25;
+const maxOpenEvaluators = 64;
 /** Infrastructure failures. Failures that a program causes count: it must not get a second draw. */
 const worthRetrying: readonly FailureReason[] = ['lost', 'cancelled'];
 const retries = 2;
@@ -97,10 +98,12 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
      JOIN nodes n ON n.search = w.search AND n.id = w.node WHERE w.key = ? ORDER BY w.search, n.seq`,
   );
   const insertAttempt = db.prepare('INSERT OR IGNORE INTO attempts (key, worker, attempt, at) VALUES (?, ?, ?, ?)');
-  /** Unfinished trainings of a key that left no checkpoint: since this archive was opened, and in total. */
+  /** Unfinished trainings of a key that were not returned and left no checkpoint: since this archive was opened, and in total. */
   const unheard = db.prepare<[number, string], { recent: number; n: number }>(
     `SELECT coalesce(sum(a.seq > ?), 0) AS recent, count(*) AS n FROM attempts a WHERE a.key = ? AND NOT EXISTS
        (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)
+     AND NOT EXISTS
+       (SELECT 1 FROM releases r WHERE r.key = a.key AND r.worker = a.worker AND r.attempt = a.attempt)
      AND NOT EXISTS
        (SELECT 1 FROM checkpoints c WHERE c.key = a.key AND c.worker = a.worker AND c.attempt = a.attempt)`,
   );
@@ -123,11 +126,19 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
     `INSERT OR IGNORE INTO checkpoints (key, worker, attempt, step, path, bytes, sha256, at)
      VALUES (@key, @worker, @attempt, @step, @path, @bytes, @sha256, @now)`,
   );
+  const insertRelease = db.prepare(
+    `INSERT OR IGNORE INTO releases (key, worker, attempt, at)
+     SELECT key, worker, attempt, @now FROM attempts WHERE key = @key AND worker = @worker AND attempt = @attempt`,
+  );
   const requestedRows = db.prepare<[string], ReplyOf<'search-evaluations'>['evaluations'][number]>(
     `SELECT w.node, w.key, w.seed, coalesce(e.status, 'pending') AS status, e.validation, e.reason, e.message, e.seconds
      FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ? ORDER BY w.at, w.node, w.seed`,
   );
   const insertTest = db.prepare('INSERT INTO test_scores (key, score, tasks) VALUES (?, ?, ?)');
+  const openEvaluators = db.prepare<[], { evaluator: string }>(
+    `SELECT DISTINCT json_extract(j.body, '$.evaluator') AS evaluator FROM jobs j
+     WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key) ORDER BY evaluator LIMIT ${maxOpenEvaluators}`,
+  );
   const openJobs = db.prepare<[], { key: string; body: string; epoch: number; sent: number }>(
     `SELECT j.key, j.body, j.epoch,
        NOT EXISTS (SELECT 1 FROM outbox o WHERE o.sent_at IS NULL AND o.message_id = j.key || ':' || j.epoch) AS sent
@@ -360,6 +371,14 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
       insertCheckpoint.run({ key, worker, attempt, ...checkpoint, now });
       return true;
     },
+
+    /** Records that a worker returned a training unfinished; a repeated report changes nothing. */
+    release(key: EvaluationKey, worker: WorkerId, attempt: number, now: number): void {
+      if (insertRelease.run({ key, worker, attempt, now }).changes > 0) tallies.endAttempt(key, worker, attempt);
+    },
+
+    /** Evaluators that open jobs need. */
+    openEvaluators: (): string[] => openEvaluators.all().map(({ evaluator }) => evaluator),
 
     /** A page of the requested evaluations of a search. */
     requestsOf(search: SearchId, from: number): ReplyOf<'search-evaluations'> {

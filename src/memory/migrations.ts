@@ -12,6 +12,7 @@ import { names } from './migrations/008-names.ts';
 import { checkpoints } from './migrations/009-checkpoints.ts';
 import { rulings } from './migrations/010-rulings.ts';
 import { ideas } from './migrations/011-ideas.ts';
+import { releases } from './migrations/012-releases.ts';
 import { rehearsals } from './migrations/013-rehearsals.ts';
 import { imports } from './migrations/014-imports.ts';
 import { totals } from './migrations/015-totals.ts';
@@ -32,6 +33,7 @@ const migrations: readonly { name: string; sql: string }[] = [
   { name: '009-checkpoints', sql: checkpoints },
   { name: '010-rulings', sql: rulings },
   { name: '011-ideas', sql: ideas },
+  { name: '012-releases', sql: releases },
   { name: '013-rehearsals', sql: rehearsals },
   { name: '014-imports', sql: imports },
   { name: '015-totals', sql: totals },
@@ -40,6 +42,14 @@ const migrations: readonly { name: string; sql: string }[] = [
 export const schemaVersion = migrations.length;
 
 const checksum = (sql: string) => createHash('sha256').update(sql).digest('hex');
+
+/** @throws PrerequisiteError `archive-newer` for an archive of a later Aira, whose tables this one does not know. */
+export function refuseNewer(version: number, path: string): void {
+  if (version <= schemaVersion) return;
+  const versions = `archive version ${version}, this version reads up to ${schemaVersion}`;
+  const message = `${path} was written by a newer Aira (${versions})`;
+  throw new PrerequisiteError('archive-newer', message, 'update Aira, or choose another --home');
+}
 
 /**
  * Migrates an archive to the current schema, each step in its own transaction, so that a kill leaves a consistent older
@@ -56,13 +66,7 @@ export function migrate(db: Database, path: string, now: number, upTo = schemaVe
   if (owner !== applicationId && tables > 0) {
     throw new PrerequisiteError('archive-foreign', `${path} is not an Aira archive`, 'choose another --home');
   }
-  if (version > schemaVersion) {
-    throw new PrerequisiteError(
-      'archive-newer',
-      `${path} was written by a newer Aira (archive version ${version}, this version reads up to ${schemaVersion})`,
-      'update Aira, or choose another --home',
-    );
-  }
+  refuseNewer(version, path);
   if (version > 0) {
     const applied = db
       .prepare<[], { version: number; name: string; checksum: string }>('SELECT * FROM migrations')
@@ -78,9 +82,9 @@ export function migrate(db: Database, path: string, now: number, upTo = schemaVe
       }
     }
   }
-  for (const [index, { name, sql }] of migrations.slice(0, upTo).entries()) {
+  for (const [index, { name, sql }] of migrations.entries()) {
     const target = index + 1;
-    if (target <= version) continue;
+    if (target <= version || target > upTo) continue;
     db.transaction(() => {
       if (target === 1) {
         db.exec(`CREATE TABLE migrations (

@@ -195,7 +195,9 @@ export function searchStats(db: Database, live: boolean) {
   );
   const openAttempts = db.prepare<[], { key: EvaluationKey; worker: string; attempt: number }>(
     `SELECT a.key, a.worker, a.attempt FROM open_jobs o CROSS JOIN attempts a ON a.key = o.key
-     LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt WHERE d.key IS NULL`,
+     LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt
+     LEFT JOIN releases r ON r.key = a.key AND r.worker = a.worker AND r.attempt = a.attempt
+     WHERE d.key IS NULL AND r.key IS NULL`,
   );
   const countRequests = db.prepare<[string, string], { n: number }>(
     'SELECT count(*) AS n FROM evaluation_requests WHERE key = ? AND search = ?',

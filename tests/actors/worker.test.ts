@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createActor, toPromise } from 'xstate';
 import { workerMachine } from '../../src/actors/worker/machine.ts';
+import { durations, type Stay } from '../../src/actors/worker/stay.ts';
 import type { Bus, Handlers, NatsServer } from '../../src/bus/index.ts';
 import { AiraError, TerminalError } from '../../src/domain/errors.ts';
 import type { EvaluationResult, Job, Outcome } from '../../src/domain/evaluation.ts';
 import { workerIdSchema } from '../../src/domain/ids.ts';
 import { requests, type Verb } from '../../src/domain/messages.ts';
-import type { Evaluator } from '../../src/evaluators/index.ts';
-import { systemTimers } from '../../src/platform/timers.ts';
+import type { EvaluateHandlers, Evaluator } from '../../src/evaluators/index.ts';
+import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { job, laboratory, quiet, until } from '../bus/support.ts';
 
 const lab = laboratory();
@@ -69,6 +70,7 @@ async function work(populationSize: number, jobs: readonly Job[], unwanted: read
     deviceClass: 'cpu',
     bus,
     evaluators: new Map([['stack', recording(populationSize, seen)]]),
+    clock: systemClock,
     timers: systemTimers,
     log: quiet,
     newToken: () => 'a token for each claim',
@@ -135,7 +137,14 @@ describe('a job that cannot be trained', () => {
     for (const seed of [1, 2, 3]) await bus.publishJob('cpu', job(seed), job(seed).key);
     const actor = createActor(
       workerMachine({
-        ...{ id: workerIdSchema.parse('worker-1'), deviceClass: 'cpu', bus, timers: systemTimers, log: quiet },
+        ...{
+          id: workerIdSchema.parse('worker-1'),
+          deviceClass: 'cpu',
+          bus,
+          clock: systemClock,
+          timers: systemTimers,
+          log: quiet,
+        },
         ...{ evaluators: new Map([['stack', troubled]]), heartbeatMs: 1000, newToken: () => 'a token for each claim' },
       }),
     );
@@ -199,6 +208,7 @@ describe('runs at scale', () => {
           deviceClass: 'cpu',
           bus,
           evaluators: new Map([['stack', declaring(devices)]]),
+          clock: systemClock,
           timers: systemTimers,
           log: quiet,
           newToken: () => `a token of ${name}`,
@@ -239,5 +249,156 @@ describe('runs at scale', () => {
     }
     await consuming.stop();
     await service.stop();
+  });
+});
+
+/** Timers that run when the test says so. */
+function manualTimers() {
+  const waiting = new Map<() => void, number>();
+  const after = (ms: number, action: () => void) => {
+    waiting.set(action, ms);
+    return () => void waiting.delete(action);
+  };
+  const run = (action: () => void) => {
+    waiting.delete(action);
+    action();
+  };
+  return {
+    waiting,
+    timers: { after, every: systemTimers.every },
+    elapse(ms: number): void {
+      for (const [action, due] of [...waiting]) if (due === ms) run(action);
+    },
+  };
+}
+
+describe('a worker that has its machine for a time (WRK-7)', () => {
+  /** A worker whose trainings last until the test ends them. */
+  async function staying(stay: Stay, granted = true) {
+    const asked: { verb: string; key: string; token: string | undefined }[] = [];
+    const results: EvaluationResult[] = [];
+    const note =
+      (verb: string) =>
+      (request: { key: string }, { token }: { token?: string }) => {
+        asked.push({ verb, key: request.key, token });
+        return verb === 'release' ? {} : { go: granted, reason: 'wanted' };
+      };
+    const service = await archive.serve(
+      handlers({ 'job-claim': note('claim'), 'job-release': note('release') } as unknown as Partial<Handlers>),
+    );
+    const consuming = await archive.consumeResults('test', (result) => {
+      results.push(result);
+      return 'ack';
+    });
+    let running: { handlers: EvaluateHandlers; job: Job; end: () => void } | null = null;
+    const evaluator: Evaluator = {
+      start: async () => ({ evaluator: 'torch-1', device: 'cpu', deviceName: 'test' }),
+      evaluate: (jobs, handlers) =>
+        new Promise((resolve, reject) => {
+          const [first] = jobs as [Job];
+          const end = () => {
+            handlers.onOutcome(first.key, failed('trained'));
+            resolve();
+          };
+          running = { handlers, job: first, end };
+          handlers.signal?.addEventListener('abort', () => reject(new TerminalError('worker-stopped', 'stopped')));
+        }),
+      stop: async () => undefined,
+    };
+    const manual = manualTimers();
+    const actor = createActor(
+      workerMachine({
+        ...{ id: workerIdSchema.parse('worker-1'), deviceClass: 'cpu', bus, clock: systemClock, log: quiet, stay },
+        ...{ timers: manual.timers, evaluators: new Map([['stack', evaluator]]), heartbeatMs: 1000 },
+        newToken: () => 'a token of the claim',
+      }),
+    );
+    actor.start();
+    return {
+      ...{ actor, asked, results, manual },
+      training: () => until(() => running),
+      end: async () => {
+        await toPromise(actor);
+        await consuming.stop();
+        await service.stop();
+        return actor.getSnapshot().context.departure;
+      },
+    };
+  }
+
+  it('returns a training that does not fit, says so to the archive, and another worker gets it', async () => {
+    const { actor, asked, training, end } = await staying({});
+    await bus.publishJob('cpu', job(1), job(1).key);
+    const { handlers: its } = await training();
+    its.onProgress?.({ key: job(1).key, step: 1, steps: 1_000_000, score: null });
+    actor.send({ type: 'LEAVE', why: 'notice', withinMs: 9000 });
+    expect(await end()).toBe('notice');
+    expect(asked.map(({ verb, token }) => [verb, token])).toEqual([
+      ['claim', 'a token of the claim'],
+      ['release', 'a token of the claim'],
+    ]);
+    const again = await until(() => bus.takeJob('cpu', { expiresMs: 3000 }));
+    expect(again.job.key).toBe(job(1).key);
+    await again.ack();
+  });
+
+  it('finishes a training that fits, takes no other, and returns nothing', async () => {
+    const { actor, asked, results, training, end, manual } = await staying({});
+    await bus.publishJob('cpu', job(1), job(1).key);
+    await bus.publishJob('cpu', job(2), job(2).key);
+    const { handlers: its, end: finish } = await training();
+    its.onProgress?.({ key: job(1).key, step: 999_999, steps: 1_000_000, score: null });
+    actor.send({ type: 'LEAVE', why: 'notice', withinMs: 9000 });
+    expect([...manual.waiting.values()]).toContain(6000);
+    finish();
+    expect(await end()).toBe('notice');
+    expect(results.map(({ key }) => key)).toEqual([job(1).key]);
+    expect(asked.map(({ verb }) => verb)).toEqual(['claim']);
+    expect((await bus.inspectWork()).entries.map(({ key }) => key)).toEqual([job(2).key]);
+  });
+
+  it('returns at the end of the grace what was expected to fit and did not', async () => {
+    const { actor, asked, training, end, manual } = await staying({});
+    await bus.publishJob('cpu', job(1), job(1).key);
+    await training();
+    // Nothing is known of its length: it may fit.
+    actor.send({ type: 'LEAVE', why: 'notice', withinMs: 9000 });
+    manual.elapse(6000);
+    expect(await end()).toBe('notice');
+    expect(asked.map(({ verb }) => verb)).toEqual(['claim', 'release']);
+  });
+
+  it('leaves after the time without a training, for which refused jobs do not count', async () => {
+    const { asked, end, manual, actor } = await staying({ maxIdleMs: 77_000, lifetimeMs: 500_000, graceMs: 10_000 });
+    const resources = { devices: 1, parallel: 'none', memoryBytes: 1, checkpointSeconds: 1, peakFlops: 0 } as const;
+    const long = { ...job(1), resources: { ...resources, seconds: 501 } };
+    await bus.publishJob('cpu', long, long.key);
+    await until(async () => (await bus.inspectWork()).classes.cpu.unacknowledged === 1);
+    await until(() => actor.getSnapshot().matches('idle'));
+    expect([...manual.waiting.values()].sort()).toEqual([490_000, 77_000]);
+    manual.elapse(77_000);
+    expect(await end()).toBe('idle');
+    expect(asked).toEqual([]);
+  });
+
+  it('leaves when its lifetime ends', async () => {
+    const { end, manual, actor } = await staying({ lifetimeMs: 500_000, graceMs: 10_000 });
+    await until(() => actor.getSnapshot().matches('idle'));
+    manual.elapse(490_000);
+    expect(await end()).toBe('lifetime');
+  });
+
+  it('expects of a job what the longest of its kind took, of candidates and seeds alike', () => {
+    const seen = durations();
+    expect(seen.expected(job(1))).toBeNull();
+    seen.add(job(1), 2000);
+    seen.add(job(2), 5000);
+    seen.add(job(3), 3000);
+    expect(seen.expected(job(4))).toBe(5000);
+    expect(seen.expected({ ...job(4), settings: { steps: 99 } })).toBeNull();
+    expect(seen.fits(job(4), 0, 0, 9000)).toBe(true);
+    expect(seen.fits(job(4), 0, 0, 7000)).toBe(false);
+    expect(seen.fits(job(4), 1000, 0.5, 6000)).toBe(true);
+    expect(seen.fits(job(4), 1000, 0.1, 9000)).toBe(false);
   });
 });

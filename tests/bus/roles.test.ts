@@ -92,6 +92,8 @@ const askers: Readonly<Record<string, readonly Role[]>> = {
   'rehearsal-settle': ['agent'],
   'job-claim': ['worker'],
   'job-checkpoint': ['worker'],
+  'job-release': ['worker'],
+  'worker-hello': ['worker'],
 };
 
 const speakers: Readonly<Record<string, readonly Role[]>> = {

@@ -11,6 +11,12 @@ export type PartName = (typeof partNames)[number];
 export const victims = [...partNames, 'server', 'trainer-1', 'trainer-2'] as const;
 export type Victim = (typeof victims)[number];
 
+/** A way to the server for each part, and variables of its own. */
+export interface Network {
+  urlOf(name: PartName): string;
+  envOf(name: PartName): Readonly<Record<string, string>>;
+}
+
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Children of a process by their command's name. Linux only; empty elsewhere. */
@@ -46,20 +52,26 @@ export class DistributedLab {
   readonly starts = new Map<PartName, number>();
   readonly #args: Readonly<Record<PartName, readonly string[]>>;
   readonly #running = new Map<PartName, Program>();
+  readonly #network: Network | undefined;
   readonly #watches: Promise<void>[] = [];
   #stopping = false;
 
-  constructor({ folder, file, search, port }: { folder: string; file: string; search: string; port: number }) {
+  /** @param options.port of the server that the archive embeds; with a network each part has its own way to a server. */
+  constructor(options: { folder: string; file: string; search: string; port?: number; network?: Network }) {
+    const { folder, file, search, port, network } = options;
     this.home = join(folder, 'home');
-    const nats = ['--nats', `nats://127.0.0.1:${port}`, '--home', this.home];
-    const worker = ['worker', '--workers', '1', ...nats];
-    const launch = ['launch', file, '--name', search, '--json', ...nats];
+    this.#network = network;
+    const nats = (name: PartName) => [
+      ...['--nats', network?.urlOf(name) ?? `nats://127.0.0.1:${port}`, '--home', this.home],
+    ];
+    const worker = ['worker', '--workers', '1'];
+    const launch = ['launch', file, '--name', search, '--json', ...nats('launcher')];
     this.#args = {
-      archive: ['archive', '--home', this.home, '--port', `${port}`],
-      'worker-1': worker,
-      'worker-2': worker,
-      'agents-1': ['agent', search, 'chance', ...nats],
-      'agents-2': ['agent', search, 'climber', ...nats],
+      archive: ['archive', ...(network ? nats('archive') : ['--home', this.home, '--port', `${port}`])],
+      'worker-1': [...worker, ...nats('worker-1')],
+      'worker-2': [...worker, ...nats('worker-2')],
+      'agents-1': ['agent', search, 'chance', ...nats('agents-1')],
+      'agents-2': ['agent', search, 'climber', ...nats('agents-2')],
       launcher: [...launch, '--without', 'archive', 'workers', 'agents'],
     };
   }
@@ -104,6 +116,31 @@ export class DistributedLab {
     }
   }
 
+  lives(part: PartName): boolean {
+    return this.#running.get(part)?.isOver === false;
+  }
+
+  /** For a search that does not end: what each part says last. */
+  lastWords(): string {
+    return partNames
+      .map(
+        (name) => `${name}, started ${this.starts.get(name)} times, ${this.lives(name) ? 'lives' : 'has ended'}:
+${this.#running.get(name)?.stderr.split('\n').slice(-6).join('\n')}`,
+      )
+      .join('\n');
+  }
+
+  pidOf(part: PartName): number | undefined {
+    return this.#running.get(part)?.pid;
+  }
+
+  /** Signals a part, and not what it has started. False where it is not there at the moment. */
+  signal(part: PartName, signal: NodeJS.Signals): boolean {
+    if (!this.lives(part)) return false;
+    this.#running.get(part)?.kill(signal);
+    return true;
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     // The archive last: the others have something to say while they end.
@@ -116,14 +153,16 @@ export class DistributedLab {
 
   async #supervise(name: PartName): Promise<void> {
     while (!this.#stopping) {
-      const program = new Program(this.#args[name], {});
+      const program = new Program(this.#args[name], { env: this.#network?.envOf(name) ?? {} });
       this.#running.set(name, program);
       this.starts.set(name, (this.starts.get(name) ?? 0) + 1);
       const { code, signal, stderr } = await program.ended;
       if (name === 'launcher') this.told.push(...program.events);
       const isLongLived = name === 'archive' || name.startsWith('worker');
       if (this.#stopping || (code === 0 && !isLongLived)) return;
-      const foundNoServer = code === 2 && /No NATS server responds/.test(stderr);
+      // On a network that fails more ways of ending are in order; each is a sentence with a remedy.
+      const mayEnd = this.#network ? /remedy: / : /No NATS server responds/;
+      const foundNoServer = code === 2 && mayEnd.test(stderr) && !/^\s+at /m.test(stderr);
       if (signal !== 'SIGKILL' && !foundNoServer) this.strange.push(`${name} ended with ${code ?? signal}: ${stderr}`);
       if ((this.starts.get(name) ?? 0) > 60) return void this.strange.push(`${name} was started 60 times`);
       // As a service manager does, and for the watchdog of a killed archive to stop its server.

@@ -56,6 +56,25 @@ it.each([
   expect(phases.at(-1)).toEqual({ phase: 'finished' });
 });
 
+it.each([
+  ['SIGUSR1', 75],
+  ['SIGUSR2', 75],
+  ['SIGTERM', 143],
+] as const)(
+  'a worker that a scheduler gives notice by %s ends with %i, however often it is signalled',
+  async (signal, status) => {
+    const home = join(temporaryFolder(), 'home');
+    const archive = start(['archive', '--home', home]);
+    const url = await archive.until(() => /at (nats:\S+)/.exec(archive.stderr)?.[1], 'the address of the archive');
+    const worker = start(['worker', '--nats', url, '--home', home, '--workers', '1']);
+    await worker.until(() => / workers? at /.test(worker.stderr), 'the worker');
+    for (const _ of [1, 2, 3]) worker.kill(signal);
+    const { code, stderr } = await worker.ended;
+    expect(code, stderr).toBe(status);
+    expect(stderr).toContain(`${signal}: no further jobs`);
+  },
+);
+
 // The training may end by itself between the two signals; then there was nothing to cut, and the scene is set again.
 it('the second SIGINT ends it at once, and leaves nothing running', { retry: 4 }, async () => {
   const { home, program, server } = await inTheMidst();

@@ -157,6 +157,21 @@ describe('results', () => {
     expect(jobs(archive)).toHaveLength(1);
   });
 
+  it('that workers returned because they had to leave are never held against the candidate', () => {
+    const { archive, job, ask } = begun();
+    const worker = resultOf(job, measurement(0)).worker;
+    for (let attempt = 1; attempt <= 40; attempt++) {
+      const training = { key: job.key, worker, attempt };
+      expect(archive.answer('job-claim', training, `token ${attempt}`)).toEqual({ go: true, reason: 'wanted' });
+      expect(() => archive.answer('job-release', training, 'of another')).toThrow(/token of its claim/);
+      expect(ask['search-status']({ search: searchSpec().id }).training).toBe(1);
+      // A lost reply is asked for again.
+      for (const _ of [1, 2]) expect(archive.answer('job-release', training, `token ${attempt}`)).toEqual({});
+      expect(ask['search-status']({ search: searchSpec().id }).training).toBe(0);
+    }
+    expect(archive.openJobs()).toHaveLength(1);
+  });
+
   it('of a candidate that keeps killing workers are given up', () => {
     const { job, ask, home } = begun();
     const worker = resultOf(job, measurement(0)).worker;

@@ -79,6 +79,8 @@ const samples = (search: RequestOf<'search-status'>['search'], attempts: number)
       attempt: 1,
       checkpoint: { path: '/storage/trunk-1', step: 1, bytes: 1, sha256: 'a'.repeat(64) },
     },
+    'job-release': { key: 'f'.repeat(64) as never, worker: 'cpu-1' as never, attempt: 1 },
+    'worker-hello': {},
     'search-evaluations': { search, from: 0 },
     'search-rule': { search, id: 'pause-0001', kind: 'pause', agent: walker, why: '漢'.repeat(500) },
     'search-phase': { search, phase: 'finished' },

@@ -21,6 +21,8 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Words before the command, such as those that move it to another network namespace. */
+  readonly within?: readonly string[];
   /** The installation to run; the one that was built for this run, unless a test has altered a copy. */
   readonly installation?: string;
 }
@@ -40,12 +42,16 @@ export class Program {
   #stdout = '';
   #stderr = '';
 
-  constructor(args: readonly string[], { env = {}, cwd, installation = inject('installation') }: RunOptions) {
+  constructor(
+    args: readonly string[],
+    { env = {}, cwd, within = [], installation = inject('installation') }: RunOptions,
+  ) {
     const { PATH, HOME, AIRA_PYTHON, AIRA_NATS_SERVER } = process.env;
     const kept = Object.entries({ PATH, HOME, AIRA_PYTHON, AIRA_NATS_SERVER }).filter(
       ([, value]) => value !== undefined,
     );
-    this.#child = spawn(process.execPath, [join(installation, 'dist/cli/main.js'), ...args], {
+    const [command = process.execPath, ...rest] = [...within, process.execPath, join(installation, 'dist/cli/main.js')];
+    this.#child = spawn(command, [...rest, ...args], {
       env: { ...Object.fromEntries(kept), NO_COLOR: '1', AIRA_ACK_WAIT_SECONDS: '3', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(cwd !== undefined && { cwd }),

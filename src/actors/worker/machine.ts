@@ -1,4 +1,4 @@
-import { type AnyActorRef, assign, fromPromise, setup } from 'xstate';
+import { type AnyActorRef, assign, fromPromise, sendTo, setup } from 'xstate';
 import { type Bus, type Delivery, sealResult } from '../../bus/index.ts';
 import type { SpaceKind } from '../../domain/candidate.ts';
 import { errorMessage, PrerequisiteError, RetryableError, TerminalError, toError } from '../../domain/errors.ts';
@@ -8,8 +8,9 @@ import type { WorkerState } from '../../domain/messages.ts';
 import { serves } from '../../domain/primitive.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../../evaluators/index.ts';
-import { failpoint, type Logger, pause, retry, type Timers } from '../../platform/index.ts';
+import { type Clock, failpoint, type Logger, pause, retry, type Timers } from '../../platform/index.ts';
 import { assertPresent, retryTransient } from '../machines.ts';
+import { type Departure, durations, type Stay, stayActor } from './stay.ts';
 
 export interface WorkerDeps {
   readonly id: WorkerId;
@@ -17,6 +18,9 @@ export interface WorkerDeps {
   readonly bus: Bus;
   /** The judge of each kind of candidate that this worker takes. */
   readonly evaluators: ReadonlyMap<SpaceKind, Evaluator>;
+  /** How long the worker stays; default: until it is stopped. */
+  readonly stay?: Stay | undefined;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
   /** A new token for each claim. */
@@ -44,15 +48,29 @@ interface Context {
   outcomes: ReadonlyMap<EvaluationKey, Outcome>;
   error: Error | null;
   draining: boolean;
+  /** Why it leaves, once it does. */
+  departure: Departure | null;
+  /** Of the training under way, 0 to 1. */
+  share: number;
+  trainingSince: number;
 }
 
-type WorkerEvent = { type: 'DRAIN' } | { type: 'STOP' } | { type: 'PROGRESS'; share: number };
+/** `LEAVE`: end within this time, with the training under way finished or returned. */
+type WorkerEvent =
+  | { type: 'DRAIN' }
+  | { type: 'STOP' }
+  | { type: 'LEAVE'; why: Departure; withinMs: number }
+  | { type: 'PROGRESS'; share: number };
 
 /** How long one request for a job waits; the queue answers at once when there is one. */
 const pullMs = 5000;
 const retryMs = 1000;
 /** How long a refused job stays out of sight of all workers: short, because another one may be idle. */
 const refusedMs = 2000;
+/** Before another worker gets a returned job: one that is preempted in the same minute then no longer pulls. */
+const returnedMs = 1000;
+/** How long to wait for the record of a returned job; without it the training counts as one that crashed. */
+const releaseWithinMs = 2000;
 /** How long to wait for each further job of a population: enough for what is queued, too short to matter. */
 const batchFillMs = 250;
 /** A failure of the worker rather than of a job: its trainer does not start, or it was stopped. */
@@ -89,9 +107,14 @@ const startTries = 3;
  * WRK-5. A failure of a job is an outcome of that job, and the worker continues. It ends when no job could be trained: its
  *     trainer cannot be started, or it was stopped.
  * WRK-6. Hidden figures leave sealed for the archive, and each result and checkpoint with the token of its claim (I4, I12).
+ * WRK-7. A worker that leaves (preempted, at the end of its lifetime) takes no job, finishes the training under way if it fits
+ *     into the time given, and else returns it. The archive records the return, so that preemptions never count as crashes
+ *     of the candidate.
  */
 export function workerMachine(parts: WorkerDeps) {
-  const { id, deviceClass, bus, evaluators, timers, log, newToken, heartbeatMs } = parts;
+  const { id, deviceClass, bus, evaluators, stay = {}, clock, timers, log, newToken, heartbeatMs } = parts;
+  const endsAtMs = stay.lifetimeMs === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() + stay.lifetimeMs;
+  const seen = durations();
 
   const announce = (state: WorkerState['state'], context: Context, progress: number | null = null): void =>
     bus.announceWorker({
@@ -154,6 +177,13 @@ export function workerMachine(parts: WorkerDeps) {
         const refusal = evaluatorOf(first.delivery.job).refuses?.(first.delivery.job) ?? null;
         if (refusal !== null) {
           log.info({ job: first.delivery.job.key, refusal }, 'a job that this worker does not take');
+          await retryTransient(() => first.delivery.nak(refusedMs), { signal, timers, log });
+          return [];
+        }
+        const neededMs = seen.expected(first.delivery.job);
+        const leftMs = endsAtMs - clock.monotonic();
+        if (neededMs !== null && neededMs > leftMs) {
+          log.info({ job: first.delivery.job.key, neededMs, leftMs }, 'a job that is longer than this worker stays');
           await retryTransient(() => first.delivery.nak(refusedMs), { signal, timers, log });
           return [];
         }
@@ -245,23 +275,55 @@ export function workerMachine(parts: WorkerDeps) {
           for (const later of batch.slice(index + 1)) later.delivery.working();
         }
       }),
-      releaseJobs: fromPromise(async ({ input }: { input: readonly ClaimedJob[] }) => {
-        // What has been acknowledged already refuses, which is as good.
-        await Promise.all(input.map(({ delivery }) => delivery.nak(0).catch(() => undefined)));
+      releaseJobs: fromPromise(async ({ input: { batch, healthy } }: Release) => {
         await Promise.all([...evaluators.values()].map((evaluator) => evaluator.stop()));
+        await Promise.all(
+          batch.map(async ({ delivery, attempt, token }) => {
+            const release = { key: delivery.job.key, worker: id, attempt };
+            const once = { token, timeoutMs: releaseWithinMs, attempts: 1 };
+            // An archive that is away counts the training as unfinished, which is bounded and costs no result.
+            if (healthy) await bus.ask('job-release', release, once).catch(() => undefined);
+            // What has been acknowledged already refuses, which is as good.
+            await delivery.nak(healthy ? returnedMs : 0).catch(() => undefined);
+          }),
+        );
       }),
+      stay: stayActor(stay, timers),
     },
-    guards: { draining: ({ context }) => context.draining },
+    guards: {
+      draining: ({ context }) => context.draining,
+      leaving: ({ context }) => context.departure !== null,
+    },
     actions: {
       keepError: assign({ error: ({ event }) => toError((event as { error?: unknown }).error) }),
       forget: assign({ batch: [], outcomes: new Map() }),
       drain: assign({ draining: true }),
+      stopInTime: sendTo('stay', ({ event }) => ({
+        type: 'STOP_WITHIN',
+        ms: (event as { withinMs: number }).withinMs,
+      })),
+      depart: assign({ draining: true, departure: ({ context, event }) => context.departure ?? whyOf(event) }),
     },
   }).createMachine({
     id: 'worker',
     initial: 'starting',
-    context: { hellos: [], batch: [], taken: 0, outcomes: new Map(), error: null, draining: false },
-    on: { STOP: '.stopping', DRAIN: { actions: 'drain' } },
+    context: {
+      hellos: [],
+      batch: [],
+      taken: 0,
+      outcomes: new Map(),
+      error: null,
+      draining: false,
+      departure: null,
+      share: 0,
+      trainingSince: 0,
+    },
+    invoke: { id: 'stay', src: 'stay' },
+    on: {
+      STOP: '.stopping',
+      DRAIN: { actions: 'drain' },
+      LEAVE: { actions: ['depart', 'stopInTime'] },
+    },
     states: {
       starting: {
         entry: ({ context }) => announce('starting', context),
@@ -270,10 +332,10 @@ export function workerMachine(parts: WorkerDeps) {
           onDone: { target: 'idle', actions: assign({ hellos: ({ event }) => event.output }) },
           onError: { target: 'failing', actions: 'keepError' },
         },
-        on: { DRAIN: 'stopping' },
+        on: { DRAIN: 'stopping', LEAVE: { target: 'stopping', actions: 'depart' } },
       },
       idle: {
-        entry: ['forget', ({ context }) => announce('idle', context)],
+        entry: ['forget', ({ context }) => announce('idle', context), sendTo('stay', { type: 'IDLE' })],
         always: { guard: 'draining', target: 'stopping' },
         invoke: {
           src: 'pull',
@@ -290,13 +352,14 @@ export function workerMachine(parts: WorkerDeps) {
           ],
           onError: { target: 'failing', actions: 'keepError' },
         },
-        on: { DRAIN: 'stopping' },
+        on: { DRAIN: 'stopping', LEAVE: { target: 'stopping', actions: 'depart' } },
       },
       claiming: {
         invoke: {
           src: 'claim',
           input: ({ context }) => ({ first: assertPresent(context.batch[0] ?? null), hellos: context.hellos }),
           onDone: [
+            { guard: 'leaving', target: 'stopping', actions: assign({ batch: ({ event }) => event.output }) },
             {
               guard: ({ event }) => event.output.length > 0,
               target: 'training',
@@ -311,14 +374,42 @@ export function workerMachine(parts: WorkerDeps) {
         },
       },
       training: {
-        entry: ({ context }) => announce('training', context, 0),
+        entry: [
+          assign({ share: 0, trainingSince: () => clock.monotonic() }),
+          ({ context }) => announce('training', context, 0),
+          sendTo('stay', { type: 'BUSY' }),
+        ],
         invoke: {
           src: 'train',
           input: ({ context, self }) => ({ batch: context.batch, parent: self as AnyActorRef }),
-          onDone: { target: 'reporting', actions: assign({ outcomes: ({ event }) => event.output }) },
+          onDone: {
+            target: 'reporting',
+            actions: [
+              ({ context: { batch, trainingSince } }) =>
+                seen.add(assertPresent(batch[0] ?? null).delivery.job, clock.monotonic() - trainingSince),
+              assign({ outcomes: ({ event }) => event.output }),
+            ],
+          },
           onError: { target: 'failing', actions: 'keepError' },
         },
-        on: { PROGRESS: { actions: ({ context, event }) => announce('training', context, event.share) } },
+        on: {
+          PROGRESS: {
+            actions: [
+              assign({ share: ({ event }) => event.share }),
+              ({ context }) => announce('training', context, context.share),
+            ],
+          },
+          LEAVE: [
+            {
+              guard: ({ context: { batch, share, trainingSince }, event }) => {
+                const { job } = assertPresent(batch[0] ?? null).delivery;
+                return seen.fits(job, clock.monotonic() - trainingSince, share, event.withinMs);
+              },
+              actions: ['depart', 'stopInTime'],
+            },
+            { target: 'stopping', actions: 'depart' },
+          ],
+        },
       },
       reporting: {
         invoke: {
@@ -330,11 +421,23 @@ export function workerMachine(parts: WorkerDeps) {
       },
       failing: {
         entry: ({ context }) => log.error({ error: context.error?.message }, 'the worker gives up'),
-        invoke: { src: 'releaseJobs', input: ({ context }) => context.batch, onDone: 'failed', onError: 'failed' },
+        invoke: {
+          src: 'releaseJobs',
+          input: ({ context: { batch } }) => ({ batch, healthy: false }),
+          onDone: 'failed',
+          onError: 'failed',
+        },
       },
       stopping: {
         entry: ({ context }) => announce('draining', context),
-        invoke: { src: 'releaseJobs', input: ({ context }) => context.batch, onDone: 'stopped', onError: 'stopped' },
+        invoke: {
+          src: 'releaseJobs',
+          input: ({ context: { batch } }) => ({ batch, healthy: true }),
+          onDone: 'stopped',
+          onError: 'stopped',
+        },
+        // It already ends.
+        on: { STOP: {}, LEAVE: {} },
       },
       stopped: { type: 'final', entry: ({ context }) => announce('stopped', context) },
       failed: { type: 'final', entry: ({ context }) => announce('stopped', context) },
@@ -342,6 +445,11 @@ export function workerMachine(parts: WorkerDeps) {
   });
 }
 
+const whyOf = (event: WorkerEvent): Departure => (event.type === 'LEAVE' ? event.why : 'notice');
+
+interface Release {
+  input: { batch: readonly ClaimedJob[]; healthy: boolean };
+}
 interface Claim {
   input: { first: ClaimedJob; hellos: readonly EvaluatorHello[] };
   signal: AbortSignal;
