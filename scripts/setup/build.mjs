@@ -9,7 +9,13 @@ import { writeWhole } from './toolchain.mjs';
 /** @typedef {import('./host.mjs').Host} Host */
 
 // package.json, because its `type` decides how modules are emitted.
-const CONFIGURATION = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'node_modules/typescript/package.json'];
+const CONFIGURATION = [
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'node_modules/typescript/package.json',
+  'node_modules/vite/package.json',
+];
 const OUTPUT = /(\.d\.ts|\.js|\.js\.map)$/;
 
 /** @param {string} folder @returns {string[]} */
@@ -30,7 +36,8 @@ function filesUnder(folder) {
  */
 export function sourceHash(host) {
   const hash = createHash('sha256');
-  const files = [...CONFIGURATION.map((name) => join(host.root, name)), ...filesUnder(join(host.root, 'src'))];
+  const sources = ['src', 'pages'].flatMap((folder) => filesUnder(join(host.root, folder)));
+  const files = [...CONFIGURATION.map((name) => join(host.root, name)), ...sources];
   for (const file of files.filter((path) => existsSync(path))) {
     const text = readFileSync(file);
     hash.update(`${relative(host.root, file)}\0${text.length}\0`).update(text);
@@ -49,7 +56,7 @@ export function isBuilt(host) {
   return existsSync(path) && readFileSync(path, 'utf8') === sourceHash(host);
 }
 
-/** Compiles src/ to dist/. @param {Host} host */
+/** Compiles src/ and pages/ to dist/. @param {Host} host */
 export async function build(host) {
   const hash = sourceHash(host);
   host.say(`compiling src/ to dist/: ${existsSync(stampPath(host)) ? 'the sources are newer' : 'it is not built yet'}`);
@@ -60,7 +67,21 @@ export async function build(host) {
     throw new SetupError('the TypeScript sources do not compile: see the last messages below.', {
       details: finished.tail,
     });
+  await buildPages(host);
   writeWhole(stampPath(host), hash);
+}
+
+/** Bundles pages/ to dist/pages. @param {Host} host */
+async function buildPages(host) {
+  const config = join(host.root, 'pages/vite.config.ts');
+  if (!existsSync(config)) return;
+  const vite = join(host.root, 'node_modules/vite/bin/vite.js');
+  const options = ['build', 'pages', '--config', 'pages/vite.config.ts', '--logLevel', 'warn'];
+  const finished = await run(host, 'vite', host.execPath, [vite, ...options]);
+  if (finished.code !== 0)
+    throw new SetupError('the pages of the dashboard do not compile: see the last messages below.', {
+      details: finished.tail,
+    });
 }
 
 /**
@@ -71,7 +92,8 @@ export async function build(host) {
 function removeOrphans(host) {
   const dist = join(host.root, 'dist');
   for (const file of filesUnder(dist).filter(
-    (path) => OUTPUT.test(path) && !path.startsWith(stateFolder(host) + sep),
+    (path) =>
+      OUTPUT.test(path) && ![stateFolder(host), join(dist, 'pages')].some((folder) => path.startsWith(folder + sep)),
   )) {
     const source = join(host.root, 'src', relative(dist, file).replace(OUTPUT, '.ts'));
     if (!existsSync(source)) rmSync(file);

@@ -1,0 +1,258 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { seriesDash, useTheme } from './palette.ts';
+import { Swatch } from './swatch.tsx';
+
+/**
+ * Lines over a shared x, by uPlot: drag to zoom, double click for all of it. Charts with the same `group` share their cursor.
+ * The legend below names each line, its value under the cursor, and hides it on a click.
+ */
+export interface Line {
+  readonly name: string;
+  /** Colour and dashes. */
+  readonly style: number;
+  readonly values: readonly (number | null)[];
+  /** Drawn as stairs: the value holds until the next. */
+  readonly steps?: boolean;
+  readonly low?: readonly (number | null)[];
+  readonly high?: readonly (number | null)[];
+  readonly dots?: boolean;
+  /** Marks without a line. */
+  readonly loose?: boolean;
+}
+
+export interface ChartProps {
+  readonly x: readonly number[];
+  readonly lines: readonly Line[];
+  readonly labelX: string;
+  readonly labelY: string;
+  readonly log?: boolean;
+  readonly logX?: boolean;
+  readonly height?: number;
+  readonly group?: string;
+  readonly textX?: (value: number) => string;
+  readonly text: (value: number) => string;
+  /** A reference as a level: name and value. */
+  readonly levels?: readonly { readonly name: string; readonly value: number }[];
+  readonly onPick?: (line: number, index: number) => void;
+  readonly summary: string;
+}
+
+export function Chart(props: ChartProps) {
+  const { lines, x, log = false, logX = false, height = 280, group } = props;
+  const holder = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const [off, setOff] = useState<ReadonlySet<string>>(new Set());
+  const [at, setAt] = useState<number | null>(null);
+  const theme = useTheme();
+  const latest = useRef(props);
+  latest.current = props;
+  const bands = lines.some(({ low }) => low);
+  // A chart is made again for other lines or colours; new values go into the existing one, and the zoom stays.
+  const shape = `${lines.map(({ name, style, low }) => `${name}:${style}:${low ? 1 : 0}`).join('|')};${log};${logX};${height};${theme.paper}`;
+
+  useEffect(() => {
+    const element = holder.current;
+    if (!element) return;
+    const series: uPlot.Series[] = [{}];
+    const uBands: uPlot.Band[] = [];
+    for (const { name, style, steps, low, dots, loose } of lines) {
+      const colour = theme.series[style % theme.series.length] as string;
+      series.push({
+        label: name,
+        stroke: colour,
+        width: loose ? 0 : 2,
+        dash: [...seriesDash(style)],
+        spanGaps: true,
+        points: { show: dots ?? loose ?? false, size: 6, fill: colour },
+        ...(steps && uPlot.paths.stepped && { paths: uPlot.paths.stepped({ align: 1 }) }),
+      });
+      if (low) {
+        const edge = { stroke: 'transparent', width: 0, points: { show: false }, spanGaps: true };
+        series.push(edge, edge);
+        uBands.push({ series: [series.length - 1, series.length - 2], fill: `${colour}26` });
+      }
+    }
+    const axis = {
+      stroke: theme.soft,
+      grid: { stroke: theme.rule, width: 1 },
+      ticks: { stroke: theme.rule, width: 1 },
+    };
+    const made = new uPlot(
+      {
+        width: element.clientWidth || 600,
+        height,
+        legend: { show: false },
+        cursor: {
+          y: false,
+          points: { size: 7 },
+          drag: { x: true, y: false },
+          ...(group !== undefined && { sync: { key: group } }),
+        },
+        scales: { x: { time: false, ...(logX && { distr: 3 }) }, y: log ? { distr: 3 } : {} },
+        axes: [
+          {
+            ...axis,
+            label: props.labelX,
+            labelSize: 18,
+            size: 34,
+            labelFont: '12px system-ui',
+            font: '11px system-ui',
+            ...(props.textX && {
+              values: (_: uPlot, ticks: (number | null)[]) =>
+                ticks.map((tick) => (tick === null ? '' : (latest.current.textX?.(tick) ?? ''))),
+            }),
+          },
+          {
+            ...axis,
+            size: 62,
+            label: props.labelY,
+            labelSize: 18,
+            labelFont: '12px system-ui',
+            font: '11px system-ui',
+            values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : latest.current.text(tick))),
+          },
+        ],
+        series,
+        bands: uBands,
+        hooks: {
+          setCursor: [(self) => setAt(self.cursor.idx ?? null)],
+          draw: [(self) => drawLevels(self, latest.current.levels ?? [], theme.soft)],
+        },
+      },
+      dataOf(latest.current),
+      element,
+    );
+    const pick = () => {
+      const { onPick } = latest.current;
+      const index = made.cursor.idx;
+      if (!onPick || index === null || index === undefined || made.select.width > 2) return;
+      const top = made.cursor.top ?? 0;
+      let best = -1;
+      let least = 24;
+      for (const [line, { values }] of latest.current.lines.entries()) {
+        for (let back = index; back >= 0; back--) {
+          const value = values[back];
+          if (value === null || value === undefined) continue;
+          const distance = Math.abs(made.valToPos(value, 'y') - top);
+          if (distance < least) {
+            least = distance;
+            best = line;
+          }
+          break;
+        }
+      }
+      if (best >= 0) onPick(best, index);
+    };
+    made.over.addEventListener('click', pick);
+    plot.current = made;
+    const observer = new ResizeObserver(([entry]) => {
+      const width = Math.round(entry?.contentRect.width ?? 0);
+      if (width > 0 && width !== made.width) made.setSize({ width, height });
+    });
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      plot.current = null;
+      made.destroy();
+    };
+  }, [shape]);
+
+  useEffect(() => {
+    const made = plot.current;
+    if (!made) return;
+    const zoomed = made.scales.x && made.data[0].length > 0 && isZoomed(made);
+    made.setData(dataOf(props), !zoomed);
+    if (zoomed) made.redraw();
+  }, [x, lines]);
+
+  useEffect(() => {
+    let index = 1;
+    for (const { name, low } of lines) {
+      const show = !off.has(name);
+      for (let each = 0; each < (low ? 3 : 1); each++) plot.current?.setSeries(index++, { show });
+    }
+  }, [off, shape]);
+
+  const toggle = (name: string) => {
+    const next = new Set(off);
+    if (!next.delete(name)) next.add(name);
+    setOff(next);
+  };
+  return (
+    <figure style={{ margin: 0 }}>
+      <div class="chart" ref={holder} role="img" aria-label={props.summary} />
+      <ul class="series" aria-label={bands ? 'lines with bands' : 'lines'}>
+        {lines.map(({ name, style, values }) => (
+          <li key={name}>
+            <button
+              type="button"
+              class={off.has(name) ? 'off' : ''}
+              aria-pressed={!off.has(name)}
+              onClick={() => toggle(name)}
+            >
+              <Swatch index={style} />
+              {name} <b>{valueText(values, at, props.text)}</b>
+            </button>
+          </li>
+        ))}
+        {(props.levels ?? []).map(({ name, value }) => (
+          <li key={name} class="soft">
+            ┄ {name} {props.text(value)}
+          </li>
+        ))}
+      </ul>
+      {at !== null && x[at] !== undefined && (
+        <span class="hidden" aria-live="off">
+          {props.textX?.(x[at] as number)}
+        </span>
+      )}
+    </figure>
+  );
+}
+
+function valueText(values: readonly (number | null)[], at: number | null, text: (value: number) => string): string {
+  for (let index = Math.min(at ?? values.length - 1, values.length - 1); index >= 0; index--) {
+    const value = values[index];
+    if (value !== null && value !== undefined) return text(value);
+  }
+  return '';
+}
+
+function isZoomed(plot: uPlot): boolean {
+  const xs = plot.data[0];
+  const { min, max } = plot.scales.x as uPlot.Scale;
+  return (
+    min !== null &&
+    max !== null &&
+    min !== undefined &&
+    max !== undefined &&
+    (min > (xs[0] as number) || max < (xs.at(-1) as number))
+  );
+}
+
+function dataOf({ x, lines }: ChartProps): uPlot.AlignedData {
+  const columns: (number | null)[][] = [];
+  for (const { values, low, high } of lines) {
+    columns.push([...values]);
+    if (low && high) columns.push([...low], [...high]);
+  }
+  return [[...x], ...columns] as unknown as uPlot.AlignedData;
+}
+
+function drawLevels(plot: uPlot, levels: readonly { readonly value: number }[], colour: string): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.setLineDash([2, 4]);
+  for (const { value } of levels) {
+    const y = plot.valToPos(value, 'y', true);
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+  }
+  ctx.restore();
+}

@@ -1,0 +1,90 @@
+import { primitiveClass } from './palette.ts';
+
+/** A candidate of layers as one coloured cell per layer, or per run if it is deep; letters in each, so that grey suffices. */
+const maxCells = 24;
+const deepWidth = 420;
+const tokens = /^(\d*)\*?([A-Za-z][A-Za-z0-9_]*)$/;
+const longest = 512;
+
+/** Layers of a run-length text such as `mA+2Mb`; null for any other text. */
+export function layersOf(text: string): string[] | null {
+  const layers: string[] = [];
+  for (const token of text.split(/[\s,+]+/).filter(Boolean)) {
+    const match = tokens.exec(token);
+    const repeat = match?.[1] ? Number(match[1]) : 1;
+    if (!match?.[2] || repeat < 1 || layers.length + repeat > longest) return null;
+    for (let copy = 0; copy < repeat; copy++) layers.push(match[2]);
+  }
+  return layers.length > 0 ? layers : null;
+}
+
+function runsOf(layers: readonly string[]): { name: string; length: number }[] {
+  const runs: { name: string; length: number }[] = [];
+  for (const name of layers) {
+    const last = runs.at(-1);
+    if (last?.name === name) last.length++;
+    else runs.push({ name, length: 1 });
+  }
+  return runs;
+}
+
+export const runLength = (layers: readonly string[]): string =>
+  runsOf(layers)
+    .map(({ name, length }) => (length > 1 ? `${length}${name}` : name))
+    .join('+');
+
+export function Strip({ layers, small = false }: { layers: readonly string[]; small?: boolean }) {
+  const deep = layers.length > maxCells;
+  const height = small ? 15 : 20;
+  const cell = small ? 14 : 22;
+  const unit = deep ? (small ? 240 : deepWidth) / layers.length : cell;
+  const blocks = deep ? runsOf(layers) : layers.map((name) => ({ name, length: 1 }));
+  const width = layers.length * unit;
+  const title = runLength(layers);
+  let at = 0;
+  return (
+    <svg class="strip" viewBox={`0 0 ${width} ${height}`} width={width} height={height} role="img" aria-label={title}>
+      <title>{title}</title>
+      {blocks.map(({ name, length }, index) => {
+        const x = at;
+        at += length * unit;
+        const text = length > 1 ? `${length}${name}` : name;
+        const fits = length * unit >= text.length * (small ? 5.5 : 7);
+        return (
+          <g key={index} class={primitiveClass(name)}>
+            <rect x={x} y={0} width={length * unit} height={height} />
+            {fits && (
+              <text
+                x={x + (length * unit) / 2}
+                y={height / 2 + (small ? 2.8 : 4)}
+                text-anchor="middle"
+                font-size={small ? 7.5 : 10.5}
+              >
+                {text}
+              </text>
+            )}
+          </g>
+        );
+      })}
+    </svg>
+  );
+}
+
+/** A short form: layers as a strip, anything else as code. */
+export function ShortCandidate({ text, small = true }: { text: string; small?: boolean }) {
+  const layers = /[+\d]|^(mA|Mb|M)$/.test(text) || text.length <= 3 ? layersOf(text) : null;
+  return layers ? <Strip layers={layers} small={small} /> : <code class="short">{text}</code>;
+}
+
+export function Legend({ primitives }: { primitives: readonly { readonly name: string; readonly meaning: string }[] }) {
+  if (primitives.length === 0) return null;
+  return (
+    <ul class="legend" aria-label="layer kinds">
+      {primitives.map(({ name, meaning }) => (
+        <li key={name}>
+          <Strip layers={[name]} small /> {meaning}
+        </li>
+      ))}
+    </ul>
+  );
+}

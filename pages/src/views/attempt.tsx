@@ -1,0 +1,145 @@
+import type { NodeDetail } from '../../../src/views/api.ts';
+import { Text } from '../parts/code.tsx';
+import { dollars, duration, short, whole } from '../parts/format.ts';
+import { Tag } from '../parts/frame.tsx';
+
+/** How a proposal came about: calls of language models, the conversation with its tools, and what was read. */
+export function AttemptSections({ detail }: { detail: NodeDetail }) {
+  const { calls, rounds, roundsMissing, readings } = detail.attempt;
+  return (
+    <>
+      {readings.length > 0 && (
+        <>
+          <h2>Read</h2>
+          {readings.map(({ how, query, found, failed }) => (
+            <section key={`${how} ${query}`}>
+              <h3>
+                {how}: <span class="soft">{query}</span>
+              </h3>
+              {failed && <p class="bad">{failed}</p>}
+              <ul>
+                {found.map(({ id, title, url, cited }) => (
+                  <li key={id}>
+                    {title ?? id} {cited && <Tag kind="evaluated">cited</Tag>}{' '}
+                    {/* The address comes from a source: it is shown, and opened only by the reader's own hand. */}
+                    {url && <code class="soft">{url}</code>}
+                  </li>
+                ))}
+              </ul>
+            </section>
+          ))}
+        </>
+      )}
+      {calls.length > 0 && (
+        <>
+          <h2>Calls</h2>
+          <div class="scroll">
+            <table class="stack">
+              <thead>
+                <tr>
+                  <th scope="col">purpose</th>
+                  <th scope="col">model</th>
+                  <th scope="col">outcome</th>
+                  <th scope="col" class="number">
+                    in
+                  </th>
+                  <th scope="col" class="number">
+                    cached
+                  </th>
+                  <th scope="col" class="number">
+                    out
+                  </th>
+                  <th scope="col" class="number">
+                    took
+                  </th>
+                  <th scope="col" class="number">
+                    cost
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {calls.map((call, index) => (
+                  <tr key={index}>
+                    <th scope="row" class="full">
+                      {call.purpose}
+                    </th>
+                    <td class="full">
+                      {call.model} {call.served && call.served !== call.model && <small>served by {call.served}</small>}
+                    </td>
+                    <td class="text full">
+                      <span class={call.outcome === 'ok' || call.outcome === null ? '' : 'bad'}>
+                        {call.outcome ?? 'running'}
+                      </span>
+                      {call.message && <small> {call.message}</small>}
+                    </td>
+                    <td class="number" data-label="in">
+                      {short(call.inputTokens)}
+                    </td>
+                    <td class="number" data-label="cached">
+                      {short(call.cachedTokens)}
+                    </td>
+                    <td class="number" data-label="out">
+                      {short(call.outputTokens)}
+                    </td>
+                    <td class="number" data-label="took">
+                      {duration(call.latencyMs)}
+                    </td>
+                    <td class="number" data-label="cost">
+                      {dollars(call.costUsd)}
+                      {call.estimated && '*'}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          {calls.some(({ estimated }) => estimated) && (
+            <p class="note">* reserved: the server returned no count of tokens.</p>
+          )}
+        </>
+      )}
+      {roundsMissing && <p class="note">{roundsMissing}</p>}
+      {rounds.length > 0 && (
+        <>
+          <h2>From prompt to answer</h2>
+          {rounds.map((round, index) => (
+            <details key={`${round.purpose}-${round.round}`} open={index === rounds.length - 1}>
+              <summary>
+                {round.purpose}, round {round.round}
+                <small>
+                  {' '}
+                  {round.kind === 'read' ? 'result of a tool' : round.kind} {round.model && `by ${round.model}`}{' '}
+                  {round.finish && `(${round.finish})`}
+                  {round.messages.length > 0 && `, ${whole(round.messages.length)} messages`}
+                </small>
+              </summary>
+              {round.messages.map(({ role, ...long }, at) => (
+                <details key={at} open={round.messages.length < 3}>
+                  <summary>{role}</summary>
+                  <Text long={long} name={`${detail.node.id}-${round.purpose}-${round.round}-${at}.txt`} />
+                </details>
+              ))}
+              {round.reasoning && (
+                <details>
+                  <summary>reasoning</summary>
+                  <Text
+                    long={round.reasoning}
+                    name={`${detail.node.id}-${round.purpose}-${round.round}-reasoning.txt`}
+                  />
+                </details>
+              )}
+              {round.toolCalls.map((call, at) => (
+                <section key={at}>
+                  <Text long={call.arguments} name={call.name} language="json" />
+                </section>
+              ))}
+              {round.answer && (
+                <Text long={round.answer} name="answer" language={round.answer.text.startsWith('{') ? 'json' : null} />
+              )}
+            </details>
+          ))}
+        </>
+      )}
+    </>
+  );
+}

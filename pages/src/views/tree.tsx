@@ -1,0 +1,197 @@
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { Filters } from '../parts/filters.tsx';
+import { date, duration, scoreText, whole } from '../parts/format.ts';
+import { Empty, Failure, Ghost } from '../parts/frame.tsx';
+import { Swatch } from '../parts/swatch.tsx';
+import { islandLayout, treeLayout } from '../plane/layouts.ts';
+import { Plane } from '../plane/plane.tsx';
+import { bestIndex, filterOf, lineage, passing, useFound, useSelected } from '../state/filter.ts';
+import { setQuery, usePlace } from '../state/location.ts';
+import { nodeId, usePoints } from '../state/points.ts';
+import { type SearchView, useScope } from '../state/scope.ts';
+import { NodeTip } from './nodeTip.tsx';
+
+/** Who descends from whom: as islands of agents over time, or as a tree. A slider replays how it grew. */
+export function TreeView({ id, path, overview }: SearchView) {
+  const { link } = useScope();
+  const { query } = usePlace();
+  const { points, error } = usePoints(path, id, overview.search.lowerIsBetter);
+  const filter = useMemo(() => filterOf(query), [query]);
+  const found = useFound(path, filter.q, points?.count ?? 0);
+  const shape = query.shape === 'tree' ? 'tree' : 'islands';
+  const layout = useMemo(
+    () => (points ? (shape === 'tree' ? treeLayout(points) : islandLayout(points)) : null),
+    [points, shape],
+  );
+  const [until, setUntil] = useState<number | null>(query.until ? Number(query.until) : null);
+  const [playing, setPlaying] = useState(false);
+  const selected = useSelected(points, query.node);
+  const best = useMemo(() => (points ? bestIndex(points) : -1), [points]);
+
+  const count = points?.count ?? 0;
+  const shown = until === null ? count : Math.min(count, Math.max(1, until));
+  const frozen = until !== null && shown < count;
+  // At a past moment, only what was proposed by then is shown, and only what was evaluated by then has its score.
+  const time = points && frozen ? (points.proposedAt[shown - 1] as number) : null;
+  const mask = useMemo(() => {
+    if (!points) return null;
+    const passes = passing(points, filter, found.positions);
+    const faint =
+      filter.agent !== undefined ||
+      filter.operator !== undefined ||
+      filter.status !== undefined ||
+      found.positions !== null;
+    for (let index = 0; index < points.count; index++) {
+      const there = index < shown;
+      passes[index] = !there ? 0 : passes[index] ? 2 : faint ? 1 : 0;
+    }
+    return passes;
+  }, [points, filter, found.positions, shown]);
+  const open = useMemo(() => {
+    if (!points || time === null) return null;
+    const later = new Uint8Array(points.count);
+    for (let index = 0; index < shown; index++) {
+      const at = points.evaluatedAt[index] as number;
+      later[index] = points.status[index] === 1 && at > time ? 1 : 0;
+    }
+    return later;
+  }, [points, time, shown]);
+  const focus = selected >= 0 ? selected : frozen ? -1 : best;
+  const line = useMemo(() => (points && focus >= 0 ? lineage(points, focus) : []), [points, focus]);
+
+  useEffect(() => {
+    if (!playing || count === 0) return;
+    let frame = 0;
+    let from: number | null = null;
+    const start = until === null || until >= count ? 1 : until;
+    // The whole growth takes twelve seconds, whatever its length.
+    const step = (now: number) => {
+      from ??= now;
+      const next = start + Math.floor(((now - from) / 12_000) * count);
+      if (next >= count) {
+        setUntil(null);
+        setPlaying(false);
+        return;
+      }
+      setUntil(next);
+      frame = requestAnimationFrame(step);
+    };
+    frame = requestAnimationFrame(step);
+    return () => cancelAnimationFrame(frame);
+    // The position it starts from is read once.
+  }, [playing, count]);
+  useEffect(() => {
+    if (!playing) setQuery({ until: until !== null && until < count ? until : '' });
+  }, [playing, until, count]);
+
+  if (error && !points) return <Failure error={error} />;
+  if (!points || !layout || !mask) return <Ghost lines={14} />;
+  if (points.count === 0)
+    return <Empty title="Nothing has grown yet.">Nodes appear here as agents propose them.</Empty>;
+  const height = Math.max(360, Math.min(900, innerHeight - 330));
+  return (
+    <>
+      <h2 class="hidden">Tree</h2>
+      <Filters
+        filter={filter}
+        agents={points.lanes.filter((name) => points.agents.includes(name))}
+        count={`${whole(shown)} of ${whole(points.count)} nodes`}
+      />
+      <div class="controls">
+        <button type="button" aria-pressed={shape === 'islands'} onClick={() => setQuery({ shape: '' })}>
+          islands
+        </button>
+        <button type="button" aria-pressed={shape === 'tree'} onClick={() => setQuery({ shape: 'tree' })}>
+          tree
+        </button>
+        <button type="button" onClick={() => setPlaying(!playing)}>
+          {playing ? 'pause' : 'replay'}
+        </button>
+        <label>
+          <span class="hidden">shown until node</span>
+          <input
+            type="range"
+            min={1}
+            max={Math.max(1, points.count)}
+            value={shown}
+            aria-valuetext={`${shown} of ${points.count} nodes`}
+            onInput={(event) => {
+              setPlaying(false);
+              const value = Number((event.currentTarget as HTMLInputElement).value);
+              setUntil(value >= points.count ? null : value);
+            }}
+          />
+        </label>
+        <span class="soft">
+          {frozen
+            ? `after ${duration(points.proposedAt[shown - 1])}, ${date(points.startedAt + (points.proposedAt[shown - 1] as number))}`
+            : 'now'}
+        </span>
+      </div>
+      <Plane
+        points={points}
+        layout={layout}
+        visible={mask}
+        open={open}
+        edges
+        path={line}
+        pathStyle="lineage"
+        selected={selected}
+        onSelect={(index) => setQuery({ node: index >= 0 ? nodeId(points, index) : '' })}
+        tip={(index) => <NodeTip points={points} index={index} />}
+        height={height}
+        summary={`${whole(shown)} nodes in ${points.lanes.length} lanes as ${shape}; the highlighted line leads to ${focus >= 0 ? nodeId(points, focus) : 'no node'}.`}
+      />
+      <ul class="legend">
+        {points.lanes.map((name, lane) => (
+          <li key={name}>
+            <Swatch index={lane} />
+            {name}
+          </li>
+        ))}
+        <li>○ pending</li>
+        <li>× failed, rejected or duplicate</li>
+      </ul>
+      <p class="note">
+        {shape === 'islands'
+          ? 'One lane per agent; to the right later proposals, upwards within a lane better screening scores.'
+          : 'To the right later generations; each leaf has a row of its own.'}{' '}
+        Lines come from parents, also those of other agents. Drag to move, wheel to zoom (Shift: only sideways, Alt:
+        only up and down), double click for everything.
+      </p>
+      {line.length > 0 && (
+        <>
+          <h2>Lineage of {nodeId(points, focus)}</h2>
+          <div class="scroll narrow">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">node</th>
+                  <th scope="col">agent</th>
+                  <th scope="col" class="number">
+                    {overview.search.metric}
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {line
+                  .slice(-40)
+                  .reverse()
+                  .map((index) => (
+                    <tr key={index}>
+                      <th scope="row">
+                        <a href={link(['searches', id, 'nodes', nodeId(points, index)])}>{nodeId(points, index)}</a>
+                      </th>
+                      <td>{points.agents[points.agent[index] as number]}</td>
+                      <td class="number">{scoreText(points.score[index])}</td>
+                    </tr>
+                  ))}
+              </tbody>
+            </table>
+          </div>
+          {line.length > 40 && <p class="note">The last 40 of {line.length} generations.</p>}
+        </>
+      )}
+    </>
+  );
+}
