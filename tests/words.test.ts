@@ -14,9 +14,14 @@ const exempt =
   /^(gpu-workers\/aira_workers\/text\/stories\.py|src\/memory\/migrations\/|docs\/glossary\.md|docs\/data\/)/;
 const below = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path}`);
-const files = [...['src', 'docs', 'gpu-workers'].flatMap(below), 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].filter(
+const files = [
+  ...['src', 'pages/src', 'docs', 'gpu-workers'].flatMap(below),
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+].filter(
   (path) =>
-    /\.(ts|md|py|hpp|cpp)$/.test(path) &&
+    /\.(tsx?|md|py|hpp|cpp)$/.test(path) &&
     !exempt.test(path) &&
     !/^gpu-workers\/(tests|scripts)\/|\/(\.|__pycache__)/.test(path),
 );
@@ -29,7 +34,7 @@ function uses({ word, allowed }: (typeof banned)[number]): string[] {
       .split('\n')
       .flatMap((line, at) => {
         const text = allowed.reduce((rest, phrase) => rest.replaceAll(new RegExp(phrase, 'gi'), ''), line);
-        return form.test(text.replaceAll(/`[^`]*`/g, '')) || (path.endsWith('.ts') && form.test(text))
+        return form.test(text.replaceAll(/`[^`]*`/g, '')) || (/\.tsx?$/.test(path) && form.test(text))
           ? [`${path}:${at + 1}: ${line.trim()}`]
           : [];
       }),

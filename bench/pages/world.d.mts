@@ -1,0 +1,58 @@
+import type {
+  CommandBody,
+  CommandReply,
+  NodeDetail,
+  Nodes,
+  Overview,
+  Points,
+  ScaleDetail,
+  Studies,
+  StudyDetail,
+  Workers,
+} from '../../src/views/api.ts';
+
+export interface WorldOptions {
+  readonly nodes?: number;
+  readonly agents?: number;
+  readonly seed?: number;
+  readonly id?: string;
+  readonly design?: boolean;
+  readonly hostile?: boolean;
+  readonly lower?: boolean;
+  readonly finished?: boolean;
+}
+
+export interface WorldNode {
+  readonly id: string;
+  readonly index: number;
+  readonly agent: string;
+  readonly operator: string;
+  readonly parent: number;
+  readonly status: string;
+  readonly layers: readonly string[];
+  readonly score: number | null;
+}
+
+export class World {
+  constructor(options?: WorldOptions);
+  readonly id: string;
+  readonly nodes: readonly WorldNode[];
+  readonly agents: readonly string[];
+  readonly sequence: number;
+  readonly vetoed: ReadonlySet<string>;
+  grow(count: number): string[];
+  best(): WorldNode | null;
+  overview(): Overview;
+  page(query: Record<string, string>): Nodes;
+  points(after: number): Points;
+  detail(id: string): NodeDetail | null;
+  agent(name: string): unknown;
+  literature(): unknown;
+  command(body: CommandBody): CommandReply;
+}
+
+export function randomness(seed: number): () => number;
+export function studies(): Studies;
+export function study(): StudyDetail;
+export function scale(): ScaleDetail;
+export function workers(search: string, node: string): Workers;
