@@ -42,7 +42,8 @@ export function OverviewView(view: SearchView) {
         <Tag kind={search.status} />
         <span class="soft">
           {search.workflow === 'compose' ? 'Compose' : search.workflow === 'design' ? 'Design' : 'scale'}, profile{' '}
-          {search.profile}, {search.phase}
+          {search.profile}
+          {search.phase !== search.status && `, ${search.phase}`}
         </span>
       </div>
       {goal.description && <p class="soft">{goal.description}</p>}
