@@ -7,84 +7,9 @@ import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
 import { experimentOf, stageOf } from '../domain/search.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
-import { type Browse, browse } from './browse.ts';
-import { budget } from './budget.ts';
-import { calls } from './calls.ts';
-import { archivePath, diskFull, explainOpen, openForReading, openForWriting } from './database.ts';
-import { earlyEnds, endings } from './endings.ts';
-import { ensemble } from './ensemble.ts';
-import { evaluations } from './evaluations.ts';
-import { holdings } from './holdings.ts';
-import { ideas } from './ideas.ts';
-import { nodes } from './nodes.ts';
-import { outbox } from './outbox.ts';
-import { plateaus } from './plateaus.ts';
-import { pieceOf, records, testScores } from './records.ts';
-import { rehearsalLedger } from './rehearsals.ts';
-import { rulings } from './rulings.ts';
-import { searches } from './searches.ts';
-import { searchStats } from './searchStats.ts';
-import { searchStatus } from './searchStatus.ts';
-import { views } from './views.ts';
-
-function repositories(db: Database, live: boolean) {
-  const sums = searchStats(db, live);
-  const out = outbox(db);
-  const endingLedger = endings(db, out);
-  const searchLedger = searches(db, out);
-  const rulingLedger = rulings(db, out);
-  const budgetLedger = budget(db, sums, rulingLedger);
-  const evaluationLedger = evaluations(db, out, endingLedger, sums, rulingLedger);
-  const callLedger = calls(db);
-  const horizons = ensemble(db, budgetLedger);
-  const ideaLedger = ideas(db, { searches: searchLedger });
-  return {
-    out,
-    endings: endingLedger,
-    searches: searchLedger,
-    rulings: rulingLedger,
-    budget: budgetLedger,
-    calls: callLedger,
-    rehearsals: rehearsalLedger(db, budgetLedger.rehearsalObjection),
-    evaluations: evaluationLedger,
-    ensemble: horizons,
-    nodes: nodes(db, {
-      out,
-      searches: searchLedger,
-      evaluations: evaluationLedger,
-      budget: budgetLedger,
-      endings: endingLedger,
-      ensemble: horizons,
-      ideas: ideaLedger,
-      tallies: sums,
-      rulings: rulingLedger,
-    }),
-    ideas: ideaLedger,
-    plateaus: plateaus(db, out),
-    earlyEnds: earlyEnds(db, { searches: searchLedger, budget: budgetLedger, endings: endingLedger, tallies: sums }),
-    views: views(db, {
-      searches: searchLedger,
-      budget: budgetLedger,
-      calls: callLedger,
-      ensemble: horizons,
-      ideas: ideaLedger,
-      rulings: rulingLedger,
-    }),
-    searchStatus: searchStatus(db, {
-      searches: searchLedger,
-      budget: budgetLedger,
-      calls: callLedger,
-      ensemble: horizons,
-      endings: endingLedger,
-      tallies: sums,
-      rulings: rulingLedger,
-    }),
-    tallies: sums,
-    records: records(db),
-    testScores: testScores(db),
-    holdings: holdings(db),
-  };
-}
+import { diskFull, openForWriting } from './database.ts';
+import { pieceOf } from './records.ts';
+import { type Repositories, repositories } from './repositories.ts';
 
 /**
  * The ledger of a home, open for writing: the source of truth.
@@ -102,7 +27,7 @@ export class Archive {
   readonly #db: Database;
   readonly #close: () => void;
   readonly #clock: Clock;
-  readonly #parts: ReturnType<typeof repositories>;
+  readonly #parts: Repositories;
   /** Failpoints to run after the current transaction is on disk. */
   readonly #passed: Failpoint[] = [];
 
@@ -455,55 +380,3 @@ export class Archive {
 
 /** A request with its verb, as a discriminated union. */
 type TypedRequest = { [V in Verb]: { readonly verb: V; readonly request: RequestOf<V> } }[Verb];
-
-type Repositories = ReturnType<typeof repositories>;
-
-/** A home's archive for reading, concurrently with its writer. Test scores are not readable (I4). */
-export interface ArchiveReader
-  extends Pick<
-    Repositories,
-    | 'searches'
-    | 'budget'
-    | 'calls'
-    | 'rehearsals'
-    | 'views'
-    | 'ensemble'
-    | 'searchStatus'
-    | 'records'
-    | 'evaluations'
-    | 'endings'
-    | 'tallies'
-    | 'rulings'
-    | 'ideas'
-    | 'plateaus'
-  > {
-  readonly browse: Browse;
-  readonly db: Database;
-  close(): void;
-}
-
-/** @throws PrerequisiteError `archive-missing` without an archive, `archive-damaged` if it cannot be read. */
-export function readArchive(home: string): ArchiveReader {
-  const { db, close } = openForReading(home);
-  try {
-    const parts = repositories(db, false);
-    const { searches, budget, calls, rehearsals, views, ensemble, searchStatus, records } = parts;
-    const { evaluations, endings, tallies, rulings, ideas, plateaus } = parts;
-    const readable = {
-      searches,
-      budget,
-      calls,
-      rehearsals,
-      views,
-      ensemble,
-      searchStatus,
-      records,
-      evaluations,
-      endings,
-    };
-    return { db, browse: browse(db), ...readable, tallies, rulings, ideas, plateaus, close };
-  } catch (thrown) {
-    close();
-    throw explainOpen(archivePath(home), thrown);
-  }
-}

@@ -17,7 +17,7 @@
  * - Publication marks wait for no disk: after a power failure the messages are published again under their ids.
  */
 
-export { Archive, type ArchiveReader, readArchive } from './archive.ts';
+export { Archive } from './archive.ts';
 export { type BackupManifest, backUp, restore } from './backup.ts';
 export type { NodeColumns, OutcomeColumns } from './browse.ts';
 export { archivePath, openForReading } from './database.ts';
@@ -28,6 +28,7 @@ export type { InsightRecord } from './ideas.ts';
 export { migrate, schemaVersion } from './migrations.ts';
 export { attemptsPerProposal, spareAttempts } from './nodes.ts';
 export type { Plateau } from './plateaus.ts';
+export { type ArchiveReader, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';
 export type { RehearsalRecord } from './rehearsals.ts';
 export { differingTotals } from './searchStats.ts';

@@ -2,7 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Committer } from '../../src/actors/archivist/committer.ts';
 import { RetryableError } from '../../src/domain/errors.ts';
 import type { AgentName } from '../../src/domain/ids.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
 

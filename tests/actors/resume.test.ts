@@ -8,7 +8,7 @@ import { trainings } from '../../src/domain/ladder.ts';
 import { planSearch } from '../../src/domain/plan.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
-import { readArchive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { packageRoot } from '../../src/platform/paths.ts';
 import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';

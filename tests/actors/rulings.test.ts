@@ -1,7 +1,8 @@
 /** What people rule while a search runs: it holds, survives kills, and leaves decisions replayable (I3, I5). */
 import { describe, expect, it } from 'vitest';
 import type { RulingRequest } from '../../src/domain/ruling.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { contentsOf, withArchive } from '../support/ledger.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';

@@ -7,7 +7,8 @@ import type { AgentName } from '../../src/domain/ids.ts';
 import type { View } from '../../src/domain/node.ts';
 import type { Rng } from '../../src/domain/rng.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { measurement, resultOf } from '../support/specs.ts';
 

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Tracker, writeRuns } from '../../src/export/index.ts';
-import { readArchive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { cli } from '../support/cli.ts';
 import { hostile, smallLab } from '../support/exported.ts';
 import { temporaryFolder } from '../support/home.ts';

@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Cassette } from '../../src/llm/cassette.ts';
-import { readArchive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { startLlmServer } from '../support/llm-server/server.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';

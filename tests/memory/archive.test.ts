@@ -3,7 +3,8 @@ import { candidateText } from '../../src/domain/candidate.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
 import type { AgentName, EvaluationKey } from '../../src/domain/ids.ts';
 import type { RequestOf } from '../../src/domain/messages.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 

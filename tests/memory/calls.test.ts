@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CallReservation, CallSettlement } from '../../src/domain/call.ts';
 import type { AgentName, NodeId } from '../../src/domain/ids.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 

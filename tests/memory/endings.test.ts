@@ -1,7 +1,8 @@
 /** Why something ended before its work was done (I13): recorded once, announced once, never changed. */
 import Database from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { searchSpec } from '../support/specs.ts';
 

@@ -2,8 +2,9 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
 import { privateHome } from '../../src/memory/home.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { systemClock } from '../../src/platform/timers.ts';
 import { temporaryFolder } from '../support/home.ts';
 

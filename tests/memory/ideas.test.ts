@@ -6,8 +6,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { agentEntrySchema } from '../../src/domain/agent.ts';
 import { maxClaims } from '../../src/domain/ideas.ts';
 import type { ReplyOf } from '../../src/domain/messages.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
 import { plateauAfter } from '../../src/memory/plateaus.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 

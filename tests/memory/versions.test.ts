@@ -6,9 +6,10 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/run.ts';
 import type { SearchId } from '../../src/domain/ids.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
 import { archivePath } from '../../src/memory/database.ts';
 import { migrate, schemaVersion } from '../../src/memory/migrations.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 
 /** The oldest version of which an archive with searches exists; before it, the schema alone. */

@@ -8,7 +8,8 @@ import { canonicalText, parseArchitecture, primitives } from '../../src/domain/a
 import { candidateText } from '../../src/domain/candidate.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { Table } from '../../src/evaluators/index.ts';
-import { Archive, readArchive } from '../../src/memory/archive.ts';
+import { Archive } from '../../src/memory/archive.ts';
+import { readArchive } from '../../src/memory/reader.ts';
 import { type Attempt, runOf, simulate } from '../../src/studies/tabulated.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';

@@ -5,7 +5,7 @@ import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { candidateText } from '../../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
 import { defaultTimeouts } from '../../../src/llm/stream.ts';
-import { readArchive } from '../../../src/memory/archive.ts';
+import { readArchive } from '../../../src/memory/reader.ts';
 import { type Bench, bench } from '../../llm/support.ts';
 import { proposer } from '../../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../../support/llm-server/server.ts';

@@ -12,7 +12,7 @@ import { rngFor } from '../../../src/domain/rng.ts';
 import type { SearchSpec } from '../../../src/domain/search.ts';
 import { replayedGateway } from '../../../src/llm/gateway.ts';
 import { defaultTimeouts } from '../../../src/llm/stream.ts';
-import { readArchive } from '../../../src/memory/archive.ts';
+import { readArchive } from '../../../src/memory/reader.ts';
 import { type Bench, bench, canaries } from '../../llm/support.ts';
 import { temporaryFolder } from '../../support/home.ts';
 import { proposer } from '../../support/llm-server/brain.ts';

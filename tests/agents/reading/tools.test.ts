@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { canonicalText, parseArchitecture } from '../../../src/domain/architecture.ts';
 import type { OpenRetriever } from '../../../src/domain/literature.ts';
-import { readArchive } from '../../../src/memory/archive.ts';
+import { readArchive } from '../../../src/memory/reader.ts';
 import { models } from '../../llm/support.ts';
 import { startLlmServer } from '../../support/llm-server/server.ts';
 import { viewNode, viewOf } from '../support.ts';

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { ChatRequest } from '../../../src/llm/chat.ts';
 import { defaultTimeouts, type Timeouts } from '../../../src/llm/stream.ts';
-import { readArchive } from '../../../src/memory/archive.ts';
+import { readArchive } from '../../../src/memory/reader.ts';
 import {
   type Body,
   chat,

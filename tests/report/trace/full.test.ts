@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { SearchId } from '../../../src/domain/ids.ts';
 import { Cassette } from '../../../src/llm/index.ts';
-import { Archive, readArchive } from '../../../src/memory/archive.ts';
+import { Archive } from '../../../src/memory/archive.ts';
+import { readArchive } from '../../../src/memory/reader.ts';
 import { noColours } from '../../../src/platform/colours.ts';
 import {
   confront,

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeIdSchema } from '../../../src/domain/ids.ts';
-import { Archive, readArchive } from '../../../src/memory/archive.ts';
+import { Archive } from '../../../src/memory/archive.ts';
+import { readArchive } from '../../../src/memory/reader.ts';
 import { noColours } from '../../../src/platform/colours.ts';
 import { storyHtml, storyText } from '../../../src/report/index.ts';
 import { planAttribution } from '../../../src/studies/attribution.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { changedLayers, parseArchitecture } from '../../../src/domain/architecture.ts';
 import { agentNameSchema } from '../../../src/domain/ids.ts';
-import { Archive, readArchive } from '../../../src/memory/archive.ts';
+import { Archive } from '../../../src/memory/archive.ts';
+import { readArchive } from '../../../src/memory/reader.ts';
 import { noColours } from '../../../src/platform/colours.ts';
 import { storyHtml, storyText } from '../../../src/report/index.ts';
 import { storyOf } from '../../../src/views/index.ts';
