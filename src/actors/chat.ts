@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type ChatThinking, openThoughts, type RehearsalDeps } from '../agents/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
-import { chatArms } from '../domain/model.ts';
+import { chatArms, isProgram } from '../domain/model.ts';
 import type { Rehearsing } from '../domain/rehearsal.ts';
 import { Cassette, defaultRetries, defaultTimeouts, Gateway, keyring, loadPrices, providersOf } from '../llm/index.ts';
 import type { ComponentDeps } from './buses.ts';
@@ -22,7 +22,7 @@ export interface ChatOptions {
 
 /** Whether an agent's thoughts are recorded: its model answers in words, or it uses tools. */
 export const isRecorded = ({ model, operators }: Pick<AgentSpec, 'model' | 'operators'>): boolean =>
-  chatArms(model).length > 0 || operators !== undefined;
+  chatArms(model).length > 0 || isProgram(model) || operators !== undefined;
 
 /** Where the answers of a search are recorded. */
 export const recordingPath = (home: string, search: SearchId) => join(home, 'calls', `${search}.jsonl`);

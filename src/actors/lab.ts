@@ -380,7 +380,8 @@ function runSearch(
   { devices, without, crew = 0 }: RunOptions,
 ): RunningSearch {
   const here = !without.includes('agents');
-  const { clock, timers, log } = as('agent');
+  // The connection of the search is always there, that of agents only where they run.
+  const { clock, timers, log } = as('search');
   const place = openRehearsals({ ...own, clock, timers, log });
   const talk = here && spec.agents.some(isRecorded) ? openChat(spec.id, home, chat, place, as('agent')) : null;
   const launched = without.includes('workers') ? [] : devices;

@@ -7,7 +7,7 @@ import { CheckReport, counted, type Finding, rowsOf, type Subject } from './subj
 const pieceBytes = 4 * 1024 * 1024;
 
 /** The lab's own key files, relative to its home. Their contents must not occur in any other file. */
-const keyFile = /^credentials\/(?:[a-z]+\.nk|sealing\.pem|agents\.secret)$/;
+const keyFile = /^credentials\/(?:[a-z]+\.nk|sealing\.pem|agents\.secret|tls\/server\.key|issued\/[^/]+\/[a-z]+\.nk)$/;
 
 /** The lab's own keys. */
 function ownKeys(home: string): Secret[] {

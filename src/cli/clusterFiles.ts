@@ -10,9 +10,9 @@
  *   CLU-4  The scheduler waits longer than the worker's grace, so that a job is finished or returned before the kill.
  */
 import { basename, resolve } from 'node:path';
-import { stringify } from 'yaml';
 import { accountsOf, labUsers } from '../bus/index.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
+import { yamlText } from '../platform/index.ts';
 import { exitCodes } from './fail.ts';
 import type { NatsOptions } from './nats.ts';
 
@@ -44,7 +44,6 @@ const defaults = { maxIdle: 10, lifetime: 24 };
 const marginSeconds = 20;
 const image = 'aira:latest';
 const memoryGibPerCpu = 4;
-const yaml = { lineWidth: 0, aliasDuplicateObjects: false };
 
 const shell = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
@@ -200,7 +199,7 @@ function kubernetes(options: ClusterOptions): string {
   return `# Workers of an Aira lab. Start with:
 ${files === '' ? '' : `#   kubectl create secret generic aira-worker ${files}\n`}#   kubectl apply -f <this file>
 # Programs of agents need user namespaces in the pod; without them the worker says so and trains stacks only.
-${stringify(job, yaml)}`;
+${yamlText(job)}`;
 }
 
 function docker(options: ClusterOptions): string {
@@ -233,7 +232,7 @@ function docker(options: ClusterOptions): string {
 # Start with: docker compose -f <this file> up
 # Compose gives every replica the first GPUs: for several GPUs of one machine set deploy.replicas to 1, devices.count to all,
 # and remove "--workers 1" from the command, which then has one worker per GPU.
-${stringify(file, yaml)}`;
+${yamlText(file)}`;
 }
 
 function sky(options: ClusterOptions): string {
@@ -257,7 +256,7 @@ function sky(options: ClusterOptions): string {
   };
   return `# Workers of an Aira lab. Start with: sky jobs launch <this file>
 # Another accelerator: see "sky show-gpus". The image is that of Aira's Dockerfile, pushed to your registry.
-${stringify(task, yaml)}`;
+${yamlText(task)}`;
 }
 
 /** One server: the streams have one copy, and the archive fills an empty server again. */
@@ -281,7 +280,7 @@ function natsChart({ nats, home }: ClusterOptions): string {
 # permissions of the lab's home; print the file again after "aira credentials". Start with:
 #   kubectl create secret tls aira-nats-tls --cert=server.pem --key=server.key
 #   helm install nats nats/nats --version 2.14.2 --values <this file>
-${stringify(values, yaml)}`;
+${yamlText(values)}`;
 }
 
 const absolute = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(path));

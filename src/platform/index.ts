@@ -61,4 +61,4 @@ export {
 export { asPrerequisite, whyNot } from './systemErrors.ts';
 export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
 export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
-export { parseYaml, YamlError, yamlBounds } from './yaml.ts';
+export { parseYaml, YamlError, yamlBounds, yamlText } from './yaml.ts';

@@ -1,4 +1,17 @@
-import { CST, isAlias, isMap, isNode, isPair, isScalar, isSeq, Lexer, type Node, parseDocument, visit } from 'yaml';
+import {
+  CST,
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  Lexer,
+  type Node,
+  parseDocument,
+  stringify,
+  visit,
+} from 'yaml';
 import { TerminalError } from '../domain/errors.ts';
 
 /** Bounds on untrusted YAML. Aira's own files are a hundred times smaller. */
@@ -114,3 +127,6 @@ export function parseYaml(text: string): unknown {
     throw new YamlError((thrown as Error).message.split('\n', 1)[0]?.slice(0, 200) ?? 'it cannot be read');
   }
 }
+
+/** A value as YAML: no line is folded, nothing is an alias. */
+export const yamlText = (value: object): string => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });

@@ -257,6 +257,8 @@ const harmless: Readonly<Record<string, string>> = {
   'report/': 'goes through platform/printable.ts; differences through platform/hunks.ts',
   'mcp/': 'ids within the bounds of the tools’ schemas; the library of the protocol parses its messages',
   'export/': 'rows of our own, written and not read',
+  'views/': 'rows and files of our own, and cursors of at most an address; the dashboard is a process of its own',
+  'agents/tools/': 'JSON that was checked before',
   'studies/': 'figures; differences through platform/hunks.ts',
   'statistics/': 'figures',
   'aggregation/': 'figures',

@@ -90,7 +90,7 @@ describe('a study file', () => {
       'use a table',
     );
     expect(mistakes({ tasks: [{ table: 'x', profile: 'nano' }] })).not.toBe('');
-    expect(mistakes({ tasks: [{ table: 'x' }, { task: 'y' }], seeds: 2 })).toContain('needs at least 3 seeds');
+    expect(mistakes({ tasks: [{ table: 'x' }, { task: 'y' }], seeds: 2 })).toContain('need at least 3 seeds');
     expect(mistakes({ tasks: [{ table: 'x' }, { task: 'y' }], seeds: 3 })).toBe('');
   });
 
