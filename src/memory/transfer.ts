@@ -43,9 +43,15 @@ const ofTheLab: readonly string[] = [
 /** Which rows belong to a search, for tables that have neither its name nor the key of a training. */
 const selections: Readonly<Record<string, string>> = {
   searches: 'id = @search',
+  ruling_holds: 'ruling IN (SELECT seq FROM rulings WHERE search = @search)',
   identities: `digest IN (SELECT identity FROM jobs WHERE ${ofItsKeys})`,
   outbox: `CASE kind WHEN 'job' THEN substr(message_id, 1, 64) IN (SELECT key FROM evaluation_requests WHERE search = @search)
     ELSE json_extract(body, '$.search') = @search END`,
+};
+
+/** A ruling is named by its sequence number, which counts those of the search alone in a new archive (TRA-2). */
+const expressions: Readonly<Record<string, string>> = {
+  ruling: '(SELECT count(*) FROM rulings r WHERE r.search = @search AND r.seq <= ruling) AS ruling',
 };
 
 interface TableShape {
@@ -88,7 +94,8 @@ function shapesOf(db: Connection): TableShape[] {
 export function ledgerOf(db: Connection, search: SearchId): LedgerTable[] {
   return shapesOf(db).map(({ table, columns, selection, order }) => {
     const rows = db.prepare<{ search: string }, LedgerRow>(
-      `SELECT ${columns.join(', ')} FROM ${table} WHERE ${selection} ORDER BY ${order}`,
+      `SELECT ${columns.map((name) => expressions[name] ?? name).join(', ')} FROM ${table}
+       WHERE ${selection} ORDER BY ${order}`,
     );
     return { table, rows: { [Symbol.iterator]: () => rows.iterate({ search }) } };
   });

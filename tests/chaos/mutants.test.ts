@@ -129,7 +129,7 @@ describe('counting what was counted', () => {
         to: 'key TEXT PRIMARY KEY,',
       },
       // Remembered sums would wait for ever, with one pending less than none.
-      { file: 'memory/archive.js', from: 'searchStats(db, live)', to: 'searchStats(db, false)' },
+      { file: 'memory/repositories.js', from: 'searchStats(db, live)', to: 'searchStats(db, false)' },
     ]);
     const found = await archiveDiesAt(scenario, join(folder, 'counted-twice-home'), installation);
     expect(found).toContainEqual(expect.stringMatching(/^a key was counted twice: /));

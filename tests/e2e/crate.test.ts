@@ -26,9 +26,8 @@ beforeAll(async () => {
   for (const name of ['toy-1', 'toy-2']) {
     expect(await whole(['launch', file, '--home', home, '--name', name, '--json'])).toMatchObject({ code: 0 });
   }
-  expect(await cli(['export', 'toy-2', '--home', home, '--format', 'ro-crate', '--out', crate])).toMatchObject({
-    code: 0,
-  });
+  const exported = await cli(['export', 'toy-2', '--home', home, '--format', 'ro-crate', '--out', crate]);
+  expect(exported.code, exported.stderr).toBe(0);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

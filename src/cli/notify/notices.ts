@@ -115,7 +115,8 @@ export class Notices {
 
   /** Announces the end, and waits for what is on its way. */
   async ended({ how, searchStatus, report, result }: Ending): Promise<void> {
-    this.#status = searchStatus ?? this.#status;
+    // A short search may end before its status was looked at.
+    if (searchStatus) this.searchStatus(searchStatus);
     const verdict = result?.verdict ?? [];
     this.#notify('end', [`the search has ${how === 'failed' ? 'failed' : how}`, ...verdict].join('. '), {
       how,
