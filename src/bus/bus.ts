@@ -1,6 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { createLogger, type Logger } from '../platform/index.ts';
-import { type Link, type LinkOptions, openLink, withoutCredentials } from './connection.ts';
+import {
+  connectWithinMs,
+  type Link,
+  type LinkOptions,
+  openLink,
+  unreachable,
+  withoutCredentials,
+} from './connection.ts';
 import { consumeEventsOn, type EventHandler, type EventSelection } from './events.ts';
 import { type Heartbeats, heartbeatsOn } from './heartbeats.ts';
 import type { BusSubscription } from './loop.ts';
@@ -40,10 +48,18 @@ export interface Bus extends Requests, Publisher, WorkQueue, Heartbeats {
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const link = await openLink({ ...options, log: options.log ?? createLogger('bus') });
   if (options.role !== undefined) {
-    await requireInbox(link, options.role, options.url).catch(async (thrown) => {
+    const settled = new AbortController();
+    try {
+      const late = delay(options.connectWithinMs ?? connectWithinMs, 'late' as const, { signal: settled.signal });
+      const first = await Promise.race([requireInbox(link, options.role, options.url), late]);
+      // An open link never gives up (CON-1): one that was cut off at once, as when its key is revoked, would wait for ever.
+      if (first === 'late') throw unreachable(options.url, 'the connection was lost at once');
+    } catch (thrown) {
       await link.close();
       throw thrown;
-    });
+    } finally {
+      settled.abort();
+    }
   }
   const streams = streamsOn(link, { ...defaultLimits, ...options.limits });
   return {

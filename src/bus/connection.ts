@@ -47,9 +47,11 @@ export interface LinkOptions {
   /** A fresh id per message. */
   readonly ids: () => string;
   readonly log: Logger;
-  /** Timeout of the first connection. Default 4 s. */
+  /** Timeout of the first connection. Default: {@link connectWithinMs}. */
   readonly connectWithinMs?: number | undefined;
 }
+
+export const connectWithinMs = 4_000;
 
 export interface Link {
   readonly nc: NatsConnection;
@@ -85,16 +87,24 @@ export function withoutCredentials(url: string): string {
   return url.replace(/\/\/[^/@]*@/, '//');
 }
 
+export const unreachable = (url: string, why: string, cause?: unknown) =>
+  new PrerequisiteError(
+    'nats-unreachable',
+    `No NATS server responds at ${withoutCredentials(url)} (${withoutCredentials(why)}).`,
+    'Start one, or correct the URL.',
+    { cause },
+  );
+
 async function connectFirst({
   url,
   access,
   role,
   name,
   clock,
-  connectWithinMs = 4_000,
+  connectWithinMs: withinMs = connectWithinMs,
 }: LinkOptions): Promise<NatsConnection> {
   const safeUrl = withoutCredentials(url);
-  const deadline = clock.monotonic() + connectWithinMs;
+  const deadline = clock.monotonic() + withinMs;
   for (;;) {
     const left = deadline - clock.monotonic();
     try {
@@ -124,12 +134,7 @@ async function connectFirst({
       }
       const mayComeUp = cause instanceof NatsError && cause.code === ErrorCode.ConnectionRefused;
       if (!mayComeUp || deadline - clock.monotonic() <= 0) {
-        throw new PrerequisiteError(
-          'nats-unreachable',
-          `No NATS server responds at ${safeUrl} (${withoutCredentials(errorMessage(cause))}).`,
-          'Start one, or correct the URL.',
-          { cause },
-        );
+        throw unreachable(url, errorMessage(cause), cause);
       }
       await delay(200);
     }

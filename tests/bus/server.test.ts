@@ -238,6 +238,27 @@ describe('the first connection', () => {
     });
   });
 
+  it('is given up where the server cuts it off at once and lets it in no more, as one that reads a revocation', async () => {
+    let connections = 0;
+    const revoking = createServer((socket) => {
+      connections += 1;
+      const isFirst = connections === 1;
+      socket.on('error', () => undefined);
+      socket.write('INFO {"server_id":"x","version":"2.9.10","max_payload":1048576,"jetstream":true}\r\n');
+      socket.on('data', (data) => {
+        const text = data.toString();
+        if (!isFirst) socket.end("-ERR 'Authorization Violation'\r\n");
+        else if (text.includes('SUB ')) socket.end();
+        else if (text.includes('PING')) socket.write('PONG\r\n');
+      });
+    }).listen(0, '127.0.0.1');
+    lab.later(() => void revoking.close());
+    await once(revoking, 'listening');
+    const { port } = revoking.address() as { port: number };
+    const failure = connectBus({ ...options, url: `nats://127.0.0.1:${port}`, role: 'worker' });
+    await expect(failure).rejects.toMatchObject({ code: 'nats-unreachable' });
+  });
+
   it('waits for a server that is about to come up', async () => {
     const storeDir = lab.directory();
     const first = await lab.server(storeDir);
