@@ -52,7 +52,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     try {
       const late = delay(options.connectWithinMs ?? connectWithinMs, 'late' as const, { signal: settled.signal });
       const first = await Promise.race([requireInbox(link, options.role, options.url), late]);
-      // An open link never gives up (CON-1): one that was cut off at once, as when its key is revoked, would wait for ever.
+      // An open link never gives up (CON-1): one that was cut off at once, as when its key is revoked, would wait without end.
       if (first === 'late') throw unreachable(options.url, 'the connection was lost at once');
     } catch (thrown) {
       await link.close();

@@ -155,7 +155,8 @@ describe('calls', () => {
           if (settles) settle(call, { dollars: cost });
           if (agent === walker) mine += cost;
           expect(searchStatus().spend.dollars).toBeLessThanOrEqual(5);
-          expect(mine).toBeLessThanOrEqual(3 + 1e-9);
+          // The ledger's own allowance for the rounding of its sums, and the rounding of this one.
+          expect(mine).toBeLessThanOrEqual(3 + 1e-9 + 1e-14);
         }
       }),
       { numRuns: 25 },
