@@ -128,7 +128,7 @@ describe('counting what was counted', () => {
         from: 'key TEXT PRIMARY KEY REFERENCES evaluations_new,',
         to: 'key TEXT PRIMARY KEY,',
       },
-      // Totals by trigger would refuse the second row, and wait for ever with one pending less than none.
+      // Totals by trigger would refuse the second row, and wait without end with one pending less than none.
       ...[
         'totals_of_evaluations AFTER INSERT ON evaluations',
         'scores_of_evaluations AFTER INSERT ON evaluations WHEN NEW.validation IS NOT NULL',
