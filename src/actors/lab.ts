@@ -191,6 +191,8 @@ export interface LabOptions {
   /** What helper processes are started with. */
   readonly helpers: PythonOptions;
   readonly workers: WorkerOptions;
+  /** Real paths of programs that agents may run. */
+  readonly programs: readonly string[];
   /** What the models that read, read with. */
   readonly openRetriever: OpenRetriever;
   /** Ends what reading has under way; called when the lab closes. */
@@ -371,10 +373,13 @@ function runSearch(
     home,
     helpers,
     workers: own,
+    programs,
     openRetriever,
     chat,
     failed,
-  }: Pick<LabOptions, 'home' | 'helpers' | 'workers' | 'openRetriever' | 'chat'> & { failed: Promise<never> },
+  }: Pick<LabOptions, 'home' | 'helpers' | 'workers' | 'programs' | 'openRetriever' | 'chat'> & {
+    failed: Promise<never>;
+  },
   spec: SearchSpec,
   source: string,
   { devices, without, crew = 0 }: RunOptions,
@@ -392,7 +397,7 @@ function runSearch(
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
   }
-  const searchers = new Searchers(helpers, timers);
+  const searchers = new Searchers(helpers, timers, programs);
   const equipment = {
     models: Object.fromEntries(models),
     chat: talk?.thinking,

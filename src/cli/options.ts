@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PrerequisiteError } from '../domain/errors.ts';
@@ -68,6 +68,20 @@ export const primitivesOption = () =>
       ...(before ?? []),
       ...text.split(delimiter).map((each) => resolve(each)),
     ],
+  );
+
+function realFile(text: string): string {
+  try {
+    return realpathSync(pathArgument(text));
+  } catch (thrown) {
+    if (thrown instanceof InvalidArgumentError) throw thrown;
+    throw new InvalidArgumentError(`the file ${whyNot(thrown)}`);
+  }
+}
+
+export const programOption = () =>
+  option('--program <file>', 'program that agents of a search launched elsewhere may run; repeatable').argParser(
+    (text: string, before: readonly string[] | undefined) => [...(before ?? []), realFile(text)],
   );
 
 export const jsonOption = () => option('--json', 'machine-readable lines on stdout');

@@ -17,6 +17,7 @@ export interface PartOptions extends NatsOptions {
   unsafe?: boolean;
   task?: readonly string[];
   primitives?: readonly string[];
+  program?: readonly string[];
   baseUrl?: readonly string[];
 }
 

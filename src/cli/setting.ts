@@ -49,6 +49,8 @@ export interface SystemOptions extends NatsOptions {
   primitives?: readonly string[];
   /** Allowed endpoints of language models. */
   baseUrl?: readonly string[];
+  /** Real paths of programs that agents of this process may run. */
+  program?: readonly string[];
 }
 
 /** Dependencies of a component that trains nothing. */
@@ -80,6 +82,7 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
   await probeEngine(python);
   return {
     ...partOptions(options),
+    programs: options.program ?? [],
     natsServer: findNatsServer,
     port: options.port,
     helpers: { python, env: childEnvironment(process.env), packageRoot },
@@ -103,12 +106,16 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
 export const addressesOf = (agents: readonly Pick<SearchSpec['agents'][number], 'baseUrl'>[]): string[] =>
   agents.flatMap(({ baseUrl }) => baseUrl ?? []);
 
-/** The same for a search in this home's archive; none for a search recorded elsewhere. */
-export function recordedAddresses(home: string, search: SearchId): string[] {
+/** Files of programs that agents run. */
+export const programsOf = (agents: readonly Pick<SearchSpec['agents'][number], 'program'>[]): string[] =>
+  agents.flatMap(({ program }) => program?.path ?? []);
+
+/** The agents of a search in this home's archive; none for a search recorded elsewhere. */
+export function recordedAgents(home: string, search: SearchId): SearchSpec['agents'] {
   if (!isThere(archivePath(home), home)) return [];
   const reader = readArchive(home);
   try {
-    return reader.searches.exists(search) ? addressesOf(reader.searches.spec(search).agents) : [];
+    return reader.searches.exists(search) ? reader.searches.spec(search).agents : [];
   } finally {
     reader.close();
   }

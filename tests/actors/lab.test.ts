@@ -23,6 +23,7 @@ function optionsFor(home: string, changes: Partial<LabOptions> = {}) {
     ackWaitMs: 3000,
     helpers: { python: unused } as never,
     workers: {} as never,
+    programs: [],
     openRetriever: unused as never,
     closeReading: () => closed.push('reading'),
     chat: { environment: {}, addresses: [] },

@@ -54,13 +54,22 @@ function written(text: string): { spec: ReturnType<typeof agentSpec>; path: stri
   writeFileSync(path, text);
   const model = modelSchema.parse('program/./searcher.py');
   const file = searcherFiles([model], join(path, '..')).get(model);
+  if (file) ours.push(file.path);
   return { spec: agentSpec({ model, scaffold: { kind: 'outside' }, program: file, evaluations: 40 }), path };
 }
 
-function opened(timers: Timers = systemTimers, env: Record<string, string> = {}): Searchers {
+/** Programs that this file wrote. */
+const ours: string[] = [];
+
+function opened(
+  timers: Timers = systemTimers,
+  env: Record<string, string> = {},
+  allowed: readonly string[] = ours,
+): Searchers {
   const searchers = new Searchers(
     { python, env: { ...childEnvironment(process.env), ...env }, packageRoot: '' },
     timers,
+    allowed,
   );
   onTestFinished(() => searchers.close());
   return searchers;
@@ -267,6 +276,15 @@ describe('its process', () => {
     await expect(thinking(spec, { view: viewOf(), searchers: opened() })).rejects.toThrow(/has changed/);
   });
 
+  it('is not started because a specification names it: that may come from elsewhere (SEA-3)', async () => {
+    const { spec, path } = written(program('open("ran", "w")\npropose(proposal())'));
+    const searchers = opened(systemTimers, {}, []);
+    await expect(thinking(spec, { view: viewOf(), searchers })).rejects.toThrow(/which nothing on this machine allows/);
+    expect(existsSync(join(path, '../ran'))).toBe(false);
+    await thinking(spec, { view: viewOf(), searchers: opened() });
+    expect(existsSync(join(path, '../ran'))).toBe(true);
+  });
+
   it.each([
     ['program/./missing.py', /missing\.py does not exist/],
     ['program/./notes.txt', /notes\.txt is not executable/],
@@ -326,10 +344,17 @@ describe('the shipped example', () => {
       ],
     });
     const { createModel } = await import('../../src/agents/index.ts');
+    const programs = searcherFiles([model], shipped);
+    const openSearchers = () =>
+      opened(
+        systemTimers,
+        {},
+        [...programs.values()].map(({ path }) => path),
+      );
     const run = () =>
       runTabulated({
         ...{ study, table, lanes: 2, onRun: () => undefined, signal: new AbortController().signal },
-        ...{ programs: searcherFiles([model], shipped), openSearchers: opened },
+        ...{ programs, openSearchers },
         createModel: (name) => createModel(name, { python, env: {}, packageRoot: '' }, null as never) as never,
       });
     const results = await run();

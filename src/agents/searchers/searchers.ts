@@ -76,16 +76,21 @@ export function requireSameSearcher({ name, program }: Pick<AgentSpec, 'name' | 
  *
  * SEA-1. A new process gets the whole view with each question, so nothing is lost with the one before (I5).
  * SEA-2. A program is started only if its file is the one that the search started with.
+ * SEA-3. A specification starts no program by itself: it may come from the bus, and what it names is any file of this machine. The
+ *     paths are given here, from the local search file or an option (I12).
  */
 export class Searchers {
   readonly #helpers: PythonOptions;
   readonly #timers: Timers;
+  readonly #allowed: ReadonlySet<string>;
   readonly #running = new Map<string, SearcherProcess>();
   #closed = false;
 
-  constructor(helpers: PythonOptions, timers: Timers) {
+  /** @param allowed real paths of the programs that may be started. */
+  constructor(helpers: PythonOptions, timers: Timers, allowed: Iterable<string>) {
     this.#helpers = helpers;
     this.#timers = timers;
+    this.#allowed = new Set(allowed);
   }
 
   /** @throws PrerequisiteError if the program cannot be run, the signal's reason on abort. */
@@ -99,6 +104,10 @@ export class Searchers {
   #start(spec: AgentSpec): SearcherProcess {
     const { name, program, replySeconds = defaultReplySeconds } = spec;
     if (!program) throw new TerminalError('searcher', `the specification of ${name} names no program`);
+    if (!this.#allowed.has(program.path)) {
+      const message = `the search names the program ${program.path} for ${name}, which nothing on this machine allows`;
+      throw new PrerequisiteError('searcher-unknown', message, `give --program ${program.path} if it is yours`);
+    }
     requireSameSearcher(spec);
     const { python, env } = this.#helpers;
     const { path } = program;

@@ -59,6 +59,7 @@ import {
   portNumber,
   pricesOption,
   primitivesOption,
+  programOption,
   requireHome,
   searchArgument,
   taskOption,
@@ -67,7 +68,7 @@ import {
   workerNumber,
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
-import { addressesOf, labOptions, recordedAddresses } from '../setting.ts';
+import { addressesOf, labOptions, programsOf, recordedAgents } from '../setting.ts';
 import { allTestScores, writeReport } from '../writeReport.ts';
 import { namedFile, readSearchFile, taskNear } from '../yamlFile.ts';
 import { ensureSetUp } from './setup.ts';
@@ -85,6 +86,7 @@ interface LaunchOptions extends NatsOptions {
   unsafe?: boolean;
   task?: readonly string[];
   primitives?: readonly string[];
+  program?: readonly string[];
   baseUrl?: readonly string[];
   dashboard?: boolean;
   dryRun?: boolean;
@@ -188,11 +190,13 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
   const task = read && loadTask(taskNear(read.file.task, path ?? ''));
   const profile = read && task && profileOf(task, read.file.profile);
   const directories = task && profile && runsScripts(profile.rungs.screen.settings) ? [task.directory] : [];
+  const recorded = options.resume ? recordedAgents(options.home, options.resume) : [];
   const addresses = [
     ...(options.baseUrl ?? []),
     ...(read ? addressesOf(read.file.agents) : []),
-    ...(options.resume ? recordedAddresses(options.home, options.resume) : []),
+    ...addressesOf(recorded),
   ];
+  const programs = searcherFiles(read?.file.agents.map(({ model }) => model) ?? [], dirname(resolve(path ?? '')));
   requireRecording(options.replay);
   const targets = (options.notify ?? []).map((text) => targetOf(text, process.env));
   if (!options.dryRun) await ensureSetUp();
@@ -205,6 +209,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
     primitives: usesOwn ? folders : [],
     task: [...(options.task ?? []), ...directories],
     baseUrl: addresses,
+    program: [...(options.program ?? []), ...[...programs.values()].map((file) => file.path), ...programsOf(recorded)],
   });
   const machine = await inspectMachine(setting.helpers.python);
   const devices = chooseDevices(options.workers ?? read?.file.workers ?? 'auto', machine);
@@ -221,8 +226,6 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
       : undefined;
   const corpus = read?.file.agents.some(usesCorpus) ? loadCorpus().version : undefined;
   const primitives = space ? await manifestOf(space, setting.helpers.python, folders) : [];
-  const models = read?.file.agents.map(({ model }) => model) ?? [];
-  const programs = searcherFiles(models, dirname(resolve(path ?? '')));
   const plan = (id: SearchId): Prepared | null =>
     read && task && profile && (content || options.dryRun)
       ? {
@@ -407,6 +410,7 @@ export function launchCommand(done: (code: number) => void): Command {
     offlineOption(),
     taskOption(),
     primitivesOption(),
+    programOption(),
     baseUrlOption(),
     unsafeOption(),
     option('--replay <recording>', 'answer from recorded model replies, without any model calls').argParser(

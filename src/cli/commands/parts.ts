@@ -15,6 +15,7 @@ import {
   portNumber,
   pricesOption,
   primitivesOption,
+  programOption,
   requireHome,
   searchArgument,
   taskOption,
@@ -67,7 +68,7 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
   const models = Object.fromEntries(
     localModels.map((name) => [name, createModel(name, helpers, openRetriever)] as const),
   );
-  const searchers = new Searchers(helpers, setting.timers);
+  const searchers = new Searchers(helpers, setting.timers, options.program ?? []);
   const equipment = { models, chat: chat.thinking, rehearsing: chat.rehearsing, openRetriever, searchers };
   try {
     const agents = names.map((name) => startAgent(search, name, equipment, lab));
@@ -115,6 +116,7 @@ export function partCommands(done: (code: number) => void): Command[] {
       offlineOption(),
       taskOption(),
       primitivesOption(),
+      programOption(),
       unsafeOption(),
     ),
   ];

@@ -12,7 +12,7 @@ import { registerTask } from '../../tasks/index.ts';
 import type { StudyDisplay } from '../display/study.ts';
 import { outliveOutput } from '../fail.ts';
 import { requireHome } from '../options.ts';
-import { addressesOf, labOptions, type SystemOptions } from '../setting.ts';
+import { addressesOf, labOptions, programsOf, type SystemOptions } from '../setting.ts';
 import { airaVersion } from '../version.ts';
 import type { StudyPlan } from './plan.ts';
 
@@ -49,15 +49,22 @@ export async function makeRuns(
   const { onProgress, onRun } = progressTracker(plan.runs, display);
   const results: RunResult[] = [];
   const baseUrl = plan.trained.flatMap(({ spec }) => addressesOf(spec.agents));
-  const setting = await labOptions({ ...options, task: plan.directories, primitives: plan.primitives, baseUrl });
+  const setting = await labOptions({
+    ...options,
+    task: plan.directories,
+    primitives: plan.primitives,
+    baseUrl,
+    program: programsOf(plan.trained.flatMap(({ spec }) => spec.agents)),
+  });
   const openRetriever = memoized(notesRetriever(createLogger('aira')));
   try {
     for (const table of plan.tables) {
       const createNamed = (name: Parameters<typeof createModel>[0]) =>
         createModel(name, setting.helpers, openRetriever);
       const lanes = availableParallelism();
-      const openSearchers = () => new Searchers(setting.helpers, systemTimers);
       const { programs } = plan;
+      const paths = [...programs.values()].map(({ path }) => path);
+      const openSearchers = () => new Searchers(setting.helpers, systemTimers, paths);
       const opened = { createModel: createNamed, programs, openSearchers };
       results.push(...(await runTabulated({ study, table, ...opened, lanes, onRun, signal })));
     }
