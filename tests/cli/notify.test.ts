@@ -118,6 +118,13 @@ describe('notices', () => {
     expect(kinds()).toHaveLength(2);
   });
 
+  it('of a search that ends before its status was looked at come with its end', async () => {
+    const { notices, kinds } = watched();
+    const searchStatus = status({ ...best('ada-1', -0.5), phase: 'finished', proposals: { ...counts, proposed: 10 } });
+    await notices.ended({ ...ending, searchStatus });
+    expect(kinds()).toEqual(['best', 'budget', 'end']);
+  });
+
   it('of a resumed search do not repeat its earlier session', async () => {
     const { time, notices, kinds } = watched(true);
     const before = status({ ...best('ada-3', -0.3), elapsedMs: 90 * 60_000 });
