@@ -7,19 +7,11 @@ import { primitiveFolders } from '../evaluators/index.ts';
 import { privateHome } from '../memory/index.ts';
 import { ensureSetUp } from './commands/setup.ts';
 import { exitCodes, onInterrupt } from './fail.ts';
-import { type NatsOptions, unseparated } from './nats.ts';
-import { labOptions } from './setting.ts';
+import { unseparated } from './nats.ts';
+import { labOptions, type SystemOptions } from './setting.ts';
 
-export interface PartOptions extends NatsOptions {
-  home: string;
-  prices?: string;
-  offline?: boolean;
-  unsafe?: boolean;
-  task?: readonly string[];
-  primitives?: readonly string[];
-  program?: readonly string[];
-  baseUrl?: readonly string[];
-}
+/** Other keys are of a whole lab. */
+export type PartOptions = Omit<SystemOptions, 'port' | 'replay'>;
 
 export const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
 

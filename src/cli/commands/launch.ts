@@ -45,7 +45,7 @@ import { liveDisplay } from '../display/live.ts';
 import { plainDisplay } from '../display/plain.ts';
 import { dryRun, measuredSeconds } from '../dryRun.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
-import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
+import { natsOptions, unseparated } from '../nats.ts';
 import { nameOf, sender, targetOf } from '../notify/deliver.ts';
 import { Notices } from '../notify/notices.ts';
 import {
@@ -68,26 +68,16 @@ import {
   workerNumber,
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
-import { addressesOf, labOptions, programsOf, recordedAgents } from '../setting.ts';
+import { addressesOf, labOptions, programsOf, recordedAgents, type SystemOptions } from '../setting.ts';
 import { allTestScores, writeReport } from '../writeReport.ts';
 import { namedFile, readSearchFile, taskNear } from '../yamlFile.ts';
 import { ensureSetUp } from './setup.ts';
 
-interface LaunchOptions extends NatsOptions {
-  home: string;
-  port?: number;
+interface LaunchOptions extends SystemOptions {
   resume?: SearchId;
   name?: SearchId;
   workers?: number;
   without: readonly ComponentName[];
-  prices?: string;
-  replay?: string;
-  offline?: boolean;
-  unsafe?: boolean;
-  task?: readonly string[];
-  primitives?: readonly string[];
-  program?: readonly string[];
-  baseUrl?: readonly string[];
   dashboard?: boolean;
   dryRun?: boolean;
   notify?: readonly string[];

@@ -23,7 +23,7 @@ import {
 } from '../../scale/index.ts';
 import { dataFolder, importTokens } from '../../tasks/index.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
-import { type NatsOptions, natsOptions } from '../nats.ts';
+import { natsOptions } from '../nats.ts';
 import {
   homeOption,
   jsonOption,
@@ -38,15 +38,12 @@ import {
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
 import { crewFor, machineOf, requireRoom, type ScaleCrew } from '../scale/machine.ts';
 import { showScaleResults } from '../scale/results.ts';
-import { labOptions } from '../setting.ts';
+import { labOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
 
-interface ScaleOptions extends NatsOptions {
-  home: string;
-  port?: number;
+interface ScaleOptions extends SystemOptions {
   workers?: number;
   storage?: string;
-  primitives?: readonly string[];
   dryRun?: boolean;
   json?: boolean;
 }
