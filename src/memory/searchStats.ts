@@ -193,6 +193,14 @@ export function searchStats(db: Database, live: boolean) {
      FROM nodes n JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id
      JOIN evaluations e ON e.key = w.key WHERE n.search = ? AND n.id = ? AND w.rung = ? AND e.validation IS NOT NULL`,
   );
+  const meanOn = (rung: Rung) => `(SELECT avg(e.validation) FROM evaluation_requests w JOIN evaluations e ON e.key = w.key
+      WHERE w.search = n.search AND w.node = n.id AND w.rung = '${rung}')`;
+  const finalist = db.prepare<[string], Leader>(
+    `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, s.mean AS validation
+     FROM rung_scores s JOIN nodes n ON n.search = s.search AND n.agent = s.agent AND n.ordinal = s.ordinal
+     WHERE s.search = ? AND s.rung = 'final' AND n.origin NOT IN ('reference', 'aggregate')
+     ORDER BY coalesce(${meanOn('confirm')}, -1e300) DESC, ${meanOn('screen')} DESC, n.agent, n.ordinal LIMIT 1`,
+  );
   const openAttempts = db.prepare<[], { key: EvaluationKey; worker: string; attempt: number }>(
     `SELECT a.key, a.worker, a.attempt FROM open_jobs o CROSS JOIN attempts a ON a.key = o.key
      LEFT JOIN deliveries d ON d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt
@@ -275,8 +283,12 @@ export function searchStats(db: Database, live: boolean) {
       return Object.fromEntries(withHits.map((rung) => [rung, sums[rung].knownSeconds / sums[rung].known]));
     },
 
-    /** The best non-reference on a rung, by the mean over its seeds. */
+    /**
+     * The best non-reference on a rung, by the mean over its seeds; on the final rung the proposal that was selected on the rung
+     * below, as in reports: the best of the scores that judge would be chosen for its luck.
+     */
     leader(search: SearchId, rung: Rung): Leader | null {
+      if (rung === 'final') return finalist.get(search) ?? null;
       const { leaders } = of(search);
       const cached = leaders.get(rung);
       if (cached !== undefined) return cached;
@@ -336,7 +348,7 @@ export function searchStats(db: Database, live: boolean) {
         if (saved) own.cached += 1;
         if (validation !== null && (own.best === null || validation > own.best)) own.best = validation;
       }
-      if (validation === null) return;
+      if (validation === null || rung === 'final') return;
       const before = memo.leaders.get(rung);
       const now = scoreOf.get(search, node, rung);
       if (before === undefined || !now || now.origin === 'reference') return;

@@ -4,7 +4,7 @@ import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
 import { metricValue } from '../../domain/task.ts';
 import { type Entry, readRecording } from '../../llm/index.ts';
 import type { ArchiveReader } from '../../memory/index.ts';
-import { agentEndText } from '../../views/index.ts';
+import { agentEndText, metric } from '../../views/index.ts';
 
 /** One try of a call, from the ledger. */
 export interface Try {
@@ -157,7 +157,7 @@ export function timelineOf(reader: ArchiveReader, search: SearchId, agent: Agent
         const text =
           validation === null
             ? `${rung}, seed ${seed}: ${reason}`
-            : `${rung}, seed ${seed}: ${metricValue(validation, lowerIsBetter)}`;
+            : `${rung}, seed ${seed}: ${metric(validation, { lowerIsBetter })}`;
         return [
           { at, kind: status === 'ok' ? 'evaluated' : 'failed', node, text: `${text}${saved ? ' (cache hit)' : ''}` },
         ];
