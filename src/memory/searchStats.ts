@@ -193,7 +193,9 @@ export function searchStats(db: Database, live: boolean) {
      FROM nodes n JOIN evaluation_requests w ON w.search = n.search AND w.node = n.id
      JOIN evaluations e ON e.key = w.key WHERE n.search = ? AND n.id = ? AND w.rung = ? AND e.validation IS NOT NULL`,
   );
-  const meanOn = (rung: Rung) => `(SELECT avg(e.validation) FROM evaluation_requests w JOIN evaluations e ON e.key = w.key
+  const meanOn = (
+    rung: Rung,
+  ) => `(SELECT avg(e.validation) FROM evaluation_requests w JOIN evaluations e ON e.key = w.key
       WHERE w.search = n.search AND w.node = n.id AND w.rung = '${rung}')`;
   const finalist = db.prepare<[string], Leader>(
     `SELECT n.id AS node, n.candidate, n.origin, n.agent, n.ordinal, s.mean AS validation
