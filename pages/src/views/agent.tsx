@@ -1,10 +1,12 @@
 import { useMemo } from 'preact/hooks';
 import type { AgentDetail } from '../../../src/views/api.ts';
+import { Best } from '../parts/best.tsx';
 import { Chart } from '../parts/chart.tsx';
 import { Text } from '../parts/code.tsx';
 import { date, dollars, percent, scoreText, short, signed, whole } from '../parts/format.ts';
 import { Empty, Loaded, Tag } from '../parts/frame.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
+import { Table } from '../parts/table.tsx';
 import { useData } from '../state/client.ts';
 import { setQuery, usePlace } from '../state/location.ts';
 import { ofSearch, type SearchView, useScope } from '../state/scope.ts';
@@ -48,7 +50,9 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
       <dl class="figures">
         <div>
           <dt>best {detail.metric}</dt>
-          <dd>{agent.best ? <a href={node(agent.best.node)}>{scoreText(agent.best.score)}</a> : '–'}</dd>
+          <dd>
+            <Best search={id} best={agent.best} />
+          </dd>
         </div>
         <div>
           <dt>proposals</dt>
@@ -75,37 +79,30 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
       <div class="columns">
         <section>
           <h2>Operators</h2>
-          <table>
-            <caption>Effect: score against the first parent on the screen rung, above 0 is better.</caption>
-            <thead>
-              <tr>
-                {['operator', 'used', 'scored', 'better than parent', 'mean effect'].map((name, index) => (
-                  <th key={name} scope="col" class={index > 0 ? 'number' : ''}>
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {detail.operators.map((each) => (
-                <tr key={each.operator}>
-                  <th scope="row">
-                    <a href={link(['searches', id, 'nodes'], { agent: agent.name, operator: each.operator })}>
-                      {each.operator}
-                    </a>
-                  </th>
-                  <td class="number">{whole(each.used)}</td>
-                  <td class="number">{whole(each.scored)}</td>
-                  <td class="number">
-                    {each.compared > 0
-                      ? `${each.improved} of ${each.compared}, ${percent(each.improved / each.compared)}`
-                      : '–'}
-                  </td>
-                  <td class="number">{signed(each.meanEffect)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <Table
+            caption="Effect: score against the first parent on the screen rung, above 0 is better."
+            box={null}
+            rows={detail.operators}
+            keyOf={({ operator }) => operator}
+            columns={[
+              {
+                head: 'operator',
+                names: true,
+                cell: ({ operator }) => (
+                  <a href={link(['searches', id, 'nodes'], { agent: agent.name, operator })}>{operator}</a>
+                ),
+              },
+              { head: 'used', number: true, cell: ({ used }) => whole(used) },
+              { head: 'scored', number: true, cell: ({ scored }) => whole(scored) },
+              {
+                head: 'better than parent',
+                number: true,
+                cell: ({ compared, improved }) =>
+                  compared > 0 ? `${improved} of ${compared}, ${percent(improved / compared)}` : '–',
+              },
+              { head: 'mean effect', number: true, cell: ({ meanEffect }) => signed(meanEffect) },
+            ]}
+          />
         </section>
         <section>
           <h2>Exploration</h2>
@@ -128,86 +125,70 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
       {detail.exchanges.length > 0 && (
         <>
           <h2>Exchange with other agents</h2>
-          <div class="scroll">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">node</th>
-                  <th scope="col">how</th>
-                  <th scope="col">from</th>
-                </tr>
-              </thead>
-              <tbody>
-                {detail.exchanges.slice(0, 60).map((each) => (
-                  <tr key={`${each.node}${each.from}${each.how}`}>
-                    <th scope="row">
-                      <a href={node(each.node)}>{each.node}</a>
-                    </th>
-                    <td>
-                      {each.direction === 'taken' ? 'took from' : 'was taken from'}, {each.how}
-                    </td>
-                    <td>
-                      <a href={node(each.from)}>{each.from}</a> of{' '}
-                      <a href={link(['searches', id, 'agents', each.fromAgent])}>{each.fromAgent}</a>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            rows={detail.exchanges.slice(0, 60)}
+            keyOf={(each) => `${each.node}${each.from}${each.how}`}
+            columns={[
+              { head: 'node', names: true, cell: (each) => <a href={node(each.node)}>{each.node}</a> },
+              {
+                head: 'how',
+                cell: (each) => (
+                  <>
+                    {each.direction === 'taken' ? 'took from' : 'was taken from'}, {each.how}
+                  </>
+                ),
+              },
+              {
+                head: 'from',
+                cell: (each) => (
+                  <>
+                    <a href={node(each.from)}>{each.from}</a> of{' '}
+                    <a href={link(['searches', id, 'agents', each.fromAgent])}>{each.fromAgent}</a>
+                  </>
+                ),
+              },
+            ]}
+          />
           {detail.exchanges.length > 60 && <p class="note">60 of {whole(detail.exchanges.length)}.</p>}
         </>
       )}
       <h2>Timeline</h2>
-      <div class="scroll">
-        <table class="stack">
-          <thead>
-            <tr>
-              <th scope="col" class="number">
-                attempt
-              </th>
-              <th scope="col">node</th>
-              <th scope="col">operator</th>
-              <th scope="col">candidate</th>
-              <th scope="col" class="number">
-                {detail.metric}
-              </th>
-              <th scope="col" class="number">
-                effect
-              </th>
-              <th scope="col" class="number">
-                proposed
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((each) => (
-              <tr key={each.node}>
-                <td class="number" data-label="attempt">
-                  {each.attempt}
-                </td>
-                <th scope="row">
-                  <a href={node(each.node)}>{each.node}</a>
-                </th>
-                <td>
-                  {each.operator} {each.status !== 'evaluated' && <Tag kind={each.status} />}
-                </td>
-                <td class="full text">
-                  <ShortCandidate text={each.short} />
-                  {each.change && <small> {each.change}</small>}
-                </td>
-                <td class="number" data-label={detail.metric}>
-                  {scoreText(each.score)}
-                </td>
-                <td class={`number ${each.effect !== null && each.effect > 0 ? 'good' : ''}`} data-label="effect">
-                  {signed(each.effect)}
-                </td>
-                <td class="number soft full">{date(each.proposedAt)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        stack
+        rows={rows}
+        keyOf={(each) => each.node}
+        columns={[
+          { head: 'attempt', number: true, label: true, cell: ({ attempt }) => attempt },
+          { head: 'node', names: true, cell: (each) => <a href={node(each.node)}>{each.node}</a> },
+          {
+            head: 'operator',
+            cell: (each) => (
+              <>
+                {each.operator} {each.status !== 'evaluated' && <Tag kind={each.status} />}
+              </>
+            ),
+          },
+          {
+            head: 'candidate',
+            class: 'full text',
+            cell: (each) => (
+              <>
+                <ShortCandidate text={each.short} />
+                {each.change && <small> {each.change}</small>}
+              </>
+            ),
+          },
+          { head: detail.metric, number: true, label: true, cell: ({ score }) => scoreText(score) },
+          {
+            head: 'effect',
+            number: true,
+            label: true,
+            class: ({ effect }) => (effect !== null && effect > 0 ? 'good' : ''),
+            cell: ({ effect }) => signed(effect),
+          },
+          { head: 'proposed', number: true, class: 'soft full', cell: ({ proposedAt }) => date(proposedAt) },
+        ]}
+      />
       {timeline.length > pageSize && (
         <div class="controls">
           <button
@@ -232,29 +213,19 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
       {detail.spending.length > 0 && (
         <>
           <h2>Spending</h2>
-          <table>
-            <thead>
-              <tr>
-                {['model', 'purpose', 'calls', 'failed', 'tokens', 'cost'].map((name, index) => (
-                  <th key={name} scope="col" class={index > 1 ? 'number' : ''}>
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {detail.spending.map((each) => (
-                <tr key={`${each.model}${each.purpose}`}>
-                  <th scope="row">{each.model}</th>
-                  <td>{each.purpose}</td>
-                  <td class="number">{whole(each.calls)}</td>
-                  <td class="number">{whole(each.failed)}</td>
-                  <td class="number">{short(each.tokens)}</td>
-                  <td class="number">{dollars(each.costUsd)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <Table
+            box={null}
+            rows={detail.spending}
+            keyOf={({ model, purpose }) => `${model}${purpose}`}
+            columns={[
+              { head: 'model', names: true, cell: ({ model }) => model },
+              { head: 'purpose', cell: ({ purpose }) => purpose },
+              { head: 'calls', number: true, cell: ({ calls }) => whole(calls) },
+              { head: 'failed', number: true, cell: ({ failed }) => whole(failed) },
+              { head: 'tokens', number: true, cell: ({ tokens }) => short(tokens) },
+              { head: 'cost', number: true, cell: ({ costUsd }) => dollars(costUsd) },
+            ]}
+          />
         </>
       )}
       <details>

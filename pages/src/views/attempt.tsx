@@ -2,6 +2,7 @@ import type { NodeDetail } from '../../../src/views/api.ts';
 import { Text } from '../parts/code.tsx';
 import { dollars, duration, short, whole } from '../parts/format.ts';
 import { Tag } from '../parts/frame.tsx';
+import { Table } from '../parts/table.tsx';
 
 /** How a proposal came about: calls of language models, the conversation with its tools, and what was read. */
 export function AttemptSections({ detail }: { detail: NodeDetail }) {
@@ -33,66 +34,43 @@ export function AttemptSections({ detail }: { detail: NodeDetail }) {
       {calls.length > 0 && (
         <>
           <h2>Calls</h2>
-          <div class="scroll">
-            <table class="stack">
-              <thead>
-                <tr>
-                  <th scope="col">purpose</th>
-                  <th scope="col">model</th>
-                  <th scope="col">outcome</th>
-                  <th scope="col" class="number">
-                    in
-                  </th>
-                  <th scope="col" class="number">
-                    cached
-                  </th>
-                  <th scope="col" class="number">
-                    out
-                  </th>
-                  <th scope="col" class="number">
-                    took
-                  </th>
-                  <th scope="col" class="number">
-                    cost
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {calls.map((call, index) => (
-                  <tr key={index}>
-                    <th scope="row" class="full">
-                      {call.purpose}
-                    </th>
-                    <td class="full">
-                      {call.model} {call.served && call.served !== call.model && <small>served by {call.served}</small>}
-                    </td>
-                    <td class="text full">
-                      <span class={call.outcome === 'ok' || call.outcome === null ? '' : 'bad'}>
-                        {call.outcome ?? 'running'}
-                      </span>
-                      {call.message && <small> {call.message}</small>}
-                    </td>
-                    <td class="number" data-label="in">
-                      {short(call.inputTokens)}
-                    </td>
-                    <td class="number" data-label="cached">
-                      {short(call.cachedTokens)}
-                    </td>
-                    <td class="number" data-label="out">
-                      {short(call.outputTokens)}
-                    </td>
-                    <td class="number" data-label="took">
-                      {duration(call.latencyMs)}
-                    </td>
-                    <td class="number" data-label="cost">
-                      {dollars(call.costUsd)}
-                      {call.estimated && '*'}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            stack
+            rows={calls}
+            keyOf={(_, index) => index}
+            columns={[
+              { head: 'purpose', names: true, class: 'full', cell: ({ purpose }) => purpose },
+              {
+                head: 'model',
+                class: 'full',
+                cell: ({ model, served }) => (
+                  <>
+                    {model} {served && served !== model && <small>served by {served}</small>}
+                  </>
+                ),
+              },
+              {
+                head: 'outcome',
+                class: 'text full',
+                cell: ({ outcome, message }) => (
+                  <>
+                    <span class={outcome === 'ok' || outcome === null ? '' : 'bad'}>{outcome ?? 'running'}</span>
+                    {message && <small> {message}</small>}
+                  </>
+                ),
+              },
+              { head: 'in', number: true, label: true, cell: ({ inputTokens }) => short(inputTokens) },
+              { head: 'cached', number: true, label: true, cell: ({ cachedTokens }) => short(cachedTokens) },
+              { head: 'out', number: true, label: true, cell: ({ outputTokens }) => short(outputTokens) },
+              { head: 'took', number: true, label: true, cell: ({ latencyMs }) => duration(latencyMs) },
+              {
+                head: 'cost',
+                number: true,
+                label: true,
+                cell: ({ costUsd, estimated }) => `${dollars(costUsd)}${estimated ? '*' : ''}`,
+              },
+            ]}
+          />
           {calls.some(({ estimated }) => estimated) && (
             <p class="note">* reserved: the server returned no count of tokens.</p>
           )}

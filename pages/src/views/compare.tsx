@@ -1,10 +1,12 @@
 import { useMemo } from 'preact/hooks';
 import type { Overview } from '../../../src/views/api.ts';
+import { Best } from '../parts/best.tsx';
 import { Chart, type Line } from '../parts/chart.tsx';
 import { Forest } from '../parts/forest.tsx';
 import { counted, dollars, duration, intervalText, scoreText, whole } from '../parts/format.ts';
 import { Empty, Failure, Ghost } from '../parts/frame.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
+import { Table } from '../parts/table.tsx';
 import { usePlace } from '../state/location.ts';
 import { type Points, usePoints } from '../state/points.ts';
 import { searchPath, useOverview, useScope } from '../state/scope.ts';
@@ -40,51 +42,32 @@ export function CompareView() {
   return (
     <>
       <h1>Compare</h1>
-      <div class="scroll">
-        <table>
-          <thead>
-            <tr>
-              {['search', 'task', 'best', 'interval', 'candidate', 'evaluated', 'failed', 'cost', 'took'].map(
-                (name, index) => (
-                  <th key={name} scope="col" class={index === 2 || index === 3 || index > 4 ? 'number' : ''}>
-                    {name}
-                  </th>
-                ),
-              )}
-            </tr>
-          </thead>
-          <tbody>
-            {all.map(({ overview: { search, counts } }) => (
-              <tr key={search.id}>
-                <th scope="row">
-                  <a href={link(['searches', search.id])}>{search.id}</a>
-                </th>
-                <td>
-                  {search.task} <small>{search.profile}</small>
-                </td>
-                <td class="number">
-                  {search.best ? (
-                    <>
-                      <a href={link(['searches', search.id, 'nodes', search.best.node])}>
-                        {scoreText(search.best.score)}
-                      </a>{' '}
-                      <small>{search.best.rung}</small>
-                    </>
-                  ) : (
-                    '–'
-                  )}
-                </td>
-                <td class="number">{intervalText(search.best?.interval ?? null)}</td>
-                <td>{search.best && <ShortCandidate text={search.best.short} />}</td>
-                <td class="number">{whole(counts.evaluated)}</td>
-                <td class="number">{whole(counts.failed)}</td>
-                <td class="number">{dollars(search.spent.costUsd)}</td>
-                <td class="number">{duration(search.elapsedMs)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={all.map(({ overview }) => overview)}
+        keyOf={({ search }) => search.id}
+        columns={[
+          {
+            head: 'search',
+            names: true,
+            cell: ({ search }) => <a href={link(['searches', search.id])}>{search.id}</a>,
+          },
+          {
+            head: 'task',
+            cell: ({ search }) => (
+              <>
+                {search.task} <small>{search.profile}</small>
+              </>
+            ),
+          },
+          { head: 'best', number: true, cell: ({ search }) => <Best search={search.id} best={search.best} /> },
+          { head: 'interval', number: true, cell: ({ search }) => intervalText(search.best?.interval ?? null) },
+          { head: 'candidate', cell: ({ search }) => search.best && <ShortCandidate text={search.best.short} /> },
+          { head: 'evaluated', number: true, cell: ({ counts }) => whole(counts.evaluated) },
+          { head: 'failed', number: true, cell: ({ counts }) => whole(counts.failed) },
+          { head: 'cost', number: true, cell: ({ search }) => dollars(search.spent.costUsd) },
+          { head: 'took', number: true, cell: ({ search }) => duration(search.elapsedMs) },
+        ]}
+      />
       {groups.map((group) => {
         const members = all.filter(({ overview }) => `${overview.search.task}\n${overview.search.metric}` === group);
         return <Group key={group} members={members} />;

@@ -3,6 +3,7 @@ import { Chart } from '../parts/chart.tsx';
 import { Text } from '../parts/code.tsx';
 import { bytes, duration, scoreText, short } from '../parts/format.ts';
 import { Tag } from '../parts/frame.tsx';
+import { Table } from '../parts/table.tsx';
 
 /** What a candidate scored: each training with its seed, whole errors, curves, and scores by sub-task. */
 export function Evaluations({ detail, metric }: { detail: NodeDetail; metric: string }) {
@@ -13,6 +14,14 @@ export function Evaluations({ detail, metric }: { detail: NodeDetail; metric: st
   );
   const steps = [...new Set(curves.flatMap(({ curve }) => curve.map(([step]) => step)))].sort((a, b) => a - b);
   const errors = detail.rungs.flatMap(({ evaluations }) => evaluations.filter(({ message }) => message !== null));
+  // The mean of a rung of several trainings stands below the last of them.
+  const trainings = detail.rungs.flatMap(({ rung, mean, sd, evaluations }) =>
+    evaluations.map((each, at) => ({
+      ...each,
+      rung,
+      mean: at > 0 && at === evaluations.length - 1 ? { score: mean, sd } : null,
+    })),
+  );
   const tasks = detail.rungs.flatMap(({ rung, evaluations }) =>
     evaluations.flatMap(({ seed, taskScores, floors }) =>
       Object.entries(taskScores).flatMap(([task, scores]) =>
@@ -24,76 +33,51 @@ export function Evaluations({ detail, metric }: { detail: NodeDetail; metric: st
   return (
     <>
       <h2>Evaluations</h2>
-      <div class="scroll">
-        <table class="stack">
-          <thead>
-            <tr>
-              <th scope="col">rung</th>
-              <th scope="col" class="number">
-                seed
-              </th>
-              <th scope="col">status</th>
-              <th scope="col" class="number">
-                {metric}
-              </th>
-              <th scope="col" class="number">
-                parameters
-              </th>
-              <th scope="col" class="number">
-                memory
-              </th>
-              <th scope="col" class="number">
-                took
-              </th>
-              <th scope="col">worker</th>
-            </tr>
-          </thead>
-          <tbody>
-            {detail.rungs.map(({ rung, mean, sd, evaluations }) => (
+      <Table
+        stack
+        rows={trainings}
+        keyOf={({ key }) => key}
+        columns={[
+          { head: 'rung', names: true, cell: ({ rung }) => rung },
+          { head: 'seed', number: true, label: true, cell: ({ seed }) => seed },
+          {
+            head: 'status',
+            cell: (each) => (
               <>
-                {evaluations.map((each) => (
-                  <tr key={each.key}>
-                    <th scope="row">{rung}</th>
-                    <td class="number" data-label="seed">
-                      {each.seed}
-                    </td>
-                    <td>
-                      <Tag kind={each.status === 'ok' ? 'evaluated' : each.status} />{' '}
-                      {each.cached && <Tag kind="cached" />} {each.unsafe && <Tag kind="failed">no sandbox</Tag>}{' '}
-                      {each.reason}
-                    </td>
-                    <td class="number">{scoreText(each.score)}</td>
-                    <td class="number" data-label="parameters">
-                      {short(each.parameters)}
-                    </td>
-                    <td class="number" data-label="memory">
-                      {bytes(each.peakMemoryBytes)}
-                    </td>
-                    <td class="number" data-label="took">
-                      {duration(each.durationMs)}
-                    </td>
-                    <td class="full">
-                      {each.worker ?? '–'} {each.device && <small>{each.device}</small>}{' '}
-                      {each.starts > 1 && <small>started {each.starts} times</small>}
-                    </td>
-                  </tr>
-                ))}
-                {evaluations.length > 1 && (
-                  <tr key={`${rung}-mean`}>
-                    <th scope="row">{rung}</th>
-                    <td class="number">mean</td>
-                    <td>{sd !== null && `sd ${scoreText(sd)}`}</td>
-                    <td class="number">
-                      <b>{scoreText(mean)}</b>
-                    </td>
-                    <td colSpan={4} />
-                  </tr>
-                )}
+                <Tag kind={each.status === 'ok' ? 'evaluated' : each.status} /> {each.cached && <Tag kind="cached" />}{' '}
+                {each.unsafe && <Tag kind="failed">no sandbox</Tag>} {each.reason}
               </>
-            ))}
-          </tbody>
-        </table>
-      </div>
+            ),
+          },
+          { head: metric, number: true, cell: ({ score }) => scoreText(score) },
+          { head: 'parameters', number: true, label: true, cell: ({ parameters }) => short(parameters) },
+          { head: 'memory', number: true, label: true, cell: ({ peakMemoryBytes }) => bytes(peakMemoryBytes) },
+          { head: 'took', number: true, label: true, cell: ({ durationMs }) => duration(durationMs) },
+          {
+            head: 'worker',
+            class: 'full',
+            cell: (each) => (
+              <>
+                {each.worker ?? '–'} {each.device && <small>{each.device}</small>}{' '}
+                {each.starts > 1 && <small>started {each.starts} times</small>}
+              </>
+            ),
+          },
+        ]}
+        after={({ rung, mean }) =>
+          mean && (
+            <tr>
+              <th scope="row">{rung}</th>
+              <td class="number">mean</td>
+              <td>{mean.sd !== null && `sd ${scoreText(mean.sd)}`}</td>
+              <td class="number">
+                <b>{scoreText(mean.score)}</b>
+              </td>
+              <td colSpan={4} />
+            </tr>
+          )
+        }
+      />
       {errors.map(({ key, seed, message }) => (
         <section key={key}>
           <h3 class="bad">Error with seed {seed}</h3>
@@ -121,31 +105,18 @@ export function Evaluations({ detail, metric }: { detail: NodeDetail; metric: st
       {tasks.length > 0 && (
         <details open={tasks.length <= 12}>
           <summary>Scores by sub-task</summary>
-          <div class="scroll">
-            <table>
-              <thead>
-                <tr>
-                  {['sub-task', 'rung', 'seed', 'figure', 'score', 'floor'].map((name, index) => (
-                    <th key={name} scope="col" class={index > 3 || index === 2 ? 'number' : ''}>
-                      {name}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {tasks.map(({ rung, seed, task, name, score, floor }) => (
-                  <tr key={`${rung}${seed}${task}${name}`}>
-                    <th scope="row">{task}</th>
-                    <td>{rung}</td>
-                    <td class="number">{seed}</td>
-                    <td>{name}</td>
-                    <td class="number">{scoreText(score)}</td>
-                    <td class="number">{scoreText(floor)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            rows={tasks}
+            keyOf={({ rung, seed, task, name }) => `${rung}${seed}${task}${name}`}
+            columns={[
+              { head: 'sub-task', names: true, cell: ({ task }) => task },
+              { head: 'rung', cell: ({ rung }) => rung },
+              { head: 'seed', number: true, cell: ({ seed }) => seed },
+              { head: 'figure', cell: ({ name }) => name },
+              { head: 'score', number: true, cell: ({ score }) => scoreText(score) },
+              { head: 'floor', number: true, cell: ({ floor }) => scoreText(floor) },
+            ]}
+          />
         </details>
       )}
     </>

@@ -1,7 +1,9 @@
 import type { Labs, Searches, SearchRow, Workers } from '../../../src/views/api.ts';
-import { counted, date, dollars, duration, intervalText, percent, scoreText, whole } from '../parts/format.ts';
+import { Best } from '../parts/best.tsx';
+import { counted, date, dollars, duration, intervalText, percent, whole } from '../parts/format.ts';
 import { Empty, Loaded, Tag } from '../parts/frame.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
+import { Table } from '../parts/table.tsx';
 import { useData } from '../state/client.ts';
 import { setQuery, usePlace } from '../state/location.ts';
 import { useScope } from '../state/scope.ts';
@@ -51,89 +53,64 @@ export function HomeView() {
                 )}
                 <span class="end">{counted(rows.length, 'search').replace(/searchs$/, 'searches')}</span>
               </search>
-              <div class="scroll">
-                <table class="stack">
-                  <thead>
-                    <tr>
-                      <th scope="col">
-                        <span class="hidden">compare</span>
-                      </th>
-                      <th scope="col">search</th>
-                      <th scope="col">task</th>
-                      <th scope="col">status</th>
-                      <th scope="col" class="number">
-                        best
-                      </th>
-                      <th scope="col">candidate</th>
-                      <th scope="col" class="number">
-                        nodes
-                      </th>
-                      <th scope="col" class="number">
-                        cost
-                      </th>
-                      <th scope="col" class="number">
-                        took
-                      </th>
-                      <th scope="col" class="number">
-                        started
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {rows.map((row) => (
-                      <tr key={row.id}>
-                        <td>
-                          <input
-                            type="checkbox"
-                            aria-label={`compare ${row.id}`}
-                            checked={ticked.has(row.id)}
-                            onChange={() => {
-                              const next = new Set(ticked);
-                              if (!next.delete(row.id)) next.add(row.id);
-                              setQuery({ compare: [...next].join(',') });
-                            }}
-                          />
-                        </td>
-                        <th scope="row">
-                          <a href={href(row)}>{row.id}</a>
-                        </th>
-                        <td class="full">
-                          {row.task} <small>{row.profile}</small>
-                        </td>
-                        <td class="full">
-                          <Tag kind={row.status} /> {row.ending && <small>{row.ending.sentence}</small>}
-                        </td>
-                        <td
-                          class="number"
-                          title={row.best ? `${row.best.rung}, ${row.metric} ${intervalText(row.best.interval)}` : ''}
-                        >
-                          {row.best ? (
-                            <>
-                              <a href={link(['searches', row.id, 'nodes', row.best.node])}>
-                                {scoreText(row.best.score)}
-                              </a>{' '}
-                              <small>{row.best.rung}</small>
-                            </>
-                          ) : (
-                            '–'
-                          )}
-                        </td>
-                        <td class="full">{row.best && <ShortCandidate text={row.best.short} />}</td>
-                        <td class="number" data-label="nodes">
-                          {whole(row.nodes)}
-                        </td>
-                        <td class="number" data-label="cost">
-                          {dollars(row.spent.costUsd)}
-                        </td>
-                        <td class="number" data-label="took">
-                          {duration(row.elapsedMs)}
-                        </td>
-                        <td class="number soft">{date(row.startedAt)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <Table
+                stack
+                rows={rows}
+                keyOf={(row) => row.id}
+                columns={[
+                  {
+                    head: 'compare',
+                    hidden: true,
+                    cell: (row) => (
+                      <input
+                        type="checkbox"
+                        aria-label={`compare ${row.id}`}
+                        checked={ticked.has(row.id)}
+                        onChange={() => {
+                          const next = new Set(ticked);
+                          if (!next.delete(row.id)) next.add(row.id);
+                          setQuery({ compare: [...next].join(',') });
+                        }}
+                      />
+                    ),
+                  },
+                  { head: 'search', names: true, cell: (row) => <a href={href(row)}>{row.id}</a> },
+                  {
+                    head: 'task',
+                    class: 'full',
+                    cell: (row) => (
+                      <>
+                        {row.task} <small>{row.profile}</small>
+                      </>
+                    ),
+                  },
+                  {
+                    head: 'status',
+                    class: 'full',
+                    cell: (row) => (
+                      <>
+                        <Tag kind={row.status} /> {row.ending && <small>{row.ending.sentence}</small>}
+                      </>
+                    ),
+                  },
+                  {
+                    head: 'best',
+                    number: true,
+                    title: (row) =>
+                      row.best ? `${row.best.rung}, ${row.metric} ${intervalText(row.best.interval)}` : '',
+                    cell: (row) => <Best search={row.id} best={row.best} />,
+                  },
+                  {
+                    head: 'candidate',
+                    class: 'full',
+                    cell: (row) => row.best && <ShortCandidate text={row.best.short} />,
+                  },
+                  { head: 'nodes', number: true, label: true, cell: (row) => whole(row.nodes) },
+                  { head: 'cost', number: true, label: true, cell: (row) => dollars(row.spent.costUsd) },
+                  { head: 'took', number: true, label: true, cell: (row) => duration(row.elapsedMs) },
+                  { head: 'started', number: true, class: 'soft', cell: (row) => date(row.startedAt) },
+                ]}
+              />
             </>
           );
         }}
@@ -156,74 +133,44 @@ export function WorkersView() {
               <code>aira launch</code> starts workers of its own; <code>aira worker</code> adds another machine.
             </Empty>
           ) : (
-            <div class="scroll">
-              <table class="stack">
-                <thead>
-                  <tr>
-                    <th scope="col">worker</th>
-                    <th scope="col">device</th>
-                    <th scope="col">state</th>
-                    <th scope="col">trains</th>
-                    <th scope="col" class="number">
-                      trainings
-                    </th>
-                    <th scope="col" class="number">
-                      failed
-                    </th>
-                    <th scope="col" class="number">
-                      busy
-                    </th>
-                    <th scope="col" class="number">
-                      heartbeat
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {workers.map((worker) => (
-                    <tr key={worker.worker}>
-                      <th scope="row" class="full">
-                        {worker.worker}
-                      </th>
-                      <td>{worker.device ?? '–'}</td>
-                      <td>
-                        <Tag kind={worker.state} />
-                      </td>
-                      <td class="text full">
-                        {worker.training ? (
-                          <>
-                            <a href={link(['searches', worker.training.search, 'nodes', worker.training.node])}>
-                              {worker.training.node}
-                            </a>{' '}
-                            of <a href={link(['searches', worker.training.search])}>{worker.training.search}</a>{' '}
-                            <small>
-                              {worker.training.rung}, seed {worker.training.seed}, since{' '}
-                              {duration(Date.now() - worker.training.startedAt)}
-                              {worker.training.progress !== null && `, ${percent(worker.training.progress)}`}
-                            </small>
-                          </>
-                        ) : (
-                          '–'
-                        )}
-                      </td>
-                      <td class="number" data-label="trainings">
-                        {whole(worker.trainings)}
-                      </td>
-                      <td class="number" data-label="failed">
-                        {whole(worker.failed)}
-                      </td>
-                      <td class="number" data-label="busy">
-                        {duration(worker.busyMs)}
-                      </td>
-                      <td class="number soft" data-label="heartbeat">
-                        {worker.heartbeatAt === null
-                          ? '–'
-                          : `${duration(Math.max(0, Date.now() - worker.heartbeatAt))} ago`}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              stack
+              rows={workers}
+              keyOf={({ worker }) => worker}
+              columns={[
+                { head: 'worker', names: true, class: 'full', cell: ({ worker }) => worker },
+                { head: 'device', cell: ({ device }) => device ?? '–' },
+                { head: 'state', cell: ({ state }) => <Tag kind={state} /> },
+                {
+                  head: 'trains',
+                  class: 'text full',
+                  cell: ({ training }) =>
+                    training ? (
+                      <>
+                        <a href={link(['searches', training.search, 'nodes', training.node])}>{training.node}</a> of{' '}
+                        <a href={link(['searches', training.search])}>{training.search}</a>{' '}
+                        <small>
+                          {training.rung}, seed {training.seed}, since {duration(Date.now() - training.startedAt)}
+                          {training.progress !== null && `, ${percent(training.progress)}`}
+                        </small>
+                      </>
+                    ) : (
+                      '–'
+                    ),
+                },
+                { head: 'trainings', number: true, label: true, cell: ({ trainings }) => whole(trainings) },
+                { head: 'failed', number: true, label: true, cell: ({ failed }) => whole(failed) },
+                { head: 'busy', number: true, label: true, cell: ({ busyMs }) => duration(busyMs) },
+                {
+                  head: 'heartbeat',
+                  number: true,
+                  label: true,
+                  class: 'soft',
+                  cell: ({ heartbeatAt }) =>
+                    heartbeatAt === null ? '–' : `${duration(Math.max(0, Date.now() - heartbeatAt))} ago`,
+                },
+              ]}
+            />
           )
         }
       </Loaded>

@@ -1,6 +1,7 @@
 import type { Literature } from '../../../src/views/api.ts';
 import { percent, scoreText, whole } from '../parts/format.ts';
 import { Empty, Loaded } from '../parts/frame.tsx';
+import { Table } from '../parts/table.tsx';
 import { useData } from '../state/client.ts';
 import { ofSearch, type SearchView, useScope } from '../state/scope.ts';
 
@@ -69,53 +70,42 @@ export function LiteratureView({ id, path }: SearchView) {
               </section>
             ))}
             <h2>Works</h2>
-            <div class="scroll">
-              <table class="stack">
-                <thead>
-                  <tr>
-                    <th scope="col">work</th>
-                    <th scope="col" class="number">
-                      shown
-                    </th>
-                    <th scope="col" class="number">
-                      cited
-                    </th>
-                    <th scope="col" class="number">
-                      improved
-                    </th>
-                    <th scope="col">nodes that cite it, with their scores</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {works.slice(0, 200).map((work) => (
-                    <tr key={work.id}>
-                      <th scope="row" class="text full">
-                        {work.title ?? work.id}
-                        <small> {work.url ?? work.id}</small>
-                      </th>
-                      <td class="number" data-label="shown">
-                        {whole(work.shown)}
-                      </td>
-                      <td class="number" data-label="cited">
-                        {whole(work.cited)}
-                      </td>
-                      <td class="number" data-label="improved">
-                        {whole(work.improved)}
-                      </td>
-                      <td class="text full">
-                        {work.nodes.slice(0, 8).map(({ node, score }, index) => (
-                          <span key={node}>
-                            {index > 0 && ', '}
-                            <a href={link(['searches', id, 'nodes', node])}>{node}</a> <small>{scoreText(score)}</small>
-                          </span>
-                        ))}
-                        {work.nodes.length > 8 && ` and ${work.nodes.length - 8} more`}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              stack
+              rows={works.slice(0, 200)}
+              keyOf={(work) => work.id}
+              columns={[
+                {
+                  head: 'work',
+                  names: true,
+                  class: 'text full',
+                  cell: (work) => (
+                    <>
+                      {work.title ?? work.id}
+                      <small> {work.url ?? work.id}</small>
+                    </>
+                  ),
+                },
+                { head: 'shown', number: true, label: true, cell: ({ shown }) => whole(shown) },
+                { head: 'cited', number: true, label: true, cell: ({ cited }) => whole(cited) },
+                { head: 'improved', number: true, label: true, cell: ({ improved }) => whole(improved) },
+                {
+                  head: 'nodes that cite it, with their scores',
+                  class: 'text full',
+                  cell: ({ nodes }) => (
+                    <>
+                      {nodes.slice(0, 8).map(({ node, score }, index) => (
+                        <span key={node}>
+                          {index > 0 && ', '}
+                          <a href={link(['searches', id, 'nodes', node])}>{node}</a> <small>{scoreText(score)}</small>
+                        </span>
+                      ))}
+                      {nodes.length > 8 && ` and ${nodes.length - 8} more`}
+                    </>
+                  ),
+                },
+              ]}
+            />
           </>
         );
       }}

@@ -4,6 +4,7 @@ import { changedLines, Diff, FileHead, languageOf, RawContext, Text } from '../p
 import { counted, date, dollars, duration, scoreText, short } from '../parts/format.ts';
 import { Loaded, Tag } from '../parts/frame.tsx';
 import { Legend, Strip } from '../parts/strip.tsx';
+import { Table } from '../parts/table.tsx';
 import { useData } from '../state/client.ts';
 import { accessToken, go, parsePlace, setQuery, usePlace } from '../state/location.ts';
 import { indexOfNode, nodeId, usePoints } from '../state/points.ts';
@@ -174,22 +175,17 @@ function Mentions({ title, mentions, id }: { title: string; mentions: readonly M
   return (
     <section>
       <h2>{title}</h2>
-      <table>
-        <tbody>
-          {mentions.slice(0, 50).map((each) => (
-            <tr key={each.node}>
-              <th scope="row">
-                <a href={link(['searches', id, 'nodes', each.node])}>{each.node}</a>
-              </th>
-              <td>{each.operator}</td>
-              <td>
-                <Tag kind={each.status} />
-              </td>
-              <td class="number">{scoreText(each.score)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        box={null}
+        rows={mentions.slice(0, 50)}
+        keyOf={({ node }) => node}
+        columns={[
+          { names: true, cell: ({ node }) => <a href={link(['searches', id, 'nodes', node])}>{node}</a> },
+          { cell: ({ operator }) => operator },
+          { cell: ({ status }) => <Tag kind={status} /> },
+          { number: true, cell: ({ score }) => scoreText(score) },
+        ]}
+      />
       {mentions.length > 50 && <p class="note">50 of {mentions.length}.</p>}
     </section>
   );

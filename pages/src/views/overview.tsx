@@ -1,9 +1,11 @@
+import { Best } from '../parts/best.tsx';
 import { Code, FileHead } from '../parts/code.tsx';
 import { Forest } from '../parts/forest.tsx';
 import { counted, date, dollars, duration, intervalText, percent, scoreText, short, whole } from '../parts/format.ts';
 import { Ghost, Meter, Tag } from '../parts/frame.tsx';
 import { Legend, ShortCandidate } from '../parts/strip.tsx';
 import { Swatch } from '../parts/swatch.tsx';
+import { Table } from '../parts/table.tsx';
 import { usePoints } from '../state/points.ts';
 import { type SearchView, useScope } from '../state/scope.ts';
 import { Commands } from './commands.tsx';
@@ -165,38 +167,23 @@ export function OverviewView(view: SearchView) {
           {references.length > 0 && (
             <>
               <h2>References</h2>
-              <div class="scroll">
-                <table class="stack">
-                  <thead>
-                    <tr>
-                      <th scope="col">reference</th>
-                      <th scope="col">candidate</th>
-                      <th scope="col">rung</th>
-                      <th scope="col" class="number">
-                        {search.metric}
-                      </th>
-                      <th scope="col" class="number">
-                        interval
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {references.map((each) => (
-                      <tr key={`${each.node}${each.rung}`}>
-                        <th scope="row" class="full">
-                          <a href={node(each.node)}>{each.name}</a>
-                        </th>
-                        <td class="full">
-                          <ShortCandidate text={each.short} />
-                        </td>
-                        <td data-label="rung">{each.rung}</td>
-                        <td class="number">{scoreText(each.score)}</td>
-                        <td class="number full">{intervalText(each.interval)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <Table
+                stack
+                rows={references}
+                keyOf={(each) => `${each.node}${each.rung}`}
+                columns={[
+                  {
+                    head: 'reference',
+                    names: true,
+                    class: 'full',
+                    cell: (each) => <a href={node(each.node)}>{each.name}</a>,
+                  },
+                  { head: 'candidate', class: 'full', cell: (each) => <ShortCandidate text={each.short} /> },
+                  { head: 'rung', label: true, cell: ({ rung }) => rung },
+                  { head: search.metric, number: true, cell: ({ score }) => scoreText(score) },
+                  { head: 'interval', number: true, class: 'full', cell: ({ interval }) => intervalText(interval) },
+                ]}
+              />
             </>
           )}
         </section>
@@ -218,29 +205,23 @@ export function OverviewView(view: SearchView) {
             ))}
           </div>
           <h2>Rungs</h2>
-          <table>
-            <thead>
-              <tr>
-                {['rung', 'evaluated', 'pending', 'failed', 'cached', 'mean time'].map((name, index) => (
-                  <th key={name} scope="col" class={index > 0 ? 'number' : ''}>
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {overview.rungs.map((rung) => (
-                <tr key={rung.rung}>
-                  <th scope="row">{rung.rung}</th>
-                  <td class="number">{whole(rung.evaluated)}</td>
-                  <td class="number">{whole(rung.pending)}</td>
-                  <td class="number">{whole(rung.failed)}</td>
-                  <td class="number">{whole(rung.cached)}</td>
-                  <td class="number">{rung.meanSeconds === null ? '–' : duration(1000 * rung.meanSeconds)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <Table
+            box={null}
+            rows={overview.rungs}
+            keyOf={({ rung }) => rung}
+            columns={[
+              { head: 'rung', names: true, cell: ({ rung }) => rung },
+              { head: 'evaluated', number: true, cell: ({ evaluated }) => whole(evaluated) },
+              { head: 'pending', number: true, cell: ({ pending }) => whole(pending) },
+              { head: 'failed', number: true, cell: ({ failed }) => whole(failed) },
+              { head: 'cached', number: true, cell: ({ cached }) => whole(cached) },
+              {
+                head: 'mean time',
+                number: true,
+                cell: ({ meanSeconds }) => (meanSeconds === null ? '–' : duration(1000 * meanSeconds)),
+              },
+            ]}
+          />
           {overview.floors.length > 0 && (
             <p class="note">
               Without what the task asks for:{' '}
@@ -252,33 +233,24 @@ export function OverviewView(view: SearchView) {
       {overview.endings.length + overview.rulings.length + overview.phases.length > 0 && (
         <>
           <h2>What happened</h2>
-          <div class="scroll">
-            <table class="stack">
-              <tbody>
-                {[
-                  ...overview.phases.map(({ phase, at }) => ({ at, of: 'search', sentence: `now ${phase}` })),
-                  ...overview.endings.map(({ of, subject, sentence, at }) => ({
-                    at,
-                    of: `${of} ${subject}`,
-                    sentence,
-                  })),
-                  ...overview.rulings.map(({ sentence, at, subject }) => ({
-                    at,
-                    of: subject ? `person, ${subject}` : 'person',
-                    sentence,
-                  })),
-                ]
-                  .sort((a, b) => b.at - a.at)
-                  .map(({ at, of, sentence }) => (
-                    <tr key={`${at}${of}${sentence}`}>
-                      <td class="soft">{date(at)}</td>
-                      <td>{of}</td>
-                      <td class="text full">{sentence}</td>
-                    </tr>
-                  ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            stack
+            rows={[
+              ...overview.phases.map(({ phase, at }) => ({ at, of: 'search', sentence: `now ${phase}` })),
+              ...overview.endings.map(({ of, subject, sentence, at }) => ({ at, of: `${of} ${subject}`, sentence })),
+              ...overview.rulings.map(({ sentence, at, subject }) => ({
+                at,
+                of: subject ? `person, ${subject}` : 'person',
+                sentence,
+              })),
+            ].sort((a, b) => b.at - a.at)}
+            keyOf={({ at, of, sentence }) => `${at}${of}${sentence}`}
+            columns={[
+              { class: 'soft', cell: ({ at }) => date(at) },
+              { cell: ({ of }) => of },
+              { class: 'text full', cell: ({ sentence }) => sentence },
+            ]}
+          />
         </>
       )}
       <details>
@@ -313,64 +285,61 @@ export function AgentTable({ overview, id, names }: SearchView & { names: readon
   const { link } = useScope();
   const { agents, search } = overview;
   return (
-    <div class="scroll">
-      <table class="stack">
-        <thead>
-          <tr>
-            <th scope="col">agent</th>
-            <th scope="col">model, scaffold</th>
-            <th scope="col">now</th>
-            <th scope="col" class="number">
-              best {search.metric}
-            </th>
-            <th scope="col" class="number">
-              proposed
-            </th>
-            <th scope="col" class="number">
-              failed
-            </th>
-            <th scope="col" class="number">
-              cost
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {agents.map((agent) => (
-            <tr key={agent.name}>
-              <th scope="row" class="full">
-                <Swatch index={Math.max(0, names.indexOf(agent.name))} />
-                <a href={link(['searches', id, 'agents', agent.name])}>{agent.name}</a>
-              </th>
-              <td class="full">
-                {agent.model}, {agent.scaffold}
-              </td>
-              <td class="text full">
-                <b class={agent.endCode === 'failed' || agent.endCode === 'silent' ? 'bad' : ''}>{agent.state}</b>
-                {agent.why && <>: {agent.why}</>}
-              </td>
-              <td class="number" data-label="best">
-                {agent.best ? (
-                  <a href={link(['searches', id, 'nodes', agent.best.node])}>{scoreText(agent.best.score)}</a>
-                ) : (
-                  '–'
-                )}
-              </td>
-              <td class="number" data-label="proposed">
-                <a href={link(['searches', id, 'nodes'], { agent: agent.name })}>
-                  {whole(agent.counts.proposed)} of {whole(agent.evaluations)}
-                </a>
-              </td>
-              <td class="number" data-label="failed">
-                {whole(agent.counts.failed + agent.counts.rejected)}
-              </td>
-              <td class="number" data-label="cost">
-                {dollars(agent.spent.costUsd)}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      stack
+      rows={agents}
+      keyOf={({ name }) => name}
+      columns={[
+        {
+          head: 'agent',
+          names: true,
+          class: 'full',
+          cell: ({ name }) => (
+            <>
+              <Swatch index={Math.max(0, names.indexOf(name))} />
+              <a href={link(['searches', id, 'agents', name])}>{name}</a>
+            </>
+          ),
+        },
+        {
+          head: 'model, scaffold',
+          class: 'full',
+          cell: ({ model, scaffold }) => (
+            <>
+              {model}, {scaffold}
+            </>
+          ),
+        },
+        {
+          head: 'now',
+          class: 'text full',
+          cell: ({ endCode, state, why }) => (
+            <>
+              <b class={endCode === 'failed' || endCode === 'silent' ? 'bad' : ''}>{state}</b>
+              {why && <>: {why}</>}
+            </>
+          ),
+        },
+        {
+          head: `best ${search.metric}`,
+          number: true,
+          label: 'best',
+          cell: ({ best }) => <Best search={id} best={best} />,
+        },
+        {
+          head: 'proposed',
+          number: true,
+          label: true,
+          cell: ({ name, counts, evaluations }) => (
+            <a href={link(['searches', id, 'nodes'], { agent: name })}>
+              {whole(counts.proposed)} of {whole(evaluations)}
+            </a>
+          ),
+        },
+        { head: 'failed', number: true, label: true, cell: ({ counts }) => whole(counts.failed + counts.rejected) },
+        { head: 'cost', number: true, label: true, cell: ({ spent }) => dollars(spent.costUsd) },
+      ]}
+    />
   );
 }
 

@@ -4,6 +4,7 @@ import { Forest } from '../parts/forest.tsx';
 import { bytes, counted, duration, percent, scoreText, short, whole } from '../parts/format.ts';
 import { Loaded } from '../parts/frame.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
+import { Table } from '../parts/table.tsx';
 import { useData } from '../state/client.ts';
 import { ofSearch, useScope } from '../state/scope.ts';
 
@@ -132,80 +133,39 @@ function Scale({ detail }: { detail: ScaleDetail }) {
                 </dl>
               )}
               {audit.pairs.length > 0 && (
-                <div class="scroll">
-                  <table>
-                    <thead>
-                      <tr>
-                        <th scope="col">candidate</th>
-                        <th scope="col" class="number">
-                          {audit.rung}
-                        </th>
-                        <th scope="col" class="number">
-                          {audit.target}
-                        </th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {audit.pairs.map((pair) => (
-                        <tr key={pair.name}>
-                          <th scope="row">{pair.name}</th>
-                          <td class="number">{scoreText(pair.rung)}</td>
-                          <td class="number">{scoreText(pair.target)}</td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </div>
+                <Table
+                  rows={audit.pairs}
+                  keyOf={({ name }) => name}
+                  columns={[
+                    { head: 'candidate', names: true, cell: ({ name }) => name },
+                    { head: audit.rung, number: true, cell: ({ rung }) => scoreText(rung) },
+                    { head: audit.target, number: true, cell: ({ target }) => scoreText(target) },
+                  ]}
+                />
               )}
             </section>
           ))}
         </>
       )}
       <h2>Runs</h2>
-      <div class="scroll">
-        <table>
-          <thead>
-            <tr>
-              {[
-                'architecture',
-                'size',
-                'parameters',
-                'tokens',
-                'FLOPs',
-                'seed',
-                'loss',
-                'took',
-                'tokens/s',
-                'MFU',
-                'memory',
-                'cache per token',
-              ].map((name, index) => (
-                <th key={name} scope="col" class={index > 1 ? 'number' : ''}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {detail.observations.map((each) => (
-              <tr key={`${each.architecture}${each.size}${each.budgetFlops}${each.seed}`}>
-                <th scope="row">{each.architecture}</th>
-                <td>{each.size}</td>
-                <td class="number">{short(each.parameters)}</td>
-                <td class="number">{short(each.tokens)}</td>
-                <td class="number">{each.flops.toExponential(1)}</td>
-                <td class="number">{each.seed}</td>
-                <td class="number">{scoreText(each.loss)}</td>
-                <td class="number">{duration(each.durationMs)}</td>
-                <td class="number">{short(each.tokensPerSecond)}</td>
-                <td class="number">{percent(each.mfu)}</td>
-                <td class="number">{bytes(each.peakMemoryBytes)}</td>
-                <td class="number">{bytes(each.cacheBytesPerToken)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={detail.observations}
+        keyOf={(each) => `${each.architecture}${each.size}${each.budgetFlops}${each.seed}`}
+        columns={[
+          { head: 'architecture', names: true, cell: ({ architecture }) => architecture },
+          { head: 'size', cell: ({ size }) => size },
+          { head: 'parameters', number: true, cell: ({ parameters }) => short(parameters) },
+          { head: 'tokens', number: true, cell: ({ tokens }) => short(tokens) },
+          { head: 'FLOPs', number: true, cell: ({ flops }) => flops.toExponential(1) },
+          { head: 'seed', number: true, cell: ({ seed }) => seed },
+          { head: 'loss', number: true, cell: ({ loss }) => scoreText(loss) },
+          { head: 'took', number: true, cell: ({ durationMs }) => duration(durationMs) },
+          { head: 'tokens/s', number: true, cell: ({ tokensPerSecond }) => short(tokensPerSecond) },
+          { head: 'MFU', number: true, cell: ({ mfu }) => percent(mfu) },
+          { head: 'memory', number: true, cell: ({ peakMemoryBytes }) => bytes(peakMemoryBytes) },
+          { head: 'cache per token', number: true, cell: ({ cacheBytesPerToken }) => bytes(cacheBytesPerToken) },
+        ]}
+      />
     </>
   );
 }

@@ -3,6 +3,7 @@ import { Filters } from '../parts/filters.tsx';
 import { scoreText, short, whole } from '../parts/format.ts';
 import { Empty, Failure, Ghost } from '../parts/frame.tsx';
 import { Swatch } from '../parts/swatch.tsx';
+import { Table } from '../parts/table.tsx';
 import { paretoFront, scatterLayout } from '../plane/layouts.ts';
 import { Plane } from '../plane/plane.tsx';
 import { filterOf, passing, useFound, useSelected } from '../state/filter.ts';
@@ -120,36 +121,31 @@ export function ScatterView({ id, path, overview }: SearchView) {
         ))}
       </ul>
       {front.length > 0 && (
-        <div class="scroll narrow">
-          <table>
-            <caption>
-              The front: no other node is better on both axes ({metric}: {lowerIsBetter ? 'lower' : 'higher'} is better;
-              everything else: less is better).
-            </caption>
-            <thead>
-              <tr>
-                <th scope="col">node</th>
-                <th scope="col" class="number">
-                  {axes[x].name}
-                </th>
-                <th scope="col" class="number">
-                  {axes[y].name}
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {front.slice(0, 60).map((index) => (
-                <tr key={index}>
-                  <th scope="row">
-                    <a href={link(['searches', id, 'nodes', nodeId(points, index)])}>{nodeId(points, index)}</a>
-                  </th>
-                  <td class="number">{axisText(x, columnsXY[0][index] as number)}</td>
-                  <td class="number">{axisText(y, columnsXY[1][index] as number)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          box="scroll narrow"
+          caption={`The front: no other node is better on both axes (${metric}: ${lowerIsBetter ? 'lower' : 'higher'} is better; everything else: less is better).`}
+          rows={front.slice(0, 60)}
+          keyOf={(index) => index}
+          columns={[
+            {
+              head: 'node',
+              names: true,
+              cell: (index) => (
+                <a href={link(['searches', id, 'nodes', nodeId(points, index)])}>{nodeId(points, index)}</a>
+              ),
+            },
+            {
+              head: axes[x].name,
+              number: true,
+              cell: (index) => axisText(x, columnsXY[0][index] as number),
+            },
+            {
+              head: axes[y].name,
+              number: true,
+              cell: (index) => axisText(y, columnsXY[1][index] as number),
+            },
+          ]}
+        />
       )}
     </>
   );

@@ -3,6 +3,7 @@ import { Chart } from '../parts/chart.tsx';
 import { Forest } from '../parts/forest.tsx';
 import { counted, date, intervalText, percent, scoreText, signed, whole } from '../parts/format.ts';
 import { Empty, Loaded } from '../parts/frame.tsx';
+import { Table } from '../parts/table.tsx';
 import { useData } from '../state/client.ts';
 import { useScope } from '../state/scope.ts';
 
@@ -88,40 +89,29 @@ function Study({ detail }: { detail: StudyDetail }) {
           {caution}
         </p>
       ))}
-      <div class="scroll">
-        <table>
-          <caption>
-            The same in figures. Detectable: the smallest difference this study would have found with its power.
-          </caption>
-          <thead>
-            <tr>
-              {['comparison', 'effect', 'interval', 'in sd', 'pairs ahead', 'p', 'adjusted', 'detectable'].map(
-                (name, index) => (
-                  <th key={name} scope="col" class={index > 0 ? 'number' : ''}>
-                    {name}
-                  </th>
-                ),
-              )}
-            </tr>
-          </thead>
-          <tbody>
-            {detail.comparisons.map((each) => (
-              <tr key={each.arms.join()}>
-                <th scope="row">
-                  {each.arms[0]} − {each.arms[1]}
-                </th>
-                <td class="number">{signed(each.effect)}</td>
-                <td class="number">{intervalText(each.interval)}</td>
-                <td class="number">{signed(each.standardised, 2)}</td>
-                <td class="number">{percent(each.ahead)}</td>
-                <td class="number">{each.p === null ? '–' : each.p.toFixed(3)}</td>
-                <td class="number">{each.adjusted === null ? '–' : each.adjusted.toFixed(3)}</td>
-                <td class="number">{scoreText(each.detectable)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        caption="The same in figures. Detectable: the smallest difference this study would have found with its power."
+        rows={detail.comparisons}
+        keyOf={({ arms }) => arms.join()}
+        columns={[
+          {
+            head: 'comparison',
+            names: true,
+            cell: ({ arms }) => (
+              <>
+                {arms[0]} − {arms[1]}
+              </>
+            ),
+          },
+          { head: 'effect', number: true, cell: ({ effect }) => signed(effect) },
+          { head: 'interval', number: true, cell: ({ interval }) => intervalText(interval) },
+          { head: 'in sd', number: true, cell: ({ standardised }) => signed(standardised, 2) },
+          { head: 'pairs ahead', number: true, cell: ({ ahead }) => percent(ahead) },
+          { head: 'p', number: true, cell: ({ p }) => (p === null ? '–' : p.toFixed(3)) },
+          { head: 'adjusted', number: true, cell: ({ adjusted }) => (adjusted === null ? '–' : adjusted.toFixed(3)) },
+          { head: 'detectable', number: true, cell: ({ detectable }) => scoreText(detectable) },
+        ]}
+      />
       <h2>Arms</h2>
       <Forest
         label={`interquartile mean of ${what}`}
@@ -135,31 +125,18 @@ function Study({ detail }: { detail: StudyDetail }) {
           verdict: arm.elo.rating === null ? '' : `Elo ${Math.round(arm.elo.rating)}`,
         }))}
       />
-      <div class="scroll">
-        <table>
-          <thead>
-            <tr>
-              {['arm', 'mean', 'valid', 'rejected', 'duplicate', 'failed'].map((name, index) => (
-                <th key={name} scope="col" class={index > 0 ? 'number' : ''}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {detail.arms.map((arm) => (
-              <tr key={arm.name}>
-                <th scope="row">{arm.name}</th>
-                <td class="number">{scoreText(arm.mean)}</td>
-                <td class="number">{percent(arm.validRate)}</td>
-                <td class="number">{whole(arm.rejected)}</td>
-                <td class="number">{whole(arm.duplicate)}</td>
-                <td class="number">{whole(arm.failed)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={detail.arms}
+        keyOf={({ name }) => name}
+        columns={[
+          { head: 'arm', names: true, cell: ({ name }) => name },
+          { head: 'mean', number: true, cell: ({ mean }) => scoreText(mean) },
+          { head: 'valid', number: true, cell: ({ validRate }) => percent(validRate) },
+          { head: 'rejected', number: true, cell: ({ rejected }) => whole(rejected) },
+          { head: 'duplicate', number: true, cell: ({ duplicate }) => whole(duplicate) },
+          { head: 'failed', number: true, cell: ({ failed }) => whole(failed) },
+        ]}
+      />
       {detail.curves.map(({ task, shows, arms }) => {
         const length = Math.max(0, ...arms.map(({ middle }) => middle.length));
         return (

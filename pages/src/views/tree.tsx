@@ -3,6 +3,7 @@ import { Filters } from '../parts/filters.tsx';
 import { date, duration, scoreText, whole } from '../parts/format.ts';
 import { Empty, Failure, Ghost } from '../parts/frame.tsx';
 import { Swatch } from '../parts/swatch.tsx';
+import { Table } from '../parts/table.tsx';
 import { islandLayout, treeLayout } from '../plane/layouts.ts';
 import { Plane } from '../plane/plane.tsx';
 import { bestIndex, filterOf, lineage, passing, useFound, useSelected } from '../state/filter.ts';
@@ -162,33 +163,22 @@ export function TreeView({ id, path, overview }: SearchView) {
       {line.length > 0 && (
         <>
           <h2>Lineage of {nodeId(points, focus)}</h2>
-          <div class="scroll narrow">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">node</th>
-                  <th scope="col">agent</th>
-                  <th scope="col" class="number">
-                    {overview.search.metric}
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {line
-                  .slice(-40)
-                  .reverse()
-                  .map((index) => (
-                    <tr key={index}>
-                      <th scope="row">
-                        <a href={link(['searches', id, 'nodes', nodeId(points, index)])}>{nodeId(points, index)}</a>
-                      </th>
-                      <td>{points.agents[points.agent[index] as number]}</td>
-                      <td class="number">{scoreText(points.score[index])}</td>
-                    </tr>
-                  ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            box="scroll narrow"
+            rows={line.slice(-40).reverse()}
+            keyOf={(index) => index}
+            columns={[
+              {
+                head: 'node',
+                names: true,
+                cell: (index) => (
+                  <a href={link(['searches', id, 'nodes', nodeId(points, index)])}>{nodeId(points, index)}</a>
+                ),
+              },
+              { head: 'agent', cell: (index) => points.agents[points.agent[index] as number] },
+              { head: overview.search.metric, number: true, cell: (index) => scoreText(points.score[index]) },
+            ]}
+          />
           {line.length > 40 && <p class="note">The last 40 of {line.length} generations.</p>}
         </>
       )}
