@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Nodes } from '../../../src/views/api.ts';
-import { ApiError, getJson } from './client.ts';
+import { type ApiError, apiError, getJson } from './client.ts';
 import { indexOfNode, operators, type Points, rungs, statuses } from './points.ts';
 
 /** Which nodes a view shows: the same keys of the address in the table, the tree and the scatter plot. */
@@ -67,8 +67,7 @@ export function useFound(path: string, q: string | undefined, version: number): 
         } while (after !== null && positions.size < mostFound && !stopped);
         if (!stopped) setFound({ q, positions, total, error: null, searching: false });
       } catch (thrown) {
-        const error = thrown instanceof ApiError ? thrown : new ApiError(0, String(thrown), null);
-        if (!stopped) setFound({ q, positions: new Set(), total: 0, error, searching: false });
+        if (!stopped) setFound({ q, positions: new Set(), total: 0, error: apiError(thrown), searching: false });
       }
     }, 200);
     return () => {

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Changed } from '../../../src/views/api.ts';
-import { apiUrl, invalidate } from './client.ts';
+import { apiUrl } from './client.ts';
+import { invalidate } from './data.ts';
 import { readEvents } from './events.ts';
 
 /** The page's connection to the events of one lab: what changed goes to the caches, and its state to the header. */

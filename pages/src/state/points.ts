@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { NodeStatusName, OperatorName, RungName, Points as Wire } from '../../../src/views/api.ts';
-import { ApiError, getJson, restAfter } from './client.ts';
+import { type ApiError, getJson } from './client.ts';
 import { onChange } from './live.ts';
+import { Pull } from './pull.ts';
 
 /**
  * All nodes of a search as columns of numbers: what tables, trees and plots sort, filter and draw 10^5 times a frame.
@@ -163,42 +164,24 @@ function lookUp(names: string[], index: Map<string, number>, name: string): numb
 
 interface Shared {
   readonly store: PointStore;
-  loading: boolean;
-  again: boolean;
-  error: ApiError | null;
-  timer: ReturnType<typeof setTimeout> | null;
-  tookMs: number;
-  readonly watchers: Set<() => void>;
+  readonly pull: Pull;
 }
 
 const shared = new Map<string, Shared>();
 
-async function pull(path: string, entry: Shared): Promise<void> {
-  if (entry.loading) {
-    entry.again = true;
-    return;
-  }
-  entry.loading = true;
-  entry.again = false;
-  const from = performance.now();
-  try {
-    const { cursor } = entry.store;
-    entry.store.merge(await getJson<Wire>(cursor > 0 ? `${path}?after=${cursor}` : path));
-    entry.error = null;
-  } catch (thrown) {
-    entry.error = thrown instanceof ApiError ? thrown : new ApiError(0, String(thrown), null);
-  }
-  entry.loading = false;
-  entry.tookMs = performance.now() - from;
-  for (const watcher of [...entry.watchers]) watcher();
-  if (entry.again) pullSoon(path, entry);
-}
-
-function pullSoon(path: string, entry: Shared): void {
-  entry.timer ??= setTimeout(() => {
-    entry.timer = null;
-    if (entry.watchers.size > 0) void pull(path, entry);
-  }, restAfter(entry.tookMs));
+function sharedAt(path: string): Shared {
+  const known = shared.get(path);
+  if (known) return known;
+  // Columns of 10^5 nodes take 10 MB: only the last few searches stay.
+  if (shared.size >= 4) for (const [old, { pull }] of shared) if (!pull.watched) shared.delete(old);
+  const store = new PointStore();
+  const pull = new Pull(async () => {
+    const { cursor } = store;
+    store.merge(await getJson<Wire>(cursor > 0 ? `${path}?after=${cursor}` : path));
+  });
+  const entry = { store, pull };
+  shared.set(path, entry);
+  return entry;
 }
 
 /**
@@ -215,33 +198,16 @@ export function usePoints(
   const at = path === null ? null : `${path}/points`;
   useEffect(() => {
     if (at === null) return;
-    let entry = shared.get(at);
-    if (!entry) {
-      // Columns of 10^5 nodes take 10 MB: only the last few searches stay.
-      if (shared.size >= 4) for (const [old, { watchers }] of shared) if (watchers.size === 0) shared.delete(old);
-      entry = {
-        store: new PointStore(),
-        loading: false,
-        again: false,
-        error: null,
-        timer: null,
-        tookMs: 0,
-        watchers: new Set(),
-      };
-      shared.set(at, entry);
-    }
-    const watched = entry;
-    const watcher = () => setVersion((count) => count + 1);
-    watched.watchers.add(watcher);
-    // Another component that shows it has asked already.
-    if (watched.watchers.size === 1) void pull(at, watched);
-    else watcher();
+    const { pull } = sharedAt(at);
+    const unwatch = pull.watch(() => setVersion((count) => count + 1));
     const stop = onChange((change) => {
-      if (change === null || change.search === search) pullSoon(at, watched);
+      if (change === null || change.search === search) pull.changed();
     });
     return () => {
-      watched.watchers.delete(watcher);
+      unwatch();
       stop();
+      // Without a watcher no change is heard of: what is new is asked for when it is shown again.
+      if (!pull.watched) pull.changed();
     };
   }, [at, search]);
   const entry = at === null ? undefined : shared.get(at);
@@ -249,5 +215,5 @@ export function usePoints(
     () => (entry && entry.store.cursor > 0 && lowerIsBetter !== null ? entry.store.snapshot(lowerIsBetter) : null),
     [entry, version, lowerIsBetter],
   );
-  return { points, error: entry?.error ?? null };
+  return { points, error: entry?.pull.error ?? null };
 }

@@ -1,7 +1,7 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { Changed, Overview } from '../../../src/views/api.ts';
-import { useData } from './client.ts';
+import { useData } from './data.ts';
 import { href, type Query } from './location.ts';
 
 /** Which lab a page is about: paths of the API and links carry it, unless it is the first. */

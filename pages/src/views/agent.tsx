@@ -7,7 +7,7 @@ import { date, dollars, percent, scoreText, short, signed, whole } from '../part
 import { Empty, Loaded, Tag } from '../parts/frame.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
-import { useData } from '../state/client.ts';
+import { useData } from '../state/data.ts';
 import { setQuery, usePlace } from '../state/location.ts';
 import { ofSearch, type SearchView, useScope } from '../state/scope.ts';
 

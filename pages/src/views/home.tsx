@@ -4,7 +4,7 @@ import { counted, date, dollars, duration, intervalText, percent, whole } from '
 import { Empty, Loaded, Tag } from '../parts/frame.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
-import { useData } from '../state/client.ts';
+import { useData } from '../state/data.ts';
 import { setQuery, usePlace } from '../state/location.ts';
 import { useScope } from '../state/scope.ts';
 

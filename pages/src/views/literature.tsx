@@ -2,7 +2,7 @@ import type { Literature } from '../../../src/views/api.ts';
 import { percent, scoreText, whole } from '../parts/format.ts';
 import { Empty, Loaded } from '../parts/frame.tsx';
 import { Table } from '../parts/table.tsx';
-import { useData } from '../state/client.ts';
+import { useData } from '../state/data.ts';
 import { ofSearch, type SearchView, useScope } from '../state/scope.ts';
 
 /** What was searched, found, cited and used, and whether it helped: a funnel per agent and source, then the works. */

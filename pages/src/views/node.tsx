@@ -5,7 +5,7 @@ import { counted, date, dollars, duration, scoreText, short } from '../parts/for
 import { Loaded, Tag } from '../parts/frame.tsx';
 import { Legend, Strip } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
-import { useData } from '../state/client.ts';
+import { useData } from '../state/data.ts';
 import { accessToken, go, parsePlace, setQuery, usePlace } from '../state/location.ts';
 import { indexOfNode, nodeId, usePoints } from '../state/points.ts';
 import { type SearchView, useScope } from '../state/scope.ts';

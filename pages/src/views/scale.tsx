@@ -5,7 +5,7 @@ import { bytes, counted, duration, percent, scoreText, short, whole } from '../p
 import { Loaded } from '../parts/frame.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
-import { useData } from '../state/client.ts';
+import { useData } from '../state/data.ts';
 import { ofSearch, useScope } from '../state/scope.ts';
 
 /** Whether a pattern keeps its advantage at scale: the answer, its frontier, isoFLOP curves, and the audit of the proxies. */

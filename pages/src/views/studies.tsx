@@ -4,7 +4,7 @@ import { Forest } from '../parts/forest.tsx';
 import { counted, date, intervalText, percent, scoreText, signed, whole } from '../parts/format.ts';
 import { Empty, Loaded } from '../parts/frame.tsx';
 import { Table } from '../parts/table.tsx';
-import { useData } from '../state/client.ts';
+import { useData } from '../state/data.ts';
 import { useScope } from '../state/scope.ts';
 
 export function StudiesView() {
