@@ -1,10 +1,10 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { Filter } from '../state/filter.ts';
 import { setQuery } from '../state/location.ts';
-import { operators, rungs, statuses } from '../state/points.ts';
+import { operators, type Points, rungs, statuses } from '../state/points.ts';
 
 /** The filter of a view of nodes, stored in the address. */
-export function Filters({ filter, agents, count }: { filter: Filter; agents: readonly string[]; count: string }) {
+export function Filters({ filter, points, count }: { filter: Filter; points: Points; count: string }) {
   const field = useRef<HTMLInputElement>(null);
   // While someone types, the field leads and the address follows; otherwise a late render would take letters back.
   useEffect(() => {
@@ -38,7 +38,10 @@ export function Filters({ filter, agents, count }: { filter: Filter; agents: rea
         defaultValue={filter.q ?? ''}
         onInput={(event) => setQuery({ q: (event.currentTarget as HTMLInputElement).value.trim() })}
       />
-      {choice('agent', agents)}
+      {choice(
+        'agent',
+        points.lanes.filter((name) => points.agents.includes(name)),
+      )}
       {choice('operator', operators)}
       {choice('status', statuses)}
       {choice('rung', rungs)}

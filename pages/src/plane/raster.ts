@@ -1,8 +1,8 @@
 import type { Camera, Frame } from './camera.ts';
 
 /**
- * Points as pixels of a bitmap. 10^5 paths of a canvas take 100 ms a frame without a graphics card; writing their pixels
- * takes about 2 ms, the same on every machine.
+ * Points as pixels of a bitmap. Paths of a canvas are drawn one by one, which without a graphics card is too slow for 10^5 of
+ * them in a frame; pixels are one pass over memory on every machine.
  */
 export interface Raster {
   readonly canvas: HTMLCanvasElement;

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Nodes } from '../../../src/views/api.ts';
 import { type ApiError, apiError, getJson } from './client.ts';
+import { usePlace } from './location.ts';
 import { indexOfNode, operators, type Points, rungs, statuses } from './points.ts';
 
 /** Which nodes a view shows: the same keys of the address in the table, the tree and the scatter plot. */
@@ -33,7 +34,7 @@ export function passing(points: Points, filter: Filter, found: ReadonlySet<numbe
 const mostFound = 2000;
 const pageSize = 200;
 
-export interface Found {
+interface Found {
   readonly positions: ReadonlySet<number> | null;
   /** Matches over all, of which `positions` has the first 2000. */
   readonly total: number;
@@ -41,8 +42,15 @@ export interface Found {
   readonly searching: boolean;
 }
 
+/** The filter in the address, and the nodes that its words match. @param version another value searches again. */
+export function useFilter(path: string, version: number): { readonly filter: Filter; readonly found: Found } {
+  const { query } = usePlace();
+  const filter = useMemo(() => filterOf(query), [query]);
+  return { filter, found: useFound(path, filter.q, version) };
+}
+
 /** Positions of nodes whose text matches, from the server's full-text search. */
-export function useFound(path: string, q: string | undefined, version: number): Found {
+function useFound(path: string, q: string | undefined, version: number): Found {
   const [found, setFound] = useState<Found & { readonly q: string | undefined }>({
     q: undefined,
     positions: null,
@@ -115,6 +123,6 @@ export function bestIndex(points: Points): number {
 }
 
 /** The position of the node that the address names, or -1. */
-export function useSelected(points: Points | null, id: string | undefined): number {
-  return useMemo(() => (points && id ? indexOfNode(points, id) : -1), [points, id]);
+export function useSelected(points: Points, id: string | undefined): number {
+  return useMemo(() => (id ? indexOfNode(points, id) : -1), [points, id]);
 }

@@ -17,11 +17,10 @@ async function page(path: string, after: string | null): Promise<Nodes> {
   return getJson<Nodes>(`${path}/nodes?${query}`);
 }
 
-/** @param ready texts are read after everything else, once this is true. */
-export function useTexts(path: string, search: string, ready: boolean): ReadonlyMap<string, NodeRow> {
+/** For a component that appears when all else is there: texts come last. */
+export function useTexts(path: string, search: string): ReadonlyMap<string, NodeRow> {
   const [, render] = useState(0);
   useEffect(() => {
-    if (!ready) return;
     let stopped = false;
     const rows = caches.get(path) ?? new Map<string, NodeRow>();
     if (caches.size > 6) caches.clear();
@@ -52,7 +51,7 @@ export function useTexts(path: string, search: string, ready: boolean): Readonly
       if (timer !== null) clearTimeout(timer);
       stop();
     };
-  }, [path, search, ready]);
+  }, [path, search]);
   return caches.get(path) ?? empty;
 }
 

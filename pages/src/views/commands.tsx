@@ -10,7 +10,7 @@ const newKey = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 type Distribute<T> = T extends unknown ? Omit<T, 'idempotencyKey'> : never;
-export type Command = Distribute<CommandBody>;
+type Command = Distribute<CommandBody>;
 
 /** Sends one command at a time; the answer's sentence or the refusal stays until the next. */
 export function useCommand(path: string) {
@@ -85,8 +85,52 @@ export function Form({
 }
 
 const text = (data: FormData, name: string): string => String(data.get(name) ?? '').trim();
-const optional = (data: FormData, name: string): { why?: string } =>
-  text(data, name) ? { why: text(data, name) } : {};
+/** A reason that may be left out. */
+export const whyOf = (data: FormData): { why?: string } => (text(data, 'why') ? { why: text(data, 'why') } : {});
+
+/** Proposes a candidate, or a variation `of` one. */
+export function ProposeForm({
+  of = null,
+  send,
+  onClose,
+}: {
+  of?: { readonly node: string; readonly candidate: string } | null;
+  send: (command: Command) => Promise<boolean>;
+  onClose: () => void;
+}) {
+  return (
+    <Form
+      title={of ? `Propose a variation of ${of.node}` : 'Propose a candidate'}
+      verb="propose"
+      onClose={onClose}
+      onSubmit={(data) => {
+        const parent = of?.node ?? text(data, 'parent');
+        return send({
+          kind: 'propose',
+          operator: parent ? 'improve' : 'draft',
+          parents: parent ? [parent] : [],
+          candidate: text(data, 'candidate'),
+          why: text(data, 'why'),
+        });
+      }}
+    >
+      <label>
+        {of ? 'candidate' : 'candidate: a pattern such as mA+2M+Mb, or files as JSON'}
+        <textarea name="candidate" required defaultValue={of?.candidate ?? ''} />
+      </label>
+      {!of && (
+        <label>
+          parent, if it improves one
+          <input name="parent" placeholder="climber-4" />
+        </label>
+      )}
+      <label>
+        why it should work
+        <textarea name="why" required />
+      </label>
+    </Form>
+  );
+}
 
 /** Pause, resume, propose and raise the budget of a search that runs. */
 export function Commands({ overview, path }: SearchView) {
@@ -120,35 +164,7 @@ export function Commands({ overview, path }: SearchView) {
         </button>
       </div>
       <Said said={said} error={error} />
-      {open === 'propose' && (
-        <Form
-          title="Propose a candidate"
-          verb="propose"
-          onClose={() => setOpen(null)}
-          onSubmit={(data) =>
-            send({
-              kind: 'propose',
-              operator: text(data, 'parent') ? 'improve' : 'draft',
-              parents: text(data, 'parent') ? [text(data, 'parent')] : [],
-              candidate: text(data, 'candidate'),
-              why: text(data, 'why'),
-            })
-          }
-        >
-          <label>
-            candidate: a pattern such as mA+2M+Mb, or files as JSON
-            <textarea name="candidate" required />
-          </label>
-          <label>
-            parent, if it improves one
-            <input name="parent" placeholder="climber-4" />
-          </label>
-          <label>
-            why it should work
-            <textarea name="why" required />
-          </label>
-        </Form>
-      )}
+      {open === 'propose' && <ProposeForm send={send} onClose={() => setOpen(null)} />}
       {open === 'budget' && (
         <Form
           title="Raise the budget"
@@ -162,7 +178,7 @@ export function Commands({ overview, path }: SearchView) {
               ...limit('deviceSeconds'),
               ...limit('costUsd'),
               ...limit('tokens'),
-              ...optional(data, 'why'),
+              ...whyOf(data),
             });
           }}
         >

@@ -10,7 +10,7 @@ import { accessToken, go, parsePlace, setQuery, usePlace } from '../state/locati
 import { indexOfNode, nodeId, usePoints } from '../state/points.ts';
 import { type SearchView, useScope } from '../state/scope.ts';
 import { AttemptSections } from './attempt.tsx';
-import { Form, Said, useCommand } from './commands.tsx';
+import { Form, ProposeForm, Said, useCommand, whyOf } from './commands.tsx';
 import { Evaluations } from './evaluations.tsx';
 
 /** One node from what it is to what it cost. */
@@ -335,10 +335,7 @@ function TakePart({ detail, overview, path }: SearchView & { detail: NodeDetail 
           title={`Veto ${node.id}`}
           verb="veto"
           onClose={() => setOpen(null)}
-          onSubmit={(data) => {
-            const why = String(data.get('why') ?? '').trim();
-            return send({ kind: 'veto', node: node.id, ...(why && { why }) });
-          }}
+          onSubmit={(data) => send({ kind: 'veto', node: node.id, ...whyOf(data) })}
         >
           <p class="note">No agent takes it or a descendant as a parent any more. What was measured stays.</p>
           <label>
@@ -348,29 +345,7 @@ function TakePart({ detail, overview, path }: SearchView & { detail: NodeDetail 
         </Form>
       )}
       {open === 'propose' && (
-        <Form
-          title={`Propose a variation of ${node.id}`}
-          verb="propose"
-          onClose={() => setOpen(null)}
-          onSubmit={(data) =>
-            send({
-              kind: 'propose',
-              operator: 'improve',
-              parents: [node.id],
-              candidate: String(data.get('candidate') ?? '').trim(),
-              why: String(data.get('why') ?? '').trim(),
-            })
-          }
-        >
-          <label>
-            candidate
-            <textarea name="candidate" required defaultValue={text} />
-          </label>
-          <label>
-            why it should work
-            <textarea name="why" required />
-          </label>
-        </Form>
+        <ProposeForm of={{ node: node.id, candidate: text }} send={send} onClose={() => setOpen(null)} />
       )}
     </section>
   );

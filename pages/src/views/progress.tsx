@@ -1,9 +1,10 @@
 import { useMemo } from 'preact/hooks';
 import { Chart, type Line } from '../parts/chart.tsx';
 import { duration, scoreText, whole } from '../parts/format.ts';
-import { Empty, Failure, Ghost } from '../parts/frame.tsx';
+import { Empty } from '../parts/frame.tsx';
+import { withPoints } from '../parts/nodes.tsx';
 import { go, setQuery, usePlace } from '../state/location.ts';
-import { firstOfLab, nodeId, type Points, rungs, usePoints } from '../state/points.ts';
+import { firstOfLab, nodeId, type Points, rungs } from '../state/points.ts';
 import { type SearchView, useScope } from '../state/scope.ts';
 
 /** Best so far per agent on one rung, against proposals or time. */
@@ -145,13 +146,12 @@ export function ProgressChart({
   );
 }
 
-export function ProgressView({ id, path, overview }: SearchView) {
+export const ProgressView = withPoints(RungCharts, 12);
+
+function RungCharts({ id, overview, points }: SearchView & { points: Points }) {
   const { query } = usePlace();
-  const { points, error } = usePoints(path, id, overview.search.lowerIsBetter);
   const across = query.across === 'time' ? 'time' : 'proposals';
   const log = query.log === '1';
-  if (error && !points) return <Failure error={error} />;
-  if (!points) return <Ghost lines={12} />;
   const present = rungs.filter((_, rung) => rung === 0 || points.rung.some((each) => each === rung));
   const only = query.rung;
   return (

@@ -1,14 +1,14 @@
 import { useMemo } from 'preact/hooks';
 import { Filters } from '../parts/filters.tsx';
 import { scoreText, short, whole } from '../parts/format.ts';
-import { Empty, Failure, Ghost } from '../parts/frame.tsx';
-import { Swatch } from '../parts/swatch.tsx';
+import { Empty } from '../parts/frame.tsx';
+import { LaneLegend, withPoints } from '../parts/nodes.tsx';
 import { Table } from '../parts/table.tsx';
 import { paretoFront, scatterLayout } from '../plane/layouts.ts';
 import { Plane } from '../plane/plane.tsx';
-import { filterOf, passing, useFound, useSelected } from '../state/filter.ts';
+import { passing, useFilter, useSelected } from '../state/filter.ts';
 import { setQuery, usePlace } from '../state/location.ts';
-import { nodeId, type Points, usePoints } from '../state/points.ts';
+import { nodeId, type Points } from '../state/points.ts';
 import { type SearchView, useScope } from '../state/scope.ts';
 import { NodeTip } from './nodeTip.tsx';
 
@@ -32,36 +32,30 @@ function column(points: Points, key: AxisKey): Float64Array {
 
 const isAxis = (key: string | undefined): key is AxisKey => key !== undefined && Object.hasOwn(axes, key);
 
-export function ScatterView({ id, path, overview }: SearchView) {
+export const ScatterView = withPoints(Scatter, 14);
+
+function Scatter({ id, path, overview, points }: SearchView & { points: Points }) {
   const { link } = useScope();
   const { query } = usePlace();
   const { lowerIsBetter, metric } = overview.search;
-  const { points, error } = usePoints(path, id, lowerIsBetter);
-  const filter = useMemo(() => filterOf(query), [query]);
-  const found = useFound(path, filter.q, points?.count ?? 0);
+  const { filter, found } = useFilter(path, points.count);
   const x: AxisKey = isAxis(query.x) ? query.x : 'parameters';
   const y: AxisKey = isAxis(query.y) ? query.y : 'score';
   const logX = query.logx ? query.logx === '1' : axes[x].log;
   const logY = query.logy ? query.logy === '1' : axes[y].log;
-  const columnsXY = useMemo(() => (points ? ([column(points, x), column(points, y)] as const) : null), [points, x, y]);
-  const layout = useMemo(
-    () => (columnsXY ? scatterLayout(...columnsXY, { logX, logY }) : null),
-    [columnsXY, logX, logY],
+  const columnsXY = useMemo(() => [column(points, x), column(points, y)] as const, [points, x, y]);
+  const layout = useMemo(() => scatterLayout(...columnsXY, { logX, logY }), [columnsXY, logX, logY]);
+  const mask = useMemo(
+    () => passing(points, filter, found.positions).map((passes) => 2 * passes),
+    [points, filter, found.positions],
   );
-  const mask = useMemo(() => {
-    if (!points) return null;
-    return passing(points, filter, found.positions).map((passes) => 2 * passes);
-  }, [points, filter, found.positions]);
   const selected = useSelected(points, query.node);
   const direction = (key: AxisKey) =>
     key === 'score' || key === 'rungScore' ? (lowerIsBetter ? 'down' : 'up') : 'down';
   const front = useMemo(() => {
-    if (!columnsXY || !mask) return [];
     const only = (values: Float64Array) => values.map((value, index) => (mask[index] ? value : Number.NaN));
     return paretoFront(only(columnsXY[0]), only(columnsXY[1]), { x: direction(x), y: direction(y) });
   }, [columnsXY, mask, x, y, lowerIsBetter]);
-  if (error && !points) return <Failure error={error} />;
-  if (!points || !layout || !mask || !columnsXY) return <Ghost lines={14} />;
   const placed = layout.placed.reduce((sum, each) => sum + each, 0);
   const choice = (label: string, key: 'x' | 'y', value: AxisKey, log: boolean) => (
     <label>
@@ -84,11 +78,7 @@ export function ScatterView({ id, path, overview }: SearchView) {
   return (
     <>
       <h2 class="hidden">Scatter</h2>
-      <Filters
-        filter={filter}
-        agents={points.lanes.filter((name) => points.agents.includes(name))}
-        count={`${whole(placed)} nodes have both values`}
-      />
+      <Filters filter={filter} points={points} count={`${whole(placed)} nodes have both values`} />
       <div class="controls">
         {choice('across', 'x', x, logX)}
         {choice('up', 'y', y, logY)}
@@ -112,14 +102,7 @@ export function ScatterView({ id, path, overview }: SearchView) {
           summary={`${axes[y].name} against ${axes[x].name} of ${whole(placed)} nodes; ${front.length} lie on the front.`}
         />
       )}
-      <ul class="legend">
-        {points.lanes.map((name, lane) => (
-          <li key={name}>
-            <Swatch index={lane} />
-            {name}
-          </li>
-        ))}
-      </ul>
+      <LaneLegend lanes={points.lanes} />
       {front.length > 0 && (
         <Table
           box="scroll narrow"

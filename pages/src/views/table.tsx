@@ -1,21 +1,13 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Filters } from '../parts/filters.tsx';
 import { date, dollars, duration, scoreText, short, whole } from '../parts/format.ts';
-import { Empty, Failure, Ghost, Tag } from '../parts/frame.tsx';
+import { Empty, Failure, Tag } from '../parts/frame.tsx';
+import { withPoints } from '../parts/nodes.tsx';
 import { layersOf, Strip } from '../parts/strip.tsx';
 import { Swatch } from '../parts/swatch.tsx';
-import { filterOf, passing, useFound } from '../state/filter.ts';
+import { passing, useFilter } from '../state/filter.ts';
 import { parsePlace, setQuery, usePlace } from '../state/location.ts';
-import {
-  firstOfLab,
-  indexOfNode,
-  nodeId,
-  operators,
-  type Points,
-  rungs,
-  statuses,
-  usePoints,
-} from '../state/points.ts';
+import { firstOfLab, indexOfNode, nodeId, operators, type Points, rungs, statuses } from '../state/points.ts';
 import { type SearchView, useScope } from '../state/scope.ts';
 import { useTexts } from '../state/texts.ts';
 
@@ -87,21 +79,18 @@ function sorted(points: Points, mask: Uint8Array, key: ColumnKey, down: boolean)
   });
 }
 
-export function NodesView({ id, path, overview }: SearchView) {
+export const NodesView = withPoints(NodeTable, 14);
+
+function NodeTable({ id, path, overview, points }: SearchView & { points: Points }) {
   const { link } = useScope();
   const { query } = usePlace();
   const { lowerIsBetter, metric } = overview.search;
-  const { points, error } = usePoints(path, id, lowerIsBetter);
-  const filter = useMemo(() => filterOf(query), [query]);
-  const found = useFound(path, filter.q, points?.count ?? 0);
-  const texts = useTexts(path, id, points !== null);
+  const { filter, found } = useFilter(path, points.count);
+  const texts = useTexts(path, id);
   const key = (everyColumn.find((column) => column.key === query.sort)?.key ?? 'sequence') as ColumnKey;
   const down = query.direction ? query.direction === 'descending' : key === 'sequence';
-  const mask = useMemo(
-    () => (points ? passing(points, filter, found.positions) : null),
-    [points, filter, found.positions],
-  );
-  const order = useMemo(() => (points && mask ? sorted(points, mask, key, down) : null), [points, mask, key, down]);
+  const mask = useMemo(() => passing(points, filter, found.positions), [points, filter, found.positions]);
+  const order = useMemo(() => sorted(points, mask, key, down), [points, mask, key, down]);
   const box = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(600);
@@ -123,19 +112,18 @@ export function NodesView({ id, path, overview }: SearchView) {
     measure();
     addEventListener('resize', measure);
     return () => removeEventListener('resize', measure);
-  }, [order === null]);
+  }, []);
 
   // New rows above what is on screen would push it down: the scroll position follows the first visible row.
   const anchor = useRef<{ node: number; offset: number } | null>(null);
   useEffect(() => {
     const element = box.current;
-    if (!element || !order || !anchor.current || element.scrollTop < rowHeight) return;
+    if (!element || !anchor.current || element.scrollTop < rowHeight) return;
     const row = order.indexOf(anchor.current.node);
     if (row >= 0) element.scrollTop = row * rowHeight + anchor.current.offset;
   }, [order]);
 
   useEffect(() => {
-    if (!points || !order) return;
     const move = (event: KeyboardEvent) => {
       if (event.target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -170,8 +158,6 @@ export function NodesView({ id, path, overview }: SearchView) {
     return () => removeEventListener('keydown', move);
   }, [points, order, id, link]);
 
-  if (error && !points) return <Failure error={error} />;
-  if (!points || !order) return <Ghost lines={14} />;
   if (points.count === 0) {
     return <Empty title="No proposals yet.">The first ones appear here as soon as an agent submits them.</Empty>;
   }
@@ -193,7 +179,7 @@ export function NodesView({ id, path, overview }: SearchView) {
   return (
     <>
       <h2 class="hidden">Nodes</h2>
-      <Filters filter={filter} agents={points.lanes.filter((name) => points.agents.includes(name))} count={count} />
+      <Filters filter={filter} points={points} count={count} />
       {found.error && <Failure error={found.error} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the list is scrolled by keys */}
       <div class="grid" ref={box} style={{ height: `${height}px` }} tabIndex={0} onScroll={onScroll}>

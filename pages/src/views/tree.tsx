@@ -1,41 +1,37 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Filters } from '../parts/filters.tsx';
 import { date, duration, scoreText, whole } from '../parts/format.ts';
-import { Empty, Failure, Ghost } from '../parts/frame.tsx';
-import { Swatch } from '../parts/swatch.tsx';
+import { Empty } from '../parts/frame.tsx';
+import { LaneLegend, withPoints } from '../parts/nodes.tsx';
 import { Table } from '../parts/table.tsx';
 import { islandLayout, treeLayout } from '../plane/layouts.ts';
 import { Plane } from '../plane/plane.tsx';
-import { bestIndex, filterOf, lineage, passing, useFound, useSelected } from '../state/filter.ts';
+import { bestIndex, lineage, passing, useFilter, useSelected } from '../state/filter.ts';
 import { setQuery, usePlace } from '../state/location.ts';
-import { nodeId, usePoints } from '../state/points.ts';
+import { nodeId, type Points } from '../state/points.ts';
 import { type SearchView, useScope } from '../state/scope.ts';
 import { NodeTip } from './nodeTip.tsx';
 
 /** Who descends from whom: as islands of agents over time, or as a tree. A slider replays how it grew. */
-export function TreeView({ id, path, overview }: SearchView) {
+export const TreeView = withPoints(Tree, 14);
+
+function Tree({ id, path, overview, points }: SearchView & { points: Points }) {
   const { link } = useScope();
   const { query } = usePlace();
-  const { points, error } = usePoints(path, id, overview.search.lowerIsBetter);
-  const filter = useMemo(() => filterOf(query), [query]);
-  const found = useFound(path, filter.q, points?.count ?? 0);
+  const { filter, found } = useFilter(path, points.count);
   const shape = query.shape === 'tree' ? 'tree' : 'islands';
-  const layout = useMemo(
-    () => (points ? (shape === 'tree' ? treeLayout(points) : islandLayout(points)) : null),
-    [points, shape],
-  );
+  const layout = useMemo(() => (shape === 'tree' ? treeLayout(points) : islandLayout(points)), [points, shape]);
   const [until, setUntil] = useState<number | null>(query.until ? Number(query.until) : null);
   const [playing, setPlaying] = useState(false);
   const selected = useSelected(points, query.node);
-  const best = useMemo(() => (points ? bestIndex(points) : -1), [points]);
+  const best = useMemo(() => bestIndex(points), [points]);
 
-  const count = points?.count ?? 0;
+  const { count } = points;
   const shown = until === null ? count : Math.min(count, Math.max(1, until));
   const frozen = until !== null && shown < count;
   // At a past moment, only what was proposed by then is shown, and only what was evaluated by then has its score.
-  const time = points && frozen ? (points.proposedAt[shown - 1] as number) : null;
+  const time = frozen ? (points.proposedAt[shown - 1] as number) : null;
   const mask = useMemo(() => {
-    if (!points) return null;
     const passes = passing(points, filter, found.positions);
     const faint =
       filter.agent !== undefined ||
@@ -49,7 +45,7 @@ export function TreeView({ id, path, overview }: SearchView) {
     return passes;
   }, [points, filter, found.positions, shown]);
   const open = useMemo(() => {
-    if (!points || time === null) return null;
+    if (time === null) return null;
     const later = new Uint8Array(points.count);
     for (let index = 0; index < shown; index++) {
       const at = points.evaluatedAt[index] as number;
@@ -58,7 +54,7 @@ export function TreeView({ id, path, overview }: SearchView) {
     return later;
   }, [points, time, shown]);
   const focus = selected >= 0 ? selected : frozen ? -1 : best;
-  const line = useMemo(() => (points && focus >= 0 ? lineage(points, focus) : []), [points, focus]);
+  const line = useMemo(() => (focus >= 0 ? lineage(points, focus) : []), [points, focus]);
 
   useEffect(() => {
     if (!playing || count === 0) return;
@@ -85,19 +81,12 @@ export function TreeView({ id, path, overview }: SearchView) {
     if (!playing) setQuery({ until: until !== null && until < count ? until : '' });
   }, [playing, until, count]);
 
-  if (error && !points) return <Failure error={error} />;
-  if (!points || !layout || !mask) return <Ghost lines={14} />;
-  if (points.count === 0)
-    return <Empty title="Nothing has grown yet.">Nodes appear here as agents propose them.</Empty>;
+  if (count === 0) return <Empty title="Nothing has grown yet.">Nodes appear here as agents propose them.</Empty>;
   const height = Math.max(360, Math.min(900, innerHeight - 330));
   return (
     <>
       <h2 class="hidden">Tree</h2>
-      <Filters
-        filter={filter}
-        agents={points.lanes.filter((name) => points.agents.includes(name))}
-        count={`${whole(shown)} of ${whole(points.count)} nodes`}
-      />
+      <Filters filter={filter} points={points} count={`${whole(shown)} of ${whole(points.count)} nodes`} />
       <div class="controls">
         <button type="button" aria-pressed={shape === 'islands'} onClick={() => setQuery({ shape: '' })}>
           islands
@@ -143,16 +132,10 @@ export function TreeView({ id, path, overview }: SearchView) {
         height={height}
         summary={`${whole(shown)} nodes in ${points.lanes.length} lanes as ${shape}; the highlighted line leads to ${focus >= 0 ? nodeId(points, focus) : 'no node'}.`}
       />
-      <ul class="legend">
-        {points.lanes.map((name, lane) => (
-          <li key={name}>
-            <Swatch index={lane} />
-            {name}
-          </li>
-        ))}
+      <LaneLegend lanes={points.lanes}>
         <li>○ pending</li>
         <li>× failed, rejected or duplicate</li>
-      </ul>
+      </LaneLegend>
       <p class="note">
         {shape === 'islands'
           ? 'One lane per agent; to the right later proposals, upwards within a lane better screening scores.'
