@@ -4,7 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { scale, studies, study, wholeText, workers } from './world.mjs';
+import { agentDetail, literature, nodeDetail } from './details.mjs';
+import { scale, studies, study, workers } from './home.mjs';
+import { nodesPage, overview, pointsAfter, searchRow } from './search.mjs';
+import { wholeText } from './texts.mjs';
 
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -84,14 +87,14 @@ export async function serveWorlds(
     if (kind === 'scales') return scale();
     if (kind === 'workers') return workers(first?.id ?? '', first?.nodes.at(-1).id ?? '');
     if (kind !== 'searches') return null;
-    if (!id) return { version: 1, searches: worlds.map((world) => world.searchRow()) };
+    if (!id) return { version: 1, searches: worlds.map((world) => searchRow(world)) };
     const world = worlds.find((each) => each.id === id);
     if (!world) return null;
-    if (!view) return world.overview();
-    if (view === 'points') return world.points(Number(query.after ?? 0));
-    if (view === 'nodes') return item ? world.detail(item) : world.page(query);
-    if (view === 'agents') return world.agent(item ?? '');
-    if (view === 'literature') return world.literature();
+    if (!view) return overview(world);
+    if (view === 'points') return pointsAfter(world, Number(query.after ?? 0));
+    if (view === 'nodes') return item ? nodeDetail(world, item) : nodesPage(world, query);
+    if (view === 'agents') return agentDetail(world, item ?? '');
+    if (view === 'literature') return literature(world);
     return null;
   }
 

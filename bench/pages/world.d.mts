@@ -1,15 +1,4 @@
-import type {
-  CommandBody,
-  CommandReply,
-  NodeDetail,
-  Nodes,
-  Overview,
-  Points,
-  ScaleDetail,
-  Studies,
-  StudyDetail,
-  Workers,
-} from '../../src/views/api.ts';
+import type { CommandBody, CommandReply } from '../../src/views/api.ts';
 
 export interface WorldOptions {
   readonly nodes?: number;
@@ -42,17 +31,5 @@ export class World {
   readonly vetoed: ReadonlySet<string>;
   grow(count: number): string[];
   best(): WorldNode | null;
-  overview(): Overview;
-  page(query: Record<string, string>): Nodes;
-  points(after: number): Points;
-  detail(id: string): NodeDetail | null;
-  agent(name: string): unknown;
-  literature(): unknown;
   command(body: CommandBody): CommandReply;
 }
-
-export function randomness(seed: number): () => number;
-export function studies(): Studies;
-export function study(): StudyDetail;
-export function scale(): ScaleDetail;
-export function workers(search: string, node: string): Workers;

@@ -2,6 +2,8 @@
 import { statSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { nodeDetail } from '../../bench/pages/details.mjs';
+import { nodesPage } from '../../bench/pages/search.mjs';
 import { serveWorlds, type WorldServer } from '../../bench/pages/server.mjs';
 import { World } from '../../bench/pages/world.mjs';
 import { buildPages, hasChromium, launch, openPage, type Watched, without } from './support.ts';
@@ -111,9 +113,9 @@ describe.skipIf(!hasChromium)(`the pages of the dashboard${without}`, () => {
 
     await again.keyboard.press('/');
     await again.keyboard.type('treetop-1');
-    const found = compose
-      .page({ q: 'treetop-1', limit: '200' })
-      .rows.filter(({ agent, status }) => agent === 'treetop' && status === 'evaluated');
+    const found = nodesPage(compose, { q: 'treetop-1', limit: '200' }).rows.filter(
+      ({ agent, status }) => agent === 'treetop' && status === 'evaluated',
+    );
     await again.getByText(`${found.length} of 300 nodes`).waitFor();
     expect(new URL(again.url()).hash).toContain('q=treetop-1');
   });
@@ -146,7 +148,7 @@ describe.skipIf(!hasChromium)(`the pages of the dashboard${without}`, () => {
     await page.getByRole('button', { name: /diff to parent/ }).click();
     await page.locator('.diff .added').first().waitFor();
     const file = (id: string) => {
-      const candidate = design.detail(id)?.candidate;
+      const candidate = nodeDetail(design, id)?.candidate;
       return candidate?.kind === 'program' ? (candidate.files[0]?.text.split('\n') ?? []) : [];
     };
     const [own, parent] = [file(node?.id ?? ''), file(design.nodes[node?.parent ?? 0]?.id ?? '')];

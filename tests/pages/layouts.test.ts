@@ -1,6 +1,7 @@
 /** Places of nodes: what a layout promises, on trees of chance. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { pointsAfter } from '../../bench/pages/search.mjs';
 import { World } from '../../bench/pages/world.mjs';
 import { axisOver, ticksWithin } from '../../pages/src/plane/axes.ts';
 import { panned, screenX, screenY, wholeWorld, worldX, worldY, zoomed } from '../../pages/src/plane/camera.ts';
@@ -9,7 +10,7 @@ import { PointStore } from '../../pages/src/state/points.ts';
 
 const pointsOf = (nodes: number, seed: number) => {
   const store = new PointStore();
-  store.merge(new World({ nodes, seed }).points(0));
+  store.merge(pointsAfter(new World({ nodes, seed }), 0));
   return store.snapshot(false);
 };
 const within = (value: number) => value >= 0 && value <= 1;

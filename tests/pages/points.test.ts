@@ -1,6 +1,7 @@
 /** The columns behind tables, trees and plots: answers of the server, in any pieces, add up to what it has. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { nodesPage, pointsAfter } from '../../bench/pages/search.mjs';
 import { World } from '../../bench/pages/world.mjs';
 import { bestIndex, filterOf, lineage, passing } from '../../pages/src/state/filter.ts';
 import { indexOfNode, nodeId, operators, PointStore, statuses } from '../../pages/src/state/points.ts';
@@ -8,7 +9,7 @@ import { bestSoFar } from '../../pages/src/views/progress.tsx';
 
 const whole = (world: World) => {
   const store = new PointStore();
-  store.merge(world.points(0));
+  store.merge(pointsAfter(world, 0));
   return store.snapshot(false);
 };
 
@@ -21,10 +22,10 @@ describe('the columns', () => {
         (steps, seed) => {
           const world = new World({ nodes: 10, seed });
           const store = new PointStore();
-          store.merge(world.points(0));
+          store.merge(pointsAfter(world, 0));
           for (const step of steps) {
             world.grow(step);
-            store.merge(world.points(store.cursor));
+            store.merge(pointsAfter(world, store.cursor));
           }
           const pieces = store.snapshot(false);
           const at = whole(world);
@@ -45,8 +46,8 @@ describe('the columns', () => {
   it('take over what changed in an old node, and look names up in the dictionary of each answer', () => {
     const world = new World({ nodes: 30 });
     const store = new PointStore();
-    store.merge(world.points(0));
-    const delta = world.points(29);
+    store.merge(pointsAfter(world, 0));
+    const delta = pointsAfter(world, 29);
     store.merge({
       ...delta,
       sequence: 31,
@@ -88,7 +89,9 @@ describe('the filter', () => {
     ]) {
       const mask = passing(points, filterOf(query), null);
       const shown = [...mask.keys()].filter((index) => mask[index] === 1).map((index) => nodeId(points, index));
-      expect(shown).toEqual(world.page({ ...query, limit: '1000' } as Record<string, string>).rows.map(({ id }) => id));
+      expect(shown).toEqual(
+        nodesPage(world, { ...query, limit: '1000' } as Record<string, string>).rows.map(({ id }) => id),
+      );
     }
     expect(passing(points, { agent: 'nobody' }, null).some((each) => each === 1)).toBe(false);
   });
@@ -123,7 +126,7 @@ it('the best so far is a running best of each agent, and the lab has none', () =
 });
 
 it('names statuses and operators as the server does', () => {
-  const { statuses: of, operators: by } = new World({ nodes: 3 }).points(0);
+  const { statuses: of, operators: by } = pointsAfter(new World({ nodes: 3 }), 0);
   expect([...of].sort()).toEqual([...statuses].sort());
   expect([...by].sort()).toEqual([...operators].sort());
 });
