@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { nodeDetail } from '../../bench/pages/details.mjs';
-import { nodesPage } from '../../bench/pages/search.mjs';
+import { nodesPage, overview } from '../../bench/pages/search.mjs';
 import { serveWorlds, type WorldServer } from '../../bench/pages/server.mjs';
 import { World } from '../../bench/pages/world.mjs';
 import { buildPages, hasChromium, launch, openPage, type Watched, without } from './support.ts';
@@ -163,6 +163,46 @@ describe.skipIf(!hasChromium)(`the pages of the dashboard${without}`, () => {
     await page
       .getByText('From prompt to answer')
       .waitFor({ state: node && design.agents.indexOf(node.agent) > 0 ? 'visible' : 'detached' });
+  });
+
+  it('put each figure under its heading, and name it where rows are stacked', async () => {
+    const { agents, rungs } = overview(compose);
+    const page = await visit(`#/searches/${compose.id}`, { width: 420, height: 860 });
+    /** Rows of the table with a heading, by heading. */
+    const under = async (heading: string) => {
+      const table = page.locator('table', { has: page.locator('th[scope="col"]', { hasText: heading }) }).first();
+      await table.waitFor();
+      return table.evaluate((element) =>
+        [...element.querySelectorAll('tbody tr')].map((row) =>
+          Object.fromEntries(
+            [...element.querySelectorAll('thead th')].map((head, at) => [
+              head.textContent,
+              row.children[at]?.textContent,
+            ]),
+          ),
+        ),
+      );
+    };
+    expect(await under('model, scaffold')).toMatchObject(
+      agents.map(({ name, model, scaffold, counts, evaluations }) => ({
+        agent: name,
+        'model, scaffold': `${model}, ${scaffold}`,
+        proposed: `${counts.proposed} of ${evaluations}`,
+        failed: String(counts.failed + counts.rejected),
+      })),
+    );
+    expect(await under('mean time')).toMatchObject(
+      rungs.map(({ rung, evaluated, pending, failed, cached }) => ({
+        rung,
+        evaluated: String(evaluated),
+        pending: String(pending),
+        failed: String(failed),
+        cached: String(cached),
+      })),
+    );
+    const first = page.locator('table.stack tbody tr').first().locator('th, td');
+    const labels = await first.evaluateAll((cells) => cells.map((cell) => cell.getAttribute('data-label')));
+    expect(labels).toEqual([null, null, null, 'best', 'proposed', 'failed', 'cost']);
   });
 
   it('replay how the tree grew', async () => {
