@@ -206,7 +206,7 @@ export function usePoints(
     return () => {
       unwatch();
       stop();
-      // Without a watcher no change is heard of: what is new is asked for when it is shown again.
+      // Changes are missed from here on: it is fetched again when it is shown again.
       if (!pull.watched) pull.changed();
     };
   }, [at, search]);

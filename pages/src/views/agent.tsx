@@ -1,10 +1,10 @@
 import { useMemo } from 'preact/hooks';
 import type { AgentDetail } from '../../../src/views/api.ts';
-import { Best } from '../parts/best.tsx';
 import { Chart } from '../parts/chart.tsx';
 import { Text } from '../parts/code.tsx';
 import { date, dollars, percent, scoreText, short, signed, whole } from '../parts/format.ts';
 import { Empty, Loaded, Tag } from '../parts/frame.tsx';
+import { Best, NodeLink } from '../parts/links.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
 import { useData } from '../state/data.ts';
@@ -27,7 +27,6 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
   const { link } = useScope();
   const { query } = usePlace();
   const { agent, timeline } = detail;
-  const node = (name: string) => link(['searches', id, 'nodes', name]);
   const novelty = useMemo(() => {
     const rows = timeline.filter((each) => each.novelty !== null);
     return { x: rows.map(({ attempt }) => attempt), values: rows.map((row) => row.novelty) };
@@ -129,7 +128,7 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
             rows={detail.exchanges.slice(0, 60)}
             keyOf={(each) => `${each.node}${each.from}${each.how}`}
             columns={[
-              { head: 'node', names: true, cell: (each) => <a href={node(each.node)}>{each.node}</a> },
+              { head: 'node', names: true, cell: (each) => <NodeLink search={id} node={each.node} /> },
               {
                 head: 'how',
                 cell: (each) => (
@@ -142,7 +141,7 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
                 head: 'from',
                 cell: (each) => (
                   <>
-                    <a href={node(each.from)}>{each.from}</a> of{' '}
+                    <NodeLink search={id} node={each.from} /> of{' '}
                     <a href={link(['searches', id, 'agents', each.fromAgent])}>{each.fromAgent}</a>
                   </>
                 ),
@@ -159,7 +158,7 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
         keyOf={(each) => each.node}
         columns={[
           { head: 'attempt', number: true, label: true, cell: ({ attempt }) => attempt },
-          { head: 'node', names: true, cell: (each) => <a href={node(each.node)}>{each.node}</a> },
+          { head: 'node', names: true, cell: (each) => <NodeLink search={id} node={each.node} /> },
           {
             head: 'operator',
             cell: (each) => (

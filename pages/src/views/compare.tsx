@@ -1,10 +1,10 @@
 import { useMemo } from 'preact/hooks';
 import type { Overview } from '../../../src/views/api.ts';
-import { Best } from '../parts/best.tsx';
 import { Chart, type Line } from '../parts/chart.tsx';
 import { Forest } from '../parts/forest.tsx';
 import { counted, dollars, duration, intervalText, scoreText, whole } from '../parts/format.ts';
 import { Empty, Failure, Ghost } from '../parts/frame.tsx';
+import { Best } from '../parts/links.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
 import { usePlace } from '../state/location.ts';

@@ -1,7 +1,7 @@
 import type { Labs, Searches, SearchRow, Workers } from '../../../src/views/api.ts';
-import { Best } from '../parts/best.tsx';
 import { counted, date, dollars, duration, intervalText, percent, whole } from '../parts/format.ts';
 import { Empty, Loaded, Tag } from '../parts/frame.tsx';
+import { Best, NodeLink } from '../parts/links.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
 import { useData } from '../state/data.ts';
@@ -147,7 +147,7 @@ export function WorkersView() {
                   cell: ({ training }) =>
                     training ? (
                       <>
-                        <a href={link(['searches', training.search, 'nodes', training.node])}>{training.node}</a> of{' '}
+                        <NodeLink search={training.search} node={training.node} /> of{' '}
                         <a href={link(['searches', training.search])}>{training.search}</a>{' '}
                         <small>
                           {training.rung}, seed {training.seed}, since {duration(Date.now() - training.startedAt)}

@@ -1,6 +1,7 @@
 import type { Literature } from '../../../src/views/api.ts';
 import { percent, scoreText, whole } from '../parts/format.ts';
 import { Empty, Loaded } from '../parts/frame.tsx';
+import { NodeLink } from '../parts/links.tsx';
 import { Table } from '../parts/table.tsx';
 import { useData } from '../state/data.ts';
 import { ofSearch, type SearchView, useScope } from '../state/scope.ts';
@@ -97,7 +98,7 @@ export function LiteratureView({ id, path }: SearchView) {
                       {nodes.slice(0, 8).map(({ node, score }, index) => (
                         <span key={node}>
                           {index > 0 && ', '}
-                          <a href={link(['searches', id, 'nodes', node])}>{node}</a> <small>{scoreText(score)}</small>
+                          <NodeLink search={id} node={node} /> <small>{scoreText(score)}</small>
                         </span>
                       ))}
                       {nodes.length > 8 && ` and ${nodes.length - 8} more`}

@@ -3,6 +3,7 @@ import type { Candidate, Mention, NodeDetail } from '../../../src/views/api.ts';
 import { changedLines, Diff, FileHead, languageOf, RawContext, Text } from '../parts/code.tsx';
 import { counted, date, dollars, duration, scoreText, short } from '../parts/format.ts';
 import { Loaded, Tag } from '../parts/frame.tsx';
+import { NodeLink } from '../parts/links.tsx';
 import { Legend, Strip } from '../parts/strip.tsx';
 import { Table } from '../parts/table.tsx';
 import { useData } from '../state/data.ts';
@@ -170,7 +171,6 @@ function Detail({ detail, ...view }: SearchView & { detail: NodeDetail }) {
 }
 
 function Mentions({ title, mentions, id }: { title: string; mentions: readonly Mention[]; id: string }) {
-  const { link } = useScope();
   if (mentions.length === 0) return null;
   return (
     <section>
@@ -180,7 +180,7 @@ function Mentions({ title, mentions, id }: { title: string; mentions: readonly M
         rows={mentions.slice(0, 50)}
         keyOf={({ node }) => node}
         columns={[
-          { names: true, cell: ({ node }) => <a href={link(['searches', id, 'nodes', node])}>{node}</a> },
+          { names: true, cell: ({ node }) => <NodeLink search={id} node={node} /> },
           { cell: ({ operator }) => operator },
           { cell: ({ status }) => <Tag kind={status} /> },
           { number: true, cell: ({ score }) => scoreText(score) },

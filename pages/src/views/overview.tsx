@@ -1,8 +1,8 @@
-import { Best } from '../parts/best.tsx';
 import { Code, FileHead } from '../parts/code.tsx';
 import { Forest } from '../parts/forest.tsx';
 import { counted, date, dollars, duration, intervalText, percent, scoreText, short, whole } from '../parts/format.ts';
 import { Ghost, Meter, Tag } from '../parts/frame.tsx';
+import { Best, NodeLink } from '../parts/links.tsx';
 import { Legend, ShortCandidate } from '../parts/strip.tsx';
 import { Swatch } from '../parts/swatch.tsx';
 import { Table } from '../parts/table.tsx';
@@ -35,7 +35,6 @@ export function OverviewView(view: SearchView) {
   const { points } = usePoints(path, id, search.lowerIsBetter);
   const referenceNames = new Map(references.map(({ node, name }) => [node, name]));
   const running = search.status === 'running' || search.status === 'paused';
-  const node = (name: string) => link(['searches', id, 'nodes', name]);
   const names = points ? points.lanes : overview.agents.map(({ name }) => name);
   return (
     <>
@@ -58,7 +57,9 @@ export function OverviewView(view: SearchView) {
           <dd>
             {search.best ? (
               <>
-                <a href={node(search.best.node)}>{scoreText(search.best.score)}</a>
+                <NodeLink search={id} node={search.best.node}>
+                  {scoreText(search.best.score)}
+                </NodeLink>
                 <small>
                   {search.best.rung} rung, {counted(search.best.seeds, 'seed')}
                   {search.best.interval && <>, {intervalText(search.best.interval)}</>}
@@ -176,7 +177,11 @@ export function OverviewView(view: SearchView) {
                     head: 'reference',
                     names: true,
                     class: 'full',
-                    cell: (each) => <a href={node(each.node)}>{each.name}</a>,
+                    cell: (each) => (
+                      <NodeLink search={id} node={each.node}>
+                        {each.name}
+                      </NodeLink>
+                    ),
                   },
                   { head: 'candidate', class: 'full', cell: (each) => <ShortCandidate text={each.short} /> },
                   { head: 'rung', label: true, cell: ({ rung }) => rung },

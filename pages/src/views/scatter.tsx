@@ -2,6 +2,7 @@ import { useMemo } from 'preact/hooks';
 import { Filters } from '../parts/filters.tsx';
 import { scoreText, short, whole } from '../parts/format.ts';
 import { Empty } from '../parts/frame.tsx';
+import { NodeLink } from '../parts/links.tsx';
 import { LaneLegend, withPoints } from '../parts/nodes.tsx';
 import { Table } from '../parts/table.tsx';
 import { paretoFront, scatterLayout } from '../plane/layouts.ts';
@@ -9,7 +10,7 @@ import { Plane } from '../plane/plane.tsx';
 import { passing, useFilter, useSelected } from '../state/filter.ts';
 import { setQuery, usePlace } from '../state/location.ts';
 import { nodeId, type Points } from '../state/points.ts';
-import { type SearchView, useScope } from '../state/scope.ts';
+import type { SearchView } from '../state/scope.ts';
 import { NodeTip } from './nodeTip.tsx';
 
 /** Any two figures of all nodes against each other, with the nodes that no other beats on both. */
@@ -35,7 +36,6 @@ const isAxis = (key: string | undefined): key is AxisKey => key !== undefined &&
 export const ScatterView = withPoints(Scatter, 14);
 
 function Scatter({ id, path, overview, points }: SearchView & { points: Points }) {
-  const { link } = useScope();
   const { query } = usePlace();
   const { lowerIsBetter, metric } = overview.search;
   const { filter, found } = useFilter(path, points.count);
@@ -113,9 +113,7 @@ function Scatter({ id, path, overview, points }: SearchView & { points: Points }
             {
               head: 'node',
               names: true,
-              cell: (index) => (
-                <a href={link(['searches', id, 'nodes', nodeId(points, index)])}>{nodeId(points, index)}</a>
-              ),
+              cell: (index) => <NodeLink search={id} node={nodeId(points, index)} />,
             },
             {
               head: axes[x].name,

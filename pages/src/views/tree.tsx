@@ -2,6 +2,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Filters } from '../parts/filters.tsx';
 import { date, duration, scoreText, whole } from '../parts/format.ts';
 import { Empty } from '../parts/frame.tsx';
+import { NodeLink } from '../parts/links.tsx';
 import { LaneLegend, withPoints } from '../parts/nodes.tsx';
 import { Table } from '../parts/table.tsx';
 import { islandLayout, treeLayout } from '../plane/layouts.ts';
@@ -9,14 +10,13 @@ import { Plane } from '../plane/plane.tsx';
 import { bestIndex, lineage, passing, useFilter, useSelected } from '../state/filter.ts';
 import { setQuery, usePlace } from '../state/location.ts';
 import { nodeId, type Points } from '../state/points.ts';
-import { type SearchView, useScope } from '../state/scope.ts';
+import type { SearchView } from '../state/scope.ts';
 import { NodeTip } from './nodeTip.tsx';
 
 /** Who descends from whom: as islands of agents over time, or as a tree. A slider replays how it grew. */
 export const TreeView = withPoints(Tree, 14);
 
 function Tree({ id, path, overview, points }: SearchView & { points: Points }) {
-  const { link } = useScope();
   const { query } = usePlace();
   const { filter, found } = useFilter(path, points.count);
   const shape = query.shape === 'tree' ? 'tree' : 'islands';
@@ -154,9 +154,7 @@ function Tree({ id, path, overview, points }: SearchView & { points: Points }) {
               {
                 head: 'node',
                 names: true,
-                cell: (index) => (
-                  <a href={link(['searches', id, 'nodes', nodeId(points, index)])}>{nodeId(points, index)}</a>
-                ),
+                cell: (index) => <NodeLink search={id} node={nodeId(points, index)} />,
               },
               { head: 'agent', cell: (index) => points.agents[points.agent[index] as number] },
               { head: overview.search.metric, number: true, cell: (index) => scoreText(points.score[index]) },
