@@ -67,6 +67,20 @@ with open("submission.csv", "w", newline="") as stream:
   },
 ];
 
+const honest: readonly Submission[] = [
+  {
+    task: 'words',
+    program: `${read('questions.csv', 'text')}
+with open("submission.csv", "w", newline="") as stream:
+    csv.writer(stream).writerows([["answer"], *[["yes"] for _ in rows]])
+`,
+  },
+  {
+    task: 'series',
+    program: `${forecasts}    writer.writerows([["label_target"], *[[cell] for cell in last]])\n`,
+  },
+];
+
 let root: string;
 let python: string;
 const directories = new Map<OthersAttack['task'], string>();
@@ -92,19 +106,25 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 let runs = 0;
 
-async function judge({ task: name, program, defence }: OthersAttack, without: boolean): Promise<Outcome> {
+type Submission = Pick<OthersAttack, 'task' | 'program'>;
+
+/** The outcome of a program, in a laboratory without one of its defences if one is given. */
+async function judge({ task: name, program }: Submission, without?: OthersAttack['defence']): Promise<Outcome> {
   runs += 1;
   const folder = join(root, `package-${runs}`);
   for (const part of ['aira_tasks', 'aira_design'])
     cpSync(join('gpu-workers', part), join(folder, part), { recursive: true });
-  if (without) {
-    const path = join(folder, 'aira_tasks', defence[0]);
+  if (without !== undefined) {
+    const [file, line, instead] = without;
+    const path = join(folder, 'aira_tasks', file);
     const text = readFileSync(path, 'utf8');
-    expect(text).toContain(defence[1]);
-    writeFileSync(path, text.replace(defence[1], defence[2]));
+    expect(text).toContain(line);
+    writeFileSync(path, text.replace(line, instead));
   }
-  const task = loadTask(directories.get(name) ?? '', []);
-  const { settings } = profileOf(task, 'nano').rungs.screen;
+  const directory = directories.get(name) ?? '';
+  const task = loadTask(directory, []);
+  // As a worker fills it in: a job names the directory, and never its place.
+  const settings = { ...profileOf(task, 'nano').rungs.screen.settings, task: directory };
   const evaluator = new ProgramEvaluator({
     ...{ device: { name: 'cpu', memoryLimitBytes: 4 * 2 ** 30 }, python, data: join(root, 'data'), unsafe: true },
     ...{ log: pino({ level: 'silent' }), design: { folder, packages: ['aira_tasks'], module: 'aira_tasks' } },
@@ -131,16 +151,24 @@ async function judge({ task: name, program, defence }: OthersAttack, without: bo
   return outcome;
 }
 
+// Without it an attack would count as contained where nothing at all is scored.
+describe('an honest program', () => {
+  it.each(honest.map((each) => [each.task, each] as const))('is scored: %s', async (_, submission) => {
+    const outcome = await judge(submission);
+    expect(scored(outcome), JSON.stringify(outcome)).toBe(true);
+  });
+});
+
 describe('an attack on the scoring of tasks by others', () => {
   it.each(attacks.map((attack) => [attack.name, attack] as const))('is contained: %s', async (_, attack) => {
-    const outcome = await judge(attack, false);
+    const outcome = await judge(attack);
     expect(attack.through(outcome), JSON.stringify(outcome)).toBe(false);
   });
 
   it.each(attacks.map((attack) => [attack.name, attack] as const))(
     'gets through without its defence: %s',
     async (_, attack) => {
-      const outcome = await judge(attack, true);
+      const outcome = await judge(attack, attack.defence);
       expect(attack.through(outcome), JSON.stringify(outcome)).toBe(true);
     },
   );
