@@ -33,7 +33,7 @@ export { askPrimitives, manifestOf, manifestWith, primitiveFolders } from './pri
 export { prepareTask } from './programs/commands.ts';
 export { openRehearsals } from './rehearsal/rehearsals.ts';
 export { ScaleEvaluator } from './scale/evaluator.ts';
-export { type Described, type ExportForm, exportForms, type Price } from './scale/protocol.ts';
+export { type Described, type ExportForm, exportForms, type Price, type SweepEvent } from './scale/protocol.ts';
 export {
   buildTokens,
   describeScale,
@@ -42,6 +42,7 @@ export {
   exportModel,
   priceScale,
   scoreItems,
+  sweepJob,
   tokenData,
 } from './scale/tools.ts';
 export { type ScaleWorkerOptions, trainerJob, trunkOf } from './scale/trainerJob.ts';

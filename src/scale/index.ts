@@ -25,3 +25,11 @@ export { referenceOf, scaleObservations } from './observed.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export { dataNameOf, generatedName, planSpec, type ResolvedPlan, resolvePlan, vocabularyOf } from './resolve.ts';
 export { duration, forecastText, lossTable, powerText, shortNumber } from './tables.ts';
+export {
+  largestTrainings,
+  type ZeroShotResult,
+  type ZeroShotScore,
+  zeroShotFileSchema,
+  zeroShotResult,
+  zeroShotText,
+} from './zeroShot.ts';

@@ -5,7 +5,7 @@ import type { ResolvedPlan } from './resolve.ts';
 /** The texts of `aira scale`: a plan's price before it runs, and its losses afterwards. */
 
 /** Rows as columns, numbers to the right: a column whose first row begins with `>` is one of numbers. */
-function columns(rows: readonly (readonly string[])[]): string[] {
+export function columns(rows: readonly (readonly string[])[]): string[] {
   const [head = []] = rows;
   const right = head.map((cell) => cell.startsWith('>'));
   const plain = rows.map((row) => row.map((cell, column) => (right[column] ? cell.replace(/^>/, '') : cell)));

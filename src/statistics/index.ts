@@ -30,7 +30,7 @@ export {
   type Judged,
 } from './crossed.ts';
 export { elo, type Rating } from './elo.ts';
-export { compareItems, type ItemScores } from './itemPairs.ts';
+export { type AccuracyDifference, compareItems, type ItemScores } from './itemPairs.ts';
 export { noisePrior } from './noisePrior.ts';
 export {
   effectSize,

@@ -1,5 +1,5 @@
-/** `aira scale` as a program: trained, killed with its trainers, resumed, audited. */
-import { readFileSync, writeFileSync } from 'node:fs';
+/** `aira scale` as a program: trained, killed with its trainers, resumed, audited, asked zero-shot; its learning rate checked. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../support/home.ts';
@@ -52,4 +52,29 @@ it('killed on the way, a plan ends with the losses of an undisturbed one; its au
   const audit = await aira(['audit', search, '--home', join(folder, 'home'), '--retrain', '1']);
   expect(audit.code, audit.stdout).toBe(0);
   expect(audit.stdout).toMatch(/I6 batch-independence: holds[\s\S]*, 0 broken\n$/);
+
+  const items = join(folder, 'piqa.jsonl');
+  const row = { goal: 'cut paper', sol1: 'use scissors', sol2: 'use soup', label: 0 };
+  writeFileSync(items, `${JSON.stringify(row)}\n`.repeat(3));
+  const asked = ['scale', file, '--home', join(folder, 'home'), '--workers', '1', '--evaluate', `piqa=${items}`];
+  const scored = await aira(asked);
+  expect(scored.code, scored.stderr).toBe(0);
+  expect(scored.stdout).toContain('piqa: hybrid 0.1M, seed 1 (1 to score)\n');
+  expect(scored.stdout).toMatch(
+    /\nzero-shot at 0\.1M[^\n]*\narchitecture +seeds +piqa, 3 items[^\n]*\nhybrid +1 +[\d.]+ % \/ [\d.]+ %\n/,
+  );
+  // What is known is shown again, and asks nothing: the weights are gone.
+  rmSync(join(folder, 'home', 'scale'), { recursive: true });
+  const again = await aira(asked);
+  expect([again.code, again.stdout.includes('to score')]).toEqual([0, false]);
+  expect(again.stdout).toContain('\nzero-shot at 0.1M');
+  writeFileSync(items, `${JSON.stringify({ ...row, label: 1 })}\n`);
+  const gone = await aira(asked);
+  expect([gone.code, gone.stderr]).toEqual([2, expect.stringContaining('the weights of hybrid 0.1M are not in')]);
+
+  const sweep = await aira(['scale', file, '--home', join(folder, 'home'), '--workers', '1', '--sweep']);
+  expect(sweep.code, sweep.stderr).toBe(0);
+  expect(sweep.stdout).toMatch(
+    /^hybrid 0\.1M, 12 steps, at half, once and twice its rate\n(?: {2}[\d.]+ {2}loss [\d.]+\n){3} {2}[^\n]*rate[^\n]*\n$/,
+  );
 });

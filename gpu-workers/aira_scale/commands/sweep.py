@@ -1,6 +1,7 @@
 """`sweep`: train a job at half, once and twice its learning rate, one after the other, and say what that means for the table.
 
-Prints one line of JSON: {"rates": [...], "losses": [... | null for a diverged run], "verdict": "inside" | "edge" | "flat", "factor"}.
+Prints lines of JSON: {"event": "rate", "rate", "loss" (null for a diverged run)} after each run, and at the end
+{"event": "verdict", "verdict": "inside" | "edge" | "flat", "factor"}.
 Each run has a folder of its own below --folder; a killed sweep that is started again resumes.
 """
 
@@ -30,19 +31,21 @@ def main(arguments: list[str]) -> int:
         text = options.job.read_bytes()[: LARGEST_JOB + 1].decode()
         parse_job(text)
         job = read_object(text)
-        losses = [_train(at_rate(job, factor), options.folder / f"lr-{factor:g}") for factor in FACTORS]
+        losses = []
+        for factor in FACTORS:
+            losses.append(_train(at_rate(job, factor), options.folder / f"lr-{factor:g}"))
+            loss = None if math.isinf(losses[-1]) else losses[-1]
+            _say({"event": "rate", "rate": job["optimiser"]["lr"] * factor, "loss": loss})
         verdict = judge(losses, options.noise)
     except (InvalidCandidate, OSError, UnicodeDecodeError) as error:
         print(f"aira_scale: {error}", file=sys.stderr)
         return 1
-    record = {
-        "rates": [job["optimiser"]["lr"] * factor for factor in FACTORS],
-        "losses": [None if math.isinf(loss) else loss for loss in losses],
-        "verdict": verdict.kind,
-        "factor": verdict.factor,
-    }
-    print(json.dumps(record, allow_nan=False))
+    _say({"event": "verdict", "verdict": verdict.kind, "factor": verdict.factor})
     return 0
+
+
+def _say(event: dict) -> None:
+    print(json.dumps(event, allow_nan=False), flush=True)
 
 
 def _train(job: dict, folder: Path) -> float:

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Argument, Command, InvalidArgumentError } from 'commander';
+import { Argument, Command } from 'commander';
 import { type CarryRule, carryRules } from '../../aggregation/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
@@ -32,6 +32,7 @@ import {
   primitivesOption,
   withOptions,
 } from '../options.ts';
+import { type TaskItems, taskItems } from '../scale/zeroShot.ts';
 import { exportCrate } from './crate.ts';
 import { exportRuns, exportTables } from './exportTables.ts';
 
@@ -48,7 +49,7 @@ interface ExportOptions {
   readonly out?: string;
   readonly context: number;
   readonly seed: number;
-  readonly evaluate?: readonly { readonly task: string; readonly items: string }[];
+  readonly evaluate?: readonly TaskItems[];
   readonly against?: string;
   readonly json?: boolean;
   readonly format?: TableFormat | 'ro-crate';
@@ -57,12 +58,6 @@ interface ExportOptions {
 }
 
 /** `piqa=items.jsonl`, repeatable. */
-function taskItems(text: string, before: ExportOptions['evaluate'] = []): ExportOptions['evaluate'] {
-  const [, task, items] = /^([a-z_]{1,32})=(.+)$/s.exec(text) ?? [];
-  if (task === undefined || items === undefined) throw new InvalidArgumentError('expected <task>=<file of JSON lines>');
-  return [...before, { task, items: pathArgument(items) }];
-}
-
 const incomplete = (message: string, remedy: string) => new PrerequisiteError('export-options', message, remedy);
 
 /** Rows of the card of trained weights: the search that their pattern comes from. */

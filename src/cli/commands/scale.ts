@@ -38,6 +38,8 @@ import {
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
 import { crewFor, machineOf, requireRoom, type ScaleCrew } from '../scale/machine.ts';
 import { showScaleResults } from '../scale/results.ts';
+import { sweepRates } from '../scale/sweep.ts';
+import { evaluateZeroShot, type TaskItems, taskItems } from '../scale/zeroShot.ts';
 import { labOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
 
@@ -45,6 +47,8 @@ interface ScaleOptions extends SystemOptions {
   workers?: number;
   storage?: string;
   dryRun?: boolean;
+  sweep?: boolean;
+  evaluate?: readonly TaskItems[];
   json?: boolean;
 }
 
@@ -172,6 +176,7 @@ async function scale(argument: string, options: ScaleOptions): Promise<number> {
     process.stdout.write(forecastText(plan));
     return exitCodes.ok;
   }
+  const json = options.json === true;
   outliveOutput();
   requireHome(options.home);
   const storage = options.storage ?? resolve(options.home, 'scale');
@@ -183,15 +188,25 @@ async function scale(argument: string, options: ScaleOptions): Promise<number> {
   );
   makeFolder(dataFolder(options.home));
   await requireData(file, options.home, python);
+  if (options.sweep) return await sweepRates(plan, { python, data: dataFolder(options.home), storage, json });
   const spec = await planSpec(plan, { family, data: dataFolder(options.home) });
   checkSize(spec, source);
-  const display = scaleDisplay((line) => process.stdout.write(line), options.json === true, crew.devices.length);
+  const display = scaleDisplay((line) => process.stdout.write(line), json, crew.devices.length);
   const how = await train(spec, source, crew, { ...options, primitives: plan.primitives }, display);
   if (how === 'stopped') {
     process.stderr.write('stopped at a checkpoint; run the same command again to resume\n');
     return exitCodes.interrupted;
   }
-  return showScaleResults(options.home, spec, source, options.json === true);
+  if (options.evaluate) {
+    const asked = {
+      ...{ home: options.home, search: spec.id, data: join(dataFolder(options.home), dataNameOf(file.data)) },
+      ...{ primitives: plan.primitives, tasks: options.evaluate },
+    };
+    await evaluateZeroShot(python, asked, (text, left) => {
+      if (!json) process.stdout.write(`${text} (${left} to score)\n`);
+    });
+  }
+  return showScaleResults(options.home, spec, source, json);
 }
 
 export function scaleCommand(done: (code: number) => void): Command {
@@ -203,6 +218,13 @@ export function scaleCommand(done: (code: number) => void): Command {
     command,
     homeOption(),
     option('--dry-run', 'print models, FLOPs, device time, memory and disk without starting anything'),
+    option(
+      '--sweep',
+      'instead of the plan, train its smallest models at half, once and twice their learning rate, and say whether it stands',
+    ),
+    option('--evaluate <task=file>', 'then score the largest models zero-shot on rows of a task; repeatable').argParser(
+      taskItems,
+    ),
     option('--workers <number>', 'parallel trainings here; 0 if workers run elsewhere').argParser(workerNumber),
     primitivesOption(),
     option('--storage <dir>', 'checkpoints and weights (default: scale/ in the home)').argParser(pathArgument),

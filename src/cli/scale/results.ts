@@ -4,9 +4,17 @@ import type { SearchSpec } from '../../domain/search.ts';
 import { archivePath, isThere, readArchive } from '../../memory/index.ts';
 import { jsonLine } from '../../platform/index.ts';
 import { writeScaleReport } from '../../report/index.ts';
-import { lossTable, referenceOf, type ScaleObservation, scaleObservations } from '../../scale/index.ts';
+import {
+  lossTable,
+  referenceOf,
+  type ScaleObservation,
+  scaleObservations,
+  zeroShotResult,
+  zeroShotText,
+} from '../../scale/index.ts';
 import { exitCodes } from '../fail.ts';
 import { airaVersion } from '../version.ts';
+import { zeroShotScores } from './zeroShot.ts';
 
 /** Writes the page of a plan, with the losses so far. */
 function writePage(home: string, spec: SearchSpec, source: string, observations: readonly ScaleObservation[]): string {
@@ -40,11 +48,14 @@ export function showScaleResults(home: string, spec: SearchSpec, source: string,
   try {
     const observations = scaleObservations(reader, spec.id);
     const page = observations.length > 0 ? writePage(home, spec, source, observations) : null;
+    const zeroShot = zeroShotResult(observations, zeroShotScores(home, spec.id), referenceOf(observations));
     if (json) {
       for (const each of observations) process.stdout.write(`${jsonLine({ event: 'observation', ...each })}\n`);
+      if (zeroShot) process.stdout.write(`${jsonLine({ event: 'zero-shot', ...zeroShot })}\n`);
       if (page) process.stdout.write(`${jsonLine({ event: 'report', path: page })}\n`);
     } else {
       process.stdout.write(`\nvalidation loss in nats per token, by FLOPs of the budget\n${lossTable(observations)}`);
+      if (zeroShot) process.stdout.write(`\n${zeroShotText(zeroShot)}\n`);
       if (page) process.stdout.write(`does it hold? ${page}\n`);
       process.stdout.write(`check it with: aira audit ${spec.id}\n`);
     }

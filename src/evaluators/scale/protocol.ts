@@ -54,6 +54,20 @@ export const priceSchema = z.strictObject({
 });
 export type Price = z.infer<typeof priceSchema>;
 
+/** What `sweep` prints. */
+export const sweepEventSchema = z.discriminatedUnion('event', [
+  /** The loss is null where the run diverged. */
+  z.strictObject({ event: z.literal('rate'), rate: z.number().positive(), loss: z.number().nonnegative().nullable() }),
+  z.strictObject({
+    event: z.literal('verdict'),
+    /** `edge`: the best rate is the lowest or the highest; `flat`: the losses do not differ. */
+    verdict: z.enum(['inside', 'edge', 'flat']),
+    /** Of the best rate; 1 where the sweep is flat. */
+    factor: z.number().positive(),
+  }),
+]);
+export type SweepEvent = z.infer<typeof sweepEventSchema>;
+
 export const builtDataSchema = z.strictObject({
   digest,
   vocabulary: z.int().positive(),
@@ -172,5 +186,7 @@ export const scoredItemsSchema = z.strictObject({
   accNorm: z.number().min(0).max(1).nullable(),
   correct: z.array(oneOrZero),
   correctNorm: z.array(oneOrZero).nullable(),
+  /** The evaluation harness with its version, or `twin`. */
+  scorer: z.string().max(200),
 });
 export type ScoredItems = z.infer<typeof scoredItemsSchema>;

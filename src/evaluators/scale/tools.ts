@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -6,7 +6,7 @@ import { type Primitive, readArchitecture } from '../../domain/architecture.ts';
 import type { Json } from '../../domain/canonical.ts';
 import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import type { ScaleModel } from '../../domain/scale.ts';
-import { childEnvironment, exec, printable, trainersDirectory } from '../../platform/index.ts';
+import { childEnvironment, exec, LineReader, printable, trainersDirectory } from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
 import {
   type BuiltData,
@@ -17,10 +17,13 @@ import {
   type ExportForm,
   exportedConfigurationSchema,
   exportedSchema,
+  longestScaleLine,
   type Price,
   priceSchema,
   type ScoredItems,
+  type SweepEvent,
   scoredItemsSchema,
+  sweepEventSchema,
 } from './protocol.ts';
 
 /**
@@ -32,6 +35,7 @@ const minute = 60_000;
 /** Tokenising a corpus takes hours. */
 const longestBuildMs = 24 * 60 * minute;
 const longestPriceMs = 10 * minute;
+const longestSweepMs = 7 * 24 * 60 * minute;
 const mostOutput = 64 * 1024 * 1024;
 
 interface RunOptions {
@@ -39,17 +43,23 @@ interface RunOptions {
   readonly input?: string;
   /** Folders of own primitives. */
   readonly folders?: readonly string[];
+  /** Called with each line of output. */
+  readonly onLine?: (line: string) => void;
 }
 
 async function run(python: string, args: readonly string[], asked: RunOptions): Promise<string> {
-  const { timeoutMs, input = '', folders = [] } = asked;
+  const { timeoutMs, input = '', folders = [], onLine } = asked;
+  const lines = onLine && new LineReader(longestScaleLine, onLine);
   const env = {
     ...childEnvironment(process.env),
     ...primitivesEnvironment(folders),
     PYTHONPATH: trainersDirectory,
     OMP_NUM_THREADS: '1',
   };
-  const options = { env, timeoutMs, cwd: trainersDirectory, input, maxBytes: mostOutput };
+  const options = {
+    ...{ env, timeoutMs, cwd: trainersDirectory, input, maxBytes: mostOutput },
+    ...(lines && { onOutput: (text: string) => lines.push(Buffer.from(text)) }),
+  };
   const { code, stdout, stderr } = await exec(python, ['-m', 'aira_scale', ...args], options);
   if (code === 0) return stdout;
   const line = stderr.trim().split('\n').at(-1) ?? '';
@@ -221,7 +231,10 @@ export async function exportConfiguration(python: string, order: ExportOrder): P
   );
 }
 
-/** Zero-shot accuracies of trained weights on rows of one task, by the checked twin of lm-evaluation-harness. */
+/**
+ * Zero-shot accuracies of trained weights on rows of one task: by lm-evaluation-harness on an export where the Python has it, else by its
+ * checked twin.
+ */
 export async function scoreItems(
   python: string,
   request: { readonly weights: string; readonly data: string; readonly task: string; readonly items: string },
@@ -229,4 +242,25 @@ export async function scoreItems(
 ): Promise<ScoredItems> {
   const args = Object.entries(request).flatMap(([name, value]) => [`--${name === 'weights' ? 'model' : name}`, value]);
   return parsed(scoredItemsSchema, await run(python, ['score', ...args], { timeoutMs: longestExportMs, folders }));
+}
+
+/**
+ * Trains a job at half, once and twice its learning rate, one after the other, in a folder where a repeated sweep continues.
+ *
+ * @param onEvent called after each rate, and with the verdict.
+ * @throws TerminalError `scale-request` if a training fails otherwise than by diverging, or all diverge; PrerequisiteError.
+ */
+export async function sweepJob(
+  python: string,
+  { job, folder, primitives }: { readonly job: Json; readonly folder: string; readonly primitives: readonly string[] },
+  onEvent: (event: SweepEvent) => void,
+): Promise<void> {
+  const file = join(folder, 'sweep.json');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, JSON.stringify(job));
+  await run(python, ['sweep', '--job', file, '--folder', folder], {
+    timeoutMs: longestSweepMs,
+    folders: primitives,
+    onLine: (line) => onEvent(parsed(sweepEventSchema, line)),
+  });
 }
