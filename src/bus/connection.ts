@@ -7,8 +7,10 @@
  *   CON-2  `closing` is aborted first, and work passed to `keep` is awaited before the connection closes, so that running
  *          handlers can still reply and acknowledge.
  *   CON-3  Credentials in the URL appear neither in messages nor in logs.
+ *   CON-4  It reconnects whatever happens to the machine's calendar.
  */
 
+import { randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -95,6 +97,25 @@ export const unreachable = (url: string, why: string, cause?: unknown) =>
     { cause },
   );
 
+/** The pause between two attempts to reconnect, and what is added at random so that components do not come all at once. */
+const reconnectMs = 250;
+const jitterMs = 100;
+
+/**
+ * What the client calls before each attempt to reconnect, for the milliseconds between this attempt and the last one.
+ *
+ * The client measures them by the calendar: once that is set back an hour, it would wait for an hour. A calendar behind that of the last call
+ * was set back, and then no pause is asked for.
+ */
+function reconnectPause({ now }: Clock): () => number {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    const before = last;
+    last = now();
+    return last < before ? Number.NEGATIVE_INFINITY : reconnectMs + randomInt(jitterMs);
+  };
+}
+
 async function connectFirst({
   url,
   access,
@@ -115,8 +136,7 @@ async function connectFirst({
         ...connectionAccess(access),
         timeout: Math.max(100, left),
         maxReconnectAttempts: -1,
-        reconnectTimeWait: 250,
-        reconnectJitter: 100,
+        reconnectDelayHandler: reconnectPause(clock),
         // A peer that vanished without closing is detected after three unanswered pings.
         pingInterval: 10_000,
         maxPingOut: 2,

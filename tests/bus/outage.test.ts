@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Bus, Handlers, Heartbeat, NatsServer } from '../../src/bus/index.ts';
 import { RetryableError, TerminalError } from '../../src/domain/errors.ts';
 import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
@@ -34,6 +35,15 @@ const sign = workerStateSchema.parse({
 async function kill(): Promise<void> {
   process.kill(server.pid, 'SIGKILL');
   await server.closed;
+}
+/** Stops the server without a word; its threads take a moment on a busy machine. */
+async function freeze(): Promise<void> {
+  process.kill(server.pid, 'SIGSTOP');
+  await until(() =>
+    readdirSync(`/proc/${server.pid}/task`).every((task) =>
+      /\) T /.test(readFileSync(`/proc/${server.pid}/task/${task}/stat`, 'utf8')),
+    ),
+  );
 }
 async function restart(): Promise<void> {
   server = await lab.server(storeDir, server.port);
@@ -86,6 +96,35 @@ describe('when the server is killed and comes back', () => {
     });
   });
 
+  it('it is found again although the calendar is set back, before and meanwhile', async () => {
+    const real = Date.now;
+    let aheadMs = 0;
+    const calendar = vi.spyOn(Date, 'now').mockImplementation(() => real() + aheadMs);
+    onTestFinished(() => calendar.mockRestore());
+    const hour = 3_600_000;
+    const refused = () => archive.publishEvent(event(4), 'event-4', { timeoutMs: 100 }).catch((thrown) => thrown);
+    aheadMs -= hour;
+    await kill();
+    expect(await refused()).toBeInstanceOf(RetryableError);
+    await restart();
+    await until(() =>
+      archive.publishEvent(event(4), 'event-4', { timeoutMs: 500 }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await kill();
+    expect(await refused()).toBeInstanceOf(RetryableError);
+    aheadMs -= hour;
+    await restart();
+    await until(() =>
+      archive.publishEvent(event(4), 'event-4', { timeoutMs: 500 }).then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+
   it('what was confirmed is still there, and a job in hand goes to its worker’s successor', async () => {
     for (let number = 10; number < 60; number++) await archive.publishJob('cpu', job(number), `job-${number}`);
     const inHand = await worker.takeJob('cpu', { expiresMs: 10_000 });
@@ -125,7 +164,7 @@ describe('when the server is killed and comes back', () => {
     const [listener, answerer] = [await lab.bus(server, { limits }), await lab.bus(server, { limits })];
     const signs: Heartbeat[] = [];
     // Stopped first, so that both wait for its answer when it dies.
-    process.kill(server.pid, 'SIGSTOP');
+    await freeze();
     const watching = listener.watchHeartbeats((heard) => void signs.push(heard));
     const serving = answerer.serve({ 'search-name': () => ({ search: 'again-1' }) } as unknown as Handlers);
     await kill();
@@ -147,7 +186,7 @@ describe('when the server is killed and comes back', () => {
 
   it('who was subscribing when it died, and is closed before it is back, is told so', async () => {
     const listener = await lab.bus(server, { limits });
-    process.kill(server.pid, 'SIGSTOP');
+    await freeze();
     const watching = listener.watchHeartbeats(() => undefined).catch((thrown: unknown) => thrown);
     await kill();
     await listener.close();
