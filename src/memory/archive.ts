@@ -8,6 +8,7 @@ import { isOutside } from '../domain/model.ts';
 import { experimentOf, stageOf } from '../domain/search.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
 import { diskFull, openForWriting } from './database.ts';
+import { ledgerClock } from './ledgerClock.ts';
 import { pieceOf } from './records.ts';
 import { type Repositories, repositories } from './repositories.ts';
 
@@ -22,11 +23,13 @@ import { type Repositories, repositories } from './repositories.ts';
  * LED-3  Only the disk blocks, once per transaction; changes that arrive together share one (`together`).
  * LED-4  Publishing progress may be lost in a power failure, but not with a process: entries are then published again, which
  *        every reader tolerates. Everything else is on disk before it is announced.
+ * LED-5  Recorded times never decrease, whatever happens to the machine's calendar (`ledgerClock`).
  */
 export class Archive {
   readonly #db: Database;
   readonly #close: () => void;
   readonly #clock: Clock;
+  readonly #now: () => number;
   readonly #parts: Repositories;
   /** Failpoints to run after the current transaction is on disk. */
   readonly #passed: Failpoint[] = [];
@@ -35,6 +38,7 @@ export class Archive {
     this.#db = db;
     this.#close = close;
     this.#clock = clock;
+    this.#now = ledgerClock(db, clock);
     this.#parts = repositories(db, true);
   }
 
@@ -47,7 +51,7 @@ export class Archive {
   #commit<T>(change: (now: number) => T): T {
     const before = this.#parts.tallies.touches;
     try {
-      return this.#db.transaction(() => change(this.#clock.now())).immediate();
+      return this.#db.transaction(() => change(this.#now())).immediate();
     } catch (thrown) {
       if (this.#parts.tallies.touches !== before) this.#parts.tallies.forget();
       throw diskFull(this.#db.name, thrown) ?? thrown;
@@ -264,6 +268,7 @@ export class Archive {
         this.#parts.evaluations.release(key, worker, attempt, now);
         return {};
       }),
+    // The calendar: a worker compares its own with it.
     'worker-hello': () => ({ at: this.#clock.now(), evaluators: this.#parts.evaluations.openEvaluators() }),
   };
 
@@ -291,16 +296,16 @@ export class Archive {
       case 'insight-post':
       case 'call-reserve':
       case 'rehearsal-reserve':
-        holdings.speaksAs(typedRequest.request.search, typedRequest.request.agent, token, this.#clock.now());
+        holdings.speaksAs(typedRequest.request.search, typedRequest.request.agent, token, this.#now());
         return handler(request);
       case 'call-settle': {
         const agent = holdings.callerOf(typedRequest.request.search, typedRequest.request.call);
-        if (agent !== undefined) holdings.speaksAs(typedRequest.request.search, agent, token, this.#clock.now());
+        if (agent !== undefined) holdings.speaksAs(typedRequest.request.search, agent, token, this.#now());
         return handler(request);
       }
       case 'rehearsal-settle': {
         const agent = this.#parts.rehearsals.agentOf(typedRequest.request.search, typedRequest.request.run);
-        if (agent !== undefined) holdings.speaksAs(typedRequest.request.search, agent, token, this.#clock.now());
+        if (agent !== undefined) holdings.speaksAs(typedRequest.request.search, agent, token, this.#now());
         return handler(request);
       }
       case 'job-claim':
@@ -360,7 +365,7 @@ export class Archive {
   /** Jobs without a result that a running search needs. */
   openJobs() {
     const { evaluations } = this.#parts;
-    const now = this.#clock.now();
+    const now = this.#now();
     return evaluations.open().filter((job) => job.wantedBy.some((search) => this.#isRunning(search, now)));
   }
 
