@@ -18,7 +18,7 @@ export interface Mutant {
 
 /** The same for defences of the evaluator itself: lines of its sources. `attacks.ts` has the attacks. */
 export const weakenings: readonly (Weakening & { readonly attack: string; readonly long?: true })[] = [
-  ...['interpret_listops', 'count_words', 'look_terms_up'].map((attack, index) => ({
+  ...['interpret_listops', 'read_the_turn', 'look_terms_up'].map((attack, index) => ({
     file: 'aira_design/lra/host.py',
     line: 'start = int(stream("lra-start", seed, secret).integers(2**62))',
     instead: 'start = seed',
