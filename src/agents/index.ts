@@ -15,11 +15,14 @@
  * - After `patience` refused attempts in a row (four) the agent changes its parent, then its operator, then drafts; after five
  *   changes without a new candidate it ends and says so.
  * - Programs travel in fenced blocks, reasons in JSON (`programs/fences.ts`). Each attempt is in one list of a prompt only.
+ * - With `proposals: k` a thought gives up to k candidates: a language model is asked once for a list, a local model draws
+ *   several. Each is an attempt of its own with the next number (`graph/attempt.ts`); calls and cost are those of the first. The
+ *   policy says how many it has a use for: drafts and children that it lacks, one repair.
  * - A local model draws up to eight times for a candidate that is not a duplicate. An agent has four attempts per evaluation
  *   and twenty more.
  * - A system prompt never changes within an agent and operator, so that providers cache it. Text of others is quoted in a
  *   `<data>` block that it cannot close.
- * - Presets `aira-*` and `aide-greedy` use the published settings; the policies differ from theirs in this: one candidate at a
+ * - Presets `aira-*` and `aide-greedy` use the published settings; the policies differ from theirs in this: one thought at a
  *   time, never a generation; repairs count as one visit of the idea that they repair; pending attempts count as visits with
  *   the parent's score (virtual loss); no limits in seconds, since the speed of a machine would decide (I5).
  * - A program of the user proposes by JSON lines (`searchers`, docs/searchers.md); its replies are recorded like a model's.
@@ -29,7 +32,7 @@
  * - A bandit passes over a model that is unavailable, and records that, so that a replay does the same.
  */
 
-export { readOf } from './graph/steps.ts';
+export { readOf } from './graph/attempt.ts';
 export { openThoughts } from './graph/thoughts.ts';
 export type { PythonOptions } from './models/bayesHelper.ts';
 export { type ForecastLine, forecast, operatorsText } from './models/forecast.ts';
@@ -41,6 +44,8 @@ export { searcherJsonSchema } from './searchers/protocol.ts';
 export { requireSameSearcher, Searchers, searcherFiles } from './searchers/searchers.ts';
 
 export {
+  type Attempt,
+  attemptsOf,
   type ChatThinking,
   type TaskDescription,
   type ThinkDeps,

@@ -6,19 +6,20 @@ import type { OpenRetriever } from '../domain/literature.ts';
 import { isBandit, isLocal, isOutside, isProgram, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
+import type { Thought } from './graph/attempt.ts';
 import { banditProposer } from './graph/banditProposer.ts';
 import { chatProposer, toolboxOf } from './graph/chatProposer.ts';
 import { localProposer, type Proposer, type TaskDescription } from './graph/proposer.ts';
 import { rehearsingProposer } from './graph/rehearsingProposer.ts';
-import type { Claim, Thought, ThoughtDeps } from './graph/steps.ts';
+import type { Claim, ThoughtDeps } from './graph/steps.ts';
 import { runSteps, type Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
 import type { Searchers } from './searchers/searchers.ts';
 import { searcherThought } from './searchers/thought.ts';
 import type { RehearsalDeps } from './tools/metered.ts';
 
+export { type Attempt, attemptsOf, type Thought } from './graph/attempt.ts';
 export type { TaskDescription } from './graph/proposer.ts';
-export type { Thought } from './graph/steps.ts';
 
 /** What language-model agents need in addition. */
 export interface ChatThinking {

@@ -1,8 +1,9 @@
+import { mostAttempts } from '../domain/agent.ts';
 import type { Spend } from '../domain/call.ts';
 import { graceMs } from '../domain/ladder.ts';
 import type { Budget } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
-import { attemptsPerProposal, type RehearsalRecord, spareAttempts } from '../memory/index.ts';
+import type { RehearsalRecord } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, isOwnNode, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
 /** A search checks its wall time with its status, twice a second; less often on a busy machine. */
@@ -14,7 +15,7 @@ function checkProposals(subject: Subject, report: CheckReport): void {
   for (const { name, evaluations } of spec.agents) {
     const accepted = reader.budget.accepted(search, name);
     const attempted = reader.budget.attempted(search, name);
-    const maxAttempts = evaluations * attemptsPerProposal + spareAttempts;
+    const maxAttempts = mostAttempts({ evaluations });
     sum += accepted;
     if (accepted > evaluations) report.violation(`${name} had ${accepted} proposals accepted, limit ${evaluations}`);
     if (attempted > maxAttempts) report.violation(`${name} made ${attempted} attempts, limit ${maxAttempts}`);

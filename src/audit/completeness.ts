@@ -21,6 +21,8 @@ interface Proposal {
   id: NodeId;
   agent: string;
   ordinal: number;
+  /** The attempt whose thought gave it. */
+  thought: number;
   candidate: string;
   verdict: 'accepted' | 'rejected' | 'duplicate';
   message: string | null;
@@ -37,9 +39,14 @@ function problemOf({ spec }: Subject, candidate: string): string | null {
   }
 }
 
-/** What an attempt must differ from: the accepted candidates in its agent's memory at the time. */
-function memoryOf(subject: Subject, self: AgentSpec, ordinal: number, all: readonly Proposal[]): Proposal[] {
-  const horizons = new Map(subject.reader.ensemble.of(subject.spec, self, ordinal)).set(self.name, ordinal - 1);
+/** What an attempt must differ from: the accepted candidates in its agent's memory at the time of its thought. */
+function memoryOf(
+  subject: Subject,
+  self: AgentSpec,
+  { ordinal, thought }: Proposal,
+  all: readonly Proposal[],
+): Proposal[] {
+  const horizons = new Map(subject.reader.ensemble.of(subject.spec, self, thought)).set(self.name, ordinal - 1);
   return all.filter(
     (each) => each.verdict === 'accepted' && each.ordinal <= (horizons.get(each.agent as AgentName) ?? 0),
   );
@@ -61,7 +68,7 @@ function checkAgent(subject: Subject, self: AgentSpec, all: readonly Proposal[],
     }
     const problem = problemOf(subject, candidate);
     const close =
-      problem === null ? findNearDuplicate(candidate, memoryOf(subject, self, ordinal, all), novelty) : null;
+      problem === null ? findNearDuplicate(candidate, memoryOf(subject, self, proposal, all), novelty) : null;
     if (verdict === 'accepted') {
       if (problem !== null) report.violation(`${id} was accepted, but ${problem}`);
       if (close) report.violation(`${id} was accepted, but ${describeNearDuplicate(close, novelty)}`);
@@ -83,7 +90,8 @@ function checkProposals(subject: Subject, report: CheckReport): void {
   const { search, spec } = subject;
   const proposals = rowsOf<Proposal>(
     subject,
-    `SELECT id, agent, ordinal, candidate, verdict, message,
+    `SELECT id, agent, ordinal, coalesce(json_extract(rationale, '$.thought.first'), ordinal) AS thought, candidate, verdict,
+       message,
        (SELECT count(*) FROM evaluation_requests w WHERE w.search = n.search AND w.node = n.id AND w.rung = 'screen') AS asked
      FROM nodes n WHERE search = ? AND NOT ${isOwnNode('n')} ORDER BY agent, ordinal`,
     search,

@@ -1,4 +1,4 @@
-import { type AnyModel, type ChatThinking, type ThinkDeps, type Thought, think } from '../agents/index.ts';
+import { type AnyModel, type Attempt, attemptsOf, type ChatThinking, type ThinkDeps, think } from '../agents/index.ts';
 import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
@@ -46,18 +46,22 @@ function sameExpectation(recorded: number | null, replayed: number | null): bool
 }
 
 /** The first difference between a replayed attempt and the recorded one; null if they are equal. */
-function difference(recorded: NodeRecord, replayed: Thought): string | null {
+function difference(recorded: NodeRecord, replayed: Attempt | undefined): string | null {
+  if (!replayed) return `a candidate ${recorded.rationale.thought?.place ?? 1} of its thought, now there is none`;
   if (recorded.origin !== replayed.operator) return `operator ${recorded.origin}, now ${replayed.operator}`;
   if (recorded.parents.join() !== replayed.parents.join()) {
     return `parents ${recorded.parents.join(', ') || 'none'}, now ${replayed.parents.join(', ') || 'none'}`;
   }
+  const shared = JSON.stringify(recorded.rationale.thought ?? null);
+  const now = JSON.stringify(replayed.rationale.thought ?? null);
+  if (shared !== now) return `the shared thought ${shared}, now ${now}`;
   if (recorded.candidate !== replayed.candidate) return `candidate ${recorded.candidate}, now ${replayed.candidate}`;
   const { expected, retrieved, evidence, model } = recorded.rationale;
   if (model !== replayed.rationale.model) return `proposed by ${model}, now by ${replayed.rationale.model}`;
-  const read = [retrieved.join(), evidence.join()];
-  const now = [replayed.rationale.retrieved.join(), replayed.rationale.evidence.join()];
-  if (read[0] !== now[0]) return `retrieved  ${read[0] || 'nothing'}, now ${now[0] || 'nothing'}`;
-  if (read[1] !== now[1]) return `evidence ${read[1] || 'none'}, now ${now[1] || 'none'}`;
+  const was = [retrieved.join(), evidence.join()];
+  const is = [replayed.rationale.retrieved.join(), replayed.rationale.evidence.join()];
+  if (was[0] !== is[0]) return `retrieved  ${was[0] || 'nothing'}, now ${is[0] || 'nothing'}`;
+  if (was[1] !== is[1]) return `evidence ${was[1] || 'none'}, now ${is[1] || 'none'}`;
   if (!sameExpectation(expected, replayed.rationale.expected)) {
     return `expectation ${expected}, now ${replayed.rationale.expected}`;
   }
@@ -66,9 +70,9 @@ function difference(recorded: NodeRecord, replayed: Thought): string | null {
 
 /** What an attempt is checked for whether or not it can be re-executed: its id, and parents that it could know. */
 function pastView({ reader, search }: Subject, self: AgentSpec, recorded: NodeRecord, report: CheckReport) {
-  const { id, ordinal, parents } = recorded;
+  const { id, ordinal, parents, rationale } = recorded;
   if (id !== nodeId(self.name, ordinal)) report.violation(`attempt ${ordinal} of ${self.name} has the id ${id}`);
-  const view = reader.views.past(search, self.name, ordinal);
+  const view = reader.views.past(search, self.name, rationale.thought?.first ?? ordinal);
   const unknown = parents.filter((parent) => !view.nodes.some((node) => node.id === parent));
   if (unknown.length > 0) report.violation(`${id} has parents outside its view: ${unknown.join(', ')}`);
   return view;
@@ -92,17 +96,23 @@ async function replayAgent(
   const stage = self.operators ? { stage: stageOf(spec) } : {};
   const topic = { task, metric, lowerIsBetter, primitives, brief, experiment: experimentOf(spec, self), ...stage };
   let same = 0;
+  let replayed: readonly Attempt[] = [];
   for (const recorded of attempts) {
-    const { id } = recorded;
+    const { id, ordinal } = recorded;
+    const { first, place } = recorded.rationale.thought ?? { first: ordinal, place: 1 };
     try {
       const view = pastView(subject, self, recorded, report);
       const claim: ThinkDeps['claim'] = async (candidate) => {
-        const reply = subject.reader.ideas.replyOf(subject.search, self.name, recorded.ordinal, candidate);
+        const reply = subject.reader.ideas.replyOf(subject.search, self.name, first, candidate);
         if (reply) return reply;
         throw new TerminalError('replay-miss', `no claim of ${candidate.slice(0, 200)} is recorded`);
       };
-      const replayed = await think({ spec: self, view, space, seed, topic, claim, ...deps });
-      const mismatch = difference(recorded, replayed);
+      // The further candidates of a thought follow its first one.
+      if (place === 1) {
+        replayed = [];
+        replayed = attemptsOf(await think({ spec: self, view, space, seed, topic, claim, ...deps }));
+      }
+      const mismatch = difference(recorded, replayed[place - 1]);
       if (mismatch === null) same++;
       else report.violation(`${id} was recorded with ${mismatch}`);
     } catch (thrown) {

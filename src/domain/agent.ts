@@ -18,6 +18,7 @@ import {
   splitModel,
 } from './model.ts';
 import { memorySchema, noveltySchema } from './nearDuplicates.ts';
+import { mostProposals } from './node.ts';
 import { multiTurnSpecSchema, operatorsEntrySchema } from './rehearsal.ts';
 import { type ScaffoldSpec, scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
@@ -90,12 +91,13 @@ interface ChatChoices {
   readonly replySeconds?: number | undefined;
   readonly insights?: string | undefined;
   readonly memory?: string | undefined;
+  readonly proposals?: number | undefined;
 }
 
 /** Rejects options that the agent's models cannot use: a setting without effect would mislead. */
 function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
   const { model, models, baseUrl, temperature, bandit, literature, operators, scaffold } = context.value;
-  const { replySeconds, insights, memory } = context.value;
+  const { replySeconds, insights, memory, proposals } = context.value;
   const reject = (key: string, message: string) =>
     context.issues.push({ code: 'custom', input: context.value, path: [key], message });
   if (bandit && !isBandit(model)) reject('bandit', `${model} is a single model and takes no bandit options`);
@@ -112,6 +114,8 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
       'its client or program chooses operator and parents, so outside/mcp or program/ and scaffold: outside need each other';
     reject('scaffold', rule);
   }
+  if (proposals !== undefined && proposals > 1 && scaffold.kind === 'outside')
+    reject('proposals', `${model} proposes one candidate per view; remove proposals`);
   if (insights === 'ensemble' && memory !== 'ensemble')
     reject('insights', 'insights of the ensemble need memory: ensemble, whose horizon they share');
   if (replySeconds !== undefined && !isProgram(model)) reject('replySeconds', `${model} is not a program/ model`);
@@ -152,6 +156,12 @@ export const defaultPatience = 4;
 /** Changes after which an agent that is refused again and again ends. */
 export const mostChanges = 5;
 
+/**
+ * Attempts that an agent may make. Limited, because an agent whose attempts are nearly all refused would use no budget and never
+ * end: four for each budgeted evaluation, and twenty more.
+ */
+export const mostAttempts = ({ evaluations }: { readonly evaluations: number }): number => evaluations * 4 + 20;
+
 const replySecondsSchema = z.number().positive().max(86_400).optional();
 
 /** The file behind a `program/` model at the start of its search. */
@@ -183,6 +193,11 @@ export const agentEntrySchema = z
       does: 'Proposals in flight. Decisions lag behind results by this number, which makes a search replayable.',
       example: 2,
       unit: 'proposals',
+    }),
+    proposals: key(z.int().min(1).max(mostProposals).optional(), {
+      does: 'Different candidates that one thought gives, as far as the policy and the budget have room for them: a language model is asked once for all. Each is an attempt and costs an evaluation; one that is invalid or known is recorded, and not asked for again. Up to pending + proposals - 1 may be in flight. By default 1.',
+      example: 3,
+      unit: 'candidates',
     }),
     evaluations: key(z.int().positive().optional(), {
       does: 'The agent’s own limit; by default the rest of the budget is split evenly.',
@@ -246,6 +261,8 @@ export const agentSpecSchema = z
     /** Only with a `program/` model, and always then. */
     program: searcherFileSchema.optional(),
     replySeconds: replySecondsSchema,
+    /** Candidates of a thought; absent for one. */
+    proposals: z.int().min(2).max(mostProposals).optional(),
     /** Absent for single-turn operators. */
     operators: multiTurnSpecSchema.optional(),
     ...chatOptions,

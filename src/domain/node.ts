@@ -14,6 +14,21 @@ export const operators = ['draft', 'improve', 'crossover', 'debug'] as const;
 export const operatorSchema = z.enum(operators);
 export type Operator = z.infer<typeof operatorSchema>;
 
+/** Candidates that one thought may give. */
+export const mostProposals = 8;
+
+/** Which of the candidates of one thought an attempt submits. Such attempts are numbered in a row. */
+export const sharedThoughtSchema = z
+  .strictObject({
+    /** The attempt that thought: it has the calls, their cost and what was read. */
+    first: z.int().positive(),
+    /** From 1. */
+    place: z.int().positive(),
+    of: z.int().min(2).max(mostProposals),
+  })
+  .refine(({ place, of }) => place <= of, { error: 'place is beyond the candidates of the thought' });
+export type SharedThought = z.infer<typeof sharedThoughtSchema>;
+
 /** Operators, and the nodes that Aira adds itself. */
 export const originSchema = z.enum([...operators, 'reference', 'aggregate']);
 export type Origin = z.infer<typeof originSchema>;
@@ -41,8 +56,11 @@ export const rationaleSchema = z.strictObject({
     .optional(),
   /** Evidence for the proposal: ids of nodes and of shown items. */
   evidence: z.array(z.string().max(200)).max(32).default([]),
+  /** Absent for the only candidate of a thought. */
+  thought: sharedThoughtSchema.optional(),
   /** Model and cost of the proposal, if the agent chooses among several models. */
   model: soleModelSchema.optional(),
+  /** Of candidates that share a thought, each has an equal part. */
   dollars: z.number().nonnegative().optional(),
 });
 export type Rationale = z.infer<typeof rationaleSchema>;
@@ -129,6 +147,8 @@ export const viewNodeSchema = z.strictObject({
   vetoed: z.literal(true).optional(),
   /** The agent's attempt number, from 1. */
   ordinal: z.int().positive(),
+  /** The earlier attempt whose thought gave this candidate too; absent if its own did. */
+  thought: z.int().positive().optional(),
   operator: operatorSchema,
   parents: z.array(nodeIdSchema),
   /** Canonical text of the candidate. */
@@ -158,6 +178,9 @@ export const viewNodeSchema = z.strictObject({
   dollars: z.number().nonnegative().optional(),
 });
 export type ViewNode = z.infer<typeof viewNodeSchema>;
+
+/** The attempt whose thought gave the node's candidate. */
+export const thoughtOf = ({ thought, ordinal }: Pick<ViewNode, 'thought' | 'ordinal'>): number => thought ?? ordinal;
 
 /** What an agent learned from the result of one of its nodes. */
 export const lessonSchema = z.strictObject({ node: nodeIdSchema, text: z.string().min(1).max(2000) });

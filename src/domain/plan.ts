@@ -86,11 +86,12 @@ function expandAgents(
     );
   }
   const open = shares(total - limited, single.filter((entry) => entry.evaluations === undefined).length);
-  return single.map(({ count: _, literature, operators, ...entry }) => {
+  return single.map(({ count: _, literature, operators, proposals = 1, ...entry }) => {
     const evaluations = entry.evaluations ?? open.shift() ?? 0;
     return {
       ...entry,
       ...(literature ? { literature } : {}),
+      ...(proposals > 1 ? { proposals } : {}),
       ...(operators
         ? { operators: { ...operators, deviceSeconds: operators.deviceSeconds ?? evaluations * rungs.screen.seconds } }
         : {}),

@@ -122,9 +122,9 @@ function unknownScaffold(name: unknown, known: readonly string[]): string | unde
 
 /**
  * Policies of AIRA-dojo and AIDE with the settings published for MLE-bench (AIDE: of its release), in our parameters. The
- * originals count generations and create all children of a node at once; ours decides one proposal at a time, so a
- * generation of five is five founders, and two of them ten attempts. Time limits are omitted: decisions must not depend on
- * the speed of a machine (I5).
+ * originals count generations and create all children of a node at once; ours decides one thought at a time, which gives one
+ * candidate unless its agent has `proposals`: a generation of five is five founders, and two of them ten attempts. Time limits
+ * are omitted: decisions must not depend on the speed of a machine (I5).
  */
 export const scaffoldPresets = {
   'aira-greedy': { kind: 'greedy', drafts: 5, debugProbability: 1, debugDepth: 20 },

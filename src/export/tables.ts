@@ -76,6 +76,10 @@ export const tables = {
       evidence: column('json', 'ids that the agent cites'),
       lesson: column('text', 'what the agent concluded from the result'),
       created_at: column('time', 'when it was submitted'),
+      thought: column(
+        'integer',
+        'attempt whose thought gave the candidate, which has its calls and readings; the own one, unless a thought gave several',
+      ),
     },
   },
   evaluations: {
@@ -213,6 +217,7 @@ export function rowsOf(reader: ArchiveReader, id: SearchId, tests: readonly Test
       evidence: JSON.stringify(rationale.evidence),
       lesson: lessons.get(record.id) ?? null,
       created_at: record.createdAt,
+      thought: rationale.thought?.first ?? record.ordinal,
     });
     for (const each of record.evaluations) {
       const { tasks, curve, flops } = measured(each.key);

@@ -7,13 +7,6 @@ import { rehearsalSeconds } from './rehearsals.ts';
 import type { Rulings } from './rulings.ts';
 import type { SearchStats } from './searchStats.ts';
 
-/**
- * Limits attempts, because an agent whose attempts are nearly all refused would use no budget and never end: a number per
- * budgeted evaluation, plus a constant.
- */
-export const attemptsPerProposal = 4;
-export const spareAttempts = 20;
-
 /** Why a training cannot be charged. */
 export interface Objection {
   readonly reason: (typeof endingReasons)['minutesOver' | 'deviceSecondsSpent'];

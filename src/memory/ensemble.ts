@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
-import type { AgentSpec } from '../domain/agent.ts';
+import { type AgentSpec, mostAttempts } from '../domain/agent.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import { horizonOf } from '../domain/nearDuplicates.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
+import type { BudgetLedger } from './budget.ts';
 
 /** After this silence of an agent, others no longer wait for it. Longer than any call of a language model. */
 export const silenceLimitMs = 15 * 60_000;
@@ -48,8 +48,8 @@ export function ensemble(db: Database, budget: BudgetLedger) {
 
   const lastOf = (search: SearchId, agent: AgentName): number => last.get(search, agent)?.n ?? 0;
 
-  const isUsedUp = (search: SearchId, { name, evaluations }: AgentSpec, attempts: number): boolean =>
-    attempts >= evaluations * attemptsPerProposal + spareAttempts || budget.accepted(search, name) >= evaluations;
+  const isUsedUp = (search: SearchId, self: AgentSpec, attempts: number): boolean =>
+    attempts >= mostAttempts(self) || budget.accepted(search, self.name) >= self.evaluations;
 
   const others = (spec: SearchSpec, self: AgentSpec): readonly AgentSpec[] =>
     self.memory === 'ensemble' ? spec.agents.filter(({ name }) => name !== self.name) : [];

@@ -51,8 +51,8 @@ type Other = Known & { readonly agent: AgentName };
  *
  * IDE-1. A claim of an attempt gets one reply, which is recorded: a resume and a replay get the same, whatever has happened since
  *     (I5).
- * IDE-2. A granted claim counts until its lease is over by the clock of the archive, its attempt is submitted, or its agent is
- *     retired. Nothing is updated: all follow from other facts.
+ * IDE-2. A granted claim counts until its lease is over by the clock of the archive, its attempt is submitted (with all
+ *     candidates of its thought), or its agent is retired. Nothing is updated: all follow from other facts.
  * IDE-3. Insights are visible like the attempts before which they were stated: own ones at once, those of others up to the
  *     horizon, those of earlier searches as they were when the search was opened. So a view is a function of the
  *     specification and the archive at that time (VIE-1).
@@ -71,7 +71,8 @@ export function ideas(db: Database, { searches }: { searches: Searches }) {
   const open = db.prepare<{ search: string; agent: string; now: number }, Other>(
     `SELECT c.agent || '-' || c.ordinal AS id, c.candidate, c.agent FROM idea_claims c
      WHERE c.search = @search AND c.agent <> @agent AND c.expires_at > @now
-       AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.search = c.search AND n.agent = c.agent AND n.ordinal >= c.ordinal)
+       AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.search = c.search AND n.agent = c.agent AND n.ordinal >= c.ordinal
+         AND coalesce(json_extract(n.rationale, '$.thought.place') = json_extract(n.rationale, '$.thought.of'), 1))
        AND NOT EXISTS (SELECT 1 FROM retirements r
          WHERE r.search = c.search AND r.agent = c.agent AND r."after" = c.ordinal - 1 AND r.at >= c.at)
      ORDER BY c.seq`,

@@ -26,7 +26,6 @@ export { maxAttempts } from './evaluations.ts';
 export { isThere, privateHome } from './home.ts';
 export type { InsightRecord } from './ideas.ts';
 export { migrate, schemaVersion } from './migrations.ts';
-export { attemptsPerProposal, spareAttempts } from './nodes.ts';
 export type { Plateau } from './plateaus.ts';
 export { type ArchiveReader, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';

@@ -6,7 +6,7 @@ import { rungSeeds } from '../domain/evaluation.ts';
 import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { describeNearDuplicate, findNearDuplicate, type Known } from '../domain/nearDuplicates.ts';
-import { type Origin, unusableAnswer } from '../domain/node.ts';
+import { type Origin, type SharedThought, sharedThoughtSchema, unusableAnswer } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { BudgetLedger, Objection } from './budget.ts';
 import type { Endings } from './endings.ts';
@@ -17,8 +17,6 @@ import type { Outbox } from './outbox.ts';
 import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
 import type { SearchStats } from './searchStats.ts';
-
-export { attemptsPerProposal, spareAttempts } from './budget.ts';
 
 interface NodeRow {
   id: NodeId;
@@ -60,6 +58,9 @@ export function nodes(
     `SELECT id, candidate FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ? AND verdict = 'accepted'
      ORDER BY ordinal`,
   );
+  const thoughtOf = db.prepare<[string, string, number], { thought: string | null }>(
+    `SELECT json_extract(rationale, '$.thought') AS thought FROM nodes WHERE search = ? AND agent = ? AND ordinal = ?`,
+  );
   const savedOf = db.prepare<[string, string], { saved: number }>(
     `SELECT saved FROM evaluation_requests WHERE search = ? AND node = ? AND rung = 'screen' LIMIT 1`,
   );
@@ -100,13 +101,37 @@ export function nodes(
     for (const [position, parent] of node.parents.entries()) insertParent.run(search, node.id, position, parent);
   };
 
-  /** Candidates that a proposal must differ from: those its attempt may know, independent of timing (I5). */
-  const memoryOf = (spec: SearchSpec, self: AgentSpec, ordinal: number, candidate: string): Known[] => {
-    const horizons = new Map(ensemble.of(spec, self, ordinal)).set(self.name, ordinal - 1);
+  /**
+   * Candidates that a proposal must differ from: those its attempt may know, independent of timing (I5). Of other agents these
+   * are the ones that its thought knew.
+   *
+   * @param thought the attempt that thought.
+   */
+  const memoryOf = (
+    spec: SearchSpec,
+    self: AgentSpec,
+    { ordinal, thought }: { ordinal: number; thought: number },
+    candidate: string,
+  ): Known[] => {
+    const horizons = new Map(ensemble.of(spec, self, thought)).set(self.name, ordinal - 1);
     if ((self.novelty?.distance ?? 1) <= 1) {
       return sameCandidate.all(spec.id, candidate).filter((node) => node.ordinal <= (horizons.get(node.agent) ?? 0));
     }
     return [...horizons].flatMap(([agent, last]) => acceptedBy.all(spec.id, agent, last));
+  };
+
+  /** The last candidates of a thought follow its first ones. @throws TerminalError `thought` */
+  const checkShared = (search: SearchId, self: AgentSpec, ordinal: number, shared: SharedThought): void => {
+    const { first, place, of } = shared;
+    const before = place === 1 ? null : thoughtOf.get(search, self.name, ordinal - 1)?.thought;
+    const previous = before ? sharedThoughtSchema.parse(JSON.parse(before)) : null;
+    // Not of the same number: an agent whose recording was lost asks again, and may get fewer or more.
+    const follows = place === 1 || previous?.first === first;
+    if (ordinal === first + place - 1 && of <= (self.proposals ?? 1) && follows) return;
+    throw new TerminalError(
+      'thought',
+      `attempt ${ordinal} of ${self.name} is not candidate ${place} of ${of} of attempt ${first}`,
+    );
   };
 
   const refuse = (
@@ -131,6 +156,7 @@ export function nodes(
         return refuse(before.verdict === 'duplicate' ? 'duplicate' : 'invalid', before.message ?? '', id);
       }
       if (searches.phase(search) !== 'screening') return refuse('closed', 'the search is closed for proposals', null);
+      if (rationale.thought) checkShared(search, self, ordinal, rationale.thought);
       const limit =
         budget.accepted(search, agent) >= self.evaluations ? `the ${self.evaluations} evaluations are used` : null;
       const objection = limit ?? budget.objection(spec, 'screen', searches.elapsedMs(search))?.message ?? null;
@@ -152,8 +178,9 @@ export function nodes(
       } catch (thrown) {
         problem = errorMessage(thrown);
       }
+      const known = { ordinal, thought: rationale.thought?.first ?? ordinal };
       const close =
-        problem === null ? findNearDuplicate(candidate, memoryOf(spec, self, ordinal, candidate), self.novelty) : null;
+        problem === null ? findNearDuplicate(candidate, memoryOf(spec, self, known, candidate), self.novelty) : null;
       const node = { id, agent, ordinal, origin: operator, candidate, parents };
       if (problem !== null || close) {
         const reason = close ? 'duplicate' : 'invalid';

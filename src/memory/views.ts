@@ -1,14 +1,21 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
-import { type AgentSpec, mostChanges } from '../domain/agent.ts';
+import { type AgentSpec, mostAttempts, mostChanges } from '../domain/agent.ts';
 import { TerminalError } from '../domain/errors.ts';
 import { measurementSchema } from '../domain/evaluation.ts';
 import { type AgentName, agentNameSchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { soleModelSchema } from '../domain/model.ts';
-import { byAge, type View, type ViewNode, viewNodeSchema } from '../domain/node.ts';
+import {
+  byAge,
+  type SharedThought,
+  sharedThoughtSchema,
+  type View,
+  type ViewNode,
+  viewNodeSchema,
+} from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { attemptsPerProposal, type BudgetLedger, spareAttempts } from './budget.ts';
+import type { BudgetLedger } from './budget.ts';
 import type { Calls } from './calls.ts';
 import type { Ensemble, Horizons } from './ensemble.ts';
 import type { Ideas } from './ideas.ts';
@@ -47,6 +54,8 @@ interface Vetoed {
  *        ready before they have one; later ones are invisible, since their existence depends on timing. For agents that end
  *        early see ensemble.ts.
  * VIE-4  A lesson belongs to the attempt that submitted it, and is visible like that attempt.
+ * VIE-6  Candidates of one thought are attempts in a row. An agent that was killed between two of them gets the view of that
+ *        thought again: it thinks the same, its recorded attempts are answered as before, and the rest follow.
  * VIE-5  Nodes of vetoed branches are marked from the attempt on that knows of the veto (RUL-2). While an agent or its search is
  *        paused no view is ready.
  */
@@ -62,7 +71,7 @@ export function views(
   },
 ) {
   const { searches, budget, calls, ensemble, ideas, rulings } = parts;
-  const { rows, rowOf, withLessons, unresolved, allRefused } = viewRows(db);
+  const { rows, rowOf, withLessons, unresolved, allRefused, sharedBy } = viewRows(db);
 
   const windowsOf = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
     [...horizons].map(([agent, horizon]) =>
@@ -136,13 +145,14 @@ export function views(
       }
       if (searches.phase(search) !== 'screening')
         return { state: 'closed', code: 'search-closed', reason: 'screening is over' };
-      if (ordinal > self.evaluations * attemptsPerProposal + spareAttempts) {
+      if (ordinal > mostAttempts(self)) {
         return { state: 'closed', code: 'attempts-used', reason: 'too many of its attempts were refused' };
       }
       const refused = self.patience === undefined ? 0 : self.patience * mostChanges;
-      const why = refused > 0 && ordinal > refused ? allRefused(search, agent, ordinal - refused, ordinal - 1) : null;
+      const why = refused > 0 && ordinal > refused ? allRefused(search, agent, refused, ordinal) : null;
       if (why !== null) {
-        const reason = `its last ${refused} attempts gave no new candidate, the latest because: ${why}`;
+        const what = self.proposals === undefined ? 'attempts' : 'thoughts';
+        const reason = `its last ${refused} ${what} gave no new candidate, the latest because: ${why}`;
         return { state: 'closed', code: 'attempts-used', reason: reason.slice(0, 500) };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
@@ -178,8 +188,15 @@ export function views(
       return { ordinal, remaining, nodes, ...insights(spec, self, ordinal, horizons) };
     },
 
-    /** The next attempt: one after the last recorded. */
-    next: (search: SearchId, agent: AgentName) => ensemble.lastOf(search, agent) + 1,
+    /**
+     * The next attempt to decide: one after the last recorded, or the one whose thought has given candidates that are not
+     * recorded yet (VIE-6).
+     */
+    next(search: SearchId, agent: AgentName): number {
+      const last = ensemble.lastOf(search, agent);
+      const shared = sharedBy(search, agent, last);
+      return shared && shared.place < shared.of ? shared.first : last + 1;
+    },
   };
 }
 
@@ -197,6 +214,7 @@ const rowSchema = z.object({
   id: nodeIdSchema,
   agent: agentNameSchema,
   ordinal: z.int(),
+  thought: z.int().nullable(),
   operator: viewNodeSchema.shape.operator,
   candidate: z.string(),
   verdict: z.enum(['accepted', 'rejected', 'duplicate']),
@@ -248,11 +266,12 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
   const judged = row.status === 'ok' ? 'evaluated' : 'failed';
   const status = row.verdict === 'accepted' ? (known ? judged : 'pending') : row.verdict;
   const refusal = row.verdict === 'duplicate' ? 'duplicate' : 'invalid';
-  const { id, agent, ordinal, operator, candidate, change, expected, hypothesis, message, lesson } = row;
+  const { id, agent, ordinal, thought, operator, candidate, change, expected, hypothesis, message, lesson } = row;
   return {
     id,
     agent,
     ordinal,
+    ...(thought === null || thought === ordinal ? {} : { thought }),
     operator,
     parents,
     candidate,
@@ -275,6 +294,7 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
 export function viewRows(db: Database) {
   const columns = `n.id, n.agent, n.ordinal, n.origin AS operator, n.candidate, n.verdict,
     e.status, e.validation, e.reason, json_extract(n.rationale, '$.change') AS change,
+    json_extract(n.rationale, '$.thought.first') AS thought,
     json_extract(n.rationale, '$.expected') AS expected, json_extract(n.rationale, '$.hypothesis') AS hypothesis,
     CASE WHEN e.status = 'ok' THEN e.measurement END AS measurement,
     coalesce(n.message, e.message) AS message, l.text AS lesson,
@@ -310,15 +330,36 @@ export function viewRows(db: Database) {
     `SELECT n.id FROM nodes n ${judged} WHERE ${within} AND n.verdict = 'accepted' AND e.key IS NULL ORDER BY n.ordinal`,
   );
 
-  const verdicts = db.prepare<[string, string, number, number], { verdict: string; message: string | null }>(
-    'SELECT verdict, message FROM nodes WHERE search = ? AND agent = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal',
+  const verdicts = db.prepare<[string, string, number], { verdict: string; message: string | null; thought: number }>(
+    `SELECT verdict, message, coalesce(json_extract(rationale, '$.thought.first'), ordinal) AS thought FROM nodes
+     WHERE search = ? AND agent = ? AND ordinal < ? ORDER BY ordinal DESC`,
+  );
+  const shared = db.prepare<[string, string, number], { thought: string | null }>(
+    `SELECT json_extract(rationale, '$.thought') AS thought FROM nodes WHERE search = ? AND agent = ? AND ordinal = ?`,
   );
 
   return {
-    /** Why the last of these attempts was refused; null unless all were. */
-    allRefused(search: SearchId, agent: AgentName, from: number, to: number): string | null {
-      const all = verdicts.all(search, agent, from, to);
-      return all.every(({ verdict }) => verdict !== 'accepted') ? (all.at(-1)?.message ?? '') : null;
+    /** Why the last attempt before `ordinal` was refused; null unless those of the last `thoughts` thoughts all were. */
+    allRefused(search: SearchId, agent: AgentName, thoughts: number, ordinal: number): string | null {
+      const seen = new Set<number>();
+      let why: string | null = null;
+      for (const { verdict, message, thought } of verdicts.iterate(search, agent, ordinal)) {
+        if (verdict === 'accepted') {
+          seen.delete(thought);
+          break;
+        }
+        why ??= message ?? '';
+        // The attempts of one more thought are read: an earlier candidate of the last counted one may have been accepted.
+        if (seen.size === thoughts && !seen.has(thought)) break;
+        seen.add(thought);
+      }
+      return seen.size >= thoughts ? why : null;
+    },
+
+    /** Which candidate of a shared thought an attempt submitted; null for the only one. */
+    sharedBy(search: SearchId, agent: AgentName, ordinal: number): SharedThought | null {
+      const text = shared.get(search, agent, ordinal)?.thought;
+      return text ? sharedThoughtSchema.parse(JSON.parse(text)) : null;
     },
 
     rows(span: Span, foreign: boolean): ViewNode[] {

@@ -1,7 +1,14 @@
 import { mean } from 'd3-array';
-import { type LocalModel, type Searchers, type ThinkDeps, think } from '../agents/index.ts';
+import {
+  attemptsOf,
+  type LocalModel,
+  type Searchers,
+  type Attempt as Submission,
+  type ThinkDeps,
+  think,
+} from '../agents/index.ts';
 import { aggregate, type ScoredNode } from '../aggregation/index.ts';
-import type { AgentSpec } from '../domain/agent.ts';
+import { type AgentSpec, mostAttempts } from '../domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../domain/architecture.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
@@ -13,7 +20,6 @@ import { type PlanContext, planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
 import { fewestTrainingSeeds, type Table, type TableQuery } from '../evaluators/index.ts';
-import { attemptsPerProposal, spareAttempts } from '../memory/index.ts';
 import type { RunResult, TaskFacts } from './results.ts';
 import { type Arm, interleaved, type Study, searchFileOf } from './spec.ts';
 
@@ -184,7 +190,7 @@ export function viewOf(self: AgentSpec, runs: Runs): View | null {
   const attempts = runs.get(self) ?? [];
   const ordinal = attempts.length + 1;
   const remaining = evaluations - attempts.filter(accepted).length;
-  if (remaining <= 0 || ordinal > evaluations * attemptsPerProposal + spareAttempts) return null;
+  if (remaining <= 0 || ordinal > mostAttempts(self)) return null;
   const nodes = attempts.map(({ node }): ViewNode => {
     const open = node.ordinal > ordinal - pending && (node.status === 'evaluated' || node.status === 'failed');
     if (!open) return node;
@@ -202,7 +208,8 @@ export interface SimulationDeps {
   readonly signal?: AbortSignal | undefined;
 }
 
-async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: SimulationDeps) {
+/** The attempts of one thought. Each knows what the thought knew, and the candidates before its own. */
+async function attempts(spec: SearchSpec, self: AgentSpec, view: View, parts: SimulationDeps): Promise<Attempt[]> {
   const { models, searchers, look, signal } = parts;
   const topic = { task: spec.task, metric: spec.metric };
   const thought = await think({
@@ -215,11 +222,30 @@ async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: Sim
     searchers,
     signal,
   });
-  const { operator, parents, rationale } = thought;
+  const made: Attempt[] = [];
+  for (const [index, submission] of attemptsOf(thought).entries()) {
+    const nodes = [...view.nodes, ...made.map(({ node }) => node)];
+    made.push(judged(spec, self, { submission, ordinal: view.ordinal + index, nodes, look }));
+  }
+  return made;
+}
+
+interface Submitted {
+  readonly submission: Submission;
+  readonly ordinal: number;
+  /** What it must differ from. */
+  readonly nodes: readonly ViewNode[];
+  readonly look: SimulationDeps['look'];
+}
+
+function judged({ space }: SearchSpec, self: AgentSpec, { submission, ordinal, nodes, look }: Submitted): Attempt {
+  const { operator, parents, rationale } = submission;
+  const thought = rationale.thought?.first ?? ordinal;
   const proposal = {
-    id: nodeId(self.name, view.ordinal),
+    id: nodeId(self.name, ordinal),
     agent: self.name,
-    ordinal: view.ordinal,
+    ordinal,
+    ...(thought === ordinal ? {} : { thought }),
     operator,
     parents,
     fitness: null,
@@ -227,44 +253,45 @@ async function attempt(spec: SearchSpec, self: AgentSpec, view: View, parts: Sim
     ...(rationale.model === undefined ? {} : { model: rationale.model }),
     ...(rationale.dollars === undefined ? {} : { dollars: rationale.dollars }),
   };
-  let candidate = thought.candidate;
+  let candidate = submission.candidate;
   try {
-    candidate = canonicalCandidate(candidate, spec.space);
+    candidate = canonicalCandidate(candidate, space);
   } catch (thrown) {
     const message = errorMessage(thrown).slice(0, 2000);
-    return {
-      node: { ...proposal, candidate, status: 'rejected', reason: 'invalid', message },
-      look: null,
-    } satisfies Attempt;
+    return { node: { ...proposal, candidate, status: 'rejected', reason: 'invalid', message }, look: null };
   }
-  const memory = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
+  const memory = nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
   const close = findNearDuplicate(candidate, memory, self.novelty);
   if (close) {
     const message = describeNearDuplicate(close, self.novelty);
-    return {
-      node: { ...proposal, candidate, status: 'duplicate', reason: 'duplicate', message },
-      look: null,
-    } satisfies Attempt;
+    return { node: { ...proposal, candidate, status: 'duplicate', reason: 'duplicate', message }, look: null };
   }
   const outcome = look(candidate);
   const node: ViewNode =
     outcome.score === null
       ? { ...proposal, candidate, status: 'failed', reason: 'nan', message: 'the measured training gave no score' }
       : { ...proposal, candidate, status: 'evaluated', reason: null, fitness: outcome.score };
-  return { node, look: outcome } satisfies Attempt;
+  return { node, look: outcome };
 }
 
-/** All attempts of all agents, in rounds, so that whatever an attempt may know of other agents was proposal earlier. */
+/** Whether the attempts of other agents that the next one may know were all made, or will never be. */
+function mayDecide(self: AgentSpec, ordinal: number, runs: Runs): boolean {
+  if (self.memory !== 'ensemble') return true;
+  const horizon = horizonOf(ordinal, self);
+  return [...runs].every(([other, made]) => made.length >= horizon || viewOf(other, runs) === null);
+}
+
+/** All attempts of all agents, in rounds. An agent waits for what it may know: others may give fewer candidates per thought. */
 export async function simulate(spec: SearchSpec, parts: SimulationDeps): Promise<Map<AgentSpec, Attempt[]>> {
   const runs = new Map<AgentSpec, Attempt[]>(spec.agents.map((self) => [self, []]));
   for (let going = true; going; ) {
     going = false;
-    for (const [self, attempts] of runs) {
+    for (const [self, made] of runs) {
       parts.signal?.throwIfAborted();
       const view = viewOf(self, runs);
-      if (!view) continue;
+      if (!view || !mayDecide(self, view.ordinal, runs)) continue;
       going = true;
-      attempts.push(await attempt(spec, self, view, parts));
+      made.push(...(await attempts(spec, self, view, parts)));
     }
   }
   return runs;

@@ -143,6 +143,9 @@ export const nodeSchema = z.strictObject({
   attempt: z.strictObject({
     /** Null for nodes of the lab. */
     ordinal: count.nullable(),
+    /** The thought that gave this candidate and others; the calls are charged to its first node. Null for the only one. */
+    thought: z.strictObject({ node: z.string(), place: count, of: count }).nullable(),
+    /** Calls and rounds of its thought. */
     calls: z.array(callSchema),
     rounds: z.array(roundSchema),
     /** Why there are no rounds although there are calls. */

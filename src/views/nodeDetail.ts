@@ -1,6 +1,7 @@
 import { deviation, mean } from 'd3-array';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
+import { nodeId } from '../domain/ids.ts';
 import { parseProgram } from '../domain/program.ts';
 import { metricValue, rungs } from '../domain/task.ts';
 import type { EvaluationRecord, NodeRecord } from '../memory/index.ts';
@@ -30,6 +31,9 @@ export function recordOf({ reader, search }: SearchContext, id: string): NodeRec
   if (!record) throw unknownNode(search, id);
   return record;
 }
+
+/** The attempt that has the calls of a node's thought. */
+const thoughtAt = ({ ordinal, rationale }: NodeRecord): number => rationale.thought?.first ?? ordinal;
 
 function evaluationOf(context: SearchContext, node: string, each: EvaluationRecord): EvaluationDetail {
   const { reader, search } = context;
@@ -126,8 +130,9 @@ export function nodeDetailOf(context: SearchContext, id: string, recording: Reco
     bases.push({ of: 'baseline', node: first.id, candidate: candidateOf(first.candidate, first.id) });
   }
   const ofLab = record.origin === 'reference' || record.origin === 'aggregate';
-  const calls = ofLab ? [] : callsOf(context, record.agent, record.ordinal);
-  const rounds = ofLab ? [] : recording.rounds(record.agent, record.ordinal);
+  const calls = ofLab ? [] : callsOf(context, record.agent, thoughtAt(record));
+  const rounds = ofLab ? [] : recording.rounds(record.agent, thoughtAt(record));
+  const { thought } = rationale;
   return {
     version: apiVersion,
     sequence: columns.sequence,
@@ -152,6 +157,7 @@ export function nodeDetailOf(context: SearchContext, id: string, recording: Reco
     rungs: rungsOf(context, record),
     attempt: {
       ordinal: ofLab ? null : record.ordinal,
+      thought: thought ? { node: nodeId(record.agent, thought.first), place: thought.place, of: thought.of } : null,
       calls,
       rounds,
       roundsMissing:
@@ -172,7 +178,7 @@ export function rawText(context: SearchContext, id: string, part: readonly strin
   const record = recordOf(context, id);
   const [kind, name] = part;
   if (kind === 'candidate') return record.candidate;
-  if (kind === 'rounds') return recording.raw(record.agent, record.ordinal);
+  if (kind === 'rounds') return recording.raw(record.agent, thoughtAt(record));
   if (kind === 'files' && name !== undefined && record.candidate.startsWith('{')) {
     const files = parseProgram(record.candidate);
     if (Object.hasOwn(files, name)) return files[name] as string;

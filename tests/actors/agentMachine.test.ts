@@ -74,6 +74,51 @@ describe('an agent', () => {
     expect(scripted.announced.at(-1)).toEqual({ state: 'finished', note: closed.reason });
   });
 
+  const several: Think = async () => ({
+    ...thought,
+    lessons: [{ node: 'walker-0' as NodeId, text: 'a lesson' }],
+    further: [
+      { candidate: 'M M', rationale },
+      { candidate: 'mA mA', rationale },
+    ],
+  });
+
+  it('submits the candidates of one thought in a row, and thinks next about the attempt after them', async () => {
+    const { scripted, state } = begun({}, several);
+    await settle();
+    expect(state()).toBe('finished');
+    expect(scripted.of('agent-submit').map(({ ordinal, candidate, lessons }) => [ordinal, candidate, lessons])).toEqual(
+      [
+        [1, 'M mA', [{ node: 'walker-0', text: 'a lesson' }]],
+        [2, 'M M', undefined],
+        [3, 'mA mA', undefined],
+      ],
+    );
+    expect(scripted.of('agent-view').map(({ ordinal, since }) => [ordinal, since])).toEqual([
+      [1, undefined],
+      [4, 1],
+    ]);
+  });
+
+  it('ends where the search closes between two candidates, and goes on after one that is refused for itself', async () => {
+    const refused = { verdict: 'refused', reason: 'duplicate', message: 'walker-1 is the same candidate' };
+    const { scripted, state } = begun(
+      {
+        'agent-submit': ({ ordinal }) =>
+          (ordinal === 1
+            ? { ...refused, node: 'walker-1' }
+            : { ...refused, node: null, reason: 'closed', message: 'the search is closed' }) as never,
+      },
+      several,
+    );
+    await settle();
+    expect(state()).toBe('finished');
+    expect(scripted.of('agent-submit').map(({ ordinal }) => ordinal)).toEqual([1, 2]);
+    expect(scripted.of('agent-retire')).toEqual([
+      { search, agent: name, code: 'search-closed', reason: 'the search is closed' },
+    ]);
+  });
+
   it('asks for what changed since its last view', async () => {
     const { scripted } = begun();
     await settle();

@@ -28,6 +28,23 @@ describe('islands', () => {
     ]);
   });
 
+  it('counts thoughts, not their candidates: each island gets its turn', () => {
+    // Two candidates per thought on two islands: by attempts, every thought would breed on the same island.
+    const pairs = [1, 3, 5].flatMap((first) => [
+      viewNode(first, { fitness: 0.1 }),
+      viewNode(first + 1, { fitness: 0.2, thought: first }),
+    ]);
+    const two = spec({ islands: 2, founders: 4 });
+    expect(islandsOf(viewOf(pairs), two).map(({ members }) => ordinals(members))).toEqual([
+      [3, 4],
+      [1, 2, 5, 6],
+    ]);
+    expect(evolutionary(two, named)(viewOf(pairs), rngFor('turn'))).toMatchObject({
+      reason: 'founder 3 of 4 of island 0',
+      room: 2,
+    });
+  });
+
   // D7: a failure moves no node to another island.
   it('keeps every node on its island when others fail', () => {
     const failing = founders.map((node) =>

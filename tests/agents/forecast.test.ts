@@ -40,6 +40,21 @@ describe('a forecast of multi-turn agents', () => {
   });
 });
 
+describe('a forecast of agents whose thoughts give several candidates', () => {
+  it('counts fewer and longer answers, and at most one for each evaluation', () => {
+    const chatting = { model: 'anthropic/claude-opus-5-5', scaffold: { kind: 'greedy' }, evaluations: 10 } as const;
+    const of = (more: object) => forecast({ ...spec, agents: [agentSpec({ ...chatting, ...more })] }, prices);
+    const [one, four] = [of({}), of({ proposals: 4 })];
+    expect(one.map(({ calls }) => calls)).toEqual([10, 10]);
+    expect(four.map(({ calls }) => calls)).toEqual([3, 3]);
+    const perCall = ({ likely, calls }: (typeof one)[number]) => (likely ?? 0) / calls;
+    expect(perCall(four[0] as never)).toBeGreaterThan(perCall(one[0] as never));
+    // The prompts are paid once for four.
+    expect(four[0]?.likely).toBeLessThan(one[0]?.likely ?? 0);
+    expect(four[0]?.most).toBeGreaterThan(one[0]?.most ?? 0);
+  });
+});
+
 describe('a forecast', () => {
   it('has a line for each kind of call of each agent that calls', () => {
     expect(forecast(spec, prices)).toMatchObject([

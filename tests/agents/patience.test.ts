@@ -26,6 +26,29 @@ describe('refusals in a row', () => {
     expect(refusals(viewOf([...refusedOf(2), viewNode(9, { fitness: 1 })]))).toEqual([]);
   });
 
+  it('count the candidates of one thought as one, and none of a thought that gave a new candidate', () => {
+    const best = { operator: 'improve' as const, parents: [scored[2]?.id as never], reason: 'best' };
+    const shared = (ordinal: number, thought: number) =>
+      viewNode(ordinal, {
+        status: 'duplicate',
+        parents: [3],
+        operator: 'improve',
+        ...(thought < ordinal ? { thought } : {}),
+      });
+    const decide = (...firsts: number[]) => {
+      // Attempt 3 was accepted, and attempt 4 is a further candidate of its thought.
+      const nodes = [
+        ...scored,
+        shared(4, 3),
+        ...firsts.flatMap((first) => [shared(first, first), shared(first + 1, first)]),
+      ];
+      const rest = { patience: 3, isOneShot: false, named: namedBy(false), rng: rngFor('patience') };
+      return changedAfterRefusals(best, viewOf(nodes), rest);
+    };
+    expect(decide(5, 7).reason).toBe('best');
+    expect(decide(5, 7, 9).reason).toMatch(/7 attempts in a row were refused: another parent/);
+  });
+
   it('change nothing while they are few', () => {
     for (const count of [0, 1, 2, 3]) expect(decided(count)).toMatchObject({ operator: 'improve', reason: 'best' });
   });

@@ -22,7 +22,10 @@ const environment = (server: LlmServer) => ({
 
 const mixed = (server: LlmServer) => [
   { name: 'climber', model: 'local/mutate', scaffold: { kind: 'greedy', drafts: 1 } },
-  { name: 'reasoner', model: 'openai/gpt-5.6-luna', scaffold: 'greedy', effort: 'low', literature: true },
+  {
+    ...{ name: 'reasoner', model: 'openai/gpt-5.6-luna', scaffold: 'greedy', effort: 'low', literature: true },
+    proposals: 2,
+  },
   {
     name: 'sceptic',
     model: 'anthropic/claude-haiku-5-5',
@@ -132,6 +135,41 @@ describe('a search with language models', () => {
     const straight = await aira(['launch', search(), '--home', undisturbed, '--json'], { env: environment(calm) });
     expect(straight.code, straight.stderr).toBe(0);
     expect(contentsOf(home, 'toy-1').nodes).toEqual(contentsOf(undisturbed, 'toy-1').nodes);
+  });
+
+  it('that was killed between two candidates of one thought submits the rest, and asks nothing again', async () => {
+    const folder = temporaryFolder();
+    const search = () => {
+      const scaffold = { kind: 'greedy', drafts: 3 };
+      const agents = [{ name: 'sceptic', model: 'anthropic/claude-haiku-5-5', scaffold, proposals: 3 }];
+      return toySearch(folder, { agents, budget: { evaluations: 5 } });
+    };
+    const server = await startLlmServer({ brain: proposer });
+    const home = join(folder, 'home');
+    const env = environment(server);
+    // Three drafts from the first question; the process dies before the second of them is recorded.
+    const armed = { ...env, AIRA_FAILPOINT: 'submit.before-commit:2' };
+    const dying = start(['launch', search(), '--home', home, '--json'], { env: armed });
+    expect((await dying.ended).signal).toBe('SIGKILL');
+    const attempts = (at: string) =>
+      withArchive(at, (db) => db.prepare("SELECT id FROM nodes WHERE agent = 'sceptic' ORDER BY seq").pluck().all());
+    expect(attempts(home)).toEqual(['sceptic-1']);
+    expect(server.served).toHaveLength(1);
+    const resumed = await aira(['launch', '--resume', 'toy-1', '--home', home, '--json'], { env });
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expect(attempts(home)).toEqual(attempts(home).map((_, index) => `sceptic-${index + 1}`));
+    expect(attempts(home).length).toBeGreaterThanOrEqual(5);
+    const questions = server.served.map(({ asked }) => JSON.stringify([asked.system, asked.messages]));
+    expect(new Set(questions).size).toBe(questions.length);
+
+    const undisturbed = join(folder, 'undisturbed');
+    const calm = await startLlmServer({ brain: proposer });
+    const straight = await aira(['launch', search(), '--home', undisturbed, '--json'], { env: environment(calm) });
+    expect(straight.code, straight.stderr).toBe(0);
+    expect(contentsOf(home, 'toy-1').nodes).toEqual(contentsOf(undisturbed, 'toy-1').nodes);
+    const traced = await aira(['trace', 'toy-1', '--home', home], { env });
+    expect(traced.stdout).toMatch(/thought {4}candidate 1 of 3, with the calls of all/);
+    expect(traced.stdout).toMatch(/thought {4}candidate 3 of 3 of the thought of sceptic-1, which has the calls/);
   });
 
   it('continues without the agents whose provider rejects them', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createModel, think } from '../../src/agents/index.ts';
+import { type Attempt, attemptsOf, createModel, think } from '../../src/agents/index.ts';
 import type { AgentSpec } from '../../src/domain/agent.ts';
 import { candidateText } from '../../src/domain/candidate.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
@@ -32,7 +32,7 @@ function scoreOf(candidate: string): number | null {
 
 interface Course {
   readonly nodes: readonly { id: string; candidate: string; parents: readonly string[]; verdict: string }[];
-  /** The whole view of each attempt as it was decided upon, by the id of its node. */
+  /** The whole view of each thought as it was decided upon, by the id of its first node. */
   readonly views: ReadonlyMap<string, View>;
   readonly home: string;
 }
@@ -45,8 +45,8 @@ interface Leaving {
 }
 
 /**
- * A search on a real ledger, in which chance decides who goes on next: an agent, or a result that comes in. Fails where
- * nobody could go on although somebody has not ended.
+ * A search on a real ledger, in which chance decides who goes on next: an agent, or a result that comes in, also between two
+ * candidates of one thought, where agents are killed as well. Fails where nobody could go on although somebody has not ended.
  */
 async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<Course> {
   const home = temporaryFolder();
@@ -59,11 +59,35 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
   const views = new Map<string, View>();
   const known = new Map<AgentName, View>();
   const going = new Map(spec.agents.map((self) => [self.name, self]));
+  /** What agents have thought and not submitted yet. */
+  const unsent = new Map<AgentName, { ordinal: number; attempts: Attempt[] }>();
   let away: AgentSpec | null = null;
   const topic = { task: spec.task, metric: spec.metric, lowerIsBetter: spec.lowerIsBetter };
 
+  /** Submits the next candidate of what an agent has thought. */
+  const submitNext = (self: AgentSpec, { ordinal, attempts }: { ordinal: number; attempts: Attempt[] }) => {
+    const [attempt, ...others] = attempts;
+    if (!attempt) throw new Error('a thought without attempts');
+    const answer = ask['agent-submit']({ search: spec.id, agent: self.name, ordinal, ...attempt });
+    expect(answer.node).toBe(`${self.name}-${ordinal}`);
+    if (others.length > 0) unsent.set(self.name, { ordinal: ordinal + 1, attempts: others });
+    else unsent.delete(self.name);
+    for (const { seq, kind, body } of archive.unsent(1000)) {
+      if (kind === 'job') queue.push(body);
+      archive.markSent([seq]);
+    }
+  };
+
   /** One step of an agent; false where it has to wait. */
   const advance = async (self: AgentSpec): Promise<boolean> => {
+    const rest = unsent.get(self.name);
+    if (rest && order.float() < 0.7) {
+      submitNext(self, rest);
+      return true;
+    }
+    // Killed between two candidates: it has forgotten everything.
+    if (rest) known.delete(self.name);
+    unsent.delete(self.name);
     const { next: ordinal } = ask['agent-join']({ search: spec.id, agent: self.name });
     if (self.name === leaving?.agent && ordinal === leaving.before && away === null) {
       away = self;
@@ -85,12 +109,8 @@ async function course(spec: SearchSpec, order: Rng, leaving?: Leaving): Promise<
     expect(ask['agent-view'](request)).toEqual({ state: 'ready', view, more: false });
     known.set(self.name, view);
     const thought = await think({ spec: self, view, space: spec.space, seed: spec.seed, topic, models });
-    const answer = ask['agent-submit']({ search: spec.id, agent: self.name, ordinal, ...thought });
-    views.set(answer.node as string, view);
-    for (const { seq, kind, body } of archive.unsent(1000)) {
-      if (kind === 'job') queue.push(body);
-      archive.markSent([seq]);
-    }
+    views.set(`${self.name}-${ordinal}`, view);
+    submitNext(self, { ordinal, attempts: attemptsOf(thought) });
     return true;
   };
   const record = (): void => {
@@ -141,6 +161,7 @@ const anyAgent = fc.record(
     evaluations: fc.integer({ min: 1, max: 9 }),
     memory: fc.constantFrom('ensemble', 'ensemble', 'own'),
     novelty: fc.record({ distance: fc.integer({ min: 1, max: 3 }) }),
+    proposals: fc.integer({ min: 2, max: 4 }),
   },
   { requiredKeys: ['scaffold', 'pending', 'evaluations', 'memory'] },
 );
@@ -157,14 +178,18 @@ const anySpec = fc
   );
 
 describe('agents that remember the ensemble', () => {
-  it('make the same nodes in whatever order they and the results come, as a simulation does, and none waits for ever', async () => {
+  it('make the same nodes in whatever order they and the results come, as a simulation does, and none waits for ever', {
+    timeout: 180_000,
+  }, async () => {
     let foreignParents = 0;
+    let further = 0;
     await fc.assert(
       fc.asyncProperty(anySpec, fc.nat(), fc.nat(), async (spec, first, second) => {
         const one = await course(spec, rngFor('order', first));
         const other = await course(spec, rngFor('order', second, 'again'));
         expect(other.nodes).toEqual(one.nodes);
         expect(Object.fromEntries(other.views)).toEqual(Object.fromEntries(one.views));
+        further += one.nodes.length - one.views.size;
         const look = (candidate: string) => ({ score: scoreOf(candidate), worth: null, seconds: 1 }) as never;
         const simulated = [...(await simulate(spec, { models, look })).values()].flat().map(({ node }) => node);
         expect(simulated.map(({ id, candidate, parents }) => ({ id, candidate, parents })).sort(byId)).toEqual(
@@ -177,6 +202,7 @@ describe('agents that remember the ensemble', () => {
       { numRuns: 8, seed: 7 },
     );
     expect(foreignParents).toBeGreaterThan(10);
+    expect(further).toBeGreaterThan(10);
   });
 
   it('see of others what is older than their horizon, all of it, and of themselves what they would see alone', async () => {
@@ -221,6 +247,74 @@ describe('agents that remember the ensemble', () => {
       }),
       { numRuns: 6, seed: 5 },
     );
+  });
+});
+
+describe('candidates of one thought', () => {
+  const rationale = { choice: '', change: '', expected: null, retrieved: [], evidence: [] };
+  const open = () => {
+    const agents = ['ada', 'bob'].map((name) => agentSpec({ name, memory: 'ensemble', pending: 1, proposals: 3 }));
+    const spec = searchSpec({ agents, budget: { evaluations: 8 } });
+    const archive = Archive.open(temporaryFolder(), manualClock());
+    onTestFinished(() => archive.close());
+    archive.handlers['search-open']({ spec, source: '' });
+    const [ada, bob] = spec.agents.map(({ name }) => name) as [AgentName, AgentName];
+    const submit = (agent: AgentName, ordinal: number, candidate: string, place?: [place: number, of: number]) =>
+      archive.handlers['agent-submit']({
+        ...{ search: spec.id, agent, ordinal, operator: 'draft', parents: [], candidate },
+        rationale: place
+          ? { ...rationale, thought: { first: ordinal - place[0] + 1, place: place[0], of: place[1] } }
+          : rationale,
+      });
+    const next = (agent: AgentName) => archive.handlers['agent-join']({ search: spec.id, agent }).next;
+    const claim = (agent: AgentName, candidate: string) =>
+      archive.handlers['idea-claim']({ search: spec.id, agent, ordinal: next(agent), candidate });
+    return { ada, bob, submit, next, claim };
+  };
+
+  it('know of other agents what their thought knew: a candidate that came later makes none a duplicate', () => {
+    const { ada, bob, submit } = open();
+    submit(bob, 1, 'mA mA mA mA');
+    expect(submit(ada, 1, 'M M M M', [1, 2])).toMatchObject({ verdict: 'accepted' });
+    // By its own number it would know bob-1, which the thought of ada-1 did not wait for.
+    expect(submit(ada, 2, 'mA mA mA mA', [2, 2])).toMatchObject({ verdict: 'accepted' });
+    expect(submit(ada, 3, 'mA mA mA mA')).toMatchObject({ verdict: 'refused', reason: 'duplicate' });
+  });
+
+  it('are all asked for before the next thought', () => {
+    const { ada, submit, next } = open();
+    for (const [ordinal, expected] of [
+      [1, 1],
+      [2, 1],
+      [3, 4],
+    ] as const) {
+      submit(ada, ordinal, ['M M M M', 'mA M M M', 'mA mA M M'][ordinal - 1] as string, [ordinal, 3]);
+      expect(next(ada)).toBe(expected);
+    }
+    submit(ada, 4, 'Mb M M M');
+    expect(next(ada)).toBe(5);
+  });
+
+  it('are claimed until the last of them is submitted', () => {
+    const { ada, bob, submit, claim } = open();
+    for (const candidate of ['M M M M', 'mA mA mA mA'])
+      expect(claim(ada, candidate)).toMatchObject({ state: 'granted' });
+    submit(ada, 1, 'M M M M', [1, 2]);
+    expect(claim(bob, 'mA mA mA mA')).toMatchObject({ state: 'taken', by: 'claim', agent: ada });
+    submit(ada, 2, 'mA mA mA mA', [2, 2]);
+    // Near to that node, and another request: replies are recorded.
+    expect(claim(bob, 'mA mA mA M')).toMatchObject({ state: 'taken', by: 'pending', node: 'ada-2' });
+  });
+
+  it('follow each other, and are no more than the agent may give', () => {
+    const { ada, bob, submit, next } = open();
+    expect(() => submit(bob, 1, 'M M M M', [1, 4])).toThrow(/attempt 1 of bob is not candidate 1 of 4 of attempt 1/);
+    expect(() => submit(ada, 2, 'M M M M', [2, 2])).toThrow(/attempt 2 of ada is not candidate 2 of 2 of attempt 1/);
+    submit(ada, 1, 'M M M M', [1, 3]);
+    expect(() => submit(ada, 2, 'mA M M M', [1, 4])).toThrow(/not candidate 1 of 4/);
+    // Where the recording was lost, another answer may have fewer.
+    expect(submit(ada, 2, 'mA M M M', [2, 2])).toMatchObject({ verdict: 'accepted' });
+    expect(next(ada)).toBe(3);
   });
 });
 

@@ -53,6 +53,7 @@ function Detail({ detail, ...view }: SearchView & { detail: NodeDetail }) {
   const { id, overview } = view;
   const { link } = useScope();
   const { node, rationale } = detail;
+  const { thought } = detail.attempt;
   const screen = node.scores.screen;
   const parent = detail.parents[0];
   const effect =
@@ -117,7 +118,15 @@ function Detail({ detail, ...view }: SearchView & { detail: NodeDetail }) {
           <dt>language models</dt>
           <dd>
             {dollars(node.costUsd)}
-            <small>{counted(detail.attempt.calls.length, 'call')}</small>
+            <small>
+              {thought && thought.place > 1 ? (
+                <>
+                  charged to <NodeLink search={id} node={thought.node} />
+                </>
+              ) : (
+                counted(detail.attempt.calls.length, 'call')
+              )}
+            </small>
           </dd>
         </div>
       </dl>
@@ -136,6 +145,19 @@ function Detail({ detail, ...view }: SearchView & { detail: NodeDetail }) {
           {rationale.choice.text || '–'}
           {rationale.choice.more > 0 && '…'}
         </dd>
+        {thought && (
+          <>
+            <dt>thought</dt>
+            <dd>
+              candidate {thought.place} of {thought.of} from one thought
+              {thought.place > 1 && (
+                <>
+                  , that of <NodeLink search={id} node={thought.node} />
+                </>
+              )}
+            </dd>
+          </>
+        )}
         <dt>change</dt>
         <dd>
           {rationale.change.text || '–'}

@@ -1,5 +1,5 @@
 import { assign, fromPromise, setup } from 'xstate';
-import type { TaskDescription, Thought } from '../../agents/index.ts';
+import { type Attempt, attemptsOf, type TaskDescription, type Thought } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import type { AgentSpec } from '../../domain/agent.ts';
 import type { Space } from '../../domain/candidate.ts';
@@ -79,6 +79,10 @@ const endOf = (code: AgentEnd['code'], reason: string): AgentEnd => ({ code, rea
 
 const isSearchClosed = (error: unknown): boolean => error instanceof BudgetError && error.code === 'search-closed';
 
+/** Whether a submission was refused without a record: the search takes no more. */
+const isClosed = (reply: ReplyOf<'agent-submit'>): reply is Extract<typeof reply, { verdict: 'refused' }> =>
+  reply.verdict === 'refused' && reply.node === null;
+
 /** With half a minute between them: a provider may be unavailable for about ten minutes. */
 const maxConsecutiveFailures = 20;
 
@@ -90,7 +94,8 @@ const maxConsecutiveFailures = 20;
  *
  * AGT-1. It has no state of its own: a restarted agent requests its next attempt and decides as the killed one would have
  *     (I5).
- * AGT-2. A submission is repeated until it is answered; the ordinal makes the repetition harmless (I2).
+ * AGT-2. A submission is repeated until it is answered; the ordinal makes the repetition harmless (I2). The candidates of one
+ *     thought are submitted one after the other; an agent killed in between thinks and submits them again.
  * AGT-3. It waits for the results that its next decision must know, never for its own latest proposal.
  * AGT-4. It announces its end before it ends, and the absence of its provider when it rests: other agents may be waiting for
  *     its attempts.
@@ -117,6 +122,22 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
         return { state: 'ready', view: { ...reply.view, nodes: mergeNodes(known?.nodes ?? [], changed) } };
       }
     }
+  };
+
+  /** Submits an attempt. One that does not fit a message is an attempt like others (I8): it loses what it can do without. */
+  const submit = async (attempt: Attempt, ordinal: number, signal: AbortSignal): Promise<ReplyOf<'agent-submit'>> => {
+    let failure: unknown;
+    for (const smaller of smallerAttempts(attempt)) {
+      const request = { search, agent: name, ordinal, ...smaller };
+      try {
+        return await retryTransient(() => bus.ask('agent-submit', request, { token }), retrying(signal));
+      } catch (thrown) {
+        if (!(thrown instanceof TerminalError) || !tooLarge.includes(thrown.code)) throw thrown;
+        failure = thrown;
+        log.warn({ agent: name, error: thrown.message }, 'proposal exceeds the message size');
+      }
+    }
+    throw failure;
   };
 
   return setup({
@@ -165,22 +186,13 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
       rest: fromPromise(({ input, signal }: { input: number; signal: AbortSignal }) => pause(timers, input, signal)),
       submit: fromPromise(
         async ({ input, signal }: { input: { ordinal: number; thought: Thought }; signal: AbortSignal }) => {
-          const submit = (thought: Thought) => {
-            const request = { search, agent: name, ordinal: input.ordinal, ...thought };
-            return retryTransient(() => bus.ask('agent-submit', request, { token }), retrying(signal));
-          };
-          // A proposal that does not fit a message is an attempt like others (I8): it loses what it can do without.
-          let failure: unknown;
-          for (const smaller of smallerThoughts(input.thought)) {
-            try {
-              return await submit(smaller);
-            } catch (thrown) {
-              if (!(thrown instanceof TerminalError) || !tooLarge.includes(thrown.code)) throw thrown;
-              failure = thrown;
-              log.warn({ agent: name, error: thrown.message }, 'proposal exceeds the message size');
-            }
+          let next = input.ordinal;
+          for (const attempt of attemptsOf(input.thought)) {
+            const reply = await submit(attempt, next, signal);
+            if (isClosed(reply)) return { reply, next };
+            next += 1;
           }
-          throw failure;
+          return { reply: null, next };
         },
       ),
     },
@@ -322,15 +334,14 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           input: ({ context }) => ({ ordinal: context.ordinal, thought: assertPresent(context.thought) }),
           onDone: [
             {
-              guard: ({ event }) => event.output.verdict === 'accepted' || event.output.node !== null,
+              guard: ({ event }) => event.output.reply === null,
               target: 'fetchingView',
-              actions: assign({ ordinal: ({ context }) => context.ordinal + 1, thought: null }),
+              actions: assign({ ordinal: ({ event }) => event.output.next, thought: null }),
             },
             {
               target: 'retiring',
               actions: assign({
-                end: ({ event: { output } }) =>
-                  output.verdict === 'refused' ? endOf('search-closed', output.message) : null,
+                end: ({ event: { output } }) => endOf('search-closed', output.reply?.message ?? ''),
               }),
             },
           ],
@@ -374,11 +385,11 @@ export const tooLarge: readonly string[] = ['message-too-large', 'message-invali
 /** Characters of a truncated candidate; it is then rejected, with a reason that says so. */
 const cutCharacters = 20_000;
 
-/** The thought, then smaller versions of it: without readings and lessons, and finally with a truncated candidate. */
-export function* smallerThoughts(thought: Thought): Generator<Thought> {
-  yield thought;
-  const { works: _, readings: __, ...rationale } = thought.rationale;
-  const { lessons: ___, insights: ____, ...bare } = { ...thought, rationale };
+/** The attempt, then smaller versions of it: without readings and lessons, and finally with a truncated candidate. */
+export function* smallerAttempts(attempt: Attempt): Generator<Attempt> {
+  yield attempt;
+  const { works: _, readings: __, ...rationale } = attempt.rationale;
+  const { lessons: ___, insights: ____, ...bare } = { ...attempt, rationale };
   yield bare;
-  yield { ...bare, candidate: `${thought.candidate.slice(0, cutCharacters)} ... (cut: too long for a message)` };
+  yield { ...bare, candidate: `${attempt.candidate.slice(0, cutCharacters)} ... (cut: too long for a message)` };
 }

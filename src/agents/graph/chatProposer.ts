@@ -24,15 +24,22 @@ import {
   insightsText,
   usableInsights,
 } from '../operators/insights.ts';
-import { remainingBudgetText, repairPrompt, shorterPrompt } from '../operators/prompts.ts';
+import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
-import { outputTokens } from '../operators/sizes.ts';
+import { lessonsEach, outputTokens } from '../operators/sizes.ts';
 import { readerOf } from '../reading/reader.ts';
 import type { ReadingState } from '../reading/tools.ts';
 import { investigation } from '../tools/investigation.ts';
 import type { RehearsalDeps } from '../tools/metered.ts';
 import type { Toolbox } from '../tools/toolbox.ts';
-import { noAnalysis, type Problem, type ProposalResult, type ProposeInput, type Proposer } from './proposer.ts';
+import {
+  noAnalysis,
+  type Problem,
+  type ProposalResult,
+  type ProposeInput,
+  type Proposer,
+  type SingleResult,
+} from './proposer.ts';
 
 /** What a language-model agent needs in addition to its specification. */
 export interface ChatProposerDeps {
@@ -98,6 +105,8 @@ interface Asking {
   readonly round: number;
   /** Factor on the output token limit. */
   readonly room: number;
+  /** Candidates asked for, or sets of lessons: the answer is as many times as long. */
+  readonly count: number;
   readonly reading: ToolAccess | null;
   readonly signal: AbortSignal;
 }
@@ -135,23 +144,27 @@ export function chatProposer(
     purpose: Purpose,
     form: AnswerForm<unknown>,
     messages: readonly ChatMessage[],
-    { parents, room, reading }: Pick<Asking, 'parents' | 'room' | 'reading'>,
+    { parents, room, count, reading }: Pick<Asking, 'parents' | 'room' | 'count' | 'reading'>,
   ): ChatRequest => {
     const withTools = reading?.how === 'tools' ? toolbox : null;
     const model = spec.models?.[purpose] ?? spec.model;
     if (isLocal(model) || isBandit(model) || isOutside(model) || isProgram(model))
       throw new TerminalError('model', `${model} is not a language model`);
     const compatible = splitModel(model).provider === 'compatible';
+    const rules = [
+      ...(withTools ? [withTools.rules] : []),
+      ...(purpose !== 'analyze' && count > 1 ? [prompts.severalRules] : []),
+    ].join('\n\n');
     return {
       model,
-      system: `${prompts.system(purpose, withTools?.rules)}${purpose === 'analyze' && spec.insights ? insightInstructions : ''}`,
+      system: `${prompts.system(purpose, rules)}${purpose === 'analyze' && spec.insights ? insightInstructions : ''}`,
       messages,
       schema: form.jsonOf ? null : form.wire,
       ...(withTools ? { tools: withTools.tools } : {}),
       ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
       maxTokens: spec.maxTokens
         ? spec.maxTokens * room
-        : outputTokens(purpose, prompts.answerTokens(purpose, parents), spec.effort, room),
+        : outputTokens(purpose, prompts.answerTokens(purpose, parents) * count, spec.effort, room),
       ...(spec.effort ? { effort: spec.effort } : {}),
       ...(compatible && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
       ...(compatible ? { baseUrl: spec.baseUrl } : {}),
@@ -162,12 +175,12 @@ export function chatProposer(
     purpose: Purpose,
     form: AnswerForm<T>,
     messages: readonly ChatMessage[],
-    { view, parents, round, room, reading, signal }: Asking,
+    { view, parents, round, signal, ...rest }: Asking,
   ): Promise<Answer> =>
     gateway.ask(
       {
         scope: { agent: spec.name, ordinal: view.ordinal, purpose, round },
-        request: request(purpose, form, messages, { parents, room, reading }),
+        request: request(purpose, form, messages, { parents, ...rest }),
         remainingBudget: remainingBudgetText(view),
         problem: (text) => {
           const read = readLeniently(form.jsonOf?.(text) ?? text, form.schema);
@@ -182,13 +195,17 @@ export function chatProposer(
     canRepair: true,
     toolbox,
 
-    async propose({ operator, parents, view, reading, problems, signal }: ProposeInput): Promise<ProposalResult> {
-      const form = prompts.form(operator);
+    async propose(input: ProposeInput): Promise<ProposalResult> {
+      const { operator, parents, view, count, reading, problems, signal } = input;
+      const single = prompts.form(operator);
+      const list = count > 1 ? prompts.listForm(operator) : null;
+      const form: AnswerForm<unknown> = list ?? single;
       const { passages, turns, retrieved } = reading;
-      const prompt = `${prompts.question(operator, { view, parents, passages })}${insightsText(view)}`;
+      const question = `${prompts.question(operator, { view, parents, passages })}${insightsText(view)}`;
+      const prompt = list ? `${question}${severalPrompt(count)}` : question;
       const open = toolbox !== null && problems.length === 0 && toolbox.mayCall(reading);
       const room = problems.at(-1)?.kind === 'truncated' ? 2 : 1;
-      const round = { view, parents, round: problems.length, room, reading: { how: reading.how, open }, signal };
+      const round = { view, parents, round: problems.length, room, count, reading: { how: reading.how, open }, signal };
       const answer = await ask(operator, form, conversation(prompt, turns, problems), round);
       const { text, calls, carried } = answer;
       if (answer.outcome === 'toolless') return { toolless: true };
@@ -199,18 +216,26 @@ export function chatProposer(
       }
       const problem = problemOf(answer);
       if (problem) return { problem };
-      const read = readingOf(answer)(form.jsonOf?.(text) ?? text, form.schema);
+      const shown = new Set([...view.nodes.map((node) => node.id as string), ...retrieved.map(({ id }) => id)]);
+      const resultOf = (json: string, text: string): SingleResult => {
+        const read = readingOf(answer)(json, single.schema);
+        if (!read.ok) return { problem: { kind: 'malformed', message: read.problem, text } };
+        try {
+          const candidate = read.value.candidate(parents);
+          const { hypothesis, change, expected_fitness: expected, evidence: cited } = read.value.reasons;
+          const evidence = [...new Set(cited)].filter((id) => shown.has(id));
+          return { proposal: { candidate, change, expected, hypothesis, evidence }, text };
+        } catch (thrown) {
+          if (!(thrown instanceof TerminalError)) throw thrown;
+          return { problem: { kind: 'invalid', message: errorMessage(thrown), text } };
+        }
+      };
+      const json = form.jsonOf?.(text) ?? text;
+      if (!list) return resultOf(json, text);
+      const read = readingOf(answer)(json, list.schema);
       if (!read.ok) return { problem: { kind: 'malformed', message: read.problem, text } };
-      try {
-        const candidate = read.value.candidate(parents);
-        const shown = new Set([...view.nodes.map((node) => node.id as string), ...retrieved.map(({ id }) => id)]);
-        const { hypothesis, change, expected_fitness: expected, evidence: cited } = read.value.reasons;
-        const evidence = [...new Set(cited)].filter((id) => shown.has(id));
-        return { proposal: { candidate, change, expected, hypothesis, evidence }, text };
-      } catch (thrown) {
-        if (!(thrown instanceof TerminalError)) throw thrown;
-        return { problem: { kind: 'invalid', message: errorMessage(thrown), text } };
-      }
+      const items = read.value.slice(0, count).map((item) => JSON.stringify(item));
+      return { several: items.map((item) => resultOf(item, item)) };
     },
 
     /** Lessons get one question and no repair: without them the agent still sees the results. */
@@ -222,6 +247,7 @@ export function chatProposer(
         parents: [],
         round: 0,
         room: 1,
+        count: Math.ceil(results.length / lessonsEach),
         reading: null,
         signal,
       });

@@ -1,7 +1,8 @@
 import { Annotation, END, START, StateGraph } from '@langchain/langgraph';
 import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
 import type { View } from '../../domain/node.ts';
-import { type Step, type Thought, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
+import type { Thought } from './attempt.ts';
+import { type Step, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
 import type { Thoughts } from './thoughts.ts';
 
 const State = Annotation.Root({
@@ -62,8 +63,10 @@ export async function runWithCheckpoints(
   const { search, agent, ordinal } = key;
   const configurable = { thread_id: thoughts.thread(search, agent, ordinal) };
   const before = await graph.getState({ configurable });
-  // A request for this attempt implies that the previous one was submitted.
-  await saver.deleteThread(thoughts.thread(search, agent, ordinal - 1));
+  // A request for this attempt implies that the previous thought was submitted, with all of its candidates.
+  for (let back = 1; back <= (deps.spec.proposals ?? 1); back++) {
+    await saver.deleteThread(thoughts.thread(search, agent, ordinal - back));
+  }
   const done = before.values.thought as Thought | undefined;
   if (done) return done;
   const config = { configurable, durability: 'sync' as const, signal: deps.signal, recursionLimit: mostSteps };

@@ -1,4 +1,4 @@
-import type { Space } from '../../domain/candidate.ts';
+import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { type ModelName, type SoleModelName, supportsSpace } from '../../domain/model.ts';
 import type { AnswerProblem, View, ViewNode } from '../../domain/node.ts';
@@ -45,17 +45,26 @@ export interface ProposalRecord {
   readonly reason: string;
 }
 
+/** One candidate with its reasons, or why there is none. */
+export type SingleResult = { readonly proposal: Proposal; readonly text: string } | { readonly problem: Problem };
+
 export type ProposalResult = { readonly made?: ProposalRecord } & (
-  | { readonly proposal: Proposal; readonly text: string }
-  | { readonly problem: Problem }
+  | SingleResult
+  /** At least one, at most as many as were asked for. */
+  | { readonly several: readonly SingleResult[] }
   /** The model calls tools first. */
   | { readonly asks: Asks }
   /** The server supports no tools. */
   | { readonly toolless: true }
 );
 
+/** A result without tool calls. */
+export type FinalResult = Extract<ProposalResult, { proposal: unknown } | { problem: unknown } | { several: unknown }>;
+
 /** The complete input of a proposal. */
 export interface ProposeInput extends ProposalInput<Space> {
+  /** Candidates asked for; more than one may give `several`. */
+  readonly count: number;
   /** What this thought has read and tried so far. */
   readonly reading: ReadingState;
   /** What was wrong with earlier answers to this question, oldest first. */
@@ -82,18 +91,52 @@ export interface Proposer {
 
 export const noAnalysis: Analysis = { lessons: [], insights: [] };
 
+/** Draws of a classical searcher per different candidate. */
+const drawsEach = 8;
+
+/** Different candidates that a model draws, unknown to the view except for the first; at least one. */
+export async function drawn(
+  model: AnyModel,
+  { reading: _, problems: __, begun: ___, count: ____, ...input }: ProposeInput,
+  count: number,
+): Promise<Proposal[]> {
+  const known = new Set(input.view.nodes.map(({ candidate }) => candidate));
+  const found = new Map<string, Proposal>();
+  for (let draw = 0; draw < count * drawsEach && found.size < count; draw++) {
+    const proposal = await model.propose(input);
+    const text = canonicalOr(proposal.candidate, input.space);
+    if (found.size === 0 || !(known.has(text) || found.has(text))) found.set(text, proposal);
+  }
+  return [...found.values()];
+}
+
+/** The canonical text; of a candidate outside the space, which the thought will object to, the text itself. */
+function canonicalOr(candidate: string, space: Space): string {
+  try {
+    return canonicalCandidate(candidate, space);
+  } catch {
+    return candidate;
+  }
+}
+
+/** Proposals of a classical searcher, whose texts are their candidates. */
+export function resultOf(proposals: readonly Proposal[]): ProposalResult {
+  const results = proposals.map((proposal) => ({ proposal, text: proposal.candidate }));
+  const [only] = results;
+  return results.length === 1 && only ? only : { several: results };
+}
+
 /** A classical searcher as a proposer: it reads by itself or not at all, learns no lessons and needs no repair. */
 export function localProposer(model: AnyModel): Proposer {
   return {
     name: model.name,
     canRepair: false,
     toolbox: null,
-    async propose({ reading: _reading, problems: _problems, begun: _begun, ...input }) {
+    async propose(input) {
       if (!supportsSpace(model.name, input.space.kind)) {
         throw new TerminalError('model', `${model.name} does not support ${input.space.kind} spaces`);
       }
-      const proposal = await model.propose(input);
-      return { proposal, text: proposal.candidate };
+      return resultOf(await drawn(model, input, input.count));
     },
     async learn() {
       return noAnalysis;

@@ -1,19 +1,10 @@
-import type { AgentSpec } from '../../domain/agent.ts';
+import { type AgentSpec, mostAttempts } from '../../domain/agent.ts';
 import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import { type ClaimReply, claimText, type StatedInsight } from '../../domain/ideas.ts';
-import type { NodeId } from '../../domain/ids.ts';
-import { isOnline } from '../../domain/literature.ts';
+import { nodeId } from '../../domain/ids.ts';
 import { describeNearDuplicate, findNearDuplicate, type NearDuplicate } from '../../domain/nearDuplicates.ts';
-import {
-  type Lesson,
-  type Operator,
-  type Rationale,
-  rationaleSchema,
-  unusableText,
-  type View,
-  type ViewNode,
-} from '../../domain/node.ts';
+import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
@@ -21,18 +12,15 @@ import { type Decision, namedBy } from '../scaffolds/decision.ts';
 import { changedAfterRefusals } from '../scaffolds/patience.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { ToolOccasion } from '../tools/toolbox.ts';
-import { noAnalysis, type Problem, type ProposalResult, type Proposer } from './proposer.ts';
-
-/** An attempt, ready for submission. */
-export interface Thought {
-  readonly operator: Operator;
-  readonly parents: NodeId[];
-  /** Canonical text in the space; without a usable answer, the answer itself, to be stored as rejected. */
-  readonly candidate: string;
-  readonly rationale: Rationale;
-  readonly lessons?: Lesson[];
-  readonly insights?: StatedInsight[];
-}
+import { conclusion, type Thought } from './attempt.ts';
+import {
+  type FinalResult,
+  noAnalysis,
+  type Problem,
+  type ProposalResult,
+  type Proposer,
+  type SingleResult,
+} from './proposer.ts';
 
 /** Claims a canonical candidate for the attempt; the reply is recorded by the archive. */
 export type Claim = (candidate: string) => Promise<ClaimReply>;
@@ -54,7 +42,7 @@ export interface ThoughtDeps {
 const mostRepairs = 1;
 /** Extra draws of a local model when novelty is required and the draw is not new. */
 const mostRetries = 7;
-/** Results per analysis; more arrive between two attempts only after a pause. */
+/** Results per analysis, or as many as a thought gives; more arrive between two thoughts only after a pause. */
 const mostResults = 4;
 
 /** State that passes between steps; plain data, because it is checkpointed. */
@@ -81,13 +69,14 @@ function informed({ view, lessons }: ThoughtState): View {
 }
 
 /** Recent results without a lesson, oldest first. */
-function freshResults(view: View, pending: number): ViewNode[] {
-  const since = view.ordinal - pending - mostResults;
+function freshResults(view: View, { pending, proposals = 1 }: AgentSpec): ViewNode[] {
+  const most = Math.max(mostResults, proposals);
+  const since = view.ordinal - pending - most;
   // Each agent learns from its own results; others read its lessons if they share memory.
   const fresh = view.nodes.filter(({ ordinal, status, lesson, foreign }) => {
     return !foreign && ordinal >= since && lesson === undefined && (status === 'evaluated' || status === 'failed');
   });
-  return fresh.sort((a, b) => a.ordinal - b.ordinal).slice(-mostResults);
+  return fresh.sort((a, b) => a.ordinal - b.ordinal).slice(-most);
 }
 
 /** The nearest earlier candidate that makes this one a duplicate. The ledger applies the same rule. */
@@ -99,11 +88,14 @@ export function closest(candidate: string, view: View, { novelty }: AgentSpec): 
   return findNearDuplicate(candidate, accepted, novelty);
 }
 
-/** A result without tool calls. */
-type FinalResult = Extract<ProposalResult, { proposal: unknown } | { problem: unknown }>;
+/** How many candidates a thought asks for: as many as the policy has a use for, within the budgets of the agent. */
+function countOf({ decision, view }: Pick<ThoughtState, 'decision' | 'view'>, spec: AgentSpec): number {
+  const room = decision.room ?? Number.POSITIVE_INFINITY;
+  return Math.max(1, Math.min(spec.proposals ?? 1, room, view.remaining, mostAttempts(spec) - view.ordinal + 1));
+}
 
 /** The problem that keeps an offer from becoming a candidate, or null. */
-function objection(offer: FinalResult, view: View, { spec, space, proposer }: ThoughtDeps): Problem | null {
+function objection(offer: SingleResult, view: View, { spec, space, proposer }: ThoughtDeps): Problem | null {
   if ('problem' in offer) return offer.problem;
   const { proposal, text } = offer;
   try {
@@ -128,7 +120,7 @@ function objection(offer: FinalResult, view: View, { spec, space, proposer }: Th
  * end an agent.
  */
 async function crowding(
-  offer: FinalResult,
+  offer: SingleResult,
   problems: readonly Problem[],
   { spec, space, proposer, claim }: ThoughtDeps,
 ): Promise<Problem | null> {
@@ -140,13 +132,36 @@ async function crowding(
   return { kind: 'duplicate', message, text: offer.text, candidate };
 }
 
-function checkedRationale(rationale: Rationale, proposer: Proposer): Rationale {
-  const checked = rationaleSchema.safeParse(rationale);
-  if (checked.success) return checked.data;
-  throw new TerminalError(
-    'proposal',
-    `${proposer.name} returned an invalid rationale: ${checked.error.issues[0]?.message}`,
-  );
+/**
+ * The candidates of one answer. One that is no candidate, or near to another agent's idea, becomes a refused attempt without
+ * another question; if all are near to ideas of others, the first is submitted, as after a repair. Duplicates are left to the
+ * ledger, with their reasons.
+ */
+async function checkedEach(
+  several: readonly SingleResult[],
+  view: View,
+  deps: ThoughtDeps,
+): Promise<readonly SingleResult[]> {
+  const results: SingleResult[] = [];
+  const crowded: { readonly at: number; readonly problem: Problem }[] = [];
+  let free = 0;
+  for (const single of several) {
+    const problem = objection(single, view, deps);
+    const near = problem === null ? await crowding(single, [], deps) : null;
+    // Without a candidate: the ledger would accept it.
+    if (near)
+      crowded.push({ at: results.length, problem: { kind: near.kind, message: near.message, text: near.text } });
+    else if (problem === null) free += 1;
+    results.push(problem && problem.kind !== 'duplicate' ? { problem } : single);
+  }
+  for (const { at, problem } of crowded.slice(free > 0 ? 0 : 1)) results[at] = { problem };
+  return results;
+}
+
+/** The candidates of an offer; null for one that calls tools. */
+function singlesOf(offered: ProposalResult): readonly SingleResult[] | null {
+  if ('several' in offered) return offered.several;
+  return 'proposal' in offered || 'problem' in offered ? [offered] : null;
 }
 
 export type Step = 'recall' | 'analyze' | 'retrieve' | 'propose' | 'read' | 'check' | 'repair' | 'submit';
@@ -175,7 +190,8 @@ export const transitions: Readonly<Record<Step, Step | null | ((state: ThoughtSt
  * caller, who submits it to the ledger.
  *
  * STP-1. A step is a function of the state, the specification and the recorded answers (I5): it may run again.
- * STP-2. Every thought ends in an attempt. Without a usable answer the attempt says so and is stored (I8).
+ * STP-2. Every thought ends in an attempt, or in several: each candidate of an answer is one. Without a usable answer the
+ *     attempt says so and is stored (I8).
  * STP-3. All randomness derives from (seed, agent, attempt, step).
  */
 export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: ThoughtState) => Update>> {
@@ -201,20 +217,36 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
     const view = informed(state);
     const input = { operator, parents: parentsOf({ ...state, view }), view, space, brief, signal };
     const begun = state.offer?.made;
-    const propose = (chance: typeof rng) =>
-      proposer.propose({ ...input, rng: chance, reading: state.reading ?? noReading, problems, begun });
-    let offered = await propose(rng);
+    const propose = (chance: typeof rng, count: number) =>
+      proposer.propose({ ...input, count, rng: chance, reading: state.reading ?? noReading, problems, begun });
+    const count = countOf(state, spec);
+    if (proposer.canRepair) return { offer: await propose(rng, count) };
     // A proposer that cannot repair may draw again a few times; then the ledger stores the proposal as a duplicate.
-    for (let retry = 1; retry <= mostRetries && (await isUnwanted(offered, view)); retry++) {
-      offered = await propose(rngFor(seed, spec.name, view.ordinal, 'model', `again ${retry}`));
+    const wanted: SingleResult[] = [];
+    for (let [retry, judged] = [0, 0]; ; retry++) {
+      const chance = retry === 0 ? rng : rngFor(seed, spec.name, view.ordinal, 'model', `again ${retry}`);
+      const offered = await propose(chance, count - wanted.length);
+      const singles = singlesOf(offered);
+      if (!singles) return { offer: offered };
+      const before = wanted.length;
+      for (const single of singles) if (!(await isUnwanted(single, wanted, view))) wanted.push(single);
+      judged += singles.length;
+      const all = wanted.length - before === singles.length;
+      if (!all && judged + count - wanted.length <= count + mostRetries) continue;
+      const [first = singles[0], ...others] = wanted;
+      const made = offered.made ? { made: offered.made } : {};
+      return { offer: { ...made, ...(others.length > 0 || !first ? { several: wanted } : first) } };
     }
-    return { offer: offered };
   };
-  /** A draw of a local model that is not new, or near to what another agent has claimed. */
-  const isUnwanted = async (offered: ProposalResult, view: View): Promise<boolean> => {
-    if (proposer.canRepair || !('proposal' in offered)) return false;
-    const { candidate } = offered.proposal;
+  /** A draw of a local model that is not new, repeats another of the thought, or is near to what another agent has claimed. */
+  const isUnwanted = async (single: SingleResult, wanted: readonly SingleResult[], view: View): Promise<boolean> => {
+    if (!('proposal' in single)) return false;
+    const { candidate } = single.proposal;
     if (spec.novelty !== undefined && closest(candidate, view, spec) !== null) return true;
+    const others = wanted.flatMap((each, index) =>
+      'proposal' in each ? [{ id: nodeId(spec.name, view.ordinal + index), candidate: each.proposal.candidate }] : [],
+    );
+    if (findNearDuplicate(candidate, others, spec.novelty) !== null) return true;
     if (!deps.claim || !spec.claims) return false;
     return (await deps.claim(canonicalCandidate(candidate, space))).state === 'taken';
   };
@@ -231,7 +263,7 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
     },
     analyze: async ({ view }) => {
       // One-shot agents are the baseline that does not learn from results.
-      const results = proposer.canRepair && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec.pending) : [];
+      const results = proposer.canRepair && spec.scaffold.kind !== 'one-shot' ? freshResults(view, spec) : [];
       const { lessons, insights } = results.length > 0 ? await proposer.learn(view, results, signal) : noAnalysis;
       return { lessons: [...lessons], insights: [...insights] };
     },
@@ -249,64 +281,25 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
     },
     check: async ({ offer: offered, view, problems }) => {
       const final = offered as FinalResult;
+      if ('several' in final) return { offer: { ...final, several: await checkedEach(final.several, view, deps) } };
       const problem = objection(final, view, deps) ?? (await crowding(final, problems ?? [], deps));
       const made = offered.made ? { made: offered.made } : {};
       return problem ? { offer: { problem, ...made }, problems: [...(problems ?? []), problem] } : {};
     },
     repair: offer,
-    submit: async (state) => ({ thought: conclusion(state, deps) }),
-  };
-}
-
-/** What was read, in the form of the node's rationale. */
-export function readOf({ retrieved, readings }: Pick<Rationale, 'readings'> & Pick<ReadingState, 'retrieved'>) {
-  const works = retrieved.filter(({ source }) => isOnline(source));
-  const known = new Map(
-    works.map(({ id, url, retrievedAt, licence, title }) => [id, { id, url, retrievedAt, licence, title }]),
-  );
-  return {
-    retrieved: [...new Set(retrieved.map(({ id }) => id))].slice(0, 64),
-    ...(readings?.length ? { readings: readings.slice(0, 40) } : {}),
-    ...(known.size > 0 ? { works: [...known.values()].slice(0, 64) } : {}),
-  };
-}
-
-/** The attempt that a finished thought submits. */
-function conclusion(state: ThoughtState, { space, proposer }: ThoughtDeps): Thought {
-  const { decision, lessons, insights, problems } = state;
-  const offer = state.offer as FinalResult;
-  const { tried = [] } = state.reading;
-  const read = {
-    ...readOf({ retrieved: state.reading.retrieved, readings: [...state.reading.readings] }),
-    ...(tried.length > 0 ? { tried: tried.slice(0, 40) } : {}),
-  };
-  const { operator, parents, reason } = decision;
-  const { made } = offer;
-  const choice = made ? `${reason}; ${made.reason}` : reason;
-  const maker = made ? { model: made.model, dollars: made.dollars } : {};
-  const learned = { ...(lessons?.length ? { lessons } : {}), ...(insights?.length ? { insights } : {}) };
-  if ('problem' in offer) {
-    const { kind, message, text, candidate } = offer.problem;
-    const change = `no usable answer after ${problems.length === 1 ? 'one try' : `${problems.length} tries`} (${kind}): ${message}`;
-    const rationale = { choice, change: change.slice(0, 2000), expected: null, ...read, evidence: [], ...maker };
-    // A repeated candidate is stored as a duplicate; anything else gets a prefix, so that it never parses as a candidate.
-    const answer = candidate ?? unusableText(kind, text.slice(0, 4000));
-    return { operator, parents: [...parents], candidate: answer, rationale, ...learned };
-  }
-  const { candidate, change, expected, hypothesis, retrieved, readings, evidence = [] } = offer.proposal;
-  const statement = {
-    ...(hypothesis === undefined ? {} : { hypothesis }),
-    ...read,
-    // Local models that read do so by themselves.
-    ...(retrieved ? { retrieved: [...retrieved], readings: [...(readings ?? [])] } : {}),
-    evidence: [...evidence],
-    ...maker,
-  };
-  return {
-    operator,
-    parents: [...parents],
-    candidate: canonicalCandidate(candidate, space),
-    rationale: checkedRationale({ choice, change, expected, ...statement }, proposer),
-    ...learned,
+    submit: async (state) => {
+      const { view, decision, offer: offered, reading, lessons, insights, problems } = state;
+      const final = offered as FinalResult;
+      const finished = {
+        ordinal: view.ordinal,
+        decision,
+        offer: final,
+        reading,
+        lessons,
+        insights,
+        problems: problems ?? [],
+      };
+      return { thought: conclusion(finished, deps) };
+    },
   };
 }

@@ -4,7 +4,8 @@ import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { View } from '../../domain/node.ts';
 import { makeFolder } from '../../platform/index.ts';
-import { type Step, type Thought, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
+import type { Thought } from './attempt.ts';
+import { type Step, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
 
 /** Increment when the graph changes: a thought checkpointed by another version restarts and finds its answers recorded. */
 const graphVersion = 3;

@@ -14,7 +14,7 @@ import { cost, mostUsage, type Prices } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
 import { insightCharacters } from '../operators/insights.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
-import { outputTokens } from '../operators/sizes.ts';
+import { lessonsEach, outputTokens } from '../operators/sizes.ts';
 import { longestShown } from '../reading/shown.ts';
 import { longestResult } from '../tools/investigation.ts';
 
@@ -70,9 +70,14 @@ function longestTools({ literature, operators }: AgentSpec, space: Space, purpos
 function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: SoleModelName, prices: Prices) {
   if (isLocal(model)) return { likely: 0, most: 0 };
   const prompts = promptsFor({ ...spec, experiment: experimentOf(spec, agent), role: agent.role ?? '' });
+  const { proposals = 1 } = agent;
+  const isList = purpose !== 'analyze' && proposals > 1;
+  // An answer with several candidates is as many times as long; so is one with more lessons than usual.
+  const parts = purpose === 'analyze' ? Math.ceil(proposals / lessonsEach) : proposals;
+  const form = purpose === 'analyze' ? lessonForm : isList ? prompts.listForm(purpose) : prompts.form(purpose);
   const request = {
     model,
-    system: prompts.system(purpose),
+    system: prompts.system(purpose, isList ? prompts.severalRules : undefined),
     messages: [
       {
         role: 'user' as const,
@@ -81,12 +86,12 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
         ),
       },
     ],
-    schema: (purpose === 'analyze' ? lessonForm : prompts.form(purpose)).wire,
-    maxTokens: agent.maxTokens ?? outputTokens(purpose, prompts.answerTokens(purpose, []), agent.effort, 1),
+    schema: form.wire,
+    maxTokens: agent.maxTokens ?? outputTokens(purpose, prompts.answerTokens(purpose, []) * parts, agent.effort, 1),
   };
   const most = mostUsage(request);
   const input = Math.ceil((most.input * likelyShare) / 3);
-  const likely: Usage = { input, cached: 0, written: 0, output: Math.min(likelyOutput, request.maxTokens) };
+  const likely: Usage = { input, cached: 0, written: 0, output: Math.min(likelyOutput * parts, request.maxTokens) };
   const price = prices.of(model, agent.baseUrl);
   return price && { likely: cost(likely, price), most: cost(most, price) };
 }
@@ -96,7 +101,9 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
   const own: ChatModelName | undefined = agent.models?.[purpose];
   const models = own ? [own] : armsOf(agent.model);
   const asked = rounds(agent, purpose);
-  const calls = agent.evaluations * Math.min(agent.operators ? likelyMultiTurn : likelyRounds, asked);
+  // If each thought gives as many candidates as it may; at most, each gives one.
+  const thoughts = Math.ceil(agent.evaluations / (agent.proposals ?? 1));
+  const calls = thoughts * Math.min(agent.operators ? likelyMultiTurn : likelyRounds, asked);
   const each = models.map((model) => priceOf(spec, agent, purpose, model, prices));
   const known = each.flatMap((price) => price ?? []);
   const all = known.length === each.length;
@@ -132,7 +139,8 @@ export function operatorsText(agent: AgentSpec): string {
   const drafts = firstDrafts(agent);
   const later = agent.evaluations - drafts;
   const others = agent.scaffold.kind === 'evolutionary' ? 'improve or crossover' : 'improve';
-  return `${drafts} draft${later > 0 ? `, then ${later} ${others}` : ''}`;
+  const several = agent.proposals === undefined ? '' : `, up to ${agent.proposals} from one thought`;
+  return `${drafts} draft${later > 0 ? `, then ${later} ${others}` : ''}${several}`;
 }
 
 /** Forecast cost of a search's calls by agent. Agents without a language model do not appear. */

@@ -60,6 +60,30 @@ export interface AnswerForm<T> {
   readonly jsonOf?: ((text: string) => string) | undefined;
 }
 
+/**
+ * The form of an answer with several proposals, each in the given form. They come unparsed, to be read one by one: an invalid
+ * one does not spoil the others.
+ *
+ * @param jsonOf the JSON in an answer whose programs stand outside it.
+ */
+export function listForm(
+  { wire }: Pick<AnswerForm<unknown>, 'wire'>,
+  jsonOf?: AnswerForm<unknown>['jsonOf'],
+): AnswerForm<readonly unknown[]> {
+  const list = { type: 'array', description: 'Different proposals, the most promising first.', items: wire.json };
+  const json = {
+    type: 'object',
+    properties: { proposals: list },
+    required: ['proposals'],
+    additionalProperties: false,
+  };
+  return { schema: proposalList, wire: { name: `${wire.name}_list`, json }, ...(jsonOf ? { jsonOf } : {}) };
+}
+
+const proposalList = z
+  .strictObject({ proposals: z.array(z.unknown()).min(1) })
+  .transform(({ proposals }): readonly unknown[] => proposals);
+
 const form = <T>(name: string, schema: z.ZodType<T>): AnswerForm<T> => ({ schema, wire: answerSchema(name, schema) });
 
 const wholeForm: AnswerForm<StatedProposal> = {

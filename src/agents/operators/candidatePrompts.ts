@@ -28,6 +28,10 @@ export interface CandidatePrompts {
     shown: { view: View; parents: readonly ViewNode[]; passages: readonly Passage[] },
   ): string;
   form(operator: Operator): AnswerForm<Statement>;
+  /** Of an answer with several statements; each is read by `form`. */
+  listForm(operator: Operator): AnswerForm<readonly unknown[]>;
+  /** Added to the system prompt where questions ask for several candidates. */
+  readonly severalRules: string;
   analysis(view: View, results: readonly ViewNode[]): string;
   /** Tokens of an answer to this question, its thought apart. */
   answerTokens(purpose: Purpose, parents: readonly ViewNode[]): number;

@@ -19,7 +19,8 @@ const thinking: Readonly<Record<Effort | 'default', number>> = {
 
 /** Hypothesis, change and evidence of a proposal. */
 export const reasonTokens = 800;
-/** Up to four lessons. */
+/** Lessons that `lessonTokens` suffice for. */
+export const lessonsEach = 4;
 export const lessonTokens = 1000;
 
 const bytesPerToken = 3;

@@ -8,9 +8,16 @@ import {
 } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
-import { proposalForms, type StatedProposal } from './answers.ts';
+import { listForm, proposalForms, type StatedProposal } from './answers.ts';
 import type { CandidatePrompts, Statement } from './candidatePrompts.ts';
-import { analysisPrompt, longestQuestion, proposalPrompt, type StackPromptDeps, systemPrompt } from './prompts.ts';
+import {
+  analysisPrompt,
+  longestQuestion,
+  proposalPrompt,
+  type StackPromptDeps,
+  severalInstructions,
+  systemPrompt,
+} from './prompts.ts';
 import { lessonTokens, reasonTokens } from './sizes.ts';
 
 /** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
@@ -40,6 +47,8 @@ export function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePro
     longestQuestion,
     // A layer or its edit takes at most eight tokens.
     answerTokens: (purpose) => (purpose === 'analyze' ? lessonTokens : reasonTokens + 8 * space.layers),
+    severalRules: severalInstructions.trim(),
+    listForm: (operator) => listForm(forms[operator]),
     form(operator) {
       const { schema, wire } = forms[operator];
       const stated = schema.transform(

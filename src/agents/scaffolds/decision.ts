@@ -10,6 +10,8 @@ export interface Decision {
   readonly parents: readonly NodeId[];
   /** The reason, for the trace. */
   readonly reason: string;
+  /** Candidates that the policy has a use for, at least 1; absent: any number. A thought may give several. */
+  readonly room?: number;
 }
 
 /**
@@ -38,12 +40,12 @@ export function normaliser(values: readonly number[]): (value: number) => number
   return span > 0 ? (value) => (value / 2 - worst / 2) / span : () => 0.5;
 }
 
-export function draft(reason: string): Decision {
-  return { operator: 'draft', parents: [], reason };
+export function draft(reason: string, room?: number): Decision {
+  return { operator: 'draft', parents: [], reason, ...(room === undefined ? {} : { room }) };
 }
 
-export function improve(parent: ScoredNode, reason: string): Decision {
-  return { operator: 'improve', parents: [parent.id], reason };
+export function improve(parent: ScoredNode, reason: string, room?: number): Decision {
+  return { operator: 'improve', parents: [parent.id], reason, ...(room === undefined ? {} : { room }) };
 }
 
 export function crossover(first: ScoredNode, second: ScoredNode, reason: string): Decision {
@@ -53,7 +55,7 @@ export function crossover(first: ScoredNode, second: ScoredNode, reason: string)
 /** One more repair of a failed candidate. */
 export function debug({ last, repairs }: Chain, depth: number): Decision {
   const reason = `repair ${repairs + 1} of at most ${depth}: ${last.id} gave no score (${last.reason ?? last.status})`;
-  return { operator: 'debug', parents: [last.id], reason };
+  return { operator: 'debug', parents: [last.id], reason, room: 1 };
 }
 
 /** How reasons name a node: `composer-3 (0.4127)`, with the metric value of its fitness. */

@@ -26,15 +26,19 @@ export interface Island {
 }
 
 /**
- * The islands, computed from the view: a draft belongs to island (ordinal mod islands), any other node to its first parent's.
+ * The islands, computed from the view: a draft belongs to island (number of its thought mod islands), any other node to its
+ * first parent's.
  * Membership depends on the node alone, so that a failed or late node never moves another.
  */
 export function islandsOf(view: View, spec: EvolutionarySpec): Island[] {
   const members: ViewNode[][] = Array.from({ length: spec.islands }, () => []);
   const homes = new Map<NodeId, number>();
+  let [number, further] = [0, 0];
   for (const node of ownOf(history(view))) {
+    if (node.thought !== undefined) further += 1;
+    else number = node.ordinal - further;
     const [first] = node.parents;
-    const home = (first === undefined ? undefined : homes.get(first)) ?? node.ordinal % spec.islands;
+    const home = (first === undefined ? undefined : homes.get(first)) ?? number % spec.islands;
     homes.set(node.id, home);
     members[home]?.push(node);
   }
@@ -85,7 +89,7 @@ function drawParent(pool: readonly ScoredNode[], temperature: number, rng: Rng):
 }
 
 /**
- * Islands in turn: attempt k breeds on island (k mod islands), so that each gets an equal share without a counter that a
+ * Islands in turn: thought k breeds on island (k mod islands), so that each gets an equal share without a counter that a
  * resume could lose. An open failure of the island is repaired first, the oldest before the others. The island drafts until
  * it has `founders` drafts, and whenever it has no survivor.
  *
@@ -96,13 +100,17 @@ function drawParent(pool: readonly ScoredNode[], temperature: number, rng: Rng):
 export function evolutionary(spec: EvolutionarySpec, named: Named): Scaffold {
   return (view, rng) => {
     const islands = islandsOf(view, spec);
-    const turn = view.ordinal % spec.islands;
+    // The number of this thought: its attempt's without the further candidates of earlier ones.
+    const turn =
+      (view.ordinal - ownOf(history(view)).filter(({ thought }) => thought !== undefined).length) % spec.islands;
     const { members, survivors } = islands[turn] as Island;
     const where = spec.islands === 1 ? 'the population' : `island ${turn}`;
     const [failure] = openFailures(chains(members), spec.debugDepth);
     if (failure) return debug(failure, spec.debugDepth);
     const founders = members.filter((node) => node.operator === 'draft').length;
-    if (founders < spec.founders) return draft(`founder ${founders + 1} of ${spec.founders} of ${where}`);
+    if (founders < spec.founders) {
+      return draft(`founder ${founders + 1} of ${spec.founders} of ${where}`, spec.founders - founders);
+    }
     if (survivors.length === 0) return draft(`${where} has no survivor among ${members.length} attempts`);
 
     const migrates = rng.float() < spec.migration && view.ordinal > spec.migrationAfter;

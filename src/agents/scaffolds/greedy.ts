@@ -25,7 +25,7 @@ export function greedy(spec: GreedySpec, named: Named): Scaffold {
     const nodes = history(view);
     const own = ownOf(nodes);
     const drafts = own.filter((node) => node.operator === 'draft').length;
-    if (drafts < spec.drafts) return draft(`draft ${drafts + 1} of ${spec.drafts}`);
+    if (drafts < spec.drafts) return draft(`draft ${drafts + 1} of ${spec.drafts}`, spec.drafts - drafts);
 
     const open = openFailures(chains(own), spec.debugDepth);
     if (open.length > 0 && rng.float() < spec.debugProbability) return debug(rng.pick(open), spec.debugDepth);

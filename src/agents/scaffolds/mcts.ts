@@ -97,11 +97,9 @@ export function mcts(spec: MctsSpec, named: Named): Scaffold {
     }
     if (at.node === null) {
       const count = root.children.length;
-      return draft(
-        count < spec.children
-          ? `child ${count + 1} of ${spec.children} of the root`
-          : `no node can be expanded: all ${view.nodes.length} attempts failed, are pending or are exhausted`,
-      );
+      return count < spec.children
+        ? draft(`child ${count + 1} of ${spec.children} of the root`, spec.children - count)
+        : draft(`no node can be expanded: all ${view.nodes.length} attempts failed, are pending or are exhausted`, 1);
     }
     // Open and not the root, therefore scored.
     const node = at.node as ScoredNode;
@@ -109,6 +107,7 @@ export function mcts(spec: MctsSpec, named: Named): Scaffold {
     return improve(
       node,
       `child ${at.children.length + 1} of ${spec.children} of ${named(node)}, selected by UCT ${bound}`,
+      spec.children - at.children.length,
     );
   };
 }

@@ -1,4 +1,4 @@
-import { type Operator, ranked, type ScoredNode, type View, type ViewNode } from '../../domain/node.ts';
+import { type Operator, ranked, type ScoredNode, thoughtOf, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { crossover, type Decision, draft, history, improve, type Named, ownOf } from './decision.ts';
 
@@ -7,6 +7,15 @@ export function refusals(view: View): ViewNode[] {
   const own = ownOf(history(view)).reverse();
   const end = own.findIndex(({ status }) => status !== 'rejected' && status !== 'duplicate');
   return end < 0 ? own : own.slice(0, end);
+}
+
+/** Thoughts in a row that gave no new candidate, newest first. Candidates of one thought are one question to the model. */
+function refusedThoughts(view: View): number {
+  const refused = refusals(view);
+  const before = ownOf(history(view)).at(-1 - refused.length);
+  const thoughts = new Set(refused.map(thoughtOf));
+  if (before) thoughts.delete(thoughtOf(before));
+  return thoughts.size;
 }
 
 /** How a decision changes after each further `patience` refusals in a row. */
@@ -28,8 +37,9 @@ export function changedAfterRefusals(
   { patience, isOneShot, named, rng }: { patience: number; isOneShot: boolean; named: Named; rng: Rng },
 ): Decision {
   const refused = refusals(view);
-  if (refused.length < patience || isOneShot) return decision;
-  const change = changes[(Math.floor(refused.length / patience) - 1) % changes.length] as (typeof changes)[number];
+  const count = refusedThoughts(view);
+  if (count < patience || isOneShot) return decision;
+  const change = changes[(Math.floor(count / patience) - 1) % changes.length] as (typeof changes)[number];
   const why = `${refused.length} attempts in a row were refused`;
   const tried = new Set(refused.flatMap(({ parents }) => parents));
   const scored = ranked(history(view));

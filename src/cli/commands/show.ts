@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { shortCandidate } from '../../domain/candidate.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import type { SearchId } from '../../domain/ids.ts';
+import { nodeId, type SearchId } from '../../domain/ids.ts';
 import { type Files, parseProgram } from '../../domain/program.ts';
 import { metricValue } from '../../domain/task.ts';
 import { type EvaluationRecord, type NodeRecord, readArchive, statusOf } from '../../memory/index.ts';
@@ -96,6 +96,10 @@ function show(search: SearchId, id: string, options: ShowOptions): number {
       field('pattern', shortCandidate(node.candidate));
     }
     field('choice', rationale.choice);
+    if (rationale.thought) {
+      const { first, place, of } = rationale.thought;
+      field('thought', `candidate ${place} of ${of} of the thought of ${nodeId(node.agent, first)}`);
+    }
     field('change', rationale.change);
     field('hypothesis', rationale.hypothesis);
     if (rationale.expected !== null) {

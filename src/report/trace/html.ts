@@ -19,7 +19,7 @@ import { htmlDocument, ownColours } from '../style.ts';
 import { attributionSection } from './attributionTable.ts';
 import { type Confrontation, confrontationSection } from './compare.ts';
 import { exchangeMarkup, timelineMarkup } from './exchangeText.ts';
-import { costText, type FullTrace, triedText } from './text.ts';
+import { costText, type FullTrace, thoughtText, triedText } from './text.ts';
 import { explorationChart, operatorMark, operatorTable, treeChart } from './tree.ts';
 
 const colours = ['--s0', '--s2', '--s5', '--s1'] as const;
@@ -219,6 +219,7 @@ function stepMarkup(step: Step, own: Story['primitives'], full: FullTrace | null
 <dl class="facts-list">
 ${row('view', html`${count(view.known)} results and ${count(view.pending)} pending${others}${best}`)}
 ${row('choice', choice)}
+${row('thought', thoughtText(step))}
 ${row('model', step.model)}
 ${row('parents', parents.length === 0 ? null : html`${parents.map((parent, index) => html`${index > 0 ? ' and ' : null}${mention(parent)}`)}`)}
 ${row('reading', readingMarkup(step))}

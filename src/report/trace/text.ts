@@ -27,6 +27,15 @@ function readingText({ readings, evidence }: Step): string[] {
   return [...rows, ...(results.length > 0 ? [`cites results ${results.join(', ')}`] : [])];
 }
 
+/** Which candidate of a thought it is, and where the calls of the thought are; null for the only one. */
+export function thoughtText({ thought, node }: Pick<Step, 'thought' | 'node'>): string | null {
+  if (thought === null) return null;
+  const which = `candidate ${thought.place} of ${thought.of}`;
+  return thought.node === node
+    ? `${which}, with the calls of all`
+    : `${which} of the thought of ${thought.node}, which has the calls`;
+}
+
 /** What was tried before the proposal, one line each. */
 export function triedText({ tried }: Pick<Step, 'tried'>): string[] {
   return tried.map(({ tool, short, fitness, seconds, failed }) => {
@@ -83,10 +92,12 @@ function stepText(step: Step, colours: Colours, full: FullTrace | null): string[
     parents.length > 0 ? ` of ${parents.map((each) => `${each.node} (${score(each.screen)})`).join(' and ')}` : '';
   const label = (name: string, text: string) => `  ${colours.dim(name.padEnd(10))} ${line(text)}`;
   const good = step.improved === true;
+  const thought = thoughtText(step);
   return [
     colours.bold(line(`${node}  ${operator}${of}`)),
     label('view', viewText(step)),
     label('choice', choice),
+    ...(thought === null ? [] : [label('thought', thought)]),
     ...(step.model === null ? [] : [label('model', step.model)]),
     ...readingText(step).map((text) => label('reading', text)),
     ...triedText(step).map((text) => label('tried', text)),

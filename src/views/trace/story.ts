@@ -3,7 +3,7 @@ import { shortCandidate } from '../../domain/candidate.ts';
 import type { AgentEnd } from '../../domain/ending.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { type ClaimReply, claimText } from '../../domain/ideas.ts';
-import type { AgentName, SearchId } from '../../domain/ids.ts';
+import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
 import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -22,6 +22,8 @@ export interface Mention {
 export interface Step {
   readonly node: string;
   readonly ordinal: number;
+  /** The thought that gave this candidate and others; null for the only one. Its calls are in the step of the first. */
+  readonly thought: { readonly node: string; readonly place: number; readonly of: number } | null;
   readonly operator: Origin;
   /** What the agent knew: results and pending attempts in its view, and the best result. */
   readonly view: {
@@ -41,7 +43,7 @@ export interface Step {
   readonly works: NonNullable<Rationale['works']>;
   readonly retrieved: readonly string[];
   readonly evidence: readonly string[];
-  /** LLM calls of this attempt. */
+  /** LLM calls of this attempt; none for a further candidate of a thought. */
   readonly calls: {
     readonly calls: number;
     readonly tokens: number;
@@ -167,7 +169,9 @@ function agentStories(reader: ArchiveReader, spec: SearchSpec) {
 
   const step = (record: NodeRecord, before: readonly NodeRecord[]): Step => {
     const { rationale, parents, candidate, ordinal } = record;
-    const { nodes: viewed } = reader.views.past(search, record.agent, ordinal);
+    const shared = rationale.thought;
+    const thoughtAt = shared?.first ?? ordinal;
+    const { nodes: viewed } = reader.views.past(search, record.agent, thoughtAt);
     const known = viewed.filter(({ fitness }) => fitness !== null);
     const best = known.reduce<(typeof known)[number] | null>(
       (top, node) => ((node.fitness ?? 0) > (top?.fitness ?? Number.NEGATIVE_INFINITY) ? node : top),
@@ -190,6 +194,7 @@ function agentStories(reader: ArchiveReader, spec: SearchSpec) {
     return {
       node: record.id,
       ordinal,
+      thought: shared ? { node: nodeId(record.agent, shared.first), place: shared.place, of: shared.of } : null,
       operator: record.origin,
       view: {
         known: known.length,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type RehearsalDeps, think } from '../../../src/agents/index.ts';
+import { attemptsOf, type RehearsalDeps, think } from '../../../src/agents/index.ts';
 import { tunerModel } from '../../../src/agents/models/tuner/tuner.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../../../src/domain/architecture.ts';
@@ -256,6 +256,24 @@ describe('a local searcher with multi-turn operators', () => {
     expect(thought.rationale.hypothesis).toContain('the best of 4 in shortened trainings');
     const replay = benchFor(server, spec, { replay: live.recording }, { space, brief });
     expect(await has(spec, replay, undefined, { space, brief })).toEqual(thought);
+  });
+
+  it('proposes the best ones where a thought gives several, and what was tried is recorded once', async () => {
+    const server = await startLlmServer({ brain: () => 'nothing is asked' });
+    const operators = { ...limits, experiments: 4 };
+    const spec = agentSpec({
+      ...{ model: 'local/tuner', scaffold: { kind: 'greedy', drafts: 2 }, operators, proposals: 2 },
+    });
+    const live = benchFor(server, spec, {}, { space, brief });
+    const scores = [0.2, 0.9, 0.1, 0.3];
+    const { given, where } = place(() => ({ fitness: scores.shift() ?? 0 }));
+    const thought = await has(spec, live, rehearsing(live, where), { space, brief });
+    expect(given).toHaveLength(4);
+    const attempts = attemptsOf(thought);
+    const programOf = (index: number) => given[index]?.candidate as { files: Record<string, string> };
+    expect(attempts.map(({ candidate }) => parseProgram(candidate))).toEqual([programOf(1).files, programOf(3).files]);
+    expect(attempts.map(({ rationale }) => rationale.hypothesis?.split(' of')[0])).toEqual(['the best', 'number 2']);
+    expect(attempts.map(({ rationale }) => rationale.tried?.length)).toEqual([4, undefined]);
   });
 
   it('proposes its first draw where nothing could be tried', async () => {

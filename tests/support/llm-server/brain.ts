@@ -46,12 +46,14 @@ export function proposer(asked: Asked): string | { calls: Called[] } {
     expected_fitness: 0.5,
     evidence: found ? [found] : [],
   };
-  const architecture = Array.from({ length: layers }, () => rng.pick(primitives)).join(' ');
   const editing = asked.system.includes('prefer a few "edits"') || asked.system.includes('Prefer "edits"');
-  if (!editing) return JSON.stringify({ ...reasons, architecture });
-  const edits = [0, 1].map(() => ({ layer: rng.below(layers), primitive: rng.pick(primitives) }));
-  return JSON.stringify({
-    ...reasons,
-    ...(rng.float() < 0.5 ? { architecture, edits: null } : { architecture: null, edits }),
-  });
+  const proposal = () => {
+    const architecture = Array.from({ length: layers }, () => rng.pick(primitives)).join(' ');
+    if (!editing) return { ...reasons, architecture };
+    const edits = [0, 1].map(() => ({ layer: rng.below(layers), primitive: rng.pick(primitives) }));
+    return { ...reasons, ...(rng.float() < 0.5 ? { architecture, edits: null } : { architecture: null, edits }) };
+  };
+  const several = /Give (\d) candidates/.exec(last)?.[1];
+  if (several === undefined) return JSON.stringify(proposal());
+  return JSON.stringify({ proposals: Array.from({ length: Number(several) }, proposal) });
 }

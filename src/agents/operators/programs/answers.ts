@@ -3,8 +3,8 @@ import { TerminalError } from '../../../domain/errors.ts';
 import type { Operator } from '../../../domain/node.ts';
 import type { Files } from '../../../domain/program.ts';
 import { answerSchema } from '../../../llm/index.ts';
-import { type AnswerForm, reasons } from '../answers.ts';
-import { withFencedPrograms } from './fences.ts';
+import { type AnswerForm, listForm, reasons } from '../answers.ts';
+import { withFencedPrograms, withFencedProposals } from './fences.ts';
 
 /** Longer than any program that a space allows; the space's own limit gives a better message. */
 const longestText = 200_000;
@@ -65,6 +65,9 @@ export const programForms: Readonly<Record<Operator, AnswerForm<StatedProgram>>>
   crossover: wholeForm,
   debug: changedForm,
 };
+
+export const programListForm = (operator: Operator): AnswerForm<readonly unknown[]> =>
+  listForm(programForms[operator], withFencedProposals);
 
 /** Longer than any program that a space allows: bounds the growth of a text by edits before its size is checked. */
 const longestTextOfEdits = 200_000;

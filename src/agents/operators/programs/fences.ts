@@ -49,6 +49,47 @@ function changesIn(content: string): { search: string; replace: string }[] {
   return changes;
 }
 
+/** A block that names a file. */
+interface ProgramBlock {
+  readonly file: string;
+  readonly content: string;
+}
+
+/** Stated reasons with the files and edits of their program blocks, as the schema of an answer describes them. */
+function withBlocks(stated: object, programs: readonly ProgramBlock[]): object {
+  const edits = programs.flatMap(({ file, content }) => changesIn(content).map((change) => ({ file, ...change })));
+  const files = programs
+    .filter(({ content }) => !/^<{5,9} ?SEARCH/m.test(content))
+    .map(({ file, content }) => ({ name: file, text: content }));
+  return { ...stated, edits: edits.length > 0 ? edits : null, files: files.length > 0 ? files : null };
+}
+
+/**
+ * An answer with several programs, each after a block with its reasons, as the JSON of a list; any other answer unchanged.
+ * Reasons that are not JSON leave an invalid proposal.
+ */
+export function withFencedProposals(text: string): string {
+  if (/^\s{0,100}\{/.test(text)) return text;
+  const proposals: { readonly stated: object; readonly programs: ProgramBlock[] }[] = [];
+  for (const { info, text: content } of blocksOf(text)) {
+    const file = fileOf(info);
+    if (file !== null) proposals.at(-1)?.programs.push({ file, content });
+    else if (/^\s*\{/.test(content)) proposals.push({ stated: objectOr(content), programs: [] });
+  }
+  const complete = proposals.filter(({ programs }) => programs.length > 0);
+  if (complete.length === 0) return text;
+  return JSON.stringify({ proposals: complete.map(({ stated, programs }) => withBlocks(stated, programs)) });
+}
+
+/** The object that a text states; an empty one if it states none. */
+function objectOr(text: string): object {
+  try {
+    return { ...(JSON.parse(text) as object) };
+  } catch {
+    return {};
+  }
+}
+
 /**
  * An answer with fenced programs as the JSON that the schema describes; any other answer unchanged.
  *
@@ -69,15 +110,7 @@ export function withFencedPrograms(text: string): string {
   } catch {
     return text;
   }
-  const edits = programs.flatMap(({ file, content }) => changesIn(content).map((change) => ({ file, ...change })));
-  const files = programs
-    .filter(({ content }) => !/^<{5,9} ?SEARCH/m.test(content))
-    .map(({ file, content }) => ({ name: file, text: content }));
-  return JSON.stringify({
-    ...(stated as object),
-    edits: edits.length > 0 ? edits : null,
-    files: files.length > 0 ? files : null,
-  });
+  return JSON.stringify(withBlocks(stated as object, programs));
 }
 
 /** Reasons that were written without a fence, before the first block. */
@@ -103,4 +136,6 @@ lines of the current file, copied exactly
 the replacement
 >>>>>>> REPLACE
 \`\`\`\``,
+  several: `Where several candidates are asked for, give for each the block with its JSON object and then its files, one candidate after
+the other.`,
 } as const;

@@ -15,11 +15,12 @@ import {
   longestQuestion,
   parentText,
   sectionsOf,
+  severalInstructions,
 } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
 import { lessonTokens, reasonTokens, tokensOf } from '../sizes.ts';
 import { fill, jsonForm, shown } from '../template.ts';
-import { applyEdits, EditError, programForms, type StatedProgram } from './answers.ts';
+import { applyEdits, EditError, programForms, programListForm, type StatedProgram } from './answers.ts';
 import { fencedForm } from './fences.ts';
 
 export interface ProgramPromptDeps {
@@ -157,6 +158,8 @@ export function programPrompts(deps: ProgramPromptDeps): CandidatePrompts {
       return reasonTokens + tokensOf(purpose === 'draft' ? Math.max(2 * bytes, 12_000) : bytes + 6000);
     },
 
+    severalRules: `${severalInstructions.replace(', in the list "proposals"', '').trim()} ${fencedForm.several}`,
+    listForm: programListForm,
     form(operator) {
       const { schema, wire, jsonOf } = programForms[operator];
       const stated = schema.transform(
