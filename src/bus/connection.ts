@@ -105,7 +105,7 @@ const jitterMs = 100;
  * What the client calls before each attempt to reconnect, for the milliseconds between this attempt and the last one.
  *
  * The client measures them by the calendar: once that is set back an hour, it would wait for an hour. A calendar behind that of the last call
- * was set back, and then no pause is asked for.
+ * was set back: then it dials at once.
  */
 function reconnectPause({ now }: Clock): () => number {
   let last = Number.NEGATIVE_INFINITY;

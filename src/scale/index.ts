@@ -27,7 +27,6 @@ export { dataNameOf, generatedName, planSpec, type ResolvedPlan, resolvePlan, vo
 export { duration, forecastText, lossTable, powerText, shortNumber } from './tables.ts';
 export {
   largestTrainings,
-  type ZeroShotResult,
   type ZeroShotScore,
   zeroShotFileSchema,
   zeroShotResult,
