@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type AnyModel, createModel, type PythonOptions, Searchers, type ThinkDeps, think } from '../agents/index.ts';
+import {
+  type AnyModel,
+  createModel,
+  OwnScaffolds,
+  type PythonOptions,
+  Searchers,
+  type ThinkDeps,
+  think,
+} from '../agents/index.ts';
 import {
   type Access,
   agentSecret,
@@ -11,6 +19,7 @@ import {
   sealingKey,
   withoutCredentials,
 } from '../bus/index.ts';
+import type { AgentSpec } from '../domain/agent.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
@@ -117,7 +126,10 @@ export function startWorker(
 }
 
 /** What agents think with; it belongs to the caller, who closes it. */
-export type ThinkingDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever' | 'searchers' | 'rehearsing'>;
+export type ThinkingDeps = Pick<
+  ThinkDeps,
+  'models' | 'chat' | 'openRetriever' | 'scaffolds' | 'searchers' | 'rehearsing'
+>;
 
 /** Starts one agent of a search. */
 export function startAgent(
@@ -135,7 +147,19 @@ export function startAgent(
     };
     return think({ ...equipment, ...input, claim });
   };
-  const machine = agentMachine({ search, name, token: tokenOf(search, name), bus, think: thinks, timers, log });
+  const prepare = async ({ scaffold }: AgentSpec): Promise<void> => {
+    if (scaffold.kind === 'own') await equipment.scaffolds?.open(scaffold);
+  };
+  const machine = agentMachine({
+    search,
+    name,
+    token: tokenOf(search, name),
+    bus,
+    think: thinks,
+    prepare,
+    timers,
+    log,
+  });
   const part = startMachine(machine, log);
   const stop = () => part.send({ type: 'STOP' });
   return { ended: part.ended.then((last) => last.context.error), drain: stop, stop };
@@ -193,6 +217,8 @@ export interface LabOptions {
   readonly workers: WorkerOptions;
   /** Real paths of programs that agents may run. */
   readonly programs: readonly string[];
+  /** Folders with scaffolds of the user. */
+  readonly scaffolds: readonly string[];
   /** What the models that read, read with. */
   readonly openRetriever: OpenRetriever;
   /** Ends what reading has under way; called when the lab closes. */
@@ -374,10 +400,11 @@ function runSearch(
     helpers,
     workers: own,
     programs,
+    scaffolds,
     openRetriever,
     chat,
     failed,
-  }: Pick<LabOptions, 'home' | 'helpers' | 'workers' | 'programs' | 'openRetriever' | 'chat'> & {
+  }: Pick<LabOptions, 'home' | 'helpers' | 'workers' | 'programs' | 'scaffolds' | 'openRetriever' | 'chat'> & {
     failed: Promise<never>;
   },
   spec: SearchSpec,
@@ -403,6 +430,7 @@ function runSearch(
     chat: talk?.thinking,
     rehearsing: talk?.rehearsing,
     openRetriever,
+    scaffolds: new OwnScaffolds(scaffolds),
     searchers,
   };
   const agents: Component[] = here

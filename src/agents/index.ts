@@ -25,6 +25,7 @@
  * - Presets `aira-*` and `aide-greedy` use the published settings; the policies differ from theirs in this: one thought at a
  *   time, never a generation; repairs count as one visit of the idea that they repair; pending attempts count as visits with
  *   the parent's score (virtual loss); no limits in seconds, since the speed of a machine would decide (I5).
+ * - A scaffold of the user is one file, loaded from memory by its digest (`scaffolds/ownFiles.ts`, docs/scaffolds.md).
  * - A program of the user proposes by JSON lines (`searchers`, docs/searchers.md); its replies are recorded like a model's.
  * - Multi-turn operators (`tools/`): between the question and the answer an agent may check candidates, train them for a short
  *   time on a part of the training data, and read nodes of its view. Each run is reserved in the archive, recorded, and settled;
@@ -40,6 +41,7 @@ export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';
 export { quoted } from './operators/quote.ts';
 export { ownResults, shownItems, shownText } from './reading/shown.ts';
+export { checkScaffoldFile, OwnScaffolds, scaffoldFiles, scaffoldFolders } from './scaffolds/ownFiles.ts';
 export { searcherJsonSchema } from './searchers/protocol.ts';
 export { requireSameSearcher, Searchers, searcherFiles } from './searchers/searchers.ts';
 

@@ -14,6 +14,7 @@ import { rehearsingProposer } from './graph/rehearsingProposer.ts';
 import type { Claim, ThoughtDeps } from './graph/steps.ts';
 import { runSteps, type Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
+import type { OwnScaffolds } from './scaffolds/ownFiles.ts';
 import type { Searchers } from './searchers/searchers.ts';
 import { searcherThought } from './searchers/thought.ts';
 import type { RehearsalDeps } from './tools/metered.ts';
@@ -46,6 +47,8 @@ export interface ThinkDeps {
   readonly openRetriever?: OpenRetriever | undefined;
   /** Claims ideas, for agents with `claims`; without it they do not. */
   readonly claim?: Claim | undefined;
+  /** The user's own scaffolds; required by agents with one. */
+  readonly scaffolds?: Pick<OwnScaffolds, 'open'> | undefined;
   /** The open programs of the user; required by agents with a `program/` model unless their replies are recorded. */
   readonly searchers?: Pick<Searchers, 'ask'> | undefined;
   /** Where multi-turn agents rehearse; an audit has none. */
@@ -89,7 +92,8 @@ function proposerFor({ spec, space, topic, models, chat, openRetriever, rehearsi
  * repeat than to store.
  *
  * @throws TerminalError if the view belongs to another agent, the model is not open, or a local model breaks its contract;
- * BudgetError if a question would exceed the budget; RetryableError if a provider is unavailable; and the model's own errors.
+ * BudgetError if a question would exceed the budget; RetryableError if a provider is unavailable; PrerequisiteError for an own
+ * scaffold that is missing here or has changed; and the model's own errors.
  */
 export async function think(thinker: ThinkDeps): Promise<Thought> {
   const { spec, view, space, seed, chat, claim, signal } = thinker;
@@ -106,14 +110,17 @@ export async function think(thinker: ThinkDeps): Promise<Thought> {
     return searcherThought({ spec, view, space, seed, topic, searchers, claim, ...recorded, signal: abort });
   }
   const proposer = proposerFor(thinker);
+  const { scaffolds, topic } = thinker;
+  const { lowerIsBetter } = topic;
   const deps: ThoughtDeps = {
     spec,
     space,
     seed,
     proposer,
     claim,
-    brief: thinker.topic.brief,
-    lowerIsBetter: thinker.topic.lowerIsBetter,
+    brief: topic.brief,
+    lowerIsBetter,
+    ...(spec.scaffold.kind === 'own' ? { ownScaffold: await scaffolds?.open(spec.scaffold, { lowerIsBetter }) } : {}),
     signal: signal ?? new AbortController().signal,
   };
   if (!proposer.canRepair || !chat?.thoughts) return runSteps(deps, view);

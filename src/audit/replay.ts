@@ -3,6 +3,7 @@ import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { armsOf, chatArms, isLocal, isOutside, isProgram, type LocalModelName } from '../domain/model.ts';
+import { scaffoldLabel } from '../domain/scaffold.ts';
 import { experimentOf, stageOf } from '../domain/search.ts';
 import { loadCorpus } from '../literature/index.ts';
 import type { NodeRecord } from '../memory/index.ts';
@@ -21,9 +22,11 @@ export type OpenRecording = () => ChatThinking;
 export interface ReplayDeps {
   readonly openModel: OpenModel;
   readonly openRecording: OpenRecording;
+  /** Scaffolds of the user. */
+  readonly scaffolds?: ThinkDeps['scaffolds'];
 }
 
-type ThinkerDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever'>;
+type ThinkerDeps = Pick<ThinkDeps, 'models' | 'chat' | 'openRetriever' | 'scaffolds'>;
 
 /** The recording contains what language models were shown; an audit does no retrieval. */
 const recordingOnly = (): never => {
@@ -32,12 +35,13 @@ const recordingOnly = (): never => {
 
 async function openDeps(
   { model, operators }: AgentSpec,
-  { openModel, openRecording }: ReplayDeps,
+  { openModel, openRecording, scaffolds }: ReplayDeps,
 ): Promise<ThinkerDeps> {
   const models: Partial<Record<LocalModelName, AnyModel>> = {};
   for (const arm of armsOf(model)) if (isLocal(arm)) models[arm] = await openModel(arm);
   const recorded = chatArms(model).length > 0 || isProgram(model) || operators !== undefined;
-  return recorded ? { models, chat: openRecording(), openRetriever: recordingOnly } : { models };
+  const chat = recorded ? { chat: openRecording(), openRetriever: recordingOnly } : {};
+  return { models, scaffolds, ...chat };
 }
 
 function sameExpectation(recorded: number | null, replayed: number | null): boolean {
@@ -122,7 +126,7 @@ async function replayAgent(
   }
   const { name, scaffold, pending } = self;
   report.pass(
-    `${name}: ${same} of ${counted(attempts.length, 'attempt')} re-executed with ${self.model}, ${scaffold.kind}, ` +
+    `${name}: ${same} of ${counted(attempts.length, 'attempt')} re-executed with ${self.model}, ${scaffoldLabel(scaffold)}, ` +
       `${pending} pending and seed ${spec.seed} had the same operator, parents and candidate`,
   );
 }

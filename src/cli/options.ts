@@ -52,23 +52,16 @@ export const notifyOption = () =>
     'URL, shell command or @file for notices of new bests, stalls, budgets at 80 % and the end; repeatable',
   ).argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text]);
 
-/** `AIRA_TASK` has one directory, or several separated as in PATH. */
-export const taskOption = () =>
-  option('--task <dir>', 'third-party task directory that workers here may run; repeatable').argParser(
-    (text: string, before: readonly string[] | undefined) => [
-      ...(before ?? []),
-      ...text.split(delimiter).map((each) => resolve(each)),
-    ],
-  );
+/** Each variable has one folder, or several separated as in PATH. */
+const foldersOption = (flags: string, description: string) =>
+  option(flags, `${description}; repeatable`).argParser((text: string, before: readonly string[] | undefined) => [
+    ...(before ?? []),
+    ...text.split(delimiter).map((each) => resolve(each)),
+  ]);
 
-/** `AIRA_PRIMITIVES` has one folder, or several separated as in PATH. */
-export const primitivesOption = () =>
-  option('--primitives <dir>', 'folder with primitives of your own; repeatable').argParser(
-    (text: string, before: readonly string[] | undefined) => [
-      ...(before ?? []),
-      ...text.split(delimiter).map((each) => resolve(each)),
-    ],
-  );
+export const primitivesOption = () => foldersOption('--primitives <dir>', 'folder with primitives of your own');
+export const taskOption = () => foldersOption('--task <dir>', 'third-party task directory that workers here may run');
+export const scaffoldsOption = () => foldersOption('--scaffolds <dir>', 'folder with scaffolds of your own');
 
 function realFile(text: string): string {
   try {

@@ -16,6 +16,7 @@ import { nodesCommand } from './commands/nodes.ts';
 import { partCommands } from './commands/parts.ts';
 import { primitiveCommand } from './commands/primitive.ts';
 import { reportCommand } from './commands/report.ts';
+import { scaffoldCommand } from './commands/scaffold.ts';
 import { scaleCommand } from './commands/scale.ts';
 import { setupCommand } from './commands/setup.ts';
 import { lsCommand, showCommand } from './commands/show.ts';
@@ -64,6 +65,7 @@ function program(done: (code: number) => void): Command {
     doctorCommand(done),
     taskCommand(done),
     primitiveCommand(done),
+    scaffoldCommand(done),
     dataCommand(done),
     ...backupCommands(done),
     ...partCommands(done),

@@ -51,6 +51,8 @@ export interface SystemOptions extends NatsOptions {
   baseUrl?: readonly string[];
   /** Real paths of programs that agents of this process may run. */
   program?: readonly string[];
+  /** Folders with scaffolds that agents of this process may have. */
+  scaffolds?: readonly string[];
 }
 
 /** Dependencies of a component that trains nothing. */
@@ -83,6 +85,7 @@ export async function labOptions(options: SystemOptions): Promise<LabOptions> {
   return {
     ...partOptions(options),
     programs: options.program ?? [],
+    scaffolds: options.scaffolds ?? [],
     natsServer: findNatsServer,
     port: options.port,
     helpers: { python, env: childEnvironment(process.env), packageRoot },

@@ -20,7 +20,7 @@ import {
 import { memorySchema, noveltySchema } from './nearDuplicates.ts';
 import { mostProposals } from './node.ts';
 import { multiTurnSpecSchema, operatorsEntrySchema } from './rehearsal.ts';
-import { type ScaffoldSpec, scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
+import { type ScaffoldEntry, type ScaffoldSpec, scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export type { ModelName } from './model.ts';
 
@@ -87,7 +87,7 @@ interface ChatChoices {
   readonly bandit?: z.infer<typeof banditOptionsSchema> | undefined;
   readonly literature?: unknown;
   readonly operators?: unknown;
-  readonly scaffold: ScaffoldSpec;
+  readonly scaffold: ScaffoldSpec | ScaffoldEntry;
   readonly replySeconds?: number | undefined;
   readonly insights?: string | undefined;
   readonly memory?: string | undefined;
@@ -181,7 +181,7 @@ export const agentEntrySchema = z
       example: 'local/mutate',
     }),
     scaffold: key(scaffoldSchema, {
-      does: 'How it searches: a policy by its name, a published preset, or a policy with settings.',
+      does: 'How it searches: a policy by its name, a published preset, a policy with settings, or a scaffold of your own by the name of its file.',
       example: 'greedy',
     }),
     count: key(z.int().min(1).max(64).default(1), {

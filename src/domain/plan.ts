@@ -15,6 +15,7 @@ import {
 import { type OwnPrimitive, ownTokens } from './primitive.ts';
 import { type Brief, programText } from './program.ts';
 import { referencesFor } from './references.ts';
+import type { OwnScaffoldEntry, OwnScaffoldSpec } from './scaffold.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
 import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
 
@@ -34,6 +35,8 @@ export interface PlanContext {
   readonly corpus?: string | undefined;
   /** Files of `program/` models. */
   readonly programs?: ReadonlyMap<ModelName, SearcherFile> | undefined;
+  /** What is recorded of a scaffold of the user that the file names. */
+  readonly scaffolds?: ((entry: OwnScaffoldEntry) => OwnScaffoldSpec | undefined) | undefined;
 }
 
 /** Splits `total` into shares that differ by at most one, larger ones first. */
@@ -51,7 +54,7 @@ function expandAgents(
   file: SearchFile,
   { space }: Task,
   { rungs }: Profile,
-  programs: NonNullable<PlanContext['programs']>,
+  { programs = new Map(), scaffolds }: Pick<PlanContext, 'programs' | 'scaffolds'>,
 ): AgentSpec[] {
   const single = file.agents.flatMap((entry) =>
     Array.from({ length: entry.count }, (_, index) => ({
@@ -86,10 +89,11 @@ function expandAgents(
     );
   }
   const open = shares(total - limited, single.filter((entry) => entry.evaluations === undefined).length);
-  return single.map(({ count: _, literature, operators, proposals = 1, ...entry }) => {
+  return single.map(({ count: _, literature, operators, scaffold, proposals = 1, ...entry }) => {
     const evaluations = entry.evaluations ?? open.shift() ?? 0;
     return {
       ...entry,
+      scaffold: scaffold.kind === 'own' ? ownScaffold(scaffold, scaffolds) : scaffold,
       ...(literature ? { literature } : {}),
       ...(proposals > 1 ? { proposals } : {}),
       ...(operators
@@ -102,6 +106,12 @@ function expandAgents(
       ...(isProgram(entry.model) ? { program: programOf(entry.model, programs) } : {}),
     };
   });
+}
+
+function ownScaffold(entry: OwnScaffoldEntry, scaffolds: PlanContext['scaffolds']): OwnScaffoldSpec {
+  const spec = scaffolds?.(entry);
+  if (spec) return spec;
+  throw new PrerequisiteError('scaffold', `unknown scaffold "${entry.name}"`, 'use a shipped scaffold here');
 }
 
 function programOf(model: ModelName, programs: NonNullable<PlanContext['programs']>): SearcherFile {
@@ -185,7 +195,8 @@ export function planSearch(
     deviceClass,
     content,
     corpus,
-    programs = new Map(),
+    programs,
+    scaffolds,
   }: PlanContext,
 ): SearchSpec {
   const task = { ...planned, space: spaceOf(file, planned) };
@@ -204,7 +215,7 @@ export function planSearch(
   );
   if (duplicate)
     throw new PrerequisiteError('references', `two references are named "${duplicate.name}"`, 'rename one');
-  const agents = expandAgents(file, task, profile, programs);
+  const agents = expandAgents(file, task, profile, { programs, scaffolds });
   const names = task.metrics?.[file.profile];
   return searchSpecSchema.parse({
     id,

@@ -107,14 +107,63 @@ const outside = z.strictObject({
   }),
 });
 
-export const scaffoldSpecSchema = z.discriminatedUnion('kind', [oneShot, greedy, mcts, evolutionary, outside], {
-  error: ({ input }) => unknownScaffold((input as { kind?: unknown } | undefined)?.kind, scaffoldKinds),
-});
-export type ScaffoldSpec = z.infer<typeof scaffoldSpecSchema>;
 export const scaffoldKinds = ['one-shot', 'greedy', 'mcts', 'evolutionary'] as const;
+const unknownKind = {
+  error: ({ input }: { input?: unknown }) =>
+    unknownScaffold((input as { kind?: unknown } | undefined)?.kind, scaffoldKinds),
+};
+
+/** A scaffold of the user: the name of its file without the extension, so never a path, and no name of another policy. */
+export const ownScaffoldNameSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'use lower-case letters, digits and hyphens, at most 32, with a letter first')
+  .refine((name) => !takenNames.includes(name), 'has the name of another scaffold');
+/** Settings of a user's scaffold. */
+export const ownSettingsSchema = z.record(
+  z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,31}$/, 'use letters and digits'),
+  z.union([z.number(), z.boolean(), z.string().max(200)]),
+);
+export type OwnSettings = z.infer<typeof ownSettingsSchema>;
+
+/** As a search file names it. */
+const ownEntry = z.strictObject({
+  kind: key(z.literal('own'), { does: 'A scaffold of your own (docs/scaffolds.md).', example: 'own' }),
+  name: key(ownScaffoldNameSchema, {
+    does: 'The name of its file without .mjs; the folder comes from --scaffolds or is `scaffolds` next to this file.',
+    example: 'epsilon',
+  }),
+  settings: key(ownSettingsSchema.optional(), {
+    does: 'Its settings, by default those that its file states.',
+    example: { epsilon: 0.2 },
+  }),
+});
+export type OwnScaffoldEntry = z.infer<typeof ownEntry>;
+
+/** As a search records it: what it is, and not where. */
+const ownScaffold = z.strictObject({
+  kind: z.literal('own'),
+  name: ownScaffoldNameSchema,
+  /** Of the bytes that run. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** All of them, defaults included. */
+  settings: ownSettingsSchema,
+});
+export type OwnScaffoldSpec = z.infer<typeof ownScaffold>;
+
+/** A policy with its settings, as a search records it. */
+export const scaffoldSpecSchema = z.discriminatedUnion(
+  'kind',
+  [oneShot, greedy, mcts, evolutionary, outside, ownScaffold],
+  unknownKind,
+);
+export type ScaffoldSpec = z.infer<typeof scaffoldSpecSchema>;
+
+/** How trace, report and audit name it: one of the user's own with its digest, as primitives are. */
+export const scaffoldLabel = (spec: ScaffoldSpec): string =>
+  spec.kind === 'own' ? `${spec.name}@${spec.sha256.slice(0, 12)}` : spec.kind;
 
 /** Error for a name that is not in `known`. */
-function unknownScaffold(name: unknown, known: readonly string[]): string | undefined {
+export function unknownScaffold(name: unknown, known: readonly string[]): string | undefined {
   if (name === undefined) return 'is missing';
   const suggestion = typeof name === 'string' ? nearest(name, known) : undefined;
   return `unknown scaffold; use ${known.join(', ')}${suggestion ? `; did you mean "${suggestion}"?` : ''}`;
@@ -146,13 +195,29 @@ export const scaffoldPresets = {
 } as const satisfies Record<string, ScaffoldSpec>;
 export const scaffoldPresetNames = Object.keys(scaffoldPresets) as (keyof typeof scaffoldPresets)[];
 
-/** In a search file: `greedy` is short for `{ kind: greedy }`, and a preset for all of its settings. */
+const scaffoldEntrySchema = z.discriminatedUnion(
+  'kind',
+  [oneShot, greedy, mcts, evolutionary, outside, ownEntry],
+  unknownKind,
+);
+
+/** What means something else in a search file. */
+const takenNames: readonly string[] = [...scaffoldKinds, ...scaffoldPresetNames, 'outside', 'own'];
+
+/** A scaffold as a search file names it. */
+export type ScaffoldEntry = Exclude<ScaffoldSpec, OwnScaffoldSpec> | OwnScaffoldEntry;
+
+/**
+ * In a search file: `greedy` is short for `{ kind: greedy }`, a preset for all of its settings, and any other name for a
+ * scaffold of the user.
+ */
 export const scaffoldSchema = z.union(
   [
-    z.enum(scaffoldKinds).transform((kind): ScaffoldSpec => scaffoldSpecSchema.parse({ kind })),
-    z.enum(scaffoldPresetNames).transform((name): ScaffoldSpec => scaffoldPresets[name]),
-    z.literal('outside').transform((kind): ScaffoldSpec => ({ kind })),
-    scaffoldSpecSchema,
+    z.enum(scaffoldKinds).transform((kind): ScaffoldEntry => scaffoldEntrySchema.parse({ kind })),
+    z.enum(scaffoldPresetNames).transform((name): ScaffoldEntry => scaffoldPresets[name]),
+    z.literal('outside').transform((kind): ScaffoldEntry => ({ kind })),
+    ownScaffoldNameSchema.transform((name): ScaffoldEntry => ({ kind: 'own', name })),
+    scaffoldEntrySchema,
   ],
   { error: ({ input }) => unknownScaffold(input, [...scaffoldKinds, ...scaffoldPresetNames]) },
 );

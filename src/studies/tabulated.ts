@@ -48,7 +48,7 @@ export function tableSearch(
   arm: Arm,
   table: Table,
   seed: number,
-  programs: PlanContext['programs'] = new Map(),
+  known: Pick<PlanContext, 'programs' | 'scaffolds'> = {},
 ): SearchSpec {
   const { task: name, profile, space, settings, cpuSeconds } = table.file;
   if (table.file.seeds.length < fewestTrainingSeeds) {
@@ -77,7 +77,7 @@ export function tableSearch(
     profile: { rungs },
     evaluator: `table-${table.version}`,
     deviceClass: 'cpu',
-    programs,
+    ...known,
   });
   for (const { name: agent, claims } of spec.agents) {
     if (claims === undefined) continue;
@@ -104,6 +104,9 @@ export interface TabulatedOptions {
   /** The files of `program/` models, and how their programs are opened: for each run again, since a run is independent. */
   readonly programs?: PlanContext['programs'];
   readonly openSearchers?: () => Searchers;
+  /** Scaffolds of the user: as planned, and their functions. */
+  readonly plannedScaffolds?: PlanContext['scaffolds'];
+  readonly scaffolds?: ThinkDeps['scaffolds'];
   /** Parallel runs; helps if models run in subprocesses. */
   readonly lanes: number;
   readonly onRun: (result: RunResult) => void;
@@ -112,12 +115,13 @@ export interface TabulatedOptions {
 
 /** All runs of a study on a table, in order. Equal studies give equal results (I5). */
 export async function runTabulated(setting: TabulatedOptions): Promise<RunResult[]> {
-  const { study, table, createModel, programs, openSearchers, lanes, onRun, signal } = setting;
+  const { study, table, createModel, programs, openSearchers, plannedScaffolds, scaffolds, lanes, onRun, signal } =
+    setting;
   const task = tableFacts(table).label;
   const plan = interleaved(study, [table]).map(({ arm, seed }) => ({
     arm,
     seed,
-    spec: tableSearch(study, arm, table, seed, programs),
+    spec: tableSearch(study, arm, table, seed, { programs, scaffolds: plannedScaffolds }),
   }));
   const results = new Array<RunResult>(plan.length);
   const opened: LocalModel[] = [];
@@ -134,9 +138,13 @@ export async function runTabulated(setting: TabulatedOptions): Promise<RunResult
       const seen = (seed - 1) % table.file.seeds.length;
       const look = (candidate: string) => table.look(candidate, seen);
       const searchers = spec.agents.some(({ model }) => isProgram(model)) ? openSearchers?.() : undefined;
-      const runs = await simulate(spec, { models: models as ThinkDeps['models'], searchers, look, signal }).finally(
-        () => searchers?.close(),
-      );
+      const runs = await simulate(spec, {
+        models: models as ThinkDeps['models'],
+        scaffolds,
+        searchers,
+        look,
+        signal,
+      }).finally(() => searchers?.close());
       const result = { arm: arm.name, task, seed, ...runOf(runs, { seen, look, handsIn: arm.handsIn }) };
       results[index] = result;
       onRun(result);
@@ -203,6 +211,7 @@ export function viewOf(self: AgentSpec, runs: Runs): View | null {
 export interface SimulationDeps {
   readonly models: ThinkDeps['models'];
   readonly searchers?: ThinkDeps['searchers'];
+  readonly scaffolds?: ThinkDeps['scaffolds'];
   /** Answers what is known of a candidate. */
   readonly look: (candidate: string) => TableQuery;
   readonly signal?: AbortSignal | undefined;
@@ -210,7 +219,7 @@ export interface SimulationDeps {
 
 /** The attempts of one thought. Each knows what the thought knew, and the candidates before its own. */
 async function attempts(spec: SearchSpec, self: AgentSpec, view: View, parts: SimulationDeps): Promise<Attempt[]> {
-  const { models, searchers, look, signal } = parts;
+  const { models, scaffolds, searchers, look, signal } = parts;
   const topic = { task: spec.task, metric: spec.metric };
   const thought = await think({
     spec: self,
@@ -219,6 +228,7 @@ async function attempts(spec: SearchSpec, self: AgentSpec, view: View, parts: Si
     seed: spec.seed,
     topic,
     models,
+    scaffolds,
     searchers,
     signal,
   });

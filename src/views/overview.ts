@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchStatus } from '../domain/messages.ts';
 import { primitiveText } from '../domain/primitive.ts';
+import { scaffoldLabel } from '../domain/scaffold.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { metricValue, type Rung, rungs } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/index.ts';
@@ -72,7 +73,7 @@ export function agentOf(context: SearchContext, spec: SearchSpec['agents'][numbe
   return {
     name: spec.name,
     model: line(spec.model),
-    scaffold: spec.scaffold.kind,
+    scaffold: scaffoldLabel(spec.scaffold),
     memory: spec.memory ?? 'own',
     evaluations: spec.evaluations,
     state,

@@ -24,6 +24,7 @@ function optionsFor(home: string, changes: Partial<LabOptions> = {}) {
     helpers: { python: unused } as never,
     workers: {} as never,
     programs: [],
+    scaffolds: [],
     openRetriever: unused as never,
     closeReading: () => closed.push('reading'),
     chat: { environment: {}, addresses: [] },

@@ -28,7 +28,12 @@ describe('a search file', () => {
     [
       'with a scaffold that is none names the eight',
       { agents: [{ ...agent, scaffold: 'oneshot' }] },
-      /agents\[0\]\.scaffold: unknown scaffold; use one-shot, greedy, mcts, evolutionary, aira-greedy, aide-greedy, aira-mcts, aira-evo; did you mean "one-shot"\?/,
+      /unknown scaffold "oneshot"; did you mean "one-shot"\?\s+remedy: use one-shot, greedy, mcts, evolutionary, aira-greedy, aide-greedy, aira-mcts, aira-evo, or put oneshot\.mjs into a folder/,
+    ],
+    [
+      'with a path for a scaffold names the eight',
+      { agents: [{ ...agent, scaffold: '../evil.mjs' }] },
+      /agents\[0\]\.scaffold: unknown scaffold; use one-shot, greedy, mcts, evolutionary, aira-greedy, aide-greedy, aira-mcts, aira-evo/,
     ],
     [
       'with a kind of scaffold that is none names the four',

@@ -36,6 +36,8 @@ export interface AgentDeps {
   readonly token: string;
   readonly bus: Bus;
   readonly think: Think;
+  /** What this process needs for the agent, checked before it counts as joined: what is missing is no failure of the agent. */
+  readonly prepare?: ((spec: AgentSpec) => Promise<void>) | undefined;
   readonly timers: Timers;
   readonly log: Logger;
 }
@@ -100,7 +102,7 @@ const maxConsecutiveFailures = 20;
  * AGT-4. It announces its end before it ends, and the absence of its provider when it rests: other agents may be waiting for
  *     its attempts.
  */
-export function agentMachine({ search, name, token, bus, think, timers, log }: AgentDeps) {
+export function agentMachine({ search, name, token, bus, think, prepare, timers, log }: AgentDeps) {
   const announce = (state: AgentState['state'], note = ''): void =>
     bus.announceAgent({ search, agent: name, state, note: note.slice(0, 200) });
 
@@ -158,9 +160,12 @@ export function agentMachine({ search, name, token, bus, think, timers, log }: A
           () => bus.ask('agent-join', { search, agent: name }, { token }),
           retrying(signal),
         );
-        if (!isOutside(joined.spec.model)) return joined;
-        const message = `${name} of ${search} is an agent from outside`;
-        throw new PrerequisiteError('outside', message, `connect its client with: aira mcp ${search} ${name}`);
+        if (isOutside(joined.spec.model)) {
+          const message = `${name} of ${search} is an agent from outside`;
+          throw new PrerequisiteError('outside', message, `connect its client with: aira mcp ${search} ${name}`);
+        }
+        await prepare?.(joined.spec);
+        return joined;
       }),
       fetchView: fromPromise(({ input, signal }: { input: Pick<Context, 'ordinal' | 'view'>; signal: AbortSignal }) =>
         fetchView(input, signal),

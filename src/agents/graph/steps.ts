@@ -8,7 +8,7 @@ import type { Lesson, View, ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
-import { type Decision, namedBy } from '../scaffolds/decision.ts';
+import { type Decision, namedBy, type Scaffold } from '../scaffolds/decision.ts';
 import { changedAfterRefusals } from '../scaffolds/patience.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { ToolOccasion } from '../tools/toolbox.ts';
@@ -33,6 +33,8 @@ export interface ThoughtDeps {
   /** Whether a lower metric is better. */
   readonly lowerIsBetter?: boolean | undefined;
   readonly proposer: Proposer;
+  /** The policy of an agent whose scaffold is the user's own. */
+  readonly ownScaffold?: Scaffold | undefined;
   /** For agents with `claims`. */
   readonly claim?: Claim | undefined;
   readonly signal: AbortSignal;
@@ -253,7 +255,8 @@ export function thoughtSteps(deps: ThoughtDeps): Readonly<Record<Step, (state: T
 
   return {
     recall: async ({ view }) => {
-      const decision = scaffoldFor(spec.scaffold, deps)(view, rngFor(seed, spec.name, view.ordinal, 'scaffold'));
+      const decide = deps.ownScaffold ?? scaffoldFor(spec.scaffold, deps);
+      const decision = decide(view, rngFor(seed, spec.name, view.ordinal, 'scaffold'));
       const { patience } = spec;
       if (patience === undefined) return { decision };
       const rng = rngFor(seed, spec.name, view.ordinal, 'patience');

@@ -9,6 +9,7 @@ import {
   type ModelName,
   type SoleModelName,
 } from '../../domain/model.ts';
+import { scaffoldLabel } from '../../domain/scaffold.ts';
 import { experimentOf, type SearchSpec } from '../../domain/search.ts';
 import { cost, mostUsage, type Prices } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
@@ -129,6 +130,7 @@ function firstDrafts({ scaffold, evaluations }: AgentSpec): number {
     case 'evolutionary':
       return Math.min(evaluations, scaffold.islands * scaffold.founders);
     case 'outside':
+    case 'own':
       return 0;
   }
 }
@@ -136,6 +138,7 @@ function firstDrafts({ scaffold, evaluations }: AgentSpec): number {
 /** The operators that an agent's budget leads to, failures and repairs apart. */
 export function operatorsText(agent: AgentSpec): string {
   if (agent.scaffold.kind === 'outside') return 'whatever its client or program proposes';
+  if (agent.scaffold.kind === 'own') return `whatever ${scaffoldLabel(agent.scaffold)} decides`;
   const drafts = firstDrafts(agent);
   const later = agent.evaluations - drafts;
   const others = agent.scaffold.kind === 'evolutionary' ? 'improve or crossover' : 'improve';

@@ -21,6 +21,8 @@ export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}):
       return evolutionary(spec, named);
     case 'outside':
       throw new TerminalError('scaffold', 'an agent from outside decides in its own client');
+    case 'own':
+      throw new TerminalError('scaffold', `the scaffold "${spec.name}" of the user is not open`);
   }
 }
 

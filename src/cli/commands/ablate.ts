@@ -1,4 +1,5 @@
 import { Argument, Command } from 'commander';
+import { scaffoldFolders } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
 import { findPython } from '../../platform/index.ts';
@@ -14,6 +15,7 @@ import {
   option,
   pricesOption,
   primitivesOption,
+  scaffoldsOption,
   withOptions,
   workerNumber,
 } from '../options.ts';
@@ -30,6 +32,7 @@ interface AblateOptions {
   markdown?: string;
   prices?: string;
   primitives?: readonly string[];
+  scaffolds?: readonly string[];
   dryRun?: boolean;
   json?: boolean;
 }
@@ -60,6 +63,7 @@ async function ablate(given: string, options: AblateOptions): Promise<number> {
   const plan = await planStudy(family, study, path, findPython, {
     data: dataFolder(options.home),
     given: options.primitives ?? [],
+    scaffolds: scaffoldFolders(options.scaffolds ?? [], path, options.home),
   });
   const firstRuns = plan.trained.filter(({ spec }) => spec.seed === 1);
   for (const { spec } of firstRuns)
@@ -108,6 +112,7 @@ export function ablateCommand(done: (code: number) => void): Command {
     option('--dry-run', 'print the plan and its cost without starting anything'),
     pricesOption(),
     primitivesOption(),
+    scaffoldsOption(),
     jsonOption(),
   );
 }

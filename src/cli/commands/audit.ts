@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import * as z from 'zod';
 import { recordingPath } from '../../actors/index.ts';
-import { type AnyModel, createModel } from '../../agents/index.ts';
+import { type AnyModel, createModel, OwnScaffolds, scaffoldFolders } from '../../agents/index.ts';
 import { audit, type FilesNow, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
 import { AiraError, errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { Job, Outcome } from '../../domain/evaluation.ts';
@@ -44,6 +44,7 @@ import {
   numberWithin,
   option,
   primitivesOption,
+  scaffoldsOption,
   searchArgument,
   withOptions,
 } from '../options.ts';
@@ -56,6 +57,7 @@ interface AuditOptions {
   json?: boolean;
   retrain: number;
   primitives?: readonly string[];
+  scaffolds?: readonly string[];
 }
 
 /** Local models, each opened on first use. */
@@ -158,7 +160,10 @@ function print(findings: readonly Finding[]): void {
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-async function run(search: SearchId, { home, json, retrain, primitives = [] }: AuditOptions): Promise<number> {
+async function run(
+  search: SearchId,
+  { home, json, retrain, primitives = [], scaffolds = [] }: AuditOptions,
+): Promise<number> {
   const reader = readArchive(home);
   const models = localModels();
   const worker = soloWorker(home, primitives);
@@ -169,6 +174,7 @@ async function run(search: SearchId, { home, json, retrain, primitives = [] }: A
       home,
       secrets: secretsOf(process.env),
       openModel: models.open,
+      scaffolds: new OwnScaffolds(scaffoldFolders(scaffolds, undefined, home)),
       openRecording: () => ({ search, gateway: replayedGateway(search, recordingPath(home, search)) }),
       files: (spec, source) => filesNow(spec, source, dataFolder(home)),
       claims: (tests) => claimsNow(reader, home, search, tests),
@@ -197,6 +203,7 @@ export function auditCommand(done: (code: number) => void): Command {
       .argParser(numberWithin(0, 100_000))
       .default(0),
     primitivesOption(),
+    scaffoldsOption(),
   );
 }
 

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { type ComponentName, components, openLab, type WorkerOptions } from '../../actors/index.ts';
-import { requireSameSearcher, searcherFiles } from '../../agents/index.ts';
+import { OwnScaffolds, requireSameSearcher, scaffoldFolders, searcherFiles } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
 import { canonicalJson, type Json } from '../../domain/canonical.ts';
@@ -61,6 +61,7 @@ import {
   primitivesOption,
   programOption,
   requireHome,
+  scaffoldsOption,
   searchArgument,
   taskOption,
   unsafeOption,
@@ -97,13 +98,17 @@ function chooseDisplay(json: boolean | undefined): Display {
   return plainDisplay((line) => process.stdout.write(line), systemClock);
 }
 
-/** @throws PrerequisiteError if trainers, primitives, data or corpus differ from those that the search started with. */
+/** @throws PrerequisiteError if trainers, primitives, scaffolds, data or corpus differ from those that the search started with. */
 async function resume(
   bus: Bus,
   search: SearchId,
   deviceClass: DeviceClass,
   home: string,
-  { python, primitives }: { readonly python: string; readonly primitives: readonly string[] },
+  {
+    python,
+    primitives,
+    scaffolds,
+  }: { readonly python: string; readonly primitives: readonly string[]; readonly scaffolds: OwnScaffolds },
 ): Promise<Prepared> {
   const { spec, source } = await bus.ask('search-spec', { search });
   if (spec.scale) {
@@ -120,7 +125,10 @@ async function resume(
     );
   }
   await requireSameContent(spec, dataFolder(home));
-  for (const agent of spec.agents) requireSameSearcher(agent);
+  for (const agent of spec.agents) {
+    requireSameSearcher(agent);
+    if (agent.scaffold.kind === 'own') await scaffolds.open(agent.scaffold);
+  }
   const corpus = spec.corpus === undefined ? undefined : loadCorpus().version;
   if (corpus !== spec.corpus) {
     throw new PrerequisiteError(
@@ -187,6 +195,9 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
     ...addressesOf(recorded),
   ];
   const programs = searcherFiles(read?.file.agents.map(({ model }) => model) ?? [], dirname(resolve(path ?? '')));
+  const scaffolds = scaffoldFolders(options.scaffolds ?? [], path, options.home);
+  const ownScaffolds = new OwnScaffolds(scaffolds);
+  const plannedScaffolds = await ownScaffolds.plan(read?.file.agents.map(({ scaffold }) => scaffold) ?? []);
   requireRecording(options.replay);
   const targets = (options.notify ?? []).map((text) => targetOf(text, process.env));
   if (!options.dryRun) await ensureSetUp();
@@ -197,6 +208,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
     ...options,
     // A search of built-in primitives alone does not look at folders of others.
     primitives: usesOwn ? folders : [],
+    scaffolds,
     task: [...(options.task ?? []), ...directories],
     baseUrl: addresses,
     program: [...(options.program ?? []), ...[...programs.values()].map((file) => file.path), ...programsOf(recorded)],
@@ -228,6 +240,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
             corpus,
             primitives,
             programs,
+            scaffolds: plannedScaffolds,
             evaluator: versionFor(task.space.kind, deviceClass, primitives),
           }),
           source: read.source,
@@ -273,9 +286,11 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
       ? await resume(lab.bus, options.resume, deviceClass, options.home, {
           python: setting.helpers.python,
           primitives: folders,
+          scaffolds: ownScaffolds,
         })
       : fresh;
     if (!prepared) throw new AiraError('launch', 'there is nothing to run');
+    if (prepared.spec.agents.some(({ scaffold }) => scaffold.kind === 'own')) ownScaffolds.register(options.home);
     if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {
       await checkData({ ...setting.workers, sandbox: await openSandbox(setting.workers) }, prepared.spec);
     }
@@ -400,6 +415,7 @@ export function launchCommand(done: (code: number) => void): Command {
     offlineOption(),
     taskOption(),
     primitivesOption(),
+    scaffoldsOption(),
     programOption(),
     baseUrlOption(),
     unsafeOption(),

@@ -1,6 +1,6 @@
 import { Argument, Command } from 'commander';
 import { openChat, openLab, startAgent, startArchivist } from '../../actors/index.ts';
-import { createModel, Searchers } from '../../agents/index.ts';
+import { createModel, OwnScaffolds, Searchers, scaffoldFolders } from '../../agents/index.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
 import { openRehearsals } from '../../evaluators/index.ts';
@@ -17,6 +17,7 @@ import {
   primitivesOption,
   programOption,
   requireHome,
+  scaffoldsOption,
   searchArgument,
   taskOption,
   unsafeOption,
@@ -60,6 +61,7 @@ async function serveArchive(options: PartOptions & { port?: number }): Promise<n
 }
 
 async function serveAgents(search: SearchId, names: readonly AgentName[], options: PartOptions): Promise<number> {
+  const folders = scaffoldFolders(options.scaffolds ?? [], undefined, options.home);
   const { setting, lab, url } = await connectPart(options, 'agent');
   const { helpers, openRetriever } = setting;
   const { clock, timers, log } = lab;
@@ -69,7 +71,8 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
     localModels.map((name) => [name, createModel(name, helpers, openRetriever)] as const),
   );
   const searchers = new Searchers(helpers, setting.timers, options.program ?? []);
-  const equipment = { models, chat: chat.thinking, rehearsing: chat.rehearsing, openRetriever, searchers };
+  const scaffolds = new OwnScaffolds(folders);
+  const equipment = { models, chat: chat.thinking, rehearsing: chat.rehearsing, openRetriever, scaffolds, searchers };
   try {
     const agents = names.map((name) => startAgent(search, name, equipment, lab));
     say(`${names.join(', ')} of ${search} at ${url}`);
@@ -116,6 +119,7 @@ export function partCommands(done: (code: number) => void): Command[] {
       offlineOption(),
       taskOption(),
       primitivesOption(),
+      scaffoldsOption(),
       programOption(),
       unsafeOption(),
     ),

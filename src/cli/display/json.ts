@@ -1,3 +1,4 @@
+import { scaffoldLabel } from '../../domain/scaffold.ts';
 import { metricValue } from '../../domain/task.ts';
 import { jsonLine } from '../../platform/index.ts';
 import type { Display } from './display.ts';
@@ -16,7 +17,11 @@ export function jsonDisplay(write: (line: string) => void): Display {
       search = spec.id;
       lowerIsBetter = spec.lowerIsBetter;
       const { task, profile, evaluator, deviceClass, seed, budget } = spec;
-      const agents = spec.agents.map(({ name, model, scaffold }) => ({ name, model, scaffold: scaffold.kind }));
+      const agents = spec.agents.map(({ name, model, scaffold }) => ({
+        name,
+        model,
+        scaffold: scaffoldLabel(scaffold),
+      }));
       say('started', { search, resumed, task, profile, evaluator, deviceClass, seed, budget, agents });
     },
     event({ kind, ...body }) {

@@ -6,6 +6,7 @@ import stringWidth from 'string-width';
 import { endingText } from '../../domain/ending.ts';
 import { plateauText } from '../../domain/ideas.ts';
 import type { SearchStatus } from '../../domain/messages.ts';
+import { scaffoldLabel } from '../../domain/scaffold.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { type Clock, coloursFor, printable, type Timers } from '../../platform/index.ts';
 import { proposalText, timeLeftMs } from '../../views/index.ts';
@@ -73,7 +74,7 @@ export function draw({ spec, searchStatus, crew, notice }: Snapshot, { columns, 
     const used = `${accepted}/${evaluations}`.padStart(7);
     const silent = row?.end ? `ended: ${safeText(row.end.reason)}` : 'not here';
     const doing = state ? `${state.state} ${colours.dim(safeText(state.note))}` : colours.dim(silent);
-    return `  ${name.padEnd(width)} ${colours.dim(`${model} ${scaffold.kind}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`;
+    return `  ${name.padEnd(width)} ${colours.dim(`${model} ${scaffoldLabel(scaffold)}`.padEnd(26))} ${used}  best ${metricText(row?.best, spec)}  ${doing}`;
   });
   const workers = alive.map(({ worker, state, progress }) => {
     const label = worker.replace(/-w[0-9a-f]+$/, '');

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import type { TrainedRun } from '../../actors/index.ts';
-import { searcherFiles } from '../../agents/index.ts';
+import { OwnScaffolds, searcherFiles } from '../../agents/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
 import { type PlanContext, planSearch, spaceOf } from '../../domain/plan.ts';
@@ -42,6 +42,9 @@ export interface StudyPlan {
   readonly runs: number;
   /** Files of `program/` models. */
   readonly programs: NonNullable<PlanContext['programs']>;
+  /** Folders of scaffolds of the user, and what is recorded of those that its arms name. */
+  readonly scaffolds: readonly string[];
+  readonly plannedScaffolds: NonNullable<PlanContext['scaffolds']>;
 }
 
 /** A bare word is a shipped table; anything else a path relative to the study file. */
@@ -60,13 +63,22 @@ export async function planStudy(
   study: Study,
   path: string,
   python: () => Promise<string>,
-  /** Imported data, and folders of own primitives. */
-  { data, given }: { readonly data: string; readonly given: readonly string[] },
+  /** Imported data, and folders of own primitives and scaffolds. */
+  {
+    data,
+    given,
+    scaffolds,
+  }: { readonly data: string; readonly given: readonly string[]; scaffolds: readonly string[] },
 ): Promise<StudyPlan> {
-  const models = study.arms.flatMap((arm) => agentsOf(study, arm).map(({ model }) => model));
-  const programs = searcherFiles(models, dirname(resolve(path)));
+  const agents = study.arms.flatMap((arm) => agentsOf(study, arm));
+  const programs = searcherFiles(
+    agents.map(({ model }) => model),
+    dirname(resolve(path)),
+  );
+  const plannedScaffolds = await new OwnScaffolds(scaffolds).plan(agents.map(({ scaffold }) => scaffold));
+  const known = { programs, scaffolds: plannedScaffolds };
   const tables = study.tasks.flatMap((task) => ('table' in task ? [findTable(task.table, path)] : []));
-  for (const table of tables) for (const arm of study.arms) tableSearch(study, arm, table, 1, programs);
+  for (const table of tables) for (const arm of study.arms) tableSearch(study, arm, table, 1, known);
 
   const named = study.tasks.flatMap((task) => ('task' in task ? [task] : []));
   const devices = named.length > 0 ? chooseDevices(study.workers, await inspectMachine(await python())) : [];
@@ -93,7 +105,7 @@ export async function planStudy(
         deviceClass,
         content,
         corpus,
-        programs,
+        ...known,
       });
       return { ...spec, id: runName(family, arm.name, spec) };
     };
@@ -119,5 +131,7 @@ export async function planStudy(
     primitives: planned.some(({ usesOwn }) => usesOwn) ? folders : [],
     runs: tables.length * study.arms.length * study.seeds + trained.length,
     programs,
+    scaffolds,
+    plannedScaffolds,
   };
 }

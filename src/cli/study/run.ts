@@ -2,7 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { openLab, runStudy } from '../../actors/index.ts';
-import { createModel, Searchers } from '../../agents/index.ts';
+import { createModel, OwnScaffolds, Searchers } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { memoized, notesRetriever } from '../../literature/index.ts';
 import { createLogger, makeFolder, packageRoot, systemClock, systemTimers } from '../../platform/index.ts';
@@ -53,6 +53,7 @@ export async function makeRuns(
     ...options,
     task: plan.directories,
     primitives: plan.primitives,
+    scaffolds: plan.scaffolds,
     baseUrl,
     program: programsOf(plan.trained.flatMap(({ spec }) => spec.agents)),
   });
@@ -62,10 +63,11 @@ export async function makeRuns(
       const createNamed = (name: Parameters<typeof createModel>[0]) =>
         createModel(name, setting.helpers, openRetriever);
       const lanes = availableParallelism();
-      const { programs } = plan;
+      const { programs, plannedScaffolds, scaffolds } = plan;
       const paths = [...programs.values()].map(({ path }) => path);
       const openSearchers = () => new Searchers(setting.helpers, systemTimers, paths);
-      const opened = { createModel: createNamed, programs, openSearchers };
+      const own = { programs, openSearchers, plannedScaffolds, scaffolds: new OwnScaffolds(scaffolds) };
+      const opened = { createModel: createNamed, ...own };
       results.push(...(await runTabulated({ study, table, ...opened, lanes, onRun, signal })));
     }
   } catch (thrown) {

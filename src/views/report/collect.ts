@@ -10,6 +10,7 @@ import { endingReasons } from '../../domain/ending.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import { type EvidenceId, type LiteratureSource, literatureSources, sourceOf } from '../../domain/literature.ts';
+import { scaffoldLabel } from '../../domain/scaffold.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { fitnessOf, type Rung, rungs } from '../../domain/task.ts';
 import { loadCorpus } from '../../literature/index.ts';
@@ -135,7 +136,7 @@ export function collectReport(
       return {
         name,
         model,
-        scaffold: scaffold.kind,
+        scaffold: scaffoldLabel(scaffold),
         ...(plateau ? { plateau: { best: plateau.best, results: plateau.results } } : {}),
         memory,
         distance: novelty?.distance,

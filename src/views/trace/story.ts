@@ -6,6 +6,7 @@ import { type ClaimReply, claimText } from '../../domain/ideas.ts';
 import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
 import type { OwnPrimitive } from '../../domain/primitive.ts';
+import { scaffoldLabel } from '../../domain/scaffold.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
 import { type ArchiveReader, type InsightRecord, type NodeRecord, type Plateau, statusOf } from '../../memory/index.ts';
@@ -252,7 +253,7 @@ function agentStories(reader: ArchiveReader, spec: SearchSpec) {
     return {
       agent: self.name,
       model: self.model,
-      scaffold: self.scaffold.kind,
+      scaffold: scaffoldLabel(self.scaffold),
       reads: self.literature ? self.literature.sources.join(', ') : self.model === 'local/prior' ? 'corpus' : null,
       end: row?.end ?? null,
       plateaus: plateaus.filter(({ agent }) => agent === self.name),

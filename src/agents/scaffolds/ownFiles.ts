@@ -1,0 +1,246 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, extname, join, resolve } from 'node:path';
+import * as z from 'zod';
+import { canonicalJson } from '../../domain/canonical.ts';
+import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { formatZodError, nearest } from '../../domain/explain.ts';
+import type { PlanContext } from '../../domain/plan.ts';
+import {
+  type OwnScaffoldEntry,
+  type OwnScaffoldSpec,
+  type OwnSettings,
+  ownScaffoldNameSchema,
+  ownSettingsSchema,
+  type ScaffoldEntry,
+  scaffoldKinds,
+  scaffoldPresetNames,
+} from '../../domain/scaffold.ts';
+import { readTextFile } from '../../platform/index.ts';
+import type { Scaffold } from './decision.ts';
+import { boundScaffold, exportsOf, type OwnScaffold } from './own.ts';
+import { checkScaffold } from './ownCheck.ts';
+
+/**
+ * Scaffolds of the user: where their files are, and what is in them.
+ *
+ * Role: folders of this machine, loading, digests, settings. Non-role: the contract of a module (own.ts).
+ *
+ * OFI-1. A search and a message name a scaffold, never a path. Folders come from the command line, from next to the file that it
+ *     names, and from this home, which records those of its searches (I12).
+ * OFI-2. What is hashed is what runs: the text is read once and loaded from memory, where it can import no other file. Modules
+ *     of Node itself can be imported; that they are not used for a decision is the author's word, and the audit's check (I5).
+ * OFI-3. A file runs only if it is asked for by name, and for a recorded search only with the digest that is recorded.
+ */
+
+const maxBytes = 1024 * 1024;
+const extensions = ['.mjs', '.js'] as const;
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
+/** `<home>/scaffolds.json`: folders of this home's searches, so that a resume and an audit find them. */
+const registrySchema = z.strictObject({ v: z.literal(1), folders: z.array(z.string()).max(10_000) });
+const registryPath = (home: string): string => join(home, 'scaffolds.json');
+
+function registeredFolders(home: string): string[] {
+  const path = registryPath(home);
+  if (!existsSync(path)) return [];
+  try {
+    return registrySchema.parse(JSON.parse(readFileSync(path, 'utf8'))).folders;
+  } catch (cause) {
+    throw unusable(path, cause);
+  }
+}
+
+function unusable(path: string, cause: unknown): PrerequisiteError {
+  const message = `cannot use ${path}, the list of folders of scaffolds: ${errorMessage(cause).split('\n')[0]}`;
+  const remedy = 'fix or delete it, then launch the search file again';
+  return new PrerequisiteError('scaffolds-malformed', message, remedy, { cause });
+}
+
+/**
+ * The folders to search, first match wins: those that were given, `scaffolds` next to the search or study file, those that
+ * this home records.
+ *
+ * @throws PrerequisiteError `scaffold` for a given one that is not a folder, `scaffolds-malformed`.
+ */
+export function scaffoldFolders(given: readonly string[], file: string | undefined, home: string): string[] {
+  const missing = given.find((folder) => !isFolder(folder));
+  if (missing !== undefined) {
+    throw new PrerequisiteError('scaffold', `${missing} is not a folder of scaffolds`, 'correct --scaffolds');
+  }
+  const near = file === undefined ? [] : [join(dirname(resolve(file)), 'scaffolds')];
+  return [
+    ...new Set([...given, ...[...near, ...registeredFolders(home)].filter(isFolder)].map((each) => resolve(each))),
+  ];
+}
+
+/** A file of a scaffold. */
+export interface ScaffoldFile {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** The files that searches here can use, in the order of folders; one name once. */
+export function scaffoldFiles(folders: readonly string[]): ScaffoldFile[] {
+  const found = new Map<string, string>();
+  for (const folder of folders) {
+    for (const file of readdirSync(folder).sort()) {
+      const extension = extname(file);
+      const name = file.slice(0, file.length - extension.length);
+      const isOne =
+        (extensions as readonly string[]).includes(extension) && ownScaffoldNameSchema.safeParse(name).success;
+      if (isOne && !found.has(name)) found.set(name, join(folder, file));
+    }
+  }
+  return [...found].map(([name, path]) => ({ name, path }));
+}
+
+interface Loaded {
+  readonly sha256: string;
+  readonly decide: OwnScaffold['decide'];
+  readonly defaults: OwnSettings;
+}
+
+function unloadable(path: string, cause: unknown): PrerequisiteError {
+  const text = errorMessage(cause);
+  const imported = /Failed to resolve module specifier "([^"]+)" from/.exec(text)?.[1];
+  const why = imported === undefined ? text : `it imports "${imported}", but a scaffold is one file`;
+  const remedy =
+    imported !== undefined
+      ? 'use the tools that decide is given, or bundle what it needs into the file'
+      : cause instanceof SyntaxError
+        ? `node --check ${path} shows where`
+        : 'fix the file';
+  return new PrerequisiteError('scaffold', `cannot load ${path}: ${why}`, remedy, { cause });
+}
+
+/** Loads the module of a file. @throws PrerequisiteError `scaffold` */
+async function load({ name, path }: ScaffoldFile): Promise<Loaded> {
+  const remedy = 'fix the file, or correct its name in the search file';
+  const text = readTextFile(path, { code: 'scaffold', remedy, mostBytes: maxBytes });
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  let module: object;
+  try {
+    // Without a place of its own the module cannot import what no digest covers (OFI-2). The last line names it in stacks.
+    const source = `${text}\n//# sourceURL=${name}${extname(path)}`;
+    module = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`);
+  } catch (cause) {
+    throw unloadable(path, cause);
+  }
+  const { decide, settings = {} } = exportsOf(module, path);
+  const parsed = ownSettingsSchema.safeParse(settings);
+  if (!parsed.success) {
+    const problem = formatZodError(parsed.error, ownSettingsSchema).join('; ');
+    throw new PrerequisiteError(
+      'scaffold',
+      `the settings of ${path}: ${problem}`,
+      'use numbers, texts, true and false',
+    );
+  }
+  return { sha256, decide, defaults: parsed.data };
+}
+
+/** The settings of a module with the given ones. @throws PrerequisiteError `scaffold` for an unknown one or another type. */
+function settingsWith(defaults: OwnSettings, given: OwnSettings, label: string): OwnSettings {
+  for (const [key, value] of Object.entries(given)) {
+    const known = Object.keys(defaults);
+    if (!known.includes(key)) {
+      const suggestion = nearest(key, known);
+      const message = `the scaffold ${label} has no setting "${key}"${suggestion ? `; did you mean "${suggestion}"?` : ''}`;
+      throw new PrerequisiteError('scaffold', message, known.length > 0 ? `it has ${known.join(', ')}` : 'it has none');
+    }
+    if (typeof value === typeof defaults[key]) continue;
+    const message = `the setting "${key}" of the scaffold ${label} is ${typeof defaults[key]}, not ${typeof value}`;
+    throw new PrerequisiteError('scaffold', message, `give a ${typeof defaults[key]}`);
+  }
+  return { ...defaults, ...given };
+}
+
+/** What a search file asks for, as a key. */
+const keyOf = ({ name, settings = {} }: OwnScaffoldEntry): string => canonicalJson([name, settings]);
+
+/** The scaffolds of one process, loaded when they are asked for, and once. */
+export class OwnScaffolds {
+  readonly #folders: readonly string[];
+  readonly #loaded = new Map<string, Promise<Loaded>>();
+
+  constructor(folders: readonly string[]) {
+    this.#folders = folders;
+  }
+
+  /** Of those that a search or study file names: what is recorded of each, validated. @throws PrerequisiteError `scaffold` */
+  async plan(entries: readonly ScaffoldEntry[]): Promise<NonNullable<PlanContext['scaffolds']>> {
+    const planned = new Map<string, OwnScaffoldSpec>();
+    for (const entry of entries) {
+      if (entry.kind !== 'own' || planned.has(keyOf(entry))) continue;
+      const { sha256, defaults } = await this.#load(entry.name);
+      const settings = settingsWith(defaults, entry.settings ?? {}, entry.name);
+      const spec: OwnScaffoldSpec = { kind: 'own', name: entry.name, sha256, settings };
+      checkScaffold(await this.open(spec), entry.name);
+      planned.set(keyOf(entry), spec);
+    }
+    return (entry) => planned.get(keyOf(entry));
+  }
+
+  /**
+   * The policy of a recorded search.
+   *
+   * @throws PrerequisiteError `scaffold` for a file that is not there, `scaffold-changed` for another digest.
+   */
+  async open({ name, sha256, settings }: OwnScaffoldSpec, { lowerIsBetter = false } = {}): Promise<Scaffold> {
+    const loaded = await this.#load(name);
+    if (loaded.sha256 !== sha256) {
+      const message = `the scaffold "${name}" has changed since the search started (${sha256.slice(0, 12)}, now ${loaded.sha256.slice(0, 12)})`;
+      throw new PrerequisiteError('scaffold-changed', message, 'restore the file, or launch a new search');
+    }
+    return boundScaffold(loaded.decide, settings, { name, lowerIsBetter });
+  }
+
+  #load(name: string): Promise<Loaded> {
+    const known = this.#loaded.get(name) ?? load(this.#find(name));
+    this.#loaded.set(name, known);
+    return known;
+  }
+
+  #find(name: string): ScaffoldFile {
+    const files = scaffoldFiles(this.#folders);
+    const found = files.find((file) => file.name === name);
+    if (found) return found;
+    const shipped = [...scaffoldKinds, ...scaffoldPresetNames];
+    const suggestion = nearest(name, [...shipped, ...files.map((file) => file.name)]);
+    const message = `unknown scaffold "${name}"${suggestion ? `; did you mean "${suggestion}"?` : ''}`;
+    const remedy = `use ${shipped.join(', ')}, or put ${name}.mjs into a folder \`scaffolds\` next to the file, or one given by --scaffolds`;
+    throw new PrerequisiteError('scaffold', message, remedy);
+  }
+
+  /** Records the folders in a home, for a resume or an audit. @throws PrerequisiteError `scaffolds-malformed` */
+  register(home: string): void {
+    const known = registeredFolders(home);
+    const fresh = this.#folders.filter((folder) => !known.includes(folder));
+    if (fresh.length === 0) return;
+    const path = registryPath(home);
+    const temporary = `${path}.${process.pid}`;
+    try {
+      writeFileSync(temporary, JSON.stringify({ v: 1, folders: [...known, ...fresh] }), { mode: 0o600 });
+      renameSync(temporary, path);
+    } catch (cause) {
+      throw unusable(path, cause);
+    }
+  }
+}
+
+/** Validates the file of one scaffold with its default settings. @throws PrerequisiteError `scaffold` */
+export async function checkScaffoldFile(
+  path: string,
+): Promise<{ readonly sha256: string; readonly settings: OwnSettings }> {
+  const name = path.slice(path.lastIndexOf('/') + 1, path.length - extname(path).length);
+  const named = ownScaffoldNameSchema.safeParse(name);
+  if (!named.success || !(extensions as readonly string[]).includes(extname(path))) {
+    const why = named.success ? 'it ends in neither .mjs nor .js' : (named.error.issues[0]?.message ?? '');
+    throw new PrerequisiteError('scaffold', `${path} cannot be named by a search file: ${why}`, 'rename the file');
+  }
+  const { sha256, decide, defaults } = await load({ name, path });
+  checkScaffold(boundScaffold(decide, defaults, { name }), name);
+  return { sha256, settings: defaults };
+}
