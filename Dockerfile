@@ -26,7 +26,7 @@ ARG SNAPSHOT=20261101T000000Z
 ARG PYTHON=debian
 RUN printf 'deb [check-valid-until=no] http://snapshot.debian.org/archive/debian/%s bookworm main\n' "$SNAPSHOT" > /etc/apt/sources.list \
  && rm -f /etc/apt/sources.list.d/* \
- && apt-get update && apt-get install --yes --no-install-recommends g++ nats-server bubblewrap python3 python3-venv \
+ && apt-get update && apt-get install --yes --no-install-recommends g++ make nats-server bubblewrap python3 python3-venv \
  && if [ "$PYTHON" = debian ]; then apt-get install --yes --no-install-recommends \
       python3-torch python3-numpy python3-sklearn python3-yaml libopenblas0-pthread; fi \
  && rm -rf /var/lib/apt/lists/*

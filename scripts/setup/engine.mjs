@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { run } from './command.mjs';
 import { setupCommand } from './host.mjs';
 import { describeNvidia } from './nvidia.mjs';
+import { findCompiler } from './optional.mjs';
 import { writeWhole } from './toolchain.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
@@ -18,13 +19,13 @@ function recordPath(host) {
 }
 
 /**
- * A hash of what the finding depends on: the interpreter, the compiler that is named, the sources of the engine and of
+ * A hash of what the finding depends on: the interpreter, the compiler that is found, the sources of the engine and of
  * what builds it, the processor.
  *
  * @param {Host} host @param {string} python
  */
 function stamp(host, python) {
-  const hash = createHash('sha256').update(`${python}\0${host.env.CXX ?? ''}\0${processor()}\0`);
+  const hash = createHash('sha256').update(`${python}\0${findCompiler(host) ?? ''}\0${processor()}\0`);
   for (const folder of ['gpu-workers/engine', 'gpu-workers/aira_workers/native']) {
     for (const name of readdirSync(join(host.root, folder)).sort()) {
       if (/\.(cpp|hpp|py)$/.test(name)) hash.update(`${name}\0`).update(readFileSync(join(host.root, folder, name)));

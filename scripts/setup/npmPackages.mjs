@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { allOnPath, run } from './command.mjs';
 import { SetupError } from './errors.mjs';
+import { canCompile } from './optional.mjs';
 
 /** @typedef {import('./host.mjs').Host} Host */
 /** @typedef {{ version?: string, integrity?: string, optional?: boolean, link?: boolean }} LockEntry */
@@ -87,14 +88,15 @@ export async function installNpmPackages(host, found) {
   };
   const finished = await run(host, label, npm, args, { env, progress });
   if (finished.code !== 0) {
-    const compiler =
-      ['c++', 'g++', 'clang++'].some((name) => allOnPath(host, name).length > 0) && allOnPath(host, 'make').length > 0;
-    const hint = compiler
+    const hint = canCompile(host)
       ? []
       : [
           `No C++ compiler with make was found, which ${NATIVE} may need: install them (Debian: apt-get install g++ make).`,
         ];
-    throw new SetupError(`${label} failed: see its last lines below.`, { details: [...finished.tail, ...hint] });
+    throw new SetupError(`${label} failed: see its last lines below.`, {
+      exitCode: hint.length > 0 ? 2 : 1,
+      details: [...finished.tail, ...hint],
+    });
   }
   const after = inspectPackages(host);
   if (after.action !== 'none')

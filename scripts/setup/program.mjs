@@ -7,7 +7,7 @@ import { SetupError } from './errors.mjs';
 import { currentHost, isPackage, stateFolder } from './host.mjs';
 import { releaseAllLocks, withLock } from './lock.mjs';
 import { inspectPackages, installNpmPackages } from './npmPackages.mjs';
-import { isSandboxTried, trySandbox } from './sandbox.mjs';
+import { COMPILER, isTried, SANDBOX, tryOptional } from './optional.mjs';
 import { inspectSystem, installSystem, isSystemReady, prepareInstallation } from './system.mjs';
 import { isRecorded, recordToolchain, writeWhole } from './toolchain.mjs';
 
@@ -54,7 +54,7 @@ async function inspect(host, choice) {
   const recorded = hasPython && natsServer !== null && isRecorded(host, toolchainOf(python, natsServer));
   const ready = isSystemReady(system) && packages.action === 'none' && (isPackage(host) || isBuilt(host));
   const isEngineReady = python === undefined || isEngineTried(host, python);
-  const isComplete = ready && recorded && isEngineReady && isSandboxTried(host);
+  const isComplete = ready && recorded && isEngineReady && isTried(host, COMPILER) && isTried(host, SANDBOX);
   return { system, packages, isComplete };
 }
 
@@ -72,6 +72,8 @@ async function complete(host, choice) {
   const found = await inspect(host, choice);
   if (found.isComplete) return;
   const prefix = await prepareInstallation(host, found.system);
+  // Before npm, which may have to compile.
+  if (!isTried(host, COMPILER)) await tryOptional(host, COMPILER);
 
   // The two long steps wait mostly for different things (disk and network, compiler): together they take as long as
   // one.
@@ -89,7 +91,7 @@ async function complete(host, choice) {
     throw new Error('a ready system has both programs');
   recordToolchain(host, toolchainOf(python, natsServer));
   if (python !== undefined && !isEngineTried(host, python)) await tryEngine(host, python);
-  if (!isSandboxTried(host)) await trySandbox(host);
+  if (!isTried(host, SANDBOX)) await tryOptional(host, SANDBOX);
   sayIfNew(host, describeTraining(host, probe, nvidia));
 }
 

@@ -85,6 +85,7 @@ export class Machine {
     this.program('npm', this.npmScript());
     this.program('apt-get', this.aptScript());
     this.program('bwrap');
+    for (const tool of ['g++', 'make']) this.program(tool);
     this.program('update-alternatives', `ln -sfn "$3" '${this.system}'/etc/alternatives/"$2"`);
     for (const tool of ['env', 'mkdir', 'touch', 'ln', 'chmod', 'cp', 'cat']) {
       symlinkSync(execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim(), join(this.bin, tool));
@@ -327,6 +328,7 @@ PYTHONPATH='${this.distPackages}' exec '${barePython}' -S -B "$@"
 END
             chmod 755 '${python}' ;;
           bubblewrap) touch '${join(this.bin, 'bwrap')}' && chmod 755 '${join(this.bin, 'bwrap')}' ;;
+          g++ | make) touch '${this.bin}'/"$package" && chmod 755 '${this.bin}'/"$package" ;;
           libopenblas0-pthread) mkdir -p '${dirname(openblas)}' && touch '${openblas}'
             ln -sfn '${openblas}' '${this.system}/etc/alternatives/${this.blasLink}' ;;
         esac
