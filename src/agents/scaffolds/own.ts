@@ -192,12 +192,12 @@ function lineIn(name: string, thrown: unknown): string {
  * @param name of its file, in sentences and stack traces.
  * @returns a scaffold that throws TerminalError `scaffold` for a failure or an impossible decision.
  */
-export function boundScaffold(
-  decide: OwnScaffold['decide'],
-  settings: OwnSettings,
+export function boundScaffold<Settings extends OwnSettings>(
+  decide: OwnScaffold<Settings>['decide'],
+  settings: Settings,
   { name, lowerIsBetter = false }: { readonly name: string; readonly lowerIsBetter?: boolean },
 ): Scaffold {
-  const context: ScaffoldContext = Object.freeze({
+  const context: ScaffoldContext<Settings> = Object.freeze({
     settings: Object.freeze({ ...settings }),
     tools: scaffoldTools(lowerIsBetter),
   });
