@@ -22,7 +22,7 @@ beforeAll(() => {
   writeFileSync(join(scaffolds, 'bystander.mjs'), 'process.exit(9);\n');
   const scaffold = { kind: 'own', name: 'epsilon', settings: { drafts: 1 } };
   const agents = [twoAgents[0], { ...twoAgents[1], name: 'own', scaffold }];
-  file = toySearch(folder, { agents, ladder: { promote: 0 } });
+  file = toySearch(folder, { agents, ladder: { promote: 0 }, budget: { evaluations: 4 }, references: [] });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -36,7 +36,7 @@ describe('a search with a scaffold of the user', () => {
     expect(await run('launch', file, '--name', 'whole', '--json')).toMatchObject({ code: 0 });
     const other = join(folder, 'other');
     const launch = ['launch', file, '--name', 'whole', '--home', other, '--json'];
-    const killed = await aira(launch, { env: { AIRA_FAILPOINT: 'submit.before-commit:4' } });
+    const killed = await aira(launch, { env: { AIRA_FAILPOINT: 'submit.before-commit:3' } });
     expect(killed.signal).toBe('SIGKILL');
     const resumed = await aira(['launch', '--resume', 'whole', '--home', other, '--json'], { cwd: tmpdir() });
     expect(resumed.code, resumed.stderr).toBe(0);
@@ -103,7 +103,7 @@ describe('aira scaffold', () => {
     const checked = await aira(['scaffold', 'check', mine]);
     expect(checked).toMatchObject({ code: 0 });
     expect(checked.stdout).toMatch(/settings: epsilon: 0\.2, drafts: 3\nsha256: [0-9a-f]{64}\n$/);
-    expect((await run('scaffold', 'ls')).stdout).toContain(`epsilon ${mine}\n`);
+    expect((await run('scaffold', 'ls', '--scaffolds', scaffolds)).stdout).toContain(`epsilon ${mine}\n`);
     expect(await aira(['scaffold', 'check', join(scaffolds, 'none.mjs')])).toMatchObject({ code: 2 });
   });
 });

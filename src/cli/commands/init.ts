@@ -25,7 +25,7 @@ const changes: readonly (readonly [RegExp, string])[] = [
 const isCopied = (path: string): boolean => !/(^|\/)__pycache__(\/|$)/.test(path);
 
 /**
- * Writes a workspace: a search file, a task, notes and a primitive, each with comments.
+ * Writes a workspace: a search file, a task, notes, a primitive and a scaffold, each with comments.
  *
  * @throws PrerequisiteError `init` if one of its files exists or the folder cannot be written.
  */
@@ -64,7 +64,7 @@ export function writeWorkspace(folder: string): string[] {
 
 export function initCommand(done: (code: number) => void): Command {
   return new Command('init')
-    .description('make a workspace: a search file, a task, notes and a primitive of your own')
+    .description('make a workspace: a search file, a task, notes, a primitive and a scaffold of your own')
     .argument('[dir]', 'its folder (default: the current one)', pathArgument, process.cwd())
     .action((folder: string) => {
       for (const file of writeWorkspace(folder)) process.stdout.write(`${join(relative('', folder), file)}\n`);
