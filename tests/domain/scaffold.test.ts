@@ -26,7 +26,7 @@ describe('a scaffold in a search file', () => {
   });
 
   it('is refused with an unknown name or key', () => {
-    expect(() => read('aira-gredy')).toThrow();
+    expect(() => read('aira_gredy')).toThrow(/unknown scaffold/);
     expect(() => read({ kind: 'mcts', debugProbability: 1 })).toThrow();
   });
 });

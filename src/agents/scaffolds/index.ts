@@ -4,8 +4,8 @@
  * @example
  * ```ts
  * import { checkScaffold, boundScaffold, type OwnScaffold, rngFor } from 'aira/scaffolds';
- * import * as mine from './scaffolds/epsilon.mjs';
  *
+ * const mine = await import(process.argv[2]); // the file of a scaffold
  * const policy = boundScaffold(mine.decide, mine.settings, { name: 'epsilon' });
  * checkScaffold(policy, 'epsilon'); // throws with the first decision that cannot be, or is not repeated
  * policy({ ordinal: 1, remaining: 60, nodes: [] }, rngFor(1));

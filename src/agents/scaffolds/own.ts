@@ -36,9 +36,9 @@ import { scaffoldFor } from './scaffold.ts';
  * Role: the contract (docs/scaffolds.md), the tools that it is given, the check of each decision. Non-role: finding and
  * loading files (ownFiles.ts), validating a module before a search (ownCheck.ts).
  *
- * OWN-1. A decision depends on view, rng and settings alone (I5): the view is a frozen copy without the fields that differ
+ * POL-1. A decision depends on view, rng and settings alone (I5): the view is a frozen copy without the fields that differ
  *     from run to run, and clock and chance of the process throw while it runs.
- * OWN-2. What it decides is checked each time as a decision of a program from outside would be; the first that cannot be
+ * POL-2. What it decides is checked each time as a decision of a program from outside would be; the first that cannot be
  *     carried out ends the agent with its reason (I13).
  */
 

@@ -7,7 +7,7 @@ import type { Decision, Scaffold } from './decision.ts';
 
 /**
  * What is checked of a user's scaffold before a search may use it: two searches in memory with drawn outcomes, from the
- * empty view on. Each decision must be possible, and the same again: at once, and after all others (OWN-1). Failures,
+ * empty view on. Each decision must be possible, and the same again: at once, and after all others (POL-1). Failures,
  * duplicates, rejected and pending attempts, vetoes and nodes of another agent occur, each within the first ten attempts.
  */
 

@@ -30,7 +30,7 @@ import { checkScaffold } from './ownCheck.ts';
  *     names, and from this home, which records those of its searches (I12).
  * OFI-2. What is hashed is what runs: the text is read once and loaded from memory, where it can import no other file. Modules
  *     of Node itself can be imported; that they are not used for a decision is the author's word, and the audit's check (I5).
- * OFI-3. A file runs only if it is asked for by name, and for a recorded search only with the digest that is recorded.
+ * OFI-3. A file runs only if a search names it, and for a recorded search only with the digest that is recorded.
  */
 
 const maxBytes = 1024 * 1024;
@@ -160,7 +160,7 @@ function settingsWith(defaults: OwnSettings, given: OwnSettings, label: string):
 /** What a search file asks for, as a key. */
 const keyOf = ({ name, settings = {} }: OwnScaffoldEntry): string => canonicalJson([name, settings]);
 
-/** The scaffolds of one process, loaded when they are asked for, and once. */
+/** The scaffolds of one process, each loaded once, on first use. */
 export class OwnScaffolds {
   readonly #folders: readonly string[];
   readonly #loaded = new Map<string, Promise<Loaded>>();
