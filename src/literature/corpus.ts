@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, extname, join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { contentHash, type Json } from '../domain/canonical.ts';
@@ -23,16 +23,20 @@ export interface Corpus {
 const malformed = (path: string, problem: string, cause?: unknown) =>
   new PrerequisiteError('corpus-malformed', `${path}: ${problem}`, 'fix the note, then retry', { cause });
 
-function readNotes(path: string): CorpusNote[] {
-  let raw: unknown;
+/** A value of YAML, of which JSON is a part. @throws PrerequisiteError `corpus-malformed` */
+function valueIn(text: string, place: string): unknown {
   try {
-    const document = parseDocument(readFileSync(path, 'utf8'));
+    const document = parseDocument(text);
     const [error] = document.errors;
     if (error) throw error;
-    raw = document.toJS();
+    return document.toJS();
   } catch (thrown) {
-    throw malformed(path, errorMessage(thrown).split('\n')[0] ?? 'cannot be read', thrown);
+    throw malformed(place, errorMessage(thrown).split('\n')[0] ?? 'cannot be read', thrown);
   }
+}
+
+function readNotes(path: string): CorpusNote[] {
+  const raw = valueIn(readText(path), path);
   const parsed = noteFileSchema.safeParse(raw);
   if (!parsed.success) throw malformed(path, formatZodError(parsed.error, noteFileSchema).join('; '), parsed.error);
   const { topic, written, notes } = parsed.data;
@@ -41,11 +45,57 @@ function readNotes(path: string): CorpusNote[] {
   return notes.map((note) => ({ ...note, topic, written }));
 }
 
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw malformed(path, errorMessage(thrown), thrown);
+  }
+}
+
+/** A note that stands alone has topic and date among its keys. */
+function lonelyNote(raw: unknown, place: string): CorpusNote {
+  const { topic, written, ...note } = (typeof raw === 'object' && raw !== null ? raw : {}) as Record<string, unknown>;
+  const parsed = noteFileSchema.safeParse({ topic, written, notes: [note] });
+  if (parsed.success)
+    return { ...(parsed.data.notes[0] as Note), topic: parsed.data.topic, written: parsed.data.written };
+  // The place of the note in a file of notes says nothing here.
+  const problem = formatZodError(parsed.error, noteFileSchema).join('; ').replaceAll('notes[0].', '');
+  throw malformed(place, problem, parsed.error);
+}
+
+/** JSON Lines: a note per line. */
+function readLines(path: string): CorpusNote[] {
+  return readText(path)
+    .split('\n')
+    .flatMap((line, index) => {
+      const place = `${path}, line ${index + 1}`;
+      return line.trim() === '' ? [] : [lonelyNote(valueIn(line, place), place)];
+    });
+}
+
+/** Markdown: the keys of one note between lines of three hyphens, and its summary below. */
+function readMarkdown(path: string): CorpusNote[] {
+  const parts = /^---\r?\n([\s\S]*?)\r?\n---\r?\n([\s\S]*)$/.exec(readText(path));
+  if (!parts) throw malformed(path, 'it does not begin with the keys of a note between two lines "---"');
+  const keys = valueIn(parts[1] ?? '', path);
+  if (typeof keys !== 'object' || keys === null || 'summary' in keys)
+    throw malformed(path, 'the summary is the text below the keys, and not one of them');
+  return [lonelyNote({ ...keys, summary: parts[2] }, path)];
+}
+
+const readers: Readonly<Record<string, (path: string) => CorpusNote[]>> = {
+  '.yaml': readNotes,
+  '.jsonl': readLines,
+  '.md': readMarkdown,
+};
+
 /** A folder of the user's notes, read next to Aira's own. The version covers both, so a search with other notes is another search. */
 const ownVariable = 'AIRA_CORPUS';
 
 /**
- * Reads every `*.yaml` of the directory, in order of names, then those of the user's folder, if `AIRA_CORPUS` names one.
+ * Reads every `*.yaml`, `*.jsonl` and `*.md` of the directory, in order of names, except README.md; then those of the user's
+ * folder, if `AIRA_CORPUS` names one.
  *
  * @throws PrerequisiteError `corpus-malformed` with file and problem; also if two notes share an id, an arXiv id or a
  * repository.
@@ -71,8 +121,8 @@ export function loadCorpus(
 
 function notesIn(directory: string): CorpusNote[] {
   try {
-    const names = readdirSync(directory).filter((name) => name.endsWith('.yaml'));
-    return names.sort().flatMap((name) => readNotes(join(directory, name)));
+    const names = readdirSync(directory).filter((name) => name !== 'README.md');
+    return names.sort().flatMap((name) => readers[extname(name)]?.(join(directory, name)) ?? []);
   } catch (thrown) {
     if (thrown instanceof PrerequisiteError) throw thrown;
     throw malformed(directory, errorMessage(thrown), thrown);

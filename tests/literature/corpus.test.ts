@@ -1,6 +1,7 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { parseArchitecture, primitives } from '../../src/domain/architecture.ts';
 import { appliesTo, hintFit, stretched } from '../../src/domain/hints.ts';
 import { corpusDirectory, indexedDocumentSchema, loadCorpus, noteDocument } from '../../src/literature/corpus.ts';
@@ -99,6 +100,49 @@ describe('the notes that come with Aira', () => {
     const path = join(copy, 'hybrids.yaml');
     writeFileSync(path, readFileSync(path, 'utf8').replace('low: 0.125', 'low: 0.12'));
     expect(loadCorpus(copy).version).not.toBe(corpus.version);
+  });
+});
+
+describe('notes of the user as JSON Lines and Markdown', () => {
+  const summary = 'Averages were compared with attention at equal cost. '.repeat(9);
+  const note = {
+    ...{ topic: 'mine', written: '2026-11-29', kind: 'paper', id: 'averages', title: 'Averages before attention' },
+    ...{ authors: ['A. Author'], year: 2026, arxiv: '2611.00001', findings: ['Two of three layers may average.'] },
+    applies: 'when attention is scarce',
+  };
+  const folderOf = (files: Readonly<Record<string, string>>) => {
+    const folder = temporaryFolder();
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    return folder;
+  };
+  const markdown = (keys: object, text = summary) => `---\n${stringify(keys)}---\n\n${text}\n`;
+  const own = (files: Readonly<Record<string, string>>) => loadCorpus(folderOf({}), folderOf(files)).notes;
+
+  it('are the notes that YAML files would hold, and change the version', () => {
+    const { topic, written, ...rest } = note;
+    const yaml = stringify({ topic, written, notes: [{ ...rest, summary }] });
+    const [expected] = own({ 'mine.yaml': yaml });
+    expect(expected).toMatchObject({ id: 'averages', summary: summary.trim(), certainty: 'sure' });
+    expect(own({ 'any.jsonl': `${JSON.stringify({ ...note, summary })}\n\n` })).toEqual([expected]);
+    expect(own({ 'any name.md': markdown(note), 'README.md': '# not a note', 'figure.png': '' })).toEqual([expected]);
+    const folder = folderOf({ 'mine.md': markdown(note) });
+    expect(loadCorpus(corpusDirectory, folder).version).not.toBe(corpus.version);
+  });
+
+  it.each<[string, Readonly<Record<string, string>>, RegExp]>([
+    ['a line that is no JSON', { 'a.jsonl': '{"kind": ' }, /a\.jsonl, line 1: /],
+    [
+      'a key that is none',
+      { 'a.jsonl': `\n${JSON.stringify({ ...note, summary, aplies: 1 })}` },
+      /a\.jsonl, line 2: .*did you mean "applies"/,
+    ],
+    ['no date', { 'a.jsonl': JSON.stringify({ ...note, summary, written: undefined }) }, /line 1: written/],
+    ['a short text', { 'a.md': markdown(note, 'Too short.') }, /a\.md: summary: .*60 to 150 words/],
+    ['no keys', { 'a.md': '# Averages\n' }, /does not begin with the keys of a note/],
+    ['a summary among the keys', { 'a.md': markdown({ ...note, summary }) }, /the summary is the text below the keys/],
+    ['one id twice', { 'a.md': markdown(note), 'b.md': markdown(note) }, /id averages is already in/],
+  ])('with %s are refused, by file and line', (_, files, message) => {
+    expect(() => own(files)).toThrow(message);
   });
 });
 
