@@ -16,7 +16,7 @@ import {
   scaffoldKinds,
   scaffoldPresetNames,
 } from '../../domain/scaffold.ts';
-import { readTextFile } from '../../platform/index.ts';
+import { readTextFile, whyNot } from '../../platform/index.ts';
 import type { Scaffold } from './decision.ts';
 import { boundScaffold, exportsOf, type OwnScaffold } from './own.ts';
 import { checkScaffold } from './ownCheck.ts';
@@ -81,11 +81,20 @@ export interface ScaffoldFile {
   readonly path: string;
 }
 
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    const message = `the folder of scaffolds ${folder} ${whyNot(cause)}`;
+    throw new PrerequisiteError('scaffold', message, 'correct its permissions, or --scaffolds', { cause });
+  }
+}
+
 /** The files that searches here can use, in the order of folders; one name once. */
 export function scaffoldFiles(folders: readonly string[]): ScaffoldFile[] {
   const found = new Map<string, string>();
   for (const folder of folders) {
-    for (const file of readdirSync(folder).sort()) {
+    for (const file of filesIn(folder).sort()) {
       const extension = extname(file);
       const name = file.slice(0, file.length - extension.length);
       const isOne =
