@@ -47,8 +47,8 @@ export type ScaffoldView = Pick<View, 'ordinal' | 'remaining' | 'nodes'>;
 
 /** The moves of the shipped scaffolds, and the shipped scaffolds themselves: pure functions. */
 export interface ScaffoldTools {
-  readonly draft: (reason: string) => Decision;
-  readonly improve: (parent: ScoredNode, reason: string) => Decision;
+  readonly draft: typeof draft;
+  readonly improve: typeof improve;
   readonly crossover: (first: ScoredNode, second: ScoredNode, reason: string) => Decision;
   readonly debug: typeof debug;
   /** Attempts before the one to decide, oldest first. */
@@ -125,6 +125,7 @@ const decisionSchema = z.strictObject({
   operator: operatorSchema,
   parents: z.array(nodeIdSchema).max(2),
   reason: z.string().min(1).max(2000),
+  room: z.int().positive().exactOptional(),
 });
 
 /** Why these parents cannot be used; null if they can. Stricter than for programs: local models repair no rejected answer. */
