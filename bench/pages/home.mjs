@@ -22,10 +22,15 @@ export const study = () => ({
   id: 'memory',
   question: 'Does a shared memory help?',
   seeds: 8,
+  budgetEvaluations: 60,
+  runs: 24,
+  evaluations: 1410,
+  alpha: 0.05,
+  power: 0.8,
   writtenAt: started + day,
   tasks: [{ label: 'compose-mad nano', kind: 'trained', metric: 'accuracy', best: 0.72 }],
   unit: 'worth',
-  inference: { unit: 'paired seeds', units: 8 },
+  inference: { unit: 'paired seed', units: 8, sentence: 'Unit of inference: the paired seed, 8 in all.' },
   arms: ['own', 'ensemble', 'random'].map((name, at) => ({
     name,
     runs: 8,
@@ -52,6 +57,7 @@ export const study = () => ({
       standardised: 0.9,
       ahead: 0.875,
       detectable: 0.017,
+      moreSeeds: 3,
       sentence: 'ensemble is better than own by 0.021 [0.006, 0.036] on eight paired seeds.',
     },
     {
@@ -65,9 +71,11 @@ export const study = () => ({
       standardised: 0.5,
       ahead: 0.625,
       detectable: 0.018,
+      moreSeeds: 31,
       sentence: 'own and random are not distinguishable: 0.012 [-0.004, 0.027].',
     },
   ],
+  spending: [],
   cautions: ['Eight seeds detect differences of 0.017 and more.'],
   curves: [
     {
@@ -123,7 +131,8 @@ export const scale = () => {
     slope: { value: -0.35, interval: { low: -0.38, high: -0.32 } },
     sizeExponent: { value: 0.5, interval: { low: 0.44, high: 0.56 } },
     tokenExponent: { value: 0.5, interval: null },
-    law: { E: 1.7, A: 406, B: 410, alpha: 0.34, beta: 0.28, residual: 0.01, sizeExponent: 0.45 },
+    totalSizeExponent: { value: 0.47, interval: null },
+    law: { E: 1.7, A: 406, B: 410, alpha: 0.34, beta: 0.28, residual: 0.01, sizeExponent: 0.45, points: 15 },
     lawRefused: null,
   });
   return {
@@ -147,6 +156,9 @@ export const scale = () => {
         gaps: budgets.map((budgetFlops) => ({ budgetFlops, gap: 0.05 })),
         gap: { value: 0.05, interval: { low: 0.031, high: 0.069 } },
         multiplier: { value: 1.4, interval: { low: 1.2, high: 1.6 } },
+        slopeRatio: { value: 0.01, interval: { low: -0.05, high: 0.08 } },
+        lawGap: 0.048,
+        matched: { value: 0.049, interval: { low: 0.03, high: 0.068 }, runs: 9 },
         verdict: 'better',
         refused: null,
       },
@@ -159,6 +171,8 @@ export const scale = () => {
         pairs: [{ name: 'found', rung: 0.72, target: 2.35 }],
         spearman: { value: 0.71, interval: { low: 0.3, high: 0.9 }, ceiling: 0.93 },
         kendall: { value: 0.55, interval: { low: 0.2, high: 0.8 }, ceiling: 0.84 },
+        reliability: { rung: 0.91, target: 0.96 },
+        isSize: false,
         refused: null,
       },
     ],
@@ -179,6 +193,7 @@ export const scale = () => {
         mfu: 0.31,
         peakMemoryBytes: 2.1e9,
         cacheBytesPerToken: 1024,
+        evaluation: '3f9a2c41d07b',
       },
     ],
   };

@@ -15,6 +15,8 @@ const CONFIGURATION = [
   'tsconfig.build.json',
   'node_modules/typescript/package.json',
   'node_modules/vite/package.json',
+  'node_modules/preact/package.json',
+  'scripts/pages.mjs',
 ];
 const OUTPUT = /(\.d\.ts|\.js|\.js\.map)$/;
 
@@ -71,15 +73,12 @@ export async function build(host) {
   writeWhole(stampPath(host), hash);
 }
 
-/** Bundles pages/ to dist/pages. @param {Host} host */
+/** Bundles pages/ to dist/pages and dist/document. @param {Host} host */
 async function buildPages(host) {
-  const config = join(host.root, 'pages/vite.config.ts');
-  if (!existsSync(config)) return;
-  const vite = join(host.root, 'node_modules/vite/bin/vite.js');
-  const options = ['build', 'pages', '--config', 'pages/vite.config.ts', '--logLevel', 'warn'];
-  const finished = await run(host, 'vite', host.execPath, [vite, ...options]);
+  if (!existsSync(join(host.root, 'pages'))) return;
+  const finished = await run(host, 'vite', host.execPath, [join(host.root, 'scripts/pages.mjs')]);
   if (finished.code !== 0)
-    throw new SetupError('the pages of the dashboard do not compile: see the last messages below.', {
+    throw new SetupError('the pages do not compile: see the last messages below.', {
       details: finished.tail,
     });
 }
@@ -93,7 +92,8 @@ function removeOrphans(host) {
   const dist = join(host.root, 'dist');
   for (const file of filesUnder(dist).filter(
     (path) =>
-      OUTPUT.test(path) && ![stateFolder(host), join(dist, 'pages')].some((folder) => path.startsWith(folder + sep)),
+      OUTPUT.test(path) &&
+      ![stateFolder(host), join(dist, 'pages'), join(dist, 'document')].some((folder) => path.startsWith(folder + sep)),
   )) {
     const source = join(host.root, 'src', relative(dist, file).replace(OUTPUT, '.ts'));
     if (!existsSync(source)) rmSync(file);

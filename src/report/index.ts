@@ -15,10 +15,8 @@
 
 export { reportHtml } from './html.ts';
 export { resultsTsv } from './resultsTsv.ts';
-export { scaleHtml } from './scale/page.ts';
-export { writeScaleReport } from './scale/write.ts';
-export { studyMarkdown } from './study/markdown.ts';
-export { type StudyReport, studyHtml } from './study/page.ts';
+export { scaleHtml, writeScaleReport } from './scale.ts';
+export { type StudyReport, studyHtml, studyJson, studyMarkdown } from './study.ts';
 export { type Result, resultOf, summary } from './summary.ts';
 export { attributionSentence, attributionText, changeVerdict } from './trace/attributionTable.ts';
 export { confront, confrontationText } from './trace/compare.ts';

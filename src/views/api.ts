@@ -39,8 +39,10 @@ export type Literature = z.infer<typeof detail.literatureSchema>;
 /** `GET /api/studies` and `GET /api/studies/:id` */
 export type Studies = z.infer<typeof home.studiesSchema>;
 export type StudyDetail = z.infer<typeof home.studySchema>;
+export type StudyFigures = z.infer<typeof home.studyFigures>;
 /** `GET /api/scales/:id` */
 export type ScaleDetail = z.infer<typeof home.scaleSchema>;
+export type ScaleFigures = z.infer<typeof home.scaleFigures>;
 /** `GET /api/workers` */
 export type Workers = z.infer<typeof home.workersSchema>;
 /** Data of the event `changed` of `GET /api/events` */

@@ -42,13 +42,18 @@ export const studiesSchema = z.strictObject({
   ),
 });
 
-/** `/api/studies/:id` */
-export const studySchema = z.strictObject({
-  version: z.literal(apiVersion),
+/** What a study shows, on a page of its own or in the dashboard. */
+export const studyFigures = z.strictObject({
   id: z.string(),
   question: z.string(),
+  /** Paired seeds, and the budget of each run. */
   seeds: count,
-  writtenAt: z.number(),
+  budgetEvaluations: count.nullable(),
+  runs: count,
+  /** Of all runs, those that failed included. */
+  evaluations: count,
+  alpha: z.number().nullable(),
+  power: z.number().nullable(),
   tasks: z.array(
     z.strictObject({
       label: z.string(),
@@ -60,7 +65,7 @@ export const studySchema = z.strictObject({
   /** Of effects: scores, or scores normalised over several tasks. More is better. */
   unit: z.enum(['worth', 'normalised']),
   /** What intervals and p are over, and how many. */
-  inference: z.strictObject({ unit: z.string(), units: count }),
+  inference: z.strictObject({ unit: z.string(), units: count, sentence: z.string() }),
   arms: z.array(
     z.strictObject({
       name: z.string(),
@@ -94,9 +99,13 @@ export const studySchema = z.strictObject({
       /** Share of pairs in which the first arm wins. */
       ahead: z.number().nullable(),
       detectable: z.number().nullable(),
+      /** Further units to detect a difference of the observed size. */
+      moreSeeds: z.number().nullable(),
       sentence: z.string(),
     }),
   ),
+  /** Device time per run where an arm rehearses candidates. */
+  spending: z.array(z.string()),
   cautions: z.array(z.string()),
   curves: z.array(
     z.strictObject({
@@ -115,9 +124,15 @@ export const studySchema = z.strictObject({
   ),
 });
 
-/** `/api/scales/:id`: losses in nats per token, sizes in parameters, compute in FLOPs. */
-export const scaleSchema = z.strictObject({
+/** `/api/studies/:id` */
+export const studySchema = z.strictObject({
   version: z.literal(apiVersion),
+  writtenAt: z.number(),
+  ...studyFigures.shape,
+});
+
+/** What a scale plan shows: losses in nats per token, sizes in parameters, compute in FLOPs. */
+export const scaleFigures = z.strictObject({
   id: z.string(),
   verdict: z.enum(['holds', 'does not hold', 'not established', 'not answered']),
   answer: z.string(),
@@ -151,6 +166,8 @@ export const scaleSchema = z.strictObject({
       slope: estimate.nullable(),
       sizeExponent: estimate.nullable(),
       tokenExponent: estimate.nullable(),
+      /** Of all parameters, the embedding included. */
+      totalSizeExponent: estimate.nullable(),
       /** L(N, D) = E + A / N^alpha + B / D^beta. */
       law: z
         .strictObject({
@@ -161,6 +178,8 @@ export const scaleSchema = z.strictObject({
           beta: z.number(),
           residual: z.number(),
           sizeExponent: z.number(),
+          /** Trainings that it is fitted to. */
+          points: count,
         })
         .nullable(),
       lawRefused: z.string().nullable(),
@@ -175,6 +194,12 @@ export const scaleSchema = z.strictObject({
       gap: estimate.nullable(),
       /** How many times the compute the reference needs for the same loss. */
       multiplier: estimate.nullable(),
+      /** Slope over that of the reference, minus 1. */
+      slopeRatio: estimate.nullable(),
+      /** Gap of the two laws. */
+      lawGap: z.number().nullable(),
+      /** Gap at equal size, budget and seed, over that many runs. */
+      matched: z.strictObject({ ...estimate.shape, runs: count }).nullable(),
       verdict: z.enum(['better', 'worse', 'even']).nullable(),
       refused: z.string().nullable(),
     }),
@@ -187,6 +212,10 @@ export const scaleSchema = z.strictObject({
       pairs: z.array(z.strictObject({ name: z.string(), rung: z.number(), target: z.number() })),
       spearman: z.strictObject({ ...estimate.shape, ceiling: z.number().nullable() }).nullable(),
       kendall: z.strictObject({ ...estimate.shape, ceiling: z.number().nullable() }).nullable(),
+      /** Shares of the variance between architectures that are not noise. */
+      reliability: z.strictObject({ rung: z.number().nullable(), target: z.number().nullable() }),
+      /** Rung scores are losses of a smaller size, not scores of a rung below. */
+      isSize: z.boolean(),
       refused: z.string().nullable(),
     }),
   ),
@@ -208,9 +237,14 @@ export const scaleSchema = z.strictObject({
       mfu: z.number().nullable(),
       peakMemoryBytes: z.number().nullable(),
       cacheBytesPerToken: z.number(),
+      /** Key of the evaluation. */
+      evaluation: z.string(),
     }),
   ),
 });
+
+/** `/api/scales/:id` */
+export const scaleSchema = z.strictObject({ version: z.literal(apiVersion), ...scaleFigures.shape });
 
 /** `/api/workers` */
 export const workersSchema = z.strictObject({

@@ -20,11 +20,12 @@ import { apiVersion } from './apiSearch.ts';
 import { SearchColumns } from './columns.ts';
 import { Recording } from './conversation.ts';
 import type { Heard } from './heard.ts';
-import { scaleOf, workersOf } from './homeFiles.ts';
+import { workersOf } from './homeFiles.ts';
 import { nodeDetailOf, rawText } from './nodeDetail.ts';
 import { type IsVetoed, type NodesRequest, nodesPage } from './nodeTable.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
 import { pointsOf } from './points.ts';
+import { scaleOf } from './scale.ts';
 import { searchRow } from './searchList.ts';
 import { line } from './texts.ts';
 

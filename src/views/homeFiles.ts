@@ -2,11 +2,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
-import { analyseScale, referenceOf, type ScaleAnalysis, scaleObservations } from '../scale/index.ts';
-import type { ScaleDetail, Studies, StudyDetail, Workers } from './api.ts';
-import { studySchema } from './apiHome.ts';
+import { inferenceSentence } from '../studies/index.ts';
+import type { Studies, StudyDetail, StudyFigures, Workers } from './api.ts';
+import { studyFigures, studySchema } from './apiHome.ts';
 import { apiVersion } from './apiSearch.ts';
 import { freshMs, type Heard } from './heard.ts';
 import { finite, line } from './texts.ts';
@@ -17,14 +16,20 @@ const band = z.array(figure);
 const ends = z.looseObject({ low: figure, high: figure }).nullable();
 const studyFileSchema = z.looseObject({
   version: z.literal(1),
-  study: z.looseObject({ question: z.string(), seeds: z.int() }),
+  study: z.looseObject({
+    question: z.string(),
+    seeds: z.int(),
+    budget: z.looseObject({ evaluations: z.int() }).optional(),
+    alpha: figure.default(null),
+    power: figure.default(null),
+  }),
   tasks: z.array(
     z.looseObject({ label: z.string(), kind: z.enum(['trained', 'table']), metric: z.string(), best: figure }),
   ),
-  results: z.array(z.unknown()),
+  results: z.array(z.looseObject({ evaluated: z.int().default(0), failed: z.int().default(0) })),
   analysis: z.looseObject({
     unit: z.enum(['worth', 'normalised']),
-    inference: z.looseObject({ unit: z.string(), units: z.int() }),
+    inference: z.looseObject({ unit: z.enum(['paired seed', 'training seed']), units: z.int() }),
     arms: z.array(
       z.looseObject({
         name: z.string(),
@@ -53,9 +58,11 @@ const studyFileSchema = z.looseObject({
         standardised: figure,
         ahead: figure,
         detectable: figure,
+        moreSeeds: figure.default(null),
         sentence: z.string(),
       }),
     ),
+    spending: z.array(z.string()).default([]),
     cautions: z.array(z.string()),
     curves: z.array(
       z.looseObject({
@@ -120,16 +127,35 @@ export function studyOf(home: string, id: string): StudyDetail {
   } catch (cause) {
     throw new PrerequisiteError('study-damaged', `${id}.json cannot be read`, 'run its study again', { cause });
   }
-  const { study, tasks, analysis } = file;
   return studySchema.parse({
     version: apiVersion,
-    id,
-    question: line(study.question),
-    seeds: study.seeds,
     writtenAt: Math.round(statSync(studyPath(home, id)).mtimeMs),
+    ...figuresOf(id, file),
+  });
+}
+
+/**
+ * What a study shows, from the text of its file: the page that is written beside it shows the same.
+ *
+ * @throws ZodError if it is not such a file.
+ */
+export const studyOfText = (id: string, text: string): StudyFigures =>
+  figuresOf(id, studyFileSchema.parse(JSON.parse(text)));
+
+function figuresOf(id: string, { study, tasks, results, analysis }: StudyFile): StudyFigures {
+  const { unit, units } = analysis.inference;
+  return studyFigures.parse({
+    id: line(id),
+    question: line(study.question, 2000),
+    seeds: study.seeds,
+    budgetEvaluations: study.budget?.evaluations ?? null,
+    runs: results.length,
+    evaluations: results.reduce((sum, run) => sum + run.evaluated + run.failed, 0),
+    alpha: study.alpha,
+    power: study.power,
     tasks: tasks.map(({ label, kind, metric, best }) => ({ label: line(label), kind, metric: line(metric), best })),
     unit: analysis.unit,
-    inference: { unit: analysis.inference.unit, units: analysis.inference.units },
+    inference: { unit, units, sentence: inferenceSentence(unit, units) },
     arms: analysis.arms.map(
       ({ name, elo, interval: pair, runs, candidates, middle, mean, validRate, normalised, ...rest }) => ({
         ...{ name: line(name), runs, candidates, middle, mean, validRate, normalised },
@@ -149,8 +175,10 @@ export function studyOf(home: string, id: string): StudyDetail {
       standardised: each.standardised,
       ahead: each.ahead,
       detectable: each.detectable,
+      moreSeeds: each.moreSeeds,
       sentence: line(each.sentence, 2000),
     })),
+    spending: analysis.spending.map((sentence) => line(sentence, 1000)),
     cautions: analysis.cautions.map((caution) => line(caution, 1000)),
     curves: analysis.curves.map(({ task, shows, arms }) => ({
       task: line(task.label),
@@ -158,131 +186,6 @@ export function studyOf(home: string, id: string): StudyDetail {
       arms: arms.map(({ name, curve: { middle, low, high } }) => ({ name: line(name), middle, low, high })),
     })),
   });
-}
-
-/** Points of a fitted parabola on a page. */
-const parabolaPoints = 41;
-
-type Curve = ScaleAnalysis['architectures'][number]['fit']['curves'][number];
-
-function parabolaOf({ curve, sizes }: Curve): { parameters: number; loss: number | null }[] {
-  const [low, high] = [sizes[0], sizes.at(-1)];
-  if (curve === null || low === undefined || high === undefined) return [];
-  const [from, to] = [Math.log10(low), Math.log10(high)];
-  return Array.from({ length: parabolaPoints }, (_, step) => {
-    const at = from + ((to - from) * step) / (parabolaPoints - 1);
-    return { parameters: 10 ** at, loss: finite(curve(at)) };
-  });
-}
-
-/** `/api/scales/:id`. @throws PrerequisiteError `not-a-scale-plan`, `unknown-search` */
-export function scaleOf(reader: ArchiveReader, search: SearchId): ScaleDetail {
-  const { scale } = reader.searches.spec(search);
-  if (!scale) {
-    throw new PrerequisiteError('not-a-scale-plan', `"${search}" is a search, not a scale plan`, 'open it as a search');
-  }
-  const observations = scaleObservations(reader, search);
-  const analysis = analyseScale({ observations, reference: referenceOf(observations) });
-  const estimate = (each: { value: number; interval: { low: number; high: number } | null } | null) =>
-    each && { value: each.value, interval: each.interval && { low: each.interval.low, high: each.interval.high } };
-  const correlation = (
-    each: { value: number; interval: { low: number; high: number } | null; ceiling: number | null } | null,
-  ) => {
-    const plain = estimate(each);
-    return each && plain && { ...plain, ceiling: finite(each.ceiling) };
-  };
-  return {
-    version: apiVersion,
-    id: search,
-    verdict: analysis.verdict,
-    answer: line(analysis.answer, 2000),
-    further: analysis.further.map((sentence) => line(sentence, 2000)),
-    cautions: analysis.cautions.map((sentence) => line(sentence, 1000)),
-    reference: line(analysis.reference),
-    cost: {
-      runs: analysis.cost.runs,
-      outcomes: analysis.cost.outcomes,
-      flops: analysis.cost.flops,
-      durationMs: 1000 * analysis.cost.seconds,
-    },
-    resampling: analysis.resampling && { ...analysis.resampling },
-    architectures: analysis.architectures.map(({ label, pattern, family, fit, law }) => {
-      const logs = fit.curves.map(({ logFlops }) => logFlops);
-      const { frontier } = fit;
-      const reach = frontier && logs.length > 0 ? [Math.min(...logs), Math.max(...logs)] : [];
-      return {
-        label: line(label),
-        pattern: line(pattern),
-        family: line(family),
-        curves: fit.curves.map((curve) => ({
-          budgetFlops: curve.budget,
-          flops: 10 ** curve.logFlops,
-          points: curve.points.map(({ parameters, tokens, seed, loss }) => ({
-            parameters,
-            tokens,
-            seed,
-            loss: finite(loss),
-          })),
-          parabola: parabolaOf(curve),
-          minimum: curve.minimum && {
-            parameters: 10 ** curve.minimum.logParameters,
-            tokens: 10 ** curve.minimum.logTokens,
-            loss: curve.minimum.loss,
-          },
-          refused: curve.refused === null ? null : line(curve.refused),
-        })),
-        frontier: reach.map((logFlops) => ({ flops: 10 ** logFlops, loss: frontier?.at(logFlops) ?? 0 })),
-        slope: estimate(fit.slope),
-        sizeExponent: estimate(fit.sizeExponent),
-        tokenExponent: estimate(fit.tokenExponent),
-        law: law.law && {
-          E: law.law.E,
-          A: law.law.A,
-          B: law.law.B,
-          alpha: law.law.alpha,
-          beta: law.law.beta,
-          residual: law.law.residual,
-          sizeExponent: law.law.sizeExponent,
-        },
-        lawRefused: law.law === null ? line(law.why) : null,
-      };
-    }),
-    comparisons: analysis.comparisons.map((each) => ({
-      name: line(each.name),
-      reference: line(each.reference),
-      gaps: each.gaps.map(({ budget, gap }) => ({ budgetFlops: budget, gap })),
-      gap: estimate(each.gap),
-      multiplier: estimate(each.multiplier),
-      verdict: each.verdict,
-      refused: each.refused === null ? null : line(each.refused),
-    })),
-    audits: analysis.audits.map((each) => ({
-      rung: line(each.rung),
-      target: line(each.target),
-      n: each.n,
-      pairs: each.pairs.map(({ name, rung, target }) => ({ name: line(name), rung, target })),
-      spearman: correlation(each.spearman),
-      kendall: correlation(each.kendall),
-      refused: each.refused === null ? null : line(each.refused),
-    })),
-    observations: observations.map((each) => ({
-      architecture: line(each.architecture),
-      family: line(each.family),
-      size: line(each.size),
-      parameters: each.nonEmbedding,
-      embedding: each.embedding,
-      budgetFlops: each.budgetFlops,
-      flops: each.trainedFlops,
-      tokens: each.tokens,
-      seed: each.seed,
-      loss: finite(each.loss),
-      durationMs: 1000 * each.seconds,
-      tokensPerSecond: finite(each.tokensPerSecond),
-      mfu: finite(each.mfu),
-      peakMemoryBytes: finite(each.peakMemoryBytes),
-      cacheBytesPerToken: each.cacheBytesPerToken,
-    })),
-  };
 }
 
 /** `/api/workers`: what the archive knows of each, and its last heartbeat. */

@@ -13,7 +13,8 @@ export { commandSchema } from './apiHome.ts';
 export { apiVersion, nodesQuerySchema } from './apiSearch.ts';
 export type { Heard } from './heard.ts';
 export { HomeViews, problemOf } from './home.ts';
-export { studiesOf, studyOf } from './homeFiles.ts';
+export { studiesOf, studyOf, studyOfText } from './homeFiles.ts';
+export type { Page } from './page.ts';
 export { claimRecord, contestCells, readClaims } from './report/claims.ts';
 export { collectReport } from './report/collect.ts';
 export type { FunnelRow, ReportAgent, ReportAggregation, ReportData, ReportEnding, ReportNode } from './report/data.ts';
@@ -51,6 +52,7 @@ export {
   signedPercent,
 } from './report/format.ts';
 export { floorClause, floorsText, unfinished, verdict } from './report/sentences.ts';
+export { scaleFiguresOf } from './scale.ts';
 export { timeLeftMs } from './searchList.ts';
 export { line as printed } from './texts.ts';
 export { type AgentStory, type Mention, type Step, type Story, storyOf } from './trace/story.ts';

@@ -3,8 +3,7 @@ import { createModel } from '../../src/agents/index.ts';
 import { primitives } from '../../src/domain/architecture.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { Table } from '../../src/evaluators/index.ts';
-import { studyMarkdown } from '../../src/report/study/markdown.ts';
-import { type StudyReport, studyHtml } from '../../src/report/study/page.ts';
+import { type StudyReport, studyHtml, studyMarkdown } from '../../src/report/index.ts';
 import {
   analyse,
   type RunResult,
@@ -14,6 +13,7 @@ import {
   type TaskFacts,
   tableFacts,
 } from '../../src/studies/index.ts';
+import { partsOf, rowsOf, sectionOf } from '../report/page.ts';
 import { plantedTable } from '../support/table.ts';
 
 const table = new Table(plantedTable({ layers: 5, primitives: [...primitives] }, 10));
@@ -252,11 +252,20 @@ describe('the page of a study', () => {
       ...{ name: 'trial', study: of, source: 'question: <b>', tasks, results, analysis, airaVersion: '0' },
       ...{ machine: [], commands: ['aira ablate trial.yaml'] },
     };
-    const page = studyHtml(report);
-    expect(page).not.toContain('<script>');
-    expect(page).toContain('&lt;script&gt;');
-    for (const { sentence } of analysis.comparisons) expect(page).toContain(sentence);
-    expect(page.match(/class="band /g)).toHaveLength(2);
+    const page = await studyHtml(report);
+    const { body, title, islands } = partsOf(page);
+    expect(body).not.toContain('<script>');
+    expect(body).toContain('&lt;script>');
+    expect(title).toBe('trial: Aira study');
+    for (const { sentence } of analysis.comparisons) expect(body).toContain(`<p>${sentence}</p>`);
+    for (const { name, middle } of analysis.arms) {
+      expect(rowsOf(sectionOf(page, 'arms')).some((row) => row.startsWith(`${name} ${middle.toFixed(4)}`))).toBe(true);
+    }
+    // The curves of both arms, with their bands.
+    expect(
+      islands.map(([name, { lines }]) => [name, (lines as { low?: unknown[] }[]).map(({ low }) => low?.length)]),
+    ).toEqual([['chart', [of.budget.evaluations, of.budget.evaluations]]]);
+    expect(await studyHtml(report)).toBe(page);
     const text = studyMarkdown(report);
     for (const { sentence } of analysis.comparisons) expect(text).toContain(`- ${sentence}`);
     expect(text).toContain('| climber |');

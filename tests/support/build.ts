@@ -25,9 +25,8 @@ export default function setup(project: TestProject): () => void {
     // Types are checked by `npm run typecheck`.
     const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist'), '--noCheck'];
     execFileSync(process.execPath, [compiler, ...options], { stdio: ['ignore', 'inherit', 'inherit'] });
-    const pages = ['build', 'pages', '--config', 'pages/vite.config.ts', '--logLevel', 'warn'];
-    const vite = [join(root, 'node_modules/vite/bin/vite.js'), ...pages, '--outDir', join(folder, 'dist/pages')];
-    execFileSync(process.execPath, vite, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const pages = [join(root, 'scripts/pages.mjs'), join(folder, 'dist')];
+    execFileSync(process.execPath, pages, { stdio: ['ignore', 'inherit', 'inherit'] });
     copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     const isSource = (path: string) => !['.venv', '__pycache__', '.pytest_cache'].includes(basename(path));

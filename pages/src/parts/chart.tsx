@@ -1,12 +1,16 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { seriesDash, useTheme } from './palette.ts';
+import { type FormatName, formats } from './format.ts';
+import { island } from './island.tsx';
+import { markPath, markPaths } from './marks.ts';
+import { seriesDash, seriesVariable, useTheme } from './palette.ts';
 import { Swatch } from './swatch.tsx';
 
 /**
- * Lines over a shared x, by uPlot: drag to zoom, double click for all of it. Charts with the same `group` share their cursor.
- * The legend below names each line, its value under the cursor, and hides it on a click.
+ * Lines and marks over a shared x, by uPlot: drag to zoom, double click for all of it. Charts with the same `group` share their
+ * cursor. The legend below names each line, its value under the cursor, and hides it on a click; lines of one name have one
+ * entry, the first one's.
  */
 export interface Line {
   readonly name: string;
@@ -18,8 +22,10 @@ export interface Line {
   readonly low?: readonly (number | null)[];
   readonly high?: readonly (number | null)[];
   readonly dots?: boolean;
-  /** Marks without a line. */
-  readonly loose?: boolean;
+  /** Marks without a line: the series' own, or stars. */
+  readonly loose?: boolean | 'star';
+  /** What the legend says of each value instead of its number. */
+  readonly notes?: readonly (string | null)[];
 }
 
 export interface ChartProps {
@@ -31,16 +37,20 @@ export interface ChartProps {
   readonly logX?: boolean;
   readonly height?: number;
   readonly group?: string;
-  readonly textX?: (value: number) => string;
-  readonly text: (value: number) => string;
+  readonly textX?: FormatName;
+  readonly text: FormatName;
   /** A reference as a level: name and value. */
   readonly levels?: readonly { readonly name: string; readonly value: number }[];
   readonly onPick?: (line: number, index: number) => void;
   readonly summary: string;
 }
 
-export function Chart(props: ChartProps) {
+export const Chart = island('chart', LiveChart);
+
+export function LiveChart(props: ChartProps) {
   const { lines, x, log = false, logX = false, height = 280, group } = props;
+  const text = formats[props.text];
+  const textX = formats[props.textX ?? 'number'];
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [off, setOff] = useState<ReadonlySet<string>>(new Set());
@@ -50,7 +60,7 @@ export function Chart(props: ChartProps) {
   latest.current = props;
   const bands = lines.some(({ low }) => low);
   // A chart is made again for other lines or colours; new values go into the existing one, and the zoom stays.
-  const shape = `${lines.map(({ name, style, low }) => `${name}:${style}:${low ? 1 : 0}`).join('|')};${log};${logX};${height};${theme.paper}`;
+  const shape = `${lines.map(({ name, style, low, loose }) => `${name}:${style}:${low ? 1 : 0}${loose ?? ''}`).join('|')};${log};${logX};${height};${theme.paper}`;
 
   useEffect(() => {
     const element = holder.current;
@@ -65,7 +75,10 @@ export function Chart(props: ChartProps) {
         width: loose ? 0 : 2,
         dash: [...seriesDash(style)],
         spanGaps: true,
-        points: { show: dots ?? loose ?? false, size: 6, fill: colour },
+        points: {
+          ...{ show: (dots ?? false) || Boolean(loose), size: 6, fill: colour },
+          ...(loose && { paths: markPaths(loose === 'star' ? 'star' : style) }),
+        },
         ...(steps && uPlot.paths.stepped && { paths: uPlot.paths.stepped({ align: 1 }) }),
       });
       if (low) {
@@ -99,10 +112,7 @@ export function Chart(props: ChartProps) {
             size: 34,
             labelFont: '12px system-ui',
             font: '11px system-ui',
-            ...(props.textX && {
-              values: (_: uPlot, ticks: (number | null)[]) =>
-                ticks.map((tick) => (tick === null ? '' : (latest.current.textX?.(tick) ?? ''))),
-            }),
+            values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : textX(tick))),
           },
           {
             ...axis,
@@ -111,7 +121,7 @@ export function Chart(props: ChartProps) {
             labelSize: 18,
             labelFont: '12px system-ui',
             font: '11px system-ui',
-            values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : latest.current.text(tick))),
+            values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : text(tick))),
           },
         ],
         series,
@@ -180,11 +190,12 @@ export function Chart(props: ChartProps) {
     if (!next.delete(name)) next.add(name);
     setOff(next);
   };
+  const named = lines.filter(({ name }, at) => lines.findIndex((each) => each.name === name) === at);
   return (
-    <figure style={{ margin: 0 }}>
+    <figure>
       <div class="chart" ref={holder} role="img" aria-label={props.summary} />
       <ul class="series" aria-label={bands ? 'lines with bands' : 'lines'}>
-        {lines.map(({ name, style, values }) => (
+        {named.map(({ name, style, values, notes, loose }) => (
           <li key={name}>
             <button
               type="button"
@@ -192,27 +203,40 @@ export function Chart(props: ChartProps) {
               aria-pressed={!off.has(name)}
               onClick={() => toggle(name)}
             >
-              <Swatch index={style} />
-              {name} <b>{valueText(values, at, props.text)}</b>
+              {loose ? <MarkKey style={style} /> : <Swatch index={style} />}
+              {name} <b>{valueText(values, notes, at, text)}</b>
             </button>
           </li>
         ))}
         {(props.levels ?? []).map(({ name, value }) => (
           <li key={name} class="soft">
-            ┄ {name} {props.text(value)}
+            ┄ {name} {text(value)}
           </li>
         ))}
       </ul>
       {at !== null && x[at] !== undefined && (
         <span class="hidden" aria-live="off">
-          {props.textX?.(x[at] as number)}
+          {textX(x[at] as number)}
         </span>
       )}
     </figure>
   );
 }
 
-function valueText(values: readonly (number | null)[], at: number | null, text: (value: number) => string): string {
+const MarkKey = ({ style }: { style: number }) => (
+  <svg class="swatch" width="14" height="12" aria-hidden="true">
+    <path d={markPath(style, 6, 6)} fill={`var(${seriesVariable(style)})`} />
+  </svg>
+);
+
+function valueText(
+  values: Line['values'],
+  notes: Line['notes'],
+  at: number | null,
+  text: (value: number) => string,
+): string {
+  // A note belongs to its own mark; a number holds until the next.
+  if (notes) return (at === null ? null : notes[at]) ?? '';
   for (let index = Math.min(at ?? values.length - 1, values.length - 1); index >= 0; index--) {
     const value = values[index];
     if (value !== null && value !== undefined) return text(value);

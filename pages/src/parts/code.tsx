@@ -127,7 +127,7 @@ export function FileHead({ long, name, children }: { long: LongText; name: strin
   };
   return (
     <div class="filehead">
-      <h3 style={{ margin: 0 }}>{name}</h3>
+      <h3>{name}</h3>
       {children}
       <span class="end">
         <span class="soft" role="status">

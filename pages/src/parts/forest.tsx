@@ -67,13 +67,13 @@ export function Forest({
           <tr>
             <td />
             <td class="drawn">
-              <div class="ticks">
+              <svg class="ticks" aria-hidden="true">
                 {ticks.map((tick) => (
-                  <span key={tick} style={{ left: `${x(tick) / 10}%` }}>
+                  <text key={tick} x={`${(x(tick) / 10).toFixed(2)}%`} y={12} text-anchor="middle">
                     {tick === zero ? '0' : text(tick)}
-                  </span>
+                  </text>
                 ))}
-              </div>
+              </svg>
               <small>{label}</small>
             </td>
             <td />

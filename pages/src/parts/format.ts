@@ -62,5 +62,33 @@ export const date = (at: number | null | undefined): string => (missing(at) ? da
 export const intervalText = (interval: { readonly low: number; readonly high: number } | null): string =>
   interval ? `[${scoreText(interval.low)}, ${scoreText(interval.high)}]` : dash;
 
+/** An interval of differences: `−0.0100 … +0.0300`. */
+export const signedInterval = (
+  interval: { readonly low: number; readonly high: number } | null,
+  digits?: number,
+): string => (interval ? `${signed(interval.low, digits)} … ${signed(interval.high, digits)}` : dash);
+
 /** `1 node`, `3 nodes` */
 export const counted = (count: number, noun: string): string => `${whole(count)} ${noun}${count === 1 ? '' : 's'}`;
+
+/** FLOPs as `3e17`. */
+export const power = (value: number | null | undefined): string =>
+  missing(value)
+    ? dash
+    : value
+        .toExponential(value === 0 ? 0 : 1)
+        .replace('e+', 'e')
+        .replace('.0e', 'e');
+
+/** Formats by name, for what is data on a finished page. */
+export const formats = {
+  number: String,
+  score: scoreText,
+  signed: (value: number) => signed(value),
+  whole,
+  short: (value: number) => short(value),
+  power,
+  percent,
+  minutes: (value: number) => duration(value * 60_000),
+} as const satisfies Readonly<Record<string, (value: number) => string>>;
+export type FormatName = keyof typeof formats;

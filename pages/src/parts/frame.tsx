@@ -56,9 +56,9 @@ export function Loaded<T>({
 export function Meter({ share, label }: { share: number; label: string }) {
   const part = Math.min(1, Math.max(0, share));
   return (
-    <div class="meter" role="img" aria-label={label}>
-      <span class={share > 1.0001 ? 'over' : ''} style={{ width: `${100 * part}%` }} />
-    </div>
+    <svg class="meter" role="img" aria-label={label}>
+      <rect class={share > 1.0001 ? 'over' : ''} width={`${(100 * part).toFixed(2)}%`} height="100%" />
+    </svg>
   );
 }
 

@@ -21,7 +21,14 @@ export interface Theme {
   readonly series: readonly string[];
 }
 
+/** While a page is rendered as text there are no colours yet: what it contains names them by class. */
+const without: Theme = {
+  ...{ ink: '', soft: '', rule: '', paper: '', accent: '', good: '', bad: '', faint: '' },
+  series: Array.from({ length: seriesCount }, () => ''),
+};
+
 function readTheme(): Theme {
+  if (typeof document === 'undefined') return without;
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   return {

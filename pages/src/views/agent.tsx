@@ -112,8 +112,8 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
               labelX="attempt"
               labelY="share that differs"
               height={190}
-              text={(value) => percent(value)}
-              textX={(value) => String(value)}
+              text="percent"
+              textX="number"
               summary={`Share of a candidate that differs from the nearest earlier one of ${agent.name}, by attempt.`}
             />
           ) : (

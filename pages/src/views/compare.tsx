@@ -2,7 +2,7 @@ import { useMemo } from 'preact/hooks';
 import type { Overview } from '../../../src/views/api.ts';
 import { Chart, type Line } from '../parts/chart.tsx';
 import { Forest } from '../parts/forest.tsx';
-import { counted, dollars, duration, intervalText, scoreText, whole } from '../parts/format.ts';
+import { counted, dollars, duration, intervalText, whole } from '../parts/format.ts';
 import { Empty, Failure, Ghost } from '../parts/frame.tsx';
 import { Best } from '../parts/links.tsx';
 import { ShortCandidate } from '../parts/strip.tsx';
@@ -111,8 +111,8 @@ function Group({ members }: { members: readonly Member[] }) {
         lines={lines}
         labelX="proposals"
         labelY={`best ${metric}, screen`}
-        text={scoreText}
-        textX={(value) => whole(value)}
+        text="score"
+        textX="whole"
         summary={`Best ${metric} so far by proposals for ${lines.map(({ name }) => name).join(', ')}.`}
       />
     </>

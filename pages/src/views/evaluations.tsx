@@ -96,8 +96,8 @@ export function Evaluations({ detail, metric }: { detail: NodeDetail; metric: st
             labelX="step"
             labelY={metric}
             height={240}
-            text={scoreText}
-            textX={(value) => short(value)}
+            text="score"
+            textX="short"
             summary={`${curves.length} training curves of ${metric} by step.`}
           />
         </>

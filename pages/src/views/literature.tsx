@@ -1,6 +1,6 @@
 import type { Literature } from '../../../src/views/api.ts';
 import { percent, scoreText, whole } from '../parts/format.ts';
-import { Empty, Loaded } from '../parts/frame.tsx';
+import { Empty, Loaded, Meter } from '../parts/frame.tsx';
 import { NodeLink } from '../parts/links.tsx';
 import { Table } from '../parts/table.tsx';
 import { useData } from '../state/data.ts';
@@ -54,9 +54,7 @@ export function LiteratureView({ id, path }: SearchView) {
                         ] as const
                       ).map(([name, count]) => [
                         <span key={name}>{name}</span>,
-                        <div key={`${name}-bar`} class="meter">
-                          <span style={{ width: `${attempts > 0 ? (100 * count) / attempts : 0}%` }} />
-                        </div>,
+                        <Meter key={`${name}-bar`} share={attempts > 0 ? count / attempts : 0} label={name} />,
                         <span key={`${name}-count`} class="number">
                           {whole(count)} <small>{attempts > 0 && percent(count / attempts)}</small>
                         </span>,

@@ -1,6 +1,6 @@
 import { useMemo } from 'preact/hooks';
 import { Chart, type Line } from '../parts/chart.tsx';
-import { duration, scoreText, whole } from '../parts/format.ts';
+import { scoreText } from '../parts/format.ts';
 import { Empty } from '../parts/frame.tsx';
 import { withPoints } from '../parts/nodes.tsx';
 import { go, setQuery, usePlace } from '../state/location.ts';
@@ -132,8 +132,8 @@ export function ProgressChart({
       log={log}
       height={height}
       group={`progress-${across}`}
-      text={scoreText}
-      textX={(value) => (across === 'time' ? duration(value * 60_000) : whole(value))}
+      text="score"
+      textX={across === 'time' ? 'minutes' : 'whole'}
       levels={levels}
       onPick={(line, index) => {
         const { nodes } = progress.agents[line] as Progress['agents'][number];

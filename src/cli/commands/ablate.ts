@@ -90,7 +90,7 @@ async function ablate(given: string, options: AblateOptions): Promise<number> {
     const seedsFlag = options.seeds === undefined ? '' : ` --seeds ${options.seeds}`;
     const command = `aira ablate ${shownPath(path)}${seedsFlag}`;
     const finished = { name: family, study, source, tasks: plan.tasks, results, command };
-    const { analysis, paths } = writeStudy(options.home, finished, options.markdown);
+    const { analysis, paths } = await writeStudy(options.home, finished, options.markdown);
     display.ended(analysis, paths);
     return exitCodes.ok;
   } finally {

@@ -17,9 +17,14 @@ import { airaVersion } from '../version.ts';
 import { zeroShotScores } from './zeroShot.ts';
 
 /** Writes the page of a plan, with the losses so far. */
-function writePage(home: string, spec: SearchSpec, source: string, observations: readonly ScaleObservation[]): string {
+async function writePage(
+  home: string,
+  spec: SearchSpec,
+  source: string,
+  observations: readonly ScaleObservation[],
+): Promise<string> {
   const processors = cpus();
-  const { path } = writeScaleReport({
+  const { path } = await writeScaleReport({
     folder: join(home, 'reports', spec.id),
     name: spec.id,
     observations,
@@ -37,7 +42,7 @@ function writePage(home: string, spec: SearchSpec, source: string, observations:
 }
 
 /** Prints what a plan has measured, from the archive alone, and writes its page. Returns the exit status. */
-export function showScaleResults(home: string, spec: SearchSpec, source: string, json: boolean): number {
+export async function showScaleResults(home: string, spec: SearchSpec, source: string, json: boolean): Promise<number> {
   if (!isThere(archivePath(home), home)) {
     process.stderr.write(
       `the losses of ${spec.id} are in the archive of the other machine; give the same command there\n`,
@@ -47,7 +52,7 @@ export function showScaleResults(home: string, spec: SearchSpec, source: string,
   const reader = readArchive(home);
   try {
     const observations = scaleObservations(reader, spec.id);
-    const page = observations.length > 0 ? writePage(home, spec, source, observations) : null;
+    const page = observations.length > 0 ? await writePage(home, spec, source, observations) : null;
     const zeroShot = zeroShotResult(observations, zeroShotScores(home, spec.id), referenceOf(observations));
     if (json) {
       for (const each of observations) process.stdout.write(`${jsonLine({ event: 'observation', ...each })}\n`);

@@ -6,7 +6,7 @@ import { createModel, OwnScaffolds, Searchers } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { memoized, notesRetriever } from '../../literature/index.ts';
 import { createLogger, makeFolder, packageRoot, systemClock, systemTimers } from '../../platform/index.ts';
-import { type StudyReport, studyHtml, studyMarkdown } from '../../report/index.ts';
+import { type StudyReport, studyHtml, studyJson, studyMarkdown } from '../../report/index.ts';
 import { analyse, type RunResult, runTabulated, type Study, type TaskFacts } from '../../studies/index.ts';
 import { registerTask } from '../../tasks/index.ts';
 import type { StudyDisplay } from '../display/study.ts';
@@ -111,7 +111,7 @@ export interface FinishedStudy {
 }
 
 /** Writes results and page of a study into its home, and its figures into a document if one is named. */
-export function writeStudy(home: string, finished: FinishedStudy, document: string | undefined) {
+export async function writeStudy(home: string, finished: FinishedStudy, document: string | undefined) {
   const { name, study, tasks, results, command } = finished;
   const analysis = analyse(study, tasks, results);
   const processors = cpus();
@@ -128,8 +128,8 @@ export function writeStudy(home: string, finished: FinishedStudy, document: stri
   const folder = join(home, 'studies');
   makeFolder(folder);
   const paths = { report: join(folder, `${name}.html`), results: join(folder, `${name}.json`) };
-  replaceFile(paths.results, `${JSON.stringify({ version: 1, study, tasks, results, analysis })}\n`);
-  replaceFile(paths.report, studyHtml(report));
+  replaceFile(paths.results, studyJson(report));
+  replaceFile(paths.report, await studyHtml(report));
   if (document !== undefined) writeSection(document, name, studyMarkdown(report));
   return { analysis, paths };
 }

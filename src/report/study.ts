@@ -1,6 +1,46 @@
-import { inferenceSentence } from '../../studies/index.ts';
-import { count, percent, score, signed } from '../../views/index.ts';
-import type { StudyReport } from './page.ts';
+import { type Analysis, inferenceSentence, type RunResult, type Study, type TaskFacts } from '../studies/index.ts';
+import { count, percent, score, signed, studyOfText } from '../views/index.ts';
+import { pageHtml } from './document.ts';
+
+/** Everything that a study's page and its section of a document show. */
+export interface StudyReport {
+  readonly name: string;
+  readonly study: Study;
+  /** Text of the study file. */
+  readonly source: string;
+  readonly tasks: readonly TaskFacts[];
+  readonly results: readonly RunResult[];
+  readonly analysis: Analysis;
+  readonly airaVersion: string;
+  readonly machine: readonly { readonly fact: string; readonly value: string }[];
+  readonly commands: readonly string[];
+}
+
+/** The results of a study as JSON, from which the dashboard and the page draw. */
+export const studyJson = ({ study, tasks, results, analysis }: Omit<StudyReport, 'name'>): string =>
+  `${JSON.stringify({ version: 1, study, tasks, results, analysis })}\n`;
+
+/** Versions of the tasks, and what ran. */
+const factsOf = ({ tasks, machine, airaVersion }: StudyReport) => [
+  ...tasks.flatMap(({ label, versions }) =>
+    Object.entries(versions).map(([fact, value]) => ({ fact: `${label}, ${fact}`, value })),
+  ),
+  { fact: 'Aira', value: airaVersion },
+  ...machine,
+];
+
+/** A study as one HTML file. @throws PrerequisiteError `pages-not-built` */
+export const studyHtml = (report: StudyReport): Promise<string> =>
+  pageHtml({
+    kind: 'study',
+    title: `${report.name}: Aira study`,
+    study: studyOfText(report.name, studyJson(report)),
+    provenance: {
+      facts: factsOf(report),
+      commands: report.commands,
+      files: [{ title: 'Study file', text: report.source }],
+    },
+  });
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
