@@ -1,12 +1,12 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { ClaimsNow } from '../audit/index.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../domain/messages.ts';
 import { Archive, type ArchiveReader, openForReading, readArchive, type TestScore } from '../memory/index.ts';
-import { coloursFor, makeFolder, systemClock } from '../platform/index.ts';
-import { reportHtml, resultOf, summary } from '../report/index.ts';
+import { coloursFor, systemClock } from '../platform/index.ts';
+import { reportHtml, resultOf, summary, writeWhole } from '../report/index.ts';
 import { claimRecord, collectReport, readClaims } from '../views/index.ts';
 import { airaVersion } from './version.ts';
 
@@ -42,16 +42,11 @@ export function reportOf(reader: ArchiveReader, search: SearchId, tests: readonl
  * Writes the report of a search into its home. Returns its path, a summary for the terminal, its claims and
  * extrapolations for machines, its result for scripts, and whether a candidate of the search has a score on the final rung.
  */
-export function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
+export async function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
   const reader = readArchive(home);
   try {
     const data = reportOf(reader, search, tests);
-    const folder = join(home, 'reports');
-    makeFolder(folder);
-    const path = pagePath(home, search);
-    // Renamed into place, so that a reader never sees half a page.
-    writeFileSync(`${path}.part`, reportHtml(data));
-    renameSync(`${path}.part`, path);
+    const path = writeWhole(pagePath(home, search), await reportHtml(data));
     const machineReadable = { ...claimRecord(data), extrapolations: data.extrapolations, report: path };
     const hasResult = data.nodes.some(
       ({ origin, validation, test }) => origin !== 'reference' && validation.final.length + test.length > 0,

@@ -1,25 +1,21 @@
 /**
  * Report: what people read of a search, a study, a scaling study and a trace.
  *
- * Role: renders what `views` collects as HTML, text, Markdown and TSV. Non-role: plans, trainings, figures.
+ * Role: writes what `views` collects as pages, text, Markdown and TSV. Non-role: plans, trainings, figures; how pages look (pages/).
  *
- * - Nothing of agents or files is trusted as markup: `markup.ts` escapes everything that it did not make itself.
  * - Figures are the task's metric; a sentence that compares rests on the final rung (I11).
  * - Test figures come in separately, because reading them is recorded (I4).
  * - A trace shows per attempt what the view knew, operator and parents with the reason, what was read, the hypothesis, the
  *   change as text and as difference, predicted and measured score, and the lesson, all from the archive.
  * - `--full` adds the recorded prompts, reasoning, tool rounds, answers and tries of each attempt, whole tracebacks and a timeline per
- *   agent (`trace/exchanges.ts`); `--against` shows two agents or searches side by side (`trace/compare.ts`).
+ *   agent (`views/trace/exchanges.ts`); `--against` shows two agents or searches side by side (`views/trace/compare.ts`).
  * - Trees are drawn like the log of a version control system: the child with most descendants stays in its parent's row.
  */
 
-export { reportHtml } from './html.ts';
+export { writeWhole } from './document.ts';
 export { resultsTsv } from './resultsTsv.ts';
 export { scaleHtml, writeScaleReport } from './scale.ts';
+export { reportHtml } from './search.ts';
 export { type StudyReport, studyHtml, studyJson, studyMarkdown } from './study.ts';
 export { type Result, resultOf, summary } from './summary.ts';
-export { attributionSentence, attributionText, changeVerdict } from './trace/attributionTable.ts';
-export { confront, confrontationText } from './trace/compare.ts';
-export { exchangesOf, timelineOf } from './trace/exchanges.ts';
-export { storyHtml } from './trace/html.ts';
-export { type FullTrace, storyText } from './trace/text.ts';
+export { attributionText, confrontationText, storyHtml, storyText } from './trace.ts';

@@ -5,6 +5,7 @@ import {
   bases,
   basisName,
   bestScreened,
+  candidateText,
   count,
   duration,
   findingsOf,
@@ -22,7 +23,6 @@ import {
   unfinished,
   verdict,
 } from '../views/index.ts';
-import { candidateText } from './candidate.ts';
 
 /** Always a single line. */
 const line = (text: string): string => printable(text);

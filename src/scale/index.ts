@@ -14,7 +14,6 @@
 export {
   analyseScale,
   type ScaleAnalysis,
-  type ScaleArchitecture,
   type ScaleComparison,
   type ScaleQuestion,
 } from './analysis.ts';

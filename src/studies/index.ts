@@ -12,7 +12,7 @@
  * - `docs/ablation.md` is the method.
  */
 
-export { type Analysis, type ArmSummary, analyse, type TaskCurves } from './analysis.ts';
+export { type Analysis, analyse } from './analysis.ts';
 export { type Attribution, type AttributionPlan, type ChangeEffect, conclude, planAttribution } from './attribution.ts';
 export { type Comparison, inferenceSentence } from './comparisons.ts';
 export { type Difference, differenceOf, differenceText, distanceOf } from './difference.ts';

@@ -135,7 +135,7 @@ export function studyOf(home: string, id: string): StudyDetail {
 }
 
 /**
- * What a study shows, from the text of its file: the page that is written beside it shows the same.
+ * What a study shows, from the text of its file: its page shows the same.
  *
  * @throws ZodError if it is not such a file.
  */

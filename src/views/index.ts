@@ -15,44 +15,41 @@ export type { Heard } from './heard.ts';
 export { HomeViews, problemOf } from './home.ts';
 export { studiesOf, studyOf, studyOfText } from './homeFiles.ts';
 export type { Page } from './page.ts';
-export { claimRecord, contestCells, readClaims } from './report/claims.ts';
+export { candidateText } from './report/candidate.ts';
+export { claimRecord, readClaims } from './report/claims.ts';
 export { collectReport } from './report/collect.ts';
-export type { FunnelRow, ReportAgent, ReportAggregation, ReportData, ReportEnding, ReportNode } from './report/data.ts';
+export type { ReportAgent, ReportData, ReportEnding, ReportNode } from './report/data.ts';
 export {
-  type Basis,
   bases,
   basisName,
   bestScreened,
-  type ComparisonRows,
-  type Findings,
   findingsOf,
   floorsOn,
   isProposal,
-  meanOf,
   meanOn,
   nodeName,
   proposalsOf,
-  scoresOn,
 } from './report/findings.ts';
 export {
   agentEndSentences,
   agentEndText,
-  billions,
   count,
   duration,
-  type MetricDirection,
-  mebibytes,
   metric,
-  millions,
   percent,
   proposalText,
   score,
   shortened,
   signed,
-  signedPercent,
 } from './report/format.ts';
-export { floorClause, floorsText, unfinished, verdict } from './report/sentences.ts';
+export { reportPage } from './report/page.ts';
+export { floorClause, unfinished, verdict } from './report/sentences.ts';
 export { scaleFiguresOf } from './scale.ts';
 export { timeLeftMs } from './searchList.ts';
 export { line as printed } from './texts.ts';
-export { type AgentStory, type Mention, type Step, type Story, storyOf } from './trace/story.ts';
+export { attributionSentence, changeVerdict, differenceFigures } from './trace/attribution.ts';
+export { type Confrontation, confront, confrontationNote, confrontationRows } from './trace/compare.ts';
+export { type Exchange, exchangesOf, timelineOf } from './trace/exchanges.ts';
+export { exchangeFacts, exchangeTexts, exchangeTitle, timelineLines } from './trace/exchangeTexts.ts';
+export { costText, type FullTrace, thoughtText, tracePage, triedText } from './trace/page.ts';
+export { type AgentStory, type Step, type Story, storyOf } from './trace/story.ts';

@@ -24,7 +24,7 @@ describe('the claims of a report', () => {
   beforeAll(async () => {
     home = mkdtempSync(join(tmpdir(), 'aira-test-'));
     await runSearch(home, spec);
-    writeReport(home, spec.id, await hiddenScores(home, spec.id, 'report'));
+    await writeReport(home, spec.id, await hiddenScores(home, spec.id, 'report'));
   });
   afterAll(() => rmSync(home, { recursive: true, force: true }));
 

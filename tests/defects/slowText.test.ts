@@ -26,7 +26,6 @@ import { faultOf } from '../../src/llm/faults.ts';
 import { OutputLog } from '../../src/platform/childProcess.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
-import { html } from '../../src/report/markup.ts';
 import { differenceOf } from '../../src/studies/difference.ts';
 
 const most = 50;
@@ -210,7 +209,6 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
       mostBeforeStart,
     ),
   ],
-  'report/markup.ts': [on(kilobytes64, (text) => html`<p>${text}</p>`)],
   'platform/hunks.ts': [on([[older, anew]], ([from = '', to = '']) => differenceOf('program', from, to))],
 };
 

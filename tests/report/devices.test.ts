@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EvaluationRecord, NodeRecord } from '../../src/memory/records.ts';
-import { reportHtml } from '../../src/report/html.ts';
+import { reportHtml } from '../../src/report/index.ts';
 import { devicesOf } from '../../src/views/report/collect.ts';
 import { fixture } from './fixture.ts';
 
@@ -25,10 +25,10 @@ describe('devices', () => {
     expect(devicesOf([node(pending), node()], 1000)).toBeNull();
   });
 
-  it('are told on the page, and left out where there were none', () => {
+  it('are told on the page, and left out where there were none', async () => {
     const data = fixture({ agents: 2, attempts: 2 });
-    expect(reportHtml(data)).toContain('2 workers were busy 97 % of the time');
-    expect(reportHtml({ ...data, devices: { count: 1, busy: 1 } })).toContain('One worker was busy');
-    expect(reportHtml({ ...data, devices: null })).not.toContain('busy for');
+    expect(await reportHtml(data)).toContain('2 workers were busy 97 % of the time');
+    expect(await reportHtml({ ...data, devices: { count: 1, busy: 1 } })).toContain('One worker was busy');
+    expect(await reportHtml({ ...data, devices: null })).not.toContain('busy for');
   });
 });

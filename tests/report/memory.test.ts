@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { reportHtml } from '../../src/report/html.ts';
-import { memoryFigures } from '../../src/report/sections/agents.ts';
+import { reportHtml } from '../../src/report/index.ts';
 import type { ReportData, ReportNode } from '../../src/views/report/data.ts';
+import { memoryFigures } from '../../src/views/report/sections/agents.ts';
 import { fixture, reportAgent } from './fixture.ts';
 
 const base = fixture({ agents: 2, attempts: 2 });
@@ -45,11 +45,11 @@ describe('memory across agents', () => {
     expect(guest).toMatchObject({ own: { judged: 1, improved: 1 }, foreign: { judged: 2, improved: 1 } });
   });
 
-  it('is told side by side, and only where there is more than one agent', () => {
-    const page = reportHtml(data);
+  it('is told side by side, and only where there is more than one agent', async () => {
+    const page = await reportHtml(data);
     expect(page).toContain('Reuse across agents');
     expect(page).toMatch(/with a parent of another agent, 1 of 2 \(50 %\)/);
     const [only] = data.agents;
-    expect(reportHtml({ ...data, agents: only ? [only] : [] })).not.toContain('Reuse across agents');
+    expect(await reportHtml({ ...data, agents: only ? [only] : [] })).not.toContain('Reuse across agents');
   });
 });

@@ -50,8 +50,8 @@ export function sectionOf(page: string, id: string): string {
   return found[0];
 }
 
-/** The rows of the tables in markup, as text. */
-export const rowsOf = (markup: string): string[] => (markup.match(/<tr[ >].*?<\/tr>/gs) ?? []).map(textOf);
+/** The rows of the tables in markup, as text; not those that title others. */
+export const rowsOf = (markup: string): string[] => (markup.match(/<tr>.*?<\/tr>/gs) ?? []).map(textOf);
 
 export const hostile = [
   '<script>alert(1)</script>',

@@ -5,8 +5,9 @@ import { rngFor } from '../../src/domain/rng.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { readArchive } from '../../src/memory/reader.ts';
 import type { NodeRecord } from '../../src/memory/records.ts';
-import { attributionSentence, attributionText, storyHtml } from '../../src/report/index.ts';
+import { attributionText, storyHtml } from '../../src/report/index.ts';
 import { type AttributionPlan, conclude, planAttribution } from '../../src/studies/attribution.ts';
+import { attributionSentence } from '../../src/views/index.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
 
@@ -128,7 +129,7 @@ describe('the conclusion of an attribution', () => {
     'without-3': 0.73,
   };
 
-  it('names the change that earned the gain, the one that lessened it, and what cannot be told', () => {
+  it('names the change that earned the gain, the one that lessened it, and what cannot be told', async () => {
     const found = concluded((name) => truths[name] ?? null, 0.004);
     expect(found.gain).toMatchObject({ kind: 'measured', verdict: 'better', n: 5 });
     expect(found.changes.map(({ comparison }) => comparison.kind === 'measured' && comparison.verdict)).toEqual([
@@ -142,7 +143,7 @@ describe('the conclusion of an attribution', () => {
     expect(sentence).toMatch(/reduced by layer 3: M -> mA \(−0\.0\d+\)/);
     expect(sentence).toContain('One other change is not distinguishable from zero.');
     expect(attributionText(found)).toMatch(/layer 2: M -> Mb +not distinguishable +/);
-    const page = storyHtml(
+    const page = await storyHtml(
       { search: 's', task: 't', metric: 'm', lowerIsBetter: false, primitives: [], agents: [] },
       found,
     );

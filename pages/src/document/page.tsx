@@ -1,6 +1,8 @@
 import type { Page } from '../../../src/views/page.ts';
+import { ColoursContext } from '../parts/strip.tsx';
 import { Scale } from '../views/scale.tsx';
 import { Study } from '../views/studies.tsx';
+import { Blocks, SectionView } from './blocks.tsx';
 import { ProvenanceSection } from './provenance.tsx';
 
 /** The body of a finished page. */
@@ -29,6 +31,20 @@ function Content({ page }: { page: Page }) {
           <Scale detail={page.scale} />
           <ProvenanceSection provenance={page.provenance} />
         </>
+      );
+    case 'sections':
+      return (
+        <ColoursContext.Provider value={page.colours}>
+          <header>
+            <p class="crumbs">{page.of}</p>
+            <h1>{page.heading}</h1>
+            <Blocks blocks={page.head} />
+          </header>
+          {page.sections.map((section) => (
+            <SectionView key={section.id} section={section} />
+          ))}
+          {page.provenance && <ProvenanceSection provenance={page.provenance} />}
+        </ColoursContext.Provider>
       );
   }
 }

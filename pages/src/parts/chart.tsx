@@ -24,6 +24,8 @@ export interface Line {
   readonly dots?: boolean;
   /** Marks without a line: the series' own, or stars. */
   readonly loose?: boolean | 'star';
+  /** Behind the others, grey and without an entry in the legend. */
+  readonly faint?: boolean;
   /** What the legend says of each value instead of its number. */
   readonly notes?: readonly (string | null)[];
 }
@@ -67,13 +69,13 @@ export function LiveChart(props: ChartProps) {
     if (!element) return;
     const series: uPlot.Series[] = [{}];
     const uBands: uPlot.Band[] = [];
-    for (const { name, style, steps, low, dots, loose } of lines) {
-      const colour = theme.series[style % theme.series.length] as string;
+    for (const { name, style, steps, low, dots, loose, faint } of lines) {
+      const colour = faint ? theme.faint : (theme.series[style % theme.series.length] as string);
       series.push({
         label: name,
         stroke: colour,
-        width: loose ? 0 : 2,
-        dash: [...seriesDash(style)],
+        width: loose ? 0 : faint ? 1 : 2,
+        dash: faint ? [] : [...seriesDash(style)],
         spanGaps: true,
         points: {
           ...{ show: (dots ?? false) || Boolean(loose), size: 6, fill: colour },
@@ -190,7 +192,7 @@ export function LiveChart(props: ChartProps) {
     if (!next.delete(name)) next.add(name);
     setOff(next);
   };
-  const named = lines.filter(({ name }, at) => lines.findIndex((each) => each.name === name) === at);
+  const named = lines.filter(({ name, faint }, at) => !faint && lines.findIndex((each) => each.name === name) === at);
   return (
     <figure>
       <div class="chart" ref={holder} role="img" aria-label={props.summary} />

@@ -65,3 +65,12 @@ export function primitiveClass(name: string): string {
   for (const letter of name) hash = (hash * 31 + letter.charCodeAt(0)) % 997;
   return `p-own-${hash % 4}`;
 }
+
+/** Black or white, whichever stands out more on `#rrggbb` (WCAG 2, relative luminance). */
+export function lettersOn(colour: string): string {
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? '#000000' : '#ffffff';
+}

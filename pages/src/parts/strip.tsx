@@ -1,4 +1,6 @@
-import { primitiveClass } from './palette.ts';
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import { lettersOn, primitiveClass } from './palette.ts';
 
 /** A candidate of layers as one coloured cell per layer, or per run if it is deep; letters in each, so that grey suffices. */
 const maxCells = 24;
@@ -33,6 +35,58 @@ export const runLength = (layers: readonly string[]): string =>
     .map(({ name, length }) => (length > 1 ? `${length}${name}` : name))
     .join('+');
 
+/** Runs of a run-length text such as `2mA+M`. */
+export const runsOfText = (text: string): string[] =>
+  runsOf(layersOf(text) ?? []).map(({ name, length }) => (length > 1 ? `${length}${name}` : name));
+
+/** Colours of a user's own primitives, `#rrggbb` by token, where a page knows them. */
+export const ColoursContext = createContext<Readonly<Record<string, string>>>({});
+
+/** A layer, or a run of them: its colour, and its letters where they fit. */
+export function LayerCell({
+  name,
+  text = null,
+  size = 10.5,
+  title,
+  ...box
+}: {
+  name: string;
+  text?: string | null;
+  size?: number;
+  title?: string;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}) {
+  const colour = useContext(ColoursContext)[name];
+  const { x, y, width, height } = box;
+  return (
+    <g class={colour ? undefined : primitiveClass(name)}>
+      <rect {...box} fill={colour}>
+        {title && <title>{title}</title>}
+      </rect>
+      {text !== null && (
+        <text
+          x={x + width / 2}
+          y={y + height / 2 + (size < 9 ? 2.8 : 4)}
+          text-anchor="middle"
+          font-size={size}
+          fill={colour && lettersOn(colour)}
+        >
+          {text}
+        </text>
+      )}
+    </g>
+  );
+}
+
+/** The cells of a run-length text; of any other text, nothing. */
+export function StackStrip({ text }: { text: string }) {
+  const layers = layersOf(text);
+  return layers ? <Strip layers={layers} /> : null;
+}
+
 export function Strip({ layers, small = false }: { layers: readonly string[]; small?: boolean }) {
   const deep = layers.length > maxCells;
   const height = small ? 15 : 20;
@@ -49,21 +103,15 @@ export function Strip({ layers, small = false }: { layers: readonly string[]; sm
         const x = at;
         at += length * unit;
         const text = length > 1 ? `${length}${name}` : name;
-        const fits = length * unit >= text.length * (small ? 5.5 : 7);
+        const fits = length * unit >= text.length * (small ? 5.5 : 8.5);
         return (
-          <g key={index} class={primitiveClass(name)}>
-            <rect x={x} y={0} width={length * unit} height={height} />
-            {fits && (
-              <text
-                x={x + (length * unit) / 2}
-                y={height / 2 + (small ? 2.8 : 4)}
-                text-anchor="middle"
-                font-size={small ? 7.5 : 10.5}
-              >
-                {text}
-              </text>
-            )}
-          </g>
+          <LayerCell
+            key={index}
+            {...{ name, x, y: 0, height }}
+            width={length * unit}
+            text={fits ? text : null}
+            size={small ? 7.5 : 10.5}
+          />
         );
       })}
     </svg>

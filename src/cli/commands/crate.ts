@@ -33,7 +33,7 @@ export async function exportCrate(
     const data = reportOf(reader, search, tests);
     const recording = recordingPath(home, search);
     const written = writeCrate(reader, search, path, {
-      ...{ tests, report: reportHtml(data), claims: claimRecord(data), aira },
+      ...{ tests, report: await reportHtml(data), claims: claimRecord(data), aira },
       recording: existsSync(recording) ? recording : null,
     });
     process.stdout.write(

@@ -371,7 +371,7 @@ async function show(
     const scores = await allTestScores((from) =>
       lab.bus.ask('search-tests', { search, purpose: 'report', from }, { attempts: 5 }),
     );
-    const report = writeReport(options.home, search, scores);
+    const report = await writeReport(options.home, search, scores);
     await events.stop();
     const { path, endings, summary, result } = report;
     const ending: Ending = { how: end.how, searchStatus, report: path, endings, summary, result };

@@ -16,7 +16,7 @@ async function report(search: SearchId, { home, json }: { home: string; json?: b
   if (spec.scale) return showScaleResults(home, spec, source, json === true);
   // The report on a running search has no test scores (I4).
   const tests = isOpen ? [] : await hiddenScores(home, search, 'report');
-  const page = writeReport(home, search, tests);
+  const page = await writeReport(home, search, tests);
   process.stdout.write(json ? `${jsonLine(page.machineReadable)}\n` : `${page.summary}report: ${page.path}\n`);
   return exitCodes.ok;
 }

@@ -1,4 +1,3 @@
-import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { openLab, recordingPath } from '../../actors/index.ts';
@@ -13,26 +12,24 @@ import {
   findPython,
   inspectMachine,
   jsonLine,
-  makeFolder,
   printable,
   systemTimers,
 } from '../../platform/index.ts';
-import {
-  attributionSentence,
-  attributionText,
-  changeVerdict,
-  confront,
-  confrontationText,
-  exchangesOf,
-  type FullTrace,
-  storyHtml,
-  storyText,
-  timelineOf,
-} from '../../report/index.ts';
+import { attributionText, confrontationText, storyHtml, storyText, writeWhole } from '../../report/index.ts';
 import { probeSandbox } from '../../sandbox/index.ts';
 import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
-import { agentEndText, type Story, storyOf } from '../../views/index.ts';
+import {
+  agentEndText,
+  attributionSentence,
+  changeVerdict,
+  confront,
+  exchangesOf,
+  type FullTrace,
+  type Story,
+  storyOf,
+  timelineOf,
+} from '../../views/index.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import {
   agentArgument,
@@ -83,17 +80,6 @@ async function runAttribution(search: SearchId, options: TraceOptions): Promise<
   return attribute(plan, options, (line) => process.stderr.write(`${line}\n`));
 }
 
-/** Writes a page into the reports of a home and returns its path. */
-function writePage(home: string, name: string, text: string): string {
-  const folder = join(home, 'reports');
-  makeFolder(folder);
-  const path = join(folder, `${name}.html`);
-  // Renamed into place, so that a reader never sees half a page.
-  writeFileSync(`${path}.part`, text);
-  renameSync(`${path}.part`, path);
-  return path;
-}
-
 /** What `--full` adds: recorded exchanges and timelines. */
 function fullTrace(reader: ArchiveReader, home: string, search: SearchId, { agents }: Story): FullTrace {
   return {
@@ -128,10 +114,9 @@ async function trace(search: SearchId, agent: AgentName | undefined, options: Tr
     const endText = ({ end }: Story['agents'][number]) => (end?.code === 'budget-used' ? null : agentEndText(end));
     const against = other === undefined ? null : confront(story, otherSide(reader, search, agent, other), endText);
     if (options.html) {
-      const path = writePage(
-        options.home,
-        `${search}-trace${agent ? `-${agent}` : ''}`,
-        storyHtml(story, attribution, { full, against }),
+      const path = writeWhole(
+        join(options.home, 'reports', `${search}-trace${agent ? `-${agent}` : ''}.html`),
+        await storyHtml(story, attribution, { full, against }),
       );
       process.stdout.write(options.json ? `${jsonLine({ event: 'page', v: 1, path })}\n` : `trace: ${path}\n`);
     } else if (attribution) {

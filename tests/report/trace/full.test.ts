@@ -6,18 +6,11 @@ import { Cassette } from '../../../src/llm/index.ts';
 import { Archive } from '../../../src/memory/archive.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
 import { noColours } from '../../../src/platform/colours.ts';
-import {
-  confront,
-  confrontationText,
-  exchangesOf,
-  type FullTrace,
-  storyHtml,
-  storyText,
-  timelineOf,
-} from '../../../src/report/index.ts';
-import { storyOf } from '../../../src/views/index.ts';
+import { confrontationText, storyHtml, storyText } from '../../../src/report/index.ts';
+import { confront, exchangesOf, type FullTrace, storyOf, timelineOf } from '../../../src/views/index.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
+import { partsOf } from '../page.ts';
 
 const attack = '<script>alert(1)</script>\u001b[2J';
 const key = (letter: string) => letter.repeat(64);
@@ -144,7 +137,7 @@ describe('the exchanges of an attempt', () => {
     expect(repaired?.prompt).not.toContain('a paper');
   });
 
-  it('are shown whole and as data, with the whole traceback', () => {
+  it('are shown whole and as data, with the whole traceback', async () => {
     const { story, full } = scene();
     const text = storyText(story, noColours, full);
     for (const shown of [
@@ -159,10 +152,10 @@ describe('the exchanges of an attempt', () => {
     expect(text).toContain('line 0');
     expect(text).toContain('line 59');
     expect(text).not.toContain('\u001b[2J');
-    const page = storyHtml(story, null, { full });
+    const page = await storyHtml(story, null, { full });
     expect(page).toContain('line 59');
     expect(page).toContain('You are a researcher.');
-    expect(page).not.toContain('<script>alert');
+    expect(partsOf(page).body).not.toContain('<script');
     // Without being asked for, prompts stay out.
     expect(storyText(story, noColours)).not.toContain('You are a researcher.');
   });
@@ -191,7 +184,7 @@ it('a timeline has everything of an agent in the order of the clock', () => {
 
 describe('two sides', () => {
   const none = () => null;
-  it('are compared figure by figure', () => {
+  it('are compared figure by figure', async () => {
     const { reader, search } = scene();
     const [one, other] = ['walker', 'rival'].map((agent) => storyOf(reader, search, agent as never)) as [never, never];
     const both = confront(one, other, none);
@@ -210,7 +203,7 @@ describe('two sides', () => {
     const text = confrontationText(both);
     expect(text).toMatch(/best +– +0\.5000 \(rival-1\)/);
     expect(text).toContain('a difference between them is no claim');
-    expect(storyHtml(one, null, { against: both })).toContain('against trial-1 rival');
+    expect(await storyHtml(one, null, { against: both })).toContain('against trial-1 rival');
   });
 
   it('of different metrics say that their scores do not compare', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lanesOf, type TreeEntry } from '../../../src/report/trace/tree.ts';
+import { lanesOf, type TreeEntry } from '../../../src/views/trace/tree.ts';
 
 /** Trees in which every node may have any earlier one as its parent. */
 const anyTree = fc.array(fc.option(fc.nat(), { nil: null }), { maxLength: 40 }).map((picks) =>

@@ -48,7 +48,7 @@ function searched() {
 }
 
 describe('programs', () => {
-  it('are told by the lines that changed, their figures in the unit of the metric', () => {
+  it('are told by the lines that changed, their figures in the unit of the metric', async () => {
     const { reader, spec } = searched();
     const story = storyOf(reader, spec.id, null);
     const step = story.agents[0]?.steps[1];
@@ -56,9 +56,9 @@ describe('programs', () => {
     expect(step).toMatchObject({ predicted: 2.4, measured: { screen: 2.25 }, effect: -0.25, improved: true });
     expect(step?.distance.parent).toBeCloseTo(5 / 15, 12);
     expect(storyText(story, noColours)).toMatch(/differs +model.py: \+3 -2 lines[\s\S]*−0.2500 against its parent/);
-    const page = storyHtml(story);
-    expect(page).toContain('<span class="minus">-width = 8</span>');
-    expect(page).toContain('<span class="plus">+decay = 0</span>');
+    const page = await storyHtml(story);
+    expect(page).toContain('<span class="line removed">-width = 8</span>');
+    expect(page).toContain('<span class="line added">+decay = 0</span>');
   });
 
   it('are attributed by the places that changed', () => {

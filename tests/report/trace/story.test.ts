@@ -9,6 +9,7 @@ import { storyOf } from '../../../src/views/index.ts';
 import { runSearch, trial } from '../../audit/laboratory.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
+import { partsOf } from '../page.ts';
 
 describe('the story of a search', () => {
   it('tells each attempt in order, as the ledger has it and as its view knew it', async () => {
@@ -60,7 +61,7 @@ describe('the story of a search', () => {
     }
   });
 
-  it('has what was read, learned and taken from others, and no markup of anybody else', () => {
+  it('has what was read, learned and taken from others, and no markup of anybody else', async () => {
     const home = temporaryFolder();
     const archive = Archive.open(home, manualClock());
     const spec = searchSpec({
@@ -94,11 +95,12 @@ describe('the story of a search', () => {
     expect(first?.lesson).toEqual({ text: attack, learnedBefore: 2 });
     expect(first?.distance).toEqual({ parent: null, nearest: null });
     expect(story.agents[0]?.steps[1]?.distance.nearest).toBe(0.25);
-    const page = storyHtml(story);
-    expect(page).not.toContain('<script');
+    const page = await storyHtml(story);
+    const { body } = partsOf(page);
+    expect(body).not.toContain('<script');
     expect(page).not.toContain('\u001b');
-    expect(page).toContain('&lt;script&gt;');
-    expect(page).toContain('walker-1 of rival-1');
+    expect(body).toContain('&lt;script>');
+    expect(body).toContain('walker-1 of rival-1');
     expect(storyText(story, noColours)).not.toContain('\u001b');
     expect(storyText(story, noColours)).toMatch(
       /reading +search literature .*arxiv:2401.00001; cites arxiv:2401.00001/,

@@ -1,5 +1,6 @@
-import { type AgentStory, count, duration, percent, type Story, score } from '../../views/index.ts';
-import { html, type Markup, section, table } from '../markup.ts';
+import type { Section } from '../page.ts';
+import { count, duration, percent, score } from '../report/format.ts';
+import type { AgentStory, Story } from './story.ts';
 
 /** The figures of one side: an agent, or all agents of a search. */
 export interface Side {
@@ -113,7 +114,7 @@ const share = ({ improved, compared }: { improved: number; compared: number }) =
   compared === 0 ? '–' : `${improved} of ${compared} (${percent(improved / compared)})`;
 
 /** One row per figure: its name and the two sides. */
-function rows({ sides, common }: Confrontation): (readonly [string, string, string])[] {
+export function confrontationRows({ sides, common }: Confrontation): (readonly [string, string, string])[] {
   const [one, other] = sides;
   const row = (name: string, text: (side: Side) => string) => [name, text(one), text(other)] as const;
   const operators = [...new Set([...Object.keys(one.operators), ...Object.keys(other.operators)])];
@@ -148,31 +149,24 @@ function rows({ sides, common }: Confrontation): (readonly [string, string, stri
   ];
 }
 
-const note = (confrontation: Confrontation): string =>
+export const confrontationNote = (confrontation: Confrontation): string =>
   confrontation.comparable
     ? 'Scores are of the screening rung, one training each, noise included: a difference between them is no claim.'
     : 'The tasks or metrics differ: scores do not compare.';
 
-/** Two columns for a terminal. */
-export function confrontationText(confrontation: Confrontation): string {
-  const all = [['', ...confrontation.sides.map(({ name }) => name)], ...rows(confrontation)];
-  const width = (at: number, most: number) => Math.min(most, Math.max(...all.map((row) => row[at]?.length ?? 0)));
-  const [name, left] = [width(0, 24), width(1, 60)];
-  const lines = all.map((row) =>
-    `${(row[0] ?? '').padEnd(name)}  ${(row[1] ?? '').padEnd(left)}  ${row[2] ?? ''}`.trimEnd(),
-  );
-  return [...lines, '', note(confrontation)].join('\n');
-}
-
 /** Two columns on a page. */
-export function confrontationSection(confrontation: Confrontation): Markup {
+export function confrontationSection(confrontation: Confrontation): Section {
   const [one, other] = confrontation.sides;
-  return section(
-    'against',
-    `${one.name} against ${other.name}`,
-    html`${table(
-      [{ head: '', kind: 'name' }, { head: one.name }, { head: other.name }],
-      rows(confrontation).map((row) => [...row]),
-    )}<p class="note">${note(confrontation)}</p>`,
-  );
+  return {
+    id: 'against',
+    title: `${one.name} against ${other.name}`,
+    blocks: [
+      {
+        block: 'table',
+        columns: [{ head: '', kind: 'name' }, { head: one.name }, { head: other.name }],
+        rows: confrontationRows(confrontation),
+      },
+      { block: 'text', as: 'note', text: confrontationNote(confrontation) },
+    ],
+  };
 }

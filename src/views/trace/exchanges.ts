@@ -3,7 +3,7 @@ import { claimText } from '../../domain/ideas.ts';
 import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
 import { type Entry, readRecording } from '../../llm/index.ts';
 import type { ArchiveReader } from '../../memory/index.ts';
-import { agentEndText, metric } from '../../views/index.ts';
+import { agentEndText, metric } from '../report/format.ts';
 
 /** One try of a call, from the ledger. */
 export interface Try {

@@ -1,6 +1,6 @@
-import { type Colours, printable } from '../../platform/index.ts';
-import { count, shortened } from '../../views/index.ts';
-import { html, type Markup } from '../markup.ts';
+import { printable } from '../../platform/index.ts';
+import type { Block } from '../page.ts';
+import { count, shortened } from '../report/format.ts';
 import type { Exchange, Moment } from './exchanges.ts';
 
 /** Characters of one text on a page; the JSON has it whole. */
@@ -9,7 +9,7 @@ const longestShown = 40_000;
 const seconds = (ms: number | null): string => (ms === null ? '–' : `${(ms / 1000).toFixed(1)} s`);
 
 /** Model, tokens, money, latency and tries in one line. */
-function factsText({ model, served, effort, tokens, dollars, latencyMs, tries, finish }: Exchange): string {
+export function exchangeFacts({ model, served, effort, tokens, dollars, latencyMs, tries, finish }: Exchange): string {
   const failed = tries.filter(({ outcome }) => outcome !== 'complete');
   return [
     ...(model === null ? [] : [served !== null && !model.endsWith(served) ? `${model}, served by ${served}` : model]),
@@ -26,7 +26,7 @@ function factsText({ model, served, effort, tokens, dollars, latencyMs, tries, f
 }
 
 /** The texts of an exchange with their names, in order. */
-function textsOf(exchange: Exchange): (readonly [string, string])[] {
+export function exchangeTexts(exchange: Exchange): (readonly [string, string])[] {
   const { system, prompt, reasoning, answer, toolCalls, found, why } = exchange;
   return [
     ...(system === null ? [] : [['system', system] as const]),
@@ -39,32 +39,19 @@ function textsOf(exchange: Exchange): (readonly [string, string])[] {
   ];
 }
 
-const titleOf = ({ purpose, round, kind }: Exchange): string =>
+export const exchangeTitle = ({ purpose, round, kind }: Exchange): string =>
   `${purpose}${round > 0 ? `, repair ${round}` : ''}${kind === 'answer' ? '' : ` (${kind})`}`;
 
-/** The exchanges of one attempt for a terminal, whole. */
-export function exchangeLines(exchanges: readonly Exchange[], colours: Colours): string[] {
-  return exchanges.flatMap((exchange) => [
-    `  ${colours.bold(titleOf(exchange))} ${colours.dim(printable(factsText(exchange)))}`,
-    ...textsOf(exchange).flatMap(([name, text]) => [
-      `  ${colours.dim(name)}`,
-      ...printable(text, { lines: true })
-        .split('\n')
-        .map((each) => `    ${each}`),
-    ]),
-  ]);
-}
-
 /** The exchanges of one attempt on a page. */
-export function exchangeMarkup(exchanges: readonly Exchange[]): Markup | null {
-  if (exchanges.length === 0) return null;
-  return html`${exchanges.map(
-    (exchange) =>
-      html`<details><summary>${titleOf(exchange)} <small>${factsText(exchange)}</small></summary>${textsOf(
-        exchange,
-      ).map(([name, text]) => html`<div>${name}</div><pre>${shortened(text, longestShown)}</pre>`)}</details>`,
-  )}`;
-}
+export const exchangeBlocks = (exchanges: readonly Exchange[]): Block[] =>
+  exchanges.map((exchange) => ({
+    block: 'fold',
+    summary: [`${exchangeTitle(exchange)} `, { text: exchangeFacts(exchange), as: 'small' }],
+    blocks: exchangeTexts(exchange).flatMap(([name, text]): Block[] => [
+      { block: 'text', as: 'note', text: name },
+      { block: 'pre', text: shortened(text, longestShown) },
+    ]),
+  }));
 
 const clock = (at: number): string => new Date(at).toISOString().slice(11, 19);
 
@@ -75,9 +62,9 @@ export function timelineLines(moments: readonly Moment[]): string[] {
   );
 }
 
-export function timelineMarkup(moments: readonly Moment[]): Markup {
-  return html`<details><summary>Timeline, ${count(moments.length)} entries</summary><pre>${timelineLines(moments).map(
-    (line) => html`${line}
-`,
-  )}</pre></details>`;
-}
+/** The same on a page. */
+export const timelineBlock = (moments: readonly Moment[]): Block => ({
+  block: 'fold',
+  summary: `Timeline, ${count(moments.length)} entries (UTC)`,
+  blocks: [{ block: 'pre', text: timelineLines(moments).join('\n') }],
+});

@@ -1,9 +1,38 @@
-import { plateauText } from '../../domain/ideas.ts';
-import { type Colours, printable } from '../../platform/index.ts';
-import { differenceText } from '../../studies/index.ts';
-import { type AgentStory, agentEndText, type Step, type Story, score, signed } from '../../views/index.ts';
-import type { Exchange, Moment } from './exchanges.ts';
-import { exchangeLines, timelineLines } from './exchangeText.ts';
+import { plateauText } from '../domain/ideas.ts';
+import { type Colours, printable } from '../platform/index.ts';
+import { type Attribution, differenceText } from '../studies/index.ts';
+import {
+  type AgentStory,
+  agentEndText,
+  attributionSentence,
+  type Confrontation,
+  changeVerdict,
+  confrontationNote,
+  confrontationRows,
+  costText,
+  differenceFigures,
+  type Exchange,
+  exchangeFacts,
+  exchangeTexts,
+  exchangeTitle,
+  type FullTrace,
+  type Step,
+  type Story,
+  score,
+  signed,
+  thoughtText,
+  timelineLines,
+  tracePage,
+  triedText,
+} from '../views/index.ts';
+import { pageHtml } from './document.ts';
+
+/** The trace of a search as one HTML file. @throws PrerequisiteError `pages-not-built` */
+export const storyHtml = (
+  story: Story,
+  attribution: Attribution | null = null,
+  { full = null, against = null }: { full?: FullTrace | null; against?: Confrontation | null } = {},
+): Promise<string> => pageHtml(tracePage(story, attribution, full, against));
 
 const maxChars = 600;
 const line = (text: string): string => printable(text, { width: maxChars });
@@ -27,24 +56,6 @@ function readingText({ readings, evidence }: Step): string[] {
   return [...rows, ...(results.length > 0 ? [`cites results ${results.join(', ')}`] : [])];
 }
 
-/** Which candidate of a thought it is, and where the calls of the thought are; null for the only one. */
-export function thoughtText({ thought, node }: Pick<Step, 'thought' | 'node'>): string | null {
-  if (thought === null) return null;
-  const which = `candidate ${thought.place} of ${thought.of}`;
-  return thought.node === node
-    ? `${which}, with the calls of all`
-    : `${which} of the thought of ${thought.node}, which has the calls`;
-}
-
-/** What was tried before the proposal, one line each. */
-export function triedText({ tried }: Pick<Step, 'tried'>): string[] {
-  return tried.map(({ tool, short, fitness, seconds, failed }) => {
-    const outcome =
-      failed === undefined ? (fitness === null ? 'ran' : `fitness ${score(fitness)}`) : `failed: ${failed}`;
-    return `${tool === 'check_candidate' ? 'checked' : 'experimented with'} ${short}, ${seconds.toFixed(1)} s: ${outcome}`;
-  });
-}
-
 function outcomeText(step: Step): string {
   const { status, measured, effect, predicted, reason, message } = step;
   if (status === 'pending') return 'no result yet';
@@ -60,29 +71,23 @@ function outcomeText(step: Step): string {
   return parts.join(', ');
 }
 
-/** What an attempt's calls cost, and who answered how fast. */
-export function costText({ calls, effort }: Step): string {
-  const { calls: n, tokens, cached, dollars, failed, latencies, served } = calls;
-  const seconds = latencies.reduce((sum, each) => sum + each, 0) / 1000;
-  return [
-    `${n} calls, ${tokens} tokens${cached > 0 ? ` (${cached} cached)` : ''}, $${dollars.toFixed(4)}`,
-    `${seconds.toFixed(1)} s`,
-    ...(failed > 0 ? [`${failed} without an answer`] : []),
-    ...(served.length > 0 ? [`served by ${served.join(', ')}`] : []),
-    ...(effort === null ? [] : [`effort ${effort}`]),
-  ].join(', ');
-}
-
 /** A message with all its lines, such as a traceback. */
 const wholeLines = (text: string): string[] =>
   printable(text, { lines: true })
     .split('\n')
     .map((each) => `    ${each}`);
 
-/** What a trace shows with `--full`: the recorded exchanges of attempts by node, and the timelines of agents. */
-export interface FullTrace {
-  readonly exchanges: ReadonlyMap<string, readonly Exchange[]>;
-  readonly timelines: ReadonlyMap<string, readonly Moment[]>;
+/** The exchanges of one attempt for a terminal, whole. */
+function exchangeLines(exchanges: readonly Exchange[], colours: Colours): string[] {
+  return exchanges.flatMap((exchange) => [
+    `  ${colours.bold(exchangeTitle(exchange))} ${colours.dim(printable(exchangeFacts(exchange)))}`,
+    ...exchangeTexts(exchange).flatMap(([name, text]) => [
+      `  ${colours.dim(name)}`,
+      ...printable(text, { lines: true })
+        .split('\n')
+        .map((each) => `    ${each}`),
+    ]),
+  ]);
 }
 
 function stepText(step: Step, colours: Colours, full: FullTrace | null): string[] {
@@ -144,4 +149,25 @@ function agentText(
 export function storyText(story: Story, colours: Colours, full: FullTrace | null = null): string {
   const head = `${story.search}: ${story.task}, ${story.metric}${story.lowerIsBetter ? ' (lower is better)' : ''}`;
   return [line(head), '', ...story.agents.flatMap((each) => agentText(each, colours, full))].join('\n');
+}
+
+/** Two columns for a terminal. */
+export function confrontationText(confrontation: Confrontation): string {
+  const all = [['', ...confrontation.sides.map(({ name }) => name)], ...confrontationRows(confrontation)];
+  const width = (at: number, most: number) => Math.min(most, Math.max(...all.map((row) => row[at]?.length ?? 0)));
+  const [name, left] = [width(0, 24), width(1, 60)];
+  const lines = all.map((row) =>
+    `${(row[0] ?? '').padEnd(name)}  ${(row[1] ?? '').padEnd(left)}  ${row[2] ?? ''}`.trimEnd(),
+  );
+  return [...lines, '', confrontationNote(confrontation)].join('\n');
+}
+
+/** An attribution for a terminal. */
+export function attributionText(attribution: Attribution): string {
+  const width = Math.min(60, Math.max(...attribution.changes.map(({ label }) => label.length)));
+  const rows = attribution.changes.map(
+    (change) =>
+      `  ${change.label.padEnd(width)}  ${changeVerdict(change).padEnd(19)}  ${change.failed !== null && change.comparison.kind === 'unmeasured' ? change.failed.slice(0, 100) : differenceFigures(change.comparison)}`,
+  );
+  return [attributionSentence(attribution), ...rows, `  trained as ${attribution.trainedAs}`].join('\n');
 }

@@ -1,0 +1,70 @@
+import type { Section, SectionsPage } from '../page.ts';
+import { claimRecord } from './claims.ts';
+import type { ReportData } from './data.ts';
+import { findingsOf } from './findings.ts';
+import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
+import { aggregationSection, extrapolationSection } from './sections/aggregation.ts';
+import { codeSection } from './sections/code.ts';
+import { comparisonSection, failureSection, rungSection, testSection } from './sections/comparisons.ts';
+import { budgetSection, headBlocks, provenanceOf } from './sections/header.ts';
+import { leaderboardSection } from './sections/leaderboard.ts';
+import { progressSection } from './sections/progress.ts';
+
+/** The record of a report's claims (I11), for people and for `aira audit`; `readClaims` reads it back. */
+function claimSection(data: ReportData): Section {
+  const record = claimRecord(data);
+  return {
+    id: 'claims',
+    title: 'Claims',
+    blocks: [
+      {
+        block: 'text',
+        as: 'note',
+        text: [
+          'Sentences, verdicts and intervals of this page, with nodes and seeds. ',
+          { text: `aira audit ${data.search.id}`, as: 'code' },
+          ' derives them from the archive again and compares.',
+        ],
+      },
+      {
+        block: 'fold',
+        summary: `${record.comparisons.length} comparisons as JSON`,
+        blocks: [{ block: 'pre', text: JSON.stringify(record), record: true }],
+      },
+    ],
+  };
+}
+
+/** What the report of a search shows. */
+export function reportPage(data: ReportData): SectionsPage {
+  const { search } = data;
+  const findings = findingsOf(data);
+  const isStack = search.space.kind === 'stack';
+  return {
+    kind: 'sections',
+    title: `${search.id}: Aira search report`,
+    of: 'Aira search report',
+    heading: search.id,
+    head: headBlocks(data, findings),
+    sections: [
+      progressSection(data, findings),
+      leaderboardSection(data, findings),
+      comparisonSection(data, findings),
+      rungSection(data, findings),
+      ...(isStack ? [aggregationSection(data), extrapolationSection(data)] : [codeSection(data, findings)]),
+      testSection(data, findings),
+      budgetSection(data),
+      agentSection(data),
+      ...memorySection(data),
+      ...funnelSection(data),
+      failureSection(data),
+      claimSection(data),
+    ],
+    provenance: provenanceOf(data),
+    colours: coloursOf(search.primitives),
+  };
+}
+
+/** Colours of a user's own primitives. */
+export const coloursOf = (primitives: ReportData['search']['primitives']): Readonly<Record<string, string>> =>
+  Object.fromEntries(primitives.map(({ token, colour }) => [token, colour]));

@@ -1,0 +1,233 @@
+import { descending, group } from 'd3-array';
+import { metricValue, type Rung } from '../../../domain/task.ts';
+import { agreementSentence, marginOf, twoSigma } from '../../../statistics/index.ts';
+import type { Block, Section, Text } from '../../page.ts';
+import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
+import { contestCells } from '../claims.ts';
+import type { ReportData, ReportNode } from '../data.ts';
+import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
+import { count, type MetricDirection, metric, score, shortened } from '../format.ts';
+import { floorsText } from '../sentences.ts';
+import { axisColumn, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
+
+const outcomes = { better: 'good', worse: 'bad', even: null } as const;
+
+function contestTable({ basis, contests }: ComparisonRows, direction: MetricDirection): Block {
+  const contenders = [...new Set(contests.map(({ contender }) => contender))];
+  return {
+    block: 'table',
+    columns: [
+      { head: 'reference', kind: 'name' },
+      { head: 'result', kind: 'text' },
+      { head: 'difference', kind: 'number' },
+      { head: 'interval', kind: 'number' },
+      { head: 'std. error', kind: 'number' },
+      { head: 'effect size (SD)', kind: 'number' },
+      { head: 'reference mean', kind: 'number' },
+    ],
+    rows: contenders.flatMap((contender) => [
+      { group: `${nodeName(contender)} (${contender.agent}), mean ${metric(meanOn(contender, basis), direction)}` },
+      ...contests
+        .filter((contest) => contest.contender === contender)
+        .map((contest) => {
+          const { comparison, floor } = contest;
+          const as = floor || comparison.kind === 'unmeasured' ? null : outcomes[comparison.verdict];
+          const [name = '', sentence = '', ...figures] = contestCells(contest, basis, direction);
+          return { contest: [name, as === null ? sentence : { text: sentence, as }, ...figures] as Text[] };
+        }),
+    ]),
+  };
+}
+
+/** The differences with their intervals, as the metric has them: of errors and losses, below zero is better. */
+function contestForest({ contests }: ComparisonRows, { lowerIsBetter }: MetricDirection): Block[] {
+  const effects = contests.flatMap(({ contender, reference, comparison, floor }) => {
+    if (comparison.kind === 'unmeasured') return [];
+    const ends = comparison.interval.map((end) => metricValue(end, lowerIsBetter)).sort((a, b) => a - b);
+    const verdict = { better: floor ? 'ahead, below a floor' : 'better', worse: 'behind', even: 'not distinguishable' };
+    return [
+      {
+        name: `${nodeName(contender)} − ${nodeName(reference)}`,
+        sub: `${count(comparison.n)} paired ${comparison.n === 1 ? 'seed' : 'seeds'}`,
+        estimate: metricValue(comparison.difference, lowerIsBetter),
+        low: ends[0] ?? null,
+        high: ends[1] ?? null,
+        verdict: verdict[comparison.verdict],
+      },
+    ];
+  });
+  const label = `difference, ${lowerIsBetter ? 'below' : 'above'} 0 is better`;
+  return effects.length === 0 ? [] : [{ block: 'forest', label, effects }];
+}
+
+/** What few seeds cost: with two, an interval of ten comparisons reaches 127 standard errors. */
+function reachSentence(contests: ComparisonRows['contests']): string {
+  const measured = contests.flatMap(({ comparison }) => (comparison.kind === 'measured' ? [comparison] : []));
+  const [fewest] = measured.toSorted((a, b) => a.n - b.n);
+  if (!fewest) return '';
+  const reach = marginOf(fewest) / fewest.standardError;
+  return ` With ${fewest.n} paired seeds an interval reaches ${reach.toFixed(1)} standard errors; more seeds on the rung narrow it.`;
+}
+
+function method({ level, noise, prior, contests }: ComparisonRows): Block {
+  const n = contests.length;
+  const source = noise
+    ? `Residual SD ${score(noise.sd)} after removing seed effects, estimated over ${noise.architectures} candidates with ${noise.degrees} degrees of freedom.`
+    : prior
+      ? `Each comparison has the noise of its own paired differences, moderated by that of all pairs (residual SD ${score(prior.sd)}, which counts for ${prior.degrees.toFixed(1)} degrees of freedom), since candidates differ in noise.`
+      : 'Each comparison has the noise of its own paired differences, since candidates differ in noise.';
+  const coverage =
+    level === twoSigma
+      ? ' (two standard errors for known noise)'
+      : `, for simultaneous 95 % coverage of all ${n} (Bonferroni)`;
+  return {
+    block: 'text',
+    as: 'note',
+    text: `The finalist was selected on a lower rung and is judged here on fresh seeds. Both sides use the same seeds; differences are paired by seed. ${source} Intervals are Student t at ${(100 * level).toFixed(2)} % each${coverage}; a difference is significant if its interval excludes zero.${noise === null ? reachSentence(contests) : ''}`,
+  };
+}
+
+/** Finalist and aggregate against the references, on validation. */
+export function comparisonSection(data: ReportData, findings: Findings): Section {
+  const { validation, references } = findings;
+  const of = (blocks: readonly Block[]): Section => ({ id: 'references', title: 'Against the references', blocks });
+  if (references.length === 0) return of([{ block: 'text', text: 'The search has no references to compare with.' }]);
+  if (!validation) {
+    return of([
+      { block: 'text', text: 'No comparison: no finalist and reference have scores on the same upper rung.' },
+    ]);
+  }
+  return of([
+    { block: 'text', as: 'lead', text: `On ${basisName[validation.basis]}.` },
+    ...contestForest(validation, data.search),
+    contestTable(validation, data.search),
+    method(validation),
+  ]);
+}
+
+/** Scores on the hidden test set, which the search cannot see. */
+export function testSection(data: ReportData, findings: Findings): Section {
+  const { search } = data;
+  const tested = data.nodes
+    .filter((node) => scoresOn(node, 'test').length > 0)
+    .toSorted((a, b) => (meanOn(b, 'test') as number) - (meanOn(a, 'test') as number));
+  const of = (blocks: readonly Block[]): Section => ({ id: 'test', title: 'Hidden test set', blocks });
+  if (tested.length === 0) return of([{ block: 'text', text: 'No test scores.' }]);
+  const noise = findings.noise.test;
+  const axis = sharedAxis(tested, 'test', noise);
+  const floors = floorsText(data, 'test');
+  const metrics = search.testMetric === search.metric ? '' : `, ${search.testMetric}`;
+  return of([
+    {
+      block: 'text',
+      as: 'lead',
+      text: `No agent, scaffold or promotion could read these scores${metrics}. They come from the final rung, after training on the full train split.`,
+    },
+    ...(floors === null ? [] : [{ block: 'text', text: `Floors of the same rows: ${floors}.` } as const]),
+    {
+      block: 'table',
+      columns: [
+        { head: 'node', kind: 'name' },
+        { head: candidateHead(search.space), kind: 'text' },
+        { head: 'mean', kind: 'number' },
+        { head: 'seeds', kind: 'number' },
+        axisColumn('test score', axis, search),
+      ],
+      rows: tested.map((node) => [
+        nameCell(node),
+        candidateCell(node, search.primitives),
+        ...scoreCells(node, 'test', noise, axis, search),
+      ]),
+    },
+    ...(findings.test ? [contestTable(findings.test, search), method(findings.test)] : []),
+  ]);
+}
+
+/** Every attempt without a score, by reason. */
+export function failureSection(data: ReportData): Section {
+  const unscored = data.nodes.filter(({ status }) => status !== 'evaluated' && status !== 'pending');
+  const of = (block: Block): Section => ({ id: 'failures', title: 'Failures', blocks: [block] });
+  if (unscored.length === 0) return of({ block: 'text', text: 'Every attempt has a score.' });
+  const reasons = [...group(unscored, ({ status, reason }) => reason ?? status)].sort(([, a], [, b]) =>
+    descending(a.length, b.length),
+  );
+  const exampleOf = (node: ReportNode | undefined): Text =>
+    node
+      ? [
+          `${nodeName(node)} `,
+          { text: candidateText(node.candidate, data.search.primitives), as: 'code' },
+          ...(node.message === null ? [] : [{ text: shortened(node.message, 300), as: 'below' } as const]),
+        ]
+      : '';
+  return of({
+    block: 'table',
+    columns: [
+      { head: 'reason', kind: 'name' },
+      { head: 'attempts', kind: 'number' },
+      { head: 'agents' },
+      { head: 'example', kind: 'text' },
+    ],
+    rows: reasons.map(([reason, nodes]) => [
+      { text: reason, as: 'code' },
+      count(nodes.length),
+      [...new Set(nodes.map(({ agent }) => agent))].join(', '),
+      exampleOf(nodes.find(({ message }) => message !== null) ?? nodes[0]),
+    ]),
+  });
+}
+
+/** How well cheap rungs predict the ranking on expensive ones, which the search relies on. */
+export function rungSection(data: ReportData, findings: Findings): Section {
+  const steps = [
+    { lower: 'screen', upper: 'confirm', agreement: findings.screenToConfirm },
+    { lower: 'screen', upper: 'final', agreement: findings.screenToFinal },
+  ] as const;
+  return {
+    id: 'rungs',
+    title: 'Agreement of the rungs',
+    blocks: [
+      {
+        block: 'columns',
+        columns: steps.map(({ lower, upper, agreement }) => [
+          ...scatter(data, lower, upper),
+          { block: 'text', as: 'note', text: agreementSentence(agreement, lower, upper) },
+        ]),
+      },
+      ...(steps.some(({ agreement }) => agreement.n > 0)
+        ? [
+            {
+              block: 'text',
+              as: 'note',
+              text: 'Only the best proposals are promoted, and within a narrow range noise dominates: the figures tend to understate how well a rung ranks all candidates.',
+            } as const,
+          ]
+        : []),
+    ],
+  };
+}
+
+/** Scores of candidates on a cheap rung against an expensive one, by what they are. */
+function scatter({ nodes, search }: ReportData, lower: Rung, upper: Rung): Block[] {
+  const kinds = ['proposal', 'reference', 'aggregate'] as const;
+  const kindOf = ({ origin }: ReportNode) => (origin === 'reference' || origin === 'aggregate' ? origin : 'proposal');
+  const series = kinds.map((kind, style) => ({
+    ...{ name: `${kind}s`, style: style === 2 ? 3 : style, as: 'marks' as const },
+    marks: nodes.flatMap((node) => {
+      const [x, y] = [meanOn(node, lower), meanOn(node, upper)];
+      if (x === null || y === null || kindOf(node) !== kind) return [];
+      const value = (fitness: number) => metricValue(fitness, search.lowerIsBetter);
+      return [{ x: value(x), y: value(y), note: `${nodeName(node)} ${metric(y, search)}` }];
+    }),
+  }));
+  const present = series.filter(({ marks }) => marks.length > 0);
+  if (present.length === 0) return [];
+  return [
+    {
+      block: 'chart',
+      series: present,
+      x: `score on the ${lower} rung`,
+      y: `${upper} rung`,
+      summary: `${upper} against ${lower}`,
+    },
+  ];
+}

@@ -1,0 +1,126 @@
+import { descending, extent, nice } from 'd3-array';
+import { metricValue } from '../../../domain/task.ts';
+import { type Noise, summarise } from '../../../statistics/index.ts';
+import type { Block, Section, Text } from '../../page.ts';
+import { candidateCell, candidateHead } from '../candidate.ts';
+import type { ReportData, ReportNode } from '../data.ts';
+import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
+import { type MetricDirection, metric, score } from '../format.ts';
+import { floorsText } from '../sentences.ts';
+
+/** Rows shown per rung; the archive has all. */
+const maxRows = 20;
+
+/** Fitness at the ends of an axis. */
+export type Axis = readonly [number, number];
+
+/** Standard error of the mean of n trainings, from the pooled noise. */
+const standardError = (noise: Noise | null, n: number): number | null => (noise ? noise.sd / Math.sqrt(n) : null);
+
+/** Mean, error and seeds of a node on a basis: three table cells. */
+export function scoreCells(
+  node: ReportNode,
+  basis: Basis,
+  noise: Noise | null,
+  axis: Axis,
+  direction: MetricDirection,
+): Text[] {
+  const scores = scoresOn(node, basis);
+  const summary = summarise(scores);
+  if (!summary) return ['–', '', ''];
+  const error = standardError(noise, summary.n);
+  const attempts = node.attempts[basis === 'test' ? 'final' : basis];
+  const seeds = scores.map((each) => each.score);
+  return [
+    [
+      metric(summary.mean, direction),
+      ...(error === null ? [] : [{ text: ` ± ${score(error)}`, as: 'small' } as const]),
+    ],
+    attempts > summary.n ? [String(summary.n), { text: ` ${attempts} attempts`, as: 'small' }] : String(summary.n),
+    { whisker: { mean: summary.mean, reach: error, seeds, axis } },
+  ];
+}
+
+/** One axis for all scores of the nodes on a basis, including error bars, rounded outwards. */
+export function sharedAxis(nodes: readonly ReportNode[], basis: Basis, noise: Noise | null): Axis {
+  const values = nodes.flatMap((node) => {
+    const scores = scoresOn(node, basis).map((each) => each.score);
+    const centre = meanOn(node, basis);
+    const error = standardError(noise, scores.length);
+    return centre === null ? [] : [...scores, ...(error === null ? [] : [centre - error, centre + error])];
+  });
+  const [low = 0, high = 1] = extent(values.filter(Number.isFinite));
+  // Equal values get a margin, so that they stand in the middle.
+  const margin = high - low < 1e-9 ? Math.max(Math.abs(low) * 0.05, 0.01) : 0;
+  return nice(low - margin, high + margin, 20) as [number, number];
+}
+
+/** A column of whiskers, with the metric at the ends of its axis. */
+export const axisColumn = (head: string, [low, high]: Axis, { lowerIsBetter }: MetricDirection) => ({
+  head,
+  ends: [metricValue(low, lowerIsBetter).toFixed(2), metricValue(high, lowerIsBetter).toFixed(2)] as const,
+});
+
+/** Name of a node over its origin. */
+export function nameCell(node: ReportNode): Text {
+  const source = isProposal(node) ? `${node.agent}, ${node.origin}` : node.origin;
+  return [nodeName(node), { text: source, as: 'below' }];
+}
+
+function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', findings: Findings): Block {
+  const { nodes, search } = data;
+  const noise = findings.noise[basis];
+  const ranked = nodes
+    .filter((node) => scoresOn(node, basis).length > 0)
+    .toSorted((a, b) => descending(meanOn(a, basis) as number, meanOn(b, basis) as number));
+  const visible = ranked.slice(0, maxRows);
+  const axis = sharedAxis(visible, basis, noise);
+  const floors = floorsText(data, basis);
+  return {
+    block: 'table',
+    columns: [
+      { head: '#', kind: 'number' },
+      { head: 'node', kind: 'name' },
+      { head: candidateHead(search.space), kind: 'text' },
+      { head: 'mean', kind: 'number' },
+      { head: 'seeds', kind: 'number' },
+      axisColumn('score', axis, search),
+    ],
+    rows: [
+      { group: basisName[basis] },
+      ...(floors === null ? [] : [{ group: `floors: ${floors}` }]),
+      ...visible.map((node, index) => [
+        String(index + 1),
+        nameCell(node),
+        candidateCell(node, search.primitives),
+        ...scoreCells(node, basis, noise, axis, search),
+      ]),
+      ...(ranked.length > visible.length ? [{ group: `and ${ranked.length - visible.length} more` }] : []),
+    ],
+  };
+}
+
+/** Scores on the rungs whose ranking is meaningful. */
+export function leaderboardSection(data: ReportData, findings: Findings): Section {
+  const reached = (basis: Basis) => data.nodes.some((node) => scoresOn(node, basis).length > 0);
+  const upper = (['final', 'confirm'] as const).filter(reached);
+  const of = (blocks: readonly Block[]): Section => ({ id: 'leaderboard', title: 'Leaderboard', blocks });
+  if (upper.length > 0) {
+    return of([
+      ...upper.map((basis) => rungTable(data, basis, findings)),
+      {
+        block: 'text',
+        as: 'note',
+        text: 'Dot: mean. Bar: ± 1 standard error, from the noise between seeds pooled over all candidates of the rung. Ticks: single seeds. Where bars overlap, the order is not established; see the comparisons below.',
+      },
+    ]);
+  }
+  if (!reached('screen')) return of([{ block: 'text', text: 'No node has a score.' }]);
+  return of([
+    {
+      block: 'text',
+      text: 'No node reached an upper rung. These are screening scores from one cheap training each: candidates to inspect, not a ranking.',
+    },
+    rungTable(data, 'screen', findings),
+  ]);
+}
