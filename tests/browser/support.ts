@@ -38,7 +38,7 @@ export async function openPage(browser: Browser, url: string, size = { width: 12
   const context = await browser.newContext({ viewport: size, reducedMotion: 'reduce' });
   const page = await context.newPage();
   const faults: string[] = [];
-  const { host } = new URL(url);
+  const { host, protocol } = new URL(url);
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
   page.on('console', (message) => {
     // The browser reports refused connections itself; a server that is away is part of some tests.
@@ -52,7 +52,8 @@ export async function openPage(browser: Browser, url: string, size = { width: 12
   });
   page.on('request', (request) => {
     const to = new URL(request.url());
-    if (to.host !== host && to.protocol !== 'blob:') faults.push(`request to ${to.href}`);
+    const isOwn = to.host === host && (protocol !== 'file:' || to.href === url.replace(/#.*/, ''));
+    if (!isOwn && to.protocol !== 'blob:') faults.push(`request to ${to.href}`);
   });
   await page.goto(url);
   return { page, context, faults };

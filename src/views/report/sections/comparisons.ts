@@ -206,13 +206,20 @@ export function rungSection(data: ReportData, findings: Findings): Section {
   };
 }
 
+/** Proposals in one chart, the best of the upper rung: more cannot be told apart, and would only make the file large. */
+const maxMarks = 1000;
+
 /** Scores of candidates on a cheap rung against an expensive one, by what they are. */
 function scatter({ nodes, search }: ReportData, lower: Rung, upper: Rung): Block[] {
+  const drawn = nodes
+    .filter((node) => meanOn(node, lower) !== null && meanOn(node, upper) !== null)
+    .toSorted((a, b) => descending(meanOn(a, upper) ?? 0, meanOn(b, upper) ?? 0));
+  const left = Math.max(0, drawn.length - maxMarks);
   const kinds = ['proposal', 'reference', 'aggregate'] as const;
   const kindOf = ({ origin }: ReportNode) => (origin === 'reference' || origin === 'aggregate' ? origin : 'proposal');
   const series = kinds.map((kind, style) => ({
     ...{ name: `${kind}s`, style: style === 2 ? 3 : style, as: 'marks' as const },
-    marks: nodes.flatMap((node) => {
+    marks: drawn.slice(0, maxMarks).flatMap((node) => {
       const [x, y] = [meanOn(node, lower), meanOn(node, upper)];
       if (x === null || y === null || kindOf(node) !== kind) return [];
       const value = (fitness: number) => metricValue(fitness, search.lowerIsBetter);
@@ -229,5 +236,14 @@ function scatter({ nodes, search }: ReportData, lower: Rung, upper: Rung): Block
       y: `${upper} rung`,
       summary: `${upper} against ${lower}`,
     },
+    ...(left > 0
+      ? [
+          {
+            block: 'text',
+            as: 'note',
+            text: `The best ${count(maxMarks)} of ${count(drawn.length)} are drawn.`,
+          } as const,
+        ]
+      : []),
   ];
 }
