@@ -6,6 +6,7 @@
  *
  * - Scores that leave `api*.ts` are the task's metric; those in `report/` are fitness, which pages turn into the metric.
  * - Nothing of agents or files is safe as markup.
+ * - A finished page is data too (`page.ts`): sections of sentences, tables, charts and drawings, whose looks are the components' affair.
  */
 
 export type { CommandBody, CommandReply, Labs, Problem } from './api.ts';

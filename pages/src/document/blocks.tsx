@@ -200,6 +200,7 @@ function ChartView({ block }: { block: Extract<Block, { block: 'chart' }> }) {
     const said = notes[at]?.some((note) => note !== null) ? { notes: notes[at] as (string | null)[] } : {};
     return {
       ...{ name, style, values: values[at] as (number | null)[], ...said },
+      ...(as === 'line' && said.notes && { dots: true }),
       ...(as === 'stairs' && { steps: true }),
       ...(as === 'marks' && { loose: true }),
       ...(faint && { faint: true }),

@@ -47,6 +47,9 @@ export interface ChartProps {
   readonly summary: string;
 }
 
+/** Distances of ticks on an axis that counts. */
+const wholeSteps = Array.from({ length: 8 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+
 export const Chart = island('chart', LiveChart);
 
 export function LiveChart(props: ChartProps) {
@@ -114,6 +117,7 @@ export function LiveChart(props: ChartProps) {
             size: 34,
             labelFont: '12px system-ui',
             font: '11px system-ui',
+            ...(props.textX === 'whole' && { incrs: wholeSteps }),
             values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : textX(tick))),
           },
           {

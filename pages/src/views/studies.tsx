@@ -79,20 +79,6 @@ export function Study({ detail, writtenAt }: { detail: StudyFigures; writtenAt?:
           higher is better.
           {writtenAt !== undefined && <> Written {date(writtenAt)}.</>}
         </p>
-        <div class="claims">
-          {comparisons.slice(0, 12).map(({ sentence }) => (
-            <p key={sentence}>{sentence}</p>
-          ))}
-        </div>
-        {detail.spending.map((sentence) => (
-          <p key={sentence}>{sentence}</p>
-        ))}
-        {detail.cautions.map((caution) => (
-          <p key={caution} class="warn">
-            {caution}
-          </p>
-        ))}
-        <p class="note">{inference.sentence}</p>
         <dl class="figures">
           <div>
             <dt>runs</dt>
@@ -128,9 +114,20 @@ export function Study({ detail, writtenAt }: { detail: StudyFigures; writtenAt?:
             verdict: each.verdict,
           }))}
         />
-        {comparisons.slice(12).map(({ sentence }) => (
+        <div class="claims">
+          {comparisons.map(({ sentence }) => (
+            <p key={sentence}>{sentence}</p>
+          ))}
+        </div>
+        {detail.spending.map((sentence) => (
           <p key={sentence}>{sentence}</p>
         ))}
+        {detail.cautions.map((caution) => (
+          <p key={caution} class="warn">
+            {caution}
+          </p>
+        ))}
+        <p class="note">{inference.sentence}</p>
         <Table
           rows={comparisons}
           keyOf={({ arms }) => arms.join()}
@@ -255,11 +252,7 @@ function Curves({ detail, curve }: { detail: StudyFigures; curve: StudyFigures['
           style: Math.max(0, order.indexOf(name)),
         }))}
         labelX="evaluations"
-        labelY={
-          shows === 'regret'
-            ? 'simple regret (best possible − current candidate)'
-            : `${of?.metric ?? 'score'} of the current candidate`
-        }
+        labelY={shows === 'regret' ? 'simple regret' : `${of?.metric ?? 'score'} of the current candidate`}
         group="study"
         text="score"
         textX="whole"
@@ -268,7 +261,7 @@ function Curves({ detail, curve }: { detail: StudyFigures; curve: StudyFigures['
       <p class="note">
         Interquartile mean over {counted(detail.seeds, 'seed')}, with pointwise 95 % bands.{' '}
         {shows === 'regret'
-          ? `The best architecture of the table has a mean of ${scoreText(of?.best)}. A run’s current candidate has the best score that the run saw; it is judged by the training seeds that the run did not see, so a curve can rise where the search picked a lucky score.`
+          ? `Regret: best possible minus current candidate. The best architecture of the table has a mean of ${scoreText(of?.best)}. A run’s current candidate has the best score that the run saw; it is judged by the training seeds that the run did not see, so a curve can rise where the search picked a lucky score.`
           : 'These scores selected the candidates and are optimistically biased; the comparisons use fresh trainings.'}
       </p>
     </>

@@ -318,8 +318,8 @@ function agentStorySection(story: AgentStory, { lowerIsBetter, primitives }: Sto
       block: 'text',
       as: 'note',
       text: [
-        ...used.flatMap((operator): Span[] => [{ mark: markOf(operator) }, `${operator}   `]),
-        'dashed: no score; ringed: best of the agent; dot size = score; numbers = attempt index',
+        ...used.flatMap((operator): Span[] => [{ mark: markOf(operator) }, `${operator} `]),
+        '· dashed: no score; ringed: best of the agent; dot size = score; numbers = attempt index',
       ],
     },
     { block: 'tree', tree: treeOf(story, lowerIsBetter) },

@@ -206,7 +206,7 @@ export function rungSection(data: ReportData, findings: Findings): Section {
   };
 }
 
-/** Proposals in one chart, the best of the upper rung: more cannot be told apart, and would only make the file large. */
+/** Proposals in one chart, the best of the upper rung: more would hide each other and make the file large. */
 const maxMarks = 1000;
 
 /** Scores of candidates on a cheap rung against an expensive one, by what they are. */
