@@ -58,8 +58,8 @@ describe('a search over a primitive of the user', () => {
 
   it('is drawn, voted on and extrapolated in the report', async () => {
     const page = readFileSync(join(home, 'reports', 'toy-1.html'), 'utf8');
-    expect(page).toContain('.p-own-gla { fill: #7b5ea7; }');
-    expect(page).toMatch(/class="p-own-gla"/);
+    // In its own colour, with letters that stand out on it.
+    expect(page).toMatch(/<rect [^>]*fill="#7b5ea7"[^>]*>.*?<text [^>]*fill="#ffffff"[^>]*>gla<\/text>/s);
     expect(page).toMatch(/<th[^>]*>gla<\/th>/);
     expect(page).toContain('4 layers of M, mA, gla');
   });

@@ -91,7 +91,7 @@ describe('a search for programs', () => {
     const page = readFileSync(join(home, 'reports/toy-program-1.html'), 'utf8');
     expect(page).toContain('programs of train.py · BitsPerByte, lower is better');
     expect(page).toMatch(/improves on baseline|is not distinguishable from baseline|is behind baseline/);
-    expect(page).toMatch(/<span class="added">\+(SMOOTHING|BATCH) = /);
+    expect(page).toMatch(/<span class="line added">\+(SMOOTHING|BATCH) = /);
     expect(page).not.toContain('id="aggregation"');
   });
 
