@@ -134,7 +134,7 @@ export type Block =
   | { readonly block: 'diff'; readonly name: string; readonly lines: readonly string[]; readonly more: number }
   | { readonly block: 'pre'; readonly text: string; readonly record?: boolean }
   | { readonly block: 'columns'; readonly columns: readonly (readonly Block[])[] }
-  | { readonly block: 'fold'; readonly id?: string; readonly summary: Text; readonly blocks: readonly Block[] }
+  | { readonly block: 'fold'; readonly summary: Text; readonly blocks: readonly Block[] }
   /** Attempts, each a line that opens. */
   | { readonly block: 'steps'; readonly steps: readonly StepRow[] };
 

@@ -126,7 +126,7 @@ function BlockView({ block }: { block: Block }) {
       );
     case 'fold':
       return (
-        <details id={block.id}>
+        <details>
           <summary>
             <TextView text={block.summary} />
           </summary>

@@ -39,7 +39,7 @@ export interface ChartProps {
   readonly logX?: boolean;
   readonly height?: number;
   readonly group?: string;
-  readonly textX?: FormatName;
+  readonly textX: FormatName;
   readonly text: FormatName;
   /** A reference as a level: name and value. */
   readonly levels?: readonly { readonly name: string; readonly value: number }[];
@@ -55,7 +55,7 @@ export const Chart = island('chart', LiveChart);
 export function LiveChart(props: ChartProps) {
   const { lines, x, log = false, logX = false, height = 280, group } = props;
   const text = formats[props.text];
-  const textX = formats[props.textX ?? 'number'];
+  const textX = formats[props.textX];
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [off, setOff] = useState<ReadonlySet<string>>(new Set());
@@ -64,8 +64,9 @@ export function LiveChart(props: ChartProps) {
   const latest = useRef(props);
   latest.current = props;
   const bands = lines.some(({ low }) => low);
-  // A chart is made again for other lines or colours; new values go into the existing one, and the zoom stays.
-  const shape = `${lines.map(({ name, style, low, loose }) => `${name}:${style}:${low ? 1 : 0}${loose ?? ''}`).join('|')};${log};${logX};${height};${theme.paper}`;
+  // A chart is made again for other lines, axes or colours; new values go into the existing one, and the zoom stays.
+  const axes = [props.labelX, props.labelY, props.text, props.textX].join();
+  const shape = `${lines.map(({ name, style, low, loose }) => `${name}:${style}:${low ? 1 : 0}${loose ?? ''}`).join('|')};${axes};${log};${logX};${height};${theme.paper}`;
 
   useEffect(() => {
     const element = holder.current;

@@ -82,9 +82,7 @@ export const power = (value: number | null | undefined): string =>
 
 /** Formats by name, for what is data on a finished page. */
 export const formats = {
-  number: String,
   score: scoreText,
-  signed: (value: number) => signed(value),
   whole,
   short: (value: number) => short(value),
   power,

@@ -113,7 +113,7 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
               labelY="share that differs"
               height={190}
               text="percent"
-              textX="number"
+              textX="whole"
               summary={`Share of a candidate that differs from the nearest earlier one of ${agent.name}, by attempt.`}
             />
           ) : (
