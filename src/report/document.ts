@@ -26,7 +26,7 @@ interface Assets {
 let loaded: Promise<Assets> | undefined;
 
 async function load(): Promise<Assets> {
-  const folder = join(packageRoot, 'dist/document');
+  const folder = join(packageRoot, 'dist', 'document');
   if (!existsSync(join(folder, 'render.js'))) {
     throw new PrerequisiteError('pages-not-built', 'the pages of reports are not built', 'build them: npm run build');
   }

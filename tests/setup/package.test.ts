@@ -63,6 +63,12 @@ describe('the package', () => {
     expect(compiled.filter((path) => !packed.has(path))).toEqual([]);
   });
 
+  it('has what finished pages are rendered with, which needs no package', () => {
+    const needed = ['render.js', 'document.js', 'document.css'].map((name) => `dist/document/${name}`);
+    expect(needed.filter((path) => !packed.has(path))).toEqual([]);
+    expect(readFileSync(join(repository, 'dist/document/render.js'), 'utf8')).not.toMatch(/^import\b|\brequire\(/m);
+  });
+
   it('has no caches, tests, findings of this machine or sources', () => {
     const foreign =
       /__pycache__|\.pyc$|(^|\/)tests\/|\.test\.|toolchain\.json|engine\.json|\.setup\/|\.venv|\.aira|\.js\.map$/;
