@@ -63,6 +63,12 @@ describe.skipIf(!hasChromium)(`finished pages${without}`, () => {
     open = [];
     expect(faults).toEqual([]);
   });
+  /** Screening scores of an agent in the order in which it received them. */
+  const scoresOf = (agent: string): number[] =>
+    data.nodes
+      .filter((node) => node.agent === agent && node.finishedAt !== null)
+      .sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0))
+      .flatMap(({ validation }) => validation.screen.map(({ score }) => score));
   const address = (name: string) => pathToFileURL(join(folder, `${name}.html`)).href;
   async function visit(name: string, size?: { width: number; height: number }): Promise<Page> {
     const watched = await openPage(browser, address(name), size);
@@ -89,6 +95,17 @@ describe.skipIf(!hasChromium)(`finished pages${without}`, () => {
     await page.waitForFunction(
       `document.querySelector('#progress .series li').textContent !== ${JSON.stringify(last)}`,
     );
+    // A level holds until the next evaluation that changes it: not the nearest one counts, but the last.
+    const longest = Math.max(...data.agents.map(({ name }) => scoresOf(name).length));
+    for (const [agent, at] of [
+      ['composer', 14],
+      ['islander', 3.4],
+      ['chance', 22],
+    ] as const) {
+      await page.mouse.move(box.x + ((at - 1) / (longest - 1)) * box.width, box.y + box.height / 2);
+      const held = Math.max(...scoresOf(agent).slice(0, Math.floor(at))).toFixed(4);
+      await page.locator('#progress .series li', { hasText: agent }).getByText(held).waitFor({ timeout: 5000 });
+    }
     await legend.getByRole('button').click();
     expect(await legend.getByRole('button').getAttribute('aria-pressed')).toBe('false');
   });

@@ -93,6 +93,13 @@ export function LiveChart(props: ChartProps) {
         uBands.push({ series: [series.length - 1, series.length - 2], fill: `${colour}26` });
       }
     }
+    // A level of stairs holds until the next: what counts is the last place at or before the pointer, not the nearest.
+    const stairs = lines.some(({ steps }) => steps);
+    const under = (self: uPlot): number | null => {
+      const { idx, left } = self.cursor;
+      if (idx === null || idx === undefined) return null;
+      return stairs ? lastAt(self.data[0], self.posToVal(left ?? 0, 'x')) : idx;
+    };
     const axis = {
       stroke: theme.soft,
       grid: { stroke: theme.rule, width: 1 },
@@ -106,6 +113,7 @@ export function LiveChart(props: ChartProps) {
         cursor: {
           y: false,
           points: { size: 7 },
+          ...(stairs && { dataIdx: (self: uPlot, _: number, nearest: number) => under(self) ?? nearest }),
           drag: { x: true, y: false },
           ...(group !== undefined && { sync: { key: group } }),
         },
@@ -134,7 +142,7 @@ export function LiveChart(props: ChartProps) {
         series,
         bands: uBands,
         hooks: {
-          setCursor: [(self) => setAt(self.cursor.idx ?? null)],
+          setCursor: [(self) => setAt(under(self))],
           draw: [(self) => drawLevels(self, latest.current.levels ?? [], theme.soft)],
         },
       },
@@ -143,8 +151,8 @@ export function LiveChart(props: ChartProps) {
     );
     const pick = () => {
       const { onPick } = latest.current;
-      const index = made.cursor.idx;
-      if (!onPick || index === null || index === undefined || made.select.width > 2) return;
+      const index = under(made);
+      if (!onPick || index === null || made.select.width > 2) return;
       const top = made.cursor.top ?? 0;
       let best = -1;
       let least = 24;
@@ -249,6 +257,17 @@ function valueText(
     if (value !== null && value !== undefined) return text(value);
   }
   return '';
+}
+
+/** Index of the last value at or below a limit, at least the first. */
+function lastAt(xs: ArrayLike<number>, limit: number): number {
+  let [low, high] = [0, xs.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((xs[middle] as number) <= limit) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 function isZoomed(plot: uPlot): boolean {
