@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { analyseScale, type ScaleAnalysis, type ScaleQuestion } from '../scale/index.ts';
+import { analyseScale, type ScaleAnalysis, type ScaleQuestion, type ZeroShotResult } from '../scale/index.ts';
 import { scaleFiguresOf } from '../views/index.ts';
 import { pageHtml, writeWhole } from './document.ts';
 
@@ -7,6 +7,7 @@ import { pageHtml, writeWhole } from './document.ts';
 export interface ScaleReport {
   readonly name: string;
   readonly analysis: ScaleAnalysis;
+  readonly zeroShot?: ZeroShotResult | null;
   /** Text of the plan. */
   readonly plan?: string;
   readonly facts: readonly { readonly fact: string; readonly value: string }[];
@@ -14,11 +15,11 @@ export interface ScaleReport {
 }
 
 /** A scaling study as one HTML file. @throws PrerequisiteError `pages-not-built` */
-export const scaleHtml = ({ name, analysis, plan, facts, commands }: ScaleReport): Promise<string> =>
+export const scaleHtml = ({ name, analysis, zeroShot = null, plan, facts, commands }: ScaleReport): Promise<string> =>
   pageHtml({
     kind: 'scale',
     title: `${name}: Aira scaling study`,
-    scale: scaleFiguresOf(name, analysis),
+    scale: scaleFiguresOf(name, analysis, zeroShot),
     provenance: { facts, commands, files: plan === undefined ? [] : [{ title: 'Plan', text: plan }] },
   });
 

@@ -26,6 +26,7 @@ export { dataNameOf, generatedName, planSpec, type ResolvedPlan, resolvePlan, vo
 export { duration, forecastText, lossTable, powerText, shortNumber } from './tables.ts';
 export {
   largestTrainings,
+  type ZeroShotResult,
   type ZeroShotScore,
   zeroShotFileSchema,
   zeroShotResult,

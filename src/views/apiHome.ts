@@ -219,6 +219,27 @@ export const scaleFigures = z.strictObject({
       refused: z.string().nullable(),
     }),
   ),
+  /** Accuracies of the largest models on items that a person has brought; null where nothing was asked. */
+  zeroShot: z
+    .strictObject({
+      size: z.string(),
+      reference: z.string(),
+      /** The evaluation harness with its version, or its twin. */
+      scorers: z.array(z.string()),
+      tasks: z.array(z.strictObject({ task: z.string(), items: count })),
+      rows: z.array(
+        z.strictObject({
+          architecture: z.string(),
+          family: z.string(),
+          seeds: count,
+          /** In the order of the tasks; null where it was not asked. */
+          scores: z.array(z.strictObject({ acc: z.number(), accNorm: z.number().nullable() }).nullable()),
+          /** Mean accuracy over the tasks minus that of the reference. */
+          against: estimate.nullable(),
+        }),
+      ),
+    })
+    .nullable(),
   observations: z.array(
     z.strictObject({
       architecture: z.string(),

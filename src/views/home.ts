@@ -20,7 +20,7 @@ import { apiVersion } from './apiSearch.ts';
 import { SearchColumns } from './columns.ts';
 import { Recording } from './conversation.ts';
 import type { Heard } from './heard.ts';
-import { workersOf } from './homeFiles.ts';
+import { workersOf, zeroShotScores } from './homeFiles.ts';
 import { nodeDetailOf, rawText } from './nodeDetail.ts';
 import { type IsVetoed, type NodesRequest, nodesPage } from './nodeTable.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
@@ -241,7 +241,8 @@ export class HomeViews {
 
   scale(id: string): ScaleDetail {
     const search = this.#search(id);
-    return this.#once(`scale ${search}`, () => scaleOf(this.#reader, search));
+    const scores = zeroShotScores(this.home, search);
+    return this.#once(`scale ${search} ${scores.length}`, () => scaleOf(this.#reader, search, scores));
   }
 
   workers(heard: Heard): Workers {

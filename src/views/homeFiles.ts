@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
+import { type ZeroShotScore, zeroShotFileSchema } from '../scale/index.ts';
 import { inferenceSentence } from '../studies/index.ts';
 import type { Studies, StudyDetail, StudyFigures, Workers } from './api.ts';
 import { studyFigures, studySchema } from './apiHome.ts';
@@ -76,6 +78,23 @@ const studyFileSchema = z.looseObject({
   }),
 });
 type StudyFile = z.infer<typeof studyFileSchema>;
+
+/** Where the zero-shot scores of a plan are. */
+export const zeroShotPath = (home: string, search: SearchId): string => join(home, 'reports', search, 'zero-shot.json');
+
+/** Zero-shot scores of a plan's models so far. @throws PrerequisiteError `zero-shot-malformed` */
+export function zeroShotScores(home: string, search: SearchId): readonly ZeroShotScore[] {
+  const path = zeroShotPath(home, search);
+  if (!existsSync(path)) return [];
+  try {
+    return zeroShotFileSchema.parse(JSON.parse(readFileSync(path, 'utf8'))).scores;
+  } catch (thrown) {
+    const message = `${path} holds no zero-shot scores: ${errorMessage(thrown).split('\n')[0]}`;
+    throw new PrerequisiteError('zero-shot-malformed', message, 'remove it and give --evaluate again', {
+      cause: thrown,
+    });
+  }
+}
 
 /** A name of a file, never a path. */
 const studyName = /^[a-z0-9][A-Za-z0-9._-]{0,99}$/;

@@ -14,7 +14,7 @@ export { commandSchema } from './apiHome.ts';
 export { apiVersion, nodesQuerySchema } from './apiSearch.ts';
 export type { Heard } from './heard.ts';
 export { HomeViews, problemOf } from './home.ts';
-export { studiesOf, studyOf, studyOfText } from './homeFiles.ts';
+export { studiesOf, studyOf, studyOfText, zeroShotPath, zeroShotScores } from './homeFiles.ts';
 export type { Page } from './page.ts';
 export { candidateText } from './report/candidate.ts';
 export { claimRecord, readClaims } from './report/claims.ts';

@@ -7,6 +7,9 @@ import {
   type ScaleAnalysis,
   type ScaleComparison,
   scaleObservations,
+  type ZeroShotResult,
+  type ZeroShotScore,
+  zeroShotResult,
 } from '../scale/index.ts';
 import type { Estimate } from '../statistics/index.ts';
 import type { ScaleDetail, ScaleFigures } from './api.ts';
@@ -31,14 +34,15 @@ function parabolaOf({ curve, sizes }: Curve): { parameters: number; loss: number
 }
 
 /** `/api/scales/:id`. @throws PrerequisiteError `not-a-scale-plan`, `unknown-search` */
-export function scaleOf(reader: ArchiveReader, search: SearchId): ScaleDetail {
+export function scaleOf(reader: ArchiveReader, search: SearchId, scores: readonly ZeroShotScore[]): ScaleDetail {
   const { scale } = reader.searches.spec(search);
   if (!scale) {
     throw new PrerequisiteError('not-a-scale-plan', `"${search}" is a search, not a scale plan`, 'open it as a search');
   }
   const observations = scaleObservations(reader, search);
-  const analysis = analyseScale({ observations, reference: referenceOf(observations) });
-  return { version: apiVersion, ...scaleFiguresOf(search, analysis) };
+  const reference = referenceOf(observations);
+  const analysis = analyseScale({ observations, reference });
+  return { version: apiVersion, ...scaleFiguresOf(search, analysis, zeroShotResult(observations, scores, reference)) };
 }
 
 const estimate = (each: Estimate | null) =>
@@ -58,8 +62,27 @@ const matchedOf = ({ matched }: ScaleComparison) =>
         runs: matched.n,
       };
 
-/** The figures of an analysis, as the dashboard and the page of a plan show them. */
-export function scaleFiguresOf(id: string, analysis: ScaleAnalysis): ScaleFigures {
+function zeroShotOf({ size, reference, scorers, items, rows }: ZeroShotResult): NonNullable<ScaleFigures['zeroShot']> {
+  return {
+    size: line(size),
+    reference: line(reference),
+    scorers: scorers.map((scorer) => line(scorer)),
+    tasks: Object.entries(items).map(([task, count]) => ({ task: line(task), items: count })),
+    rows: rows.map(({ architecture, family, seeds, tasks: own, against }) => ({
+      architecture: line(architecture),
+      family: line(family),
+      seeds,
+      scores: Object.keys(items).map((task) => {
+        const found = own.find((each) => each.task === task);
+        return found ? { acc: found.acc, accNorm: found.accNorm } : null;
+      }),
+      against: against && { value: against.difference, interval: { ...against.interval } },
+    })),
+  };
+}
+
+/** The figures of an analysis and of zero-shot scores, as the dashboard and the page of a plan show them. */
+export function scaleFiguresOf(id: string, analysis: ScaleAnalysis, zeroShot: ZeroShotResult | null): ScaleFigures {
   const sizes = new Set(analysis.architectures.flatMap(({ observations }) => observations.map(({ size }) => size)));
   return {
     id: line(id),
@@ -141,6 +164,7 @@ export function scaleFiguresOf(id: string, analysis: ScaleAnalysis): ScaleFigure
       isSize: sizes.has(each.rung),
       refused: each.refused === null ? null : line(each.refused),
     })),
+    zeroShot: zeroShot && zeroShotOf(zeroShot),
     observations: analysis.architectures.flatMap(({ label, observations }) =>
       observations
         .toSorted((a, b) => a.nonEmbedding - b.nonEmbedding || a.budgetFlops - b.budgetFlops || a.seed - b.seed)

@@ -39,6 +39,19 @@ function page(taint: string): Promise<string> {
         scores: new Map([...scores].map(([key, value]) => [name(key), value])),
       })),
     }),
+    zeroShot: {
+      ...{ size: name('2M'), reference: name('llama'), scorers: [name('twin')], items: { [name('piqa')]: 1000 } },
+      rows: [
+        {
+          ...{ architecture: name('found'), family: name('llama'), seeds: 2 },
+          tasks: [{ task: name('piqa'), acc: 0.42, accNorm: 0.43 }],
+          against: {
+            ...{ difference: 0.12, first: 0.42, second: 0.3, interval: { low: 0.1, high: 0.141 } },
+            ...{ tasks: [], seeds: 2 },
+          },
+        },
+      ],
+    },
     plan: name('patterns: []'),
     facts: [{ fact: name('Aira'), value: name('1') }],
     commands: [name('aira scale')],
@@ -51,7 +64,7 @@ describe('the page of a scaling study', () => {
     const [, answer = ''] = /<div class="claims"><p>(.*?)<\/p>/s.exec(plain) ?? [];
     expect(answer).toMatch(/^It holds: at equal compute the loss of found is/);
     expect(sectionIds(plain)).toEqual([
-      ...['equal', 'isoflop', 'frontier', 'exponents', 'tokens', 'cost', 'proxies', 'runs', 'provenance'],
+      ...['equal', 'isoflop', 'frontier', 'exponents', 'tokens', 'cost', 'zero-shot', 'proxies', 'runs', 'provenance'],
     ]);
     const [{ gap, multiplier } = { gap: null, multiplier: null }] = analyseScale({
       observations,
@@ -60,6 +73,7 @@ describe('the page of a scaling study', () => {
     expect(textOf(sectionOf(plain, 'equal'))).toContain(
       `found against llama lower loss +${gap?.value.toFixed(4)} +${gap?.interval?.low.toFixed(4)} … +${gap?.interval?.high.toFixed(4)} ${multiplier?.value.toFixed(2)}`,
     );
+    expect(textOf(sectionOf(plain, 'zero-shot'))).toContain('found llama 2 42.0 43.0 normalised +12.0 +10.0 … +14.1');
     const { islands, body } = partsOf(plain);
     expect(body).not.toMatch(/NaN|Infinity|undefined|\[object/);
     // A curve of each of two architectures, with a star per budget's minimum.

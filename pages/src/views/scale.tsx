@@ -152,6 +152,7 @@ export function Scale({ detail }: { detail: ScaleFigures }) {
         <p class="note">One line per run, through its budgets: a decay branch each.</p>
       </section>
       <Costs detail={detail} />
+      <ZeroShot zeroShot={detail.zeroShot} />
       <Proxies detail={detail} />
       <Runs detail={detail} />
     </>
@@ -495,6 +496,57 @@ function Costs({ detail: { architectures, observations } }: { detail: ScaleFigur
       <p class="note">
         Each mark is one run at its largest budget. Lower and further left costs less memory; lower and further right is
         faster.
+      </p>
+    </section>
+  );
+}
+
+function ZeroShot({ zeroShot }: { zeroShot: ScaleFigures['zeroShot'] }) {
+  if (zeroShot === null) return null;
+  const { size, reference, scorers, tasks, rows } = zeroShot;
+  return (
+    <section id="zero-shot">
+      <h2>Zero-shot accuracy at {size}</h2>
+      <Table
+        rows={rows}
+        keyOf={({ architecture, family }) => `${architecture} ${family}`}
+        columns={[
+          {
+            head: 'architecture',
+            names: true,
+            cell: ({ architecture, family }) => (
+              <>
+                {architecture}
+                <small class="below">{family}</small>
+              </>
+            ),
+          },
+          { head: 'seeds', number: true, cell: ({ seeds }) => whole(seeds) },
+          ...tasks.map(({ task, items }, place) => ({
+            head: `${task}, ${counted(items, 'item')} (%)`,
+            number: true,
+            cell: ({ scores }: (typeof rows)[number]) => {
+              const score = scores[place];
+              if (!score) return '–';
+              return (
+                <>
+                  {(100 * score.acc).toFixed(1)}
+                  {score.accNorm !== null && <small class="below">{(100 * score.accNorm).toFixed(1)} normalised</small>}
+                </>
+              );
+            },
+          })),
+          {
+            head: `against ${reference} (points)`,
+            number: true,
+            cell: ({ against }) => <Figure of={against} digits={1} sign times={100} />,
+          },
+        ]}
+      />
+      <p class="note">
+        By {scorers.join(' and ')}. Normalised: the log-probability per character of an answer decides. The difference
+        is of the mean accuracy over the tasks, not normalised, with a 95 % bootstrap interval, paired over items and
+        seeds.
       </p>
     </section>
   );

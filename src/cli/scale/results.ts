@@ -9,12 +9,13 @@ import {
   referenceOf,
   type ScaleObservation,
   scaleObservations,
+  type ZeroShotResult,
   zeroShotResult,
   zeroShotText,
 } from '../../scale/index.ts';
+import { zeroShotScores } from '../../views/index.ts';
 import { exitCodes } from '../fail.ts';
 import { airaVersion } from '../version.ts';
-import { zeroShotScores } from './zeroShot.ts';
 
 /** Writes the page of a plan, with the losses so far. */
 async function writePage(
@@ -22,6 +23,7 @@ async function writePage(
   spec: SearchSpec,
   source: string,
   observations: readonly ScaleObservation[],
+  zeroShot: ZeroShotResult | null,
 ): Promise<string> {
   const processors = cpus();
   const { path } = await writeScaleReport({
@@ -29,6 +31,7 @@ async function writePage(
     name: spec.id,
     observations,
     reference: referenceOf(observations),
+    zeroShot,
     plan: source,
     facts: [
       { fact: 'Aira', value: airaVersion },
@@ -52,8 +55,8 @@ export async function showScaleResults(home: string, spec: SearchSpec, source: s
   const reader = readArchive(home);
   try {
     const observations = scaleObservations(reader, spec.id);
-    const page = observations.length > 0 ? await writePage(home, spec, source, observations) : null;
     const zeroShot = zeroShotResult(observations, zeroShotScores(home, spec.id), referenceOf(observations));
+    const page = observations.length > 0 ? await writePage(home, spec, source, observations, zeroShot) : null;
     if (json) {
       for (const each of observations) process.stdout.write(`${jsonLine({ event: 'observation', ...each })}\n`);
       if (zeroShot) process.stdout.write(`${jsonLine({ event: 'zero-shot', ...zeroShot })}\n`);

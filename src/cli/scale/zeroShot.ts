@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import { scoreItems } from '../../evaluators/index.ts';
 import { readArchive } from '../../memory/index.ts';
 import { makeFolder } from '../../platform/index.ts';
-import { largestTrainings, scaleObservations, type ZeroShotScore, zeroShotFileSchema } from '../../scale/index.ts';
+import { largestTrainings, scaleObservations, type ZeroShotScore } from '../../scale/index.ts';
+import { zeroShotPath, zeroShotScores } from '../../views/index.ts';
 import { pathArgument } from '../options.ts';
 
 /** A task and the file with its rows. */
@@ -21,22 +22,6 @@ export function taskItems(text: string, before: readonly TaskItems[] = []): read
   const [, task, items] = /^([a-z_]{1,32})=(.+)$/s.exec(text) ?? [];
   if (task === undefined || items === undefined) throw new InvalidArgumentError('expected <task>=<file of JSON lines>');
   return [...before, { task, items: pathArgument(items) }];
-}
-
-const fileOf = (home: string, search: SearchId): string => join(home, 'reports', search, 'zero-shot.json');
-
-/** Zero-shot scores of a plan's models so far. @throws PrerequisiteError `zero-shot-malformed` */
-export function zeroShotScores(home: string, search: SearchId): readonly ZeroShotScore[] {
-  const path = fileOf(home, search);
-  if (!existsSync(path)) return [];
-  try {
-    return zeroShotFileSchema.parse(JSON.parse(readFileSync(path, 'utf8'))).scores;
-  } catch (thrown) {
-    const message = `${path} holds no zero-shot scores: ${errorMessage(thrown).split('\n')[0]}`;
-    throw new PrerequisiteError('zero-shot-malformed', message, 'remove it and give --evaluate again', {
-      cause: thrown,
-    });
-  }
 }
 
 function digestOf(path: string): string {
@@ -114,12 +99,12 @@ export async function evaluateZeroShot(
       primitives,
     );
     scores = [...scores, { ...scored, evaluation, itemsSha256: file.itemsSha256 }];
-    write(fileOf(home, search), scores, join(home, 'reports', search));
+    write(zeroShotPath(home, search), scores);
   }
 }
 
-function write(path: string, scores: readonly ZeroShotScore[], folder: string): void {
-  makeFolder(folder);
+function write(path: string, scores: readonly ZeroShotScore[]): void {
+  makeFolder(dirname(path));
   writeFileSync(`${path}.part`, `${JSON.stringify({ version: 1, scores })}\n`);
   renameSync(`${path}.part`, path);
 }
