@@ -176,6 +176,34 @@ export const scale = () => {
         refused: null,
       },
     ],
+    zeroShot: {
+      size: '10M',
+      reference: 'llama',
+      scorers: ['twin'],
+      tasks: [
+        { task: 'piqa', items: 1838 },
+        { task: 'winogrande', items: 1267 },
+      ],
+      rows: [
+        {
+          architecture: 'found',
+          family: 'hybrid',
+          seeds: 2,
+          scores: [
+            { acc: 0.561, accNorm: 0.548 },
+            { acc: 0.507, accNorm: null },
+          ],
+          against: { value: 0.012, interval: { low: -0.004, high: 0.029 } },
+        },
+        {
+          architecture: 'llama',
+          family: 'llama',
+          seeds: 2,
+          scores: [{ acc: 0.546, accNorm: 0.541 }, null],
+          against: null,
+        },
+      ],
+    },
     observations: [
       {
         architecture: 'found',

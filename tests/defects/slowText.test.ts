@@ -237,6 +237,8 @@ const harmless: Readonly<Record<string, string>> = {
   'llm/': 'replies of SDKs, names of models, and recordings of our own',
   'agents/operators/': 'templates of our own; what fills them goes through quote.ts',
   'agents/reading/': 'goes through domain/json.ts',
+  'agents/scaffolds/own':
+    'stack traces and messages of a module that a person has handed in, and that runs in this process anyway',
   'audit/': 'records that were checked when they were written, read by a command of its own',
   'cli/': 'options and names of at most a command line; files go through platform/yaml.ts',
   'domain/agent.ts': 'an address in a search file',
