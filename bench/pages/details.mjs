@@ -100,6 +100,7 @@ export function nodeDetail(/** @type {World} */ world, /** @type {string} */ id)
       : [],
     attempt: {
       ordinal: node.agent === 'reference' ? null : node.attempt,
+      thought: chats && node.attempt > 1 ? { node: `${node.agent}-${node.attempt - 1}`, place: 2, of: 2 } : null,
       calls: chats
         ? [
             {
