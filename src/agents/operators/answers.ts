@@ -62,12 +62,13 @@ export interface AnswerForm<T> {
 
 /**
  * The form of an answer with several proposals, each in the given form. They come unparsed, to be read one by one: an invalid
- * one does not spoil the others.
+ * one does not spoil the others. Servers that enforce no schema may leave the object around the list out, or give one proposal as
+ * if it alone had been requested.
  *
  * @param jsonOf the JSON in an answer whose programs stand outside it.
  */
 export function listForm(
-  { wire }: Pick<AnswerForm<unknown>, 'wire'>,
+  { schema: single, wire }: Pick<AnswerForm<unknown>, 'schema' | 'wire'>,
   jsonOf?: AnswerForm<unknown>['jsonOf'],
 ): AnswerForm<readonly unknown[]> {
   const list = { type: 'array', description: 'Different proposals, the most promising first.', items: wire.json };
@@ -77,7 +78,11 @@ export function listForm(
     required: ['proposals'],
     additionalProperties: false,
   };
-  return { schema: proposalList, wire: { name: `${wire.name}_list`, json }, ...(jsonOf ? { jsonOf } : {}) };
+  const schema = z.preprocess((value) => {
+    if (Array.isArray(value)) return { proposals: value };
+    return single.safeParse(value).success ? { proposals: [value] } : value;
+  }, proposalList);
+  return { schema, wire: { name: `${wire.name}_list`, json }, ...(jsonOf ? { jsonOf } : {}) };
 }
 
 const proposalList = z

@@ -152,6 +152,11 @@ describe('a language model that is asked for several candidates', () => {
       { rationale: { change: expect.stringMatching(/^no usable answer after 2 tries/) } },
     ]);
     expect(lost.rationale.thought).toBeUndefined();
+    const bare = await answering(JSON.stringify(one('16M')));
+    expect(attemptsOf(await thinks(bare, chatting()))).toHaveLength(1);
+    const unwrapped = await answering(JSON.stringify([one('16M'), one('16Mb')]));
+    expect(attemptsOf(await thinks(unwrapped, chatting()))).toHaveLength(2);
+    expect([bare.served.length, unwrapped.served.length]).toEqual([1, 1]);
     const short = await answering(list(one('15M')));
     expect((await thinks(short, chatting())).rationale.change).toMatch(/^no usable answer after one try \(invalid\)/);
     expect(short.served).toHaveLength(1);

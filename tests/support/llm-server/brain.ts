@@ -53,7 +53,7 @@ export function proposer(asked: Asked): string | { calls: Called[] } {
     const edits = [0, 1].map(() => ({ layer: rng.below(layers), primitive: rng.pick(primitives) }));
     return { ...reasons, ...(rng.float() < 0.5 ? { architecture, edits: null } : { architecture: null, edits }) };
   };
-  const several = /Give (\d) candidates/.exec(last)?.[1];
+  const several = /Give (\d) candidates/.exec(question)?.[1];
   if (several === undefined) return JSON.stringify(proposal());
   return JSON.stringify({ proposals: Array.from({ length: Number(several) }, proposal) });
 }
