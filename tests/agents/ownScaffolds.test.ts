@@ -1,6 +1,6 @@
 /** Scaffolds of the user: what is accepted, what is refused in which sentence, and that only named files of known folders run. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { OwnScaffolds, scaffoldFiles, scaffoldFolders, think } from '../../src/agents/index.ts';
@@ -98,6 +98,19 @@ describe('what is recorded', () => {
         /^the scaffold "mine" has changed since the search started \([0-9a-f]{12}, now [0-9a-f]{12}\)$/,
       ),
     });
+  });
+
+  it('binds before a line of another file runs', async () => {
+    const folder = folderWith(drafting);
+    const spec = await planned(folder);
+    const trace = join(folder, 'ran');
+    const traced = `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(trace)}, ''); ${drafting}`;
+    writeFileSync(join(folder, 'mine.mjs'), traced);
+    await expect(new OwnScaffolds([folder]).open(spec)).rejects.toMatchObject({ code: 'scaffold-changed' });
+    expect(existsSync(trace)).toBe(false);
+    // The trace shows what runs.
+    await planned(folder);
+    expect(existsSync(trace)).toBe(true);
   });
 });
 

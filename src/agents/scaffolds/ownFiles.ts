@@ -105,10 +105,23 @@ export function scaffoldFiles(folders: readonly string[]): ScaffoldFile[] {
   return [...found].map(([name, path]) => ({ name, path }));
 }
 
-interface Loaded {
+/** The text of a file, of which nothing has run yet. */
+interface Source extends ScaffoldFile {
+  readonly text: string;
   readonly sha256: string;
+}
+
+/** What its module exports. */
+interface Loaded {
   readonly decide: OwnScaffold['decide'];
   readonly defaults: OwnSettings;
+}
+
+/** @throws PrerequisiteError `scaffold` */
+function read({ name, path }: ScaffoldFile): Source {
+  const remedy = 'fix the file, or correct its name in the search file';
+  const text = readTextFile(path, { code: 'scaffold', remedy, mostBytes: maxBytes });
+  return { name, path, text, sha256: createHash('sha256').update(text).digest('hex') };
 }
 
 function unloadable(path: string, cause: unknown): PrerequisiteError {
@@ -124,11 +137,8 @@ function unloadable(path: string, cause: unknown): PrerequisiteError {
   return new PrerequisiteError('scaffold', `cannot load ${path}: ${why}`, remedy, { cause });
 }
 
-/** Loads the module of a file. @throws PrerequisiteError `scaffold` */
-async function load({ name, path }: ScaffoldFile): Promise<Loaded> {
-  const remedy = 'fix the file, or correct its name in the search file';
-  const text = readTextFile(path, { code: 'scaffold', remedy, mostBytes: maxBytes });
-  const sha256 = createHash('sha256').update(text).digest('hex');
+/** Runs the text of a file as a module. @throws PrerequisiteError `scaffold` */
+async function load({ name, path, text }: Source): Promise<Loaded> {
   let module: object;
   try {
     // Without a place of its own the module cannot import what no digest covers (OFI-2). The last line names it in stacks.
@@ -147,7 +157,7 @@ async function load({ name, path }: ScaffoldFile): Promise<Loaded> {
       'use numbers, texts, true and false',
     );
   }
-  return { sha256, decide, defaults: parsed.data };
+  return { decide, defaults: parsed.data };
 }
 
 /** The settings of a module with the given ones. @throws PrerequisiteError `scaffold` for an unknown one or another type. */
@@ -169,9 +179,10 @@ function settingsWith(defaults: OwnSettings, given: OwnSettings, label: string):
 /** What a search file asks for, as a key. */
 const keyOf = ({ name, settings = {} }: OwnScaffoldEntry): string => canonicalJson([name, settings]);
 
-/** The scaffolds of one process, each loaded once, on first use. */
+/** The scaffolds of one process, each read and loaded once, on first use. */
 export class OwnScaffolds {
   readonly #folders: readonly string[];
+  readonly #sources = new Map<string, Source>();
   readonly #loaded = new Map<string, Promise<Loaded>>();
 
   constructor(folders: readonly string[]) {
@@ -183,7 +194,9 @@ export class OwnScaffolds {
     const planned = new Map<string, OwnScaffoldSpec>();
     for (const entry of entries) {
       if (entry.kind !== 'own' || planned.has(keyOf(entry))) continue;
-      const { sha256, defaults } = await this.#load(entry.name);
+      const source = this.#read(entry.name);
+      const { sha256 } = source;
+      const { defaults } = await this.#load(source);
       const settings = settingsWith(defaults, entry.settings ?? {}, entry.name);
       const spec: OwnScaffoldSpec = { kind: 'own', name: entry.name, sha256, settings };
       checkScaffold(await this.open(spec), entry.name);
@@ -198,17 +211,24 @@ export class OwnScaffolds {
    * @throws PrerequisiteError `scaffold` for a file that is not there, `scaffold-changed` for another digest.
    */
   async open({ name, sha256, settings }: OwnScaffoldSpec, { lowerIsBetter = false } = {}): Promise<Scaffold> {
-    const loaded = await this.#load(name);
-    if (loaded.sha256 !== sha256) {
-      const message = `the scaffold "${name}" has changed since the search started (${sha256.slice(0, 12)}, now ${loaded.sha256.slice(0, 12)})`;
+    const source = this.#read(name);
+    if (source.sha256 !== sha256) {
+      const message = `the scaffold "${name}" has changed since the search started (${sha256.slice(0, 12)}, now ${source.sha256.slice(0, 12)})`;
       throw new PrerequisiteError('scaffold-changed', message, 'restore the file, or launch a new search');
     }
-    return boundScaffold(loaded.decide, settings, { name, lowerIsBetter });
+    const { decide } = await this.#load(source);
+    return boundScaffold(decide, settings, { name, lowerIsBetter });
   }
 
-  #load(name: string): Promise<Loaded> {
-    const known = this.#loaded.get(name) ?? load(this.#find(name));
-    this.#loaded.set(name, known);
+  #read(name: string): Source {
+    const known = this.#sources.get(name) ?? read(this.#find(name));
+    this.#sources.set(name, known);
+    return known;
+  }
+
+  #load(source: Source): Promise<Loaded> {
+    const known = this.#loaded.get(source.name) ?? load(source);
+    this.#loaded.set(source.name, known);
     return known;
   }
 
@@ -249,7 +269,8 @@ export async function checkScaffoldFile(
     const why = named.success ? 'it ends in neither .mjs nor .js' : (named.error.issues[0]?.message ?? '');
     throw new PrerequisiteError('scaffold', `${path} cannot be named by a search file: ${why}`, 'rename the file');
   }
-  const { sha256, decide, defaults } = await load({ name, path });
+  const source = read({ name, path });
+  const { decide, defaults } = await load(source);
   checkScaffold(boundScaffold(decide, defaults, { name }), name);
-  return { sha256, settings: defaults };
+  return { sha256: source.sha256, settings: defaults };
 }
