@@ -147,6 +147,21 @@ describe('validation before a search', () => {
       /it imports "\.\/other\.mjs", but a scaffold is one file/,
     ],
     ['an import of a package', `import x from 'zod'; ${drafting}`, /it imports "zod", but a scaffold is one file/],
+    [
+      'an import by an absolute address',
+      `import * as x from '${import.meta.url}'; ${drafting}`,
+      /it imports "file:\/\/\/.*", but a scaffold is one file/,
+    ],
+    [
+      'an import whose name is computed',
+      `const x = await import(['node', 'fs'].join(':')); ${drafting}`,
+      /it imports a module whose name it computes, but a scaffold is one file/,
+    ],
+    [
+      'a text that is no module',
+      `${drafting} const open = \`;`,
+      /cannot load .*: it is not a module; node --check .* shows where/,
+    ],
     ['a setting that is none', `export const settings = { list: [1] }; ${drafting}`, /the settings of .*list/],
     [
       'a failure on an empty view',

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { dirname, extname, join, resolve } from 'node:path';
+import { init as lexer, parse } from 'es-module-lexer';
 import * as z from 'zod';
 import { canonicalJson } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
@@ -28,8 +30,9 @@ import { checkScaffold } from './ownCheck.ts';
  *
  * OFI-1. A search and a message name a scaffold, never a path. Folders come from the command line, from next to the file that it
  *     names, and from this home, which records those of its searches (I12).
- * OFI-2. What is hashed is what runs: the text is read once and loaded from memory, where it can import no other file. Modules
- *     of Node itself can be imported; that they are not used for a decision is the author's word, and the audit's check (I5).
+ * OFI-2. What is hashed is what runs: the text is read once and loaded from memory, and one that imports anything but modules of
+ *     Node itself is refused. That those are not used for a decision, nor to load other code, is the author's word, and the
+ *     audit's check (I5).
  * OFI-3. A file runs only if a search names it, and for a recorded search only with the digest that is recorded.
  */
 
@@ -124,28 +127,46 @@ function read({ name, path }: ScaffoldFile): Source {
   return { name, path, text, sha256: createHash('sha256').update(text).digest('hex') };
 }
 
-function unloadable(path: string, cause: unknown): PrerequisiteError {
-  const text = errorMessage(cause);
-  const imported = /Failed to resolve module specifier "([^"]+)" from/.exec(text)?.[1];
-  const why = imported === undefined ? text : `it imports "${imported}", but a scaffold is one file`;
-  const remedy =
-    imported !== undefined
-      ? 'use the tools that decide is given, or bundle what it needs into the file'
-      : cause instanceof SyntaxError
-        ? `node --check ${path} shows where`
-        : 'fix the file';
+function unloadable(path: string, why: string, remedy: string, cause?: unknown): PrerequisiteError {
   return new PrerequisiteError('scaffold', `cannot load ${path}: ${why}`, remedy, { cause });
 }
 
+/** @throws PrerequisiteError `scaffold` for a text that imports what its digest does not cover (OFI-2). */
+async function requireOneFile({ path, text }: Source): Promise<void> {
+  await lexer;
+  const [imports] = lexed(path, text);
+  const other = imports.find(({ d, n }) => d !== importMeta && !(n !== undefined && isBuiltin(n)));
+  if (!other) return;
+  const what = other.n === undefined ? 'a module whose name it computes' : JSON.stringify(other.n.slice(0, 200));
+  const remedy = 'use the tools that decide is given, or bundle what it needs into the file';
+  throw unloadable(path, `it imports ${what}, but a scaffold is one file`, remedy);
+}
+
+/** How the lexer marks `import.meta`, which imports nothing. */
+const importMeta = -2;
+
+function lexed(path: string, text: string): ReturnType<typeof parse> {
+  try {
+    return parse(text);
+  } catch (cause) {
+    throw unloadable(path, 'it is not a module', syntaxRemedy(path), cause);
+  }
+}
+
+const syntaxRemedy = (path: string): string => `node --check ${path} shows where`;
+
 /** Runs the text of a file as a module. @throws PrerequisiteError `scaffold` */
-async function load({ name, path, text }: Source): Promise<Loaded> {
+async function load(source: Source): Promise<Loaded> {
+  const { name, path, text } = source;
+  await requireOneFile(source);
   let module: object;
   try {
-    // Without a place of its own the module cannot import what no digest covers (OFI-2). The last line names it in stacks.
-    const source = `${text}\n//# sourceURL=${name}${extname(path)}`;
-    module = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`);
+    // The last line names it in stacks.
+    const code = `${text}\n//# sourceURL=${name}${extname(path)}`;
+    module = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(code)}`);
   } catch (cause) {
-    throw unloadable(path, cause);
+    const remedy = cause instanceof SyntaxError ? syntaxRemedy(path) : 'fix the file';
+    throw unloadable(path, errorMessage(cause), remedy, cause);
   }
   const { decide, settings = {} } = exportsOf(module, path);
   const parsed = ownSettingsSchema.safeParse(settings);
