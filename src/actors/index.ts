@@ -1,9 +1,10 @@
 /**
  * Actors: the life cycles of a lab, as XState machines, and the lab that composes them.
  *
- * Role: archivist (the only writer of the archive), worker, agent, search, scale plan; start, drain and stop of each; connections per role
- * (`buses.ts`); runs of a study (`studyRuns.ts`). Non-role: how a candidate is proposed (agents) or trained (evaluators), what
- * a study concludes (studies). A machine gets its dependencies as one `…Deps` object and reads no clock of its own.
+ * Role: archivist (the only writer of the archive), worker, agent, search, scale plan; start, drain and stop of each
+ * (`components.ts`); connections per role (`buses.ts`); runs of a study (`studyRuns.ts`). Non-role: how a candidate is proposed
+ * (agents) or trained (evaluators), what a study concludes (studies). A machine gets its dependencies as one `…Deps` object and
+ * reads no clock of its own.
  *
  * - Whatever goes wrong with a job is an outcome of that job; a worker ends only when its trainer cannot start or it is
  *   stopped.
@@ -20,18 +21,15 @@ export { type ComponentDeps, roleConnections } from './buses.ts';
 export { openChat, recordingPath } from './chat.ts';
 export {
   type Component,
-  type ComponentName,
-  components,
-  type LabOptions,
   limitsFor,
-  openLab,
   startAgent,
   startArchivist,
   startWorker,
   tokensOf,
   type WorkerOptions,
   type WorkerPart,
-} from './lab.ts';
+} from './components.ts';
+export { type ComponentName, components, type LabOptions, openLab } from './lab.ts';
 export type { ScaleProgress } from './scale/machine.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';
 export type { Stay } from './worker/stay.ts';

@@ -1,202 +1,37 @@
-import { randomUUID } from 'node:crypto';
-import {
-  type AnyModel,
-  createModel,
-  OwnScaffolds,
-  type PythonOptions,
-  Searchers,
-  type ThinkDeps,
-  think,
-} from '../agents/index.ts';
+import { type AnyModel, createModel, OwnScaffolds, type PythonOptions, Searchers } from '../agents/index.ts';
 import {
   type Access,
-  agentSecret,
   type Bus,
-  type BusOptions,
   type EmbeddedServer,
   embedServer,
   type Role,
-  sealingKey,
   withoutCredentials,
 } from '../bus/index.ts';
-import type { AgentSpec } from '../domain/agent.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
-import { type AgentName, agentNameSchema, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
+import { agentNameSchema } from '../domain/ids.ts';
 import type { OpenRetriever } from '../domain/literature.ts';
 import type { SearchStatus } from '../domain/messages.ts';
 import { armsOf, isLocal, isOutside, type LocalModelName } from '../domain/model.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { type EvaluatorOptions, openEvaluator, openRehearsals } from '../evaluators/index.ts';
-import { Archive, privateHome } from '../memory/index.ts';
-import {
-  type Clock,
-  type Device,
-  deferred,
-  derivedToken,
-  type Logger,
-  newToken,
-  type Timers,
-  watchDisk,
-} from '../platform/index.ts';
-import { agentMachine } from './agent/machine.ts';
-import { archivistMachine } from './archivist/machine.ts';
+import { openRehearsals } from '../evaluators/index.ts';
+import { privateHome } from '../memory/index.ts';
+import { type Clock, type Device, deferred, type Logger, type Timers, watchDisk } from '../platform/index.ts';
 import { type ComponentDeps, roleConnections } from './buses.ts';
 import { type ChatOptions, isRecorded, openChat } from './chat.ts';
-import { retryTransient, startMachine } from './machines.ts';
-import { type ScaleProgress, scaleMachine } from './scale/machine.ts';
-import { searchMachine } from './search/machine.ts';
-import { workerMachine } from './worker/machine.ts';
-import type { Departure, Stay } from './worker/stay.ts';
-
-/** Heartbeats per acknowledgement wait: more than one, because one may be lost. */
-const heartbeatsPerWait = 3;
-
-/** Queue and ledger are compared once per this many acknowledgement waits: every 60 s by default. */
-const waitsPerReconciliation = 2;
-
-/** The bus's figures for such a wait. Recording a result takes milliseconds, so its own wait may be shorter. */
-export function limitsFor(ackWaitMs: number): NonNullable<BusOptions['limits']> {
-  return { jobAckWaitMs: ackWaitMs, resultAckWaitMs: Math.round(ackWaitMs / 3) };
-}
-
-/** A component that runs until it is stopped. */
-export interface Component {
-  /** Resolves when the part has ended; with what was wrong where it ended by itself. */
-  readonly ended: Promise<Error | null>;
-  /** Ends after what is under way. */
-  drain(): void;
-  /** Ends now, and returns unfinished jobs to the queue. */
-  stop(): void;
-}
-
-/** A worker, which may have its machine for a time only. */
-export interface WorkerPart extends Component {
-  /** Ends within this many milliseconds: after the training under way if it fits, else it is returned. */
-  leave(withinMs: number): void;
-  /** Why it left; null while it has not, and where it was drained or stopped. */
-  departure(): Departure | null;
-}
-
-/** Starts the archivist of a home. @throws PrerequisiteError when the home cannot be used. */
-export function startArchivist(home: string, { bus, ackWaitMs, clock, timers, log }: ComponentDeps): Component {
-  const archive = Archive.open(home, clock);
-  const part = startMachine(
-    archivistMachine({
-      archive,
-      bus,
-      timers,
-      log,
-      sealingKey: sealingKey(home),
-      reconcileEveryMs: waitsPerReconciliation * ackWaitMs,
-    }),
-    log,
-  );
-  const stop = () => part.send({ type: 'STOP' });
-  const ended = part.ended.then((last) => last.context.error).finally(() => archive.close());
-  return { ended, drain: stop, stop };
-}
-
-/** What workers of any device are given. */
-export type WorkerOptions = Pick<EvaluatorOptions, 'python' | 'data' | 'tasks' | 'primitives' | 'unsafe' | 'scale'>;
-
-/** Starts the worker of one device, for candidates of these kinds. */
-export function startWorker(
-  id: WorkerId,
-  device: Device,
-  own: WorkerOptions,
-  kinds: readonly SpaceKind[],
-  options: ComponentDeps,
-  stay?: Stay,
-): WorkerPart {
-  const { bus, timers, log, clock, ackWaitMs } = options;
-  const evaluators = new Map(
-    kinds.map((kind) => [kind, openEvaluator(kind, { device, ...own, clock, timers, log })] as const),
-  );
-  const heartbeatMs = Math.round(ackWaitMs / heartbeatsPerWait);
-  const parts = { id, deviceClass: device.class, bus, evaluators, stay, clock, timers, log, newToken, heartbeatMs };
-  const part = startMachine(workerMachine(parts), log);
-  return {
-    ended: part.ended.then((last) => last.context.error),
-    drain: () => part.send({ type: 'DRAIN' }),
-    stop: () => part.send({ type: 'STOP' }),
-    leave: (withinMs) => part.send({ type: 'LEAVE', why: 'notice', withinMs }),
-    departure: () => part.snapshot().context.departure,
-  };
-}
-
-/** What agents think with; it belongs to the caller, who closes it. */
-export type ThinkingDeps = Pick<
-  ThinkDeps,
-  'models' | 'chat' | 'openRetriever' | 'scaffolds' | 'searchers' | 'rehearsing'
->;
-
-/** Starts one agent of a search. */
-export function startAgent(
-  search: SearchId,
-  name: AgentName,
-  equipment: ThinkingDeps,
-  { bus, tokenOf, timers, log }: ComponentDeps,
-): Component {
-  const thinks = (input: Parameters<Parameters<typeof agentMachine>[0]['think']>[0]) => {
-    const { view, signal } = input;
-    const claim: ThinkDeps['claim'] = (candidate) => {
-      const request = { search, agent: name, ordinal: view.ordinal, candidate };
-      const token = tokenOf(search, name);
-      return retryTransient(() => bus.ask('idea-claim', request, { token }), { signal, timers, log });
-    };
-    return think({ ...equipment, ...input, claim });
-  };
-  const prepare = async ({ scaffold }: AgentSpec): Promise<void> => {
-    if (scaffold.kind === 'own') await equipment.scaffolds?.open(scaffold);
-  };
-  const machine = agentMachine({
-    search,
-    name,
-    token: tokenOf(search, name),
-    bus,
-    think: thinks,
-    prepare,
-    timers,
-    log,
-  });
-  const part = startMachine(machine, log);
-  const stop = () => part.send({ type: 'STOP' });
-  return { ended: part.ended.then((last) => last.context.error), drain: stop, stop };
-}
-
-/** How a search ended. */
-export type SearchEnd = { readonly how: 'finished' | 'stopped' } | { readonly how: 'failed'; readonly error: Error };
-
-/** Starts a search, or resumes it in the phase that the ledger records. */
-export function startSearch(spec: SearchSpec, source: string, workers: number, { bus, timers, log }: ComponentDeps) {
-  const part = startMachine(searchMachine({ spec, source, workers, bus, timers, log }), log);
-  const ended: Promise<SearchEnd> = part.ended.then((last) => {
-    if (last.context.error) return { how: 'failed', error: last.context.error };
-    return { how: last.value === 'finished' ? 'finished' : 'stopped' };
-  });
-  return {
-    ended,
-    drain: () => part.send({ type: 'DRAIN' }),
-    stop: () => part.send({ type: 'STOP' }),
-    searchStatus: () => part.snapshot().context.searchStatus,
-  };
-}
-
-/** Starts the runs of a scale plan, or resumes them. */
-export function startScale(
-  spec: SearchSpec,
-  source: string,
-  onProgress: (progress: ScaleProgress) => void,
-  { bus, timers, log }: ComponentDeps,
-) {
-  const part = startMachine(scaleMachine({ spec, source, bus, timers, log, onProgress }), log);
-  const ended: Promise<SearchEnd> = part.ended.then((last) => {
-    if (last.context.error) return { how: 'failed', error: last.context.error };
-    return { how: last.value === 'finished' ? 'finished' : 'stopped' };
-  });
-  return { ended, drain: () => part.send({ type: 'DRAIN' }) };
-}
+import {
+  type Component,
+  limitsFor,
+  type SearchEnd,
+  startAgent,
+  startArchivist,
+  startScale,
+  startSearch,
+  startWorkers,
+  tokensOf,
+  type WorkerOptions,
+} from './components.ts';
+import type { ScaleProgress } from './scale/machine.ts';
 
 /** Parts that may run in other processes instead. */
 export const components = ['archive', 'workers', 'agents'] as const;
@@ -281,18 +116,6 @@ function diskFull(home: string, free: number): PrerequisiteError {
   return new PrerequisiteError('disk-full', message, 'free some space, then resume the search');
 }
 
-/** A number that tells this process's workers from those of others on the same bus. */
-const tag = () => randomUUID().slice(0, 8);
-
-/** How the agents of a home prove who they are. */
-export function tokensOf(home: string): ComponentDeps['tokenOf'] {
-  let secret: string | undefined;
-  return (search, agent) => {
-    secret ??= agentSecret(home);
-    return derivedToken(secret, `${search} ${agent}`);
-  };
-}
-
 /** Whether an archivist answers within this many tries, a quarter of a second apart. */
 async function answers(bus: Bus, attempts: number): Promise<boolean> {
   try {
@@ -359,8 +182,6 @@ export async function openLab(options: LabOptions, without: readonly ComponentNa
     const run: Lab['runSearch'] = (spec, source, runOptions) =>
       runSearch(as, { ...options, failed: failed.promise }, spec, source, runOptions);
     const scale: Lab['runScale'] = (spec, source, onProgress) => startScale(spec, source, onProgress, as('search'));
-    const startWorkers: Lab['startWorkers'] = (devices, kinds) =>
-      workersOn(devices, kinds, options.workers, as('worker'));
     // Our own server does; another is asked.
     const separated = options.url === null || (await viewer.separatesRoles());
     return {
@@ -371,26 +192,13 @@ export async function openLab(options: LabOptions, without: readonly ComponentNa
       failed: failed.promise,
       runSearch: run,
       runScale: scale,
-      startWorkers,
+      startWorkers: (devices, kinds) => startWorkers(devices, kinds, options.workers, as('worker')),
       close,
     };
   } catch (thrown) {
     await close();
     throw thrown;
   }
-}
-
-function workersOn(
-  devices: readonly Device[],
-  kinds: readonly SpaceKind[],
-  own: WorkerOptions,
-  lab: ComponentDeps,
-): Component[] {
-  const mine = tag();
-  return devices.map((device, index) => {
-    const id = workerIdSchema.parse(`${device.class}-${index + 1}-w${mine}`);
-    return startWorker(id, device, own, kinds, lab);
-  });
 }
 
 function runSearch(
@@ -419,7 +227,7 @@ function runSearch(
   const launched = without.includes('workers') ? [] : devices;
   const search = startSearch(spec, source, launched.length + crew, as('search'));
   // A process that brings no workers has no connection as one.
-  const workers = launched.length === 0 ? [] : workersOn(launched, [spec.space.kind], own, as('worker'));
+  const workers = launched.length === 0 ? [] : startWorkers(launched, [spec.space.kind], own, as('worker'));
   const models = new Map<LocalModelName, AnyModel>();
   for (const model of spec.agents.flatMap((agent) => armsOf(agent.model))) {
     if (isLocal(model) && !models.has(model)) models.set(model, createModel(model, helpers, openRetriever));
