@@ -179,8 +179,35 @@ export const viewNodeSchema = z.strictObject({
 });
 export type ViewNode = z.infer<typeof viewNodeSchema>;
 
-/** The attempt whose thought gave the node's candidate. */
-export const thoughtOf = ({ thought, ordinal }: Pick<ViewNode, 'thought' | 'ordinal'>): number => thought ?? ordinal;
+/** An attempt as far as its number and its thought go. */
+interface Numbered {
+  readonly ordinal: number;
+  readonly thought?: number | null | undefined;
+}
+
+/** The attempt whose thought gave the candidate of this one. */
+const thoughtOf = ({ thought, ordinal }: Numbered): number => thought ?? ordinal;
+
+/** Whether an attempt gave no new candidate: an unusable answer, or a repetition. */
+export const isRefused = (status: string): boolean => status === 'rejected' || status === 'duplicate';
+
+/**
+ * The latest thoughts in a row that gave no new candidate. All candidates of a thought are one question to the model, so they count
+ * once.
+ *
+ * @param attempts of one agent, newest first.
+ */
+export function refusedThoughts(attempts: Iterable<Numbered & { readonly status: string }>): number {
+  const thoughts = new Set<number>();
+  for (const attempt of attempts) {
+    if (!isRefused(attempt.status)) {
+      thoughts.delete(thoughtOf(attempt));
+      break;
+    }
+    thoughts.add(thoughtOf(attempt));
+  }
+  return thoughts.size;
+}
 
 /** What an agent learned from the result of one of its nodes. */
 export const lessonSchema = z.strictObject({ node: nodeIdSchema, text: z.string().min(1).max(2000) });

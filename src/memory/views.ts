@@ -8,6 +8,7 @@ import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { soleModelSchema } from '../domain/model.ts';
 import {
   byAge,
+  refusedThoughts,
   type SharedThought,
   sharedThoughtSchema,
   type View,
@@ -71,7 +72,7 @@ export function views(
   },
 ) {
   const { searches, budget, calls, ensemble, ideas, rulings } = parts;
-  const { rows, rowOf, withLessons, unresolved, allRefused, sharedBy } = viewRows(db);
+  const { rows, rowOf, withLessons, unresolved, refusals, sharedBy } = viewRows(db);
 
   const windowsOf = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
     [...horizons].map(([agent, horizon]) =>
@@ -148,11 +149,10 @@ export function views(
       if (ordinal > mostAttempts(self)) {
         return { state: 'closed', code: 'attempts-used', reason: 'too many of its attempts were refused' };
       }
-      const refused = self.patience === undefined ? 0 : self.patience * mostChanges;
-      const why = refused > 0 && ordinal > refused ? allRefused(search, agent, refused, ordinal) : null;
-      if (why !== null) {
+      const refused = refusals(search, agent, ordinal);
+      if (refused.thoughts >= (self.patience ?? Number.POSITIVE_INFINITY) * mostChanges) {
         const what = self.proposals === undefined ? 'attempts' : 'thoughts';
-        const reason = `its last ${refused} ${what} gave no new candidate, the latest because: ${why}`;
+        const reason = `its last ${refused.thoughts} ${what} gave no new candidate, the latest because: ${refused.why}`;
         return { state: 'closed', code: 'attempts-used', reason: reason.slice(0, 500) };
       }
       const objection = budget.objection(spec, 'screen', searches.elapsedMs(search));
@@ -290,6 +290,13 @@ function viewNode(row: Row, parents: NodeId[], horizon: number, foreign: boolean
   };
 }
 
+interface Attempted {
+  readonly ordinal: number;
+  readonly thought: number | null;
+  readonly status: string;
+  readonly message: string | null;
+}
+
 /** Queries of views: one agent's nodes over a span of attempts. */
 export function viewRows(db: Database) {
   const columns = `n.id, n.agent, n.ordinal, n.origin AS operator, n.candidate, n.verdict,
@@ -330,8 +337,8 @@ export function viewRows(db: Database) {
     `SELECT n.id FROM nodes n ${judged} WHERE ${within} AND n.verdict = 'accepted' AND e.key IS NULL ORDER BY n.ordinal`,
   );
 
-  const verdicts = db.prepare<[string, string, number], { verdict: string; message: string | null; thought: number }>(
-    `SELECT verdict, message, coalesce(json_extract(rationale, '$.thought.first'), ordinal) AS thought FROM nodes
+  const attempts = db.prepare<[string, string, number], Attempted>(
+    `SELECT ordinal, json_extract(rationale, '$.thought.first') AS thought, verdict AS status, message FROM nodes
      WHERE search = ? AND agent = ? AND ordinal < ? ORDER BY ordinal DESC`,
   );
   const shared = db.prepare<[string, string, number], { thought: string | null }>(
@@ -339,21 +346,10 @@ export function viewRows(db: Database) {
   );
 
   return {
-    /** Why the last attempt before `ordinal` was refused; null unless those of the last `thoughts` thoughts all were. */
-    allRefused(search: SearchId, agent: AgentName, thoughts: number, ordinal: number): string | null {
-      const seen = new Set<number>();
-      let why: string | null = null;
-      for (const { verdict, message, thought } of verdicts.iterate(search, agent, ordinal)) {
-        if (verdict === 'accepted') {
-          seen.delete(thought);
-          break;
-        }
-        why ??= message ?? '';
-        // The attempts of one more thought are read: an earlier candidate of the last counted one may have been accepted.
-        if (seen.size === thoughts && !seen.has(thought)) break;
-        seen.add(thought);
-      }
-      return seen.size >= thoughts ? why : null;
+    /** The latest thoughts before `ordinal` that gave no new candidate, and why the last attempt gave none. */
+    refusals(search: SearchId, agent: AgentName, ordinal: number): { thoughts: number; why: string } {
+      const thoughts = refusedThoughts(attempts.iterate(search, agent, ordinal));
+      return { thoughts, why: attempts.get(search, agent, ordinal)?.message ?? '' };
     },
 
     /** Which candidate of a shared thought an attempt submitted; null for the only one. */

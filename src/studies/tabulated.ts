@@ -15,7 +15,7 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { nodeId, searchIdSchema } from '../domain/ids.ts';
 import { armsOf, isLocal, isProgram, type LocalModelName } from '../domain/model.ts';
 import { describeNearDuplicate, findNearDuplicate, horizonOf } from '../domain/nearDuplicates.ts';
-import { byAge, isScored, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
+import { byAge, isRefused, isScored, type NodeStatus, type View, type ViewNode } from '../domain/node.ts';
 import { type PlanContext, planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
@@ -178,7 +178,7 @@ export interface Attempt {
   readonly look: TableQuery | null;
 }
 
-const accepted = ({ node }: Attempt): boolean => node.status !== 'duplicate' && node.status !== 'rejected';
+const accepted = ({ node }: Attempt): boolean => !isRefused(node.status);
 
 /** Attempts of every agent so far. */
 export type Runs = ReadonlyMap<AgentSpec, readonly Attempt[]>;
@@ -270,7 +270,7 @@ function judged({ space }: SearchSpec, self: AgentSpec, { submission, ordinal, n
     const message = errorMessage(thrown).slice(0, 2000);
     return { node: { ...proposal, candidate, status: 'rejected', reason: 'invalid', message }, look: null };
   }
-  const memory = nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
+  const memory = nodes.filter(({ status }) => !isRefused(status));
   const close = findNearDuplicate(candidate, memory, self.novelty);
   if (close) {
     const message = describeNearDuplicate(close, self.novelty);

@@ -80,23 +80,29 @@ describe('an agent that is refused twenty times in a row', () => {
     retrieved: [],
     evidence: [],
   };
-  const run = (patience: number | undefined) => {
-    const self = agentSpec({ evaluations: 8, ...(patience ? { model: 'openai/gpt-6-luna', patience } : {}) });
+  /** Of `of` candidates per thought, none is new but the attempt `fresh`. */
+  const run = (patience: number | undefined, { of = 1, fresh = 0 } = {}) => {
+    const several = of > 1 ? { proposals: of } : {};
+    const self = agentSpec({
+      evaluations: 8,
+      ...several,
+      ...(patience ? { model: 'openai/gpt-6-luna', patience } : {}),
+    });
     const spec = searchSpec({ agents: [self], budget: { evaluations: 8 } });
     const archive = Archive.open(temporaryFolder(), manualClock());
     const { handlers: ask } = archive;
     ask['search-open']({ spec, source: '' });
     const about = { search: spec.id, agent: self.name };
+    const submit = (first: number, place: number) => {
+      const ordinal = first + place - 1;
+      const candidate = ordinal === fresh ? 'M M M M' : '(malformed) oops';
+      const thought = of > 1 ? { thought: { first, place, of } } : {};
+      const draft = { ...about, ordinal, operator: 'draft' as const, parents: [], candidate };
+      ask['agent-submit']({ ...draft, rationale: { ...rationale, ...thought } });
+    };
     let ordinal = 1;
-    for (; ask['agent-view']({ ...about, ordinal }).state === 'ready'; ordinal++) {
-      ask['agent-submit']({
-        ...about,
-        ordinal,
-        operator: 'draft',
-        parents: [],
-        candidate: '(malformed) oops',
-        rationale,
-      });
+    for (; ask['agent-view']({ ...about, ordinal }).state !== 'closed'; ordinal += of) {
+      for (let place = 1; place <= of; place++) submit(ordinal, place);
     }
     const end = ask['agent-view']({ ...about, ordinal });
     archive.close();
@@ -111,6 +117,12 @@ describe('an agent that is refused twenty times in a row', () => {
       code: 'attempts-used',
       reason: expect.stringContaining('(malformed): architecture: missing'),
     });
+  });
+
+  it('has as many thoughts where each gives several candidates, without one that gave a new candidate', () => {
+    const { attempts, end } = run(4, { of: 2, fresh: 1 });
+    expect(attempts).toBe(2 + 40);
+    expect(end).toMatchObject({ reason: expect.stringMatching(/^its last 20 thoughts gave no new candidate/) });
   });
 
   it('has all its attempts where its search is older than patience', () => {

@@ -4,7 +4,7 @@ import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import { type ClaimReply, claimText, type StatedInsight } from '../../domain/ideas.ts';
 import { nodeId } from '../../domain/ids.ts';
 import { describeNearDuplicate, findNearDuplicate, type NearDuplicate } from '../../domain/nearDuplicates.ts';
-import type { Lesson, View, ViewNode } from '../../domain/node.ts';
+import { isRefused, type Lesson, type View, type ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
@@ -86,7 +86,7 @@ export function closest(candidate: string, view: View, { novelty }: AgentSpec): 
   // An exact repeat always counts; a rejected or duplicate node counts for nothing else.
   const tried = view.nodes.find((node) => node.candidate === candidate);
   if (tried) return { id: tried.id, distance: 0 };
-  const accepted = view.nodes.filter(({ status }) => status !== 'rejected' && status !== 'duplicate');
+  const accepted = view.nodes.filter(({ status }) => !isRefused(status));
   return findNearDuplicate(candidate, accepted, novelty);
 }
 

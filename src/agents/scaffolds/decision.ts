@@ -1,5 +1,5 @@
 import type { NodeId } from '../../domain/ids.ts';
-import { byAge, type Operator, type ScoredNode, type View, type ViewNode } from '../../domain/node.ts';
+import { byAge, isRefused, type Operator, type ScoredNode, type View, type ViewNode } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { metricValue } from '../../domain/task.ts';
 
@@ -74,8 +74,6 @@ export interface Chain {
   readonly repairs: number;
 }
 
-const refused = (node: ViewNode): boolean => node.status === 'rejected' || node.status === 'duplicate';
-
 /** The chains of `nodes`, which are in order of attempts, by first link. */
 export function chains(nodes: readonly ViewNode[]): Chain[] {
   const all: { first: ViewNode; last: ViewNode; repairs: number }[] = [];
@@ -90,7 +88,7 @@ export function chains(nodes: readonly ViewNode[]): Chain[] {
       continue;
     }
     chain.repairs += 1;
-    if (!refused(node)) chain.last = node;
+    if (!isRefused(node.status)) chain.last = node;
     chainOf.set(node.id, chain);
   }
   return all;

@@ -1,21 +1,23 @@
-import { type Operator, ranked, type ScoredNode, thoughtOf, type View, type ViewNode } from '../../domain/node.ts';
+import {
+  isRefused,
+  type Operator,
+  ranked,
+  refusedThoughts,
+  type ScoredNode,
+  type View,
+  type ViewNode,
+} from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import { crossover, type Decision, draft, history, improve, type Named, ownOf } from './decision.ts';
 
-/** The agent's latest attempts that gave no new candidate, newest first: unusable answers and repetitions. */
-export function refusals(view: View): ViewNode[] {
-  const own = ownOf(history(view)).reverse();
-  const end = own.findIndex(({ status }) => status !== 'rejected' && status !== 'duplicate');
-  return end < 0 ? own : own.slice(0, end);
-}
+/** The agent's own attempts, newest first. */
+const latest = (view: View): ViewNode[] => ownOf(history(view)).reverse();
 
-/** Thoughts in a row that gave no new candidate, newest first. Candidates of one thought are one question to the model. */
-function refusedThoughts(view: View): number {
-  const refused = refusals(view);
-  const before = ownOf(history(view)).at(-1 - refused.length);
-  const thoughts = new Set(refused.map(thoughtOf));
-  if (before) thoughts.delete(thoughtOf(before));
-  return thoughts.size;
+/** The agent's latest attempts that gave no new candidate, newest first. */
+export function refusals(view: View): ViewNode[] {
+  const own = latest(view);
+  const end = own.findIndex(({ status }) => !isRefused(status));
+  return end < 0 ? own : own.slice(0, end);
 }
 
 /** How a decision changes after each further `patience` refusals in a row. */
@@ -37,7 +39,7 @@ export function changedAfterRefusals(
   { patience, isOneShot, named, rng }: { patience: number; isOneShot: boolean; named: Named; rng: Rng },
 ): Decision {
   const refused = refusals(view);
-  const count = refusedThoughts(view);
+  const count = refusedThoughts(latest(view));
   if (count < patience || isOneShot) return decision;
   const change = changes[(Math.floor(count / patience) - 1) % changes.length] as (typeof changes)[number];
   const why = `${refused.length} attempts in a row were refused`;
