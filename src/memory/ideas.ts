@@ -74,7 +74,7 @@ export function ideas(db: Database, { searches }: { searches: Searches }) {
        AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.search = c.search AND n.agent = c.agent AND n.ordinal >= c.ordinal
          AND coalesce(json_extract(n.rationale, '$.thought.place') = json_extract(n.rationale, '$.thought.of'), 1))
        AND NOT EXISTS (SELECT 1 FROM retirements r
-         WHERE r.search = c.search AND r.agent = c.agent AND r."after" = c.ordinal - 1 AND r.at >= c.at)
+         WHERE r.search = c.search AND r.agent = c.agent AND r."after" >= c.ordinal - 1 AND r.at >= c.at)
      ORDER BY c.seq`,
   );
   const pending = db.prepare<{ search: string; agent: string }, Other>(

@@ -269,7 +269,9 @@ describe('candidates of one thought', () => {
     const next = (agent: AgentName) => archive.handlers['agent-join']({ search: spec.id, agent }).next;
     const claim = (agent: AgentName, candidate: string) =>
       archive.handlers['idea-claim']({ search: spec.id, agent, ordinal: next(agent), candidate });
-    return { ada, bob, submit, next, claim };
+    const retire = (agent: AgentName) =>
+      archive.handlers['agent-retire']({ search: spec.id, agent, code: 'failed', reason: 'killed' });
+    return { ada, bob, submit, next, claim, retire };
   };
 
   it('know of other agents what their thought knew: a candidate that came later makes none a duplicate', () => {
@@ -304,6 +306,15 @@ describe('candidates of one thought', () => {
     submit(ada, 2, 'mA mA mA mA', [2, 2]);
     // Near to that node, and another request: replies are recorded.
     expect(claim(bob, 'mA mA mA M')).toMatchObject({ state: 'taken', by: 'pending', node: 'ada-2' });
+  });
+
+  it('are claimed no longer than their agent is there, also where it leaves between two of them', () => {
+    const { ada, bob, submit, claim, retire } = open();
+    claim(ada, 'M M M M');
+    claim(ada, 'mA mA mA mA');
+    submit(ada, 1, 'M M M M', [1, 2]);
+    retire(ada);
+    expect(claim(bob, 'mA mA mA mA')).toMatchObject({ state: 'granted' });
   });
 
   it('follow each other, and are no more than the agent may give', () => {
