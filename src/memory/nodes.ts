@@ -58,7 +58,7 @@ export function nodes(
     `SELECT id, candidate FROM nodes WHERE search = ? AND agent = ? AND ordinal <= ? AND verdict = 'accepted'
      ORDER BY ordinal`,
   );
-  const thoughtOf = db.prepare<[string, string, number], { thought: string | null }>(
+  const shared = db.prepare<[string, string, number], { thought: string | null }>(
     `SELECT json_extract(rationale, '$.thought') AS thought FROM nodes WHERE search = ? AND agent = ? AND ordinal = ?`,
   );
   const savedOf = db.prepare<[string, string], { saved: number }>(
@@ -120,13 +120,21 @@ export function nodes(
     return [...horizons].flatMap(([agent, last]) => acceptedBy.all(spec.id, agent, last));
   };
 
+  /** Which candidate of a shared thought an attempt submitted; null for the only one. */
+  const sharedBy = (search: SearchId, agent: AgentName, ordinal: number): SharedThought | null => {
+    const text = shared.get(search, agent, ordinal)?.thought;
+    return text ? sharedThoughtSchema.parse(JSON.parse(text)) : null;
+  };
+
   /** The last candidates of a thought follow its first ones. @throws TerminalError `thought` */
-  const checkShared = (search: SearchId, self: AgentSpec, ordinal: number, shared: SharedThought): void => {
-    const { first, place, of } = shared;
-    const before = place === 1 ? null : thoughtOf.get(search, self.name, ordinal - 1)?.thought;
-    const previous = before ? sharedThoughtSchema.parse(JSON.parse(before)) : null;
+  const checkShared = (
+    search: SearchId,
+    self: AgentSpec,
+    ordinal: number,
+    { first, place, of }: SharedThought,
+  ): void => {
     // Not of the same number: an agent whose recording was lost asks again, and may get fewer or more.
-    const follows = place === 1 || previous?.first === first;
+    const follows = place === 1 || sharedBy(search, self.name, ordinal - 1)?.first === first;
     if (ordinal === first + place - 1 && of <= (self.proposals ?? 1) && follows) return;
     throw new TerminalError(
       'thought',
@@ -141,6 +149,8 @@ export function nodes(
   ): ReplyOf<'agent-submit'> => ({ verdict: 'refused', node, reason, message });
 
   return {
+    sharedBy,
+
     /** Records a proposal: node, job and announcement in one transaction. A repeated ordinal returns the first reply. */
     submit(request: RequestOf<'agent-submit'>, now: number): ReplyOf<'agent-submit'> {
       const { search, agent, ordinal, operator, parents, rationale } = request;
@@ -257,3 +267,4 @@ export function nodes(
     },
   };
 }
+export type Nodes = ReturnType<typeof nodes>;

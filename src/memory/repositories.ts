@@ -29,6 +29,17 @@ export function repositories(db: Database, live: boolean) {
   const callLedger = calls(db);
   const horizons = ensemble(db, budgetLedger);
   const ideaLedger = ideas(db, { searches: searchLedger });
+  const nodeLedger = nodes(db, {
+    out,
+    searches: searchLedger,
+    evaluations: evaluationLedger,
+    budget: budgetLedger,
+    endings: endingLedger,
+    ensemble: horizons,
+    ideas: ideaLedger,
+    tallies: sums,
+    rulings: rulingLedger,
+  });
   return {
     out,
     endings: endingLedger,
@@ -39,17 +50,7 @@ export function repositories(db: Database, live: boolean) {
     rehearsals: rehearsalLedger(db, budgetLedger.rehearsalObjection),
     evaluations: evaluationLedger,
     ensemble: horizons,
-    nodes: nodes(db, {
-      out,
-      searches: searchLedger,
-      evaluations: evaluationLedger,
-      budget: budgetLedger,
-      endings: endingLedger,
-      ensemble: horizons,
-      ideas: ideaLedger,
-      tallies: sums,
-      rulings: rulingLedger,
-    }),
+    nodes: nodeLedger,
     ideas: ideaLedger,
     plateaus: plateaus(db, out),
     earlyEnds: earlyEnds(db, { searches: searchLedger, budget: budgetLedger, endings: endingLedger, tallies: sums }),
@@ -59,6 +60,7 @@ export function repositories(db: Database, live: boolean) {
       calls: callLedger,
       ensemble: horizons,
       ideas: ideaLedger,
+      nodes: nodeLedger,
       rulings: rulingLedger,
     }),
     searchStatus: searchStatus(db, {

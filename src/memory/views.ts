@@ -6,20 +6,13 @@ import { measurementSchema } from '../domain/evaluation.ts';
 import { type AgentName, agentNameSchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { soleModelSchema } from '../domain/model.ts';
-import {
-  byAge,
-  refusedThoughts,
-  type SharedThought,
-  sharedThoughtSchema,
-  type View,
-  type ViewNode,
-  viewNodeSchema,
-} from '../domain/node.ts';
+import { byAge, refusedThoughts, type View, type ViewNode, viewNodeSchema } from '../domain/node.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { BudgetLedger } from './budget.ts';
 import type { Calls } from './calls.ts';
 import type { Ensemble, Horizons } from './ensemble.ts';
 import type { Ideas } from './ideas.ts';
+import type { Nodes } from './nodes.ts';
 import { pieceOf } from './records.ts';
 import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
@@ -55,10 +48,10 @@ interface Vetoed {
  *        ready before they have one; later ones are invisible, since their existence depends on timing. For agents that end
  *        early see ensemble.ts.
  * VIE-4  A lesson belongs to the attempt that submitted it, and is visible like that attempt.
- * VIE-6  Candidates of one thought are attempts in a row. An agent that was killed between two of them gets the view of that
- *        thought again: it thinks the same, its recorded attempts are answered as before, and the rest follow.
  * VIE-5  Nodes of vetoed branches are marked from the attempt on that knows of the veto (RUL-2). While an agent or its search is
  *        paused no view is ready.
+ * VIE-6  Candidates of one thought are attempts in a row. An agent that was killed between two of them gets the view of that
+ *        thought again: it thinks the same, its recorded attempts are answered as before, and the rest follow.
  */
 export function views(
   db: Database,
@@ -68,11 +61,12 @@ export function views(
     calls: Calls;
     ensemble: Ensemble;
     ideas: Ideas;
+    nodes: Pick<Nodes, 'sharedBy'>;
     rulings: Rulings;
   },
 ) {
   const { searches, budget, calls, ensemble, ideas, rulings } = parts;
-  const { rows, rowOf, withLessons, unresolved, refusals, sharedBy } = viewRows(db);
+  const { rows, rowOf, withLessons, unresolved, refusals } = viewRows(db);
 
   const windowsOf = (self: AgentSpec, ordinal: number, horizons: Horizons): ViewWindow[] =>
     [...horizons].map(([agent, horizon]) =>
@@ -194,7 +188,7 @@ export function views(
      */
     next(search: SearchId, agent: AgentName): number {
       const last = ensemble.lastOf(search, agent);
-      const shared = sharedBy(search, agent, last);
+      const shared = parts.nodes.sharedBy(search, agent, last);
       return shared && shared.place < shared.of ? shared.first : last + 1;
     },
   };
@@ -341,21 +335,12 @@ export function viewRows(db: Database) {
     `SELECT ordinal, json_extract(rationale, '$.thought.first') AS thought, verdict AS status, message FROM nodes
      WHERE search = ? AND agent = ? AND ordinal < ? ORDER BY ordinal DESC`,
   );
-  const shared = db.prepare<[string, string, number], { thought: string | null }>(
-    `SELECT json_extract(rationale, '$.thought') AS thought FROM nodes WHERE search = ? AND agent = ? AND ordinal = ?`,
-  );
 
   return {
     /** The latest thoughts before `ordinal` that gave no new candidate, and why the last attempt gave none. */
     refusals(search: SearchId, agent: AgentName, ordinal: number): { thoughts: number; why: string } {
       const thoughts = refusedThoughts(attempts.iterate(search, agent, ordinal));
       return { thoughts, why: attempts.get(search, agent, ordinal)?.message ?? '' };
-    },
-
-    /** Which candidate of a shared thought an attempt submitted; null for the only one. */
-    sharedBy(search: SearchId, agent: AgentName, ordinal: number): SharedThought | null {
-      const text = shared.get(search, agent, ordinal)?.thought;
-      return text ? sharedThoughtSchema.parse(JSON.parse(text)) : null;
     },
 
     rows(span: Span, foreign: boolean): ViewNode[] {
