@@ -89,6 +89,13 @@ describe('the page of a scaling study', () => {
     for (const payload of hostile) expect(skeleton(await page(payload)), payload).toEqual(harmless);
   });
 
+  it('draws layers by any name, also one that every object has', async () => {
+    const named = observations.map((each) => ({ ...each, pattern: '30constructor' }));
+    const analysis = analyseScale({ observations: named, reference: 'llama' });
+    const text = await scaleHtml({ name: 'micro', analysis, facts: [], commands: [] });
+    expect(partsOf(text).body).toContain('aria-label="30constructor"');
+  });
+
   it('is the same for the same observations', async () => {
     expect(await page('')).toBe(await page(''));
   });

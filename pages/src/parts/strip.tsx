@@ -59,7 +59,9 @@ export function LayerCell({
   width: number;
   height: number;
 }) {
-  const colour = useContext(ColoursContext)[name];
+  const colours = useContext(ColoursContext);
+  // A rejected proposal may name a layer `constructor`.
+  const colour = Object.hasOwn(colours, name) ? colours[name] : undefined;
   const { x, y, width, height } = box;
   return (
     <g class={colour ? undefined : primitiveClass(name)}>
