@@ -15,6 +15,7 @@ describe('a column is sorted', () => {
     ['p-values', ['< 0.0001', '0.012', '1.0']],
     ['money', ['$0.0004', '$0.12', '$3.00']],
     ['shares', ['0 of 4', '2 of 3', '10 of 40 (25 %)']],
+    ['what every object has is no unit', ['1 toString', '2 constructor', '3 MB']],
     ['names', ['Bayes', 'climber', 'random']],
   ])('by amounts or words: %s', (_, cells) => {
     expect(sorted(cells.toReversed())).toEqual(cells);

@@ -4,10 +4,12 @@
  */
 
 /** Units that amounts on a page have: times in seconds, the prefixes of numbers and bytes. */
-const units: Readonly<Record<string, number>> = {
-  ...{ ms: 1e-3, s: 1, min: 60, h: 3600, d: 86_400 },
-  ...{ k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 },
-};
+const units: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    ...{ ms: 1e-3, s: 1, min: 60, h: 3600, d: 86_400 },
+    ...{ k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 },
+  }),
+);
 
 const amount = /^(\d[\d.]*(?:e[-+]?\d+)?)\s?([A-Za-z]*)\s*/;
 
@@ -23,7 +25,7 @@ export function sortKey(text: string): number | string | null {
   let rest = body;
   for (let match = amount.exec(rest); match; match = amount.exec(rest)) {
     const unit = match[2] ?? '';
-    sum += Number(match[1]) * (units[unit.replace(/B$/, '')] ?? 1);
+    sum += Number(match[1]) * (units.get(unit.replace(/B$/, '')) ?? 1);
     // Only times go on: `3 min 20 s`.
     if (!['h', 'd', 'min'].includes(unit)) break;
     rest = rest.slice(match[0].length);
