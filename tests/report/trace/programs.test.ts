@@ -5,7 +5,7 @@ import { readArchive } from '../../../src/memory/reader.ts';
 import { noColours } from '../../../src/platform/colours.ts';
 import { storyHtml, storyText } from '../../../src/report/index.ts';
 import { planAttribution } from '../../../src/studies/attribution.ts';
-import { storyOf } from '../../../src/views/index.ts';
+import { storyOf, tracePage } from '../../../src/views/index.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
 
@@ -56,6 +56,19 @@ describe('programs', () => {
     expect(step).toMatchObject({ predicted: 2.4, measured: { screen: 2.25 }, effect: -0.25, improved: true });
     expect(step?.distance.parent).toBeCloseTo(5 / 15, 12);
     expect(storyText(story, noColours)).toMatch(/differs +model.py: \+3 -2 lines[\s\S]*−0.2500 against its parent/);
+    // Less is better: the second attempt is the best of the tree, and its effect is good.
+    const blocks = tracePage(story, null, null, null).sections.flatMap((section) => section.blocks);
+    expect(blocks.find(({ block }) => block === 'tree')).toMatchObject({
+      tree: {
+        nodes: [
+          { size: 0, best: false, parents: [] },
+          { size: 1, best: true, parents: [0] },
+        ],
+      },
+    });
+    expect(blocks.find(({ block }) => block === 'steps')).toMatchObject({
+      steps: [{ effect: '' }, { effect: { text: '−0.2500', as: 'good' } }],
+    });
     const page = await storyHtml(story);
     expect(page).toContain('<span class="line removed">-width = 8</span>');
     expect(page).toContain('<span class="line added">+decay = 0</span>');
