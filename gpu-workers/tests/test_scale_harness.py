@@ -97,22 +97,37 @@ def model(tmp_path_factory):
     return trained(folder / "model", "nemotron", tokens("BMAM"))
 
 
-def scores(model: Path, folder: Path, task: str, scorer: str) -> dict:
-    items = folder / f"{task}.jsonl"
-    items.write_text("".join(json.dumps(row) + "\n" for row in ROWS[task]))
+@pytest.fixture(scope="module")
+def items(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("items")
+    for task, rows in ROWS.items():
+        (folder / f"{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [text for task in ROWS for text in ("--items", f"{task}={folder}/{task}.jsonl")]
+
+
+def scores(model: Path, items: list[str], scorer: str) -> dict[str, dict]:
     command = [sys.executable, "-m", "aira_scale", "score", "--model", str(model), "--data", str(model.parent)]
-    options = ["--task", task, "--items", str(items), "--window", "256", "--scorer", scorer]
+    options = [*items, "--window", "256", "--scorer", scorer]
     done = subprocess.run([*command, *options], cwd=PACKAGE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    return {found["task"]: found for found in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.fixture(scope="module")
+def theirs(model, items):
+    return scores(model, items, "auto")
+
+
+@pytest.fixture(scope="module")
+def ours(model, items):
+    return scores(model, items, "twin")
 
 
 @pytest.mark.parametrize("task", sorted(ROWS))
-def test_the_harness_and_the_twin_agree(task, model, tmp_path):
-    theirs = scores(model, tmp_path, task, "auto")
-    ours = scores(model, tmp_path, task, "twin")
-    assert theirs.pop("scorer").startswith("lm-evaluation-harness 0.") and ours.pop("scorer") == "twin"
-    assert theirs == ours
+def test_the_harness_and_the_twin_agree(task, theirs, ours):
+    harness, twin = dict(theirs[task]), dict(ours[task])
+    assert harness.pop("scorer").startswith("lm-evaluation-harness 0.") and twin.pop("scorer") == "twin"
+    assert harness == twin
     # Neither all right nor all wrong by both rules, so that agreement means something.
-    rights = [ours["correct"], ours["correctNorm"] or []]
-    assert any(0 < sum(right) < len(right) for right in rights), ours
+    rights = [twin["correct"], twin["correctNorm"] or []]
+    assert any(0 < sum(right) < len(right) for right in rights), twin

@@ -87,17 +87,24 @@ def test_both_accuracies_follow_their_rule(monkeypatch):
     assert score(None, None, item, 8) == Scored([-10.0, -12.0], 0, 1)
 
 
-def test_the_command_scores_a_file(tmp_path):
+def test_the_command_scores_files(tmp_path):
     source = trained(tmp_path / "model", "llama", tokens("AM"))
-    (tmp_path / "items.jsonl").write_text((json.dumps(ROWS["winogrande"]) + "\n") * 3)
     command = [sys.executable, "-m", "aira_scale", "score", "--model", str(source), "--data", str(tmp_path)]
-    command += ["--task", "winogrande", "--items", str(tmp_path / "items.jsonl")]
+    for task in ("piqa", "winogrande"):
+        (tmp_path / f"{task}.jsonl").write_text((json.dumps(ROWS[task]) + "\n") * 3)
+        command += ["--items", f"{task}={tmp_path}/{task}.jsonl"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
-    told = json.loads(done.stdout)
-    assert told["items"] == 3 and told["accNorm"] is None and told["acc"] == sum(told["correct"]) / 3
-    (tmp_path / "items.jsonl").write_text("{}\n")
+    piqa, winogrande = (json.loads(line) for line in done.stdout.splitlines())
+    assert (piqa["task"], winogrande["task"]) == ("piqa", "winogrande")
+    assert winogrande["items"] == 3 and winogrande["accNorm"] is None
+    assert winogrande["acc"] == sum(winogrande["correct"]) / 3
+    # A mistake in the last file is found before the first is scored.
+    (tmp_path / "winogrande.jsonl").write_text("{}\n")
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
-    assert done.returncode == 1 and "items.jsonl line 1: winogrande" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "") and "winogrande.jsonl line 1: winogrande" in done.stderr
+    unknown = [*command[:-4], "--items", "chess=x"]
+    done = subprocess.run(unknown, capture_output=True, text=True, env=environment())
+    assert done.returncode == 1 and "there is no zero-shot task chess; there are arc_challenge, " in done.stderr
 
 
 def test_the_harness_gives_the_same_log_probabilities_on_the_export(tmp_path):

@@ -33,7 +33,14 @@ export { askPrimitives, manifestOf, manifestWith, primitiveFolders } from './pri
 export { prepareTask } from './programs/commands.ts';
 export { openRehearsals } from './rehearsal/rehearsals.ts';
 export { ScaleEvaluator } from './scale/evaluator.ts';
-export { type Described, type ExportForm, exportForms, type Price, type SweepEvent } from './scale/protocol.ts';
+export {
+  type Described,
+  type ExportForm,
+  exportForms,
+  type Price,
+  type SweepEvent,
+  zeroShotTasks,
+} from './scale/protocol.ts';
 export {
   buildTokens,
   describeScale,
@@ -43,6 +50,7 @@ export {
   priceScale,
   scoreItems,
   sweepJob,
+  type TaskItems,
   tokenData,
 } from './scale/tools.ts';
 export { type ScaleWorkerOptions, trainerJob, trunkOf } from './scale/trainerJob.ts';

@@ -1,6 +1,6 @@
 /** `aira scale` as a program: trained, killed with its trainers, resumed, audited, asked zero-shot; its learning rate checked. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../support/home.ts';
 import { aira, type EventLine, start } from '../support/program.ts';
@@ -20,6 +20,8 @@ const losses = (events: readonly EventLine[]) =>
   events
     .filter(({ event }) => event === 'observation')
     .map(({ seconds: _, tokensPerSecond: __, peakMemoryBytes: ___, ...rest }) => rest);
+
+const stepsOf = (model: string): number => JSON.parse(readFileSync(join(model, 'model.json'), 'utf8')).outcome.steps;
 
 it('killed on the way, a plan ends with the losses of an undisturbed one; its audit is clean', {
   timeout: 300_000,
@@ -59,18 +61,33 @@ it('killed on the way, a plan ends with the losses of an undisturbed one; its au
   const asked = ['scale', file, '--home', join(folder, 'home'), '--workers', '1', '--evaluate', `piqa=${items}`];
   const scored = await aira(asked);
   expect(scored.code, scored.stderr).toBe(0);
-  expect(scored.stdout).toContain('piqa: hybrid 0.1M, seed 1 (1 to score)\n');
+  expect(scored.stdout).toContain('hybrid 0.1M, seed 1: piqa (1 to score)\n');
   expect(scored.stdout).toMatch(
     /\nzero-shot at 0\.1M[^\n]*\narchitecture +seeds +piqa, 3 items[^\n]*\nhybrid +1 +[\d.]+ % \/ [\d.]+ %\n/,
   );
+  // Weights of the other budget, with the record beside them, in the place of those that were trained.
+  const asks = (label: number) => writeFileSync(items, `${JSON.stringify({ ...row, label })}\n`.repeat(3));
+  const storage = join(folder, 'home', 'scale');
+  const models = readdirSync(storage, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('model.json'),
+  );
+  expect(models).toHaveLength(2);
+  const [six = '', twelve = ''] = models
+    .map((path) => join(storage, dirname(path)))
+    .sort((a, b) => stepsOf(a) - stepsOf(b));
+  cpSync(six, twelve, { recursive: true });
+  asks(1);
+  const changed = await aira(asked);
+  expect([changed.code, changed.stderr]).toEqual([2, expect.stringContaining('has other weights than the archive')]);
   // What is known is shown again, and asks nothing: the weights are gone.
-  rmSync(join(folder, 'home', 'scale'), { recursive: true });
+  asks(0);
+  rmSync(storage, { recursive: true });
   const again = await aira(asked);
   expect([again.code, again.stdout.includes('to score')]).toEqual([0, false]);
   expect(again.stdout).toContain('\nzero-shot at 0.1M');
-  writeFileSync(items, `${JSON.stringify({ ...row, label: 1 })}\n`);
+  asks(1);
   const gone = await aira(asked);
-  expect([gone.code, gone.stderr]).toEqual([2, expect.stringContaining('the weights of hybrid 0.1M are not in')]);
+  expect([gone.code, gone.stderr]).toEqual([2, expect.stringContaining('the weights of hybrid 0.1M, seed 1 are not')]);
 
   const sweep = await aira(['scale', file, '--home', join(folder, 'home'), '--workers', '1', '--sweep']);
   expect(sweep.code, sweep.stderr).toBe(0);

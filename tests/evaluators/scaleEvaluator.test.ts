@@ -6,7 +6,14 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Measurement, Outcome } from '../../src/domain/evaluation.ts';
 import type { Checkpoint } from '../../src/domain/scale.ts';
-import { buildTokens, ScaleEvaluator, type ScaleWorkerOptions, trunkOf } from '../../src/evaluators/index.ts';
+import {
+  buildTokens,
+  ScaleEvaluator,
+  type ScaleWorkerOptions,
+  scoreItems,
+  trunkOf,
+  zeroShotTasks,
+} from '../../src/evaluators/index.ts';
 import { trainerCommand } from '../../src/evaluators/scale/trainerJob.ts';
 import { findPython, systemClock, systemTimers, type Timers } from '../../src/platform/index.ts';
 import { temporaryFolder } from '../support/home.ts';
@@ -220,6 +227,21 @@ describe('a trainer that misbehaves', () => {
   it('a stop that this host did not ask for is no outcome: the job continues', async () => {
     const program = says(hello, '{"event":"stopped","reason":"signal"}');
     await expect(outcomeOf(program)).rejects.toMatchObject({ code: 'trainer-stopped', retryAfterMs: 1000 });
+  });
+});
+
+describe('the command that scores rows', () => {
+  const order = { weights: '/nowhere', data: '/nowhere', primitives: [] };
+  const scoring = (program: string, task: string) =>
+    scoreItems(program, { ...order, tasks: [{ task: task as 'piqa', items: 'rows.jsonl' }] }, () => undefined);
+
+  it('has the tasks that the host names', async () => {
+    const names = [...zeroShotTasks].sort().join(', ');
+    await expect(scoring(python, 'chess')).rejects.toThrow(`there is no zero-shot task chess; there are ${names}`);
+  });
+
+  it.each(['nonsense', '{"task": "piqa"}'])('ends with a sentence where it answers %s', async (line) => {
+    await expect(scoring(standIn(`echo '${line}'`), 'piqa')).rejects.toMatchObject({ code: 'scale-protocol' });
   });
 });
 

@@ -32,6 +32,18 @@ it('the grid of the paper has its parameters, depths and FLOPs', { timeout: 240_
   expect(existsSync(home)).toBe(false);
 });
 
+it.each([
+  [['--evaluate', 'piqa=/nowhere/rows.jsonl'], /\/nowhere\/rows\.jsonl cannot be read/],
+  [['--evaluate', 'chess=rows.jsonl'], /with a task of arc_easy, arc_challenge, hellaswag, piqa, sciq, winogrande/],
+  [['--evaluate', 'piqa=a', '--evaluate', 'piqa=b'], /piqa is given twice/],
+])('%j is refused before anything is trained', async (options, sentence) => {
+  const home = join(temporaryFolder(), 'home');
+  const { code, stderr } = await cli(['scale', 'scales/micro.yaml', ...options, '--home', home]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(sentence);
+  expect(existsSync(home)).toBe(false);
+});
+
 it('a plan that cannot be is refused in a sentence', async () => {
   const { code, stderr } = await cli(['scale', 'searches/quickstart.yaml', '--dry-run']);
   expect(code).toBe(2);

@@ -1,22 +1,37 @@
-"""`score`: zero-shot accuracies of a trained model on rows of one task, by lm-evaluation-harness or by its twin (zeroshot/).
+"""`score`: zero-shot accuracies of a trained model on rows of tasks, by lm-evaluation-harness or by its twin (zeroshot/).
 
-Prints one line of JSON: {"task", "items", "acc", "accNorm" (null for WinoGrande), "correct": [0 | 1, ...], "correctNorm": [...] | null,
-"scorer": the harness with its version, or "twin"}.
+Prints a line of JSON after each --items: {"task", "items", "acc", "accNorm" (null for WinoGrande), "correct": [0 | 1, ...],
+"correctNorm": [...] | null, "scorer": the harness with its version, or "twin"}. All rows are read before the model is, which is loaded once.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aira_workers.errors import InvalidCandidate
 
-from ..zeroshot.harness import missing, score_with_harness
+from ..zeroshot.harness import load_with_harness, missing, score_with_harness
 from ..zeroshot.tasks import TASKS, WITHOUT_NORM, Item, item_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Rows of one file, and what their task makes of each."""
+
+    task: str
+    rows: list[Any]
+    items: list[Item]
+
+
+Score = Callable[[Asked], dict[str, Any]]
+"""The figures above."""
 
 
 def main(arguments: list[str]) -> int:
@@ -25,8 +40,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--data", type=Path, required=True, help="the data folder that it was trained on, for its tokenizer"
     )
-    parser.add_argument("--task", choices=sorted(TASKS), required=True)
-    parser.add_argument("--items", type=Path, required=True, help="rows of the data set as JSON lines")
+    parser.add_argument(
+        "--items",
+        metavar="TASK=FILE",
+        action="append",
+        required=True,
+        help=f"rows of the data set of a task as JSON lines, repeatable; tasks: {', '.join(sorted(TASKS))}",
+    )
     parser.add_argument("--window", type=int, default=2048, help="tokens that the model sees at once (default: 2048)")
     parser.add_argument(
         "--scorer",
@@ -35,26 +55,29 @@ def main(arguments: list[str]) -> int:
         help="lm-evaluation-harness on an export, or the twin; auto: the harness where it is installed",
     )
     options = parser.parse_args(arguments)
-    scorer = options.scorer
-    lacking = missing()
-    if scorer == "auto":
-        scorer = "twin" if lacking else "harness"
-    score = harness_file if scorer == "harness" else score_file
+    figures = sys.stdout
     try:
-        if scorer == "harness" and lacking:
-            raise InvalidCandidate(f"the harness needs the Python packages {', '.join(lacking)}")
+        asked = [_asked(text) for text in options.items]
         # Libraries print to stdout, where only the figures belong.
-        with contextlib.redirect_stdout(sys.stderr):
-            found = score(options.model, options.data, options.task, options.items, options.window)
+        with redirect_stdout(sys.stderr), _scorer(options.scorer)(options.model, options.data, options.window) as score:
+            for each in asked:
+                print(json.dumps(score(each)), file=figures, flush=True)
     except (InvalidCandidate, OSError) as error:
         print(f"aira_scale: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(found))
     return 0
 
 
-def score_file(model: Path, data: Path, task: str, items: Path, window: int) -> dict[str, Any]:
-    """The figures above by the twin; raises InvalidCandidate naming the line that is wrong."""
+def _scorer(name: str):
+    """A context that loads a model and gives its Score; raises InvalidCandidate where the harness is asked for and is not there."""
+    lacking = missing()
+    if name == "harness" and lacking:
+        raise InvalidCandidate(f"the harness needs the Python packages {', '.join(lacking)}")
+    return _twin if name == "twin" or lacking else _harness
+
+
+@contextmanager
+def _twin(model: Path, data: Path, window: int) -> Iterator[Score]:
     import torch
 
     from ..data.tokenizer import Codec
@@ -62,27 +85,29 @@ def score_file(model: Path, data: Path, task: str, items: Path, window: int) -> 
     from ..zeroshot.scorer import score
 
     torch.set_num_threads(1)
-    _, read = _rows(task, items)
     _, trained = load_trained(model)
     codec = Codec((data / "tokenizer.json").read_text(encoding="utf-8"))
     if codec.vocabulary != trained.spec.vocabulary:
         raise InvalidCandidate(f"the tokenizer has {codec.vocabulary} tokens, the model {trained.spec.vocabulary}")
-    scored = [score(trained, codec, item, window) for item in read]
-    normed = task not in WITHOUT_NORM
-    return {
-        "task": task,
-        "items": len(scored),
-        "acc": sum(one.correct for one in scored) / len(scored),
-        "accNorm": sum(one.correct_norm for one in scored) / len(scored) if normed else None,
-        "correct": [one.correct for one in scored],
-        "correctNorm": [one.correct_norm for one in scored] if normed else None,
-        "scorer": "twin",
-    }
+
+    def figures(asked: Asked) -> dict[str, Any]:
+        scored = [score(trained, codec, item, window) for item in asked.items]
+        normed = asked.task not in WITHOUT_NORM
+        return {
+            "task": asked.task,
+            "items": len(scored),
+            "acc": sum(one.correct for one in scored) / len(scored),
+            "accNorm": sum(one.correct_norm for one in scored) / len(scored) if normed else None,
+            "correct": [one.correct for one in scored],
+            "correctNorm": [one.correct_norm for one in scored] if normed else None,
+            "scorer": "twin",
+        }
+
+    yield figures
 
 
-def harness_file(model: Path, data: Path, task: str, items: Path, window: int) -> dict[str, Any]:
-    """The figures above by lm-evaluation-harness on a checked export; raises InvalidCandidate as `score_file` and `export`."""
-    rows, _ = _rows(task, items)
+@contextmanager
+def _harness(model: Path, data: Path, window: int) -> Iterator[Score]:
     with tempfile.TemporaryDirectory() as place:
         # Read when the libraries are imported: nothing is downloaded, nothing is left behind.
         os.environ.update(
@@ -95,19 +120,23 @@ def harness_file(model: Path, data: Path, task: str, items: Path, window: int) -
         from ..export.write import export
 
         export(model, data / "tokenizer.json", Path(place) / "model", "auto", window, {})
-        return score_with_harness(Path(place) / "model", task, rows, window)
+        loaded = load_with_harness(Path(place) / "model", window)
+        yield lambda asked: score_with_harness(loaded, asked.task, asked.rows)
 
 
-def _rows(task: str, items: Path) -> tuple[list[Any], list[Item]]:
-    """Rows and what the task makes of them; raises InvalidCandidate naming the line that is wrong."""
-    rows, read = [], []
-    for number, line in enumerate(items.read_text(encoding="utf-8").splitlines(), start=1):
+def _asked(text: str) -> Asked:
+    """What TASK=FILE names; raises InvalidCandidate naming the task or the line that is wrong."""
+    task, _, path = text.partition("=")
+    if task not in TASKS:
+        raise InvalidCandidate(f"there is no zero-shot task {task}; there are {', '.join(sorted(TASKS))}")
+    rows, items = [], []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
         if line.strip():
             try:
                 rows.append(json.loads(line))
-                read.append(item_of(task, rows[-1]))
+                items.append(item_of(task, rows[-1]))
             except (ValueError, InvalidCandidate) as error:
-                raise InvalidCandidate(f"{items} line {number}: {error}") from error
+                raise InvalidCandidate(f"{path} line {number}: {error}") from error
     if not rows:
-        raise InvalidCandidate(f"{items} holds no rows")
-    return rows, read
+        raise InvalidCandidate(f"{path} holds no rows")
+    return Asked(task, rows, items)

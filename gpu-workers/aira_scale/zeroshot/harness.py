@@ -34,10 +34,18 @@ def harness_name() -> str:
         return "lm-evaluation-harness"
 
 
-def score_with_harness(directory: Path, task: str, rows: list[dict[str, Any]], window: int) -> dict[str, Any]:
-    """Figures of an exported directory on one task, in the form of `commands/score.py`; raises InvalidCandidate without its task file."""
-    import lm_eval
+def load_with_harness(directory: Path, window: int) -> Any:
+    """The harness's own view of an exported directory, on a GPU where there is one."""
     import torch
+    from lm_eval.models.huggingface import HFLM
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return HFLM(pretrained=str(directory), dtype="float32", max_length=window, trust_remote_code=True, device=device)
+
+
+def score_with_harness(loaded: Any, task: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of a loaded model on one task, in the form of `commands/score.py`; raises InvalidCandidate without its task file."""
+    import lm_eval
     from lm_eval.tasks import TaskManager
 
     with tempfile.TemporaryDirectory() as place:
@@ -59,16 +67,9 @@ def score_with_harness(directory: Path, task: str, rows: list[dict[str, Any]], w
         # JSON is YAML.
         (tasks / f"{name}.yaml").write_text(json.dumps(described), encoding="utf-8")
         found = lm_eval.simple_evaluate(
-            model="hf",
-            model_args={
-                "pretrained": str(directory),
-                "dtype": "float32",
-                "max_length": window,
-                "trust_remote_code": True,
-            },
+            model=loaded,
             tasks=[name],
             task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
-            device="cuda" if torch.cuda.is_available() else "cpu",
             bootstrap_iters=0,
         )
     results, samples = found["results"][name], sorted(found["samples"][name], key=lambda sample: sample["doc_id"])

@@ -14,6 +14,7 @@ import {
   exportModel,
   primitiveFolders,
   scoreItems,
+  type TaskItems,
   tokenData,
 } from '../../evaluators/index.ts';
 import { type TableFormat, type Tracker, tableFormats, trackers } from '../../export/index.ts';
@@ -32,7 +33,7 @@ import {
   primitivesOption,
   withOptions,
 } from '../options.ts';
-import { type TaskItems, taskItems } from '../scale/zeroShot.ts';
+import { taskItems } from '../scale/zeroShot.ts';
 import { exportCrate } from './crate.ts';
 import { exportRuns, exportTables } from './exportTables.ts';
 
@@ -57,7 +58,6 @@ interface ExportOptions {
   readonly withTest?: boolean;
 }
 
-/** `piqa=items.jsonl`, repeatable. */
 const incomplete = (message: string, remedy: string) => new PrerequisiteError('export-options', message, remedy);
 
 /** Rows of the card of trained weights: the search that their pattern comes from. */
@@ -128,19 +128,15 @@ async function evaluate(options: ExportOptions, python: string): Promise<void> {
   const say = (event: object, text: string) => process.stdout.write(json ? `${jsonLine(event)}\n` : `${text}\n`);
   const scored = async (of: string): Promise<ItemScores[]> => {
     const found: ItemScores[] = [];
-    for (const { task, items } of tasks) {
-      const each = await scoreItems(
-        python,
-        { weights: of, data: join(dataFolder(home), data), task, items },
-        primitiveFolders(options.primitives ?? []),
-      );
+    const primitives = primitiveFolders(options.primitives ?? []);
+    await scoreItems(python, { weights: of, data: join(dataFolder(home), data), tasks, primitives }, (each) => {
       const norm = each.accNorm === null ? '' : `, acc_norm ${percent(each.accNorm)}`;
       say(
         { event: 'scored', weights: of, ...each },
-        `${task}: acc ${percent(each.acc)}${norm} on ${each.items} items (${of})`,
+        `${each.task}: acc ${percent(each.acc)}${norm} on ${each.items} items (${of})`,
       );
-      found.push({ task, seed: 0, correct: each.correct });
-    }
+      found.push({ task: each.task, seed: 0, correct: each.correct });
+    });
     return found;
   };
   const own = await scored(weights);

@@ -6,7 +6,7 @@ import { toError } from '../../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { checkSize } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { buildTokens, primitiveFolders, tokenData } from '../../evaluators/index.ts';
+import { buildTokens, primitiveFolders, type TaskItems, tokenData } from '../../evaluators/index.ts';
 import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
 import { findPython, inspectMachine, makeFolder, packageRoot } from '../../platform/index.ts';
 import {
@@ -39,7 +39,7 @@ import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
 import { crewFor, machineOf, requireRoom, type ScaleCrew } from '../scale/machine.ts';
 import { showScaleResults } from '../scale/results.ts';
 import { sweepRates } from '../scale/sweep.ts';
-import { evaluateZeroShot, type TaskItems, taskItems } from '../scale/zeroShot.ts';
+import { digestOfItems, evaluateZeroShot, taskItems } from '../scale/zeroShot.ts';
 import { labOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
 
@@ -169,6 +169,8 @@ async function train(
 
 async function scale(argument: string, options: ScaleOptions): Promise<number> {
   const { file, source, family } = readPlan(argument);
+  // Missing rows are found before the hours of training.
+  for (const each of options.evaluate ?? []) digestOfItems(each);
   const python = await findPython();
   const primitives = primitiveFolders(options.primitives ?? [], argument);
   const plan = await resolved(file, { home: options.home, python, primitives });

@@ -177,9 +177,13 @@ export const exportedConfigurationSchema = z.strictObject({
 });
 export type ExportedConfiguration = z.infer<typeof exportedConfigurationSchema>;
 
+/** Tasks of zeroshot/tasks.py. */
+export const zeroShotTasks = ['arc_easy', 'arc_challenge', 'hellaswag', 'piqa', 'sciq', 'winogrande'] as const;
+export type ZeroShotTask = (typeof zeroShotTasks)[number];
+
 const oneOrZero = z.union([z.literal(0), z.literal(1)]);
 export const scoredItemsSchema = z.strictObject({
-  task: z.string(),
+  task: z.enum(zeroShotTasks),
   items: count,
   acc: z.number().min(0).max(1),
   /** Null for WinoGrande, whose continuations are equal. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { type Primitive, readArchitecture } from '../../domain/architecture.ts';
 import type { Json } from '../../domain/canonical.ts';
-import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
+import { PrerequisiteError, TerminalError, toError } from '../../domain/errors.ts';
 import type { ScaleModel } from '../../domain/scale.ts';
 import { childEnvironment, exec, LineReader, printable, trainersDirectory } from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
@@ -17,13 +17,13 @@ import {
   type ExportForm,
   exportedConfigurationSchema,
   exportedSchema,
-  longestScaleLine,
   type Price,
   priceSchema,
   type ScoredItems,
   type SweepEvent,
   scoredItemsSchema,
   sweepEventSchema,
+  type ZeroShotTask,
 } from './protocol.ts';
 
 /**
@@ -36,6 +36,8 @@ const minute = 60_000;
 const longestBuildMs = 24 * 60 * minute;
 const longestPriceMs = 10 * minute;
 const longestSweepMs = 7 * 24 * 60 * minute;
+/** A task of ten thousand items keeps a model of billions of parameters on a CPU busy for hours. */
+const longestScoringMs = 7 * 24 * 60 * minute;
 const mostOutput = 64 * 1024 * 1024;
 
 interface RunOptions {
@@ -49,7 +51,16 @@ interface RunOptions {
 
 async function run(python: string, args: readonly string[], asked: RunOptions): Promise<string> {
   const { timeoutMs, input = '', folders = [], onLine } = asked;
-  const lines = onLine && new LineReader(longestScaleLine, onLine);
+  const lines = onLine && new LineReader(mostOutput, onLine);
+  let refused: Error | null = null;
+  // What is thrown here would reach nothing but the process.
+  const onOutput = (text: string): void => {
+    try {
+      if (refused === null) lines?.push(Buffer.from(text));
+    } catch (thrown) {
+      refused = toError(thrown);
+    }
+  };
   const env = {
     ...childEnvironment(process.env),
     ...primitivesEnvironment(folders),
@@ -58,9 +69,10 @@ async function run(python: string, args: readonly string[], asked: RunOptions): 
   };
   const options = {
     ...{ env, timeoutMs, cwd: trainersDirectory, input, maxBytes: mostOutput },
-    ...(lines && { onOutput: (text: string) => lines.push(Buffer.from(text)) }),
+    ...(lines && { onOutput }),
   };
   const { code, stdout, stderr } = await exec(python, ['-m', 'aira_scale', ...args], options);
+  if (refused !== null) throw refused;
   if (code === 0) return stdout;
   const line = stderr.trim().split('\n').at(-1) ?? '';
   const last = printable(line, { width: 1000 }).replace(/^aira_scale: /, '');
@@ -74,8 +86,16 @@ async function run(python: string, args: readonly string[], asked: RunOptions): 
   );
 }
 
+function jsonOf(text: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch {
+    return text;
+  }
+}
+
 function parsed<T>(schema: z.ZodType<T>, text: string): T {
-  const result = schema.safeParse(JSON.parse(text));
+  const result = z.preprocess(jsonOf, schema).safeParse(text);
   if (result.success) return result.data;
   throw new TerminalError(
     'scale-protocol',
@@ -231,17 +251,40 @@ export async function exportConfiguration(python: string, order: ExportOrder): P
   );
 }
 
+/** A task, and the file with its rows. */
+export interface TaskItems {
+  readonly task: ZeroShotTask;
+  readonly items: string;
+}
+
+export interface ScoringOrder {
+  /** Folder of the trained weights. */
+  readonly weights: string;
+  /** Data folder that they were trained on, for its tokenizer. */
+  readonly data: string;
+  readonly tasks: readonly TaskItems[];
+  /** Folders of own primitives. */
+  readonly primitives: readonly string[];
+}
+
 /**
- * Zero-shot accuracies of trained weights on rows of one task: by lm-evaluation-harness on an export where the Python has it, else by its
+ * Zero-shot accuracies of trained weights on rows of tasks: by lm-evaluation-harness on an export where the Python has it, else by its
  * checked twin.
+ *
+ * @param onScored called after each task, in their order.
+ * @throws TerminalError `scale-request` for weights that were changed or rows of another form; PrerequisiteError.
  */
 export async function scoreItems(
   python: string,
-  request: { readonly weights: string; readonly data: string; readonly task: string; readonly items: string },
-  folders: readonly string[],
-): Promise<ScoredItems> {
-  const args = Object.entries(request).flatMap(([name, value]) => [`--${name === 'weights' ? 'model' : name}`, value]);
-  return parsed(scoredItemsSchema, await run(python, ['score', ...args], { timeoutMs: longestExportMs, folders }));
+  { weights, data, tasks, primitives }: ScoringOrder,
+  onScored: (scored: ScoredItems) => void,
+): Promise<void> {
+  const asked = tasks.flatMap(({ task, items }) => ['--items', `${task}=${items}`]);
+  await run(python, ['score', '--model', weights, '--data', data, ...asked], {
+    timeoutMs: longestScoringMs,
+    folders: primitives,
+    onLine: (line) => onScored(parsed(scoredItemsSchema, line)),
+  });
 }
 
 /**
