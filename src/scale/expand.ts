@@ -1,3 +1,4 @@
+import { least } from 'd3-array';
 import {
   AggregationError,
   aggregate,
@@ -322,6 +323,12 @@ export function runOf(file: ScaleFile, planned: PlannedModel, price: Price, mach
     parallel,
     memoryBytes: parallel === 'fsdp' ? price.stateBytes / devices + activations : whole,
   };
+}
+
+/** The runs of the smallest size of a plan, by parameters: 100M is wide and has fewer blocks than 50M. */
+export function smallestRuns(runs: readonly PlannedRun[]): PlannedRun[] {
+  const smallest = least(runs, ({ price }) => price.nonEmbedding)?.planned.size;
+  return runs.filter(({ planned }) => planned.size === smallest);
 }
 
 /** A point with the candidate that trains it. */

@@ -17,7 +17,7 @@ export {
   type ScaleComparison,
   type ScaleQuestion,
 } from './analysis.ts';
-export type { PlanMachine } from './expand.ts';
+export { type PlanMachine, smallestRuns } from './expand.ts';
 export { modelFor, searchProvenance } from './exported.ts';
 export type { ScaleObservation } from './observation.ts';
 export { referenceOf, scaleObservations } from './observed.ts';

@@ -36,6 +36,10 @@ it.each([
   [['--evaluate', 'piqa=/nowhere/rows.jsonl'], /\/nowhere\/rows\.jsonl cannot be read/],
   [['--evaluate', 'chess=rows.jsonl'], /with a task of arc_easy, arc_challenge, hellaswag, piqa, sciq, winogrande/],
   [['--evaluate', 'piqa=a', '--evaluate', 'piqa=b'], /piqa is given twice/],
+  [['--sweep', '--evaluate', 'piqa=rows.jsonl'], /'--sweep' cannot be used with option '--evaluate <task=file>'/],
+  [['--sweep', '--dry-run'], /'--sweep' cannot be used with option '--dry-run'/],
+  [['--sweep', '--nats', 'nats://lab'], /'--sweep' cannot be used with option '--nats <url>'/],
+  [['--sweep', '--workers', '0'], /--sweep trains on this machine, and --workers 0 says that others train/],
 ])('%j is refused before anything is trained', async (options, sentence) => {
   const home = join(temporaryFolder(), 'home');
   const { code, stderr } = await cli(['scale', 'scales/micro.yaml', ...options, '--home', home]);

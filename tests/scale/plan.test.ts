@@ -9,8 +9,8 @@ import { type Job, jobSchema } from '../../src/domain/evaluation.ts';
 import { referenceNode } from '../../src/domain/ids.ts';
 import { parseScaleCandidate, type ScalePoint, scalePointSchema, scaleText } from '../../src/domain/scale.ts';
 import type { Described } from '../../src/evaluators/index.ts';
-import { modelsOf, type PlannedModel, patternsOf, stepsOf } from '../../src/scale/expand.ts';
-import { scaleFileJsonSchema, scaleFileSchema } from '../../src/scale/index.ts';
+import { modelsOf, type PlannedModel, type PlannedRun, patternsOf, stepsOf } from '../../src/scale/expand.ts';
+import { scaleFileJsonSchema, scaleFileSchema, smallestRuns } from '../../src/scale/index.ts';
 import { scaleJob, scaleModel } from '../support/scaleJobs.ts';
 
 const plan = {
@@ -69,6 +69,14 @@ describe('the models of a plan', () => {
     const file = scaleFileSchema.parse({ ...plan, sizes: ['0.1M', '1M'], ...change });
     return modelsOf(file, patternsOf(file, noArchive), { sizes } as unknown as Described, 257);
   };
+
+  it('of the smallest size are those with the fewest parameters, whose blocks are not always fewest', () => {
+    const runs = models({ families: ['llama', 'nemotron'] }).map((planned) => {
+      const nonEmbedding = planned.size.name === '1M' ? 1e5 : 1e6;
+      return { planned, price: { nonEmbedding } } as PlannedRun;
+    });
+    expect(smallestRuns(runs).map(({ planned }) => planned.run)).toEqual(['llama llama 1M', 'llama nemotron 1M']);
+  });
 
   it('have one name in all families, so that each family has its reference', () => {
     const found = models({ families: ['llama', 'nemotron'] });

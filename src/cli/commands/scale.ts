@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { openLab } from '../../actors/index.ts';
-import { toError } from '../../domain/errors.ts';
+import { PrerequisiteError, toError } from '../../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { checkSize } from '../../domain/plan.ts';
 import type { SearchSpec } from '../../domain/search.ts';
@@ -19,6 +19,7 @@ import {
   type ScaleFile,
   scaleFileSchema,
   scaleObservations,
+  smallestRuns,
   vocabularyOf,
 } from '../../scale/index.ts';
 import { dataFolder, importTokens } from '../../tasks/index.ts';
@@ -169,6 +170,10 @@ async function train(
 
 async function scale(argument: string, options: ScaleOptions): Promise<number> {
   const { file, source, family } = readPlan(argument);
+  if (options.sweep && options.workers === 0) {
+    const message = '--sweep trains on this machine, and --workers 0 says that others train';
+    throw new PrerequisiteError('scale-options', message, 'leave --workers out');
+  }
   // Missing rows are found before the hours of training.
   for (const each of options.evaluate ?? []) digestOfItems(each);
   const python = await findPython();
@@ -184,8 +189,9 @@ async function scale(argument: string, options: ScaleOptions): Promise<number> {
   const storage = options.storage ?? resolve(options.home, 'scale');
   makeFolder(storage);
   const crew = await crewFor(plan.machine, file, options.workers ?? 'auto', storage, python);
+  const trained = new Set((options.sweep ? smallestRuns(plan.runs) : plan.runs).map(({ planned }) => planned.run));
   requireRoom(
-    plan.points.map(({ point }) => point),
+    plan.points.map(({ point }) => point).filter(({ run }) => trained.has(run)),
     crew,
   );
   makeFolder(dataFolder(options.home));
@@ -222,11 +228,12 @@ export function scaleCommand(done: (code: number) => void): Command {
     option('--dry-run', 'print models, FLOPs, device time, memory and disk without starting anything'),
     option(
       '--sweep',
-      'instead of the plan, train its smallest models at half, once and twice their learning rate, and say whether it stands',
-    ),
-    option('--evaluate <task=file>', 'then score the largest models zero-shot on rows of a task; repeatable').argParser(
-      taskItems,
-    ),
+      'instead of the plan, train its smallest models here at half, once and twice their learning rate, and say whether it stands',
+    ).conflicts(['dryRun', 'evaluate', 'nats']),
+    option(
+      '--evaluate <task=file>',
+      'after the plan, score its largest models zero-shot on rows of a task as JSON lines; repeatable',
+    ).argParser(taskItems),
     option('--workers <number>', 'parallel trainings here; 0 if workers run elsewhere').argParser(workerNumber),
     primitivesOption(),
     option('--storage <dir>', 'checkpoints and weights (default: scale/ in the home)').argParser(pathArgument),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { contentHash } from '../../domain/canonical.ts';
 import { type SweepEvent, sweepJob, tokenData, trainerJob } from '../../evaluators/index.ts';
 import { jsonLine } from '../../platform/index.ts';
-import { dataNameOf, type ResolvedPlan } from '../../scale/index.ts';
+import { dataNameOf, type ResolvedPlan, smallestRuns } from '../../scale/index.ts';
 import { exitCodes } from '../fail.ts';
 
 interface SweepPlace {
@@ -22,16 +22,14 @@ function advice(event: Extract<SweepEvent, { event: 'verdict' }>, factor: number
 }
 
 /**
- * Checks the learning rates of a plan: each architecture at the smallest size and the middle budget, at half, once and twice its rate. The
- * trainings are no part of the plan and of no ledger; a repeated sweep continues them.
+ * Checks the learning rates of a plan: each architecture at the smallest size and the middle budget, at half, once and twice its
+ * rate, on one device of this machine. The trainings are no part of the plan and of no ledger; a repeated sweep continues them.
  */
 export async function sweepRates(plan: ResolvedPlan, { python, data, storage, json }: SweepPlace): Promise<number> {
-  const smallest = Math.min(...plan.runs.map(({ planned }) => planned.size.blocks));
-  const runs = plan.runs.filter(({ planned }) => planned.size.blocks === smallest);
   const folder = join(data, dataNameOf(plan.file.data));
   const { digest } = tokenData(folder);
   const say = (event: object, text: string) => process.stdout.write(json ? `${jsonLine(event)}\n` : `${text}\n`);
-  for (const { planned, recipe, budgets } of runs) {
+  for (const { planned, recipe, budgets } of smallestRuns(plan.runs)) {
     const { run, model } = planned;
     const { steps } = budgets[Math.floor(budgets.length / 2)] ?? { steps: 1 };
     const job = trainerJob({
