@@ -1,12 +1,12 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { openLab, runStudy } from '../../actors/index.ts';
 import { createModel, OwnScaffolds, Searchers } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { memoized, notesRetriever } from '../../literature/index.ts';
-import { createLogger, makeFolder, packageRoot, systemClock, systemTimers } from '../../platform/index.ts';
-import { type StudyReport, studyHtml, studyJson, studyMarkdown } from '../../report/index.ts';
+import { createLogger, packageRoot, systemClock, systemTimers } from '../../platform/index.ts';
+import { type StudyReport, studyHtml, studyJson, studyMarkdown, writeWhole } from '../../report/index.ts';
 import { analyse, type RunResult, runTabulated, type Study, type TaskFacts } from '../../studies/index.ts';
 import { registerTask } from '../../tasks/index.ts';
 import type { StudyDisplay } from '../display/study.ts';
@@ -126,10 +126,9 @@ export async function writeStudy(home: string, finished: FinishedStudy, document
     ],
   };
   const folder = join(home, 'studies');
-  makeFolder(folder);
   const paths = { report: join(folder, `${name}.html`), results: join(folder, `${name}.json`) };
-  replaceFile(paths.results, studyJson(report));
-  replaceFile(paths.report, await studyHtml(report));
+  writeWhole(paths.results, studyJson(report));
+  writeWhole(paths.report, await studyHtml(report));
   if (document !== undefined) writeSection(document, name, studyMarkdown(report));
   return { analysis, paths };
 }
@@ -140,12 +139,6 @@ export function shownPath(path: string): string {
   return within.startsWith('..') ? path : within;
 }
 
-/** Renamed into place, so that a reader never sees half a file. */
-function replaceFile(path: string, text: string): void {
-  writeFileSync(`${path}.part`, text);
-  renameSync(`${path}.part`, path);
-}
-
 /** Replaces the text between a study's markers in a document. @throws PrerequisiteError if the markers are missing. */
 function writeSection(path: string, name: string, text: string): void {
   const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
@@ -154,5 +147,5 @@ function writeSection(path: string, name: string, text: string): void {
   if (from < 0 || to < from) {
     throw new PrerequisiteError('markers', `${path} has no section "${name}"`, `add ${begin} and ${end} to it`);
   }
-  replaceFile(path, `${document.slice(0, from + begin.length)}\n\n${text}\n${document.slice(to)}`);
+  writeWhole(path, `${document.slice(0, from + begin.length)}\n\n${text}\n${document.slice(to)}`);
 }
