@@ -1,4 +1,4 @@
-import { group, max } from 'd3-array';
+import { group, max, mean } from 'd3-array';
 import * as z from 'zod';
 import { rngFor } from '../domain/rng.ts';
 import { type AccuracyDifference, compareItems, type ItemScores } from '../statistics/index.ts';
@@ -49,6 +49,7 @@ const labelOf = ({ architecture, family }: ScaleObservation): string => `${archi
 export interface ZeroShotRow {
   readonly architecture: string;
   readonly family: string;
+  /** Trainings that have answered. */
   readonly seeds: number;
   /** Mean accuracies over the seeds, by task. */
   readonly tasks: readonly { readonly task: string; readonly acc: number; readonly accNorm: number | null }[];
@@ -79,17 +80,15 @@ export function zeroShotResult(
 ): ZeroShotResult | null {
   const trainings = largestTrainings(observations);
   const keys = new Set(trainings.map(({ evaluation }) => evaluation));
-  const files = new Map(
-    scores.filter(({ evaluation }) => keys.has(evaluation)).map((each) => [each.task, each.itemsSha256]),
-  );
+  const own = scores.filter(({ evaluation }) => keys.has(evaluation));
+  const files = new Map(own.map((each) => [each.task, each.itemsSha256]));
   const [first] = trainings;
   if (!first || files.size === 0) return null;
-  const counted = scores.filter(({ task, itemsSha256 }) => files.get(task) === itemsSha256);
+  const counted = own.filter(({ task, itemsSha256 }) => files.get(task) === itemsSha256);
   const answersOf = (training: ScaleObservation) =>
     counted.filter(({ evaluation }) => evaluation === training.evaluation);
   const items = (own: readonly ScaleObservation[]): ItemScores[] =>
     own.flatMap((training) => answersOf(training).map(({ task, correct }) => ({ task, seed: training.seed, correct })));
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const rows = [...group(trainings, labelOf).values()].flatMap((own): ZeroShotRow[] => {
     const [one] = own;
     const answers = own.flatMap(answersOf);
@@ -99,11 +98,12 @@ export function zeroShotResult(
       {
         architecture: one.architecture,
         family: one.family,
-        seeds: own.length,
-        tasks: [...group(answers, ({ task }) => task)].map(([task, each]) => {
-          const normed = each.flatMap(({ accNorm }) => accNorm ?? []);
-          return { task, acc: mean(each.map(({ acc }) => acc)), accNorm: normed.length > 0 ? mean(normed) : null };
-        }),
+        seeds: new Set(answers.map(({ evaluation }) => evaluation)).size,
+        tasks: [...group(answers, ({ task }) => task)].map(([task, each]) => ({
+          task,
+          acc: mean(each, ({ acc }) => acc) ?? 0,
+          accNorm: mean(each, ({ accNorm }) => accNorm) ?? null,
+        })),
         against: one.architecture === reference ? null : difference(items(own), items(other)),
       },
     ];
@@ -130,8 +130,9 @@ const points = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(
 /** The accuracies for a terminal. */
 export function zeroShotText({ size, reference, scorers, items, rows }: ZeroShotResult): string {
   const tasks = Object.keys(items);
-  const table = rows.map(({ architecture, seeds, tasks: own, against }) => [
+  const table = rows.map(({ architecture, family, seeds, tasks: own, against }) => [
     architecture,
+    family,
     String(seeds),
     ...tasks.map((task) => {
       const found = own.find((each) => each.task === task);
@@ -144,6 +145,7 @@ export function zeroShotText({ size, reference, scorers, items, rows }: ZeroShot
   ]);
   const head = [
     'architecture',
+    'family',
     '>seeds',
     ...tasks.map((task) => `>${task}, ${items[task]} items`),
     `>against ${reference}`,

@@ -63,7 +63,7 @@ it('killed on the way, a plan ends with the losses of an undisturbed one; its au
   expect(scored.code, scored.stderr).toBe(0);
   expect(scored.stdout).toContain('hybrid 0.1M, seed 1: piqa (1 to score)\n');
   expect(scored.stdout).toMatch(
-    /\nzero-shot at 0\.1M[^\n]*\narchitecture +seeds +piqa, 3 items[^\n]*\nhybrid +1 +[\d.]+ % \/ [\d.]+ %\n/,
+    /\nzero-shot at 0\.1M[^\n]*\narchitecture +family +seeds +piqa, 3 items[^\n]*\nhybrid +llama +1 +[\d.]+ % \/ [\d.]+ %\n/,
   );
   // Weights of the other budget, with the record beside them, in the place of those that were trained.
   const asks = (label: number) => writeFileSync(items, `${JSON.stringify({ ...row, label })}\n`.repeat(3));

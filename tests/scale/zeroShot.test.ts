@@ -66,7 +66,7 @@ it('compares with the reference, paired over items and seeds', () => {
   expect(row?.against?.interval.high).toBeLessThan(0.12 + 3 * 0.0103);
   expect(row?.against?.interval.low).toBeGreaterThan(0.09);
   expect(zeroShotText(result as NonNullable<typeof result>)).toMatch(
-    /found +1 +42\.0 % \/ 42\.0 % +\+12\.0 \[\+\d+\.\d, \+\d+\.\d\]/,
+    /found +llama +1 +42\.0 % \/ 42\.0 % +\+12\.0 \[\+\d+\.\d, \+\d+\.\d\]/,
   );
 });
 
@@ -89,6 +89,21 @@ it('counts the last file of a task alone, and nothing of other trainings', () =>
     ['found', 0.6],
   ]);
   expect(zeroShotResult([llama, found], [], 'llama')).toBe(null);
-  // Scores of small models alone say nothing about the largest.
+  // Scores of small models alone say nothing about the largest, nor does a scorer of theirs.
+  const other = { ...score(small, answers(1, 10), file('b')), scorer: 'lm-evaluation-harness 0.4.13' };
+  expect(zeroShotResult([llama, found, small], [...scores, other], 'llama')?.scorers).toEqual(['twin']);
   expect(zeroShotResult([llama, found, small], [score(small, answers(1, 2))], 'llama')).toBe(null);
+});
+
+it('names the family, and counts the seeds that have answered', () => {
+  const seeds = [trained('llama', '2M', 1e12), trained('llama', '2M', 1e12, 2)];
+  const observations = [...seeds, { ...trained('llama', '2M', 1e12), family: 'nemotron' }];
+  const [first, , other] = observations as [ScaleObservation, ScaleObservation, ScaleObservation];
+  const scores = [score(first, answers(1, 4)), score(other, answers(2, 4))];
+  const result = zeroShotResult(observations, scores, 'llama');
+  expect(result?.rows.map((row) => [row.family, row.seeds])).toEqual([
+    ['llama', 1],
+    ['nemotron', 1],
+  ]);
+  expect(zeroShotText(result as NonNullable<typeof result>)).toMatch(/\nllama +llama +1 .*\nllama +nemotron +1 /);
 });
