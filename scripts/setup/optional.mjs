@@ -26,16 +26,17 @@ export function findCompiler(host) {
 /** Whether a package with compiled code can be built here, which node-gyp does. @param {Host} host */
 export const canCompile = (host) => findCompiler(host) !== null && allOnPath(host, 'make').length > 0;
 
-/** Of the native engine, and of npm packages for which there is no ready-made binary. @type {Optional} */
+/** Of npm packages without a ready-made binary, and of the native engine, whose own line says what it lacks. @type {Optional} */
 export const COMPILER = {
   record: 'compiler-tried',
   missing(host) {
     if (canCompile(host)) return [];
     const why = 'the native engine is compiled, and so are npm packages without a binary for this machine';
-    const python = allOnPath(host, 'python3').length > 0 ? [] : ['python3'];
-    return ['g++', 'make', ...python].map((name) => ({ name, why }));
+    const compiler = findCompiler(host) === null ? ['g++'] : [];
+    const others = ['make', 'python3'].filter((name) => allOnPath(host, name).length === 0);
+    return [...compiler, ...others].map((name) => ({ name, why }));
   },
-  without: 'CPU workers will train with torch, which is slower, since there is no C++ compiler with make',
+  without: 'npm packages without a binary for this machine cannot be built, since there is no C++ compiler with make',
 };
 
 /** Only tasks that run programs of agents need it, and they say so. @type {Optional} */

@@ -28,6 +28,11 @@ describe('a Debian without a C++ compiler', () => {
     expect(await machine.setUp()).toEqual({ code: 0, said: [], calls: [] });
   });
 
+  it('that has one already gets make alone', async () => {
+    machine.program('g++');
+    expect(started((await machine.setUp()).calls)[0]).toBe(install.replace('bubblewrap', 'make python3'));
+  });
+
   it('goes on without one where it cannot be installed, and tries the engine again once there is one', async () => {
     machine.systemPython();
     machine.uid = 1000;
@@ -35,7 +40,7 @@ describe('a Debian without a C++ compiler', () => {
     expect(code).toBe(0);
     expect(started(calls)).toEqual(['npm ci --include=dev --no-audit --no-fund --loglevel=http']);
     expect(said).toContain(
-      'CPU workers will train with torch, which is slower, since there is no C++ compiler with make (this is not root, and there is no sudo)',
+      'npm packages without a binary for this machine cannot be built, since there is no C++ compiler with make (this is not root, and there is no sudo)',
     );
     expect(await machine.setUp()).toEqual({ code: 0, said: [], calls: [] });
     for (const tool of ['g++', 'make']) machine.program(tool);
