@@ -38,7 +38,9 @@ const spansOf = <Key extends string>(table: Kind<'table'> | undefined, key: Key)
     .filter((span): span is Extract<Span, Record<Key, unknown>> => typeof span === 'object' && key in span);
 
 const screenOf = (data: ReportData, agent: string): number[] =>
-  data.nodes.filter((node) => node.agent === agent).flatMap(({ validation }) => validation.screen.map((each) => each.score));
+  data.nodes
+    .filter((node) => node.agent === agent)
+    .flatMap(({ validation }) => validation.screen.map((each) => each.score));
 
 describe('the data of a report', () => {
   const [upward, downward] = [reportPage(accuracy), reportPage(loss)];
