@@ -102,7 +102,7 @@ export function differingTotals(db: Database, search: SearchId): string[] {
     ...compare(
       'the agent',
       'SELECT agent AS name, * FROM agent_totals WHERE search = @search',
-      `SELECT n.agent AS name, n.search, n.agent, count(*) AS proposed, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
+      `SELECT n.agent AS name, n.search, n.agent, count(DISTINCT n.id) AS proposed, coalesce(sum(e.status = 'ok'), 0) AS evaluated,
          coalesce(sum(e.status = 'failed'), 0) AS failed, sum(n.verdict = 'rejected') AS rejected,
          sum(n.verdict = 'duplicate') AS duplicate, coalesce(sum(w.saved AND e.key IS NOT NULL), 0) AS cached,
          max(e.validation) AS best

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Job } from '../../src/domain/evaluation.ts';
-import { type AgentName, type NodeId, workerIdSchema } from '../../src/domain/ids.ts';
+import { type AgentName, agentNameSchema, type NodeId, referenceNode, workerIdSchema } from '../../src/domain/ids.ts';
 import { countProposals } from '../../src/domain/node.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { readArchive } from '../../src/memory/reader.ts';
@@ -110,4 +110,29 @@ it('sums that are remembered are those of the rows, whatever happens and is undo
     }),
     { numRuns: 12, seed: 1 },
   );
+});
+
+// A point of a scale plan has further seeds on the screening rung.
+it('sums of a reference that is screened on two seeds are those of its rows', () => {
+  const home = temporaryFolder();
+  const archive = Archive.open(home, manualClock());
+  onTestFinished(() => archive.close());
+  const ask = archive.handlers;
+  const llama = agentNameSchema.parse('llama');
+  const spec = searchSpec({ references: [{ name: llama, candidate: 'mA M mA M' }] });
+  const node = referenceNode(llama);
+  const rationale = { choice: 'a point of a plan', change: '', expected: null, retrieved: [], evidence: [] };
+  ask['search-open']({ spec, source: '' });
+  ask['node-add']({ search: spec.id, node, origin: 'reference', candidate: 'mA M mA M', rationale });
+  ask['node-evaluate']({ search: spec.id, nodes: [node], rung: 'screen', seeds: 2 });
+  const jobs = archive.unsent(10).flatMap((entry) => (entry.kind === 'job' ? [entry.body] : []));
+  expect(jobs).toHaveLength(2);
+  const worker = workerIdSchema.parse('worker-1');
+  for (const [index, { key, evaluator }] of jobs.entries()) {
+    ask['job-claim']({ key, worker, attempt: 1 });
+    archive.record({ key, worker, evaluator, attempt: 1, outcome: measurement(0.5 + index / 10) });
+  }
+  const reader = readArchive(home);
+  onTestFinished(() => reader.close());
+  expect(differingTotals(reader.db, spec.id)).toEqual([]);
 });

@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _scorer(name: str):
-    """A context that loads a model and gives its Score; raises InvalidCandidate where the harness is asked for and is not there."""
+    """A context that loads a model and gives its Score; raises InvalidCandidate for `harness` where its packages are missing."""
     lacking = missing()
     if name == "harness" and lacking:
         raise InvalidCandidate(f"the harness needs the Python packages {', '.join(lacking)}")

@@ -41,7 +41,7 @@ const modelSchema = z.looseObject({ outcome: z.looseObject({ weightsSha256: z.st
 
 /**
  * Checks that a folder has the weights that the archive knows the digest of. The trainer compares the weights with the record
- * beside them, which alone would also fit weights of another training.
+ * next to them, which alone would also fit weights of another training.
  *
  * @throws PrerequisiteError `weights-missing`, `weights-changed`
  */
