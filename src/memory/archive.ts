@@ -7,7 +7,8 @@ import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
 import { experimentOf, stageOf } from '../domain/search.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
-import { diskFull, openForWriting } from './database.ts';
+import { diskFull, openForWriting, type WritableDatabase } from './database.ts';
+import { checkApart } from './fileCheck.ts';
 import { ledgerClock } from './ledgerClock.ts';
 import { pieceOf } from './records.ts';
 import { type Repositories, repositories } from './repositories.ts';
@@ -28,15 +29,17 @@ import { type Repositories, repositories } from './repositories.ts';
 export class Archive {
   readonly #db: Database;
   readonly #close: () => void;
+  readonly #isChecked: boolean;
   readonly #clock: Clock;
   readonly #now: () => number;
   readonly #parts: Repositories;
   /** Failpoints to run after the current transaction is on disk. */
   readonly #passed: Failpoint[] = [];
 
-  private constructor(db: Database, close: () => void, clock: Clock) {
+  private constructor({ db, close, isChecked }: WritableDatabase, clock: Clock) {
     this.#db = db;
     this.#close = close;
+    this.#isChecked = isChecked;
     this.#clock = clock;
     this.#now = ledgerClock(db, clock);
     this.#parts = repositories(db, true);
@@ -44,8 +47,7 @@ export class Archive {
 
   /** @throws PrerequisiteError if the home is in use, the disk is full, or the file is newer, foreign or damaged. */
   static open(home: string, clock: Clock): Archive {
-    const { db, close } = openForWriting(home, clock.now());
-    return new Archive(db, close, clock);
+    return new Archive(openForWriting(home, clock.now()), clock);
   }
 
   #commit<T>(change: (now: number) => T): T {
@@ -376,6 +378,16 @@ export class Archive {
   /** Requeues a job under a new epoch, so that the stream does not deduplicate it. */
   requeue(key: EvaluationKey): void {
     this.#commit((now) => this.#parts.evaluations.requeue(key, now));
+  }
+
+  /**
+   * Resolves when every page of the file has been checked, which for a large one is long after the opening (CHK-2), or when the
+   * signal is aborted.
+   *
+   * @throws PrerequisiteError `archive-damaged`.
+   */
+  async checked(signal: AbortSignal): Promise<void> {
+    if (!this.#isChecked) await checkApart(this.#db, signal);
   }
 
   close(): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PrerequisiteError, toError } from '../domain/errors.ts';
 import { freeBytes, leastFreeBytes, systemClock, whyNot } from '../platform/index.ts';
+import { checkIfSmall, damaged, isDamage } from './fileCheck.ts';
 import { isThere, privateHome } from './home.ts';
 import { migrate, refuseNewer, schemaVersion } from './migrations.ts';
 
@@ -23,16 +24,7 @@ export const explainOpen = (path: string, thrown: unknown): Error => {
   if (error instanceof PrerequisiteError) return error;
   const full = diskFull(path, thrown);
   if (full) return full;
-  if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
-    return new PrerequisiteError(
-      'archive-damaged',
-      `${path} is damaged: ${error.message}`,
-      'restore it from a backup',
-      {
-        cause: error,
-      },
-    );
-  }
+  if (isDamage(code)) return damaged(path, error.message, error);
   return new PrerequisiteError('archive-unusable', `cannot use ${path}: ${error.message}`, 'choose another --home', {
     cause: error,
   });
@@ -78,16 +70,23 @@ export interface OpenDatabase {
   close(): void;
 }
 
+/** One that may be changed. */
+export interface WritableDatabase extends OpenDatabase {
+  /** Every page was checked when it was opened; if not, see CHK-2. */
+  readonly isChecked: boolean;
+}
+
 /**
  * Opens a home's archive for writing, creating both if missing. Every commit reaches the disk (`synchronous=FULL`) before
  * it is announced (I1).
  *
  * @throws PrerequisiteError if the home is in use, the disk is full, or the file is newer, foreign or damaged.
  */
-export function openForWriting(home: string, now: number): OpenDatabase {
+export function openForWriting(home: string, now: number): WritableDatabase {
   const path = archivePath(home);
   let unlock: (() => void) | undefined;
   let db: Database.Database | undefined;
+  let isChecked = false;
   try {
     privateHome(home);
     const free = freeBytes(home);
@@ -106,10 +105,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
     db.pragma('foreign_keys = ON');
     db.pragma('journal_size_limit = 67108864');
     migrate(db, path, now);
-    const check = db.pragma('quick_check(1)', { simple: true });
-    if (check !== 'ok') {
-      throw new PrerequisiteError('archive-damaged', `${path} is damaged: ${check}`, 'restore it from a backup');
-    }
+    isChecked = checkIfSmall(db);
   } catch (thrown) {
     db?.close();
     unlock?.();
@@ -118,6 +114,7 @@ export function openForWriting(home: string, now: number): OpenDatabase {
   const opened = db;
   return {
     db: opened,
+    isChecked,
     close() {
       try {
         opened.pragma('wal_checkpoint(TRUNCATE)');

@@ -136,8 +136,8 @@ export function evaluations(db: Database, out: Outbox, endings: Endings, tallies
   );
   const insertTest = db.prepare('INSERT INTO test_scores (key, score, tasks) VALUES (?, ?, ?)');
   const openEvaluators = db.prepare<[], { evaluator: string }>(
-    `SELECT DISTINCT json_extract(j.body, '$.evaluator') AS evaluator FROM jobs j
-     WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = j.key) ORDER BY evaluator LIMIT ${maxOpenEvaluators}`,
+    `SELECT DISTINCT json_extract(j.body, '$.evaluator') AS evaluator FROM open_jobs p CROSS JOIN jobs j ON j.key = p.key
+     ORDER BY evaluator LIMIT ${maxOpenEvaluators}`,
   );
   const openJobs = db.prepare<[], { key: string; body: string; epoch: number; sent: number }>(
     `SELECT j.key, j.body, j.epoch,

@@ -167,7 +167,7 @@ const noProposals = (): AgentSums => ({
 /**
  * Sums over the rows of a search, cached so that status requests do not scan all rows.
  *
- * Role: a cache of sums. Triggers write the same sums in the transaction of each row (migration 014), so that a process starts
+ * Role: a cache of sums. Triggers write the same sums in the transaction of each row (migration 015), so that a process starts
  * from them; the audit compares them with the rows (I2). Non-role: persistence, decisions.
  *
  * SUM-1  The sums of a search are read on first use, and updated with every row that this process adds.

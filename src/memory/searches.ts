@@ -138,6 +138,9 @@ const pauseMs = 60_000;
 /** Free start-up time of workers in a resumed session. */
 const startUpMs = 60_000;
 
+/** Starts of trainings among which the workers of a session are counted: a worker that left long before shared nothing. */
+const latestStarts = 5_000;
+
 interface Session {
   seq: number;
   openedAt: number;
@@ -151,8 +154,8 @@ interface Session {
  *
  * TIM-1  Time in which no process runs a search does not count: between sessions, and gaps of more than a minute.
  * TIM-2  A kill costs a search nothing, so that a resumed search has the minutes of an uninterrupted one (I5): the time of
- *        trainings that were cut off is refunded, divided by the workers; in a resumed session time counts from the first
- *        training, or after a minute.
+ *        trainings that were cut off is refunded, divided by the workers that started one of the latest trainings; in a
+ *        resumed session time counts from the first training, or after a minute.
  */
 export function sessions(db: Database) {
   const last = db.prepare<[string], Session>(
@@ -163,13 +166,14 @@ export function sessions(db: Database) {
   const sum = db.prepare<[string], { ms: number; n: number }>(
     'SELECT coalesce(sum(seen_at - opened_at), 0) AS ms, count(*) AS n FROM sessions WHERE search = ?',
   );
-  /** Trainings that started in a session: number of workers, and total time of unfinished trainings. */
+  /** Of a session: the workers that it had last, and the total time of its unfinished trainings. Reads no more of a longer session. */
   const cutOff = db.prepare<{ search: string; from: number; to: number }, { workers: number; ms: number }>(
-    `SELECT count(DISTINCT a.worker) AS workers, coalesce(sum(max(0, @to - a.at)) FILTER (
-       WHERE NOT EXISTS (SELECT 1 FROM evaluations e WHERE e.key = a.key)
-       AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)
-     ), 0) AS ms
-     FROM attempts a WHERE a.at >= @from AND a.key IN (SELECT key FROM evaluation_requests WHERE search = @search)`,
+    `WITH of_search AS (SELECT key FROM evaluation_requests WHERE search = @search)
+     SELECT (SELECT count(DISTINCT a.worker) FROM (SELECT * FROM attempts ORDER BY seq DESC LIMIT ${latestStarts}) a
+         WHERE a.at >= @from AND EXISTS (SELECT 1 FROM of_search w WHERE w.key = a.key)) AS workers,
+       (SELECT coalesce(sum(max(0, @to - a.at)), 0) FROM open_jobs o CROSS JOIN attempts a ON a.key = o.key
+         WHERE a.at >= @from AND EXISTS (SELECT 1 FROM of_search w WHERE w.key = a.key) AND NOT EXISTS
+           (SELECT 1 FROM deliveries d WHERE d.key = a.key AND d.worker = a.worker AND d.attempt = a.attempt)) AS ms`,
   );
   /** Sessions in which a training has started. */
   const sessionsWithTraining = new Set<number>();

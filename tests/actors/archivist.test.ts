@@ -19,10 +19,12 @@ import type { Job } from '../../src/domain/evaluation.ts';
 import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { silenceLimitMs } from '../../src/memory/ensemble.ts';
+import { wholeAtOnceBytes } from '../../src/memory/fileCheck.ts';
 import { newToken } from '../../src/platform/secrets.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
 import { everything, laboratory, quiet, rawConnection, until } from '../bus/support.ts';
 import { manualClock } from '../support/home.ts';
+import { damageMiddle, largeArchive } from '../support/largeArchive.ts';
 import { withArchive } from '../support/ledger.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
 
@@ -210,5 +212,32 @@ describe('an agent', () => {
     await expect(
       as('agent').ask('agent-view', { search, agent: walker, ordinal: 1 }, { token: own }),
     ).rejects.toMatchObject({ code: 'not-the-agent' });
+  });
+});
+
+describe('the archivist of a large archive', () => {
+  it('serves at once, and ends with the remedy when the check of the whole file finds damage (ARC-5)', async () => {
+    const large = lab.directory();
+    largeArchive(large, wholeAtOnceBytes);
+    damageMiddle(large);
+    const opened = Archive.open(large, clock);
+    lab.later(() => opened.close());
+    const parts = {
+      archive: opened,
+      bus: as('archive'),
+      sealingKey: sealingKey(large),
+      timers: systemTimers,
+      log: quiet,
+    };
+    const actor = createActor(archivistMachine({ ...parts, reconcileEveryMs: 60_000 }));
+    const states: unknown[] = [];
+    actor.subscribe(({ value }) => states.push(value));
+    actor.start();
+    await toPromise(actor);
+    expect(states).toEqual(['preparing', 'serving', 'failing', 'failed']);
+    expect(actor.getSnapshot().context.error).toMatchObject({
+      code: 'archive-damaged',
+      remedy: 'restore it from a backup',
+    });
   });
 });

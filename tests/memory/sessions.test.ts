@@ -1,8 +1,10 @@
 /** What `budget.minutes` counts: time in which somebody works on a search, and no time that a kill took away. */
+import Database from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Job } from '../../src/domain/evaluation.ts';
 import { type WorkerId, workerIdSchema } from '../../src/domain/ids.ts';
 import { Archive } from '../../src/memory/archive.ts';
+import { archivePath } from '../../src/memory/database.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { measurement, resultOf, searchSpec } from '../support/specs.ts';
 
@@ -18,6 +20,7 @@ function laboratory() {
   open();
   const elapsed = () => archive.handlers['search-status']({ search: spec.id }).elapsedMs;
   return {
+    home,
     elapsed,
     /** The search is looked at twice a second. */
     pass(seconds: number) {
@@ -81,6 +84,26 @@ it('takes back what a kill cut off, shared among the workers', () => {
   lab.open();
   // Of two workers one lost six seconds and the other two: four seconds of both.
   expect(lab.elapsed()).toBe(2_000);
+});
+
+it('shares it among the workers of the latest trainings, not with one that left long before', () => {
+  const lab = laboratory();
+  const [first, second] = ['4M', '4mA'].map((text, index) => lab.submit(index + 1, text)) as [Job, Job];
+  lab.claim(first, two);
+  lab.pass(1);
+  lab.end(first, two);
+  // Five thousand starts of the other one since then, all of them answered.
+  const db = new Database(archivePath(lab.home));
+  const start = db.prepare('INSERT INTO attempts (key, worker, attempt, at) SELECT ?, ?, ?, max(at) FROM attempts');
+  db.transaction(() => {
+    for (let attempt = 2; attempt <= 5001; attempt++) start.run(first.key, one, attempt);
+  })();
+  db.close();
+  lab.claim(second, one, 5002);
+  lab.pass(4);
+  lab.kill(1);
+  lab.open();
+  expect(lab.elapsed()).toBe(1_000);
 });
 
 it('counts a resumed session from its first training, and after a minute without one', () => {

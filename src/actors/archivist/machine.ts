@@ -39,6 +39,7 @@ type ArchivistEvent = { type: 'STOP' } | SubscriptionFailed;
  * ARC-2. A request or a result that arrives twice changes nothing the second time (I2).
  * ARC-3. Everything it knows is in the ledger: a new archivist on the same home continues where a killed one stood.
  * ARC-4. A request counts as its sender's and a result as its claimant's only with the token that proves it (I12).
+ * ARC-5. A large file is checked for damage while it is in use; damage ends the archivist (CHK-2).
  */
 export function archivistMachine({ archive, bus, sealingKey, timers, log, reconcileEveryMs }: ArchivistDeps) {
   const pump = new OutboxPublisher({ archive, bus, timers, log });
@@ -125,6 +126,7 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
           others();
         };
       }),
+      checking: fromPromise(({ signal }) => archive.checked(signal)),
       windUp: fromPromise(() => {
         committer.stop();
         return pump.stop();
@@ -144,13 +146,23 @@ export function archivistMachine({ archive, bus, sealingKey, timers, log, reconc
         on: { STOP: 'stopping' },
       },
       serving: {
-        invoke: [{ src: 'answering' }, { src: 'collecting' }, { src: 'reconciling' }],
+        invoke: [
+          { src: 'answering' },
+          { src: 'collecting' },
+          { src: 'reconciling' },
+          {
+            src: 'checking',
+            onError: { target: 'failing', actions: assign({ error: ({ event }) => toError(event.error) }) },
+          },
+        ],
         on: {
           STOP: 'stopping',
-          SUBSCRIPTION_FAILED: { target: 'failed', actions: assign({ error: ({ event }) => event.error }) },
+          SUBSCRIPTION_FAILED: { target: 'failing', actions: assign({ error: ({ event }) => event.error }) },
         },
       },
       stopping: { invoke: { src: 'windUp', onDone: 'stopped', onError: 'stopped' } },
+      // What is under way still needs the archive, which is closed once this has ended.
+      failing: { invoke: { src: 'windUp', onDone: 'failed', onError: 'failed' } },
       stopped: { type: 'final' },
       failed: { type: 'final' },
     },
