@@ -10,7 +10,7 @@ import { startMachine } from '../dist/actors/machines.js';
 import { workerMachine } from '../dist/actors/worker/machine.js';
 import { connectBus, labAccess, labUsers, roles, sealingKey, startServer } from '../dist/bus/index.js';
 import { searchSpecSchema } from '../dist/domain/search.js';
-import { Archive } from '../dist/memory/archive.js';
+import { Archive } from '../dist/memory/index.js';
 import { findNatsServer } from '../dist/platform/index.js';
 import { createLogger } from '../dist/platform/log.js';
 import { newToken } from '../dist/platform/secrets.js';
@@ -50,54 +50,65 @@ export const outcome = {
   ...{ params: 1, flops: 1, peakMemoryBytes: 1, device: 'cpu' },
 };
 
-/** An evaluator that takes for each job what `judge` takes. @param {() => Promise<void>} judge */
+/** An evaluator that takes for each job what `judge` takes. @param {(key: string) => Promise<void>} judge */
 export const evaluator = (judge) => ({
   start: async () => ({ evaluator: 'none', device: 'cpu', deviceName: 'none' }),
   evaluate: async (jobs, { onOutcome }) => {
     for (const { key } of jobs) {
-      await judge();
+      await judge(key);
       onOutcome(key, outcome);
     }
   },
   stop: async () => undefined,
 });
 
+/** The server of a home, on the loopback address. @param {string} home */
+export const serverOf = (home) =>
+  startServer({ binary: findNatsServer(), storeDir: join(home, 'nats'), users: labUsers(home), log });
+
+/** A connection in a role, with the key of the home. @param {string} home @param {string} url @param {string} role */
+export const connectAs = (home, url, role) =>
+  connectBus({ url, access: labAccess(home, role), role, name: role, clock, ids: randomUUID, log });
+
+/** The archivist of an open archive. @param {object} archive @param {string} home @param {object} bus */
+export const startArchivist = (archive, home, bus) =>
+  startMachine(
+    archivistMachine({ archive, bus, sealingKey: sealingKey(home), timers, log, reconcileEveryMs: 60_000 }),
+    log,
+  );
+
+/** @param {string} id @param {object} judge @param {object} bus */
+export function startWorker(id, judge, bus) {
+  const parts = { id, deviceClass: 'cpu', evaluators: new Map([['stack', judge]]), heartbeatMs: 10_000 };
+  return startMachine(workerMachine({ ...parts, bus, newToken, clock, timers, log }), log);
+}
+
+/** @param {string} name @param {Function} think @param {object} bus */
+export const startAgent = (name, think, bus) =>
+  startMachine(agentMachine({ search, name, token: newToken(), bus, think, timers, log }), log);
+
 /**
  * Opens the archive of a home and puts the parts of a laboratory around it.
  *
  * @param {string} home
- * @param {(archive: object) => void} [watch] sees the archive before anybody else does
+ * @param {(archive: object) => void} [watch] sees the archive before any part does
  */
 export async function openLab(home, watch = () => undefined) {
-  const common = { binary: findNatsServer(), storeDir: join(home, 'nats') };
-  const server = await startServer({ ...common, users: labUsers(home), log });
+  const server = await serverOf(home);
   const buses = {};
-  for (const role of roles) {
-    const access = labAccess(home, role);
-    buses[role] = await connectBus({ url: server.url, access, role, name: role, clock, ids: randomUUID, log });
-  }
+  for (const role of roles) buses[role] = await connectAs(home, server.url, role);
   const bus = buses.search;
   const archive = Archive.open(home, clock);
   watch(archive);
-  const archivist = startMachine(
-    archivistMachine({
-      ...{ archive, bus: buses.archive, sealingKey: sealingKey(home), timers, log },
-      reconcileEveryMs: 60_000,
-    }),
-    log,
-  );
+  const archivist = startArchivist(archive, home, buses.archive);
   await bus.ask('search-name', { family: 'probe' }, { attempts: 50 });
   const workers = [];
   return {
     bus,
     /** @param {string} id @param {object} judge */
-    startWorker(id, judge) {
-      const parts = { id, deviceClass: 'cpu', evaluators: new Map([['stack', judge]]), heartbeatMs: 10_000 };
-      workers.push(startMachine(workerMachine({ ...parts, bus: buses.worker, newToken, timers, log }), log));
-    },
+    startWorker: (id, judge) => workers.push(startWorker(id, judge, buses.worker)),
     /** @param {string} name @param {Function} think */
-    startAgent: (name, think) =>
-      startMachine(agentMachine({ search, name, token: newToken(), bus: buses.agent, think, timers, log }), log),
+    startAgent: (name, think) => startAgent(name, think, buses.agent),
     async close() {
       for (const worker of workers) worker.send({ type: 'STOP' });
       await Promise.all(workers.map(({ ended }) => ended));

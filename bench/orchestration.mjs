@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { createModel, think } from '../dist/agents/index.js';
-import { Archive } from '../dist/memory/archive.js';
+import { Archive } from '../dist/memory/index.js';
 import { systemClock } from '../dist/platform/timers.js';
 import {
   agent,

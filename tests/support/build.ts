@@ -27,10 +27,11 @@ export default function setup(project: TestProject): () => void {
     execFileSync(process.execPath, [compiler, ...options], { stdio: ['ignore', 'inherit', 'inherit'] });
     const pages = [join(root, 'scripts/pages.mjs'), join(folder, 'dist')];
     execFileSync(process.execPath, pages, { stdio: ['ignore', 'inherit', 'inherit'] });
-    copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
+    for (const name of ['package.json', 'BENCHMARKS.md']) copyFileSync(join(root, name), join(folder, name));
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     const isSource = (path: string) => !['.venv', '__pycache__', '.pytest_cache'].includes(basename(path));
     for (const shipped of [
+      'bench',
       'prices',
       'corpus',
       'searches',
