@@ -26,7 +26,7 @@ export interface Published {
 
 /**
  * Publishing to the streams. Each call resolves when the server has confirmed; an unconfirmed call may have taken effect and
- * is repeated with the same message id.
+ * is repeated with the same message id. Calls that do not wait for each other reach the server in their order.
  *
  * @throws RetryableError `bus-timeout`, `bus-away`, `queue-full`; TerminalError for a body that does not match the schema.
  */
@@ -60,12 +60,13 @@ export function publisherOn(link: Link, streams: Streams): Publisher {
         expect: { streamName: target.stream },
         ...(messageId !== undefined && { msgID: messageId }),
       });
+    const seen = streams.replacements(target.stream);
     try {
       const { seq, duplicate } = await send().catch(async (thrown) => {
         const isBroken = isStreamBroken(thrown);
         if (!isBroken && !isNoResponders(thrown)) throw thrown;
         if (!mayAdminister(link)) await restoreResults(link, isBroken);
-        else if (isBroken) await streams.replace(target.stream);
+        else if (isBroken) await streams.replace(target.stream, seen);
         else await streams.recover();
         return send();
       });

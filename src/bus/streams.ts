@@ -119,8 +119,13 @@ export interface Streams {
   ensure(): Promise<void>;
   /** As `ensure`, for streams just actual missing: waits for a deletion in progress. */
   recover(): Promise<void>;
-  /** Recreates a stream whose files are missing; loses nothing more. */
-  replace(stream: string): Promise<void>;
+  /** How many times this process has replaced a stream. */
+  replacements(stream: string): number;
+  /**
+   * Recreates a stream whose files are missing; loses nothing more: one that was replaced since `seen` may have messages again, and
+   * stays.
+   */
+  replace(stream: string, seen?: number): Promise<void>;
   /** Creates or finds a durable consumer of RESULTS. */
   ensureResultsDurable(name: string): Promise<void>;
   deleteAll(): Promise<void>;
@@ -202,16 +207,28 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
     });
   }
 
+  const replaced = new Map<string, { readonly count: number; readonly done: Promise<void> }>();
+  const replacements = (stream: string): number => replaced.get(stream)?.count ?? 0;
+
+  async function replaceNow(stream: string): Promise<void> {
+    link.log.warn({ stream }, 'stream files are missing; recreating the stream');
+    await remove(stream);
+    await ensure();
+  }
+
   return {
     ensure,
     async recover() {
       await delay(deletionMs);
       await ensure();
     },
-    async replace(stream) {
-      link.log.warn({ stream }, 'stream files are missing; recreating the stream');
-      await remove(stream);
-      await ensure();
+    replacements,
+    replace(stream, seen = replacements(stream)) {
+      const latest = replaced.get(stream);
+      if (latest && latest.count !== seen) return latest.done;
+      const done = replaceNow(stream);
+      replaced.set(stream, { count: seen + 1, done });
+      return done;
     },
     async ensureResultsDurable(name) {
       try {

@@ -26,6 +26,7 @@ export { maxAttempts } from './evaluations.ts';
 export { isThere, privateHome } from './home.ts';
 export type { InsightRecord } from './ideas.ts';
 export { migrate, schemaVersion } from './migrations.ts';
+export type { OutboxEntry } from './outbox.ts';
 export type { Plateau } from './plateaus.ts';
 export { type ArchiveReader, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';

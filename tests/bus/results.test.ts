@@ -2,11 +2,14 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NatsConnection } from 'nats';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openLink } from '../../src/bus/connection.ts';
 import type { Bus, Heartbeat, NatsServer } from '../../src/bus/index.ts';
+import { defaultLimits, streamsOn } from '../../src/bus/streams.ts';
 import { RetryableError } from '../../src/domain/errors.ts';
 import { searchIdSchema } from '../../src/domain/ids.ts';
 import { agentStateSchema, workerStateSchema } from '../../src/domain/messages.ts';
-import { event, laboratory, rawConnection, result, streamsFolder, until } from './support.ts';
+import { systemClock } from '../../src/platform/timers.ts';
+import { event, everyAccess, laboratory, quiet, rawConnection, result, streamsFolder, until } from './support.ts';
 
 const lab = laboratory();
 const limits = { resultAckWaitMs: 1_000 };
@@ -188,7 +191,26 @@ describe('events', () => {
     await expect(filling()).rejects.toMatchObject({
       api_error: { description: expect.stringContaining('no such file or directory') },
     });
-    expect((await bus.publishEvent(event(1))).seq).toBe(1);
+    // Each of them finds the stream broken: it is replaced once, and none goes with it that another call has stored.
+    await Promise.all(Array.from({ length: 20 }, (_, index) => bus.publishEvent(event(index), `event-${index}`)));
+    const messages = async () => (await (await raw.jetstreamManager()).streams.info('EVENTS')).state.messages;
+    expect(await messages()).toBe(20);
+
+    const link = await openLink({
+      url: server.url,
+      access: everyAccess,
+      name: 'late',
+      clock: systemClock,
+      ids: () => 'id',
+      log: quiet,
+    });
+    const streams = streamsOn(link, { ...defaultLimits, ...limits });
+    const seen = streams.replacements('EVENTS');
+    await streams.replace('EVENTS', seen);
+    await bus.publishEvent(event(1));
+    await streams.replace('EVENTS', seen);
+    expect(await messages()).toBe(1);
+    await link.close();
   });
 
   it('come in order, from the beginning or from now on, of one search or of all', async () => {

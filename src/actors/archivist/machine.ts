@@ -5,7 +5,7 @@ import type { ResultMessage } from '../../domain/evaluation.ts';
 import type { EvaluationKey } from '../../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../../domain/messages.ts';
 import { deviceClasses } from '../../domain/task.ts';
-import type { Archive } from '../../memory/index.ts';
+import type { Archive, OutboxEntry } from '../../memory/index.ts';
 import { failpoint, type Logger, publicSealingKey, type Timers } from '../../platform/index.ts';
 import { retryTransient, type SubscriptionFailed, subscriptionActor } from '../machines.ts';
 import { Committer } from './committer.ts';
@@ -218,6 +218,7 @@ export async function reconcile(archive: Archive, bus: Bus, log: Logger): Promis
   return changes;
 }
 
+/** Publications under way at once. */
 const batch = 64;
 const pauseAfterFailureMs = 1000;
 /** Errors that no retry cures: the entry itself is not a valid message. */
@@ -231,7 +232,9 @@ const unsendable = ['message-too-large', 'message-invalid'];
  * PUB-1. An entry is published after its transaction is on disk, and marked after its publication is confirmed (I1), as many
  *     as there are at once. A crash between the two publishes some twice under one message id each, which the stream
  *     recognises and every reader tolerates.
- * PUB-2. One publication at a time: entries reach the bus in the order of the decisions.
+ * PUB-2. Entries leave in the order of the decisions, without waiting for each other's confirmation: a lab would pass no more
+ *     messages than one per round trip to its server, three of which an evaluation needs. An entry that the server refused
+ *     while it took a later one is published behind that, which every reader tolerates.
  */
 export class OutboxPublisher {
   readonly #archive: Archive;
@@ -260,7 +263,7 @@ export class OutboxPublisher {
     });
   }
 
-  /** Stops after the publication under way. What is left stays in the outbox. */
+  /** Stops after the publications under way. What is left stays in the outbox. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#again = false;
@@ -270,31 +273,34 @@ export class OutboxPublisher {
 
   async #run(): Promise<void> {
     while (this.#again && !this.#stopped) {
-      this.#again = false;
       const entries = this.#archive.unsent(batch);
-      if (entries.length === batch) this.#again = true;
-      const sent: number[] = [];
-      for (const entry of entries) {
-        if (this.#stopped) break;
-        try {
-          failpoint('publish.before-send');
-          if (entry.kind === 'job') await this.#bus.publishJob(entry.body.deviceClass, entry.body, entry.messageId);
-          else await this.#bus.publishEvent(entry.body, entry.messageId);
-          failpoint('publish.after-send');
-        } catch (thrown) {
-          if (thrown instanceof TerminalError && unsendable.includes(thrown.code)) {
-            // It would fail permanently and block everything behind it.
-            this.#log.error({ entry: entry.messageId, error: thrown.message }, 'cannot be published; left out');
-            sent.push(entry.seq);
-            continue;
-          }
-          this.#log.warn({ entry: entry.messageId, error: errorMessage(thrown) }, 'not published; trying again');
-          this.#retryLater();
-          break;
-        }
-        sent.push(entry.seq);
-      }
+      this.#again = entries.length === batch;
+      const confirmed = await Promise.all(entries.map((entry) => this.#publish(entry)));
+      const sent = entries.filter((_, index) => confirmed[index]).map(({ seq }) => seq);
       if (sent.length > 0) this.#archive.markSent(sent);
+      if (sent.length < entries.length) {
+        this.#retryLater();
+        return;
+      }
+    }
+  }
+
+  /** Whether an entry needs no further publication. */
+  async #publish(entry: OutboxEntry): Promise<boolean> {
+    try {
+      failpoint('publish.before-send');
+      if (entry.kind === 'job') await this.#bus.publishJob(entry.body.deviceClass, entry.body, entry.messageId);
+      else await this.#bus.publishEvent(entry.body, entry.messageId);
+      failpoint('publish.after-send');
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof TerminalError && unsendable.includes(thrown.code)) {
+        // It would fail permanently and block everything behind it.
+        this.#log.error({ entry: entry.messageId, error: thrown.message }, 'cannot be published; left out');
+        return true;
+      }
+      this.#log.warn({ entry: entry.messageId, error: errorMessage(thrown) }, 'not published; trying again');
+      return false;
     }
   }
 
