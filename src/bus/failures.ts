@@ -7,6 +7,7 @@ const api = {
   consumerNotFound: 10014,
   insufficientResources: 10023,
   noMessageFound: 10037,
+  sequenceNotFound: 10043,
   storageExceeded: 10047,
   messageDeleteFailed: 10057,
   streamNotFound: 10059,
@@ -35,7 +36,8 @@ export const isStreamBroken = (thrown: unknown): boolean =>
   apiCode(thrown) !== undefined && /no such file or directory/.test(textOf(thrown));
 export function isMessageMissing(thrown: unknown): boolean {
   const code = apiCode(thrown);
-  return code === api.noMessageFound || (code === api.messageDeleteFailed && /no message found/.test(textOf(thrown)));
+  if (code === api.noMessageFound || code === api.sequenceNotFound) return true;
+  return code === api.messageDeleteFailed && /no message found/.test(textOf(thrown));
 }
 
 /**
