@@ -39,6 +39,13 @@ function processorSeconds() {
   return (user + system) / 1e6;
 }
 
+/** One after the other: hundreds that sign in at once on a few cores would time out. */
+async function connectAll(home, url, role, count) {
+  const buses = [];
+  for (let index = 0; index < count; index++) buses.push(await connectAs(home, url, role));
+  return buses;
+}
+
 /** The parts of a process, as `[begin, end]`: what it does when the measurement begins, and what it reports at its end. */
 const parts = {
   async archivist({ home, url }) {
@@ -59,7 +66,7 @@ const parts = {
 
   async workers({ home, url, names, trainingMs }) {
     const spans = [];
-    const buses = await Promise.all(names.map(() => connectAs(home, url, 'worker')));
+    const buses = await connectAll(home, url, 'worker', names.length);
     let machines = [];
     const begin = () => {
       machines = names.map((name, index) => {
@@ -83,7 +90,7 @@ const parts = {
 
   async agents({ home, url, names }) {
     const models = { 'local/random': createModel('local/random', {}) };
-    const buses = await Promise.all(names.map(() => connectAs(home, url, 'agent')));
+    const buses = await connectAll(home, url, 'agent', names.length);
     let machines = [];
     const begin = () => {
       machines = names.map((name, index) => startAgent(name, (input) => think({ ...input, models }), buses[index]));
@@ -108,10 +115,7 @@ async function serve() {
       used = processorSeconds();
       begin();
     } else if (message === 'mark') process.send({ processor: processorSeconds() - used });
-    else {
-      process.send(await end());
-      process.disconnect();
-    }
+    else process.send(await end());
   });
   process.send('ready');
 }
@@ -165,8 +169,12 @@ async function run(home, { workers, agents, evaluations, trainingMs }) {
   const processes = [];
   try {
     const { url } = server;
-    const start = (settings) => processes.push(startPart({ home, url, trainingMs, ...settings }));
-    start({ part: 'archivist' });
+    const start = async (settings) => {
+      const started = startPart({ home, url, trainingMs, ...settings });
+      processes.push(started);
+      await started.ready;
+    };
+    await start({ part: 'archivist' });
     const bus = await connectAs(home, url, 'search');
     await bus.ask('search-name', { family: 'probe' }, { attempts: 100 });
     const names = Array.from({ length: agents }, (_, index) => `agent-${index + 1}`);
@@ -174,9 +182,8 @@ async function run(home, { workers, agents, evaluations, trainingMs }) {
     const ensemble = names.map((name) => ({ ...agent(name, Math.ceil(evaluations / agents)), pending }));
     await bus.ask('search-open', { spec: searchOf(ensemble), source: '' });
     const devices = Array.from({ length: workers }, (_, index) => `cpu-${index + 1}`);
-    for (const some of groups(devices, perProcess.workers)) start({ part: 'workers', names: some });
-    for (const some of groups(names, perProcess.agents)) start({ part: 'agents', names: some });
-    await Promise.all(processes.map(({ ready }) => ready));
+    for (const some of groups(devices, perProcess.workers)) await start({ part: 'workers', names: some });
+    for (const some of groups(names, perProcess.agents)) await start({ part: 'agents', names: some });
 
     const before = processorOf(server.pid);
     const begun = now();
@@ -201,6 +208,8 @@ async function run(home, { workers, agents, evaluations, trainingMs }) {
     // The archivist last: the others announce their ends to it.
     for (const each of [...processes].reverse()) {
       const { spans = [], ...report } = await each.ask('end');
+      // Not by the process itself: its report may still be on the way.
+      each.child.disconnect();
       reports.spans = [...(reports.spans ?? []), ...spans];
       Object.assign(reports, report);
     }
@@ -273,7 +282,7 @@ function bounded(text, what, most) {
 }
 
 async function main() {
-  const [workers = 200, agents = 40, evaluations = 10_000, trainingMs = 2000] = process.argv.slice(2);
+  const [workers = 200, agents = 40, evaluations = 10_000, trainingMs = 8000] = process.argv.slice(2);
   const size = {
     workers: bounded(workers, 'workers', 1000),
     agents: bounded(agents, 'agents', 200),
