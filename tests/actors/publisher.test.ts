@@ -78,4 +78,22 @@ describe('the publisher', () => {
     expect(unsent()).toEqual([]);
     await publisher.stop();
   });
+
+  it('tries one entry alone after a failure, and the others when it is confirmed (PUB-3)', async () => {
+    const { publisher, sent, ids, unsent, timers } = decided();
+    publisher.wake();
+    await settle();
+    for (const each of sent.splice(0)) each.refuse();
+    await settle();
+    expect(unsent()).toEqual(ids);
+    timers[0]?.();
+    await settle();
+    expect(sent.map(({ id }) => id)).toEqual(ids.slice(0, 1));
+    sent.splice(0)[0]?.confirm();
+    await settle();
+    expect(sent.map(({ id }) => id)).toEqual(ids.slice(1));
+    for (const each of sent) each.confirm();
+    await settle();
+    expect([unsent(), timers.length]).toEqual([[], 1]);
+  });
 });

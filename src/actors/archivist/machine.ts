@@ -235,6 +235,7 @@ const unsendable = ['message-too-large', 'message-invalid'];
  * PUB-2. Entries leave in the order of the decisions, without waiting for each other's confirmation: a lab would pass no more
  *     messages than one per round trip to its server, three of which an evaluation needs. An entry that the server refused
  *     while it took a later one is published behind that, which every reader tolerates.
+ * PUB-3. After a failure one entry is tried alone, until the server confirms again.
  */
 export class OutboxPublisher {
   readonly #archive: Archive;
@@ -244,6 +245,8 @@ export class OutboxPublisher {
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
+  /** The latest publication was not confirmed. */
+  #failed = false;
   #cancelRetry: (() => void) | undefined;
 
   constructor(parts: { archive: Archive; bus: Bus; timers: Timers; log: Logger }) {
@@ -273,34 +276,36 @@ export class OutboxPublisher {
 
   async #run(): Promise<void> {
     while (this.#again && !this.#stopped) {
-      const entries = this.#archive.unsent(batch);
-      this.#again = entries.length === batch;
-      const confirmed = await Promise.all(entries.map((entry) => this.#publish(entry)));
-      const sent = entries.filter((_, index) => confirmed[index]).map(({ seq }) => seq);
+      const width = this.#failed ? 1 : batch;
+      const entries = this.#archive.unsent(width);
+      this.#again = entries.length === width;
+      const failures = await Promise.all(entries.map((entry) => this.#publish(entry)));
+      const sent = entries.filter((_, index) => failures[index] === null).map(({ seq }) => seq);
       if (sent.length > 0) this.#archive.markSent(sent);
-      if (sent.length < entries.length) {
+      const failure = failures.find((each) => each !== null);
+      this.#failed = failure !== undefined;
+      if (failure) {
+        const count = entries.length - sent.length;
+        this.#log.warn({ entries: count, error: failure.message }, 'not published; trying again');
         this.#retryLater();
         return;
       }
     }
   }
 
-  /** Whether an entry needs no further publication. */
-  async #publish(entry: OutboxEntry): Promise<boolean> {
+  /** Null once an entry needs no further publication. */
+  async #publish(entry: OutboxEntry): Promise<Error | null> {
     try {
       failpoint('publish.before-send');
       if (entry.kind === 'job') await this.#bus.publishJob(entry.body.deviceClass, entry.body, entry.messageId);
       else await this.#bus.publishEvent(entry.body, entry.messageId);
       failpoint('publish.after-send');
-      return true;
+      return null;
     } catch (thrown) {
-      if (thrown instanceof TerminalError && unsendable.includes(thrown.code)) {
-        // It would fail permanently and block everything behind it.
-        this.#log.error({ entry: entry.messageId, error: thrown.message }, 'cannot be published; left out');
-        return true;
-      }
-      this.#log.warn({ entry: entry.messageId, error: errorMessage(thrown) }, 'not published; trying again');
-      return false;
+      if (!(thrown instanceof TerminalError) || !unsendable.includes(thrown.code)) return toError(thrown);
+      // It would fail permanently and block everything behind it.
+      this.#log.error({ entry: entry.messageId, error: thrown.message }, 'cannot be published; left out');
+      return null;
     }
   }
 
