@@ -256,7 +256,7 @@ function figuresOf(home, { workers, agents, trainingMs }, { spans, loopMs, secon
     ['workers, each a connection, 50 to a process', workers],
     [`agents with ${pending} proposals in flight, 20 to a process`, agents],
     [`evaluations, with pauses of ${trainingMs / 2} to ${1.5 * trainingMs} ms for trainings`, done],
-    ['started trainings without a result', attempts - done],
+    ['started trainings without a result', attempts - recorded.length],
     ['evaluations per second: whole run', (done / seconds).toFixed(1)],
     ['while there was work for all', (steady.length / ((to - from) / 1000)).toFixed(1)],
     ['as many as the devices can train', ((1000 * workers) / trainingMs).toFixed(1)],
