@@ -208,7 +208,7 @@ async function measure(home, size, nextAttempt) {
     for (const { name, bytes } of reader.db
       .prepare('SELECT name, sum(pgsize) AS bytes FROM dbstat GROUP BY name ORDER BY 2 DESC')
       .all())
-      console.error(`${(bytes / size).toFixed(0).padStart(6)} ${name}`);
+      if (bytes > size) console.error(`${(bytes / size).toFixed(0).padStart(6)} ${name}`);
   }
   reader.close();
   return {
