@@ -1,4 +1,5 @@
-"""`python3 -m aira_rehearsal --settings FILE --prepared DIR --seed N --share S --rows N --out DIR [--script]`."""
+"""`python3 -m aira_rehearsal --settings FILE --prepared DIR --seed N --share S --rows N --out DIR [--script]`, for programs;
+`python3 -m aira_rehearsal --settings FILE --seed N --rows N --out DIR [--own NAME ...]`, for scripts about stacks."""
 
 import argparse
 import sys
@@ -15,6 +16,12 @@ def main() -> int:
     options = _parse()
     try:
         given = read_json(options.settings)
+        if "proxy" in given:
+            from . import stacks  # imports torch
+
+            options.out.mkdir(parents=True)
+            stacks.for_script(given, options.seed, options.rows, options.own, options.out)
+            return 0
         settings = parse_settings(given)
         if not 0 < options.share <= 1:
             raise ValueError("the share of the training must be above 0 and at most 1")
@@ -35,14 +42,20 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="aira_rehearsal", description=__doc__)
     parser.add_argument("--settings", type=Path, required=True)
-    parser.add_argument("--prepared", type=Path, required=True, help="prepared data of the task")
+    parser.add_argument("--prepared", type=Path, help="prepared data of a task of programs")
     parser.add_argument("--seed", type=int, required=True, help="decides which training rows are set apart")
-    parser.add_argument("--share", type=float, required=True, help="part of the training, above 0 and at most 1")
-    parser.add_argument("--rows", type=int, required=True, help="most rows that are set apart for a score")
+    parser.add_argument("--share", type=float, default=1.0, help="part of the training, above 0 and at most 1")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        required=True,
+        help="most rows that are set apart for a score; for scripts about stacks, of a task in all",
+    )
     parser.add_argument("--out", type=Path, required=True, help="must not exist")
     parser.add_argument(
         "--script", action="store_true", help="write the rows that an agent's own script may read instead"
     )
+    parser.add_argument("--own", nargs="*", default=[], help="primitives of the user that the stacks may have")
     return parser.parse_args()
 
 

@@ -19,7 +19,7 @@ import {
 } from './model.ts';
 import { memorySchema, noveltySchema } from './nearDuplicates.ts';
 import { mostProposals } from './node.ts';
-import { multiTurnSpecSchema, operatorsEntrySchema } from './rehearsal.ts';
+import { type MultiTurnSpec, multiTurnSpecSchema, operatorsEntrySchema } from './rehearsal.ts';
 import { type ScaffoldEntry, type ScaffoldSpec, scaffoldSchema, scaffoldSpecSchema } from './scaffold.ts';
 
 export type { ModelName } from './model.ts';
@@ -86,7 +86,7 @@ interface ChatChoices {
   readonly temperature?: number | undefined;
   readonly bandit?: z.infer<typeof banditOptionsSchema> | undefined;
   readonly literature?: unknown;
-  readonly operators?: unknown;
+  readonly operators?: Pick<MultiTurnSpec, 'scripts'> | null | undefined;
   readonly scaffold: ScaffoldSpec | ScaffoldEntry;
   readonly replySeconds?: number | undefined;
   readonly insights?: string | undefined;
@@ -109,6 +109,8 @@ function checkChatOptions(context: z.core.ParsePayload<ChatChoices>): void {
         : 'has a client with tools of its own';
     reject('operators', `${model} ${why}: multi-turn operators need a single model`);
   }
+  if (operators?.scripts !== undefined && chatArms(model).length === 0)
+    reject('operators', `${model} writes no scripts; remove scripts`);
   if ((isOutside(model) || isProgram(model)) !== (scaffold.kind === 'outside')) {
     const rule =
       'its client or program chooses operator and parents, so outside/mcp or program/ and scaffold: outside need each other';

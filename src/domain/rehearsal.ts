@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { candidateSchema, spaceSchema } from './candidate.ts';
+import { candidateSchema, type Space, spaceSchema } from './candidate.ts';
 import { key } from './described.ts';
 import { failureReasonSchema, jobSchema, taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
@@ -30,6 +30,8 @@ export const multiTurnSpecSchema = z.strictObject({
   share: z.number().positive().max(1),
   /** Limit of all rehearsals of the agent. */
   deviceSeconds: z.number().nonnegative(),
+  /** Whether an experiment may be a script of the agent's own; absent: where candidates are programs. */
+  scripts: z.boolean().optional(),
 });
 export type MultiTurnSpec = z.infer<typeof multiTurnSpecSchema>;
 
@@ -60,8 +62,16 @@ const options = z.strictObject({
     example: 120,
     unit: 'seconds',
   }),
+  scripts: key(z.boolean().optional(), {
+    does: 'An experiment of a language model may be a Python script of its own, run in the sandbox with the candidate and a part of the training data. Default: true where candidates are programs, false where they are layers.',
+    example: true,
+  }),
 });
 type MultiTurnEntry = z.infer<typeof options>;
+
+/** Whether experiments of such an agent may be scripts of its own. */
+export const bringsScripts = ({ scripts }: Pick<MultiTurnSpec, 'scripts'>, { kind }: Pick<Space, 'kind'>): boolean =>
+  scripts ?? kind === 'program';
 
 /** `multi-turn` means the default limits; `single-turn` is the same as no entry. */
 export const operatorsEntrySchema = z
@@ -94,7 +104,7 @@ export const rehearsalSchema = z.strictObject({
   candidate: candidateSchema,
   /** Of a screening training; a check takes a few steps whatever it says. */
   share: z.number().positive().max(1),
-  /** A Python program of the agent, run instead of the built-in training; for programs only. */
+  /** A Python program of the agent, run instead of the built-in training. */
   script: z.string().min(1).max(longestScript).optional(),
   /** Wall-clock limit; nothing of it runs any longer. */
   limitSeconds: z.number().positive(),

@@ -107,6 +107,7 @@ describe('an agent', () => {
   it.each([
     [{ effort: 'low' }, 'effort: local/random is not a language model and takes no effort'],
     [{ models: { draft: 'openai/gpt-6-sol' } }, 'models: local/random is not a language model and takes no models'],
+    [{ operators: { kind: 'multi-turn', scripts: true } }, 'operators: local/random writes no scripts; remove scripts'],
     [{ model: 'openai/gpt-6-sol', temperature: 1 }, /^temperature: only compatible/],
     [{ model: 'openai/gpt-6-sol', baseUrl: 'http://x/v1' }, /^baseUrl: only compatible/],
     [{ model: 'compatible/qwen3' }, /^baseUrl: a compatible\/ model needs baseUrl/],

@@ -5,7 +5,7 @@ import { nodeIdSchema } from '../../domain/ids.ts';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import { nodeStatusSchema, operatorSchema, type ViewNode } from '../../domain/node.ts';
 import { type Brief, type Files, parseProgram, programText } from '../../domain/program.ts';
-import { longestScript, type MultiTurnSpec, type RehearsalName } from '../../domain/rehearsal.ts';
+import { bringsScripts, longestScript, type MultiTurnSpec, type RehearsalName } from '../../domain/rehearsal.ts';
 import { answerSchema, type ToolForm } from '../../llm/index.ts';
 import { nodeDescriptions, wordsSchema } from './nodes.ts';
 
@@ -35,26 +35,35 @@ const ofProgram = z.strictObject({
   files: z.array(file).max(16).describe('Whole files; one that you leave out is taken from the base.'),
   base: nodeIdSchema.nullable().describe('A node of your view; null: the first parent, or the baseline for a draft.'),
 });
-const withScript = ofProgram.extend({
-  script: z
+/** An argument of `run_experiment`, where agents may bring scripts. */
+const script = (sees: string) =>
+  z
     .string()
     .max(longestScript)
     .nullable()
     .describe(
-      'null: the built-in training. Or a Python program of yours that is run instead: the candidate is in /box/candidate, training data in /box/data/train and /box/data/apart, and what it prints comes back.',
-    ),
+      `null: the built-in training. Or a Python program of yours that is run instead: ${sees}, and what it prints comes back.`,
+    );
+const stackWithScript = ofStack.extend({
+  script: script(
+    '`import aira_stack` gives tasks(), rows(task) -> (train, apart) of the training data, build(task) -> the candidate as a torch module with loss(rows, indices) and accuracy(rows), build(task, architecture="...") -> another stack, recipe(); print(aira_stack.__doc__) shows an example',
+  ),
+});
+const programWithScript = ofProgram.extend({
+  script: script('the candidate is in /box/candidate, training data in /box/data/train and /box/data/apart'),
 });
 
 /** Arguments of a tool that rehearses, by kind of candidate. */
 const rehearsalForms = {
-  stack: { check_candidate: ofStack, run_experiment: ofStack },
-  program: { check_candidate: ofProgram, run_experiment: withScript },
+  stack: { check_candidate: ofStack, run_experiment: ofStack, scripted: stackWithScript },
+  program: { check_candidate: ofProgram, run_experiment: ofProgram, scripted: programWithScript },
 } as const;
 
 type Described = readonly [name: OwnToolName, description: string, schema: z.ZodType];
 
 /** The tools that a multi-turn agent may call in this space, with these limits. */
-export function ownTools(space: Space, { checks, experiments, looks, share }: MultiTurnSpec): ToolForm[] {
+export function ownTools(space: Space, spec: MultiTurnSpec): ToolForm[] {
+  const { checks, experiments, looks, share } = spec;
   if (space.kind === 'scale') return [];
   const forms = rehearsalForms[space.kind];
   const score =
@@ -74,7 +83,7 @@ export function ownTools(space: Space, { checks, experiments, looks, share }: Mu
           [
             'run_experiment',
             `Trains it for ${share} of a screening ${score}. Compare such figures with each other only.`,
-            forms.run_experiment,
+            bringsScripts(spec, space) ? forms.scripted : forms.run_experiment,
           ] as const,
         ]
       : []),
@@ -112,9 +121,10 @@ function parsed<S extends z.ZodObject>(name: string, schema: S, text: string): z
 export const nodeQueryOf = (text: string) => parsed('search_archive', nodeQuery, text);
 export const nodeOf = (text: string) => parsed('get_node', oneNode, text).node;
 
-/** What a program's arguments may refer to. */
+/** What the arguments of a rehearsal may refer to. */
 export interface CandidateContext {
   readonly space: Space;
+  readonly spec: MultiTurnSpec;
   readonly brief?: Brief | undefined;
   readonly parents: readonly ViewNode[];
   readonly nodes: readonly ViewNode[];
@@ -128,25 +138,27 @@ function filesOf(node: ViewNode): Files {
   }
 }
 
+function scriptOf(given: object): { script?: string } {
+  const found = 'script' in given ? given.script : null;
+  return typeof found === 'string' && found.trim() !== '' ? { script: found } : {};
+}
+
 /** The canonical candidate, and the script if there is one, of a call that rehearses. @throws InvalidCall; CandidateError. */
 export function candidateOf(
   tool: RehearsalName,
   text: string,
-  { space, brief, parents, nodes }: CandidateContext,
+  { space, spec, brief, parents, nodes }: CandidateContext,
 ): { candidate: string; script?: string } {
+  const scripted = tool === 'run_experiment' && bringsScripts(spec, space);
   if (space.kind === 'stack') {
-    return { candidate: canonicalCandidate(parsed(tool, ofStack, text).architecture, space) };
+    const given = parsed(tool, scripted ? stackWithScript : ofStack, text);
+    return { candidate: canonicalCandidate(given.architecture, space), ...scriptOf(given) };
   }
-  const given = parsed(tool, tool === 'run_experiment' ? withScript : ofProgram, text);
+  const given = parsed(tool, scripted ? programWithScript : ofProgram, text);
   const { files, base } = given;
   const named = base === null ? parents[0] : nodes.find(({ id }) => id === base);
   if (base !== null && named === undefined) throw new InvalidCall(`${base} is not in your view`);
   const below = named ? filesOf(named) : (brief?.baseline ?? {});
   const own = Object.fromEntries(files.map((each) => [each.name.replace(/^\.\//, ''), each.text]));
-  const script =
-    'script' in given && typeof given.script === 'string' && given.script.trim() !== '' ? given.script : null;
-  return {
-    candidate: canonicalCandidate(programText({ ...below, ...own }), space),
-    ...(script === null ? {} : { script }),
-  };
+  return { candidate: canonicalCandidate(programText({ ...below, ...own }), space), ...scriptOf(given) };
 }

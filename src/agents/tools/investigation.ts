@@ -5,6 +5,7 @@ import type { Reading, ReadingBudget, Retrieval } from '../../domain/literature.
 import type { View } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import {
+  bringsScripts,
   limitSecondsOf,
   longestShort,
   type MultiTurnSpec,
@@ -17,7 +18,7 @@ import {
 import type { LlmClient, ToolCall, ToolResult } from '../../llm/index.ts';
 import { investigationRules } from '../operators/investigation.ts';
 import { nodeDetails, nodeLine } from '../operators/nodeText.ts';
-import { oneLine, quoted } from '../operators/quote.ts';
+import { lastLine, oneLine, quoted } from '../operators/quote.ts';
 import { type LiteratureReader, mostAtOnce } from '../reading/reader.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
 import { candidateOf, InvalidCall, nodeOf, nodeQueryOf, type OwnToolName, ownToolNames, ownTools } from './forms.ts';
@@ -121,7 +122,7 @@ export function investigation(deps: InvestigationDeps): Toolbox {
     signal: AbortSignal,
   ): Promise<Finding> => {
     const tool = rehearsalNameSchema.parse(call.name);
-    const { candidate, script } = candidateOf(tool, call.arguments, { space, brief, parents, nodes: view.nodes });
+    const { candidate, script } = candidateOf(tool, call.arguments, { space, spec, brief, parents, nodes: view.nodes });
     if (!rehearsing) throw new TerminalError('replay-only', 'a replay runs no rehearsals');
     const found = await meteredRun(rehearsing, stage, { tool, candidate, script, share: spec.share }, scope, signal);
     if ('spent' in found) {
@@ -131,7 +132,7 @@ export function investigation(deps: InvestigationDeps): Toolbox {
       };
     }
     const { rehearsed } = found;
-    const lost = rehearsed.status === 'failed' ? { failed: oneLine(rehearsed.message, 300) } : {};
+    const lost = rehearsed.status === 'failed' ? { failed: lastLine(rehearsed.message, 300) } : {};
     const fitness = rehearsed.status === 'ok' ? rehearsed.fitness : null;
     return {
       result: { id: call.id, text: rehearsedText(tool, rehearsed), failed: rehearsed.status === 'failed' },
@@ -200,7 +201,12 @@ export function investigation(deps: InvestigationDeps): Toolbox {
 
   return {
     tools,
-    rules: investigationRules(spec, limitSecondsOf('run_experiment', stage, spec.share), reader?.rules ?? null),
+    rules: investigationRules(
+      spec,
+      space.kind === 'stack' && spec.experiments > 0 && bringsScripts(spec, space),
+      limitSecondsOf('run_experiment', stage, spec.share),
+      reader?.rules ?? null,
+    ),
 
     mayCall({ how, turns, left, uses = limits }) {
       const reading = reader === null ? 0 : left.searches + left.reads;

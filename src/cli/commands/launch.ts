@@ -14,6 +14,7 @@ import type { ReplyOf } from '../../domain/messages.ts';
 import { isOutside } from '../../domain/model.ts';
 import { checkSize, planSearch, spaceOf } from '../../domain/plan.ts';
 import { ownTokens } from '../../domain/primitive.ts';
+import { bringsScripts } from '../../domain/rehearsal.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import {
@@ -36,7 +37,7 @@ import {
   systemTimers,
   whyNot,
 } from '../../platform/index.ts';
-import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
+import { openSandbox, probeSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
 import { openDashboard } from '../dashboard.ts';
 import type { Display, Ending } from '../display/display.ts';
@@ -294,11 +295,20 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
     if (prepared.spec.space.kind === 'program' && !options.without.includes('workers')) {
       await checkData({ ...setting.workers, sandbox: await openSandbox(setting.workers) }, prepared.spec);
     }
+    // A replay runs none of them again.
+    if (usesModels && runsAgentScripts(prepared.spec)) await probeSandbox(setting.workers);
     return await show(lab, prepared, devices, options, display, notices);
   } finally {
     await lab.close();
   }
 }
+
+/** Whether agents of a search for stacks may bring scripts, which need a sandbox where the agents run. */
+const runsAgentScripts = ({ agents, space }: SearchSpec): boolean =>
+  space.kind === 'stack' &&
+  agents.some(
+    ({ operators }) => operators !== undefined && operators.experiments > 0 && bringsScripts(operators, space),
+  );
 
 /** @throws PrerequisiteError if the task's directory is missing on this machine or its data cannot be prepared. */
 async function checkData(source: WorkerOptions & { sandbox: Sandbox }, spec: SearchSpec): Promise<void> {
@@ -342,6 +352,9 @@ async function show(
   }
   if (spec.space.kind === 'program' && options.unsafe) {
     display.notice('programs run without a sandbox, with your permissions; their scores are marked as unsafe');
+  }
+  if (options.unsafe && runsAgentScripts(spec)) {
+    display.notice('scripts of agents run without a sandbox, with your permissions');
   }
   const dashboard = options.dashboard
     ? await openDashboard([options.home], { host: '127.0.0.1', port: 0 }, options)

@@ -76,7 +76,8 @@ class Rehearsals implements Rehearsing {
       const runner = await this.#runnerFor(stage);
       const found = await runner.run(stage, rehearsal, started, AbortSignal.any([signal, over.signal]));
       signal.throwIfAborted();
-      if (!over.signal.aborted) return found;
+      // A script that timed out says what it had printed.
+      if (!over.signal.aborted || (found.status === 'failed' && found.reason === 'timeout')) return found;
       return failedRehearsal('timeout', `it was ended after its ${limitSeconds} s`, limitSeconds);
     } finally {
       cancel();

@@ -1,5 +1,7 @@
 import type { Rehearsal, Rehearsed, Stage } from '../../domain/rehearsal.ts';
 import { cut, printable } from '../../platform/index.ts';
+import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
+import type { EvaluatorOptions } from '../openEvaluator.ts';
 
 /** What runs rehearsals of one kind of candidate. */
 export interface RehearsalRunner {
@@ -19,3 +21,15 @@ export const failedRehearsal = (
   const text = cut(printable(message, { lines: true }).trim(), longestMessage);
   return { status: 'failed', reason, message: text, seconds };
 };
+
+/** Opens the sandbox when it is first needed, and again after a failure. */
+export function sandboxOnce(options: EvaluatorOptions): () => Promise<Sandbox> {
+  let opened: Promise<Sandbox> | null = null;
+  return () => {
+    opened ??= openSandbox(options).catch((thrown) => {
+      opened = null;
+      throw thrown;
+    });
+    return opened;
+  };
+}

@@ -108,7 +108,9 @@ print("rows", len(train), len(apart), callable(model.build))`;
     expect(found).toMatchObject({ fitness: null, output: 'rows 140 60 True' });
     const failing = await rehearse(fullAttention, arena, { script: 'print("so far")\nraise KeyError("missing")' });
     expect(failing).toMatchObject({ status: 'failed', reason: 'crash' });
-    expect(failing.status === 'failed' && failing.message).toMatch(/KeyError[\s\S]*so far/);
+    expect(failing.status === 'failed' && failing.message).toMatch(
+      /^printed before:\nso far\n[\s\S]*\nKeyError: 'missing'$/,
+    );
   });
 
   it('show a hostile script no row of the evaluator, no secret and no network, and leave nothing behind', async () => {

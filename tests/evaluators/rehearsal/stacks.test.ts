@@ -22,9 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const rehearse = (architecture: string, more: Partial<Rehearsal> = {}, settings = stage.settings) =>
+const rehearse = (architecture: string, more: Partial<Rehearsal> = {}, at: Partial<Stage> = {}) =>
   bench.rehearse(
-    { ...stage, settings },
+    { ...stage, ...at },
     {
       ...{ tool: 'run_experiment', share: 0.05, limitSeconds: 60 },
       candidate: { kind: 'stack', architecture: [...parseInSpace(architecture, space)] },
@@ -47,10 +47,13 @@ describe('rehearsals of stacks', () => {
     expect(check).toMatchObject({ status: 'ok', params: found.params });
   });
 
-  it('are refused where the rows come from files, and for a script', async () => {
-    expect(await rehearse('16M', { script: 'print(1)' })).toMatchObject({ status: 'failed', reason: 'refused' });
-    const language = { ...stage.settings, proxy: 'language' };
-    expect(await rehearse('16M', {}, language)).toMatchObject({ status: 'failed', reason: 'refused' });
+  it('train on text that is generated, and are refused where the rows come from files', async () => {
+    const { settings } = profileOf(loadTask('compose-babistories-2p'), 'nano').rungs.screen;
+    const found = await rehearse('2mA+14M', {}, { settings, lowerIsBetter: true });
+    expect(found).toMatchObject({ status: 'ok' });
+    if (found.status === 'ok') expect(found.fitness).toBeLessThan(0);
+    const imported = { ...settings, data: { ...(settings.data as object), corpus: 'dclm' } };
+    expect(await rehearse('16M', {}, { settings: imported })).toMatchObject({ status: 'failed', reason: 'refused' });
   });
 
   it('shorten every count of steps, and the warm-up with it', () => {

@@ -1,0 +1,117 @@
+/**
+ * Validation scripts of agents: Python that an agent brings to `run_experiment`, run in the sandbox with its candidate.
+ *
+ * Role: what a script sees besides what its caller mounts, its limits, and the text that comes back. Non-role: which rows it
+ * may read (the runners of programs and of stacks).
+ *
+ * AGS-1. A script has no channel: no file that it leaves is read, and what it prints is text for the agent, never a score.
+ * AGS-2. It runs for no longer than `limitSeconds`; nothing of it runs afterwards (SBX-1).
+ * AGS-3. What comes back is printable and bounded; of a failure, the end of the traceback, exception last.
+ */
+
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Files } from '../../domain/program.ts';
+import type { Rehearsed } from '../../domain/rehearsal.ts';
+import { type Device, printable } from '../../platform/index.ts';
+import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
+import { stageVerdict } from '../programs/verdicts.ts';
+import { trainerVariables } from '../stacks/workerCommand.ts';
+import { failedRehearsal } from './runner.ts';
+
+/** Bounds of a script in addition to those of a candidate. */
+const mostBytes = 64 * 2 ** 20;
+const logBytes = 2 ** 20;
+const processes = 64;
+/** Characters that are returned: the end of what it printed; of a failure, the ends of what it printed and of its traceback. */
+const longest = { output: 4000, before: 900, traceback: 2900 } as const;
+
+/** What a script is given. */
+export interface ScriptOrder {
+  readonly script: string;
+  /** Shown in /box/candidate. */
+  readonly files: Files;
+  /** Rows, shown in /box/data. */
+  readonly data: string;
+  /** Modules that it may import: mounts below `library`. */
+  readonly modules?: readonly ReadOnlyMount[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly memoryBytes: number;
+  readonly limitSeconds: number;
+}
+
+/** Where a script runs. */
+export interface ScriptHost {
+  readonly sandbox: Sandbox;
+  readonly python: string;
+  readonly device: Device;
+  /** A folder that only this user can enter. */
+  readonly work: string;
+}
+
+/** Where a script's modules are. */
+export const library = `${box}/lib`;
+const [scriptFile, candidateFolder, dataFolder] = [`${box}/script.py`, `${box}/candidate`, `${box}/data`];
+
+/** `-I` ignores PYTHONPATH. The script runs as the main module, with its own name in tracebacks. */
+const preamble = `import sys; sys.path.insert(0, sys.argv[1]); del sys.argv[:2]; __file__ = sys.argv[0]; exec(compile(open(__file__, "rb").read(), __file__, "exec"))`;
+
+/** The GPU of a device that scripts and programs may use; null on a CPU. */
+export function gpuOf({ name }: Device): number | null {
+  return name === 'cpu' ? null : Number(/:(\d+)$/.exec(name)?.[1] ?? 0);
+}
+
+/** Runs a script to its end. @param started is called when the device is in use. */
+export async function runScript(
+  { sandbox, python, device, work: parent }: ScriptHost,
+  { script, files, data, modules = [], env = {}, memoryBytes, limitSeconds }: ScriptOrder,
+  started: () => void,
+  signal: AbortSignal,
+): Promise<Rehearsed> {
+  const work = mkdtempSync(join(parent, 'script-'));
+  chmodSync(work, 0o755);
+  try {
+    const [candidate, directory, file] = [join(work, 'candidate'), join(work, 'out'), join(work, 'script.py')];
+    for (const folder of [candidate, directory]) mkdirSync(folder, { mode: 0o755 });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(candidate, name), text, { mode: 0o644 });
+    writeFileSync(file, script, { mode: 0o644 });
+    const gpu = gpuOf(device);
+    const limits = { seconds: limitSeconds, cpuSeconds: limitSeconds, memoryBytes };
+    const start = modules.length === 0 ? [scriptFile] : ['-c', preamble, library, scriptFile];
+    started();
+    const result = await sandbox.run(
+      {
+        argv: [python, '-I', '-B', ...start],
+        readOnly: [
+          { source: file, target: scriptFile },
+          { source: candidate, target: candidateFolder },
+          { source: data, target: dataFolder },
+          ...modules,
+        ],
+        directory: outputFolder,
+        output: { directory, maxBytes: mostBytes },
+        limits: { ...limits, processes, logBytes, ...(gpu === null ? { cores: 1 } : {}) },
+        env: { ...trainerVariables(device.name), ...env },
+        ...(gpu === null ? {} : { gpu }),
+      },
+      signal,
+    );
+    // No file that it leaves is read, and its own words follow below. An agent that stops reads none of this (RHS-2).
+    const end = result.end === 'cancelled' ? 'timeout' : result.end;
+    const verdict = stageVerdict('script', { ...result, end, files: [], stderr: '' }, limits, directory);
+    if (verdict === null) {
+      const output = endOf(result.stdout, longest.output);
+      return { status: 'ok', fitness: null, figures: {}, output, seconds: result.seconds };
+    }
+    const [before, said] = [endOf(result.stdout, longest.before), endOf(result.stderr, longest.traceback)];
+    const parts = [...(before === '' ? [] : [`printed before:\n${before}`]), verdict.message, said];
+    return failedRehearsal(verdict.reason, parts.join('\n'), result.seconds);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** The end of a text, without what a terminal acts on or a reader cannot see. */
+function endOf(text: string, most: number): string {
+  return printable(text, { lines: true }).trimEnd().slice(-most);
+}
