@@ -70,8 +70,10 @@ const options = z.strictObject({
 type MultiTurnEntry = z.infer<typeof options>;
 
 /** Whether experiments of such an agent may be scripts of its own. */
-export const bringsScripts = ({ scripts }: Pick<MultiTurnSpec, 'scripts'>, { kind }: Pick<Space, 'kind'>): boolean =>
-  scripts ?? kind === 'program';
+export const bringsScripts = (
+  { scripts, experiments }: Pick<MultiTurnSpec, 'scripts' | 'experiments'>,
+  { kind }: Pick<Space, 'kind'>,
+): boolean => experiments > 0 && (scripts ?? kind === 'program');
 
 /** `multi-turn` means the default limits; `single-turn` is the same as no entry. */
 export const operatorsEntrySchema = z

@@ -37,6 +37,8 @@ describe('a forecast of multi-turn agents', () => {
     const [single, multi] = [of({}), of({ operators })];
     expect([single?.calls, multi?.calls]).toEqual([10, 40]);
     expect(multi?.most ?? 0).toBeGreaterThan(13 * (single?.most ?? 0));
+    // A script is output once, and input of each later question.
+    expect(of({ operators: { ...operators, scripts: true } })?.most ?? 0).toBeGreaterThan(multi?.most ?? 0);
   });
 });
 

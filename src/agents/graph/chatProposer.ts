@@ -26,7 +26,7 @@ import {
 } from '../operators/insights.ts';
 import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
-import { lessonsEach, outputTokens } from '../operators/sizes.ts';
+import { callTokens, lessonsEach, outputTokens } from '../operators/sizes.ts';
 import { readerOf } from '../reading/reader.ts';
 import type { ReadingState } from '../reading/tools.ts';
 import { investigation } from '../tools/investigation.ts';
@@ -155,6 +155,8 @@ export function chatProposer(
       ...(withTools ? [withTools.rules] : []),
       ...(purpose !== 'analyze' && count > 1 ? [prompts.severalRules] : []),
     ].join('\n\n');
+    const calls = withTools ? callTokens(spec.operators, space) : 0;
+    const answer = prompts.answerTokens(purpose, parents) * count + calls;
     return {
       model,
       system: `${prompts.system(purpose, rules)}${purpose === 'analyze' && spec.insights ? insightInstructions : ''}`,
@@ -162,9 +164,7 @@ export function chatProposer(
       schema: form.jsonOf ? null : form.wire,
       ...(withTools ? { tools: withTools.tools } : {}),
       ...(withTools && reading && !reading.open ? { toolsClosed: true } : {}),
-      maxTokens: spec.maxTokens
-        ? spec.maxTokens * room
-        : outputTokens(purpose, prompts.answerTokens(purpose, parents) * count, spec.effort, room),
+      maxTokens: spec.maxTokens ? spec.maxTokens * room : outputTokens(purpose, answer, spec.effort, room),
       ...(spec.effort ? { effort: spec.effort } : {}),
       ...(compatible && spec.temperature !== undefined ? { temperature: spec.temperature } : {}),
       ...(compatible ? { baseUrl: spec.baseUrl } : {}),

@@ -9,13 +9,14 @@ import {
   type ModelName,
   type SoleModelName,
 } from '../../domain/model.ts';
+import { bringsScripts, longestScript } from '../../domain/rehearsal.ts';
 import { scaffoldLabel } from '../../domain/scaffold.ts';
 import { experimentOf, type SearchSpec } from '../../domain/search.ts';
 import { cost, mostUsage, type Prices } from '../../llm/index.ts';
 import { lessonForm } from '../operators/answers.ts';
 import { insightCharacters } from '../operators/insights.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
-import { lessonsEach, outputTokens } from '../operators/sizes.ts';
+import { callTokens, lessonsEach, outputTokens } from '../operators/sizes.ts';
 import { longestShown } from '../reading/shown.ts';
 import { longestResult } from '../tools/investigation.ts';
 
@@ -63,6 +64,7 @@ function longestTools({ literature, operators }: AgentSpec, space: Space, purpos
     searches * items * longestShown.found +
     reads * longestShown.read +
     (checks + experiments) * (longestResult.rehearsal + candidate) +
+    (operators && bringsScripts(operators, space) ? experiments * longestScript : 0) +
     looks * longestResult.node
   );
 }
@@ -75,6 +77,8 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
   const isList = purpose !== 'analyze' && proposals > 1;
   // An answer with several candidates is as many times as long; so is one with more lessons than usual.
   const parts = purpose === 'analyze' ? Math.ceil(proposals / lessonsEach) : proposals;
+  const calls = purpose === 'analyze' ? 0 : callTokens(agent.operators, spec.space);
+  const answer = prompts.answerTokens(purpose, []) * parts + calls;
   const form = purpose === 'analyze' ? lessonForm : isList ? prompts.listForm(purpose) : prompts.form(purpose);
   const request = {
     model,
@@ -88,7 +92,7 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
       },
     ],
     schema: form.wire,
-    maxTokens: agent.maxTokens ?? outputTokens(purpose, prompts.answerTokens(purpose, []) * parts, agent.effort, 1),
+    maxTokens: agent.maxTokens ?? outputTokens(purpose, answer, agent.effort, 1),
   };
   const most = mostUsage(request);
   const input = Math.ceil((most.input * likelyShare) / 3);

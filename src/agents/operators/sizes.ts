@@ -1,5 +1,7 @@
 import type { Purpose } from '../../domain/call.ts';
+import type { Space } from '../../domain/candidate.ts';
 import type { Effort } from '../../domain/model.ts';
+import { bringsScripts, type MultiTurnSpec } from '../../domain/rehearsal.ts';
 
 /**
  * How many output tokens a question needs: the size of its answer and room for the thought before it. The limit is also what
@@ -22,6 +24,13 @@ export const reasonTokens = 800;
 /** Lessons that `lessonTokens` suffice for. */
 export const lessonsEach = 4;
 export const lessonTokens = 1000;
+
+/** A validation script, an argument of a tool. Where candidates are programs, the answer has room for one. */
+const scriptTokens = 2000;
+
+/** Tokens of tool calls beyond what the answer needs. */
+export const callTokens = (operators: MultiTurnSpec | undefined, space: Space): number =>
+  operators && space.kind === 'stack' && bringsScripts(operators, space) ? scriptTokens : 0;
 
 const bytesPerToken = 3;
 export const tokensOf = (bytes: number): number => Math.ceil(bytes / bytesPerToken);

@@ -203,7 +203,7 @@ export function investigation(deps: InvestigationDeps): Toolbox {
     tools,
     rules: investigationRules(
       spec,
-      space.kind === 'stack' && spec.experiments > 0 && bringsScripts(spec, space),
+      space.kind === 'stack' && bringsScripts(spec, space),
       limitSecondsOf('run_experiment', stage, spec.share),
       reader?.rules ?? null,
     ),

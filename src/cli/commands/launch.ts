@@ -305,10 +305,7 @@ async function launch(given: string | undefined, options: LaunchOptions): Promis
 
 /** Whether agents of a search for stacks may bring scripts, which need a sandbox where the agents run. */
 const runsAgentScripts = ({ agents, space }: SearchSpec): boolean =>
-  space.kind === 'stack' &&
-  agents.some(
-    ({ operators }) => operators !== undefined && operators.experiments > 0 && bringsScripts(operators, space),
-  );
+  space.kind === 'stack' && agents.some(({ operators }) => operators !== undefined && bringsScripts(operators, space));
 
 /** @throws PrerequisiteError if the task's directory is missing on this machine or its data cannot be prepared. */
 async function checkData(source: WorkerOptions & { sandbox: Sandbox }, spec: SearchSpec): Promise<void> {

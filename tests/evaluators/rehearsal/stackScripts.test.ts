@@ -193,10 +193,12 @@ describe('a hostile script', () => {
   const server = createServer((socket) => socket.destroy());
   let known: object;
   let neighbour: ChildProcess;
+  let unsafe: Rehearsing;
   beforeAll(async () => {
     mkdirSync(join(home, 'lab'));
     writeFileSync(join(home, 'lab', 'archive.db'), 'scores');
     writeFileSync(join(home, 'lab', 'hidden-rows.secret'), 'secret');
+    unsafe = open({ unsafe: true });
     process.env.AIRA_TEST_CANARY = canary;
     const idles = 'process.stdin.resume()';
     neighbour = spawn(process.execPath, ['-e', idles], {
@@ -230,8 +232,22 @@ describe('a hostile script', () => {
     expect(readFileSync(join(home, 'lab', 'archive.db'), 'utf8')).toBe('scores');
   });
 
+  it('is shown rows that no evaluation trains on or scores', async () => {
+    const script = `
+import aira_stack
+from aira_workers.mad import generate
+from aira_workers.proxies import parse_settings
+import json
+sizes = parse_settings(json.loads(${JSON.stringify(JSON.stringify(stage.settings))})).tasks.recall
+rows = lambda found: {bytes(row.astype("int64")) for row in found}
+train, apart = aira_stack.rows("recall")
+shown = rows(train.inputs.numpy()[:, :sizes.length - 1]) | rows(apart.inputs.numpy()[:, :sizes.length - 1])
+drawn = [rows(generate("recall", sizes, seed, split, 2400, "recall").inputs) for seed in (1, 1001, 2001, 2002) for split in ("train", "test")]
+print(len(shown), len(shown & set().union(*drawn)))`;
+    expect(outputOf(await run(script, { on: unsafe }))).toBe('960 0');
+  });
+
   it('reaches the rest without the sandbox, so that it is the sandbox that contains it', async () => {
-    const unsafe = open({ unsafe: true });
     expect(reached(await run(hostile(known), { on: unsafe }))).toEqual([
       'rows of the evaluation',
       'archive',
