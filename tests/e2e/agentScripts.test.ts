@@ -1,6 +1,9 @@
 /** A Compose search whose agent brings scripts of its own to its experiments, over HTTP, from the program itself. */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { findPython } from '../../src/platform/toolchain.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { contentsOf, withArchive } from '../support/ledger.ts';
 import { proposer } from '../support/llm-server/brain.ts';
@@ -22,6 +25,11 @@ while time.monotonic() - began < 3.2: pass
 `;
 const fails = 'raise RuntimeError("this hypothesis does not hold")';
 const scripts = [fails, measures, measures];
+
+// Each run reserves 21 s: after one that ends at once there is room for another, and after that one, of three seconds, for none.
+const limits = { checks: 0, experiments: 3, looks: 0, share: 1, deviceSeconds: 24 };
+const operators = { kind: 'multi-turn', scripts: true, ...limits };
+const agents = [{ name: 'chooser', model: 'openai/gpt-5.6-luna', scaffold: 'greedy', pending: 1, operators }];
 
 const experiment = (script: string): Called => ({
   name: 'run_experiment',
@@ -45,10 +53,6 @@ describe('a search whose agent brings scripts', () => {
     const server = await startLlmServer({ brain });
     const folder = temporaryFolder();
     const home = join(folder, 'home');
-    // Each run reserves 21 s: after one that ends at once there is room for another, and after that one, of three seconds, for none.
-    const limits = { checks: 0, experiments: 3, looks: 0, share: 1, deviceSeconds: 24 };
-    const operators = { kind: 'multi-turn', scripts: true, ...limits };
-    const agents = [{ name: 'chooser', model: 'openai/gpt-5.6-luna', scaffold: 'greedy', pending: 1, operators }];
     const file = toySearch(folder, { agents, budget: { evaluations: 3, dollars: 1 } });
     const env = { OPENAI_API_KEY: key, OPENAI_BASE_URL: server.urls.openai };
     const { code, stderr } = await aira(['launch', file, '--home', home, '--json'], { env });
@@ -91,5 +95,24 @@ describe('a search whose agent brings scripts', () => {
     expect(replay.code, replay.stderr).toBe(0);
     expect(contentsOf(again, 'toy-1')).toEqual(contentsOf(home, 'toy-1'));
     expect(withArchive(again, (db) => db.prepare('SELECT count(*) AS n FROM rehearsals').get())).toEqual({ n: 0 });
+  });
+
+  it('is refused before anything is asked where there is no sandbox', async () => {
+    const server = await startLlmServer({ brain });
+    const folder = temporaryFolder();
+    // A Python whose folders show the secret is none for a sandbox.
+    const venv = join(folder, 'venv');
+    execFileSync(await findPython(), ['-m', 'venv', '--without-pip', '--system-site-packages', venv]);
+    const secret = join(venv, 'lib', 'hidden-rows.secret');
+    writeFileSync(secret, 'x');
+    const env = {
+      ...{ OPENAI_API_KEY: key, OPENAI_BASE_URL: server.urls.openai },
+      ...{ AIRA_PYTHON: join(venv, 'bin', 'python3'), AIRA_SECRET_FILE: secret },
+    };
+    const file = toySearch(folder, { agents, budget: { evaluations: 3, dollars: 1 } });
+    const { code, stderr } = await aira(['launch', file, '--home', join(folder, 'home'), '--json'], { env });
+    expect(code).toBe(2);
+    expect(stderr.trim()).toMatch(/cannot run untrusted code in a sandbox: .*hidden-rows\.secret/);
+    expect(server.served).toEqual([]);
   });
 });

@@ -242,7 +242,9 @@ sizes = parse_settings(json.loads(${JSON.stringify(JSON.stringify(stage.settings
 rows = lambda found: {bytes(row.astype("int64")) for row in found}
 train, apart = aira_stack.rows("recall")
 shown = rows(train.inputs.numpy()[:, :sizes.length - 1]) | rows(apart.inputs.numpy()[:, :sizes.length - 1])
-drawn = [rows(generate("recall", sizes, seed, split, 2400, "recall").inputs) for seed in (1, 1001, 2001, 2002) for split in ("train", "test")]
+# As many as are drawn for a screening, a longer training and a test: the number decides the rows as the seed does.
+drawn = [rows(generate("recall", sizes, seed, split, count, "recall").inputs)
+         for seed in (1, 1001, 2001, 2002) for split, count in (("train", 960), ("train", 2400), ("test", 1280))]
 print(len(shown), len(shown & set().union(*drawn)))`;
     expect(outputOf(await run(script, { on: unsafe }))).toBe('960 0');
   });
