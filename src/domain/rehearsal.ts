@@ -178,6 +178,8 @@ export const triedSchema = z.strictObject({
   fitness: z.number().nullable(),
   /** Of device time; not part of a decision. */
   seconds: z.number().nonnegative(),
+  /** A script of the agent's own, which has no score. */
+  script: z.literal(true).optional(),
   failed: z.string().max(300).optional(),
 });
 export type Tried = z.infer<typeof triedSchema>;

@@ -7,6 +7,7 @@ import {
   bestScreened,
   candidateText,
   count,
+  deviceTimeName,
   duration,
   findingsOf,
   floorClause,
@@ -65,6 +66,7 @@ export function summary(data: ReportData, colours: Colours): string {
   const findings = findingsOf(data);
   const proposals = data.nodes.filter(isProposal);
   const { spent } = data.budget;
+  const [device, ofIt] = deviceTimeName(spent);
   const open = unfinished(data);
 
   const best = bestScreened(proposals);
@@ -90,6 +92,8 @@ export function summary(data: ReportData, colours: Colours): string {
     ...earlyEnds(data).map((sentence) => colours.yellow(line(sentence))),
     ...highlights,
     line(proposalText(proposalsOf(data))),
-    line(`${duration(spent.minutes * 60)} wall time, ${duration(spent.deviceSeconds)} training time`),
+    line(
+      `${duration(spent.minutes * 60)} wall time, ${duration(spent.deviceSeconds)} ${device}${ofIt && ` (${ofIt})`}`,
+    ),
   ].join('\n');
 }

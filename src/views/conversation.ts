@@ -4,6 +4,7 @@ import * as z from 'zod';
 import type { SearchId } from '../domain/ids.ts';
 import type { Round } from './api.ts';
 import { line, longText, longTextOrNull } from './texts.ts';
+import { argumentsText } from './trace/exchangeTexts.ts';
 
 /** A line of a recording, as far as a page shows it: versions of Aira differ in the rest. */
 const entrySchema = z.looseObject({
@@ -155,7 +156,10 @@ function roundOf({ scope, request, result }: Entry): Round {
     messages: texts.map(({ role, text }) => ({ role: line(role), ...longText(text) })),
     reasoning: longTextOrNull(reasoningOf(got)),
     answer: longTextOrNull(answer),
-    toolCalls: (got.calls ?? []).map((call) => ({ name: line(call.name), arguments: longText(call.arguments) })),
+    toolCalls: (got.calls ?? []).map((call) => ({
+      name: line(call.name),
+      arguments: longText(argumentsText(call.arguments)),
+    })),
     finish: got.finish ?? null,
   };
 }

@@ -35,6 +35,7 @@ export {
   agentEndSentences,
   agentEndText,
   count,
+  deviceTimeName,
   duration,
   metric,
   percent,

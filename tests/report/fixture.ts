@@ -244,6 +244,7 @@ export function fixture(options: Partial<FixtureOptions> = {}): ReportData {
         evaluations: pool.length,
         minutes: clock / 60_000 + 5.2,
         deviceSeconds: paid,
+        rehearsalSeconds: 0,
         calls: { calls: 0, tokens: 0, dollars: 0 },
       },
       saved: { evaluations: nodes.filter(({ saved }) => saved).length, deviceSeconds: 41.3 },

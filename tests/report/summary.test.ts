@@ -37,6 +37,14 @@ describe('summary', () => {
     expect(summary(barren(), noColours)).toContain('No claim: none of 4 attempts has a score');
   });
 
+  it('says which part of the device time is no training', () => {
+    const data = fixture();
+    expect(summary(data, noColours)).toMatch(/ training time$/);
+    const spent = { ...data.budget.spent, deviceSeconds: 600, rehearsalSeconds: 90 };
+    const text = summary({ ...data, budget: { ...data.budget, spent } }, noColours);
+    expect(text).toMatch(/ 10\.0 min device time \(90 s of it in checks and experiments\)$/);
+  });
+
   it('names the agents that were lost, with the reason and the money', () => {
     const text = summary(lost(fixture({ agents: 13, attempts: 3 })), noColours);
     expect(text).toContain('agent composer-1 failed: 404 no such model (3 of 3 evaluations, $0.0125)');

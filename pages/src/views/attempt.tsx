@@ -108,7 +108,11 @@ export function AttemptSections({ detail }: { detail: NodeDetail }) {
               )}
               {round.toolCalls.map((call, at) => (
                 <section key={at}>
-                  <Text long={call.arguments} name={call.name} language="json" />
+                  <Text
+                    long={call.arguments}
+                    name={call.name}
+                    language={call.arguments.text.includes('\n') ? null : 'json'}
+                  />
                 </section>
               ))}
               {round.answer && (

@@ -141,6 +141,7 @@ export function investigation(deps: InvestigationDeps): Toolbox {
         short: shortCandidate(candidate).slice(0, longestShort),
         fitness,
         seconds: rehearsed.seconds,
+        ...(script === undefined ? {} : { script: true as const }),
         ...lost,
       },
       rehearsal: found,

@@ -157,6 +157,7 @@ export function collectReport(
         evaluations: searchStatus.agents.reduce((sum, { agent }) => sum + reader.budget.accepted(search, agent), 0),
         minutes: searchStatus.elapsedMs / 60_000,
         deviceSeconds: searchStatus.deviceSeconds,
+        rehearsalSeconds: reader.rehearsals.of(search).reduce((sum, each) => sum + (each.seconds ?? each.reserved), 0),
         calls: searchStatus.spend,
       },
       saved: { evaluations: saved.length, deviceSeconds: saved.reduce((sum, each) => sum + (each.seconds ?? 0), 0) },

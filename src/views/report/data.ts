@@ -116,6 +116,8 @@ export interface ReportBudget {
     readonly evaluations: number;
     readonly minutes: number;
     readonly deviceSeconds: number;
+    /** Of the device seconds, those of agents' checks and experiments. */
+    readonly rehearsalSeconds: number;
     /** Calls of language models. */
     readonly calls: Spend;
   };

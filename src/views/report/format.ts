@@ -1,7 +1,7 @@
 import { type AgentEnd, endedEarly, isLost } from '../../domain/ending.ts';
 import type { ProposalCounts } from '../../domain/node.ts';
 import { metricValue } from '../../domain/task.ts';
-import type { ReportData } from './data.ts';
+import type { ReportBudget, ReportData } from './data.ts';
 import { proposalsOf } from './findings.ts';
 
 /** Numbers and texts for people. All functions are pure and independent of the locale. */
@@ -60,6 +60,12 @@ export function duration(seconds: number): string {
   if (seconds < 119.5) return `${seconds.toFixed(0)} s`;
   if (seconds < 7170) return `${(seconds / 60).toFixed(1)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** What device time is, and what part of it is no training of the search's own: checks and experiments of agents. */
+export function deviceTimeName({ rehearsalSeconds }: ReportBudget['spent']): [name: string, part: string] {
+  if (rehearsalSeconds === 0) return ['training time', ''];
+  return ['device time', `${duration(rehearsalSeconds)} of it in checks and experiments`];
 }
 
 export const millions = (value: number): string => minus((value / 1e6).toFixed(1));

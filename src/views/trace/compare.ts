@@ -27,6 +27,8 @@ export interface Side {
   readonly cachedTokens: number;
   readonly outputTokens: number;
   readonly dollars: number;
+  /** Checks and experiments before proposals, and their device time. */
+  readonly rehearsals: { readonly runs: number; readonly seconds: number };
   /** Median latency of calls with an answer. */
   readonly latencyMs: number | null;
   readonly claimsTaken: number;
@@ -69,6 +71,7 @@ function sideOf(story: Story, endText: (agent: AgentStory) => string | null): Si
   }
   const sum = (of: (agent: AgentStory) => number) => agents.reduce((total, agent) => total + of(agent), 0);
   const calls = steps.map((step) => step.calls);
+  const tried = steps.flatMap((step) => step.tried);
   const [only] = agents;
   return {
     name: agents.length === 1 && only ? `${search} ${only.agent}` : search,
@@ -90,6 +93,7 @@ function sideOf(story: Story, endText: (agent: AgentStory) => string | null): Si
     cachedTokens: calls.reduce((total, { cached }) => total + cached, 0),
     outputTokens: calls.reduce((total, { output }) => total + output, 0),
     dollars: sum(({ spend }) => spend.dollars),
+    rehearsals: { runs: tried.length, seconds: tried.reduce((total, { seconds }) => total + seconds, 0) },
     latencyMs: median(calls.flatMap(({ latencies }) => latencies)),
     claimsTaken: sum(({ claimsTaken }) => claimsTaken),
     insights: sum(({ insights }) => insights.length),
@@ -140,6 +144,13 @@ export function confrontationRows({ sides, common }: Confrontation): (readonly [
     row('dollars', ({ dollars, scored }) => {
       return `$${dollars.toFixed(4)}${scored === 0 ? '' : `, $${(dollars / scored).toFixed(4)} per score`}`;
     }),
+    ...(sides.some(({ rehearsals }) => rehearsals.runs > 0)
+      ? [
+          row('checks, experiments', ({ rehearsals: { runs, seconds } }) =>
+            runs === 0 ? '–' : `${count(runs)}, ${duration(seconds)} of device time`,
+          ),
+        ]
+      : []),
     row('median latency', ({ latencyMs }) => (latencyMs === null ? '–' : duration(latencyMs / 1000))),
     row('claims refused', ({ claimsTaken }) => count(claimsTaken)),
     row('insights', ({ insights }) => count(insights)),

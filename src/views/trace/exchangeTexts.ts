@@ -1,3 +1,5 @@
+import type { Json } from '../../domain/canonical.ts';
+import { type JsonBounds, JsonError, parseJson } from '../../domain/json.ts';
 import { printable } from '../../platform/index.ts';
 import type { Block } from '../page.ts';
 import { count, shortened } from '../report/format.ts';
@@ -25,6 +27,42 @@ export function exchangeFacts({ model, served, effort, tokens, dollars, latencyM
   ].join('; ');
 }
 
+/** Of calls of tools with programs and scripts; others are shown as they are. */
+const argumentBounds: JsonBounds = { characters: 512 * 1024, depth: 8, items: 4096 };
+
+/** A value whose texts of several lines, such as a script, are taken out, each below its path. */
+function spread(value: unknown): { rest: unknown; texts: string[] } {
+  const texts: string[] = [];
+  const short = (each: unknown, path: string): unknown => {
+    if (typeof each === 'string' && each.includes('\n')) {
+      texts.push(`${path}:\n${each}`);
+      return '(below)';
+    }
+    if (Array.isArray(each)) return each.map((item, index) => short(item, `${path}[${index}]`));
+    if (each === null || typeof each !== 'object') return each;
+    return Object.fromEntries(
+      Object.entries(each).map(([name, part]) => [name, short(part, path === '' ? name : `${path}.${name}`)]),
+    );
+  };
+  return { rest: short(value, ''), texts };
+}
+
+/** Arguments of a call. Texts of several lines follow the others with their lines. */
+export function argumentsText(given: string): string {
+  try {
+    const { rest, texts } = spread(parseJson(given, argumentBounds));
+    return texts.length === 0 ? given : [JSON.stringify(rest), ...texts].join('\n');
+  } catch (thrown) {
+    if (!(thrown instanceof JsonError)) throw thrown;
+    return given;
+  }
+}
+
+function foundText(found: Json): string {
+  const { rest, texts } = spread(found);
+  return [JSON.stringify(rest, null, 1), ...texts].join('\n');
+}
+
 /** The texts of an exchange with their names, in order. */
 export function exchangeTexts(exchange: Exchange): (readonly [string, string])[] {
   const { system, prompt, reasoning, answer, toolCalls, found, why } = exchange;
@@ -32,8 +70,8 @@ export function exchangeTexts(exchange: Exchange): (readonly [string, string])[]
     ...(system === null ? [] : [['system', system] as const]),
     ...(prompt === '' ? [] : [['prompt', prompt] as const]),
     ...(reasoning === null ? [] : [['reasoning', reasoning] as const]),
-    ...toolCalls.map(({ name, arguments: given }) => ['tool call', `${name} ${given}`] as const),
-    ...(found === null ? [] : [['found', JSON.stringify(found, null, 1)] as const]),
+    ...toolCalls.map(({ name, arguments: given }) => ['tool call', `${name} ${argumentsText(given)}`] as const),
+    ...(found === null ? [] : [['found', foundText(found)] as const]),
     ...(answer === null || answer === '' ? [] : [['answer', answer] as const]),
     ...(why === null ? [] : [['no answer', why] as const]),
   ];

@@ -123,7 +123,17 @@ export function exchangesOf(reader: ArchiveReader, search: SearchId, recording: 
 /** Something that an agent did, or that happened to a node of it. */
 export interface Moment {
   readonly at: number;
-  readonly kind: 'call' | 'claim' | 'submitted' | 'refused' | 'evaluated' | 'failed' | 'insight' | 'plateau' | 'ended';
+  readonly kind:
+    | 'call'
+    | 'rehearsal'
+    | 'claim'
+    | 'submitted'
+    | 'refused'
+    | 'evaluated'
+    | 'failed'
+    | 'insight'
+    | 'plateau'
+    | 'ended';
   readonly node: string | null;
   readonly text: string;
 }
@@ -139,6 +149,10 @@ export function timelineOf(reader: ArchiveReader, search: SearchId, agent: Agent
       return { at, kind: 'call', node: nodeId(agent, ordinal), text };
     },
   );
+  const rehearsals = own(reader.rehearsals.of(search)).map(({ at, ordinal, tool, outcome, seconds }): Moment => {
+    const took = seconds === null ? '' : ` after ${seconds.toFixed(1)} device seconds`;
+    return { at, kind: 'rehearsal', node: nodeId(agent, ordinal), text: `${tool}: ${outcome ?? 'open'}${took}` };
+  });
   const claims = own(reader.ideas.claimsOf(search)).map(({ at, ordinal, reply }): Moment => {
     const text = reply.state === 'granted' ? 'an idea is claimed' : claimText(reply);
     return { at, kind: 'claim', node: nodeId(agent, ordinal), text };
@@ -181,7 +195,7 @@ export function timelineOf(reader: ArchiveReader, search: SearchId, agent: Agent
     .of(search)
     .filter(({ of, subject }) => of === 'agent' && subject === agent)
     .at(-1);
-  const moments = [...calls, ...claims, ...nodes, ...insights, ...plateaus].sort((a, b) => a.at - b.at);
+  const moments = [...calls, ...rehearsals, ...claims, ...nodes, ...insights, ...plateaus].sort((a, b) => a.at - b.at);
   if (end === null) return moments;
   const at = recorded?.at ?? moments.at(-1)?.at ?? 0;
   return [...moments, { at, kind: 'ended', node: null, text: agentEndText(end) ?? '' }];

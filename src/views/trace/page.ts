@@ -29,10 +29,11 @@ export function thoughtText({ thought, node }: Pick<Step, 'thought' | 'node'>): 
 
 /** What was tried before the proposal, one line each. */
 export function triedText({ tried }: Pick<Step, 'tried'>): string[] {
-  return tried.map(({ tool, short, fitness, seconds, failed }) => {
+  return tried.map(({ tool, short, fitness, seconds, script, failed }) => {
     const outcome =
       failed === undefined ? (fitness === null ? 'ran' : `fitness ${score(fitness)}`) : `failed: ${failed}`;
-    return `${tool === 'check_candidate' ? 'checked' : 'experimented with'} ${short}, ${seconds.toFixed(1)} s: ${outcome}`;
+    const how = script ? 'ran a script with' : tool === 'check_candidate' ? 'checked' : 'experimented with';
+    return `${how} ${short}, ${seconds.toFixed(1)} s: ${outcome}`;
   });
 }
 

@@ -8,6 +8,7 @@ import { readArchive } from '../../../src/memory/reader.ts';
 import { noColours } from '../../../src/platform/colours.ts';
 import { confrontationText, storyHtml, storyText } from '../../../src/report/index.ts';
 import { confront, exchangesOf, type FullTrace, storyOf, timelineOf } from '../../../src/views/index.ts';
+import { argumentsText } from '../../../src/views/trace/exchangeTexts.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
 import { partsOf } from '../page.ts';
@@ -22,7 +23,9 @@ function scene() {
   const clock = manualClock();
   const archive = Archive.open(home, clock);
   const claims = { distance: 2, minutes: 30 };
-  const walker = agentSpec({ name: 'walker', model, patience: 4, effort: 'low', claims });
+  const limits = { checks: 1, experiments: 1, looks: 1, share: 0.5, deviceSeconds: 90 };
+  const operators = { kind: 'multi-turn', scripts: true, ...limits } as const;
+  const walker = agentSpec({ name: 'walker', model, patience: 4, effort: 'low', claims, operators });
   const spec = searchSpec({ agents: [walker, agentSpec({ name: 'rival', claims })], budget: { evaluations: 8 } });
   const ask = archive.handlers;
   ask['search-open']({ spec, source: '' });
@@ -77,9 +80,23 @@ function scene() {
   settled('c', 1, 'complete');
   settled('d', 1, 'complete');
 
+  ask['rehearsal-reserve']({ ...who('walker'), run: 'r1', tool: 'run_experiment', seconds: 30 });
+  clock.advance(1500);
+  ask['rehearsal-settle']({ search, run: 'r1', seconds: 2.5, outcome: 'failed' });
+
+  const tried = [
+    {
+      ...{ tool: 'run_experiment' as const, short: '4M', fitness: null, seconds: 2.5 },
+      script: true as const,
+      failed: 'KeyError',
+    },
+  ];
   const rationale = { choice: 'draft', change: 'x', expected: null, retrieved: [], evidence: [] };
   const submit = (agent: string, candidate: string) =>
-    ask['agent-submit']({ ...who(agent), operator: 'draft', parents: [], candidate, rationale });
+    ask['agent-submit']({
+      ...{ ...who(agent), operator: 'draft' as const, parents: [], candidate },
+      rationale: agent === 'walker' ? { ...rationale, tried } : rationale,
+    });
   submit('rival', 'M M M M');
   ask['idea-claim']({ ...who('walker'), candidate: 'M M M mA' });
   clock.advance(1000);
@@ -161,6 +178,16 @@ describe('the exchanges of an attempt', () => {
   });
 });
 
+it('a tool call shows a text of several lines with its lines, and other arguments as they are', () => {
+  const script = 'import aira_stack\nprint(1)';
+  const given = JSON.stringify({ architecture: '4M', script });
+  expect(argumentsText(given)).toBe('{"architecture":"4M","script":"(below)"}\nscript:\nimport aira_stack\nprint(1)');
+  const nested = JSON.stringify({ files: [{ name: 'a.py', text: 'x\ny' }] });
+  expect(argumentsText(nested)).toBe('{"files":[{"name":"a.py","text":"(below)"}]}\nfiles[0].text:\nx\ny');
+  for (const plain of ['{"query":"a"}', '{"broken', '[1]', 'null', `${'['.repeat(5000)}"a\\nb"${']'.repeat(5000)}`])
+    expect(argumentsText(plain)).toBe(plain);
+});
+
 it('a step has the calls of its attempt, and what its claims met', () => {
   const { story } = scene();
   const [step] = story.agents.find(({ agent }) => agent === 'walker')?.steps ?? [];
@@ -172,12 +199,15 @@ it('a step has the calls of its attempt, and what its claims met', () => {
   const text = storyText(story, noColours);
   expect(text).toContain('1 without an answer, served by gpt-6-sol-2026-10, effort low');
   expect(text).toContain('insight rival-i2x1 (refuted)');
+  expect(text).toContain('ran a script with 4M, 2.5 s: failed: KeyError');
 });
 
 it('a timeline has everything of an agent in the order of the clock', () => {
   const { full } = scene();
   const moments = full.timelines.get('walker') ?? [];
-  expect(moments.map(({ kind }) => kind)).toEqual(['call', 'call', 'call', 'call', 'claim', 'submitted', 'failed']);
+  const kinds = ['call', 'call', 'call', 'call', 'rehearsal', 'claim', 'submitted', 'failed'];
+  expect(moments.map(({ kind }) => kind)).toEqual(kinds);
+  expect(moments[4]?.text).toBe('run_experiment: failed after 2.5 device seconds');
   expect(moments.map(({ at }) => at)).toEqual(moments.map(({ at }) => at).sort((a, b) => a - b));
   expect(full.timelines.get('rival')?.map(({ kind }) => kind)).toEqual(['submitted', 'evaluated', 'insight']);
 });
@@ -203,6 +233,7 @@ describe('two sides', () => {
     const text = confrontationText(both);
     expect(text).toMatch(/best +– +0\.5000 \(rival-1\)/);
     expect(text).toContain('a difference between them is no claim');
+    expect(text).toMatch(/checks, experiments +1, 2\.5 s of device time +–/);
     expect(await storyHtml(one, null, { against: both })).toContain('against trial-1 rival');
   });
 

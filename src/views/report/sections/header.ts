@@ -3,7 +3,7 @@ import { primitiveText } from '../../../domain/primitive.ts';
 import type { Block, Provenance, Section } from '../../page.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
-import { agentEndSentences, count, duration, percent, score } from '../format.ts';
+import { agentEndSentences, count, deviceTimeName, duration, percent, score } from '../format.ts';
 import { unfinished, verdict } from '../sentences.ts';
 
 function spaceText(space: Space): string {
@@ -55,7 +55,7 @@ export function headBlocks(data: ReportData, findings: Findings): Block[] {
         figure(count(proposals.rejected + proposals.duplicate), 'rejected or duplicate'),
         figure(count(data.agents.length), data.agents.length === 1 ? 'agent' : 'agents'),
         figure(duration(budget.spent.minutes * 60), 'wall time'),
-        figure(duration(budget.spent.deviceSeconds), 'training time'),
+        figure(duration(budget.spent.deviceSeconds), ...deviceTimeName(budget.spent)),
         figure(
           noise ? score(noise.sd) : '–',
           'std across seeds',
@@ -106,6 +106,7 @@ function devicesSentence({ devices }: ReportData): string {
 /** Limits, use, and what cache hits avoided. */
 export function budgetSection(data: ReportData): Section {
   const { limit, spent } = data.budget;
+  const [device, ofIt] = deviceTimeName(spent);
   const lines = [
     { what: 'evaluations of proposals', used: spent.evaluations, limit: limit.evaluations, text: count },
     {
@@ -114,7 +115,12 @@ export function budgetSection(data: ReportData): Section {
       limit: limit.minutes === undefined ? undefined : limit.minutes * 60,
       text: duration,
     },
-    { what: 'training time, all devices', used: spent.deviceSeconds, limit: limit.deviceSeconds, text: duration },
+    {
+      what: `${device}, all devices${ofIt && ` (${ofIt})`}`,
+      used: spent.deviceSeconds,
+      limit: limit.deviceSeconds,
+      text: duration,
+    },
     ...(spent.calls.calls === 0
       ? []
       : [
