@@ -162,6 +162,7 @@ export function nodeDetail(/** @type {World} */ world, /** @type {string} */ id)
           ]
         : [],
       roundsMissing: null,
+      tried: [],
       readings: chats
         ? [
             {

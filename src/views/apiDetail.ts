@@ -151,6 +151,8 @@ export const nodeSchema = z.strictObject({
     /** Why there are no rounds although there are calls. */
     roundsMissing: z.string().nullable(),
     readings: z.array(readingSchema),
+    /** Checks, experiments and scripts before the proposal, one line each. */
+    tried: z.array(z.string()),
   }),
 });
 

@@ -11,6 +11,7 @@ import type { Recording } from './conversation.ts';
 import { type IsVetoed, mentionOf, nodeRowOf } from './nodeTable.ts';
 import type { SearchContext } from './overview.ts';
 import { candidateOf, finite, line, longest, longText, longTextOrNull, metricOf } from './texts.ts';
+import { triedText } from './trace/page.ts';
 
 const taskScoresSchema = z.record(z.string(), z.record(z.string(), z.number().nullable())).catch({});
 const curveSchema = z.array(z.tuple([z.number(), z.number()])).catch([]);
@@ -165,6 +166,7 @@ export function nodeDetailOf(context: SearchContext, id: string, recording: Reco
           ? 'prompts and answers are recorded where the agent ran; this home has none of this attempt'
           : null,
       readings: readingsOf(record),
+      tried: triedText({ tried: rationale.tried ?? [] }).map((each) => line(each)),
     },
   };
 }

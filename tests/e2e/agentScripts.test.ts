@@ -81,6 +81,12 @@ describe('a search whose agent brings scripts', () => {
     ]);
     expect(runs[1]?.seconds).toBeGreaterThanOrEqual(3.2);
 
+    const { stdout: shown } = await aira(['show', 'toy-1', 'chooser-1', '--home', home]);
+    expect(shown).toMatch(/^tried: +ran a script with mA\+M\+mA\+M, .*RuntimeError: this hypothesis does not hold$/m);
+    const { stdout: traced } = await aira(['trace', 'toy-1', 'chooser', '--full', '--home', home]);
+    expect(traced).toMatch(/^ +script:\n\s+import os, sys, time, torch, aira_stack$/m);
+    expect(traced).toMatch(/rehearsal +chooser-1: run_experiment: ok after [\d.]+ device seconds/);
+
     const audited = await aira(['audit', 'toy-1', '--home', home, '--json'], { env });
     const findings = jsonLines<{ invariant: string; violations: string[]; evidence: string[] }>(audited.stdout);
     expect(findings.flatMap(({ violations }) => violations)).toEqual([]);

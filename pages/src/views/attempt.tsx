@@ -6,7 +6,7 @@ import { Table } from '../parts/table.tsx';
 
 /** How a proposal came about: calls of language models, the conversation with its tools, and what was read. */
 export function AttemptSections({ detail }: { detail: NodeDetail }) {
-  const { calls, rounds, roundsMissing, readings } = detail.attempt;
+  const { calls, rounds, roundsMissing, readings, tried } = detail.attempt;
   return (
     <>
       {readings.length > 0 && (
@@ -29,6 +29,16 @@ export function AttemptSections({ detail }: { detail: NodeDetail }) {
               </ul>
             </section>
           ))}
+        </>
+      )}
+      {tried.length > 0 && (
+        <>
+          <h2>Tried before the proposal</h2>
+          <ul>
+            {tried.map((text, index) => (
+              <li key={index}>{text}</li>
+            ))}
+          </ul>
         </>
       )}
       {calls.length > 0 && (
@@ -54,7 +64,7 @@ export function AttemptSections({ detail }: { detail: NodeDetail }) {
                 class: 'text full',
                 cell: ({ outcome, message }) => (
                   <>
-                    <span class={outcome === 'ok' || outcome === null ? '' : 'bad'}>{outcome ?? 'running'}</span>
+                    <span class={outcome === 'complete' || outcome === null ? '' : 'bad'}>{outcome ?? 'running'}</span>
                     {message && <small> {message}</small>}
                   </>
                 ),

@@ -8,6 +8,7 @@ import { type Files, parseProgram } from '../../domain/program.ts';
 import { metricValue } from '../../domain/task.ts';
 import { type EvaluationRecord, type NodeRecord, readArchive, statusOf } from '../../memory/index.ts';
 import { jsonLine, makeFolder, printable } from '../../platform/index.ts';
+import { triedText } from '../../views/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, option, pathArgument, searchArgument, withOptions } from '../options.ts';
 
@@ -105,6 +106,7 @@ function show(search: SearchId, id: string, options: ShowOptions): number {
     if (rationale.expected !== null) {
       field('expected', `${score(metricValue(rationale.expected, lowerIsBetter))} ${metric}`);
     }
+    for (const text of triedText({ tried: rationale.tried ?? [] })) field('tried', text);
     field('message', node.message);
     if (node.evaluations.length > 0) print(`evaluations (${printable(metric)}):`);
     for (const each of node.evaluations) {
