@@ -126,23 +126,37 @@ export function dryRun(
   return `${[`${spec.task}, profile ${spec.profile}: ${limits.join(', ')}`, ...work, ...total].join('\n')}\n`;
 }
 
-/** How far limits of dollars reach, at the likely cost; nothing where they reach to the end. */
+/** How far limits of dollars and tokens reach, at the likely use; nothing where they reach to the end. */
 function reach({ agents, budget }: SearchSpec, lines: readonly ForecastLine[]): string[] {
-  const likelyOf = (name: string) =>
-    lines.filter((line) => line.agent === name).reduce((sum, { likely }) => sum + (likely ?? 0), 0);
-  const far = (whose: string, limit: number | undefined, likely: number, evaluations: number): string[] => {
+  const uses = (name: string, of: (line: ForecastLine) => number) =>
+    lines.filter(({ agent }) => agent === name).reduce((sum, each) => sum + of(each), 0);
+  const far = (whose: string, what: string, limit: number | undefined, likely: number, evaluations: number) => {
     if (limit === undefined || likely <= limit) return [];
     const covered = Math.floor((evaluations * limit) / likely);
-    return [`  not reached: $${limit} of ${whose} cover about ${covered} of its ${evaluations} evaluations`];
+    return [`  not reached: ${what} of ${whose} cover about ${covered} of its ${evaluations} evaluations`];
+  };
+  const both = (whose: string, limits: Limits, names: readonly string[], evaluations: number) => {
+    const sum = (of: (line: ForecastLine) => number) => names.reduce((total, name) => total + uses(name, of), 0);
+    const [dollarsLikely, tokensLikely] = [sum(({ likely }) => likely ?? 0), sum(({ tokens }) => tokens)];
+    return [
+      ...far(whose, `$${limits.dollars}`, limits.dollars, dollarsLikely, evaluations),
+      ...far(whose, `${limits.tokens} tokens`, limits.tokens, tokensLikely, evaluations),
+    ];
   };
   const chatting = agents.filter(({ name }) => lines.some(({ agent }) => agent === name));
   return [
-    ...chatting.flatMap(({ name, dollars, evaluations }) => far(name, dollars, likelyOf(name), evaluations)),
-    ...far(
+    ...chatting.flatMap((agent) => both(agent.name, agent, [agent.name], agent.evaluations)),
+    ...both(
       'the search',
-      budget.dollars,
-      chatting.reduce((sum, { name }) => sum + likelyOf(name), 0),
+      budget,
+      chatting.map(({ name }) => name),
       chatting.reduce((sum, { evaluations }) => sum + evaluations, 0),
     ),
   ];
+}
+
+/** Limits that calls of language models count against. */
+interface Limits {
+  readonly dollars?: number | undefined;
+  readonly tokens?: number | undefined;
 }

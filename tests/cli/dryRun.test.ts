@@ -94,6 +94,12 @@ describe('a dry run', () => {
     const paid = agentSpec({ name: 'thinker', model: 'anthropic/claude-opus-5-5', evaluations: 20 });
     const poor = text(spec({ evaluations: 20, dollars: 0.2 }, { agents: [paid] }));
     expect(poor).toMatch(/not reached: \$[\d.]+ of the search cover about [1-9] of its 20 evaluations/);
+    const few = { ...paid, tokens: 20_000 };
+    const short = text(spec({ evaluations: 20, tokens: 40_000 }, { agents: [few] }));
+    expect(short).toMatch(/not reached: 20000 tokens of thinker cover about [1-9] of its 20 evaluations/);
+    expect(short).toMatch(/not reached: 40000 tokens of the search cover about \d+ of its 20 evaluations/);
+    const enough = text(spec({ evaluations: 20, tokens: 10_000_000 }, { agents: [paid] }));
+    expect(enough).not.toContain('not reached');
     expect(text(spec({ evaluations: 20 }), { missing: ['the data set stories has not been imported'] })).toContain(
       'missing: the data set stories has not been imported',
     );

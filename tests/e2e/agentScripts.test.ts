@@ -15,8 +15,9 @@ import { toySearch } from '../support/toySearch.ts';
 const key = 'sk-canary-agent-scripts-81c2';
 
 const measures = `
-import os, sys, time, torch, aira_stack
+import time
 began = time.monotonic()
+import os, torch, aira_stack
 train, apart = aira_stack.rows("recall")
 print("rows", len(train), len(apart), "of", aira_stack.candidate())
 print("loss", round(float(aira_stack.build().loss(apart)), 4))
@@ -84,7 +85,7 @@ describe('a search whose agent brings scripts', () => {
     const { stdout: shown } = await aira(['show', 'toy-1', 'chooser-1', '--home', home]);
     expect(shown).toMatch(/^tried: +ran a script with mA\+M\+mA\+M, .*RuntimeError: this hypothesis does not hold$/m);
     const { stdout: traced } = await aira(['trace', 'toy-1', 'chooser', '--full', '--home', home]);
-    expect(traced).toMatch(/^ +script:\n\s+import os, sys, time, torch, aira_stack$/m);
+    expect(traced).toMatch(/^ +script:\n\s+import time\n +began = time\.monotonic\(\)$/m);
     expect(traced).toMatch(/rehearsal +chooser-1: run_experiment: ok after [\d.]+ device seconds/);
 
     const audited = await aira(['audit', 'toy-1', '--home', home, '--json'], { env });

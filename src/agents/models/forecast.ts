@@ -41,6 +41,8 @@ export interface ForecastLine {
   readonly model: ModelName;
   readonly calls: number;
   readonly likely: number | null;
+  /** Input and output of typical questions, in tokens. */
+  readonly tokens: number;
   /** Upper bound with every prompt and answer at its limit. Repairs and failed tries come on top. */
   readonly most: number | null;
 }
@@ -69,9 +71,9 @@ function longestTools({ literature, operators }: AgentSpec, space: Space, purpos
   );
 }
 
-/** Cost of one call in dollars; 0 for a local model. */
+/** Cost of one call in dollars, null without a price, and its likely tokens; 0 for a local model. */
 function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: SoleModelName, prices: Prices) {
-  if (isLocal(model)) return { likely: 0, most: 0 };
+  if (isLocal(model)) return { tokens: 0, cost: { likely: 0, most: 0 } };
   const prompts = promptsFor({ ...spec, experiment: experimentOf(spec, agent), role: agent.role ?? '' });
   const { proposals = 1 } = agent;
   const isList = purpose !== 'analyze' && proposals > 1;
@@ -98,7 +100,8 @@ function priceOf(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, model: So
   const input = Math.ceil((most.input * likelyShare) / 3);
   const likely: Usage = { input, cached: 0, written: 0, output: Math.min(likelyOutput * parts, request.maxTokens) };
   const price = prices.of(model, agent.baseUrl);
-  return price && { likely: cost(likely, price), most: cost(most, price) };
+  const paid = price && { likely: cost(likely, price), most: cost(most, price) };
+  return { tokens: likely.input + likely.output, cost: paid };
 }
 
 /** With several models, `likely` assumes equal shares and `most` the most expensive model. */
@@ -110,7 +113,7 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
   const thoughts = Math.ceil(agent.evaluations / (agent.proposals ?? 1));
   const calls = thoughts * Math.min(agent.operators ? likelyMultiTurn : likelyRounds, asked);
   const each = models.map((model) => priceOf(spec, agent, purpose, model, prices));
-  const known = each.flatMap((price) => price ?? []);
+  const known = each.flatMap(({ cost: price }) => price ?? []);
   const all = known.length === each.length;
   return {
     agent: agent.name,
@@ -118,6 +121,7 @@ function line(spec: SearchSpec, agent: AgentSpec, purpose: Purpose, prices: Pric
     model: own ?? agent.model,
     calls,
     likely: all ? (calls * known.reduce((sum, { likely }) => sum + likely, 0)) / known.length : null,
+    tokens: (calls * each.reduce((sum, { tokens }) => sum + tokens, 0)) / each.length,
     most: all ? agent.evaluations * asked * Math.max(...known.map(({ most }) => most)) : null,
   };
 }
