@@ -126,6 +126,38 @@ export function dryRun(
   return `${[`${spec.task}, profile ${spec.profile}: ${limits.join(', ')}`, ...work, ...total].join('\n')}\n`;
 }
 
+/**
+ * Time and cost of the runs of a study, which are made one after the other.
+ *
+ * @param runs one for each arm and task, of which each is made `times` times.
+ */
+export function studyTotal(
+  runs: readonly SearchSpec[],
+  times: number,
+  prices: Prices,
+  { devices, measured }: { devices: number; measured: (spec: SearchSpec) => DryRunFacts['measured'] },
+): string {
+  const sum = (of: (spec: SearchSpec) => number) => times * runs.reduce((total, spec) => total + of(spec), 0);
+  const wallSeconds = (spec: SearchSpec) => {
+    const work = workloadOf(spec, Math.max(1, devices), expectedSeconds(spec.rungs, measured(spec) ?? {}));
+    return Math.min(work.wallSeconds, 60 * (spec.budget.minutes ?? Number.POSITIVE_INFINITY));
+  };
+  const rehearsals = sum(({ agents }) =>
+    agents.reduce((all, { operators }) => all + (operators?.deviceSeconds ?? 0), 0),
+  );
+  const lines = runs.flatMap((spec) => forecast(spec, prices));
+  const cost = (key: 'likely' | 'most') => times * lines.reduce((total, line) => total + (line[key] ?? 0), 0);
+  const unpriced = lines.some(({ likely }) => likely === null) ? ', calls without a price apart' : '';
+  const parts = [
+    `about ${clockTime(1000 * sum(wallSeconds))} on ${counted(devices, 'worker')}`,
+    ...(rehearsals === 0 ? [] : [`up to ${clockTime(1000 * rehearsals)} of checks and experiments in addition`]),
+    lines.length === 0
+      ? 'no LLM calls'
+      : `estimated ${dollars(cost('likely'))}, worst case ${dollars(cost('most'))}${unpriced}`,
+  ];
+  return `in all ${counted(runs.length * times, 'trained run')}, one after the other: ${parts.join('; ')}\n`;
+}
+
 /** How far limits of dollars and tokens reach, at the likely use; nothing where they reach to the end. */
 function reach({ agents, budget }: SearchSpec, lines: readonly ForecastLine[]): string[] {
   const uses = (name: string, of: (line: ForecastLine) => number) =>

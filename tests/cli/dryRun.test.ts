@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dryRun, measuredSeconds } from '../../src/cli/dryRun.ts';
+import { dryRun, measuredSeconds, studyTotal } from '../../src/cli/dryRun.ts';
 import { workloadOf } from '../../src/domain/workload.ts';
 import { keyring } from '../../src/llm/keys.ts';
 import { loadPrices } from '../../src/llm/prices.ts';
@@ -103,6 +103,24 @@ describe('a dry run', () => {
     expect(text(spec({ evaluations: 20 }), { missing: ['the data set stories has not been imported'] })).toContain(
       'missing: the data set stories has not been imported',
     );
+  });
+
+  it('of a study adds its runs up: time, checks and experiments, and money', () => {
+    const total = (specs: ReturnType<typeof spec>[], measured: object | null = null) =>
+      studyTotal(specs, 3, prices, { devices: 2, measured: () => measured });
+    const local = spec({ evaluations: 20 });
+    // 4:40 each, as above.
+    expect(total([local])).toBe('in all 3 trained runs, one after the other: about 14:00 on 2 workers; no LLM calls\n');
+    expect(total([local, spec({ evaluations: 20, minutes: 4 })])).toContain('about 26:00 on');
+    expect(total([local], { screen: 5 })).toContain('about 7:00 on');
+    const operators = { kind: 'multi-turn', checks: 4, experiments: 1, looks: 2, share: 0.2, deviceSeconds: 90 };
+    const paid = agentSpec({ name: 'thinker', model: 'anthropic/claude-opus-5-5', evaluations: 20, operators });
+    const found = total([local, spec({ evaluations: 20 }, { agents: [paid] })]);
+    expect(found).toMatch(
+      /; up to 4:30 of checks and experiments in addition; estimated \$[1-9].*, worst case \$[1-9]/,
+    );
+    const strange = agentSpec({ name: 'stranger', model: 'openai/unheard-of', evaluations: 20 });
+    expect(total([spec({ evaluations: 20 }, { agents: [strange] })])).toContain('calls without a price apart');
   });
 
   it('has no measured times in a lab without an archive', () => {

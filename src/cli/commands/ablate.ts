@@ -1,12 +1,13 @@
 import { Argument, Command } from 'commander';
 import { scaffoldFolders } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import type { SearchSpec } from '../../domain/search.ts';
 import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
 import { findPython } from '../../platform/index.ts';
 import { fewestSeeds, type Study, studySchema } from '../../studies/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
 import { studyDisplay, studyJson } from '../display/study.ts';
-import { dryRun } from '../dryRun.ts';
+import { dryRun, measuredSeconds, studyTotal } from '../dryRun.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import {
   homeOption,
@@ -37,13 +38,17 @@ interface AblateOptions {
   json?: boolean;
 }
 
-/** What a study would run and cost: the first run of each arm on each task, times the number of seeds. */
-function forecastText(study: Study, { trained, tables }: StudyPlan, prices: string | undefined): string {
+/** What a study would run and cost: the first run of each arm on each task, times the number of seeds, and the sum. */
+function forecastText(study: Study, { trained, tables, devices }: StudyPlan, options: AblateOptions): string {
   const firsts = trained.filter(({ spec }) => spec.seed === 1);
   const keys = keyring(process.env);
-  const each = firsts.map(
-    ({ arm, spec }) => `${arm}, ${study.seeds} times: ${dryRun(spec, loadPrices(prices), keys, null)}`,
-  );
+  const prices = loadPrices(options.prices);
+  const each = firsts.map(({ arm, spec }) => `${arm}, ${study.seeds} times: ${dryRun(spec, prices, keys, null)}`);
+  if (firsts.length > 0) {
+    const measured = (spec: SearchSpec) => measuredSeconds(options.home, spec);
+    const specs = firsts.map(({ spec }) => spec);
+    each.push(studyTotal(specs, study.seeds, prices, { devices: devices.length, measured }));
+  }
   const tableRuns = tables.length * study.arms.length * study.seeds;
   return `${each.join('')}${tableRuns > 0 ? `${tableRuns} runs are table lookups and cost nothing\n` : ''}`;
 }
@@ -73,7 +78,7 @@ async function ablate(given: string, options: AblateOptions): Promise<number> {
       loadPrices(options.prices),
     );
   if (options.dryRun) {
-    process.stdout.write(forecastText(study, plan, options.prices));
+    process.stdout.write(forecastText(study, plan, options));
     return exitCodes.ok;
   }
 
