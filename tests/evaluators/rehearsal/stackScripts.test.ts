@@ -154,9 +154,9 @@ for stack in (aira_stack.build(), aira_stack.build(task, "4mA+12M")):
 
   it('never outlives its limit, and ends when the agent does', async () => {
     const forks = 'import os, time\nprint("begun", flush=True)\nif os.fork() == 0: os.setsid()\ntime.sleep(600)';
-    const found = await run(forks, { more: { limitSeconds: 2 } });
+    const found = await run(forks, { more: { limitSeconds: 4 } });
     expect(found).toMatchObject({ status: 'failed', reason: 'timeout' });
-    expect(found.status === 'failed' && found.message).toBe('printed before:\nbegun\nthe script timed out after 2 s');
+    expect(found.status === 'failed' && found.message).toBe('printed before:\nbegun\nthe script timed out after 4 s');
     const stopping = new AbortController();
     const running = run(forks, { signal: stopping.signal });
     stopping.abort(new Error('the agent stops'));
