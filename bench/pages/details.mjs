@@ -1,5 +1,6 @@
 // What the API answers about one node, one agent, and what a search read: the contract of `src/views/apiDetail.ts`.
 import { agentRow, mention, models, nodeRow, parentsOf, rungs, timeOf } from './search.mjs';
+import { fullSize } from './sections.mjs';
 import { attacks, long, program, round, runLength, trace } from './texts.mjs';
 import { version } from './world.mjs';
 
@@ -88,6 +89,7 @@ export function nodeDetail(/** @type {World} */ world, /** @type {string} */ id)
       model: models[1],
       evidence: parent ? [parent.id] : [],
     },
+    fullSize: done && !world.design ? fullSize(node.id, runLength(node.layers)) : null,
     lesson: done ? long(world.say('recall gains from the second attention layer; compression does not')) : null,
     message: node.status === 'rejected' ? long(world.say('the architecture has 15 layers; this task needs 16')) : null,
     rungs: tried
@@ -198,11 +200,16 @@ export function agentDetail(/** @type {World} */ world, /** @type {string} */ na
     node.score !== null && node.parent >= 0 && world.nodes[node.parent].score !== null
       ? round(sign * (node.score - world.nodes[node.parent].score))
       : null;
+  const novelty = (/** @type {any} */ node) =>
+    node.status === 'rejected'
+      ? null
+      : round(0.08 + 0.5 * Math.exp(-node.attempt / 30) + 0.05 * Math.sin(node.attempt));
+  const taken = own.filter((node) => node.second >= 0 && world.nodes[node.second].agent !== name);
   return {
     ...about(world),
     agent: agentRow(world, name, own),
     spec: long(JSON.stringify({ name, model: models[0], scaffold: 'greedy' }, null, 2)),
-    timeline: own.slice(-2000).map((node) => ({
+    timeline: own.slice(-1000).map((node) => ({
       ...mention(node),
       index: node.index,
       attempt: node.attempt,
@@ -212,12 +219,13 @@ export function agentDetail(/** @type {World} */ world, /** @type {string} */ na
       proposedAt: timeOf(node.proposedAt),
       evaluatedAt: timeOf(node.evaluatedAt),
       effect: effect(node),
-      novelty:
-        node.status === 'rejected'
-          ? null
-          : round(0.08 + 0.5 * Math.exp(-node.attempt / 30) + 0.05 * Math.sin(node.attempt)),
+      novelty: novelty(node),
       costUsd: node.costUsd,
     })),
+    exploration: own.flatMap((node) => {
+      const share = novelty(node);
+      return share === null ? [] : [{ attempt: node.attempt, share }];
+    }),
     operators: ['draft', 'improve', 'crossover'].map((operator) => {
       const used = own.filter((node) => node.operator === operator);
       const compared = used.map(effect).filter((each) => each !== null);
@@ -230,16 +238,14 @@ export function agentDetail(/** @type {World} */ world, /** @type {string} */ na
         meanEffect: compared.length > 0 ? round(compared.reduce((sum, each) => sum + each, 0) / compared.length) : null,
       };
     }),
-    exchanges: own
-      .filter((node) => node.second >= 0 && world.nodes[node.second].agent !== name)
-      .slice(0, 200)
-      .map((node) => ({
-        node: node.id,
-        from: world.nodes[node.second].id,
-        fromAgent: world.nodes[node.second].agent,
-        how: 'parent',
-        direction: 'taken',
-      })),
+    exchanges: taken.slice(-500).map((node) => ({
+      node: node.id,
+      from: world.nodes[node.second].id,
+      fromAgent: world.nodes[node.second].agent,
+      how: 'parent',
+      direction: 'taken',
+    })),
+    exchanged: taken.length,
     spending: [
       {
         model: models[1],

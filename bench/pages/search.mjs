@@ -122,9 +122,9 @@ export function overview(/** @type {World} */ world) {
       primitives: world.design
         ? []
         : [
-            { name: 'M', meaning: 'SwiGLU MLP' },
-            { name: 'mA', meaning: 'multi-head attention' },
-            { name: 'Mb', meaning: 'Mamba-2' },
+            { name: 'M', meaning: 'SwiGLU MLP', colour: null },
+            { name: 'mA', meaning: 'multi-head attention', colour: null },
+            { name: 'Mb', meaning: 'Mamba-2', colour: null },
           ],
       seed: 1,
       deviceClass: 'cpu',

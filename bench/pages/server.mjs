@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { agentDetail, literature, nodeDetail } from './details.mjs';
 import { scale, studies, study, workers } from './home.mjs';
 import { nodesPage, overview, pointsAfter, searchRow } from './search.mjs';
+import { sections } from './sections.mjs';
 import { wholeText } from './texts.mjs';
 
 const policy =
@@ -95,6 +96,7 @@ export async function serveWorlds(
     if (view === 'nodes') return item ? nodeDetail(world, item) : nodesPage(world, query);
     if (view === 'agents') return agentDetail(world, item ?? '');
     if (view === 'literature') return literature(world);
+    if (view === 'sections') return sections(world, item ?? '');
     return null;
   }
 

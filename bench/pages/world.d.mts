@@ -30,6 +30,7 @@ export class World {
   readonly sequence: number;
   readonly vetoed: ReadonlySet<string>;
   grow(count: number): string[];
+  finish(): void;
   best(): WorldNode | null;
   command(body: CommandBody): CommandReply;
 }

@@ -189,6 +189,11 @@ export class World {
     return false;
   }
 
+  finish() {
+    this.status = 'finished';
+    this.sequence++;
+  }
+
   /** @param {any} body */
   command(body) {
     const at = started + day;

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Empty, Failure, Ghost } from './parts/frame.tsx';
+import { ColoursContext } from './parts/strip.tsx';
 import { followEvents, type LiveState, useLiveState } from './state/live.ts';
 import { accessToken, usePlace } from './state/location.ts';
 import { usePoints } from './state/points.ts';
@@ -13,6 +14,7 @@ import { AgentsView, OverviewView } from './views/overview.tsx';
 import { ProgressView } from './views/progress.tsx';
 import { ScaleView } from './views/scale.tsx';
 import { ScatterView } from './views/scatter.tsx';
+import { ClaimsView, PatternsView } from './views/sections.tsx';
 import { StudiesView, StudyView } from './views/studies.tsx';
 import { NodesView } from './views/table.tsx';
 import { TreeView } from './views/tree.tsx';
@@ -26,7 +28,12 @@ const tabs = [
   { part: 'scatter', name: 'scatter', key: 'x' },
   { part: 'agents', name: 'agents', key: 'a' },
   { part: 'literature', name: 'literature', key: 'l' },
+  { part: 'claims', name: 'claims', key: 'c' },
+  { part: 'patterns', name: 'patterns', key: 'm' },
 ] as const;
+
+/** Views that draw no nodes: the others ask for all of them at once, not only when the overview is there. */
+const withoutPoints: readonly string[] = ['literature', 'agents', 'claims', 'patterns'];
 
 const places = [
   { parts: [], name: 'searches', key: 'h' },
@@ -54,8 +61,7 @@ function Page({ parts }: { parts: readonly string[] }) {
   const [room = '', id = '', view = '', item = ''] = parts;
   const search = room === 'searches' && id ? id : null;
   const overview = useOverview(scope, search);
-  // Asked for at once, not only when the overview is there: most views draw all nodes.
-  usePoints(search === null || view === 'literature' || view === 'agents' ? null : searchPath(scope, search), id, null);
+  usePoints(search === null || withoutPoints.includes(view) ? null : searchPath(scope, search), id, null);
   const live = useLiveState();
   const main = useRef<HTMLElement>(null);
   const path = parts.join('/');
@@ -67,6 +73,8 @@ function Page({ parts }: { parts: readonly string[] }) {
   }, [path]);
   const [help, setHelp] = useState(false);
   useKeys(search, () => setHelp(true));
+  // Programs have no layers to vote on.
+  const hasLayers = overview.value?.goal.space !== 'program';
   const ended = overview.value !== null && !['running', 'paused'].includes(overview.value.search.status);
   return (
     <>
@@ -98,15 +106,17 @@ function Page({ parts }: { parts: readonly string[] }) {
         </nav>
         {search !== null && (
           <nav class="tabs" aria-label="search">
-            {tabs.map(({ part, name }) => (
-              <a
-                key={name}
-                href={link(['searches', search, ...(part ? [part] : [])])}
-                {...(part === view && { 'aria-current': 'page' })}
-              >
-                {name}
-              </a>
-            ))}
+            {tabs
+              .filter(({ part }) => part !== 'patterns' || hasLayers)
+              .map(({ part, name }) => (
+                <a
+                  key={name}
+                  href={link(['searches', search, ...(part ? [part] : [])])}
+                  {...(part === view && { 'aria-current': 'page' })}
+                >
+                  {name}
+                </a>
+              ))}
           </nav>
         )}
       </header>
@@ -117,13 +127,15 @@ function Page({ parts }: { parts: readonly string[] }) {
           <>
             {overview.error && <Failure error={overview.error} />}
             {overview.value ? (
-              <SearchPage
-                id={search}
-                path={searchPath(scope, search)}
-                overview={overview.value}
-                view={view}
-                item={item}
-              />
+              <ColoursContext.Provider value={coloursOf(overview.value)}>
+                <SearchPage
+                  id={search}
+                  path={searchPath(scope, search)}
+                  overview={overview.value}
+                  view={view}
+                  item={item}
+                />
+              </ColoursContext.Provider>
             ) : (
               !overview.error && <Ghost lines={14} />
             )}
@@ -155,8 +167,14 @@ function SearchPage({ view, item, ...search }: SearchView & { view: string; item
   if (view === 'agents')
     return item ? <AgentView key={`${id}/${item}`} agent={item} {...search} /> : <AgentsView key={id} {...search} />;
   if (view === 'literature') return <LiteratureView key={id} {...search} />;
+  if (view === 'claims') return <ClaimsView key={id} {...search} />;
+  if (view === 'patterns') return <PatternsView key={id} {...search} />;
   return <Nowhere />;
 }
+
+/** Colours of a user's own layer kinds. */
+const coloursOf = ({ goal }: SearchView['overview']): Readonly<Record<string, string>> =>
+  Object.fromEntries(goal.primitives.flatMap(({ name, colour }) => (colour === null ? [] : [[name, colour]])));
 
 function Nowhere() {
   const { link } = useScope();

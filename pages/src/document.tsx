@@ -6,6 +6,7 @@ import './style/pieces.css';
 import './style/plots.css';
 import './style/table.css';
 import './style/texts.css';
+import './style/blocks.css';
 import './style/document.css';
 
 /** The script of a finished page: its islands (`island.tsx`) and its tables come to life. Without it the page is all there. */

@@ -6,6 +6,7 @@ import './style/pieces.css';
 import './style/plots.css';
 import './style/table.css';
 import './style/texts.css';
+import './style/blocks.css';
 
 takeToken();
 // The address of a new dashboard, pasted into a tab that is open: first of all listeners, so that no view sees the token.

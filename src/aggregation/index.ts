@@ -15,6 +15,7 @@ export {
 export {
   aggregate,
   aggregateByAgent,
+  aggregateUnder,
   type Conditioning,
   conditionings,
   type Pattern,

@@ -84,6 +84,16 @@ export function aggregate(
   return layerwise(elect(nodes, clusters), conditioning);
 }
 
+/** The same under several conditionings: who votes is decided once. */
+export function aggregateUnder(
+  nodes: readonly ScoredNode[],
+  under: readonly Conditioning[],
+  clusters: number = clusterCount,
+): Pattern[] {
+  const electorate = elect(nodes, clusters);
+  return under.map((conditioning) => layerwise(electorate, conditioning));
+}
+
 /** The pattern that each agent alone would have led to, by agent name; agents without nodes are absent. */
 export function aggregateByAgent(
   nodes: readonly ScoredNode[],

@@ -71,6 +71,9 @@ function homeRoutes(home: ServedHome, streams: EventStreams): Hono {
     answer(c, views().agent(c.req.param('id'), c.req.param('agent'), home.heard)),
   );
   routes.get('/searches/:id/literature', (c) => answer(c, views().literature(c.req.param('id'), home.heard)));
+  routes.get('/searches/:id/sections/:group', (c) =>
+    answer(c, views().sections(c.req.param('id'), c.req.param('group'), home.heard)),
+  );
   routes.get('/studies', (c) => answer(c, studiesOf(home.home)));
   routes.get('/studies/:id', (c) => answer(c, studyOf(home.home, c.req.param('id'))));
   routes.get('/scales/:id', (c) => answer(c, views().scale(c.req.param('id'))));

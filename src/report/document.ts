@@ -3,8 +3,8 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { makeFolder, packageRoot, printable } from '../platform/index.ts';
-import type { Page } from '../views/index.ts';
+import { makeFolder, packageRoot } from '../platform/index.ts';
+import { type Page, shown } from '../views/index.ts';
 
 /**
  * Role: a page as one HTML file, from the components that the dashboard shows: rendered here as text, with the script that brings
@@ -35,14 +35,6 @@ async function load(): Promise<Assets> {
   const script = readFileSync(join(folder, 'document.js'), 'utf8').replaceAll('</script', '<\\/script').trim();
   const style = readFileSync(join(folder, 'document.css'), 'utf8').replaceAll('</', '<\\/').trim();
   return { render, script, style };
-}
-
-/** Every text of the data, keys included, without what a page must not contain: controls, and marks of direction. */
-function shown<Data>(data: Data): Data {
-  if (typeof data === 'string') return printable(data, { lines: true }) as Data;
-  if (Array.isArray(data)) return data.map(shown) as Data;
-  if (typeof data !== 'object' || data === null) return data;
-  return Object.fromEntries(Object.entries(data).map(([key, value]) => [printable(key), shown(value)])) as Data;
 }
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');

@@ -1,82 +1,126 @@
 import { mean } from 'd3-array';
+import { type Architecture, readArchitecture } from '../domain/architecture.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { operators as allOperators } from '../domain/node.ts';
+import { operators as proposers } from '../domain/node.ts';
 import { distanceOf } from '../studies/index.ts';
 import type { AgentDetail, Literature } from './api.ts';
 import { apiVersion } from './apiSearch.ts';
-import { operators, statuses } from './columns.ts';
+import { operators, type SearchColumns, statuses } from './columns.ts';
 import { readingsOf } from './nodeDetail.ts';
 import { mentionOf } from './nodeTable.ts';
 import { agentOf, type SearchContext } from './overview.ts';
 import { funnelOf } from './report/collect.ts';
 import { finite, line, longText, shortLine } from './texts.ts';
 
-/** Candidates that each novelty is compared with, in all: the pairs grow with the square of the attempts. */
-const mostPairs = { stack: 250_000, program: 2_000, scale: 0 } as const;
+/** The newest attempts and exchanges that an agent's page has; the table of nodes has all. */
+const mostAttempts = 1_000;
+const mostExchanges = 500;
+
+/** Comparisons of candidates for one page: layers are counted at once, lines by a difference of texts. */
+const mostPairs = { stack: 2_000_000, program: 2_000, scale: 0 } as const;
 
 type Entry = AgentDetail['timeline'][number];
 
 /**
- * Share of layers or lines by which each candidate differs from its nearest earlier one; null for a refused one, and for all
- * where the pairs are too many.
+ * Share of layers or lines by which each candidate differs from its nearest earlier one; null for a refused one. The pairs grow
+ * with the square of the attempts: where they are too many, only every k-th candidate is compared, with all before it.
+ *
+ * @param distance null where two candidates do not compare.
  */
-function noveltiesOf(kind: keyof typeof mostPairs, candidates: readonly (string | null)[]): (number | null)[] {
+export function novelties<T>(
+  candidates: readonly (T | null)[],
+  distance: (earlier: T, candidate: T) => number | null,
+  most: number,
+): (number | null)[] {
   const pairs = (candidates.length * (candidates.length - 1)) / 2;
-  if (pairs > mostPairs[kind]) return candidates.map(() => null);
+  if (most === 0) return candidates.map(() => null);
+  const step = Math.max(1, Math.ceil(pairs / most));
   return candidates.map((candidate, index) => {
-    if (candidate === null) return null;
+    // The newest is always compared.
+    if (candidate === null || (candidates.length - 1 - index) % step !== 0) return null;
     let nearest: number | null = null;
-    for (const earlier of candidates.slice(0, index)) {
-      const distance = earlier === null ? null : distanceOf(kind, earlier, candidate);
-      if (distance !== null && (nearest === null || distance < nearest)) nearest = distance;
+    for (let at = 0; at < index; at++) {
+      const earlier = candidates[at] as T | null;
+      const found = earlier === null ? null : distance(earlier, candidate);
+      if (found !== null && (nearest === null || found < nearest)) nearest = found;
     }
     return nearest;
   });
 }
 
-function timelineOf(context: SearchContext, places: readonly number[]): Entry[] {
-  const { reader, search, columns } = context;
-  const { lowerIsBetter, space } = reader.searches.spec(search);
-  const texts = places.map((at) => reader.browse.texts(search, columns.ids[at] as string));
+/** Share of layers that differ; null for different depths. */
+function layerDistance(earlier: Architecture, candidate: Architecture): number | null {
+  if (earlier.length !== candidate.length) return null;
+  let changed = 0;
+  for (let layer = 0; layer < candidate.length; layer++) if (earlier[layer] !== candidate[layer]) changed++;
+  return changed / candidate.length;
+}
+
+/** How far each attempt was from what the agent had tried; of programs among the newest attempts alone. */
+function explorationOf({ reader, search, columns }: SearchContext, places: readonly number[]): (number | null)[] {
+  const { kind } = reader.searches.spec(search).space;
   const isRefused = (at: number) => ['rejected', 'duplicate'].includes(statuses[columns.status[at] as number] ?? '');
-  const novelties = noveltiesOf(
-    space.kind,
-    places.map((at, index) => (isRefused(at) ? null : (texts[index]?.candidate ?? null))),
+  if (kind === 'stack') {
+    const layers = places.map((at) => {
+      const text = columns.patterns.values[columns.pattern[at] as number];
+      return text === undefined || isRefused(at) ? null : readArchitecture(text);
+    });
+    return novelties(layers, layerDistance, mostPairs.stack);
+  }
+  const newest = places.slice(-mostAttempts);
+  const texts = newest.map((at) =>
+    isRefused(at) ? null : (reader.browse.texts(search, columns.ids[at] as string)?.candidate ?? null),
   );
-  const sign = lowerIsBetter ? -1 : 1;
-  return places.map((at, index): Entry => {
+  const found = novelties(texts, (earlier, candidate) => distanceOf(kind, earlier, candidate), mostPairs[kind]);
+  return [...places.slice(0, -mostAttempts).map(() => null), ...found];
+}
+
+/** Fitness of a node minus that of its first parent on the screen rung. */
+function effectOf(columns: SearchColumns, at: number, sign: number): number | null {
+  const parent = columns.parent[at] as number;
+  const own = columns.scores.screen[at] ?? null;
+  const base = parent < 0 ? null : (columns.scores.screen[parent] ?? null);
+  return own === null || base === null ? null : finite(sign * (own - base));
+}
+
+function timelineOf(
+  { reader, search, columns }: SearchContext,
+  places: readonly number[],
+  exploration: readonly (number | null)[],
+  sign: number,
+): Entry[] {
+  const from = Math.max(0, places.length - mostAttempts);
+  return places.slice(from).map((at, index): Entry => {
     const id = columns.ids[at] as string;
-    const parent = columns.parent[at] as number;
-    const own = columns.scores.screen[at] ?? null;
-    const base = parent < 0 ? null : (columns.scores.screen[parent] ?? null);
-    const parents = [parent, columns.secondParent[at] as number].filter((each) => each >= 0);
+    const texts = reader.browse.texts(search, id);
+    const parents = [columns.parent[at] as number, columns.secondParent[at] as number].filter((each) => each >= 0);
     return {
       ...mentionOf(columns, id),
       index: at,
       attempt: columns.attempt[at] as number,
       parents: parents.map((each) => columns.ids[each] as string),
-      short: shortLine(texts[index]?.candidate ?? ''),
-      change: line(texts[index]?.change ?? ''),
+      short: shortLine(texts?.candidate ?? ''),
+      change: line(texts?.change ?? ''),
       proposedAt: columns.proposedAt[at] as number,
       evaluatedAt: columns.evaluatedAt[at] ?? null,
-      effect: own === null || base === null ? null : finite(sign * (own - base)),
-      novelty: finite(novelties[index]),
+      effect: effectOf(columns, at, sign),
+      novelty: finite(exploration[from + index]),
       costUsd: columns.dollars[at] as number,
     };
   });
 }
 
-/** Use and success of each operator. */
-function operatorsOf(timeline: readonly Entry[]): AgentDetail['operators'] {
-  return allOperators.flatMap((operator) => {
-    const own = timeline.filter((entry) => entry.operator === operator);
+/** Use and success of each operator, over all attempts. */
+function operatorsOf(columns: SearchColumns, places: readonly number[], sign: number): AgentDetail['operators'] {
+  return proposers.flatMap((operator) => {
+    const own = places.filter((at) => operators[columns.operator[at] as number] === operator);
     if (own.length === 0) return [];
-    const effects = own.flatMap(({ effect }) => (effect === null ? [] : [effect]));
+    const effects = own.flatMap((at) => effectOf(columns, at, sign) ?? []);
     return [
       {
         operator,
         used: own.length,
-        scored: own.filter(({ score }) => score !== null).length,
+        scored: own.filter((at) => columns.scores.screen[at] !== null).length,
         compared: effects.length,
         improved: effects.filter((effect) => effect > 0).length,
         meanEffect: finite(mean(effects)),
@@ -165,7 +209,9 @@ export function agentDetailOf(context: SearchContext, name: string): AgentDetail
   }
   const agent = columns.agents.values.indexOf(name);
   const places = [...columns.agent.keys()].filter((at) => columns.agent[at] === agent);
-  const timeline = timelineOf(context, places);
+  const sign = spec.lowerIsBetter ? -1 : 1;
+  const exploration = explorationOf(context, places);
+  const exchanges = agent < 0 ? [] : exchangesOf(context, agent);
   return {
     version: apiVersion,
     sequence: columns.sequence,
@@ -174,9 +220,13 @@ export function agentDetailOf(context: SearchContext, name: string): AgentDetail
     lowerIsBetter: spec.lowerIsBetter,
     agent: agentOf(context, self, row),
     spec: longText(JSON.stringify(self, null, 1)),
-    timeline,
-    operators: operatorsOf(timeline),
-    exchanges: agent < 0 ? [] : exchangesOf(context, agent),
+    timeline: timelineOf(context, places, exploration, sign),
+    exploration: exploration.flatMap((share, index) =>
+      share === null ? [] : [{ attempt: columns.attempt[places[index] as number] as number, share }],
+    ),
+    operators: operatorsOf(columns, places, sign),
+    exchanges: exchanges.slice(-mostExchanges),
+    exchanged: exchanges.length,
     spending: spendingOf(context, name),
   };
 }
@@ -190,7 +240,11 @@ export function literatureOf(context: SearchContext): Literature {
   const citedBy = new Map<string, string[]>();
   const addresses = new Map<string, string | null>();
   for (const record of records) {
-    for (const id of record.rationale.evidence) citedBy.set(id, [...(citedBy.get(id) ?? []), record.id]);
+    for (const id of record.rationale.evidence) {
+      const nodes = citedBy.get(id) ?? [];
+      nodes.push(record.id);
+      citedBy.set(id, nodes);
+    }
     for (const { found } of readingsOf(record)) for (const { id, url } of found) if (url) addresses.set(id, url);
   }
   return {

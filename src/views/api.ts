@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type * as detail from './apiDetail.ts';
 import type * as home from './apiHome.ts';
+import type * as page from './apiPage.ts';
 import type * as search from './apiSearch.ts';
 
 /**
@@ -36,6 +37,9 @@ export type Reading = NodeDetail['attempt']['readings'][number];
 export type AgentDetail = z.infer<typeof detail.agentSchema>;
 /** `GET /api/searches/:id/literature` */
 export type Literature = z.infer<typeof detail.literatureSchema>;
+/** `GET /api/searches/:id/sections/:group` */
+export type Sections = z.infer<typeof page.sectionsSchema>;
+export type SectionGroup = (typeof page.sectionGroups)[number];
 /** `GET /api/studies` and `GET /api/studies/:id` */
 export type Studies = z.infer<typeof home.studiesSchema>;
 export type StudyDetail = z.infer<typeof home.studySchema>;

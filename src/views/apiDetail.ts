@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { sectionSchema } from './apiPage.ts';
 import {
   apiVersion,
   count,
@@ -103,6 +104,8 @@ export const nodeSchema = z.strictObject({
     evidence: z.array(z.string()),
   }),
   lesson: longText.nullable(),
+  /** An accepted architecture at the sizes of the report: parameters, FLOPs, cache. */
+  fullSize: sectionSchema.nullable(),
   /** Why it was refused. */
   message: longText.nullable(),
   rungs: z.array(
@@ -166,6 +169,7 @@ export const agentSchema = z.strictObject({
   agent: overviewSchema.shape.agents.element,
   /** Its settings as recorded, as JSON text. */
   spec: longText,
+  /** Its newest 1,000 attempts, oldest first; `/nodes?agent=` has all. */
   timeline: z.array(
     z.strictObject({
       ...mention.shape,
@@ -178,11 +182,16 @@ export const agentSchema = z.strictObject({
       evaluatedAt: time,
       /** Fitness minus that of the first parent on the screen rung; above zero is better. */
       effect: z.number().nullable(),
-      /** Share of layers or lines that differ from its nearest earlier candidate; null for a refused one. */
+      /** As in `exploration`; null for an attempt that it lacks. */
       novelty: z.number().nullable(),
       costUsd: z.number(),
     }),
   ),
+  /**
+   * Share of layers or lines by which an attempt differs from the nearest earlier one. Refused ones are absent; of very many
+   * attempts every k-th is there, of programs the newest.
+   */
+  exploration: z.array(z.strictObject({ attempt: count, share: z.number() })),
   operators: z.array(
     z.strictObject({
       operator: operatorSchema,
@@ -194,7 +203,7 @@ export const agentSchema = z.strictObject({
       meanEffect: z.number().nullable(),
     }),
   ),
-  /** Whose work it took up, and who took up its own. */
+  /** Whose work it took up, and who took up its own: the last 500, of `exchanged`. */
   exchanges: z.array(
     z.strictObject({
       node: z.string(),
@@ -204,6 +213,7 @@ export const agentSchema = z.strictObject({
       direction: z.enum(['taken', 'given']),
     }),
   ),
+  exchanged: count,
   spending: z.array(z.strictObject({ model: z.string(), purpose: z.string(), failed: count, ...spent.shape })),
 });
 

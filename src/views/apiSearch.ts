@@ -74,8 +74,6 @@ export const searchRow = z.strictObject({
 /** `/api/searches` */
 export const searchesSchema = z.strictObject({ version: z.literal(apiVersion), searches: z.array(searchRow) });
 
-const byKey = z.strictObject({ name: z.string(), meaning: z.string() });
-
 const ruling = z.strictObject({
   id: z.string(),
   kind: z.enum(['veto', 'pause', 'resume', 'raise-budget']),
@@ -96,7 +94,14 @@ export const overviewSchema = z.strictObject({
     space: z.enum(['stack', 'program', 'scale']),
     layers: count.nullable(),
     /** Layer kinds with the words of a legend: M, mA, Mb, and primitives of the user's own. */
-    primitives: z.array(byKey),
+    primitives: z.array(
+      z.strictObject({
+        name: z.string(),
+        meaning: z.string(),
+        /** `#rrggbb` of a user's own; null for those of the house, whose colours are the page's. */
+        colour: z.string().nullable(),
+      }),
+    ),
     seed: count,
     deviceClass: z.string(),
     evaluator: z.string(),

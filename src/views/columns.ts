@@ -1,13 +1,16 @@
 import { runLengthText } from '../domain/architecture.ts';
 import { shortCandidate } from '../domain/candidate.ts';
 import type { SearchId } from '../domain/ids.ts';
-import { nodeStatusSchema, originSchema } from '../domain/node.ts';
+import { nodeStatusSchema, originSchema, operators as proposers } from '../domain/node.ts';
 import { metricValue, type Rung, rungs } from '../domain/task.ts';
 import type { ArchiveReader, NodeColumns, OutcomeColumns } from '../memory/index.ts';
 import { line } from './texts.ts';
 
 export const statuses = nodeStatusSchema.options;
 export const operators = originSchema.options;
+
+/** Origins of nodes that the lab adds come after those of agents. */
+const firstOfLab = proposers.length;
 
 const rejected = statuses.indexOf('rejected');
 const duplicate = statuses.indexOf('duplicate');
@@ -99,6 +102,11 @@ export class SearchColumns {
   /** The archive's sequence that the figures are of. */
   get sequence(): number {
     return this.#sequence;
+  }
+
+  /** Whether a node is a reference or an aggregate, which no agent proposed. */
+  isOfLab(at: number): boolean {
+    return (this.operator[at] as number) >= firstOfLab;
   }
 
   /** Position of a node; -1 if the search has none of this id. */

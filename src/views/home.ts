@@ -14,19 +14,22 @@ import type {
   ScaleDetail,
   Searches,
   SearchRow,
+  Sections,
   Workers,
 } from './api.ts';
+import { sectionGroups } from './apiPage.ts';
 import { apiVersion } from './apiSearch.ts';
 import { SearchColumns } from './columns.ts';
 import { Recording } from './conversation.ts';
 import type { Heard } from './heard.ts';
-import { workersOf, zeroShotScores } from './homeFiles.ts';
+import { WrittenReports, workersOf, zeroShotScores } from './homeFiles.ts';
 import { nodeDetailOf, rawText } from './nodeDetail.ts';
 import { type IsVetoed, type NodesRequest, nodesPage } from './nodeTable.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
 import { pointsOf } from './points.ts';
 import { scaleOf } from './scale.ts';
 import { searchRow } from './searchList.ts';
+import { sectionsOf } from './sections.ts';
 import { line } from './texts.ts';
 
 /** Searches whose columns stay in memory; one of 1e5 nodes takes about 50 MB. */
@@ -62,6 +65,7 @@ export class HomeViews {
   readonly home: string;
   readonly #reader: ArchiveReader;
   readonly #now: () => number;
+  readonly #reports: WrittenReports;
   /** In order of use. */
   readonly #columns = new Map<SearchId, SearchColumns>();
   readonly #recordings = new Map<SearchId, Recording>();
@@ -74,6 +78,7 @@ export class HomeViews {
     this.home = home;
     this.#reader = reader;
     this.#now = now;
+    this.#reports = new WrittenReports(home);
   }
 
   /** @throws PrerequisiteError `archive-missing` and others of `readArchive`. */
@@ -166,7 +171,7 @@ export class HomeViews {
       rulings: this.#rulingsOf(search),
       heard,
       now: this.#now(),
-      home: this.home,
+      written: () => this.#reports.claims(search),
     };
   }
 
@@ -237,6 +242,27 @@ export class HomeViews {
   literature(id: string, heard: Heard): Literature {
     const search = this.#search(id);
     return this.#once(`literature ${search}`, () => literatureOf(this.#context(search, heard)));
+  }
+
+  /**
+   * Sections of the report, from the archive as it is: patterns, or claims with their evidence.
+   *
+   * @throws PrerequisiteError `unknown-part`
+   */
+  sections(id: string, group: string, heard: Heard): Sections {
+    const search = this.#search(id);
+    const known = sectionGroups.find((each) => each === group);
+    if (known === undefined) {
+      const choice = sectionGroups.join(', ');
+      throw new PrerequisiteError(
+        'unknown-part',
+        `there is no group of sections "${line(group, 60)}"`,
+        `use ${choice}`,
+      );
+    }
+    const compute = () => sectionsOf(this.#context(search, heard), known);
+    // Claims change with the written report too; patterns are a vote of all nodes.
+    return known === 'patterns' ? this.#once(`patterns ${search}`, compute) : this.#reader.browse.snapshot(compute);
   }
 
   scale(id: string): ScaleDetail {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import type { ClaimRecord } from '../domain/claim.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
@@ -10,6 +11,7 @@ import type { Studies, StudyDetail, StudyFigures, Workers } from './api.ts';
 import { studyFigures, studySchema } from './apiHome.ts';
 import { apiVersion } from './apiSearch.ts';
 import { freshMs, type Heard } from './heard.ts';
+import { readClaims } from './report/claims.ts';
 import { finite, line } from './texts.ts';
 
 /** What `aira ablate` writes, as far as pages show it; JSON has null where a figure was not finite. */
@@ -78,6 +80,29 @@ const studyFileSchema = z.looseObject({
   }),
 });
 type StudyFile = z.infer<typeof studyFileSchema>;
+
+/** Claims of the reports that `aira report` has written into a home, read again where a file has changed. */
+export class WrittenReports {
+  readonly #home: string;
+  readonly #known = new Map<SearchId, { readonly stamp: string; readonly claims: ClaimRecord | 'unreadable' }>();
+
+  constructor(home: string) {
+    this.#home = home;
+  }
+
+  /** Null without a report; `unreadable` for one of another version, or without a record of its claims. */
+  claims(search: SearchId): ClaimRecord | 'unreadable' | null {
+    const path = join(this.#home, 'reports', `${search}.html`);
+    const file = statSync(path, { throwIfNoEntry: false });
+    if (!file) return null;
+    const stamp = `${file.mtimeMs} ${file.size}`;
+    const known = this.#known.get(search);
+    if (known?.stamp === stamp) return known.claims;
+    const claims = readClaims(readFileSync(path, 'utf8')).record ?? 'unreadable';
+    this.#known.set(search, { stamp, claims });
+    return claims;
+  }
+}
 
 /** Where the zero-shot scores of a plan are. */
 export const zeroShotPath = (home: string, search: SearchId): string => join(home, 'reports', search, 'zero-shot.json');

@@ -11,6 +11,7 @@
 
 export type { CommandBody, CommandReply, Labs, Problem } from './api.ts';
 export { commandSchema } from './apiHome.ts';
+export { sectionGroups } from './apiPage.ts';
 export { apiVersion, nodesQuerySchema } from './apiSearch.ts';
 export type { Heard } from './heard.ts';
 export { HomeViews, problemOf } from './home.ts';
@@ -48,7 +49,7 @@ export { reportPage } from './report/page.ts';
 export { floorClause, unfinished, verdict } from './report/sentences.ts';
 export { scaleFiguresOf } from './scale.ts';
 export { timeLeftMs } from './searchList.ts';
-export { line as printed } from './texts.ts';
+export { line as printed, shown } from './texts.ts';
 export { attributionSentence, changeVerdict, differenceFigures } from './trace/attribution.ts';
 export { type Confrontation, confront, confrontationNote, confrontationRows } from './trace/compare.ts';
 export { type Exchange, exchangesOf, timelineOf } from './trace/exchanges.ts';

@@ -1,5 +1,6 @@
 import { deviation, mean } from 'd3-array';
 import * as z from 'zod';
+import { readArchitecture } from '../domain/architecture.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { parseProgram } from '../domain/program.ts';
@@ -10,6 +11,7 @@ import { apiVersion } from './apiSearch.ts';
 import type { Recording } from './conversation.ts';
 import { type IsVetoed, mentionOf, nodeRowOf } from './nodeTable.ts';
 import type { SearchContext } from './overview.ts';
+import { fullSizeSection } from './sections.ts';
 import { candidateOf, finite, line, longest, longText, longTextOrNull, metricOf } from './texts.ts';
 import { triedText } from './trace/page.ts';
 
@@ -118,7 +120,7 @@ function rungsOf(context: SearchContext, record: NodeRecord): NodeDetail['rungs'
 export function nodeDetailOf(context: SearchContext, id: string, recording: Recording, isVetoed: IsVetoed): NodeDetail {
   const { reader, search, columns } = context;
   const record = recordOf(context, id);
-  const { lowerIsBetter, metric, references } = reader.searches.spec(search);
+  const { lowerIsBetter, metric, references, primitives, space } = reader.searches.spec(search);
   const { rationale } = record;
   const [parent] = record.parents;
   const first = references[0] ? reader.records.node(search, `reference-${references[0].name}-1`) : undefined;
@@ -153,6 +155,10 @@ export function nodeDetailOf(context: SearchContext, id: string, recording: Reco
       model: rationale.model === undefined ? null : line(rationale.model),
       evidence: rationale.evidence.map((each) => line(each)),
     },
+    fullSize:
+      space.kind === 'stack' && record.verdict === 'accepted'
+        ? fullSizeSection(record.id, readArchitecture(record.candidate), primitives ?? [])
+        : null,
     lesson: longTextOrNull(reader.records.lessonOf(search, record.id)),
     message: longTextOrNull(record.message, null, longest.error),
     rungs: rungsOf(context, record),

@@ -1,17 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import type { ScoredNode } from '../aggregation/index.ts';
+import type { ClaimRecord } from '../domain/claim.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchStatus } from '../domain/messages.ts';
 import { primitiveText } from '../domain/primitive.ts';
 import { scaffoldLabel } from '../domain/scaffold.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { metricValue, type Rung, rungs } from '../domain/task.ts';
+import { fitnessOf, metricValue, type Rung, rungs } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import type { Overview, OverviewAgent, Ruling, SearchRow } from './api.ts';
 import { apiVersion } from './apiSearch.ts';
 import type { SearchColumns } from './columns.ts';
 import { freshMs, type Heard } from './heard.ts';
-import { readClaims } from './report/claims.ts';
 import { busyShare, collectReport } from './report/collect.ts';
 import type { ReportData } from './report/data.ts';
 import { findingsOf, floorsOn, meanOn, nodeName, scoresOn } from './report/findings.ts';
@@ -28,7 +27,8 @@ export interface SearchContext {
   readonly heard: Heard;
   readonly rulings: readonly Ruling[];
   readonly now: number;
-  readonly home: string;
+  /** The claims of the report that was written; null before. */
+  readonly written: () => ClaimRecord | 'unreadable' | null;
 }
 
 type Row = SearchStatus['agents'][number];
@@ -85,14 +85,38 @@ export function agentOf(context: SearchContext, spec: SearchSpec['agents'][numbe
   };
 }
 
-/** The report's data of the nodes that comparisons use: those scored above the screen rung, references and aggregates. */
-function judgedData({ reader, search, columns }: SearchContext): ReportData {
-  const records = columns.ids.flatMap((id, at) => {
-    const judged = columns.scores.confirm[at] !== null || columns.scores.final[at] !== null;
-    const ofLab = /^(reference|aggregate)/.test(columns.agents.values[columns.agent[at] as number] as string);
-    return judged || ofLab ? (reader.records.node(search, id) ?? []) : [];
-  });
-  return collectReport(reader, search, [], { airaVersion: '', machine: [], commands: [] }, records);
+/**
+ * The report's data of the nodes that comparisons use: those scored above the screen rung, references and aggregates; before
+ * there are any, the best proposal of the screen rung too, as the report's lead.
+ *
+ * @param voters who votes on patterns; none for a page without them.
+ */
+export function judgedData({ reader, search, columns }: SearchContext, voters: readonly ScoredNode[] = []): ReportData {
+  const { scores } = columns;
+  const { lowerIsBetter } = reader.searches.spec(search);
+  const places: number[] = [];
+  let best = -1;
+  let isJudged = false;
+  for (let at = 0; at < columns.length; at++) {
+    const judged = scores.confirm[at] !== null || scores.final[at] !== null;
+    const lab = columns.isOfLab(at);
+    if (judged || lab) places.push(at);
+    if (lab) continue;
+    isJudged ||= judged;
+    const own = fitnessAt(columns, at, lowerIsBetter);
+    if (own !== null && own > (fitnessAt(columns, best, lowerIsBetter) ?? Number.NEGATIVE_INFINITY)) best = at;
+  }
+  if (!isJudged && best >= 0) places.push(best);
+  const records = places
+    .sort((a, b) => a - b)
+    .flatMap((at) => reader.records.node(search, columns.ids[at] as string) ?? []);
+  return collectReport(reader, search, [], { airaVersion: '', machine: [], commands: [] }, records, voters);
+}
+
+/** The screening score of a node as fitness; null without one. */
+export function fitnessAt({ scores }: SearchColumns, at: number, lowerIsBetter: boolean): number | null {
+  const score = scores.screen[at] ?? null;
+  return score === null ? null : fitnessOf(score, lowerIsBetter);
 }
 
 function budgetOf(
@@ -117,11 +141,9 @@ function budgetOf(
 }
 
 /** The sentences of the written report, which rest on test scores too; empty before it is written. */
-function claimsOf({ home, search }: SearchContext): Overview['claims'] {
-  const path = join(home, 'reports', `${search}.html`);
-  if (!existsSync(path)) return [];
-  const { record } = readClaims(readFileSync(path, 'utf8'));
-  if (record === null) return [];
+function claimsOf({ written }: SearchContext): Overview['claims'] {
+  const record = written();
+  if (record === null || record === 'unreadable') return [];
   const [lead] = record.comparisons;
   return record.sentences.map((sentence, index) => ({
     sentence: line(sentence, 2000),
@@ -159,7 +181,8 @@ export function overviewOf(context: SearchContext): Overview {
         space.kind === 'stack'
           ? space.primitives.map((name) => {
               const { title, hint } = primitiveText(name, spec.primitives);
-              return { name, meaning: line(hint === '' ? title : `${title}: ${hint}`) };
+              const colour = spec.primitives?.find(({ token }) => token === name)?.colour ?? null;
+              return { name, meaning: line(hint === '' ? title : `${title}: ${hint}`), colour };
             })
           : [],
       seed: spec.seed,

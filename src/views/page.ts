@@ -1,4 +1,5 @@
-import type { ScaleFigures, StudyFigures } from './api.ts';
+import type * as z from 'zod';
+import type { scaleFigures, studyFigures } from './apiHome.ts';
 
 /**
  * Finished pages as plain data: what `report` chooses, and the components of `pages` lay out. No code: a renderer imports these
@@ -17,14 +18,14 @@ export interface Provenance {
 export interface StudyPage {
   readonly kind: 'study';
   readonly title: string;
-  readonly study: StudyFigures;
+  readonly study: z.infer<typeof studyFigures>;
   readonly provenance: Provenance;
 }
 
 export interface ScalePage {
   readonly kind: 'scale';
   readonly title: string;
-  readonly scale: ScaleFigures;
+  readonly scale: z.infer<typeof scaleFigures>;
   readonly provenance: Provenance;
 }
 
@@ -47,7 +48,10 @@ export type Span =
   | { readonly line: number }
   | { readonly mark: number }
   /** A place of the same page. */
-  | { readonly to: string; readonly text: string };
+  | { readonly to: string; readonly text: string }
+  /** A node or an agent: a link where it has a page of its own, else words. `text`: instead of its name. */
+  | { readonly node: string; readonly text?: string }
+  | { readonly agent: string };
 export type Text = Span | readonly Span[];
 
 /** A mean with its error and its single seeds, on an axis that the rows of a table share. */

@@ -27,6 +27,14 @@ export function longText(text: string, raw: string | null = null, most: number =
 export const longTextOrNull = (text: string | null | undefined, raw: string | null = null, most?: number) =>
   text === null || text === undefined || text === '' ? null : longText(text, raw, most);
 
+/** Every text of the data, keys included, without what a page must not contain: controls, and marks of direction. */
+export function shown<Data>(data: Data): Data {
+  if (typeof data === 'string') return printable(data, { lines: true }) as Data;
+  if (Array.isArray(data)) return data.map(shown) as Data;
+  if (typeof data !== 'object' || data === null) return data;
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [printable(key), shown(value)])) as Data;
+}
+
 /** JSON has no NaN and no infinity. */
 export const finite = (value: number | null | undefined): number | null =>
   typeof value === 'number' && Number.isFinite(value) ? value : null;

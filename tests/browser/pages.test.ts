@@ -205,6 +205,35 @@ describe.skipIf(!hasChromium)(`the pages of the dashboard${without}`, () => {
     expect(labels).toEqual([null, null, null, 'best', 'proposed', 'failed', 'cost']);
   });
 
+  it('show claims with their evidence, and patterns at full size, live', async () => {
+    const page = await visit(`#/searches/${compose.id}/claims`);
+    await page.getByText('Nothing is claimed yet: the search is still screening').waitFor();
+    await live(page);
+    compose.finish();
+    server.changed(compose, [], ['phase'], true);
+    const best = compose.best()?.id ?? '';
+    await page.locator('p.claim', { hasText: `${best} is better than Transformer` }).waitFor();
+    // The report's parts, with links.
+    await page.locator('#references .forest').waitFor();
+    expect(await page.locator('#references tr.contest').count()).toBe(3);
+    await page.locator('#leaderboard').getByRole('link', { name: best, exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: best }).waitFor();
+    await page.getByText('At 350M, 1B and 3B parameters').click();
+    await page.getByRole('columnheader', { name: 'cache, MiB' }).waitFor();
+    await page.keyboard.press('g');
+    await page.keyboard.press('m');
+    await page.locator('#aggregation .votes').first().waitFor();
+    expect(await page.locator('#aggregation .votes').count()).toBe(4);
+    await page.locator('#aggregation').getByRole('link', { name: 'treetop' }).click();
+    await page.getByRole('heading', { level: 1, name: 'treetop' }).waitFor();
+
+    // Programs have no layers to vote on: no tab, and a sentence for those who come by the address.
+    const other = await visit(`#/searches/${design.id}/patterns`);
+    await other.getByText('Programs have no layers to vote on').waitFor();
+    expect(await other.locator('.tabs a').allTextContents()).not.toContain('patterns');
+    expect(await page.locator('.tabs a').allTextContents()).toContain('patterns');
+  });
+
   it('replay how the tree grew', async () => {
     const page = await visit(`#/searches/${compose.id}/tree`);
     await page.locator('.plane canvas').waitFor();
@@ -262,6 +291,8 @@ describe.skipIf(!hasChromium)(`the pages of the dashboard${without}`, () => {
       [`searches/${hostile.id}/tree`, '.plane canvas'],
       [`searches/${hostile.id}/agents/treetop`, '.figures'],
       [`searches/${hostile.id}/literature`, '.bars'],
+      [`searches/${hostile.id}/claims`, 'svg.whisker'],
+      [`searches/${hostile.id}/patterns`, '#aggregation'],
       [`searches/${hostile.id}/nodes/${failed}`, '.code'],
       [`searches/${hostile.id}/nodes/${child}`, '.code'],
       [`searches/${hostile.id}/nodes/${child}?diff=baseline`, '.diff'],
@@ -303,6 +334,8 @@ describe.skipIf(!hasChromium)(`the pages of the dashboard${without}`, () => {
     ['searches/quickstart-1/scatter', '.plane canvas'],
     ['searches/quickstart-1/progress', '.uplot'],
     ['searches/quickstart-1/agents/treetop', '.figures'],
+    ['searches/quickstart-1/claims', 'svg.whisker'],
+    ['searches/quickstart-1/patterns', '.votes'],
     ['studies/memory', '.forest'],
     ['scales/hold', '.uplot'],
     ['workers', 'table'],

@@ -12,6 +12,7 @@ import {
   studySchema,
   workersSchema,
 } from '../../src/views/apiHome.ts';
+import { sectionsSchema } from '../../src/views/apiPage.ts';
 import { nodesSchema, overviewSchema, pointsSchema, searchesSchema } from '../../src/views/apiSearch.ts';
 
 const compose = new World({ nodes: 200 });
@@ -36,6 +37,8 @@ describe.each([compose, design, finished])('the search $id', (world) => {
     [`searches/${world.id}/nodes/${node('failed')}`, nodeSchema],
     [`searches/${world.id}/agents/climber`, agentSchema],
     [`searches/${world.id}/literature`, literatureSchema],
+    [`searches/${world.id}/sections/claims`, sectionsSchema],
+    [`searches/${world.id}/sections/patterns`, sectionsSchema],
   ] as const)('answers %s', async (path, schema) => {
     const answer = await fetch(`${server.url}api/${path}`);
     expect(answer.status).toBe(200);

@@ -9,10 +9,20 @@ import { metricValue } from '../../src/domain/task.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { readArchive } from '../../src/memory/reader.ts';
 import { statusOf } from '../../src/memory/records.ts';
+import { novelties } from '../../src/views/agentDetail.ts';
 import type { NodeRow } from '../../src/views/api.ts';
 import { agentSchema, literatureSchema, nodeSchema } from '../../src/views/apiDetail.ts';
 import { labsSchema, studiesSchema, workersSchema } from '../../src/views/apiHome.ts';
+import { sectionsSchema } from '../../src/views/apiPage.ts';
 import { nodesSchema, overviewSchema, pointsSchema, searchesSchema } from '../../src/views/apiSearch.ts';
+import type { Section } from '../../src/views/page.ts';
+import { claimRecord } from '../../src/views/report/claims.ts';
+import { collectReport } from '../../src/views/report/collect.ts';
+import { findingsOf } from '../../src/views/report/findings.ts';
+import { aggregationSection, extrapolationSection } from '../../src/views/report/sections/aggregation.ts';
+import { claimSection } from '../../src/views/report/sections/claims.ts';
+import { comparisonSection, rungSection } from '../../src/views/report/sections/comparisons.ts';
+import { leaderboardSection } from '../../src/views/report/sections/leaderboard.ts';
 import { runSearch, trial } from '../audit/laboratory.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
@@ -83,6 +93,7 @@ describe('the answers', () => {
         );
         expect(detail.rungs.flatMap(({ evaluations }) => evaluations).length).toBe(record.evaluations.length);
         expect(detail.node.status).toBe(statusOf(record));
+        expect(detail.fullSize === null).toBe(record.verdict !== 'accepted');
       }
     } finally {
       reader.close();
@@ -90,6 +101,10 @@ describe('the answers', () => {
     for (const { name } of spec.agents) {
       const detail = await as(agentSchema, server.get(`/api/searches/${search}/agents/${name}`));
       expect(detail.timeline.length).toBe(detail.agent.counts.proposed);
+      expect(detail.exploration).toEqual(
+        detail.timeline.flatMap(({ attempt, novelty }) => (novelty === null ? [] : [{ attempt, share: novelty }])),
+      );
+      expect(detail.exchanged).toBe(detail.exchanges.length);
       expect(detail.operators.reduce((sum, { used }) => sum + used, 0)).toBe(detail.timeline.length);
     }
     await as(literatureSchema, server.get(`/api/searches/${search}/literature`));
@@ -97,6 +112,60 @@ describe('the answers', () => {
     const { workers } = await as(workersSchema, server.get('/api/workers'));
     expect(workers.length).toBeGreaterThan(0);
     expect(JSON.stringify(overview)).not.toContain('"test');
+  });
+
+  it('have the sections of the report, with what was written as the claims', async () => {
+    const own = temporaryFolder();
+    await runSearch(own, spec, { failed: 3 });
+    const server = await served([own]);
+    const group = async (name: string) =>
+      (await as(sectionsSchema, server.get(`/api/searches/${spec.id}/sections/${name}`))).sections;
+    const reader = readArchive(own);
+    // As the report has them, from every node and without columns.
+    const data = collectReport(reader, spec.id, [], { airaVersion: '', machine: [], commands: [] });
+    reader.close();
+    const same = (sections: readonly Section[]) => JSON.parse(JSON.stringify(sections)) as Section[];
+    expect(data.aggregation).not.toBeNull();
+    expect(await group('patterns')).toEqual(same([aggregationSection(data), extrapolationSection(data)]));
+
+    const findings = findingsOf(data);
+    const evidence = [
+      leaderboardSection(data, findings),
+      comparisonSection(data, findings),
+      rungSection(data, findings),
+    ];
+    const [said, ...rest] = await group('claims');
+    expect(JSON.stringify(said)).toContain(`aira report ${spec.id} writes it`);
+    expect(rest).toEqual(same(evidence));
+
+    const record = claimRecord(data);
+    const path = join(own, 'reports', `${spec.id}.html`);
+    mkdirSync(join(own, 'reports'));
+    writeFileSync(path, `<pre class="claim-record">${JSON.stringify(record).replaceAll('<', '&lt;')}</pre>`);
+    const [sentences, ...others] = await group('claims');
+    expect(sentences?.blocks[0]).toEqual({ block: 'claims', sentences: record.sentences });
+    expect(others).toEqual(same([...evidence, claimSection(record, data.search)]));
+    const overview = await as(overviewSchema, server.get(`/api/searches/${spec.id}`));
+    expect(overview.claims.map(({ sentence }) => sentence)).toEqual(record.sentences);
+
+    writeFileSync(path, '<p>a report of another version</p>');
+    expect(JSON.stringify((await group('claims'))[0])).toMatch(/no record of claims .*write it again/);
+  });
+
+  it('say why nothing is claimed and nothing votes before there are scores', async () => {
+    const own = temporaryFolder();
+    const archive = Archive.open(own, manualClock());
+    archive.handlers['search-open']({ spec, source: '' });
+    archive.close();
+    const server = await served([own]);
+    const text = async (name: string) =>
+      (await as(sectionsSchema, server.get(`/api/searches/${spec.id}/sections/${name}`))).sections.map(({ blocks }) =>
+        blocks.map((block) => ('text' in block ? block.text : block.block)),
+      );
+    expect(await text('claims')).toEqual([
+      ['Nothing is claimed yet: the search is still screening, and claims rest on the rungs above.'],
+    ]);
+    expect(await text('patterns')).toEqual([['There are no scored architectures to aggregate.']]);
   });
 
   it('are refused with a sentence, never a stack', async () => {
@@ -111,6 +180,7 @@ describe('the answers', () => {
       [`/api/searches/${spec.id}/nodes?colour=red`, 400, /colour/],
       [`/api/searches/${spec.id}/nodes?after=nonsense`, 400, /"after"/],
       [`/api/searches/${spec.id}/points?after=-1`, 400, /./],
+      [`/api/searches/${spec.id}/sections/secrets`, 404, /no group of sections "secrets"/],
       [`/api/scales/${spec.id}`, 404, /not a scale plan/],
       ['/api/studies/..%2farchive', 404, /no study/],
       ['/api/labs/other/searches', 404, /no such path/],
@@ -167,6 +237,24 @@ describe('the answers', () => {
     });
     expect(response.headers.get('content-encoding')).toBe('gzip');
     pointsSchema.parse(await response.json());
+  });
+});
+
+describe('exploration', () => {
+  const distance = (a: number, b: number) => Math.abs(a - b);
+
+  it('is the distance to the nearest earlier candidate, without refused ones', () => {
+    expect(novelties([5, 9, null, 6, 9], distance, 100)).toEqual([null, 4, null, 1, 0]);
+  });
+
+  it('compares every k-th candidate with all before it where the pairs are too many', () => {
+    const candidates = Array.from({ length: 40 }, (_, at) => (at * 17) % 41);
+    const all = novelties(candidates, distance, 780);
+    const few = novelties(candidates, distance, 200);
+    expect(few.filter((each) => each !== null)).toHaveLength(10);
+    for (const [at, each] of few.entries()) if (each !== null) expect(each).toBe(all[at]);
+    expect(few.at(-1)).toBe(all.at(-1));
+    expect(novelties(candidates, distance, 0).every((each) => each === null)).toBe(true);
   });
 });
 

@@ -8,7 +8,7 @@ import { ProvenanceSection } from './provenance.tsx';
 /** The body of a finished page. */
 export function PageView({ page }: { page: Page }) {
   return (
-    <main>
+    <main class="blocks">
       <Content page={page} />
     </main>
   );

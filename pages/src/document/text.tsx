@@ -1,3 +1,5 @@
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
 import type { Span, Text, Whisker } from '../../../src/views/page.ts';
 import { Meter } from '../parts/frame.tsx';
 import { runsOfText, StackStrip } from '../parts/strip.tsx';
@@ -24,7 +26,17 @@ function SpanView({ span }: { span: Span }) {
   if ('funnel' in span) return <Funnel counts={span.funnel} of={span.of} label={span.label} />;
   if ('line' in span) return <Swatch index={span.line} />;
   if ('mark' in span) return <span class={`dot op-${span.mark}`} />;
+  if ('node' in span) return <Named kind="nodes" name={span.node} text={span.text ?? span.node} />;
+  if ('agent' in span) return <Named kind="agents" name={span.agent} text={span.agent} />;
   return <a href={`#${span.to}`}>{span.text}</a>;
+}
+
+/** Where the pages of nodes and agents are; null on a finished page, which has none. */
+export const PlacesContext = createContext<((kind: 'nodes' | 'agents', name: string) => string) | null>(null);
+
+function Named({ kind, name, text }: { kind: 'nodes' | 'agents'; name: string; text: string }) {
+  const placeOf = useContext(PlacesContext);
+  return placeOf ? <a href={placeOf(kind, name)}>{text}</a> : text;
 }
 
 function Styled({ span: { as, text } }: { span: Extract<Span, { as: unknown }> }) {

@@ -27,10 +27,14 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
   const { link } = useScope();
   const { query } = usePlace();
   const { agent, timeline } = detail;
-  const novelty = useMemo(() => {
-    const rows = timeline.filter((each) => each.novelty !== null);
-    return { x: rows.map(({ attempt }) => attempt), values: rows.map((row) => row.novelty) };
-  }, [timeline]);
+  const explored = useMemo(
+    () => ({
+      x: detail.exploration.map(({ attempt }) => attempt),
+      values: detail.exploration.map(({ share }) => share),
+    }),
+    [detail.exploration],
+  );
+  const exchanges = detail.exchanges.slice(-60);
   const from = Math.max(0, Number(query.from ?? 0) || 0);
   const rows = [...timeline].reverse().slice(from, from + pageSize);
   return (
@@ -105,10 +109,10 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
         </section>
         <section>
           <h2>Exploration</h2>
-          {novelty.x.length > 1 ? (
+          {explored.x.length > 1 ? (
             <Chart
-              x={novelty.x}
-              lines={[{ name: 'distance to the nearest earlier candidate', style: 0, values: novelty.values }]}
+              x={explored.x}
+              lines={[{ name: 'distance to the nearest earlier candidate', style: 0, values: explored.values }]}
               labelX="attempt"
               labelY="share that differs"
               height={190}
@@ -125,7 +129,7 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
         <>
           <h2>Exchange with other agents</h2>
           <Table
-            rows={detail.exchanges.slice(0, 60)}
+            rows={exchanges}
             keyOf={(each) => `${each.node}${each.from}${each.how}`}
             columns={[
               { head: 'node', names: true, cell: (each) => <NodeLink search={id} node={each.node} /> },
@@ -148,7 +152,11 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
               },
             ]}
           />
-          {detail.exchanges.length > 60 && <p class="note">60 of {whole(detail.exchanges.length)}.</p>}
+          {detail.exchanged > exchanges.length && (
+            <p class="note">
+              The last {exchanges.length} of {whole(detail.exchanged)}.
+            </p>
+          )}
         </>
       )}
       <h2>Timeline</h2>
@@ -206,6 +214,12 @@ function Detail({ detail, id }: SearchView & { detail: AgentDetail }) {
           </button>
           <span class="soft">
             {from + 1} to {Math.min(timeline.length, from + pageSize)} of {whole(timeline.length)}, newest first
+            {agent.counts.proposed > timeline.length && (
+              <>
+                ;{' '}
+                <a href={link(['searches', id, 'nodes'], { agent: agent.name })}>all {whole(agent.counts.proposed)}</a>
+              </>
+            )}
           </span>
         </div>
       )}

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Candidate, Mention, NodeDetail } from '../../../src/views/api.ts';
+import { Blocks } from '../document/blocks.tsx';
 import { changedLines, Diff, FileHead, languageOf, RawContext, Text } from '../parts/code.tsx';
 import { counted, date, dollars, duration, scoreText, short } from '../parts/format.ts';
 import { Loaded, Tag } from '../parts/frame.tsx';
@@ -13,6 +14,7 @@ import { type SearchView, useScope } from '../state/scope.ts';
 import { AttemptSections } from './attempt.tsx';
 import { Form, ProposeForm, Said, useCommand, whyOf } from './commands.tsx';
 import { Evaluations } from './evaluations.tsx';
+import { LinkedBlocks } from './sections.tsx';
 
 /** One node from what it is to what it cost. */
 export function NodeView({ node, ...view }: SearchView & { node: string }) {
@@ -182,6 +184,14 @@ function Detail({ detail, ...view }: SearchView & { detail: NodeDetail }) {
           </>
         )}
       </dl>
+      {detail.fullSize && (
+        <details>
+          <summary>At 350M, 1B and 3B parameters: layers, parameters, FLOPs and cache</summary>
+          <LinkedBlocks id={id}>
+            <Blocks blocks={detail.fullSize.blocks} />
+          </LinkedBlocks>
+        </details>
+      )}
       <div class="columns">
         <Mentions title="Parents" mentions={detail.parents} id={id} />
         <Mentions title="Children" mentions={detail.children} id={id} />

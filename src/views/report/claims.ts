@@ -21,7 +21,7 @@ const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 const rowText = (cells: readonly string[]): string => cells.map(oneLine).join(' | ');
 
 /** The ends of an interval of differences, the lower metric first. */
-function intervalText([low, high]: readonly [number, number], direction: MetricDirection): string {
+export function intervalText([low, high]: readonly [number, number], direction: MetricDirection): string {
   const ends = [change(low, direction), change(high, direction)];
   return (direction.lowerIsBetter ? ends.reverse() : ends).join(' … ');
 }

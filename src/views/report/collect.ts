@@ -1,6 +1,6 @@
 import {
-  aggregate,
   aggregateByAgent,
+  aggregateUnder,
   conditionings,
   extrapolateAll,
   type ScoredNode,
@@ -76,18 +76,21 @@ function reportNode(record: NodeRecord, startedAt: number, tests: readonly TestS
   };
 }
 
-function aggregation(records: readonly NodeRecord[], spec: SearchSpec): ReportAggregation | null {
-  const { space } = spec;
-  if (space.kind !== 'stack') return null;
-  const nodes: ScoredNode[] = records.flatMap((record) => {
+/** The proposals with a screening score, which vote on patterns; none of a search for programs. */
+function votersOf(records: readonly NodeRecord[], { space }: SearchSpec): ScoredNode[] {
+  if (space.kind !== 'stack') return [];
+  return records.flatMap((record) => {
     const score = record.evaluations.find(({ rung }) => rung === 'screen')?.validation;
     if (record.origin === 'reference' || record.origin === 'aggregate' || score == null) return [];
     return [{ node: record.id, agent: record.agent, architecture: parseInSpace(record.candidate, space), score }];
   });
-  if (nodes.length === 0) return null;
+}
+
+function aggregation(voters: readonly ScoredNode[]): ReportAggregation | null {
+  if (voters.length === 0) return null;
   return {
-    patterns: conditionings.map((conditioning) => aggregate(nodes, conditioning)),
-    byAgent: aggregateByAgent(nodes, evaluatedConditioning),
+    patterns: aggregateUnder(voters, conditionings),
+    byAgent: aggregateByAgent(voters, evaluatedConditioning),
     conditioning: evaluatedConditioning,
   };
 }
@@ -96,6 +99,7 @@ function aggregation(records: readonly NodeRecord[], spec: SearchSpec): ReportAg
  * Collects what a report shows. Test scores are passed in, because reading them is recorded (I4).
  *
  * @param records all nodes; a page that shows only comparisons passes those with scores above the screen rung.
+ * @param voters who votes on patterns; by default all of `records` with a screening score.
  */
 export function collectReport(
   reader: ArchiveReader,
@@ -103,6 +107,7 @@ export function collectReport(
   tests: readonly TestScore[],
   options: ReportOptions,
   records: readonly NodeRecord[] = reader.records.nodes(search),
+  voters?: readonly ScoredNode[],
 ): ReportData {
   const spec = reader.searches.spec(search);
   const searchStatus = reader.searchStatus.of(search);
@@ -111,7 +116,7 @@ export function collectReport(
   const endedAt = times.at(-1)?.at ?? startedAt;
   const evaluations = records.flatMap((record) => record.evaluations);
   const saved = evaluations.filter((each) => each.saved);
-  const aggregated = aggregation(records, spec);
+  const aggregated = aggregation(voters ?? votersOf(records, spec));
   const plateaus = reader.plateaus.of(search);
 
   const data: ReportData = {

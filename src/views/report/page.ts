@@ -1,39 +1,15 @@
-import type { Section, SectionsPage } from '../page.ts';
+import type { SectionsPage } from '../page.ts';
 import { claimRecord } from './claims.ts';
 import type { ReportData } from './data.ts';
 import { findingsOf } from './findings.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection, extrapolationSection } from './sections/aggregation.ts';
+import { claimSection } from './sections/claims.ts';
 import { codeSection } from './sections/code.ts';
 import { comparisonSection, failureSection, rungSection, testSection } from './sections/comparisons.ts';
 import { budgetSection, headBlocks, provenanceOf } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
 import { progressSection } from './sections/progress.ts';
-
-/** The record of a report's claims (I11), for people and for `aira audit`; `readClaims` reads it back. */
-function claimSection(data: ReportData): Section {
-  const record = claimRecord(data);
-  return {
-    id: 'claims',
-    title: 'Claims',
-    blocks: [
-      {
-        block: 'text',
-        as: 'note',
-        text: [
-          'Sentences, verdicts and intervals of this page, with nodes and seeds. ',
-          { text: `aira audit ${data.search.id}`, as: 'code' },
-          ' derives them from the archive again and compares.',
-        ],
-      },
-      {
-        block: 'fold',
-        summary: `${record.comparisons.length} comparisons as JSON`,
-        blocks: [{ block: 'pre', text: JSON.stringify(record), record: true }],
-      },
-    ],
-  };
-}
 
 /** What the report of a search shows. */
 export function reportPage(data: ReportData): SectionsPage {
@@ -58,7 +34,7 @@ export function reportPage(data: ReportData): SectionsPage {
       ...memorySection(data),
       ...funnelSection(data),
       failureSection(data),
-      claimSection(data),
+      claimSection(claimRecord(data), search),
     ],
     provenance: provenanceOf(data),
     colours: coloursOf(search.primitives),

@@ -54,10 +54,14 @@ function evaluated(conditioning: Conditioning, node: ReportNode): Block {
       ? [`${score(summary.mean)} over ${summary.n} ${summary.n === 1 ? 'seed' : 'seeds'} (${basisName[basis]})`]
       : [];
   });
-  const source = meanOn(node, 'final') === null ? '' : ' See above for its comparisons with the references.';
+  const source = meanOn(node, 'final') === null ? '' : ' It is compared with the references like the finalist.';
   return {
     block: 'text',
-    text: `The ${name} pattern was evaluated as node ${node.id}: ${figures.length > 0 ? `${figures.join('; ')}.${source}` : `no score (${node.reason ?? node.status}).`}`,
+    text: [
+      `The ${name} pattern was evaluated as node `,
+      { node: node.id },
+      `: ${figures.length > 0 ? `${figures.join('; ')}.${source}` : `no score (${node.reason ?? node.status}).`}`,
+    ],
   };
 }
 
@@ -77,7 +81,13 @@ export function aggregationSection(data: ReportData): Section {
   const { aggregation } = data;
   const first = aggregation?.patterns[0];
   const of = (blocks: readonly Block[]): Section => ({ id: 'aggregation', title: 'Aggregation', blocks });
-  if (!aggregation || !first) return of([{ block: 'text', text: 'There are no scored architectures to aggregate.' }]);
+  if (!aggregation || !first) {
+    const why =
+      data.search.space.kind === 'stack'
+        ? 'There are no scored architectures to aggregate.'
+        : 'Programs have no layers to vote on: only architectures are aggregated.';
+    return of([{ block: 'text', text: why }]);
+  }
   const { electorate, provenance } = first;
   const clusters = electorate.clusterSizes.length;
   return of([
@@ -108,7 +118,7 @@ export function aggregationSection(data: ReportData): Section {
         { head: 'voters’ mean', kind: 'number' },
       ],
       rows: [...aggregation.byAgent].map(([agent, { architecture, electorate: own }]) => [
-        agent,
+        { agent },
         { stack: runLengthText(architecture), runs: true },
         count(own.members.length),
         count(own.pool),
@@ -140,7 +150,7 @@ function row(each: Extrapolation, primitives: readonly Primitive[]): Text[] {
 }
 
 /** The patterns at sizes worth training, and their cost there. */
-export function extrapolationSection({ extrapolations }: ReportData): Section {
+export function extrapolationSection({ extrapolations }: Pick<ReportData, 'extrapolations'>): Section {
   const of = (blocks: readonly Block[]): Section => ({ id: 'extrapolation', title: 'At full size', blocks });
   if (extrapolations.length === 0) return of([{ block: 'text', text: 'No pattern to extrapolate.' }]);
   return of([

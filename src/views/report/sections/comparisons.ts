@@ -33,7 +33,11 @@ function contestTable({ basis, contests }: ComparisonRows, direction: MetricDire
           const { comparison, floor } = contest;
           const as = floor || comparison.kind === 'unmeasured' ? null : outcomes[comparison.verdict];
           const [name = '', sentence = '', ...figures] = contestCells(contest, basis, direction);
-          return { contest: [name, as === null ? sentence : { text: sentence, as }, ...figures] as Text[] };
+          const cells: Text[] = [
+            { node: contest.reference.id, text: name },
+            as === null ? sentence : { text: sentence, as },
+          ];
+          return { contest: [...cells, ...figures] };
         }),
     ]),
   };

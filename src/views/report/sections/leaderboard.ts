@@ -64,7 +64,10 @@ export const axisColumn = (head: string, [low, high]: Axis, { lowerIsBetter }: M
 /** Name of a node over its origin. */
 export function nameCell(node: ReportNode): Text {
   const source = isProposal(node) ? `${node.agent}, ${node.origin}` : node.origin;
-  return [nodeName(node), { text: source, as: 'below' }];
+  return [
+    { node: node.id, text: nodeName(node) },
+    { text: source, as: 'below' },
+  ];
 }
 
 function rungTable(data: ReportData, basis: 'final' | 'confirm' | 'screen', findings: Findings): Block {
