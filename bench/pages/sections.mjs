@@ -130,7 +130,7 @@ function leaderboard(/** @type {World} */ world) {
         String(at + 1),
         [
           { node: node.id, text: node.name ?? node.id },
-          { text: `${node.agent}, ${node.operator}`, as: 'below' },
+          { text: node.name === null ? `${node.agent}, ${node.operator}` : node.agent, as: 'below' },
         ],
         world.design ? { text: world.short(node), as: 'code' } : { stack: runLength(node.layers), runs: true },
         [node.rungScore.toFixed(4), { text: ' ± 0.0040', as: 'small' }],

@@ -71,6 +71,12 @@ function Page({ parts }: { parts: readonly string[] }) {
     main.current?.focus({ preventScroll: true });
     document.title = [...parts].reverse().concat('Aira').join(' · ');
   }, [path]);
+  const tabBar = useRef<HTMLElement>(null);
+  // On a telephone not all tabs fit.
+  useEffect(() => {
+    const present = tabBar.current?.querySelector<HTMLElement>('[aria-current]');
+    if (tabBar.current && present) tabBar.current.scrollLeft = present.offsetLeft - tabBar.current.clientWidth / 2;
+  }, [search, view]);
   const [help, setHelp] = useState(false);
   useKeys(search, () => setHelp(true));
   // Programs have no layers to vote on.
@@ -105,7 +111,7 @@ function Page({ parts }: { parts: readonly string[] }) {
           </span>
         </nav>
         {search !== null && (
-          <nav class="tabs" aria-label="search">
+          <nav class="tabs" aria-label="search" ref={tabBar}>
             {tabs
               .filter(({ part }) => part !== 'patterns' || hasLayers)
               .map(({ part, name }) => (

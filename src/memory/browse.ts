@@ -91,6 +91,12 @@ export function browse(db: Database) {
        WHERE w.search = ? AND w.node = ?`,
     )
     .raw();
+  const scores = db
+    .prepare<[string, string], [node: string, seed: number, fitness: number]>(
+      `SELECT w.node, w.seed, e.validation FROM evaluation_requests w JOIN evaluations e ON e.key = w.key
+       WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL ORDER BY w.at, w.seed`,
+    )
+    .raw();
   const parents = db
     .prepare<[string], [node: string, parent: string]>(
       'SELECT node, parent FROM parents WHERE search = ? ORDER BY node, position',
@@ -176,6 +182,9 @@ export function browse(db: Database) {
     countNodes: (search: SearchId): number => countNodes.get(search)?.n ?? 0,
     outcomes: (search: SearchId): IterableIterator<OutcomeColumns> => outcomes.iterate(search),
     outcomesOf: (search: SearchId, node: string): OutcomeColumns[] => outcomesOf.all(search, node),
+    /** Every score of a rung as fitness, those of vetoed nodes too. */
+    scores: (search: SearchId, rung: Rung): IterableIterator<[node: string, seed: number, fitness: number]> =>
+      scores.iterate(search, rung),
     /** Pairs of node and parent, the first parent of a node first. */
     parents: (search: SearchId): IterableIterator<[string, string]> => parents.iterate(search),
     parentsOf: (search: SearchId, node: string): [string, string][] => parentsOf.all(search, node),

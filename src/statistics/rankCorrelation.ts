@@ -16,31 +16,68 @@ export interface Agreement {
   readonly chance: number | null;
 }
 
-/** Kendall's tau-b, (concordant - discordant) / sqrt((all - ties in x)(all - ties in y)); null where it is 0 / 0. */
-export function kendallTau(pairs: readonly Pair[]): number | null {
-  let balance = 0;
-  let untiedLower = 0;
-  let untiedUpper = 0;
-  for (const [index, [lower, upper]] of pairs.entries()) {
-    for (const [otherLower, otherUpper] of pairs.slice(index + 1)) {
-      const a = Math.sign(lower - otherLower);
-      const b = Math.sign(upper - otherUpper);
-      balance += a * b;
-      untiedLower += a * a;
-      untiedUpper += b * b;
+/** Pairs of equal values among sorted ones. */
+function tiedPairs<T>(sorted: readonly T[], same: (a: T, b: T) => boolean): number {
+  let tied = 0;
+  let run = 0;
+  for (let at = 1; at < sorted.length; at++) {
+    run = same(sorted[at - 1] as T, sorted[at] as T) ? run + 1 : 0;
+    tied += run;
+  }
+  return tied;
+}
+
+/** Sorts the values in place and returns how many pairs stood in descending order. Merge sort: O(n log n). */
+function sortCountingInversions(values: Float64Array): number {
+  const spare = new Float64Array(values.length);
+  let inversions = 0;
+  for (let width = 1; width < values.length; width *= 2) {
+    for (let from = 0; from + width < values.length; from += 2 * width) {
+      const middle = from + width;
+      const end = Math.min(middle + width, values.length);
+      let [left, right] = [from, middle];
+      for (let to = from; to < end; to++) {
+        if (right >= end || (left < middle && (values[left] as number) <= (values[right] as number))) {
+          spare[to] = values[left++] as number;
+        } else {
+          inversions += middle - left;
+          spare[to] = values[right++] as number;
+        }
+      }
+      values.set(spare.subarray(from, end), from);
     }
   }
-  const scale = Math.sqrt(untiedLower * untiedUpper);
-  return scale === 0 ? null : balance / scale;
+  return inversions;
+}
+
+/**
+ * Kendall's tau-b, (concordant - discordant) / sqrt((all - ties in x)(all - ties in y)); null where it is 0 / 0. Counted by
+ * sorting (Knight 1966, JASA 61, 436-439): a search of 10^5 nodes has 2 * 10^4 candidates on both rungs.
+ */
+export function kendallTau(pairs: readonly Pair[]): number | null {
+  const all = (pairs.length * (pairs.length - 1)) / 2;
+  const sorted = pairs.toSorted(([a, c], [b, d]) => a - b || c - d);
+  const tiedLower = tiedPairs(sorted, ([a], [b]) => a === b);
+  const tiedBoth = tiedPairs(sorted, ([a, c], [b, d]) => a === b && c === d);
+  const upper = Float64Array.from(sorted, ([, value]) => value);
+  // Of equal lower values the upper ones ascend, so that only pairs of different lower values count.
+  const discordant = sortCountingInversions(upper);
+  const tiedUpper = tiedPairs([...upper], (a, b) => a === b);
+  const scale = Math.sqrt((all - tiedLower) * (all - tiedUpper));
+  return scale === 0 ? null : (all - tiedLower - tiedUpper + tiedBoth - 2 * discordant) / scale;
 }
 
 /** Ranks from 1; equal values share the mean of their ranks. */
 function ranks(values: readonly number[]): number[] {
-  return values.map((value) => {
-    const below = values.filter((other) => other < value).length;
-    const equal = values.filter((other) => other === value).length;
-    return below + (equal + 1) / 2;
-  });
+  const order = values.map((_, at) => at).sort((a, b) => (values[a] as number) - (values[b] as number));
+  const found = new Array<number>(values.length);
+  for (let from = 0; from < order.length; ) {
+    let end = from + 1;
+    while (end < order.length && values[order[end] as number] === values[order[from] as number]) end++;
+    for (let at = from; at < end; at++) found[order[at] as number] = (from + 1 + end) / 2;
+    from = end;
+  }
+  return found;
 }
 
 /** Spearman's rho: the correlation of the ranks, ties sharing their mean rank; null where a side is constant. */

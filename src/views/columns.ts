@@ -2,7 +2,7 @@ import { runLengthText } from '../domain/architecture.ts';
 import { shortCandidate } from '../domain/candidate.ts';
 import type { SearchId } from '../domain/ids.ts';
 import { nodeStatusSchema, originSchema, operators as proposers } from '../domain/node.ts';
-import { metricValue, type Rung, rungs } from '../domain/task.ts';
+import { fitnessOf, metricValue, type Rung, rungs } from '../domain/task.ts';
 import type { ArchiveReader, NodeColumns, OutcomeColumns } from '../memory/index.ts';
 import { line } from './texts.ts';
 
@@ -102,6 +102,12 @@ export class SearchColumns {
   /** The archive's sequence that the figures are of. */
   get sequence(): number {
     return this.#sequence;
+  }
+
+  /** The screening score as fitness, of which more is better; null without one. */
+  screenFitness(at: number): number | null {
+    const score = this.scores.screen[at] ?? null;
+    return score === null ? null : fitnessOf(score, this.#lowerIsBetter);
   }
 
   /** Whether a node is a reference or an aggregate, which no agent proposed. */

@@ -1,18 +1,17 @@
-import type { ScoredNode } from '../aggregation/index.ts';
 import type { ClaimRecord } from '../domain/claim.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchStatus } from '../domain/messages.ts';
 import { primitiveText } from '../domain/primitive.ts';
 import { scaffoldLabel } from '../domain/scaffold.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { fitnessOf, metricValue, type Rung, rungs } from '../domain/task.ts';
+import { metricValue, type Rung, rungs } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import type { Overview, OverviewAgent, Ruling, SearchRow } from './api.ts';
 import { apiVersion } from './apiSearch.ts';
 import type { SearchColumns } from './columns.ts';
 import { freshMs, type Heard } from './heard.ts';
-import { busyShare, collectReport } from './report/collect.ts';
-import type { ReportData } from './report/data.ts';
+import { comparedData } from './judged.ts';
+import { busyShare, type DeviceUse } from './report/collect.ts';
 import { findingsOf, floorsOn, meanOn, nodeName, scoresOn } from './report/findings.ts';
 import { meanInterval, type RungScores, scoresOf, timeLeftMs } from './searchList.ts';
 import { finite, line, longText, metricOf, shortLine } from './texts.ts';
@@ -27,6 +26,8 @@ export interface SearchContext {
   readonly heard: Heard;
   readonly rulings: readonly Ruling[];
   readonly now: number;
+  /** Sums over all trainings of the search. */
+  readonly deviceUse: () => DeviceUse;
   /** The claims of the report that was written; null before. */
   readonly written: () => ClaimRecord | 'unreadable' | null;
 }
@@ -85,40 +86,6 @@ export function agentOf(context: SearchContext, spec: SearchSpec['agents'][numbe
   };
 }
 
-/**
- * The report's data of the nodes that comparisons use: those scored above the screen rung, references and aggregates; before
- * there are any, the best proposal of the screen rung too, as the report's lead.
- *
- * @param voters who votes on patterns; none for a page without them.
- */
-export function judgedData({ reader, search, columns }: SearchContext, voters: readonly ScoredNode[] = []): ReportData {
-  const { scores } = columns;
-  const { lowerIsBetter } = reader.searches.spec(search);
-  const places: number[] = [];
-  let best = -1;
-  let isJudged = false;
-  for (let at = 0; at < columns.length; at++) {
-    const judged = scores.confirm[at] !== null || scores.final[at] !== null;
-    const lab = columns.isOfLab(at);
-    if (judged || lab) places.push(at);
-    if (lab) continue;
-    isJudged ||= judged;
-    const own = fitnessAt(columns, at, lowerIsBetter);
-    if (own !== null && own > (fitnessAt(columns, best, lowerIsBetter) ?? Number.NEGATIVE_INFINITY)) best = at;
-  }
-  if (!isJudged && best >= 0) places.push(best);
-  const records = places
-    .sort((a, b) => a - b)
-    .flatMap((at) => reader.records.node(search, columns.ids[at] as string) ?? []);
-  return collectReport(reader, search, [], { airaVersion: '', machine: [], commands: [] }, records, voters);
-}
-
-/** The screening score of a node as fitness; null without one. */
-export function fitnessAt({ scores }: SearchColumns, at: number, lowerIsBetter: boolean): number | null {
-  const score = scores.screen[at] ?? null;
-  return score === null ? null : fitnessOf(score, lowerIsBetter);
-}
-
 function budgetOf(
   spec: SearchSpec,
   { elapsedMs, deviceSeconds, spend }: SearchStatus,
@@ -160,15 +127,19 @@ export function overviewOf(context: SearchContext): Overview {
   const { reader, search, searchStatus, row, columns, heard, now } = context;
   const spec = reader.searches.spec(search);
   const { space, lowerIsBetter } = spec;
-  const data = judgedData(context);
+  const data = comparedData(context);
   const { validation } = findingsOf(data);
   const training = [...heard.workers.values()].filter(({ at }) => now - at <= freshMs);
   const alive = training.filter(({ state }) => state.state !== 'stopped').length;
   // One seed per candidate on the screen rung shows no noise.
-  const upper = (['confirm', 'final'] as const).map((rung) => [rung, scoresOf(reader, search, rung)] as const);
-  const perRung = new Map<Rung, RungScores[]>(upper);
+  const perRung = new Map<Rung, RungScores[]>([['screen', []]]);
+  const rowsOn = (rung: Rung): RungScores[] => {
+    const found = perRung.get(rung) ?? scoresOf(reader, search, rung);
+    perRung.set(rung, found);
+    return found;
+  };
   const isOver = row.status === 'finished' || row.status === 'stopped' || row.status === 'lost';
-  const use = reader.browse.deviceUse(search);
+  const use = context.deviceUse();
   return {
     version: apiVersion,
     sequence: columns.sequence,
@@ -204,7 +175,7 @@ export function overviewOf(context: SearchContext): Overview {
           rung,
           score: metricOf(mean, lowerIsBetter),
           seeds,
-          interval: mean === null ? null : meanInterval(mean, seeds, perRung.get(rung) ?? [], lowerIsBetter),
+          interval: mean === null ? null : meanInterval(mean, seeds, rowsOn(rung), lowerIsBetter),
         };
       }),
     comparisons: (validation?.contests ?? []).map(({ contender, reference, comparison }) => ({

@@ -1,9 +1,10 @@
-import { extrapolateAll, type ScoredNode } from '../aggregation/index.ts';
-import { type Architecture, readArchitecture } from '../domain/architecture.ts';
+import { extrapolateAll } from '../aggregation/index.ts';
+import type { Architecture } from '../domain/architecture.ts';
 import type { OwnPrimitive } from '../domain/primitive.ts';
 import type { SectionGroup, Sections } from './api.ts';
 import { apiVersion } from './apiSearch.ts';
-import { fitnessAt, judgedData, type SearchContext } from './overview.ts';
+import { comparedData, judgedData, votersOf } from './judged.ts';
+import type { SearchContext } from './overview.ts';
 import type { Section } from './page.ts';
 import { findingsOf, scoresOn } from './report/findings.ts';
 import { aggregationSection, extrapolationSection } from './report/sections/aggregation.ts';
@@ -19,33 +20,8 @@ import { shown } from './texts.ts';
  * function in `report/sections` is that of the written report.
  */
 
-/** The proposals with a screening score, from the columns: equal to those that a report reads node by node. */
-function votersOf({ reader, search, columns }: SearchContext): ScoredNode[] {
-  const { space, lowerIsBetter } = reader.searches.spec(search);
-  if (space.kind !== 'stack') return [];
-  const known = new Map<number, Architecture>();
-  const layersOf = (pattern: number): Architecture => {
-    const layers = known.get(pattern) ?? readArchitecture(columns.patterns.values[pattern] as string);
-    known.set(pattern, layers);
-    return layers;
-  };
-  const voters: ScoredNode[] = [];
-  for (let at = 0; at < columns.length; at++) {
-    const score = fitnessAt(columns, at, lowerIsBetter);
-    const pattern = columns.pattern[at] as number;
-    if (score === null || pattern < 0 || columns.isOfLab(at)) continue;
-    voters.push({
-      node: columns.ids[at] as ScoredNode['node'],
-      agent: columns.agents.values[columns.agent[at] as number] as ScoredNode['agent'],
-      architecture: layersOf(pattern),
-      score,
-    });
-  }
-  return voters;
-}
-
 function patternSections(context: SearchContext): Section[] {
-  const data = judgedData(context, votersOf(context));
+  const data = comparedData(context, votersOf(context));
   const isStack = data.search.space.kind === 'stack';
   return [aggregationSection(data), ...(isStack && data.aggregation ? [extrapolationSection(data)] : [])];
 }

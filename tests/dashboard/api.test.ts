@@ -116,7 +116,9 @@ describe('the answers', () => {
 
   it('have the sections of the report, with what was written as the claims', async () => {
     const own = temporaryFolder();
-    await runSearch(own, spec, { failed: 3 });
+    // More on the confirm rung than are read whole.
+    const agents = spec.agents.map((agent) => ({ ...agent, evaluations: 45 }));
+    await runSearch(own, trial({ agents, budget: { evaluations: 135 } }), { failed: 3 });
     const server = await served([own]);
     const group = async (name: string) =>
       (await as(sectionsSchema, server.get(`/api/searches/${spec.id}/sections/${name}`))).sections;

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
 import { centralProbability, criticalValue } from '../../src/statistics/power.ts';
@@ -160,6 +161,32 @@ describe('agreement of rungs', () => {
   it('corrects for ties: (1 1 2 3) against (1 2 2 3) give 4/5 and 5/6', () => {
     expect(kendallTau(pairs([1, 1, 2, 3], [1, 2, 2, 3]))).toBeCloseTo(4 / 5, 12);
     expect(spearmanRho(pairs([1, 1, 2, 3], [1, 2, 2, 3]))).toBeCloseTo(5 / 6, 12);
+  });
+
+  it('is what counting pair by pair gives, ties on one side and on both included', () => {
+    const value = fc.integer({ min: 0, max: 6 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(value, value), { maxLength: 40 }), (drawn) => {
+        let [balance, lower, upper] = [0, 0, 0];
+        for (const [at, [a, c]] of drawn.entries()) {
+          for (const [b, d] of drawn.slice(at + 1)) {
+            balance += Math.sign(a - b) * Math.sign(c - d);
+            lower += Number(a !== b);
+            upper += Number(c !== d);
+          }
+        }
+        expect(kendallTau(drawn)).toBe(lower * upper === 0 ? null : balance / Math.sqrt(lower * upper));
+        const rank = (side: 0 | 1, of: Pair) =>
+          drawn.reduce((sum, each) => sum + (each[side] < of[side] ? 1 : each[side] === of[side] ? 0.5 : 0), 0.5);
+        const ranked = pairs(
+          drawn.map((each) => rank(0, each)),
+          drawn.map((each) => rank(1, each)),
+        );
+        const [rho, ofRanks] = [spearmanRho(drawn), spearmanRho(ranked)];
+        if (rho === null) expect(ofRanks).toBeNull();
+        else expect(rho).toBeCloseTo(ofRanks as number, 12);
+      }),
+    );
   });
 
   it('makes no claim from fewer than five architectures or from equal scores', () => {

@@ -174,7 +174,14 @@ function Detail({ detail, ...view }: SearchView & { detail: NodeDetail }) {
         {rationale.evidence.length > 0 && (
           <>
             <dt>evidence</dt>
-            <dd>{rationale.evidence.join(', ')}</dd>
+            <dd>
+              {rationale.evidence.map((each, at) => (
+                <span key={each}>
+                  {at > 0 && ', '}
+                  <Evidence id={id} evidence={each} />
+                </span>
+              ))}
+            </dd>
           </>
         )}
         {detail.lesson && (
@@ -199,6 +206,17 @@ function Detail({ detail, ...view }: SearchView & { detail: NodeDetail }) {
       <Evaluations detail={detail} metric={overview.search.metric} />
       <AttemptSections detail={detail} />
     </>
+  );
+}
+
+/** A node that an attempt cites, `walker-3` or `archive:walker-3`, or a work. */
+function Evidence({ id, evidence }: { id: string; evidence: string }) {
+  const node = evidence.replace(/^archive:/, '');
+  if (node.includes(':')) return evidence;
+  return (
+    <NodeLink search={id} node={node}>
+      {evidence}
+    </NodeLink>
   );
 }
 

@@ -1,0 +1,63 @@
+// A finished search of a given size in a home of its own: as `bench/filled.mjs` fills it, with the best fifth on the confirm rung,
+// and finalists and references trained on the final one.
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { Archive } from '../../dist/memory/archive.js';
+import { recount } from '../../dist/memory/migrations/015-totals.js';
+import { systemClock } from '../../dist/platform/timers.js';
+import { candidate, fill, newHome, spec, trainAll } from '../filled.mjs';
+import { search } from '../laboratory.mjs';
+
+const references = ['transformer', 'mamba', 'hybrid'].map((name, at) => ({ name, candidate: candidate(3 ** 14 + at) }));
+
+/** Copies the best screenings as trainings on the confirm rung. @param {Database.Database} db @param {number} nodes */
+function confirm(db, nodes) {
+  const best = db
+    .prepare(
+      `SELECT w.key FROM evaluation_requests w JOIN evaluations e ON e.key = w.key
+       WHERE w.rung = 'screen' ORDER BY e.validation DESC LIMIT ?`,
+    )
+    .pluck()
+    .all(nodes);
+  const copies = ['jobs', 'evaluation_requests', 'evaluations'].map((table) => {
+    const names = db.prepare(`SELECT name FROM pragma_table_info('${table}') WHERE name <> 'seq'`).pluck().all();
+    const changed = { key: `'c' || substr(key, 2)`, rung: `'confirm'`, seed: '1001' };
+    const values = names.map((name) => changed[name] ?? name);
+    return db.prepare(`INSERT INTO ${table} (${names}) SELECT ${values} FROM ${table} WHERE key = ?`);
+  });
+  db.transaction(() => {
+    for (const key of best) for (const copy of copies) copy.run(key);
+  })();
+}
+
+/** @param {string} home @param {number} nodes */
+export function finishedHome(home, nodes) {
+  newHome(home, { ...spec, references });
+  fill(home, 0, nodes);
+  const db = new Database(join(home, 'archive.db'));
+  db.pragma('synchronous = OFF');
+  const triggers = db
+    .prepare(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%AFTER INSERT%'`)
+    .all();
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+  confirm(db, Math.ceil(nodes / 5));
+  db.exec(
+    `DELETE FROM rung_totals; DELETE FROM agent_totals; DELETE FROM rung_scores; DELETE FROM open_jobs; ${recount}`,
+  );
+  for (const { sql } of triggers) db.exec(sql);
+  db.close();
+  const archive = Archive.open(home, systemClock);
+  const ask = archive.handlers;
+  const names = references.map(({ name }) => `reference-${name}-1`);
+  for (const [at, node] of names.entries()) {
+    const rationale = { choice: 'to compare with', change: node, expected: null, retrieved: [], evidence: [] };
+    ask['node-add']({ search, node, origin: 'reference', candidate: references[at]?.candidate, rationale });
+  }
+  const { nodes: best } = ask['search-ranking']({ search, rung: 'confirm' });
+  const finalists = best.slice(0, 2).map(({ node }) => node);
+  ask['node-evaluate']({ search, nodes: [...finalists, ...names], rung: 'final', seeds: 3 });
+  ask['node-evaluate']({ search, nodes: names, rung: 'screen', seeds: 1 });
+  trainAll(archive);
+  for (const phase of ['confirming', 'aggregating', 'finalising', 'finished']) ask['search-phase']({ search, phase });
+  archive.close();
+}
