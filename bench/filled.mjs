@@ -57,6 +57,12 @@ const tablesOfNode = {
   outbox: `message_id LIKE @key || ':%' OR json_extract(body, '$.node') = @node`,
 };
 
+/** Keys of evaluations are hashes: neighbours in time are not neighbours in the index. @param {number} index */
+const keyOf = (index) => {
+  const spread = (Math.imul(index + 1, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0');
+  return `0${spread.slice(1)}${index.toString(16).padStart(56, '0')}`;
+};
+
 /**
  * Copies of one real node with ids, keys, candidates, parents and scores of their own, in transactions of ten thousand.
  *
@@ -97,7 +103,7 @@ export function fill(home, from, to) {
       const score = 0.3 + ((index * 7919) % 1_000_003) / 2_000_006;
       const mine = new Map([
         ...[
-          [key, createHash('sha256').update(`filled ${index}`).digest('hex')],
+          [key, keyOf(index)],
           ['probe-2', id],
           ['probe-1', parent],
         ],

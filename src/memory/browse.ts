@@ -28,6 +28,7 @@ export type OutcomeColumns = [
   seconds: number | null,
   parameters: number | null,
   flops: number | null,
+  worker: string | null,
 ];
 
 /** A training without an outcome, with one of the nodes that need it. */
@@ -79,7 +80,7 @@ export function browse(db: Database) {
     )
     .raw();
   const outcomeColumns = `w.node, w.rung, w.saved, w.at, e.status, e.validation, e.finished_at, e.seconds,
-    json_extract(e.measurement, '$.params'), json_extract(e.measurement, '$.flops')`;
+    json_extract(e.measurement, '$.params'), json_extract(e.measurement, '$.flops'), e.worker`;
   const outcomes = db
     .prepare<[string], OutcomeColumns>(
       `SELECT ${outcomeColumns} FROM evaluation_requests w LEFT JOIN evaluations e ON e.key = w.key WHERE w.search = ?`,
@@ -161,11 +162,6 @@ export function browse(db: Database) {
     `SELECT worker, max(device) AS device, count(*) AS trainings, sum(status = 'failed') AS failed, sum(seconds) AS seconds
      FROM evaluations GROUP BY worker ORDER BY worker`,
   );
-  const deviceUse = db.prepare<[string], { count: number; seconds: number; firstStart: number; lastEnd: number }>(
-    `SELECT count(DISTINCT e.worker) AS count, coalesce(sum(e.seconds), 0) AS seconds,
-       coalesce(min(e.finished_at - 1000 * e.seconds), 0) AS firstStart, coalesce(max(e.finished_at), 0) AS lastEnd
-     FROM evaluation_requests w JOIN evaluations e ON e.key = w.key WHERE w.search = ? AND w.saved = 0`,
-  );
   const lastSeen = db.prepare<[string], { at: number }>(
     'SELECT seen_at AS at FROM sessions WHERE search = ? ORDER BY seq DESC LIMIT 1',
   );
@@ -210,8 +206,6 @@ export function browse(db: Database) {
     events: (after: number, limit: number) => events.all(after, limit),
     openTrainings: (): OpenTraining[] => openTrainings.all(),
     workers: (): WorkerSums[] => workers.all(),
-    /** Trainings that the search paid for. */
-    deviceUse: (search: SearchId) => deviceUse.get(search) ?? { count: 0, seconds: 0, firstStart: 0, lastEnd: 0 },
     /** When a process last ran the search; null if none did. */
     lastSeen: (search: SearchId): number | null => lastSeen.get(search)?.at ?? null,
   };

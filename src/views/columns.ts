@@ -4,6 +4,7 @@ import type { SearchId } from '../domain/ids.ts';
 import { nodeStatusSchema, originSchema, operators as proposers } from '../domain/node.ts';
 import { fitnessOf, metricValue, type Rung, rungs } from '../domain/task.ts';
 import type { ArchiveReader, NodeColumns, OutcomeColumns } from '../memory/index.ts';
+import type { DeviceUse } from './report/collect.ts';
 import { line } from './texts.ts';
 
 export const statuses = nodeStatusSchema.options;
@@ -84,6 +85,13 @@ export class SearchColumns {
   readonly #screenAskedAt: Scores = [];
   readonly #seeds: Readonly<Record<Rung, number[]>> = { screen: [], confirm: [], final: [] };
   readonly #accepted: boolean[] = [];
+  /** Of trainings that the search paid for: their seconds, first start and last end. */
+  readonly #paid: { readonly seconds: number[]; readonly from: number[]; readonly to: number[] } = {
+    seconds: [],
+    from: [],
+    to: [],
+  };
+  readonly #workers = new Set<string>();
   #lastNode = 0;
   #sequence = 0;
 
@@ -108,6 +116,18 @@ export class SearchColumns {
   screenFitness(at: number): number | null {
     const score = this.scores.screen[at] ?? null;
     return score === null ? null : fitnessOf(score, this.#lowerIsBetter);
+  }
+
+  /** The trainings that the search paid for. */
+  deviceUse(): DeviceUse {
+    const { seconds, from, to } = this.#paid;
+    let [sum, firstStart, lastEnd] = [0, Number.POSITIVE_INFINITY, 0];
+    for (let at = 0; at < this.length; at++) {
+      sum += seconds[at] as number;
+      firstStart = Math.min(firstStart, from[at] as number);
+      lastEnd = Math.max(lastEnd, to[at] as number);
+    }
+    return { count: this.#workers.size, seconds: sum, firstStart, lastEnd };
   }
 
   /** Whether a node is a reference or an aggregate, which no agent proposed. */
@@ -220,12 +240,21 @@ export class SearchColumns {
     this.cached[at] = false;
     this.evaluatedAt[at] = null;
     this.#screenAskedAt[at] = null;
+    this.#paid.seconds[at] = 0;
+    this.#paid.from[at] = Number.POSITIVE_INFINITY;
+    this.#paid.to[at] = 0;
   }
 
   /** Takes one requested evaluation of a node in. */
   #judge(at: number, outcome: OutcomeColumns): void {
     if (at < 0) return;
-    const [, rung, saved, askedAt, status, validation, finishedAt, seconds, parameters, flops] = outcome;
+    const [, rung, saved, askedAt, status, validation, finishedAt, seconds, parameters, flops, worker] = outcome;
+    if (saved === 0 && finishedAt !== null && seconds !== null && worker !== null) {
+      this.#workers.add(worker);
+      this.#paid.seconds[at] = (this.#paid.seconds[at] as number) + seconds;
+      this.#paid.from[at] = Math.min(this.#paid.from[at] as number, finishedAt - 1000 * seconds);
+      this.#paid.to[at] = Math.max(this.#paid.to[at] as number, finishedAt);
+    }
     if (rung === 'screen' && askedAt < (this.#screenAskedAt[at] ?? Number.POSITIVE_INFINITY)) {
       this.#screenAskedAt[at] = askedAt;
       this.cached[at] = saved === 1;

@@ -171,7 +171,6 @@ export class HomeViews {
       rulings: this.#rulingsOf(search),
       heard,
       now: this.#now(),
-      deviceUse: () => this.#once(`use ${search}`, () => this.#reader.browse.deviceUse(search)),
       written: () => this.#reports.claims(search),
     };
   }

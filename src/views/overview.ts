@@ -11,7 +11,7 @@ import { apiVersion } from './apiSearch.ts';
 import type { SearchColumns } from './columns.ts';
 import { freshMs, type Heard } from './heard.ts';
 import { comparedData } from './judged.ts';
-import { busyShare, type DeviceUse } from './report/collect.ts';
+import { busyShare } from './report/collect.ts';
 import { findingsOf, floorsOn, meanOn, nodeName, scoresOn } from './report/findings.ts';
 import { meanInterval, type RungScores, scoresOf, timeLeftMs } from './searchList.ts';
 import { finite, line, longText, metricOf, shortLine } from './texts.ts';
@@ -26,8 +26,6 @@ export interface SearchContext {
   readonly heard: Heard;
   readonly rulings: readonly Ruling[];
   readonly now: number;
-  /** Sums over all trainings of the search. */
-  readonly deviceUse: () => DeviceUse;
   /** The claims of the report that was written; null before. */
   readonly written: () => ClaimRecord | 'unreadable' | null;
 }
@@ -139,7 +137,7 @@ export function overviewOf(context: SearchContext): Overview {
     return found;
   };
   const isOver = row.status === 'finished' || row.status === 'stopped' || row.status === 'lost';
-  const use = context.deviceUse();
+  const use = columns.deviceUse();
   return {
     version: apiVersion,
     sequence: columns.sequence,

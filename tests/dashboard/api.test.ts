@@ -17,7 +17,7 @@ import { sectionsSchema } from '../../src/views/apiPage.ts';
 import { nodesSchema, overviewSchema, pointsSchema, searchesSchema } from '../../src/views/apiSearch.ts';
 import type { Section } from '../../src/views/page.ts';
 import { claimRecord } from '../../src/views/report/claims.ts';
-import { collectReport } from '../../src/views/report/collect.ts';
+import { collectReport, devicesOf } from '../../src/views/report/collect.ts';
 import { findingsOf } from '../../src/views/report/findings.ts';
 import { aggregationSection, extrapolationSection } from '../../src/views/report/sections/aggregation.ts';
 import { claimSection } from '../../src/views/report/sections/claims.ts';
@@ -62,6 +62,7 @@ describe('the answers', () => {
           })),
         ),
       );
+      expect(overview.devices.busy).toBeCloseTo(devicesOf(records, status.elapsedMs)?.busy ?? 0, 12);
       const best = status.best;
       expect(overview.search.best).toMatchObject({
         node: best?.node,
