@@ -1,83 +1,62 @@
-// How fast the pages are with 10^3, 10^4 and 10^5 nodes, in a real browser without a graphics card:
-//   npm run bench:pages
-// First paint, the best of five: from the navigation to the first frame with the nodes on the canvas, or with the rows of the table. Panning:
-// 120 moves of the pointer, one per frame; the time between frames, and the work of a frame (script and drawing, without
-// waiting for the screen). Update: from an event of the server to the new nodes on the screen.
-import { cpus, loadavg } from 'node:os';
+// How fast the pages are with 10^3, 10^4 and 10^5 nodes, in a real browser without a graphics card, next to those of another project.
+// Rewrites its section of BENCHMARKS.md. Run: npm run bench:pages [-- sizes]
+// First paint, the best of some: from the navigation to the first frame with the nodes on the canvas, or with the rows of the
+// table. Panning: 120 moves of the pointer, one per frame; the time between frames, and the work of a frame (script and drawing,
+// without waiting for the screen). Update: from an event of the server to the new nodes on the screen.
+// AIRA_PEERS_PYTHON: a Python with optuna and optuna-dashboard; without it they are left out.
+import { spawnSync } from 'node:child_process';
+import { loadavg } from 'node:os';
 import { chromium } from 'playwright-core';
+import { circumstances, rewriteSection } from './laboratory.mjs';
+import { coldRows } from './pages/cold.mjs';
+import { firstPaint, freshPage, megabytes, ms, panning, perSecond, quantile, row } from './pages/measure.mjs';
+import { peerRows } from './pages/peer.mjs';
 import { serveWorlds } from './pages/server.mjs';
 import { World } from './pages/world.mjs';
 
-const sizes = process.argv.slice(2).map(Number).filter(Boolean);
+const given = process.argv.slice(2).map(Number).filter(Boolean);
+const sizes = given.length > 0 ? given : [1000, 10_000, 100_000];
 const path = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const browser = await chromium.launch({ executablePath: path, args: ['--no-sandbox'] });
-console.log(
-  `chromium ${browser.version()}, ${cpus().length} x ${cpus()[0]?.model}, 1280 x 800, no GPU, load ${loadavg()[0]?.toFixed(1)}`,
-);
-console.log(
-  '| nodes | first paint, plane | first paint, table | panning: frames/s | frame p95 | work per frame, median (p95) | filter | live update |',
-);
-console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
+/** @type {string[]} */
+const lines = [];
+const say = (/** @type {string[]} */ ...texts) => {
+  for (const text of texts) {
+    console.log(text);
+    lines.push(text);
+  }
+};
+const head = (/** @type {string[]} */ cells) => say(row(cells), row(cells.map(() => '--:')));
 
-/** @param {number[]} values @param {number} share */
-const quantile = (values, share) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))] ?? Number.NaN;
-const ms = (/** @type {number} */ value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
-
-for (const nodes of sizes.length > 0 ? sizes : [1000, 10_000, 100_000]) {
+/** Aira's pages over a stand-in that answers at once: what the browser takes. @param {number} nodes */
+async function pagesOf(nodes) {
   const world = new World({ nodes, agents: 8 });
   const server = await serveWorlds([world]);
   // The stand-in composes its answers once; what the page itself takes is measured.
   for (const path of ['', '/points']) await (await fetch(`${server.url}api/searches/${world.id}${path}`)).arrayBuffer();
-  const firstPaint = async (/** @type {string} */ place, /** @type {() => number | null} */ painted) => {
-    const times = [];
-    for (let repeat = 0; repeat < 5; repeat++) {
-      const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-      await page.goto(server.url + place, { waitUntil: 'commit' });
-      const handle = await page.waitForFunction(painted, null, { polling: 'raf', timeout: 60_000 });
-      times.push(/** @type {number} */ (await handle.jsonValue()));
-      await page.close();
-    }
-    // The best: other work of the machine only ever adds.
-    return Math.min(...times);
-  };
   const plane = await firstPaint(
-    `#/searches/${world.id}/tree`,
+    browser,
+    async () => `${server.url}#/searches/${world.id}/tree`,
     () => performance.getEntriesByName('aira:plane')[0]?.startTime ?? null,
   );
-  const table = await firstPaint(`#/searches/${world.id}/nodes`, () =>
-    document.querySelector('tr[data-node]') ? performance.now() : null,
+  const table = await firstPaint(
+    browser,
+    async () => `${server.url}#/searches/${world.id}/nodes`,
+    () => (document.querySelector('tr[data-node]') ? performance.now() : null),
   );
 
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  await page.goto(`${server.url}#/searches/${world.id}/tree`);
-  await page.waitForFunction(() => performance.getEntriesByName('aira:plane').length > 0);
-  await page.waitForTimeout(1500);
-  const frames = await page.evaluate(async () => {
-    const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.plane canvas'));
-    const box = canvas.getBoundingClientRect();
-    canvas.setPointerCapture = () => {};
-    const point = (/** @type {string} */ type, /** @type {number} */ x, /** @type {number} */ y) =>
-      canvas.dispatchEvent(new PointerEvent(type, { pointerId: 1, clientX: x, clientY: y, bubbles: true }));
-    const from = { x: box.left + box.width / 2, y: box.top + box.height / 2 };
-    point('pointerdown', from.x, from.y);
-    /** @type {number[]} */
-    const starts = [];
-    performance.clearMeasures('aira:frame');
-    for (let step = 0; step < 120; step++) {
-      const now = await new Promise((resolve) => requestAnimationFrame(resolve));
-      starts.push(/** @type {number} */ (now));
-      point('pointermove', from.x + 120 * Math.sin(step / 14), from.y + 40 * Math.cos(step / 9));
-    }
-    point('pointerup', from.x, from.y);
-    return {
-      between: starts.slice(1).map((each, index) => each - /** @type {number} */ (starts[index])),
-      work: performance.getEntriesByName('aira:frame').map(({ duration }) => duration),
-    };
-  });
-  await page.close();
+  const tree = await freshPage(browser);
+  await tree.page.goto(`${server.url}#/searches/${world.id}/tree`);
+  await tree.page.waitForFunction(() => performance.getEntriesByName('aira:plane').length > 0);
+  await tree.page.waitForTimeout(1500);
+  await tree.page.evaluate(() => performance.clearMeasures('aira:frame'));
+  const between = await panning(tree.page, '.plane canvas', 'pointer');
+  const work = await tree.page.evaluate(() =>
+    performance.getEntriesByName('aira:frame').map(({ duration }) => duration),
+  );
+  await tree.close();
 
-  const list = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const { page: list, close } = await freshPage(browser);
   await list.goto(`${server.url}#/searches/${world.id}/nodes?sort=score&direction=descending`);
   await list.waitForSelector('tr[data-node]');
   await list.waitForTimeout(1000);
@@ -98,11 +77,49 @@ for (const nodes of sizes.length > 0 ? sizes : [1000, 10_000, 100_000]) {
   server.changed(world, fresh);
   await list.waitForFunction((id) => document.querySelector(`tr[data-node="${id}"]`), fresh.at(-1), { polling: 'raf' });
   const update = Date.now() - from;
-  await list.close();
+  await close();
   await server.close();
-  const mean = frames.between.reduce((sum, each) => sum + each, 0) / frames.between.length;
-  console.log(
-    `| ${nodes.toLocaleString('en')} | ${ms(plane)} | ${ms(table)} | ${(1000 / mean).toFixed(1)} | ${ms(quantile(frames.between, 0.95))} | ${ms(quantile(frames.work, 0.5))} (${ms(quantile(frames.work, 0.95))}) | ${ms(filter)} | ${ms(update)} |`,
-  );
+  return row([
+    nodes.toLocaleString('en'),
+    ...[plane, table].map((found) => (found ? ms(found.time) : 'none in 2 min')),
+    megabytes(plane?.bytes ?? 0),
+    ...[perSecond(between), ms(quantile(between, 0.95)), `${ms(quantile(work, 0.5))} (${ms(quantile(work, 0.95))})`],
+    ...[ms(filter), ms(update)],
+  ]);
 }
+
+say(`${circumstances().replace(/\.$/, '')}; chromium ${browser.version()}, 1280 x 800, no GPU.`, '');
+say('**The pages alone**, over a stand-in for the server that has its answers ready:', '');
+head([
+  ...['nodes', 'first paint, plane', 'first paint, table', 'transferred', 'panning: frames/s', 'frame p95'],
+  ...['work per frame, median (p95)', 'filter', 'live update'],
+]);
+for (const nodes of sizes) say(await pagesOf(nodes));
+
+say('', '**A finished search on the real server**, cold: a new process, an empty profile, the best of three:', '');
+head(['nodes', 'server ready', 'first paint, overview', 'plane', 'table', 'transferred']);
+for (const nodes of sizes) say(...(await coldRows(browser, [nodes])));
+
+const python = process.env.AIRA_PEERS_PYTHON;
+const versions =
+  python === undefined
+    ? null
+    : spawnSync(python, ['-c', 'import optuna, optuna_dashboard as d; print(optuna.__version__, d.__version__)'], {
+        encoding: 'utf8',
+      });
+if (python === undefined || versions?.status !== 0) {
+  say('', "Optuna's dashboard: left out (AIRA_PEERS_PYTHON names no Python with optuna and optuna-dashboard).");
+} else {
+  const [optuna, dashboard] = versions.stdout.trim().split(' ');
+  say(
+    '',
+    `**Optuna's dashboard** ${dashboard} on Optuna ${optuna}, a study of finished trials in SQLite, 16 parameters each: its page of a study with the history of all trials, the best of three:`,
+    '',
+  );
+  head(['trials', 'first paint, history', 'transferred', 'panning: frames/s', 'frame p95']);
+  for (const line of await peerRows(browser, python, sizes)) say(line);
+}
+say('', `Load average at the end: ${loadavg()[0]?.toFixed(1)}.`);
 await browser.close();
+// A part of the sizes is a trial of the command.
+if (given.length === 0) rewriteSection('pages', lines.join('\n'));

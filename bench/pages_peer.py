@@ -27,9 +27,7 @@ def study(file: Path, trials: int) -> str:
     draw = random.Random(1)
     for _ in range(2):
         made.add_trial(
-            create_trial(
-                params={name: draw.choice(KINDS) for name in space}, distributions=space, value=draw.random()
-            )
+            create_trial(params={name: draw.choice(KINDS) for name in space}, distributions=space, value=draw.random())
         )
     database = sqlite3.connect(file)
 
