@@ -94,8 +94,11 @@ export function browse(db: Database) {
     .raw();
   const scores = db
     .prepare<[string, string], [node: string, seed: number, fitness: number]>(
-      `SELECT w.node, w.seed, e.validation FROM evaluation_requests w JOIN evaluations e ON e.key = w.key
-       WHERE w.search = ? AND w.rung = ? AND e.validation IS NOT NULL ORDER BY w.at, w.seed`,
+      `SELECT n.id, w.seed, e.validation FROM rung_scores s
+       CROSS JOIN nodes n ON n.search = s.search AND n.agent = s.agent AND n.ordinal = s.ordinal
+       CROSS JOIN evaluation_requests w ON w.search = s.search AND w.node = n.id AND w.rung = s.rung
+       CROSS JOIN evaluations e ON e.key = w.key
+       WHERE s.search = ? AND s.rung = ? AND e.validation IS NOT NULL ORDER BY w.at, w.seed`,
     )
     .raw();
   const parents = db

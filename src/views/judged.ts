@@ -7,6 +7,7 @@ import type { SeedScore } from '../statistics/index.ts';
 import { operators, type SearchColumns } from './columns.ts';
 import { collectReport } from './report/collect.ts';
 import type { ReportData, ReportNode } from './report/data.ts';
+import { scoresOf } from './searchList.ts';
 
 /**
  * The report's data of a search for pages that are made while it runs: equal to what the report has, from as few nodes as will do.
@@ -103,13 +104,9 @@ function outline({ columns, search, reader }: Context, at: number, confirm: read
 /** All nodes with a score above the screen rung, and those that comparisons rest on. */
 export function judgedData(context: Context): ReportData {
   const { reader, search, columns } = context;
-  const confirmed = new Map<number, SeedScore[]>();
-  for (const [node, seed, score] of reader.browse.scores(search, 'confirm')) {
-    const at = columns.placeOf(node);
-    const seeds = confirmed.get(at);
-    if (seeds) seeds.push({ seed, score });
-    else confirmed.set(at, [{ seed, score }]);
-  }
+  const confirmed = new Map(
+    scoresOf(reader, search, 'confirm').map(({ node, seeds }) => [columns.placeOf(node), seeds]),
+  );
   const places = comparedPlaces(columns);
   const mean = (at: number) =>
     fitnessOf(columns.scores.confirm[at] as number, reader.searches.spec(search).lowerIsBetter);

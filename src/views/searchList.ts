@@ -36,14 +36,15 @@ export interface RungScores {
   readonly seeds: readonly SeedScore[];
 }
 
-/** All scores of a rung by node, best mean first. Of the screen rung with one seed each there is no noise to learn. */
+/** All scores of a rung by node. Of the screen rung with one seed each there is no noise to learn. */
 export function scoresOf(reader: ArchiveReader, search: SearchId, rung: Rung): RungScores[] {
-  const found: RungScores[] = [];
-  for (;;) {
-    const { nodes, more } = reader.searchStatus.ranking({ search, rung, from: found.length });
-    found.push(...nodes.map(({ node, seeds }) => ({ node, seeds })));
-    if (!more) return found;
+  const seeds = new Map<string, SeedScore[]>();
+  for (const [node, seed, score] of reader.browse.scores(search, rung)) {
+    const own = seeds.get(node);
+    if (own) own.push({ seed, score });
+    else seeds.set(node, [{ seed, score }]);
   }
+  return [...seeds].map(([node, own]) => ({ node, seeds: own }));
 }
 
 /** The interval of a mean over `seeds` trainings, from the noise of all candidates of its rung. */
