@@ -58,10 +58,7 @@ const tablesOfNode = {
 };
 
 /** Keys of evaluations are hashes: neighbours in time are not neighbours in the index. @param {number} index */
-const keyOf = (index) => {
-  const spread = (Math.imul(index + 1, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0');
-  return `0${spread.slice(1)}${index.toString(16).padStart(56, '0')}`;
-};
+const keyOf = (index) => createHash('sha256').update(`filled ${index}`).digest('hex');
 
 /**
  * Copies of one real node with ids, keys, candidates, parents and scores of their own, in transactions of ten thousand.

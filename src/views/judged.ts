@@ -1,9 +1,8 @@
 import type { ScoredNode } from '../aggregation/index.ts';
 import { type Architecture, readArchitecture } from '../domain/architecture.ts';
 import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
-import { fitnessOf } from '../domain/task.ts';
 import type { ArchiveReader } from '../memory/index.ts';
-import type { SeedScore } from '../statistics/index.ts';
+import { type SeedScore, summarise } from '../statistics/index.ts';
 import { operators, type SearchColumns } from './columns.ts';
 import { collectReport } from './report/collect.ts';
 import type { ReportData, ReportNode } from './report/data.ts';
@@ -83,9 +82,8 @@ export const comparedData = (context: Context, voters: readonly ScoredNode[] = [
   dataOf(context, comparedPlaces(context.columns), voters);
 
 /** A node as far as ranks, noise and charts need it: without its candidate and reasons, which only the best show. */
-function outline({ columns, search, reader }: Context, at: number, confirm: readonly SeedScore[]): ReportNode {
-  const { lowerIsBetter } = reader.searches.spec(search);
-  const screen = columns.scores.screen[at] ?? null;
+function outline(columns: SearchColumns, at: number, confirm: readonly SeedScore[]): ReportNode {
+  const screen = columns.screenFitness(at);
   const id = columns.ids[at] as string;
   return {
     ...{ id, agent: columns.agents.values[columns.agent[at] as number] as string },
@@ -93,7 +91,7 @@ function outline({ columns, search, reader }: Context, at: number, confirm: read
     ...{ name: null, parents: [], candidate: '', change: '', unsafe: false, status: 'evaluated' },
     ...{ reason: null, message: null, test: [], seconds: 0, saved: false, finishedAt: null },
     validation: {
-      screen: screen === null ? [] : [{ seed: 0, score: fitnessOf(screen, lowerIsBetter) }],
+      screen: screen === null ? [] : [{ seed: 0, score: screen }],
       confirm,
       final: [],
     },
@@ -108,14 +106,12 @@ export function judgedData(context: Context): ReportData {
     scoresOf(reader, search, 'confirm').map(({ node, seeds }) => [columns.placeOf(node), seeds]),
   );
   const places = comparedPlaces(columns);
-  const mean = (at: number) =>
-    fitnessOf(columns.scores.confirm[at] as number, reader.searches.spec(search).lowerIsBetter);
-  const best = [...confirmed.keys()].sort((a, b) => mean(b) - mean(a) || a - b);
-  // Nodes of equal scores may stand in either order.
-  const least = best[wholeOnRung - 1];
-  for (const at of best) if (least === undefined || mean(at) >= mean(least)) places.add(at);
+  const means = [...confirmed].map(([at, seeds]) => ({ at, mean: summarise(seeds)?.mean ?? 0 }));
+  // Nodes of equal means may stand in either order.
+  const least = means.map(({ mean }) => mean).sort((a, b) => b - a)[wholeOnRung - 1] ?? Number.NEGATIVE_INFINITY;
+  for (const { at, mean } of means) if (mean >= least) places.add(at);
   const data = dataOf(context, places, []);
-  const outlines = [...confirmed].flatMap(([at, seeds]) => (places.has(at) ? [] : [outline(context, at, seeds)]));
+  const outlines = [...confirmed].flatMap(([at, seeds]) => (places.has(at) ? [] : [outline(columns, at, seeds)]));
   const placeOf = (node: ReportNode) => columns.placeOf(node.id);
   return { ...data, nodes: [...data.nodes, ...outlines].sort((a, b) => placeOf(a) - placeOf(b)) };
 }
