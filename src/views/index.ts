@@ -11,7 +11,6 @@
 
 export type { CommandBody, CommandReply, Labs, Problem } from './api.ts';
 export { commandSchema } from './apiHome.ts';
-export { sectionGroups } from './apiPage.ts';
 export { apiVersion, nodesQuerySchema } from './apiSearch.ts';
 export type { Heard } from './heard.ts';
 export { HomeViews, problemOf } from './home.ts';

@@ -9,8 +9,10 @@ type Settings = Record<string, Record<string, unknown> & number>;
 export function smallTask(name: string, below: string): string {
   const directory = join(below, name);
   cpSync(join(taskRoots[0] as string, name), directory, { recursive: true });
-  // Tasks with a baseline from the common library refer to it as their neighbour.
-  cpSync(join(taskRoots[0] as string, 'mixers'), join(below, 'mixers'), { recursive: true });
+  // Tasks whose baseline is in the common library, or another task's, refer to it as their neighbour.
+  for (const shared of ['mixers', 'autoresearch/baseline']) {
+    cpSync(join(taskRoots[0] as string, shared), join(below, shared), { recursive: true });
+  }
   const file = join(directory, 'metadata.yaml');
   const metadata = parse(readFileSync(file, 'utf8'), { merge: true });
   for (const rung of Object.values(metadata.profiles.nano.rungs) as { settings: Settings }[]) {
@@ -26,6 +28,7 @@ export function smallTask(name: string, below: string): string {
 
 function shrunk(settings: Settings): unknown {
   const { family, proxy, data, training, script } = settings as Record<string, Record<string, unknown>>;
+  if ((proxy as unknown) === 'repeated') return { ...settings, training: shrunk(training as unknown as Settings) };
   if ((family as unknown) === 'lra') {
     Object.assign(data as object, { train: 128, validation: 64, test: 64, length: 48 });
     Object.assign(training as object, { steps: 3 });

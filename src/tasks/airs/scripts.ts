@@ -73,7 +73,8 @@ export async function runPython(args: readonly string[], cwd: string, host: Scri
   return runTaskScript(await sandboxFor(host), {
     argv: [python, ...args],
     env: { ...env, PYTHONPATH: trainersDirectory },
-    reads: [trainersDirectory, data],
+    // A copy of one of Aira's tasks still needs its trainers and its notes on literature.
+    reads: [trainersDirectory, join(packageRoot, 'corpus'), data],
     seconds,
     memoryBytes: scriptMemoryBytes(),
     // Aira's commands start in its own folder, which must stay read-only.
