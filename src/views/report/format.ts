@@ -62,7 +62,7 @@ export function duration(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** What device time is, and what part of it is no training of the search's own: checks and experiments of agents. */
+/** What device time is, and which part of it is checks and experiments of agents instead of trainings. */
 export function deviceTimeName({ rehearsalSeconds }: ReportBudget['spent']): [name: string, part: string] {
   if (rehearsalSeconds === 0) return ['training time', ''];
   return ['device time', `${duration(rehearsalSeconds)} of it in checks and experiments`];
