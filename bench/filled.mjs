@@ -57,8 +57,25 @@ const tablesOfNode = {
   outbox: `message_id LIKE @key || ':%' OR json_extract(body, '$.node') = @node`,
 };
 
-/** Keys of evaluations are hashes: neighbours in time are not neighbours in the index. @param {number} index */
-const keyOf = (index) => createHash('sha256').update(`filled ${index}`).digest('hex');
+/** Keys of evaluations are hashes: neighbours in time are not neighbours in the index. @param {string} of */
+export const keyOf = (of) => createHash('sha256').update(of).digest('hex');
+
+/**
+ * Changes rows without the triggers that count them one by one: a million are counted at once.
+ *
+ * @param {Database.Database} db @param {() => void} change
+ */
+export function counted(db, change) {
+  const triggers = db
+    .prepare(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%AFTER INSERT%'`)
+    .all();
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+  change();
+  db.exec(
+    `DELETE FROM rung_totals; DELETE FROM agent_totals; DELETE FROM rung_scores; DELETE FROM open_jobs; ${recount}`,
+  );
+  for (const { sql } of triggers) db.exec(sql);
+}
 
 /**
  * Copies of one real node with ids, keys, candidates, parents and scores of their own, in transactions of ten thousand.
@@ -85,11 +102,6 @@ export function fill(home, from, to) {
         return { table, names, values, insert };
       }),
   );
-  // Triggers count row by row; a million rows are counted at once.
-  const triggers = db
-    .prepare(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%AFTER INSERT%'`)
-    .all();
-  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
   let event = db.prepare('SELECT max(seq) FROM outbox').pluck().get();
   const some = db.transaction((begin, end) => {
     for (let index = begin; index < end; index++) {
@@ -100,7 +112,7 @@ export function fill(home, from, to) {
       const score = 0.3 + ((index * 7919) % 1_000_003) / 2_000_006;
       const mine = new Map([
         ...[
-          [key, keyOf(index)],
+          [key, keyOf(`filled ${index}`)],
           ['probe-2', id],
           ['probe-1', parent],
         ],
@@ -127,11 +139,9 @@ export function fill(home, from, to) {
       }
     }
   });
-  for (let at = from; at < to; at += 10_000) some(at, Math.min(to, at + 10_000));
-  db.exec(
-    `DELETE FROM rung_totals; DELETE FROM agent_totals; DELETE FROM rung_scores; DELETE FROM open_jobs; ${recount}`,
-  );
-  for (const { sql } of triggers) db.exec(sql);
+  counted(db, () => {
+    for (let at = from; at < to; at += 10_000) some(at, Math.min(to, at + 10_000));
+  });
   db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
 }

@@ -137,3 +137,9 @@ export function rewriteSection(name, text) {
   if (after === undefined) throw new Error(`BENCHMARKS.md has no section between ${begin} and ${end}`);
   writeFileSync(page, `${before}${begin}\n\n${text}\n\n${end}${after}`);
 }
+
+/** The value that a share of the values is not above. @param {readonly number[]} values @param {number} share */
+export function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}

@@ -9,19 +9,13 @@ import { join } from 'node:path';
 import { Archive, readArchive } from '../dist/memory/index.js';
 import { systemClock } from '../dist/platform/timers.js';
 import { candidate, fill, fillers, newHome, oneNode, spec } from './filled.mjs';
-import { circumstances, rewriteSection, search } from './laboratory.mjs';
+import { circumstances, quantile, rewriteSection, search } from './laboratory.mjs';
 
 const largest = Number(process.argv[2] ?? 1e6);
 const sizes = [1e3, 1e4, 1e5, 1e6].filter((size) => size <= largest);
 const peerSizes = [1e3, 1e4].filter((size) => size <= largest);
 const steps = 100;
 const draws = 200;
-
-/** @param {number[]} values @param {number} share */
-function quantile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
-}
 
 /** Processor milliseconds of this process: what others do to the machine meanwhile does not count. */
 function processorTime() {

@@ -18,6 +18,7 @@ import {
   circumstances,
   connectAs,
   evaluator,
+  quantile,
   rewriteSection,
   search,
   searchOf,
@@ -156,10 +157,6 @@ function processorOf(pid) {
 
 const groups = (names, size) =>
   Array.from({ length: Math.ceil(names.length / size) }, (_, index) => names.slice(index * size, (index + 1) * size));
-const quantile = (values, share) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
-};
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const overlap = (from, to, [begin, end]) => Math.max(0, Math.min(to, end) - Math.max(from, begin));
 

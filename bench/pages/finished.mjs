@@ -2,10 +2,9 @@
 // and finalists and references trained on the final one.
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { Archive } from '../../dist/memory/archive.js';
-import { recount } from '../../dist/memory/migrations/015-totals.js';
+import { Archive } from '../../dist/memory/index.js';
 import { systemClock } from '../../dist/platform/timers.js';
-import { candidate, fill, newHome, spec, trainAll } from '../filled.mjs';
+import { candidate, counted, fill, keyOf, newHome, spec, trainAll } from '../filled.mjs';
 import { search } from '../laboratory.mjs';
 
 const references = ['transformer', 'mamba', 'hybrid'].map((name, at) => ({ name, candidate: candidate(3 ** 14 + at) }));
@@ -21,12 +20,12 @@ function confirm(db, nodes) {
     .all(nodes);
   const copies = ['jobs', 'evaluation_requests', 'evaluations'].map((table) => {
     const names = db.prepare(`SELECT name FROM pragma_table_info('${table}') WHERE name <> 'seq'`).pluck().all();
-    const changed = { key: `'c' || substr(key, 2)`, rung: `'confirm'`, seed: '1001' };
+    const changed = { key: '@copy', rung: `'confirm'`, seed: '1001' };
     const values = names.map((name) => changed[name] ?? name);
-    return db.prepare(`INSERT INTO ${table} (${names}) SELECT ${values} FROM ${table} WHERE key = ?`);
+    return db.prepare(`INSERT INTO ${table} (${names}) SELECT ${values} FROM ${table} WHERE key = @key`);
   });
   db.transaction(() => {
-    for (const key of best) for (const copy of copies) copy.run(key);
+    for (const key of best) for (const insert of copies) insert.run({ key, copy: keyOf(`confirmed ${key}`) });
   })();
 }
 
@@ -36,15 +35,7 @@ export function finishedHome(home, nodes) {
   fill(home, 0, nodes);
   const db = new Database(join(home, 'archive.db'));
   db.pragma('synchronous = OFF');
-  const triggers = db
-    .prepare(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%AFTER INSERT%'`)
-    .all();
-  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-  confirm(db, Math.ceil(nodes / 5));
-  db.exec(
-    `DELETE FROM rung_totals; DELETE FROM agent_totals; DELETE FROM rung_scores; DELETE FROM open_jobs; ${recount}`,
-  );
-  for (const { sql } of triggers) db.exec(sql);
+  counted(db, () => confirm(db, Math.ceil(nodes / 5)));
   db.close();
   const archive = Archive.open(home, systemClock);
   const ask = archive.handlers;

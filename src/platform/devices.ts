@@ -16,6 +16,10 @@ export interface Device {
 /** Device class of a name. */
 export const deviceClassOf = (name: string): DeviceClass => (name === 'cpu' ? 'cpu' : 'cuda');
 
+/** The GPU that programs and scripts of agents may use on a device; null on a CPU. */
+export const gpuOf = ({ name }: Pick<Device, 'name'>): number | null =>
+  name === 'cpu' ? null : Number(/:(\d+)$/.exec(name)?.[1] ?? 0);
+
 /** Machine facts behind the choice of devices. */
 export interface Machine {
   readonly cores: number;

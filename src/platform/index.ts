@@ -26,6 +26,7 @@ export {
   deviceClassOf,
   driverVersion,
   gpuMemoryBytes,
+  gpuOf,
   inspectMachine,
   listedGpus,
   type Machine,

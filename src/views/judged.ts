@@ -6,6 +6,7 @@ import { type SeedScore, summarise } from '../statistics/index.ts';
 import { operators, type SearchColumns } from './columns.ts';
 import { collectReport } from './report/collect.ts';
 import type { ReportData, ReportNode } from './report/data.ts';
+import { maxRows } from './report/sections/leaderboard.ts';
 import { scoresOf } from './searchList.ts';
 
 /**
@@ -14,9 +15,6 @@ import { scoresOf } from './searchList.ts';
  * Role: which nodes are read whole, one by one; a search of 10^5 nodes has 2 * 10^4 on the confirm rung. Non-role: what follows
  * from them (`report/findings.ts`).
  */
-
-/** Rows of a rung that a leaderboard has, with all their texts. */
-const wholeOnRung = 20;
 
 /** A search and its columns, of one snapshot. */
 interface Context {
@@ -106,9 +104,9 @@ export function judgedData(context: Context): ReportData {
     scoresOf(reader, search, 'confirm').map(({ node, seeds }) => [columns.placeOf(node), seeds]),
   );
   const places = comparedPlaces(columns);
-  const means = [...confirmed].map(([at, seeds]) => ({ at, mean: summarise(seeds)?.mean ?? 0 }));
+  const means = [...confirmed].map(([at, seeds]) => ({ at, mean: summarise(seeds)?.mean ?? Number.NEGATIVE_INFINITY }));
   // Nodes of equal means may stand in either order.
-  const least = means.map(({ mean }) => mean).sort((a, b) => b - a)[wholeOnRung - 1] ?? Number.NEGATIVE_INFINITY;
+  const least = means.map(({ mean }) => mean).sort((a, b) => b - a)[maxRows - 1] ?? Number.NEGATIVE_INFINITY;
   for (const { at, mean } of means) if (mean >= least) places.add(at);
   const data = dataOf(context, places, []);
   const outlines = [...confirmed].flatMap(([at, seeds]) => (places.has(at) ? [] : [outline(columns, at, seeds)]));

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { temporaryFolder } from '../support/home.ts';
-import { contentsOf, withArchive } from '../support/ledger.ts';
+import { withArchive } from '../support/ledger.ts';
 import { proposer } from '../support/llm-server/brain.ts';
 import { startLlmServer } from '../support/llm-server/server.ts';
 import type { Asked, Called } from '../support/llm-server/wire.ts';
 import { aira, jsonLines } from '../support/program.ts';
+import { launchAgain } from '../support/replay.ts';
 import { toySearch } from '../support/toySearch.ts';
 
 const key = 'sk-canary-agent-scripts-81c2';
@@ -96,11 +97,7 @@ describe('a search whose agent brings scripts', () => {
     );
 
     await server.stop();
-    const again = join(folder, 'again');
-    const recording = join(home, 'calls', 'toy-1.jsonl');
-    const replay = await aira(['launch', file, '--home', again, '--replay', recording, '--json']);
-    expect(replay.code, replay.stderr).toBe(0);
-    expect(contentsOf(again, 'toy-1')).toEqual(contentsOf(home, 'toy-1'));
+    const again = await launchAgain(file, home);
     expect(withArchive(again, (db) => db.prepare('SELECT count(*) AS n FROM rehearsals').get())).toEqual({ n: 0 });
   });
 

@@ -3,7 +3,9 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, inject, it } from 'vitest';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { readArchive } from '../../src/memory/index.ts';
+import { temporaryFolder } from '../support/home.ts';
 
 const installation = inject('installation');
 
@@ -44,4 +46,17 @@ it('of a laboratory with many workers', async () => {
   expect(figures.get('evaluations, with pauses of 50 to 150 ms for trainings')).toBe('48');
   expect(figures.get('started trainings without a result')).toBe('0');
   for (const figure of figures.values()) expect(figure).not.toMatch(/NaN|undefined|Infinity/);
+});
+
+it('of the pages have a finished search, whose best fifth was confirmed', async () => {
+  const home = join(temporaryFolder(), 'home');
+  const program = 'const [module, home] = process.argv.slice(1); (await import(module)).finishedHome(home, 50);';
+  const module = join(installation, 'bench/pages/finished.mjs');
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program, module, home]);
+  const reader = readArchive(home);
+  onTestFinished(() => reader.close());
+  const [search] = reader.searches.list();
+  if (search === undefined) throw new Error('no search was filled');
+  const { phase, doneOn } = reader.searchStatus.of(search.id);
+  expect([phase, doneOn.confirm]).toEqual(['finished', 10]);
 });

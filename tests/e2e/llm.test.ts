@@ -7,6 +7,7 @@ import { contentsOf, withArchive } from '../support/ledger.ts';
 import { proposer } from '../support/llm-server/brain.ts';
 import { type Fault, type LlmServer, startLlmServer } from '../support/llm-server/server.ts';
 import { aira, jsonLines, start } from '../support/program.ts';
+import { launchAgain } from '../support/replay.ts';
 import { toySearch } from '../support/toySearch.ts';
 
 const keys = {
@@ -99,11 +100,7 @@ describe('a search with language models', () => {
     for (const text of said) for (const key of Object.values(keys)) expect(text.includes(key)).toBe(false);
 
     await server.stop();
-    const again = join(folder, 'again');
-    const recording = join(home, 'calls', 'toy-1.jsonl');
-    const replay = await aira(['launch', file, '--home', again, '--replay', recording, '--json']);
-    expect(replay.code, replay.stderr).toBe(0);
-    expect(contentsOf(again, 'toy-1')).toEqual(contentsOf(home, 'toy-1'));
+    await launchAgain(file, home);
   });
 
   it('that was killed buys no finished call again and ends as if it had not been', async () => {

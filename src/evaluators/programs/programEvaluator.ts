@@ -20,6 +20,7 @@ import {
   type Device,
   deviceClassOf,
   type Environment,
+  gpuOf,
   type Logger,
   printable,
   secretFile,
@@ -193,14 +194,13 @@ export class ProgramEvaluator implements Evaluator {
     const { python, device } = this.#options;
     const design = this.#package(job);
     const splits: readonly Split[] = job.measure === 'test' ? ['validation', 'test'] : ['validation'];
-    const gpu = device.name === 'cpu' ? null : Number(/:(\d+)$/.exec(device.name)?.[1] ?? 0);
     return {
       python,
       design,
       sandbox,
       files,
       splits,
-      gpu,
+      gpu: gpuOf(device),
       signal,
       seed: job.seed,
       settings: job.settings,

@@ -4,6 +4,7 @@ import { TerminalError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
 import { checkShare, type Rehearsal, type Rehearsed, type Stage } from '../../domain/rehearsal.ts';
 import { fitnessOf } from '../../domain/task.ts';
+import { gpuOf } from '../../platform/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
 import type { EvaluatorOptions } from '../openEvaluator.ts';
 import { localSettings, runsScripts } from '../ownTasks.ts';
@@ -13,7 +14,7 @@ import { runTrial } from '../programs/trial.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
 import { Divisions, NoRows } from './divisions.ts';
 import { failedRehearsal, type RehearsalRunner, sandboxOnce } from './runner.ts';
-import { gpuOf, runScript } from './script.ts';
+import { runScript } from './script.ts';
 
 /** Rows that a rehearsal is scored on. */
 const rows = { check_candidate: 64, run_experiment: 1000 } as const;

@@ -13,7 +13,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import type { Files } from '../../domain/program.ts';
 import type { Rehearsed } from '../../domain/rehearsal.ts';
-import { type Device, printable } from '../../platform/index.ts';
+import { type Device, gpuOf, printable } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import { stageVerdict } from '../programs/verdicts.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
@@ -55,11 +55,6 @@ const [scriptFile, candidateFolder, dataFolder] = [`${box}/script.py`, `${box}/c
 
 /** `-I` ignores PYTHONPATH. The script runs as the main module, with its own name in tracebacks. */
 const preamble = `import sys; sys.path.insert(0, sys.argv[1]); del sys.argv[:2]; __file__ = sys.argv[0]; exec(compile(open(__file__, "rb").read(), __file__, "exec"))`;
-
-/** The GPU of a device that scripts and programs may use; null on a CPU. */
-export function gpuOf({ name }: Device): number | null {
-  return name === 'cpu' ? null : Number(/:(\d+)$/.exec(name)?.[1] ?? 0);
-}
 
 /** Runs a script to its end. @param started is called when the device is in use. */
 export async function runScript(

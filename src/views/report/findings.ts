@@ -1,4 +1,5 @@
 import { ascending, descending, max, mean } from 'd3-array';
+import type { ComparisonClaim } from '../../domain/claim.ts';
 import { countProposals, type ProposalCounts } from '../../domain/node.ts';
 import type { Rung } from '../../domain/task.ts';
 import {
@@ -31,6 +32,14 @@ export const basisName: Readonly<Record<Basis, string>> = {
   confirm: 'validation, confirm rung',
   final: 'validation, final rung',
   test: 'hidden test set, final rung',
+};
+
+/** A verdict about a contender and a reference, in the words of tables and charts. */
+export const verdictName: Readonly<Record<ComparisonClaim['verdict'], string>> = {
+  better: 'better',
+  worse: 'behind',
+  even: 'not distinguishable',
+  unmeasured: 'not measured',
 };
 
 export function scoresOn(node: ReportNode, basis: Basis): readonly SeedScore[] {

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseInSpace, type StackSpace } from '../../../src/domain/architecture.ts';
+import { parseInSpace } from '../../../src/domain/architecture.ts';
 import { versionWith } from '../../../src/domain/primitive.ts';
 import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../../src/domain/rehearsal.ts';
 import { openRehearsals, versionFor } from '../../../src/evaluators/index.ts';
@@ -14,14 +14,8 @@ import { packageRoot, systemClock, systemTimers, trainersDirectory } from '../..
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { loadTask, profileOf } from '../../../src/tasks/index.ts';
 import { quiet } from '../../bus/support.ts';
+import { space, stage } from '../../support/stackStage.ts';
 
-const task = loadTask('compose-mad-3p');
-const space = task.space as StackSpace;
-const { screen } = profileOf(task, 'nano').rungs;
-const stage: Stage = {
-  ...{ task: task.name, taskVersion: '1', evaluator: versionFor('stack', 'cpu'), deviceClass: 'cpu', space },
-  ...{ settings: screen.settings, seconds: screen.seconds, lowerIsBetter: false, seed: 1 },
-};
 const primitives = [join(packageRoot, 'primitives')];
 
 let python = '';

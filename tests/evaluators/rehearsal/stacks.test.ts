@@ -1,20 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseInSpace, type StackSpace } from '../../../src/domain/architecture.ts';
+import { parseInSpace } from '../../../src/domain/architecture.ts';
 import type { Rehearsal, Rehearsing, Stage } from '../../../src/domain/rehearsal.ts';
-import { openRehearsals, versionFor } from '../../../src/evaluators/index.ts';
+import { openRehearsals } from '../../../src/evaluators/index.ts';
 import { shortened } from '../../../src/evaluators/rehearsal/stacks.ts';
 import { systemClock, systemTimers } from '../../../src/platform/index.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { loadTask, profileOf } from '../../../src/tasks/index.ts';
 import { quiet } from '../../bus/support.ts';
+import { space, stage } from '../../support/stackStage.ts';
 
-const task = loadTask('compose-mad-3p');
-const space = task.space as StackSpace;
-const { screen } = profileOf(task, 'nano').rungs;
-const stage: Stage = {
-  ...{ task: task.name, taskVersion: '1', evaluator: versionFor('stack', 'cpu'), deviceClass: 'cpu', space },
-  ...{ settings: screen.settings, seconds: screen.seconds, lowerIsBetter: false, seed: 1 },
-};
 let bench: Rehearsing;
 beforeAll(async () => {
   const options = { data: null, tasks: [], unsafe: false, clock: systemClock, timers: systemTimers, log: quiet };

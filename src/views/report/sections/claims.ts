@@ -1,15 +1,8 @@
-import type { ClaimRecord, ComparisonClaim } from '../../../domain/claim.ts';
+import type { ClaimRecord } from '../../../domain/claim.ts';
 import type { Section } from '../../page.ts';
 import { intervalText } from '../claims.ts';
-import { basisName } from '../findings.ts';
+import { basisName, verdictName } from '../findings.ts';
 import { change, count, type MetricDirection } from '../format.ts';
-
-const verdicts: Readonly<Record<ComparisonClaim['verdict'], string>> = {
-  better: 'better',
-  worse: 'behind',
-  even: 'not distinguishable',
-  unmeasured: 'not measured',
-};
 
 /** `2001 to 2005` for seeds without a gap, else one by one. */
 function seedsText(seeds: readonly number[]): string {
@@ -55,7 +48,7 @@ export function claimSection(record: ClaimRecord, direction: MetricDirection): S
                 { node: contender },
                 { node: reference },
                 basisName[basis],
-                verdicts[verdict],
+                verdictName[verdict],
                 difference === null ? '–' : change(difference, direction),
                 interval === null ? '–' : intervalText(interval, direction),
                 `${(100 * level).toFixed(2)} %`,

@@ -5,7 +5,7 @@ import type { Block, Section, Text } from '../../page.ts';
 import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
 import { contestCells } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
-import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn } from '../findings.ts';
+import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName } from '../findings.ts';
 import { count, type MetricDirection, metric, score, shortened } from '../format.ts';
 import { floorsText } from '../sentences.ts';
 import { axisColumn, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
@@ -48,7 +48,6 @@ function contestForest({ contests }: ComparisonRows, { lowerIsBetter }: MetricDi
   const effects = contests.flatMap(({ contender, reference, comparison, floor }) => {
     if (comparison.kind === 'unmeasured') return [];
     const ends = comparison.interval.map((end) => metricValue(end, lowerIsBetter)).sort((a, b) => a - b);
-    const verdict = { better: floor ? 'ahead, below a floor' : 'better', worse: 'behind', even: 'not distinguishable' };
     return [
       {
         name: `${nodeName(contender)} − ${nodeName(reference)}`,
@@ -56,7 +55,7 @@ function contestForest({ contests }: ComparisonRows, { lowerIsBetter }: MetricDi
         estimate: metricValue(comparison.difference, lowerIsBetter),
         low: ends[0] ?? null,
         high: ends[1] ?? null,
-        verdict: verdict[comparison.verdict],
+        verdict: floor && comparison.verdict === 'better' ? 'ahead, below a floor' : verdictName[comparison.verdict],
       },
     ];
   });

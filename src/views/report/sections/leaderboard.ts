@@ -9,7 +9,7 @@ import { type MetricDirection, metric, score } from '../format.ts';
 import { floorsText } from '../sentences.ts';
 
 /** Rows shown per rung; the archive has all. */
-const maxRows = 20;
+export const maxRows = 20;
 
 /** Fitness at the ends of an axis. */
 export type Axis = readonly [number, number];
