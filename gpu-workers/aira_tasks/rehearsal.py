@@ -46,8 +46,8 @@ def variants(gold: Path, header: Header, out: Path) -> dict[str, Any]:
     """Write gold.csv, the submission `gold`, and variants that must score worse than it or be refused.
 
     Columns get the names of `header`, which the description shows, if their number is equal. Returns the original names,
-    the number of rows, and whether all cells are numbers. permuted-part.csv has a fifth of the rows permuted, permuted.csv all;
-    nan.csv has NaN everywhere, short.csv lacks the last row. Raises NoTable.
+    the number of rows, and whether all cells are numbers. permuted-part.csv has a fifth of the rows permuted, permuted.csv all,
+    permuted-again.csv all in another order; nan.csv has NaN everywhere, short.csv lacks the last row. Raises NoTable.
     """
     try:
         had, *rows = csvtext.rows(gold.read_bytes())
@@ -60,12 +60,13 @@ def variants(gold: Path, header: Header, out: Path) -> dict[str, Any]:
     part = list(range(len(rows)))
     for row, other in zip(some, _derangement(rng, some)):
         part[row] = other
-    everything = _derangement(rng, np.arange(len(rows)))
+    everything, again = (_derangement(rng, np.arange(len(rows))) for _ in range(2))
     names = header if header and len(header) == len(had) else had
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "gold.csv", names, rows)
     _write(out / "permuted-part.csv", names, [rows[row] for row in part])
     _write(out / "permuted.csv", names, [rows[row] for row in everything])
+    _write(out / "permuted-again.csv", names, [rows[row] for row in again])
     _write(out / "nan.csv", names, [[_nan(cell) for cell in row] for row in rows])
     _write(out / "short.csv", names, rows[:-1])
     return {"header": had, "rows": len(rows), "numbers": all(are_numbers(column) for column in zip(*rows))}

@@ -62,6 +62,13 @@ describe('a directory whose answers are words', () => {
     expect(of(await findings(lenient), 'failed').nan).toContain('must be refused or count as wrong');
   }, 120_000);
 
+  it('is at fault where the order of rows decides nothing, which a third order shows', async () => {
+    const blind = changed(wordsTask, 'evaluate.py', 'right / len(labels)', '1.0 if right == len(labels) else 0.5');
+    expect(of(await findings(blind), 'failed')).toMatchObject({
+      permutations: 'three orders of the rows have score 0.5',
+    });
+  }, 120_000);
+
   it('has the lists of its metadata', () => {
     const read = readAirsMetadata(wordsTask);
     expect(read).toMatchObject({

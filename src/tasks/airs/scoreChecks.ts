@@ -29,7 +29,7 @@ export async function* submissionFindings(
   yield await missingSubmission(scorer);
   const [first] = set.submissions;
   if (first) yield await fetching(scorer, first);
-  yield* scoreFindings(set.submissions, metadata, scorer);
+  yield* scoreFindings(set.submissions, metadata, scorer, set.again ?? null);
 }
 
 /** Submits as an agent does and has evaluate_prepare.py fetch the submission. */
@@ -66,6 +66,7 @@ async function* scoreFindings(
   submissions: readonly Submission[],
   metadata: AirsMetadata,
   scorer: Scorer,
+  again: Submission | null,
 ): AsyncGenerator<TaskFinding> {
   const { metric } = metadata.logging_info;
   const worse: number[] = [];
@@ -86,9 +87,17 @@ async function* scoreFindings(
     }
   }
   const [one, other] = worse;
-  if (one !== undefined && other !== undefined) {
-    yield one === other ? failed('permutations', `both have score ${one}`) : ok('permutations', 'their scores differ');
+  if (one === undefined || other === undefined) return;
+  // On few rows two orders may score the same by chance, but hardly three.
+  if (one === other && again !== null) {
+    const end = await score(scorer, again);
+    const third = end.code === 0 ? parseResult(end.stdout, metric) : { problem: howItEnded(end) };
+    if ('problem' in third) yield failed('permutations', third.problem);
+    else if (third.score === one) yield failed('permutations', `three orders of the rows have score ${one}`);
+    else yield ok('permutations', `two have score ${one}, a third ${third.score}`);
+    return;
   }
+  yield one === other ? failed('permutations', `both have score ${one}`) : ok('permutations', 'their scores differ');
 }
 
 /** Missing answers may count as wrong, as long as no submission gains by them. */
@@ -172,7 +181,7 @@ export async function answerSubmissions(
   metadata: AirsMetadata,
   labelled: string,
   out: string,
-): Promise<{ submissions: Submission[]; note?: string } | { problem: string }> {
+): Promise<{ submissions: Submission[]; again?: Submission; note?: string } | { problem: string }> {
   const generated = join(out, 'made');
   mkdirSync(generated, { recursive: true });
   let shipped = directory;
@@ -206,6 +215,7 @@ export async function answerSubmissions(
       place('nan', join(generated, 'nan.csv'), numbers && metadata.metric_lower_is_better ? 'refused' : 'wrong'),
       place('short', join(generated, 'short.csv'), 'refused'),
     ],
+    again: place('permuted-again', join(generated, 'permuted-again.csv'), 'worse'),
     ...(renamed
       ? { note: `the directory's answers have the header ${goldHeader.join()}, but the description says ${header}` }
       : {}),
