@@ -82,6 +82,27 @@ def test_the_chain_scores_a_program_on_both_splits(tmp_path, prepared):
     assert 0 < run(tmp_path, prepared, NAIVE, "test")["MAE"] < 1
 
 
+@pytest.mark.parametrize("history,after", [(0, [5.5, 6.5]), (1, [9.0, 9.0]), (2, [8.5, 8.5])])
+def test_answers_that_continue_a_list_are_as_long_as_each_row_needs(tmp_path, history, after):
+    """Hidden rows go on for longer than training rows, as in forecasting benchmarks that extend one series."""
+    rows = {
+        "train": [("[1, 2, NaN]", "[1, 2, NaN, 4, 5]"), ("[3, 4, 5]", "[3, 4, 5, 7, 8]")],
+        "test": [("[6, NaN, 8, 9]",)],
+    }
+    for split, cells in rows.items():
+        (tmp_path / "data" / split).mkdir(parents=True)
+        with (tmp_path / "data" / split / "rows.csv").open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["target", "label_target"][: len(cells[0])])
+            writer.writerows(cells)
+    (tmp_path / "solution.py").write_text(BASELINE.replace("HISTORY = 0", f"HISTORY = {history}"))
+    subprocess.run([sys.executable, "solution.py"], cwd=tmp_path, check=True)
+    header, row = csv.reader((tmp_path / "submission.csv").open(newline=""))
+    answer = json.loads(row[0])
+    level = sum([6, 8, 9]) / 3 if history == 0 else after[0]
+    assert header == ["label_target"] and answer == [6.0, pytest.approx(level), 8.0, 9.0, *after]
+
+
 @pytest.mark.parametrize(
     "reason,program",
     [
