@@ -35,6 +35,18 @@ const jobs = (archive: Archive) => archive.unsent(1000).flatMap((entry) => (entr
 const events = (archive: Archive) =>
   archive.unsent(1000).flatMap((entry) => (entry.kind === 'event' ? [entry.body] : []));
 
+it('names to a machine that would join the evaluators that open jobs need', () => {
+  const { archive, ask } = openArchive();
+  ask['search-open']({ spec: searchSpec(), source: '' });
+  const waiting = () => ask['worker-hello']({}).evaluators;
+  expect(waiting()).toEqual([]);
+  ask['agent-submit'](proposal(1, 'M M M M'));
+  const [job] = jobs(archive) as [Job];
+  expect(waiting()).toEqual([job.evaluator]);
+  archive.record(resultOf(job, measurement(0.5)));
+  expect(waiting()).toEqual([]);
+});
+
 describe('submitting', () => {
   it('records node, job and announcement together', () => {
     const { archive, ask } = openArchive();
