@@ -121,7 +121,7 @@ def stored_values(pattern: Sequence[str], family: Family, shape: Shape) -> int:
         if token == "mA":
             total += 3 * shape.head_dim * (shape.heads + shape.kv_heads) + shape.heads * shape.head_dim
         elif token == "M":
-            total += 4 * shape.ffn_inner if family == "llama" else 3 * shape.ungated_inner
+            total += 4 * shape.ffn_inner if family == "llama" else 2 * shape.ungated_inner
         else:
             inward = 2 * shape.ssm_inner + 2 * shape.ssm_groups * shape.ssm_state + shape.ssm_heads
             total += inward + 4 * shape.conv_channels + 7 * (shape.ssm_inner + shape.ssm_heads * shape.ssm_chunk)
