@@ -1,7 +1,6 @@
 import { AiraError, errorMessage, TerminalError } from '../../domain/errors.ts';
 import { type Clock, type Logger, pause, type Timers } from '../../platform/index.ts';
-import { BusyError, OfflineError, RefusedError } from './errors.ts';
-import { readCapped } from './readCapped.ts';
+import { BusyError, MalformedAnswerError, OfflineError, RefusedError } from './errors.ts';
 import type { CachedResponse, ResponseCache } from './responseCache.ts';
 import { longestRetryMs, requestedWaitMs } from './retryAfter.ts';
 import { type Rate, TokenBucket } from './tokenBucket.ts';
@@ -265,4 +264,18 @@ function abandonable<T>(shared: Promise<T>, signal: AbortSignal | undefined): Pr
     signal.addEventListener('abort', onAbort, { once: true });
     shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
+}
+
+/** The whole body as text. @throws MalformedAnswerError if it is longer than `mostBytes`, without reading the rest. */
+async function readCapped(response: Response, mostBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > mostBytes) {
+      throw new MalformedAnswerError(new URL(response.url).host, `more than ${mostBytes} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
