@@ -6,7 +6,7 @@ import {
   referencesFor,
   threePrimitiveReferences,
   twoPrimitiveReferences,
-} from '../../src/domain/references.ts';
+} from '../../src/domain/plan.ts';
 import { searchSpecSchema } from '../../src/domain/search.ts';
 import { searchSpec } from '../support/specs.ts';
 
