@@ -1,8 +1,7 @@
 import { type ForecastLine, forecast, operatorsText } from '../agents/index.ts';
-import { expectedSeconds } from '../domain/ladder.ts';
+import { expectedSeconds, workloadOf } from '../domain/ladder.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
-import { workloadOf } from '../domain/workload.ts';
 import { chatModels, type Keyring, type Prices } from '../llm/index.ts';
 import { archivePath, isThere, readArchive } from '../memory/index.ts';
 import type { Device } from '../platform/index.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dryRun, measuredSeconds, studyTotal } from '../../src/cli/dryRun.ts';
-import { workloadOf } from '../../src/domain/workload.ts';
+import { workloadOf } from '../../src/domain/ladder.ts';
 import { keyring } from '../../src/llm/keys.ts';
 import { loadPrices } from '../../src/llm/prices.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
