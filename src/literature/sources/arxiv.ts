@@ -7,8 +7,8 @@ import { contentWords, words } from '../text.ts';
 import { foundDocument, type OnlineSource, searchTtlMs } from './source.ts';
 
 /** arXiv's terms: at most one request in three seconds, over one connection. */
-const rate = { burst: 1, everyMs: 3_000 };
-const mostWords = 12;
+const arxivRate = { burst: 1, everyMs: 3_000 };
+const mostQueryWords = 12;
 
 const elements = (parent: XmlElement, name: string): XmlElement[] =>
   parent.children.filter((child): child is XmlElement => child instanceof XmlElement && child.name === name);
@@ -17,8 +17,8 @@ const textOf = (parent: XmlElement, name: string): string => elements(parent, na
 /** `all:` searches all fields; quotes keep AND, OR and ANDNOT from acting as operators. */
 function searchQuery(text: string, must: readonly string[]): string | null {
   const field = (word: string) => `all:"${word}"`;
-  const required = must.flatMap(words).slice(0, mostWords).map(field);
-  const optional = contentWords(text).slice(0, mostWords).map(field);
+  const required = must.flatMap(words).slice(0, mostQueryWords).map(field);
+  const optional = contentWords(text).slice(0, mostQueryWords).map(field);
   if (optional.length === 0 && required.length === 0) return null;
   const any = optional.length > 0 ? [`(${optional.join(' OR ')})`] : [];
   return [...required, ...any].join(' AND ');
@@ -100,7 +100,7 @@ export function arxivSource(client: LiteratureClient, base = 'https://export.arx
       url.searchParams.set('sortBy', 'relevance');
       const { body, retrievedAt } = await client.get({
         url,
-        rate,
+        rate: arxivRate,
         ttlMs: searchTtlMs,
         check: (text) => parseArxivFeed(text, ''),
         signal,

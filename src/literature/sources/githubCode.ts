@@ -6,13 +6,13 @@ import { cleanLine } from '../text.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
 /** Code search allows ten requests a minute; repository lookups are rated separately. */
-const searchRate = { burst: 1, everyMs: 6_000 };
+const codeSearchRate = { burst: 1, everyMs: 6_000 };
 const repositoryRate = { burst: 5, everyMs: 1_000 };
 /** GitHub rejects queries of more than 256 characters. */
 const longestQuery = 200;
 const licenceTtlMs = 30 * 24 * 60 * 60 * 1000;
 
-const searchSchema = z.object({
+const codeSearchSchema = z.object({
   items: z.array(
     z.object({
       path: z.string().min(1),
@@ -91,11 +91,11 @@ export function githubCodeSource(
       const url = new URL('/search/code', base);
       url.searchParams.set('q', terms);
       url.searchParams.set('per_page', String(Math.min(100, limit)));
-      const rate = searchRate;
+      const rate = codeSearchRate;
       const {
         answer: { items },
         retrievedAt,
-      } = await askService(client, 'GitHub', searchSchema, {
+      } = await askService(client, 'GitHub', codeSearchSchema, {
         url,
         rate,
         lane: 'code',

@@ -4,19 +4,19 @@ import type { LiteratureClient } from '../http/client.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
 /** Far below OpenAlex's limit of a hundred per second: each search uses up a daily credit. */
-const rate = { burst: 2, everyMs: 1_000 };
+const openAlexRate = { burst: 2, everyMs: 1_000 };
 
 /** Maximum words of an abstract; higher positions are an error or an attack. */
-const mostWords = 20_000;
+const mostAbstractWords = 20_000;
 
-const answerSchema = z.object({
+const openAlexSchema = z.object({
   results: z.array(
     z.object({
       id: z.string().regex(/^https:\/\/openalex\.org\/W\d+$/),
       display_name: z.string().nullable(),
       publication_year: z.int().nullable(),
       authorships: z.array(z.object({ author: z.object({ display_name: z.string().nullable() }) })).default([]),
-      abstract_inverted_index: z.record(z.string(), z.array(z.int().nonnegative().max(mostWords))).nullish(),
+      abstract_inverted_index: z.record(z.string(), z.array(z.int().nonnegative().max(mostAbstractWords))).nullish(),
     }),
   ),
 });
@@ -47,9 +47,9 @@ export function openAlexSource(
       url.searchParams.set('per-page', String(Math.min(100, limit)));
       url.searchParams.set('select', 'id,display_name,publication_year,authorships,abstract_inverted_index');
       if (since !== undefined) url.searchParams.set('filter', `from_publication_date:${since}-01-01`);
-      const { answer, retrievedAt } = await askService(client, 'OpenAlex', answerSchema, {
+      const { answer, retrievedAt } = await askService(client, 'OpenAlex', openAlexSchema, {
         url,
-        rate,
+        rate: openAlexRate,
         ttlMs: searchTtlMs,
         signal,
         ...(key === null ? {} : { secretQuery: { api_key: key } }),

@@ -4,9 +4,9 @@ import type { LiteratureClient } from '../http/client.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
 /** One request per second with a key; without one all anonymous callers share a pool, which rejects more. */
-const rate = { burst: 1, everyMs: 1_000 };
+const semanticScholarRate = { burst: 1, everyMs: 1_000 };
 
-const answerSchema = z.object({
+const semanticScholarSchema = z.object({
   total: z.number().optional(),
   // Absent if nothing was found.
   data: z
@@ -40,9 +40,9 @@ export function semanticScholarSource(
       url.searchParams.set('limit', String(Math.min(100, limit)));
       url.searchParams.set('fields', 'title,abstract,year,authors');
       if (since !== undefined) url.searchParams.set('year', `${since}-`);
-      const { answer, retrievedAt } = await askService(client, 'Semantic Scholar', answerSchema, {
+      const { answer, retrievedAt } = await askService(client, 'Semantic Scholar', semanticScholarSchema, {
         url,
-        rate,
+        rate: semanticScholarRate,
         ttlMs: searchTtlMs,
         signal,
         ...(key === null ? {} : { secretHeaders: { 'x-api-key': key } }),
