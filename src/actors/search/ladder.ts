@@ -2,10 +2,9 @@ import { AggregationError, aggregate, conditionings, type Pattern, type ScoredNo
 import type { Bus } from '../../bus/index.ts';
 import { canonicalText, parseInSpace, runLengthText } from '../../domain/architecture.ts';
 import { type AgentName, type NodeId, nodeId, nodeIdSchema, referenceNode } from '../../domain/ids.ts';
-import { aggregatesOf, promoted } from '../../domain/ladder.ts';
+import { aggregatesOf, leastFinals, promoted } from '../../domain/ladder.ts';
 import { maxNodes, type ReplyOf } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { leastFinals } from '../../domain/shortage.ts';
 import type { Rung } from '../../domain/task.ts';
 import { freshSeeds, recordBreakers, type Trial } from '../../statistics/index.ts';
 

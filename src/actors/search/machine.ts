@@ -2,20 +2,20 @@ import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
 import type { Ending } from '../../domain/ending.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
-import { graceMs } from '../../domain/ladder.ts';
-import type { ReplyOf, SearchStatus } from '../../domain/messages.ts';
-import { isOutside } from '../../domain/model.ts';
-import { serves } from '../../domain/primitive.ts';
-import type { Phase, SearchSpec } from '../../domain/search.ts';
 import {
   type Crew,
   forecastOf,
+  graceMs,
   isShort,
   shortageEnding,
   unwatched,
   type Watch,
   watched,
-} from '../../domain/shortage.ts';
+} from '../../domain/ladder.ts';
+import type { ReplyOf, SearchStatus } from '../../domain/messages.ts';
+import { isOutside } from '../../domain/model.ts';
+import { serves } from '../../domain/primitive.ts';
+import type { Phase, SearchSpec } from '../../domain/search.ts';
 import type { rungs } from '../../domain/task.ts';
 import { silenceLimitMs } from '../../memory/index.ts';
 import type { Logger, Timers } from '../../platform/index.ts';
