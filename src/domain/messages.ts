@@ -17,9 +17,16 @@ import {
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
 import { rehearsalReservationSchema, rehearsalSettlementSchema, stageSchema } from './rehearsal.ts';
-import { rulingIdSchema, rulingKinds, rulingRequestSchema } from './ruling.ts';
 import { checkpointSchema } from './scale.ts';
-import { budgetSchema, experimentSchema, phaseSchema, searchSpecSchema } from './search.ts';
+import {
+  budgetSchema,
+  experimentSchema,
+  phaseSchema,
+  rulingIdSchema,
+  rulingKinds,
+  rulingRequestSchema,
+  searchSpecSchema,
+} from './search.ts';
 import { rungSchema } from './task.ts';
 
 /**

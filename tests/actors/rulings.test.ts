@@ -1,6 +1,6 @@
 /** What people rule while a search runs: it holds, survives kills, and leaves decisions replayable (I3, I5). */
 import { describe, expect, it } from 'vitest';
-import type { RulingRequest } from '../../src/domain/ruling.ts';
+import type { RulingRequest } from '../../src/domain/search.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
