@@ -18,7 +18,7 @@ import {
 import type { Logger } from '../platform/index.ts';
 import { type Corpus, type IndexedDocument, noteDocument, wholeText } from './corpus.ts';
 import { type Hit, type IndexQuery, SearchIndex } from './searchIndex.ts';
-import type { OnlineSource } from './sources/source.ts';
+import type { OnlineSource } from './sources.ts';
 import { capText, cleanLine, cleanText, contentWords } from './text.ts';
 
 /**

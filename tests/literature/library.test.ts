@@ -4,7 +4,7 @@ import { loadCorpus } from '../../src/literature/corpus.ts';
 import { MalformedAnswerError, OfflineError } from '../../src/literature/http/errors.ts';
 import { Library, type LibraryOptions } from '../../src/literature/library.ts';
 import { notesRetriever, type OnlineOptions, openOnlineLibrary } from '../../src/literature/openRetrievers.ts';
-import type { OnlineSource } from '../../src/literature/sources/source.ts';
+import type { OnlineSource } from '../../src/literature/sources.ts';
 import { textCap } from '../../src/literature/text.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { documentOf, listeningLog, ManualTime, service } from './support.ts';

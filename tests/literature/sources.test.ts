@@ -6,7 +6,7 @@ import { arxivSource, parseArxivFeed } from '../../src/literature/sources/arxiv.
 import { githubCodeSource } from '../../src/literature/sources/githubCode.ts';
 import { openAlexSource, rebuildAbstract } from '../../src/literature/sources/openAlex.ts';
 import { semanticScholarSource } from '../../src/literature/sources/semanticScholar.ts';
-import type { OnlineSource } from '../../src/literature/sources/source.ts';
+import type { OnlineSource } from '../../src/literature/sources.ts';
 import { clientOf, json, ManualTime, service } from './support.ts';
 
 const entry = (id: string, title: string, summary: string) => `

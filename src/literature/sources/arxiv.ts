@@ -3,8 +3,8 @@ import { type EvidenceId, evidenceIdSchema } from '../../domain/literature.ts';
 import type { IndexedDocument } from '../corpus.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { MalformedAnswerError } from '../http/errors.ts';
+import { foundDocument, type OnlineSource, searchTtlMs } from '../sources.ts';
 import { contentWords, words } from '../text.ts';
-import { foundDocument, type OnlineSource, searchTtlMs } from './source.ts';
 
 /** arXiv's terms: at most one request in three seconds, over one connection. */
 const arxivRate = { burst: 1, everyMs: 3_000 };

@@ -2,8 +2,8 @@ import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
 import { RefusedError } from '../http/errors.ts';
+import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from '../sources.ts';
 import { cleanLine } from '../text.ts';
-import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
 
 /** Code search allows ten requests a minute; repository lookups are rated separately. */
 const codeSearchRate = { burst: 1, everyMs: 6_000 };

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
-import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
+import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from '../sources.ts';
 
 /** Far below OpenAlex's limit of a hundred per second: each search uses up a daily credit. */
 const openAlexRate = { burst: 2, everyMs: 1_000 };

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../http/client.ts';
-import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from './source.ts';
+import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from '../sources.ts';
 
 /** One request per second with a key; without one all anonymous callers share a pool, which rejects more. */
 const semanticScholarRate = { burst: 1, everyMs: 1_000 };
