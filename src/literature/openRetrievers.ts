@@ -16,10 +16,10 @@ import { corpusDirectory, loadCorpus } from './corpus.ts';
 import { LiteratureClient } from './http/client.ts';
 import { ResponseCache } from './http/responseCache.ts';
 import { Library } from './library.ts';
-import { arxivSource } from './sources/arxiv.ts';
 import { githubCodeSource } from './sources/githubCode.ts';
 import { openAlexSource } from './sources/openAlex.ts';
 import { semanticScholarSource } from './sources/semanticScholar.ts';
+import { arxivSource } from './sources.ts';
 
 export interface OnlineOptions {
   /** Responses of services and an index of them; shared by all labs of a user. */

@@ -19,7 +19,7 @@ import { modelSchema } from '../../src/domain/model.ts';
 import { editsBelow, findNearDuplicate, type Known } from '../../src/domain/nearDuplicates.ts';
 import { parseProgram, programInSpace } from '../../src/domain/program.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
-import { parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
+import { parseArxivFeed } from '../../src/literature/sources.ts';
 import { capText, cleanText, matchExpression } from '../../src/literature/text.ts';
 import { argumentsOf, readAnswer } from '../../src/llm/chat.ts';
 import { faultOf } from '../../src/llm/faults.ts';

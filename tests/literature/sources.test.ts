@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { itemSchema } from '../../src/domain/literature.ts';
 import { indexedDocumentSchema } from '../../src/literature/corpus.ts';
-import { arxivSource, parseArxivFeed } from '../../src/literature/sources/arxiv.ts';
 import { githubCodeSource } from '../../src/literature/sources/githubCode.ts';
 import { openAlexSource, rebuildAbstract } from '../../src/literature/sources/openAlex.ts';
 import { semanticScholarSource } from '../../src/literature/sources/semanticScholar.ts';
 import type { OnlineSource } from '../../src/literature/sources.ts';
+import { arxivSource, parseArxivFeed } from '../../src/literature/sources.ts';
 import { clientOf, json, ManualTime, service } from './support.ts';
 
 const entry = (id: string, title: string, summary: string) => `
