@@ -1,8 +1,7 @@
 import { type Ending, endingReasons } from './ending.ts';
 import type { SearchStatus } from './messages.ts';
-import type { Ladder, SearchSpec, SearchSpec } from './search.ts';
-import type { Profile, Rung } from './task.ts';
-import { type Rung, rungs } from './task.ts';
+import type { Ladder, SearchSpec } from './search.ts';
+import { type Profile, type Rung, rungs } from './task.ts';
 
 /** After the wall time is used, running trainings may finish for this long. */
 export const graceMs = 60_000;

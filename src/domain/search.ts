@@ -5,7 +5,7 @@ import { spaceSchema } from './candidate.ts';
 import { fileJsonSchema, key } from './described.ts';
 import { errorMessage } from './errors.ts';
 import { rungSeeds, taskContentSchema } from './evaluation.ts';
-import { agentNameSchema, agentNameSchema, nodeIdSchema, searchIdSchema, searchIdSchema } from './ids.ts';
+import { agentNameSchema, nodeIdSchema, searchIdSchema } from './ids.ts';
 import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
 import { type Stage, stageSchema } from './rehearsal.ts';

@@ -18,8 +18,7 @@ import { ResponseCache } from './http/responseCache.ts';
 import { Library } from './library.ts';
 import { githubCodeSource } from './sources/githubCode.ts';
 import { openAlexSource } from './sources/openAlex.ts';
-import { semanticScholarSource } from './sources/semanticScholar.ts';
-import { arxivSource } from './sources.ts';
+import { arxivSource, semanticScholarSource } from './sources.ts';
 
 export interface OnlineOptions {
   /** Responses of services and an index of them; shared by all labs of a user. */
