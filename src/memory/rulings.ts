@@ -2,7 +2,14 @@ import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import { TerminalError } from '../domain/errors.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
-import { type Budget, type SearchSpec, type RaisedLimits, type RulingRequest, raisedLimitsSchema, rulingKinds } from '../domain/search.ts';
+import {
+  type Budget,
+  type RaisedLimits,
+  type RulingRequest,
+  raisedLimitsSchema,
+  rulingKinds,
+  type SearchSpec,
+} from '../domain/search.ts';
 import type { Outbox } from './outbox.ts';
 
 const rowSchema = z.object({
