@@ -13,7 +13,7 @@ import { initCommand } from './commands/init.ts';
 import { launchCommand } from './commands/launch.ts';
 import { mcpCommand } from './commands/mcp.ts';
 import { nodesCommand } from './commands/nodes.ts';
-import { partCommands } from './commands/parts.ts';
+import { agentCommand, archiveCommand } from './commands/parts.ts';
 import { primitiveCommand } from './commands/primitive.ts';
 import { reportCommand } from './commands/report.ts';
 import { scaffoldCommand } from './commands/scaffold.ts';
@@ -23,6 +23,7 @@ import { lsCommand, showCommand } from './commands/show.ts';
 import { tableCommand } from './commands/table.ts';
 import { taskCommand } from './commands/task.ts';
 import { traceCommand } from './commands/trace.ts';
+import { workerCommand } from './commands/worker.ts';
 import { exitCodes, report } from './fail.ts';
 import { versionLine } from './version.ts';
 
@@ -68,7 +69,9 @@ function program(done: (code: number) => void): Command {
     scaffoldCommand(done),
     dataCommand(done),
     ...backupCommands(done),
-    ...partCommands(done),
+    archiveCommand(done),
+    workerCommand(done),
+    agentCommand(done),
     credentialsCommand(done),
     mcpCommand(done),
   ]) {

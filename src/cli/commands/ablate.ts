@@ -6,7 +6,7 @@ import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
 import { findPython } from '../../platform/index.ts';
 import { fewestSeeds, type Study, studySchema } from '../../studies/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
-import { studyDisplay, studyJson } from '../display/study.ts';
+import { studyDisplay, studyJsonDisplay } from '../display/study.ts';
 import { dryRun, measuredSeconds, studyTotal } from '../dryRun.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import {
@@ -82,7 +82,7 @@ async function ablate(given: string, options: AblateOptions): Promise<number> {
     return exitCodes.ok;
   }
 
-  const display = options.json ? studyJson((line) => process.stdout.write(line)) : studyDisplay(process.stdout);
+  const display = options.json ? studyJsonDisplay((line) => process.stdout.write(line)) : studyDisplay(process.stdout);
   const stop = new AbortController();
   const interrupts = onInterrupt(() => stop.abort());
   try {

@@ -11,6 +11,7 @@ import { floorAbove } from '../../statistics/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, option, searchArgument, withOptions } from '../options.ts';
 import { hiddenScores } from '../writeReport.ts';
+import { print } from './show.ts';
 
 interface NodesOptions {
   home: string;
@@ -18,8 +19,6 @@ interface NodesOptions {
   withTest?: boolean;
   resultsTsv?: boolean;
 }
-
-const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 /** The mean of each floor over trainings. */
 function meanFloors(all: readonly EvaluationRecord['floors'][]): Record<string, number> {

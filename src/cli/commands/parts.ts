@@ -26,7 +26,6 @@ import {
 import { connectPart, type PartOptions, say, untilEnded } from '../part.ts';
 import { labOptions } from '../setting.ts';
 import { archiveInitCommand } from './credentials.ts';
-import { workerCommand } from './worker.ts';
 
 /** The components of a lab as separate processes, connected to one NATS server. */
 
@@ -86,12 +85,21 @@ async function serveAgents(search: SearchId, names: readonly AgentName[], option
   }
 }
 
-export function partCommands(done: (code: number) => void): Command[] {
-  const archive = new Command('archive')
+export function archiveCommand(done: (code: number) => void): Command {
+  const command = new Command('archive')
     .description('run the archive service (starts a NATS server unless --nats)')
     .action(async (options: PartOptions & { port?: number }) => done(await serveArchive(options)));
-  archive.addCommand(archiveInitCommand(done));
-  const agent = new Command('agent')
+  command.addCommand(archiveInitCommand(done));
+  return withOptions(
+    command,
+    homeOption(),
+    ...natsOptions(),
+    option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
+  );
+}
+
+export function agentCommand(done: (code: number) => void): Command {
+  const command = new Command('agent')
     .description('run agents of a search launched elsewhere')
     .addArgument(new Argument('<search>', 'the search').argParser(searchArgument))
     .addArgument(
@@ -102,26 +110,17 @@ export function partCommands(done: (code: number) => void): Command[] {
     .action(async (search: SearchId, names: AgentName[], options: PartOptions) =>
       done(await serveAgents(search, names, options)),
     );
-  return [
-    withOptions(
-      archive,
-      homeOption(),
-      ...natsOptions(),
-      option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
-    ),
-    workerCommand(done),
-    withOptions(
-      agent,
-      homeOption(),
-      ...natsOptions(),
-      baseUrlOption(),
-      pricesOption(),
-      offlineOption(),
-      taskOption(),
-      primitivesOption(),
-      scaffoldsOption(),
-      programOption(),
-      unsafeOption(),
-    ),
-  ];
+  return withOptions(
+    command,
+    homeOption(),
+    ...natsOptions(),
+    baseUrlOption(),
+    pricesOption(),
+    offlineOption(),
+    taskOption(),
+    primitivesOption(),
+    scaffoldsOption(),
+    programOption(),
+    unsafeOption(),
+  );
 }

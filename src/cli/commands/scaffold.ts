@@ -9,7 +9,7 @@ interface ScaffoldOptions {
   scaffolds?: readonly string[];
 }
 
-async function check(path: string): Promise<number> {
+async function checkScaffold(path: string): Promise<number> {
   const { sha256, settings } = await checkScaffoldFile(path);
   const set = Object.entries(settings).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
   const lines = [
@@ -26,7 +26,7 @@ export function scaffoldCommand(done: (code: number) => void): Command {
   const checking = new Command('check')
     .description('validate the file of one scaffold: exports, decisions, purity')
     .argument('<file>', 'an ES module; its name is the scaffold’s', pathArgument)
-    .action(async (file: string) => done(await check(file)));
+    .action(async (file: string) => done(await checkScaffold(file)));
   const ls = new Command('ls')
     .description('list the scaffolds of your own that searches of this home can use')
     .action((options: ScaffoldOptions) => {

@@ -18,7 +18,7 @@ interface ShowOptions {
   files?: string;
 }
 
-const print = (line: string): boolean => process.stdout.write(`${line}\n`);
+export const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 /** Labelled lines: a blank value is left out, a long one is wrapped by the terminal. */
 function field(label: string, value: string | null | undefined): void {

@@ -36,7 +36,10 @@ interface CheckOptions {
   readonly json?: boolean;
 }
 
-async function check(task: string, { home, seconds, unsafe = false, ...options }: CheckOptions): Promise<number> {
+async function checkDirectory(
+  task: string,
+  { home, seconds, unsafe = false, ...options }: CheckOptions,
+): Promise<number> {
   const host = { python: await findPython(), env: process.env, data: dataFolder(home), seconds, unsafe };
   const counts = { ok: 0, failed: 0, skipped: 0 };
   for await (const finding of checkTask({ directory: directoryOf(task), host })) {
@@ -54,7 +57,7 @@ export function taskCommand(done: (code: number) => void): Command {
   const checkCommand = new Command('check')
     .description('check an AIRS-Bench task directory: its metadata and what its scripts do')
     .argument('<task>', 'a task, or the path of a task directory')
-    .action(async (task: string, options: CheckOptions) => done(await check(task, options)));
+    .action(async (task: string, options: CheckOptions) => done(await checkDirectory(task, options)));
   withOptions(
     checkCommand,
     homeOption(),

@@ -70,7 +70,7 @@ export function studyDisplay(stream: NodeJS.WriteStream): StudyDisplay {
 }
 
 /** One JSON object per line; the last one is `verdict`. */
-export function studyJson(write: (text: string) => void): StudyDisplay {
+export function studyJsonDisplay(write: (text: string) => void): StudyDisplay {
   const say = (event: string, body: object): void => write(`${jsonLine({ event, v: eventVersion, ...body })}\n`);
   return {
     started(name, study, total) {

@@ -8,8 +8,8 @@ import { duration } from '../../scale/index.ts';
 import { clockTime } from '../display/display.ts';
 
 /** Interval between progress lines. */
-const progressEveryMs = 15_000;
-const maxLineChars = 500;
+const planProgressEveryMs = 15_000;
+const maxPlanLineChars = 500;
 
 export interface ScaleDisplay {
   started(spec: SearchSpec, known: number): void;
@@ -33,7 +33,7 @@ export function scaleDisplay(write: (line: string) => void, json: boolean, worke
   const planned = () => [...points.values()].reduce((sum, { seeds }) => sum + seeds, 0);
 
   const say = (text: string): void =>
-    write(`[${clockTime(last?.status.elapsedMs ?? 0)}] ${printable(text, { width: maxLineChars })}\n`);
+    write(`[${clockTime(last?.status.elapsedMs ?? 0)}] ${printable(text, { width: maxPlanLineChars })}\n`);
 
   const pace = (): number | null => {
     let measured = 0;
@@ -90,7 +90,7 @@ export function scaleDisplay(write: (line: string) => void, json: boolean, worke
         if (status === 'ok') say(`${what}: loss ${loss?.toFixed(4)} (${duration(seconds ?? 0)})`);
         else say(`${what}: no loss: ${reason}: ${message}`);
       }
-      if (json || progress.status.elapsedMs - lastPrintedMs < progressEveryMs) return;
+      if (json || progress.status.elapsedMs - lastPrintedMs < planProgressEveryMs) return;
       lastPrintedMs = progress.status.elapsedMs;
       const left = secondsLeft();
       const running = [...shares.values()].map((share) => `${Math.floor(100 * share)} %`).join(', ');
