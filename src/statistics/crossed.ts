@@ -1,6 +1,5 @@
 import { mean, sum } from 'd3-array';
-import { type Interval, sortedMiddle } from './pairs.ts';
-import { centralProbability, criticalValue } from './power.ts';
+import { centralProbability, criticalValue, type Interval, sortedMiddle } from './pairs.ts';
 
 /**
  * Comparisons that hold for new trainings, where many searches share few training seeds.

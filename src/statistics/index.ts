@@ -33,14 +33,18 @@ export { elo, type Rating } from './elo.ts';
 export { type AccuracyDifference, compareItems, type ItemScores } from './itemPairs.ts';
 export { noisePrior } from './noisePrior.ts';
 export {
+  criticalValue,
+  detectable,
   effectSize,
+  fewestPairs,
+  holm,
   type Interval,
   iqmDifference,
   type Pair,
   pairedBootstrap,
+  pairsNeeded,
   permutationTest,
 } from './pairs.ts';
-export { criticalValue, detectable, fewestPairs, holm, pairsNeeded } from './power.ts';
 export { auditProxy, type ProxyAudit, type RungScores } from './proxyAudit.ts';
 export { type Agreement, agreement, agreementSentence } from './rankCorrelation.ts';
 export {

@@ -1,6 +1,6 @@
 import { mean, variance } from 'd3-array';
 import type { Interval } from './pairs.ts';
-import { criticalValue } from './power.ts';
+import { criticalValue } from './pairs.ts';
 import { kendallTau, leastPairs, type Pair, spearmanRho } from './rankCorrelation.ts';
 import { pairedNoise, pooledNoise, type SeedScore } from './seeds.ts';
 

@@ -1,7 +1,6 @@
 import { ascending, mean } from 'd3-array';
 import type { Rng } from '../domain/rng.ts';
-import { type Interval, quantileOf, type Resampling } from './pairs.ts';
-import { criticalValue } from './power.ts';
+import { criticalValue, type Interval, quantileOf, type Resampling } from './pairs.ts';
 import {
   type Frontier,
   frontierOf,

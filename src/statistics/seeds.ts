@@ -1,5 +1,5 @@
 import { deviation, mean, sum } from 'd3-array';
-import { criticalValue } from './power.ts';
+import { criticalValue } from './pairs.ts';
 
 /** The score of one training. */
 export interface SeedScore {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { centralProbability, criticalValue } from '../../src/statistics/power.ts';
+import { centralProbability, criticalValue } from '../../src/statistics/pairs.ts';
 import {
   agreement,
   agreementSentence,

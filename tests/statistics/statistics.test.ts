@@ -3,15 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
 import { elo, outcome, ratings } from '../../src/statistics/elo.ts';
 import {
+  detectable,
   differences,
   effectSize,
+  fewestPairs,
+  holm,
   interquartileMean,
   iqmDifference,
   type Pair,
   pairedBootstrap,
+  pairsNeeded,
   permutationTest,
 } from '../../src/statistics/pairs.ts';
-import { detectable, fewestPairs, holm, pairsNeeded } from '../../src/statistics/power.ts';
 import { bandedCurve, normalisedScore, validRate } from '../../src/statistics/scores.ts';
 
 const pair = (first: number, second: number, stratum = 'task'): Pair => ({ stratum, first, second });
