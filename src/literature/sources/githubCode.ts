@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
-import type { LiteratureClient } from '../http/client.ts';
+import type { LiteratureClient } from '../client.ts';
 import { RefusedError } from '../http/errors.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from '../sources.ts';
 import { cleanLine } from '../text.ts';
