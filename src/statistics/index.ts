@@ -29,7 +29,6 @@ export {
   crossedInterval,
   type Judged,
 } from './crossed.ts';
-export { elo, type Rating } from './elo.ts';
 export { type AccuracyDifference, compareItems, type ItemScores } from './itemPairs.ts';
 export { noisePrior } from './noisePrior.ts';
 export {
@@ -56,7 +55,7 @@ export {
 } from './scalingBootstrap.ts';
 export type { ScalingPoint } from './scalingFit.ts';
 export { fitLaw, type LawResult } from './scalingLaw.ts';
-export { bandedCurve, type Curve, normalisedScore, validRate } from './scores.ts';
+export { bandedCurve, type Curve, elo, normalisedScore, type Rating, validRate } from './scores.ts';
 export {
   type Comparison,
   comparePaired,

@@ -1,6 +1,6 @@
 import { mean } from 'd3-array';
 import type { Rng } from '../domain/rng.ts';
-import { quantileOf, sortedMiddle } from './pairs.ts';
+import { quantileOf, quantileOf, sortedMiddle } from './pairs.ts';
 
 /** Reference values of a task's scores. */
 export interface Scale {
@@ -82,4 +82,122 @@ export function bandedCurve(
     curve.high.push(quantileOf(found, (1 + level) / 2));
   }
   return curve;
+}
+
+/** One player's runs by task; null for a run without a valid score. */
+interface Player {
+  readonly name: string;
+  readonly runs: Readonly<Record<string, readonly (number | null)[]>>;
+}
+
+export interface Rating {
+  readonly name: string;
+  /** Null where it has no finite value: somebody, or some group, never lost or never won. */
+  readonly rating: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** Scores so close are a tie: numpy's isclose with atol 1e-6 and its usual rtol 1e-5. */
+const isTie = (first: number, second: number): boolean => Math.abs(first - second) <= 1e-6 + 1e-5 * Math.abs(second);
+
+/** 1 for a win of the first run, 0 for a loss, a half for a tie. Without a score one loses, and both tie. */
+export function outcome(first: number | null, second: number | null): number {
+  if (first === null || second === null) return first === second ? 0.5 : first === null ? 0 : 1;
+  return isTie(first, second) ? 0.5 : first > second ? 1 : 0;
+}
+
+/** Points of row player over column player; higher scores win. */
+type Battles = readonly (readonly number[])[];
+
+/**
+ * Bradley-Terry strengths of largest likelihood, as Elo ratings: 1000 + 400 log10 strength, mean 1000. Hunter 2004's
+ * minorisation: each strength becomes wins / sum over opponents of games / (own + opponent's strength). The same optimum
+ * as logistic regression without intercept or penalty on battles entered in both orders.
+ *
+ * Null where it does not exist: a largest likelihood needs every player to have taken points from every other one, at
+ * least along a chain.
+ */
+export function ratings(battles: Battles): number[] | null {
+  const count = battles.length;
+  const points = (from: number, to: number) => battles[from]?.[to] ?? 0;
+  const reached = (beats: (from: number, to: number) => boolean) => {
+    const found = new Set([0]);
+    for (const from of found) for (let to = 0; to < count; to++) if (beats(from, to)) found.add(to);
+    return found.size === count;
+  };
+  if (!reached((from, to) => points(from, to) > 0) || !reached((from, to) => points(to, from) > 0)) return null;
+  let strengths = new Array<number>(count).fill(1);
+  for (let round = 0; round < 10_000; round++) {
+    const next = strengths.map((own, player) => {
+      let wins = 0;
+      let weight = 0;
+      for (const [opponent, other] of strengths.entries()) {
+        if (opponent === player) continue;
+        const games = points(player, opponent) + points(opponent, player);
+        wins += points(player, opponent);
+        weight += games / (own + other);
+      }
+      return weight > 0 ? wins / weight : own;
+    });
+    const centre = Math.exp(next.reduce((sum, strength) => sum + Math.log(strength), 0) / count);
+    const moved = next.map((strength) => strength / centre);
+    const change = Math.max(
+      ...moved.map((strength, player) => Math.abs(Math.log(strength / (strengths[player] as number)))),
+    );
+    strengths = moved;
+    if (change < 1e-10) break;
+  }
+  return strengths.map((strength) => 1000 + 400 * Math.log10(strength));
+}
+
+/**
+ * Elo ratings of AIRS-Bench: every run of a player against every run of every other player on each task. Intervals are
+ * percentiles over `rounds` resamples of the battles, 2.5 % to 97.5 %.
+ */
+export function elo(players: readonly Player[], { rng, rounds }: { rng: Rng; rounds: number }): Rating[] {
+  const counts = players.map((one) =>
+    players.map((other) => {
+      const results = { win: 0, tie: 0, loss: 0 };
+      if (one === other) return results;
+      for (const [task, runs] of Object.entries(one.runs)) {
+        for (const first of runs) {
+          for (const second of other.runs[task] ?? []) {
+            const points = outcome(first, second);
+            results[points === 1 ? 'win' : points === 0 ? 'loss' : 'tie'] += 1;
+          }
+        }
+      }
+      return results;
+    }),
+  );
+  const scores = (row: readonly { win: number; tie: number }[]) => row.map(({ win, tie }) => win + tie / 2);
+  const point = ratings(counts.map(scores));
+  const resampled = Array.from({ length: rounds }, () => {
+    const drawn = counts.map((row) => row.map(() => 0));
+    for (const [one, row] of counts.entries()) {
+      for (let other = one + 1; other < row.length; other++) {
+        const { win, tie, loss } = row[other] as (typeof row)[number];
+        const games = win + tie + loss;
+        let won = 0;
+        for (let game = 0; game < games; game++) {
+          const ball = rng.below(games);
+          won += ball < win ? 1 : ball < win + tie ? 0.5 : 0;
+        }
+        (drawn[one] as number[])[other] = won;
+        (drawn[other] as number[])[one] = games - won;
+      }
+    }
+    return ratings(drawn);
+  }).filter((found) => found !== null);
+  return players.map(({ name }, index) => {
+    const values = Float64Array.from(resampled, (found) => found[index] as number).sort();
+    const known = point !== null && values.length === rounds && rounds > 0;
+    return {
+      name,
+      rating: point?.[index] ?? null,
+      low: known ? quantileOf(values, 0.025) : null,
+      high: known ? quantileOf(values, 0.975) : null,
+    };
+  });
 }

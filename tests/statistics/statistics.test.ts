@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { elo, outcome, ratings } from '../../src/statistics/elo.ts';
 import {
   detectable,
   differences,
@@ -15,7 +14,7 @@ import {
   pairsNeeded,
   permutationTest,
 } from '../../src/statistics/pairs.ts';
-import { bandedCurve, normalisedScore, validRate } from '../../src/statistics/scores.ts';
+import { bandedCurve, elo, normalisedScore, outcome, ratings, validRate } from '../../src/statistics/scores.ts';
 
 const pair = (first: number, second: number, stratum = 'task'): Pair => ({ stratum, first, second });
 const usual = { alpha: 0.05, power: 0.8 };
