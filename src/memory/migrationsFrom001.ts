@@ -1,1 +1,157 @@
-export {};
+/**
+ * The ledger. Facts are inserted once and never changed; where a node or a job stands is derived from them, so that no
+ * counter can drift from the rows it counts. The only columns that are updated say how far the transport has got
+ * (`outbox.sent_at`, `jobs.epoch`) and how long a sitting has lasted.
+ */
+export const ledger = `
+CREATE TABLE searches (
+  id TEXT PRIMARY KEY,
+  spec TEXT NOT NULL CHECK (json_valid(spec)),
+  -- The search file as it was given, for people.
+  source TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE phases (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  search TEXT NOT NULL REFERENCES searches,
+  phase TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX phases_by_search ON phases (search, seq);
+
+-- Wall time is the sum of sittings: a search that was interrupted does not pay for the time it lay still.
+CREATE TABLE sittings (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  search TEXT NOT NULL REFERENCES searches,
+  opened_at INTEGER NOT NULL,
+  seen_at INTEGER NOT NULL CHECK (seen_at >= opened_at)
+) STRICT;
+CREATE INDEX sittings_by_search ON sittings (search);
+
+CREATE TABLE nodes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  search TEXT NOT NULL REFERENCES searches,
+  id TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  ordinal INTEGER NOT NULL CHECK (ordinal > 0),
+  origin TEXT NOT NULL,
+  candidate TEXT NOT NULL,
+  verdict TEXT NOT NULL CHECK (verdict IN ('accepted', 'rejected', 'duplicate')),
+  message TEXT,
+  rationale TEXT NOT NULL CHECK (json_valid(rationale)),
+  created_at INTEGER NOT NULL,
+  UNIQUE (search, id),
+  UNIQUE (search, agent, ordinal)
+) STRICT;
+CREATE INDEX nodes_by_candidate ON nodes (search, candidate);
+
+CREATE TABLE parents (
+  search TEXT NOT NULL,
+  node TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  parent TEXT NOT NULL,
+  PRIMARY KEY (search, node, position),
+  FOREIGN KEY (search, node) REFERENCES nodes (search, id),
+  FOREIGN KEY (search, parent) REFERENCES nodes (search, id)
+) STRICT, WITHOUT ROWID;
+
+-- Shared by all searches of this home: the key says everything that decides the outcome (I2).
+CREATE TABLE jobs (
+  key TEXT PRIMARY KEY CHECK (length(key) = 64),
+  body TEXT NOT NULL CHECK (json_valid(body)),
+  epoch INTEGER NOT NULL DEFAULT 1,
+  created_at INTEGER NOT NULL
+) STRICT;
+
+-- Which node wants which evaluation. \`saved\` is 0 for the one that caused the training and pays for it.
+CREATE TABLE wants (
+  search TEXT NOT NULL,
+  node TEXT NOT NULL,
+  key TEXT NOT NULL REFERENCES jobs,
+  rung TEXT NOT NULL,
+  seed INTEGER NOT NULL,
+  saved INTEGER NOT NULL CHECK (saved IN (0, 1)),
+  at INTEGER NOT NULL,
+  PRIMARY KEY (search, node, key),
+  FOREIGN KEY (search, node) REFERENCES nodes (search, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX wants_by_key ON wants (key);
+CREATE UNIQUE INDEX wants_paid_once ON wants (key) WHERE saved = 0;
+
+-- Every training that was begun, whether or not anything was heard of it again (I8).
+CREATE TABLE attempts (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  key TEXT NOT NULL REFERENCES jobs,
+  worker TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  UNIQUE (key, worker, attempt)
+) STRICT;
+
+-- Every result that was delivered, the counted one included.
+CREATE TABLE deliveries (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  key TEXT NOT NULL REFERENCES jobs,
+  worker TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  verdict TEXT NOT NULL CHECK (verdict IN ('counted', 'surplus', 'retry')),
+  status TEXT NOT NULL,
+  validation REAL,
+  reason TEXT,
+  message TEXT,
+  at INTEGER NOT NULL,
+  UNIQUE (key, worker, attempt)
+) STRICT;
+
+-- One row per key, ever (I2). Carries nothing of the test set (I4).
+CREATE TABLE evaluations (
+  key TEXT PRIMARY KEY REFERENCES jobs,
+  status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
+  validation REAL CHECK (validation BETWEEN 0 AND 1),
+  reason TEXT,
+  message TEXT,
+  evaluator TEXT NOT NULL,
+  worker TEXT NOT NULL,
+  device TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  seconds REAL NOT NULL CHECK (seconds >= 0),
+  measurement TEXT NOT NULL CHECK (json_valid(measurement)),
+  finished_at INTEGER NOT NULL,
+  CHECK ((status = 'failed') = (reason IS NOT NULL))
+) STRICT;
+
+CREATE TABLE test_scores (
+  key TEXT PRIMARY KEY REFERENCES evaluations,
+  score REAL NOT NULL CHECK (score BETWEEN 0 AND 1),
+  tasks TEXT NOT NULL CHECK (json_valid(tasks))
+) STRICT;
+
+-- Every look at test figures (I4).
+CREATE TABLE test_reads (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  search TEXT NOT NULL REFERENCES searches,
+  purpose TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+
+-- What has been decided and must be told: written in the transaction of the decision, published after it (I1).
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL CHECK (kind IN ('job', 'event')),
+  message_id TEXT NOT NULL UNIQUE,
+  body TEXT NOT NULL CHECK (json_valid(body)),
+  created_at INTEGER NOT NULL,
+  sent_at INTEGER
+) STRICT;
+CREATE INDEX outbox_unsent ON outbox (seq) WHERE sent_at IS NULL;
+
+CREATE TRIGGER nodes_are_facts BEFORE UPDATE ON nodes BEGIN SELECT RAISE(ABORT, 'nodes are never changed'); END;
+CREATE TRIGGER nodes_are_kept BEFORE DELETE ON nodes BEGIN SELECT RAISE(ABORT, 'nodes are never deleted'); END;
+CREATE TRIGGER evaluations_are_facts BEFORE UPDATE ON evaluations
+  BEGIN SELECT RAISE(ABORT, 'evaluations are never changed'); END;
+CREATE TRIGGER evaluations_are_kept BEFORE DELETE ON evaluations
+  BEGIN SELECT RAISE(ABORT, 'evaluations are never deleted'); END;
+CREATE TRIGGER test_scores_are_facts BEFORE UPDATE ON test_scores
+  BEGIN SELECT RAISE(ABORT, 'test scores are never changed'); END;
+`;
