@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { purposeSchema } from './call.ts';
-import { key } from './described.ts';
 import { claimsSchema, insightScopeSchema } from './ideas.ts';
 import { agentNameSchema } from './ids.ts';
+import { key } from './inputFile.ts';
 import { type LiteratureSpec, literatureEntrySchema, literatureSpecSchema } from './literature.ts';
 import {
   armsOf,

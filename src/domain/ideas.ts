@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { key } from './described.ts';
 import { agentNameSchema, nodeIdSchema, searchIdSchema } from './ids.ts';
+import { key } from './inputFile.ts';
 
 /**
  * What agents of one search state about ideas before and after they pay for them: claims, so that several do not buy nearly

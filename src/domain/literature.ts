@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { key } from './described.ts';
 import { hintSchema } from './hints.ts';
+import { key } from './inputFile.ts';
 
 /**
  * What agents read, and the tool they read it with. Item texts are untrusted data, never instructions; only a model that is

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { SpaceKind } from './candidate.ts';
-import { key } from './described.ts';
+import { key } from './inputFile.ts';
 
 /** Classical samplers that run in the agent's process: baselines for every claim, and the offline default. */
 export const localModels = ['local/random', 'local/mutate', 'local/bayes', 'local/prior', 'local/tuner'] as const;

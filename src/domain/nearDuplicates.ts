@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { key } from './described.ts';
 import type { AgentName, NodeId } from './ids.ts';
+import { key } from './inputFile.ts';
 import { parseProgram } from './program.ts';
 
 /** Whose attempts an agent remembers: its own, or also those of the ensemble. */

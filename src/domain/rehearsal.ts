@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { candidateSchema, type Space, spaceSchema } from './candidate.ts';
-import { key } from './described.ts';
 import { failureReasonSchema, jobSchema, taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, searchIdSchema } from './ids.ts';
+import { key } from './inputFile.ts';
 import { deviceClassSchema } from './task.ts';
 
 /**

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { key } from './described.ts';
 import { nearest } from './explain.ts';
+import { key } from './inputFile.ts';
 
 const probability = z.number().min(0).max(1);
 
