@@ -1,6 +1,5 @@
-import { AiraError, errorMessage, TerminalError } from '../domain/errors.ts';
+import { AiraError, errorMessage, RetryableError, TerminalError, TerminalError } from '../domain/errors.ts';
 import { type Clock, type Logger, pause, type Timers } from '../platform/index.ts';
-import { BusyError, MalformedAnswerError, OfflineError, RefusedError } from './http/errors.ts';
 import type { CachedResponse, ResponseCache } from './http/responseCache.ts';
 import { type Rate, TokenBucket } from './http/tokenBucket.ts';
 
@@ -307,4 +306,40 @@ export function requestedWaitMs(headers: Headers, now: number): number | null {
   return reset !== null && /^\d{1,12}$/.test(reset)
     ? Math.min(longestRetryMs, Math.max(0, Number(reset) * 1000 - now))
     : null;
+}
+
+/** Thrown without a network, or in offline mode, if the cache has no response either. */
+export class OfflineError extends RetryableError {
+  constructor(host: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(
+      'literature-offline',
+      `${host} is unreachable; continuing with the corpus and the cache`,
+      retryAfterMs,
+      options,
+    );
+  }
+}
+
+/** Thrown when a service fails temporarily: too many requests, or a fault of its own. */
+class BusyError extends RetryableError {
+  constructor(host: string, status: number, retryAfterMs: number) {
+    super('literature-busy', `${host} answered ${status}; retry later`, retryAfterMs);
+  }
+}
+
+/** Thrown when a response is not in the service's format. */
+export class MalformedAnswerError extends TerminalError {
+  constructor(service: string, problem: string, options?: ErrorOptions) {
+    super('literature-malformed', `unexpected response from ${service}: ${problem}`, options);
+  }
+}
+
+/** Thrown when a service refuses a request permanently: no key, a wrong key, not found. */
+export class RefusedError extends TerminalError {
+  readonly status: number;
+
+  constructor(host: string, status: number) {
+    super('literature-refused', `${host} refused the request with status ${status}`);
+    this.status = status;
+  }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { itemSchema, type LiteratureQuery } from '../../src/domain/literature.ts';
+import { MalformedAnswerError, OfflineError } from '../../src/literature/client.ts';
 import { loadCorpus } from '../../src/literature/corpus.ts';
-import { MalformedAnswerError, OfflineError } from '../../src/literature/http/errors.ts';
 import { Library, type LibraryOptions } from '../../src/literature/library.ts';
 import { notesRetriever, type OnlineOptions, openOnlineLibrary } from '../../src/literature/openRetrievers.ts';
 import type { OnlineSource } from '../../src/literature/sources.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { evidenceIdSchema } from '../../domain/literature.ts';
 import type { LiteratureClient } from '../client.ts';
-import { RefusedError } from '../http/errors.ts';
+import { RefusedError } from '../client.ts';
 import { askService, foundDocument, type OnlineSource, plainWords, searchTtlMs } from '../sources.ts';
 import { cleanLine } from '../text.ts';
 
