@@ -7,8 +7,14 @@ import { deviation } from 'd3-array';
 import { expect, it } from 'vitest';
 import * as z from 'zod';
 import { rngFor } from '../../src/domain/rng.ts';
-import { noisePrior } from '../../src/statistics/noisePrior.ts';
-import { comparePaired, type Noise, type NoisePrior, pairedNoise, type SeedScore } from '../../src/statistics/seeds.ts';
+import {
+  comparePaired,
+  type Noise,
+  type NoisePrior,
+  noisePrior,
+  pairedNoise,
+  type SeedScore,
+} from '../../src/statistics/seeds.ts';
 
 const recordedSchema = z.object({
   '3p-screen': z.object({ architectures: z.record(z.string(), z.object({ accuracy: z.array(z.number()) })) }),

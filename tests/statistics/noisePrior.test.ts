@@ -2,8 +2,7 @@ import { mean, variance } from 'd3-array';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { digamma, noisePrior, trigamma } from '../../src/statistics/noisePrior.ts';
-import { comparePaired, type SeedScore } from '../../src/statistics/seeds.ts';
+import { comparePaired, digamma, noisePrior, type SeedScore, trigamma } from '../../src/statistics/seeds.ts';
 
 const scores = (...values: number[]): SeedScore[] => values.map((score, seed) => ({ seed, score }));
 
