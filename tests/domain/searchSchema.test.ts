@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { fileReference, keyRows } from '../../src/domain/fileReference.ts';
+import { fileReference, keyRows } from '../../src/domain/inputFile.ts';
 import { budgetEntrySchema, searchFileJsonSchema, searchFileSchema } from '../../src/domain/search.ts';
 import { studyJsonSchema } from '../../src/studies/index.ts';
 
