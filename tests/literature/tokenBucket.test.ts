@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TokenBucket } from '../../src/literature/http/tokenBucket.ts';
+import { TokenBucket } from '../../src/literature/client.ts';
 import { ManualTime } from './support.ts';
 
 const never = new AbortController().signal;
