@@ -1,1 +1,74 @@
-export {};
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { Command } from 'commander';
+import { PrerequisiteError } from '../../domain/errors.ts';
+import { makeFolder, packageRoot, whyNot } from '../../platform/index.ts';
+import { loadTask } from '../../tasks/index.ts';
+import { exitCodes } from '../fail.ts';
+import { pathArgument } from '../options.ts';
+
+/** What `aira init` copies as it is. */
+const template = join(packageRoot, 'templates', 'workspace');
+/** The shipped task that the workspace's own begins as. */
+const pattern = 'compose-mad-3p';
+const ownTask = 'my-task';
+const metadata = 'metadata.yaml';
+
+/** The copy's name and space; everything else is the shipped task's. */
+const changes: readonly (readonly [RegExp, string])[] = [
+  [new RegExp(`^( +name: )${pattern}$`, 'm'), `$1${ownTask}`],
+  [/^( +layers: )16$/m, '$18'],
+  [/^( +shape: )\(16, 2\)$/m, '$1(8, 2)'],
+  [/^( +research_problem: ).*$/m, '$1Arrange 8 layers so that the stack learns the six MAD tasks best'],
+];
+
+const isCopied = (path: string): boolean => !/(^|\/)__pycache__(\/|$)/.test(path);
+
+/**
+ * Writes a workspace: a search file, a task, notes, a primitive and a scaffold, each with comments.
+ *
+ * @throws PrerequisiteError `init` if one of its files exists or the folder cannot be written.
+ */
+function writeWorkspace(folder: string): string[] {
+  const task = join(folder, 'tasks', ownTask);
+  const files = [
+    ...readdirSync(template, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && isCopied(join(entry.parentPath, entry.name)))
+      .map((entry) => relative(template, join(entry.parentPath, entry.name)))
+      .sort(),
+    join('tasks', ownTask, metadata),
+  ];
+  // The task is copied as a whole folder, so any such folder would be written over.
+  const existing = [...files, join('tasks', ownTask)].find((file) => existsSync(join(folder, file)));
+  if (existing !== undefined) {
+    throw new PrerequisiteError(
+      'init',
+      `${join(folder, existing)} exists already`,
+      'name another folder: aira init <dir>',
+    );
+  }
+  try {
+    makeFolder(folder);
+    cpSync(template, folder, { recursive: true, filter: isCopied });
+    cpSync(loadTask(pattern).directory, task, { recursive: true, filter: isCopied });
+    const path = join(task, metadata);
+    const text = changes.reduce((now, [from, to]) => now.replace(from, to), readFileSync(path, 'utf8'));
+    writeFileSync(path, text);
+  } catch (thrown) {
+    if (thrown instanceof PrerequisiteError) throw thrown;
+    const problem = `${folder} ${whyNot(thrown)}`;
+    throw new PrerequisiteError('init', problem, 'name another folder: aira init <dir>', { cause: thrown });
+  }
+  return files;
+}
+
+export function initCommand(done: (code: number) => void): Command {
+  return new Command('init')
+    .description('make a workspace: a search file, a task, notes, a primitive and a scaffold of your own')
+    .argument('[dir]', 'its folder (default: the current one)', pathArgument, process.cwd())
+    .action((folder: string) => {
+      for (const file of writeWorkspace(folder)) process.stdout.write(`${join(relative('', folder), file)}\n`);
+      process.stdout.write('\nNext, from that folder: aira launch search.yaml --dry-run\n');
+      done(exitCodes.ok);
+    });
+}
