@@ -2,13 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
 import { centralProbability, criticalValue } from '../../src/statistics/pairs.ts';
-import {
-  agreement,
-  agreementSentence,
-  kendallTau,
-  type Pair,
-  spearmanRho,
-} from '../../src/statistics/rankCorrelation.ts';
+import { agreement, agreementSentence, kendallTau, type Pair, spearmanRho } from '../../src/statistics/proxyAudit.ts';
 import { comparePaired, pairedNoise, pooledNoise, type SeedScore, summarise } from '../../src/statistics/seeds.ts';
 
 const scores = (...values: number[]): SeedScore[] => values.map((score, index) => ({ seed: 2001 + index, score }));
