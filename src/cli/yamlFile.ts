@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { formatZodError, nearest } from '../domain/explain.ts';
+import { formatZodError, nearest } from '../domain/inputFile.ts';
 import { type SearchFile, searchFileSchema } from '../domain/search.ts';
 import { packageRoot, parseYaml, readTextFile, YamlError, yamlBounds } from '../platform/index.ts';
 

@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import type * as z from 'zod';
 import { AiraError, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
-import { formatZodError } from '../domain/explain.ts';
+import { formatZodError } from '../domain/inputFile.ts';
 import type { Logger } from '../platform/index.ts';
 import { apiVersion, type Problem, printed } from '../views/index.ts';
 

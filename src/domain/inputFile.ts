@@ -1,3 +1,4 @@
+import { closest, distance } from 'fastest-levenshtein';
 import * as z from 'zod';
 
 /** What editors and the generated reference (`docs/search-file.md`) say about one key of an input file. */
@@ -132,4 +133,166 @@ export function fileReference(schema: object): string {
   return ['key | what it sets | values | default | example', '--- | --- | --- | --- | ---', ...rows]
     .map((row) => `| ${row} |\n`)
     .join('');
+}
+
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** Calls `visit` with each JSON Schema that a zod issue path can lead to. */
+function follow(schema: unknown, path: readonly PropertyKey[], root: unknown, visit: (at: JsonSchema) => void): void {
+  if (typeof schema !== 'object' || schema === null) return;
+  const at = schema as JsonSchema;
+  if (typeof at.$ref === 'string') {
+    const target = at.$ref
+      .split('/')
+      .slice(1)
+      .reduce<unknown>((node, part) => (node as JsonSchema | undefined)?.[part], root);
+    follow(target, path, root, visit);
+  }
+  for (const branch of [at.anyOf, at.oneOf, at.allOf]) {
+    if (Array.isArray(branch)) for (const option of branch) follow(option, path, root, visit);
+  }
+  const [head, ...rest] = path;
+  if (head === undefined) visit(at);
+  else if (typeof head === 'number') follow(at.items, rest, root, visit);
+  else {
+    const properties = at.properties as JsonSchema | undefined;
+    const own = properties !== undefined && Object.hasOwn(properties, head) ? properties[String(head)] : undefined;
+    follow(own ?? at.additionalProperties, rest, root, visit);
+  }
+}
+
+/** Looks up index of an input in the published schema. */
+class SchemaIndex {
+  readonly #schema: z.ZodType;
+  #json: unknown;
+
+  constructor(schema: z.ZodType) {
+    this.#schema = schema;
+  }
+
+  at(path: readonly PropertyKey[]): JsonSchema[] {
+    this.#json ??= z.toJSONSchema(this.#schema, { io: 'input', unrepresentable: 'any' });
+    const matches: JsonSchema[] = [];
+    follow(this.#json, path, this.#json, (each) => matches.push(each));
+    return matches;
+  }
+
+  keys(path: readonly PropertyKey[]): Set<string> {
+    return new Set(this.at(path).flatMap(({ properties }) => Object.keys((properties as object | undefined) ?? {})));
+  }
+
+  isWhole(path: readonly PropertyKey[]): boolean {
+    return this.at(path).some(({ type }) => type === 'integer');
+  }
+}
+
+/** Bounds on quoted input, which may be arbitrary. */
+const maxKeyChars = 40;
+const maxSentenceChars = 400;
+const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+/** The name in `known` closest to a mistyped one; undefined if none is close. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+  const candidates = [...known];
+  if (candidates.length === 0) return undefined;
+  // A name this long is not a typo, and the distance of long texts is slow.
+  if (name.length > 100) return undefined;
+  const best = closest(name, candidates);
+  return distance(name, best) <= Math.max(2, Math.floor(best.length / 3)) ? best : undefined;
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  object: 'a mapping',
+  array: 'a list',
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  null: 'empty',
+  NaN: 'not a number',
+  record: 'a mapping',
+};
+const typeName = (name: string): string => typeNames[name] ?? name;
+
+/** Plain words for zod's issues of size and type; null if zod's own message is better. */
+function inWords(issue: z.core.$ZodIssue, index: SchemaIndex): string | null {
+  switch (issue.code) {
+    case 'invalid_type': {
+      const received = /received (\w+)$/.exec(issue.message)?.[1];
+      if (received === undefined) return null;
+      return received === 'undefined' ? 'is missing' : `must be ${typeName(issue.expected)}, not ${typeName(received)}`;
+    }
+    case 'too_small': {
+      const { origin, minimum, inclusive, exact } = issue;
+      if (exact) return null;
+      if (origin === 'string') return minimum === 1 ? 'must not be empty' : `needs at least ${minimum} characters`;
+      if (origin === 'array') return `needs at least ${minimum} ${minimum === 1 ? 'item' : 'items'}`;
+      if (!['number', 'int', 'bigint'].includes(origin)) return null;
+      if (inclusive) return `must be at least ${minimum}`;
+      return index.isWhole(issue.path) ? `must be at least ${Number(minimum) + 1}` : `must be more than ${minimum}`;
+    }
+    case 'too_big': {
+      const { origin, maximum, inclusive, exact } = issue;
+      if (exact) return null;
+      if (origin === 'string') return `may have at most ${maximum} characters`;
+      if (origin === 'array') return `may have at most ${maximum} items`;
+      if (!['number', 'int', 'bigint'].includes(origin)) return null;
+      return inclusive ? `must be at most ${maximum}` : `must be less than ${maximum}`;
+    }
+    case 'invalid_value':
+      if (!issue.message.startsWith('Invalid ')) return null;
+      return `must be one of ${issue.values.map(String).join(', ')}`;
+    default:
+      return null;
+  }
+}
+
+function describe(issue: z.core.$ZodIssue, index: SchemaIndex): string[] {
+  const path = cut(
+    z.core.toDotPath(issue.path.map((part) => (typeof part === 'string' ? cut(part, maxKeyChars) : part))),
+    200,
+  );
+  const where = issue.path.length > 0 ? `${path}: ` : '';
+  if (issue.code === 'unrecognized_keys') {
+    const known = index.keys(issue.path);
+    return issue.keys.slice(0, maxProblems + 1).map((key) => {
+      const suggestion = nearest(key, known);
+      const shortKey = cut(key, maxKeyChars);
+      return `${where}unknown key "${shortKey}"${suggestion ? `; did you mean "${suggestion}"?` : `; known keys are ${[...known].join(', ')}`}`;
+    });
+  }
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    // Report the union member that failed deepest: it is most likely the intended one.
+    const depth = (option: readonly z.core.$ZodIssue[]) => Math.max(0, ...option.map((each) => each.path.length));
+    const intended = [...issue.errors].sort((a, b) => depth(b) - depth(a))[0] ?? [];
+    if (depth(intended) > 0 || intended.some((each) => each.code === 'unrecognized_keys')) {
+      return intended.flatMap((each) => describe({ ...each, path: [...issue.path, ...each.path] }, index));
+    }
+  }
+  const words = inWords(issue, index);
+  // `budget is missing`, but `budget.evaluations: must be at least 1`.
+  const missing = words ?? issue.message;
+  if (missing.startsWith('is missing')) return [`${issue.path.length > 0 ? path : 'everything'} ${missing}`];
+  return [`${where}${cut(missing, maxSentenceChars)}`];
+}
+
+/** Beyond this the file is probably of another kind, and a longer list does not help. */
+const maxProblems = 3;
+
+/**
+ * The problems of an input, one short sentence each, with a suggestion for unknown keys: at most three, then the number of
+ * further ones. The input is not quoted, except for the beginning of keys.
+ */
+export function formatZodError(error: z.ZodError, schema: z.ZodType): string[] {
+  const index = new SchemaIndex(schema);
+  const sentences: string[] = [];
+  let count = 0;
+  for (const issue of error.issues) {
+    const before = sentences.length;
+    if (before < maxProblems) sentences.push(...describe(issue, index));
+    count += issue.code === 'unrecognized_keys' ? issue.keys.length : Math.max(1, sentences.length - before);
+  }
+  const visible = sentences.slice(0, maxProblems);
+  const more = Math.max(count, sentences.length) - visible.length;
+  return more > 0 ? [...visible, `and ${more} more ${more === 1 ? 'problem' : 'problems'}`] : visible;
 }

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import { nearest } from './explain.ts';
-import { key } from './inputFile.ts';
+import { key, nearest } from './inputFile.ts';
 
 const probability = z.number().min(0).max(1);
 

@@ -4,8 +4,8 @@ import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { contentHash, type Json } from '../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { formatZodError } from '../domain/explain.ts';
 import { hintSchema } from '../domain/hints.ts';
+import { formatZodError } from '../domain/inputFile.ts';
 import { evidenceIdSchema, itemSchema } from '../domain/literature.ts';
 
 /** Directory of the corpus. `src/literature` and `dist/literature` are equally deep below the package root. */

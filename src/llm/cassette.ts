@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import * as z from 'zod';
 import { callOutcomeSchema, purposeSchema, usageSchema } from '../domain/call.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
-import { formatZodError } from '../domain/explain.ts';
 import { agentNameSchema } from '../domain/ids.ts';
+import { formatZodError } from '../domain/inputFile.ts';
 import { makeFolder } from '../platform/index.ts';
 
 /** Identifies a question of a search. Two agents that ask the same question get separate answers. */

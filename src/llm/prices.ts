@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import type { Usage } from '../domain/call.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { formatZodError } from '../domain/explain.ts';
+import { formatZodError } from '../domain/inputFile.ts';
 import { type JsonBounds, parseJson } from '../domain/json.ts';
 import { type ChatModelName, splitModel } from '../domain/model.ts';
 import { readTextFile } from '../platform/index.ts';

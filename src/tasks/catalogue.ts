@@ -3,7 +3,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { stackSpecSchema } from '../domain/architecture.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { formatZodError, nearest } from '../domain/explain.ts';
+import { formatZodError, nearest } from '../domain/inputFile.ts';
 import {
   type Brief,
   briefSchema,

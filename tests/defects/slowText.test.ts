@@ -14,7 +14,7 @@ import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts
 import { leaked } from '../../src/audit/secrets.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { shortCandidate } from '../../src/domain/candidate.ts';
-import { formatZodError, nearest } from '../../src/domain/explain.ts';
+import { formatZodError, nearest } from '../../src/domain/inputFile.ts';
 import { modelSchema } from '../../src/domain/model.ts';
 import { editsBelow, findNearDuplicate, type Known } from '../../src/domain/nearDuplicates.ts';
 import { parseProgram, programInSpace } from '../../src/domain/program.ts';

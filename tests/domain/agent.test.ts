@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { agentEntrySchema } from '../../src/domain/agent.ts';
-import { formatZodError } from '../../src/domain/explain.ts';
+import { formatZodError } from '../../src/domain/inputFile.ts';
 import {
   armsOf,
   chatArms,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatZodError, nearest } from '../../src/domain/explain.ts';
+import { formatZodError, nearest } from '../../src/domain/inputFile.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
 
 const good = {

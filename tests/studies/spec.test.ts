@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { rungSeeds } from '../../src/domain/evaluation.ts';
-import { formatZodError } from '../../src/domain/explain.ts';
+import { formatZodError } from '../../src/domain/inputFile.ts';
 import { agentsOf, type Study, searchFileOf, studyJsonSchema, studySchema } from '../../src/studies/index.ts';
 import { comparedPairs } from '../../src/studies/spec.ts';
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError, TerminalError, toError } from '../../domain/errors.ts';
-import { formatZodError } from '../../domain/explain.ts';
 import { nodeIdSchema } from '../../domain/ids.ts';
+import { formatZodError } from '../../domain/inputFile.ts';
 import {
   isScored,
   operatorSchema,

@@ -6,7 +6,7 @@ import { init as lexer, parse } from 'es-module-lexer';
 import * as z from 'zod';
 import { canonicalJson } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { formatZodError, nearest } from '../../domain/explain.ts';
+import { formatZodError, nearest } from '../../domain/inputFile.ts';
 import type { PlanContext } from '../../domain/plan.ts';
 import {
   type OwnScaffoldEntry,

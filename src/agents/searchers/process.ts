@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 import type * as z from 'zod';
 import { toError } from '../../domain/errors.ts';
-import { formatZodError } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/inputFile.ts';
 import { parseJson } from '../../domain/json.ts';
 import { LineReader, OutputLog, printable, type Timers } from '../../platform/index.ts';
 import {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import { formatZodError } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/inputFile.ts';
 import { childEnvironment, deviceClassOf, type Environment, trainersDirectory } from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
 import { type Engine, engineFor } from './engine.ts';

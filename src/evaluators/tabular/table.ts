@@ -11,7 +11,7 @@ import {
 import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
-import { formatZodError } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/inputFile.ts';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import { rungSchema } from '../../domain/task.ts';
 import { type Clock, readTextFile } from '../../platform/index.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
-import { formatZodError } from '../../domain/explain.ts';
+import { formatZodError } from '../../domain/inputFile.ts';
 import { parseYaml, readTextFile, yamlBounds } from '../../platform/index.ts';
 
 const text = z.string().min(1);
