@@ -2,10 +2,11 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import { makeFolder, packageRoot, whyNot } from '../../platform/index.ts';
+import { askPrimitives, primitiveFolders } from '../../evaluators/index.ts';
+import { findPython, makeFolder, packageRoot, printable, whyNot } from '../../platform/index.ts';
 import { loadTask } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
-import { pathArgument } from '../options.ts';
+import { pathArgument, pathArgument, primitivesOption, withOptions } from '../options.ts';
 
 /** What `aira init` copies as it is. */
 const template = join(packageRoot, 'templates', 'workspace');
@@ -71,4 +72,28 @@ export function initCommand(done: (code: number) => void): Command {
       process.stdout.write('\nNext, from that folder: aira launch search.yaml --dry-run\n');
       done(exitCodes.ok);
     });
+}
+
+interface PrimitiveOptions {
+  primitives?: readonly string[];
+}
+
+async function ask(args: readonly string[], folders: readonly string[]): Promise<number> {
+  process.stdout.write(printable(await askPrimitives(await findPython(), folders, args), { lines: true }));
+  return exitCodes.ok;
+}
+
+/** Primitives of the user. Python finds and validates them; this passes its answer on. */
+export function primitiveCommand(done: (code: number) => void): Command {
+  const check = new Command('check')
+    .description('validate the file of one primitive: gradients, causality, decoding, formulas')
+    .argument('<file>', 'a Python file; its name is the primitive’s', pathArgument)
+    .action(async (file: string) => done(await ask(['check', file], [])));
+  const ls = new Command('ls')
+    .description('list the primitives that searches here can use')
+    .action(async (options: PrimitiveOptions) => done(await ask(['list'], primitiveFolders(options.primitives ?? []))));
+  return new Command('primitive')
+    .description('layers of your own')
+    .addCommand(check)
+    .addCommand(withOptions(ls, primitivesOption()));
 }
