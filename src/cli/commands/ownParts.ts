@@ -1,12 +1,13 @@
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
+import { checkScaffoldFile, scaffoldFiles, scaffoldFolders } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { askPrimitives, primitiveFolders } from '../../evaluators/index.ts';
-import { findPython, makeFolder, packageRoot, printable, whyNot } from '../../platform/index.ts';
+import { findPython, makeFolder, packageRoot, printable, printable, whyNot } from '../../platform/index.ts';
 import { loadTask } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
-import { pathArgument, pathArgument, primitivesOption, withOptions } from '../options.ts';
+import { pathArgument, pathArgument, homeOption, pathArgument, primitivesOption, scaffoldsOption, withOptions, withOptions } from '../options.ts';
 
 /** What `aira init` copies as it is. */
 const template = join(packageRoot, 'templates', 'workspace');
@@ -96,4 +97,40 @@ export function primitiveCommand(done: (code: number) => void): Command {
     .description('layers of your own')
     .addCommand(check)
     .addCommand(withOptions(ls, primitivesOption()));
+}
+
+interface ScaffoldOptions {
+  home: string;
+  scaffolds?: readonly string[];
+}
+
+async function checkScaffold(path: string): Promise<number> {
+  const { sha256, settings } = await checkScaffoldFile(path);
+  const set = Object.entries(settings).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
+  const lines = [
+    'decides on an empty view and in two searches in memory, twice the same',
+    `settings: ${set.length > 0 ? set.join(', ') : 'none'}`,
+    `sha256: ${sha256}`,
+  ];
+  process.stdout.write(printable(`${lines.join('\n')}\n`, { lines: true }));
+  return exitCodes.ok;
+}
+
+/** Scaffolds of the user. */
+export function scaffoldCommand(done: (code: number) => void): Command {
+  const checking = new Command('check')
+    .description('validate the file of one scaffold: exports, decisions, purity')
+    .argument('<file>', 'an ES module; its name is the scaffold’s', pathArgument)
+    .action(async (file: string) => done(await checkScaffold(file)));
+  const ls = new Command('ls')
+    .description('list the scaffolds of your own that searches of this home can use')
+    .action((options: ScaffoldOptions) => {
+      const files = scaffoldFiles(scaffoldFolders(options.scaffolds ?? [], undefined, options.home));
+      for (const { name, path } of files) process.stdout.write(`${printable(`${name} ${path}`)}\n`);
+      done(exitCodes.ok);
+    });
+  return new Command('scaffold')
+    .description('search policies of your own')
+    .addCommand(checking)
+    .addCommand(withOptions(ls, homeOption(), scaffoldsOption()));
 }
