@@ -7,8 +7,8 @@
 import { mean } from 'd3-array';
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { straightLine } from '../../src/statistics/leastSquares.ts';
 import { fitScaling } from '../../src/statistics/scalingBootstrap.ts';
+import { straightLine } from '../../src/statistics/scalingFit.ts';
 import { fitLaw } from '../../src/statistics/scalingLaw.ts';
 import { lawMinimum, lossesOf, type TrueLaw, usualLaw } from '../support/scaling.ts';
 

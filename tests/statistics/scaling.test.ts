@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { rngFor } from '../../src/domain/rng.ts';
-import { leastSquares, projection, solve, straightLine } from '../../src/statistics/leastSquares.ts';
 import { fitScaling } from '../../src/statistics/scalingBootstrap.ts';
-import { frontierOf, isoFlops, type ScalingPoint } from '../../src/statistics/scalingFit.ts';
+import {
+  frontierOf,
+  isoFlops,
+  leastSquares,
+  projection,
+  type ScalingPoint,
+  solve,
+  straightLine,
+} from '../../src/statistics/scalingFit.ts';
 import { fitLaw } from '../../src/statistics/scalingLaw.ts';
 import { lawLoss, lawMinimum, lossesOf, type TrueLaw, usualLaw } from '../support/scaling.ts';
 
