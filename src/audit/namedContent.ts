@@ -1,5 +1,5 @@
-import { contentHash, type Json } from '../domain/canonical.ts';
 import { evaluationKey, identityOf, identitySchema, jobSchema } from '../domain/evaluation.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { CheckReport, counted, type Finding, rowsOf, type Subject, short } from './subject.ts';
 

@@ -1,6 +1,6 @@
-import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { AiraError } from '../domain/errors.ts';
 import { evaluationKey, type Job, jobSchema, laboratoryFailures, repeatedJob } from '../domain/evaluation.ts';
+import { canonicalJson, type Json } from '../domain/json.ts';
 import type { Rung } from '../domain/task.ts';
 import { differingTotals } from '../memory/index.ts';
 import { CheckReport, counted, countOf, type Finding, requestOf, rowsOf, type Subject, short } from './subject.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { candidateIdentity, candidateSchema, spaceSchema } from './candidate.ts';
-import { contentHash, type Json } from './canonical.ts';
 import { type EvaluationKey, evaluationKeySchema, workerIdSchema } from './ids.ts';
+import { contentHash, type Json } from './json.ts';
 import { resourcesSchema, scaleFiguresSchema } from './scale.ts';
 import { deviceClassSchema, type Rung, rungSchema } from './task.ts';
 

@@ -1,7 +1,6 @@
 import * as z from 'zod';
-import { canonicalJson, contentHash } from './canonical.ts';
 import { CandidateError } from './errors.ts';
-import { type JsonBounds, JsonError, parseJson } from './json.ts';
+import { canonicalJson, contentHash, type JsonBounds, JsonError, parseJson } from './json.ts';
 
 /** A file of a program: a name without folders, so all files are in one folder. */
 export const fileNameSchema = z

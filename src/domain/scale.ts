@@ -1,9 +1,8 @@
 import * as z from 'zod';
 import { readArchitecture, runLengthText } from './architecture.ts';
-import { canonicalJson, contentHash } from './canonical.ts';
 import { CandidateError, errorMessage } from './errors.ts';
 import { agentNameSchema } from './ids.ts';
-import { JsonError, parseJson } from './json.ts';
+import { canonicalJson, contentHash, JsonError, parseJson } from './json.ts';
 
 /**
  * What a run at scale trains: a model, and the recipe of one budget. Keys below `shape` and `optimiser` are those of the

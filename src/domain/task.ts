@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Space } from './candidate.ts';
-import { contentHash, type Json } from './canonical.ts';
+import { contentHash, type Json } from './json.ts';
 import type { Brief } from './program.ts';
 
 /**

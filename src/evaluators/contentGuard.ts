@@ -9,10 +9,10 @@
  * GRD-3. A job whose files do not match ends as `data`, whatever its training returned: that says nothing about the candidate.
  */
 
-import { canonicalJson } from '../domain/canonical.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
+import { canonicalJson } from '../domain/json.ts';
 import { printable } from '../platform/index.ts';
 import { changesSince, filesRead, readingOf } from '../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';

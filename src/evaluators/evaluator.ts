@@ -1,6 +1,5 @@
 import type { Architecture } from '../domain/architecture.ts';
 import { type Candidate, stackSpace } from '../domain/candidate.ts';
-import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { TerminalError } from '../domain/errors.ts';
 import {
   type FailureReason,
@@ -11,6 +10,7 @@ import {
   type Outcome,
 } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
+import { canonicalJson, type Json } from '../domain/json.ts';
 import type { Checkpoint } from '../domain/scale.ts';
 import { fitnessOf } from '../domain/task.ts';
 import { type Clock, printable } from '../platform/index.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { type Architecture, primitiveSchema, type StackSpec } from '../domain/architecture.ts';
-import type { Json } from '../domain/canonical.ts';
 import { type Job, measurementSchema } from '../domain/evaluation.ts';
 import { type EvaluationKey, evaluationKeySchema } from '../domain/ids.ts';
+import type { Json } from '../domain/json.ts';
 
 /**
  * Version 1 of the protocol between host and worker process: one JSON object per line, requests on the worker's stdin, events

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { AiraError, errorMessage, RetryableError, TerminalError, TerminalError } from '../domain/errors.ts';
-import { type Clock, type Clock, type Logger, pause, pause, type Timers, type Timers, makeFolder } from '../platform/index.ts';
+import { AiraError, errorMessage, RetryableError, TerminalError } from '../domain/errors.ts';
+import { type Clock, type Logger, makeFolder, pause, type Timers } from '../platform/index.ts';
 
 /**
  * The only HTTP client for literature services, shared by all agents of a process.

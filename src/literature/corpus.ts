@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
-import { contentHash, type Json } from '../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { hintSchema } from '../domain/hints.ts';
 import { formatZodError } from '../domain/inputFile.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import { evidenceIdSchema, itemSchema } from '../domain/literature.ts';
 
 /** Directory of the corpus. `src/literature` and `dist/literature` are equally deep below the package root. */

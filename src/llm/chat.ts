@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { CallOutcome, Usage } from '../domain/call.ts';
-import type { Json } from '../domain/canonical.ts';
 import { errorMessage } from '../domain/errors.ts';
+import type { Json } from '../domain/json.ts';
 import { type JsonBounds, parseJson } from '../domain/json.ts';
 import type { ChatModelName, Effort } from '../domain/model.ts';
 

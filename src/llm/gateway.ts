@@ -1,8 +1,8 @@
 import type * as z from 'zod';
 import type { CallOutcome, CallReservation, CallSettlement, Usage } from '../domain/call.ts';
-import { contentHash, type Json } from '../domain/canonical.ts';
 import { BudgetError, RetryableError, TerminalError } from '../domain/errors.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { type Rng, rngFor } from '../domain/rng.ts';
 import { type Clock, pause, printable, systemClock, systemTimers, type Timers } from '../platform/index.ts';

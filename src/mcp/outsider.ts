@@ -1,10 +1,10 @@
 import { ownResults, readOf } from '../agents/index.ts';
 import type { Bus, BusSubscription } from '../bus/index.ts';
 import { canonicalCandidate, type Space } from '../domain/candidate.ts';
-import { contentHash, type Json } from '../domain/canonical.ts';
 import type { AgentEnd } from '../domain/ending.ts';
 import { CandidateError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import { type AgentName, type NodeId, nodeId, type SearchId } from '../domain/ids.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import type { OpenRetriever, Retriever } from '../domain/literature.ts';
 import type { AgentState, LabEvent, ReplyOf, RequestOf, SearchStatus, Verb } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';

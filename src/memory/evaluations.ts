@@ -1,6 +1,5 @@
 import type { Database } from 'better-sqlite3';
 import { parseCandidate } from '../domain/candidate.ts';
-import { canonicalJson, contentHash } from '../domain/canonical.ts';
 import { endingReasons } from '../domain/ending.ts';
 import {
   type EvaluationResult,
@@ -15,6 +14,7 @@ import {
   splitHidden,
 } from '../domain/evaluation.ts';
 import type { AgentName, EvaluationKey, NodeId, SearchId, WorkerId } from '../domain/ids.ts';
+import { canonicalJson, contentHash } from '../domain/json.ts';
 import type { LabEvent, ReplyOf } from '../domain/messages.ts';
 import type { Checkpoint } from '../domain/scale.ts';
 import type { SearchSpec } from '../domain/search.ts';

@@ -2,7 +2,6 @@ import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
-import { contentHash } from '../domain/canonical.ts';
 import { TerminalError } from '../domain/errors.ts';
 import {
   type ClaimReply,
@@ -15,6 +14,7 @@ import {
   type StatedInsight,
 } from '../domain/ideas.ts';
 import { type AgentName, nodeIdSchema, type SearchId } from '../domain/ids.ts';
+import { contentHash } from '../domain/json.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { findNearDuplicate, type Known } from '../domain/nearDuplicates.ts';
 import type { SearchSpec } from '../domain/search.ts';

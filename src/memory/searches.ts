@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
-import { canonicalJson, type Json } from '../domain/canonical.ts';
 import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { canonicalJson, type Json } from '../domain/json.ts';
 import { type Phase, phaseSchema, phases, type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import type { Outbox } from './outbox.ts';
 

@@ -14,9 +14,9 @@ import {
   readArchitecture,
   runLengthText,
 } from '../domain/architecture.ts';
-import { contentHash, type Json } from '../domain/canonical.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema } from '../domain/ids.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import {
   type Family,
   mostPoints,

@@ -1,6 +1,6 @@
-import { contentHash, type Json } from '../domain/canonical.ts';
 import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import { ownAmong } from '../domain/primitive.ts';
 import { type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import { describeScale, manifestWith, priceScale, tokenData, versionFor } from '../evaluators/index.ts';

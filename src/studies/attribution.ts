@@ -1,4 +1,3 @@
-import { contentHash, type Json } from '../domain/canonical.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import {
   type AgentName,
@@ -8,6 +7,7 @@ import {
   type SearchId,
   searchIdSchema,
 } from '../domain/ids.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { ArchiveReader, NodeRecord } from '../memory/index.ts';
 import { type Comparison, comparePaired, pairedNoise, type SeedScore } from '../statistics/index.ts';

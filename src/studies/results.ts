@@ -1,7 +1,7 @@
 import { mean, sum } from 'd3-array';
 import * as z from 'zod';
-import { contentHash, type Json } from '../domain/canonical.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { contentHash, type Json } from '../domain/json.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { EvaluationRecord, NodeRecord } from '../memory/index.ts';
 

@@ -13,8 +13,8 @@ import {
   type NatsServer,
   startServer,
 } from '../../src/bus/index.ts';
-import { contentHash } from '../../src/domain/canonical.ts';
 import { type EvaluationResult, evaluationResultSchema, type Job, jobSchema } from '../../src/domain/evaluation.ts';
+import { contentHash } from '../../src/domain/json.ts';
 import { eventSchema, type LabEvent } from '../../src/domain/messages.ts';
 import { systemClock } from '../../src/platform/timers.ts';
 

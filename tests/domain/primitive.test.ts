@@ -9,8 +9,8 @@ import {
   runLengthText,
 } from '../../src/domain/architecture.ts';
 import { candidateText, parseCandidate } from '../../src/domain/candidate.ts';
-import { contentHash } from '../../src/domain/canonical.ts';
 import { evaluationKey } from '../../src/domain/evaluation.ts';
+import { contentHash } from '../../src/domain/json.ts';
 import { planSearch } from '../../src/domain/plan.ts';
 import { type OwnPrimitive, primitiveText, serves, versionOver, versionWith } from '../../src/domain/primitive.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';

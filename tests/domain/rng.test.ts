@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson, contentHash, type Json } from '../../src/domain/canonical.ts';
+import { canonicalJson, contentHash, type Json } from '../../src/domain/json.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 
 describe('a seeded generator', () => {

@@ -1,6 +1,6 @@
 import { fromCallback } from 'xstate';
-import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import type { Job } from '../../domain/evaluation.ts';
+import { canonicalJson, type Json } from '../../domain/json.ts';
 import type { Timers } from '../../platform/index.ts';
 
 /** How long a worker stays on a machine that it has for a time, in milliseconds. */

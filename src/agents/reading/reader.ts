@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { Json } from '../../domain/canonical.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
+import type { Json } from '../../domain/json.ts';
 import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import {
   evidenceIdSchema,

@@ -1,6 +1,6 @@
-import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { agentNameSchema, nodeId } from '../../domain/ids.ts';
+import { canonicalJson, type Json } from '../../domain/json.ts';
 import { byAge, type View, type ViewNode } from '../../domain/node.ts';
 import { rngFor } from '../../domain/rng.ts';
 import type { Decision, Scaffold } from './decision.ts';

@@ -4,9 +4,9 @@ import { isBuiltin } from 'node:module';
 import { dirname, extname, join, resolve } from 'node:path';
 import { init as lexer, parse } from 'es-module-lexer';
 import * as z from 'zod';
-import { canonicalJson } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { formatZodError, nearest } from '../../domain/inputFile.ts';
+import { canonicalJson } from '../../domain/json.ts';
 import type { PlanContext } from '../../domain/plan.ts';
 import {
   type OwnScaffoldEntry,

@@ -1,8 +1,8 @@
 import type { AgentSpec } from '../../domain/agent.ts';
 import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
-import { contentHash, type Json } from '../../domain/canonical.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
 import type { SearchId } from '../../domain/ids.ts';
+import { contentHash, type Json } from '../../domain/json.ts';
 import { byAge, parentsObjection, unusableAnswer, unusableText, type View } from '../../domain/node.ts';
 import { rngFor } from '../../domain/rng.ts';
 import type { LlmClient } from '../../llm/index.ts';

@@ -1,6 +1,6 @@
 import { shortCandidate } from '../../domain/candidate.ts';
-import type { Json } from '../../domain/canonical.ts';
 import { CandidateError, TerminalError } from '../../domain/errors.ts';
+import type { Json } from '../../domain/json.ts';
 import type { Reading, ReadingBudget, Retrieval } from '../../domain/literature.ts';
 import type { View } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';

@@ -5,11 +5,11 @@ import { type ComponentName, components, openLab, type WorkerOptions } from '../
 import { OwnScaffolds, requireSameSearcher, scaffoldFolders, searcherFiles } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
-import { canonicalJson, type Json } from '../../domain/canonical.ts';
 import { isLost } from '../../domain/ending.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { rungSeeds } from '../../domain/evaluation.ts';
 import { agentNameSchema, type SearchId, searchIdSchema } from '../../domain/ids.ts';
+import { canonicalJson, type Json } from '../../domain/json.ts';
 import type { ReplyOf } from '../../domain/messages.ts';
 import { isOutside } from '../../domain/model.ts';
 import { checkSize, planSearch, spaceOf } from '../../domain/plan.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { contentHash } from '../../domain/canonical.ts';
+import { contentHash } from '../../domain/json.ts';
 import { type SweepEvent, sweepJob, tokenData, trainerJob } from '../../evaluators/index.ts';
 import { jsonLine } from '../../platform/index.ts';
 import { dataNameOf, type ResolvedPlan, smallestRuns } from '../../scale/index.ts';

@@ -2,9 +2,9 @@
 
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { Json } from '../../domain/canonical.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
+import type { Json } from '../../domain/json.ts';
 import { type Environment, preparedFolder, secretFile, trainersDirectory } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import { type DesignPackage, pythonStart } from '../../tasks/index.ts';

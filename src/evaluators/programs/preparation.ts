@@ -25,9 +25,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts';
 import { AiraError, PrerequisiteError, RetryableError } from '../../domain/errors.ts';
 import { allData } from '../../domain/evaluation.ts';
+import { canonicalJson, contentHash, type Json } from '../../domain/json.ts';
 import { printable } from '../../platform/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
 import {

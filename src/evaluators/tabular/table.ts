@@ -8,11 +8,10 @@ import {
   type StackSpec,
   stackSpecSchema,
 } from '../../domain/architecture.ts';
-import { canonicalJson, contentHash, type Json } from '../../domain/canonical.ts';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
-import { type JsonBounds, parseJson } from '../../domain/json.ts';
+import { canonicalJson, contentHash, type Json, type JsonBounds, parseJson } from '../../domain/json.ts';
 import { rungSchema } from '../../domain/task.ts';
 import { type Clock, readTextFile } from '../../platform/index.ts';
 

@@ -1,4 +1,4 @@
-import type { Json } from '../../domain/canonical.ts';
+import type { Json } from '../../domain/json.ts';
 import { type JsonBounds, JsonError, parseJson } from '../../domain/json.ts';
 import { printable } from '../../platform/index.ts';
 import type { Block } from '../page.ts';

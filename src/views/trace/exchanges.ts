@@ -1,6 +1,6 @@
-import type { Json } from '../../domain/canonical.ts';
 import { claimText } from '../../domain/ideas.ts';
 import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
+import type { Json } from '../../domain/json.ts';
 import { type Entry, readRecording } from '../../llm/index.ts';
 import type { ArchiveReader } from '../../memory/index.ts';
 import { agentEndText, metric } from '../report/format.ts';
