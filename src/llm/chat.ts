@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import type { CallOutcome, Usage } from '../domain/call.ts';
 import { errorMessage } from '../domain/errors.ts';
-import type { Json } from '../domain/json.ts';
-import { type JsonBounds, parseJson } from '../domain/json.ts';
+import { type Json, type JsonBounds, parseJson } from '../domain/json.ts';
 import type { ChatModelName, Effort } from '../domain/model.ts';
 
 /** A tool call, as the model stated it. */

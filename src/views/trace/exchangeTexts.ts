@@ -1,5 +1,4 @@
-import type { Json } from '../../domain/json.ts';
-import { type JsonBounds, JsonError, parseJson } from '../../domain/json.ts';
+import { type Json, type JsonBounds, JsonError, parseJson } from '../../domain/json.ts';
 import { printable } from '../../platform/index.ts';
 import type { Block } from '../page.ts';
 import { count, shortened } from '../report/format.ts';
