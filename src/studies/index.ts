@@ -13,9 +13,18 @@
  */
 
 export { type Analysis, analyse } from './analysis.ts';
-export { type Attribution, type AttributionPlan, type ChangeEffect, conclude, planAttribution } from './attribution.ts';
+export {
+  type Attribution,
+  type AttributionPlan,
+  type ChangeEffect,
+  conclude,
+  type Difference,
+  differenceOf,
+  differenceText,
+  distanceOf,
+  planAttribution,
+} from './attribution.ts';
 export { type Comparison, inferenceSentence } from './comparisons.ts';
-export { type Difference, differenceOf, differenceText, distanceOf } from './difference.ts';
 export {
   type RunResult,
   runName,

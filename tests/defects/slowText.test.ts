@@ -26,7 +26,7 @@ import { faultOf } from '../../src/llm/faults.ts';
 import { OutputLog } from '../../src/platform/childProcess.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
-import { differenceOf } from '../../src/studies/difference.ts';
+import { differenceOf } from '../../src/studies/attribution.ts';
 
 const most = 50;
 /** Files that a person hands to a command are read before anything runs that could be held up. */

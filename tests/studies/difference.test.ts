@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalText, primitives } from '../../src/domain/architecture.ts';
 import { programText } from '../../src/domain/program.ts';
-import { differenceOf, differenceText, distanceOf, elementaryChanges } from '../../src/studies/difference.ts';
+import { differenceOf, differenceText, distanceOf, elementaryChanges } from '../../src/studies/attribution.ts';
 
 const stack = fc.array(fc.constantFrom(...primitives), { minLength: 12, maxLength: 12 }).map(canonicalText);
 /** Few different lines, so that texts share some and repeat some. */
