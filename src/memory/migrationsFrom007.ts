@@ -1,1 +1,31 @@
-export {};
+/** Who holds what: the proof that a message comes from whom it names (I12). Tokens are known by their SHA-256 alone. */
+export const holdings = `
+-- The token that a worker showed when it claimed a training. A result counts only with the same.
+CREATE TABLE claims (
+  key TEXT NOT NULL,
+  worker TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  token TEXT NOT NULL CHECK (length(token) = 64),
+  PRIMARY KEY (key, worker, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- The process that speaks as an agent of a search: whoever joined first, until it is silent for long.
+CREATE TABLE agent_holders (
+  search TEXT NOT NULL REFERENCES searches,
+  agent TEXT NOT NULL,
+  token TEXT NOT NULL CHECK (length(token) = 64),
+  at INTEGER NOT NULL,
+  PRIMARY KEY (search, agent)
+) STRICT, WITHOUT ROWID;
+
+-- Results that were not taken, because their sender did not hold the claim. A prefix of what came: see mostRefusals.
+CREATE TABLE refusals (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  key TEXT NOT NULL,
+  worker TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  UNIQUE (key, worker, attempt, reason)
+) STRICT;
+`;
