@@ -12,13 +12,11 @@ import {
   type Retriever,
 } from '../domain/literature.ts';
 import { type Clock, type Logger, makeFolder, type Timers } from '../platform/index.ts';
+import { LiteratureClient, ResponseCache } from './client.ts';
 import { corpusDirectory, loadCorpus } from './corpus.ts';
-import { LiteratureClient } from './http/client.ts';
-import { ResponseCache } from './http/responseCache.ts';
 import { Library } from './library.ts';
 import { githubCodeSource } from './sources/githubCode.ts';
-import { openAlexSource } from './sources/openAlex.ts';
-import { arxivSource, semanticScholarSource } from './sources.ts';
+import { arxivSource, openAlexSource, semanticScholarSource } from './sources.ts';
 
 export interface OnlineOptions {
   /** Responses of services and an index of them; shared by all labs of a user. */

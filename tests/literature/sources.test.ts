@@ -3,9 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { itemSchema } from '../../src/domain/literature.ts';
 import { indexedDocumentSchema } from '../../src/literature/corpus.ts';
 import { githubCodeSource } from '../../src/literature/sources/githubCode.ts';
-import { openAlexSource, rebuildAbstract } from '../../src/literature/sources/openAlex.ts';
-import type { OnlineSource } from '../../src/literature/sources.ts';
-import { arxivSource, parseArxivFeed, semanticScholarSource } from '../../src/literature/sources.ts';
+import {
+  arxivSource,
+  type OnlineSource,
+  openAlexSource,
+  parseArxivFeed,
+  rebuildAbstract,
+  semanticScholarSource,
+} from '../../src/literature/sources.ts';
 import { clientOf, json, ManualTime, service } from './support.ts';
 
 const entry = (id: string, title: string, summary: string) => `
