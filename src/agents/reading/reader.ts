@@ -1,7 +1,17 @@
 import * as z from 'zod';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import { type Json, type JsonBounds, parseJson } from '../../domain/json.ts';
-import { evidenceIdSchema, type LiteratureQuery, type LiteratureSpec, type OpenRetriever, type Reading, type ReadingBudget, type ReadingKind, type Retrieval, type Retriever } from '../../domain/literature.ts';
+import {
+  evidenceIdSchema,
+  type LiteratureQuery,
+  type LiteratureSpec,
+  type OpenRetriever,
+  type Reading,
+  type ReadingBudget,
+  type ReadingKind,
+  type Retrieval,
+  type Retriever,
+} from '../../domain/literature.ts';
 import type { Operator, View } from '../../domain/node.ts';
 import type { LlmClient, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
 import { readingRules } from '../operators/prompts.ts';
