@@ -15,8 +15,7 @@ import { type Clock, type Logger, makeFolder, type Timers } from '../platform/in
 import { LiteratureClient, ResponseCache } from './client.ts';
 import { corpusDirectory, loadCorpus } from './corpus.ts';
 import { Library } from './library.ts';
-import { githubCodeSource } from './sources/githubCode.ts';
-import { arxivSource, openAlexSource, semanticScholarSource } from './sources.ts';
+import { arxivSource, githubCodeSource, openAlexSource, semanticScholarSource } from './sources.ts';
 
 export interface OnlineOptions {
   /** Responses of services and an index of them; shared by all labs of a user. */

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { itemSchema } from '../../src/domain/literature.ts';
 import { indexedDocumentSchema } from '../../src/literature/corpus.ts';
-import { githubCodeSource } from '../../src/literature/sources/githubCode.ts';
 import {
   arxivSource,
+  githubCodeSource,
   type OnlineSource,
   openAlexSource,
   parseArxivFeed,
